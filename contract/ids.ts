@@ -1,0 +1,69 @@
+/**
+ * Identifiers. Every id is a UUIDv7 (RFC 9562, section 5.7): unique across sites, ordered by time of creation, never
+ * reused. Brands keep ids of different resources from being mixed up; at run time they are plain strings.
+ */
+import { randomFillSync } from 'node:crypto';
+
+declare const brand: unique symbol;
+type Id<Noun extends string> = string & { readonly [brand]: Noun };
+
+export type DomainId = Id<'domain'>;
+export type ProjectId = Id<'project'>;
+export type UserId = Id<'user'>;
+export type RoleId = Id<'role'>;
+export type ImageId = Id<'image'>;
+export type NetworkId = Id<'network'>;
+export type SubnetId = Id<'subnet'>;
+export type PortId = Id<'port'>;
+export type RouterId = Id<'router'>;
+export type FloatingIpId = Id<'floating_ip'>;
+export type SecurityGroupId = Id<'security_group'>;
+export type SecurityGroupRuleId = Id<'security_group_rule'>;
+export type ServerId = Id<'server'>;
+export type VolumeId = Id<'volume'>;
+export type HostId = Id<'host'>;
+export type OperationId = Id<'operation'>;
+
+const random = new Uint8Array(1024);
+let used = random.length;
+let lastMs = 0;
+let counter = 0;
+
+/**
+ * A new UUIDv7. Ids made by one process are strictly increasing: the 12 bits after the time are a counter within the
+ * millisecond (RFC 9562, section 6.2, method 1), so pages sorted by id follow the order of creation.
+ */
+export function newId<T extends string = string>(): T {
+  const now = Date.now();
+  if (now > lastMs) {
+    lastMs = now;
+    counter = 0;
+  } else if (++counter > 0xfff) {
+    // More than 4,096 ids in one millisecond, or the clock stepped back: borrow from the next millisecond.
+    lastMs += 1;
+    counter = 0;
+  }
+  if (used + 8 > random.length) {
+    randomFillSync(random);
+    used = 0;
+  }
+  const tail = Buffer.from(random.subarray(used, used + 8));
+  used += 8;
+  tail[0] = (tail[0]! & 0x3f) | 0x80;
+  const time = lastMs.toString(16).padStart(12, '0');
+  const end = tail.toString('hex');
+  const middle = counter.toString(16).padStart(3, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${middle}-${end.slice(0, 4)}-${end.slice(4)}` as T;
+}
+
+const form = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
+
+/**
+ * Reads an id as callers write it, with or without dashes and in any case (Keystone and its clients drop the dashes).
+ * Answers undefined where the text is no UUID: to a caller that is the same as an id that names nothing.
+ */
+export function parseId<T extends string = string>(text: string): T | undefined {
+  if (!form.test(text)) return undefined;
+  const hex = text.replaceAll('-', '').toLowerCase();
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as T;
+}
