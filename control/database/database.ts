@@ -1,0 +1,118 @@
+/**
+ * The database: one pool, one way into a transaction.
+ *
+ * Owns connections. Never decides. If the process dies inside a transaction, PostgreSQL undoes it whole.
+ */
+import { CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely';
+import pg from 'pg';
+import { CloudError } from '../../contract/errors.ts';
+import type { Secret } from '../../contract/secret.ts';
+import type { Schema } from './schema.ts';
+
+// 64-bit integers are counts and sizes well below 2^53 here; xid8 stays text, see changes.ts.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+
+/** Anything that runs queries: the pool or a transaction. Stores take this. */
+export type Queryable = Kysely<Schema>;
+
+declare const inTransaction: unique symbol;
+/** A running transaction. Functions that must write together with their caller's writes ask for this type. */
+export type Tx = Kysely<Schema> & { readonly [inTransaction]: true };
+
+/** Who does it and at whose request; recorded in every change of the transaction. */
+export interface Actor {
+  /** The user; null when the cloud itself acts. */
+  actorId: string | null;
+  requestId: string | null;
+}
+
+export const cloudActor: Actor = { actorId: null, requestId: null };
+
+const plain = /^[0-9A-Za-z-]{1,80}$/;
+const literal = (text: string | null): string => {
+  if (text === null) return `''`;
+  if (!plain.test(text))
+    throw new CloudError('invalid', 'the request id or actor id has characters that it may not have');
+  return `'${text}'`;
+};
+
+/** Deadlock and serialization failure: the transaction did nothing and may be run again. */
+const retriable = new Set(['40001', '40P01']);
+
+export class Database {
+  readonly pool: pg.Pool;
+  /** For single statements outside a transaction. */
+  readonly query: Queryable;
+
+  /** @param options.url a PostgreSQL connection URL. Idle connections close after `idleMs` so that an idle cloud is small. */
+  constructor(options: { url: Secret; maxConnections?: number; idleMs?: number; applicationName?: string }) {
+    this.pool = new pg.Pool({
+      connectionString: options.url.reveal(),
+      max: options.maxConnections ?? 10,
+      idleTimeoutMillis: options.idleMs ?? 10_000,
+      connectionTimeoutMillis: 10_000,
+      application_name: options.applicationName ?? 'bothy',
+    });
+    // An idle connection that the server closes (a restart) is no error of anyone's: the pool has dropped it already.
+    this.pool.on('error', () => {});
+    this.query = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.pool }) });
+  }
+
+  /**
+   * Runs `work` in one transaction (READ COMMITTED) and again, whole, after a deadlock or serialization failure;
+   * `work` must therefore have no effect outside the database.
+   * @throws CloudError `unavailable` when the database can't be reached
+   */
+  async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const begin = `begin; select set_config('bothy.actor', ${literal(actor.actorId)}, true), set_config('bothy.request', ${literal(actor.requestId)}, true)`;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.query.connection().execute(async (connection) => {
+          await connection.executeQuery(CompiledQuery.raw(begin));
+          try {
+            const result = await work(connection as Tx);
+            await connection.executeQuery(CompiledQuery.raw('commit'));
+            return result;
+          } catch (error) {
+            await connection.executeQuery(CompiledQuery.raw('rollback')).catch(() => {});
+            throw error;
+          }
+        });
+      } catch (error) {
+        if (attempt < 5 && retriable.has(sqlState(error) ?? '')) continue;
+        throw error;
+      }
+    }
+  }
+
+  /** True when a statement comes back. */
+  async reachable(): Promise<boolean> {
+    return sql`select 1`.execute(this.query).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.query.destroy();
+  }
+}
+
+/** The SQLSTATE of a database error (https://www.postgresql.org/docs/15/errcodes-appendix.html), if it is one. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined;
+}
+
+/** The name of the violated constraint, where the error is a violated constraint (class 23). */
+export function violatedConstraint(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError && error.code?.startsWith('23') ? (error.constraint ?? '') : undefined;
+}
+
+/** True when the error says that the database can't serve now: connection refused, shutting down, starting up, too many connections. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  const code = sqlState(error);
+  if (code !== undefined) return code.startsWith('57P') || code.startsWith('08') || code === '53300';
+  const system = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (system === 'ECONNREFUSED' || system === 'ENOENT' || system === 'ECONNRESET' || system === 'EPIPE') return true;
+  return error instanceof Error && /Connection terminated|timeout exceeded when trying to connect/.test(error.message);
+}

@@ -1,0 +1,84 @@
+/**
+ * Quota: counted from the truth, in the transaction that decides. There is no usage counter that could drift.
+ * A per-project advisory lock makes concurrent creations of one kind count one after another.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
+import type { Queryable, Tx } from './database.ts';
+
+/** How each resource is counted for project $1. One place, so that limits pages and checks can't differ. */
+const usage: Record<string, (projectId: string) => RawBuilder<{ used: number }>> = {
+  servers: (p) => sql`select count(*) as used from server where project_id = ${p}`,
+  vcpus: (p) => sql`select coalesce(sum(vcpus), 0)::bigint as used from server where project_id = ${p}`,
+  memory_mib: (p) => sql`select coalesce(sum(memory_mib), 0)::bigint as used from server where project_id = ${p}`,
+  networks: (p) => sql`select count(*) as used from network where project_id = ${p}`,
+  subnets: (p) => sql`select count(*) as used from subnet where project_id = ${p}`,
+  ports: (p) =>
+    sql`select count(*) as used from port where project_id = ${p} and device_owner <> 'network:distributed'`,
+  routers: (p) => sql`select count(*) as used from router where project_id = ${p}`,
+  floating_ips: (p) => sql`select count(*) as used from floating_ip where project_id = ${p}`,
+  security_groups: (p) => sql`select count(*) as used from security_group where project_id = ${p}`,
+  security_group_rules: (p) => sql`select count(*) as used from security_group_rule where project_id = ${p}`,
+  images: (p) => sql`select count(*) as used from image where project_id = ${p}`,
+  image_bytes: (p) => sql`select coalesce(sum(size_bytes), 0)::bigint as used from image where project_id = ${p}`,
+};
+
+/** Limits of a project by resource; -1 is no limit. */
+export async function quotaLimits(db: Queryable, projectId: string): Promise<Record<string, number>> {
+  const rows = await db
+    .selectFrom('quota')
+    .select(['resource', 'maximum', 'project_id'])
+    .where((eb) => eb.or([eb('project_id', 'is', null), eb('project_id', '=', projectId)]))
+    .orderBy(sql`project_id nulls first`)
+    .execute();
+  return Object.fromEntries(rows.map((row) => [row.resource, row.maximum]));
+}
+
+/** What a project uses now of the named resources. */
+export async function quotaUsage(
+  db: Queryable,
+  projectId: string,
+  resources: readonly string[],
+): Promise<Record<string, number>> {
+  const parts = resources.map((r) => sql`select ${r}::text as resource, used from (${usage[r]!(projectId)}) u`);
+  const { rows } = await sql<{ resource: string; used: number }>`${sql.join(parts, sql` union all `)}`.execute(db);
+  return Object.fromEntries(rows.map((row) => [row.resource, row.used]));
+}
+
+/**
+ * Refuses what would exceed the project's quota. Call it BEFORE the inserts of the same transaction; other
+ * transactions that ask for the same project's resources wait until this one ends.
+ * @param wanted how many more of each resource
+ * @throws CloudError `quota_exceeded`, details: resource, limit, used, wanted
+ */
+export async function checkQuota(tx: Tx, projectId: string, wanted: Readonly<Record<string, number>>): Promise<void> {
+  const resources = Object.keys(wanted).filter((r) => wanted[r]! > 0);
+  if (resources.length === 0) return;
+  const locks = resources
+    .sort()
+    .map((r) => sql`pg_advisory_xact_lock(hashtextextended(${`quota ${r} ${projectId}`}, 0))`);
+  await sql`select ${sql.join(locks)}`.execute(tx);
+  const parts = resources.map(
+    (r) => sql`select ${r}::text as resource, used,
+      (select maximum from quota where resource = ${r} and (project_id = ${projectId} or project_id is null)
+       order by project_id nulls last limit 1) as maximum
+      from (${usage[r]!(projectId)}) u`,
+  );
+  const { rows } = await sql<{
+    resource: string;
+    used: number;
+    maximum: number | null;
+  }>`${sql.join(parts, sql` union all `)}`.execute(tx);
+  for (const { resource, used, maximum } of rows) {
+    const limit = maximum ?? -1;
+    if (limit >= 0 && used + wanted[resource]! > limit) {
+      throw new CloudError(
+        'quota_exceeded',
+        `quota exceeded for ${resource}: ${used} of ${limit} used, ${wanted[resource]} more requested`,
+        {
+          details: { resource, limit, used, wanted: wanted[resource] },
+        },
+      );
+    }
+  }
+}
