@@ -1,0 +1,79 @@
+/**
+ * From any thrown thing to an HTTP status and a message that the caller may read. Each service's own plugin puts it into
+ * its own body form (Nova: {"itemNotFound": …}, Neutron: {"NeutronError": …}, Keystone: {"error": …}).
+ */
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { CloudError, type ErrorCode } from '../../../contract/errors.ts';
+import { isDatabaseUnavailable } from '../../../control/database/database.ts';
+
+/** HTTP status by meaning. Services with other habits (Nova: quota is 403) pass overrides. */
+export const statusOf: Readonly<Record<ErrorCode, number>> = {
+  invalid: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  quota_exceeded: 409,
+  no_capacity: 409,
+  too_large: 413,
+  unavailable: 503,
+  internal: 500,
+};
+
+export interface Fault {
+  status: number;
+  code: ErrorCode;
+  message: string;
+  details: Readonly<Record<string, unknown>>;
+}
+
+export function toFault(error: unknown, overrides: Partial<Record<ErrorCode, number>> = {}): Fault {
+  if (error instanceof CloudError) {
+    const status = overrides[error.code] ?? statusOf[error.code];
+    const message =
+      error.code === 'internal'
+        ? 'An unexpected error prevented the server from fulfilling your request.'
+        : error.message;
+    return { status, code: error.code, message, details: error.code === 'internal' ? {} : error.details };
+  }
+  if (isDatabaseUnavailable(error)) {
+    return {
+      status: 503,
+      code: 'unavailable',
+      message: 'The service is currently unavailable; try again in a moment.',
+      details: {},
+    };
+  }
+  const { statusCode, message } = error as Partial<FastifyError>;
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    const code: ErrorCode = statusCode === 413 ? 'too_large' : statusCode === 404 ? 'not_found' : 'invalid';
+    return { status: statusCode, code, message: message ?? 'Bad request', details: {} };
+  }
+  return {
+    status: 500,
+    code: 'internal',
+    message: 'An unexpected error prevented the server from fulfilling your request.',
+    details: {},
+  };
+}
+
+export interface FaultForm {
+  /** Builds the body; may set headers. */
+  body(fault: Fault, request: FastifyRequest, reply: FastifyReply): unknown;
+  overrides?: Partial<Record<ErrorCode, number>>;
+}
+
+/** Installs error and not-found handlers that speak one service's form. Defects are logged once, here, with their cause. */
+export function speakFaults(app: FastifyInstance, form: FaultForm): void {
+  const send = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    const fault = toFault(error, form.overrides);
+    if (fault.status >= 500)
+      request.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
+    if (fault.status === 401) reply.header('www-authenticate', `Keystone uri="https://${request.host}/identity"`);
+    return reply.code(fault.status).send(form.body(fault, request, reply));
+  };
+  app.setErrorHandler(send);
+  app.setNotFoundHandler((request, reply) =>
+    send(new CloudError('not_found', 'The resource could not be found.'), request, reply),
+  );
+}
