@@ -55,6 +55,7 @@ export class Database {
     });
     // An idle connection that the server closes (a restart) is no error of anyone's: the pool has dropped it already.
     this.pool.on('error', () => {});
+    this.pool.on('connect', (client) => client.on('error', () => {}));
     this.query = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.pool }) });
   }
 

@@ -1,0 +1,944 @@
+CREATE FUNCTION public.append_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  body jsonb;
+  before jsonb;
+  id_column text := coalesce(tg_argv[1], 'id');
+begin
+  if tg_op = 'DELETE' then
+    body := to_jsonb(old);
+  else
+    body := to_jsonb(new);
+  end if;
+  if tg_op = 'UPDATE' then
+    before := to_jsonb(old);
+    if before - 'updated_at' = body - 'updated_at' then
+      return null;
+    end if;
+  end if;
+  for i in 2 .. tg_nargs - 1 loop
+    body := body - tg_argv[i];
+  end loop;
+  insert into change (resource_type, resource_id, action, project_id, generation, actor_id, request_id, body)
+  values (
+    tg_argv[0],
+    (body ->> id_column)::uuid,
+    case tg_op when 'INSERT' then 'created' when 'UPDATE' then 'updated' else 'deleted' end,
+    case when tg_argv[0] = 'project' then (body ->> 'id')::uuid else (body ->> 'project_id')::uuid end,
+    (body ->> 'generation')::bigint,
+    nullif(current_setting('bothy.actor', true), '')::uuid,
+    nullif(current_setting('bothy.request', true), ''),
+    body
+  );
+  perform pg_notify('bothy_change', '');
+  return null;
+end
+$$;
+
+CREATE TABLE public.application_credential (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text NOT NULL,
+    description text,
+    role_ids uuid[] NOT NULL,
+    access_rules jsonb DEFAULT '[]'::jsonb NOT NULL,
+    unrestricted boolean DEFAULT false NOT NULL,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.application_credential_secret (
+    application_credential_id uuid NOT NULL,
+    hash text NOT NULL
+);
+
+CREATE TABLE public.change (
+    sequence bigint NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    resource_type text NOT NULL,
+    resource_id uuid NOT NULL,
+    action text NOT NULL,
+    project_id uuid,
+    generation bigint,
+    actor_id uuid,
+    request_id text,
+    body jsonb NOT NULL,
+    CONSTRAINT change_action_check CHECK ((action = ANY (ARRAY['created'::text, 'updated'::text, 'deleted'::text])))
+);
+
+ALTER TABLE public.change ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.change_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.cloud (
+    only_row boolean DEFAULT true NOT NULL,
+    id uuid NOT NULL,
+    region text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT cloud_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE public.decision (
+    id uuid NOT NULL,
+    project_id uuid,
+    resource_type text NOT NULL,
+    resource_id uuid NOT NULL,
+    kind text NOT NULL,
+    outcome text NOT NULL,
+    inputs jsonb NOT NULL,
+    explanation jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.domain (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.flavor (
+    id uuid NOT NULL,
+    flavor_id text NOT NULL,
+    name text NOT NULL,
+    description text,
+    vcpus integer NOT NULL,
+    memory_mib integer NOT NULL,
+    disk_gib integer NOT NULL,
+    ephemeral_gib integer DEFAULT 0 NOT NULL,
+    swap_mib integer DEFAULT 0 NOT NULL,
+    rxtx_factor real DEFAULT 1 NOT NULL,
+    public boolean DEFAULT true NOT NULL,
+    disabled boolean DEFAULT false NOT NULL,
+    extra_specs jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT flavor_disk_gib_check CHECK ((disk_gib >= 0)),
+    CONSTRAINT flavor_memory_mib_check CHECK ((memory_mib > 0)),
+    CONSTRAINT flavor_vcpus_check CHECK ((vcpus > 0))
+);
+
+CREATE TABLE public.flavor_access (
+    flavor_id uuid NOT NULL,
+    project_id uuid NOT NULL
+);
+
+CREATE TABLE public.floating_ip (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    floating_network_id uuid NOT NULL,
+    floating_port_id uuid NOT NULL,
+    floating_ip inet NOT NULL,
+    port_id uuid,
+    fixed_ip inet,
+    router_id uuid,
+    description text DEFAULT ''::text NOT NULL,
+    dns_name text DEFAULT ''::text NOT NULL,
+    dns_domain text DEFAULT ''::text NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.host (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    availability_zone text DEFAULT 'nova'::text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    disabled_reason text,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    physical_networks text[] DEFAULT '{physnet1}'::text[] NOT NULL,
+    vcpus integer DEFAULT 0 NOT NULL,
+    memory_mib bigint DEFAULT 0 NOT NULL,
+    disk_gib bigint DEFAULT 0 NOT NULL,
+    connected boolean DEFAULT false NOT NULL,
+    connection_id uuid,
+    last_seen_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.image (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text,
+    visibility text DEFAULT 'shared'::text NOT NULL,
+    status text DEFAULT 'queued'::text NOT NULL,
+    disk_format text,
+    container_format text,
+    size_bytes bigint,
+    virtual_size_bytes bigint,
+    md5 text,
+    sha256 text,
+    min_disk_gib integer DEFAULT 0 NOT NULL,
+    min_memory_mib integer DEFAULT 0 NOT NULL,
+    protected boolean DEFAULT false NOT NULL,
+    hidden boolean DEFAULT false NOT NULL,
+    owner_properties jsonb DEFAULT '{}'::jsonb NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    desired_presence text DEFAULT 'present'::text NOT NULL,
+    upload_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT image_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
+    CONSTRAINT image_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'saving'::text, 'active'::text, 'killed'::text, 'deactivated'::text, 'pending_delete'::text]))),
+    CONSTRAINT image_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'private'::text, 'shared'::text, 'community'::text])))
+);
+
+CREATE TABLE public.image_location (
+    image_id uuid NOT NULL,
+    host_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.key_pair (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    type text DEFAULT 'ssh'::text NOT NULL,
+    public_key text NOT NULL,
+    fingerprint text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT key_pair_type_check CHECK ((type = ANY (ARRAY['ssh'::text, 'x509'::text])))
+);
+
+CREATE TABLE public.migration (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.network (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    admin_state_up boolean DEFAULT true NOT NULL,
+    shared boolean DEFAULT false NOT NULL,
+    external boolean DEFAULT false NOT NULL,
+    is_default boolean DEFAULT false NOT NULL,
+    port_security_enabled boolean DEFAULT true NOT NULL,
+    mtu integer DEFAULT 1442 NOT NULL,
+    provider_network_type text DEFAULT 'geneve'::text NOT NULL,
+    provider_physical_network text,
+    provider_segmentation_id integer,
+    dns_domain text DEFAULT ''::text NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT network_provider_network_type_check CHECK ((provider_network_type = ANY (ARRAY['geneve'::text, 'flat'::text, 'vlan'::text, 'local'::text])))
+);
+
+CREATE SEQUENCE public.network_segment
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    MAXVALUE 16777215
+    CACHE 1
+    CYCLE;
+
+CREATE TABLE public.operation (
+    id uuid NOT NULL,
+    project_id uuid,
+    resource_type text NOT NULL,
+    resource_id uuid NOT NULL,
+    verb text NOT NULL,
+    generation bigint NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    owner text NOT NULL,
+    waiting_for text,
+    deadline timestamp with time zone NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    error_code text,
+    error_message text,
+    actor_id uuid,
+    request_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT operation_check CHECK (((state = 'running'::text) = (finished_at IS NULL))),
+    CONSTRAINT operation_state_check CHECK ((state = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text])))
+);
+
+CREATE TABLE public.port (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    network_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    mac macaddr NOT NULL,
+    admin_state_up boolean DEFAULT true NOT NULL,
+    device_id text DEFAULT ''::text NOT NULL,
+    device_owner text DEFAULT ''::text NOT NULL,
+    port_security_enabled boolean DEFAULT true NOT NULL,
+    allowed_address_pairs jsonb DEFAULT '[]'::jsonb NOT NULL,
+    extra_dhcp_opts jsonb DEFAULT '[]'::jsonb NOT NULL,
+    dns_name text DEFAULT ''::text NOT NULL,
+    binding_vnic_type text DEFAULT 'normal'::text NOT NULL,
+    host_id uuid,
+    binding_host text DEFAULT ''::text NOT NULL,
+    delete_with_device boolean DEFAULT false NOT NULL,
+    observed_up boolean DEFAULT false NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.port_ip (
+    port_id uuid NOT NULL,
+    subnet_id uuid NOT NULL,
+    network_id uuid NOT NULL,
+    ip inet NOT NULL,
+    "position" integer DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.port_security_group (
+    port_id uuid NOT NULL,
+    security_group_id uuid NOT NULL
+);
+
+CREATE TABLE public.project (
+    id uuid NOT NULL,
+    domain_id uuid NOT NULL,
+    parent_id uuid,
+    name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.quota (
+    id uuid NOT NULL,
+    project_id uuid,
+    resource text NOT NULL,
+    maximum bigint NOT NULL,
+    CONSTRAINT quota_maximum_check CHECK ((maximum >= '-1'::integer))
+);
+
+CREATE TABLE public.role (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    domain_id uuid,
+    description text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.role_assignment (
+    id uuid NOT NULL,
+    role_id uuid NOT NULL,
+    user_id uuid,
+    group_id uuid,
+    project_id uuid,
+    domain_id uuid,
+    system boolean DEFAULT false NOT NULL,
+    inherited boolean DEFAULT false NOT NULL,
+    CONSTRAINT role_assignment_check CHECK ((num_nonnulls(user_id, group_id) = 1)),
+    CONSTRAINT role_assignment_check1 CHECK (((num_nonnulls(project_id, domain_id) + (system)::integer) = 1))
+);
+
+CREATE TABLE public.role_implication (
+    prior_role_id uuid NOT NULL,
+    implied_role_id uuid NOT NULL
+);
+
+CREATE TABLE public.router (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    admin_state_up boolean DEFAULT true NOT NULL,
+    gateway_network_id uuid,
+    enable_snat boolean DEFAULT true NOT NULL,
+    routes jsonb DEFAULT '[]'::jsonb NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.security_group (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    stateful boolean DEFAULT true NOT NULL,
+    is_default boolean DEFAULT false NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.security_group_rule (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    security_group_id uuid NOT NULL,
+    direction text NOT NULL,
+    ethertype text NOT NULL,
+    protocol text,
+    port_range_min integer,
+    port_range_max integer,
+    remote_group_id uuid,
+    remote_ip_prefix cidr,
+    description text DEFAULT ''::text NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT security_group_rule_direction_check CHECK ((direction = ANY (ARRAY['ingress'::text, 'egress'::text]))),
+    CONSTRAINT security_group_rule_ethertype_check CHECK ((ethertype = ANY (ARRAY['IPv4'::text, 'IPv6'::text])))
+);
+
+CREATE TABLE public.server (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    description text,
+    hostname text NOT NULL,
+    image_id uuid,
+    flavor_id uuid NOT NULL,
+    flavor jsonb NOT NULL,
+    vcpus integer NOT NULL,
+    memory_mib integer NOT NULL,
+    disk_gib integer NOT NULL,
+    key_name text,
+    keys jsonb DEFAULT '[]'::jsonb NOT NULL,
+    config_drive boolean DEFAULT false NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    availability_zone text,
+    locked boolean DEFAULT false NOT NULL,
+    locked_reason text,
+    disk_config text DEFAULT 'MANUAL'::text NOT NULL,
+    reservation_id text NOT NULL,
+    launch_index integer DEFAULT 0 NOT NULL,
+    host_id uuid,
+    epoch bigint DEFAULT 0 NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    desired_presence text DEFAULT 'present'::text NOT NULL,
+    desired_power text DEFAULT 'on'::text NOT NULL,
+    desired_reboot_count integer DEFAULT 0 NOT NULL,
+    desired_reboot_type text DEFAULT 'soft'::text NOT NULL,
+    observed_generation bigint DEFAULT 0 NOT NULL,
+    observed_state text DEFAULT 'none'::text NOT NULL,
+    observed_reboot_count integer DEFAULT 0 NOT NULL,
+    observed_step text,
+    observed_error jsonb,
+    observed_at timestamp with time zone,
+    fault jsonb,
+    launched_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text]))),
+    CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
+    CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
+    CONSTRAINT server_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'running'::text, 'stopped'::text, 'absent'::text, 'failed'::text])))
+);
+
+CREATE TABLE public.server_port (
+    server_id uuid NOT NULL,
+    port_id uuid NOT NULL,
+    "position" integer NOT NULL
+);
+
+CREATE TABLE public.server_user_data (
+    server_id uuid NOT NULL,
+    user_data text NOT NULL
+);
+
+CREATE TABLE public.subnet (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    network_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    ip_version integer NOT NULL,
+    cidr cidr NOT NULL,
+    gateway_ip inet,
+    enable_dhcp boolean DEFAULT true NOT NULL,
+    ipv6_address_mode text,
+    ipv6_ra_mode text,
+    allocation_pools jsonb DEFAULT '[]'::jsonb NOT NULL,
+    dns_nameservers text[] DEFAULT '{}'::text[] NOT NULL,
+    host_routes jsonb DEFAULT '[]'::jsonb NOT NULL,
+    service_types text[] DEFAULT '{}'::text[] NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT subnet_ip_version_check CHECK ((ip_version = ANY (ARRAY[4, 6]))),
+    CONSTRAINT subnet_ipv6_address_mode_check CHECK ((ipv6_address_mode = ANY (ARRAY['slaac'::text, 'dhcpv6-stateful'::text, 'dhcpv6-stateless'::text]))),
+    CONSTRAINT subnet_ipv6_ra_mode_check CHECK ((ipv6_ra_mode = ANY (ARRAY['slaac'::text, 'dhcpv6-stateful'::text, 'dhcpv6-stateless'::text])))
+);
+
+CREATE TABLE public.token_key (
+    id uuid NOT NULL,
+    secret bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.token_revocation (
+    id uuid NOT NULL,
+    audit_id text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public."user" (
+    id uuid NOT NULL,
+    domain_id uuid NOT NULL,
+    name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    email text,
+    default_project_id uuid,
+    enabled boolean DEFAULT true NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    extra jsonb DEFAULT '{}'::jsonb NOT NULL,
+    tokens_valid_from timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.user_group (
+    id uuid NOT NULL,
+    domain_id uuid NOT NULL,
+    name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.user_group_member (
+    group_id uuid NOT NULL,
+    user_id uuid NOT NULL
+);
+
+CREATE TABLE public.user_password (
+    user_id uuid NOT NULL,
+    hash text NOT NULL,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.volume_ownership (
+    volume_id uuid NOT NULL,
+    host_id uuid,
+    epoch bigint DEFAULT 0 NOT NULL
+);
+
+ALTER TABLE ONLY public.application_credential
+    ADD CONSTRAINT application_credential_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.application_credential_secret
+    ADD CONSTRAINT application_credential_secret_pkey PRIMARY KEY (application_credential_id);
+
+ALTER TABLE ONLY public.application_credential
+    ADD CONSTRAINT application_credential_user_id_name_key UNIQUE (user_id, name);
+
+ALTER TABLE ONLY public.change
+    ADD CONSTRAINT change_pkey PRIMARY KEY (transaction_id, sequence);
+
+ALTER TABLE ONLY public.cloud
+    ADD CONSTRAINT cloud_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.domain
+    ADD CONSTRAINT domain_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.domain
+    ADD CONSTRAINT domain_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.flavor_access
+    ADD CONSTRAINT flavor_access_pkey PRIMARY KEY (flavor_id, project_id);
+
+ALTER TABLE ONLY public.flavor
+    ADD CONSTRAINT flavor_flavor_id_key UNIQUE (flavor_id);
+
+ALTER TABLE ONLY public.flavor
+    ADD CONSTRAINT flavor_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.flavor
+    ADD CONSTRAINT flavor_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.floating_ip
+    ADD CONSTRAINT floating_ip_floating_network_id_floating_ip_key UNIQUE (floating_network_id, floating_ip);
+
+ALTER TABLE ONLY public.floating_ip
+    ADD CONSTRAINT floating_ip_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.floating_ip
+    ADD CONSTRAINT floating_ip_port_id_fixed_ip_key UNIQUE (port_id, fixed_ip);
+
+ALTER TABLE ONLY public.host
+    ADD CONSTRAINT host_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.host
+    ADD CONSTRAINT host_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.image_location
+    ADD CONSTRAINT image_location_pkey PRIMARY KEY (image_id, host_id);
+
+ALTER TABLE ONLY public.image
+    ADD CONSTRAINT image_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.key_pair
+    ADD CONSTRAINT key_pair_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.key_pair
+    ADD CONSTRAINT key_pair_user_id_name_key UNIQUE (user_id, name);
+
+ALTER TABLE ONLY public.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.network
+    ADD CONSTRAINT network_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.operation
+    ADD CONSTRAINT operation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.port_ip
+    ADD CONSTRAINT port_ip_pkey PRIMARY KEY (subnet_id, ip);
+
+ALTER TABLE ONLY public.port
+    ADD CONSTRAINT port_network_id_mac_key UNIQUE (network_id, mac);
+
+ALTER TABLE ONLY public.port
+    ADD CONSTRAINT port_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.port_security_group
+    ADD CONSTRAINT port_security_group_pkey PRIMARY KEY (port_id, security_group_id);
+
+ALTER TABLE ONLY public.project
+    ADD CONSTRAINT project_domain_id_name_key UNIQUE (domain_id, name);
+
+ALTER TABLE ONLY public.project
+    ADD CONSTRAINT project_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.quota
+    ADD CONSTRAINT quota_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.quota
+    ADD CONSTRAINT quota_project_id_resource_key UNIQUE NULLS NOT DISTINCT (project_id, resource);
+
+ALTER TABLE ONLY public.role_assignment
+    ADD CONSTRAINT role_assignment_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.role_assignment
+    ADD CONSTRAINT role_assignment_role_id_user_id_group_id_project_id_domain__key UNIQUE NULLS NOT DISTINCT (role_id, user_id, group_id, project_id, domain_id, system, inherited);
+
+ALTER TABLE ONLY public.role
+    ADD CONSTRAINT role_domain_id_name_key UNIQUE NULLS NOT DISTINCT (domain_id, name);
+
+ALTER TABLE ONLY public.role_implication
+    ADD CONSTRAINT role_implication_pkey PRIMARY KEY (prior_role_id, implied_role_id);
+
+ALTER TABLE ONLY public.role
+    ADD CONSTRAINT role_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.router
+    ADD CONSTRAINT router_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.security_group
+    ADD CONSTRAINT security_group_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.security_group_rule
+    ADD CONSTRAINT security_group_rule_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.server
+    ADD CONSTRAINT server_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.server_port
+    ADD CONSTRAINT server_port_pkey PRIMARY KEY (server_id, port_id);
+
+ALTER TABLE ONLY public.server_user_data
+    ADD CONSTRAINT server_user_data_pkey PRIMARY KEY (server_id);
+
+ALTER TABLE ONLY public.subnet
+    ADD CONSTRAINT subnet_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.token_key
+    ADD CONSTRAINT token_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.token_revocation
+    ADD CONSTRAINT token_revocation_audit_id_key UNIQUE (audit_id);
+
+ALTER TABLE ONLY public.token_revocation
+    ADD CONSTRAINT token_revocation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public."user"
+    ADD CONSTRAINT user_domain_id_name_key UNIQUE (domain_id, name);
+
+ALTER TABLE ONLY public.user_group
+    ADD CONSTRAINT user_group_domain_id_name_key UNIQUE (domain_id, name);
+
+ALTER TABLE ONLY public.user_group_member
+    ADD CONSTRAINT user_group_member_pkey PRIMARY KEY (group_id, user_id);
+
+ALTER TABLE ONLY public.user_group
+    ADD CONSTRAINT user_group_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.user_password
+    ADD CONSTRAINT user_password_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public."user"
+    ADD CONSTRAINT user_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.volume_ownership
+    ADD CONSTRAINT volume_ownership_pkey PRIMARY KEY (volume_id);
+
+CREATE INDEX change_project ON public.change USING btree (project_id, transaction_id, sequence);
+
+CREATE INDEX change_resource ON public.change USING btree (resource_type, resource_id, transaction_id, sequence);
+
+CREATE INDEX decision_resource ON public.decision USING btree (resource_id, created_at DESC);
+
+CREATE INDEX floating_ip_project ON public.floating_ip USING btree (project_id, id);
+
+CREATE INDEX image_project ON public.image USING btree (project_id, id);
+
+CREATE INDEX image_visible ON public.image USING btree (visibility, id);
+
+CREATE INDEX network_project ON public.network USING btree (project_id, id);
+
+CREATE INDEX operation_resource ON public.operation USING btree (resource_id, created_at DESC);
+
+CREATE INDEX operation_running ON public.operation USING btree (deadline) WHERE (state = 'running'::text);
+
+CREATE INDEX port_device ON public.port USING btree (device_id) WHERE (device_id <> ''::text);
+
+CREATE INDEX port_ip_port ON public.port_ip USING btree (port_id);
+
+CREATE INDEX port_network ON public.port USING btree (network_id, id);
+
+CREATE INDEX port_project ON public.port USING btree (project_id, id);
+
+CREATE INDEX port_security_group_group ON public.port_security_group USING btree (security_group_id);
+
+CREATE INDEX project_parent ON public.project USING btree (parent_id);
+
+CREATE INDEX role_assignment_group ON public.role_assignment USING btree (group_id);
+
+CREATE INDEX role_assignment_project ON public.role_assignment USING btree (project_id);
+
+CREATE INDEX role_assignment_user ON public.role_assignment USING btree (user_id);
+
+CREATE INDEX router_project ON public.router USING btree (project_id, id);
+
+CREATE UNIQUE INDEX security_group_default ON public.security_group USING btree (project_id) WHERE is_default;
+
+CREATE INDEX security_group_project ON public.security_group USING btree (project_id, id);
+
+CREATE INDEX security_group_rule_group ON public.security_group_rule USING btree (security_group_id);
+
+CREATE INDEX security_group_rule_remote ON public.security_group_rule USING btree (remote_group_id);
+
+CREATE INDEX server_host ON public.server USING btree (host_id);
+
+CREATE INDEX server_image ON public.server USING btree (image_id);
+
+CREATE INDEX server_port_port ON public.server_port USING btree (port_id);
+
+CREATE INDEX server_project ON public.server USING btree (project_id, id DESC);
+
+CREATE INDEX server_unserved ON public.server USING btree (id) WHERE ((observed_generation < generation) OR (host_id IS NULL));
+
+CREATE INDEX subnet_network ON public.subnet USING btree (network_id);
+
+CREATE INDEX subnet_project ON public.subnet USING btree (project_id, id);
+
+CREATE INDEX token_revocation_expiry ON public.token_revocation USING btree (expires_at);
+
+CREATE INDEX user_group_member_user ON public.user_group_member USING btree (user_id);
+
+CREATE TRIGGER application_credential_change AFTER INSERT OR DELETE OR UPDATE ON public.application_credential FOR EACH ROW EXECUTE FUNCTION public.append_change('application_credential');
+
+CREATE TRIGGER domain_change AFTER INSERT OR DELETE OR UPDATE ON public.domain FOR EACH ROW EXECUTE FUNCTION public.append_change('domain');
+
+CREATE TRIGGER flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.flavor FOR EACH ROW EXECUTE FUNCTION public.append_change('flavor');
+
+CREATE TRIGGER floating_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.floating_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('floating_ip');
+
+CREATE TRIGGER host_change AFTER INSERT OR DELETE OR UPDATE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host');
+
+CREATE TRIGGER image_change AFTER INSERT OR DELETE OR UPDATE ON public.image FOR EACH ROW EXECUTE FUNCTION public.append_change('image');
+
+CREATE TRIGGER key_pair_change AFTER INSERT OR DELETE OR UPDATE ON public.key_pair FOR EACH ROW EXECUTE FUNCTION public.append_change('key_pair');
+
+CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network FOR EACH ROW EXECUTE FUNCTION public.append_change('network');
+
+CREATE TRIGGER operation_change AFTER INSERT OR DELETE OR UPDATE ON public.operation FOR EACH ROW EXECUTE FUNCTION public.append_change('operation');
+
+CREATE TRIGGER port_change AFTER INSERT OR DELETE OR UPDATE ON public.port FOR EACH ROW EXECUTE FUNCTION public.append_change('port');
+
+CREATE TRIGGER port_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.port_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('port_ip', 'port_id');
+
+CREATE TRIGGER port_security_group_change AFTER INSERT OR DELETE OR UPDATE ON public.port_security_group FOR EACH ROW EXECUTE FUNCTION public.append_change('port_security_group', 'port_id');
+
+CREATE TRIGGER project_change AFTER INSERT OR DELETE OR UPDATE ON public.project FOR EACH ROW EXECUTE FUNCTION public.append_change('project');
+
+CREATE TRIGGER quota_change AFTER INSERT OR DELETE OR UPDATE ON public.quota FOR EACH ROW EXECUTE FUNCTION public.append_change('quota');
+
+CREATE TRIGGER role_assignment_change AFTER INSERT OR DELETE OR UPDATE ON public.role_assignment FOR EACH ROW EXECUTE FUNCTION public.append_change('role_assignment');
+
+CREATE TRIGGER role_change AFTER INSERT OR DELETE OR UPDATE ON public.role FOR EACH ROW EXECUTE FUNCTION public.append_change('role');
+
+CREATE TRIGGER role_implication_change AFTER INSERT OR DELETE OR UPDATE ON public.role_implication FOR EACH ROW EXECUTE FUNCTION public.append_change('role_implication', 'prior_role_id');
+
+CREATE TRIGGER router_change AFTER INSERT OR DELETE OR UPDATE ON public.router FOR EACH ROW EXECUTE FUNCTION public.append_change('router');
+
+CREATE TRIGGER security_group_change AFTER INSERT OR DELETE OR UPDATE ON public.security_group FOR EACH ROW EXECUTE FUNCTION public.append_change('security_group');
+
+CREATE TRIGGER security_group_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.security_group_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('security_group_rule');
+
+CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server');
+
+CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet');
+
+CREATE TRIGGER token_revocation_change AFTER INSERT OR DELETE ON public.token_revocation FOR EACH ROW EXECUTE FUNCTION public.append_change('token_revocation');
+
+CREATE TRIGGER user_change AFTER INSERT OR DELETE OR UPDATE ON public."user" FOR EACH ROW EXECUTE FUNCTION public.append_change('user');
+
+CREATE TRIGGER user_group_change AFTER INSERT OR DELETE OR UPDATE ON public.user_group FOR EACH ROW EXECUTE FUNCTION public.append_change('user_group');
+
+CREATE TRIGGER user_group_member_change AFTER INSERT OR DELETE OR UPDATE ON public.user_group_member FOR EACH ROW EXECUTE FUNCTION public.append_change('user_group_member', 'group_id');
+
+ALTER TABLE ONLY public.application_credential
+    ADD CONSTRAINT application_credential_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.application_credential_secret
+    ADD CONSTRAINT application_credential_secret_application_credential_id_fkey FOREIGN KEY (application_credential_id) REFERENCES public.application_credential(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.application_credential
+    ADD CONSTRAINT application_credential_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.flavor_access
+    ADD CONSTRAINT flavor_access_flavor_id_fkey FOREIGN KEY (flavor_id) REFERENCES public.flavor(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.floating_ip
+    ADD CONSTRAINT floating_ip_floating_network_id_fkey FOREIGN KEY (floating_network_id) REFERENCES public.network(id);
+
+ALTER TABLE ONLY public.floating_ip
+    ADD CONSTRAINT floating_ip_floating_port_id_fkey FOREIGN KEY (floating_port_id) REFERENCES public.port(id);
+
+ALTER TABLE ONLY public.floating_ip
+    ADD CONSTRAINT floating_ip_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.floating_ip
+    ADD CONSTRAINT floating_ip_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id);
+
+ALTER TABLE ONLY public.image_location
+    ADD CONSTRAINT image_location_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
+
+ALTER TABLE ONLY public.image_location
+    ADD CONSTRAINT image_location_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.port
+    ADD CONSTRAINT port_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
+
+ALTER TABLE ONLY public.port_ip
+    ADD CONSTRAINT port_ip_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.port_ip
+    ADD CONSTRAINT port_ip_subnet_id_fkey FOREIGN KEY (subnet_id) REFERENCES public.subnet(id);
+
+ALTER TABLE ONLY public.port
+    ADD CONSTRAINT port_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id);
+
+ALTER TABLE ONLY public.port_security_group
+    ADD CONSTRAINT port_security_group_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.port_security_group
+    ADD CONSTRAINT port_security_group_security_group_id_fkey FOREIGN KEY (security_group_id) REFERENCES public.security_group(id);
+
+ALTER TABLE ONLY public.project
+    ADD CONSTRAINT project_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id);
+
+ALTER TABLE ONLY public.project
+    ADD CONSTRAINT project_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.role_assignment
+    ADD CONSTRAINT role_assignment_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.role_assignment
+    ADD CONSTRAINT role_assignment_group_id_fkey FOREIGN KEY (group_id) REFERENCES public.user_group(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.role_assignment
+    ADD CONSTRAINT role_assignment_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.role_assignment
+    ADD CONSTRAINT role_assignment_role_id_fkey FOREIGN KEY (role_id) REFERENCES public.role(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.role_assignment
+    ADD CONSTRAINT role_assignment_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.role
+    ADD CONSTRAINT role_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id);
+
+ALTER TABLE ONLY public.role_implication
+    ADD CONSTRAINT role_implication_implied_role_id_fkey FOREIGN KEY (implied_role_id) REFERENCES public.role(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.role_implication
+    ADD CONSTRAINT role_implication_prior_role_id_fkey FOREIGN KEY (prior_role_id) REFERENCES public.role(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.router
+    ADD CONSTRAINT router_gateway_network_id_fkey FOREIGN KEY (gateway_network_id) REFERENCES public.network(id);
+
+ALTER TABLE ONLY public.security_group_rule
+    ADD CONSTRAINT security_group_rule_remote_group_id_fkey FOREIGN KEY (remote_group_id) REFERENCES public.security_group(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.security_group_rule
+    ADD CONSTRAINT security_group_rule_security_group_id_fkey FOREIGN KEY (security_group_id) REFERENCES public.security_group(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server
+    ADD CONSTRAINT server_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
+
+ALTER TABLE ONLY public.server_port
+    ADD CONSTRAINT server_port_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_port
+    ADD CONSTRAINT server_port_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_user_data
+    ADD CONSTRAINT server_user_data_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.subnet
+    ADD CONSTRAINT subnet_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public."user"
+    ADD CONSTRAINT user_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id);
+
+ALTER TABLE ONLY public.user_group
+    ADD CONSTRAINT user_group_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id);
+
+ALTER TABLE ONLY public.user_group_member
+    ADD CONSTRAINT user_group_member_group_id_fkey FOREIGN KEY (group_id) REFERENCES public.user_group(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_group_member
+    ADD CONSTRAINT user_group_member_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_password
+    ADD CONSTRAINT user_password_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.volume_ownership
+    ADD CONSTRAINT volume_ownership_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
