@@ -112,14 +112,17 @@ export class Transaction {
   }
 }
 
+type Refused = { error?: string; details?: string; syntax?: string } | null;
+
 /** Throws a TransactionError for the first refusal in the answer to `transact`. */
 export function checkResults(operations: readonly Operation[], answer: unknown): OperationResult[] {
   if (!Array.isArray(answer)) throw new OvsdbError('protocol', 'OVSDB answered a transaction with no array');
-  for (const [index, element] of (answer as ({ error?: string; details?: string } | null)[]).entries()) {
+  for (const [index, element] of (answer as Refused[]).entries()) {
     if (!element?.error) continue;
     const operation = operations[index];
     const where = operation ? `operation ${index} (${operation.op} ${operation.table ?? ''})` : 'commit';
-    throw new TransactionError(index, where, element.error, element.details ?? '');
+    const details = [element.details, element.syntax].filter(Boolean).join(' in ');
+    throw new TransactionError(index, where, element.error, details);
   }
   if (answer.length < operations.length) throw new OvsdbError('protocol', 'OVSDB answered too few results');
   return answer as OperationResult[];

@@ -53,10 +53,8 @@ export function fromWire(type: ColumnType, wire: Wire): Value {
 
 function record(pairs: [string, Atom][]): Record<string, Atom> {
   pairs.sort(([a], [b]) => order(a, b));
-  // No prototype: a key may be called __proto__.
-  const result: Record<string, Atom> = Object.create(null);
-  for (const [key, value] of pairs) result[key] = value;
-  return result;
+  // fromEntries defines, it does not assign: a key may be called __proto__.
+  return Object.fromEntries(pairs);
 }
 
 // --- to the wire -----------------------------------------------------------------------------------------------------
@@ -124,19 +122,19 @@ export function difference(type: ColumnType, before: Value, after: Value): Value
   if (type.kind !== 'map') return symmetric(before as Atom[], after as Atom[]);
   const [old, now] = [before as Record<string, Atom>, after as Record<string, Atom>];
   const pairs = Object.entries(now).filter(([key, value]) => old[key] !== value);
-  return record([...pairs, ...Object.entries(old).filter(([key]) => !(key in now))]);
+  return record([...pairs, ...Object.entries(old).filter(([key]) => !Object.hasOwn(now, key))]);
 }
 
 /** The inverse of `difference`. */
 export function applyDifference(type: ColumnType, before: Value, change: Value): Value {
   if (type.max <= 1) return change;
   if (type.kind !== 'map') return symmetric(before as Atom[], change as Atom[]);
-  const result = { ...(before as Record<string, Atom>) };
+  const result = new Map(Object.entries(before as Record<string, Atom>));
   for (const [key, value] of Object.entries(change as Record<string, Atom>)) {
-    if (result[key] === value) delete result[key];
-    else result[key] = value;
+    if (result.get(key) === value) result.delete(key);
+    else result.set(key, value);
   }
-  return record(Object.entries(result));
+  return record([...result]);
 }
 
 function symmetric(a: readonly Atom[], b: readonly Atom[]): Atom[] {
