@@ -29,12 +29,15 @@ type Update2 = { initial?: WireRow; insert?: WireRow; modify?: WireRow; delete?:
 type WireRow = Record<string, Wire>;
 export type TableUpdates2 = Record<string, Record<string, Update2>>;
 
-/** Rows found by a key that is computed from them, kept up to date with the copy. */
+/** Computes the keys under which a row is found: none, one or several. */
+export type KeysOf = (row: Row) => string | readonly string[] | undefined;
+
+/** Rows found by keys that are computed from them, kept up to date with the copy. */
 export class RowIndex {
-  readonly #keyOf: (row: Row) => string | undefined;
+  readonly #keysOf: KeysOf;
   readonly #rows = new Map<string, Map<string, Row>>();
-  constructor(keyOf: (row: Row) => string | undefined) {
-    this.#keyOf = keyOf;
+  constructor(keysOf: KeysOf) {
+    this.#keysOf = keysOf;
   }
   get(key: string): Row[] {
     return [...(this.#rows.get(key)?.values() ?? [])];
@@ -44,19 +47,22 @@ export class RowIndex {
   }
   /** For the Replica only. */
   replace(before: Row | undefined, after: Row | undefined): void {
-    const [old, now] = [before && this.#keyOf(before), after && this.#keyOf(after)];
-    if (before && old !== undefined && old !== now) {
-      const rows = this.#rows.get(old);
-      rows?.delete(before._uuid);
-      if (rows?.size === 0) this.#rows.delete(old);
+    for (const key of this.#keys(before)) {
+      const rows = this.#rows.get(key);
+      rows?.delete(before!._uuid);
+      if (rows?.size === 0) this.#rows.delete(key);
     }
-    if (!after || now === undefined) return;
-    const rows = this.#rows.get(now);
-    if (rows) rows.set(after._uuid, after);
-    else this.#rows.set(now, new Map([[after._uuid, after]]));
+    for (const key of this.#keys(after)) {
+      const rows = this.#rows.get(key) ?? new Map<string, Row>();
+      this.#rows.set(key, rows.set(after!._uuid, after!));
+    }
   }
   clear(): void {
     this.#rows.clear();
+  }
+  #keys(row: Row | undefined): readonly string[] {
+    const keys = row && this.#keysOf(row);
+    return keys === undefined ? [] : typeof keys === 'string' ? [keys] : keys;
   }
 }
 
@@ -93,8 +99,8 @@ export class Replica {
   }
 
   /** Make indexes before the client starts. Read one only while the copy is complete. */
-  index(table: string, keyOf: (row: Row) => string | undefined): RowIndex {
-    const index = new RowIndex(keyOf);
+  index(table: string, keysOf: KeysOf): RowIndex {
+    const index = new RowIndex(keysOf);
     for (const row of this.#table(table).values()) index.replace(undefined, row);
     this.#indexes.push({ table, index });
     return index;
