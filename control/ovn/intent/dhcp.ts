@@ -1,0 +1,59 @@
+/**
+ * DHCP_Options rows: OVN's own DHCP server answers from them on each host. One for each subnet that gives out
+ * addresses: IPv4 with DHCP, IPv6 with dhcpv6-stateful or -stateless. SLAAC needs none (see router.ts for RAs).
+ */
+import { firstHost, macFor, versionOf } from '../address.ts';
+import type { DesiredRow } from '../desired.ts';
+import type { IndexedModel, NetworkRow, SubnetRow } from '../model.ts';
+
+/** Neutron's default. Addresses never change under a lease, so only the renewal traffic depends on it. */
+const leaseSeconds = '43200';
+const metadataAddress = '169.254.169.254/32';
+
+export function dhcpRows(model: IndexedModel, network: NetworkRow): DesiredRow[] {
+  return model
+    .subnetsOf(network.id)
+    .filter(servesDhcp)
+    .map((subnet) => ({
+      table: 'DHCP_Options',
+      key: subnet.id,
+      columns: { cidr: subnet.cidr, options: subnet.ip_version === 4 ? v4(model, network, subnet) : v6(subnet) },
+    }));
+}
+
+export function servesDhcp(subnet: SubnetRow): boolean {
+  if (!subnet.enable_dhcp) return false;
+  return subnet.ip_version === 4 || subnet.ipv6_address_mode?.startsWith('dhcpv6') === true;
+}
+
+const braces = (items: readonly string[]): string => `{${items.join(', ')}}`;
+
+function v4(model: IndexedModel, network: NetworkRow, subnet: SubnetRow): Record<string, string> {
+  const metadata = model.metadataPort(network.id)?.ips.find((ip) => ip.subnet_id === subnet.id)?.ip;
+  const gateway = subnet.gateway_ip;
+  const dns = subnet.dns_nameservers.filter((address) => versionOf(address) === 4);
+  const routes = [
+    ...(metadata ? [`${metadataAddress},${metadata}`] : []),
+    ...subnet.host_routes.map(({ destination, nexthop }) => `${destination},${nexthop}`),
+    // RFC 3442: a client that gets option 121 ignores the router option, so the default route stands here too.
+    ...(gateway ? [`0.0.0.0/0,${gateway}`] : []),
+  ];
+  return {
+    server_id: gateway ?? metadata ?? firstHost(subnet.cidr),
+    server_mac: macFor(subnet.id),
+    lease_time: leaseSeconds,
+    mtu: String(network.mtu),
+    ...(gateway ? { router: gateway } : {}),
+    ...(dns.length > 0 ? { dns_server: braces(dns) } : {}),
+    ...(routes.length > 0 ? { classless_static_route: braces(routes) } : {}),
+  };
+}
+
+function v6(subnet: SubnetRow): Record<string, string> {
+  const dns = subnet.dns_nameservers.filter((address) => versionOf(address) === 6);
+  return {
+    server_id: macFor(subnet.id),
+    ...(dns.length > 0 ? { dns_server: braces(dns) } : {}),
+    ...(subnet.ipv6_address_mode === 'dhcpv6-stateless' ? { dhcpv6_stateless: 'true' } : {}),
+  };
+}

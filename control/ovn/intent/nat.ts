@@ -1,0 +1,76 @@
+/**
+ * NAT of a router: IPv4 only. Each IPv4 subnet leaves behind the gateway's address; a floating IP is one address to one.
+ * IPv6 passes through as it is.
+ *
+ * A floating IP is handled on the guest's own host (logical_port and external_mac) when that host has the physical
+ * network: no detour through the gateway's host, and it goes on when that one dies. Else it is handled by the gateway.
+ * Both ways work on the userspace datapath, which has NAT in its own connection tracker.
+ */
+import { versionOf } from '../address.ts';
+import type { DesiredRow, RowName } from '../desired.ts';
+import type { FloatingIpRow, IndexedModel, PortRow, RouterRow } from '../model.ts';
+
+export function natRows(
+  model: IndexedModel,
+  parent: RowName,
+  router: RouterRow,
+  ports: readonly PortRow[],
+  gateway: PortRow | undefined,
+): DesiredRow[] {
+  if (!gateway) return [];
+  const external = gateway.ips.find(({ ip }) => versionOf(ip) === 4)?.ip;
+  const hang = { ...parent, column: 'nat' };
+  return [
+    ...(router.enable_snat && external ? snat(model, hang, ports, gateway, external) : []),
+    ...model.floatingIpsOf(router.id).flatMap((floating) => floatingIp(model, hang, floating)),
+  ];
+}
+
+function snat(
+  model: IndexedModel,
+  parent: NonNullable<DesiredRow['parent']>,
+  ports: readonly PortRow[],
+  gateway: PortRow,
+  external_ip: string,
+): DesiredRow[] {
+  const inside = ports.filter((port) => port !== gateway).flatMap((port) => port.ips);
+  const subnets = new Set(inside.map(({ subnet_id }) => model.subnets.get(subnet_id)));
+  return [...subnets]
+    .filter((subnet) => subnet?.ip_version === 4)
+    .map((subnet) => ({
+      table: 'NAT',
+      key: `snat/${subnet!.id}`,
+      columns: { type: 'snat', external_ip, logical_ip: subnet!.cidr, logical_port: null, external_mac: null },
+      parent,
+    }));
+}
+
+function floatingIp(
+  model: IndexedModel,
+  parent: NonNullable<DesiredRow['parent']>,
+  floating: FloatingIpRow,
+): DesiredRow[] {
+  if (!floating.port_id || !floating.fixed_ip) return [];
+  const distributed = isDistributed(model, floating);
+  return [
+    {
+      table: 'NAT',
+      key: `floating_ip/${floating.id}`,
+      columns: {
+        type: 'dnat_and_snat',
+        external_ip: floating.floating_ip,
+        logical_ip: floating.fixed_ip,
+        logical_port: distributed ? floating.port_id : null,
+        external_mac: distributed ? floating.floating_port_mac : null,
+      },
+      parent,
+    },
+  ];
+}
+
+function isDistributed(model: IndexedModel, floating: FloatingIpRow): boolean {
+  const physical = model.networks.get(floating.floating_network_id)?.provider_physical_network;
+  const host = model.ports.get(floating.port_id!)?.host_id;
+  if (!physical || !host) return false;
+  return model.hosts.some(({ id, physical_networks }) => id === host && physical_networks.includes(physical));
+}

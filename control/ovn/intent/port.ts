@@ -1,0 +1,96 @@
+/** A port: its logical switch port, with anti-spoofing, DHCP and membership in port groups. */
+import { eui64 } from '../address.ts';
+import { type DesiredRow, names, type RowName } from '../desired.ts';
+import type { IndexedModel, PortRow } from '../model.ts';
+import { dropUnit, unit } from '../units.ts';
+import { servesDhcp } from './dhcp.ts';
+
+export function portRows(model: IndexedModel, id: string): DesiredRow[] {
+  const port = model.ports.get(id);
+  // A floating IP is a rule of its router (nat.ts); its port only reserves the address.
+  if (!port || port.device_owner === 'network:floatingip') return [];
+  const row: DesiredRow = {
+    table: 'Logical_Switch_Port',
+    key: 'port',
+    columns: columns(model, port),
+    labels: { 'bothy:name': port.name },
+    parent: { table: 'Logical_Switch', owner: unit('network', port.network_id), key: 'switch', column: 'ports' },
+    references: { dhcpv4_options: dhcp(model, port, 4), dhcpv6_options: dhcp(model, port, 6) },
+    groups: isFiltered(port) ? groups(port) : [],
+  };
+  return [row];
+}
+
+const isRouterPort = (port: PortRow): boolean => port.device_owner.startsWith('network:router');
+/** The cloud's own ports are trusted: no guest can send through them. */
+const isGuestPort = (port: PortRow): boolean => !port.device_owner.startsWith('network:');
+const isFiltered = (port: PortRow): boolean => isGuestPort(port) && port.port_security_enabled;
+
+function columns(model: IndexedModel, port: PortRow): DesiredRow['columns'] {
+  const common = { name: port.id, enabled: port.admin_state_up };
+  if (isRouterPort(port)) {
+    const options: Record<string, string> = { 'router-port': names.routerPort(port.id) };
+    // Announces the router's own address and those of its NAT rules when the gateway moves to another host.
+    if (port.device_owner === 'network:router_gateway') {
+      options['nat-addresses'] = 'router';
+      options['exclude-lb-vips-from-garp'] = 'true';
+    }
+    return { ...common, type: 'router', addresses: ['router'], port_security: [], options };
+  }
+  const own = addresses(model, port);
+  if (!isGuestPort(port)) {
+    const type = port.device_owner === 'network:distributed' ? 'localport' : '';
+    return { ...common, type, addresses: [own], port_security: [], options: {} };
+  }
+  // With the chassis named, no other host can claim the port, by mistake or malice.
+  const options: Record<string, string> = port.host_id ? { 'requested-chassis': port.host_id } : {};
+  const security = port.port_security_enabled ? portSecurity(port, own) : [];
+  const others = security.map((entry) => entry.split(' ')[0]!).filter((mac) => mac !== port.mac);
+  // 'unknown' lets a port that is not secured receive frames for MACs that the cloud doesn't know.
+  const known = port.port_security_enabled ? [own, ...others] : [own, 'unknown'];
+  return { ...common, type: '', addresses: known, port_security: security, options };
+}
+
+/** MAC, then addresses. A SLAAC address is what the guest makes of its MAC; left out, anti-spoofing would drop it. */
+function addresses(model: IndexedModel, port: PortRow): string {
+  const ips = new Set(port.ips.map(({ ip }) => ip));
+  for (const { subnet_id } of port.ips) {
+    const subnet = model.subnets.get(subnet_id);
+    const mode = subnet?.ipv6_address_mode;
+    if (subnet && (mode === 'slaac' || mode === 'dhcpv6-stateless')) ips.add(eui64(subnet.cidr, port.mac));
+  }
+  return [port.mac, ...ips].join(' ');
+}
+
+/** One entry for each MAC that the port may send from, with the addresses allowed for it. */
+function portSecurity(port: PortRow, own: string): string[] {
+  const entries = new Map([[port.mac, own]]);
+  for (const { ip_address, mac_address } of port.allowed_address_pairs) {
+    const mac = (mac_address || port.mac).toLowerCase();
+    entries.set(mac, `${entries.get(mac) ?? mac} ${ip_address}`);
+  }
+  return [...entries.values()];
+}
+
+function dhcp(model: IndexedModel, port: PortRow, version: 4 | 6): RowName | null {
+  if (!isGuestPort(port)) return null;
+  const subnets = port.ips
+    .map(({ subnet_id }) => model.subnets.get(subnet_id))
+    .filter((subnet) => subnet !== undefined)
+    .filter((subnet) => subnet.ip_version === version && servesDhcp(subnet));
+  // OVN takes one row per version: a subnet that gives out addresses goes before one that only gives options.
+  const subnet = subnets.find(({ ipv6_address_mode }) => ipv6_address_mode !== 'dhcpv6-stateless') ?? subnets[0];
+  return subnet ? { table: 'DHCP_Options', owner: unit('network', port.network_id), key: subnet.id } : null;
+}
+
+function groups(port: PortRow): (RowName & { name: string })[] {
+  return [
+    { table: 'Port_Group', owner: dropUnit, key: 'group', name: names.dropGroup },
+    ...port.security_group_ids.map((id) => ({
+      table: 'Port_Group',
+      owner: unit('security_group', id),
+      key: 'group',
+      name: names.portGroup(id),
+    })),
+  ];
+}

@@ -1,0 +1,116 @@
+/** A router: its ports, gateway, routes and NAT. The switch side of each port is the port's own unit. */
+import { prefixLength, versionOf } from '../address.ts';
+import { type DesiredRow, names, type RowName } from '../desired.ts';
+import type { IndexedModel, PortRow, RouterRow, SubnetRow } from '../model.ts';
+import { unit } from '../units.ts';
+import { gatewayHosts } from './gateway.ts';
+import { natRows } from './nat.ts';
+
+export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
+  const router = model.routers.get(id);
+  if (!router) return [];
+  const ports = model.portsOfDevice(id).filter((port) => port.device_owner.startsWith('network:router'));
+  const gateway = ports.find((port) => port.device_owner === 'network:router_gateway');
+  const self: RowName = { table: 'Logical_Router', owner: unit('router', id), key: 'router' };
+  return [
+    {
+      table: 'Logical_Router',
+      key: 'router',
+      columns: {
+        name: names.router(id),
+        enabled: router.admin_state_up,
+        // Hosts on an external network talk to each other all the time: learn only from what is said to us.
+        options: { always_learn_from_arp_request: 'false', dynamic_neigh_routers: 'true' },
+      },
+      labels: { 'bothy:name': router.name },
+    },
+    ...ports.flatMap((port) => routerPort(model, self, port, port === gateway)),
+    ...(gateway ? gatewayChassis(model, router, gateway) : []),
+    ...routes(model, self, router, ports, gateway),
+    ...natRows(model, self, router, ports, gateway),
+  ];
+}
+
+const subnetsOf = (model: IndexedModel, port: PortRow): { ip: string; subnet: SubnetRow }[] =>
+  port.ips.flatMap(({ ip, subnet_id }) => {
+    const subnet = model.subnets.get(subnet_id);
+    return subnet ? [{ ip, subnet }] : [];
+  });
+
+function routerPort(model: IndexedModel, parent: RowName, port: PortRow, isGateway: boolean): DesiredRow[] {
+  const addresses = subnetsOf(model, port);
+  // OVN refuses a router port without a network.
+  if (addresses.length === 0) return [];
+  const mtu = model.networks.get(port.network_id)?.mtu;
+  return [
+    {
+      table: 'Logical_Router_Port',
+      key: port.id,
+      columns: {
+        name: names.routerPort(port.id),
+        mac: port.mac,
+        networks: addresses.map(({ ip, subnet }) => `${ip}/${prefixLength(subnet.cidr)}`),
+        enabled: port.admin_state_up,
+        ipv6_ra_configs: isGateway ? {} : advertisement(addresses, mtu),
+        options: {},
+      },
+      labels: { 'bothy:name': port.name },
+      parent: { ...parent, column: 'ports' },
+    },
+  ];
+}
+
+/** Router advertisements carry one mode for a port. Stateful wins: its guests get addresses from nowhere else. */
+function advertisement(addresses: { subnet: SubnetRow }[], mtu: number | undefined): Record<string, string> {
+  const subnets = addresses.map(({ subnet }) => subnet).filter((subnet) => subnet.ip_version === 6);
+  const modes = subnets.map((subnet) => subnet.ipv6_ra_mode).filter((mode) => mode !== null);
+  const mode = (['dhcpv6-stateful', 'dhcpv6-stateless', 'slaac'] as const).find((each) => modes.includes(each));
+  if (!mode) return {};
+  const dns = subnets.flatMap((subnet) => subnet.dns_nameservers).find((address) => versionOf(address) === 6);
+  return {
+    address_mode: mode.replace('-', '_'),
+    send_periodic: 'true',
+    ...(mtu === undefined ? {} : { mtu: String(mtu) }),
+    ...(dns === undefined ? {} : { rdnss: dns }),
+  };
+}
+
+function gatewayChassis(model: IndexedModel, router: RouterRow, gateway: PortRow): DesiredRow[] {
+  if (gateway.ips.length === 0) return [];
+  const network = model.networks.get(gateway.network_id);
+  const hosts = gatewayHosts(router.id, network?.provider_physical_network ?? null, model.hosts, model.now);
+  const owner = unit('router', router.id);
+  return hosts.map((host, place) => ({
+    table: 'Gateway_Chassis',
+    key: host,
+    columns: { name: names.gatewayChassis(gateway.id, host), chassis_name: host, priority: hosts.length - place },
+    parent: { table: 'Logical_Router_Port', owner, key: gateway.id, column: 'gateway_chassis' },
+  }));
+}
+
+function routes(
+  model: IndexedModel,
+  parent: RowName,
+  router: RouterRow,
+  ports: readonly PortRow[],
+  gateway: PortRow | undefined,
+): DesiredRow[] {
+  const route = (key: string, ip_prefix: string, nexthop: string, output: string | null): DesiredRow => ({
+    table: 'Logical_Router_Static_Route',
+    key,
+    columns: { ip_prefix, nexthop, output_port: output },
+    parent: { ...parent, column: 'static_routes' },
+  });
+  const defaults = new Map<string, DesiredRow>();
+  for (const { subnet } of gateway ? subnetsOf(model, gateway) : []) {
+    const prefix = subnet.ip_version === 4 ? '0.0.0.0/0' : '::/0';
+    if (!subnet.gateway_ip || defaults.has(prefix)) continue;
+    defaults.set(prefix, route(`default/${prefix}`, prefix, subnet.gateway_ip, names.routerPort(gateway!.id)));
+  }
+  // A route whose next hop is on none of the router's subnets would be dead; northd logs it on each run.
+  const reachable = new Set(ports.flatMap((port) => subnetsOf(model, port).map(({ subnet }) => subnet.ip_version)));
+  const own = router.routes
+    .filter(({ nexthop }) => reachable.has(versionOf(nexthop)))
+    .map(({ destination, nexthop }) => route(`route/${destination}/${nexthop}`, destination, nexthop, null));
+  return [...defaults.values(), ...own];
+}

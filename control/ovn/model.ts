@@ -1,0 +1,163 @@
+/**
+ * The part of the truth that the projection reads, in the shape of its rows. A model holds what the units at hand need,
+ * or all; the intent functions are pure functions of it.
+ */
+export interface NetworkRow {
+  id: string;
+  project_id: string;
+  name: string;
+  external: boolean;
+  mtu: number;
+  provider_network_type: 'geneve' | 'flat' | 'vlan' | 'local';
+  provider_physical_network: string | null;
+  provider_segmentation_id: number | null;
+}
+
+export type Ipv6Mode = 'slaac' | 'dhcpv6-stateful' | 'dhcpv6-stateless';
+
+export interface SubnetRow {
+  id: string;
+  network_id: string;
+  ip_version: 4 | 6;
+  cidr: string;
+  gateway_ip: string | null;
+  enable_dhcp: boolean;
+  ipv6_address_mode: Ipv6Mode | null;
+  ipv6_ra_mode: Ipv6Mode | null;
+  dns_nameservers: string[];
+  host_routes: { destination: string; nexthop: string }[];
+}
+
+export interface PortRow {
+  id: string;
+  network_id: string;
+  name: string;
+  mac: string;
+  admin_state_up: boolean;
+  device_id: string;
+  device_owner: string;
+  port_security_enabled: boolean;
+  allowed_address_pairs: { ip_address: string; mac_address?: string | null }[];
+  host_id: string | null;
+  observed_up: boolean;
+  /** In the order that the caller gave. */
+  ips: { subnet_id: string; ip: string }[];
+  security_group_ids: string[];
+}
+
+export interface RouterRow {
+  id: string;
+  name: string;
+  admin_state_up: boolean;
+  gateway_network_id: string | null;
+  enable_snat: boolean;
+  routes: { destination: string; nexthop: string }[];
+}
+
+export interface FloatingIpRow {
+  id: string;
+  floating_network_id: string;
+  floating_port_mac: string;
+  floating_ip: string;
+  port_id: string | null;
+  fixed_ip: string | null;
+  router_id: string | null;
+}
+
+export interface SecurityGroupRow {
+  id: string;
+  name: string;
+  stateful: boolean;
+  rules: SecurityGroupRuleRow[];
+}
+
+export interface SecurityGroupRuleRow {
+  id: string;
+  direction: 'ingress' | 'egress';
+  ethertype: 'IPv4' | 'IPv6';
+  protocol: string | null;
+  port_range_min: number | null;
+  port_range_max: number | null;
+  remote_group_id: string | null;
+  remote_ip_prefix: string | null;
+}
+
+export interface HostRow {
+  id: string;
+  physical_networks: string[];
+  connected: boolean;
+  last_seen_at: Date | null;
+}
+
+export interface Model {
+  networks: ReadonlyMap<string, NetworkRow>;
+  /** By id. */
+  subnets: ReadonlyMap<string, SubnetRow>;
+  ports: ReadonlyMap<string, PortRow>;
+  routers: ReadonlyMap<string, RouterRow>;
+  floatingIps: ReadonlyMap<string, FloatingIpRow>;
+  securityGroups: ReadonlyMap<string, SecurityGroupRow>;
+  hosts: readonly HostRow[];
+  /** When the model was read: decides which hosts count as alive. */
+  now: Date;
+}
+
+export interface ModelRows {
+  networks?: readonly NetworkRow[];
+  subnets?: readonly SubnetRow[];
+  ports?: readonly PortRow[];
+  routers?: readonly RouterRow[];
+  floatingIps?: readonly FloatingIpRow[];
+  securityGroups?: readonly SecurityGroupRow[];
+  hosts?: readonly HostRow[];
+  now?: Date;
+}
+
+export class IndexedModel implements Model {
+  readonly networks: ReadonlyMap<string, NetworkRow>;
+  readonly subnets: ReadonlyMap<string, SubnetRow>;
+  readonly ports: ReadonlyMap<string, PortRow>;
+  readonly routers: ReadonlyMap<string, RouterRow>;
+  readonly floatingIps: ReadonlyMap<string, FloatingIpRow>;
+  readonly securityGroups: ReadonlyMap<string, SecurityGroupRow>;
+  readonly hosts: readonly HostRow[];
+  readonly now: Date;
+  readonly #subnetsOfNetwork: ReadonlyMap<string, SubnetRow[]>;
+  readonly #portsOfDevice: ReadonlyMap<string, PortRow[]>;
+  readonly #metadataPort: ReadonlyMap<string, PortRow>;
+  readonly #floatingIpsOfRouter: ReadonlyMap<string, FloatingIpRow[]>;
+
+  constructor(rows: ModelRows) {
+    this.networks = byId(rows.networks);
+    this.subnets = byId(rows.subnets);
+    this.ports = byId(rows.ports);
+    this.routers = byId(rows.routers);
+    this.floatingIps = byId(rows.floatingIps);
+    this.securityGroups = byId(rows.securityGroups);
+    this.hosts = rows.hosts ?? [];
+    this.now = rows.now ?? new Date();
+    this.#subnetsOfNetwork = Map.groupBy(this.subnets.values(), (subnet) => subnet.network_id);
+    this.#portsOfDevice = Map.groupBy(this.ports.values(), (port) => port.device_id);
+    const metadata = [...this.ports.values()].filter((port) => port.device_owner === 'network:distributed');
+    this.#metadataPort = new Map(metadata.map((port) => [port.network_id, port]));
+    this.#floatingIpsOfRouter = Map.groupBy(this.floatingIps.values(), (floating) => floating.router_id ?? '');
+  }
+
+  subnetsOf(networkId: string): readonly SubnetRow[] {
+    return this.#subnetsOfNetwork.get(networkId) ?? [];
+  }
+  portsOfDevice(deviceId: string): readonly PortRow[] {
+    return this.#portsOfDevice.get(deviceId) ?? [];
+  }
+  metadataPort(networkId: string): PortRow | undefined {
+    return this.#metadataPort.get(networkId);
+  }
+  floatingIpsOf(routerId: string): readonly FloatingIpRow[] {
+    return this.#floatingIpsOfRouter.get(routerId) ?? [];
+  }
+}
+
+/** Sorted by id, so that what follows from a model does not depend on the order of its rows. */
+function byId<Row extends { id: string }>(rows: readonly Row[] | undefined): Map<string, Row> {
+  return new Map([...(rows ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1)).map((row) => [row.id, row]));
+}

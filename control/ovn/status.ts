@@ -1,0 +1,39 @@
+/** What the projection tells of itself, to `bothy doctor` and to people. */
+import type { Unit } from './units.ts';
+
+export interface PassStatus {
+  kind: 'full' | 'changes';
+  at: Date;
+  ms: number;
+  /** Units that were looked at, and those of them that had to be changed. */
+  units: number;
+  changed: number;
+  failed: number;
+}
+
+export interface UnitFailure {
+  unit: Unit;
+  error: string;
+  attempts: number;
+  nextAttemptAt: Date;
+}
+
+export interface ProjectionStatus {
+  /** leader: this process projects; standby: another one does, or none can yet. */
+  role: 'leader' | 'standby';
+  /** A session with the northbound database and a complete copy of it. */
+  connected: boolean;
+  /** Why not, where it is not. */
+  connectionError: string | null;
+  lastPass: PassStatus | null;
+  lastFullPass: PassStatus | null;
+  /** Units whose change waits for its turn. */
+  pending: number;
+  failures: UnitFailure[];
+  /** From the commit of a change to its transaction in the northbound database, of the latest pass; milliseconds. */
+  lagMs: number | null;
+  /** Units that full passes had to mend although nothing was known to have changed, since the start. */
+  drift: number;
+  /** Last failure to read the truth, until a pass succeeds again. */
+  databaseError: string | null;
+}
