@@ -67,6 +67,8 @@ export interface DesiredFixedIp {
   dnsNameservers: string[];
   /** Neutron's ipv6_address_mode; null for IPv4 and for static IPv6. */
   ipv6AddressMode: 'slaac' | 'dhcpv6-stateful' | 'dhcpv6-stateless' | null;
+  /** False where an IPv4 subnet has no DHCP, so that the guest is told its address by config drive; absent means DHCP. */
+  dhcp?: boolean;
 }
 
 export interface DesiredPort {

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ec2MetaData, metadataFiles, openstackFiles } from './document.ts';
+import { netmask, networkData } from './network-data.ts';
+import { exampleServer } from './testing.ts';
+
+const seed = Buffer.alloc(512);
+
+test('a config drive carries both formats, with the bytes of the user data as given', () => {
+  const server = exampleServer();
+  const files = metadataFiles(server, { randomSeed: seed });
+  assert.deepEqual([...files.keys()].sort(), [
+    'ec2/latest/meta-data.json',
+    'ec2/latest/user-data',
+    'openstack/latest/meta_data.json',
+    'openstack/latest/network_data.json',
+    'openstack/latest/user_data',
+    'openstack/latest/vendor_data.json',
+    'openstack/latest/vendor_data2.json',
+  ]);
+  assert.deepEqual(files.get('openstack/latest/user_data'), Buffer.from([0x23, 0x21, 0x00, 0xff]));
+});
+
+test('a server without user data has no such file', () => {
+  const files = metadataFiles({ ...exampleServer(), userData: null });
+  assert.equal([...files.keys()].filter((path) => path.includes('user')).length, 0);
+});
+
+test('meta_data.json names the server as the user did, in any script', () => {
+  const document = JSON.parse(
+    String(openstackFiles(exampleServer(), 'latest', { randomSeed: seed }).get('meta_data.json')),
+  );
+  assert.equal(document.name, '小屋 🏔 "x"; drop');
+  assert.equal(document.hostname, 'host-1');
+  assert.deepEqual(document.meta, { role: 'web' });
+  assert.deepEqual(document.keys, [{ name: 'my key', type: 'ssh', data: 'ssh-ed25519 AAAA me' }]);
+  assert.deepEqual(document.public_keys, { 'my key': 'ssh-ed25519 AAAA me' });
+  assert.equal(Buffer.from(document.random_seed, 'base64').length, 512);
+  assert.deepEqual(document.devices, []);
+});
+
+test('an old version lacks what appeared later', () => {
+  const files = openstackFiles(exampleServer(), '2012-08-10');
+  assert.deepEqual([...files.keys()], ['meta_data.json', 'user_data']);
+  const document = JSON.parse(String(files.get('meta_data.json')));
+  assert.equal('random_seed' in document, false);
+  assert.equal('project_id' in document, false);
+});
+
+test('network_data.json has a link per port and a network per way of addressing', () => {
+  const data = networkData(exampleServer().ports);
+  assert.deepEqual(data.links, [
+    {
+      id: 'tap01900000-00',
+      vif_id: '01900000-0000-7000-8000-0000000000a1',
+      type: 'ovs',
+      mtu: 1442,
+      ethernet_mac_address: 'fa:16:3e:00:00:01',
+    },
+  ]);
+  assert.deepEqual(
+    data.networks.map(({ type, ip_address, netmask }) => ({ type, ip_address, netmask })),
+    [
+      { type: 'ipv4_dhcp', ip_address: undefined, netmask: undefined },
+      { type: 'ipv6_slaac', ip_address: 'fd00:1::f816:3eff:fe00:1', netmask: 'ffff:ffff:ffff:ffff::' },
+    ],
+  );
+  assert.deepEqual(data.services, [
+    { type: 'dns', address: '9.9.9.9' },
+    { type: 'dns', address: 'fd00:1::53' },
+  ]);
+});
+
+test('a subnet without DHCP is described statically', () => {
+  const [port] = exampleServer().ports;
+  const data = networkData([{ ...port!, fixedIps: [{ ...port!.fixedIps[0]!, dhcp: false }] }]);
+  assert.equal(data.networks[0]!.type, 'ipv4');
+  assert.deepEqual(data.networks[0]!.routes, [{ network: '0.0.0.0', netmask: '0.0.0.0', gateway: '10.1.0.1' }]);
+});
+
+test('netmasks of both families', () => {
+  assert.equal(netmask(4, 26), '255.255.255.192');
+  assert.equal(netmask(4, 0), '0.0.0.0');
+  assert.equal(netmask(6, 64), 'ffff:ffff:ffff:ffff::');
+  assert.equal(netmask(6, 56), 'ffff:ffff:ffff:ff00::');
+  assert.equal(netmask(6, 128), 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff');
+  assert.equal(netmask(6, 112), 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:0');
+  assert.equal(netmask(6, 0), '::');
+});
+
+test('the EC2 tree has the ids in EC2 form', () => {
+  const tree = ec2MetaData(exampleServer());
+  assert.match(String(tree['instance-id']), /^i-[0-9a-f]{17}$/);
+  assert.match(String(tree['ami-id']), /^ami-[0-9a-f]{17}$/);
+  assert.equal(tree['local-ipv4'], '10.1.0.11');
+});

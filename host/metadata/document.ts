@@ -1,0 +1,101 @@
+/**
+ * What a server is told about itself, in OpenStack's and EC2's form. One source for the metadata service and for the
+ * config drive. Pure but for the random seed, which is fresh entropy for the guest at each reading, as with Nova; a
+ * caller that needs the same bytes again passes its own.
+ */
+import { randomBytes } from 'node:crypto';
+import { ec2Id } from '../../contract/ec2-ids.ts';
+import type { DesiredServer } from '../../contract/host.ts';
+import { networkData } from './network-data.ts';
+import { atLeast, since } from './versions.ts';
+
+export interface DocumentOptions {
+  /** Nova gives 512 bytes. */
+  randomSeed?: Buffer;
+}
+
+/** The files of a config drive: path below its root → contents. */
+export function metadataFiles(server: DesiredServer, options: DocumentOptions = {}): Map<string, string | Buffer> {
+  const files = new Map<string, string | Buffer>();
+  for (const [name, contents] of openstackFiles(server, 'latest', options))
+    files.set(`openstack/latest/${name}`, contents);
+  files.set('ec2/latest/meta-data.json', JSON.stringify(ec2MetaData(server)));
+  const user = userData(server);
+  if (user) files.set('ec2/latest/user-data', user);
+  return files;
+}
+
+/** Name → contents of one dated version (or 'latest') of the OpenStack format. */
+export function openstackFiles(
+  server: DesiredServer,
+  version: string,
+  options: DocumentOptions = {},
+): Map<string, string | Buffer> {
+  const files = new Map<string, string | Buffer>();
+  files.set('meta_data.json', JSON.stringify(metaData(server, version, options)));
+  const user = userData(server);
+  if (user) files.set('user_data', user);
+  if (atLeast(version, since.vendorData)) files.set('vendor_data.json', '{}');
+  if (atLeast(version, since.networkData)) files.set('network_data.json', JSON.stringify(networkData(server.ports)));
+  if (atLeast(version, since.vendorData2)) files.set('vendor_data2.json', JSON.stringify({ static: {} }));
+  return files;
+}
+
+export function metaData(
+  server: DesiredServer,
+  version: string,
+  options: DocumentOptions = {},
+): Record<string, unknown> {
+  const document: Record<string, unknown> = { uuid: server.id };
+  if (Object.keys(server.metadata).length > 0) document.meta = server.metadata;
+  if (server.keys.length > 0) {
+    document.public_keys = Object.fromEntries(server.keys.map((key) => [key.name, key.publicKey]));
+    document.keys = server.keys.map((key) => ({ name: key.name, type: key.type, data: key.publicKey }));
+  }
+  document.hostname = server.hostname;
+  document.name = server.name;
+  document.launch_index = 0;
+  document.availability_zone = server.availabilityZone;
+  if (atLeast(version, since.randomSeed)) {
+    document.random_seed = (options.randomSeed ?? randomBytes(512)).toString('base64');
+  }
+  if (atLeast(version, since.projectId)) document.project_id = server.projectId;
+  if (atLeast(version, since.devices)) document.devices = [];
+  if (atLeast(version, since.dedicatedCpus)) document.dedicated_cpus = [];
+  return document;
+}
+
+/** The bytes that the user gave, or null where none were given. */
+export function userData(server: DesiredServer): Buffer | null {
+  return server.userData === null ? null : Buffer.from(server.userData, 'base64');
+}
+
+/** A directory of the EC2 format; `_name` replaces the key in a listing (public-keys lists `0=name`, with no slash). */
+export interface Ec2Tree {
+  [name: string]: string | Ec2Tree;
+}
+
+export function ec2MetaData(server: DesiredServer): Ec2Tree {
+  const firstIpv4 = server.ports.flatMap((port) => port.fixedIps).find((fixedIp) => fixedIp.ipVersion === 4);
+  const tree: Ec2Tree = {
+    'ami-id': server.image === null ? '' : ec2Id('ami', server.image.id),
+    'ami-launch-index': '0',
+    'ami-manifest-path': 'FIXME', // Nova's own value; cloud images know it
+    'block-device-mapping': { ami: 'vda', root: '/dev/vda' },
+    hostname: server.hostname,
+    'instance-action': 'none',
+    'instance-id': ec2Id('i', server.id),
+    'local-hostname': server.hostname,
+    'local-ipv4': firstIpv4?.ip ?? '',
+    placement: { 'availability-zone': server.availabilityZone },
+    'public-hostname': server.hostname,
+    'public-ipv4': '',
+    'reservation-id': ec2Id('r', server.id),
+  };
+  if (server.keys.length > 0) {
+    tree['public-keys'] = Object.fromEntries(
+      server.keys.map((key, index) => [String(index), { _name: `${index}=${key.name}`, 'openssh-key': key.publicKey }]),
+    );
+  }
+  return tree;
+}
