@@ -62,7 +62,10 @@ Every command explains itself: bothy COMMAND --help
 }
 
 export function helpFor(name: string, command: Command): string {
-  const rows = Object.entries({ ...command.options, help: { type: 'boolean', short: 'h', help: 'this text' } as Option });
+  const rows = Object.entries({
+    ...command.options,
+    help: { type: 'boolean', short: 'h', help: 'this text' } as Option,
+  });
   const lines = rows.map(([long, option]) => {
     const [value, ...rest] = option.help.split(' ');
     const flag = option.type === 'string' ? `--${long} ${value}` : `--${long}`;

@@ -42,10 +42,13 @@ export function tryRun(command: string, args: readonly string[], options: RunOpt
       options.onOutput?.(text);
     });
     child.once('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'ENOENT' ? new Error(`the program '${command}' is not installed`, { cause: error }) : error);
+      reject(
+        error.code === 'ENOENT' ? new Error(`the program '${command}' is not installed`, { cause: error }) : error,
+      );
     });
     child.once('close', (code, signal) => {
-      const late = signal === 'SIGKILL' && options.timeoutMs !== undefined ? ` (deadline of ${options.timeoutMs} ms)` : '';
+      const late =
+        signal === 'SIGKILL' && options.timeoutMs !== undefined ? ` (deadline of ${options.timeoutMs} ms)` : '';
       resolve({ code: code ?? 128, stdout, stderr: signal === null ? stderr : `${stderr}\nended by ${signal}${late}` });
     });
     child.stdin.on('error', () => {});

@@ -18,9 +18,14 @@ interface Definition {
   help: string;
 }
 
-const port = (value: string) => (/^\d+$/.test(value) && +value > 0 && +value < 65536 ? undefined : 'a port number, 1 to 65535');
-const oneOf = (...values: string[]) => (value: string) => values.includes(value) ? undefined : `one of ${values.join(', ')}`;
-const cidr = (value: string) => (value === '' || /^[0-9a-f.:]+\/\d+$/i.test(value) ? undefined : 'an address range such as 172.24.4.0/24');
+const port = (value: string) =>
+  /^\d+$/.test(value) && +value > 0 && +value < 65536 ? undefined : 'a port number, 1 to 65535';
+const oneOf =
+  (...values: string[]) =>
+  (value: string) =>
+    values.includes(value) ? undefined : `one of ${values.join(', ')}`;
+const cidr = (value: string) =>
+  value === '' || /^[0-9a-f.:]+\/\d+$/i.test(value) ? undefined : 'an address range such as 172.24.4.0/24';
 
 export const definitions = {
   listen: { fallback: '::', help: 'Address that the APIs listen on; :: is every address, IPv4 and IPv6.' },
@@ -35,10 +40,15 @@ export const definitions = {
   database_url: {
     fallback: '',
     variable: 'DATABASE_URL',
-    check: (v: string) => (v === '' || /^postgres(ql)?:\/\//.test(v) ? undefined : 'postgres://USER:PASSWORD@HOST/DATABASE'),
+    check: (v: string) =>
+      v === '' || /^postgres(ql)?:\/\//.test(v) ? undefined : 'postgres://USER:PASSWORD@HOST/DATABASE',
     help: 'A PostgreSQL >= 15 to use instead of the private one.',
   },
-  host_port: { fallback: '8444', check: port, help: "Port of this machine's host service, for other hosts (mutual TLS)." },
+  host_port: {
+    fallback: '8444',
+    check: port,
+    help: "Port of this machine's host service, for other hosts (mutual TLS).",
+  },
   external_cidr: {
     fallback: '172.24.4.0/24',
     check: cidr,
@@ -49,8 +59,16 @@ export const definitions = {
     fallback: '',
     help: 'Network card that carries the external network; empty: the external network ends at this machine.',
   },
-  accelerator: { fallback: 'auto', check: oneOf('auto', 'kvm', 'tcg'), help: 'auto: KVM after a probe guest booted under it.' },
-  datapath: { fallback: 'auto', check: oneOf('auto', 'system', 'netdev'), help: "Open vSwitch: kernel's (system) or userspace." },
+  accelerator: {
+    fallback: 'auto',
+    check: oneOf('auto', 'kvm', 'tcg'),
+    help: 'auto: KVM after a probe guest booted under it.',
+  },
+  datapath: {
+    fallback: 'auto',
+    check: oneOf('auto', 'system', 'netdev'),
+    help: "Open vSwitch: kernel's (system) or userspace.",
+  },
   log_level: { fallback: 'info', check: oneOf('debug', 'info', 'warn', 'error'), help: 'How much the processes log.' },
 } as const satisfies Record<string, Definition>;
 
@@ -103,7 +121,10 @@ export function loadSettings(data: string | undefined, env: NodeJS.ProcessEnv = 
     const complaint = definition.check?.(value);
     if (complaint !== undefined) {
       const source = env[variable] !== undefined ? `the environment's ${variable}` : `${paths.settingsFile}: ${name}`;
-      throw new CommandError(`${source} is '${value}', but must be ${complaint}`, 'correct it and run the command again');
+      throw new CommandError(
+        `${source} is '${value}', but must be ${complaint}`,
+        'correct it and run the command again',
+      );
     }
     values[name] = value;
   }
@@ -118,7 +139,8 @@ export function parseSettings(text: string, file: string): Partial<Record<Settin
     if (line === '' || line.startsWith('#')) continue;
     const where = `${file}, line ${index + 1}`;
     const match = /^([A-Za-z0-9_.-]+)\s*=\s*(.*)$/.exec(line);
-    if (match === null) throw new CommandError(`${where}: '${line}' is not of the form key = value`, 'correct the line');
+    if (match === null)
+      throw new CommandError(`${where}: '${line}' is not of the form key = value`, 'correct the line');
     const [, key, value] = match as unknown as [string, string, string];
     if (!(settingNames as string[]).includes(key)) {
       const guess = nearest(key, settingNames);
@@ -134,7 +156,9 @@ export function parseSettings(text: string, file: string): Partial<Record<Settin
 export function unknownVariables(env: NodeJS.ProcessEnv = process.env): { variable: string; guess: string }[] {
   const known = ['BOTHY_DATA', ...settingNames.map((name) => `BOTHY_${name.toUpperCase()}`)];
   return Object.keys(env)
-    .filter((variable) => variable.startsWith('BOTHY_') && !known.includes(variable) && !variable.startsWith('BOTHY_TEST_'))
+    .filter(
+      (variable) => variable.startsWith('BOTHY_') && !known.includes(variable) && !variable.startsWith('BOTHY_TEST_'),
+    )
     .flatMap((variable) => {
       const guess = nearest(variable, known);
       return guess === undefined ? [] : [{ variable, guess }];

@@ -23,7 +23,6 @@ export interface Progress {
   detail(text: string): void;
 }
 
-
 function rewrite(text: string): void {
   const width = process.stdout.columns ?? 100;
   process.stdout.write(`\r\u001b[K${text.slice(0, width - 1)}`);
@@ -33,7 +32,11 @@ function rewrite(text: string): void {
  * One step of a longer work: prints its name, what it is doing meanwhile, and how long it took. `work` may answer a text
  * that is shown behind the name.
  */
-export async function step<T>(name: string, work: (progress: Progress) => Promise<T>, result?: (value: T) => string): Promise<T> {
+export async function step<T>(
+  name: string,
+  work: (progress: Progress) => Promise<T>,
+  result?: (value: T) => string,
+): Promise<T> {
   const started = performance.now();
   let lastDetailAt = started;
   let lastDetail = '';
@@ -54,7 +57,9 @@ export async function step<T>(name: string, work: (progress: Progress) => Promis
   try {
     const value = await work(progress);
     const outcome = result?.(value) ?? '';
-    finish(`${green('✓')} ${label} ${seconds(performance.now() - started).padStart(7)}${outcome === '' ? '' : `  ${outcome}`}`);
+    finish(
+      `${green('✓')} ${label} ${seconds(performance.now() - started).padStart(7)}${outcome === '' ? '' : `  ${outcome}`}`,
+    );
     return value;
   } catch (error) {
     finish(`${red('✗')} ${label} ${seconds(performance.now() - started).padStart(7)}`);
@@ -70,5 +75,12 @@ function finish(line: string): void {
 /** Rows of equal columns. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => [...(row[column] ?? '')].length))) ?? [];
-  return rows.map((row) => row.map((cell, i) => cell + ' '.repeat(widths[i]! - [...cell].length)).join('  ').trimEnd()).join('\n');
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell + ' '.repeat(widths[i]! - [...cell].length))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }

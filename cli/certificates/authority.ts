@@ -6,7 +6,7 @@
  * the next start sees does not match and makes anew.
  */
 import './reflect.ts';
-import { X509Certificate as NodeCertificate, createPrivateKey, randomBytes, type webcrypto } from 'node:crypto';
+import { createPrivateKey, X509Certificate as NodeCertificate, randomBytes, type webcrypto } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -104,7 +104,9 @@ export class Authority {
         certificate.verify(new NodeCertificate(this.#root.toString('pem')).publicKey) &&
         certificate.checkPrivateKey(createPrivateKey(readFileSync(keyFile))) &&
         certificate.subject === `CN=${request.commonName}` &&
-        request.names.every((name) => (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined)
+        request.names.every(
+          (name) => (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined,
+        )
       );
     } catch {
       return false;

@@ -6,7 +6,16 @@
  *
  * The cluster is made beside its place and renamed when it is complete: a `<data>/postgres` that exists is whole.
  */
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Engine } from '../../contract/engine.ts';
 import { CommandError } from '../command.ts';
@@ -55,7 +64,11 @@ const tuning: Record<string, string> = {
 
 export function postgresEngine(options: PostgresOptions): Engine {
   const bin = () => binaries(options.directory);
-  const settings = { ...tuning, unix_socket_directories: options.socketDirectory, ...(options.durable === false ? { fsync: 'off' } : {}) };
+  const settings = {
+    ...tuning,
+    unix_socket_directories: options.socketDirectory,
+    ...(options.durable === false ? { fsync: 'off' } : {}),
+  };
   return {
     name: 'postgres',
     get command() {
@@ -92,7 +105,9 @@ export function postgresUrl(options: Pick<PostgresOptions, 'socketDirectory' | '
 /** The newest PostgreSQL of Debian, or the one that made the cluster where there is one. */
 export function binaries(directory?: string): string {
   const base = '/usr/lib/postgresql';
-  const installed = existsSync(base) ? readdirSync(base).filter((name) => existsSync(join(base, name, 'bin/postgres'))) : [];
+  const installed = existsSync(base)
+    ? readdirSync(base).filter((name) => existsSync(join(base, name, 'bin/postgres')))
+    : [];
   const version = directory === undefined ? undefined : clusterVersion(directory);
   if (version !== undefined) {
     if (installed.includes(version)) return join(base, version, 'bin');
@@ -101,8 +116,12 @@ export function binaries(directory?: string): string {
       `apt-get install postgresql-${version}`,
     );
   }
-  const newest = installed.map(Number).filter((major) => major >= oldestMajor).sort((a, b) => b - a)[0];
-  if (newest === undefined) throw new CommandError('PostgreSQL is not installed', "run 'sudo bothy up', which installs it");
+  const newest = installed
+    .map(Number)
+    .filter((major) => major >= oldestMajor)
+    .sort((a, b) => b - a)[0];
+  if (newest === undefined)
+    throw new CommandError('PostgreSQL is not installed', "run 'sudo bothy up', which installs it");
   return join(base, String(newest), 'bin');
 }
 
@@ -121,7 +140,10 @@ async function prepareCluster(options: PostgresOptions): Promise<void> {
   // "map" lets root in as the service user: doctor and backups run as root.
   const hba = 'local all all peer map=bothy\n';
   const ident = `bothy ${options.user} ${options.user}\nbothy root ${options.user}\n`;
-  for (const [file, text] of [['pg_hba.conf', hba], ['pg_ident.conf', ident]] as const) {
+  for (const [file, text] of [
+    ['pg_hba.conf', hba],
+    ['pg_ident.conf', ident],
+  ] as const) {
     const path = join(options.directory, file);
     if (readFileSync(path, 'utf8') === text) continue;
     // Written aside first: a half-written pg_hba.conf would lock everybody out.
@@ -143,7 +165,10 @@ async function makeCluster(options: PostgresOptions, ids: { uid: number; gid: nu
   await run(join(bin, 'initdb'), ['-D', fresh, '--no-instructions', ...locale, ...auth, ...sync], as);
   // A server in single-user mode listens nowhere; what it makes is part of the complete cluster.
   const sql = `CREATE DATABASE ${databaseName};\n`;
-  await run(join(bin, 'postgres'), ['--single', '-D', fresh, '-c', 'log_min_messages=error', 'postgres'], { ...as, input: sql });
+  await run(join(bin, 'postgres'), ['--single', '-D', fresh, '-c', 'log_min_messages=error', 'postgres'], {
+    ...as,
+    input: sql,
+  });
   renameSync(fresh, options.directory);
 }
 

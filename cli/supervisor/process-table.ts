@@ -1,5 +1,5 @@
 /** What /proc tells about processes. Linux only. Everything here answers "gone" for a process that vanishes meanwhile. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 export interface ProcessFacts {
   pid: number;
@@ -60,4 +60,14 @@ export function processFacts(pid: number): ProcessFacts | undefined {
 /** The process and everything below it, for totals (PostgreSQL is one engine but a handful of processes). */
 export function withDescendants(root: number, children: Map<number, number[]>): number[] {
   return [root, ...(children.get(root) ?? []).flatMap((pid) => withDescendants(pid, children))];
+}
+
+export function childrenByParent(): Map<number, number[]> {
+  const children = new Map<number, number[]>();
+  for (const entry of readdirSync('/proc')) {
+    const parent = /^\d+$/.test(entry) ? statFields(Number(entry))?.[1] : undefined;
+    if (parent === undefined) continue;
+    children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(entry)]);
+  }
+  return children;
 }

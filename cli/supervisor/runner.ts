@@ -157,7 +157,8 @@ export class Runner {
       await engine.prepare();
       if (this.#stopping) return 'stopped before it was started';
     }
-    const watched = adopted === undefined ? await spawnEngine(engine, this.#logFile) : watchForeign(adopted, engine.mark);
+    const watched =
+      adopted === undefined ? await spawnEngine(engine, this.#logFile) : watchForeign(adopted, engine.mark);
     this.#process = watched;
     this.#become('starting');
     this.#log('info', adopted === undefined ? 'process started' : 'process adopted', {
@@ -257,7 +258,8 @@ export async function endProcess(engine: Engine, pid: number): Promise<void> {
   if (!carriesMark(pid, engine.mark)) return;
   signal(pid, engine.stopSignal);
   const deadline = Date.now() + engine.stopTimeoutMs;
-  for (let pauseMs = 5; isAlive(pid) && Date.now() < deadline; pauseMs = Math.min(100, pauseMs * 2)) await pause(pauseMs);
+  for (let pauseMs = 5; isAlive(pid) && Date.now() < deadline; pauseMs = Math.min(100, pauseMs * 2))
+    await pause(pauseMs);
   if (!isAlive(pid) || !carriesMark(pid, engine.mark)) return;
   signal(pid, 'SIGKILL');
   const killDeadline = Date.now() + 5_000;

@@ -52,7 +52,11 @@ export async function listen(path: string, handle: Handler): Promise<net.Server>
 }
 
 /** Asks the supervisor; undefined where none runs. `onLine` sees every line, the last one included. */
-export async function ask(path: string, request: Request, onLine: (answer: Answer) => void = () => {}): Promise<Answer | undefined> {
+export async function ask(
+  path: string,
+  request: Request,
+  onLine: (answer: Answer) => void = () => {},
+): Promise<Answer | undefined> {
   return new Promise((resolve, reject) => {
     let last: Answer | undefined;
     const connection = net.connect(path);

@@ -4,7 +4,7 @@
  * When it dies, everything it started goes on, and the next supervisor of the same data directory adopts it.
  */
 import type { Engine } from '../../contract/engine.ts';
-import { boundLog } from './log-file.ts';
+import { boundLog, logFiles } from './log-file.ts';
 import { findMarked } from './process-table.ts';
 import { type EngineStatus, endProcess, type Log, Runner } from './runner.ts';
 
@@ -12,7 +12,7 @@ const logPassMs = 10_000;
 
 export class Supervisor {
   readonly #runners: Runner[];
-  readonly #logFiles: string[];
+  readonly #logDirectory: string;
   readonly #listeners = new Set<() => void>();
   #logTimer: NodeJS.Timeout | undefined;
 
@@ -32,12 +32,14 @@ export class Supervisor {
       byName.set(engine.name, runner);
       return runner;
     });
-    this.#logFiles = [...engines.map((engine) => logFile(engine.name)), logFile('supervisor')];
+    this.#logDirectory = options.logDirectory;
   }
 
   start(): void {
     for (const runner of this.#runners) runner.start();
-    this.#logTimer = setInterval(() => this.#logFiles.forEach((file) => boundLog(file)), logPassMs);
+    this.#logTimer = setInterval(() => {
+      for (const { file } of logFiles(this.#logDirectory)) boundLog(file);
+    }, logPassMs);
   }
 
   status(): EngineStatus[] {
@@ -89,7 +91,8 @@ export function inStartOrder(engines: readonly Engine[]): Engine[] {
   const ordered: Engine[] = [];
   const visit = (engine: Engine, path: string[]) => {
     if (done.has(engine.name)) return;
-    if (path.includes(engine.name)) throw new Error(`engines wait for each other: ${[...path, engine.name].join(' → ')}`);
+    if (path.includes(engine.name))
+      throw new Error(`engines wait for each other: ${[...path, engine.name].join(' → ')}`);
     for (const name of engine.after) {
       const needed = byName.get(name);
       if (needed === undefined) throw new Error(`engine ${engine.name} comes after ${name}, which does not exist`);

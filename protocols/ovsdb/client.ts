@@ -1,0 +1,158 @@
+/**
+ * A lasting connection to one OVSDB database: opens a session, reads the schema, fills the copy, and when the session
+ * ends starts over, with back-off. Owns the session and the copy (`replica`). It never repeats a transaction: after a
+ * lost connection the outcome is unknown and only the caller, looking at the complete copy again, can tell.
+ */
+import { OvsdbError } from './errors.ts';
+import { type Monitored, Replica, type TableUpdates2 } from './replica.ts';
+import { type DatabaseSchema, parseSchema, type RawSchema } from './schema.ts';
+import { Session } from './session.ts';
+import type { TlsFiles } from './target.ts';
+import { checkResults, type Operation, type OperationResult, Transaction } from './transaction.ts';
+
+export interface ClientOptions {
+  /** unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT; several (a cluster) are tried in turn. */
+  target: string | readonly string[];
+  database: string;
+  /** What to copy; by default nothing. */
+  monitor?: Monitored;
+  tls?: TlsFiles;
+  connectTimeoutMs?: number;
+  probeMs?: number;
+  backoff?: { firstMs: number; maxMs: number };
+  /** Told of each session that began, and each failure to have one. */
+  onState?: (state: ClientState) => void;
+}
+
+export type ClientState =
+  | { connected: true; target: string }
+  | { connected: false; error: OvsdbError; retryMs: number };
+
+export class OvsdbClient {
+  readonly replica: Replica;
+  readonly #options: ClientOptions;
+  readonly #targets: readonly string[];
+  readonly #backoff: { firstMs: number; maxMs: number };
+  #session: Session | undefined;
+  #schema: DatabaseSchema | undefined;
+  #attempt = 0;
+  #failures = 0;
+  #running = false;
+  #retry: NodeJS.Timeout | undefined;
+  #opening: Promise<void> = Promise.resolve();
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#targets = typeof options.target === 'string' ? [options.target] : options.target;
+    this.#backoff = options.backoff ?? { firstMs: 50, maxMs: 5000 };
+    this.replica = new Replica(options.monitor ?? {});
+  }
+
+  /** Begins to connect and keeps at it until `stop`. Never throws: see `ready` and `onState`. */
+  start(): this {
+    if (!this.#running) {
+      this.#running = true;
+      this.#opening = this.#open();
+    }
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    clearTimeout(this.#retry);
+    this.#session?.close();
+    await this.#opening;
+    this.replica.reset();
+  }
+
+  /** Resolves once there is a session with a complete copy. */
+  ready(options: { timeoutMs: number; signal?: AbortSignal } = { timeoutMs: 30_000 }): Promise<void> {
+    const what = `a complete copy of ${this.#options.database} from ${this.#targets.join(',')}`;
+    return this.replica.until(what, () => this.#session !== undefined, options);
+  }
+
+  get connected(): boolean {
+    return this.#session !== undefined && !this.#session.closed;
+  }
+
+  /** The server's schema; known from the first session on. */
+  get schema(): DatabaseSchema {
+    if (!this.#schema) throw new OvsdbError('connection', `OVSDB ${this.#options.database}: not connected yet`);
+    return this.#schema;
+  }
+
+  transaction(): Transaction {
+    return new Transaction(this.schema);
+  }
+
+  /** One atomic transaction: all of it happened, or TransactionError, or (kinds connection, timeout) nobody knows. */
+  async transact(
+    work: Transaction | readonly Operation[],
+    options: { timeoutMs?: number } = {},
+  ): Promise<OperationResult[]> {
+    const operations = work instanceof Transaction ? work.operations : work;
+    const session = this.#session;
+    if (!session) throw new OvsdbError('connection', `OVSDB ${this.#options.database}: not connected`);
+    const answer = await session.call('transact', [this.#options.database, ...operations], {
+      timeoutMs: options.timeoutMs ?? 30_000,
+    });
+    return checkResults(operations, answer);
+  }
+
+  async #open(): Promise<void> {
+    const target = this.#targets[this.#attempt++ % this.#targets.length]!;
+    const { database, tls, connectTimeoutMs, probeMs } = this.#options;
+    let opened: Session | undefined;
+    try {
+      const early: TableUpdates2[] = [];
+      let loaded = false;
+      const session = await Session.open({
+        target,
+        ...(tls ? { tls } : {}),
+        ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
+        ...(probeMs === undefined ? {} : { probeMs }),
+        onNotification: (method, params) => {
+          if (method !== 'update2') return;
+          const updates = params[1] as TableUpdates2;
+          // Throws on nonsense; the session then ends itself.
+          if (loaded) this.replica.update(updates);
+          else early.push(updates);
+        },
+        onClose: (error) => {
+          if (loaded) this.#lost(error);
+        },
+      });
+      opened = session;
+      if (!this.#running) throw new OvsdbError('connection', 'OVSDB client was stopped');
+      this.#session = session;
+      this.#schema = parseSchema((await session.call('get_schema', [database])) as RawSchema);
+      const requests = this.replica.requests(this.#schema);
+      const snapshot = (await session.call('monitor_cond', [database, database, requests])) as TableUpdates2;
+      if (session.closed) throw new OvsdbError('connection', `OVSDB connection to ${target} was lost`);
+      loaded = true;
+      this.#failures = 0;
+      this.#options.onState?.({ connected: true, target });
+      this.replica.load(snapshot);
+      for (const updates of early) this.replica.update(updates);
+    } catch (cause) {
+      const error = cause instanceof OvsdbError ? cause : new OvsdbError('protocol', 'OVSDB client failed', { cause });
+      opened?.close();
+      this.#lost(error);
+    }
+  }
+
+  #lost(error: OvsdbError | undefined): void {
+    this.#session = undefined;
+    this.replica.reset();
+    if (!this.#running) return;
+    clearTimeout(this.#retry);
+    // Full jitter, so that a thousand hosts do not return in step; the first attempt is quick.
+    const ceiling = Math.min(this.#backoff.maxMs, this.#backoff.firstMs * 2 ** Math.min(this.#failures++, 16));
+    const retryMs = Math.round(ceiling / 2 + (Math.random() * ceiling) / 2);
+    const reason = error ?? new OvsdbError('connection', 'OVSDB session was closed');
+    this.#options.onState?.({ connected: false, error: reason, retryMs });
+    this.#retry = setTimeout(() => {
+      this.#opening = this.#open();
+    }, retryMs);
+  }
+}

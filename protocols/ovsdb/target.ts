@@ -1,0 +1,57 @@
+/** Where an OVSDB server listens, in the notation of the OVS tools: unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT. */
+import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { OvsdbError } from './errors.ts';
+
+export interface TlsFiles {
+  ca: string | Buffer;
+  cert: string | Buffer;
+  key: string | Buffer;
+  /** Name that the server's certificate must carry; by default the target's host. */
+  serverName?: string;
+}
+
+export type Target = { scheme: 'unix'; path: string } | { scheme: 'tcp' | 'ssl'; host: string; port: number };
+
+export function parseTarget(text: string): Target {
+  if (text.startsWith('unix:') && text.length > 5) return { scheme: 'unix', path: text.slice(5) };
+  if (text.startsWith('/')) return { scheme: 'unix', path: text };
+  const parts = /^(tcp|ssl):(\[[0-9a-fA-F:.]+\]|[^:]+):(\d{1,5})$/.exec(text);
+  const port = Number(parts?.[3]);
+  if (!parts || port < 1 || port > 65_535) {
+    throw new OvsdbError('protocol', `OVSDB target "${text}" is none of unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT`);
+  }
+  return { scheme: parts[1] as 'tcp' | 'ssl', host: parts[2]!.replace(/^\[|\]$/g, ''), port };
+}
+
+/** Opens the socket; rejects with an OvsdbError that names the target. */
+export function openSocket(text: string, options: { tls?: TlsFiles; timeoutMs: number }): Promise<Socket> {
+  const target = parseTarget(text);
+  if (target.scheme === 'ssl' && !options.tls) {
+    throw new OvsdbError('protocol', `OVSDB target "${text}" needs a certificate, a key and a CA`);
+  }
+  return new Promise((resolve, reject) => {
+    const socket = dial(target, options.tls);
+    const ready = target.scheme === 'ssl' ? 'secureConnect' : 'connect';
+    const fail = (cause: unknown) => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(new OvsdbError('connection', `cannot connect to OVSDB at ${text}`, { cause }));
+    };
+    const timer = setTimeout(() => fail(new Error(`no connection in ${options.timeoutMs} ms`)), options.timeoutMs);
+    socket.once('error', fail);
+    socket.once(ready, () => {
+      clearTimeout(timer);
+      socket.off('error', fail);
+      resolve(socket);
+    });
+  });
+}
+
+function dial(target: Target, tls: TlsFiles | undefined): Socket {
+  if (target.scheme === 'unix') return connectPlain({ path: target.path });
+  const { host, port } = target;
+  if (target.scheme === 'tcp') return connectPlain({ host, port, noDelay: true, keepAlive: true });
+  const { serverName, ...files } = tls!;
+  return connectTls({ host, port, servername: serverName ?? host, minVersion: 'TLSv1.2', ...files });
+}
