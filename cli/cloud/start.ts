@@ -3,8 +3,9 @@
  * supervisor runs under a lock that the kernel frees with it, whatever ends it.
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { CommandError } from '../command.ts';
-import { sourceRoot } from '../engines/bothy.ts';
+import { nodeFlags, sourceRoot } from '../engines/bothy.ts';
 import { mendInterrupted } from '../install/apt.ts';
 import { ensureInstalled } from '../install/index.ts';
 import type { PackageSet } from '../install/packages.ts';
@@ -65,8 +66,6 @@ async function checkReach(settings: Settings): Promise<void> {
 export function supervisorCommand(settings: Settings, options: { foreground: boolean }): string[] {
   const { supervisorLock } = cloudLayout(settings.paths);
   const supervisor = ['supervise', '--data', settings.paths.data, ...(options.foreground ? ['--foreground'] : [])];
-  // Little semi-space and code that is compiled small: the supervisor is mostly idle.
-  const flags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1', '--optimize-for-size'];
   const script = 'exec 9>>"$1" && flock -n 9 || exit 75; shift; exec "$@"';
   return [
     '/bin/sh',
@@ -75,10 +74,19 @@ export function supervisorCommand(settings: Settings, options: { foreground: boo
     'bothy',
     supervisorLock,
     process.execPath,
-    ...flags,
+    ...nodeFlags,
     `${sourceRoot}/cli/main.ts`,
     ...supervisor,
   ];
+}
+
+/**
+ * Puts the supervisor's compiled code into the cache, which this process shares with it: with a warm cache it never loads
+ * the type stripper, which would cost it 30 MiB for life.
+ */
+export async function warmSupervisor(): Promise<void> {
+  await import('../commands/supervise.ts');
+  flushCompileCache();
 }
 
 /** Starts the supervisor in the background and waits until every process serves. Answers false where it ran already. */
@@ -86,6 +94,7 @@ export async function startInBackground(settings: Settings): Promise<boolean> {
   const layout = cloudLayout(settings.paths);
   const before = await supervisorPid(settings);
   if (before === undefined) {
+    await warmSupervisor();
     const { spawn } = await import('node:child_process');
     mkdirSync(settings.paths.log, { recursive: true });
     const log = openSync(layout.supervisorLog, 'a', 0o640);

@@ -1,4 +1,4 @@
-import { makeReady, startInBackground, supervisorCommand, supervisorPid } from '../cloud/start.ts';
+import { makeReady, startInBackground, supervisorCommand, supervisorPid, warmSupervisor } from '../cloud/start.ts';
 import { type Command, CommandError, dataOption } from '../command.ts';
 import { loadSettings, unknownVariables } from '../settings.ts';
 import { say } from '../terminal.ts';
@@ -37,7 +37,10 @@ Settings: bothy.conf in the data directory (written at first start, every line e
       return 0;
     }
     const { publicUrl } = await makeReady(settings, 'cloud');
-    if (!detach) return runInForeground(settings);
+    if (!detach) {
+      await warmSupervisor();
+      return runInForeground(settings);
+    }
     const started = await startInBackground(settings);
     say(
       `${started ? 'The cloud is up' : 'The cloud runs already'}: ${publicUrl}/identity/v3 (files for clients: ${settings.paths.data}/clouds.yaml, openrc)`,

@@ -17,7 +17,8 @@ import { waitFor } from '../wait.ts';
 export const sourceRoot = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 const nodeInClone = `node_modules/node-linux-${process.arch}/bin/node`;
-const nodeFlags = ['--disable-warning=ExperimentalWarning'];
+/** The same for all processes and as in ./bothy: code in the compile cache is good only for the flags that it was compiled with. */
+export const nodeFlags = ['--disable-warning=ExperimentalWarning'];
 
 export interface BothyProcessOptions {
   /** Run directory of the cloud. */

@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import type { Engine } from '../../contract/engine.ts';
 import { CommandError } from '../command.ts';
 import { run, tryRun } from '../run.ts';
+import { isAlive, pidIn, pidsWorkingIn } from '../supervisor/process-table.ts';
 import { userIds } from '../supervisor/runner.ts';
 import { waitFor } from '../wait.ts';
 
@@ -88,7 +89,16 @@ export function postgresEngine(options: PostgresOptions): Engine {
     stopTimeoutMs: 30_000,
     prepare: () => prepareCluster(options),
     async ready(signal) {
-      const check = () => tryRun(join(bin(), 'pg_isready'), ['-q', '-h', options.socketDirectory]);
+      const check = () =>
+        tryRun(join(bin(), 'pg_isready'), [
+          '-q',
+          '-h',
+          options.socketDirectory,
+          '-U',
+          options.user,
+          '-d',
+          databaseName,
+        ]);
       await waitFor('PostgreSQL to accept connections', async () => (await check()).code === 0, {
         deadlineMs: readyDeadlineMs,
         signal,
@@ -137,6 +147,7 @@ async function prepareCluster(options: PostgresOptions): Promise<void> {
   const ids = process.getuid?.() === 0 ? userIds(options.user) : undefined;
   ownDirectory(options.socketDirectory, ids);
   if (!existsSync(options.directory)) await makeCluster(options, ids);
+  else await releaseZombieLock(options);
   // "map" lets root in as the service user: doctor and backups run as root.
   const hba = 'local all all peer map=bothy\n';
   const ident = `bothy ${options.user} ${options.user}\nbothy root ${options.user}\n`;
@@ -151,6 +162,20 @@ async function prepareCluster(options: PostgresOptions): Promise<void> {
     if (ids !== undefined) chownSync(`${path}.new`, ids.uid, ids.gid);
     renameSync(`${path}.new`, path);
   }
+}
+
+/**
+ * PostgreSQL takes a killed predecessor that nobody has reaped yet (a zombie below a slow init) for a living one and
+ * refuses to start. Its lock files go when the zombie is all that is left: no backend still works in the directory.
+ */
+async function releaseZombieLock({ directory, socketDirectory }: PostgresOptions): Promise<void> {
+  const files = [join(directory, 'postmaster.pid'), join(socketDirectory, '.s.PGSQL.5432.lock')];
+  const pid = files.map((file) => pidIn(file)).find((found) => found !== undefined);
+  if (pid === undefined || isAlive(pid) || !existsSync(`/proc/${pid}`)) return;
+  await waitFor('the backends of the killed PostgreSQL to end', () => pidsWorkingIn(directory).length === 0, {
+    deadlineMs: 20_000,
+  });
+  for (const file of files) rmSync(file, { force: true });
 }
 
 async function makeCluster(options: PostgresOptions, ids: { uid: number; gid: number } | undefined): Promise<void> {

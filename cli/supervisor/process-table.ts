@@ -1,5 +1,5 @@
 /** What /proc tells about processes. Linux only. Everything here answers "gone" for a process that vanishes meanwhile. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface ProcessFacts {
   pid: number;
@@ -70,4 +70,18 @@ export function childrenByParent(): Map<number, number[]> {
     children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(entry)]);
   }
   return children;
+}
+
+/** Processes whose working directory is the given one. Only root sees everybody's. */
+export function pidsWorkingIn(directory: string): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readlinkSync(`/proc/${pid}/cwd`) === directory;
+      } catch {
+        return false;
+      }
+    });
 }
