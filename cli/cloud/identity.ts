@@ -1,0 +1,49 @@
+/**
+ * Who a cloud is: ids made once, kept in `<data>/cloud.json`. The file is also the data directory's marker: only a
+ * directory that has it is ever purged.
+ */
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { newId } from '../../contract/ids.ts';
+import { CommandError } from '../command.ts';
+import { readText, writeWhole } from '../files.ts';
+import type { CloudPaths } from '../settings.ts';
+
+export interface CloudIdentity {
+  cloudId: string;
+  hostId: string;
+  createdAt: string;
+}
+
+export function readIdentity(paths: CloudPaths): CloudIdentity | undefined {
+  const text = readText(paths.identityFile);
+  if (text === undefined) return undefined;
+  try {
+    const { cloudId, hostId, createdAt } = JSON.parse(text) as CloudIdentity;
+    if (typeof cloudId === 'string' && typeof hostId === 'string') return { cloudId, hostId, createdAt };
+  } catch {
+    // Said below.
+  }
+  throw new CommandError(
+    `${paths.identityFile} is damaged`,
+    'restore it from a backup: it holds the ids of the cloud and of this host',
+  );
+}
+
+/** Reads the identity, or makes it where the directory is empty (or not there). */
+export function ensureIdentity(paths: CloudPaths): CloudIdentity {
+  const known = readIdentity(paths);
+  if (known !== undefined) return known;
+  const foreign = existsSync(paths.data)
+    ? readdirSync(paths.data).filter((name) => !['bothy.conf', 'cloud.json.new'].includes(name))
+    : [];
+  if (foreign.length > 0) {
+    throw new CommandError(
+      `${paths.data} is not empty and is no data directory of Bothy (it has ${foreign.slice(0, 3).join(', ')})`,
+      'name a new or empty directory with --data',
+    );
+  }
+  const identity = { cloudId: newId(), hostId: newId(), createdAt: new Date().toISOString() };
+  rmSync(`${paths.identityFile}.new`, { force: true });
+  writeWhole(paths.identityFile, `${JSON.stringify(identity, null, 2)}\n`, { mode: 0o644 });
+  return identity;
+}

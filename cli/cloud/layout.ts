@@ -1,0 +1,27 @@
+/** Where the parts of a cloud keep what, below its data and run directories. */
+import { join } from 'node:path';
+import { serviceUser } from '../install/users.ts';
+import type { CloudPaths } from '../settings.ts';
+
+export function cloudLayout(paths: CloudPaths) {
+  const { data, run } = paths;
+  return {
+    certificates: join(data, 'certificates'),
+    secrets: join(data, 'secrets'),
+    adminPasswordFile: join(data, 'secrets/admin-password'),
+    postgres: { directory: join(data, 'postgres'), socketDirectory: join(run, 'postgres'), user: serviceUser },
+    ovnData: join(data, 'ovn'),
+    northbound: `unix:${run}/ovn/nb.sock`,
+    southbound: `unix:${run}/ovn/sb.sock`,
+    hostData: join(data, 'host'),
+    hostRun: join(run, 'host'),
+    hostSocket: join(run, 'host.sock'),
+    hostConfiguration: join(run, 'host/configuration.json'),
+    controlRun: join(run, 'control'),
+    controlCache: join(data, 'cache/control'),
+    controlConfiguration: join(run, 'control/configuration.json'),
+    supervisorSocket: join(run, 'supervisor.sock'),
+    supervisorLock: join(run, 'supervisor.lock'),
+    supervisorLog: join(paths.log, 'supervisor.log'),
+  };
+}

@@ -1,0 +1,94 @@
+/** What runs of a cloud, whether or not a supervisor can be asked. */
+import { CommandError } from '../command.ts';
+import { readText } from '../files.ts';
+import type { ControlConfiguration } from '../process/configuration.ts';
+import type { Settings } from '../settings.ts';
+import { childrenByParent, findMarked, processFacts, withDescendants } from '../supervisor/process-table.ts';
+import type { EngineStatus } from '../supervisor/runner.ts';
+import { ask } from '../supervisor/socket.ts';
+import { cloudEngines } from './engines.ts';
+import { cloudLayout } from './layout.ts';
+
+export interface ProcessState {
+  name: string;
+  state: string;
+  pid: number | null;
+  uptimeSeconds: number;
+  /** The process and what it started itself (PostgreSQL's backends); guests are not counted. */
+  rssMiB: number;
+  processes: number;
+  restarts: number;
+  lastError: string | null;
+}
+
+export interface CloudState {
+  /** up: all serve; starting: the supervisor is at it; unsupervised: processes without a supervisor. */
+  state: 'up' | 'starting' | 'unsupervised' | 'down';
+  supervisor: number | null;
+  publicUrl: string | null;
+  processes: ProcessState[];
+}
+
+export async function observeCloud(settings: Settings): Promise<CloudState> {
+  const layout = cloudLayout(settings.paths);
+  const answer = await ask(layout.supervisorSocket, { command: 'status' }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES') throw error;
+    throw new CommandError('only root may ask the supervisor', 'run the command with sudo');
+  });
+  const engines: EngineStatus[] =
+    answer?.engines ??
+    cloudEngines(settings).map((engine) => ({
+      name: engine.name,
+      state: 'stopped',
+      pid: findMarked(engine.pidFile, engine.mark) ?? null,
+      adopted: false,
+      restarts: 0,
+      failures: 0,
+      lastError: null,
+    }));
+  const children = childrenByParent();
+  const processes = engines.map((engine) => observeProcess(engine, children, answer !== undefined));
+  if (answer !== undefined) processes.unshift(observeSupervisor(answer.pid));
+  const state =
+    answer === undefined ? (processes.some((item) => item.pid !== null) ? 'unsupervised' : 'down') : undefined;
+  const allReady = engines.every((engine) => engine.state === 'ready');
+  const configuration = readText(layout.controlConfiguration);
+  return {
+    state: state ?? (allReady ? 'up' : 'starting'),
+    supervisor: answer?.pid ?? null,
+    publicUrl: configuration === undefined ? null : (JSON.parse(configuration) as ControlConfiguration).publicUrl,
+    processes,
+  };
+}
+
+function observeProcess(engine: EngineStatus, children: Map<number, number[]>, supervised: boolean): ProcessState {
+  const facts = engine.pid === null ? undefined : processFacts(engine.pid);
+  // The host's children are guests and their helpers: they are the tenants' memory.
+  const family =
+    engine.pid === null ? [] : engine.name === 'host' ? [engine.pid] : withDescendants(engine.pid, children);
+  const rssMiB = family.reduce((sum, pid) => sum + (processFacts(pid)?.rssMiB ?? 0), 0);
+  return {
+    name: engine.name,
+    state: supervised ? engine.state : engine.pid === null ? 'stopped' : 'running',
+    pid: facts === undefined ? null : engine.pid,
+    uptimeSeconds: facts?.uptimeSeconds ?? 0,
+    rssMiB,
+    processes: family.length,
+    restarts: engine.restarts,
+    lastError: engine.lastError,
+  };
+}
+
+function observeSupervisor(pid: number): ProcessState {
+  const facts = processFacts(pid);
+  return {
+    name: 'supervisor',
+    state: 'ready',
+    pid,
+    uptimeSeconds: facts?.uptimeSeconds ?? 0,
+    rssMiB: facts?.rssMiB ?? 0,
+    processes: 1,
+    restarts: 0,
+    lastError: null,
+  };
+}

@@ -1,0 +1,68 @@
+/** What would make a start fail later with a worse message: looked at before anything is changed. */
+import { statfsSync } from 'node:fs';
+import net from 'node:net';
+import { dirname } from 'node:path';
+import { CommandError } from '../command.ts';
+import { tryRun } from '../run.ts';
+import type { Settings } from '../settings.ts';
+
+const leastFreeMiB = 1024;
+
+export function requireRoot(what: string): void {
+  if (process.getuid?.() !== 0) throw new CommandError(`${what} needs root`, 'run the command with sudo');
+}
+
+export async function checkPorts({ paths, values }: Settings): Promise<void> {
+  for (const [setting, use] of [
+    ['port', 'the APIs'],
+    ['host_port', 'the host service'],
+  ] as const) {
+    const port = Number(values[setting]);
+    const problem = await listenProblem(values.listen, port);
+    if (problem === undefined) continue;
+    if (problem === 'EADDRINUSE') {
+      const cure = `stop that process, or set '${setting}' in ${paths.settingsFile} (or BOTHY_${setting.toUpperCase()})`;
+      throw new CommandError(`port ${port}, for ${use}, is taken${await holder(port)}`, cure);
+    }
+    throw new CommandError(
+      `cannot listen on ${values.listen} port ${port}: ${problem}`,
+      `correct 'listen' in ${paths.settingsFile}`,
+    );
+  }
+}
+
+/** The error's code where nothing can listen there; undefined where all is well. */
+export function listenProblem(address: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host: address, port, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
+}
+
+async function holder(port: number): Promise<string> {
+  const answer = await tryRun('ss', ['-Hltnp', `sport = :${port}`]).catch(() => undefined);
+  const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(answer?.stdout ?? '');
+  return match === null ? '' : ` by ${match[1]} (pid ${match[2]})`;
+}
+
+export function checkDisk({ paths }: Settings): void {
+  const freeMiB = freeSpaceMiB(paths.data);
+  if (freeMiB < leastFreeMiB) {
+    throw new CommandError(
+      `the disk of ${paths.data} has only ${freeMiB} MiB free; a cloud needs at least ${leastFreeMiB} MiB to start`,
+      'make room, or name another directory with --data',
+    );
+  }
+}
+
+/** Free space of the file system that the path is, or will be, on. */
+export function freeSpaceMiB(path: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return Math.floor((bavail * bsize) / 1024 / 1024);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && path !== '/') return freeSpaceMiB(dirname(path));
+    throw error;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Everything that must lie on disk before the processes of a cloud start: directories with their owners, identity,
+ * certificates, the processes' configuration, the files for clients. Each piece is kept where it is good already, so
+ * this is the same work at the first start, at the thousandth, and after an interruption.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { Authority } from '../certificates/authority.ts';
+import { CommandError } from '../command.ts';
+import { postgresUrl } from '../engines/postgres.ts';
+import { readText, writeIfChanged, writeWhole } from '../files.ts';
+import { guestUser, serviceUser } from '../install/users.ts';
+import type { ControlConfiguration, HostConfiguration, LogLevel } from '../process/configuration.ts';
+import { type Settings, settingsTemplate } from '../settings.ts';
+import { userIds } from '../supervisor/runner.ts';
+import { addressIn, mainAddress, ownNames } from './addresses.ts';
+import { writeClientFiles } from './client-files.ts';
+import { type CloudIdentity, ensureIdentity } from './identity.ts';
+import { cloudLayout } from './layout.ts';
+import { bothyVersion } from './version.ts';
+
+export interface PreparedCloud {
+  identity: CloudIdentity;
+  publicUrl: string;
+}
+
+export async function prepareCloud(settings: Settings): Promise<PreparedCloud> {
+  const { paths, values } = settings;
+  const layout = cloudLayout(paths);
+  const service = userIds(serviceUser);
+  makeDirectories(settings);
+  const identity = ensureIdentity(paths);
+  if (readText(paths.settingsFile) === undefined) writeWhole(paths.settingsFile, settingsTemplate(), { mode: 0o600 });
+
+  const publicUrl = await publicUrlOf(settings);
+  const authority = await Authority.open(layout.certificates, identity.cloudId);
+  const extra = values.names
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  const names = [...new Set([...ownNames(), ...extra, hostOf(publicUrl)])];
+  const api = await authority.ensure({
+    name: 'api',
+    commonName: 'bothy-control',
+    names,
+    usages: ['server', 'client'],
+    owner: service,
+  });
+  const host = await authority.ensure({
+    name: 'host',
+    commonName: identity.hostId,
+    names,
+    usages: ['server', 'client'],
+  });
+  writeIfChanged(join(paths.data, 'ca.pem'), readText(authority.caFile) ?? '', { mode: 0o644 });
+
+  const adminPassword = ensurePassword(layout.adminPasswordFile);
+  const external = {
+    cidr: values.external_cidr,
+    gateway: addressIn(values.external_cidr, 1),
+    cidr6: values.external_cidr6,
+    gateway6: addressIn(values.external_cidr6, 1),
+  };
+  const control: ControlConfiguration = {
+    cloudId: identity.cloudId,
+    region: values.region,
+    logLevel: values.log_level as LogLevel,
+    databaseUrl: databaseUrlOf(settings),
+    listen: { address: values.listen, port: Number(values.port) },
+    publicUrl,
+    tls: { certificate: api.certificate, key: api.key, ca: authority.caFile },
+    northbound: layout.northbound,
+    localHost: { id: identity.hostId, socket: layout.hostSocket },
+    bootstrap: { adminPassword, external },
+  };
+  const hostConfiguration: HostConfiguration = {
+    cloudId: identity.cloudId,
+    hostId: identity.hostId,
+    hostName: hostname(),
+    tag: paths.tag,
+    logLevel: values.log_level as LogLevel,
+    bothyVersion: bothyVersion(),
+    controlUrl: `wss://${localAddress(values.listen)}:${values.port}/host/v1/stream`,
+    listen: { address: values.listen, port: Number(values.host_port) },
+    url: `https://${bracketed((await mainAddress()) ?? '127.0.0.1')}:${values.host_port}`,
+    socket: layout.hostSocket,
+    tls: { certificate: host.certificate, key: host.key, ca: authority.caFile },
+    dataDirectory: layout.hostData,
+    runDirectory: paths.run,
+    logDirectory: paths.log,
+    guestUser,
+    controlUser: serviceUser,
+    accelerator: values.accelerator as HostConfiguration['accelerator'],
+    datapath: values.datapath as HostConfiguration['datapath'],
+    southbound: layout.southbound,
+    external: { interface: values.external_interface, ...external },
+  };
+  writeIfChanged(layout.controlConfiguration, json(control), { mode: 0o600, owner: service });
+  writeIfChanged(layout.hostConfiguration, json(hostConfiguration), { mode: 0o600 });
+  writeClientFiles(paths.data, { publicUrl, region: values.region, adminPassword, caFile: join(paths.data, 'ca.pem') });
+  return { identity, publicUrl };
+}
+
+export function databaseUrlOf({ paths, values }: Settings): string {
+  const { socketDirectory } = cloudLayout(paths).postgres;
+  return values.database_url !== '' ? values.database_url : postgresUrl({ socketDirectory, user: serviceUser });
+}
+
+export async function publicUrlOf({ values }: Settings): Promise<string> {
+  if (values.public_url !== '') return values.public_url;
+  const everywhere = values.listen === '::' || values.listen === '0.0.0.0';
+  const address = everywhere ? ((await mainAddress()) ?? '127.0.0.1') : values.listen;
+  return `https://${bracketed(address)}:${values.port}`;
+}
+
+function makeDirectories({ paths }: Settings): void {
+  const layout = cloudLayout(paths);
+  const service = userIds(serviceUser);
+  try {
+    // Others may pass through (PostgreSQL runs as another user) but see no names.
+    mkdirSync(paths.data, { recursive: true, mode: 0o711 });
+    mkdirSync('/run/bothy', { recursive: true, mode: 0o755 });
+    mkdirSync(paths.run, { recursive: true, mode: 0o755 });
+    ensureIdentity(paths);
+    chmodSync(paths.data, 0o711);
+    for (const directory of [paths.log, layout.hostData, paths.cache])
+      mkdirSync(directory, { recursive: true, mode: 0o711 });
+    for (const directory of [layout.secrets, layout.hostRun]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+    for (const directory of [layout.controlRun, layout.controlCache, layout.ovnData]) {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      chownSync(directory, service.uid, service.gid);
+    }
+  } catch (error) {
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    const cure = code === 'ENOSPC' ? 'make room on the disk' : 'name a directory that root may write to with --data';
+    throw new CommandError(`cannot make the directory ${path ?? paths.data} (${code})`, cure, { cause: error });
+  }
+}
+
+function ensurePassword(file: string): string {
+  const known = readText(file)?.trim();
+  if (known !== undefined && known !== '') return known;
+  const password = randomBytes(18).toString('base64url');
+  writeWhole(file, `${password}\n`, { mode: 0o600 });
+  return password;
+}
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+const hostOf = (url: string) => new URL(url).hostname.replace(/^\[|\]$/g, '');
+const bracketed = (address: string) => (address.includes(':') ? `[${address}]` : address);
+
+function localAddress(listen: string): string {
+  if (listen === '::' || listen === '0.0.0.0') return '127.0.0.1';
+  return bracketed(listen);
+}

@@ -1,0 +1,164 @@
+/**
+ * Brings a cloud up: machine, files, then the supervisor. Two starts of one data directory cannot both win: the
+ * supervisor runs under a lock that the kernel frees with it, whatever ends it.
+ */
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
+import { CommandError } from '../command.ts';
+import { nodeFlags, sourceRoot } from '../engines/bothy.ts';
+import { mendInterrupted } from '../install/apt.ts';
+import { ensureInstalled } from '../install/index.ts';
+import type { PackageSet } from '../install/packages.ts';
+import type { Settings } from '../settings.ts';
+import { lastLines } from '../supervisor/log-file.ts';
+import type { EngineStatus } from '../supervisor/runner.ts';
+import { ask } from '../supervisor/socket.ts';
+import { type Progress, step } from '../terminal.ts';
+import { GiveUp, waitFor } from '../wait.ts';
+import { cloudLayout } from './layout.ts';
+import { checkDisk, checkPorts, requireRoot } from './preflight.ts';
+import type { PreparedCloud } from './prepare.ts';
+
+/** After this many failures in a row a process that never came up is reported instead of waited for. */
+const patience = 4;
+const startDeadlineMs = 180_000;
+
+/** The pid of the cloud's supervisor; undefined where it is down. */
+export async function supervisorPid(settings: Settings): Promise<number | undefined> {
+  const answer = await ask(cloudLayout(settings.paths).supervisorSocket, { command: 'status' });
+  return answer?.pid;
+}
+
+/** Everything before the supervisor. */
+export async function makeReady(settings: Settings, packages: PackageSet): Promise<PreparedCloud> {
+  requireRoot('starting a cloud');
+  checkDisk(settings);
+  if (!(await ensureInstalled(packages))) mendInterrupted();
+  if ((await supervisorPid(settings)) === undefined && !(await anythingRuns(settings))) await checkPorts(settings);
+  // Loaded only now: it brings the certificate library, which other commands do without.
+  const { prepareCloud } = await import('./prepare.ts');
+  const prepared = await prepareCloud(settings);
+  await checkReach(settings);
+  return prepared;
+}
+
+/** Processes of a cloud whose supervisor was killed hold the ports rightly. */
+async function anythingRuns(settings: Settings): Promise<boolean> {
+  const { cloudEngines } = await import('./engines.ts');
+  const { findMarked } = await import('../supervisor/process-table.ts');
+  return cloudEngines(settings).some((engine) => findMarked(engine.pidFile, engine.mark) !== undefined);
+}
+
+/** The unprivileged processes must be able to come to their directories. */
+async function checkReach(settings: Settings): Promise<void> {
+  const { tryRun } = await import('../run.ts');
+  const { serviceUser } = await import('../install/users.ts');
+  const { userIds } = await import('../supervisor/runner.ts');
+  const reach = await tryRun('test', ['-x', settings.paths.cache], { ...userIds(serviceUser), cwd: '/' });
+  if (reach.code === 0) return;
+  throw new CommandError(
+    `the user '${serviceUser}' cannot come to ${settings.paths.data}: a directory above it is closed to others`,
+    'name another directory with --data (the default is /var/lib/bothy), or chmod o+x the directories above',
+  );
+}
+
+/** The command line of the supervisor, under the cloud's lock. Exit code 75: somebody else has it. */
+export function supervisorCommand(settings: Settings, options: { foreground: boolean }): string[] {
+  const { supervisorLock } = cloudLayout(settings.paths);
+  const supervisor = ['supervise', '--data', settings.paths.data, ...(options.foreground ? ['--foreground'] : [])];
+  const script = 'exec 9>>"$1" && flock -n 9 || exit 75; shift; exec "$@"';
+  return [
+    '/bin/sh',
+    '-c',
+    script,
+    'bothy',
+    supervisorLock,
+    process.execPath,
+    ...nodeFlags,
+    `${sourceRoot}/cli/main.ts`,
+    ...supervisor,
+  ];
+}
+
+/**
+ * Puts the supervisor's compiled code into the cache, which this process shares with it: with a warm cache it never loads
+ * the type stripper, which would cost it 30 MiB for life.
+ */
+export async function warmSupervisor(): Promise<void> {
+  await import('../commands/supervise.ts');
+  flushCompileCache();
+}
+
+/** Starts the supervisor in the background and waits until every process serves. Answers false where it ran already. */
+export async function startInBackground(settings: Settings): Promise<boolean> {
+  const layout = cloudLayout(settings.paths);
+  const before = await supervisorPid(settings);
+  if (before === undefined) {
+    await warmSupervisor();
+    const { spawn } = await import('node:child_process');
+    mkdirSync(settings.paths.log, { recursive: true });
+    const log = openSync(layout.supervisorLog, 'a', 0o640);
+    const [command, ...args] = supervisorCommand(settings, { foreground: false });
+    const child = spawn(command!, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
+    closeSync(log);
+    let ended: number | null | undefined;
+    child.once('exit', (code) => {
+      ended = code;
+    });
+    const answers = async () => {
+      if ((await supervisorPid(settings)) !== undefined) return true;
+      // 75: another `bothy up` was faster and is about to listen.
+      if (ended !== undefined && ended !== 75) throw new GiveUp(supervisorDied(layout.supervisorLog));
+      return false;
+    };
+    await waitFor('the supervisor to answer', answers, { deadlineMs: 15_000 });
+    child.unref();
+  }
+  await step('starting the cloud', (progress) => waitUntilReady(settings, progress));
+  return before === undefined;
+}
+
+function supervisorDied(logFile: string): Error {
+  return new CommandError(
+    `the supervisor ended at once:\n  ${lastLines(logFile, 8).join('\n  ')}`,
+    'mend what it names and run the command again',
+  );
+}
+
+async function waitUntilReady(settings: Settings, progress: Progress): Promise<void> {
+  const layout = cloudLayout(settings.paths);
+  let hopeless: EngineStatus | undefined;
+  let latest: EngineStatus[] = [];
+  const deadline = new Promise<'late'>((resolve) => setTimeout(resolve, startDeadlineMs, 'late').unref());
+  const failed = Promise.withResolvers<'failed'>();
+  const watched = ask(layout.supervisorSocket, { command: 'watch' }, ({ engines }) => {
+    latest = engines;
+    const waiting = engines.filter((engine) => engine.state !== 'ready');
+    progress.detail(
+      `${engines.length - waiting.length} of ${engines.length} ready; waiting for ${waiting.map(describe).join(', ')}`,
+    );
+    hopeless = engines.find((engine) => engine.failures >= patience && engine.state !== 'ready');
+    if (hopeless !== undefined) failed.resolve('failed');
+  });
+  const outcome = await Promise.race([watched, failed.promise, deadline]);
+  if (typeof outcome === 'object') {
+    if (outcome.engines.every((engine) => engine.state === 'ready')) return;
+    throw new CommandError('the supervisor was stopped while the cloud was starting', "run 'bothy up' again");
+  }
+  const culprit = hopeless ?? latest.find((engine) => engine.state !== 'ready' && engine.state !== 'waiting');
+  const { collectLines } = await import('../logs.ts');
+  const tail = culprit === undefined ? [] : collectLines(settings.paths.log, culprit.name, 8);
+  const reason =
+    outcome === 'late' ? `is not ready after ${startDeadlineMs / 1000} s` : `failed ${culprit?.failures} times`;
+  throw new CommandError(
+    [`the process '${culprit?.name ?? '?'}' ${reason}: ${culprit?.lastError ?? 'no error was seen'}`, ...tail].join(
+      '\n    ',
+    ),
+    `the supervisor keeps trying; see 'bothy logs ${culprit?.name ?? ''}' and 'bothy doctor', or stop it with 'bothy down'`,
+  );
+}
+
+function describe(engine: EngineStatus): string {
+  if (engine.state === 'waiting' || engine.state === 'starting') return engine.name;
+  return `${engine.name} (${engine.state}${engine.lastError === null ? '' : `: ${engine.lastError}`})`;
+}

@@ -1,0 +1,52 @@
+import { type CloudState, observeCloud } from '../cloud/observe.ts';
+import { type Command, dataOption } from '../command.ts';
+import { loadSettings } from '../settings.ts';
+import { bold, green, red, say, table, yellow } from '../terminal.ts';
+
+export const command: Command = {
+  summary: 'what runs',
+  usage: '[--json] [--data DIRECTORY]',
+  description: `Shows the processes of the cloud with state, memory and restarts. Exit code 0 if everything serves, 1 if not.
+'bothy doctor' looks deeper and says what to do.`,
+  options: { json: { type: 'boolean', help: 'for programs' }, ...dataOption },
+  positionals: { min: 0, max: 0 },
+  async run(args) {
+    const settings = loadSettings(args.text('data'));
+    const state = await observeCloud(settings);
+    if (args.flag('json')) say(JSON.stringify(state, null, 2));
+    else show(state, settings.paths.data);
+    return state.state === 'up' ? 0 : 1;
+  },
+};
+
+function show(state: CloudState, data: string): void {
+  const colour = state.state === 'up' ? green : state.state === 'down' ? red : yellow;
+  say(
+    `Cloud in ${data}: ${bold(colour(state.state))}${state.supervisor === null ? '' : `, supervisor pid ${state.supervisor}`}`,
+  );
+  if (state.publicUrl !== null && state.state !== 'down') say(`Identity: ${state.publicUrl}/identity/v3`);
+  if (state.processes.some((item) => item.pid !== null)) {
+    const rows = state.processes.map((item) => [
+      item.name,
+      item.state,
+      item.pid === null ? '-' : String(item.pid),
+      item.pid === null ? '-' : duration(item.uptimeSeconds),
+      item.pid === null ? '-' : `${item.rssMiB.toFixed(0)} MiB`,
+      item.restarts === 0 ? '' : `${item.restarts} restarts, last: ${item.lastError}`,
+    ]);
+    say(table([['PROCESS', 'STATE', 'PID', 'UP', 'MEMORY', ''], ...rows]));
+  }
+  if (state.state === 'unsupervised')
+    say("The supervisor is gone but its processes go on; 'bothy up --detach' takes them over.");
+  if (state.state === 'down') say('Start it: sudo bothy up --detach');
+}
+
+export function duration(total: number): string {
+  const units: [string, number][] = [
+    ['d', 86_400],
+    ['h', 3_600],
+    ['min', 60],
+  ];
+  for (const [unit, size] of units) if (total >= size) return `${Math.floor(total / size)} ${unit}`;
+  return `${Math.floor(total)} s`;
+}

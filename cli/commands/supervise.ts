@@ -1,0 +1,121 @@
+/**
+ * The supervisor process (internal: `bothy up` starts it, holding the cloud's lock). Lives as long as the cloud is up.
+ * Imports only what it runs on: with Node.js itself it stays near 50 MiB.
+ */
+import { appendFileSync, rmSync } from 'node:fs';
+import { cloudEngines } from '../cloud/engines.ts';
+import { cloudLayout } from '../cloud/layout.ts';
+import { type Command, dataOption } from '../command.ts';
+import { loadSettings } from '../settings.ts';
+import type { Log } from '../supervisor/runner.ts';
+import { type Answer, listen, type Request } from '../supervisor/socket.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
+
+export const command: Command = {
+  summary: 'run the processes of the cloud (internal)',
+  usage: '[--data DIRECTORY]',
+  description: "Runs the processes of the cloud until it is told to stop. Started by 'bothy up', not by people.",
+  options: { ...dataOption, foreground: { type: 'boolean', help: 'show what happens on standard output too' } },
+  positionals: { min: 0, max: 0 },
+  run: async (args) => supervise(args.text('data'), args.flag('foreground')),
+};
+
+async function supervise(data: string | undefined, foreground: boolean): Promise<number> {
+  const settings = loadSettings(data);
+  const layout = cloudLayout(settings.paths);
+  const log = logger(layout.supervisorLog, foreground);
+  const supervisor = new Supervisor(cloudEngines(settings), { logDirectory: settings.paths.log, log });
+  let stopping: Promise<void> | undefined;
+  let finished!: () => void;
+  const end = new Promise<void>((resolve) => {
+    finished = resolve;
+  });
+  const stop = (keepGuests: boolean) => {
+    stopping ??= supervisor.stop({ keepGuests }).catch((error: Error) => {
+      log('error', 'stopping failed', { error: error.message });
+    });
+    return stopping;
+  };
+  const server = await listen(layout.supervisorSocket, (request, answer, closed) => {
+    serve(supervisor, request, answer, closed, async (keepGuests) => {
+      await stop(keepGuests);
+      finished();
+    });
+  });
+  // A terminal's Ctrl-C or a service manager's stop: guests are kept, for nobody asked to end them.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      log('info', 'stopping', { signal, guests: 'kept' });
+      void stop(true).then(finished);
+    });
+  }
+  log('info', 'supervisor started', { pid: process.pid, data: settings.paths.data });
+  supervisor.start();
+  await end;
+  log('info', 'supervisor ended', { pid: process.pid });
+  server.close();
+  rmSync(layout.supervisorSocket, { force: true });
+  // Kept processes are children whose end is still awaited.
+  setTimeout(() => process.exit(0), 100).unref();
+  return 0;
+}
+
+function serve(
+  supervisor: Supervisor,
+  request: Request,
+  answer: (line: Answer) => void,
+  closed: AbortSignal,
+  stop: (keepGuests: boolean) => Promise<void>,
+): void {
+  const now = (done: boolean): Answer => ({ done, pid: process.pid, engines: supervisor.status() });
+  switch (request.command) {
+    case 'status':
+      answer(now(true));
+      return;
+    case 'watch': {
+      const look = () => {
+        const state = now(false);
+        const done = state.engines.every((engine) => engine.state === 'ready');
+        answer({ ...state, done });
+        if (done) unwatch();
+      };
+      const unwatch = supervisor.watch(look);
+      closed.addEventListener('abort', unwatch);
+      look();
+      return;
+    }
+    case 'restart':
+      if (supervisor.restart(request.name)) answer(now(true));
+      else answer({ ...now(true), error: `there is no process '${request.name}'` });
+      return;
+    case 'stop': {
+      const unwatch = supervisor.watch(() => answer(now(false)));
+      void stop(request.keepGuests).then(() => {
+        unwatch();
+        answer(now(true));
+      });
+      return;
+    }
+    default:
+      answer({ ...now(true), error: 'unknown request' });
+  }
+}
+
+function logger(file: string, foreground: boolean): Log {
+  return (level, message, fields) => {
+    const time = new Date().toISOString();
+    try {
+      appendFileSync(file, `${JSON.stringify({ level, time, process: 'supervisor', message, ...fields })}\n`, {
+        mode: 0o640,
+      });
+    } catch {
+      // A full disk must not end the supervisor.
+    }
+    if (!foreground) return;
+    const { engine, ...rest } = fields;
+    const facts = Object.entries(rest).map(([key, value]) => `${key}=${value}`);
+    process.stdout.write(
+      `${time.slice(11, 19)} ${String(engine ?? 'bothy').padEnd(16)} ${message} ${facts.join(' ')}\n`,
+    );
+  };
+}

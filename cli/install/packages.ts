@@ -1,0 +1,42 @@
+/** Debian packages that a cloud needs, each with its reason. Recommended packages are never taken along. */
+
+export interface NeededPackage {
+  name: string;
+  why: string;
+}
+
+const cloud: NeededPackage[] = [
+  { name: 'qemu-system-x86', why: 'runs the guests' },
+  { name: 'qemu-utils', why: 'qemu-img: looks into images, makes disks' },
+  { name: 'openvswitch-switch', why: 'the switch on each host' },
+  { name: 'ovn-central', why: 'OVN: network databases and ovn-northd' },
+  { name: 'ovn-host', why: 'OVN: ovn-controller' },
+  { name: 'haproxy', why: 'hands metadata to the guests' },
+  { name: 'nftables', why: "keeps guests away from the host's addresses" },
+  { name: 'iproute2', why: 'network cards and namespaces' },
+  { name: 'ethtool', why: 'checksum offload of virtual cables' },
+  { name: 'postgresql', why: 'the database' },
+];
+
+/** What the guest image builder uses, see deploy/guest-image. */
+const image: NeededPackage[] = [
+  { name: 'mmdebstrap', why: 'guest image: fetches and unpacks Debian packages' },
+  { name: 'e2fsprogs', why: 'guest image: root file system' },
+  { name: 'syslinux', why: 'guest image: boot loader' },
+  { name: 'syslinux-common', why: 'guest image: boot sector' },
+  { name: 'dosfstools', why: 'guest image: boot partition' },
+  { name: 'mtools', why: 'guest image: fills the boot partition' },
+  { name: 'cpio', why: 'guest image: initial file system' },
+  { name: 'fdisk', why: 'guest image: partitions' },
+  { name: 'ca-certificates', why: 'guest image: mirrors reached by https' },
+];
+
+const demo: NeededPackage[] = [{ name: 'openssh-client', why: 'logs in to guests' }];
+
+const test: NeededPackage[] = [
+  { name: 'python3-openstackclient', why: 'conformance tests drive the cloud with it' },
+  { name: 'git', why: 'repository checks' },
+];
+
+export const packageSets = { cloud, demo: [...cloud, ...image, ...demo], test: [...cloud, ...image, ...demo, ...test] };
+export type PackageSet = keyof typeof packageSets;

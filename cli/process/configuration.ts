@@ -1,0 +1,61 @@
+/**
+ * What the two processes of Bothy are told at their start: one JSON file each, in a directory of its own below the run
+ * directory, readable by its process alone. Written by `bothy up` from settings, identity and certificates.
+ */
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export interface TlsFiles {
+  certificate: string;
+  key: string;
+  ca: string;
+}
+
+export interface ControlConfiguration {
+  cloudId: string;
+  region: string;
+  logLevel: LogLevel;
+  /** PostgreSQL connection URL; may hold a password. */
+  databaseUrl: string;
+  listen: { address: string; port: number };
+  /** Without a trailing slash and path, e.g. https://192.0.2.7:8443. */
+  publicUrl: string;
+  tls: TlsFiles;
+  /** OVSDB target of the northbound database, e.g. unix:/run/…/nb.sock. */
+  northbound: string;
+  /** The client certificate with which control calls hosts on other machines is `tls`; the local host's is its socket. */
+  localHost: { id: string; socket: string };
+  /** What the cloud's first start creates in the database: the administrator and the external network. */
+  bootstrap: {
+    adminPassword: string;
+    external: { cidr: string; gateway: string; cidr6: string; gateway6: string };
+  };
+}
+
+export interface HostConfiguration {
+  cloudId: string;
+  hostId: string;
+  hostName: string;
+  tag: string;
+  logLevel: LogLevel;
+  bothyVersion: string;
+  /** WebSocket address of control, e.g. wss://127.0.0.1:8443/host/v1/stream. */
+  controlUrl: string;
+  /** The service for other machines. */
+  listen: { address: string; port: number };
+  url: string;
+  /** Unix socket of the same service, for control on this machine. */
+  socket: string;
+  tls: TlsFiles;
+  dataDirectory: string;
+  runDirectory: string;
+  logDirectory: string;
+  /** Unprivileged user that QEMU runs as. */
+  guestUser: string;
+  /** User of control: owns access to `socket`. */
+  controlUser: string;
+  accelerator: 'auto' | 'kvm' | 'tcg';
+  datapath: 'auto' | 'system' | 'netdev';
+  southbound: string;
+  external: { interface: string; cidr: string; gateway: string; cidr6: string; gateway6: string };
+}

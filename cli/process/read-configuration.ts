@@ -1,0 +1,11 @@
+import { readFileSync } from 'node:fs';
+import type { ParsedArguments } from '../arguments.ts';
+import { UsageError } from '../arguments.ts';
+
+/** The configuration that `--configuration FILE` names. */
+export function readConfiguration<T>(args: ParsedArguments): { file: string; configuration: T } {
+  const file = args.text('configuration');
+  if (file === undefined)
+    throw new UsageError("--configuration FILE is needed; people start this process with 'bothy up'");
+  return { file, configuration: JSON.parse(readFileSync(file, 'utf8')) as T };
+}

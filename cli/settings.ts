@@ -1,0 +1,197 @@
+/**
+ * Settings of a cloud: `<data>/bothy.conf` (key = value, # comments), the environment over it, defaults under it.
+ * A cloud is its data directory; everything that it owns elsewhere on the machine carries its `tag`, so that several
+ * clouds can share a machine.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { CommandError } from './command.ts';
+import { nearest } from './nearest.ts';
+
+interface Definition {
+  fallback: string;
+  /** Environment variable; BOTHY_<KEY> where absent. */
+  variable?: string;
+  check?: (value: string) => string | undefined;
+  /** For people, in the file that the first start writes. */
+  help: string;
+}
+
+const port = (value: string) =>
+  /^\d+$/.test(value) && +value > 0 && +value < 65536 ? undefined : 'a port number, 1 to 65535';
+const oneOf =
+  (...values: string[]) =>
+  (value: string) =>
+    values.includes(value) ? undefined : `one of ${values.join(', ')}`;
+const cidr = (value: string) =>
+  value === '' || /^[0-9a-f.:]+\/\d+$/i.test(value) ? undefined : 'an address range such as 172.24.4.0/24';
+
+export const definitions = {
+  listen: { fallback: '::', help: 'Address that the APIs listen on; :: is every address, IPv4 and IPv6.' },
+  port: { fallback: '8443', check: port, help: 'Port of the APIs (TLS).' },
+  public_url: {
+    fallback: '',
+    check: (v: string) => (v === '' || /^https:\/\/[^/]+$/.test(v) ? undefined : 'https://NAME:PORT, without a path'),
+    help: "How clients reach the APIs, e.g. https://cloud.example.org:8443; empty: this machine's main address.",
+  },
+  names: { fallback: '', help: "More names and addresses for the API's certificate, separated by commas." },
+  region: { fallback: 'RegionOne', help: 'Name of the region in the catalogue.' },
+  database_url: {
+    fallback: '',
+    variable: 'DATABASE_URL',
+    check: (v: string) =>
+      v === '' || /^postgres(ql)?:\/\//.test(v) ? undefined : 'postgres://USER:PASSWORD@HOST/DATABASE',
+    help: 'A PostgreSQL >= 15 to use instead of the private one.',
+  },
+  host_port: {
+    fallback: '8444',
+    check: port,
+    help: "Port of this machine's host service, for other hosts (mutual TLS).",
+  },
+  external_cidr: {
+    fallback: '172.24.4.0/24',
+    check: cidr,
+    help: 'Range of the external network: floating IPs and routers. Its first address is this machine.',
+  },
+  external_cidr6: { fallback: 'fd0b:0724::/64', check: cidr, help: 'The same for IPv6 (not translated); empty: none.' },
+  external_interface: {
+    fallback: '',
+    help: 'Network card that carries the external network; empty: the external network ends at this machine.',
+  },
+  accelerator: {
+    fallback: 'auto',
+    check: oneOf('auto', 'kvm', 'tcg'),
+    help: 'auto: KVM after a probe guest booted under it.',
+  },
+  datapath: {
+    fallback: 'auto',
+    check: oneOf('auto', 'system', 'netdev'),
+    help: "Open vSwitch: kernel's (system) or userspace.",
+  },
+  log_level: { fallback: 'info', check: oneOf('debug', 'info', 'warn', 'error'), help: 'How much the processes log.' },
+} as const satisfies Record<string, Definition>;
+
+export type SettingName = keyof typeof definitions;
+export const settingNames = Object.keys(definitions) as SettingName[];
+
+/** Where a cloud keeps things. */
+export interface CloudPaths {
+  data: string;
+  /** Four hex digits of the data directory's path: in the names of bridges, taps, namespaces and nft tables. */
+  tag: string;
+  /** Short (a unix socket's path has at most 107 bytes) and gone after a reboot. */
+  run: string;
+  log: string;
+  cache: string;
+  settingsFile: string;
+  /** The data directory's marker: a directory without it is never purged. */
+  identityFile: string;
+}
+
+export interface Settings {
+  paths: CloudPaths;
+  values: Readonly<Record<SettingName, string>>;
+}
+
+export const defaultDataDirectory = '/var/lib/bothy';
+
+export function cloudPaths(data: string): CloudPaths {
+  const path = canonical(resolve(data));
+  const tag = createHash('sha256').update(path).digest('hex').slice(0, 4);
+  return {
+    data: path,
+    tag,
+    run: `/run/bothy/${tag}`,
+    log: join(path, 'log'),
+    cache: join(path, 'cache'),
+    settingsFile: join(path, 'bothy.conf'),
+    identityFile: join(path, 'cloud.json'),
+  };
+}
+
+export function loadSettings(data: string | undefined, env: NodeJS.ProcessEnv = process.env): Settings {
+  const paths = cloudPaths(data ?? env.BOTHY_DATA ?? defaultDataDirectory);
+  const file = parseSettings(readIfThere(paths.settingsFile), paths.settingsFile);
+  const values = {} as Record<SettingName, string>;
+  for (const name of settingNames) {
+    const definition: Definition = definitions[name];
+    const variable = definition.variable ?? `BOTHY_${name.toUpperCase()}`;
+    const value = env[variable] ?? file[name] ?? definition.fallback;
+    const complaint = definition.check?.(value);
+    if (complaint !== undefined) {
+      const source = env[variable] !== undefined ? `the environment's ${variable}` : `${paths.settingsFile}: ${name}`;
+      throw new CommandError(
+        `${source} is '${value}', but must be ${complaint}`,
+        'correct it and run the command again',
+      );
+    }
+    values[name] = value;
+  }
+  return { paths, values };
+}
+
+/** Reads `key = value` lines. An unknown key is refused: a setting that silently does nothing is worse than none. */
+export function parseSettings(text: string, file: string): Partial<Record<SettingName, string>> {
+  const values: Partial<Record<SettingName, string>> = {};
+  for (const [index, raw] of text.split('\n').entries()) {
+    const line = raw.trim();
+    if (line === '' || line.startsWith('#')) continue;
+    const where = `${file}, line ${index + 1}`;
+    const match = /^([A-Za-z0-9_.-]+)\s*=\s*(.*)$/.exec(line);
+    if (match === null)
+      throw new CommandError(`${where}: '${line}' is not of the form key = value`, 'correct the line');
+    const [, key, value] = match as unknown as [string, string, string];
+    if (!(settingNames as string[]).includes(key)) {
+      const guess = nearest(key, settingNames);
+      const cure = guess === undefined ? `known are: ${settingNames.join(', ')}` : `did you mean '${guess}'?`;
+      throw new CommandError(`${where}: unknown setting '${key}'`, cure);
+    }
+    values[key as SettingName] = value.replace(/^(["'])(.*)\1$/, '$2');
+  }
+  return values;
+}
+
+/** Environment variables that look like settings and are none, each with what was probably meant. */
+export function unknownVariables(env: NodeJS.ProcessEnv = process.env): { variable: string; guess: string }[] {
+  const known = ['BOTHY_DATA', ...settingNames.map((name) => `BOTHY_${name.toUpperCase()}`)];
+  return Object.keys(env)
+    .filter(
+      (variable) => variable.startsWith('BOTHY_') && !known.includes(variable) && !variable.startsWith('BOTHY_TEST_'),
+    )
+    .flatMap((variable) => {
+      const guess = nearest(variable, known);
+      return guess === undefined ? [] : [{ variable, guess }];
+    });
+}
+
+/** The file that a first start writes: every setting with its default, commented out. */
+export function settingsTemplate(): string {
+  const entries = settingNames.map((name) => {
+    const { fallback, help, variable } = definitions[name] as Definition;
+    return `# ${help}${variable === undefined ? '' : ` (environment: ${variable})`}\n#${name} = ${fallback}\n`;
+  });
+  return `# Settings of this cloud. Everything is optional; what is commented out shows the default.
+# BOTHY_<KEY> in the environment comes before this file. Takes effect at the next 'bothy up'.
+
+${entries.join('\n')}`;
+}
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new CommandError(`cannot read ${file}: ${(error as Error).message}`, 'run the command with sudo');
+  }
+}
+
+/** The path with symbolic links resolved as far as it exists, so that two ways to one directory are one cloud. */
+function canonical(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(canonical(parent), path.slice(parent === '/' ? 1 : parent.length + 1));
+  }
+}

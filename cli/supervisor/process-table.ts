@@ -1,0 +1,87 @@
+/** What /proc tells about processes. Linux only. Everything here answers "gone" for a process that vanishes meanwhile. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+export interface ProcessFacts {
+  pid: number;
+  /** Resident memory. Shared pages (a PostgreSQL backend's, a second Node.js) are counted for each process. */
+  rssMiB: number;
+  uptimeSeconds: number;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** The pid in the first line of a pid file, whether or not such a process lives. */
+export function pidIn(file: string): number | undefined {
+  const line = read(file)?.split('\n', 1)[0]?.trim();
+  return line !== undefined && /^[1-9]\d*$/.test(line) ? Number(line) : undefined;
+}
+
+/** True if the process lives (a zombie does not) and one of its arguments is `mark`. */
+export function carriesMark(pid: number, mark: string): boolean {
+  const line = read(`/proc/${pid}/cmdline`);
+  // A zombie's command line is empty.
+  return line?.split('\0').includes(mark) === true;
+}
+
+/** The living process of a pid file, if it is the one that the mark belongs to. */
+export function findMarked(pidFile: string, mark: string): number | undefined {
+  const pid = pidIn(pidFile);
+  return pid !== undefined && carriesMark(pid, mark) ? pid : undefined;
+}
+
+export function isAlive(pid: number): boolean {
+  const state = statFields(pid)?.[0];
+  return state !== undefined && state !== 'Z' && state !== 'X';
+}
+
+/** Fields of /proc/pid/stat from the third (state) on; the second may contain blanks and parentheses. */
+function statFields(pid: number): string[] | undefined {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+export function processFacts(pid: number): ProcessFacts | undefined {
+  const fields = statFields(pid);
+  const status = read(`/proc/${pid}/status`);
+  const uptime = read('/proc/uptime');
+  if (fields === undefined || status === undefined || uptime === undefined) return undefined;
+  const rss = /^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? '0';
+  // USER_HZ is 100 on every Linux that we run on; field 22 of stat is the start in ticks after boot.
+  const started = Number(fields[19]) / 100;
+  return { pid, rssMiB: Number(rss) / 1024, uptimeSeconds: Math.max(0, Number.parseFloat(uptime) - started) };
+}
+
+/** The process and everything below it, for totals (PostgreSQL is one engine but a handful of processes). */
+export function withDescendants(root: number, children: Map<number, number[]>): number[] {
+  return [root, ...(children.get(root) ?? []).flatMap((pid) => withDescendants(pid, children))];
+}
+
+export function childrenByParent(): Map<number, number[]> {
+  const children = new Map<number, number[]>();
+  for (const entry of readdirSync('/proc')) {
+    const parent = /^\d+$/.test(entry) ? statFields(Number(entry))?.[1] : undefined;
+    if (parent === undefined) continue;
+    children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(entry)]);
+  }
+  return children;
+}
+
+/** Processes whose working directory is the given one. Only root sees everybody's. */
+export function pidsWorkingIn(directory: string): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readlinkSync(`/proc/${pid}/cwd`) === directory;
+      } catch {
+        return false;
+      }
+    });
+}

@@ -1,0 +1,277 @@
+/**
+ * The life of one engine: wait for what it needs, adopt the process that already runs or start one, wait until it
+ * serves, watch it, and start it again when it dies, at once the first time and then ever more patiently.
+ *
+ * Never kills a process without having found the engine's mark in its command line just before. If the supervisor dies
+ * on any line the engine goes on; its pid file and mark let the next supervisor adopt it. A process that was started
+ * but whose pid file was not yet written is lost to adoption for that instant only: engines that write their own pid
+ * file lock it, so a second one refuses to start until the first is gone.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Engine } from '../../contract/engine.ts';
+import { openLog } from './log-file.ts';
+import { carriesMark, findMarked, isAlive } from './process-table.ts';
+
+export type EngineState = 'waiting' | 'preparing' | 'starting' | 'ready' | 'backing-off' | 'stopping' | 'stopped';
+
+export interface EngineStatus {
+  name: string;
+  state: EngineState;
+  pid: number | null;
+  adopted: boolean;
+  restarts: number;
+  /** Failures in a row, without having been ready for a while in between. */
+  failures: number;
+  lastError: string | null;
+}
+
+export type Log = (level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
+
+interface Watched {
+  pid: number;
+  adopted: boolean;
+  /** Resolves with how the process ended. */
+  exited: Promise<string>;
+}
+
+/** An engine that lived this long is taken for healthy: its next death is a first one. */
+const healthyAfterMs = 20_000;
+const adoptedPollMs = 250;
+
+export class Runner {
+  readonly engine: Engine;
+  readonly #logFile: string;
+  readonly #log: Log;
+  readonly #dependencies: () => Runner[];
+  readonly #changed: () => void;
+  #state: EngineState = 'waiting';
+  #process: Watched | undefined;
+  #restarts = 0;
+  #failures = 0;
+  #lastError: string | null = null;
+  #stopping = false;
+  #wake: (() => void) | undefined;
+  #life: Promise<void> | undefined;
+  #aborter = new AbortController();
+  /** Called after this engine was ready again following a death. */
+  onReborn: () => void = () => {};
+
+  constructor(
+    engine: Engine,
+    options: { logFile: string; log: Log; dependencies: () => Runner[]; changed: () => void },
+  ) {
+    this.engine = engine;
+    this.#logFile = options.logFile;
+    this.#log = options.log;
+    this.#dependencies = options.dependencies;
+    this.#changed = options.changed;
+  }
+
+  status(): EngineStatus {
+    return {
+      name: this.engine.name,
+      state: this.#state,
+      pid: this.#process?.pid ?? null,
+      adopted: this.#process?.adopted ?? false,
+      restarts: this.#restarts,
+      failures: this.#failures,
+      lastError: this.#lastError,
+    };
+  }
+
+  get ready(): boolean {
+    return this.#state === 'ready';
+  }
+
+  start(): void {
+    this.#life ??= this.#live();
+  }
+
+  /** Something that this engine waits for may have changed. */
+  poke(): void {
+    this.#wake?.();
+  }
+
+  /** Ends the present process; the runner starts the next one. */
+  restart(): void {
+    const watched = this.#process;
+    if (watched !== undefined && !this.#stopping) void endProcess(this.engine, watched.pid);
+  }
+
+  /** Ends the process and the runner. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#aborter.abort();
+    this.#wake?.();
+    const watched = this.#process;
+    if (watched !== undefined) {
+      this.#become('stopping');
+      await endProcess(this.engine, watched.pid);
+    }
+    await this.#life;
+    this.#become('stopped');
+  }
+
+  /** Ends the runner but leaves the process: it outlives this supervisor. */
+  async release(): Promise<void> {
+    this.#stopping = true;
+    this.#aborter.abort();
+    this.#wake?.();
+    if (this.#process === undefined) await this.#life;
+  }
+
+  async #live(): Promise<void> {
+    while (!this.#stopping) {
+      this.#become('waiting');
+      while (!this.#stopping && !this.#dependencies().every((runner) => runner.ready)) await this.#sleep(undefined);
+      if (this.#stopping) return;
+      const bornAt = Date.now();
+      try {
+        const how = await this.#runOnce();
+        if (this.#stopping) return;
+        this.#lastError = how;
+        this.#log('warn', 'process ended', { engine: this.engine.name, how });
+      } catch (error) {
+        if (this.#stopping) return;
+        this.#lastError = (error as Error).message;
+        this.#log('error', 'process failed', { engine: this.engine.name, error: (error as Error).message });
+      }
+      this.#process = undefined;
+      this.#restarts++;
+      this.#failures = Date.now() - bornAt > healthyAfterMs ? 1 : this.#failures + 1;
+      const delayMs = this.#failures <= 1 ? 0 : Math.min(10_000, 100 * 2 ** Math.min(this.#failures - 2, 10));
+      if (delayMs > 0) {
+        this.#become('backing-off');
+        await this.#sleep(delayMs);
+      }
+    }
+  }
+
+  /** From start or adoption to death; answers how it ended. */
+  async #runOnce(): Promise<string> {
+    const { engine } = this;
+    const adopted = findMarked(engine.pidFile, engine.mark);
+    if (adopted === undefined) {
+      this.#become('preparing');
+      await engine.prepare();
+      if (this.#stopping) return 'stopped before it was started';
+    }
+    const watched =
+      adopted === undefined ? await spawnEngine(engine, this.#logFile) : watchForeign(adopted, engine.mark);
+    this.#process = watched;
+    this.#become('starting');
+    this.#log('info', adopted === undefined ? 'process started' : 'process adopted', {
+      engine: engine.name,
+      pid: watched.pid,
+    });
+    let ended: string | undefined;
+    const readiness = new AbortController();
+    const exit = watched.exited.then((how) => {
+      ended = how;
+      readiness.abort();
+      return how;
+    });
+    try {
+      await Promise.race([engine.ready(AbortSignal.any([readiness.signal, this.#aborter.signal])), exit]);
+    } catch (error) {
+      if (ended === undefined && !this.#stopping) {
+        await endProcess(engine, watched.pid);
+        throw new Error(`started but did not become ready: ${(error as Error).message}`, { cause: error });
+      }
+    }
+    if (ended === undefined && !this.#stopping) {
+      this.#become('ready');
+      this.#log('info', 'process ready', { engine: engine.name, pid: watched.pid });
+      if (this.#restarts > 0) this.onReborn();
+    }
+    return exit;
+  }
+
+  #become(state: EngineState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#changed();
+  }
+
+  async #sleep(delayMs: number | undefined): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = delayMs === undefined ? undefined : setTimeout(resolve, delayMs);
+      // A back-off is cut short only by a stop; waiting for others ends with each change of theirs.
+      this.#wake = () => {
+        if (delayMs !== undefined && !this.#stopping) return;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = undefined;
+  }
+}
+
+/** uid and gid of a user of this machine. */
+export function userIds(name: string): { uid: number; gid: number } {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`));
+  const [, , uid, gid] = line?.split(':') ?? [];
+  if (uid === undefined || gid === undefined) throw new Error(`there is no user '${name}' on this machine`);
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+async function spawnEngine(engine: Engine, logFile: string): Promise<Watched> {
+  const log = openLog(logFile);
+  // As root nothing has to be asked of the engine's own switches: the child is that user before it runs.
+  const identity = engine.user === undefined || process.getuid?.() !== 0 ? {} : userIds(engine.user);
+  const child = spawn(engine.command, engine.args, {
+    detached: true,
+    stdio: ['ignore', log, log],
+    cwd: '/',
+    env: { ...process.env, ...engine.env },
+    ...identity,
+  });
+  closeSync(log);
+  const exited = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    child.once('error', (error) => resolve(error.message));
+  });
+  if (child.pid === undefined) throw new Error(`cannot start ${engine.command}: ${await exited}`);
+  if (engine.pidFileWriter === 'supervisor') writeFileSync(engine.pidFile, `${child.pid}\n`);
+  return { pid: child.pid, adopted: false, exited };
+}
+
+/** A process that is no child of ours can only be looked at. */
+function watchForeign(pid: number, mark: string): Watched {
+  const exited = new Promise<string>((resolve) => {
+    const timer = setInterval(() => {
+      if (isAlive(pid) && carriesMark(pid, mark)) return;
+      clearInterval(timer);
+      resolve('ended (adopted, so nobody knows how)');
+    }, adoptedPollMs);
+    timer.unref();
+  });
+  return { pid, adopted: true, exited };
+}
+
+/** Asks the process to end and, past the engine's deadline, ends it. Resolves when it is gone. */
+export async function endProcess(engine: Engine, pid: number): Promise<void> {
+  // A wrapper (ip netns exec, setpriv) carries the mark too, as an argument of what it is about to become.
+  if (!carriesMark(pid, engine.mark)) return;
+  signal(pid, engine.stopSignal);
+  const deadline = Date.now() + engine.stopTimeoutMs;
+  for (let pauseMs = 5; isAlive(pid) && Date.now() < deadline; pauseMs = Math.min(100, pauseMs * 2))
+    await pause(pauseMs);
+  if (!isAlive(pid) || !carriesMark(pid, engine.mark)) return;
+  signal(pid, 'SIGKILL');
+  const killDeadline = Date.now() + 5_000;
+  while (isAlive(pid) && Date.now() < killDeadline) await pause(20);
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It ended between the look and the signal.
+  }
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
