@@ -122,8 +122,12 @@ create table host (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
-create trigger host_change after insert or update or delete on host
+create trigger host_change after insert or delete on host
   for each row execute function append_change('host');
+-- A heartbeat (last_seen_at) is no event: it would write a row every few seconds for ever.
+create trigger host_updated after update on host for each row
+  when (to_jsonb(old) - 'last_seen_at' - 'updated_at' is distinct from to_jsonb(new) - 'last_seen_at' - 'updated_at')
+  execute function append_change('host');
 
 -- project_id null: the default for every project.
 create table quota (

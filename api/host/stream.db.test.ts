@@ -1,0 +1,483 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { connect } from 'node:tls';
+import { sql } from 'kysely';
+import pino from 'pino';
+import type { DesiredNetwork, DesiredServer, ObservedServer } from '../../contract/host.ts';
+import { type HostId, type ImageId, type NetworkId, newId, type ServerId } from '../../contract/ids.ts';
+import { ChangeFeed } from '../../control/database/changes.ts';
+import { cloudActor, type Queryable } from '../../control/database/database.ts';
+import { type TestDatabase, testDatabase } from '../../control/database/testing.ts';
+import { closeCodes, HostService, type NetworkSide, registerHost, type ServerSide } from '../../control/host/index.ts';
+import { type TestAuthority, testAuthority } from '../../test/support/certificates.ts';
+import { FakeHost, testFacts } from '../../test/support/fake-host.ts';
+import { until } from '../../test/support/until.ts';
+import { createApi } from '../server.ts';
+import { hostStream } from './stream.ts';
+
+const log = pino({ level: 'silent' });
+const cloudId = newId();
+let db: TestDatabase;
+let authority: TestAuthority;
+const opened: FakeHost[] = [];
+
+before(async () => {
+  db = await testDatabase();
+  authority = await testAuthority();
+});
+after(() => db[Symbol.asyncDispose]());
+afterEach(async () => {
+  for (const host of opened.splice(0)) host.close();
+});
+
+/** The tables' server rows as documents: the least of control/server that the stream needs. */
+class Servers implements ServerSide {
+  readonly recorded: { hostId: HostId; observed: ObservedServer[]; complete: boolean }[] = [];
+  forgettable: ServerId[] = [];
+  reads = 0;
+  failWith: Error | undefined;
+
+  async desiredServers(
+    queryable: Queryable,
+    filter: { hostId: HostId } | { serverIds: readonly ServerId[] },
+  ): Promise<DesiredServer[]> {
+    this.reads++;
+    const where =
+      'hostId' in filter ? sql`host_id = ${filter.hostId}` : sql`id = any(${[...filter.serverIds]}::uuid[])`;
+    const { rows } = await sql<
+      Record<string, never>
+    >`select s.*, coalesce((select json_agg(json_build_object('id', p.id,
+        'networkId', p.network_id)) from port p where p.device_id = s.id::text), '[]') as ports
+      from server s where ${where}`.execute(queryable);
+    return rows.map(documentOf);
+  }
+
+  async recordReports(hostId: HostId, observed: readonly ObservedServer[], { complete }: { complete: boolean }) {
+    if (this.failWith) throw this.failWith;
+    this.recorded.push({ hostId, observed: [...observed], complete });
+    const absent = observed.filter((server) => server.state === 'absent').map((server) => server.id);
+    return this.forgettable.filter((id) => absent.includes(id));
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a row of `select *`
+const documentOf = (row: any): DesiredServer =>
+  ({
+    id: row.id,
+    epoch: row.epoch,
+    generation: Number(row.generation),
+    presence: row.desired_presence,
+    power: row.desired_power,
+    name: row.name,
+    ports: row.ports,
+  }) as unknown as DesiredServer;
+
+class Networks implements NetworkSide {
+  async desiredNetworks(queryable: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
+    const { rows } = await sql<{ id: NetworkId; mtu: number }>`select distinct n.id, n.mtu from network n
+      join port p on p.network_id = n.id join server s on p.device_id = s.id::text where s.host_id = ${hostId}`.execute(
+      queryable,
+    );
+    return rows as unknown as DesiredNetwork[];
+  }
+}
+
+async function start(timing: { pingMs?: number; silentMs?: number; resyncMs?: number } = {}) {
+  const feed = new ChangeFeed({ database: db.database, url: db.url, log });
+  await feed.start();
+  const servers = new Servers();
+  const hosts = new HostService({
+    database: db.database,
+    feed,
+    servers,
+    networks: new Networks(),
+    log,
+    cloudId,
+    timing,
+  });
+  hosts.start();
+  const app = await createApi({
+    tls: await authority.issue('control'),
+    dialects: [],
+    upgrades: [hostStream({ hosts, log })],
+    log,
+  });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const port = (app.server.address() as { port: number }).port;
+  return {
+    hosts,
+    servers,
+    port,
+    async [Symbol.asyncDispose]() {
+      await hosts.stop();
+      await app.close();
+      await feed.stop();
+    },
+  };
+}
+
+async function register(): Promise<HostId> {
+  const id = newId<HostId>();
+  await registerHost(db.database, { id, name: `host ${id}` });
+  return id;
+}
+
+async function dial(port: number, hostId: string): Promise<FakeHost> {
+  const host = await FakeHost.dial(port, await authority.issue(hostId));
+  opened.push(host);
+  return host;
+}
+
+/** A connected host that has its snapshot. */
+async function connected(port: number, hostId: HostId) {
+  const host = await dial(port, hostId);
+  host.hello();
+  return { host, snapshot: await host.next('snapshot') };
+}
+
+async function makeServer(hostId: HostId | null, name = '小屋 🏔 "x"; drop'): Promise<ServerId> {
+  const id = newId<ServerId>();
+  await db.database.transaction(cloudActor, (tx) =>
+    sql`insert into server (id, project_id, user_id, name, hostname, flavor_id, flavor, vcpus, memory_mib, disk_gib, reservation_id, host_id, epoch)
+      values (${id}, ${newId()}, ${newId()}, ${name}, 'h', ${newId()}, '{}', 1, 64, 1, 'r-1', ${hostId}, 1)`.execute(
+      tx,
+    ),
+  );
+  return id;
+}
+
+const update = (id: ServerId, set: string) =>
+  db.database.transaction(cloudActor, (tx) => sql`update server set ${sql.raw(set)} where id = ${id}`.execute(tx));
+
+const observed = (id: ServerId, more: Partial<ObservedServer> = {}): ObservedServer => ({
+  id,
+  epoch: 1,
+  generation: 1,
+  state: 'running',
+  rebootCount: 0,
+  step: null,
+  error: null,
+  startedAt: null,
+  ...more,
+});
+
+const hostRow = (id: HostId) =>
+  db.database.query.selectFrom('host').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+
+test("control speaks first; after the host's hello comes a complete snapshot, and its facts are on record", async () => {
+  await using control = await start();
+  const hostId = await register();
+  const id = await makeServer(hostId);
+  await makeServer(await register());
+  const host = await dial(control.port, hostId);
+  const hello = await host.next('hello');
+  assert.deepEqual([hello.cloudId, hello.hostId, hello.protocol], [cloudId, hostId, 1]);
+  host.hello({ cpus: 7, name: 'nul \0 and half a pair \ud800' }, cloudId);
+  const snapshot = await host.next('snapshot');
+  assert.deepEqual(
+    snapshot.servers.map((server) => [server.id, server.name]),
+    [[id, '小屋 🏔 "x"; drop']],
+  );
+  const row = await hostRow(hostId);
+  assert.equal(row.connected, true);
+  assert.deepEqual(row.facts, { ...testFacts, cpus: 7, name: 'nul  and half a pair \ufffd' });
+  assert.equal(row.vcpus, 7 * 16);
+  assert.deepEqual(control.hosts.connectedHosts, [hostId]);
+});
+
+test('the snapshot names the images whose bytes the host shall keep, uploads under way among them', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const [kept, saving, deleted] = [newId<ImageId>(), newId<ImageId>(), newId<ImageId>()];
+  for (const [id, status, presence] of [
+    [kept, 'active', 'present'],
+    [saving, 'saving', 'present'],
+    [deleted, 'active', 'absent'],
+  ]) {
+    await sql`insert into image (id, project_id, status, desired_presence) values (${id}, ${newId()}, ${status}, ${presence})`.execute(
+      db.database.query,
+    );
+    await sql`insert into image_location (image_id, host_id) values (${id}, ${hostId})`.execute(db.database.query);
+  }
+  const { snapshot } = await connected(control.port, hostId);
+  assert.deepEqual(snapshot.images, [kept, saving].sort());
+});
+
+test('a change reaches the host within milliseconds, once, and only the host that owns the server', async () => {
+  await using control = await start();
+  const [hostId, otherId] = [await register(), await register()];
+  const id = await makeServer(hostId);
+  const { host } = await connected(control.port, hostId);
+  const { host: other } = await connected(control.port, otherId);
+  const took: number[] = [];
+  for (let round = 2; round < 22; round++) {
+    const committed = await update(id, `generation = ${round}, desired_power = '${round % 2 ? 'on' : 'off'}'`).then(
+      () => performance.now(),
+    );
+    const { servers } = await host.next('update');
+    took.push(performance.now() - committed);
+    assert.deepEqual(
+      servers.map((server) => [server.id, server.generation]),
+      [[id, round]],
+    );
+  }
+  took.sort((a, b) => a - b);
+  assert.ok(took[10]! < 30, `the median from commit to arrival is ${took[10]} ms`);
+  await update(id, `observed_step = 'of no concern to the host'`);
+  await update(id, `generation = 100`);
+  assert.equal(
+    (await host.next('update')).servers[0]!.generation,
+    100,
+    'what changed nothing for the host was not sent',
+  );
+  assert.deepEqual(other.messages, []);
+});
+
+test('a burst of changes of many servers is read with few queries and arrives whole', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const { host } = await connected(control.port, hostId);
+  const before = control.servers.reads;
+  const ids = await Promise.all(Array.from({ length: 40 }, () => makeServer(hostId)));
+  const seen = new Set<string>();
+  await until('all servers', () => {
+    for (const message of host.messages.splice(0))
+      if (message.type === 'update') for (const { id } of message.servers) seen.add(id);
+    return seen.size === ids.length;
+  });
+  assert.ok(control.servers.reads - before < 30, `${control.servers.reads - before} reads for 40 servers`);
+});
+
+test('a server that another host owns from now on is ended on the first, under the epoch that the first knows', async () => {
+  await using control = await start();
+  const [hostId, otherId] = [await register(), await register()];
+  const id = await makeServer(hostId);
+  const { host } = await connected(control.port, hostId);
+  const { host: other } = await connected(control.port, otherId);
+  await update(id, `host_id = '${otherId}', epoch = 2`);
+  const gone = (await host.next('update')).servers[0]!;
+  assert.deepEqual([gone.id, gone.epoch, gone.presence], [id, 1, 'absent']);
+  const taken = (await other.next('update')).servers[0]!;
+  assert.deepEqual([taken.id, taken.epoch, taken.presence], [id, 2, 'present']);
+  host.report([observed(id, { state: 'absent' })]);
+  assert.deepEqual(
+    (await host.next('forget')).servers,
+    [id],
+    "nobody waits for the first host's word, so it may forget",
+  );
+});
+
+test('networks follow the servers: sent with the first server on them, changed and removed', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const id = await makeServer(hostId);
+  const { host } = await connected(control.port, hostId);
+  const networkId = newId<NetworkId>();
+  await db.database.transaction(cloudActor, async (tx) => {
+    await sql`insert into network (id, project_id) values (${networkId}, ${newId()})`.execute(tx);
+    await sql`insert into port (id, project_id, network_id, mac, device_id, device_owner, host_id)
+      values (${newId()}, ${newId()}, ${networkId}, '02:00:00:00:00:01', ${id}, 'compute:nova', ${hostId})`.execute(tx);
+  });
+  const first = await host.next('update');
+  assert.deepEqual([first.servers.length, first.networks.map((network) => network.id)], [1, [networkId]]);
+  await sql`update network set mtu = 1300 where id = ${networkId}`.execute(db.database.query);
+  assert.equal((await host.next('update')).networks[0]!.mtu, 1300);
+  await sql`delete from port where network_id = ${networkId}`.execute(db.database.query);
+  const last = await host.next('update');
+  assert.deepEqual(last.removedNetworks, [networkId]);
+  assert.deepEqual(last.servers[0]!.ports, []);
+});
+
+test("reports are recorded under the certificate's host, and recorded absences may be forgotten", async () => {
+  await using control = await start();
+  const hostId = await register();
+  const [running, absent] = [await makeServer(hostId), await makeServer(hostId)];
+  const { host } = await connected(control.port, hostId);
+  control.servers.forgettable = [absent];
+  host.report([observed(running, { step: 'nul \0' }), observed(absent, { state: 'absent' })], { complete: true });
+  assert.deepEqual((await host.next('forget')).servers, [absent]);
+  const [batch] = control.servers.recorded;
+  assert.deepEqual([batch!.hostId, batch!.complete, batch!.observed.length], [hostId, true, 2]);
+  assert.equal(batch!.observed[0]!.step, 'nul ');
+});
+
+test("an absence that is not recorded may not be forgotten while the server is the host's", async () => {
+  await using control = await start();
+  const hostId = await register();
+  const mine = await makeServer(hostId);
+  const deleted = newId<ServerId>();
+  const { host } = await connected(control.port, hostId);
+  host.report([observed(mine, { state: 'absent' }), observed(deleted, { state: 'absent' })], { complete: true });
+  assert.deepEqual((await host.next('forget')).servers, [deleted]);
+});
+
+test('reports wait while the database is away', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const { host } = await connected(control.port, hostId);
+  control.servers.failWith = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+  const [a, b] = [newId<ServerId>(), newId<ServerId>()];
+  host.report([observed(a), observed(b, { step: 'old' })], { complete: true });
+  host.report([observed(b, { step: 'new' })]);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  control.servers.failWith = undefined;
+  await until('the reports', () => control.servers.recorded.length > 0);
+  const [batch] = control.servers.recorded;
+  assert.equal(batch!.complete, true);
+  assert.deepEqual(
+    batch!.observed.map((server) => server.step),
+    [null, 'new'],
+    'the newest word counts',
+  );
+  assert.equal(host.closed, undefined);
+});
+
+test('a defect while recording ends this stream, so that a new one starts from a complete report', async () => {
+  await using control = await start();
+  const { host } = await connected(control.port, await register());
+  control.servers.failWith = new Error('defect');
+  host.report([observed(newId())], { complete: true });
+  assert.equal((await host.end()).code, closeCodes.internal);
+});
+
+test("a new connection of a host replaces the old one; the old one's end changes nothing", async () => {
+  await using control = await start();
+  const hostId = await register();
+  const { host: first } = await connected(control.port, hostId);
+  const { host: second } = await connected(control.port, hostId);
+  assert.equal((await first.end()).code, closeCodes.replaced);
+  assert.equal((await hostRow(hostId)).connected, true);
+  const id = await makeServer(hostId);
+  assert.equal((await second.next('update')).servers[0]!.id, id);
+});
+
+test('a connection to another control process takes the host over', async () => {
+  await using one = await start();
+  await using two = await start();
+  const hostId = await register();
+  const { host: first } = await connected(one.port, hostId);
+  const { host: second } = await connected(two.port, hostId);
+  assert.equal((await first.end()).code, closeCodes.replaced);
+  assert.equal((await hostRow(hostId)).connected, true);
+  assert.equal(second.closed, undefined);
+});
+
+test('when the stream ends the host is not connected, also when control stops', async () => {
+  const hostId = await register();
+  {
+    await using control = await start();
+    const { host } = await connected(control.port, hostId);
+    host.close();
+    await until('the end on record', async () => !(await hostRow(hostId)).connected);
+    const { host: again } = await connected(control.port, hostId);
+    assert.equal((await hostRow(hostId)).connected, true);
+    await control.hosts.stop();
+    assert.equal((await again.end()).code, closeCodes.goingAway);
+  }
+  assert.equal((await hostRow(hostId)).connected, false);
+});
+
+test('a silent host is given up, and heartbeats write no change', async () => {
+  await using control = await start({ pingMs: 30, silentMs: 100 });
+  const [hostId, lively] = [await register(), await register()];
+  const { host } = await connected(control.port, hostId);
+  const { host: other } = await connected(control.port, lively);
+  host.socket.pause();
+  await until("the silent host's end", async () => !(await hostRow(hostId)).connected);
+  assert.equal((await hostRow(lively)).connected, true);
+  assert.equal(other.closed, undefined);
+  const { rows } = await sql<{ n: number }>`select count(*) n from change where resource_id = ${lively}`.execute(
+    db.database.query,
+  );
+  assert.equal(rows[0]!.n, 2, 'registered and connected, no more');
+});
+
+test('a host whose control process died without a word is seen as away by the others', async () => {
+  const hostId = await register();
+  await sql`update host set connected = true, connection_id = ${newId()}, last_seen_at = now() - interval '1 minute' where id = ${hostId}`.execute(
+    db.database.query,
+  );
+  await using _control = await start({ pingMs: 20, silentMs: 1000 });
+  await until('the sweep', async () => !(await hostRow(hostId)).connected);
+});
+
+test("who has no certificate of the cloud's authority, or one that names no host, is refused", async () => {
+  await using control = await start();
+  const hostId = await register();
+  const foreign = await (await testAuthority('another')).issue(hostId);
+  await assert.rejects(FakeHost.dial(control.port, { ca: authority.ca }), /401/);
+  await assert.rejects(FakeHost.dial(control.port, { ...foreign, ca: authority.ca }), /401|socket|certificate|alert/i);
+  await assert.rejects(FakeHost.dial(control.port, await authority.issue('not an id')), /401/);
+  await assert.rejects(FakeHost.dial(control.port, await authority.issue(hostId), '/host/v1/other'), /404/);
+  const unknown = await dial(control.port, newId());
+  unknown.hello();
+  assert.equal((await unknown.end()).code, closeCodes.unknownHost);
+});
+
+test('what breaks the protocol ends that stream only', async () => {
+  await using control = await start();
+  const { host: good } = await connected(control.port, await register());
+  const first = async (message: string | Buffer) => {
+    const host = await dial(control.port, await register());
+    host.send(message);
+    return (await host.end()).code;
+  };
+  const later = async (message: string | Buffer) => {
+    const { host } = await connected(control.port, await register());
+    host.send(message);
+    return (await host.end()).code;
+  };
+  const hello = (more: object) =>
+    JSON.stringify({ type: 'hello', protocol: 1, cloudId: null, facts: testFacts, ...more });
+  const report = (server: object) =>
+    JSON.stringify({ type: 'report', complete: false, servers: [{ ...observed(newId()), ...server }] });
+  assert.equal(await first('{"type":'), closeCodes.invalidMessage);
+  assert.equal(await first('null'), closeCodes.invalidMessage);
+  assert.equal(await first('{"type":"小屋 🏔"}'), closeCodes.invalidMessage);
+  assert.equal(await first(report({})), closeCodes.protocolError, 'a report before hello');
+  assert.equal(await first(hello({ protocol: 2 })), closeCodes.protocolError);
+  assert.equal(await first(hello({ cloudId: newId() })), closeCodes.otherCloud);
+  assert.equal(await first(hello({ facts: { ...testFacts, cpus: '4' } })), closeCodes.invalidMessage);
+  assert.equal(await first(hello({ facts: { ...testFacts, name: 'x'.repeat(300) } })), closeCodes.invalidMessage);
+  assert.equal(await later(hello({})), closeCodes.protocolError, 'a second hello');
+  assert.equal(await later(Buffer.from('binary')), closeCodes.binary);
+  assert.equal(await later(report({ id: 'x' })), closeCodes.invalidMessage);
+  assert.equal(await later(report({ state: 'flying' })), closeCodes.invalidMessage);
+  assert.equal(await later(report({ epoch: -1 })), closeCodes.invalidMessage);
+  assert.equal(await later('x'.repeat(17 * 1024 * 1024)), 1009);
+  assert.equal(good.closed, undefined);
+  const id = await makeServer(control.hosts.connectedHosts[0]!);
+  assert.equal((await good.next('update')).servers[0]!.id, id);
+});
+
+test('a peer that never says hello is cut off', async () => {
+  await using control = await start({ pingMs: 20, silentMs: 60 });
+  const host = await dial(control.port, await register());
+  await host.end();
+});
+
+test('bytes that are no TLS and no WebSocket do no harm', async () => {
+  await using control = await start();
+  const tls = await authority.issue(await register());
+  const socket = connect({ port: control.port, host: '127.0.0.1', ...tls });
+  socket.on('error', () => {});
+  socket.write(
+    'GET /host/v1/stream HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n\0\0\0garbage',
+  );
+  await new Promise((resolve) => socket.once('close', resolve).resume());
+  await connected(control.port, await register());
+});
+
+test('the timer finds what no change told', async () => {
+  await using control = await start({ resyncMs: 50 });
+  const hostId = await register();
+  const id = await makeServer(hostId);
+  const { host } = await connected(control.port, hostId);
+  await sql`alter table server disable trigger server_change`.execute(db.database.query);
+  try {
+    await update(id, 'generation = 9');
+    assert.equal((await host.next('update')).servers[0]!.generation, 9);
+  } finally {
+    await sql`alter table server enable trigger server_change`.execute(db.database.query);
+  }
+});

@@ -1,0 +1,89 @@
+/**
+ * The WebSocket endpoint that hosts dial (contract/host.ts). Owns the sockets; who the peer is, is its certificate's
+ * word alone: signed by the cloud's CA, subject CN = the host's id. All meaning is in control/host.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { Logger } from 'pino';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { hostStreamPath } from '../../contract/host.ts';
+import { type HostId, parseId } from '../../contract/ids.ts';
+import { closeCodes, type HostConnection, type HostService, maxMessageBytes } from '../../control/host/index.ts';
+import type { Upgrade } from '../server.ts';
+
+/** A peer that does not answer the closing handshake is cut off after this. */
+const closeGraceMs = 2000;
+
+export function hostStream(options: { hosts: Pick<HostService, 'open'>; log: Logger }): Upgrade {
+  const { hosts, log } = options;
+  const sockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: maxMessageBytes,
+  });
+  return {
+    path: hostStreamPath,
+    handle(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+      const hostId = certifiedHost(socket as TLSSocket);
+      if (!hostId) {
+        log.warn(
+          { peer: (socket as TLSSocket).remoteAddress },
+          'host stream: refused a peer without a host certificate',
+        );
+        socket.on('error', () => {});
+        socket.end('HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+        return;
+      }
+      sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, hostId, hosts, log));
+    },
+  };
+}
+
+/** The host that the peer's certificate names, if our CA signed it. */
+function certifiedHost(socket: TLSSocket): HostId | undefined {
+  if (!socket.authorized) return undefined;
+  const { CN } = socket.getPeerCertificate().subject ?? {};
+  return typeof CN === 'string' ? parseId<HostId>(CN) : undefined;
+}
+
+function serve(webSocket: WebSocket, hostId: HostId, hosts: Pick<HostService, 'open'>, log: Logger): void {
+  const session = hosts.open(hostId, connectionOver(webSocket));
+  webSocket.on('message', (data: Buffer, isBinary) => {
+    if (isBinary) session.end(closeCodes.binary, 'messages are JSON text');
+    else session.received(data.toString('utf8'));
+  });
+  webSocket.on('pong', () => session.heard());
+  webSocket.on('ping', () => session.heard());
+  webSocket.on('close', () => session.disconnected());
+  // Too large, not UTF-8, a broken frame, a lost connection: ws has closed the socket with the fitting code.
+  webSocket.on('error', (error) => {
+    log.warn({ err: error, hostId }, 'host stream: the connection failed');
+    session.disconnected();
+  });
+}
+
+function connectionOver(webSocket: WebSocket): HostConnection {
+  const ready = () => webSocket.readyState === webSocket.OPEN;
+  return {
+    send: (text) => {
+      if (ready()) webSocket.send(text);
+    },
+    ping: () => {
+      if (ready()) webSocket.ping();
+    },
+    close: (code, reason) => {
+      // A paused socket would never read the peer's answer.
+      webSocket.resume();
+      webSocket.close(code, reason);
+      setTimeout(() => webSocket.terminate(), closeGraceMs).unref();
+    },
+    terminate: () => webSocket.terminate(),
+    pause: () => webSocket.pause(),
+    resume: () => webSocket.resume(),
+    get bufferedBytes() {
+      return webSocket.bufferedAmount;
+    },
+  };
+}

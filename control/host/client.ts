@@ -1,0 +1,277 @@
+/**
+ * Control as a client of a host's HTTPS service: image bytes, console logs, health. Over the host's unix socket where
+ * that is on this machine, else over mutual TLS, where the host's certificate must name the host that was meant.
+ *
+ * Owns connections only. If the process dies in an upload, the host sees its input end early and keeps nothing.
+ */
+import { existsSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import type { Readable } from 'node:stream';
+import type { PeerCertificate } from 'node:tls';
+import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
+import { type HostError, hostPaths, type ImageUploadResult } from '../../contract/host.ts';
+import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+
+/** Where a host's service answers; from its HostFacts. */
+export interface HostEndpoint {
+  id: HostId;
+  url: string;
+  socket: string | null;
+}
+
+export interface HostClientOptions {
+  /** PEM texts of control's own certificate and of the cloud's CA. */
+  tls: { key: string; cert: string; ca: string };
+}
+
+export interface PutImageOptions {
+  format: 'raw' | 'qcow2';
+  /** The host refuses more with `too_large`. */
+  maxBytes: number;
+  /** When known, the host refuses a body of any other length. */
+  sizeBytes?: number | undefined;
+  signal?: AbortSignal;
+}
+
+export interface ByteRange {
+  /** Both inclusive, as in HTTP. */
+  first: number;
+  last: number;
+}
+
+/** How long a host may take to answer what needs no work. Uploads and downloads may last; their sockets may not fall silent. */
+const answerMs = 15_000;
+const silenceMs = 60_000;
+/** Inspection of a stored image may read much of it. */
+const inspectionMs = 300_000;
+const maxAnswerBytes = 1024 * 1024;
+
+export class HostClient {
+  readonly #plain = new http.Agent({ keepAlive: true, maxFreeSockets: 4 });
+  readonly #tls: https.Agent;
+
+  constructor(options: HostClientOptions) {
+    this.#tls = new https.Agent({ keepAlive: true, maxFreeSockets: 4, ...options.tls, minVersion: 'TLSv1.3' });
+  }
+
+  close(): void {
+    this.#plain.destroy();
+    this.#tls.destroy();
+  }
+
+  /**
+   * Streams an image in. The host answers after it has stored and inspected the whole.
+   * @throws CloudError with the host's own code and message when it refuses; `invalid` when the source ends early;
+   *   `unavailable` when the host can't be reached or breaks off
+   */
+  putImage(host: HostEndpoint, id: ImageId, source: Readable, options: PutImageOptions): Promise<ImageUploadResult> {
+    const query = new URLSearchParams({ format: options.format, maxBytes: String(options.maxBytes) });
+    const request = this.#request(host, 'PUT', `${hostPaths.image(id)}?${query}`, {
+      'content-type': 'application/octet-stream',
+      ...(options.sizeBytes === undefined ? {} : { 'content-length': String(options.sizeBytes) }),
+    });
+    return upload(host, request, source, options.signal);
+  }
+
+  /** Streams an image out; the caller must read the stream to its end or destroy it. */
+  async getImage(host: HostEndpoint, id: ImageId, range?: ByteRange): Promise<Readable> {
+    const request = this.#request(
+      host,
+      'GET',
+      hostPaths.image(id),
+      range ? { range: `bytes=${range.first}-${range.last}` } : {},
+    );
+    request.end();
+    const response = await answer(host, request, answerMs);
+    if (response.statusCode !== (range ? 206 : 200)) throw await refusal(host, response);
+    response.socket.setTimeout(silenceMs, () => response.destroy(new Error('the host fell silent')));
+    return response;
+  }
+
+  /** Idempotent: what is not there is deleted. */
+  async deleteImage(host: HostEndpoint, id: ImageId): Promise<void> {
+    const request = this.#request(host, 'DELETE', hostPaths.image(id));
+    request.end();
+    const response = await answer(host, request, answerMs);
+    if (response.statusCode! >= 300 && response.statusCode !== 404) throw await refusal(host, response);
+    response.resume();
+  }
+
+  /** The last `bytes` bytes of the server's serial console. */
+  async consoleLog(host: HostEndpoint, id: ServerId, bytes: number): Promise<Buffer> {
+    const request = this.#request(host, 'GET', `${hostPaths.consoleLog(id)}?bytes=${bytes}`);
+    request.end();
+    const response = await answer(host, request, answerMs);
+    if (response.statusCode !== 200) throw await refusal(host, response);
+    return collect(host, response, bytes);
+  }
+
+  async health(host: HostEndpoint): Promise<unknown> {
+    const request = this.#request(host, 'GET', hostPaths.health);
+    request.end();
+    const response = await answer(host, request, answerMs);
+    if (response.statusCode !== 200) throw await refusal(host, response);
+    return JSON.parse((await collect(host, response, maxAnswerBytes)).toString('utf8'));
+  }
+
+  #request(
+    host: HostEndpoint,
+    method: string,
+    path: string,
+    headers: http.OutgoingHttpHeaders = {},
+  ): http.ClientRequest {
+    if (host.socket !== null && existsSync(host.socket)) {
+      return http.request({ agent: this.#plain, socketPath: host.socket, method, path, headers });
+    }
+    if (!URL.canParse(host.url)) throw unreachable(host, new Error('the host has told no address'));
+    const { hostname, port } = new URL(host.url);
+    return https.request({
+      agent: this.#tls,
+      host: hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: port || 443,
+      // Connections to different hosts must not be confused where they share an address.
+      servername: host.id,
+      checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
+        certificate.subject?.CN === host.id
+          ? undefined
+          : new Error(`the certificate names ${certificate.subject?.CN}, not ${host.id}`),
+      method,
+      path,
+      headers,
+    });
+  }
+}
+
+const unreachable = (host: HostEndpoint, cause: unknown): CloudError =>
+  new CloudError('unavailable', `host ${host.id} could not be reached`, { cause, details: { hostId: host.id } });
+
+/** The answer's head. */
+function answer(host: HostEndpoint, request: http.ClientRequest, timeoutMs: number): Promise<http.IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    request.once('response', (response) => {
+      clearTimeout(timer);
+      resolve(response);
+    });
+    request.on('error', (error) => {
+      clearTimeout(timer);
+      reject(unreachable(host, error));
+    });
+  });
+}
+
+/** Pipes without looking at the bytes. A host may refuse before it has read all: then its word counts, not the broken pipe. */
+function upload(
+  host: HostEndpoint,
+  request: http.ClientRequest,
+  source: Readable,
+  signal?: AbortSignal,
+): Promise<ImageUploadResult> {
+  return new Promise((resolve, reject) => {
+    let settled = false;
+    let cut = false;
+    const finish = (settle: () => void) => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      source.unpipe(request);
+      source.off('error', broken).off('aborted', broken).off('close', closed);
+      signal?.removeEventListener('abort', broken);
+      settle();
+    };
+    const broken = () => {
+      cut = true;
+      request.destroy();
+      finish(() => reject(new CloudError('invalid', 'the upload was cut off before its end')));
+    };
+    const closed = () => {
+      if (!source.readableEnded) broken();
+    };
+    let timer: NodeJS.Timeout | undefined;
+    request.setTimeout(silenceMs, () => {
+      if (!request.writableFinished) request.destroy(new Error('the host fell silent'));
+    });
+    request.once('finish', () => {
+      timer = setTimeout(() => request.destroy(new Error('the host did not answer')), inspectionMs);
+    });
+    request.once('response', (response) => {
+      const done = response.statusCode! < 300;
+      (done ? collect(host, response, maxAnswerBytes).then(parseResult) : refusal(host, response).then(rethrow)).then(
+        (result) => finish(() => resolve(result)),
+        (error) => {
+          finish(() => reject(error));
+          request.destroy();
+        },
+      );
+    });
+    request.on('error', (error) => {
+      // The host's refusal may be on its way behind the reset of a pipe that it closed.
+      setImmediate(() => {
+        if (!cut && !request.res) finish(() => reject(unreachable(host, error)));
+      });
+    });
+    source.once('error', broken).once('aborted', broken).once('close', closed);
+    signal?.addEventListener('abort', broken, { once: true });
+    if (source.destroyed && !source.readableEnded) broken();
+    else source.pipe(request);
+  });
+}
+
+declare module 'node:http' {
+  interface ClientRequest {
+    /** The answer, once it has come (Node sets it; the types don't say so). */
+    res?: http.IncomingMessage | null;
+  }
+}
+
+const rethrow = (error: CloudError): never => {
+  throw error;
+};
+
+function parseResult(body: Buffer): ImageUploadResult {
+  const { sizeBytes, virtualSizeBytes, md5, sha256 } = JSON.parse(body.toString('utf8')) as ImageUploadResult;
+  const whole = [sizeBytes, virtualSizeBytes].every((n) => Number.isSafeInteger(n) && n >= 0);
+  if (!whole || !/^[0-9a-f]{32}$/.test(md5) || !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw new CloudError('internal', 'the host answered an upload with something else than a result');
+  }
+  return { sizeBytes, virtualSizeBytes, md5, sha256 };
+}
+
+async function collect(host: HostEndpoint, response: http.IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > maxBytes) throw new Error(`the answer has more than ${maxBytes} bytes`);
+    }
+  } catch (error) {
+    throw unreachable(host, error);
+  }
+  return Buffer.concat(chunks);
+}
+
+const byStatus: Readonly<Record<number, ErrorCode>> = {
+  400: 'invalid',
+  404: 'not_found',
+  409: 'conflict',
+  411: 'invalid',
+  413: 'too_large',
+  415: 'invalid',
+  507: 'no_capacity',
+};
+
+/** The host's refusal as a CloudError: its own code where it is one of ours, else by HTTP status. */
+async function refusal(host: HostEndpoint, response: http.IncomingMessage): Promise<CloudError> {
+  const body = await collect(host, response, maxAnswerBytes).catch(() => Buffer.alloc(0));
+  let said: HostError['error'] | undefined;
+  try {
+    said = (JSON.parse(body.toString('utf8')) as HostError).error;
+  } catch {}
+  const status = response.statusCode!;
+  const code = errorCodes.find((known) => known === said?.code) ?? byStatus[status] ?? 'unavailable';
+  const message = typeof said?.message === 'string' ? said.message.slice(0, 1000) : `the host answered ${status}`;
+  return new CloudError(code, message, { details: { hostId: host.id, hostCode: String(said?.code ?? status) } });
+}

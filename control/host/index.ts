@@ -1,0 +1,6 @@
+export { type HostList, listHosts, registerHost, setHostEnabled, showHost } from './administration.ts';
+export { HostClient, type HostEndpoint } from './client.ts';
+export { closeCodes, maxMessageBytes } from './messages.ts';
+export { HostService, type HostServiceOptions, type NetworkSide, type ServerSide } from './service.ts';
+export type { HostConnection, HostSession } from './session.ts';
+export type { HostRow } from './tables.ts';

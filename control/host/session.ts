@@ -1,0 +1,245 @@
+/**
+ * One host's stream, from hello to the last message. Owns the handshake, the order of what is sent and the queue of
+ * reports; never decides about servers. If the process dies, the host connects again, gets a complete snapshot and
+ * answers with a complete report: nothing here has to survive.
+ */
+import type { Logger } from 'pino';
+import { isCloudError } from '../../contract/errors.ts';
+import {
+  type ControlMessage,
+  type DesiredServer,
+  type HostFacts,
+  type HostMessage,
+  hostProtocolVersion,
+  type ObservedServer,
+} from '../../contract/host.ts';
+import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
+import { isDatabaseUnavailable } from '../database/database.ts';
+import { closeCodes, parseHostMessage } from './messages.ts';
+import { HostView } from './view.ts';
+
+/** The wire under a session (a WebSocket; see api/host). */
+export interface HostConnection {
+  send(text: string): void;
+  ping(): void;
+  /** Ends it in order, and by force soon after. */
+  close(code: number, reason: string): void;
+  terminate(): void;
+  /** Stops and resumes reading, so that a flood waits in the host's own memory. */
+  pause(): void;
+  resume(): void;
+  /** Bytes accepted by send that the wire has not taken yet. */
+  readonly bufferedBytes: number;
+}
+
+/** What the session needs of the service that holds it. */
+export interface SessionOwner {
+  readonly cloudId: string;
+  readonly leaseMs: number;
+  readonly log: Logger;
+  /** Records the facts and answers false when the host is not registered. */
+  connect(session: HostSession, facts: HostFacts): Promise<boolean>;
+  readSnapshot(hostId: HostId): Promise<Omit<ControlMessage & { type: 'snapshot' }, 'type'>>;
+  /** Records and answers whom the host may forget. */
+  record(session: HostSession, observed: ObservedServer[], complete: boolean): Promise<ServerId[]>;
+  /** The snapshot is out: changes may flow. */
+  opened(session: HostSession): void;
+  ended(session: HostSession): void;
+}
+
+/** Above this many servers waiting to be recorded, the host has to wait. */
+const maxPendingReports = 20_000;
+/** A host that lets more than this pile up gets no more until it has read. */
+const maxBufferedBytes = 8 * 1024 * 1024;
+const retryMs = 250;
+
+export class HostSession {
+  readonly hostId: HostId;
+  readonly connectionId: string = newId();
+  readonly view = new HostView();
+  /** Servers to read again, and whether to read the networks again; see HostService. */
+  readonly dirtyServers = new Set<ServerId>();
+  dirtyNetworks = false;
+  /** Changes came while the snapshot was being read. */
+  missedChanges = false;
+  lastHeardMs: number = Date.now();
+  readonly openedMs: number = Date.now();
+  readonly #connection: HostConnection;
+  readonly #owner: SessionOwner;
+  #phase: 'awaiting hello' | 'connecting' | 'open' | 'closed' = 'awaiting hello';
+  #pending = new Map<ServerId, ObservedServer>();
+  #pendingComplete = false;
+  #recording = false;
+
+  constructor(hostId: HostId, connection: HostConnection, owner: SessionOwner) {
+    this.hostId = hostId;
+    this.#connection = connection;
+    this.#owner = owner;
+    this.send({
+      type: 'hello',
+      protocol: hostProtocolVersion,
+      cloudId: owner.cloudId,
+      hostId,
+      leaseMs: owner.leaseMs,
+    });
+  }
+
+  get open(): boolean {
+    return this.#phase === 'open';
+  }
+
+  get greeted(): boolean {
+    return this.#phase !== 'awaiting hello';
+  }
+
+  get closed(): boolean {
+    return this.#phase === 'closed';
+  }
+
+  get congested(): boolean {
+    return this.#connection.bufferedBytes > maxBufferedBytes;
+  }
+
+  send(message: ControlMessage): void {
+    if (this.#phase !== 'closed') this.#connection.send(JSON.stringify(message));
+  }
+
+  ping(): void {
+    this.#connection.ping();
+  }
+
+  /** Any sign of life. */
+  heard(): void {
+    this.lastHeardMs = Date.now();
+  }
+
+  received(text: string): void {
+    if (this.#phase === 'closed') return;
+    this.heard();
+    let message: HostMessage;
+    try {
+      message = parseHostMessage(text);
+    } catch (error) {
+      const reason = isCloudError(error) ? error.message : 'invalid message';
+      this.end(closeCodes.invalidMessage, reason);
+      return;
+    }
+    if (message.type === 'hello') {
+      if (this.greeted) this.end(closeCodes.protocolError, 'a second hello');
+      else void this.#begin(message);
+    } else if (!this.greeted) this.end(closeCodes.protocolError, 'a report before hello');
+    else this.#observed(message);
+  }
+
+  /** Closes the stream, saying why. */
+  end(code: number, reason: string): void {
+    if (this.#phase === 'closed') return;
+    this.#owner.log.info({ hostId: this.hostId, code, reason }, 'host stream: closed by control');
+    this.#connection.close(code, reason.slice(0, 120));
+    this.disconnected();
+  }
+
+  /** The peer is not heard any more. */
+  abandon(): void {
+    if (this.#phase === 'closed') return;
+    this.#owner.log.warn({ hostId: this.hostId }, 'host stream: host is silent, closed');
+    this.#connection.terminate();
+    this.disconnected();
+  }
+
+  /** The wire has ended, from whichever side. */
+  disconnected(): void {
+    if (this.#phase === 'closed') return;
+    this.#phase = 'closed';
+    this.#pending.clear();
+    this.#owner.ended(this);
+  }
+
+  async #begin(hello: HostMessage & { type: 'hello' }): Promise<void> {
+    this.#phase = 'connecting';
+    if (hello.protocol !== hostProtocolVersion) {
+      return this.end(
+        closeCodes.protocolError,
+        `control speaks protocol ${hostProtocolVersion}, not ${hello.protocol}`,
+      );
+    }
+    if (hello.cloudId !== null && hello.cloudId !== this.#owner.cloudId) {
+      return this.end(closeCodes.otherCloud, `the host belongs to cloud ${hello.cloudId}`);
+    }
+    try {
+      if (!(await this.#owner.connect(this, hello.facts))) {
+        return this.end(closeCodes.unknownHost, 'no host with this id is registered');
+      }
+      const snapshot = await this.#owner.readSnapshot(this.hostId);
+      if (this.closed) return;
+      this.view.tellServers(snapshot.servers);
+      this.view.tellNetworks(snapshot.networks);
+      this.send({ type: 'snapshot', ...snapshot });
+      this.#phase = 'open';
+      this.#owner.opened(this);
+      this.#record();
+    } catch (error) {
+      this.#owner.log.warn({ err: error, hostId: this.hostId }, 'host stream: opening failed');
+      this.end(closeCodes.tryAgainLater, 'control cannot serve now');
+    }
+  }
+
+  /** The newest word on each server counts; those before it need not be recorded. */
+  #observed(report: HostMessage & { type: 'report' }): void {
+    for (const server of report.servers) this.#pending.set(server.id, server);
+    if (report.complete) this.#pendingComplete = true;
+    if (this.#pending.size > maxPendingReports) this.#connection.pause();
+    this.#record();
+  }
+
+  #record(): void {
+    if (this.#recording || this.#phase !== 'open') return;
+    if (this.#pending.size === 0 && !this.#pendingComplete) return;
+    this.#recording = true;
+    const batch = [...this.#pending.values()];
+    const complete = this.#pendingComplete;
+    this.#pending = new Map();
+    this.#pendingComplete = false;
+    this.#connection.resume();
+    this.#owner.record(this, batch, complete).then(
+      (forgettable) => {
+        this.#recording = false;
+        if (this.closed) return;
+        for (const id of forgettable) this.view.forget(id);
+        if (forgettable.length > 0) this.send({ type: 'forget', servers: forgettable });
+        this.#record();
+      },
+      (error) => this.#recordingFailed(error, batch, complete),
+    );
+  }
+
+  /** Without the database reports wait; what else fails is a defect, and a new stream starts from a complete report. */
+  #recordingFailed(error: unknown, batch: ObservedServer[], complete: boolean): void {
+    this.#recording = false;
+    if (this.closed) return;
+    if (!isDatabaseUnavailable(error)) {
+      this.#owner.log.error({ err: error, hostId: this.hostId }, 'host stream: recording a report failed');
+      this.end(closeCodes.internal, 'the report could not be recorded');
+      return;
+    }
+    for (const server of batch) if (!this.#pending.has(server.id)) this.#pending.set(server.id, server);
+    this.#pendingComplete ||= complete;
+    setTimeout(() => this.#record(), retryMs).unref();
+  }
+}
+
+/** What an update says, or undefined when the host knows all of it. */
+export function updateFor(
+  view: HostView,
+  documents: readonly DesiredServer[],
+  disowned: readonly ServerId[],
+  networks: Parameters<HostView['tellNetworks']>[0] | undefined,
+): (ControlMessage & { type: 'update' }) | undefined {
+  const ended = disowned.flatMap((id) => view.disown(id) ?? []);
+  const servers = [...view.tellServers(documents), ...ended];
+  const { networks: changed, removedNetworks } = networks
+    ? view.tellNetworks(networks)
+    : { networks: [], removedNetworks: [] };
+  if (servers.length + changed.length + removedNetworks.length === 0) return undefined;
+  return { type: 'update', servers, networks: changed, removedNetworks };
+}

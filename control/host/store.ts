@@ -1,0 +1,67 @@
+/** SQL about hosts. Nothing else. */
+import { sql } from 'kysely';
+import type { HostFacts } from '../../contract/host.ts';
+import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import type { Queryable } from '../database/database.ts';
+import type { Capacity } from './capacity.ts';
+import type { HostRow } from './tables.ts';
+
+/** The stream `connectionId` speaks for the host from now on. False when no such host is registered. */
+export async function connectHost(
+  db: Queryable,
+  hostId: HostId,
+  connectionId: string,
+  facts: HostFacts,
+  capacity: Capacity,
+): Promise<boolean> {
+  const { rows } =
+    await sql`update host set connected = true, connection_id = ${connectionId}, facts = ${JSON.stringify(facts)},
+      vcpus = ${capacity.vcpus}, memory_mib = ${capacity.memoryMiB}, disk_gib = ${capacity.diskGiB},
+      last_seen_at = now(), updated_at = now()
+    where id = ${hostId} returning id`.execute(db);
+  return rows.length === 1;
+}
+
+/** An older stream's end changes nothing. */
+export async function disconnectHost(db: Queryable, hostId: HostId, connectionId: string): Promise<void> {
+  await sql`update host set connected = false, connection_id = null, last_seen_at = now(), updated_at = now()
+    where id = ${hostId} and connection_id = ${connectionId}`.execute(db);
+}
+
+/**
+ * Notes that these streams live, and that hosts whose stream nobody has vouched for are away: their control process
+ * died without a word. Their connection_id stays: a stream that was silent only because control could not write revives.
+ */
+export async function recordLiveness(db: Queryable, connectionIds: readonly string[], silentMs: number): Promise<void> {
+  await sql`
+    with alive as (
+      update host set connected = true, last_seen_at = now()
+      where connection_id = any(${[...connectionIds]}::uuid[]) returning id)
+    update host set connected = false, updated_at = now()
+    where connected and last_seen_at < now() - ${silentMs}::double precision * interval '1 millisecond'
+      and not connection_id = any(${[...connectionIds]}::uuid[])`.execute(db);
+}
+
+export interface Owner {
+  hostId: HostId | null;
+  epoch: number;
+}
+
+/** Who owns each server, by epoch. An epoch belongs to one owner for ever, so it may be compared across statements. */
+export async function ownersOf(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, Owner>> {
+  const { rows } = await sql<{ id: ServerId; host_id: HostId | null; epoch: number }>`
+    select id, host_id, epoch from server where id = any(${[...serverIds]}::uuid[])`.execute(db);
+  return new Map(rows.map((row) => [row.id, { hostId: row.host_id, epoch: row.epoch }]));
+}
+
+/** The images whose bytes the host shall keep; a row precedes its bytes, so uploads under way are among them. */
+export async function imagesOn(db: Queryable, hostId: HostId): Promise<ImageId[]> {
+  const { rows } = await sql<{ image_id: ImageId }>`
+    select image_id from image_location join image on image.id = image_id
+    where host_id = ${hostId} and desired_presence = 'present' order by image_id`.execute(db);
+  return rows.map((row) => row.image_id);
+}
+
+export async function findHost(db: Queryable, hostId: HostId): Promise<HostRow | undefined> {
+  return db.selectFrom('host').selectAll().where('id', '=', hostId).executeTakeFirst();
+}

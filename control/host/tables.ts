@@ -1,0 +1,28 @@
+import type { ColumnType, Generated, Selectable } from 'kysely';
+import type { HostFacts } from '../../contract/host.ts';
+import type { Json, Timestamp } from '../database/schema.ts';
+
+export interface HostTable {
+  id: string;
+  name: string;
+  availability_zone: Generated<string>;
+  enabled: Generated<boolean>;
+  disabled_reason: string | null;
+  /** Empty until the host's first connection. */
+  facts: Json<Partial<HostFacts>>;
+  physical_networks: Generated<string[]>;
+  vcpus: Generated<number>;
+  memory_mib: Generated<number>;
+  disk_gib: Generated<number>;
+  connected: Generated<boolean>;
+  connection_id: string | null;
+  last_seen_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+export type HostRow = Selectable<HostTable>;
+
+export interface HostTables {
+  host: HostTable;
+}

@@ -1,0 +1,124 @@
+/**
+ * What one host was last told, so that only what differs by content is sent again. Lives as long as the stream; a
+ * new stream starts with a new view and a complete snapshot.
+ */
+import { hash } from 'node:crypto';
+import type { DesiredNetwork, DesiredServer } from '../../contract/host.ts';
+import type { NetworkId, PortId, ServerId } from '../../contract/ids.ts';
+
+interface ToldServer {
+  content: string;
+  epoch: number;
+  generation: number;
+  networks: ReadonlySet<NetworkId>;
+  ports: readonly PortId[];
+}
+
+const contentOf = (document: unknown): string => hash('sha1', JSON.stringify(document), 'base64');
+
+export class HostView {
+  readonly #servers = new Map<ServerId, ToldServer>();
+  readonly #networks = new Map<NetworkId, string>();
+  readonly #serverOfPort = new Map<PortId, ServerId>();
+
+  knows(id: ServerId): boolean {
+    return this.#servers.has(id);
+  }
+
+  knowsNetwork(id: NetworkId): boolean {
+    return this.#networks.has(id);
+  }
+
+  serverOfPort(id: PortId): ServerId | undefined {
+    return this.#serverOfPort.get(id);
+  }
+
+  serversOnNetwork(id: NetworkId): ServerId[] {
+    const found: ServerId[] = [];
+    for (const [serverId, told] of this.#servers) if (told.networks.has(id)) found.push(serverId);
+    return found;
+  }
+
+  servers(): ServerId[] {
+    return [...this.#servers.keys()];
+  }
+
+  /** Those documents that differ from what the host was told; they count as told from now on. */
+  tellServers(documents: readonly DesiredServer[]): DesiredServer[] {
+    return documents.filter((document) => {
+      const content = contentOf(document);
+      const told = this.#servers.get(document.id);
+      if (told?.content === content) return false;
+      // Two reads may finish in either order; an owner's epoch and a desired generation never go back.
+      if (
+        told &&
+        (document.epoch < told.epoch || (document.epoch === told.epoch && document.generation < told.generation))
+      )
+        return false;
+      this.forget(document.id);
+      this.#servers.set(document.id, {
+        content,
+        epoch: document.epoch,
+        generation: document.generation,
+        networks: new Set(document.ports.map((port) => port.networkId)),
+        ports: document.ports.map((port) => port.id),
+      });
+      for (const port of document.ports) this.#serverOfPort.set(port.id, document.id);
+      return true;
+    });
+  }
+
+  /** The host's complete list of networks, against what it was told. */
+  tellNetworks(networks: readonly DesiredNetwork[]): { networks: DesiredNetwork[]; removedNetworks: NetworkId[] } {
+    const present = new Set(networks.map((network) => network.id));
+    const removedNetworks = [...this.#networks.keys()].filter((id) => !present.has(id));
+    for (const id of removedNetworks) this.#networks.delete(id);
+    const changed = networks.filter((network) => {
+      const content = contentOf(network);
+      if (this.#networks.get(network.id) === content) return false;
+      this.#networks.set(network.id, content);
+      return true;
+    });
+    return { networks: changed, removedNetworks };
+  }
+
+  /** The server is another host's now, or no one's: the document that ends it here, under the epoch this host knows. */
+  disown(id: ServerId): DesiredServer | undefined {
+    const told = this.#servers.get(id);
+    if (!told) return undefined;
+    this.forget(id);
+    return absentServer(id, told.epoch, told.generation);
+  }
+
+  forget(id: ServerId): void {
+    for (const port of this.#servers.get(id)?.ports ?? []) this.#serverOfPort.delete(port);
+    this.#servers.delete(id);
+  }
+}
+
+/** The least that says "this shall not exist on your machine". */
+function absentServer(id: ServerId, epoch: number, generation: number): DesiredServer {
+  return {
+    id,
+    projectId: '00000000-0000-0000-0000-000000000000' as DesiredServer['projectId'],
+    userId: '00000000-0000-0000-0000-000000000000',
+    epoch,
+    generation,
+    presence: 'absent',
+    power: 'off',
+    reboot: { count: 0, type: 'soft' },
+    name: '',
+    hostname: '',
+    vcpus: 1,
+    memoryMiB: 1,
+    diskGiB: 0,
+    image: null,
+    ports: [],
+    configDrive: false,
+    availabilityZone: '',
+    keys: [],
+    userData: null,
+    metadata: {},
+    createdAt: new Date(0).toISOString(),
+  };
+}

@@ -1,0 +1,13 @@
+/** Waits for a condition, looking again at each turn of the event loop and, later, every few milliseconds. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  options: { timeoutMs?: number } = {},
+): Promise<void> {
+  const deadline = performance.now() + (options.timeoutMs ?? 5000);
+  for (let turn = 0; !(await condition()); turn++) {
+    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
+    if (turn < 200) await new Promise((resolve) => setImmediate(resolve));
+    else await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
