@@ -6,8 +6,11 @@
 import { join } from 'node:path';
 import type { Engine } from '../../contract/engine.ts';
 import { answering, ovsDaemon, ovsdbServer } from '../../protocols/engine/ovs-daemon.ts';
+import { names } from '../network/names.ts';
 
 export interface HostEngineOptions {
+  /** The cloud's tag on this machine. */
+  tag: string;
   /** Lasting data of the host, e.g. <data directory>/host. */
   dataDirectory: string;
   /** Short run directory of this cloud on this machine, e.g. /run/bothy/<tag>. */
@@ -25,6 +28,7 @@ export function hostSockets(runDirectory: string) {
 
 export function hostEngines(options: HostEngineOptions): Engine[] {
   const { ovsDirectory, ovsdb } = hostSockets(options.runDirectory);
+  const bridge = names(options.tag).integrationBridge;
   const common = {
     runDirectory: ovsDirectory,
     logDirectory: options.logDirectory,
@@ -38,7 +42,20 @@ export function hostEngines(options: HostEngineOptions): Engine[] {
       databaseFile: join(options.dataDirectory, 'ovs', 'conf.db'),
       database: 'Open_vSwitch',
       schema: join(options.schemaDirectory ?? '/usr/share/openvswitch', 'vswitch.ovsschema'),
-      singleton: 'Open_vSwitch',
+      // ovn-controller makes the integration bridge as soon as it runs: it must know its name before that, and must not
+      // touch the kernel's datapath (another Open vSwitch may own it) before the driver's probe has allowed it.
+      firstRow: {
+        table: 'Open_vSwitch',
+        row: {
+          external_ids: [
+            'map',
+            [
+              ['ovn-bridge', bridge],
+              ['ovn-bridge-datapath-type', 'netdev'],
+            ],
+          ],
+        },
+      },
       socket: ovsdb,
     }),
     ovsDaemon({

@@ -94,8 +94,8 @@ export interface OvsdbServerOptions {
   databaseFile: string;
   database: string;
   schema: string;
-  /** A table that must have its one row before others come; ovn-controller 23.03 dies of a missing Open_vSwitch row. */
-  singleton?: string;
+  /** Inserted where its table has no row yet: ovn-controller 23.03 dies of a missing Open_vSwitch row. On the wire's terms. */
+  firstRow?: { table: string; row: Record<string, unknown> };
   /** Path of the unix socket that it listens on. */
   socket: string;
   /** More places to listen, e.g. 'pssl:6642:0.0.0.0' for hosts that join; needs `tls`. */
@@ -147,16 +147,17 @@ export async function prepareDatabase(file: string, schema: string, user?: strin
 }
 
 function databaseServed(options: OvsdbServerOptions, signal?: AbortSignal): Promise<void> {
-  const { socket, database, singleton: table } = options;
+  const { socket, database, firstRow } = options;
   const served = async () => {
     const session = await Session.open({ target: `unix:${socket}`, probeMs: 0 });
     try {
       const databases = (await session.call('list_dbs', [], { timeoutMs: 2000 })) as string[];
       if (!databases.includes(database)) return false;
-      if (table !== undefined) {
+      if (firstRow !== undefined) {
+        const { table, row } = firstRow;
         // The wait refuses the insertion where the row exists; that refusal is as good as the insertion.
         const none = { op: 'wait', table, timeout: 0, where: [], columns: [], until: '==', rows: [] };
-        await session.call('transact', [database, none, { op: 'insert', table, row: {} }], { timeoutMs: 2000 });
+        await session.call('transact', [database, none, { op: 'insert', table, row }], { timeoutMs: 2000 });
       }
       return true;
     } finally {

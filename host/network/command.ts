@@ -1,0 +1,84 @@
+/** Runs ip, nft, ethtool and sysctl, in a network namespace where one is given. Never through a shell. */
+import { execFile } from 'node:child_process';
+
+export interface CommandOptions {
+  netns?: string | undefined;
+  input?: string;
+  timeoutMs?: number;
+}
+
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly stderr: string;
+  constructor(command: string, stderr: string, cause: unknown) {
+    super(`${command} failed: ${stderr.trim().slice(0, 500)}`, { cause });
+    this.stderr = stderr;
+  }
+}
+
+/** Answers stdout. */
+export function run(command: string, args: string[], options: CommandOptions = {}): Promise<string> {
+  const [file, all] = inNamespace(command, args, options.netns);
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      file,
+      all,
+      { timeout: options.timeoutMs ?? 20_000, maxBuffer: 64 << 20 },
+      (cause, stdout, stderr) => {
+        if (cause) reject(new CommandError([file, ...all].join(' ').slice(0, 200), stderr, cause));
+        else resolve(stdout);
+      },
+    );
+    child.stdin?.on('error', () => {}); // the command may end before it read everything; its exit code tells
+    child.stdin?.end(options.input ?? '');
+  });
+}
+
+export function inNamespace(command: string, args: string[], netns: string | undefined): [string, string[]] {
+  if (netns === undefined) return [command, args];
+  // `ip` enters by itself, which saves a process and the mounts of `netns exec`.
+  if (command === 'ip') return ['ip', ['-n', netns, ...args]];
+  return ['ip', ['netns', 'exec', netns, command, ...args]];
+}
+
+/** Several `ip` commands in one process; it stops at the first that fails. */
+export async function ipBatch(lines: string[], options: CommandOptions = {}): Promise<void> {
+  if (lines.length > 0) await run('ip', ['-batch', '-'], { ...options, input: `${lines.join('\n')}\n` });
+}
+
+/** One nft transaction. */
+export async function nft(script: string, options: CommandOptions = {}): Promise<void> {
+  if (script !== '') await run('nft', ['-f', '-'], { ...options, input: script });
+}
+
+export interface Link {
+  ifname: string;
+  ifalias?: string;
+  mtu: number;
+  address?: string;
+  flags: string[];
+  operstate: string;
+  linkinfo?: { info_kind?: string; info_data?: { user?: string; type?: string } };
+}
+
+export async function listLinks(options: CommandOptions = {}): Promise<Link[]> {
+  return JSON.parse((await run('ip', ['-j', '-d', 'link', 'show'], options)) || '[]') as Link[];
+}
+
+export async function findLink(name: string, options: CommandOptions = {}): Promise<Link | undefined> {
+  try {
+    const links = JSON.parse(await run('ip', ['-j', '-d', 'link', 'show', 'dev', name], options)) as Link[];
+    return links[0];
+  } catch (error) {
+    if (error instanceof CommandError && /does not exist|Cannot find device/.test(error.stderr)) return undefined;
+    throw error;
+  }
+}
+
+export async function listNamespaces(): Promise<string[]> {
+  const text = await run('ip', ['netns', 'list']);
+  return text
+    .split('\n')
+    .map((line) => line.split(' ')[0]!)
+    .filter((name) => name !== '');
+}

@@ -1,0 +1,215 @@
+/**
+ * One HAProxy for the metadata of all networks on this machine: it listens in each network's namespace and hands over to
+ * the host process by a unix socket, saying on which network and from which address the request came. Whatever the
+ * guest claimed about either is dropped. It outlives the host process; it runs only while there is a network.
+ */
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
+import type { Engine } from '../../contract/engine.ts';
+import { ensureEngine, findEngine, stopEngine, userIds } from '../../protocols/engine/process.ts';
+import { waitUntil } from '../../protocols/engine/wait.ts';
+import { run } from './command.ts';
+import { insideDevice, metadataAddresses } from './metadata-namespace.ts';
+
+export const networkHeader = 'X-Bothy-Network';
+
+export interface ProxiedNetwork {
+  id: string;
+  namespace: string;
+  /** Tells a namespace from a later one with the same name. */
+  inode: number;
+}
+
+export interface ProxyConfigInput {
+  networks: ProxiedNetwork[];
+  /** Unix socket of the metadata service. */
+  backend: string;
+  ids: { uid: number; gid: number };
+}
+
+/** haproxy.cfg; pure, and the same text for the same content. */
+export function proxyConfig({ networks, backend, ids }: ProxyConfigInput): string {
+  const sorted = [...networks].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const lines = [
+    'global',
+    `  uid ${ids.uid}`,
+    `  gid ${ids.gid}`,
+    '  nbthread 1',
+    '  maxconn 1024',
+    '',
+    'defaults',
+    '  mode http',
+    '  timeout connect 2s',
+    '  timeout client 10s',
+    '  timeout server 10s',
+    '  timeout http-request 5s',
+    '  timeout http-keep-alive 2s',
+    '  http-reuse never',
+    '',
+    'backend host',
+    `  server host unix@${backend} maxconn 256`,
+  ];
+  for (const { id, namespace, inode } of sorted) {
+    lines.push(
+      '',
+      `# ${namespace} inode ${inode}`,
+      `frontend ${id}`,
+      '  maxconn 64',
+      `  bind ${metadataAddresses.ipv4}:80 namespace ${namespace}`,
+      `  bind [${metadataAddresses.ipv6}]:80 interface ${insideDevice} namespace ${namespace}`,
+      `  http-request set-header ${networkHeader} ${id}`,
+      '  http-request set-header X-Forwarded-For %[src]',
+      '  http-request del-header Forwarded',
+      '  default_backend host',
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/**
+ * What the running HAProxy needs for the new configuration. A reload hands the listening sockets on by the *name* of
+ * their namespace, so after a namespace was made anew only a restart listens in the right one.
+ */
+export function neededAction(before: string | undefined, after: string): 'none' | 'reload' | 'restart' {
+  if (before === after) return 'none';
+  const old = inodes(before ?? '');
+  for (const [namespace, inode] of inodes(after)) {
+    if (old.has(namespace) && old.get(namespace) !== inode) return 'restart';
+  }
+  return 'reload';
+}
+
+function inodes(config: string): Map<string, string> {
+  return new Map([...config.matchAll(/^# (\S+) inode (\d+)$/gm)].map((match) => [match[1]!, match[2]!]));
+}
+
+export function metadataPaths(runDirectory: string) {
+  const directory = join(runDirectory, 'metadata');
+  return {
+    directory,
+    /** The metadata service listens here. */
+    socket: join(directory, 'service.sock'),
+    config: join(directory, 'haproxy.cfg'),
+    pidFile: join(directory, 'haproxy.pid'),
+    master: join(directory, 'master.sock'),
+  };
+}
+
+export interface ProxyOptions {
+  runDirectory: string;
+  logDirectory: string;
+  user: string;
+}
+
+export function proxyEngine({ runDirectory }: Pick<ProxyOptions, 'runDirectory'>): Engine {
+  const { directory, config, pidFile, master } = metadataPaths(runDirectory);
+  return {
+    name: 'metadata-proxy',
+    command: 'haproxy',
+    // -W: a master that stays, so that SIGUSR2 reloads without a moment of deafness.
+    args: ['-W', '-db', '-f', config, '-p', pidFile, '-S', `${master},mode,600`],
+    env: {},
+    after: [],
+    restartAlso: [],
+    outlives: 'guests',
+    pidFile,
+    pidFileWriter: 'engine',
+    mark: config,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 5000,
+    prepare: async () => {
+      mkdirSync(directory, { recursive: true, mode: 0o750 });
+    },
+    ready: (signal) =>
+      waitUntil('HAProxy to have a worker', async () => (await workers(master)).current > 0, {
+        timeoutMs: 10_000,
+        ...(signal ? { signal } : {}),
+      }),
+  };
+}
+
+/** Makes HAProxy serve exactly these networks. */
+export async function ensureProxy(options: ProxyOptions, networks: Omit<ProxiedNetwork, 'inode'>[]): Promise<void> {
+  const paths = metadataPaths(options.runDirectory);
+  const engine = proxyEngine(options);
+  if (networks.length === 0) {
+    await stopEngine(engine);
+    rmSync(paths.config, { force: true });
+    return;
+  }
+  const ids = userIds(options.user);
+  prepareDirectory(paths.directory, ids.gid);
+  const config = proxyConfig({
+    networks: networks.map((network) => ({ ...network, inode: statSync(`/run/netns/${network.namespace}`).ino })),
+    backend: paths.socket,
+    ids,
+  });
+  const running = findEngine(engine);
+  const action = neededAction(existsSync(paths.config) ? readFileSync(paths.config, 'utf8') : undefined, config);
+  if (running !== undefined && action === 'none') return;
+  if (action !== 'none') await install(paths.config, config);
+  if (running !== undefined && action === 'reload' && (await reload(running, paths.master))) return;
+  await stopEngine(engine);
+  await ensureEngine(engine, { logFile: join(options.logDirectory, 'metadata-proxy.log') });
+}
+
+/** The service's socket lies here: only root and HAProxy's group come near it. */
+export function prepareDirectory(directory: string, gid: number): void {
+  mkdirSync(dirname(directory), { recursive: true, mode: 0o755 });
+  mkdirSync(directory, { recursive: true, mode: 0o750 });
+  chownSync(directory, 0, gid);
+}
+
+async function install(file: string, config: string): Promise<void> {
+  const draft = `${file}.new`;
+  writeFileSync(draft, config, { mode: 0o600 });
+  await run('haproxy', ['-c', '-q', '-f', draft]);
+  renameSync(draft, file);
+}
+
+/** True once a new worker serves; false where the reload failed and the old worker goes on. */
+async function reload(pid: number, master: string): Promise<boolean> {
+  const before = await workers(master);
+  process.kill(pid, 'SIGUSR2');
+  try {
+    const reloaded = async () => {
+      const now = await workers(master);
+      return now.reloads > before.reloads && now.current > 0;
+    };
+    await waitUntil('HAProxy to reload', reloaded, { timeoutMs: 5000 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Asks the master's command line: how often it reloaded, and how many workers run the present configuration. */
+async function workers(master: string): Promise<{ reloads: number; current: number }> {
+  return parseProcesses(await ask(master, 'show proc'));
+}
+
+export function parseProcesses(answer: string): { reloads: number; current: number } {
+  let section = '';
+  let reloads = 0;
+  let current = 0;
+  for (const line of answer.split('\n')) {
+    if (line.startsWith('# ')) section = line.slice(2).trim();
+    const [, type, count] = line.trim().split(/\s+/);
+    if (type === 'master') reloads = Number(count);
+    if (type === 'worker' && section === 'workers') current += 1;
+  }
+  return { reloads, current };
+}
+
+function ask(socketPath: string, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = '';
+    const socket = connect(socketPath, () => socket.end(`${command}\n`));
+    socket.setTimeout(2000, () => socket.destroy(new Error('HAProxy does not answer')));
+    socket.setEncoding('utf8').on('data', (text) => {
+      answer += text;
+    });
+    socket.on('error', reject).on('end', () => resolve(answer));
+  });
+}

@@ -1,0 +1,43 @@
+/** What the network driver of a host must be told. */
+import type { NetworkLogger } from './log.ts';
+
+export interface ExternalNetwork {
+  /** OVN's name of the physical network that the external bridge carries. */
+  physicalNetwork: string;
+  /** The machine's own addresses on it, in CIDR form, IPv4 and IPv6: routers' next hop, the way to floating IPs. */
+  addresses: string[];
+  /** A network card that joins the bridge; absent: the external network ends at this machine. */
+  device?: string;
+}
+
+export interface HostNetworkOptions {
+  /** The cloud's tag on this machine: up to four lower-case letters or digits. */
+  tag: string;
+  hostId: string;
+  hostname: string;
+  /** Short run directory of the cloud on this machine, e.g. /run/bothy/<tag>. */
+  runDirectory: string;
+  logDirectory: string;
+  /** Southbound database, e.g. unix:/run/bothy/<tag>/ovn/sb.sock or ssl:10.0.0.1:6642. */
+  southbound: string;
+  /** User that QEMU runs as: owner of the taps. */
+  guestUser: string;
+  /** User that HAProxy's worker runs as. */
+  proxyUser: string;
+  /** Tunnel endpoint that other hosts reach. */
+  encapsulation: { ip: string; type: 'geneve' };
+  /**
+   * Userspace datapath with several hosts only: the card that carries the tunnels. It becomes a port of a bridge, which
+   * then has the address: OVS sends tunnels by bridges of its own only.
+   */
+  underlay?: { device: string; address: string };
+  datapath: 'auto' | 'system' | 'netdev';
+  external?: ExternalNetwork;
+  /** 'nat': guests with a way to the external network reach what is behind the machine's default route (IPv4). */
+  uplink: 'none' | 'nat';
+  /** With 'nat': networks that guests still must not reach; by default those that the machine is connected to. */
+  protectedNetworks?: string[];
+  /** Everything of the driver happens in this network namespace; tests run several hosts on one machine. */
+  netns?: string;
+  log?: NetworkLogger;
+}
