@@ -1,0 +1,75 @@
+/**
+ * The metadata service: HTTP on a unix socket that only HAProxy (and root) can reach; HAProxy says which network and
+ * address a request came from. Answers from the host's desired state alone, so guests boot while control is away. Holds
+ * nothing that must outlive it.
+ */
+import { chmodSync, chownSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { dirname } from 'node:path';
+import type { DesiredServer } from '../../contract/host.ts';
+import { userIds } from '../../protocols/engine/process.ts';
+import { prepareDirectory } from '../network/metadata-proxy.ts';
+import { type Answer, answer } from './answer.ts';
+import { MetadataLookup } from './lookup.ts';
+
+export interface MetadataServiceOptions {
+  socket: string;
+  /** User of HAProxy's worker: its group may connect. */
+  proxyUser: string;
+}
+
+export class MetadataService {
+  readonly #options: MetadataServiceOptions;
+  #lookup = new MetadataLookup([]);
+  #server: Server | undefined;
+
+  constructor(options: MetadataServiceOptions) {
+    this.#options = options;
+  }
+
+  /** All servers that this host shall have; replaces what was known. */
+  update(servers: Iterable<DesiredServer>): void {
+    this.#lookup = new MetadataLookup(servers);
+  }
+
+  async start(): Promise<void> {
+    const { socket, proxyUser } = this.#options;
+    const { gid } = userIds(proxyUser);
+    prepareDirectory(dirname(socket), gid);
+    rmSync(socket, { force: true });
+    const server = createServer({ requestTimeout: 10_000, maxHeaderSize: 8192 }, (request, response) =>
+      this.#serve(request, response),
+    );
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(socket, resolve));
+    chownSync(socket, 0, gid);
+    chmodSync(socket, 0o660);
+    this.#server = server;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (!server) return;
+    this.#server = undefined;
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    request.resume(); // a body has no meaning here
+    const { status, type, body } = this.#reply(request);
+    response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  }
+
+  #reply({ method, headers, url }: IncomingMessage): Answer & { status: number } {
+    const refuse = (status: number, body: string) => ({ status, type: 'text/plain', body });
+    if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'only GET\n');
+    const network = headers['x-bothy-network'];
+    const source = headers['x-forwarded-for'];
+    if (typeof network !== 'string' || typeof source !== 'string') return refuse(400, 'not through the proxy\n');
+    const server = this.#lookup.find(network, source);
+    // Nothing in a path is decoded: what must be encoded names nothing here.
+    const found = server && answer(server, (url ?? '/').split('?')[0]!);
+    return found ? { status: 200, ...found } : refuse(404, 'Not Found\n');
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * The network of one machine, for the host process's reconciler. Owns the connection to the machine's Open vSwitch and
+ * every bridge, tap, namespace, veth and nft table with the cloud's tag. Never decides what shall be; never touches what
+ * carries neither tag nor stamp. If the process dies on any line, forwarding goes on, and the same calls made again
+ * complete what was begun; leftovers are found by `listPorts` and by `ensureNetworks`.
+ */
+import { join } from 'node:path';
+import type { DesiredNetwork, DesiredPort } from '../../contract/host.ts';
+import type { PortId } from '../../contract/ids.ts';
+import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
+import { hostSockets } from '../engines/index.ts';
+import { listLinks } from './command.ts';
+import { chooseDatapath } from './datapath.ts';
+import { silent } from './log.ts';
+import { type MachineContext, prepareMachine } from './machine.ts';
+import { ensureNamespace, findNamespaces, fingerprint, removeNamespace } from './metadata-namespace.ts';
+import { ensureProxy } from './metadata-proxy.ts';
+import { type Names, names } from './names.ts';
+import type { HostNetworkOptions } from './options.ts';
+import type { Datapath } from './plan.ts';
+import { ensurePort, listPorts, type ObservedPort, type PluggedPort, removePort, removeTap } from './ports.ts';
+import { monitoredTables, readState } from './state.ts';
+
+export class HostNetwork {
+  readonly names: Names;
+  readonly #options: HostNetworkOptions;
+  readonly #client: OvsdbClient;
+  readonly #listeners = new Set<() => void>();
+  #datapath: Datapath | undefined;
+  /** Interface indexes of the bridges when the machine was last prepared: a new one means a new, bare device. */
+  #preparedFor = '';
+  /** What each network's endpoint was last made from, so that a pass over unchanged networks costs nothing. */
+  readonly #endpoints = new Map<string, string>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: HostNetworkOptions) {
+    this.names = names(options.tag);
+    this.#options = options;
+    this.#client = new OvsdbClient({
+      target: `unix:${hostSockets(options.runDirectory).ovsdb}`,
+      database: 'Open_vSwitch',
+      monitor: monitoredTables,
+      onState: (state) => {
+        if (!state.connected)
+          this.#log.warn({ err: state.error, retryMs: state.retryMs }, 'no connection to Open vSwitch');
+      },
+    });
+  }
+
+  get #log() {
+    return this.#options.log ?? silent;
+  }
+
+  /** Connects to Open vSwitch, chooses the datapath and prepares the machine. */
+  async start(options: { timeoutMs?: number } = {}): Promise<void> {
+    this.#client.start();
+    await this.#client.ready({ timeoutMs: options.timeoutMs ?? 30_000 });
+    await this.prepareMachine();
+    this.#client.replica.listen({ complete: () => this.#changed(), changed: () => this.#changed() });
+  }
+
+  /** Lets go of Open vSwitch; everything goes on forwarding. */
+  async stop(): Promise<void> {
+    this.#listeners.clear();
+    await this.#client.stop();
+    await this.#turn.catch(() => {});
+  }
+
+  /** The datapath and why it was chosen. */
+  get datapath(): Datapath {
+    if (!this.#datapath) throw new Error('the network driver has not started');
+    return this.#datapath;
+  }
+
+  /** Called when something of ours changed in Open vSwitch: look again. Answers a function that ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Brings bridges, addresses and protection to where they should be; cheap enough for every pass of a timer. */
+  prepareMachine(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#datapath = await this.#chooseDatapath();
+      await prepareMachine(this.#context);
+      this.#preparedFor = this.#bridgeDevices();
+    });
+  }
+
+  /** A tap for the port, plugged. Idempotent; repairs what is missing. */
+  ensurePort(port: DesiredPort): Promise<PluggedPort> {
+    return ensurePort(this.#context, port);
+  }
+
+  removePort(id: PortId): Promise<void> {
+    return removePort(this.#context, id);
+  }
+
+  /** For a leftover tap that `listPorts` reports without an id. */
+  removeTap(tap: string): Promise<void> {
+    return removeTap(this.#context, tap);
+  }
+
+  /** Everything on this machine that is a port of this cloud, whole or in part. Fails while Open vSwitch is away. */
+  listPorts(): Promise<ObservedPort[]> {
+    return listPorts(this.#context);
+  }
+
+  /**
+   * Makes metadata reachable on exactly these networks. An endpoint that is as it was made is not looked into again
+   * unless `thorough`. One network's failure does not keep the others from being served; it is thrown at the end.
+   */
+  ensureNetworks(networks: DesiredNetwork[], options: { thorough?: boolean } = {}): Promise<void> {
+    return this.#inTurn(() => this.#ensureNetworks(networks, options.thorough ?? false));
+  }
+
+  async #ensureNetworks(networks: DesiredNetwork[], thorough: boolean): Promise<void> {
+    const context = this.#context;
+    const wanted = new Map(networks.map((network) => [this.names.namespace(network.id), network]));
+    const present = await findNamespaces(context);
+    const links = new Set((await listLinks(this.#options)).map(({ ifname }) => ifname));
+    const { interfaces } = readState(this.#client);
+    const failures: unknown[] = [];
+    const serving: { id: string; namespace: string }[] = [];
+    for (const [namespace, network] of wanted) {
+      const print = fingerprint(network);
+      const veth = this.names.veth(network.id);
+      const whole = present.has(namespace) && links.has(veth) && (interfaces.get(veth)?.ofport ?? 0) > 0;
+      try {
+        if (thorough || !whole || this.#endpoints.get(namespace) !== print) await ensureNamespace(context, network);
+        this.#endpoints.set(namespace, print);
+        serving.push({ id: network.id, namespace });
+      } catch (error) {
+        this.#endpoints.delete(namespace);
+        failures.push(error);
+      }
+    }
+    const stale = [...present].filter((namespace) => !wanted.has(namespace));
+    // HAProxy first: it holds on to namespaces that it listens in.
+    const { runDirectory, logDirectory, proxyUser: user } = this.#options;
+    await ensureProxy({ runDirectory, logDirectory: join(logDirectory), user }, serving);
+    for (const namespace of stale) {
+      this.#endpoints.delete(namespace);
+      await removeNamespace(context, namespace).catch((error) => failures.push(error));
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'metadata is not reachable on every network');
+  }
+
+  get #context(): MachineContext {
+    return { client: this.#client, names: this.names, options: this.#options, datapath: this.datapath };
+  }
+
+  async #chooseDatapath(): Promise<Datapath> {
+    const chosen = await chooseDatapath(this.#client, this.names, this.#options);
+    if (chosen.type !== this.#datapath?.type) this.#log.info({ ...chosen }, 'datapath chosen');
+    return chosen;
+  }
+
+  #bridgeDevices(): string {
+    const { interfaces } = readState(this.#client);
+    const bridges = [this.names.integrationBridge, this.names.externalBridge, this.names.underlayBridge];
+    return bridges.map((name) => interfaces.get(name)?.ifindex ?? '-').join(' ');
+  }
+
+  #changed(): void {
+    if (this.#bridgeDevices() !== this.#preparedFor) {
+      this.#preparedFor = this.#bridgeDevices();
+      this.prepareMachine().catch((err) => this.#log.warn({ err }, 'machine could not be prepared'));
+    }
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Work on the machine as a whole goes one at a time. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work, work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+}

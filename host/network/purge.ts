@@ -1,0 +1,84 @@
+/**
+ * Removes everything of a cloud from the machine's network. Finds it by tag, not by memory: works after a crash, with
+ * or without a running Open vSwitch, any number of times. Call it before Open vSwitch is stopped where that runs: the
+ * kernel datapath's ports go with their bridges only then.
+ */
+import { existsSync } from 'node:fs';
+import { stopEngine } from '../../protocols/engine/process.ts';
+import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
+import { hostSockets } from '../engines/index.ts';
+import { findLink, ipBatch, listLinks, listNamespaces, nft, run } from './command.ts';
+import { setForwarding, stampedForwarding } from './machine.ts';
+import { deleteNamespace } from './metadata-namespace.ts';
+import { proxyEngine } from './metadata-proxy.ts';
+import { type Names, names } from './names.ts';
+import { addChanges, monitoredTables, readState } from './state.ts';
+
+export interface PurgeOptions {
+  tag: string;
+  runDirectory: string;
+  netns?: string;
+}
+
+export async function purgeHostNetwork(options: PurgeOptions): Promise<void> {
+  const ours = names(options.tag);
+  const { netns } = options;
+  if (netns !== undefined && !(await listNamespaces()).includes(netns)) return;
+  await stopEngine(proxyEngine(options));
+  await purgeOpenVSwitch(ours, options);
+  for (const namespace of (await listNamespaces()).filter((name) => ours.namespacePattern.test(name))) {
+    await deleteNamespace(namespace);
+  }
+  const fixed = [ours.integrationBridge, ours.externalBridge, ours.underlayBridge, ours.probeBridge];
+  for (const { ifname } of await listLinks({ netns })) {
+    if (!ours.tapPattern.test(ifname) && !ours.vethPattern.test(ifname) && !fixed.includes(ifname)) continue;
+    // One end of a veth takes the other along, and a namespace its devices: the list may be outdated already.
+    if (await findLink(ifname, { netns })) {
+      await ipBatch([`link del dev ${ifname}`], { netns }).catch(async (error) => {
+        if (await findLink(ifname, { netns })) throw error;
+      });
+    }
+  }
+  const before = await stampedForwarding(ours, netns);
+  if (before !== undefined) await setForwarding(before, netns);
+  const tables = [`inet ${ours.firewallTable}`, `netdev ${ours.guardTable}`];
+  await nft(tables.map((table) => `add table ${table}\ndelete table ${table}\n`).join(''), { netns });
+}
+
+/** The database is this cloud's own: all its bridges go. */
+async function purgeOpenVSwitch(ours: Names, { runDirectory, netns }: PurgeOptions): Promise<void> {
+  const { ovsdb } = hostSockets(runDirectory);
+  const client = new OvsdbClient({ target: `unix:${ovsdb}`, database: 'Open_vSwitch', monitor: monitoredTables });
+  const running = existsSync(ovsdb);
+  let emptied = false;
+  if (running) {
+    client.start();
+    try {
+      await client.ready({ timeoutMs: 2000 });
+      const state = readState(client);
+      const tx = client.transaction();
+      addChanges(
+        tx,
+        state,
+        [...state.bridges.values()].map(({ uuid }) => ({ do: 'delete-bridge' as const, uuid })),
+      );
+      await client.transact(tx, { timeoutMs: 2000 });
+      emptied = true;
+    } catch {
+      // Not running: its devices are looked for below.
+    } finally {
+      await client.stop();
+    }
+  }
+  if (emptied) await bridgesGone(ours, netns);
+  else if ((await findLink('ovs-system', { netns })) && (await findLink(ours.integrationBridge, { netns }))) {
+    await run('ovs-dpctl', ['del-dp', 'system@ovs-system'], { netns });
+  }
+}
+
+async function bridgesGone(ours: Names, netns: string | undefined): Promise<void> {
+  const end = performance.now() + 3000;
+  const there = async () =>
+    (await findLink(ours.integrationBridge, { netns })) ?? (await findLink(ours.externalBridge, { netns }));
+  while (performance.now() < end && (await there())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
