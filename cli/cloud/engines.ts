@@ -19,7 +19,12 @@ export function cloudEngines({ paths, values }: Settings): Engine[] {
       logDirectory: join(paths.log, 'ovn'),
       user: serviceUser,
     }),
-    ...hostEngines({ dataDirectory: layout.hostData, runDirectory: paths.run, logDirectory: join(paths.log, 'ovs') }),
+    ...hostEngines({
+      tag: paths.tag,
+      dataDirectory: layout.hostData,
+      runDirectory: paths.run,
+      logDirectory: join(paths.log, 'ovs'),
+    }),
     controlEngine({
       run: paths.run,
       cacheDirectory: layout.controlCache,

@@ -1,12 +1,12 @@
 /**
  * Removes everything of a cloud from the machine's network. Finds it by tag, not by memory: works after a crash, with
- * or without a running Open vSwitch, any number of times. Call it before Open vSwitch is stopped where that runs: the
- * kernel datapath's ports go with their bridges only then.
+ * or without a running Open vSwitch, any number of times. No supervisor may run the engines any more: ovn-controller is
+ * stopped here (it would make its bridge again), and a supervisor would start it anew.
  */
 import { existsSync } from 'node:fs';
 import { stopEngine } from '../../protocols/engine/process.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
-import { hostSockets } from '../engines/index.ts';
+import { hostEngines, hostSockets } from '../engines/index.ts';
 import { findLink, ipBatch, listLinks, listNamespaces, nft, run } from './command.ts';
 import { setForwarding, stampedForwarding } from './machine.ts';
 import { deleteNamespace } from './metadata-namespace.ts';
@@ -25,6 +25,10 @@ export async function purgeHostNetwork(options: PurgeOptions): Promise<void> {
   const { netns } = options;
   if (netns !== undefined && !(await listNamespaces()).includes(netns)) return;
   await stopEngine(proxyEngine(options));
+  const directories = { dataDirectory: options.runDirectory, logDirectory: options.runDirectory };
+  for (const engine of hostEngines({ ...options, ...directories })) {
+    if (engine.name === 'ovn-controller') await stopEngine(engine);
+  }
   await purgeOpenVSwitch(ours, options);
   for (const namespace of (await listNamespaces()).filter((name) => ours.namespacePattern.test(name))) {
     await deleteNamespace(namespace);

@@ -46,6 +46,7 @@ export class TestMachine {
   readonly options: HostNetworkOptions;
   readonly engines: Engine[];
   readonly northbound: OvsdbClient;
+  forwardingAtStart = '';
   readonly #children: ChildProcess[] = [];
   readonly #guests: string[] = [];
 
@@ -96,6 +97,7 @@ export class TestMachine {
     await ip('netns', 'add', this.netns);
     await ip('-n', this.netns, 'link', 'set', 'lo', 'up');
     await ip('-n', this.netns, 'addr', 'add', '10.99.0.1/32', 'dev', 'lo');
+    this.forwardingAtStart = (await this.run('sysctl', ['-n', 'net.ipv4.ip_forward'])).trim();
     for (const { name } of this.engines) await this.startEngine(name);
     this.northbound.start();
     await this.northbound.ready({ timeoutMs: 5000 });
@@ -126,7 +128,7 @@ export class TestMachine {
 
   connects(address: string, port: number, netns = this.netns): Promise<boolean> {
     const host = JSON.stringify(address);
-    const script = `const s=require('net').connect(${port},${host});setTimeout(()=>process.exit(1),1500);
+    const script = `const s=require('net').connect(${port},${host});setTimeout(()=>process.exit(1),800);
       s.on('error',()=>process.exit(1)).on('data',()=>process.exit(0))`;
     return this.succeeds(process.execPath, ['-e', script], netns);
   }
@@ -177,6 +179,27 @@ export class TestMachine {
     await this.run('sysctl', ['-qw', 'net.ipv6.conf.eth0.accept_dad=0', 'net.ipv6.conf.eth0.accept_ra=0'], netns);
     await ip('-n', netns, 'link', 'set', 'eth0', 'up');
     for (const route of routes) await ip('-n', netns, 'route', 'add', ...route.split(' '));
+    return netns;
+  }
+
+  async removeGuest(netns: string): Promise<void> {
+    await ip('netns', 'del', netns);
+    this.#guests.splice(this.#guests.indexOf(netns), 1);
+  }
+
+  /** What lies behind the machine's default route: a namespace with a neighbour of the machine and one farther away. */
+  async outside(machineAddress: string, neighbour: string, farther: string): Promise<string> {
+    const netns = `${this.netns}out`;
+    await ip('netns', 'add', netns);
+    this.#guests.push(netns);
+    await ip('-n', this.netns, 'link', 'add', 'up0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns);
+    await ip('-n', netns, 'link', 'set', 'lo', 'up');
+    await ip('-n', netns, 'addr', 'add', `${farther}/32`, 'dev', 'lo');
+    await ip('-n', netns, 'addr', 'add', neighbour, 'dev', 'eth0');
+    await ip('-n', netns, 'link', 'set', 'eth0', 'up');
+    await ip('-n', this.netns, 'addr', 'add', machineAddress, 'dev', 'up0');
+    await ip('-n', this.netns, 'link', 'set', 'up0', 'up');
+    await ip('-n', this.netns, 'route', 'add', 'default', 'via', neighbour.split('/')[0]!);
     return netns;
   }
 
