@@ -3,12 +3,7 @@
  * changed units and for all of them; there is no other code that writes.
  */
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
-import {
-  type OperationResult,
-  type OvsdbClient,
-  OvsdbError,
-  type Transaction,
-} from '../../protocols/ovsdb/index.ts';
+import { type OperationResult, type OvsdbClient, OvsdbError, type Transaction } from '../../protocols/ovsdb/index.ts';
 import { type Actual, groupsOf, ownerOf } from './actual.ts';
 import { desiredRows } from './intent/index.ts';
 import type { IndexedModel } from './model.ts';
@@ -53,7 +48,12 @@ export async function runPass(
   return outcomes;
 }
 
-async function projectUnit(projection: Projection, model: IndexedModel, name: Unit, busy: Set<Unit>): Promise<UnitOutcome> {
+async function projectUnit(
+  projection: Projection,
+  model: IndexedModel,
+  name: Unit,
+  busy: Set<Unit>,
+): Promise<UnitOutcome> {
   const { client, actual } = projection;
   busy.add(name);
   try {

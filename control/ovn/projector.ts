@@ -11,13 +11,7 @@
  */
 import type { Logger } from 'pino';
 import type { Secret } from '../../contract/secret.ts';
-import {
-  configReached,
-  OvsdbClient,
-  raiseConfig,
-  type RowChange,
-  type TlsFiles,
-} from '../../protocols/ovsdb/index.ts';
+import { configReached, OvsdbClient, type RowChange, raiseConfig, type TlsFiles } from '../../protocols/ovsdb/index.ts';
 import type { Change, ChangeFeed } from '../database/changes.ts';
 import type { Database } from '../database/database.ts';
 import { Actual, monitored, ownerOf } from './actual.ts';
@@ -61,6 +55,7 @@ export class Projector {
   #timer: NodeJS.Timeout | undefined;
   #fullTimer: NodeJS.Timeout | undefined;
   #stopped = false;
+  #connectedAt = new Date(0);
   #closing: Promise<void> = Promise.resolve();
   readonly #status = {
     connectionError: null as string | null,
@@ -144,6 +139,7 @@ export class Projector {
     this.#portStatus = new PortStatus({ database, log: this.#log });
     client.replica.listen({
       complete: () => {
+        this.#connectedAt = new Date();
         this.#portStatus?.all(client.replica);
         this.#fullPassNow();
       },
@@ -207,7 +203,9 @@ export class Projector {
   }
 
   #noticeOthers(changes: readonly RowChange[]): void {
-    for (const { before, after } of changes) {
+    for (const { table, before, after } of changes) {
+      if (table === 'NB_Global' && !after) this.#fullDue = true;
+      if (table === 'NB_Global') continue;
       for (const row of [before, after]) {
         const owner = row && ownerOf(row);
         if (owner && !this.#busy.has(owner) && !onlyObserved(before, after)) this.#work.add(owner);
@@ -265,7 +263,7 @@ export class Projector {
   async #fullPass(): Promise<void> {
     const started = new Date();
     const [client, actual] = [this.#client!, this.#actual!];
-    const first = this.#status.lastFullPass === null || this.#status.lastFullPass.at < this.#connectedSince(client);
+    const first = this.#status.lastFullPass === null || this.#status.lastFullPass.at < this.#connectedAt;
     this.#fullDue = false;
     const taken = this.#work.take(new Date());
     const [touched, since] = this.#takeTouched();
@@ -353,11 +351,6 @@ export class Projector {
     if (isWaiting(error)) this.#work.add(error.unit);
     const level = isWaiting(error) && attempts < 3 ? 'debug' : 'warn';
     this.#log[level]({ err: error, unit: name, attempts, nextAttemptAt }, 'ovn: a unit failed, will try again');
-  }
-
-  #connectedAt = new Date(0);
-  #connectedSince(_client: OvsdbClient): Date {
-    return this.#connectedAt;
   }
 
   #reportDrift(drifted: readonly UnitOutcome[], members: number): void {

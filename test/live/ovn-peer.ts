@@ -1,0 +1,41 @@
+/**
+ * Runs inside a namespace of the live network test.
+ *   serve PORT              answers each TCP connection with the address that it came from
+ *   knock HOST PORT MS      tries until it gets an answer; prints it, or `closed` after MS milliseconds
+ */
+import { connect, createServer } from 'node:net';
+
+const [mode, ...args] = process.argv.slice(2);
+
+if (mode === 'serve') {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.end((socket.remoteAddress ?? '').replace('::ffff:', ''));
+  });
+  server.listen(Number(args[0]), '::', () => process.stdout.write('ready\n'));
+} else {
+  const [host, port, ms] = [args[0]!, Number(args[1]), Number(args[2])];
+  const end = Date.now() + ms;
+  let answer: string | undefined;
+  while (answer === undefined && Date.now() < end) answer = await knock(host, port);
+  process.stdout.write(`${answer ?? 'closed'}\n`);
+  process.exit(0);
+}
+
+/** Undefined when there was no answer within a moment. */
+function knock(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = connect({ host, port });
+    const timer = setTimeout(() => socket.destroy(), 150);
+    socket.on('data', (data) => {
+      text += data;
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      clearTimeout(timer);
+      if (text) resolve(text);
+      else setTimeout(() => resolve(undefined), 10);
+    });
+  });
+}

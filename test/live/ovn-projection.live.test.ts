@@ -1,0 +1,261 @@
+/** The projection against real OVN: what tenants are promised, seen from inside namespaces that stand for guests. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import { pino } from 'pino';
+import { newId } from '../../contract/ids.ts';
+import { ChangeFeed } from '../../control/database/changes.ts';
+import { type TestDatabase, testDatabase } from '../../control/database/testing.ts';
+import { eui64 } from '../../control/ovn/address.ts';
+import { names, Projector, unit } from '../../control/ovn/index.ts';
+import { TestCloud } from '../simulated/ovn-cloud.ts';
+import { type Endpoint, labMissing, OvnLab } from './ovn-lab.ts';
+
+const skip = labMissing() ?? false;
+const peer = join(import.meta.dirname, 'ovn-peer.ts');
+const timeoutMs = 15_000;
+const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
+
+let lab: OvnLab;
+let db: TestDatabase;
+let feed: ChangeFeed;
+let projector: Projector;
+let cloud: TestCloud;
+const host = newId();
+const ids: Record<string, string> = {};
+const at: Record<string, Endpoint> = {};
+const v6 = 'fd00:1::/64';
+
+const knock = (from: Endpoint, address: string, port: number, ms = 3000): string =>
+  lab.inside(from.namespace, process.execPath, peer, 'knock', address, String(port), String(ms)).trim();
+const isClosed = (from: Endpoint, address: string, port: number) =>
+  assert.equal(knock(from, address, port, 500), 'closed');
+const settled = (...units: Parameters<Projector['reached']>[0]) => projector.reached(units, { timeoutMs });
+
+async function serve(on: Endpoint, port: number): Promise<void> {
+  const child = lab.spawnInside(on.namespace, process.execPath, peer, 'serve', String(port));
+  await new Promise((resolve) => child.stdout!.once('data', resolve));
+}
+
+/** A router with one IPv4 and one IPv6 subnet inside, outside on the external network. */
+async function tenant(
+  project: TestCloud,
+  name: string,
+  inside: { v4: string; v6: string },
+  outside: { v4: string; v6: string },
+) {
+  const net = await project.network({ name: `小屋 🏔 "${name}"; drop` });
+  ids[`${name}-net`] = net;
+  const [p4, p6] = [inside.v4.replace('0/24', ''), inside.v6.replace('/64', '')];
+  const s4 = await project.subnet(net, inside.v4, { gateway_ip: `${p4}1` });
+  const modes = { ipv6_address_mode: 'slaac', ipv6_ra_mode: 'slaac' };
+  const s6 = await project.subnet(net, inside.v6, { gateway_ip: `${p6}1`, ...modes });
+  const router = await project.router({ name });
+  ids[`${name}-router`] = router;
+  await project.interface(router, net, [
+    { subnet: s4, ip: `${p4}1` },
+    { subnet: s6, ip: `${p6}1` },
+  ]);
+  await project.gateway(router, ids.ext!, [
+    { subnet: ids.ext4!, ip: outside.v4 },
+    { subnet: ids.ext6!, ip: outside.v6 },
+  ]);
+  const guest = async (who: string, last: string, groups: string[], row: Record<string, unknown> = {}) => {
+    const mac = project.mac().replace('fa:16:3e:00', name === 'red' ? 'fa:16:3e:01' : 'fa:16:3e:02');
+    const ip6 = eui64(inside.v6, mac);
+    const port = await project.port(
+      net,
+      [
+        { subnet: s4, ip: `${p4}${last}` },
+        { subnet: s6, ip: ip6 },
+      ],
+      { mac, ...row },
+      groups,
+    );
+    ids[who] = port;
+    ids[`${who}-v4`] = `${p4}${last}`;
+    ids[`${who}-v6`] = ip6;
+    at[who] = lab.endpoint(who, {
+      iface: port,
+      mac,
+      addresses: [`${p4}${last}/24`, `${ip6}/64`],
+      gateways: [`${p4}1`, `${p6}1`],
+    });
+  };
+  return { net, router, guest };
+}
+
+before(async () => {
+  if (skip) return;
+  db = await testDatabase();
+  lab = new OvnLab();
+  await lab.start(host);
+  feed = new ChangeFeed({ database: db.database, url: db.url, log });
+  await feed.start();
+  projector = new Projector({ database: db.database, url: db.url, feed, log, northbound: { target: lab.northbound } });
+  projector.start();
+  cloud = new TestCloud(db.database);
+  await lab.until('the projector is connected', () => projector.status().connected);
+  await cloud.host(['physnet1'], host);
+  ids.ext = await cloud.external();
+  ids.ext4 = await cloud.subnet(ids.ext, '203.0.113.0/24', { gateway_ip: '203.0.113.254', enable_dhcp: false });
+  ids.ext6 = await cloud.subnet(ids.ext, '2001:db8::/64', { gateway_ip: '2001:db8::fe', enable_dhcp: false });
+  at.outside = lab.endpoint('out', { bridge: 'br-ex', addresses: ['203.0.113.254/24', '2001:db8::fe/64'] });
+
+  ids.group = await cloud.securityGroup({ name: 'web' });
+  await cloud.rule(ids.group, { protocol: 'tcp', port_range_min: 80, port_range_max: 80 });
+  await cloud.rule(ids.group, { protocol: 'tcp', port_range_min: 80, port_range_max: 80, ethertype: 'IPv6' });
+  await cloud.rule(ids.group, { protocol: 'tcp', port_range_min: 82, port_range_max: 82, remote_group_id: ids.group });
+  const red = await tenant(cloud, 'red', { v4: '10.1.0.0/24', v6 }, { v4: '203.0.113.1', v6: '2001:db8::1' });
+  await red.guest('r1', '11', [ids.group], { host_id: host });
+  await red.guest('r2', '12', [ids.group]);
+  const other = new TestCloud(db.database);
+  ids.open = await other.securityGroup({ name: 'open' });
+  await other.rule(ids.open, {});
+  await other.rule(ids.open, { ethertype: 'IPv6' });
+  const blue = await tenant(
+    other,
+    'blue',
+    { v4: '10.2.0.0/24', v6: 'fd00:2::/64' },
+    { v4: '203.0.113.2', v6: '2001:db8::2' },
+  );
+  await blue.guest('b1', '11', [ids.open]);
+  ids.floating1 = await cloud.floatingIp(
+    { network: ids.ext, subnet: ids.ext4, ip: '203.0.113.11' },
+    { port: ids.r1!, ip: '10.1.0.11', router: red.router },
+  );
+  ids.floating2 = await cloud.floatingIp(
+    { network: ids.ext, subnet: ids.ext4, ip: '203.0.113.12' },
+    { port: ids.r2!, ip: '10.1.0.12', router: red.router },
+  );
+  lab.run('ip', '-n', at.outside.namespace, 'route', 'add', v6, 'via', '2001:db8::1');
+  const units = ['r1', 'r2', 'b1'].map((who) => unit('port', ids[who]!));
+  await settled(...units, unit('router', red.router), unit('router', blue.router));
+  for (const who of ['r1', 'r2', 'b1']) for (const port of [80, 81, 82]) await serve(at[who]!, port);
+  await serve(at.outside, 80);
+});
+
+after(async () => {
+  if (skip) return;
+  await projector?.stop();
+  await feed?.stop();
+  await lab?.close();
+  await db?.[Symbol.asyncDispose]();
+});
+
+test('ports that are plugged are recorded as up', { skip }, async () => {
+  const up = async () =>
+    (await sql`select id from port where observed_up and device_owner = 'compute:nova'`.execute(db.database.query)).rows
+      .length;
+  await lab.until('three ports are up', async () => (await up()) === 3);
+});
+
+test('guests of one network reach each other, on open ports only, by IPv4 and IPv6', { skip }, () => {
+  assert.equal(knock(at.r1!, ids['r2-v4']!, 80), ids['r1-v4']);
+  assert.equal(knock(at.r1!, ids['r2-v6']!, 80), ids['r1-v6']);
+  isClosed(at.r1!, ids['r2-v4']!, 81);
+  isClosed(at.r1!, ids['r2-v6']!, 81);
+});
+
+test('a rule for a remote group lets in members, and nobody else', { skip }, () => {
+  assert.equal(knock(at.r1!, ids['r2-v4']!, 82), ids['r1-v4']);
+  isClosed(at.outside!, '203.0.113.12', 82);
+});
+
+test('guests reach the outside: IPv4 behind the gateway, IPv6 as they are', { skip }, () => {
+  assert.equal(knock(at.b1!, '203.0.113.254', 80), '203.0.113.2');
+  assert.equal(knock(at.r1!, '2001:db8::fe', 80), ids['r1-v6']);
+  assert.equal(knock(at.outside!, ids['r1-v6']!, 80), '2001:db8::fe');
+  isClosed(at.outside!, ids['r1-v6']!, 81);
+});
+
+test("floating IPs work, on the guest's host and by the gateway", { skip }, () => {
+  assert.equal(knock(at.outside!, '203.0.113.11', 80), '203.0.113.254');
+  assert.equal(knock(at.outside!, '203.0.113.12', 80), '203.0.113.254');
+  isClosed(at.outside!, '203.0.113.11', 81);
+  assert.equal(knock(at.r1!, '203.0.113.254', 80), '203.0.113.11');
+  assert.equal(knock(at.r2!, '203.0.113.254', 80), '203.0.113.12');
+  assert.equal(knock(at.b1!, '203.0.113.11', 80), '203.0.113.2');
+});
+
+test('a rule change acts within a second, both ways', { skip }, async () => {
+  const child = lab.spawnInside(at.r1!.namespace, process.execPath, peer, 'knock', ids['r2-v4']!, '81', '10000');
+  const opened = new Promise<string>((resolve) => child.stdout!.once('data', (data) => resolve(String(data).trim())));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  let start = performance.now();
+  const rule = await cloud.rule(ids.group!, { protocol: 'tcp', port_range_min: 81, port_range_max: 81 });
+  assert.equal(await opened, ids['r1-v4']);
+  const openMs = performance.now() - start;
+  start = performance.now();
+  await cloud.run(sql`delete from security_group_rule where id = ${rule}`);
+  await settled(unit('security_group', ids.group!));
+  const closeMs = performance.now() - start;
+  isClosed(at.r1!, ids['r2-v4']!, 81);
+  console.log(`# opened in ${openMs.toFixed(0)} ms, closed in ${closeMs.toFixed(0)} ms`);
+  assert.ok(openMs < 1000 && closeMs < 1000, `${openMs} ${closeMs}`);
+});
+
+test("projects do not reach each other, not even by a route through the other's gateway", { skip }, async () => {
+  isClosed(at.r1!, ids['b1-v4']!, 80);
+  isClosed(at.r1!, ids['b1-v6']!, 80);
+  // The blue guest lets everything in; only the routers stand between.
+  await cloud.run(sql`update router set routes = ${JSON.stringify([{ destination: '10.2.0.0/24', nexthop: '203.0.113.2' }])}
+    where id = ${ids['red-router']}`);
+  await settled(unit('router', ids['red-router']!));
+  isClosed(at.r1!, ids['b1-v4']!, 80);
+  await cloud.run(sql`update router set routes = '[]' where id = ${ids['red-router']}`);
+});
+
+test('a guest cannot pose as another guest, as DHCP server or as router', { skip }, () => {
+  const mac = lab.inside(at.r1!.namespace, 'cat', '/sys/class/net/eth0/address').trim();
+  const trace = (match: string) =>
+    lab.trace(names.switch(ids['red-net']!), `inport == "${ids.r1}" && eth.src == ${mac} && ${match}`);
+  const passes = (match: string) => trace(match).includes(`output("${ids.r2}")`);
+  const to = `eth.dst == ${lab.inside(at.r2!.namespace, 'cat', '/sys/class/net/eth0/address').trim()} && ip.ttl == 64`;
+  const v4 = (src: string) => `${to} && ip4.src == ${src} && ip4.dst == ${ids['r2-v4']}`;
+  assert.equal(passes(`${v4(ids['r1-v4']!)} && tcp.dst == 80`), true, 'the honest packet passes');
+  assert.equal(passes(`${v4('10.1.0.99')} && tcp.dst == 80`), false, 'a foreign source');
+  assert.equal(passes(`${v4(ids['r1-v4']!)} && udp.src == 67 && udp.dst == 68`), false, 'DHCP answers');
+  const lla = eui64('fe80::/64', mac);
+  const nd = (type: number) =>
+    `eth.dst == 33:33:00:00:00:01 && ip6.src == ${lla} && ip6.dst == ff02::1 && ip.ttl == 255 && icmp6.type == ${type} && icmp6.code == 0`;
+  assert.equal(passes(nd(134)), false, 'router advertisements');
+});
+
+test('a disabled port passes nothing', { skip }, async () => {
+  await cloud.run(sql`update port set admin_state_up = false where id = ${ids.r2}`);
+  await settled(unit('port', ids.r2!));
+  isClosed(at.r1!, ids['r2-v4']!, 80);
+  await cloud.run(sql`update port set admin_state_up = true where id = ${ids.r2}`);
+  await settled(unit('port', ids.r2!));
+  assert.equal(knock(at.r1!, ids['r2-v4']!, 80), ids['r1-v4']);
+});
+
+test('the emptied northbound database is rebuilt and traffic flows again', { skip }, async () => {
+  const nbctl = (...args: string[]) => lab.run('ovn-nbctl', `--db=${lab.northbound}`, ...args);
+  const tables = ['Logical_Router', 'Logical_Switch', 'Port_Group', 'DHCP_Options'];
+  nbctl(
+    '--all',
+    'destroy',
+    tables[0]!,
+    '--',
+    '--all',
+    'destroy',
+    tables[1]!,
+    '--',
+    '--all',
+    'destroy',
+    tables[2]!,
+    '--',
+    '--all',
+    'destroy',
+    tables[3]!,
+  );
+  const ms = await lab.until(
+    'floating IP answers',
+    () => knock(at.outside!, '203.0.113.11', 80, 200) === '203.0.113.254',
+  );
+  console.log(`# rebuilt and reachable in ${ms.toFixed(0)} ms`);
+  assert.equal(knock(at.r1!, ids['r2-v6']!, 80), ids['r1-v6']);
+});

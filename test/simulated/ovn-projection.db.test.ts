@@ -1,0 +1,348 @@
+/** The projection against PostgreSQL and a fake northbound database on the wire. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { sql } from 'kysely';
+import { pino } from 'pino';
+import { ChangeFeed } from '../../control/database/changes.ts';
+import { testDatabase } from '../../control/database/testing.ts';
+import { names, Projector, unit } from '../../control/ovn/index.ts';
+import { FakeDatabase, FakeNorthd, FakeOvsdbServer, northbound, vswitch } from '../../simulator/ovsdb/index.ts';
+import { TestCloud } from './ovn-cloud.ts';
+
+const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
+const deadlineMs = 10_000;
+
+async function bench(options: { fullPassMs?: number } = {}) {
+  const db = await testDatabase();
+  const directory = mkdtempSync(join(tmpdir(), 'bothy-ovn-'));
+  const nb = new FakeDatabase(northbound);
+  const northd = new FakeNorthd(nb);
+  let server = new FakeOvsdbServer([nb]);
+  const path = join(directory, 'nb.sock');
+  const target = await server.listen({ path });
+  const feed = new ChangeFeed({ database: db.database, url: db.url, log });
+  await feed.start();
+  const projectors: Projector[] = [];
+  const project = () => {
+    const each = new Projector({
+      database: db.database,
+      url: db.url,
+      feed,
+      log,
+      northbound: { target },
+      lockRetryMs: 20,
+      fullPassMs: options.fullPassMs ?? 60_000,
+    });
+    each.start();
+    projectors.push(each);
+    return each;
+  };
+  return {
+    db,
+    nb,
+    northd,
+    cloud: new TestCloud(db.database),
+    projector: project(),
+    project,
+    get server() {
+      return server;
+    },
+    async restartServer(work: () => void) {
+      await server.close();
+      work();
+      server = new FakeOvsdbServer([nb]);
+      await server.listen({ path });
+    },
+    rows: (table: string) => [...nb.rows(table).values()],
+    async [Symbol.asyncDispose]() {
+      await Promise.all(projectors.map((each) => each.stop()));
+      await feed.stop();
+      northd.close();
+      await server.close();
+      rmSync(directory, { recursive: true, force: true });
+      await db[Symbol.asyncDispose]();
+    },
+  };
+}
+type Bench = Awaited<ReturnType<typeof bench>>;
+
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + deadlineMs;
+  while (!(await condition())) {
+    if (Date.now() > end) assert.fail(`not in ${deadlineMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A network with a router to outside, a group, two guests and a floating IP. */
+async function smallCloud({ cloud }: Bench) {
+  const host = await cloud.host();
+  const ext = await cloud.external();
+  const extSubnet = await cloud.subnet(ext, '203.0.113.0/24', { gateway_ip: '203.0.113.254', enable_dhcp: false });
+  const net = await cloud.network({ name: '小屋 🏔 "x"; drop' });
+  const subnet = await cloud.subnet(net, '10.1.0.0/24', { gateway_ip: '10.1.0.1' });
+  await cloud.metadataPort(net, [{ subnet, ip: '10.1.0.2' }]);
+  const router = await cloud.router();
+  await cloud.interface(router, net, [{ subnet, ip: '10.1.0.1' }]);
+  const gateway = await cloud.gateway(router, ext, [{ subnet: extSubnet, ip: '203.0.113.1' }]);
+  const group = await cloud.securityGroup();
+  const rule = await cloud.rule(group, { protocol: 'tcp', port_range_min: 80, port_range_max: 80 });
+  const port = await cloud.port(net, [{ subnet, ip: '10.1.0.11' }], { host_id: host }, [group]);
+  const port2 = await cloud.port(net, [{ subnet, ip: '10.1.0.12' }], {}, [group]);
+  const floating = await cloud.floatingIp(
+    { network: ext, subnet: extSubnet, ip: '203.0.113.11' },
+    { port, ip: '10.1.0.11', router },
+  );
+  return { host, ext, extSubnet, net, subnet, router, gateway, group, rule, port, port2, floating };
+}
+
+const unitsOf = (ids: Awaited<ReturnType<typeof smallCloud>>) => [
+  unit('network', ids.net),
+  unit('network', ids.ext),
+  unit('router', ids.router),
+  unit('port', ids.port),
+  unit('port', ids.port2),
+  unit('security_group', ids.group),
+];
+
+/** Everything of ours in NB, without UUIDs: equal dumps mean equal clouds. */
+function dump(nb: FakeDatabase): string[] {
+  const name = new Map<string, string>();
+  for (const table of nb.schema.tables.keys()) {
+    for (const row of nb.rows(table).values()) {
+      const ids = row.external_ids as Record<string, string>;
+      name.set(row._uuid, `${table}:${ids['bothy:owner']}:${ids['bothy:key']}`);
+    }
+  }
+  const lines: string[] = [];
+  for (const table of nb.schema.tables.keys()) {
+    if (table === 'NB_Global') continue;
+    for (const row of nb.rows(table).values()) {
+      const { _uuid, _version, up, ...columns } = row;
+      const text = JSON.stringify(columns, (_key, value) => {
+        if (Array.isArray(value)) return value.map((v) => name.get(v) ?? v).sort();
+        return typeof value === 'string' ? (name.get(value) ?? value) : value;
+      });
+      lines.push(`${name.get(_uuid)} ${text}`);
+    }
+  }
+  return lines.sort();
+}
+
+test('a cloud appears in the northbound database and all hypervisors have it', async () => {
+  await using b = await bench();
+  const ids = await smallCloud(b);
+  await until('it leads', () => b.projector.status().connected);
+  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  const sw = b.rows('Logical_Switch').find((row) => row.name === names.switch(ids.net))!;
+  assert.deepEqual(sw.external_ids, {
+    'bothy:key': 'switch',
+    'bothy:name': '小屋 🏔 "x"; drop',
+    'bothy:owner': `network/${ids.net}`,
+  });
+  assert.equal((sw.ports as string[]).length, 4);
+  const port = b.rows('Logical_Switch_Port').find((row) => row.name === ids.port)!;
+  assert.ok(port.dhcpv4_options);
+  const group = b.rows('Port_Group').find((row) => row.name === names.portGroup(ids.group))!;
+  assert.ok((group.ports as string[]).includes(port._uuid));
+  assert.deepEqual(
+    b
+      .rows('NAT')
+      .map((row) => [row.type, row.external_ip, row.logical_ip, row.logical_port])
+      .sort(),
+    [
+      ['dnat_and_snat', '203.0.113.11', '10.1.0.11', ids.port],
+      ['snat', '203.0.113.1', '10.1.0.0/24', null],
+    ],
+  );
+  assert.deepEqual(
+    b.rows('Gateway_Chassis').map((row) => row.chassis_name),
+    [ids.host],
+  );
+  const global = b.rows('NB_Global')[0]!;
+  assert.ok((global.hv_cfg as number) >= 1);
+  assert.equal(b.projector.status().failures.length, 0);
+});
+
+test('a change to one thing writes only that', async () => {
+  await using b = await bench();
+  const ids = await smallCloud(b);
+  await until('it leads', () => b.projector.status().connected);
+  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  const touched: string[] = [];
+  b.nb.onCommit((changes) => touched.push(...changes.filter((c) => c.table !== 'NB_Global').map((c) => c.table)));
+
+  await b.cloud.rule(ids.group, { protocol: 'udp', port_range_min: 53, port_range_max: 53 });
+  const found = () => b.rows('ACL').some((row) => String(row.match).endsWith('udp && udp.dst == 53'));
+  await until('the rule is there', found);
+  assert.deepEqual(touched.splice(0).sort(), ['ACL', 'Port_Group']);
+
+  await b.cloud.run(sql`delete from security_group_rule where id = ${ids.rule}`);
+  await until('the rule is gone', () => !b.rows('ACL').some((row) => String(row.match).endsWith('tcp.dst == 80')));
+  assert.deepEqual(touched.splice(0).sort(), ['ACL', 'Port_Group']);
+
+  await b.cloud.run(sql`update port set admin_state_up = false where id = ${ids.port2}`);
+  await until(
+    'it is disabled',
+    () => b.rows('Logical_Switch_Port').find((row) => row.name === ids.port2)!.enabled === false,
+  );
+  assert.deepEqual(touched.splice(0), ['Logical_Switch_Port']);
+});
+
+test('ports join and leave groups; deleted things leave no rows', async () => {
+  await using b = await bench();
+  await until('it leads', () => b.projector.status().connected);
+  const ids = await smallCloud(b);
+  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  const members = (group: string) =>
+    b.rows('Port_Group').find((row) => row.name === group)?.ports as string[] | undefined;
+  assert.equal(members(names.portGroup(ids.group))?.length, 2);
+  await b.cloud.run(sql`delete from port_security_group where port_id = ${ids.port2}`);
+  await until('it left', () => members(names.portGroup(ids.group))?.length === 1);
+  assert.equal(members(names.dropGroup)?.length, 2);
+  await b.cloud.run(sql`update port set port_security_enabled = false where id = ${ids.port2}`);
+  await until('it is not filtered', () => members(names.dropGroup)?.length === 1);
+  await b.cloud.run(sql`delete from floating_ip`);
+  await b.cloud.run(sql`delete from port where device_owner <> ''`);
+  await b.cloud.run(sql`delete from router`);
+  await b.cloud.run(sql`delete from security_group`);
+  await b.cloud.run(sql`delete from network`);
+  await until('all is gone', () => dump(b.nb).every((line) => line.includes('cloud/drop')));
+  assert.equal(dump(b.nb).length > 0, true);
+  assert.equal(b.rows('DHCP_Options').length, 0);
+});
+
+test('an emptied northbound database is rebuilt at once, as it was', async () => {
+  await using b = await bench();
+  const ids = await smallCloud(b);
+  await until('it leads', () => b.projector.status().connected);
+  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  const before = dump(b.nb);
+  b.nb.edit((tx) => {
+    for (const table of ['Logical_Switch', 'Logical_Router', 'Port_Group', 'DHCP_Options', 'NB_Global'])
+      tx.delete(table, []);
+  });
+  await until('it is as it was', () => JSON.stringify(dump(b.nb)) === JSON.stringify(before));
+});
+
+test('a full pass repairs what no event tells: members of groups', async () => {
+  await using b = await bench({ fullPassMs: 50 });
+  const ids = await smallCloud(b);
+  await until('it leads', () => b.projector.status().connected);
+  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  const before = dump(b.nb);
+  b.nb.edit((tx) => tx.update('Port_Group', [], { ports: [] }));
+  await until('members are back', () => JSON.stringify(dump(b.nb)) === JSON.stringify(before));
+  await until('drift is counted', () => b.projector.status().drift > 0);
+});
+
+test('rows that are not ours are left alone, and one that bears our name is reported', async () => {
+  await using b = await bench();
+  const cloud = b.cloud;
+  const net = await cloud.network();
+  const subnet = await cloud.subnet(net, '10.1.0.0/24');
+  const port = await cloud.port(net, [{ subnet, ip: '10.1.0.5' }]);
+  b.nb.edit((tx) => {
+    const foreign = tx.insert('Logical_Switch_Port', { name: port });
+    tx.insert('Logical_Switch', { name: 'by-hand', ports: [foreign], external_ids: { mine: 'yes' } });
+  });
+  await until('the failure is reported', () => b.projector.status().failures.length === 1);
+  const failure = b.projector.status().failures[0]!;
+  assert.equal(failure.unit, `port/${port}`);
+  assert.match(failure.error, /constraint violation/);
+  b.nb.edit((tx) => tx.delete('Logical_Switch', [['name', '==', 'by-hand']]));
+  await until('it is repaired', () => b.projector.status().failures.length === 0);
+  assert.equal(b.rows('Logical_Switch_Port').length, 1);
+});
+
+test('a lost connection is made again, and what changed meanwhile is caught up', async () => {
+  await using b = await bench();
+  const ids = await smallCloud(b);
+  await until('it leads', () => b.projector.status().connected);
+  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  await b.restartServer(() => {
+    b.nb.edit((tx) => tx.delete('Logical_Router', []));
+  });
+  await b.cloud.run(sql`update network set name = 'new name' where id = ${ids.net}`);
+  await until('router and name', () => {
+    const sw = b.rows('Logical_Switch').find((row) => row.name === names.switch(ids.net)) ?? null;
+    return b.rows('Logical_Router').length === 1 && JSON.stringify(sw).includes('"bothy:name":"new name"');
+  });
+});
+
+test('one of two processes projects; when it goes the other takes over', async () => {
+  await using b = await bench();
+  await until('one leads', () => b.projector.status().role === 'leader');
+  const other = b.project();
+  await b.cloud.network();
+  await until('it is projected', () => b.rows('Logical_Switch').length === 1);
+  assert.equal(other.status().role, 'standby');
+  await assert.rejects(other.reached([], { timeoutMs: 100 }), /does not project/);
+  await b.projector.stop();
+  await b.cloud.network();
+  await until('the other projects', () => b.rows('Logical_Switch').length === 2);
+  assert.equal(other.status().role, 'leader');
+});
+
+test('a holder whose database connection is cut gives up the lock and gets it again', async () => {
+  await using b = await bench();
+  await until('it leads', () => b.projector.status().connected);
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'bothy ovn projection' and datname = current_database()`.execute(b.db.database.query);
+  await until('it lost it', () => b.projector.status().role === 'standby');
+  await b.cloud.network();
+  await until('it is projected', () => b.rows('Logical_Switch').length === 1);
+});
+
+test('ports come up in the truth when a host plugs them, and go down', async () => {
+  await using b = await bench();
+  const ids = await smallCloud(b);
+  await until('it leads', () => b.projector.status().connected);
+  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  const ovs = new FakeDatabase(vswitch);
+  b.northd.follow(ovs);
+  const up = async () => {
+    const { rows } = await sql<{
+      id: string;
+    }>`select id from port where observed_up and device_owner = 'compute:nova'`.execute(b.db.database.query);
+    return rows.map(({ id }) => id).join();
+  };
+  ovs.edit((tx) => {
+    const plug = tx.insert('Interface', { name: 't', external_ids: { 'iface-id': ids.port } });
+    const port = tx.insert('Port', { name: 't', interfaces: [plug] });
+    const bridge = tx.insert('Bridge', { name: 'br-int', ports: [port] });
+    tx.insert('Open_vSwitch', { bridges: [bridge] });
+  });
+  await until('it is up', async () => (await up()) === ids.port);
+  ovs.edit((tx) => tx.update('Bridge', [], { ports: [] }));
+  await until('it is down', async () => (await up()) === '');
+});
+
+test('a gateway moves when its host is gone, a floating IP moves with its router', async () => {
+  await using b = await bench();
+  const ids = await smallCloud(b);
+  await until('it leads', () => b.projector.status().connected);
+  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  const second = await b.cloud.host();
+  const chassis = () =>
+    b
+      .rows('Gateway_Chassis')
+      .map((row) => row.chassis_name)
+      .sort()
+      .join();
+  await until('both', () => chassis() === [ids.host, second].sort().join());
+  await b.cloud.run(
+    sql`update host set connected = false, last_seen_at = now() - interval '1 hour' where id = ${ids.host}`,
+  );
+  await until('only the living', () => chassis() === second);
+  const router = await b.cloud.router();
+  await b.cloud.gateway(router, ids.ext, [{ subnet: ids.extSubnet, ip: '203.0.113.2' }]);
+  await b.cloud.run(sql`update floating_ip set router_id = ${router}`);
+  await until('the rule moved', () => {
+    const nat = b.rows('NAT').filter((row) => row.type === 'dnat_and_snat');
+    return nat.length === 1 && (nat[0]!.external_ids as Record<string, string>)['bothy:owner'] === `router/${router}`;
+  });
+});
