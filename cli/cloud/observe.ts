@@ -1,9 +1,11 @@
 /** What runs of a cloud, whether or not a supervisor can be asked. */
+
+import { findEngine } from '../../protocols/engine/process.ts';
 import { CommandError } from '../command.ts';
 import { readText } from '../files.ts';
 import type { ControlConfiguration } from '../process/configuration.ts';
 import type { Settings } from '../settings.ts';
-import { childrenByParent, findMarked, processFacts, withDescendants } from '../supervisor/process-table.ts';
+import { childrenByParent, processFacts, withDescendants } from '../supervisor/process-table.ts';
 import type { EngineStatus } from '../supervisor/runner.ts';
 import { ask } from '../supervisor/socket.ts';
 import { cloudEngines } from './engines.ts';
@@ -40,7 +42,7 @@ export async function observeCloud(settings: Settings): Promise<CloudState> {
     cloudEngines(settings).map((engine) => ({
       name: engine.name,
       state: 'stopped',
-      pid: findMarked(engine.pidFile, engine.mark) ?? null,
+      pid: findEngine(engine) ?? null,
       adopted: false,
       restarts: 0,
       failures: 0,

@@ -7,14 +7,15 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Authority } from '../certificates/authority.ts';
+import { hostStreamPath } from '../../contract/host.ts';
+import { userIds } from '../../protocols/engine/process.ts';
+import { Authority, type LeafFiles } from '../certificates/authority.ts';
 import { CommandError } from '../command.ts';
 import { postgresUrl } from '../engines/postgres.ts';
 import { readText, writeIfChanged, writeWhole } from '../files.ts';
 import { guestUser, serviceUser } from '../install/users.ts';
 import type { ControlConfiguration, HostConfiguration, LogLevel } from '../process/configuration.ts';
 import { type Settings, settingsTemplate } from '../settings.ts';
-import { userIds } from '../supervisor/runner.ts';
 import { addressIn, mainAddress, ownNames } from './addresses.ts';
 import { writeClientFiles } from './client-files.ts';
 import { type CloudIdentity, ensureIdentity } from './identity.ts';
@@ -29,64 +30,104 @@ export interface PreparedCloud {
 export async function prepareCloud(settings: Settings): Promise<PreparedCloud> {
   const { paths, values } = settings;
   const layout = cloudLayout(paths);
-  const service = userIds(serviceUser);
   makeDirectories(settings);
   const identity = ensureIdentity(paths);
-  if (readText(paths.settingsFile) === undefined) writeWhole(paths.settingsFile, settingsTemplate(), { mode: 0o600 });
-
+  if (readText(paths.settingsFile) === undefined) {
+    writeWhole(paths.settingsFile, settingsTemplate(), { mode: 0o600 });
+  }
   const publicUrl = await publicUrlOf(settings);
-  const authority = await Authority.open(layout.certificates, identity.cloudId);
+  const certificates = await ensureCertificates(settings, identity, publicUrl);
+  const adminPassword = ensurePassword(layout.adminPasswordFile);
+  const facts = { settings, identity, publicUrl, certificates, adminPassword };
+  const owner = userIds(serviceUser);
+  writeIfChanged(layout.controlConfiguration, json(controlConfiguration(facts)), { mode: 0o600, owner });
+  writeIfChanged(layout.hostConfiguration, json(await hostConfiguration(facts)), { mode: 0o600 });
+  const caFile = join(paths.data, 'ca.pem');
+  writeIfChanged(caFile, readText(certificates.ca) ?? '', { mode: 0o644 });
+  writeClientFiles(paths.data, { publicUrl, region: values.region, adminPassword, caFile });
+  return { identity, publicUrl };
+}
+
+interface Certificates {
+  ca: string;
+  api: LeafFiles;
+  host: LeafFiles;
+}
+
+interface Facts {
+  settings: Settings;
+  identity: CloudIdentity;
+  publicUrl: string;
+  certificates: Certificates;
+  adminPassword: string;
+}
+
+async function ensureCertificates(
+  settings: Settings,
+  identity: CloudIdentity,
+  publicUrl: string,
+): Promise<Certificates> {
+  const { paths, values } = settings;
+  const authority = await Authority.open(cloudLayout(paths).certificates, identity.cloudId);
   const extra = values.names
     .split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '');
   const names = [...new Set([...ownNames(), ...extra, hostOf(publicUrl)])];
-  const api = await authority.ensure({
-    name: 'api',
-    commonName: 'bothy-control',
-    names,
-    usages: ['server', 'client'],
-    owner: service,
-  });
-  const host = await authority.ensure({
-    name: 'host',
-    commonName: identity.hostId,
-    names,
-    usages: ['server', 'client'],
-  });
-  writeIfChanged(join(paths.data, 'ca.pem'), readText(authority.caFile) ?? '', { mode: 0o644 });
-
-  const adminPassword = ensurePassword(layout.adminPasswordFile);
-  const external = {
-    cidr: values.external_cidr,
-    gateway: addressIn(values.external_cidr, 1),
-    cidr6: values.external_cidr6,
-    gateway6: addressIn(values.external_cidr6, 1),
+  const usages = ['server', 'client'] as const;
+  const owner = userIds(serviceUser);
+  return {
+    ca: authority.caFile,
+    api: await authority.ensure({ name: 'api', commonName: 'bothy-control', names, usages, owner }),
+    host: await authority.ensure({ name: 'host', commonName: identity.hostId, names, usages }),
   };
-  const control: ControlConfiguration = {
+}
+
+const externalOf = ({ values }: Settings) => ({
+  cidr: values.external_cidr,
+  gateway: addressIn(values.external_cidr, 1),
+  cidr6: values.external_cidr6,
+  gateway6: addressIn(values.external_cidr6, 1),
+});
+
+function controlConfiguration({
+  settings,
+  identity,
+  publicUrl,
+  certificates,
+  adminPassword,
+}: Facts): ControlConfiguration {
+  const { paths, values } = settings;
+  const layout = cloudLayout(paths);
+  return {
     cloudId: identity.cloudId,
     region: values.region,
     logLevel: values.log_level as LogLevel,
     databaseUrl: databaseUrlOf(settings),
     listen: { address: values.listen, port: Number(values.port) },
     publicUrl,
-    tls: { certificate: api.certificate, key: api.key, ca: authority.caFile },
+    tls: { certificate: certificates.api.certificate, key: certificates.api.key, ca: certificates.ca },
     northbound: layout.northbound,
     localHost: { id: identity.hostId, socket: layout.hostSocket },
-    bootstrap: { adminPassword, external },
+    bootstrap: { adminPassword, external: externalOf(settings) },
   };
-  const hostConfiguration: HostConfiguration = {
+}
+
+async function hostConfiguration({ settings, identity, certificates }: Facts): Promise<HostConfiguration> {
+  const { paths, values } = settings;
+  const layout = cloudLayout(paths);
+  return {
     cloudId: identity.cloudId,
     hostId: identity.hostId,
     hostName: hostname(),
     tag: paths.tag,
     logLevel: values.log_level as LogLevel,
     bothyVersion: bothyVersion(),
-    controlUrl: `wss://${localAddress(values.listen)}:${values.port}/host/v1/stream`,
+    controlUrl: `wss://${localAddress(values.listen)}:${values.port}${hostStreamPath}`,
     listen: { address: values.listen, port: Number(values.host_port) },
     url: `https://${bracketed((await mainAddress()) ?? '127.0.0.1')}:${values.host_port}`,
     socket: layout.hostSocket,
-    tls: { certificate: host.certificate, key: host.key, ca: authority.caFile },
+    tls: { certificate: certificates.host.certificate, key: certificates.host.key, ca: certificates.ca },
     dataDirectory: layout.hostData,
     runDirectory: paths.run,
     logDirectory: paths.log,
@@ -95,12 +136,8 @@ export async function prepareCloud(settings: Settings): Promise<PreparedCloud> {
     accelerator: values.accelerator as HostConfiguration['accelerator'],
     datapath: values.datapath as HostConfiguration['datapath'],
     southbound: layout.southbound,
-    external: { interface: values.external_interface, ...external },
+    external: { interface: values.external_interface, ...externalOf(settings) },
   };
-  writeIfChanged(layout.controlConfiguration, json(control), { mode: 0o600, owner: service });
-  writeIfChanged(layout.hostConfiguration, json(hostConfiguration), { mode: 0o600 });
-  writeClientFiles(paths.data, { publicUrl, region: values.region, adminPassword, caFile: join(paths.data, 'ca.pem') });
-  return { identity, publicUrl };
 }
 
 export function databaseUrlOf({ paths, values }: Settings): string {

@@ -4,6 +4,7 @@
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
+import { waitUntil } from '../../protocols/engine/wait.ts';
 import { CommandError } from '../command.ts';
 import { nodeFlags, sourceRoot } from '../engines/bothy.ts';
 import { mendInterrupted } from '../install/apt.ts';
@@ -14,7 +15,6 @@ import { lastLines } from '../supervisor/log-file.ts';
 import type { EngineStatus } from '../supervisor/runner.ts';
 import { ask } from '../supervisor/socket.ts';
 import { type Progress, step } from '../terminal.ts';
-import { GiveUp, waitFor } from '../wait.ts';
 import { cloudLayout } from './layout.ts';
 import { checkDisk, checkPorts, requireRoot } from './preflight.ts';
 import type { PreparedCloud } from './prepare.ts';
@@ -45,15 +45,15 @@ export async function makeReady(settings: Settings, packages: PackageSet): Promi
 /** Processes of a cloud whose supervisor was killed hold the ports rightly. */
 async function anythingRuns(settings: Settings): Promise<boolean> {
   const { cloudEngines } = await import('./engines.ts');
-  const { findMarked } = await import('../supervisor/process-table.ts');
-  return cloudEngines(settings).some((engine) => findMarked(engine.pidFile, engine.mark) !== undefined);
+  const { findEngine } = await import('../../protocols/engine/process.ts');
+  return cloudEngines(settings).some((engine) => findEngine(engine) !== undefined);
 }
 
 /** The unprivileged processes must be able to come to their directories. */
 async function checkReach(settings: Settings): Promise<void> {
   const { tryRun } = await import('../run.ts');
   const { serviceUser } = await import('../install/users.ts');
-  const { userIds } = await import('../supervisor/runner.ts');
+  const { userIds } = await import('../../protocols/engine/process.ts');
   const reach = await tryRun('test', ['-x', settings.paths.cache], { ...userIds(serviceUser), cwd: '/' });
   if (reach.code === 0) return;
   throw new CommandError(
@@ -101,17 +101,13 @@ export async function startInBackground(settings: Settings): Promise<boolean> {
     const [command, ...args] = supervisorCommand(settings, { foreground: false });
     const child = spawn(command!, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
     closeSync(log);
-    let ended: number | null | undefined;
+    const died = new AbortController();
     child.once('exit', (code) => {
-      ended = code;
-    });
-    const answers = async () => {
-      if ((await supervisorPid(settings)) !== undefined) return true;
       // 75: another `bothy up` was faster and is about to listen.
-      if (ended !== undefined && ended !== 75) throw new GiveUp(supervisorDied(layout.supervisorLog));
-      return false;
-    };
-    await waitFor('the supervisor to answer', answers, { deadlineMs: 15_000 });
+      if (code !== 75) died.abort(supervisorDied(layout.supervisorLog));
+    });
+    const answers = async () => (await supervisorPid(settings)) !== undefined;
+    await waitUntil('an answer of the supervisor', answers, { timeoutMs: 15_000, signal: died.signal });
     child.unref();
   }
   await step('starting the cloud', (progress) => waitUntilReady(settings, progress));

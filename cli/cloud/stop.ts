@@ -4,8 +4,8 @@
  * the same guests back.
  */
 import type { Engine } from '../../contract/engine.ts';
+import { findEngine } from '../../protocols/engine/process.ts';
 import type { Settings } from '../settings.ts';
-import { findMarked } from '../supervisor/process-table.ts';
 import { ask } from '../supervisor/socket.ts';
 import { stopOrphans } from '../supervisor/supervisor.ts';
 import { step } from '../terminal.ts';
@@ -20,7 +20,7 @@ export async function stopCloud(
 ): Promise<boolean> {
   const layout = cloudLayout(settings.paths);
   const engines = cloudEngines(settings);
-  const running = engines.filter((engine) => findMarked(engine.pidFile, engine.mark) !== undefined);
+  const running = engines.filter((engine) => findEngine(engine) !== undefined);
   const guests = options.keepGuests ? [] : runningGuests(settings);
   const supervised = (await ask(layout.supervisorSocket, { command: 'status' })) !== undefined;
   if (running.length === 0 && guests.length === 0 && !supervised) return false;

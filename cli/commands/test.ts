@@ -1,12 +1,103 @@
-import { type Command, CommandError, dataOption } from '../command.ts';
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Command, CommandError } from '../command.ts';
+import { sourceRoot } from '../engines/bothy.ts';
+import { bold, green, red, say, seconds } from '../terminal.ts';
 
 export const command: Command = {
-  summary: 'test',
-  usage: '',
-  description: '',
-  options: { ...dataOption },
-  positionals: { min: 0, max: 0 },
-  async run() {
-    throw new CommandError('not there yet', '');
+  summary: 'install what is missing and run the whole test suite',
+  usage: '[fast] [live] [conformance]',
+  description: `Runs, in this order: format, lint, types and the fast tests (npm run check, simulated hosts included), the live tests (real
+QEMU, OVN and PostgreSQL), and the conformance tests (the unmodified openstack client against a cloud of their own).
+Words choose among them; none means all. Live tests make clouds of their own in temporary directories and remove
+them; a cloud that runs on this machine is not touched.`,
+  options: { 'no-install': { type: 'boolean', help: 'take the machine as it is' } },
+  positionals: { min: 0, max: 3 },
+  async run(args) {
+    const chosen = args.positionals.length === 0 ? Object.keys(suites) : args.positionals;
+    const unknown = chosen.find((name) => suites[name] === undefined);
+    if (unknown !== undefined)
+      throw new CommandError(`there is no suite '${unknown}'`, `known are: ${Object.keys(suites).join(', ')}`);
+    if (!args.flag('no-install')) {
+      const { requireRoot } = await import('../cloud/preflight.ts');
+      requireRoot('installing what the tests need');
+      const { ensureInstalled } = await import('../install/index.ts');
+      await ensureInstalled('test');
+    }
+    const results: Result[] = [];
+    for (const name of chosen) results.push(await runSuite(name));
+    return summarize(results);
   },
 };
+
+/** Command lines of the suites; undefined where the repository has no test of that kind. */
+const suites: Record<string, () => string[] | undefined> = {
+  fast: () => [join(sourceRoot, 'tools/check.ts')],
+  live: () => testFiles('test/live'),
+  conformance: () => testFiles('test/conformance'),
+};
+
+/** One file after the other: each has a cloud of its own, and two cores carry one at a time. */
+function testFiles(folder: string): string[] | undefined {
+  const files = globSync(`${folder}/**/*.test.ts`, { cwd: sourceRoot }).sort();
+  return files.length === 0 ? undefined : ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files];
+}
+
+interface Result {
+  name: string;
+  ok: boolean;
+  passed: number;
+  failed: number;
+  skipped: number;
+  ms: number;
+}
+
+async function runSuite(name: string): Promise<Result> {
+  const args = suites[name]?.();
+  if (args === undefined) return { name, ok: true, passed: 0, failed: 0, skipped: 0, ms: 0 };
+  say(bold(`\n== ${name} ==`));
+  const started = performance.now();
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
+    cwd: sourceRoot,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, PATH: `${join(process.execPath, '..')}:${process.env.PATH}` },
+  });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    process.stdout.write(text);
+  });
+  const code = await new Promise<number | null>((resolve, reject) =>
+    child.once('error', reject).once('close', resolve),
+  );
+  // node:test's own summary lines, e.g. "ℹ pass 12".
+  const count = (word: string) =>
+    [...output.matchAll(new RegExp(`^\\S+ ${word} (\\d+)$`, 'gm'))].reduce((sum, match) => sum + Number(match[1]), 0);
+  const failed = count('fail') + count('cancelled');
+  // A suite that fails without a failing test (lint, types, a crash) counts as one failure.
+  const ok = code === 0 && failed === 0;
+  return {
+    name,
+    ok,
+    passed: count('pass'),
+    failed: ok ? 0 : Math.max(1, failed),
+    skipped: count('skipped'),
+    ms: performance.now() - started,
+  };
+}
+
+function summarize(results: readonly Result[]): number {
+  say('');
+  for (const result of results) {
+    const verdict = result.ok ? green('ok') : red('FAILED');
+    const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : '';
+    say(
+      `${result.name.padEnd(12)} ${verdict}  ${result.passed} passed, ${result.failed} failed${skipped}  (${seconds(result.ms)})`,
+    );
+  }
+  const sum = (key: 'passed' | 'failed' | 'skipped') => results.reduce((total, result) => total + result[key], 0);
+  const skipped = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : '';
+  say(`${sum('passed')} passed, ${sum('failed')} failed${skipped}`);
+  return results.every((result) => result.ok) ? 0 : 1;
+}

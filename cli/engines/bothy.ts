@@ -9,9 +9,9 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Engine } from '../../contract/engine.ts';
+import { waitUntil } from '../../protocols/engine/wait.ts';
 import { readText } from '../files.ts';
 import { pidIn } from '../supervisor/process-table.ts';
-import { waitFor } from '../wait.ts';
 
 /** The clone that this file belongs to. */
 export const sourceRoot = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -82,7 +82,11 @@ function common(name: string, options: BothyProcessOptions) {
         const pid = readText(readyFile(options.configurationFile))?.trim();
         return pid !== undefined && pid === String(pidIn(pidFile));
       };
-      await waitFor(`${name} to say that it serves`, announced, { deadlineMs: 60_000, signal });
+      await waitUntil(`${name} to say that it serves`, announced, {
+        timeoutMs: 60_000,
+        everyMs: 20,
+        ...(signal === undefined ? {} : { signal }),
+      });
     },
   };
 }

@@ -18,11 +18,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Engine } from '../../contract/engine.ts';
+import { userIds } from '../../protocols/engine/process.ts';
+import { waitUntil } from '../../protocols/engine/wait.ts';
 import { CommandError } from '../command.ts';
 import { run, tryRun } from '../run.ts';
 import { isAlive, pidIn, pidsWorkingIn } from '../supervisor/process-table.ts';
-import { userIds } from '../supervisor/runner.ts';
-import { waitFor } from '../wait.ts';
 
 export interface PostgresOptions {
   /** The cluster's directory. */
@@ -99,10 +99,10 @@ export function postgresEngine(options: PostgresOptions): Engine {
           '-d',
           databaseName,
         ]);
-      await waitFor('PostgreSQL to accept connections', async () => (await check()).code === 0, {
-        deadlineMs: readyDeadlineMs,
-        signal,
-        pauseMs: 30,
+      await waitUntil('PostgreSQL to accept connections', async () => (await check()).code === 0, {
+        timeoutMs: readyDeadlineMs,
+        everyMs: 30,
+        ...(signal === undefined ? {} : { signal }),
       });
     },
   };
@@ -172,8 +172,9 @@ async function releaseZombieLock({ directory, socketDirectory }: PostgresOptions
   const files = [join(directory, 'postmaster.pid'), join(socketDirectory, '.s.PGSQL.5432.lock')];
   const pid = files.map((file) => pidIn(file)).find((found) => found !== undefined);
   if (pid === undefined || isAlive(pid) || !existsSync(`/proc/${pid}`)) return;
-  await waitFor('the backends of the killed PostgreSQL to end', () => pidsWorkingIn(directory).length === 0, {
-    deadlineMs: 20_000,
+  await waitUntil('the backends of the killed PostgreSQL to end', () => pidsWorkingIn(directory).length === 0, {
+    timeoutMs: 20_000,
+    everyMs: 50,
   });
   for (const file of files) rmSync(file, { force: true });
 }

@@ -43,7 +43,7 @@ export async function missingPackages(packages: readonly NeededPackage[]): Promi
   const status = await tryRun('dpkg-query', [
     '-W',
     '-f',
-    '${db:Status-Status} ${Package}\n',
+    `\${db:Status-Status} \${Package}\n`,
     ...packages.map((p) => p.name),
   ]);
   const installed = new Set(

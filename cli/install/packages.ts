@@ -20,7 +20,8 @@ const cloud: NeededPackage[] = [
 
 /** What the guest image builder uses, see deploy/guest-image. */
 const image: NeededPackage[] = [
-  { name: 'mmdebstrap', why: 'guest image: fetches and unpacks Debian packages' },
+  { name: 'kmod', why: 'guest image: which kernel module needs which' },
+  { name: 'lz4', why: 'guest image: packs the initial file system' },
   { name: 'e2fsprogs', why: 'guest image: root file system' },
   { name: 'syslinux', why: 'guest image: boot loader' },
   { name: 'syslinux-common', why: 'guest image: boot sector' },
@@ -28,7 +29,6 @@ const image: NeededPackage[] = [
   { name: 'mtools', why: 'guest image: fills the boot partition' },
   { name: 'cpio', why: 'guest image: initial file system' },
   { name: 'fdisk', why: 'guest image: partitions' },
-  { name: 'ca-certificates', why: 'guest image: mirrors reached by https' },
 ];
 
 const demo: NeededPackage[] = [{ name: 'openssh-client', why: 'logs in to guests' }];

@@ -10,20 +10,14 @@ import {
   fstatSync,
   ftruncateSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 const maxBytes = 8 * 1024 * 1024;
-
-export function openLog(file: string): number {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
-  return openSync(file, 'a', 0o640);
-}
 
 /**
  * Keeps at most two files of about `limit` bytes. Never throws: a full disk must stop nothing. Some log directories belong

@@ -22,19 +22,6 @@ export function pidIn(file: string): number | undefined {
   return line !== undefined && /^[1-9]\d*$/.test(line) ? Number(line) : undefined;
 }
 
-/** True if the process lives (a zombie does not) and one of its arguments is `mark`. */
-export function carriesMark(pid: number, mark: string): boolean {
-  const line = read(`/proc/${pid}/cmdline`);
-  // A zombie's command line is empty.
-  return line?.split('\0').includes(mark) === true;
-}
-
-/** The living process of a pid file, if it is the one that the mark belongs to. */
-export function findMarked(pidFile: string, mark: string): number | undefined {
-  const pid = pidIn(pidFile);
-  return pid !== undefined && carriesMark(pid, mark) ? pid : undefined;
-}
-
 export function isAlive(pid: number): boolean {
   const state = statFields(pid)?.[0];
   return state !== undefined && state !== 'Z' && state !== 'X';

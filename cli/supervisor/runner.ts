@@ -7,11 +7,8 @@
  * but whose pid file was not yet written is lost to adoption for that instant only: engines that write their own pid
  * file lock it, so a second one refuses to start until the first is gone.
  */
-import { spawn } from 'node:child_process';
-import { closeSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Engine } from '../../contract/engine.ts';
-import { openLog } from './log-file.ts';
-import { carriesMark, findMarked, isAlive } from './process-table.ts';
+import { findEngine, spawnEngine, stopEngine } from '../../protocols/engine/process.ts';
 
 export type EngineState = 'waiting' | 'preparing' | 'starting' | 'ready' | 'backing-off' | 'stopping' | 'stopped';
 
@@ -96,7 +93,7 @@ export class Runner {
   /** Ends the present process; the runner starts the next one. */
   restart(): void {
     const watched = this.#process;
-    if (watched !== undefined && !this.#stopping) void endProcess(this.engine, watched.pid);
+    if (watched !== undefined && !this.#stopping) void stopEngine(this.engine, watched.pid);
   }
 
   /** Ends the process and the runner. */
@@ -107,7 +104,7 @@ export class Runner {
     const watched = this.#process;
     if (watched !== undefined) {
       this.#become('stopping');
-      await endProcess(this.engine, watched.pid);
+      await stopEngine(this.engine, watched.pid);
     }
     await this.#life;
     this.#become('stopped');
@@ -151,14 +148,13 @@ export class Runner {
   /** From start or adoption to death; answers how it ended. */
   async #runOnce(): Promise<string> {
     const { engine } = this;
-    const adopted = findMarked(engine.pidFile, engine.mark);
+    const adopted = findEngine(engine);
     if (adopted === undefined) {
       this.#become('preparing');
       await engine.prepare();
       if (this.#stopping) return 'stopped before it was started';
     }
-    const watched =
-      adopted === undefined ? await spawnEngine(engine, this.#logFile) : watchForeign(adopted, engine.mark);
+    const watched = adopted === undefined ? await spawnWatched(engine, this.#logFile) : watchForeign(engine, adopted);
     this.#process = watched;
     this.#become('starting');
     this.#log('info', adopted === undefined ? 'process started' : 'process adopted', {
@@ -176,7 +172,7 @@ export class Runner {
       await Promise.race([engine.ready(AbortSignal.any([readiness.signal, this.#aborter.signal])), exit]);
     } catch (error) {
       if (ended === undefined && !this.#stopping) {
-        await endProcess(engine, watched.pid);
+        await stopEngine(engine, watched.pid);
         throw new Error(`started but did not become ready: ${(error as Error).message}`, { cause: error });
       }
     }
@@ -208,42 +204,23 @@ export class Runner {
   }
 }
 
-/** uid and gid of a user of this machine. */
-export function userIds(name: string): { uid: number; gid: number } {
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith(`${name}:`));
-  const [, , uid, gid] = line?.split(':') ?? [];
-  if (uid === undefined || gid === undefined) throw new Error(`there is no user '${name}' on this machine`);
-  return { uid: Number(uid), gid: Number(gid) };
-}
-
-async function spawnEngine(engine: Engine, logFile: string): Promise<Watched> {
-  const log = openLog(logFile);
-  // As root nothing has to be asked of the engine's own switches: the child is that user before it runs.
-  const identity = engine.user === undefined || process.getuid?.() !== 0 ? {} : userIds(engine.user);
-  const child = spawn(engine.command, engine.args, {
-    detached: true,
-    stdio: ['ignore', log, log],
-    cwd: '/',
-    env: { ...process.env, ...engine.env },
-    ...identity,
-  });
-  closeSync(log);
+function spawnWatched(engine: Engine, logFile: string): Promise<Watched> {
+  const child = spawnEngine(engine, { logFile });
   const exited = new Promise<string>((resolve) => {
     child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
     child.once('error', (error) => resolve(error.message));
   });
-  if (child.pid === undefined) throw new Error(`cannot start ${engine.command}: ${await exited}`);
-  if (engine.pidFileWriter === 'supervisor') writeFileSync(engine.pidFile, `${child.pid}\n`);
-  return { pid: child.pid, adopted: false, exited };
+  if (child.pid !== undefined) return Promise.resolve({ pid: child.pid, adopted: false, exited });
+  return exited.then((why) => {
+    throw new Error(`cannot start ${engine.command}: ${why}`);
+  });
 }
 
 /** A process that is no child of ours can only be looked at. */
-function watchForeign(pid: number, mark: string): Watched {
+function watchForeign(engine: Engine, pid: number): Watched {
   const exited = new Promise<string>((resolve) => {
     const timer = setInterval(() => {
-      if (isAlive(pid) && carriesMark(pid, mark)) return;
+      if (findEngine(engine) === pid) return;
       clearInterval(timer);
       resolve('ended (adopted, so nobody knows how)');
     }, adoptedPollMs);
@@ -251,27 +228,3 @@ function watchForeign(pid: number, mark: string): Watched {
   });
   return { pid, adopted: true, exited };
 }
-
-/** Asks the process to end and, past the engine's deadline, ends it. Resolves when it is gone. */
-export async function endProcess(engine: Engine, pid: number): Promise<void> {
-  // A wrapper (ip netns exec, setpriv) carries the mark too, as an argument of what it is about to become.
-  if (!carriesMark(pid, engine.mark)) return;
-  signal(pid, engine.stopSignal);
-  const deadline = Date.now() + engine.stopTimeoutMs;
-  for (let pauseMs = 5; isAlive(pid) && Date.now() < deadline; pauseMs = Math.min(100, pauseMs * 2))
-    await pause(pauseMs);
-  if (!isAlive(pid) || !carriesMark(pid, engine.mark)) return;
-  signal(pid, 'SIGKILL');
-  const killDeadline = Date.now() + 5_000;
-  while (isAlive(pid) && Date.now() < killDeadline) await pause(20);
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // It ended between the look and the signal.
-  }
-}
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -4,9 +4,9 @@
  * When it dies, everything it started goes on, and the next supervisor of the same data directory adopts it.
  */
 import type { Engine } from '../../contract/engine.ts';
+import { stopEngine } from '../../protocols/engine/process.ts';
 import { boundLog, logFiles } from './log-file.ts';
-import { findMarked } from './process-table.ts';
-import { type EngineStatus, endProcess, type Log, Runner } from './runner.ts';
+import { type EngineStatus, type Log, Runner } from './runner.ts';
 
 const logPassMs = 10_000;
 
@@ -110,10 +110,7 @@ export async function stopOrphans(engines: readonly Engine[], options: { keepGue
   const ended: string[] = [];
   for (const engine of inStartOrder(engines).reverse()) {
     if (options.keepGuests && engine.outlives === 'guests') continue;
-    const pid = findMarked(engine.pidFile, engine.mark);
-    if (pid === undefined) continue;
-    await endProcess(engine, pid);
-    ended.push(engine.name);
+    if (await stopEngine(engine)) ended.push(engine.name);
   }
   return ended;
 }

@@ -56,10 +56,12 @@ export async function ensureEngine(engine: Engine, options: { logFile: string })
   return child.pid!;
 }
 
-/** Asks the engine to end, waits, and kills it when it does not. True where there was one to stop. */
-export async function stopEngine(engine: Engine): Promise<boolean> {
-  const pid = findEngine(engine);
-  if (pid === undefined) return false;
+/**
+ * Asks the engine to end, waits, and kills it when it does not. True where there was one to stop. Who knows the pid names
+ * it: an engine that writes its own pid file has none in its first moments.
+ */
+export async function stopEngine(engine: Engine, pid = findEngine(engine)): Promise<boolean> {
+  if (pid === undefined || !hasMark(pid, engine.mark)) return false;
   const gone = () => !hasMark(pid, engine.mark);
   signal(pid, engine.stopSignal);
   try {

@@ -1,0 +1,152 @@
+/** Rules of the repository that a machine can hold: who imports whom, how long things get, what is never committed. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Which top-level folder may import from which others. Tests may also use `test/` and `simulator/`. */
+const mayImport: Record<string, readonly string[]> = {
+  contract: [],
+  protocols: ['contract'],
+  control: ['contract', 'protocols'],
+  api: ['control', 'contract'],
+  host: ['contract', 'protocols'],
+  console: ['contract'],
+  simulator: ['host', 'contract', 'protocols'],
+  cli: ['contract', 'protocols', 'control', 'api', 'host', 'simulator'],
+  test: ['contract', 'protocols', 'control', 'api', 'host', 'simulator', 'cli'],
+  tools: ['contract', 'protocols', 'control', 'api', 'host', 'simulator', 'cli', 'test'],
+};
+const maxFileLines = 400;
+const maxFunctionLines = 60;
+
+/** Files under version control and new ones that are not ignored; without git (an unpacked archive) there is nothing to check. */
+function repositoryFiles(): string[] {
+  const list = execFileSync('git', ['-C', root, 'ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
+    encoding: 'utf8',
+  });
+  return list.split('\0').filter((file) => file !== '' && existsSync(join(root, file)));
+}
+
+const files = repositoryFiles();
+const sources = files.filter((file) => /\.tsx?$/.test(file));
+const isTest = (file: string) => /(\.test|\/testing|\/test-[^/]*)\.ts$/.test(file) || /\/testing\//.test(file);
+const text = (file: string) => readFileSync(join(root, file), 'utf8');
+
+/** Paths of the repository that a source file imports, static and dynamic, types included. */
+export function importsOf(file: string, source: string): string[] {
+  const specifiers = [...source.matchAll(/(?:\bfrom\s+|\bimport\s+|\bimport\(\s*)'(\.[^']+)'/g)].map(
+    (match) => match[1]!,
+  );
+  return specifiers.map((specifier) => normalize(join(dirname(file), specifier)));
+}
+
+test('folders import only from the folders below them', () => {
+  const wrong: string[] = [];
+  for (const file of sources) {
+    const folder = file.split('/')[0]!;
+    const allowed = mayImport[folder];
+    if (allowed === undefined) {
+      if (file.includes('/')) wrong.push(`${file}: the folder ${folder}/ is in no rule`);
+      continue;
+    }
+    const also = isTest(file) ? ['test', 'simulator'] : [];
+    for (const target of importsOf(file, text(file))) {
+      const other = target.split('/')[0]!;
+      if (other !== folder && ![...allowed, ...also].includes(other)) wrong.push(`${file} imports ${target}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('every import names a file that exists, with its extension', () => {
+  const missing = sources.flatMap((file) =>
+    importsOf(file, text(file))
+      .filter((target) => !existsSync(join(root, target)) || !/\.\w+$/.test(target))
+      .map((target) => `${file} imports ${target}`),
+  );
+  assert.deepEqual(missing, []);
+});
+
+test(`source files stay below ${maxFileLines} lines`, () => {
+  const long = sources
+    .filter((file) => !isTest(file) && !/generated/.test(file))
+    .map((file) => ({ file, lines: text(file).split('\n').length - 1 }))
+    .filter(({ lines }) => lines >= maxFileLines);
+  assert.deepEqual(long, []);
+});
+
+test(`functions stay within ${maxFunctionLines} lines`, () => {
+  const long = sources
+    .filter((file) => !isTest(file) && !/generated/.test(file))
+    .flatMap((file) => functionLengths(text(file)).map((found) => ({ file, ...found })))
+    .filter(({ lines }) => lines > maxFunctionLines);
+  assert.deepEqual(long, []);
+});
+
+/**
+ * Lengths of functions, by the formatter's layout: the closing brace of a block stands alone at the indentation of the
+ * line that opened it. Table-like functions (a body that is one literal) count as well.
+ */
+export function functionLengths(source: string): { name: string; lines: number }[] {
+  const lines = source.split('\n');
+  const found: { name: string; lines: number }[] = [];
+  const opening =
+    /^(\s*)(?:export )?(?:default )?(?:(?:async )?function\*? (\w+)|(?:const (\w+) = (?:async )?\(.*)|(?:(?:static |override |public |private )*(?:async )?\*?(#?\w+)\())/;
+  for (const [start, line] of lines.entries()) {
+    const match = opening.exec(line);
+    if (match === null || /^\s*(if|for|while|switch|catch|return|await|new|throw|super)\b/.test(line)) continue;
+    const indent = match[1]!;
+    // The parameters may take several lines; the body opens on the first line that ends with a brace.
+    let open = start;
+    while (open < lines.length && open < start + 12 && !/\{$/.test(lines[open]!) && !/[;,]$/.test(lines[start]!))
+      open++;
+    if (!/(\)|\)?: [^=]*|=>) \{$/.test(lines[open] ?? '')) continue;
+    const end = lines.findIndex((candidate, index) => index > open && candidate.startsWith(`${indent}}`));
+    if (end > 0) found.push({ name: match[2] ?? match[3] ?? match[4] ?? '?', lines: end - start + 1 });
+  }
+  return found;
+}
+
+test('the measure of functions sees functions, methods and arrows', () => {
+  const source =
+    'export function one(\n  a: number,\n): void {\n  two();\n}\nclass A {\n  async three(): Promise<void> {\n    x();\n  }\n}\nconst four = (a: string) => {\n  y();\n};\n';
+  assert.deepEqual(functionLengths(source), [
+    { name: 'one', lines: 5 },
+    { name: 'three', lines: 3 },
+    { name: 'four', lines: 3 },
+  ]);
+});
+
+test("nothing names a path of somebody's machine", () => {
+  // Written so that this file does not match itself.
+  const foreign = new RegExp(['/work', '/farm', '/home/[a-z]+'].map((path) => `${path}/`).join('|'));
+  const found = files
+    .filter(
+      (file) =>
+        /\.(tsx?|mjs|js|sh|md|json|sql|ya?ml|conf|service)$|^(bothy|\.ci\/run)$/.test(file) &&
+        file !== 'package-lock.json',
+    )
+    .flatMap((file) =>
+      text(file)
+        .split('\n')
+        .flatMap((line, index) =>
+          foreign.test(line) && !file.endsWith('architecture.test.ts') ? [`${file}:${index + 1}: ${line.trim()}`] : [],
+        ),
+    );
+  assert.deepEqual(found, []);
+});
+
+test('work that is left to do names its issue', () => {
+  const mark = new RegExp(`(//|\\*) *(${['TO', 'FIX'].join('DO|')}ME)\\b(?!\\(#\\d+\\))`);
+  const found = sources.flatMap((file) =>
+    text(file)
+      .split('\n')
+      .flatMap((line, index) => (mark.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : [])),
+  );
+  assert.deepEqual(found, []);
+});
