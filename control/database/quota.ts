@@ -19,8 +19,10 @@ const usage: Record<string, (projectId: string) => RawBuilder<{ used: number }>>
   floating_ips: (p) => sql`select count(*) as used from floating_ip where project_id = ${p}`,
   security_groups: (p) => sql`select count(*) as used from security_group where project_id = ${p}`,
   security_group_rules: (p) => sql`select count(*) as used from security_group_rule where project_id = ${p}`,
-  images: (p) => sql`select count(*) as used from image where project_id = ${p}`,
-  image_bytes: (p) => sql`select coalesce(sum(size_bytes), 0)::bigint as used from image where project_id = ${p}`,
+  // What is deleted is the caller's no more, also while a host is away that holds its bytes.
+  images: (p) => sql`select count(*) as used from image where project_id = ${p} and desired_presence = 'present'`,
+  image_bytes: (p) =>
+    sql`select coalesce(sum(size_bytes), 0)::bigint as used from image where project_id = ${p} and desired_presence = 'present'`,
 };
 
 /** Limits of a project by resource; -1 is no limit. */

@@ -4,6 +4,7 @@
  */
 import type { ColumnType, Generated } from 'kysely';
 import type { HostTables } from '../host/tables.ts';
+import type { ImageTables } from '../image/tables.ts';
 
 /** `timestamptz`: read as Date, written as Date or ISO text. */
 export type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>;
@@ -82,4 +83,4 @@ export interface FoundationTables {
   quota: QuotaTable;
 }
 
-export interface Schema extends FoundationTables, HostTables {}
+export interface Schema extends FoundationTables, HostTables, ImageTables {}

@@ -90,10 +90,10 @@ export class HostClient {
   }
 
   /** Idempotent: what is not there is deleted. */
-  async deleteImage(host: HostEndpoint, id: ImageId): Promise<void> {
+  async deleteImage(host: HostEndpoint, id: ImageId, options: { timeoutMs?: number } = {}): Promise<void> {
     const request = this.#request(host, 'DELETE', hostPaths.image(id));
     request.end();
-    const response = await answer(host, request, answerMs);
+    const response = await answer(host, request, options.timeoutMs ?? answerMs);
     if (response.statusCode! >= 300 && response.statusCode !== 404) throw await refusal(host, response);
     response.resume();
   }

@@ -1,5 +1,5 @@
 export { type HostList, listHosts, registerHost, setHostEnabled, showHost } from './administration.ts';
-export { HostClient, type HostEndpoint } from './client.ts';
+export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
 export { closeCodes, maxMessageBytes } from './messages.ts';
 export { HostService, type HostServiceOptions, type NetworkSide, type ServerSide } from './service.ts';
 export type { HostConnection, HostSession } from './session.ts';

@@ -1,0 +1,217 @@
+/** Reading the query of a list: Glance's filters, orders and pages. Pure. */
+import { CloudError } from '../../../contract/errors.ts';
+import { parseId } from '../../../contract/ids.ts';
+import {
+  type Comparison,
+  type ImageFilter,
+  type ImageListOptions,
+  memberStatuses,
+  type SortKey,
+  visibilities,
+} from '../../../control/image/index.ts';
+
+const defaultLimit = 25;
+const maxLimit = 1000;
+
+const sortKeys: readonly SortKey[] = [
+  'name',
+  'status',
+  'container_format',
+  'disk_format',
+  'size',
+  'id',
+  'created_at',
+  'updated_at',
+];
+
+const invalid = (message: string) => new CloudError('invalid', message);
+
+/** @throws CloudError `invalid` */
+export function parseListQuery(query: URLSearchParams): ImageListOptions & { limitGiven: boolean } {
+  for (const [name, value] of query) {
+    if (name.includes('\0') || value.includes('\0')) throw invalid('The query has characters that cannot be stored.');
+  }
+  const limit = query.get('limit');
+  const marker = query.get('marker');
+  return {
+    limit: limit === null ? defaultLimit : parseLimit(limit),
+    limitGiven: limit !== null,
+    sort: parseSort(query),
+    filter: parseFilter(query),
+    ...(marker === null ? {} : { marker }),
+  };
+}
+
+function parseLimit(text: string): number {
+  if (!/^-?\d+$/.test(text)) throw invalid('limit param must be an integer');
+  if (text.startsWith('-')) throw invalid('limit param must be positive');
+  return Math.min(Number(text), maxLimit);
+}
+
+function parseSort(query: URLSearchParams): ImageListOptions['sort'] {
+  const key = (text: string): SortKey => {
+    const known = sortKeys.find((candidate) => candidate === text.trim());
+    if (known) return known;
+    throw invalid(`Invalid sort key: ${text}. It must be one of the following: ${sortKeys.join(', ')}.`);
+  };
+  const descending = (text: string): boolean => {
+    const direction = text.trim();
+    if (direction !== 'asc' && direction !== 'desc') throw invalid(`Invalid sort direction: ${text}`);
+    return direction === 'desc';
+  };
+  const [keys, directions] = [query.getAll('sort_key'), query.getAll('sort_dir')];
+  const sort = query.get('sort');
+  if (sort !== null) {
+    if (keys.length + directions.length > 0) throw invalid('Old and new sorting syntax cannot be combined');
+    return unique(
+      sort.split(',').map((item) => {
+        const [name = '', direction = 'desc'] = item.split(':');
+        return { key: key(name), descending: descending(direction) };
+      }),
+    );
+  }
+  if (directions.length > 1 && directions.length !== keys.length) {
+    throw invalid('Number of sort dirs does not match the number of sort keys');
+  }
+  const names = keys.length === 0 ? ['created_at'] : keys;
+  return unique(
+    names.map((name, index) => ({
+      key: key(name),
+      descending: descending(directions[index] ?? directions[0] ?? 'desc'),
+    })),
+  );
+}
+
+/** The first word on a key counts; so no list of keys is longer than the keys are. */
+const unique = (sort: { key: SortKey; descending: boolean }[]) =>
+  sort.filter(({ key }, index) => sort.findIndex((other) => other.key === key) === index);
+
+const notFilters = new Set(['limit', 'marker', 'sort', 'sort_key', 'sort_dir']);
+
+function parseFilter(query: URLSearchParams): ImageFilter {
+  const filter: ImageFilter = { memberStatus: 'accepted', hidden: false };
+  const properties: [string, string][] = [];
+  for (const [name, value] of query) {
+    if (notFilters.has(name)) continue;
+    const read = readers[name];
+    if (read) read(filter, value, name);
+    else properties.push([name, value]);
+  }
+  if (properties.length > 0) filter.properties = Object.fromEntries(properties);
+  return filter;
+}
+
+const integer = (value: string, name: string): number => {
+  if (!/^\d{1,15}$/.test(value))
+    throw invalid(`Unable to filter on a size by '${name}': '${value}' is not a whole number`);
+  return Number(value);
+};
+
+const readers: Readonly<Record<string, (filter: ImageFilter, value: string, name: string) => void>> = {
+  id: (filter, value) => {
+    filter.ids = among(value);
+  },
+  name: (filter, value) => {
+    filter.names = among(value);
+  },
+  status: (filter, value) => {
+    filter.statuses = among(value);
+  },
+  container_format: (filter, value) => {
+    filter.containerFormats = among(value);
+  },
+  disk_format: (filter, value) => {
+    filter.diskFormats = among(value);
+  },
+  visibility: (filter, value) => {
+    const known = [...visibilities, 'all' as const].find((candidate) => candidate === value);
+    if (!known) throw invalid(`Invalid visibility value: ${value}`);
+    filter.visibility = known;
+  },
+  member_status: (filter, value) => {
+    const known = [...memberStatuses, 'all' as const].find((candidate) => candidate === value);
+    if (!known) throw invalid(`Invalid status: ${value}`);
+    filter.memberStatus = known;
+  },
+  owner: (filter, value) => {
+    // No project has an id that is none.
+    filter.projectId = parseId(value) ?? '00000000-0000-0000-0000-000000000000';
+  },
+  tag: (filter, value) => {
+    filter.tags = [...(filter.tags ?? []), value.trim()];
+  },
+  size_min: (filter, value, name) => {
+    filter.sizeMin = integer(value, name);
+  },
+  size_max: (filter, value, name) => {
+    filter.sizeMax = integer(value, name);
+  },
+  min_disk: (filter, value, name) => {
+    filter.minDiskGib = integer(value, name);
+  },
+  min_ram: (filter, value, name) => {
+    filter.minMemoryMib = integer(value, name);
+  },
+  protected: (filter, value, name) => {
+    filter.protected = boolean(value, name);
+  },
+  os_hidden: (filter, value, name) => {
+    filter.hidden = boolean(value, name);
+  },
+  checksum: (filter, value) => {
+    filter.md5 = value;
+  },
+  os_hash_value: (filter, value) => {
+    filter.sha256 = value;
+  },
+  created_at: (filter, value, name) => {
+    filter.createdAt = time(value, name);
+  },
+  updated_at: (filter, value, name) => {
+    filter.updatedAt = time(value, name);
+  },
+  'changes-since': () => {
+    throw invalid('The "changes-since" filter is no longer available on v2.');
+  },
+};
+
+function boolean(value: string, name: string): boolean {
+  const text = value.trim().toLowerCase();
+  if (['1', 't', 'true', 'on', 'y', 'yes'].includes(text)) return true;
+  if (['0', 'f', 'false', 'off', 'n', 'no'].includes(text)) return false;
+  throw invalid(`Invalid value '${value}' for '${name}' filter. Valid values are case sensitive 'true' or 'false'.`);
+}
+
+/** `in:a,b,"c,d"`: any of them; names with commas stand in double quotes. Other text is one value. */
+function among(value: string): string[] {
+  if (!value.startsWith('in:')) return [value.startsWith('eq:') ? value.slice(3) : value];
+  const list = value.slice(3);
+  const found: string[] = [];
+  const item = /(?:"((?:[^"\\]|\\.)*)"|([^",]*))(,|$)/y;
+  for (;;) {
+    const match = item.exec(list);
+    if (!match) throw invalid(`Invalid filter value ${value}. There is no comma or the quotes don't close.`);
+    found.push(match[1] === undefined ? match[2]! : match[1].replace(/\\(.)/g, '$1'));
+    if (match[3] === '') return found;
+  }
+}
+
+const comparisons: readonly Comparison[] = ['gt', 'gte', 'lt', 'lte', 'eq', 'neq'];
+
+function time(value: string, name: string): { is: Comparison; at: Date } {
+  const match = /^([a-z]+):(\d.*)$/.exec(value);
+  const is = match ? comparisons.find((known) => known === match[1]) : 'eq';
+  const text = match?.[2] ?? value;
+  const shape = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?$/i.test(text);
+  // Without a zone it is UTC, as all of OpenStack's times.
+  const zoned = /(Z|[+-]\d{2}:?\d{2})$/i.test(text.slice(10))
+    ? text
+    : `${text.length > 10 ? text : `${text}T00:00:00`}Z`;
+  const at = new Date(zoned);
+  if (!is || !shape || Number.isNaN(at.getTime())) {
+    throw invalid(
+      `Unable to filter by '${name}': '${value}' is not an operator and a time, like gt:2026-01-31T00:00:00Z`,
+    );
+  }
+  return { is, at };
+}

@@ -1,0 +1,67 @@
+/** Images as Glance shows them. Pure. */
+import type { ImageMemberRow, ImageRow } from '../../../control/image/index.ts';
+
+/** The one store that there is: the hosts' own disks. */
+export const storeId = 'hosts';
+
+const seconds = (time: Date): string => `${time.toISOString().slice(0, 19)}Z`;
+
+export function imageView(image: ImageRow): Record<string, unknown> {
+  const stored = image.status === 'active' || image.status === 'deactivated';
+  const path = `/v2/images/${image.id}`;
+  return {
+    ...image.owner_properties,
+    name: image.name,
+    disk_format: image.disk_format,
+    container_format: image.container_format,
+    visibility: image.visibility,
+    size: image.size_bytes,
+    virtual_size: image.virtual_size_bytes,
+    status: image.status,
+    checksum: image.md5,
+    protected: image.protected,
+    min_ram: image.min_memory_mib,
+    min_disk: image.min_disk_gib,
+    owner: image.project_id,
+    os_hidden: image.hidden,
+    os_hash_algo: image.sha256 === null ? null : 'sha256',
+    os_hash_value: image.sha256,
+    id: image.id,
+    created_at: seconds(image.created_at),
+    updated_at: seconds(image.updated_at),
+    tags: image.tags,
+    ...(stored ? { stores: storeId } : {}),
+    self: path,
+    file: `${path}/file`,
+    schema: '/v2/schemas/image',
+  };
+}
+
+export const memberView = (member: ImageMemberRow): Record<string, unknown> => ({
+  member_id: member.project_id,
+  image_id: member.image_id,
+  status: member.status,
+  created_at: seconds(member.created_at),
+  updated_at: seconds(member.updated_at),
+  schema: '/v2/schemas/member',
+});
+
+/** The list's page, with links in Glance's form: without the service's own prefix, which clients know to add. */
+export function imagesView(
+  images: readonly ImageRow[],
+  query: URLSearchParams,
+  options: { hasMore: boolean },
+): Record<string, unknown> {
+  const rest = new URLSearchParams(query);
+  rest.delete('marker');
+  const first = rest.size > 0 ? `/v2/images?${rest}` : '/v2/images';
+  const last = images.at(-1);
+  const next = new URLSearchParams(rest);
+  if (last) next.set('marker', last.id);
+  return {
+    images: images.map(imageView),
+    first,
+    schema: '/v2/schemas/images',
+    ...(options.hasMore && last ? { next: `/v2/images?${next}` } : {}),
+  };
+}

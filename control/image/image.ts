@@ -1,0 +1,173 @@
+/** An image: what it may be, what may be done to it when, and by whom. Pure. */
+import { CloudError } from '../../contract/errors.ts';
+import { type Caller, isAdmin } from '../identity/caller.ts';
+import type { ImageRow } from './tables.ts';
+
+export const visibilities = ['public', 'private', 'shared', 'community'] as const;
+export type Visibility = (typeof visibilities)[number];
+
+/**
+ * queued: no bytes; saving: an upload runs; active: usable; deactivated: kept, but only administrators may read the bytes.
+ * Images that are being deleted have desired_presence 'absent' and are seen by no one.
+ */
+export type ImageStatus = 'queued' | 'saving' | 'active' | 'killed' | 'deactivated' | 'pending_delete';
+
+export const memberStatuses = ['pending', 'accepted', 'rejected'] as const;
+export type MemberStatus = (typeof memberStatuses)[number];
+
+/** What hosts can inspect and boot. */
+export const diskFormats = ['raw', 'qcow2'] as const;
+export type DiskFormat = (typeof diskFormats)[number];
+
+export const containerFormats = ['bare'] as const;
+
+export const limits = {
+  nameLength: 255,
+  tags: 128,
+  tagLength: 255,
+  properties: 128,
+  propertyNameLength: 255,
+  propertyValueLength: 65_535,
+  members: 128,
+} as const;
+
+/** What an owner may set; properties and tags apart. */
+export interface ImageAttributes {
+  name: string | null;
+  visibility: Visibility;
+  disk_format: DiskFormat | null;
+  container_format: string | null;
+  min_disk_gib: number;
+  min_memory_mib: number;
+  protected: boolean;
+  hidden: boolean;
+}
+
+/** One step of an update; steps apply in order, all or none. */
+export type ImageChange =
+  | { [K in keyof ImageAttributes]: { kind: 'attribute'; name: K; value: ImageAttributes[K] } }[keyof ImageAttributes]
+  | { kind: 'owner'; projectId: string }
+  | { kind: 'tags'; tags: string[] }
+  /** create: refuses a property that is there; replace and remove: one that isn't; set: either will do. */
+  | { kind: 'property'; verb: 'create' | 'set' | 'replace'; name: string; value: string }
+  | { kind: 'property'; verb: 'remove'; name: string };
+
+const invalid = (message: string, details: Record<string, unknown> = {}) =>
+  new CloudError('invalid', message, { details });
+
+/** PostgreSQL stores neither NUL nor half a surrogate pair. @throws CloudError `invalid` */
+export function checkText(what: string, text: string, maxLength: number): void {
+  // OpenStack counts code points.
+  if (text.length > maxLength && [...text].length > maxLength) {
+    throw invalid(`${what} is longer than ${maxLength} characters`, { what, maximum: maxLength });
+  }
+  if (text.includes('\0') || !text.isWellFormed())
+    throw invalid(`${what} has characters that cannot be stored`, { what });
+}
+
+/** Doubles count once, in the order given. @throws CloudError `invalid`, `too_large` */
+export function checkTags(tags: readonly string[]): string[] {
+  const unique = [...new Set(tags)];
+  for (const tag of unique) checkText('a tag', tag, limits.tagLength);
+  if (unique.length > limits.tags) throw tooMany('tags', limits.tags, unique.length);
+  return unique;
+}
+
+/** @throws CloudError `invalid`, `too_large` */
+export function checkProperties(properties: Readonly<Record<string, string>>): void {
+  const entries = Object.entries(properties);
+  if (entries.length > limits.properties) throw tooMany('properties', limits.properties, entries.length);
+  for (const [name, value] of entries) {
+    if (name === '') throw invalid('a property needs a name');
+    checkText('the name of a property', name, limits.propertyNameLength);
+    checkText(`the property ${name}`, value, limits.propertyValueLength);
+  }
+}
+
+const tooMany = (what: string, limit: number, wanted: number) =>
+  new CloudError(
+    'too_large',
+    `the limit has been exceeded on the number of image ${what}: ${wanted} wanted, ${limit} allowed`,
+    {
+      details: { what, limit, wanted },
+    },
+  );
+
+/** @throws CloudError `invalid` */
+export function checkAttributes(attributes: Partial<ImageAttributes>): void {
+  if (typeof attributes.name === 'string') checkText('the name', attributes.name, limits.nameLength);
+  for (const key of ['min_disk_gib', 'min_memory_mib'] as const) {
+    const value = attributes[key];
+    if (value === undefined || (Number.isInteger(value) && value >= 0 && value <= 0x7fff_ffff)) continue;
+    throw invalid(`${key} must be a whole number from 0 to ${0x7fff_ffff}`, { what: key });
+  }
+}
+
+/** @throws CloudError `forbidden` when the caller may not give an image this visibility */
+export function checkVisibility(caller: Caller, visibility: Visibility | undefined): void {
+  if (visibility !== 'public' || isAdmin(caller)) return;
+  throw new CloudError(
+    'forbidden',
+    'You are not authorized to complete publicize_image action: it needs the role admin.',
+    {
+      details: { needs: 'admin' },
+    },
+  );
+}
+
+/**
+ * May the caller, who sees the image, also change it?
+ * @throws CloudError `forbidden`
+ */
+export function requireOwner(caller: Caller, image: Pick<ImageRow, 'id' | 'project_id'>, operation: string): void {
+  if (isAdmin(caller)) return;
+  const writes = caller.roles.has('member') || caller.roles.has('manager');
+  if (writes && image.project_id === caller.projectId) return;
+  throw new CloudError('forbidden', `You are not authorized to complete ${operation} on image ${image.id}.`, {
+    details: { operation, imageId: image.id },
+  });
+}
+
+/** The row's columns after the changes. @throws CloudError `conflict`, `forbidden`, `invalid`, `too_large` */
+export function applyChanges(
+  caller: Caller,
+  image: ImageRow,
+  changes: readonly ImageChange[],
+): Partial<ImageAttributes> & { project_id?: string; tags?: string[]; owner_properties?: Record<string, string> } {
+  const attributes: Partial<ImageAttributes> = {};
+  const rest: { project_id?: string; tags?: string[] } = {};
+  const properties = new Map(Object.entries(image.owner_properties));
+  for (const change of changes) {
+    if (change.kind === 'attribute') Object.assign(attributes, { [change.name]: change.value });
+    else if (change.kind === 'tags') rest.tags = checkTags(change.tags);
+    else if (change.kind === 'owner') rest.project_id = change.projectId;
+    else applyProperty(properties, change);
+  }
+  if (rest.project_id !== undefined && rest.project_id !== image.project_id && !isAdmin(caller)) {
+    throw new CloudError('forbidden', "Owner can't be updated by non admin.");
+  }
+  checkAttributes(attributes);
+  checkVisibility(caller, attributes.visibility === image.visibility ? undefined : attributes.visibility);
+  for (const key of ['disk_format', 'container_format'] as const) {
+    if (attributes[key] === undefined || attributes[key] === image[key] || image.status === 'queued') continue;
+    throw new CloudError('forbidden', `Attribute ${key} can be only replaced for a queued image.`);
+  }
+  const owner_properties = Object.fromEntries(properties);
+  if (!changes.some((change) => change.kind === 'property')) return { ...attributes, ...rest };
+  checkProperties(owner_properties);
+  return { ...attributes, ...rest, owner_properties };
+}
+
+function applyProperty(properties: Map<string, string>, change: ImageChange & { kind: 'property' }): void {
+  const present = properties.has(change.name);
+  if (change.verb === 'create' && present) {
+    throw new CloudError('conflict', `Property ${change.name} already present.`, {
+      details: { property: change.name },
+    });
+  }
+  if ((change.verb === 'replace' || change.verb === 'remove') && !present) {
+    throw new CloudError('conflict', `Property ${change.name} does not exist.`, { details: { property: change.name } });
+  }
+  if (change.verb === 'remove') properties.delete(change.name);
+  else properties.set(change.name, change.value);
+}

@@ -1,0 +1,223 @@
+/**
+ * What callers may do with images, bytes apart (see transfer.ts). Owns the image rows' desired columns; `status`
+ * moves in transfer.ts and controller.ts only, but for deactivation.
+ */
+import { sql } from 'kysely';
+import type { Logger } from 'pino';
+import { CloudError } from '../../contract/errors.ts';
+import { type ImageId, newId, parseId } from '../../contract/ids.ts';
+import { type Database, type Queryable, type Tx, violatedConstraint } from '../database/database.ts';
+import { beginOperation } from '../database/operations.ts';
+import { enqueue } from '../database/queue.ts';
+import { checkQuota } from '../database/quota.ts';
+import { json } from '../database/schema.ts';
+import { actorOf, type Caller, isAdmin, requireProjectMember } from '../identity/caller.ts';
+import {
+  applyChanges,
+  checkAttributes,
+  checkProperties,
+  checkTags,
+  checkVisibility,
+  type ImageAttributes,
+  type ImageChange,
+  requireOwner,
+} from './image.ts';
+import { type ImageListOptions, listImages, visibleTo } from './list.ts';
+import type { ImageRow } from './tables.ts';
+
+/** Long, because a host that holds the bytes may be away; the image is out of everyone's sight at once. */
+const deletionDeadlineMs = 24 * 3600 * 1000;
+
+export interface NewImage extends Partial<ImageAttributes> {
+  id?: string;
+  /** Administrators only, unless it is the caller's own. */
+  projectId?: string;
+  tags?: string[];
+  properties?: Record<string, string>;
+}
+
+export class ImageService {
+  readonly #database: Database;
+  readonly #log: Logger;
+  /** Told of each deletion, so that an upload in this process ends at once. */
+  onDeleted: (id: ImageId) => void = () => {};
+
+  constructor(options: { database: Database; log: Logger }) {
+    this.#database = options.database;
+    this.#log = options.log;
+  }
+
+  /** @throws CloudError `forbidden`, `invalid`, `conflict`, `quota_exceeded`, `too_large` */
+  async create(caller: Caller, wanted: NewImage): Promise<ImageRow> {
+    const { id: chosen, projectId: owner, tags = [], properties = {}, ...attributes } = wanted;
+    const projectId = this.#ownerOfNew(caller, owner);
+    checkAttributes(attributes);
+    checkVisibility(caller, attributes.visibility);
+    checkProperties(properties);
+    const id = chosen === undefined ? newId<ImageId>() : parseId<ImageId>(chosen);
+    if (!id) throw new CloudError('invalid', `${chosen} is not a UUID`);
+    const row = {
+      ...attributes,
+      id,
+      project_id: projectId,
+      tags: checkTags(tags),
+      owner_properties: json(properties),
+    };
+    try {
+      const image = await this.#database.transaction(actorOf(caller), async (tx) => {
+        await checkQuota(tx, projectId, { images: 1 });
+        return tx.insertInto('image').values(row).returningAll().executeTakeFirstOrThrow();
+      });
+      this.#log.info({ imageId: id, projectId, requestId: caller.requestId }, 'image: created');
+      return image;
+    } catch (error) {
+      if (violatedConstraint(error) !== 'image_pkey') throw error;
+      throw new CloudError('conflict', `Image ID ${id} already exists!`, { details: { id } });
+    }
+  }
+
+  /** @throws CloudError `not_found` */
+  async show(caller: Caller, imageId: string): Promise<ImageRow> {
+    return findVisible(this.#database.query, caller, imageId);
+  }
+
+  /** @throws CloudError `invalid` */
+  list(caller: Caller, options: ImageListOptions): Promise<ImageRow[]> {
+    return listImages(this.#database.query, caller, options);
+  }
+
+  /**
+   * The image that a server is to be made from.
+   * @throws CloudError `not_found`; `invalid` when it is not active
+   */
+  async findForServer(db: Queryable, caller: Caller, imageId: string): Promise<ImageRow> {
+    const image = await findVisible(db, caller, imageId);
+    if (image.status === 'active') return image;
+    throw new CloudError('invalid', `Image ${image.id} is not active: it is ${image.status}.`, {
+      details: { imageId: image.id, status: image.status },
+    });
+  }
+
+  /** All changes in order, or none. @throws CloudError `not_found`, `forbidden`, `conflict`, `invalid`, `too_large` */
+  update(caller: Caller, imageId: string, changes: readonly ImageChange[]): Promise<ImageRow> {
+    return this.#change(caller, imageId, 'modify_image', async (tx, image) => {
+      const { owner_properties, ...columns } = applyChanges(caller, image, changes);
+      const set = owner_properties ? { ...columns, owner_properties: json(owner_properties) } : columns;
+      if (Object.keys(set).length === 0) return image;
+      return tx
+        .updateTable('image')
+        .set({ ...set, updated_at: sql`now()` })
+        .where('id', '=', image.id)
+        .returningAll()
+        .executeTakeFirstOrThrow();
+    });
+  }
+
+  /** Idempotent. @throws CloudError `not_found`, `forbidden`, `invalid`, `too_large` */
+  async addTag(caller: Caller, imageId: string, tag: string): Promise<void> {
+    await this.#change(caller, imageId, 'modify_image', async (tx, image) => {
+      const tags = checkTags([...image.tags, tag]);
+      if (tags.length > image.tags.length) await setTags(tx, image.id, tags);
+    });
+  }
+
+  /** @throws CloudError `not_found` also when the image has no such tag; `forbidden` */
+  async removeTag(caller: Caller, imageId: string, tag: string): Promise<void> {
+    await this.#change(caller, imageId, 'modify_image', async (tx, image) => {
+      if (!image.tags.includes(tag)) throw new CloudError('not_found', `Image ${image.id} has no tag ${tag}.`);
+      await setTags(
+        tx,
+        image.id,
+        image.tags.filter((other) => other !== tag),
+      );
+    });
+  }
+
+  /** Idempotent. @throws CloudError `not_found`, `forbidden`; `invalid` when there are no bytes to withhold */
+  async setActive(caller: Caller, imageId: string, wanted: 'active' | 'deactivated'): Promise<void> {
+    const operation = wanted === 'active' ? 'reactivate' : 'deactivate';
+    await this.#change(caller, imageId, operation, async (tx, image) => {
+      if (image.status !== 'active' && image.status !== 'deactivated') {
+        throw new CloudError('invalid', `Image status transition from ${image.status} to ${wanted} is not allowed`);
+      }
+      if (image.status === wanted) return;
+      await sql`update image set status = ${wanted}, updated_at = now() where id = ${image.id}`.execute(tx);
+    });
+  }
+
+  /**
+   * Accepted at once and seen by no one from then on; the controller removes the bytes from the hosts, then the row.
+   * Servers made from it keep running: their hosts keep what they need.
+   * @throws CloudError `not_found`; `forbidden`, also when the image is protected
+   */
+  async delete(caller: Caller, imageId: string): Promise<void> {
+    const id = await this.#change(caller, imageId, 'delete_image', async (tx, image) => {
+      if (image.protected) {
+        throw new CloudError('forbidden', `Image ${image.id} is protected and cannot be deleted.`);
+      }
+      const { generation } = await tx
+        .updateTable('image')
+        .set({ desired_presence: 'absent', generation: sql`generation + 1`, updated_at: sql`now()` })
+        .where('id', '=', image.id)
+        .returning('generation')
+        .executeTakeFirstOrThrow();
+      await beginOperation(tx, actorOf(caller), {
+        projectId: image.project_id,
+        resourceType: 'image',
+        resourceId: image.id,
+        verb: 'delete',
+        generation,
+        owner: 'control',
+        waitingFor: 'hosts to remove the bytes',
+        deadlineMs: deletionDeadlineMs,
+      });
+      await enqueue(tx, 'image', image.id);
+      return image.id as ImageId;
+    });
+    this.onDeleted(id);
+    this.#log.info({ imageId: id, requestId: caller.requestId }, 'image: deletion accepted');
+  }
+
+  #ownerOfNew(caller: Caller, owner: string | undefined): string {
+    if (owner === undefined) return requireProjectMember(caller, 'creating an image');
+    const projectId = parseId(owner);
+    if (!projectId) throw new CloudError('invalid', `the owner ${owner} is not the id of a project`);
+    if (isAdmin(caller)) return projectId;
+    const own = requireProjectMember(caller, 'creating an image');
+    if (projectId === own) return own;
+    throw new CloudError('forbidden', `You are not permitted to create images owned by '${owner}'.`);
+  }
+
+  /** Runs the work on the locked row, if the caller may change the image. */
+  #change<T>(
+    caller: Caller,
+    imageId: string,
+    operation: string,
+    work: (tx: Tx, image: ImageRow) => Promise<T>,
+  ): Promise<T> {
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const image = await findVisible(tx, caller, imageId, { lock: true });
+      requireOwner(caller, image, operation);
+      return work(tx, image);
+    });
+  }
+}
+
+/** @throws CloudError `not_found`, also for what the caller may not know of */
+export async function findVisible(
+  db: Queryable,
+  caller: Caller,
+  imageId: string,
+  options: { lock: boolean } = { lock: false },
+): Promise<ImageRow> {
+  const id = parseId(imageId);
+  const { rows } = id
+    ? await sql<ImageRow>`select * from image where id = ${id} and ${visibleTo(caller)}
+        ${options.lock ? sql`for update` : sql``}`.execute(db)
+    : { rows: [] };
+  if (!rows[0]) throw new CloudError('not_found', `No image found with ID ${imageId}`, { details: { imageId } });
+  return rows[0];
+}
+
+const setTags = (tx: Tx, id: string, tags: string[]) =>
+  tx.updateTable('image').set({ tags, updated_at: sql`now()` }).where('id', '=', id).execute();

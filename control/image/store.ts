@@ -1,0 +1,124 @@
+/** SQL about uploads and where bytes are. Nothing else. */
+import { sql } from 'kysely';
+import type { ImageUploadResult } from '../../contract/host.ts';
+import type { HostId, ImageId } from '../../contract/ids.ts';
+import type { Queryable, Tx } from '../database/database.ts';
+import type { HostEndpoint } from '../host/index.ts';
+import type { ImageStatus } from './image.ts';
+
+export interface Location extends HostEndpoint {
+  connected: boolean;
+}
+
+const locationColumns = sql`host.id, coalesce(host.facts ->> 'url', '') as url, host.facts ->> 'socket' as socket, host.connected`;
+
+/** The hosts that hold, or may hold, the image's bytes. */
+export async function locationsOf(db: Queryable, imageId: string): Promise<Location[]> {
+  const { rows } = await sql<Location>`select ${locationColumns} from image_location
+    join host on host.id = host_id where image_id = ${imageId} order by host.id`.execute(db);
+  return rows;
+}
+
+/** Hosts that could take an upload now. */
+export async function hostsForUpload(db: Queryable): Promise<HostEndpoint[]> {
+  const { rows } =
+    await sql<Location>`select ${locationColumns} from host where connected order by enabled desc, random() limit 20`.execute(
+      db,
+    );
+  return rows;
+}
+
+/** The image is the upload's alone from now on: row, place of the bytes and lease, in one statement. */
+export async function startSaving(
+  tx: Tx,
+  upload: { imageId: ImageId; uploadId: string; hostId: HostId; sizeBytes: number | null; leaseMs: number },
+): Promise<number> {
+  const { rows } = await sql<{ generation: number }>`
+    with place as (
+      insert into image_location (image_id, host_id) values (${upload.imageId}, ${upload.hostId})
+      on conflict do nothing),
+    lease as (
+      insert into image_upload (upload_id, image_id, deadline)
+      values (${upload.uploadId}, ${upload.imageId}, now() + ${upload.leaseMs}::double precision * interval '1 millisecond'))
+    update image set status = 'saving', upload_id = ${upload.uploadId}, size_bytes = ${upload.sizeBytes},
+      generation = generation + 1, updated_at = now()
+    where id = ${upload.imageId} returning generation`.execute(tx);
+  return rows[0]!.generation;
+}
+
+/** False when the upload has lost its image: deleted, or taken back after silence. */
+export async function renewLease(db: Queryable, uploadId: string, leaseMs: number): Promise<boolean> {
+  const { rows } = await sql`update image_upload
+    set deadline = now() + ${leaseMs}::double precision * interval '1 millisecond' from image
+    where image_upload.upload_id = ${uploadId} and image.id = image_id and desired_presence = 'present'
+    returning image_id`.execute(db);
+  return rows.length === 1;
+}
+
+/** False when the upload has lost its image. */
+export async function finishSaving(
+  tx: Tx,
+  imageId: ImageId,
+  uploadId: string,
+  result: ImageUploadResult,
+): Promise<boolean> {
+  const { rows } = await sql`
+    with lease as (delete from image_upload where upload_id = ${uploadId})
+    update image set status = 'active', upload_id = null, size_bytes = ${result.sizeBytes},
+      virtual_size_bytes = ${result.virtualSizeBytes}, md5 = ${result.md5}, sha256 = ${result.sha256}, updated_at = now()
+    where id = ${imageId} and upload_id = ${uploadId} and status = 'saving' and desired_presence = 'present'
+    returning id`.execute(tx);
+  return rows.length === 1;
+}
+
+/** Back to queued, if the image is still the upload's. The locations named are clean. */
+export async function undoSaving(
+  tx: Tx,
+  imageId: string,
+  uploadId: string,
+  cleanHosts: readonly HostId[],
+): Promise<void> {
+  await sql`with lease as (delete from image_upload where upload_id = ${uploadId}),
+    undone as (
+      update image set status = 'queued', upload_id = null, size_bytes = null, updated_at = now()
+      where id = ${imageId} and upload_id = ${uploadId} and status = 'saving' returning id)
+    delete from image_location where image_id in (select id from undone) and host_id = any(${[...cleanHosts]}::uuid[])`.execute(
+    tx,
+  );
+}
+
+export interface UploadState {
+  id: ImageId;
+  project_id: string;
+  status: ImageStatus;
+  desired_presence: 'present' | 'absent';
+  generation: number;
+  upload_id: string | null;
+  /** When the lease of the running upload ends; null when none runs. */
+  deadline: Date | null;
+  expired: boolean;
+}
+
+export async function uploadState(
+  db: Queryable,
+  imageId: string,
+  options: { lock: boolean } = { lock: false },
+): Promise<UploadState | undefined> {
+  const { rows } = await sql<UploadState>`
+    select image.id, project_id, status, desired_presence, generation, image.upload_id, deadline,
+      coalesce(deadline < now(), true) as expired
+    from image left join image_upload on image_id = image.id where image.id = ${imageId}
+    ${options.lock ? sql`for update of image` : sql``}`.execute(db);
+  return rows[0];
+}
+
+export async function forgetLocation(db: Queryable, imageId: string, hostId: HostId): Promise<void> {
+  await sql`delete from image_location where image_id = ${imageId} and host_id = ${hostId}`.execute(db);
+}
+
+/** Images that wait for this host so that their bytes can go. */
+export async function imagesToClean(db: Queryable, hostId: string): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`select image.id from image_location join image on image.id = image_id
+    where host_id = ${hostId} and (desired_presence = 'absent' or status = 'queued')`.execute(db);
+  return rows.map((row) => row.id);
+}

@@ -1,0 +1,59 @@
+import type { ColumnType, Generated, Selectable } from 'kysely';
+import type { Json, Timestamp } from '../database/schema.ts';
+import type { DiskFormat, ImageStatus, MemberStatus, Visibility } from './image.ts';
+
+export interface ImageTable {
+  id: string;
+  project_id: string;
+  name: string | null;
+  visibility: Generated<Visibility>;
+  status: Generated<ImageStatus>;
+  disk_format: DiskFormat | null;
+  container_format: string | null;
+  size_bytes: number | null;
+  virtual_size_bytes: number | null;
+  md5: string | null;
+  sha256: string | null;
+  min_disk_gib: Generated<number>;
+  min_memory_mib: Generated<number>;
+  protected: Generated<boolean>;
+  hidden: Generated<boolean>;
+  owner_properties: Json<Record<string, string>>;
+  tags: Generated<string[]>;
+  desired_presence: Generated<'present' | 'absent'>;
+  upload_id: string | null;
+  generation: Generated<number>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+export interface ImageUploadTable {
+  upload_id: string;
+  image_id: string;
+  deadline: ColumnType<Date, Date | string, Date | string>;
+}
+
+export interface ImageMemberTable {
+  image_id: string;
+  /** The member. */
+  project_id: string;
+  status: Generated<MemberStatus>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+export interface ImageLocationTable {
+  image_id: string;
+  host_id: string;
+  created_at: Timestamp;
+}
+
+export type ImageRow = Selectable<ImageTable>;
+export type ImageMemberRow = Selectable<ImageMemberTable>;
+
+export interface ImageTables {
+  image: ImageTable;
+  image_upload: ImageUploadTable;
+  image_member: ImageMemberTable;
+  image_location: ImageLocationTable;
+}
