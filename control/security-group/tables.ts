@@ -1,0 +1,37 @@
+import type { Generated } from 'kysely';
+import type { Timestamp } from '../database/schema.ts';
+
+export interface SecurityGroupTable {
+  id: string;
+  project_id: string;
+  name: string;
+  description: Generated<string>;
+  stateful: Generated<boolean>;
+  is_default: Generated<boolean>;
+  tags: Generated<string[]>;
+  generation: Generated<number>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+export interface SecurityGroupRuleTable {
+  id: string;
+  project_id: string;
+  security_group_id: string;
+  direction: 'ingress' | 'egress';
+  ethertype: 'IPv4' | 'IPv6';
+  protocol: string | null;
+  port_range_min: number | null;
+  port_range_max: number | null;
+  remote_group_id: string | null;
+  remote_ip_prefix: string | null;
+  description: Generated<string>;
+  generation: Generated<number>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+export interface SecurityGroupTables {
+  security_group: SecurityGroupTable;
+  security_group_rule: SecurityGroupRuleTable;
+}

@@ -1,0 +1,30 @@
+import type { Generated } from 'kysely';
+import type { Json, Timestamp } from '../database/schema.ts';
+
+export type Ipv6Mode = 'slaac' | 'dhcpv6-stateful' | 'dhcpv6-stateless';
+
+export interface SubnetTable {
+  id: string;
+  project_id: string;
+  network_id: string;
+  name: Generated<string>;
+  description: Generated<string>;
+  ip_version: 4 | 6;
+  cidr: string;
+  gateway_ip: string | null;
+  enable_dhcp: Generated<boolean>;
+  ipv6_address_mode: Ipv6Mode | null;
+  ipv6_ra_mode: Ipv6Mode | null;
+  allocation_pools: Json<{ start: string; end: string }[]>;
+  dns_nameservers: Generated<string[]>;
+  host_routes: Json<{ destination: string; nexthop: string }[]>;
+  service_types: Generated<string[]>;
+  tags: Generated<string[]>;
+  generation: Generated<number>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+export interface SubnetTables {
+  subnet: SubnetTable;
+}
