@@ -3,6 +3,9 @@
  * The truth is migrations/*.sql; `schema.test.ts` holds the column names of the two together.
  */
 import type { ColumnType, Generated } from 'kysely';
+import type { FlavorTables } from '../flavor/tables.ts';
+import type { KeyPairTables } from '../key-pair/tables.ts';
+import type { ServerTables } from '../server/tables.ts';
 
 /** `timestamptz`: read as Date, written as Date or ISO text. */
 export type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>;
@@ -81,4 +84,4 @@ export interface FoundationTables {
   quota: QuotaTable;
 }
 
-export interface Schema extends FoundationTables {}
+export interface Schema extends FoundationTables, FlavorTables, KeyPairTables, ServerTables {}
