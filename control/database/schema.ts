@@ -3,13 +3,16 @@
  * The truth is migrations/*.sql; `schema.test.ts` holds the column names of the two together.
  */
 import type { ColumnType, Generated } from 'kysely';
+import type { FlavorTables } from '../flavor/tables.ts';
 import type { FloatingIpTables } from '../floating-ip/tables.ts';
 import type { HostTables } from '../host/tables.ts';
 import type { ImageTables } from '../image/tables.ts';
+import type { KeyPairTables } from '../key-pair/tables.ts';
 import type { NetworkTables } from '../network/tables.ts';
 import type { PortTables } from '../port/tables.ts';
 import type { RouterTables } from '../router/tables.ts';
 import type { SecurityGroupTables } from '../security-group/tables.ts';
+import type { ServerTables } from '../server/tables.ts';
 import type { SubnetTables } from '../subnet/tables.ts';
 
 /** `timestamptz`: read as Date, written as Date or ISO text. */
@@ -94,3 +97,4 @@ export interface Schema extends FoundationTables {}
 export interface Schema extends HostTables, ImageTables {}
 export interface Schema extends NetworkTables, SubnetTables, PortTables {}
 export interface Schema extends RouterTables, FloatingIpTables, SecurityGroupTables {}
+export interface Schema extends FlavorTables, KeyPairTables, ServerTables {}

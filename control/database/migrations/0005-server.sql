@@ -45,6 +45,7 @@ create table server (
   description text,
   hostname text not null,
   image_id uuid,                              -- no reference: an image may go while servers made from it stay
+  image jsonb,                                -- {"format", "size_bytes", "sha256"} as they were
   flavor_id uuid not null,                    -- ditto; what counts is the snapshot below
   flavor jsonb not null,                      -- the flavor as it was when the server was made or resized
   vcpus integer not null,
@@ -56,7 +57,11 @@ create table server (
   metadata jsonb not null default '{}',
   tags text[] not null default '{}',
   availability_zone text,                     -- as asked; the host's own counts once placed
+  requested_host_id uuid,                     -- an administrator's wish; no reference: the host may be gone
+  access_ipv4 inet,                           -- Nova's accessIPv4 and accessIPv6: notes of the owner
+  access_ipv6 inet,
   locked boolean not null default false,
+  locked_by text check (locked_by in ('owner', 'admin')),
   locked_reason text,
   disk_config text not null default 'MANUAL',
   reservation_id text not null,
@@ -77,20 +82,26 @@ create table server (
   observed_generation bigint not null default 0,
   observed_state text not null default 'none'
     check (observed_state in ('none', 'building', 'running', 'stopped', 'absent', 'failed')),
+  observed_power text check (observed_power in ('on', 'off')),  -- the last 'running' or 'stopped'; null before the first
   observed_reboot_count integer not null default 0,
+  observed_started_at timestamptz,
   observed_step text,
   observed_error jsonb,
   observed_at timestamptz,
 
-  fault jsonb,                                -- {"code", "message", "at"}: why the last operation failed; null when it did not
+  -- {"reason", "message", "at", "generation", "details"}: why the last operation failed; null when it did not
+  fault jsonb,
   launched_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 create index server_project on server (project_id, id desc);
-create index server_host on server (host_id);
+-- Placement sums what each host carries from this index alone.
+create index server_host on server (host_id) include (vcpus, memory_mib, disk_gib);
 create index server_image on server (image_id);
 create index server_unserved on server (id) where observed_generation < generation or host_id is null;
+-- Deleted servers are rows of the change log (changes-since, deleted=true).
+create index change_server_deleted on change (at) where resource_type = 'server' and action = 'deleted';
 create trigger server_change after insert or update or delete on server
   for each row execute function append_change('server');
 
@@ -105,6 +116,7 @@ create table server_port (
   server_id uuid not null references server on delete cascade,
   port_id uuid not null references port on delete cascade,
   position integer not null,
+  tag text,                                   -- Nova's device tag
   primary key (server_id, port_id)
 );
 create index server_port_port on server_port (port_id);

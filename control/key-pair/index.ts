@@ -1,0 +1,1 @@
+export { type KeyPairRow, KeyPairService } from './service.ts';

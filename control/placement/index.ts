@@ -1,0 +1,2 @@
+export { type HostRow, listHosts, lockPlacement, placementSnapshot, serversOfHosts, setHostEnabled } from './hosts.ts';
+export { type HostCapacity, type Placement, type PlacementRequest, place } from './place.ts';

@@ -1,0 +1,162 @@
+/**
+ * Placement: which host takes a server. A pure function over a snapshot of all hosts, with a why-record: every host's
+ * verdict for administrators, and for the tenant the reasons without names or numbers of hosts, with the nearest fix.
+ *
+ * The host's vcpus, memory and disk already contain the overcommit factors. Spreads: the host that keeps the largest
+ * free share of its scarcest resource wins; between near-equals one that already holds the image.
+ */
+export interface HostCapacity {
+  id: string;
+  name: string;
+  availability_zone: string;
+  enabled: boolean;
+  connected: boolean;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  used_vcpus: number;
+  used_memory_mib: number;
+  used_disk_gib: number;
+  holds_image: boolean;
+}
+
+export interface PlacementRequest {
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  availability_zone: string | null;
+  requested_host_id: string | null;
+}
+
+export type Refusal =
+  | 'other_host_requested'
+  | 'other_zone'
+  | 'disabled'
+  | 'disconnected'
+  | 'too_few_vcpus'
+  | 'too_little_memory'
+  | 'too_little_disk';
+
+export interface HostVerdict {
+  host_id: string;
+  name: string;
+  refusals: Refusal[];
+  /** What is free now, for administrators. */
+  free: { vcpus: number; memory_mib: number; disk_gib: number };
+  /** Free share of the scarcest resource after the server; null where the host is refused. */
+  score: number | null;
+}
+
+export interface Placement {
+  host: HostCapacity | null;
+  /** Best first; hosts that can't take it last. Cut to `verdictsKept`. */
+  verdicts: HostVerdict[];
+  hosts: number;
+  /** How many hosts said each refusal. */
+  refusals: Partial<Record<Refusal, number>>;
+  /** For the tenant. */
+  message: string;
+  fix: string;
+}
+
+/** A decision row must stay small in a cloud of a thousand hosts. */
+const verdictsKept = 20;
+const imageBonus = 0.05;
+
+export function place(request: PlacementRequest, hosts: readonly HostCapacity[]): Placement {
+  const judged = hosts.map((host) => ({ host, verdict: judge(request, host) }));
+  judged.sort(
+    (a, b) =>
+      (b.verdict.score ?? -1) - (a.verdict.score ?? -1) ||
+      a.verdict.refusals.length - b.verdict.refusals.length ||
+      (a.host.id < b.host.id ? -1 : 1),
+  );
+  const best = judged[0];
+  const host = best && best.verdict.score !== null ? best.host : null;
+  const refusals: Partial<Record<Refusal, number>> = {};
+  for (const { verdict } of judged) {
+    for (const refusal of verdict.refusals) refusals[refusal] = (refusals[refusal] ?? 0) + 1;
+  }
+  const verdicts = judged.slice(0, verdictsKept).map(({ verdict }) => verdict);
+  const why = host ? { message: 'placed', fix: '' } : explain(request, judged);
+  return { host, verdicts, hosts: hosts.length, refusals, ...why };
+}
+
+function judge(request: PlacementRequest, host: HostCapacity): HostVerdict {
+  const free = {
+    vcpus: host.vcpus - host.used_vcpus,
+    memory_mib: host.memory_mib - host.used_memory_mib,
+    disk_gib: host.disk_gib - host.used_disk_gib,
+  };
+  const refusals: Refusal[] = [];
+  if (request.requested_host_id !== null && request.requested_host_id !== host.id)
+    refusals.push('other_host_requested');
+  if (request.availability_zone !== null && request.availability_zone !== host.availability_zone)
+    refusals.push('other_zone');
+  if (!host.enabled) refusals.push('disabled');
+  if (!host.connected) refusals.push('disconnected');
+  if (free.vcpus < request.vcpus) refusals.push('too_few_vcpus');
+  if (free.memory_mib < request.memory_mib) refusals.push('too_little_memory');
+  if (free.disk_gib < request.disk_gib) refusals.push('too_little_disk');
+  const share = (left: number, total: number) => (total > 0 ? left / total : 0);
+  const score =
+    refusals.length > 0
+      ? null
+      : Math.min(
+          share(free.vcpus - request.vcpus, host.vcpus),
+          share(free.memory_mib - request.memory_mib, host.memory_mib),
+          share(free.disk_gib - request.disk_gib, host.disk_gib),
+        ) + (host.holds_image ? imageBonus : 0);
+  return { host_id: host.id, name: host.name, refusals, free, score };
+}
+
+const size: ReadonlySet<Refusal> = new Set(['too_few_vcpus', 'too_little_memory', 'too_little_disk']);
+
+const words: Readonly<Record<Refusal, string>> = {
+  other_host_requested: 'is not the requested host',
+  other_zone: 'is in another availability zone',
+  disabled: 'is closed for new servers',
+  disconnected: 'is not connected',
+  too_few_vcpus: 'has too few vCPUs free',
+  too_little_memory: 'has too little memory free',
+  too_little_disk: 'has too little disk free',
+};
+
+/** What each refusal's end would look like, from the tenant's side. */
+const cures: Readonly<Record<Refusal, string>> = {
+  other_host_requested: 'do not ask for a certain host',
+  other_zone: 'do not ask for a certain availability zone, or ask for another',
+  disabled: 'ask the administrators to open a host',
+  disconnected: 'try again when the hosts are back',
+  too_few_vcpus: 'use a flavor with fewer vCPUs or delete a server',
+  too_little_memory: 'use a flavor with less memory or delete a server',
+  too_little_disk: 'use a flavor with a smaller disk or delete a server',
+};
+
+/** The nearest fix: the set of refusals that the fewest conditions away from a fit; that host counts for all. */
+function explain(
+  request: PlacementRequest,
+  judged: readonly { host: HostCapacity; verdict: HostVerdict }[],
+): { message: string; fix: string } {
+  if (judged.length === 0) return { message: 'there is no host yet', fix: 'ask the administrators to add a host' };
+  const asked = judged.filter(({ verdict }) => !verdict.refusals.includes('other_host_requested'));
+  const zoned = asked.filter(({ verdict }) => !verdict.refusals.includes('other_zone'));
+  if (request.availability_zone !== null && asked.length > 0 && zoned.length === 0) {
+    return { message: `no host is in availability zone '${request.availability_zone}'`, fix: cures.other_zone };
+  }
+  const relevant = zoned.length > 0 ? zoned : judged;
+  const counts = new Map<Refusal, number>();
+  for (const { verdict } of relevant) {
+    for (const refusal of verdict.refusals) counts.set(refusal, (counts.get(refusal) ?? 0) + 1);
+  }
+  const total = relevant.length;
+  const parts = [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .map(([refusal, count]) => `${count === total ? 'every host' : `${count} of ${total} hosts`} ${words[refusal]}`);
+  const nearest = relevant.toSorted((a, b) => distance(a.verdict) - distance(b.verdict))[0]!.verdict.refusals;
+  return { message: parts.join('; '), fix: nearest.map((refusal) => cures[refusal]).join(', and ') };
+}
+
+/** What the caller can change alone (a smaller flavor) is nearer than what others must do. */
+const distance = (verdict: HostVerdict): number =>
+  verdict.refusals.reduce((sum, refusal) => sum + (size.has(refusal) ? 1 : 10), 0);

@@ -1,0 +1,252 @@
+/**
+ * The server controller: brings each server a step nearer to what is desired. Takes nothing but an id; reads the whole
+ * state; every step is one transaction and may be repeated.
+ *
+ *   not placed      → place: host, epoch + 1, ports bound, decision row, in one transaction
+ *   placed          → the host's stream hands it over; reports close the operation (reports.ts)
+ *   deadline passed → ERROR, saying what was waited for
+ *   shall be absent → wait for the host's word, or for the deadline when the host is gone; then ports and row go
+ *
+ * If the process dies after any step, the durable job or the sweep finds the server where it was.
+ */
+import { sql } from 'kysely';
+import type { Logger } from 'pino';
+import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
+import { cloudActor, type Database, type Tx } from '../database/database.ts';
+import { endOperations, passOperation } from '../database/operations.ts';
+import { enqueue, type Reconcile } from '../database/queue.ts';
+import { json } from '../database/schema.ts';
+import { lockPlacement, type Placement, type PlacementRequest, place, placementSnapshot } from '../placement/index.ts';
+import type { ServerPorts } from './dependencies.ts';
+import { isSatisfied, type ServerFault, type ServerState, stubbornHostMs } from './server.ts';
+
+/** The steps after which a test may kill the controller. */
+export type ControllerStep = 'looked' | 'placed' | 'not placed' | 'expired' | 'removed';
+
+export interface ServerControllerOptions {
+  database: Database;
+  ports: Pick<ServerPorts, 'bindServerPorts' | 'releaseServerPorts'>;
+  log: Logger;
+  /** For crash tests: throws where the process shall die. */
+  afterStep?: (step: ControllerStep, serverId: string) => void;
+}
+
+interface Look extends ServerState {
+  id: string;
+  project_id: string;
+  image_id: string | null;
+  epoch: number;
+  host_connected: boolean | null;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  availability_zone: string | null;
+  requested_host_id: string | null;
+  deadline: Date | null;
+  operation_started: Date | null;
+  waiting_for: string | null;
+  verb: string | null;
+  now: Date;
+}
+
+const sweepMs = 30_000;
+
+export class ServerController {
+  readonly #options: ServerControllerOptions;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ServerControllerOptions) {
+    this.#options = options;
+  }
+
+  /** For the work queue. */
+  tasks(): { server: Reconcile } {
+    return { server: (id) => this.reconcile(id) };
+  }
+
+  /** Starts the timer that finds what no job knows of (a job lost to 25 failures, a restored database). */
+  start(): void {
+    const again = () => {
+      this.#timer = setTimeout(() => void this.sweep().finally(again), sweepMs);
+      this.#timer.unref();
+    };
+    void this.sweep().finally(again);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Gives a job to every server that is unplaced, unwanted or past its operation's deadline. */
+  async sweep(): Promise<void> {
+    try {
+      await sql`
+        select graphile_worker.add_job('server', json_build_object('id', s.id), job_key := 'server:' || s.id, max_attempts := 25)
+        from server s
+        where (s.host_id is null and s.fault is null) or s.desired_presence = 'absent'
+          or exists (select from operation o where o.resource_id = s.id and o.state = 'running' and o.deadline < now())`.execute(
+        this.#options.database.query,
+      );
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'server sweep failed, will be tried again');
+    }
+  }
+
+  async reconcile(id: string): Promise<void> {
+    const server = await this.#look(id);
+    if (!server) return;
+    this.#options.afterStep?.('looked', id);
+    if (server.desired_presence === 'absent') return this.#towardsAbsent(server);
+    if (server.host_id === null) return server.fault ? undefined : this.#place(server);
+    if (isSatisfied(server) || server.deadline === null) return;
+    if (server.deadline.getTime() <= server.now.getTime()) return this.#expire(server);
+    await enqueue(this.#options.database.query, 'server', id, { at: server.deadline });
+  }
+
+  async #look(id: string): Promise<Look | undefined> {
+    const { rows } = await sql<Look>`
+      select s.id, s.project_id, s.image_id, s.host_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
+        s.desired_reboot_count, s.desired_reboot_type, s.observed_generation, s.observed_state, s.observed_power,
+        s.observed_reboot_count, s.fault, s.launched_at, s.vcpus, s.memory_mib, s.disk_gib, s.availability_zone,
+        s.requested_host_id, h.connected as host_connected, o.deadline, o.created_at as operation_started, o.waiting_for,
+        o.verb, now() as now
+      from server s left join host h on h.id = s.host_id
+      left join lateral (select * from operation where resource_id = s.id and state = 'running'
+        order by created_at desc limit 1) o on true
+      where s.id = ${id}`.execute(this.#options.database.query);
+    return rows[0];
+  }
+
+  async #place(server: Look): Promise<void> {
+    const { database, log } = this.#options;
+    const placement = await database.transaction(cloudActor, async (tx) => {
+      if (!(await this.#stillUnplaced(tx, server.id))) return undefined;
+      await lockPlacement(tx);
+      const request: PlacementRequest = {
+        vcpus: server.vcpus,
+        memory_mib: server.memory_mib,
+        disk_gib: server.disk_gib,
+        availability_zone: server.availability_zone,
+        requested_host_id: server.requested_host_id,
+      };
+      const found = place(request, await placementSnapshot(tx, server.image_id));
+      if (found.host) await this.#give(tx, server, found.host.id as HostId);
+      else await refuse(tx, server, found);
+      await recordDecision(tx, server, request, found);
+      return found;
+    });
+    if (!placement) return;
+    if (placement.host) {
+      log.info({ serverId: server.id, hostId: placement.host.id, hosts: placement.hosts }, 'server placed');
+    } else {
+      log.warn({ serverId: server.id, refusals: placement.refusals, fix: placement.fix }, 'server not placed');
+    }
+    this.#options.afterStep?.(placement.host ? 'placed' : 'not placed', server.id);
+  }
+
+  async #stillUnplaced(tx: Tx, id: string): Promise<boolean> {
+    const { rows } = await sql`select from server where id = ${id} and host_id is null and fault is null
+      and desired_presence = 'present' for update`.execute(tx);
+    return rows.length === 1;
+  }
+
+  async #give(tx: Tx, server: Look, hostId: HostId): Promise<void> {
+    await sql`
+      with passed as (
+        update operation set owner = ${`host ${hostId}`}, waiting_for = 'the host to take the server', updated_at = now()
+        where resource_id = ${server.id} and state = 'running')
+      update server set host_id = ${hostId}, epoch = epoch + 1, updated_at = now() where id = ${server.id}`.execute(tx);
+    await this.#options.ports.bindServerPorts(tx, server.id as ServerId, hostId);
+    if (server.deadline) await enqueue(tx, 'server', server.id, { at: server.deadline });
+  }
+
+  async #expire(server: Look): Promise<void> {
+    const message = `The ${server.verb} did not finish in time; it was waiting for ${server.waiting_for ?? 'the host'}.`;
+    await this.#options.database.transaction(cloudActor, async (tx) => {
+      // Only if nothing has moved since the look: the host's report may have come in between.
+      const { numAffectedRows } = await sql`
+        update server set fault = ${json(faultOf('deadline', message, server.generation))}::jsonb, updated_at = now()
+        where id = ${server.id} and generation = ${server.generation}
+          and exists (select from operation o where o.resource_id = server.id and o.state = 'running' and o.deadline <= now())`.execute(
+        tx,
+      );
+      if (numAffectedRows !== 1n) return;
+      await endOperations(tx, server.id, server.generation, { state: 'failed', code: 'unavailable', message });
+    });
+    this.#options.log.warn(
+      { serverId: server.id, verb: server.verb, waitingFor: server.waiting_for },
+      'deadline passed',
+    );
+    this.#options.afterStep?.('expired', server.id);
+  }
+
+  async #towardsAbsent(server: Look): Promise<void> {
+    const since = server.operation_started?.getTime() ?? 0;
+    const deadline = server.deadline?.getTime() ?? 0;
+    const now = server.now.getTime();
+    const clean = server.host_id === null || server.observed_state === 'absent';
+    // A connected host is given longer: it may still run the guest. Either way its next snapshot will not name the server.
+    const givenUp = server.host_connected ? now >= since + stubbornHostMs : now >= deadline;
+    if (!clean && !givenUp) {
+      const at = new Date(server.host_connected ? Math.max(deadline, now + 10_000) : deadline);
+      await passOperation(this.#options.database.query, server.id, {
+        owner: `host ${server.host_id}`,
+        waitingFor: server.host_connected ? 'the host to remove the server' : 'the host to come back, or the deadline',
+      });
+      return enqueue(this.#options.database.query, 'server', server.id, { at });
+    }
+    await this.#remove(server);
+    if (!clean) {
+      this.#options.log.warn({ serverId: server.id, hostId: server.host_id }, 'server removed without its host’s word');
+    } else this.#options.log.info({ serverId: server.id }, 'server removed');
+    this.#options.afterStep?.('removed', server.id);
+  }
+
+  async #remove(server: Look): Promise<void> {
+    await this.#options.database.transaction(cloudActor, async (tx) => {
+      const { rows } = await sql<{ generation: number }>`select generation from server
+        where id = ${server.id} and desired_presence = 'absent' for update`.execute(tx);
+      if (!rows[0]) return;
+      await this.#options.ports.releaseServerPorts(tx, server.id as ServerId);
+      await sql`delete from server where id = ${server.id}`.execute(tx);
+      await endOperations(tx, server.id, rows[0].generation, { state: 'succeeded' });
+    });
+  }
+}
+
+const faultOf = (reason: ServerFault['reason'], message: string, generation: number): ServerFault => ({
+  reason,
+  message,
+  at: new Date().toISOString(),
+  generation,
+});
+
+/** No host: ERROR, with Nova's well-known sentence and then what it never says: why, and what would help. */
+async function refuse(tx: Tx, server: Look, found: Placement): Promise<void> {
+  const message = `No valid host was found. ${sentence(found.message)} ${sentence(found.fix)}`.trim();
+  const fault: ServerFault = {
+    ...faultOf('no_capacity', message, server.generation),
+    details: found.verdicts.map(({ name, refusals }) => `${name}: ${refusals.join(', ')}`).join('\n'),
+  };
+  await sql`update server set fault = ${json(fault)}::jsonb, updated_at = now() where id = ${server.id}`.execute(tx);
+  await endOperations(tx, server.id, server.generation, { state: 'failed', code: 'no_capacity', message });
+}
+
+const sentence = (text: string): string => (text === '' ? '' : `${text[0]!.toUpperCase()}${text.slice(1)}.`);
+
+async function recordDecision(tx: Tx, server: Look, request: PlacementRequest, found: Placement): Promise<void> {
+  await tx
+    .insertInto('decision')
+    .values({
+      id: newId(),
+      project_id: server.project_id,
+      resource_type: 'server',
+      resource_id: server.id,
+      kind: 'placement',
+      outcome: found.host ? 'placed' : 'no_capacity',
+      inputs: json({ request, hosts: found.hosts, chosen: found.host?.id ?? null, verdicts: found.verdicts }),
+      explanation: json({ message: found.message, refusals: found.refusals, fix: found.fix }),
+    })
+    .execute();
+}

@@ -1,0 +1,63 @@
+/** What servers need of their neighbours; the composition root hands the real services in. */
+import type { DesiredPort } from '../../contract/host.ts';
+import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import type { Queryable, Tx } from '../database/database.ts';
+import type { Caller } from '../identity/caller.ts';
+
+/** One interface that a caller asks for: on a network, or an existing port. */
+export interface PortRequest {
+  networkId?: string;
+  fixedIp?: string;
+  portId?: string;
+  tag?: string;
+}
+
+export interface ServerInterface {
+  networkName: string;
+  portId: string;
+  mac: string;
+  position: number;
+  addresses: { ip: string; version: 4 | 6; type: 'fixed' | 'floating' }[];
+  securityGroups: { id: string; name: string }[];
+}
+
+/** Part of PortService (control/port). */
+export interface ServerPorts {
+  createServerPorts(
+    tx: Tx,
+    caller: Caller,
+    wish: {
+      serverId: ServerId;
+      name?: string;
+      requests: PortRequest[];
+      securityGroups: string[];
+      automatic: 'auto' | 'none' | null;
+    },
+  ): Promise<{ portId: string; created: boolean }[]>;
+  bindServerPorts(tx: Tx, serverId: ServerId, hostId: HostId | null): Promise<unknown>;
+  releaseServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
+  serverAddresses(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, ServerInterface[]>>;
+  desiredPorts(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, DesiredPort[]>>;
+}
+
+/** What a server needs to know of its image. */
+export interface BootImage {
+  id: string;
+  disk_format: string | null;
+  size_bytes: number | null;
+  virtual_size_bytes: number | null;
+  sha256: string | null;
+  min_disk_gib: number;
+  min_memory_mib: number;
+}
+
+/** Part of ImageService (control/image). */
+export interface ServerImages {
+  /** @throws CloudError when the image is hidden from the caller or not active */
+  findForServer(db: Queryable, caller: Caller, imageId: ImageId): Promise<BootImage>;
+}
+
+/** Part of HostClient (control/host). */
+export interface ServerHosts {
+  consoleLog(hostId: HostId, serverId: ServerId, bytes: number): Promise<Buffer>;
+}

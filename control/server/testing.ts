@@ -1,0 +1,231 @@
+/** A small cloud in a test database: a project with members, an image, flavors and hosts; ports by real rows. Tests only. */
+import { sql } from 'kysely';
+import pino from 'pino';
+import { CloudError } from '../../contract/errors.ts';
+import type { DesiredPort, ObservedServer } from '../../contract/host.ts';
+import { type HostId, type ImageId, newId, type PortId, type ProjectId, type ServerId } from '../../contract/ids.ts';
+import type { Database } from '../database/database.ts';
+import type { Caller } from '../identity/caller.ts';
+import { type ControllerStep, ServerController } from './controller.ts';
+import type { ServerWish } from './create.ts';
+import type { ServerHosts, ServerImages, ServerInterface, ServerPorts } from './dependencies.ts';
+import { ServerService } from './service.ts';
+import { type ServerSide, serverSide } from './side.ts';
+
+export const silentLog = pino({ level: 'silent' });
+export const oddName = '小屋 🏔 "x"; drop';
+
+export function callerOf(
+  projectId: string | null,
+  roles: string[] = ['member', 'reader'],
+  over: Partial<Caller> = {},
+): Caller {
+  return {
+    requestId: `req-${newId()}`,
+    userId: newId(),
+    userName: 'someone',
+    userDomainId: newId(),
+    projectId: projectId as ProjectId | null,
+    projectName: projectId && 'a project',
+    projectDomainId: null,
+    domainId: null,
+    system: false,
+    roles: new Set(roles),
+    applicationCredential: null,
+    ...over,
+  };
+}
+
+/** The least that servers need of ports: one network per cloud, an address each, rows in the real tables. */
+export function plainPorts(networkId: string, subnetId: string): ServerPorts {
+  let last = 1;
+  const mac = () => `fa:16:3e:${(last >> 16) & 0xff}:${(last >> 8) & 0xff}:${(last & 0xff).toString(16)}`;
+  return {
+    async createServerPorts(tx, caller, { serverId, requests, automatic }) {
+      if (automatic === 'none') return [];
+      const wanted = requests.length > 0 ? requests : [{}];
+      const made: { portId: string; created: boolean }[] = [];
+      for (const request of wanted) {
+        if (request.networkId !== undefined && request.networkId !== networkId) {
+          throw new CloudError('invalid', `Network ${request.networkId} could not be found.`);
+        }
+        const portId = newId<PortId>();
+        last += 1;
+        const ip = request.fixedIp ?? `10.0.${last >> 8}.${last & 0xff}`;
+        await sql`insert into port (id, project_id, network_id, mac, device_id, device_owner, delete_with_device)
+          values (${portId}, ${caller.projectId}, ${networkId}, ${mac()}::macaddr, ${serverId}, 'compute:nova', true)`.execute(
+          tx,
+        );
+        await sql`insert into port_ip (port_id, subnet_id, network_id, ip)
+          values (${portId}, ${subnetId}, ${networkId}, ${ip}::inet)`.execute(tx);
+        made.push({ portId, created: true });
+      }
+      return made;
+    },
+    async bindServerPorts(tx, serverId, hostId) {
+      await sql`update port set host_id = ${hostId} where device_id = ${serverId}`.execute(tx);
+    },
+    async releaseServerPorts(tx, serverId) {
+      await sql`delete from port where device_id = ${serverId}`.execute(tx);
+    },
+    async serverAddresses(db, ids) {
+      const { rows } = await sql<{ server_id: ServerId; port_id: string; mac: string; ip: string; position: number }>`
+        select sp.server_id, sp.port_id, p.mac::text, host(a.ip) as ip, sp.position from server_port sp
+        join port p on p.id = sp.port_id join port_ip a on a.port_id = p.id
+        where sp.server_id = any(${[...ids]}::uuid[]) order by sp.server_id, sp.position`.execute(db);
+      const found = new Map<ServerId, ServerInterface[]>();
+      for (const { server_id, port_id, mac, ip, position } of rows) {
+        const addresses = [{ ip, version: 4 as const, type: 'fixed' as const }];
+        const one = { networkName: oddName, portId: port_id, mac, position, addresses };
+        found.set(server_id, [
+          ...(found.get(server_id) ?? []),
+          { ...one, securityGroups: [{ id: newId(), name: 'default' }] },
+        ]);
+      }
+      return found;
+    },
+    async desiredPorts(db, ids) {
+      const { rows } = await sql<{
+        server_id: ServerId;
+        id: PortId;
+        mac: string;
+      }>`select sp.server_id, p.id, p.mac::text
+        from server_port sp join port p on p.id = sp.port_id where sp.server_id = any(${[...ids]}::uuid[])`.execute(db);
+      const found = new Map<ServerId, DesiredPort[]>();
+      for (const { server_id, id, mac } of rows) {
+        found.set(server_id, [{ id, networkId: networkId as DesiredPort['networkId'], mac, mtu: 1442, fixedIps: [] }]);
+      }
+      return found;
+    },
+  };
+}
+
+export interface ServerCloud {
+  database: Database;
+  projectId: ProjectId;
+  member: Caller;
+  admin: Caller;
+  imageId: ImageId;
+  networkId: string;
+  ports: ServerPorts;
+  service: ServerService;
+  side: ServerSide;
+  controller: ServerController;
+  /** A controller that dies after the step. */
+  dyingController(step: ControllerStep): ServerController;
+  addHost(options?: {
+    name?: string;
+    vcpus?: number;
+    memoryMiB?: number;
+    connected?: boolean;
+    zone?: string;
+  }): Promise<HostId>;
+  addFlavor(options?: { id?: string; vcpus?: number; memoryMiB?: number; diskGiB?: number }): Promise<string>;
+  wish(over?: Partial<ServerWish>): ServerWish;
+  /** What a host that does what it is told would report. */
+  obey(hostId: HostId): Promise<ServerId[]>;
+  report(hostId: HostId, serverId: ServerId, over?: Partial<ObservedServer>): Promise<ServerId[]>;
+}
+
+export async function serverCloud(database: Database): Promise<ServerCloud> {
+  const [projectId, imageId] = [newId<ProjectId>(), newId<ImageId>()];
+  const [networkId, subnetId] = [newId(), newId()];
+  const db = database.query;
+  await sql`insert into network (id, project_id, name) values (${networkId}, ${projectId}, ${oddName})`.execute(db);
+  await sql`insert into subnet (id, project_id, network_id, ip_version, cidr)
+    values (${subnetId}, ${projectId}, ${networkId}, 4, '10.0.0.0/16')`.execute(db);
+  await sql`insert into image (id, project_id, name, status, disk_format, size_bytes, virtual_size_bytes, sha256, visibility)
+    values (${imageId}, ${projectId}, ${oddName}, 'active', 'qcow2', 1000, 1000000, 'aa', 'public')`.execute(db);
+  const ports = plainPorts(networkId, subnetId);
+  const images: ServerImages = {
+    async findForServer(tx, _caller, id) {
+      const image = await sql<Awaited<ReturnType<ServerImages['findForServer']>>>`
+        select * from image where id = ${id}`.execute(tx);
+      if (!image.rows[0]) throw new CloudError('not_found', `No image found with ID ${id}`);
+      return image.rows[0];
+    },
+  };
+  const hosts: ServerHosts = {
+    consoleLog: async (_host, id, bytes) => Buffer.from(`console of ${id}\r\nlast line\u0007\n`).subarray(-bytes),
+  };
+  const deps = { database, ports, images, hosts, log: silentLog };
+  const side = serverSide(deps);
+  const cloud: ServerCloud = {
+    database,
+    projectId,
+    member: callerOf(projectId),
+    admin: callerOf(projectId, ['admin', 'manager', 'member', 'reader']),
+    imageId,
+    networkId,
+    ports,
+    side,
+    service: new ServerService(deps),
+    controller: new ServerController(deps),
+    dyingController: (step) =>
+      new ServerController({
+        ...deps,
+        afterStep(reached) {
+          if (reached === step) throw new Error(`died after '${step}'`);
+        },
+      }),
+    async addHost({ name, vcpus = 16, memoryMiB = 32768, connected = true, zone = 'nova' } = {}) {
+      const id = newId<HostId>();
+      await sql`insert into host (id, name, vcpus, memory_mib, disk_gib, connected, availability_zone, facts)
+        values (${id}, ${name ?? `host-${id}`}, ${vcpus}, ${memoryMiB}, 1000, ${connected}, ${zone},
+          ${JSON.stringify({ url: `https://${id}:8444`, qemuVersion: '7.2.0', cpus: vcpus })}::jsonb)`.execute(db);
+      return id;
+    },
+    async addFlavor({ id = newId(), vcpus = 1, memoryMiB = 512, diskGiB = 1 } = {}) {
+      await sql`insert into flavor (id, flavor_id, name, vcpus, memory_mib, disk_gib)
+        values (${newId()}, ${id}, ${`flavor ${id}`}, ${vcpus}, ${memoryMiB}, ${diskGiB})`.execute(db);
+      return id;
+    },
+    wish: (over = {}) => ({
+      name: oddName,
+      description: null,
+      hostname: null,
+      flavor: 'no flavor',
+      imageId,
+      ports: [],
+      automatic: null,
+      securityGroups: [],
+      keyName: null,
+      userData: null,
+      configDrive: false,
+      metadata: {},
+      tags: [],
+      availabilityZone: null,
+      requestedHost: null,
+      minCount: 1,
+      maxCount: 1,
+      diskConfig: 'MANUAL',
+      accessIpv4: null,
+      accessIpv6: null,
+      ...over,
+    }),
+    async obey(hostId) {
+      const servers = await side.desiredServers(db, { hostId });
+      return side.recordReports(
+        hostId,
+        servers.map((server) => ({
+          id: server.id,
+          epoch: server.epoch,
+          generation: server.generation,
+          state: server.presence === 'absent' ? 'absent' : server.power === 'on' ? 'running' : 'stopped',
+          rebootCount: server.reboot.count,
+          step: null,
+          error: null,
+          startedAt: server.power === 'on' ? '2026-01-01T00:00:00.000Z' : null,
+        })),
+      );
+    },
+    async report(hostId, serverId, over = {}) {
+      const { rows } = await sql<{ epoch: number; generation: number; count: number }>`
+        select epoch, generation, desired_reboot_count as count from server where id = ${serverId}`.execute(db);
+      const { epoch = 1, generation = 1, count = 0 } = rows[0] ?? {};
+      const plain = { step: null, error: null, startedAt: null, state: 'running' as const };
+      return side.recordReports(hostId, [{ id: serverId, epoch, generation, rebootCount: count, ...plain, ...over }]);
+    },
+  };
+  return cloud;
+}
