@@ -1,0 +1,92 @@
+/**
+ * What a cloud has from its first start: its own id, some flavors, and the external network that floating IPs come from.
+ * Made in one transaction together with the cloud's row, so once and never again: what an administrator deletes later
+ * stays deleted.
+ */
+import { CloudError } from '../contract/errors.ts';
+import { newId, type ProjectId } from '../contract/ids.ts';
+import { cloudActor, type Database, type Tx } from './database/database.ts';
+import { json } from './database/schema.ts';
+import { formatIp, parseCidr, parseIp, rangeOf } from './network/address.ts';
+
+export interface FirstStart {
+  cloudId: string;
+  region: string;
+  /** Owns the external network. */
+  projectId: ProjectId;
+  /** Ranges in CIDR form; an empty one is left out. The gateway is the machine's own address in the range. */
+  external: { cidr: string; gateway: string; cidr6: string; gateway6: string };
+}
+
+/** The name by which hosts map the external network to a bridge (ovn-bridge-mappings). */
+const physicalNetwork = 'physnet1';
+
+const flavors = [
+  { name: 'm1.tiny', vcpus: 1, memory_mib: 192, disk_gib: 1 },
+  { name: 'm1.small', vcpus: 1, memory_mib: 2048, disk_gib: 20 },
+  { name: 'm1.medium', vcpus: 2, memory_mib: 4096, disk_gib: 40 },
+  { name: 'm1.large', vcpus: 4, memory_mib: 8192, disk_gib: 80 },
+];
+
+/** Answers true when this was the first start. */
+export async function bootstrapCloud(database: Database, options: FirstStart): Promise<boolean> {
+  return database.transaction(cloudActor, async (tx) => {
+    const made = await tx
+      .insertInto('cloud')
+      .values({ id: options.cloudId, region: options.region })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirst();
+    if (made.numInsertedOrUpdatedRows === 0n) return false;
+    await tx
+      .insertInto('flavor')
+      .values(flavors.map((flavor, index) => ({ id: newId(), flavor_id: String(index + 1), ...flavor })))
+      .execute();
+    await createExternalNetwork(tx, options);
+    return true;
+  });
+}
+
+async function createExternalNetwork(tx: Tx, { projectId, external }: FirstStart): Promise<void> {
+  const ranges = [
+    { ip_version: 4 as const, cidr: external.cidr, gateway_ip: external.gateway },
+    { ip_version: 6 as const, cidr: external.cidr6, gateway_ip: external.gateway6 },
+  ].filter(({ cidr }) => cidr !== '');
+  if (ranges.length === 0) return;
+  const networkId = newId();
+  await tx
+    .insertInto('network')
+    .values({
+      id: networkId,
+      project_id: projectId,
+      name: 'external',
+      external: true,
+      is_default: true,
+      mtu: 1500,
+      provider_network_type: 'flat',
+      provider_physical_network: physicalNetwork,
+    })
+    .execute();
+  for (const range of ranges) {
+    await tx
+      .insertInto('subnet')
+      .values({
+        id: newId(),
+        project_id: projectId,
+        network_id: networkId,
+        name: `external-v${range.ip_version}`,
+        enable_dhcp: false,
+        allocation_pools: json([poolAfter(range.gateway_ip, range.cidr)]),
+        ...range,
+      })
+      .execute();
+  }
+}
+
+/** Everything behind the gateway; in IPv4 the broadcast address is left out. */
+function poolAfter(gateway: string, cidr: string): { start: string; end: string } {
+  const [range, ip] = [parseCidr(cidr), parseIp(gateway)];
+  if (!range || !ip)
+    throw new CloudError('invalid', `the external network's range ${cidr} (gateway ${gateway}) is none`);
+  const last = rangeOf(range).last - (range.version === 4 ? 1n : 0n);
+  return { start: formatIp(ip.version, ip.value + 1n), end: formatIp(ip.version, last) };
+}
