@@ -42,7 +42,7 @@ function run(part: Part, options: { show: boolean }): Promise<Outcome> {
     const child = spawn(command, args, {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, FORCE_COLOR: '0' },
+      env: { ...process.env, NO_COLOR: '1' },
     });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
@@ -70,7 +70,7 @@ async function main(words: string[]): Promise<boolean> {
   const outcomes: Outcome[] = [];
   if (words.length === 0) {
     const checks: Part[] = [
-      { name: 'format and lint', command: [bin('biome'), 'ci', '--error-on-warnings', '.'] },
+      { name: 'format and lint', command: [bin('biome'), 'ci', '--colors=off', '--error-on-warnings', '.'] },
       { name: 'types', command: [bin('tsc'), '-p', '.'] },
     ];
     for (const outcome of await Promise.all(checks.map((part) => run(part, { show: false })))) {
@@ -78,6 +78,8 @@ async function main(words: string[]): Promise<boolean> {
       outcomes.push(outcome);
     }
   }
+  const { stopTestCluster, testClusterFolder } = await import('../control/database/testing.ts');
+  const sharedBefore = existsSync(join(testClusterFolder, 'data/postmaster.pid'));
   const tests = fastTests(words);
   const outcome = await run(
     { name: `tests (${tests.length} files)`, command: [process.execPath, '--test', ...tests] },
@@ -85,10 +87,8 @@ async function main(words: string[]): Promise<boolean> {
   );
   report(outcome, { shown: true });
   outcomes.push(outcome);
-  if (existsSync(join(root, 'control/database/testing.ts'))) {
-    const { stopTestCluster } = await import('../control/database/testing.ts');
-    stopTestCluster();
-  }
+  // A cluster that was there before is somebody else's run of tests, perhaps in another work tree.
+  if (!sharedBefore) stopTestCluster();
   return outcomes.every(({ ok }) => ok);
 }
 

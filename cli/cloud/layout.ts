@@ -18,6 +18,7 @@ export function cloudLayout(paths: CloudPaths) {
     hostSocket: join(run, 'host.sock'),
     hostConfiguration: join(run, 'host/configuration.json'),
     controlRun: join(run, 'control'),
+    controlHealthSocket: join(run, 'control/health.sock'),
     controlCache: join(data, 'cache/control'),
     controlConfiguration: join(run, 'control/configuration.json'),
     supervisorSocket: join(run, 'supervisor.sock'),

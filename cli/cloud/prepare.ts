@@ -11,13 +11,13 @@ import { hostStreamPath } from '../../contract/host.ts';
 import { userIds } from '../../protocols/engine/process.ts';
 import { Authority, type LeafFiles } from '../certificates/authority.ts';
 import { CommandError } from '../command.ts';
-import { postgresUrl } from '../engines/postgres.ts';
 import { readText, writeIfChanged, writeWhole } from '../files.ts';
 import { guestUser, serviceUser } from '../install/users.ts';
 import type { ControlConfiguration, HostConfiguration, LogLevel } from '../process/configuration.ts';
 import { type Settings, settingsTemplate } from '../settings.ts';
 import { addressIn, mainAddress, ownNames } from './addresses.ts';
 import { writeClientFiles } from './client-files.ts';
+import { databaseUrlOf } from './database-url.ts';
 import { type CloudIdentity, ensureIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { bothyVersion } from './version.ts';
@@ -108,6 +108,7 @@ function controlConfiguration({
     publicUrl,
     tls: { certificate: certificates.api.certificate, key: certificates.api.key, ca: certificates.ca },
     northbound: layout.northbound,
+    healthSocket: layout.controlHealthSocket,
     localHost: { id: identity.hostId, socket: layout.hostSocket },
     bootstrap: { adminPassword, external: externalOf(settings) },
   };
@@ -138,11 +139,6 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
     southbound: layout.southbound,
     external: { interface: values.external_interface, ...externalOf(settings) },
   };
-}
-
-export function databaseUrlOf({ paths, values }: Settings): string {
-  const { socketDirectory } = cloudLayout(paths).postgres;
-  return values.database_url !== '' ? values.database_url : postgresUrl({ socketDirectory, user: serviceUser });
 }
 
 export async function publicUrlOf({ values }: Settings): Promise<string> {

@@ -1,12 +1,74 @@
-import { type Command, CommandError, dataOption } from '../command.ts';
+import { cloudLayout } from '../cloud/layout.ts';
+import { observeCloud } from '../cloud/observe.ts';
+import { type Command, dataOption } from '../command.ts';
+import * as cloud from '../doctor/cloud.ts';
+import { type Finding, guarded, warning } from '../doctor/finding.ts';
+import * as machine from '../doctor/machine.ts';
+import { loadSettings, type Settings } from '../settings.ts';
+import { bold, faint, green, red, say, yellow } from '../terminal.ts';
 
 export const command: Command = {
-  summary: 'doctor',
-  usage: '',
-  description: '',
-  options: { ...dataOption },
+  summary: 'check machine and cloud',
+  usage: '[--json] [--data DIRECTORY]',
+  description: `Looks at the machine (system, packages, KVM, kernel, disk, clock, ports) and at the cloud (each process, API, database,
+projections, host, certificates), and says for each finding what to do. Changes nothing.
+
+Exit code 0: no problem (there may be warnings); 1: at least one problem.`,
+  options: { json: { type: 'boolean', help: 'for programs' }, ...dataOption },
   positionals: { min: 0, max: 0 },
-  async run() {
-    throw new CommandError('not there yet', '');
+  async run(args) {
+    const settings = loadSettings(args.text('data'));
+    const findings = await examine(settings);
+    if (args.flag('json')) say(JSON.stringify({ findings }, null, 2));
+    else show(findings);
+    return findings.some((finding) => finding.status === 'problem') ? 1 : 0;
   },
 };
+
+async function examine(settings: Settings): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  if (process.getuid?.() !== 0)
+    findings.push(warning('user', 'not root: parts of the cloud are hidden', 'run the command with sudo'));
+  findings.push(...machine.checkSystem());
+  findings.push(...(await guarded('packages', machine.checkPackages)));
+  findings.push(...(await guarded('kvm', machine.checkKvm)));
+  findings.push(...(await guarded('kernel', machine.checkKernel)));
+  findings.push(...(await guarded('disk', () => machine.checkDisk(settings))));
+  findings.push(...(await guarded('clock', machine.checkClock)));
+  findings.push(...(await guarded('cloud', () => examineCloud(settings))));
+  return findings;
+}
+
+async function examineCloud(settings: Settings): Promise<Finding[]> {
+  const state = await observeCloud(settings);
+  const findings = await cloud.checkProcesses(state);
+  findings.push(...(await guarded('certificates', () => cloud.checkCertificates(settings))));
+  if (state.state === 'down') return [...findings, ...(await machine.checkPortsFree(settings))];
+  const runs = (name: string) => state.processes.some((item) => item.name === name && item.pid !== null);
+  if (runs('postgres') || settings.values.database_url !== '') {
+    const { checkDatabase } = await import('../doctor/database.ts');
+    findings.push(...(await guarded('database', () => checkDatabase(settings))));
+  }
+  if (runs('control')) {
+    findings.push(...(await guarded('api', () => cloud.checkApi(settings, state))));
+    findings.push(
+      ...(await guarded('control', () => cloud.checkControl(cloudLayout(settings.paths).controlHealthSocket))),
+    );
+  }
+  if (runs('host'))
+    findings.push(...(await guarded('host', () => cloud.checkHost(cloudLayout(settings.paths).hostSocket))));
+  return findings;
+}
+
+const signs = { ok: green('✓'), warning: yellow('!'), problem: red('✗') };
+
+function show(findings: readonly Finding[]): void {
+  const width = Math.max(...findings.map((finding) => finding.check.length));
+  for (const { check, status, detail, cure } of findings) {
+    say(`${signs[status]} ${check.padEnd(width)}  ${detail}`);
+    if (cure !== '') say(`${' '.repeat(width + 4)}${faint(`→ ${cure}`)}`);
+  }
+  const count = (status: Finding['status']) => findings.filter((finding) => finding.status === status).length;
+  const verdict = `${count('problem')} problems, ${count('warning')} warnings, ${count('ok')} checks without a finding`;
+  say(`\n${bold(verdict)}`);
+}

@@ -23,6 +23,8 @@ export interface ControlConfiguration {
   tls: TlsFiles;
   /** OVSDB target of the northbound database, e.g. unix:/run/…/nb.sock. */
   northbound: string;
+  /** Where the process tells `bothy doctor` how it is. */
+  healthSocket: string;
   /** The client certificate with which control calls hosts on other machines is `tls`; the local host's is its socket. */
   localHost: { id: string; socket: string };
   /** What the cloud's first start creates in the database: the administrator and the external network. */

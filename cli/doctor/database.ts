@@ -1,0 +1,56 @@
+/** The database: reachable, migrated, with room for connections. Reads only. */
+import pg from 'pg';
+import { migrations } from '../../control/database/migrate.ts';
+import { databaseUrlOf } from '../cloud/database-url.ts';
+import type { Settings } from '../settings.ts';
+import { type Finding, ok, problem, warning } from './finding.ts';
+
+export async function checkDatabase(settings: Settings): Promise<Finding[]> {
+  const own = settings.values.database_url === '';
+  const client = new pg.Client({
+    connectionString: databaseUrlOf(settings),
+    connectionTimeoutMillis: 5_000,
+    application_name: 'bothy doctor',
+  });
+  try {
+    await client.connect();
+  } catch (error) {
+    const cure = own ? 'bothy logs postgres' : 'check database_url (or DATABASE_URL) and the server behind it';
+    return [problem('database', `cannot be reached: ${(error as Error).message}`, cure)];
+  }
+  try {
+    const { rows } =
+      await client.query(`select current_setting('server_version') as version, current_setting('max_connections')::int as most,
+      (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as connections,
+      pg_size_pretty(pg_database_size(current_database())) as size, to_regclass('migration') is not null as migrated`);
+    const facts = rows[0];
+    const detail = `PostgreSQL ${facts.version}${own ? '' : ' (database_url)'}, ${facts.size}, ${facts.connections} of ${facts.most} connections`;
+    const crowded = facts.connections > facts.most * 0.8;
+    const cure = 'raise max_connections, or find who keeps connections open (pg_stat_activity)';
+    return [
+      crowded ? warning('database', detail, cure) : ok('database', detail),
+      await checkMigrations(client, facts.migrated),
+    ];
+  } finally {
+    await client.end();
+  }
+}
+
+async function checkMigrations(client: pg.Client, migrated: boolean): Promise<Finding> {
+  const known = (await migrations()).map((migration) => migration.name);
+  const applied: string[] = migrated
+    ? (await client.query('select name from migration')).rows.map((row) => row.name)
+    : [];
+  const missing = known.filter((name) => !applied.includes(name));
+  const foreign = applied.filter((name) => !known.includes(name));
+  if (foreign.length > 0) {
+    return problem(
+      'migrations',
+      `the database is newer than this Bothy: ${foreign.join(', ')}`,
+      'start the newer version',
+    );
+  }
+  if (missing.length > 0)
+    return problem('migrations', `not applied: ${missing.join(', ')}`, 'bothy up (control applies them at its start)');
+  return ok('migrations', `all ${known.length} applied`);
+}
