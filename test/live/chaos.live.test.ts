@@ -1,0 +1,156 @@
+/**
+ * kill -9 of control, host, PostgreSQL and ovn-controller at random moments while twenty servers are made and deleted:
+ * every server ends as asked, nothing is left over, and a guest that was running before never notices.
+ *
+ * The order of kills comes from a seed (BOTHY_CHAOS_SEED), printed at the start, so that a bad run can be run again.
+ */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { ensurePublicGuest } from '../support/guest-image.ts';
+import { bothy, type LiveCloud, liveCloud, mustRun, notLive, run, until } from '../support/live-cloud.ts';
+import { type Guest, Tenant } from '../support/tenant.ts';
+
+const seed = Number(process.env.BOTHY_CHAOS_SEED ?? Date.now() % 1_000_000);
+
+/** Mulberry32: small, even, and the same on every machine. */
+function random(state: number): () => number {
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+interface ProcessStatus {
+  name: string;
+  pid: number | null;
+  state: string;
+}
+
+describe(`chaos, seed ${seed}`, { skip: notLive, concurrency: 1 }, () => {
+  let cloud: LiveCloud;
+  let tenant: Tenant;
+  let witness: Guest;
+  const next = random(seed);
+
+  before(
+    async () => {
+      cloud = await liveCloud();
+      await ensurePublicGuest(cloud);
+      tenant = await Tenant.create(cloud, { cidr4: '10.41.0.0/24', cidr6: 'fd00:41::/64' });
+      witness = await tenant.boot('witness');
+    },
+    { timeout: 600_000 },
+  );
+  after(
+    async () => {
+      await tenant?.[Symbol.asyncDispose]();
+      await cloud?.[Symbol.asyncDispose]();
+    },
+    { timeout: 300_000 },
+  );
+
+  const processes = async (): Promise<ProcessStatus[]> =>
+    JSON.parse(await mustRun(bothy, ['status', '--json', '--data', cloud.data])).processes;
+
+  /** Kernel and disk objects of servers, to compare before and after. */
+  const leftovers = async () => {
+    const list = async (command: string, args: string[]) => (await run(command, args)).stdout;
+    const taps = (await list('ip', ['-o', 'link', 'show', 'type', 'tun']))
+      .split('\n')
+      .filter((line) => /^\d+: [0-9a-f]{4}t/.test(line));
+    const qemus = (await list('pgrep', ['-fc', `qemu-system.*${cloud.data}`])).trim();
+    const folders = readdirSync(join(cloud.data, 'host', 'servers'));
+    const { ports } = await tenant.client.must('GET', 'network', '/v2.0/ports');
+    return { taps: taps.length, qemus, folders: folders.sort(), ports: ports.length };
+  };
+
+  const kill = async (name: string): Promise<void> => {
+    const found = (await processes()).find((p) => p.name === name);
+    if (found?.pid) process.kill(found.pid, 'SIGKILL');
+  };
+
+  /** Calls fail while control or PostgreSQL are down; a client of a cloud tries again. */
+  const persist = <T>(what: string, work: () => Promise<T>): Promise<T> =>
+    until(
+      what,
+      () =>
+        work().then(
+          (value) => ({ value }),
+          () => undefined,
+        ),
+      90_000,
+      250,
+    ).then(({ value }) => value);
+
+  test('twenty servers made and deleted under kill -9 end as asked, and nothing is left', {
+    timeout: 900_000,
+  }, async () => {
+    const start = `sh -c '(n=0; while :; do n=$((n+1)); echo $n > /run/counter; sleep 0.2; done) >/dev/null 2>&1 &'`;
+    await tenant.ssh(witness, start);
+    const bootedAt = (await tenant.ssh(witness, 'cut -d" " -f1 /proc/uptime')).stdout;
+    assert.ok(Number(bootedAt) > 0);
+    const before = await leftovers();
+    const victims = ['control', 'host', 'postgres', 'ovn-controller'];
+    const killed: string[] = [];
+    let over = false;
+    const killer = (async () => {
+      while (!over) {
+        const name = victims[Math.floor(next() * victims.length)]!;
+        await kill(name).catch(() => {});
+        killed.push(name);
+        await new Promise((resume) => setTimeout(resume, 1500 + next() * 2500));
+      }
+    })();
+
+    const kept: string[] = [];
+    const one = async (index: number) => {
+      const name = `chaos-${index}`;
+      // A request whose answer was lost may have been carried out: the name is the key by which the client finds out.
+      const id = await persist(`create ${name}`, async () => {
+        const { servers } = await tenant.client.must('GET', 'compute', `/servers?name=^${name}$`);
+        return servers[0]?.id ?? (await tenant.create(name));
+      });
+      if (next() < 0.5) await persist(`${name} ACTIVE`, () => tenant.active(id, 60_000));
+      if (index % 5 === 0) kept.push(id);
+      else await persist(`${name} gone`, () => tenant.remove(id, 60_000));
+    };
+    const queue = Array.from({ length: 20 }, (_, index) => index);
+    await Promise.all(
+      [0, 1, 2].map(async () => {
+        for (let i = queue.shift(); i !== undefined; i = queue.shift()) await one(i);
+      }),
+    );
+    over = true;
+    await killer;
+    console.log(
+      `# killed ${killed.length} processes: ${victims.map((v) => `${v} ${killed.filter((k) => k === v).length}`).join(', ')}`,
+    );
+
+    for (const id of kept) await persist(`${id} ACTIVE`, () => tenant.active(id, 60_000));
+    for (const id of kept) await persist(`${id} gone`, () => tenant.remove(id, 60_000));
+    await until(
+      'all processes are ready again',
+      async () => (await processes()).every((p) => p.state === 'ready'),
+      60_000,
+    );
+    await until(
+      'nothing is left over',
+      async () => JSON.stringify(await leftovers()) === JSON.stringify(before),
+      60_000,
+      500,
+    ).catch(async (error) => assert.deepEqual(await leftovers(), before, String(error)));
+
+    const count = async () => Number((await tenant.ssh(witness, 'cat /run/counter')).stdout);
+    const then = await persist(
+      'the witness answers',
+      async () => (await count()) || Promise.reject(new Error('no count')),
+    );
+    await until('the counter in the guest goes on', async () => (await count()) > then, 10_000);
+    const uptime = Number((await tenant.ssh(witness, 'cut -d" " -f1 /proc/uptime')).stdout);
+    assert.ok(uptime > Number(bootedAt), 'the guest was never restarted');
+  });
+});

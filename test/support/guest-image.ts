@@ -1,0 +1,31 @@
+/** The guest image for live tests: built once and kept, uploaded to a cloud once. */
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureGuestImage as build } from '../../cli/demo/guest-image.ts';
+import type { LiveCloud } from './live-cloud.ts';
+import { administrator } from './tenant.ts';
+
+/** Outlives the clouds of single test files: building takes a while, and the result is the same. */
+const cache = join(tmpdir(), 'bothy-test-cache');
+
+/** The file of the guest image. */
+export async function ensureGuestImage(): Promise<string> {
+  return (await build(cache, { detail: () => {} })).file;
+}
+
+/** The image that every project of the cloud may boot, under the name `guest`. */
+export async function ensurePublicGuest(cloud: LiveCloud): Promise<void> {
+  const file = await ensureGuestImage();
+  const admin = await administrator(cloud);
+  const { images } = await admin.must('GET', 'image', '/v2/images?name=guest&status=active');
+  if (images.length === 0) {
+    const image = await admin.must('POST', 'image', '/v2/images', {
+      ...{ name: 'guest', visibility: 'public', disk_format: 'qcow2', container_format: 'bare' },
+    });
+    const type = { 'content-type': 'application/octet-stream' };
+    const answer = await admin.call('PUT', 'image', `/v2/images/${image.id}/file`, readFileSync(file), type);
+    if (answer.status !== 204) throw new Error(`upload of the guest: ${answer.status} ${JSON.stringify(answer.body)}`);
+  }
+  admin.close();
+}
