@@ -13,6 +13,7 @@ import type { DesiredPort } from '../../contract/host.ts';
 import { type HostId, newId } from '../../contract/ids.ts';
 import { ovnCentralEngines, ovnCentralSockets } from '../../control/ovn-central/index.ts';
 import { hostEngines } from '../../host/engines/index.ts';
+import { getKernel, setKernel } from '../../host/network/command.ts';
 import { HostNetwork, type HostNetworkOptions, purgeHostNetwork } from '../../host/network/index.ts';
 import { ensureEngine, stopEngine } from '../../protocols/engine/process.ts';
 import { waitUntil } from '../../protocols/engine/wait.ts';
@@ -94,7 +95,7 @@ export class TestMachine {
     await ip('netns', 'add', this.netns);
     await ip('-n', this.netns, 'link', 'set', 'lo', 'up');
     await ip('-n', this.netns, 'addr', 'add', '10.99.0.1/32', 'dev', 'lo');
-    this.forwardingAtStart = (await this.run('sysctl', ['-n', 'net.ipv4.ip_forward'])).trim();
+    this.forwardingAtStart = await getKernel('net/ipv4/ip_forward', { netns: this.netns });
     for (const { name } of this.engines) await this.startEngine(name);
     this.northbound.start();
     await this.northbound.ready({ timeoutMs: 5000 });
@@ -178,7 +179,7 @@ export class TestMachine {
       const flags = ipVersion === 6 ? ['nodad'] : [];
       await ip('-n', netns, 'addr', 'add', `${address}/${prefixLength}`, 'dev', 'eth0', ...flags);
     }
-    await this.run('sysctl', ['-qw', 'net.ipv6.conf.eth0.accept_dad=0', 'net.ipv6.conf.eth0.accept_ra=0'], netns);
+    await setKernel({ 'net/ipv6/conf/eth0/accept_dad': '0', 'net/ipv6/conf/eth0/accept_ra': '0' }, { netns });
     await ip('-n', netns, 'link', 'set', 'eth0', 'up');
     for (const route of routes) await ip('-n', netns, 'route', 'add', ...route.split(' '));
     return netns;
