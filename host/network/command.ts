@@ -1,5 +1,9 @@
-/** Runs ip, nft, ethtool and sysctl, in a network namespace where one is given. Never through a shell. */
+/**
+ * Runs ip, nft and ethtool, and sets kernel variables, in a network namespace where one is given. No argument ever goes
+ * through a shell.
+ */
 import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 export interface CommandOptions {
   netns?: string | undefined;
@@ -49,6 +53,23 @@ export async function ipBatch(lines: string[], options: CommandOptions = {}): Pr
 /** One nft transaction. */
 export async function nft(script: string, options: CommandOptions = {}): Promise<void> {
   if (script !== '') await run('nft', ['-f', '-'], { ...options, input: script });
+}
+
+/** Variables below /proc/sys, e.g. 'net/ipv4/ip_forward'. A bare machine has no sysctl(8). */
+export async function setKernel(values: Record<string, string>, options: CommandOptions = {}): Promise<void> {
+  const entries = Object.entries(values);
+  if (options.netns === undefined) {
+    for (const [path, value] of entries) writeFileSync(`/proc/sys/${path}`, value);
+    return;
+  }
+  const script = 'while read -r path value; do echo "$value" > "/proc/sys/$path" || exit 1; done';
+  const input = entries.map(([path, value]) => `${path} ${value}\n`).join('');
+  await run('sh', ['-c', script], { ...options, input });
+}
+
+export async function getKernel(path: string, options: CommandOptions = {}): Promise<string> {
+  const file = `/proc/sys/${path}`;
+  return (options.netns === undefined ? readFileSync(file, 'utf8') : await run('cat', [file], options)).trim();
 }
 
 export interface Link {

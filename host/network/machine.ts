@@ -6,7 +6,7 @@
 import { chmodSync, statSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import type { OvsdbClient } from '../../protocols/ovsdb/index.ts';
-import { CommandError, ipBatch, nft, run } from './command.ts';
+import { CommandError, getKernel, ipBatch, nft, run, setKernel } from './command.ts';
 import { type FirewallInput, forwardingBefore, guard, machineFirewall } from './firewall.ts';
 import type { Names } from './names.ts';
 import type { HostNetworkOptions } from './options.ts';
@@ -60,13 +60,9 @@ function bridgesUp(client: OvsdbClient, bridges: string[]): Promise<void> {
 async function address(device: string, cidrs: string[], { options, datapath }: MachineContext): Promise<void> {
   const { netns } = options;
   // Guests are on this link: no routes from them, and no ARP answers for the machine's other addresses.
-  await run(
-    'sysctl',
-    ['-qw', `net.ipv4.conf.${device}.arp_ignore=1`, `net.ipv4.conf.${device}.arp_announce=2`].concat(
-      cidrs.some((cidr) => isIPv6(cidr.split('/')[0]!)) ? [`net.ipv6.conf.${device}.accept_ra=0`] : [],
-    ),
-    { netns },
-  );
+  const kernel = { [`net/ipv4/conf/${device}/arp_ignore`]: '1', [`net/ipv4/conf/${device}/arp_announce`]: '2' };
+  const ipv6 = cidrs.some((cidr) => isIPv6(cidr.split('/')[0]!));
+  await setKernel({ ...kernel, ...(ipv6 ? { [`net/ipv6/conf/${device}/accept_ra`]: '0' } : {}) }, { netns });
   const listed = JSON.parse(await run('ip', ['-j', 'addr', 'show', 'dev', device], { netns })) as {
     flags: string[];
     addr_info: { local: string; prefixlen: number; scope: string }[];
@@ -117,7 +113,7 @@ async function natInput(options: HostNetworkOptions, before: '0' | '1' | undefin
   if (!route) throw new Error('uplink nat needs a default route, and this machine has none');
   const connected = JSON.parse((await run('ip', ['-4', '-j', 'route', 'show', 'scope', 'link'], { netns })) || '[]');
   const networks = (connected as Route[]).map(({ dst }) => dst).filter((dst) => dst !== 'default');
-  const current = (await run('sysctl', ['-n', 'net.ipv4.ip_forward'], { netns })).trim();
+  const current = await getKernel('net/ipv4/ip_forward', { netns });
   return {
     device: route.dev,
     source: networkOf(address),
@@ -146,7 +142,7 @@ export async function stampedForwarding(names: Names, netns: string | undefined)
 }
 
 export async function setForwarding(value: '0' | '1', netns: string | undefined): Promise<void> {
-  await run('sysctl', ['-qw', `net.ipv4.ip_forward=${value}`], { netns });
+  await setKernel({ 'net/ipv4/ip_forward': value }, { netns });
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { DesiredNetwork } from '../../contract/host.ts';
-import { CommandError, findLink, ipBatch, listLinks, listNamespaces, nft, run } from './command.ts';
+import { CommandError, findLink, ipBatch, listLinks, listNamespaces, nft, run, setKernel } from './command.ts';
 import { guard, unguard } from './firewall.ts';
 import type { MachineContext } from './machine.ts';
 import { owner } from './names.ts';
@@ -37,13 +37,13 @@ async function makeVeth(context: MachineContext, network: DesiredNetwork): Promi
   const namespace = names.namespace(network.id);
   const veth = names.veth(network.id);
   if (!(await listNamespaces()).includes(namespace)) await run('ip', ['netns', 'add', namespace]);
-  // IPv4 settings of a new namespace are the machine's, which may be a router.
-  const settings = ['net.ipv4.ip_forward=0', 'net.ipv6.conf.default.accept_ra=0', 'net.ipv6.conf.all.forwarding=0'];
   const link = await findLink(veth, options);
   if (link && (await findLink(insideDevice, { netns: namespace }))) return;
   await unplug(context, veth);
   if (link) await ipBatch([`link del dev ${veth}`], options);
-  await run('sysctl', ['-qw', ...settings], { netns: namespace });
+  // IPv4 settings of a new namespace are the machine's, which may be a router.
+  const kernel = { 'net/ipv4/ip_forward': '0', 'net/ipv6/conf/default/accept_ra': '0' };
+  await setKernel(kernel, { netns: namespace });
   await ipBatch([`link add dev ${veth} type veth peer name ${insideDevice} netns ${namespace}`], options);
 }
 

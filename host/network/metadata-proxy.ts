@@ -37,6 +37,8 @@ export function proxyConfig({ networks, backend, ids }: ProxyConfigInput): strin
     `  gid ${ids.gid}`,
     '  nbthread 1',
     '  maxconn 1024',
+    // After a reload the old worker may linger no longer than this, with whatever a guest keeps open.
+    '  hard-stop-after 15s',
     '',
     'defaults',
     '  mode http',

@@ -5,6 +5,7 @@ import type { DesiredNetwork, DesiredPort, DesiredServer } from '../../contract/
 import { type NetworkId, newId, type PortId, type SubnetId } from '../../contract/ids.ts';
 import { MetadataService } from '../../host/metadata/index.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
+import { getKernel } from '../../host/network/command.ts';
 import { type HostNetwork, metadataPaths, purgeHostNetwork } from '../../host/network/index.ts';
 import { findEngine } from '../../protocols/engine/process.ts';
 import { waitUntil } from '../../protocols/engine/wait.ts';
@@ -183,7 +184,7 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 120_000 }, 
     Object.assign(machine.options, { uplink: 'nat' });
     driver = machine.driver();
     await driver.start();
-    const forwarding = async () => (await machine.run('sysctl', ['-n', 'net.ipv4.ip_forward'])).trim();
+    const forwarding = () => getKernel('net/ipv4/ip_forward', { netns: machine.netns });
     assert.equal(await forwarding(), '1');
     await waitUntil('the way out', () => machine.connects('198.51.100.1', 80, guest), { timeoutMs: 10_000 });
     assert.equal(await machine.connects('192.0.2.2', 80, guest), false, 'a neighbour of the machine');

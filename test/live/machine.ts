@@ -13,6 +13,7 @@ import type { DesiredPort } from '../../contract/host.ts';
 import { type HostId, newId } from '../../contract/ids.ts';
 import { ovnCentralEngines, ovnCentralSockets } from '../../control/ovn-central/index.ts';
 import { hostEngines } from '../../host/engines/index.ts';
+import { getKernel, setKernel } from '../../host/network/command.ts';
 import { HostNetwork, type HostNetworkOptions, purgeHostNetwork } from '../../host/network/index.ts';
 import { ensureEngine, stopEngine } from '../../protocols/engine/process.ts';
 import { waitUntil } from '../../protocols/engine/wait.ts';
@@ -50,8 +51,10 @@ export class TestMachine {
   readonly #children: ChildProcess[] = [];
   readonly #guests: string[] = [];
 
-  constructor() {
+  /** @param central the machine whose OVN central this one uses; by default it has its own. */
+  constructor(central?: TestMachine) {
     chmodSync(this.directory, 0o755);
+    const centralRun = central?.runDirectory ?? this.runDirectory;
     const { runDirectory, netns, tag } = this;
     this.options = {
       tag,
@@ -60,7 +63,7 @@ export class TestMachine {
       hostname: 'live-1',
       runDirectory,
       logDirectory: join(this.directory, 'log'),
-      southbound: ovnCentralSockets(runDirectory).southbound,
+      southbound: ovnCentralSockets(centralRun).southbound,
       guestUser: 'nobody',
       proxyUser: 'nobody',
       encapsulation: { ip: '127.0.0.1', type: 'geneve' },
@@ -69,16 +72,11 @@ export class TestMachine {
       uplink: 'none',
     };
     const directory = (name: string) => join(this.directory, name);
-    const central = {
-      dataDirectory: directory('ovn'),
-      logDirectory: directory('ovn-log'),
-      runDirectory,
-      user: 'nobody',
-    };
+    const ovn = { dataDirectory: directory('ovn'), logDirectory: directory('ovn-log'), runDirectory, user: 'nobody' };
     const host = { dataDirectory: directory('host'), logDirectory: directory('log'), runDirectory, netns, tag };
-    this.engines = [...ovnCentralEngines(central), ...hostEngines(host)];
+    this.engines = [...(central ? [] : ovnCentralEngines(ovn)), ...hostEngines(host)];
     this.northbound = new OvsdbClient({
-      target: ovnCentralSockets(runDirectory).northbound,
+      target: ovnCentralSockets(centralRun).northbound,
       database: 'OVN_Northbound',
       monitor: { NB_Global: ['hv_cfg'], Logical_Switch_Port: ['name', 'up'] },
     });
@@ -97,7 +95,7 @@ export class TestMachine {
     await ip('netns', 'add', this.netns);
     await ip('-n', this.netns, 'link', 'set', 'lo', 'up');
     await ip('-n', this.netns, 'addr', 'add', '10.99.0.1/32', 'dev', 'lo');
-    this.forwardingAtStart = (await this.run('sysctl', ['-n', 'net.ipv4.ip_forward'])).trim();
+    this.forwardingAtStart = await getKernel('net/ipv4/ip_forward', { netns: this.netns });
     for (const { name } of this.engines) await this.startEngine(name);
     this.northbound.start();
     await this.northbound.ready({ timeoutMs: 5000 });
@@ -117,8 +115,13 @@ export class TestMachine {
   }
 
   /** Listens for TCP in a namespace; every connection is greeted. */
-  async listen(port: number, netns = this.netns): Promise<void> {
+  listen(port: number, netns = this.netns): Promise<void> {
     const script = `require('net').createServer(s => s.end('hello')).listen(${port}, () => console.log('up'))`;
+    return this.background(script, netns);
+  }
+
+  /** Runs a script in a namespace until the end of the test; resolves at its first output. */
+  async background(script: string, netns: string): Promise<void> {
     const child = spawn('ip', ['netns', 'exec', netns, process.execPath, '-e', script], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
@@ -176,7 +179,7 @@ export class TestMachine {
       const flags = ipVersion === 6 ? ['nodad'] : [];
       await ip('-n', netns, 'addr', 'add', `${address}/${prefixLength}`, 'dev', 'eth0', ...flags);
     }
-    await this.run('sysctl', ['-qw', 'net.ipv6.conf.eth0.accept_dad=0', 'net.ipv6.conf.eth0.accept_ra=0'], netns);
+    await setKernel({ 'net/ipv6/conf/eth0/accept_dad': '0', 'net/ipv6/conf/eth0/accept_ra': '0' }, { netns });
     await ip('-n', netns, 'link', 'set', 'eth0', 'up');
     for (const route of routes) await ip('-n', netns, 'route', 'add', ...route.split(' '));
     return netns;
@@ -201,6 +204,12 @@ export class TestMachine {
     await ip('-n', this.netns, 'link', 'set', 'up0', 'up');
     await ip('-n', this.netns, 'route', 'add', 'default', 'via', neighbour.split('/')[0]!);
     return netns;
+  }
+
+  /** A cable to another machine: a card on each side. */
+  async cable(other: TestMachine, device: string): Promise<void> {
+    const peer = ['peer', 'name', device, 'netns', other.netns, 'mtu', '1600'];
+    await ip('-n', this.netns, 'link', 'add', device, 'mtu', '1600', 'type', 'veth', ...peer);
   }
 
   async #carrier(card: string): Promise<boolean> {
