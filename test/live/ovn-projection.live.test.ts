@@ -204,10 +204,19 @@ test("projects do not reach each other, not even by a route through the other's 
     where id = ${ids['red-router']}`);
   await settled(unit('router', ids['red-router']!));
   isClosed(at.r1!, ids['b1-v4']!, 80);
+  // Not even one way, as for a datagram that needs no answer.
+  const mac = lab.inside(at.r1!.namespace, 'cat', '/sys/class/net/eth0/address').trim();
+  const { rows } = await sql<{ mac: string }>`select mac::text from port join port_ip on id = port_id
+    where ip = '10.1.0.1' and device_owner = 'network:router_interface'`.execute(db.database.query);
+  const traced = lab.trace(
+    names.switch(ids['red-net']!),
+    `inport == "${ids.r1}" && eth.src == ${mac} && eth.dst == ${rows[0]!.mac} && ip.ttl == 64 && ip4.src == ${ids['r1-v4']} && ip4.dst == ${ids['b1-v4']} && udp.dst == 9`,
+  );
+  assert.ok(!traced.includes(ids.b1!), traced);
   await cloud.run(sql`update router set routes = '[]' where id = ${ids['red-router']}`);
 });
 
-test('a guest cannot pose as another guest, as DHCP server or as router', { skip }, () => {
+test('a guest cannot pose as another guest, as DHCP server or by redirects', { skip }, () => {
   const mac = lab.inside(at.r1!.namespace, 'cat', '/sys/class/net/eth0/address').trim();
   const trace = (match: string) =>
     lab.trace(names.switch(ids['red-net']!), `inport == "${ids.r1}" && eth.src == ${mac} && ${match}`);
@@ -220,7 +229,7 @@ test('a guest cannot pose as another guest, as DHCP server or as router', { skip
   const lla = eui64('fe80::/64', mac);
   const nd = (type: number) =>
     `eth.dst == 33:33:00:00:00:01 && ip6.src == ${lla} && ip6.dst == ff02::1 && ip.ttl == 255 && icmp6.type == ${type} && icmp6.code == 0`;
-  assert.equal(passes(nd(134)), false, 'router advertisements');
+  assert.equal(passes(nd(137)), false, 'redirects');
 });
 
 test('a disabled port passes nothing', { skip }, async () => {
