@@ -32,20 +32,29 @@ export const monitored: Monitored = {
   DHCP_Options: ['cidr', 'options', 'external_ids'],
 };
 
-/** For tables whose rows live only while another row holds them: by which table and column. */
-export const holders: Readonly<Record<string, { table: string; column: string }>> = {
-  Logical_Switch_Port: { table: 'Logical_Switch', column: 'ports' },
-  ACL: { table: 'Port_Group', column: 'acls' },
-  Logical_Router_Port: { table: 'Logical_Router', column: 'ports' },
-  Gateway_Chassis: { table: 'Logical_Router_Port', column: 'gateway_chassis' },
-  Logical_Router_Static_Route: { table: 'Logical_Router', column: 'static_routes' },
-  NAT: { table: 'Logical_Router', column: 'nat' },
-};
+/** Tables whose rows live by themselves; a row of the others lives only while another row holds it. */
+export const rootTables: ReadonlySet<string> = new Set([
+  'Logical_Switch',
+  'Logical_Router',
+  'Port_Group',
+  'DHCP_Options',
+]);
 
 const ourTables = Object.keys(monitored).filter((table) => table !== 'NB_Global');
 
 export const stamp = (row: Row, name: string): string | undefined => map(row, 'external_ids')[name];
 export const ownerOf = (row: Row): Unit | undefined => parseUnit(stamp(row, stamps.owner));
+
+/** Which row holds this one, and in which column. */
+export type Holder = RowName & { column: string };
+
+export const formatHolder = ({ owner, key, table, column }: Holder): string => [owner, key, table, column].join(' ');
+
+export function holderOf(row: Row): Holder | undefined {
+  const [owner, key = '', table = '', column = ''] = stamp(row, stamps.parent)?.split(' ') ?? [];
+  const unit = parseUnit(owner);
+  return unit && { owner: unit, key, table, column };
+}
 
 export interface ActualRow {
   table: string;

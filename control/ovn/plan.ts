@@ -12,9 +12,9 @@ import {
   type Transaction,
   tableOf,
 } from '../../protocols/ovsdb/index.ts';
-import { type Actual, type ActualRow, groupsOf, holders, stamp } from './actual.ts';
+import { type Actual, type ActualRow, formatHolder, groupsOf, holderOf, rootTables } from './actual.ts';
 import { type DesiredRow, type RowName, stamps } from './desired.ts';
-import { parseUnit, type Unit } from './units.ts';
+import type { Unit } from './units.ts';
 
 export interface Changes {
   inserted: number;
@@ -32,7 +32,6 @@ export class MissingRow extends Error {
 }
 
 const idOfRow = (table: string, key: string): string => `${table} ${key}`;
-const parentStamp = (name: RowName): string => `${name.owner} ${name.key}`;
 
 export function planUnit(
   transaction: Transaction,
@@ -98,7 +97,7 @@ class UnitPlan {
         ...row.labels,
         [stamps.owner]: this.#owner,
         [stamps.key]: row.key,
-        ...(row.parent ? { [stamps.parent]: parentStamp(row.parent) } : {}),
+        ...(row.parent ? { [stamps.parent]: formatHolder(row.parent) } : {}),
         ...(groups?.length ? { [stamps.groups]: groups.join(' ') } : {}),
       },
     };
@@ -153,20 +152,14 @@ class UnitPlan {
     const going = new Set(rows.map(({ row }) => row._uuid));
     for (const { table, row } of rows) {
       this.#changes.deleted++;
-      const holder = holders[table];
-      if (!holder) {
+      if (rootTables.has(table)) {
         this.#transaction.delete(table, row._uuid);
         continue;
       }
-      const [parentOwner, key = ''] = stamp(row, stamps.parent)?.split(' ') ?? [];
-      const owner = parseUnit(parentOwner);
-      const parent = owner && this.#actual.find({ table: holder.table, owner, key });
-      if (parent && going.has(parent._uuid)) continue;
-      if (parent) this.#hold(holder.table, holder.column, parent._uuid).remove.push(row._uuid);
-      else {
-        const any = [[holder.column, 'includes', [row._uuid]] as const];
-        this.#transaction.mutate(holder.table, any, [[holder.column, 'delete', [row._uuid]]]);
-      }
+      const holder = holderOf(row);
+      const parent = holder && this.#actual.find(holder);
+      if (parent && !going.has(parent._uuid))
+        this.#hold(holder.table, holder.column, parent._uuid).remove.push(row._uuid);
     }
   }
 

@@ -66,7 +66,9 @@ export class OvnLab {
   }
 
   trace(network: string, flow: string): string {
-    return this.run('ovn-trace', `--db=${this.southbound}`, '--minimal', '--ct=new', network, flow);
+    // Friendly names are the first digits of UUIDs; those of UUIDv7 are all alike.
+    const options = ['--no-friendly-names', '--minimal', '--ct=new', '--ct=new'];
+    return this.run('ovn-trace', `--db=${this.southbound}`, ...options, network, flow);
   }
 
   /** A namespace whose only interface is plugged for this port. */

@@ -14,6 +14,7 @@ import { type Endpoint, labMissing, OvnLab } from './ovn-lab.ts';
 
 const skip = labMissing() ?? false;
 const peer = join(import.meta.dirname, 'ovn-peer.ts');
+const dhcp = join(import.meta.dirname, 'ovn-dhcp.ts');
 const timeoutMs = 15_000;
 const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
 
@@ -48,7 +49,8 @@ async function tenant(
   const net = await project.network({ name: `小屋 🏔 "${name}"; drop` });
   ids[`${name}-net`] = net;
   const [p4, p6] = [inside.v4.replace('0/24', ''), inside.v6.replace('/64', '')];
-  const s4 = await project.subnet(net, inside.v4, { gateway_ip: `${p4}1` });
+  const s4 = await project.subnet(net, inside.v4, { gateway_ip: `${p4}1`, dns_nameservers: ['9.9.9.9'] });
+  ids[`${name}-metadata`] = await project.metadataPort(net, [{ subnet: s4, ip: `${p4}2` }]);
   const modes = { ipv6_address_mode: 'slaac', ipv6_ra_mode: 'slaac' };
   const s6 = await project.subnet(net, inside.v6, { gateway_ip: `${p6}1`, ...modes });
   const router = await project.router({ name });
@@ -76,12 +78,8 @@ async function tenant(
     ids[who] = port;
     ids[`${who}-v4`] = `${p4}${last}`;
     ids[`${who}-v6`] = ip6;
-    at[who] = lab.endpoint(who, {
-      iface: port,
-      mac,
-      addresses: [`${p4}${last}/24`, `${ip6}/64`],
-      gateways: [`${p4}1`, `${p6}1`],
-    });
+    const fixed = { addresses: [`${p4}${last}/24`, `${ip6}/64`], gateways: [`${p4}1`, `${p6}1`] };
+    at[who] = lab.endpoint(who, { iface: port, mac, ...(row.name === 'automatic' ? { addresses: [] } : fixed) });
   };
   return { net, router, guest };
 }
@@ -110,6 +108,7 @@ before(async () => {
   const red = await tenant(cloud, 'red', { v4: '10.1.0.0/24', v6 }, { v4: '203.0.113.1', v6: '2001:db8::1' });
   await red.guest('r1', '11', [ids.group], { host_id: host });
   await red.guest('r2', '12', [ids.group]);
+  await red.guest('r3', '13', [ids.group], { name: 'automatic' });
   const other = new TestCloud(db.database);
   ids.open = await other.securityGroup({ name: 'open' });
   await other.rule(ids.open, {});
@@ -130,7 +129,7 @@ before(async () => {
     { port: ids.r2!, ip: '10.1.0.12', router: red.router },
   );
   lab.run('ip', '-n', at.outside.namespace, 'route', 'add', v6, 'via', '2001:db8::1');
-  const units = ['r1', 'r2', 'b1'].map((who) => unit('port', ids[who]!));
+  const units = ['r1', 'r2', 'r3', 'b1'].map((who) => unit('port', ids[who]!));
   await settled(...units, unit('router', red.router), unit('router', blue.router));
   for (const who of ['r1', 'r2', 'b1']) for (const port of [80, 81, 82]) await serve(at[who]!, port);
   await serve(at.outside, 80);
@@ -148,7 +147,48 @@ test('ports that are plugged are recorded as up', { skip }, async () => {
   const up = async () =>
     (await sql`select id from port where observed_up and device_owner = 'compute:nova'`.execute(db.database.query)).rows
       .length;
-  await lab.until('three ports are up', async () => (await up()) === 3);
+  await lab.until('all ports are up', async () => (await up()) === 4);
+});
+
+test('a guest is given its address, routes and MTU by DHCP', { skip }, () => {
+  const { namespace } = at.r3!;
+  lab.run('ip', '-n', namespace, 'route', 'add', '255.255.255.255', 'dev', 'eth0');
+  const mac = lab.inside(namespace, 'cat', '/sys/class/net/eth0/address').trim();
+  assert.deepEqual(JSON.parse(lab.inside(namespace, process.execPath, dhcp, mac)), {
+    ip: '10.1.0.13',
+    server: '10.1.0.1',
+    mask: '255.255.255.0',
+    router: '10.1.0.1',
+    dns: '9.9.9.9',
+    mtu: 1442,
+    seconds: 43200,
+    routes: ['169.254.169.254/32 10.1.0.2', '0.0.0.0/0 10.1.0.1'],
+  });
+});
+
+test('a guest makes itself the IPv6 address that the cloud expects, and finds its router', { skip }, async () => {
+  const { namespace } = at.r3!;
+  // Up again with the kernel's own behaviour: it asks for a router advertisement.
+  lab.inside(namespace, 'sysctl', '-qw', 'net.ipv6.conf.eth0.autoconf=1', 'net.ipv6.conf.eth0.accept_ra=2');
+  lab.run('ip', '-n', namespace, 'link', 'set', 'eth0', 'down');
+  lab.run('ip', '-n', namespace, 'link', 'set', 'eth0', 'up');
+  await lab.until('the address', () => lab.run('ip', '-n', namespace, '-6', 'addr').includes(ids['r3-v6']!));
+  assert.match(lab.run('ip', '-n', namespace, '-6', 'route'), /default via fe80::.* mtu 1442/);
+  assert.equal(knock(at.r3!, ids['r2-v6']!, 80), ids['r3-v6']);
+});
+
+test('the metadata address answers on the network', { skip }, async () => {
+  const { rows } = await sql<{ mac: string }>`select mac::text from port where id = ${ids['red-metadata']}`.execute(
+    db.database.query,
+  );
+  const metadata = lab.endpoint('md', {
+    iface: ids['red-metadata']!,
+    mac: rows[0]!.mac,
+    addresses: ['10.1.0.2/24', '169.254.169.254/32'],
+  });
+  await serve(metadata, 80);
+  lab.run('ip', '-n', at.r1!.namespace, 'route', 'add', '169.254.169.254', 'via', '10.1.0.2');
+  assert.equal(knock(at.r1!, '169.254.169.254', 80), ids['r1-v4']);
 });
 
 test('guests of one network reach each other, on open ports only, by IPv4 and IPv6', { skip }, () => {
@@ -204,10 +244,19 @@ test("projects do not reach each other, not even by a route through the other's 
     where id = ${ids['red-router']}`);
   await settled(unit('router', ids['red-router']!));
   isClosed(at.r1!, ids['b1-v4']!, 80);
+  // Not even one way, as for a datagram that needs no answer.
+  const mac = lab.inside(at.r1!.namespace, 'cat', '/sys/class/net/eth0/address').trim();
+  const { rows } = await sql<{ mac: string }>`select mac::text from port join port_ip on id = port_id
+    where ip = '10.1.0.1' and device_owner = 'network:router_interface'`.execute(db.database.query);
+  const traced = lab.trace(
+    names.switch(ids['red-net']!),
+    `inport == "${ids.r1}" && eth.src == ${mac} && eth.dst == ${rows[0]!.mac} && ip.ttl == 64 && ip4.src == ${ids['r1-v4']} && ip4.dst == ${ids['b1-v4']} && udp.dst == 9`,
+  );
+  assert.ok(!traced.includes(ids.b1!), traced);
   await cloud.run(sql`update router set routes = '[]' where id = ${ids['red-router']}`);
 });
 
-test('a guest cannot pose as another guest, as DHCP server or as router', { skip }, () => {
+test('a guest cannot pose as another guest, as DHCP server or by redirects', { skip }, () => {
   const mac = lab.inside(at.r1!.namespace, 'cat', '/sys/class/net/eth0/address').trim();
   const trace = (match: string) =>
     lab.trace(names.switch(ids['red-net']!), `inport == "${ids.r1}" && eth.src == ${mac} && ${match}`);
@@ -220,7 +269,7 @@ test('a guest cannot pose as another guest, as DHCP server or as router', { skip
   const lla = eui64('fe80::/64', mac);
   const nd = (type: number) =>
     `eth.dst == 33:33:00:00:00:01 && ip6.src == ${lla} && ip6.dst == ff02::1 && ip.ttl == 255 && icmp6.type == ${type} && icmp6.code == 0`;
-  assert.equal(passes(nd(134)), false, 'router advertisements');
+  assert.equal(passes(nd(137)), false, 'redirects');
 });
 
 test('a disabled port passes nothing', { skip }, async () => {

@@ -28,6 +28,7 @@ export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
     ...(gateway ? gatewayChassis(model, router, gateway) : []),
     ...routes(model, self, router, ports, gateway),
     ...natRows(model, self, router, ports, gateway),
+    ...isolation(model, router, ports, gateway),
   ];
 }
 
@@ -70,6 +71,8 @@ function advertisement(addresses: { subnet: SubnetRow }[], mtu: number | undefin
   return {
     address_mode: mode.replace('-', '_'),
     send_periodic: 'true',
+    // A guest's own advertisements cannot be stopped (see README.md); those of software left at its defaults lose to this.
+    router_preference: 'HIGH',
     ...(mtu === undefined ? {} : { mtu: String(mtu) }),
     ...(dns === undefined ? {} : { rdnss: dns }),
   };
@@ -113,4 +116,35 @@ function routes(
     .filter(({ nexthop }) => reachable.has(versionOf(nexthop)))
     .map(({ destination, nexthop }) => route(`route/${destination}/${nexthop}`, destination, nexthop, null));
   return [...defaults.values(), ...own];
+}
+
+/**
+ * Behind NAT nothing inside is addressed from outside by its own IPv4 address. Without this a neighbour on the external
+ * network, or another project's router with a route through this one's gateway, could send into the subnets, though
+ * answers would not come back. It stands on the external switch because only there the packet is as it came.
+ */
+function isolation(
+  model: IndexedModel,
+  router: RouterRow,
+  ports: readonly PortRow[],
+  gateway: PortRow | undefined,
+): DesiredRow[] {
+  if (!gateway || !router.enable_snat) return [];
+  const inside = ports.filter((port) => port !== gateway).flatMap((port) => subnetsOf(model, port));
+  const cidrs = [...new Set(inside.map(({ subnet }) => subnet.cidr).filter((cidr) => versionOf(cidr) === 4))].sort();
+  if (cidrs.length === 0) return [];
+  return [
+    {
+      table: 'ACL',
+      key: 'isolation',
+      columns: {
+        direction: 'to-lport',
+        priority: 1003,
+        match: `outport == "${gateway.id}" && ip4.dst == {${cidrs.join(', ')}}`,
+        action: 'drop',
+        log: false,
+      },
+      parent: { table: 'Logical_Switch', owner: unit('network', gateway.network_id), key: 'switch', column: 'acls' },
+    },
+  ];
 }

@@ -8,7 +8,6 @@ import { dropUnit, type Unit, unit } from '../units.ts';
 
 const priority = { drop: 1001, allow: 1002, forbid: 1003 } as const;
 
-/** The name in ACL.name, for logs; at most 63 characters. */
 function acl(owner: Unit, key: string, direction: 'from-lport' | 'to-lport', columns: Acl): DesiredRow {
   return {
     table: 'ACL',
@@ -54,7 +53,8 @@ export function dropRows(): DesiredRow[] {
     allow('dhcp6', 'from-lport', 'ip6 && udp.src == 546 && udp.dst == 547'),
     forbid('dhcp4-server', 'ip4 && udp.src == 67 && udp.dst == 68'),
     forbid('dhcp6-server', 'ip6 && udp.src == 547 && udp.dst == 546'),
-    forbid('router-advertisement', 'icmp6.type == {134, 137}'),
+    // Router advertisements cannot be forbidden: northd lets them pass above all ACLs (OVN 23.03); see README.md.
+    forbid('redirect', 'icmp6.type == 137'),
     // Neighbour discovery is what ARP is to IPv4, which no ACL sees. Port security keeps its senders honest.
     allow('neighbour/out', 'from-lport', 'icmp6.type == {133, 135, 136, 143}'),
     allow('neighbour/in', 'to-lport', 'icmp6.type == {134, 135, 136, 130, 131, 132}'),
