@@ -190,7 +190,9 @@ function upload(
     };
     let timer: NodeJS.Timeout | undefined;
     request.setTimeout(silenceMs, () => {
-      if (!request.writableFinished) request.destroy(new Error('the host fell silent'));
+      if (request.writableFinished) return;
+      if (request.writableNeedDrain) request.destroy(new Error('the host fell silent'));
+      else broken();
     });
     request.once('finish', () => {
       timer = setTimeout(() => request.destroy(new Error('the host did not answer')), inspectionMs);

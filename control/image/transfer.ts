@@ -64,6 +64,7 @@ export class ImageTransfer {
    *   off, or not what it claims to be), `too_large`, `no_capacity` (the host's disk is full)
    */
   async upload(caller: Caller, imageId: string, source: Readable, sizeBytes: number | undefined): Promise<void> {
+    if (sizeBytes === 0) throw new CloudError('invalid', 'The upload has no bytes.');
     const upload = await this.#begin(caller, imageId, sizeBytes);
     const fields = { imageId: upload.imageId, hostId: upload.host.id, requestId: caller.requestId };
     this.#log.info(fields, 'image: upload began');

@@ -46,18 +46,20 @@ const members = {
 const checks = new Map(Object.entries(members).map(([name, schema]) => [name, Compile(schema)]));
 const extra = Compile(Type.String());
 
-const expected: Readonly<Record<string, string>> = {
-  id: 'a UUID',
-  name: 'a string or null',
-  visibility: `one of ${visibilities.join(', ')}`,
-  container_format: `${containerFormats.join(', ')} or null`,
-  disk_format: `one of ${diskFormats.join(', ')}, or null; convert other formats with qemu-img first`,
-  tags: 'an array of strings',
-  protected: 'a boolean',
-  os_hidden: 'a boolean',
-  min_ram: 'an integer',
-  min_disk: 'an integer',
-};
+const expected = new Map(
+  Object.entries({
+    id: 'a UUID',
+    name: 'a string or null',
+    visibility: `one of ${visibilities.join(', ')}`,
+    container_format: `${containerFormats.join(', ')} or null`,
+    disk_format: `one of ${diskFormats.join(', ')}, or null; convert other formats with qemu-img first`,
+    tags: 'an array of strings',
+    protected: 'a boolean',
+    os_hidden: 'a boolean',
+    min_ram: 'an integer',
+    min_disk: 'an integer',
+  }),
+);
 
 const noSetting = new Set([
   ...['created_at', 'updated_at', 'status', 'checksum', 'size', 'virtual_size', 'direct_url', 'self', 'file', 'schema'],
@@ -74,7 +76,7 @@ function checkMember(name: string, value: unknown): void {
   const given = JSON.stringify(value)?.slice(0, 100);
   throw new CloudError(
     'invalid',
-    `Provided object does not match schema 'image': ${given} is not ${expected[name] ?? 'a string'} (${name.slice(0, 255)})`,
+    `Provided object does not match schema 'image': ${given} is not ${expected.get(name) ?? 'a string'} (${name.slice(0, 255)})`,
     { details: { property: name.slice(0, 255) } },
   );
 }
@@ -86,16 +88,18 @@ function checkSettable(name: string, options: { id: boolean }): void {
 }
 
 /** Glance's attribute names and ours. */
-const attributeNames: Readonly<Record<string, keyof ImageAttributes>> = {
-  name: 'name',
-  visibility: 'visibility',
-  disk_format: 'disk_format',
-  container_format: 'container_format',
-  min_disk: 'min_disk_gib',
-  min_ram: 'min_memory_mib',
-  protected: 'protected',
-  os_hidden: 'hidden',
-};
+const attributeNames: ReadonlyMap<string, keyof ImageAttributes> = new Map(
+  Object.entries({
+    name: 'name',
+    visibility: 'visibility',
+    disk_format: 'disk_format',
+    container_format: 'container_format',
+    min_disk: 'min_disk_gib',
+    min_ram: 'min_memory_mib',
+    protected: 'protected',
+    os_hidden: 'hidden',
+  } as const),
+);
 
 /** @throws CloudError `invalid`, `forbidden` */
 export function parseNewImage(body: unknown): NewImage {
@@ -108,7 +112,7 @@ export function parseNewImage(body: unknown): NewImage {
     if (['direct_url', 'self', 'file', 'schema', 'stores'].includes(name)) checkSettable(name, { id: true });
     checkMember(name, value);
     checkSettable(name, { id: true });
-    const attribute = attributeNames[name];
+    const attribute = attributeNames.get(name);
     if (attribute) Object.assign(image, { [attribute]: value });
     else if (name === 'id') image.id = value as string;
     else if (name === 'tags') image.tags = value as string[];
@@ -190,7 +194,7 @@ function decodePointer(pointer: unknown): string[] {
 }
 
 function changeOf(verb: Verb, name: string, value: unknown, draft: PatchDraft): ImageChange {
-  const attribute = attributeNames[name];
+  const attribute = attributeNames.get(name);
   if (attribute || name === 'tags' || name === 'owner' || name === 'id') {
     if (verb === 'remove') throw forbidden(`Property ${name} may not be removed.`);
     checkMember(name, value);

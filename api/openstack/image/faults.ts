@@ -18,7 +18,7 @@ export const imageFaults: FaultForm = {
   body(fault: Fault, request: FastifyRequest, reply: FastifyReply): string {
     // An image that was deleted under its upload: Glance says 410.
     if (fault.code === 'not_found' && fault.details.gone === true) fault.status = 410;
-    if (fault.details.status !== undefined) fault.status = fault.details.status as number;
+    if (fault.details.httpStatus !== undefined) fault.status = fault.details.httpStatus as number;
     reply.code(fault.status);
     for (const [name, value] of Object.entries((fault.details.headers ?? {}) as Record<string, string>)) {
       reply.header(name, value);

@@ -93,7 +93,7 @@ function parseFilter(query: URLSearchParams): ImageFilter {
   const properties: [string, string][] = [];
   for (const [name, value] of query) {
     if (notFilters.has(name)) continue;
-    const read = readers[name];
+    const read = Object.hasOwn(readers, name) ? readers[name] : undefined;
     if (read) read(filter, value, name);
     else properties.push([name, value]);
   }

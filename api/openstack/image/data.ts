@@ -1,0 +1,52 @@
+/** The bytes of images, in and out; streamed, never held. */
+import type { FastifyInstance } from 'fastify';
+import { CloudError } from '../../../contract/errors.ts';
+import type { ImageTransfer } from '../../../control/image/index.ts';
+import { callerOf } from '../common/authenticate.ts';
+import type { ById } from './images.ts';
+import { parseRange } from './range.ts';
+
+export function dataRoutes(app: FastifyInstance, transfer: ImageTransfer): void {
+  app.put<ById>('/v2/images/:id/file', async (request, reply) => {
+    const { raw } = request;
+    try {
+      if (!/^application\/octet-stream\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
+        throw new CloudError('invalid', 'The content type must be application/octet-stream.', {
+          details: { httpStatus: 415 },
+        });
+      }
+      const length = request.headers['content-length'];
+      await transfer.upload(
+        callerOf(request),
+        request.params.id,
+        raw,
+        length === undefined ? undefined : Number(length),
+      );
+    } finally {
+      // Clients write all before they read our word; what is left of a refused upload must not block it.
+      raw.resume();
+    }
+    return reply.code(204).send();
+  });
+
+  app.get<ById>('/v2/images/:id/file', async (request, reply) => {
+    const { image, read } = await transfer.download(callerOf(request), request.params.id);
+    if (image.status !== 'active' && image.status !== 'deactivated') return reply.code(204).send();
+    const size = image.size_bytes!;
+    const range = parseRange(request.headers.range, size);
+    reply.type('application/octet-stream').header('accept-ranges', 'bytes');
+    if (range === 'unsatisfiable') {
+      throw new CloudError('invalid', `The requested range is outside of the image's ${size} bytes.`, {
+        details: { httpStatus: 416, headers: { 'content-range': `bytes */${size}` } },
+      });
+    }
+    const stream = await read(range);
+    if (range) {
+      reply
+        .code(206)
+        .header('content-range', `bytes ${range.first}-${range.last}/${size}`)
+        .header('content-length', range.last - range.first + 1);
+    } else reply.header('content-md5', image.md5!).header('content-length', size);
+    return reply.send(stream);
+  });
+}

@@ -1,0 +1,151 @@
+/** The Image API over a real database and a store on a real socket, with callers by name; for the tests of this folder. */
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance, InjectOptions } from 'fastify';
+import { sql } from 'kysely';
+import pino from 'pino';
+import { type HostId, newId } from '../../../contract/ids.ts';
+import { ChangeFeed } from '../../../control/database/changes.ts';
+import { WorkQueue } from '../../../control/database/queue.ts';
+import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
+import { HostClient, registerHost } from '../../../control/host/index.ts';
+import { ImageController, ImageMemberService, ImageService, ImageTransfer } from '../../../control/image/index.ts';
+import { testAuthenticator, testCaller } from '../../../test/support/callers.ts';
+import { type TestTls, testAuthority } from '../../../test/support/certificates.ts';
+import { FakeImageStore } from '../../../test/support/fake-image-store.ts';
+import { createApi } from '../../server.ts';
+import { imageDialect } from './index.ts';
+
+const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
+
+export const callers = {
+  alice: testCaller(['member', 'reader']),
+  bob: testCaller(['member', 'reader']),
+  admin: testCaller(['admin', 'manager', 'member', 'reader']),
+};
+/** Only reads in alice's project. */
+const reader = testCaller(['reader'], callers.alice.projectId);
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string | undefined>;
+  // biome-ignore lint/suspicious/noExplicitAny: JSON of any shape
+  body: any;
+}
+
+export class ImageApi implements AsyncDisposable {
+  readonly db: TestDatabase;
+  readonly app: FastifyInstance;
+  readonly store: FakeImageStore;
+  readonly hostId: HostId;
+  readonly controller: ImageController;
+  readonly tls: TestTls;
+  readonly #closing: (() => Promise<void> | void)[];
+
+  private constructor(
+    parts: Omit<ImageApi, 'port' | 'call' | 'create' | 'settle' | typeof Symbol.asyncDispose> & {
+      closing: (() => Promise<void> | void)[];
+    },
+  ) {
+    this.db = parts.db;
+    this.app = parts.app;
+    this.store = parts.store;
+    this.hostId = parts.hostId;
+    this.controller = parts.controller;
+    this.tls = parts.tls;
+    this.#closing = parts.closing;
+  }
+
+  static async start(): Promise<ImageApi> {
+    const db = await testDatabase();
+    const { database } = db;
+    const tls = await (await testAuthority()).issue('control');
+    const store = await FakeImageStore.start();
+    const hostId = newId<HostId>();
+    await registerHost(database, { id: hostId, name: 'store' });
+    await sql`update host set connected = true, facts = ${JSON.stringify({ url: '', socket: store.socket })} where id = ${hostId}`.execute(
+      database.query,
+    );
+    const feed = new ChangeFeed({ database, url: db.url, log });
+    await feed.start();
+    const client = new HostClient({ tls });
+    const images = new ImageService({ database, log });
+    const transfer = new ImageTransfer({ database, images, client, log });
+    const controller = new ImageController({ database, feed, client, log });
+    controller.start();
+    const queue = new WorkQueue({ database, log });
+    await queue.start({ ...controller.tasks }, { concurrency: 2 });
+    const app = await createApi({
+      tls,
+      dialects: [
+        imageDialect({
+          authenticator: testAuthenticator({ ...callers, reader }),
+          images,
+          members: new ImageMemberService({ database }),
+          transfer,
+        }),
+      ],
+      log,
+    });
+    await app.listen({ port: 0, host: '127.0.0.1' });
+    const closing = [
+      () => app.close(),
+      () => transfer.stop(),
+      () => controller.stop(),
+      () => queue.stop(),
+      () => feed.stop(),
+      () => client.close(),
+      () => store[Symbol.asyncDispose](),
+      () => db[Symbol.asyncDispose](),
+    ];
+    return new ImageApi({ db, app, store, hostId, controller, tls, closing });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const close of this.#closing) await close();
+  }
+
+  get port(): number {
+    return (this.app.server.address() as AddressInfo).port;
+  }
+
+  /** As 'alice GET /images?limit=1'; the path without /image/v2. A body that is no string and no buffer goes as JSON. */
+  async call(line: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const [who, method, path] = line.split(' ', 3) as [string, string, string];
+    const plain = typeof body === 'string' || Buffer.isBuffer(body);
+    const answer = await this.app.inject({
+      method: method as NonNullable<InjectOptions['method']>,
+      url: `/image/v2${path}`,
+      headers: {
+        ...(who === 'nobody' ? {} : { 'x-auth-token': who }),
+        accept: 'application/json',
+        ...(body === undefined || plain ? {} : { 'content-type': method === 'PATCH' ? patch : 'application/json' }),
+        ...(Buffer.isBuffer(body) ? { 'content-type': 'application/octet-stream' } : {}),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { payload: plain ? (body as string | Buffer) : JSON.stringify(body) }),
+    });
+    const json = answer.headers['content-type']?.includes('json');
+    return {
+      status: answer.statusCode,
+      headers: answer.headers as Answer['headers'],
+      body: json ? answer.json() : answer.rawPayload.length > 0 ? answer.rawPayload : undefined,
+    };
+  }
+
+  /** A new image's id; with bytes when given. */
+  async create(who: string, fields: object = {}, bytes?: Buffer): Promise<string> {
+    const { status, body } = await this.call(`${who} POST /images`, {
+      disk_format: 'raw',
+      container_format: 'bare',
+      ...fields,
+    });
+    if (status !== 201) throw new Error(`${status} ${JSON.stringify(body)}`);
+    if (bytes) {
+      const put = await this.call(`${who} PUT /images/${body.id}/file`, bytes);
+      if (put.status !== 204) throw new Error(`${put.status} ${JSON.stringify(put.body)}`);
+    }
+    return body.id;
+  }
+}
+
+const patch = 'application/openstack-images-v2.1-json-patch';
