@@ -19,6 +19,26 @@ export const patternFields = {
   reservation_id: sql`s.reservation_id`,
 } as const;
 
+/** The SQL twins of the functions in server.ts; a test holds them together. */
+const satisfiedSql = sql`(s.observed_generation >= s.generation and case
+  when s.desired_presence = 'absent' then s.observed_state = 'absent'
+  when s.desired_power = 'off' then s.observed_state = 'stopped'
+  else s.observed_state = 'running' and s.observed_reboot_count >= s.desired_reboot_count end)`;
+export const vmStateSql = sql`(case when s.deleted_at is not null then 'deleted' when s.fault is not null then 'error'
+  when s.launched_at is null then 'building' when s.observed_power = 'off' then 'stopped' else 'active' end)`;
+export const taskStateSql = sql`(case when s.deleted_at is not null then null
+  when s.desired_presence = 'absent' then 'deleting'
+  when s.launched_at is null then case when s.fault is not null then null when s.host_id is null then 'scheduling' else 'spawning' end
+  when ${satisfiedSql} or (s.fault ->> 'generation')::bigint >= s.generation then null
+  when s.desired_power = 'off' then case when s.observed_power = 'off' then null else 'powering-off' end
+  when s.observed_reboot_count < s.desired_reboot_count
+    then case s.desired_reboot_type when 'soft' then 'rebooting' else 'rebooting_hard' end
+  when s.observed_power = 'off' then 'powering-on' end)`;
+export const statusSql = sql`(case ${vmStateSql} when 'deleted' then 'DELETED' when 'error' then 'ERROR'
+  when 'building' then 'BUILD' when 'stopped' then 'SHUTOFF'
+  else case ${taskStateSql} when 'rebooting' then 'REBOOT' when 'rebooting_hard' then 'HARD_REBOOT' else 'ACTIVE' end end)`;
+const powerStateSql = sql`(case s.observed_power when 'on' then 1 when 'off' then 4 else 0 end)`;
+
 export const sortKeys = {
   id: sql`s.id`,
   created_at: sql`s.created_at`,
@@ -37,6 +57,9 @@ export const sortKeys = {
   user_id: sql`s.user_id`,
   config_drive: sql`s.config_drive`,
   locked: sql`s.locked`,
+  vm_state: vmStateSql,
+  task_state: sql`coalesce(${taskStateSql}, '')`,
+  power_state: powerStateSql,
 } as const;
 
 export type SortKey = keyof typeof sortKeys;
@@ -73,26 +96,6 @@ export interface ServerFilter {
   marker?: string;
   limit?: number;
 }
-
-/** The SQL twins of the functions in server.ts; a test holds them together. */
-const satisfiedSql = sql`(s.observed_generation >= s.generation and case
-  when s.desired_presence = 'absent' then s.observed_state = 'absent'
-  when s.desired_power = 'off' then s.observed_state = 'stopped'
-  else s.observed_state = 'running' and s.observed_reboot_count >= s.desired_reboot_count end)`;
-export const vmStateSql = sql`(case when s.deleted_at is not null then 'deleted' when s.fault is not null then 'error'
-  when s.launched_at is null then 'building' when s.observed_power = 'off' then 'stopped' else 'active' end)`;
-export const taskStateSql = sql`(case when s.deleted_at is not null then null
-  when s.desired_presence = 'absent' then 'deleting'
-  when s.launched_at is null then case when s.fault is not null then null when s.host_id is null then 'scheduling' else 'spawning' end
-  when ${satisfiedSql} or (s.fault ->> 'generation')::bigint >= s.generation then null
-  when s.desired_power = 'off' then case when s.observed_power = 'off' then null else 'powering-off' end
-  when s.observed_reboot_count < s.desired_reboot_count
-    then case s.desired_reboot_type when 'soft' then 'rebooting' else 'rebooting_hard' end
-  when s.observed_power = 'off' then 'powering-on' end)`;
-export const statusSql = sql`(case ${vmStateSql} when 'deleted' then 'DELETED' when 'error' then 'ERROR'
-  when 'building' then 'BUILD' when 'stopped' then 'SHUTOFF'
-  else case ${taskStateSql} when 'rebooting' then 'REBOOT' when 'rebooting_hard' then 'HARD_REBOOT' else 'ACTIVE' end end)`;
-const powerStateSql = sql`(case s.observed_power when 'on' then 1 when 'off' then 4 else 0 end)`;
 
 /** Servers that are, that were, or both: as rows of one shape. */
 function source(filter: ServerFilter): RawBuilder<unknown> {

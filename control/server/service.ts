@@ -20,6 +20,7 @@ import {
 import { type CreatedServers, checkMetadata, createServers, type ServerWish } from './create.ts';
 import type { ServerHosts, ServerImages, ServerInterface, ServerPorts } from './dependencies.ts';
 import { listServers, type ServerFilter } from './list.ts';
+import { addServerSecurityGroup, removeServerSecurityGroup } from './security-groups.ts';
 import {
   deadlinesMs,
   type PowerVerb,
@@ -39,6 +40,7 @@ import {
   serverOperations,
   updateDesired,
   updateNotes,
+  userDataOf,
 } from './store.ts';
 
 export interface ServerServiceOptions {
@@ -85,6 +87,12 @@ export class ServerService {
       : this.#options.ports.serverAddresses(this.#options.database.query, ids);
   }
 
+  /** User data of servers; whoever made one may have put secrets there: show it only to administrators and in guests. */
+  async userData(caller: Caller, ids: readonly string[]): Promise<Map<string, string>> {
+    requireAdmin(caller, 'read servers’ user data');
+    return userDataOf(this.#options.database.query, ids);
+  }
+
   async operations(
     caller: Caller,
     id: ServerId,
@@ -123,6 +131,18 @@ export class ServerService {
       await updateNotes(tx, id, { tags });
       return tags;
     });
+  }
+
+  async addSecurityGroup(caller: Caller, id: ServerId, nameOrId: string): Promise<void> {
+    await this.#change(caller, id, 'change a server’s security groups', (tx, server) =>
+      addServerSecurityGroup(tx, server, nameOrId),
+    );
+  }
+
+  async removeSecurityGroup(caller: Caller, id: ServerId, nameOrId: string): Promise<void> {
+    await this.#change(caller, id, 'change a server’s security groups', (tx, server) =>
+      removeServerSecurityGroup(tx, server, nameOrId),
+    );
   }
 
   async lock(caller: Caller, id: ServerId, reason: string | null): Promise<void> {

@@ -187,3 +187,12 @@ export async function serverOperations(
     order by id desc limit ${limit}::bigint`.execute(db);
   return rows;
 }
+
+export async function userDataOf(db: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
+  const rows = await db
+    .selectFrom('server_user_data')
+    .selectAll()
+    .where('server_id', 'in', [...ids])
+    .execute();
+  return new Map(rows.map((row) => [row.server_id, row.user_data]));
+}

@@ -1,0 +1,50 @@
+/** Nova's form of a refusal: one key that depends on the status, with code and message. */
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { type Fault, speakFaults } from '../common/faults.ts';
+
+const names: Readonly<Record<number, string>> = {
+  400: 'badRequest',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'itemNotFound',
+  405: 'badMethod',
+  409: 'conflictingRequest',
+  413: 'overLimit',
+  415: 'badMediaType',
+  429: 'overLimit',
+  501: 'notImplemented',
+  503: 'serviceUnavailable',
+};
+
+export const novaFault = (code: number, message: string): Record<string, { code: number; message: string }> => ({
+  [names[code] ?? 'computeFault']: { code, message },
+});
+
+/** What Nova calls what we count. */
+const novaResource: Readonly<Record<string, string>> = {
+  servers: 'instances',
+  vcpus: 'cores',
+  memory_mib: 'ram',
+  ports: 'ports',
+};
+
+/** Nova's sentence for a quota, e.g. tempest and Horizon look for its beginning. */
+function quotaMessage(fault: Fault): string {
+  const { resource, limit, used, wanted } = fault.details as Record<string, number | string>;
+  const name = novaResource[String(resource)];
+  if (name === undefined) return fault.message;
+  return `Quota exceeded for ${name}: Requested ${wanted}, but already used ${used} of ${limit} ${name}`;
+}
+
+export function speakNovaFaults(app: FastifyInstance): void {
+  speakFaults(app, {
+    // Nova answers 403 where others say 409 or 413: a quota is a matter of rights to it.
+    overrides: { quota_exceeded: 403 },
+    body: (fault) => novaFault(fault.status, fault.code === 'quota_exceeded' ? quotaMessage(fault) : fault.message),
+  });
+}
+
+/** Something that Nova can do and this release can't: said plainly, in Nova's form. */
+export function notInThisRelease(reply: FastifyReply, what: string): FastifyReply {
+  return reply.code(501).send(novaFault(501, `${what} is not in this release of Bothy.`));
+}

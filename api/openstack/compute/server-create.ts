@@ -1,0 +1,217 @@
+/** POST /servers: Nova's body at each microversion, read into the wish that the domain understands. */
+import { type Static, type TSchema, Type } from 'typebox';
+import { CloudError } from '../../../contract/errors.ts';
+import { type ImageId, parseId } from '../../../contract/ids.ts';
+import type { PortRequest, ServerWish } from '../../../control/server/index.ts';
+import * as v from './validate.ts';
+
+const optional = Type.Optional;
+const blockDevice = (version: number) =>
+  v.strict({
+    virtual_name: optional(v.text(0, 255)),
+    volume_id: optional(v.uuid),
+    snapshot_id: optional(v.uuid),
+    image_id: optional(v.uuid),
+    uuid: optional(Type.String({ minLength: 1, maxLength: 255, pattern: '^[a-zA-Z0-9._-]*$' })),
+    volume_size: optional(v.integer(1)),
+    device_name: optional(Type.String({ minLength: 1, maxLength: 255, pattern: '^[a-zA-Z0-9._/-]*$' })),
+    delete_on_termination: optional(v.boolean),
+    no_device: optional(Type.Unknown()),
+    connection_info: optional(v.text(0, 65_535)),
+    source_type: optional(Type.Enum(['volume', 'image', 'snapshot', 'blank'])),
+    destination_type: optional(Type.Enum(['local', 'volume'])),
+    guest_format: optional(v.text(0, 255)),
+    device_type: optional(v.text(0, 255)),
+    disk_bus: optional(v.text(0, 255)),
+    boot_index: optional(Type.Union([Type.Integer(), Type.String({ pattern: '^-?[0-9]+$' }), Type.Null()])),
+    tag: v.when(version === 32 || version >= 42, v.tag),
+    volume_type: v.when(version >= 67, Type.Union([v.text(0, 255), Type.Null()])),
+  });
+
+const network = (version: number) =>
+  v.strict({
+    fixed_ip: optional(v.ip),
+    port: optional(Type.Union([v.uuid, Type.Null()])),
+    uuid: optional(version >= 37 ? v.uuid : (Type.String() as typeof v.uuid)),
+    tag: v.when((version >= 32 && version < 37) || version >= 42, v.tag),
+  });
+
+const hints = optional(Type.Record(Type.String(), Type.Unknown()));
+
+function createSchema(version: number) {
+  const list = Type.Array(network(version), { maxItems: 100 });
+  const since = <T extends TSchema>(from: number, schema: T) => v.when(version >= from, schema);
+  return v.strict({
+    server: v.strict({
+      name: v.name,
+      imageRef: optional(Type.Union([v.uuid, Type.Literal('')])),
+      flavorRef: Type.Union([v.text(1, 255), Type.Integer()]),
+      adminPass: optional(Type.String()),
+      metadata: optional(v.metadata),
+      networks:
+        version >= 37 ? Type.Union([list, Type.Literal('auto'), Type.Literal('none')]) : (optional(list) as never),
+      'OS-DCF:diskConfig': optional(v.diskConfig),
+      accessIPv4: optional(v.ipv4),
+      accessIPv6: optional(v.ipv6),
+      personality: v.when(version < 57, Type.Array(Type.Unknown())),
+      availability_zone: optional(v.name),
+      block_device_mapping: optional(Type.Array(Type.Unknown())),
+      block_device_mapping_v2: optional(Type.Array(blockDevice(version))),
+      config_drive: optional(v.boolean),
+      key_name: optional(v.name),
+      min_count: optional(v.integer(1)),
+      max_count: optional(v.integer(1)),
+      return_reservation_id: optional(v.boolean),
+      security_groups: optional(Type.Array(v.strict({ name: optional(v.name) }))),
+      user_data: optional(v.base64),
+      description: since(19, v.description),
+      tags: since(52, Type.Array(v.tag, { maxItems: 50 })),
+      trusted_image_certificates: since(63, Type.Union([Type.Null(), Type.Array(v.text(1, 255), { maxItems: 50 })])),
+      host: since(74, v.fqdn),
+      hypervisor_hostname: since(74, v.fqdn),
+      hostname: since(90, version >= 94 ? v.fqdn : v.hostname),
+    }),
+    'os:scheduler_hints': hints,
+    'OS-SCH-HNT:scheduler_hints': hints,
+  });
+}
+
+type CreateBody = Static<ReturnType<typeof createSchema>>;
+
+/** Each version in which the body changed (nova/api/openstack/compute/schemas/servers.py). */
+const changes = [1, 19, 32, 33, 37, 42, 52, 57, 63, 67, 74, 90, 94];
+const check = v.versioned(Object.fromEntries(changes.map((version) => [version, () => createSchema(version)])));
+
+export interface CreateRequest {
+  wish: ServerWish;
+  /** The caller wants the reservation's id instead of the first server. */
+  reservationOnly: boolean;
+  /** As given, for the answer. */
+  securityGroups: { name?: string }[] | undefined;
+}
+
+/** More servers at once than any quota's default; a bound on one transaction. */
+const maxCount = 1000;
+
+/** @throws CloudError `invalid` */
+export function readCreate(microversion: number, body: unknown): CreateRequest {
+  const { server } = check(microversion, body) as CreateBody;
+  const minCount = Number(server.min_count ?? 1);
+  const count = Number(server.max_count ?? minCount);
+  if (minCount > count) throw new CloudError('invalid', 'min_count must be <= max_count');
+  if (count > maxCount) throw new CloudError('invalid', `max_count must be <= ${maxCount}`);
+  refuseUnsupported(server);
+  const zone = readZone(server);
+  const networks = server.networks as CreateBody['server']['networks'] | undefined;
+  const name = server.name.trim();
+  return {
+    wish: {
+      name,
+      description: microversion >= 19 ? (server.description ?? null) : name,
+      hostname: server.hostname ?? null,
+      flavor: lastSegment(String(server.flavorRef)),
+      imageId: readImage(server),
+      ports: Array.isArray(networks) ? readNetworks(networks) : [],
+      automatic: typeof networks === 'string' ? networks : null,
+      securityGroups: [...new Set((server.security_groups ?? []).flatMap((group) => group.name ?? []))],
+      keyName: server.key_name ?? null,
+      userData: server.user_data ?? null,
+      configDrive: server.config_drive !== undefined && v.toBoolean(server.config_drive),
+      metadata: server.metadata ?? {},
+      tags: server.tags ?? [],
+      ...zone,
+      minCount,
+      maxCount: count,
+      diskConfig: server['OS-DCF:diskConfig'] ?? 'MANUAL',
+      accessIpv4: server.accessIPv4 ?? null,
+      accessIpv6: server.accessIPv6 ?? null,
+    },
+    reservationOnly: server.return_reservation_id !== undefined && v.toBoolean(server.return_reservation_id),
+    securityGroups: server.security_groups,
+  };
+}
+
+/** Old clients send a flavor's URL. */
+const lastSegment = (ref: string): string => (/^https?:\/\//.test(ref) ? (ref.split('/').at(-1) ?? ref) : ref);
+
+const notHere = (what: string): never => {
+  throw new CloudError(
+    'invalid',
+    `${what} is not in this release of Bothy: a server boots from an image to the disk of its host`,
+  );
+};
+
+function refuseUnsupported(server: CreateBody['server']): void {
+  if (server.personality && server.personality.length > 0) notHere('personality (injected files)');
+  if (server.block_device_mapping && server.block_device_mapping.length > 0) notHere('block_device_mapping (volumes)');
+  if (server.trusted_image_certificates && server.trusted_image_certificates.length > 0) {
+    notHere('trusted_image_certificates');
+  }
+  const mappings = server.block_device_mapping_v2 ?? [];
+  if (mappings.length > 1) notHere('block_device_mapping_v2 with more than one disk');
+  for (const mapping of mappings) {
+    const plain =
+      (mapping.source_type === 'image' || mapping.image_id !== undefined) &&
+      mapping.destination_type === 'local' &&
+      Number(mapping.boot_index ?? -1) === 0;
+    if (!plain) notHere('block_device_mapping_v2 other than one image to the local boot disk (volumes)');
+  }
+}
+
+function readImage(server: CreateBody['server']): ImageId {
+  const mapped = server.block_device_mapping_v2?.[0];
+  const inMapping = mapped && (mapped.image_id ?? mapped.uuid);
+  const ref = server.imageRef || inMapping;
+  if (!ref) throw new CloudError('invalid', 'Missing imageRef attribute');
+  const id = parseId<ImageId>(ref);
+  if (!id) throw new CloudError('invalid', 'Can not find requested image');
+  if (inMapping && parseId(inMapping) !== id) {
+    throw new CloudError('invalid', 'The image of block_device_mapping_v2 is not the imageRef');
+  }
+  return id;
+}
+
+function readNetworks(
+  networks: { fixed_ip?: string; port?: string | null; uuid?: string; tag?: string }[],
+): PortRequest[] {
+  return networks.map((network) => {
+    const tag = network.tag === undefined ? {} : { tag: network.tag };
+    if (network.port) {
+      if (network.fixed_ip) {
+        throw new CloudError(
+          'invalid',
+          `Specified Fixed IP '${network.fixed_ip}' cannot be used with port '${network.port}': the two cannot be specified together.`,
+        );
+      }
+      return { portId: parseId(network.port)!, ...tag };
+    }
+    if (network.uuid === undefined) {
+      throw new CloudError('invalid', 'Bad networks format: network uuid is not in proper format (None)');
+    }
+    const networkId = parseId(network.uuid);
+    if (!networkId) {
+      throw new CloudError(
+        'invalid',
+        `Bad networks format: network uuid is not in proper format (${network.uuid.slice(0, 50)})`,
+      );
+    }
+    return { networkId, ...(network.fixed_ip !== undefined && { fixedIp: network.fixed_ip }), ...tag };
+  });
+}
+
+/** zone, zone:host, zone:host:node or ::node, and from 2.74 on host and hypervisor_hostname; a host has one node here. */
+function readZone(server: CreateBody['server']): { availabilityZone: string | null; requestedHost: string | null } {
+  const [zone = '', host = '', node = '', ...more] = (server.availability_zone ?? '').split(':');
+  if (more.length > 0) {
+    throw new CloudError('invalid', `Invalid availability zone format: ${server.availability_zone}`);
+  }
+  const asked = [host, node, server.host ?? '', server.hypervisor_hostname ?? ''].filter((name) => name !== '');
+  if ((host !== '' || node !== '') && (server.host !== undefined || server.hypervisor_hostname !== undefined)) {
+    throw new CloudError(
+      'invalid',
+      'One mechanism with host and/or hypervisor_hostname and another mechanism with zone:host:node are mutually exclusive.',
+    );
+  }
+  if (new Set(asked).size > 1) throw new CloudError('invalid', `Compute host ${asked[0]} has no node ${asked[1]}.`);
+  return { availabilityZone: zone === '' ? null : zone, requestedHost: asked[0] ?? null };
+}

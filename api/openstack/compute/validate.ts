@@ -1,0 +1,185 @@
+/**
+ * Checks of bodies and query strings against schemas that depend on the microversion, with Nova's sentences for what is
+ * wrong; and Nova's basic types (nova/api/validation/parameter_types.py).
+ *
+ * Names may be of any script and any character but control characters; Nova's own list ends at U+FFFF and so refuses
+ * 🏔. Lengths count code points.
+ */
+import { isIPv4, isIPv6 } from 'node:net';
+import { type Static, type TOptional, type TSchema, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { CloudError } from '../../../contract/errors.ts';
+import { parseId } from '../../../contract/ids.ts';
+
+const codePoints = (text: string): number => [...text].length;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+const printable = (text: string): boolean => !control.test(text);
+
+const limited = (minimum: number, maximum: number) =>
+  Type.Refine(
+    Type.Refine(
+      Type.String(),
+      (v) => codePoints(v) >= minimum,
+      (v) => `'${v}' is too short`,
+    ),
+    (v) => codePoints(v) <= maximum,
+    () => 'the text is too long',
+  );
+
+export const text = (minimum: number, maximum: number) => limited(minimum, maximum);
+
+/** Printable characters; can't start or end with white space. */
+export const name = Type.Refine(
+  limited(1, 255),
+  (v) => printable(v) && v === v.trim(),
+  () => 'is not a name: printable characters, can not start or end with whitespace',
+);
+export const description = Type.Union([
+  Type.Refine(
+    limited(0, 255),
+    (v) => printable(v),
+    () => 'has characters that are not printable',
+  ),
+  Type.Null(),
+]);
+
+const truths = new Map<unknown, boolean>([
+  ...[true, 'True', 'TRUE', 'true', '1', 'ON', 'On', 'on', 'YES', 'Yes', 'yes'].map((v) => [v, true] as const),
+  ...[false, 'False', 'FALSE', 'false', '0', 'OFF', 'Off', 'off', 'NO', 'No', 'no'].map((v) => [v, false] as const),
+]);
+export const boolean = Type.Refine(
+  Type.Union([Type.Boolean(), Type.String()]),
+  (v) => truths.has(v),
+  (v) => `${JSON.stringify(v)} is no boolean`,
+);
+export const toBoolean = (value: boolean | string): boolean => truths.get(value) ?? false;
+/** As oslo's bool_from_string: what is not understood is the default. */
+export const looseBoolean = (value: string, otherwise = false): boolean =>
+  truths.get(value.trim().toLowerCase()) ??
+  (/^(t|y)$/i.test(value) ? true : /^(f|n)$/i.test(value) ? false : otherwise);
+
+export const integer = (minimum: number, maximum = 0x7fffffff) =>
+  Type.Refine(
+    Type.Union([Type.Integer(), Type.String({ pattern: '^[0-9]{1,15}$' })]),
+    (v) => Number(v) >= minimum && Number(v) <= maximum,
+    (v) => `${v} is not between ${minimum} and ${maximum}`,
+  );
+
+export const uuid = Type.Refine(
+  Type.String(),
+  (v) => parseId(v) !== undefined,
+  (v) => `'${v}' is not a 'uuid'`,
+);
+export const ipv4 = Type.Refine(
+  Type.String(),
+  (v) => isIPv4(v),
+  (v) => `'${v}' is not a 'ipv4'`,
+);
+export const ipv6 = Type.Refine(
+  Type.String(),
+  (v) => isIPv6(v),
+  (v) => `'${v}' is not a 'ipv6'`,
+);
+export const ip = Type.Refine(
+  Type.String(),
+  (v) => isIPv4(v) || isIPv6(v),
+  (v) => `'${v}' is no IP address`,
+);
+export const hostname = Type.String({
+  pattern: '^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$',
+  minLength: 2,
+  maxLength: 63,
+});
+export const fqdn = Type.String({ pattern: '^[a-zA-Z0-9-._]*$', minLength: 1, maxLength: 255 });
+export const diskConfig = Type.Union([Type.Literal('AUTO'), Type.Literal('MANUAL')]);
+export const tag = Type.Refine(
+  limited(1, 60),
+  (v) => !/[,/]/.test(v) && printable(v),
+  (v) => `'${v}' does not match '^[^,/]*$'`,
+);
+/** Nova allows the keys [a-zA-Z0-9-_:. ]; here any printable characters will do. */
+export const metadataKey = (key: string): boolean => codePoints(key) >= 1 && codePoints(key) <= 255 && printable(key);
+export const metadata = Type.Refine(
+  Type.Record(Type.String(), limited(0, 255)),
+  (v) => Object.keys(v).every(metadataKey),
+  () => 'a key is empty, longer than 255 characters or not printable',
+);
+export const base64 = Type.Refine(
+  Type.String(),
+  (v) => v.length <= 65_535 && /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(v) && v.replace(/\s/g, '').length % 4 === 0,
+  (v) => (v.length > 65_535 ? 'the text is longer than 65535 characters' : 'the text is no base64'),
+);
+
+/** An object without unknown properties; those that `when` left out are unknown. */
+export const strict = <T extends Record<string, TSchema>>(properties: T) =>
+  Type.Object(Object.fromEntries(Object.entries(properties).filter(([, schema]) => schema !== undefined)) as T, {
+    additionalProperties: false,
+  });
+
+/** An optional property that only some versions know. */
+export const when = <T extends TSchema>(known: boolean, schema: T): TOptional<T> =>
+  (known ? Type.Optional(schema) : undefined) as TOptional<T>;
+
+/** Keeps one compiled check per version bracket. `from` picks the newest schema that is not newer than the version. */
+export function versioned<T extends TSchema>(
+  brackets: Readonly<Record<number, () => T>>,
+): (microversion: number, body: unknown) => Static<T> {
+  const starts = Object.keys(brackets)
+    .map(Number)
+    .sort((a, b) => b - a);
+  const compiled = new Map<number, ReturnType<typeof Compile>>();
+  return (microversion, body) => {
+    const from = starts.find((start) => start <= microversion)!;
+    let check = compiled.get(from);
+    if (!check) {
+      check = Compile(brackets[from]!());
+      compiled.set(from, check);
+    }
+    if (!check.Check(body)) throw explain(check.Errors(body) as SchemaError[], body);
+    return body as Static<T>;
+  };
+}
+
+/** A check that is the same in all versions. */
+export function checker<T extends TSchema>(schema: T): (body: unknown) => Static<T> {
+  const check = versioned({ 1: () => schema });
+  return (body) => check(1, body);
+}
+
+interface SchemaError {
+  keyword: string;
+  instancePath: string;
+  params: Record<string, unknown>;
+  message: string;
+}
+
+function explain(errors: SchemaError[], body: unknown): CloudError {
+  // What is missing or unknown says more than the types around it; and of alternatives the last sums up.
+  const error =
+    errors.find(({ keyword }) => keyword === 'additionalProperties') ??
+    errors.find(({ keyword }) => keyword === 'required') ??
+    errors.find(({ keyword }) => keyword === '~refine') ??
+    errors.at(-1);
+  if (!error) return new CloudError('invalid', 'The request body is invalid.');
+  const path = error.instancePath
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const field = path.at(-1) ?? '';
+  const where = field === '' ? 'Invalid input.' : `Invalid input for field/attribute ${field.slice(0, 255)}.`;
+  if (error.keyword === 'additionalProperties') {
+    const unknown = (error.params.additionalProperties as string[]).map((key) => `'${key.slice(0, 255)}'`).join(', ');
+    const verb = unknown.includes(', ') ? 'were' : 'was';
+    return new CloudError('invalid', `${where} Additional properties are not allowed (${unknown} ${verb} unexpected)`);
+  }
+  if (error.keyword === 'required') {
+    return new CloudError(
+      'invalid',
+      `${where} '${(error.params.requiredProperties as string[])[0]}' is a required property`,
+    );
+  }
+  const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], body);
+  const shown = (JSON.stringify(value) ?? 'undefined').slice(0, 100);
+  return new CloudError('invalid', `${where} Value: ${shown}. ${error.message}`);
+}
