@@ -1,0 +1,184 @@
+/**
+ * A client of one QEMU's machine protocol. Owns a socket and the commands under way on it; knows nothing of guests.
+ *
+ * The peer is not trusted: a guest that broke out of its machine *is* QEMU. What it sends is bounded and never more than
+ * data; a message that breaks the protocol ends the connection. If this process dies, QEMU goes on and takes the next client.
+ */
+import { connect, type Socket } from 'node:net';
+import { QmpConnectionError, QmpError, QmpTimeoutError } from './errors.ts';
+import { QmpFramer } from './framing.ts';
+
+export interface QmpEvent {
+  name: string;
+  data: Record<string, unknown>;
+  /** QEMU's clock, in milliseconds since the epoch. */
+  timestampMs: number;
+}
+
+export interface QmpConnectOptions {
+  /** Path of the unix socket. */
+  path: string;
+  /** For the connection, the greeting and the negotiation together. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  maxMessageBytes?: number;
+}
+
+interface Pending {
+  command: string;
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  timer: NodeJS.Timeout;
+}
+
+const defaultTimeoutMs = 10_000;
+
+export class QmpClient {
+  readonly #socket: Socket;
+  readonly #framer: QmpFramer;
+  readonly #pending = new Map<number, Pending>();
+  readonly #listeners = new Set<(event: QmpEvent) => void>();
+  #lastId = 0;
+  #version = '';
+  #error: QmpConnectionError | undefined;
+  #greeted: (() => void) | undefined;
+  /** Resolves when the connection has ended, for whatever reason. */
+  readonly closed: Promise<void>;
+
+  private constructor(socket: Socket, maxBytes: number | undefined) {
+    this.#socket = socket;
+    this.#framer = new QmpFramer(maxBytes === undefined ? {} : { maxBytes });
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    socket.on('data', (chunk) => this.#received(chunk));
+    socket.on('error', (cause) => this.#fail('the connection to QEMU failed', cause));
+    socket.on('close', () => this.#fail('QEMU closed the connection'));
+  }
+
+  /** Connects, reads the greeting and leaves negotiation mode. */
+  static async connect(options: QmpConnectOptions): Promise<QmpClient> {
+    const socket = connect({ path: options.path });
+    const client = new QmpClient(socket, options.maxMessageBytes);
+    const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    const abort = () => client.#fail('the connection to QEMU was given up');
+    const timer = setTimeout(() => client.#fail(`no greeting from QEMU within ${timeoutMs} ms`), timeoutMs);
+    options.signal?.addEventListener('abort', abort, { once: true });
+    try {
+      options.signal?.throwIfAborted();
+      const greeted = new Promise<void>((resolve) => {
+        client.#greeted = resolve;
+      });
+      await Promise.race([greeted, client.closed]);
+      if (client.#error) throw client.#error;
+      await client.execute('qmp_capabilities', undefined, { timeoutMs });
+      return client;
+    } catch (error) {
+      client.close();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** QEMU's version, e.g. '7.2.22'. */
+  get version(): string {
+    return this.#version;
+  }
+
+  get open(): boolean {
+    return this.#error === undefined;
+  }
+
+  /** Calls the listener for each event from now on. Answers a function that ends it. */
+  listen(listener: (event: QmpEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * @throws QmpError where QEMU refuses, QmpTimeoutError, QmpConnectionError
+   */
+  execute<T = unknown>(
+    command: string,
+    args?: Record<string, unknown>,
+    options: { timeoutMs?: number } = {},
+  ): Promise<T> {
+    if (this.#error) return Promise.reject(this.#error);
+    const id = ++this.#lastId;
+    const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    return new Promise<T>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(new QmpTimeoutError(`QEMU did not answer ${command} within ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.#pending.set(id, { command, resolve: resolve as (value: unknown) => void, reject, timer });
+      this.#socket.write(`${JSON.stringify({ execute: command, ...(args && { arguments: args }), id })}\n`);
+    });
+  }
+
+  close(): void {
+    this.#fail('the connection to QEMU was closed');
+  }
+
+  #received(chunk: Buffer): void {
+    try {
+      for (const message of this.#framer.push(chunk)) this.#message(message);
+    } catch (cause) {
+      this.#fail('QEMU broke the protocol', cause);
+    }
+  }
+
+  #message(message: Record<string, unknown>): void {
+    if ('QMP' in message) {
+      this.#version = readVersion(message.QMP);
+      this.#greeted?.();
+    } else if (typeof message.event === 'string') this.#event(message.event, message);
+    else if (typeof message.id === 'number') this.#answer(message.id, message);
+    // An error without id: QEMU could not parse what we sent. We would wait in vain for its answer.
+    else if ('error' in message) throw new Error(`QEMU: ${describe(message.error).description}`);
+  }
+
+  #event(name: string, message: Record<string, unknown>): void {
+    const { seconds, microseconds } = asObject(message.timestamp);
+    const event = {
+      name,
+      data: asObject(message.data),
+      timestampMs: Number(seconds) * 1000 + Number(microseconds) / 1000,
+    };
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+
+  #answer(id: number, message: Record<string, unknown>): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return; // it came after its time
+    this.#pending.delete(id);
+    clearTimeout(pending.timer);
+    if ('return' in message) return pending.resolve(message.return);
+    const { errorClass, description } = describe(message.error);
+    pending.reject(new QmpError(pending.command, errorClass, description));
+  }
+
+  #fail(message: string, cause?: unknown): void {
+    if (this.#error) return;
+    this.#error = new QmpConnectionError(message, cause === undefined ? undefined : { cause });
+    for (const { reject, timer } of this.#pending.values()) {
+      clearTimeout(timer);
+      reject(this.#error);
+    }
+    this.#pending.clear();
+    this.#socket.destroy();
+  }
+}
+
+const asObject = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+
+function describe(error: unknown): { errorClass: string; description: string } {
+  const { class: errorClass, desc } = asObject(error);
+  return { errorClass: String(errorClass ?? 'GenericError'), description: String(desc ?? 'no reason given') };
+}
+
+function readVersion(greeting: unknown): string {
+  const { major, minor, micro } = asObject(asObject(asObject(greeting).version).qemu);
+  return [major, minor, micro].map(Number).join('.');
+}
