@@ -168,6 +168,15 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
       ).rows,
     );
   }
+  const servicePorts = ids(touched.servicePorts);
+  if (servicePorts.length > 0) {
+    const { rows } = await sql<{ kind: UnitKind; id: string }>`
+      select case device_owner when 'network:distributed' then 'network' else 'router' end as kind,
+        case device_owner when 'network:distributed' then network_id::text else device_id end as id
+      from port where id = any(${servicePorts}::uuid[])
+        and (device_owner = 'network:distributed' or device_owner like 'network:router%')`.execute(db);
+    for (const { kind, id } of rows) units.add(unit(kind, id));
+  }
   if (touched.gatewayRouters) {
     add(
       'router',

@@ -21,7 +21,17 @@ import { expand, loadModel } from './load.ts';
 import { ensureGlobal, isWaiting, mendGroups, runPass, type UnitOutcome } from './pass.ts';
 import { PortStatus } from './port-status.ts';
 import type { PassStatus, ProjectionStatus } from './status.ts';
-import { dropUnit, nothingTouched, type Touched, touch, type Unit, unit } from './units.ts';
+import {
+  dropUnit,
+  hostDigest,
+  isTouched,
+  mergeTouched,
+  nothingTouched,
+  type Touched,
+  touch,
+  type Unit,
+  unit,
+} from './units.ts';
 import { WorkList } from './work-list.ts';
 
 export interface ProjectorOptions {
@@ -44,6 +54,7 @@ export class Projector {
   readonly #leadership: Leadership;
   readonly #work = new WorkList();
   readonly #busy = new Set<Unit>();
+  readonly #hosts = new Map<string, string>();
   #touched: Touched = nothingTouched();
   #since: Date | undefined;
   #client: OvsdbClient | undefined;
@@ -165,6 +176,7 @@ export class Projector {
     this.#actual = undefined;
     this.#portStatus = undefined;
     this.#work.clear();
+    this.#hosts.clear();
     this.#touched = nothingTouched();
     this.#fullDue = false;
     this.#closing = Promise.all([this.#closing, client.stop(), portStatus?.stop()]).then(() => {});
@@ -175,7 +187,7 @@ export class Projector {
   #notice(changes: readonly Change[]): void {
     for (const change of changes) {
       touch(this.#touched, change);
-      if (change.resource_type === 'host') this.#lookAgainAfterGrace();
+      if (change.resource_type === 'host') this.#hostChanged(change);
       this.#forgotten(change);
       if (!this.#since || change.at < this.#since) this.#since = change.at;
     }
@@ -194,12 +206,17 @@ export class Projector {
     if (router) this.#work.add(router);
   }
 
-  /** A host that fell silent counts as alive for a while; when that is over its gateways move. */
-  #lookAgainAfterGrace(): void {
-    setTimeout(() => {
+  #hostChanged({ resource_id: id, action, body }: Change): void {
+    const digest = action === 'deleted' ? '' : hostDigest(body);
+    if (this.#hosts.get(id) === digest) return;
+    this.#hosts.set(id, digest);
+    const lookAgain = () => {
       this.#touched.gatewayRouters = true;
       this.#wake();
-    }, hostGraceMs + 100).unref();
+    };
+    lookAgain();
+    // A host that fell silent counts as alive for a while; when that is over its gateways move.
+    setTimeout(lookAgain, hostGraceMs + 100).unref();
   }
 
   #noticeOthers(changes: readonly RowChange[]): void {
@@ -251,7 +268,7 @@ export class Projector {
 
   #hasWork(): boolean {
     const due = this.#work.nextAttempt();
-    return this.#fullDue || this.#work.size > 0 || somethingTouched(this.#touched) || (due ? due <= new Date() : false);
+    return this.#fullDue || this.#work.size > 0 || isTouched(this.#touched) || (due ? due <= new Date() : false);
   }
 
   #wakeIn(ms: number): void {
@@ -314,14 +331,7 @@ export class Projector {
   }
 
   #restoreTouched(touched: Touched, since: Date | undefined): void {
-    const later = this.#touched;
-    this.#touched = {
-      units: touched.units.union(later.units),
-      portsOfNetworks: touched.portsOfNetworks.union(later.portsOfNetworks),
-      routersOfNetworks: touched.routersOfNetworks.union(later.routersOfNetworks),
-      routersOfPorts: touched.routersOfPorts.union(later.routersOfPorts),
-      gatewayRouters: touched.gatewayRouters || later.gatewayRouters,
-    };
+    this.#touched = mergeTouched(touched, this.#touched);
     this.#since = since ?? this.#since;
   }
 
@@ -365,9 +375,4 @@ export class Projector {
 function onlyObserved(before: RowChange['before'], after: RowChange['after']): boolean {
   if (!before || !after) return false;
   return Object.keys(after).every((column) => column === 'up' || before[column] === after[column]);
-}
-
-function somethingTouched(touched: Touched): boolean {
-  const sets = [touched.units, touched.portsOfNetworks, touched.routersOfNetworks, touched.routersOfPorts];
-  return touched.gatewayRouters || sets.some((set) => set.size > 0);
 }

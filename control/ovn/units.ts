@@ -29,6 +29,8 @@ export interface Touched {
   routersOfNetworks: Set<string>;
   /** All routers that have a floating IP for these ports. */
   routersOfPorts: Set<string>;
+  /** Ports of which only the database knows whether they are a router's or the metadata service's. */
+  servicePorts: Set<string>;
   /** All routers with a gateway. */
   gatewayRouters: boolean;
 }
@@ -38,6 +40,7 @@ export const nothingTouched = (): Touched => ({
   portsOfNetworks: new Set(),
   routersOfNetworks: new Set(),
   routersOfPorts: new Set(),
+  servicePorts: new Set(),
   gatewayRouters: false,
 });
 
@@ -71,10 +74,7 @@ export function touch(
     }
     case 'port_ip':
       touched.units.add(unit('port', id));
-      touched.routersOfPorts.add(id);
-      // The metadata port's address is in the network's DHCP rows, a router port's in the router.
-      touched.units.add(unit('network', text('network_id') ?? ''));
-      touched.routersOfNetworks.add(text('network_id') ?? '');
+      touched.servicePorts.add(id);
       return;
     case 'port_security_group':
       touched.units.add(unit('port', id));
@@ -91,7 +91,24 @@ export function touch(
     case 'security_group_rule':
       touched.units.add(unit('security_group', text('security_group_id') ?? ''));
       return;
-    case 'host':
-      touched.gatewayRouters = true;
   }
 }
+
+/** What of a host the projection depends on. Hosts report often; most reports change nothing of this. */
+export function hostDigest(body: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify([body.connected, body.physical_networks]);
+}
+
+export function mergeTouched(a: Touched, b: Touched): Touched {
+  return {
+    units: a.units.union(b.units),
+    portsOfNetworks: a.portsOfNetworks.union(b.portsOfNetworks),
+    routersOfNetworks: a.routersOfNetworks.union(b.routersOfNetworks),
+    routersOfPorts: a.routersOfPorts.union(b.routersOfPorts),
+    servicePorts: a.servicePorts.union(b.servicePorts),
+    gatewayRouters: a.gatewayRouters || b.gatewayRouters,
+  };
+}
+
+export const isTouched = (touched: Touched): boolean =>
+  Object.values(touched).some((part) => (part instanceof Set ? part.size > 0 : part));

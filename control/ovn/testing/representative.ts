@@ -1,0 +1,246 @@
+/** A model with one of everything that the projection knows, for the golden file. Ids are fixed and readable. */
+import { IndexedModel, type ModelRows, type PortRow, type SecurityGroupRuleRow, type SubnetRow } from '../model.ts';
+
+const id = (kind: string, n: number) => `00000000-0000-7000-8000-${kind.padStart(4, '0')}${String(n).padStart(8, '0')}`;
+export const ids = {
+  external: id('e', 1),
+  red: id('a', 1),
+  vlan: id('a', 2),
+  router: id('b', 1),
+  closedRouter: id('b', 2),
+  web: id('c', 1),
+  stateless: id('c', 2),
+  host1: id('d', 1),
+  host2: id('d', 2),
+  deadHost: id('d', 3),
+  elsewhere: id('d', 4),
+};
+const subnetId = (n: number) => id('5', n);
+const portId = (n: number) => id('f', n);
+const ruleId = (n: number) => id('9', n);
+
+const subnet = (n: number, network_id: string, cidr: string, row: Partial<SubnetRow> = {}): SubnetRow => ({
+  id: subnetId(n),
+  network_id,
+  ip_version: cidr.includes(':') ? 6 : 4,
+  cidr,
+  gateway_ip: null,
+  enable_dhcp: true,
+  ipv6_address_mode: null,
+  ipv6_ra_mode: null,
+  dns_nameservers: [],
+  host_routes: [],
+  ...row,
+});
+
+const port = (
+  n: number,
+  network_id: string,
+  ips: [subnet: number, ip: string][],
+  row: Partial<PortRow> = {},
+): PortRow => ({
+  id: portId(n),
+  network_id,
+  name: `port ${n}`,
+  mac: `fa:16:3e:00:00:${n.toString(16).padStart(2, '0')}`,
+  admin_state_up: true,
+  device_id: '',
+  device_owner: 'compute:nova',
+  port_security_enabled: true,
+  allowed_address_pairs: [],
+  host_id: null,
+  observed_up: false,
+  ips: ips.map(([of, ip]) => ({ subnet_id: subnetId(of), ip })),
+  security_group_ids: [],
+  ...row,
+});
+
+const rule = (n: number, row: Partial<SecurityGroupRuleRow>): SecurityGroupRuleRow => ({
+  id: ruleId(n),
+  direction: 'ingress',
+  ethertype: 'IPv4',
+  protocol: null,
+  port_range_min: null,
+  port_range_max: null,
+  remote_group_id: null,
+  remote_ip_prefix: null,
+  ...row,
+});
+
+const slaac = { ipv6_address_mode: 'slaac', ipv6_ra_mode: 'slaac' } as const;
+const stateful = { ipv6_address_mode: 'dhcpv6-stateful', ipv6_ra_mode: 'dhcpv6-stateful' } as const;
+const stateless = { ipv6_address_mode: 'dhcpv6-stateless', ipv6_ra_mode: 'dhcpv6-stateless' } as const;
+const onRouter = { device_owner: 'network:router_interface', device_id: ids.router };
+const network = { project_id: id('1', 1), external: false, mtu: 1442, provider_physical_network: null } as const;
+
+const networks: ModelRows['networks'] = [
+  {
+    ...network,
+    id: ids.external,
+    name: 'outside',
+    external: true,
+    mtu: 1500,
+    provider_network_type: 'flat',
+    provider_physical_network: 'physnet1',
+    provider_segmentation_id: null,
+  },
+  { ...network, id: ids.red, name: '小屋 🏔 "x"; drop', provider_network_type: 'geneve', provider_segmentation_id: 7 },
+  {
+    ...network,
+    id: ids.vlan,
+    name: 'vlan',
+    provider_network_type: 'vlan',
+    provider_physical_network: 'physnet2',
+    provider_segmentation_id: 100,
+  },
+];
+
+const subnets: ModelRows['subnets'] = [
+  subnet(1, ids.external, '203.0.113.0/24', { gateway_ip: '203.0.113.254', enable_dhcp: false }),
+  subnet(2, ids.external, '2001:db8::/64', { gateway_ip: '2001:db8::fe', enable_dhcp: false }),
+  subnet(3, ids.red, '10.1.0.0/24', {
+    gateway_ip: '10.1.0.1',
+    dns_nameservers: ['9.9.9.9', '149.112.112.112'],
+    host_routes: [{ destination: '10.99.0.0/16', nexthop: '10.1.0.254' }],
+  }),
+  subnet(4, ids.red, 'fd00:1::/64', { gateway_ip: 'fd00:1::1', dns_nameservers: ['2620:fe::fe'], ...slaac }),
+  subnet(5, ids.vlan, '10.2.0.0/24'),
+  subnet(6, ids.vlan, 'fd00:2::/64', { gateway_ip: 'fd00:2::1', ...stateful }),
+  subnet(7, ids.vlan, 'fd00:3::/64', { gateway_ip: 'fd00:3::1', dns_nameservers: ['fd00:3::53'], ...stateless }),
+];
+
+const groups = (...security_group_ids: string[]) => ({ security_group_ids });
+
+const ports: ModelRows['ports'] = [
+  port(1, ids.red, [[3, '10.1.0.2']], { device_owner: 'network:distributed', device_id: `ovnmeta-${ids.red}` }),
+  port(
+    2,
+    ids.red,
+    [
+      [3, '10.1.0.1'],
+      [4, 'fd00:1::1'],
+    ],
+    onRouter,
+  ),
+  port(
+    3,
+    ids.vlan,
+    [
+      [6, 'fd00:2::1'],
+      [7, 'fd00:3::1'],
+    ],
+    onRouter,
+  ),
+  port(
+    4,
+    ids.external,
+    [
+      [1, '203.0.113.1'],
+      [2, '2001:db8::1'],
+    ],
+    {
+      device_owner: 'network:router_gateway',
+      device_id: ids.router,
+    },
+  ),
+  port(
+    5,
+    ids.red,
+    [
+      [3, '10.1.0.11'],
+      [4, 'fd00:1::f816:3eff:fe00:5'],
+    ],
+    { host_id: ids.host1, ...groups(ids.web) },
+  ),
+  port(6, ids.red, [[3, '10.1.0.12']], {
+    name: '港 "6"',
+    host_id: ids.elsewhere,
+    allowed_address_pairs: [
+      { ip_address: '10.1.0.100' },
+      { ip_address: '10.1.0.128/25', mac_address: '00:00:5E:00:01:01' },
+    ],
+    ...groups(ids.web, ids.stateless),
+  }),
+  port(7, ids.red, [[3, '10.1.0.13']], { port_security_enabled: false, admin_state_up: false }),
+  port(8, ids.vlan, [
+    [5, '10.2.0.8'],
+    [7, 'fd00:3::f816:3eff:fe00:8'],
+    [6, 'fd00:2::8'],
+  ]),
+  port(9, ids.external, [[1, '203.0.113.11']], { device_owner: 'network:floatingip' }),
+  port(10, ids.external, [[1, '203.0.113.2']], {
+    device_owner: 'network:router_gateway',
+    device_id: ids.closedRouter,
+  }),
+];
+
+const router = { admin_state_up: true, gateway_network_id: ids.external, enable_snat: true, routes: [] };
+const floating = { floating_network_id: ids.external, router_id: ids.router };
+const now = new Date('2026-01-01T00:00:00Z');
+const host = (hostId: string, physical_networks: string[], connected: boolean, silentMs: number) => ({
+  id: hostId,
+  physical_networks,
+  connected,
+  last_seen_at: new Date(now.getTime() - silentMs),
+});
+
+const rules: SecurityGroupRuleRow[] = [
+  rule(1, { direction: 'egress' }),
+  rule(2, { direction: 'egress', ethertype: 'IPv6' }),
+  rule(3, { protocol: 'tcp', port_range_min: 80, port_range_max: 80, remote_ip_prefix: '0.0.0.0/0' }),
+  rule(4, { protocol: 'udp', port_range_min: 1000, port_range_max: 2000, remote_ip_prefix: '198.51.100.0/24' }),
+  rule(5, { protocol: '6', ethertype: 'IPv6', remote_group_id: ids.web }),
+  rule(6, { protocol: 'icmp', port_range_min: 8, port_range_max: 0 }),
+  rule(7, { protocol: 'ipv6-icmp', ethertype: 'IPv6', port_range_min: 128 }),
+  rule(8, { protocol: 'icmp', ethertype: 'IPv6' }),
+  rule(9, { protocol: 'vrrp' }),
+  rule(10, { protocol: '89', direction: 'egress', remote_ip_prefix: '224.0.0.5/32' }),
+  rule(11, { protocol: 'sctp', port_range_min: 1, port_range_max: 65535 }),
+];
+
+export const representative = new IndexedModel({
+  networks,
+  subnets,
+  ports,
+  routers: [
+    {
+      ...router,
+      id: ids.router,
+      name: 'router',
+      routes: [
+        { destination: '172.16.0.0/12', nexthop: '10.1.0.253' },
+        { destination: 'fd99::/48', nexthop: 'fd00:1::253' },
+      ],
+    },
+    { ...router, id: ids.closedRouter, name: 'closed', admin_state_up: false, enable_snat: false },
+  ],
+  floatingIps: [
+    {
+      ...floating,
+      id: id('4', 1),
+      floating_port_mac: 'fa:16:3e:00:00:09',
+      floating_ip: '203.0.113.11',
+      port_id: portId(5),
+      fixed_ip: '10.1.0.11',
+    },
+    {
+      ...floating,
+      id: id('4', 2),
+      floating_port_mac: 'fa:16:3e:00:00:0a',
+      floating_ip: '203.0.113.12',
+      port_id: portId(6),
+      fixed_ip: '10.1.0.12',
+    },
+  ],
+  securityGroups: [
+    { id: ids.web, name: 'web', stateful: true, rules },
+    { id: ids.stateless, name: 'stateless', stateful: false, rules: [rule(20, { protocol: 'udp' })] },
+  ],
+  hosts: [
+    host(ids.host1, ['physnet1'], true, 0),
+    host(ids.host2, ['physnet1', 'physnet2'], false, 5_000),
+    host(ids.deadHost, ['physnet1'], false, 3_600_000),
+    host(ids.elsewhere, [], true, 0),
+  ],
+  now,
+});
