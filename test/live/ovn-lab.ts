@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -17,9 +17,28 @@ export function labMissing(): string | undefined {
   return undefined;
 }
 
+const prefix = 'bothy-live-ovn-';
 const nbSchema = '/usr/share/ovn/ovn-nb.ovsschema';
 const sbSchema = '/usr/share/ovn/ovn-sb.ovsschema';
 const ovsSchema = '/usr/share/openvswitch/vswitch.ovsschema';
+
+/** Removes what labs left whose process was killed outright. */
+function sweep(): void {
+  for (const name of readdirSync(tmpdir()).filter((each) => each.startsWith(prefix))) {
+    const owner = join(tmpdir(), name, 'owner');
+    if (!existsSync(owner)) continue;
+    const [pid, tag] = readFileSync(owner, 'utf8').split(' ');
+    if (existsSync(`/proc/${pid}`)) continue;
+    const list = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
+    const left = list.split('\n').map((line) => line.split(' ')[0]!);
+    for (const namespace of left.filter((each) => each.startsWith(`b${tag}-`))) {
+      const pids = execFileSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' });
+      for (const member of pids.split('\n').filter(Boolean)) process.kill(Number(member), 'SIGKILL');
+      execFileSync('ip', ['netns', 'del', namespace]);
+    }
+    rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
 
 export interface Endpoint {
   namespace: string;
@@ -27,11 +46,20 @@ export interface Endpoint {
 
 export class OvnLab {
   readonly tag = randomBytes(2).toString('hex');
-  readonly directory = mkdtempSync(join(tmpdir(), 'bothy-live-ovn-'));
+  readonly directory = mkdtempSync(join(tmpdir(), prefix));
   readonly hostNamespace = `b${this.tag}-host`;
   readonly #children: ChildProcess[] = [];
   readonly #namespaces: string[] = [];
   #veths = 0;
+  readonly #onExit = () => this.#closeNow();
+
+  constructor() {
+    // A run that is cut short (Ctrl-C, a deadline) leaves nothing either.
+    process.once('exit', this.#onExit);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+    sweep();
+    writeFileSync(this.#path('owner'), `${process.pid} ${this.tag}`);
+  }
 
   get northbound(): string {
     return `unix:${this.#path('central', 'nb.sock')}`;
@@ -118,7 +146,19 @@ export class OvnLab {
       await ended;
       clearTimeout(hung);
     }
-    for (const namespace of this.#namespaces) this.run('ip', 'netns', 'del', namespace);
+    process.off('exit', this.#onExit);
+    this.#closeNow();
+  }
+
+  #closeNow(): void {
+    for (const child of this.#children) child.kill('SIGKILL');
+    for (const namespace of this.#namespaces) {
+      try {
+        this.run('ip', 'netns', 'del', namespace);
+      } catch {
+        // Cut short before it was made.
+      }
+    }
     rmSync(this.directory, { recursive: true, force: true });
   }
 
