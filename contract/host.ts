@@ -19,7 +19,12 @@ export const hostStreamPath = '/host/v1/stream';
 
 /** The host's HTTPS service (mutual TLS over TCP; plain over a unix socket for control on the same machine). */
 export const hostPaths = {
-  /** PUT streams an image in (see {@link ImageUploadResult}), GET streams it out (Range allowed), DELETE removes it; all idempotent. */
+  /**
+   * PUT ?format=raw|qcow2&maxBytes=n streams an image in (see {@link ImageUploadResult}) and replaces what is there; with a
+   * Content-Length where the size is known. The host refuses with `too_large` (413) more than maxBytes, with `no_capacity` (507)
+   * when its disk is full, with `invalid` (400) what is not what it claims or not safe; of a PUT that is refused or whose body
+   * ends early nothing stays. GET streams it out (Range allowed), DELETE removes it; all idempotent.
+   */
   image: (id: ImageId) => `/v1/images/${id}`,
   /** GET ?bytes=n: the last n bytes of the serial console's output, as they came from the guest. */
   consoleLog: (id: ServerId) => `/v1/servers/${id}/console-log`,
@@ -139,6 +144,10 @@ export interface ObservedServer {
 
 export type ControlMessage =
   | { type: 'hello'; protocol: number; cloudId: string; hostId: HostId; leaseMs: number }
+  /**
+   * `images`: uploads whose bytes the host shall keep, beyond what its servers need. The list may be older than an upload that ran
+   * since the stream was opened: the host removes only files that are older than its connection.
+   */
   | { type: 'snapshot'; servers: DesiredServer[]; networks: DesiredNetwork[]; images: ImageId[] }
   | { type: 'update'; servers: DesiredServer[]; networks: DesiredNetwork[]; removedNetworks: NetworkId[] }
   /** The observation `absent` was recorded: the host may forget the server. */

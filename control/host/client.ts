@@ -65,7 +65,12 @@ export class HostClient {
    * @throws CloudError with the host's own code and message when it refuses; `invalid` when the source ends early;
    *   `unavailable` when the host can't be reached or breaks off
    */
-  putImage(host: HostEndpoint, id: ImageId, source: Readable, options: PutImageOptions): Promise<ImageUploadResult> {
+  async putImage(
+    host: HostEndpoint,
+    id: ImageId,
+    source: Readable,
+    options: PutImageOptions,
+  ): Promise<ImageUploadResult> {
     const query = new URLSearchParams({ format: options.format, maxBytes: String(options.maxBytes) });
     const request = this.#request(host, 'PUT', `${hostPaths.image(id)}?${query}`, {
       'content-type': 'application/octet-stream',

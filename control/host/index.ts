@@ -3,4 +3,5 @@ export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
 export { closeCodes, maxMessageBytes } from './messages.ts';
 export { HostService, type HostServiceOptions, type NetworkSide, type ServerSide } from './service.ts';
 export type { HostConnection, HostSession } from './session.ts';
+export { endpointOf } from './store.ts';
 export type { HostRow } from './tables.ts';

@@ -1,9 +1,11 @@
 /** SQL about hosts. Nothing else. */
 import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import type { HostFacts } from '../../contract/host.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Capacity } from './capacity.ts';
+import type { HostEndpoint } from './client.ts';
 import type { HostRow } from './tables.ts';
 
 /** The stream `connectionId` speaks for the host from now on. False when no such host is registered. */
@@ -64,4 +66,13 @@ export async function imagesOn(db: Queryable, hostId: HostId): Promise<ImageId[]
 
 export async function findHost(db: Queryable, hostId: HostId): Promise<HostRow | undefined> {
   return db.selectFrom('host').selectAll().where('id', '=', hostId).executeTakeFirst();
+}
+
+/** Where the host's own service answers. @throws CloudError `unavailable` when the host is unknown or has never connected */
+export async function endpointOf(db: Queryable, hostId: HostId): Promise<HostEndpoint> {
+  const facts = (await findHost(db, hostId))?.facts;
+  if (facts?.url === undefined) {
+    throw new CloudError('unavailable', `host ${hostId} has not connected yet`, { details: { hostId } });
+  }
+  return { id: hostId, url: facts.url, socket: facts.socket ?? null };
 }
