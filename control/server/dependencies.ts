@@ -59,5 +59,5 @@ export interface ServerImages {
 
 /** Part of HostClient (control/host). */
 export interface ServerHosts {
-  consoleLog(hostId: HostId, serverId: ServerId, bytes: number): Promise<Buffer>;
+  consoleLog(host: { id: HostId; url: string; socket: string | null }, id: ServerId, bytes: number): Promise<Buffer>;
 }

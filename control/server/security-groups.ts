@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
-import type { Tx } from '../database/database.ts';
+import type { Queryable, Tx } from '../database/database.ts';
 import type { ServerRow } from './server.ts';
 
 /** @throws CloudError `not_found`, `conflict` for a name that several groups have */
@@ -48,4 +48,27 @@ export async function removeServerSecurityGroup(tx: Tx, server: ServerRow, nameO
   if (numAffectedRows === 0n) {
     throw new CloudError('not_found', `Security group ${nameOrId} not associated with the instance ${server.id}`);
   }
+}
+
+export interface ServerSecurityGroup {
+  id: string;
+  name: string;
+  description: string;
+  tenant_id: string;
+  rules: [];
+}
+
+export async function serverSecurityGroups(db: Queryable, serverId: string): Promise<ServerSecurityGroup[]> {
+  const { rows } = await sql<ServerSecurityGroup>`
+    select g.id, g.name, g.description, g.project_id as tenant_id, '[]'::jsonb as rules from security_group g
+    where g.id in (select x.security_group_id from server_port s join port_security_group x on x.port_id = s.port_id
+      where s.server_id = ${serverId}) order by g.name, g.id`.execute(db);
+  return rows;
+}
+
+export async function projectSecurityGroups(db: Queryable, projectId: string): Promise<ServerSecurityGroup[]> {
+  const { rows } = await sql<ServerSecurityGroup>`
+    select id, name, description, project_id as tenant_id, '[]'::jsonb as rules from security_group
+    where project_id = ${projectId} order by name, id`.execute(db);
+  return rows;
 }

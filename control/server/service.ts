@@ -5,7 +5,7 @@
  */
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
-import type { HostId, ServerId } from '../../contract/ids.ts';
+import type { ServerId } from '../../contract/ids.ts';
 import type { Database, Tx } from '../database/database.ts';
 import { beginOperation } from '../database/operations.ts';
 import { enqueue } from '../database/queue.ts';
@@ -20,7 +20,13 @@ import {
 import { type CreatedServers, checkMetadata, createServers, type ServerWish } from './create.ts';
 import type { ServerHosts, ServerImages, ServerInterface, ServerPorts } from './dependencies.ts';
 import { listServers, type ServerFilter } from './list.ts';
-import { addServerSecurityGroup, removeServerSecurityGroup } from './security-groups.ts';
+import {
+  addServerSecurityGroup,
+  projectSecurityGroups,
+  removeServerSecurityGroup,
+  type ServerSecurityGroup,
+  serverSecurityGroups,
+} from './security-groups.ts';
 import {
   deadlinesMs,
   type PowerVerb,
@@ -33,11 +39,14 @@ import {
 import {
   type DesiredChange,
   findServer,
+  hostEndpoint,
   lockServer,
   type Reach,
   type ServerNotes,
   type ServerOperation,
+  type ServerPortRow,
   serverOperations,
+  serverPorts,
   updateDesired,
   updateNotes,
   userDataOf,
@@ -85,6 +94,23 @@ export class ServerService {
     return ids.length === 0
       ? Promise.resolve(new Map())
       : this.#options.ports.serverAddresses(this.#options.database.query, ids);
+  }
+
+  /** Ports of one server with their addresses, for those who want more than the addresses. */
+  async ports(caller: Caller, id: ServerId): Promise<ServerPortRow[]> {
+    await this.get(caller, id);
+    return serverPorts(this.#options.database.query, id);
+  }
+
+  /** Security groups of all of a server's ports, each once. */
+  async securityGroups(caller: Caller, id: ServerId): Promise<ServerSecurityGroup[]> {
+    await this.get(caller, id);
+    return serverSecurityGroups(this.#options.database.query, id);
+  }
+
+  /** What a caller can name when it adds a security group to a server. */
+  async projectSecurityGroups(caller: Caller): Promise<ServerSecurityGroup[]> {
+    return projectSecurityGroups(this.#options.database.query, requireProject(caller, 'list security groups'));
   }
 
   /** User data of servers; whoever made one may have put secrets there: show it only to administrators and in guests. */
@@ -204,7 +230,9 @@ export class ServerService {
     if (server.host_id === null || vmState(server) === 'building') {
       throw new CloudError('conflict', `Instance ${id} is not ready`);
     }
-    return this.#options.hosts.consoleLog(server.host_id as HostId, id, bytes);
+    const host = await hostEndpoint(this.#options.database.query, server.host_id);
+    if (!host) throw new CloudError('unavailable', `The host of instance ${id} has never reported`);
+    return this.#options.hosts.consoleLog(host, id, bytes);
   }
 
   /** Locks the row, checks rights, works. Hidden servers are not found; visible ones may be forbidden. */

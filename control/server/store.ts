@@ -1,6 +1,6 @@
 /** The server's SQL: rows in and out, no decisions. Listing has its own page (list.ts). */
 import { sql } from 'kysely';
-import { newId } from '../../contract/ids.ts';
+import { type HostId, newId } from '../../contract/ids.ts';
 import type { Actor, Queryable, Tx } from '../database/database.ts';
 import type { ServerFault, ServerRow, ShownServer } from './server.ts';
 
@@ -195,4 +195,34 @@ export async function userDataOf(db: Queryable, ids: readonly string[]): Promise
     .where('server_id', 'in', [...ids])
     .execute();
   return new Map(rows.map((row) => [row.server_id, row.user_data]));
+}
+
+/** Where a host's own service answers, as it last reported. */
+export async function hostEndpoint(
+  db: Queryable,
+  hostId: string,
+): Promise<{ id: HostId; url: string; socket: string | null } | undefined> {
+  const { rows } = await sql<{ id: HostId; url: string; socket: string | null }>`select id, facts ->> 'url' as url,
+    facts ->> 'socket' as socket from host where id = ${hostId} and facts ->> 'url' is not null`.execute(db);
+  return rows[0];
+}
+
+export interface ServerPortRow {
+  id: string;
+  network_id: string;
+  mac: string;
+  up: boolean;
+  tag: string | null;
+  fixed_ips: { subnet_id: string; ip_address: string }[];
+}
+
+export async function serverPorts(db: Queryable, serverId: string): Promise<ServerPortRow[]> {
+  const { rows } = await sql<ServerPortRow>`
+    select p.id, p.network_id, p.mac::text as mac, p.observed_up as up, sp.tag,
+      coalesce((select jsonb_agg(jsonb_build_object('subnet_id', i.subnet_id, 'ip_address', host(i.ip)) order by i.position)
+        from port_ip i where i.port_id = p.id), '[]') as fixed_ips
+    from server_port sp join port p on p.id = sp.port_id where sp.server_id = ${serverId} order by sp.position`.execute(
+    db,
+  );
+  return rows;
 }

@@ -164,7 +164,8 @@ export function addressesBody(
 ): Record<string, Body[]> {
   const networks: Record<string, Body[]> = Object.create(null);
   for (const port of interfaces) {
-    const list = (networks[port.networkName] ??= []);
+    const list = networks[port.networkName] ?? [];
+    networks[port.networkName] = list;
     for (const { ip, version, type } of port.addresses) {
       const address: Body = { version, addr: ip };
       if (options.extended) {

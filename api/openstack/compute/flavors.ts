@@ -1,0 +1,243 @@
+/** /flavors: with extra specs and access. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { CloudError } from '../../../contract/errors.ts';
+import { parseId } from '../../../contract/ids.ts';
+import {
+  type FlavorFilter,
+  type FlavorRow,
+  type FlavorService,
+  flavorSortKeys,
+} from '../../../control/flavor/index.ts';
+import { isAdmin, requireAdmin } from '../../../control/identity/caller.ts';
+import { callerOf } from '../common/authenticate.ts';
+import { requireVersion } from './microversion.ts';
+import { first, linksOf, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
+import type { Body } from './server-view.ts';
+import * as v from './validate.ts';
+
+const param = (request: FastifyRequest, key: string): string => (request.params as Record<string, string>)[key]!;
+
+export function flavorBody(request: FastifyRequest, flavor: FlavorRow): Body {
+  const version = request.microversion;
+  return {
+    id: flavor.flavor_id,
+    name: flavor.name,
+    ram: flavor.memory_mib,
+    disk: flavor.disk_gib,
+    swap: flavor.swap_mib || (version >= 75 ? 0 : ''),
+    'OS-FLV-EXT-DATA:ephemeral': flavor.ephemeral_gib,
+    'OS-FLV-DISABLED:disabled': flavor.disabled,
+    vcpus: flavor.vcpus,
+    'os-flavor-access:is_public': flavor.public,
+    rxtx_factor: flavor.rxtx_factor,
+    links: linksOf(request, 'flavors', flavor.flavor_id),
+    ...(version >= 55 && { description: flavor.description }),
+    ...(version >= 61 && { extra_specs: flavor.extra_specs }),
+  };
+}
+
+const briefBody = (request: FastifyRequest, flavor: FlavorRow): Body => ({
+  id: flavor.flavor_id,
+  name: flavor.name,
+  links: linksOf(request, 'flavors', flavor.flavor_id),
+  ...(request.microversion >= 55 && { description: flavor.description }),
+});
+
+const flavorText = Type.Union([v.text(0, 65_535), Type.Null()]);
+const createSchema = (version: number) =>
+  v.strict({
+    flavor: v.strict({
+      name: v.name,
+      id: Type.Optional(
+        Type.Union([
+          Type.Refine(
+            v.text(1, 255),
+            (id) => /^(?! )[a-zA-Z0-9. _-]+(?<! )$/.test(id),
+            (id) => `'${id}' is no flavor id`,
+          ),
+          Type.Number(),
+          Type.Null(),
+        ]),
+      ),
+      ram: v.integer(1),
+      vcpus: v.integer(1),
+      disk: v.integer(0),
+      'OS-FLV-EXT-DATA:ephemeral': Type.Optional(v.integer(0)),
+      swap: Type.Optional(v.integer(0)),
+      rxtx_factor: Type.Optional(
+        Type.Refine(
+          Type.Union([Type.Number(), Type.String({ pattern: '^[0-9]+(\\.[0-9]+)?$' })]),
+          (factor) => Number(factor) > 0 && Number(factor) <= 3.40282e38,
+          () => 'is not a positive number',
+        ),
+      ),
+      'os-flavor-access:is_public': Type.Optional(v.boolean),
+      description: v.when(version >= 55, flavorText),
+    }),
+  });
+const checkCreate = v.versioned({ 1: () => createSchema(1), 55: () => createSchema(55) });
+const checkUpdate = v.checker(v.strict({ flavor: v.strict({ description: flavorText }) }));
+
+export function flavorRoutes(app: FastifyInstance, flavors: FlavorService): void {
+  const list = async (request: FastifyRequest, detail: boolean) => {
+    const filter = readFilter(request);
+    const rows = filter.limit === 0 ? [] : await flavors.list(callerOf(request), filter);
+    const bodies = rows.map((row) => (detail ? flavorBody(request, row) : briefBody(request, row)));
+    const page = { limit: filter.limit ?? 0, count: rows.length, last: rows.at(-1)?.flavor_id };
+    const links = nextLinks(request, detail ? 'flavors/detail' : 'flavors', page);
+    return links ? { flavors: bodies, flavors_links: links } : { flavors: bodies };
+  };
+  app.get('/flavors', (request) => list(request, false));
+  app.get('/flavors/detail', (request) => list(request, true));
+  app.get('/flavors/:id', async (request) => ({
+    flavor: flavorBody(request, await flavors.get(callerOf(request), param(request, 'id'))),
+  }));
+  app.post('/flavors', async (request) => {
+    requireAdmin(callerOf(request), 'create a flavor');
+    const { flavor } = checkCreate(request.microversion, request.body);
+    const made = await flavors.create(callerOf(request), {
+      flavorId: flavor.id === undefined || flavor.id === null ? null : String(flavor.id),
+      name: flavor.name,
+      description: flavor.description ?? null,
+      vcpus: Number(flavor.vcpus),
+      memoryMiB: Number(flavor.ram),
+      diskGiB: Number(flavor.disk),
+      ephemeralGiB: Number(flavor['OS-FLV-EXT-DATA:ephemeral'] ?? 0),
+      swapMiB: Number(flavor.swap ?? 0),
+      rxtxFactor: Number(flavor.rxtx_factor ?? 1),
+      public: v.toBoolean(flavor['os-flavor-access:is_public'] ?? true),
+    });
+    return { flavor: flavorBody(request, made) };
+  });
+  app.put('/flavors/:id', async (request) => {
+    requireVersion(request, { from: 55 });
+    const { description } = checkUpdate(request.body).flavor;
+    const changed = await flavors.setDescription(callerOf(request), param(request, 'id'), description);
+    return { flavor: flavorBody(request, changed) };
+  });
+  app.delete('/flavors/:id', async (request, reply) => {
+    await flavors.delete(callerOf(request), param(request, 'id'));
+    return reply.code(202).send();
+  });
+}
+
+function readFilter(request: FastifyRequest): FlavorFilter {
+  refuseUnknown(request, ['limit', 'marker', 'is_public', 'minRam', 'minDisk', 'sort_key', 'sort_dir']);
+  const query = queryOf(request);
+  const { limit, marker } = pageOf(query);
+  const number = (key: string): number | undefined => {
+    const text = first(query, key);
+    if (text === undefined) return undefined;
+    if (!/^-?\d{1,9}$/.test(text)) throw new CloudError('invalid', `Invalid ${key} filter [${text.slice(0, 50)}]`);
+    return Number(text);
+  };
+  const [minRam, minDisk] = [number('minRam'), number('minDisk')];
+  const key = first(query, 'sort_key') ?? 'flavorid';
+  if (!Object.hasOwn(flavorSortKeys, key)) throw new CloudError('invalid', `Invalid sort_key [${key.slice(0, 50)}]`);
+  const direction = first(query, 'sort_dir') ?? 'asc';
+  if (direction !== 'asc' && direction !== 'desc')
+    throw new CloudError('invalid', `Invalid sort_dir [${direction.slice(0, 50)}]`);
+  return {
+    limit,
+    ...(marker !== undefined && { marker }),
+    ...(minRam !== undefined && { minMemoryMiB: minRam }),
+    ...(minDisk !== undefined && { minDiskGiB: minDisk }),
+    sortKey: key as keyof typeof flavorSortKeys,
+    sortDirection: direction,
+    public: readPublic(first(query, 'is_public'), request),
+  };
+}
+
+function readPublic(text: string | undefined, request: FastifyRequest): boolean | null {
+  if (text === undefined || !isAdmin(callerOf(request))) return true;
+  if (/^none$/i.test(text)) return null;
+  if (!/^(1|0|t|f|true|false|on|off|y|n|yes|no)$/i.test(text)) {
+    throw new CloudError('invalid', `Invalid is_public filter [${text.slice(0, 50)}]`);
+  }
+  return v.looseBoolean(text);
+}
+
+const specKey = /^[a-zA-Z0-9-_:. ]{1,255}$/;
+const specs = Type.Refine(
+  Type.Record(Type.String(), Type.Union([v.text(0, 255), Type.Number()])),
+  (value) => Object.keys(value).every((key) => specKey.test(key)),
+  () => 'a key is empty, too long or has characters other than letters, digits, - _ : . and space',
+);
+const checkSpecs = v.checker(v.strict({ extra_specs: specs }));
+const checkSpec = v.checker(specs);
+const asTexts = (value: Record<string, string | number>): Record<string, string> =>
+  Object.fromEntries(Object.entries(value).map(([key, one]) => [key, String(one)]));
+
+export function extraSpecRoutes(app: FastifyInstance, flavors: FlavorService): void {
+  const base = '/flavors/:id/os-extra_specs';
+  const present = async (request: FastifyRequest) =>
+    (await flavors.get(callerOf(request), param(request, 'id'))).extra_specs;
+  const one = async (request: FastifyRequest): Promise<[string, string]> => {
+    const key = param(request, 'key');
+    const all = await present(request);
+    if (!Object.hasOwn(all, key)) {
+      throw new CloudError('not_found', `Flavor ${param(request, 'id')} has no extra specs with key ${key}.`);
+    }
+    return [key, all[key]!];
+  };
+  app.get(base, async (request) => ({ extra_specs: await present(request) }));
+  app.post(base, async (request) => {
+    const wanted = asTexts(checkSpecs(request.body).extra_specs);
+    await flavors.editExtraSpecs(callerOf(request), param(request, 'id'), (old) => ({ ...old, ...wanted }));
+    return { extra_specs: wanted };
+  });
+  app.get(`${base}/:key`, async (request) => Object.fromEntries([await one(request)]));
+  app.put(`${base}/:key`, async (request) => {
+    const wanted = asTexts(checkSpec(request.body));
+    const keys = Object.keys(wanted);
+    if (keys.length !== 1 || keys[0] !== param(request, 'key')) {
+      throw new CloudError('invalid', 'Request body and URI mismatch');
+    }
+    await flavors.editExtraSpecs(callerOf(request), param(request, 'id'), (old) => ({ ...old, ...wanted }));
+    return wanted;
+  });
+  app.delete(`${base}/:key`, async (request) => {
+    requireAdmin(callerOf(request), 'change a flavor’s extra specs');
+    const [key] = await one(request);
+    await flavors.editExtraSpecs(callerOf(request), param(request, 'id'), ({ [key]: _gone, ...rest }) => rest);
+    return '';
+  });
+}
+
+const access = v.strict({ tenant: v.text(1, 255) });
+const checkAdd = v.checker(v.strict({ addTenantAccess: access }));
+const checkRemove = v.checker(v.strict({ removeTenantAccess: access }));
+
+export function flavorAccessRoutes(app: FastifyInstance, flavors: FlavorService): void {
+  const body = (flavorId: string, projects: string[]) => ({
+    flavor_access: projects.map((tenant_id) => ({ flavor_id: flavorId, tenant_id })),
+  });
+  const project = (text: string): string => {
+    const id = parseId(text);
+    if (!id) throw new CloudError('invalid', `Project ID ${text.slice(0, 100)} is not a valid project.`);
+    return id;
+  };
+  app.get('/flavors/:id/os-flavor-access', async (request) => {
+    const id = param(request, 'id');
+    return body(id, await flavors.access(callerOf(request), id));
+  });
+  app.post('/flavors/:id/action', async (request) => {
+    const caller = callerOf(request);
+    const id = param(request, 'id');
+    requireAdmin(caller, 'change who may use a flavor');
+    const name = Object.keys((request.body as object | undefined) ?? {})[0];
+    if (name === 'addTenantAccess') {
+      const { tenant } = checkAdd(request.body).addTenantAccess;
+      if (request.microversion >= 7 && (await flavors.get(caller, id)).public) {
+        throw new CloudError('conflict', 'Can not add access to a public flavor.');
+      }
+      return body(id, await flavors.addAccess(caller, id, project(tenant)));
+    }
+    if (name === 'removeTenantAccess') {
+      const { tenant } = checkRemove(request.body).removeTenantAccess;
+      return body(id, await flavors.removeAccess(caller, id, project(tenant)));
+    }
+    throw new CloudError('invalid', `There is no such action: ${String(name).slice(0, 100)}`);
+  });
+}

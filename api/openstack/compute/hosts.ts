@@ -1,0 +1,298 @@
+/** Hosts as Nova shows them: availability zones, hypervisors and services. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { CloudError } from '../../../contract/errors.ts';
+import { parseId } from '../../../contract/ids.ts';
+import { requireAdmin } from '../../../control/identity/caller.ts';
+import type { HostRow, PlacementService } from '../../../control/placement/index.ts';
+import { callerOf } from '../common/authenticate.ts';
+import { requireVersion } from './microversion.ts';
+import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
+import { type Body, plainTime } from './server-view.ts';
+import * as v from './validate.ts';
+
+const param = (request: FastifyRequest, key: string): string => (request.params as Record<string, string>)[key]!;
+
+export function zoneRoutes(app: FastifyInstance, placement: PlacementService): void {
+  app.get('/os-availability-zone', async () => ({
+    availabilityZoneInfo: (await placement.zones()).map(({ name, available }) => ({
+      zoneName: name,
+      zoneState: { available },
+      hosts: null,
+    })),
+  }));
+  app.get('/os-availability-zone/detail', async (request) => {
+    const hosts = await placement.hosts(callerOf(request));
+    const zones = await placement.zones();
+    return {
+      availabilityZoneInfo: zones.map(({ name, available }) => ({
+        zoneName: name,
+        zoneState: { available },
+        hosts: Object.fromEntries(
+          hosts.filter((host) => host.availability_zone === name).map((host) => [host.name, zoneHost(host)]),
+        ),
+      })),
+    };
+  });
+}
+
+const zoneHost = (host: HostRow): Body => ({
+  'nova-compute': { available: host.connected, active: host.enabled, updated_at: plainTime(host.last_seen_at) },
+});
+
+/** Callers before 2.53 know hosts by small numbers. */
+const idOf = (request: FastifyRequest, host: HostRow): string | number =>
+  request.microversion >= 53 ? host.id : host.number;
+
+function hypervisorBody(request: FastifyRequest, host: HostRow, detail: boolean): Body {
+  const version = request.microversion;
+  const body: Body = {
+    id: idOf(request, host),
+    hypervisor_hostname: host.name,
+    state: host.connected ? 'up' : 'down',
+    status: host.enabled ? 'enabled' : 'disabled',
+  };
+  if (!detail) return body;
+  Object.assign(body, {
+    hypervisor_type: 'QEMU',
+    hypervisor_version: versionNumber(host.facts.qemuVersion),
+    host_ip: hostAddress(host),
+    service: { id: idOf(request, host), host: host.name, disabled_reason: host.disabled_reason },
+  });
+  if (version >= 88) return { ...body, uptime: null };
+  const cpu = {
+    arch: host.facts.architecture ?? '',
+    topology: { cores: host.facts.cpus ?? 0, sockets: 1, threads: 1 },
+  };
+  return { ...body, ...usage(host), cpu_info: version >= 28 ? cpu : JSON.stringify(cpu) };
+}
+
+const usage = (host: HostRow) => ({
+  vcpus: host.vcpus,
+  memory_mb: host.memory_mib,
+  local_gb: host.disk_gib,
+  vcpus_used: host.used_vcpus,
+  memory_mb_used: host.used_memory_mib,
+  local_gb_used: host.used_disk_gib,
+  free_ram_mb: host.memory_mib - host.used_memory_mib,
+  free_disk_gb: host.disk_gib - host.used_disk_gib,
+  current_workload: host.building,
+  running_vms: host.servers,
+  disk_available_least: host.disk_gib - host.used_disk_gib,
+});
+
+/** 7.2.5 is 7002005, as libvirt counts. */
+function versionNumber(text: string | undefined): number {
+  const [major = 0, minor = 0, patch = 0] = (/\d+(\.\d+)*/.exec(text ?? '')?.[0] ?? '').split('.').map(Number);
+  return major * 1_000_000 + minor * 1000 + patch;
+}
+
+function hostAddress(host: HostRow): string | null {
+  try {
+    return new URL(host.facts.url ?? '').hostname;
+  } catch {
+    return null;
+  }
+}
+
+async function hypervisors(request: FastifyRequest, placement: PlacementService, detail: boolean): Promise<Body> {
+  const caller = callerOf(request);
+  requireAdmin(caller, 'list hypervisors');
+  const version = request.microversion;
+  const query = queryOf(request);
+  const paged = version >= 33;
+  refuseUnknown(request, ['limit', 'marker', 'hypervisor_hostname_pattern', 'with_servers'], 53);
+  const { limit, marker } = paged ? pageOf(query) : { limit: undefined, marker: undefined };
+  const pattern = version >= 53 ? first(query, 'hypervisor_hostname_pattern') : undefined;
+  if (pattern !== undefined && (query.limit !== undefined || marker !== undefined)) {
+    throw new CloudError(
+      'invalid',
+      'Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.',
+    );
+  }
+  const after = marker === undefined ? undefined : await markerOf(request, placement, marker);
+  let rows = await placement.hosts(caller, {
+    ...(limit !== undefined && pattern === undefined && { limit }),
+    ...(after !== undefined && { marker: after }),
+  });
+  if (pattern !== undefined) {
+    rows = rows.filter((host) => host.name.includes(pattern));
+    if (rows.length === 0) throw new CloudError('not_found', `No hypervisor matching '${pattern}' could be found.`);
+  }
+  const withServers = version >= 53 && v.looseBoolean(first(query, 'with_servers') ?? 'false');
+  const bodies = rows.map((host) => hypervisorBody(request, host, detail));
+  if (withServers) await addServers(request, placement, rows, bodies);
+  const body: Body = { hypervisors: bodies };
+  const links =
+    limit && pattern === undefined
+      ? nextLinks(request, detail ? 'os-hypervisors/detail' : 'os-hypervisors', {
+          limit,
+          count: rows.length,
+          last: rows.at(-1) && String(idOf(request, rows.at(-1)!)),
+        })
+      : undefined;
+  if (links) body.hypervisors_links = links;
+  return body;
+}
+
+async function markerOf(request: FastifyRequest, placement: PlacementService, marker: string): Promise<string> {
+  const all = await placement.hosts(callerOf(request));
+  const host = all.find((one) => String(idOf(request, one)) === marker);
+  if (!host) throw new CloudError('invalid', `marker [${marker.slice(0, 100)}] not found`);
+  return host.id;
+}
+
+async function addServers(
+  request: FastifyRequest,
+  placement: PlacementService,
+  rows: HostRow[],
+  bodies: Body[],
+): Promise<void> {
+  const byHost = await placement.servers(
+    callerOf(request),
+    rows.map((host) => host.id),
+  );
+  for (const [index, host] of rows.entries()) {
+    const servers = (byHost.get(host.id) ?? []).map(({ id, name }) => ({ uuid: id, name }));
+    if (servers.length > 0 || request.microversion >= 75) bodies[index]!.servers = servers;
+  }
+}
+
+/** The host that a path names in the way of its microversion. */
+async function hostOf(request: FastifyRequest, placement: PlacementService, text: string): Promise<HostRow> {
+  const caller = callerOf(request);
+  requireAdmin(caller, 'show a hypervisor');
+  if (request.microversion >= 53) {
+    const id = parseId(text);
+    if (!id) throw new CloudError('invalid', `Invalid uuid ${text.slice(0, 100)}`);
+    return placement.host(caller, id);
+  }
+  const host = (await placement.hosts(caller)).find((one) => String(one.number) === text);
+  if (!host) throw new CloudError('not_found', `Hypervisor with ID '${text.slice(0, 100)}' could not be found.`);
+  return host;
+}
+
+export function hypervisorRoutes(app: FastifyInstance, placement: PlacementService): void {
+  app.get('/os-hypervisors', (request) => hypervisors(request, placement, false));
+  app.get('/os-hypervisors/detail', (request) => hypervisors(request, placement, true));
+  app.get('/os-hypervisors/statistics', async (request) => {
+    requireVersion(request, { to: 87 });
+    const sums: Record<string, number> = { count: 0 };
+    for (const host of await placement.hosts(callerOf(request))) {
+      sums.count! += 1;
+      for (const [key, value] of Object.entries(usage(host))) sums[key] = (sums[key] ?? 0) + value;
+    }
+    return { hypervisor_statistics: sums };
+  });
+  app.get('/os-hypervisors/:id', async (request) => {
+    const host = await hostOf(request, placement, param(request, 'id'));
+    const body = hypervisorBody(request, host, true);
+    const withServers =
+      request.microversion >= 53 && v.looseBoolean(first(queryOf(request), 'with_servers') ?? 'false');
+    if (withServers) await addServers(request, placement, [host], [body]);
+    return { hypervisor: body };
+  });
+  app.get('/os-hypervisors/:id/uptime', async (request) => {
+    requireVersion(request, { to: 87 });
+    const host = await hostOf(request, placement, param(request, 'id'));
+    // Hosts do not report it; Nova's field may be null.
+    return { hypervisor: { ...hypervisorBody(request, host, false), uptime: null } };
+  });
+  for (const what of ['search', 'servers'] as const) {
+    app.get(`/os-hypervisors/:id/${what}`, async (request) => {
+      requireVersion(request, { to: 52 });
+      const pattern = param(request, 'id');
+      const all = await placement.hosts(callerOf(request));
+      const rows = all.filter((host) => host.name.includes(pattern));
+      if (rows.length === 0)
+        throw new CloudError('not_found', `No hypervisor matching '${pattern.slice(0, 100)}' could be found.`);
+      const bodies = rows.map((host) => hypervisorBody(request, host, false));
+      if (what === 'servers') await addServers(request, placement, rows, bodies);
+      return { hypervisors: bodies };
+    });
+  }
+}
+
+function serviceBody(request: FastifyRequest, host: HostRow): Body {
+  return {
+    id: idOf(request, host),
+    binary: 'nova-compute',
+    host: host.name,
+    zone: host.availability_zone,
+    status: host.enabled ? 'enabled' : 'disabled',
+    state: host.connected ? 'up' : 'down',
+    updated_at: plainTime(host.last_seen_at),
+    disabled_reason: host.disabled_reason,
+    ...(request.microversion >= 11 && { forced_down: false }),
+  };
+}
+
+const reason = Type.Refine(
+  v.text(1, 255),
+  (text) => text === text.trim(),
+  () => 'has white space around it',
+);
+const checkPut = v.checker(
+  v.strict({
+    status: Type.Optional(Type.Enum(['enabled', 'disabled'])),
+    disabled_reason: Type.Optional(reason),
+    forced_down: Type.Optional(v.boolean),
+  }),
+);
+const checkOld = v.checker(v.strict({ host: v.fqdn, binary: v.text(1, 255), disabled_reason: Type.Optional(reason) }));
+
+export function serviceRoutes(app: FastifyInstance, placement: PlacementService): void {
+  app.get('/os-services', async (request) => {
+    refuseUnknown(request, ['host', 'binary']);
+    const query = queryOf(request);
+    const [host, binary] = [first(query, 'host'), first(query, 'binary')];
+    const rows = await placement.hosts(callerOf(request));
+    const shown = rows.filter((row) => (!host || row.name === host) && (!binary || binary === 'nova-compute'));
+    return { services: shown.map((row) => serviceBody(request, row)) };
+  });
+  app.put('/os-services/:id', async (request) => {
+    const caller = callerOf(request);
+    requireAdmin(caller, 'change a service');
+    const id = param(request, 'id');
+    if (request.microversion < 53) return oldService(request, placement, id);
+    const wanted = checkPut(request.body);
+    if (wanted.forced_down !== undefined)
+      throw new CloudError('invalid', 'forced_down is not in this release of Bothy');
+    if (wanted.disabled_reason !== undefined && wanted.status !== 'disabled') {
+      throw new CloudError('invalid', "Specifying disabled_reason requires that status is 'disabled'.");
+    }
+    if (wanted.status === undefined)
+      throw new CloudError('invalid', 'No updates were requested. Fields status or forced_down should be specified.');
+    const host = await hostOf(request, placement, id);
+    await placement.setEnabled(caller, host.id, {
+      enabled: wanted.status === 'enabled',
+      reason: wanted.disabled_reason ?? null,
+    });
+    return { service: serviceBody(request, await placement.host(caller, host.id)) };
+  });
+}
+
+/** PUT /os-services/enable, disable and disable-log-reason. */
+async function oldService(request: FastifyRequest, placement: PlacementService, verb: string): Promise<Body> {
+  if (!['enable', 'disable', 'disable-log-reason'].includes(verb)) throw new CloudError('not_found', 'Unknown action');
+  const caller = callerOf(request);
+  const wanted = checkOld(request.body);
+  if (verb === 'disable-log-reason' && wanted.disabled_reason === undefined) {
+    throw new CloudError('invalid', 'Missing disabled reason field');
+  }
+  const host = (await placement.hosts(caller)).find((row) => row.name === wanted.host);
+  if (!host || wanted.binary !== 'nova-compute') {
+    throw new CloudError('not_found', `Could not find binary ${wanted.binary} on host ${wanted.host}.`);
+  }
+  const enabled = verb === 'enable';
+  const why = verb === 'disable-log-reason' ? wanted.disabled_reason! : null;
+  await placement.setEnabled(caller, host.id, { enabled, reason: why });
+  return {
+    service: {
+      host: host.name,
+      binary: 'nova-compute',
+      status: enabled ? 'enabled' : 'disabled',
+      ...(why !== null && { disabled_reason: why }),
+    },
+  };
+}

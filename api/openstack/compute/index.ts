@@ -1,0 +1,110 @@
+/**
+ * Nova's API, v2.1 with microversions. Translates; decides nothing. See README.md for what is and what is not in it.
+ */
+import type { FastifyInstance } from 'fastify';
+import { CloudError } from '../../../contract/errors.ts';
+import type { FlavorService } from '../../../control/flavor/index.ts';
+import type { KeyPairService } from '../../../control/key-pair/index.ts';
+import type { PlacementService } from '../../../control/placement/index.ts';
+import type { QuotaService } from '../../../control/quota/index.ts';
+import type { ServerService } from '../../../control/server/index.ts';
+import type { Dialect } from '../../server.ts';
+import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
+import { novaFault, speakNovaFaults } from './faults.ts';
+import { extraSpecRoutes, flavorAccessRoutes, flavorRoutes } from './flavors.ts';
+import { hypervisorRoutes, serviceRoutes, zoneRoutes } from './hosts.ts';
+import { instanceActionRoutes } from './instance-actions.ts';
+import { keyPairRoutes } from './key-pairs.ts';
+import { requireVersion, speakMicroversions } from './microversion.ts';
+import { limitRoutes, quotaSetRoutes } from './quotas.ts';
+import { serverActionRoutes } from './server-actions.ts';
+import { serverMetadataRoutes, serverNetworkRoutes, serverTagRoutes } from './server-parts.ts';
+import { serverRoutes } from './servers.ts';
+import { extensionRoutes, versionRoutes } from './versions.ts';
+
+export interface ComputeDialectOptions {
+  authenticator: Authenticator;
+  servers: ServerService;
+  flavors: FlavorService;
+  keyPairs: KeyPairService;
+  placement: PlacementService;
+  quotas: QuotaService;
+}
+
+export function computeDialect(options: ComputeDialectOptions): Dialect {
+  return {
+    prefix: '/compute',
+    plugin: async (app) => {
+      speakNovaFaults(app);
+      readBodies(app);
+      speakMicroversions(app, (error, reply) => reply.code(406).send(novaFault(406, error.message)));
+      authenticateAll(app, options.authenticator);
+      versionRoutes(app);
+      await app.register(async (scope) => routes(scope, options), { prefix: '/v2.1' });
+    },
+  };
+}
+
+function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
+  const { servers, flavors, placement } = options;
+  serverRoutes(app, servers);
+  serverActionRoutes(app, servers);
+  serverMetadataRoutes(app, servers);
+  serverTagRoutes(app, servers);
+  serverNetworkRoutes(app, servers);
+  instanceActionRoutes(app, servers);
+  flavorRoutes(app, flavors);
+  extraSpecRoutes(app, flavors);
+  flavorAccessRoutes(app, flavors);
+  keyPairRoutes(app, options.keyPairs);
+  limitRoutes(app, options.quotas);
+  quotaSetRoutes(app, options.quotas);
+  zoneRoutes(app, placement);
+  hypervisorRoutes(app, placement);
+  serviceRoutes(app, placement);
+  extensionRoutes(app);
+  oldProxyRoutes(app, servers);
+  app.get('/os-server-groups', async () => ({ server_groups: [] }));
+}
+
+/** Before 2.36 Nova handed these on to the network service; `openstack server add security group` still asks here. */
+function oldProxyRoutes(app: FastifyInstance, servers: ServerService): void {
+  app.get('/os-security-groups', async (request) => {
+    requireVersion(request, { to: 35 });
+    return { security_groups: await servers.projectSecurityGroups(callerOf(request)) };
+  });
+  app.get('/os-security-groups/:id', async (request) => {
+    requireVersion(request, { to: 35 });
+    const { id } = request.params as { id: string };
+    const group = (await servers.projectSecurityGroups(callerOf(request))).find((one) => one.id === id.toLowerCase());
+    if (!group) throw new CloudError('not_found', `Security group ${id.slice(0, 100)} not found.`);
+    return { security_group: group };
+  });
+}
+
+/** JSON without NUL, which no text in PostgreSQL can hold; an empty body is none. */
+function readBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+    if (text === '') return done(null, undefined);
+    try {
+      const body: unknown = JSON.parse(text as string);
+      if ((text as string).includes('\\u0000') && holdsNul(body)) throw new Error('a text has the character NUL');
+      return done(null, body);
+    } catch (error) {
+      return done(
+        new CloudError('invalid', `Malformed request body: ${(error as Error).message.slice(0, 200)}`),
+        undefined,
+      );
+    }
+  });
+  app.addHook('onRequest', async (request) => {
+    if (request.url.includes('%00')) throw new CloudError('invalid', 'The URL has the character NUL');
+  });
+}
+
+function holdsNul(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0');
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([key, one]) => key.includes('\0') || holdsNul(one));
+}

@@ -1,0 +1,83 @@
+/** /servers/{id}/os-instance-actions: the server's operations as Nova names them. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { CloudError } from '../../../contract/errors.ts';
+import { isAdmin } from '../../../control/identity/caller.ts';
+import type { ServerOperation, ServerService, ShownServer } from '../../../control/server/index.ts';
+import { callerOf } from '../common/authenticate.ts';
+import { first, pageOf, queryOf, refuseUnknown, rootOf } from './paging.ts';
+import { readTime } from './server-list.ts';
+import { type Body, hostIdOf, plainTime } from './server-view.ts';
+import { serverIdOf } from './servers.ts';
+
+/** Our verbs in Nova's words. */
+const novaNames: Readonly<Record<string, string>> = {
+  'reboot soft': 'reboot',
+  'reboot hard': 'reboot',
+  reset: 'resetState',
+};
+
+export function instanceActionRoutes(app: FastifyInstance, servers: ServerService): void {
+  app.get('/servers/:id/os-instance-actions', async (request) => {
+    const paged = request.microversion >= 58;
+    const query = queryOf(request);
+    if (paged) refuseUnknown(request, ['limit', 'marker', 'changes-since', 'changes-before']);
+    const { limit, marker } = paged ? pageOf(query) : { limit: undefined, marker: undefined };
+    const time = (key: string) => {
+      const text = paged ? first(query, key) : undefined;
+      return text === undefined ? {} : { [key === 'changes-since' ? 'since' : 'before']: readTime(text, key) };
+    };
+    const { server, operations } = await servers.operations(callerOf(request), serverIdOf(request), {
+      ...(limit !== undefined && { limit }),
+      ...(marker !== undefined && { marker }),
+      ...time('changes-since'),
+      ...(request.microversion >= 66 && time('changes-before')),
+    });
+    const body: Body = { instanceActions: operations.map((operation) => actionBody(request, server, operation)) };
+    if (paged && limit !== undefined && operations.length === limit && limit > 0) {
+      const last = encodeURIComponent(operations.at(-1)?.request_id ?? '');
+      const path = `servers/${server.id}/os-instance-actions`;
+      body.links = [{ rel: 'next', href: `${rootOf(request)}/v2.1/${path}?limit=${limit}&marker=${last}` }];
+    }
+    return body;
+  });
+  app.get('/servers/:id/os-instance-actions/:requestId', async (request) => {
+    const { requestId } = request.params as { requestId: string };
+    const { server, operations } = await servers.operations(callerOf(request), serverIdOf(request), { requestId });
+    const operation = operations[0];
+    if (!operation) throw new CloudError('not_found', `Action ${requestId.slice(0, 100)} not found`);
+    const body = actionBody(request, server, operation);
+    const seesAll = isAdmin(callerOf(request));
+    if (seesAll || request.microversion >= 51) body.events = [eventBody(request, server, operation, seesAll)];
+    return { instanceAction: body };
+  });
+}
+
+const nameOf = (operation: ServerOperation): string => novaNames[operation.verb] ?? operation.verb;
+
+function actionBody(request: FastifyRequest, server: ShownServer, operation: ServerOperation): Body {
+  return {
+    action: nameOf(operation),
+    instance_uuid: server.id,
+    request_id: operation.request_id,
+    user_id: operation.actor_id,
+    project_id: server.project_id,
+    start_time: plainTime(operation.created_at),
+    message: operation.state === 'failed' ? 'Error' : null,
+    ...(request.microversion >= 58 && { updated_at: plainTime(operation.updated_at) }),
+  };
+}
+
+function eventBody(request: FastifyRequest, server: ShownServer, operation: ServerOperation, seesAll: boolean): Body {
+  const version = request.microversion;
+  const results = { running: null, succeeded: 'Success', failed: 'Error' } as const;
+  return {
+    event: `compute_${nameOf(operation)}_instance`,
+    start_time: plainTime(operation.created_at),
+    finish_time: plainTime(operation.finished_at),
+    result: results[operation.state],
+    ...(seesAll && { traceback: null }),
+    ...(seesAll && version >= 62 && { host: server.host_name }),
+    ...(version >= 62 && { hostId: hostIdOf(server.host_name, server.project_id) }),
+    ...(version >= 84 && { details: operation.error_message ?? operation.waiting_for }),
+  };
+}

@@ -1,0 +1,170 @@
+/** /limits and /os-quota-sets: one table between Nova's names and ours. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type TSchema, Type } from 'typebox';
+import { CloudError } from '../../../contract/errors.ts';
+import { parseId } from '../../../contract/ids.ts';
+import { isAdmin } from '../../../control/identity/caller.ts';
+import type { QuotaService } from '../../../control/quota/index.ts';
+import { callerOf } from '../common/authenticate.ts';
+import { first, queryOf, refuseUnknown } from './paging.ts';
+import type { Body } from './server-view.ts';
+import * as v from './validate.ts';
+
+interface Resource {
+  /** Our name in the table `quota`. */
+  ours: string;
+  /** Its usage can be counted. */
+  counted: boolean;
+  /** The last microversion that shows it. */
+  until: number;
+  /** What there is when nobody set anything. */
+  otherwise: number;
+}
+
+const resource = (ours: string, over: Partial<Resource> = {}): Resource => ({
+  ours,
+  counted: false,
+  until: 9999,
+  otherwise: 0,
+  ...over,
+});
+
+/** By Nova's names. Injected files can't be had at all; server groups are not in this release. */
+export const resources: Readonly<Record<string, Resource>> = {
+  cores: resource('vcpus', { counted: true }),
+  instances: resource('servers', { counted: true }),
+  ram: resource('memory_mib', { counted: true }),
+  key_pairs: resource('key_pairs'),
+  metadata_items: resource('server_metadata_items'),
+  server_groups: resource('server_groups', { otherwise: 10 }),
+  server_group_members: resource('server_group_members', { otherwise: 10 }),
+  fixed_ips: resource('ports', { counted: true, until: 35 }),
+  floating_ips: resource('floating_ips', { counted: true, until: 35 }),
+  security_groups: resource('security_groups', { counted: true, until: 35 }),
+  security_group_rules: resource('security_group_rules', { counted: true, until: 35 }),
+  injected_files: resource('injected_files', { until: 56 }),
+  injected_file_content_bytes: resource('injected_file_content_bytes', { until: 56 }),
+  injected_file_path_bytes: resource('injected_file_path_bytes', { until: 56 }),
+};
+
+const shownIn = (microversion: number) => Object.entries(resources).filter(([, { until }]) => microversion <= until);
+const countedIn = (microversion: number) =>
+  shownIn(microversion).flatMap(([, { ours, counted }]) => (counted ? ours : []));
+/** A limit that is no resource's own in the network service's quotas, and so may be set here. */
+const settable = (novaName: string): boolean => resources[novaName]!.until > 35;
+
+/** What each of Nova's absolute limits is the limit of. */
+const maximums: readonly [string, string, number?][] = [
+  ['maxTotalInstances', 'instances'],
+  ['maxTotalCores', 'cores'],
+  ['maxTotalRAMSize', 'ram'],
+  ['maxTotalKeypairs', 'key_pairs'],
+  ['maxServerMeta', 'metadata_items'],
+  ['maxImageMeta', 'metadata_items', 38],
+  ['maxServerGroups', 'server_groups'],
+  ['maxServerGroupMembers', 'server_group_members'],
+  ['maxTotalFloatingIps', 'floating_ips'],
+  ['maxSecurityGroups', 'security_groups'],
+  ['maxSecurityGroupRules', 'security_group_rules'],
+  ['maxPersonality', 'injected_files'],
+  ['maxPersonalitySize', 'injected_file_content_bytes'],
+];
+const used: readonly [string, string][] = [
+  ['totalInstancesUsed', 'instances'],
+  ['totalCoresUsed', 'cores'],
+  ['totalRAMUsed', 'ram'],
+  ['totalServerGroupsUsed', 'server_groups'],
+  ['totalFloatingIpsUsed', 'floating_ips'],
+  ['totalSecurityGroupsUsed', 'security_groups'],
+];
+
+export function limitRoutes(app: FastifyInstance, quotas: QuotaService): void {
+  app.get('/limits', async (request) => {
+    refuseUnknown(request, ['reserved', 'tenant_id'], request.microversion >= 75 ? 75 : 57);
+    const asked = first(queryOf(request), 'tenant_id');
+    const projectId = asked === undefined ? null : projectOf(asked);
+    const { limits, usage } = await quotas.show(callerOf(request), projectId, countedIn(request.microversion));
+    const absolute: Body = {};
+    for (const [limit, name, until = 9999] of maximums) {
+      const { ours, otherwise, until: shown } = resources[name]!;
+      if (request.microversion <= Math.min(until, shown)) absolute[limit] = limits[ours] ?? otherwise;
+    }
+    for (const [key, name] of used) {
+      if (request.microversion <= resources[name]!.until) absolute[key] = usage[resources[name]!.ours] ?? 0;
+    }
+    return { limits: { rate: [], absolute } };
+  });
+}
+
+function projectOf(text: string): string {
+  const id = parseId(text);
+  if (!id) throw new CloudError('invalid', `Project ID ${text.slice(0, 100)} is not a valid project.`);
+  return id;
+}
+
+const quotaSchema = (version: number) => {
+  const limit = Type.Refine(
+    Type.Union([Type.Integer(), Type.String({ pattern: '^-?[0-9]{1,15}$' })]),
+    (value) => Number(value) >= -1 && Number(value) <= 0x7fffffff,
+    (value) => `${value} is not between -1 and ${0x7fffffff}`,
+  );
+  const names = shownIn(version).map(([name]) => [name, Type.Optional(limit)] as const);
+  const properties: Record<string, TSchema> = { ...Object.fromEntries(names), force: Type.Optional(v.boolean) };
+  return v.strict({ quota_set: v.strict({ ...properties, tenant_id: Type.Optional(v.text(1, 255)) } as never) });
+};
+const checkUpdate = v.versioned({ 1: () => quotaSchema(1), 36: () => quotaSchema(36), 57: () => quotaSchema(57) });
+
+export function quotaSetRoutes(app: FastifyInstance, quotas: QuotaService): void {
+  const base = '/os-quota-sets/:project';
+  const projectIn = (request: FastifyRequest) => projectOf((request.params as { project: string }).project);
+  const limitsBody = (request: FastifyRequest, limits: Record<string, number>): Body =>
+    Object.fromEntries(
+      shownIn(request.microversion).map(([name, { ours, otherwise }]) => [name, limits[ours] ?? otherwise]),
+    );
+  app.get(base, async (request) => {
+    const id = projectIn(request);
+    const { limits } = await quotas.show(callerOf(request), id, []);
+    return { quota_set: { id: shownId(request), ...limitsBody(request, limits) } };
+  });
+  app.get(`${base}/detail`, async (request) => {
+    const id = projectIn(request);
+    const { limits, usage } = await quotas.show(callerOf(request), id, countedIn(request.microversion));
+    const set = shownIn(request.microversion).map(([name, { ours, otherwise }]) => [
+      name,
+      { limit: limits[ours] ?? otherwise, in_use: usage[ours] ?? 0, reserved: 0 },
+    ]);
+    return { quota_set: { id: shownId(request), ...Object.fromEntries(set) } };
+  });
+  app.get(`${base}/defaults`, async (request) => {
+    projectIn(request);
+    return { quota_set: { id: shownId(request), ...limitsBody(request, await quotas.defaults()) } };
+  });
+  app.put(base, async (request) => {
+    const id = projectIn(request);
+    const caller = callerOf(request);
+    if (!isAdmin(caller)) await quotas.set(caller, id, {}, { force: true, counted: [] });
+    const { quota_set } = checkUpdate(request.microversion, request.body) as {
+      quota_set: Record<string, string | number | boolean>;
+    };
+    const { force, tenant_id: _tenant, ...wanted } = quota_set;
+    const limits = Object.fromEntries(
+      Object.entries(wanted).flatMap(([name, value]) =>
+        settable(name) ? [[resources[name]!.ours, Number(value)] as const] : [],
+      ),
+    );
+    const counted = countedIn(request.microversion);
+    await quotas.set(caller, id, limits, { force: force !== undefined && v.toBoolean(force as boolean), counted });
+    const { limits: now } = await quotas.show(caller, id, []);
+    return { quota_set: limitsBody(request, now) };
+  });
+  app.delete(base, async (request, reply) => {
+    const ours = Object.keys(resources)
+      .filter(settable)
+      .map((name) => resources[name]!.ours);
+    await quotas.reset(callerOf(request), projectIn(request), ours);
+    return reply.code(202).send();
+  });
+}
+
+/** As the caller wrote it. */
+const shownId = (request: FastifyRequest): string => (request.params as { project: string }).project;

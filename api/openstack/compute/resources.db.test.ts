@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
+import { callerOf, oddName } from '../../../control/server/testing.ts';
+import { type ComputeApi, computeApi } from './testing.ts';
+
+let api: ComputeApi;
+let projectId: string;
+before(async () => {
+  api = await computeApi();
+  projectId = api.cloud.projectId;
+  const db = api.db.database.query;
+  const domainId = newId();
+  await sql`insert into domain (id, name) values (${domainId}, 'Default')`.execute(db);
+  await sql`insert into project (id, domain_id, name) values (${projectId}, ${domainId}, 'p')`.execute(db);
+});
+after(() => api[Symbol.asyncDispose]());
+
+const admin = (method: string, path: string, options: { body?: unknown; version?: number } = {}) =>
+  api.call(api.cloud.admin, method, path, options);
+const member = (method: string, path: string, options: { body?: unknown; version?: number } = {}) =>
+  api.call(api.cloud.member, method, path, options);
+
+test('flavors: made, shown by version, given to projects, hidden from others, gone', async () => {
+  const body = {
+    flavor: { name: oddName, ram: 256, vcpus: 1, disk: 1, id: 'mine', 'os-flavor-access:is_public': false },
+  };
+  const made = await admin('POST', '/flavors', { body });
+  assert.equal(made.status, 200, JSON.stringify(made.body));
+  assert.deepEqual(
+    [made.body.flavor.id, made.body.flavor.name, made.body.flavor.swap, made.body.flavor['OS-FLV-EXT-DATA:ephemeral']],
+    ['mine', oddName, '', 0],
+  );
+  assert.equal((await admin('POST', '/flavors', { body })).status, 409);
+  assert.equal(
+    (await admin('POST', '/flavors', { body: { flavor: { name: 'x', ram: 0, vcpus: 1, disk: 1 } } })).status,
+    400,
+  );
+  assert.equal(
+    (await admin('POST', '/flavors', { body: { flavor: { name: 'x', ram: '64', vcpus: '1', disk: '0' } } })).status,
+    200,
+  );
+  assert.equal((await member('GET', '/flavors/mine')).status, 404);
+  assert.equal(
+    (await admin('POST', '/flavors/mine/action', { body: { addTenantAccess: { tenant: projectId } } })).status,
+    200,
+  );
+  assert.equal(
+    (await admin('POST', '/flavors/mine/action', { body: { addTenantAccess: { tenant: projectId } } })).status,
+    409,
+  );
+  assert.equal((await member('GET', '/flavors/mine')).status, 200);
+  assert.deepEqual((await admin('GET', '/flavors/mine/os-flavor-access')).body.flavor_access, [
+    { flavor_id: 'mine', tenant_id: projectId },
+  ]);
+  assert.equal(
+    (await admin('PUT', '/flavors/mine', { body: { flavor: { description: oddName } }, version: 54 })).status,
+    404,
+  );
+  const described = await admin('PUT', '/flavors/mine', { body: { flavor: { description: oddName } }, version: 61 });
+  assert.deepEqual([described.body.flavor.description, described.body.flavor.extra_specs], [oddName, {}]);
+  assert.equal((await member('GET', '/flavors/mine', { version: 75 })).body.flavor.swap, 0);
+  const specs = { extra_specs: { 'hw:cpu_policy': 'shared', n: 2 } };
+  assert.deepEqual((await admin('POST', '/flavors/mine/os-extra_specs', { body: specs })).body.extra_specs, {
+    'hw:cpu_policy': 'shared',
+    n: '2',
+  });
+  assert.deepEqual((await member('GET', '/flavors/mine/os-extra_specs/n')).body, { n: '2' });
+  assert.equal((await admin('DELETE', '/flavors/mine/os-extra_specs/n')).status, 200);
+  assert.equal((await admin('DELETE', '/flavors/mine/os-extra_specs/n')).status, 404);
+  const detail = await member('GET', '/flavors/detail?minRam=200');
+  assert.deepEqual(
+    detail.body.flavors.map((f: { id: string }) => f.id),
+    ['mine'],
+  );
+  assert.equal((await admin('GET', '/flavors?is_public=None')).body.flavors.length, 2);
+  assert.equal((await admin('GET', '/flavors?is_public=odd')).status, 400);
+  const page = (await admin('GET', '/flavors?is_public=None&limit=1')).body;
+  const next = page.flavors_links[0].href as string;
+  assert.equal((await admin('GET', next.slice(next.indexOf('/flavors')))).body.flavors.length, 1);
+  assert.equal((await admin('DELETE', '/flavors/mine')).status, 202);
+  assert.equal((await admin('DELETE', '/flavors/mine')).status, 404);
+});
+
+test('key pairs: imported, generated once, listed by page, per user, with a name of any script', async () => {
+  const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl';
+  const imported = await member('POST', '/os-keypairs', { body: { keypair: { name: oddName, public_key: key } } });
+  assert.deepEqual([imported.status, imported.body.keypair.public_key], [200, key]);
+  assert.ok(!('private_key' in imported.body.keypair) && !('type' in imported.body.keypair));
+  const again = await member('POST', '/os-keypairs', {
+    body: { keypair: { name: oddName, public_key: key } },
+    version: 2,
+  });
+  assert.deepEqual(
+    [again.status, again.body.conflictingRequest.message],
+    [409, `Key pair '${oddName}' already exists.`],
+  );
+  const made = await member('POST', '/os-keypairs', { body: { keypair: { name: 'made', type: 'ssh' } }, version: 2 });
+  assert.equal(made.status, 201);
+  assert.match(made.body.keypair.private_key, /^-----BEGIN RSA PRIVATE KEY-----/);
+  assert.equal((await member('POST', '/os-keypairs', { body: { keypair: { name: 'x' } }, version: 92 })).status, 400);
+  assert.equal(
+    (await member('POST', '/os-keypairs', { body: { keypair: { name: 'x', public_key: 'bad' } } })).status,
+    400,
+  );
+  const page = await member('GET', '/os-keypairs?limit=1', { version: 35 });
+  assert.deepEqual(
+    page.body.keypairs.map((k: { keypair: { name: string } }) => k.keypair.name),
+    ['made'],
+  );
+  assert.match(page.body.keypairs_links[0].href, /marker=made/);
+  const shown = await member('GET', `/os-keypairs/${encodeURIComponent(oddName)}`, { version: 10 });
+  assert.deepEqual(
+    [shown.body.keypair.name, shown.body.keypair.type, shown.body.keypair.deleted],
+    [oddName, 'ssh', false],
+  );
+  assert.equal((await admin('GET', '/os-keypairs/made')).status, 404, 'key pairs are the user’s own');
+  const userId = api.cloud.member.userId;
+  assert.equal((await admin('GET', `/os-keypairs/made?user_id=${userId}`, { version: 10 })).status, 200);
+  assert.equal((await member('DELETE', '/os-keypairs/made', { version: 2 })).status, 204);
+  assert.equal((await member('DELETE', '/os-keypairs/made', { version: 2 })).status, 404);
+});
+
+test('limits and quota sets: by version, set by administrators, never below what is used unless forced', async () => {
+  const old = (await member('GET', '/limits')).body.limits.absolute;
+  const now = (await member('GET', '/limits', { version: 57 })).body.limits.absolute;
+  assert.equal(old.maxTotalInstances, 100);
+  assert.ok('maxPersonality' in old && 'maxSecurityGroups' in old && 'maxImageMeta' in old);
+  assert.deepEqual(Object.keys(now).sort(), [
+    ...['maxServerGroupMembers', 'maxServerGroups', 'maxServerMeta', 'maxTotalCores', 'maxTotalInstances'],
+    ...['maxTotalKeypairs', 'maxTotalRAMSize', 'totalCoresUsed', 'totalInstancesUsed', 'totalRAMUsed'],
+    'totalServerGroupsUsed',
+  ]);
+  const flavor = await api.cloud.addFlavor({ vcpus: 3 });
+  const made = await member('POST', '/servers', {
+    body: { server: { name: 'q', imageRef: api.cloud.imageId, flavorRef: flavor } },
+  });
+  assert.equal(made.status, 202);
+  assert.equal((await member('GET', '/limits')).body.limits.absolute.totalCoresUsed, 3);
+  const path = `/os-quota-sets/${projectId}`;
+  const tight = await admin('PUT', path, { body: { quota_set: { cores: 2 } }, version: 57 });
+  assert.match(tight.body.badRequest.message, /must be greater than or equal to already used and reserved 3/);
+  const set = await admin('PUT', path, { body: { quota_set: { cores: 2, force: true } }, version: 57 });
+  assert.deepEqual([set.status, set.body.quota_set.cores, 'id' in set.body.quota_set], [200, 2, false]);
+  assert.equal((await admin('PUT', path, { body: { quota_set: { cores: -2 } } })).status, 400);
+  assert.equal((await admin('PUT', path, { body: { quota_set: { colours: 2 } } })).status, 400);
+  assert.equal((await admin('GET', `/os-quota-sets/${newId()}`)).status, 400);
+  const detail = (await member('GET', `${path}/detail`, { version: 57 })).body.quota_set;
+  assert.deepEqual([detail.id, detail.cores], [projectId, { limit: 2, in_use: 3, reserved: 0 }]);
+  assert.equal((await member('GET', `${path}/defaults`)).body.quota_set.cores, 200);
+  assert.equal((await admin('DELETE', path)).status, 202);
+  assert.equal((await member('GET', path)).body.quota_set.cores, 200);
+  assert.equal((await api.call(callerOf(newId()), 'GET', path)).status, 403);
+});
+
+test('zones, hypervisors and services show the hosts and steer them', async () => {
+  const host = await api.cloud.addHost({ name: 'rack-1' });
+  assert.deepEqual((await member('GET', '/os-availability-zone')).body.availabilityZoneInfo, [
+    { zoneName: 'nova', zoneState: { available: true }, hosts: null },
+  ]);
+  const zones = (await admin('GET', '/os-availability-zone/detail')).body.availabilityZoneInfo;
+  assert.equal(zones[0].hosts['rack-1']['nova-compute'].available, true);
+  const old = (await admin('GET', '/os-hypervisors/detail')).body.hypervisors[0];
+  assert.deepEqual([old.id, old.hypervisor_hostname, old.vcpus, old.hypervisor_version], [1, 'rack-1', 16, 7002000]);
+  assert.equal(typeof old.cpu_info, 'string');
+  const now = (await admin('GET', `/os-hypervisors/${host}`, { version: 88 })).body.hypervisor;
+  assert.deepEqual([now.id, 'vcpus' in now, now.uptime], [host, false, null]);
+  assert.equal((await admin('GET', '/os-hypervisors/1')).status, 200);
+  assert.equal((await admin('GET', '/os-hypervisors/1', { version: 53 })).status, 400);
+  assert.equal((await admin('GET', '/os-hypervisors/statistics')).body.hypervisor_statistics.count, 1);
+  assert.equal((await admin('GET', '/os-hypervisors/statistics', { version: 88 })).status, 404);
+  const found = await admin('GET', '/os-hypervisors?hypervisor_hostname_pattern=rack&with_servers=true', {
+    version: 75,
+  });
+  assert.deepEqual(found.body.hypervisors[0].servers, []);
+  assert.equal((await admin('GET', '/os-hypervisors?hypervisor_hostname_pattern=none', { version: 53 })).status, 404);
+  const service = (await admin('GET', '/os-services', { version: 53 })).body.services[0];
+  assert.deepEqual([service.id, service.state, service.status, service.forced_down], [host, 'up', 'enabled', false]);
+  const closed = await admin('PUT', `/os-services/${host}`, {
+    body: { status: 'disabled', disabled_reason: oddName },
+    version: 53,
+  });
+  assert.deepEqual([closed.body.service.status, closed.body.service.disabled_reason], ['disabled', oddName]);
+  assert.equal((await member('GET', '/os-availability-zone')).body.availabilityZoneInfo[0].zoneState.available, false);
+  const opened = await admin('PUT', '/os-services/enable', { body: { host: 'rack-1', binary: 'nova-compute' } });
+  assert.deepEqual([opened.status, opened.body.service.status], [200, 'enabled']);
+});
+
+test('extensions are listed for old clients', async () => {
+  assert.ok((await member('GET', '/extensions')).body.extensions.length > 10);
+  assert.equal((await member('GET', '/extensions/os-keypairs')).body.extension.alias, 'os-keypairs');
+  assert.equal((await member('GET', '/extensions/none')).status, 404);
+});

@@ -1,0 +1,159 @@
+/** What hangs below /servers/{id}: metadata, tags, addresses, security groups. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { CloudError } from '../../../contract/errors.ts';
+import { maxTags, type ServerService } from '../../../control/server/index.ts';
+import { callerOf } from '../common/authenticate.ts';
+import { notInThisRelease } from './faults.ts';
+import { requireVersion } from './microversion.ts';
+import { rootOf } from './paging.ts';
+import { addressesBody } from './server-view.ts';
+import { serverIdOf } from './servers.ts';
+import * as v from './validate.ts';
+
+const param = (request: FastifyRequest, key: string): string => (request.params as Record<string, string>)[key]!;
+
+const checkMetadata = v.checker(v.strict({ metadata: v.metadata }));
+const checkMeta = v.checker(v.strict({ meta: v.metadata }));
+
+export function serverMetadataRoutes(app: FastifyInstance, servers: ServerService): void {
+  const base = '/servers/:id/metadata';
+  const present = async (request: FastifyRequest) =>
+    (await servers.get(callerOf(request), serverIdOf(request))).metadata;
+  const item = async (request: FastifyRequest): Promise<[string, string]> => {
+    const key = param(request, 'key');
+    const metadata = await present(request);
+    if (!Object.hasOwn(metadata, key)) throw new CloudError('not_found', 'Metadata item was not found');
+    return [key, metadata[key]!];
+  };
+  app.get(base, async (request) => ({ metadata: await present(request) }));
+  app.post(base, async (request) => {
+    const { metadata } = checkMetadata(request.body);
+    const all = await servers.editMetadata(callerOf(request), serverIdOf(request), (old) => ({ ...old, ...metadata }));
+    return { metadata: all };
+  });
+  app.put(base, async (request) => {
+    const { metadata } = checkMetadata(request.body);
+    return { metadata: await servers.editMetadata(callerOf(request), serverIdOf(request), () => metadata) };
+  });
+  app.get(`${base}/:key`, async (request) => ({ meta: Object.fromEntries([await item(request)]) }));
+  app.put(`${base}/:key`, async (request) => {
+    const { meta } = checkMeta(request.body);
+    const key = param(request, 'key');
+    if (!Object.hasOwn(meta, key)) throw new CloudError('invalid', 'Request body and URI mismatch');
+    if (Object.keys(meta).length > 1) throw new CloudError('invalid', 'Request body contains too many items');
+    await servers.editMetadata(callerOf(request), serverIdOf(request), (old) => ({ ...old, ...meta }));
+    return { meta };
+  });
+  app.delete(`${base}/:key`, async (request, reply) => {
+    const [key] = await item(request);
+    await servers.editMetadata(callerOf(request), serverIdOf(request), ({ [key]: _gone, ...rest }) => rest);
+    return reply.code(204).send();
+  });
+}
+
+const checkTags = v.checker(v.strict({ tags: Type.Array(v.tag, { maxItems: maxTags }) }));
+const checkTag = v.checker(v.tag);
+
+export function serverTagRoutes(app: FastifyInstance, servers: ServerService): void {
+  const base = '/servers/:id/tags';
+  const present = async (request: FastifyRequest) => {
+    requireVersion(request, { from: 26 });
+    return (await servers.get(callerOf(request), serverIdOf(request))).tags;
+  };
+  const missing = (request: FastifyRequest) =>
+    new CloudError('not_found', `Server ${serverIdOf(request)} has no tag '${param(request, 'tag')}'`);
+  app.get(base, async (request) => ({ tags: await present(request) }));
+  app.put(base, async (request) => {
+    requireVersion(request, { from: 26 });
+    const { tags } = checkTags(request.body);
+    return { tags: await servers.editTags(callerOf(request), serverIdOf(request), () => tags) };
+  });
+  app.delete(base, async (request, reply) => {
+    requireVersion(request, { from: 26 });
+    await servers.editTags(callerOf(request), serverIdOf(request), () => []);
+    return reply.code(204).send();
+  });
+  app.get(`${base}/:tag`, async (request, reply) => {
+    if (!(await present(request)).includes(param(request, 'tag'))) throw missing(request);
+    return reply.code(204).send();
+  });
+  app.put(`${base}/:tag`, async (request, reply) => {
+    requireVersion(request, { from: 26 });
+    const tag = checkTag(param(request, 'tag'));
+    let known = false;
+    await servers.editTags(callerOf(request), serverIdOf(request), (old) => {
+      known = old.includes(tag);
+      return [...old, tag];
+    });
+    if (known) return reply.code(204).send();
+    const href = `${rootOf(request)}/v2.1/servers/${serverIdOf(request)}/tags/${encodeURIComponent(tag)}`;
+    return reply.code(201).header('location', href).send();
+  });
+  app.delete(`${base}/:tag`, async (request, reply) => {
+    if (!(await present(request)).includes(param(request, 'tag'))) throw missing(request);
+    const tag = param(request, 'tag');
+    await servers.editTags(callerOf(request), serverIdOf(request), (old) => old.filter((one) => one !== tag));
+    return reply.code(204).send();
+  });
+}
+
+export function serverNetworkRoutes(app: FastifyInstance, servers: ServerService): void {
+  const interfaces = async (request: FastifyRequest) => {
+    const id = serverIdOf(request);
+    await servers.get(callerOf(request), id);
+    return (await servers.interfaces([id])).get(id) ?? [];
+  };
+  app.get('/servers/:id/ips', async (request) => ({
+    addresses: addressesBody(await interfaces(request), { extended: false }),
+  }));
+  app.get('/servers/:id/ips/:network', async (request) => {
+    const name = param(request, 'network');
+    const addresses = addressesBody(await interfaces(request), { extended: false });
+    if (!Object.hasOwn(addresses, name))
+      throw new CloudError('not_found', 'Instance is not a member of specified network');
+    return { [name]: addresses[name] };
+  });
+  app.get('/servers/:id/os-security-groups', async (request) => ({
+    security_groups: await servers.securityGroups(callerOf(request), serverIdOf(request)),
+  }));
+  app.get('/servers/:id/diagnostics', async (request, reply) => {
+    await servers.get(callerOf(request), serverIdOf(request));
+    return notInThisRelease(reply, 'Diagnostics of a server');
+  });
+  app.get('/servers/:id/os-interface', async (request) => {
+    const ports = await servers.ports(callerOf(request), serverIdOf(request));
+    return { interfaceAttachments: ports.map((port) => interfaceBody(request, port)) };
+  });
+  app.get('/servers/:id/os-interface/:port', async (request) => {
+    const id = param(request, 'port');
+    const ports = await servers.ports(callerOf(request), serverIdOf(request));
+    const port = ports.find((one) => one.id === id.toLowerCase());
+    if (!port) {
+      throw new CloudError(
+        'not_found',
+        `Instance ${serverIdOf(request)} does not have a port with id ${id.slice(0, 100)}`,
+      );
+    }
+    return { interfaceAttachment: interfaceBody(request, port) };
+  });
+  app.post('/servers/:id/os-interface', async (request, reply) => {
+    await servers.get(callerOf(request), serverIdOf(request));
+    return notInThisRelease(reply, 'Attaching an interface to a server that exists');
+  });
+  app.delete('/servers/:id/os-interface/:port', async (request, reply) => {
+    await servers.get(callerOf(request), serverIdOf(request));
+    return notInThisRelease(reply, 'Detaching an interface');
+  });
+}
+
+type ServerPort = Awaited<ReturnType<ServerService['ports']>>[number];
+
+const interfaceBody = (request: FastifyRequest, port: ServerPort) => ({
+  net_id: port.network_id,
+  port_id: port.id,
+  mac_addr: port.mac,
+  port_state: port.up ? 'ACTIVE' : 'DOWN',
+  fixed_ips: port.fixed_ips,
+  ...(request.microversion >= 70 && { tag: port.tag }),
+});

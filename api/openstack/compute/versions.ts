@@ -1,0 +1,65 @@
+/** The version documents, open to all: clients find the range of microversions here. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { maximumVersion, minimumVersion } from './microversion.ts';
+import { rootOf } from './paging.ts';
+import type { Body } from './server-view.ts';
+
+const version = (request: FastifyRequest): Body => ({
+  id: 'v2.1',
+  status: 'CURRENT',
+  version: `2.${maximumVersion}`,
+  min_version: `2.${minimumVersion}`,
+  updated: '2013-07-23T11:33:21Z',
+  links: [{ rel: 'self', href: `${rootOf(request)}/v2.1/` }],
+});
+
+export function versionRoutes(app: FastifyInstance): void {
+  app.get('/', { config: { open: true } }, async (request) => ({ versions: [version(request)] }));
+  app.get('/v2.1', { config: { open: true } }, async (request) => ({
+    version: {
+      ...version(request),
+      'media-types': [{ base: 'application/json', type: 'application/vnd.openstack.compute+json;version=2.1' }],
+    },
+  }));
+}
+
+/** Nova's list of extensions has been fixed since 2.1; old clients look here for what they may call. */
+const extensions: readonly [string, string][] = [
+  ['os-availability-zone', 'AvailabilityZone'],
+  ['os-console-output', 'ConsoleOutput'],
+  ['os-extended-availability-zone', 'ExtendedAvailabilityZone'],
+  ['os-extended-server-attributes', 'ExtendedServerAttributes'],
+  ['os-extended-status', 'ExtendedStatus'],
+  ['os-flavor-access', 'FlavorAccess'],
+  ['os-flavor-extra-specs', 'FlavorExtraSpecs'],
+  ['os-flavor-manage', 'FlavorManage'],
+  ['os-hypervisors', 'Hypervisors'],
+  ['os-instance-actions', 'InstanceActions'],
+  ['os-keypairs', 'Keypairs'],
+  ['os-lock-server', 'LockServer'],
+  ['os-multiple-create', 'MultipleCreate'],
+  ['os-quota-sets', 'Quotas'],
+  ['os-security-groups', 'SecurityGroups'],
+  ['os-server-start-stop', 'ServerStartStop'],
+  ['os-services', 'Services'],
+  ['os-used-limits', 'UsedLimits'],
+  ['os-user-data', 'UserData'],
+];
+
+const extension = ([alias, name]: readonly [string, string]): Body => ({
+  alias,
+  name,
+  description: '',
+  links: [],
+  namespace: 'http://docs.openstack.org/compute/ext/fake_xml',
+  updated: '2014-12-03T00:00:00Z',
+});
+
+export function extensionRoutes(app: FastifyInstance): void {
+  app.get('/extensions', async () => ({ extensions: extensions.map(extension) }));
+  app.get('/extensions/:alias', async (request, reply) => {
+    const { alias } = request.params as { alias: string };
+    const found = extensions.find(([one]) => one === alias);
+    return found ? { extension: extension(found) } : reply.callNotFound();
+  });
+}

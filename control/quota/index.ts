@@ -1,0 +1,1 @@
+export { QuotaService, type QuotaView } from './service.ts';
