@@ -1,0 +1,51 @@
+/** Callers and networks for tests. Not for production use. */
+import type { ProjectId, UserId } from '../../contract/ids.ts';
+import { newId } from '../../contract/ids.ts';
+import type { Database } from '../database/database.ts';
+import type { Caller } from '../identity/caller.ts';
+import { SubnetService } from '../subnet/service.ts';
+import type { NetworkRow } from './network.ts';
+import { NetworkService, type NetworkWish } from './service.ts';
+
+/** A name that meets every quoting mistake on its way. */
+export const oddName = '小屋 🏔 "x"; drop';
+
+export function testCaller(roles: string[] = ['member', 'reader'], projectId = newId<ProjectId>()): Caller {
+  return {
+    requestId: `req-${newId()}`,
+    userId: newId<UserId>(),
+    userName: oddName,
+    userDomainId: newId(),
+    projectId,
+    projectName: oddName,
+    projectDomainId: newId(),
+    domainId: null,
+    system: false,
+    roles: new Set(roles),
+    applicationCredential: null,
+  };
+}
+
+export const testAdmin = (): Caller => testCaller(['admin', 'manager', 'member', 'reader']);
+
+/** @param subnets "cidr", or "cidr mode" for IPv6 with both modes set */
+export async function testNetwork(
+  database: Database,
+  caller: Caller,
+  subnets: readonly string[],
+  over: NetworkWish = {},
+): Promise<NetworkRow & { subnetIds: string[] }> {
+  const [network] = await new NetworkService({ database }).create(caller, [{ name: oddName, ...over }]);
+  const service = new SubnetService({ database });
+  const subnetIds: string[] = [];
+  for (const text of subnets) {
+    const [cidr, mode] = text.split(' ') as [string, 'slaac' | 'dhcpv6-stateful' | undefined];
+    const modes = mode ? { ipv6_ra_mode: mode, ipv6_address_mode: mode } : {};
+    const ip_version = cidr.includes(':') ? 6 : 4;
+    const [made] = await service.create(caller, [
+      { network_id: network!.id, name: oddName, cidr, ip_version, ...modes },
+    ]);
+    subnetIds.push(made!.id);
+  }
+  return { ...network!, subnetIds };
+}
