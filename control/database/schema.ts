@@ -6,6 +6,7 @@ import type { ColumnType, Generated } from 'kysely';
 import type { FlavorTables } from '../flavor/tables.ts';
 import type { FloatingIpTables } from '../floating-ip/tables.ts';
 import type { HostTables } from '../host/tables.ts';
+import type { IdentityTables } from '../identity/tables.ts';
 import type { ImageTables } from '../image/tables.ts';
 import type { KeyPairTables } from '../key-pair/tables.ts';
 import type { NetworkTables } from '../network/tables.ts';
@@ -94,6 +95,7 @@ export interface FoundationTables {
 
 // One line per domain: interfaces of one name merge.
 export interface Schema extends FoundationTables {}
+export interface Schema extends IdentityTables {}
 export interface Schema extends HostTables, ImageTables {}
 export interface Schema extends NetworkTables, SubnetTables, PortTables {}
 export interface Schema extends RouterTables, FloatingIpTables, SecurityGroupTables {}

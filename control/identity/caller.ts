@@ -6,6 +6,15 @@ import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId, UserId } from '../../contract/ids.ts';
 import type { Actor } from '../database/database.ts';
 
+/** A request that an application credential's rules allow (Keystone's access rules). */
+export interface AccessRule {
+  /** Catalogue type, e.g. 'compute'. */
+  service: string;
+  method: string;
+  /** `*` and `{name}` stand for one segment, `**` for any number. */
+  path: string;
+}
+
 export interface Caller {
   requestId: string;
   userId: UserId;
@@ -21,6 +30,10 @@ export interface Caller {
   roles: ReadonlySet<string>;
   /** Set when the token came from an application credential: it may not manage credentials unless unrestricted. */
   applicationCredential: { id: string; unrestricted: boolean } | null;
+  /** Set when the application credential names the only requests that it is good for. */
+  accessRules?: readonly AccessRule[];
+  /** When the token ends by itself. */
+  expiresAt?: Date;
 }
 
 export const actorOf = (caller: Caller): Actor => ({ actorId: caller.userId, requestId: caller.requestId });

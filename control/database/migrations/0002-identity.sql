@@ -3,9 +3,14 @@ create table domain (
   name text not null unique,
   description text not null default '',
   enabled boolean not null default true,
+  is_default boolean not null default false,  -- the one that callers may also call 'default'
+  tags text[] not null default '{}',
+  options jsonb not null default '{}',
+  extra jsonb not null default '{}',          -- attributes that only callers know, here and below
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
+create unique index domain_default on domain (is_default) where is_default;
 create trigger domain_change after insert or update or delete on domain
   for each row execute function append_change('domain');
 
@@ -18,6 +23,7 @@ create table project (
   enabled boolean not null default true,
   tags text[] not null default '{}',
   options jsonb not null default '{}',
+  extra jsonb not null default '{}',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (domain_id, name)
@@ -36,7 +42,9 @@ create table "user" (
   enabled boolean not null default true,
   options jsonb not null default '{}',
   extra jsonb not null default '{}',
-  tokens_valid_from timestamptz not null default '-infinity',  -- raised by a password change or disabling: older tokens are dead
+  -- Raised by a password change or disabling. A token carries the number that was read together with the password's hash,
+  -- and is dead once it differs: no clock decides, and a login that overlaps a password change can't outlive it.
+  token_version bigint not null default 0,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (domain_id, name)
@@ -57,6 +65,8 @@ create table role (
   name text not null,
   domain_id uuid references domain,
   description text not null default '',
+  options jsonb not null default '{}',
+  extra jsonb not null default '{}',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique nulls not distinct (domain_id, name)
@@ -77,6 +87,7 @@ create table user_group (
   domain_id uuid not null references domain,
   name text not null,
   description text not null default '',
+  extra jsonb not null default '{}',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (domain_id, name)
@@ -119,7 +130,7 @@ create table application_credential (
   name text not null,
   description text,
   role_ids uuid[] not null,
-  access_rules jsonb not null default '[]',
+  access_rule_ids uuid[],                    -- null: no rules, every request is allowed
   unrestricted boolean not null default false,
   expires_at timestamptz,
   created_at timestamptz not null default now(),
@@ -127,6 +138,17 @@ create table application_credential (
 );
 create trigger application_credential_change after insert or update or delete on application_credential
   for each row execute function append_change('application_credential');
+-- A user's rules outlive the credentials that name them (Keystone's habit).
+create table access_rule (
+  id uuid primary key,
+  user_id uuid not null references "user" on delete cascade,
+  service text not null,
+  method text not null,
+  path text not null,
+  unique (user_id, service, method, path)
+);
+create trigger access_rule_change after insert or update or delete on access_rule
+  for each row execute function append_change('access_rule');
 create table application_credential_secret (
   application_credential_id uuid primary key references application_credential on delete cascade,
   hash text not null

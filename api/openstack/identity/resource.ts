@@ -1,0 +1,124 @@
+/** What the routes of Identity v3 share: ids, filters, pages, links, attributes that Keystone keeps unread. */
+import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify';
+import { Type } from 'typebox';
+import { CloudError } from '../../../contract/errors.ts';
+import { type DomainId, parseId } from '../../../contract/ids.ts';
+import { notFound, type Page, type PageRequest } from '../../../control/identity/directory.ts';
+import type { IdentityService } from '../../../control/identity/index.ts';
+import type { Extra } from '../../../control/identity/tables.ts';
+
+export interface Deps {
+  identity: IdentityService;
+  /** Where this dialect is reached, e.g. https://cloud.example:8443/identity */
+  base: string;
+}
+export type Routes = (app: FastifyInstance, deps: Deps) => void;
+
+export const text = Type.String({ maxLength: 65_535 });
+export const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()]);
+/** Keystone takes booleans from JSON only. */
+export const flag = Type.Boolean();
+export const options = Type.Record(Type.String(), Type.Unknown());
+export const tags = Type.Array(Type.String({ maxLength: 1024 }), { maxItems: 1000 });
+
+/** `{noun: schema}`, as all of Keystone's requests; what else the object holds is kept. */
+export const wrapped = (noun: string, properties: Parameters<typeof Type.Object>[0], required: string[] = []) =>
+  Type.Object({
+    [noun]: Type.Unsafe<Record<string, unknown>>({
+      ...Type.Object(properties, { additionalProperties: true }),
+      required,
+    }),
+  });
+
+export const body = (schema: ReturnType<typeof wrapped>): RouteShorthandOptions => ({ schema: { body: schema } });
+
+export const query = (request: FastifyRequest): Record<string, string | undefined> => {
+  const given = request.query as Record<string, string | string[]>;
+  return Object.fromEntries(
+    Object.entries(given).map(([key, value]) => [key, Array.isArray(value) ? value.at(-1) : value]),
+  );
+};
+export const params = (request: FastifyRequest): Record<string, string> => request.params as Record<string, string>;
+
+/** @throws CloudError `not_found` where the text is no id: it names nothing */
+export function pathId<T extends string>(given: string | undefined, noun: string): T {
+  const id = parseId<T>(given ?? '');
+  if (!id) throw notFound(noun, given ?? '');
+  return id;
+}
+
+const nothing = '00000000-0000-0000-0000-000000000000';
+
+/** For filters and proofs: a text that is no id is an id that nothing has. */
+export const anyId = <T extends string>(given: string): T => parseId<T>(given) ?? (nothing as T);
+export const filterId = <T extends string>(given: string | undefined): T | undefined =>
+  given === undefined ? undefined : anyId<T>(given);
+
+/** A domain's id as callers write it; `default` is the default domain's other name. */
+export async function domainId(deps: Deps, given: string): Promise<DomainId> {
+  return given === 'default' ? deps.identity.defaultDomainId() : anyId<DomainId>(given);
+}
+export async function filterDomainId(deps: Deps, given: string | undefined): Promise<DomainId | undefined> {
+  return given === undefined ? undefined : domainId(deps, given);
+}
+
+/** Keystone's reading of a flag in a query: there, and not `0` or `false`. */
+export const queryFlag = (value: string | undefined): boolean =>
+  value !== undefined && !['0', 'false', 'no', 'off'].includes(value.toLowerCase());
+export const queryBoolean = (value: string | undefined): boolean | undefined =>
+  value === undefined ? undefined : queryFlag(value);
+
+const maxLimit = 10_000;
+
+/** @throws CloudError `invalid` */
+export function pageOf(request: FastifyRequest): PageRequest {
+  const { limit, marker } = query(request);
+  const page: PageRequest = {};
+  if (limit !== undefined) {
+    if (!/^\d{1,9}$/.test(limit)) throw new CloudError('invalid', `limit ${limit} is no whole number`);
+    const wanted = Math.min(Number(limit), maxLimit);
+    if (wanted > 0) page.limit = wanted;
+  }
+  if (marker !== undefined) page.marker = pathId(marker, 'marker');
+  return page;
+}
+
+/** A collection with its links. */
+export function collection<Row>(
+  deps: Deps,
+  request: FastifyRequest,
+  name: string,
+  page: Page<Row> | Row[],
+  view: (row: Row) => unknown,
+) {
+  const { rows, next } = Array.isArray(page) ? { rows: page, next: null } : page;
+  return {
+    [name]: rows.map(view),
+    links: { self: here(deps, request), previous: null, next: nextLink(deps, request, next) },
+  };
+}
+
+/** The address of this request, as clients see it. */
+const here = (deps: Deps, request: FastifyRequest): string => `${deps.base}${request.url.replace(/^\/identity/, '')}`;
+
+function nextLink(deps: Deps, request: FastifyRequest, marker: string | null): string | null {
+  if (marker === null) return null;
+  const url = new URL(here(deps, request));
+  url.searchParams.set('marker', marker);
+  return url.href;
+}
+
+/** The attributes of a resource that Keystone stores without knowing them. */
+export function extraOf(given: Record<string, unknown>, known: readonly string[]): Extra {
+  return Object.fromEntries(
+    Object.entries(given).filter(([key]) => !known.includes(key) && key !== 'id' && key !== 'links'),
+  );
+}
+
+/** @throws CloudError `invalid` where a request would change what can't change */
+export function mustStay(given: unknown, present: string | null, attribute: string): void {
+  if (given === undefined || given === present) return;
+  if (typeof given === 'string' && present !== null && parseId(given) === present) return;
+  throw new CloudError('invalid', `${attribute} can not be changed`);
+}

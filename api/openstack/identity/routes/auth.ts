@@ -1,0 +1,87 @@
+/** Tokens, and what their bearers may scope to. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { CloudError } from '../../../../contract/errors.ts';
+import type { TokenEntry } from '../../../../control/identity/token-cache.ts';
+import { callerOf } from '../../common/authenticate.ts';
+import { readLogin } from '../login.ts';
+import { collection, type Deps, query, type Routes } from '../resource.ts';
+import { domainView, projectView, tokenDocument, tokenView } from '../views.ts';
+
+const subjectOf = (request: FastifyRequest): string => {
+  const token = request.headers['x-subject-token'];
+  if (typeof token !== 'string' || token === '') {
+    throw new CloudError('invalid', 'Expecting to find X-Subject-Token in the headers of the request.');
+  }
+  return token;
+};
+
+function sendToken(deps: Deps, request: FastifyRequest, reply: FastifyReply, token: string, entry: TokenEntry) {
+  reply.header('x-subject-token', token).header('vary', 'X-Auth-Token').type('application/json');
+  return 'nocatalog' in query(request)
+    ? reply.send({ token: tokenView(deps, entry, false) })
+    : reply.send(tokenDocument(deps, entry));
+}
+
+export const authRoutes: Routes = (app, deps) => {
+  const { identity } = deps;
+
+  app.post('/v3/auth/tokens', { config: { open: true } }, async (request, reply) => {
+    const { token, entry } = await identity.login(await readLogin(deps, request.body), request.id);
+    return sendToken(deps, request, reply.code(201), token, entry);
+  });
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v3/auth/tokens',
+    handler: async (request, reply) => {
+      const token = subjectOf(request);
+      return sendToken(deps, request, reply, token, await identity.show(callerOf(request), token));
+    },
+  });
+
+  app.delete('/v3/auth/tokens', async (request, reply) => {
+    await identity.revoke(callerOf(request), subjectOf(request));
+    return reply.code(204).send();
+  });
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v3/auth/catalog',
+    handler: (request) => {
+      const { projectId, domainId, system } = callerOf(request);
+      if (!projectId && !domainId && !system) {
+        throw new CloudError('forbidden', 'the catalogue needs a token with a scope');
+      }
+      return {
+        catalog: identity.catalogue.document(projectId),
+        links: { self: `${deps.base}/v3/auth/catalog`, previous: null, next: null },
+      };
+    },
+  });
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v3/auth/projects',
+    handler: async (request) => {
+      const caller = callerOf(request);
+      const rows = await identity.projects.forUser(caller, caller.userId, { enabledOnly: true });
+      return collection(deps, request, 'projects', rows, projectView(deps));
+    },
+  });
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v3/auth/domains',
+    handler: async (request) =>
+      collection(deps, request, 'domains', await identity.domains.forUser(callerOf(request)), domainView(deps)),
+  });
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v3/auth/system',
+    handler: async (request) => ({
+      system: (await identity.assignments.hasSystemRole(callerOf(request))) ? [{ all: true }] : [],
+      links: { self: `${deps.base}/v3/auth/system`, previous: null, next: null },
+    }),
+  });
+};

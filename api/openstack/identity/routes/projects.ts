@@ -1,0 +1,254 @@
+/** Projects, their tags and relatives. Keystone also shows domains as projects (is_domain); so do we, on the same rows. */
+import type { FastifyRequest } from 'fastify';
+import { CloudError, isCloudError } from '../../../../contract/errors.ts';
+import type { DomainId, ProjectId } from '../../../../contract/ids.ts';
+import type { ProjectChange } from '../../../../control/identity/projects.ts';
+import type { ProjectRow } from '../../../../control/identity/tables.ts';
+import { callerOf } from '../../common/authenticate.ts';
+import {
+  body,
+  collection,
+  type Deps,
+  domainId,
+  extraOf,
+  filterDomainId,
+  flag,
+  mustStay,
+  nullable,
+  options,
+  pageOf,
+  params,
+  pathId,
+  query,
+  queryBoolean,
+  queryFlag,
+  type Routes,
+  tags,
+  text,
+  wrapped,
+} from '../resource.ts';
+import { domainAsProjectView, projectView } from '../views.ts';
+
+const properties = {
+  name: text,
+  description: nullable(text),
+  domain_id: nullable(text),
+  parent_id: nullable(text),
+  is_domain: flag,
+  enabled: flag,
+  tags,
+  options,
+};
+type Given = ProjectChange & Record<string, unknown> & { domain_id?: string | null; parent_id?: string | null };
+
+const changeOf = (given: Given): ProjectChange => ({
+  name: given.name,
+  description: given.description,
+  enabled: given.enabled,
+  tags: given.tags,
+  options: given.options,
+  extra: extraOf(given, Object.keys(properties)),
+});
+
+const idOf = (request: FastifyRequest): ProjectId => pathId(params(request).id, 'project');
+
+/** Runs the project's way, or the domain's where the id is a domain's. */
+async function orDomain<T>(asProject: () => Promise<T>, asDomain: () => Promise<T>): Promise<T> {
+  try {
+    return await asProject();
+  } catch (error) {
+    if (!isCloudError(error, 'not_found')) throw error;
+    return asDomain().catch((other) => {
+      throw isCloudError(other, 'not_found') ? error : other;
+    });
+  }
+}
+
+export const projectRoutes: Routes = (app, deps) => {
+  const { projects, domains } = deps.identity;
+  const view = projectView(deps);
+  const domainView = domainAsProjectView(deps);
+
+  app.post('/v3/projects', body(wrapped('project', properties, ['name'])), async (request, reply) => {
+    const given = (request.body as { project: Given & { name: string } }).project;
+    const caller = callerOf(request);
+    const change = { ...changeOf(given), name: given.name };
+    if (given.is_domain === true) {
+      return reply.code(201).send({ project: domainView(await domains.create(caller, change)) });
+    }
+    const ofToken = caller.domainId ?? caller.projectDomainId ?? (await deps.identity.defaultDomainId());
+    const domain = given.domain_id ? await domainId(deps, given.domain_id) : ofToken;
+    const parent = given.parent_id ? await domainId(deps, given.parent_id) : null;
+    const row = await projects.create(caller, {
+      ...change,
+      domainId: domain,
+      parentId: parent === domain ? null : (parent as ProjectId | null),
+    });
+    return reply.code(201).send({ project: view(row) });
+  });
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v3/projects',
+    handler: async (request) => {
+      const given = query(request);
+      const caller = callerOf(request);
+      const { name } = given;
+      const enabled = queryBoolean(given.enabled);
+      if (queryFlag(given.is_domain)) {
+        return collection(
+          deps,
+          request,
+          'projects',
+          await domains.list(caller, { name, enabled }, pageOf(request)),
+          domainView,
+        );
+      }
+      const words = (value: string | undefined) => value?.split(',');
+      const filter = {
+        name,
+        enabled,
+        domainId: await filterDomainId(deps, given.domain_id),
+        parentId: await filterDomainId(deps, given.parent_id),
+        tags: words(given.tags),
+        tagsAny: words(given['tags-any']),
+        notTags: words(given['not-tags']),
+        notTagsAny: words(given['not-tags-any']),
+      };
+      return collection(deps, request, 'projects', await projects.list(caller, filter, pageOf(request)), view);
+    },
+  });
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v3/projects/:id',
+    handler: async (request) => {
+      const id = idOf(request);
+      const caller = callerOf(request);
+      return orDomain<unknown>(
+        async () => ({ project: { ...view(await projects.get(caller, id)), ...(await relatives(deps, request, id)) } }),
+        async () => ({ project: domainView(await domains.get(caller, id as string as DomainId)) }),
+      );
+    },
+  });
+
+  app.patch('/v3/projects/:id', body(wrapped('project', properties)), async (request) => {
+    const given = (request.body as { project: Given }).project;
+    const id = idOf(request);
+    const caller = callerOf(request);
+    return orDomain<unknown>(
+      async () => {
+        await checkFixed(deps, request, given, id);
+        return { project: view(await projects.update(caller, id, changeOf(given))) };
+      },
+      async () => ({ project: domainView(await domains.update(caller, id as string as DomainId, changeOf(given))) }),
+    );
+  });
+
+  app.delete('/v3/projects/:id', async (request, reply) => {
+    const id = idOf(request);
+    const caller = callerOf(request);
+    await orDomain(
+      () => projects.delete(caller, id),
+      () => domains.delete(caller, id as string as DomainId),
+    );
+    return reply.code(204).send();
+  });
+
+  tagRoutes(app, deps);
+};
+
+async function checkFixed(deps: Deps, request: FastifyRequest, given: Given, id: ProjectId): Promise<void> {
+  if (given.domain_id === undefined && given.parent_id === undefined && given.is_domain === undefined) return;
+  const row = await deps.identity.projects.get(callerOf(request), id);
+  if (given.domain_id !== undefined) {
+    mustStay(given.domain_id && (await domainId(deps, given.domain_id)), row.domain_id, 'domain_id');
+  }
+  if (given.parent_id !== undefined) {
+    const parent = given.parent_id && (await domainId(deps, given.parent_id));
+    if (parent !== (row.parent_id ?? row.domain_id)) {
+      throw new CloudError('forbidden', 'Update of `parent_id` is not allowed.');
+    }
+  }
+  if (given.is_domain === true) throw new CloudError('invalid', 'is_domain can not be changed');
+}
+
+/** What a query asks of a project's tree, as lists of documents or as nested ids. */
+async function relatives(deps: Deps, request: FastifyRequest, id: ProjectId) {
+  const given = query(request);
+  const asked = ['parents_as_list', 'parents_as_ids', 'subtree_as_list', 'subtree_as_ids'].filter(
+    (name) => name in given,
+  );
+  if (asked.length === 0) return {};
+  const { above, below } = await deps.identity.projects.relatives(id);
+  const view = projectView(deps);
+  const documents = (rows: ProjectRow[]) => rows.map((row) => ({ project: view(row) }));
+  const nested = (parent: ProjectId): Record<string, unknown> | null => {
+    const children = below.filter((row) => row.parent_id === parent);
+    return children.length === 0 ? null : Object.fromEntries(children.map((row) => [row.id, nested(row.id)]));
+  };
+  const row = await deps.identity.projects.get(callerOf(request), id);
+  const line = [...above.map((one) => one.id as string), row.domain_id];
+  return {
+    ...('parents_as_list' in given ? { parents: documents(above) } : {}),
+    ...('parents_as_ids' in given
+      ? { parents: line.reduceRight<Record<string, unknown> | null>((inner, one) => ({ [one]: inner }), null) }
+      : {}),
+    ...('subtree_as_list' in given ? { subtree: documents(below) } : {}),
+    ...('subtree_as_ids' in given ? { subtree: nested(id) } : {}),
+  };
+}
+
+const tagRoutes: Routes = (app, deps) => {
+  const { projects } = deps.identity;
+  const url = '/v3/projects/:id/tags';
+  const links = (request: FastifyRequest) => ({ links: { self: `${deps.base}/v3/projects/${idOf(request)}/tags` } });
+  const tagsOf = async (request: FastifyRequest) => (await projects.get(callerOf(request), idOf(request))).tags;
+  const store = async (request: FastifyRequest, change: (before: string[]) => string[]) => {
+    const { tags: before } = await projects.get(callerOf(request), idOf(request));
+    return (await projects.update(callerOf(request), idOf(request), { tags: change(before) })).tags;
+  };
+  const absent = (tag: string) => new CloudError('not_found', `Could not find project tag: ${tag}.`);
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url,
+    handler: async (request) => ({ tags: await tagsOf(request), ...links(request) }),
+  });
+  app.put(url, async (request) => {
+    const given = (request.body as { tags?: unknown } | undefined)?.tags;
+    if (!Array.isArray(given) || given.some((tag) => typeof tag !== 'string')) {
+      throw new CloudError('invalid', 'Expecting to find tags in the request.');
+    }
+    return { tags: await store(request, () => given as string[]), ...links(request) };
+  });
+  app.delete(url, async (request, reply) => {
+    await store(request, () => []);
+    return reply.code(204).send();
+  });
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: `${url}/:tag`,
+    handler: async (request, reply) => {
+      const tag = params(request).tag!;
+      if (!(await tagsOf(request)).includes(tag)) throw absent(tag);
+      return reply.code(204).send();
+    },
+  });
+  app.put(`${url}/:tag`, async (request, reply) => {
+    const tag = params(request).tag!;
+    await store(request, (before) => [...before.filter((one) => one !== tag), tag]);
+    return reply
+      .code(201)
+      .header('location', `${deps.base}/v3/projects/${idOf(request)}/tags/${encodeURIComponent(tag)}`)
+      .send();
+  });
+  app.delete(`${url}/:tag`, async (request, reply) => {
+    const tag = params(request).tag!;
+    await store(request, (before) => {
+      if (!before.includes(tag)) throw absent(tag);
+      return before.filter((one) => one !== tag);
+    });
+    return reply.code(204).send();
+  });
+};

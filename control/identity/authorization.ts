@@ -1,0 +1,229 @@
+/**
+ * What a user may do in a scope, read from the tables in one statement: names for the token's document, effective roles
+ * (direct, by group, inherited from above, implied), and whether anything between user and scope is disabled or gone.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import type { DomainId, ProjectId, RoleId, UserId } from '../../contract/ids.ts';
+import type { Queryable } from '../database/database.ts';
+import type { AccessRule } from './caller.ts';
+import type { Scope } from './token.ts';
+
+export interface Named<Id extends string> {
+  id: Id;
+  name: string;
+}
+
+export interface Authorization {
+  user: Named<UserId> & { domain: Named<DomainId>; passwordExpiresAt: string | null };
+  scope: Scope;
+  project: (Named<ProjectId> & { domain: Named<DomainId> }) | null;
+  domain: Named<DomainId> | null;
+  /** Global roles only: domain roles count through what they imply. */
+  roles: Named<RoleId>[];
+  applicationCredential: {
+    id: string;
+    name: string;
+    unrestricted: boolean;
+    expiresAt: number | null;
+    /** Null: no rules, everything is allowed. */
+    accessRules: AccessRule[] | null;
+  } | null;
+}
+
+/** A domain as callers name it. An id is an id already: alias and form were the caller's side's work. */
+export type DomainReference = { id: DomainId } | { name: string };
+
+/** A scope as callers ask for it. */
+export type ScopeRequest =
+  | { type: 'unscoped' }
+  | { type: 'project'; id: ProjectId }
+  | { type: 'project'; name: string; domain: DomainReference }
+  | { type: 'project'; defaultOfUser: true }
+  | { type: 'domain'; domain: DomainReference }
+  | { type: 'system' };
+
+export interface AuthorizationQuery {
+  userId: UserId;
+  /** The token_version that the caller proved something about. */
+  version: number;
+  scope: ScopeRequest;
+  applicationCredentialId: string | null;
+  /** The token whose revocation is looked for; null while there is no token yet. */
+  auditId: string | null;
+}
+
+/** Why not; for the log only, callers all hear the same. */
+export type Refusal =
+  | 'no such user'
+  | 'user disabled'
+  | "user's domain disabled"
+  | 'credentials changed since'
+  | 'no such scope'
+  | 'scope disabled'
+  | 'no role in the scope'
+  | 'token revoked'
+  | 'application credential gone'
+  | 'application credential expired';
+
+interface Row {
+  user_name: string;
+  user_enabled: boolean;
+  token_version: number;
+  user_domain_id: DomainId;
+  user_domain_name: string;
+  user_domain_enabled: boolean;
+  password_expires_at: string | null;
+  project_id: ProjectId | null;
+  project_name: string | null;
+  project_enabled: boolean | null;
+  domain_id: DomainId | null;
+  domain_name: string | null;
+  domain_enabled: boolean | null;
+  roles: Named<RoleId>[] | null;
+  credential: {
+    name: string;
+    unrestricted: boolean;
+    project_id: ProjectId;
+    expires_at: number | null;
+    access_rules: AccessRule[] | null;
+  } | null;
+  revoked: boolean;
+  now: number;
+}
+
+/** The present authorization and the database's clock (milliseconds), or why there is none. */
+export async function loadAuthorization(
+  db: Queryable,
+  query: AuthorizationQuery,
+): Promise<{ authorization: Authorization; now: number } | { refusal: Refusal }> {
+  const { rows } = await statement(query).execute(db);
+  const row = rows[0];
+  if (!row) return { refusal: 'no such user' };
+  const refusal = judge(row, query);
+  return refusal ? { refusal } : { authorization: toAuthorization(row, query), now: row.now };
+}
+
+function judge(row: Row, query: AuthorizationQuery): Refusal | null {
+  if (!row.user_enabled) return 'user disabled';
+  if (!row.user_domain_enabled) return "user's domain disabled";
+  if (row.token_version !== query.version) return 'credentials changed since';
+  if (row.revoked) return 'token revoked';
+  if (query.applicationCredentialId !== null) {
+    if (!row.credential || row.credential.project_id !== row.project_id) return 'application credential gone';
+    if (row.credential.expires_at !== null && row.credential.expires_at <= row.now) {
+      return 'application credential expired';
+    }
+  }
+  if (query.scope.type === 'unscoped') return null;
+  if (query.scope.type === 'project' && !row.project_id) return 'no such scope';
+  if (query.scope.type === 'domain' && !row.domain_id) return 'no such scope';
+  if (row.project_enabled === false || row.domain_enabled === false) return 'scope disabled';
+  return row.roles ? null : 'no role in the scope';
+}
+
+function toAuthorization(row: Row, query: AuthorizationQuery): Authorization {
+  const domain = row.domain_id ? { id: row.domain_id, name: row.domain_name! } : null;
+  const { credential } = row;
+  return {
+    user: {
+      id: query.userId,
+      name: row.user_name,
+      domain: { id: row.user_domain_id, name: row.user_domain_name },
+      passwordExpiresAt: row.password_expires_at,
+    },
+    scope: row.project_id
+      ? { type: 'project', projectId: row.project_id }
+      : domain
+        ? { type: 'domain', domainId: domain.id }
+        : query.scope.type === 'system'
+          ? { type: 'system' }
+          : { type: 'unscoped' },
+    project: row.project_id ? { id: row.project_id, name: row.project_name!, domain: domain! } : null,
+    domain: row.project_id ? null : domain,
+    roles: row.roles ?? [],
+    applicationCredential: credential && {
+      id: query.applicationCredentialId!,
+      name: credential.name,
+      unrestricted: credential.unrestricted,
+      expiresAt: credential.expires_at,
+      accessRules: credential.access_rules,
+    },
+  };
+}
+
+function statement({ userId, scope, applicationCredentialId, auditId }: AuthorizationQuery): RawBuilder<Row> {
+  return sql<Row>`
+    with recursive subject as (select * from "user" where id = ${userId}),
+    target as (${target(scope)}),
+    ${effectiveRoles(sql`${userId}::uuid`, scope)},
+    credential as (select * from application_credential where id = ${applicationCredentialId}::uuid and user_id = ${userId}),
+    chosen(role_id) as (
+      select unnest(role_ids) from credential
+      union select i.implied_role_id from role_implication i join chosen c on c.role_id = i.prior_role_id)
+    select s.name as user_name, s.enabled as user_enabled, s.token_version,
+      home.id as user_domain_id, home.name as user_domain_name, home.enabled as user_domain_enabled,
+      (select to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') from user_password where user_id = s.id)
+        as password_expires_at,
+      t.project_id, t.project_name, t.project_enabled, t.domain_id, t.domain_name, t.domain_enabled,
+      (select json_agg(json_build_object('id', r.id, 'name', r.name) order by r.name) from role r
+        where r.domain_id is null and r.id in (select role_id from effective)
+          and (${applicationCredentialId}::uuid is null or r.id in (select role_id from chosen))) as roles,
+      (select json_build_object('name', c.name, 'unrestricted', c.unrestricted, 'project_id', c.project_id,
+          'expires_at', floor(extract(epoch from c.expires_at) * 1000),
+          'access_rules', case when c.access_rule_ids is null then null else coalesce(
+            (select json_agg(json_build_object('service', a.service, 'method', a.method, 'path', a.path))
+              from access_rule a where a.id = any(c.access_rule_ids)), '[]') end)
+        from credential c) as credential,
+      exists (select from token_revocation where audit_id = ${auditId}) as revoked,
+      floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now
+    from subject s join domain home on home.id = s.domain_id left join target t on true`;
+}
+
+/** project_id, project_name, project_enabled, domain_id, domain_name, domain_enabled; one row or none. */
+function target(scope: ScopeRequest): RawBuilder<unknown> {
+  if (scope.type === 'project') {
+    return sql`select p.id as project_id, p.name as project_name, p.enabled as project_enabled,
+        d.id as domain_id, d.name as domain_name, d.enabled as domain_enabled
+      from project p join domain d on d.id = p.domain_id where ${projectCondition(scope)}`;
+  }
+  const condition = scope.type === 'domain' ? domainCondition(scope.domain) : sql`false`;
+  return sql`select null::uuid as project_id, null::text as project_name, null::boolean as project_enabled,
+    d.id as domain_id, d.name as domain_name, d.enabled as domain_enabled from domain d where ${condition}`;
+}
+
+function projectCondition(scope: ScopeRequest & { type: 'project' }): RawBuilder<unknown> {
+  if ('id' in scope) return sql`p.id = ${scope.id}`;
+  if ('defaultOfUser' in scope) return sql`p.id = (select default_project_id from subject)`;
+  return sql`p.name = ${scope.name} and ${domainCondition(scope.domain)}`;
+}
+
+const domainCondition = (domain: DomainReference): RawBuilder<unknown> =>
+  'id' in domain ? sql`d.id = ${domain.id}` : sql`d.name = ${domain.name}`;
+
+/** CTEs that end in effective(role_id): every role of the user in the one scope that `target` names. */
+function effectiveRoles(user: RawBuilder<unknown>, scope: ScopeRequest): RawBuilder<unknown> {
+  return sql`ancestor(id, parent_id) as (
+      select p.id, p.parent_id from project p join target t on t.project_id = p.id
+      union select p.id, p.parent_id from project p join ancestor a on p.id = a.parent_id),
+    effective(role_id) as (
+      select a.role_id from role_assignment a
+      where (a.user_id = ${user} or a.group_id in (select group_id from user_group_member where user_id = ${user}))
+        and (${scopeCondition(scope)})
+      union select i.implied_role_id from role_implication i join effective e on e.role_id = i.prior_role_id)`;
+}
+
+function scopeCondition(scope: ScopeRequest): RawBuilder<unknown> {
+  switch (scope.type) {
+    case 'unscoped':
+      return sql`false`;
+    case 'system':
+      return sql`a.system and not a.inherited`;
+    case 'domain':
+      return sql`a.domain_id = (select domain_id from target) and not a.inherited`;
+    case 'project':
+      // An inherited assignment counts below the project or domain that it is made on, not there itself.
+      return sql`a.project_id = (select project_id from target) and not a.inherited
+        or a.inherited and (a.domain_id = (select domain_id from target)
+          or a.project_id in (select parent_id from ancestor))`;
+  }
+}

@@ -1,0 +1,69 @@
+/** What the parts of identity share: the database, and the one way in which they write. */
+import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
+import type { DomainId } from '../../contract/ids.ts';
+import { type Actor, type Database, type Queryable, type Tx, violatedConstraint } from '../database/database.ts';
+import type { PasswordHasher } from './password.ts';
+import type { IdentityChange, TokenCache } from './token-cache.ts';
+
+export class IdentityContext {
+  readonly database: Database;
+  readonly passwords: PasswordHasher;
+  readonly cache: TokenCache;
+  #defaultDomainId: DomainId | undefined;
+
+  constructor(options: { database: Database; passwords: PasswordHasher; cache: TokenCache }) {
+    this.database = options.database;
+    this.passwords = options.passwords;
+    this.cache = options.cache;
+  }
+
+  get query(): Queryable {
+    return this.database.query;
+  }
+
+  /**
+   * One transaction, then the cache forgets what it changed before anyone is answered: who has been told that a right
+   * is gone finds it gone. Other processes learn it from the change feed.
+   */
+  async write<T>(actor: Actor, work: (tx: Tx) => Promise<T>): Promise<T> {
+    let changes: IdentityChange[] = [];
+    try {
+      return await this.database.transaction(actor, async (tx) => {
+        const result = await work(tx);
+        ({ rows: changes } = await sql<IdentityChange>`select resource_type, resource_id, action, body from change
+          where transaction_id = pg_current_xact_id_if_assigned() order by sequence`.execute(tx));
+        return result;
+      });
+    } catch (error) {
+      // A commit whose answer was lost may have happened.
+      if (!(error instanceof CloudError) && violatedConstraint(error) === undefined) this.cache.clear();
+      throw error;
+    } finally {
+      this.cache.apply(changes);
+    }
+  }
+
+  /** The domain that callers may call 'default'. It is never deleted, so it is read once. */
+  async defaultDomainId(): Promise<DomainId> {
+    if (this.#defaultDomainId === undefined) {
+      const row = await this.query.selectFrom('domain').select('id').where('is_default', '=', true).executeTakeFirst();
+      if (!row) throw new CloudError('unavailable', 'identity has not been set up yet');
+      this.#defaultDomainId = row.id;
+    }
+    return this.#defaultDomainId;
+  }
+}
+
+/** Runs a write; a violated constraint of the table becomes what `refusals` says of it. */
+export async function refusing<T>(
+  refusals: Readonly<Record<string, () => CloudError>>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const refusal = refusals[violatedConstraint(error) ?? ''];
+    throw refusal ? refusal() : error;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Proofs of identity: password, token, application credential. Each says who it is and what a new token may at most be;
+ * none says what the user may do. Every refusal reads the same to the caller; the log knows why.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
+import type { ProjectId, UserId } from '../../contract/ids.ts';
+import type { Secret } from '../../contract/secret.ts';
+import type { Queryable } from '../database/database.ts';
+import type { DomainReference } from './authorization.ts';
+import type { PasswordHasher } from './password.ts';
+import type { Claims } from './token.ts';
+
+export type UserReference = { id: UserId } | { name: string; domain: DomainReference };
+
+export type Proof =
+  | { method: 'password'; user: UserReference; password: Secret }
+  | { method: 'token'; token: Secret }
+  | {
+      method: 'application_credential';
+      credential: { id: string } | { name: string; user: UserReference };
+      secret: Secret;
+    };
+
+/** What a proof has shown. */
+export interface Proven {
+  userId: UserId;
+  /** token_version, read together with what the proof was compared with. */
+  version: number;
+  methods: string[];
+  /** A token made from this may not outlive it; null: no such bound. */
+  expiresAt: number | null;
+  /** The first audit id of the chain that the new token continues. */
+  parentAuditId: string | null;
+  applicationCredential: { id: string; projectId: ProjectId } | null;
+  /** The scope of the token that was the proof. */
+  parentScope: Claims['scope'] | null;
+}
+
+export const unauthenticated = (cause?: unknown): CloudError =>
+  new CloudError('unauthenticated', 'The request you have made requires authentication.', { cause });
+
+const userCondition = (user: UserReference) =>
+  'id' in user
+    ? sql`u.id = ${user.id}`
+    : 'id' in user.domain
+      ? sql`u.name = ${user.name} and u.domain_id = ${user.domain.id}`
+      : sql`u.name = ${user.name} and u.domain_id = (select id from domain where name = ${user.domain.name})`;
+
+/** @throws CloudError `unauthenticated`, after as long a time as a right password takes */
+export async function provePassword(
+  db: Queryable,
+  passwords: PasswordHasher,
+  user: UserReference,
+  password: Secret,
+): Promise<Proven> {
+  const { rows } = await sql<{ id: UserId; token_version: number; hash: string | null; expired: boolean | null }>`
+    select u.id, u.token_version, p.hash, p.expires_at < now() as expired
+    from "user" u left join user_password p on p.user_id = u.id where ${userCondition(user)}`.execute(db);
+  const row = rows[0];
+  const right = await passwords.verify(password, row?.hash);
+  if (!row || !right) throw unauthenticated(row ? 'wrong password' : 'no such user');
+  if (row.expired) throw unauthenticated('password expired');
+  if (passwords.outdated(row.hash!)) {
+    const hash = await passwords.hash(password);
+    // Only if nobody has changed the password since.
+    await sql`update user_password set hash = ${hash} where user_id = ${row.id} and hash = ${row.hash}`.execute(db);
+  }
+  return {
+    userId: row.id,
+    version: row.token_version,
+    methods: ['password'],
+    expiresAt: null,
+    parentAuditId: null,
+    applicationCredential: null,
+    parentScope: null,
+  };
+}
+
+/** @throws CloudError `unauthenticated`, after as long a time as a right secret takes */
+export async function proveApplicationCredential(
+  db: Queryable,
+  passwords: PasswordHasher,
+  proof: Proof & { method: 'application_credential' },
+): Promise<Proven> {
+  const { credential, secret } = proof;
+  const condition =
+    'id' in credential
+      ? sql`c.id = ${credential.id}`
+      : sql`c.name = ${credential.name} and ${userCondition(credential.user)}`;
+  const { rows } = await sql<{
+    id: string;
+    project_id: ProjectId;
+    expires_at: number | null;
+    user_id: UserId;
+    token_version: number;
+    hash: string;
+  }>`
+    select c.id, c.project_id, floor(extract(epoch from c.expires_at) * 1000)::bigint as expires_at,
+      u.id as user_id, u.token_version, s.hash
+    from application_credential c join "user" u on u.id = c.user_id
+      join application_credential_secret s on s.application_credential_id = c.id where ${condition}`.execute(db);
+  const row = rows[0];
+  const right = await passwords.verify(secret, row?.hash);
+  if (!row || !right) throw unauthenticated(row ? 'wrong secret' : 'no such application credential');
+  return {
+    userId: row.user_id,
+    version: row.token_version,
+    methods: ['application_credential'],
+    expiresAt: row.expires_at,
+    parentAuditId: null,
+    applicationCredential: { id: row.id, projectId: row.project_id },
+    parentScope: null,
+  };
+}
+
+/** What a valid token proves: its user, at most until its own end. */
+export function proveToken(claims: Claims): Proven {
+  return {
+    userId: claims.userId,
+    version: claims.version,
+    methods: [...claims.methods.filter((method) => method !== 'token'), 'token'],
+    expiresAt: claims.expiresAt,
+    parentAuditId: claims.auditIds.at(-1)!,
+    applicationCredential:
+      claims.applicationCredentialId && claims.scope.type === 'project'
+        ? { id: claims.applicationCredentialId, projectId: claims.scope.projectId }
+        : null,
+    parentScope: claims.scope,
+  };
+}
+
+/**
+ * Several proofs together must be of one user; the new token is bounded by each of them.
+ * @throws CloudError `unauthenticated`
+ */
+export function combineProofs(proofs: readonly Proven[]): Proven {
+  const [first, ...others] = proofs;
+  if (!first) throw unauthenticated('no method');
+  return others.reduce((all, one) => {
+    if (one.userId !== all.userId || one.version !== all.version) throw unauthenticated('methods of different users');
+    if (one.applicationCredential || all.applicationCredential) {
+      throw unauthenticated('an application credential stands alone');
+    }
+    const bounds = [one.expiresAt, all.expiresAt].filter((bound) => bound !== null);
+    return {
+      ...all,
+      methods: [...new Set([...all.methods, ...one.methods])],
+      expiresAt: bounds.length > 0 ? Math.min(...bounds) : null,
+      parentAuditId: all.parentAuditId ?? one.parentAuditId,
+      parentScope: all.parentScope ?? one.parentScope,
+    };
+  }, first);
+}

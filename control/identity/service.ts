@@ -1,0 +1,345 @@
+/**
+ * Identity: who calls, and may they. Issues, validates and revokes tokens; the directory (domains, projects, users …) hangs
+ * on it as parts. Owns the tables of migrations/0002-identity.sql. Knows no dialect.
+ *
+ * All state is in the database; the process holds copies only (token-cache.ts, token-keys.ts). If it dies, tokens stay
+ * valid and the next process validates them.
+ */
+import { sql } from 'kysely';
+import type { Logger } from 'pino';
+import { CloudError } from '../../contract/errors.ts';
+import { newId } from '../../contract/ids.ts';
+import type { ChangeFeed } from '../database/changes.ts';
+import type { Database } from '../database/database.ts';
+import { ApplicationCredentialService } from './application-credentials.ts';
+import { AssignmentService } from './assignments.ts';
+import { type Authorization, loadAuthorization, type ScopeRequest } from './authorization.ts';
+import { actorOf, type Caller, isAdmin } from './caller.ts';
+import { Catalogue, type CatalogueEntry } from './catalogue.ts';
+import { IdentityContext } from './context.ts';
+import { DomainService } from './domains.ts';
+import { GroupService } from './groups.ts';
+import {
+  combineProofs,
+  type Proof,
+  type Proven,
+  proveApplicationCredential,
+  provePassword,
+  proveToken,
+  unauthenticated,
+} from './login.ts';
+import { PasswordHasher } from './password.ts';
+import { ProjectService } from './projects.ts';
+import { isSystemReader } from './rights.ts';
+import { RoleService } from './roles.ts';
+import { type Claims, keyIdOf, newAuditId, signToken, verifyToken } from './token.ts';
+import { TokenCache, type TokenEntry } from './token-cache.ts';
+import { TokenKeys } from './token-keys.ts';
+import { UserService } from './users.ts';
+
+export interface IdentityOptions {
+  database: Database;
+  feed: Pick<ChangeFeed, 'subscribe' | 'listening'>;
+  log: Logger;
+  region: string;
+  /** Without a slash at the end, e.g. https://cloud.example:8443 */
+  publicUrl: string;
+  catalogue: readonly CatalogueEntry[];
+  tokenLifetimeMs?: number;
+  passwords?: PasswordHasher;
+}
+
+export interface LoginRequest {
+  proofs: Proof[];
+  /** Null: the user's default project, or else unscoped. */
+  scope: ScopeRequest | null;
+}
+
+const defaultLifetimeMs = 12 * 3600 * 1000;
+
+export class IdentityService {
+  readonly catalogue: Catalogue;
+  readonly domains: DomainService;
+  readonly projects: ProjectService;
+  readonly users: UserService;
+  readonly groups: GroupService;
+  readonly roles: RoleService;
+  readonly assignments: AssignmentService;
+  readonly applicationCredentials: ApplicationCredentialService;
+  readonly keys: TokenKeys;
+  readonly #context: IdentityContext;
+  readonly #cache = new TokenCache();
+  /** Reads under way, so that a burst of requests with one token reads once. Emptied with each change. */
+  readonly #reading = new Map<string, Promise<TokenEntry>>();
+  readonly #feed: IdentityOptions['feed'];
+  readonly #log: Logger;
+  readonly #lifetimeMs: number;
+  #wasListening = false;
+  #unsubscribe: () => void = () => {};
+
+  constructor(options: IdentityOptions) {
+    const { database, feed, log, region, publicUrl } = options;
+    this.#feed = feed;
+    this.#log = log;
+    this.#lifetimeMs = options.tokenLifetimeMs ?? defaultLifetimeMs;
+    this.#context = new IdentityContext({
+      database,
+      passwords: options.passwords ?? new PasswordHasher(),
+      cache: this.#cache,
+    });
+    this.keys = new TokenKeys({ database, lifetimeMs: this.#lifetimeMs });
+    this.catalogue = new Catalogue({ region, publicUrl, entries: options.catalogue });
+    this.domains = new DomainService(this.#context);
+    this.projects = new ProjectService(this.#context);
+    this.users = new UserService(this.#context);
+    this.groups = new GroupService(this.#context);
+    this.roles = new RoleService(this.#context);
+    this.assignments = new AssignmentService(this.#context);
+    this.applicationCredentials = new ApplicationCredentialService(this.#context);
+  }
+
+  /** The feed must have been started. */
+  async start(): Promise<void> {
+    this.#unsubscribe = this.#feed.subscribe((changes) => this.#cache.apply(changes));
+    this.#cache.onChange(() => this.#reading.clear());
+    await this.#context.defaultDomainId();
+    await this.keys.signing();
+  }
+
+  async stop(): Promise<void> {
+    this.#unsubscribe();
+    this.#cache.clear();
+  }
+
+  /** The domain that callers may also call 'default'. */
+  defaultDomainId() {
+    return this.#context.defaultDomainId();
+  }
+
+  /** Called when someone's rights may have changed: whoever serves a long request authenticates anew. */
+  onRightsChange(listener: () => void): () => void {
+    return this.#cache.onChange(listener);
+  }
+
+  /** @throws CloudError `unauthenticated` for a forged, expired or revoked token, or where no right is left */
+  async authenticate(token: string, requestId: string): Promise<Caller> {
+    const { caller } = await this.#entry(token);
+    return { ...caller, requestId };
+  }
+
+  /**
+   * A new token for whoever the proofs show.
+   * @throws CloudError `unauthenticated`, `forbidden`, `unavailable`
+   */
+  async login(request: LoginRequest, requestId: string): Promise<{ token: string; entry: TokenEntry }> {
+    try {
+      const proven = combineProofs(await this.#prove(request.proofs));
+      const scope = scopeToTry(proven, request.scope);
+      const made = await this.#issue(proven, scope);
+      this.#log.info(
+        { requestId, userId: proven.userId, methods: proven.methods, scope: made.entry.claims.scope },
+        'token issued',
+      );
+      return made;
+    } catch (error) {
+      if (error instanceof CloudError && error.code === 'unauthenticated') {
+        this.#log.info({ requestId, reason: error.cause }, 'login refused');
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * What a token says: its own bearer, administrators, readers of the system and services may ask.
+   * @throws CloudError `not_found` when it is not valid, `forbidden`
+   */
+  async show(caller: Caller, token: string): Promise<TokenEntry> {
+    const entry = await this.#subject(token);
+    const may =
+      entry.claims.userId === caller.userId || isAdmin(caller) || isSystemReader(caller) || caller.roles.has('service');
+    if (!may) throw new CloudError('forbidden', "reading another user's token needs the role admin");
+    return entry;
+  }
+
+  /** @throws CloudError `not_found` when it is not valid, `forbidden` */
+  async revoke(caller: Caller, token: string): Promise<void> {
+    const { claims } = await this.#subject(token);
+    if (claims.userId !== caller.userId && !isAdmin(caller)) {
+      throw new CloudError('forbidden', "revoking another user's token needs the role admin");
+    }
+    await this.#context.write(actorOf(caller), async (tx) => {
+      await sql`delete from token_revocation where id in
+        (select id from token_revocation where expires_at < now() order by expires_at limit 100 for update skip locked)`.execute(
+        tx,
+      );
+      await sql`insert into token_revocation (id, audit_id, expires_at)
+        values (${newId()}, ${claims.auditIds[0]}, ${new Date(claims.expiresAt)}) on conflict (audit_id) do nothing`.execute(
+        tx,
+      );
+    });
+    this.#log.info(
+      { requestId: caller.requestId, userId: claims.userId, auditId: claims.auditIds[0] },
+      'token revoked',
+    );
+  }
+
+  #prove(proofs: readonly Proof[]): Promise<Proven[]> {
+    const { query, passwords } = this.#context;
+    return Promise.all(
+      proofs.map(async (proof) => {
+        switch (proof.method) {
+          case 'password':
+            return provePassword(query, passwords, proof.user, proof.password);
+          case 'application_credential':
+            return proveApplicationCredential(query, passwords, proof);
+          case 'token':
+            return proveToken((await this.#entry(proof.token.reveal())).claims);
+        }
+      }),
+    );
+  }
+
+  async #issue(proven: Proven, scope: ScopeRequest): Promise<{ token: string; entry: TokenEntry }> {
+    const { query } = this.#context;
+    const applicationCredentialId = proven.applicationCredential?.id ?? null;
+    const ask = { userId: proven.userId, version: proven.version, applicationCredentialId, auditId: null };
+    const epoch = this.#cache.epoch;
+    let read = await loadAuthorization(query, { ...ask, scope });
+    // A default project is a wish: where it does not hold, the token is unscoped.
+    if ('refusal' in read && scope.type === 'project' && 'defaultOfUser' in scope) {
+      read = await loadAuthorization(query, { ...ask, scope: { type: 'unscoped' } });
+    }
+    if ('refusal' in read) throw unauthenticated(read.refusal);
+    const { authorization, now } = read;
+    const claims: Claims = {
+      userId: proven.userId,
+      version: proven.version,
+      scope: authorization.scope,
+      methods: proven.methods,
+      auditIds: proven.parentAuditId ? [newAuditId(), proven.parentAuditId] : [newAuditId()],
+      applicationCredentialId,
+      issuedAt: now,
+      expiresAt: Math.min(now + this.#lifetimeMs, proven.expiresAt ?? Number.POSITIVE_INFINITY),
+    };
+    const token = signToken(await this.keys.signing(), claims);
+    const entry = toEntry(claims, authorization);
+    if (this.#mayCache()) this.#cache.put(token, entry, epoch);
+    return { token, entry };
+  }
+
+  /** A valid token's entry. @throws CloudError `unauthenticated` */
+  async #entry(token: string): Promise<TokenEntry> {
+    if (!this.#mayCache()) return this.#read(token);
+    const cached = this.#cache.get(token);
+    if (cached) {
+      if (cached.claims.expiresAt <= Date.now()) throw unauthenticated('token expired');
+      return cached;
+    }
+    let reading = this.#reading.get(token);
+    if (!reading) {
+      const epoch = this.#cache.epoch;
+      const started = this.#read(token).then((entry) => {
+        this.#cache.put(token, entry, epoch);
+        return entry;
+      });
+      reading = started.finally(() => {
+        if (this.#reading.get(token) === reading) this.#reading.delete(token);
+      });
+      this.#reading.set(token, reading);
+    }
+    return reading;
+  }
+
+  async #read(token: string): Promise<TokenEntry> {
+    const keyId = keyIdOf(token);
+    const key = keyId === undefined ? undefined : await this.keys.find(keyId);
+    const claims = key && verifyToken(key, token);
+    if (!claims) throw unauthenticated('token not signed by us');
+    if (claims.expiresAt <= Date.now()) throw unauthenticated('token expired');
+    const read = await loadAuthorization(this.#context.query, {
+      userId: claims.userId,
+      version: claims.version,
+      scope: scopeOf(claims),
+      applicationCredentialId: claims.applicationCredentialId,
+      auditId: claims.auditIds[0]!,
+    });
+    if ('refusal' in read) throw unauthenticated(read.refusal);
+    return toEntry(claims, read.authorization);
+  }
+
+  async #subject(token: string): Promise<TokenEntry> {
+    try {
+      return await this.#entry(token);
+    } catch (error) {
+      if (error instanceof CloudError && error.code === 'unauthenticated') {
+        throw new CloudError('not_found', 'Could not find token.', { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  /** Copies count only while changes reach this process at once; what was copied before a gap is forgotten. */
+  #mayCache(): boolean {
+    const { listening } = this.#feed;
+    if (listening !== this.#wasListening) {
+      this.#wasListening = listening;
+      this.#cache.clear();
+      this.#reading.clear();
+    }
+    return listening;
+  }
+}
+
+/**
+ * The scope that is looked for when a token is asked for.
+ * @throws CloudError `forbidden` where the proof is itself a delegation, or would widen a system token
+ */
+function scopeToTry(proven: Proven, wanted: ScopeRequest | null): ScopeRequest {
+  if (proven.applicationCredential) {
+    if (wanted) {
+      throw new CloudError(
+        'forbidden',
+        'an application credential has a project of its own; no other scope can be asked for',
+      );
+    }
+    return { type: 'project', id: proven.applicationCredential.projectId };
+  }
+  if (proven.parentScope?.type === 'system' && (wanted?.type === 'project' || wanted?.type === 'domain')) {
+    throw new CloudError('forbidden', 'a token for the system can not be used to get one for a project or domain');
+  }
+  return wanted ?? { type: 'project', defaultOfUser: true };
+}
+
+function scopeOf({ scope }: Claims): ScopeRequest {
+  switch (scope.type) {
+    case 'project':
+      return { type: 'project', id: scope.projectId };
+    case 'domain':
+      return { type: 'domain', domain: { id: scope.domainId } };
+    default:
+      return scope;
+  }
+}
+
+function toEntry(claims: Claims, authorization: Authorization): TokenEntry {
+  const { user, project, domain, applicationCredential } = authorization;
+  const caller: Caller = {
+    requestId: '',
+    userId: user.id,
+    userName: user.name,
+    userDomainId: user.domain.id,
+    projectId: project?.id ?? null,
+    projectName: project?.name ?? null,
+    projectDomainId: project?.domain.id ?? null,
+    domainId: domain?.id ?? null,
+    system: claims.scope.type === 'system',
+    roles: new Set(authorization.roles.map((role) => role.name)),
+    applicationCredential: applicationCredential && {
+      id: applicationCredential.id,
+      unrestricted: applicationCredential.unrestricted,
+    },
+    ...(applicationCredential?.accessRules ? { accessRules: applicationCredential.accessRules } : {}),
+    expiresAt: new Date(claims.expiresAt),
+  };
+  return { claims, authorization, caller, readAt: Date.now() };
+}
