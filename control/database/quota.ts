@@ -14,7 +14,8 @@ const usage: Record<string, (projectId: string) => RawBuilder<{ used: number }>>
   networks: (p) => sql`select count(*) as used from network where project_id = ${p}`,
   subnets: (p) => sql`select count(*) as used from subnet where project_id = ${p}`,
   ports: (p) =>
-    sql`select count(*) as used from port where project_id = ${p} and device_owner <> 'network:distributed'`,
+    sql`select count(*) as used from port where project_id = ${p}
+      and device_owner not in ('network:distributed', 'network:router_gateway', 'network:floatingip')`,
   routers: (p) => sql`select count(*) as used from router where project_id = ${p}`,
   floating_ips: (p) => sql`select count(*) as used from floating_ip where project_id = ${p}`,
   security_groups: (p) => sql`select count(*) as used from security_group where project_id = ${p}`,

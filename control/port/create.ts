@@ -9,7 +9,7 @@ import { checkQuota } from '../database/quota.ts';
 import { randomMac } from '../network/address.ts';
 import { invalidInput, notFound, refusal } from '../network/refusal.ts';
 import { ensureDefaultGroup } from '../security-group/default-group.ts';
-import { type FixedIpWish, planAddresses, type SubnetFacts } from './address-plan.ts';
+import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from './address-plan.ts';
 import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from './allocate.ts';
 import type { AddressPair, DhcpOption } from './tables.ts';
 
@@ -60,8 +60,11 @@ export interface MadePort {
 /** More addresses than this on one port is a mistake or an attack. */
 const maxAddresses = 64;
 
-/** The cloud's own ports: nobody's quota, no filters. */
-const ownedByCloud = (owner: string): boolean => owner.startsWith('network:');
+/** Ports that the cloud makes for its own ends: no filters. Nobody can give a port one of these owners (service.ts). */
+export const cloudOwners = [...interfaceOwners, 'network:router_gateway', 'network:floatingip', 'network:distributed'];
+const ownedByCloud = (owner: string): boolean => cloudOwners.includes(owner);
+/** They count as ports of their project; the rest of the cloud's own are nobody's. */
+const inQuota = (owner: string): boolean => !ownedByCloud(owner) || interfaceOwners.includes(owner);
 
 export async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<Map<string, NetworkFacts>> {
   const { rows } =
@@ -117,7 +120,7 @@ export async function createPorts(
   return made.sort((a, b) => order.get(a.id)! - order.get(b.id)!);
 }
 
-const macInUse = (row: { network_id: string; mac: string }) =>
+export const macInUse = (row: { network_id: string; mac: string }) =>
   refusal(
     'conflict',
     'mac_address_in_use',
@@ -126,7 +129,7 @@ const macInUse = (row: { network_id: string; mac: string }) =>
 
 async function checkPortQuota(tx: Tx, ports: readonly NewPort[]): Promise<void> {
   const byProject = Map.groupBy(
-    ports.filter((port) => !ownedByCloud(port.device_owner ?? '')),
+    ports.filter((port) => inQuota(port.device_owner ?? '')),
     (port) => port.project_id,
   );
   for (const projectId of [...byProject.keys()].sort()) {
@@ -155,8 +158,8 @@ async function withSecurity(
     if (enabled && (port.security_groups?.length ?? 0) > 0 && !hasIp) {
       // Neutron asks for an address before it filters a port.
       throw refusal(
-        'conflict',
-        'port_security_and_ip_required_for_security_groups',
+        'invalid',
+        'port_security_and_i_p_required_for_security_groups',
         'Port security must be enabled and port must have an IP address in order to use security groups.',
       );
     }
@@ -169,8 +172,8 @@ async function withSecurity(
 function refuseFilters(port: NewPort): void {
   if ((port.security_groups?.length ?? 0) > 0) {
     throw refusal(
-      'conflict',
-      'port_security_and_ip_required_for_security_groups',
+      'invalid',
+      'port_security_and_i_p_required_for_security_groups',
       'Port security must be enabled and port must have an IP address in order to use security groups.',
     );
   }

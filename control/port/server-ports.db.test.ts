@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId, type PortId, type ServerId } from '../../contract/ids.ts';
+import type { Tx } from '../database/database.ts';
 import { type TestDatabase, testDatabase } from '../database/testing.ts';
 import { actorOf } from '../identity/caller.ts';
 import { oddName, testCaller, testNetwork } from '../network/testing.ts';
@@ -15,6 +16,19 @@ before(async () => {
 });
 after(() => db[Symbol.asyncDispose]());
 
+/** Compute's part: the server's row and the order of its ports, in the same transaction. */
+async function joinServer(tx: Tx, serverId: ServerId, made: readonly { portId: PortId }[]): Promise<void> {
+  await sql`insert into server (id, project_id, user_id, name, hostname, flavor_id, flavor, vcpus, memory_mib, disk_gib, reservation_id)
+    values (${serverId}, ${newId()}, ${newId()}, ${oddName}, 'x', ${newId()}, '{}', 1, 1, 1, 'r-1') on conflict do nothing`.execute(
+    tx,
+  );
+  for (const [position, { portId }] of made.entries()) {
+    await sql`insert into server_port (server_id, port_id, position) values (${serverId}, ${portId}, ${position})`.execute(
+      tx,
+    );
+  }
+}
+
 const wish = { requests: [], securityGroups: [], automatic: null } as const;
 
 test('a server without requests gets a dual-stack port on the only network, in the default group, and loses it again', async () => {
@@ -25,7 +39,11 @@ test('a server without requests gets a dual-stack port on the only network, in t
   const network = await testNetwork(db.database, caller, ['10.0.0.0/24', '2001:db8:1::/64 slaac']);
   const transact = <T>(work: Parameters<typeof db.database.transaction<T>>[1]) =>
     db.database.transaction(actorOf(caller), work);
-  const [made] = await transact((tx) => ports.createServerPorts(tx, caller, { ...wish, serverId }));
+  const [made] = await transact(async (tx) => {
+    const ids = await ports.createServerPorts(tx, caller, { ...wish, serverId });
+    await joinServer(tx, serverId, ids);
+    return ids;
+  });
   assert.equal(made?.created, true);
   await transact((tx) => ports.bindServerPorts(tx, serverId, hostId));
 
@@ -95,9 +113,11 @@ test('a port that the project made before is lent to one server only and stays w
     db.database.query,
   );
   const take = (serverId: ServerId, by = caller) =>
-    db.database.transaction(actorOf(by), (tx) =>
-      ports.createServerPorts(tx, by, { ...wish, serverId, requests: [{ portId }] }),
-    );
+    db.database.transaction(actorOf(by), async (tx) => {
+      const ids = await ports.createServerPorts(tx, by, { ...wish, serverId, requests: [{ portId }] });
+      await joinServer(tx, serverId, ids);
+      return ids;
+    });
   assert.deepEqual(await take(first), [{ portId, created: false }]);
   await assert.rejects(take(newId<ServerId>()), { code: 'conflict' });
   await assert.rejects(take(newId<ServerId>(), testCaller()), { code: 'invalid', message: /could not be found/ });

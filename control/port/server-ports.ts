@@ -5,12 +5,12 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type HostId, type NetworkId, type PortId, parseId, type ServerId } from '../../contract/ids.ts';
-import type { Queryable, Tx } from '../database/database.ts';
+import { type HostId, type PortId, parseId, type ServerId } from '../../contract/ids.ts';
+import type { Tx } from '../database/database.ts';
 import { type Caller, isAdmin, requireProjectMember } from '../identity/caller.ts';
 import { maySeeNetwork, mayUseNetwork } from '../network/access.ts';
 import { canonicalIp } from '../network/address.ts';
-import { notFound, refusal } from '../network/refusal.ts';
+import { refusal } from '../network/refusal.ts';
 import { createPorts, loadNetworks, type NetworkFacts, type NewPort } from './create.ts';
 
 /** One interface that a server asks for: on a network, or an existing port. */
@@ -202,26 +202,24 @@ async function takePort(tx: Tx, caller: Caller, serverId: ServerId, text: string
 /** Where the server's ports are to be plugged; null: nowhere. Safe to repeat. */
 export async function bindServerPorts(tx: Tx, serverId: ServerId, hostId: HostId | null): Promise<void> {
   await sql`update port set host_id = ${hostId}, generation = generation + 1, updated_at = now()
-    where device_id = ${serverId} and device_id <> '' and device_owner like 'compute:%' and host_id is distinct from ${hostId}`.execute(
-    tx,
-  );
+    where id in (select port_id from server_port where server_id = ${serverId})
+      and host_id is distinct from ${hostId}`.execute(tx);
 }
 
 /** The server is gone: its own ports go, lent ones come back. Safe to repeat. */
 export async function releaseServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
-  const { rows } = await sql<{ id: PortId }>`select id from port
-    where device_id = ${serverId} and device_id <> '' and device_owner like 'compute:%' and delete_with_device`.execute(
-    tx,
-  );
+  const { rows } = await sql<{ id: PortId; delete_with_device: boolean }>`select p.id, p.delete_with_device
+    from server_port sp join port p on p.id = sp.port_id where sp.server_id = ${serverId}
+    order by p.id for update of p`.execute(tx);
   await deletePortRows(
     tx,
-    rows.map(({ id }) => id),
+    rows.filter((row) => row.delete_with_device).map(({ id }) => id),
   );
-  await sql`with lent as (
-      update port set device_id = '', device_owner = '', host_id = null, binding_host = '', generation = generation + 1,
-        updated_at = now()
-      where device_id = ${serverId} and device_id <> '' and device_owner like 'compute:%' returning id)
-    delete from server_port using lent where server_port.port_id = lent.id`.execute(tx);
+  const lent = rows.filter((row) => !row.delete_with_device).map(({ id }) => id);
+  if (lent.length === 0) return;
+  await sql`with gone as (delete from server_port where server_id = ${serverId} and port_id = any(${lent}::uuid[]))
+    update port set device_id = '', device_owner = '', host_id = null, binding_host = '',
+      generation = generation + 1, updated_at = now() where id = any(${lent}::uuid[])`.execute(tx);
 }
 
 /** Deletes ports with all that hangs on them; floating IPs come loose. Rights are the caller's business. */
@@ -232,16 +230,4 @@ export async function deletePortRows(tx: Tx, ids: readonly string[]): Promise<vo
         updated_at = now()
       where port_id = any(${[...ids]}::uuid[]))
     delete from port where id = any(${[...ids]}::uuid[])`.execute(tx);
-}
-
-/** For the attach and detach of interfaces: the server's port, or `not_found`. */
-export async function findServerPort(
-  db: Queryable,
-  serverId: ServerId,
-  portId: PortId,
-): Promise<{ networkId: NetworkId }> {
-  const { rows } = await sql<{ network_id: NetworkId }>`select network_id from port
-    where id = ${portId} and device_id = ${serverId}`.execute(db);
-  if (!rows[0]) throw notFound('port', portId);
-  return { networkId: rows[0].network_id };
 }

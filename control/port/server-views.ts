@@ -13,13 +13,16 @@ export interface ServerInterface {
   securityGroups: { id: string; name: string }[];
 }
 
-/** Ports of servers, in the order of the server's interfaces; `device_id` is text, so ids are compared as text. */
-const serverPort = (serverIds: readonly string[]) => sql`port p
+/**
+ * Ports of servers, in the order of the server's interfaces. A port belongs to a server because `server_port` says so,
+ * which only compute writes: `device_id` is free text that a tenant may set to another's server.
+ */
+const serverPort = (serverIds: readonly string[]) => sql`server_port sp
+  join port p on p.id = sp.port_id
   join network n on n.id = p.network_id
-  left join server_port sp on sp.port_id = p.id and sp.server_id::text = p.device_id
-  where p.device_id = any(${[...serverIds]}::text[]) and p.device_id <> '' and p.device_owner like 'compute:%'`;
+  where sp.server_id = any(${[...serverIds]}::uuid[])`;
 
-const order = sql`order by p.device_id, sp.position nulls last, p.id`;
+const order = sql`order by sp.server_id, sp.position, p.id`;
 
 function collect<T>(rows: readonly { server_id: ServerId; value: T }[]): Map<ServerId, T[]> {
   const found = new Map<ServerId, T[]>();
@@ -36,8 +39,8 @@ export async function serverAddresses(
   serverIds: readonly ServerId[],
 ): Promise<Map<ServerId, ServerInterface[]>> {
   if (serverIds.length === 0) return new Map();
-  const { rows } = await sql<{ server_id: ServerId } & Omit<ServerInterface, 'position'> & { at: number | null }>`
-    select p.device_id as server_id, n.name as "networkName", p.id as "portId", p.mac::text as mac, sp.position as at,
+  const { rows } = await sql<{ server_id: ServerId } & ServerInterface>`
+    select sp.server_id, n.name as "networkName", p.id as "portId", p.mac::text as mac, sp.position,
       coalesce((select jsonb_agg(jsonb_build_object('ip', host(a.ip), 'version', family(a.ip), 'type', a.type)
           order by a.type, a.position)
         from (
@@ -49,14 +52,7 @@ export async function serverAddresses(
         from port_security_group pg join security_group g on g.id = pg.security_group_id
         where pg.port_id = p.id), '[]') as "securityGroups"
     from ${serverPort(serverIds)} ${order}`.execute(db);
-  const counts = new Map<ServerId, number>();
-  return collect(
-    rows.map(({ server_id, at, ...rest }) => {
-      const index = counts.get(server_id) ?? 0;
-      counts.set(server_id, index + 1);
-      return { server_id, value: { ...rest, position: at ?? index } };
-    }),
-  );
+  return collect(rows.map(({ server_id, ...value }) => ({ server_id, value })));
 }
 
 export async function desiredPorts(
@@ -65,7 +61,7 @@ export async function desiredPorts(
 ): Promise<Map<ServerId, DesiredPort[]>> {
   if (serverIds.length === 0) return new Map();
   const { rows } = await sql<{ server_id: ServerId } & DesiredPort>`
-    select p.device_id as server_id, p.id, p.network_id as "networkId", p.mac::text as mac, n.mtu,
+    select sp.server_id, p.id, p.network_id as "networkId", p.mac::text as mac, n.mtu,
       coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'subnetId', s.id, 'ipVersion', s.ip_version,
           'prefixLength', masklen(s.cidr), 'gateway', host(s.gateway_ip), 'dnsNameservers', s.dns_nameservers,
           'ipv6AddressMode', s.ipv6_address_mode) order by i.position)
@@ -88,8 +84,8 @@ export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<De
         where i.port_id = m.id and s.ip_version = 4), '[]')) as "metadataPort"
     from network n
     join port m on m.network_id = n.id and m.device_owner = 'network:distributed' and m.device_id = 'ovnmeta-' || n.id
-    where n.id in (select distinct p.network_id from port p
-      where p.host_id = ${hostId} and p.device_owner like 'compute:%')
+    where n.id in (select p.network_id from port p join server_port sp on sp.port_id = p.id
+      where p.host_id = ${hostId})
     order by n.id`.execute(db);
   return rows;
 }

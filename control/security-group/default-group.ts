@@ -5,6 +5,9 @@
 import { sql } from 'kysely';
 import { newId, type SecurityGroupId } from '../../contract/ids.ts';
 import type { Queryable, Tx } from '../database/database.ts';
+import type { Caller } from '../identity/caller.ts';
+import { ownCondition } from '../network/access.ts';
+import { notFound } from '../network/refusal.ts';
 
 export async function findDefaultGroup(db: Queryable, projectId: string): Promise<SecurityGroupId | undefined> {
   const { rows } = await sql<{
@@ -36,4 +39,17 @@ async function makeDefaultGroup(tx: Tx, projectId: string): Promise<SecurityGrou
         (${newId()}::uuid, 'ingress', 'IPv4'), (${newId()}::uuid, 'ingress', 'IPv6')) as rule (id, direction, ethertype))
     select id from made`.execute(tx);
   return rows[0]?.id;
+}
+
+/**
+ * All of these groups exist and the caller may use them (its own; any for administrators).
+ * @throws CloudError `not_found`
+ */
+export async function findGroupsById(db: Queryable, caller: Caller, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  const { rows } = await sql<{ id: string }>`select id from security_group
+    where id = any(${[...new Set(ids)]}::uuid[]) and ${ownCondition(caller, 'security_group')}`.execute(db);
+  const known = new Set(rows.map(({ id }) => id));
+  const missing = ids.find((id) => !known.has(id));
+  if (missing !== undefined) throw notFound('security_group', missing);
 }
