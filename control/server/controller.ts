@@ -54,6 +54,7 @@ const sweepMs = 30_000;
 export class ServerController {
   readonly #options: ServerControllerOptions;
   #timer: NodeJS.Timeout | undefined;
+  #lastPlacement: Promise<void> = Promise.resolve();
 
   constructor(options: ServerControllerOptions) {
     this.#options = options;
@@ -99,7 +100,7 @@ export class ServerController {
     if (!server) return;
     this.#options.afterStep?.('looked', id);
     if (server.desired_presence === 'absent') return this.#towardsAbsent(server);
-    if (server.host_id === null) return server.fault ? undefined : this.#place(server);
+    if (server.host_id === null) return server.fault ? undefined : this.#placeInTurn(server);
     if (isSatisfied(server) || server.deadline === null) return;
     if (server.deadline.getTime() <= server.now.getTime()) return this.#expire(server);
     await this.#lookAgain(this.#options.database.query, id, server.deadline);
@@ -125,6 +126,13 @@ export class ServerController {
         order by created_at desc limit 1) o on true
       where s.id = ${id}`.execute(this.#options.database.query);
     return rows[0];
+  }
+
+  /** The lock in the database would do alone; but there each that waits would hold a connection that the API needs. */
+  #placeInTurn(server: Look): Promise<void> {
+    const turn = this.#lastPlacement.then(() => this.#place(server));
+    this.#lastPlacement = turn.catch(() => {});
+    return turn;
   }
 
   async #place(server: Look): Promise<void> {
