@@ -189,6 +189,7 @@ CREATE TABLE public.image (
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     desired_presence text DEFAULT 'present'::text NOT NULL,
     upload_id uuid,
+    generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT image_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
@@ -200,6 +201,21 @@ CREATE TABLE public.image_location (
     image_id uuid NOT NULL,
     host_id uuid NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.image_member (
+    image_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT image_member_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text])))
+);
+
+CREATE TABLE public.image_upload (
+    upload_id uuid NOT NULL,
+    image_id uuid NOT NULL,
+    deadline timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.key_pair (
@@ -414,6 +430,7 @@ CREATE TABLE public.server (
     description text,
     hostname text NOT NULL,
     image_id uuid,
+    image jsonb,
     flavor_id uuid NOT NULL,
     flavor jsonb NOT NULL,
     vcpus integer NOT NULL,
@@ -425,7 +442,11 @@ CREATE TABLE public.server (
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     availability_zone text,
+    requested_host_id uuid,
+    access_ipv4 inet,
+    access_ipv6 inet,
     locked boolean DEFAULT false NOT NULL,
+    locked_by text,
     locked_reason text,
     disk_config text DEFAULT 'MANUAL'::text NOT NULL,
     reservation_id text NOT NULL,
@@ -439,7 +460,9 @@ CREATE TABLE public.server (
     desired_reboot_type text DEFAULT 'soft'::text NOT NULL,
     observed_generation bigint DEFAULT 0 NOT NULL,
     observed_state text DEFAULT 'none'::text NOT NULL,
+    observed_power text,
     observed_reboot_count integer DEFAULT 0 NOT NULL,
+    observed_started_at timestamp with time zone,
     observed_step text,
     observed_error jsonb,
     observed_at timestamp with time zone,
@@ -450,13 +473,16 @@ CREATE TABLE public.server (
     CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
+    CONSTRAINT server_locked_by_check CHECK ((locked_by = ANY (ARRAY['owner'::text, 'admin'::text]))),
+    CONSTRAINT server_observed_power_check CHECK ((observed_power = ANY (ARRAY['on'::text, 'off'::text]))),
     CONSTRAINT server_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'running'::text, 'stopped'::text, 'absent'::text, 'failed'::text])))
 );
 
 CREATE TABLE public.server_port (
     server_id uuid NOT NULL,
     port_id uuid NOT NULL,
-    "position" integer NOT NULL
+    "position" integer NOT NULL,
+    tag text
 );
 
 CREATE TABLE public.server_user_data (
@@ -599,8 +625,17 @@ ALTER TABLE ONLY public.host
 ALTER TABLE ONLY public.image_location
     ADD CONSTRAINT image_location_pkey PRIMARY KEY (image_id, host_id);
 
+ALTER TABLE ONLY public.image_member
+    ADD CONSTRAINT image_member_pkey PRIMARY KEY (image_id, project_id);
+
 ALTER TABLE ONLY public.image
     ADD CONSTRAINT image_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.image_upload
+    ADD CONSTRAINT image_upload_image_id_key UNIQUE (image_id);
+
+ALTER TABLE ONLY public.image_upload
+    ADD CONSTRAINT image_upload_pkey PRIMARY KEY (upload_id);
 
 ALTER TABLE ONLY public.key_pair
     ADD CONSTRAINT key_pair_pkey PRIMARY KEY (id);
@@ -711,9 +746,15 @@ CREATE INDEX change_project ON public.change USING btree (project_id, transactio
 
 CREATE INDEX change_resource ON public.change USING btree (resource_type, resource_id, transaction_id, sequence);
 
+CREATE INDEX change_server_deleted ON public.change USING btree (at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
+
 CREATE INDEX decision_resource ON public.decision USING btree (resource_id, created_at DESC);
 
 CREATE INDEX floating_ip_project ON public.floating_ip USING btree (project_id, id);
+
+CREATE INDEX image_location_host ON public.image_location USING btree (host_id);
+
+CREATE INDEX image_member_project ON public.image_member USING btree (project_id, image_id);
 
 CREATE INDEX image_project ON public.image USING btree (project_id, id);
 
@@ -753,7 +794,7 @@ CREATE INDEX security_group_rule_group ON public.security_group_rule USING btree
 
 CREATE INDEX security_group_rule_remote ON public.security_group_rule USING btree (remote_group_id);
 
-CREATE INDEX server_host ON public.server USING btree (host_id);
+CREATE INDEX server_host ON public.server USING btree (host_id) INCLUDE (vcpus, memory_mib, disk_gib);
 
 CREATE INDEX server_image ON public.server USING btree (image_id);
 
@@ -779,9 +820,13 @@ CREATE TRIGGER flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.flavor F
 
 CREATE TRIGGER floating_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.floating_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('floating_ip');
 
-CREATE TRIGGER host_change AFTER INSERT OR DELETE OR UPDATE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host');
+CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host');
+
+CREATE TRIGGER host_updated AFTER UPDATE ON public.host FOR EACH ROW WHEN ((((to_jsonb(old.*) - 'last_seen_at'::text) - 'updated_at'::text) IS DISTINCT FROM ((to_jsonb(new.*) - 'last_seen_at'::text) - 'updated_at'::text))) EXECUTE FUNCTION public.append_change('host');
 
 CREATE TRIGGER image_change AFTER INSERT OR DELETE OR UPDATE ON public.image FOR EACH ROW EXECUTE FUNCTION public.append_change('image');
+
+CREATE TRIGGER image_member_change AFTER INSERT OR DELETE OR UPDATE ON public.image_member FOR EACH ROW EXECUTE FUNCTION public.append_change('image_member', 'image_id');
 
 CREATE TRIGGER key_pair_change AFTER INSERT OR DELETE OR UPDATE ON public.key_pair FOR EACH ROW EXECUTE FUNCTION public.append_change('key_pair');
 
@@ -852,6 +897,12 @@ ALTER TABLE ONLY public.image_location
 
 ALTER TABLE ONLY public.image_location
     ADD CONSTRAINT image_location_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.image_member
+    ADD CONSTRAINT image_member_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.image_upload
+    ADD CONSTRAINT image_upload_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.port
     ADD CONSTRAINT port_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
