@@ -33,10 +33,16 @@ export interface ObservedPatch {
   launched_at: string | null;
 }
 
+/** How the operation of this generation ended, where it failed. */
+export interface ReportFailure {
+  code: string;
+  message: string;
+}
+
 export type ReportOutcome =
   | { kind: 'ignored'; reason: 'not the owner' | 'other epoch' | 'older generation' | 'generation from the future' }
   | { kind: 'unchanged'; satisfied: boolean }
-  | { kind: 'recorded'; patch: ObservedPatch; satisfied: boolean; failed: ServerFault | null };
+  | { kind: 'recorded'; patch: ObservedPatch; satisfied: boolean; failed: ReportFailure | null };
 
 const maxText = 500;
 const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text);
@@ -61,41 +67,43 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
     fault: row.fault,
     launched_at: row.launched_at?.toISOString() ?? (power === null ? null : now),
   };
+  let failed: ReportFailure | null = null;
   if (hasGoneOff(row, report)) {
     // A new generation, so that the host learns that off is what is wanted now.
     patch.desired_power = 'off';
     patch.generation = row.generation + 1;
     patch.observed_generation = patch.generation;
+    // Where an operation still runs, the guest died before it was seen running as asked: that has failed.
+    failed = patch.observed_error;
   }
   const after: ServerState = { ...row, ...patch, launched_at: row.launched_at };
   const satisfied = isSatisfied(after);
-  let failed: ServerFault | null = null;
   // What an administrator declared broken stays so until a person acts; every other fault ends when the world is right.
   if (satisfied && row.fault && row.fault.reason !== 'reset') patch.fault = null;
   if (report.state === 'failed' && report.generation === row.generation && row.desired_presence === 'present') {
-    failed = {
-      reason: 'host',
-      message: patch.observed_error?.message ?? 'The host could not run the server.',
-      at: now,
-      generation: row.generation,
-      ...(patch.observed_error && { details: patch.observed_error.code }),
-    };
+    failed = patch.observed_error ?? { code: 'internal', message: 'The host could not run the server.' };
     const known = row.fault?.reason === 'host' && row.fault.generation === row.generation;
-    if (!known || row.fault!.message !== failed.message) patch.fault = failed;
+    if (!known || row.fault!.message !== failed.message) {
+      patch.fault = {
+        reason: 'host',
+        message: failed.message,
+        details: failed.code,
+        at: now,
+        generation: row.generation,
+      };
+    }
   }
   return same(row, patch) ? { kind: 'unchanged', satisfied } : { kind: 'recorded', patch, satisfied, failed };
 }
 
-/** It ran in this generation, as asked, and is now off without anyone's wish. */
+/** It was started as asked in this very generation, and is off without anyone's wish: a host says `building` on the way. */
 function hasGoneOff(row: ReportedRow, report: ObservedServer): boolean {
   return (
     report.state === 'stopped' &&
     row.desired_presence === 'present' &&
     row.desired_power === 'on' &&
     report.generation === row.generation &&
-    row.observed_generation === row.generation &&
-    row.observed_power === 'on' &&
-    row.observed_reboot_count >= row.desired_reboot_count
+    report.rebootCount >= row.desired_reboot_count
   );
 }
 

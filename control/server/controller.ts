@@ -12,7 +12,7 @@
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
-import { cloudActor, type Database, type Tx } from '../database/database.ts';
+import { cloudActor, type Database, type Queryable, type Tx } from '../database/database.ts';
 import { endOperations, passOperation } from '../database/operations.ts';
 import { enqueue, type Reconcile } from '../database/queue.ts';
 import { json } from '../database/schema.ts';
@@ -54,14 +54,16 @@ const sweepMs = 30_000;
 export class ServerController {
   readonly #options: ServerControllerOptions;
   #timer: NodeJS.Timeout | undefined;
+  #lastPlacement: Promise<void> = Promise.resolve();
 
   constructor(options: ServerControllerOptions) {
     this.#options = options;
   }
 
   /** For the work queue. */
-  tasks(): { server: Reconcile } {
-    return { server: (id) => this.reconcile(id) };
+  tasks(): { server: Reconcile; 'server-deadline': Reconcile } {
+    const reconcile: Reconcile = (id) => this.reconcile(id);
+    return { server: reconcile, 'server-deadline': reconcile };
   }
 
   /** Starts the timer that finds what no job knows of (a job lost to 25 failures, a restored database). */
@@ -98,10 +100,18 @@ export class ServerController {
     if (!server) return;
     this.#options.afterStep?.('looked', id);
     if (server.desired_presence === 'absent') return this.#towardsAbsent(server);
-    if (server.host_id === null) return server.fault ? undefined : this.#place(server);
+    if (server.host_id === null) return server.fault ? undefined : this.#placeInTurn(server);
     if (isSatisfied(server) || server.deadline === null) return;
     if (server.deadline.getTime() <= server.now.getTime()) return this.#expire(server);
-    await enqueue(this.#options.database.query, 'server', id, { at: server.deadline });
+    await this.#lookAgain(this.#options.database.query, id, server.deadline);
+  }
+
+  /**
+   * A task of its own, so that its key is too: a look in the far future must not replace the look at once that a report
+   * has asked for since this pass read the row.
+   */
+  #lookAgain(db: Queryable, id: string, at: Date): Promise<void> {
+    return enqueue(db, 'server-deadline', id, { at });
   }
 
   async #look(id: string): Promise<Look | undefined> {
@@ -116,6 +126,13 @@ export class ServerController {
         order by created_at desc limit 1) o on true
       where s.id = ${id}`.execute(this.#options.database.query);
     return rows[0];
+  }
+
+  /** The lock in the database would do alone; but there each that waits would hold a connection that the API needs. */
+  #placeInTurn(server: Look): Promise<void> {
+    const turn = this.#lastPlacement.then(() => this.#place(server));
+    this.#lastPlacement = turn.catch(() => {});
+    return turn;
   }
 
   async #place(server: Look): Promise<void> {
@@ -158,7 +175,7 @@ export class ServerController {
         where resource_id = ${server.id} and state = 'running')
       update server set host_id = ${hostId}, epoch = epoch + 1, updated_at = now() where id = ${server.id}`.execute(tx);
     await this.#options.ports.bindServerPorts(tx, server.id as ServerId, hostId);
-    if (server.deadline) await enqueue(tx, 'server', server.id, { at: server.deadline });
+    if (server.deadline) await this.#lookAgain(tx, server.id, server.deadline);
   }
 
   async #expire(server: Look): Promise<void> {
@@ -194,7 +211,7 @@ export class ServerController {
         owner: `host ${server.host_id}`,
         waitingFor: server.host_connected ? 'the host to remove the server' : 'the host to come back, or the deadline',
       });
-      return enqueue(this.#options.database.query, 'server', server.id, { at });
+      return this.#lookAgain(this.#options.database.query, server.id, at);
     }
     await this.#remove(server);
     if (!clean) {

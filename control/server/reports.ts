@@ -8,7 +8,7 @@ import type { ObservedServer } from '../../contract/host.ts';
 import type { HostId, ServerId } from '../../contract/ids.ts';
 import { cloudActor, type Database, type Tx } from '../database/database.ts';
 import { enqueue } from '../database/queue.ts';
-import { applyReport, type ObservedPatch, type ReportedRow } from './apply-report.ts';
+import { applyReport, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
 
 /**
  * @returns the servers whose `absent` is recorded, or that this host has no more business with: it may forget them
@@ -72,21 +72,14 @@ interface OperationStep {
 
 function stepOf(
   row: ReportedRow,
-  outcome: { patch: ObservedPatch; satisfied: boolean; failed: { message: string } | null },
+  outcome: { patch: ObservedPatch; satisfied: boolean; failed: ReportFailure | null },
   report: ObservedServer,
 ): OperationStep {
   const none = { waiting_for: null, error_code: null, error_message: null };
   const generation = outcome.patch.generation;
   if (outcome.failed) {
-    const code = report.error?.code ?? 'internal';
-    return {
-      ...none,
-      id: row.id,
-      generation,
-      state: 'failed',
-      error_code: code,
-      error_message: outcome.failed.message,
-    };
+    const { code, message } = outcome.failed;
+    return { ...none, id: row.id, generation, state: 'failed', error_code: code, error_message: message };
   }
   // A delete is done when the row is gone: the controller says so.
   if (outcome.satisfied && row.desired_presence === 'present')

@@ -147,6 +147,16 @@ test('a guest that shut itself down stays SHUTOFF', async () => {
   assert.equal(await statusOf(id), 'ACTIVE');
 });
 
+test('a guest that dies before it was seen running leaves SHUTOFF and a failed operation that says why', async () => {
+  const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor }));
+  await cloud.controller.reconcile(ids[0]!);
+  await cloud.report(host, ids[0]!, { state: 'building', step: 'starting the guest' });
+  await cloud.report(host, ids[0]!, { state: 'stopped', error: { code: 'guest_died', message: 'QEMU ended' } });
+  assert.equal(await statusOf(ids[0]!), 'SHUTOFF');
+  const { operations } = await cloud.service.operations(cloud.member, ids[0]!);
+  assert.deepEqual([operations[0]!.state, operations[0]!.error_message], ['failed', 'QEMU ended']);
+});
+
 test('a host that gives up makes an ERROR with its words; a hard reboot tries again', async () => {
   const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor }));
   const id = ids[0]!;

@@ -102,7 +102,7 @@ export async function lockServer(tx: Tx, reach: Reach, id: string): Promise<Serv
   return rows[0];
 }
 
-/** Notes and labels of the owner, and what a host must hear of (then with `raise`). */
+/** Notes and labels of the owner. Hosts hear of some, but nothing is to be done: the generation stays. */
 export interface ServerNotes {
   name?: string;
   description?: string | null;
@@ -117,8 +117,6 @@ export interface ServerNotes {
   locked_reason?: string | null;
 }
 
-const heardByHost = ['name', 'hostname', 'metadata'] as const;
-
 export async function updateNotes(tx: Tx, id: string, notes: ServerNotes): Promise<void> {
   const values = { ...notes, ...(notes.metadata && { metadata: JSON.stringify(notes.metadata) }) };
   await tx
@@ -126,7 +124,6 @@ export async function updateNotes(tx: Tx, id: string, notes: ServerNotes): Promi
     .set({
       ...(values as Record<string, unknown>),
       updated_at: sql`now()`,
-      ...(heardByHost.some((key) => key in notes) && { generation: sql`generation + 1` }),
     })
     .where('id', '=', id)
     .execute();

@@ -1,14 +1,15 @@
-/** A small cloud in a test database: a project with members, an image, flavors and hosts; ports by real rows. Tests only. */
+/** A small cloud in a test database: a project with members, a network, an image, flavors and hosts. Tests only. */
 import { sql } from 'kysely';
 import pino from 'pino';
-import { CloudError } from '../../contract/errors.ts';
-import type { DesiredPort, ObservedServer } from '../../contract/host.ts';
-import { type HostId, type ImageId, newId, type PortId, type ProjectId, type ServerId } from '../../contract/ids.ts';
+import type { ObservedServer } from '../../contract/host.ts';
+import { type HostId, type ImageId, newId, type ProjectId, type ServerId } from '../../contract/ids.ts';
 import type { Database } from '../database/database.ts';
 import type { Caller } from '../identity/caller.ts';
+import { ImageService } from '../image/index.ts';
+import { PortService } from '../port/service.ts';
 import { type ControllerStep, ServerController } from './controller.ts';
 import type { ServerWish } from './create.ts';
-import type { ServerHosts, ServerImages, ServerInterface, ServerPorts } from './dependencies.ts';
+import type { ServerHosts } from './dependencies.ts';
 import { ServerService } from './service.ts';
 import { type ServerSide, serverSide } from './side.ts';
 
@@ -36,70 +37,6 @@ export function callerOf(
   };
 }
 
-/** The least that servers need of ports: one network per cloud, an address each, rows in the real tables. */
-export function plainPorts(networkId: string, subnetId: string): ServerPorts {
-  let last = 1;
-  const mac = () => `fa:16:3e:${(last >> 16) & 0xff}:${(last >> 8) & 0xff}:${(last & 0xff).toString(16)}`;
-  return {
-    async createServerPorts(tx, caller, { serverId, requests, automatic }) {
-      if (automatic === 'none') return [];
-      const wanted = requests.length > 0 ? requests : [{}];
-      const made: { portId: string; created: boolean }[] = [];
-      for (const request of wanted) {
-        if (request.networkId !== undefined && request.networkId !== networkId) {
-          throw new CloudError('invalid', `Network ${request.networkId} could not be found.`);
-        }
-        const portId = newId<PortId>();
-        last += 1;
-        const ip = request.fixedIp ?? `10.0.${last >> 8}.${last & 0xff}`;
-        await sql`insert into port (id, project_id, network_id, mac, device_id, device_owner, delete_with_device)
-          values (${portId}, ${caller.projectId}, ${networkId}, ${mac()}::macaddr, ${serverId}, 'compute:nova', true)`.execute(
-          tx,
-        );
-        await sql`insert into port_ip (port_id, subnet_id, network_id, ip)
-          values (${portId}, ${subnetId}, ${networkId}, ${ip}::inet)`.execute(tx);
-        made.push({ portId, created: true });
-      }
-      return made;
-    },
-    async bindServerPorts(tx, serverId, hostId) {
-      await sql`update port set host_id = ${hostId} where device_id = ${serverId}`.execute(tx);
-    },
-    async releaseServerPorts(tx, serverId) {
-      await sql`delete from port where device_id = ${serverId}`.execute(tx);
-    },
-    async serverAddresses(db, ids) {
-      const { rows } = await sql<{ server_id: ServerId; port_id: string; mac: string; ip: string; position: number }>`
-        select sp.server_id, sp.port_id, p.mac::text, host(a.ip) as ip, sp.position from server_port sp
-        join port p on p.id = sp.port_id join port_ip a on a.port_id = p.id
-        where sp.server_id = any(${[...ids]}::uuid[]) order by sp.server_id, sp.position`.execute(db);
-      const found = new Map<ServerId, ServerInterface[]>();
-      for (const { server_id, port_id, mac, ip, position } of rows) {
-        const addresses = [{ ip, version: 4 as const, type: 'fixed' as const }];
-        const one = { networkName: oddName, portId: port_id, mac, position, addresses };
-        found.set(server_id, [
-          ...(found.get(server_id) ?? []),
-          { ...one, securityGroups: [{ id: newId(), name: 'default' }] },
-        ]);
-      }
-      return found;
-    },
-    async desiredPorts(db, ids) {
-      const { rows } = await sql<{
-        server_id: ServerId;
-        id: PortId;
-        mac: string;
-      }>`select sp.server_id, p.id, p.mac::text
-        from server_port sp join port p on p.id = sp.port_id where sp.server_id = any(${[...ids]}::uuid[])`.execute(db);
-      const found = new Map<ServerId, DesiredPort[]>();
-      for (const { server_id, id, mac } of rows) {
-        found.set(server_id, [{ id, networkId: networkId as DesiredPort['networkId'], mac, mtu: 1442, fixedIps: [] }]);
-      }
-      return found;
-    },
-  };
-}
-
 export interface ServerCloud {
   database: Database;
   projectId: ProjectId;
@@ -107,7 +44,7 @@ export interface ServerCloud {
   admin: Caller;
   imageId: ImageId;
   networkId: string;
-  ports: ServerPorts;
+  ports: PortService;
   service: ServerService;
   side: ServerSide;
   controller: ServerController;
@@ -132,19 +69,13 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
   const [networkId, subnetId] = [newId(), newId()];
   const db = database.query;
   await sql`insert into network (id, project_id, name) values (${networkId}, ${projectId}, ${oddName})`.execute(db);
-  await sql`insert into subnet (id, project_id, network_id, ip_version, cidr)
-    values (${subnetId}, ${projectId}, ${networkId}, 4, '10.0.0.0/16')`.execute(db);
+  await sql`insert into subnet (id, project_id, network_id, ip_version, cidr, gateway_ip, allocation_pools)
+    values (${subnetId}, ${projectId}, ${networkId}, 4, '10.0.0.0/16', '10.0.0.1',
+      '[{"start": "10.0.0.2", "end": "10.0.255.254"}]')`.execute(db);
   await sql`insert into image (id, project_id, name, status, disk_format, size_bytes, virtual_size_bytes, sha256, visibility)
     values (${imageId}, ${projectId}, ${oddName}, 'active', 'qcow2', 1000, 1000000, 'aa', 'public')`.execute(db);
-  const ports = plainPorts(networkId, subnetId);
-  const images: ServerImages = {
-    async findForServer(tx, _caller, id) {
-      const image = await sql<Awaited<ReturnType<ServerImages['findForServer']>>>`
-        select * from image where id = ${id}`.execute(tx);
-      if (!image.rows[0]) throw new CloudError('not_found', `No image found with ID ${id}`);
-      return image.rows[0];
-    },
-  };
+  const ports = new PortService({ database });
+  const images = new ImageService({ database, log: silentLog });
   const hosts: ServerHosts = {
     consoleLog: async (_host, id, bytes) => Buffer.from(`console of ${id}\r\nlast line\u0007\n`).subarray(-bytes),
   };

@@ -6,6 +6,7 @@ import { parseId } from '../../../contract/ids.ts';
 import { requireAdmin } from '../../../control/identity/caller.ts';
 import type { HostRow, PlacementService } from '../../../control/placement/index.ts';
 import { callerOf } from '../common/authenticate.ts';
+import { notInThisRelease } from './faults.ts';
 import { requireVersion } from './microversion.ts';
 import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import { type Body, plainTime } from './server-view.ts';
@@ -192,11 +193,10 @@ export function hypervisorRoutes(app: FastifyInstance, placement: PlacementServi
     if (withServers) await addServers(request, placement, [host], [body]);
     return { hypervisor: body };
   });
-  app.get('/os-hypervisors/:id/uptime', async (request) => {
+  app.get('/os-hypervisors/:id/uptime', async (request, reply) => {
     requireVersion(request, { to: 87 });
-    const host = await hostOf(request, placement, param(request, 'id'));
-    // Hosts do not report it; Nova's field may be null.
-    return { hypervisor: { ...hypervisorBody(request, host, false), uptime: null } };
+    await hostOf(request, placement, param(request, 'id'));
+    return notInThisRelease(reply, 'The uptime of a hypervisor');
   });
   for (const what of ['search', 'servers'] as const) {
     app.get(`/os-hypervisors/:id/${what}`, async (request) => {

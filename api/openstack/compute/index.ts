@@ -4,6 +4,7 @@
 import type { FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import type { FlavorService } from '../../../control/flavor/index.ts';
+import { requireAdmin } from '../../../control/identity/caller.ts';
 import type { KeyPairService } from '../../../control/key-pair/index.ts';
 import type { PlacementService } from '../../../control/placement/index.ts';
 import type { QuotaService } from '../../../control/quota/index.ts';
@@ -64,7 +65,12 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   serviceRoutes(app, placement);
   extensionRoutes(app);
   oldProxyRoutes(app, servers);
+  // Empty until they exist; clients ask on their way to other things (`openstack hypervisor show`).
   app.get('/os-server-groups', async () => ({ server_groups: [] }));
+  app.get('/os-aggregates', async (request) => {
+    requireAdmin(callerOf(request), 'list aggregates');
+    return { aggregates: [] };
+  });
 }
 
 /** Before 2.36 Nova handed these on to the network service; `openstack server add security group` still asks here. */
