@@ -153,7 +153,10 @@ export class QmpClient {
     if (!pending) return; // it came after its time
     this.#pending.delete(id);
     clearTimeout(pending.timer);
-    if ('return' in message) return pending.resolve(message.return);
+    if ('return' in message) {
+      pending.resolve(message.return);
+      return;
+    }
     const { errorClass, description } = describe(message.error);
     pending.reject(new QmpError(pending.command, errorClass, description));
   }

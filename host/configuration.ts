@@ -1,0 +1,36 @@
+/** What a host process is told at its start. */
+import type { HostId } from '../contract/ids.ts';
+import type { ServerLimits } from './server/context.ts';
+
+export interface HostConfiguration {
+  hostId: HostId;
+  /** For people; the machine's name. */
+  name: string;
+  /** The cloud that this host belongs to; null: the first control that its CA signed says so, for good. */
+  cloudId: string | null;
+  bothyVersion: string;
+  /** What must last. Guests' user must be able to traverse its parents. */
+  dataDirectory: string;
+  /** Sockets and pid files; short, and gone after a reboot. */
+  runDirectory: string;
+  /** WebSocket addresses of the controls, e.g. wss://127.0.0.1:8443/host/v1/stream. */
+  controlUrls: string[];
+  /** Subject CN of control's certificate; only it may write images. Unset: whoever the CA signed. */
+  controlName?: string | undefined;
+  /** Paths of PEM files. */
+  tls: { certificate: string; key: string; ca: string };
+  /** The HTTPS service for other machines; port 0: chosen by the system. */
+  listen: { address: string; port: number };
+  /** Where others reach it; `{port}` stands for the port that was chosen. */
+  url: string;
+  /** Unix socket of the same service, and who may use it. */
+  socket: { path: string; owner?: { uid: number; gid: number } | undefined } | null;
+  /** Unprivileged user of QEMU; undefined: the process's own (tests). */
+  guestUser: { uid: number; gid: number } | undefined;
+  accelerator: 'auto' | 'kvm' | 'tcg';
+  /** False: nothing is synced to the disk (simulated fleets). */
+  durable?: boolean;
+  maxVirtualBytes?: number;
+  sweepIntervalMs?: number;
+  limits?: Partial<ServerLimits>;
+}

@@ -1,0 +1,75 @@
+/**
+ * The desired state on disk, so that a host whose control is away acts on the last word that it heard. Owns one file,
+ * `desired.json`: a line with a checksum, then the state. Written beside and renamed: after a crash on any line it is
+ * the old state or the new one. A file that is damaged is put aside and counts as none: then nothing is removed and
+ * nothing is started until control has spoken; guests that run go on.
+ */
+import { hash } from 'node:crypto';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ImageId } from '../../contract/ids.ts';
+import { readIfThere, writeWhole } from '../files.ts';
+import { checkNetwork, checkServer } from '../stream/messages.ts';
+import type { DesiredState } from './state.ts';
+
+const formatVersion = 1;
+
+export class DesiredStore {
+  readonly #path: string;
+  readonly #durable: boolean;
+
+  constructor(options: { dataDirectory: string; durable: boolean }) {
+    this.#path = join(options.dataDirectory, 'desired.json');
+    this.#durable = options.durable;
+  }
+
+  /** The saved state; `damaged` says why there is none although there was a file. */
+  async load(): Promise<{ state: DesiredState | undefined; damaged?: string }> {
+    const bytes = await readIfThere(this.#path);
+    if (!bytes) return { state: undefined };
+    try {
+      return { state: decodeState(bytes.toString('utf8')) };
+    } catch (error) {
+      await rename(this.#path, `${this.#path}.damaged`);
+      return { state: undefined, damaged: (error as Error).message };
+    }
+  }
+
+  async save(state: DesiredState): Promise<void> {
+    await writeWhole(this.#path, encodeState(state), { durable: this.#durable });
+  }
+}
+
+export function encodeState(state: DesiredState): string {
+  const body = JSON.stringify({
+    version: formatVersion,
+    cloudId: state.cloudId,
+    sequence: state.sequence,
+    servers: [...state.servers.values()],
+    networks: [...state.networks.values()],
+    images: [...state.images],
+  });
+  return `${hash('sha256', body)}\n${body}\n`;
+}
+
+/** @throws where anything is not as it was written */
+export function decodeState(text: string): DesiredState {
+  const [checksum, body, rest] = text.split('\n');
+  if (body === undefined || rest === undefined) throw new Error('the saved state is cut off');
+  if (hash('sha256', body) !== checksum) throw new Error('the saved state does not match its checksum');
+  const saved = JSON.parse(body) as Record<'servers' | 'networks' | 'images', unknown[]> & {
+    version: number;
+    cloudId: string;
+    sequence: number;
+  };
+  if (saved.version !== formatVersion) throw new Error(`the saved state has format ${saved.version}`);
+  const servers = saved.servers.map(checkServer);
+  const networks = saved.networks.map(checkNetwork);
+  return {
+    cloudId: saved.cloudId,
+    sequence: saved.sequence,
+    servers: new Map(servers.map((server) => [server.id, server])),
+    networks: new Map(networks.map((network) => [network.id, network])),
+    images: new Set(saved.images as ImageId[]),
+  };
+}

@@ -1,0 +1,92 @@
+/**
+ * QEMU's command line for one server. Pure; a golden file holds it (arguments.golden.json).
+ *
+ * - Nothing that a tenant wrote is in it: no names, no metadata. What varies are ids, numbers, MACs and our own paths.
+ * - Block devices are JSON, with the whole chain spelled out: QEMU never follows a name that an image file carries.
+ * - `-action shutdown=pause`: a guest that powers itself off leaves QEMU standing in state 'shutdown', so that a host
+ *   process that was away can tell a guest's own wish from a crash.
+ * - The serial port is a socket for a console to come, with a log that QEMU opens for appending: it grows while nobody
+ *   is connected, and the host may cut it at any time.
+ */
+import type { ServerPaths } from '../paths.ts';
+
+export interface GuestMachine {
+  id: string;
+  accelerator: 'kvm' | 'tcg';
+  vcpus: number;
+  memoryMiB: number;
+  paths: Pick<ServerPaths, 'disk' | 'configDrive' | 'consoleLog' | 'qmp' | 'serial' | 'pid'>;
+  /** The read-only image below the disk. */
+  base: { path: string; format: 'raw' | 'qcow2' };
+  configDrive: boolean;
+  /** In the order in which the guest shall see them. */
+  ports: { tap: string; mac: string; mtu: number; vnetHeader: boolean }[];
+}
+
+export function qemuArguments(machine: GuestMachine): string[] {
+  const { paths } = machine;
+  return [
+    ...['-no-user-config', '-nodefaults'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-machine', 'q35,usb=off,vmport=off,hpet=off,dump-guest-core=off'],
+    ...['-accel', machine.accelerator],
+    ...['-cpu', machine.accelerator === 'kvm' ? 'host' : 'max'],
+    ...['-smp', String(machine.vcpus)],
+    ...['-m', `${machine.memoryMiB}M`],
+    ...['-uuid', machine.id],
+    ...['-name', `guest=${machine.id},debug-threads=on`],
+    // cloud-init asks the firmware whether this is OpenStack (its ds-identify knows this product name).
+    ...['-smbios', `type=1,manufacturer=Bothy,product=OpenStack Compute,serial=${machine.id},uuid=${machine.id}`],
+    ...['-rtc', 'base=utc'],
+    ...['-display', 'none'],
+    ...['-action', 'shutdown=pause'],
+    ...['-pidfile', paths.pid],
+    ...['-chardev', `socket,id=qmp,path=${escaped(paths.qmp)},server=on,wait=off`],
+    ...['-mon', 'chardev=qmp,mode=control'],
+    ...[
+      '-chardev',
+      `socket,id=serial,path=${escaped(paths.serial)},server=on,wait=off,logfile=${escaped(paths.consoleLog)},logappend=on`,
+    ],
+    ...['-serial', 'chardev:serial'],
+    ...['-object', 'rng-random,id=rng,filename=/dev/urandom'],
+    ...['-device', 'virtio-rng-pci,rng=rng'],
+    ...disks(machine),
+    ...machine.ports.flatMap(card),
+  ];
+}
+
+function disks({ paths, base, configDrive }: GuestMachine): string[] {
+  const below = {
+    driver: base.format,
+    'node-name': 'base',
+    'read-only': true,
+    file: { driver: 'file', filename: base.path },
+    ...(base.format === 'qcow2' && { backing: null }),
+  };
+  const disk = {
+    driver: 'qcow2',
+    'node-name': 'disk',
+    discard: 'unmap',
+    file: { driver: 'file', filename: paths.disk, discard: 'unmap' },
+    backing: below,
+  };
+  const args = ['-blockdev', JSON.stringify(disk), '-device', 'virtio-blk-pci,drive=disk,id=disk0,bootindex=0'];
+  if (configDrive) {
+    const file = { driver: 'file', filename: paths.configDrive };
+    args.push('-blockdev', JSON.stringify({ driver: 'raw', 'node-name': 'config-drive', 'read-only': true, file }));
+    args.push('-device', 'virtio-blk-pci,drive=config-drive,id=config-drive0');
+  }
+  return args;
+}
+
+function card(port: GuestMachine['ports'][number], index: number): string[] {
+  const header = port.vnetHeader ? 'on' : 'off';
+  return [
+    ...['-netdev', `tap,id=net${index},ifname=${port.tap},script=no,downscript=no,vnet_hdr=${header}`],
+    // Without its ROM the firmware does not try to boot from the network: a second saved at each start under TCG.
+    ...['-device', `virtio-net-pci,netdev=net${index},id=nic${index},mac=${port.mac},host_mtu=${port.mtu},romfile=`],
+  ];
+}
+
+/** In QEMU's key=value lists a comma is written twice. */
+export const escaped = (value: string) => value.replaceAll(',', ',,');

@@ -1,0 +1,21 @@
+/**
+ * What the reconciler needs of the machine's network. host/network/ is it on a real machine; the simulator brings its own.
+ */
+import type { DesiredNetwork, DesiredPort } from '../contract/host.ts';
+import type { PortId } from '../contract/ids.ts';
+
+export interface HostNetworkPort {
+  start(options?: { timeoutMs?: number }): Promise<void>;
+  stop(): Promise<void>;
+  /** Known once started. */
+  readonly datapath: { type: 'system' | 'netdev' };
+  /** Something of ours changed: look again. */
+  onChange(listener: () => void): () => void;
+  ensurePort(port: DesiredPort): Promise<{ tap: string; vnetHeader: boolean }>;
+  removePort(id: PortId): Promise<void>;
+  removeTap(tap: string): Promise<void>;
+  listPorts(): Promise<{ id: PortId | undefined; tap: string; plugged: boolean; linkExists: boolean }[]>;
+  ensureNetworks(networks: DesiredNetwork[], options?: { thorough?: boolean }): Promise<void>;
+  /** Bridges, addresses, protection; run by the timer. */
+  prepareMachine(): Promise<void>;
+}

@@ -1,0 +1,276 @@
+/**
+ * The host process as an object. Owns the order in which its parts open and close; each part owns the rest. Nothing here
+ * or below ever ends a guest because the host process ends: `stop` lets go.
+ *
+ * If the process dies on any line: guests run on, the saved desired state is whole, and the next start finds the guests by
+ * their processes and goes on from what is.
+ */
+import { readFileSync } from 'node:fs';
+import { chown, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostFacts } from '../contract/host.ts';
+import type { HostConfiguration } from './configuration.ts';
+import { applyMessage, type DesiredState, emptyState, type StateMessage } from './desired/state.ts';
+import { DesiredStore } from './desired/store.ts';
+import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
+import type { QemuLauncher } from './guest/launcher.ts';
+import type { HostNetworkPort } from './host-network.ts';
+import { ImageFetcher } from './image/fetch.ts';
+import { HashThreads } from './image/hashes.ts';
+import type { ImageInspector } from './image/inspect.ts';
+import { ImageStore } from './image/store.ts';
+import type { HostLogger } from './logger.ts';
+import { capacity } from './machine.ts';
+import { metadataFiles } from './metadata/document.ts';
+import { guestsDirectory } from './paths.ts';
+import { defaultLimits, ProcessDied } from './server/context.ts';
+import { Reconciler } from './server/reconciler.ts';
+import { httpsSource } from './service/fetch-source.ts';
+import { serviceRoutes } from './service/routes.ts';
+import { HostService } from './service/service.ts';
+import { ControlStream } from './stream/client.ts';
+
+export interface HostDependencies {
+  network: HostNetworkPort;
+  launcher: QemuLauncher;
+  inspect: ImageInspector;
+  log: HostLogger;
+  bootId: string;
+  qemuVersion: string;
+  /** Asked once at the start; may take seconds at a machine's first. */
+  accelerator(): Promise<AcceleratorVerdict>;
+  /** Called after each step with its name; a test throws ProcessDied here. */
+  step?: (name: string) => void | Promise<void>;
+}
+
+const networkRetryMs = 5000;
+
+export class Host {
+  readonly #configuration: HostConfiguration;
+  readonly #dependencies: HostDependencies;
+  readonly #store: DesiredStore;
+  readonly #images: ImageStore;
+  readonly #hashes = new HashThreads();
+  readonly #source: ReturnType<typeof httpsSource>;
+  readonly #reconciler: Reconciler;
+  readonly #service: HostService;
+  readonly #stream: ControlStream;
+  #state: DesiredState | undefined;
+  #verdict: AcceleratorVerdict = { accelerator: 'tcg', reason: 'not looked at yet' };
+  #capacity: Awaited<ReturnType<typeof capacity>> | undefined;
+  #networkStarted = false;
+  #networkTimer: NodeJS.Timeout | undefined;
+  #networkWatch: NodeJS.Timeout | undefined;
+  #dead = false;
+  #cloudId: string | null;
+  /** Resolves when a step hook has ended this host's life. For crash tests. */
+  readonly died: Promise<void>;
+  #die: () => void = () => {};
+
+  constructor(configuration: HostConfiguration, dependencies: HostDependencies) {
+    this.#configuration = configuration;
+    this.#dependencies = dependencies;
+    this.#cloudId = configuration.cloudId;
+    this.died = new Promise((resolve) => {
+      this.#die = resolve;
+    });
+    const { dataDirectory, runDirectory, guestUser, hostId, controlName, durable = true } = configuration;
+    const { log, bootId, launcher, network } = dependencies;
+    const tls = readTls(configuration.tls);
+    const maxVirtualBytes = configuration.maxVirtualBytes ?? 16 * 2 ** 40;
+    const limits = { ...defaultLimits, ...configuration.limits };
+    this.#store = new DesiredStore({ dataDirectory, durable });
+    this.#images = new ImageStore({ dataDirectory, bootId, guestGid: guestUser?.gid, log });
+    this.#source = httpsSource(tls);
+    const fetcher = new ImageFetcher({ store: this.#images, open: this.#source.open, maxVirtualBytes, log });
+    const context = {
+      ...{
+        dataDirectory,
+        runDirectory,
+        bootId,
+        launcher,
+        network,
+        fetcher,
+        guestUser,
+        durable,
+        limits,
+        log,
+        metadataFiles,
+      },
+      images: this.#images,
+      accelerator: () => this.#verdict.accelerator,
+      step: (name: string) => this.#step(name),
+    };
+    this.#reconciler = new Reconciler({
+      context,
+      report: (observed) => this.#stream.report(observed),
+      died: () => this.abandon(),
+      sweepIntervalMs: configuration.sweepIntervalMs ?? 30_000,
+      consoleIntervalMs: 5000,
+    });
+    const inUse = this.#reconciler.imageInUse.bind(this.#reconciler);
+    const upload = { store: this.#images, hashes: this.#hashes, inspect: dependencies.inspect, maxVirtualBytes, inUse };
+    const { consoleLogBytes: maxConsoleBytes } = limits;
+    const routes = serviceRoutes({
+      ...{ dataDirectory, runDirectory, maxConsoleBytes, images: this.#images, upload },
+      health: () => this.status(),
+    });
+    const { listen, socket } = configuration;
+    this.#service = new HostService({ tls, listen, socket, controlName, routes, log });
+    this.#stream = new ControlStream({
+      ...{ hostId, urls: configuration.controlUrls, tls, log, controlName },
+      facts: () => this.facts(),
+      cloudId: () => this.#cloudId,
+      greeted: ({ cloudId }) => {
+        this.#cloudId ??= cloudId;
+      },
+      received: (message) => this.#received(message),
+      observations: () => (this.#reconciler.complete ? this.#reconciler.observations() : undefined),
+    });
+  }
+
+  /** Opens everything. Resolves when the service answers and guests are being looked after; control may be away. */
+  async start(): Promise<void> {
+    const { dataDirectory, runDirectory, guestUser } = this.#configuration;
+    for (const path of [dataDirectory, runDirectory, guestsDirectory(runDirectory)]) {
+      await mkdir(path, { recursive: true, mode: 0o711 });
+    }
+    if (guestUser) await chown(guestsDirectory(runDirectory), 0, guestUser.gid);
+    await this.#loadState();
+    await this.#images.open();
+    this.#capacity = await capacity(dataDirectory);
+    await Promise.all([
+      this.#service.start(),
+      this.#startNetwork(),
+      this.#dependencies.accelerator().then((verdict) => {
+        this.#verdict = verdict;
+      }),
+    ]);
+    const { accelerator, reason } = this.#verdict;
+    this.#dependencies.log.info({ accelerator, reason }, 'accelerator chosen');
+    await this.#reconciler.start(this.#state);
+    this.#stream.start();
+  }
+
+  /** Lets go of everything; guests go on. */
+  async stop(): Promise<void> {
+    this.#dead = true;
+    clearTimeout(this.#networkTimer);
+    clearTimeout(this.#networkWatch);
+    this.#stream.stop();
+    await this.#reconciler.close();
+    await this.#service.stop();
+    await this.#images.close();
+    this.#hashes.close();
+    this.#source.close();
+    await this.#dependencies.network.stop();
+  }
+
+  /** What a kill would do, as far as an object can: no step more, connections cut. For crash tests. */
+  abandon(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    clearTimeout(this.#networkTimer);
+    clearTimeout(this.#networkWatch);
+    this.#stream.abandon();
+    this.#reconciler.abandon();
+    void this.#service.stop();
+    this.#hashes.close();
+    this.#source.close();
+    this.#die();
+  }
+
+  facts(): HostFacts {
+    const { name, bothyVersion, url, socket } = this.#configuration;
+    return {
+      name,
+      accelerator: this.#verdict.accelerator,
+      acceleratorReason: this.#verdict.reason,
+      ...this.#capacity!,
+      datapath: this.#networkStarted ? this.#dependencies.network.datapath.type : 'netdev',
+      qemuVersion: this.#dependencies.qemuVersion,
+      bothyVersion,
+      url: url.replace('{port}', String(this.#service.port)),
+      socket: socket?.path ?? null,
+    };
+  }
+
+  status() {
+    return {
+      hostId: this.#configuration.hostId,
+      cloudId: this.#cloudId,
+      facts: this.facts(),
+      control: this.#stream.status,
+      desired: { known: this.#state !== undefined, sequence: this.#state?.sequence ?? 0 },
+      network: { started: this.#networkStarted },
+      ...this.#reconciler.counts(),
+      lastSweep: this.#reconciler.lastSweep ?? null,
+      servers: this.#reconciler.counts().servers,
+      observed: this.#reconciler.observations(),
+    };
+  }
+
+  /** Nothing is under way on this host. For tests that wait. */
+  get idle(): boolean {
+    return this.#reconciler.idle;
+  }
+
+  async #loadState(): Promise<void> {
+    const { log } = this.#dependencies;
+    const { state, damaged } = await this.#store.load();
+    if (damaged) log.error({ damaged }, 'the saved desired state is damaged and was put aside');
+    if (!state) return;
+    if (this.#cloudId !== null && state.cloudId !== this.#cloudId) {
+      throw new Error(`the data directory belongs to cloud ${state.cloudId}, not to ${this.#cloudId}`);
+    }
+    this.#cloudId = state.cloudId;
+    this.#state = state;
+  }
+
+  /** Saved first, then acted on: after a crash the host must not fall back behind what it has done. */
+  async #received(message: StateMessage): Promise<void> {
+    if (!this.#state && message.type !== 'snapshot') throw new Error('a change before the first snapshot');
+    const { state, refused } = applyMessage(this.#state ?? emptyState(this.#cloudId!), message);
+    if (refused.length > 0)
+      this.#dependencies.log.warn({ refused }, 'control sent servers of an older epoch or generation');
+    await this.#store.save(state);
+    if (this.#dead) return;
+    this.#state = state;
+    await this.#reconciler.take(state);
+  }
+
+  async #step(name: string): Promise<void> {
+    if (this.#dead && !this.#stopping) throw new ProcessDied(name);
+    await this.#dependencies.step?.(name);
+  }
+
+  get #stopping(): boolean {
+    return false;
+  }
+
+  /** Guests that run need nothing from us, so a switch that is down must not keep the host from its other work. */
+  async #startNetwork(): Promise<void> {
+    const { network, log } = this.#dependencies;
+    try {
+      await network.start({ timeoutMs: 30_000 });
+      this.#networkStarted = true;
+      network.onChange(() => {
+        if (this.#networkWatch || this.#dead) return;
+        this.#networkWatch = setTimeout(() => {
+          this.#networkWatch = undefined;
+          this.#reconciler.sweep();
+        }, 1000).unref();
+      });
+      this.#reconciler.sweep({ thorough: true });
+    } catch (err) {
+      log.error({ err }, 'the network could not be started, will try again');
+      if (!this.#dead) this.#networkTimer = setTimeout(() => void this.#startNetwork(), networkRetryMs).unref();
+    }
+  }
+}
+
+function readTls(files: HostConfiguration['tls']) {
+  return { key: readFileSync(files.key), cert: readFileSync(files.certificate), ca: readFileSync(files.ca) };
+}
+
+export const acceleratorCacheFile = (dataDirectory: string) => join(dataDirectory, 'accelerator.json');

@@ -1,0 +1,25 @@
+/** Facts of this machine, read afresh or asked once. */
+import { execFile } from 'node:child_process';
+import { readFile, statfs } from 'node:fs/promises';
+import { arch, availableParallelism, totalmem } from 'node:os';
+import { promisify } from 'node:util';
+
+export async function readBootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+}
+
+/** @throws where QEMU is not installed */
+export async function readQemuVersion(): Promise<string> {
+  const { stdout } = await promisify(execFile)('qemu-system-x86_64', ['--version'], { timeout: 10_000 });
+  return /version (\d+(?:\.\d+)+)/.exec(stdout)?.[1] ?? 'unknown';
+}
+
+export async function capacity(dataDirectory: string) {
+  const files = await statfs(dataDirectory);
+  return {
+    architecture: { x64: 'x86_64', arm64: 'aarch64' }[arch() as string] ?? arch(),
+    cpus: availableParallelism(),
+    memoryMiB: Math.floor(totalmem() / 2 ** 20),
+    diskGiB: Math.floor((files.blocks * files.bsize) / 2 ** 30),
+  };
+}

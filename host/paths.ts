@@ -1,0 +1,44 @@
+/**
+ * Where the host keeps what. Below the data directory lies what must last, below the run directory what belongs to a
+ * running process; both are the host's alone. A unix socket's path has at most 107 bytes, so the run directory is short.
+ *
+ *   <data>/desired.json            what control last said, see desired/store.ts
+ *   <data>/images/<id>[.json]      stored images and what is known about them; read-only to guests
+ *   <data>/images/incoming/        uploads and fetches under way
+ *   <data>/servers/<id>/           one server: record.json, disk.qcow2, config-drive.iso, console.log, qemu.log
+ *   <run>/guests/<id>/             its sockets and pid file; the guest's user may write here
+ */
+import { join } from 'node:path';
+import type { ImageId, ServerId } from '../contract/ids.ts';
+
+export function serverPaths(directories: { dataDirectory: string; runDirectory: string }, id: ServerId) {
+  const data = join(directories.dataDirectory, 'servers', id);
+  const run = join(directories.runDirectory, 'guests', id);
+  return {
+    data,
+    run,
+    record: join(data, 'record.json'),
+    disk: join(data, 'disk.qcow2'),
+    configDrive: join(data, 'config-drive.iso'),
+    consoleLog: join(data, 'console.log'),
+    /** What QEMU itself says, on stderr. */
+    qemuLog: join(data, 'qemu.log'),
+    qmp: join(run, 'qmp.sock'),
+    serial: join(run, 'serial.sock'),
+    pid: join(run, 'pid'),
+  };
+}
+export type ServerPaths = ReturnType<typeof serverPaths>;
+
+export const serversDirectory = (dataDirectory: string) => join(dataDirectory, 'servers');
+export const guestsDirectory = (runDirectory: string) => join(runDirectory, 'guests');
+
+export function imagePaths(dataDirectory: string) {
+  const images = join(dataDirectory, 'images');
+  return {
+    images,
+    incoming: join(images, 'incoming'),
+    file: (id: ImageId) => join(images, id),
+    facts: (id: ImageId) => join(images, `${id}.json`),
+  };
+}

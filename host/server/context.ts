@@ -1,0 +1,57 @@
+/** What the work on servers needs from around it; made once by Host, handed down. */
+import type { DesiredServer } from '../../contract/host.ts';
+import type { QemuLauncher } from '../guest/launcher.ts';
+import type { HostNetworkPort } from '../host-network.ts';
+import type { ImageFetcher } from '../image/fetch.ts';
+import type { ImageStore } from '../image/store.ts';
+import type { HostLogger } from '../logger.ts';
+
+export interface ServerLimits {
+  /** How long a guest may take to obey the power button. */
+  stopTimeoutMs: number;
+  /** The same for a soft reboot, before it becomes a hard one. Nova waits 120 s. */
+  softRebootTimeoutMs: number;
+  /** The power button is pressed again this often: a guest that is still booting does not hear it. */
+  powerdownRepeatMs: number;
+  launchTimeoutMs: number;
+  retryFirstMs: number;
+  retryMaxMs: number;
+  /** Failures in a row after which a server that never ran is given up. */
+  buildAttempts: number;
+  consoleLogBytes: number;
+}
+
+export const defaultLimits: ServerLimits = {
+  stopTimeoutMs: 60_000,
+  softRebootTimeoutMs: 120_000,
+  powerdownRepeatMs: 10_000,
+  launchTimeoutMs: 30_000,
+  retryFirstMs: 500,
+  retryMaxMs: 60_000,
+  buildAttempts: 5,
+  consoleLogBytes: 1024 * 1024,
+};
+
+export interface ServerContext {
+  dataDirectory: string;
+  runDirectory: string;
+  bootId: string;
+  accelerator(): 'kvm' | 'tcg';
+  launcher: QemuLauncher;
+  network: HostNetworkPort;
+  images: ImageStore;
+  fetcher: ImageFetcher;
+  guestUser: { uid: number; gid: number } | undefined;
+  durable: boolean;
+  limits: ServerLimits;
+  log: HostLogger;
+  /** The files of a config drive. */
+  metadataFiles(server: DesiredServer): ReadonlyMap<string, string | Buffer>;
+  /** Called after each step with its name; tests throw here to die. */
+  step(name: string): void | Promise<void>;
+}
+
+/** Thrown by a `step` hook: from here on this host does nothing more, as if its process had died. For crash tests. */
+export class ProcessDied extends Error {
+  override readonly name = 'ProcessDied';
+}

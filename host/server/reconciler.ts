@@ -1,0 +1,305 @@
+/**
+ * All servers of this host. Owns the tasks, the machine-wide sweeps (networks, stray ports, stray QEMUs, console logs,
+ * images that nobody needs) and nothing on disk. Acts on a signal and on a timer; never before a desired state is known,
+ * because without one everything would look unwanted.
+ */
+import { mkdir, readdir } from 'node:fs/promises';
+import type { DesiredServer, ObservedServer } from '../../contract/host.ts';
+import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
+import type { DesiredState } from '../desired/state.ts';
+import { boundConsoleLog } from '../guest/console-log.ts';
+import { guestsDirectory, serversDirectory } from '../paths.ts';
+import { backOffMs } from './back-off.ts';
+import type { ServerContext } from './context.ts';
+import { isServerId } from './record.ts';
+import { ServerTask, type TaskOwner } from './task.ts';
+
+export interface ReconcilerOptions {
+  context: ServerContext;
+  /** Called with what has changed since the last call. */
+  report(observed: ObservedServer[]): void;
+  died(): void;
+  sweepIntervalMs: number;
+  consoleIntervalMs: number;
+}
+
+export interface Pass {
+  finishedAt: string;
+  durationMs: number;
+  error: string | null;
+}
+
+const imageGraceMs = 3_600_000;
+
+export class Reconciler implements TaskOwner {
+  readonly #options: ReconcilerOptions;
+  readonly #context: ServerContext;
+  readonly #tasks = new Map<ServerId, ServerTask>();
+  readonly #changed = new Set<ServerId>();
+  #state: DesiredState | undefined;
+  #reporting = false;
+  #closed = false;
+  #sweeping: Promise<void> | undefined;
+  #sweepAgain = false;
+  #thorough = false;
+  #sweepFailures = 0;
+  #sweepTimer: NodeJS.Timeout | undefined;
+  #consoleTimer: NodeJS.Timeout | undefined;
+  #lastSweep: Pass | undefined;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#context = options.context;
+  }
+
+  /** Finds the guests that run and begins to act, if a desired state is known. */
+  async start(state: DesiredState | undefined): Promise<void> {
+    for (const path of [serversDirectory(this.#context.dataDirectory), guestsDirectory(this.#context.runDirectory)]) {
+      await mkdir(path, { recursive: true, mode: 0o711 });
+    }
+    await this.#adoptGuests();
+    this.#consoleTimer = setInterval(() => void this.#boundConsoles(), this.#options.consoleIntervalMs).unref();
+    if (state) await this.take(state);
+  }
+
+  /** Takes a new desired state and looks at everything that it touches. */
+  async take(state: DesiredState): Promise<void> {
+    const before = this.#state;
+    this.#state = state;
+    if (!before) await this.#findLeftovers();
+    const ids = new Set([...state.servers.keys(), ...this.#tasks.keys()]);
+    for (const id of ids) {
+      if (before && before.servers.get(id) === state.servers.get(id) && this.#tasks.has(id)) continue;
+      this.#task(id).wake();
+    }
+    if (!before || before.networks !== state.networks) this.sweep();
+  }
+
+  /** Looks at the machine as a whole soon. */
+  sweep(options: { thorough?: boolean } = {}): void {
+    if (this.#closed || !this.#state) return;
+    if (options.thorough) this.#thorough = true;
+    this.#sweepAgain = true;
+    this.#sweeping ??= this.#runSweeps().finally(() => {
+      this.#sweeping = undefined;
+    });
+  }
+
+  /** What is, of every server that control named; the base of a complete report. */
+  observations(): ObservedServer[] {
+    return [...this.#tasks.values()].flatMap((task) => task.observed ?? []);
+  }
+
+  /** Every server that was named has been looked at at least once. */
+  get complete(): boolean {
+    if (!this.#state) return false;
+    return [...this.#state.servers.keys()].every((id) => this.#tasks.get(id)?.observed !== undefined);
+  }
+
+  get idle(): boolean {
+    return !this.#sweeping && [...this.#tasks.values()].every((task) => task.idle);
+  }
+
+  imageInUse(id: ImageId): boolean {
+    for (const task of this.#tasks.values()) if (task.record?.disk?.imageId === id) return true;
+    for (const server of this.#state?.servers.values() ?? []) {
+      if (server.image?.id === id && server.presence === 'present') return true;
+    }
+    return false;
+  }
+
+  get lastSweep(): Pass | undefined {
+    return this.#lastSweep;
+  }
+
+  counts(): { servers: number; guests: number } {
+    const guests = [...this.#tasks.values()].filter((task) => task.guest).length;
+    return { servers: this.#tasks.size, guests };
+  }
+
+  /** Ends all acting; guests go on. */
+  async close(): Promise<void> {
+    this.#stop();
+    await Promise.all([...this.#tasks.values()].map((task) => task.close()));
+    await this.#sweeping;
+  }
+
+  abandon(): void {
+    this.#stop();
+    for (const task of this.#tasks.values()) task.abandon();
+  }
+
+  // --- TaskOwner -----------------------------------------------------------------------------------------------------
+
+  desired(id: ServerId): DesiredServer | undefined {
+    return this.#state?.servers.get(id);
+  }
+
+  observed(task: ServerTask): void {
+    this.#changed.add(task.id);
+    if (this.#reporting) return;
+    this.#reporting = true;
+    queueMicrotask(() => this.#report());
+  }
+
+  died(): void {
+    this.#options.died();
+  }
+
+  // --- within --------------------------------------------------------------------------------------------------------
+
+  #stop(): void {
+    this.#closed = true;
+    clearTimeout(this.#sweepTimer);
+    clearInterval(this.#consoleTimer);
+  }
+
+  #report(): void {
+    this.#reporting = false;
+    if (this.#closed) return;
+    const observed = [...this.#changed].flatMap((id) => this.#tasks.get(id)?.observed ?? []);
+    this.#changed.clear();
+    if (observed.length > 0) this.#options.report(observed);
+  }
+
+  #task(id: ServerId): ServerTask {
+    let task = this.#tasks.get(id);
+    if (!task) {
+      task = new ServerTask(id, this.#context, this);
+      this.#tasks.set(id, task);
+    }
+    return task;
+  }
+
+  async #adoptGuests(): Promise<void> {
+    for (const { serverId, process } of await this.#context.launcher.list()) {
+      const task = this.#task(serverId);
+      if (task.guest) process.kill();
+      else task.adopt(process);
+      this.#context.log.info({ serverId, pid: process.pid }, 'found a guest that runs');
+    }
+  }
+
+  /** Directories of servers that control no longer names get a task, which removes them. */
+  async #findLeftovers(): Promise<void> {
+    const { dataDirectory, runDirectory } = this.#context;
+    for (const directory of [serversDirectory(dataDirectory), guestsDirectory(runDirectory)]) {
+      for (const name of await readdir(directory)) {
+        const id = isServerId(name);
+        if (id) this.#task(id);
+      }
+    }
+  }
+
+  async #runSweeps(): Promise<void> {
+    while (this.#sweepAgain && !this.#closed) {
+      this.#sweepAgain = false;
+      const thorough = this.#thorough;
+      this.#thorough = false;
+      clearTimeout(this.#sweepTimer);
+      const started = performance.now();
+      let error: unknown;
+      try {
+        await this.#sweep(thorough);
+        this.#sweepFailures = 0;
+      } catch (thrown) {
+        error = thrown;
+        this.#sweepFailures++;
+        if (!this.#closed)
+          this.#context.log.warn({ err: thrown, failures: this.#sweepFailures }, 'a sweep of the host failed');
+      }
+      const message = error === undefined ? null : String((error as Error).message ?? error);
+      this.#lastSweep = {
+        finishedAt: new Date().toISOString(),
+        durationMs: performance.now() - started,
+        error: message,
+      };
+      const { retryFirstMs, retryMaxMs } = this.#context.limits;
+      const waitMs = error
+        ? backOffMs(this.#sweepFailures, { firstMs: retryFirstMs, maxMs: retryMaxMs })
+        : this.#options.sweepIntervalMs;
+      if (!this.#closed) this.#sweepTimer = setTimeout(() => this.#timerSweep(), waitMs).unref();
+    }
+  }
+
+  #timerSweep(): void {
+    for (const task of this.#tasks.values()) task.wake();
+    this.sweep({ thorough: true });
+  }
+
+  async #sweep(thorough: boolean): Promise<void> {
+    const state = this.#state!;
+    if (thorough) await this.#context.network.prepareMachine();
+    const results = await Promise.allSettled([
+      this.#context.network.ensureNetworks([...state.networks.values()], { thorough }),
+      this.#sweepPorts(),
+      ...(thorough ? [this.#sweepGuests(), this.#sweepImages(state)] : []),
+    ]);
+    for (const [id, task] of this.#tasks) if (task.finished) this.#tasks.delete(id);
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  /** Ports of guests that run are put back where they are missing; ports that belong to nobody go. */
+  async #sweepPorts(): Promise<void> {
+    const { network } = this.#context;
+    const listed = await network.listPorts();
+    const owned = new Set<PortId>();
+    const needed = new Map<PortId, DesiredServer['ports'][number]>();
+    for (const task of this.#tasks.values()) {
+      const desired = this.desired(task.id);
+      for (const id of task.record?.ports ?? []) owned.add(id);
+      if (desired?.presence === 'present') for (const port of desired.ports) owned.add(port.id);
+      if (!task.guest || !desired) continue;
+      for (const port of desired.ports) if (task.record?.ports.includes(port.id)) needed.set(port.id, port);
+    }
+    // Control may have named a server that has no task yet.
+    for (const server of this.#state!.servers.values()) for (const port of server.ports) owned.add(port.id);
+    for (const { id, tap, plugged, linkExists } of listed) {
+      if (id && plugged && linkExists) needed.delete(id);
+      if (id && owned.has(id)) continue;
+      this.#context.log.info({ portId: id, tap }, 'a port that belongs to no server is removed');
+      await (id ? network.removePort(id) : network.removeTap(tap));
+    }
+    for (const [portId, port] of needed) {
+      this.#context.log.warn({ portId }, 'the port of a guest that runs was missing and is plugged again');
+      await network.ensurePort(port);
+    }
+  }
+
+  /** A QEMU that no task knows: a second one for a server, or one that an earlier process left while starting. */
+  async #sweepGuests(): Promise<void> {
+    for (const { serverId, process } of await this.#context.launcher.list()) {
+      const task = this.#tasks.get(serverId);
+      if (task?.guest?.process.pid === process.pid || (task && !task.idle)) continue;
+      if (task?.guest) {
+        this.#context.log.error({ serverId, pid: process.pid }, 'a second QEMU of one server was ended');
+        process.kill();
+      } else {
+        const found = this.#task(serverId);
+        found.adopt(process);
+        found.wake();
+      }
+    }
+  }
+
+  async #sweepImages(state: DesiredState): Promise<void> {
+    const { images, log } = this.#context;
+    for (const id of images.ids()) {
+      if (state.images.has(id) || this.imageInUse(id)) continue;
+      if (Date.now() - (await images.lastUsedMs(id)) < imageGraceMs) continue;
+      log.info({ imageId: id }, 'an image that nobody needs is removed');
+      await images.remove(id);
+    }
+  }
+
+  async #boundConsoles(): Promise<void> {
+    const { limits, log } = this.#context;
+    for (const task of this.#tasks.values()) {
+      if (!task.guest) continue;
+      await boundConsoleLog(task.paths.consoleLog, limits.consoleLogBytes).catch((err) =>
+        log.warn({ err, serverId: task.id }, 'a console log could not be cut'),
+      );
+    }
+  }
+}

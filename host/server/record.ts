@@ -1,0 +1,54 @@
+/**
+ * What the host must remember of a server beyond its own death: what its disk was made from, and what the last QEMU was
+ * started for. Owns <data>/servers/<id>/record.json, replaced whole. The record is written before the act that it
+ * describes where the act can't be seen afterwards, and after it where it can.
+ */
+import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
+import { parseId } from '../../contract/ids.ts';
+import { readIfThere, writeWhole } from '../files.ts';
+
+export interface ServerRecord {
+  /** Under which the host last touched the guest; never goes back. */
+  epoch: number;
+  disk: { imageId: ImageId; imageFormat: 'raw' | 'qcow2'; sizeBytes: number } | null;
+  /** Reboots served, in the count of the desired state. */
+  rebootCount: number;
+  /** Ports that were plugged, so that they are found again when the desired state no longer names them. */
+  ports: PortId[];
+  /** A QEMU that has really run: if there is none now, it ended without us. Null from before we end it. */
+  running: { startedAt: string; bootId: string } | null;
+  /**
+   * The guest ended by itself (null) or QEMU died (why). It stays off until control asks for something new: a higher
+   * generation or another reboot.
+   */
+  halted: { generation: number; error: { code: string; message: string } | null } | null;
+}
+
+export const newRecord = (epoch: number): ServerRecord => ({
+  epoch,
+  disk: null,
+  rebootCount: 0,
+  ports: [],
+  running: null,
+  halted: null,
+});
+
+/** Undefined where there is none that can be read: then the disk that may lie beside it is not trusted either. */
+export async function readRecord(path: string): Promise<ServerRecord | undefined> {
+  const bytes = await readIfThere(path);
+  if (!bytes) return undefined;
+  try {
+    const record = JSON.parse(bytes.toString('utf8')) as ServerRecord;
+    const whole =
+      Number.isSafeInteger(record.epoch) && Number.isSafeInteger(record.rebootCount) && Array.isArray(record.ports);
+    return whole ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export async function writeRecord(path: string, record: ServerRecord, options: { durable: boolean }): Promise<void> {
+  await writeWhole(path, JSON.stringify(record), options);
+}
+
+export const isServerId = (name: string): ServerId | undefined => parseId<ServerId>(name);

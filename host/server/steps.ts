@@ -1,0 +1,284 @@
+/**
+ * The steps of a server, one function each. A step does one thing that may be done again, says what it does, and answers
+ * how long to wait before the next look (nothing: at once). The hook after each step is where crash tests die.
+ */
+import { chmod, chown, mkdir, readFile, rm } from 'node:fs/promises';
+import type { DesiredServer } from '../../contract/host.ts';
+import { diskSizeBytes, ensureLog, makeConfigDrive, makeOverlay } from '../disk/disk.ts';
+import { removeTree } from '../files.ts';
+import { qemuArguments } from '../guest/arguments.ts';
+import { HostFault } from '../host-error.ts';
+import { isWanted, type Step } from './decide.ts';
+import { newRecord } from './record.ts';
+import type { ServerTask } from './task.ts';
+
+type Doing = Exclude<Step, { do: 'nothing' }>;
+
+export async function perform(
+  task: ServerTask,
+  step: Doing,
+  desired: DesiredServer | undefined,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const waitMs = await act(task, step, desired, signal);
+  await task.context.step(step.do);
+  return waitMs;
+}
+
+function act(
+  task: ServerTask,
+  step: Doing,
+  desired: DesiredServer | undefined,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  switch (step.do) {
+    case 'power-down':
+      return powerDown(task, step);
+    case 'quit':
+      return quit(task, step.why);
+    case 'halt':
+      return halt(task, desired!, step.error);
+    case 'adopt-epoch':
+      return task.save({ epoch: desired!.epoch }).then(() => undefined);
+    case 'make-disk':
+      return makeDisk(task, desired!, signal);
+    case 'launch':
+      return launch(task, desired!, signal);
+    case 'wait-for-guest':
+      return waitForGuest(task, signal);
+    case 'note-running':
+      return noteRunning(task);
+    case 'resume':
+      return resume(task, step.why);
+    case 'unplug':
+      return unplug(task);
+    case 'erase':
+      return erase(task);
+  }
+}
+
+// --- the guest's end -------------------------------------------------------------------------------------------------
+
+async function powerDown(task: ServerTask, step: Extract<Step, { do: 'power-down' }>): Promise<number | undefined> {
+  const { limits, log } = task.context;
+  const now = performance.now();
+  const allowedMs = step.then === 'stop' ? limits.stopTimeoutMs : limits.softRebootTimeoutMs;
+  task.powerdown ??= { deadlineMs: now + allowedMs, nextPressMs: now };
+  const { powerdown } = task;
+  if (now >= powerdown.deadlineMs) {
+    log.info({ serverId: task.id }, 'server: the guest did not obey the power button');
+    return quit(task, 'the guest did not obey the power button');
+  }
+  if (now >= powerdown.nextPressMs) {
+    task.say(
+      step.then === 'stop'
+        ? 'waiting for the guest to shut down'
+        : 'waiting for the guest to shut down, then starting it',
+    );
+    await task.guest!.powerdown();
+    powerdown.nextPressMs = now + limits.powerdownRepeatMs;
+  }
+  return Math.min(powerdown.nextPressMs, powerdown.deadlineMs) - now;
+}
+
+/** `running` is taken back first: a host that dies in between must not take the end for a crash. */
+async function quit(task: ServerTask, why: string): Promise<undefined> {
+  task.say(`ending the guest: ${why}`);
+  if (task.record?.running) await task.save({ running: null });
+  await task.context.step('take-back-running');
+  const guest = task.guest;
+  if (!guest) return;
+  await guest.quit();
+  guest.release();
+  if (task.guest === guest) task.guest = undefined;
+}
+
+async function halt(
+  task: ServerTask,
+  desired: DesiredServer,
+  error: { code: string; message: string } | null,
+): Promise<undefined> {
+  task.context.log.info(
+    { serverId: task.id, error },
+    error ? 'server: the guest died' : 'server: the guest switched itself off',
+  );
+  await task.save({ running: null, halted: { generation: desired.generation, error } });
+}
+
+// --- its beginning ---------------------------------------------------------------------------------------------------
+
+async function makeDisk(task: ServerTask, desired: DesiredServer, signal: AbortSignal): Promise<undefined> {
+  const { context, paths } = task;
+  if (!desired.image) throw new HostFault('invalid', 'the server has no image to boot from', { permanent: true });
+  const facts = await imageFor(task, desired, signal);
+  const sizeBytes = diskSizeBytes(desired, facts);
+  task.say('making the disk');
+  await ensureDirectories(task);
+  const wanted = isWanted(desired, task.record);
+  task.record ??= newRecord(desired.epoch);
+  await task.save({
+    disk: { imageId: desired.image.id, imageFormat: facts.format, sizeBytes },
+    ...(wanted && { ports: desired.ports.map((port) => port.id) }),
+  });
+  await context.step('record-disk');
+  if (wanted) plugAhead(task, desired);
+  const backing = { path: context.images.path(desired.image.id), format: facts.format };
+  await makeOverlay(paths.disk, { sizeBytes, backing, owner: context.guestUser });
+}
+
+async function imageFor(task: ServerTask, desired: DesiredServer, signal: AbortSignal) {
+  const { fetcher, images } = task.context;
+  const image = desired.image!;
+  if (images.facts(image.id)) return fetcher.ensure(image, signal);
+  task.say('fetching the image');
+  const timer = setInterval(() => task.say(fetcher.progress(image) ?? 'fetching the image'), 1000);
+  try {
+    return await fetcher.ensure(image, signal);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function ensureDirectories({ paths, context }: ServerTask): Promise<void> {
+  const user = context.guestUser;
+  await Promise.all([
+    mkdir(paths.data, { recursive: true, mode: 0o750 }),
+    mkdir(paths.run, { recursive: true, mode: 0o700 }),
+  ]);
+  if (!user) return;
+  // The guest's user may enter the one and write to the other.
+  await Promise.all([chown(paths.data, 0, user.gid), chmod(paths.data, 0o750), chown(paths.run, user.uid, user.gid)]);
+}
+
+function plugAhead(task: ServerTask, desired: DesiredServer): void {
+  task.plugging = Promise.all(desired.ports.map((port) => task.context.network.ensurePort(port)));
+  task.plugging.catch(() => {}); // launch sees it
+}
+
+async function plug(task: ServerTask, desired: DesiredServer): Promise<{ tap: string; vnetHeader: boolean }[]> {
+  if (!task.plugging) {
+    const ports = desired.ports.map((port) => port.id);
+    const all = [...new Set([...(task.record?.ports ?? []), ...ports])];
+    if (all.length > (task.record?.ports.length ?? 0)) await task.save({ ports: all });
+    plugAhead(task, desired);
+  }
+  try {
+    return await task.plugging!;
+  } catch (cause) {
+    throw new HostFault('network', `the ports could not be plugged: ${(cause as Error).message}`, { cause });
+  } finally {
+    task.plugging = undefined;
+  }
+}
+
+async function launch(task: ServerTask, desired: DesiredServer, signal: AbortSignal): Promise<undefined> {
+  const { context, paths } = task;
+  const disk = task.record!.disk!;
+  task.say('starting the guest');
+  await ensureDirectories(task);
+  const base = await baseFor(task, desired, signal);
+  const drive = desired.configDrive
+    ? makeConfigDrive(paths.configDrive, context.metadataFiles(desired), context.guestUser)
+    : undefined;
+  const [plugged] = await Promise.all([
+    plug(task, desired),
+    drive,
+    ensureLog(paths.consoleLog, context.guestUser),
+    rm(paths.qmp, { force: true }),
+    rm(paths.serial, { force: true }),
+  ]);
+  await context.step('prepare-launch');
+  // Whatever reboots were asked for so far, this start serves them.
+  await task.save({ rebootCount: desired.reboot.count, halted: null, running: null });
+  await context.step('record-launch');
+  const args = qemuArguments({
+    id: desired.id,
+    accelerator: context.accelerator(),
+    vcpus: desired.vcpus,
+    memoryMiB: desired.memoryMiB,
+    paths,
+    base: { path: base, format: disk.imageFormat },
+    configDrive: desired.configDrive,
+    ports: desired.ports.map((port, index) => ({ ...plugged[index]!, mac: port.mac, mtu: port.mtu })),
+  });
+  if (task.closed) return;
+  const process = await context.launcher.launch({ serverId: task.id, args, logFile: paths.qemuLog });
+  task.guest = task.newGuest(process);
+  await context.step('spawn');
+  await answering(task, signal);
+}
+
+/** The image below the disk; fetched again if this host has lost it. */
+async function baseFor(task: ServerTask, desired: DesiredServer, signal: AbortSignal): Promise<string> {
+  const { imageId } = task.record!.disk!;
+  if (!(await task.context.images.usable(imageId))) {
+    if (desired.image?.id !== imageId) {
+      throw new HostFault('image_missing', `image ${imageId}, on which the disk builds, is not on this host`);
+    }
+    await imageFor(task, desired, signal);
+  }
+  return task.context.images.path(imageId);
+}
+
+/** Until QEMU has answered or died. */
+async function answering(task: ServerTask, signal: AbortSignal): Promise<void> {
+  const guest = task.guest!;
+  const deadline = performance.now() + task.context.limits.launchTimeoutMs;
+  while (guest.state === 'starting') {
+    signal.throwIfAborted();
+    if (performance.now() > deadline) {
+      await guest.kill();
+      throw new HostFault('guest_start_failed', 'QEMU did not answer in time');
+    }
+    await guest.changed(Math.min(1000, deadline - performance.now()));
+  }
+  if (guest.state === 'gone') throw new HostFault('guest_start_failed', await lastWords(task));
+}
+
+async function lastWords(task: ServerTask): Promise<string> {
+  const log = await readFile(task.paths.qemuLog, 'utf8').catch(() => '');
+  const last = log.trimEnd().split('\n').at(-1) ?? '';
+  return last === '' ? 'QEMU ended at its start and did not say why' : `QEMU ended at its start: ${last.slice(-300)}`;
+}
+
+async function waitForGuest(task: ServerTask, signal: AbortSignal): Promise<number | undefined> {
+  task.say('waiting for QEMU to answer');
+  // A guest that has run is never ended for its silence.
+  if (task.record?.running || task.guest?.state !== 'starting') return 1000;
+  await answering(task, signal);
+  return undefined;
+}
+
+async function noteRunning(task: ServerTask): Promise<undefined> {
+  await task.save({ running: { startedAt: new Date().toISOString(), bootId: task.context.bootId } });
+}
+
+async function resume(task: ServerTask, why: string): Promise<undefined> {
+  task.say(why);
+  await task.guest!.resume();
+  await task.guest!.changed(100);
+  if (task.guest?.state !== 'running') throw new HostFault('guest_paused', why);
+}
+
+// --- taking away -----------------------------------------------------------------------------------------------------
+
+async function unplug(task: ServerTask): Promise<undefined> {
+  task.say('unplugging the ports');
+  await task.plugging?.catch(() => {});
+  task.plugging = undefined;
+  const ports = task.record?.ports ?? [];
+  await Promise.all(ports.map((id) => task.context.network.removePort(id)));
+  await task.context.step('remove-ports');
+  if (task.record) await task.save({ ports: [] });
+}
+
+/** The disk goes first and the record last: as long as there is a record, there may be something to find by it. */
+async function erase(task: ServerTask): Promise<undefined> {
+  task.say('removing the disk');
+  const { paths } = task;
+  for (const path of [paths.disk, paths.configDrive, paths.consoleLog]) await rm(path, { force: true });
+  await removeTree(paths.run);
+  await task.context.step('remove-disk');
+  await removeTree(paths.data);
+  task.record = undefined;
+}

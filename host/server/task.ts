@@ -1,0 +1,282 @@
+/**
+ * One server on this host, driven to its desired state. Owns the server's record, its Guest and its back-off; the steps
+ * themselves are in steps.ts. Takes no facts from what woke it: each pass looks at the whole again.
+ */
+import { stat } from 'node:fs/promises';
+import type { DesiredServer, ObservedServer } from '../../contract/host.ts';
+import type { ServerId } from '../../contract/ids.ts';
+import { Guest } from '../guest/guest.ts';
+import type { QemuProcess } from '../guest/launcher.ts';
+import { asFault, type HostFault } from '../host-error.ts';
+import { type ServerPaths, serverPaths } from '../paths.ts';
+import { backOffMs } from './back-off.ts';
+import { ProcessDied, type ServerContext } from './context.ts';
+import { decide, type ServerFacts, type Step } from './decide.ts';
+import { readRecord, type ServerRecord, writeRecord } from './record.ts';
+import { perform } from './steps.ts';
+
+export interface TaskOwner {
+  desired(id: ServerId): DesiredServer | undefined;
+  /** The server's observation may have changed. */
+  observed(task: ServerTask): void;
+  /** A hook killed this host. */
+  died(): void;
+}
+
+class Superseded extends Error {}
+
+export class ServerTask {
+  readonly id: ServerId;
+  readonly paths: ServerPaths;
+  readonly context: ServerContext;
+  readonly #owner: TaskOwner;
+  record: ServerRecord | undefined;
+  guest: Guest | undefined;
+  /** Taps that are ready for the next launch, made while the disk was. */
+  plugging: Promise<{ tap: string; vnetHeader: boolean }[]> | undefined;
+  /** Since when, and until when, a guest has been asked to end. */
+  powerdown: { deadlineMs: number; nextPressMs: number } | undefined;
+  /** Since when a guest that we found has not answered. */
+  #loaded = false;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #interrupt = new AbortController();
+  #seen: DesiredServer | undefined;
+  #failures = 0;
+  #retryAtMs = 0;
+  #error: HostFault | undefined;
+  #gaveUp = false;
+  #observed: ObservedServer | undefined;
+  #pending: string | null = null;
+
+  constructor(id: ServerId, context: ServerContext, owner: TaskOwner) {
+    this.id = id;
+    this.context = context;
+    this.#owner = owner;
+    this.paths = serverPaths(context, id);
+  }
+
+  /** What is, as the last pass saw it; undefined where control never named the server or nothing was seen yet. */
+  get observed(): ObservedServer | undefined {
+    return this.#observed;
+  }
+
+  /** Nothing of it is left and nobody asks for it. */
+  get finished(): boolean {
+    return this.#loaded && !this.#running && this.#owner.desired(this.id) === undefined && !this.guest && !this.record;
+  }
+
+  get idle(): boolean {
+    return this.#running === undefined;
+  }
+
+  /** Takes over a QEMU that runs already. */
+  adopt(process: QemuProcess): void {
+    this.guest = this.newGuest(process);
+  }
+
+  newGuest(process: QemuProcess): Guest {
+    const guest = new Guest({
+      process,
+      qmpPath: this.paths.qmp,
+      onChange: () => {
+        if (guest.state === 'gone' && this.guest === guest && !guest.ending) {
+          this.context.log.warn({ serverId: this.id, pid: process.pid }, 'QEMU ended without being told to');
+        }
+        this.wake();
+      },
+    });
+    return guest;
+  }
+
+  /** Looks again now; waits that belong to an older desired state end. */
+  wake(): void {
+    if (this.#closed) return;
+    const desired = this.#owner.desired(this.id);
+    if (desired !== this.#seen) this.#interrupt.abort(new Superseded());
+    clearTimeout(this.#timer);
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      // A wake between the loop's last look and here must not be lost.
+      if (this.#again && !this.#closed) this.wake();
+    });
+  }
+
+  /** Stops acting; the guest goes on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#interrupt.abort(new Superseded());
+    this.guest?.release();
+    await this.#running;
+  }
+
+  /** The task after a simulated death: not a line more. */
+  abandon(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#interrupt.abort(new Superseded());
+    this.guest?.release();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** A word for people about what is under way. */
+  say(step: string | null): void {
+    if (this.#pending === step) return;
+    this.#pending = step;
+    this.#publish();
+  }
+
+  async save(changes: Partial<ServerRecord>): Promise<void> {
+    this.record = { ...this.record!, ...changes };
+    await writeRecord(this.paths.record, this.record, { durable: this.context.durable });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      const desired = this.#owner.desired(this.id);
+      this.#take(desired);
+      if (this.#gaveUp && desired?.presence === 'present') return;
+      const waitMs = this.#retryAtMs - performance.now();
+      if (waitMs > 0) {
+        this.#wakeIn(waitMs);
+        return;
+      }
+      this.#interrupt = new AbortController();
+      try {
+        await this.#pass(desired);
+      } catch (error) {
+        if (this.#closed) return;
+        if (error instanceof ProcessDied) {
+          this.#owner.died();
+          return;
+        }
+        if (error instanceof Superseded) this.#again = true;
+        else this.#failed(error, desired);
+      }
+    }
+  }
+
+  /** A new generation starts with a clean slate. */
+  #take(desired: DesiredServer | undefined): void {
+    const before = this.#seen;
+    this.#seen = desired;
+    if (before === desired) return;
+    const same =
+      before?.generation === desired?.generation &&
+      before?.epoch === desired?.epoch &&
+      before?.presence === desired?.presence;
+    if (same && !this.#gaveUp) return;
+    if (same && JSON.stringify(before?.image) === JSON.stringify(desired?.image)) return;
+    this.#failures = 0;
+    this.#retryAtMs = 0;
+    this.#gaveUp = false;
+    this.#error = undefined;
+  }
+
+  async #pass(desired: DesiredServer | undefined): Promise<void> {
+    const facts = await this.#look();
+    const step = decide(desired, facts);
+    if (step.do !== 'power-down') this.powerdown = undefined;
+    if (step.do === 'nothing') {
+      this.#settle(step, desired);
+      return;
+    }
+    this.context.log.debug({ serverId: this.id, step }, 'server: next step');
+    const waitMs = await perform(this, step, desired, this.#interrupt.signal);
+    if (this.#closed) throw new ProcessDied('after a step');
+    if (waitMs === undefined) this.#again = true;
+    else this.#wakeIn(waitMs);
+  }
+
+  async #look(): Promise<ServerFacts> {
+    if (!this.#loaded) {
+      this.record = await readRecord(this.paths.record);
+      this.#loaded = true;
+    }
+    if (this.guest?.state === 'gone') {
+      this.guest.release();
+      this.guest = undefined;
+    }
+    const [data, run, disk] = await Promise.all([this.paths.data, this.paths.run, this.paths.disk].map(there));
+    return {
+      record: this.record,
+      files: data! || run!,
+      disk: disk!,
+      plugged: this.plugging !== undefined || (this.record?.ports.length ?? 0) > 0,
+      guest: this.guest && { state: this.guest.state, ending: this.guest.ending },
+      bootId: this.context.bootId,
+    };
+  }
+
+  #settle(step: Extract<Step, { do: 'nothing' }>, desired: DesiredServer | undefined): void {
+    this.#failures = 0;
+    this.#error = undefined;
+    this.#pending = null;
+    if (step.state === 'absent') this.record = undefined;
+    this.#become(desired, step.state, step.error);
+  }
+
+  #failed(error: unknown, desired: DesiredServer | undefined): void {
+    const fault = asFault(error);
+    const { limits, log } = this.context;
+    this.#failures++;
+    this.#error = fault;
+    const ran = this.record?.running !== null && this.record?.running !== undefined;
+    const deleting = desired?.presence !== 'present';
+    this.#gaveUp = !deleting && (fault.permanent || (!ran && this.#failures >= limits.buildAttempts));
+    const fields = { err: error, serverId: this.id, failures: this.#failures };
+    if (this.#gaveUp) {
+      log.error(fields, 'server: given up');
+      this.#become(desired, 'failed', { code: fault.code, message: fault.message });
+      return;
+    }
+    log.warn(fields, 'server: a step failed, will try again');
+    const waitMs = backOffMs(this.#failures, { firstMs: limits.retryFirstMs, maxMs: limits.retryMaxMs });
+    this.#retryAtMs = performance.now() + waitMs;
+    this.#publish();
+    this.#wakeIn(waitMs);
+  }
+
+  #wakeIn(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#closed) this.#timer = setTimeout(() => this.wake(), Math.max(1, ms));
+  }
+
+  #publish(): void {
+    const error = this.#error && { code: this.#error.code, message: this.#error.message };
+    this.#become(this.#seen, 'building', error ?? null);
+  }
+
+  #become(desired: DesiredServer | undefined, state: ObservedServer['state'], error: ObservedServer['error']): void {
+    if (!desired || this.#closed) {
+      this.#observed = undefined;
+      if (!this.#closed) this.#owner.observed(this);
+      return;
+    }
+    this.#observed = {
+      id: this.id,
+      epoch: desired.epoch,
+      generation: desired.generation,
+      state,
+      rebootCount: this.record?.rebootCount ?? 0,
+      step: state === 'building' ? this.#pending : null,
+      error,
+      startedAt: this.guest ? (this.record?.running?.startedAt ?? null) : null,
+    };
+    this.#owner.observed(this);
+  }
+}
+
+const there = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,93 @@
+/** What the host's HTTPS service does for each path. Reads and writes through the image store and the server directories. */
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import type { ServerId } from '../../contract/ids.ts';
+import { readConsoleTail } from '../guest/console-log.ts';
+import { HostFault } from '../host-error.ts';
+import type { ImageStore } from '../image/store.ts';
+import { receiveImage, type UploadContext } from '../image/upload.ts';
+import { serverPaths } from '../paths.ts';
+import { answerJson, type Exchange, type ServiceRoutes } from './service.ts';
+
+export interface RouteOptions {
+  dataDirectory: string;
+  runDirectory: string;
+  maxConsoleBytes: number;
+  images: ImageStore;
+  upload: UploadContext;
+  health(): unknown;
+}
+
+export function serviceRoutes(options: RouteOptions): ServiceRoutes {
+  const { images, upload } = options;
+  return {
+    async putImage(id, { request, response, query }) {
+      const format = query.get('format');
+      if (format !== 'raw' && format !== 'qcow2') throw new HostFault('invalid', 'format must be raw or qcow2');
+      const maxBytes = wholeNumber(query.get('maxBytes'), 'maxBytes') ?? Number.MAX_SAFE_INTEGER;
+      const sizeBytes = wholeNumber(request.headers['content-length'] ?? null, 'content-length');
+      const result = await receiveImage(request, { id, format, maxBytes, sizeBytes }, upload);
+      answerJson(response, 201, result);
+    },
+
+    async getImage(id, exchange) {
+      const facts = images.facts(id);
+      if (!facts) throw new HostFault('not_found', `image ${id} is not on this host`);
+      await sendFile(images.path(id), facts.sizeBytes, exchange);
+    },
+
+    async deleteImage(id, { response }) {
+      // A guest's disk builds on it: the sweep removes it after the last one has gone.
+      if (!upload.inUse(id)) await images.remove(id);
+      response.writeHead(204).end();
+    },
+
+    async consoleLog(id: ServerId, { response, query }) {
+      const asked = wholeNumber(query.get('bytes'), 'bytes') ?? options.maxConsoleBytes;
+      const bytes = await readConsoleTail(
+        serverPaths(options, id).consoleLog,
+        Math.min(asked, options.maxConsoleBytes),
+      );
+      response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.length });
+      response.end(bytes);
+    },
+
+    async health({ response }) {
+      answerJson(response, 200, options.health());
+    },
+  };
+}
+
+function wholeNumber(text: string | null, name: string): number | undefined {
+  if (text === null) return undefined;
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw new HostFault('invalid', `${name} must be a whole number`);
+  return value;
+}
+
+async function sendFile(path: string, size: number, { request, response }: Exchange): Promise<void> {
+  const range = parseRange(request.headers.range, size);
+  const headers = { 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes' };
+  if (range) {
+    const { first, last } = range;
+    const contentRange = `bytes ${first}-${last}/${size}`;
+    response.writeHead(206, { ...headers, 'content-length': last - first + 1, 'content-range': contentRange });
+  } else response.writeHead(200, { ...headers, 'content-length': size });
+  if (request.method === 'HEAD' || size === 0) {
+    response.end();
+    return;
+  }
+  const piece = range ? { start: range.first, end: range.last } : {};
+  await pipeline(createReadStream(path, { highWaterMark: 512 * 1024, ...piece }), response);
+}
+
+/** One range of bytes (RFC 9110 section 14); several, or another unit, mean the whole. */
+export function parseRange(header: string | undefined, size: number): { first: number; last: number } | undefined {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '');
+  if (!match || (match[1] === '' && match[2] === '')) return undefined;
+  const suffix = match[1] === '';
+  const first = suffix ? Math.max(0, size - Number(match[2])) : Number(match[1]);
+  const last = suffix || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
+  if (first > last) throw new HostFault('range', `the image has ${size} bytes`);
+  return { first, last };
+}

@@ -1,0 +1,269 @@
+/**
+ * The stream to control: dials, listens, reports, dials again. Owns one WebSocket at a time, over mutual TLS. Decides
+ * nothing about servers: what arrives is checked and handed on whole, in order; what breaks the protocol ends the
+ * connection and changes nothing. If this process dies, control sees the end and the next connection starts from a snapshot.
+ */
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import WebSocket from 'ws';
+import {
+  type ControlMessage,
+  type HostFacts,
+  type HostMessage,
+  hostProtocolVersion,
+  hostStreamPath,
+  type ObservedServer,
+} from '../../contract/host.ts';
+import type { HostId, ServerId } from '../../contract/ids.ts';
+import type { HostLogger } from '../logger.ts';
+import { backOffMs } from '../server/back-off.ts';
+import { maxControlMessageBytes, parseControlMessage } from './messages.ts';
+
+export interface StreamOptions {
+  hostId: HostId;
+  /** Any of them will do; each attempt takes the next. */
+  urls: string[];
+  tls: { key: string | Buffer; cert: string | Buffer; ca: string | Buffer };
+  /** Subject CN of control's certificate; anything that the CA signed for the address, where absent. */
+  controlName?: string | undefined;
+  log: HostLogger;
+  facts(): HostFacts;
+  /** The cloud that this host belongs to; null before its first control. */
+  cloudId(): string | null;
+  /** Control has introduced itself, for the first time or again. */
+  greeted(hello: { cloudId: string; leaseMs: number }): void;
+  /** Resolves once the state is saved. Called one message at a time. */
+  received(message: Exclude<ControlMessage, { type: 'hello' }>): Promise<void>;
+  /** Everything that is, or undefined while not everything was looked at yet. */
+  observations(): ObservedServer[] | undefined;
+  retryFirstMs?: number;
+  retryMaxMs?: number;
+  /** Control pings; silence for this long ends the connection. */
+  silenceMs?: number;
+}
+
+export type StreamState = 'connecting' | 'greeting' | 'open' | 'closed';
+
+export class ControlStream {
+  readonly #options: StreamOptions;
+  #socket: WebSocket | undefined;
+  #state: StreamState = 'closed';
+  #url = '';
+  #attempt = 0;
+  #failures = 0;
+  #stopped = true;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #silenceTimer: NodeJS.Timeout | undefined;
+  #lastHeardMs = 0;
+  /** Messages are worked through one after the other. */
+  #work: Promise<void> = Promise.resolve();
+  #reportedComplete = false;
+  readonly #changed = new Map<ServerId, ObservedServer>();
+  #flushing = false;
+  #lastError: string | null = null;
+
+  constructor(options: StreamOptions) {
+    if (options.urls.length === 0) throw new Error('no control is named');
+    this.#options = options;
+  }
+
+  get status(): { state: StreamState; url: string; lastError: string | null } {
+    return { state: this.#state, url: this.#url, lastError: this.#lastError };
+  }
+
+  start(): void {
+    this.#stopped = false;
+    this.#dial();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#silenceTimer);
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#state = 'closed';
+    if (!socket) return;
+    socket.on('error', () => {});
+    if (socket.readyState === socket.OPEN) socket.close(1001, 'the host process ends');
+    // What has been written still goes out; an answer is not waited for.
+    setTimeout(() => socket.terminate(), 500).unref();
+  }
+
+  /** As a dead process would: without a word. */
+  abandon(): void {
+    this.#stopped = true;
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#silenceTimer);
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.on('error', () => {});
+    socket?.terminate();
+  }
+
+  /** Takes changes; sends them soon, together with those that come meanwhile. */
+  report(observed: ObservedServer[]): void {
+    for (const server of observed) this.#changed.set(server.id, server);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#state !== 'open') return;
+    if (!this.#reportedComplete) {
+      const all = this.#options.observations();
+      if (all) {
+        this.#changed.clear();
+        this.#reportedComplete = true;
+        this.#send({ type: 'report', complete: true, servers: all });
+        return;
+      }
+    }
+    if (this.#changed.size === 0) return;
+    const servers = [...this.#changed.values()];
+    this.#changed.clear();
+    this.#send({ type: 'report', complete: false, servers });
+  }
+
+  #send(message: HostMessage): void {
+    this.#socket?.send(JSON.stringify(message));
+  }
+
+  #dial(): void {
+    const { urls, tls, log, controlName } = this.#options;
+    this.#url = streamUrl(urls[this.#attempt++ % urls.length]!);
+    this.#state = 'connecting';
+    const socket = new WebSocket(this.#url, {
+      ...tls,
+      minVersion: 'TLSv1.3',
+      checkServerIdentity: controlIdentity(controlName),
+      handshakeTimeout: 10_000,
+      perMessageDeflate: false,
+      maxPayload: maxControlMessageBytes,
+    });
+    this.#socket = socket;
+    const heard = () => {
+      this.#lastHeardMs = performance.now();
+    };
+    socket.on('open', () => {
+      this.#state = 'greeting';
+      this.#reportedComplete = false;
+      heard();
+      this.#watchSilence(socket);
+      const { facts, cloudId } = this.#options;
+      this.#send({ type: 'hello', protocol: hostProtocolVersion, cloudId: cloudId(), facts: facts() });
+    });
+    socket.on('ping', heard);
+    socket.on('pong', heard);
+    socket.on('message', (data: Buffer, isBinary) => {
+      heard();
+      if (socket !== this.#socket) return;
+      if (isBinary) this.#refuse(socket, 'control sent a binary message');
+      else this.#received(socket, data.toString('utf8'));
+    });
+    socket.on('error', (error) => this.#note(error.message));
+    socket.on('close', (code, reason) => {
+      clearInterval(this.#silenceTimer);
+      if (this.#socket !== socket) return;
+      this.#socket = undefined;
+      if (reason.length > 0) this.#note(`control closed the stream: ${reason.toString()}`);
+      if (this.#state === 'open') log.warn({ code, url: this.#url }, 'the stream to control was lost');
+      this.#retry();
+    });
+  }
+
+  #retry(): void {
+    this.#state = 'closed';
+    if (this.#stopped) return;
+    this.#failures++;
+    const { retryFirstMs: firstMs = 200, retryMaxMs: maxMs = 10_000, log } = this.#options;
+    const waitMs = backOffMs(this.#failures, { firstMs, maxMs });
+    log.debug({ waitMs, failures: this.#failures, error: this.#lastError }, 'control will be dialled again');
+    this.#retryTimer = setTimeout(() => this.#dial(), waitMs);
+  }
+
+  #watchSilence(socket: WebSocket): void {
+    const silenceMs = this.#options.silenceMs ?? 20_000;
+    clearInterval(this.#silenceTimer);
+    this.#silenceTimer = setInterval(() => {
+      if (performance.now() - this.#lastHeardMs > silenceMs) {
+        this.#note('control fell silent');
+        socket.terminate();
+      } else socket.ping();
+    }, silenceMs / 4).unref();
+  }
+
+  #received(socket: WebSocket, text: string): void {
+    let message: ControlMessage;
+    try {
+      message = parseControlMessage(text);
+    } catch (error) {
+      this.#refuse(socket, (error as Error).message);
+      return;
+    }
+    if (message.type === 'hello') {
+      this.#greet(socket, message);
+      return;
+    }
+    if (this.#state === 'greeting') {
+      this.#refuse(socket, 'control did not introduce itself');
+      return;
+    }
+    this.#work = this.#work.then(async () => {
+      if (socket !== this.#socket) return;
+      try {
+        await this.#options.received(message);
+        this.#flush();
+      } catch (error) {
+        this.#refuse(socket, `the message could not be taken: ${(error as Error).message}`);
+      }
+    });
+  }
+
+  #greet(socket: WebSocket, hello: ControlMessage & { type: 'hello' }): void {
+    const { hostId, cloudId, greeted, log } = this.#options;
+    const own = cloudId();
+    if (hello.protocol !== hostProtocolVersion) this.#refuse(socket, `control speaks protocol ${hello.protocol}`);
+    else if (hello.hostId !== hostId) this.#refuse(socket, `control takes this host for ${hello.hostId}`);
+    else if (own !== null && hello.cloudId !== own) this.#refuse(socket, `control is of cloud ${hello.cloudId}`);
+    else {
+      this.#state = 'open';
+      this.#failures = 0;
+      this.#lastError = null;
+      log.info({ url: this.#url }, 'connected to control');
+      greeted(hello);
+    }
+  }
+
+  #refuse(socket: WebSocket, reason: string): void {
+    this.#note(reason);
+    this.#options.log.error({ url: this.#url, reason }, 'the stream to control was refused by the host');
+    // A close frame has room for 123 bytes.
+    socket.close(1008, reason.slice(0, 40));
+    setTimeout(() => socket.terminate(), 1000).unref();
+  }
+
+  #note(error: string): void {
+    this.#lastError = error;
+  }
+}
+
+/** The configuration may name control's address alone. */
+export function streamUrl(url: string): string {
+  const parsed = new URL(url);
+  if (parsed.pathname === '/') parsed.pathname = hostStreamPath;
+  return parsed.href.replace(/^http/, 'ws');
+}
+
+/** The address must be the certificate's, and the certificate control's. (The types of ws know an older form.) */
+function controlIdentity(controlName: string | undefined) {
+  const check = (name: string, certificate: PeerCertificate): Error | undefined => {
+    const { CN } = certificate.subject ?? {};
+    if (controlName !== undefined && CN !== controlName) return new Error(`the certificate is ${CN}'s, not control's`);
+    return checkServerIdentity(name, certificate);
+  };
+  return check as unknown as NonNullable<WebSocket.ClientOptions['checkServerIdentity']>;
+}
