@@ -4,7 +4,7 @@
  * stays deleted.
  */
 import { CloudError } from '../contract/errors.ts';
-import { newId, type ProjectId } from '../contract/ids.ts';
+import { newId } from '../contract/ids.ts';
 import { cloudActor, type Database, type Tx } from './database/database.ts';
 import { json } from './database/schema.ts';
 import { formatIp, parseCidr, parseIp, rangeOf } from './network/address.ts';
@@ -12,8 +12,6 @@ import { formatIp, parseCidr, parseIp, rangeOf } from './network/address.ts';
 export interface FirstStart {
   cloudId: string;
   region: string;
-  /** Owns the external network. */
-  projectId: ProjectId;
   /** Ranges in CIDR form; an empty one is left out. The gateway is the machine's own address in the range. */
   external: { cidr: string; gateway: string; cidr6: string; gateway6: string };
 }
@@ -46,12 +44,21 @@ export async function bootstrapCloud(database: Database, options: FirstStart): P
   });
 }
 
-async function createExternalNetwork(tx: Tx, { projectId, external }: FirstStart): Promise<void> {
+/** The first administrator's project owns it. */
+async function createExternalNetwork(tx: Tx, { external }: FirstStart): Promise<void> {
   const ranges = [
     { ip_version: 4 as const, cidr: external.cidr, gateway_ip: external.gateway },
     { ip_version: 6 as const, cidr: external.cidr6, gateway_ip: external.gateway6 },
   ].filter(({ cidr }) => cidr !== '');
   if (ranges.length === 0) return;
+  const { id: projectId } = await tx
+    .selectFrom('project')
+    .innerJoin('domain', 'domain.id', 'project.domain_id')
+    .select('project.id')
+    .where('domain.is_default', '=', true)
+    .orderBy('project.id')
+    .limit(1)
+    .executeTakeFirstOrThrow();
   const networkId = newId();
   await tx
     .insertInto('network')
