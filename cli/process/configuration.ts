@@ -26,7 +26,7 @@ export interface ControlConfiguration {
   /** Where the process tells `bothy doctor` how it is. */
   healthSocket: string;
   /** The client certificate with which control calls hosts on other machines is `tls`; the local host's is its socket. */
-  localHost: { id: string; socket: string };
+  localHost: { id: string; name: string; socket: string };
   /** What the cloud's first start creates in the database: the administrator and the external network. */
   bootstrap: {
     adminPassword: string;

@@ -1,19 +1,20 @@
-/**
- * The control process: composition root. Everything that control/ and api/ need is made here and handed down; nothing
- * is made anywhere else. If the process dies, the database and the hosts go on, and the next one carries on from there.
- */
+/** The control process. If it dies, the database and the hosts go on, and the next one carries on from there. */
+import pino from 'pino';
 import type { ParsedArguments } from '../arguments.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { readConfiguration } from './read-configuration.ts';
 import { announceReady, toldToStop } from './ready.ts';
+import { startControl } from './start-control.ts';
 
 export async function run(args: ParsedArguments): Promise<number> {
   const { file, configuration } = readConfiguration<ControlConfiguration>(args);
+  const log = pino({ name: 'control', level: configuration.logLevel });
   const stop = toldToStop(file);
-  void configuration;
+  const control = await startControl(configuration, log);
   announceReady(file);
-  const timer = setInterval(() => {}, 60_000);
-  await stop;
-  clearInterval(timer);
+  log.info({ port: control.port }, 'control serves');
+  const signal = await stop;
+  log.info({ signal }, 'control stops');
+  await control.close();
   return 0;
 }
