@@ -2,8 +2,9 @@
  * `npm run dev`: a simulated cloud with three hosts until Ctrl-C: real control, PostgreSQL and host processes; QEMU,
  * Open vSwitch and OVN are fakes on the wire, so it needs no root and starts in seconds.
  */
-import { join } from 'node:path';
+
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { startCloudProcesses } from '../test/support/cloud-processes.ts';
 
 const started = performance.now();

@@ -109,7 +109,7 @@ function controlConfiguration({
     tls: { certificate: certificates.api.certificate, key: certificates.api.key, ca: certificates.ca },
     northbound: layout.northbound,
     healthSocket: layout.controlHealthSocket,
-    localHost: { id: identity.hostId, socket: layout.hostSocket },
+    localHost: { id: identity.hostId, name: hostname(), socket: layout.hostSocket },
     bootstrap: { adminPassword, external: externalOf(settings) },
   };
 }

@@ -18,12 +18,14 @@ import { Database } from '../../control/database/database.ts';
 import { migrate } from '../../control/database/migrate.ts';
 import { WorkQueue } from '../../control/database/queue.ts';
 import { FlavorService } from '../../control/flavor/index.ts';
-import { endpointOf, HostClient, HostService, registerHost } from '../../control/host/index.ts';
+import { HostClient, HostService, registerHost } from '../../control/host/index.ts';
 import { bootstrapIdentity, IdentityService } from '../../control/identity/index.ts';
 import { ImageController, ImageMemberService, ImageService, ImageTransfer } from '../../control/image/index.ts';
 import { KeyPairService } from '../../control/key-pair/index.ts';
 import { Projector } from '../../control/ovn/index.ts';
-import { PortService } from '../../control/port/index.ts';
+import { PlacementService } from '../../control/placement/index.ts';
+import { PortService } from '../../control/port/service.ts';
+import { QuotaService } from '../../control/quota/index.ts';
 import { type ControllerStep, ServerController, ServerService, serverSide } from '../../control/server/index.ts';
 import type { ControlConfiguration } from './configuration.ts';
 
@@ -85,10 +87,7 @@ export async function startControl(
     database,
     ports,
     images,
-    hosts: {
-      consoleLog: async (hostId, serverId, bytes) =>
-        client.consoleLog(await endpointOf(database.query, hostId), serverId, bytes),
-    },
+    hosts: client,
     log,
   });
   const serverController = new ServerController({
@@ -118,10 +117,11 @@ export async function startControl(
       networkDialect({ authenticator: identity, database, ports }),
       computeDialect({
         authenticator: identity,
-        database,
         servers,
         flavors: new FlavorService({ database }),
         keyPairs: new KeyPairService({ database }),
+        placement: new PlacementService({ database }),
+        quotas: new QuotaService({ database }),
       }),
       nativeDialect({ authenticator: identity, database, feed }),
     ],

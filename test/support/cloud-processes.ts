@@ -90,7 +90,12 @@ export async function startCloudProcesses(options: CloudProcessesOptions): Promi
     const start = async (name: string, flags: readonly string[], script: string, args: string[], value: unknown) => {
       mkdirSync(run(name), { recursive: true });
       const file = writeJson(join(run(name), 'configuration.json'), value);
-      const child = spawnNode({ name, directory, flags, args: [join(sourceRoot, script), ...args, '--configuration', file] });
+      const child = spawnNode({
+        name,
+        directory,
+        flags,
+        args: [join(sourceRoot, script), ...args, '--configuration', file],
+      });
       stack.defer(() => end(child));
       note(name, child.pid!);
       await announced(name, child, file, join(directory, `${name}.log`));
@@ -126,14 +131,23 @@ async function registerHosts(url: string, hosts: Parameters<typeof registerHost>
   }
 }
 
-function spawnNode(options: { name: string; directory: string; flags: readonly string[]; args: string[] }): ChildProcess {
+function spawnNode(options: {
+  name: string;
+  directory: string;
+  flags: readonly string[];
+  args: string[];
+}): ChildProcess {
   const log = openSync(join(options.directory, `${options.name}.log`), 'a');
   try {
     return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...options.flags, ...options.args], {
       detached: true,
       stdio: ['ignore', log, log],
       cwd: options.directory,
-      env: { ...process.env, NODE_ENV: 'production', NODE_COMPILE_CACHE: join(tmpdir(), `bothy-compile-${process.getuid!()}`) },
+      env: {
+        ...process.env,
+        NODE_ENV: 'production',
+        NODE_COMPILE_CACHE: join(tmpdir(), `bothy-compile-${process.getuid!()}`),
+      },
     });
   } finally {
     closeSync(log);

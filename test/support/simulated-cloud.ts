@@ -21,6 +21,7 @@ import { registerHost } from '../../control/host/index.ts';
 import { ensureEngine, stopEngine } from '../../protocols/engine/process.ts';
 import { FakeDatabase, FakeNorthd, FakeOvsdbServer, northbound } from '../../simulator/ovsdb/index.ts';
 import { OpenStack } from './openstack.ts';
+import { SimulatedHost } from './simulated-host.ts';
 import {
   controlConfiguration,
   freePort,
@@ -28,7 +29,6 @@ import {
   simulatedIdentity,
   simulatedPostgres,
 } from './simulated-parts.ts';
-import { SimulatedHost } from './simulated-host.ts';
 import { Wire } from './wire.ts';
 
 export interface SimulatedCloudOptions {
@@ -204,7 +204,8 @@ export class SimulatedCloud implements AsyncDisposable {
   }
 
   get postgres(): { stop(): Promise<void>; start(): Promise<void> } {
-    if (!this.#postgres) throw new Error("the database is shared with other tests; start the cloud with postgres: 'own'");
+    if (!this.#postgres)
+      throw new Error("the database is shared with other tests; start the cloud with postgres: 'own'");
     return this.#postgres;
   }
 
