@@ -24,9 +24,9 @@ import { ImageController, ImageMemberService, ImageService, ImageTransfer } from
 import { KeyPairService } from '../../control/key-pair/index.ts';
 import { Projector } from '../../control/ovn/index.ts';
 import { PlacementService } from '../../control/placement/index.ts';
-import { PortService } from '../../control/port/index.ts';
+import { PortService } from '../../control/port/service.ts';
 import { QuotaService } from '../../control/quota/index.ts';
-import { ServerController, ServerService, serverSide } from '../../control/server/index.ts';
+import { type ControllerStep, ServerController, ServerService, serverSide } from '../../control/server/index.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { controlHealth } from './control-health.ts';
 import type { Health } from './health.ts';
@@ -46,7 +46,16 @@ const catalogue = [
   { type: 'compute', name: 'nova', path: '/compute/v2.1' },
 ];
 
-export async function startControl(configuration: ControlConfiguration, log: Logger): Promise<RunningControl> {
+/** For crash tests: called where the process may die. */
+export interface ControlHooks {
+  afterServerStep?: (step: ControllerStep, serverId: string) => void;
+}
+
+export async function startControl(
+  configuration: ControlConfiguration,
+  log: Logger,
+  hooks: ControlHooks = {},
+): Promise<RunningControl> {
   const url = new Secret(configuration.databaseUrl);
   const tls = {
     key: readFileSync(configuration.tls.key, 'utf8'),
@@ -84,7 +93,12 @@ export async function startControl(configuration: ControlConfiguration, log: Log
     hosts: client,
     log,
   });
-  const serverController = new ServerController({ database, ports, log });
+  const serverController = new ServerController({
+    database,
+    ports,
+    log,
+    ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
+  });
   const hosts = new HostService({
     database,
     feed,
@@ -101,7 +115,7 @@ export async function startControl(configuration: ControlConfiguration, log: Log
     log,
     upgrades: [hostStream({ hosts, log })],
     dialects: [
-      identityDialect({ identity }),
+      identityDialect({ identity, publicUrl }),
       imageDialect({ authenticator: identity, images, members: new ImageMemberService({ database }), transfer }),
       networkDialect({ authenticator: identity, database, ports }),
       computeDialect({

@@ -7,6 +7,7 @@ import { CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { CloudError } from '../../contract/errors.ts';
 import type { Secret } from '../../contract/secret.ts';
+import { isStalePlan, prepareStatements } from './prepared.ts';
 import type { Schema } from './schema.ts';
 
 // 64-bit integers are counts and sizes well below 2^53 here; xid8 stays text, see changes.ts.
@@ -55,12 +56,15 @@ export class Database {
     });
     // An idle connection that the server closes (a restart) is no error of anyone's: the pool has dropped it already.
     this.pool.on('error', () => {});
-    this.pool.on('connect', (client) => client.on('error', () => {}));
+    this.pool.on('connect', (client) => {
+      client.on('error', () => {});
+      prepareStatements(client as unknown as pg.Client);
+    });
     this.query = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.pool }) });
   }
 
   /**
-   * Runs `work` in one transaction (READ COMMITTED) and again, whole, after a deadlock or serialization failure;
+   * Runs `work` in one transaction (READ COMMITTED) and again, whole, after a deadlock, a serialization failure or a stale plan;
    * `work` must therefore have no effect outside the database.
    * @throws CloudError `unavailable` when the database can't be reached
    */
@@ -80,7 +84,7 @@ export class Database {
           }
         });
       } catch (error) {
-        if (attempt < 5 && retriable.has(sqlState(error) ?? '')) continue;
+        if (attempt < 5 && (retriable.has(sqlState(error) ?? '') || isStalePlan(error))) continue;
         throw error;
       }
     }

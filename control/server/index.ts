@@ -1,4 +1,4 @@
-export { ServerController, type ServerControllerOptions } from './controller.ts';
+export { type ControllerStep, ServerController, type ServerControllerOptions } from './controller.ts';
 export type { CreatedServers, ServerWish } from './create.ts';
 export type {
   BootImage,

@@ -1,0 +1,56 @@
+/**
+ * Statements by name: PostgreSQL parses and plans a text once per connection instead of at each call, which is half the
+ * time of a short query. A text is named when it comes the second time; texts that are built anew with each call (long
+ * lists of literals) never are, so a connection keeps a bounded number of plans. Owns nothing that outlives a connection.
+ *
+ * A plan can go stale: after a migration by a newer control a `select *` has other columns, and PostgreSQL refuses the
+ * old plan (0A000). The connection then takes new names; the caller's transaction is run again, see database.ts.
+ */
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+
+const maxNames = 400;
+const maxSeen = 2000;
+const names = new Map<string, string>();
+let seen = new Set<string>();
+
+function nameOf(text: string): string | undefined {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  if (names.size >= maxNames) return undefined;
+  if (!seen.has(text)) {
+    if (seen.size >= maxSeen) seen = new Set();
+    seen.add(text);
+    return undefined;
+  }
+  seen.delete(text);
+  const name = `b_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
+  names.set(text, name);
+  return name;
+}
+
+/** True for the error of a plan that does not fit the tables any more. */
+export function isStalePlan(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === '0A000' && message === 'cached plan must not change result type';
+}
+
+type Query = (text: unknown, values?: unknown, ...rest: unknown[]) => unknown;
+
+/** From now on the connection's parameterised queries (text, values) go by name. */
+export function prepareStatements(client: pg.Client): void {
+  const plain = client.query.bind(client) as Query;
+  // Names are never used again once a plan was refused: `deallocate` would fail in the transaction that met it.
+  let age = 0;
+  const query: Query = (text, values, ...rest) => {
+    const name = typeof text === 'string' && Array.isArray(values) && values.length > 0 ? nameOf(text) : undefined;
+    if (name === undefined) return plain(text, values, ...rest);
+    const result = plain({ name: `${name}_${age}`, text, values }, ...rest);
+    if (!(result instanceof Promise)) return result;
+    return result.catch((error) => {
+      if (isStalePlan(error)) age++;
+      throw error;
+    });
+  };
+  client.query = query as typeof client.query;
+}

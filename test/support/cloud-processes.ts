@@ -1,0 +1,206 @@
+/**
+ * A simulated cloud as separate processes, so that CPU and memory are those of production: PostgreSQL with the durable
+ * settings of `bothy up`, `bothy control`, and a process with a fleet of real hosts over fake QEMU and Open vSwitch.
+ * Needs no root, no QEMU and no OVN. Every process leads a session of its own; its pid is in `<directory>/pids`.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readyFile, sourceRoot } from '../../cli/engines/bothy.ts';
+import { databaseName, postgresEngine, postgresUrl } from '../../cli/engines/postgres.ts';
+import type { LogLevel } from '../../cli/process/configuration.ts';
+import { childrenByParent, processFacts, withDescendants } from '../../cli/supervisor/process-table.ts';
+import { hostStreamPath } from '../../contract/host.ts';
+import { Secret } from '../../contract/secret.ts';
+import { Database } from '../../control/database/database.ts';
+import { migrate } from '../../control/database/migrate.ts';
+import { registerHost } from '../../control/host/index.ts';
+import { ensureEngine, stopEngine } from '../../protocols/engine/process.ts';
+import type { FleetConfiguration } from '../../simulator/fleet/configuration.ts';
+import { controlConfiguration, freePort, simulatedIdentity, simulatedPostgres, writeJson } from './simulated-parts.ts';
+import { until } from './until.ts';
+
+export interface CloudProcessesOptions {
+  hosts: number;
+  /** Made below the temporary folder and removed at the end where none is given. */
+  directory?: string;
+  logLevel?: LogLevel;
+  /** Options of Node.js for the control process, e.g. --cpu-prof. */
+  controlFlags?: readonly string[];
+  fleetFlags?: readonly string[];
+}
+
+export interface CloudProcesses extends AsyncDisposable {
+  directory: string;
+  publicUrl: string;
+  caFile: string;
+  adminPassword: string;
+  databaseUrl: string;
+  databaseName: string;
+  /** OS_* variables of the administrator. */
+  environment: Record<string, string>;
+  /** Holds `<name>.pid` of each session leader. */
+  pidDirectory: string;
+  /** Resident memory by name, children included. */
+  memoryMiB(): Record<string, number>;
+}
+
+export async function startCloudProcesses(options: CloudProcessesOptions): Promise<CloudProcesses> {
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'bothy-sim-'));
+  const stack = new AsyncDisposableStack();
+  if (options.directory === undefined) stack.defer(() => rmSync(directory, { recursive: true, force: true }));
+  try {
+    // PostgreSQL runs as another user when we are root.
+    chmodSync(directory, 0o755);
+    const pidDirectory = join(directory, 'pids');
+    mkdirSync(pidDirectory, { recursive: true });
+    const pids = new Map<string, number>();
+    const note = (name: string, pid: number) => {
+      pids.set(name, pid);
+      writeFileSync(join(pidDirectory, `${name}.pid`), `${pid}\n`);
+    };
+    const identity = await simulatedIdentity(directory, options.hosts);
+    const postgres = simulatedPostgres(directory, { durable: true });
+    const engine = postgresEngine(postgres);
+    note('postgres', await ensureEngine(engine, { logFile: join(directory, 'postgres.log') }));
+    stack.defer(() => stopEngine(engine).then(() => {}));
+    const databaseUrl = postgresUrl(postgres);
+    await registerHosts(databaseUrl, identity.hosts);
+
+    const port = await freePort();
+    const logLevel = options.logLevel ?? 'info';
+    const northbound = join(directory, 'nb.sock');
+    const run = (name: string) => join(directory, name);
+    const configuration = controlConfiguration(identity, {
+      databaseUrl,
+      northbound: `unix:${northbound}`,
+      port,
+      logLevel,
+      runDirectory: run('control'),
+    });
+    const fleet: FleetConfiguration = {
+      cloudId: identity.cloudId,
+      controlUrl: `wss://127.0.0.1:${port}${hostStreamPath}`,
+      directory: run('fleet'),
+      logLevel,
+      northbound,
+      hosts: identity.hosts,
+    };
+    const start = async (name: string, flags: readonly string[], script: string, args: string[], value: unknown) => {
+      mkdirSync(run(name), { recursive: true });
+      const file = writeJson(join(run(name), 'configuration.json'), value);
+      const child = spawnNode({
+        name,
+        directory,
+        flags,
+        args: [join(sourceRoot, script), ...args, '--configuration', file],
+      });
+      stack.defer(() => end(child));
+      note(name, child.pid!);
+      await announced(name, child, file, join(directory, `${name}.log`));
+    };
+    await start('fleet', options.fleetFlags ?? [], 'simulator/fleet/main.ts', [], fleet);
+    await start('control', options.controlFlags ?? [], 'cli/main.ts', ['control'], configuration);
+    const publicUrl = configuration.publicUrl;
+    return {
+      directory,
+      publicUrl,
+      caFile: identity.ca,
+      adminPassword: identity.adminPassword,
+      databaseUrl,
+      databaseName,
+      environment: adminEnvironment(publicUrl, identity.adminPassword, identity.ca),
+      pidDirectory,
+      memoryMiB: () => memory(pids),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+async function registerHosts(url: string, hosts: Parameters<typeof registerHost>[1][]): Promise<void> {
+  await migrate({ url: new Secret(url) });
+  const database = new Database({ url: new Secret(url) });
+  try {
+    for (const host of hosts) await registerHost(database, host);
+  } finally {
+    await database.close();
+  }
+}
+
+function spawnNode(options: {
+  name: string;
+  directory: string;
+  flags: readonly string[];
+  args: string[];
+}): ChildProcess {
+  const log = openSync(join(options.directory, `${options.name}.log`), 'a');
+  try {
+    return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...options.flags, ...options.args], {
+      detached: true,
+      stdio: ['ignore', log, log],
+      cwd: options.directory,
+      env: {
+        ...process.env,
+        NODE_ENV: 'production',
+        NODE_COMPILE_CACHE: join(tmpdir(), `bothy-compile-${process.getuid!()}`),
+      },
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+async function announced(name: string, child: ChildProcess, file: string, log: string): Promise<void> {
+  const ready = readyFile(file);
+  await until(
+    `${name} to serve (see ${log})`,
+    () => {
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Error(`${name} ended: ${readFileSync(log, 'utf8').split('\n').slice(-15).join('\n')}`);
+      }
+      try {
+        return readFileSync(ready, 'utf8').trim() === String(child.pid);
+      } catch {
+        return false;
+      }
+    },
+    { timeoutMs: 30_000 },
+  );
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  await gone;
+  clearTimeout(late);
+}
+
+export function adminEnvironment(publicUrl: string, password: string, caFile: string): Record<string, string> {
+  return {
+    OS_AUTH_URL: `${publicUrl}/identity/v3`,
+    OS_USERNAME: 'admin',
+    OS_PASSWORD: password,
+    OS_PROJECT_NAME: 'admin',
+    OS_USER_DOMAIN_NAME: 'Default',
+    OS_PROJECT_DOMAIN_NAME: 'Default',
+    OS_REGION_NAME: 'RegionOne',
+    OS_IDENTITY_API_VERSION: '3',
+    OS_CACERT: caFile,
+  };
+}
+
+function memory(pids: ReadonlyMap<string, number>): Record<string, number> {
+  const children = childrenByParent();
+  return Object.fromEntries(
+    [...pids].map(([name, pid]) => [
+      name,
+      withDescendants(pid, children).reduce((sum, one) => sum + (processFacts(one)?.rssMiB ?? 0), 0),
+    ]),
+  );
+}

@@ -1,0 +1,115 @@
+/**
+ * `npm run bench`: our figures beside OpenStack's. Starts a simulated cloud of ten hosts as separate processes (durable
+ * PostgreSQL, one control process, one process with the fleet), lets the load driver work against its public APIs and
+ * prints the table. With OS_AUTH_URL set it measures that cloud instead and starts none.
+ *
+ *   npm run bench -- [--strict] [--json FILE] [--rounds N] [--hosts N] [--keep] [--profile DIRECTORY] [work …]
+ *
+ * Works: keystone neutron nova glance by default; nova1000 grows to 1,000 servers. --strict: exit code 1 where a target
+ * is missed. --profile: CPU profiles of control and fleet. --keep leaves logs and data behind.
+ */
+import { spawn } from 'node:child_process';
+import { copyFileSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import { type CloudProcesses, startCloudProcesses } from '../../test/support/cloud-processes.ts';
+import { OpenStack } from '../../test/support/openstack.ts';
+import { rawImage } from '../../test/support/small-image.ts';
+import { compare, type LoadResult } from './report.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    strict: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
+    hosts: { type: 'string', default: '10' },
+    keep: { type: 'boolean', default: false },
+    profile: { type: 'string' },
+  },
+});
+const works = positionals.length > 0 ? positionals : ['keystone', 'neutron', 'nova', 'glance'];
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const scratch = mkdtempSync(join(tmpdir(), 'bothy-bench-'));
+  try {
+    const result = process.env.OS_AUTH_URL ? await drive({}, scratch) : await benchSimulated(scratch);
+    if (values.json) copyFileSync(join(scratch, 'result.json'), values.json);
+    const { text, missed } = compare(result);
+    console.log(`\n${text}`);
+    if (missed.length > 0) console.log(`\ntargets missed: ${missed.join('; ')}`);
+    const failed = Object.keys(result.failed).length > 0;
+    return failed || (values.strict && missed.length > 0) ? 1 : 0;
+  } finally {
+    if (!values.keep) rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function benchSimulated(scratch: string): Promise<LoadResult> {
+  const flags = profileFlags();
+  const directory = values.keep ? mkdtempSync(join(tmpdir(), 'bothy-bench-cloud-')) : undefined;
+  const started = performance.now();
+  await using cloud = await startCloudProcesses({
+    hosts: Number(values.hosts),
+    ...(directory && { directory }),
+    controlFlags: flags('control'),
+    fleetFlags: flags('fleet'),
+  });
+  console.log(`simulated cloud of ${values.hosts} hosts in ${seconds(started)} on ${cpus().length} cores`);
+  if (directory) console.log(`kept in ${directory}`);
+  await prepare(cloud);
+  printMemory('fresh', cloud);
+  const environment = { ...cloud.environment, NODE_EXTRA_CA_CERTS: cloud.caFile, BENCH_RUN_DIR: cloud.pidDirectory };
+  const result = await drive(environment, scratch);
+  printMemory('after the load', cloud);
+  return result;
+}
+
+/** The image that servers boot from. Quotas go away: the driver's work is larger than a new project's. */
+async function prepare(cloud: CloudProcesses): Promise<void> {
+  const client = new pg.Client({ connectionString: cloud.databaseUrl });
+  await client.connect();
+  await client.query('update quota set maximum = -1 where project_id is null');
+  await client.end();
+  const openstack = new OpenStack({ authUrl: cloud.environment.OS_AUTH_URL!, caFile: cloud.caFile });
+  await openstack.login({ name: 'admin', password: cloud.adminPassword, project: 'admin' });
+  const image = { name: 'tiny', disk_format: 'raw', container_format: 'bare', visibility: 'public' };
+  const { id } = await openstack.must('POST', 'image', '/v2/images', image);
+  const answer = await openstack.call('PUT', 'image', `/v2/images/${id}/file`, rawImage(), {
+    'content-type': 'application/octet-stream',
+  });
+  if (answer.status !== 204) throw new Error(`the image could not be uploaded: ${JSON.stringify(answer)}`);
+  openstack.close();
+}
+
+/** Runs the load driver to its end and reads its figures. */
+async function drive(environment: Record<string, string>, scratch: string): Promise<LoadResult> {
+  const out = join(scratch, 'result.json');
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'openstack-load.mjs'), ...works], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, BENCH_ROUNDS: values.rounds, ...environment, BENCH_OUT: out },
+  });
+  await new Promise<void>((done, failed) => {
+    child.once('error', failed);
+    child.once('close', () => done());
+  });
+  return JSON.parse(readFileSync(out, 'utf8')) as LoadResult;
+}
+
+function profileFlags(): (name: string) => string[] {
+  const directory = values.profile && resolve(values.profile);
+  if (!directory) return () => [];
+  mkdirSync(directory, { recursive: true });
+  for (const old of globSync(join(directory, '*.cpuprofile'))) rmSync(old);
+  return (name) => ['--cpu-prof', `--cpu-prof-dir=${directory}`, `--cpu-prof-name=${name}.cpuprofile`];
+}
+
+function printMemory(when: string, cloud: CloudProcesses): void {
+  const parts = Object.entries(cloud.memoryMiB()).map(([name, mib]) => `${name} ${mib.toFixed(0)}`);
+  console.log(`resident memory, ${when} (MiB): ${parts.join(', ')}`);
+}
+
+const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
