@@ -59,6 +59,11 @@ export const definitions = {
     fallback: '',
     help: 'Network card that carries the external network; empty: the external network ends at this machine.',
   },
+  uplink: {
+    fallback: 'none',
+    check: oneOf('none', 'nat'),
+    help: 'nat: guests reach the world behind this machine (turns on IPv4 forwarding); none: they do not.',
+  },
   accelerator: {
     fallback: 'auto',
     check: oneOf('auto', 'kvm', 'tcg'),

@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { HostFacts } from '../contract/host.ts';
+import type { DesiredServer, HostFacts } from '../contract/host.ts';
 import type { HostConfiguration } from './configuration.ts';
 import { applyMessage, type DesiredState, emptyState, type StateMessage } from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';
@@ -39,6 +39,8 @@ export interface HostDependencies {
   qemuVersion: string;
   /** Asked once at the start; may take seconds at a machine's first. */
   accelerator(): Promise<AcceleratorVerdict>;
+  /** Told of every new desired state before it is acted on: the metadata service answers from it. */
+  desired?: (servers: readonly DesiredServer[]) => void;
   /** Called after each step with its name; a test throws ProcessDied here. */
   step?: (name: string) => void | Promise<void>;
 }
@@ -224,7 +226,12 @@ export class Host {
       throw new Error(`the data directory belongs to cloud ${state.cloudId}, not to ${this.#cloudId}`);
     }
     this.#cloudId = state.cloudId;
+    this.#adopt(state);
+  }
+
+  #adopt(state: DesiredState): void {
     this.#state = state;
+    this.#dependencies.desired?.([...state.servers.values()]);
   }
 
   /** Saved first, then acted on: after a crash the host must not fall back behind what it has done. */
@@ -235,7 +242,7 @@ export class Host {
       this.#dependencies.log.warn({ refused }, 'control sent servers of an older epoch or generation');
     await this.#store.save(state);
     if (this.#dead) return;
-    this.#state = state;
+    this.#adopt(state);
     await this.#reconciler.take(state);
   }
 

@@ -137,6 +137,7 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
     accelerator: values.accelerator as HostConfiguration['accelerator'],
     datapath: values.datapath as HostConfiguration['datapath'],
     southbound: layout.southbound,
+    uplink: values.uplink as HostConfiguration['uplink'],
     external: { interface: values.external_interface, ...externalOf(settings) },
   };
 }

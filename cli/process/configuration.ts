@@ -59,5 +59,6 @@ export interface HostConfiguration {
   accelerator: 'auto' | 'kvm' | 'tcg';
   datapath: 'auto' | 'system' | 'netdev';
   southbound: string;
+  uplink: 'none' | 'nat';
   external: { interface: string; cidr: string; gateway: string; cidr6: string; gateway6: string };
 }

@@ -1,19 +1,20 @@
-/**
- * The host process: composition root. Everything that host/ needs is made here and handed down; nothing
- * is made anywhere else. If the process dies, guests go on, and the next one finds them by their QMP sockets.
- */
+/** The host process. If it dies, guests go on, and the next one finds them by their processes and QMP sockets. */
+import pino from 'pino';
 import type { ParsedArguments } from '../arguments.ts';
 import type { HostConfiguration } from './configuration.ts';
 import { readConfiguration } from './read-configuration.ts';
 import { announceReady, toldToStop } from './ready.ts';
+import { startHost } from './start-host.ts';
 
 export async function run(args: ParsedArguments): Promise<number> {
   const { file, configuration } = readConfiguration<HostConfiguration>(args);
+  const log = pino({ name: 'host', level: configuration.logLevel });
   const stop = toldToStop(file);
-  void configuration;
+  const host = await startHost(configuration, log);
   announceReady(file);
-  const timer = setInterval(() => {}, 60_000);
-  await stop;
-  clearInterval(timer);
+  log.info('host serves');
+  const signal = await stop;
+  log.info({ signal }, 'host stops; guests go on');
+  await host.close();
   return 0;
 }

@@ -1,0 +1,115 @@
+/** Makes everything that host/ needs of a real machine, once, and hands it down. Nothing is made anywhere else. */
+import { execFileSync } from 'node:child_process';
+import { lookup } from 'node:dns/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { HostId } from '../../contract/ids.ts';
+import { chooseAccelerator } from '../../host/guest/kvm-probe.ts';
+import { type GuestUser, ProcessLauncher } from '../../host/guest/launcher.ts';
+import { acceleratorCacheFile, Host } from '../../host/host.ts';
+import { qemuImgInspector } from '../../host/image/inspect.ts';
+import { readBootId, readQemuVersion } from '../../host/machine.ts';
+import { MetadataService } from '../../host/metadata/index.ts';
+import { HostNetwork, metadataPaths } from '../../host/network/index.ts';
+import { guestsDirectory } from '../../host/paths.ts';
+import { userIds } from '../../protocols/engine/process.ts';
+import type { HostConfiguration } from './configuration.ts';
+
+/** Debian's package makes this user; HAProxy's worker needs no more. */
+const proxyUser = 'haproxy';
+/** Subject CN of control's certificate, see cli/cloud/prepare.ts. */
+const controlName = 'bothy-control';
+
+export interface RunningHost {
+  /** Lets go; guests go on. */
+  close(): Promise<void>;
+}
+
+export async function startHost(configuration: HostConfiguration, log: Logger): Promise<RunningHost> {
+  const { runDirectory, external } = configuration;
+  const guest = guestIdentity(configuration.guestUser);
+  const directory = join(runDirectory, 'host');
+  const [bootId, qemuVersion] = await Promise.all([readBootId(), readQemuVersion()]);
+  const network = new HostNetwork({
+    tag: configuration.tag,
+    hostId: configuration.hostId,
+    hostname: configuration.hostName,
+    runDirectory,
+    logDirectory: join(configuration.logDirectory, 'ovs'),
+    southbound: configuration.southbound,
+    guestUser: configuration.guestUser,
+    proxyUser,
+    encapsulation: { ip: await addressOf(configuration.url), type: 'geneve' },
+    datapath: configuration.datapath,
+    uplink: configuration.uplink,
+    external: {
+      physicalNetwork: 'physnet1',
+      addresses: [
+        ...(external.cidr ? [`${external.gateway}/${prefixOf(external.cidr)}`] : []),
+        ...(external.cidr6 ? [`${external.gateway6}/${prefixOf(external.cidr6)}`] : []),
+      ],
+      ...(external.interface && { device: external.interface }),
+    },
+    log,
+  });
+  const metadata = new MetadataService({ socket: metadataPaths(runDirectory).socket, proxyUser });
+  const host = new Host(
+    {
+      hostId: configuration.hostId as HostId,
+      name: configuration.hostName,
+      cloudId: configuration.cloudId,
+      bothyVersion: configuration.bothyVersion,
+      dataDirectory: configuration.dataDirectory,
+      runDirectory: directory,
+      controlUrls: [configuration.controlUrl],
+      controlName,
+      tls: configuration.tls,
+      listen: configuration.listen,
+      url: configuration.url,
+      socket: { path: configuration.socket, owner: userIds(configuration.controlUser) },
+      guestUser: guest,
+      accelerator: configuration.accelerator,
+    },
+    {
+      network,
+      launcher: new ProcessLauncher({ guestsDirectory: guestsDirectory(directory), user: guest }),
+      inspect: qemuImgInspector({ user: guest }),
+      log,
+      bootId,
+      qemuVersion,
+      accelerator: () =>
+        chooseAccelerator({
+          wish: configuration.accelerator,
+          user: guest,
+          cacheFile: acceleratorCacheFile(configuration.dataDirectory),
+          runDirectory: directory,
+          bootId,
+          qemuVersion,
+        }),
+      desired: (servers) => metadata.update(servers),
+    },
+  );
+  await metadata.start();
+  await host.start();
+  return {
+    async close() {
+      await host.stop();
+      await metadata.stop();
+    },
+  };
+}
+
+/** The guests' user with the group that may open /dev/kvm, where there is one. */
+function guestIdentity(name: string): GuestUser {
+  const ids = userIds(name);
+  const groups = execFileSync('id', ['-G', name], { encoding: 'utf8' }).trim().split(' ').map(Number);
+  return { ...ids, groups: groups.filter((gid) => gid !== ids.gid) };
+}
+
+const prefixOf = (cidr: string): string => cidr.slice(cidr.indexOf('/') + 1);
+
+/** Where other hosts send tunnels: the address behind the name that they reach us by. */
+async function addressOf(url: string): Promise<string> {
+  const { address } = await lookup(new URL(url).hostname.replace(/^\[|\]$/g, ''));
+  return address;
+}
