@@ -5,8 +5,8 @@
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { purgeHostNetwork } from '../../host/network/index.ts';
 import { CommandError } from '../command.ts';
-import { tryRun } from '../run.ts';
 import type { Settings } from '../settings.ts';
 import { step } from '../terminal.ts';
 import { readIdentity } from './identity.ts';
@@ -34,7 +34,10 @@ export function refuseDangerous({ paths }: Settings): void {
 
 export async function purgeCloud(settings: Settings): Promise<void> {
   refuseDangerous(settings);
-  await step('removing network leftovers', () => removeKernelObjects(settings.paths.tag));
+  await step('removing network leftovers', async () => {
+    const { tag, run } = settings.paths;
+    await purgeHostNetwork({ tag, runDirectory: run });
+  });
   await step('removing files', async () => {
     const { paths } = settings;
     const { adminPasswordFile } = cloudLayout(paths);
@@ -46,43 +49,5 @@ export async function purgeCloud(settings: Settings): Promise<void> {
         rmSync(join(paths.data, entry), { recursive: true, force: true });
     }
     rmSync(paths.data, { recursive: true, force: true });
-  });
-}
-
-/** Network cards, namespaces and nft tables whose names carry the cloud's tag. */
-export async function removeKernelObjects(tag: string): Promise<string[]> {
-  const removed: string[] = [];
-  for (const [list, remove] of [
-    [kernelNamespaces, (name: string) => ['ip', 'netns', 'delete', name]],
-    [kernelLinks, (name: string) => ['ip', 'link', 'delete', name]],
-  ] as const) {
-    for (const name of (await list()).filter((candidate) => isTagged(candidate, tag))) {
-      const [command, ...args] = remove(name) as [string, ...string[]];
-      if ((await tryRun(command, args)).code === 0) removed.push(name);
-    }
-  }
-  for (const { family, name } of (await kernelTables()).filter((candidate) => isTagged(candidate.name, tag))) {
-    if ((await tryRun('nft', ['delete', 'table', family, name])).code === 0) removed.push(`${family} ${name}`);
-  }
-  return removed;
-}
-
-/** Our names begin with the tag, or have it as a word of its own (`bothy-ab12`, `br-ab12-ex`). */
-export const isTagged = (name: string, tag: string): boolean =>
-  name.startsWith(tag) || name.split(/[-_.]/).includes(tag);
-
-async function kernelLinks(): Promise<string[]> {
-  return readdirSync('/sys/class/net');
-}
-
-async function kernelNamespaces(): Promise<string[]> {
-  return existsSync('/run/netns') ? readdirSync('/run/netns') : [];
-}
-
-async function kernelTables(): Promise<{ family: string; name: string }[]> {
-  const { stdout } = await tryRun('nft', ['list', 'tables']).catch(() => ({ stdout: '' }));
-  return stdout.split('\n').flatMap((line) => {
-    const [word, family, name] = line.split(' ');
-    return word === 'table' && family !== undefined && name !== undefined ? [{ family, name }] : [];
   });
 }

@@ -4,7 +4,8 @@
  * the same guests back.
  */
 import type { Engine } from '../../contract/engine.ts';
-import { findEngine } from '../../protocols/engine/process.ts';
+import { proxyEngine } from '../../host/network/index.ts';
+import { findEngine, stopEngine } from '../../protocols/engine/process.ts';
 import type { Settings } from '../settings.ts';
 import { ask } from '../supervisor/socket.ts';
 import { stopOrphans } from '../supervisor/supervisor.ts';
@@ -21,7 +22,7 @@ export async function stopCloud(
   const layout = cloudLayout(settings.paths);
   const engines = cloudEngines(settings);
   const running = engines.filter((engine) => findEngine(engine) !== undefined);
-  const guests = options.keepGuests ? [] : runningGuests(settings);
+  const guests = options.keepGuests ? [] : await runningGuests(settings);
   const supervised = (await ask(layout.supervisorSocket, { command: 'status' })) !== undefined;
   if (running.length === 0 && guests.length === 0 && !supervised) return false;
   // Guests need their network to the end, so the supervisor's first stop leaves it up.
@@ -38,6 +39,9 @@ export async function stopCloud(
       stopGuests(settings, { deadlineMs: options.guestDeadlineMs, progress }),
     );
   }
-  await step('stopping the network', () => stopOrphans(engines as Engine[], { keepGuests: false }));
+  await step('stopping the network', async () => {
+    await stopOrphans(engines as Engine[], { keepGuests: false });
+    await stopEngine(proxyEngine({ runDirectory: settings.paths.run }));
+  });
   return true;
 }
