@@ -102,7 +102,7 @@ function refuseSecond(
   if (violatedConstraint(error) !== 'floating_ip_port_id_fixed_ip_key') throw error;
   throw refusal(
     'conflict',
-    'floating_i_p_port_already_associated',
+    'floating_ip_port_already_associated',
     `Cannot associate floating IP ${wish.ip} (${wish.id}) with port ${wish.port_id} using fixed IP ${wish.fixed_ip ?? ''}, as that fixed IP already has a floating IP on the external network.`,
   );
 }
@@ -221,7 +221,7 @@ async function findRouter(tx: Tx, wish: InsideWish, subnetId: string): Promise<s
   if (!rows[0]) {
     throw refusal(
       'not_found',
-      'external_gateway_for_floating_i_p_not_found',
+      'external_gateway_for_floating_ip_not_found',
       `External network ${wish.floating_network_id} is not reachable from subnet ${subnetId}.  Therefore, cannot associate Port ${wish.port_id} with a Floating IP.`,
     );
   }

@@ -159,7 +159,7 @@ async function withSecurity(
       // Neutron asks for an address before it filters a port.
       throw refusal(
         'invalid',
-        'port_security_and_i_p_required_for_security_groups',
+        'port_security_and_ip_required_for_security_groups',
         'Port security must be enabled and port must have an IP address in order to use security groups.',
       );
     }
@@ -173,7 +173,7 @@ function refuseFilters(port: NewPort): void {
   if ((port.security_groups?.length ?? 0) > 0) {
     throw refusal(
       'invalid',
-      'port_security_and_i_p_required_for_security_groups',
+      'port_security_and_ip_required_for_security_groups',
       'Port security must be enabled and port must have an IP address in order to use security groups.',
     );
   }

@@ -46,7 +46,7 @@ export function checkPairs(pairs: readonly Partial<AddressPair>[], mac: string):
   const seen = new Set<string>();
   return pairs.map((pair) => {
     if (pair.ip_address === undefined) {
-      throw refusal('invalid', 'allowed_address_pairs_missing_i_p', 'AllowedAddressPair must contain ip_address');
+      throw refusal('invalid', 'allowed_address_pairs_missing_ip', 'AllowedAddressPair must contain ip_address');
     }
     const ip = readPrefixOrIp(pair.ip_address);
     const pairMac = pair.mac_address === undefined ? mac : parseMac(pair.mac_address);

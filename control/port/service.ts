@@ -180,7 +180,7 @@ async function changedSecurity(tx: Tx, now: PortRow, wish: PortWish): Promise<st
   if ((groups?.length ?? 0) > 0) {
     throw refusal(
       'invalid',
-      'port_security_and_i_p_required_for_security_groups',
+      'port_security_and_ip_required_for_security_groups',
       'Port security must be enabled and port must have an IP address in order to use security groups.',
     );
   }

@@ -114,7 +114,7 @@ export function readRule(wish: RuleWish): Rule {
 function readPrefix(text: string | null, ethertype: 'IPv4' | 'IPv6'): string | null {
   if (text === null || text === '') return null;
   const cidr = parseCidr(text);
-  if (!cidr) throw refusal('invalid', 'invalid_c_i_d_r', `Invalid CIDR ${text} given as IP prefix.`);
+  if (!cidr) throw refusal('invalid', 'invalid_cidr', `Invalid CIDR ${text} given as IP prefix.`);
   if (`IPv${cidr.version}` !== ethertype) {
     throw refuse('rule_parameter_conflict', `Conflicting value ethertype ${ethertype} for CIDR ${text}`);
   }

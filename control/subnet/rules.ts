@@ -177,7 +177,7 @@ export function checkNameservers(version: 4 | 6, servers: readonly string[], id:
   if (servers.length > maxNameservers) {
     throw refusal(
       'invalid',
-      'd_n_s_name_servers_exhausted',
+      'dns_name_servers_exhausted',
       `Unable to complete operation for ${id}. The number of DNS nameservers exceeds the limit ${maxNameservers}.`,
     );
   }

@@ -1,0 +1,215 @@
+/**
+ * Attributes: what a body may say. Each resource describes its own once; this reads a body by the description, with
+ * Neutron's own words for what is wrong, and answers what control understands.
+ */
+import { parseId } from '../../../contract/ids.ts';
+import { parseIp, parseMac } from '../../../control/network/address.ts';
+import { refusal } from '../../../control/network/refusal.ts';
+
+/** Reads one value or throws {@link Unreadable}. */
+export type Reader = (value: unknown) => unknown;
+
+export interface Attribute {
+  /** The name in control where it differs. */
+  to?: string;
+  post?: boolean;
+  put?: boolean;
+  required?: boolean;
+  read?: Reader;
+  /** Not a column that a list can be filtered by. */
+  noFilter?: boolean;
+  /** Only administrators see it or filter by it. */
+  admin?: boolean;
+}
+
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+/** Why a value can't be read; the reader of the body says whose value it is. */
+export class Unreadable extends Error {}
+
+export const badRequest = (message: string) => refusal('invalid', 'http_bad_request', message);
+
+const shown = (value: unknown): string => {
+  if (value === null || value === undefined) return 'None';
+  return (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 200);
+};
+
+export function text(maximum: number): Reader {
+  return (value) => {
+    if (typeof value !== 'string') throw new Unreadable(`'${shown(value)}' is not a valid string.`);
+    // PostgreSQL's text and Neutron's VARCHAR count characters, not UTF-16 units.
+    if (value.length > maximum && [...value].length > maximum) {
+      throw new Unreadable(`'${shown(value)}' exceeds maximum length of ${maximum}.`);
+    }
+    if (value.includes('\0')) throw new Unreadable('the text has a NUL character.');
+    return value;
+  };
+}
+
+export const boolean: Reader = (value) => {
+  if (typeof value === 'boolean') return value;
+  const lower = typeof value === 'string' ? value.toLowerCase() : value;
+  if (lower === 'true' || lower === '1' || lower === 1) return true;
+  if (lower === 'false' || lower === '0' || lower === 0) return false;
+  throw new Unreadable(`'${shown(value)}' cannot be converted to boolean.`);
+};
+
+export const integer: Reader = (value) => {
+  const number = typeof value === 'string' && /^-?\d{1,9}$/.test(value) ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isSafeInteger(number) || Math.abs(number) > 2 ** 31 - 1) {
+    throw new Unreadable(`'${shown(value)}' is not an integer.`);
+  }
+  return number;
+};
+
+export const uuid: Reader = (value) => {
+  const id = typeof value === 'string' ? parseId(value) : undefined;
+  if (id === undefined) throw new Unreadable(`'${shown(value)}' is not a valid UUID.`);
+  return id;
+};
+
+export const ip: Reader = (value) => {
+  if (typeof value !== 'string' || !parseIp(value))
+    throw new Unreadable(`'${shown(value)}' is not a valid IP address.`);
+  return value;
+};
+
+export const mac: Reader = (value) => {
+  const read = typeof value === 'string' ? parseMac(value) : undefined;
+  if (read === undefined) throw new Unreadable(`'${shown(value)}' is not a valid MAC address.`);
+  return read;
+};
+
+export const oneOf =
+  (...values: readonly (string | number)[]): Reader =>
+  (value) => {
+    const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+    const found = values.find((one) => one === value || one === number);
+    if (found === undefined) {
+      throw new Unreadable(`'${shown(value)}' is not in [${values.map((one) => JSON.stringify(one)).join(', ')}].`);
+    }
+    return found;
+  };
+
+export const nullable =
+  (read: Reader): Reader =>
+  (value) =>
+    value === null ? null : read(value);
+
+/** Null means the empty list. */
+export const listOf =
+  (read: Reader, maximum = 1000): Reader =>
+  (value) => {
+    if (value === null) return [];
+    if (!Array.isArray(value)) throw new Unreadable(`'${shown(value)}' is not a list.`);
+    if (value.length > maximum) throw new Unreadable(`the list has more than ${maximum} items.`);
+    return value.map(read);
+  };
+
+export const unique =
+  (read: Reader): Reader =>
+  (value) => {
+    const list = read(value) as unknown[];
+    if (new Set(list).size < list.length) throw new Unreadable(`Duplicate items in the list: '${shown(value)}'.`);
+    return list;
+  };
+
+/** An object with exactly these keys; `?` at a key's end: it may be missing. */
+export const object =
+  (keys: Readonly<Record<string, Reader>>, rename: Readonly<Record<string, string>> = {}): Reader =>
+  (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw new Unreadable(`'${shown(value)}' is not a dictionary.`);
+    }
+    const result: Record<string, unknown> = {};
+    for (const [key, read] of Object.entries(keys)) {
+      const name = key.replace('?', '');
+      const given = (value as Record<string, unknown>)[name];
+      if (given !== undefined) result[rename[name] ?? name] = read(given);
+      else if (key === name) throw new Unreadable(`Expected keys not found: '${name}'.`);
+    }
+    const unknown = Object.keys(value).find((key) => !(key in keys) && !(`${key}?` in keys));
+    if (unknown !== undefined) throw new Unreadable(`Unexpected keys supplied: '${shown(unknown)}'.`);
+    return result;
+  };
+
+/** Only null or nothing: attributes of features that this cloud does not have yet. */
+export const nothing: Reader = (value) => {
+  const empty = value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+  if (!empty) throw new Unreadable(`'${shown(value)}' is not supported.`);
+  return undefined;
+};
+
+/** What every resource has. */
+export const standard: Attributes = {
+  id: {},
+  tenant_id: { to: 'project_id', post: true, read: uuid },
+  project_id: { post: true, read: uuid },
+  description: { post: true, put: true, read: text(255) },
+  revision_number: { to: 'generation' },
+  created_at: {},
+  updated_at: {},
+};
+
+type Method = 'post' | 'put';
+
+/** One resource's attributes, as control names them. @throws CloudError `invalid` */
+export function readAttributes(attributes: Attributes, body: unknown, method: Method): Record<string, unknown> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw badRequest('Resource body required');
+  }
+  const unknown = Object.keys(body).filter((name) => !Object.hasOwn(attributes, name));
+  if (unknown.length > 0) throw badRequest(`Unrecognized attribute(s) '${unknown.join(', ').slice(0, 200)}'`);
+  const result: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(body)) {
+    const attribute = attributes[name]!;
+    if (!attribute[method]) {
+      throw badRequest(
+        method === 'post' ? `Attribute '${name}' not allowed in POST` : `Cannot update read-only attribute ${name}`,
+      );
+    }
+    const read = readOne(name, attribute, value);
+    const to = attribute.to ?? name;
+    if (to === 'project_id' && result[to] !== undefined && result[to] !== read) {
+      throw badRequest("'project_id' and 'tenant_id' do not match");
+    }
+    if (read !== undefined) result[to] = read;
+  }
+  if (method === 'put') return result;
+  const missing = Object.entries(attributes).find(
+    ([name, attribute]) => attribute.required && !Object.hasOwn(body, name),
+  );
+  if (missing) throw badRequest(`Failed to parse request. Required attribute '${missing[0]}' not specified`);
+  return result;
+}
+
+function readOne(name: string, attribute: Attribute, value: unknown): unknown {
+  try {
+    return attribute.read!(value);
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    throw badRequest(`Invalid input for ${name}. Reason: ${error.message}`);
+  }
+}
+
+/** The resource(s) in a POST: one under its singular, many under its plural. */
+export function readPost(
+  names: { single: string; plural: string },
+  attributes: Attributes,
+  body: unknown,
+): { bulk: boolean; wishes: Record<string, unknown>[] } {
+  if (typeof body !== 'object' || body === null) throw badRequest('Resource body required');
+  const { [names.single]: one, [names.plural]: many } = body as Record<string, unknown>;
+  if (Array.isArray(many)) {
+    if (many.length === 0 || many.length > 1000) throw badRequest('Resources required: between 1 and 1000');
+    return { bulk: true, wishes: many.map((item) => readAttributes(attributes, item, 'post')) };
+  }
+  if (one === undefined) throw badRequest(`Unable to find '${names.single}' in request body`);
+  return { bulk: false, wishes: [readAttributes(attributes, one, 'post')] };
+}
+
+export function readPut(single: string, attributes: Attributes, body: unknown): Record<string, unknown> {
+  const one = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[single] : undefined;
+  if (one === undefined) throw badRequest(`Unable to find '${single}' in request body`);
+  return readAttributes(attributes, one, 'put');
+}

@@ -1,0 +1,80 @@
+import { isAdmin } from '../../../control/identity/caller.ts';
+import { type NetworkRow, networkListing } from '../../../control/network/network.ts';
+import type { NetworkService, NetworkWish } from '../../../control/network/service.ts';
+import { type Attributes, boolean, integer, listOf, nothing, nullable, standard, text } from './attributes.ts';
+import { type Resource, standardView } from './resource.ts';
+
+const attributes: Attributes = {
+  ...standard,
+  name: { post: true, put: true, read: text(255) },
+  admin_state_up: { post: true, put: true, read: boolean },
+  status: {},
+  subnets: { noFilter: true },
+  shared: { post: true, put: true, read: boolean },
+  'router:external': { to: 'external', post: true, put: true, read: boolean },
+  is_default: { post: true, put: true, read: boolean },
+  port_security_enabled: { post: true, put: true, read: boolean },
+  mtu: { post: true, put: true, read: integer },
+  'provider:network_type': { to: 'provider_network_type', post: true, put: true, read: text(32), admin: true },
+  'provider:physical_network': {
+    to: 'provider_physical_network',
+    post: true,
+    put: true,
+    read: nullable(text(64)),
+    admin: true,
+  },
+  'provider:segmentation_id': {
+    to: 'provider_segmentation_id',
+    post: true,
+    put: true,
+    read: nullable(integer),
+    admin: true,
+  },
+  availability_zone_hints: { post: true, read: listOf(nothing), noFilter: true },
+  availability_zones: { noFilter: true },
+  ipv4_address_scope: { noFilter: true },
+  ipv6_address_scope: { noFilter: true },
+  tags: { noFilter: true },
+};
+
+export const networks = (service: NetworkService): Resource<NetworkRow> => ({
+  single: 'network',
+  plural: 'networks',
+  path: 'networks',
+  attributes,
+  listing: networkListing,
+  bulk: true,
+  list: (caller, query) => service.list(caller, query),
+  read: (caller, id) => service.read(caller, id),
+  create: (caller, wishes) => service.create(caller, wishes.map(wishOf)),
+  update: (caller, id, wish) => service.update(caller, id, wishOf(wish)),
+  delete: (caller, id) => service.delete(caller, id),
+  view: (row, caller) => ({
+    id: row.id,
+    name: row.name,
+    ...standardView(row),
+    admin_state_up: row.admin_state_up,
+    status: 'ACTIVE',
+    subnets: row.subnets,
+    shared: row.shared,
+    'router:external': row.external,
+    is_default: row.is_default,
+    port_security_enabled: row.port_security_enabled,
+    mtu: row.mtu,
+    availability_zone_hints: [],
+    availability_zones: [],
+    ipv4_address_scope: null,
+    ipv6_address_scope: null,
+    ...(isAdmin(caller)
+      ? {
+          'provider:network_type': row.provider_network_type,
+          'provider:physical_network': row.provider_physical_network,
+          'provider:segmentation_id': row.provider_segmentation_id,
+        }
+      : {}),
+  }),
+});
+
+function wishOf({ availability_zone_hints: _, ...wish }: Record<string, unknown>): NetworkWish {
+  return wish as NetworkWish;
+}

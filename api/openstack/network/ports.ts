@@ -1,0 +1,128 @@
+import { isAdmin } from '../../../control/identity/caller.ts';
+import { type PortRow, portListing, portStatus } from '../../../control/port/port.ts';
+import type { PortWish } from '../../../control/port/rules.ts';
+import type { NewPortWish, PortService } from '../../../control/port/service.ts';
+import {
+  type Attributes,
+  boolean,
+  ip,
+  listOf,
+  mac,
+  nothing,
+  nullable,
+  object,
+  oneOf,
+  type Reader,
+  standard,
+  text,
+  Unreadable,
+  uuid,
+} from './attributes.ts';
+import { type Resource, standardView } from './resource.ts';
+
+const fixedIp = object({ 'subnet_id?': uuid, 'ip_address?': ip }, { ip_address: 'ip' });
+
+const fixedIps: Reader = (value) => {
+  const list = listOf(fixedIp, 64)(value) as { ip?: string }[];
+  const ips = list.flatMap((one) => one.ip ?? []);
+  if (new Set(ips).size < ips.length) throw new Unreadable(`Duplicate IP address '${ips.join(', ')}'.`);
+  return list;
+};
+
+const pair = object({ 'ip_address?': text(64), 'mac_address?': text(32) });
+
+const blankOptions = new Set(['router', 'classless-static-route']);
+const maxOptionName = 64;
+const maxOptionValue = 255;
+
+const dhcpOption: Reader = (value) => {
+  const option = object({
+    opt_name: text(maxOptionName),
+    opt_value: nullable(text(maxOptionValue)),
+    'ip_version?': oneOf(4, 6),
+  })(value) as { opt_name: string; opt_value: string | null; ip_version?: 4 | 6 };
+  if (/[\r\n]/.test(`${option.opt_name}${option.opt_value ?? ''}`) || option.opt_name.trim() === '') {
+    throw new Unreadable('the name of a DHCP option must not be empty, and neither name nor value have line breaks.');
+  }
+  if (option.opt_value === '' && !blankOptions.has(option.opt_name)) {
+    throw new Unreadable(`the value of the DHCP option '${option.opt_name}' is empty.`);
+  }
+  return { ip_version: 4, ...option };
+};
+
+const attributes: Attributes = {
+  ...standard,
+  name: { post: true, put: true, read: text(255) },
+  network_id: { post: true, required: true, read: uuid },
+  mac_address: { to: 'mac', post: true, put: true, read: mac },
+  admin_state_up: { post: true, put: true, read: boolean },
+  status: {},
+  device_id: { post: true, put: true, read: text(255) },
+  device_owner: { post: true, put: true, read: text(255) },
+  fixed_ips: { post: true, put: true, read: fixedIps },
+  security_groups: { post: true, put: true, read: listOf(uuid) },
+  port_security_enabled: { post: true, put: true, read: boolean },
+  allowed_address_pairs: { post: true, put: true, read: listOf(pair), noFilter: true },
+  extra_dhcp_opts: { post: true, put: true, read: listOf(dhcpOption, 64), noFilter: true },
+  'binding:host_id': { to: 'host_name', post: true, put: true, read: nullable(text(255)), admin: true },
+  'binding:vnic_type': { to: 'binding_vnic_type', post: true, put: true, read: oneOf('normal') },
+  'binding:profile': { post: true, put: true, read: nothing, admin: true, noFilter: true },
+  'binding:vif_type': { admin: true, noFilter: true },
+  'binding:vif_details': { admin: true, noFilter: true },
+  ip_allocation: { noFilter: true },
+  tags: { noFilter: true },
+};
+
+export const ports = (service: PortService): Resource<PortRow> => ({
+  single: 'port',
+  plural: 'ports',
+  path: 'ports',
+  attributes,
+  listing: portListing,
+  bulk: true,
+  list: (caller, query) => service.list(caller, query),
+  read: (caller, id) => service.read(caller, id),
+  create: (caller, wishes) =>
+    service.create(
+      caller,
+      wishes.map((wish) => wishOf(wish) as unknown as NewPortWish),
+    ),
+  update: (caller, id, wish) => service.update(caller, id, wishOf(wish)),
+  delete: (caller, id) => service.delete(caller, id),
+  view: (row, caller) => ({
+    id: row.id,
+    name: row.name,
+    ...standardView(row),
+    network_id: row.network_id,
+    mac_address: row.mac,
+    admin_state_up: row.admin_state_up,
+    status: portStatus(row),
+    device_id: row.device_id,
+    device_owner: row.device_owner,
+    fixed_ips: row.fixed_ips,
+    security_groups: row.security_groups,
+    port_security_enabled: row.port_security_enabled,
+    allowed_address_pairs: row.allowed_address_pairs,
+    extra_dhcp_opts: row.extra_dhcp_opts,
+    'binding:vnic_type': row.binding_vnic_type,
+    ip_allocation: 'immediate',
+    ...(isAdmin(caller)
+      ? {
+          'binding:host_id': row.host_name ?? row.binding_host,
+          'binding:profile': {},
+          'binding:vif_type': (row.host_name ?? row.binding_host) === '' ? 'unbound' : 'ovs',
+          'binding:vif_details': (row.host_name ?? row.binding_host) === '' ? {} : { port_filter: true },
+        }
+      : {}),
+  }),
+});
+
+function wishOf({ host_name, extra_dhcp_opts, ...wish }: Record<string, unknown>): PortWish {
+  // An option without a value takes the option away.
+  const options = (extra_dhcp_opts as { opt_value: string | null }[] | undefined)?.filter((o) => o.opt_value !== null);
+  return {
+    ...wish,
+    ...(host_name === undefined ? {} : { binding_host: (host_name as string | null) ?? '' }),
+    ...(options ? { extra_dhcp_opts: options } : {}),
+  } as PortWish;
+}

@@ -1,0 +1,121 @@
+/** The five operations that all of Neutron's resources share, from one description of a resource. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { parseId } from '../../../contract/ids.ts';
+import { type Caller, isAdmin } from '../../../control/identity/caller.ts';
+import type { Listing, ListQuery } from '../../../control/network/listing.ts';
+import { notFound } from '../../../control/network/refusal.ts';
+import { callerOf } from '../common/authenticate.ts';
+import { type Attributes, readPost, readPut } from './attributes.ts';
+import { pageLinks, type RawQuery, readListQuery } from './list-query.ts';
+
+export type View = Record<string, unknown>;
+
+// biome-ignore lint/suspicious/noExplicitAny: a resource reads its wishes by its own attributes; the pairing is per resource
+export interface Resource<Row extends { id: string } = any> {
+  /** Key of one in a body, e.g. 'floatingip'. */
+  single: string;
+  plural: string;
+  /** Path segment, e.g. 'security-groups'. */
+  path: string;
+  attributes: Attributes;
+  listing: Listing<Row>;
+  view(row: Row, caller: Caller): View;
+  list(caller: Caller, query: ListQuery): Promise<Row[]>;
+  read(caller: Caller, id: string): Promise<Row>;
+  /** Many at once where `bulk`. */
+  create?(caller: Caller, wishes: Record<string, unknown>[]): Promise<Row[]>;
+  bulk?: boolean;
+  update?(caller: Caller, id: string, wish: Record<string, unknown>): Promise<Row>;
+  delete(caller: Caller, id: string): Promise<void>;
+}
+
+/** The id in a path; what is no id names nothing. */
+export function idOf(request: FastifyRequest, resource: Pick<Resource, 'listing'>): string {
+  const { id } = request.params as { id: string };
+  const parsed = parseId(id);
+  if (parsed === undefined) throw notFound(resource.listing.noun, id.slice(0, 255));
+  return parsed;
+}
+
+const only = (view: View, fields: readonly string[] | undefined): View =>
+  fields ? Object.fromEntries(Object.entries(view).filter(([name]) => fields.includes(name))) : view;
+
+const fieldsOf = (request: FastifyRequest): string[] | undefined => {
+  const { fields } = request.query as RawQuery;
+  if (fields === undefined) return undefined;
+  return Array.isArray(fields) ? fields : [fields];
+};
+
+export function addResource(
+  app: FastifyInstance,
+  baseUrl: (request: FastifyRequest) => string,
+  resource: Resource,
+): void {
+  const { single, plural, path, attributes, listing } = resource;
+  app.get(`/v2.0/${path}`, async (request) => {
+    const caller = callerOf(request);
+    const raw = request.query as RawQuery;
+    const { query, fields } = readListQuery(raw, attributes, listing, { admin: isAdmin(caller) });
+    const rows = await resource.list(caller, query);
+    const views = rows.map((row) => resource.view(row, caller));
+    const body: View = { [plural]: fields ? views.map((view) => only(view, fields)) : views };
+    const links = pageLinks(
+      `${baseUrl(request)}/v2.0/${path}`,
+      raw,
+      query,
+      rows.map(({ id }) => id as string),
+    );
+    if (links.length > 0) body[`${plural}_links`] = links;
+    return body;
+  });
+  app.get(`/v2.0/${path}/:id`, async (request) => {
+    const caller = callerOf(request);
+    const row = await resource.read(caller, idOf(request, resource));
+    return { [single]: only(resource.view(row, caller), fieldsOf(request)) };
+  });
+  const { create, update } = resource;
+  if (create) {
+    app.post(`/v2.0/${path}`, async (request, reply: FastifyReply) => {
+      const caller = callerOf(request);
+      const { bulk, wishes } = readPost({ single, plural }, attributes, request.body);
+      const rows = resource.bulk ? await create(caller, wishes) : await create(caller, wishes.slice(0, 1));
+      const views = rows.map((row) => resource.view(row, caller));
+      return reply.code(201).send(bulk ? { [plural]: views } : { [single]: views[0] });
+    });
+  }
+  if (update) {
+    app.put(`/v2.0/${path}/:id`, async (request) => {
+      const caller = callerOf(request);
+      const id = idOf(request, resource);
+      const row = await update(caller, id, readPut(single, attributes, request.body));
+      return { [single]: resource.view(row, caller) };
+    });
+  }
+  app.delete(`/v2.0/${path}/:id`, async (request, reply) => {
+    await resource.delete(callerOf(request), idOf(request, resource));
+    return reply.code(204).send();
+  });
+}
+
+/** Neutron's times have no fraction. */
+export const time = (at: Date | string): string =>
+  `${(typeof at === 'string' ? new Date(at) : at).toISOString().slice(0, 19)}Z`;
+
+interface StandardRow {
+  id: string;
+  project_id: string;
+  generation: number;
+  created_at: Date | string;
+  updated_at: Date | string;
+}
+
+/** What every resource shows. */
+export const standardView = (row: StandardRow & { tags?: string[]; description: string }) => ({
+  tenant_id: row.project_id,
+  project_id: row.project_id,
+  description: row.description,
+  tags: row.tags ?? [],
+  created_at: time(row.created_at),
+  updated_at: time(row.updated_at),
+  revision_number: row.generation,
+});

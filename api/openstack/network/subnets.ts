@@ -1,0 +1,107 @@
+import { formatCidr, parseCidr } from '../../../control/network/address.ts';
+import { refusal } from '../../../control/network/refusal.ts';
+import type { SubnetPatch, SubnetService, SubnetWish } from '../../../control/subnet/service.ts';
+import { type SubnetRow, subnetListing } from '../../../control/subnet/subnet.ts';
+import {
+  type Attributes,
+  boolean,
+  ip,
+  listOf,
+  nothing,
+  nullable,
+  object,
+  oneOf,
+  type Reader,
+  standard,
+  text,
+  Unreadable,
+  unique,
+  uuid,
+} from './attributes.ts';
+import { type Resource, standardView } from './resource.ts';
+
+/** A network without host bits: 10.0.0.1/24 is a mistake that somebody should hear of. */
+const cidr: Reader = (value) => {
+  const read = typeof value === 'string' ? parseCidr(value) : undefined;
+  if (read === undefined || typeof value !== 'string')
+    throw new Unreadable(`'${String(value).slice(0, 80)}' is not a valid IP subnet.`);
+  const base = value.includes('/') ? parseCidr(value.slice(0, value.indexOf('/'))) : undefined;
+  if (base?.base !== read.base) {
+    throw new Unreadable(`'${value}' isn't a recognized IP subnet cidr, '${formatCidr(read)}' is recommended.`);
+  }
+  return formatCidr(read);
+};
+
+const modes = nullable(oneOf('dhcpv6-stateful', 'dhcpv6-stateless', 'slaac'));
+
+const attributes: Attributes = {
+  ...standard,
+  name: { post: true, put: true, read: text(255) },
+  network_id: { post: true, required: true, read: uuid },
+  ip_version: { post: true, required: true, read: oneOf(4, 6) },
+  cidr: { post: true, read: nullable(cidr) },
+  gateway_ip: { post: true, put: true, read: nullable(ip) },
+  enable_dhcp: { post: true, put: true, read: boolean },
+  ipv6_ra_mode: { post: true, read: modes },
+  ipv6_address_mode: { post: true, read: modes },
+  allocation_pools: { post: true, put: true, read: listOf(object({ start: ip, end: ip })), noFilter: true },
+  dns_nameservers: { post: true, put: true, read: unique(listOf(text(64))), noFilter: true },
+  host_routes: {
+    post: true,
+    put: true,
+    read: listOf(object({ destination: text(64), nexthop: ip })),
+    noFilter: true,
+  },
+  service_types: { post: true, put: true, read: unique(listOf(text(255), 50)) },
+  subnetpool_id: { post: true, read: nothing, noFilter: true },
+  use_default_subnetpool: {
+    post: true,
+    read: (value) => (boolean(value) ? nothing('subnet pools') : undefined),
+    noFilter: true,
+  },
+  segment_id: { post: true, read: nothing, noFilter: true },
+  'router:external': { to: 'external' },
+  tags: { noFilter: true },
+};
+
+export const subnets = (service: SubnetService): Resource<SubnetRow> => ({
+  single: 'subnet',
+  plural: 'subnets',
+  path: 'subnets',
+  attributes,
+  listing: subnetListing,
+  bulk: true,
+  list: (caller, query) => service.list(caller, query),
+  read: (caller, id) => service.read(caller, id),
+  create: (caller, wishes) => service.create(caller, wishes.map(wishOf)),
+  update: (caller, id, wish) => service.update(caller, id, wish as SubnetPatch),
+  delete: (caller, id) => service.delete(caller, id),
+  view: (row) => ({
+    id: row.id,
+    name: row.name,
+    ...standardView(row),
+    network_id: row.network_id,
+    ip_version: row.ip_version,
+    cidr: row.cidr,
+    gateway_ip: row.gateway_ip,
+    enable_dhcp: row.enable_dhcp,
+    ipv6_ra_mode: row.ipv6_ra_mode,
+    ipv6_address_mode: row.ipv6_address_mode,
+    allocation_pools: row.allocation_pools,
+    dns_nameservers: row.dns_nameservers,
+    host_routes: row.host_routes,
+    service_types: row.service_types,
+    subnetpool_id: null,
+  }),
+});
+
+function wishOf(wish: Record<string, unknown>): SubnetWish {
+  if (wish.cidr === undefined || wish.cidr === null) {
+    throw refusal(
+      'invalid',
+      'bad_request',
+      'Bad subnets request: a subnetpool must be specified in the absence of a cidr.',
+    );
+  }
+  return wish as unknown as SubnetWish;
+}
