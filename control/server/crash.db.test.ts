@@ -95,3 +95,39 @@ test('the sweep finds a server whose job is lost', async () => {
   const jobs = await sql`select from graphile_worker.jobs where key = ${`server:${ids[0]}`}`.execute(db.database.query);
   assert.equal(jobs.rows.length, 1);
 });
+
+test('waiting for a deadline never replaces the look that a report asks for', async () => {
+  const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor }));
+  const id = ids[0]!;
+  await cloud.controller.reconcile(id);
+  await cloud.obey(host);
+  await cloud.service.delete(cloud.member, id);
+  await cloud.obey(host);
+  // A pass that read the row before the report and goes to sleep after it.
+  await sql`update server set observed_state = 'running' where id = ${id}`.execute(db.database.query);
+  await cloud.controller.reconcile(id);
+  const { rows } = await sql<{ key: string; due: boolean }>`select key, run_at <= now() as due from graphile_worker.jobs
+    where key in (${`server:${id}`}, ${`server-deadline:${id}`}) order by key`.execute(db.database.query);
+  assert.deepEqual(rows, [
+    { key: `server-deadline:${id}`, due: false },
+    { key: `server:${id}`, due: true },
+  ]);
+});
+
+test('a connected host that never removes a guest is waited for five minutes, no longer', async () => {
+  const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor }));
+  const id = ids[0]!;
+  await cloud.controller.reconcile(id);
+  await cloud.obey(host);
+  await cloud.service.delete(cloud.member, id);
+  const age = (minutes: number) =>
+    sql`update operation set created_at = now() - ${minutes} * interval '1 minute', deadline = now() - interval '1 second'
+      where resource_id = ${id} and state = 'running'`.execute(db.database.query);
+  await age(4);
+  await cloud.report(host, id, { state: 'failed', error: { code: 'busy', message: 'the disk is busy' } });
+  await cloud.controller.reconcile(id);
+  assert.equal((await rowsLeft(id)).servers, 1);
+  await age(6);
+  await cloud.controller.reconcile(id);
+  assert.deepEqual(await rowsLeft(id), { servers: 0, server_ports: 0, ports: 0, user_data: 0, running: 0 });
+});

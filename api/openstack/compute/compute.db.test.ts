@@ -263,6 +263,56 @@ test('actions: stop, start, reboot, console, lock, reset; illegal ones are 409, 
   assert.deepEqual([one.body.instanceAction.action, one.body.instanceAction.events[0].result], ['stop', 'Success']);
 });
 
+test('interfaces, security groups and addresses are those of the server’s ports', async () => {
+  const id = await make({
+    security_groups: [{ name: 'default' }],
+    networks: [{ uuid: api.cloud.networkId, fixed_ip: '10.0.7.7' }],
+  });
+  const addresses = (await get(`/servers/${id}/ips`)).body.addresses;
+  assert.deepEqual(addresses, { [oddName]: [{ version: 4, addr: '10.0.7.7' }] });
+  assert.deepEqual((await get(`/servers/${id}/ips/${encodeURIComponent(oddName)}`)).body, addresses);
+  assert.equal((await get(`/servers/${id}/ips/other`)).status, 404);
+  const [port] = (await get(`/servers/${id}/os-interface`, 70)).body.interfaceAttachments;
+  assert.deepEqual([port.net_id, port.fixed_ips[0].ip_address, port.tag], [api.cloud.networkId, '10.0.7.7', null]);
+  assert.equal(
+    (await get(`/servers/${id}/os-interface/${port.port_id}`)).body.interfaceAttachment.port_id,
+    port.port_id,
+  );
+  assert.equal((await get(`/servers/${id}/os-interface/${newId()}`)).status, 404);
+  const groups = async () =>
+    (await get(`/servers/${id}/os-security-groups`)).body.security_groups.map((group: { name: string }) => group.name);
+  const act = (body: unknown) => api.call(api.cloud.member, 'POST', `/servers/${id}/action`, { body });
+  assert.deepEqual(await groups(), ['default']);
+  assert.equal((await act({ removeSecurityGroup: { name: 'default' } })).status, 202);
+  assert.equal((await act({ removeSecurityGroup: { name: 'default' } })).status, 404);
+  assert.deepEqual(await groups(), []);
+  assert.equal((await act({ addSecurityGroup: { name: 'default' } })).status, 202);
+  assert.equal((await act({ addSecurityGroup: { name: 'none' } })).status, 404);
+  assert.deepEqual(await groups(), ['default']);
+  assert.deepEqual((await get(`/servers/${id}`)).body.server.security_groups, [{ name: 'default' }]);
+  assert.equal((await get('/os-security-groups')).body.security_groups.length, 1);
+  assert.equal((await get('/os-security-groups', 36)).status, 404);
+  assert.deepEqual((await get(`/servers/${id}/os-volume_attachments`)).body, { volumeAttachments: [] });
+  const nowhere = await make({ networks: 'none' }, { active: false }).catch((error: Error) => error);
+  assert.ok(nowhere instanceof Error, 'auto and none are of 2.37');
+  const bare = await api.call(api.cloud.member, 'POST', '/servers', { body: wish({ networks: 'none' }), version: 37 });
+  assert.equal(bare.status, 202);
+  const taken = await api.call(api.cloud.member, 'POST', '/servers', {
+    body: wish({ networks: [{ uuid: api.cloud.networkId, fixed_ip: '10.0.7.7' }] }),
+  });
+  assert.deepEqual([taken.status, taken.body.badRequest?.code], [400, 400]);
+});
+
+test('a failure leaves nothing of a server: none of several', async () => {
+  const count = async () => (await get('/servers?limit=1000')).body.servers.length;
+  const servers = await count();
+  const refused = await api.call(api.cloud.member, 'POST', '/servers', {
+    body: wish({ min_count: 2, networks: [{ uuid: newId() }] }),
+  });
+  assert.equal(refused.status, 400);
+  assert.equal(await count(), servers);
+});
+
 test('metadata and tags', async () => {
   const id = await make();
   const base = `/servers/${id}`;

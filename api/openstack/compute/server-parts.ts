@@ -117,6 +117,15 @@ export function serverNetworkRoutes(app: FastifyInstance, servers: ServerService
   app.get('/servers/:id/os-security-groups', async (request) => ({
     security_groups: await servers.securityGroups(callerOf(request), serverIdOf(request)),
   }));
+  // Volumes come with their own issue; until then no server has one.
+  app.get('/servers/:id/os-volume_attachments', async (request) => {
+    await servers.get(callerOf(request), serverIdOf(request));
+    return { volumeAttachments: [] };
+  });
+  app.post('/servers/:id/os-volume_attachments', async (request, reply) => {
+    await servers.get(callerOf(request), serverIdOf(request));
+    return notInThisRelease(reply, 'Attaching a volume');
+  });
   app.get('/servers/:id/diagnostics', async (request, reply) => {
     await servers.get(callerOf(request), serverIdOf(request));
     return notInThisRelease(reply, 'Diagnostics of a server');
