@@ -63,6 +63,9 @@ export class Host {
   #networkStarted = false;
   #networkTimer: NodeJS.Timeout | undefined;
   #networkWatch: NodeJS.Timeout | undefined;
+  /** Being stopped in order: steps under way end. */
+  #closing = false;
+  /** Ended without a word: nothing more is done. */
   #dead = false;
   #cloudId: string | null;
   /** Resolves when a step hook has ended this host's life. For crash tests. */
@@ -156,7 +159,8 @@ export class Host {
 
   /** Lets go of everything; guests go on. */
   async stop(): Promise<void> {
-    this.#dead = true;
+    if (this.#dead || this.#closing) return;
+    this.#closing = true;
     clearTimeout(this.#networkTimer);
     clearTimeout(this.#networkWatch);
     this.#stream.stop();
@@ -207,7 +211,6 @@ export class Host {
       network: { started: this.#networkStarted },
       ...this.#reconciler.counts(),
       lastSweep: this.#reconciler.lastSweep ?? null,
-      servers: this.#reconciler.counts().servers,
       observed: this.#reconciler.observations(),
     };
   }
@@ -241,18 +244,14 @@ export class Host {
     if (refused.length > 0)
       this.#dependencies.log.warn({ refused }, 'control sent servers of an older epoch or generation');
     await this.#store.save(state);
-    if (this.#dead) return;
+    if (this.#dead || this.#closing) return;
     this.#adopt(state);
     await this.#reconciler.take(state);
   }
 
   async #step(name: string): Promise<void> {
-    if (this.#dead && !this.#stopping) throw new ProcessDied(name);
+    if (this.#dead) throw new ProcessDied(name);
     await this.#dependencies.step?.(name);
-  }
-
-  get #stopping(): boolean {
-    return false;
   }
 
   /** Guests that run need nothing from us, so a switch that is down must not keep the host from its other work. */
@@ -262,7 +261,7 @@ export class Host {
       await network.start({ timeoutMs: 30_000 });
       this.#networkStarted = true;
       network.onChange(() => {
-        if (this.#networkWatch || this.#dead) return;
+        if (this.#networkWatch || this.#dead || this.#closing) return;
         this.#networkWatch = setTimeout(() => {
           this.#networkWatch = undefined;
           this.#reconciler.sweep();
@@ -271,7 +270,8 @@ export class Host {
       this.#reconciler.sweep({ thorough: true });
     } catch (err) {
       log.error({ err }, 'the network could not be started, will try again');
-      if (!this.#dead) this.#networkTimer = setTimeout(() => void this.#startNetwork(), networkRetryMs).unref();
+      if (!this.#dead && !this.#closing)
+        this.#networkTimer = setTimeout(() => void this.#startNetwork(), networkRetryMs).unref();
     }
   }
 }

@@ -19,7 +19,7 @@ export interface ServerFacts {
 
 export type Step =
   /** A soft end was asked for; `asked` by the caller's clock. */
-  | { do: 'power-down'; then: 'stop' | 'reboot' }
+  | { do: 'power-down'; purpose: 'stop' | 'reboot' }
   /** End QEMU at once. */
   | { do: 'quit'; why: string }
   /** The guest switched itself off, or died: remember it. */
@@ -95,7 +95,7 @@ function decideRunning(desired: DesiredServer, facts: ServerFacts, guest: { stat
   }
   if (reboot && desired.reboot.type === 'hard') return { do: 'quit', why: 'rebooting' };
   if (guest.state === 'starting') return { do: 'wait-for-guest' };
-  if (reboot) return { do: 'power-down', then: 'reboot' };
+  if (reboot) return { do: 'power-down', purpose: 'reboot' };
   switch (guest.state) {
     case 'running':
       return record.running ? nothing('running') : { do: 'note-running' };
@@ -116,5 +116,5 @@ function decideStopping(facts: ServerFacts, guest: { state: RunState; ending: bo
   const over = guest.state === 'shutdown' || guest.state === 'internal-error' || guest.ending;
   if (over || facts.record?.halted) return { do: 'quit', why: 'the guest is off' };
   if (guest.state === 'starting') return { do: 'quit', why: 'the guest has not started yet' };
-  return { do: 'power-down', then: 'stop' };
+  return { do: 'power-down', purpose: 'stop' };
 }

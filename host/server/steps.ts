@@ -62,7 +62,7 @@ function act(
 async function powerDown(task: ServerTask, step: Extract<Step, { do: 'power-down' }>): Promise<number | undefined> {
   const { limits, log } = task.context;
   const now = performance.now();
-  const allowedMs = step.then === 'stop' ? limits.stopTimeoutMs : limits.softRebootTimeoutMs;
+  const allowedMs = step.purpose === 'stop' ? limits.stopTimeoutMs : limits.softRebootTimeoutMs;
   task.powerdown ??= { deadlineMs: now + allowedMs, nextPressMs: now };
   const { powerdown } = task;
   if (now >= powerdown.deadlineMs) {
@@ -71,7 +71,7 @@ async function powerDown(task: ServerTask, step: Extract<Step, { do: 'power-down
   }
   if (now >= powerdown.nextPressMs) {
     task.say(
-      step.then === 'stop'
+      step.purpose === 'stop'
         ? 'waiting for the guest to shut down'
         : 'waiting for the guest to shut down, then starting it',
     );

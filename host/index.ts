@@ -1,0 +1,5 @@
+export type { HostConfiguration } from './configuration.ts';
+export { Host, type HostDependencies } from './host.ts';
+export type { HostNetworkPort } from './host-network.ts';
+export type { HostLogger } from './logger.ts';
+export { type QemuMachine, qemuMachine } from './qemu-machine.ts';

@@ -1,0 +1,45 @@
+/** A machine's network in memory, for hosts whose network is not what a test is about. It stays when a Host object goes. */
+import type { DesiredNetwork, DesiredPort } from '../../contract/host.ts';
+import type { NetworkId, PortId } from '../../contract/ids.ts';
+import type { HostNetworkPort } from '../../host/host-network.ts';
+
+export class MemoryNetwork implements HostNetworkPort {
+  readonly ports = new Map<PortId, DesiredPort>();
+  readonly networks = new Map<NetworkId, DesiredNetwork>();
+  readonly datapath = { type: 'netdev' as const };
+  /** When set, plugging fails with it. */
+  failure: Error | undefined;
+  readonly #listeners = new Set<() => void>();
+
+  async start(): Promise<void> {}
+  async stop(): Promise<void> {
+    this.#listeners.clear();
+  }
+  async prepareMachine(): Promise<void> {}
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async ensurePort(port: DesiredPort): Promise<{ tap: string; vnetHeader: boolean }> {
+    if (this.failure) throw this.failure;
+    this.ports.set(port.id, port);
+    return { tap: `simt${port.id.slice(-9)}`, vnetHeader: false };
+  }
+
+  async removePort(id: PortId): Promise<void> {
+    this.ports.delete(id);
+  }
+
+  async removeTap(): Promise<void> {}
+
+  async listPorts() {
+    return [...this.ports.keys()].map((id) => ({ id, tap: `simt${id.slice(-9)}`, plugged: true, linkExists: true }));
+  }
+
+  async ensureNetworks(networks: DesiredNetwork[]): Promise<void> {
+    this.networks.clear();
+    for (const network of networks) this.networks.set(network.id, network);
+  }
+}

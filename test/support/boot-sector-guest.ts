@@ -1,0 +1,36 @@
+/**
+ * A guest of 512 bytes for real QEMU: says that it runs on the serial port, counts timer ticks there, and powers itself
+ * off when it reads an 'x'. It knows no ACPI, so it is deaf to the power button.
+ */
+
+/** 16-bit code; assembled by hand, the listing is beside it. */
+const code = [
+  [0xfa], //                   cli
+  [0x31, 0xc0], //             xor ax, ax
+  [0x8e, 0xd8], //             mov ds, ax
+  [0x8e, 0xd0], //             mov ss, ax
+  [0xbc, 0x00, 0x7c], //       mov sp, 0x7c00
+  [0xbe, 0x40, 0x7c], //       mov si, 0x7c40 (the text)
+  [0xba, 0xf8, 0x03], //       mov dx, 0x3f8
+  [0xac], //                   lodsb            <- 0x10
+  [0x84, 0xc0], //             test al, al
+  [0x74, 0x03], //             jz +3
+  [0xee], //                   out dx, al
+  [0xeb, 0xf8], //             jmp -8
+  [0xfb], //                   sti
+  [0xf4], //                   hlt              <- 0x19: until the next timer tick
+  [0xb0, 0x2e], //             mov al, '.'
+  [0xee], //                   out dx, al
+  [0xeb, 0xfa], //             jmp -6
+].flat();
+
+export const bootText = 'guest is up 小屋\r\n';
+
+/** A raw disk of 1 MiB. */
+export function bootSectorDisk(): Buffer {
+  const disk = Buffer.alloc(1024 * 1024);
+  Buffer.from(code).copy(disk);
+  disk.write(bootText, 0x40);
+  disk.writeUInt16LE(0xaa55, 510);
+  return disk;
+}

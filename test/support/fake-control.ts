@@ -1,0 +1,133 @@
+/** Control as a host sees it on the wire: a real WebSocket server over real mutual TLS, and what the host said. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+import {
+  type ControlMessage,
+  type DesiredNetwork,
+  type DesiredServer,
+  type HostMessage,
+  hostProtocolVersion,
+  hostStreamPath,
+  type ObservedServer,
+} from '../../contract/host.ts';
+import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import type { TestTls } from './certificates.ts';
+import { until } from './until.ts';
+
+export class FakeControl {
+  readonly #server: Server;
+  readonly #tls: TestTls;
+  cloudId: string;
+  hostId: HostId;
+  #port = 0;
+  socket: WebSocket | undefined;
+  connections = 0;
+  readonly messages: HostMessage[] = [];
+  readonly observed = new Map<ServerId, ObservedServer>();
+  /** Every state that each server was reported in, in order. */
+  readonly history: ObservedServer[] = [];
+  closed: { code: number; reason: string } | undefined;
+  /** What a new connection gets as its snapshot. */
+  servers: DesiredServer[] = [];
+  networks: DesiredNetwork[] = [];
+  images: ImageId[] = [];
+
+  constructor(options: { tls: TestTls; cloudId: string; hostId: HostId }) {
+    this.#tls = options.tls;
+    this.cloudId = options.cloudId;
+    this.hostId = options.hostId;
+    this.#server = createServer({ ...options.tls, requestCert: true, rejectUnauthorized: true });
+    const sockets = new WebSocketServer({ server: this.#server, path: hostStreamPath });
+    sockets.on('connection', (socket) => this.#connected(socket));
+  }
+
+  get url(): string {
+    return `wss://127.0.0.1:${this.#port}${hostStreamPath}`;
+  }
+
+  get tls(): TestTls {
+    return this.#tls;
+  }
+
+  /** Listens; after a `close`, on the same port again. */
+  async listen(): Promise<void> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    this.socket?.terminate();
+    this.socket = undefined;
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  send(message: ControlMessage | string): void {
+    this.socket?.send(typeof message === 'string' ? message : JSON.stringify(message));
+  }
+
+  /** The server shall be so; known to later connections too. */
+  want(server: DesiredServer): void {
+    this.servers = [...this.servers.filter(({ id }) => id !== server.id), server];
+    this.send({ type: 'update', servers: [server], networks: [], removedNetworks: [] });
+  }
+
+  snapshot(): void {
+    const { servers, networks, images } = this;
+    this.send({ type: 'snapshot', servers, networks, images });
+  }
+
+  forget(id: ServerId): void {
+    this.servers = this.servers.filter((server) => server.id !== id);
+    this.send({ type: 'forget', servers: [id] });
+  }
+
+  async until(
+    id: ServerId,
+    what: string,
+    holds: (observed: ObservedServer) => boolean,
+    timeoutMs = 5000,
+  ): Promise<ObservedServer> {
+    try {
+      await until(
+        `server to be ${what}`,
+        () => {
+          const observed = this.observed.get(id);
+          return observed !== undefined && holds(observed);
+        },
+        { timeoutMs },
+      );
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; last: ${JSON.stringify(this.observed.get(id))}`);
+    }
+    return this.observed.get(id)!;
+  }
+
+  #connected(socket: WebSocket): void {
+    this.socket?.terminate();
+    this.socket = socket;
+    this.connections++;
+    this.closed = undefined;
+    socket.on('error', () => {});
+    socket.on('close', (code, reason) => {
+      this.closed = { code, reason: reason.toString() };
+    });
+    socket.on('message', (data) => {
+      const message = JSON.parse(data.toString()) as HostMessage;
+      this.messages.push(message);
+      if (message.type !== 'report') return;
+      for (const server of message.servers) {
+        this.observed.set(server.id, server);
+        this.history.push(server);
+      }
+    });
+    const { cloudId, hostId } = this;
+    this.send({ type: 'hello', protocol: hostProtocolVersion, cloudId, hostId, leaseMs: 30_000 });
+    this.snapshot();
+  }
+}
