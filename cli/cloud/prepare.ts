@@ -161,7 +161,7 @@ function makeDirectories({ paths }: Settings): void {
     chmodSync(paths.data, 0o711);
     for (const directory of [paths.log, layout.hostData, paths.cache])
       mkdirSync(directory, { recursive: true, mode: 0o711 });
-    for (const directory of [layout.secrets, layout.hostRun]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+    for (const directory of [layout.secrets]) mkdirSync(directory, { recursive: true, mode: 0o700 });
     for (const directory of [layout.controlRun, layout.controlCache, layout.ovnData]) {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       chownSync(directory, service.uid, service.gid);
