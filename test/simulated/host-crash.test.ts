@@ -27,9 +27,14 @@ function mortal(world: HostWorld) {
   void host.died.then(() => {
     dead = true;
   });
-  return { host, steps, arm: (n: number) => {
+  return {
+    host,
+    steps,
+    arm: (n: number) => {
       left = n;
-    }, isDead: () => dead };
+    },
+    isDead: () => dead,
+  };
 }
 
 interface Work {
