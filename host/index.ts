@@ -3,3 +3,4 @@ export { Host, type HostDependencies } from './host.ts';
 export type { HostNetworkPort } from './host-network.ts';
 export type { HostLogger } from './logger.ts';
 export { type QemuMachine, qemuMachine } from './qemu-machine.ts';
+export { findGuests, stopGuests } from './stop-guests.ts';

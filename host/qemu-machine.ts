@@ -11,7 +11,9 @@ import { guestsDirectory } from './paths.ts';
 export type QemuMachine = Pick<HostDependencies, 'launcher' | 'inspect' | 'bootId' | 'qemuVersion' | 'accelerator'>;
 
 /** @throws where QEMU is not installed */
-export async function qemuMachine(configuration: HostConfiguration): Promise<QemuMachine> {
+export async function qemuMachine(
+  configuration: Pick<HostConfiguration, 'dataDirectory' | 'runDirectory' | 'guestUser' | 'accelerator'>,
+): Promise<QemuMachine> {
   const { dataDirectory, runDirectory, guestUser, accelerator: wish } = configuration;
   const [bootId, qemuVersion] = await Promise.all([readBootId(), readQemuVersion()]);
   const user: GuestUser | undefined = guestUser && {

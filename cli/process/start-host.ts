@@ -1,17 +1,11 @@
 /** Makes everything that host/ needs of a real machine, once, and hands it down. Nothing is made anywhere else. */
-import { execFileSync } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { HostId } from '../../contract/ids.ts';
-import { chooseAccelerator } from '../../host/guest/kvm-probe.ts';
-import { type GuestUser, ProcessLauncher } from '../../host/guest/launcher.ts';
-import { acceleratorCacheFile, Host } from '../../host/host.ts';
-import { qemuImgInspector } from '../../host/image/inspect.ts';
-import { readBootId, readQemuVersion } from '../../host/machine.ts';
+import { Host, qemuMachine } from '../../host/index.ts';
 import { MetadataService } from '../../host/metadata/index.ts';
 import { HostNetwork, metadataPaths } from '../../host/network/index.ts';
-import { guestsDirectory } from '../../host/paths.ts';
 import { userIds } from '../../protocols/engine/process.ts';
 import type { HostConfiguration } from './configuration.ts';
 
@@ -27,9 +21,14 @@ export interface RunningHost {
 
 export async function startHost(configuration: HostConfiguration, log: Logger): Promise<RunningHost> {
   const { runDirectory, external } = configuration;
-  const guest = guestIdentity(configuration.guestUser);
+  const guestUser = userIds(configuration.guestUser);
   const directory = join(runDirectory, 'host');
-  const [bootId, qemuVersion] = await Promise.all([readBootId(), readQemuVersion()]);
+  const machine = await qemuMachine({
+    dataDirectory: configuration.dataDirectory,
+    runDirectory: directory,
+    guestUser,
+    accelerator: configuration.accelerator,
+  });
   const network = new HostNetwork({
     tag: configuration.tag,
     hostId: configuration.hostId,
@@ -67,25 +66,13 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
       listen: configuration.listen,
       url: configuration.url,
       socket: { path: configuration.socket, owner: userIds(configuration.controlUser) },
-      guestUser: guest,
+      guestUser,
       accelerator: configuration.accelerator,
     },
     {
       network,
-      launcher: new ProcessLauncher({ guestsDirectory: guestsDirectory(directory), user: guest }),
-      inspect: qemuImgInspector({ user: guest }),
+      ...machine,
       log,
-      bootId,
-      qemuVersion,
-      accelerator: () =>
-        chooseAccelerator({
-          wish: configuration.accelerator,
-          user: guest,
-          cacheFile: acceleratorCacheFile(configuration.dataDirectory),
-          runDirectory: directory,
-          bootId,
-          qemuVersion,
-        }),
       desired: (servers) => metadata.update(servers),
     },
   );
@@ -97,13 +84,6 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
       await metadata.stop();
     },
   };
-}
-
-/** The guests' user with the group that may open /dev/kvm, where there is one. */
-function guestIdentity(name: string): GuestUser {
-  const ids = userIds(name);
-  const groups = execFileSync('id', ['-G', name], { encoding: 'utf8' }).trim().split(' ').map(Number);
-  return { ...ids, groups: groups.filter((gid) => gid !== ids.gid) };
 }
 
 const prefixOf = (cidr: string): string => cidr.slice(cidr.indexOf('/') + 1);

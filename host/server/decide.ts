@@ -88,8 +88,7 @@ function decideAbsent(facts: ServerFacts): Step {
 function decideRunning(desired: DesiredServer, facts: ServerFacts, guest: { state: RunState; ending: boolean }): Step {
   const record = facts.record!;
   if (guest.ending) return { do: 'quit', why: 'it was being ended' };
-  // A QEMU whose start was not noted yet (`running` is null) was started for the present count of reboots.
-  const reboot = record.running !== null && rebootPending(desired, record);
+  const reboot = rebootPending(desired, record);
   if (guest.state === 'shutdown') {
     return reboot ? { do: 'quit', why: 'rebooting' } : { do: 'halt', error: null };
   }

@@ -27,7 +27,7 @@ async function liveHost(t: TestContext, limits: object = {}) {
   chmodSync(world.directory, 0o755);
   const configuration = { guestUser, accelerator: 'tcg', durable: true, limits } as const;
   const base = { dataDirectory: join(world.directory, 'data'), runDirectory: join(world.directory, 'run') };
-  const machine = await qemuMachine({ ...base, ...configuration } as unknown as Parameters<typeof qemuMachine>[0]);
+  const machine = await qemuMachine({ ...base, ...configuration });
   t.after(async () => {
     for (const { process } of await machine.launcher.list()) {
       process.kill();
