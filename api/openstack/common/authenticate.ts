@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Caller } from '../../../control/identity/caller.ts';
+import { requireAccess } from './access-rules.ts';
 
 /** What the dialects need of the identity service. */
 export interface Authenticator {
@@ -29,7 +30,9 @@ export function authenticateAll(app: FastifyInstance, authenticator: Authenticat
     if (typeof token !== 'string' || token === '') {
       throw new CloudError('unauthenticated', 'The request you have made requires authentication.');
     }
-    request.caller = await authenticator.authenticate(token, request.id);
+    const caller = await authenticator.authenticate(token, request.id);
+    if (caller.accessRules) requireAccess(caller.accessRules, request.method, request.url);
+    request.caller = caller;
   });
 }
 

@@ -1,0 +1,72 @@
+/** What a caller asks of the change log, and a change as callers read it. */
+import { CloudError } from '../../contract/errors.ts';
+import {
+  type Change,
+  currentPosition,
+  formatPosition,
+  type Position,
+  parsePosition,
+} from '../../control/database/changes.ts';
+import type { Queryable } from '../../control/database/database.ts';
+import { type Caller, isAdmin } from '../../control/identity/caller.ts';
+import { projectToRead } from './caller.ts';
+import { memberTypes, publicForm } from './public-form.ts';
+
+/** Where and what to read, as the caller's present rights allow it. */
+export interface ChangeFilter {
+  /** Undefined: every project's. */
+  projectId?: string;
+  /** Undefined: every type. */
+  resourceTypes?: readonly string[];
+}
+
+export interface ChangeRequest {
+  allProjects: boolean;
+  types: readonly string[] | null;
+}
+
+/** @throws CloudError `forbidden`, `invalid` for a type that the caller can't see */
+export function filterFor(caller: Caller, request: ChangeRequest): ChangeFilter {
+  const projectId = projectToRead(caller, request.allProjects);
+  const filter = projectId === undefined ? {} : { projectId };
+  if (isAdmin(caller)) return request.types ? { ...filter, resourceTypes: request.types } : filter;
+  const unknown = request.types?.find((type) => !memberTypes.includes(type));
+  if (unknown !== undefined) {
+    throw new CloudError(
+      'invalid',
+      `there are no changes of type ${unknown} to read; there are ${memberTypes.join(', ')}`,
+    );
+  }
+  return { ...filter, resourceTypes: request.types ?? memberTypes };
+}
+
+/** A change as the caller may read it. */
+export function changeDocument(caller: Caller, change: Change) {
+  return {
+    resume: formatPosition(change.position),
+    at: change.at.toISOString(),
+    action: change.action,
+    type: change.resource_type,
+    id: change.resource_id,
+    project_id: change.project_id,
+    generation: change.generation,
+    actor_id: change.actor_id,
+    request_id: change.request_id,
+    resource: isAdmin(caller) ? change.body : (publicForm(change.resource_type, change.body) ?? {}),
+  };
+}
+
+/**
+ * Where to start. No token: at the beginning, or at the end for who watches; `end` is the end.
+ * @throws CloudError `invalid` for a token that this cloud can't have given
+ */
+export async function startPosition(db: Queryable, after: string | undefined, watch: boolean): Promise<Position> {
+  const end = await currentPosition(db);
+  if (after === 'end' || (after === undefined && watch)) return end;
+  if (after === undefined) return { transactionId: 0n, sequence: 0 };
+  const position = parsePosition(after);
+  if (position.transactionId > end.transactionId) {
+    throw new CloudError('invalid', 'the resume token lies in the future: it is not of this cloud');
+  }
+  return position;
+}

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CloudError, errorCodes } from '../../../contract/errors.ts';
+import { statusOf, toFault } from './faults.ts';
+
+test('every error code has an HTTP status, and no status has a code that there is not', () => {
+  assert.deepEqual(Object.keys(statusOf).sort(), [...errorCodes].sort());
+  for (const code of errorCodes) assert.ok(statusOf[code] >= 400 && statusOf[code] < 600, code);
+});
+
+test('what a caller is told of a cloud error is its code, message and details', () => {
+  const fault = toFault(
+    new CloudError('conflict', 'the name is taken', { details: { name: 'x' }, cause: new Error('sql') }),
+  );
+  assert.deepEqual(fault, { status: 409, code: 'conflict', message: 'the name is taken', details: { name: 'x' } });
+  assert.equal(toFault(new CloudError('quota_exceeded', ''), { quota_exceeded: 403 }).status, 403);
+});
+
+test('nothing of a defect reaches a caller', () => {
+  for (const defect of [
+    new Error('password=1'),
+    new CloudError('internal', 'password=1', { details: { a: 1 } }),
+    'text',
+  ]) {
+    const fault = toFault(defect);
+    assert.equal(fault.status, 500);
+    assert.ok(!JSON.stringify(fault).includes('password'));
+    assert.deepEqual(fault.details, {});
+  }
+});
+
+test("the web framework's refusals keep their status, and only client errors are taken as such", () => {
+  assert.equal(toFault(Object.assign(new Error('too big'), { statusCode: 413 })).code, 'too_large');
+  assert.equal(toFault(Object.assign(new Error('bad'), { statusCode: 400 })).code, 'invalid');
+  assert.equal(toFault(Object.assign(new Error('odd'), { statusCode: 302 })).status, 500);
+});

@@ -1,0 +1,47 @@
+/** Operations as rows, newest first; the rights are in the WHERE. */
+import { sql } from 'kysely';
+import type { Queryable } from './database.ts';
+
+export interface OperationRow {
+  id: string;
+  project_id: string | null;
+  resource_type: string;
+  resource_id: string;
+  verb: string;
+  generation: number;
+  state: 'running' | 'succeeded' | 'failed';
+  owner: string;
+  waiting_for: string | null;
+  deadline: Date;
+  attempt: number;
+  error_code: string | null;
+  error_message: string | null;
+  actor_id: string | null;
+  request_id: string | null;
+  created_at: Date;
+  updated_at: Date;
+  finished_at: Date | null;
+}
+
+export interface OperationQuery {
+  /** Only this project's; undefined: all. */
+  projectId?: string;
+  id?: string;
+  resourceId?: string;
+  state?: OperationRow['state'];
+  limit: number;
+  /** Only those begun before this one; ids are in order of time. */
+  before?: string;
+}
+
+export async function readOperations(db: Queryable, query: OperationQuery): Promise<OperationRow[]> {
+  const { projectId, id, resourceId, state, limit, before } = query;
+  const { rows } = await sql<OperationRow>`select * from operation where true
+    ${projectId === undefined ? sql`` : sql`and project_id = ${projectId}::uuid`}
+    ${id === undefined ? sql`` : sql`and id = ${id}::uuid`}
+    ${resourceId === undefined ? sql`` : sql`and resource_id = ${resourceId}::uuid`}
+    ${state === undefined ? sql`` : sql`and state = ${state}`}
+    ${before === undefined ? sql`` : sql`and id < ${before}::uuid`}
+    order by id desc limit ${limit}`.execute(db);
+  return rows;
+}
