@@ -1,0 +1,103 @@
+/** Agents, availability zones and addresses in use: what administrators and the client's pickers look at. */
+import type { FastifyInstance } from 'fastify';
+import { parseId } from '../../../contract/ids.ts';
+import type { NetworkHost, NetworkInventory, NetworkUse } from '../../../control/network/inventory.ts';
+import { notFound, refusal } from '../../../control/network/refusal.ts';
+import { callerOf } from '../common/authenticate.ts';
+import type { RawQuery } from './list-query.ts';
+import { time } from './resource.ts';
+
+const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
+
+function agentView(host: NetworkHost) {
+  const seen = host.last_seen_at ?? host.created_at;
+  return {
+    id: host.id,
+    agent_type: 'OVN Controller agent',
+    binary: 'ovn-controller',
+    host: host.name,
+    topic: 'n/a',
+    availability_zone: host.availability_zone,
+    alive: host.connected,
+    admin_state_up: host.enabled,
+    description: '',
+    configurations: { 'bridge-mappings': host.physical_networks },
+    resources_synced: null,
+    created_at: agentTime(host.created_at),
+    started_at: agentTime(host.created_at),
+    heartbeat_timestamp: agentTime(seen),
+  };
+}
+
+/** Agents' times have a space where others have a T. */
+const agentTime = (at: Date): string => time(at).replace('T', ' ').replace('Z', '');
+
+/** JSON's numbers end before IPv6 does; Python reads any integer, so the digits go out whole. */
+class BigNumber {
+  readonly #value: bigint;
+  constructor(value: bigint) {
+    this.#value = value;
+  }
+  toJSON(): unknown {
+    return this.#value <= BigInt(Number.MAX_SAFE_INTEGER)
+      ? Number(this.#value)
+      : (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(this.#value.toString());
+  }
+}
+
+const useView = (use: NetworkUse) => ({
+  network_id: use.network_id,
+  network_name: use.network_name,
+  project_id: use.project_id,
+  tenant_id: use.project_id,
+  total_ips: new BigNumber(use.subnets.reduce((sum, { total }) => sum + total, 0n)),
+  used_ips: use.subnets.reduce((sum, { used }) => sum + used, 0),
+  subnet_ip_availability: use.subnets.map(({ used, total, ...subnet }) => ({
+    ...subnet,
+    total_ips: new BigNumber(total),
+    used_ips: used,
+  })),
+});
+
+export function addInventory(app: FastifyInstance, inventory: NetworkInventory): void {
+  app.get('/v2.0/agents', async (request) => {
+    const raw = request.query as RawQuery;
+    const agents = (await inventory.hosts(callerOf(request))).map(agentView);
+    const wanted = (['host', 'agent_type', 'binary', 'id', 'availability_zone'] as const).filter((name) => raw[name]);
+    return { agents: agents.filter((agent) => wanted.every((name) => agent[name] === one(raw[name]))) };
+  });
+  app.get('/v2.0/agents/:id', async (request) => {
+    const { id } = request.params as { id: string };
+    const host = await inventory.host(callerOf(request), parseId(id) ?? '');
+    if (!host) throw refusal('not_found', 'agent_not_found', `Agent ${id.slice(0, 80)} could not be found.`);
+    return { agent: agentView(host) };
+  });
+  app.get('/v2.0/availability_zones', async () => ({
+    availability_zones: (await inventory.zones()).flatMap((name) =>
+      ['network', 'router'].map((resource) => ({ name, resource, state: 'available' })),
+    ),
+  }));
+  app.get('/v2.0/network-ip-availabilities', async (request) => {
+    const raw = request.query as RawQuery;
+    const filter: Parameters<NetworkInventory['addresses']>[1] = {};
+    const [network, name, project, version] = [
+      one(raw.network_id),
+      one(raw.network_name),
+      one(raw.project_id ?? raw.tenant_id),
+      one(raw.ip_version),
+    ];
+    const ids = [network, project].filter((id) => id !== undefined);
+    if (ids.some((id) => parseId(id) === undefined)) return { network_ip_availabilities: [] };
+    if (network !== undefined) filter.networkId = parseId(network)!;
+    if (name !== undefined) filter.networkName = name;
+    if (project !== undefined) filter.projectId = parseId(project)!;
+    if (version !== undefined) filter.ipVersion = version === '6' ? 6 : 4;
+    return { network_ip_availabilities: (await inventory.addresses(callerOf(request), filter)).map(useView) };
+  });
+  app.get('/v2.0/network-ip-availabilities/:id', async (request) => {
+    const { id } = request.params as { id: string };
+    const networkId = parseId(id);
+    if (networkId === undefined) throw notFound('network', id.slice(0, 80));
+    return { network_ip_availability: useView(await inventory.addressesOf(callerOf(request), networkId)) };
+  });
+}

@@ -1,0 +1,96 @@
+/** What administrators see of the network as a whole: hosts as its agents, zones, and addresses used and free. */
+import { sql } from 'kysely';
+import type { Database } from '../database/database.ts';
+import { type Caller, isAdmin } from '../identity/caller.ts';
+import { parseIp } from './address.ts';
+import { notFound } from './refusal.ts';
+import { forbidden } from './rows.ts';
+
+export interface NetworkHost {
+  id: string;
+  name: string;
+  availability_zone: string;
+  enabled: boolean;
+  connected: boolean;
+  physical_networks: string[];
+  last_seen_at: Date | null;
+  created_at: Date;
+}
+
+export interface SubnetUse {
+  subnet_id: string;
+  subnet_name: string;
+  cidr: string;
+  ip_version: 4 | 6;
+  used: number;
+  total: bigint;
+}
+
+export interface NetworkUse {
+  network_id: string;
+  network_name: string;
+  project_id: string;
+  subnets: SubnetUse[];
+}
+
+export class NetworkInventory {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  /** Others see none, as Neutron's policy filters them out. */
+  async hosts(caller: Caller): Promise<NetworkHost[]> {
+    if (!isAdmin(caller)) return [];
+    const { rows } = await sql<NetworkHost>`select id, name, availability_zone, enabled, connected, physical_networks,
+      last_seen_at, created_at from host order by name`.execute(this.#database.query);
+    return rows;
+  }
+
+  async host(caller: Caller, id: string): Promise<NetworkHost | undefined> {
+    return (await this.hosts(caller)).find((host) => host.id === id);
+  }
+
+  async zones(): Promise<string[]> {
+    const { rows } = await sql<{ zone: string }>`select distinct availability_zone as zone from host
+      order by zone`.execute(this.#database.query);
+    return rows.length === 0 ? ['nova'] : rows.map(({ zone }) => zone);
+  }
+
+  async addresses(
+    caller: Caller,
+    filter: { networkId?: string; networkName?: string; projectId?: string; ipVersion?: number } = {},
+  ): Promise<NetworkUse[]> {
+    if (!isAdmin(caller)) throw forbidden('get_network_ip_availabilities');
+    const { networkId = null, networkName = null, projectId = null, ipVersion = null } = filter;
+    const { rows } = await sql<
+      Omit<NetworkUse, 'subnets'> & {
+        subnets: (Omit<SubnetUse, 'total'> & { pools: { start: string; end: string }[] })[];
+      }
+    >`select n.id as network_id, n.name as network_name, n.project_id,
+        coalesce((select jsonb_agg(jsonb_build_object('subnet_id', s.id, 'subnet_name', s.name, 'cidr', s.cidr,
+            'ip_version', s.ip_version, 'pools', s.allocation_pools,
+            'used', (select count(*) from port_ip i where i.subnet_id = s.id)) order by s.id)
+          from subnet s where s.network_id = n.id
+            and (${ipVersion}::integer is null or s.ip_version = ${ipVersion}::integer)), '[]') as subnets
+      from network n
+      where (${networkId}::uuid is null or n.id = ${networkId}::uuid)
+        and (${networkName}::text is null or n.name = ${networkName}::text)
+        and (${projectId}::uuid is null or n.project_id = ${projectId}::uuid)
+      order by n.id limit 10000`.execute(this.#database.query);
+    return rows.map((row) => ({
+      ...row,
+      subnets: row.subnets.map(({ pools, ...subnet }) => ({ ...subnet, total: poolSize(pools) })),
+    }));
+  }
+
+  async addressesOf(caller: Caller, networkId: string): Promise<NetworkUse> {
+    const [use] = await this.addresses(caller, { networkId });
+    if (!use) throw notFound('network', networkId);
+    return use;
+  }
+}
+
+const poolSize = (pools: readonly { start: string; end: string }[]): bigint =>
+  pools.reduce((sum, { start, end }) => sum + parseIp(end)!.value - parseIp(start)!.value + 1n, 0n);

@@ -1,0 +1,83 @@
+/** Quota of the network resources: read by the project, written by administrators. What counts is database/quota.ts. */
+import { sql } from 'kysely';
+import { newId } from '../../contract/ids.ts';
+import type { Database } from '../database/database.ts';
+import { quotaLimits, quotaUsage } from '../database/quota.ts';
+import { actorOf, type Caller, isAdmin } from '../identity/caller.ts';
+import { forbidden } from './rows.ts';
+
+export const networkQuotas = [
+  'networks',
+  'subnets',
+  'ports',
+  'routers',
+  'floating_ips',
+  'security_groups',
+  'security_group_rules',
+] as const;
+
+export type NetworkQuota = (typeof networkQuotas)[number];
+export type Limits = Record<NetworkQuota, number>;
+
+export class NetworkQuotaService {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  async limits(caller: Caller, projectId: string): Promise<Limits> {
+    if (!isAdmin(caller) && caller.projectId !== projectId) throw forbidden('get_quota');
+    return pick(await quotaLimits(this.#database.query, projectId));
+  }
+
+  /** For everyone: what a project has that nobody wrote limits for. */
+  async defaults(): Promise<Limits> {
+    const { rows } = await sql<{ resource: string; maximum: number }>`select resource, maximum from quota
+      where project_id is null`.execute(this.#database.query);
+    return pick(Object.fromEntries(rows.map(({ resource, maximum }) => [resource, maximum])));
+  }
+
+  async usage(caller: Caller, projectId: string): Promise<Record<NetworkQuota, { limit: number; used: number }>> {
+    const limits = await this.limits(caller, projectId);
+    const used = await quotaUsage(this.#database.query, projectId, networkQuotas);
+    return Object.fromEntries(
+      networkQuotas.map((name) => [name, { limit: limits[name], used: used[name] ?? 0 }]),
+    ) as never;
+  }
+
+  /** Projects that have limits of their own. */
+  async list(caller: Caller): Promise<{ projectId: string; limits: Limits }[]> {
+    if (!isAdmin(caller)) throw forbidden('get_quota');
+    const defaults = await this.defaults();
+    const { rows } = await sql<{ project_id: string; limits: Partial<Limits> }>`
+      select project_id, jsonb_object_agg(resource, maximum) as limits from quota
+      where project_id is not null and resource = any(${[...networkQuotas]}::text[])
+      group by project_id order by project_id`.execute(this.#database.query);
+    return rows.map((row) => ({ projectId: row.project_id, limits: { ...defaults, ...row.limits } }));
+  }
+
+  async set(caller: Caller, projectId: string, limits: Partial<Limits>): Promise<Limits> {
+    if (!isAdmin(caller)) throw forbidden('update_quota');
+    const rows = Object.entries(limits).map(([resource, maximum]) => ({ id: newId(), resource, maximum }));
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      await sql`insert into quota (id, project_id, resource, maximum)
+        select id, ${projectId}::uuid, resource, maximum
+        from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as q(id uuid, resource text, maximum bigint)
+        on conflict (project_id, resource) do update set maximum = excluded.maximum`.execute(tx);
+      return pick(await quotaLimits(tx, projectId));
+    });
+  }
+
+  /** Back to the defaults. */
+  async reset(caller: Caller, projectId: string): Promise<void> {
+    if (!isAdmin(caller)) throw forbidden('delete_quota');
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      await sql`delete from quota where project_id = ${projectId}
+        and resource = any(${[...networkQuotas]}::text[])`.execute(tx);
+    });
+  }
+}
+
+const pick = (limits: Readonly<Record<string, number>>): Limits =>
+  Object.fromEntries(networkQuotas.map((name) => [name, limits[name] ?? -1])) as Limits;
