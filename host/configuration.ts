@@ -32,5 +32,7 @@ export interface HostConfiguration {
   durable?: boolean;
   maxVirtualBytes?: number;
   sweepIntervalMs?: number;
+  /** Pauses before control is dialled again. */
+  controlRetry?: { retryFirstMs: number; retryMaxMs: number };
   limits?: Partial<ServerLimits>;
 }

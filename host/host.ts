@@ -41,6 +41,8 @@ export interface HostDependencies {
   accelerator(): Promise<AcceleratorVerdict>;
   /** Told of every new desired state before it is acted on: the metadata service answers from it. */
   desired?: (servers: readonly DesiredServer[]) => void;
+  /** What the machine has; asked once. Absent: this machine's. */
+  capacity?: typeof capacity;
   /** Called after each step with its name; a test throws ProcessDied here. */
   step?: (name: string) => void | Promise<void>;
 }
@@ -124,6 +126,7 @@ export class Host {
     this.#service = new HostService({ tls, listen, socket, controlName, routes, log });
     this.#stream = new ControlStream({
       ...{ hostId, urls: configuration.controlUrls, tls, log, controlName },
+      ...configuration.controlRetry,
       facts: () => this.facts(),
       cloudId: () => this.#cloudId,
       greeted: ({ cloudId }) => {
@@ -143,7 +146,7 @@ export class Host {
     if (guestUser) await chown(guestsDirectory(runDirectory), 0, guestUser.gid);
     await this.#loadState();
     await this.#images.open();
-    this.#capacity = await capacity(dataDirectory);
+    this.#capacity = await (this.#dependencies.capacity ?? capacity)(dataDirectory);
     await Promise.all([
       this.#service.start(),
       this.#startNetwork(),

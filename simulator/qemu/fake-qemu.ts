@@ -1,223 +1,249 @@
 /**
- * A QEMU without a guest: the machine protocol on a real unix socket, and a behaviour in place of an operating system.
- * Owns its socket and pid file. Lives in this process but not in any Host: it outlives the host object that started it.
+ * One QEMU process that is none: started by a command line, seen through its pid file, its sockets, its console log, its
+ * stderr and its end. Owns all of these and the machine within. It belongs to the machine that it runs on, not to the
+ * host process that started it, and outlives that one.
  */
-import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
-import { QmpFramer } from '../../protocols/qmp/index.ts';
-import type { FakeMachineDescription } from './arguments.ts';
+import { accessSync, appendFileSync, constants, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { type OpenedFile, openBlockNode, systemReason } from './block-nodes.ts';
+import type { Claims } from './claims.ts';
+import { type MachineDescription, parseCommandLine } from './command-line.ts';
+import { type GuestBehaviour, type RunState, SimulatedGuest } from './guest.ts';
+import { ListeningSocket, QmpServer } from './qmp-server.ts';
+import { QemuRefusal, unable } from './refusal.ts';
 
-export interface GuestBehaviour {
-  /** From the start of QEMU to its first answer. */
+export interface QemuBehaviour extends GuestBehaviour {
+  /** From exec until QEMU listens. 0: it listens as soon as it is there. */
   startMs: number;
-  /** From the power button to the guest's end; null: the guest doesn't listen. */
-  shutdownMs: number | null;
-  /** What the guest writes to its console when it starts. */
-  boots: string;
+  /** QEMU ends at its start with these words; null: it starts. */
+  startError: string | null;
+  /** QEMU hangs: it takes connections and never answers. */
+  silent: boolean;
 }
 
-export const politeGuest: GuestBehaviour = { startMs: 0, shutdownMs: 5, boots: 'login: ' };
-
-type RunState = 'running' | 'paused' | 'shutdown' | 'io-error' | 'internal-error';
-
-const greeting = {
-  QMP: { version: { qemu: { micro: 22, minor: 2, major: 7 }, package: 'simulated' }, capabilities: [] },
+export const defaultBehaviour: QemuBehaviour = {
+  startMs: 0,
+  startError: null,
+  silent: false,
+  bootMs: 0,
+  shutdownMs: 1,
 };
 
-export class FakeQemu {
-  readonly machine: FakeMachineDescription;
-  readonly pid: number;
-  readonly exited: Promise<void>;
-  behaviour: GuestBehaviour;
-  /** Commands that were executed, for assertions. */
-  readonly executed: string[] = [];
-  #state: RunState = 'running';
-  #server: Server | undefined;
-  #client: Socket | undefined;
-  #waiting: Socket[] = [];
-  #negotiated = false;
-  #alive = true;
-  #ended: () => void = () => {};
-  #timers = new Set<NodeJS.Timeout>();
+export interface FakeQemuOptions {
+  pid: number;
+  args: readonly string[];
+  /** For stderr; appended to. */
+  logFile: string;
+  claims: Claims;
+  behaviour: QemuBehaviour;
+}
 
-  constructor(machine: FakeMachineDescription, pid: number, behaviour: GuestBehaviour) {
-    this.machine = machine;
-    this.pid = pid;
-    this.behaviour = behaviour;
+export class FakeQemu {
+  readonly pid: number;
+  readonly args: readonly string[];
+  readonly exited: Promise<void>;
+  /** May be changed while it runs. */
+  behaviour: QemuBehaviour;
+  readonly #options: FakeQemuOptions;
+  readonly #claims: (() => void)[] = [];
+  #guest: SimulatedGuest | undefined;
+  #description: MachineDescription | undefined;
+  #qmp: QmpServer | undefined;
+  #serial: { listening: ListeningSocket; clients: Set<Socket> } | undefined;
+  #pidFile: string | undefined;
+  #alive = true;
+  #end: () => void = () => {};
+  /** How it ended; null while it lives. */
+  exit: 'clean' | 'failed' | 'killed' | null = null;
+
+  constructor(options: FakeQemuOptions) {
+    this.#options = options;
+    this.pid = options.pid;
+    this.args = options.args;
+    this.behaviour = options.behaviour;
     this.exited = new Promise((resolve) => {
-      this.#ended = resolve;
+      this.#end = resolve;
     });
-    this.#later(behaviour.startMs, () => this.#start());
   }
 
   get alive(): boolean {
     return this.#alive;
   }
 
-  get state(): RunState | 'gone' {
-    return this.#alive ? this.#state : 'gone';
+  get state(): RunState | 'starting' | 'gone' {
+    return this.#alive ? (this.#guest?.state ?? 'starting') : 'gone';
   }
 
-  /** SIGKILL, or a crash: without a word. */
-  kill(): void {
-    if (!this.#alive) return;
-    this.#alive = false;
-    for (const timer of this.#timers) clearTimeout(timer);
-    for (const socket of [this.#client, ...this.#waiting]) socket?.destroy();
-    this.#server?.close();
-    this.#ended();
+  /** What it was started with. @throws before QEMU has understood that */
+  get machine(): MachineDescription {
+    if (!this.#description) throw new Error('this QEMU has not started');
+    return this.#description;
   }
 
-  /** The guest's own act: it powers itself off. */
+  /** @throws before QEMU has started */
+  get guest(): SimulatedGuest {
+    if (!this.#guest) throw new Error('this QEMU has not started');
+    return this.#guest;
+  }
+
+  /** The guest's own act: it switches itself off. */
   powerOff(): void {
-    this.#shutDown({ guest: true, reason: 'guest-shutdown' });
+    this.guest.powerOff();
   }
 
-  /** The guest's own act: it reboots itself; QEMU goes on. */
+  /** The guest's own act: it starts itself again; QEMU goes on. */
   reboot(): void {
-    this.#event('RESET', { guest: true, reason: 'guest-reset' });
-    appendFileSync(this.machine.consoleLog, this.behaviour.boots);
+    this.guest.reboot();
   }
 
-  /** Something in the world stops the machine, e.g. a full disk. */
-  become(state: RunState): void {
-    this.#state = state;
-    this.#event(state === 'running' ? 'RESUME' : 'STOP');
-  }
+  /** Commands that came by QMP, for assertions. */
+  readonly executed: string[] = [];
 
-  #start(): void {
-    writeFileSync(this.machine.pidFile, `${this.pid}\n`);
-    appendFileSync(this.machine.consoleLog, this.behaviour.boots);
-    rmSync(this.machine.qmpPath, { force: true });
-    this.#server = createServer((socket) => this.#connected(socket));
-    this.#server.on('error', () => this.kill());
-    this.#server.listen(this.machine.qmpPath);
-    this.#server.unref();
-  }
-
-  /** QEMU serves one client at a time. */
-  #connected(socket: Socket): void {
-    socket.on('error', () => {});
-    if (this.#client) {
-      this.#waiting.push(socket);
-      return;
+  /** Resolves when QEMU listens or has ended; the words of a failed start are in its log. */
+  async start(): Promise<void> {
+    try {
+      if (this.behaviour.startMs > 0) await new Promise((resolve) => setTimeout(resolve, this.behaviour.startMs));
+      if (!this.#alive) return;
+      if (this.behaviour.startError !== null) throw unable(this.behaviour.startError);
+      await this.#run(parseCommandLine(this.args));
+    } catch (error) {
+      if (!this.#alive) return;
+      if (!(error instanceof QemuRefusal)) throw error;
+      appendFileSync(this.#options.logFile, `${error.message}\n`);
+      this.#exit('failed');
     }
-    this.#client = socket;
-    this.#negotiated = false;
-    const framer = new QmpFramer();
-    socket.on('data', (chunk) => {
+  }
+
+  /** SIGKILL: files and sockets stay behind. */
+  kill(): void {
+    this.#exit('killed');
+  }
+
+  /** SIGTERM, as the machine sends it when it is shut down. */
+  terminate(): void {
+    if (!this.#alive) return;
+    this.#qmp?.event('SHUTDOWN', { guest: false, reason: 'host-signal' });
+    this.#exit('clean');
+  }
+
+  async #run(description: MachineDescription): Promise<void> {
+    this.#description = description;
+    this.#writePidFile(description);
+    const opened = this.#openDisks(description);
+    for (const { tap } of description.cards) this.#claim(() => this.#options.claims.tap(tap));
+    const guest = new SimulatedGuest({
+      onShutdown: description.onShutdown,
+      behaviour: () => this.behaviour,
+      listener: {
+        event: (name, data) => this.#qmp?.event(name, data),
+        console: (text) => this.#write(text),
+        ended: () => this.#exit('clean'),
+      },
+    });
+    this.#guest = guest;
+    const virtualSizes = opened.map(({ virtualSizeBytes }) => virtualSizeBytes);
+    await this.#listen(description, virtualSizes);
+    if (this.#alive && !description.heldAtStart) guest.resume();
+  }
+
+  #writePidFile({ pidFile }: MachineDescription): void {
+    if (pidFile === undefined) return;
+    this.#claim(() => this.#options.claims.pidFile(pidFile));
+    try {
+      writeFileSync(pidFile, `${this.pid}\n`, { mode: 0o600 });
+    } catch (error) {
+      throw unable(`cannot create PID file: Could not create '${pidFile}': ${systemReason(error)}`);
+    }
+    this.#pidFile = pidFile;
+  }
+
+  #openDisks({ disks, files }: MachineDescription) {
+    for (const path of files) this.#readable(path);
+    return disks.map(({ node }) => {
       try {
-        for (const message of framer.push(chunk)) this.#received(message);
-      } catch {
-        this.#send({ error: { class: 'GenericError', desc: 'JSON parse error' } });
+        const opened = openBlockNode(node);
+        for (const file of opened.files) this.#claimFile(file);
+        return opened;
+      } catch (error) {
+        throw error instanceof QemuRefusal ? error : unable(`-blockdev ${node.name}: ${(error as Error).message}`);
       }
     });
-    socket.on('close', () => {
-      this.#client = undefined;
-      const next = this.#waiting.shift();
-      if (next && this.#alive) this.#connected(next);
-    });
-    this.#send(greeting);
   }
 
-  #send(message: object): void {
-    this.#client?.write(`${JSON.stringify(message)}\r\n`);
-  }
-
-  #event(event: string, data?: object): void {
-    if (!this.#negotiated) return;
-    const now = Date.now();
-    const timestamp = { seconds: Math.floor(now / 1000), microseconds: (now % 1000) * 1000 };
-    this.#send({ timestamp, event, ...(data && { data }) });
-  }
-
-  #received(message: Record<string, unknown>): void {
-    const { id } = message;
-    const command = String(message.execute);
-    if (!this.#negotiated && command !== 'qmp_capabilities') {
-      const desc = "Expecting capabilities negotiation with 'qmp_capabilities'";
-      this.#send({ id, error: { class: 'CommandNotFound', desc } });
-      return;
-    }
-    this.executed.push(command);
-    const answer = this.#execute(command);
-    if (answer === undefined) {
-      this.#send({ id, error: { class: 'CommandNotFound', desc: `The command ${command} has not been found` } });
-    } else this.#send({ return: answer, id });
-    if (command === 'quit') this.#quit();
-  }
-
-  #execute(command: string): unknown {
-    switch (command) {
-      case 'qmp_capabilities':
-        this.#negotiated = true;
-        return {};
-      case 'query-status':
-        return { status: this.#state, singlestep: false, running: this.#state === 'running' };
-      case 'query-cpus-fast':
-        return Array.from({ length: this.machine.cpus }, (_, index) => ({ 'cpu-index': index, target: 'x86_64' }));
-      case 'query-block':
-        return this.machine.disks.map(({ node, filename, driver }) => ({
-          device: '',
-          inserted: { 'node-name': node, file: filename, drv: driver },
-        }));
-      case 'query-version':
-        return greeting.QMP.version;
-      case 'system_powerdown':
-        this.#event('POWERDOWN');
-        this.#pressed();
-        return {};
-      case 'system_reset':
-        this.#event('RESET', { guest: false, reason: 'host-qmp-system-reset' });
-        return {};
-      case 'stop':
-        this.become('paused');
-        return {};
-      case 'cont':
-        this.#state = 'running';
-        this.#event('RESUME');
-        return {};
-      case 'quit':
-        return {};
-      default:
-        return undefined;
+  #readable(path: string): void {
+    try {
+      accessSync(path, constants.R_OK);
+    } catch (error) {
+      throw unable(`Could not open '${path}': ${systemReason(error)}`);
     }
   }
 
-  #pressed(): void {
-    const { shutdownMs } = this.behaviour;
-    if (shutdownMs !== null && this.#state === 'running') {
-      this.#later(shutdownMs, () => this.#shutDown({ guest: true, reason: 'guest-shutdown' }));
+  #claimFile(file: OpenedFile): void {
+    this.#claim(() => this.#options.claims.file(file.path, file.mode));
+  }
+
+  #claim(take: () => () => void): void {
+    this.#claims.push(take());
+  }
+
+  async #listen(description: MachineDescription, virtualSizes: number[]): Promise<void> {
+    const { monitor, serial } = description;
+    try {
+      if (serial) {
+        const clients = new Set<Socket>();
+        const listening = new ListeningSocket(serial.path, (socket) => {
+          clients.add(socket);
+          socket.on('close', () => clients.delete(socket)).resume();
+        });
+        if (serial.logFile !== undefined) appendFileSync(serial.logFile, '', { mode: 0o640 });
+        await listening.open();
+        this.#serial = { listening, clients };
+      }
+      if (monitor) {
+        const { pid, guest } = this;
+        const quit = () => this.#exit('clean');
+        const context = { pid, description, guest, virtualSizes, quit };
+        const qmp = new QmpServer({
+          path: monitor.path,
+          context,
+          silent: () => this.behaviour.silent,
+          executed: this.executed,
+        });
+        await qmp.open();
+        this.#qmp = qmp;
+      }
+    } catch (error) {
+      throw unable(`-chardev socket: Failed to bind socket: ${systemReason(error)}`);
+    } finally {
+      // Killed while it was opening.
+      if (!this.#alive) this.#close({ clean: false });
     }
   }
 
-  #shutDown(data: object): void {
-    if (!this.#alive || this.#state === 'shutdown') return;
-    this.#event('SHUTDOWN', data);
-    if (!this.machine.pauseAtShutdown) {
-      this.#quit();
-      return;
+  #write(text: string): void {
+    const log = this.#description?.serial?.logFile;
+    for (const client of this.#serial?.clients ?? []) client.write(text);
+    if (log === undefined) return;
+    try {
+      appendFileSync(log, text);
+    } catch {
+      // Somebody removed it: QEMU would go on writing to a file without a name.
     }
-    this.#state = 'shutdown';
-    this.#event('STOP');
   }
 
-  #quit(): void {
-    this.#event('SHUTDOWN', { guest: false, reason: 'host-qmp-quit' });
-    // What was written still reaches the client.
-    this.#client?.end();
-    this.#client = undefined;
-    this.#later(0, () => {
-      rmSync(this.machine.pidFile, { force: true });
-      this.kill();
-    });
+  #exit(how: 'clean' | 'failed' | 'killed'): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    this.exit = how;
+    this.#guest?.end();
+    this.#close({ clean: how !== 'killed' });
+    if (how !== 'killed' && this.#pidFile !== undefined) rmSync(this.#pidFile, { force: true });
+    for (const release of this.#claims.splice(0)) release();
+    this.#end();
   }
 
-  #later(ms: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      if (this.#alive) act();
-    }, ms);
-    this.#timers.add(timer);
+  #close(options: { clean: boolean }): void {
+    this.#qmp?.close(options);
+    this.#serial?.listening.close(options);
   }
 }

@@ -1,60 +1,129 @@
 /**
- * A machine's process table, with fake QEMUs in it: the launcher that a Host gets in the simulator. It stays when a Host
- * object goes, so a new one finds its guests as it would on a real machine.
+ * Every QEMU of one simulated machine: its process table. Owns the guests; a host process that starts and finds them
+ * comes and goes (`launcher`). A launcher that is severed belongs to a host process that was killed: whatever that one's
+ * code still does reaches no guest any more.
  */
-import { appendFileSync } from 'node:fs';
-import { parseId, type ServerId } from '../../contract/ids.ts';
+import type { ServerId } from '../../contract/ids.ts';
+import { parseId } from '../../contract/ids.ts';
 import type { QemuLaunch, QemuLauncher, QemuProcess } from '../../host/guest/launcher.ts';
-import { BadArguments, parseArguments } from './arguments.ts';
-import { FakeQemu, type GuestBehaviour, politeGuest } from './fake-qemu.ts';
+import { Claims } from './claims.ts';
+import { defaultBehaviour, FakeQemu, type QemuBehaviour } from './fake-qemu.ts';
 
-let lastPid = 100_000;
+export interface FakeMachineOptions {
+  /** Whether the machine has this tap; absent: it has every tap. */
+  tapExists?: (name: string) => boolean;
+  behaviour?: Partial<QemuBehaviour>;
+}
+
+/** Above every pid that Linux gives out, so that a mistake never hits a real process. */
+let lastPid = 5_000_000;
 
 export class FakeMachine implements QemuLauncher {
-  /** Changes of it count for guests that start from now on. */
-  behaviour: GuestBehaviour;
-  readonly #qemus: FakeQemu[] = [];
-  /** Every start that was tried. */
+  /** Of guests to come. */
+  behaviour: QemuBehaviour;
+  readonly #claims: Claims;
+  readonly #running = new Map<number, { serverId: ServerId; qemu: FakeQemu }>();
+  readonly #behaviours = new Map<ServerId, Partial<QemuBehaviour>>();
+  /** QEMUs started so far. */
   launches = 0;
 
-  constructor(behaviour: Partial<GuestBehaviour> = {}) {
-    this.behaviour = { ...politeGuest, ...behaviour };
+  constructor(options: FakeMachineOptions = {}) {
+    this.#claims = new Claims({ tapExists: options.tapExists });
+    this.behaviour = { ...defaultBehaviour, ...options.behaviour };
   }
 
-  /** Guests that run. */
-  get guests(): FakeQemu[] {
-    return this.#qemus.filter((qemu) => qemu.alive);
+  /** What this server's guest does differently, from now on. */
+  behave(serverId: ServerId, behaviour: Partial<QemuBehaviour>): void {
+    this.#behaviours.set(serverId, { ...this.#behaviours.get(serverId), ...behaviour });
+    for (const { qemu } of this.#of(serverId)) qemu.behaviour = { ...qemu.behaviour, ...behaviour };
   }
 
-  guest(serverId: ServerId): FakeQemu | undefined {
-    return this.guests.find((qemu) => qemu.machine.uuid === serverId);
+  /** For one host process that may be killed; `launch` and `list` of the machine itself serve those that are not. */
+  launcher(): SimulatedLauncher {
+    return new SimulatedLauncher(this);
   }
 
-  async launch({ args, logFile }: QemuLaunch): Promise<QemuProcess> {
+  async launch({ serverId, args, logFile }: QemuLaunch): Promise<FakeQemu> {
+    const named = parseId<ServerId>(args[args.indexOf('-uuid') + 1] ?? '');
+    if (named !== serverId) throw new Error(`these are the arguments of server ${named}, not of ${serverId}`);
+    lastPid += 1000; // room for its threads
+    const pid = lastPid;
+    const behaviour = { ...this.behaviour, ...this.#behaviours.get(serverId) };
+    const qemu = new FakeQemu({ pid, args, logFile, claims: this.#claims, behaviour });
     this.launches++;
-    const pid = ++lastPid;
-    try {
-      const qemu = new FakeQemu(parseArguments(args), pid, { ...this.behaviour });
-      const twice = this.guests.find((other) => other.machine.uuid === qemu.machine.uuid);
-      if (twice)
-        throw new BadArguments('qemu-system-x86_64: Failed to get "write" lock: is another process using the image?');
-      this.#qemus.push(qemu);
-      void qemu.exited.then(() => this.#qemus.splice(this.#qemus.indexOf(qemu), 1));
-      return qemu;
-    } catch (error) {
-      if (!(error instanceof BadArguments)) throw error;
-      // As the real one: its word on stderr, and its end.
-      appendFileSync(logFile, `${error.message}\n`);
-      return { pid, alive: false, exited: Promise.resolve(), kill() {} };
-    }
+    this.#running.set(pid, { serverId, qemu });
+    void qemu.exited.then(() => this.#running.delete(pid));
+    const started = qemu.start();
+    if (behaviour.startMs === 0) await started;
+    return qemu;
   }
 
-  async list(): Promise<{ serverId: ServerId; process: QemuProcess }[]> {
-    return this.guests.map((qemu) => ({ serverId: parseId<ServerId>(qemu.machine.uuid)!, process: qemu }));
+  async list(): Promise<{ serverId: ServerId; process: FakeQemu }[]> {
+    return this.#alive().map(({ serverId, qemu }) => ({ serverId, process: qemu }));
   }
 
-  /** The machine loses power. */
+  /** All that run. */
+  get guests(): FakeQemu[] {
+    return this.#alive().map(({ qemu }) => qemu);
+  }
+
+  /** The server's guest, if one runs. */
+  guest(serverId: ServerId): FakeQemu | undefined {
+    return this.#of(serverId)[0]?.qemu;
+  }
+
+  /** The machine loses its power. */
   powerCut(): void {
     for (const qemu of this.guests) qemu.kill();
   }
+
+  #alive() {
+    return [...this.#running.values()].filter(({ qemu }) => qemu.alive);
+  }
+
+  #of(serverId: ServerId) {
+    return this.#alive().filter((running) => running.serverId === serverId);
+  }
 }
+
+export class SimulatedLauncher implements QemuLauncher {
+  readonly #machine: FakeMachine;
+  #severed = false;
+
+  constructor(machine: FakeMachine) {
+    this.#machine = machine;
+  }
+
+  /** The host process that has this launcher is dead. */
+  sever(): void {
+    this.#severed = true;
+  }
+
+  async launch(options: QemuLaunch): Promise<QemuProcess> {
+    if (this.#severed) return never();
+    const process = this.#handle(await this.#machine.launch(options));
+    return this.#severed ? never() : process;
+  }
+
+  async list(): Promise<{ serverId: ServerId; process: QemuProcess }[]> {
+    if (this.#severed) return never();
+    return (await this.#machine.list()).map(({ serverId, process }) => ({ serverId, process: this.#handle(process) }));
+  }
+
+  #handle(qemu: FakeQemu): QemuProcess {
+    const severed = () => this.#severed;
+    return {
+      pid: qemu.pid,
+      get alive() {
+        return qemu.alive;
+      },
+      exited: qemu.exited.then(() => (severed() ? never() : undefined)),
+      kill: () => {
+        if (!severed()) qemu.kill();
+      },
+    };
+  }
+}
+
+/** What a dead process waits for. */
+const never = <T>(): Promise<T> => new Promise<T>(() => {});

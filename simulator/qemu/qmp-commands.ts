@@ -1,0 +1,82 @@
+/** What each QMP command does and answers. A command that is not here is not found. */
+import type { MachineDescription } from './command-line.ts';
+import type { SimulatedGuest } from './guest.ts';
+import { qemuPackage, qemuVersion } from './qmp-server.ts';
+
+export interface CommandContext {
+  pid: number;
+  description: MachineDescription;
+  guest: SimulatedGuest;
+  virtualSizes: readonly number[];
+  /** QEMU ends in order. */
+  quit(): void;
+  /** Runs once the answer has been written. */
+  afterAnswer(work: () => void): void;
+}
+
+type Command = (context: CommandContext) => unknown;
+
+const nothing = (act: (guest: SimulatedGuest) => void): Command => {
+  return ({ guest }) => {
+    act(guest);
+    return {};
+  };
+};
+
+export const commands: Readonly<Record<string, Command>> = {
+  'query-version': () => ({ qemu: qemuVersion, package: qemuPackage }),
+  'query-status': ({ guest: { state } }) => ({ status: state, singlestep: false, running: state === 'running' }),
+  'query-name': ({ description: { name } }) => (name === undefined ? {} : { name }),
+  'query-uuid': ({ description }) => ({ UUID: description.uuid }),
+  'query-kvm': ({ description }) => ({ enabled: description.accelerator === 'kvm', present: true }),
+  'query-cpus-fast': ({ description, pid }) =>
+    Array.from({ length: description.vcpus }, (_, index) => ({
+      'thread-id': pid + 1 + index,
+      props: { 'core-id': index, 'thread-id': 0, 'socket-id': 0 },
+      'qom-path': `/machine/unattached/device[${index}]`,
+      'cpu-index': index,
+      target: 'x86_64',
+    })),
+  'query-block': ({ description, virtualSizes, guest }) =>
+    description.disks.map((disk, index) => block(disk, virtualSizes[index]!, guest.state)),
+  'query-chardev': ({ description }) =>
+    description.sockets.map(({ id, path }) => ({
+      'frontend-open': true,
+      filename: `${id === description.monitor?.id ? '' : 'disconnected:'}unix:${path},server=on`,
+      label: id,
+    })),
+  'query-commands': () => ['qmp_capabilities', ...Object.keys(commands)].map((name) => ({ name })),
+  stop: nothing((guest) => guest.pause()),
+  cont: nothing((guest) => guest.resume()),
+  system_reset: nothing((guest) => guest.reset()),
+  system_powerdown: nothing((guest) => guest.powerButton()),
+  quit: ({ quit, afterAnswer }) => {
+    afterAnswer(quit);
+    return {};
+  },
+};
+
+function block({ id, node }: MachineDescription['disks'][number], virtualSize: number, state: string) {
+  const file = node.driver === 'file' ? node : node.file;
+  const filename = file.driver === 'file' ? file.filename : '';
+  return {
+    'io-status': state === 'io-error' ? 'nospace' : 'ok',
+    device: '',
+    locked: false,
+    removable: false,
+    inserted: {
+      'node-name': node.name,
+      drv: node.driver,
+      ro: node.readOnly,
+      file: filename,
+      backing_file_depth: node.driver !== 'file' && node.backing ? 1 : 0,
+      encrypted: false,
+      detect_zeroes: 'off',
+      cache: { 'no-flush': false, direct: false, writeback: true },
+      ...{ bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0, write_threshold: 0 },
+      image: { filename, format: node.driver, 'virtual-size': virtualSize },
+    },
+    qdev: id === undefined ? '' : `/machine/peripheral/${id}/virtio-backend`,
+    type: 'unknown',
+  };
+}

@@ -1,0 +1,226 @@
+/**
+ * One QEMU's QMP socket: the greeting, the negotiation and the commands that Bothy uses, as QEMU 7.2 speaks them. One
+ * client at a time, as with QEMU: the next one hears nothing until the one before has gone. Owns the listening socket.
+ */
+import { renameSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { StateRefusal } from './guest.ts';
+import { type CommandContext, commands } from './qmp-commands.ts';
+
+export const qemuVersion = { micro: 22, minor: 2, major: 7 };
+export const qemuPackage = 'Debian 1:7.2+dfsg-7+deb12u18+b3';
+
+/** A unix socket of QEMU's: in the place of what was there; gone after a clean end, dead in its place after another. */
+export class ListeningSocket {
+  readonly path: string;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(path: string, connected: (socket: Socket) => void) {
+    this.path = path;
+    this.#server = createServer((socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+      socket.on('error', () => {});
+      connected(socket);
+    });
+  }
+
+  async open(): Promise<void> {
+    rmSync(this.path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.path, () => resolve());
+    });
+  }
+
+  /** `clean`: what was written still arrives, and the path goes. */
+  close(options: { clean: boolean }): void {
+    for (const socket of this.#sockets) {
+      if (options.clean) socket.end();
+      else socket.destroy();
+    }
+    if (!this.#server.listening) return;
+    if (options.clean) {
+      this.#server.close();
+      return;
+    }
+    // Closing removes the path; a process that is killed leaves it.
+    const aside = `${this.path}~`;
+    try {
+      renameSync(this.path, aside);
+      this.#server.close();
+      renameSync(aside, this.path);
+    } catch {
+      this.#server.close(); // somebody removed the path or its directory
+    }
+  }
+}
+
+export interface QmpServerOptions {
+  path: string;
+  context: Omit<CommandContext, 'afterAnswer'>;
+  /** True: a QEMU that hangs; it reads and says nothing. */
+  silent(): boolean;
+  /** Gets the name of each command that is carried out. */
+  executed: string[];
+}
+
+export class QmpServer {
+  readonly #options: QmpServerOptions;
+  readonly #listening: ListeningSocket;
+  readonly #waiting: Socket[] = [];
+  #peer: Peer | undefined;
+
+  constructor(options: QmpServerOptions) {
+    this.#options = options;
+    this.#listening = new ListeningSocket(options.path, (socket) => {
+      this.#waiting.push(socket);
+      socket.on('close', () => this.#gone(socket));
+      this.#next();
+    });
+  }
+
+  open(): Promise<void> {
+    return this.#listening.open();
+  }
+
+  event(name: string, data?: Record<string, unknown>): void {
+    const now = Date.now() * 1000 + Math.floor((performance.now() * 1000) % 1000);
+    const timestamp = { seconds: Math.floor(now / 1_000_000), microseconds: now % 1_000_000 };
+    this.#peer?.event({ timestamp, event: name, ...(data && { data }) });
+  }
+
+  close(options: { clean: boolean }): void {
+    this.#listening.close(options);
+  }
+
+  #next(): void {
+    if (this.#peer) return;
+    const socket = this.#waiting.shift();
+    if (socket) this.#peer = new Peer(socket, this.#options);
+  }
+
+  #gone(socket: Socket): void {
+    const index = this.#waiting.indexOf(socket);
+    if (index >= 0) this.#waiting.splice(index, 1);
+    if (this.#peer?.socket !== socket) return;
+    this.#peer = undefined;
+    this.#next();
+  }
+}
+
+const commandNotFound = 'CommandNotFound';
+const genericError = 'GenericError';
+
+class Refused extends Error {
+  readonly errorClass: string;
+  constructor(errorClass: string, description: string) {
+    super(description);
+    this.errorClass = errorClass;
+  }
+}
+
+class Peer {
+  readonly socket: Socket;
+  readonly #options: QmpServerOptions;
+  #text = '';
+  #negotiated = false;
+
+  constructor(socket: Socket, options: QmpServerOptions) {
+    this.socket = socket;
+    this.#options = options;
+    this.#send({ QMP: { version: { qemu: qemuVersion, package: qemuPackage }, capabilities: ['oob'] } });
+    socket.setEncoding('utf8').on('data', (text: unknown) => this.#receive(String(text)));
+  }
+
+  /** QEMU sends events only after the negotiation. */
+  event(message: object): void {
+    if (this.#negotiated) this.#send(message);
+  }
+
+  #send(message: object): void {
+    if (!this.#options.silent() && this.socket.writable) this.socket.write(`${JSON.stringify(message)}\r\n`);
+  }
+
+  #receive(text: string): void {
+    const lines = (this.#text + text).split('\n');
+    this.#text = lines.pop()!;
+    for (const line of lines) if (line.trim() !== '' && !this.#options.silent()) this.#answer(line);
+  }
+
+  #answer(line: string): void {
+    let id: unknown;
+    const later: (() => void)[] = [];
+    try {
+      const request = parseRequest(line);
+      id = request.id;
+      const value = this.#run(request, (work) => later.push(work));
+      this.#send({ return: value, ...(id !== undefined && { id }) });
+    } catch (error) {
+      const errorClass = error instanceof Refused ? error.errorClass : genericError;
+      if (!(error instanceof Refused || error instanceof StateRefusal)) throw error;
+      this.#send({ ...(id !== undefined && { id }), error: { class: errorClass, desc: error.message } });
+    }
+    for (const work of later) work();
+  }
+
+  #run({ execute, args }: Request, afterAnswer: (work: () => void) => void): unknown {
+    if (execute === 'qmp_capabilities') {
+      if (this.#negotiated) {
+        throw new Refused(commandNotFound, 'Capabilities negotiation is already complete, command ignored');
+      }
+      checkArguments(args, ['enable']);
+      this.#negotiated = true;
+      return {};
+    }
+    if (!this.#negotiated) {
+      throw new Refused(commandNotFound, "Expecting capabilities negotiation with 'qmp_capabilities'");
+    }
+    const command = Object.hasOwn(commands, execute) ? commands[execute] : undefined;
+    if (!command) throw new Refused(commandNotFound, `The command ${execute} has not been found`);
+    checkArguments(args, []);
+    this.#options.executed.push(execute);
+    return command({ ...this.#options.context, afterAnswer });
+  }
+}
+
+interface Request {
+  execute: string;
+  args: Record<string, unknown>;
+  id: unknown;
+}
+
+function parseRequest(line: string): Request {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    const word = /^\s*([A-Za-z_]+)/.exec(line)?.[1];
+    throw new Refused(
+      genericError,
+      word ? `JSON parse error, invalid keyword '${word}'` : 'JSON parse error, expecting value',
+    );
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new Refused(genericError, 'QMP input must be a JSON object');
+  }
+  const given = value as Record<string, unknown>;
+  for (const key of Object.keys(given)) {
+    if (!['execute', 'arguments', 'id'].includes(key))
+      throw new Refused(genericError, `QMP input member '${key}' is unexpected`);
+  }
+  const { execute, arguments: args = {}, id } = given;
+  if (execute === undefined) throw new Refused(genericError, "QMP input lacks member 'execute'");
+  if (typeof execute !== 'string') throw new Refused(genericError, "QMP input member 'execute' must be a string");
+  if (typeof args !== 'object' || args === null || Array.isArray(args)) {
+    throw new Refused(genericError, "QMP input member 'arguments' must be an object");
+  }
+  return { execute, args: args as Record<string, unknown>, id };
+}
+
+function checkArguments(args: Record<string, unknown>, known: readonly string[]): void {
+  for (const key of Object.keys(args)) {
+    if (!known.includes(key)) throw new Refused(genericError, `Parameter '${key}' is unexpected`);
+  }
+}
