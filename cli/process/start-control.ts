@@ -7,7 +7,7 @@ import { nativeDialect } from '../../api/native/index.ts';
 import { computeDialect } from '../../api/openstack/compute/index.ts';
 import { identityDialect } from '../../api/openstack/identity/index.ts';
 import { imageDialect } from '../../api/openstack/image/index.ts';
-import { networkDialect } from '../../api/openstack/network/index.ts';
+import { networkDialect, networkServices } from '../../api/openstack/network/index.ts';
 import { createApi } from '../../api/server.ts';
 import { CloudError } from '../../contract/errors.ts';
 import type { HostId } from '../../contract/ids.ts';
@@ -117,7 +117,7 @@ export async function startControl(
     dialects: [
       identityDialect({ identity, publicUrl }),
       imageDialect({ authenticator: identity, images, members: new ImageMemberService({ database }), transfer }),
-      networkDialect({ authenticator: identity, database, ports }),
+      networkDialect({ authenticator: identity, services: networkServices({ database }), publicUrl }),
       computeDialect({
         authenticator: identity,
         servers,
@@ -126,7 +126,7 @@ export async function startControl(
         placement: new PlacementService({ database }),
         quotas: new QuotaService({ database }),
       }),
-      nativeDialect({ authenticator: identity, database, feed }),
+      nativeDialect({ identity, database, feed }),
     ],
   });
   await queue.start({ ...imageController.tasks, ...serverController.tasks() });

@@ -48,9 +48,7 @@ export class SwitchNetwork implements HostNetworkPort {
   async prepareMachine(): Promise<void> {
     const { integrationBridge: name } = this.names;
     if (readState(this.#client).bridges.has(name)) return;
-    await this.#commit([
-      { do: 'add-bridge', name, datapathType: 'netdev', failMode: 'secure', owner: owner.machine },
-    ]);
+    await this.#commit([{ do: 'add-bridge', name, datapathType: 'netdev', failMode: 'secure', owner: owner.machine }]);
     await this.#client.replica.until(`bridge ${name}`, () => readState(this.#client).bridges.has(name), {
       timeoutMs: 5000,
     });
