@@ -76,7 +76,7 @@ export class AssignmentService {
   /** @throws CloudError `forbidden`, `not_found` */
   async check(caller: Caller, grant: Grant, roleId: RoleId): Promise<void> {
     requireReader(caller, 'identity:check_grant');
-    const { rows } = await sql`select from role_assignment where ${matches(grant)} and role_id = ${roleId}`.execute(
+    const { rows } = await sql`select from role_assignment a where ${matches(grant)} and a.role_id = ${roleId}`.execute(
       this.#context.query,
     );
     if (rows.length === 0) throw notFound('role assignment with role', roleId);
@@ -86,8 +86,8 @@ export class AssignmentService {
   async revoke(caller: Caller, grant: Grant, roleId: RoleId): Promise<void> {
     requireAdministrator(caller, 'identity:revoke_grant');
     await this.#context.write(actorOf(caller), async (tx) => {
-      const { rows } = await sql`delete from role_assignment
-        where ${matches(grant)} and role_id = ${roleId} returning id`.execute(tx);
+      const { rows } = await sql`delete from role_assignment a
+        where ${matches(grant)} and a.role_id = ${roleId} returning id`.execute(tx);
       if (rows.length === 0) throw notFound('role assignment with role', roleId);
     });
   }
@@ -197,7 +197,7 @@ const projectOf = ({ target }: Grant) => ('projectId' in target ? target.project
 const domainOf = ({ target }: Grant) => ('domainId' in target ? target.domainId : null);
 
 const matches = (grant: Grant): RawBuilder<unknown> => sql`
-  (user_id, group_id, project_id, domain_id, system, inherited) is not distinct from
+  (a.user_id, a.group_id, a.project_id, a.domain_id, a.system, a.inherited) is not distinct from
   (${userOf(grant)}::uuid, ${groupOf(grant)}::uuid, ${projectOf(grant)}::uuid, ${domainOf(grant)}::uuid,
    ${'system' in grant.target}::boolean, ${grant.inherited ?? false}::boolean)`;
 
