@@ -12,7 +12,7 @@ import { maySeeNetwork, mayUseNetwork } from '../network/access.ts';
 import { parseMac, randomMac } from '../network/address.ts';
 import { type ListQuery, listRows, readRow } from '../network/listing.ts';
 import { invalidInput, notFound, refusal } from '../network/refusal.ts';
-import { defined, forbidden, lockOwn, projectFor, touched } from '../network/rows.ts';
+import { defined, forbidden, lockOwn, projectFor, requireWriter, touched } from '../network/rows.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
 import { cloudOwners, createPorts, loadNetworks, macInUse, type NetworkFacts, type NewPort } from './create.ts';
 import { type PortRow, portListing } from './port.ts';
@@ -150,6 +150,7 @@ async function lockPort(tx: Tx, caller: Caller, id: string, operation: string): 
     const { rows } = await sql<{ own: boolean }>`select n.project_id = ${caller.projectId} as own
       from port p join network n on n.id = p.network_id where p.id = ${id}`.execute(tx);
     if (rows[0]?.own) {
+      requireWriter(caller, operation);
       const locked = await sql<PortRow>`select * from port where id = ${id} for update`.execute(tx);
       if (locked.rows[0]) return locked.rows[0];
     }

@@ -1,0 +1,418 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
+import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
+import { oddName, testAdmin, testCaller } from '../../../control/network/testing.ts';
+import { type Answer, type TestApi, testApi } from './testing.ts';
+
+let db: TestDatabase;
+let api: TestApi;
+before(async () => {
+  db = await testDatabase();
+  api = await testApi(db.database);
+});
+after(async () => {
+  await api.app.close();
+  await db[Symbol.asyncDispose]();
+});
+
+type Me = ReturnType<TestApi['as']>;
+
+const refused = (answer: Answer, status: number, type: string, message?: RegExp): void => {
+  assert.deepEqual([answer.status, answer.body?.NeutronError?.type], [status, type], JSON.stringify(answer.body));
+  if (message) assert.match(answer.body.NeutronError.message, message);
+};
+
+const newNetwork = async (me: Me, over: object = {}): Promise<string> =>
+  (await me.post('/networks', { network: { name: oddName, ...over } })).body.network.id;
+
+const newSubnet = async (me: Me, network_id: string, cidr: string, over: object = {}) => {
+  const ip_version = cidr.includes(':') ? 6 : 4;
+  const made = await me.post('/subnets', { subnet: { network_id, cidr, ip_version, name: oddName, ...over } });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  return made.body.subnet;
+};
+
+const slaac = { ipv6_ra_mode: 'slaac', ipv6_address_mode: 'slaac' };
+
+test('a subnet gets gateway, pools and defaults; all of it can be chosen and changed', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  const plain = await newSubnet(me, network_id, '10.0.0.0/24');
+  assert.deepEqual(
+    [plain.gateway_ip, plain.enable_dhcp, plain.allocation_pools],
+    ['10.0.0.1', true, [{ start: '10.0.0.2', end: '10.0.0.254' }]],
+  );
+  const chosen = await newSubnet(me, network_id, '10.0.1.0/24', {
+    gateway_ip: '10.0.1.100',
+    dns_nameservers: ['9.9.9.9', '1.1.1.1'],
+    host_routes: [{ destination: '10.9.0.0/16', nexthop: '10.0.1.9' }],
+    description: oddName,
+  });
+  assert.deepEqual(chosen.allocation_pools, [
+    { start: '10.0.1.1', end: '10.0.1.99' },
+    { start: '10.0.1.101', end: '10.0.1.254' },
+  ]);
+  assert.deepEqual(chosen.dns_nameservers, ['9.9.9.9', '1.1.1.1']);
+  const changed = await me.put(`/subnets/${chosen.id}`, {
+    subnet: { gateway_ip: null, allocation_pools: [{ start: '10.0.1.5', end: '10.0.1.9' }], dns_nameservers: [] },
+  });
+  assert.deepEqual(
+    [changed.body.subnet.gateway_ip, changed.body.subnet.allocation_pools, changed.body.subnet.dns_nameservers],
+    [null, [{ start: '10.0.1.5', end: '10.0.1.9' }], []],
+  );
+  const six = await newSubnet(me, network_id, '2001:db8::/64', slaac);
+  assert.deepEqual([six.gateway_ip, six.ipv6_ra_mode], ['2001:db8::1', 'slaac']);
+  assert.equal((await me.get(`/networks/${network_id}`)).body.network.subnets.length, 3);
+  assert.equal((await me.get(`/subnets?network_id=${network_id}&ip_version=6`)).body.subnets.length, 1);
+});
+
+test('subnets that cannot be are refused', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  await newSubnet(me, network_id, '10.0.0.0/24');
+  const table: [object, number, string][] = [
+    [{ cidr: '10.0.0.128/25' }, 400, 'InvalidInput'],
+    [{ cidr: '10.1.0.1/24' }, 400, 'HTTPBadRequest'],
+    [{ cidr: 'x' }, 400, 'HTTPBadRequest'],
+    [{ cidr: undefined }, 400, 'BadRequest'],
+    [{ cidr: '0.0.0.0/0' }, 400, 'InvalidInput'],
+    [{ cidr: '10.1.0.0/31' }, 400, 'InvalidInput'],
+    [{ cidr: '224.0.0.0/24' }, 400, 'InvalidInput'],
+    [{ cidr: '2001:db8::/64' }, 400, 'InvalidInput'],
+    [{ ip_version: 5 }, 400, 'HTTPBadRequest'],
+    [{ gateway_ip: '10.1.0.255' }, 400, 'InvalidInput'],
+    [{ gateway_ip: '2001:db8::1' }, 400, 'InvalidInput'],
+    [{ allocation_pools: [{ start: '10.1.0.9', end: '10.1.0.5' }] }, 400, 'InvalidAllocationPool'],
+    [{ allocation_pools: [{ start: '10.1.0.9', end: '10.1.1.5' }] }, 400, 'OutOfBoundsAllocationPool'],
+    [{ allocation_pools: [{ start: '10.1.0.1', end: '10.1.0.5' }] }, 409, 'GatewayConflictWithAllocationPools'],
+    [
+      {
+        allocation_pools: [
+          { start: '10.1.0.2', end: '10.1.0.5' },
+          { start: '10.1.0.5', end: '10.1.0.9' },
+        ],
+      },
+      409,
+      'OverlappingAllocationPools',
+    ],
+    [{ dns_nameservers: ['x'] }, 400, 'InvalidInput'],
+    [
+      { dns_nameservers: ['1.1.1.1', '1.1.1.2', '1.1.1.3', '1.1.1.4', '1.1.1.5', '1.1.1.6'] },
+      400,
+      'DNSNameServersExhausted',
+    ],
+    [{ host_routes: [{ destination: '10.0.0.0/8', nexthop: '::1' }] }, 400, 'InvalidInput'],
+    [{ ipv6_ra_mode: 'slaac' }, 400, 'InvalidInput'],
+    [{ cidr: '2001:db8::/60', ip_version: 6, ...slaac }, 400, 'InvalidInput'],
+    [{ cidr: '2001:db8::/64', ip_version: 6, ...slaac, enable_dhcp: false }, 400, 'InvalidInput'],
+    [{ cidr: '2001:db8::/64', ip_version: 6, ...slaac, ipv6_ra_mode: 'dhcpv6-stateful' }, 400, 'InvalidInput'],
+    [{ network_id: newId() }, 404, 'NetworkNotFound'],
+  ];
+  for (const [over, status, type] of table) {
+    refused(
+      await me.post('/subnets', { subnet: { network_id, cidr: '10.1.0.0/24', ip_version: 4, ...over } }),
+      status,
+      type,
+    );
+  }
+  const subnet = await newSubnet(me, network_id, '10.2.0.0/24');
+  refused(
+    await me.put(`/subnets/${subnet.id}`, { subnet: { cidr: '10.3.0.0/24' } }),
+    400,
+    'HTTPBadRequest',
+    /read-only/,
+  );
+});
+
+test('a port has by default an address of each version, and the default security group', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  const four = await newSubnet(me, network_id, '10.0.0.0/24');
+  const six = await newSubnet(me, network_id, '2001:db8::/64', slaac);
+  const { port } = (await me.post('/ports', { port: { network_id, name: oddName } })).body;
+  assert.match(port.mac_address, /^fa:16:3e:/);
+  assert.deepEqual(
+    port.fixed_ips.map(({ subnet_id }: { subnet_id: string }) => subnet_id),
+    [four.id, six.id],
+  );
+  const eui = `2001:db8::f816:3eff:fe${port.mac_address.slice(9).replace(':', '').replace(':', ':')}`;
+  assert.ok(port.fixed_ips[1].ip_address.startsWith('2001:db8::f816:3eff:fe'), eui);
+  assert.equal(port.status, 'DOWN');
+  const groups = (await me.get('/security-groups')).body.security_groups;
+  assert.deepEqual([groups.length, groups[0].name, groups[0].security_group_rules.length], [1, 'default', 4]);
+  assert.deepEqual(port.security_groups, [groups[0].id]);
+  assert.equal('binding:host_id' in port, false);
+  const count = async (query: string) => (await me.get(`/ports?${query}`)).body.ports.length;
+  const ip = port.fixed_ips[0].ip_address;
+  assert.deepEqual(
+    [
+      await count(`fixed_ips=ip_address=${ip}`),
+      await count(`fixed_ips=subnet_id=${four.id}&fixed_ips=ip_address=${ip}`),
+      await count('fixed_ips=ip_address_substr=10.0.0'),
+      await count(`fixed_ips=subnet_id=${newId()}`),
+      await count(`mac_address=${port.mac_address.toUpperCase()}`),
+      await count(`security_groups=${groups[0].id}`),
+      await count('device_owner=network:distributed'),
+    ],
+    [1, 1, 2, 0, 1, 1, 1],
+  );
+});
+
+test('addresses are taken as asked for: by subnet, by address, several, or none', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  const subnet = await newSubnet(me, network_id, '10.0.0.0/24');
+  const fixed = async (fixed_ips: unknown) => me.post('/ports', { port: { network_id, fixed_ips } });
+  const ips = (answer: Answer): string[] =>
+    answer.body.port.fixed_ips.map(({ ip_address }: { ip_address: string }) => ip_address);
+  assert.deepEqual(ips(await fixed([{ ip_address: '10.0.0.50' }, { subnet_id: subnet.id, ip_address: '10.0.0.40' }])), [
+    '10.0.0.50',
+    '10.0.0.40',
+  ]);
+  assert.deepEqual(ips(await fixed([])), []);
+  assert.equal(ips(await fixed([{ subnet_id: subnet.id }, { subnet_id: subnet.id }])).length, 2);
+  refused(await fixed([{ ip_address: '10.0.0.50' }]), 409, 'IpAddressInUse');
+  refused(await fixed([{ ip_address: '10.0.1.50' }]), 400, 'InvalidIpForNetwork');
+  refused(await fixed([{ subnet_id: subnet.id, ip_address: '10.0.0.255' }]), 400, 'InvalidIpForSubnet');
+  refused(await fixed([{ subnet_id: newId() }]), 404, 'SubnetNotFound');
+  refused(await fixed([{}]), 400, 'InvalidInput');
+  refused(await fixed([{ ip_address: '10.0.0.7' }, { ip_address: '10.0.0.7' }]), 400, 'HTTPBadRequest', /Duplicate IP/);
+  refused(await fixed([{ ip: '10.0.0.7' }]), 400, 'HTTPBadRequest', /Unexpected keys/);
+});
+
+test('on a SLAAC subnet the address follows from the MAC and nothing else', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  const before = (await me.post('/ports', { port: { network_id, mac_address: 'fa:16:3e:00:00:01' } })).body.port;
+  const six = await newSubnet(me, network_id, '2001:db8::/64', slaac);
+  const now = (await me.get(`/ports/${before.id}`)).body.port;
+  assert.deepEqual(now.fixed_ips, [{ subnet_id: six.id, ip_address: '2001:db8::f816:3eff:fe00:1' }]);
+  refused(
+    await me.post('/ports', { port: { network_id, fixed_ips: [{ ip_address: '2001:db8::5' }] } }),
+    400,
+    'AllocationOnAutoAddressSubnet',
+  );
+  assert.equal((await me.delete(`/subnets/${six.id}`)).status, 204, 'such addresses keep no subnet in being');
+  assert.deepEqual((await me.get(`/ports/${before.id}`)).body.port.fixed_ips, []);
+});
+
+test('a port changes: addresses, groups, pairs, security, owner', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  const subnet = await newSubnet(me, network_id, '10.0.0.0/24');
+  const group = (await me.post('/security-groups', { security_group: { name: oddName } })).body.security_group;
+  const { port } = (await me.post('/ports', { port: { network_id, fixed_ips: [{ ip_address: '10.0.0.9' }] } })).body;
+  const put = async (change: object) => me.put(`/ports/${port.id}`, { port: change });
+  const ip = (address: string) => ({ subnet_id: subnet.id, ip_address: address });
+  assert.deepEqual(
+    (await put({ fixed_ips: [ip('10.0.0.8'), ip('10.0.0.9')] })).body.port.fixed_ips.map(
+      (one: { ip_address: string }) => one.ip_address,
+    ),
+    ['10.0.0.9', '10.0.0.8'],
+  );
+  assert.deepEqual((await put({ fixed_ips: [{ subnet_id: subnet.id }] })).body.port.fixed_ips, [ip('10.0.0.9')]);
+  const pairs = [{ ip_address: '10.5.0.0/16' }, { ip_address: '10.0.0.77', mac_address: 'FA:16:3E:11:22:33' }];
+  const changed = await put({
+    name: 'new 小屋',
+    security_groups: [group.id],
+    allowed_address_pairs: pairs,
+    extra_dhcp_opts: [{ opt_name: 'mtu', opt_value: '1400' }],
+    device_id: 'mine',
+  });
+  assert.deepEqual(changed.body.port.security_groups, [group.id]);
+  assert.deepEqual(changed.body.port.allowed_address_pairs, [
+    { ip_address: '10.5.0.0/16', mac_address: port.mac_address },
+    { ip_address: '10.0.0.77', mac_address: 'fa:16:3e:11:22:33' },
+  ]);
+  assert.deepEqual(changed.body.port.extra_dhcp_opts, [{ opt_name: 'mtu', opt_value: '1400', ip_version: 4 }]);
+  refused(await put({ port_security_enabled: false }), 409, 'AddressPairAndPortSecurityRequired');
+  refused(
+    await put({ port_security_enabled: false, allowed_address_pairs: [] }),
+    409,
+    'PortSecurityPortHasSecurityGroup',
+  );
+  const open = await put({ port_security_enabled: false, allowed_address_pairs: [], security_groups: [] });
+  assert.deepEqual([open.body.port.port_security_enabled, open.body.port.security_groups], [false, []]);
+  refused(await put({ security_groups: [group.id] }), 400, 'PortSecurityAndIPRequiredForSecurityGroups');
+  refused(await put({ security_groups: [newId()] }), 404, 'SecurityGroupNotFound');
+  refused(await put({ network_id: newId() }), 400, 'HTTPBadRequest', /read-only/);
+  refused(await put({ device_owner: 'network:router_interface' }), 403, 'PolicyNotAuthorized');
+  refused(await put({ 'binding:host_id': 'x' }), 403, 'PolicyNotAuthorized');
+  refused(await put({ mac_address: 'ff:ff:ff:ff:ff:ff' }), 400, 'HTTPBadRequest');
+  assert.equal((await put({ mac_address: 'fa:16:3e:99:99:99' })).body.port.mac_address, 'fa:16:3e:99:99:99');
+});
+
+test('MAC addresses are unique in a network', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  const port = { network_id, mac_address: 'fa:16:3e:00:00:01' };
+  assert.equal((await me.post('/ports', { port })).status, 201);
+  refused(await me.post('/ports', { port }), 409, 'MacAddressInUse');
+});
+
+test('ports keep network and subnet in being; the metadata port does not, and cannot be deleted', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  const subnet = await newSubnet(me, network_id, '10.0.0.0/24');
+  const [metadata] = (await me.get(`/ports?network_id=${network_id}`)).body.ports;
+  assert.deepEqual(
+    [metadata.device_owner, metadata.device_id, metadata.fixed_ips[0].ip_address],
+    ['network:distributed', `ovnmeta-${network_id}`, '10.0.0.2'],
+  );
+  refused(await me.delete(`/ports/${metadata.id}`), 409, 'ServicePortInUse');
+  await me.put(`/subnets/${subnet.id}`, { subnet: { enable_dhcp: false } });
+  assert.deepEqual((await me.get(`/ports/${metadata.id}`)).body.port.fixed_ips, []);
+  await me.put(`/subnets/${subnet.id}`, { subnet: { enable_dhcp: true } });
+  const { port } = (await me.post('/ports', { port: { network_id } })).body;
+  refused(await me.delete(`/networks/${network_id}`), 409, 'NetworkInUse', new RegExp(port.id));
+  refused(await me.delete(`/subnets/${subnet.id}`), 409, 'SubnetInUse');
+  assert.equal((await me.delete(`/ports/${port.id}`)).status, 204);
+  assert.equal((await me.delete(`/networks/${network_id}`)).status, 204);
+  refused(await me.get(`/subnets/${subnet.id}`), 404, 'SubnetNotFound');
+});
+
+test('on a shared network others make ports, but choose neither address nor MAC nor the filters', async () => {
+  const admin = api.as(testAdmin());
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(admin, { shared: true });
+  const subnet = await newSubnet(admin, network_id, '10.0.0.0/24');
+  assert.equal((await me.post('/ports', { port: { network_id, fixed_ips: [{ subnet_id: subnet.id }] } })).status, 201);
+  for (const over of [
+    { fixed_ips: [{ ip_address: '10.0.0.9' }] },
+    { mac_address: 'fa:16:3e:00:00:01' },
+    { port_security_enabled: false },
+    { allowed_address_pairs: [{ ip_address: '10.0.0.9' }] },
+  ]) {
+    refused(await me.post('/ports', { port: { network_id, ...over } }), 403, 'PolicyNotAuthorized');
+  }
+  refused(
+    await me.post('/subnets', { subnet: { network_id, cidr: '10.9.0.0/24', ip_version: 4 } }),
+    403,
+    'PolicyNotAuthorized',
+  );
+  refused(await me.delete(`/subnets/${subnet.id}`), 403, 'PolicyNotAuthorized');
+  const external = await newNetwork(admin, { 'router:external': true });
+  const hidden = await newSubnet(admin, external, '203.0.113.0/24');
+  refused(await me.post('/ports', { port: { network_id: external } }), 403, 'PolicyNotAuthorized');
+  refused(await me.get(`/subnets/${hidden.id}`), 404, 'SubnetNotFound');
+});
+
+test('administrators see and write where a port is bound', async () => {
+  const admin = api.as(testAdmin());
+  const network_id = await newNetwork(admin);
+  const { port } = (await admin.post('/ports', { port: { network_id, 'binding:host_id': oddName } })).body;
+  assert.deepEqual([port['binding:host_id'], port['binding:vif_type']], [oddName, 'ovs']);
+  assert.equal((await admin.get(`/ports?binding:host_id=${encodeURIComponent(oddName)}`)).body.ports.length, 1);
+});
+
+test('many ports are made in one request', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  await newSubnet(me, network_id, '10.0.0.0/24');
+  const made = await me.post('/ports', {
+    ports: Array.from({ length: 50 }, (_, i) => ({ network_id, name: `p${i}` })),
+  });
+  assert.deepEqual(
+    made.body.ports.map(({ name }: { name: string }) => name),
+    Array.from({ length: 50 }, (_, i) => `p${i}`),
+  );
+  assert.equal(
+    new Set(made.body.ports.map((port: { fixed_ips: { ip_address: string }[] }) => port.fixed_ips[0]!.ip_address)).size,
+    50,
+  );
+});
+
+test('nothing of another project can be read, changed, used or deleted: it does not exist', async () => {
+  const owner = api.as(testCaller());
+  const other = api.as(testCaller());
+  const network_id = await newNetwork(owner);
+  const subnet = await newSubnet(owner, network_id, '10.0.0.0/24');
+  const { port } = (await owner.post('/ports', { port: { network_id } })).body;
+  const router = (await owner.post('/routers', { router: { name: oddName } })).body.router;
+  const group = (await owner.get('/security-groups')).body.security_groups[0];
+  const rule = group.security_group_rules[0];
+  const table: [string, string, string][] = [
+    ['networks', network_id, 'NetworkNotFound'],
+    ['subnets', subnet.id, 'SubnetNotFound'],
+    ['ports', port.id, 'PortNotFound'],
+    ['routers', router.id, 'RouterNotFound'],
+    ['security-groups', group.id, 'SecurityGroupNotFound'],
+    ['security-group-rules', rule.id, 'SecurityGroupRuleNotFound'],
+    ['floatingips', newId(), 'FloatingIPNotFound'],
+  ];
+  for (const [path, id, type] of table) {
+    refused(await other.get(`/${path}/${id}`), 404, type);
+    refused(await other.delete(`/${path}/${id}`), 404, type);
+    const single = path.slice(0, -1).replaceAll('-', '_');
+    if (path !== 'security-group-rules') refused(await other.put(`/${path}/${id}`, { [single]: {} }), 404, type);
+    const key = path.replaceAll('-', '_');
+    assert.deepEqual((await other.get(`/${path}?id=${id}`)).body, { [key]: [] }, path);
+  }
+  refused(await other.post('/ports', { port: { network_id } }), 404, 'NetworkNotFound');
+  refused(
+    await other.post('/subnets', { subnet: { network_id, cidr: '10.1.0.0/24', ip_version: 4 } }),
+    404,
+    'NetworkNotFound',
+  );
+  refused(
+    await other.put(`/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id }),
+    404,
+    'RouterNotFound',
+  );
+  const mine = (await other.post('/routers', { router: {} })).body.router;
+  refused(await other.put(`/routers/${mine.id}/add_router_interface`, { subnet_id: subnet.id }), 404, 'SubnetNotFound');
+  refused(await other.put(`/routers/${mine.id}/add_router_interface`, { port_id: port.id }), 404, 'PortNotFound');
+  const own = await newNetwork(other);
+  refused(
+    await other.post('/ports', { port: { network_id: own, security_groups: [group.id] } }),
+    404,
+    'SecurityGroupNotFound',
+  );
+});
+
+test('a caller who may only read can write nothing', async () => {
+  const project = testCaller();
+  const [me, reader] = [api.as(project), api.as(testCaller(['reader'], project.projectId!))];
+  const network_id = await newNetwork(me);
+  const subnet = await newSubnet(me, network_id, '10.0.0.0/24');
+  const { port } = (await me.post('/ports', { port: { network_id } })).body;
+  const router = (await me.post('/routers', { router: {} })).body.router;
+  const group = (await me.post('/security-groups', { security_group: { name: 'g' } })).body.security_group;
+  assert.equal((await reader.get(`/ports/${port.id}`)).status, 200);
+  const writes: [string, string, object | undefined][] = [
+    ['post', '/networks', { network: {} }],
+    ['put', `/networks/${network_id}`, { network: { name: 'x' } }],
+    ['delete', `/networks/${network_id}`, undefined],
+    ['post', '/subnets', { subnet: { network_id, cidr: '10.1.0.0/24', ip_version: 4 } }],
+    ['put', `/subnets/${subnet.id}`, { subnet: { name: 'x' } }],
+    ['delete', `/subnets/${subnet.id}`, undefined],
+    ['post', '/ports', { port: { network_id } }],
+    ['put', `/ports/${port.id}`, { port: { name: 'x' } }],
+    ['delete', `/ports/${port.id}`, undefined],
+    ['post', '/routers', { router: {} }],
+    ['put', `/routers/${router.id}`, { router: { name: 'x' } }],
+    ['put', `/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id }],
+    ['put', `/routers/${router.id}/remove_router_interface`, { subnet_id: subnet.id }],
+    ['put', `/routers/${router.id}/add_extraroutes`, { router: { routes: [] } }],
+    ['delete', `/routers/${router.id}`, undefined],
+    ['post', '/floatingips', { floatingip: { floating_network_id: network_id } }],
+    ['post', '/security-groups', { security_group: { name: 'x' } }],
+    ['put', `/security-groups/${group.id}`, { security_group: { name: 'x' } }],
+    ['delete', `/security-groups/${group.id}`, undefined],
+    ['post', '/security-group-rules', { security_group_rule: { security_group_id: group.id, direction: 'ingress' } }],
+    ['delete', `/security-group-rules/${group.security_group_rules[0].id}`, undefined],
+    ['put', `/networks/${network_id}/tags`, { tags: ['x'] }],
+    ['put', `/networks/${network_id}/tags/x`, undefined],
+    ['delete', `/networks/${network_id}/tags`, undefined],
+    ['put', `/quotas/${project.projectId}`, { quota: { port: 1 } }],
+    ['delete', `/quotas/${project.projectId}`, undefined],
+  ];
+  for (const [method, path, body] of writes) {
+    const answer = await reader[method as 'put'](path, body);
+    refused(answer, 403, 'PolicyNotAuthorized');
+  }
+  const { rows } = await sql`select from port where network_id = ${network_id}`.execute(db.database.query);
+  assert.equal(rows.length, 2);
+});
