@@ -145,11 +145,17 @@ export interface ObservedServer {
 export type ControlMessage =
   | { type: 'hello'; protocol: number; cloudId: string; hostId: HostId; leaseMs: number }
   /**
-   * `images`: uploads whose bytes the host shall keep, beyond what its servers need. The list may be older than an upload that ran
-   * since the stream was opened: the host removes only files that are older than its connection.
+   * `images`: all uploads whose bytes the host shall keep, beyond what its servers need. In an update only when the list has
+   * changed. It may come a moment after an upload that it names, so the host leaves young files alone.
    */
   | { type: 'snapshot'; servers: DesiredServer[]; networks: DesiredNetwork[]; images: ImageId[] }
-  | { type: 'update'; servers: DesiredServer[]; networks: DesiredNetwork[]; removedNetworks: NetworkId[] }
+  | {
+      type: 'update';
+      servers: DesiredServer[];
+      networks: DesiredNetwork[];
+      removedNetworks: NetworkId[];
+      images?: ImageId[];
+    }
   /** The observation `absent` was recorded: the host may forget the server. */
   | { type: 'forget'; servers: ServerId[] };
 

@@ -203,6 +203,26 @@ test('the snapshot names the images whose bytes the host shall keep, uploads und
   assert.deepEqual(snapshot.images, [kept, saving].sort());
 });
 
+test('the list of images to keep follows uploads and deletions', async () => {
+  await using control = await start();
+  const [hostId, otherId] = [await register(), await register()];
+  const { host, snapshot } = await connected(control.port, hostId);
+  const { host: other } = await connected(control.port, otherId);
+  assert.deepEqual(snapshot.images, []);
+  const id = newId<ImageId>();
+  await db.database.transaction(cloudActor, async (tx) => {
+    await sql`insert into image (id, project_id, status) values (${id}, ${newId()}, 'saving')`.execute(tx);
+    await sql`insert into image_location (image_id, host_id) values (${id}, ${hostId})`.execute(tx);
+  });
+  assert.deepEqual((await host.next('update')).images, [id]);
+  await sql`update image set status = 'active' where id = ${id}`.execute(db.database.query);
+  await sql`update image set desired_presence = 'absent' where id = ${id}`.execute(db.database.query);
+  assert.deepEqual((await host.next('update')).images, [], 'and nothing was sent in between');
+  assert.deepEqual(other.messages, []);
+  await makeServer(hostId);
+  assert.equal((await host.next('update')).images, undefined);
+});
+
 test('a change reaches the host within milliseconds, once, and only the host that owns the server', async () => {
   await using control = await start();
   const [hostId, otherId] = [await register(), await register()];

@@ -10,14 +10,14 @@
 import type { Logger } from 'pino';
 import { isCloudError } from '../../contract/errors.ts';
 import type { DesiredNetwork, DesiredServer, HostFacts, ObservedServer } from '../../contract/host.ts';
-import type { HostId, ServerId } from '../../contract/ids.ts';
+import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Change, ChangeFeed } from '../database/changes.ts';
 import type { Database, Queryable } from '../database/database.ts';
 import { capacityOf } from './capacity.ts';
 import { markDirty } from './interest.ts';
 import { closeCodes } from './messages.ts';
 import { type HostConnection, HostSession, type SessionOwner, updateFor } from './session.ts';
-import { connectHost, disconnectHost, findHost, imagesOn, ownersOf, recordLiveness } from './store.ts';
+import { connectHost, disconnectHost, findHost, imagesOn, ownersOf, placesOf, recordLiveness } from './store.ts';
 
 /** What the streams need of control/server. */
 export interface ServerSide {
@@ -81,6 +81,8 @@ export class HostService {
   #wanted = false;
   #touching = false;
   #endings = new Set<Promise<void>>();
+  /** Images whose places may have changed. */
+  #changedImages = new Set<ImageId>();
 
   constructor(options: HostServiceOptions) {
     this.#database = options.database;
@@ -183,6 +185,9 @@ export class HostService {
 
   #look(changes: readonly Change[]): void {
     for (const change of changes) {
+      if (change.resource_type === 'image' && this.#byHost.size > 0) {
+        this.#changedImages.add(change.resource_id as ImageId);
+      }
       if (change.resource_type !== 'host') continue;
       // Another control process has the host now.
       const session = this.#byHost.get(change.resource_id);
@@ -193,7 +198,7 @@ export class HostService {
     // What the snapshot under way shows of these changes is not known: look at all of it once it is out.
     for (const session of this.#byHost.values()) session.missedChanges ||= !session.open;
     const byServer = (id: ServerId) => [...this.#byHost.values()].filter((session) => session.view.knows(id));
-    if (markDirty({ byHost: this.#byHost, byServer }, changes)) this.#flushSoon();
+    if (markDirty({ byHost: this.#byHost, byServer }, changes) || this.#changedImages.size > 0) this.#flushSoon();
   }
 
   /** The change may be an old one, from before this session: the row decides. */
@@ -212,12 +217,31 @@ export class HostService {
     this.#flushing = true;
     while (this.#wanted) {
       this.#wanted = false;
+      if (this.#changedImages.size > 0) await this.#lookAtImages();
       const ready = [...this.#byHost.values()].filter((session) => session.open && isDirty(session));
       const work = ready.filter((session) => !session.congested);
       if (work.length < ready.length) this.#retrySoon();
       if (work.length > 0) await this.#deliver(work);
     }
     this.#flushing = false;
+  }
+
+  async #lookAtImages(): Promise<void> {
+    const ids = [...this.#changedImages];
+    this.#changedImages.clear();
+    try {
+      const places = await placesOf(this.#database.query, ids);
+      for (const session of this.#byHost.values()) {
+        if (!session.open) continue;
+        for (const id of ids) {
+          if (session.view.tellImage(id, places.has(`${id} ${session.hostId}`))) session.dirtyImages = true;
+        }
+      }
+    } catch (error) {
+      this.#log.warn({ err: error }, 'host stream: reading the places of images failed, will try again');
+      for (const id of ids) this.#changedImages.add(id);
+      this.#retrySoon();
+    }
   }
 
   async #deliver(sessions: HostSession[]): Promise<void> {
@@ -249,7 +273,10 @@ export class HostService {
           // It changed owners between the two reads.
           else if (byId.has(id)) session.dirtyServers.add(id);
         }
-        const update = updateFor(session.view, owned, disowned, networks[index]);
+        const { dirtyImages: images } = session;
+        session.dirtyImages = false;
+        const news = { documents: owned, disowned, networks: networks[index], images };
+        const update = updateFor(session.view, news);
         if (update) session.send(update);
         if (isDirty(session)) this.#wanted = true;
       }
@@ -278,9 +305,9 @@ export class HostService {
   async #resyncOne(session: HostSession): Promise<void> {
     if (!session.open) return;
     try {
-      for (const { id } of await this.#servers.desiredServers(this.#database.query, { hostId: session.hostId })) {
-        session.dirtyServers.add(id);
-      }
+      const { servers, images } = await this.#readSnapshot(session.hostId);
+      for (const { id } of servers) session.dirtyServers.add(id);
+      session.dirtyImages = session.view.tellImages(images) || session.dirtyImages;
       for (const id of session.view.servers()) session.dirtyServers.add(id);
       session.dirtyNetworks = true;
       this.#flushSoon();
@@ -307,4 +334,5 @@ export class HostService {
   }
 }
 
-const isDirty = (session: HostSession): boolean => session.dirtyServers.size > 0 || session.dirtyNetworks;
+const isDirty = (session: HostSession): boolean =>
+  session.dirtyServers.size > 0 || session.dirtyNetworks || session.dirtyImages;

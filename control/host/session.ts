@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { isCloudError } from '../../contract/errors.ts';
 import {
   type ControlMessage,
+  type DesiredNetwork,
   type DesiredServer,
   type HostFacts,
   type HostMessage,
@@ -60,6 +61,7 @@ export class HostSession {
   /** Servers to read again, and whether to read the networks again; see HostService. */
   readonly dirtyServers = new Set<ServerId>();
   dirtyNetworks = false;
+  dirtyImages = false;
   /** Changes came while the snapshot was being read. */
   missedChanges = false;
   lastHeardMs: number = Date.now();
@@ -174,6 +176,7 @@ export class HostSession {
       if (this.closed) return;
       this.view.tellServers(snapshot.servers);
       this.view.tellNetworks(snapshot.networks);
+      this.view.tellImages(snapshot.images);
       this.send({ type: 'snapshot', ...snapshot });
       this.#phase = 'open';
       this.#owner.opened(this);
@@ -228,18 +231,29 @@ export class HostSession {
   }
 }
 
+/** What may be news to a host. */
+export interface News {
+  documents: readonly DesiredServer[];
+  disowned: readonly ServerId[];
+  /** The complete list; undefined: nothing was read. */
+  networks: readonly DesiredNetwork[] | undefined;
+  /** The view's images are not what the host was told. */
+  images: boolean;
+}
+
 /** What an update says, or undefined when the host knows all of it. */
-export function updateFor(
-  view: HostView,
-  documents: readonly DesiredServer[],
-  disowned: readonly ServerId[],
-  networks: Parameters<HostView['tellNetworks']>[0] | undefined,
-): (ControlMessage & { type: 'update' }) | undefined {
-  const ended = disowned.flatMap((id) => view.disown(id) ?? []);
-  const servers = [...view.tellServers(documents), ...ended];
-  const { networks: changed, removedNetworks } = networks
-    ? view.tellNetworks(networks)
+export function updateFor(view: HostView, news: News): (ControlMessage & { type: 'update' }) | undefined {
+  const ended = news.disowned.flatMap((id) => view.disown(id) ?? []);
+  const servers = [...view.tellServers(news.documents), ...ended];
+  const { networks, removedNetworks } = news.networks
+    ? view.tellNetworks(news.networks)
     : { networks: [], removedNetworks: [] };
-  if (servers.length + changed.length + removedNetworks.length === 0) return undefined;
-  return { type: 'update', servers, networks: changed, removedNetworks };
+  if (servers.length + networks.length + removedNetworks.length === 0 && !news.images) return undefined;
+  return {
+    type: 'update',
+    servers,
+    networks,
+    removedNetworks,
+    ...(news.images ? { images: view.images() } : {}),
+  };
 }

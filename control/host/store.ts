@@ -64,6 +64,14 @@ export async function imagesOn(db: Queryable, hostId: HostId): Promise<ImageId[]
   return rows.map((row) => row.image_id);
 }
 
+/** Of these images, which host shall keep which; as 'image host'. */
+export async function placesOf(db: Queryable, imageIds: readonly ImageId[]): Promise<Set<string>> {
+  const { rows } = await sql<{ image_id: string; host_id: string }>`
+    select image_id, host_id from image_location join image on image.id = image_id
+    where image_id = any(${[...imageIds]}::uuid[]) and desired_presence = 'present'`.execute(db);
+  return new Set(rows.map((row) => `${row.image_id} ${row.host_id}`));
+}
+
 export async function findHost(db: Queryable, hostId: HostId): Promise<HostRow | undefined> {
   return db.selectFrom('host').selectAll().where('id', '=', hostId).executeTakeFirst();
 }

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import type { DesiredNetwork, DesiredServer } from '../../contract/host.ts';
-import type { NetworkId, PortId, ServerId } from '../../contract/ids.ts';
+import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
 
 interface ToldServer {
   content: string;
@@ -20,6 +20,7 @@ export class HostView {
   readonly #servers = new Map<ServerId, ToldServer>();
   readonly #networks = new Map<NetworkId, string>();
   readonly #serverOfPort = new Map<PortId, ServerId>();
+  #images = new Set<ImageId>();
 
   knows(id: ServerId): boolean {
     return this.#servers.has(id);
@@ -80,6 +81,25 @@ export class HostView {
       return true;
     });
     return { networks: changed, removedNetworks };
+  }
+
+  /** All images that the host shall keep; answers whether that is news. */
+  tellImages(images: readonly ImageId[]): boolean {
+    const before = this.#images;
+    this.#images = new Set(images);
+    return before.size !== this.#images.size || images.some((id) => !before.has(id));
+  }
+
+  /** One image that the host shall keep, or not; answers whether that is news. */
+  tellImage(id: ImageId, kept: boolean): boolean {
+    if (this.#images.has(id) === kept) return false;
+    if (kept) this.#images.add(id);
+    else this.#images.delete(id);
+    return true;
+  }
+
+  images(): ImageId[] {
+    return [...this.#images];
   }
 
   /** The server is another host's now, or no one's: the document that ends it here, under the epoch this host knows. */

@@ -47,7 +47,8 @@ export function applyMessage(state: DesiredState, message: StateMessage): { stat
       const networks = new Map(state.networks);
       for (const network of message.networks) networks.set(network.id, network);
       for (const id of message.removedNetworks) networks.delete(id);
-      return { state: { ...state, sequence, servers, networks }, refused };
+      const images = message.images ? new Set(message.images) : state.images;
+      return { state: { ...state, sequence, servers, networks, images }, refused };
     }
     case 'forget': {
       const servers = new Map(state.servers);

@@ -105,12 +105,15 @@ const checks: { [T in ControlMessage['type']]: Check<unknown> } = {
     networks: setOf(network, maxServers),
     images: list(uuid, 1_000_000),
   }),
-  update: object({
-    type: oneOf('update'),
-    servers: setOf(server, maxServers),
-    networks: setOf(network, maxServers),
-    removedNetworks: list(uuid, maxServers),
-  }),
+  update: object(
+    {
+      type: oneOf('update'),
+      servers: setOf(server, maxServers),
+      networks: setOf(network, maxServers),
+      removedNetworks: list(uuid, maxServers),
+    },
+    { images: list(uuid, 1_000_000) },
+  ),
   forget: object({ type: oneOf('forget'), servers: list(uuid, maxServers) }),
 };
 
