@@ -13,12 +13,23 @@ const sha256 = 'a'.repeat(64);
 const server = exampleServer({ image: { ...exampleServer().image!, sha256 } });
 const other = { ...server, id: '01900000-0000-7000-8000-000000000052' as ServerId };
 const snapshot = { type: 'snapshot', servers: [server, other], networks: [exampleNetwork()], images: [] } as const;
-const start = () => applyMessage(emptyState(cloudId), { ...snapshot, servers: [...snapshot.servers], networks: [...snapshot.networks], images: [] }).state;
+const start = () =>
+  applyMessage(emptyState(cloudId), {
+    ...snapshot,
+    servers: [...snapshot.servers],
+    networks: [...snapshot.networks],
+    images: [],
+  }).state;
 
 test('a snapshot replaces everything, an update what it names', () => {
   const state = start();
   const stopped = { ...server, generation: 2, power: 'off' as const };
-  const updated = applyMessage(state, { type: 'update', servers: [stopped], networks: [], removedNetworks: [exampleNetwork().id] }).state;
+  const updated = applyMessage(state, {
+    type: 'update',
+    servers: [stopped],
+    networks: [],
+    removedNetworks: [exampleNetwork().id],
+  }).state;
   assert.equal(updated.servers.get(server.id)!.power, 'off');
   assert.equal(updated.servers.get(other.id), other);
   assert.equal(updated.networks.size, 0);
@@ -27,9 +38,25 @@ test('a snapshot replaces everything, an update what it names', () => {
 });
 
 test('what is older than what is known is refused, alone', () => {
-  const known = applyMessage(start(), { type: 'update', servers: [{ ...server, epoch: 3, generation: 5 }], networks: [], removedNetworks: [] }).state;
-  for (const late of [{ epoch: 2, generation: 9 }, { epoch: 3, generation: 4 }]) {
-    const { state, refused } = applyMessage(known, { ...snapshot, servers: [{ ...server, ...late }, { ...other, generation: 2 }], networks: [], images: [] });
+  const known = applyMessage(start(), {
+    type: 'update',
+    servers: [{ ...server, epoch: 3, generation: 5 }],
+    networks: [],
+    removedNetworks: [],
+  }).state;
+  for (const late of [
+    { epoch: 2, generation: 9 },
+    { epoch: 3, generation: 4 },
+  ]) {
+    const { state, refused } = applyMessage(known, {
+      ...snapshot,
+      servers: [
+        { ...server, ...late },
+        { ...other, generation: 2 },
+      ],
+      networks: [],
+      images: [],
+    });
     assert.deepEqual(refused, [server.id]);
     assert.equal(state.servers.get(server.id)!.generation, 5);
     assert.equal(state.servers.get(other.id)!.generation, 2);
@@ -37,7 +64,12 @@ test('what is older than what is known is refused, alone', () => {
 });
 
 test('only what shall be absent is forgotten', () => {
-  const state = applyMessage(start(), { type: 'update', servers: [{ ...server, generation: 2, presence: 'absent' }], networks: [], removedNetworks: [] }).state;
+  const state = applyMessage(start(), {
+    type: 'update',
+    servers: [{ ...server, generation: 2, presence: 'absent' }],
+    networks: [],
+    removedNetworks: [],
+  }).state;
   const after = applyMessage(state, { type: 'forget', servers: [server.id, other.id] }).state;
   assert.deepEqual([...after.servers.keys()], [other.id]);
 });
@@ -62,4 +94,3 @@ test('a saved state is read back as it was; one that is cut, changed or of anoth
     rmSync(directory, { recursive: true });
   }
 });
-

@@ -63,7 +63,17 @@ test('a directory may have more entries than a sector holds', () => {
 });
 
 test('a name that is a file and a directory is refused', () => {
-  assert.throws(() => iso9660(new Map([['a', ''], ['a/b', '']]), { label: 'x' }), /file and a directory/);
+  assert.throws(
+    () =>
+      iso9660(
+        new Map([
+          ['a', ''],
+          ['a/b', ''],
+        ]),
+        { label: 'x' },
+      ),
+    /file and a directory/,
+  );
 });
 
 test('the label is what blkid reads', { skip: !blkid() }, () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { serverPaths } from '../paths.ts';
 import type { ServerId } from '../../contract/ids.ts';
+import { serverPaths } from '../paths.ts';
 import { type GuestMachine, qemuArguments } from './arguments.ts';
 
 const id = '01900000-0000-7000-8000-000000000051' as ServerId;

@@ -20,11 +20,14 @@ test('a plain qcow2 image is accepted with its virtual size', () => {
 
 for (const [name, reason, change] of spoiled) {
   test(`a qcow2 image with ${name} is refused`, () => {
-    assert.throws(() => check('qcow2', qcow2Image(2 ** 30, change)), (error) => {
-      assert.ok(error instanceof ImageRefused);
-      assert.match(error.message, reason);
-      return true;
-    });
+    assert.throws(
+      () => check('qcow2', qcow2Image(2 ** 30, change)),
+      (error) => {
+        assert.ok(error instanceof ImageRefused);
+        assert.match(error.message, reason);
+        return true;
+      },
+    );
   });
 }
 
@@ -59,7 +62,8 @@ test('every other format is known by its magic number', () => {
 
 test('a polyglot is refused whichever it claims to be', () => {
   const both = qcow2Image(2 ** 30, (file) => file.write('koly', file.length - 512));
-  for (const declared of ['raw', 'qcow2'] as const) assert.throws(() => check(declared, both), /ambiguous: it fits qcow2 and dmg/);
+  for (const declared of ['raw', 'qcow2'] as const)
+    assert.throws(() => check(declared, both), /ambiguous: it fits qcow2 and dmg/);
 });
 
 test('a virtual size above the limit is refused', () => {

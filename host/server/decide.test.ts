@@ -11,7 +11,14 @@ const built: ServerRecord = {
   disk: { imageId: '01900000-0000-7000-8000-000000000011' as ImageId, imageFormat: 'raw', sizeBytes: 1 },
 };
 const ran: ServerRecord = { ...built, running: { startedAt: '2025-01-01T00:00:00Z', bootId: 'b' } };
-const blank: ServerFacts = { record: undefined, files: false, disk: false, plugged: false, guest: undefined, bootId: 'b' };
+const blank: ServerFacts = {
+  record: undefined,
+  files: false,
+  disk: false,
+  plugged: false,
+  guest: undefined,
+  bootId: 'b',
+};
 const whole: ServerFacts = { ...blank, record: ran, files: true, disk: true, plugged: true };
 const on = exampleServer();
 const off = exampleServer({ power: 'off', generation: 2 });
@@ -20,11 +27,21 @@ const rebooted = (type: 'soft' | 'hard') => exampleServer({ generation: 2, reboo
 
 const cases: [string, DesiredServer | undefined, ServerFacts, string][] = [
   ['nothing is there: the disk is first', on, blank, 'make-disk'],
-  ['a disk without a record is made anew', on, { ...blank, files: true, disk: true, record: newRecord(1) }, 'make-disk'],
+  [
+    'a disk without a record is made anew',
+    on,
+    { ...blank, files: true, disk: true, record: newRecord(1) },
+    'make-disk',
+  ],
   ['a disk: the guest starts', on, { ...whole, record: built }, 'launch'],
   ['a start that was not noted is noted', on, { ...whole, record: built, guest: running }, 'note-running'],
   ['a guest that runs as desired is left alone', on, { ...whole, guest: running }, 'nothing'],
-  ['a QEMU that does not answer yet is waited for', on, { ...whole, guest: { state: 'starting', ending: false } }, 'wait-for-guest'],
+  [
+    'a QEMU that does not answer yet is waited for',
+    on,
+    { ...whole, guest: { state: 'starting', ending: false } },
+    'wait-for-guest',
+  ],
   ['a guest that shall stop is asked to', off, { ...whole, guest: running }, 'power-down'],
   ['a guest that has obeyed is ended', off, { ...whole, guest: { state: 'shutdown', ending: false } }, 'quit'],
   ['a stopped guest loses its ports', off, { ...whole, record: built }, 'unplug'],
@@ -32,12 +49,22 @@ const cases: [string, DesiredServer | undefined, ServerFacts, string][] = [
   ['a hard reboot ends the guest', rebooted('hard'), { ...whole, guest: running }, 'quit'],
   ['a soft reboot asks it first', rebooted('soft'), { ...whole, guest: running }, 'power-down'],
   ['a reboot of a guest that is off starts it', rebooted('soft'), { ...whole, record: built }, 'launch'],
-  ['a guest that went off by itself is remembered', on, { ...whole, guest: { state: 'shutdown', ending: false } }, 'halt'],
+  [
+    'a guest that went off by itself is remembered',
+    on,
+    { ...whole, guest: { state: 'shutdown', ending: false } },
+    'halt',
+  ],
   ['a QEMU that vanished is remembered', on, whole, 'halt'],
   ['a QEMU that vanished with its machine comes back', on, { ...whole, bootId: 'c' }, 'launch'],
   ['a guest of an older epoch is ended', exampleServer({ epoch: 2 }), { ...whole, guest: running }, 'quit'],
   ['the epoch is taken over without a guest only', exampleServer({ epoch: 2 }), whole, 'adopt-epoch'],
-  ['a guest that waits for its disk is resumed', on, { ...whole, guest: { state: 'io-error', ending: false } }, 'resume'],
+  [
+    'a guest that waits for its disk is resumed',
+    on,
+    { ...whole, guest: { state: 'io-error', ending: false } },
+    'resume',
+  ],
   ['delete ends the guest first', exampleServer({ presence: 'absent' }), { ...whole, guest: running }, 'quit'],
   ['then its ports go', exampleServer({ presence: 'absent' }), whole, 'unplug'],
   ['then its files', exampleServer({ presence: 'absent' }), { ...whole, plugged: false }, 'erase'],

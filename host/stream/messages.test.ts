@@ -5,7 +5,12 @@ import { Mismatch } from './check.ts';
 import { parseControlMessage } from './messages.ts';
 
 const server = exampleServer({ image: { ...exampleServer().image!, sha256: 'a'.repeat(64) } });
-const snapshot = (change: object = {}) => ({ type: 'snapshot', servers: [{ ...server, ...change }], networks: [exampleNetwork()], images: [] });
+const snapshot = (change: object = {}) => ({
+  type: 'snapshot',
+  servers: [{ ...server, ...change }],
+  networks: [exampleNetwork()],
+  images: [],
+});
 
 test('a whole snapshot is taken as it is, unknown fields left out', () => {
   const message = parseControlMessage(JSON.stringify(snapshot({ news: 1 })));
@@ -26,7 +31,10 @@ const bad: [string, object][] = [
   ['no memory', { memoryMiB: 0 }],
   ['user data that is no base64', { userData: '%%%' }],
   ['metadata that is no text', { metadata: { a: 1 } }],
-  ['an address that is none', { ports: [{ ...server.ports[0], fixedIps: [{ ...server.ports[0]!.fixedIps[0], ip: 'x' }] }] }],
+  [
+    'an address that is none',
+    { ports: [{ ...server.ports[0], fixedIps: [{ ...server.ports[0]!.fixedIps[0], ip: 'x' }] }] },
+  ],
 ];
 for (const [name, change] of bad) {
   test(`${name} spoils the whole message`, () => {
@@ -41,7 +49,16 @@ test('every field of a server is needed', () => {
 });
 
 test('what is no message is refused', () => {
-  for (const text of ['', '{', 'null', '[]', '1', '{"type":"constructor"}', '{"type":["snapshot"]}', '{"type":"snapshot"}']) {
+  for (const text of [
+    '',
+    '{',
+    'null',
+    '[]',
+    '1',
+    '{"type":"constructor"}',
+    '{"type":["snapshot"]}',
+    '{"type":"snapshot"}',
+  ]) {
     assert.throws(() => parseControlMessage(text), Mismatch, text);
   }
 });

@@ -14,7 +14,10 @@ async function serving(t: TestContext, configuration = {}) {
   const world = await hostWorld(t);
   const host = world.host({ configuration });
   await host.start();
-  const put = (contents: Buffer | Readable, options: { id?: ImageId; format?: 'raw' | 'qcow2'; maxBytes?: number; sizeBytes?: number } = {}) =>
+  const put = (
+    contents: Buffer | Readable,
+    options: { id?: ImageId; format?: 'raw' | 'qcow2'; maxBytes?: number; sizeBytes?: number } = {},
+  ) =>
     world.client.putImage(
       world.endpoint(),
       options.id ?? newId<ImageId>(),
@@ -88,9 +91,11 @@ test('an upload that is cut off leaves nothing', async (t) => {
 
 test('an upload that is larger than allowed is refused as it grows, and before it begins', async (t) => {
   const { put, left } = await serving(t);
-  const endless = Readable.from((function* () {
-    for (let n = 0; n < 100; n++) yield Buffer.alloc(100_000);
-  })());
+  const endless = Readable.from(
+    (function* () {
+      for (let n = 0; n < 100; n++) yield Buffer.alloc(100_000);
+    })(),
+  );
   await assert.rejects(put(endless, { maxBytes: 1_000_000 }), { code: 'too_large' });
   await assert.rejects(put(Buffer.alloc(2000), { maxBytes: 1000, sizeBytes: 2000 }), { code: 'too_large' });
   await until('the pieces to be gone', () => left().incoming.length === 0);
@@ -143,7 +148,8 @@ test("a console log's end is read, and never more of it than allowed", async (t)
   const server = wantedServer(await world.storeImage());
   world.control.want(server);
   await world.control.until(server.id, 'running', ({ state }) => state === 'running');
-  const read = async (bytes: number, id: ServerId = server.id) => (await world.client.consoleLog(world.endpoint(), id, bytes)).toString();
+  const read = async (bytes: number, id: ServerId = server.id) =>
+    (await world.client.consoleLog(world.endpoint(), id, bytes)).toString();
   assert.equal(await read(100), 'login: ');
   assert.equal(await read(3), 'n: ');
   assert.equal(await read(3, newId<ServerId>()), '');
@@ -151,6 +157,9 @@ test("a console log's end is read, and never more of it than allowed", async (t)
 
 test('health tells what the host knows of itself', async (t) => {
   const { world } = await serving(t);
-  const health = (await world.client.health(world.endpoint())) as { facts: { accelerator: string }; control: { state: string } };
+  const health = (await world.client.health(world.endpoint())) as {
+    facts: { accelerator: string };
+    control: { state: string };
+  };
   assert.equal(health.facts.accelerator, 'tcg');
 });
