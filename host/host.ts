@@ -81,7 +81,7 @@ export class Host {
     this.died = new Promise((resolve) => {
       this.#die = resolve;
     });
-    const { dataDirectory, runDirectory, guestUser, hostId, controlName, durable = true } = configuration;
+    const { dataDirectory, runDirectory, guestUser, controlName, durable = true } = configuration;
     const { log, bootId, launcher, network } = dependencies;
     const tls = readTls(configuration.tls);
     const maxVirtualBytes = configuration.maxVirtualBytes ?? 16 * 2 ** 40;
@@ -124,17 +124,7 @@ export class Host {
     });
     const { listen, socket } = configuration;
     this.#service = new HostService({ tls, listen, socket, controlName, routes, log });
-    this.#stream = new ControlStream({
-      ...{ hostId, urls: configuration.controlUrls, tls, log, controlName },
-      ...configuration.controlRetry,
-      facts: () => this.facts(),
-      cloudId: () => this.#cloudId,
-      greeted: ({ cloudId }) => {
-        this.#cloudId ??= cloudId;
-      },
-      received: (message) => this.#received(message),
-      observations: () => (this.#reconciler.complete ? this.#reconciler.observations() : undefined),
-    });
+    this.#stream = this.#newStream(tls);
   }
 
   /** Opens everything. Resolves when the service answers and guests are being looked after; control may be away. */
@@ -221,6 +211,21 @@ export class Host {
   /** Nothing is under way on this host. For tests that wait. */
   get idle(): boolean {
     return this.#reconciler.idle;
+  }
+
+  #newStream(tls: ReturnType<typeof readTls>): ControlStream {
+    const { hostId, controlUrls: urls, controlName } = this.#configuration;
+    return new ControlStream({
+      ...{ hostId, urls, controlName, tls, log: this.#dependencies.log },
+      ...this.#configuration.controlRetry,
+      facts: () => this.facts(),
+      cloudId: () => this.#cloudId,
+      greeted: ({ cloudId }) => {
+        this.#cloudId ??= cloudId;
+      },
+      received: (message) => this.#received(message),
+      observations: () => (this.#reconciler.complete ? this.#reconciler.observations() : undefined),
+    });
   }
 
   async #loadState(): Promise<void> {

@@ -10,7 +10,8 @@ import { ImageRefused } from './qcow2.ts';
 export type ImageInspector = (file: {
   path: string;
   declared: 'raw' | 'qcow2';
-  virtualSizeBytes: number;
+  /** Undefined while the file is still growing. */
+  virtualSizeBytes: number | undefined;
 }) => Promise<void>;
 
 const limits = ['--as=2147483648', '--cpu=10', '--fsize=0', '--nofile=64', '--core=0'];
@@ -29,7 +30,11 @@ export function qemuImgInspector(options: { user: GuestUser | undefined; timeout
 }
 
 /** Pure. @throws ImageRefused */
-export function judge(info: Record<string, unknown>, declared: 'raw' | 'qcow2', virtualSizeBytes: number): void {
+export function judge(
+  info: Record<string, unknown>,
+  declared: 'raw' | 'qcow2',
+  virtualSizeBytes: number | undefined,
+): void {
   if (info.format !== declared) throw new ImageRefused(`the file is ${info.format}, not ${declared} as declared`);
   if (info['backing-filename'] !== undefined || info['full-backing-filename'] !== undefined) {
     throw new ImageRefused('the image has a backing file; flatten it with qemu-img convert');
@@ -38,6 +43,7 @@ export function judge(info: Record<string, unknown>, declared: 'raw' | 'qcow2', 
   const specific = (info['format-specific'] as { data?: Record<string, unknown> } | undefined)?.data ?? {};
   if (specific['data-file'] !== undefined) throw new ImageRefused('the image keeps its data in an external file');
   if (specific.corrupt === true) throw new ImageRefused('the image is marked as corrupt');
+  if (virtualSizeBytes === undefined) return;
   const rounded = Math.ceil(virtualSizeBytes / 512) * 512;
   if (info['virtual-size'] !== rounded) throw new ImageRefused('the virtual size of the image is ambiguous');
 }

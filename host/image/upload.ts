@@ -48,10 +48,14 @@ export async function receiveImage(
   let hashing: Hashing | undefined;
   try {
     hashing = new Hashing(file, context.hashes);
-    const sizeBytes = await writeAll(source, file, options, hashing);
     await store.share(path);
+    const early = new EarlyInspection(path, options.format, context.inspect);
+    const sizeBytes = await writeAll(source, file, options, (written, parts) => {
+      hashing!.grown(written, parts);
+      early.grown(written);
+    });
     const digests = hashing.finish(sizeBytes);
-    const inspected = inspectFile({ path, file, sizeBytes }, options, context);
+    const inspected = inspectFile({ path, file, sizeBytes, early }, options, context);
     const [{ md5, sha256 }, virtualSizeBytes] = await Promise.all([digests, inspected]);
     const result = { sizeBytes, virtualSizeBytes, md5, sha256 };
     await keep(path, result, options, context);
@@ -65,7 +69,12 @@ export async function receiveImage(
   }
 }
 
-async function writeAll(source: Readable, file: FileHandle, options: UploadOptions, hashing: Hashing): Promise<number> {
+async function writeAll(
+  source: Readable,
+  file: FileHandle,
+  options: UploadOptions,
+  grown: (written: number, parts: Buffer[]) => void,
+): Promise<number> {
   let size = 0;
   let written = 0;
   let batch: Buffer[] = [];
@@ -81,7 +90,7 @@ async function writeAll(source: Readable, file: FileHandle, options: UploadOptio
     writing = file.writev(parts, written).then(({ bytesWritten }) => {
       if (bytesWritten !== bytes) throw Object.assign(new Error('a write was cut short'), { code: 'ENOSPC' });
       written += bytes;
-      hashing.grown(written, parts);
+      grown(written, parts);
     });
     writing.catch(() => {});
   };
@@ -107,7 +116,7 @@ async function writeAll(source: Readable, file: FileHandle, options: UploadOptio
 }
 
 async function inspectFile(
-  { path, file, sizeBytes }: { path: string; file: FileHandle; sizeBytes: number },
+  { path, file, sizeBytes, early }: { path: string; file: FileHandle; sizeBytes: number; early: EarlyInspection },
   { format }: UploadOptions,
   context: UploadContext,
 ): Promise<number> {
@@ -115,8 +124,28 @@ async function inspectFile(
   const tail = await readPiece(file, Math.max(0, sizeBytes - 512), Math.min(sizeBytes, 512));
   const { maxVirtualBytes } = context;
   const { virtualSizeBytes } = checkImage({ declared: format, head, tail, sizeBytes, maxVirtualBytes });
-  await context.inspect({ path, declared: format, virtualSizeBytes });
+  if (early.started) await early.started;
+  else await context.inspect({ path, declared: format, virtualSizeBytes });
   return virtualSizeBytes;
+}
+
+/**
+ * What a raw file might be instead shows in its beginning, so qemu-img looks while the rest arrives. A qcow2 file is
+ * judged whole.
+ */
+class EarlyInspection {
+  started: Promise<void> | undefined;
+  readonly #start: (() => Promise<void>) | undefined;
+
+  constructor(path: string, format: 'raw' | 'qcow2', inspect: ImageInspector) {
+    if (format === 'raw') this.#start = () => inspect({ path, declared: 'raw', virtualSizeBytes: undefined });
+  }
+
+  grown(written: number): void {
+    if (!this.#start || this.started || written < batchBytes) return;
+    this.started = this.#start();
+    this.started.catch(() => {}); // inspectFile sees it
+  }
 }
 
 /** An upload that is repeated finds its own bytes; other bytes never take the place of those that a guest reads. */

@@ -301,17 +301,6 @@ test('a control of another cloud, or one that takes the host for another, is ref
   await until('the right control', () => host.status().control.state === 'open');
 });
 
-test("a flavor's disk that is smaller than the image fails with the reason", async (t) => {
-  const world = await hostWorld(t);
-  await world.host().start();
-  const { qcow2Overlay } = await import('../../host/image/qcow2.ts');
-  void qcow2Overlay;
-  const image = await world.storeImage(Buffer.alloc(2 ** 20));
-  const server = wantedServer({ ...image }, { diskGiB: 1 });
-  world.control.want(server);
-  await world.control.until(server.id, 'running', ({ state }) => state === 'running');
-});
-
 test('a server whose ports cannot be plugged shows why, and recovers', async (t) => {
   const world = await hostWorld(t);
   await world.host({ configuration: { limits: { buildAttempts: 1000 } } }).start();

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { ServerId } from '../../contract/ids.ts';
+import { serverPaths } from '../paths.ts';
+import { type GuestMachine, qemuArguments } from './arguments.ts';
+
+const id = '01900000-0000-7000-8000-000000000051' as ServerId;
+const machine: GuestMachine = {
+  id,
+  accelerator: 'tcg',
+  vcpus: 2,
+  memoryMiB: 256,
+  paths: serverPaths({ dataDirectory: '/var/lib/bothy/host', runDirectory: '/run/bothy/abcd/host' }, id),
+  base: { path: '/var/lib/bothy/host/images/01900000-0000-7000-8000-000000000011', format: 'qcow2' },
+  configDrive: true,
+  ports: [
+    { tap: 'abcdt0000000a1', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false },
+    { tap: 'abcdt0000000a2', mac: 'fa:16:3e:00:00:02', mtu: 1500, vnetHeader: true },
+  ],
+};
+const golden = new URL('./arguments.golden.json', import.meta.url);
+
+test('the command line is the one that was agreed on', () => {
+  const text = `${JSON.stringify(qemuArguments(machine), null, 2)}\n`;
+  if (process.env.UPDATE_GOLDEN) writeFileSync(golden, text);
+  assert.equal(text, readFileSync(golden, 'utf8'));
+});
+
+test('a comma in a path is no end of a value', () => {
+  const paths = { ...machine.paths, qmp: '/run/a,b/qmp.sock' };
+  assert.ok(qemuArguments({ ...machine, paths }).some((each) => each.includes('path=/run/a,,b/qmp.sock,server=on')));
+});
+
+test('the sockets of a server fit into a unix socket address', () => {
+  assert.ok(Buffer.byteLength(machine.paths.serial) <= 107);
+});

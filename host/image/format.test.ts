@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checkImage, detectFormats } from './format.ts';
+import { judge } from './inspect.ts';
+import { ImageRefused, inspectQcow2, qcow2HeadBytes } from './qcow2.ts';
+import { qcow2Image, spoiled } from './testing.ts';
+
+const check = (declared: 'raw' | 'qcow2', file: Buffer, maxVirtualBytes = 2 ** 50) =>
+  checkImage({
+    declared,
+    head: file.subarray(0, qcow2HeadBytes),
+    tail: file.subarray(Math.max(0, file.length - 512)),
+    sizeBytes: file.length,
+    maxVirtualBytes,
+  });
+
+test('a plain qcow2 image is accepted with its virtual size', () => {
+  assert.deepEqual(check('qcow2', qcow2Image(3 * 2 ** 30)), { virtualSizeBytes: 3 * 2 ** 30 });
+});
+
+for (const [name, reason, change] of spoiled) {
+  test(`a qcow2 image with ${name} is refused`, () => {
+    assert.throws(
+      () => check('qcow2', qcow2Image(2 ** 30, change)),
+      (error) => {
+        assert.ok(error instanceof ImageRefused);
+        assert.match(error.message, reason);
+        return true;
+      },
+    );
+  });
+}
+
+test('a file must be what it is declared to be', () => {
+  assert.throws(() => check('raw', qcow2Image(2 ** 30)), /qcow2, not raw/);
+  assert.throws(() => check('qcow2', Buffer.alloc(4096)), /raw, not qcow2/);
+  assert.deepEqual(check('raw', Buffer.alloc(1000)), { virtualSizeBytes: 1000 });
+});
+
+test('every other format is known by its magic number', () => {
+  const vdi = Buffer.alloc(512);
+  Buffer.from([0x7f, 0x10, 0xda, 0xbe]).copy(vdi, 0x40);
+  const dmg = Buffer.alloc(1024);
+  dmg.write('koly', 512);
+  const samples: [string, Buffer][] = [
+    ['vmdk', Buffer.from('KDMV')],
+    ['vmdk', Buffer.from('# Disk DescriptorFile\nversion=1\n')],
+    ['vhd', Buffer.from('conectix')],
+    ['vhdx', Buffer.from('vhdxfile')],
+    ['luks', Buffer.from('LUKS\xba\xbe', 'latin1')],
+    ['qed', Buffer.from('QED\0')],
+    ['parallels', Buffer.from('WithoutFreeSpace')],
+    ['bochs', Buffer.from('Bochs Virtual HD Image')],
+    ['vdi', vdi],
+    ['dmg', dmg],
+  ];
+  for (const [format, file] of samples) {
+    assert.deepEqual(detectFormats(file, file.subarray(Math.max(0, file.length - 512))), [format]);
+    assert.throws(() => check('raw', file), new RegExp(`the file is ${format}`));
+  }
+});
+
+test('a polyglot is refused whichever it claims to be', () => {
+  const both = qcow2Image(2 ** 30, (file) => file.write('koly', file.length - 512));
+  for (const declared of ['raw', 'qcow2'] as const)
+    assert.throws(() => check(declared, both), /ambiguous: it fits qcow2 and dmg/);
+});
+
+test('a virtual size above the limit is refused', () => {
+  assert.throws(() => check('qcow2', qcow2Image(2 ** 40), 2 ** 39), /above the limit/);
+});
+
+test('no header, however damaged, does anything but be accepted or refused', () => {
+  let seed = 1;
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return seed % below;
+  };
+  for (let round = 0; round < 5000; round++) {
+    const file = qcow2Image(2 ** 30);
+    for (let n = random(4); n >= 0; n--) file[4 + random(140)] = random(256);
+    const cut = file.subarray(0, random(10) === 0 ? random(200) : file.length);
+    try {
+      const { virtualSizeBytes } = inspectQcow2(cut, file.length);
+      assert.ok(Number.isSafeInteger(virtualSizeBytes));
+    } catch (error) {
+      assert.ok(error instanceof ImageRefused, String(error));
+    }
+  }
+});
+
+test("qemu-img's opinion must agree", () => {
+  const good = { format: 'qcow2', 'virtual-size': 1024, 'format-specific': { data: { corrupt: false } } };
+  judge(good, 'qcow2', 1024);
+  judge({ format: 'raw', 'virtual-size': 1024 }, 'raw', 1000);
+  assert.throws(() => judge({ ...good, format: 'vmdk' }, 'qcow2', 1024), /vmdk, not qcow2/);
+  assert.throws(() => judge({ ...good, 'backing-filename': '/x' }, 'qcow2', 1024), /backing file/);
+  assert.throws(() => judge({ ...good, encrypted: true }, 'qcow2', 1024), /encrypted/);
+  assert.throws(() => judge({ ...good, 'format-specific': { data: { 'data-file': 'x' } } }, 'qcow2', 1024), /external/);
+  assert.throws(() => judge({ ...good, 'virtual-size': 2048 }, 'qcow2', 1024), /ambiguous/);
+});

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { DesiredServer } from '../../contract/host.ts';
+import type { ImageId } from '../../contract/ids.ts';
+import { exampleServer } from '../metadata/testing.ts';
+import { decide, type ServerFacts } from './decide.ts';
+import { newRecord, type ServerRecord } from './record.ts';
+
+const built: ServerRecord = {
+  ...newRecord(1),
+  disk: { imageId: '01900000-0000-7000-8000-000000000011' as ImageId, imageFormat: 'raw', sizeBytes: 1 },
+};
+const ran: ServerRecord = { ...built, running: { startedAt: '2025-01-01T00:00:00Z', bootId: 'b' } };
+const blank: ServerFacts = {
+  record: undefined,
+  files: false,
+  disk: false,
+  plugged: false,
+  guest: undefined,
+  bootId: 'b',
+};
+const whole: ServerFacts = { ...blank, record: ran, files: true, disk: true, plugged: true };
+const on = exampleServer();
+const off = exampleServer({ power: 'off', generation: 2 });
+const running = { state: 'running', ending: false } as const;
+const rebooted = (type: 'soft' | 'hard') => exampleServer({ generation: 2, reboot: { count: 1, type } });
+
+const cases: [string, DesiredServer | undefined, ServerFacts, string][] = [
+  ['nothing is there: the disk is first', on, blank, 'make-disk'],
+  [
+    'a disk without a record is made anew',
+    on,
+    { ...blank, files: true, disk: true, record: newRecord(1) },
+    'make-disk',
+  ],
+  ['a disk: the guest starts', on, { ...whole, record: built }, 'launch'],
+  ['a start that was not noted is noted', on, { ...whole, record: built, guest: running }, 'note-running'],
+  ['a guest that runs as desired is left alone', on, { ...whole, guest: running }, 'nothing'],
+  [
+    'a QEMU that does not answer yet is waited for',
+    on,
+    { ...whole, guest: { state: 'starting', ending: false } },
+    'wait-for-guest',
+  ],
+  ['a guest that shall stop is asked to', off, { ...whole, guest: running }, 'power-down'],
+  ['a guest that has obeyed is ended', off, { ...whole, guest: { state: 'shutdown', ending: false } }, 'quit'],
+  ['a stopped guest loses its ports', off, { ...whole, record: built }, 'unplug'],
+  ['a stopped guest without ports is left alone', off, { ...whole, record: built, plugged: false }, 'nothing'],
+  ['a hard reboot ends the guest', rebooted('hard'), { ...whole, guest: running }, 'quit'],
+  ['a soft reboot asks it first', rebooted('soft'), { ...whole, guest: running }, 'power-down'],
+  ['a reboot of a guest that is off starts it', rebooted('soft'), { ...whole, record: built }, 'launch'],
+  [
+    'a guest that went off by itself is remembered',
+    on,
+    { ...whole, guest: { state: 'shutdown', ending: false } },
+    'halt',
+  ],
+  ['a QEMU that vanished is remembered', on, whole, 'halt'],
+  ['a QEMU that vanished with its machine comes back', on, { ...whole, bootId: 'c' }, 'launch'],
+  ['a guest of an older epoch is ended', exampleServer({ epoch: 2 }), { ...whole, guest: running }, 'quit'],
+  ['the epoch is taken over without a guest only', exampleServer({ epoch: 2 }), whole, 'adopt-epoch'],
+  [
+    'a guest that waits for its disk is resumed',
+    on,
+    { ...whole, guest: { state: 'io-error', ending: false } },
+    'resume',
+  ],
+  ['delete ends the guest first', exampleServer({ presence: 'absent' }), { ...whole, guest: running }, 'quit'],
+  ['then its ports go', exampleServer({ presence: 'absent' }), whole, 'unplug'],
+  ['then its files', exampleServer({ presence: 'absent' }), { ...whole, plugged: false }, 'erase'],
+  ['then it is absent', exampleServer({ presence: 'absent' }), blank, 'nothing'],
+  ['a server that nobody names goes the same way', undefined, { ...whole, guest: running }, 'quit'],
+];
+
+for (const [name, desired, facts, step] of cases) {
+  test(name, () => assert.equal(decide(desired, facts).do, step));
+}
+
+test('a guest that went off stays off until something new is asked for', () => {
+  const halted = { ...built, halted: { generation: 1, error: null } };
+  const facts = { ...whole, record: halted, plugged: false };
+  assert.deepEqual(decide(on, facts), { do: 'nothing', state: 'stopped', error: null });
+  assert.equal(decide(exampleServer({ generation: 2 }), facts).do, 'launch');
+  assert.equal(decide(rebooted('hard'), facts).do, 'launch');
+});
+
+test('the same facts always give the same step, and no step loops on itself without change', () => {
+  for (const [, desired, facts] of cases) assert.deepEqual(decide(desired, facts), decide(desired, facts));
+});

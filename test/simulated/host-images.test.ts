@@ -1,0 +1,165 @@
+/** The host's service over real sockets: image bytes in and out, and the bad days of an upload. */
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { type TestContext, test } from 'node:test';
+import { type ImageId, newId, type ServerId } from '../../contract/ids.ts';
+import { qcow2Image, spoiled } from '../../host/image/testing.ts';
+import { hostWorld, wantedServer } from '../support/host-world.ts';
+import { until } from '../support/until.ts';
+
+async function serving(t: TestContext, configuration = {}) {
+  const world = await hostWorld(t);
+  const host = world.host({ configuration });
+  await host.start();
+  const put = (
+    contents: Buffer | Readable,
+    options: { id?: ImageId; format?: 'raw' | 'qcow2'; maxBytes?: number; sizeBytes?: number } = {},
+  ) =>
+    world.client.putImage(
+      world.endpoint(),
+      options.id ?? newId<ImageId>(),
+      Buffer.isBuffer(contents) ? Readable.from([contents]) : contents,
+      { format: 'raw', maxBytes: 2 ** 30, ...options },
+    );
+  const left = () => ({
+    stored: readdirSync(join(world.directory, 'data/images')).filter((name) => name !== 'incoming'),
+    incoming: readdirSync(join(world.directory, 'data/images/incoming')),
+  });
+  return { world, host, put, left };
+}
+
+test('an image comes back as it went in, whole and by range, over the socket and over mutual TLS', async (t) => {
+  const { world, host, put } = await serving(t);
+  const contents = randomBytes(5_000_000);
+  const id = newId<ImageId>();
+  const result = await put(contents, { id, sizeBytes: contents.length });
+  assert.deepEqual(result, {
+    sizeBytes: contents.length,
+    virtualSizeBytes: contents.length,
+    md5: createHash('md5').update(contents).digest('hex'),
+    sha256: createHash('sha256').update(contents).digest('hex'),
+  });
+  for (const socket of [world.endpoint().socket, null]) {
+    const endpoint = { id: world.hostId, url: host.facts().url, socket };
+    const whole = await Array.fromAsync(await world.client.getImage(endpoint, id));
+    assert.ok(Buffer.concat(whole).equals(contents));
+    const piece = await Array.fromAsync(await world.client.getImage(endpoint, id, { first: 10, last: 19 }));
+    assert.deepEqual(Buffer.concat(piece), contents.subarray(10, 20));
+  }
+  await assert.rejects(world.client.getImage(world.endpoint(), newId<ImageId>()), { code: 'not_found' });
+});
+
+test('an upload that is repeated is the same image; other bytes do not replace what a guest reads', async (t) => {
+  const { world, put, left } = await serving(t);
+  const id = newId<ImageId>();
+  const contents = Buffer.alloc(4096, 1);
+  const first = await put(contents, { id });
+  assert.deepEqual(await put(contents, { id }), first);
+  const server = wantedServer({ id, format: 'raw', sizeBytes: 4096, sha256: first.sha256, sources: [] });
+  world.control.want(server);
+  await world.control.until(server.id, 'running', ({ state }) => state === 'running');
+  await assert.rejects(put(Buffer.alloc(4096, 2), { id }), { code: 'conflict' });
+  await world.client.deleteImage(world.endpoint(), id);
+  assert.equal(left().stored.length, 2, 'an image in use outlives its deletion');
+  assert.deepEqual(left().incoming, []);
+});
+
+test('deleting an image twice is as good as once', async (t) => {
+  const { world, put, left } = await serving(t);
+  const id = newId<ImageId>();
+  await put(Buffer.alloc(4096), { id });
+  await world.client.deleteImage(world.endpoint(), id);
+  await world.client.deleteImage(world.endpoint(), id);
+  assert.deepEqual(left(), { stored: [], incoming: [] });
+});
+
+test('an upload that is cut off leaves nothing', async (t) => {
+  const { put, left } = await serving(t);
+  for (const size of [1000, 10_000_000]) {
+    const source = new Readable({ read() {} });
+    source.push(Buffer.alloc(size));
+    const upload = put(source, { sizeBytes: 20_000_000 });
+    setTimeout(() => source.destroy(), 30);
+    await assert.rejects(upload, { code: 'invalid' });
+  }
+  await until('the pieces to be gone', () => left().incoming.length === 0);
+  assert.deepEqual(left().stored, []);
+});
+
+test('an upload that is larger than allowed is refused as it grows, and before it begins', async (t) => {
+  const { put, left } = await serving(t);
+  const endless = Readable.from(
+    (function* () {
+      for (let n = 0; n < 100; n++) yield Buffer.alloc(100_000);
+    })(),
+  );
+  await assert.rejects(put(endless, { maxBytes: 1_000_000 }), { code: 'too_large' });
+  await assert.rejects(put(Buffer.alloc(2000), { maxBytes: 1000, sizeBytes: 2000 }), { code: 'too_large' });
+  await until('the pieces to be gone', () => left().incoming.length === 0);
+});
+
+test('images that lie are refused with the reason and leave nothing', async (t) => {
+  const { put, left } = await serving(t, { maxVirtualBytes: 2 ** 40 });
+  await assert.rejects(put(Buffer.alloc(4096), { format: 'qcow2' }), { code: 'invalid', message: /raw, not qcow2/ });
+  await assert.rejects(put(qcow2Image(2 ** 30)), { code: 'invalid', message: /qcow2, not raw/ });
+  await assert.rejects(put(qcow2Image(2 ** 41), { format: 'qcow2' }), { code: 'invalid', message: /above the limit/ });
+  for (const [, reason, change] of spoiled.slice(0, 4)) {
+    await assert.rejects(put(qcow2Image(2 ** 30, change), { format: 'qcow2' }), { code: 'invalid', message: reason });
+  }
+  assert.deepEqual(left(), { stored: [], incoming: [] });
+});
+
+test("a flavor's disk that is smaller than the image fails at once, with the reason", async (t) => {
+  const { world, put } = await serving(t);
+  const id = newId<ImageId>();
+  const { sha256, sizeBytes } = await put(qcow2Image(3 * 2 ** 30), { id, format: 'qcow2' });
+  const server = wantedServer({ id, format: 'qcow2', sizeBytes, sha256, sources: [] }, { diskGiB: 2 });
+  world.control.want(server);
+  const observed = await world.control.until(server.id, 'failed', ({ state }) => state === 'failed');
+  assert.equal(observed.error!.code, 'disk_too_small');
+  world.control.want({ ...server, generation: 2, presence: 'absent' });
+  await world.control.until(server.id, 'absent', ({ state }) => state === 'absent');
+});
+
+test('another host copies an image once for all servers that wait, and checks it', async (t) => {
+  const { world, host, put } = await serving(t);
+  const contents = randomBytes(3_000_000);
+  const id = newId<ImageId>();
+  const { sha256, sizeBytes } = await put(contents, { id });
+  const other = await hostWorld(t, { authority: world.authority });
+  await other.host().start();
+  const image = { id, format: 'raw' as const, sizeBytes, sha256, sources: [host.facts().url] };
+  const servers = [wantedServer(image), wantedServer(image), wantedServer(image)];
+  for (const server of servers) other.control.want(server);
+  for (const server of servers) await other.control.until(server.id, 'running', ({ state }) => state === 'running');
+  const lie = { ...image, id: newId<ImageId>(), sha256: 'a'.repeat(64) };
+  await put(contents, { id: lie.id });
+  const victim = wantedServer(lie);
+  other.control.want(victim);
+  const observed = await other.control.until(victim.id, 'failing', ({ error }) => error !== null);
+  assert.equal(observed.error!.code, 'image_damaged');
+});
+
+test("a console log's end is read, and never more of it than allowed", async (t) => {
+  const { world } = await serving(t, { limits: { consoleLogBytes: 10 } });
+  const server = wantedServer(await world.storeImage());
+  world.control.want(server);
+  await world.control.until(server.id, 'running', ({ state }) => state === 'running');
+  const read = async (bytes: number, id: ServerId = server.id) =>
+    (await world.client.consoleLog(world.endpoint(), id, bytes)).toString();
+  assert.equal(await read(100), 'login: ');
+  assert.equal(await read(3), 'n: ');
+  assert.equal(await read(3, newId<ServerId>()), '');
+});
+
+test('health tells what the host knows of itself', async (t) => {
+  const { world } = await serving(t);
+  const health = (await world.client.health(world.endpoint())) as {
+    facts: { accelerator: string };
+    control: { state: string };
+  };
+  assert.equal(health.facts.accelerator, 'tcg');
+});
