@@ -4,7 +4,6 @@
  * carries neither tag nor stamp. If the process dies on any line, forwarding goes on, and the same calls made again
  * complete what was begun; leftovers are found by `listPorts` and by `ensureNetworks`.
  */
-import { join } from 'node:path';
 import type { DesiredNetwork, DesiredPort } from '../../contract/host.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
@@ -14,7 +13,7 @@ import { chooseDatapath } from './datapath.ts';
 import { silent } from './log.ts';
 import { type MachineContext, prepareMachine } from './machine.ts';
 import { ensureNamespace, findNamespaces, fingerprint, removeNamespace } from './metadata-namespace.ts';
-import { ensureProxy } from './metadata-proxy.ts';
+import { ensureProxy, type ServedNetwork } from './metadata-proxy.ts';
 import { type Names, names } from './names.ts';
 import type { HostNetworkOptions } from './options.ts';
 import type { Datapath } from './plan.ts';
@@ -121,7 +120,7 @@ export class HostNetwork {
     const links = new Set((await listLinks(this.#options)).map(({ ifname }) => ifname));
     const { interfaces } = readState(this.#client);
     const failures: unknown[] = [];
-    const serving: { id: string; namespace: string }[] = [];
+    const serving: ServedNetwork[] = [];
     for (const [namespace, network] of wanted) {
       const print = fingerprint(network);
       const veth = this.names.veth(network.id);
@@ -137,13 +136,18 @@ export class HostNetwork {
     }
     const stale = [...present].filter((namespace) => !wanted.has(namespace));
     // HAProxy first: it holds on to namespaces that it listens in.
-    const { runDirectory, logDirectory, proxyUser: user } = this.#options;
-    await ensureProxy({ runDirectory, logDirectory: join(logDirectory), user }, serving);
+    await this.#serveMetadata(serving);
     for (const namespace of stale) {
       this.#endpoints.delete(namespace);
       await removeNamespace(context, namespace).catch((error) => failures.push(error));
     }
     if (failures.length > 0) throw new AggregateError(failures, 'metadata is not reachable on every network');
+  }
+
+  #serveMetadata(networks: ServedNetwork[]): Promise<void> {
+    const { runDirectory, logDirectory, proxyUser: user, serveMetadata } = this.#options;
+    if (serveMetadata) return serveMetadata(networks);
+    return ensureProxy({ runDirectory, logDirectory, user }, networks);
   }
 
   get #context(): MachineContext {
