@@ -101,6 +101,7 @@ test('metadata is served on a network while it is desired', async (t) => {
   const { host, control } = await fleetWorld(t);
   const network = exampleNetwork();
   const { kernel } = host.machine.switch;
+  await until('the host to be connected', () => control.messages.length > 0);
   control.send({ type: 'update', servers: [], networks: [network], removedNetworks: [] });
   await until('the network to be served', () => host.machine.switch.served.length === 1);
   assert.equal(kernel.namespaces.length, 1);

@@ -36,7 +36,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Resolves when every host process has started. Control may be away. */
   static async start(options: FleetOptions): Promise<Fleet> {
-    const hosts = options.hosts.map((host) => new FleetHost(hostOptions(options, host, (name) => step(name, host.id))));
+    const hosts: FleetHost[] = options.hosts.map((host) => new FleetHost(hostOptions(options, host, (name) => step(name, host.id))));
     const step = (name: string, id: HostId) => options.step?.(hosts.find((host) => host.id === id)!, name);
     const fleet = new Fleet(hosts);
     try {
