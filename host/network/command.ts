@@ -1,12 +1,21 @@
 /**
  * Runs ip, nft and ethtool, and sets kernel variables, in a network namespace where one is given. No argument ever goes
- * through a shell.
+ * through a shell. A simulated machine carries the commands out itself (`machine`).
  */
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
+/** What stands in for the kernel and its tools: the simulator's. `run` fails with CommandError, as the tools do. */
+export interface CommandMachine {
+  run(command: string, args: string[], options: { netns?: string | undefined; input?: string | undefined }): Promise<string>;
+  setKernel(values: Record<string, string>, netns: string | undefined): Promise<void>;
+  getKernel(path: string, netns: string | undefined): Promise<string>;
+}
+
 export interface CommandOptions {
   netns?: string | undefined;
+  /** Absent: this machine. */
+  machine?: CommandMachine | undefined;
   input?: string;
   timeoutMs?: number;
 }
@@ -22,6 +31,7 @@ export class CommandError extends Error {
 
 /** Answers stdout. */
 export function run(command: string, args: string[], options: CommandOptions = {}): Promise<string> {
+  if (options.machine) return options.machine.run(command, args, options);
   const [file, all] = inNamespace(command, args, options.netns);
   return new Promise((resolve, reject) => {
     const child = execFile(
@@ -57,6 +67,7 @@ export async function nft(script: string, options: CommandOptions = {}): Promise
 
 /** Variables below /proc/sys, e.g. 'net/ipv4/ip_forward'. A bare machine has no sysctl(8). */
 export async function setKernel(values: Record<string, string>, options: CommandOptions = {}): Promise<void> {
+  if (options.machine) return options.machine.setKernel(values, options.netns);
   const entries = Object.entries(values);
   if (options.netns === undefined) {
     for (const [path, value] of entries) writeFileSync(`/proc/sys/${path}`, value);
@@ -68,6 +79,7 @@ export async function setKernel(values: Record<string, string>, options: Command
 }
 
 export async function getKernel(path: string, options: CommandOptions = {}): Promise<string> {
+  if (options.machine) return options.machine.getKernel(path, options.netns);
   const file = `/proc/sys/${path}`;
   return (options.netns === undefined ? readFileSync(file, 'utf8') : await run('cat', [file], options)).trim();
 }
@@ -96,8 +108,8 @@ export async function findLink(name: string, options: CommandOptions = {}): Prom
   }
 }
 
-export async function listNamespaces(): Promise<string[]> {
-  const text = await run('ip', ['netns', 'list']);
+export async function listNamespaces(options: Pick<CommandOptions, 'machine'> = {}): Promise<string[]> {
+  const text = await run('ip', ['netns', 'list'], { machine: options.machine });
   return text
     .split('\n')
     .map((line) => line.split(' ')[0]!)

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import type { OvsdbClient } from '../../protocols/ovsdb/index.ts';
-import { findLink, run } from './command.ts';
+import { type CommandOptions, findLink, run } from './command.ts';
 import { type Names, owner } from './names.ts';
 import type { HostNetworkOptions } from './options.ts';
 import { type Datapath, datapathKey } from './plan.ts';
@@ -22,7 +22,7 @@ export async function chooseDatapath(
   if ((decided === 'netdev' || decided === 'system') && works(state, names.integrationBridge)) {
     return { type: decided, reason: 'decided earlier, and it works' };
   }
-  const obstacle = await kernelObstacle(state, options.netns);
+  const obstacle = await kernelObstacle(state, options);
   if (obstacle !== undefined) return { type: 'netdev', reason: obstacle };
   const failure = await tryKernel(client, names);
   return failure === undefined
@@ -35,7 +35,7 @@ function works(state: OvsState, bridge: string): boolean {
   return local !== undefined && (local.ofport ?? 0) > 0 && local.error === null;
 }
 
-async function kernelObstacle(state: OvsState, netns: string | undefined): Promise<string | undefined> {
+async function kernelObstacle(state: OvsState, options: CommandOptions): Promise<string | undefined> {
   if (!existsSync('/sys/module/openvswitch')) {
     try {
       await run('modprobe', ['-q', 'openvswitch']);
@@ -46,7 +46,7 @@ async function kernelObstacle(state: OvsState, netns: string | undefined): Promi
   }
   const ours = [...state.bridges.values()].some((bridge) => bridge.datapathType === 'system');
   // Two vswitchds on one kernel datapath delete each other's ports.
-  if (!ours && (await findLink('ovs-system', { netns }))) return 'another Open vSwitch uses the kernel datapath';
+  if (!ours && (await findLink('ovs-system', options))) return 'another Open vSwitch uses the kernel datapath';
   return undefined;
 }
 

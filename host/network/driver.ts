@@ -4,7 +4,6 @@
  * carries neither tag nor stamp. If the process dies on any line, forwarding goes on, and the same calls made again
  * complete what was begun; leftovers are found by `listPorts` and by `ensureNetworks`.
  */
-import { join } from 'node:path';
 import type { DesiredNetwork, DesiredPort } from '../../contract/host.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
@@ -14,11 +13,11 @@ import { chooseDatapath } from './datapath.ts';
 import { silent } from './log.ts';
 import { type MachineContext, prepareMachine } from './machine.ts';
 import { ensureNamespace, findNamespaces, fingerprint, removeNamespace } from './metadata-namespace.ts';
-import { ensureProxy } from './metadata-proxy.ts';
+import { ensureProxy, type ServedNetwork } from './metadata-proxy.ts';
 import { type Names, names } from './names.ts';
 import type { HostNetworkOptions } from './options.ts';
 import type { Datapath } from './plan.ts';
-import { ensurePort, listPorts, type ObservedPort, type PluggedPort, removePort, removeTap } from './ports.ts';
+import { ensurePort, listPorts, type ObservedPort, type PluggedPort, removeTap } from './ports.ts';
 import { monitoredTables, readState } from './state.ts';
 
 export class HostNetwork {
@@ -32,6 +31,10 @@ export class HostNetwork {
   /** What each network's endpoint was last made from, so that a pass over unchanged networks costs nothing. */
   readonly #endpoints = new Map<string, string>();
   #turn: Promise<unknown> = Promise.resolve();
+  /** Work on one tap goes one at a time: the last of each. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+  /** Taps that are being made, and for which port. */
+  readonly #plugging = new Map<string, PortId>();
 
   constructor(options: HostNetworkOptions) {
     this.names = names(options.tag);
@@ -89,21 +92,32 @@ export class HostNetwork {
 
   /** A tap for the port, plugged. Idempotent; repairs what is missing. */
   ensurePort(port: DesiredPort): Promise<PluggedPort> {
-    return ensurePort(this.#context, port);
+    const tap = this.names.tap(port.id);
+    this.#plugging.set(tap, port.id);
+    return this.#inTurnOf(tap, async () => {
+      try {
+        this.#plugging.set(tap, port.id);
+        return await ensurePort(this.#context, port);
+      } finally {
+        this.#plugging.delete(tap);
+      }
+    });
   }
 
   removePort(id: PortId): Promise<void> {
-    return removePort(this.#context, id);
+    return this.removeTap(this.names.tap(id));
   }
 
   /** For a leftover tap that `listPorts` reports without an id. */
   removeTap(tap: string): Promise<void> {
-    return removeTap(this.#context, tap);
+    return this.#inTurnOf(tap, () => removeTap(this.#context, tap));
   }
 
   /** Everything on this machine that is a port of this cloud, whole or in part. Fails while Open vSwitch is away. */
-  listPorts(): Promise<ObservedPort[]> {
-    return listPorts(this.#context);
+  async listPorts(): Promise<ObservedPort[]> {
+    const listed = await listPorts(this.#context);
+    // A tap that is being made has no stamp yet; it is no leftover.
+    return listed.map((port) => ({ ...port, id: port.id ?? this.#plugging.get(port.tap) }));
   }
 
   /**
@@ -121,7 +135,7 @@ export class HostNetwork {
     const links = new Set((await listLinks(this.#options)).map(({ ifname }) => ifname));
     const { interfaces } = readState(this.#client);
     const failures: unknown[] = [];
-    const serving: { id: string; namespace: string }[] = [];
+    const serving: ServedNetwork[] = [];
     for (const [namespace, network] of wanted) {
       const print = fingerprint(network);
       const veth = this.names.veth(network.id);
@@ -137,13 +151,18 @@ export class HostNetwork {
     }
     const stale = [...present].filter((namespace) => !wanted.has(namespace));
     // HAProxy first: it holds on to namespaces that it listens in.
-    const { runDirectory, logDirectory, proxyUser: user } = this.#options;
-    await ensureProxy({ runDirectory, logDirectory: join(logDirectory), user }, serving);
+    await this.#serveMetadata(serving);
     for (const namespace of stale) {
       this.#endpoints.delete(namespace);
       await removeNamespace(context, namespace).catch((error) => failures.push(error));
     }
     if (failures.length > 0) throw new AggregateError(failures, 'metadata is not reachable on every network');
+  }
+
+  #serveMetadata(networks: ServedNetwork[]): Promise<void> {
+    const { runDirectory, logDirectory, proxyUser: user, serveMetadata } = this.#options;
+    if (serveMetadata) return serveMetadata(networks);
+    return ensureProxy({ runDirectory, logDirectory, user }, networks);
   }
 
   get #context(): MachineContext {
@@ -168,6 +187,19 @@ export class HostNetwork {
       this.prepareMachine().catch((err) => this.#log.warn({ err }, 'machine could not be prepared'));
     }
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  #inTurnOf<T>(tap: string, work: () => Promise<T>): Promise<T> {
+    const result = (this.#turns.get(tap) ?? Promise.resolve()).then(work, work);
+    const ended = result.then(
+      () => {},
+      () => {},
+    );
+    this.#turns.set(tap, ended);
+    void ended.then(() => {
+      if (this.#turns.get(tap) === ended) this.#turns.delete(tap);
+    });
+    return result;
   }
 
   /** Work on the machine as a whole goes one at a time. */

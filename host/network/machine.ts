@@ -6,7 +6,7 @@
 import { chmodSync, statSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import type { OvsdbClient } from '../../protocols/ovsdb/index.ts';
-import { CommandError, getKernel, ipBatch, nft, run, setKernel } from './command.ts';
+import { CommandError, type CommandOptions, getKernel, ipBatch, nft, run, setKernel } from './command.ts';
 import { type FirewallInput, forwardingBefore, guard, machineFirewall } from './firewall.ts';
 import type { Names } from './names.ts';
 import type { HostNetworkOptions } from './options.ts';
@@ -22,7 +22,7 @@ export interface MachineContext {
 
 export async function prepareMachine(context: MachineContext): Promise<void> {
   const { client, names, options, datapath } = context;
-  openTunDevice();
+  if (!options.machine) openTunDevice();
   await applyFirewall(names, options);
   const cards = [options.external?.device, datapath.type === 'netdev' ? options.underlay?.device : undefined];
   const devices = cards.filter((device) => device !== undefined);
@@ -58,12 +58,11 @@ function bridgesUp(client: OvsdbClient, bridges: string[]): Promise<void> {
 
 /** Gives the device exactly these addresses (its own link-local one aside) and brings it up. */
 async function address(device: string, cidrs: string[], { options, datapath }: MachineContext): Promise<void> {
-  const { netns } = options;
   // Guests are on this link: no routes from them, and no ARP answers for the machine's other addresses.
   const kernel = { [`net/ipv4/conf/${device}/arp_ignore`]: '1', [`net/ipv4/conf/${device}/arp_announce`]: '2' };
   const ipv6 = cidrs.some((cidr) => isIPv6(cidr.split('/')[0]!));
-  await setKernel({ ...kernel, ...(ipv6 ? { [`net/ipv6/conf/${device}/accept_ra`]: '0' } : {}) }, { netns });
-  const listed = JSON.parse(await run('ip', ['-j', 'addr', 'show', 'dev', device], { netns })) as {
+  await setKernel({ ...kernel, ...(ipv6 ? { [`net/ipv6/conf/${device}/accept_ra`]: '0' } : {}) }, options);
+  const listed = JSON.parse(await run('ip', ['-j', 'addr', 'show', 'dev', device], options)) as {
     flags: string[];
     addr_info: { local: string; prefixlen: number; scope: string }[];
   }[];
@@ -74,19 +73,18 @@ async function address(device: string, cidrs: string[], { options, datapath }: M
     lines.push(`addr add ${cidr} dev ${device}${isIPv6(cidr.split('/')[0]!) ? ' nodad' : ''}`);
   }
   lines.push(`link set dev ${device} up`);
-  await ipBatch(lines, { netns });
+  await ipBatch(lines, options);
   // OVS in userspace takes frames from the device as they are: they must leave the stack with whole checksums.
-  if (datapath.type === 'netdev') await run('ethtool', ['-K', device, 'tx', 'off'], { netns });
+  if (datapath.type === 'netdev') await run('ethtool', ['-K', device, 'tx', 'off'], options);
 }
 
 /** A card that OVS reads through AF_PACKET must deliver what was on the wire, not what receive offload made of it. */
 async function bringUpCard(device: string, { options, datapath }: MachineContext): Promise<void> {
-  const { netns } = options;
-  await ipBatch([`link set dev ${device} up`], { netns });
+  await ipBatch([`link set dev ${device} up`], options);
   if (datapath.type !== 'netdev') return;
   for (const feature of ['tx', 'gro', 'lro']) {
     try {
-      await run('ethtool', ['-K', device, feature, 'off'], { netns });
+      await run('ethtool', ['-K', device, feature, 'off'], options);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error; // fixed on some cards
     }
@@ -96,24 +94,23 @@ async function bringUpCard(device: string, { options, datapath }: MachineContext
 // --- protection and the way out --------------------------------------------------------------------------------------
 
 async function applyFirewall(names: Names, options: HostNetworkOptions): Promise<void> {
-  const { netns } = options;
-  const before = await stampedForwarding(names, netns);
+  const before = await stampedForwarding(names, options);
   const nat = options.uplink === 'nat' ? await natInput(options, before) : undefined;
-  if (!nat && before !== undefined) await setForwarding(before, netns);
-  await nft(machineFirewall(nat ? { names, nat } : { names }), { netns });
-  if (nat) await setForwarding('1', netns);
+  if (!nat && before !== undefined) await setForwarding(before, options);
+  await nft(machineFirewall(nat ? { names, nat } : { names }), options);
+  if (nat) await setForwarding('1', options);
 }
 
 async function natInput(options: HostNetworkOptions, before: '0' | '1' | undefined): Promise<FirewallInput['nat']> {
-  const { netns, external } = options;
+  const { external } = options;
   const address = external?.addresses.find((cidr) => !isIPv6(cidr.split('/')[0]!));
   if (address === undefined) throw new Error('uplink nat needs an external network with an IPv4 address');
   type Route = { dst: string; dev: string };
-  const [route] = JSON.parse((await run('ip', ['-4', '-j', 'route', 'show', 'default'], { netns })) || '[]') as Route[];
+  const [route] = JSON.parse((await run('ip', ['-4', '-j', 'route', 'show', 'default'], options)) || '[]') as Route[];
   if (!route) throw new Error('uplink nat needs a default route, and this machine has none');
-  const connected = JSON.parse((await run('ip', ['-4', '-j', 'route', 'show', 'scope', 'link'], { netns })) || '[]');
+  const connected = JSON.parse((await run('ip', ['-4', '-j', 'route', 'show', 'scope', 'link'], options)) || '[]');
   const networks = (connected as Route[]).map(({ dst }) => dst).filter((dst) => dst !== 'default');
-  const current = await getKernel('net/ipv4/ip_forward', { netns });
+  const current = await getKernel('net/ipv4/ip_forward', options);
   return {
     device: route.dev,
     source: networkOf(address),
@@ -132,17 +129,17 @@ export function networkOf(cidr: string): string {
 }
 
 /** What ip_forward was before we turned it on; undefined where we did not. */
-export async function stampedForwarding(names: Names, netns: string | undefined): Promise<'0' | '1' | undefined> {
+export async function stampedForwarding(names: Names, options: CommandOptions): Promise<'0' | '1' | undefined> {
   try {
-    return forwardingBefore(await run('nft', ['list', 'table', 'inet', names.firewallTable], { netns }));
+    return forwardingBefore(await run('nft', ['list', 'table', 'inet', names.firewallTable], options));
   } catch (error) {
     if (error instanceof CommandError && /No such file/.test(error.stderr)) return undefined;
     throw error;
   }
 }
 
-export async function setForwarding(value: '0' | '1', netns: string | undefined): Promise<void> {
-  await setKernel({ 'net/ipv4/ip_forward': value }, { netns });
+export async function setForwarding(value: '0' | '1', options: CommandOptions): Promise<void> {
+  await setKernel({ 'net/ipv4/ip_forward': value }, options);
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { DesiredNetwork } from '../../contract/host.ts';
-import { CommandError, findLink, ipBatch, listLinks, listNamespaces, nft, run, setKernel } from './command.ts';
+import { CommandError, type CommandOptions, findLink, ipBatch, listLinks, listNamespaces, nft, run, setKernel } from './command.ts';
 import { guard, unguard } from './firewall.ts';
 import type { MachineContext } from './machine.ts';
 import { owner } from './names.ts';
@@ -21,10 +21,10 @@ export async function ensureNamespace(context: MachineContext, network: DesiredN
   const veth = names.veth(network.id);
   const stamp = owner.network(network.id);
   await makeVeth(context, network);
-  await inside(namespace, network);
+  await inside(context, network);
   if (datapath.type === 'netdev') {
     // OVS reads the other end through AF_PACKET: checksums must be whole when frames leave the namespace.
-    await run('ethtool', ['-K', insideDevice, 'tx', 'off'], { netns: namespace });
+    await run('ethtool', ['-K', insideDevice, 'tx', 'off'], { netns: namespace, machine: options.machine });
     await nft(guard(names, [veth]), options);
   }
   await ipBatch([`link set dev ${veth} alias ${aliasOf(stamp)} addrgenmode none mtu ${network.mtu} up`], options);
@@ -36,19 +36,20 @@ async function makeVeth(context: MachineContext, network: DesiredNetwork): Promi
   const { names, options } = context;
   const namespace = names.namespace(network.id);
   const veth = names.veth(network.id);
-  if (!(await listNamespaces()).includes(namespace)) await run('ip', ['netns', 'add', namespace]);
+  if (!(await listNamespaces(options)).includes(namespace)) await run('ip', ['netns', 'add', namespace], { machine: options.machine });
   const link = await findLink(veth, options);
-  if (link && (await findLink(insideDevice, { netns: namespace }))) return;
+  if (link && (await findLink(insideDevice, { netns: namespace, machine: options.machine }))) return;
   await unplug(context, veth);
   if (link) await ipBatch([`link del dev ${veth}`], options);
   // IPv4 settings of a new namespace are the machine's, which may be a router.
   const kernel = { 'net/ipv4/ip_forward': '0', 'net/ipv6/conf/default/accept_ra': '0' };
-  await setKernel(kernel, { netns: namespace });
+  await setKernel(kernel, { netns: namespace, machine: options.machine });
   await ipBatch([`link add dev ${veth} type veth peer name ${insideDevice} netns ${namespace}`], options);
 }
 
-async function inside(namespace: string, network: DesiredNetwork): Promise<void> {
-  const listed = JSON.parse(await run('ip', ['-j', 'addr', 'show', 'dev', insideDevice], { netns: namespace })) as {
+async function inside({ names, options }: MachineContext, network: DesiredNetwork): Promise<void> {
+  const within = { netns: names.namespace(network.id), machine: options.machine };
+  const listed = JSON.parse(await run('ip', ['-j', 'addr', 'show', 'dev', insideDevice], within)) as {
     addr_info: { local?: string; prefixlen: number }[];
   }[];
   const found = listed.flatMap((link) => link.addr_info ?? []);
@@ -63,7 +64,7 @@ async function inside(namespace: string, network: DesiredNetwork): Promise<void>
       ...lines,
       `link set dev ${insideDevice} up`,
     ],
-    { netns: namespace },
+    within,
   );
 }
 
@@ -87,12 +88,15 @@ export async function removeNamespace(context: MachineContext, namespace: string
   // Not left to the end of the namespace: HAProxy may hold that for some time yet.
   if (await findLink(veth, options)) await ipBatch([`link del dev ${veth}`], options);
   await nft(unguard(names, veth), options);
-  await deleteNamespace(namespace);
+  await deleteNamespace(namespace, options);
 }
 
-export async function deleteNamespace(namespace: string): Promise<void> {
+export async function deleteNamespace(
+  namespace: string,
+  { machine }: Pick<CommandOptions, 'machine'> = {},
+): Promise<void> {
   try {
-    await run('ip', ['netns', 'del', namespace]);
+    await run('ip', ['netns', 'del', namespace], { machine });
   } catch (error) {
     if (!(error instanceof CommandError && /No such file/.test(error.stderr))) throw error;
   }
@@ -103,7 +107,7 @@ export const vethOf = (tag: string, namespace: string): string => `${tag}v${name
 /** Namespaces of ours, and those whose veth is the only thing left. */
 export async function findNamespaces(context: Pick<MachineContext, 'names' | 'options'>): Promise<Set<string>> {
   const { names, options } = context;
-  const found = new Set((await listNamespaces()).filter((name) => names.namespacePattern.test(name)));
+  const found = new Set((await listNamespaces(options)).filter((name) => names.namespacePattern.test(name)));
   for (const { ifname } of await listLinks(options)) {
     if (names.vethPattern.test(ifname)) found.add(`${names.tag}m${ifname.slice(names.tag.length + 1)}`);
   }

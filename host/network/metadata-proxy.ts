@@ -14,9 +14,12 @@ import { insideDevice, metadataAddresses } from './metadata-namespace.ts';
 
 export const networkHeader = 'X-Bothy-Network';
 
-export interface ProxiedNetwork {
+export interface ServedNetwork {
   id: string;
   namespace: string;
+}
+
+export interface ProxiedNetwork extends ServedNetwork {
   /** Tells a namespace from a later one with the same name. */
   inode: number;
 }
@@ -132,7 +135,7 @@ export function proxyEngine({ runDirectory }: Pick<ProxyOptions, 'runDirectory'>
 }
 
 /** Makes HAProxy serve exactly these networks. */
-export async function ensureProxy(options: ProxyOptions, networks: Omit<ProxiedNetwork, 'inode'>[]): Promise<void> {
+export async function ensureProxy(options: ProxyOptions, networks: ServedNetwork[]): Promise<void> {
   const paths = metadataPaths(options.runDirectory);
   const engine = proxyEngine(options);
   if (networks.length === 0) {

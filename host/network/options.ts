@@ -1,5 +1,7 @@
 /** What the network driver of a host must be told. */
+import type { CommandMachine } from './command.ts';
 import type { NetworkLogger } from './log.ts';
+import type { ServedNetwork } from './metadata-proxy.ts';
 
 export interface ExternalNetwork {
   /** OVN's name of the physical network that the external bridge carries. */
@@ -40,4 +42,7 @@ export interface HostNetworkOptions {
   /** Everything of the driver happens in this network namespace; tests run several hosts on one machine. */
   netns?: string;
   log?: NetworkLogger;
+  /** What stands in for this machine's kernel, and for its HAProxy: the simulator's. */
+  machine?: CommandMachine;
+  serveMetadata?: (networks: ServedNetwork[]) => Promise<void>;
 }

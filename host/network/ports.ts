@@ -53,11 +53,6 @@ export async function ensurePort(context: MachineContext, port: DesiredPort): Pr
 }
 
 /** Succeeds whether or not anything of the port is left. */
-export async function removePort(context: MachineContext, id: PortId): Promise<void> {
-  await removeTap(context, context.names.tap(id));
-}
-
-/** The same by the tap's name, for a leftover without a stamp. */
 export async function removeTap(context: MachineContext, tap: string): Promise<void> {
   const { names, options } = context;
   if (!names.tapPattern.test(tap)) throw new Error(`${tap} is not a tap of ours`);

@@ -43,8 +43,8 @@ export async function purgeHostNetwork(options: PurgeOptions): Promise<void> {
       });
     }
   }
-  const before = await stampedForwarding(ours, netns);
-  if (before !== undefined) await setForwarding(before, netns);
+  const before = await stampedForwarding(ours, { netns });
+  if (before !== undefined) await setForwarding(before, { netns });
   const tables = [`inet ${ours.firewallTable}`, `netdev ${ours.guardTable}`];
   await nft(tables.map((table) => `add table ${table}\ndelete table ${table}\n`).join(''), { netns });
 }
