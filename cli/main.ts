@@ -54,7 +54,8 @@ async function main(argv: string[]): Promise<number> {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  process.exitCode = explain(error);
+  // What the command had opened (connections, timers) must not keep a failed process alive.
+  process.exit(explain(error));
 }
 
 /** Says once, on stderr, what went wrong; answers the exit code. */

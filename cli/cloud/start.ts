@@ -13,7 +13,7 @@ import type { PackageSet } from '../install/packages.ts';
 import type { Settings } from '../settings.ts';
 import { lastLines } from '../supervisor/log-file.ts';
 import type { EngineStatus } from '../supervisor/runner.ts';
-import { ask } from '../supervisor/socket.ts';
+import { type Answer, ask } from '../supervisor/socket.ts';
 import { type Progress, step } from '../terminal.ts';
 import { cloudLayout } from './layout.ts';
 import { checkDisk, checkPorts, requireRoot } from './preflight.ts';
@@ -122,35 +122,38 @@ function supervisorDied(logFile: string): Error {
 }
 
 async function waitUntilReady(settings: Settings, progress: Progress): Promise<void> {
-  const layout = cloudLayout(settings.paths);
-  let hopeless: EngineStatus | undefined;
-  let latest: EngineStatus[] = [];
-  const deadline = new Promise<'late'>((resolve) => setTimeout(resolve, startDeadlineMs, 'late').unref());
-  const failed = Promise.withResolvers<'failed'>();
-  const watched = ask(layout.supervisorSocket, { command: 'watch' }, ({ engines }) => {
-    latest = engines;
+  const { supervisorSocket } = cloudLayout(settings.paths);
+  const enough = new AbortController();
+  const deadline = setTimeout(() => enough.abort(), startDeadlineMs);
+  const look = ({ engines }: Answer) => {
     const waiting = engines.filter((engine) => engine.state !== 'ready');
-    progress.detail(
-      `${engines.length - waiting.length} of ${engines.length} ready; waiting for ${waiting.map(describe).join(', ')}`,
-    );
-    hopeless = engines.find((engine) => engine.failures >= patience && engine.state !== 'ready');
-    if (hopeless !== undefined) failed.resolve('failed');
-  });
-  const outcome = await Promise.race([watched, failed.promise, deadline]);
-  if (typeof outcome === 'object') {
-    if (outcome.engines.every((engine) => engine.state === 'ready')) return;
+    const names = waiting.map(describe).join(', ');
+    progress.detail(`${engines.length - waiting.length} of ${engines.length} ready; waiting for ${names}`);
+    if (waiting.some(isHopeless)) enough.abort();
+  };
+  const last = await ask(supervisorSocket, { command: 'watch' }, look, enough.signal);
+  clearTimeout(deadline);
+  const waiting = last?.engines.filter((engine) => engine.state !== 'ready') ?? [];
+  if (last !== undefined && waiting.length === 0) return;
+  if (!enough.signal.aborted) {
     throw new CommandError('the supervisor was stopped while the cloud was starting', "run 'bothy up' again");
   }
-  const culprit = hopeless ?? latest.find((engine) => engine.state !== 'ready' && engine.state !== 'waiting');
+  await reportFailure(settings, waiting);
+}
+
+const isHopeless = (engine: EngineStatus) => engine.failures >= patience && engine.state !== 'ready';
+
+async function reportFailure(settings: Settings, waiting: readonly EngineStatus[]): Promise<never> {
+  const culprit = waiting.find(isHopeless) ?? waiting.find((engine) => engine.state !== 'waiting') ?? waiting[0];
+  const name = culprit?.name ?? '?';
   const { collectLines } = await import('../logs.ts');
-  const tail = culprit === undefined ? [] : collectLines(settings.paths.log, culprit.name, 8);
-  const reason =
-    outcome === 'late' ? `is not ready after ${startDeadlineMs / 1000} s` : `failed ${culprit?.failures} times`;
+  const tail = collectLines(settings.paths.log, name, 8);
+  const failed = culprit !== undefined && isHopeless(culprit);
+  const reason = failed ? `failed ${culprit.failures} times` : `is not ready after ${startDeadlineMs / 1000} s`;
+  const message = `the process '${name}' ${reason}: ${culprit?.lastError ?? 'no error was seen'}`;
   throw new CommandError(
-    [`the process '${culprit?.name ?? '?'}' ${reason}: ${culprit?.lastError ?? 'no error was seen'}`, ...tail].join(
-      '\n    ',
-    ),
-    `the supervisor keeps trying; see 'bothy logs ${culprit?.name ?? ''}' and 'bothy doctor', or stop it with 'bothy down'`,
+    [message, ...tail].join('\n    '),
+    `the supervisor keeps trying; see 'bothy logs ${name}' and 'bothy doctor', or stop it with 'bothy down'`,
   );
 }
 

@@ -258,7 +258,7 @@ function listing(directory: string): string[] {
 
 /** Packages' scripts enable their services; those that were not there before are disabled again. */
 async function disableNewServices(before: readonly string[], progress: Progress): Promise<void> {
-  const added = enabledServices().filter((name) => !before.includes(name) && isOurs(name));
+  const added = enabledServices().filter((name) => !before.includes(name));
   for (const name of added) {
     progress.detail(`not starting ${name} at boot`);
     if (/\.(service|socket|timer)$/.test(name)) await tryRun('deb-systemd-helper', ['disable', name]);
@@ -266,10 +266,6 @@ async function disableNewServices(before: readonly string[], progress: Progress)
     if (/\.(service|socket|timer)$/.test(name)) removeWants(name);
   }
 }
-
-/** Only daemons that come with our packages; a dependency such as a timer of somebody else's is none of our business. */
-const isOurs = (name: string) =>
-  /^(ovn-|openvswitch-|ovs|ovsdb-|postgresql|haproxy|nftables|qemu-|e2scrub|iscsid|open-iscsi)/.test(name);
 
 function removeWants(unit: string): void {
   for (const entry of listing('/etc/systemd/system').filter((name) => name.endsWith('.wants'))) {

@@ -51,15 +51,20 @@ export async function listen(path: string, handle: Handler): Promise<net.Server>
   return server;
 }
 
-/** Asks the supervisor; undefined where none runs. `onLine` sees every line, the last one included. */
+/**
+ * Asks the supervisor; undefined where none runs. `onLine` sees every line, the last one included. An abort hangs up; the
+ * answer is then the last line so far.
+ */
 export async function ask(
   path: string,
   request: Request,
   onLine: (answer: Answer) => void = () => {},
+  signal?: AbortSignal,
 ): Promise<Answer | undefined> {
   return new Promise((resolve, reject) => {
     let last: Answer | undefined;
     const connection = net.connect(path);
+    signal?.addEventListener('abort', () => connection.destroy(), { once: true });
     connection.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
       else if (last === undefined) reject(error);
