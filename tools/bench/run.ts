@@ -112,4 +112,6 @@ function printMemory(when: string, cloud: CloudProcesses): void {
   console.log(`resident memory, ${when} (MiB): ${parts.join(', ')}`);
 }
 
-const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
+function seconds(since: number): string {
+  return `${((performance.now() - since) / 1000).toFixed(1)} s`;
+}
