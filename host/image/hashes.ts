@@ -27,11 +27,17 @@ export class HashThreads {
   start(algorithm: Algorithm, fd: number): GrowingHash {
     const worker = this.#take();
     const result = new Promise<string>((resolve, reject) => {
-      worker.once('message', ({ digest, error }: { digest?: string; error?: string }) => {
-        if (digest !== undefined) resolve(digest);
-        else reject(new Error(`computing ${algorithm} failed: ${error}`));
-      });
-      worker.once('error', reject);
+      // Each listener goes by name: removeAllListeners would take those of Node itself, and nothing would arrive again.
+      const settle = (act: () => void) => {
+        worker.off('message', message).off('error', failed);
+        act();
+      };
+      const message = ({ digest, error }: { digest?: string; error?: string }) =>
+        settle(() =>
+          digest !== undefined ? resolve(digest) : reject(new Error(`computing ${algorithm} failed: ${error}`)),
+        );
+      const failed = (error: Error) => settle(() => reject(error));
+      worker.on('message', message).on('error', failed);
     });
     result.catch(() => {});
     const send = (upTo: number, last: boolean) => {
@@ -61,11 +67,17 @@ export class HashThreads {
     const limits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 16 };
     const worker = new Worker(new URL('./hash-worker.ts', import.meta.url), { resourceLimits: limits });
     worker.unref();
+    // One that breaks while nobody waits for it is merely not used again.
+    worker.on('error', () => this.#drop(worker));
     return worker;
   }
 
+  #drop(worker: Worker): void {
+    const index = this.#idle.indexOf(worker);
+    if (index >= 0) this.#idle.splice(index, 1);
+  }
+
   #giveBack(worker: Worker): void {
-    worker.removeAllListeners();
     this.#idle.push(worker);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.close(), this.#idleMs).unref();
