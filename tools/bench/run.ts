@@ -31,6 +31,9 @@ const { values, positionals } = parseArgs({
   },
 });
 const works = positionals.length > 0 ? positionals : ['keystone', 'neutron', 'nova', 'glance'];
+// Signals end the driver and, by the disposal that follows, the cloud.
+const ending = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
 process.exitCode = await main();
 
 async function main(): Promise<number> {
@@ -91,10 +94,11 @@ async function drive(environment: Record<string, string>, scratch: string): Prom
   const child = spawn(process.execPath, [join(import.meta.dirname, 'openstack-load.mjs'), ...works], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, BENCH_ROUNDS: values.rounds, ...environment, BENCH_OUT: out },
+    signal: ending.signal,
   });
   await new Promise<void>((done, failed) => {
     child.once('error', failed);
-    child.once('close', () => done());
+    child.once('close', (code) => (code === null ? failed(new Error('the load driver was ended')) : done()));
   });
   return JSON.parse(readFileSync(out, 'utf8')) as LoadResult;
 }
@@ -112,4 +116,6 @@ function printMemory(when: string, cloud: CloudProcesses): void {
   console.log(`resident memory, ${when} (MiB): ${parts.join(', ')}`);
 }
 
-const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
+function seconds(since: number): string {
+  return `${((performance.now() - since) / 1000).toFixed(1)} s`;
+}
