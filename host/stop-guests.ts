@@ -25,12 +25,18 @@ export async function stopGuests(
 ): Promise<void> {
   const guests = await findGuests(directories);
   let left = guests.length;
-  await Promise.all(
-    guests.map(async ({ serverId, process }) => {
-      await stopGuest(directories, serverId, process, options.deadlineMs);
-      options.onProgress?.(--left, guests.length);
-    }),
-  );
+  // The watch over an adopted process keeps no event loop alive; this call must.
+  const awake = setInterval(() => {}, 1000);
+  try {
+    await Promise.all(
+      guests.map(async ({ serverId, process }) => {
+        await stopGuest(directories, serverId, process, options.deadlineMs);
+        options.onProgress?.(--left, guests.length);
+      }),
+    );
+  } finally {
+    clearInterval(awake);
+  }
 }
 
 async function stopGuest(
