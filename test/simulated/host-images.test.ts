@@ -21,7 +21,7 @@ async function serving(t: TestContext, configuration = {}) {
     world.client.putImage(
       world.endpoint(),
       options.id ?? newId<ImageId>(),
-      Buffer.isBuffer(contents) ? Readable.from([contents]) : contents,
+      Buffer.isBuffer(contents) ? Readable.from([Buffer.from(contents)]) : contents,
       { format: 'raw', maxBytes: 2 ** 30, ...options },
     );
   const left = () => ({
