@@ -20,7 +20,7 @@ export interface RunningHost {
 }
 
 export async function startHost(configuration: HostConfiguration, log: Logger): Promise<RunningHost> {
-  const { runDirectory, external } = configuration;
+  const { runDirectory } = configuration;
   const guestUser = userIds(configuration.guestUser);
   const directory = join(runDirectory, 'host');
   const machine = await qemuMachine({
@@ -29,28 +29,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
     guestUser,
     accelerator: configuration.accelerator,
   });
-  const network = new HostNetwork({
-    tag: configuration.tag,
-    hostId: configuration.hostId,
-    hostname: configuration.hostName,
-    runDirectory,
-    logDirectory: join(configuration.logDirectory, 'ovs'),
-    southbound: configuration.southbound,
-    guestUser: configuration.guestUser,
-    proxyUser,
-    encapsulation: { ip: await addressOf(configuration.url), type: 'geneve' },
-    datapath: configuration.datapath,
-    uplink: configuration.uplink,
-    external: {
-      physicalNetwork: 'physnet1',
-      addresses: [
-        ...(external.cidr ? [`${external.gateway}/${prefixOf(external.cidr)}`] : []),
-        ...(external.cidr6 ? [`${external.gateway6}/${prefixOf(external.cidr6)}`] : []),
-      ],
-      ...(external.interface && { device: external.interface }),
-    },
-    log,
-  });
+  const network = await networkOf(configuration, log);
   const metadata = new MetadataService({ socket: metadataPaths(runDirectory).socket, proxyUser });
   const host = new Host(
     {
@@ -84,6 +63,33 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
       await metadata.stop();
     },
   };
+}
+
+/** The driver of this machine's network, not started yet. */
+async function networkOf(configuration: HostConfiguration, log: Logger): Promise<HostNetwork> {
+  const { runDirectory, external } = configuration;
+  return new HostNetwork({
+    tag: configuration.tag,
+    hostId: configuration.hostId,
+    hostname: configuration.hostName,
+    runDirectory,
+    logDirectory: join(configuration.logDirectory, 'ovs'),
+    southbound: configuration.southbound,
+    guestUser: configuration.guestUser,
+    proxyUser,
+    encapsulation: { ip: await addressOf(configuration.url), type: 'geneve' },
+    datapath: configuration.datapath,
+    uplink: configuration.uplink,
+    external: {
+      physicalNetwork: 'physnet1',
+      addresses: [
+        ...(external.cidr ? [`${external.gateway}/${prefixOf(external.cidr)}`] : []),
+        ...(external.cidr6 ? [`${external.gateway6}/${prefixOf(external.cidr6)}`] : []),
+      ],
+      ...(external.interface && { device: external.interface }),
+    },
+    log,
+  });
 }
 
 const prefixOf = (cidr: string): string => cidr.slice(cidr.indexOf('/') + 1);

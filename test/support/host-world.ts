@@ -67,7 +67,8 @@ export async function hostWorld(t: TestContext, options: { authority?: TestAutho
     },
     async storeImage(contents = Buffer.alloc(4096, 7)) {
       const id = newId<ImageId>();
-      const source = Readable.from([contents]);
+      // The client frees what it has sent.
+      const source = Readable.from([Buffer.from(contents)]);
       const result = await client.putImage(endpoint(), id, source, { format: 'raw', maxBytes: 2 ** 30 });
       return { id, format: 'raw', sizeBytes: result.sizeBytes, sha256: result.sha256, sources: [] };
     },
