@@ -49,8 +49,8 @@ export class FloatingIpService {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const id = newId();
       await checkQuota(tx, project, { floating_ips: 1 });
-      const inside = await findInside(tx, caller, { ...wish, id, project_id: project });
       const outside = await takeAddress(tx, caller, id, wish);
+      const inside = await findInside(tx, caller, { ...wish, id, project_id: project });
       await tx
         .insertInto('floating_ip')
         .values({

@@ -1,53 +1,71 @@
-/** Extensions: what of Neutron's API really works here. Clients ask before they use. */
+/**
+ * Extensions: what of Neutron's API really works here. Clients ask before they use, by alias or by Neutron's own name.
+ */
 import type { FastifyInstance } from 'fastify';
 import { refusal } from '../../../control/network/refusal.ts';
+import { callerOf } from '../common/authenticate.ts';
 
-const descriptions: Readonly<Record<string, string>> = {
-  agent: 'Hosts of the network, for administrators',
-  'allowed-address-pairs': 'Further addresses that a port may use',
-  availability_zone: 'Availability zones',
-  binding: 'Where a port is bound, for administrators',
-  'empty-string-filtering': 'Filters with an empty value',
-  'ext-gw-mode': 'Routers with and without source NAT',
-  'external-net': 'External networks',
-  extra_dhcp_opt: 'DHCP options of a port',
-  extraroute: 'Routes of a router',
-  'extraroute-atomic': 'Adds and removes single routes of a router',
-  'filter-validation': 'Refuses filters that a resource does not have',
-  'fip-port-details': 'Details of the port that a floating IP is associated with',
-  ip_allocation: 'How a port got its addresses',
-  'ip-substring-filtering': 'Ports by a part of their address',
-  'net-mtu': 'MTU of a network',
-  'net-mtu-writable': 'MTU of a network, chosen by its owner',
-  'network-ip-availability': 'Addresses used and free, for administrators',
-  pagination: 'Lists in pages',
-  'port-security': 'Filters and anti-spoofing of a port, which can be switched off',
-  'project-id': 'project_id beside tenant_id',
-  provider: 'How a network is carried, for administrators',
-  quota_details: 'Quota used and left',
-  quotas: 'Quota of a project',
-  router: 'Routers and floating IPs',
-  'security-group': 'Security groups',
-  'security-groups-normalized-cidr': 'The prefix of a rule without host bits',
-  sorting: 'Lists in an order',
-  'standard-attr-description': 'Descriptions',
-  'standard-attr-revisions': 'Revision numbers',
-  'standard-attr-tag': 'Tags',
-  'standard-attr-timestamp': 'Times of creation and change',
-  'stateful-security-group': 'Security groups without connection tracking',
-  'subnet-service-types': 'Subnets for devices of some types only',
-};
+const known: readonly [alias: string, name: string, description: string][] = [
+  ['agent', 'agent', 'Hosts of the network, for administrators'],
+  ['allowed-address-pairs', 'Allowed Address Pairs', 'Further addresses that a port may use'],
+  ['availability_zone', 'Availability Zone', 'Availability zones'],
+  ['binding', 'Port Binding', 'Where a port is bound, for administrators'],
+  ['empty-string-filtering', 'Empty String Filtering Extension', 'Filters with an empty value'],
+  ['ext-gw-mode', 'Neutron L3 Configurable external gateway mode', 'Routers with and without source NAT'],
+  ['external-net', 'Neutron external network', 'External networks'],
+  ['extra_dhcp_opt', 'Neutron Extra DHCP options', 'DHCP options of a port'],
+  ['extraroute', 'Neutron Extra Route', 'Routes of a router'],
+  ['extraroute-atomic', 'Atomically add/remove extra routes', 'Adds and removes single routes of a router'],
+  ['filter-validation', 'Filter parameters validation', 'Refuses filters that a resource does not have'],
+  [
+    'fip-port-details',
+    'Floating IP Port Details Extension',
+    'Details of the port that a floating IP is associated with',
+  ],
+  ['ip_allocation', 'IP Allocation', 'How a port got its addresses'],
+  ['ip-substring-filtering', 'IP address substring filtering', 'Ports by a part of their address'],
+  ['net-mtu', 'Network MTU', 'MTU of a network'],
+  ['net-mtu-writable', 'Network MTU (writable)', 'MTU of a network, chosen by its owner'],
+  ['network-ip-availability', 'Network IP Availability', 'Addresses used and free, for administrators'],
+  ['pagination', 'Pagination support', 'Lists in pages'],
+  ['port-security', 'Port Security', 'Filters and anti-spoofing of a port, which can be switched off'],
+  ['project-id', 'project_id field enabled', 'project_id beside tenant_id'],
+  ['provider', 'Provider Network', 'How a network is carried, for administrators'],
+  ['quota_details', 'Quota details management support', 'Quota used and left'],
+  ['quotas', 'Quota management support', 'Quota of a project'],
+  ['router', 'Neutron L3 Router', 'Routers and floating IPs'],
+  ['security-group', 'security-group', 'Security groups'],
+  [
+    'security-groups-normalized-cidr',
+    'Normalized CIDR field for security group rules',
+    'The prefix of a rule without host bits',
+  ],
+  ['sorting', 'Sorting support', 'Lists in an order'],
+  ['standard-attr-description', 'standard-attr-description', 'Descriptions'],
+  ['standard-attr-revisions', 'Resource revision numbers', 'Revision numbers'],
+  [
+    'standard-attr-tag',
+    'Tag support for resources with standard attribute: network, subnet, port, router, floatingip, security_group',
+    'Tags',
+  ],
+  ['standard-attr-timestamp', 'Resource timestamps', 'Times of creation and change'],
+  ['stateful-security-group', 'Stateful security group', 'Security groups without connection tracking'],
+  ['subnet-service-types', 'Subnet service types', 'Subnets for devices of some types only'],
+];
 
-const extensions = Object.entries(descriptions).map(([alias, description]) => ({
+const extensions = known.map(([alias, name, description]) => ({
   alias,
-  name: alias,
+  name,
   description,
   updated: '2026-01-01T00:00:00-00:00',
   links: [],
 }));
 
 export function addExtensions(app: FastifyInstance): void {
-  app.get('/v2.0/extensions', async () => ({ extensions }));
+  app.get('/v2.0/extensions', async (request) => {
+    callerOf(request);
+    return { extensions };
+  });
   app.get('/v2.0/extensions/:alias', async (request) => {
     const { alias } = request.params as { alias: string };
     const extension = extensions.find((one) => one.alias === alias);

@@ -242,6 +242,7 @@ test('a floating IP that leads nowhere is refused', async () => {
     by.post('/floatingips', { floatingip: { floating_network_id: outside.id, ...over } });
   refused(await make({ port_id: port.id }), 404, 'ExternalGatewayForFloatingIPNotFound');
   refused(await make({ floating_network_id: subnet.network_id }), 400, 'BadRequest', /not a valid external network/);
+  refused(await make({ floating_network_id: subnet.network_id, port_id: port.id }), 400, 'BadRequest');
   refused(await make({ floating_network_id: newId() }), 404, 'NetworkNotFound');
   refused(await make({ port_id: newId() }), 404, 'PortNotFound');
   refused(await make({ port_id: port.id }, api.as(testCaller())), 404, 'PortNotFound');
