@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
-import { oddName, testCaller } from '../../../control/network/testing.ts';
+import { oddName, testAdmin, testCaller } from '../../../control/network/testing.ts';
 import { type Answer, type TestApi, testApi } from './testing.ts';
 
 let db: TestDatabase;
@@ -90,6 +90,10 @@ test('a caller who may only read can write nothing', async () => {
   const { port } = (await me.post('/ports', { port: { network_id } })).body;
   const router = (await me.post('/routers', { router: {} })).body.router;
   const group = (await me.post('/security-groups', { security_group: { name: 'g' } })).body.security_group;
+  const admin = api.as(testAdmin());
+  const external = await newNetwork(admin, { 'router:external': true });
+  await newSubnet(admin, external, '203.0.113.0/24', { enable_dhcp: false });
+  const { floatingip } = (await me.post('/floatingips', { floatingip: { floating_network_id: external } })).body;
   assert.equal((await reader.get(`/ports/${port.id}`)).status, 200);
   const writes: [string, string, object | undefined][] = [
     ['post', '/networks', { network: {} }],
@@ -113,9 +117,22 @@ test('a caller who may only read can write nothing', async () => {
     ['delete', `/security-groups/${group.id}`, undefined],
     ['post', '/security-group-rules', { security_group_rule: { security_group_id: group.id, direction: 'ingress' } }],
     ['delete', `/security-group-rules/${group.security_group_rules[0].id}`, undefined],
-    ['put', `/networks/${network_id}/tags`, { tags: ['x'] }],
-    ['put', `/networks/${network_id}/tags/x`, undefined],
-    ['delete', `/networks/${network_id}/tags`, undefined],
+    ['put', `/routers/${router.id}/remove_extraroutes`, { router: { routes: [] } }],
+    ...Object.entries({
+      networks: network_id,
+      subnets: subnet.id,
+      ports: port.id,
+      routers: router.id,
+      'security-groups': group.id,
+      floatingips: floatingip.id,
+    }).flatMap(([path, id]): [string, string, object | undefined][] => [
+      ['put', `/${path}/${id}/tags`, { tags: ['x'] }],
+      ['put', `/${path}/${id}/tags/x`, undefined],
+      ['delete', `/${path}/${id}/tags/x`, undefined],
+      ['delete', `/${path}/${id}/tags`, undefined],
+    ]),
+    ['put', `/floatingips/${floatingip.id}`, { floatingip: { description: 'x' } }],
+    ['delete', `/floatingips/${floatingip.id}`, undefined],
     ['put', `/quotas/${project.projectId}`, { quota: { port: 1 } }],
     ['delete', `/quotas/${project.projectId}`, undefined],
   ];
@@ -123,6 +140,24 @@ test('a caller who may only read can write nothing', async () => {
     const answer = await reader[method as 'put'](path, body);
     refused(answer, 403, 'PolicyNotAuthorized');
   }
+  const seen = new Set(
+    writes.map(([method, path]) => `${method} ${path.replace(/[0-9a-f-]{36}/g, '*').replace(/x$/, '*')}`),
+  );
+  const missing = api.routes
+    .filter(({ method }) => ['POST', 'PUT', 'DELETE'].includes(method))
+    .map(({ method, url }) => `${method.toLowerCase()} ${url.slice('/network/v2.0'.length).replace(/:\w+/g, '*')}`)
+    .filter((route) => !seen.has(route));
+  assert.deepEqual(missing, [], 'every route that writes is in the table');
   const { rows } = await sql`select from port where network_id = ${network_id}`.execute(db.database.query);
   assert.equal(rows.length, 2);
+});
+
+test('without a token every route is closed but the version documents', async () => {
+  const open: string[] = [];
+  for (const { method, url } of api.routes) {
+    const answer = await api.app.inject({ method: method as 'GET', url: url.replaceAll(/:\w+/g, newId()) });
+    if (answer.statusCode !== 401) open.push(`${method} ${url}`);
+    else assert.equal(answer.json().NeutronError.type, 'HTTPUnauthorized');
+  }
+  assert.deepEqual(open, ['GET /network', 'GET /network/v2.0']);
 });
