@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import { newId, type PortId } from '../../contract/ids.ts';
-import type { Queryable, Tx } from '../database/database.ts';
+import { type Queryable, type Tx, violatedConstraint } from '../database/database.ts';
 import { checkQuota } from '../database/quota.ts';
 import { randomMac } from '../network/address.ts';
 import { invalidInput, notFound, refusal } from '../network/refusal.ts';
@@ -102,7 +102,7 @@ export async function createPorts(
   );
   // More than one round only when a generated MAC address met one that exists on the network.
   for (let round = 1; rest.length > 0; round++) {
-    const taken = await insertDrafts(tx, rest);
+    const taken = await insertDrafts(tx, rest).catch(refuseVanished);
     const refused = rest.filter(({ row }) => !taken.ports.has(row.id));
     const given = refused.find(({ port }) => port.mac !== undefined);
     if (given || (refused.length > 0 && round > 16)) throw macInUse((given ?? refused[0]!).row);
@@ -126,6 +126,16 @@ export const macInUse = (row: { network_id: string; mac: string }) =>
     'mac_address_in_use',
     `Unable to complete operation for network ${row.network_id}. The mac address ${row.mac} is in use.`,
   );
+
+/** What was there when we looked was deleted since: the foreign keys are the judge. */
+function refuseVanished(error: unknown): never {
+  const constraint = violatedConstraint(error);
+  const noun = (['network', 'subnet', 'security_group'] as const).find((one) =>
+    constraint?.endsWith(`_${one}_id_fkey`),
+  );
+  if (noun === undefined) throw error;
+  throw refusal('not_found', `${noun}_not_found`, `The ${noun.replace('_', ' ')} of the port could not be found.`);
+}
 
 async function checkPortQuota(tx: Tx, ports: readonly NewPort[]): Promise<void> {
   const byProject = Map.groupBy(

@@ -154,3 +154,29 @@ test('what a server names wrongly is refused as invalid, with a reason', async (
     });
   }
 });
+
+test('a tenant who writes another’s server into device_id gets nothing of it, and gives it nothing', async () => {
+  const [victim, attacker] = [testCaller(), testCaller()];
+  const network = await testNetwork(db.database, victim, ['10.0.0.0/24']);
+  const serverId = newId<ServerId>();
+  await db.database.transaction(actorOf(victim), async (tx) => {
+    const wanted = { ...wish, serverId, requests: [{ networkId: network.id }] };
+    await joinServer(tx, serverId, await ports.createServerPorts(tx, victim, wanted));
+  });
+  const own = await testNetwork(db.database, attacker, ['10.0.0.0/24']);
+  const [trap] = await ports.create(attacker, [
+    { network_id: own.id, device_id: serverId, device_owner: 'compute:nova' },
+  ]);
+  const list = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!;
+  assert.deepEqual(
+    list.map(({ networkId }) => networkId),
+    [network.id],
+  );
+  assert.equal((await ports.serverAddresses(db.database.query, [serverId])).get(serverId)!.length, 1);
+  await db.database.transaction(actorOf(victim), (tx) => ports.releaseServerPorts(tx, serverId));
+  assert.equal((await ports.read(attacker, trap!.id)).device_id, serverId);
+  await assert.rejects(
+    ports.create(attacker, [{ network_id: own.id, device_id: serverId, device_owner: 'network:router_x' }]),
+    { code: 'forbidden' },
+  );
+});

@@ -206,7 +206,7 @@ async function checkRemoteGroups(tx: Tx, caller: Caller, rules: readonly Rule[])
   const ids = [...new Set(rules.flatMap((rule) => rule.remote_group_id ?? []))];
   if (ids.length === 0) return;
   const { rows } = await sql<{ id: string; project_id: string }>`select id, project_id from security_group
-    where id = any(${ids}::uuid[])`.execute(tx);
+    where id = any(${ids}::uuid[]) for key share`.execute(tx);
   for (const id of ids) {
     const group = rows.find((row) => row.id === id);
     if (!group || (!isAdmin(caller) && group.project_id !== caller.projectId)) throw notFound('security_group', id);

@@ -42,6 +42,8 @@ export function text(maximum: number): Reader {
       throw new Unreadable(`'${shown(value)}' exceeds maximum length of ${maximum}.`);
     }
     if (value.includes('\0')) throw new Unreadable('the text has a NUL character.');
+    // Half of a surrogate pair is no character, and no UTF-8 either.
+    if (!value.isWellFormed()) throw new Unreadable('the text is not well-formed Unicode.');
     return value;
   };
 }

@@ -31,6 +31,9 @@ export function readListQuery(
     const column = attribute.to ?? name;
     return Object.hasOwn(listing.columns, column) ? column : undefined;
   };
+  if (Object.values(raw).some((value) => listOf(value).some((one) => one.includes('\0')))) {
+    throw invalidInput('the query has a NUL character');
+  }
   const filters: { column: string; values: string[] }[] = [];
   for (const [name, value] of Object.entries(raw)) {
     if (words.has(name)) continue;

@@ -69,6 +69,7 @@ test('bodies that are wrong are refused in Neutron words', async () => {
     [{ network: { name: 7 } }, /Invalid input for name. Reason: '7' is not a valid string/],
     [{ network: { name: 'x'.repeat(256) } }, /exceeds maximum length of 255/],
     [{ network: { name: 'a\0b' } }, /NUL/],
+    [{ network: { name: 'half \ud83c' } }, /not well-formed Unicode/],
     [{ network: { admin_state_up: 'perhaps' } }, /cannot be converted to boolean/],
     [{ network: { mtu: 'big' } }, /is not an integer/],
     [{ network: { tenant_id: 'x' } }, /is not a valid UUID/],
@@ -80,6 +81,8 @@ test('bodies that are wrong are refused in Neutron words', async () => {
   const { id } = (await me.post('/networks', { network: { name: '🏔'.repeat(255) } })).body.network;
   refused(await me.put(`/networks/${id}`, { network: { status: 'x' } }), 400, 'HTTPBadRequest', /read-only/);
   refused(await me.get('/networks?colour=red'), 400, 'InvalidInput', /invalid attribute for filtering/);
+  refused(await me.get('/networks?name=a%00b'), 400, 'InvalidInput');
+  refused(await me.get('/networks?tags=a%00b'), 400, 'InvalidInput');
   refused(await me.get('/networks?limit=x'), 400, 'HTTPBadRequest');
   refused(await me.get('/networks?sort_key=mtuu'), 400, 'HTTPBadRequest');
   refused(await me.get('/networks/no-uuid'), 404, 'NetworkNotFound');

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
 import { oddName, testAdmin, testCaller } from '../../../control/network/testing.ts';
@@ -322,97 +321,4 @@ test('many ports are made in one request', async () => {
     new Set(made.body.ports.map((port: { fixed_ips: { ip_address: string }[] }) => port.fixed_ips[0]!.ip_address)).size,
     50,
   );
-});
-
-test('nothing of another project can be read, changed, used or deleted: it does not exist', async () => {
-  const owner = api.as(testCaller());
-  const other = api.as(testCaller());
-  const network_id = await newNetwork(owner);
-  const subnet = await newSubnet(owner, network_id, '10.0.0.0/24');
-  const { port } = (await owner.post('/ports', { port: { network_id } })).body;
-  const router = (await owner.post('/routers', { router: { name: oddName } })).body.router;
-  const group = (await owner.get('/security-groups')).body.security_groups[0];
-  const rule = group.security_group_rules[0];
-  const table: [string, string, string][] = [
-    ['networks', network_id, 'NetworkNotFound'],
-    ['subnets', subnet.id, 'SubnetNotFound'],
-    ['ports', port.id, 'PortNotFound'],
-    ['routers', router.id, 'RouterNotFound'],
-    ['security-groups', group.id, 'SecurityGroupNotFound'],
-    ['security-group-rules', rule.id, 'SecurityGroupRuleNotFound'],
-    ['floatingips', newId(), 'FloatingIPNotFound'],
-  ];
-  for (const [path, id, type] of table) {
-    refused(await other.get(`/${path}/${id}`), 404, type);
-    refused(await other.delete(`/${path}/${id}`), 404, type);
-    const single = path.slice(0, -1).replaceAll('-', '_');
-    if (path !== 'security-group-rules') refused(await other.put(`/${path}/${id}`, { [single]: {} }), 404, type);
-    const key = path.replaceAll('-', '_');
-    assert.deepEqual((await other.get(`/${path}?id=${id}`)).body, { [key]: [] }, path);
-  }
-  refused(await other.post('/ports', { port: { network_id } }), 404, 'NetworkNotFound');
-  refused(
-    await other.post('/subnets', { subnet: { network_id, cidr: '10.1.0.0/24', ip_version: 4 } }),
-    404,
-    'NetworkNotFound',
-  );
-  refused(
-    await other.put(`/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id }),
-    404,
-    'RouterNotFound',
-  );
-  const mine = (await other.post('/routers', { router: {} })).body.router;
-  refused(await other.put(`/routers/${mine.id}/add_router_interface`, { subnet_id: subnet.id }), 404, 'SubnetNotFound');
-  refused(await other.put(`/routers/${mine.id}/add_router_interface`, { port_id: port.id }), 404, 'PortNotFound');
-  const own = await newNetwork(other);
-  refused(
-    await other.post('/ports', { port: { network_id: own, security_groups: [group.id] } }),
-    404,
-    'SecurityGroupNotFound',
-  );
-});
-
-test('a caller who may only read can write nothing', async () => {
-  const project = testCaller();
-  const [me, reader] = [api.as(project), api.as(testCaller(['reader'], project.projectId!))];
-  const network_id = await newNetwork(me);
-  const subnet = await newSubnet(me, network_id, '10.0.0.0/24');
-  const { port } = (await me.post('/ports', { port: { network_id } })).body;
-  const router = (await me.post('/routers', { router: {} })).body.router;
-  const group = (await me.post('/security-groups', { security_group: { name: 'g' } })).body.security_group;
-  assert.equal((await reader.get(`/ports/${port.id}`)).status, 200);
-  const writes: [string, string, object | undefined][] = [
-    ['post', '/networks', { network: {} }],
-    ['put', `/networks/${network_id}`, { network: { name: 'x' } }],
-    ['delete', `/networks/${network_id}`, undefined],
-    ['post', '/subnets', { subnet: { network_id, cidr: '10.1.0.0/24', ip_version: 4 } }],
-    ['put', `/subnets/${subnet.id}`, { subnet: { name: 'x' } }],
-    ['delete', `/subnets/${subnet.id}`, undefined],
-    ['post', '/ports', { port: { network_id } }],
-    ['put', `/ports/${port.id}`, { port: { name: 'x' } }],
-    ['delete', `/ports/${port.id}`, undefined],
-    ['post', '/routers', { router: {} }],
-    ['put', `/routers/${router.id}`, { router: { name: 'x' } }],
-    ['put', `/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id }],
-    ['put', `/routers/${router.id}/remove_router_interface`, { subnet_id: subnet.id }],
-    ['put', `/routers/${router.id}/add_extraroutes`, { router: { routes: [] } }],
-    ['delete', `/routers/${router.id}`, undefined],
-    ['post', '/floatingips', { floatingip: { floating_network_id: network_id } }],
-    ['post', '/security-groups', { security_group: { name: 'x' } }],
-    ['put', `/security-groups/${group.id}`, { security_group: { name: 'x' } }],
-    ['delete', `/security-groups/${group.id}`, undefined],
-    ['post', '/security-group-rules', { security_group_rule: { security_group_id: group.id, direction: 'ingress' } }],
-    ['delete', `/security-group-rules/${group.security_group_rules[0].id}`, undefined],
-    ['put', `/networks/${network_id}/tags`, { tags: ['x'] }],
-    ['put', `/networks/${network_id}/tags/x`, undefined],
-    ['delete', `/networks/${network_id}/tags`, undefined],
-    ['put', `/quotas/${project.projectId}`, { quota: { port: 1 } }],
-    ['delete', `/quotas/${project.projectId}`, undefined],
-  ];
-  for (const [method, path, body] of writes) {
-    const answer = await reader[method as 'put'](path, body);
-    refused(answer, 403, 'PolicyNotAuthorized');
-  }
-  const { rows } = await sql`select from port where network_id = ${network_id}`.execute(db.database.query);
-  assert.equal(rows.length, 2);
 });

@@ -14,6 +14,8 @@ export interface Answer {
 
 export interface TestApi {
   app: FastifyInstance;
+  /** Every route, as it was registered. */
+  routes: { method: string; url: string; open: boolean }[];
   /** Calls as somebody, below /network/v2.0 unless the path begins with '/network'. */
   as(caller: Caller): {
     get(path: string): Promise<Answer>;
@@ -26,6 +28,7 @@ export interface TestApi {
 export async function testApi(database: Database): Promise<TestApi> {
   const callers = new Map<string, Caller>();
   const app = Fastify({
+    exposeHeadRoutes: false,
     genReqId: () => `req-${newId()}`,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 },
   });
@@ -40,9 +43,14 @@ export async function testApi(database: Database): Promise<TestApi> {
     },
     publicUrl: 'https://cloud.test',
   });
+  const routes: TestApi['routes'] = [];
+  app.addHook('onRoute', ({ method, url, config }) => {
+    for (const one of [method].flat()) routes.push({ method: one, url, open: config?.open === true });
+  });
   await app.register(plugin, { prefix });
   return {
     app,
+    routes,
     as(caller) {
       const token = [...callers].find(([, known]) => known === caller)?.[0] ?? newId();
       callers.set(token, caller);

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
+import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
+import { oddName, testAdmin, testCaller } from '../../../control/network/testing.ts';
+import { type Answer, type TestApi, testApi } from './testing.ts';
+
+let db: TestDatabase;
+let api: TestApi;
+before(async () => {
+  db = await testDatabase();
+  api = await testApi(db.database);
+});
+after(async () => {
+  await api.app.close();
+  await db[Symbol.asyncDispose]();
+});
+
+type Me = ReturnType<TestApi['as']>;
+
+const refused = (answer: Answer, status: number, type: string, message?: RegExp): void => {
+  assert.deepEqual([answer.status, answer.body?.NeutronError?.type], [status, type], JSON.stringify(answer.body));
+  if (message) assert.match(answer.body.NeutronError.message, message);
+};
+
+const newNetwork = async (me: Me, over: object = {}): Promise<string> =>
+  (await me.post('/networks', { network: { name: oddName, ...over } })).body.network.id;
+
+const newSubnet = async (me: Me, network_id: string, cidr: string, over: object = {}) => {
+  const ip_version = cidr.includes(':') ? 6 : 4;
+  const made = await me.post('/subnets', { subnet: { network_id, cidr, ip_version, name: oddName, ...over } });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  return made.body.subnet;
+};
+
+test('nothing of another project can be read, changed, used or deleted: it does not exist', async () => {
+  const owner = api.as(testCaller());
+  const other = api.as(testCaller());
+  const network_id = await newNetwork(owner);
+  const subnet = await newSubnet(owner, network_id, '10.0.0.0/24');
+  const { port } = (await owner.post('/ports', { port: { network_id } })).body;
+  const router = (await owner.post('/routers', { router: { name: oddName } })).body.router;
+  const group = (await owner.get('/security-groups')).body.security_groups[0];
+  const rule = group.security_group_rules[0];
+  const table: [string, string, string][] = [
+    ['networks', network_id, 'NetworkNotFound'],
+    ['subnets', subnet.id, 'SubnetNotFound'],
+    ['ports', port.id, 'PortNotFound'],
+    ['routers', router.id, 'RouterNotFound'],
+    ['security-groups', group.id, 'SecurityGroupNotFound'],
+    ['security-group-rules', rule.id, 'SecurityGroupRuleNotFound'],
+    ['floatingips', newId(), 'FloatingIPNotFound'],
+  ];
+  for (const [path, id, type] of table) {
+    refused(await other.get(`/${path}/${id}`), 404, type);
+    refused(await other.delete(`/${path}/${id}`), 404, type);
+    const single = path.slice(0, -1).replaceAll('-', '_');
+    if (path !== 'security-group-rules') refused(await other.put(`/${path}/${id}`, { [single]: {} }), 404, type);
+    const key = path.replaceAll('-', '_');
+    assert.deepEqual((await other.get(`/${path}?id=${id}`)).body, { [key]: [] }, path);
+  }
+  refused(await other.post('/ports', { port: { network_id } }), 404, 'NetworkNotFound');
+  refused(
+    await other.post('/subnets', { subnet: { network_id, cidr: '10.1.0.0/24', ip_version: 4 } }),
+    404,
+    'NetworkNotFound',
+  );
+  refused(
+    await other.put(`/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id }),
+    404,
+    'RouterNotFound',
+  );
+  const mine = (await other.post('/routers', { router: {} })).body.router;
+  refused(await other.put(`/routers/${mine.id}/add_router_interface`, { subnet_id: subnet.id }), 404, 'SubnetNotFound');
+  refused(await other.put(`/routers/${mine.id}/add_router_interface`, { port_id: port.id }), 404, 'PortNotFound');
+  const own = await newNetwork(other);
+  refused(
+    await other.post('/ports', { port: { network_id: own, security_groups: [group.id] } }),
+    404,
+    'SecurityGroupNotFound',
+  );
+});
+
+test('a caller who may only read can write nothing', async () => {
+  const project = testCaller();
+  const [me, reader] = [api.as(project), api.as(testCaller(['reader'], project.projectId!))];
+  const network_id = await newNetwork(me);
+  const subnet = await newSubnet(me, network_id, '10.0.0.0/24');
+  const { port } = (await me.post('/ports', { port: { network_id } })).body;
+  const router = (await me.post('/routers', { router: {} })).body.router;
+  const group = (await me.post('/security-groups', { security_group: { name: 'g' } })).body.security_group;
+  const admin = api.as(testAdmin());
+  const external = await newNetwork(admin, { 'router:external': true });
+  await newSubnet(admin, external, '203.0.113.0/24', { enable_dhcp: false });
+  const { floatingip } = (await me.post('/floatingips', { floatingip: { floating_network_id: external } })).body;
+  assert.equal((await reader.get(`/ports/${port.id}`)).status, 200);
+  const writes: [string, string, object | undefined][] = [
+    ['post', '/networks', { network: {} }],
+    ['put', `/networks/${network_id}`, { network: { name: 'x' } }],
+    ['delete', `/networks/${network_id}`, undefined],
+    ['post', '/subnets', { subnet: { network_id, cidr: '10.1.0.0/24', ip_version: 4 } }],
+    ['put', `/subnets/${subnet.id}`, { subnet: { name: 'x' } }],
+    ['delete', `/subnets/${subnet.id}`, undefined],
+    ['post', '/ports', { port: { network_id } }],
+    ['put', `/ports/${port.id}`, { port: { name: 'x' } }],
+    ['delete', `/ports/${port.id}`, undefined],
+    ['post', '/routers', { router: {} }],
+    ['put', `/routers/${router.id}`, { router: { name: 'x' } }],
+    ['put', `/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id }],
+    ['put', `/routers/${router.id}/remove_router_interface`, { subnet_id: subnet.id }],
+    ['put', `/routers/${router.id}/add_extraroutes`, { router: { routes: [] } }],
+    ['delete', `/routers/${router.id}`, undefined],
+    ['post', '/floatingips', { floatingip: { floating_network_id: network_id } }],
+    ['post', '/security-groups', { security_group: { name: 'x' } }],
+    ['put', `/security-groups/${group.id}`, { security_group: { name: 'x' } }],
+    ['delete', `/security-groups/${group.id}`, undefined],
+    ['post', '/security-group-rules', { security_group_rule: { security_group_id: group.id, direction: 'ingress' } }],
+    ['delete', `/security-group-rules/${group.security_group_rules[0].id}`, undefined],
+    ['put', `/routers/${router.id}/remove_extraroutes`, { router: { routes: [] } }],
+    ...Object.entries({
+      networks: network_id,
+      subnets: subnet.id,
+      ports: port.id,
+      routers: router.id,
+      'security-groups': group.id,
+      floatingips: floatingip.id,
+    }).flatMap(([path, id]): [string, string, object | undefined][] => [
+      ['put', `/${path}/${id}/tags`, { tags: ['x'] }],
+      ['put', `/${path}/${id}/tags/x`, undefined],
+      ['delete', `/${path}/${id}/tags/x`, undefined],
+      ['delete', `/${path}/${id}/tags`, undefined],
+    ]),
+    ['put', `/floatingips/${floatingip.id}`, { floatingip: { description: 'x' } }],
+    ['delete', `/floatingips/${floatingip.id}`, undefined],
+    ['put', `/quotas/${project.projectId}`, { quota: { port: 1 } }],
+    ['delete', `/quotas/${project.projectId}`, undefined],
+  ];
+  for (const [method, path, body] of writes) {
+    const answer = await reader[method as 'put'](path, body);
+    refused(answer, 403, 'PolicyNotAuthorized');
+  }
+  const seen = new Set(
+    writes.map(([method, path]) => `${method} ${path.replace(/[0-9a-f-]{36}/g, '*').replace(/x$/, '*')}`),
+  );
+  const missing = api.routes
+    .filter(({ method }) => ['POST', 'PUT', 'DELETE'].includes(method))
+    .map(({ method, url }) => `${method.toLowerCase()} ${url.slice('/network/v2.0'.length).replace(/:\w+/g, '*')}`)
+    .filter((route) => !seen.has(route));
+  assert.deepEqual(missing, [], 'every route that writes is in the table');
+  const { rows } = await sql`select from port where network_id = ${network_id}`.execute(db.database.query);
+  assert.equal(rows.length, 2);
+});
+
+test('without a token every route is closed but the version documents', async () => {
+  const open: string[] = [];
+  for (const { method, url } of api.routes) {
+    const answer = await api.app.inject({ method: method as 'GET', url: url.replaceAll(/:\w+/g, newId()) });
+    if (answer.statusCode !== 401) open.push(`${method} ${url}`);
+    else assert.equal(answer.json().NeutronError.type, 'HTTPUnauthorized');
+  }
+  assert.deepEqual(open, ['GET /network', 'GET /network/v2.0']);
+});
