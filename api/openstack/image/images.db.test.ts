@@ -176,7 +176,11 @@ test('faults come in the form that is accepted, as WebOb chooses it', async () =
     assert.match(html, /<h1>404 Not Found<\/h1>\s+No image found with ID &lt;b&gt;<br/);
   }
   assert.equal((await get('image/png'))[0], 'text/plain; charset=UTF-8');
-  assert.equal((await get(''))[0], 'text/html; charset=UTF-8', 'openstacksdk sends this with uploads, and shows no plain text');
+  assert.equal(
+    (await get(''))[0],
+    'text/html; charset=UTF-8',
+    'openstacksdk sends this with uploads, and shows no plain text',
+  );
 });
 
 test('a wrong method answers 405 with those that are allowed', async () => {
