@@ -103,8 +103,8 @@ export async function loadAuthorization(
   query: AuthorizationQuery,
 ): Promise<{ authorization: Authorization; now: number } | { refusal: Refusal }> {
   const { sql: text, parameters } = statement(query).compile(database.query);
-  let name = statementNames.get(text);
-  if (!name) statementNames.set(text, (name = `authorization ${statementNames.size + 1}`));
+  const name = statementNames.get(text) ?? `authorization ${statementNames.size + 1}`;
+  statementNames.set(text, name);
   const { rows } = await database.pool.query<Row>({ name, text, values: [...parameters] });
   const row = rows[0];
   if (!row) return { refusal: 'no such user' };
