@@ -45,10 +45,13 @@ after(async () => {
   await api[Symbol.asyncDispose]();
 });
 
-const get = (path: string, token?: string) => api.call({ method: 'GET', path: `/native/v1${path}`, ...(token ? { token } : {}) });
+const get = (path: string, token?: string) =>
+  api.call({ method: 'GET', path: `/native/v1${path}`, ...(token ? { token } : {}) });
 const addImage = async (projectId: string, name = odd): Promise<string> => {
   const id = newId();
-  await sql`insert into image (id, project_id, name) values (${id}, ${projectId}, ${name})`.execute(deps.database.query);
+  await sql`insert into image (id, project_id, name) values (${id}, ${projectId}, ${name})`.execute(
+    deps.database.query,
+  );
   return id;
 };
 
@@ -75,7 +78,12 @@ async function watch(path: string, token: string, headers: Record<string, string
         new Promise<never>((_, reject) => setTimeout(() => reject(new Error(`no ${kind} event came`)), 4000).unref()),
       ]);
       if (done) throw new Error(`the stream ended before a ${kind} event`);
-      if (value.event === kind || (kind === 'comment' && value.comment) || (kind === 'place' && value.id && !value.data)) return value;
+      if (
+        value.event === kind ||
+        (kind === 'comment' && value.comment) ||
+        (kind === 'place' && value.id && !value.data)
+      )
+        return value;
     }
   };
   return { response, next, events, close: () => abort.abort() };
@@ -119,7 +127,11 @@ test('every route but the document refuses callers without a token, in our own f
       assert.equal(answer.body.error.code, 'unauthenticated');
     }
   }
-  const bearer = await api.call({ method: 'GET', path: '/native/v1/changes', headers: { authorization: `bearer ${tenant.token}` } });
+  const bearer = await api.call({
+    method: 'GET',
+    path: '/native/v1/changes',
+    headers: { authorization: `bearer ${tenant.token}` },
+  });
   assert.equal(bearer.status, 200);
 });
 
@@ -133,7 +145,10 @@ test("a page holds the project's changes in order, redacted, and the next starts
   });
   assert.equal(first.more, true);
   const second = (await get(`/changes?after=${first.resume}`, tenant.token)).body;
-  assert.deepEqual([...first.changes, ...second.changes].map((change: { id: string }) => change.id), ids);
+  assert.deepEqual(
+    [...first.changes, ...second.changes].map((change: { id: string }) => change.id),
+    ids,
+  );
   assert.equal(second.more, false);
   const [change] = first.changes;
   assert.deepEqual([change.type, change.action, change.project_id], ['image', 'created', tenant.project.id]);
@@ -152,16 +167,35 @@ test("another project's changes are not to be had, whatever is asked", async () 
   assert.equal((await get('/changes?all_projects', tenant.token)).status, 403);
   assert.equal((await get('/changes?types=role_assignment', tenant.token)).status, 400);
   const all = await get('/changes?all_projects&types=image,role_assignment&limit=1000', api.admin);
-  assert.ok(all.body.changes.some((change: { resource: { name: string } }) => change.resource.name === 'secret of the stranger'));
+  assert.ok(
+    all.body.changes.some(
+      (change: { resource: { name: string } }) => change.resource.name === 'secret of the stranger',
+    ),
+  );
   assert.ok(all.body.changes.some((change: { type: string }) => change.type === 'role_assignment'));
 });
 
 test('odd questions are refused with a reason', async () => {
-  for (const query of ['after=x', 'after=1.x', 'after=99999999999999999999.1', 'after=18446744073709551615.0', 'limit=0', 'limit=x', 'limit=1001', 'types=A', 'types=', 'nothing=1', 'after=1.1&after=2.2']) {
+  for (const query of [
+    'after=x',
+    'after=1.x',
+    'after=99999999999999999999.1',
+    'after=18446744073709551615.0',
+    'limit=0',
+    'limit=x',
+    'limit=1001',
+    'types=A',
+    'types=',
+    'nothing=1',
+    'after=1.1&after=2.2',
+  ]) {
     const answer = await get(`/changes?${query}`, tenant.token);
     assert.deepEqual([query, answer.status, answer.body.error?.code], [query, 400, 'invalid']);
   }
-  const unscoped = await api.login({ methods: ['password'], password: { user: { id: tenant.user.id, password: tenant.password } } }, 'unscoped');
+  const unscoped = await api.login(
+    { methods: ['password'], password: { user: { id: tenant.user.id, password: tenant.password } } },
+    'unscoped',
+  );
   assert.equal((await get('/changes', unscoped)).status, 403);
 });
 
@@ -169,7 +203,11 @@ test('a watcher is told of each change once, from now on, and of nothing of othe
   const stream = await watch('', tenant.token);
   assert.equal(stream.response.headers.get('content-type'), 'text/event-stream');
   assert.match(stream.response.headers.get('x-openstack-request-id') ?? '', /^req-/);
-  assert.match((await stream.next('place')).id ?? '', /^\d+\.\d+$/, 'there is a place to resume from before anything happens');
+  assert.match(
+    (await stream.next('place')).id ?? '',
+    /^\d+\.\d+$/,
+    'there is a place to resume from before anything happens',
+  );
   await addImage(stranger.project.id);
   const ids = [await addImage(tenant.project.id), await addImage(tenant.project.id)];
   for (const id of ids) {
@@ -213,7 +251,12 @@ test('a stream ends when the token is revoked, with the reason and a place to re
   const own = await tenant.login();
   const stream = await watch('', own);
   await stream.next('place');
-  await api.call({ method: 'DELETE', path: '/identity/v3/auth/tokens', token: own, headers: { 'x-subject-token': own } });
+  await api.call({
+    method: 'DELETE',
+    path: '/identity/v3/auth/tokens',
+    token: own,
+    headers: { 'x-subject-token': own },
+  });
   const end = await stream.next('end');
   assert.deepEqual(end.data, { reason: 'unauthenticated' });
   assert.ok(end.id);
@@ -224,7 +267,10 @@ test('a stream ends when the token expires', async () => {
   const { identity } = await api.cloud.another({ tokenLifetimeMs: 1000 });
   const { Secret } = await import('../../contract/secret.ts');
   const { token } = await identity.login(
-    { proofs: [{ method: 'password', user: { id: tenant.user.id }, password: new Secret(tenant.password) }], scope: { type: 'project', id: tenant.project.id } },
+    {
+      proofs: [{ method: 'password', user: { id: tenant.user.id }, password: new Secret(tenant.password) }],
+      scope: { type: 'project', id: tenant.project.id },
+    },
     'r',
   );
   const stream = await watch('', token);
@@ -235,8 +281,13 @@ test('an administrator who watches all projects and is one no more hears so', as
   const third = await makeTenant(api, ['admin', 'reader']);
   const stream = await watch('?all_projects', third.token);
   await stream.next('place');
-  const role = (await api.call({ method: 'GET', path: '/identity/v3/roles?name=admin', token: api.admin })).body.roles[0];
-  await api.call({ method: 'DELETE', path: `/identity/v3/projects/${third.project.id}/users/${third.user.id}/roles/${role.id}`, token: api.admin });
+  const role = (await api.call({ method: 'GET', path: '/identity/v3/roles?name=admin', token: api.admin })).body
+    .roles[0];
+  await api.call({
+    method: 'DELETE',
+    path: `/identity/v3/projects/${third.project.id}/users/${third.user.id}/roles/${role.id}`,
+    token: api.admin,
+  });
   assert.deepEqual((await stream.next('end')).data, { reason: 'forbidden' });
 });
 
@@ -257,7 +308,9 @@ test('a reader that stops reading is cut off; until then little waits for it', a
       values (${newId()}, ${tenant.project.id}, 'big', ${JSON.stringify({ big })}::jsonb)`.execute(deps.database.query);
   }
   const before = process.memoryUsage().arrayBuffers;
-  const request = httpRequest(`${own}/native/v1/changes?watch&after=${resume}`, { headers: { 'x-auth-token': tenant.token } });
+  const request = httpRequest(`${own}/native/v1/changes?watch&after=${resume}`, {
+    headers: { 'x-auth-token': tenant.token },
+  });
   request.end();
   const [response] = await once(request, 'response');
   response.pause();
@@ -286,19 +339,26 @@ test('a user can not hold endless streams', async () => {
 test("operations are shown to their project's members, without the host, and to administrators whole", async () => {
   const resource = newId();
   const id = await deps.database.transaction({ actorId: tenant.user.id, requestId: 'req-1' }, (tx) =>
-    beginOperation(tx, { actorId: tenant.user.id, requestId: 'req-1' }, {
-      projectId: tenant.project.id,
-      resourceType: 'server',
-      resourceId: resource,
-      verb: 'create',
-      generation: 1,
-      owner: `host ${newId()}`,
-      waitingFor: 'the host to take the server',
-      deadlineMs: 1000,
-    }),
+    beginOperation(
+      tx,
+      { actorId: tenant.user.id, requestId: 'req-1' },
+      {
+        projectId: tenant.project.id,
+        resourceType: 'server',
+        resourceId: resource,
+        verb: 'create',
+        generation: 1,
+        owner: `host ${newId()}`,
+        waitingFor: 'the host to take the server',
+        deadlineMs: 1000,
+      },
+    ),
   );
   const own = (await get(`/operations/${id}`, tenant.token)).body.operation;
-  assert.deepEqual([own.state, own.verb, own.waiting_for, own.error], ['running', 'create', 'the host to take the server', null]);
+  assert.deepEqual(
+    [own.state, own.verb, own.waiting_for, own.error],
+    ['running', 'create', 'the host to take the server', null],
+  );
   assert.ok(!('owner' in own));
   const listed = (await get(`/operations?resource_id=${resource.replaceAll('-', '')}`, tenant.token)).body;
   assert.deepEqual(listed, { operations: [own], before: null });
@@ -314,8 +374,15 @@ test("operations are shown to their project's members, without the host, and to 
 
 test('a change is in the log with who did it', async () => {
   const { resume } = (await get('/changes?after=end&all_projects', api.admin)).body;
-  await api.call({ method: 'PATCH', path: `/identity/v3/projects/${tenant.project.id}`, token: api.admin, body: { project: { description: odd } } });
-  const change = await eventually(async () => (await get(`/changes?after=${resume}&types=project`, tenant.token)).body.changes[0]);
+  await api.call({
+    method: 'PATCH',
+    path: `/identity/v3/projects/${tenant.project.id}`,
+    token: api.admin,
+    body: { project: { description: odd } },
+  });
+  const change = await eventually(
+    async () => (await get(`/changes?after=${resume}&types=project`, tenant.token)).body.changes[0],
+  );
   assert.equal(change.resource.description, odd);
   assert.match(change.request_id, /^req-/);
   assert.ok(change.actor_id);

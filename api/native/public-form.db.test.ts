@@ -14,9 +14,13 @@ test('every type of the change log is either shown to members column by column o
     where p.proname = 'append_change'`.execute(db.database.query);
   assert.deepEqual([...new Set(rows.map((row) => row.type))].sort(), [...memberTypes, ...administratorTypes].sort());
   for (const { type, columns } of rows) {
-    for (const column of publicColumns[type] ?? []) assert.ok(columns.includes(column), `${type} has no column ${column}`);
+    for (const column of publicColumns[type] ?? [])
+      assert.ok(columns.includes(column), `${type} has no column ${column}`);
     if (memberTypes.includes(type)) {
-      assert.ok(columns.includes('project_id') || type === 'project', `${type} belongs to no project, so no member could see it`);
+      assert.ok(
+        columns.includes('project_id') || type === 'project',
+        `${type} belongs to no project, so no member could see it`,
+      );
     }
   }
 });

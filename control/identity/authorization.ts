@@ -4,7 +4,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import type { DomainId, ProjectId, RoleId, UserId } from '../../contract/ids.ts';
-import type { Queryable } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
 import type { AccessRule } from './caller.ts';
 import type { Scope } from './token.ts';
 
@@ -91,12 +91,21 @@ interface Row {
   now: number;
 }
 
+/**
+ * Prepared, because planning so many joins takes longer than running them. The statement has a few shapes (kinds of
+ * scope, with and without a credential), each with a name of its own.
+ */
+const statementNames = new Map<string, string>();
+
 /** The present authorization and the database's clock (milliseconds), or why there is none. */
 export async function loadAuthorization(
-  db: Queryable,
+  database: Database,
   query: AuthorizationQuery,
 ): Promise<{ authorization: Authorization; now: number } | { refusal: Refusal }> {
-  const { rows } = await statement(query).execute(db);
+  const { sql: text, parameters } = statement(query).compile(database.query);
+  const name = statementNames.get(text) ?? `authorization ${statementNames.size + 1}`;
+  statementNames.set(text, name);
+  const { rows } = await database.pool.query<Row>({ name, text, values: [...parameters] });
   const row = rows[0];
   if (!row) return { refusal: 'no such user' };
   const refusal = judge(row, query);
@@ -155,11 +164,8 @@ function statement({ userId, scope, applicationCredentialId, auditId }: Authoriz
   return sql<Row>`
     with recursive subject as (select * from "user" where id = ${userId}),
     target as (${target(scope)}),
-    ${effectiveRoles(sql`${userId}::uuid`, scope)},
-    credential as (select * from application_credential where id = ${applicationCredentialId}::uuid and user_id = ${userId}),
-    chosen(role_id) as (
-      select unnest(role_ids) from credential
-      union select i.implied_role_id from role_implication i join chosen c on c.role_id = i.prior_role_id)
+    ${effectiveRoles(sql`${userId}::uuid`, scope)}
+    ${credentialTables(userId, applicationCredentialId)}
     select s.name as user_name, s.enabled as user_enabled, s.token_version,
       home.id as user_domain_id, home.name as user_domain_name, home.enabled as user_domain_enabled,
       (select to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') from user_password where user_id = s.id)
@@ -167,17 +173,27 @@ function statement({ userId, scope, applicationCredentialId, auditId }: Authoriz
       t.project_id, t.project_name, t.project_enabled, t.domain_id, t.domain_name, t.domain_enabled,
       (select json_agg(json_build_object('id', r.id, 'name', r.name) order by r.name) from role r
         where r.domain_id is null and r.id in (select role_id from effective)
-          and (${applicationCredentialId}::uuid is null or r.id in (select role_id from chosen))) as roles,
-      (select json_build_object('name', c.name, 'unrestricted', c.unrestricted, 'project_id', c.project_id,
-          'expires_at', floor(extract(epoch from c.expires_at) * 1000),
-          'access_rules', case when c.access_rule_ids is null then null else coalesce(
-            (select json_agg(json_build_object('service', a.service, 'method', a.method, 'path', a.path))
-              from access_rule a where a.id = any(c.access_rule_ids)), '[]') end)
-        from credential c) as credential,
+          ${applicationCredentialId ? sql`and r.id in (select role_id from chosen)` : sql``}) as roles,
+      ${applicationCredentialId ? credentialColumn : sql`null::json`} as credential,
       exists (select from token_revocation where audit_id = ${auditId}) as revoked,
       floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now
     from subject s join domain home on home.id = s.domain_id left join target t on true`;
 }
+
+const credentialTables = (userId: UserId, id: string | null): RawBuilder<unknown> =>
+  id === null
+    ? sql``
+    : sql`, credential as (select * from application_credential where id = ${id} and user_id = ${userId}),
+      chosen(role_id) as (
+        select unnest(role_ids) from credential
+        union select i.implied_role_id from role_implication i join chosen c on c.role_id = i.prior_role_id)`;
+
+const credentialColumn = sql`(select json_build_object('name', c.name, 'unrestricted', c.unrestricted, 'project_id', c.project_id,
+          'expires_at', floor(extract(epoch from c.expires_at) * 1000),
+          'access_rules', case when c.access_rule_ids is null then null else coalesce(
+            (select json_agg(json_build_object('service', a.service, 'method', a.method, 'path', a.path))
+              from access_rule a where a.id = any(c.access_rule_ids)), '[]') end)
+        from credential c)`;
 
 /** project_id, project_name, project_enabled, domain_id, domain_name, domain_enabled; one row or none. */
 function target(scope: ScopeRequest): RawBuilder<unknown> {

@@ -137,18 +137,17 @@ export function proveToken(claims: Claims): Proven {
 export function combineProofs(proofs: readonly Proven[]): Proven {
   const [first, ...others] = proofs;
   if (!first) throw unauthenticated('no method');
-  return others.reduce((all, one) => {
-    if (one.userId !== all.userId || one.version !== all.version) throw unauthenticated('methods of different users');
-    if (one.applicationCredential || all.applicationCredential) {
-      throw unauthenticated('an application credential stands alone');
-    }
-    const bounds = [one.expiresAt, all.expiresAt].filter((bound) => bound !== null);
-    return {
-      ...all,
-      methods: [...new Set([...all.methods, ...one.methods])],
-      expiresAt: bounds.length > 0 ? Math.min(...bounds) : null,
-      parentAuditId: all.parentAuditId ?? one.parentAuditId,
-      parentScope: all.parentScope ?? one.parentScope,
-    };
-  }, first);
+  if (others.length === 0) return first;
+  if (proofs.some((one) => one.userId !== first.userId || one.version !== first.version)) {
+    throw unauthenticated('methods of different users');
+  }
+  if (proofs.some((one) => one.applicationCredential)) throw unauthenticated('an application credential stands alone');
+  const bounds = proofs.flatMap(({ expiresAt }) => expiresAt ?? []);
+  return {
+    ...first,
+    methods: [...new Set(proofs.flatMap((one) => one.methods))],
+    expiresAt: bounds.length > 0 ? Math.min(...bounds) : null,
+    parentAuditId: proofs.find((one) => one.parentAuditId)?.parentAuditId ?? null,
+    parentScope: proofs.find((one) => one.parentScope)?.parentScope ?? null,
+  };
 }

@@ -200,14 +200,14 @@ export class IdentityService {
   }
 
   async #issue(proven: Proven, scope: ScopeRequest): Promise<{ token: string; entry: TokenEntry }> {
-    const { query } = this.#context;
+    const { database } = this.#context;
     const applicationCredentialId = proven.applicationCredential?.id ?? null;
     const ask = { userId: proven.userId, version: proven.version, applicationCredentialId, auditId: null };
     const epoch = this.#cache.epoch;
-    let read = await loadAuthorization(query, { ...ask, scope });
+    let read = await loadAuthorization(database, { ...ask, scope });
     // A default project is a wish: where it does not hold, the token is unscoped.
     if ('refusal' in read && scope.type === 'project' && 'defaultOfUser' in scope) {
-      read = await loadAuthorization(query, { ...ask, scope: { type: 'unscoped' } });
+      read = await loadAuthorization(database, { ...ask, scope: { type: 'unscoped' } });
     }
     if ('refusal' in read) throw unauthenticated(read.refusal);
     const { authorization, now } = read;
@@ -256,7 +256,7 @@ export class IdentityService {
     const claims = key && verifyToken(key, token);
     if (!claims) throw unauthenticated('token not signed by us');
     if (claims.expiresAt <= Date.now()) throw unauthenticated('token expired');
-    const read = await loadAuthorization(this.#context.query, {
+    const read = await loadAuthorization(this.#context.database, {
       userId: claims.userId,
       version: claims.version,
       scope: scopeOf(claims),

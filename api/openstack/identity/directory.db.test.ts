@@ -1,4 +1,4 @@
-/** Domains, projects, users, groups, roles and assignments, as Keystone's clients use them. */
+/** Domains, projects, users, groups and the catalogue, as Keystone's clients use them. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
@@ -34,9 +34,15 @@ for (const noun of nouns) {
     assert.deepEqual(found.body[`${noun}s`], [made]);
     assert.equal(found.body.links.self, `https://cloud.test:8443/identity/v3/${noun}s?name=${encodeURIComponent(odd)}`);
     assert.deepEqual([found.body.links.next, found.body.links.previous], [null, null]);
-    assert.deepEqual((await call('GET', `${noun}s/${made.id.replaceAll('-', '')}`)).body[noun], made, 'ids without dashes');
+    assert.deepEqual(
+      (await call('GET', `${noun}s/${made.id.replaceAll('-', '')}`)).body[noun],
+      made,
+      'ids without dashes',
+    );
 
-    const changed = (await call('PATCH', `${noun}s/${made.id}`, { [noun]: { description: 'second', other: 1 } })).body[noun];
+    const changed = (await call('PATCH', `${noun}s/${made.id}`, { [noun]: { description: 'second', other: 1 } })).body[
+      noun
+    ];
     assert.deepEqual(changed, { ...made, description: 'second', other: 1 }, 'the rest stays');
     assert.deepEqual((await call('GET', `${noun}s/${made.id}`)).body[noun], changed);
 
@@ -117,8 +123,12 @@ test('a project goes only when it is a leaf and has nothing left, and the answer
   const child = await make('project', { name: unique(), parent_id: project.id });
   assert.equal((await call('DELETE', `projects/${project.id}`)).status, 403);
   const db = api.cloud.db.database.query;
-  await sql`insert into image (id, project_id, name) values (${newId()}, ${child.id}, 'a'), (${newId()}, ${child.id}, 'b')`.execute(db);
-  await sql`insert into security_group (id, project_id, name, is_default) values (${newId()}, ${child.id}, 'default', true)`.execute(db);
+  await sql`insert into image (id, project_id, name) values (${newId()}, ${child.id}, 'a'), (${newId()}, ${child.id}, 'b')`.execute(
+    db,
+  );
+  await sql`insert into security_group (id, project_id, name, is_default) values (${newId()}, ${child.id}, 'default', true)`.execute(
+    db,
+  );
   const refused = await call('DELETE', `projects/${child.id}`);
   assert.equal(refused.status, 409);
   assert.match(refused.body.error.message, /while it has 2 images$/);
@@ -135,10 +145,18 @@ test('projects form a tree that is shown up and down, enabled from the top', asy
   const middle = await make('project', { name: b, parent_id: top.id });
   const leaf = await make('project', { name: c, parent_id: middle.id });
   const show = async (id: string, how: string) => (await call('GET', `projects/${id}?${how}`)).body.project;
-  assert.deepEqual((await show(leaf.id, 'parents_as_ids')).parents, { [middle.id]: { [top.id]: { [api.defaultDomain]: null } } });
+  assert.deepEqual((await show(leaf.id, 'parents_as_ids')).parents, {
+    [middle.id]: { [top.id]: { [api.defaultDomain]: null } },
+  });
   assert.deepEqual((await show(top.id, 'subtree_as_ids')).subtree, { [middle.id]: { [leaf.id]: null } });
-  assert.deepEqual((await show(leaf.id, 'parents_as_list')).parents.map((one: { project: { name: string } }) => one.project.name), [b, a]);
-  assert.deepEqual((await show(top.id, 'subtree_as_list')).subtree.map((one: { project: { name: string } }) => one.project.name), [b, c]);
+  assert.deepEqual(
+    (await show(leaf.id, 'parents_as_list')).parents.map((one: { project: { name: string } }) => one.project.name),
+    [b, a],
+  );
+  assert.deepEqual(
+    (await show(top.id, 'subtree_as_list')).subtree.map((one: { project: { name: string } }) => one.project.name),
+    [b, c],
+  );
   assert.deepEqual(names((await call('GET', `projects?parent_id=${top.id}`)).body.projects), [b]);
   assert.ok(names((await call('GET', 'projects?parent_id=default')).body.projects).includes(a));
   const enable = (id: string, enabled: boolean) => call('PATCH', `projects/${id}`, { project: { enabled } });
@@ -172,7 +190,8 @@ test('tags are set, shown, tested, added, removed and searched', async () => {
   assert.equal((await call('HEAD', `${path}/d`)).status, 204);
   assert.equal((await call('DELETE', `${path}/a`)).status, 204);
   assert.equal((await call('HEAD', `${path}/a`)).status, 404);
-  const ids = async (filter: string) => (await call('GET', `projects?${filter}`)).body.projects.map((one: { id: string }) => one.id);
+  const ids = async (filter: string) =>
+    (await call('GET', `projects?${filter}`)).body.projects.map((one: { id: string }) => one.id);
   assert.deepEqual(await ids('tags=b,d'), [project.id]);
   assert.deepEqual(await ids('tags-any=c,d'), [project.id, other.id]);
   assert.ok(!(await ids('not-tags-any=b')).includes(other.id));
@@ -185,7 +204,14 @@ test('tags are set, shown, tested, added, removed and searched', async () => {
 
 test('users keep what they are given, and a user can be told by everything Tempest tells one by', async () => {
   const project = await make('project', { name: unique() });
-  const user = await make('user', { name: unique(), password: 'p', email: 'a@b', enabled: false, description: 'd', project_id: project.id });
+  const user = await make('user', {
+    name: unique(),
+    password: 'p',
+    email: 'a@b',
+    enabled: false,
+    description: 'd',
+    project_id: project.id,
+  });
   assert.ok(!('password' in user));
   assert.equal(user.project_id, project.id);
   const change = { name: unique(), description: 'e', project_id: newId(), email: 'c@d', enabled: true };
@@ -195,7 +221,8 @@ test('users keep what they are given, and a user can be told by everything Tempe
   assert.equal((await call('PATCH', `users/${user.id}`, { user: { enabled: 'true' } })).status, 400);
   assert.equal((await call('PATCH', `users/${user.id}`, { user: { password: '' } })).status, 400);
   assert.equal((await call('PATCH', `users/${user.id}`, { user: { options: { no_such: true } } })).status, 400);
-  const options = (await call('PATCH', `users/${user.id}`, { user: { options: { lock_password: true } } })).body.user.options;
+  const options = (await call('PATCH', `users/${user.id}`, { user: { options: { lock_password: true } } })).body.user
+    .options;
   assert.deepEqual(options, { lock_password: true });
   assert.equal((await call('PATCH', `users/${user.id}`, { user: { junk: 'x'.repeat(70_000) } })).status, 400);
 });
@@ -203,7 +230,11 @@ test('users keep what they are given, and a user can be told by everything Tempe
 test('a password is changed by who knows it, and only then', async () => {
   const { user, password } = await makeTenant(api);
   const change = (original_password: string, next: string) =>
-    api.call({ method: 'POST', path: `/identity/v3/users/${user.id}/password`, body: { user: { original_password, password: next } } });
+    api.call({
+      method: 'POST',
+      path: `/identity/v3/users/${user.id}/password`,
+      body: { user: { original_password, password: next } },
+    });
   assert.equal((await change('wrong', 'new')).status, 401);
   assert.equal((await change(password, '')).status, 400);
   assert.equal((await change(password, odd)).status, 204);
@@ -226,166 +257,24 @@ test('groups have members', async () => {
   assert.equal((await call('DELETE', `${path}/${user.id}`)).status, 404);
 });
 
-test('built-in roles stay as they are', async () => {
-  const { roles } = (await call('GET', 'roles')).body;
-  for (const name of ['admin', 'manager', 'member', 'reader', 'service']) {
-    const role = roles.find((one: { name: string }) => one.name === name);
-    assert.deepEqual(role.options, { immutable: true });
-    assert.equal((await call('DELETE', `roles/${role.id}`)).status, 403);
-    assert.equal((await call('PATCH', `roles/${role.id}`, { role: { name: 'mine' } })).status, 403);
-  }
-});
-
-test('roles imply others, but never admin, and a global role none of a domain', async () => {
-  const [a, b, c] = [await make('role', { name: unique() }), await make('role', { name: unique() }), await make('role', { name: unique() })];
-  const made = await call('PUT', `roles/${a.id}/implies/${b.id}`);
-  assert.equal(made.status, 201);
-  assert.equal(made.body.role_inference.prior_role.id, a.id);
-  assert.equal(made.body.role_inference.implies.id, b.id);
-  await call('PUT', `roles/${b.id}/implies/${c.id}`);
-  await call('PUT', `roles/${c.id}/implies/${a.id}`);
-  assert.equal((await call('HEAD', `roles/${a.id}/implies/${b.id}`)).status, 204);
-  assert.deepEqual(names((await call('GET', `roles/${a.id}/implies`)).body.role_inference.implies), [b.name], 'direct ones only');
-  const rules = (await call('GET', 'role_inferences')).body.role_inferences;
-  assert.ok(rules.some((rule: { prior_role: { id: string } }) => rule.prior_role.id === c.id));
-  const admin = (await call('GET', 'roles?name=admin')).body.roles[0];
-  assert.equal((await call('PUT', `roles/${a.id}/implies/${admin.id}`)).status, 403);
-  const domain = await make('domain', { name: unique() });
-  const inDomain = await make('role', { name: a.name, domain_id: domain.id });
-  assert.equal((await call('PUT', `roles/${a.id}/implies/${inDomain.id}`)).status, 403);
-  assert.equal((await call('PUT', `roles/${inDomain.id}/implies/${a.id}`)).status, 201);
-  assert.ok(!(await call('GET', 'roles')).body.roles.some((role: { id: string }) => role.id === inDomain.id));
-  assert.deepEqual((await call('GET', `roles?domain_id=${domain.id}`)).body.roles.length, 1);
-  // A circle of implications ends.
-  const tenant = await makeTenant(api, []).catch(() => null);
-  assert.equal(tenant, null);
-  const user = await make('user', { name: unique(), password: 'p' });
-  const project = await make('project', { name: unique() });
-  await call('PUT', `projects/${project.id}/users/${user.id}/roles/${a.id}`);
-  const answer = await api.call({
-    method: 'POST',
-    path: '/identity/v3/auth/tokens',
-    body: { auth: { identity: byPassword(user.id, 'p'), scope: { project: { id: project.id } } } },
-  });
-  assert.deepEqual(names(answer.body.token.roles).sort(), [a.name, b.name, c.name].sort());
-  assert.equal((await call('DELETE', `roles/${a.id}/implies/${b.id}`)).status, 204);
-  assert.equal((await call('GET', `roles/${a.id}/implies/${b.id}`)).status, 404);
-});
-
-test('grants are made, listed, tested and taken back for users and groups, in projects, domains and the system', async () => {
-  const [user, group, project, domain, role] = [
-    await make('user', { name: unique() }),
-    await make('group', { name: unique() }),
-    await make('project', { name: unique() }),
-    await make('domain', { name: unique() }),
-    await make('role', { name: unique() }),
-  ];
-  const places = [`projects/${project.id}`, `domains/${domain.id}`, 'system'];
-  for (const place of places) {
-    for (const actor of [`users/${user.id}`, `groups/${group.id}`]) {
-      const list = `${place}/${actor}/roles`;
-      const one = `${list}/${role.id}`;
-      assert.equal((await call('HEAD', one)).status, 404, one);
-      assert.equal((await call('PUT', one)).status, 204, one);
-      assert.equal((await call('PUT', one)).status, 204, 'safe to repeat');
-      assert.equal((await call('HEAD', one)).status, 204, one);
-      assert.deepEqual(names((await call('GET', list)).body.roles), [role.name]);
-      assert.equal((await call('PUT', `${list}/${newId()}`)).status, 404);
-      assert.equal((await call('DELETE', one)).status, 204, one);
-      assert.equal((await call('DELETE', one)).status, 404, one);
-    }
-  }
-  assert.equal((await call('PUT', `projects/${newId()}/users/${user.id}/roles/${role.id}`)).status, 404);
-  assert.equal((await call('PUT', `projects/${project.id}/users/${newId()}/roles/${role.id}`)).status, 404);
-  const inDomain = await make('role', { name: unique(), domain_id: domain.id });
-  assert.equal((await call('PUT', `projects/${project.id}/users/${user.id}/roles/${inDomain.id}`)).status, 403);
-});
-
-test('an inherited role counts in the projects below, not in the place itself', async () => {
-  const domain = await make('domain', { name: unique() });
-  const top = await make('project', { name: 'top', domain_id: domain.id });
-  const leaf = await make('project', { name: 'leaf', domain_id: domain.id, parent_id: (await make('project', { name: 'mid', domain_id: domain.id, parent_id: top.id })).id });
-  const user = await make('user', { name: 'u', domain_id: domain.id, password: 'p' });
-  const role = await make('role', { name: unique() });
-  const login = (scope: object) =>
-    api.call({ method: 'POST', path: '/identity/v3/auth/tokens', body: { auth: { identity: byPassword(user.id, 'p'), scope } } });
-  const onProject = `OS-INHERIT/projects/${top.id}/users/${user.id}/roles/${role.id}/inherited_to_projects`;
-  assert.equal((await call('PUT', onProject)).status, 204);
-  assert.equal((await call('HEAD', onProject)).status, 204);
-  assert.equal((await login({ project: { id: top.id } })).status, 401);
-  assert.deepEqual(names((await login({ project: { id: leaf.id } })).body.token.roles), [role.name]);
-  assert.deepEqual(names((await call('GET', `users/${user.id}/projects`)).body.projects), ['mid', 'leaf']);
-  await call('DELETE', onProject);
-  const onDomain = `OS-INHERIT/domains/${domain.id}/users/${user.id}/roles`;
-  await call('PUT', `${onDomain}/${role.id}/inherited_to_projects`);
-  assert.deepEqual(names((await call('GET', `${onDomain}/inherited_to_projects`)).body.roles), [role.name]);
-  assert.equal((await login({ domain: { id: domain.id } })).status, 401);
-  for (const project of [top, leaf]) assert.equal((await login({ project: { id: project.id } })).status, 201);
-  const written = (await call('GET', `role_assignments?user.id=${user.id}&scope.OS-INHERIT:inherited_to=projects`)).body.role_assignments;
-  assert.equal(written.length, 1);
-  assert.deepEqual(written[0].scope, { domain: { id: domain.id }, 'OS-INHERIT:inherited_to': 'projects' });
-  const effective = (await call('GET', `role_assignments?user.id=${user.id}&effective`)).body.role_assignments;
-  assert.deepEqual(effective.map((one: { scope: { project: { id: string } } }) => one.scope.project.id).sort(), (await call('GET', `projects?domain_id=${domain.id}`)).body.projects.map((one: { id: string }) => one.id).sort());
-});
-
-test('assignments are listed as written, with names, and as what they come to', async () => {
-  const [user, group, project] = [await make('user', { name: odd }), await make('group', { name: odd }), await make('project', { name: odd })];
-  const child = await make('project', { name: unique(), parent_id: project.id });
-  const [member, reader] = await Promise.all(['member', 'reader'].map(async (name) => (await call('GET', `roles?name=${name}`)).body.roles[0]));
-  await call('PUT', `groups/${group.id}/users/${user.id}`);
-  await call('PUT', `projects/${project.id}/groups/${group.id}/roles/${member.id}`);
-  await call('PUT', `projects/${child.id}/users/${user.id}/roles/${reader.id}`);
-  const list = async (query: string) => (await call('GET', `role_assignments?${query}`)).body.role_assignments;
-
-  const written = await list(`scope.project.id=${project.id}`);
-  assert.deepEqual(written, [
-    {
-      role: { id: member.id },
-      group: { id: group.id },
-      scope: { project: { id: project.id } },
-      links: { assignment: `https://cloud.test:8443/identity/v3/projects/${project.id}/groups/${group.id}/roles/${member.id}` },
-    },
-  ]);
-  const [named] = await list(`scope.project.id=${project.id}&include_names`);
-  const domain = { id: api.defaultDomain, name: 'Default' };
-  assert.deepEqual(named.group, { id: group.id, name: odd, domain });
-  assert.deepEqual(named.scope.project, { id: project.id, name: odd, domain });
-  assert.deepEqual(named.role, { id: member.id, name: 'member' });
-
-  const effective = await list(`scope.project.id=${project.id}&effective=True&user.id=${user.id}`);
-  assert.deepEqual(effective.map((one: { role: { id: string } }) => one.role.id).sort(), [member.id, reader.id].sort());
-  for (const one of effective) {
-    assert.equal(one.user.id, user.id);
-    assert.equal(one.links.membership, `https://cloud.test:8443/identity/v3/groups/${group.id}/users/${user.id}`);
-  }
-  assert.equal((await list(`scope.project.id=${project.id}&include_subtree=true`)).length, 2);
-  assert.equal((await list(`user.id=${user.id}`)).length, 1, 'as written, the group’s is not the user’s');
-  assert.equal((await call('GET', 'role_assignments?include_subtree')).status, 400);
-  assert.equal((await call('GET', `role_assignments?effective&group.id=${group.id}`)).status, 400);
-  const system = await list('scope.system=all&include_names');
-  assert.deepEqual(system.map((one: { scope: object; user: { name: string } }) => [one.scope, one.user.name]), [[{ system: { all: true } }, 'admin']]);
-  await call('DELETE', `users/${user.id}`);
-  assert.equal((await list(`user.id=${user.id}`)).length, 0, 'assignments go with the user');
-});
-
-test('the role of a domain counts only through what it implies', async () => {
-  const { user, project } = await makeTenant(api, ['reader']);
-  const role = await make('role', { name: 'admin', domain_id: api.defaultDomain });
-  await call('PUT', `projects/${project.id}/users/${user.id}/roles/${role.id}`);
-  const roles = async () =>
-    (await call('GET', `role_assignments?effective&include_names&user.id=${user.id}`)).body.role_assignments.map((one: { role: { name: string } }) => one.role.name);
-  assert.deepEqual(await roles(), ['reader'], 'not even when it is called admin');
-});
-
 test('services, endpoints and regions are those of the catalogue', async () => {
   const { services } = (await call('GET', 'services')).body;
-  assert.deepEqual(services.map((one: { type: string }) => one.type), ['identity', 'compute', 'volumev3']);
+  assert.deepEqual(
+    services.map((one: { type: string }) => one.type),
+    ['identity', 'compute', 'volumev3'],
+  );
   const [service] = services;
   assert.deepEqual((await call('GET', `services/${service.id}`)).body.service, service);
   const { endpoints } = (await call('GET', `endpoints?service_id=${service.id}&interface=public`)).body;
-  assert.deepEqual(endpoints.map((one: { url: string }) => one.url), ['https://cloud.test:8443/identity']);
+  assert.deepEqual(
+    endpoints.map((one: { url: string }) => one.url),
+    ['https://cloud.test:8443/identity'],
+  );
   assert.deepEqual((await call('GET', `endpoints/${endpoints[0].id}`)).body.endpoint, endpoints[0]);
-  assert.deepEqual((await call('GET', 'regions')).body.regions.map((one: { id: string }) => one.id), ['RegionOne']);
+  assert.deepEqual(
+    (await call('GET', 'regions')).body.regions.map((one: { id: string }) => one.id),
+    ['RegionOne'],
+  );
   assert.equal((await call('GET', 'regions/elsewhere')).status, 404);
   assert.equal((await call('GET', 'services/elsewhere')).status, 404);
 });

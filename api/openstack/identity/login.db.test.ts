@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
-import { adminPassword } from '../../../control/identity/testing.ts';
 import { PasswordHasher } from '../../../control/identity/index.ts';
+import { adminPassword } from '../../../control/identity/testing.ts';
 import { byPassword, makeTenant, type TestApi, testApi } from './testing.ts';
 
 let api: TestApi;
@@ -23,12 +23,19 @@ const byToken = (id: string) => ({ methods: ['token'], token: { id } });
 test('the default domain can be named default wherever a domain id comes in', async () => {
   const user = { name: 'admin', domain: { id: 'default' }, password: adminPassword.reveal() };
   const identity = { methods: ['password'], password: { user } };
-  for (const domain of [{ id: 'default' }, { id: api.defaultDomain }, { id: api.defaultDomain.replaceAll('-', '') }, { name: 'Default' }]) {
+  for (const domain of [
+    { id: 'default' },
+    { id: api.defaultDomain },
+    { id: api.defaultDomain.replaceAll('-', '') },
+    { name: 'Default' },
+  ]) {
     assert.equal((await ask(identity, { project: { name: 'admin', domain } })).status, 201, JSON.stringify(domain));
   }
   assert.equal((await admin('GET', '/domains/default')).body.domain.id, api.defaultDomain);
   assert.equal((await admin('GET', '/projects?domain_id=default')).body.projects.length, 1);
-  const made = await admin('POST', '/projects', { project: { name: 'in default', domain_id: 'default', parent_id: 'default' } });
+  const made = await admin('POST', '/projects', {
+    project: { name: 'in default', domain_id: 'default', parent_id: 'default' },
+  });
   assert.equal(made.body.project.domain_id, api.defaultDomain);
   assert.equal(made.body.project.parent_id, api.defaultDomain, 'a project at the top has its domain as parent');
 });
@@ -42,7 +49,10 @@ test('wrong passwords, users, projects and domains all get the same answer', asy
     await ask(byPassword('01a1fc2d-0000-7000-8000-000000000000', 'wrong')),
     await ask(byPassword('not an id', 'wrong')),
     await ask(byPassword(tenant.user.id, 'x'.repeat(5000))),
-    await ask({ methods: ['password'], password: { user: { name: 'nobody', domain: { name: 'nowhere' }, password: 'x' } } }),
+    await ask({
+      methods: ['password'],
+      password: { user: { name: 'nobody', domain: { name: 'nowhere' }, password: 'x' } },
+    }),
     await ask(right, { project: { id: other.project.id } }),
     await ask(right, { project: { name: other.project.name, domain: { id: 'default' } } }),
     await ask(right, { project: { id: 'not an id' } }),
@@ -81,9 +91,19 @@ test('malformed requests are 400, in Keystone’s form', async () => {
     assert.equal(answer.status, 400, JSON.stringify(body));
     assert.deepEqual(Object.keys(answer.body.error), ['code', 'message', 'title']);
   }
-  const broken = await api.app.inject({ method: 'POST', url: path, headers: { 'content-type': 'application/json' }, payload: '{"auth": ' });
+  const broken = await api.app.inject({
+    method: 'POST',
+    url: path,
+    headers: { 'content-type': 'application/json' },
+    payload: '{"auth": ',
+  });
   assert.equal(broken.statusCode, 400);
-  const huge = await api.app.inject({ method: 'POST', url: path, headers: { 'content-type': 'application/json' }, payload: `{"auth": "${'x'.repeat(2_000_000)}"}` });
+  const huge = await api.app.inject({
+    method: 'POST',
+    url: path,
+    headers: { 'content-type': 'application/json' },
+    payload: `{"auth": "${'x'.repeat(2_000_000)}"}`,
+  });
   assert.equal(huge.statusCode, 413);
 });
 
@@ -119,17 +139,29 @@ test('a token can be scoped anew; it lasts no longer, and revoking the new one l
 test('scoping anew widens nothing', async () => {
   const tenant = await makeTenant(api);
   const other = await makeTenant(api);
-  for (const scope of [{ project: { id: other.project.id } }, { domain: { id: 'default' } }, { system: { all: true } }]) {
+  for (const scope of [
+    { project: { id: other.project.id } },
+    { domain: { id: 'default' } },
+    { system: { all: true } },
+  ]) {
     assert.equal((await ask(byToken(tenant.token), scope)).status, 401, JSON.stringify(scope));
   }
   const system = await ask(byToken(api.admin), { system: { all: true } });
   assert.equal(system.status, 201, 'an administrator has a role there');
-  assert.equal((await ask(byToken(tokenOf(system)), { project: { name: 'admin', domain: { id: 'default' } } })).status, 403, 'as Keystone');
+  assert.equal(
+    (await ask(byToken(tokenOf(system)), { project: { name: 'admin', domain: { id: 'default' } } })).status,
+    403,
+    'as Keystone',
+  );
 });
 
 test('two methods must be of one user', async () => {
   const [one, two] = [await makeTenant(api), await makeTenant(api)];
-  const both = (token: string) => ({ ...byPassword(one.user.id, one.password), methods: ['password', 'token'], token: { id: token } });
+  const both = (token: string) => ({
+    ...byPassword(one.user.id, one.password),
+    methods: ['password', 'token'],
+    token: { id: token },
+  });
   const own = await ask(both(one.token));
   assert.deepEqual([own.status, own.body.token.methods], [201, ['password', 'token']]);
   assert.equal((await ask(both(two.token))).status, 401);
@@ -138,20 +170,33 @@ test('two methods must be of one user', async () => {
 test('an application credential gives a token for its project and roles, and for no other scope', async () => {
   const tenant = await makeTenant(api, ['member']);
   const url = `/identity/v3/users/${tenant.user.id}/application_credentials`;
-  const make = (body: object) => api.call({ method: 'POST', path: url, token: tenant.token, body: { application_credential: body } });
-  const made = await make({ name: '小屋 🏔 "x"; drop', secret: 'my own', roles: [{ name: 'reader' }], description: 'd' });
+  const make = (body: object) =>
+    api.call({ method: 'POST', path: url, token: tenant.token, body: { application_credential: body } });
+  const made = await make({
+    name: '小屋 🏔 "x"; drop',
+    secret: 'my own',
+    roles: [{ name: 'reader' }],
+    description: 'd',
+  });
   assert.equal(made.status, 201);
   const { id, secret, roles, project_id } = made.body.application_credential;
   assert.deepEqual([secret, roles.length, roles[0].name, project_id], ['my own', 1, 'reader', tenant.project.id]);
   const byId = { methods: ['application_credential'], application_credential: { id, secret } };
   const byName = {
     methods: ['application_credential'],
-    application_credential: { name: '小屋 🏔 "x"; drop', secret, user: { name: tenant.user.name, domain: { id: 'default' } } },
+    application_credential: {
+      name: '小屋 🏔 "x"; drop',
+      secret,
+      user: { name: tenant.user.name, domain: { id: 'default' } },
+    },
   };
   for (const identity of [byId, byName]) {
     const { token } = (await ask(identity)).body;
     assert.equal(token.project.id, tenant.project.id);
-    assert.deepEqual(token.roles.map((role: { name: string }) => role.name), ['reader']);
+    assert.deepEqual(
+      token.roles.map((role: { name: string }) => role.name),
+      ['reader'],
+    );
     assert.deepEqual(token.application_credential, { id, name: '小屋 🏔 "x"; drop', restricted: true });
     assert.deepEqual(token.methods, ['application_credential']);
   }
@@ -162,7 +207,12 @@ test('an application credential gives a token for its project and roles, and for
   assert.equal((await ask(byToken(token), { system: { all: true } })).status, 403);
   const again = await ask(byToken(token));
   assert.equal(again.body.token.application_credential.id, id, 'it stays a token of the credential');
-  const forbidden = await api.call({ method: 'POST', path: url, token, body: { application_credential: { name: 'more' } } });
+  const forbidden = await api.call({
+    method: 'POST',
+    path: url,
+    token,
+    body: { application_credential: { name: 'more' } },
+  });
   assert.equal(forbidden.status, 403, 'a restricted credential makes no others');
   assert.equal((await api.call({ method: 'DELETE', path: `${url}/${id}`, token })).status, 403);
   const shown = await api.call({ method: 'GET', path: `${url}/${id}`, token });
@@ -176,10 +226,26 @@ test('an application credential gives a token for its project and roles, and for
   }
   assert.equal((await make({ name: '' })).status, 400);
   const unrestricted = (await make({ name: 'free', unrestricted: true })).body.application_credential;
-  const free = await api.login({ methods: ['application_credential'], application_credential: { id: unrestricted.id, secret: unrestricted.secret } });
-  assert.equal((await api.call({ method: 'POST', path: url, token: free, body: { application_credential: { name: 'made by it' } } })).status, 201);
+  const free = await api.login({
+    methods: ['application_credential'],
+    application_credential: { id: unrestricted.id, secret: unrestricted.secret },
+  });
+  assert.equal(
+    (
+      await api.call({
+        method: 'POST',
+        path: url,
+        token: free,
+        body: { application_credential: { name: 'made by it' } },
+      })
+    ).status,
+    201,
+  );
   const listed = await api.call({ method: 'GET', path: `${url}?name=free`, token: tenant.token });
-  assert.deepEqual(listed.body.application_credentials.map((one: { name: string }) => one.name), ['free']);
+  assert.deepEqual(
+    listed.body.application_credentials.map((one: { name: string }) => one.name),
+    ['free'],
+  );
 });
 
 test('access rules bound what the credential’s tokens may ask for, and outlive the credential', async () => {
@@ -204,19 +270,34 @@ test('access rules bound what the credential’s tokens may ask for, and outlive
   assert.equal((await remove()).status, 403, 'in use');
   await api.call({ method: 'DELETE', path: `${url}/application_credentials/${id}`, token: tenant.token });
   assert.equal((await rules()).body.access_rules.length, 1);
-  assert.equal((await api.call({ method: 'GET', path: `${url}/access_rules/${ruleId}`, token: tenant.token })).status, 200);
+  assert.equal(
+    (await api.call({ method: 'GET', path: `${url}/access_rules/${ruleId}`, token: tenant.token })).status,
+    200,
+  );
   assert.equal((await remove()).status, 204);
   assert.equal((await rules()).body.access_rules.length, 0);
 });
 
 test('a password hashed at another cost is hashed anew at the next login', async () => {
   const tenant = await makeTenant(api);
-  const { identity } = await api.cloud.another({ passwords: new PasswordHasher({ cost: { memoryKiB: 128, passes: 1, parallelism: 1 } }) });
+  const { identity } = await api.cloud.another({
+    passwords: new PasswordHasher({ cost: { memoryKiB: 128, passes: 1, parallelism: 1 } }),
+  });
   const hash = async () =>
-    (await sql<{ hash: string }>`select hash from user_password where user_id = ${tenant.user.id}`.execute(api.cloud.db.database.query)).rows[0]!.hash;
+    (
+      await sql<{ hash: string }>`select hash from user_password where user_id = ${tenant.user.id}`.execute(
+        api.cloud.db.database.query,
+      )
+    ).rows[0]!.hash;
   assert.match(await hash(), /m=64,/);
   const { Secret } = await import('../../../contract/secret.ts');
-  await identity.login({ proofs: [{ method: 'password', user: { id: tenant.user.id }, password: new Secret(tenant.password) }], scope: null }, 'r');
+  await identity.login(
+    {
+      proofs: [{ method: 'password', user: { id: tenant.user.id }, password: new Secret(tenant.password) }],
+      scope: null,
+    },
+    'r',
+  );
   assert.match(await hash(), /m=128,/);
   assert.equal((await ask(byPassword(tenant.user.id, tenant.password))).status, 201);
   await api.cloud.identity.authenticate(tenant.token, 'r');
@@ -224,7 +305,9 @@ test('a password hashed at another cost is hashed anew at the next login', async
 
 test('no secret reaches the change log', async () => {
   const tenant = await makeTenant(api);
-  const { rows } = await sql<{ text: string }>`select string_agg(body::text, ' ') as text from change`.execute(api.cloud.db.database.query);
+  const { rows } = await sql<{ text: string }>`select string_agg(body::text, ' ') as text from change`.execute(
+    api.cloud.db.database.query,
+  );
   const { text } = rows[0]!;
   for (const secret of ['argon2id', tenant.password, adminPassword.reveal(), tenant.token.split('.')[2]!]) {
     assert.ok(!text.includes(secret), secret.slice(0, 8));

@@ -47,7 +47,12 @@ async function becomesRefused(identity: IdentityService, token: string): Promise
 /** The deed that ends a tenant's token, each by its own way. */
 const endings: Record<string, (tenant: Tenant) => Promise<unknown>> = {
   'the token is revoked': (tenant) =>
-    api.call({ method: 'DELETE', path: `${v3}/auth/tokens`, token: tenant.token, headers: { 'x-subject-token': tenant.token } }),
+    api.call({
+      method: 'DELETE',
+      path: `${v3}/auth/tokens`,
+      token: tenant.token,
+      headers: { 'x-subject-token': tenant.token },
+    }),
   'the user is disabled': (tenant) => admin('PATCH', `/users/${tenant.user.id}`, { user: { enabled: false } }),
   'the user is disabled and enabled again': async (tenant) => {
     await admin('PATCH', `/users/${tenant.user.id}`, { user: { enabled: false } });
@@ -60,8 +65,10 @@ const endings: Record<string, (tenant: Tenant) => Promise<unknown>> = {
       path: `${v3}/users/${tenant.user.id}/password`,
       body: { user: { original_password: tenant.password, password: 'new' } },
     }),
-  'an administrator changes the password': (tenant) => admin('PATCH', `/users/${tenant.user.id}`, { user: { password: 'new' } }),
-  'the project is disabled': (tenant) => admin('PATCH', `/projects/${tenant.project.id}`, { project: { enabled: false } }),
+  'an administrator changes the password': (tenant) =>
+    admin('PATCH', `/users/${tenant.user.id}`, { user: { password: 'new' } }),
+  'the project is disabled': (tenant) =>
+    admin('PATCH', `/projects/${tenant.project.id}`, { project: { enabled: false } }),
   'the project is deleted': (tenant) => admin('DELETE', `/projects/${tenant.project.id}`),
   'the last role is taken away': async (tenant) =>
     admin('DELETE', `/projects/${tenant.project.id}/users/${tenant.user.id}/roles/${await roleId('member')}`),
@@ -80,7 +87,12 @@ for (const [ending, deed] of Object.entries(endings)) {
     assert.equal(asked.status, 401);
     assert.match(String(asked.headers['www-authenticate']), /^Keystone uri=/);
     assert.equal(asked.body.error.title, 'Unauthorized');
-    const shown = await api.call({ method: 'GET', path: `${v3}/auth/tokens`, token: api.admin, headers: { 'x-subject-token': tenant.token } });
+    const shown = await api.call({
+      method: 'GET',
+      path: `${v3}/auth/tokens`,
+      token: api.admin,
+      headers: { 'x-subject-token': tenant.token },
+    });
     assert.equal(shown.status, 404, 'as a subject it is not found');
   });
 }
@@ -120,7 +132,8 @@ test('an application credential ends its tokens with itself, with its time, and 
   const tenant = await makeTenant(api);
   const path = `${v3}/users/${tenant.user.id}/application_credentials`;
   const make = async (name: string, more: object = {}) =>
-    (await api.call({ method: 'POST', path, token: tenant.token, body: { application_credential: { name, ...more } } })).body.application_credential;
+    (await api.call({ method: 'POST', path, token: tenant.token, body: { application_credential: { name, ...more } } }))
+      .body.application_credential;
   const login = ({ id, secret }: { id: string; secret: string }) =>
     api.login({ methods: ['application_credential'], application_credential: { id, secret } });
 
@@ -131,7 +144,9 @@ test('an application credential ends its tokens with itself, with its time, and 
   await assert.rejects(login(first));
 
   const late = await login(second);
-  await sql`update application_credential set expires_at = now() - interval '1 second' where id = ${second.id}`.execute(api.cloud.db.database.query);
+  await sql`update application_credential set expires_at = now() - interval '1 second' where id = ${second.id}`.execute(
+    api.cloud.db.database.query,
+  );
   assert.ok(await becomesRefused(api.cloud.identity, late), 'expired');
   await assert.rejects(login(second));
 
@@ -182,7 +197,16 @@ test('forged, foreign, altered and odd tokens are refused, and cost the database
 test('an expired token is refused', async () => {
   await using cloud = await testIdentity({ tokenLifetimeMs: 40 });
   const { token } = await cloud.identity.login(
-    { proofs: [{ method: 'password', user: await adminReference(cloud.identity), password: (await import('../../../control/identity/testing.ts')).adminPassword }], scope: null },
+    {
+      proofs: [
+        {
+          method: 'password',
+          user: await adminReference(cloud.identity),
+          password: (await import('../../../control/identity/testing.ts')).adminPassword,
+        },
+      ],
+      scope: null,
+    },
     'r',
   );
   assert.ok(!(await isRefused(cloud.identity, token)));
@@ -202,7 +226,8 @@ test('tokens live on over a rotation of keys and are known to a process that has
   assert.ok(!(await isRefused(api.cloud.identity, before.token)));
   const deadline = Date.now() + 4000;
   // Unknown keys are looked up at most once a second.
-  while ((await isRefused(other, after.token)) && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
+  while ((await isRefused(other, after.token)) && Date.now() < deadline)
+    await new Promise((resolve) => setImmediate(resolve));
   assert.ok(!(await isRefused(other, after.token)));
   assert.ok(!(await isRefused(other, before.token)));
 });
@@ -245,10 +270,15 @@ test('a login that overlaps a password change can not outlive it', async () => {
       return false;
     }
   }
-  const { identity } = await api.cloud.another({ passwords: new Slow({ cost: { memoryKiB: 64, passes: 1, parallelism: 1 } }) });
+  const { identity } = await api.cloud.another({
+    passwords: new Slow({ cost: { memoryKiB: 64, passes: 1, parallelism: 1 } }),
+  });
   const { Secret } = await import('../../../contract/secret.ts');
   const login = identity.login(
-    { proofs: [{ method: 'password', user: { id: tenant.user.id }, password: new Secret(tenant.password) }], scope: null },
+    {
+      proofs: [{ method: 'password', user: { id: tenant.user.id }, password: new Secret(tenant.password) }],
+      scope: null,
+    },
     'r',
   );
   const settled = assert.rejects(login, (error) => isCloudError(error, 'unauthenticated'));

@@ -20,7 +20,8 @@ const listening = (dialect: Dialect): Dialect => ({
   prefix: '/again',
   async plugin(app: FastifyInstance, options) {
     app.addHook('onRoute', ({ method, url }) => {
-      for (const one of [method].flat()) routes.push({ method: one as Call['method'], url: url.replace(/^\/again/, '/identity') });
+      for (const one of [method].flat())
+        routes.push({ method: one as Call['method'], url: url.replace(/^\/again/, '/identity') });
     });
     await dialect.plugin(app, options);
   },
@@ -31,7 +32,9 @@ before(async () => {
   victim = await makeTenant(api);
   stranger = await makeTenant(api);
   const make = async (path: string, body: object) =>
-    Object.values((await api.call({ method: 'POST', path: `/identity/v3/${path}`, token: api.admin, body })).body)[0] as { id: string };
+    Object.values(
+      (await api.call({ method: 'POST', path: `/identity/v3/${path}`, token: api.admin, body })).body,
+    )[0] as { id: string };
   ids.domain = (await make('domains', { domain: { name: 'd' } })).id;
   ids.group = (await make('groups', { group: { name: 'g' } })).id;
   ids.role = (await make('roles', { role: { name: 'r' } })).id;
@@ -39,7 +42,12 @@ before(async () => {
     method: 'POST',
     path: `/identity/v3/users/${victim.user.id}/application_credentials`,
     token: victim.token,
-    body: { application_credential: { name: 'a', access_rules: [{ service: 'compute', method: 'GET', path: '/v2.1/servers' }] } },
+    body: {
+      application_credential: {
+        name: 'a',
+        access_rules: [{ service: 'compute', method: 'GET', path: '/v2.1/servers' }],
+      },
+    },
   });
   ids.credential = credential.body.application_credential.id;
   ids.rule = credential.body.application_credential.access_rules[0].id;
@@ -47,7 +55,13 @@ before(async () => {
 });
 after(() => api[Symbol.asyncDispose]());
 
-const open = new Set(['GET /identity/', 'GET /identity', 'GET /identity/v3', 'POST /identity/v3/auth/tokens', 'POST /identity/v3/users/:id/password']);
+const open = new Set([
+  'GET /identity/',
+  'GET /identity',
+  'GET /identity/v3',
+  'POST /identity/v3/auth/tokens',
+  'POST /identity/v3/users/:id/password',
+]);
 
 /** What anyone with a token may: it tells of themselves, or of the cloud as a whole. */
 const everyones = new Set([
@@ -94,7 +108,12 @@ test('every route that is not open answers 401 without a token and with a forged
   for (const { method, url } of routes) {
     if (open.has(`${method} ${url}`)) continue;
     for (const token of [undefined, 'forged']) {
-      const answer = await api.call({ method, path: pathOf(url), ...(token ? { token } : {}), body: bodyOf(method, url) });
+      const answer = await api.call({
+        method,
+        path: pathOf(url),
+        ...(token ? { token } : {}),
+        body: bodyOf(method, url),
+      });
       assert.equal(answer.status, 401, `${method} ${url}`);
       if (method !== 'HEAD') assert.equal(answer.body.error.code, 401);
     }
@@ -119,7 +138,14 @@ test("every route refuses a member of another project what is not that member's 
 
 test('what does not exist is refused like what is hidden', async () => {
   const nobody = '01a1fc2d-0000-7000-8000-000000000000';
-  for (const path of [`users/${nobody}`, 'users/admin', `users/${nobody}/projects`, `projects/${nobody}`, `groups/${nobody}`, `roles/${nobody}`]) {
+  for (const path of [
+    `users/${nobody}`,
+    'users/admin',
+    `users/${nobody}/projects`,
+    `projects/${nobody}`,
+    `groups/${nobody}`,
+    `roles/${nobody}`,
+  ]) {
     const answer = await api.call({ method: 'GET', path: `/identity/v3/${path}`, token: stranger.token });
     const known = path.replace(nobody, path.startsWith('projects') ? victim.project.id : victim.user.id);
     const hidden = await api.call({ method: 'GET', path: `/identity/v3/${known}`, token: stranger.token });
@@ -147,15 +173,25 @@ test('members see and change what is their own', async () => {
 
 test('a reader of the system reads all and changes nothing', async () => {
   const { user, password } = stranger;
-  const reader = (await api.call({ method: 'GET', path: '/identity/v3/roles?name=reader', token: api.admin })).body.roles[0];
+  const reader = (await api.call({ method: 'GET', path: '/identity/v3/roles?name=reader', token: api.admin })).body
+    .roles[0];
   await api.call({ method: 'PUT', path: `/identity/v3/system/users/${user.id}/roles/${reader.id}`, token: api.admin });
-  const token = await api.login({ methods: ['password'], password: { user: { id: user.id, password } } }, { system: { all: true } });
+  const token = await api.login(
+    { methods: ['password'], password: { user: { id: user.id, password } } },
+    { system: { all: true } },
+  );
   for (const list of ['users', 'projects', 'domains', 'groups', 'roles', 'role_assignments', 'services', 'endpoints']) {
     assert.equal((await api.call({ method: 'GET', path: `/identity/v3/${list}`, token })).status, 200, list);
   }
   for (const { method, url } of routes) {
     if (method === 'GET' || method === 'HEAD' || open.has(`${method} ${url}`)) continue;
-    const answer = await api.call({ method, path: pathOf(url), token, body: bodyOf(method, url), headers: { 'x-subject-token': victim.token } });
+    const answer = await api.call({
+      method,
+      path: pathOf(url),
+      token,
+      body: bodyOf(method, url),
+      headers: { 'x-subject-token': victim.token },
+    });
     assert.ok([403, 404].includes(answer.status), `${method} ${url}: ${answer.status}`);
   }
 });
