@@ -3,7 +3,7 @@
  * made it necessary; it carries no facts. Several wishes to look at one resource are one job. A job that throws runs
  * again with exponential back-off; a job of a process that died is taken over.
  */
-import { type Runner, run } from 'graphile-worker';
+import { type Runner, run, type Task, type TaskList } from 'graphile-worker';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Database, Queryable } from './database.ts';
@@ -21,43 +21,94 @@ export async function enqueue(db: Queryable, task: string, id: string, options: 
     run_at := ${options.at ?? null}::timestamptz, job_key := ${`${task}:${id}`}::text, max_attempts := 25)`.execute(db);
 }
 
+/** After a lost database; it may be away for as long as it likes. */
+const retryMs = 500;
+/** Reconciles take seconds at most. One that is cut off with its process is free for others after this. */
+const takeBackMs = 60_000;
+const takeBackEveryMs = 15_000;
+
 export class WorkQueue {
   readonly #database: Database;
   readonly #log: Logger;
   #runner: Runner | undefined;
+  #stopped = false;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #takeBackTimer: NodeJS.Timeout | undefined;
 
   constructor(options: { database: Database; log: Logger }) {
     this.#database = options.database;
     this.#log = options.log;
   }
 
-  /** Starts to work. Fails if the database can't be reached. */
+  /** Starts to work, and again whenever the database was away. Fails if it can't be reached at the start. */
   async start(tasks: Readonly<Record<string, Reconcile>>, options: { concurrency?: number } = {}): Promise<void> {
-    this.#runner = await run({
-      pgPool: this.#database.pool,
-      concurrency: options.concurrency ?? 8,
-      pollInterval: 2000,
-      noHandleSignals: true,
-      taskList: Object.fromEntries(
-        Object.entries(tasks).map(([name, reconcile]) => [
-          name,
-          async (payload: unknown) => {
-            const { id } = payload as { id: string };
-            try {
-              await reconcile(id);
-            } catch (error) {
-              this.#log.warn({ task: name, id, err: error }, 'reconcile failed, will be tried again');
-              throw error;
-            }
-          },
-        ]),
-      ),
-      logger: quietLogger(this.#log),
-    });
+    const taskList = Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, this.#task(name, task)]));
+    await this.#run(taskList, options.concurrency ?? 8);
+    await this.#takeBack();
+    this.#takeBackTimer = setInterval(() => void this.#takeBack(), takeBackEveryMs).unref();
   }
 
   /** Lets running jobs end (bounded by graphile-worker's own time-out), then stops. */
   async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#takeBackTimer);
     await this.#runner?.stop().catch(() => {});
+  }
+
+  async #run(taskList: TaskList, concurrency: number): Promise<void> {
+    const runner = await run({
+      pgPool: this.#database.pool,
+      concurrency,
+      pollInterval: 2000,
+      noHandleSignals: true,
+      taskList,
+      logger: quietLogger(this.#log),
+      // Unbatched, graphile-worker 0.18 does not wait for the statement that ends a job: without a database its failure
+      // would be an unhandled rejection, the end of this process. Batched, it ends the runner, and we start another.
+      preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+    });
+    if (this.#stopped) return void runner.stop().catch(() => {});
+    this.#runner = runner;
+    const again = (error?: unknown) => {
+      if (this.#stopped) return;
+      this.#log.warn({ err: error }, 'work queue: lost the database, will try again');
+      this.#retry(taskList, concurrency);
+    };
+    runner.promise.then(again, again);
+  }
+
+  #retry(taskList: TaskList, concurrency: number): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => {
+      this.#run(taskList, concurrency).then(
+        () => this.#takeBack(),
+        () => this.#stopped || this.#retry(taskList, concurrency),
+      );
+    }, retryMs);
+  }
+
+  #task(name: string, reconcile: Reconcile): Task {
+    return async (payload) => {
+      const { id } = payload as { id: string };
+      try {
+        await reconcile(id);
+      } catch (error) {
+        this.#log.warn({ task: name, id, err: error }, 'reconcile failed, will be tried again');
+        throw error;
+      }
+    };
+  }
+
+  /** graphile-worker itself would leave a dead process's jobs locked for four hours. */
+  async #takeBack(): Promise<void> {
+    try {
+      await sql`update graphile_worker._private_jobs set locked_at = null, locked_by = null
+        where locked_at < now() - ${takeBackMs}::double precision * interval '1 millisecond'`.execute(
+        this.#database.query,
+      );
+    } catch (error) {
+      this.#log.warn({ err: error }, 'work queue: looking for lost jobs failed, will be tried again');
+    }
   }
 }

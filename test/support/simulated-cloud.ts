@@ -61,19 +61,29 @@ export class SimulatedControl {
     if (!this.alive) return;
     this.alive = false;
     for (const wire of this.#wires) wire.cut();
-    this.#ended = this.#running.close().catch(() => {});
+    this.#ended = soon(this.#running.close());
   }
 
   async stop(): Promise<void> {
     if (!this.alive) return this.#ended;
     this.alive = false;
-    await this.#running.close();
+    await soon(this.#running.close());
     for (const wire of this.#wires) wire.cut();
   }
 
   get ended(): Promise<void> {
     return this.#ended;
   }
+}
+
+/** What is left of a dead process may wait for answers that never come. */
+function soon(ending: Promise<void>): Promise<void> {
+  return Promise.race([
+    ending.catch(() => {}),
+    new Promise<void>((resolve) => {
+      setTimeout(resolve, 2000).unref();
+    }),
+  ]);
 }
 
 export class SimulatedCloud implements AsyncDisposable {

@@ -13,6 +13,8 @@ export class Wire {
   #cut = false;
   /** Held back before each piece is passed on, in either direction. */
   delayMs = 0;
+  /** Called with each piece that the near side has sent, after it was passed on. */
+  onSent: (() => void) | undefined;
 
   private constructor(target: net.NetConnectOpts, path: string | undefined) {
     this.#path = path;
@@ -66,7 +68,10 @@ export class Wire {
     ] as const) {
       this.#sockets.add(from);
       from.setNoDelay?.(true);
-      from.on('data', (data) => this.#pass(to, data));
+      from.on('data', (data) => {
+        this.#pass(to, data);
+        if (from === near) this.onSent?.();
+      });
       from.on('end', () => to.end());
       from.on('error', () => to.destroy());
       from.on('close', () => {
