@@ -24,7 +24,12 @@ const northd = new FakeNorthd(nb);
 const server = new FakeOvsdbServer([nb]);
 await server.listen({ path: configuration.northbound });
 const { controlUrl, ...rest } = configuration;
-const fleet = await Fleet.start({ ...rest, controlUrls: [controlUrl], northd, logOf: ({ name }) => log.child({ host: name }) });
+const fleet = await Fleet.start({
+  ...rest,
+  controlUrls: [controlUrl],
+  northd,
+  logOf: ({ name }) => log.child({ host: name }),
+});
 const ready = join(dirname(file), 'ready');
 writeFileSync(ready, `${process.pid}\n`);
 log.info({ hosts: fleet.hosts.length }, 'fleet serves');

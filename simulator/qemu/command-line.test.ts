@@ -51,7 +51,10 @@ test("the host's own command line is understood, commas and all", () => {
 
 /** The good command line with one value changed, or options added. */
 const replaced = (from: string, to: string) => {
-  assert.ok(good.some((word) => word.includes(from)), from);
+  assert.ok(
+    good.some((word) => word.includes(from)),
+    from,
+  );
   return good.map((word) => word.replace(from, to));
 };
 const without = (option: string) => good.toSpliced(good.indexOf(option), 2);
@@ -62,7 +65,11 @@ const wrong: [why: string, args: string[], words: RegExp][] = [
   ['an option without its value', [...good, '-rtc'], /-rtc: (requires an argument|given twice)/],
   ['an option given twice', [...good, '-uuid', id], /-uuid: given twice/],
   ['another machine', replaced('q35', 'q36'), /unsupported machine type/],
-  ['a machine property that is not there', replaced('hpet=off', 'hpets=off'), /Property 'pc-q35-7\.2-machine\.hpets' not found/],
+  [
+    'a machine property that is not there',
+    replaced('hpet=off', 'hpets=off'),
+    /Property 'pc-q35-7\.2-machine\.hpets' not found/,
+  ],
   ['a flag that is neither on nor off', replaced('usb=off', 'usb=no'), /does not accept value 'no'/],
   ['an accelerator that is not there', replaced('kvm', 'xen'), /does not accept value 'xen'/],
   ['a CPU that only KVM has', replaced('kvm', 'tcg'), /CPU model 'host' requires KVM/],
@@ -78,9 +85,17 @@ const wrong: [why: string, args: string[], words: RegExp][] = [
   ['a comma in a path that is not doubled', replaced('/r,,un', '/r,un'), /Expected '=' after parameter/],
   ['a console log that would be cut', replaced('logappend=on', 'logappend=off'), /only appends/],
   ['a random device without its object', without('-object'), /Device 'rng' not found/],
-  ['a disk that is not there', replaced('drive=disk', 'drive=disc'), /Property 'virtio-blk-device\.drive' can't find value 'disc'/],
+  [
+    'a disk that is not there',
+    replaced('drive=disk', 'drive=disc'),
+    /Property 'virtio-blk-device\.drive' can't find value 'disc'/,
+  ],
   ['a disk given to two devices', replaced('drive=config-drive', 'drive=disk'), /can't find value 'disk'/],
-  ['a device property that is not there', replaced('bootindex', 'bootidx'), /Property 'virtio-blk-pci\.bootidx' not found/],
+  [
+    'a device property that is not there',
+    replaced('bootindex', 'bootidx'),
+    /Property 'virtio-blk-pci\.bootidx' not found/,
+  ],
   ['a device that is not there', replaced('virtio-net-pci', 'virtio-net'), /is not a valid device model name/],
   ['two devices with one name', replaced('id=nic1', 'id=nic0'), /Duplicate ID 'nic0' for device/],
   ['two back ends with one name', replaced('id=net1', 'id=net0'), /Duplicate ID 'net0' for netdev/],
@@ -91,13 +106,24 @@ const wrong: [why: string, args: string[], words: RegExp][] = [
   ['an MTU that no card has', replaced('host_mtu=9000', 'host_mtu=90000'), /expects a number/],
   ['a block device that is no JSON', replaced('{"driver":"raw"', '{"driver":"raw'), /JSON parse error/],
   ['a block driver that is not there', replaced('"driver":"raw"', '"driver":"vmdk"'), /Unknown driver 'vmdk'/],
-  ['a block option that is not there', replaced('"discard":"unmap","file"', '"discards":1,"file"'), /Parameter 'discards' is unexpected/],
+  [
+    'a block option that is not there',
+    replaced('"discard":"unmap","file"', '"discards":1,"file"'),
+    /Parameter 'discards' is unexpected/,
+  ],
   ['a block node without a name', replaced('"node-name":"config-drive",', ''), /'node-name' must be specified/],
-  ['two block nodes with one name', replaced('"node-name":"config-drive"', '"node-name":"base"'), /Duplicate nodes with node-name='base'/],
+  [
+    'two block nodes with one name',
+    replaced('"node-name":"config-drive"', '"node-name":"base"'),
+    /Duplicate nodes with node-name='base'/,
+  ],
 ];
 
 for (const [why, args, words] of wrong) {
   test(`refused: ${why}`, () => {
-    assert.throws(() => parseCommandLine(args), (error: Error) => error.name === 'QemuRefusal' && words.test(error.message));
+    assert.throws(
+      () => parseCommandLine(args),
+      (error: Error) => error.name === 'QemuRefusal' && words.test(error.message),
+    );
   });
 }

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { newId, type ServerId } from '../../contract/ids.ts';
 import { qemuArguments } from '../../host/guest/arguments.ts';
@@ -85,7 +85,8 @@ async function speak(
     const said = await talk(paths.qmp);
     await exited;
     const remains = [paths.pid, paths.qmp, paths.serial].filter((path) => existsSync(path));
-    const plain = (value: unknown) => JSON.parse(JSON.stringify(value).replaceAll(directory, '').replaceAll(serverId, 'ID'));
+    const plain = (value: unknown) =>
+      JSON.parse(JSON.stringify(value).replaceAll(directory, '').replaceAll(serverId, 'ID'));
     return { lines: said.map(plain), pidFileIsRight, remains: remains.map(plain) as string[] };
   } finally {
     rmSync(directory, { recursive: true, force: true });

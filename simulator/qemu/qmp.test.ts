@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { QmpClient, QmpError } from '../../protocols/qmp/index.ts';
+import { QmpClient, type QmpError } from '../../protocols/qmp/index.ts';
 import { until } from '../../test/support/until.ts';
 import { qemuWorld } from './testing.ts';
 
@@ -16,10 +16,14 @@ test('a guest runs as soon as it is launched, with pid file and console', async 
   assert.equal(readFileSync(paths.pid, 'utf8'), `${qemu.pid}\n`);
   assert.match(readFileSync(paths.consoleLog, 'utf8'), /login: $/);
   assert.equal((await client.execute<unknown[]>('query-cpus-fast')).length, 2);
-  const disks = await client.execute<{ inserted: { 'node-name': string; image: { 'virtual-size': number } } }[]>('query-block');
+  const disks =
+    await client.execute<{ inserted: { 'node-name': string; image: { 'virtual-size': number } } }[]>('query-block');
   assert.deepEqual(
     disks.map(({ inserted }) => [inserted['node-name'], inserted.image['virtual-size']]),
-    [['disk', 2 ** 30], ['config-drive', 2048]],
+    [
+      ['disk', 2 ** 30],
+      ['config-drive', 2048],
+    ],
   );
 });
 
@@ -32,14 +36,21 @@ test('the power button ends in state shutdown, from which only quit leads away',
   await client.execute('query-status');
   assert.deepEqual(
     events.map(({ name, data }) => [name, data]),
-    [['POWERDOWN', {}], ['SHUTDOWN', { guest: true, reason: 'guest-shutdown' }], ['STOP', {}]],
+    [
+      ['POWERDOWN', {}],
+      ['SHUTDOWN', { guest: true, reason: 'guest-shutdown' }],
+      ['STOP', {}],
+    ],
   );
   assert.ok(Math.abs(events[0]!.timestampMs - Date.now()) < 5000);
   await assert.rejects(client.execute('cont'), /Resetting the Virtual Machine is required/);
   await client.execute('quit');
   await Promise.all([qemu.exited, client.closed]);
   assert.deepEqual(events.at(-1)!.data, { guest: false, reason: 'host-qmp-quit' });
-  assert.deepEqual([qemu.alive, qemu.exit, existsSync(paths.pid), existsSync(paths.qmp)], [false, 'clean', false, false]);
+  assert.deepEqual(
+    [qemu.alive, qemu.exit, existsSync(paths.pid), existsSync(paths.qmp)],
+    [false, 'clean', false, false],
+  );
 });
 
 test('a guest that does not hear its button goes on, and hears it once it is told to', async (t) => {
@@ -78,7 +89,10 @@ test('pause, resume, reset, a guest that reboots itself, a full disk: states and
   states.push(qemu.state);
   assert.deepEqual(states, ['paused', 'paused', 'running', 'running', 'running', 'io-error', 'running']);
   const names = ['STOP', 'RESUME', 'RESET', 'RESET', 'BLOCK_IO_ERROR', 'STOP', 'RESUME'];
-  assert.deepEqual(events.map(({ name }) => name), names);
+  assert.deepEqual(
+    events.map(({ name }) => name),
+    names,
+  );
 });
 
 test('a client that is killed makes room for the next, who waits till then', async (t) => {
@@ -119,7 +133,10 @@ test('a start that fails leaves its reason on stderr', async (t) => {
   assert.deepEqual([bad.alive, bad.exit], [false, 'failed']);
   machine.behave(serverId, { startError: 'no luck' });
   await launch();
-  assert.equal(readFileSync(paths.qemuLog, 'utf8'), 'qemu-system-x86_64: -foo: invalid option\nqemu-system-x86_64: no luck\n');
+  assert.equal(
+    readFileSync(paths.qemuLog, 'utf8'),
+    'qemu-system-x86_64: -foo: invalid option\nqemu-system-x86_64: no luck\n',
+  );
 });
 
 test('two guests on one disk, tap or pid file are impossible, one after the other is not', async (t) => {
@@ -142,11 +159,18 @@ test('a launcher that is severed neither starts, finds nor ends guests', async (
   const { machine, serverId, args, paths } = await qemuWorld(t);
   const launcher = machine.launcher();
   const guest = await launcher.launch({ serverId, args, logFile: paths.qemuLog });
-  assert.deepEqual((await machine.launcher().list()).map(({ process }) => process.pid), [guest.pid]);
+  assert.deepEqual(
+    (await machine.launcher().list()).map(({ process }) => process.pid),
+    [guest.pid],
+  );
   launcher.sever();
   guest.kill();
   assert.equal(machine.guests.length, 1);
-  const late = Promise.race([launcher.list(), guest.exited, new Promise((resolve) => setTimeout(resolve, 20, 'nothing'))]);
+  const late = Promise.race([
+    launcher.list(),
+    guest.exited,
+    new Promise((resolve) => setTimeout(resolve, 20, 'nothing')),
+  ]);
   assert.equal(await late, 'nothing');
 });
 

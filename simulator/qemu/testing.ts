@@ -1,7 +1,7 @@
 /** For tests: a simulated machine in a temporary directory, with the command line that a host would give a guest on it. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { newId, type ServerId } from '../../contract/ids.ts';
 import { makeOverlay } from '../../host/disk/disk.ts';
