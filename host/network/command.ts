@@ -7,7 +7,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 /** What stands in for the kernel and its tools: the simulator's. `run` fails with CommandError, as the tools do. */
 export interface CommandMachine {
-  run(command: string, args: string[], options: { netns?: string | undefined; input?: string | undefined }): Promise<string>;
+  run(
+    command: string,
+    args: string[],
+    options: { netns?: string | undefined; input?: string | undefined },
+  ): Promise<string>;
   setKernel(values: Record<string, string>, netns: string | undefined): Promise<void>;
   getKernel(path: string, netns: string | undefined): Promise<string>;
 }

@@ -5,7 +5,17 @@
  */
 import { createHash } from 'node:crypto';
 import type { DesiredNetwork } from '../../contract/host.ts';
-import { CommandError, type CommandOptions, findLink, ipBatch, listLinks, listNamespaces, nft, run, setKernel } from './command.ts';
+import {
+  CommandError,
+  type CommandOptions,
+  findLink,
+  ipBatch,
+  listLinks,
+  listNamespaces,
+  nft,
+  run,
+  setKernel,
+} from './command.ts';
 import { guard, unguard } from './firewall.ts';
 import type { MachineContext } from './machine.ts';
 import { owner } from './names.ts';
@@ -36,7 +46,8 @@ async function makeVeth(context: MachineContext, network: DesiredNetwork): Promi
   const { names, options } = context;
   const namespace = names.namespace(network.id);
   const veth = names.veth(network.id);
-  if (!(await listNamespaces(options)).includes(namespace)) await run('ip', ['netns', 'add', namespace], { machine: options.machine });
+  if (!(await listNamespaces(options)).includes(namespace))
+    await run('ip', ['netns', 'add', namespace], { machine: options.machine });
   const link = await findLink(veth, options);
   if (link && (await findLink(insideDevice, { netns: namespace, machine: options.machine }))) return;
   await unplug(context, veth);

@@ -1,11 +1,19 @@
 /** A real Host over a simulated machine: what stays when the host process goes, and what the machine sees. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type HostId, newId } from '../../contract/ids.ts';
 import { exampleNetwork } from '../../host/metadata/testing.ts';
+import { testAuthority } from '../../test/support/certificates.ts';
 import { until } from '../../test/support/until.ts';
-import { fleetWorld, wantedServer } from './testing.ts';
+import { FakeDatabase, FakeNorthd, northbound } from '../ovsdb/index.ts';
+import type { FleetConfiguration } from './configuration.ts';
+import { Fleet } from './fleet.ts';
+import { fleetWorld, wantedServer, writeTls } from './testing.ts';
 
 test('a server is created, stopped, started, rebooted and deleted, and nothing is left of it', async (t) => {
   const { host, control, image, directory } = await fleetWorld(t);
@@ -128,4 +136,78 @@ test('what a killed host process leaves in files is only what a restart reads', 
   await died;
   assert.deepEqual(readdirSync(join(directory, 'data/servers')), [server.id]);
   assert.ok(host.machine.qemus.guest(server.id));
+});
+
+test('ports come up in the northbound database while their guests are plugged', async (t) => {
+  const { host, control, image } = await fleetWorld(t);
+  const server = wantedServer(await image());
+  const nb = new FakeDatabase(northbound);
+  const northd = new FakeNorthd(nb);
+  t.after(() => northd.close());
+  northd.follow(host.machine.switch.database);
+  nb.edit((tx) => {
+    const port = tx.insert('Logical_Switch_Port', { name: server.ports[0]!.id });
+    tx.insert('Logical_Switch', { name: 's', ports: [port] });
+  });
+  const up = () => [...nb.rows('Logical_Switch_Port').values()][0]!.up;
+  control.want(server);
+  await until('the port to be up', () => up() === true);
+  host.kill();
+  host.machine.powerCut();
+  await until('the port to be down', () => up() === false);
+  await host.start();
+  await until('the port to be up again', () => up() === true);
+  control.want({ ...server, generation: 2, presence: 'absent' });
+  await until('the port to be down for good', () => up() === false);
+});
+
+async function temporary(t: TestContext, hosts: number) {
+  const directory = mkdtempSync(join(tmpdir(), 'bf-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const authority = await testAuthority();
+  const made = Array.from({ length: hosts }, async (_, index) => {
+    const id = newId<HostId>();
+    const name = `h${index + 1}`;
+    mkdirSync(join(directory, name));
+    return { id, name, tls: writeTls(join(directory, name), await authority.issue(id)) };
+  });
+  return { directory, hosts: await Promise.all(made) };
+}
+
+test('a fleet starts while control is away, and its hosts live and die alone', async (t) => {
+  const { directory, hosts } = await temporary(t, 3);
+  await using fleet = await Fleet.start({ hosts, directory, cloudId: newId(), controlUrls: ['wss://127.0.0.1:1/'] });
+  assert.deepEqual(
+    fleet.hosts.map(({ host }) => host?.status().desired.known),
+    [false, false, false],
+  );
+  fleet.host('h2').kill();
+  assert.deepEqual(
+    fleet.hosts.map(({ running }) => running),
+    [true, false, true],
+  );
+  await fleet.host(hosts[1]!.id).start();
+  assert.equal(fleet.host('h2').running, true);
+  assert.throws(() => fleet.host('h4'), /no host h4/);
+});
+
+test('a fleet as a process says when it serves, and ends when told', { timeout: 20_000 }, async (t) => {
+  const { directory, hosts } = await temporary(t, 2);
+  const configuration: FleetConfiguration = {
+    ...{ cloudId: newId(), controlUrl: 'wss://127.0.0.1:1/', directory, hosts, logLevel: 'warn' },
+    northbound: join(directory, 'nb.sock'),
+  };
+  const file = join(directory, 'configuration.json');
+  writeFileSync(file, JSON.stringify(configuration));
+  const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+  const child = spawn(process.execPath, [main, '--configuration', file], { stdio: 'inherit' });
+  t.after(() => child.kill('SIGKILL'));
+  const ended = new Promise((resolve) => child.once('exit', (...how) => resolve(how)));
+  const ready = join(directory, 'ready');
+  await until('the fleet to serve', () => existsSync(ready), { timeoutMs: 15_000 });
+  assert.equal(readFileSync(ready, 'utf8'), `${child.pid}\n`);
+  assert.ok(existsSync(configuration.northbound));
+  child.kill('SIGTERM');
+  assert.deepEqual(await ended, [0, null]);
+  assert.equal(existsSync(ready), false);
 });

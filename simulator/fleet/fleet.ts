@@ -30,22 +30,28 @@ export interface FleetOptions {
 export class Fleet implements AsyncDisposable {
   readonly hosts: readonly FleetHost[];
 
-  private constructor(hosts: FleetHost[]) {
+  readonly #northd: FakeNorthd | undefined;
+
+  private constructor(hosts: FleetHost[], northd: FakeNorthd | undefined) {
     this.hosts = hosts;
+    this.#northd = northd;
   }
 
   /** Resolves when every host process has started. Control may be away. */
   static async start(options: FleetOptions): Promise<Fleet> {
-    const hosts: FleetHost[] = options.hosts.map((host) => new FleetHost(hostOptions(options, host, (name) => step(name, host.id))));
+    const hosts: FleetHost[] = options.hosts.map(
+      (host) => new FleetHost(hostOptions(options, host, (name) => step(name, host.id))),
+    );
     const step = (name: string, id: HostId) => options.step?.(hosts.find((host) => host.id === id)!, name);
-    const fleet = new Fleet(hosts);
+    const fleet = new Fleet(hosts, options.northd);
+    // Before a host has plugged anything.
+    for (const { machine } of hosts) options.northd?.follow(machine.switch.database);
     try {
       await Promise.all(hosts.map((host) => host.start()));
     } catch (error) {
       await fleet.close();
       throw error;
     }
-    for (const { machine } of hosts) options.northd?.follow(machine.switch.database);
     return fleet;
   }
 
@@ -62,6 +68,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    for (const { machine } of this.hosts) this.#northd?.unfollow(machine.switch.database);
     await Promise.all(this.hosts.map((host) => host.remove()));
   }
 

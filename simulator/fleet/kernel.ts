@@ -3,7 +3,7 @@
  * namespaces, nft tables, variables. Owns nothing outside this process. It understands the commands that the driver
  * gives, fails as the tools fail, and refuses every other command, so that a new one is taught here first.
  */
-import { type CommandMachine, CommandError, type Link } from '../../host/network/command.ts';
+import { CommandError, type CommandMachine, type Link } from '../../host/network/command.ts';
 import { Nftables } from './nftables.ts';
 
 interface Device extends Link {
@@ -138,7 +138,8 @@ export class FakeKernel {
 
   #netns(words: string, verb: string, name: string): string {
     if (verb === 'add') {
-      if (this.#namespaces.has(name)) throw failed(words, `Cannot create namespace file "/run/netns/${name}": File exists`);
+      if (this.#namespaces.has(name))
+        throw failed(words, `Cannot create namespace file "/run/netns/${name}": File exists`);
       this.#namespaces.set(name, newNamespace());
       return '';
     }
@@ -146,7 +147,8 @@ export class FakeKernel {
     if (verb !== 'del' || !gone || name === root) {
       throw failed(words, `Cannot remove namespace file "/run/netns/${name}": No such file or directory`);
     }
-    for (const { peer } of gone.devices.values()) if (peer) this.#namespaces.get(peer.namespace)?.devices.delete(peer.name);
+    for (const { peer } of gone.devices.values())
+      if (peer) this.#namespaces.get(peer.namespace)?.devices.delete(peer.name);
     this.#namespaces.delete(name);
     this.#changed();
     return '';
@@ -205,7 +207,8 @@ export class FakeKernel {
       if (key === 'alias') device.ifalias = value;
       else if (key === 'mtu') device.mtu = Number(value);
       else if (key === 'address') device.address = value;
-      else if (key !== 'addrgenmode') throw failed(words, `Error: either "dev" is duplicate, or "${key}" is a garbage.`);
+      else if (key !== 'addrgenmode')
+        throw failed(words, `Error: either "dev" is duplicate, or "${key}" is a garbage.`);
     }
   }
 
@@ -217,7 +220,8 @@ export class FakeKernel {
 
   #of(netns: string): Namespace {
     const namespace = this.#namespaces.get(netns);
-    if (!namespace) throw failed(`ip -n ${netns}`, `Cannot open network namespace "${netns}": No such file or directory`);
+    if (!namespace)
+      throw failed(`ip -n ${netns}`, `Cannot open network namespace "${netns}": No such file or directory`);
     return namespace;
   }
 
@@ -246,4 +250,5 @@ function checkName(name: string, words: string): void {
   if (name.length === 0 || name.length > 15) throw failed(words, `"${name}" is not a valid ifname`);
 }
 
-const failed = (words: string, stderr: string) => new CommandError(words.slice(0, 200), stderr, new Error('exit status 1'));
+const failed = (words: string, stderr: string) =>
+  new CommandError(words.slice(0, 200), stderr, new Error('exit status 1'));

@@ -3,7 +3,7 @@
  * and a fake northbound database whose ports come up as the hosts plug them. Writes its pid to `ready` beside the
  * configuration when all hosts have started; ends at SIGTERM, and with it every guest.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
@@ -24,9 +24,16 @@ const northd = new FakeNorthd(nb);
 const server = new FakeOvsdbServer([nb]);
 await server.listen({ path: configuration.northbound });
 const { controlUrl, ...rest } = configuration;
-const fleet = await Fleet.start({ ...rest, controlUrls: [controlUrl], northd, logOf: ({ name }) => log.child({ host: name }) });
+const fleet = await Fleet.start({
+  ...rest,
+  controlUrls: [controlUrl],
+  northd,
+  logOf: ({ name }) => log.child({ host: name }),
+});
 const ready = join(dirname(file), 'ready');
-writeFileSync(ready, `${process.pid}\n`);
+// Whole or not there: whoever waits for it reads it at once.
+writeFileSync(`${ready}.new`, `${process.pid}\n`);
+renameSync(`${ready}.new`, ready);
 log.info({ hosts: fleet.hosts.length }, 'fleet serves');
 await told;
 rmSync(ready, { force: true });

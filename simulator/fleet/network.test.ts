@@ -104,7 +104,10 @@ test('commands of a severed process never happen', async (t) => {
   const { fake, network, commands } = await networkWorld(t);
   const plugging = network.ensurePort(somePort());
   commands.sever();
-  const first = await Promise.race([plugging.then(() => 'plugged'), new Promise((resolve) => setTimeout(resolve, 20, 'never'))]);
+  const first = await Promise.race([
+    plugging.then(() => 'plugged'),
+    new Promise((resolve) => setTimeout(resolve, 20, 'never')),
+  ]);
   assert.equal(first, 'never');
   assert.equal(fake.taps.size, 0);
 });
@@ -112,7 +115,9 @@ test('commands of a severed process never happen', async (t) => {
 test('what the tools refuse, the simulated ones refuse', async () => {
   const machine = new FakeSwitch().kernel.commands();
   const fails = (command: string, args: string[], words: RegExp, input?: string) =>
-    assert.rejects(machine.run(command, args, { input }), (error: { stderr?: string }) => words.test(error.stderr ?? ''));
+    assert.rejects(machine.run(command, args, { input }), (error: { stderr?: string }) =>
+      words.test(error.stderr ?? ''),
+    );
   await fails('ip', ['-j', '-d', 'link', 'show', 'dev', 'none'], /does not exist/);
   await fails('ip', ['-batch', '-'], /Cannot find device/, 'link del dev none\n');
   await fails('ip', ['-batch', '-'], /not a valid ifname/, 'tuntap add dev sixteen-letters-x mode tap user u\n');

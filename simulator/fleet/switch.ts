@@ -2,8 +2,9 @@
  * The network of a simulated machine: its kernel, and its Open vSwitch database on the real wire with a vswitchd that
  * answers. It stays when a Host object goes, as the machine's own would.
  */
-import { names } from '../../host/network/names.ts';
+
 import type { ServedNetwork } from '../../host/network/metadata-proxy.ts';
+import { names } from '../../host/network/names.ts';
 import { map } from '../../protocols/ovsdb/index.ts';
 import { FakeDatabase, FakeOvsdbServer, FakeVswitchd, vswitch } from '../ovsdb/index.ts';
 import { FakeKernel } from './kernel.ts';

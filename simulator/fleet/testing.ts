@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { type DesiredServer, hostPaths, type ImageUploadResult } from '../../contract/host.ts';
 import { type HostId, type ImageId, newId, type PortId, type ServerId } from '../../contract/ids.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
-import { testAuthority } from '../../test/support/certificates.ts';
+import { type TestTls, testAuthority } from '../../test/support/certificates.ts';
 import { FakeControl } from '../../test/support/fake-control.ts';
 import { FleetHost, type FleetHostOptions } from './fleet-host.ts';
 
@@ -26,11 +26,7 @@ export async function fleetWorld(t: TestContext, changes: Partial<FleetHostOptio
   const directory = mkdtempSync(join(tmpdir(), 'bf-'));
   const hostId = newId<HostId>();
   const authority = await testAuthority();
-  const tls = { certificate: join(directory, 'crt'), key: join(directory, 'key'), ca: join(directory, 'ca') };
-  const { cert, key, ca } = await authority.issue(hostId);
-  writeFileSync(tls.certificate, cert);
-  writeFileSync(tls.key, key);
-  writeFileSync(tls.ca, ca);
+  const tls = writeTls(directory, await authority.issue(hostId));
   const control = new FakeControl({ tls: await authority.issue('bothy-control'), cloudId: newId(), hostId });
   await control.listen();
   const socket = join(directory, 'host.sock');
@@ -46,6 +42,15 @@ export async function fleetWorld(t: TestContext, changes: Partial<FleetHostOptio
   });
   await host.start();
   return { directory, host, control, image: () => storeImage(socket) };
+}
+
+/** Writes what a host needs for mutual TLS below the directory. */
+export function writeTls(directory: string, { cert, key, ca }: TestTls) {
+  const files = { certificate: join(directory, 'crt'), key: join(directory, 'key'), ca: join(directory, 'ca') };
+  writeFileSync(files.certificate, cert);
+  writeFileSync(files.key, key);
+  writeFileSync(files.ca, ca);
+  return files;
 }
 
 /** A server that boots from the image, with one port. */

@@ -4,7 +4,7 @@
  */
 import type { Row } from '../../protocols/ovsdb/value.ts';
 import { map } from '../../protocols/ovsdb/value.ts';
-import type { FakeDatabase } from './database.ts';
+import type { Change, FakeDatabase } from './database.ts';
 
 export interface NorthdOptions {
   /** Time from nb_cfg to hv_cfg. */
@@ -16,13 +16,19 @@ export class FakeNorthd {
   readonly #switches = new Map<FakeDatabase, () => void>();
   readonly #stop: () => void;
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** How many interfaces there are for each port, on all switches. */
+  readonly #bound = new Map<string, number>();
+  /** Rows of ports, by name. */
+  readonly #ports = new Map<string, string>();
   /** False: hypervisors do not confirm, as when one is dead. */
   confirms = true;
 
   constructor(northbound: FakeDatabase, options: NorthdOptions = {}) {
     this.#northbound = northbound;
     if (northbound.rows('NB_Global').size === 0) northbound.edit((tx) => tx.insert('NB_Global', {}));
+    for (const row of northbound.rows('Logical_Switch_Port').values()) this.#ports.set(String(row.name), row._uuid);
     this.#stop = northbound.onCommit((changes) => {
+      this.#indexPorts(changes);
       if (changes.some(({ table, before, after }) => table === 'NB_Global' && before?.nb_cfg !== after?.nb_cfg)) {
         this.#later(options.delayMs ?? 0, () => this.#confirm());
       }
@@ -35,19 +41,25 @@ export class FakeNorthd {
 
   /** Ports with an Interface of this switch database (external_ids:iface-id) come up, and go down with it. */
   follow(vswitch: FakeDatabase): void {
+    for (const row of vswitch.rows('Interface').values()) this.#count([boundPort(row)], 1);
     const stop = vswitch.onCommit((changes) => {
-      const names = changes
-        .filter(({ table }) => table === 'Interface')
-        .flatMap(({ before, after }) => [ifaceId(before), ifaceId(after)])
-        .filter((name) => name !== undefined);
-      if (names.length > 0) this.#later(0, () => this.#refresh(names));
+      const interfaces = changes.filter(({ table }) => table === 'Interface');
+      this.#count(
+        interfaces.map(({ before }) => boundPort(before)),
+        -1,
+      );
+      this.#count(
+        interfaces.map(({ after }) => boundPort(after)),
+        1,
+      );
     });
     this.#switches.set(vswitch, stop);
   }
 
   unfollow(vswitch: FakeDatabase): void {
     this.#switches.get(vswitch)?.();
-    this.#switches.delete(vswitch);
+    if (!this.#switches.delete(vswitch)) return;
+    for (const row of vswitch.rows('Interface').values()) this.#count([boundPort(row)], -1);
   }
 
   close(): void {
@@ -73,25 +85,40 @@ export class FakeNorthd {
     });
   }
 
-  #refresh(names: readonly string[]): void {
-    const bound = new Set<string>();
-    for (const vswitch of this.#switches.keys()) {
-      for (const row of vswitch.rows('Interface').values()) {
-        const name = ifaceId(row);
-        if (name !== undefined) bound.add(name);
-      }
+  #indexPorts(changes: readonly Change[]): void {
+    const ports = changes.filter(({ table }) => table === 'Logical_Switch_Port');
+    for (const { before } of ports) if (before) this.#ports.delete(String(before.name));
+    for (const { after } of ports) if (after) this.#ports.set(String(after.name), after._uuid);
+  }
+
+  #count(names: readonly (string | undefined)[], by: 1 | -1): void {
+    const known = names.filter((name) => name !== undefined);
+    for (const name of known) {
+      const count = (this.#bound.get(name) ?? 0) + by;
+      if (count === 0) this.#bound.delete(name);
+      else this.#bound.set(name, count);
     }
-    const wanted = new Set(names);
-    this.#northbound.edit((tx) => {
-      for (const row of this.#northbound.rows('Logical_Switch_Port').values()) {
-        if (!wanted.has(String(row.name))) continue;
-        const up = row.type === 'router' || bound.has(String(row.name));
-        if (row.up !== up) tx.update('Logical_Switch_Port', row._uuid, { up });
-      }
+    if (known.length > 0) this.#later(0, () => this.#refresh(known));
+  }
+
+  #refresh(names: readonly string[]): void {
+    const rows = names.flatMap((name) => {
+      const uuid = this.#ports.get(name);
+      return (uuid && this.#northbound.rows('Logical_Switch_Port').get(uuid)) || [];
     });
+    const differing = rows.filter((row) => row.up !== this.#isUp(row));
+    if (differing.length === 0) return;
+    this.#northbound.edit((tx) => {
+      for (const row of differing) tx.update('Logical_Switch_Port', row._uuid, { up: this.#isUp(row) });
+    });
+  }
+
+  #isUp(row: Row): boolean {
+    return row.type === 'router' || this.#bound.has(String(row.name));
   }
 }
 
-function ifaceId(row: Row | undefined): string | undefined {
-  return row && map(row, 'external_ids')['iface-id'];
+/** The port that an interface is for; none where vswitchd could not open its device. */
+function boundPort(row: Row | undefined): string | undefined {
+  return row && row.ofport !== -1 ? map(row, 'external_ids')['iface-id'] : undefined;
 }

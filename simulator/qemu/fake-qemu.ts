@@ -201,8 +201,8 @@ export class FakeQemu {
       }
       if (monitor) {
         const { pid, guest } = this;
-        const quit = () => this.#exit('clean');
-        const context = { pid, description, guest, virtualSizes, quit };
+        const event = (name: string, data?: Record<string, unknown>) => this.#qmp?.event(name, data);
+        const context = { pid, description, guest, virtualSizes, event, end: () => this.#exit('clean') };
         const qmp = new QmpServer({
           path: monitor.path,
           context,

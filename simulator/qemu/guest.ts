@@ -100,10 +100,9 @@ export class SimulatedGuest {
 
   reset(): void {
     this.#reset({ guest: false, reason: 'host-qmp-system-reset' });
-    // A machine that had come to its end waits for `cont` after a reset.
-    if (this.#state === 'shutdown' || this.#state === 'internal-error' || this.#state === 'guest-panicked') {
-      this.#state = 'prelaunch';
-    } else if (this.#state === 'running') this.#boot();
+    // A machine that did not run waits for `cont` after a reset.
+    if (this.#state === 'running') this.#boot();
+    else this.#state = 'prelaunch';
   }
 
   /** Nothing happens any more. */

@@ -1,6 +1,6 @@
 /** What each QMP command does and answers. A command that is not here is not found. */
 import type { MachineDescription } from './command-line.ts';
-import type { SimulatedGuest } from './guest.ts';
+import type { ShutdownReason, SimulatedGuest } from './guest.ts';
 import { qemuPackage, qemuVersion } from './qmp-server.ts';
 
 export interface CommandContext {
@@ -8,8 +8,9 @@ export interface CommandContext {
   description: MachineDescription;
   guest: SimulatedGuest;
   virtualSizes: readonly number[];
+  event(name: string, data: Record<string, unknown>): void;
   /** QEMU ends in order. */
-  quit(): void;
+  end(): void;
   /** Runs once the answer has been written. */
   afterAnswer(work: () => void): void;
 }
@@ -50,8 +51,9 @@ export const commands: Readonly<Record<string, Command>> = {
   cont: nothing((guest) => guest.resume()),
   system_reset: nothing((guest) => guest.reset()),
   system_powerdown: nothing((guest) => guest.powerButton()),
-  quit: ({ quit, afterAnswer }) => {
-    afterAnswer(quit);
+  quit: ({ event, end, afterAnswer }) => {
+    event('SHUTDOWN', { guest: false, reason: 'host-qmp-quit' satisfies ShutdownReason });
+    afterAnswer(end);
     return {};
   },
 };

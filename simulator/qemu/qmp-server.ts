@@ -153,9 +153,9 @@ class Peer {
     let id: unknown;
     const later: (() => void)[] = [];
     try {
-      const request = parseRequest(line);
-      id = request.id;
-      const value = this.#run(request, (work) => later.push(work));
+      const given = parseObject(line);
+      id = given.id;
+      const value = this.#run(parseRequest(given), (work) => later.push(work));
       this.#send({ return: value, ...(id !== undefined && { id }) });
     } catch (error) {
       const errorClass = error instanceof Refused ? error.errorClass : genericError;
@@ -188,36 +188,32 @@ class Peer {
 interface Request {
   execute: string;
   args: Record<string, unknown>;
-  id: unknown;
 }
 
-function parseRequest(line: string): Request {
+function parseObject(line: string): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch {
     const word = /^\s*([A-Za-z_]+)/.exec(line)?.[1];
-    throw new Refused(
-      genericError,
-      word ? `JSON parse error, invalid keyword '${word}'` : 'JSON parse error, expecting value',
-    );
+    const reason = word ? `invalid keyword '${word}'` : 'expecting value';
+    throw new Refused(genericError, `JSON parse error, ${reason}`);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new Refused(genericError, 'QMP input must be a JSON object');
-  }
-  const given = value as Record<string, unknown>;
-  for (const key of Object.keys(given)) {
-    if (!['execute', 'arguments', 'id'].includes(key))
-      throw new Refused(genericError, `QMP input member '${key}' is unexpected`);
-  }
-  const { execute, arguments: args = {}, id } = given;
+  if (!isObject(value)) throw new Refused(genericError, 'QMP input must be a JSON object');
+  return value;
+}
+
+function parseRequest(given: Record<string, unknown>): Request {
+  const { execute, arguments: args = {}, id: _id, ...others } = given;
+  for (const key of Object.keys(others)) throw new Refused(genericError, `QMP input member '${key}' is unexpected`);
   if (execute === undefined) throw new Refused(genericError, "QMP input lacks member 'execute'");
   if (typeof execute !== 'string') throw new Refused(genericError, "QMP input member 'execute' must be a string");
-  if (typeof args !== 'object' || args === null || Array.isArray(args)) {
-    throw new Refused(genericError, "QMP input member 'arguments' must be an object");
-  }
-  return { execute, args: args as Record<string, unknown>, id };
+  if (!isObject(args)) throw new Refused(genericError, "QMP input member 'arguments' must be an object");
+  return { execute, args };
 }
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function checkArguments(args: Record<string, unknown>, known: readonly string[]): void {
   for (const key of Object.keys(args)) {

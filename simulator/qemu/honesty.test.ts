@@ -1,0 +1,125 @@
+/** The same conversation with this QEMU and with an installed one: they answer alike. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { newId, type ServerId } from '../../contract/ids.ts';
+import { qemuArguments } from '../../host/guest/arguments.ts';
+import { QmpFramer } from '../../protocols/qmp/index.ts';
+import { until } from '../../test/support/until.ts';
+import { FakeMachine } from './machine.ts';
+import { prepareGuest } from './testing.ts';
+
+const real = ['/usr/bin/qemu-system-x86_64'].find((path) => existsSync(path));
+
+/** What is sent, one line after the answer to the one before. */
+const conversation = [
+  '{"execute":"query-status","id":1}',
+  '{"execute":"nonsense"}',
+  '{"execute":"qmp_capabilities","id":"a"}',
+  '{"execute":"qmp_capabilities"}',
+  '{"execute":"nonsense","id":{"a":1}}',
+  '{"foo":1}',
+  '{"execute":"query-status","foo":1}',
+  '{"id":1}',
+  '[1]',
+  '{"execute":"query-status","arguments":{"x":1}}',
+  '{"execute":"query-status","arguments":3}',
+  '{"execute":5}',
+  'garbage',
+  '{"execute":"query-uuid"}',
+  '{"execute":"query-name"}',
+  '{"execute":"query-kvm"}',
+  '{"execute":"query-chardev"}',
+  '{"execute":"stop"}',
+  '{"execute":"stop"}',
+  '{"execute":"query-status"}',
+  '{"execute":"system_reset"}',
+  '{"execute":"query-status"}',
+  '{"execute":"cont","id":7}',
+  '{"execute":"cont"}',
+  '{"execute":"system_powerdown"}',
+  '{"execute":"query-status"}',
+  '{"execute":"quit","id":9}',
+];
+
+interface Transcript {
+  lines: unknown[];
+  pidFileIsRight: boolean;
+  remains: string[];
+}
+
+test('commands, refusals, events and their order', { skip: real ? false : 'QEMU is not installed' }, async () => {
+  const [fake, genuine] = await Promise.all([speakWithFake(), speakWithReal()]);
+  assert.deepEqual(fake, genuine);
+  assert.ok(fake.lines.length > conversation.length);
+});
+
+async function speakWithFake(): Promise<Transcript> {
+  const machine = new FakeMachine({ behaviour: { shutdownMs: null } });
+  return speak(async (serverId, args, logFile) => machine.launch({ serverId, args, logFile }));
+}
+
+async function speakWithReal(): Promise<Transcript> {
+  return speak(async (_serverId, args) => {
+    const child = spawn(real!, args, { stdio: 'ignore' });
+    const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    return { pid: child.pid!, exited };
+  });
+}
+
+async function speak(
+  launch: (serverId: ServerId, args: string[], logFile: string) => Promise<{ pid: number; exited: Promise<void> }>,
+): Promise<Transcript> {
+  const directory = mkdtempSync(join(tmpdir(), 'bh-'));
+  const serverId = newId<ServerId>();
+  const { description, paths } = await prepareGuest(directory, serverId);
+  try {
+    // Without cards: a real tap takes root.
+    const { pid, exited } = await launch(serverId, qemuArguments({ ...description, ports: [] }), paths.qemuLog);
+    await until('QEMU to listen', () => existsSync(paths.qmp), { timeoutMs: 10_000 });
+    const pidFileIsRight = readFileSync(paths.pid, 'utf8') === `${pid}\n`;
+    const said = await talk(paths.qmp);
+    await exited;
+    const remains = [paths.pid, paths.qmp, paths.serial].filter((path) => existsSync(path));
+    const plain = (value: unknown) =>
+      JSON.parse(JSON.stringify(value).replaceAll(directory, '').replaceAll(serverId, 'ID'));
+    return { lines: said.map(plain), pidFileIsRight, remains: remains.map(plain) as string[] };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Everything that QEMU says, without what is of the moment. */
+function talk(path: string): Promise<unknown[]> {
+  const said: unknown[] = [];
+  const rest = [...conversation];
+  const framer = new QmpFramer();
+  const socket = connect(path);
+  socket.on('error', () => {}); // QEMU does not close its sockets before it ends
+  socket.on('data', (chunk) => {
+    for (const message of framer.push(chunk)) {
+      if (isOfTheMoment(message)) continue;
+      said.push(normalised(message));
+      const next = 'event' in message ? undefined : rest.shift();
+      if (next !== undefined) socket.write(`${next}\n`);
+    }
+  });
+  return new Promise((resolve) => socket.on('close', () => resolve(said)));
+}
+
+/** The firmware may start itself again when it likes. */
+const isOfTheMoment = ({ event, data }: Record<string, unknown>) =>
+  event === 'RESET' && (data as { guest: boolean }).guest;
+
+function normalised({ timestamp, QMP, ...message }: Record<string, unknown>): unknown {
+  if (QMP) return { QMP: Object.keys(QMP), version: Object.keys((QMP as { version: object }).version) };
+  if (timestamp) return { ...message, timestamp: Object.keys(timestamp as object) };
+  const list = message.return;
+  if (!Array.isArray(list)) return message;
+  const byLabel = (a: { label: string }, b: { label: string }) => (a.label < b.label ? -1 : 1);
+  return { ...message, return: [...list].sort(byLabel) };
+}
