@@ -133,6 +133,8 @@ test('rules that cannot be, or are there already, are refused', async () => {
     [{ remote_ip_prefix: 'x' }, 400, 'InvalidCIDR'],
     [{ remote_ip_prefix: '::/0' }, 400, 'SecurityGroupRuleParameterConflict'],
     [{ remote_ip_prefix: '10.0.0.0/8', remote_group_id: id }, 400, 'SecurityGroupMultipleRemoteEntites'],
+    [{ remote_group_id: oddName }, 404, 'SecurityGroupNotFound'],
+    [{ security_group_id: oddName }, 404, 'SecurityGroupNotFound'],
     [{ remote_group_id: newId() }, 404, 'SecurityGroupNotFound'],
     [{ remote_group_id: foreign }, 404, 'SecurityGroupNotFound'],
     [{ security_group_id: newId() }, 404, 'SecurityGroupNotFound'],

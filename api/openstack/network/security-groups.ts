@@ -1,4 +1,5 @@
-import { refusal } from '../../../control/network/refusal.ts';
+import { parseId } from '../../../contract/ids.ts';
+import { notFound, refusal } from '../../../control/network/refusal.ts';
 import { type RuleWish, readPort, readProtocol } from '../../../control/security-group/rules.ts';
 import {
   type NestedRule,
@@ -18,7 +19,6 @@ import {
   standard,
   text,
   Unreadable,
-  uuid,
 } from './attributes.ts';
 import { type Resource, standardView, type View } from './resource.ts';
 
@@ -69,15 +69,23 @@ const protocol: Reader = (value) => {
   return readProtocol(String(value).slice(0, 80));
 };
 
+/** A group is looked for, whatever its id looks like: what is no id names nothing. */
+const groupReference: Reader = (value) => {
+  if (typeof value !== 'string') throw new Unreadable('the id of a security group is a text.');
+  const id = parseId(value);
+  if (id === undefined) throw notFound('security_group', value.slice(0, 255));
+  return id;
+};
+
 const ruleAttributes: Attributes = {
   ...standard,
-  security_group_id: { post: true, required: true, read: uuid },
+  security_group_id: { post: true, required: true, read: groupReference },
   direction: { post: true, required: true, read: oneOf('ingress', 'egress') },
   ethertype: { post: true, read: ethertype },
   protocol: { post: true, read: protocol },
   port_range_min: { post: true, read: readPort },
   port_range_max: { post: true, read: readPort },
-  remote_group_id: { post: true, read: nullable(uuid) },
+  remote_group_id: { post: true, read: nullable(groupReference) },
   remote_ip_prefix: { post: true, read: nullable(text(64)) },
   remote_address_group_id: { post: true, read: nothing, noFilter: true },
   normalized_cidr: { to: 'remote_ip_prefix' },
