@@ -24,8 +24,11 @@ export interface ProcessState {
 }
 
 export interface CloudState {
-  /** up: all serve; starting: the supervisor is at it; unsupervised: processes without a supervisor. */
-  state: 'up' | 'starting' | 'unsupervised' | 'down';
+  /**
+   * up: all serve; starting: the supervisor is at it; unsupervised: processes without a supervisor; kept: down, but guests
+   * and their network go on.
+   */
+  state: 'up' | 'starting' | 'unsupervised' | 'kept' | 'down';
   supervisor: number | null;
   publicUrl: string | null;
   processes: ProcessState[];
@@ -51,16 +54,22 @@ export async function observeCloud(settings: Settings): Promise<CloudState> {
   const children = childrenByParent();
   const processes = engines.map((engine) => observeProcess(engine, children, answer !== undefined));
   if (answer !== undefined) processes.unshift(observeSupervisor(answer.pid));
-  const state =
-    answer === undefined ? (processes.some((item) => item.pid !== null) ? 'unsupervised' : 'down') : undefined;
-  const allReady = engines.every((engine) => engine.state === 'ready');
+  const state = overallState(settings, answer !== undefined, engines);
   const configuration = readText(layout.controlConfiguration);
   return {
-    state: state ?? (allReady ? 'up' : 'starting'),
+    state,
     supervisor: answer?.pid ?? null,
     publicUrl: configuration === undefined ? null : (JSON.parse(configuration) as ControlConfiguration).publicUrl,
     processes,
   };
+}
+
+function overallState(settings: Settings, supervised: boolean, engines: readonly EngineStatus[]): CloudState['state'] {
+  if (supervised) return engines.every((engine) => engine.state === 'ready') ? 'up' : 'starting';
+  const running = new Set(engines.filter((engine) => engine.pid !== null).map((engine) => engine.name));
+  if (running.size === 0) return 'down';
+  const ofCloud = cloudEngines(settings).filter((engine) => engine.outlives === 'cloud');
+  return ofCloud.some((engine) => running.has(engine.name)) ? 'unsupervised' : 'kept';
 }
 
 function observeProcess(engine: EngineStatus, children: Map<number, number[]>, supervised: boolean): ProcessState {

@@ -13,6 +13,9 @@ import { type Finding, ok, problem, warning } from './finding.ts';
 export async function checkProcesses(state: CloudState): Promise<Finding[]> {
   const findings: Finding[] = [];
   if (state.state === 'down') return [warning('cloud', 'is down', 'sudo bothy up --detach')];
+  if (state.state === 'kept') {
+    return [warning('cloud', 'is down; guests and their network go on', 'sudo bothy up --detach')];
+  }
   if (state.state === 'unsupervised') {
     findings.push(
       problem(
