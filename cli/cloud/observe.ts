@@ -16,8 +16,9 @@ export interface ProcessState {
   state: string;
   pid: number | null;
   uptimeSeconds: number;
-  /** The process and what it started itself (PostgreSQL's backends); guests are not counted. */
-  rssMiB: number;
+  /** Resident memory of the process, or of it and what it started itself (PostgreSQL's backends) with shared pages counted
+   * once; guests are not counted. */
+  memoryMiB: number;
   processes: number;
   restarts: number;
   lastError: string | null;
@@ -77,17 +78,22 @@ function observeProcess(engine: EngineStatus, children: Map<number, number[]>, s
   // The host's children are guests and their helpers: they are the tenants' memory.
   const family =
     engine.pid === null ? [] : engine.name === 'host' ? [engine.pid] : withDescendants(engine.pid, children);
-  const rssMiB = family.reduce((sum, pid) => sum + (processFacts(pid)?.rssMiB ?? 0), 0);
+  const memoryMiB = family.length === 1 ? (facts?.rssMiB ?? 0) : family.reduce((sum, pid) => sum + shareOf(pid), 0);
   return {
     name: engine.name,
     state: supervised ? engine.state : engine.pid === null ? 'stopped' : 'running',
     pid: facts === undefined ? null : engine.pid,
     uptimeSeconds: facts?.uptimeSeconds ?? 0,
-    rssMiB,
+    memoryMiB,
     processes: family.length,
     restarts: engine.restarts,
     lastError: engine.lastError,
   };
+}
+
+function shareOf(pid: number): number {
+  const facts = processFacts(pid);
+  return facts?.pssMiB ?? facts?.rssMiB ?? 0;
 }
 
 function observeSupervisor(pid: number): ProcessState {
@@ -97,7 +103,7 @@ function observeSupervisor(pid: number): ProcessState {
     state: 'ready',
     pid,
     uptimeSeconds: facts?.uptimeSeconds ?? 0,
-    rssMiB: facts?.rssMiB ?? 0,
+    memoryMiB: facts?.rssMiB ?? 0,
     processes: 1,
     restarts: 0,
     lastError: null,

@@ -32,7 +32,7 @@ function show(state: CloudState, data: string): void {
       item.state,
       item.pid === null ? '-' : String(item.pid),
       item.pid === null ? '-' : duration(item.uptimeSeconds),
-      item.pid === null ? '-' : `${item.rssMiB.toFixed(0)} MiB`,
+      item.pid === null ? '-' : `${item.memoryMiB.toFixed(0)} MiB`,
       item.restarts === 0 ? '' : `${item.restarts} restarts, last: ${item.lastError}`,
     ]);
     say(table([['PROCESS', 'STATE', 'PID', 'UP', 'MEMORY', ''], ...rows]));

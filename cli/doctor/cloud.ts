@@ -26,7 +26,7 @@ export async function checkProcesses(state: CloudState): Promise<Finding[]> {
     );
   }
   for (const item of state.processes) {
-    const facts = `pid ${item.pid}, up ${Math.floor(item.uptimeSeconds)} s, ${item.rssMiB.toFixed(0)} MiB${item.processes > 1 ? ` in ${item.processes} processes` : ''}`;
+    const facts = `pid ${item.pid}, up ${Math.floor(item.uptimeSeconds)} s, ${item.memoryMiB.toFixed(0)} MiB${item.processes > 1 ? ` in ${item.processes} processes` : ''}`;
     const check = `process ${item.name}`;
     if (item.pid === null || !['ready', 'running'].includes(item.state)) {
       findings.push(
@@ -38,7 +38,7 @@ export async function checkProcesses(state: CloudState): Promise<Finding[]> {
       );
     } else findings.push(ok(check, facts));
   }
-  const total = state.processes.reduce((sum, item) => sum + item.rssMiB, 0);
+  const total = state.processes.reduce((sum, item) => sum + item.memoryMiB, 0);
   findings.push(
     ok(
       'memory of the cloud',
