@@ -16,16 +16,20 @@ export interface ProcessState {
   state: string;
   pid: number | null;
   uptimeSeconds: number;
-  /** The process and what it started itself (PostgreSQL's backends); guests are not counted. */
-  rssMiB: number;
+  /** Resident memory of the process, or of it and what it started itself (PostgreSQL's backends) with shared pages counted
+   * once; guests are not counted. */
+  memoryMiB: number;
   processes: number;
   restarts: number;
   lastError: string | null;
 }
 
 export interface CloudState {
-  /** up: all serve; starting: the supervisor is at it; unsupervised: processes without a supervisor. */
-  state: 'up' | 'starting' | 'unsupervised' | 'down';
+  /**
+   * up: all serve; starting: the supervisor is at it; unsupervised: processes without a supervisor; kept: down, but guests
+   * and their network go on.
+   */
+  state: 'up' | 'starting' | 'unsupervised' | 'kept' | 'down';
   supervisor: number | null;
   publicUrl: string | null;
   processes: ProcessState[];
@@ -51,16 +55,22 @@ export async function observeCloud(settings: Settings): Promise<CloudState> {
   const children = childrenByParent();
   const processes = engines.map((engine) => observeProcess(engine, children, answer !== undefined));
   if (answer !== undefined) processes.unshift(observeSupervisor(answer.pid));
-  const state =
-    answer === undefined ? (processes.some((item) => item.pid !== null) ? 'unsupervised' : 'down') : undefined;
-  const allReady = engines.every((engine) => engine.state === 'ready');
+  const state = overallState(settings, answer !== undefined, engines);
   const configuration = readText(layout.controlConfiguration);
   return {
-    state: state ?? (allReady ? 'up' : 'starting'),
+    state,
     supervisor: answer?.pid ?? null,
     publicUrl: configuration === undefined ? null : (JSON.parse(configuration) as ControlConfiguration).publicUrl,
     processes,
   };
+}
+
+function overallState(settings: Settings, supervised: boolean, engines: readonly EngineStatus[]): CloudState['state'] {
+  if (supervised) return engines.every((engine) => engine.state === 'ready') ? 'up' : 'starting';
+  const running = new Set(engines.filter((engine) => engine.pid !== null).map((engine) => engine.name));
+  if (running.size === 0) return 'down';
+  const ofCloud = cloudEngines(settings).filter((engine) => engine.outlives === 'cloud');
+  return ofCloud.some((engine) => running.has(engine.name)) ? 'unsupervised' : 'kept';
 }
 
 function observeProcess(engine: EngineStatus, children: Map<number, number[]>, supervised: boolean): ProcessState {
@@ -68,17 +78,22 @@ function observeProcess(engine: EngineStatus, children: Map<number, number[]>, s
   // The host's children are guests and their helpers: they are the tenants' memory.
   const family =
     engine.pid === null ? [] : engine.name === 'host' ? [engine.pid] : withDescendants(engine.pid, children);
-  const rssMiB = family.reduce((sum, pid) => sum + (processFacts(pid)?.rssMiB ?? 0), 0);
+  const memoryMiB = family.length === 1 ? (facts?.rssMiB ?? 0) : family.reduce((sum, pid) => sum + shareOf(pid), 0);
   return {
     name: engine.name,
     state: supervised ? engine.state : engine.pid === null ? 'stopped' : 'running',
     pid: facts === undefined ? null : engine.pid,
     uptimeSeconds: facts?.uptimeSeconds ?? 0,
-    rssMiB,
+    memoryMiB,
     processes: family.length,
     restarts: engine.restarts,
     lastError: engine.lastError,
   };
+}
+
+function shareOf(pid: number): number {
+  const facts = processFacts(pid);
+  return facts?.pssMiB ?? facts?.rssMiB ?? 0;
 }
 
 function observeSupervisor(pid: number): ProcessState {
@@ -88,7 +103,7 @@ function observeSupervisor(pid: number): ProcessState {
     state: 'ready',
     pid,
     uptimeSeconds: facts?.uptimeSeconds ?? 0,
-    rssMiB: facts?.rssMiB ?? 0,
+    memoryMiB: facts?.rssMiB ?? 0,
     processes: 1,
     restarts: 0,
     lastError: null,

@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts';
+import { restartIfCold } from '../process/warm.ts';
 
 export const command: Command = {
   summary: 'control process (internal)',
@@ -8,6 +9,7 @@ export const command: Command = {
   positionals: { min: 0, max: 0 },
   async run(args) {
     const { run } = await import('../process/control.ts');
+    restartIfCold();
     return run(args);
   },
 };

@@ -45,10 +45,15 @@ tap, network namespace and nft table of it. It asks first on a terminal, and wan
     if (purge) {
       await purgeCloud(settings);
       say(`Removed: nothing of the cloud in ${settings.paths.data} is left.`);
-    } else say(stopped ? 'The cloud is down.' : 'The cloud was not running.');
+    } else say(outcome(stopped, keepGuests));
     return 0;
   },
 };
+
+function outcome(stopped: boolean, keepGuests: boolean): string {
+  if (!stopped) return 'The cloud was not running.';
+  return keepGuests ? 'The cloud is down; guests and their network go on.' : 'The cloud is down.';
+}
 
 async function confirm(data: string): Promise<void> {
   if (process.stdin.isTTY !== true)

@@ -24,20 +24,23 @@ function show(state: CloudState, data: string): void {
   say(
     `Cloud in ${data}: ${bold(colour(state.state))}${state.supervisor === null ? '' : `, supervisor pid ${state.supervisor}`}`,
   );
-  if (state.publicUrl !== null && state.state !== 'down') say(`Identity: ${state.publicUrl}/identity/v3`);
+  if (state.publicUrl !== null && ['up', 'starting'].includes(state.state))
+    say(`Identity: ${state.publicUrl}/identity/v3`);
   if (state.processes.some((item) => item.pid !== null)) {
     const rows = state.processes.map((item) => [
       item.name,
       item.state,
       item.pid === null ? '-' : String(item.pid),
       item.pid === null ? '-' : duration(item.uptimeSeconds),
-      item.pid === null ? '-' : `${item.rssMiB.toFixed(0)} MiB`,
+      item.pid === null ? '-' : `${item.memoryMiB.toFixed(0)} MiB`,
       item.restarts === 0 ? '' : `${item.restarts} restarts, last: ${item.lastError}`,
     ]);
     say(table([['PROCESS', 'STATE', 'PID', 'UP', 'MEMORY', ''], ...rows]));
   }
   if (state.state === 'unsupervised')
     say("The supervisor is gone but its processes go on; 'bothy up --detach' takes them over.");
+  if (state.state === 'kept')
+    say("The cloud is down; guests and their network go on: 'bothy up --detach', or 'bothy down' for them too.");
   if (state.state === 'down') say('Start it: sudo bothy up --detach');
 }
 

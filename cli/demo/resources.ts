@@ -51,6 +51,13 @@ export async function ensureImage(
     (item) => item.bothy_recipe === guest.recipe && item.status === 'active',
   );
   if (known !== undefined) return { id: known.id, uploaded: false };
+  // An older recipe's image may be in use; it steps aside so that the name stays unique.
+  const { images } = await admin.get('image', `/images?name=${name}`);
+  for (const old of images as { id: string; bothy_recipe?: string }[]) {
+    const json = [{ op: 'replace', path: '/name', value: `${name}-${old.bothy_recipe ?? old.id}` }];
+    const headers = { 'content-type': 'application/openstack-images-v2.1-json-patch' };
+    await admin.call('image', 'PATCH', `/images/${old.id}`, { json, headers });
+  }
   const image = await admin.post('image', '/images', {
     name,
     disk_format: 'qcow2',

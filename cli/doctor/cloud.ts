@@ -13,6 +13,9 @@ import { type Finding, ok, problem, warning } from './finding.ts';
 export async function checkProcesses(state: CloudState): Promise<Finding[]> {
   const findings: Finding[] = [];
   if (state.state === 'down') return [warning('cloud', 'is down', 'sudo bothy up --detach')];
+  if (state.state === 'kept') {
+    return [warning('cloud', 'is down; guests and their network go on', 'sudo bothy up --detach')];
+  }
   if (state.state === 'unsupervised') {
     findings.push(
       problem(
@@ -23,7 +26,7 @@ export async function checkProcesses(state: CloudState): Promise<Finding[]> {
     );
   }
   for (const item of state.processes) {
-    const facts = `pid ${item.pid}, up ${Math.floor(item.uptimeSeconds)} s, ${item.rssMiB.toFixed(0)} MiB${item.processes > 1 ? ` in ${item.processes} processes` : ''}`;
+    const facts = `pid ${item.pid}, up ${Math.floor(item.uptimeSeconds)} s, ${item.memoryMiB.toFixed(0)} MiB${item.processes > 1 ? ` in ${item.processes} processes` : ''}`;
     const check = `process ${item.name}`;
     if (item.pid === null || !['ready', 'running'].includes(item.state)) {
       findings.push(
@@ -35,7 +38,7 @@ export async function checkProcesses(state: CloudState): Promise<Finding[]> {
       );
     } else findings.push(ok(check, facts));
   }
-  const total = state.processes.reduce((sum, item) => sum + item.rssMiB, 0);
+  const total = state.processes.reduce((sum, item) => sum + item.memoryMiB, 0);
   findings.push(
     ok(
       'memory of the cloud',

@@ -5,6 +5,8 @@ export interface ProcessFacts {
   pid: number;
   /** Resident memory. Shared pages (a PostgreSQL backend's, a second Node.js) are counted for each process. */
   rssMiB: number;
+  /** The same with shared pages divided among those that share them; null where only root may know. */
+  pssMiB: number | null;
   uptimeSeconds: number;
 }
 
@@ -41,7 +43,9 @@ export function processFacts(pid: number): ProcessFacts | undefined {
   const rss = /^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? '0';
   // USER_HZ is 100 on every Linux that we run on; field 22 of stat is the start in ticks after boot.
   const started = Number(fields[19]) / 100;
-  return { pid, rssMiB: Number(rss) / 1024, uptimeSeconds: Math.max(0, Number.parseFloat(uptime) - started) };
+  const pss = /^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`) ?? '')?.[1];
+  const pssMiB = pss === undefined ? null : Number(pss) / 1024;
+  return { pid, rssMiB: Number(rss) / 1024, pssMiB, uptimeSeconds: Math.max(0, Number.parseFloat(uptime) - started) };
 }
 
 /** The process and everything below it, for totals (PostgreSQL is one engine but a handful of processes). */
