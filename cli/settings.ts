@@ -122,10 +122,12 @@ export function loadSettings(data: string | undefined, env: NodeJS.ProcessEnv = 
   for (const name of settingNames) {
     const definition: Definition = definitions[name];
     const variable = definition.variable ?? `BOTHY_${name.toUpperCase()}`;
-    const value = env[variable] ?? file[name] ?? definition.fallback;
+    // An empty variable is one that is not set, as a shell would have it.
+    const given = env[variable] === '' ? undefined : env[variable];
+    const value = given ?? file[name] ?? definition.fallback;
     const complaint = definition.check?.(value);
     if (complaint !== undefined) {
-      const source = env[variable] !== undefined ? `the environment's ${variable}` : `${paths.settingsFile}: ${name}`;
+      const source = given !== undefined ? `the environment's ${variable}` : `${paths.settingsFile}: ${name}`;
       throw new CommandError(
         `${source} is '${value}', but must be ${complaint}`,
         'correct it and run the command again',

@@ -3,7 +3,7 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, CommandError } from '../command.ts';
 import { sourceRoot } from '../engines/bothy.ts';
-import { bold, green, red, say, seconds } from '../terminal.ts';
+import { bold, green, red, say, seconds, step } from '../terminal.ts';
 
 export const command: Command = {
   summary: 'install what is missing and run the whole test suite',
@@ -25,9 +25,7 @@ them; a cloud that runs on this machine is not touched.`,
       const { ensureInstalled } = await import('../install/index.ts');
       await ensureInstalled('test');
     }
-    const results: Result[] = [];
-    for (const name of chosen) results.push(await runSuite(name));
-    return summarize(results);
+    return summarize(await runSuites(chosen));
   },
 };
 
@@ -44,6 +42,24 @@ function testFiles(folder: string): string[] | undefined {
   return files.length === 0 ? undefined : ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files];
 }
 
+/** Live and conformance tests share one cloud beside whatever runs on this machine; it is gone at the end, come what may. */
+async function runSuites(chosen: readonly string[]): Promise<Result[]> {
+  // Ctrl-C reaches the tests as well; this process goes on to clean up.
+  process.on('SIGINT', () => {});
+  const results: Result[] = [];
+  for (const name of chosen.filter((suite) => suite === 'fast')) results.push(await runSuite(name, {}));
+  const onCloud = chosen.filter((suite) => suite !== 'fast' && suites[suite]?.() !== undefined);
+  if (onCloud.length === 0) return results;
+  const { startThrowAwayCloud } = await import('../cloud/throw-away.ts');
+  const cloud = await step('a cloud for the tests', startThrowAwayCloud, ({ data }) => data);
+  try {
+    for (const name of onCloud) results.push(await runSuite(name, { BOTHY_TEST_DATA: cloud.data }));
+  } finally {
+    await step('removing that cloud', async () => cloud[Symbol.asyncDispose]());
+  }
+  return results;
+}
+
 interface Result {
   name: string;
   ok: boolean;
@@ -53,7 +69,7 @@ interface Result {
   ms: number;
 }
 
-async function runSuite(name: string): Promise<Result> {
+async function runSuite(name: string, environment: Record<string, string>): Promise<Result> {
   const args = suites[name]?.();
   if (args === undefined) return { name, ok: true, passed: 0, failed: 0, skipped: 0, ms: 0 };
   say(bold(`\n== ${name} ==`));
@@ -61,7 +77,7 @@ async function runSuite(name: string): Promise<Result> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
     cwd: sourceRoot,
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, PATH: `${join(process.execPath, '..')}:${process.env.PATH}` },
+    env: { ...process.env, ...environment, PATH: `${join(process.execPath, '..')}:${process.env.PATH}` },
   });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { loadSettings } from '../settings.ts';
+import { addressIn } from './addresses.ts';
+import { ensureIdentity, readIdentity } from './identity.ts';
+import { refuseDangerous } from './purge.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'bothy-purge-'));
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+test('a purge refuses what no data directory can be', () => {
+  for (const path of [
+    '/',
+    '/home',
+    '/home/anna',
+    '/etc',
+    '/var/lib',
+    '/usr/local',
+    '/tmp',
+    '/root',
+    process.env.HOME ?? '/root',
+  ]) {
+    assert.throws(() => refuseDangerous(loadSettings(path, {})), /no place that a purge may delete/, path);
+  }
+});
+
+test('a purge refuses a directory with content but without the mark of a cloud', () => {
+  const foreign = join(directory, 'photos');
+  mkdirSync(foreign);
+  refuseDangerous(loadSettings(foreign, {}));
+  writeFileSync(join(foreign, 'wedding.jpg'), '');
+  assert.throws(() => refuseDangerous(loadSettings(foreign, {})), /no data directory of Bothy/);
+});
+
+test('a cloud is made in an empty directory only, and then keeps its ids', () => {
+  const data = join(directory, 'cloud');
+  const { paths } = loadSettings(data, {});
+  const made = ensureIdentity(paths);
+  assert.deepEqual(ensureIdentity(paths), made);
+  assert.deepEqual(readIdentity(paths), made);
+  refuseDangerous({ ...loadSettings(data, {}) });
+  assert.throws(() => ensureIdentity(loadSettings(join(directory, 'photos'), {}).paths), /not empty/);
+});
+
+test('addresses of a range', () => {
+  assert.equal(addressIn('172.24.4.0/24', 1), '172.24.4.1');
+  assert.equal(addressIn('10.0.0.255/8', 1), '10.0.1.0');
+  assert.equal(addressIn('fd0b:724::/64', 1), 'fd0b:724::1');
+  assert.equal(addressIn('fd0b:724::10/64', 1), 'fd0b:724::11');
+  assert.equal(addressIn('', 1), '');
+});

@@ -1,0 +1,79 @@
+/**
+ * A cloud of its own for tests, beside whatever runs on this machine: its data below the temporary folder, its ports
+ * chosen by the system, its external network derived from its tag. Removed without a trace at the end.
+ */
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sourceRoot } from '../engines/bothy.ts';
+import { writeWhole } from '../files.ts';
+import { run } from '../run.ts';
+import { cloudPaths } from '../settings.ts';
+
+const bothy = join(sourceRoot, 'bothy');
+
+export interface ThrowAwayCloud extends AsyncDisposable {
+  data: string;
+}
+
+/** Settings that let a cloud live beside others; written before its first start. Answers the data directory. */
+export async function reserveCloud(parent = tmpdir()): Promise<string> {
+  const data = join(mkdtempSync(join(parent, 'bothy-cloud-')), 'data');
+  const { tag, settingsFile } = cloudPaths(data);
+  const third = (Number.parseInt(tag, 16) % 250) + 5;
+  const [port, hostPort] = await freePorts(2);
+  // The service user must be able to pass.
+  mkdirSync(data, { recursive: true, mode: 0o711 });
+  await run('chmod', ['711', join(data, '..')]);
+  const lines = [
+    `port = ${port}`,
+    `host_port = ${hostPort}`,
+    `external_cidr = 172.24.${third}.0/24`,
+    `external_cidr6 = fd0b:724:${tag}::/64`,
+  ];
+  writeWhole(settingsFile, `${lines.join('\n')}\n`, { mode: 0o600 });
+  return data;
+}
+
+/** Reserves and starts one. */
+export async function startThrowAwayCloud(): Promise<ThrowAwayCloud> {
+  const data = await reserveCloud();
+  const remove = () => removeCloud(data);
+  try {
+    await run(bothy, ['up', '--detach', '--data', data], { env: withoutSettings() });
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return { data, [Symbol.asyncDispose]: remove };
+}
+
+export async function removeCloud(data: string): Promise<void> {
+  await run(bothy, ['down', '--purge', '--yes', '--data', data], { env: withoutSettings() });
+  await run('rm', ['-rf', join(data, '..')]);
+}
+
+/** The caller's settings are for the caller's cloud. */
+function withoutSettings(): Record<string, string> {
+  return {
+    DATABASE_URL: '',
+    BOTHY_PORT: '',
+    BOTHY_HOST_PORT: '',
+    BOTHY_EXTERNAL_CIDR: '',
+    BOTHY_EXTERNAL_CIDR6: '',
+    BOTHY_PUBLIC_URL: '',
+  };
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => net.createServer());
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve) => server.listen(0, () => resolve((server.address() as net.AddressInfo).port))),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

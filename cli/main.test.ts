@@ -1,0 +1,52 @@
+/** The command line from outside: exit codes and what is said. None of these needs root or a cloud. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { commandNames } from './command.ts';
+import { tryRun } from './run.ts';
+
+const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+const data = mkdtempSync(join(tmpdir(), 'bothy-main-'));
+after(() => rmSync(data, { recursive: true, force: true }));
+const bothy = (...args: string[]) => tryRun(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args]);
+
+test('every command explains itself', async () => {
+  const answers = await Promise.all(commandNames.map((name) => bothy(name, '--help')));
+  for (const [index, { code, stdout }] of answers.entries()) {
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`^Usage: bothy ${commandNames[index]}`));
+    assert.match(stdout, /--help/);
+  }
+  const overview = await bothy('--help');
+  for (const name of commandNames) assert.match(overview.stdout, new RegExp(`^ {2}${name} `, 'm'));
+});
+
+test('what is wrong on the command line ends with 2 and names the right thing', async () => {
+  const [command, option, positional, none] = await Promise.all([
+    bothy('stauts'),
+    bothy('down', '--prge'),
+    bothy('up', 'now'),
+    bothy(),
+  ]);
+  assert.deepEqual([command.code, option.code, positional.code, none.code], [2, 2, 2, 2]);
+  assert.match(command.stderr, /unknown command 'stauts'; did you mean 'status'/);
+  assert.match(option.stderr, /unknown option '--prge'; did you mean '--purge'/);
+  assert.match(positional.stderr, /does not take 'now'/);
+  assert.match(none.stderr, /Start here/);
+});
+
+test('status of a cloud that is down ends with 1 and says how to start it', async () => {
+  const { code, stdout } = await bothy('status', '--data', data);
+  assert.equal(code, 1);
+  assert.match(stdout, /down/);
+  assert.match(stdout, /bothy up/);
+});
+
+test('logs of a cloud that was never started say so', async () => {
+  const { code, stderr } = await bothy('logs', '--data', data);
+  assert.equal(code, 1);
+  assert.match(stderr, /no logs in/);
+});
