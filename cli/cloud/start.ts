@@ -10,6 +10,7 @@ import { nodeFlags, sourceRoot } from '../engines/bothy.ts';
 import { mendInterrupted } from '../install/apt.ts';
 import { ensureInstalled } from '../install/index.ts';
 import type { PackageSet } from '../install/packages.ts';
+import type { Health, HealthPart } from '../process/health.ts';
 import type { Settings } from '../settings.ts';
 import { lastLines } from '../supervisor/log-file.ts';
 import type { EngineStatus } from '../supervisor/runner.ts';
@@ -22,6 +23,7 @@ import type { PreparedCloud } from './prepare.ts';
 /** After this many failures in a row a process that never came up is reported instead of waited for. */
 const patience = 4;
 const startDeadlineMs = 180_000;
+const healthDeadlineMs = 30_000;
 
 /** The pid of the cloud's supervisor; undefined where it is down. */
 export async function supervisorPid(settings: Settings): Promise<number | undefined> {
@@ -134,11 +136,31 @@ async function waitUntilReady(settings: Settings, progress: Progress): Promise<v
   const last = await ask(supervisorSocket, { command: 'watch' }, look, enough.signal);
   clearTimeout(deadline);
   const waiting = last?.engines.filter((engine) => engine.state !== 'ready') ?? [];
-  if (last !== undefined && waiting.length === 0) return;
+  if (last !== undefined && waiting.length === 0) return waitUntilHealthy(settings, progress);
   if (!enough.signal.aborted) {
     throw new CommandError('the supervisor was stopped while the cloud was starting', "run 'bothy up' again");
   }
   await reportFailure(settings, waiting);
+}
+
+/** Processes that run are not yet a cloud: the host must have found control, the projection its database. */
+async function waitUntilHealthy(settings: Settings, progress: Progress): Promise<void> {
+  const { getFromSocket } = await import('../process/health.ts');
+  const { controlHealthSocket } = cloudLayout(settings.paths);
+  let unwell: HealthPart[] = [];
+  const healthy = async () => {
+    const { parts } = (await getFromSocket(controlHealthSocket, '/v1/health')) as Health;
+    unwell = parts.filter((part) => !part.ok);
+    progress.detail(unwell.map((part) => `${part.name}: ${part.detail}`).join(', '));
+    return unwell.length === 0;
+  };
+  try {
+    await waitUntil('control to find all its parts well', healthy, { timeoutMs: healthDeadlineMs, everyMs: 50 });
+  } catch (error) {
+    const list = unwell.map((part) => `${part.name}: ${part.detail}`).join('\n    ');
+    const message = `every process runs, but the cloud does not serve after ${healthDeadlineMs / 1000} s:\n    ${list || (error as Error).message}`;
+    throw new CommandError(message, unwell[0]?.cure ?? "see 'bothy logs control' and 'bothy doctor'", { cause: error });
+  }
 }
 
 const isHopeless = (engine: EngineStatus) => engine.failures >= patience && engine.state !== 'ready';
