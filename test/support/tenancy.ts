@@ -120,9 +120,13 @@ export async function assertInOrder(cloud: SimulatedCloud, servers: readonly Ser
   for (const host of cloud.hosts) {
     const own = rows.filter((row) => row.host_id === host.id).map((row) => row.id);
     const ownPorts = ports.filter((port) => port.host_id === host.id).map((port) => port.id);
-    await cloud.until(`${host.name} to be in order`, () => tidy(host.leftovers(), own, ownPorts)).catch((error) => {
-      throw new Error(`${error.message}: it has ${host.leftovers().join(', ')}; wanted ${own.join(', ') || 'nothing'}`);
-    });
+    await cloud
+      .until(`${host.name} to be in order`, () => tidy(host.leftovers(), own, ownPorts))
+      .catch((error) => {
+        throw new Error(
+          `${error.message}: it has ${host.leftovers().join(', ')}; wanted ${own.join(', ') || 'nothing'}`,
+        );
+      });
   }
   await cloud.until('the northbound database to have the ports, all up', () => {
     const switchPorts = [...cloud.northbound.rows('Logical_Switch_Port').values()];
