@@ -3,7 +3,8 @@
  * made it necessary; it carries no facts. Several wishes to look at one resource are one job. A job that throws runs
  * again with exponential back-off; a job of a process that died is taken over.
  */
-import { type Runner, run, type Task, type TaskList } from 'graphile-worker';
+import { EventEmitter } from 'node:events';
+import { type Runner, run, type Task, type TaskList, type WorkerEvents } from 'graphile-worker';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Database, Queryable } from './database.ts';
@@ -34,6 +35,8 @@ export class WorkQueue {
   #stopped = false;
   #retryTimer: NodeJS.Timeout | undefined;
   #takeBackTimer: NodeJS.Timeout | undefined;
+  /** The name under which the present runner locks its jobs. */
+  #pool = '';
 
   constructor(options: { database: Database; log: Logger }) {
     this.#database = options.database;
@@ -57,7 +60,12 @@ export class WorkQueue {
   }
 
   async #run(taskList: TaskList, concurrency: number): Promise<void> {
+    const events: WorkerEvents = new EventEmitter();
+    events.on('pool:create', ({ workerPool }) => {
+      this.#pool = workerPool.id;
+    });
     const runner = await run({
+      events,
       pgPool: this.#database.pool,
       concurrency,
       pollInterval: 2000,
@@ -80,9 +88,10 @@ export class WorkQueue {
 
   #retry(taskList: TaskList, concurrency: number): void {
     clearTimeout(this.#retryTimer);
+    const dead = this.#pool;
     this.#retryTimer = setTimeout(() => {
       this.#run(taskList, concurrency).then(
-        () => this.#takeBack(),
+        () => this.#takeBack(dead),
         () => this.#stopped || this.#retry(taskList, concurrency),
       );
     }, retryMs);
@@ -101,10 +110,10 @@ export class WorkQueue {
   }
 
   /** graphile-worker itself would leave a dead process's jobs locked for four hours. */
-  async #takeBack(): Promise<void> {
+  async #takeBack(dead = ''): Promise<void> {
     try {
       await sql`update graphile_worker._private_jobs set locked_at = null, locked_by = null
-        where locked_at < now() - ${takeBackMs}::double precision * interval '1 millisecond'`.execute(
+        where locked_by = ${dead} or locked_at < now() - ${takeBackMs}::double precision * interval '1 millisecond'`.execute(
         this.#database.query,
       );
     } catch (error) {

@@ -33,6 +33,7 @@ export class PortStatus {
   #seen = new Map<string, boolean>();
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
+  #stopped = false;
 
   constructor(options: { database: Database; log: Logger }) {
     this.#database = options.database;
@@ -56,6 +57,7 @@ export class PortStatus {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     clearTimeout(this.#timer);
     this.#seen.clear();
     await this.#writing;
@@ -67,6 +69,7 @@ export class PortStatus {
   }
 
   #schedule(ms: number): void {
+    if (this.#stopped) return;
     this.#timer ??= setTimeout(() => {
       this.#writing = this.#write();
     }, ms);
