@@ -82,7 +82,7 @@ async function main(words: string[]): Promise<boolean> {
   const sharedBefore = existsSync(join(testClusterFolder, 'data/postmaster.pid'));
   const tests = fastTests(words);
   const outcome = await run(
-    { name: `tests (${tests.length} files)`, command: [process.execPath, '--test', ...tests] },
+    { name: `tests (${tests.length} files)`, command: [process.execPath, '--test', '--test-timeout=120000', ...tests] },
     { show: true },
   );
   report(outcome, { shown: true });

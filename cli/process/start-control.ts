@@ -1,6 +1,7 @@
 /** Makes everything that control/ and api/ need, once, in order, and hands it down. Nothing is made anywhere else. */
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { hostStream } from '../../api/host/stream.ts';
 import { nativeDialect } from '../../api/native/index.ts';
@@ -8,7 +9,7 @@ import { computeDialect } from '../../api/openstack/compute/index.ts';
 import { identityDialect } from '../../api/openstack/identity/index.ts';
 import { imageDialect } from '../../api/openstack/image/index.ts';
 import { networkDialect, networkServices } from '../../api/openstack/network/index.ts';
-import { createApi } from '../../api/server.ts';
+import { createApi, type Dialect } from '../../api/server.ts';
 import { CloudError } from '../../contract/errors.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
@@ -57,97 +58,28 @@ export async function startControl(
   hooks: ControlHooks = {},
 ): Promise<RunningControl> {
   const url = new Secret(configuration.databaseUrl);
-  const tls = {
-    key: readFileSync(configuration.tls.key, 'utf8'),
-    cert: readFileSync(configuration.tls.certificate, 'utf8'),
-    ca: readFileSync(configuration.tls.ca, 'utf8'),
-  };
+  const tls = readTls(configuration);
   const database = new Database({ url, applicationName: 'bothy control' });
-  const started = await migrate({ url });
-  if (started.length > 0) log.info({ migrations: started }, 'database migrated');
-
-  const { region, publicUrl, cloudId } = configuration;
-  const password = new Secret(configuration.bootstrap.adminPassword);
-  await bootstrapIdentity(database, { adminPassword: password });
-  await bootstrapCloud(database, {
-    cloudId,
-    region,
-
-    external: configuration.bootstrap.external,
-  });
-  await registerHost(database, { id: configuration.localHost.id as HostId, name: configuration.localHost.name });
-
+  await prepareDatabase(database, url, configuration, log);
   const feed = new ChangeFeed({ database, url, log });
   await feed.start();
-  const identity = new IdentityService({ database, feed, log, region, publicUrl, catalogue });
-  await identity.start();
-  const ports = new PortService({ database });
-  const client = new HostClient({ tls });
-  const images = new ImageService({ database, log });
-  const transfer = new ImageTransfer({ database, images, client, log });
-  const imageController = new ImageController({ database, feed, client, log });
-  const servers = new ServerService({
-    database,
-    ports,
-    images,
-    hosts: client,
-    log,
-  });
-  const serverController = new ServerController({
-    database,
-    ports,
-    log,
-    ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
-  });
-  const hosts = new HostService({
-    database,
-    feed,
-    cloudId,
-    servers: serverSide({ database, ports, log }),
-    networks: ports,
-    log,
-  });
-  const projector = new Projector({ database, url, feed, log, northbound: { target: configuration.northbound } });
+  const services = await makeServices({ configuration, log, hooks, database, url, feed, tls });
   const queue = new WorkQueue({ database, log });
-
   const api = await createApi({
     tls,
     log,
-    upgrades: [hostStream({ hosts, log })],
-    dialects: [
-      identityDialect({ identity, publicUrl }),
-      imageDialect({ authenticator: identity, images, members: new ImageMemberService({ database }), transfer }),
-      networkDialect({ authenticator: identity, services: networkServices({ database }), publicUrl }),
-      computeDialect({
-        authenticator: identity,
-        servers,
-        flavors: new FlavorService({ database }),
-        keyPairs: new KeyPairService({ database }),
-        placement: new PlacementService({ database }),
-        quotas: new QuotaService({ database }),
-      }),
-      nativeDialect({ identity, database, feed }),
-    ],
+    upgrades: [hostStream({ hosts: services.hosts, log })],
+    dialects: dialects(services, { database, feed, publicUrl: configuration.publicUrl }),
   });
+  const { hosts, imageController, serverController, projector, identity, transfer, client } = services;
   await queue.start({ ...imageController.tasks, ...serverController.tasks() });
-  imageController.start();
-  serverController.start();
-  hosts.start();
-  projector.start();
-  const { address, port } = configuration.listen;
-  await api.listen({ host: address, port }).catch((error: NodeJS.ErrnoException) => {
-    throw new CloudError('unavailable', `cannot listen on ${address} port ${port}: ${error.code ?? error.message}`, {
-      cause: error,
-    });
-  });
-
+  for (const part of [imageController, serverController, hosts, projector]) part.start();
+  await listen(api, configuration.listen);
   return {
     port: (api.server.address() as AddressInfo).port,
     health: () => controlHealth({ database, feed, projector, hosts }),
     async close() {
-      imageController.stop();
-      serverController.stop();
-      transfer.stop();
+      for (const part of [imageController, serverController, transfer]) part.stop();
       await Promise.all([hosts.stop(), projector.stop(), queue.stop()]);
       await api.close();
       await identity.stop();
@@ -156,4 +88,91 @@ export async function startControl(
       await database.close();
     },
   };
+}
+
+const readTls = ({ tls }: ControlConfiguration) => ({
+  key: readFileSync(tls.key, 'utf8'),
+  cert: readFileSync(tls.certificate, 'utf8'),
+  ca: readFileSync(tls.ca, 'utf8'),
+});
+
+/** The newest schema, and in it what a cloud has from its first start. Safe to repeat. */
+async function prepareDatabase(
+  database: Database,
+  url: Secret,
+  { region, cloudId, bootstrap, localHost }: ControlConfiguration,
+  log: Logger,
+): Promise<void> {
+  const migrations = await migrate({ url });
+  if (migrations.length > 0) log.info({ migrations }, 'database migrated');
+  await bootstrapIdentity(database, { adminPassword: new Secret(bootstrap.adminPassword) });
+  await bootstrapCloud(database, { cloudId, region, external: bootstrap.external });
+  await registerHost(database, { id: localHost.id as HostId, name: localHost.name });
+}
+
+interface Ground {
+  configuration: ControlConfiguration;
+  log: Logger;
+  hooks: ControlHooks;
+  database: Database;
+  url: Secret;
+  feed: ChangeFeed;
+  tls: { key: string; cert: string; ca: string };
+}
+
+async function makeServices({ configuration, log, hooks, database, url, feed, tls }: Ground) {
+  const { region, publicUrl, cloudId, northbound } = configuration;
+  const identity = new IdentityService({ database, feed, log, region, publicUrl, catalogue });
+  await identity.start();
+  const ports = new PortService({ database });
+  const client = new HostClient({ tls });
+  const images = new ImageService({ database, log });
+  return {
+    identity,
+    ports,
+    client,
+    images,
+    transfer: new ImageTransfer({ database, images, client, log }),
+    imageController: new ImageController({ database, feed, client, log }),
+    servers: new ServerService({ database, ports, images, hosts: client, log }),
+    serverController: new ServerController({
+      ...{ database, ports, log },
+      ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
+    }),
+    hosts: new HostService({
+      ...{ database, feed, cloudId, log },
+      servers: serverSide({ database, ports, log }),
+      networks: ports,
+    }),
+    projector: new Projector({ database, url, feed, log, northbound: { target: northbound } }),
+  };
+}
+
+function dialects(
+  services: Awaited<ReturnType<typeof makeServices>>,
+  { database, feed, publicUrl }: { database: Database; feed: ChangeFeed; publicUrl: string },
+): Dialect[] {
+  const { identity, images, transfer, servers } = services;
+  const authenticator = identity;
+  return [
+    identityDialect({ identity, publicUrl }),
+    imageDialect({ authenticator, images, members: new ImageMemberService({ database }), transfer }),
+    networkDialect({ authenticator, services: networkServices({ database }), publicUrl }),
+    computeDialect({
+      ...{ authenticator, servers },
+      flavors: new FlavorService({ database }),
+      keyPairs: new KeyPairService({ database }),
+      placement: new PlacementService({ database }),
+      quotas: new QuotaService({ database }),
+    }),
+    nativeDialect({ identity, database, feed }),
+  ];
+}
+
+async function listen(api: FastifyInstance, { address, port }: ControlConfiguration['listen']): Promise<void> {
+  await api.listen({ host: address, port }).catch((error: NodeJS.ErrnoException) => {
+    throw new CloudError('unavailable', `cannot listen on ${address} port ${port}: ${error.code ?? error.message}`, {
+      cause: error,
+    });
+  });
 }
