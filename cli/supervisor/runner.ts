@@ -34,6 +34,9 @@ interface Watched {
 
 /** An engine that lived this long is taken for healthy: its next death is a first one. */
 const healthyAfterMs = 20_000;
+/** Longest pauses before the next start of a process that had been ready, and of one that had not. */
+const servedDelayMs = 500;
+const failedDelayMs = 10_000;
 const adoptedPollMs = 250;
 
 export class Runner {
@@ -134,10 +137,13 @@ export class Runner {
         this.#lastError = (error as Error).message;
         this.#log('error', 'process failed', { engine: this.engine.name, error: (error as Error).message });
       }
+      const served = this.ready;
       this.#process = undefined;
       this.#restarts++;
       this.#failures = Date.now() - bornAt > healthyAfterMs ? 1 : this.#failures + 1;
-      const delayMs = this.#failures <= 1 ? 0 : Math.min(10_000, 100 * 2 ** Math.min(this.#failures - 2, 10));
+      // What served and then died is killed from outside or meets a rare fault: patience is for what never comes up.
+      const most = served ? servedDelayMs : failedDelayMs;
+      const delayMs = this.#failures <= 1 ? 0 : Math.min(most, 100 * 2 ** Math.min(this.#failures - 2, 10));
       if (delayMs > 0) {
         this.#become('backing-off');
         await this.#sleep(delayMs);

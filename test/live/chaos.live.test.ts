@@ -74,17 +74,21 @@ describe(`chaos, seed ${seed}`, { skip: notLive, concurrency: 1 }, () => {
   };
 
   /** Calls fail while control or PostgreSQL are down; a client of a cloud tries again. */
-  const persist = <T>(what: string, work: () => Promise<T>): Promise<T> =>
-    until(
-      what,
-      () =>
-        work().then(
-          (value) => ({ value }),
-          () => undefined,
-        ),
-      90_000,
-      250,
-    ).then(({ value }) => value);
+  const persist = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    let last: unknown;
+    const attempt = () =>
+      work().then(
+        (value) => ({ value }),
+        (error) => {
+          last = error;
+          return undefined;
+        },
+      );
+    return until(what, attempt, 90_000, 250).then(
+      ({ value }) => value,
+      (error) => Promise.reject(new Error(`${error.message}; last: ${last}`)),
+    );
+  };
 
   test('twenty servers made and deleted under kill -9 end as asked, and nothing is left', {
     timeout: 900_000,
@@ -102,7 +106,7 @@ describe(`chaos, seed ${seed}`, { skip: notLive, concurrency: 1 }, () => {
         const name = victims[Math.floor(next() * victims.length)]!;
         await kill(name).catch(() => {});
         killed.push(name);
-        await new Promise((resume) => setTimeout(resume, 1500 + next() * 2500));
+        await new Promise((resume) => setTimeout(resume, 1000 + next() * 2000));
       }
     })();
 
@@ -119,17 +123,17 @@ describe(`chaos, seed ${seed}`, { skip: notLive, concurrency: 1 }, () => {
       else await persist(`${name} gone`, () => tenant.remove(id, 60_000));
     };
     const queue = Array.from({ length: 20 }, (_, index) => index);
-    await Promise.all(
-      [0, 1, 2].map(async () => {
-        for (let i = queue.shift(); i !== undefined; i = queue.shift()) await one(i);
-      }),
-    );
+    const workers = [0, 1, 2].map(async () => {
+      for (let i = queue.shift(); i !== undefined; i = queue.shift()) await one(i);
+    });
+    const ends = await Promise.allSettled(workers);
     over = true;
     await killer;
     console.log(
       `# killed ${killed.length} processes: ${victims.map((v) => `${v} ${killed.filter((k) => k === v).length}`).join(', ')}`,
     );
 
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     for (const id of kept) await persist(`${id} ACTIVE`, () => tenant.active(id, 60_000));
     for (const id of kept) await persist(`${id} gone`, () => tenant.remove(id, 60_000));
     await until(
