@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { newId } from '../contract/ids.ts';
 
@@ -45,7 +45,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
       minVersion: 'TLSv1.2',
     },
     loggerInstance: options.log as unknown as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: maxJsonBytes,
     // Never trust a client's id: it would end up in the change log.
     genReqId: () => `req-${newId()}`,

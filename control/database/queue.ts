@@ -74,7 +74,9 @@ export class WorkQueue {
       logger: quietLogger(this.#log),
       // Unbatched, graphile-worker 0.18 does not wait for the statement that ends a job: without a database its failure
       // would be an unhandled rejection, the end of this process. Batched, it ends the runner, and we start another.
-      preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+      // With a local queue one of the workers asks for jobs, for all; without it each asks for itself, every two seconds,
+      // and an idle cloud keeps connections (PostgreSQL processes) for them.
+      preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0, localQueue: { size: concurrency } } },
     });
     if (this.#stopped) return void runner.stop().catch(() => {});
     this.#runner = runner;

@@ -1,6 +1,5 @@
 /** Where an OVSDB server listens, in the notation of the OVS tools: unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT. */
-import { connect as connectPlain, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect, type Socket } from 'node:net';
 import { OvsdbError } from './errors.ts';
 
 export interface TlsFiles {
@@ -25,13 +24,16 @@ export function parseTarget(text: string): Target {
 }
 
 /** Opens the socket; rejects with an OvsdbError that names the target. */
-export function openSocket(text: string, options: { tls?: TlsFiles; timeoutMs: number }): Promise<Socket> {
+export async function openSocket(text: string, options: { tls?: TlsFiles; timeoutMs: number }): Promise<Socket> {
   const target = parseTarget(text);
   if (target.scheme === 'ssl' && !options.tls) {
     throw new OvsdbError('protocol', `OVSDB target "${text}" needs a certificate, a key and a CA`);
   }
+  // Loaded only where it is spoken: the supervisor, which asks engines over unix sockets, lives without its 3 MiB. Awaited
+  // before the dialling, so that no event of the socket comes before its listeners.
+  const tls = target.scheme === 'ssl' ? await import('node:tls') : undefined;
   return new Promise((resolve, reject) => {
-    const socket = dial(target, options.tls);
+    const socket = dial(target, tls, options.tls);
     const ready = target.scheme === 'ssl' ? 'secureConnect' : 'connect';
     const fail = (cause: unknown) => {
       clearTimeout(timer);
@@ -48,10 +50,10 @@ export function openSocket(text: string, options: { tls?: TlsFiles; timeoutMs: n
   });
 }
 
-function dial(target: Target, tls: TlsFiles | undefined): Socket {
-  if (target.scheme === 'unix') return connectPlain({ path: target.path });
+function dial(target: Target, tls: typeof import('node:tls') | undefined, files: TlsFiles | undefined): Socket {
+  if (target.scheme === 'unix') return connect({ path: target.path });
   const { host, port } = target;
-  if (target.scheme === 'tcp') return connectPlain({ host, port, noDelay: true, keepAlive: true });
-  const { serverName, ...files } = tls!;
-  return connectTls({ host, port, servername: serverName ?? host, minVersion: 'TLSv1.2', ...files });
+  if (tls === undefined || files === undefined) return connect({ host, port, noDelay: true, keepAlive: true });
+  const { serverName, ...rest } = files;
+  return tls.connect({ host, port, servername: serverName ?? host, minVersion: 'TLSv1.2', ...rest });
 }
