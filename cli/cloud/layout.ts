@@ -23,6 +23,8 @@ export function cloudLayout(paths: CloudPaths) {
     controlConfiguration: join(run, 'control/configuration.json'),
     supervisorSocket: join(run, 'supervisor.sock'),
     supervisorLock: join(run, 'supervisor.lock'),
+    /** Which network namespace the cloud was started in. */
+    namespaceFile: join(run, 'network-namespace'),
     supervisorLog: join(paths.log, 'supervisor.log'),
   };
 }

@@ -20,6 +20,7 @@ import { writeClientFiles } from './client-files.ts';
 import { databaseUrlOf } from './database-url.ts';
 import { type CloudIdentity, ensureIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
+import { namespaceOf } from './namespace.ts';
 import { bothyVersion } from './version.ts';
 
 export interface PreparedCloud {
@@ -32,6 +33,7 @@ export async function prepareCloud(settings: Settings): Promise<PreparedCloud> {
   const layout = cloudLayout(paths);
   makeDirectories(settings);
   const identity = ensureIdentity(paths);
+  writeIfChanged(layout.namespaceFile, `${namespaceOf('self')}\n`, { mode: 0o644 });
   if (readText(paths.settingsFile) === undefined) {
     writeWhole(paths.settingsFile, settingsTemplate(), { mode: 0o600 });
   }

@@ -7,6 +7,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { purgeHostNetwork } from '../../host/network/index.ts';
 import { CommandError } from '../command.ts';
+import { withdrawClientConfig } from '../demo/client-config.ts';
 import type { Settings } from '../settings.ts';
 import { step } from '../terminal.ts';
 import { readIdentity } from './identity.ts';
@@ -41,6 +42,7 @@ export async function purgeCloud(settings: Settings): Promise<void> {
   await step('removing files', async () => {
     const { paths } = settings;
     const { adminPasswordFile } = cloudLayout(paths);
+    withdrawClientConfig(join(paths.data, 'ca.pem'));
     rmSync(adminPasswordFile, { force: true });
     rmSync(paths.run, { recursive: true, force: true });
     if (!existsSync(paths.data)) return;

@@ -17,6 +17,8 @@ import type { EngineStatus } from '../supervisor/runner.ts';
 import { type Answer, ask } from '../supervisor/socket.ts';
 import { type Progress, step } from '../terminal.ts';
 import { cloudLayout } from './layout.ts';
+import { underMachineLock } from './machine-lock.ts';
+import { requireAlone, requireCloudNamespace } from './namespace.ts';
 import { checkDisk, checkPorts, requireRoot } from './preflight.ts';
 import type { PreparedCloud } from './prepare.ts';
 
@@ -31,10 +33,12 @@ export async function supervisorPid(settings: Settings): Promise<number | undefi
   return answer?.pid;
 }
 
-/** Everything before the supervisor. */
+/** Everything before the supervisor. Call it under the machine's lock. */
 export async function makeReady(settings: Settings, packages: PackageSet): Promise<PreparedCloud> {
   requireRoot('starting a cloud');
+  requireCloudNamespace(settings);
   checkDisk(settings);
+  if ((await supervisorPid(settings)) === undefined) requireAlone(settings);
   if (!(await ensureInstalled(packages))) mendInterrupted();
   if ((await supervisorPid(settings)) === undefined && !(await anythingRuns(settings))) await checkPorts(settings);
   // Loaded only now: it brings the certificate library, which other commands do without.
@@ -91,29 +95,41 @@ export async function warmSupervisor(): Promise<void> {
   flushCompileCache();
 }
 
-/** Starts the supervisor in the background and waits until every process serves. Answers false where it ran already. */
-export async function startInBackground(settings: Settings): Promise<boolean> {
+/** Starts the supervisor in the background, up to its first answer. Answers false where it ran already. */
+export async function startSupervisor(settings: Settings): Promise<boolean> {
+  if ((await supervisorPid(settings)) !== undefined) return false;
   const layout = cloudLayout(settings.paths);
-  const before = await supervisorPid(settings);
-  if (before === undefined) {
-    await warmSupervisor();
-    const { spawn } = await import('node:child_process');
-    mkdirSync(settings.paths.log, { recursive: true });
-    const log = openSync(layout.supervisorLog, 'a', 0o640);
-    const [command, ...args] = supervisorCommand(settings, { foreground: false });
-    const child = spawn(command!, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
-    closeSync(log);
-    const died = new AbortController();
-    child.once('exit', (code) => {
-      // 75: another `bothy up` was faster and is about to listen.
-      if (code !== 75) died.abort(supervisorDied(layout.supervisorLog));
-    });
-    const answers = async () => (await supervisorPid(settings)) !== undefined;
-    await waitUntil('an answer of the supervisor', answers, { timeoutMs: 15_000, signal: died.signal });
-    child.unref();
-  }
+  await warmSupervisor();
+  const { spawn } = await import('node:child_process');
+  mkdirSync(settings.paths.log, { recursive: true });
+  const log = openSync(layout.supervisorLog, 'a', 0o640);
+  const [command, ...args] = supervisorCommand(settings, { foreground: false });
+  const child = spawn(command!, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
+  closeSync(log);
+  const died = new AbortController();
+  child.once('exit', (code) => {
+    // 75: another start was faster and is about to listen.
+    if (code !== 75) died.abort(supervisorDied(layout.supervisorLog));
+  });
+  const answers = async () => (await supervisorPid(settings)) !== undefined;
+  await waitUntil('an answer of the supervisor', answers, { timeoutMs: 15_000, signal: died.signal });
+  child.unref();
+  return true;
+}
+
+/** From a machine in whatever state to a cloud that serves. `ran` where its supervisor was there already. */
+export async function bringUp(settings: Settings, packages: PackageSet): Promise<PreparedCloud & { ran: boolean }> {
+  requireRoot('starting a cloud');
+  const result = await underMachineLock(async () => {
+    const prepared = await makeReady(settings, packages);
+    return { ...prepared, ran: !(await startSupervisor(settings)) };
+  });
+  await untilReady(settings);
+  return result;
+}
+
+export async function untilReady(settings: Settings): Promise<void> {
   await step('starting the cloud', (progress) => waitUntilReady(settings, progress));
-  return before === undefined;
 }
 
 function supervisorDied(logFile: string): Error {

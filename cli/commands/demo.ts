@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { cloudEntry } from '../cloud/client-files.ts';
 import { cloudLayout } from '../cloud/layout.ts';
-import { makeReady, startInBackground } from '../cloud/start.ts';
+import { bringUp } from '../cloud/start.ts';
 import { type Command, dataOption } from '../command.ts';
 import type { Outcome } from '../demo/play.ts';
 import { readText } from '../files.ts';
@@ -25,8 +25,7 @@ It can be interrupted at any point; the next run carries on. To remove everythin
 async function demo(settings: Settings): Promise<number> {
   const started = performance.now();
   say(bold('Bothy: from this machine to a guest\n'));
-  const { publicUrl } = await makeReady(settings, 'demo');
-  await startInBackground(settings);
+  const { publicUrl } = await bringUp(settings, 'demo');
   const { ensureGuestImage } = await import('../demo/guest-image.ts');
   const guest = await step(
     'guest image',

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
+import { requireCloudNamespace } from '../cloud/namespace.ts';
 import { requireRoot } from '../cloud/preflight.ts';
 import { purgeCloud, refuseDangerous } from '../cloud/purge.ts';
 import { stopCloud } from '../cloud/stop.ts';
@@ -29,6 +30,7 @@ tap, network namespace and nft table of it. It asks first on a terminal, and wan
     const purge = args.flag('purge');
     if (keepGuests && purge) throw new CommandError('--keep-guests and --purge contradict each other', 'choose one');
     requireRoot('stopping a cloud');
+    requireCloudNamespace(settings);
     if (purge) {
       refuseDangerous(settings);
       if (!existsSync(settings.paths.data) && !existsSync(settings.paths.run)) {

@@ -1,6 +1,9 @@
-import { makeReady, startInBackground, supervisorCommand, supervisorPid, warmSupervisor } from '../cloud/start.ts';
-import { type Command, CommandError, dataOption } from '../command.ts';
-import { loadSettings, unknownVariables } from '../settings.ts';
+import { underMachineLock } from '../cloud/machine-lock.ts';
+import { requireCloudNamespace } from '../cloud/namespace.ts';
+import { requireRoot } from '../cloud/preflight.ts';
+import { bringUp, makeReady, supervisorCommand, supervisorPid, untilReady, warmSupervisor } from '../cloud/start.ts';
+import { type Command, dataOption } from '../command.ts';
+import { defaultDataDirectory, loadSettings, type Settings, unknownVariables } from '../settings.ts';
 import { say } from '../terminal.ts';
 
 export const command: Command = {
@@ -24,34 +27,41 @@ Settings: bothy.conf in the data directory (written at first start, every line e
       process.stderr.write(`bothy: the environment's ${variable} is no setting; did you mean ${guess}?\n`);
     }
     const detach = args.flag('detach');
-    const running = process.getuid?.() === 0 ? await supervisorPid(settings) : undefined;
-    if (running !== undefined && !detach) {
-      throw new CommandError(
-        `the cloud in ${settings.paths.data} runs already (supervisor pid ${running})`,
-        "see 'bothy status'; stop it with 'bothy down'",
-      );
-    }
-    if (running !== undefined) {
-      await startInBackground(settings);
-      say(`The cloud in ${settings.paths.data} runs already (supervisor pid ${running}).`);
+    requireRoot('starting a cloud');
+    requireCloudNamespace(settings);
+    if (await runsAlready(settings)) {
+      await untilReady(settings);
       return 0;
     }
-    const { publicUrl } = await makeReady(settings, 'cloud');
     if (!detach) {
-      await warmSupervisor();
-      return runInForeground(settings);
+      // Where this works it never returns, and the lock ends with this program.
+      await underMachineLock(async () => {
+        if (await runsAlready(settings)) return;
+        await makeReady(settings, 'cloud');
+        await warmSupervisor();
+        becomeSupervisor(settings);
+      });
+      return 0;
     }
-    const started = await startInBackground(settings);
+    const { publicUrl, ran } = await bringUp(settings, 'cloud');
     say(
-      `${started ? 'The cloud is up' : 'The cloud runs already'}: ${publicUrl}/identity/v3 (files for clients: ${settings.paths.data}/clouds.yaml, openrc)`,
+      `${ran ? 'The cloud runs already' : 'The cloud is up'}: ${publicUrl}/identity/v3 (files for clients: ${settings.paths.data}/clouds.yaml, openrc)`,
     );
     return 0;
   },
 };
 
+async function runsAlready(settings: Settings): Promise<boolean> {
+  const pid = await supervisorPid(settings);
+  if (pid === undefined) return false;
+  const { paths } = settings;
+  const where = paths.data === defaultDataDirectory ? '' : ` --data ${paths.data}`;
+  say(`The cloud in ${paths.data} runs already (supervisor pid ${pid}); stop it with: bothy down${where}`);
+  return true;
+}
+
 /** Becomes the supervisor: one process, so that a terminal or a service manager has the right one by the hand. */
-function runInForeground(settings: Parameters<typeof supervisorCommand>[0]): number {
+function becomeSupervisor(settings: Settings): void {
   const [command, ...rest] = supervisorCommand(settings, { foreground: true });
   process.execve!(command!, [command!, ...rest], process.env as Record<string, string>);
-  return 1;
 }

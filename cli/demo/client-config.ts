@@ -2,7 +2,7 @@
  * The `openstack` client of the person who called `sudo bothy demo` finds the cloud by name: an entry in their own
  * clouds.yaml, but only where there is none yet or where Bothy wrote it.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readText, writeIfChanged } from '../files.ts';
 
@@ -18,6 +18,15 @@ export function offerClientConfig(clouds: string): string | undefined {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeIfChanged(file, `${mark}\n${clouds}`, owner === undefined ? { mode: 0o600 } : { mode: 0o600, owner });
   return file;
+}
+
+/** Takes the file away again where it is ours and speaks of the cloud with this CA, which is no more. */
+export function withdrawClientConfig(caFile: string): void {
+  const { home } = caller();
+  if (home === undefined) return;
+  const file = join(home, '.config/openstack/clouds.yaml');
+  const present = readText(file);
+  if (present?.startsWith(mark) && present.includes(JSON.stringify(caFile))) rmSync(file, { force: true });
 }
 
 /** Whoever typed the command, also behind sudo. */

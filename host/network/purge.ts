@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { stopEngine } from '../../protocols/engine/process.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
 import { hostEngines, hostSockets } from '../engines/index.ts';
-import { findLink, ipBatch, listLinks, listNamespaces, nft, run } from './command.ts';
+import { CommandError, findLink, ipBatch, listLinks, listNamespaces, nft, run } from './command.ts';
 import { setForwarding, stampedForwarding } from './machine.ts';
 import { deleteNamespace } from './metadata-namespace.ts';
 import { proxyEngine } from './metadata-proxy.ts';
@@ -43,10 +43,25 @@ export async function purgeHostNetwork(options: PurgeOptions): Promise<void> {
       });
     }
   }
+  await removeDatapathDevice(netns);
   const before = await stampedForwarding(ours, { netns });
   if (before !== undefined) await setForwarding(before, { netns });
   const tables = [`inet ${ours.firewallTable}`, `netdev ${ours.guardTable}`];
   await nft(tables.map((table) => `add table ${table}\ndelete table ${table}\n`).join(''), { netns });
+}
+
+/**
+ * The userspace datapath's own device bears no tag and outlives ovs-vswitchd. `ip tuntap del` attaches to it first, which
+ * the kernel refuses while somebody holds it: another cloud's is not touched.
+ */
+async function removeDatapathDevice(netns: string | undefined): Promise<void> {
+  const device = 'ovs-netdev';
+  if (!(await findLink(device, { netns }))) return;
+  try {
+    await run('ip', ['tuntap', 'del', 'dev', device, 'mode', 'tap'], { netns });
+  } catch (error) {
+    if (!(error instanceof CommandError && /busy/i.test(error.stderr))) throw error;
+  }
 }
 
 /** The database is this cloud's own: all its bridges go. */
