@@ -85,7 +85,9 @@ class Starter {
     const { cloudId } = identity;
     const controlUrl = `wss://127.0.0.1:${port}${hostStreamPath}`;
     const fleet: FleetConfiguration = {
-      ...{ cloudId, controlUrl, northbound, logLevel, directory: this.#in('fleet'), hosts: identity.hosts },
+      ...{ cloudId, controlUrl, northbound, logLevel, directory: this.#in('fleet') },
+      // As `bothy up` makes it: one host on control's own machine, reached by its socket; the others over the network.
+      hosts: identity.hosts.map((host, index) => (index === 0 ? { ...host, socket: this.#in('host.sock') } : host)),
     };
     await this.#node('fleet', fleetFlags, ['simulator/fleet/main.ts'], fleet);
     await this.#node('control', controlFlags, ['cli/main.ts', 'control'], configuration);
