@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { readyFile, sourceRoot } from '../../cli/engines/bothy.ts';
 import { databaseName, postgresEngine, postgresUrl } from '../../cli/engines/postgres.ts';
 import type { LogLevel } from '../../cli/process/configuration.ts';
@@ -91,6 +92,7 @@ class Starter {
     };
     await this.#node('fleet', fleetFlags, ['simulator/fleet/main.ts'], fleet);
     await this.#node('control', controlFlags, ['cli/main.ts', 'control'], configuration);
+    await hostsConnected(databaseUrl, hosts);
     const { publicUrl } = configuration;
     return {
       ...{ directory: this.#directory, publicUrl, caFile: identity.ca, adminPassword: identity.adminPassword },
@@ -134,6 +136,17 @@ async function registerHosts(url: string, hosts: Parameters<typeof registerHost>
     for (const host of hosts) await registerHost(database, host);
   } finally {
     await database.close();
+  }
+}
+
+async function hostsConnected(url: string, hosts: number): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const connected = async () => (await client.query('select from host where connected')).rowCount === hosts;
+    await until('all hosts to be connected', connected, { timeoutMs: 30_000 });
+  } finally {
+    await client.end();
   }
 }
 
