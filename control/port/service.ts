@@ -15,6 +15,7 @@ import { invalidInput, notFound, refusal } from '../network/refusal.ts';
 import { defined, forbidden, lockOwn, projectFor, requireWriter, touched } from '../network/rows.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
 import { cloudOwners, createPorts, loadNetworks, macInUse, type NetworkFacts, type NewPort } from './create.ts';
+import { createMetadataPorts, metadataOwner, serveMetadata } from './metadata-port.ts';
 import { type PortRow, portListing } from './port.ts';
 import { checkPairs, checkPortRights, type PortWish } from './rules.ts';
 import {
@@ -96,6 +97,7 @@ export class PortService {
   async delete(caller: Caller, id: string): Promise<void> {
     await this.#database.transaction(actorOf(caller), async (tx) => {
       const port = await lockPort(tx, caller, id, 'delete_port');
+      if (port.device_owner === metadataOwner) return remakeMetadataPort(tx, port);
       if (cloudOwners.includes(port.device_owner)) {
         throw refusal(
           'conflict',
@@ -213,4 +215,15 @@ async function setGroups(tx: Tx, portId: string, groups: readonly string[]): Pro
     insert into port_security_group (port_id, security_group_id)
     select ${portId}::uuid, id from unnest(${wanted}::uuid[]) as wanted(id)
     on conflict do nothing`.execute(tx);
+}
+
+/**
+ * As with OVN in Neutron, deleting a network's metadata port is accepted (tools that clear a project delete every port
+ * they see). Its network needs one, so it gets another at once.
+ */
+async function remakeMetadataPort(tx: Tx, port: { id: string; network_id: string }): Promise<void> {
+  await deletePortRows(tx, [port.id]);
+  const network = (await loadNetworks(tx, [port.network_id])).get(port.network_id)!;
+  await createMetadataPorts(tx, [network]);
+  for (const subnet of network.subnets) await serveMetadata(tx, subnet);
 }

@@ -11,7 +11,13 @@ export interface FleetConfiguration {
   /** Where the fake northbound database listens. */
   northbound: string;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
-  hosts: { id: HostId; name: string; tls: { certificate: string; key: string; ca: string } }[];
+  hosts: {
+    id: HostId;
+    name: string;
+    tls: { certificate: string; key: string; ca: string };
+    /** Unix socket of the host's service, for control on the same machine. */
+    socket?: string;
+  }[];
   /** What each machine says that it has. */
   capacity?: { cpus: number; memoryMiB: number; diskGiB: number };
   /** How guests behave. */

@@ -12,7 +12,8 @@ import type { QemuBehaviour } from '../qemu/index.ts';
 import { FleetHost, type FleetHostOptions } from './fleet-host.ts';
 
 export interface FleetOptions {
-  hosts: { id: HostId; name: string; tls: HostConfiguration['tls'] }[];
+  /** `socket`: the host's service also listens there, for control on the same machine. */
+  hosts: { id: HostId; name: string; tls: HostConfiguration['tls']; socket?: string }[];
   cloudId: string | null;
   controlUrls: string[];
   /** Holds a directory for each machine; short, for sockets lie below it. */
@@ -79,7 +80,7 @@ export class Fleet implements AsyncDisposable {
 
 function hostOptions(
   { cloudId, controlUrls, directory, capacity, behaviour, configuration, logOf }: FleetOptions,
-  { id, name, tls }: FleetOptions['hosts'][number],
+  { id, name, tls, socket }: FleetOptions['hosts'][number],
   step: (name: string) => void | Promise<void>,
 ): FleetHostOptions {
   const own = join(directory, name);
@@ -88,7 +89,7 @@ function hostOptions(
     ...{ hostId: id, name, tls, cloudId, controlUrls, directory: own, step },
     ...(capacity && { capacity }),
     ...(behaviour && { behaviour }),
-    ...(configuration && { configuration }),
+    configuration: { ...(socket !== undefined && { socket: { path: socket } }), ...configuration },
     ...(logOf && { log: logOf({ id, name }) }),
   };
 }

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { readyFile, sourceRoot } from '../../cli/engines/bothy.ts';
 import { databaseName, postgresEngine, postgresUrl } from '../../cli/engines/postgres.ts';
 import type { LogLevel } from '../../cli/process/configuration.ts';
@@ -53,71 +54,78 @@ export async function startCloudProcesses(options: CloudProcessesOptions): Promi
   try {
     // PostgreSQL runs as another user when we are root.
     chmodSync(directory, 0o755);
-    const pidDirectory = join(directory, 'pids');
-    mkdirSync(pidDirectory, { recursive: true });
-    const pids = new Map<string, number>();
-    const note = (name: string, pid: number) => {
-      pids.set(name, pid);
-      writeFileSync(join(pidDirectory, `${name}.pid`), `${pid}\n`);
-    };
-    const identity = await simulatedIdentity(directory, options.hosts);
-    const postgres = simulatedPostgres(directory, { durable: true });
-    const engine = postgresEngine(postgres);
-    note('postgres', await ensureEngine(engine, { logFile: join(directory, 'postgres.log') }));
-    stack.defer(() => stopEngine(engine).then(() => {}));
-    const databaseUrl = postgresUrl(postgres);
-    await registerHosts(databaseUrl, identity.hosts);
-
-    const port = await freePort();
-    const logLevel = options.logLevel ?? 'info';
-    const northbound = join(directory, 'nb.sock');
-    const run = (name: string) => join(directory, name);
-    const configuration = controlConfiguration(identity, {
-      databaseUrl,
-      northbound: `unix:${northbound}`,
-      port,
-      logLevel,
-      runDirectory: run('control'),
-    });
-    const fleet: FleetConfiguration = {
-      cloudId: identity.cloudId,
-      controlUrl: `wss://127.0.0.1:${port}${hostStreamPath}`,
-      directory: run('fleet'),
-      logLevel,
-      northbound,
-      hosts: identity.hosts,
-    };
-    const start = async (name: string, flags: readonly string[], script: string, args: string[], value: unknown) => {
-      mkdirSync(run(name), { recursive: true });
-      const file = writeJson(join(run(name), 'configuration.json'), value);
-      const child = spawnNode({
-        name,
-        directory,
-        flags,
-        args: [join(sourceRoot, script), ...args, '--configuration', file],
-      });
-      stack.defer(() => end(child));
-      note(name, child.pid!);
-      await announced(name, child, file, join(directory, `${name}.log`));
-    };
-    await start('fleet', options.fleetFlags ?? [], 'simulator/fleet/main.ts', [], fleet);
-    await start('control', options.controlFlags ?? [], 'cli/main.ts', ['control'], configuration);
-    const publicUrl = configuration.publicUrl;
-    return {
-      directory,
-      publicUrl,
-      caFile: identity.ca,
-      adminPassword: identity.adminPassword,
-      databaseUrl,
-      databaseName,
-      environment: adminEnvironment(publicUrl, identity.adminPassword, identity.ca),
-      pidDirectory,
-      memoryMiB: () => memory(pids),
-      [Symbol.asyncDispose]: () => stack.disposeAsync(),
-    };
+    return await new Starter(directory, stack).start(options);
   } catch (error) {
     await stack.disposeAsync();
     throw error;
+  }
+}
+
+class Starter {
+  readonly #directory: string;
+  readonly #stack: AsyncDisposableStack;
+  readonly #pids = new Map<string, number>();
+
+  constructor(directory: string, stack: AsyncDisposableStack) {
+    this.#directory = directory;
+    this.#stack = stack;
+    mkdirSync(this.#in('pids'), { recursive: true });
+  }
+
+  #in = (name: string) => join(this.#directory, name);
+
+  async start({ hosts, logLevel = 'info', controlFlags = [], fleetFlags = [] }: CloudProcessesOptions) {
+    const identity = await simulatedIdentity(this.#directory, hosts);
+    const databaseUrl = await this.#postgres();
+    await registerHosts(databaseUrl, identity.hosts);
+    const port = await freePort();
+    const northbound = this.#in('nb.sock');
+    const configuration = controlConfiguration(identity, {
+      ...{ databaseUrl, northbound: `unix:${northbound}`, port, logLevel, runDirectory: this.#in('control') },
+    });
+    const { cloudId } = identity;
+    const controlUrl = `wss://127.0.0.1:${port}${hostStreamPath}`;
+    const fleet: FleetConfiguration = {
+      ...{ cloudId, controlUrl, northbound, logLevel, directory: this.#in('fleet') },
+      // As `bothy up` makes it: one host on control's own machine, reached by its socket; the others over the network.
+      hosts: identity.hosts.map((host, index) => (index === 0 ? { ...host, socket: this.#in('host.sock') } : host)),
+    };
+    await this.#node('fleet', fleetFlags, ['simulator/fleet/main.ts'], fleet);
+    await this.#node('control', controlFlags, ['cli/main.ts', 'control'], configuration);
+    await hostsConnected(databaseUrl, hosts);
+    const { publicUrl } = configuration;
+    return {
+      ...{ directory: this.#directory, publicUrl, caFile: identity.ca, adminPassword: identity.adminPassword },
+      ...{ databaseUrl, databaseName },
+      environment: adminEnvironment(publicUrl, identity.adminPassword, identity.ca),
+      pidDirectory: this.#in('pids'),
+      memoryMiB: () => memory(this.#pids),
+      [Symbol.asyncDispose]: () => this.#stack.disposeAsync(),
+    };
+  }
+
+  async #postgres(): Promise<string> {
+    const postgres = simulatedPostgres(this.#directory, { durable: true });
+    const engine = postgresEngine(postgres);
+    this.#note('postgres', await ensureEngine(engine, { logFile: this.#in('postgres.log') }));
+    this.#stack.defer(() => stopEngine(engine).then(() => {}));
+    return postgresUrl(postgres);
+  }
+
+  /** Starts a script with its configuration and waits until it says that it serves. */
+  async #node(name: string, flags: readonly string[], [script, ...args]: string[], value: unknown): Promise<void> {
+    mkdirSync(this.#in(name), { recursive: true });
+    const file = writeJson(join(this.#in(name), 'configuration.json'), value);
+    const all = [join(sourceRoot, script!), ...args, '--configuration', file];
+    const child = spawnNode({ name, directory: this.#directory, flags, args: all });
+    this.#stack.defer(() => end(child));
+    this.#note(name, child.pid!);
+    await announced(name, child, file, this.#in(`${name}.log`));
+  }
+
+  #note(name: string, pid: number): void {
+    this.#pids.set(name, pid);
+    writeFileSync(join(this.#in('pids'), `${name}.pid`), `${pid}\n`);
   }
 }
 
@@ -128,6 +136,17 @@ async function registerHosts(url: string, hosts: Parameters<typeof registerHost>
     for (const host of hosts) await registerHost(database, host);
   } finally {
     await database.close();
+  }
+}
+
+async function hostsConnected(url: string, hosts: number): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const connected = async () => (await client.query('select from host where connected')).rowCount === hosts;
+    await until('all hosts to be connected', connected, { timeoutMs: 30_000 });
+  } finally {
+    await client.end();
   }
 }
 

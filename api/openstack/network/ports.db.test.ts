@@ -251,16 +251,18 @@ test('MAC addresses are unique in a network', async () => {
   refused(await me.post('/ports', { port }), 409, 'MacAddressInUse');
 });
 
-test('ports keep network and subnet in being; the metadata port does not, and cannot be deleted', async () => {
+test('ports keep network and subnet in being; the metadata port does not, and comes again when it is deleted', async () => {
   const me = api.as(testCaller());
   const network_id = await newNetwork(me);
   const subnet = await newSubnet(me, network_id, '10.0.0.0/24');
+  const [first] = (await me.get(`/ports?network_id=${network_id}`)).body.ports;
+  assert.equal((await me.delete(`/ports/${first.id}`)).status, 204);
   const [metadata] = (await me.get(`/ports?network_id=${network_id}`)).body.ports;
+  assert.notEqual(metadata.id, first.id);
   assert.deepEqual(
     [metadata.device_owner, metadata.device_id, metadata.fixed_ips[0].ip_address],
     ['network:distributed', `ovnmeta-${network_id}`, '10.0.0.2'],
   );
-  refused(await me.delete(`/ports/${metadata.id}`), 409, 'ServicePortInUse');
   await me.put(`/subnets/${subnet.id}`, { subnet: { enable_dhcp: false } });
   assert.deepEqual((await me.get(`/ports/${metadata.id}`)).body.port.fixed_ips, []);
   await me.put(`/subnets/${subnet.id}`, { subnet: { enable_dhcp: true } });
