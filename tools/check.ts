@@ -5,7 +5,8 @@
  * Words on the command line choose among the tests: `npm run check -- quota` runs the test files with that in their path.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, globSync } from 'node:fs';
+import { chmodSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -66,6 +67,18 @@ function report(outcome: Outcome, options: { shown: boolean }): void {
   if (!outcome.ok && !options.shown) console.log(outcome.output);
 }
 
+/**
+ * Temporary files of the tests, their database cluster among them, lie in a folder of this run: runs in other work trees share
+ * nothing with it, and nothing is left over. Its name is short because paths of unix sockets are.
+ */
+function ownTemporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'bc-'));
+  // As root the database runs as another user, who must be able to pass.
+  chmodSync(folder, 0o711);
+  process.env.TMPDIR = folder;
+  return folder;
+}
+
 async function main(words: string[]): Promise<boolean> {
   const outcomes: Outcome[] = [];
   if (words.length === 0) {
@@ -78,8 +91,8 @@ async function main(words: string[]): Promise<boolean> {
       outcomes.push(outcome);
     }
   }
-  const { stopTestCluster, testClusterFolder } = await import('../control/database/testing.ts');
-  const sharedBefore = existsSync(join(testClusterFolder, 'data/postmaster.pid'));
+  const temporary = ownTemporaryFolder();
+  const { stopTestCluster } = await import('../control/database/testing.ts');
   const tests = fastTests(words);
   const outcome = await run(
     { name: `tests (${tests.length} files)`, command: [process.execPath, '--test', '--test-timeout=120000', ...tests] },
@@ -87,8 +100,8 @@ async function main(words: string[]): Promise<boolean> {
   );
   report(outcome, { shown: true });
   outcomes.push(outcome);
-  // A cluster that was there before is somebody else's run of tests, perhaps in another work tree.
-  if (!sharedBefore) stopTestCluster();
+  stopTestCluster();
+  rmSync(temporary, { recursive: true, force: true });
   return outcomes.every(({ ok }) => ok);
 }
 
