@@ -34,7 +34,7 @@ function repositoryFiles(): string[] {
 
 const files = repositoryFiles();
 const sources = files.filter((file) => /\.tsx?$/.test(file));
-const isTest = (file: string) => /^test\/|(\.test|\/testing|\/test-[^/]*)\.ts$/.test(file) || /\/testing\//.test(file);
+const isTest = (file: string) => /(\.test|\/testing|\/test-[^/]*)\.ts$/.test(file) || /\/testing\//.test(file);
 const text = (file: string) => readFileSync(join(root, file), 'utf8');
 
 /** Paths of the repository that a source file imports, static and dynamic, types included. */
