@@ -18,12 +18,9 @@ export const sourceRoot = fileURLToPath(new URL('../..', import.meta.url)).repla
 
 const nodeInClone = `node_modules/node-linux-${process.arch}/bin/node`;
 /** The same for all processes and as in ./bothy: code in the compile cache is good only for the flags that it was compiled with. */
-export const nodeFlags = [
-  '--disable-warning=ExperimentalWarning',
-  // The young generation grows to three times this under load and shrinks only with the next full collection, which an idle
-  // process may not see for minutes. The default, 16 MiB, is half of what control needs at all.
-  '--max-semi-space-size=2',
-];
+export const nodeFlags = ['--disable-warning=ExperimentalWarning'];
+/** What control and host run with besides, see ../process/idle.ts. */
+const serviceFlags = [...nodeFlags, '--expose-gc'];
 
 /**
  * For glibc's malloc. A password's hash takes 7 MiB on one of libuv's threads: in an arena of that thread it would stay
@@ -57,7 +54,7 @@ export function controlEngine(options: BothyProcessOptions & { user: string; por
     command: 'unshare',
     args: [
       ...['--mount', '--propagation', 'private', '--', '/bin/sh', '-c', script, 'control', sourceRoot, app],
-      ...[...privileges, ...capability, '--', join(app, nodeInClone), ...nodeFlags],
+      ...[...privileges, ...capability, '--', join(app, nodeInClone), ...serviceFlags],
       ...[join(app, 'cli/main.ts'), 'control', '--configuration', options.configurationFile],
     ],
     after: ['postgres', 'ovn-northbound'],
@@ -72,7 +69,7 @@ export function hostEngine(options: BothyProcessOptions): Engine {
   return {
     ...common('host', options),
     command: process.execPath,
-    args: [...nodeFlags, join(sourceRoot, 'cli/main.ts'), 'host', '--configuration', options.configurationFile],
+    args: [...serviceFlags, join(sourceRoot, 'cli/main.ts'), 'host', '--configuration', options.configurationFile],
     after: ['ovs-vswitchd', 'ovn-controller'],
     async prepare() {
       rmSync(readyFile(options.configurationFile), { force: true });
