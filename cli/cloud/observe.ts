@@ -19,6 +19,8 @@ export interface ProcessState {
   /** Resident memory of the process, or of it and what it started itself (PostgreSQL's backends) with shared pages counted
    * once; guests are not counted. */
   memoryMiB: number;
+  /** The same with shared pages counted in every process that has them. */
+  residentMiB: number;
   processes: number;
   restarts: number;
   lastError: string | null;
@@ -85,6 +87,7 @@ function observeProcess(engine: EngineStatus, children: Map<number, number[]>, s
     pid: facts === undefined ? null : engine.pid,
     uptimeSeconds: facts?.uptimeSeconds ?? 0,
     memoryMiB,
+    residentMiB: family.reduce((sum, pid) => sum + (processFacts(pid)?.rssMiB ?? 0), 0),
     processes: family.length,
     restarts: engine.restarts,
     lastError: engine.lastError,
@@ -104,6 +107,7 @@ function observeSupervisor(pid: number): ProcessState {
     pid,
     uptimeSeconds: facts?.uptimeSeconds ?? 0,
     memoryMiB: facts?.rssMiB ?? 0,
+    residentMiB: facts?.rssMiB ?? 0,
     processes: 1,
     restarts: 0,
     lastError: null,

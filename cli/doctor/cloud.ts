@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HostFacts } from '../../contract/host.ts';
 import { cloudLayout } from '../cloud/layout.ts';
-import type { CloudState } from '../cloud/observe.ts';
+import type { CloudState, ProcessState } from '../cloud/observe.ts';
 import { HttpClient } from '../demo/http.ts';
 import { getFromSocket } from '../process/health.ts';
 import type { Settings } from '../settings.ts';
@@ -38,14 +38,21 @@ export async function checkProcesses(state: CloudState): Promise<Finding[]> {
       );
     } else findings.push(ok(check, facts));
   }
-  const total = state.processes.reduce((sum, item) => sum + item.memoryMiB, 0);
-  findings.push(
-    ok(
-      'memory of the cloud',
-      `${total.toFixed(0)} MiB in ${state.processes.reduce((sum, item) => sum + item.processes, 0)} processes, guests apart`,
-    ),
+  return [...findings, memoryOf(state)];
+}
+
+const nodeProcesses = ['supervisor', 'control', 'host'];
+
+function memoryOf({ processes }: CloudState): Finding {
+  const sum = (of: (item: ProcessState) => number, among = processes) =>
+    among.reduce((total, item) => total + of(item), 0).toFixed(0);
+  const resident = (item: ProcessState) => item.residentMiB;
+  const node = processes.filter((item) => nodeProcesses.includes(item.name));
+  const total = `${sum((item) => item.memoryMiB)} MiB in ${sum((item) => item.processes)} processes, guests apart`;
+  return ok(
+    'memory of the cloud',
+    `${total}; Bothy's own processes ${sum(resident, node)} MiB; ${sum(resident)} MiB with shared pages counted in each process`,
   );
-  return findings;
 }
 
 export async function checkApi(settings: Settings, state: CloudState): Promise<Finding[]> {

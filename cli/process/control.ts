@@ -3,6 +3,7 @@ import pino from 'pino';
 import type { ParsedArguments } from '../arguments.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { serveHealth } from './health.ts';
+import { collectWhenIdle } from './idle.ts';
 import { readConfiguration } from './read-configuration.ts';
 import { announceReady, toldToStop } from './ready.ts';
 import { startControl } from './start-control.ts';
@@ -15,6 +16,7 @@ export async function run(args: ParsedArguments): Promise<number> {
   const stopHealth = await serveHealth(configuration.healthSocket, () => control.health());
   announceReady(file);
   log.info({ port: control.port }, 'control serves');
+  collectWhenIdle();
   const signal = await stop;
   log.info({ signal }, 'control stops');
   await stopHealth();

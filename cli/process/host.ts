@@ -2,6 +2,7 @@
 import pino from 'pino';
 import type { ParsedArguments } from '../arguments.ts';
 import type { HostConfiguration } from './configuration.ts';
+import { collectWhenIdle } from './idle.ts';
 import { readConfiguration } from './read-configuration.ts';
 import { announceReady, toldToStop } from './ready.ts';
 import { startHost } from './start-host.ts';
@@ -13,6 +14,7 @@ export async function run(args: ParsedArguments): Promise<number> {
   const host = await startHost(configuration, log);
   announceReady(file);
   log.info('host serves');
+  collectWhenIdle();
   const signal = await stop;
   log.info({ signal }, 'host stops; guests go on');
   await host.close();
