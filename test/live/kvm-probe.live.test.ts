@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { execFileSync } from 'node:child_process';
 import { chooseAccelerator, type ProbeOptions } from '../../host/guest/kvm-probe.ts';
 import { probeDisk, probeDone } from '../../host/guest/probe-guest.ts';
 
@@ -39,7 +39,10 @@ test('the probe guest runs to its end where guests run: under the emulator', { s
   assert.ok(readFileSync(serial, 'utf8').includes(probeDone));
 });
 
-test('a verdict is reached in time, gives its reason, and is kept for this boot and QEMU', { skip, timeout: 60_000 }, async (t) => {
+test('a verdict is reached in time, gives its reason, and is kept for this boot and QEMU', {
+  skip,
+  timeout: 60_000,
+}, async (t) => {
   const asked = options(t);
   const started = performance.now();
   const verdict = await chooseAccelerator(asked);
