@@ -3,7 +3,7 @@
  * a process; and removed without a trace. Makes a cloud of its own, for everything here would hurt a shared one.
  */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -177,6 +177,7 @@ describe('bad days of a cloud', { skip, concurrency: 1 }, () => {
     test('a disk that is full refuses the image with a reason, keeps nothing of it, and the cloud goes on', async () => {
       const id = await create('too much');
       await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', images()]);
+      mkdirSync(join(images(), 'incoming'));
       try {
         const empty = stored();
         const answer = await upload(id, Buffer.alloc(20 << 20));
@@ -300,18 +301,21 @@ describe('bad days of a cloud', { skip, concurrency: 1 }, () => {
     await until('the counter goes on', async () => (await inGuest('cat /run/counter')) > now, 5000);
   });
 
-  test('guests that were on are on again after the cloud was down', async () => {
+  test('guests that were on are on again after the cloud was down', async (t) => {
     const boot = (await tenant.ssh(guest, 'cat /proc/sys/kernel/random/boot_id')).stdout;
     const off = await tenant.create('off');
     await tenant.active(off);
     await tenant.client.must('POST', 'compute', `/servers/${off}/action`, { 'os-stop': null });
     const statusOf = async (id: string) => (await tenant.client.must('GET', 'compute', `/servers/${id}`)).server.status;
     await until('the other is off', async () => (await statusOf(off)) === 'SHUTOFF');
-    await succeeds('down');
+    t.diagnostic(await succeeds('down'));
+    const downAt = performance.now();
     assert.equal((await status()).state, 'down');
     assert.equal((await run('pgrep', ['-f', `qemu-system.*${data}`])).stdout, '');
     await succeeds('up', '--detach');
+    t.diagnostic(`up after ${Math.round(performance.now() - downAt)} ms`);
     await until('the guest answers again', answersSsh, 60_000);
+    t.diagnostic(`the guest answers after ${Math.round(performance.now() - downAt)} ms`);
     assert.notEqual((await tenant.ssh(guest, 'cat /proc/sys/kernel/random/boot_id')).stdout, boot);
     assert.equal(await statusOf(guest.id), 'ACTIVE');
     assert.equal(await statusOf(off), 'SHUTOFF');
