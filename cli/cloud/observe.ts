@@ -13,6 +13,7 @@ import { cloudLayout } from './layout.ts';
 
 export interface ProcessState {
   name: string;
+  /** As the supervisor sees it; halted: stopped by a signal, so it is there but does nothing. */
   state: string;
   pid: number | null;
   uptimeSeconds: number;
@@ -83,7 +84,7 @@ function observeProcess(engine: EngineStatus, children: Map<number, number[]>, s
   const memoryMiB = family.length === 1 ? (facts?.rssMiB ?? 0) : family.reduce((sum, pid) => sum + shareOf(pid), 0);
   return {
     name: engine.name,
-    state: supervised ? engine.state : engine.pid === null ? 'stopped' : 'running',
+    state: facts?.halted ? 'halted' : supervised ? engine.state : engine.pid === null ? 'stopped' : 'running',
     pid: facts === undefined ? null : engine.pid,
     uptimeSeconds: facts?.uptimeSeconds ?? 0,
     memoryMiB,

@@ -44,7 +44,9 @@ async function examineCloud(settings: Settings): Promise<Finding[]> {
   const findings = await cloud.checkProcesses(state);
   findings.push(...(await guarded('certificates', () => cloud.checkCertificates(settings))));
   if (state.state === 'down') return [...findings, ...(await machine.checkPortsFree(settings))];
-  const runs = (name: string) => state.processes.some((item) => item.name === name && item.pid !== null);
+  // What stands still is named above; asking it would only take a while.
+  const runs = (name: string) =>
+    state.processes.some((item) => item.name === name && item.pid !== null && item.state !== 'halted');
   if (runs('postgres') || settings.values.database_url !== '') {
     const { checkDatabase } = await import('../doctor/database.ts');
     findings.push(...(await guarded('database', () => checkDatabase(settings))));

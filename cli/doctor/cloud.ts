@@ -28,7 +28,15 @@ export async function checkProcesses(state: CloudState): Promise<Finding[]> {
   for (const item of state.processes) {
     const facts = `pid ${item.pid}, up ${Math.floor(item.uptimeSeconds)} s, ${item.memoryMiB.toFixed(0)} MiB${item.processes > 1 ? ` in ${item.processes} processes` : ''}`;
     const check = `process ${item.name}`;
-    if (item.pid === null || !['ready', 'running'].includes(item.state)) {
+    if (item.state === 'halted') {
+      findings.push(
+        problem(
+          check,
+          `pid ${item.pid} stands still: a signal or a debugger stopped it`,
+          `sudo kill -CONT ${item.pid}`,
+        ),
+      );
+    } else if (item.pid === null || !['ready', 'running'].includes(item.state)) {
       findings.push(
         problem(check, `${item.state}: ${item.lastError ?? 'no error was seen'}`, `bothy logs ${item.name}`),
       );

@@ -8,6 +8,8 @@ export interface ProcessFacts {
   /** The same with shared pages divided among those that share them; null where only root may know. */
   pssMiB: number | null;
   uptimeSeconds: number;
+  /** Stopped by a signal or a debugger: it is there but does nothing. */
+  halted: boolean;
 }
 
 function read(path: string): string | undefined {
@@ -45,7 +47,13 @@ export function processFacts(pid: number): ProcessFacts | undefined {
   const started = Number(fields[19]) / 100;
   const pss = /^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`) ?? '')?.[1];
   const pssMiB = pss === undefined ? null : Number(pss) / 1024;
-  return { pid, rssMiB: Number(rss) / 1024, pssMiB, uptimeSeconds: Math.max(0, Number.parseFloat(uptime) - started) };
+  return {
+    pid,
+    rssMiB: Number(rss) / 1024,
+    pssMiB,
+    uptimeSeconds: Math.max(0, Number.parseFloat(uptime) - started),
+    halted: fields[0] === 'T' || fields[0] === 't',
+  };
 }
 
 /** The process and everything below it, for totals (PostgreSQL is one engine but a handful of processes). */

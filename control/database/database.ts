@@ -113,11 +113,19 @@ export function violatedConstraint(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError && error.code?.startsWith('23') ? (error.constraint ?? '') : undefined;
 }
 
-/** True when the error says that the database can't serve now: connection refused, shutting down, starting up, too many connections. */
+/**
+ * True when the error says that the database can't serve now: connection refused or lost, shutting down, starting up, turned
+ * read-only by a failover, out of connections, memory or disk.
+ */
 export function isDatabaseUnavailable(error: unknown): boolean {
   const code = sqlState(error);
-  if (code !== undefined) return code.startsWith('57P') || code.startsWith('08') || code === '53300';
+  if (code !== undefined) return /^(57P|08|53)/.test(code) || code === '25006' || code === '58030';
   const system = (error as NodeJS.ErrnoException | undefined)?.code;
-  if (system === 'ECONNREFUSED' || system === 'ENOENT' || system === 'ECONNRESET' || system === 'EPIPE') return true;
-  return error instanceof Error && /Connection terminated|timeout exceeded when trying to connect/.test(error.message);
+  if (system !== undefined && ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'].includes(system))
+    return true;
+  // What pg says of a connection that was lost, before and after it has noticed.
+  return (
+    error instanceof Error &&
+    /Connection terminated|is not queryable|timeout exceeded when trying to connect|timeout expired/.test(error.message)
+  );
 }

@@ -46,6 +46,8 @@ export function run(
         stderr: Buffer.concat(err).toString() + late,
       });
     });
+    // A command may end before it has read everything; its exit code tells.
+    child.stdin.on("error", () => {});
     child.stdin.end(input ?? '');
   });
 }
