@@ -4,10 +4,11 @@
  * again with exponential back-off; a job of a process that died is taken over.
  */
 import { EventEmitter } from 'node:events';
-import { type Runner, run, type Task, type TaskList, type WorkerEvents } from 'graphile-worker';
+import { type Runner, run, type Task, type WorkerEvents } from 'graphile-worker';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Database, Queryable } from './database.ts';
+import { PatientPool } from './patient-pool.ts';
 import { quietLogger } from './worker-logger.ts';
 
 /** Brings one resource a step nearer to its desired state. Takes nothing but the id: reads the whole state itself. */
@@ -22,81 +23,57 @@ export async function enqueue(db: Queryable, task: string, id: string, options: 
     run_at := ${options.at ?? null}::timestamptz, job_key := ${`${task}:${id}`}::text, max_attempts := 25)`.execute(db);
 }
 
-/** After a lost database; it may be away for as long as it likes. */
-const retryMs = 500;
 /** Reconciles take seconds at most. One that is cut off with its process is free for others after this. */
 const takeBackMs = 60_000;
 const takeBackEveryMs = 15_000;
+/** What runs at the end, or hangs on a database that is away, is not waited for longer. */
+const stopMs = 5000;
 
 export class WorkQueue {
   readonly #database: Database;
   readonly #log: Logger;
+  readonly #pool: PatientPool;
   #runner: Runner | undefined;
-  #stopped = false;
-  #retryTimer: NodeJS.Timeout | undefined;
   #takeBackTimer: NodeJS.Timeout | undefined;
-  /** The name under which the present runner locks its jobs. */
-  #pool = '';
+  /** The name under which the runner locks its jobs. */
+  #name = '';
 
   constructor(options: { database: Database; log: Logger }) {
     this.#database = options.database;
     this.#log = options.log;
+    // Jobs whose hand-over was cut off with a connection are locked by us, and nobody works on them.
+    this.#pool = new PatientPool(this.#database.pool, () => void this.#takeBack(this.#name));
   }
 
-  /** Starts to work, and again whenever the database was away. Fails if it can't be reached at the start. */
+  /** Starts to work; goes on whenever the database was away. */
   async start(tasks: Readonly<Record<string, Reconcile>>, options: { concurrency?: number } = {}): Promise<void> {
-    const taskList = Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, this.#task(name, task)]));
-    await this.#run(taskList, options.concurrency ?? 8);
+    const events: WorkerEvents = new EventEmitter();
+    events.on('pool:create', ({ workerPool }) => {
+      this.#name = workerPool.id;
+    });
+    this.#runner = await run({
+      events,
+      pgPool: this.#pool.pool,
+      concurrency: options.concurrency ?? 8,
+      // NOTIFY brings what is due now; polling is for what becomes due later. Each worker polls for itself, and each poll
+      // keeps a connection (a PostgreSQL process) warm.
+      pollInterval: 5000,
+      noHandleSignals: true,
+      taskList: Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, this.#task(name, task)])),
+      logger: quietLogger(this.#log),
+    });
+    this.#runner.promise.catch((error) => this.#log.error({ err: error }, 'work queue: the runner failed'));
     await this.#takeBack();
     this.#takeBackTimer = setInterval(() => void this.#takeBack(), takeBackEveryMs).unref();
   }
 
-  /** Lets running jobs end (bounded by graphile-worker's own time-out), then stops. */
+  /** Lets running jobs end, then stops. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#retryTimer);
     clearInterval(this.#takeBackTimer);
-    await this.#runner?.stop().catch(() => {});
-  }
-
-  async #run(taskList: TaskList, concurrency: number): Promise<void> {
-    const events: WorkerEvents = new EventEmitter();
-    events.on('pool:create', ({ workerPool }) => {
-      this.#pool = workerPool.id;
-    });
-    const runner = await run({
-      events,
-      pgPool: this.#database.pool,
-      concurrency,
-      pollInterval: 2000,
-      noHandleSignals: true,
-      taskList,
-      logger: quietLogger(this.#log),
-      // Unbatched, graphile-worker 0.18 does not wait for the statement that ends a job: without a database its failure
-      // would be an unhandled rejection, the end of this process. Batched, it ends the runner, and we start another.
-      // With a local queue one of the workers asks for jobs, for all; without it each asks for itself, every two seconds,
-      // and an idle cloud keeps connections (PostgreSQL processes) for them.
-      preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0, localQueue: { size: concurrency } } },
-    });
-    if (this.#stopped) return void runner.stop().catch(() => {});
-    this.#runner = runner;
-    const again = (error?: unknown) => {
-      if (this.#stopped) return;
-      this.#log.warn({ err: error }, 'work queue: lost the database, will try again');
-      this.#retry(taskList, concurrency);
-    };
-    runner.promise.then(again, again);
-  }
-
-  #retry(taskList: TaskList, concurrency: number): void {
-    clearTimeout(this.#retryTimer);
-    const dead = this.#pool;
-    this.#retryTimer = setTimeout(() => {
-      this.#run(taskList, concurrency).then(
-        () => this.#takeBack(dead),
-        () => this.#stopped || this.#retry(taskList, concurrency),
-      );
-    }, retryMs);
+    const stopped = this.#runner?.stop().catch(() => {});
+    const late = new Promise<void>((resolve) => setTimeout(resolve, stopMs).unref());
+    await Promise.race([stopped, late]);
+    this.#pool.close();
   }
 
   #task(name: string, reconcile: Reconcile): Task {

@@ -41,6 +41,9 @@ export interface StreamOptions {
   silenceMs?: number;
 }
 
+/** How long a word about something that is under way may wait for a better one. */
+const underWayMs = 50;
+
 export type StreamState = 'connecting' | 'greeting' | 'open' | 'closed';
 
 export class ControlStream {
@@ -59,6 +62,7 @@ export class ControlStream {
   #reportedComplete = false;
   readonly #changed = new Map<ServerId, ObservedServer>();
   #flushing = false;
+  #laterTimer: NodeJS.Timeout | undefined;
   #lastError: string | null = null;
 
   constructor(options: StreamOptions) {
@@ -100,10 +104,17 @@ export class ControlStream {
     socket?.terminate();
   }
 
-  /** Takes changes; sends them soon, together with those that come meanwhile. */
+  /**
+   * Takes changes; sends them soon, together with those that come meanwhile. What is only under way may wait a moment:
+   * mostly its end comes first, and spares control a transaction.
+   */
   report(observed: ObservedServer[]): void {
     for (const server of observed) this.#changed.set(server.id, server);
     if (this.#flushing) return;
+    if (observed.every(({ state, error }) => state === 'building' && error === null)) {
+      this.#laterTimer ??= setTimeout(() => this.#flush(), underWayMs).unref();
+      return;
+    }
     this.#flushing = true;
     setImmediate(() => {
       this.#flushing = false;
@@ -112,6 +123,8 @@ export class ControlStream {
   }
 
   #flush(): void {
+    clearTimeout(this.#laterTimer);
+    this.#laterTimer = undefined;
     if (this.#state !== 'open') return;
     if (!this.#reportedComplete) {
       const all = this.#options.observations();
