@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { CommandError } from './command.ts';
 import { nearest } from './nearest.ts';
@@ -24,11 +25,38 @@ const oneOf =
   (...values: string[]) =>
   (value: string) =>
     values.includes(value) ? undefined : `one of ${values.join(', ')}`;
-const cidr = (value: string) =>
-  value === '' || /^[0-9a-f.:]+\/\d+$/i.test(value) ? undefined : 'an address range such as 172.24.4.0/24';
+const cidr = (family: 4 | 6, longest: number, example: string) => (value: string) => {
+  if (value === '' && family === 6) return undefined;
+  const [base = '', length = '', ...rest] = value.split('/');
+  const whole = rest.length === 0 && isIP(base) === family && /^\d{1,3}$/.test(length);
+  if (!whole || +length < 8 || +length > longest) return `an IPv${family} range such as ${example}`;
+  const hostBits = BigInt((family === 4 ? 32 : 128) - +length);
+  return addressBits(base, family) % (1n << hostBits) === 0n
+    ? undefined
+    : `a range's first address, such as ${example}`;
+};
+
+function addressBits(text: string, family: 4 | 6): bigint {
+  if (family === 4) return text.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
+  // A dotted tail does not come up in a prefix; URL writes the address in its shortest form.
+  const [head = '', tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split('::');
+  const groups = (part: string | undefined) => (part ?? '').split(':').filter((group) => group !== '');
+  const gap = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length;
+  const all = [...groups(head), ...new Array<string>(gap).fill('0'), ...groups(tail)];
+  return all.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
+}
+
+const address = (value: string) =>
+  isIP(value) === 0 ? 'an IP address; ::, 0.0.0.0 or one of this machine' : undefined;
+const card = (value: string) =>
+  value === '' || /^[^\s/:]{1,15}$/.test(value) ? undefined : 'the name of a network card, as ip link shows it';
 
 export const definitions = {
-  listen: { fallback: '::', help: 'Address that the APIs listen on; :: is every address, IPv4 and IPv6.' },
+  listen: {
+    fallback: '::',
+    check: address,
+    help: 'Address that the APIs listen on; :: is every address, IPv4 and IPv6.',
+  },
   port: { fallback: '8443', check: port, help: 'Port of the APIs (TLS).' },
   public_url: {
     fallback: '',
@@ -51,12 +79,17 @@ export const definitions = {
   },
   external_cidr: {
     fallback: '172.24.4.0/24',
-    check: cidr,
+    check: cidr(4, 29, '172.24.4.0/24'),
     help: 'Range of the external network: floating IPs and routers. Its first address is this machine.',
   },
-  external_cidr6: { fallback: 'fd0b:0724::/64', check: cidr, help: 'The same for IPv6 (not translated); empty: none.' },
+  external_cidr6: {
+    fallback: 'fd0b:0724::/64',
+    check: cidr(6, 120, 'fd0b:724::/64'),
+    help: 'The same for IPv6 (not translated); empty: none.',
+  },
   external_interface: {
     fallback: '',
+    check: card,
     help: 'Network card that carries the external network; empty: the external network ends at this machine.',
   },
   uplink: {

@@ -3,6 +3,7 @@ import { statfsSync } from 'node:fs';
 import net from 'node:net';
 import { dirname } from 'node:path';
 import { CommandError } from '../command.ts';
+import { readText } from '../files.ts';
 import { tryRun } from '../run.ts';
 import type { Settings } from '../settings.ts';
 
@@ -44,6 +45,17 @@ async function holder(port: number): Promise<string> {
   const answer = await tryRun('ss', ['-Hltnp', `sport = :${port}`]).catch(() => undefined);
   const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(answer?.stdout ?? '');
   return match === null ? '' : ` by ${match[1]} (pid ${match[2]})`;
+}
+
+/** The card of the external network must be there: without it floating IPs would silently lead nowhere. */
+export function checkCard({ paths, values }: Settings): void {
+  const name = values.external_interface;
+  const cards = [...(readText('/proc/net/dev') ?? '').matchAll(/^\s*([^\s:]+):/gm)].map((match) => match[1]!);
+  if (name === '' || cards.includes(name)) return;
+  throw new CommandError(
+    `this machine has no network card '${name}' (it has ${cards.filter((card) => card !== 'lo').join(', ') || 'none'})`,
+    `correct 'external_interface' in ${paths.settingsFile} (or BOTHY_EXTERNAL_INTERFACE)`,
+  );
 }
 
 export function checkDisk({ paths }: Settings): void {

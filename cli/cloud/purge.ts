@@ -3,7 +3,7 @@
  * directories are deleted only where the cloud's marker lies in them. Runs when all processes are down; safe to repeat,
  * the marker goes last.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { purgeHostNetwork } from '../../host/network/index.ts';
 import { CommandError } from '../command.ts';
@@ -50,6 +50,12 @@ export async function purgeCloud(settings: Settings): Promise<void> {
       if (join(paths.data, entry) !== paths.identityFile)
         rmSync(join(paths.data, entry), { recursive: true, force: true });
     }
-    rmSync(paths.data, { recursive: true, force: true });
+    rmSync(paths.identityFile, { force: true });
+    try {
+      rmdirSync(paths.data);
+    } catch (error) {
+      // A file system of its own is mounted there: it stays, empty.
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+    }
   });
 }

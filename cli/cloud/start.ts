@@ -19,7 +19,7 @@ import { type Progress, step } from '../terminal.ts';
 import { cloudLayout } from './layout.ts';
 import { underMachineLock } from './machine-lock.ts';
 import { requireAlone, requireCloudNamespace } from './namespace.ts';
-import { checkDisk, checkPorts, requireRoot } from './preflight.ts';
+import { checkCard, checkDisk, checkPorts, requireRoot } from './preflight.ts';
 import type { PreparedCloud } from './prepare.ts';
 
 /** After this many failures in a row a process that never came up is reported instead of waited for. */
@@ -38,6 +38,7 @@ export async function makeReady(settings: Settings, packages: PackageSet): Promi
   requireRoot('starting a cloud');
   requireCloudNamespace(settings);
   checkDisk(settings);
+  checkCard(settings);
   if ((await supervisorPid(settings)) === undefined) requireAlone(settings);
   if (!(await ensureInstalled(packages))) mendInterrupted();
   if ((await supervisorPid(settings)) === undefined && !(await anythingRuns(settings))) await checkPorts(settings);
@@ -206,7 +207,11 @@ async function reportFailure(settings: Settings, waiting: readonly EngineStatus[
   const culprit = waiting.find(isHopeless) ?? waiting.find((engine) => engine.state !== 'waiting') ?? waiting[0];
   const name = culprit?.name ?? '?';
   const { collectLines } = await import('../logs.ts');
-  const tail = collectLines(settings.paths.log, name, 8);
+  // Of a stack trace only what it says: the frames are in the log.
+  const tail = collectLines(settings.paths.log, name, 60)
+    .filter((line) => !/^\s+at |^Node\.js v|^\s*\^*\s*$/.test(line))
+    .slice(-8)
+    .map((line) => (line.length > 300 ? `${line.slice(0, 300)} …` : line));
   const failed = culprit !== undefined && isHopeless(culprit);
   const reason = failed ? `failed ${culprit.failures} times` : `is not ready after ${startDeadlineMs / 1000} s`;
   const message = `the process '${name}' ${reason}: ${culprit?.lastError ?? 'no error was seen'}`;

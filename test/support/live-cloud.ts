@@ -47,7 +47,7 @@ export function run(
       });
     });
     // A command may end before it has read everything; its exit code tells.
-    child.stdin.on("error", () => {});
+    child.stdin.on('error', () => {});
     child.stdin.end(input ?? '');
   });
 }

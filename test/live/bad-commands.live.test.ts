@@ -1,0 +1,133 @@
+/** Bad days of the command line: each ends with a message that says what to do, an exit code, and nothing half-made. */
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { bothy, mustRun, notLive, type Output, repository, run } from '../support/live-cloud.ts';
+
+const skip = notLive ?? (process.env.BOTHY_TEST_DATA ? 'a cloud is given, and this starts one of its own' : undefined);
+
+describe('bad days of the command line', { skip, concurrency: 1 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bothy-commands-'));
+  // The cloud's unprivileged processes must be able to pass.
+  chmodSync(folder, 0o755);
+  const data = join(folder, 'data');
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const call = (args: string[], env: Record<string, string> = {}) =>
+    run(bothy, args, { env: { ...process.env, ...env }, deadlineMs: 60_000 });
+  const refused = (output: Output, code: number, ...patterns: RegExp[]) => {
+    assert.equal(output.status, code, output.stdout + output.stderr);
+    for (const pattern of patterns) assert.match(output.stderr, pattern);
+    assert.doesNotMatch(output.stderr, /^\s+at /m, 'no stack trace');
+    assert.ok(!existsSync(data), 'nothing was made');
+  };
+
+  test('who is not root is told so by each command that needs it', async () => {
+    for (const args of [['up'], ['up', '--detach'], ['down'], ['down', '--purge', '--yes'], ['demo']]) {
+      const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all'];
+      const output = await run('setpriv', [...nobody, bothy, ...args, '--data', data]);
+      refused(output, 1, /needs root/, /→ run the command with sudo/);
+    }
+  });
+
+  test('a mistyped command, option or argument is named, with what was probably meant', async () => {
+    refused(await call(['upp']), 2, /unknown command 'upp'; did you mean 'up'\?/);
+    refused(
+      await call(['up', '--detatch', '--data', data]),
+      2,
+      /unknown option '--detatch'; did you mean '--detach'\?/,
+    );
+    refused(await call(['up', 'now', '--data', data]), 2, /'up' does not take 'now'/);
+    refused(await call(['down', '--timeout', 'soon', '--data', data]), 2, /whole number, not 'soon'/);
+    refused(await call(['down', '--purge', '--keep-guests', '--data', data]), 1, /contradict each other/);
+  });
+
+  test('a setting that cannot be right is refused before anything is made', async () => {
+    const wrong: [string, string, RegExp][] = [
+      ['BOTHY_PORT', '70000', /must be a port number/],
+      ['BOTHY_LISTEN', 'everywhere', /must be an IP address/],
+      ['BOTHY_DATAPATH', 'fast', /one of auto, system, netdev/],
+      ['BOTHY_EXTERNAL_CIDR', '300.1.1.0/24', /must be an IPv4 range/],
+      ['BOTHY_EXTERNAL_CIDR', '10.1.1.7/24', /a range's first address/],
+      ['BOTHY_EXTERNAL_CIDR6', 'fd00::1/64', /a range's first address/],
+      ['BOTHY_EXTERNAL_INTERFACE', 'nocard0', /no network card 'nocard0'/],
+      ['BOTHY_PUBLIC_URL', 'http://here', /https:\/\/NAME:PORT/],
+    ];
+    for (const [variable, value, says] of wrong)
+      refused(await call(['up', '--detach', '--data', data], { [variable]: value }), 1, says, /→ /);
+    const other = mkdtempSync(join(folder, 'conf-'));
+    writeFileSync(join(other, 'bothy.conf'), 'prot = 1\n');
+    refused(
+      await call(['up', '--data', other]),
+      1,
+      /bothy\.conf, line 1: unknown setting 'prot'/,
+      /did you mean 'port'\?/,
+    );
+    assert.deepEqual(readdirSync(other), ['bothy.conf']);
+  });
+
+  test('a port that is taken is named with its holder and the setting', async () => {
+    const holder = net.createServer().listen(0, '::');
+    await new Promise((resolve) => holder.once('listening', resolve));
+    const { port } = holder.address() as net.AddressInfo;
+    const output = await call(['up', '--detach', '--data', data], { BOTHY_PORT: String(port) });
+    holder.close();
+    refused(
+      output,
+      1,
+      new RegExp(`port ${port}, for the APIs, is taken by .* \\(pid ${process.pid}\\)`),
+      /set 'port' in/,
+    );
+  });
+
+  test('a directory that is not a cloud’s is neither used nor purged', async () => {
+    const foreign = mkdtempSync(join(folder, 'foreign-'));
+    writeFileSync(join(foreign, 'thesis.txt'), 'years of work');
+    refused(await call(['up', '--detach', '--data', foreign]), 1, /is not empty and is no data directory/);
+    refused(await call(['down', '--purge', '--yes', '--data', foreign]), 1, /no cloud\.json/);
+    assert.deepEqual(readdirSync(foreign), ['thesis.txt']);
+  });
+
+  test('a disk that is nearly full is refused; with room the same command succeeds, and a purge spares the mount', async () => {
+    const small = mkdtempSync(join(folder, 'small-'));
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=200m', 'tmpfs', small]);
+    try {
+      refused(await call(['up', '--detach', '--data', small]), 1, /has only \d+ MiB free/, /→ make room/);
+      assert.deepEqual(readdirSync(small), []);
+      await mustRun('mount', ['-o', 'remount,size=2g', small]);
+      const second = await call(['up', '--detach', '--data', small]);
+      assert.equal(second.status, 0, second.stdout + second.stderr);
+      const gone = await call(['down', '--purge', '--yes', '--data', small]);
+      assert.equal(gone.status, 0, gone.stdout + gone.stderr);
+      assert.deepEqual(readdirSync(small), []);
+    } finally {
+      await mustRun('umount', ['-l', small]);
+    }
+  });
+
+  // In a copy of the machine: the root as an overlay whose changes lie in memory, and a network without a way out.
+  test('a package mirror that cannot be reached is named, and the machine is as before', async (t) => {
+    const script = `set -e
+      mount -t tmpfs tmpfs "$1"; mkdir "$1/up" "$1/work" "$1/root"
+      mount -t overlay overlay -o lowerdir=/,upperdir="$1/up",workdir="$1/work" "$1/root"
+      for part in proc dev; do mount --rbind /$part "$1/root/$part"; done
+      ip link set lo up
+      exec chroot "$1/root" /bin/sh -c 'set -e
+        sed -i "/^Package: haproxy$/,/^$/ s/^Status: .*/Status: purge ok not-installed/" /var/lib/dpkg/status
+        rm -f /var/cache/apt/archives/haproxy*
+        echo "Acquire::http::Proxy \\"http://127.0.0.1:9\\";" >/etc/apt/apt.conf.d/99dead
+        ls /usr/sbin/policy-rc.d >/tmp/before 2>&1 || true
+        code=0; "$0" up --detach --data "$1" || code=$?
+        ls /usr/sbin/policy-rc.d >/tmp/after 2>&1 || true
+        cmp /tmp/before /tmp/after; test ! -e "$1"
+        exit $code' "$2" "$3"`;
+    const overlay = mkdtempSync(join(folder, 'overlay-'));
+    const args = ['--mount', '--net', '--propagation', 'private', '/bin/sh', '-c', script, 'sh', overlay, bothy, data];
+    const output = await run('unshare', args, { cwd: repository, deadlineMs: 60_000 });
+    if (/unknown filesystem|wrong fs type/.test(output.stderr)) return t.skip('this kernel has no overlay file system');
+    refused(output, 1, /apt-get install haproxy failed/, /the package mirror cannot be reached: check network, DNS/);
+  });
+});
