@@ -7,13 +7,13 @@ import { bold, green, red, say, seconds, step } from '../terminal.ts';
 
 export const command: Command = {
   summary: 'install what is missing and run the whole test suite',
-  usage: '[fast] [live] [conformance]',
+  usage: '[fast] [live] [conformance] [alone]',
   description: `Runs, in this order: format, lint, types and the fast tests (npm run check, simulated hosts included), the live tests (real
-QEMU, OVN and PostgreSQL), and the conformance tests (the unmodified openstack client against a cloud of their own).
-Words choose among them; none means all. Live tests make clouds of their own in temporary directories and remove
-them; a cloud that runs on this machine is not touched.`,
+QEMU, OVN and PostgreSQL), the conformance tests (the unmodified openstack client), and those that start, break and purge
+clouds of their own. Words choose among them; none means all. The clouds lie in temporary directories and are removed.
+A machine carries one cloud in a network namespace: stop yours first, or run this in a namespace of its own.`,
   options: { 'no-install': { type: 'boolean', help: 'take the machine as it is' } },
-  positionals: { min: 0, max: 3 },
+  positionals: { min: 0, max: 4 },
   async run(args) {
     const chosen = args.positionals.length === 0 ? Object.keys(suites) : args.positionals;
     const unknown = chosen.find((name) => suites[name] === undefined);
@@ -32,13 +32,14 @@ them; a cloud that runs on this machine is not touched.`,
 /** Command lines of the suites; undefined where the repository has no test of that kind. */
 const suites: Record<string, () => string[] | undefined> = {
   fast: () => [join(sourceRoot, 'tools/check.ts')],
-  live: () => testFiles('test/live'),
-  conformance: () => testFiles('test/conformance'),
+  live: () => testFiles('test/live/*.test.ts'),
+  alone: () => testFiles('test/live/alone/*.test.ts'),
+  conformance: () => testFiles('test/conformance/**/*.test.ts'),
 };
 
 /** One file after the other: each has a cloud of its own, and two cores carry one at a time. */
-function testFiles(folder: string): string[] | undefined {
-  const files = globSync(`${folder}/**/*.test.ts`, { cwd: sourceRoot }).sort();
+function testFiles(pattern: string): string[] | undefined {
+  const files = globSync(pattern, { cwd: sourceRoot }).sort();
   return files.length === 0 ? undefined : ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files];
 }
 
@@ -48,12 +49,20 @@ async function runSuites(chosen: readonly string[]): Promise<Result[]> {
   process.on('SIGINT', () => {});
   const results: Result[] = [];
   for (const name of chosen.filter((suite) => suite === 'fast')) results.push(await runSuite(name, {}));
-  const onCloud = chosen.filter((suite) => suite !== 'fast' && suites[suite]?.() !== undefined);
-  if (onCloud.length === 0) return results;
+  const onCloud = chosen.filter((suite) => ['live', 'conformance'].includes(suite) && suites[suite]?.() !== undefined);
+  if (onCloud.length > 0) results.push(...(await runOnCloud(onCloud)));
+  // These start, break and purge clouds of their own, and a machine carries one at a time.
+  if (chosen.includes('alone')) results.push(await runSuite('alone', {}));
+  return results;
+}
+
+/** One cloud for several suites. */
+async function runOnCloud(names: readonly string[]): Promise<Result[]> {
   const { startThrowAwayCloud } = await import('../cloud/throw-away.ts');
   const cloud = await step('a cloud for the tests', startThrowAwayCloud, ({ data }) => data);
+  const results: Result[] = [];
   try {
-    for (const name of onCloud) results.push(await runSuite(name, { BOTHY_TEST_DATA: cloud.data }));
+    for (const name of names) results.push(await runSuite(name, { BOTHY_TEST_DATA: cloud.data }));
   } finally {
     await step('removing that cloud', async () => cloud[Symbol.asyncDispose]());
   }

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { removeCloud, reserveCloud } from '../../cli/cloud/throw-away.ts';
-import { cloudPaths } from '../../cli/settings.ts';
-import { bothy, mustRun, notLive, type Output, run, until } from '../support/live-cloud.ts';
+import { removeCloud, reserveCloud } from '../../../cli/cloud/throw-away.ts';
+import { cloudPaths } from '../../../cli/settings.ts';
+import { bothy, mustRun, notLive, type Output, run, until } from '../../support/live-cloud.ts';
 
 interface Process {
   name: string;

@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ensurePublicGuest } from '../support/guest-image.ts';
-import { bothy, type LiveCloud, liveCloud, mustRun, notLive } from '../support/live-cloud.ts';
-import { administrator, Tenant } from '../support/tenant.ts';
+import { ensurePublicGuest } from '../../support/guest-image.ts';
+import { bothy, type LiveCloud, liveCloud, mustRun, notLive } from '../../support/live-cloud.ts';
+import { administrator, Tenant } from '../../support/tenant.ts';
 
 const nodeProcesses = ['supervisor', 'control', 'host'];
 /** The processes notice within ten seconds that they rest; idle connections to the database end after as long. */

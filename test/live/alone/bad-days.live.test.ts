@@ -9,8 +9,8 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
-import { cloudPaths } from '../../cli/settings.ts';
-import { ensurePublicGuest } from '../support/guest-image.ts';
+import { cloudPaths } from '../../../cli/settings.ts';
+import { ensurePublicGuest } from '../../support/guest-image.ts';
 import {
   bothy,
   environmentOf,
@@ -20,8 +20,8 @@ import {
   type Output,
   run,
   until,
-} from '../support/live-cloud.ts';
-import { type Guest, Tenant } from '../support/tenant.ts';
+} from '../../support/live-cloud.ts';
+import { type Guest, Tenant } from '../../support/tenant.ts';
 
 const skip = notLive ?? (process.env.BOTHY_TEST_DATA ? 'a cloud is given, and this would hurt it' : undefined);
 
