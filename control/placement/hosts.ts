@@ -16,6 +16,7 @@ export async function lockPlacement(tx: Tx): Promise<void> {
 export async function placementSnapshot(tx: Tx, imageId: string | null): Promise<HostCapacity[]> {
   const { rows } = await sql<HostCapacity>`
     select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.vcpus, h.memory_mib, h.disk_gib,
+      h.connected or coalesce(h.last_seen_at > now() - interval '30 seconds', false) as seen_lately,
       coalesce(u.vcpus, 0)::integer as used_vcpus, coalesce(u.memory_mib, 0)::bigint as used_memory_mib,
       coalesce(u.disk_gib, 0)::bigint as used_disk_gib,
       exists (select from image_location l where l.host_id = h.id and l.image_id = ${imageId}::uuid) as holds_image

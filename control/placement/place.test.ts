@@ -8,6 +8,7 @@ const host = (id: string, over: Partial<HostCapacity> = {}): HostCapacity => ({
   availability_zone: 'nova',
   enabled: true,
   connected: true,
+  seen_lately: true,
   vcpus: 16,
   memory_mib: 16384,
   disk_gib: 100,
@@ -70,4 +71,12 @@ test('a thousand hosts leave a small record', () => {
   );
   assert.equal(found.verdicts.length, 20);
   assert.equal(found.hosts, 1000);
+});
+
+test('a host that is away for the moment is worth a wait; one that has been away longer, or is full, is not', () => {
+  const soon = (...hosts: HostCapacity[]) => place(request, hosts).soon;
+  assert.equal(soon(host('a', { connected: false })), true);
+  assert.equal(soon(host('a', { connected: false, seen_lately: false })), false);
+  assert.equal(soon(host('a', { connected: false, memory_mib: 1 })), false);
+  assert.equal(soon(host('a', { connected: false }), host('b')), false, 'another takes it at once');
 });

@@ -11,6 +11,8 @@ export interface HostCapacity {
   availability_zone: string;
   enabled: boolean;
   connected: boolean;
+  /** Connected, or it was within the last half minute: its process or ours is being restarted. */
+  seen_lately: boolean;
   vcpus: number;
   memory_mib: number;
   disk_gib: number;
@@ -49,6 +51,8 @@ export interface HostVerdict {
 
 export interface Placement {
   host: HostCapacity | null;
+  /** No host now, but one would take the server if it were not away for the moment: worth a wait. */
+  soon: boolean;
   /** Best first; hosts that can't take it last. Cut to `verdictsKept`. */
   verdicts: HostVerdict[];
   hosts: number;
@@ -73,13 +77,14 @@ export function place(request: PlacementRequest, hosts: readonly HostCapacity[])
   );
   const best = judged[0];
   const host = best && best.verdict.score !== null ? best.host : null;
+  const away = judged.some(({ host, verdict }) => host.seen_lately && verdict.refusals.join() === 'disconnected');
   const refusals: Partial<Record<Refusal, number>> = {};
   for (const { verdict } of judged) {
     for (const refusal of verdict.refusals) refusals[refusal] = (refusals[refusal] ?? 0) + 1;
   }
   const verdicts = judged.slice(0, verdictsKept).map(({ verdict }) => verdict);
   const why = host ? { message: 'placed', fix: '' } : explain(request, judged);
-  return { host, verdicts, hosts: hosts.length, refusals, ...why };
+  return { host, soon: !host && away, verdicts, hosts: hosts.length, refusals, ...why };
 }
 
 function judge(request: PlacementRequest, host: HostCapacity): HostVerdict {

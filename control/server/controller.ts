@@ -50,6 +50,7 @@ interface Look extends ServerState {
 }
 
 const sweepMs = 30_000;
+const awayRetryMs = 1000;
 
 export class ServerController {
   readonly #options: ServerControllerOptions;
@@ -148,18 +149,36 @@ export class ServerController {
         requested_host_id: server.requested_host_id,
       };
       const found = place(request, await placementSnapshot(tx, server.image_id));
+      if (found.soon) {
+        await this.#waitForHost(tx, server);
+        return found;
+      }
       if (found.host) await this.#give(tx, server, found.host.id as HostId);
       else await refuse(tx, server, found);
       await recordDecision(tx, server, request, found);
       return found;
     });
     if (!placement) return;
+    if (placement.soon) return this.#lookAgainSoon(server.id);
     if (placement.host) {
       log.info({ serverId: server.id, hostId: placement.host.id, hosts: placement.hosts }, 'server placed');
     } else {
       log.warn({ serverId: server.id, refusals: placement.refusals, fix: placement.fix }, 'server not placed');
     }
     this.#options.afterStep?.(placement.host ? 'placed' : 'not placed', server.id);
+  }
+
+  /** A restart of a host's process, or of ours, is no reason to refuse a server. */
+  async #waitForHost(tx: Tx, server: Look): Promise<void> {
+    const waitingFor = 'a host that is away for the moment';
+    await passOperation(tx, server.id, { owner: 'control', waitingFor });
+    await enqueue(tx, 'server', server.id, { at: new Date(server.now.getTime() + 5 * awayRetryMs) });
+  }
+
+  /** The durable job comes with the queue's next poll; this is sooner, and nothing is lost if the process dies. */
+  #lookAgainSoon(id: string): void {
+    const again = () => enqueue(this.#options.database.query, 'server', id).catch(() => {});
+    setTimeout(() => void again(), awayRetryMs).unref();
   }
 
   async #stillUnplaced(tx: Tx, id: string): Promise<boolean> {
