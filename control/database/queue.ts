@@ -51,13 +51,15 @@ export class WorkQueue {
     events.on('pool:create', ({ workerPool }) => {
       this.#name = workerPool.id;
     });
+    const { concurrency = 8 } = options;
     this.#runner = await run({
       events,
       pgPool: this.#pool.pool,
-      concurrency: options.concurrency ?? 8,
-      // NOTIFY brings what is due now; polling is for what becomes due later. Each worker polls for itself, and each poll
-      // keeps a connection (a PostgreSQL process) warm.
-      pollInterval: 5000,
+      concurrency,
+      // NOTIFY brings what is due now; polling is for what becomes due later. With a local queue one asks for all workers;
+      // else each polls for itself, and an idle cloud keeps a handful of connections (PostgreSQL processes) for that.
+      pollInterval: 2000,
+      preset: { worker: { localQueue: { size: concurrency } } },
       noHandleSignals: true,
       taskList: Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, this.#task(name, task)])),
       logger: quietLogger(this.#log),
