@@ -4,13 +4,21 @@
  * batched form does not get over a deadlock. It does run a statement again after a serialization failure (40001): that is
  * what a lost connection is made to look like, and the next connection is there when the database is.
  *
- * Owns no connection. After `close` nothing fails any more; it just never comes back.
+ * Owns no connection. After `close` what graphile-worker does not await never comes back, and the rest fails.
  */
 import type pg from 'pg';
 import { isDatabaseUnavailable } from './database.ts';
 
 const retryMs = 200;
 const never = new Promise<never>(() => {});
+
+/** Statements that end a job: those that nobody awaits. */
+const endsJob = (query: unknown) => /\bdelete from\b|\blast_error\b/.test((query as pg.QueryConfig).text ?? '');
+
+const closedClient = {
+  query: (query: unknown) => (endsJob(query) ? never : Promise.reject(new Error('the work queue has stopped'))),
+  release() {},
+} as unknown as pg.PoolClient;
 
 export class PatientPool {
   /** What graphile-worker takes for a pool. */
@@ -40,7 +48,7 @@ export class PatientPool {
 
   async #connectPatiently(): Promise<pg.PoolClient> {
     for (;;) {
-      if (this.#closed) return never;
+      if (this.#closed) return closedClient;
       try {
         const client = await this.#inner.connect();
         if (this.#lost) {
@@ -64,7 +72,7 @@ export class PatientPool {
         if (!isDatabaseUnavailable(cause)) throw cause;
         broken = true;
         this.#lost = true;
-        if (this.#closed) return never;
+        if (this.#closed) return closedClient.query(args[0] as pg.QueryConfig);
         throw Object.assign(new Error('the database went away', { cause }), { code: '40001' });
       }
     };

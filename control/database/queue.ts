@@ -72,10 +72,16 @@ export class WorkQueue {
   /** Lets running jobs end, then stops. */
   async stop(): Promise<void> {
     clearInterval(this.#takeBackTimer);
-    const stopped = this.#runner?.stop().catch(() => {});
-    const late = new Promise<void>((resolve) => setTimeout(resolve, stopMs).unref());
-    await Promise.race([stopped, late]);
+    const runner = this.#runner;
+    const stopped = runner?.stop().then(
+      () => true,
+      () => true,
+    );
+    const late = new Promise<false>((resolve) => setTimeout(resolve, stopMs, false).unref());
+    const inTime = await Promise.race([stopped ?? true, late]);
     this.#pool.close();
+    // Without a database it would wait for ever, with timers that keep the process.
+    if (!inTime) runner?.kill().catch(() => {});
   }
 
   #task(name: string, reconcile: Reconcile): Task {
