@@ -88,13 +88,20 @@ test('while a host is gone, servers are created elsewhere', async () => {
 test('without any host a create ends in ERROR and says why', async () => {
   for (const host of cloud.hosts) host.kill();
   await connected(0);
+  const waiting = await createServer(tenancy, 'nowhere yet');
+  await cloud.until('the create to wait for a host', async () =>
+    (await waitingFor(waiting)).includes('away for the moment'),
+  );
+  // Hosts that have been away for longer are not waited for.
+  await sql`update host set last_seen_at = now() - interval '5 minutes'`.execute(cloud.database.query);
+  await reaches(cloud, tenancy, waiting, 'ERROR');
   const id = await createServer(tenancy, 'nowhere');
   await reaches(cloud, tenancy, id, 'ERROR');
   const { server } = await tenancy.client.must('GET', 'compute', `/servers/${id}`);
   assert.match(server.fault.message, /^No valid host was found\. .*\w/);
   for (const host of cloud.hosts) await host.start();
   await connected(3);
-  await clear([id]);
+  await clear([waiting, id]);
 });
 
 test('a delete finishes though the host is gone, and the host loses its guest when it is back', async () => {

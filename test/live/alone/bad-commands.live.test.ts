@@ -5,7 +5,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { bothy, mustRun, notLive, type Output, repository, run } from '../support/live-cloud.ts';
+import { bothy, mustRun, notLive, type Output, repository, run } from '../../support/live-cloud.ts';
 
 const skip = notLive ?? (process.env.BOTHY_TEST_DATA ? 'a cloud is given, and this starts one of its own' : undefined);
 
