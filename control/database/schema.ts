@@ -1,6 +1,6 @@
 /**
  * The tables as Kysely sees them. Each resource describes its own tables in its `tables.ts`; this page joins them.
- * The truth is migrations/*.sql; `schema.test.ts` holds the column names of the two together.
+ * The truth is migrations/*.sql; `schema.db.test.ts` holds the column names of the two together.
  */
 import type { ColumnType, Generated } from 'kysely';
 import type { FlavorTables } from '../flavor/tables.ts';
