@@ -58,7 +58,8 @@ test('a deadlock is run again and both transactions succeed', async () => {
       await sql`update domain set description = description || 'x' where id = ${second}`.execute(tx);
     });
   await Promise.all([lockBoth(a, b), lockBoth(b, a)]);
-  assert.equal(attempts, 3, 'one of the two was chosen as the victim and ran again');
+  // The victim may meet the other one again before that one has both rows, and be chosen once more.
+  assert.ok(attempts >= 3, 'one of the two was chosen as the victim and ran again');
   const { rows } = await sql<{ description: string }>`select description from domain where id in (${a}, ${b})`.execute(
     db.database.query,
   );
