@@ -3,12 +3,13 @@
  *
  * Owns connections. Never decides. If the process dies inside a transaction, PostgreSQL undoes it whole.
  */
-import { CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely';
+import { Kysely, type KyselyProps, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { CloudError } from '../../contract/errors.ts';
 import type { Secret } from '../../contract/secret.ts';
 import { isStalePlan, prepareStatements } from './prepared.ts';
 import type { Schema } from './schema.ts';
+import { TransactionConnection } from './transaction-connection.ts';
 
 // 64-bit integers are counts and sizes well below 2^53 here; xid8 stays text, see changes.ts.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -44,6 +45,8 @@ export class Database {
   readonly pool: pg.Pool;
   /** For single statements outside a transaction. */
   readonly query: Queryable;
+  /** What a transaction's Kysely shares with `query`. */
+  readonly #parts: Pick<KyselyProps, 'config' | 'dialect' | 'driver'>;
 
   /** @param options.url a PostgreSQL connection URL. Idle connections close after `idleMs` so that an idle cloud is small. */
   constructor(options: { url: Secret; maxConnections?: number; idleMs?: number; applicationName?: string }) {
@@ -53,14 +56,17 @@ export class Database {
       idleTimeoutMillis: options.idleMs ?? 10_000,
       connectionTimeoutMillis: 10_000,
       application_name: options.applicationName ?? 'bothy',
-    });
+      pipeline: true,
+    } as pg.PoolConfig);
     // An idle connection that the server closes (a restart) is no error of anyone's: the pool has dropped it already.
     this.pool.on('error', () => {});
     this.pool.on('connect', (client) => {
       client.on('error', () => {});
       prepareStatements(client as unknown as pg.Client);
     });
-    this.query = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.pool }) });
+    const dialect = new PostgresDialect({ pool: this.pool });
+    this.query = new Kysely<Schema>({ dialect });
+    this.#parts = { config: { dialect }, dialect, driver: dialect.createDriver() };
   }
 
   /**
@@ -72,22 +78,43 @@ export class Database {
     const begin = `begin; select set_config('bothy.actor', ${literal(actor.actorId)}, true), set_config('bothy.request', ${literal(actor.requestId)}, true)`;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.query.connection().execute(async (connection) => {
-          await connection.executeQuery(CompiledQuery.raw(begin));
-          try {
-            const result = await work(connection as Tx);
-            await connection.executeQuery(CompiledQuery.raw('commit'));
-            return result;
-          } catch (error) {
-            await connection.executeQuery(CompiledQuery.raw('rollback')).catch(() => {});
-            throw error;
-          }
-        });
+        return await this.#transaction(begin, work);
       } catch (error) {
         if (attempt < 5 && (retriable.has(sqlState(error) ?? '') || isStalePlan(error))) continue;
         throw error;
       }
     }
+  }
+
+  async #transaction<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect();
+    const connection = new TransactionConnection(client);
+    let broken = false;
+    try {
+      // Not awaited: it travels with the first statement.
+      const begun = client.query(begin);
+      begun.catch(() => {});
+      const result = await work(this.#on(connection));
+      await begun;
+      connection.close();
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      connection.close();
+      await client.query('rollback').catch(() => {
+        broken = true;
+      });
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  #on(connection: TransactionConnection): Tx {
+    const executor = this.query.getExecutor().withConnectionProvider({
+      provideConnection: (consumer) => consumer(connection),
+    });
+    return new Kysely<Schema>({ ...this.#parts, executor }) as Tx;
   }
 
   /** True when a statement comes back. */

@@ -60,18 +60,17 @@ export async function checkQuota(tx: Tx, projectId: string, wanted: Readonly<Rec
   const locks = resources
     .sort()
     .map((r) => sql`pg_advisory_xact_lock(hashtextextended(${`quota ${r} ${projectId}`}, 0))`);
-  await sql`select ${sql.join(locks)}`.execute(tx);
   const parts = resources.map(
     (r) => sql`select ${r}::text as resource, used,
       (select maximum from quota where resource = ${r} and (project_id = ${projectId} or project_id is null)
        order by project_id nulls last limit 1) as maximum
       from (${usage[r]!(projectId)}) u`,
   );
-  const { rows } = await sql<{
-    resource: string;
-    used: number;
-    maximum: number | null;
-  }>`${sql.join(parts, sql` union all `)}`.execute(tx);
+  // One round trip, but two statements: the count must not see the world as it was before the lock was ours.
+  const [, { rows }] = await Promise.all([
+    sql`select ${sql.join(locks)}`.execute(tx),
+    sql<{ resource: string; used: number; maximum: number | null }>`${sql.join(parts, sql` union all `)}`.execute(tx),
+  ]);
   for (const { resource, used, maximum } of rows) {
     const limit = maximum ?? -1;
     if (limit >= 0 && used + wanted[resource]! > limit) {

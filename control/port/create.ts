@@ -92,8 +92,7 @@ export async function createPorts(
       ports.map((port) => port.network_id),
     ));
   for (const port of ports) if (!known.has(port.network_id)) throw notFound('network', port.network_id);
-  await checkPortQuota(tx, ports);
-  const complete = await withSecurity(tx, ports, known);
+  const [, complete] = await Promise.all([checkPortQuota(tx, ports), withSecurity(tx, ports, known)]);
   const made: MadePort[] = [];
   let rest = complete.map((port) => draft(port, known.get(port.network_id)!));
   await lockSubnets(

@@ -47,8 +47,10 @@ export async function createServerPorts(
     if (portId !== undefined) taken.set(portId, await takePort(tx, caller, wish.serverId, portId));
   }
   const onNetworks = requests.filter((request) => request.portId === undefined);
-  const networks = await usableNetworks(tx, caller, onNetworks);
-  const groups = onNetworks.length > 0 ? await findGroups(tx, projectId, wish.securityGroups) : undefined;
+  const [networks, groups] = await Promise.all([
+    usableNetworks(tx, caller, onNetworks),
+    onNetworks.length > 0 ? findGroups(tx, projectId, wish.securityGroups) : undefined,
+  ]);
   const ports = onNetworks.map((request): NewPort => {
     const network = networks.get(parseId(request.networkId!)!)!;
     return {

@@ -139,8 +139,13 @@ export class ServerController {
   async #place(server: Look): Promise<void> {
     const { database, log } = this.#options;
     const placement = await database.transaction(cloudActor, async (tx) => {
-      if (!(await this.#stillUnplaced(tx, server.id))) return undefined;
-      await lockPlacement(tx);
+      // One round trip; each statement sees what was committed before it could begin, the snapshot thus what the lock guards.
+      const [unplaced, , hosts] = await Promise.all([
+        this.#stillUnplaced(tx, server.id),
+        lockPlacement(tx),
+        placementSnapshot(tx, server.image_id),
+      ]);
+      if (!unplaced) return undefined;
       const request: PlacementRequest = {
         vcpus: server.vcpus,
         memory_mib: server.memory_mib,
@@ -148,14 +153,15 @@ export class ServerController {
         availability_zone: server.availability_zone,
         requested_host_id: server.requested_host_id,
       };
-      const found = place(request, await placementSnapshot(tx, server.image_id));
+      const found = place(request, hosts);
       if (found.soon) {
         await this.#waitForHost(tx, server);
         return found;
       }
-      if (found.host) await this.#give(tx, server, found.host.id as HostId);
-      else await refuse(tx, server, found);
-      await recordDecision(tx, server, request, found);
+      await Promise.all([
+        found.host ? this.#give(tx, server, found.host.id as HostId) : refuse(tx, server, found),
+        recordDecision(tx, server, request, found),
+      ]);
       return found;
     });
     if (!placement) return;
@@ -188,13 +194,16 @@ export class ServerController {
   }
 
   async #give(tx: Tx, server: Look, hostId: HostId): Promise<void> {
-    await sql`
+    const given = sql`
       with passed as (
         update operation set owner = ${`host ${hostId}`}, waiting_for = 'the host to take the server', updated_at = now()
         where resource_id = ${server.id} and state = 'running')
       update server set host_id = ${hostId}, epoch = epoch + 1, updated_at = now() where id = ${server.id}`.execute(tx);
-    await this.#options.ports.bindServerPorts(tx, server.id as ServerId, hostId);
-    if (server.deadline) await this.#lookAgain(tx, server.id, server.deadline);
+    await Promise.all([
+      given,
+      this.#options.ports.bindServerPorts(tx, server.id as ServerId, hostId),
+      server.deadline && this.#lookAgain(tx, server.id, server.deadline),
+    ]);
   }
 
   async #expire(server: Look): Promise<void> {

@@ -79,8 +79,10 @@ export async function createServers(
   checkCounts(wish);
   const actor = actorOf(caller);
   return deps.database.transaction(actor, async (tx) => {
-    const found = await ingredients(tx, caller, wish);
-    const image = await deps.images.findForServer(tx, caller, wish.imageId);
+    const [found, image] = await Promise.all([
+      ingredients(tx, caller, wish),
+      deps.images.findForServer(tx, caller, wish.imageId),
+    ]);
     const flavor = requireIngredients(wish, found);
     const diskGiB = diskFor(flavor, image);
     await checkMetadata(tx, projectId, wish.metadata);
@@ -117,8 +119,12 @@ export async function createServers(
         launch_index: index,
       };
     });
-    await insertServers(tx, actor, servers, { userData: wish.userData, deadlineMs: deadlinesMs.create });
-    for (const server of servers) await allocatePorts(tx, deps.ports, caller, server, wish);
+    // The ports' first questions travel with the servers.
+    const inserted = insertServers(tx, actor, servers, { userData: wish.userData, deadlineMs: deadlinesMs.create });
+    const allocated = (async () => {
+      for (const server of servers) await allocatePorts(tx, deps.ports, caller, server, wish);
+    })();
+    await Promise.all([inserted, allocated]);
     return { ids: servers.map(({ id }) => id as ServerId), reservationId };
   });
 }

@@ -1,0 +1,40 @@
+/**
+ * A pooled connection for one transaction. Kysely's own queues statements, so that each waits for the answer to the one
+ * before; this one hands them to pg at once, and with pg's pipelining those that the caller does not await one by one
+ * (`Promise.all`) share a round trip. PostgreSQL still runs them in order, each with its own snapshot.
+ *
+ * Closed at the transaction's end: what a part of it that was given up on still asks for must not run outside of it.
+ */
+import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
+import type pg from 'pg';
+
+export class TransactionConnection implements DatabaseConnection {
+  readonly #client: pg.PoolClient;
+  #closed = false;
+
+  constructor(client: pg.PoolClient) {
+    this.#client = client;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (this.#closed) throw new Error('the transaction has ended');
+    try {
+      const { command, rowCount, rows } = await this.#client.query(query.sql, query.parameters as unknown[]);
+      const writes = command === 'INSERT' || command === 'UPDATE' || command === 'DELETE' || command === 'MERGE';
+      return { rows: rows ?? [], ...(writes && { numAffectedRows: BigInt(rowCount ?? 0) }) };
+    } catch (error) {
+      // pg's own stack ends at the socket.
+      if (error instanceof Error) Error.captureStackTrace(error);
+      throw error;
+    }
+  }
+
+  // biome-ignore lint/correctness/useYield: there is nothing to stream
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new Error('streaming is not possible in a transaction');
+  }
+}
