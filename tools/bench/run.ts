@@ -94,8 +94,9 @@ async function drive(environment: Record<string, string>, scratch: string): Prom
   const child = spawn(process.execPath, [join(import.meta.dirname, 'openstack-load.mjs'), ...works], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, BENCH_ROUNDS: values.rounds, ...environment, BENCH_OUT: out },
-    signal: ending.signal,
   });
+  const stop = () => child.kill();
+  ending.signal.addEventListener('abort', stop, { once: true });
   await new Promise<void>((done, failed) => {
     child.once('error', failed);
     child.once('close', (code) => (code === null ? failed(new Error('the load driver was ended')) : done()));
