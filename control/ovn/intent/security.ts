@@ -2,6 +2,7 @@
  * Security groups as port groups with ACLs, in Neutron's layout: a filtered port is in the drop group, which lets nothing
  * through, and in the port group of each of its security groups, whose rules stand above it.
  */
+import { protocols } from '../../security-group/rules.ts';
 import { type DesiredRow, names } from '../desired.ts';
 import type { IndexedModel, SecurityGroupRuleRow } from '../model.ts';
 import { dropUnit, type Unit, unit } from '../units.ts';
@@ -93,40 +94,12 @@ export function ruleMatch(portGroup: string, rule: SecurityGroupRuleRow): string
 
 const isAny = (prefix: string): boolean => prefix.endsWith('/0');
 
-/** IANA numbers of the names that Neutron takes for a protocol. */
-const protocolNumbers: Readonly<Record<string, number>> = {
-  ah: 51,
-  dccp: 33,
-  egp: 8,
-  esp: 50,
-  gre: 47,
-  hopopt: 0,
-  icmp: 1,
-  icmpv6: 58,
-  igmp: 2,
-  ip: 0,
-  ipip: 4,
-  'ipv6-encap': 41,
-  'ipv6-frag': 44,
-  'ipv6-icmp': 58,
-  'ipv6-nonxt': 59,
-  'ipv6-opts': 60,
-  'ipv6-route': 43,
-  ospf: 89,
-  pgm: 113,
-  rsvp: 46,
-  sctp: 132,
-  tcp: 6,
-  udp: 17,
-  udplite: 136,
-  vrrp: 112,
-};
 const portNames: Readonly<Record<number, string>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
 
 function protocolMatch(rule: SecurityGroupRuleRow): string[] {
   const protocol = rule.protocol?.toLowerCase();
   if (protocol === undefined || protocol === 'any' || protocol === '') return [];
-  const number = /^\d+$/.test(protocol) ? Number(protocol) : protocolNumbers[protocol];
+  const number = /^\d+$/.test(protocol) ? Number(protocol) : protocols[protocol];
   if (number === undefined) throw new Error(`security group rule ${rule.id} has the unknown protocol ${protocol}`);
   const { port_range_min: min, port_range_max: max } = rule;
   // Neutron takes icmp for IPv6 rules and means the ICMP of that version.
