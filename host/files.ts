@@ -21,6 +21,15 @@ export async function writeWhole(path: string, contents: string | Buffer, option
   if (options.durable) await syncDirectory(dirname(path));
 }
 
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
+
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {

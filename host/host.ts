@@ -16,8 +16,8 @@ import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { QemuLauncher } from './guest/launcher.ts';
 import type { HostNetworkPort } from './host-network.ts';
 import { ImageFetcher } from './image/fetch.ts';
-import { HashThreads } from './image/hashes.ts';
 import type { ImageInspector } from './image/inspect.ts';
+import { intakeDigestSets } from './image/intake.ts';
 import { ImageStore } from './image/store.ts';
 import type { HostLogger } from './logger.ts';
 import { capacity } from './machine.ts';
@@ -54,7 +54,7 @@ export class Host {
   readonly #dependencies: HostDependencies;
   readonly #store: DesiredStore;
   readonly #images: ImageStore;
-  readonly #hashes = new HashThreads();
+  readonly #digestSets = intakeDigestSets();
   readonly #source: ReturnType<typeof httpsSource>;
   readonly #reconciler: Reconciler;
   readonly #service: HostService;
@@ -87,7 +87,7 @@ export class Host {
     const maxVirtualBytes = configuration.maxVirtualBytes ?? 16 * 2 ** 40;
     const limits = { ...defaultLimits, ...configuration.limits };
     this.#store = new DesiredStore({ dataDirectory, durable });
-    this.#images = new ImageStore({ dataDirectory, bootId, guestGid: guestUser?.gid, log });
+    this.#images = new ImageStore({ dataDirectory, durable, guestGid: guestUser?.gid, log });
     this.#source = httpsSource(tls);
     const fetcher = new ImageFetcher({ store: this.#images, open: this.#source.open, maxVirtualBytes, log });
     const context = {
@@ -116,7 +116,13 @@ export class Host {
       consoleIntervalMs: 5000,
     });
     const inUse = this.#reconciler.imageInUse.bind(this.#reconciler);
-    const upload = { store: this.#images, hashes: this.#hashes, inspect: dependencies.inspect, maxVirtualBytes, inUse };
+    const upload = {
+      store: this.#images,
+      sets: this.#digestSets,
+      inspect: dependencies.inspect,
+      maxVirtualBytes,
+      inUse,
+    };
     const { consoleLogBytes: maxConsoleBytes } = limits;
     const routes = serviceRoutes({
       ...{ dataDirectory, runDirectory, maxConsoleBytes, images: this.#images, upload },
@@ -159,8 +165,7 @@ export class Host {
     this.#stream.stop();
     await this.#reconciler.close();
     await this.#service.stop();
-    await this.#images.close();
-    this.#hashes.close();
+    this.#digestSets.close();
     this.#source.close();
     await this.#dependencies.network.stop();
   }
@@ -174,7 +179,7 @@ export class Host {
     this.#stream.abandon();
     this.#reconciler.abandon();
     void this.#service.stop();
-    this.#hashes.close();
+    this.#digestSets.close();
     this.#source.close();
     this.#die();
   }

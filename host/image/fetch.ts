@@ -54,7 +54,7 @@ export class ImageFetcher {
    * @throws HostFault; the signal's reason where the caller no longer waits
    */
   async ensure(image: DesiredImage, signal: AbortSignal): Promise<ImageFacts> {
-    const present = await this.#options.store.usable(image.id);
+    const present = this.#options.store.facts(image.id);
     if (present) return matching(present, image);
     let flight = this.#flights.get(image.id);
     if (!flight) {

@@ -10,9 +10,10 @@ import type { ImageUploadResult } from '../../contract/host.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import { readPiece } from '../files.ts';
 import { HostFault } from '../host-error.ts';
+import type { DigestSets } from './digests.ts';
 import { checkImage } from './format.ts';
-import { type GrowingHash, type HashThreads, hashBytes } from './hashes.ts';
 import type { ImageInspector } from './inspect.ts';
+import { Intake } from './intake.ts';
 import { ImageRefused, qcow2HeadBytes } from './qcow2.ts';
 import type { ImageStore } from './store.ts';
 
@@ -26,14 +27,12 @@ export interface UploadOptions {
 
 export interface UploadContext {
   store: ImageStore;
-  hashes: HashThreads;
+  sets: DigestSets;
   inspect: ImageInspector;
   maxVirtualBytes: number;
   /** True where a guest's disk builds on the image. */
   inUse(id: ImageId): boolean;
 }
-
-const batchBytes = 1024 * 1024;
 
 /** @throws HostFault */
 export async function receiveImage(
@@ -41,27 +40,23 @@ export async function receiveImage(
   options: UploadOptions,
   context: UploadContext,
 ): Promise<ImageUploadResult> {
-  const { store } = context;
+  const { store, sets } = context;
   if ((options.sizeBytes ?? 0) > options.maxBytes) throw tooLarge(options.maxBytes);
   const path = join(store.paths.incoming, `upload-${randomUUID()}`);
   const file = await open(path, 'wx+', 0o640);
-  let hashing: Hashing | undefined;
+  const early = new EarlyInspection(path, options.format, context.inspect);
+  let intake: Intake | undefined;
   try {
-    hashing = new Hashing(file, context.hashes);
+    intake = await Intake.begin({ path, file, sets, begun: () => early.start() });
     await store.share(path);
-    const early = new EarlyInspection(path, options.format, context.inspect);
-    const sizeBytes = await writeAll(source, file, options, (written, parts) => {
-      early.grown(written);
-      return hashing!.grown(written, parts);
-    });
-    const digests = hashing.finish(sizeBytes);
-    const inspected = inspectFile({ path, file, sizeBytes, early }, options, context);
-    const [{ md5, sha256 }, virtualSizeBytes] = await Promise.all([digests, inspected]);
+    const sizeBytes = await takeIn(source, intake, options);
+    const { md5, sha256 } = await intake.finish();
+    const virtualSizeBytes = await inspectFile({ path, file, sizeBytes, early }, options, context);
     const result = { sizeBytes, virtualSizeBytes, md5, sha256 };
     await keep(path, result, options, context);
     return result;
   } catch (error) {
-    hashing?.abandon();
+    await intake?.abandon();
     throw error instanceof ImageRefused ? new HostFault('invalid', error.message, { permanent: true }) : error;
   } finally {
     await file.close();
@@ -69,46 +64,21 @@ export async function receiveImage(
   }
 }
 
-async function writeAll(
-  source: Readable,
-  file: FileHandle,
-  options: UploadOptions,
-  grown: (written: number, parts: Buffer[]) => boolean,
-): Promise<number> {
+/** How many bytes came. */
+async function takeIn(source: Readable, intake: Intake, options: UploadOptions): Promise<number> {
   let size = 0;
-  let written = 0;
-  let batch: Buffer[] = [];
-  let batched = 0;
-  /** One write is under way while the next batch is collected. */
-  let writing = Promise.resolve();
-  const flush = async () => {
-    const parts = batch;
-    const bytes = batched;
-    batch = [];
-    batched = 0;
-    await writing;
-    writing = file.writev(parts, written).then(({ bytesWritten }) => {
-      if (bytesWritten !== bytes) throw Object.assign(new Error('a write was cut short'), { code: 'ENOSPC' });
-      written += bytes;
-      if (!grown(written, parts)) for (const part of parts) free(part);
-    });
-    writing.catch(() => {});
-  };
   try {
     for await (const chunk of source as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > options.maxBytes) throw tooLarge(options.maxBytes);
-      batch.push(chunk);
-      batched += chunk.length;
-      if (batched >= batchBytes) await flush();
+      const wait = intake.add(chunk);
+      if (wait) await wait;
+      free(chunk);
     }
-  } catch (error) {
-    if (error instanceof HostFault || (error as NodeJS.ErrnoException).syscall === 'write') throw error;
-    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw error;
-    throw new HostFault('invalid', 'the upload was cut off before its end', { cause: error });
+  } catch (cause) {
+    if (intake.failed || cause instanceof HostFault) throw cause;
+    throw new HostFault('invalid', 'the upload was cut off before its end', { cause });
   }
-  if (batched > 0) await flush();
-  await writing;
   if (options.sizeBytes !== undefined && size !== options.sizeBytes) {
     throw new HostFault('invalid', `the upload ended after ${size} of ${options.sizeBytes} bytes`);
   }
@@ -135,16 +105,16 @@ async function inspectFile(
  */
 class EarlyInspection {
   started: Promise<void> | undefined;
-  readonly #start: (() => Promise<void>) | undefined;
+  readonly #inspect: () => Promise<void> | undefined;
 
   constructor(path: string, format: 'raw' | 'qcow2', inspect: ImageInspector) {
-    if (format === 'raw') this.#start = () => inspect({ path, declared: 'raw', virtualSizeBytes: undefined });
+    this.#inspect = () =>
+      format === 'raw' ? inspect({ path, declared: 'raw', virtualSizeBytes: undefined }) : undefined;
   }
 
-  grown(written: number): void {
-    if (!this.#start || this.started || written < batchBytes) return;
-    this.started = this.#start();
-    this.started.catch(() => {}); // inspectFile sees it
+  start(): void {
+    this.started = this.#inspect();
+    this.started?.catch(() => {}); // inspectFile sees it
   }
 }
 
@@ -172,40 +142,4 @@ const tooLarge = (maxBytes: number) =>
  */
 function free({ buffer, byteLength }: Buffer): void {
   if (buffer instanceof ArrayBuffer && !buffer.detached && byteLength === buffer.byteLength) buffer.transfer(0);
-}
-
-/** Both digests; threads only where the file is worth them. */
-class Hashing {
-  readonly #file: FileHandle;
-  readonly #threads: HashThreads;
-  #running: GrowingHash[] | undefined;
-  #first: Buffer[] | undefined = [];
-
-  constructor(file: FileHandle, threads: HashThreads) {
-    this.#file = file;
-    this.#threads = threads;
-  }
-
-  /** True where the parts are still needed. */
-  grown(bytes: number, parts: Buffer[]): boolean {
-    if (this.#first && bytes < 2 * batchBytes) {
-      this.#first.push(...parts);
-      return true;
-    }
-    this.#first = undefined;
-    this.#running ??= [this.#threads.start('md5', this.#file.fd), this.#threads.start('sha256', this.#file.fd)];
-    for (const hash of this.#running) hash.grown(bytes);
-    return false;
-  }
-
-  async finish(bytes: number): Promise<{ md5: string; sha256: string }> {
-    if (this.#first) return hashBytes(Buffer.concat(this.#first));
-    const [md5, sha256] = await Promise.all(this.#running!.map((hash) => hash.finish(bytes)));
-    this.#running = undefined;
-    return { md5: md5!, sha256: sha256! };
-  }
-
-  abandon(): void {
-    for (const hash of this.#running ?? []) hash.abandon();
-  }
 }

@@ -211,7 +211,7 @@ async function launch(task: ServerTask, desired: DesiredServer, signal: AbortSig
 /** The image below the disk; fetched again if this host has lost it. */
 async function baseFor(task: ServerTask, desired: DesiredServer, signal: AbortSignal): Promise<string> {
   const { imageId } = task.record!.disk!;
-  if (!(await task.context.images.usable(imageId))) {
+  if (!task.context.images.facts(imageId)) {
     if (desired.image?.id !== imageId) {
       throw new HostFault('image_missing', `image ${imageId}, on which the disk builds, is not on this host`);
     }

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { Intake, intakeDigestSets } from './intake.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'bothy-intake-'));
+const sets = intakeDigestSets();
+after(() => {
+  sets.close();
+  rmSync(directory, { recursive: true });
+});
+
+const slot = 1024 * 1024;
+const digest = (algorithm: string, bytes: Buffer) => createHash(algorithm).update(bytes).digest('hex');
+
+async function take(bytes: Buffer, chunkBytes: number): Promise<{ path: string; begun: number }> {
+  const path = join(directory, `${bytes.length}-${chunkBytes}`);
+  await using file = await open(path, 'wx+');
+  let begun = 0;
+  const intake = await Intake.begin({ path, file, sets, begun: () => begun++ });
+  for (let at = 0; at < bytes.length; at += chunkBytes) await intake.add(bytes.subarray(at, at + chunkBytes));
+  assert.deepEqual(await intake.finish(), { md5: digest('md5', bytes), sha256: digest('sha256', bytes) });
+  return { path, begun };
+}
+
+test('a file has exactly the bytes that came, and the digests are theirs', async () => {
+  for (const size of [0, 1, slot - 1, slot, slot + 1, 3 * slot, 9 * slot + 12_345]) {
+    const bytes = randomBytes(size);
+    for (const chunkBytes of [10_007, 65_536, 2 * slot + 1]) {
+      const { path, begun } = await take(bytes, chunkBytes);
+      assert.ok((await readFile(path)).equals(bytes), `${size} bytes in chunks of ${chunkBytes}`);
+      assert.equal(begun, size > slot ? 1 : 0);
+    }
+  }
+});
+
+test('several images are taken in at once, and each has its own digests', async () => {
+  await Promise.all([4, 5, 6].map((slots) => take(randomBytes(slots * slot + slots), 65_536)));
+});
+
+test('what the disk says reaches who brings the bytes', async () => {
+  const path = join(directory, 'closed');
+  await using file = await open(path, 'wx+');
+  const intake = await Intake.begin({ path, file, sets });
+  await intake.add(randomBytes(2 * slot));
+  await intake.abandon();
+  assert.throws(() => intake.add(randomBytes(slot)), /abandoned/);
+  assert.ok(intake.failed);
+});
