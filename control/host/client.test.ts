@@ -48,7 +48,7 @@ test('over mutual TLS, where the socket is not on this machine, bytes go in, com
 test("a host whose certificate names another host gets nothing, and neither does one of another cloud's", async () => {
   const id = newId<ImageId>();
   const put = (to: HostEndpoint, by = client) =>
-    by.putImage(to, id, Readable.from(['x']), { format: 'raw', maxBytes: 9 });
+    by.putImage(to, id, Readable.from([Buffer.from('x')]), { format: 'raw', maxBytes: 9 });
   await assert.rejects(put({ ...host, id: newId<HostId>() }), code('unavailable'));
   const stranger = new HostClient({ tls: await (await testAuthority('another')).issue('control') });
   await assert.rejects(put(host, stranger), code('unavailable'));
@@ -89,7 +89,7 @@ test('a source that breaks, ends early or is given up leaves nothing', async () 
 test('a host that is away or breaks off is unavailable', async () => {
   store.breakOff = true;
   await assert.rejects(
-    client.putImage(host, newId(), Readable.from(['x']), { format: 'raw', maxBytes: 9 }),
+    client.putImage(host, newId(), Readable.from([Buffer.from('x')]), { format: 'raw', maxBytes: 9 }),
     code('unavailable'),
   );
   await assert.rejects(client.deleteImage(host, newId()), code('unavailable'));

@@ -12,6 +12,7 @@ import type { PeerCertificate } from 'node:tls';
 import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
 import { type HostError, hostPaths, type ImageUploadResult } from '../../contract/host.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import { pump } from './pump.ts';
 
 /** Where a host's service answers; from its HostFacts. */
 export interface HostEndpoint {
@@ -225,59 +226,6 @@ function upload(
     if (source.destroyed && !source.readableEnded) broken();
     else stopPumping = pump(source, request);
   });
-}
-
-/** Beyond this, waiting for the host, the caller's socket is not read. */
-const pumpBytes = 1024 * 1024;
-
-/**
- * What pipe does, in larger steps: TLS hands us 16 KiB at a time, and a system call (and a wake-up of the host) for each would
- * cost more than the copying. All that came in one turn of the event loop goes out in one writev.
- *
- * What has been written is freed at once, not by the collector: V8 counts these buffers as its own growth and marks
- * the whole heap for every 64 MiB that pass, which costs more than all the rest here.
- */
-function pump(source: Readable, request: http.ClientRequest): () => void {
-  let batch: Buffer[] = [];
-  let underWay = 0;
-  let stopped = false;
-  const flush = () => {
-    const chunks = batch;
-    batch = [];
-    if (stopped) return;
-    request.cork();
-    for (const chunk of chunks.slice(0, -1)) request.write(chunk);
-    request.write(chunks.at(-1)!, (error) => {
-      // After an error the collector may have them: nobody may be reading what is freed here.
-      if (error) return;
-      for (const chunk of chunks) {
-        underWay -= chunk.length;
-        free(chunk);
-      }
-      if (!stopped && underWay < pumpBytes) source.resume();
-    });
-    request.uncork();
-  };
-  const onData = (chunk: Buffer) => {
-    if (batch.push(chunk) === 1) setImmediate(flush);
-    underWay += chunk.length;
-    if (underWay > pumpBytes) source.pause();
-  };
-  const onEnd = () => {
-    // Behind the flush that may be due.
-    setImmediate(() => request.end());
-  };
-  source.on('data', onData).once('end', onEnd);
-  return () => {
-    stopped = true;
-    source.off('data', onData).off('end', onEnd);
-  };
-}
-
-/** Buffers that share their memory with others (Node's pool) are left to the collector. */
-function free(chunk: Buffer): void {
-  const { buffer } = chunk;
-  if (buffer instanceof ArrayBuffer && chunk.byteLength === buffer.byteLength) buffer.transfer(0);
 }
 
 declare module 'node:http' {

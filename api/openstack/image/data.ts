@@ -1,6 +1,8 @@
 /** The bytes of images, in and out; streamed, never held. */
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
+import { pump } from '../../../control/host/index.ts';
 import type { ImageTransfer } from '../../../control/image/index.ts';
 import { callerOf } from '../common/authenticate.ts';
 import type { ById } from './images.ts';
@@ -41,12 +43,21 @@ export function dataRoutes(app: FastifyInstance, transfer: ImageTransfer): void 
       });
     }
     const stream = await read(range);
-    if (range) {
-      reply
-        .code(206)
-        .header('content-range', `bytes ${range.first}-${range.last}/${size}`)
-        .header('content-length', range.last - range.first + 1);
-    } else reply.header('content-md5', image.md5!).header('content-length', size);
-    return reply.send(stream);
+    const headers = range
+      ? {
+          'content-range': `bytes ${range.first}-${range.last}/${size}`,
+          'content-length': range.last - range.first + 1,
+        }
+      : { 'content-md5': image.md5!, 'content-length': size };
+    const { raw } = reply.headers(headers).hijack();
+    raw.writeHead(range ? 206 : 200, reply.getHeaders() as OutgoingHttpHeaders);
+    // Whoever breaks off takes the other along; a body that is too short tells the client.
+    stream.once('error', (err) => {
+      request.log.warn({ err, imageId: image.id }, 'image: a download was cut off');
+      raw.destroy();
+    });
+    raw.once('error', () => {}).once('close', () => stream.destroy());
+    pump(stream, raw);
+    return reply;
   });
 }
