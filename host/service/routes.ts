@@ -95,14 +95,26 @@ async function sendPiece(
       const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, last - position + 1), position);
       if (bytesRead === 0) throw new Error('the file is shorter than its image');
       position += bytesRead;
-      await new Promise<void>((resolve, reject) => {
-        response.write(buffer.subarray(0, bytesRead), (error) => (error ? reject(error) : resolve()));
-      });
+      if (!(await written(response, buffer.subarray(0, bytesRead)))) return;
     }
     response.end();
   } finally {
     await file.close();
   }
+}
+
+/** False where nobody listens any more: a response that was closed need not call back. */
+function written(response: ServerResponse, bytes: Buffer): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (taken: boolean) => {
+      response.off('close', closed);
+      resolve(taken);
+    };
+    const closed = () => settle(false);
+    if (response.closed) return closed();
+    response.once('close', closed);
+    response.write(bytes, (error) => settle(!error));
+  });
 }
 
 /** One range of bytes (RFC 9110 section 14); several, or another unit, mean the whole. */

@@ -1,7 +1,8 @@
 /** The host's service over real sockets: image bytes in and out, and the bad days of an upload. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
@@ -50,6 +51,27 @@ test('an image comes back as it went in, whole and by range, over the socket and
     assert.deepEqual(Buffer.concat(piece), contents.subarray(10, 20));
   }
   await assert.rejects(world.client.getImage(world.endpoint(), newId<ImageId>()), { code: 'not_found' });
+});
+
+test('a download that is broken off leaves no file open', async (t) => {
+  const { world, put } = await serving(t);
+  const id = newId<ImageId>();
+  await put(Buffer.alloc(8 * 1024 * 1024), { id });
+  const opened = () =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).endsWith(id);
+      } catch {
+        return false;
+      }
+    }).length;
+  for (let round = 0; round < 3; round++) {
+    const download = await world.client.getImage(world.endpoint(), id);
+    await once(download, 'readable');
+    assert.equal(opened(), 1);
+    download.destroy();
+    await until('the host closes the file', () => opened() === 0);
+  }
 });
 
 test('an upload that is repeated is the same image; other bytes do not replace what a guest reads', async (t) => {

@@ -28,6 +28,7 @@ export class FakeImageStore implements AsyncDisposable {
   /** PUTs whose input ended early. */
   cut = 0;
   keepBytes = true;
+  readonly #downloads = new Set<http.ServerResponse>();
   /** Ends the connection instead of an answer. */
   breakOff = false;
   readonly #folder = mkdtempSync(join(tmpdir(), 'bothy-test-store-'));
@@ -48,6 +49,15 @@ export class FakeImageStore implements AsyncDisposable {
     else store.#server.listen(store.socket);
     await once(store.#server, 'listening');
     return store;
+  }
+
+  /** GETs whose bytes are on their way. */
+  get sending(): number {
+    return this.#downloads.size;
+  }
+
+  cutDownloads(): void {
+    for (const response of this.#downloads) response.destroy();
   }
 
   get url(): string {
@@ -119,6 +129,8 @@ export class FakeImageStore implements AsyncDisposable {
         .end('{"error":{"code":"not_found","message":"no image"}}');
       return;
     }
+    this.#downloads.add(response);
+    response.once('close', () => this.#downloads.delete(response));
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
     if (range) response.writeHead(206).end(image.bytes.subarray(Number(range[1]), Number(range[2]) + 1));
     else response.writeHead(200, { 'content-length': image.bytes.length }).end(image.bytes);

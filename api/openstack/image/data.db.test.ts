@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { buffer } from 'node:stream/consumers';
 import { after, afterEach, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
@@ -128,6 +130,33 @@ test('ranges are served as HTTP has them', async () => {
   assert.deepEqual(await get('bytes=-0'), [416, `bytes */${size}`, undefined]);
   assert.deepEqual((await get('nonsense'))[0], 200);
   assert.deepEqual((await get('bytes=5-3'))[0], 200);
+});
+
+/** The first bytes of a download have come, more are on their way. */
+async function halfDownload() {
+  const id = await api.create('alice', {}, Buffer.alloc(16 * 1024 * 1024, 'x'));
+  const request = https.get({
+    ...{ host: '127.0.0.1', port: api.port, ca: api.tls.ca, path: `/image/v2/images/${id}/file`, agent: false },
+    headers: { 'x-auth-token': 'alice' },
+  });
+  request.on('error', () => {});
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  await once(response, 'data');
+  response.pause();
+  return { request, response };
+}
+
+test('a download whose client goes away is not read further from the host', async () => {
+  const { request } = await halfDownload();
+  assert.equal(api.store.sending, 1);
+  request.destroy();
+  await until('the host is let go', () => api.store.sending === 0);
+});
+
+test('a download whose host breaks off is cut short, so that nobody takes it for whole', async () => {
+  const { response } = await halfDownload();
+  api.store.cutDownloads();
+  await assert.rejects(buffer(response), /aborted/);
 });
 
 test('what must be set or true before an upload is asked for', async () => {
