@@ -32,6 +32,50 @@ test('the host that stays freest takes the server; of equals the one that holds 
   assert.equal(place(request, [host('b'), host('a')]).host?.id, 'a', 'and the same snapshot gives the same answer');
 });
 
+/** Where `count` servers go that are placed one after the other: how many each host gets. */
+function burst(count: number, hosts: readonly HostCapacity[], wish = request): number[] {
+  const carried = hosts.map(() => 0);
+  for (let n = 0; n < count; n++) {
+    const loaded = hosts.map((host, index) => ({
+      ...host,
+      used_vcpus: host.used_vcpus + carried[index]! * wish.vcpus,
+      used_memory_mib: host.used_memory_mib + carried[index]! * wish.memory_mib,
+      used_disk_gib: host.used_disk_gib + carried[index]! * wish.disk_gib,
+    }));
+    const index = hosts.findIndex(({ id }) => id === place(wish, loaded).host?.id);
+    assert.notEqual(index, -1, 'placed');
+    carried[index]!++;
+  }
+  return carried;
+}
+
+test('a burst of servers spreads over equal hosts, though one alone holds the image', () => {
+  for (const size of [1, 10, 1000]) {
+    // As hosts of some size, so that a server takes a large part of one or next to nothing.
+    const big = { vcpus: 16 * size, memory_mib: 16384 * size, disk_gib: 100 * size };
+    const hosts = Array.from({ length: 10 }, (_, i) => host(String(i), { ...big, holds_image: i === 3 }));
+    const carried = burst(50, hosts);
+    assert.ok(Math.min(...carried) >= 3 && Math.max(...carried) <= 7, `${carried}`);
+    assert.equal(carried[3], Math.max(...carried), 'the one with the image leads');
+  }
+});
+
+test('a copy of the image weighs two servers: the host that holds it takes them first, then others', () => {
+  const [holder, other] = [host('b', { holds_image: true }), host('a')];
+  assert.deepEqual(burst(2, [holder, other]), [2, 0]);
+  assert.deepEqual(burst(3, [holder, other]), [2, 1]);
+  assert.deepEqual(burst(4, [holder, other], { ...request, disk_gib: 0 }), [3, 1]);
+  const { verdicts } = place(request, [holder, other]);
+  assert.deepEqual(
+    verdicts.map(({ host_id, holds_image, left, score }) => [host_id, holds_image, left, score]),
+    [
+      ['b', true, 0.875, 0.875],
+      ['a', false, 0.875, 0.625],
+    ],
+    'the record says why',
+  );
+});
+
 test('a server may fill a host to the last byte and no further', () => {
   const exact = host('a', { used_vcpus: 14, used_memory_mib: 14336, used_disk_gib: 90 });
   assert.equal(place(request, [exact]).host?.id, 'a');

@@ -3,7 +3,8 @@
  * verdict for administrators, and for the tenant the reasons without names or numbers of hosts, with the nearest fix.
  *
  * The host's vcpus, memory and disk already contain the overcommit factors. Spreads: the host that keeps the largest
- * free share of its scarcest resource wins; between near-equals one that already holds the image.
+ * free share of its scarcest resource wins. A host that would have to copy the image first counts as if it carried
+ * `copyWeight` more servers of this size: so the one that holds it leads by that many, however large hosts and servers are.
  */
 export interface HostCapacity {
   id: string;
@@ -11,7 +12,7 @@ export interface HostCapacity {
   availability_zone: string;
   enabled: boolean;
   connected: boolean;
-  /** Connected, or it was within the last half minute: its process or ours is being restarted. */
+  /** Connected, or it was a moment ago: its process or ours is being restarted. */
   seen_lately: boolean;
   vcpus: number;
   memory_mib: number;
@@ -45,7 +46,10 @@ export interface HostVerdict {
   refusals: Refusal[];
   /** What is free now, for administrators. */
   free: { vcpus: number; memory_mib: number; disk_gib: number };
+  holds_image: boolean;
   /** Free share of the scarcest resource after the server; null where the host is refused. */
+  left: number | null;
+  /** `left`, less the weight of a copy where the image is not there; the highest wins, of equals the one with most left. */
   score: number | null;
 }
 
@@ -65,13 +69,15 @@ export interface Placement {
 
 /** A decision row must stay small in a cloud of a thousand hosts. */
 const verdictsKept = 20;
-const imageBonus = 0.05;
+const copyWeight = 2;
 
 export function place(request: PlacementRequest, hosts: readonly HostCapacity[]): Placement {
   const judged = hosts.map((host) => ({ host, verdict: judge(request, host) }));
   judged.sort(
     (a, b) =>
-      (b.verdict.score ?? -1) - (a.verdict.score ?? -1) ||
+      byNumber(a.verdict.score, b.verdict.score) ||
+      byNumber(a.verdict.left, b.verdict.left) ||
+      Number(b.host.holds_image) - Number(a.host.holds_image) ||
       a.verdict.refusals.length - b.verdict.refusals.length ||
       (a.host.id < b.host.id ? -1 : 1),
   );
@@ -103,17 +109,24 @@ function judge(request: PlacementRequest, host: HostCapacity): HostVerdict {
   if (free.vcpus < request.vcpus) refusals.push('too_few_vcpus');
   if (free.memory_mib < request.memory_mib) refusals.push('too_little_memory');
   if (free.disk_gib < request.disk_gib) refusals.push('too_little_disk');
-  const share = (left: number, total: number) => (total > 0 ? left / total : 0);
-  const score =
-    refusals.length > 0
-      ? null
-      : Math.min(
-          share(free.vcpus - request.vcpus, host.vcpus),
-          share(free.memory_mib - request.memory_mib, host.memory_mib),
-          share(free.disk_gib - request.disk_gib, host.disk_gib),
-        ) + (host.holds_image ? imageBonus : 0);
-  return { host_id: host.id, name: host.name, refusals, free, score };
+  const fits = refusals.length === 0;
+  const left = fits ? shareLeft(host, free, request, 1) : null;
+  const score = fits && !host.holds_image ? shareLeft(host, free, request, 1 + copyWeight) : left;
+  return { host_id: host.id, name: host.name, refusals, free, holds_image: host.holds_image, left, score };
 }
+
+/** Free share of the host's scarcest resource after `count` servers of this size; below 0 where they are too many. */
+function shareLeft(host: HostCapacity, free: HostVerdict['free'], request: PlacementRequest, count: number): number {
+  const shares = (['vcpus', 'memory_mib', 'disk_gib'] as const).map((resource) =>
+    host[resource] > 0 ? (free[resource] - count * request[resource]) / host[resource] : 0,
+  );
+  // Rounded so that equal loads are equal numbers, whichever way they came about.
+  return Math.round(Math.min(...shares) * 1e9) / 1e9;
+}
+
+/** Highest first; hosts that are refused last. */
+const byNumber = (a: number | null, b: number | null): number =>
+  a === b ? 0 : (b ?? Number.NEGATIVE_INFINITY) - (a ?? Number.NEGATIVE_INFINITY);
 
 const size: ReadonlySet<Refusal> = new Set(['too_few_vcpus', 'too_little_memory', 'too_little_disk']);
 
