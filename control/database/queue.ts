@@ -15,12 +15,11 @@ import { quietLogger } from './worker-logger.ts';
 export type Reconcile = (id: string) => Promise<void>;
 
 /**
- * Asks that task `task` look at resource `id`, at once or not before `at`. In a transaction, the wish is part of it.
- * A later call for the same resource replaces the time of an earlier one that has not begun.
+ * Asks that task `task` look at resource `id`, at once or not before `at`. In a transaction, the wish is part of it. Of
+ * several wishes for one resource the earliest counts; one that comes while its job runs is a job of its own.
  */
 export async function enqueue(db: Queryable, task: string, id: string, options: { at?: Date } = {}): Promise<void> {
-  await sql`select graphile_worker.add_job(${task}::text, json_build_object('id', ${id}::text),
-    run_at := ${options.at ?? null}::timestamptz, job_key := ${`${task}:${id}`}::text, max_attempts := 25)`.execute(db);
+  await sql`select enqueue(${task}, ${id}, coalesce(${options.at ?? null}::timestamptz, now()))`.execute(db);
 }
 
 /** Reconciles take seconds at most. One that is cut off with its process is free for others after this. */

@@ -36,6 +36,32 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.enqueue(task text, resource text, due timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  job_key constant text := task || ':' || resource;
+begin
+  insert into graphile_worker._private_tasks (identifier)
+  select task where not exists (select from graphile_worker._private_tasks where identifier = task)
+  on conflict do nothing;
+  loop
+    update graphile_worker._private_jobs set key = null where key = job_key and locked_at is not null;
+    insert into graphile_worker._private_jobs as job (task_id, payload, run_at, key)
+    select id, json_build_object('id', resource), due, job_key from graphile_worker._private_tasks where identifier = task
+    on conflict (key) do update set
+      run_at = least(job.run_at, excluded.run_at), attempts = 0, last_error = null, revision = job.revision + 1,
+      updated_at = now()
+      where job.locked_at is null;
+    exit when found;
+  end loop;
+  -- What is due later comes with a poll.
+  if due <= now() then
+    perform pg_notify('jobs:insert', '');
+  end if;
+end
+$$;
+
 CREATE TABLE public.access_rule (
     id uuid NOT NULL,
     user_id uuid NOT NULL,

@@ -20,11 +20,6 @@ import {
   uploadState,
 } from './store.ts';
 
-/**
- * The timer's jobs have a name of their own: under one name, setting the timer would put off a wake that came while
- * the present look was under way.
- */
-export const laterTask = 'image-later';
 /** A host's return wakes us; this is the timer behind that signal. */
 const lookAgainMs = 60_000;
 const deleteMs = 5000;
@@ -45,9 +40,8 @@ export class ImageController {
   }
 
   /** For the WorkQueue. */
-  get tasks(): { image: Reconcile; [laterTask]: Reconcile } {
-    const reconcile = (id: string) => this.#reconcile(id);
-    return { image: reconcile, [laterTask]: reconcile };
+  get tasks(): { image: Reconcile } {
+    return { image: (id) => this.#reconcile(id) };
   }
 
   /** Looks at what waits for a host when that host is back. */
@@ -77,7 +71,7 @@ export class ImageController {
     if (!state) return;
     if (state.status === 'saving' && !state.expired) {
       // Its process carries on, or the lease runs out.
-      await enqueue(database.query, laterTask, id, { at: new Date(state.deadline!.getTime() + 1000) });
+      await enqueue(database.query, 'image', id, { at: new Date(state.deadline!.getTime() + 1000) });
     } else if (state.desired_presence === 'absent') await this.#remove(state);
     else if (state.status === 'saving') await this.#takeBack(state);
     else if (state.status === 'queued') await this.#clean(state);
@@ -93,7 +87,7 @@ export class ImageController {
     if (left.length > 0) {
       const waitingFor = `host ${left.map((location) => location.id).join(', ')} to remove the bytes`;
       await passOperation(database.query, state.id, { owner: 'control', waitingFor });
-      await enqueue(database.query, laterTask, state.id, { at: new Date(Date.now() + lookAgainMs) });
+      await enqueue(database.query, 'image', state.id, { at: new Date(Date.now() + lookAgainMs) });
       return;
     }
     await database.transaction(cloudActor, async (tx) => {
@@ -136,7 +130,7 @@ export class ImageController {
         if (await this.#deleteBytes(state.id, location)) await forgetLocation(tx, state.id, location.id);
         else left = true;
       }
-      if (left) await enqueue(tx, laterTask, state.id, { at: new Date(Date.now() + lookAgainMs) });
+      if (left) await enqueue(tx, 'image', state.id, { at: new Date(Date.now() + lookAgainMs) });
     });
   }
 

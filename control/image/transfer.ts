@@ -17,7 +17,6 @@ import { enqueue } from '../database/queue.ts';
 import { checkQuota, quotaLimits, quotaUsage } from '../database/quota.ts';
 import type { ByteRange, HostClient, HostEndpoint } from '../host/index.ts';
 import { actorOf, type Caller, isAdmin } from '../identity/caller.ts';
-import { laterTask } from './controller.ts';
 import { type DiskFormat, requireOwner } from './image.ts';
 import { findVisible, type ImageService } from './service.ts';
 import { finishSaving, hostsForUpload, locationsOf, renewLease, startSaving, undoSaving } from './store.ts';
@@ -160,7 +159,7 @@ export class ImageTransfer {
         waitingFor: 'the bytes from the caller',
         deadlineMs: uploadDeadlineMs,
       });
-      await enqueue(tx, laterTask, id, { at: new Date(Date.now() + leaseMs) });
+      await enqueue(tx, 'image', id, { at: new Date(Date.now() + leaseMs) });
       return {
         uploadId,
         imageId: id,

@@ -62,8 +62,7 @@ export async function insertServers(
         now() + ${options.deadlineMs}::double precision * interval '1 millisecond', ${actor.actorId}::uuid, ${actor.requestId}
       from made m join jsonb_to_recordset(${JSON.stringify(operations)}::jsonb) as o(server_id uuid, id uuid)
         on o.server_id = m.id)
-    select graphile_worker.add_job('server', json_build_object('id', id), job_key := 'server:' || id, max_attempts := 25)
-    from made`.execute(tx);
+    select enqueue('server', id::text, now()) from made`.execute(tx);
 }
 
 /** The order of a server's interfaces. Safe to repeat; the port service may have written it already. */

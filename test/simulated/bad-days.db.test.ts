@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import type { ServerId } from '../../contract/ids.ts';
 import { formatPosition, parsePosition, readChanges } from '../../control/database/changes.ts';
+import { enqueue } from '../../control/database/queue.ts';
 import { ChangeWatcher } from '../support/change-watcher.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
 import type { SimulatedHost } from '../support/simulated-host.ts';
@@ -47,9 +48,7 @@ async function deadlinePasses(id: ServerId): Promise<void> {
   await sql`update operation set deadline = now() where resource_id = ${id} and state = 'running'`.execute(
     cloud.database.query,
   );
-  await sql`select graphile_worker.add_job('server', json_build_object('id', ${id}::text), job_key := ${`server:${id}`})`.execute(
-    cloud.database.query,
-  );
+  await enqueue(cloud.database.query, 'server', id);
 }
 
 const connected = (count: number) =>

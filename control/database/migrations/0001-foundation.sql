@@ -145,3 +145,33 @@ select gen_random_uuid(), resource, maximum from (values
   ('networks', 100), ('subnets', 100), ('ports', 2000), ('routers', 50), ('floating_ips', 50),
   ('security_groups', 100), ('security_group_rules', 500), ('images', 100), ('image_bytes', 1099511627776)
 ) as defaults (resource, maximum);
+
+-- The durable queue's one way in: task `task` shall look at `resource`, not before `due`. Wishes for one resource are one job,
+-- due at the earliest time that any of them named. A job that runs has perhaps read too early: it goes on without the key (and
+-- is tried again by itself if it fails), and the wish becomes a job of its own.
+--
+-- graphile_worker.add_job is not used: it takes the latest time instead, gives up the retries of the job that runs, and
+-- loses the wish when a worker takes the job between its two statements. Here such a race goes round the loop.
+create function enqueue(task text, resource text, due timestamptz) returns void language plpgsql as $$
+declare
+  job_key constant text := task || ':' || resource;
+begin
+  insert into graphile_worker._private_tasks (identifier)
+  select task where not exists (select from graphile_worker._private_tasks where identifier = task)
+  on conflict do nothing;
+  loop
+    update graphile_worker._private_jobs set key = null where key = job_key and locked_at is not null;
+    insert into graphile_worker._private_jobs as job (task_id, payload, run_at, key)
+    select id, json_build_object('id', resource), due, job_key from graphile_worker._private_tasks where identifier = task
+    on conflict (key) do update set
+      run_at = least(job.run_at, excluded.run_at), attempts = 0, last_error = null, revision = job.revision + 1,
+      updated_at = now()
+      where job.locked_at is null;
+    exit when found;
+  end loop;
+  -- What is due later comes with a poll.
+  if due <= now() then
+    perform pg_notify('jobs:insert', '');
+  end if;
+end
+$$;
