@@ -47,8 +47,11 @@ const catalogue = [
   { type: 'compute', name: 'nova', path: '/compute/v2.1' },
 ];
 
-/** For crash tests: called where the process may die. */
+/** For tests. */
 export interface ControlHooks {
+  /** How long a host may be away before servers that it never took are given to another. */
+  hostAwayMs?: number;
+  /** Called where the process may die. */
   afterServerStep?: (step: ControllerStep, serverId: string) => void;
 }
 
@@ -138,6 +141,7 @@ async function makeServices({ configuration, log, hooks, database, url, feed, tl
     serverController: new ServerController({
       ...{ database, ports, log },
       ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
+      ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
     }),
     hosts: new HostService({
       ...{ database, feed, cloudId, log },

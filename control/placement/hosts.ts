@@ -12,11 +12,14 @@ export async function lockPlacement(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(${placementLock})`.execute(tx);
 }
 
-/** All hosts for one placement; `imageId` tells which of them hold the image already. */
-export async function placementSnapshot(tx: Tx, imageId: string | null): Promise<HostCapacity[]> {
+/** All hosts for one placement: which of them hold the image, which were here within the last `awayMs`. */
+export async function placementSnapshot(
+  tx: Tx,
+  { imageId, awayMs }: { imageId: string | null; awayMs: number },
+): Promise<HostCapacity[]> {
   const { rows } = await sql<HostCapacity>`
     select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.vcpus, h.memory_mib, h.disk_gib,
-      h.connected or coalesce(h.last_seen_at > now() - interval '30 seconds', false) as seen_lately,
+      h.connected or coalesce(h.last_seen_at > now() - ${awayMs}::double precision * interval '1 millisecond', false) as seen_lately,
       coalesce(u.vcpus, 0)::integer as used_vcpus, coalesce(u.memory_mib, 0)::bigint as used_memory_mib,
       coalesce(u.disk_gib, 0)::bigint as used_disk_gib,
       exists (select from image_location l where l.host_id = h.id and l.image_id = ${imageId}::uuid) as holds_image

@@ -4,6 +4,7 @@
  *
  *   not placed      → place: host, epoch + 1, ports bound, decision row, in one transaction
  *   placed          → the host's stream hands it over; reports close the operation (reports.ts)
+ *   its host is gone before it said a word of the server → place again, under the next epoch
  *   deadline passed → ERROR, saying what was waited for
  *   shall be absent → wait for the host's word, or for the deadline when the host is gone; then ports and row go
  *
@@ -18,7 +19,7 @@ import { enqueue, type Reconcile } from '../database/queue.ts';
 import { json } from '../database/schema.ts';
 import { lockPlacement, type Placement, type PlacementRequest, place, placementSnapshot } from '../placement/index.ts';
 import type { ServerPorts } from './dependencies.ts';
-import { isSatisfied, type ServerFault, type ServerState, stubbornHostMs } from './server.ts';
+import { hostAwayMs, isSatisfied, type ServerFault, type ServerState, stubbornHostMs } from './server.ts';
 
 /** The steps after which a test may kill the controller. */
 export type ControllerStep = 'looked' | 'placed' | 'not placed' | 'expired' | 'removed';
@@ -27,6 +28,8 @@ export interface ServerControllerOptions {
   database: Database;
   ports: Pick<ServerPorts, 'bindServerPorts' | 'releaseServerPorts'>;
   log: Logger;
+  /** For tests: see {@link hostAwayMs}. */
+  hostAwayMs?: number;
   /** For crash tests: throws where the process shall die. */
   afterStep?: (step: ControllerStep, serverId: string) => void;
 }
@@ -37,6 +40,8 @@ interface Look extends ServerState {
   image_id: string | null;
   epoch: number;
   host_connected: boolean | null;
+  /** When the host was last known to be there: now, while it is connected. */
+  host_seen_at: Date | null;
   vcpus: number;
   memory_mib: number;
   disk_gib: number;
@@ -54,17 +59,18 @@ const awayRetryMs = 1000;
 
 export class ServerController {
   readonly #options: ServerControllerOptions;
+  readonly #awayMs: number;
   #timer: NodeJS.Timeout | undefined;
   #lastPlacement: Promise<void> = Promise.resolve();
 
   constructor(options: ServerControllerOptions) {
     this.#options = options;
+    this.#awayMs = options.hostAwayMs ?? hostAwayMs;
   }
 
   /** For the work queue. */
-  tasks(): { server: Reconcile; 'server-deadline': Reconcile } {
-    const reconcile: Reconcile = (id) => this.reconcile(id);
-    return { server: reconcile, 'server-deadline': reconcile };
+  tasks(): { server: Reconcile } {
+    return { server: (id) => this.reconcile(id) };
   }
 
   /** Starts the timer that finds what no job knows of (a job lost to 25 failures, a restored database). */
@@ -85,8 +91,7 @@ export class ServerController {
   async sweep(): Promise<void> {
     try {
       await sql`
-        select graphile_worker.add_job('server', json_build_object('id', s.id), job_key := 'server:' || s.id, max_attempts := 25)
-        from server s
+        select enqueue('server', s.id::text, now()) from server s
         where (s.host_id is null and s.fault is null) or s.desired_presence = 'absent'
           or exists (select from operation o where o.resource_id = s.id and o.state = 'running' and o.deadline < now())`.execute(
         this.#options.database.query,
@@ -104,15 +109,24 @@ export class ServerController {
     if (server.host_id === null) return server.fault ? undefined : this.#placeInTurn(server);
     if (isSatisfied(server) || server.deadline === null) return;
     if (server.deadline.getTime() <= server.now.getTime()) return this.#expire(server);
-    await this.#lookAgain(this.#options.database.query, id, server.deadline);
+    const lookAt = this.#mayMoveAt(server);
+    if (lookAt !== undefined && lookAt <= server.now.getTime()) return this.#placeInTurn(server);
+    await this.#lookAgain(this.#options.database.query, server, lookAt);
   }
 
   /**
-   * A task of its own, so that its key is too: a look in the far future must not replace the look at once that a report
-   * has asked for since this pass read the row.
+   * When a server whose host has not said a word of it may be given to another: once the host has been away for too long. Nobody
+   * has seen this server run, and if the host had begun all the same, its ports are bound elsewhere by then.
    */
-  #lookAgain(db: Queryable, id: string, at: Date): Promise<void> {
-    return enqueue(db, 'server-deadline', id, { at });
+  #mayMoveAt(server: Look): number | undefined {
+    if (server.observed_state !== 'none' || server.fault || server.host_seen_at === null) return undefined;
+    return server.host_seen_at.getTime() + this.#awayMs;
+  }
+
+  /** At the deadline at the latest. */
+  async #lookAgain(db: Queryable, server: Look, at = Number.POSITIVE_INFINITY): Promise<void> {
+    const time = Math.min(at, server.deadline?.getTime() ?? Number.POSITIVE_INFINITY);
+    if (Number.isFinite(time)) await enqueue(db, 'server', server.id, { at: new Date(time) });
   }
 
   async #look(id: string): Promise<Look | undefined> {
@@ -120,7 +134,8 @@ export class ServerController {
       select s.id, s.project_id, s.image_id, s.host_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
         s.desired_reboot_count, s.desired_reboot_type, s.observed_generation, s.observed_state, s.observed_power,
         s.observed_reboot_count, s.fault, s.launched_at, s.vcpus, s.memory_mib, s.disk_gib, s.availability_zone,
-        s.requested_host_id, h.connected as host_connected, o.deadline, o.created_at as operation_started, o.waiting_for,
+        s.requested_host_id, h.connected as host_connected,
+        case when h.connected then now() else coalesce(h.last_seen_at, h.created_at) end as host_seen_at, o.deadline, o.created_at as operation_started, o.waiting_for,
         o.verb, now() as now
       from server s left join host h on h.id = s.host_id
       left join lateral (select * from operation where resource_id = s.id and state = 'running'
@@ -140,12 +155,13 @@ export class ServerController {
     const { database, log } = this.#options;
     const placement = await database.transaction(cloudActor, async (tx) => {
       // One round trip; each statement sees what was committed before it could begin, the snapshot thus what the lock guards.
-      const [unplaced, , hosts] = await Promise.all([
-        this.#stillUnplaced(tx, server.id),
+      const [unchanged, , hosts] = await Promise.all([
+        this.#stillToPlace(tx, server),
         lockPlacement(tx),
-        placementSnapshot(tx, server.image_id),
+        placementSnapshot(tx, { imageId: server.image_id, awayMs: this.#awayMs }),
       ]);
-      if (!unplaced) return undefined;
+      const returned = hosts.some((host) => host.id === server.host_id && host.seen_lately);
+      if (!unchanged || returned) return undefined;
       const request: PlacementRequest = {
         vcpus: server.vcpus,
         memory_mib: server.memory_mib,
@@ -154,8 +170,8 @@ export class ServerController {
         requested_host_id: server.requested_host_id,
       };
       const found = place(request, hosts);
-      if (found.soon) {
-        await this.#waitForHost(tx, server);
+      if (!found.host && (found.soon || server.host_id !== null)) {
+        await this.#waitForHost(tx, server, found);
         return found;
       }
       await Promise.all([
@@ -164,21 +180,28 @@ export class ServerController {
       ]);
       return found;
     });
-    if (!placement) return;
+    if (!placement) return this.#lookAgain(database.query, server, server.now.getTime() + this.#awayMs);
     if (placement.soon) return this.#lookAgainSoon(server.id);
     if (placement.host) {
-      log.info({ serverId: server.id, hostId: placement.host.id, hosts: placement.hosts }, 'server placed');
+      const fields = { serverId: server.id, hostId: placement.host.id, before: server.host_id };
+      log.info({ ...fields, hosts: placement.hosts }, 'server placed');
     } else {
       log.warn({ serverId: server.id, refusals: placement.refusals, fix: placement.fix }, 'server not placed');
     }
     this.#options.afterStep?.(placement.host ? 'placed' : 'not placed', server.id);
   }
 
-  /** A restart of a host's process, or of ours, is no reason to refuse a server. */
-  async #waitForHost(tx: Tx, server: Look): Promise<void> {
-    const waitingFor = 'a host that is away for the moment';
+  /**
+   * A restart of a host's process, or of ours, is no reason to refuse a server; and one that has a host keeps it until there is
+   * a better one.
+   */
+  async #waitForHost(tx: Tx, server: Look, found: Placement): Promise<void> {
+    const [waitingFor, waitMs] =
+      server.host_id === null
+        ? ['a host that is away for the moment', 5 * awayRetryMs]
+        : [`its host, which is away, to come back, or another that fits: ${found.message}`, this.#awayMs];
     await passOperation(tx, server.id, { owner: 'control', waitingFor });
-    await enqueue(tx, 'server', server.id, { at: new Date(server.now.getTime() + 5 * awayRetryMs) });
+    await this.#lookAgain(tx, server, server.now.getTime() + waitMs);
   }
 
   /** The durable job comes with the queue's next poll; this is sooner, and nothing is lost if the process dies. */
@@ -187,22 +210,28 @@ export class ServerController {
     setTimeout(() => void again(), awayRetryMs).unref();
   }
 
-  async #stillUnplaced(tx: Tx, id: string): Promise<boolean> {
-    const { rows } = await sql`select from server where id = ${id} and host_id is null and fault is null
-      and desired_presence = 'present' for update`.execute(tx);
+  /** Nothing has moved since the look: no other placement, no word of the host, no wish to delete. */
+  async #stillToPlace(tx: Tx, server: Look): Promise<boolean> {
+    const { rows } = await sql`select from server where id = ${server.id} and epoch = ${server.epoch}
+      and observed_state = 'none' and fault is null and desired_presence = 'present' for update`.execute(tx);
     return rows.length === 1;
   }
 
+  /** A new epoch: what the host before may have of the server it removes when it is back, and its reports count no more. */
   async #give(tx: Tx, server: Look, hostId: HostId): Promise<void> {
+    const waitingFor =
+      server.host_id === null
+        ? 'the host to take the server'
+        : 'another host to take the server: the first went away before it did';
     const given = sql`
       with passed as (
-        update operation set owner = ${`host ${hostId}`}, waiting_for = 'the host to take the server', updated_at = now()
+        update operation set owner = ${`host ${hostId}`}, waiting_for = ${waitingFor}, updated_at = now()
         where resource_id = ${server.id} and state = 'running')
       update server set host_id = ${hostId}, epoch = epoch + 1, updated_at = now() where id = ${server.id}`.execute(tx);
     await Promise.all([
       given,
       this.#options.ports.bindServerPorts(tx, server.id as ServerId, hostId),
-      server.deadline && this.#lookAgain(tx, server.id, server.deadline),
+      this.#lookAgain(tx, server, server.now.getTime() + this.#awayMs),
     ]);
   }
 
@@ -239,7 +268,7 @@ export class ServerController {
         owner: `host ${server.host_id}`,
         waitingFor: server.host_connected ? 'the host to remove the server' : 'the host to come back, or the deadline',
       });
-      return this.#lookAgain(this.#options.database.query, server.id, at);
+      return enqueue(this.#options.database.query, 'server', server.id, { at });
     }
     await this.#remove(server);
     if (!clean) {

@@ -226,5 +226,8 @@ export const deadlinesMs = {
   delete: 60_000,
 } as const;
 
+/** A host that is away for less than this is waited for: its process or ours is being restarted. */
+export const hostAwayMs = 30_000;
+
 /** A connected host that keeps failing to remove a guest is waited for this long; then its next snapshot must do it. */
 export const stubbornHostMs = 5 * 60_000;
