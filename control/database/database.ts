@@ -39,7 +39,7 @@ const literal = (text: string | null): string => {
 };
 
 /** Deadlock and serialization failure: the transaction did nothing and may be run again. */
-const retriable = new Set(['40001', '40P01']);
+export const isRetriable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
 
 export class Database {
   readonly pool: pg.Pool;
@@ -80,7 +80,7 @@ export class Database {
       try {
         return await this.#transaction(begin, work);
       } catch (error) {
-        if (attempt < 5 && (retriable.has(sqlState(error) ?? '') || isStalePlan(error))) continue;
+        if (attempt < 5 && (isRetriable(error) || isStalePlan(error))) continue;
         throw error;
       }
     }

@@ -1,37 +1,50 @@
 /**
- * The pool as graphile-worker gets it: without a database it waits instead of failing. graphile-worker 0.18 does not
- * await the statement that ends a job, so its failure would be an unhandled rejection and the end of this process; its
- * batched form does not get over a deadlock. It does run a statement again after a serialization failure (40001): that is
- * what a lost connection is made to look like, and the next connection is there when the database is.
+ * The pool as graphile-worker gets it: without a database it waits instead of failing.
  *
- * Owns no connection. After `close` what graphile-worker does not await never comes back, and the rest fails.
+ * graphile-worker 0.18 does not await the statement that ends a job, so that its failure, of whatever kind, would be an
+ * unhandled rejection and the end of this process; its batched form does not get over a deadlock. Here such a statement
+ * never fails for good: the job stays locked, and the queue takes it back. Of the other statements it runs again those that
+ * met a serialization failure (40001): that is what a lost connection is made to look like, and the next connection is
+ * there when the database is.
+ *
+ * Owns no connection. After `close` nothing waits any more.
  */
 import type pg from 'pg';
-import { isDatabaseUnavailable } from './database.ts';
+import { isDatabaseUnavailable, isRetriable } from './database.ts';
 
 const retryMs = 200;
-const never = new Promise<never>(() => {});
 
 /** Statements that end a job: those that nobody awaits. */
 const endsJob = (query: unknown) => /\bdelete from\b|\blast_error\b/.test((query as pg.QueryConfig).text ?? '');
 
+const nothing = { rows: [], rowCount: 0 };
+
 const closedClient = {
-  query: (query: unknown) => (endsJob(query) ? never : Promise.reject(new Error('the work queue has stopped'))),
+  query: async (query: unknown) => {
+    if (!endsJob(query)) throw new Error('the work queue has stopped');
+    return nothing;
+  },
   release() {},
 } as unknown as pg.PoolClient;
+
+export interface PatientPoolEvents {
+  /** The database is there again after it was not. */
+  returned(): void;
+  /** A job could not be ended for a reason other than a lost connection. */
+  unended(error: unknown): void;
+}
 
 export class PatientPool {
   /** What graphile-worker takes for a pool. */
   readonly pool: pg.Pool;
   readonly #inner: pg.Pool;
-  readonly #onReturn: () => void;
+  readonly #events: PatientPoolEvents;
   #lost = false;
   #closed = false;
 
-  /** @param onReturn called when the database is there again after it was not */
-  constructor(pool: pg.Pool, onReturn: () => void) {
+  constructor(pool: pg.Pool, events: PatientPoolEvents) {
     this.#inner = pool;
-    this.#onReturn = onReturn;
+    this.#events = events;
     this.pool = Object.create(pool, { connect: { value: this.#connect.bind(this) } }) as pg.Pool;
   }
 
@@ -53,7 +66,7 @@ export class PatientPool {
         const client = await this.#inner.connect();
         if (this.#lost) {
           this.#lost = false;
-          this.#onReturn();
+          this.#events.returned();
         }
         return this.#patient(client);
       } catch {
@@ -69,10 +82,16 @@ export class PatientPool {
       try {
         return await (client.query as (...args: unknown[]) => Promise<unknown>)(...args);
       } catch (cause) {
-        if (!isDatabaseUnavailable(cause)) throw cause;
-        broken = true;
-        this.#lost = true;
-        if (this.#closed) return closedClient.query(args[0] as pg.QueryConfig);
+        const away = isDatabaseUnavailable(cause);
+        if (away) {
+          broken = true;
+          this.#lost = true;
+        }
+        if (endsJob(args[0]) && !isRetriable(cause)) {
+          if (!away) this.#events.unended(cause);
+          return nothing;
+        }
+        if (!away || this.#closed) throw cause;
         throw Object.assign(new Error('the database went away', { cause }), { code: '40001' });
       }
     };

@@ -4,7 +4,7 @@
  * again with exponential back-off; a job of a process that died is taken over.
  */
 import { EventEmitter } from 'node:events';
-import { type Runner, run, type Task, type WorkerEvents } from 'graphile-worker';
+import { type Runner, run, type Task, type TaskList, type WorkerEvents } from 'graphile-worker';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Database, Queryable } from './database.ts';
@@ -25,6 +25,7 @@ export async function enqueue(db: Queryable, task: string, id: string, options: 
 /** Reconciles take seconds at most. One that is cut off with its process is free for others after this. */
 const takeBackMs = 60_000;
 const takeBackEveryMs = 15_000;
+const runAgainMs = 1000;
 /** What runs at the end, or hangs on a database that is away, is not waited for longer. */
 const stopMs = 5000;
 
@@ -36,40 +37,57 @@ export class WorkQueue {
   #takeBackTimer: NodeJS.Timeout | undefined;
   /** The name under which the runner locks its jobs. */
   #name = '';
+  #stopped = false;
 
   constructor(options: { database: Database; log: Logger }) {
     this.#database = options.database;
     this.#log = options.log;
-    // Jobs whose hand-over was cut off with a connection are locked by us, and nobody works on them.
-    this.#pool = new PatientPool(this.#database.pool, () => void this.#takeBack(this.#name));
+    this.#pool = new PatientPool(this.#database.pool, {
+      // Jobs whose hand-over or end was cut off with a connection are locked by us, and nobody works on them.
+      returned: () => void this.#takeBack(this.#name),
+      unended: (error) => this.#log.error({ err: error }, 'work queue: the end of a job could not be recorded'),
+    });
   }
 
   /** Starts to work; goes on whenever the database was away. */
   async start(tasks: Readonly<Record<string, Reconcile>>, options: { concurrency?: number } = {}): Promise<void> {
-    const events: WorkerEvents = new EventEmitter();
-    events.on('pool:create', ({ workerPool }) => {
-      this.#name = workerPool.id;
-    });
+    const taskList = Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, this.#task(name, task)]));
     const { concurrency = 8 } = options;
-    this.#runner = await run({
-      events,
-      pgPool: this.#pool.pool,
-      concurrency,
-      // NOTIFY brings what is due now; polling is for what becomes due later. With a local queue one asks for all workers;
-      // else each polls for itself, and an idle cloud keeps a handful of connections (PostgreSQL processes) for that.
-      pollInterval: 2000,
-      preset: { worker: { localQueue: { size: concurrency } } },
-      noHandleSignals: true,
-      taskList: Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, this.#task(name, task)])),
-      logger: quietLogger(this.#log),
-    });
-    this.#runner.promise.catch((error) => this.#log.error({ err: error }, 'work queue: the runner failed'));
+    await this.#run({ taskList, concurrency });
     await this.#takeBack();
     this.#takeBackTimer = setInterval(() => void this.#takeBack(), takeBackEveryMs).unref();
   }
 
+  async #run(work: { taskList: TaskList; concurrency: number }): Promise<void> {
+    const events: WorkerEvents = new EventEmitter();
+    events.on('pool:create', ({ workerPool }) => {
+      this.#name = workerPool.id;
+    });
+    const runner = await run({
+      ...work,
+      events,
+      pgPool: this.#pool.pool,
+      // NOTIFY brings what is due now; polling is for what becomes due later. With a local queue one asks for all workers;
+      // else each polls for itself, and an idle cloud keeps a handful of connections (PostgreSQL processes) for that.
+      pollInterval: 2000,
+      preset: { worker: { localQueue: { size: work.concurrency } } },
+      noHandleSignals: true,
+      logger: quietLogger(this.#log),
+    });
+    this.#runner = runner;
+    // graphile-worker stops for good when it fails too often to give back what its local queue holds.
+    const again = (error?: unknown) => {
+      if (this.#stopped || this.#runner !== runner) return;
+      this.#log.error({ err: error }, 'work queue: the runner ended, another begins');
+      void this.#takeBack(this.#name);
+      setTimeout(() => this.#stopped || this.#run(work).catch(again), runAgainMs).unref();
+    };
+    runner.promise.then(() => again(), again);
+  }
+
   /** Lets running jobs end, then stops. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     clearInterval(this.#takeBackTimer);
     const runner = this.#runner;
     const stopped = runner?.stop().then(
@@ -95,13 +113,18 @@ export class WorkQueue {
     };
   }
 
-  /** graphile-worker itself would leave a dead process's jobs locked for four hours. */
+  /**
+   * graphile-worker itself would leave a dead process's jobs locked for four hours. The wish becomes a new job: if the old
+   * one is worked on after all, its end must not take away what was wished since.
+   */
   async #takeBack(dead = ''): Promise<void> {
     try {
-      await sql`update graphile_worker._private_jobs set locked_at = null, locked_by = null
-        where locked_by = ${dead} or locked_at < now() - ${takeBackMs}::double precision * interval '1 millisecond'`.execute(
-        this.#database.query,
-      );
+      await sql`
+        with dead as (
+          delete from graphile_worker._private_jobs where locked_by = ${dead}
+            or locked_at < now() - ${takeBackMs}::double precision * interval '1 millisecond' returning task_id, payload)
+        select enqueue(identifier, payload ->> 'id', now())
+        from dead join graphile_worker._private_tasks task on task.id = task_id`.execute(this.#database.query);
     } catch (error) {
       this.#log.warn({ err: error }, 'work queue: looking for lost jobs failed, will be tried again');
     }
