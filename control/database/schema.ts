@@ -24,6 +24,11 @@ export type Json<T> = ColumnType<T, string | undefined, string>;
 /** The text to write into a jsonb column. */
 export const json = (value: unknown): string => JSON.stringify(value);
 
+/** The given columns without those that were not given. */
+export function defined<T extends object>(columns: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== undefined)) as never;
+}
+
 export interface ChangeTable {
   sequence: Generated<number>;
   transaction_id: Generated<string>;

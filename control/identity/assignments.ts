@@ -6,8 +6,9 @@ import type { Queryable } from '../database/database.ts';
 import { actorOf, type Caller } from './caller.ts';
 import type { IdentityContext } from './context.ts';
 import { notFound } from './directory.ts';
+import { findEntry } from './entries.ts';
 import { requireAdministrator, requireReader } from './rights.ts';
-import { findRole } from './roles.ts';
+import { roleKind } from './roles.ts';
 import type { RoleRow } from './tables.ts';
 
 /** To whom and where. */
@@ -62,7 +63,7 @@ export class AssignmentService {
     requireAdministrator(caller, 'identity:create_grant');
     await this.#context.write(actorOf(caller), async (tx) => {
       const place = await existing(tx, grant);
-      const role = await findRole(tx, roleId);
+      const role = await findEntry(tx, roleKind, roleId);
       if (role.domain_id !== null && role.domain_id !== place.domainId) {
         throw new CloudError('forbidden', 'the role of a domain can be given in that domain and its projects only');
       }

@@ -1,8 +1,7 @@
-/** What the parts of the directory have in common: pages, names, attributes, options, refusals. */
-import { sql } from 'kysely';
+/** What readers and writers of the directory have in common: pages, filters, names, refusals. */
+import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { json } from '../database/schema.ts';
-import type { Extra } from './tables.ts';
+import { defined } from '../database/schema.ts';
 
 /** Keyset paging over ids, which are in order of creation. No limit: everything, as Keystone's clients expect. */
 export interface PageRequest {
@@ -48,56 +47,10 @@ export function checkName(noun: string, name: string, maximum: number): void {
   }
 }
 
-const maxExtraBytes = 65_535;
-const maxTags = 80;
-
-/** @throws CloudError `invalid` */
-export function checkExtra(extra: Extra): void {
-  if (Buffer.byteLength(JSON.stringify(extra)) > maxExtraBytes) {
-    throw new CloudError('invalid', `further attributes can have at most ${maxExtraBytes} bytes together`);
-  }
-}
-
-/** @throws CloudError `invalid` */
-export function checkTags(tags: readonly string[]): void {
-  if (tags.length > maxTags) throw new CloudError('invalid', `there can be at most ${maxTags} tags`);
-  if (new Set(tags).size !== tags.length) throw new CloudError('invalid', 'tags must differ from each other');
-  for (const tag of tags) {
-    if (tag === '' || [...tag].length > 255 || /[,/]/.test(tag)) {
-      throw new CloudError('invalid', 'a tag has 1 to 255 characters, no comma and no slash');
-    }
-  }
-}
-
-/** Options that callers may set; null takes one back. @throws CloudError `invalid` */
-export function mergeOptions(known: readonly string[], before: Extra, changes: Extra | undefined): Extra {
-  const options = { ...before };
-  for (const [name, value] of Object.entries(changes ?? {})) {
-    if (!known.includes(name)) throw new CloudError('invalid', `there is no option ${name}`);
-    if (value === null) delete options[name];
-    else options[name] = value;
-  }
-  return options;
-}
-
-/**
- * What is immutable can be changed only by taking that option back in the same request, and not be deleted.
- * @throws CloudError `forbidden`
- */
-export function checkMutable(noun: string, row: { id: string; options: Extra }, changes?: Extra): void {
-  if (row.options.immutable !== true) return;
-  if (changes && 'immutable' in changes && changes.immutable !== true) return;
-  throw new CloudError('forbidden', `the ${noun} ${row.id} is immutable; take back its option first`);
-}
-
-/** `extra` after a PATCH: given attributes replace, others stay. */
-export function mergeExtra(before: Extra, changes: Extra | undefined): string {
-  const extra = { ...before, ...changes };
-  checkExtra(extra);
-  return json(extra);
-}
-
-/** The given columns without those that were not given. */
-export function defined<T extends object>(columns: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== undefined)) as never;
+/** All of these columns have these values; those without a value are not asked for. */
+export function matching(columns: Readonly<Record<string, unknown>>): RawBuilder<unknown> {
+  const parts = Object.entries(defined(columns)).map(([column, value]) =>
+    value === null ? sql`${sql.ref(column)} is null` : sql`${sql.ref(column)} = ${value}`,
+  );
+  return sql.join([sql`true`, ...parts], sql` and `);
 }

@@ -1,67 +1,32 @@
 /** Domains: the name spaces of projects, users and groups. */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type DomainId, newId, type ProjectId } from '../../contract/ids.ts';
-import type { Queryable } from '../database/database.ts';
-import { json } from '../database/schema.ts';
-import { actorOf, type Caller, isAdmin } from './caller.ts';
-import { type IdentityContext, refusing } from './context.ts';
-import {
-  checkMutable,
-  checkName,
-  checkTags,
-  defined,
-  mergeExtra,
-  mergeOptions,
-  nameTaken,
-  notFound,
-  type Page,
-  type PageRequest,
-  pageEnd,
-  pageStart,
-  toPage,
-} from './directory.ts';
+import type { DomainId, ProjectId } from '../../contract/ids.ts';
+import { type Caller, isAdmin } from './caller.ts';
+import type { IdentityContext } from './context.ts';
+import { matching, type Page, type PageRequest } from './directory.ts';
+import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { clearProjects } from './project-resources.ts';
 import { isSystemReader, requireAdministrator, requireReader } from './rights.ts';
-import type { DomainRow, Extra } from './tables.ts';
+import type { DomainRow } from './tables.ts';
 
-export interface DomainChange {
-  name?: string;
-  description?: string | null;
-  enabled?: boolean;
-  tags?: string[];
-  options?: Extra;
-  extra?: Extra;
-}
-export type NewDomain = DomainChange & { name: string };
+export type DomainChange = EntryChange;
+export type NewDomain = NewEntry;
 
-const known = ['immutable'];
-const maxName = 64;
+const kind: Kind<'domain'> = { table: 'domain', noun: 'domain', maxName: 64, options: ['immutable'] };
 
 export class DomainService {
   readonly #context: IdentityContext;
+  readonly #entries: Entries<'domain'>;
   constructor(context: IdentityContext) {
     this.#context = context;
+    this.#entries = new Entries(context, kind);
   }
 
   /** @throws CloudError `forbidden`, `invalid`, `conflict` */
   async create(caller: Caller, wanted: NewDomain): Promise<DomainRow> {
     requireAdministrator(caller, 'identity:create_domain');
-    check(wanted);
-    const row = {
-      id: newId<DomainId>(),
-      name: wanted.name,
-      description: wanted.description ?? '',
-      enabled: wanted.enabled ?? true,
-      tags: wanted.tags ?? [],
-      options: json(mergeOptions(known, {}, wanted.options)),
-      extra: mergeExtra({}, wanted.extra),
-    };
-    return this.#named(wanted.name, () =>
-      this.#context.write(actorOf(caller), (tx) =>
-        tx.insertInto('domain').values(row).returningAll().executeTakeFirstOrThrow(),
-      ),
-    );
+    return this.#entries.create(caller, wanted, {});
   }
 
   /** @throws CloudError `forbidden`; the callers' own domains are in {@link forUser} */
@@ -71,45 +36,23 @@ export class DomainService {
     page: PageRequest,
   ): Promise<Page<DomainRow>> {
     requireReader(caller, 'identity:list_domains');
-    const { rows } = await sql<DomainRow>`select * from domain where true
-      ${filter.name === undefined ? sql`` : sql`and name = ${filter.name}`}
-      ${filter.enabled === undefined ? sql`` : sql`and enabled = ${filter.enabled}`}
-      ${pageStart(page, 'id')} order by id ${pageEnd(page)}`.execute(this.#context.query);
-    return toPage(rows, page);
+    return this.#entries.page(matching(filter), page);
   }
 
   /** Everybody may see the domain of the scope that they act in. @throws CloudError `not_found`, `forbidden` */
   async get(caller: Caller, id: DomainId): Promise<DomainRow> {
     const own = caller.domainId === id || caller.projectDomainId === id;
     if (!own && !isAdmin(caller) && !isSystemReader(caller)) requireReader(caller, 'identity:get_domain');
-    return find(this.#context.query, id);
+    return findEntry(this.#context.query, kind, id);
   }
 
   /** @throws CloudError `forbidden`, `not_found`, `invalid`, `conflict` */
   async update(caller: Caller, id: DomainId, change: DomainChange): Promise<DomainRow> {
     requireAdministrator(caller, 'identity:update_domain');
-    check(change);
-    return this.#named(change.name ?? '', () =>
-      this.#context.write(actorOf(caller), async (tx) => {
-        const before = await find(tx, id, { lock: true });
-        checkMutable('domain', before, change.options);
-        if (before.is_default && change.enabled === false) {
-          throw new CloudError('forbidden', 'the default domain can not be disabled: nobody could enable it again');
-        }
-        return tx
-          .updateTable('domain')
-          .set({
-            ...defined({ name: change.name, enabled: change.enabled, tags: change.tags }),
-            ...(change.description === undefined ? {} : { description: change.description ?? '' }),
-            options: json(mergeOptions(known, before.options, change.options)),
-            extra: mergeExtra(before.extra, change.extra),
-            updated_at: new Date(),
-          })
-          .where('id', '=', id)
-          .returningAll()
-          .executeTakeFirstOrThrow();
-      }),
-    );
+    return this.#entries.update(caller, id, change, async (_, before) => {
+      if (!before.is_default || change.enabled !== false) return;
+      throw new CloudError('forbidden', 'the default domain can not be disabled: nobody could enable it again');
+    });
   }
 
   /**
@@ -118,9 +61,7 @@ export class DomainService {
    */
   async delete(caller: Caller, id: DomainId): Promise<void> {
     requireAdministrator(caller, 'identity:delete_domain');
-    await this.#context.write(actorOf(caller), async (tx) => {
-      const domain = await find(tx, id, { lock: true });
-      checkMutable('domain', domain);
+    await this.#entries.delete(caller, id, async (tx, domain) => {
       if (domain.enabled) {
         throw new CloudError('forbidden', 'Cannot delete a domain that is enabled, please disable it first.');
       }
@@ -136,7 +77,6 @@ export class DomainService {
       await sql`delete from "user" where domain_id = ${id}`.execute(tx);
       await sql`delete from user_group where domain_id = ${id}`.execute(tx);
       await sql`delete from role where domain_id = ${id}`.execute(tx);
-      await sql`delete from domain where id = ${id}`.execute(tx);
     });
   }
 
@@ -148,20 +88,4 @@ export class DomainService {
       order by d.id`.execute(this.#context.query);
     return rows;
   }
-
-  #named<T>(name: string, work: () => Promise<T>): Promise<T> {
-    return refusing({ domain_name_key: () => nameTaken('domain', name) }, work);
-  }
-}
-
-function check(change: DomainChange): void {
-  if (change.name !== undefined) checkName('domain', change.name, maxName);
-  if (change.tags) checkTags(change.tags);
-}
-
-async function find(db: Queryable, id: DomainId, options: { lock?: boolean } = {}): Promise<DomainRow> {
-  const query = db.selectFrom('domain').selectAll().where('id', '=', id);
-  const row = await (options.lock ? query.forUpdate() : query).executeTakeFirst();
-  if (!row) throw notFound('domain', id);
-  return row;
 }

@@ -1,55 +1,30 @@
 /** Groups of users: they get roles together. */
 import { sql } from 'kysely';
-import { type DomainId, newId, type UserId } from '../../contract/ids.ts';
-import type { Queryable } from '../database/database.ts';
+import type { DomainId, UserId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from './caller.ts';
 import { type IdentityContext, refusing } from './context.ts';
-import {
-  checkName,
-  defined,
-  mergeExtra,
-  nameTaken,
-  notFound,
-  type Page,
-  type PageRequest,
-  pageEnd,
-  pageStart,
-  toPage,
-} from './directory.ts';
+import { matching, notFound, type Page, type PageRequest } from './directory.ts';
+import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { requireAdministrator, requireReader, requireSelfOrReader } from './rights.ts';
-import type { Extra, GroupRow } from './tables.ts';
+import type { GroupRow } from './tables.ts';
 
-export interface GroupChange {
-  name?: string;
-  description?: string | null;
-  extra?: Extra;
-}
-export type NewGroup = GroupChange & { name: string; domainId: DomainId };
+export type GroupChange = Pick<EntryChange, 'name' | 'description' | 'extra'>;
+export type NewGroup = Pick<NewEntry, keyof GroupChange> & { domainId: DomainId };
 
-const maxName = 64;
+export const groupKind: Kind<'user_group'> = { table: 'user_group', noun: 'group', maxName: 64, options: null };
 
 export class GroupService {
   readonly #context: IdentityContext;
+  readonly #entries: Entries<'user_group'>;
   constructor(context: IdentityContext) {
     this.#context = context;
+    this.#entries = new Entries(context, groupKind);
   }
 
   /** @throws CloudError `forbidden`, `invalid`, `not_found` (domain), `conflict` */
   async create(caller: Caller, wanted: NewGroup): Promise<GroupRow> {
     requireAdministrator(caller, 'identity:create_group');
-    checkName('group', wanted.name, maxName);
-    const row = {
-      id: newId(),
-      domain_id: wanted.domainId,
-      name: wanted.name,
-      description: wanted.description ?? '',
-      extra: mergeExtra({}, wanted.extra),
-    };
-    return this.#named(wanted.name, wanted.domainId, () =>
-      this.#context.write(actorOf(caller), (tx) =>
-        tx.insertInto('user_group').values(row).returningAll().executeTakeFirstOrThrow(),
-      ),
-    );
+    return this.#entries.create(caller, wanted, { domain_id: wanted.domainId });
   }
 
   /** @throws CloudError `forbidden` */
@@ -59,11 +34,7 @@ export class GroupService {
     page: PageRequest,
   ): Promise<Page<GroupRow>> {
     requireReader(caller, 'identity:list_groups');
-    const { rows } = await sql<GroupRow>`select * from user_group where true
-      ${filter.name === undefined ? sql`` : sql`and name = ${filter.name}`}
-      ${filter.domainId ? sql`and domain_id = ${filter.domainId}` : sql``}
-      ${pageStart(page, 'id')} order by id ${pageEnd(page)}`.execute(this.#context.query);
-    return toPage(rows, page);
+    return this.#entries.page(matching({ name: filter.name, domain_id: filter.domainId }), page);
   }
 
   /** @throws CloudError `forbidden` */
@@ -80,38 +51,19 @@ export class GroupService {
   /** @throws CloudError `forbidden`, `not_found` */
   async get(caller: Caller, id: string): Promise<GroupRow> {
     requireReader(caller, 'identity:get_group');
-    return find(this.#context.query, id);
+    return findEntry(this.#context.query, groupKind, id);
   }
 
   /** @throws CloudError `forbidden`, `not_found`, `invalid`, `conflict` */
   async update(caller: Caller, id: string, change: GroupChange): Promise<GroupRow> {
     requireAdministrator(caller, 'identity:update_group');
-    if (change.name !== undefined) checkName('group', change.name, maxName);
-    return this.#named(change.name ?? '', '', () =>
-      this.#context.write(actorOf(caller), async (tx) => {
-        const before = await find(tx, id, { lock: true });
-        return tx
-          .updateTable('user_group')
-          .set({
-            ...defined({ name: change.name }),
-            ...(change.description === undefined ? {} : { description: change.description ?? '' }),
-            extra: mergeExtra(before.extra, change.extra),
-            updated_at: new Date(),
-          })
-          .where('id', '=', id)
-          .returningAll()
-          .executeTakeFirstOrThrow();
-      }),
-    );
+    return this.#entries.update(caller, id, change);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
   async delete(caller: Caller, id: string): Promise<void> {
     requireAdministrator(caller, 'identity:delete_group');
-    await this.#context.write(actorOf(caller), async (tx) => {
-      const deleted = await tx.deleteFrom('user_group').where('id', '=', id).returning('id').executeTakeFirst();
-      if (!deleted) throw notFound('group', id);
-    });
+    await this.#entries.delete(caller, id);
   }
 
   /** Safe to repeat. @throws CloudError `forbidden`, `not_found` */
@@ -155,21 +107,4 @@ export class GroupService {
       if (!row) throw notFound('user in group', userId);
     });
   }
-
-  #named<T>(name: string, domainId: string, work: () => Promise<T>): Promise<T> {
-    return refusing(
-      {
-        user_group_domain_id_name_key: () => nameTaken('group', name),
-        user_group_domain_id_fkey: () => notFound('domain', domainId),
-      },
-      work,
-    );
-  }
-}
-
-async function find(db: Queryable, id: string, options: { lock?: boolean } = {}): Promise<GroupRow> {
-  const query = db.selectFrom('user_group').selectAll().where('id', '=', id);
-  const row = await (options.lock ? query.forUpdate() : query).executeTakeFirst();
-  if (!row) throw notFound('group', id);
-  return row;
 }

@@ -1,40 +1,18 @@
 /** Projects: the owners of resources; a tree below each domain. */
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type DomainId, newId, type ProjectId, type UserId } from '../../contract/ids.ts';
-import type { Queryable, Tx } from '../database/database.ts';
-import { json } from '../database/schema.ts';
-import { actorOf, type Caller } from './caller.ts';
-import { type IdentityContext, refusing } from './context.ts';
-import {
-  checkMutable,
-  checkName,
-  checkTags,
-  defined,
-  mergeExtra,
-  mergeOptions,
-  nameTaken,
-  notFound,
-  type Page,
-  type PageRequest,
-  pageEnd,
-  pageStart,
-  toPage,
-} from './directory.ts';
+import type { DomainId, ProjectId, UserId } from '../../contract/ids.ts';
+import type { Tx } from '../database/database.ts';
+import type { Caller } from './caller.ts';
+import type { IdentityContext } from './context.ts';
+import { matching, notFound, type Page, type PageRequest } from './directory.ts';
+import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { clearProjects } from './project-resources.ts';
 import { requireAdministrator, requireReader, requireSelfOrReader } from './rights.ts';
-import type { Extra, ProjectRow } from './tables.ts';
+import type { ProjectRow } from './tables.ts';
 
-export interface ProjectChange {
-  name?: string;
-  description?: string | null;
-  enabled?: boolean;
-  tags?: string[];
-  options?: Extra;
-  extra?: Extra;
-}
-export interface NewProject extends ProjectChange {
-  name: string;
+export type ProjectChange = EntryChange;
+export interface NewProject extends NewEntry {
   domainId: DomainId;
   /** Null or the domain's id: directly below the domain. */
   parentId: ProjectId | null;
@@ -52,47 +30,36 @@ export interface ProjectFilter {
   notTagsAny?: string[];
 }
 
-const known = ['immutable'];
-const maxName = 64;
+const kind: Kind<'project'> = { table: 'project', noun: 'project', maxName: 64, options: ['immutable'] };
 /** Keystone's max_project_tree_depth, the domain not counted. */
 const maxDepth = 5;
 
 export class ProjectService {
   readonly #context: IdentityContext;
+  readonly #entries: Entries<'project'>;
   constructor(context: IdentityContext) {
     this.#context = context;
+    this.#entries = new Entries(context, kind);
   }
 
   /** @throws CloudError `forbidden`, `invalid`, `not_found` (domain, parent), `conflict` */
   async create(caller: Caller, wanted: NewProject): Promise<ProjectRow> {
     requireAdministrator(caller, 'identity:create_project');
-    check(wanted);
-    const row = {
-      id: newId<ProjectId>(),
-      domain_id: wanted.domainId,
-      parent_id: (wanted.parentId as string | null) === wanted.domainId ? null : wanted.parentId,
-      name: wanted.name,
-      description: wanted.description ?? '',
-      enabled: wanted.enabled ?? true,
-      tags: wanted.tags ?? [],
-      options: json(mergeOptions(known, {}, wanted.options)),
-      extra: mergeExtra({}, wanted.extra),
-    };
-    return this.#named(wanted.name, wanted.domainId, () =>
-      this.#context.write(actorOf(caller), async (tx) => {
-        if (row.parent_id) await checkParent(tx, row.parent_id, wanted.domainId, row.enabled);
-        return tx.insertInto('project').values(row).returningAll().executeTakeFirstOrThrow();
-      }),
-    );
+    const { domainId } = wanted;
+    const parentId = (wanted.parentId as string | null) === domainId ? null : wanted.parentId;
+    const own = { domain_id: domainId, parent_id: parentId };
+    return this.#entries.create(caller, wanted, own, {
+      before: async (tx) => {
+        if (parentId) await checkParent(tx, parentId, domainId, wanted.enabled ?? true);
+      },
+    });
   }
 
   /** @throws CloudError `forbidden` */
   async list(caller: Caller, filter: ProjectFilter, page: PageRequest): Promise<Page<ProjectRow>> {
     requireReader(caller, 'identity:list_projects');
-    const conditions: RawBuilder<unknown>[] = [sql`true`];
-    if (filter.name !== undefined) conditions.push(sql`name = ${filter.name}`);
-    if (filter.enabled !== undefined) conditions.push(sql`enabled = ${filter.enabled}`);
-    if (filter.domainId) conditions.push(sql`domain_id = ${filter.domainId}`);
+    const { name, enabled, domainId } = filter;
+    const conditions = [matching({ name, enabled, domain_id: domainId })];
     if (filter.parentId) {
       conditions.push(sql`(parent_id = ${filter.parentId} or parent_id is null and domain_id = ${filter.parentId})`);
     }
@@ -100,15 +67,13 @@ export class ProjectService {
     if (filter.tagsAny) conditions.push(sql`tags && ${filter.tagsAny}::text[]`);
     if (filter.notTags) conditions.push(sql`not tags @> ${filter.notTags}::text[]`);
     if (filter.notTagsAny) conditions.push(sql`not tags && ${filter.notTagsAny}::text[]`);
-    const { rows } = await sql<ProjectRow>`select * from project where ${sql.join(conditions, sql` and `)}
-      ${pageStart(page, 'id')} order by id ${pageEnd(page)}`.execute(this.#context.query);
-    return toPage(rows, page);
+    return this.#entries.page(sql.join(conditions, sql` and `), page);
   }
 
   /** @throws CloudError `not_found`, `forbidden` */
   async get(caller: Caller, id: ProjectId): Promise<ProjectRow> {
     if (caller.projectId !== id) requireReader(caller, 'identity:get_project');
-    return find(this.#context.query, id);
+    return findEntry(this.#context.query, kind, id);
   }
 
   /** All above a project, nearest first; all below it, nearest first. */
@@ -130,41 +95,22 @@ export class ProjectService {
   /** @throws CloudError `forbidden`, `not_found`, `invalid`, `conflict` */
   async update(caller: Caller, id: ProjectId, change: ProjectChange): Promise<ProjectRow> {
     requireAdministrator(caller, 'identity:update_project');
-    check(change);
-    return this.#named(change.name ?? '', '', () =>
-      this.#context.write(actorOf(caller), async (tx) => {
-        const before = await find(tx, id, { lock: true });
-        checkMutable('project', before, change.options);
-        if (change.enabled !== undefined) await checkEnabling(tx, before, change.enabled);
-        return tx
-          .updateTable('project')
-          .set({
-            ...defined({ name: change.name, enabled: change.enabled, tags: change.tags }),
-            ...(change.description === undefined ? {} : { description: change.description ?? '' }),
-            options: json(mergeOptions(known, before.options, change.options)),
-            extra: mergeExtra(before.extra, change.extra),
-            updated_at: new Date(),
-          })
-          .where('id', '=', id)
-          .returningAll()
-          .executeTakeFirstOrThrow();
-      }),
-    );
+    return this.#entries.update(caller, id, change, async (tx, before) => {
+      if (change.enabled !== undefined) await checkEnabling(tx, before, change.enabled);
+      return undefined;
+    });
   }
 
   /** @throws CloudError `forbidden` where projects are below it, `conflict` while it has resources, `not_found` */
   async delete(caller: Caller, id: ProjectId): Promise<void> {
     requireAdministrator(caller, 'identity:delete_project');
-    await this.#context.write(actorOf(caller), async (tx) => {
-      const project = await find(tx, id, { lock: true });
-      checkMutable('project', project);
+    await this.#entries.delete(caller, id, async (tx) => {
       const child = await tx.selectFrom('project').select('id').where('parent_id', '=', id).limit(1).executeTakeFirst();
       if (child) {
         throw new CloudError('forbidden', `Cannot delete the project ${id} since it is not a leaf in the hierarchy.`);
       }
       await clearProjects(tx, [id], `project ${id}`);
       await tx.updateTable('user').set({ default_project_id: null }).where('default_project_id', '=', id).execute();
-      await tx.deleteFrom('project').where('id', '=', id).execute();
     });
   }
 
@@ -191,28 +137,6 @@ export class ProjectService {
     );
     return rows;
   }
-
-  #named<T>(name: string, domainId: string, work: () => Promise<T>): Promise<T> {
-    return refusing(
-      {
-        project_domain_id_name_key: () => nameTaken('project', name),
-        project_domain_id_fkey: () => notFound('domain', domainId),
-      },
-      work,
-    );
-  }
-}
-
-function check(change: ProjectChange): void {
-  if (change.name !== undefined) checkName('project', change.name, maxName);
-  if (change.tags) checkTags(change.tags);
-}
-
-async function find(db: Queryable, id: ProjectId, options: { lock?: boolean } = {}): Promise<ProjectRow> {
-  const query = db.selectFrom('project').selectAll().where('id', '=', id);
-  const row = await (options.lock ? query.forUpdate() : query).executeTakeFirst();
-  if (!row) throw notFound('project', id);
-  return row;
 }
 
 async function checkParent(tx: Tx, parentId: ProjectId, domainId: DomainId, enabled: boolean): Promise<void> {
@@ -235,7 +159,7 @@ async function checkParent(tx: Tx, parentId: ProjectId, domainId: DomainId, enab
 /** A project is enabled only below enabled ones, so that one flag tells whether it is in use. */
 async function checkEnabling(tx: Tx, project: ProjectRow, enabled: boolean): Promise<void> {
   if (enabled && project.parent_id) {
-    const parent = await find(tx, project.parent_id);
+    const parent = await findEntry(tx, kind, project.parent_id);
     if (!parent.enabled) throw new CloudError('forbidden', 'a project can not be enabled below a disabled project');
   }
   if (!enabled) {

@@ -1,73 +1,38 @@
 /** Roles and what they imply. Roles of a domain count only through the global roles that they imply. */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type DomainId, newId, type RoleId } from '../../contract/ids.ts';
-import type { Queryable } from '../database/database.ts';
-import { json } from '../database/schema.ts';
+import type { DomainId, RoleId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from './caller.ts';
-import { type IdentityContext, refusing } from './context.ts';
-import {
-  checkMutable,
-  checkName,
-  defined,
-  mergeExtra,
-  mergeOptions,
-  nameTaken,
-  notFound,
-  type Page,
-  type PageRequest,
-  pageEnd,
-  pageStart,
-  toPage,
-} from './directory.ts';
+import type { IdentityContext } from './context.ts';
+import { matching, notFound, type Page, type PageRequest } from './directory.ts';
+import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { requireAdministrator, requireReader } from './rights.ts';
-import type { Extra, RoleRow } from './tables.ts';
+import type { RoleRow } from './tables.ts';
 
-export interface RoleChange {
-  name?: string;
-  description?: string | null;
-  options?: Extra;
-  extra?: Extra;
-}
-export type NewRole = RoleChange & { name: string; domainId: DomainId | null };
+export type RoleChange = Pick<EntryChange, 'name' | 'description' | 'options' | 'extra'>;
+export type NewRole = Pick<NewEntry, keyof RoleChange> & { domainId: DomainId | null };
 
 export interface Inference {
   prior: RoleRow;
   implied: RoleRow[];
 }
 
-const known = ['immutable'];
-const maxName = 255;
+export const roleKind: Kind<'role'> = { table: 'role', noun: 'role', maxName: 255, options: ['immutable'] };
 /** Whoever could make any role imply this one would own the cloud by renaming nothing. Keystone's prohibited_implied_role. */
 const neverImplied = 'admin';
 
 export class RoleService {
   readonly #context: IdentityContext;
+  readonly #entries: Entries<'role'>;
   constructor(context: IdentityContext) {
     this.#context = context;
+    this.#entries = new Entries(context, roleKind);
   }
 
   /** @throws CloudError `forbidden`, `invalid`, `not_found` (domain), `conflict` */
   async create(caller: Caller, wanted: NewRole): Promise<RoleRow> {
     requireAdministrator(caller, 'identity:create_role');
-    checkName('role', wanted.name, maxName);
-    const row = {
-      id: newId<RoleId>(),
-      name: wanted.name,
-      domain_id: wanted.domainId,
-      description: wanted.description ?? '',
-      options: json(mergeOptions(known, {}, wanted.options)),
-      extra: mergeExtra({}, wanted.extra),
-    };
-    const refusals = {
-      role_domain_id_name_key: () => nameTaken('role', wanted.name),
-      role_domain_id_fkey: () => notFound('domain', wanted.domainId ?? ''),
-    };
-    return refusing(refusals, () =>
-      this.#context.write(actorOf(caller), (tx) =>
-        tx.insertInto('role').values(row).returningAll().executeTakeFirstOrThrow(),
-      ),
-    );
+    return this.#entries.create(caller, wanted, { domain_id: wanted.domainId });
   }
 
   /** Global roles, or those of one domain. @throws CloudError `forbidden` */
@@ -77,58 +42,33 @@ export class RoleService {
     page: PageRequest,
   ): Promise<Page<RoleRow>> {
     requireReader(caller, 'identity:list_roles');
-    const { rows } = await sql<RoleRow>`select * from role
-      where ${filter.domainId ? sql`domain_id = ${filter.domainId}` : sql`domain_id is null`}
-      ${filter.name === undefined ? sql`` : sql`and name = ${filter.name}`}
-      ${pageStart(page, 'id')} order by id ${pageEnd(page)}`.execute(this.#context.query);
-    return toPage(rows, page);
+    return this.#entries.page(matching({ name: filter.name, domain_id: filter.domainId ?? null }), page);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
   async get(caller: Caller, id: RoleId): Promise<RoleRow> {
     requireReader(caller, 'identity:get_role');
-    return findRole(this.#context.query, id);
+    return findEntry(this.#context.query, roleKind, id);
   }
 
   /** @throws CloudError `forbidden`, `not_found`, `invalid`, `conflict` */
   async update(caller: Caller, id: RoleId, change: RoleChange): Promise<RoleRow> {
     requireAdministrator(caller, 'identity:update_role');
-    if (change.name !== undefined) checkName('role', change.name, maxName);
-    return refusing({ role_domain_id_name_key: () => nameTaken('role', change.name ?? '') }, () =>
-      this.#context.write(actorOf(caller), async (tx) => {
-        const before = await findRole(tx, id, { lock: true });
-        checkMutable('role', before, change.options);
-        return tx
-          .updateTable('role')
-          .set({
-            ...defined({ name: change.name }),
-            ...(change.description === undefined ? {} : { description: change.description ?? '' }),
-            options: json(mergeOptions(known, before.options, change.options)),
-            extra: mergeExtra(before.extra, change.extra),
-            updated_at: new Date(),
-          })
-          .where('id', '=', id)
-          .returningAll()
-          .executeTakeFirstOrThrow();
-      }),
-    );
+    return this.#entries.update(caller, id, change);
   }
 
   /** With its assignments and implications. @throws CloudError `forbidden`, `not_found` */
   async delete(caller: Caller, id: RoleId): Promise<void> {
     requireAdministrator(caller, 'identity:delete_role');
-    await this.#context.write(actorOf(caller), async (tx) => {
-      checkMutable('role', await findRole(tx, id, { lock: true }));
-      await tx.deleteFrom('role').where('id', '=', id).execute();
-    });
+    await this.#entries.delete(caller, id);
   }
 
   /** Safe to repeat. @throws CloudError `forbidden`, `not_found` */
   async imply(caller: Caller, priorId: RoleId, impliedId: RoleId): Promise<Inference> {
     requireAdministrator(caller, 'identity:create_implied_role');
     return this.#context.write(actorOf(caller), async (tx) => {
-      const prior = await findRole(tx, priorId);
-      const implied = await findRole(tx, impliedId);
+      const prior = await findEntry(tx, roleKind, priorId);
+      const implied = await findEntry(tx, roleKind, impliedId);
       if (implied.domain_id === null && implied.name === neverImplied) {
         throw new CloudError('forbidden', `the role ${neverImplied} can not be implied`);
       }
@@ -153,7 +93,7 @@ export class RoleService {
   /** @throws CloudError `forbidden`, `not_found` */
   async implications(caller: Caller, priorId: RoleId): Promise<Inference> {
     requireReader(caller, 'identity:list_implied_roles');
-    const prior = await findRole(this.#context.query, priorId);
+    const prior = await findEntry(this.#context.query, roleKind, priorId);
     const [inference] = await this.#inferences(priorId);
     return inference ?? { prior, implied: [] };
   }
@@ -185,11 +125,4 @@ export class RoleService {
       ${priorId ? sql`where p.id = ${priorId}` : sql``} group by p.id order by p.name`.execute(this.#context.query);
     return rows;
   }
-}
-
-export async function findRole(db: Queryable, id: RoleId, options: { lock?: boolean } = {}): Promise<RoleRow> {
-  const query = db.selectFrom('role').selectAll().where('id', '=', id);
-  const row = await (options.lock ? query.forUpdate() : query).executeTakeFirst();
-  if (!row) throw notFound('role', id);
-  return row;
 }

@@ -1,47 +1,32 @@
 /** Users and their passwords. */
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type DomainId, newId, type ProjectId, type UserId } from '../../contract/ids.ts';
+import type { DomainId, ProjectId, UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
-import type { Queryable, Tx } from '../database/database.ts';
-import { json } from '../database/schema.ts';
-import { actorOf, type Caller } from './caller.ts';
-import { type IdentityContext, refusing } from './context.ts';
-import {
-  checkName,
-  defined,
-  mergeExtra,
-  mergeOptions,
-  nameTaken,
-  notFound,
-  type Page,
-  type PageRequest,
-  pageEnd,
-  pageStart,
-  toPage,
-} from './directory.ts';
+import type { Tx } from '../database/database.ts';
+import { defined } from '../database/schema.ts';
+import type { Caller } from './caller.ts';
+import type { IdentityContext } from './context.ts';
+import { matching, notFound, type Page, type PageRequest, pageEnd, pageStart, toPage } from './directory.ts';
+import { Entries, type EntryChange, findEntry, type Kind } from './entries.ts';
+import { groupKind } from './groups.ts';
 import { provePassword } from './login.ts';
 import { maxPasswordLength } from './password.ts';
 import { requireAdministrator, requireReader, requireSelfOrReader } from './rights.ts';
-import type { Extra, UserRow } from './tables.ts';
+import type { UserRow } from './tables.ts';
 
-export interface UserChange {
-  name?: string;
-  description?: string | null;
+export interface UserChange extends Omit<EntryChange, 'tags'> {
   email?: string | null;
   /** Null takes the password away. */
   password?: Secret | null;
-  enabled?: boolean;
   defaultProjectId?: ProjectId | null;
-  options?: Extra;
-  extra?: Extra;
 }
 export type NewUser = UserChange & { name: string; domainId: DomainId };
 
 /** A user with what may be told of the password. */
 export type UserView = UserRow & { password_expires_at: Date | null };
 
-const known = [
+const options = [
   'ignore_change_password_upon_first_use',
   'ignore_password_expiry',
   'ignore_lockout_failure_attempts',
@@ -50,37 +35,31 @@ const known = [
   'multi_factor_auth_enabled',
   'multi_factor_auth_rules',
 ];
-const maxName = 255;
+const kind: Kind<'user'> = { table: 'user', noun: 'user', maxName: 255, options };
 
 export class UserService {
   readonly #context: IdentityContext;
+  readonly #entries: Entries<'user'>;
   constructor(context: IdentityContext) {
     this.#context = context;
+    this.#entries = new Entries(context, kind);
   }
 
   /** @throws CloudError `forbidden`, `invalid`, `not_found` (domain), `conflict` */
   async create(caller: Caller, wanted: NewUser): Promise<UserView> {
     requireAdministrator(caller, 'identity:create_user');
-    check(wanted);
-    const hash = wanted.password ? await this.#context.passwords.hash(wanted.password) : null;
-    const row = {
-      id: newId<UserId>(),
+    const hash = await this.#hash(wanted.password);
+    const own = {
       domain_id: wanted.domainId,
-      name: wanted.name,
-      description: wanted.description ?? '',
       email: wanted.email ?? null,
       default_project_id: wanted.defaultProjectId ?? null,
-      enabled: wanted.enabled ?? true,
-      options: json(mergeOptions(known, {}, wanted.options)),
-      extra: mergeExtra({}, wanted.extra),
     };
-    return this.#named(wanted.name, wanted.domainId, () =>
-      this.#context.write(actorOf(caller), async (tx) => {
-        const user = await tx.insertInto('user').values(row).returningAll().executeTakeFirstOrThrow();
-        if (hash) await tx.insertInto('user_password').values({ user_id: user.id, hash }).execute();
-        return { ...user, password_expires_at: null };
-      }),
-    );
+    const row = await this.#entries.create(caller, wanted, own, {
+      after: async (tx, { id }) => {
+        if (hash) await storePassword(tx, id, hash);
+      },
+    });
+    return { ...row, password_expires_at: null };
   }
 
   /** @throws CloudError `forbidden` */
@@ -90,12 +69,8 @@ export class UserService {
     page: PageRequest,
   ): Promise<Page<UserView>> {
     requireReader(caller, 'identity:list_users');
-    return this.#page(
-      sql`true ${filter.name === undefined ? sql`` : sql`and u.name = ${filter.name}`}
-        ${filter.enabled === undefined ? sql`` : sql`and u.enabled = ${filter.enabled}`}
-        ${filter.domainId ? sql`and u.domain_id = ${filter.domainId}` : sql``}`,
-      page,
-    );
+    const condition = matching({ 'u.name': filter.name, 'u.enabled': filter.enabled, 'u.domain_id': filter.domainId });
+    return this.#page(condition, page);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
@@ -106,15 +81,9 @@ export class UserService {
     page: PageRequest,
   ): Promise<Page<UserView>> {
     requireReader(caller, 'identity:list_users_in_group');
-    const group = await this.#context.query
-      .selectFrom('user_group')
-      .select('id')
-      .where('id', '=', groupId)
-      .executeTakeFirst();
-    if (!group) throw notFound('group', groupId);
+    await findEntry(this.#context.query, groupKind, groupId);
     return this.#page(
-      sql`u.id in (select user_id from user_group_member where group_id = ${groupId})
-        ${filter.name === undefined ? sql`` : sql`and u.name = ${filter.name}`}`,
+      sql`u.id in (select user_id from user_group_member where group_id = ${groupId}) and ${matching({ 'u.name': filter.name })}`,
       page,
     );
   }
@@ -133,34 +102,17 @@ export class UserService {
    */
   async update(caller: Caller, id: UserId, change: UserChange): Promise<UserView> {
     requireAdministrator(caller, 'identity:update_user');
-    check(change);
-    const hash = change.password ? await this.#context.passwords.hash(change.password) : null;
-    return this.#named(change.name ?? '', '', () =>
-      this.#context.write(actorOf(caller), async (tx) => {
-        const before = await find(tx, id);
-        const ends = change.password !== undefined || (change.enabled === false && before.enabled);
-        if (change.password !== undefined) await storePassword(tx, id, hash);
-        const row = await tx
-          .updateTable('user')
-          .set({
-            ...defined({
-              name: change.name,
-              enabled: change.enabled,
-              email: change.email,
-              default_project_id: change.defaultProjectId,
-            }),
-            ...(change.description === undefined ? {} : { description: change.description ?? '' }),
-            ...(ends ? { token_version: before.token_version + 1 } : {}),
-            options: json(mergeOptions(known, before.options, change.options)),
-            extra: mergeExtra(before.extra, change.extra),
-            updated_at: new Date(),
-          })
-          .where('id', '=', id)
-          .returningAll()
-          .executeTakeFirstOrThrow();
-        return { ...row, password_expires_at: null };
-      }),
-    );
+    const hash = await this.#hash(change.password);
+    const row = await this.#entries.update(caller, id, change, async (tx, before) => {
+      const ends = hash !== undefined || (change.enabled === false && before.enabled);
+      if (hash !== undefined) await storePassword(tx, id, hash);
+      return defined({
+        email: change.email,
+        default_project_id: change.defaultProjectId,
+        token_version: ends ? before.token_version + 1 : undefined,
+      });
+    });
+    return { ...row, password_expires_at: null };
   }
 
   /**
@@ -168,12 +120,12 @@ export class UserService {
    * @throws CloudError `unauthenticated` when the present one is wrong, `invalid`
    */
   async changePassword(id: UserId, present: Secret, next: Secret, requestId: string): Promise<void> {
-    check({ password: next });
+    checkPassword(next);
     const { query, passwords } = this.#context;
     const proven = await provePassword(query, passwords, { id }, present);
     const hash = await passwords.hash(next);
     await this.#context.write({ actorId: id, requestId }, async (tx) => {
-      const user = await find(tx, id);
+      const user = await findEntry(tx, kind, id, 'change');
       if (user.options.lock_password === true) throw new CloudError('forbidden', 'the password of this user is locked');
       if (user.token_version !== proven.version || !user.enabled) {
         throw new CloudError('unauthenticated', 'The request you have made requires authentication.');
@@ -190,10 +142,8 @@ export class UserService {
   /** With all that is the user's alone: assignments, memberships, credentials, key pairs. @throws CloudError `forbidden`, `not_found` */
   async delete(caller: Caller, id: UserId): Promise<void> {
     requireAdministrator(caller, 'identity:delete_user');
-    await this.#context.write(actorOf(caller), async (tx) => {
-      await find(tx, id);
+    await this.#entries.delete(caller, id, async (tx) => {
       await sql`delete from key_pair where user_id = ${id}`.execute(tx);
-      await tx.deleteFrom('user').where('id', '=', id).execute();
     });
   }
 
@@ -204,31 +154,20 @@ export class UserService {
     return toPage(rows, page);
   }
 
-  #named<T>(name: string, domainId: string, work: () => Promise<T>): Promise<T> {
-    return refusing(
-      {
-        user_domain_id_name_key: () => nameTaken('user', name),
-        user_domain_id_fkey: () => notFound('domain', domainId),
-      },
-      work,
-    );
+  /** Null where there is to be no password, nothing where it stays. @throws CloudError `invalid` */
+  async #hash(password: Secret | null | undefined): Promise<string | null | undefined> {
+    if (!password) return password;
+    checkPassword(password);
+    return this.#context.passwords.hash(password);
   }
 }
 
-function check(change: UserChange): void {
-  if (change.name !== undefined) checkName('user', change.name, maxName);
-  if (!change.password) return;
-  const { length } = change.password.reveal();
+function checkPassword(password: Secret): void {
+  const { length } = password.reveal();
   if (length === 0) throw new CloudError('invalid', 'a password can not be empty');
   if (length > maxPasswordLength) {
     throw new CloudError('invalid', `a password can have at most ${maxPasswordLength} characters`);
   }
-}
-
-async function find(tx: Tx | Queryable, id: UserId): Promise<UserRow> {
-  const row = await tx.selectFrom('user').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
-  if (!row) throw notFound('user', id);
-  return row;
 }
 
 async function storePassword(tx: Tx, id: UserId, hash: string | null): Promise<void> {

@@ -57,8 +57,3 @@ export async function lockOwn<Row extends { id: string; project_id: string }>(
 
 /** Columns of every changed row: the generation is Neutron's revision_number. */
 export const touched = { generation: sql<number>`generation + 1`, updated_at: sql<Date>`now()` };
-
-/** What is left of an object without its undefined members. */
-export function defined<T extends object>(value: T): Partial<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Partial<T>;
-}

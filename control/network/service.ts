@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { type Database, type Tx, violatedConstraint } from '../database/database.ts';
 import { checkQuota } from '../database/quota.ts';
+import { defined } from '../database/schema.ts';
 import { actorOf, type Caller, isAdmin } from '../identity/caller.ts';
 import type { NetworkFacts } from '../port/create.ts';
 import { createMetadataPorts, metadataOwner } from '../port/metadata-port.ts';
@@ -14,7 +15,7 @@ import { type Listing, type ListQuery, listRows, readRow } from './listing.ts';
 import { type NetworkRow, networkListing } from './network.ts';
 import { chooseProvider, type Provider, type ProviderWish } from './provider.ts';
 import { invalidInput, refusal } from './refusal.ts';
-import { defined, forbidden, lockOwn, projectFor, touched } from './rows.ts';
+import { forbidden, lockOwn, projectFor, touched } from './rows.ts';
 
 export interface NetworkWish extends ProviderWish {
   project_id?: string;

@@ -3,11 +3,11 @@ import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import type { Database, Tx } from '../database/database.ts';
 import { checkQuota } from '../database/quota.ts';
-import { json } from '../database/schema.ts';
+import { defined, json } from '../database/schema.ts';
 import { actorOf, type Caller } from '../identity/caller.ts';
 import { type ListQuery, listRows, readRow } from '../network/listing.ts';
 import { refusal } from '../network/refusal.ts';
-import { defined, lockOwn, projectFor, touched } from '../network/rows.ts';
+import { lockOwn, projectFor, touched } from '../network/rows.ts';
 import { interfaceOwners } from '../port/address-plan.ts';
 import { checkGatewayRights, type GatewayWish, removeGateway, setGateway } from './gateway.ts';
 import {

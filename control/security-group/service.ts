@@ -3,10 +3,11 @@ import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { type Database, type Tx, violatedConstraint } from '../database/database.ts';
 import { checkQuota } from '../database/quota.ts';
+import { defined } from '../database/schema.ts';
 import { actorOf, type Caller, isAdmin } from '../identity/caller.ts';
 import { type ListQuery, listRows, readRow } from '../network/listing.ts';
 import { notFound, refusal } from '../network/refusal.ts';
-import { defined, lockOwn, projectFor, requireWriter, touched } from '../network/rows.ts';
+import { lockOwn, projectFor, requireWriter, touched } from '../network/rows.ts';
 import { ensureDefaultGroup, findDefaultGroup } from './default-group.ts';
 import { type Rule, type RuleWish, readRule, sameRule } from './rules.ts';
 import {

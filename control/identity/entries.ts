@@ -1,0 +1,216 @@
+/**
+ * One kind of entry of the directory: domains, projects, users, groups or roles. What they have in common is here: a name
+ * that is unique in its domain (a domain's own in the cloud), a description, options, attributes that only callers know; lists
+ * by page, changes under lock. Rights, and what only one kind knows, are in the file of that kind.
+ */
+import { type Insertable, type RawBuilder, type Selectable, sql, type Updateable } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
+import { newId } from '../../contract/ids.ts';
+import type { Queryable, Tx } from '../database/database.ts';
+import { defined, json } from '../database/schema.ts';
+import { actorOf, type Caller } from './caller.ts';
+import { type IdentityContext, refusing } from './context.ts';
+import {
+  checkName,
+  nameTaken,
+  notFound,
+  type Page,
+  type PageRequest,
+  pageEnd,
+  pageStart,
+  toPage,
+} from './directory.ts';
+import type { Extra, IdentityTables } from './tables.ts';
+
+type Table = 'domain' | 'project' | 'user' | 'user_group' | 'role';
+type Row<T extends Table> = Selectable<IdentityTables[T]> & Entry;
+type Common = 'id' | 'name' | 'description' | 'enabled' | 'tags' | 'options' | 'extra';
+
+interface Entry {
+  id: string;
+  extra: Extra;
+  options?: Extra;
+}
+
+export interface Kind<T extends Table> {
+  table: T;
+  noun: string;
+  maxName: number;
+  /** Those that callers may set; null: the kind has none. */
+  options: readonly string[] | null;
+}
+
+/** What callers may set. Not every kind has all of it; a kind's own change says which. */
+export interface EntryChange {
+  name?: string;
+  description?: string | null;
+  enabled?: boolean;
+  tags?: string[];
+  options?: Extra;
+  extra?: Extra;
+}
+export type NewEntry = EntryChange & { name: string };
+
+/** Only a deletion waits for those who are making something that belongs to the entry, and they for it. */
+const locks = { change: sql`for no key update`, deletion: sql`for update` };
+
+/** @throws CloudError `not_found` */
+export async function findEntry<T extends Table>(
+  db: Queryable,
+  kind: Kind<T>,
+  id: string,
+  lockedFor?: keyof typeof locks,
+): Promise<Row<T>> {
+  const { rows } = await sql<Row<T>>`select * from ${sql.table(kind.table)} where id = ${id}
+    ${lockedFor ? locks[lockedFor] : sql``}`.execute(db);
+  if (!rows[0]) throw notFound(kind.noun, id);
+  return rows[0];
+}
+
+export class Entries<T extends Table> {
+  readonly #context: IdentityContext;
+  readonly #kind: Kind<T>;
+
+  constructor(context: IdentityContext, kind: Kind<T>) {
+    this.#context = context;
+    this.#kind = kind;
+  }
+
+  async page(condition: RawBuilder<unknown>, page: PageRequest): Promise<Page<Row<T>>> {
+    const { rows } = await sql<Row<T>>`select * from ${sql.table(this.#kind.table)} where ${condition}
+      ${pageStart(page, 'id')} order by id ${pageEnd(page)}`.execute(this.#context.query);
+    return toPage(rows, page);
+  }
+
+  /**
+   * @param own the columns that only this kind has
+   * @throws CloudError `invalid`, `not_found` (domain), `conflict`
+   */
+  async create(
+    caller: Caller,
+    wanted: NewEntry,
+    own: Omit<Insertable<IdentityTables[T]>, Common>,
+    around: { before?: (tx: Tx) => Promise<void>; after?: (tx: Tx, row: Row<T>) => Promise<void> } = {},
+  ): Promise<Row<T>> {
+    const values = { id: newId(), description: '', ...this.#columns(wanted, { extra: {} }), ...own };
+    return this.#write(caller, wanted, (own as { domain_id?: string }).domain_id, async (tx) => {
+      await around.before?.(tx);
+      const row = await tx
+        .insertInto(this.#kind.table as 'domain')
+        .values(values as never)
+        .returningAll()
+        .executeTakeFirstOrThrow();
+      await around.after?.(tx, row as unknown as Row<T>);
+      return row as unknown as Row<T>;
+    });
+  }
+
+  /**
+   * @param own checks the change and answers the columns that only this kind has
+   * @throws CloudError `forbidden`, `not_found`, `invalid`, `conflict`
+   */
+  async update(
+    caller: Caller,
+    id: string,
+    change: EntryChange,
+    own?: (tx: Tx, before: Row<T>) => Promise<Updateable<IdentityTables[T]> | undefined>,
+  ): Promise<Row<T>> {
+    return this.#write(caller, change, undefined, async (tx) => {
+      const before = await findEntry(tx, this.#kind, id, 'change');
+      this.#checkMutable(before, change.options);
+      const further = await own?.(tx, before);
+      const columns = { ...this.#columns(change, before), ...further, updated_at: new Date() };
+      const row = await tx
+        .updateTable(this.#kind.table as 'domain')
+        .set(columns as never)
+        .where('id', '=', id as never)
+        .returningAll()
+        .executeTakeFirstOrThrow();
+      return row as unknown as Row<T>;
+    });
+  }
+
+  /**
+   * @param before what must hold, and what goes along
+   * @throws CloudError `forbidden`, `not_found`
+   */
+  async delete(caller: Caller, id: string, before?: (tx: Tx, row: Row<T>) => Promise<void>): Promise<void> {
+    await this.#context.write(actorOf(caller), async (tx) => {
+      const row = await findEntry(tx, this.#kind, id, 'deletion');
+      this.#checkMutable(row);
+      await before?.(tx, row);
+      await sql`delete from ${sql.table(this.#kind.table)} where id = ${id}`.execute(tx);
+    });
+  }
+
+  async #write<Result>(
+    caller: Caller,
+    { name, tags }: EntryChange,
+    domainId: string | undefined,
+    work: (tx: Tx) => Promise<Result>,
+  ): Promise<Result> {
+    const { table, noun, maxName } = this.#kind;
+    if (name !== undefined) checkName(noun, name, maxName);
+    if (tags) checkTags(tags);
+    const taken = () => nameTaken(noun, name ?? '');
+    return refusing(
+      {
+        [`${table}_name_key`]: taken,
+        [`${table}_domain_id_name_key`]: taken,
+        [`${table}_domain_id_fkey`]: () => notFound('domain', domainId ?? ''),
+      },
+      () => this.#context.write(actorOf(caller), work),
+    );
+  }
+
+  /** Given attributes replace, others stay. @throws CloudError `invalid` */
+  #columns(change: EntryChange, before: Omit<Entry, 'id'>): Record<string, unknown> {
+    const { options } = this.#kind;
+    const { name, description, enabled, tags } = change;
+    return {
+      ...defined({ name, enabled, tags }),
+      ...(description === undefined ? {} : { description: description ?? '' }),
+      ...(options ? { options: json(mergeOptions(options, before.options ?? {}, change.options)) } : {}),
+      extra: json(checkedExtra({ ...before.extra, ...change.extra })),
+    };
+  }
+
+  /**
+   * What is immutable can be changed only by taking that option back in the same request, and not be deleted.
+   * @throws CloudError `forbidden`
+   */
+  #checkMutable(row: Entry, changes?: Extra): void {
+    if (row.options?.immutable !== true) return;
+    if (changes && 'immutable' in changes && changes.immutable !== true) return;
+    throw new CloudError('forbidden', `the ${this.#kind.noun} ${row.id} is immutable; take back its option first`);
+  }
+}
+
+const maxExtraBytes = 65_535;
+const maxTags = 80;
+
+function checkedExtra(extra: Extra): Extra {
+  if (Buffer.byteLength(JSON.stringify(extra)) <= maxExtraBytes) return extra;
+  throw new CloudError('invalid', `further attributes can have at most ${maxExtraBytes} bytes together`);
+}
+
+function checkTags(tags: readonly string[]): void {
+  if (tags.length > maxTags) throw new CloudError('invalid', `there can be at most ${maxTags} tags`);
+  if (new Set(tags).size !== tags.length) throw new CloudError('invalid', 'tags must differ from each other');
+  for (const tag of tags) {
+    if (tag === '' || [...tag].length > 255 || /[,/]/.test(tag)) {
+      throw new CloudError('invalid', 'a tag has 1 to 255 characters, no comma and no slash');
+    }
+  }
+}
+
+/** Null takes an option back. */
+function mergeOptions(known: readonly string[], before: Extra, changes: Extra | undefined): Extra {
+  const options = { ...before };
+  for (const [name, value] of Object.entries(changes ?? {})) {
+    if (!known.includes(name)) throw new CloudError('invalid', `there is no option ${name}`);
+    if (value === null) delete options[name];
+    else options[name] = value;
+  }
+  return options;
+}
