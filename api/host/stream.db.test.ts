@@ -7,7 +7,7 @@ import type { DesiredNetwork, DesiredServer, ObservedServer } from '../../contra
 import { type HostId, type ImageId, type NetworkId, newId, type ServerId } from '../../contract/ids.ts';
 import { ChangeFeed } from '../../control/database/changes.ts';
 import { cloudActor, type Queryable } from '../../control/database/database.ts';
-import { type TestDatabase, testDatabase } from '../../control/database/testing.ts';
+import { type TestDatabase, testDatabase, testProject } from '../../control/database/testing.ts';
 import { closeCodes, HostService, type NetworkSide, registerHost, type ServerSide } from '../../control/host/index.ts';
 import { type TestAuthority, testAuthority } from '../../test/support/certificates.ts';
 import { FakeHost, testFacts } from '../../test/support/fake-host.ts';
@@ -19,11 +19,13 @@ const log = pino({ level: 'silent' });
 const cloudId = newId();
 let db: TestDatabase;
 let authority: TestAuthority;
+let projectId: string;
 const opened: FakeHost[] = [];
 
 before(async () => {
   db = await testDatabase();
   authority = await testAuthority();
+  projectId = await testProject(db.database);
 });
 after(() => db[Symbol.asyncDispose]());
 afterEach(async () => {
@@ -139,7 +141,7 @@ async function makeServer(hostId: HostId | null, name = '小屋 🏔 "x"; drop')
   const id = newId<ServerId>();
   await db.database.transaction(cloudActor, (tx) =>
     sql`insert into server (id, project_id, user_id, name, hostname, flavor_id, flavor, vcpus, memory_mib, disk_gib, reservation_id, host_id, epoch)
-      values (${id}, ${newId()}, ${newId()}, ${name}, 'h', ${newId()}, '{}', 1, 64, 1, 'r-1', ${hostId}, 1)`.execute(
+      values (${id}, ${projectId}, ${newId()}, ${name}, 'h', ${newId()}, '{}', 1, 64, 1, 'r-1', ${hostId}, 1)`.execute(
       tx,
     ),
   );
@@ -194,7 +196,7 @@ test('the snapshot names the images whose bytes the host shall keep, uploads und
     [saving, 'saving', 'present'],
     [deleted, 'active', 'absent'],
   ]) {
-    await sql`insert into image (id, project_id, status, desired_presence) values (${id}, ${newId()}, ${status}, ${presence})`.execute(
+    await sql`insert into image (id, project_id, status, desired_presence) values (${id}, ${projectId}, ${status}, ${presence})`.execute(
       db.database.query,
     );
     await sql`insert into image_location (image_id, host_id) values (${id}, ${hostId})`.execute(db.database.query);
@@ -211,7 +213,7 @@ test('the list of images to keep follows uploads and deletions', async () => {
   assert.deepEqual(snapshot.images, []);
   const id = newId<ImageId>();
   await db.database.transaction(cloudActor, async (tx) => {
-    await sql`insert into image (id, project_id, status) values (${id}, ${newId()}, 'saving')`.execute(tx);
+    await sql`insert into image (id, project_id, status) values (${id}, ${projectId}, 'saving')`.execute(tx);
     await sql`insert into image_location (image_id, host_id) values (${id}, ${hostId})`.execute(tx);
   });
   assert.deepEqual((await host.next('update')).images, [id]);
@@ -294,9 +296,11 @@ test('networks follow the servers: sent with the first server on them, changed a
   const { host } = await connected(control.port, hostId);
   const networkId = newId<NetworkId>();
   await db.database.transaction(cloudActor, async (tx) => {
-    await sql`insert into network (id, project_id) values (${networkId}, ${newId()})`.execute(tx);
+    await sql`insert into network (id, project_id) values (${networkId}, ${projectId})`.execute(tx);
     await sql`insert into port (id, project_id, network_id, mac, device_id, device_owner, host_id)
-      values (${newId()}, ${newId()}, ${networkId}, '02:00:00:00:00:01', ${id}, 'compute:nova', ${hostId})`.execute(tx);
+      values (${newId()}, ${projectId}, ${networkId}, '02:00:00:00:00:01', ${id}, 'compute:nova', ${hostId})`.execute(
+      tx,
+    );
   });
   const first = await host.next('update');
   assert.deepEqual([first.servers.length, first.networks.map((network) => network.id)], [1, [networkId]]);

@@ -72,7 +72,7 @@ export class Database {
   /**
    * Runs `work` in one transaction (READ COMMITTED) and again, whole, after a deadlock, a serialization failure or a stale plan;
    * `work` must therefore have no effect outside the database.
-   * @throws CloudError `unavailable` when the database can't be reached
+   * @throws CloudError `unavailable` when the database can't be reached; `not_found` when a row's project is not there
    */
   async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T>): Promise<T> {
     const begin = `begin; select set_config('bothy.actor', ${literal(actor.actorId)}, true), set_config('bothy.request', ${literal(actor.requestId)}, true)`;
@@ -81,7 +81,7 @@ export class Database {
         return await this.#transaction(begin, work);
       } catch (error) {
         if (attempt < 5 && (isRetriable(error) || isStalePlan(error))) continue;
-        throw error;
+        throw projectNotFound(error) ?? error;
       }
     }
   }
@@ -138,6 +138,15 @@ export function sqlState(error: unknown): string | undefined {
 /** The name of the violated constraint, where the error is a violated constraint (class 23). */
 export function violatedConstraint(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError && error.code?.startsWith('23') ? (error.constraint ?? '') : undefined;
+}
+
+/** What was made belongs to a project that has been deleted since its maker was let in, or never was: its reference tells. */
+function projectNotFound(error: unknown): CloudError | undefined {
+  if (!/_(project|parent)_id_fkey$/.test(violatedConstraint(error) ?? '')) return undefined;
+  // Seen from the other side, a deletion, the same constraint speaks of (id).
+  const [, id] = /\((?:project|parent)_id\)=\(([0-9a-f-]+)\)/.exec((error as pg.DatabaseError).detail ?? '') ?? [];
+  if (id === undefined) return undefined;
+  return new CloudError('not_found', `Could not find project: ${id}.`, { details: { project: id }, cause: error });
 }
 
 /**

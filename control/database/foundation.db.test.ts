@@ -8,7 +8,7 @@ import { migrate } from './migrate.ts';
 import { beginOperation, endOperations, passOperation } from './operations.ts';
 import { enqueue, WorkQueue } from './queue.ts';
 import { checkQuota } from './quota.ts';
-import { type TestDatabase, testDatabase } from './testing.ts';
+import { type TestDatabase, testDatabase, testProject } from './testing.ts';
 
 let db: TestDatabase;
 before(async () => {
@@ -142,7 +142,7 @@ test('wishes to look at one resource are one job, and a job that fails runs agai
 });
 
 test('concurrent creations can not exceed a quota together', async () => {
-  const projectId = newId();
+  const projectId = await testProject(db.database);
   await sql`insert into quota (id, project_id, resource, maximum) values (${newId()}, ${projectId}, 'networks', 3)`.execute(
     db.database.query,
   );

@@ -935,6 +935,9 @@ ALTER TABLE ONLY public.application_credential
 ALTER TABLE ONLY public.flavor_access
     ADD CONSTRAINT flavor_access_flavor_id_fkey FOREIGN KEY (flavor_id) REFERENCES public.flavor(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.flavor_access
+    ADD CONSTRAINT flavor_access_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.floating_ip
     ADD CONSTRAINT floating_ip_floating_network_id_fkey FOREIGN KEY (floating_network_id) REFERENCES public.network(id);
 
@@ -943,6 +946,9 @@ ALTER TABLE ONLY public.floating_ip
 
 ALTER TABLE ONLY public.floating_ip
     ADD CONSTRAINT floating_ip_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.floating_ip
+    ADD CONSTRAINT floating_ip_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public.floating_ip
     ADD CONSTRAINT floating_ip_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id);
@@ -956,8 +962,14 @@ ALTER TABLE ONLY public.image_location
 ALTER TABLE ONLY public.image_member
     ADD CONSTRAINT image_member_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.image
+    ADD CONSTRAINT image_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
 ALTER TABLE ONLY public.image_upload
     ADD CONSTRAINT image_upload_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.network
+    ADD CONSTRAINT network_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public.port
     ADD CONSTRAINT port_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
@@ -971,6 +983,9 @@ ALTER TABLE ONLY public.port_ip
 ALTER TABLE ONLY public.port
     ADD CONSTRAINT port_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id);
 
+ALTER TABLE ONLY public.port
+    ADD CONSTRAINT port_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
 ALTER TABLE ONLY public.port_security_group
     ADD CONSTRAINT port_security_group_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;
 
@@ -982,6 +997,9 @@ ALTER TABLE ONLY public.project
 
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.quota
+    ADD CONSTRAINT quota_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.role_assignment
     ADD CONSTRAINT role_assignment_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;
@@ -1010,6 +1028,12 @@ ALTER TABLE ONLY public.role_implication
 ALTER TABLE ONLY public.router
     ADD CONSTRAINT router_gateway_network_id_fkey FOREIGN KEY (gateway_network_id) REFERENCES public.network(id);
 
+ALTER TABLE ONLY public.router
+    ADD CONSTRAINT router_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.security_group
+    ADD CONSTRAINT security_group_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
 ALTER TABLE ONLY public.security_group_rule
     ADD CONSTRAINT security_group_rule_remote_group_id_fkey FOREIGN KEY (remote_group_id) REFERENCES public.security_group(id) ON DELETE CASCADE;
 
@@ -1025,11 +1049,17 @@ ALTER TABLE ONLY public.server_port
 ALTER TABLE ONLY public.server_port
     ADD CONSTRAINT server_port_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.server
+    ADD CONSTRAINT server_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
 ALTER TABLE ONLY public.server_user_data
     ADD CONSTRAINT server_user_data_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.subnet
+    ADD CONSTRAINT subnet_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public."user"
     ADD CONSTRAINT user_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id);

@@ -9,7 +9,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import pg from 'pg';
+import { newId, type ProjectId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
 import { Database } from './database.ts';
 import { migrate, migrations } from './migrate.ts';
@@ -148,6 +150,16 @@ export async function testDatabase(): Promise<TestDatabase> {
       await client.end();
     },
   };
+}
+
+/** A project for the rows of a test; that it is there already is fine. */
+export async function testProject(database: Database, id: string = newId()): Promise<ProjectId> {
+  const domain = '00000000-0000-7000-8000-000000000000';
+  await sql`with shared as (insert into domain (id, name) values (${domain}, 'domain of tests') on conflict do nothing)
+    insert into project (id, domain_id, name) values (${id}, ${domain}, ${id}) on conflict do nothing`.execute(
+    database.query,
+  );
+  return id as ProjectId;
 }
 
 if (process.env.BOTHY_TEST_POSTGRES_LOCKED === '1' && process.argv[1] === import.meta.filename) startCluster();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { cloudActor, type Tx } from './database.ts';
-import { type TestDatabase, testDatabase } from './testing.ts';
+import { type TestDatabase, testDatabase, testProject } from './testing.ts';
 
 let db: TestDatabase;
 before(async () => {
@@ -58,7 +58,7 @@ test('what a part of a failed transaction still asks for does not run outside of
 
 test('quota is counted after its lock is held, so that of many one by one only as many pass as fit', async () => {
   const { checkQuota } = await import('./quota.ts');
-  const projectId = '00000000-0000-7000-8000-000000000001';
+  const projectId = await testProject(db.database);
   await sql`insert into quota (id, project_id, resource, maximum) values (gen_random_uuid(), ${projectId}, 'networks', 3)`.execute(
     db.database.query,
   );

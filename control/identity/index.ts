@@ -2,5 +2,4 @@
 export { bootstrapIdentity } from './bootstrap.ts';
 export type { CatalogueEntry } from './catalogue.ts';
 export { type PasswordCost, PasswordHasher } from './password.ts';
-export { projectResources } from './project-resources.ts';
 export { type IdentityOptions, IdentityService, type LoginRequest } from './service.ts';

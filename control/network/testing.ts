@@ -2,6 +2,7 @@
 import type { ProjectId, UserId } from '../../contract/ids.ts';
 import { newId } from '../../contract/ids.ts';
 import type { Database } from '../database/database.ts';
+import { testProject } from '../database/testing.ts';
 import type { Caller } from '../identity/caller.ts';
 import { SubnetService } from '../subnet/service.ts';
 import type { NetworkRow } from './network.ts';
@@ -28,13 +29,14 @@ export function testCaller(roles: string[] = ['member', 'reader'], projectId = n
 
 export const testAdmin = (): Caller => testCaller(['admin', 'manager', 'member', 'reader']);
 
-/** @param subnets "cidr", or "cidr mode" for IPv6 with both modes set */
+/** A network in the caller's project, which is made if it is not there. @param subnets "cidr", or "cidr mode" for IPv6 with both modes set */
 export async function testNetwork(
   database: Database,
   caller: Caller,
   subnets: readonly string[],
   over: NetworkWish = {},
 ): Promise<NetworkRow & { subnetIds: string[] }> {
+  await testProject(database, caller.projectId!);
   const [network] = await new NetworkService({ database }).create(caller, [{ name: oddName, ...over }]);
   const service = new SubnetService({ database });
   const subnetIds: string[] = [];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
-import { type TestDatabase, testDatabase } from '../database/testing.ts';
+import { type TestDatabase, testDatabase, testProject } from '../database/testing.ts';
 import { testCaller, testNetwork } from '../network/testing.ts';
 import { SubnetService } from '../subnet/service.ts';
 import type { SubnetFacts } from './address-plan.ts';
@@ -48,6 +48,7 @@ test('projects that fill a shared network together, in bulk and one by one, neve
   const owner = testCaller(['admin', 'member']);
   const { id, subnetIds } = await testNetwork(db.database, owner, ['10.0.0.0/25'], { shared: true });
   const tenants = Array.from({ length: 6 }, () => testCaller());
+  for (const { projectId } of tenants) await testProject(db.database, projectId!);
   const wish = { network_id: id };
   await Promise.all(
     tenants.flatMap((tenant) => [

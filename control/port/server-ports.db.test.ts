@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId, type PortId, type ServerId } from '../../contract/ids.ts';
 import type { Tx } from '../database/database.ts';
-import { type TestDatabase, testDatabase } from '../database/testing.ts';
+import { type TestDatabase, testDatabase, testProject } from '../database/testing.ts';
 import { actorOf } from '../identity/caller.ts';
 import { oddName, testCaller, testNetwork } from '../network/testing.ts';
 import { PortService } from './service.ts';
@@ -18,8 +18,9 @@ after(() => db[Symbol.asyncDispose]());
 
 /** Compute's part: the server's row and the order of its ports, in the same transaction. */
 async function joinServer(tx: Tx, serverId: ServerId, made: readonly { portId: PortId }[]): Promise<void> {
+  const projectId = await testProject(db.database);
   await sql`insert into server (id, project_id, user_id, name, hostname, flavor_id, flavor, vcpus, memory_mib, disk_gib, reservation_id)
-    values (${serverId}, ${newId()}, ${newId()}, ${oddName}, 'x', ${newId()}, '{}', 1, 1, 1, 'r-1') on conflict do nothing`.execute(
+    values (${serverId}, ${projectId}, ${newId()}, ${oddName}, 'x', ${newId()}, '{}', 1, 1, 1, 'r-1') on conflict do nothing`.execute(
     tx,
   );
   for (const [position, { portId }] of made.entries()) {

@@ -4,6 +4,7 @@ import pino from 'pino';
 import type { ObservedServer } from '../../contract/host.ts';
 import { type HostId, type ImageId, newId, type ProjectId, type ServerId } from '../../contract/ids.ts';
 import type { Database } from '../database/database.ts';
+import { testProject } from '../database/testing.ts';
 import type { Caller } from '../identity/caller.ts';
 import { ImageService } from '../image/index.ts';
 import { PortService } from '../port/service.ts';
@@ -65,7 +66,7 @@ export interface ServerCloud {
 }
 
 export async function serverCloud(database: Database): Promise<ServerCloud> {
-  const [projectId, imageId] = [newId<ProjectId>(), newId<ImageId>()];
+  const [projectId, imageId] = [await testProject(database), newId<ImageId>()];
   const [networkId, subnetId] = [newId(), newId()];
   const db = database.query;
   await sql`insert into network (id, project_id, name) values (${networkId}, ${projectId}, ${oddName})`.execute(db);

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { cloudActor, type Database } from '../../control/database/database.ts';
+import { testProject } from '../../control/database/testing.ts';
 import { eui64, macFor } from '../../control/ovn/address.ts';
 
 export interface Addressed {
@@ -21,6 +22,7 @@ export class TestCloud {
 
   /** Inserts one row; columns that are arrays or objects go in as JSON, but text[] by name. */
   async insert(table: string, row: Record<string, unknown>): Promise<string> {
+    if (row.project_id !== undefined) await testProject(this.database, String(row.project_id));
     const columns = Object.keys(row);
     const textArrays = new Set(['tags', 'dns_nameservers', 'physical_networks']);
     const values = columns.map((column) => {
@@ -81,6 +83,7 @@ export class TestCloud {
     groups: string[] = [],
   ): Promise<string> {
     const id = String(row.id ?? newId());
+    await testProject(this.database, this.project);
     const mac = String(row.mac ?? macFor(id));
     await this.database.transaction(cloudActor, async (tx) => {
       const all: Record<string, unknown> = {

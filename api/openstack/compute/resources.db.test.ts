@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { callerOf, oddName } from '../../../control/server/testing.ts';
 import { type ComputeApi, computeApi } from './testing.ts';
@@ -10,10 +9,6 @@ let projectId: string;
 before(async () => {
   api = await computeApi();
   projectId = api.cloud.projectId;
-  const db = api.db.database.query;
-  const domainId = newId();
-  await sql`insert into domain (id, name) values (${domainId}, 'Default')`.execute(db);
-  await sql`insert into project (id, domain_id, name) values (${projectId}, ${domainId}, 'p')`.execute(db);
 });
 after(() => api[Symbol.asyncDispose]());
 

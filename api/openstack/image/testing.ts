@@ -6,7 +6,7 @@ import pino from 'pino';
 import { type HostId, newId } from '../../../contract/ids.ts';
 import { ChangeFeed } from '../../../control/database/changes.ts';
 import { WorkQueue } from '../../../control/database/queue.ts';
-import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
+import { type TestDatabase, testDatabase, testProject } from '../../../control/database/testing.ts';
 import { HostClient, registerHost } from '../../../control/host/index.ts';
 import { ImageController, ImageMemberService, ImageService, ImageTransfer } from '../../../control/image/index.ts';
 import { testAuthenticator, testCaller } from '../../../test/support/callers.ts';
@@ -61,6 +61,7 @@ export class ImageApi implements AsyncDisposable {
     const tls = await (await testAuthority()).issue('control');
     const store = await FakeImageStore.start();
     const hostId = newId<HostId>();
+    for (const { projectId } of Object.values(callers)) await testProject(database, projectId!);
     await registerHost(database, { id: hostId, name: 'store' });
     await sql`update host set connected = true, facts = ${JSON.stringify({ url: '', socket: store.socket })} where id = ${hostId}`.execute(
       database.query,

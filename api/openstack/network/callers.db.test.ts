@@ -1,38 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
-import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
 import { oddName, testAdmin, testCaller } from '../../../control/network/testing.ts';
-import { type Answer, type TestApi, testApi } from './testing.ts';
+import { newNetwork, newSubnet, refused, testApi } from './testing.ts';
 
-let db: TestDatabase;
-let api: TestApi;
-before(async () => {
-  db = await testDatabase();
-  api = await testApi(db.database);
-});
-after(async () => {
-  await api.app.close();
-  await db[Symbol.asyncDispose]();
-});
-
-type Me = ReturnType<TestApi['as']>;
-
-const refused = (answer: Answer, status: number, type: string, message?: RegExp): void => {
-  assert.deepEqual([answer.status, answer.body?.NeutronError?.type], [status, type], JSON.stringify(answer.body));
-  if (message) assert.match(answer.body.NeutronError.message, message);
-};
-
-const newNetwork = async (me: Me, over: object = {}): Promise<string> =>
-  (await me.post('/networks', { network: { name: oddName, ...over } })).body.network.id;
-
-const newSubnet = async (me: Me, network_id: string, cidr: string, over: object = {}) => {
-  const ip_version = cidr.includes(':') ? 6 : 4;
-  const made = await me.post('/subnets', { subnet: { network_id, cidr, ip_version, name: oddName, ...over } });
-  assert.equal(made.status, 201, JSON.stringify(made.body));
-  return made.body.subnet;
-};
+const api = await testApi();
 
 test('nothing of another project can be read, changed, used or deleted: it does not exist', async () => {
   const owner = api.as(testCaller());
@@ -148,7 +121,7 @@ test('a caller who may only read can write nothing', async () => {
     .map(({ method, url }) => `${method.toLowerCase()} ${url.slice('/network/v2.0'.length).replace(/:\w+/g, '*')}`)
     .filter((route) => !seen.has(route));
   assert.deepEqual(missing, [], 'every route that writes is in the table');
-  const { rows } = await sql`select from port where network_id = ${network_id}`.execute(db.database.query);
+  const { rows } = await sql`select from port where network_id = ${network_id}`.execute(api.database.query);
   assert.equal(rows.length, 2);
 });
 

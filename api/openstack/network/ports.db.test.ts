@@ -1,37 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { newId } from '../../../contract/ids.ts';
-import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
 import { oddName, testAdmin, testCaller } from '../../../control/network/testing.ts';
-import { type Answer, type TestApi, testApi } from './testing.ts';
+import { type Answer, newNetwork, newSubnet, refused, testApi } from './testing.ts';
 
-let db: TestDatabase;
-let api: TestApi;
-before(async () => {
-  db = await testDatabase();
-  api = await testApi(db.database);
-});
-after(async () => {
-  await api.app.close();
-  await db[Symbol.asyncDispose]();
-});
-
-type Me = ReturnType<TestApi['as']>;
-
-const refused = (answer: Answer, status: number, type: string, message?: RegExp): void => {
-  assert.deepEqual([answer.status, answer.body?.NeutronError?.type], [status, type], JSON.stringify(answer.body));
-  if (message) assert.match(answer.body.NeutronError.message, message);
-};
-
-const newNetwork = async (me: Me, over: object = {}): Promise<string> =>
-  (await me.post('/networks', { network: { name: oddName, ...over } })).body.network.id;
-
-const newSubnet = async (me: Me, network_id: string, cidr: string, over: object = {}) => {
-  const ip_version = cidr.includes(':') ? 6 : 4;
-  const made = await me.post('/subnets', { subnet: { network_id, cidr, ip_version, name: oddName, ...over } });
-  assert.equal(made.status, 201, JSON.stringify(made.body));
-  return made.body.subnet;
-};
+const api = await testApi();
 
 const slaac = { ipv6_ra_mode: 'slaac', ipv6_address_mode: 'slaac' };
 

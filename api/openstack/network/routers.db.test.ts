@@ -1,22 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { newId } from '../../../contract/ids.ts';
-import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
 import { oddName, testAdmin, testCaller } from '../../../control/network/testing.ts';
-import { type Answer, type TestApi, testApi } from './testing.ts';
+import { type Me, newNetwork, newSubnet, refused, testApi } from './testing.ts';
 
-let db: TestDatabase;
-let api: TestApi;
-let admin: Me;
+const api = await testApi();
+const admin = api.as(testAdmin());
 /** The external network and its subnets. */
 const outside = { id: '', four: '', six: '' };
 
-type Me = ReturnType<TestApi['as']>;
-
 before(async () => {
-  db = await testDatabase();
-  api = await testApi(db.database);
-  admin = api.as(testAdmin());
   outside.id = (await admin.post('/networks', { network: { name: oddName, 'router:external': true } })).body.network.id;
   const subnet = async (cidr: string, ip_version: number) =>
     (await admin.post('/subnets', { subnet: { network_id: outside.id, cidr, ip_version, enable_dhcp: false } })).body
@@ -24,22 +17,10 @@ before(async () => {
   outside.four = await subnet('203.0.113.0/24', 4);
   outside.six = await subnet('2001:db8:ffff::/64', 6);
 });
-after(async () => {
-  await api.app.close();
-  await db[Symbol.asyncDispose]();
-});
 
-const refused = (answer: Answer, status: number, type: string, message?: RegExp): void => {
-  assert.deepEqual([answer.status, answer.body?.NeutronError?.type], [status, type], JSON.stringify(answer.body));
-  if (message) assert.match(answer.body.NeutronError.message, message);
-};
-
-async function newSubnet(me: Me, cidr: string, over: object = {}): Promise<{ id: string; network_id: string }> {
-  const network_id =
-    (over as { network_id?: string }).network_id ?? (await me.post('/networks', { network: {} })).body.network.id;
-  const ip_version = cidr.includes(':') ? 6 : 4;
-  return (await me.post('/subnets', { subnet: { network_id, cidr, ip_version, ...over } })).body.subnet;
-}
+/** A subnet, in a network of its own unless one is named. */
+const ownSubnet = async (me: Me, cidr: string, over: { network_id?: string; [attribute: string]: unknown } = {}) =>
+  newSubnet(me, over.network_id ?? (await newNetwork(me)), cidr, over);
 
 const newRouter = async (me: Me, over: object = {}) =>
   (await me.post('/routers', { router: { name: oddName, ...over } })).body.router;
@@ -85,7 +66,7 @@ test('a router gets a gateway with an address of each version, changes it and lo
   assert.deepEqual((await me.get('/ports')).body.ports, [], 'a gateway port is not the project’s');
   const without = await me.put(`/routers/${router.id}`, { router: { external_gateway_info: {} } });
   assert.equal(without.body.router.external_gateway_info, null);
-  const inner = await newSubnet(me, '10.0.0.0/24');
+  const inner = await ownSubnet(me, '10.0.0.0/24');
   refused(await newGateway(me, inner.network_id), 400, 'BadRequest', /not an external network/);
   refused(await newGateway(me, newId()), 404, 'NetworkNotFound');
   assert.equal((await me.delete(`/routers/${router.id}`)).status, 204);
@@ -97,8 +78,8 @@ const newGateway = (me: Me, network_id: string) =>
 test('interfaces come by subnet and by port and go again', async () => {
   const me = api.as(testCaller());
   const router = await newRouter(me);
-  const one = await newSubnet(me, '10.0.0.0/24');
-  const two = await newSubnet(me, '10.0.1.0/24');
+  const one = await ownSubnet(me, '10.0.0.0/24');
+  const two = await ownSubnet(me, '10.0.1.0/24');
   const add = (body: object) => me.put(`/routers/${router.id}/add_router_interface`, body);
   const remove = (body: object) => me.put(`/routers/${router.id}/remove_router_interface`, body);
   const added = await add({ subnet_id: one.id });
@@ -136,10 +117,10 @@ test('a router takes no two subnets that overlap, and none without a gateway', a
   const me = api.as(testCaller());
   const router = await newRouter(me, withGateway());
   const add = (subnet_id: string) => me.put(`/routers/${router.id}/add_router_interface`, { subnet_id });
-  assert.equal((await add((await newSubnet(me, '10.0.0.0/16')).id)).status, 200);
-  refused(await add((await newSubnet(me, '10.0.5.0/24')).id), 400, 'BadRequest', /overlaps/);
-  refused(await add((await newSubnet(me, '203.0.113.0/28')).id), 400, 'BadRequest', /overlaps/);
-  refused(await add((await newSubnet(me, '10.7.0.0/24', { gateway_ip: null })).id), 400, 'BadRequest', /gateway/);
+  assert.equal((await add((await ownSubnet(me, '10.0.0.0/16')).id)).status, 200);
+  refused(await add((await ownSubnet(me, '10.0.5.0/24')).id), 400, 'BadRequest', /overlaps/);
+  refused(await add((await ownSubnet(me, '203.0.113.0/28')).id), 400, 'BadRequest', /overlaps/);
+  refused(await add((await ownSubnet(me, '10.7.0.0/24', { gateway_ip: null })).id), 400, 'BadRequest', /gateway/);
   refused(await add(newId()), 404, 'SubnetNotFound');
 });
 
@@ -147,8 +128,8 @@ test('IPv6 prefixes of one network share the router’s port there', async () =>
   const me = api.as(testCaller());
   const router = await newRouter(me);
   const modes = { ipv6_ra_mode: 'slaac', ipv6_address_mode: 'slaac' };
-  const one = await newSubnet(me, '2001:db8:1::/64', modes);
-  const two = await newSubnet(me, '2001:db8:2::/64', { ...modes, network_id: one.network_id });
+  const one = await ownSubnet(me, '2001:db8:1::/64', modes);
+  const two = await ownSubnet(me, '2001:db8:2::/64', { ...modes, network_id: one.network_id });
   const add = async (id: string) =>
     (await me.put(`/routers/${router.id}/add_router_interface`, { subnet_id: id })).body;
   const first = await add(one.id);
@@ -164,7 +145,7 @@ test('IPv6 prefixes of one network share the router’s port there', async () =>
 test('routes lead to neighbours only, and hold the interface that they rest on', async () => {
   const me = api.as(testCaller());
   const router = await newRouter(me);
-  const subnet = await newSubnet(me, '10.0.0.0/24');
+  const subnet = await ownSubnet(me, '10.0.0.0/24');
   await me.put(`/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id });
   const put = (routes: object[]) => me.put(`/routers/${router.id}`, { router: { routes } });
   const route = { destination: '10.9.0.0/16', nexthop: '10.0.0.9' };
@@ -186,7 +167,7 @@ test('routes lead to neighbours only, and hold the interface that they rest on',
 
 test('a floating IP is taken, associated, moved, loosened and given back', async () => {
   const me = api.as(testCaller());
-  const subnet = await newSubnet(me, '10.0.0.0/24');
+  const subnet = await ownSubnet(me, '10.0.0.0/24');
   const router = await newRouter(me, withGateway());
   await me.put(`/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id });
   const port = (await me.post('/ports', { port: { network_id: subnet.network_id, name: oddName } })).body.port;
@@ -236,7 +217,7 @@ test('a floating IP is taken, associated, moved, loosened and given back', async
 
 test('a floating IP that leads nowhere is refused', async () => {
   const me = api.as(testCaller());
-  const subnet = await newSubnet(me, '10.0.0.0/24');
+  const subnet = await ownSubnet(me, '10.0.0.0/24');
   const port = (await me.post('/ports', { port: { network_id: subnet.network_id } })).body.port;
   const make = (over: object, by = me) =>
     by.post('/floatingips', { floatingip: { floating_network_id: outside.id, ...over } });
@@ -264,7 +245,7 @@ test('a floating IP that leads nowhere is refused', async () => {
 
 test('of many who want the last floating IPs as many get one as there are', async () => {
   const external = (await admin.post('/networks', { network: { 'router:external': true } })).body.network.id;
-  await newSubnet(admin, '198.51.100.0/29', { network_id: external, enable_dhcp: false });
+  await ownSubnet(admin, '198.51.100.0/29', { network_id: external, enable_dhcp: false });
   const answers = await Promise.all(
     Array.from({ length: 9 }, () =>
       api.as(testCaller()).post('/floatingips', { floatingip: { floating_network_id: external } }),

@@ -1,25 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { newId } from '../../../contract/ids.ts';
-import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
 import { oddName, testAdmin, testCaller } from '../../../control/network/testing.ts';
-import { type Answer, type TestApi, testApi } from './testing.ts';
+import { refused, testApi } from './testing.ts';
 
-let db: TestDatabase;
-let api: TestApi;
-before(async () => {
-  db = await testDatabase();
-  api = await testApi(db.database);
-});
-after(async () => {
-  await api.app.close();
-  await db[Symbol.asyncDispose]();
-});
-
-const refused = (answer: Answer, status: number, type: string, message?: RegExp): void => {
-  assert.deepEqual([answer.status, answer.body?.NeutronError?.type], [status, type], JSON.stringify(answer.body));
-  if (message) assert.match(answer.body.NeutronError.message, message);
-};
+const api = await testApi();
 
 test('a new group lets all out; it is renamed, shown and deleted when no port has it', async () => {
   const me = api.as(testCaller());

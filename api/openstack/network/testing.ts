@@ -1,9 +1,13 @@
-/** The dialect alone, without TLS or identity: a token is the key of a caller. Not for production use. */
+/** The dialect alone over a fresh database, without TLS or identity: a token is the key of a caller. Not for production use. */
+import assert from 'node:assert/strict';
+import { after } from 'node:test';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import type { Database } from '../../../control/database/database.ts';
+import { testDatabase, testProject } from '../../../control/database/testing.ts';
 import type { Caller } from '../../../control/identity/caller.ts';
+import { oddName } from '../../../control/network/testing.ts';
 import { networkDialect, networkServices } from './index.ts';
 
 export interface Answer {
@@ -12,20 +16,27 @@ export interface Answer {
   body: any;
 }
 
+/** Somebody who calls, below /network/v2.0 unless the path begins with '/network'. */
+export interface Me {
+  get(path: string): Promise<Answer>;
+  post(path: string, body: unknown): Promise<Answer>;
+  put(path: string, body?: unknown): Promise<Answer>;
+  delete(path: string): Promise<Answer>;
+}
+
 export interface TestApi {
+  database: Database;
   app: FastifyInstance;
   /** Every route, as it was registered. */
   routes: { method: string; url: string; open: boolean }[];
-  /** Calls as somebody, below /network/v2.0 unless the path begins with '/network'. */
-  as(caller: Caller): {
-    get(path: string): Promise<Answer>;
-    post(path: string, body: unknown): Promise<Answer>;
-    put(path: string, body?: unknown): Promise<Answer>;
-    delete(path: string): Promise<Answer>;
-  };
+  /** Makes the caller's project too. */
+  as(caller: Caller): Me;
 }
 
-export async function testApi(database: Database): Promise<TestApi> {
+/** Gone after the tests of the file. */
+export async function testApi(): Promise<TestApi> {
+  const db = await testDatabase();
+  const { database } = db;
   const callers = new Map<string, Caller>();
   const app = Fastify({
     exposeHeadRoutes: false,
@@ -48,13 +59,20 @@ export async function testApi(database: Database): Promise<TestApi> {
     for (const one of [method].flat()) routes.push({ method: one, url, open: config?.open === true });
   });
   await app.register(plugin, { prefix });
+  after(async () => {
+    await app.close();
+    await db[Symbol.asyncDispose]();
+  });
   return {
+    database,
     app,
     routes,
     as(caller) {
       const token = [...callers].find(([, known]) => known === caller)?.[0] ?? newId();
       callers.set(token, caller);
+      const project = testProject(database, caller.projectId!);
       const call = async (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer> => {
+        await project;
         const url = path.startsWith(`${prefix}/`) ? path : `${prefix}/v2.0${path}`;
         const payload = body === undefined ? {} : { payload: body as object };
         const answer = await app.inject({ method, url, headers: { 'x-auth-token': token }, ...payload });
@@ -69,3 +87,18 @@ export async function testApi(database: Database): Promise<TestApi> {
     },
   };
 }
+
+export const refused = (answer: Answer, status: number, type: string, message?: RegExp): void => {
+  assert.deepEqual([answer.status, answer.body?.NeutronError?.type], [status, type], JSON.stringify(answer.body));
+  if (message) assert.match(answer.body.NeutronError.message, message);
+};
+
+export const newNetwork = async (me: Me, over: object = {}): Promise<string> =>
+  (await me.post('/networks', { network: { name: oddName, ...over } })).body.network.id;
+
+export const newSubnet = async (me: Me, network_id: string, cidr: string, over: object = {}) => {
+  const ip_version = cidr.includes(':') ? 6 : 4;
+  const made = await me.post('/subnets', { subnet: { network_id, cidr, ip_version, name: oddName, ...over } });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  return made.body.subnet;
+};

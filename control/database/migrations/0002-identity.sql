@@ -29,6 +29,9 @@ create table project (
   unique (domain_id, name)
 );
 create index project_parent on project (parent_id);
+-- What belongs to a project references it, here and below: who makes such a row holds the project's key until the end of
+-- their transaction, and a deletion waits for them and then finds it. So nothing is ever left without its project.
+alter table quota add foreign key (project_id) references project on delete cascade;
 create trigger project_change after insert or update or delete on project
   for each row execute function append_change('project');
 

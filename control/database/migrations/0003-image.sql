@@ -1,6 +1,6 @@
 create table image (
   id uuid primary key,
-  project_id uuid not null,
+  project_id uuid not null references project,
   name text,
   visibility text not null default 'shared' check (visibility in ('public', 'private', 'shared', 'community')),
   status text not null default 'queued'
@@ -39,7 +39,7 @@ create table image_upload (
 -- Projects that an image with visibility 'shared' is offered to.
 create table image_member (
   image_id uuid not null references image on delete cascade,
-  project_id uuid not null,                  -- the member
+  project_id uuid not null,                  -- the member; as in Glance, nobody learns here whether it exists
   status text not null default 'pending' check (status in ('pending', 'accepted', 'rejected')),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),

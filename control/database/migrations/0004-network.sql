@@ -1,6 +1,6 @@
 create table network (
   id uuid primary key,
-  project_id uuid not null,
+  project_id uuid not null references project,
   name text not null default '',
   description text not null default '',
   admin_state_up boolean not null default true,
@@ -25,7 +25,7 @@ create trigger network_change after insert or update or delete on network
 
 create table subnet (
   id uuid primary key,
-  project_id uuid not null,
+  project_id uuid not null references project,
   network_id uuid not null references network on delete cascade,
   name text not null default '',
   description text not null default '',
@@ -51,7 +51,7 @@ create trigger subnet_change after insert or update or delete on subnet
 
 create table port (
   id uuid primary key,
-  project_id uuid not null,
+  project_id uuid not null references project,
   network_id uuid not null references network,
   name text not null default '',
   description text not null default '',
@@ -95,7 +95,7 @@ create trigger port_ip_change after insert or update or delete on port_ip
 
 create table router (
   id uuid primary key,
-  project_id uuid not null,
+  project_id uuid not null references project,
   name text not null default '',
   description text not null default '',
   admin_state_up boolean not null default true,
@@ -113,7 +113,7 @@ create trigger router_change after insert or update or delete on router
 
 create table floating_ip (
   id uuid primary key,
-  project_id uuid not null,
+  project_id uuid not null references project,
   floating_network_id uuid not null references network,
   floating_port_id uuid not null references port,  -- owns the address: device_owner 'network:floatingip'
   floating_ip inet not null,
@@ -136,7 +136,7 @@ create trigger floating_ip_change after insert or update or delete on floating_i
 
 create table security_group (
   id uuid primary key,
-  project_id uuid not null,
+  project_id uuid not null references project,
   name text not null,
   description text not null default '',
   stateful boolean not null default true,
@@ -153,7 +153,7 @@ create trigger security_group_change after insert or update or delete on securit
 
 create table security_group_rule (
   id uuid primary key,
-  project_id uuid not null,
+  project_id uuid not null,                   -- the group's
   security_group_id uuid not null references security_group on delete cascade,
   direction text not null check (direction in ('ingress', 'egress')),
   ethertype text not null check (ethertype in ('IPv4', 'IPv6')),

@@ -19,7 +19,7 @@ create trigger flavor_change after insert or update or delete on flavor
   for each row execute function append_change('flavor');
 create table flavor_access (
   flavor_id uuid not null references flavor on delete cascade,
-  project_id uuid not null,
+  project_id uuid not null references project on delete cascade,
   primary key (flavor_id, project_id)
 );
 
@@ -39,7 +39,7 @@ create trigger key_pair_change after insert or update or delete on key_pair
 
 create table server (
   id uuid primary key,
-  project_id uuid not null,
+  project_id uuid not null references project,
   user_id uuid not null,
   name text not null,
   description text,
