@@ -10,25 +10,19 @@
  * it; a timer covers lost wakes. It keeps its position over lost connections. If the process dies nothing is lost: what
  * a subscriber must not miss it reads anew from the tables when it starts.
  */
+
+import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
 import type { Secret } from '../../contract/secret.ts';
 import type { Database, Queryable } from './database.ts';
+import type { ChangeTable } from './schema.ts';
 
-export interface Change {
+/** In its body is the row after the change; before it, for 'deleted'. Column names as in SQL. */
+export interface Change extends Omit<Selectable<ChangeTable>, 'sequence' | 'transaction_id'> {
   position: Position;
-  at: Date;
-  resource_type: string;
-  resource_id: string;
-  action: 'created' | 'updated' | 'deleted';
-  project_id: string | null;
-  generation: number | null;
-  actor_id: string | null;
-  request_id: string | null;
-  /** The row after the change; before it, for 'deleted'. Column names as in SQL. */
-  body: Record<string, unknown>;
 }
 
 /** A place in the log; all before and at it has been seen. As text (`formatPosition`) it is the resume token. */

@@ -1,27 +1,9 @@
 /** Operations as rows, newest first; the rights are in the WHERE. */
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Queryable } from './database.ts';
+import type { OperationTable } from './schema.ts';
 
-export interface OperationRow {
-  id: string;
-  project_id: string | null;
-  resource_type: string;
-  resource_id: string;
-  verb: string;
-  generation: number;
-  state: 'running' | 'succeeded' | 'failed';
-  owner: string;
-  waiting_for: string | null;
-  deadline: Date;
-  attempt: number;
-  error_code: string | null;
-  error_message: string | null;
-  actor_id: string | null;
-  request_id: string | null;
-  created_at: Date;
-  updated_at: Date;
-  finished_at: Date | null;
-}
+export type OperationRow = Selectable<OperationTable>;
 
 export interface OperationQuery {
   /** Only this project's; undefined: all. */

@@ -2,29 +2,14 @@
  * Flavors: sizes that servers are made in. Administrators write them, everyone reads the public ones and those that a
  * project was given. A server keeps its own copy, so a flavor may go while servers made from it stay.
  */
-import { type RawBuilder, sql } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import { newId } from '../../contract/ids.ts';
 import { type Database, type Tx, violatedConstraint } from '../database/database.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin } from '../identity/caller.ts';
+import type { FlavorTable } from './tables.ts';
 
-export interface FlavorRow {
-  /** The key in the database; callers never see it. */
-  id: string;
-  /** The id that callers see and may choose. */
-  flavor_id: string;
-  name: string;
-  description: string | null;
-  vcpus: number;
-  memory_mib: number;
-  disk_gib: number;
-  ephemeral_gib: number;
-  swap_mib: number;
-  rxtx_factor: number;
-  public: boolean;
-  disabled: boolean;
-  extra_specs: Record<string, string>;
-}
+export type FlavorRow = Selectable<FlavorTable>;
 
 export interface FlavorWish {
   /** Null: the cloud chooses. */

@@ -3,7 +3,9 @@ import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../database/schema.ts';
 
 export interface FlavorTable {
+  /** The key in the database; callers never see it. */
   id: string;
+  /** The id that callers see and may choose. */
   flavor_id: string;
   name: string;
   description: string | null;

@@ -147,10 +147,11 @@ test('deletion first: whatever is being made in the project hears that there is 
     'project below it': projects.create(admin, { name: 'child', domainId: domain, parentId: projectId }),
     'role in it': assignments.grant(admin, { actor: { userId: user.id }, target: { projectId } }, role),
   };
+  const settled = Promise.allSettled(Object.values(creations));
   await waiting(1 + Object.keys(creations).length);
   await holder.query('rollback');
   await deletion;
-  const outcomes = await Promise.allSettled(Object.values(creations));
+  const outcomes = await settled;
   for (const [index, what] of Object.keys(creations).entries()) {
     const outcome = outcomes[index]!;
     assert.equal(outcome.status, 'rejected', what);

@@ -2,6 +2,8 @@
  * The part of the truth that the projection reads, in the shape of its rows. A model holds what the units at hand need,
  * or all; the intent functions are pure functions of it.
  */
+import type { Rule } from '../security-group/rules.ts';
+
 export interface NetworkRow {
   id: string;
   project_id: string;
@@ -71,16 +73,7 @@ export interface SecurityGroupRow {
   rules: SecurityGroupRuleRow[];
 }
 
-export interface SecurityGroupRuleRow {
-  id: string;
-  direction: 'ingress' | 'egress';
-  ethertype: 'IPv4' | 'IPv6';
-  protocol: string | null;
-  port_range_min: number | null;
-  port_range_max: number | null;
-  remote_group_id: string | null;
-  remote_ip_prefix: string | null;
-}
+export type SecurityGroupRuleRow = Omit<Rule, 'security_group_id' | 'description'> & { id: string };
 
 export interface HostRow {
   id: string;

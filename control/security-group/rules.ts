@@ -1,6 +1,8 @@
 /** What a security group rule may be. Pure; refusals speak as Neutron does. */
+import type { Selectable } from 'kysely';
 import { formatCidr, parseCidr } from '../network/address.ts';
 import { refusal } from '../network/refusal.ts';
+import type { SecurityGroupRuleTable } from './tables.ts';
 
 /** IANA protocol numbers by the names that Neutron knows. */
 export const protocols: Readonly<Record<string, number>> = {
@@ -49,17 +51,10 @@ export interface RuleWish {
   description?: string;
 }
 
-export interface Rule {
-  security_group_id: string;
-  direction: 'ingress' | 'egress';
-  ethertype: 'IPv4' | 'IPv6';
-  protocol: string | null;
-  port_range_min: number | null;
-  port_range_max: number | null;
-  remote_group_id: string | null;
-  remote_ip_prefix: string | null;
-  description: string;
-}
+export type Rule = Omit<
+  Selectable<SecurityGroupRuleTable>,
+  'id' | 'project_id' | 'generation' | 'created_at' | 'updated_at'
+>;
 
 const refuse = (reason: string, message: string) => refusal('invalid', `security_group_${reason}`, message);
 

@@ -8,6 +8,7 @@ import { CloudError } from '../../contract/errors.ts';
 import { type ImageId, newId, type ServerId } from '../../contract/ids.ts';
 import type { Database, Tx } from '../database/database.ts';
 import { checkQuota, quotaLimits } from '../database/quota.ts';
+import type { FlavorRow } from '../flavor/index.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../identity/caller.ts';
 import type { BootImage, PortRequest, ServerImages, ServerPorts } from './dependencies.ts';
 import { deadlinesMs, type FlavorSnapshot, hostnameFrom, type KeySnapshot, type ServerImage } from './server.ts';
@@ -44,19 +45,6 @@ export interface ServerWish {
 export interface CreatedServers {
   ids: ServerId[];
   reservationId: string;
-}
-
-interface FlavorRow {
-  id: string;
-  flavor_id: string;
-  name: string;
-  vcpus: number;
-  memory_mib: number;
-  disk_gib: number;
-  ephemeral_gib: number;
-  swap_mib: number;
-  extra_specs: Record<string, string>;
-  disabled: boolean;
 }
 
 interface Ingredients {

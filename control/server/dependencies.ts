@@ -3,6 +3,7 @@ import type { DesiredPort } from '../../contract/host.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Queryable, Tx } from '../database/database.ts';
 import type { Caller } from '../identity/caller.ts';
+import type { ServerInterface } from '../port/server-views.ts';
 
 /** One interface that a caller asks for: on a network, or an existing port. */
 export interface PortRequest {
@@ -10,15 +11,6 @@ export interface PortRequest {
   fixedIp?: string;
   portId?: string;
   tag?: string;
-}
-
-export interface ServerInterface {
-  networkName: string;
-  portId: string;
-  mac: string;
-  position: number;
-  addresses: { ip: string; version: 4 | 6; type: 'fixed' | 'floating' }[];
-  securityGroups: { id: string; name: string }[];
 }
 
 /** Part of PortService (control/port). */

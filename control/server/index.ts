@@ -1,3 +1,4 @@
+export type { ServerInterface } from '../port/server-views.ts';
 export { type ControllerStep, ServerController, type ServerControllerOptions } from './controller.ts';
 export type { CreatedServers, ServerWish } from './create.ts';
 export type {
@@ -5,7 +6,6 @@ export type {
   PortRequest,
   ServerHosts,
   ServerImages,
-  ServerInterface,
   ServerPorts,
 } from './dependencies.ts';
 export { desiredServers } from './desired.ts';

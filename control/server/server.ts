@@ -4,7 +4,9 @@
  * Nova keeps vm_state, task_state and power_state as columns that many processes write; here they are functions of what is
  * desired and what was observed, so they can't contradict either.
  */
+import type { Selectable } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
+import type { ServerTable } from './tables.ts';
 
 export interface FlavorSnapshot {
   id: string;
@@ -60,43 +62,7 @@ export interface ServerState {
 }
 
 /** The whole row, as the store reads it. */
-export interface ServerRow extends ServerState {
-  id: string;
-  project_id: string;
-  user_id: string;
-  name: string;
-  description: string | null;
-  hostname: string;
-  image_id: string | null;
-  image: ServerImage | null;
-  flavor_id: string;
-  flavor: FlavorSnapshot;
-  vcpus: number;
-  memory_mib: number;
-  disk_gib: number;
-  key_name: string | null;
-  keys: KeySnapshot[];
-  config_drive: boolean;
-  metadata: Record<string, string>;
-  tags: string[];
-  availability_zone: string | null;
-  requested_host_id: string | null;
-  access_ipv4: string | null;
-  access_ipv6: string | null;
-  locked: boolean;
-  locked_by: 'owner' | 'admin' | null;
-  locked_reason: string | null;
-  disk_config: string;
-  reservation_id: string;
-  launch_index: number;
-  epoch: number;
-  observed_step: string | null;
-  observed_error: { code: string; message: string } | null;
-  observed_started_at: Date | null;
-  observed_at: Date | null;
-  created_at: Date;
-  updated_at: Date;
-}
+export type ServerRow = Selectable<ServerTable>;
 
 /** A row with what is known of its host; `deleted_at` only where deleted servers were asked for. */
 export interface ShownServer extends ServerRow {

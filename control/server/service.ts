@@ -17,8 +17,9 @@ import {
   requireProject,
   requireProjectMember,
 } from '../identity/caller.ts';
+import type { ServerInterface } from '../port/server-views.ts';
 import { type CreatedServers, checkMetadata, createServers, type ServerWish } from './create.ts';
-import type { ServerHosts, ServerImages, ServerInterface, ServerPorts } from './dependencies.ts';
+import type { ServerHosts, ServerImages, ServerPorts } from './dependencies.ts';
 import { listServers, type ServerFilter } from './list.ts';
 import {
   addServerSecurityGroup,

@@ -1,25 +1,12 @@
 /** Roles, what they imply, and who has them where. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { newId } from '../../../contract/ids.ts';
-import { byPassword, makeTenant, type TestApi, testApi } from './testing.ts';
+import { asAdministrator, byPassword, makeTenant, names, odd, testApi, unique } from './testing.ts';
 
-let api: TestApi;
-before(async () => {
-  api = await testApi();
-});
+const api = await testApi();
 after(() => api[Symbol.asyncDispose]());
-
-const odd = '小屋 🏔 "x"; drop';
-const call = (method: 'GET' | 'HEAD' | 'PUT' | 'PATCH' | 'DELETE' | 'POST', path: string, body?: unknown) =>
-  api.call({ method, path: `/identity/v3/${path}`, token: api.admin, body });
-const make = async (noun: string, body: object) => {
-  const answer = await call('POST', `${noun}s`, { [noun]: body });
-  assert.equal(answer.status, 201, JSON.stringify(answer.body));
-  return answer.body[noun];
-};
-const names = (rows: { name: string }[]) => rows.map((row) => row.name);
-const unique = () => `n-${newId().slice(-12)}`;
+const { call, make } = asAdministrator(api);
 
 test('built-in roles stay as they are', async () => {
   const { roles } = (await call('GET', 'roles')).body;

@@ -3,7 +3,9 @@ import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fas
 import { Type } from 'typebox';
 import { CloudError } from '../../../contract/errors.ts';
 import { type DomainId, parseId } from '../../../contract/ids.ts';
+import type { Caller } from '../../../control/identity/caller.ts';
 import { notFound, type Page, type PageRequest } from '../../../control/identity/directory.ts';
+import type { EntryChange } from '../../../control/identity/entries.ts';
 import type { IdentityService } from '../../../control/identity/index.ts';
 import type { Extra } from '../../../control/identity/tables.ts';
 
@@ -110,10 +112,23 @@ function nextLink(deps: Deps, request: FastifyRequest, marker: string | null): s
 }
 
 /** The attributes of a resource that Keystone stores without knowing them. */
-export function extraOf(given: Record<string, unknown>, known: readonly string[]): Extra {
+function extraOf(given: Record<string, unknown>, known: readonly string[]): Extra {
   return Object.fromEntries(
     Object.entries(given).filter(([key]) => !known.includes(key) && key !== 'id' && key !== 'links'),
   );
+}
+
+/** The change of an entry that a request asks for; what its kind does not know is further attributes. */
+export function changeOf(given: Record<string, unknown>, properties: object): EntryChange {
+  const known = Object.keys(properties);
+  const common = ['name', 'description', 'enabled', 'tags', 'options'].filter((name) => known.includes(name));
+  return { ...Object.fromEntries(common.map((name) => [name, given[name]])), extra: extraOf(given, known) };
+}
+
+/** The domain that a new entry shall be in: as given, or the one of the caller's scope. */
+export async function domainOfNew(deps: Deps, caller: Caller, given: string | null | undefined): Promise<DomainId> {
+  if (given) return domainId(deps, given);
+  return caller.domainId ?? caller.projectDomainId ?? deps.identity.defaultDomainId();
 }
 
 /** @throws CloudError `invalid` where a request would change what can't change */

@@ -1,4 +1,5 @@
 /** The identity dialect over a test database, spoken to without a socket. Tests only. */
+import assert from 'node:assert/strict';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { newId } from '../../../contract/ids.ts';
@@ -82,6 +83,23 @@ export async function testApi(
       await cloud[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A name that meets every quoting mistake on its way. */
+export const odd = '小屋 🏔 "x"; drop';
+export const unique = () => `n-${newId().slice(-12)}`;
+export const names = (rows: { name: string }[]) => rows.map((row) => row.name);
+
+/** Calls as the first administrator, below /identity/v3. */
+export function asAdministrator(api: TestApi) {
+  const call = (method: Call['method'], path: string, body?: unknown) =>
+    api.call({ method, path: `/identity/v3/${path}`, token: api.admin, body });
+  const make = async (noun: string, body: object) => {
+    const answer = await call('POST', `${noun}s`, { [noun]: body });
+    assert.equal(answer.status, 201, JSON.stringify(answer.body));
+    return answer.body[noun];
+  };
+  return { call, make };
 }
 
 /** A user with a password and roles in a new project, made through the API. */

@@ -2,9 +2,9 @@ import type { DomainChange } from '../../../../control/identity/domains.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import {
   body,
+  changeOf,
   collection,
   domainId,
-  extraOf,
   flag,
   nullable,
   options,
@@ -22,22 +22,13 @@ import { domainView } from '../views.ts';
 const properties = { name: text, description: nullable(text), enabled: flag, tags, options };
 type Given = DomainChange & Record<string, unknown>;
 
-const changeOf = (given: Given): DomainChange => ({
-  name: given.name,
-  description: given.description,
-  enabled: given.enabled,
-  tags: given.tags,
-  options: given.options,
-  extra: extraOf(given, Object.keys(properties)),
-});
-
 export const domainRoutes: Routes = (app, deps) => {
   const { domains } = deps.identity;
   const view = domainView(deps);
 
   app.post('/v3/domains', body(wrapped('domain', properties, ['name'])), async (request, reply) => {
     const given = (request.body as { domain: Given & { name: string } }).domain;
-    const row = await domains.create(callerOf(request), { ...changeOf(given), name: given.name });
+    const row = await domains.create(callerOf(request), { ...changeOf(given, properties), name: given.name });
     return reply.code(201).send({ domain: view(row) });
   });
 
@@ -62,7 +53,7 @@ export const domainRoutes: Routes = (app, deps) => {
   app.patch('/v3/domains/:id', body(wrapped('domain', properties)), async (request) => {
     const given = (request.body as { domain: Given }).domain;
     const id = await domainId(deps, params(request).id!);
-    return { domain: view(await domains.update(callerOf(request), id, changeOf(given))) };
+    return { domain: view(await domains.update(callerOf(request), id, changeOf(given, properties))) };
   });
 
   app.delete('/v3/domains/:id', async (request, reply) => {

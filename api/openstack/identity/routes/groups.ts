@@ -5,9 +5,10 @@ import { callerOf } from '../../common/authenticate.ts';
 import {
   anyId,
   body,
+  changeOf,
   collection,
   domainId,
-  extraOf,
+  domainOfNew,
   filterDomainId,
   mustStay,
   nullable,
@@ -23,12 +24,6 @@ import { groupView, userView } from '../views.ts';
 const properties = { name: text, description: nullable(text), domain_id: text };
 type Given = GroupChange & Record<string, unknown> & { domain_id?: string };
 
-const changeOf = (given: Given): GroupChange => ({
-  name: given.name,
-  description: given.description,
-  extra: extraOf(given, Object.keys(properties)),
-});
-
 const idOf = (request: FastifyRequest): string => anyId(params(request).id!);
 
 export const groupRoutes: Routes = (app, deps) => {
@@ -38,9 +33,8 @@ export const groupRoutes: Routes = (app, deps) => {
   app.post('/v3/groups', body(wrapped('group', properties, ['name'])), async (request, reply) => {
     const given = (request.body as { group: Given & { name: string } }).group;
     const caller = callerOf(request);
-    const ofToken = caller.domainId ?? caller.projectDomainId ?? (await deps.identity.defaultDomainId());
-    const domain = given.domain_id ? await domainId(deps, given.domain_id) : ofToken;
-    const row = await groups.create(caller, { ...changeOf(given), name: given.name, domainId: domain });
+    const domain = await domainOfNew(deps, caller, given.domain_id);
+    const row = await groups.create(caller, { ...changeOf(given, properties), name: given.name, domainId: domain });
     return reply.code(201).send({ group: view(row) });
   });
 
@@ -66,7 +60,7 @@ export const groupRoutes: Routes = (app, deps) => {
     if (given.domain_id !== undefined) {
       mustStay(await domainId(deps, given.domain_id), (await groups.get(caller, idOf(request))).domain_id, 'domain_id');
     }
-    return { group: view(await groups.update(caller, idOf(request), changeOf(given))) };
+    return { group: view(await groups.update(caller, idOf(request), changeOf(given, properties))) };
   });
 
   app.delete('/v3/groups/:id', async (request, reply) => {

@@ -7,10 +7,11 @@ import type { ProjectRow } from '../../../../control/identity/tables.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import {
   body,
+  changeOf,
   collection,
   type Deps,
   domainId,
-  extraOf,
+  domainOfNew,
   filterDomainId,
   flag,
   mustStay,
@@ -41,15 +42,6 @@ const properties = {
 };
 type Given = ProjectChange & Record<string, unknown> & { domain_id?: string | null; parent_id?: string | null };
 
-const changeOf = (given: Given): ProjectChange => ({
-  name: given.name,
-  description: given.description,
-  enabled: given.enabled,
-  tags: given.tags,
-  options: given.options,
-  extra: extraOf(given, Object.keys(properties)),
-});
-
 const idOf = (request: FastifyRequest): ProjectId => pathId(params(request).id, 'project');
 
 /** Runs the project's way, or the domain's where the id is a domain's. */
@@ -72,12 +64,11 @@ export const projectRoutes: Routes = (app, deps) => {
   app.post('/v3/projects', body(wrapped('project', properties, ['name'])), async (request, reply) => {
     const given = (request.body as { project: Given & { name: string } }).project;
     const caller = callerOf(request);
-    const change = { ...changeOf(given), name: given.name };
+    const change = { ...changeOf(given, properties), name: given.name };
     if (given.is_domain === true) {
       return reply.code(201).send({ project: domainView(await domains.create(caller, change)) });
     }
-    const ofToken = caller.domainId ?? caller.projectDomainId ?? (await deps.identity.defaultDomainId());
-    const domain = given.domain_id ? await domainId(deps, given.domain_id) : ofToken;
+    const domain = await domainOfNew(deps, caller, given.domain_id);
     const parent = given.parent_id ? await domainId(deps, given.parent_id) : null;
     const row = await projects.create(caller, {
       ...change,
@@ -139,9 +130,11 @@ export const projectRoutes: Routes = (app, deps) => {
     return orDomain<unknown>(
       async () => {
         await checkFixed(deps, request, given, id);
-        return { project: view(await projects.update(caller, id, changeOf(given))) };
+        return { project: view(await projects.update(caller, id, changeOf(given, properties))) };
       },
-      async () => ({ project: domainView(await domains.update(caller, id as string as DomainId, changeOf(given))) }),
+      async () => ({
+        project: domainView(await domains.update(caller, id as string as DomainId, changeOf(given, properties))),
+      }),
     );
   });
 

@@ -5,9 +5,9 @@ import { callerOf } from '../../common/authenticate.ts';
 import {
   anyId,
   body,
+  changeOf,
   collection,
   domainId,
-  extraOf,
   filterDomainId,
   nullable,
   options,
@@ -23,13 +23,6 @@ import { inferenceView, roleView, singleInferenceView } from '../views.ts';
 const properties = { name: text, description: nullable(text), domain_id: nullable(text), options };
 type Given = RoleChange & Record<string, unknown> & { domain_id?: string | null };
 
-const changeOf = (given: Given): RoleChange => ({
-  name: given.name,
-  description: given.description,
-  options: given.options,
-  extra: extraOf(given, Object.keys(properties)),
-});
-
 const idOf = (request: FastifyRequest): RoleId => anyId(params(request).id!);
 
 export const roleRoutes: Routes = (app, deps) => {
@@ -39,7 +32,11 @@ export const roleRoutes: Routes = (app, deps) => {
   app.post('/v3/roles', body(wrapped('role', properties, ['name'])), async (request, reply) => {
     const given = (request.body as { role: Given & { name: string } }).role;
     const domain = given.domain_id ? await domainId(deps, given.domain_id) : null;
-    const row = await roles.create(callerOf(request), { ...changeOf(given), name: given.name, domainId: domain });
+    const row = await roles.create(callerOf(request), {
+      ...changeOf(given, properties),
+      name: given.name,
+      domainId: domain,
+    });
     return reply.code(201).send({ role: view(row) });
   });
 
@@ -61,7 +58,7 @@ export const roleRoutes: Routes = (app, deps) => {
 
   app.patch('/v3/roles/:id', body(wrapped('role', properties)), async (request) => {
     const given = (request.body as { role: Given }).role;
-    return { role: view(await roles.update(callerOf(request), idOf(request), changeOf(given))) };
+    return { role: view(await roles.update(callerOf(request), idOf(request), changeOf(given, properties))) };
   });
 
   app.delete('/v3/roles/:id', async (request, reply) => {

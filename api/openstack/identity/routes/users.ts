@@ -9,9 +9,10 @@ import { callerOf } from '../../common/authenticate.ts';
 import {
   anyId,
   body,
+  changeOf,
   collection,
   domainId,
-  extraOf,
+  domainOfNew,
   filterDomainId,
   flag,
   mustStay,
@@ -50,17 +51,13 @@ interface Given extends Record<string, unknown> {
   options?: Extra;
 }
 
-function changeOf(given: Given): UserChange {
-  const { password, default_project_id: project } = given;
+function userChangeOf(given: Given): UserChange {
+  const { email, password, default_project_id: project } = given;
   return {
-    name: given.name,
-    description: given.description,
-    email: given.email,
-    enabled: given.enabled,
-    options: given.options,
+    ...changeOf(given, properties),
+    email,
     ...(password === undefined ? {} : { password: password === null ? null : new Secret(password) }),
     ...(project === undefined ? {} : { defaultProjectId: projectOf(project) }),
-    extra: extraOf(given, Object.keys(properties)),
   };
 }
 
@@ -84,9 +81,8 @@ export const userRoutes: Routes = (app, deps) => {
   app.post('/v3/users', body(wrapped('user', properties, ['name'])), async (request, reply) => {
     const given = (request.body as { user: Given & { name: string } }).user;
     const caller = callerOf(request);
-    const ofToken = caller.domainId ?? caller.projectDomainId ?? (await deps.identity.defaultDomainId());
-    const domain = given.domain_id ? await domainId(deps, given.domain_id) : ofToken;
-    const row = await users.create(caller, { ...changeOf(given), name: given.name, domainId: domain });
+    const domain = await domainOfNew(deps, caller, given.domain_id);
+    const row = await users.create(caller, { ...userChangeOf(given), name: given.name, domainId: domain });
     return reply.code(201).send({ user: view(row) });
   });
 
@@ -113,7 +109,7 @@ export const userRoutes: Routes = (app, deps) => {
     if (given.domain_id !== undefined) {
       mustStay(await domainId(deps, given.domain_id), (await users.get(caller, id)).domain_id, 'domain_id');
     }
-    return { user: view(await users.update(caller, id, changeOf(given))) };
+    return { user: view(await users.update(caller, id, userChangeOf(given))) };
   });
 
   app.delete('/v3/users/:id', async (request, reply) => {
