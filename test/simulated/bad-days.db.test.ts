@@ -134,10 +134,9 @@ test('a server that got another owner meanwhile ends on its old host, whose repo
   await cloud.until('the old guest to end', () => old.machine.qemus.guests.length === 0);
   await cloud.until('the new one to run', () => other.machine.qemus.guests.length === 1);
   await assertInOrder(cloud, [id]);
-  const { rows } = await sql`select observed_state, observed_generation = generation as served from server`.execute(
-    cloud.database.query,
-  );
-  assert.deepEqual(rows, [{ observed_state: 'running', served: true }]);
+  const served = sql`select count(*) as n from server
+    where id = ${id} and observed_state = 'running' and observed_generation = generation`;
+  await cloud.until("the new owner's report to count", async () => (await cloud.count(served)) === 1);
   await clear([id]);
 });
 

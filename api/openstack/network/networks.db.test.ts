@@ -166,6 +166,22 @@ test('tags are set, checked, filtered by and removed', async () => {
   refused(await api.as(testCaller()).put(`/networks/${id}/tags/x`), 404, 'NetworkNotFound');
 });
 
+test('an administrator makes things for other projects, but for none that does not exist', async () => {
+  const [owner, admin] = [testCaller(), api.as(testAdmin())];
+  const me = api.as(owner);
+  const made = await admin.post('/networks', { network: { project_id: owner.projectId } });
+  assert.equal((await me.get(`/networks/${made.body.network.id}`)).status, 200);
+  const nobody = newId();
+  for (const [path, body] of [
+    ['/networks', { network: { project_id: nobody } }],
+    ['/routers', { router: { project_id: nobody } }],
+    ['/security-groups', { security_group: { name: 'g', project_id: nobody } }],
+  ] as const) {
+    refused(await admin.post(path, body), 404, 'HTTPNotFound', new RegExp(`Could not find project: ${nobody}`));
+  }
+  refused(await admin.put(`/quotas/${nobody}`, { quota: { network: 1 } }), 404, 'HTTPNotFound');
+});
+
 test('quota is refused in Neutron words, changed by administrators only, and falls back to the default', async () => {
   const caller = testCaller();
   const [me, admin] = [api.as(caller), api.as(testAdmin())];
