@@ -200,15 +200,12 @@ test('a floating IP is taken, associated, moved, loosened and given back', async
     409,
     'RouterExternalGatewayInUseByFloatingIp',
   );
-  refused(await me.put(`/ports/${port.id}`, { port: { fixed_ips: [{ ip_address: '10.0.0.99' }] } }), 400, 'BadRequest');
+  const another = port.fixed_ips[0].ip_address === '10.0.0.99' ? '10.0.0.98' : '10.0.0.99';
+  refused(await me.put(`/ports/${port.id}`, { port: { fixed_ips: [{ ip_address: another }] } }), 400, 'BadRequest');
   assert.equal((await put({ description: '' })).body.floatingip.port_id, port.id);
   assert.equal((await put({ port_id: null })).body.floatingip.status, 'DOWN');
   await put({ port_id: port.id });
   await me.delete(`/ports/${port.id}`);
-  assert.deepEqual(
-    ['port_id', 'fixed_ip_address', 'router_id'].map(async (name) => (await me.get(path)).body.floatingip[name]).length,
-    3,
-  );
   const loose = (await me.get(path)).body.floatingip;
   assert.deepEqual([loose.port_id, loose.fixed_ip_address, loose.router_id, loose.status], [null, null, null, 'DOWN']);
   assert.equal((await me.delete(path)).status, 204);
