@@ -169,6 +169,7 @@ test('tags are set, checked, filtered by and removed', async () => {
 test('an administrator makes things for other projects, but for none that does not exist', async () => {
   const [owner, admin] = [testCaller(), api.as(testAdmin())];
   const me = api.as(owner);
+  assert.deepEqual((await me.get('/networks')).body.networks, []);
   const made = await admin.post('/networks', { network: { project_id: owner.projectId } });
   assert.equal((await me.get(`/networks/${made.body.network.id}`)).status, 200);
   const nobody = newId();

@@ -29,7 +29,7 @@ export interface TestApi {
   app: FastifyInstance;
   /** Every route, as it was registered. */
   routes: { method: string; url: string; open: boolean }[];
-  /** Makes the caller's project too. */
+  /** Makes the caller's project too; it is there when the first call is answered. */
   as(caller: Caller): Me;
 }
 
