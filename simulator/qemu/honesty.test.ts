@@ -1,8 +1,9 @@
 /** The same conversation with this QEMU and with an installed one: they answer alike. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -80,9 +81,9 @@ async function speak(
   try {
     // Without cards: a real tap takes root.
     const { pid, exited } = await launch(serverId, qemuArguments({ ...description, ports: [] }), paths.qemuLog);
-    await until('QEMU to listen', () => existsSync(paths.qmp), { timeoutMs: 10_000 });
+    const socket = await connected(paths.qmp);
     const pidFileIsRight = readFileSync(paths.pid, 'utf8') === `${pid}\n`;
-    const said = await talk(paths.qmp);
+    const said = await talk(socket);
     await exited;
     const remains = [paths.pid, paths.qmp, paths.serial].filter((path) => existsSync(path));
     const plain = (value: unknown) =>
@@ -93,12 +94,25 @@ async function speak(
   }
 }
 
+/** QEMU's socket is a file a moment before it takes connections. */
+async function connected(path: string): Promise<Socket> {
+  let socket!: Socket;
+  const accepted = () => {
+    socket = connect(path);
+    return once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+  };
+  await until('QEMU to listen', accepted, { timeoutMs: 10_000 });
+  return socket;
+}
+
 /** Everything that QEMU says, without what is of the moment. */
-function talk(path: string): Promise<unknown[]> {
+function talk(socket: Socket): Promise<unknown[]> {
   const said: unknown[] = [];
   const rest = [...conversation];
   const framer = new QmpFramer();
-  const socket = connect(path);
   socket.on('error', () => {}); // QEMU does not close its sockets before it ends
   socket.on('data', (chunk) => {
     for (const message of framer.push(chunk)) {
