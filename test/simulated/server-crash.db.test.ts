@@ -61,8 +61,8 @@ describe('control dies', () => {
     });
   }
 
-  // A create takes some eighty statements until the operation is closed, a delete some sixty.
-  for (const statement of [2, 5, 8, 11, 14, 17, 21, 26, 32, 40, 50, 62]) {
+  // A create sends some fifty until the operation is closed, a delete some sixty.
+  for (const statement of [2, 5, 8, 11, 14, 17, 21, 26, 31, 36, 41, 46]) {
     test(`creating, after statement ${statement}`, async () => {
       dieAfterStatement(statement);
       const id = await createSurely(`statement ${statement}`);
