@@ -402,7 +402,7 @@ test('when the stream ends the host is not connected, also when control stops', 
 });
 
 test('a silent host is given up, and heartbeats write no change', async () => {
-  await using control = await start({ pingMs: 30, silentMs: 100 });
+  await using control = await start({ pingMs: 30, silentMs: 500 });
   const [hostId, lively] = [await register(), await register()];
   const { host } = await connected(control.port, hostId);
   const { host: other } = await connected(control.port, lively);
