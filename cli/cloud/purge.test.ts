@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { loadSettings } from '../settings.ts';
+import { cloudPaths } from '../settings.ts';
 import { addressIn } from './addresses.ts';
 import { ensureIdentity, readIdentity } from './identity.ts';
 import { refuseDangerous } from './purge.ts';
@@ -23,26 +23,26 @@ test('a purge refuses what no data directory can be', () => {
     '/root',
     process.env.HOME ?? '/root',
   ]) {
-    assert.throws(() => refuseDangerous(loadSettings(path, {})), /no place that a purge may delete/, path);
+    assert.throws(() => refuseDangerous(cloudPaths(path)), /no place that a purge may delete/, path);
   }
 });
 
 test('a purge refuses a directory with content but without the mark of a cloud', () => {
   const foreign = join(directory, 'photos');
   mkdirSync(foreign);
-  refuseDangerous(loadSettings(foreign, {}));
+  refuseDangerous(cloudPaths(foreign));
   writeFileSync(join(foreign, 'wedding.jpg'), '');
-  assert.throws(() => refuseDangerous(loadSettings(foreign, {})), /no data directory of Bothy/);
+  assert.throws(() => refuseDangerous(cloudPaths(foreign)), /no data directory of Bothy/);
 });
 
 test('a cloud is made in an empty directory only, and then keeps its ids', () => {
   const data = join(directory, 'cloud');
-  const { paths } = loadSettings(data, {});
+  const paths = cloudPaths(data);
   const made = ensureIdentity(paths);
   assert.deepEqual(ensureIdentity(paths), made);
   assert.deepEqual(readIdentity(paths), made);
-  refuseDangerous({ ...loadSettings(data, {}) });
-  assert.throws(() => ensureIdentity(loadSettings(join(directory, 'photos'), {}).paths), /not empty/);
+  refuseDangerous(paths);
+  assert.throws(() => ensureIdentity(cloudPaths(join(directory, 'photos'))), /not empty/);
 });
 
 test('addresses of a range', () => {

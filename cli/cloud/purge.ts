@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { purgeHostNetwork } from '../../host/network/index.ts';
 import { CommandError } from '../command.ts';
 import { withdrawClientConfig } from '../demo/client-config.ts';
-import type { Settings } from '../settings.ts';
+import type { CloudPaths, Settings } from '../settings.ts';
 import { step } from '../terminal.ts';
 import { readIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 
 /** Refuses what no cloud's data directory can be, whatever lies in it. */
-export function refuseDangerous({ paths }: Settings): void {
+export function refuseDangerous(paths: CloudPaths): void {
   const depth = paths.data.split('/').filter((part) => part !== '').length;
   const home = process.env.HOME;
   const system =
@@ -34,7 +34,7 @@ export function refuseDangerous({ paths }: Settings): void {
 }
 
 export async function purgeCloud(settings: Settings): Promise<void> {
-  refuseDangerous(settings);
+  refuseDangerous(settings.paths);
   await step('removing network leftovers', async () => {
     const { tag, run } = settings.paths;
     await purgeHostNetwork({ tag, runDirectory: run });

@@ -32,7 +32,7 @@ tap, network namespace and nft table of it. It asks first on a terminal, and wan
     requireRoot('stopping a cloud');
     requireCloudNamespace(settings);
     if (purge) {
-      refuseDangerous(settings);
+      refuseDangerous(settings.paths);
       if (!existsSync(settings.paths.data) && !existsSync(settings.paths.run)) {
         say(`There is no cloud in ${settings.paths.data}; nothing to remove.`);
         return 0;
