@@ -5,8 +5,8 @@
  * Words on the command line choose among the tests: `npm run check -- quota` runs the test files with that in their path.
  */
 import { spawn } from 'node:child_process';
-import { chmodSync, globSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { accessSync, chmodSync, constants, globSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -36,6 +36,9 @@ export function fastTests(words: readonly string[] = []): string[] {
     .sort();
 }
 
+/** Ctrl-C and its like end what runs; then this process tidies up. A second one ends it at once. */
+const interrupted = new AbortController();
+
 function run(part: Part, options: { show: boolean }): Promise<Outcome> {
   const started = performance.now();
   return new Promise((resolve) => {
@@ -44,6 +47,7 @@ function run(part: Part, options: { show: boolean }): Promise<Outcome> {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NO_COLOR: '1' },
+      signal: interrupted.signal,
     });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
@@ -56,7 +60,7 @@ function run(part: Part, options: { show: boolean }): Promise<Outcome> {
       resolve({ name: part.name, ok, seconds: (performance.now() - started) / 1000, output });
     child.once('error', (error) => {
       output += error.message;
-      end(false);
+      if (child.pid === undefined) end(false);
     });
     child.once('close', (code) => end(code === 0));
   });
@@ -68,18 +72,35 @@ function report(outcome: Outcome, options: { shown: boolean }): void {
 }
 
 /**
- * Temporary files of the tests, their database cluster among them, lie in a folder of this run: runs in other work trees share
- * nothing with it, and nothing is left over. Its name is short because paths of unix sockets are.
+ * Temporary files of the tests lie in a folder of this run, their database cluster in another: runs in other work trees share
+ * nothing with it, and nothing is left over. The names are short because paths of unix sockets are.
  */
-function ownTemporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'bc-'));
+function ownFolders(): Disposable {
+  const folders = [tmpdir(), memory() ?? tmpdir()].map((parent) => mkdtempSync(join(parent, 'bc-')));
   // As root the database runs as another user, who must be able to pass.
-  chmodSync(folder, 0o711);
-  process.env.TMPDIR = folder;
-  return folder;
+  for (const folder of folders) chmodSync(folder, 0o711);
+  [process.env.TMPDIR, process.env.BOTHY_TEST_CLUSTER] = folders;
+  return {
+    [Symbol.dispose]() {
+      for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** For the databases, where there is room: each is three hundred files, and tests make and drop some hundred of them. */
+function memory(): string | undefined {
+  const path = '/dev/shm';
+  try {
+    accessSync(path, constants.W_OK);
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize >= 2 ** 30 ? path : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function main(words: string[]): Promise<boolean> {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupted.abort());
   const outcomes: Outcome[] = [];
   if (words.length === 0) {
     const checks: Part[] = [
@@ -91,17 +112,19 @@ async function main(words: string[]): Promise<boolean> {
       outcomes.push(outcome);
     }
   }
-  const temporary = ownTemporaryFolder();
+  using _folders = ownFolders();
+  process.env.NODE_COMPILE_CACHE ??= join(root, '.bothy/compile-cache'); // the one of ./bothy
   const { stopTestCluster } = await import('../control/database/testing.ts');
   const tests = fastTests(words);
+  // Node leaves one core out unless told.
+  const command = [process.execPath, '--test', `--test-concurrency=${availableParallelism()}`];
   const outcome = await run(
-    { name: `tests (${tests.length} files)`, command: [process.execPath, '--test', '--test-timeout=120000', ...tests] },
+    { name: `tests (${tests.length} files)`, command: [...command, '--test-timeout=120000', ...tests] },
     { show: true },
   );
   report(outcome, { shown: true });
   outcomes.push(outcome);
   stopTestCluster();
-  rmSync(temporary, { recursive: true, force: true });
   return outcomes.every(({ ok }) => ok);
 }
 

@@ -1,8 +1,9 @@
 /**
  * A fresh database for a test, copied from a migrated template in tens of milliseconds.
  *
- * Server: BOTHY_TEST_POSTGRES (a URL of a superuser's database), or else a throw-away cluster below the temporary folder
- * that the first test starts and all share; `tools/check.ts` stops it. Not for production use: fsync is off there.
+ * Server: BOTHY_TEST_POSTGRES (a URL of a superuser's database), or else a throw-away cluster that the first test starts
+ * and all share, below the temporary folder or BOTHY_TEST_CLUSTER; `tools/check.ts` names a folder of its own there and
+ * stops the cluster in the end. Not for production use: fsync is off there.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -17,7 +18,8 @@ import { Database } from './database.ts';
 import { migrate, migrations } from './migrate.ts';
 
 const uid = process.getuid!();
-export const testClusterFolder = join(tmpdir(), `bothy-test-postgres-${uid}`);
+export const testClusterFolder = join(process.env.BOTHY_TEST_CLUSTER ?? tmpdir(), `bothy-test-postgres-${uid}`);
+const clusterUrl = `postgresql://postgres@${encodeURIComponent(testClusterFolder)}/postgres`;
 
 function binaries(): string {
   const base = '/usr/lib/postgresql';
@@ -40,13 +42,9 @@ function runAsServerUser(command: string, args: string[]): void {
   execFileSync(file, list, { stdio: ['ignore', 'ignore', 'pipe'], cwd: '/' });
 }
 
-function startCluster(): string {
+function startCluster(): void {
   const data = join(testClusterFolder, 'data');
   const bin = binaries();
-  const url = `postgresql://postgres@%2Ftmp%2Fbothy-test-postgres-${uid}/postgres`.replace(
-    '%2Ftmp',
-    encodeURIComponent(tmpdir()),
-  );
   const lock = `${testClusterFolder}.lock`;
   // flock: test files run in processes of their own and start at the same moment.
   if (process.env.BOTHY_TEST_POSTGRES_LOCKED !== '1') {
@@ -55,13 +53,13 @@ function startCluster(): string {
       encoding: 'utf8',
     });
     if (done.status !== 0) throw new Error(`the test database did not start: ${done.stderr}`);
-    return url;
+    return;
   }
   const status = spawnSync(...asServerUser(join(bin, 'pg_ctl'), ['-D', data, 'status']), {
     stdio: 'ignore',
     cwd: '/',
   }).status;
-  if (status === 0) return url;
+  if (status === 0) return;
   if (!existsSync(join(data, 'PG_VERSION'))) {
     rmSync(testClusterFolder, { recursive: true, force: true });
     mkdirSync(testClusterFolder, { mode: 0o700 });
@@ -79,7 +77,7 @@ function startCluster(): string {
       '-N',
     ]);
   }
-  const settings = `-k ${testClusterFolder} -c listen_addresses= -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=200 -c shared_buffers=64MB`;
+  const settings = `-k ${testClusterFolder} -c listen_addresses= -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=200 -c shared_buffers=64MB -c max_wal_size=128MB`;
   runAsServerUser(join(bin, 'pg_ctl'), [
     '-D',
     data,
@@ -90,7 +88,6 @@ function startCluster(): string {
     '-w',
     'start',
   ]);
-  return url;
 }
 
 /** Stops the shared throw-away cluster, if it runs, and removes it. */
@@ -115,15 +112,32 @@ const withName = (url: string, name: string): string => {
   return main.replace(/\/[^/]*$/, `/${name}`) + query;
 };
 
+const server = process.env.BOTHY_TEST_POSTGRES ?? clusterUrl;
+
+async function connect(): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: server });
+  await client.connect();
+  return client;
+}
+
+/** The throw-away cluster is started by the first that finds nobody there. */
+async function connectOrStart(): Promise<pg.Client> {
+  try {
+    return await connect();
+  } catch (error) {
+    if (server !== clusterUrl) throw error;
+    startCluster();
+    return connect();
+  }
+}
+
 /** A fresh, migrated, empty database; `await using db = await testDatabase()` drops it at the end. */
 export async function testDatabase(): Promise<TestDatabase> {
-  const server = process.env.BOTHY_TEST_POSTGRES ?? startCluster();
   const hash = createHash('sha256');
   for (const migration of await migrations()) hash.update(migration.sha256);
   const template = `bothy_template_${hash.digest('hex').slice(0, 16)}`;
   const name = `bothy_test_${randomBytes(8).toString('hex')}`;
-  const admin = new pg.Client({ connectionString: server });
-  await admin.connect();
+  const admin = await connectOrStart();
   try {
     await admin.query('select pg_advisory_lock(7265)');
     const known = await admin.query('select from pg_database where datname = $1 and datistemplate', [template]);
@@ -144,8 +158,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     database,
     async [Symbol.asyncDispose]() {
       await database.close();
-      const client = new pg.Client({ connectionString: server });
-      await client.connect();
+      const client = await connect();
       await client.query(`drop database if exists ${name} with (force)`);
       await client.end();
     },
