@@ -38,12 +38,15 @@ class Servers implements ServerSide {
   forgettable: ServerId[] = [];
   reads = 0;
   failWith: Error | undefined;
+  /** Holds back reads of all of a host's servers. */
+  gate: Promise<void> | undefined;
 
   async desiredServers(
     queryable: Queryable,
     filter: { hostId: HostId } | { serverIds: readonly ServerId[] },
   ): Promise<DesiredServer[]> {
     this.reads++;
+    if ('hostId' in filter) await this.gate;
     const where =
       'hostId' in filter ? sql`host_id = ${filter.hostId}` : sql`id = any(${[...filter.serverIds]}::uuid[])`;
     const { rows } = await sql<
@@ -221,6 +224,27 @@ test('the list of images to keep follows uploads and deletions', async () => {
   await sql`update image set desired_presence = 'absent' where id = ${id}`.execute(db.database.query);
   assert.deepEqual((await host.next('update')).images, [], 'and nothing was sent in between');
   assert.deepEqual(other.messages, []);
+  await makeServer(hostId);
+  assert.equal((await host.next('update')).images, undefined);
+});
+
+test('a look at everything that takes long takes back nothing that was told meanwhile', async () => {
+  await using control = await start({ resyncMs: 50 });
+  const hostId = await register();
+  const { host } = await connected(control.port, hostId);
+  const gate = Promise.withResolvers<void>();
+  control.servers.gate = gate.promise;
+  const { reads } = control.servers;
+  await until('a look at everything', () => control.servers.reads > reads);
+  const id = newId<ImageId>();
+  await db.database.transaction(cloudActor, async (tx) => {
+    await sql`insert into image (id, project_id, status) values (${id}, ${projectId}, 'active')`.execute(tx);
+    await sql`insert into image_location (image_id, host_id) values (${id}, ${hostId})`.execute(tx);
+  });
+  assert.deepEqual((await host.next('update')).images, [id]);
+  control.servers.gate = undefined;
+  gate.resolve();
+  await until('another look', () => control.servers.reads > reads + 3);
   await makeServer(hostId);
   assert.equal((await host.next('update')).images, undefined);
 });

@@ -307,9 +307,10 @@ export class HostService {
     try {
       const { servers, images } = await this.#readSnapshot(session.hostId);
       for (const { id } of servers) session.dirtyServers.add(id);
-      session.dirtyImages = session.view.tellImages(images) || session.dirtyImages;
       for (const id of session.view.servers()) session.dirtyServers.add(id);
       session.dirtyNetworks = true;
+      // Only what to look at: the host may have been told newer things since this was read.
+      for (const id of [...images, ...session.view.images()]) this.#changedImages.add(id);
       this.#flushSoon();
     } catch (error) {
       if (!isCloudError(error)) this.#log.warn({ err: error, hostId: session.hostId }, 'host stream: resync failed');

@@ -83,11 +83,9 @@ export class HostView {
     return { networks: changed, removedNetworks };
   }
 
-  /** All images that the host shall keep; answers whether that is news. */
-  tellImages(images: readonly ImageId[]): boolean {
-    const before = this.#images;
+  /** All images that the host shall keep. */
+  tellImages(images: readonly ImageId[]): void {
     this.#images = new Set(images);
-    return before.size !== this.#images.size || images.some((id) => !before.has(id));
   }
 
   /** One image that the host shall keep, or not; answers whether that is news. */
