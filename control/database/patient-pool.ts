@@ -14,8 +14,9 @@ import { isDatabaseUnavailable, isRetriable } from './database.ts';
 
 const retryMs = 200;
 
-/** Statements that end a job: those that nobody awaits. */
-const endsJob = (query: unknown) => /\bdelete from\b|\blast_error\b/.test((query as pg.QueryConfig).text ?? '');
+/** Statements that end a job, or give one back at a stop: those that nobody awaits. */
+const endsJob = (query: unknown) =>
+  /\bdelete from\b|\blast_error\b|\battempts - 1\b/.test((query as pg.QueryConfig).text ?? '');
 
 const nothing = { rows: [], rowCount: 0 };
 

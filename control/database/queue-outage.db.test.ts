@@ -11,7 +11,7 @@ import { newId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
 import { until } from '../../test/support/until.ts';
 import { Wire } from '../../test/support/wire.ts';
-import { Database } from './database.ts';
+import { cloudActor, Database } from './database.ts';
 import { enqueue, type Reconcile, WorkQueue } from './queue.ts';
 import { type TestDatabase, testDatabase } from './testing.ts';
 
@@ -161,6 +161,30 @@ test('when graphile-worker stops by itself another runner takes over', { timeout
   await enqueue(db.database.query, 'look', newId());
   await looked.promise;
   assert.ok(await rig.database.reachable());
+});
+
+test('a connection lost while a queue that stops gives back what it holds does not end the process', async () => {
+  const mayEnd = Promise.withResolvers<void>();
+  await using rig = await new Rig().start({ look: () => mayEnd.promise });
+  const locked = async (count: number) =>
+    until(
+      `${count} jobs to be taken`,
+      async () => (await jobs()).filter((job) => job.locked_by !== null).length === count,
+    );
+  const wish = (count: number) =>
+    db.database.transaction(cloudActor, async (tx) => {
+      for (let n = 0; n < count; n++) await enqueue(tx, 'look', newId());
+    });
+  // One worker of eight stays free: what it asks for next brings more than it needs.
+  await wish(7);
+  await locked(7);
+  await wish(8);
+  await locked(15);
+  rig.wire.onSent = () => rig.wire.drop();
+  const stopped = rig.queue.stop();
+  mayEnd.resolve();
+  await stopped;
+  await sql`delete from graphile_worker._private_jobs`.execute(db.database.query);
 });
 
 async function jobs() {
