@@ -115,6 +115,9 @@ describe('bad days of a cloud', { skip, concurrency: 1 }, () => {
     const output = await command('doctor');
     assert.equal(output.status, 0, output.stdout);
     assert.match(output.stdout, /\n0 problems, /);
+    assert.match(output.stdout, /✓ clocks +PostgreSQL, host \S+: within \d+ ms of this machine's/);
+    for (const check of ['process metadata-proxy', 'control OVN projection', 'host reconciliation', 'port 8443'])
+      assert.match(output.stdout, new RegExp(`✓ ${check} `));
   });
 
   test('the doctor names a control process that stands still', async (t) => {
