@@ -89,6 +89,16 @@ describe('bad days of a cloud', { skip, concurrency: 1 }, () => {
     assert.ok(!readdirSync(tmpdir()).some((name) => name.endsWith('-other') && other.endsWith(name)));
   });
 
+  test('bothy test says at once that a cloud is in its way, and how to run it beside', async () => {
+    const started = performance.now();
+    const output = await run(bothy, ['test'], { deadlineMs: 30_000 });
+    assert.ok(performance.now() - started < 5000);
+    assert.equal(output.status, 1, output.stdout);
+    assert.equal(output.stdout, '', 'nothing was begun');
+    assert.match(output.stderr, new RegExp(`network namespace is taken by the cloud in ${data}`));
+    assert.match(output.stderr, /nsenter --net=\/run\/netns\/bothy-[0-9a-f]{4} \.\/bothy test/);
+  });
+
   test('from another network namespace the cloud cannot be stopped by halves', async () => {
     const output = await run('unshare', ['--net', bothy, 'down', '--purge', '--yes', '--data', data]);
     assert.equal(output.status, 1, output.stdout);
