@@ -3,7 +3,7 @@
  * a process; and removed without a trace. Makes a cloud of its own, for everything here would hurt a shared one.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -197,7 +197,6 @@ describe('bad days of a cloud', { skip, concurrency: 1 }, () => {
     test('a disk that is full refuses the image with a reason, keeps nothing of it, and the cloud goes on', async () => {
       const id = await create('too much');
       await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', images()]);
-      mkdirSync(join(images(), 'incoming'));
       try {
         const empty = stored();
         const answer = await upload(id, Buffer.alloc(20 << 20));
