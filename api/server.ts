@@ -8,6 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { CloudError } from '../contract/errors.ts';
 import { newId } from '../contract/ids.ts';
 
 export interface Dialect {
@@ -33,6 +34,9 @@ export interface ApiOptions {
 /** JSON bodies larger than this are refused with 413. Streams (image bytes) have limits of their own. */
 export const maxJsonBytes = 1024 * 1024;
 
+/** Nothing that we take is deeper. Code that walks a body may recurse, and 1 MiB has room for 500,000 levels. */
+const maxJsonDepth = 64;
+
 export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const app = Fastify({
     https: {
@@ -53,8 +57,14 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 },
+    rewriteUrl: ({ url = '/' }) => decodable(url),
     exposeHeadRoutes: false,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false, allowUnionTypes: true } },
+  });
+  app.addHook('preValidation', (request, _reply, done) => {
+    const { body } = request;
+    if (body === undefined || !depthExceeds(body, maxJsonDepth)) done();
+    else done(new CloudError('invalid', `the request body is nested deeper than ${maxJsonDepth} levels`));
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-openstack-request-id', request.id);
@@ -69,4 +79,31 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     else socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
   });
   return app as unknown as FastifyInstance;
+}
+
+/** Escapes that are no text are taken literally: as a name they are not found, which the dialect says in its own form. */
+function decodable(url: string): string {
+  const path = url.split('?', 1)[0]!;
+  try {
+    if (path.includes('%')) decodeURIComponent(path);
+    return url;
+  } catch {
+    return path.replaceAll('%', '%25') + url.slice(path.length);
+  }
+}
+
+/** Level by level, for recursion would be the fault that it looks for. */
+function depthExceeds(body: unknown, limit: number): boolean {
+  let level = [body].filter(isContainer);
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === limit) return true;
+    level = level.flatMap((each) => Object.values(each).filter(isContainer));
+  }
+  return false;
+}
+
+/** Of JSON; a body may also be a stream. */
+function isContainer(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
 }

@@ -49,8 +49,13 @@ export function prettyLine(line: string): string {
     const facts = Object.entries(fields)
       .filter(([key]) => !['pid', 'hostname', 'process'].includes(key))
       .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-    return `${at} ${(levels[String(level)] ?? String(level)).padEnd(5)} ${msg ?? message ?? ''} ${facts.join(' ')}`.trimEnd();
+    const text = `${at} ${(levels[String(level)] ?? String(level)).padEnd(5)} ${msg ?? message ?? ''} ${facts.join(' ')}`;
+    return printable(text.trimEnd());
   } catch {
     return line;
   }
 }
+
+/** Texts of tenants are in logs; none of them may steer the terminal or look like a line of its own. */
+const printable = (text: string): string =>
+  text.replace(/\p{Cc}/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);

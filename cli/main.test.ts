@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { commandNames } from './command.ts';
+import { prettyLine } from './logs.ts';
 import { tryRun } from './run.ts';
 
 const main = fileURLToPath(new URL('./main.ts', import.meta.url));
@@ -49,4 +50,22 @@ test('logs of a cloud that was never started say so', async () => {
   const { code, stderr } = await bothy('logs', '--data', data);
   assert.equal(code, 1);
   assert.match(stderr, /no logs in/);
+});
+
+test('a data directory that cannot be one is named with the right cure', async () => {
+  const [none, file, before] = await Promise.all([
+    bothy('status', '--data', ''),
+    bothy('status', '--data', main),
+    bothy('--data', data, 'status'),
+  ]);
+  assert.deepEqual([none.code, file.code, before.code], [1, 1, 2]);
+  assert.match(none.stderr, /--data names no directory/);
+  assert.match(file.stderr, /cannot read .*: ENOTDIR: not a directory\n {2}→ name a directory/);
+  assert.match(before.stderr, /'--data' before the command; options follow it/);
+});
+
+test('a log line of a tenant’s text steers no terminal', () => {
+  const name = '\u001b[2J\u009b2J小屋\n12:00:00.000 info all is well';
+  const line = prettyLine(JSON.stringify({ level: 30, time: 0, msg: 'made', name }));
+  assert.equal(line, '00:00:00.000 info  made name=\\u001b[2J\\u009b2J小屋\\u000a12:00:00.000 info all is well');
 });

@@ -38,6 +38,8 @@ async function main(argv: string[]): Promise<number> {
   }
   const load = loaders[name];
   if (load === undefined) {
+    if (name.startsWith('-'))
+      throw new UsageError(`'${name}' before the command; options follow it: bothy COMMAND ${name} ...`);
     const { nearest } = await import('./nearest.ts');
     const guess = nearest(name, commandNames);
     throw new UsageError(`unknown command '${name}'${guess === undefined ? '' : `; did you mean '${guess}'?`}`);

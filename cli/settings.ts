@@ -132,7 +132,7 @@ export interface Settings {
   values: Readonly<Record<SettingName, string>>;
 }
 
-export const defaultDataDirectory = '/var/lib/bothy';
+const defaultDataDirectory = '/var/lib/bothy';
 
 export function cloudPaths(data: string): CloudPaths {
   const path = canonical(resolve(data));
@@ -148,14 +148,19 @@ export function cloudPaths(data: string): CloudPaths {
   };
 }
 
+/** What a command line needs beyond the command, to mean this cloud. */
+export const dataArgument = ({ data }: CloudPaths): string =>
+  data === defaultDataDirectory ? '' : ` --data ${/^[\w./@-]+$/.test(data) ? data : `'${data}'`}`;
+
 export function loadSettings(data: string | undefined, env: NodeJS.ProcessEnv = process.env): Settings {
-  const paths = cloudPaths(data ?? env.BOTHY_DATA ?? defaultDataDirectory);
+  if (data === '') throw new CommandError('--data names no directory', 'name one, or leave the option out');
+  // An empty variable is one that is not set, as a shell would have it.
+  const paths = cloudPaths(data ?? (env.BOTHY_DATA || defaultDataDirectory));
   const file = parseSettings(readIfThere(paths.settingsFile), paths.settingsFile);
   const values = {} as Record<SettingName, string>;
   for (const name of settingNames) {
     const definition: Definition = definitions[name];
     const variable = definition.variable ?? `BOTHY_${name.toUpperCase()}`;
-    // An empty variable is one that is not set, as a shell would have it.
     const given = env[variable] === '' ? undefined : env[variable];
     const value = given ?? file[name] ?? definition.fallback;
     const complaint = definition.check?.(value);
@@ -221,8 +226,13 @@ function readIfThere(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw new CommandError(`cannot read ${file}: ${(error as Error).message}`, 'run the command with sudo');
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return '';
+    const denied = code === 'EACCES' || code === 'EPERM';
+    throw new CommandError(
+      `cannot read ${file}: ${message.replace(/, open .*/, '')}`,
+      denied ? 'run the command with sudo' : 'name a directory that is, or can be made, a cloud’s with --data',
+    );
   }
 }
 

@@ -8,7 +8,8 @@
  * snapshot does not name must not exist on the host.
  *
  * The host answers with `report`s: what is, with the generation that it served. The first report after a connection is
- * complete. Control keeps a report only if host and epoch are still the owner's and the generation is not older.
+ * complete. Control keeps a report only if host and epoch are still the owner's and the generation is not older. The host's
+ * pings carry its time (milliseconds since 1970 in decimal), by which control measures how far their clocks are apart.
  *
  * For bytes (images, console logs) control and other hosts call the host's own HTTPS service, see {@link hostPaths}.
  */

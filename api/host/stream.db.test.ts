@@ -433,6 +433,23 @@ test('when the stream ends the host is not connected, also when control stops', 
   assert.equal((await hostRow(hostId)).connected, false);
 });
 
+test('how far the clock of a host is off is known from its pings; what is no time counts for nothing', async () => {
+  await using control = await start();
+  const { host } = await connected(control.port, await register());
+  assert.deepEqual(control.hosts.clocks, []);
+  const offset = async (ping: string) => {
+    const before = control.hosts.clocks[0]?.offsetMs;
+    host.socket.ping(ping);
+    await until('the clock to be read', () => control.hosts.clocks[0]?.offsetMs !== before);
+    return control.hosts.clocks[0]!;
+  };
+  const { hostName, offsetMs } = await offset(String(Date.now() - 7000));
+  assert.equal(hostName, testFacts.name);
+  assert.ok(offsetMs <= -7000 && offsetMs > -8000, String(offsetMs));
+  host.socket.ping('half past nine');
+  assert.ok((await offset(String(Date.now() + 3_600_000))).offsetMs > 3_500_000);
+});
+
 test('a silent host is given up, and heartbeats write no change', async () => {
   await using control = await start({ pingMs: 30, silentMs: 500 });
   const [hostId, lively] = [await register(), await register()];

@@ -55,7 +55,7 @@ function serve(webSocket: WebSocket, hostId: HostId, hosts: Pick<HostService, 'o
     else session.received(data.toString('utf8'));
   });
   webSocket.on('pong', () => session.heard());
-  webSocket.on('ping', () => session.heard());
+  webSocket.on('ping', (data) => session.pinged(data.toString('latin1')));
   webSocket.on('close', () => session.disconnected());
   // Too large, not UTF-8, a broken frame, a lost connection: ws has closed the socket with the fitting code.
   webSocket.on('error', (error) => {

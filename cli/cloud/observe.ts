@@ -1,5 +1,6 @@
 /** What runs of a cloud, whether or not a supervisor can be asked. */
 
+import { metadataPaths, proxyEngine } from '../../host/network/metadata-proxy.ts';
 import { findEngine } from '../../protocols/engine/process.ts';
 import { CommandError } from '../command.ts';
 import { readText } from '../files.ts';
@@ -57,6 +58,7 @@ export async function observeCloud(settings: Settings): Promise<CloudState> {
     }));
   const children = childrenByParent();
   const processes = engines.map((engine) => observeProcess(engine, children, answer !== undefined));
+  processes.push(...observeProxy(settings, children, answer !== undefined));
   if (answer !== undefined) processes.unshift(observeSupervisor(answer.pid));
   const state = overallState(settings, answer !== undefined, engines);
   const configuration = readText(layout.controlConfiguration);
@@ -93,6 +95,16 @@ function observeProcess(engine: EngineStatus, children: Map<number, number[]>, s
     restarts: engine.restarts,
     lastError: engine.lastError,
   };
+}
+
+/** The host process starts it as soon as a network needs it, which its configuration tells. */
+function observeProxy({ paths }: Settings, children: Map<number, number[]>, supervised: boolean): ProcessState[] {
+  if (readText(metadataPaths(paths.run).config) === undefined) return [];
+  const engine = proxyEngine({ runDirectory: paths.run });
+  const pid = findEngine(engine) ?? null;
+  const state = pid === null ? 'stopped' : 'ready';
+  const status = { name: engine.name, state, pid, adopted: false, restarts: 0, failures: 0, lastError: null } as const;
+  return [observeProcess(status, children, supervised)];
 }
 
 function shareOf(pid: number): number {

@@ -23,7 +23,9 @@ export async function checkPorts({ paths, values }: Settings): Promise<void> {
     if (problem === undefined) continue;
     if (problem === 'EADDRINUSE') {
       const cure = `stop that process, or set '${setting}' in ${paths.settingsFile} (or BOTHY_${setting.toUpperCase()})`;
-      throw new CommandError(`port ${port}, for ${use}, is taken${await holder(port)}`, cure);
+      const holder = await holderOf(port);
+      const who = holder === undefined ? '' : ` by ${holder.name} (pid ${holder.pid})`;
+      throw new CommandError(`port ${port}, for ${use}, is taken${who}`, cure);
     }
     throw new CommandError(
       `cannot listen on ${values.listen} port ${port}: ${problem}`,
@@ -41,10 +43,11 @@ export function listenProblem(address: string, port: number): Promise<string | u
   });
 }
 
-async function holder(port: number): Promise<string> {
+/** Who listens there, as far as this user may know. */
+export async function holderOf(port: number): Promise<{ name: string; pid: number } | undefined> {
   const answer = await tryRun('ss', ['-Hltnp', `sport = :${port}`]).catch(() => undefined);
   const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(answer?.stdout ?? '');
-  return match === null ? '' : ` by ${match[1]} (pid ${match[2]})`;
+  return match === null ? undefined : { name: match[1]!, pid: Number(match[2]) };
 }
 
 /** The card of the external network must be there: without it floating IPs would silently lead nowhere. */

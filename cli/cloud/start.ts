@@ -130,28 +130,7 @@ export async function bringUp(settings: Settings, packages: PackageSet): Promise
 }
 
 export async function untilReady(settings: Settings): Promise<void> {
-  await step('starting the cloud', async (progress) => {
-    await waitUntilReady(settings, progress);
-    await waitUntilJoined(settings, progress);
-  });
-}
-
-/** Processes that serve must also have found each other: before its host is connected, a cloud takes no image. */
-async function waitUntilJoined(settings: Settings, progress: Progress): Promise<void> {
-  const { getFromSocket } = await import('../process/health.ts');
-  const { controlHealthSocket } = cloudLayout(settings.paths);
-  let missing: HealthPart | undefined;
-  const joined = async () => {
-    const { parts } = (await getFromSocket(controlHealthSocket, '/v1/health')) as Health;
-    missing = parts.find(({ name, ok }) => !ok && (name === 'hosts' || name === 'OVN projection'));
-    if (missing !== undefined) progress.detail(`${missing.name}: ${missing.detail}`);
-    return missing === undefined;
-  };
-  const timing = { timeoutMs: 30_000, everyMs: 50 };
-  await waitUntil('the parts of the cloud to find each other', () => joined().catch(() => false), timing).catch(() => {
-    const { name, detail, cure } = missing ?? { name: 'control', detail: 'does not answer', cure: undefined };
-    throw new CommandError(`the processes run, but ${name}: ${detail}`, cure ?? "see 'bothy doctor'");
-  });
+  await step('starting the cloud', (progress) => waitUntilReady(settings, progress));
 }
 
 function supervisorDied(logFile: string): Error {

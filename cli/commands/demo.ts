@@ -5,7 +5,7 @@ import { bringUp } from '../cloud/start.ts';
 import { type Command, dataOption } from '../command.ts';
 import type { Outcome } from '../demo/play.ts';
 import { readText } from '../files.ts';
-import { defaultDataDirectory, loadSettings, type Settings } from '../settings.ts';
+import { dataArgument, loadSettings, type Settings } from '../settings.ts';
 import { bold, faint, say, seconds, step } from '../terminal.ts';
 
 export const command: Command = {
@@ -53,7 +53,7 @@ async function demo(settings: Settings): Promise<number> {
 
 function showNextSteps(settings: Settings, facts: Outcome & { publicUrl: string; config: string | undefined }): void {
   const { data } = settings.paths;
-  const where = data === defaultDataDirectory ? '' : ` --data ${data}`;
+  const where = dataArgument(settings.paths);
   const cloud = facts.config === undefined ? 'bothy' : 'bothy-demo';
   const clouds =
     facts.config === undefined

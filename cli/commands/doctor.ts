@@ -1,10 +1,11 @@
 import { cloudLayout } from '../cloud/layout.ts';
+import { requireCloudNamespace } from '../cloud/namespace.ts';
 import { observeCloud } from '../cloud/observe.ts';
-import { type Command, dataOption } from '../command.ts';
+import { type Command, CommandError, dataOption } from '../command.ts';
 import * as cloud from '../doctor/cloud.ts';
 import { type Finding, guarded, warning } from '../doctor/finding.ts';
 import * as machine from '../doctor/machine.ts';
-import { loadSettings, type Settings } from '../settings.ts';
+import { type CloudPaths, dataArgument, loadSettings, type Settings } from '../settings.ts';
 import { bold, faint, green, red, say, yellow } from '../terminal.ts';
 
 export const command: Command = {
@@ -20,7 +21,7 @@ Exit code 0: no problem (there may be warnings); 1: at least one problem.`,
     const settings = loadSettings(args.text('data'));
     const findings = await examine(settings);
     if (args.flag('json')) say(JSON.stringify({ findings }, null, 2));
-    else show(findings);
+    else show(findings, settings.paths);
     return findings.some((finding) => finding.status === 'problem') ? 1 : 0;
   },
 };
@@ -44,6 +45,10 @@ async function examineCloud(settings: Settings): Promise<Finding[]> {
   const findings = await cloud.checkProcesses(state);
   findings.push(...(await guarded('certificates', () => cloud.checkCertificates(settings))));
   if (state.state === 'down') return [...findings, ...(await machine.checkPortsFree(settings))];
+  const elsewhere = namespaceFinding(settings);
+  if (elsewhere === undefined)
+    findings.push(...(await guarded('ports', () => machine.checkPortsHeld(settings, state.processes))));
+  else findings.push(elsewhere);
   // What stands still is named above; asking it would only take a while.
   const runs = (name: string) =>
     state.processes.some((item) => item.name === name && item.pid !== null && item.state !== 'halted');
@@ -52,7 +57,7 @@ async function examineCloud(settings: Settings): Promise<Finding[]> {
     findings.push(...(await guarded('database', () => checkDatabase(settings))));
   }
   if (runs('control')) {
-    findings.push(...(await guarded('api', () => cloud.checkApi(settings, state))));
+    if (elsewhere === undefined) findings.push(...(await guarded('api', () => cloud.checkApi(settings, state))));
     findings.push(
       ...(await guarded('control', () => cloud.checkControl(cloudLayout(settings.paths).controlHealthSocket))),
     );
@@ -62,9 +67,20 @@ async function examineCloud(settings: Settings): Promise<Finding[]> {
   return findings;
 }
 
+/** Ports and the API can be looked at only from where the cloud lives. */
+function namespaceFinding(settings: Settings): Finding | undefined {
+  try {
+    requireCloudNamespace(settings);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    return warning('network namespace', `${error.message}: ports and API were not looked at`, error.cure);
+  }
+}
+
 const signs = { ok: green('✓'), warning: yellow('!'), problem: red('✗') };
 
-function show(findings: readonly Finding[]): void {
+function show(findings: readonly Finding[], paths: CloudPaths): void {
   const width = Math.max(...findings.map((finding) => finding.check.length));
   for (const { check, status, detail, cure } of findings) {
     say(`${signs[status]} ${check.padEnd(width)}  ${detail}`);
@@ -73,4 +89,5 @@ function show(findings: readonly Finding[]): void {
   const count = (status: Finding['status']) => findings.filter((finding) => finding.status === status).length;
   const verdict = `${count('problem')} problems, ${count('warning')} warnings, ${count('ok')} checks without a finding`;
   say(`\n${bold(verdict)}`);
+  if (dataArgument(paths) !== '') say(faint(`'bothy …' above means: sudo ./bothy …${dataArgument(paths)}`));
 }

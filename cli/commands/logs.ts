@@ -1,6 +1,7 @@
 import { statSync, watch } from 'node:fs';
 import { type Command, CommandError, dataOption } from '../command.ts';
 import { followFile, prettyLine } from '../logs.ts';
+import { nearest } from '../nearest.ts';
 import { loadSettings } from '../settings.ts';
 import { lastLines, logFiles } from '../supervisor/log-file.ts';
 import { say } from '../terminal.ts';
@@ -32,10 +33,13 @@ JSON lines are shown readably on a terminal and as they are in a pipe.`,
     const all = logFiles(paths.log);
     const chosen = all.filter((entry) => name === undefined || entry.name === name);
     if (chosen.length === 0) {
-      const known = [...new Set(all.map((entry) => entry.name))].join(', ');
+      const known = [...new Set(all.map((entry) => entry.name))];
+      const guess = name === undefined ? undefined : nearest(name, known);
       throw new CommandError(
         `there is no log of '${name ?? 'any process'}' in ${paths.log}`,
-        known === '' ? 'the cloud has not been started' : `known are: ${known}`,
+        known.length === 0
+          ? 'the cloud has not been started'
+          : `${guess === undefined ? '' : `did you mean '${guess}'? `}Known are: ${known.join(', ')}`,
       );
     }
     const count = args.count('lines') ?? 20;

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { type CloudState, observeCloud } from '../cloud/observe.ts';
 import { type Command, dataOption } from '../command.ts';
-import { loadSettings } from '../settings.ts';
+import { type CloudPaths, dataArgument, loadSettings } from '../settings.ts';
 import { bold, green, red, say, table, yellow } from '../terminal.ts';
 
 export const command: Command = {
@@ -14,12 +15,13 @@ export const command: Command = {
     const settings = loadSettings(args.text('data'));
     const state = await observeCloud(settings);
     if (args.flag('json')) say(JSON.stringify(state, null, 2));
-    else show(state, settings.paths.data);
+    else show(state, settings.paths);
     return state.state === 'up' ? 0 : 1;
   },
 };
 
-function show(state: CloudState, data: string): void {
+function show(state: CloudState, paths: CloudPaths): void {
+  const { data } = paths;
   const colour = state.state === 'up' ? green : state.state === 'down' ? red : yellow;
   say(
     `Cloud in ${data}: ${bold(colour(state.state))}${state.supervisor === null ? '' : `, supervisor pid ${state.supervisor}`}`,
@@ -41,7 +43,8 @@ function show(state: CloudState, data: string): void {
     say("The supervisor is gone but its processes go on; 'bothy up --detach' takes them over.");
   if (state.state === 'kept')
     say("The cloud is down; guests and their network go on: 'bothy up --detach', or 'bothy down' for them too.");
-  if (state.state === 'down') say('Start it: sudo bothy up --detach');
+  if (state.state === 'down' && !existsSync(paths.identityFile)) say('(None has ever been started there.)');
+  if (state.state === 'down') say(`Start it: sudo ./bothy up --detach${dataArgument(paths)}`);
 }
 
 export function duration(total: number): string {

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, CommandError } from '../command.ts';
 import { sourceRoot } from '../engines/bothy.ts';
+import { loadSettings } from '../settings.ts';
 import { bold, green, red, say, seconds, step } from '../terminal.ts';
 
 export const command: Command = {
@@ -19,6 +21,11 @@ A machine carries one cloud in a network namespace: stop yours first, or run thi
     const unknown = chosen.find((name) => suites[name] === undefined);
     if (unknown !== undefined)
       throw new CommandError(`there is no suite '${unknown}'`, `known are: ${Object.keys(suites).join(', ')}`);
+    if (chosen.some((name) => name !== 'fast')) {
+      // Said now, not after the minutes of installing and of the fast tests.
+      const { requireAlone } = await import('../cloud/namespace.ts');
+      requireAlone(loadSettings(join(tmpdir(), 'bothy-test')));
+    }
     if (!args.flag('no-install')) {
       const { requireRoot } = await import('../cloud/preflight.ts');
       requireRoot('installing what the tests need');

@@ -3,7 +3,7 @@ import { requireCloudNamespace } from '../cloud/namespace.ts';
 import { requireRoot } from '../cloud/preflight.ts';
 import { bringUp, makeReady, supervisorCommand, supervisorPid, untilReady, warmSupervisor } from '../cloud/start.ts';
 import { type Command, dataOption } from '../command.ts';
-import { defaultDataDirectory, loadSettings, type Settings, unknownVariables } from '../settings.ts';
+import { dataArgument, loadSettings, type Settings, unknownVariables } from '../settings.ts';
 import { say } from '../terminal.ts';
 
 export const command: Command = {
@@ -55,8 +55,9 @@ async function runsAlready(settings: Settings): Promise<boolean> {
   const pid = await supervisorPid(settings);
   if (pid === undefined) return false;
   const { paths } = settings;
-  const where = paths.data === defaultDataDirectory ? '' : ` --data ${paths.data}`;
-  say(`The cloud in ${paths.data} runs already (supervisor pid ${pid}); stop it with: bothy down${where}`);
+  say(
+    `The cloud in ${paths.data} runs already (supervisor pid ${pid}); stop it with: sudo ./bothy down${dataArgument(paths)}`,
+  );
   return true;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The `openstack` client of the person who called `sudo bothy demo` finds the cloud by name: an entry in their own
+ * The `openstack` client of the person who called `sudo ./bothy demo` finds the cloud by name: an entry in their own
  * clouds.yaml, but only where there is none yet or where Bothy wrote it.
  */
 import { mkdirSync, rmSync } from 'node:fs';

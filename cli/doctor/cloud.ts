@@ -2,26 +2,27 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { HostFacts } from '../../contract/host.ts';
+import type { Host } from '../../host/index.ts';
 import { cloudLayout } from '../cloud/layout.ts';
 import type { CloudState, ProcessState } from '../cloud/observe.ts';
+import { bothyVersion } from '../cloud/version.ts';
 import { HttpClient } from '../demo/http.ts';
-import { getFromSocket } from '../process/health.ts';
+import { type ClockReading, getFromSocket, type Health } from '../process/health.ts';
 import type { Settings } from '../settings.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 
 export async function checkProcesses(state: CloudState): Promise<Finding[]> {
   const findings: Finding[] = [];
-  if (state.state === 'down') return [warning('cloud', 'is down', 'sudo bothy up --detach')];
+  if (state.state === 'down') return [warning('cloud', 'is down', 'sudo ./bothy up --detach')];
   if (state.state === 'kept') {
-    return [warning('cloud', 'is down; guests and their network go on', 'sudo bothy up --detach')];
+    return [warning('cloud', 'is down; guests and their network go on', 'sudo ./bothy up --detach')];
   }
   if (state.state === 'unsupervised') {
     findings.push(
       problem(
         'supervisor',
         'is gone: nothing is restarted when it dies',
-        'sudo bothy up --detach (takes the processes over)',
+        'sudo ./bothy up --detach (takes the processes over)',
       ),
     );
   }
@@ -85,41 +86,78 @@ export async function checkApi(settings: Settings, state: CloudState): Promise<F
   }
 }
 
+type HostHealth = ReturnType<Host['status']>;
+
 export async function checkHost(hostSocket: string): Promise<Finding[]> {
-  const health = (await getFromSocket(hostSocket, '/v1/health')) as { facts?: HostFacts } & Partial<HostFacts> &
-    Record<string, unknown>;
-  const facts = { ...health, ...health.facts };
+  const health = (await getFromSocket(hostSocket, '/v1/health')) as HostHealth;
+  const { facts } = health;
   const findings: Finding[] = [];
   if (facts.accelerator === 'kvm') findings.push(ok('host accelerator', 'KVM: a probe guest booted under it'));
-  else if (facts.accelerator === 'tcg') {
+  else {
     findings.push(
       warning(
         'host accelerator',
-        `emulation (TCG): ${facts.acceleratorReason}`,
-        'guests are slow but right; see kvm above',
+        `guests run emulated (TCG), ten to thirty times slower: ${facts.acceleratorReason}`,
+        'in a virtual machine, allow nested virtualisation; then down and up, which probes again',
       ),
     );
   }
-  if (facts.datapath !== undefined)
-    findings.push(ok('host datapath', facts.datapath === 'system' ? "the kernel's" : 'user space'));
-  return [...findings, ...accounts('host', health)];
+  findings.push(ok('host datapath', facts.datapath === 'system' ? "the kernel's" : 'user space'));
+  const [runs, here] = [facts.bothyVersion, bothyVersion()];
+  if (runs !== here) {
+    const cure = 'bothy down --keep-guests, then bothy up';
+    findings.push(warning('host version', `the host process is Bothy ${runs}, the files here are ${here}`, cure));
+  }
+  return [...findings, checkStream(health.control), checkReconciliation(health)];
+}
+
+const hostLog = 'see: bothy logs host';
+
+function checkStream({ state, url, lastError }: HostHealth['control']): Finding {
+  if (state === 'open') return ok('host stream', `open to ${url}`);
+  return problem('host stream', `${state}, not open to ${url}: ${lastError ?? 'no error was seen'}`, hostLog);
+}
+
+/** The host's projection of what shall be onto QEMU, Open vSwitch and disks. */
+function checkReconciliation({ desired, network, servers, guests, lastSweep, observed }: HostHealth): Finding {
+  const check = 'host reconciliation';
+  if (!network.started) return problem(check, 'the network could not be started, it tries again', hostLog);
+  if (!desired.known) return problem(check, 'control has never told what shall be here', 'see the stream above');
+  if (lastSweep?.error) return problem(check, `the last pass failed: ${lastSweep.error}`, hostLog);
+  const failed = observed.filter(({ state }) => state === 'failed');
+  const detail = `${servers} servers, ${guests} of them running`;
+  if (failed.length === 0) return ok(check, detail);
+  const named = failed.slice(0, 3).map(({ id, error }) => `${id}: ${error?.message}`);
+  return warning(check, `${detail}; ${failed.length} failed: ${named.join('; ')}`, hostLog);
 }
 
 export async function checkControl(controlHealthSocket: string): Promise<Finding[]> {
-  const health = (await getFromSocket(controlHealthSocket, '/v1/health')) as Record<string, unknown>;
-  return accounts('control', health);
+  const { parts, clocks } = (await getFromSocket(controlHealthSocket, '/v1/health')) as Health;
+  const findings = parts.map(({ name, ok: isWell, detail, cure }) => {
+    const check = `control ${name}`;
+    return isWell ? ok(check, detail) : problem(check, detail, cure ?? 'bothy logs control');
+  });
+  return [...findings, ...checkClocks(clocks)];
 }
 
-/**
- * What a process says of its own parts: `parts: [{ name, ok, detail, cure? }]`. Projections, queues and connections are
- * such parts.
- */
-function accounts(process: string, health: Record<string, unknown>): Finding[] {
-  const parts = (health.parts ?? []) as { name: string; ok: boolean; detail: string; cure?: string }[];
-  return parts.map((part) => {
-    const check = `${process} ${part.name}`;
-    return part.ok ? ok(check, part.detail) : problem(check, part.detail, part.cure ?? `bothy logs ${process}`);
-  });
+const warningMs = 1000;
+const problemMs = 5000;
+
+/** Tokens, leases and deadlines are told in one machine's time and judged in another's. */
+export function checkClocks(clocks: readonly ClockReading[]): Finding[] {
+  const size = ({ offsetMs }: ClockReading) => Math.abs(offsetMs);
+  const wrong = clocks.filter((clock) => size(clock) > warningMs);
+  const right = clocks.filter((clock) => !wrong.includes(clock));
+  const names = right.length > 4 ? `${right.length} clocks` : right.map((clock) => clock.of).join(', ');
+  const within = Math.max(0, ...right.map(size));
+  return [
+    ...(right.length === 0 ? [] : [ok('clocks', `${names}: within ${within} ms of this machine's`)]),
+    ...wrong.map((clock) => {
+      const detail = `${(size(clock) / 1000).toFixed(1)} s ${clock.offsetMs > 0 ? 'ahead of' : 'behind'} this machine's`;
+      const cure = 'on both machines: apt-get install chrony, then chronyc makestep';
+      return (size(clock) > problemMs ? problem : warning)(`clock of ${clock.of}`, detail, cure);
+    }),
+  ];
 }
 
 export function checkCertificates(settings: Settings): Finding[] {

@@ -1,7 +1,9 @@
 /** The machine under the cloud. Nothing here changes anything or needs a running cloud. */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
-import { freeSpaceMiB, listenProblem } from '../cloud/preflight.ts';
+import type { ProcessState } from '../cloud/observe.ts';
+import { freeSpaceMiB, holderOf, listenProblem } from '../cloud/preflight.ts';
+import { bothyVersion } from '../cloud/version.ts';
 import { missingPackages } from '../install/apt.ts';
 import { packageSets } from '../install/packages.ts';
 import { missingUsers } from '../install/users.ts';
@@ -16,6 +18,7 @@ export function checkSystem(): Finding[] {
   const debian12 = /^ID=debian$/m.test(text) && Number(/^VERSION_ID="?(\d+)/m.exec(text)?.[1]) >= 12;
   const memory = totalmem() / 2 ** 20;
   return [
+    ok('versions', `Bothy ${bothyVersion()}, Node.js ${process.versions.node}`),
     debian12
       ? ok('system', `${name}; ${facts}`)
       : warning('system', `${name}; ${facts}`, 'Bothy is tested on Debian 12; elsewhere it may work'),
@@ -33,7 +36,7 @@ export async function checkPackages(): Promise<Finding[]> {
       problem(
         'packages',
         `missing: ${list}`,
-        'sudo bothy up (installs them), or apt-get install --no-install-recommends',
+        'sudo ./bothy up (installs them), or apt-get install --no-install-recommends',
       ),
     ];
   }
@@ -43,7 +46,7 @@ export async function checkPackages(): Promise<Finding[]> {
   const users = missingUsers();
   return [
     ok('packages', versions.stdout.trim().split('\n').join(', ')),
-    ...(users.length > 0 ? [problem('users', `missing: ${users.join(', ')}`, 'sudo bothy up (makes them)')] : []),
+    ...(users.length > 0 ? [problem('users', `missing: ${users.join(', ')}`, 'sudo ./bothy up (makes them)')] : []),
   ];
 }
 
@@ -61,7 +64,7 @@ export function checkKvm(): Finding[] {
   } catch {
     return [warning('kvm', '/dev/kvm may not be opened', 'run the command with sudo')];
   }
-  return [ok('kvm', '/dev/kvm is there; whether guests run under it, the host process tells below')];
+  return [ok('kvm', '/dev/kvm is there; whether guests run under it, the running cloud tells (host accelerator)')];
 }
 
 export async function checkKernel(): Promise<Finding[]> {
@@ -134,13 +137,36 @@ export async function checkPortsFree({ values }: Settings): Promise<Finding[]> {
     const why = await listenProblem(values.listen, Number(values[setting]));
     findings.push(
       why === undefined
-        ? ok(`${setting} ${values[setting]}`, 'free')
+        ? ok(`port ${values[setting]}`, 'free')
         : problem(
-            `${setting} ${values[setting]}`,
+            `port ${values[setting]}`,
             `cannot be listened on: ${why}`,
             `stop who has it (ss -ltnp), or set '${setting}' in bothy.conf`,
           ),
     );
+  }
+  return findings;
+}
+
+/** The ports of a cloud that runs; whoever else listens there answers in its place. */
+export async function checkPortsHeld({ values }: Settings, processes: readonly ProcessState[]): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const [setting, process] of [
+    ['port', 'control'],
+    ['host_port', 'host'],
+  ] as const) {
+    const pid = processes.find(({ name }) => name === process)?.pid;
+    if (pid === null || pid === undefined) continue;
+    const check = `port ${values[setting]}`;
+    const holder = await holderOf(Number(values[setting]));
+    if (holder?.pid === pid) findings.push(ok(check, `held by ${process}`));
+    else if (holder === undefined) {
+      const why = `${process} does not listen there, or this network namespace is not the cloud's`;
+      findings.push(problem(check, why, `bothy logs ${process}`));
+    } else {
+      const cure = `stop that process, or set '${setting}' in bothy.conf`;
+      findings.push(problem(check, `taken by ${holder.name} (pid ${holder.pid})`, cure));
+    }
   }
   return findings;
 }

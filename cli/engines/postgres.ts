@@ -131,7 +131,7 @@ export function binaries(directory?: string): string {
     .filter((major) => major >= oldestMajor)
     .sort((a, b) => b - a)[0];
   if (newest === undefined)
-    throw new CommandError('PostgreSQL is not installed', "run 'sudo bothy up', which installs it");
+    throw new CommandError('PostgreSQL is not installed', "run 'sudo ./bothy up', which installs it");
   return join(base, String(newest), 'bin');
 }
 

@@ -3,8 +3,8 @@ import { sql } from 'kysely';
 import type { ChangeFeed } from '../../control/database/changes.ts';
 import type { Database } from '../../control/database/database.ts';
 import type { HostService } from '../../control/host/index.ts';
-import type { Projector } from '../../control/ovn/index.ts';
-import type { Health, HealthPart } from './health.ts';
+import type { ProjectionStatus, Projector } from '../../control/ovn/index.ts';
+import type { ClockReading, Health, HealthPart } from './health.ts';
 
 interface Parts {
   database: Database;
@@ -16,8 +16,9 @@ interface Parts {
 export async function controlHealth({ database, feed, projector, hosts }: Parts): Promise<Health> {
   const projection = projector.status();
   const failing = projection.failures.length;
+  const [work, databaseClock] = await Promise.all([databasePart(database), clockOf(database)]);
   const parts: HealthPart[] = [
-    await databasePart(database),
+    work,
     {
       name: 'change feed',
       ok: feed.listening,
@@ -26,14 +27,9 @@ export async function controlHealth({ database, feed, projector, hosts }: Parts)
     },
     {
       name: 'OVN projection',
-      ok: projection.connected && failing === 0,
-      detail: projection.connected
-        ? `${projection.role}, ${projection.pending} pending, ${failing} failing, drift repaired ${projection.drift} times`
-        : `not connected: ${projection.connectionError ?? 'starting'}`,
-      cure:
-        failing > 0
-          ? `failing: ${projection.failures.map((f) => `${f.unit}: ${f.error}`).join('; ')}`
-          : 'see: bothy logs ovn-northbound',
+      ok: projection.connected && failing === 0 && projection.databaseError === null,
+      detail: describeProjection(projection),
+      cure: projection.connected ? 'see: bothy logs control' : 'see: bothy logs ovn-northbound',
     },
     {
       name: 'hosts',
@@ -42,7 +38,30 @@ export async function controlHealth({ database, feed, projector, hosts }: Parts)
       cure: 'see: bothy logs host',
     },
   ];
-  return { parts };
+  const hostClocks = hosts.clocks.map(({ hostName, offsetMs }) => ({ of: `host ${hostName}`, offsetMs }));
+  return { parts, clocks: [...databaseClock, ...hostClocks] };
+}
+
+function describeProjection(projection: ProjectionStatus): string {
+  const { connected, connectionError, databaseError, failures, pending, drift, lastFullPass } = projection;
+  if (!connected) return `not connected to the northbound database: ${connectionError ?? 'starting'}`;
+  if (databaseError !== null) return `cannot read what shall be: ${databaseError}`;
+  const named = failures.slice(0, 5).map(({ unit, error }) => `${unit}: ${error}`);
+  if (named.length > 0) return `${failures.length} failing, tried again and again: ${named.join('; ')}`;
+  const compared = lastFullPass === null ? 'not yet' : `at ${lastFullPass.at.toISOString().slice(11, 19)} UTC`;
+  return `in step, ${pending} changes under way; last compared whole ${compared}, ${drift} rows' drift mended since the start`;
+}
+
+/** PostgreSQL's clock against the middle of the question and its answer; nothing where it does not answer. */
+async function clockOf(database: Database): Promise<ClockReading[]> {
+  try {
+    const askedAt = Date.now();
+    const { rows } = await sql<{ ms: number }>`
+      select extract(epoch from clock_timestamp())::double precision * 1000 as ms`.execute(database.query);
+    return [{ of: 'PostgreSQL', offsetMs: Math.round(rows[0]!.ms - (askedAt + Date.now()) / 2) }];
+  } catch {
+    return [];
+  }
 }
 
 async function databasePart(database: Database): Promise<HealthPart> {

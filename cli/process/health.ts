@@ -15,8 +15,16 @@ export interface HealthPart {
   cure?: string;
 }
 
+/** Another clock of the cloud, beside that of this process's machine. */
+export interface ClockReading {
+  of: string;
+  /** Above 0: ahead of ours. */
+  offsetMs: number;
+}
+
 export interface Health {
   parts: HealthPart[];
+  clocks: ClockReading[];
 }
 
 /** Serves `look`'s answer; answers how to stop. */

@@ -131,6 +131,14 @@ export class HostService {
     return [...this.#byHost.values()].filter((session) => session.open).map((session) => session.hostId);
   }
 
+  /** The clocks of those hosts beside this machine's. */
+  get clocks(): { hostName: string; offsetMs: number }[] {
+    const open = [...this.#byHost.values()].filter((session) => session.open);
+    return open.flatMap(({ hostName, clockOffsetMs: offsetMs }) =>
+      offsetMs === undefined ? [] : { hostName, offsetMs },
+    );
+  }
+
   async #connect(session: HostSession, facts: HostFacts): Promise<boolean> {
     const known = await connectHost(
       this.#database.query,

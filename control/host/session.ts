@@ -65,6 +65,10 @@ export class HostSession {
   /** Changes came while the snapshot was being read. */
   missedChanges = false;
   lastHeardMs: number = Date.now();
+  /** As the host calls itself. */
+  hostName = '';
+  /** How far the host's clock was ahead of ours at its last ping, less the ping's way; undefined before. */
+  clockOffsetMs: number | undefined;
   readonly openedMs: number = Date.now();
   readonly #connection: HostConnection;
   readonly #owner: SessionOwner;
@@ -115,6 +119,12 @@ export class HostSession {
     this.lastHeardMs = Date.now();
   }
 
+  /** A ping, with the host's time. */
+  pinged(time: string): void {
+    this.heard();
+    if (/^\d{1,15}$/.test(time)) this.clockOffsetMs = Number(time) - Date.now();
+  }
+
   received(text: string): void {
     if (this.#phase === 'closed') return;
     this.heard();
@@ -159,6 +169,7 @@ export class HostSession {
 
   async #begin(hello: HostMessage & { type: 'hello' }): Promise<void> {
     this.#phase = 'connecting';
+    this.hostName = hello.facts.name;
     if (hello.protocol !== hostProtocolVersion) {
       return this.end(
         closeCodes.protocolError,

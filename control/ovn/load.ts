@@ -118,7 +118,7 @@ async function loadSecurityGroups(db: Queryable, ids: Ids): Promise<SecurityGrou
     select id, name, stateful, coalesce((
       select json_agg(json_build_object('id', id, 'direction', direction, 'ethertype', ethertype, 'protocol', protocol,
         'port_range_min', port_range_min, 'port_range_max', port_range_max, 'remote_group_id', remote_group_id,
-        'remote_ip_prefix', remote_ip_prefix::text) order by id)
+        'remote_ip_prefix', normalized_cidr::text) order by id)
       from security_group_rule where security_group_id = security_group.id), '[]') as rules
     from security_group where ${among('id', ids)}`.execute(db);
   return rows;

@@ -1,6 +1,6 @@
 /** What a security group rule may be. Pure; refusals speak as Neutron does. */
 import type { Selectable } from 'kysely';
-import { formatCidr, parseCidr } from '../network/address.ts';
+import { canonicalIp, parseCidr } from '../network/address.ts';
 import { refusal } from '../network/refusal.ts';
 import type { SecurityGroupRuleTable } from './tables.ts';
 
@@ -53,7 +53,7 @@ export interface RuleWish {
 
 export type Rule = Omit<
   Selectable<SecurityGroupRuleTable>,
-  'id' | 'project_id' | 'generation' | 'created_at' | 'updated_at'
+  'id' | 'project_id' | 'normalized_cidr' | 'generation' | 'created_at' | 'updated_at'
 >;
 
 const refuse = (reason: string, message: string) => refusal('invalid', `security_group_${reason}`, message);
@@ -113,7 +113,7 @@ function readPrefix(text: string | null, ethertype: 'IPv4' | 'IPv6'): string | n
   if (`IPv${cidr.version}` !== ethertype) {
     throw refuse('rule_parameter_conflict', `Conflicting value ethertype ${ethertype} for CIDR ${text}`);
   }
-  return formatCidr(cidr);
+  return `${canonicalIp(text.split('/', 1)[0]!)}/${cidr.prefixLength}`;
 }
 
 function checkRange(rule: Rule): void {

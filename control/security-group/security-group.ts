@@ -53,6 +53,7 @@ export const securityGroupRuleListing: Listing<SecurityGroupRuleRow> = {
     port_range_min: { kind: 'integer', sortable: true },
     port_range_max: { kind: 'integer', sortable: true },
     remote_group_id: { kind: 'uuid', sortable: true },
-    remote_ip_prefix: { kind: 'cidr', sortable: true },
+    remote_ip_prefix: { kind: 'text', sortable: true },
+    normalized_cidr: { kind: 'cidr', sortable: true },
   },
 };

@@ -1,4 +1,4 @@
-import type { Generated } from 'kysely';
+import type { Generated, GeneratedAlways } from 'kysely';
 import type { Timestamp } from '../database/schema.ts';
 
 export interface SecurityGroupTable {
@@ -25,6 +25,7 @@ export interface SecurityGroupRuleTable {
   port_range_max: number | null;
   remote_group_id: string | null;
   remote_ip_prefix: string | null;
+  normalized_cidr: GeneratedAlways<string | null>;
   description: Generated<string>;
   generation: Generated<number>;
   created_at: Timestamp;

@@ -104,7 +104,9 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       const id = newId<HostId>();
       await sql`insert into host (id, name, vcpus, memory_mib, disk_gib, connected, availability_zone, facts)
         values (${id}, ${name ?? `host-${id}`}, ${vcpus}, ${memoryMiB}, 1000, ${connected}, ${zone},
-          ${JSON.stringify({ url: `https://${id}:8444`, qemuVersion: '7.2.0', cpus: vcpus })}::jsonb)`.execute(db);
+          ${JSON.stringify({ url: `https://${id}:8444`, qemuVersion: '7.2.0', cpus: vcpus / 16, memoryMiB: memoryMiB + 1024 })}::jsonb)`.execute(
+        db,
+      );
       return id;
     },
     async addFlavor({ id = newId(), vcpus = 1, memoryMiB = 512, diskGiB = 1 } = {}) {

@@ -7,7 +7,6 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
-import { join } from 'node:path';
 import { type DesiredImage, hostPaths } from '../../contract/host.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import { readPiece } from '../files.ts';
@@ -118,7 +117,7 @@ export class ImageFetcher {
 
   async #fetchFrom(source: string, image: DesiredImage, flight: Flight): Promise<void> {
     const { store } = this.#options;
-    const path = join(store.paths.incoming, `${image.id}.part`);
+    const path = await store.incoming(`${image.id}.part`);
     const file = await open(path, 'a+', 0o640);
     try {
       const hash = await this.#receive(source, image, flight, file);

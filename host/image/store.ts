@@ -4,6 +4,7 @@
  * a crash and counts as absent. Files are never changed, only replaced or removed: guests read them. What was adopted
  * survives a power failure.
  */
+import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImageId } from '../../contract/ids.ts';
@@ -42,16 +43,26 @@ export class ImageStore {
   }
 
   async open(): Promise<void> {
-    for (const path of [this.paths.images, this.paths.incoming]) {
-      await mkdir(path, { recursive: true, mode: 0o750 });
-      if (this.#options.guestGid !== undefined) await chown(path, 0, this.#options.guestGid);
-    }
+    await this.#makeDirectories();
     for (const name of await readdir(this.paths.incoming)) {
       if (name.startsWith('upload-')) await rm(join(this.paths.incoming, name), { force: true });
     }
     for (const name of await readdir(this.paths.images)) {
       const id = name.endsWith('.json') ? parseId<ImageId>(name.slice(0, -5)) : undefined;
       if (id) await this.#load(id);
+    }
+  }
+
+  /** A path for what comes in. Its directory may have been removed, or a new disk mounted above it, since the start. */
+  async incoming(name: string): Promise<string> {
+    if (!existsSync(this.paths.incoming)) await this.#makeDirectories();
+    return join(this.paths.incoming, name);
+  }
+
+  async #makeDirectories(): Promise<void> {
+    for (const path of [this.paths.images, this.paths.incoming]) {
+      await mkdir(path, { recursive: true, mode: 0o750 });
+      if (this.#options.guestGid !== undefined) await chown(path, 0, this.#options.guestGid);
     }
   }
 

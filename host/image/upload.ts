@@ -4,7 +4,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { ImageUploadResult } from '../../contract/host.ts';
 import type { ImageId } from '../../contract/ids.ts';
@@ -42,7 +41,7 @@ export async function receiveImage(
 ): Promise<ImageUploadResult> {
   const { store, sets } = context;
   if ((options.sizeBytes ?? 0) > options.maxBytes) throw tooLarge(options.maxBytes);
-  const path = join(store.paths.incoming, `upload-${randomUUID()}`);
+  const path = await store.incoming(`upload-${randomUUID()}`);
   const file = await open(path, 'wx+', 0o640);
   const early = new EarlyInspection(path, options.format, context.inspect);
   let intake: Intake | undefined;
@@ -68,7 +67,8 @@ export async function receiveImage(
 async function takeIn(source: Readable, intake: Intake, options: UploadOptions): Promise<number> {
   let size = 0;
   try {
-    for await (const chunk of source as AsyncIterable<Buffer>) {
+    // Not destroyed when this breaks off: the caller has to get its answer first.
+    for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > options.maxBytes) throw tooLarge(options.maxBytes);
       const wait = intake.add(chunk);

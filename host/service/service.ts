@@ -46,6 +46,9 @@ export interface ServiceOptions {
   log: HostLogger;
 }
 
+/** How long a caller may go on sending what was refused. */
+const drainMs = 2000;
+
 const statuses: Record<string, number> = {
   invalid: 400,
   unauthenticated: 401,
@@ -159,11 +162,14 @@ export class HostService {
       return;
     }
     const message = status === 500 ? 'the host failed to do this; its log says why' : fault.message;
-    // The rest of an upload is not read: the connection ends with the answer.
-    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
-    response.end(JSON.stringify({ error: { code: fault.code, message } }), () => {
-      if (!request.complete) setTimeout(() => request.destroy(), 200).unref();
-    });
+    answerJson(response, status, { error: { code: fault.code, message } });
+    if (request.complete) return;
+    // Closed at once, the connection would be reset under a caller that still sends, and the answer lost with it. So the rest
+    // is read and dropped, for a while.
+    const { socket } = request;
+    request.resume();
+    const patience = setTimeout(() => socket.destroy(), drainMs).unref();
+    request.once('close', () => clearTimeout(patience));
   }
 }
 

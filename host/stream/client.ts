@@ -168,6 +168,7 @@ export class ControlStream {
       this.#watchSilence(socket);
       const { facts, cloudId } = this.#options;
       this.#send({ type: 'hello', protocol: hostProtocolVersion, cloudId: cloudId(), facts: facts() });
+      pingWithTime(socket);
     });
     socket.on('ping', heard);
     socket.on('pong', heard);
@@ -205,7 +206,7 @@ export class ControlStream {
       if (performance.now() - this.#lastHeardMs > silenceMs) {
         this.#note('control fell silent');
         socket.terminate();
-      } else socket.ping();
+      } else pingWithTime(socket);
     }, silenceMs / 4).unref();
   }
 
@@ -263,6 +264,9 @@ export class ControlStream {
     this.#lastError = error;
   }
 }
+
+/** By it control measures how far this machine's clock is from its own. */
+const pingWithTime = (socket: WebSocket): void => socket.ping(String(Date.now()));
 
 /** The configuration may name control's address alone. */
 export function streamUrl(url: string): string {

@@ -109,10 +109,11 @@ describe('guests', { skip: notLive, concurrency: 1 }, () => {
     const port = new URL(cloud.adminEnvironment.OS_AUTH_URL!).port || '443';
     const addresses = Object.values(networkInterfaces())
       .flatMap((list) => list ?? [])
-      .filter((i) => !i.internal && i.family === 'IPv4');
-    assert.ok(addresses.length > 0);
-    for (const { address } of addresses) {
-      assert.notEqual((await one.ssh(a, `ping -c 1 -W 1 ${address}`)).status, 0, `ping ${address}`);
+      .filter((i) => !i.internal && !i.address.startsWith('fe80:'));
+    assert.deepEqual(new Set(addresses.map(({ family }) => family)), new Set(['IPv4', 'IPv6']));
+    for (const { address, family } of addresses) {
+      const ping = `ping ${family === 'IPv6' ? '-6' : ''} -c 1 -W 1 ${address}`;
+      assert.notEqual((await one.ssh(a, ping)).status, 0, ping);
       assert.notEqual(
         (await one.ssh(a, `ncat -w 2 -z ${address} ${port}`)).status,
         0,

@@ -280,3 +280,44 @@ async function waitingFor(id: ServerId): Promise<string> {
     where resource_id = ${id} and state = 'running'`.execute(cloud.database.query);
   return rows[0]?.waiting_for ?? '';
 }
+
+test('what no client should send is refused by every service, in its own form', async () => {
+  const collections = {
+    identity: '/v3/projects',
+    image: '/v2/images',
+    network: '/v2.0/networks',
+    compute: '/servers',
+  } as const;
+  const form = {
+    identity: /^\{"error":\{"code":\d+,/,
+    image: /^"<html>/,
+    network: /^\{"NeutronError":\{"type":/,
+    compute: /^\{"\w+":\{"code":\d+,/,
+  };
+  const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+  const bodies: [string, string, number][] = [
+    ['malformed', '{"server": {', 400],
+    ['a list', '[]', 400],
+    ['nothing but null', 'null', 400],
+    ['10 MB', JSON.stringify({ name: 'x'.repeat(10_000_000) }), 413],
+    ['deep', deep(200_000), 400],
+    [
+      'deep below a name',
+      `{"name":${deep(200_000)},"network":{"name":${deep(200_000)}},"server":${deep(90_000)}}`,
+      400,
+    ],
+  ];
+  for (const [service, path] of Object.entries(collections) as [keyof typeof collections, string][]) {
+    for (const [what, body, status] of bodies) {
+      const answer = await tenancy.client.call('POST', service, path, body);
+      const text = JSON.stringify(answer.body);
+      assert.equal(answer.status, status, `${what} for ${service}: ${text}`);
+      assert.match(text, form[service], what);
+    }
+    for (const id of ['%ff', '%', '%zz', '%c3%28', 'nosuch']) {
+      const answer = await tenancy.client.call('GET', service, `${path}/${id}`);
+      assert.equal(answer.status, 404, `${service} ${id}: ${JSON.stringify(answer.body)}`);
+      assert.match(JSON.stringify(answer.body), form[service]);
+    }
+  }
+});

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
@@ -121,6 +122,71 @@ test('an upload that is larger than allowed is refused as it grows, and before i
   await assert.rejects(put(endless, { maxBytes: 1_000_000 }), { code: 'too_large' });
   await assert.rejects(put(Buffer.alloc(2000), { maxBytes: 1000, sizeBytes: 2000 }), { code: 'too_large' });
   await until('the pieces to be gone', () => left().incoming.length === 0);
+});
+
+/** A caller that has 64 MiB to send, in pieces, as fast as they are taken; it says how many it sent. */
+function largeSource() {
+  const sent = { bytes: 0 };
+  const source = Readable.from(
+    (function* () {
+      for (let n = 0; n < 1024; n++) {
+        sent.bytes += 65_536;
+        yield Buffer.alloc(65_536);
+      }
+    })(),
+  );
+  return { source, sent };
+}
+
+test('a refusal while most of the bytes are still to come reaches the caller, over the socket and over mutual TLS', async (t) => {
+  const { world, host, left } = await serving(t);
+  for (const socket of [world.endpoint().socket, null]) {
+    const endpoint = { id: world.hostId, url: host.facts().url, socket };
+    for (const sizeBytes of [undefined, 64 * 2 ** 20]) {
+      const { source, sent } = largeSource();
+      const upload = world.client.putImage(endpoint, newId<ImageId>(), source, {
+        ...{ format: 'raw', maxBytes: 200_000, sizeBytes },
+      });
+      await assert.rejects(upload, { code: 'too_large', message: 'the image has more than 200000 bytes' });
+      assert.ok(sent.bytes < 64 * 2 ** 20, 'the rest was not read to the end');
+      source.destroy();
+    }
+    const absent = world.client.getImage(endpoint, newId<ImageId>());
+    await assert.rejects(absent, { code: 'not_found' }, 'the host serves on');
+  }
+  await until('the pieces to be gone', () => left().incoming.length === 0);
+});
+
+test('a caller that listens only after it has sent everything gets its refusal too; one that never ends is cut off', async (t) => {
+  const { world } = await serving(t);
+  const begin = async (length: number) => {
+    const socket = connect(world.endpoint().socket!);
+    await once(socket, 'connect');
+    socket.write(
+      `PUT /v1/images/${newId()}?format=raw&maxBytes=1000 HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n`,
+    );
+    return socket;
+  };
+  const size = 32 * 2 ** 20;
+  const deaf = await begin(size);
+  await new Promise<void>((resolve, reject) =>
+    deaf.write(Buffer.alloc(size), (err) => (err ? reject(err) : resolve())),
+  );
+  const [answer] = await once(deaf, 'data');
+  assert.match(String(answer), /^HTTP\/1\.1 413 /);
+  deaf.destroy();
+  const endless = await begin(size);
+  endless.on('error', () => {});
+  const ended = once(endless, 'close');
+  endless.resume();
+  await ended;
+});
+
+test('directories of images that were removed by hand are made again', async (t) => {
+  const { world, put, left } = await serving(t);
+  rmSync(join(world.directory, 'data/images'), { recursive: true });
+  await put(Buffer.alloc(4096));
+  assert.deepEqual([left().stored.length, left().incoming.length], [2, 0]);
 });
 
 test('images that lie are refused with the reason and leave nothing', async (t) => {

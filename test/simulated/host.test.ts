@@ -43,6 +43,15 @@ test('a server is made and runs, with disk, config drive and ports', async (t) =
   );
 });
 
+test('the host tells its time as soon as it is connected', async (t) => {
+  const world = await hostWorld(t);
+  const before = Date.now();
+  await world.host().start();
+  await until('a ping', () => world.control.pinged !== undefined);
+  const told = Number(world.control.pinged);
+  assert.ok(told >= before && told <= Date.now(), world.control.pinged);
+});
+
 test('stop asks the guest first, start brings it back with its disk, delete leaves nothing', async (t) => {
   const world = await hostWorld(t);
   await world.host().start();

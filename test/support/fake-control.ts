@@ -29,6 +29,8 @@ export class FakeControl {
   /** Every state that each server was reported in, in order. */
   readonly history: ObservedServer[] = [];
   closed: { code: number; reason: string } | undefined;
+  /** What the host's last ping carried. */
+  pinged: string | undefined;
   /** What a new connection gets as its snapshot. */
   servers: DesiredServer[] = [];
   networks: DesiredNetwork[] = [];
@@ -116,6 +118,9 @@ export class FakeControl {
     socket.on('error', () => {});
     socket.on('close', (code, reason) => {
       this.closed = { code, reason: reason.toString() };
+    });
+    socket.on('ping', (data) => {
+      this.pinged = data.toString();
     });
     socket.on('message', (data) => {
       const message = JSON.parse(data.toString()) as HostMessage;

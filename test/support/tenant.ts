@@ -1,4 +1,5 @@
 /** A project with a user, network, router, security group and key, and guests in it that a test can enter by SSH. */
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -163,12 +164,24 @@ export class Tenant implements AsyncDisposable {
   }
 
   ssh(guest: Guest, command: string, deadlineMs = 20_000): Promise<Output> {
+    return run('ssh', this.#sshArguments(guest, command), { deadlineMs });
+  }
+
+  /** One SSH session that prints a rising number five times a second, for as long as its connection lives. */
+  openCounter(guest: Guest): { count(): number; ended(): boolean; close(): void } {
+    const loop = 'n=0; while :; do n=$((n+1)); echo $n; sleep 0.2; done';
+    const child = spawn('ssh', this.#sshArguments(guest, loop), { stdio: ['ignore', 'pipe', 'ignore'] });
+    let last = 0;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      last = Number(text.trim().split('\n').at(-1));
+    });
+    return { count: () => last, ended: () => child.exitCode !== null, close: () => child.kill() };
+  }
+
+  #sshArguments(guest: Guest, command: string): string[] {
     const options = ['UserKnownHostsFile=/dev/null', 'StrictHostKeyChecking=no', 'ConnectTimeout=5', 'LogLevel=ERROR'];
-    return run(
-      'ssh',
-      ['-i', join(this.#folder, 'key'), ...options.flatMap((o) => ['-o', o]), `cirros@${guest.floatingIp}`, command],
-      { deadlineMs },
-    );
+    const key = join(this.#folder, 'key');
+    return ['-i', key, ...options.flatMap((o) => ['-o', o]), `cirros@${guest.floatingIp}`, command];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -69,6 +69,7 @@ export function speakFaults(app: FastifyInstance, form: FaultForm): void {
     const fault = toFault(error, form.overrides);
     if (fault.status >= 500)
       request.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
+    if (!request.raw.complete && reply.getHeader('connection') === 'close') answerBeforeClosing(request, reply);
     if (fault.status === 401) reply.header('www-authenticate', `Keystone uri="https://${request.host}/identity"`);
     return reply.code(fault.status).send(form.body(fault, request, reply));
   };
@@ -76,4 +77,19 @@ export function speakFaults(app: FastifyInstance, form: FaultForm): void {
   app.setNotFoundHandler((request, reply) =>
     send(new CloudError('not_found', 'The resource could not be found.'), request, reply),
   );
+}
+
+/** How long a client may go on sending what was refused. */
+const drainMs = 5000;
+
+/**
+ * Fastify closes the connection of a body that it does not want. A client that still sends would lose our answer to the
+ * reset, so what it sends is dropped for a while.
+ */
+function answerBeforeClosing({ raw }: FastifyRequest, reply: FastifyReply): void {
+  reply.removeHeader('connection');
+  raw.resume();
+  const { socket } = raw;
+  const patience = setTimeout(() => socket.destroy(), drainMs).unref();
+  raw.once('close', () => clearTimeout(patience));
 }

@@ -68,12 +68,13 @@ function hypervisorBody(request: FastifyRequest, host: HostRow, detail: boolean)
   return { ...body, ...usage(host), cpu_info: version >= 28 ? cpu : JSON.stringify(cpu) };
 }
 
+/** The machine as it is, as Nova tells it: what placement makes more (CPUs) or less (memory) of it shows nowhere or as used. */
 const usage = (host: HostRow) => ({
-  vcpus: host.vcpus,
-  memory_mb: host.memory_mib,
+  vcpus: host.facts.cpus ?? 0,
+  memory_mb: host.facts.memoryMiB ?? 0,
   local_gb: host.disk_gib,
   vcpus_used: host.used_vcpus,
-  memory_mb_used: host.used_memory_mib,
+  memory_mb_used: (host.facts.memoryMiB ?? host.memory_mib) - host.memory_mib + host.used_memory_mib,
   local_gb_used: host.used_disk_gib,
   free_ram_mb: host.memory_mib - host.used_memory_mib,
   free_disk_gb: host.disk_gib - host.used_disk_gib,

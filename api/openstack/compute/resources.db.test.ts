@@ -157,7 +157,9 @@ test('zones, hypervisors and services show the hosts and steer them', async () =
   const zones = (await admin('GET', '/os-availability-zone/detail')).body.availabilityZoneInfo;
   assert.equal(zones[0].hosts['rack-1']['nova-compute'].available, true);
   const old = (await admin('GET', '/os-hypervisors/detail')).body.hypervisors[0];
-  assert.deepEqual([old.id, old.hypervisor_hostname, old.vcpus, old.hypervisor_version], [1, 'rack-1', 16, 7002000]);
+  assert.deepEqual([old.id, old.hypervisor_hostname, old.hypervisor_version], [1, 'rack-1', 7002000]);
+  // The machine's own figures: one CPU, of which placement makes 16, and what it reserves counted as used.
+  assert.deepEqual([old.vcpus, old.memory_mb, old.memory_mb_used, old.free_ram_mb], [1, 33_792, 1024, 32_768]);
   assert.equal(typeof old.cpu_info, 'string');
   const now = (await admin('GET', `/os-hypervisors/${host}`, { version: 88 })).body.hypervisor;
   assert.deepEqual([now.id, 'vcpus' in now, now.uptime], [host, false, null]);

@@ -75,7 +75,7 @@ test('rules are read by meaning: names or numbers, any case, prefixes with host 
   });
   assert.deepEqual(
     [ssh.protocol, ssh.port_range_min, ssh.remote_ip_prefix, ssh.normalized_cidr, ssh.ethertype, ssh.description],
-    ['tcp', 22, '10.0.0.0/8', '10.0.0.0/8', 'IPv4', oddName],
+    ['tcp', 22, '10.1.2.3/8', '10.0.0.0/8', 'IPv4', oddName],
   );
   assert.equal((await make({ protocol: 'icmp', ethertype: 'ipv6', port_range_min: 128 })).protocol, 'ipv6-icmp');
   assert.equal((await make({ protocol: 'any', ethertype: 'IPv6' })).protocol, null);

@@ -88,7 +88,7 @@ const ruleAttributes: Attributes = {
   remote_group_id: { post: true, read: nullable(groupReference) },
   remote_ip_prefix: { post: true, read: nullable(text(64)) },
   remote_address_group_id: { post: true, read: nothing, noFilter: true },
-  normalized_cidr: { to: 'remote_ip_prefix' },
+  normalized_cidr: {},
 };
 
 export const securityGroupRules = (service: SecurityGroupService): Resource<SecurityGroupRuleRow> => ({
@@ -119,6 +119,6 @@ function ruleView(row: SecurityGroupRuleRow | NestedRule): View {
     remote_group_id: row.remote_group_id,
     remote_address_group_id: null,
     remote_ip_prefix: row.remote_ip_prefix,
-    normalized_cidr: row.remote_ip_prefix,
+    normalized_cidr: row.normalized_cidr,
   };
 }

@@ -161,7 +161,8 @@ create table security_group_rule (
   port_range_min integer,                     -- ICMP: type
   port_range_max integer,                     -- ICMP: code
   remote_group_id uuid references security_group on delete cascade,
-  remote_ip_prefix cidr,
+  remote_ip_prefix text,                      -- as the caller wrote it: host bits may be set
+  normalized_cidr cidr generated always as (network(remote_ip_prefix::inet)) stored,
   description text not null default '',
   generation bigint not null default 1,
   created_at timestamptz not null default now(),
