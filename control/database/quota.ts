@@ -48,17 +48,26 @@ export async function quotaUsage(
   return Object.fromEntries(rows.map((row) => [row.resource, row.used]));
 }
 
+/** What a project uses and may use. A maximum of null or below 0 is no limit. */
+export type Quota = Readonly<Record<string, { used: number; maximum: number | null }>>;
+
 /**
- * Refuses what would exceed the project's quota. Call it BEFORE the inserts of the same transaction; other
- * transactions that ask for the same project's resources wait until this one ends.
+ * Refuses what would exceed the project's quota; as {@link lockQuota} and {@link requireQuota} together.
  * @param wanted how many more of each resource
- * @throws CloudError `quota_exceeded`, details: resource, limit, used, wanted
+ * @throws CloudError `quota_exceeded`
  */
 export async function checkQuota(tx: Tx, projectId: string, wanted: Readonly<Record<string, number>>): Promise<void> {
   const resources = Object.keys(wanted).filter((r) => wanted[r]! > 0);
-  if (resources.length === 0) return;
+  if (resources.length > 0) requireQuota(await lockQuota(tx, projectId, resources), wanted);
+}
+
+/**
+ * Call it BEFORE the inserts of the same transaction; other transactions that ask for the same project's resources wait
+ * until this one ends.
+ */
+export async function lockQuota(tx: Tx, projectId: string, resources: readonly string[]): Promise<Quota> {
   const locks = resources
-    .sort()
+    .toSorted()
     .map((r) => sql`pg_advisory_xact_lock(hashtextextended(${`quota ${r} ${projectId}`}, 0))`);
   const parts = resources.map(
     (r) => sql`select ${r}::text as resource, used,
@@ -71,15 +80,29 @@ export async function checkQuota(tx: Tx, projectId: string, wanted: Readonly<Rec
     sql`select ${sql.join(locks)}`.execute(tx),
     sql<{ resource: string; used: number; maximum: number | null }>`${sql.join(parts, sql` union all `)}`.execute(tx),
   ]);
-  for (const { resource, used, maximum } of rows) {
+  return Object.fromEntries(rows.map(({ resource, used, maximum }) => [resource, { used, maximum }]));
+}
+
+/** How often `each` fits into what is left; Infinity where nothing limits it. */
+export function timesWithin(quota: Quota, each: Readonly<Record<string, number>>): number {
+  const times = Object.entries(quota).map(([resource, { used, maximum }]) =>
+    maximum === null || maximum < 0 || !(each[resource]! > 0)
+      ? Number.POSITIVE_INFINITY
+      : Math.floor((maximum - used) / each[resource]!),
+  );
+  return Math.max(0, Math.min(...times));
+}
+
+/** @throws CloudError `quota_exceeded`, details: resource, limit, used, wanted */
+export function requireQuota(quota: Quota, wanted: Readonly<Record<string, number>>): void {
+  for (const [resource, { used, maximum }] of Object.entries(quota)) {
+    const more = wanted[resource] ?? 0;
     const limit = maximum ?? -1;
-    if (limit >= 0 && used + wanted[resource]! > limit) {
+    if (more > 0 && limit >= 0 && used + more > limit) {
       throw new CloudError(
         'quota_exceeded',
-        `quota exceeded for ${resource}: ${used} of ${limit} used, ${wanted[resource]} more requested`,
-        {
-          details: { resource, limit, used, wanted: wanted[resource] },
-        },
+        `quota exceeded for ${resource}: ${used} of ${limit} used, ${more} more requested`,
+        { details: { resource, limit, used, wanted: more } },
       );
     }
   }

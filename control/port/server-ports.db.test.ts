@@ -4,8 +4,9 @@ import { sql } from 'kysely';
 import { type HostId, newId, type PortId, type ServerId } from '../../contract/ids.ts';
 import type { Tx } from '../database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../database/testing.ts';
-import { actorOf } from '../identity/caller.ts';
+import { actorOf, type Caller } from '../identity/caller.ts';
 import { oddName, testCaller, testNetwork } from '../network/testing.ts';
+import type { ServerPortsWish } from './server-ports.ts';
 import { PortService } from './service.ts';
 
 let db: TestDatabase;
@@ -32,6 +33,13 @@ async function joinServer(tx: Tx, serverId: ServerId, made: readonly { portId: P
 
 const wish = { requests: [], securityGroups: [], automatic: null } as const;
 
+/** One server's ports. */
+async function createPorts(tx: Tx, caller: Caller, { serverId, ...wish }: ServerPortsWish & { serverId: ServerId }) {
+  const plan = await ports.planServerPorts(tx, caller, wish);
+  const [made] = await ports.createServerPorts(tx, caller, plan, [serverId]);
+  return made!;
+}
+
 test('a server without requests gets a dual-stack port on the only network, in the default group, and loses it again', async () => {
   const caller = testCaller();
   const serverId = newId<ServerId>();
@@ -41,7 +49,7 @@ test('a server without requests gets a dual-stack port on the only network, in t
   const transact = <T>(work: Parameters<typeof db.database.transaction<T>>[1]) =>
     db.database.transaction(actorOf(caller), work);
   const [made] = await transact(async (tx) => {
-    const ids = await ports.createServerPorts(tx, caller, { ...wish, serverId });
+    const ids = await createPorts(tx, caller, { ...wish, serverId });
     await joinServer(tx, serverId, ids);
     return ids;
   });
@@ -87,9 +95,7 @@ test('two networks and no request is ambiguous; none gives no port, or a refusal
   const caller = testCaller();
   const serverId = newId<ServerId>();
   const create = (automatic: 'auto' | 'none' | null) =>
-    db.database.transaction(actorOf(caller), (tx) =>
-      ports.createServerPorts(tx, caller, { ...wish, serverId, automatic }),
-    );
+    db.database.transaction(actorOf(caller), (tx) => createPorts(tx, caller, { ...wish, serverId, automatic }));
   assert.deepEqual(await create(null), []);
   await assert.rejects(create('auto'), { code: 'invalid' });
   await testNetwork(db.database, caller, ['10.0.0.0/24']);
@@ -103,7 +109,7 @@ test('a port that the project made before is lent to one server only and stays w
   const network = await testNetwork(db.database, caller, ['10.0.0.0/24']);
   const first = newId<ServerId>();
   const [made] = await db.database.transaction(actorOf(caller), (tx) =>
-    ports.createServerPorts(tx, caller, {
+    createPorts(tx, caller, {
       ...wish,
       serverId: newId<ServerId>(),
       requests: [{ networkId: network.id, fixedIp: '10.0.0.77' }],
@@ -115,7 +121,7 @@ test('a port that the project made before is lent to one server only and stays w
   );
   const take = (serverId: ServerId, by = caller) =>
     db.database.transaction(actorOf(by), async (tx) => {
-      const ids = await ports.createServerPorts(tx, by, { ...wish, serverId, requests: [{ portId }] });
+      const ids = await createPorts(tx, by, { ...wish, serverId, requests: [{ portId }] });
       await joinServer(tx, serverId, ids);
       return ids;
     });
@@ -132,7 +138,7 @@ test('what a server names wrongly is refused as invalid, with a reason', async (
   const network = await testNetwork(db.database, caller, ['10.0.0.0/24']);
   const create = (over: object) =>
     db.database.transaction(actorOf(caller), (tx) =>
-      ports.createServerPorts(tx, caller, {
+      createPorts(tx, caller, {
         ...wish,
         serverId: newId<ServerId>(),
         requests: [{ networkId: network.id }],
@@ -162,7 +168,7 @@ test('a tenant who writes another’s server into device_id gets nothing of it, 
   const serverId = newId<ServerId>();
   await db.database.transaction(actorOf(victim), async (tx) => {
     const wanted = { ...wish, serverId, requests: [{ networkId: network.id }] };
-    await joinServer(tx, serverId, await ports.createServerPorts(tx, victim, wanted));
+    await joinServer(tx, serverId, await createPorts(tx, victim, wanted));
   });
   const own = await testNetwork(db.database, attacker, ['10.0.0.0/24']);
   const [trap] = await ports.create(attacker, [

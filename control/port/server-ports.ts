@@ -5,7 +5,7 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type HostId, type PortId, parseId, type ServerId } from '../../contract/ids.ts';
+import { type HostId, type PortId, type ProjectId, parseId, type ServerId } from '../../contract/ids.ts';
 import type { Tx } from '../database/database.ts';
 import { type Caller, isAdmin, requireProjectMember } from '../identity/caller.ts';
 import { maySeeNetwork, mayUseNetwork } from '../network/access.ts';
@@ -22,8 +22,6 @@ export interface ServerPortRequest {
 }
 
 export interface ServerPortsWish {
-  serverId: ServerId;
-  name?: string;
   requests: readonly ServerPortRequest[];
   /** Names or ids; empty: the default group. */
   securityGroups: readonly string[];
@@ -31,32 +29,68 @@ export interface ServerPortsWish {
   automatic: 'auto' | 'none' | null;
 }
 
+/** What a wish means: read and checked, nothing made yet. */
+export interface ServerPortsPlan {
+  projectId: ProjectId;
+  requests: readonly ServerPortRequest[];
+  networks: ReadonlyMap<string, NetworkFacts>;
+  /** Undefined: the default group. */
+  groups: string[] | undefined;
+}
+
+export interface ServerPort {
+  portId: PortId;
+  /** False: the project made it before, and lends it. */
+  created: boolean;
+}
+
 export const serverPortOwner = 'compute:nova';
 
-/** Answers the ports in the order of the requests. Everything that a request names wrongly is `invalid`. */
-export async function createServerPorts(
-  tx: Tx,
-  caller: Caller,
-  wish: ServerPortsWish,
-): Promise<{ portId: PortId; created: boolean }[]> {
+/** Everything that a request names wrongly is `invalid`. */
+export async function planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<ServerPortsPlan> {
   const projectId = requireProjectMember(caller, 'create server');
   const requests = wish.requests.length > 0 ? wish.requests : await automaticRequests(tx, caller, wish.automatic);
-  if (requests.length === 0) return [];
-  const taken = new Map<string, PortId>();
-  for (const { portId } of requests) {
-    if (portId !== undefined) taken.set(portId, await takePort(tx, caller, wish.serverId, portId));
-  }
   const onNetworks = requests.filter((request) => request.portId === undefined);
   const [networks, groups] = await Promise.all([
     usableNetworks(tx, caller, onNetworks),
     onNetworks.length > 0 ? findGroups(tx, projectId, wish.securityGroups) : undefined,
   ]);
-  const ports = onNetworks.map((request): NewPort => {
+  return { projectId, requests, networks, groups };
+}
+
+/** Answers each server's ports, in the order of the servers and of the requests. */
+export async function createServerPorts(
+  tx: Tx,
+  caller: Caller,
+  plan: ServerPortsPlan,
+  serverIds: readonly ServerId[],
+): Promise<ServerPort[][]> {
+  const taken = new Map<string, PortId>();
+  for (const serverId of serverIds) {
+    for (const { portId } of plan.requests) {
+      if (portId !== undefined) taken.set(portId, await takePort(tx, caller, serverId, portId));
+    }
+  }
+  const ports = serverIds.flatMap((serverId) => newPorts(plan, serverId));
+  const made = await createPorts(tx, ports, plan.networks).catch(asServerFault);
+  let next = 0;
+  return serverIds.map(() =>
+    plan.requests.map(({ portId }) =>
+      portId === undefined
+        ? { portId: made[next++]!.id, created: true }
+        : { portId: taken.get(portId)!, created: false },
+    ),
+  );
+}
+
+function newPorts({ projectId, requests, networks, groups }: ServerPortsPlan, serverId: ServerId): NewPort[] {
+  const onNetworks = requests.filter((request) => request.portId === undefined);
+  return onNetworks.map((request) => {
     const network = networks.get(parseId(request.networkId!)!)!;
     return {
       project_id: projectId,
       network_id: network.id,
-      device_id: wish.serverId,
+      device_id: serverId,
       device_owner: serverPortOwner,
       delete_with_device: true,
       dns_name: '',
@@ -64,13 +98,6 @@ export async function createServerPorts(
       ...(groups && network.port_security_enabled ? { security_groups: groups } : {}),
     };
   });
-  const made = await createPorts(tx, ports, networks).catch(asServerFault);
-  let next = 0;
-  return requests.map((request) =>
-    request.portId === undefined
-      ? { portId: made[next++]!.id, created: true }
-      : { portId: taken.get(request.portId)!, created: false },
-  );
 }
 
 /** What a server's request names wrongly is the request's fault; quota and ports in use keep their own meaning. */

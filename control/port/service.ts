@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import type { DesiredNetwork, DesiredPort } from '../../contract/host.ts';
-import type { HostId, PortId, ServerId } from '../../contract/ids.ts';
+import type { HostId, ServerId } from '../../contract/ids.ts';
 import type { Database, Queryable, Tx } from '../database/database.ts';
 import { defined, json } from '../database/schema.ts';
 import { actorOf, type Caller, isAdmin } from '../identity/caller.ts';
@@ -22,7 +22,10 @@ import {
   bindServerPorts,
   createServerPorts,
   deletePortRows,
+  planServerPorts,
   releaseServerPorts,
+  type ServerPort,
+  type ServerPortsPlan,
   type ServerPortsWish,
 } from './server-ports.ts';
 import { desiredNetworks, desiredPorts, type ServerInterface, serverAddresses } from './server-views.ts';
@@ -110,8 +113,17 @@ export class PortService {
   }
 
   /** In the transaction that decides about the server; see server-ports.ts. */
-  createServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<{ portId: PortId; created: boolean }[]> {
-    return createServerPorts(tx, caller, wish);
+  planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<ServerPortsPlan> {
+    return planServerPorts(tx, caller, wish);
+  }
+
+  createServerPorts(
+    tx: Tx,
+    caller: Caller,
+    plan: ServerPortsPlan,
+    serverIds: readonly ServerId[],
+  ): Promise<ServerPort[][]> {
+    return createServerPorts(tx, caller, plan, serverIds);
   }
 
   bindServerPorts(tx: Tx, serverId: ServerId, hostId: HostId | null): Promise<void> {

@@ -7,10 +7,11 @@ import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import { type ImageId, newId, type ServerId } from '../../contract/ids.ts';
 import type { Database, Tx } from '../database/database.ts';
-import { checkQuota, quotaLimits } from '../database/quota.ts';
+import { lockQuota, type Quota, quotaLimits, requireQuota, timesWithin } from '../database/quota.ts';
 import type { FlavorRow } from '../flavor/index.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../identity/caller.ts';
-import type { BootImage, PortRequest, ServerImages, ServerPorts } from './dependencies.ts';
+import type { ServerPort, ServerPortRequest, ServerPortsWish } from '../port/server-ports.ts';
+import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
 import { deadlinesMs, type FlavorSnapshot, hostnameFrom, type KeySnapshot, type ServerImage } from './server.ts';
 import { insertServerPorts, insertServers, type NewServer } from './store.ts';
 
@@ -22,7 +23,7 @@ export interface ServerWish {
   /** The flavor's id as callers see it. */
   flavor: string;
   imageId: ImageId;
-  ports: PortRequest[];
+  ports: ServerPortRequest[];
   automatic: 'auto' | 'none' | null;
   /** Names or ids; empty: the project's default group. */
   securityGroups: string[];
@@ -67,54 +68,74 @@ export async function createServers(
   checkCounts(wish);
   const actor = actorOf(caller);
   return deps.database.transaction(actor, async (tx) => {
-    const [found, image] = await Promise.all([
+    // All that is read travels together, then all that is written: round trips are most of what a creation takes.
+    const [found, image, quota, plan] = await Promise.all([
       ingredients(tx, caller, wish),
       deps.images.findForServer(tx, caller, wish.imageId),
+      lockQuota(tx, projectId, ['servers', 'vcpus', 'memory_mib']),
+      deps.ports.planServerPorts(tx, caller, portsWish(wish)),
     ]);
     const flavor = requireIngredients(wish, found);
-    const diskGiB = diskFor(flavor, image);
+    const diskGib = diskFor(flavor, image);
     await checkMetadata(tx, projectId, wish.metadata);
-    const count = await countWithinQuota(tx, projectId, wish, flavor);
+    const count = countWithinQuota(quota, wish, flavor);
     const reservationId = `r-${randomBytes(5).toString('hex').slice(0, 8)}`;
-    const servers = Array.from({ length: count }, (_, index): NewServer => {
-      const id = newId<ServerId>();
-      const name = wish.maxCount > 1 ? `${wish.name}-${index + 1}` : wish.name;
-      return {
-        id,
-        project_id: projectId,
-        user_id: caller.userId,
-        name,
-        description: wish.description,
-        hostname: wish.hostname ?? hostnameFrom(name, id),
-        image_id: image.id,
-        image: imageSnapshot(image),
-        flavor_id: flavor.id,
-        flavor: flavorSnapshot(flavor),
-        vcpus: flavor.vcpus,
-        memory_mib: flavor.memory_mib,
-        disk_gib: diskGiB,
-        key_name: wish.keyName,
-        keys: found.key ? [found.key] : [],
-        config_drive: wish.configDrive,
-        metadata: wish.metadata,
-        tags: wish.tags,
-        availability_zone: wish.availabilityZone,
-        requested_host_id: found.host_id,
-        access_ipv4: wish.accessIpv4,
-        access_ipv6: wish.accessIpv6,
-        disk_config: wish.diskConfig,
-        reservation_id: reservationId,
-        launch_index: index,
-      };
-    });
-    // The ports' first questions travel with the servers.
-    const inserted = insertServers(tx, actor, servers, { userData: wish.userData, deadlineMs: deadlinesMs.create });
-    const allocated = (async () => {
-      for (const server of servers) await allocatePorts(tx, deps.ports, caller, server, wish);
-    })();
-    await Promise.all([inserted, allocated]);
-    return { ids: servers.map(({ id }) => id as ServerId), reservationId };
+    const all = { caller, projectId, wish, flavor, diskGib, image, found, reservationId };
+    const servers = Array.from({ length: count }, (_, index) => newServer(all, index));
+    const ids = servers.map(({ id }) => id);
+    const [ports] = await Promise.all([
+      deps.ports.createServerPorts(tx, caller, plan, ids),
+      insertServers(tx, actor, servers, { userData: wish.userData, deadlineMs: deadlinesMs.create }),
+    ]);
+    await insertServerPorts(tx, serverPorts(wish, ids, ports));
+    return { ids, reservationId };
   });
+}
+
+interface ServerParts {
+  caller: Caller;
+  projectId: string;
+  wish: ServerWish;
+  flavor: FlavorRow;
+  diskGib: number;
+  image: BootImage;
+  found: Ingredients;
+  reservationId: string;
+}
+
+function newServer(
+  { caller, projectId, wish, flavor, diskGib, image, found, reservationId }: ServerParts,
+  index: number,
+) {
+  const id = newId<ServerId>();
+  const name = wish.maxCount > 1 ? `${wish.name}-${index + 1}` : wish.name;
+  return {
+    id,
+    project_id: projectId,
+    user_id: caller.userId,
+    name,
+    description: wish.description,
+    hostname: wish.hostname ?? hostnameFrom(name, id),
+    image_id: image.id,
+    image: imageSnapshot(image),
+    flavor_id: flavor.id,
+    flavor: flavorSnapshot(flavor),
+    vcpus: flavor.vcpus,
+    memory_mib: flavor.memory_mib,
+    disk_gib: diskGib,
+    key_name: wish.keyName,
+    keys: found.key ? [found.key] : [],
+    config_drive: wish.configDrive,
+    metadata: wish.metadata,
+    tags: wish.tags,
+    availability_zone: wish.availabilityZone,
+    requested_host_id: found.host_id,
+    access_ipv4: wish.accessIpv4,
+    access_ipv6: wish.accessIpv6,
+    disk_config: wish.diskConfig,
+    reservation_id: reservationId,
+    launch_index: index,
+  } satisfies NewServer;
 }
 
 function checkCounts(wish: ServerWish): void {
@@ -218,42 +239,27 @@ export async function checkMetadata(tx: Tx, projectId: string, metadata: Record<
   }
 }
 
-/** As many as were asked for at most, at least min_count: what the quota leaves. */
-async function countWithinQuota(tx: Tx, projectId: string, wish: ServerWish, flavor: FlavorRow): Promise<number> {
-  const each: Record<string, number> = { servers: 1, vcpus: flavor.vcpus, memory_mib: flavor.memory_mib };
-  let count = wish.maxCount;
-  for (;;) {
-    const wanted = Object.fromEntries(Object.entries(each).map(([resource, amount]) => [resource, amount * count]));
-    try {
-      await checkQuota(tx, projectId, wanted);
-      return count;
-    } catch (error) {
-      if (!(error instanceof CloudError) || error.code !== 'quota_exceeded') throw error;
-      const { resource, limit, used } = error.details as { resource: string; limit: number; used: number };
-      const fits = Math.floor((limit - used) / each[resource]!);
-      if (fits < wish.minCount) throw error;
-      count = fits;
-    }
-  }
+/** As many as were asked for at most, at least min_count: what the quota leaves. @throws CloudError `quota_exceeded` */
+function countWithinQuota(quota: Quota, wish: ServerWish, flavor: FlavorRow): number {
+  const each = { servers: 1, vcpus: flavor.vcpus, memory_mib: flavor.memory_mib };
+  const count = Math.min(wish.maxCount, timesWithin(quota, each));
+  if (count >= wish.minCount) return count;
+  const wanted = Object.entries(each).map(([resource, amount]) => [resource, amount * wish.minCount]);
+  requireQuota(quota, Object.fromEntries(wanted));
+  return wish.minCount;
 }
 
-async function allocatePorts(
-  tx: Tx,
-  ports: ServerPorts,
-  caller: Caller,
-  server: NewServer,
-  wish: ServerWish,
-): Promise<void> {
-  const made = await ports.createServerPorts(tx, caller, {
-    serverId: server.id as ServerId,
-    name: server.name,
-    requests: wish.ports,
-    securityGroups: wish.securityGroups,
-    automatic: wish.automatic,
-  });
-  await insertServerPorts(
-    tx,
-    server.id,
-    made.map(({ portId }, index) => ({ portId, tag: wish.ports[index]?.tag ?? null })),
+const portsWish = (wish: ServerWish): ServerPortsWish => ({
+  requests: wish.ports,
+  securityGroups: wish.securityGroups,
+  automatic: wish.automatic,
+});
+
+/** Each server's interfaces in order, with the tags that the wish gives them. */
+const serverPorts = (wish: ServerWish, ids: readonly ServerId[], ports: readonly ServerPort[][]) =>
+  ids.flatMap((server_id, index) =>
+    ports[index]!.map(({ portId }, position) => ({
+      ...{ server_id, port_id: portId, position },
+      tag: wish.ports[position]?.tag ?? null,
+    })),
   );
-}

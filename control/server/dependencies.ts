@@ -3,29 +3,18 @@ import type { DesiredPort } from '../../contract/host.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Queryable, Tx } from '../database/database.ts';
 import type { Caller } from '../identity/caller.ts';
+import type { ServerPort, ServerPortsPlan, ServerPortsWish } from '../port/server-ports.ts';
 import type { ServerInterface } from '../port/server-views.ts';
-
-/** One interface that a caller asks for: on a network, or an existing port. */
-export interface PortRequest {
-  networkId?: string;
-  fixedIp?: string;
-  portId?: string;
-  tag?: string;
-}
 
 /** Part of PortService (control/port). */
 export interface ServerPorts {
+  planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<ServerPortsPlan>;
   createServerPorts(
     tx: Tx,
     caller: Caller,
-    wish: {
-      serverId: ServerId;
-      name?: string;
-      requests: PortRequest[];
-      securityGroups: string[];
-      automatic: 'auto' | 'none' | null;
-    },
-  ): Promise<{ portId: string; created: boolean }[]>;
+    plan: ServerPortsPlan,
+    serverIds: readonly ServerId[],
+  ): Promise<ServerPort[][]>;
   bindServerPorts(tx: Tx, serverId: ServerId, hostId: HostId | null): Promise<unknown>;
   releaseServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
   serverAddresses(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, ServerInterface[]>>;

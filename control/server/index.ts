@@ -3,7 +3,6 @@ export { type ControllerStep, ServerController, type ServerControllerOptions } f
 export type { CreatedServers, ServerWish } from './create.ts';
 export type {
   BootImage,
-  PortRequest,
   ServerHosts,
   ServerImages,
   ServerPorts,

@@ -1,6 +1,6 @@
 /** The server's SQL: rows in and out, no decisions. Listing has its own page (list.ts). */
 import { sql } from 'kysely';
-import { type HostId, newId } from '../../contract/ids.ts';
+import { type HostId, newId, type PortId, type ServerId } from '../../contract/ids.ts';
 import type { Actor, Queryable, Tx } from '../database/database.ts';
 import type { ServerFault, ServerRow, ShownServer } from './server.ts';
 
@@ -65,18 +65,14 @@ export async function insertServers(
     select enqueue('server', id::text, now()) from made`.execute(tx);
 }
 
-/** The order of a server's interfaces. Safe to repeat; the port service may have written it already. */
+/** The order of servers' interfaces. */
 export async function insertServerPorts(
   tx: Tx,
-  serverId: string,
-  ports: readonly { portId: string; tag: string | null }[],
+  ports: readonly { server_id: ServerId; port_id: PortId; position: number; tag: string | null }[],
 ): Promise<void> {
   if (ports.length === 0) return;
-  const rows = ports.map(({ portId, tag }, position) => ({ port_id: portId, position, tag }));
-  await sql`insert into server_port (server_id, port_id, position, tag)
-    select ${serverId}::uuid, port_id, position, tag
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as p(port_id uuid, position integer, tag text)
-    on conflict (server_id, port_id) do update set position = excluded.position, tag = excluded.tag`.execute(tx);
+  await sql`insert into server_port (server_id, port_id, position, tag) select server_id, port_id, position, tag
+    from jsonb_populate_recordset(null::server_port, ${JSON.stringify(ports)}::jsonb)`.execute(tx);
 }
 
 /** Whose servers: a project's, or (administrators) all. */

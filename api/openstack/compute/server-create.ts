@@ -2,7 +2,8 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { CloudError } from '../../../contract/errors.ts';
 import { type ImageId, parseId } from '../../../contract/ids.ts';
-import type { PortRequest, ServerWish } from '../../../control/server/index.ts';
+import type { ServerPortRequest } from '../../../control/port/server-ports.ts';
+import type { ServerWish } from '../../../control/server/index.ts';
 import * as v from './validate.ts';
 
 const optional = Type.Optional;
@@ -173,7 +174,7 @@ function readImage(server: CreateBody['server']): ImageId {
 
 function readNetworks(
   networks: { fixed_ip?: string; port?: string | null; uuid?: string; tag?: string }[],
-): PortRequest[] {
+): ServerPortRequest[] {
   return networks.map((network) => {
     const tag = network.tag === undefined ? {} : { tag: network.tag };
     if (network.port) {
