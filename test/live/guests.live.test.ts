@@ -99,10 +99,13 @@ describe('guests', { skip: notLive, concurrency: 1 }, () => {
     await one.allow({ protocol: 'tcp', port_range_min: 8080, port_range_max: 8080, ethertype: 'IPv4' });
     await until(
       'the open port answers',
-      async () => (await one.ssh(a, `ncat -w 2 ${b.ipv4} 8080 </dev/null`)).stdout.includes('served'),
+      async () => (await one.ssh(a, `ncat --recv-only -w 2 ${b.ipv4} 8080`)).stdout === 'served\n',
       10_000,
     );
-    assert.ok(!(await one.ssh(a, `ncat -w 2 ${b.ipv4} 8081 </dev/null`)).stdout.includes('served'));
+    assert.equal((await one.ssh(b, 'ncat --recv-only -w 2 127.0.0.1 8081')).stdout, 'served\n');
+    const closed = await one.ssh(a, `ncat --recv-only -w 2 ${b.ipv4} 8081`);
+    assert.equal(closed.stdout, '');
+    assert.match(closed.stderr, /timed out|TIMEOUT/);
   });
 
   test('a guest reaches neither the host’s addresses nor the control plane', async () => {
