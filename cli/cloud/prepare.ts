@@ -157,9 +157,10 @@ function makeDirectories({ paths }: Settings): void {
   try {
     // Others may pass through (PostgreSQL runs as another user) but see no names.
     mkdirSync(paths.data, { recursive: true, mode: 0o711 });
+    // Before anything else is made: it refuses a directory that is not ours.
+    ensureIdentity(paths);
     mkdirSync('/run/bothy', { recursive: true, mode: 0o755 });
     mkdirSync(paths.run, { recursive: true, mode: 0o755 });
-    ensureIdentity(paths);
     chmodSync(paths.data, 0o711);
     for (const directory of [paths.log, layout.hostData, paths.cache])
       mkdirSync(directory, { recursive: true, mode: 0o711 });

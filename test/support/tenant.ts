@@ -197,6 +197,11 @@ export class Tenant implements AsyncDisposable {
     for (const { id } of groups) await this.#admin.call('DELETE', 'network', `/v2.0/security-groups/${id}`);
     for (const { service, path } of this.#made.filter((m) => m.service === 'identity'))
       await this.#admin.call('DELETE', service, path);
+    this.abandon();
+  }
+
+  /** Lets go of what lies on this machine; for a cloud that goes away itself. */
+  abandon(): void {
     this.client.close();
     this.#admin.close();
     rmSync(this.#folder, { recursive: true, force: true });

@@ -5,6 +5,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { cloudPaths } from '../../../cli/settings.ts';
 import { bothy, mustRun, notLive, type Output, repository, run } from '../../support/live-cloud.ts';
 
 const skip = notLive ?? (process.env.BOTHY_TEST_DATA ? 'a cloud is given, and this starts one of its own' : undefined);
@@ -87,6 +88,7 @@ describe('bad days of the command line', { skip, concurrency: 1 }, () => {
     const foreign = mkdtempSync(join(folder, 'foreign-'));
     writeFileSync(join(foreign, 'thesis.txt'), 'years of work');
     refused(await call(['up', '--detach', '--data', foreign]), 1, /is not empty and is no data directory/);
+    assert.ok(!existsSync(cloudPaths(foreign).run));
     refused(await call(['down', '--purge', '--yes', '--data', foreign]), 1, /no cloud\.json/);
     assert.deepEqual(readdirSync(foreign), ['thesis.txt']);
   });

@@ -65,7 +65,7 @@ describe('bad days of a cloud', { skip, concurrency: 1 }, () => {
     { timeout: 300_000 },
   );
   after(async () => {
-    tenant?.client.close();
+    tenant?.abandon();
     await command('down', '--purge', '--yes');
   });
 
