@@ -188,11 +188,11 @@ test('without control the host acts on what it was last told', async (t) => {
   await host.start();
   const server = await running(world);
   await host.stop();
-  await world.control.close();
+  world.control.goAway();
   world.machine.powerCut();
   await world.host({ dependencies: { bootId: 'boot-2' } }).start();
   await until('the guest to run', () => world.machine.guest(server.id) !== undefined);
-  await world.control.listen();
+  world.control.comeBack();
 });
 
 test('a server that a snapshot does not name is removed whole', async (t) => {
@@ -223,7 +223,7 @@ test('a damaged saved state removes nothing and waits for control', async (t) =>
   await host.start();
   const server = await running(world);
   await host.stop();
-  await world.control.close();
+  world.control.goAway();
   const path = join(world.directory, 'data/desired.json');
   const { writeFileSync } = await import('node:fs');
   writeFileSync(path, readFileSync(path, 'utf8').slice(0, -20));
@@ -233,7 +233,7 @@ test('a damaged saved state removes nothing and waits for control', async (t) =>
   assert.equal(second.status().guests, 1);
   assert.equal(world.machine.guest(server.id)!.state, 'running');
   assert.ok(existsSync(`${path}.damaged`));
-  await world.control.listen();
+  world.control.comeBack();
   await until('control to be heard', () => second.status().desired.known);
   assert.equal(world.machine.launches, 1);
 });

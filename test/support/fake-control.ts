@@ -23,6 +23,7 @@ export class FakeControl {
   hostId: HostId;
   #port = 0;
   socket: WebSocket | undefined;
+  #away = false;
   connections = 0;
   readonly messages: HostMessage[] = [];
   readonly observed = new Map<ServerId, ObservedServer>();
@@ -41,6 +42,7 @@ export class FakeControl {
     this.cloudId = options.cloudId;
     this.hostId = options.hostId;
     this.#server = createServer({ ...options.tls, requestCert: true, rejectUnauthorized: true });
+    this.#server.on('connection', (socket) => this.#away && socket.destroy());
     const sockets = new WebSocketServer({ server: this.#server, path: hostStreamPath });
     sockets.on('connection', (socket) => this.#connected(socket));
   }
@@ -53,9 +55,20 @@ export class FakeControl {
     return this.#tls;
   }
 
-  /** Listens; after a `close`, on the same port again. */
+  /** Every connection breaks, until `comeBack`. The port is kept: given up, it may be another test's by then. */
+  goAway(): void {
+    this.#away = true;
+    this.socket?.terminate();
+    this.socket = undefined;
+    this.#server.closeAllConnections();
+  }
+
+  comeBack(): void {
+    this.#away = false;
+  }
+
   async listen(): Promise<void> {
-    this.#server.listen(this.#port, '127.0.0.1');
+    this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
     this.#port = (this.#server.address() as AddressInfo).port;
   }
