@@ -5,6 +5,7 @@ import { open, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { until } from '../../test/support/until.ts';
 import { Intake, intakeDigestSets } from './intake.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'bothy-intake-'));
@@ -42,7 +43,24 @@ test('several images are taken in at once, and each has its own digests', async 
   await Promise.all([4, 5, 6].map((slots) => take(randomBytes(slots * slot + slots), 65_536)));
 });
 
-test('what the disk says reaches who brings the bytes', async () => {
+test('what the disk says reaches who brings the bytes, whether more come or not', async () => {
+  for (const more of [0, 1, slot]) {
+    await using file = await open('/dev/full', 'r+');
+    const intake = await Intake.begin({ path: '/dev/full', file, sets });
+    await intake.add(randomBytes(2 * slot));
+    await until('the writes to fail', () => intake.failed);
+    // Behind another image's writes, none of these is under way.
+    await take(randomBytes(3 * slot), 100_000 + more);
+    const rest = async () => {
+      if (more > 0) await intake.add(randomBytes(more));
+      await intake.finish();
+    };
+    await assert.rejects(rest(), { code: 'ENOSPC' });
+    await intake.abandon();
+  }
+});
+
+test('nothing is taken after it was abandoned', async () => {
   const path = join(directory, 'closed');
   await using file = await open(path, 'wx+');
   const intake = await Intake.begin({ path, file, sets });

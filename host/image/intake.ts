@@ -75,6 +75,8 @@ export class Intake {
     const digests = this.#set!.end();
     digests.catch(() => {}); // as the failure of a slot, if no sooner
     while (this.#underWay > 0) await this.#woken();
+    // A slot may have failed before this was called, with none under way since.
+    if (this.#failure) throw this.#failure.cause;
     await this.#direct.truncate(sizeBytes);
     const result = await digests;
     this.#options.sets.giveBack(this.#set!);

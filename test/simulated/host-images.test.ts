@@ -75,6 +75,12 @@ test('a download that is broken off leaves no file open', async (t) => {
   }
 });
 
+test('an upload of unknown length that brings no bytes is refused', async (t) => {
+  const { put, left } = await serving(t);
+  await assert.rejects(put(Readable.from([])), { code: 'invalid', message: /no bytes/ });
+  assert.deepEqual(left(), { stored: [], incoming: [] });
+});
+
 test('an upload that is repeated is the same image; other bytes do not replace what a guest reads', async (t) => {
   const { world, put, left } = await serving(t);
   const id = newId<ImageId>();
