@@ -75,6 +75,8 @@ export class WorkQueue {
       logger: quietLogger(this.#log),
     });
     this.#runner = runner;
+    // The end was asked for while this began.
+    if (this.#stopped) return runner.stop();
     // graphile-worker stops for good when it fails too often to give back what its local queue holds.
     const again = (error?: unknown) => {
       if (this.#stopped || this.#runner !== runner) return;
