@@ -57,6 +57,8 @@ export function dataRoutes(app: FastifyInstance, transfer: ImageTransfer): void 
       raw.destroy();
     });
     raw.once('error', () => {}).once('close', () => stream.destroy());
+    // It may have gone while the host was asked.
+    if (raw.closed) stream.destroy();
     pump(stream, raw);
     return reply;
   });
