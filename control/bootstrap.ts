@@ -5,9 +5,9 @@
  */
 import { CloudError } from '../contract/errors.ts';
 import { newId } from '../contract/ids.ts';
-import { cloudActor, type Database, type Tx } from './database/database.ts';
-import { json } from './database/schema.ts';
-import { formatIp, parseCidr, parseIp, rangeOf } from './network/address.ts';
+import { formatIp, parseCidr, parseIp, rangeOf } from './kit/address.ts';
+import { cloudActor, type Database, type Tx } from './kit/database/database.ts';
+import { json } from './kit/database/schema.ts';
 
 export interface FirstStart {
   cloudId: string;

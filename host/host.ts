@@ -20,14 +20,14 @@ import type { ImageInspector } from './image/inspect.ts';
 import { intakeDigestSets } from './image/intake.ts';
 import { ImageStore } from './image/store.ts';
 import type { HostLogger } from './logger.ts';
-import { capacity } from './machine.ts';
+import { capacity } from './machine-facts.ts';
 import { metadataFiles } from './metadata/document.ts';
 import { guestsDirectory } from './paths.ts';
 import { defaultLimits, ProcessDied } from './server/context.ts';
 import { Reconciler } from './server/reconciler.ts';
 import { httpsSource } from './service/fetch-source.ts';
+import { HostHttpService } from './service/http-service.ts';
 import { serviceRoutes } from './service/routes.ts';
-import { HostService } from './service/service.ts';
 import { ControlStream } from './stream/client.ts';
 
 export interface HostDependencies {
@@ -57,7 +57,7 @@ export class Host {
   readonly #digestSets = intakeDigestSets();
   readonly #source: ReturnType<typeof httpsSource>;
   readonly #reconciler: Reconciler;
-  readonly #service: HostService;
+  readonly #service: HostHttpService;
   readonly #stream: ControlStream;
   #state: DesiredState | undefined;
   #verdict: AcceleratorVerdict = { accelerator: 'tcg', reason: 'not looked at yet' };
@@ -129,7 +129,7 @@ export class Host {
       health: () => this.status(),
     });
     const { listen, socket } = configuration;
-    this.#service = new HostService({ tls, listen, socket, controlName, routes, log });
+    this.#service = new HostHttpService({ tls, listen, socket, controlName, routes, log });
     this.#stream = this.#newStream(tls);
   }
 

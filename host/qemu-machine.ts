@@ -5,7 +5,7 @@ import { chooseAccelerator, openKvmDevice } from './guest/kvm-probe.ts';
 import { type GuestUser, ProcessLauncher } from './guest/launcher.ts';
 import { acceleratorCacheFile, type HostDependencies } from './host.ts';
 import { qemuImgInspector } from './image/inspect.ts';
-import { readBootId, readQemuVersion } from './machine.ts';
+import { readBootId, readQemuVersion } from './machine-facts.ts';
 import { guestsDirectory } from './paths.ts';
 
 export type QemuMachine = Pick<HostDependencies, 'launcher' | 'inspect' | 'bootId' | 'qemuVersion' | 'accelerator'>;

@@ -114,7 +114,7 @@ async function main(words: string[]): Promise<boolean> {
   }
   using _folders = ownFolders();
   process.env.NODE_COMPILE_CACHE ??= join(root, '.bothy/compile-cache'); // the one of ./bothy
-  const { stopTestCluster } = await import('../control/database/testing.ts');
+  const { stopTestCluster } = await import('../control/kit/database/testing.ts');
   const tests = fastTests(words);
   // Node leaves one core out unless told.
   const command = [process.execPath, '--test', `--test-concurrency=${availableParallelism()}`];

@@ -5,10 +5,16 @@ import { sql } from 'kysely';
 import pino from 'pino';
 import type { DesiredNetwork, DesiredServer, ObservedServer } from '../../contract/host.ts';
 import { type HostId, type ImageId, type NetworkId, newId, type ServerId } from '../../contract/ids.ts';
-import { ChangeFeed } from '../../control/database/changes.ts';
-import { cloudActor, type Queryable } from '../../control/database/database.ts';
-import { type TestDatabase, testDatabase, testProject } from '../../control/database/testing.ts';
-import { closeCodes, HostService, type NetworkSide, registerHost, type ServerSide } from '../../control/host/index.ts';
+import {
+  closeCodes,
+  type HostedNetworks,
+  type HostedServers,
+  HostStreams,
+  registerHost,
+} from '../../control/host/index.ts';
+import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import { cloudActor, type Queryable } from '../../control/kit/database/database.ts';
+import { type TestDatabase, testDatabase, testProject } from '../../control/kit/database/testing.ts';
 import { type TestAuthority, testAuthority } from '../../test/support/certificates.ts';
 import { FakeHost, testFacts } from '../../test/support/fake-host.ts';
 import { until } from '../../test/support/until.ts';
@@ -32,8 +38,8 @@ afterEach(async () => {
   for (const host of opened.splice(0)) host.close();
 });
 
-/** The tables' server rows as documents: the least of control/server that the stream needs. */
-class Servers implements ServerSide {
+/** The tables' server rows as documents: the least of control/compute/server that the stream needs. */
+class Servers implements HostedServers {
   readonly recorded: { hostId: HostId; observed: ObservedServer[]; complete: boolean }[] = [];
   forgettable: ServerId[] = [];
   reads = 0;
@@ -77,7 +83,7 @@ const documentOf = (row: any): DesiredServer =>
     ports: row.ports,
   }) as unknown as DesiredServer;
 
-class Networks implements NetworkSide {
+class Networks implements HostedNetworks {
   async desiredNetworks(queryable: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
     const { rows } = await sql<{ id: NetworkId; mtu: number }>`select distinct n.id, n.mtu from network n
       join port p on p.network_id = n.id join server s on p.device_id = s.id::text where s.host_id = ${hostId}`.execute(
@@ -91,7 +97,7 @@ async function start(timing: { pingMs?: number; silentMs?: number; resyncMs?: nu
   const feed = new ChangeFeed({ database: db.database, url: db.url, log });
   await feed.start();
   const servers = new Servers();
-  const hosts = new HostService({
+  const hosts = new HostStreams({
     database: db.database,
     feed,
     servers,

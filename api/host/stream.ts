@@ -9,13 +9,13 @@ import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { hostStreamPath } from '../../contract/host.ts';
 import { type HostId, parseId } from '../../contract/ids.ts';
-import { closeCodes, type HostConnection, type HostService, maxMessageBytes } from '../../control/host/index.ts';
+import { closeCodes, type HostConnection, type HostStreams, maxMessageBytes } from '../../control/host/index.ts';
 import type { Upgrade } from '../server.ts';
 
 /** A peer that does not answer the closing handshake is cut off after this. */
 const closeGraceMs = 2000;
 
-export function hostStream(options: { hosts: Pick<HostService, 'open'>; log: Logger }): Upgrade {
+export function hostStream(options: { hosts: Pick<HostStreams, 'open'>; log: Logger }): Upgrade {
   const { hosts, log } = options;
   const sockets = new WebSocketServer({
     noServer: true,
@@ -48,7 +48,7 @@ function certifiedHost(socket: TLSSocket): HostId | undefined {
   return typeof CN === 'string' ? parseId<HostId>(CN) : undefined;
 }
 
-function serve(webSocket: WebSocket, hostId: HostId, hosts: Pick<HostService, 'open'>, log: Logger): void {
+function serve(webSocket: WebSocket, hostId: HostId, hosts: Pick<HostStreams, 'open'>, log: Logger): void {
   const session = hosts.open(hostId, connectionOver(webSocket));
   webSocket.on('message', (data: Buffer, isBinary) => {
     if (isBinary) session.end(closeCodes.binary, 'messages are JSON text');

@@ -1,7 +1,7 @@
 /** Tokens in the native dialect: as `Authorization: Bearer` or, as OpenStack's clients send them, `X-Auth-Token`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { CloudError } from '../../contract/errors.ts';
-import { type Caller, isAdmin } from '../../control/identity/caller.ts';
+import { type Caller, isAdmin } from '../../control/kit/caller.ts';
 import { requireAccess } from '../openstack/common/access-rules.ts';
 import type { Authenticator } from '../openstack/common/authenticate.ts';
 

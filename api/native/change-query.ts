@@ -1,14 +1,14 @@
 /** What a caller asks of the change log, and a change as callers read it. */
 import { CloudError } from '../../contract/errors.ts';
+import { type Caller, isAdmin } from '../../control/kit/caller.ts';
 import {
   type Change,
   currentPosition,
   formatPosition,
   type Position,
   parsePosition,
-} from '../../control/database/changes.ts';
-import type { Queryable } from '../../control/database/database.ts';
-import { type Caller, isAdmin } from '../../control/identity/caller.ts';
+} from '../../control/kit/change-log/changes.ts';
+import type { Queryable } from '../../control/kit/database/database.ts';
 import { projectToRead } from './caller.ts';
 import { memberTypes, publicForm } from './public-form.ts';
 

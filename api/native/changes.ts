@@ -1,7 +1,7 @@
 /** GET /native/v1/changes: the change log as pages, or watched. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CloudError } from '../../contract/errors.ts';
-import { formatPosition, readChanges } from '../../control/database/changes.ts';
+import { formatPosition, readChanges } from '../../control/kit/change-log/changes.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
 import { tokenOf } from './caller.ts';
 import { type ChangeRequest, changeDocument, filterFor, startPosition } from './change-query.ts';

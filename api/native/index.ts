@@ -1,7 +1,7 @@
 /** The native dialect at /native/v1: what OpenStack's APIs have no words for. See README.md. */
 import type { FastifyInstance } from 'fastify';
-import type { ChangeFeed } from '../../control/database/changes.ts';
-import type { Database } from '../../control/database/database.ts';
+import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import type { Database } from '../../control/kit/database/database.ts';
 import { speakFaults } from '../openstack/common/faults.ts';
 import { refuseUnstorableText } from '../openstack/common/input.ts';
 import type { Dialect } from '../server.ts';

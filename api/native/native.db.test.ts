@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
-import { beginOperation } from '../../control/database/operations.ts';
+import { beginOperation } from '../../control/kit/operation/operations.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
 import { type NativeDeps, nativeDialect } from './index.ts';
 

@@ -2,8 +2,8 @@
 import type { FastifyInstance } from 'fastify';
 import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
-import { type OperationRow, readOperations } from '../../control/database/read-operations.ts';
-import { type Caller, isAdmin } from '../../control/identity/caller.ts';
+import { type Caller, isAdmin } from '../../control/kit/caller.ts';
+import { type OperationRow, readOperations } from '../../control/kit/operation/read-operations.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
 import { projectToRead } from './caller.ts';
 import type { NativeDeps } from './index.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
-import { testDatabase } from '../../control/database/testing.ts';
+import { testDatabase } from '../../control/kit/database/testing.ts';
 import { administratorTypes, memberTypes, publicColumns, publicForm } from './public-form.ts';
 
 test('every type of the change log is either shown to members column by column or to administrators only', async () => {

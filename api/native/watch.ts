@@ -6,15 +6,15 @@
  */
 import type { ServerResponse } from 'node:http';
 import { isCloudError } from '../../contract/errors.ts';
+import type { Caller } from '../../control/kit/caller.ts';
 import {
   type Change,
   type ChangeFeed,
   formatPosition,
   type Position,
   readChanges,
-} from '../../control/database/changes.ts';
-import type { Database } from '../../control/database/database.ts';
-import type { Caller } from '../../control/identity/caller.ts';
+} from '../../control/kit/change-log/changes.ts';
+import type { Database } from '../../control/kit/database/database.ts';
 import type { NativeAuthenticator } from './caller.ts';
 import { type ChangeFilter, type ChangeRequest, changeDocument, filterFor } from './change-query.ts';
 

@@ -1,6 +1,6 @@
 /** What clients need to reach the cloud: `clouds.yaml` (cloud name `bothy`) and `openrc`, both with the administrator. */
 import { join } from 'node:path';
-import { writeIfChanged } from '../files.ts';
+import { writeIfChanged } from '../../control/kit/files.ts';
 
 export interface ClientAccess {
   publicUrl: string;

@@ -1,13 +1,14 @@
 /** Which processes make this cloud on this machine, in the form that the supervisor takes. */
 import { join } from 'node:path';
-import type { Engine } from '../../contract/engine.ts';
-import { ovnCentralEngines } from '../../control/ovn-central/index.ts';
-import { hostEngines } from '../../host/engines/index.ts';
-import { controlEngine, hostEngine } from '../engines/bothy.ts';
-import { postgresEngine } from '../engines/postgres.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { hostEngines } from '../../engine/open-vswitch.ts';
+import { ovnCentralEngines } from '../../engine/ovn-central.ts';
+import { names } from '../../host/network/index.ts';
 import { serviceUser } from '../install/users.ts';
+import { controlEngine, hostEngine } from '../process/definitions.ts';
 import type { Settings } from '../settings.ts';
 import { cloudLayout } from './layout.ts';
+import { postgresEngine } from './postgres.ts';
 
 export function cloudEngines({ paths, values }: Settings): Engine[] {
   const layout = cloudLayout(paths);
@@ -20,7 +21,7 @@ export function cloudEngines({ paths, values }: Settings): Engine[] {
       user: serviceUser,
     }),
     ...hostEngines({
-      tag: paths.tag,
+      integrationBridge: names(paths.tag).integrationBridge,
       dataDirectory: layout.hostData,
       runDirectory: paths.run,
       logDirectory: join(paths.log, 'ovs'),

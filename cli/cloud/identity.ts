@@ -4,8 +4,8 @@
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { newId } from '../../contract/ids.ts';
+import { readText, writeWhole } from '../../control/kit/files.ts';
 import { CommandError } from '../command.ts';
-import { readText, writeWhole } from '../files.ts';
 import type { CloudPaths } from '../settings.ts';
 
 export interface CloudIdentity {

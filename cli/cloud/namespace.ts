@@ -6,9 +6,9 @@
  */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { findEngine } from '../../protocols/engine/process.ts';
+import { readText } from '../../control/kit/files.ts';
+import { findEngine } from '../../engine/process.ts';
 import { CommandError } from '../command.ts';
-import { readText } from '../files.ts';
 import type { HostConfiguration } from '../process/configuration.ts';
 import type { Settings } from '../settings.ts';
 import { cloudEngines } from './engines.ts';

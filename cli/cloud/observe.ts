@@ -1,9 +1,9 @@
 /** What runs of a cloud, whether or not a supervisor can be asked. */
 
+import { readText } from '../../control/kit/files.ts';
+import { findEngine } from '../../engine/process.ts';
 import { metadataPaths, proxyEngine } from '../../host/network/metadata-proxy.ts';
-import { findEngine } from '../../protocols/engine/process.ts';
 import { CommandError } from '../command.ts';
-import { readText } from '../files.ts';
 import type { ControlConfiguration } from '../process/configuration.ts';
 import type { Settings } from '../settings.ts';
 import { childrenByParent, processFacts, withDescendants } from '../supervisor/process-table.ts';

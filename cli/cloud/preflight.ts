@@ -2,8 +2,8 @@
 import { statfsSync } from 'node:fs';
 import net from 'node:net';
 import { dirname } from 'node:path';
+import { readText } from '../../control/kit/files.ts';
 import { CommandError } from '../command.ts';
-import { readText } from '../files.ts';
 import { tryRun } from '../run.ts';
 import type { Settings } from '../settings.ts';
 

@@ -4,12 +4,12 @@
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
-import { waitUntil } from '../../protocols/engine/wait.ts';
+import { waitUntil } from '../../engine/wait.ts';
 import { CommandError } from '../command.ts';
-import { nodeFlags, sourceRoot } from '../engines/bothy.ts';
 import { mendInterrupted } from '../install/apt.ts';
 import { ensureInstalled } from '../install/index.ts';
 import type { PackageSet } from '../install/packages.ts';
+import { nodeFlags, sourceRoot } from '../process/definitions.ts';
 import type { Health, HealthPart } from '../process/health.ts';
 import type { Settings } from '../settings.ts';
 import { lastLines } from '../supervisor/log-file.ts';
@@ -52,7 +52,7 @@ export async function makeReady(settings: Settings, packages: PackageSet): Promi
 /** Processes of a cloud whose supervisor was killed hold the ports rightly. */
 async function anythingRuns(settings: Settings): Promise<boolean> {
   const { cloudEngines } = await import('./engines.ts');
-  const { findEngine } = await import('../../protocols/engine/process.ts');
+  const { findEngine } = await import('../../engine/process.ts');
   return cloudEngines(settings).some((engine) => findEngine(engine) !== undefined);
 }
 
@@ -60,7 +60,7 @@ async function anythingRuns(settings: Settings): Promise<boolean> {
 async function checkReach(settings: Settings): Promise<void> {
   const { tryRun } = await import('../run.ts');
   const { serviceUser } = await import('../install/users.ts');
-  const { userIds } = await import('../../protocols/engine/process.ts');
+  const { userIds } = await import('../../engine/process.ts');
   const reach = await tryRun('test', ['-x', settings.paths.cache], { ...userIds(serviceUser), cwd: '/' });
   if (reach.code === 0) return;
   throw new CommandError(

@@ -3,9 +3,9 @@
  * a deadline; then everything else in reverse order. What was desired stays in the database, so the next start brings
  * the same guests back.
  */
-import type { Engine } from '../../contract/engine.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { findEngine, stopEngine } from '../../engine/process.ts';
 import { proxyEngine } from '../../host/network/index.ts';
-import { findEngine, stopEngine } from '../../protocols/engine/process.ts';
 import type { Settings } from '../settings.ts';
 import { ask } from '../supervisor/socket.ts';
 import { stopOrphans } from '../supervisor/supervisor.ts';

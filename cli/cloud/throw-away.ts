@@ -6,8 +6,8 @@ import { mkdirSync, mkdtempSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sourceRoot } from '../engines/bothy.ts';
-import { writeWhole } from '../files.ts';
+import { writeWhole } from '../../control/kit/files.ts';
+import { sourceRoot } from '../process/definitions.ts';
 import { run } from '../run.ts';
 import { cloudPaths } from '../settings.ts';
 

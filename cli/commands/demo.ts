@@ -1,10 +1,10 @@
 import { join } from 'node:path';
+import { readText } from '../../control/kit/files.ts';
 import { cloudEntry } from '../cloud/client-files.ts';
 import { cloudLayout } from '../cloud/layout.ts';
 import { bringUp } from '../cloud/start.ts';
 import { type Command, dataOption } from '../command.ts';
 import type { Outcome } from '../demo/play.ts';
-import { readText } from '../files.ts';
 import { dataArgument, loadSettings, type Settings } from '../settings.ts';
 import { bold, faint, say, seconds, step } from '../terminal.ts';
 

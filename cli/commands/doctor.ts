@@ -4,7 +4,7 @@ import { observeCloud } from '../cloud/observe.ts';
 import { type Command, CommandError, dataOption } from '../command.ts';
 import * as cloud from '../doctor/cloud.ts';
 import { type Finding, guarded, warning } from '../doctor/finding.ts';
-import * as machine from '../doctor/machine.ts';
+import * as machine from '../doctor/machine-findings.ts';
 import { type CloudPaths, dataArgument, loadSettings, type Settings } from '../settings.ts';
 import { bold, faint, green, red, say, yellow } from '../terminal.ts';
 

@@ -3,7 +3,7 @@ import { globSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, CommandError } from '../command.ts';
-import { sourceRoot } from '../engines/bothy.ts';
+import { sourceRoot } from '../process/definitions.ts';
 import { loadSettings } from '../settings.ts';
 import { bold, green, red, say, seconds, step } from '../terminal.ts';
 

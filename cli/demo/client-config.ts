@@ -4,7 +4,7 @@
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { readText, writeIfChanged } from '../files.ts';
+import { readText, writeIfChanged } from '../../control/kit/files.ts';
 
 const mark = '# Written by bothy demo; delete this line to keep it from being written again.';
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError } from '../command.ts';
-import { sourceRoot } from '../engines/bothy.ts';
+import { sourceRoot } from '../process/definitions.ts';
 import { tryRun } from '../run.ts';
 import type { Progress } from '../terminal.ts';
 

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readText, writeWhole } from '../../control/kit/files.ts';
 import { CommandError } from '../command.ts';
-import { readText, writeWhole } from '../files.ts';
 import { run } from '../run.ts';
 import type { Progress } from '../terminal.ts';
 import type { GuestImage } from './guest-image.ts';

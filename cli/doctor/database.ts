@@ -1,6 +1,6 @@
 /** The database: reachable, migrated, with room for connections. Reads only. */
 import pg from 'pg';
-import { migrations } from '../../control/database/migrate.ts';
+import { migrations } from '../../control/kit/database/migrate.ts';
 import { databaseUrlOf } from '../cloud/database-url.ts';
 import type { Settings } from '../settings.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';

@@ -19,8 +19,8 @@ import {
   statfsSync,
   writeFileSync,
 } from 'node:fs';
+import { readText, writeWhole } from '../../control/kit/files.ts';
 import { CommandError } from '../command.ts';
-import { readText, writeWhole } from '../files.ts';
 import { run, tryRun } from '../run.ts';
 import type { Progress } from '../terminal.ts';
 import type { NeededPackage } from './packages.ts';

@@ -1,16 +1,16 @@
 /** What control tells `bothy doctor`: the database, the change feed, the OVN projection, the hosts it holds. */
 import { sql } from 'kysely';
-import type { ChangeFeed } from '../../control/database/changes.ts';
-import type { Database } from '../../control/database/database.ts';
-import type { HostService } from '../../control/host/index.ts';
-import type { ProjectionStatus, Projector } from '../../control/ovn/index.ts';
+import type { HostStreams } from '../../control/host/index.ts';
+import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import type { Database } from '../../control/kit/database/database.ts';
+import type { ProjectionStatus, Projector } from '../../control/network/ovn/index.ts';
 import type { ClockReading, Health, HealthPart } from './health.ts';
 
 interface Parts {
   database: Database;
   feed: ChangeFeed;
   projector: Projector;
-  hosts: HostService;
+  hosts: HostStreams;
 }
 
 export async function controlHealth({ database, feed, projector, hosts }: Parts): Promise<Health> {

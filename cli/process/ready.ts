@@ -1,7 +1,7 @@
 /** The processes' side of the agreement with the supervisor: say that it serves, end when told. */
 import { rmSync } from 'node:fs';
-import { readyFile } from '../engines/bothy.ts';
-import { writeWhole } from '../files.ts';
+import { writeWhole } from '../../control/kit/files.ts';
+import { readyFile } from './definitions.ts';
 
 /** Writes the ready file; the supervisor (and a later one that adopts the process) reads the pid in it. */
 export function announceReady(configurationFile: string): void {

@@ -14,20 +14,25 @@ import { CloudError } from '../../contract/errors.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
 import { bootstrapCloud } from '../../control/bootstrap.ts';
-import { ChangeFeed } from '../../control/database/changes.ts';
-import { Database } from '../../control/database/database.ts';
-import { migrate } from '../../control/database/migrate.ts';
-import { WorkQueue } from '../../control/database/queue.ts';
-import { FlavorService } from '../../control/flavor/index.ts';
-import { HostClient, HostService, registerHost } from '../../control/host/index.ts';
+import { FlavorService } from '../../control/compute/flavor/index.ts';
+import { KeyPairService } from '../../control/compute/key-pair/index.ts';
+import { PlacementService } from '../../control/compute/placement/index.ts';
+import {
+  type ControllerStep,
+  hostedServers,
+  ServerController,
+  ServerService,
+} from '../../control/compute/server/index.ts';
+import { HostClient, HostStreams, registerHost } from '../../control/host/index.ts';
 import { bootstrapIdentity, IdentityService } from '../../control/identity/index.ts';
 import { ImageController, ImageMemberService, ImageService, ImageTransfer } from '../../control/image/index.ts';
-import { KeyPairService } from '../../control/key-pair/index.ts';
-import { Projector } from '../../control/ovn/index.ts';
-import { PlacementService } from '../../control/placement/index.ts';
-import { PortService } from '../../control/port/service.ts';
-import { QuotaService } from '../../control/quota/index.ts';
-import { type ControllerStep, ServerController, ServerService, serverSide } from '../../control/server/index.ts';
+import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import { Database } from '../../control/kit/database/database.ts';
+import { migrate } from '../../control/kit/database/migrate.ts';
+import { WorkQueue } from '../../control/kit/queue/queue.ts';
+import { QuotaService } from '../../control/kit/quota/index.ts';
+import { Projector } from '../../control/network/ovn/index.ts';
+import { PortService } from '../../control/network/port/service.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { controlHealth } from './control-health.ts';
 import type { Health } from './health.ts';
@@ -143,9 +148,9 @@ async function makeServices({ configuration, log, hooks, database, url, feed, tl
       ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
       ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
     }),
-    hosts: new HostService({
+    hosts: new HostStreams({
       ...{ database, feed, cloudId, log },
-      servers: serverSide({ database, ports, log }),
+      servers: hostedServers({ database, ports, log }),
       networks: ports,
     }),
     projector: new Projector({ database, url, feed, log, northbound: { target: northbound } }),

@@ -3,10 +3,10 @@ import { lookup } from 'node:dns/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { HostId } from '../../contract/ids.ts';
+import { userIds } from '../../engine/process.ts';
 import { Host, qemuMachine } from '../../host/index.ts';
 import { MetadataService } from '../../host/metadata/index.ts';
 import { HostNetwork, metadataPaths } from '../../host/network/index.ts';
-import { userIds } from '../../protocols/engine/process.ts';
 import type { HostConfiguration } from './configuration.ts';
 
 /** Debian's package makes this user; HAProxy's worker needs no more. */

@@ -7,8 +7,8 @@
  * but whose pid file was not yet written is lost to adoption for that instant only: engines that write their own pid
  * file lock it, so a second one refuses to start until the first is gone.
  */
-import type { Engine } from '../../contract/engine.ts';
-import { findEngine, spawnEngine, stopEngine } from '../../protocols/engine/process.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { findEngine, spawnEngine, stopEngine } from '../../engine/process.ts';
 
 export type EngineState = 'waiting' | 'preparing' | 'starting' | 'ready' | 'backing-off' | 'stopping' | 'stopped';
 

@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import type { Engine } from '../../contract/engine.ts';
-import { findEngine } from '../../protocols/engine/process.ts';
-import { waitUntil } from '../../protocols/engine/wait.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { findEngine } from '../../engine/process.ts';
+import { waitUntil } from '../../engine/wait.ts';
 import { boundLog, lastLines } from './log-file.ts';
 import { inStartOrder, Supervisor, stopOrphans } from './supervisor.ts';
 

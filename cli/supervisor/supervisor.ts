@@ -3,8 +3,8 @@
  * the engine does not write its own), log files and the control socket; decides nothing about guests or the cloud.
  * When it dies, everything it started goes on, and the next supervisor of the same data directory adopts it.
  */
-import type { Engine } from '../../contract/engine.ts';
-import { stopEngine } from '../../protocols/engine/process.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { stopEngine } from '../../engine/process.ts';
 import { boundLog, logFiles } from './log-file.ts';
 import { type EngineStatus, type Log, Runner } from './runner.ts';
 

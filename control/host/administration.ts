@@ -2,8 +2,8 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import { type HostId, parseId } from '../../contract/ids.ts';
-import type { Database, Queryable, Tx } from '../database/database.ts';
-import { actorOf, type Caller, requireAdmin } from '../identity/caller.ts';
+import { actorOf, type Caller, requireAdmin } from '../kit/caller.ts';
+import type { Database, Queryable, Tx } from '../kit/database/database.ts';
 import type { HostRow } from './tables.ts';
 
 /**

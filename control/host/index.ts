@@ -2,7 +2,7 @@ export { type HostList, listHosts, registerHost, setHostEnabled, showHost } from
 export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
 export { closeCodes, maxMessageBytes } from './messages.ts';
 export { pump } from './pump.ts';
-export { HostService, type HostServiceOptions, type NetworkSide, type ServerSide } from './service.ts';
 export type { HostConnection, HostSession } from './session.ts';
 export { endpointOf } from './store.ts';
+export { type HostedNetworks, type HostedServers, HostStreams, type HostStreamsOptions } from './streams.ts';
 export type { HostRow } from './tables.ts';

@@ -3,7 +3,7 @@
  * Pure: marks the sessions it is given.
  */
 import type { NetworkId, PortId, ServerId } from '../../contract/ids.ts';
-import type { Change } from '../database/changes.ts';
+import type { Change } from '../kit/change-log/changes.ts';
 import type { HostSession } from './session.ts';
 
 export interface Sessions {

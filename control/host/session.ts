@@ -15,7 +15,7 @@ import {
   type ObservedServer,
 } from '../../contract/host.ts';
 import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
-import { isDatabaseUnavailable } from '../database/database.ts';
+import { isDatabaseUnavailable } from '../kit/database/database.ts';
 import { closeCodes, parseHostMessage } from './messages.ts';
 import { HostView } from './view.ts';
 
@@ -58,7 +58,7 @@ export class HostSession {
   readonly hostId: HostId;
   readonly connectionId: string = newId();
   readonly view = new HostView();
-  /** Servers to read again, and whether to read the networks again; see HostService. */
+  /** Servers to read again, and whether to read the networks again; see HostStreams. */
   readonly dirtyServers = new Set<ServerId>();
   dirtyNetworks = false;
   dirtyImages = false;

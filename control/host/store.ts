@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { HostFacts } from '../../contract/host.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
-import type { Queryable } from '../database/database.ts';
+import type { Queryable } from '../kit/database/database.ts';
 import type { Capacity } from './capacity.ts';
 import type { HostEndpoint } from './client.ts';
 import type { HostRow } from './tables.ts';

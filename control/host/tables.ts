@@ -1,6 +1,6 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { HostFacts } from '../../contract/host.ts';
-import type { Json, Timestamp } from '../database/schema.ts';
+import type { Json, Timestamp } from '../kit/database/schema.ts';
 
 export interface HostTable {
   id: string;
@@ -23,6 +23,10 @@ export interface HostTable {
 
 export type HostRow = Selectable<HostTable>;
 
-export interface HostTables {
+interface HostTables {
   host: HostTable;
+}
+
+declare module '../kit/database/schema.ts' {
+  interface Schema extends HostTables {}
 }

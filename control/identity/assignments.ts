@@ -2,8 +2,8 @@
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import { type DomainId, newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
-import type { Queryable } from '../database/database.ts';
-import { actorOf, type Caller } from './caller.ts';
+import { actorOf, type Caller } from '../kit/caller.ts';
+import type { Queryable } from '../kit/database/database.ts';
 import type { IdentityContext } from './context.ts';
 import { notFound } from './directory.ts';
 import { findEntry } from './entries.ts';

@@ -4,8 +4,8 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import type { DomainId, ProjectId, RoleId, UserId } from '../../contract/ids.ts';
-import type { Database } from '../database/database.ts';
-import type { AccessRule } from './caller.ts';
+import type { AccessRule } from '../kit/caller.ts';
+import type { Database } from '../kit/database/database.ts';
 import type { Scope } from './token.ts';
 
 export interface Named<Id extends string> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { Secret } from '../../contract/secret.ts';
-import { testDatabase } from '../database/testing.ts';
+import { testDatabase } from '../kit/database/testing.ts';
 import { bootstrapIdentity } from './bootstrap.ts';
 import { cheapPasswords } from './testing.ts';
 

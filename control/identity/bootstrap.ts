@@ -6,8 +6,8 @@
 import { sql } from 'kysely';
 import { type DomainId, newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
-import { cloudActor, type Database, type Tx } from '../database/database.ts';
-import { json } from '../database/schema.ts';
+import { cloudActor, type Database, type Tx } from '../kit/database/database.ts';
+import { json } from '../kit/database/schema.ts';
 import { PasswordHasher } from './password.ts';
 
 /** Each implies the next. */

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { DomainId } from '../../contract/ids.ts';
-import { type Actor, type Database, type Queryable, type Tx, violatedConstraint } from '../database/database.ts';
+import { type Actor, type Database, type Queryable, type Tx, violatedConstraint } from '../kit/database/database.ts';
 import type { PasswordHasher } from './password.ts';
 import type { IdentityChange, TokenCache } from './token-cache.ts';
 

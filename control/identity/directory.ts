@@ -1,7 +1,7 @@
 /** What readers and writers of the directory have in common: pages, filters, names, refusals. */
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { defined } from '../database/schema.ts';
+import { defined } from '../kit/database/schema.ts';
 
 /** Keyset paging over ids, which are in order of creation. No limit: everything, as Keystone's clients expect. */
 export interface PageRequest {

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId } from '../../contract/ids.ts';
-import { type Caller, isAdmin } from './caller.ts';
+import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { IdentityContext } from './context.ts';
 import { matching, type Page, type PageRequest } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';

@@ -6,9 +6,9 @@
 import { type Insertable, type RawBuilder, type Selectable, sql, type Updateable } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import { newId } from '../../contract/ids.ts';
-import type { Queryable, Tx } from '../database/database.ts';
-import { defined, json } from '../database/schema.ts';
-import { actorOf, type Caller } from './caller.ts';
+import { actorOf, type Caller } from '../kit/caller.ts';
+import type { Queryable, Tx } from '../kit/database/database.ts';
+import { defined, json } from '../kit/database/schema.ts';
 import { type IdentityContext, refusing } from './context.ts';
 import {
   checkName,

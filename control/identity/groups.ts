@@ -1,7 +1,7 @@
 /** Groups of users: they get roles together. */
 import { sql } from 'kysely';
 import type { DomainId, UserId } from '../../contract/ids.ts';
-import { actorOf, type Caller } from './caller.ts';
+import { actorOf, type Caller } from '../kit/caller.ts';
 import { type IdentityContext, refusing } from './context.ts';
 import { matching, notFound, type Page, type PageRequest } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';

@@ -6,7 +6,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { ProjectId, UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
-import type { Queryable } from '../database/database.ts';
+import type { Queryable } from '../kit/database/database.ts';
 import type { DomainReference } from './authorization.ts';
 import type { PasswordHasher } from './password.ts';
 import type { Claims } from './token.ts';

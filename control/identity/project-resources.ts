@@ -11,7 +11,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { ProjectId } from '../../contract/ids.ts';
-import type { Tx } from '../database/database.ts';
+import type { Tx } from '../kit/database/database.ts';
 
 /** Tables whose rows people know and must remove themselves. Rows of all others go along: they reference with `cascade`. */
 export const countedTables = [

@@ -2,8 +2,8 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId, UserId } from '../../contract/ids.ts';
-import type { Tx } from '../database/database.ts';
-import type { Caller } from './caller.ts';
+import type { Caller } from '../kit/caller.ts';
+import type { Tx } from '../kit/database/database.ts';
 import type { IdentityContext } from './context.ts';
 import { matching, notFound, type Page, type PageRequest } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';

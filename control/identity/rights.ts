@@ -1,6 +1,6 @@
 /** Who may read and change the directory: Keystone's defaults. Administrators all, readers of the system may read all, users themselves. */
 import { CloudError } from '../../contract/errors.ts';
-import { type Caller, isAdmin } from './caller.ts';
+import { type Caller, isAdmin } from '../kit/caller.ts';
 
 export const isSystemReader = (caller: Caller): boolean => caller.system && caller.roles.has('reader');
 

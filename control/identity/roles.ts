@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, RoleId } from '../../contract/ids.ts';
-import { actorOf, type Caller } from './caller.ts';
+import { actorOf, type Caller } from '../kit/caller.ts';
 import type { IdentityContext } from './context.ts';
 import { matching, notFound, type Page, type PageRequest } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';

@@ -1,7 +1,7 @@
 /** Identity's tables as Kysely sees them; the truth is migrations/0002-identity.sql. */
 import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { DomainId, ProjectId, RoleId, UserId } from '../../contract/ids.ts';
-import type { Json, Timestamp } from '../database/schema.ts';
+import type { Json, Timestamp } from '../kit/database/schema.ts';
 
 export type Extra = Record<string, unknown>;
 type NullableTimestamp = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
@@ -159,3 +159,7 @@ export type ProjectRow = Selectable<ProjectTable>;
 export type UserRow = Selectable<UserTable>;
 export type RoleRow = Selectable<RoleTable>;
 export type GroupRow = Selectable<UserGroupTable>;
+
+declare module '../kit/database/schema.ts' {
+  interface Schema extends IdentityTables {}
+}

@@ -1,8 +1,8 @@
 /** Identity over a fresh test database, with a cheap password cost. Tests only. */
 import pino from 'pino';
 import { Secret } from '../../contract/secret.ts';
-import { ChangeFeed } from '../database/changes.ts';
-import { type TestDatabase, testDatabase } from '../database/testing.ts';
+import { ChangeFeed } from '../kit/change-log/changes.ts';
+import { type TestDatabase, testDatabase } from '../kit/database/testing.ts';
 import { bootstrapIdentity } from './bootstrap.ts';
 import type { CatalogueEntry } from './catalogue.ts';
 import { PasswordHasher } from './password.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newId } from '../../contract/ids.ts';
+import type { Caller } from '../kit/caller.ts';
 import type { Authorization } from './authorization.ts';
-import type { Caller } from './caller.ts';
 import type { Claims } from './token.ts';
 import { type IdentityChange, TokenCache, type TokenEntry } from './token-cache.ts';
 

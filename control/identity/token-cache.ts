@@ -5,9 +5,10 @@
  * while such a change came in is not kept, since it may show the state before. Entries also age, so that a change
  * feed that is held back (by a long transaction: its horizon) can't keep a dead token alive for long.
  */
-import type { Change } from '../database/changes.ts';
+
+import type { Caller } from '../kit/caller.ts';
+import type { Change } from '../kit/change-log/changes.ts';
 import type { Authorization } from './authorization.ts';
-import type { Caller } from './caller.ts';
 import type { Claims } from './token.ts';
 
 export interface TokenEntry {

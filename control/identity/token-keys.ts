@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
-import { cloudActor, type Database } from '../database/database.ts';
+import { cloudActor, type Database } from '../kit/database/database.ts';
 import type { TokenKey } from './token.ts';
 
 interface KnownKey extends TokenKey {

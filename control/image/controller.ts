@@ -5,11 +5,11 @@
  */
 import type { Logger } from 'pino';
 import type { HostId, ImageId } from '../../contract/ids.ts';
-import type { ChangeFeed } from '../database/changes.ts';
-import { cloudActor, type Database } from '../database/database.ts';
-import { endOperations, passOperation } from '../database/operations.ts';
-import { enqueue, type Reconcile } from '../database/queue.ts';
 import type { HostClient } from '../host/index.ts';
+import type { ChangeFeed } from '../kit/change-log/changes.ts';
+import { cloudActor, type Database } from '../kit/database/database.ts';
+import { endOperations, passOperation } from '../kit/operation/operations.ts';
+import { enqueue, type Reconcile } from '../kit/queue/queue.ts';
 import {
   forgetLocation,
   imagesToClean,

@@ -1,6 +1,6 @@
 /** An image: what it may be, what may be done to it when, and by whom. Pure. */
 import { CloudError } from '../../contract/errors.ts';
-import { type Caller, isAdmin } from '../identity/caller.ts';
+import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { ImageRow } from './tables.ts';
 
 export const visibilities = ['public', 'private', 'shared', 'community'] as const;

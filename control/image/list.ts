@@ -2,8 +2,8 @@
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
-import type { Queryable } from '../database/database.ts';
-import { type Caller, isAdmin } from '../identity/caller.ts';
+import { type Caller, isAdmin } from '../kit/caller.ts';
+import type { Queryable } from '../kit/database/database.ts';
 import type { MemberStatus, Visibility } from './image.ts';
 import type { ImageRow } from './tables.ts';
 

@@ -2,8 +2,8 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
-import type { Database, Queryable } from '../database/database.ts';
-import { actorOf, type Caller, isAdmin } from '../identity/caller.ts';
+import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
+import type { Database, Queryable } from '../kit/database/database.ts';
 import { limits, type MemberStatus, requireOwner } from './image.ts';
 import { findVisible } from './service.ts';
 import type { ImageMemberRow, ImageRow } from './tables.ts';

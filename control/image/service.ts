@@ -6,12 +6,12 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
 import { type ImageId, newId, parseId } from '../../contract/ids.ts';
-import { type Database, type Queryable, type Tx, violatedConstraint } from '../database/database.ts';
-import { beginOperation } from '../database/operations.ts';
-import { enqueue } from '../database/queue.ts';
-import { checkQuota } from '../database/quota.ts';
-import { json } from '../database/schema.ts';
-import { actorOf, type Caller, isAdmin, requireProjectMember } from '../identity/caller.ts';
+import { actorOf, type Caller, isAdmin, requireProjectMember } from '../kit/caller.ts';
+import { type Database, type Queryable, type Tx, violatedConstraint } from '../kit/database/database.ts';
+import { json } from '../kit/database/schema.ts';
+import { beginOperation } from '../kit/operation/operations.ts';
+import { enqueue } from '../kit/queue/queue.ts';
+import { checkQuota } from '../kit/quota/quota.ts';
 import {
   applyChanges,
   checkAttributes,

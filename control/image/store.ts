@@ -2,8 +2,8 @@
 import { sql } from 'kysely';
 import type { ImageUploadResult } from '../../contract/host.ts';
 import type { HostId, ImageId } from '../../contract/ids.ts';
-import type { Queryable, Tx } from '../database/database.ts';
 import type { HostEndpoint } from '../host/index.ts';
+import type { Queryable, Tx } from '../kit/database/database.ts';
 import type { ImageStatus } from './image.ts';
 
 export interface Location extends HostEndpoint {

@@ -1,5 +1,5 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
-import type { Json, Timestamp } from '../database/schema.ts';
+import type { Json, Timestamp } from '../kit/database/schema.ts';
 import type { DiskFormat, ImageStatus, MemberStatus, Visibility } from './image.ts';
 
 export interface ImageTable {
@@ -51,9 +51,13 @@ export interface ImageLocationTable {
 export type ImageRow = Selectable<ImageTable>;
 export type ImageMemberRow = Selectable<ImageMemberTable>;
 
-export interface ImageTables {
+interface ImageTables {
   image: ImageTable;
   image_upload: ImageUploadTable;
   image_member: ImageMemberTable;
   image_location: ImageLocationTable;
+}
+
+declare module '../kit/database/schema.ts' {
+  interface Schema extends ImageTables {}
 }

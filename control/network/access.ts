@@ -3,7 +3,7 @@
  * to see (for gateways and floating IPs). As SQL for lists, as functions for single rows; both from the same rule.
  */
 import { type RawBuilder, sql } from 'kysely';
-import { type Caller, isAdmin } from '../identity/caller.ts';
+import { type Caller, isAdmin } from '../kit/caller.ts';
 
 /** For rows that belong to one project only. */
 export function ownCondition(caller: Caller, table: string): RawBuilder<unknown> {

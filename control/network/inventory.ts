@@ -1,10 +1,10 @@
 /** What administrators see of the network as a whole: hosts as its agents, zones, and addresses used and free. */
 import { sql } from 'kysely';
-import type { Database } from '../database/database.ts';
-import { type Caller, isAdmin } from '../identity/caller.ts';
-import { parseIp } from './address.ts';
-import { notFound } from './refusal.ts';
-import { forbidden } from './rows.ts';
+import { parseIp } from '../kit/address.ts';
+import { type Caller, isAdmin } from '../kit/caller.ts';
+import type { Database } from '../kit/database/database.ts';
+import { notFound } from '../kit/refusal.ts';
+import { forbidden } from '../kit/rows.ts';
 
 export interface NetworkHost {
   id: string;

@@ -1,10 +1,10 @@
 /** Quota of the network resources: read by the project, written by administrators. What counts is database/quota.ts. */
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
-import type { Database } from '../database/database.ts';
-import { quotaLimits, quotaUsage } from '../database/quota.ts';
-import { actorOf, type Caller, isAdmin } from '../identity/caller.ts';
-import { forbidden } from './rows.ts';
+import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
+import type { Database } from '../kit/database/database.ts';
+import { quotaLimits, quotaUsage } from '../kit/quota/quota.ts';
+import { forbidden } from '../kit/rows.ts';
 
 export const networkQuotas = [
   'networks',

@@ -1,12 +1,12 @@
 /** Callers and networks for tests. Not for production use. */
 import type { ProjectId, UserId } from '../../contract/ids.ts';
 import { newId } from '../../contract/ids.ts';
-import type { Database } from '../database/database.ts';
-import { testProject } from '../database/testing.ts';
-import type { Caller } from '../identity/caller.ts';
-import { SubnetService } from '../subnet/service.ts';
-import type { NetworkRow } from './network.ts';
-import { NetworkService, type NetworkWish } from './service.ts';
+import type { Caller } from '../kit/caller.ts';
+import type { Database } from '../kit/database/database.ts';
+import { testProject } from '../kit/database/testing.ts';
+import type { NetworkRow } from './network/network.ts';
+import { NetworkService, type NetworkWish } from './network/service.ts';
+import { SubnetService } from './subnet/service.ts';
 
 /** A name that meets every quoting mistake on its way. */
 export const oddName = '小屋 🏔 "x"; drop';

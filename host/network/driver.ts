@@ -6,12 +6,12 @@
  */
 import type { DesiredNetwork, DesiredPort } from '../../contract/host.ts';
 import type { PortId } from '../../contract/ids.ts';
+import { hostSockets } from '../../engine/open-vswitch.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
-import { hostSockets } from '../engines/index.ts';
 import { listLinks } from './command.ts';
 import { chooseDatapath } from './datapath.ts';
 import { silent } from './log.ts';
-import { type MachineContext, prepareMachine } from './machine.ts';
+import { type MachineContext, prepareMachine } from './machine-network.ts';
 import { ensureNamespace, findNamespaces, fingerprint, removeNamespace } from './metadata-namespace.ts';
 import { ensureProxy, type ServedNetwork } from './metadata-proxy.ts';
 import { type Names, names } from './names.ts';

@@ -17,7 +17,7 @@ import {
   setKernel,
 } from './command.ts';
 import { guard, unguard } from './firewall.ts';
-import type { MachineContext } from './machine.ts';
+import type { MachineContext } from './machine-network.ts';
 import { owner } from './names.ts';
 import { aliasOf, plug, unplug } from './ports.ts';
 

@@ -6,9 +6,9 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
-import type { Engine } from '../../contract/engine.ts';
-import { ensureEngine, findEngine, stopEngine, userIds } from '../../protocols/engine/process.ts';
-import { waitUntil } from '../../protocols/engine/wait.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { ensureEngine, findEngine, stopEngine, userIds } from '../../engine/process.ts';
+import { waitUntil } from '../../engine/wait.ts';
 import { run } from './command.ts';
 import { insideDevice, metadataAddresses } from './metadata-namespace.ts';
 

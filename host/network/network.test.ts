@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { exampleNetwork } from '../metadata/testing.ts';
 import { forwardingBefore, guard, guardedDevices, machineFirewall, unguard } from './firewall.ts';
-import { networkOf } from './machine.ts';
+import { networkOf } from './machine-network.ts';
 import { planAddresses, vethOf } from './metadata-namespace.ts';
 import { neededAction, parseProcesses, proxyConfig } from './metadata-proxy.ts';
 import { names } from './names.ts';

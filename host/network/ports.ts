@@ -7,7 +7,7 @@ import type { DesiredPort } from '../../contract/host.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { findLink, ipBatch, type Link, listLinks, nft } from './command.ts';
 import { guard, unguard } from './firewall.ts';
-import type { MachineContext } from './machine.ts';
+import type { MachineContext } from './machine-network.ts';
 import { owner, ownerKey } from './names.ts';
 import { planPlug, planUnplug, type WantedPlug } from './plan.ts';
 import { addChanges, type Change, readState } from './state.ts';

@@ -4,11 +4,11 @@
  * stopped here (it would make its bridge again), and a supervisor would start it anew.
  */
 import { existsSync } from 'node:fs';
-import { stopEngine } from '../../protocols/engine/process.ts';
+import { hostEngines, hostSockets } from '../../engine/open-vswitch.ts';
+import { stopEngine } from '../../engine/process.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
-import { hostEngines, hostSockets } from '../engines/index.ts';
 import { CommandError, findLink, ipBatch, listLinks, listNamespaces, nft, run } from './command.ts';
-import { setForwarding, stampedForwarding } from './machine.ts';
+import { setForwarding, stampedForwarding } from './machine-network.ts';
 import { deleteNamespace } from './metadata-namespace.ts';
 import { proxyEngine } from './metadata-proxy.ts';
 import { type Names, names } from './names.ts';
@@ -26,7 +26,7 @@ export async function purgeHostNetwork(options: PurgeOptions): Promise<void> {
   if (netns !== undefined && !(await listNamespaces()).includes(netns)) return;
   await stopEngine(proxyEngine(options));
   const directories = { dataDirectory: options.runDirectory, logDirectory: options.runDirectory };
-  for (const engine of hostEngines({ ...options, ...directories })) {
+  for (const engine of hostEngines({ ...options, ...directories, integrationBridge: ours.integrationBridge })) {
     if (engine.name === 'ovn-controller') await stopEngine(engine);
   }
   await purgeOpenVSwitch(ours, options);

@@ -7,7 +7,7 @@ import { HostFault } from '../host-error.ts';
 import type { ImageStore } from '../image/store.ts';
 import { receiveImage, type UploadContext } from '../image/upload.ts';
 import { serverPaths } from '../paths.ts';
-import { answerJson, type Exchange, type ServiceRoutes } from './service.ts';
+import { answerJson, type Exchange, type ServiceRoutes } from './http-service.ts';
 
 export interface RouteOptions {
   dataDirectory: string;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type HostId, newId, type PortId } from '../../contract/ids.ts';
-import { hostSockets } from '../../host/engines/index.ts';
+import { hostSockets } from '../../engine/open-vswitch.ts';
 import { exampleNetwork, exampleServer } from '../../host/metadata/testing.ts';
 import { HostNetwork } from '../../host/network/index.ts';
 import { FakeSwitch } from './switch.ts';

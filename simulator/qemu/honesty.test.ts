@@ -11,7 +11,7 @@ import { newId, type ServerId } from '../../contract/ids.ts';
 import { qemuArguments } from '../../host/guest/arguments.ts';
 import { QmpFramer } from '../../protocols/qmp/index.ts';
 import { until } from '../../test/support/until.ts';
-import { FakeMachine } from './machine.ts';
+import { FakeMachine } from './fake-machine.ts';
 import { prepareGuest } from './testing.ts';
 
 const real = ['/usr/bin/qemu-system-x86_64'].find((path) => existsSync(path));

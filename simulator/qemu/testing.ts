@@ -8,7 +8,7 @@ import { makeOverlay } from '../../host/disk/disk.ts';
 import { type GuestMachine, qemuArguments } from '../../host/guest/arguments.ts';
 import { serverPaths } from '../../host/paths.ts';
 import { QmpClient, type QmpEvent } from '../../protocols/qmp/index.ts';
-import { FakeMachine, type FakeMachineOptions } from './machine.ts';
+import { FakeMachine, type FakeMachineOptions } from './fake-machine.ts';
 
 export interface QemuWorld {
   machine: FakeMachine;

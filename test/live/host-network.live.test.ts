@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { DesiredNetwork, DesiredPort, DesiredServer } from '../../contract/host.ts';
 import { type NetworkId, newId, type PortId, type SubnetId } from '../../contract/ids.ts';
+import { findEngine } from '../../engine/process.ts';
+import { waitUntil } from '../../engine/wait.ts';
 import { MetadataService } from '../../host/metadata/index.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
 import { getKernel } from '../../host/network/command.ts';
 import { type HostNetwork, metadataPaths, purgeHostNetwork } from '../../host/network/index.ts';
-import { findEngine } from '../../protocols/engine/process.ts';
-import { waitUntil } from '../../protocols/engine/wait.ts';
 import { configReached, raiseConfig } from '../../protocols/ovsdb/index.ts';
-import { missing, TestMachine } from './machine.ts';
+import { missing, TestMachine } from './live-machine.ts';
 
 const skip = await missing();
 const floatingIp = '172.24.4.11';

@@ -5,10 +5,10 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { pino } from 'pino';
 import { newId } from '../../contract/ids.ts';
-import { ChangeFeed } from '../../control/database/changes.ts';
-import { type TestDatabase, testDatabase } from '../../control/database/testing.ts';
-import { eui64 } from '../../control/ovn/address.ts';
-import { names, Projector, unit } from '../../control/ovn/index.ts';
+import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import { type TestDatabase, testDatabase } from '../../control/kit/database/testing.ts';
+import { eui64 } from '../../control/network/ovn/address.ts';
+import { names, Projector, unit } from '../../control/network/ovn/index.ts';
 import { TestCloud } from '../simulated/ovn-cloud.ts';
 import { type Endpoint, labMissing, OvnLab } from './ovn-lab.ts';
 

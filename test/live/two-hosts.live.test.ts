@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { DesiredPort } from '../../contract/host.ts';
 import { type NetworkId, newId, type PortId, type SubnetId } from '../../contract/ids.ts';
+import { waitUntil } from '../../engine/wait.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
 import type { HostNetwork } from '../../host/network/index.ts';
-import { waitUntil } from '../../protocols/engine/wait.ts';
 import { configReached, raiseConfig } from '../../protocols/ovsdb/index.ts';
-import { missing, TestMachine } from './machine.ts';
+import { missing, TestMachine } from './live-machine.ts';
 
 const skip = await missing();
 const card = 'cable0';

@@ -1,9 +1,9 @@
 /** For tests of the network projection: rows of the truth, as the network service would write them, in short. */
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
-import { cloudActor, type Database } from '../../control/database/database.ts';
-import { testProject } from '../../control/database/testing.ts';
-import { eui64, macFor } from '../../control/ovn/address.ts';
+import { cloudActor, type Database } from '../../control/kit/database/database.ts';
+import { testProject } from '../../control/kit/database/testing.ts';
+import { eui64, macFor } from '../../control/network/ovn/address.ts';
 
 export interface Addressed {
   subnet: string;

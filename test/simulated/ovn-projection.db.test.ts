@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { pino } from 'pino';
-import { ChangeFeed } from '../../control/database/changes.ts';
-import { testDatabase } from '../../control/database/testing.ts';
-import { names, Projector, unit } from '../../control/ovn/index.ts';
+import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import { testDatabase } from '../../control/kit/database/testing.ts';
+import { names, Projector, unit } from '../../control/network/ovn/index.ts';
 import { FakeDatabase, FakeNorthd, FakeOvsdbServer, northbound, vswitch } from '../../simulator/ovsdb/index.ts';
 import { TestCloud } from './ovn-cloud.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import type { ServerId } from '../../contract/ids.ts';
-import { enqueue } from '../../control/database/queue.ts';
+import { enqueue } from '../../control/kit/queue/queue.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
 import type { SimulatedHost } from '../support/simulated-host.ts';
 import { assertInOrder, createServer, deleteServer, makeTenancy, reaches, type Tenancy } from '../support/tenancy.ts';

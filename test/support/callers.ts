@@ -2,7 +2,7 @@
 import type { Authenticator } from '../../api/openstack/common/authenticate.ts';
 import { CloudError } from '../../contract/errors.ts';
 import { type DomainId, newId, type ProjectId, type UserId } from '../../contract/ids.ts';
-import type { Caller } from '../../control/identity/caller.ts';
+import type { Caller } from '../../control/kit/caller.ts';
 
 export function testCaller(roles: readonly string[], projectId: ProjectId | null = newId<ProjectId>()): Caller {
   return {

@@ -1,5 +1,5 @@
 /** A throw-away certificate authority in memory, for tests that need real TLS. */
-import '../../cli/certificates/reflect.ts';
+import '../../control/pki/reflect.ts';
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';

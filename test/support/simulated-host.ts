@@ -9,7 +9,7 @@ import type { TlsFiles } from '../../cli/process/configuration.ts';
 import type { HostId } from '../../contract/ids.ts';
 import type { Host } from '../../host/host.ts';
 import { ProcessDied } from '../../host/server/context.ts';
-import { SimulatedMachine } from '../../simulator/fleet/machine.ts';
+import { SimulatedMachine } from '../../simulator/fleet/fleet-machine.ts';
 import type { FakeNorthd } from '../../simulator/ovsdb/index.ts';
 import { Wire } from './wire.ts';
 

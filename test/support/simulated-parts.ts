@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { Authority, type LeafFiles } from '../../cli/certificates/authority.ts';
-import type { PostgresOptions } from '../../cli/engines/postgres.ts';
+import type { PostgresOptions } from '../../cli/cloud/postgres.ts';
 import type { ControlConfiguration, LogLevel, TlsFiles } from '../../cli/process/configuration.ts';
 import { type HostId, newId } from '../../contract/ids.ts';
+import { Authority, type LeafFiles } from '../../control/pki/authority.ts';
 
 export interface SimulatedIdentity {
   directory: string;

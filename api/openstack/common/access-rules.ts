@@ -3,7 +3,7 @@
  * middleware holds them; here every dialect does, in {@link authenticateAll}.
  */
 import { CloudError } from '../../../contract/errors.ts';
-import type { AccessRule } from '../../../control/identity/caller.ts';
+import type { AccessRule } from '../../../control/kit/caller.ts';
 
 /** A dialect's first path segment is its catalogue type; where OpenStack knows a service by other names too, all count. */
 const otherNames: Readonly<Record<string, readonly string[]>> = {

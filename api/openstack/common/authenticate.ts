@@ -1,7 +1,7 @@
 /** X-Auth-Token to Caller, for every OpenStack dialect (as keystonemiddleware's auth_token does it). */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
-import type { Caller } from '../../../control/identity/caller.ts';
+import type { Caller } from '../../../control/kit/caller.ts';
 import { requireAccess } from './access-rules.ts';
 
 /** What the dialects need of the identity service. */

@@ -4,7 +4,7 @@
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CloudError, type ErrorCode } from '../../../contract/errors.ts';
-import { isDatabaseUnavailable } from '../../../control/database/database.ts';
+import { isDatabaseUnavailable } from '../../../control/kit/database/database.ts';
 
 /** HTTP status by meaning. Services with other habits (Nova: quota is 403) pass overrides. */
 export const statusOf: Readonly<Record<ErrorCode, number>> = {

@@ -8,8 +8,8 @@ import {
   type FlavorRow,
   type FlavorService,
   flavorSortKeys,
-} from '../../../control/flavor/index.ts';
-import { isAdmin, requireAdmin } from '../../../control/identity/caller.ts';
+} from '../../../control/compute/flavor/index.ts';
+import { isAdmin, requireAdmin } from '../../../control/kit/caller.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { requireVersion } from './microversion.ts';
 import { first, linksOf, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';

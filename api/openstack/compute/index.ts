@@ -3,12 +3,12 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
-import type { FlavorService } from '../../../control/flavor/index.ts';
-import { requireAdmin } from '../../../control/identity/caller.ts';
-import type { KeyPairService } from '../../../control/key-pair/index.ts';
-import type { PlacementService } from '../../../control/placement/index.ts';
-import type { QuotaService } from '../../../control/quota/index.ts';
-import type { ServerService } from '../../../control/server/index.ts';
+import type { FlavorService } from '../../../control/compute/flavor/index.ts';
+import type { KeyPairService } from '../../../control/compute/key-pair/index.ts';
+import type { PlacementService } from '../../../control/compute/placement/index.ts';
+import type { ServerService } from '../../../control/compute/server/index.ts';
+import { requireAdmin } from '../../../control/kit/caller.ts';
+import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
 import { novaFault, speakNovaFaults } from './faults.ts';

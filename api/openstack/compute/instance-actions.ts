@@ -1,8 +1,8 @@
 /** /servers/{id}/os-instance-actions: the server's operations as Nova names them. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
-import { isAdmin } from '../../../control/identity/caller.ts';
-import type { ServerOperation, ServerService, ShownServer } from '../../../control/server/index.ts';
+import type { ServerOperation, ServerService, ShownServer } from '../../../control/compute/server/index.ts';
+import { isAdmin } from '../../../control/kit/caller.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { first, pageOf, queryOf, refuseUnknown, rootOf } from './paging.ts';
 import { readTime } from './server-list.ts';

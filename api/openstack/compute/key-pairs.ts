@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
-import type { KeyPairRow, KeyPairService } from '../../../control/key-pair/index.ts';
+import type { KeyPairRow, KeyPairService } from '../../../control/compute/key-pair/index.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import { type Body, plainTime } from './server-view.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { newId } from '../../../contract/ids.ts';
-import { callerOf, oddName } from '../../../control/server/testing.ts';
+import { callerOf, oddName } from '../../../control/compute/server/testing.ts';
 import { type ComputeApi, computeApi } from './testing.ts';
 
 let api: ComputeApi;

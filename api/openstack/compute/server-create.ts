@@ -2,8 +2,8 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { CloudError } from '../../../contract/errors.ts';
 import { type ImageId, parseId } from '../../../contract/ids.ts';
-import type { ServerPortRequest } from '../../../control/port/server-ports.ts';
-import type { ServerWish } from '../../../control/server/index.ts';
+import type { ServerWish } from '../../../control/compute/server/index.ts';
+import type { ServerPortRequest } from '../../../control/network/port/server-ports.ts';
 import * as v from './validate.ts';
 
 const optional = Type.Optional;

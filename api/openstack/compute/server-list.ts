@@ -2,8 +2,8 @@
 import type { FastifyRequest } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
-import { type Caller, isAdmin } from '../../../control/identity/caller.ts';
-import type { ServerFilter, ServerStatus, SortKey, TaskState, VmState } from '../../../control/server/index.ts';
+import type { ServerFilter, ServerStatus, SortKey, TaskState, VmState } from '../../../control/compute/server/index.ts';
+import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
 import { first, pageOf, type Query, queryOf, refuseUnknown } from './paging.ts';
 import { looseBoolean } from './validate.ts';
 

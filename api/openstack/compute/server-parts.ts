@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { CloudError } from '../../../contract/errors.ts';
-import { maxTags, type ServerService } from '../../../control/server/index.ts';
+import { maxTags, type ServerService } from '../../../control/compute/server/index.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { notInThisRelease } from './faults.ts';
 import { requireVersion } from './microversion.ts';

@@ -1,7 +1,6 @@
 /** A server as Nova shows it, at each microversion. Pure: row and interfaces in, JSON out. */
 import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import { type Caller, isAdmin } from '../../../control/identity/caller.ts';
 import {
   powerState,
   type ServerInterface,
@@ -9,7 +8,8 @@ import {
   serverStatus,
   taskState,
   vmState,
-} from '../../../control/server/index.ts';
+} from '../../../control/compute/server/index.ts';
+import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
 import { linksOf, rootOf } from './paging.ts';
 
 export type Body = Record<string, unknown>;

@@ -2,13 +2,13 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
-import { type TestDatabase, testDatabase } from '../../../control/database/testing.ts';
-import { FlavorService } from '../../../control/flavor/index.ts';
-import type { Caller } from '../../../control/identity/caller.ts';
-import { KeyPairService } from '../../../control/key-pair/index.ts';
-import { PlacementService } from '../../../control/placement/index.ts';
-import { QuotaService } from '../../../control/quota/index.ts';
-import { type ServerCloud, serverCloud } from '../../../control/server/testing.ts';
+import { FlavorService } from '../../../control/compute/flavor/index.ts';
+import { KeyPairService } from '../../../control/compute/key-pair/index.ts';
+import { PlacementService } from '../../../control/compute/placement/index.ts';
+import { type ServerCloud, serverCloud } from '../../../control/compute/server/testing.ts';
+import type { Caller } from '../../../control/kit/caller.ts';
+import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
+import { QuotaService } from '../../../control/kit/quota/index.ts';
 import { computeDialect } from './index.ts';
 
 export interface Answer {

@@ -3,11 +3,11 @@ import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fas
 import { Type } from 'typebox';
 import { CloudError } from '../../../contract/errors.ts';
 import { type DomainId, parseId } from '../../../contract/ids.ts';
-import type { Caller } from '../../../control/identity/caller.ts';
 import { notFound, type Page, type PageRequest } from '../../../control/identity/directory.ts';
 import type { EntryChange } from '../../../control/identity/entries.ts';
 import type { IdentityService } from '../../../control/identity/index.ts';
 import type { Extra } from '../../../control/identity/tables.ts';
+import type { Caller } from '../../../control/kit/caller.ts';
 
 export interface Deps {
   identity: IdentityService;

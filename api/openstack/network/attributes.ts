@@ -3,8 +3,8 @@
  * Neutron's own words for what is wrong, and answers what control understands.
  */
 import { parseId } from '../../../contract/ids.ts';
-import { parseIp, parseMac } from '../../../control/network/address.ts';
-import { refusal } from '../../../control/network/refusal.ts';
+import { parseIp, parseMac } from '../../../control/kit/address.ts';
+import { refusal } from '../../../control/kit/refusal.ts';
 
 /** Reads one value or throws {@link Unreadable}. */
 export type Reader = (value: unknown) => unknown;

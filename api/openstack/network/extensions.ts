@@ -2,7 +2,7 @@
  * Extensions: what of Neutron's API really works here. Clients ask before they use, by alias or by Neutron's own name.
  */
 import type { FastifyInstance } from 'fastify';
-import { refusal } from '../../../control/network/refusal.ts';
+import { refusal } from '../../../control/kit/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 
 const known: readonly [alias: string, name: string, description: string][] = [

@@ -1,6 +1,10 @@
-import { type FloatingIpRow, floatingIpListing } from '../../../control/floating-ip/floating-ip.ts';
-import type { FloatingIpPatch, FloatingIpService, FloatingIpWish } from '../../../control/floating-ip/service.ts';
-import { portStatus } from '../../../control/port/port.ts';
+import { type FloatingIpRow, floatingIpListing } from '../../../control/network/floating-ip/floating-ip.ts';
+import type {
+  FloatingIpPatch,
+  FloatingIpService,
+  FloatingIpWish,
+} from '../../../control/network/floating-ip/service.ts';
+import { portStatus } from '../../../control/network/port/port.ts';
 import { type Attributes, ip, nothing, nullable, standard, text, uuid } from './attributes.ts';
 import { type Resource, standardView } from './resource.ts';
 

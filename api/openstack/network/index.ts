@@ -1,15 +1,15 @@
 /** OpenStack Networking API v2.0 (Neutron's) over control/network and its neighbours. Translates, never decides. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Database } from '../../../control/database/database.ts';
-import { FloatingIpService } from '../../../control/floating-ip/service.ts';
+import type { Database } from '../../../control/kit/database/database.ts';
+import { TagService } from '../../../control/kit/tags.ts';
+import { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
 import { NetworkInventory } from '../../../control/network/inventory.ts';
+import { NetworkService } from '../../../control/network/network/service.ts';
+import { PortService } from '../../../control/network/port/service.ts';
 import { NetworkQuotaService } from '../../../control/network/quota.ts';
-import { NetworkService } from '../../../control/network/service.ts';
-import { TagService } from '../../../control/network/tags.ts';
-import { PortService } from '../../../control/port/service.ts';
-import { RouterService } from '../../../control/router/service.ts';
-import { SecurityGroupService } from '../../../control/security-group/service.ts';
-import { SubnetService } from '../../../control/subnet/service.ts';
+import { RouterService } from '../../../control/network/router/service.ts';
+import { SecurityGroupService } from '../../../control/network/security-group/service.ts';
+import { SubnetService } from '../../../control/network/subnet/service.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
 import { speakFaults } from '../common/faults.ts';

@@ -1,8 +1,8 @@
 /** Agents, availability zones and addresses in use: what administrators and the client's pickers look at. */
 import type { FastifyInstance } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
+import { notFound, refusal } from '../../../control/kit/refusal.ts';
 import type { NetworkHost, NetworkInventory, NetworkUse } from '../../../control/network/inventory.ts';
-import { notFound, refusal } from '../../../control/network/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import type { RawQuery } from './list-query.ts';
 import { time } from './resource.ts';

@@ -1,7 +1,7 @@
 /** The query string of a list: filters, fields, order, pages. */
 import type { CloudError } from '../../../contract/errors.ts';
-import type { Listing, ListQuery } from '../../../control/network/listing.ts';
-import { invalidInput } from '../../../control/network/refusal.ts';
+import type { Listing, ListQuery } from '../../../control/kit/listing.ts';
+import { invalidInput } from '../../../control/kit/refusal.ts';
 import { type Attributes, badRequest } from './attributes.ts';
 
 export type RawQuery = Readonly<Record<string, string | string[] | undefined>>;

@@ -1,6 +1,6 @@
-import { isAdmin } from '../../../control/identity/caller.ts';
-import { type NetworkRow, networkListing } from '../../../control/network/network.ts';
-import type { NetworkService, NetworkWish } from '../../../control/network/service.ts';
+import { isAdmin } from '../../../control/kit/caller.ts';
+import { type NetworkRow, networkListing } from '../../../control/network/network/network.ts';
+import type { NetworkService, NetworkWish } from '../../../control/network/network/service.ts';
 import { type Attributes, boolean, integer, listOf, nothing, nullable, standard, text } from './attributes.ts';
 import { type Resource, standardView } from './resource.ts';
 

@@ -1,7 +1,7 @@
-import { isAdmin } from '../../../control/identity/caller.ts';
-import { type PortRow, portListing, portStatus } from '../../../control/port/port.ts';
-import type { PortWish } from '../../../control/port/rules.ts';
-import type { NewPortWish, PortService } from '../../../control/port/service.ts';
+import { isAdmin } from '../../../control/kit/caller.ts';
+import { type PortRow, portListing, portStatus } from '../../../control/network/port/port.ts';
+import type { PortWish } from '../../../control/network/port/rules.ts';
+import type { NewPortWish, PortService } from '../../../control/network/port/service.ts';
 import {
   type Attributes,
   boolean,

@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
+import { refusal } from '../../../control/kit/refusal.ts';
 import type { Limits, NetworkQuota, NetworkQuotaService } from '../../../control/network/quota.ts';
 import { networkQuotas } from '../../../control/network/quota.ts';
-import { refusal } from '../../../control/network/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { type Attributes, type Reader, readPut, Unreadable } from './attributes.ts';
 import { quotaNames } from './fault.ts';

@@ -1,9 +1,9 @@
 /** The five operations that all of Neutron's resources share, from one description of a resource. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
-import { type Caller, isAdmin } from '../../../control/identity/caller.ts';
-import type { Listing, ListQuery } from '../../../control/network/listing.ts';
-import { notFound } from '../../../control/network/refusal.ts';
+import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
+import type { Listing, ListQuery } from '../../../control/kit/listing.ts';
+import { notFound } from '../../../control/kit/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { type Attributes, readPost, readPut } from './attributes.ts';
 import { pageLinks, type RawQuery, readListQuery } from './list-query.ts';

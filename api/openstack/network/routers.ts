@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { InterfaceResult } from '../../../control/router/interfaces.ts';
-import { type RouterRow, routerListing } from '../../../control/router/router.ts';
-import type { InterfaceWish, RouterService, RouterWish } from '../../../control/router/service.ts';
-import type { Route } from '../../../control/router/tables.ts';
+import type { InterfaceResult } from '../../../control/network/router/interfaces.ts';
+import { type RouterRow, routerListing } from '../../../control/network/router/router.ts';
+import type { InterfaceWish, RouterService, RouterWish } from '../../../control/network/router/service.ts';
+import type { Route } from '../../../control/network/router/tables.ts';
 import { callerOf } from '../common/authenticate.ts';
 import {
   type Attributes,

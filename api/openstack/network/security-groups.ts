@@ -1,14 +1,14 @@
 import { parseId } from '../../../contract/ids.ts';
-import { notFound, refusal } from '../../../control/network/refusal.ts';
-import { type RuleWish, readPort, readProtocol } from '../../../control/security-group/rules.ts';
+import { notFound, refusal } from '../../../control/kit/refusal.ts';
+import { type RuleWish, readPort, readProtocol } from '../../../control/network/security-group/rules.ts';
 import {
   type NestedRule,
   type SecurityGroupRow,
   type SecurityGroupRuleRow,
   securityGroupListing,
   securityGroupRuleListing,
-} from '../../../control/security-group/security-group.ts';
-import type { SecurityGroupService, SecurityGroupWish } from '../../../control/security-group/service.ts';
+} from '../../../control/network/security-group/security-group.ts';
+import type { SecurityGroupService, SecurityGroupWish } from '../../../control/network/security-group/service.ts';
 import {
   type Attributes,
   boolean,

@@ -1,7 +1,7 @@
-import { formatCidr, parseCidr } from '../../../control/network/address.ts';
-import { refusal } from '../../../control/network/refusal.ts';
-import type { SubnetPatch, SubnetService, SubnetWish } from '../../../control/subnet/service.ts';
-import { type SubnetRow, subnetListing } from '../../../control/subnet/subnet.ts';
+import { formatCidr, parseCidr } from '../../../control/kit/address.ts';
+import { refusal } from '../../../control/kit/refusal.ts';
+import type { SubnetPatch, SubnetService, SubnetWish } from '../../../control/network/subnet/service.ts';
+import { type SubnetRow, subnetListing } from '../../../control/network/subnet/subnet.ts';
 import {
   type Attributes,
   boolean,

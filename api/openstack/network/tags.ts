@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { TagService } from '../../../control/network/tags.ts';
+import type { TagService } from '../../../control/kit/tags.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { listOf, readAttributes, text } from './attributes.ts';
 import { idOf, type Resource } from './resource.ts';

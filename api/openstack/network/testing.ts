@@ -4,9 +4,9 @@ import { after } from 'node:test';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
-import type { Database } from '../../../control/database/database.ts';
-import { testDatabase, testProject } from '../../../control/database/testing.ts';
-import type { Caller } from '../../../control/identity/caller.ts';
+import type { Caller } from '../../../control/kit/caller.ts';
+import type { Database } from '../../../control/kit/database/database.ts';
+import { testDatabase, testProject } from '../../../control/kit/database/testing.ts';
 import { oddName } from '../../../control/network/testing.ts';
 import { networkDialect, networkServices } from './index.ts';
 

@@ -4,7 +4,7 @@ import { CloudError } from '../../../../contract/errors.ts';
 import type { UserId } from '../../../../contract/ids.ts';
 import { Secret } from '../../../../contract/secret.ts';
 import type { NewApplicationCredential } from '../../../../control/identity/application-credentials.ts';
-import type { AccessRule } from '../../../../control/identity/caller.ts';
+import type { AccessRule } from '../../../../control/kit/caller.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import { anyId, body, collection, flag, nullable, params, query, type Routes, text, wrapped } from '../resource.ts';
 import { accessRuleView, credentialView } from '../views.ts';

@@ -1,0 +1,124 @@
+/**
+ * Key pairs: public keys that belong to a user, copied into a server when it is made. Private keys are never stored.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { newId } from '../../../contract/ids.ts';
+import type { Secret } from '../../../contract/secret.ts';
+import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
+import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { generateSshKey, readCertificate, readSshKey } from './ssh-key.ts';
+
+export interface KeyPairRow {
+  id: string;
+  user_id: string;
+  name: string;
+  type: 'ssh' | 'x509';
+  public_key: string;
+  fingerprint: string;
+  created_at: Date;
+  updated_at: Date;
+  /** Position among the user's keys by age: Nova's integer id. */
+  number: number;
+}
+
+export class KeyPairService {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  /** Imports a public key; or makes a pair where none is given, and answers the private key this once. */
+  async create(
+    caller: Caller,
+    wish: { name: string; type: 'ssh' | 'x509'; publicKey: string | null; userId?: string },
+  ): Promise<{ keyPair: KeyPairRow; privateKey: Secret | null }> {
+    const userId = this.#owner(caller, wish.userId, 'create');
+    if (wish.publicKey === null && wish.type === 'x509') {
+      throw new CloudError('invalid', 'Keypair data is invalid: X.509 key pairs can be imported, not generated');
+    }
+    const made = wish.publicKey === null ? await generateSshKey() : null;
+    const key = made ?? (wish.type === 'ssh' ? readSshKey(wish.publicKey!) : readCertificate(wish.publicKey!));
+    const keyPair = await this.#database.transaction(actorOf(caller), async (tx) => {
+      await requireQuota(tx, userId);
+      const id = newId();
+      try {
+        const { rows } = await sql<KeyPairRow>`insert into key_pair (id, user_id, name, type, public_key, fingerprint)
+          values (${id}, ${userId}, ${wish.name}, ${wish.type}, ${key.publicKey}, ${key.fingerprint})
+          returning *, 0 as number`.execute(tx);
+        return rows[0]!;
+      } catch (error) {
+        if (violatedConstraint(error) !== 'key_pair_user_id_name_key') throw error;
+        throw new CloudError('conflict', `Key pair '${wish.name}' already exists.`, { cause: error });
+      }
+    });
+    return { keyPair, privateKey: made?.privateKey ?? null };
+  }
+
+  async list(
+    caller: Caller,
+    options: { userId?: string; limit?: number; marker?: string } = {},
+  ): Promise<KeyPairRow[]> {
+    const userId = this.#owner(caller, options.userId, 'list');
+    if (options.marker !== undefined && !(await this.#find(userId, options.marker))) {
+      throw new CloudError('invalid', `Marker ${options.marker} could not be found.`);
+    }
+    const { rows } = await sql<KeyPairRow>`select *, 0 as number from key_pair where user_id = ${userId}
+      and (${options.marker ?? null}::text is null or name > ${options.marker ?? null}::text)
+      order by name limit ${options.limit ?? null}::bigint`.execute(this.#database.query);
+    return rows;
+  }
+
+  /** @throws CloudError `not_found` */
+  async get(caller: Caller, name: string, options: { userId?: string } = {}): Promise<KeyPairRow> {
+    const userId = this.#owner(caller, options.userId, 'show');
+    const keyPair = await this.#find(userId, name);
+    if (!keyPair) throw notFound(name, userId);
+    return keyPair;
+  }
+
+  /** @throws CloudError `not_found` */
+  async delete(caller: Caller, name: string, options: { userId?: string } = {}): Promise<void> {
+    const userId = this.#owner(caller, options.userId, 'delete');
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      const { numAffectedRows } = await sql`delete from key_pair where user_id = ${userId} and name = ${name}`.execute(
+        tx,
+      );
+      if (numAffectedRows !== 1n) throw notFound(name, userId);
+    });
+  }
+
+  async #find(userId: string, name: string): Promise<KeyPairRow | undefined> {
+    const { rows } = await sql<KeyPairRow>`select *, (select count(*) from key_pair o
+        where o.user_id = k.user_id and o.id <= k.id)::integer as number
+      from key_pair k where user_id = ${userId} and name = ${name}`.execute(this.#database.query);
+    return rows[0];
+  }
+
+  /** Whose key pairs: the caller's own; administrators may name another user. */
+  #owner(caller: Caller, userId: string | undefined, verb: string): string {
+    if (userId === undefined || userId === caller.userId) return caller.userId;
+    if (!isAdmin(caller)) {
+      throw new CloudError('forbidden', `Policy doesn't allow os_compute_api:os-keypairs:${verb} to be performed.`);
+    }
+    return userId;
+  }
+}
+
+const notFound = (name: string, userId: string): CloudError =>
+  new CloudError('not_found', `Keypair ${name} not found for user ${userId}`);
+
+/** Key pairs count per user, as in Nova; the limit is every user's. */
+async function requireQuota(tx: Tx, userId: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`quota key_pairs ${userId}`}, 0))`.execute(tx);
+  const { rows } = await sql<{ used: number; maximum: number | null }>`select
+    (select count(*) from key_pair where user_id = ${userId}) as used,
+    (select maximum from quota where resource = 'key_pairs' and project_id is null) as maximum`.execute(tx);
+  const { used, maximum } = rows[0]!;
+  if (maximum !== null && maximum >= 0 && used >= maximum) {
+    throw new CloudError('quota_exceeded', 'Quota exceeded, too many key pairs.', {
+      details: { resource: 'key_pairs', limit: maximum, used, wanted: 1 },
+    });
+  }
+}

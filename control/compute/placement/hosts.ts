@@ -1,0 +1,101 @@
+/** Reads hosts and what they carry. Usage is counted from the servers themselves; there is no counter that could drift. */
+import { sql } from 'kysely';
+import type { HostFacts } from '../../../contract/host.ts';
+import type { Queryable, Tx } from '../../kit/database/database.ts';
+import type { HostCapacity } from './place.ts';
+
+/** Any constant that no other advisory lock uses: 'place' in ASCII. */
+const placementLock = 0x70_6c_61_63;
+
+/** Decisions of placement are made one after another: what one took, the next one sees. Ends with the transaction. */
+export async function lockPlacement(tx: Tx): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${placementLock})`.execute(tx);
+}
+
+/** All hosts for one placement: which of them hold the image, which were here within the last `awayMs`. */
+export async function placementSnapshot(
+  tx: Tx,
+  { imageId, awayMs }: { imageId: string | null; awayMs: number },
+): Promise<HostCapacity[]> {
+  const { rows } = await sql<HostCapacity>`
+    select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.vcpus, h.memory_mib, h.disk_gib,
+      h.connected or coalesce(h.last_seen_at > now() - ${awayMs}::double precision * interval '1 millisecond', false) as seen_lately,
+      coalesce(u.vcpus, 0)::integer as used_vcpus, coalesce(u.memory_mib, 0)::bigint as used_memory_mib,
+      coalesce(u.disk_gib, 0)::bigint as used_disk_gib,
+      exists (select from image_location l where l.host_id = h.id and l.image_id = ${imageId}::uuid) as holds_image
+    from host h
+    left join (select host_id, sum(vcpus) as vcpus, sum(memory_mib) as memory_mib, sum(disk_gib) as disk_gib
+      from server where host_id is not null group by host_id) u on u.host_id = h.id`.execute(tx);
+  return rows;
+}
+
+export interface HostRow {
+  id: string;
+  name: string;
+  availability_zone: string;
+  enabled: boolean;
+  disabled_reason: string | null;
+  facts: Partial<HostFacts>;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  connected: boolean;
+  last_seen_at: Date | null;
+  created_at: Date;
+  updated_at: Date;
+  used_vcpus: number;
+  used_memory_mib: number;
+  used_disk_gib: number;
+  servers: number;
+  building: number;
+  /** Position by age, from 1: the small number that callers before microversion 2.53 know a host by. */
+  number: number;
+}
+
+/** Hosts with their usage, oldest first. */
+export async function listHosts(
+  db: Queryable,
+  options: { id?: string; marker?: string; limit?: number } = {},
+): Promise<HostRow[]> {
+  const { rows } = await sql<HostRow>`
+    select h.id, h.name, h.availability_zone, h.enabled, h.disabled_reason, h.facts, h.vcpus, h.memory_mib, h.disk_gib,
+      h.connected, h.last_seen_at, h.created_at, h.updated_at,
+      coalesce(u.vcpus, 0)::integer as used_vcpus, coalesce(u.memory_mib, 0)::bigint as used_memory_mib,
+      coalesce(u.disk_gib, 0)::bigint as used_disk_gib, coalesce(u.servers, 0)::integer as servers,
+      coalesce(u.building, 0)::integer as building, h.number::integer
+    from (select *, row_number() over (order by id) as number from host) h
+    left join (select host_id, count(*) as servers, sum(vcpus) as vcpus, sum(memory_mib) as memory_mib,
+        sum(disk_gib) as disk_gib, count(*) filter (where observed_generation < generation) as building
+      from server where host_id is not null group by host_id) u on u.host_id = h.id
+    where (${options.id ?? null}::uuid is null or h.id = ${options.id ?? null}::uuid)
+      and (${options.marker ?? null}::uuid is null or h.id > ${options.marker ?? null}::uuid)
+    order by h.id limit ${options.limit ?? null}::bigint`.execute(db);
+  return rows;
+}
+
+/** Servers by host, for those who ask hypervisors `with_servers`. */
+export async function serversOfHosts(
+  db: Queryable,
+  hostIds: readonly string[],
+): Promise<Map<string, { id: string; name: string }[]>> {
+  const { rows } = await sql<{ host_id: string; id: string; name: string }>`
+    select host_id, id, name from server where host_id = any(${hostIds}::uuid[]) order by id`.execute(db);
+  const byHost = new Map<string, { id: string; name: string }[]>();
+  for (const { host_id, id, name } of rows) {
+    const list = byHost.get(host_id) ?? [];
+    list.push({ id, name });
+    byHost.set(host_id, list);
+  }
+  return byHost;
+}
+
+/** Opens or closes a host for new servers. Answers false where there is no such host. */
+export async function setHostEnabled(
+  db: Queryable,
+  hostId: string,
+  state: { enabled: boolean; reason: string | null },
+): Promise<boolean> {
+  const { numAffectedRows } = await sql`update host set enabled = ${state.enabled}, disabled_reason = ${state.reason},
+    updated_at = now() where id = ${hostId}`.execute(db);
+  return numAffectedRows === 1n;
+}

@@ -1,0 +1,125 @@
+/**
+ * What a host's word changes. Pure: one server's row and one report in, the new observed columns and the end of the
+ * operation out. A report is never trusted: it counts only from the owner, of the present epoch, and never goes back.
+ *
+ * A guest that is stopped although it shall be on has either shut itself down or crashed (QEMU died). Both become
+ * SHUTOFF, as in Nova (sync_power_states): desired_power follows, nothing restarts it but its owner. A crash keeps its error
+ * in observed_error. That is the one desired column that a report may move, and only from on to off.
+ */
+import type { ObservedServer } from '../../../contract/host.ts';
+import { isSatisfied, type ServerFault, type ServerState } from './server.ts';
+
+export interface ReportedRow extends ServerState {
+  id: string;
+  epoch: number;
+  observed_step: string | null;
+  observed_error: { code: string; message: string } | null;
+  observed_started_at: Date | null;
+}
+
+/** The columns that a report may write. */
+export interface ObservedPatch {
+  id: string;
+  generation: number;
+  desired_power: 'on' | 'off';
+  observed_generation: number;
+  observed_state: 'building' | 'running' | 'stopped' | 'absent' | 'failed';
+  observed_power: 'on' | 'off' | null;
+  observed_reboot_count: number;
+  observed_started_at: string | null;
+  observed_step: string | null;
+  observed_error: { code: string; message: string } | null;
+  fault: ServerFault | null;
+  launched_at: string | null;
+}
+
+/** How the operation of this generation ended, where it failed. */
+export interface ReportFailure {
+  code: string;
+  message: string;
+}
+
+export type ReportOutcome =
+  | { kind: 'ignored'; reason: 'not the owner' | 'other epoch' | 'older generation' | 'generation from the future' }
+  | { kind: 'unchanged'; satisfied: boolean }
+  | { kind: 'recorded'; patch: ObservedPatch; satisfied: boolean; failed: ReportFailure | null };
+
+const maxText = 500;
+const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text);
+
+export function applyReport(row: ReportedRow, hostId: string, report: ObservedServer, now: string): ReportOutcome {
+  if (row.host_id !== hostId) return { kind: 'ignored', reason: 'not the owner' };
+  if (row.epoch !== report.epoch) return { kind: 'ignored', reason: 'other epoch' };
+  if (report.generation < row.observed_generation) return { kind: 'ignored', reason: 'older generation' };
+  if (report.generation > row.generation) return { kind: 'ignored', reason: 'generation from the future' };
+  const power = report.state === 'running' ? 'on' : report.state === 'stopped' ? 'off' : row.observed_power;
+  const patch: ObservedPatch = {
+    id: row.id,
+    generation: row.generation,
+    desired_power: row.desired_power,
+    observed_generation: report.generation,
+    observed_state: report.state,
+    observed_power: power,
+    observed_reboot_count: report.rebootCount,
+    observed_started_at: report.startedAt,
+    observed_step: report.step === null ? null : cut(report.step),
+    observed_error: report.error && { code: cut(report.error.code), message: cut(report.error.message) },
+    fault: row.fault,
+    launched_at: row.launched_at?.toISOString() ?? (power === null ? null : now),
+  };
+  let failed: ReportFailure | null = null;
+  if (hasGoneOff(row, report)) {
+    // A new generation, so that the host learns that off is what is wanted now.
+    patch.desired_power = 'off';
+    patch.generation = row.generation + 1;
+    patch.observed_generation = patch.generation;
+    // Where an operation still runs, the guest died before it was seen running as asked: that has failed.
+    failed = patch.observed_error;
+  }
+  const after: ServerState = { ...row, ...patch, launched_at: row.launched_at };
+  const satisfied = isSatisfied(after);
+  // What an administrator declared broken stays so until a person acts; every other fault ends when the world is right.
+  if (satisfied && row.fault && row.fault.reason !== 'reset') patch.fault = null;
+  if (report.state === 'failed' && report.generation === row.generation && row.desired_presence === 'present') {
+    failed = patch.observed_error ?? { code: 'internal', message: 'The host could not run the server.' };
+    const known = row.fault?.reason === 'host' && row.fault.generation === row.generation;
+    if (!known || row.fault!.message !== failed.message) {
+      patch.fault = {
+        reason: 'host',
+        message: failed.message,
+        details: failed.code,
+        at: now,
+        generation: row.generation,
+      };
+    }
+  }
+  return same(row, patch) ? { kind: 'unchanged', satisfied } : { kind: 'recorded', patch, satisfied, failed };
+}
+
+/** It was started as asked in this very generation, and is off without anyone's wish: a host says `building` on the way. */
+function hasGoneOff(row: ReportedRow, report: ObservedServer): boolean {
+  return (
+    report.state === 'stopped' &&
+    row.desired_presence === 'present' &&
+    row.desired_power === 'on' &&
+    report.generation === row.generation &&
+    report.rebootCount >= row.desired_reboot_count
+  );
+}
+
+function same(row: ReportedRow, patch: ObservedPatch): boolean {
+  return (
+    row.generation === patch.generation &&
+    row.observed_generation === patch.observed_generation &&
+    row.observed_state === patch.observed_state &&
+    row.observed_power === patch.observed_power &&
+    row.observed_reboot_count === patch.observed_reboot_count &&
+    row.observed_step === patch.observed_step &&
+    (row.observed_started_at?.getTime() ?? null) === timeOf(patch.observed_started_at) &&
+    row.observed_error?.code === patch.observed_error?.code &&
+    row.observed_error?.message === patch.observed_error?.message &&
+    row.fault === patch.fault
+  );
+}
+
+const timeOf = (text: string | null): number | null => (text === null ? null : new Date(text).getTime());

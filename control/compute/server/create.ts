@@ -1,0 +1,265 @@
+/**
+ * Creation of servers: the one transaction that decides. Reads flavor, key and image, counts quota, writes servers,
+ * operations and jobs, allocates ports; all of it or nothing, also for several servers at once.
+ */
+import { randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { type ImageId, newId, type ServerId } from '../../../contract/ids.ts';
+import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../../kit/caller.ts';
+import type { Database, Tx } from '../../kit/database/database.ts';
+import { lockQuota, type Quota, quotaLimits, requireQuota, timesWithin } from '../../kit/quota/quota.ts';
+import type { ServerPort, ServerPortRequest, ServerPortsWish } from '../../network/port/server-ports.ts';
+import type { FlavorRow } from '../flavor/index.ts';
+import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
+import { deadlinesMs, type FlavorSnapshot, hostnameFrom, type KeySnapshot, type ServerImage } from './server.ts';
+import { insertServerPorts, insertServers, type NewServer } from './store.ts';
+
+export interface ServerWish {
+  name: string;
+  description: string | null;
+  /** Null: made from the name. */
+  hostname: string | null;
+  /** The flavor's id as callers see it. */
+  flavor: string;
+  imageId: ImageId;
+  ports: ServerPortRequest[];
+  automatic: 'auto' | 'none' | null;
+  /** Names or ids; empty: the project's default group. */
+  securityGroups: string[];
+  keyName: string | null;
+  /** Base64. */
+  userData: string | null;
+  configDrive: boolean;
+  metadata: Record<string, string>;
+  tags: string[];
+  availabilityZone: string | null;
+  /** Name of a host; administrators only. */
+  requestedHost: string | null;
+  minCount: number;
+  maxCount: number;
+  diskConfig: 'AUTO' | 'MANUAL';
+  accessIpv4: string | null;
+  accessIpv6: string | null;
+}
+
+export interface CreatedServers {
+  ids: ServerId[];
+  reservationId: string;
+}
+
+interface Ingredients {
+  flavor: FlavorRow | null;
+  key: KeySnapshot | null;
+  host_id: string | null;
+  zone_known: boolean;
+}
+
+const gib = 1024 ** 3;
+
+/** @throws CloudError `invalid`, `forbidden`, `conflict`, `quota_exceeded` */
+export async function createServers(
+  deps: { database: Database; ports: ServerPorts; images: ServerImages },
+  caller: Caller,
+  wish: ServerWish,
+): Promise<CreatedServers> {
+  const projectId = requireProjectMember(caller, 'create a server');
+  if (wish.requestedHost !== null) requireAdmin(caller, 'create a server on a host of one’s choice');
+  checkCounts(wish);
+  const actor = actorOf(caller);
+  return deps.database.transaction(actor, async (tx) => {
+    // All that is read travels together, then all that is written: round trips are most of what a creation takes.
+    const [found, image, quota, plan] = await Promise.all([
+      ingredients(tx, caller, wish),
+      deps.images.findForServer(tx, caller, wish.imageId),
+      lockQuota(tx, projectId, ['servers', 'vcpus', 'memory_mib']),
+      deps.ports.planServerPorts(tx, caller, portsWish(wish)),
+    ]);
+    const flavor = requireIngredients(wish, found);
+    const diskGib = diskFor(flavor, image);
+    await checkMetadata(tx, projectId, wish.metadata);
+    const count = countWithinQuota(quota, wish, flavor);
+    const reservationId = `r-${randomBytes(5).toString('hex').slice(0, 8)}`;
+    const all = { caller, projectId, wish, flavor, diskGib, image, found, reservationId };
+    const servers = Array.from({ length: count }, (_, index) => newServer(all, index));
+    const ids = servers.map(({ id }) => id);
+    const [ports] = await Promise.all([
+      deps.ports.createServerPorts(tx, caller, plan, ids),
+      insertServers(tx, actor, servers, { userData: wish.userData, deadlineMs: deadlinesMs.create }),
+    ]);
+    await insertServerPorts(tx, serverPorts(wish, ids, ports));
+    return { ids, reservationId };
+  });
+}
+
+interface ServerParts {
+  caller: Caller;
+  projectId: string;
+  wish: ServerWish;
+  flavor: FlavorRow;
+  diskGib: number;
+  image: BootImage;
+  found: Ingredients;
+  reservationId: string;
+}
+
+function newServer(
+  { caller, projectId, wish, flavor, diskGib, image, found, reservationId }: ServerParts,
+  index: number,
+) {
+  const id = newId<ServerId>();
+  const name = wish.maxCount > 1 ? `${wish.name}-${index + 1}` : wish.name;
+  return {
+    id,
+    project_id: projectId,
+    user_id: caller.userId,
+    name,
+    description: wish.description,
+    hostname: wish.hostname ?? hostnameFrom(name, id),
+    image_id: image.id,
+    image: imageSnapshot(image),
+    flavor_id: flavor.id,
+    flavor: flavorSnapshot(flavor),
+    vcpus: flavor.vcpus,
+    memory_mib: flavor.memory_mib,
+    disk_gib: diskGib,
+    key_name: wish.keyName,
+    keys: found.key ? [found.key] : [],
+    config_drive: wish.configDrive,
+    metadata: wish.metadata,
+    tags: wish.tags,
+    availability_zone: wish.availabilityZone,
+    requested_host_id: found.host_id,
+    access_ipv4: wish.accessIpv4,
+    access_ipv6: wish.accessIpv6,
+    disk_config: wish.diskConfig,
+    reservation_id: reservationId,
+    launch_index: index,
+  } satisfies NewServer;
+}
+
+function checkCounts(wish: ServerWish): void {
+  if (wish.minCount > wish.maxCount) throw new CloudError('invalid', 'min_count must be <= max_count');
+  if (wish.maxCount === 1) return;
+  if (wish.hostname !== null) {
+    throw new CloudError('invalid', 'Unable to allocate a single hostname to multiple instances');
+  }
+  if (wish.ports.some((port) => port.portId !== undefined)) {
+    throw new CloudError(
+      'invalid',
+      'Unable to launch multiple instances with a single configured port ID. Please launch your instance one by one with different ports.',
+    );
+  }
+  if (wish.ports.some((port) => port.fixedIp !== undefined)) {
+    throw new CloudError(
+      'invalid',
+      'Invalid fixed IP and max count: a fixed IP address can be given to one server only',
+    );
+  }
+}
+
+async function ingredients(tx: Tx, caller: Caller, wish: ServerWish): Promise<Ingredients> {
+  const { rows } = await sql<Ingredients>`select
+    (select to_jsonb(f) from flavor f where f.flavor_id = ${wish.flavor}
+      and (f.public or ${isAdmin(caller)} or exists (select from flavor_access a
+        where a.flavor_id = f.id and a.project_id = ${caller.projectId}::uuid))) as flavor,
+    (select jsonb_build_object('name', k.name, 'public_key', k.public_key, 'type', k.type) from key_pair k
+      where k.user_id = ${caller.userId} and k.name = ${wish.keyName}::text) as key,
+    (select id from host where name = ${wish.requestedHost}::text) as host_id,
+    (${wish.availabilityZone}::text is null
+      or exists (select from host where availability_zone = ${wish.availabilityZone}::text)) as zone_known`.execute(tx);
+  return rows[0]!;
+}
+
+function requireIngredients(wish: ServerWish, found: Ingredients): FlavorRow {
+  const { flavor } = found;
+  if (!flavor || flavor.disabled) throw new CloudError('invalid', `Flavor ${wish.flavor} could not be found.`);
+  if (wish.keyName !== null && !found.key) throw new CloudError('invalid', 'Invalid key_name provided.');
+  if (wish.requestedHost !== null && found.host_id === null) {
+    throw new CloudError('invalid', `Compute host ${wish.requestedHost} could not be found.`);
+  }
+  if (!found.zone_known) throw new CloudError('invalid', 'The requested availability zone is not available');
+  return flavor;
+}
+
+/** The guest's disk; a flavor with disk 0 takes the image's own size. Refuses an image that does not fit the flavor. */
+function diskFor(flavor: FlavorRow, image: BootImage): number {
+  if (image.disk_format !== 'raw' && image.disk_format !== 'qcow2') {
+    throw new CloudError(
+      'invalid',
+      `Image ${image.id} is unacceptable: disk format ${image.disk_format} can't be booted`,
+    );
+  }
+  if (flavor.memory_mib < image.min_memory_mib) {
+    throw new CloudError('invalid', "Flavor's memory is too small for requested image.");
+  }
+  const needed = image.virtual_size_bytes ?? image.size_bytes ?? 0;
+  if (flavor.disk_gib === 0) return Math.max(1, Math.ceil(needed / gib), image.min_disk_gib);
+  if (flavor.disk_gib < image.min_disk_gib) {
+    throw new CloudError(
+      'invalid',
+      `Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is ${flavor.disk_gib * gib} bytes, minimum size is ${image.min_disk_gib * gib} bytes.`,
+    );
+  }
+  if (flavor.disk_gib * gib < needed) {
+    throw new CloudError(
+      'invalid',
+      `Flavor's disk is too small for requested image. Flavor disk is ${flavor.disk_gib * gib} bytes, image is ${needed} bytes.`,
+    );
+  }
+  return flavor.disk_gib;
+}
+
+const imageSnapshot = (image: BootImage): ServerImage => ({
+  format: image.disk_format as ServerImage['format'],
+  size_bytes: image.size_bytes ?? 0,
+  sha256: image.sha256 ?? '',
+});
+
+const flavorSnapshot = (flavor: FlavorRow): FlavorSnapshot => ({
+  id: flavor.flavor_id,
+  name: flavor.name,
+  vcpus: flavor.vcpus,
+  memory_mib: flavor.memory_mib,
+  disk_gib: flavor.disk_gib,
+  ephemeral_gib: flavor.ephemeral_gib,
+  swap_mib: flavor.swap_mib,
+  extra_specs: flavor.extra_specs,
+});
+
+/** @throws CloudError `quota_exceeded` when a server would have more items than its project allows */
+export async function checkMetadata(tx: Tx, projectId: string, metadata: Record<string, string>): Promise<void> {
+  const wanted = Object.keys(metadata).length;
+  if (wanted === 0) return;
+  const limit = (await quotaLimits(tx, projectId)).server_metadata_items ?? -1;
+  if (limit >= 0 && wanted > limit) {
+    throw new CloudError('quota_exceeded', `Maximum number of metadata items exceeds ${limit}`, {
+      details: { resource: 'server_metadata_items', limit, used: 0, wanted },
+    });
+  }
+}
+
+/** As many as were asked for at most, at least min_count: what the quota leaves. @throws CloudError `quota_exceeded` */
+function countWithinQuota(quota: Quota, wish: ServerWish, flavor: FlavorRow): number {
+  const each = { servers: 1, vcpus: flavor.vcpus, memory_mib: flavor.memory_mib };
+  const count = Math.min(wish.maxCount, timesWithin(quota, each));
+  if (count >= wish.minCount) return count;
+  const wanted = Object.entries(each).map(([resource, amount]) => [resource, amount * wish.minCount]);
+  requireQuota(quota, Object.fromEntries(wanted));
+  return wish.minCount;
+}
+
+const portsWish = (wish: ServerWish): ServerPortsWish => ({
+  requests: wish.ports,
+  securityGroups: wish.securityGroups,
+  automatic: wish.automatic,
+});
+
+/** Each server's interfaces in order, with the tags that the wish gives them. */
+const serverPorts = (wish: ServerWish, ids: readonly ServerId[], ports: readonly ServerPort[][]) =>
+  ids.flatMap((server_id, index) =>
+    ports[index]!.map(({ portId }, position) => ({
+      ...{ server_id, port_id: portId, position },
+      tag: wish.ports[position]?.tag ?? null,
+    })),
+  );

@@ -1,0 +1,44 @@
+/** What servers need of their neighbours; the composition root hands the real services in. */
+import type { DesiredPort } from '../../../contract/host.ts';
+import type { HostId, ImageId, ServerId } from '../../../contract/ids.ts';
+import type { Caller } from '../../kit/caller.ts';
+import type { Queryable, Tx } from '../../kit/database/database.ts';
+import type { ServerPort, ServerPortsPlan, ServerPortsWish } from '../../network/port/server-ports.ts';
+import type { ServerInterface } from '../../network/port/server-views.ts';
+
+/** Part of PortService (control/network/port). */
+export interface ServerPorts {
+  planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<ServerPortsPlan>;
+  createServerPorts(
+    tx: Tx,
+    caller: Caller,
+    plan: ServerPortsPlan,
+    serverIds: readonly ServerId[],
+  ): Promise<ServerPort[][]>;
+  bindServerPorts(tx: Tx, serverId: ServerId, hostId: HostId | null): Promise<unknown>;
+  releaseServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
+  serverAddresses(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, ServerInterface[]>>;
+  desiredPorts(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, DesiredPort[]>>;
+}
+
+/** What a server needs to know of its image. */
+export interface BootImage {
+  id: string;
+  disk_format: string | null;
+  size_bytes: number | null;
+  virtual_size_bytes: number | null;
+  sha256: string | null;
+  min_disk_gib: number;
+  min_memory_mib: number;
+}
+
+/** Part of ImageService (control/image). */
+export interface ServerImages {
+  /** @throws CloudError when the image is hidden from the caller or not active */
+  findForServer(db: Queryable, caller: Caller, imageId: ImageId): Promise<BootImage>;
+}
+
+/** Part of HostClient (control/host). */
+export interface ServerHosts {
+  consoleLog(host: { id: HostId; url: string; socket: string | null }, id: ServerId, bytes: number): Promise<Buffer>;
+}

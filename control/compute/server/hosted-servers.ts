@@ -1,0 +1,18 @@
+/** The face that servers show to the host streams (control/host). */
+import type { Logger } from 'pino';
+import type { HostedServers } from '../../host/index.ts';
+import type { Database } from '../../kit/database/database.ts';
+import type { ServerPorts } from './dependencies.ts';
+import { desiredServers } from './desired.ts';
+import { recordReports } from './reports.ts';
+
+export function hostedServers(deps: {
+  database: Database;
+  ports: Pick<ServerPorts, 'desiredPorts'>;
+  log: Logger;
+}): HostedServers {
+  return {
+    desiredServers: (db, which) => desiredServers(deps, db, which),
+    recordReports: (hostId, observed) => recordReports(deps, hostId, observed),
+  };
+}

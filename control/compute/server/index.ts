@@ -1,0 +1,26 @@
+export type { ServerInterface } from '../../network/port/server-views.ts';
+export { type ControllerStep, ServerController, type ServerControllerOptions } from './controller.ts';
+export type { CreatedServers, ServerWish } from './create.ts';
+export type {
+  BootImage,
+  ServerHosts,
+  ServerImages,
+  ServerPorts,
+} from './dependencies.ts';
+export { desiredServers } from './desired.ts';
+export { hostedServers } from './hosted-servers.ts';
+export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
+export { recordReports } from './reports.ts';
+export {
+  powerState,
+  type ServerRow,
+  type ServerStatus,
+  type ShownServer,
+  serverStatus,
+  type TaskState,
+  taskState,
+  type VmState,
+  vmState,
+} from './server.ts';
+export { maxTags, ServerService, type ServerServiceOptions } from './service.ts';
+export type { ServerNotes, ServerOperation } from './store.ts';

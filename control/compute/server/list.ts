@@ -1,0 +1,201 @@
+/**
+ * Lists of servers: one statement, with the caller's rights in its WHERE and keyset paging. Servers that are gone
+ * are read from the change log, where their last row stands.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { type Queryable, sqlState } from '../../kit/database/database.ts';
+import type { ServerStatus, ShownServer, TaskState, VmState } from './server.ts';
+import { type Reach, reachCondition, shownColumns } from './store.ts';
+
+/** Fields that callers may filter by a regular expression, as Nova lets them. */
+export const patternFields = {
+  name: sql`s.name`,
+  description: sql`coalesce(s.description, '')`,
+  hostname: sql`s.hostname`,
+  key_name: sql`coalesce(s.key_name, '')`,
+  availability_zone: sql`coalesce(h.availability_zone, s.availability_zone, '')`,
+  node: sql`coalesce(h.name, '')`,
+  reservation_id: sql`s.reservation_id`,
+} as const;
+
+/** The SQL twins of the functions in server.ts; a test holds them together. */
+const satisfiedSql = sql`(s.observed_generation >= s.generation and case
+  when s.desired_presence = 'absent' then s.observed_state = 'absent'
+  when s.desired_power = 'off' then s.observed_state = 'stopped'
+  else s.observed_state = 'running' and s.observed_reboot_count >= s.desired_reboot_count end)`;
+export const vmStateSql = sql`(case when s.deleted_at is not null then 'deleted' when s.fault is not null then 'error'
+  when s.launched_at is null then 'building' when s.observed_power = 'off' then 'stopped' else 'active' end)`;
+export const taskStateSql = sql`(case when s.deleted_at is not null then null
+  when s.desired_presence = 'absent' then 'deleting'
+  when s.launched_at is null then case when s.fault is not null then null when s.host_id is null then 'scheduling' else 'spawning' end
+  when ${satisfiedSql} or (s.fault ->> 'generation')::bigint >= s.generation then null
+  when s.desired_power = 'off' then case when s.observed_power = 'off' then null else 'powering-off' end
+  when s.observed_reboot_count < s.desired_reboot_count
+    then case s.desired_reboot_type when 'soft' then 'rebooting' else 'rebooting_hard' end
+  when s.observed_power = 'off' then 'powering-on' end)`;
+export const statusSql = sql`(case ${vmStateSql} when 'deleted' then 'DELETED' when 'error' then 'ERROR'
+  when 'building' then 'BUILD' when 'stopped' then 'SHUTOFF'
+  else case ${taskStateSql} when 'rebooting' then 'REBOOT' when 'rebooting_hard' then 'HARD_REBOOT' else 'ACTIVE' end end)`;
+const powerStateSql = sql`(case s.observed_power when 'on' then 1 when 'off' then 4 else 0 end)`;
+
+export const sortKeys = {
+  id: sql`s.id`,
+  created_at: sql`s.created_at`,
+  updated_at: sql`s.updated_at`,
+  launched_at: sql`coalesce(s.launched_at, '-infinity')`,
+  name: sql`s.name`,
+  description: sql`coalesce(s.description, '')`,
+  hostname: sql`s.hostname`,
+  host: sql`coalesce(h.name, '')`,
+  availability_zone: sql`coalesce(h.availability_zone, s.availability_zone, '')`,
+  key_name: sql`coalesce(s.key_name, '')`,
+  image: sql`coalesce(s.image_id::text, '')`,
+  flavor: sql`s.flavor_id`,
+  launch_index: sql`s.launch_index`,
+  project_id: sql`s.project_id`,
+  user_id: sql`s.user_id`,
+  config_drive: sql`s.config_drive`,
+  locked: sql`s.locked`,
+  vm_state: vmStateSql,
+  task_state: sql`coalesce(${taskStateSql}, '')`,
+  power_state: powerStateSql,
+} as const;
+
+export type SortKey = keyof typeof sortKeys;
+
+export interface ServerFilter {
+  /** 'present': those that are; 'deleted': those that are gone; 'both': for changes-since. */
+  which?: 'present' | 'deleted' | 'both';
+  ids?: string[];
+  projectId?: string;
+  userId?: string;
+  imageId?: string;
+  /** The flavor's id as callers see it. */
+  flavor?: string;
+  hostName?: string;
+  statuses?: ServerStatus[];
+  vmStates?: VmState[];
+  taskStates?: Exclude<TaskState, null>[];
+  powerState?: number;
+  patterns?: Partial<Record<keyof typeof patternFields, string>>;
+  /** Regular expressions on any fixed address. */
+  ipv4?: string;
+  ipv6?: string;
+  changesSince?: Date;
+  changesBefore?: Date;
+  createdAt?: Date;
+  launchIndex?: number;
+  configDrive?: boolean;
+  locked?: boolean;
+  tags?: string[];
+  tagsAny?: string[];
+  notTags?: string[];
+  notTagsAny?: string[];
+  sort?: { key: SortKey; direction: 'asc' | 'desc' }[];
+  marker?: string;
+  limit?: number;
+}
+
+/** Servers that are, that were, or both: as rows of one shape. */
+function source(filter: ServerFilter): RawBuilder<unknown> {
+  const present = sql`select server.*, null::timestamptz as deleted_at from server`;
+  const since = filter.changesSince ?? null;
+  const gone = sql`select r.*, c.at as deleted_at from change c,
+    lateral jsonb_populate_record(null::server, c.body) r
+    where c.resource_type = 'server' and c.action = 'deleted' and (${since}::timestamptz is null or c.at >= ${since})`;
+  if (filter.which === 'deleted') return gone;
+  if (filter.which === 'both') return sql`${present} union all ${gone}`;
+  return present;
+}
+
+function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
+  const all = [reachCondition(reach)];
+  const when = <T>(value: T | undefined, condition: (value: T) => RawBuilder<unknown>) => {
+    if (value !== undefined) all.push(condition(value));
+  };
+  when(f.ids, (v) => sql`s.id = any(${v}::uuid[])`);
+  when(f.projectId, (v) => sql`s.project_id = ${v}::uuid`);
+  when(f.userId, (v) => sql`s.user_id = ${v}::uuid`);
+  when(f.imageId, (v) => sql`s.image_id = ${v}::uuid`);
+  when(f.flavor, (v) => sql`s.flavor ->> 'id' = ${v}`);
+  when(f.hostName, (v) => sql`h.name = ${v}`);
+  when(f.statuses, (v) => sql`${statusSql} = any(${v}::text[])`);
+  when(f.vmStates, (v) => sql`${vmStateSql} = any(${v}::text[])`);
+  when(f.taskStates, (v) => sql`${taskStateSql} = any(${v}::text[])`);
+  when(f.powerState, (v) => sql`${powerStateSql} = ${v}`);
+  when(f.changesSince, (v) => sql`coalesce(s.deleted_at, s.updated_at) >= ${v}`);
+  when(f.changesBefore, (v) => sql`coalesce(s.deleted_at, s.updated_at) <= ${v}`);
+  when(f.createdAt, (v) => sql`date_trunc('second', s.created_at) = date_trunc('second', ${v}::timestamptz)`);
+  when(f.launchIndex, (v) => sql`s.launch_index = ${v}`);
+  when(f.configDrive, (v) => sql`s.config_drive = ${v}`);
+  when(f.locked, (v) => sql`s.locked = ${v}`);
+  when(f.tags, (v) => sql`s.tags @> ${v}::text[]`);
+  when(f.tagsAny, (v) => sql`s.tags && ${v}::text[]`);
+  when(f.notTags, (v) => sql`not s.tags @> ${v}::text[]`);
+  when(f.notTagsAny, (v) => sql`not s.tags && ${v}::text[]`);
+  for (const [field, pattern] of Object.entries(f.patterns ?? {})) {
+    all.push(sql`${patternFields[field as keyof typeof patternFields]} ~ ${safePattern(pattern)}`);
+  }
+  const address = (pattern: string, family: 4 | 6) => sql`exists (select from server_port sp
+    join port_ip a on a.port_id = sp.port_id
+    where sp.server_id = s.id and family(a.ip) = ${family} and host(a.ip) ~ ${safePattern(pattern)})`;
+  when(f.ipv4, (v) => address(v, 4));
+  when(f.ipv6, (v) => address(v, 6));
+  return all;
+}
+
+/** PostgreSQL matches without back-tracking unless there are back-references: those could keep it busy for ever. */
+function safePattern(pattern: string): string {
+  if (pattern.length > 255 || /\\[1-9]/.test(pattern)) {
+    throw new CloudError('invalid', `the regular expression '${pattern.slice(0, 50)}' is too long or refers back`);
+  }
+  return pattern;
+}
+
+/** @throws CloudError `invalid` for an unknown marker or a broken regular expression */
+export async function listServers(db: Queryable, reach: Reach, filter: ServerFilter): Promise<ShownServer[]> {
+  const from = sql`(${source(filter)}) s left join host h on h.id = s.host_id`;
+  const where = conditions(reach, filter);
+  const sort = [...(filter.sort ?? [])];
+  // Ids are made in time's order: newest first, Nova's default, is the index's own order.
+  if (!sort.some(({ key }) => key === 'id')) {
+    sort.push({ key: 'id', direction: sort[0]?.direction ?? 'desc' });
+  }
+  if (filter.marker !== undefined) where.push(await afterMarker(db, from, reach, filter.marker, sort));
+  const order = sort.map(({ key, direction }) => sql`${sortKeys[key]} ${sql.raw(direction)}`);
+  try {
+    const { rows } = await sql<ShownServer>`select ${shownColumns} from ${from}
+      where ${sql.join(where, sql` and `)} order by ${sql.join(order)} limit ${filter.limit ?? null}::bigint`.execute(
+      db,
+    );
+    return rows;
+  } catch (error) {
+    if (sqlState(error) === '2201B')
+      throw new CloudError('invalid', 'a filter is no valid regular expression', { cause: error });
+    throw error;
+  }
+}
+
+/** Rows behind the marker's row: the keyset condition for any mix of directions. */
+async function afterMarker(
+  db: Queryable,
+  from: RawBuilder<unknown>,
+  reach: Reach,
+  marker: string,
+  sort: { key: SortKey; direction: 'asc' | 'desc' }[],
+): Promise<RawBuilder<unknown>> {
+  const values = sort.map(({ key }, i) => sql`(${sortKeys[key]})::text as ${sql.ref(`k${i}`)}`);
+  const { rows } = await sql<Record<string, string>>`select ${sql.join(values)} from ${from}
+    where s.id = ${marker}::uuid and ${reachCondition(reach)}`.execute(db);
+  const row = rows[0];
+  if (!row) throw new CloudError('invalid', `marker [${marker}] not found`);
+  const alternatives = sort.map((_, i) => {
+    const parts = sort.slice(0, i + 1).map(({ key, direction }, j) => {
+      const operator = j < i ? '=' : direction === 'asc' ? '>' : '<';
+      return sql`${sortKeys[key]} ${sql.raw(operator)} ${row[`k${j}`]}`;
+    });
+    return sql`(${sql.join(parts, sql` and `)})`;
+  });
+  return sql`(${sql.join(alternatives, sql` or `)})`;
+}

@@ -1,0 +1,115 @@
+/**
+ * Records what hosts report, many servers at a time: two or three statements however long the list. Owns the observed_*
+ * columns; what a report means is decided in apply-report.ts. If the process dies the host reports again.
+ */
+import { sql } from 'kysely';
+import type { Logger } from 'pino';
+import type { ObservedServer } from '../../../contract/host.ts';
+import type { HostId, ServerId } from '../../../contract/ids.ts';
+import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
+import { enqueue } from '../../kit/queue/queue.ts';
+import { applyReport, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
+
+/**
+ * @returns the servers whose `absent` is recorded, or that this host has no more business with: it may forget them
+ */
+export async function recordReports(
+  deps: { database: Database; log: Logger },
+  hostId: HostId,
+  observed: readonly ObservedServer[],
+): Promise<ServerId[]> {
+  if (observed.length === 0) return [];
+  // The last word on a server counts, where one message has two.
+  const reports = new Map(observed.map((report) => [report.id as string, report]));
+  return deps.database.transaction(cloudActor, async (tx) => {
+    const { rows } = await sql<ReportedRow>`
+      select id, host_id, epoch, generation, desired_presence, desired_power, desired_reboot_count, desired_reboot_type,
+        observed_generation, observed_state, observed_power, observed_reboot_count, observed_started_at, observed_step,
+        observed_error, fault, launched_at
+      from server where id = any(${[...reports.keys()]}::uuid[]) order by id for update`.execute(tx);
+    const known = new Map(rows.map((row) => [row.id, row]));
+    const now = new Date().toISOString();
+    const patches: ObservedPatch[] = [];
+    const steps: OperationStep[] = [];
+    const forget: ServerId[] = [];
+    for (const [id, report] of reports) {
+      const row = known.get(id);
+      const outcome = row ? applyReport(row, hostId, report, now) : undefined;
+      if (outcome?.kind === 'ignored') {
+        deps.log.info({ serverId: id, hostId, reason: outcome.reason }, 'report ignored');
+      } else if (outcome?.kind === 'recorded') {
+        patches.push(outcome.patch);
+        steps.push(stepOf(row!, outcome, report));
+        if (row!.observed_state !== report.state) {
+          deps.log.info({ serverId: id, hostId, state: report.state, err: report.error }, 'server observed');
+        }
+      }
+      if (report.state === 'absent' && mayForget(row, outcome?.kind)) forget.push(id as ServerId);
+    }
+    if (patches.length > 0) await writePatches(tx, patches, steps, hostId);
+    for (const id of forget) {
+      // The controller takes the row away: one place for it, whether the host's word or the deadline came first.
+      if (known.get(id)?.host_id === hostId) await enqueue(tx, 'server', id);
+    }
+    return forget;
+  });
+}
+
+/** Absent is recorded (or was), or the server is nobody's or another host's. Not: ours, wanted, and lost. */
+function mayForget(row: ReportedRow | undefined, kind: string | undefined): boolean {
+  if (!row || kind === 'ignored') return true;
+  return row.desired_presence === 'absent';
+}
+
+interface OperationStep {
+  id: string;
+  generation: number;
+  state: 'running' | 'succeeded' | 'failed';
+  waiting_for: string | null;
+  error_code: string | null;
+  error_message: string | null;
+}
+
+function stepOf(
+  row: ReportedRow,
+  outcome: { patch: ObservedPatch; satisfied: boolean; failed: ReportFailure | null },
+  report: ObservedServer,
+): OperationStep {
+  const none = { waiting_for: null, error_code: null, error_message: null };
+  const generation = outcome.patch.generation;
+  if (outcome.failed) {
+    const { code, message } = outcome.failed;
+    return { ...none, id: row.id, generation, state: 'failed', error_code: code, error_message: message };
+  }
+  // A delete is done when the row is gone: the controller says so.
+  if (outcome.satisfied && row.desired_presence === 'present')
+    return { ...none, id: row.id, generation, state: 'succeeded' };
+  return { ...none, id: row.id, generation, state: 'running', waiting_for: report.step ?? `the host: ${report.state}` };
+}
+
+async function writePatches(
+  tx: Tx,
+  patches: ObservedPatch[],
+  steps: readonly OperationStep[],
+  hostId: string,
+): Promise<void> {
+  await sql`
+    with closed as (
+      update operation o set state = s.state, waiting_for = s.waiting_for, error_code = s.error_code,
+        error_message = s.error_message, updated_at = now(), owner = ${`host ${hostId}`},
+        finished_at = case when s.state = 'running' then null else now() end
+      from jsonb_to_recordset(${JSON.stringify(steps)}::jsonb) as s(id uuid, generation bigint, state text,
+        waiting_for text, error_code text, error_message text)
+      where o.resource_id = s.id and o.state = 'running' and o.generation <= s.generation
+        and (o.state, o.waiting_for) is distinct from (s.state, s.waiting_for))
+    update server v set
+      generation = p.generation, desired_power = p.desired_power, observed_generation = p.observed_generation,
+      observed_state = p.observed_state, observed_power = p.observed_power,
+      observed_reboot_count = p.observed_reboot_count, observed_started_at = p.observed_started_at,
+      observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb), observed_at = now(),
+      fault = nullif(p.fault, 'null'::jsonb), launched_at = p.launched_at, updated_at = now()
+    from jsonb_to_recordset(${JSON.stringify(patches)}::jsonb) as p(id uuid, generation bigint, desired_power text,
+      observed_generation bigint, observed_state text, observed_power text, observed_reboot_count integer,
+      observed_started_at timestamptz, observed_step text, observed_error jsonb, fault jsonb, launched_at timestamptz)
+    where v.id = p.id`.execute(tx);
+}

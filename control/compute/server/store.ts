@@ -1,0 +1,220 @@
+/** The server's SQL: rows in and out, no decisions. Listing has its own page (list.ts). */
+import { sql } from 'kysely';
+import { type HostId, newId, type PortId, type ServerId } from '../../../contract/ids.ts';
+import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
+import type { ServerFault, ServerRow, ShownServer } from './server.ts';
+
+/** A server row as `create` writes it; everything else has its default. */
+export type NewServer = Pick<
+  ServerRow,
+  | 'id'
+  | 'project_id'
+  | 'user_id'
+  | 'name'
+  | 'description'
+  | 'hostname'
+  | 'image_id'
+  | 'image'
+  | 'flavor_id'
+  | 'flavor'
+  | 'vcpus'
+  | 'memory_mib'
+  | 'disk_gib'
+  | 'key_name'
+  | 'keys'
+  | 'config_drive'
+  | 'metadata'
+  | 'tags'
+  | 'availability_zone'
+  | 'requested_host_id'
+  | 'access_ipv4'
+  | 'access_ipv6'
+  | 'disk_config'
+  | 'reservation_id'
+  | 'launch_index'
+>;
+
+/** Servers, their user data, their operations and their jobs in one statement. */
+export async function insertServers(
+  tx: Tx,
+  actor: Actor,
+  servers: readonly NewServer[],
+  options: { userData: string | null; deadlineMs: number },
+): Promise<void> {
+  const operations = servers.map(({ id }) => ({ server_id: id, id: newId() }));
+  await sql`
+    with made as (
+      insert into server (id, project_id, user_id, name, description, hostname, image_id, image, flavor_id, flavor, vcpus,
+        memory_mib, disk_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
+        access_ipv4, access_ipv6, disk_config, reservation_id, launch_index)
+      select id, project_id, user_id, name, description, hostname, image_id, nullif(image, 'null'), flavor_id, flavor,
+        vcpus, memory_mib, disk_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
+        access_ipv4, access_ipv6, disk_config, reservation_id, launch_index
+      from jsonb_populate_recordset(null::server, ${JSON.stringify(servers)}::jsonb)
+      returning id, project_id, generation),
+    data as (
+      insert into server_user_data (server_id, user_data)
+      select id, ${options.userData}::text from made where ${options.userData}::text is not null),
+    begun as (
+      insert into operation (id, project_id, resource_type, resource_id, verb, generation, owner, waiting_for, deadline,
+        actor_id, request_id)
+      select o.id, m.project_id, 'server', m.id, 'create', m.generation, 'control', 'a host to be chosen',
+        now() + ${options.deadlineMs}::double precision * interval '1 millisecond', ${actor.actorId}::uuid, ${actor.requestId}
+      from made m join jsonb_to_recordset(${JSON.stringify(operations)}::jsonb) as o(server_id uuid, id uuid)
+        on o.server_id = m.id)
+    select enqueue('server', id::text, now()) from made`.execute(tx);
+}
+
+/** The order of servers' interfaces. */
+export async function insertServerPorts(
+  tx: Tx,
+  ports: readonly { server_id: ServerId; port_id: PortId; position: number; tag: string | null }[],
+): Promise<void> {
+  if (ports.length === 0) return;
+  await sql`insert into server_port (server_id, port_id, position, tag) select server_id, port_id, position, tag
+    from jsonb_populate_recordset(null::server_port, ${JSON.stringify(ports)}::jsonb)`.execute(tx);
+}
+
+/** Whose servers: a project's, or (administrators) all. */
+export type Reach = { projectId: string } | 'all';
+
+export const reachCondition = (reach: Reach) =>
+  reach === 'all' ? sql`true` : sql`s.project_id = ${reach.projectId}::uuid`;
+
+export const shownColumns = sql`s.*, h.name as host_name, h.availability_zone as host_zone,
+  h.connected as host_connected, h.enabled as host_enabled`;
+
+export async function findServer(db: Queryable, reach: Reach, id: string): Promise<ShownServer | undefined> {
+  const { rows } = await sql<ShownServer>`select ${shownColumns}, null::timestamptz as deleted_at
+    from server s left join host h on h.id = s.host_id where s.id = ${id} and ${reachCondition(reach)}`.execute(db);
+  return rows[0];
+}
+
+/** The row, locked until the transaction ends: what is decided on it stays true. */
+export async function lockServer(tx: Tx, reach: Reach, id: string): Promise<ServerRow | undefined> {
+  const { rows } = await sql<ServerRow>`select s.* from server s where s.id = ${id} and ${reachCondition(reach)}
+    for update`.execute(tx);
+  return rows[0];
+}
+
+/** Notes and labels of the owner. Hosts hear of some, but nothing is to be done: the generation stays. */
+export interface ServerNotes {
+  name?: string;
+  description?: string | null;
+  hostname?: string;
+  access_ipv4?: string | null;
+  access_ipv6?: string | null;
+  disk_config?: string;
+  metadata?: Record<string, string>;
+  tags?: string[];
+  locked?: boolean;
+  locked_by?: 'owner' | 'admin' | null;
+  locked_reason?: string | null;
+}
+
+export async function updateNotes(tx: Tx, id: string, notes: ServerNotes): Promise<void> {
+  const values = { ...notes, ...(notes.metadata && { metadata: JSON.stringify(notes.metadata) }) };
+  await tx
+    .updateTable('server')
+    .set({
+      ...(values as Record<string, unknown>),
+      updated_at: sql`now()`,
+    })
+    .where('id', '=', id)
+    .execute();
+}
+
+export interface DesiredChange {
+  presence?: 'absent';
+  power?: 'on' | 'off';
+  reboot?: 'soft' | 'hard';
+  fault?: ServerFault | null;
+}
+
+/** Writes what shall be and raises the generation; answers it. A fault that an administrator set ends with any act. */
+export async function updateDesired(tx: Tx, id: string, change: DesiredChange): Promise<number> {
+  const fault =
+    change.fault === undefined
+      ? sql`case when fault ->> 'reason' = 'reset' then null else fault end`
+      : sql`${change.fault === null ? null : JSON.stringify(change.fault)}::jsonb`;
+  const { rows } = await sql<{ generation: number }>`update server set generation = generation + 1, updated_at = now(),
+      desired_presence = coalesce(${change.presence ?? null}, desired_presence),
+      desired_power = coalesce(${change.power ?? null}, desired_power),
+      desired_reboot_count = desired_reboot_count + ${change.reboot ? 1 : 0},
+      desired_reboot_type = coalesce(${change.reboot ?? null}, desired_reboot_type), fault = ${fault}
+    where id = ${id} returning generation`.execute(tx);
+  return rows[0]!.generation;
+}
+
+export interface ServerOperation {
+  id: string;
+  verb: string;
+  state: 'running' | 'succeeded' | 'failed';
+  waiting_for: string | null;
+  error_code: string | null;
+  error_message: string | null;
+  actor_id: string | null;
+  request_id: string | null;
+  project_id: string | null;
+  created_at: Date;
+  updated_at: Date;
+  finished_at: Date | null;
+}
+
+export async function serverOperations(
+  db: Queryable,
+  serverId: string,
+  options: { requestId?: string; since?: Date; before?: Date; marker?: string; limit?: number } = {},
+): Promise<ServerOperation[]> {
+  const { requestId = null, since = null, before = null, marker = null, limit = null } = options;
+  const { rows } = await sql<ServerOperation>`
+    select id, verb, state, waiting_for, error_code, error_message, actor_id, request_id, project_id, created_at, updated_at,
+      finished_at
+    from operation where resource_id = ${serverId} and resource_type = 'server'
+      and (${requestId}::text is null or request_id = ${requestId})
+      and (${since}::timestamptz is null or updated_at >= ${since})
+      and (${before}::timestamptz is null or updated_at <= ${before})
+      and (${marker}::text is null
+        or id < (select id from operation where resource_id = ${serverId} and request_id = ${marker} limit 1))
+    order by id desc limit ${limit}::bigint`.execute(db);
+  return rows;
+}
+
+export async function userDataOf(db: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
+  const rows = await db
+    .selectFrom('server_user_data')
+    .selectAll()
+    .where('server_id', 'in', [...ids])
+    .execute();
+  return new Map(rows.map((row) => [row.server_id, row.user_data]));
+}
+
+/** Where a host's own service answers, as it last reported. */
+export async function hostEndpoint(
+  db: Queryable,
+  hostId: string,
+): Promise<{ id: HostId; url: string; socket: string | null } | undefined> {
+  const { rows } = await sql<{ id: HostId; url: string; socket: string | null }>`select id, facts ->> 'url' as url,
+    facts ->> 'socket' as socket from host where id = ${hostId} and facts ->> 'url' is not null`.execute(db);
+  return rows[0];
+}
+
+export interface ServerPortRow {
+  id: string;
+  network_id: string;
+  mac: string;
+  up: boolean;
+  tag: string | null;
+  fixed_ips: { subnet_id: string; ip_address: string }[];
+}
+
+export async function serverPorts(db: Queryable, serverId: string): Promise<ServerPortRow[]> {
+  const { rows } = await sql<ServerPortRow>`
+    select p.id, p.network_id, p.mac::text as mac, p.observed_up as up, sp.tag,
+      coalesce((select jsonb_agg(jsonb_build_object('subnet_id', i.subnet_id, 'ip_address', host(i.ip)) order by i.position)
+        from port_ip i where i.port_id = p.id), '[]') as fixed_ips
+    from server_port sp join port p on p.id = sp.port_id where sp.server_id = ${serverId} order by sp.position`.execute(
+    db,
+  );
+  return rows;
+}

@@ -1,0 +1,76 @@
+/** The server's tables as Kysely sees them; the columns' meaning stands in migration 0005. */
+import type { Generated } from 'kysely';
+import type { Json, Timestamp } from '../../kit/database/schema.ts';
+import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage } from './server.ts';
+
+export interface ServerTable {
+  id: string;
+  project_id: string;
+  user_id: string;
+  name: string;
+  description: string | null;
+  hostname: string;
+  image_id: string | null;
+  image: Json<ServerImage> | null;
+  flavor_id: string;
+  flavor: Json<FlavorSnapshot>;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  key_name: string | null;
+  keys: Json<KeySnapshot[]>;
+  config_drive: Generated<boolean>;
+  metadata: Json<Record<string, string>>;
+  tags: Generated<string[]>;
+  availability_zone: string | null;
+  requested_host_id: string | null;
+  access_ipv4: string | null;
+  access_ipv6: string | null;
+  locked: Generated<boolean>;
+  locked_by: 'owner' | 'admin' | null;
+  locked_reason: string | null;
+  disk_config: Generated<string>;
+  reservation_id: string;
+  launch_index: Generated<number>;
+  host_id: string | null;
+  epoch: Generated<number>;
+  generation: Generated<number>;
+  desired_presence: Generated<'present' | 'absent'>;
+  desired_power: Generated<'on' | 'off'>;
+  desired_reboot_count: Generated<number>;
+  desired_reboot_type: Generated<'soft' | 'hard'>;
+  observed_generation: Generated<number>;
+  observed_state: Generated<'none' | 'building' | 'running' | 'stopped' | 'absent' | 'failed'>;
+  observed_power: 'on' | 'off' | null;
+  observed_reboot_count: Generated<number>;
+  observed_started_at: Timestamp | null;
+  observed_step: string | null;
+  observed_error: Json<{ code: string; message: string }> | null;
+  observed_at: Timestamp | null;
+  fault: Json<ServerFault> | null;
+  launched_at: Timestamp | null;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+export interface ServerUserDataTable {
+  server_id: string;
+  user_data: string;
+}
+
+export interface ServerPortTable {
+  server_id: string;
+  port_id: string;
+  position: number;
+  tag: string | null;
+}
+
+interface ServerTables {
+  server: ServerTable;
+  server_user_data: ServerUserDataTable;
+  server_port: ServerPortTable;
+}
+
+declare module '../../kit/database/schema.ts' {
+  interface Schema extends ServerTables {}
+}

@@ -1,0 +1,166 @@
+/** A small cloud in a test database: a project with members, a network, an image, flavors and hosts. Tests only. */
+import { sql } from 'kysely';
+import pino from 'pino';
+import type { ObservedServer } from '../../../contract/host.ts';
+import { type HostId, type ImageId, newId, type ProjectId, type ServerId } from '../../../contract/ids.ts';
+import type { HostedServers } from '../../host/index.ts';
+import { ImageService } from '../../image/index.ts';
+import type { Caller } from '../../kit/caller.ts';
+import type { Database } from '../../kit/database/database.ts';
+import { testProject } from '../../kit/database/testing.ts';
+import { PortService } from '../../network/port/service.ts';
+import { type ControllerStep, ServerController } from './controller.ts';
+import type { ServerWish } from './create.ts';
+import type { ServerHosts } from './dependencies.ts';
+import { hostedServers } from './hosted-servers.ts';
+import { ServerService } from './service.ts';
+
+export const silentLog = pino({ level: 'silent' });
+export const oddName = '小屋 🏔 "x"; drop';
+
+export function callerOf(
+  projectId: string | null,
+  roles: string[] = ['member', 'reader'],
+  over: Partial<Caller> = {},
+): Caller {
+  return {
+    requestId: `req-${newId()}`,
+    userId: newId(),
+    userName: 'someone',
+    userDomainId: newId(),
+    projectId: projectId as ProjectId | null,
+    projectName: projectId && 'a project',
+    projectDomainId: null,
+    domainId: null,
+    system: false,
+    roles: new Set(roles),
+    applicationCredential: null,
+    ...over,
+  };
+}
+
+export interface ServerCloud {
+  database: Database;
+  projectId: ProjectId;
+  member: Caller;
+  admin: Caller;
+  imageId: ImageId;
+  networkId: string;
+  ports: PortService;
+  service: ServerService;
+  side: HostedServers;
+  controller: ServerController;
+  /** A controller that dies after the step. */
+  dyingController(step: ControllerStep): ServerController;
+  addHost(options?: {
+    name?: string;
+    vcpus?: number;
+    memoryMiB?: number;
+    connected?: boolean;
+    zone?: string;
+  }): Promise<HostId>;
+  addFlavor(options?: { id?: string; vcpus?: number; memoryMiB?: number; diskGiB?: number }): Promise<string>;
+  wish(over?: Partial<ServerWish>): ServerWish;
+  /** What a host that does what it is told would report. */
+  obey(hostId: HostId): Promise<ServerId[]>;
+  report(hostId: HostId, serverId: ServerId, over?: Partial<ObservedServer>): Promise<ServerId[]>;
+}
+
+export async function serverCloud(database: Database): Promise<ServerCloud> {
+  const [projectId, imageId] = [await testProject(database), newId<ImageId>()];
+  const [networkId, subnetId] = [newId(), newId()];
+  const db = database.query;
+  await sql`insert into network (id, project_id, name) values (${networkId}, ${projectId}, ${oddName})`.execute(db);
+  await sql`insert into subnet (id, project_id, network_id, ip_version, cidr, gateway_ip, allocation_pools)
+    values (${subnetId}, ${projectId}, ${networkId}, 4, '10.0.0.0/16', '10.0.0.1',
+      '[{"start": "10.0.0.2", "end": "10.0.255.254"}]')`.execute(db);
+  await sql`insert into image (id, project_id, name, status, disk_format, size_bytes, virtual_size_bytes, sha256, visibility)
+    values (${imageId}, ${projectId}, ${oddName}, 'active', 'qcow2', 1000, 1000000, 'aa', 'public')`.execute(db);
+  const ports = new PortService({ database });
+  const images = new ImageService({ database, log: silentLog });
+  const hosts: ServerHosts = {
+    consoleLog: async (_host, id, bytes) => Buffer.from(`console of ${id}\r\nlast line\u0007\n`).subarray(-bytes),
+  };
+  const deps = { database, ports, images, hosts, log: silentLog };
+  const side = hostedServers(deps);
+  const cloud: ServerCloud = {
+    database,
+    projectId,
+    member: callerOf(projectId),
+    admin: callerOf(projectId, ['admin', 'manager', 'member', 'reader']),
+    imageId,
+    networkId,
+    ports,
+    side,
+    service: new ServerService(deps),
+    controller: new ServerController(deps),
+    dyingController: (step) =>
+      new ServerController({
+        ...deps,
+        afterStep(reached) {
+          if (reached === step) throw new Error(`died after '${step}'`);
+        },
+      }),
+    async addHost({ name, vcpus = 16, memoryMiB = 32768, connected = true, zone = 'nova' } = {}) {
+      const id = newId<HostId>();
+      await sql`insert into host (id, name, vcpus, memory_mib, disk_gib, connected, availability_zone, facts)
+        values (${id}, ${name ?? `host-${id}`}, ${vcpus}, ${memoryMiB}, 1000, ${connected}, ${zone},
+          ${JSON.stringify({ url: `https://${id}:8444`, qemuVersion: '7.2.0', cpus: vcpus / 16, memoryMiB: memoryMiB + 1024 })}::jsonb)`.execute(
+        db,
+      );
+      return id;
+    },
+    async addFlavor({ id = newId(), vcpus = 1, memoryMiB = 512, diskGiB = 1 } = {}) {
+      await sql`insert into flavor (id, flavor_id, name, vcpus, memory_mib, disk_gib)
+        values (${newId()}, ${id}, ${`flavor ${id}`}, ${vcpus}, ${memoryMiB}, ${diskGiB})`.execute(db);
+      return id;
+    },
+    wish: (over = {}) => ({
+      name: oddName,
+      description: null,
+      hostname: null,
+      flavor: 'no flavor',
+      imageId,
+      ports: [],
+      automatic: null,
+      securityGroups: [],
+      keyName: null,
+      userData: null,
+      configDrive: false,
+      metadata: {},
+      tags: [],
+      availabilityZone: null,
+      requestedHost: null,
+      minCount: 1,
+      maxCount: 1,
+      diskConfig: 'MANUAL',
+      accessIpv4: null,
+      accessIpv6: null,
+      ...over,
+    }),
+    async obey(hostId) {
+      const servers = await side.desiredServers(db, { hostId });
+      return side.recordReports(
+        hostId,
+        servers.map((server) => ({
+          id: server.id,
+          epoch: server.epoch,
+          generation: server.generation,
+          state: server.presence === 'absent' ? 'absent' : server.power === 'on' ? 'running' : 'stopped',
+          rebootCount: server.reboot.count,
+          step: null,
+          error: null,
+          startedAt: server.power === 'on' ? '2026-01-01T00:00:00.000Z' : null,
+        })),
+      );
+    },
+    async report(hostId, serverId, over = {}) {
+      const { rows } = await sql<{ epoch: number; generation: number; count: number }>`
+        select epoch, generation, desired_reboot_count as count from server where id = ${serverId}`.execute(db);
+      const { epoch = 1, generation = 1, count = 0 } = rows[0] ?? {};
+      const plain = { step: null, error: null, startedAt: null, state: 'running' as const };
+      return side.recordReports(hostId, [{ id: serverId, epoch, generation, rebootCount: count, ...plain, ...over }]);
+    },
+  };
+  return cloud;
+}

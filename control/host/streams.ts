@@ -1,0 +1,347 @@
+/**
+ * The control side of every host stream of this process: tells each connected host what shall be on it, records what
+ * is. Owns the streams and the host rows' connection columns. Never decides where a server runs.
+ *
+ * A change wakes, never informs: what it may concern is read anew and sent if its content differs from what the host
+ * was last told. One query serves all servers of all hosts that a burst of changes touched. A slow timer looks at
+ * everything again, as if each server had changed. If the process dies, hosts connect to another or to the next one and start from
+ * a snapshot; the host row's `connected` then falls by the sweep in {@link recordLiveness}.
+ */
+import type { Logger } from 'pino';
+import { isCloudError } from '../../contract/errors.ts';
+import type { DesiredNetwork, DesiredServer, HostFacts, ObservedServer } from '../../contract/host.ts';
+import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
+import type { Database, Queryable } from '../kit/database/database.ts';
+import { capacityOf } from './capacity.ts';
+import { markDirty } from './interest.ts';
+import { closeCodes } from './messages.ts';
+import { type HostConnection, HostSession, type SessionOwner, updateFor } from './session.ts';
+import { connectHost, disconnectHost, findHost, imagesOn, ownersOf, placesOf, recordLiveness } from './store.ts';
+
+/** What the streams need of control/compute/server. */
+export interface HostedServers {
+  /** Complete documents. By host: all that the host owns. By id: those that still exist, whoever owns them. */
+  desiredServers(
+    db: Queryable,
+    filter: { hostId: HostId } | { serverIds: readonly ServerId[] },
+  ): Promise<DesiredServer[]>;
+  /** Keeps what comes from the owner under its epoch; answers the servers whose absence is recorded. */
+  recordReports(
+    hostId: HostId,
+    observed: readonly ObservedServer[],
+    options?: { complete: boolean },
+  ): Promise<ServerId[]>;
+}
+
+/** What the streams need of control/network. */
+export interface HostedNetworks {
+  /** Every network that has a port of one of the host's servers. */
+  desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]>;
+}
+
+export interface HostStreamsOptions {
+  database: Database;
+  feed: ChangeFeed;
+  servers: HostedServers;
+  networks: HostedNetworks;
+  log: Logger;
+  cloudId: string;
+  /** For tests: how often streams are pinged, after which silence they end, how often all is looked at again. */
+  timing?: Partial<Timing>;
+}
+
+interface Timing {
+  pingMs: number;
+  silentMs: number;
+  resyncMs: number;
+}
+
+const defaults: Timing = { pingMs: 5000, silentMs: 15_000, resyncMs: 60_000 };
+const leaseMs = 30_000;
+const retryMs = 100;
+
+export class HostStreams {
+  readonly #database: Database;
+  readonly #feed: ChangeFeed;
+  readonly #servers: HostedServers;
+  readonly #networks: HostedNetworks;
+  readonly #log: Logger;
+  readonly #timing: Timing;
+  readonly #owner: SessionOwner;
+  /** Every stream, greeted or not. */
+  readonly #all = new Set<HostSession>();
+  /** Streams that speak for their host. */
+  readonly #byHost = new Map<string, HostSession>();
+  #unsubscribe: (() => void) | undefined;
+  #pingTimer: NodeJS.Timeout | undefined;
+  #resyncTimer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #flushing = false;
+  #wanted = false;
+  #touching = false;
+  #endings = new Set<Promise<void>>();
+  /** Images whose places may have changed. */
+  #changedImages = new Set<ImageId>();
+
+  constructor(options: HostStreamsOptions) {
+    this.#database = options.database;
+    this.#feed = options.feed;
+    this.#servers = options.servers;
+    this.#networks = options.networks;
+    this.#log = options.log;
+    this.#timing = { ...defaults, ...options.timing };
+    this.#owner = {
+      cloudId: options.cloudId,
+      leaseMs,
+      log: options.log,
+      connect: (session, facts) => this.#connect(session, facts),
+      readSnapshot: (hostId) => this.#readSnapshot(hostId),
+      record: (session, observed, complete) => this.#record(session, observed, complete),
+      opened: (session) => (session.missedChanges ? void this.#resyncOne(session) : this.#flushSoon()),
+      ended: (session) => this.#ended(session),
+    };
+  }
+
+  start(): void {
+    this.#unsubscribe = this.#feed.subscribe((changes) => this.#look(changes));
+    this.#pingTimer = setInterval(() => this.#checkLiveness(), this.#timing.pingMs).unref();
+    this.#resyncTimer = setInterval(() => this.#resync(), this.#timing.resyncMs).unref();
+  }
+
+  /** Ends every stream; hosts will look for another control process. */
+  async stop(): Promise<void> {
+    this.#unsubscribe?.();
+    clearInterval(this.#pingTimer);
+    clearInterval(this.#resyncTimer);
+    clearTimeout(this.#retryTimer);
+    for (const session of [...this.#all]) session.end(closeCodes.goingAway, 'control is stopping');
+    await Promise.all(this.#endings);
+  }
+
+  /** Takes a connection whose peer has proven to be this host. */
+  open(hostId: HostId, connection: HostConnection): HostSession {
+    const session = new HostSession(hostId, connection, this.#owner);
+    this.#all.add(session);
+    return session;
+  }
+
+  /** Hosts whose streams this process holds. */
+  get connectedHosts(): HostId[] {
+    return [...this.#byHost.values()].filter((session) => session.open).map((session) => session.hostId);
+  }
+
+  /** The clocks of those hosts beside this machine's. */
+  get clocks(): { hostName: string; offsetMs: number }[] {
+    const open = [...this.#byHost.values()].filter((session) => session.open);
+    return open.flatMap(({ hostName, clockOffsetMs: offsetMs }) =>
+      offsetMs === undefined ? [] : { hostName, offsetMs },
+    );
+  }
+
+  async #connect(session: HostSession, facts: HostFacts): Promise<boolean> {
+    const known = await connectHost(
+      this.#database.query,
+      session.hostId,
+      session.connectionId,
+      facts,
+      capacityOf(facts),
+    );
+    if (!known) return false;
+    if (session.closed) {
+      await disconnectHost(this.#database.query, session.hostId, session.connectionId);
+      return true;
+    }
+    const before = this.#byHost.get(session.hostId);
+    this.#byHost.set(session.hostId, session);
+    before?.end(closeCodes.replaced, 'a newer connection of this host took over');
+    this.#log.info({ hostId: session.hostId, connectionId: session.connectionId }, 'host stream: host connected');
+    return true;
+  }
+
+  async #readSnapshot(hostId: HostId) {
+    const db = this.#database.query;
+    const [servers, networks, images] = await Promise.all([
+      this.#servers.desiredServers(db, { hostId }),
+      this.#networks.desiredNetworks(db, hostId),
+      imagesOn(db, hostId),
+    ]);
+    return { servers, networks, images };
+  }
+
+  async #record(session: HostSession, observed: ObservedServer[], complete: boolean): Promise<ServerId[]> {
+    const recorded = await this.#servers.recordReports(session.hostId, observed, { complete });
+    const told = new Set(recorded);
+    const others = observed.flatMap(({ id, state }) => (state === 'absent' && !told.has(id) ? [id] : []));
+    if (others.length === 0) return recorded;
+    // Gone from the database, or someone else's by now: nobody waits for this host's word on them.
+    const owners = await ownersOf(this.#database.query, others);
+    return [...recorded, ...others.filter((id) => owners.get(id)?.hostId !== session.hostId)];
+  }
+
+  #ended(session: HostSession): void {
+    this.#all.delete(session);
+    if (this.#byHost.get(session.hostId) !== session) return;
+    this.#byHost.delete(session.hostId);
+    this.#log.info({ hostId: session.hostId, connectionId: session.connectionId }, 'host stream: host disconnected');
+    const ending = disconnectHost(this.#database.query, session.hostId, session.connectionId).catch((error) => {
+      this.#log.warn({ err: error, hostId: session.hostId }, 'host stream: could not record the end; the sweep will');
+    });
+    this.#endings.add(ending);
+    void ending.finally(() => this.#endings.delete(ending));
+  }
+
+  #look(changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.resource_type === 'image' && this.#byHost.size > 0) {
+        this.#changedImages.add(change.resource_id as ImageId);
+      }
+      if (change.resource_type !== 'host') continue;
+      // Another control process has the host now.
+      const session = this.#byHost.get(change.resource_id);
+      const { connection_id: connectionId } = change.body;
+      if (change.action === 'deleted') session?.end(closeCodes.unknownHost, 'the host was removed from the cloud');
+      else if (session && connectionId !== session.connectionId) void this.#checkStillCurrent(session);
+    }
+    // What the snapshot under way shows of these changes is not known: look at all of it once it is out.
+    for (const session of this.#byHost.values()) session.missedChanges ||= !session.open;
+    const byServer = (id: ServerId) => [...this.#byHost.values()].filter((session) => session.view.knows(id));
+    if (markDirty({ byHost: this.#byHost, byServer }, changes) || this.#changedImages.size > 0) this.#flushSoon();
+  }
+
+  /** The change may be an old one, from before this session: the row decides. */
+  async #checkStillCurrent(session: HostSession): Promise<void> {
+    const host = await findHost(this.#database.query, session.hostId).catch(() => undefined);
+    if (host?.connection_id && host.connection_id !== session.connectionId)
+      session.end(closeCodes.replaced, 'a newer connection of this host took over');
+  }
+
+  #flushSoon(): void {
+    this.#wanted = true;
+    if (!this.#flushing) void this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    this.#flushing = true;
+    while (this.#wanted) {
+      this.#wanted = false;
+      if (this.#changedImages.size > 0) await this.#lookAtImages();
+      const ready = [...this.#byHost.values()].filter((session) => session.open && isDirty(session));
+      const work = ready.filter((session) => !session.congested);
+      if (work.length < ready.length) this.#retrySoon();
+      if (work.length > 0) await this.#deliver(work);
+    }
+    this.#flushing = false;
+  }
+
+  async #lookAtImages(): Promise<void> {
+    const ids = [...this.#changedImages];
+    this.#changedImages.clear();
+    try {
+      const places = await placesOf(this.#database.query, ids);
+      for (const session of this.#byHost.values()) {
+        if (!session.open) continue;
+        for (const id of ids) {
+          if (session.view.tellImage(id, places.has(`${id} ${session.hostId}`))) session.dirtyImages = true;
+        }
+      }
+    } catch (error) {
+      this.#log.warn({ err: error }, 'host stream: reading the places of images failed, will try again');
+      for (const id of ids) this.#changedImages.add(id);
+      this.#retrySoon();
+    }
+  }
+
+  async #deliver(sessions: HostSession[]): Promise<void> {
+    const taken = sessions.map((session) => {
+      const work = { session, ids: [...session.dirtyServers], networks: session.dirtyNetworks };
+      session.dirtyServers.clear();
+      session.dirtyNetworks = false;
+      return work;
+    });
+    try {
+      const db = this.#database.query;
+      const ids = [...new Set(taken.flatMap((work) => work.ids))];
+      const [documents, owners, networks] = await Promise.all([
+        ids.length > 0 ? this.#servers.desiredServers(db, { serverIds: ids }) : [],
+        ids.length > 0 ? ownersOf(db, ids) : new Map(),
+        Promise.all(
+          taken.map((work) => (work.networks ? this.#networks.desiredNetworks(db, work.session.hostId) : undefined)),
+        ),
+      ]);
+      const byId = new Map(documents.map((document) => [document.id, document]));
+      for (const [index, { session, ids: servers }] of taken.entries()) {
+        if (session.closed) continue;
+        const owned: DesiredServer[] = [];
+        const disowned: ServerId[] = [];
+        for (const id of servers) {
+          const owner = owners.get(id);
+          if (owner?.hostId !== session.hostId) disowned.push(id);
+          else if (byId.get(id)?.epoch === owner.epoch) owned.push(byId.get(id)!);
+          // It changed owners between the two reads.
+          else if (byId.has(id)) session.dirtyServers.add(id);
+        }
+        const { dirtyImages: images } = session;
+        session.dirtyImages = false;
+        const news = { documents: owned, disowned, networks: networks[index], images };
+        const update = updateFor(session.view, news);
+        if (update) session.send(update);
+        if (isDirty(session)) this.#wanted = true;
+      }
+    } catch (error) {
+      this.#log.warn({ err: error }, 'host stream: reading desired state failed, will try again');
+      for (const { session, ids, networks } of taken) {
+        for (const id of ids) session.dirtyServers.add(id);
+        session.dirtyNetworks ||= networks;
+      }
+      this.#retrySoon();
+    }
+  }
+
+  #retrySoon(): void {
+    this.#retryTimer ??= setTimeout(() => {
+      this.#retryTimer = undefined;
+      this.#flushSoon();
+    }, retryMs).unref();
+  }
+
+  /** The timer behind the signals: everything is read again, and sent where it differs. */
+  #resync(): void {
+    for (const session of this.#byHost.values()) void this.#resyncOne(session);
+  }
+
+  async #resyncOne(session: HostSession): Promise<void> {
+    if (!session.open) return;
+    try {
+      const { servers, images } = await this.#readSnapshot(session.hostId);
+      for (const { id } of servers) session.dirtyServers.add(id);
+      for (const id of session.view.servers()) session.dirtyServers.add(id);
+      session.dirtyNetworks = true;
+      // Only what to look at: the host may have been told newer things since this was read.
+      for (const id of [...images, ...session.view.images()]) this.#changedImages.add(id);
+      this.#flushSoon();
+    } catch (error) {
+      if (!isCloudError(error)) this.#log.warn({ err: error, hostId: session.hostId }, 'host stream: resync failed');
+    }
+  }
+
+  #checkLiveness(): void {
+    const now = Date.now();
+    for (const session of [...this.#all]) {
+      const silentMs = now - (session.greeted ? session.lastHeardMs : session.openedMs);
+      if (silentMs > this.#timing.silentMs) session.abandon();
+      else session.ping();
+    }
+    if (this.#touching) return;
+    this.#touching = true;
+    const alive = [...this.#byHost.values()].map((session) => session.connectionId);
+    recordLiveness(this.#database.query, alive, this.#timing.silentMs + this.#timing.pingMs)
+      .catch((error) => this.#log.warn({ err: error }, 'host stream: recording liveness failed'))
+      .finally(() => {
+        this.#touching = false;
+      });
+  }
+}
+
+const isDirty = (session: HostSession): boolean =>
+  session.dirtyServers.size > 0 || session.dirtyNetworks || session.dirtyImages;

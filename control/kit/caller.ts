@@ -1,0 +1,80 @@
+/**
+ * Who calls, with which rights: made from a token by the identity service, handed to every service operation.
+ * Services decide with these functions; lists put the same rights into their WHERE.
+ */
+import { CloudError } from '../../contract/errors.ts';
+import type { DomainId, ProjectId, UserId } from '../../contract/ids.ts';
+import type { Actor } from './database/database.ts';
+
+/** A request that an application credential's rules allow (Keystone's access rules). */
+export interface AccessRule {
+  /** Catalogue type, e.g. 'compute'. */
+  service: string;
+  method: string;
+  /** `*` and `{name}` stand for one segment, `**` for any number. */
+  path: string;
+}
+
+export interface Caller {
+  requestId: string;
+  userId: UserId;
+  userName: string;
+  userDomainId: DomainId;
+  /** Exactly one scope: a project, a domain, the system, or none (unscoped token: all four empty). */
+  projectId: ProjectId | null;
+  projectName: string | null;
+  projectDomainId: DomainId | null;
+  domainId: DomainId | null;
+  system: boolean;
+  /** Effective role names in that scope, implied roles included. */
+  roles: ReadonlySet<string>;
+  /** Set when the token came from an application credential: it may not manage credentials unless unrestricted. */
+  applicationCredential: { id: string; unrestricted: boolean } | null;
+  /** Set when the application credential names the only requests that it is good for. */
+  accessRules?: readonly AccessRule[];
+  /** When the token ends by itself. */
+  expiresAt?: Date;
+}
+
+export const actorOf = (caller: Caller): Actor => ({ actorId: caller.userId, requestId: caller.requestId });
+
+/** Role `admin` in whatever scope: may see and do everything (OpenStack's long-standing default). */
+export const isAdmin = (caller: Caller): boolean => caller.roles.has('admin');
+
+/** @throws CloudError `forbidden` */
+export function requireAdmin(caller: Caller, operation: string): void {
+  if (!isAdmin(caller)) {
+    throw new CloudError('forbidden', `${operation} needs the role admin`, { details: { operation, needs: 'admin' } });
+  }
+}
+
+/**
+ * The project that the caller acts in, with a right to change things there (roles member, manager or admin).
+ * @throws CloudError `forbidden`
+ */
+export function requireProjectMember(caller: Caller, operation: string): ProjectId {
+  const projectId = requireProject(caller, operation);
+  if (!['member', 'manager', 'admin'].some((role) => caller.roles.has(role))) {
+    throw new CloudError('forbidden', `${operation} needs the role member in the project`, {
+      details: { operation, needs: 'member' },
+    });
+  }
+  return projectId;
+}
+
+/**
+ * The project that the caller acts in; any role there will do.
+ * @throws CloudError `forbidden`
+ */
+export function requireProject(caller: Caller, operation: string): ProjectId {
+  if (!caller.projectId) {
+    throw new CloudError('forbidden', `${operation} needs a token that is scoped to a project`, {
+      details: { operation },
+    });
+  }
+  return caller.projectId;
+}
+
+/** May the caller see what belongs to this project? Hidden things answer not_found, never forbidden. */
+export const maySee = (caller: Caller, projectId: string | null): boolean =>
+  isAdmin(caller) || (projectId !== null && caller.projectId === projectId);

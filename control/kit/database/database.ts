@@ -1,0 +1,167 @@
+/**
+ * The database: one pool, one way into a transaction.
+ *
+ * Owns connections. Never decides. If the process dies inside a transaction, PostgreSQL undoes it whole.
+ */
+import { Kysely, type KyselyProps, PostgresDialect, sql } from 'kysely';
+import pg from 'pg';
+import { CloudError } from '../../../contract/errors.ts';
+import type { Secret } from '../../../contract/secret.ts';
+import { isStalePlan, prepareStatements } from './prepared.ts';
+import type { Schema } from './schema.ts';
+import { TransactionConnection } from './transaction-connection.ts';
+
+// 64-bit integers are counts and sizes well below 2^53 here; xid8 stays text, see changes.ts.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+
+/** Anything that runs queries: the pool or a transaction. Stores take this. */
+export type Queryable = Kysely<Schema>;
+
+declare const inTransaction: unique symbol;
+/** A running transaction. Functions that must write together with their caller's writes ask for this type. */
+export type Tx = Kysely<Schema> & { readonly [inTransaction]: true };
+
+/** Who does it and at whose request; recorded in every change of the transaction. */
+export interface Actor {
+  /** The user; null when the cloud itself acts. */
+  actorId: string | null;
+  requestId: string | null;
+}
+
+export const cloudActor: Actor = { actorId: null, requestId: null };
+
+const plain = /^[0-9A-Za-z-]{1,80}$/;
+const literal = (text: string | null): string => {
+  if (text === null) return `''`;
+  if (!plain.test(text))
+    throw new CloudError('invalid', 'the request id or actor id has characters that it may not have');
+  return `'${text}'`;
+};
+
+/** Deadlock and serialization failure: the transaction did nothing and may be run again. */
+export const isRetriable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
+
+export class Database {
+  readonly pool: pg.Pool;
+  /** For single statements outside a transaction. */
+  readonly query: Queryable;
+  /** What a transaction's Kysely shares with `query`. */
+  readonly #parts: Pick<KyselyProps, 'config' | 'dialect' | 'driver'>;
+
+  /** @param options.url a PostgreSQL connection URL. Idle connections close after `idleMs` so that an idle cloud is small. */
+  constructor(options: { url: Secret; maxConnections?: number; idleMs?: number; applicationName?: string }) {
+    this.pool = new pg.Pool({
+      connectionString: options.url.reveal(),
+      max: options.maxConnections ?? 10,
+      idleTimeoutMillis: options.idleMs ?? 10_000,
+      connectionTimeoutMillis: 10_000,
+      application_name: options.applicationName ?? 'bothy',
+      pipeline: true,
+    } as pg.PoolConfig);
+    // An idle connection that the server closes (a restart) is no error of anyone's: the pool has dropped it already.
+    this.pool.on('error', () => {});
+    this.pool.on('connect', (client) => {
+      client.on('error', () => {});
+      prepareStatements(client as unknown as pg.Client);
+    });
+    const dialect = new PostgresDialect({ pool: this.pool });
+    this.query = new Kysely<Schema>({ dialect });
+    this.#parts = { config: { dialect }, dialect, driver: dialect.createDriver() };
+  }
+
+  /**
+   * Runs `work` in one transaction (READ COMMITTED) and again, whole, after a deadlock, a serialization failure or a stale plan;
+   * `work` must therefore have no effect outside the database.
+   * @throws CloudError `unavailable` when the database can't be reached; `not_found` when a row's project is not there
+   */
+  async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const begin = `begin; select set_config('bothy.actor', ${literal(actor.actorId)}, true), set_config('bothy.request', ${literal(actor.requestId)}, true)`;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#transaction(begin, work);
+      } catch (error) {
+        if (attempt < 5 && (isRetriable(error) || isStalePlan(error))) continue;
+        throw projectNotFound(error) ?? error;
+      }
+    }
+  }
+
+  async #transaction<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect();
+    const connection = new TransactionConnection(client);
+    let broken = false;
+    try {
+      // Not awaited: it travels with the first statement.
+      const begun = client.query(begin);
+      begun.catch(() => {});
+      const result = await work(this.#on(connection));
+      await begun;
+      connection.close();
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      connection.close();
+      await client.query('rollback').catch(() => {
+        broken = true;
+      });
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  #on(connection: TransactionConnection): Tx {
+    const executor = this.query.getExecutor().withConnectionProvider({
+      provideConnection: (consumer) => consumer(connection),
+    });
+    return new Kysely<Schema>({ ...this.#parts, executor }) as Tx;
+  }
+
+  /** True when a statement comes back. */
+  async reachable(): Promise<boolean> {
+    return sql`select 1`.execute(this.query).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.query.destroy();
+  }
+}
+
+/** The SQLSTATE of a database error (https://www.postgresql.org/docs/15/errcodes-appendix.html), if it is one. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined;
+}
+
+/** The name of the violated constraint, where the error is a violated constraint (class 23). */
+export function violatedConstraint(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError && error.code?.startsWith('23') ? (error.constraint ?? '') : undefined;
+}
+
+/** What was made belongs to a project that has been deleted since its maker was let in, or never was: its reference tells. */
+function projectNotFound(error: unknown): CloudError | undefined {
+  if (!/_(project|parent)_id_fkey$/.test(violatedConstraint(error) ?? '')) return undefined;
+  // Seen from the other side, a deletion, the same constraint speaks of (id).
+  const [, id] = /\((?:project|parent)_id\)=\(([0-9a-f-]+)\)/.exec((error as pg.DatabaseError).detail ?? '') ?? [];
+  if (id === undefined) return undefined;
+  return new CloudError('not_found', `Could not find project: ${id}.`, { details: { project: id }, cause: error });
+}
+
+/**
+ * True when the error says that the database can't serve now: connection refused or lost, shutting down, starting up, turned
+ * read-only by a failover, out of connections, memory or disk.
+ */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  const code = sqlState(error);
+  if (code !== undefined) return /^(57P|08|53)/.test(code) || code === '25006' || code === '58030';
+  const system = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (system !== undefined && ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'].includes(system))
+    return true;
+  // What pg says of a connection that was lost, before and after it has noticed.
+  return (
+    error instanceof Error &&
+    /Connection terminated|is not queryable|timeout exceeded when trying to connect|timeout expired/.test(error.message)
+  );
+}

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import { cloudActor, type Tx } from './database.ts';
+import { type TestDatabase, testDatabase, testProject } from './testing.ts';
+
+let db: TestDatabase;
+before(async () => {
+  db = await testDatabase();
+  await sql`create table note (text text primary key)`.execute(db.database.query);
+});
+after(() => db[Symbol.asyncDispose]());
+
+const notes = async (): Promise<string[]> =>
+  (await sql<{ text: string }>`select text from note order by text`.execute(db.database.query)).rows.map(
+    ({ text }) => text,
+  );
+const write = (tx: Tx, text: string) => sql`insert into note values (${text})`.execute(tx);
+
+test('statements that are asked for together run in order, each seeing the one before', async () => {
+  const counts = await db.database.transaction(cloudActor, (tx) =>
+    Promise.all([
+      write(tx, 'a'),
+      sql<{ n: number }>`select count(*) as n from note`.execute(tx),
+      write(tx, 'b'),
+      sql<{ n: number }>`select count(*) as n from note`.execute(tx),
+    ]),
+  );
+  assert.deepEqual([counts[1].rows[0]!.n, counts[3].rows[0]!.n], [1, 2]);
+  assert.deepEqual(await notes(), ['a', 'b']);
+});
+
+test('where one of several statements fails nothing of the transaction stays', async () => {
+  await assert.rejects(
+    db.database.transaction(cloudActor, (tx) => Promise.all([write(tx, 'c'), write(tx, 'a'), write(tx, 'd')])),
+    /duplicate key/,
+  );
+  assert.deepEqual(await notes(), ['a', 'b']);
+});
+
+test('what a part of a failed transaction still asks for does not run outside of it', async () => {
+  let later: Promise<unknown> | undefined;
+  let go: () => void = () => {};
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  await assert.rejects(
+    db.database.transaction(cloudActor, async (tx) => {
+      later = gate.then(() => write(tx, 'stray'));
+      throw new Error('given up');
+    }),
+    /given up/,
+  );
+  go();
+  await assert.rejects(later!, /the transaction has ended/);
+  assert.deepEqual(await notes(), ['a', 'b']);
+});
+
+test('quota is counted after its lock is held, so that of many one by one only as many pass as fit', async () => {
+  const { checkQuota } = await import('../quota/quota.ts');
+  const projectId = await testProject(db.database);
+  await sql`insert into quota (id, project_id, resource, maximum) values (gen_random_uuid(), ${projectId}, 'networks', 3)`.execute(
+    db.database.query,
+  );
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 8 }, (_, index) =>
+      db.database.transaction(cloudActor, async (tx) => {
+        await checkQuota(tx, projectId, { networks: 1 });
+        await sql`insert into network (id, project_id, name) values (gen_random_uuid(), ${projectId}, ${`n${index}`})`.execute(
+          tx,
+        );
+      }),
+    ),
+  );
+  assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 3);
+});

@@ -1,0 +1,194 @@
+/**
+ * Lists: one SQL statement with the rights in its WHERE, filters, order and a keyset page. A resource describes its
+ * columns once (`Listing`); every list and every single read goes through here.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import { parseId } from '../../contract/ids.ts';
+import { canonicalIp, formatCidr, parseCidr, parseMac } from './address.ts';
+import { type Caller, isAdmin, requireProject } from './caller.ts';
+import type { Queryable } from './database/database.ts';
+import { invalidInput, type NetworkNoun, notFound } from './refusal.ts';
+
+export type ColumnKind = 'text' | 'uuid' | 'integer' | 'boolean' | 'ip' | 'cidr' | 'mac' | 'time' | 'texts';
+
+export interface Column {
+  kind: ColumnKind;
+  /** Default: the column of this name of the table with alias `t`. */
+  expression?: RawBuilder<unknown>;
+  /** Filters that are no comparison with the column. */
+  matches?: (values: readonly string[]) => RawBuilder<unknown>;
+  sortable?: boolean;
+}
+
+export interface Listing<Row> {
+  noun: NetworkNoun;
+  /** What is selected; the table's alias is `t`. */
+  select: RawBuilder<Row>;
+  from: RawBuilder<unknown>;
+  columns: Readonly<Record<string, Column>>;
+  visible(caller: Caller): RawBuilder<unknown>;
+}
+
+export interface TagFilters {
+  tags?: string[];
+  tagsAny?: string[];
+  notTags?: string[];
+  notTagsAny?: string[];
+}
+
+export interface ListQuery extends TagFilters {
+  ids?: readonly string[];
+  /** Values of one filter are alternatives; filters all hold. */
+  filters?: readonly { column: string; values: readonly string[] }[];
+  sort?: readonly { column: string; descending: boolean }[];
+  limit?: number;
+  /** The id of the last row of the page before (of the first one after, when reversed). */
+  marker?: string;
+  reverse?: boolean;
+}
+
+const own = (name: string): RawBuilder<unknown> => sql.ref(`t.${name}`);
+
+const never = sql`false`;
+
+function condition(listing: Listing<unknown>, name: string, values: readonly string[]): RawBuilder<unknown> {
+  const column = listing.columns[name]!;
+  if (column.matches) return column.matches(values);
+  const expression = column.expression ?? own(name);
+  // An empty value asks for rows without one.
+  const empty = values.includes('') ? sql` or ${expression} is null` : sql``;
+  const among = (list: readonly (string | undefined)[], type: string): RawBuilder<unknown> => {
+    const known = list.filter((value) => value !== undefined && !value.includes('\0'));
+    return known.length === 0 && !values.includes('')
+      ? never
+      : sql`(${expression} = any(${known}::${sql.raw(type)}[])${empty})`;
+  };
+  const given = values.filter((value) => value !== '');
+  switch (column.kind) {
+    case 'text':
+      return among(values, 'text');
+    case 'uuid':
+      return among(
+        given.map((value) => parseId(value)),
+        'uuid',
+      );
+    case 'integer':
+      return among(
+        given.map((value) => (/^-?\d{1,9}$/.test(value) ? value : undefined)),
+        'integer',
+      );
+    case 'boolean':
+      return among(given.map(readBoolean), 'boolean');
+    case 'ip':
+      return among(given.map(canonicalIp), 'inet');
+    case 'cidr':
+      return among(
+        given.map((value) => mapped(parseCidr(value), formatCidr)),
+        'cidr',
+      );
+    case 'mac':
+      return among(
+        given.map((value) => parseMac(value)),
+        'macaddr',
+      );
+    case 'time':
+      return among(
+        given.map((value) => (Number.isNaN(Date.parse(value)) ? undefined : value)),
+        'timestamptz',
+      );
+    case 'texts':
+      return sql`${expression} && ${[...values]}::text[]`;
+  }
+}
+
+const mapped = <A, B>(value: A | undefined, change: (value: A) => B): B | undefined =>
+  value === undefined ? undefined : change(value);
+
+function readBoolean(text: string): string | undefined {
+  const lower = text.toLowerCase();
+  if (lower === 'true' || lower === '1') return 'true';
+  return lower === 'false' || lower === '0' ? 'false' : undefined;
+}
+
+function tagConditions(query: TagFilters): RawBuilder<unknown>[] {
+  const tags = own('tags');
+  const conditions: RawBuilder<unknown>[] = [];
+  if (query.tags) conditions.push(sql`${tags} @> ${query.tags}::text[]`);
+  if (query.tagsAny) conditions.push(sql`${tags} && ${query.tagsAny}::text[]`);
+  if (query.notTags) conditions.push(sql`not ${tags} @> ${query.notTags}::text[]`);
+  if (query.notTagsAny) conditions.push(sql`not ${tags} && ${query.notTagsAny}::text[]`);
+  return conditions;
+}
+
+/** Comparable in keyset order: no nulls. */
+function sortExpression(listing: Listing<unknown>, name: string): RawBuilder<unknown> {
+  const column = listing.columns[name]!;
+  const expression = column.expression ?? own(name);
+  switch (column.kind) {
+    case 'integer':
+      return sql`coalesce(${expression}, -1)`;
+    case 'boolean':
+      return sql`coalesce(${expression}, false)`;
+    case 'time':
+      return expression;
+    case 'text':
+      return sql`coalesce(${expression}, '')`;
+    default:
+      return sql`coalesce(${expression}::text, '')`;
+  }
+}
+
+interface Key {
+  expression: RawBuilder<unknown>;
+  descending: boolean;
+}
+
+/** Rows after the marker's row, in the order of the keys: (a > A) or (a = A and b > B) … */
+function afterMarker(listing: Listing<unknown>, keys: readonly Key[], marker: string): RawBuilder<unknown> {
+  const names = keys.map((_, index) => sql.ref(`k${index}`));
+  const markerKeys = sql.join(keys.map(({ expression }, index) => sql`${expression} as ${names[index]!}`));
+  const alternatives = keys.map(({ expression, descending }, index) => {
+    const equal = keys.slice(0, index).map((key, before) => sql`${key.expression} = m.${names[before]!}`);
+    const beyond = descending ? sql`${expression} < m.${names[index]!}` : sql`${expression} > m.${names[index]!}`;
+    return sql`(${sql.join([...equal, beyond], sql` and `)})`;
+  });
+  return sql`exists (select from (select ${markerKeys} from (select * from ${sql.table(listing.noun)} where id = ${marker}) t) m
+    where ${sql.join(alternatives, sql` or `)})`;
+}
+
+/** At most this many rows a page, also when none was asked for: the next page has a link. */
+export const maxPage = 10_000;
+
+export async function listRows<Row>(
+  db: Queryable,
+  caller: Caller,
+  listing: Listing<Row>,
+  query: ListQuery,
+): Promise<Row[]> {
+  if (!isAdmin(caller)) requireProject(caller, `list ${listing.noun}`);
+  const where = [listing.visible(caller), ...tagConditions(query)];
+  if (query.ids) where.push(sql`t.id = any(${[...query.ids]}::uuid[])`);
+  for (const { column, values } of query.filters ?? []) where.push(condition(listing, column, values));
+  const keys: Key[] = (query.sort ?? []).map(({ column, descending }) => ({
+    expression: sortExpression(listing, column),
+    descending: descending !== (query.reverse ?? false),
+  }));
+  keys.push({ expression: own('id'), descending: query.reverse ?? false });
+  if (query.marker !== undefined) {
+    const marker = parseId(query.marker);
+    if (marker === undefined) throw invalidInput(`marker ${query.marker} could not be found`);
+    where.push(afterMarker(listing, keys, marker));
+  }
+  const order = keys.map(({ expression, descending }) => (descending ? sql`${expression} desc` : expression));
+  const { rows } = await sql<Row>`select ${listing.select} from ${listing.from}
+    where ${sql.join(where, sql` and `)} order by ${sql.join(order)}
+    limit ${Math.min(query.limit ?? maxPage, maxPage)}`.execute(db);
+  return query.reverse ? rows.reverse() : rows;
+}
+
+/** @throws CloudError `not_found`, also for what the caller may not see */
+export async function readRow<Row>(db: Queryable, caller: Caller, listing: Listing<Row>, id: string): Promise<Row> {
+  const [row] = await listRows(db, caller, listing, { ids: [id] });
+  if (!row) throw notFound(listing.noun, id);
+  return row;
+}

@@ -1,0 +1,60 @@
+/**
+ * Operations: what someone asked for, who must take the next step, what it waits for and until when. Written in the
+ * transaction that decides; closed in the transaction that records the observation which satisfies it.
+ */
+import { sql } from 'kysely';
+import { newId, type OperationId } from '../../../contract/ids.ts';
+import type { Actor, Queryable, Tx } from '../database/database.ts';
+
+export interface NewOperation {
+  projectId: string | null;
+  resourceType: string;
+  resourceId: string;
+  verb: string;
+  /** Done when the resource's observed generation reaches this. */
+  generation: number;
+  owner: 'control' | `host ${string}`;
+  waitingFor: string;
+  deadlineMs: number;
+}
+
+/** Records an operation. An older running operation on the same resource is superseded: it ends as failed with code `conflict`. */
+export async function beginOperation(tx: Tx, actor: Actor, operation: NewOperation): Promise<OperationId> {
+  const id = newId<OperationId>();
+  await sql`
+    with superseded as (
+      update operation set state = 'failed', finished_at = now(), updated_at = now(), waiting_for = null,
+        error_code = 'conflict', error_message = ${`superseded by ${operation.verb}`}
+      where resource_id = ${operation.resourceId} and state = 'running')
+    insert into operation (id, project_id, resource_type, resource_id, verb, generation, owner, waiting_for, deadline, actor_id, request_id)
+    values (${id}, ${operation.projectId}, ${operation.resourceType}, ${operation.resourceId}, ${operation.verb},
+      ${operation.generation}, ${operation.owner}, ${operation.waitingFor},
+      now() + ${operation.deadlineMs}::double precision * interval '1 millisecond', ${actor.actorId}, ${actor.requestId})`.execute(
+    tx,
+  );
+  return id;
+}
+
+/** Notes who has the next step and what it waits for; the deadline stays. */
+export async function passOperation(
+  db: Queryable,
+  resourceId: string,
+  step: { owner: 'control' | `host ${string}`; waitingFor: string },
+): Promise<void> {
+  await sql`update operation set owner = ${step.owner}, waiting_for = ${step.waitingFor}, updated_at = now()
+    where resource_id = ${resourceId} and state = 'running'
+      and (owner, waiting_for) is distinct from (${step.owner}, ${step.waitingFor})`.execute(db);
+}
+
+/** Closes the resource's running operations up to a generation. Safe to repeat. */
+export async function endOperations(
+  db: Queryable,
+  resourceId: string,
+  generation: number,
+  outcome: { state: 'succeeded' } | { state: 'failed'; code: string; message: string },
+): Promise<void> {
+  const failed = outcome.state === 'failed' ? outcome : { code: null, message: null };
+  await sql`update operation set state = ${outcome.state}, finished_at = now(), updated_at = now(), waiting_for = null,
+      error_code = ${failed.code}, error_message = ${failed.message}
+    where resource_id = ${resourceId} and state = 'running' and generation <= ${generation}`.execute(db);
+}

@@ -1,0 +1,134 @@
+/**
+ * The durable queue of work (graphile-worker). A job is a key, "look at this resource", written in the transaction that
+ * made it necessary; it carries no facts. Several wishes to look at one resource are one job. A job that throws runs
+ * again with exponential back-off; a job of a process that died is taken over.
+ */
+import { EventEmitter } from 'node:events';
+import { type Runner, run, type Task, type TaskList, type WorkerEvents } from 'graphile-worker';
+import { sql } from 'kysely';
+import type { Logger } from 'pino';
+import type { Database, Queryable } from '../database/database.ts';
+import { PatientPool } from './patient-pool.ts';
+import { quietLogger } from './worker-logger.ts';
+
+/** Brings one resource a step nearer to its desired state. Takes nothing but the id: reads the whole state itself. */
+export type Reconcile = (id: string) => Promise<void>;
+
+/**
+ * Asks that task `task` look at resource `id`, at once or not before `at`. In a transaction, the wish is part of it. Of
+ * several wishes for one resource the earliest counts; one that comes while its job runs is a job of its own.
+ */
+export async function enqueue(db: Queryable, task: string, id: string, options: { at?: Date } = {}): Promise<void> {
+  await sql`select enqueue(${task}, ${id}, coalesce(${options.at ?? null}::timestamptz, now()))`.execute(db);
+}
+
+/** Reconciles take seconds at most. One that is cut off with its process is free for others after this. */
+const takeBackMs = 60_000;
+const takeBackEveryMs = 15_000;
+const runAgainMs = 1000;
+/** What runs at the end, or hangs on a database that is away, is not waited for longer. */
+const stopMs = 5000;
+
+export class WorkQueue {
+  readonly #database: Database;
+  readonly #log: Logger;
+  readonly #pool: PatientPool;
+  #runner: Runner | undefined;
+  #takeBackTimer: NodeJS.Timeout | undefined;
+  /** The name under which the runner locks its jobs. */
+  #name = '';
+  #stopped = false;
+
+  constructor(options: { database: Database; log: Logger }) {
+    this.#database = options.database;
+    this.#log = options.log;
+    this.#pool = new PatientPool(this.#database.pool, {
+      // Jobs whose hand-over or end was cut off with a connection are locked by us, and nobody works on them.
+      returned: () => void this.#takeBack(this.#name),
+      unended: (error) => this.#log.error({ err: error }, 'work queue: the end of a job could not be recorded'),
+    });
+  }
+
+  /** Starts to work; goes on whenever the database was away. */
+  async start(tasks: Readonly<Record<string, Reconcile>>, options: { concurrency?: number } = {}): Promise<void> {
+    const taskList = Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, this.#task(name, task)]));
+    const { concurrency = 8 } = options;
+    await this.#run({ taskList, concurrency });
+    await this.#takeBack();
+    this.#takeBackTimer = setInterval(() => void this.#takeBack(), takeBackEveryMs).unref();
+  }
+
+  async #run(work: { taskList: TaskList; concurrency: number }): Promise<void> {
+    const events: WorkerEvents = new EventEmitter();
+    events.on('pool:create', ({ workerPool }) => {
+      this.#name = workerPool.id;
+    });
+    const runner = await run({
+      ...work,
+      events,
+      pgPool: this.#pool.pool,
+      // NOTIFY brings what is due now; polling is for what becomes due later. With a local queue one asks for all workers;
+      // else each polls for itself, and an idle cloud keeps a handful of connections (PostgreSQL processes) for that.
+      pollInterval: 2000,
+      preset: { worker: { localQueue: { size: work.concurrency } } },
+      noHandleSignals: true,
+      logger: quietLogger(this.#log),
+    });
+    this.#runner = runner;
+    // The end was asked for while this began.
+    if (this.#stopped) return runner.stop();
+    // graphile-worker stops for good when it fails too often to give back what its local queue holds.
+    const again = (error?: unknown) => {
+      if (this.#stopped || this.#runner !== runner) return;
+      this.#log.error({ err: error }, 'work queue: the runner ended, another begins');
+      void this.#takeBack(this.#name);
+      setTimeout(() => this.#stopped || this.#run(work).catch(again), runAgainMs).unref();
+    };
+    runner.promise.then(() => again(), again);
+  }
+
+  /** Lets running jobs end, then stops. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#takeBackTimer);
+    const runner = this.#runner;
+    const stopped = runner?.stop().then(
+      () => true,
+      () => true,
+    );
+    const late = new Promise<false>((resolve) => setTimeout(resolve, stopMs, false).unref());
+    const inTime = await Promise.race([stopped ?? true, late]);
+    this.#pool.close();
+    // Without a database it would wait for ever, with timers that keep the process.
+    if (!inTime) runner?.kill().catch(() => {});
+  }
+
+  #task(name: string, reconcile: Reconcile): Task {
+    return async (payload) => {
+      const { id } = payload as { id: string };
+      try {
+        await reconcile(id);
+      } catch (error) {
+        this.#log.warn({ task: name, id, err: error }, 'reconcile failed, will be tried again');
+        throw error;
+      }
+    };
+  }
+
+  /**
+   * graphile-worker itself would leave a dead process's jobs locked for four hours. The wish becomes a new job: if the old
+   * one is worked on after all, its end must not take away what was wished since.
+   */
+  async #takeBack(dead = ''): Promise<void> {
+    try {
+      await sql`
+        with dead as (
+          delete from graphile_worker._private_jobs where locked_by = ${dead}
+            or locked_at < now() - ${takeBackMs}::double precision * interval '1 millisecond' returning task_id, payload)
+        select enqueue(identifier, payload ->> 'id', now())
+        from dead join graphile_worker._private_tasks task on task.id = task_id`.execute(this.#database.query);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'work queue: looking for lost jobs failed, will be tried again');
+    }
+  }
+}

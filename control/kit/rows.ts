@@ -1,0 +1,59 @@
+/** Small SQL that the network resources share: locking a row that a caller wants to change. */
+import { sql } from 'kysely';
+import { type Caller, isAdmin } from './caller.ts';
+import type { Tx } from './database/database.ts';
+import { type NetworkNoun, notFound, refusal } from './refusal.ts';
+
+/**
+ * The project that a new resource shall belong to: the caller's, or another one that an administrator names.
+ * @throws CloudError `forbidden`
+ */
+export function projectFor(caller: Caller, wanted: string | undefined, operation: string): string {
+  const own = caller.projectId;
+  const writes = ['member', 'manager', 'admin'].some((role) => caller.roles.has(role));
+  if (!writes) throw forbidden(operation);
+  if (wanted !== undefined && wanted !== own) {
+    if (!isAdmin(caller)) throw forbidden(operation);
+    return wanted;
+  }
+  if (own === null) {
+    throw refusal(
+      'invalid',
+      'project_required',
+      `${operation} needs a token that is scoped to a project, or a project_id`,
+    );
+  }
+  return own;
+}
+
+export const forbidden = (operation: string) =>
+  refusal('forbidden', 'policy_not_authorized', `rule:${operation} is disallowed by policy`, { operation });
+
+/** @throws CloudError `forbidden` when the caller may only read */
+export function requireWriter(caller: Caller, operation: string): void {
+  if (!['member', 'manager', 'admin'].some((role) => caller.roles.has(role))) throw forbidden(operation);
+}
+
+/**
+ * Locks the row that the caller wants to change and answers it. What the caller may not see is not found; what it may
+ * see but not change is forbidden.
+ */
+export async function lockOwn<Row extends { id: string; project_id: string }>(
+  tx: Tx,
+  caller: Caller,
+  noun: NetworkNoun,
+  id: string,
+  operation: string,
+  options: { maySee?: (row: Row) => boolean } = {},
+): Promise<Row> {
+  const { rows } = await sql<Row>`select * from ${sql.table(noun)} where id = ${id} for update`.execute(tx);
+  const row = rows[0];
+  const own = row && (isAdmin(caller) || row.project_id === caller.projectId);
+  if (!row || (!own && !options.maySee?.(row))) throw notFound(noun, id);
+  if (!own) throw forbidden(operation);
+  requireWriter(caller, operation);
+  return row;
+}
+
+/** Columns of every changed row: the generation is Neutron's revision_number. */
+export const touched = { generation: sql<number>`generation + 1`, updated_at: sql<Date>`now()` };

@@ -1,0 +1,73 @@
+/** Tags: texts on a resource, of which each is there once. The row's owner changes them; who sees the row sees them. */
+import { sql } from 'kysely';
+import { actorOf, type Caller } from './caller.ts';
+import type { Database, Tx } from './database/database.ts';
+import { type Listing, readRow } from './listing.ts';
+import { invalidInput, refusal } from './refusal.ts';
+import { lockOwn } from './rows.ts';
+
+const maxTags = 50;
+const maxLength = 255;
+
+// biome-ignore lint/suspicious/noExplicitAny: only the tags of a row are read
+type Tagged = Listing<any>;
+
+/** @throws CloudError `invalid` */
+export function checkTags(tags: readonly string[]): string[] {
+  for (const tag of tags) {
+    if (tag === '' || [...tag].length > maxLength || tag.includes('\0') || tag.includes(',')) {
+      throw invalidInput(`'${tag.slice(0, 80)}' is not a valid tag: 1 to ${maxLength} characters and no comma`);
+    }
+  }
+  const unique = [...new Set(tags)];
+  if (unique.length > maxTags) throw invalidInput(`a resource can have at most ${maxTags} tags`);
+  return unique;
+}
+
+export class TagService {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  async list(caller: Caller, listing: Tagged, id: string): Promise<string[]> {
+    return ((await readRow(this.#database.query, caller, listing, id)) as { tags: string[] }).tags;
+  }
+
+  /** @throws CloudError `not_found` */
+  async check(caller: Caller, listing: Tagged, id: string, tag: string): Promise<void> {
+    if (!(await this.list(caller, listing, id)).includes(tag)) throw tagNotFound(tag);
+  }
+
+  replace(caller: Caller, listing: Tagged, id: string, tags: readonly string[]): Promise<string[]> {
+    const wanted = checkTags(tags);
+    return this.#change(caller, listing, id, () => wanted);
+  }
+
+  add(caller: Caller, listing: Tagged, id: string, tag: string): Promise<string[]> {
+    return this.#change(caller, listing, id, (now) => checkTags([...now, tag]));
+  }
+
+  remove(caller: Caller, listing: Tagged, id: string, tag: string): Promise<string[]> {
+    return this.#change(caller, listing, id, (now) => {
+      if (!now.includes(tag)) throw tagNotFound(tag);
+      return now.filter((one) => one !== tag);
+    });
+  }
+
+  #change(caller: Caller, listing: Tagged, id: string, change: (now: string[]) => string[]): Promise<string[]> {
+    return this.#database.transaction(actorOf(caller), async (tx: Tx) => {
+      const visible = (await readRow(tx, caller, listing, id)) as { id: string; project_id: string; tags: string[] };
+      const row = await lockOwn<typeof visible>(tx, caller, listing.noun, id, `update_${listing.noun}s_tags`, {
+        maySee: () => visible !== undefined,
+      });
+      const tags = change(row.tags);
+      await sql`update ${sql.table(listing.noun)} set tags = ${tags}::text[], generation = generation + 1, updated_at = now()
+        where id = ${id}`.execute(tx);
+      return tags;
+    });
+  }
+}
+
+const tagNotFound = (tag: string) => refusal('not_found', 'tag_not_found', `Tag ${tag} could not be found.`);

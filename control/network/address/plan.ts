@@ -1,0 +1,161 @@
+/**
+ * Which addresses a port gets, from which subnets: Neutron's rules, as a pure function. Which number is then free is
+ * the business of allocate.ts.
+ */
+import { eui64, formatIp, type Ip, inCidr, isHostAddress, parseCidr, parseIp } from '../../kit/address.ts';
+import { invalidInput, notFound, refusal } from '../../kit/refusal.ts';
+
+export type Ipv6Mode = 'slaac' | 'dhcpv6-stateful' | 'dhcpv6-stateless';
+
+/** A subnet as far as addresses are concerned (as `to_jsonb` gives it). */
+export interface SubnetFacts {
+  id: string;
+  network_id: string;
+  ip_version: 4 | 6;
+  cidr: string;
+  gateway_ip: string | null;
+  enable_dhcp: boolean;
+  ipv6_address_mode: Ipv6Mode | null;
+  ipv6_ra_mode: Ipv6Mode | null;
+  allocation_pools: { start: string; end: string }[];
+  service_types: string[];
+}
+
+/** What a caller may ask for: a subnet, an address, or both. */
+export interface FixedIpWish {
+  subnet_id?: string;
+  ip?: string;
+}
+
+export interface PlannedIp {
+  /** Set: this very address (asked for, or computed from the MAC); null: any free one of the subnets. */
+  ip: string | null;
+  /** Where it may come from; the first that has one free. One entry when `ip` is set. */
+  subnets: SubnetFacts[];
+  position: number;
+}
+
+export const interfaceOwners = ['network:router_interface', 'network:router_interface_distributed'];
+const isRouterInterface = (owner: string): boolean => interfaceOwners.includes(owner);
+
+/** Guests on such a subnet choose their address themselves, from their MAC. */
+export const choosesOwnAddress = (subnet: Pick<SubnetFacts, 'ipv6_address_mode' | 'ipv6_ra_mode'>): boolean =>
+  [subnet.ipv6_address_mode, subnet.ipv6_ra_mode].some((mode) => mode === 'slaac' || mode === 'dhcpv6-stateless');
+
+export interface PortForPlan {
+  network_id: string;
+  mac: string;
+  device_owner: string;
+  /** Undefined: an address of each IP version that the network has. */
+  fixed_ips?: readonly FixedIpWish[];
+  /** For automatic addresses: only of this version. */
+  only_version?: 4 | 6;
+}
+
+export function planAddresses(port: PortForPlan, allSubnets: readonly SubnetFacts[]): PlannedIp[] {
+  const subnets = eligible(port, allSubnets);
+  if (port.fixed_ips) return planWishes(port, port.fixed_ips, subnets, allSubnets);
+  const stateful = subnets.filter((subnet) => !choosesOwnAddress(subnet));
+  const versions = port.only_version ? [port.only_version] : [4, 6];
+  const plans = versions
+    .map((version) => stateful.filter((subnet) => subnet.ip_version === version))
+    .filter((candidates) => candidates.length > 0)
+    .map((candidates, position) => ({ ip: null, subnets: candidates, position }));
+  return port.only_version === 4 ? plans : [...plans, ...ownAddresses(port, subnets, plans)];
+}
+
+/** Subnets with service types serve only devices of these types, and these devices first. */
+function eligible(port: PortForPlan, subnets: readonly SubnetFacts[]): SubnetFacts[] {
+  const serving = subnets.filter((s) => s.service_types.length === 0 || s.service_types.includes(port.device_owner));
+  if (serving.length === 0 && subnets.length > 0 && port.fixed_ips === undefined) {
+    throw refusal(
+      'conflict',
+      'ip_address_generation_failure_no_matching_subnet',
+      `No valid service subnet for the given device owner, network ${port.network_id}, service type ${port.device_owner}.`,
+    );
+  }
+  return serving.sort((a, b) => Number(a.service_types.length === 0) - Number(b.service_types.length === 0));
+}
+
+/** SLAAC addresses come by themselves, wanted or not: the guest will use them. */
+function ownAddresses(port: PortForPlan, subnets: readonly SubnetFacts[], planned: readonly PlannedIp[]): PlannedIp[] {
+  if (isRouterInterface(port.device_owner)) return [];
+  return subnets
+    .filter((s) => choosesOwnAddress(s) && !planned.some((plan) => plan.ip !== null && plan.subnets[0]!.id === s.id))
+    .map((subnet, index) => ({
+      ip: formatIp(6, eui64(parseCidr(subnet.cidr)!, port.mac).value),
+      subnets: [subnet],
+      position: planned.length + index,
+    }));
+}
+
+function planWishes(
+  port: PortForPlan,
+  wishes: readonly FixedIpWish[],
+  subnets: readonly SubnetFacts[],
+  allSubnets: readonly SubnetFacts[],
+): PlannedIp[] {
+  const plans: PlannedIp[] = [];
+  for (const wish of wishes) {
+    const subnet = subnetOf(port, wish, subnets, allSubnets);
+    const own = choosesOwnAddress(subnet) && !isRouterInterface(port.device_owner);
+    if (wish.ip === undefined) {
+      if (!own) plans.push({ ip: null, subnets: [subnet], position: plans.length });
+      continue;
+    }
+    const ip = parseIp(wish.ip)!;
+    if (own && ip.value !== eui64(parseCidr(subnet.cidr)!, port.mac).value) {
+      throw refusal(
+        'invalid',
+        'allocation_on_auto_address_subnet',
+        `IPv6 address ${wish.ip} cannot be directly assigned to a port on subnet ${subnet.id} as the subnet is configured for automatic addresses`,
+      );
+    }
+    plans.push({ ip: formatIp(ip.version, ip.value), subnets: [subnet], position: plans.length });
+  }
+  return [...plans, ...ownAddresses(port, subnets, plans)];
+}
+
+function subnetOf(
+  port: PortForPlan,
+  wish: FixedIpWish,
+  subnets: readonly SubnetFacts[],
+  allSubnets: readonly SubnetFacts[],
+): SubnetFacts {
+  if (subnets.length === 0) throw invalidInput('IP allocation requires subnets for network');
+  const ip = wish.ip === undefined ? undefined : parseIp(wish.ip);
+  if (wish.ip !== undefined && !ip) throw invalidInput(`'${wish.ip}' is not a valid IP address`);
+  const fits = (subnet: SubnetFacts, address: Ip): boolean => {
+    const cidr = parseCidr(subnet.cidr)!;
+    return isRouterInterface(port.device_owner) && cidr.version === 6
+      ? inCidr(cidr, address)
+      : isHostAddress(cidr, address);
+  };
+  if (wish.subnet_id !== undefined) {
+    const subnet = subnets.find((candidate) => candidate.id === wish.subnet_id);
+    if (!subnet) {
+      if (!allSubnets.some((candidate) => candidate.id === wish.subnet_id)) throw notFound('subnet', wish.subnet_id);
+      throw invalidInput(
+        `Failed to create port on network ${port.network_id}, because fixed_ips included invalid subnet ${wish.subnet_id}`,
+      );
+    }
+    if (ip && !fits(subnet, ip)) {
+      throw refusal(
+        'invalid',
+        'invalid_ip_for_subnet',
+        `IP address ${wish.ip} is not a valid IP for the specified subnet.`,
+      );
+    }
+    return subnet;
+  }
+  if (!ip) throw invalidInput('IP allocation requires subnet_id or ip_address');
+  const subnet = subnets.find((candidate) => fits(candidate, ip));
+  if (!subnet) {
+    throw refusal(
+      'invalid',
+      'invalid_ip_for_network',
+      `IP address ${wish.ip} is not a valid IP for any of the subnets on the specified network.`,
+    );
+  }
+  return subnet;
+}

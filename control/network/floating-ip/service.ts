@@ -1,0 +1,230 @@
+/** Floating IPs: the operations that the dialects may call. Each is one transaction. */
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
+import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
+import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { defined } from '../../kit/database/schema.ts';
+import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { checkQuota } from '../../kit/quota/quota.ts';
+import { notFound, refusal } from '../../kit/refusal.ts';
+import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
+import { maySeeNetwork } from '../access.ts';
+import { createPorts, loadNetworks } from '../port/create.ts';
+import { deletePortRows } from '../port/server-ports.ts';
+import { type FloatingIpRow, floatingIpListing } from './floating-ip.ts';
+
+export interface FloatingIpWish {
+  project_id?: string;
+  floating_network_id: string;
+  subnet_id?: string | null;
+  floating_ip?: string | null;
+  port_id?: string | null;
+  fixed_ip?: string | null;
+  description?: string;
+}
+
+export type FloatingIpPatch = Pick<FloatingIpWish, 'port_id' | 'fixed_ip' | 'description'>;
+
+const badRequest = (message: string) => refusal('invalid', 'bad_request', `Bad floatingip request: ${message}.`);
+
+export class FloatingIpService {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  list(caller: Caller, query: ListQuery): Promise<FloatingIpRow[]> {
+    return listRows(this.#database.query, caller, floatingIpListing, query);
+  }
+
+  read(caller: Caller, id: string): Promise<FloatingIpRow> {
+    return readRow(this.#database.query, caller, floatingIpListing, id);
+  }
+
+  async create(caller: Caller, wish: FloatingIpWish): Promise<FloatingIpRow> {
+    const project = projectFor(caller, wish.project_id, 'create_floatingip');
+    if (wish.floating_ip && !isAdmin(caller)) {
+      throw forbidden('create_floatingip and rule:create_floatingip:floating_ip_address');
+    }
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const id = newId();
+      await checkQuota(tx, project, { floating_ips: 1 });
+      const outside = await takeAddress(tx, caller, id, wish);
+      const inside = await findInside(tx, caller, { ...wish, id, project_id: project });
+      await tx
+        .insertInto('floating_ip')
+        .values({
+          id,
+          project_id: project,
+          floating_network_id: wish.floating_network_id,
+          floating_port_id: outside.portId,
+          floating_ip: outside.ip,
+          ...defined({ description: wish.description }),
+          ...inside,
+        })
+        .execute()
+        .catch((error: unknown) => refuseSecond(error, { ...wish, id, ip: outside.ip, fixed_ip: inside.fixed_ip }));
+      return readRow(tx, caller, floatingIpListing, id);
+    });
+  }
+
+  /** Associates, associates anew or (port null) loosens. */
+  async update(caller: Caller, id: string, patch: FloatingIpPatch): Promise<FloatingIpRow> {
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockOwn<FloatingIpRow>(tx, caller, 'floating_ip', id, 'update_floatingip');
+      const changes = patch.port_id !== undefined || patch.fixed_ip !== undefined;
+      const wish = { ...now, ...defined(patch) };
+      if (patch.port_id !== undefined && patch.fixed_ip === undefined) wish.fixed_ip = null;
+      const inside = changes ? await findInside(tx, caller, wish) : {};
+      await tx
+        .updateTable('floating_ip')
+        .set({ ...defined({ description: patch.description }), ...inside, ...touched })
+        .where('id', '=', id)
+        .execute()
+        .catch((error: unknown) => refuseSecond(error, { ...wish, ip: now.floating_ip }));
+      return readRow(tx, caller, floatingIpListing, id);
+    });
+  }
+
+  async delete(caller: Caller, id: string): Promise<void> {
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockOwn<FloatingIpRow>(tx, caller, 'floating_ip', id, 'delete_floatingip');
+      await sql`delete from floating_ip where id = ${id}`.execute(tx);
+      await deletePortRows(tx, [now.floating_port_id]);
+    });
+  }
+}
+
+function refuseSecond(
+  error: unknown,
+  wish: { id: string; ip: string; port_id?: string | null; fixed_ip?: string | null },
+): never {
+  if (violatedConstraint(error) !== 'floating_ip_port_id_fixed_ip_key') throw error;
+  throw refusal(
+    'conflict',
+    'floating_ip_port_already_associated',
+    `Cannot associate floating IP ${wish.ip} (${wish.id}) with port ${wish.port_id} using fixed IP ${wish.fixed_ip ?? ''}, as that fixed IP already has a floating IP on the external network.`,
+  );
+}
+
+/** A port of the cloud's own on the external network keeps the address. */
+async function takeAddress(
+  tx: Tx,
+  caller: Caller,
+  id: string,
+  wish: FloatingIpWish,
+): Promise<{ portId: string; ip: string }> {
+  const network = (await loadNetworks(tx, [wish.floating_network_id])).get(wish.floating_network_id);
+  if (!network || !maySeeNetwork(caller, network)) throw notFound('network', wish.floating_network_id);
+  if (!network.external) throw badRequest(`Network ${network.id} is not a valid external network`);
+  if (!network.subnets.some((subnet) => subnet.ip_version === 4)) {
+    throw badRequest(`Network ${network.id} does not contain any IPv4 subnet`);
+  }
+  const fixed = defined({ subnet_id: wish.subnet_id ?? undefined, ip: wish.floating_ip ?? undefined });
+  const [port] = await createPorts(
+    tx,
+    [
+      {
+        project_id: network.project_id,
+        network_id: network.id,
+        device_id: id,
+        device_owner: 'network:floatingip',
+        only_version: 4,
+        ...(Object.keys(fixed).length > 0 ? { fixed_ips: [fixed as { subnet_id?: string; ip?: string }] } : {}),
+      },
+    ],
+    new Map([[network.id, network]]),
+  );
+  const ip = port!.fixed_ips.find((one) => !one.ip.includes(':'))?.ip;
+  if (ip === undefined) {
+    throw refusal(
+      'invalid',
+      'external_ip_address_exhausted',
+      `Unable to find any IP address on external network ${network.id}.`,
+    );
+  }
+  return { portId: port!.id, ip };
+}
+
+interface InsideWish {
+  id: string;
+  project_id: string;
+  floating_network_id: string;
+  port_id?: string | null;
+  fixed_ip?: string | null;
+}
+
+interface Inside {
+  port_id: string | null;
+  fixed_ip: string | null;
+  router_id: string | null;
+}
+
+/** The inside port, the one of its addresses that is meant, and the router that leads there. */
+async function findInside(tx: Tx, caller: Caller, wish: InsideWish): Promise<Inside> {
+  if (!wish.port_id) {
+    if (wish.fixed_ip) throw badRequest('fixed_ip_address cannot be specified without a port_id');
+    return { port_id: null, fixed_ip: null, router_id: null };
+  }
+  const { rows } = await sql<{
+    project_id: string;
+    network_id: string;
+    device_owner: string;
+    ips: { ip: string; subnet_id: string }[];
+  }>`select p.project_id, p.network_id, p.device_owner,
+      coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'subnet_id', i.subnet_id) order by i.position)
+        from port_ip i where i.port_id = p.id and family(i.ip) = 4), '[]') as ips
+    from port p where p.id = ${wish.port_id} for share of p`.execute(tx);
+  const port = rows[0];
+  if (!port || (!isAdmin(caller) && port.project_id !== caller.projectId)) throw notFound('port', wish.port_id);
+  if (!isAdmin(caller) && port.project_id !== wish.project_id) {
+    throw badRequest(
+      `Cannot process floating IP association with Port ${wish.port_id}, since that port is owned by a different project`,
+    );
+  }
+  const ip = chooseIp(wish, port.device_owner, port.ips);
+  const router = await findRouter(tx, wish, ip.subnet_id);
+  return { port_id: wish.port_id, fixed_ip: ip.ip, router_id: router };
+}
+
+function chooseIp(wish: InsideWish, owner: string, ips: { ip: string; subnet_id: string }[]) {
+  if (owner.startsWith('network:')) throw badRequest(`Port ${wish.port_id} is unable to be assigned a floating IP`);
+  if (wish.fixed_ip) {
+    if (wish.fixed_ip.includes(':')) {
+      throw badRequest(
+        `Cannot process floating IP association with ${wish.fixed_ip}, since that is not an IPv4 address`,
+      );
+    }
+    const ip = ips.find((one) => one.ip === wish.fixed_ip);
+    if (!ip) throw badRequest(`Port ${wish.port_id} does not have fixed ip ${wish.fixed_ip}`);
+    return ip;
+  }
+  if (ips.length === 0) {
+    throw badRequest(`Cannot add floating IP to port ${wish.port_id} that has no fixed IPv4 addresses`);
+  }
+  if (ips.length > 1) {
+    throw badRequest(
+      `Port ${wish.port_id} has multiple fixed IPv4 addresses.  Must provide a specific IPv4 address when assigning a floating IP`,
+    );
+  }
+  return ips[0]!;
+}
+
+/** The router between the subnet and the external network; the subnet's own gateway goes before others. */
+async function findRouter(tx: Tx, wish: InsideWish, subnetId: string): Promise<string> {
+  const { rows } = await sql<{ id: string }>`select r.id from router r
+    join port p on p.device_id <> '' and p.device_id = r.id::text and p.device_owner like 'network:router_interface%'
+    join port_ip i on i.port_id = p.id and i.subnet_id = ${subnetId}
+    join subnet s on s.id = i.subnet_id
+    where r.gateway_network_id = ${wish.floating_network_id}
+    order by (i.ip is distinct from s.gateway_ip), r.id limit 1 for share of r`.execute(tx);
+  if (!rows[0]) {
+    throw refusal(
+      'not_found',
+      'external_gateway_for_floating_ip_not_found',
+      `External network ${wish.floating_network_id} is not reachable from subnet ${subnetId}.  Therefore, cannot associate Port ${wish.port_id} with a Floating IP.`,
+    );
+  }
+  return rows[0].id;
+}

@@ -1,0 +1,269 @@
+/**
+ * Networks: the operations that the dialects may call. Each is one transaction. A network is made with its metadata
+ * port and goes with its subnets; ports of others keep it in being.
+ */
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
+import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
+import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { defined } from '../../kit/database/schema.ts';
+import { type Listing, type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { checkQuota } from '../../kit/quota/quota.ts';
+import { invalidInput, refusal } from '../../kit/refusal.ts';
+import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
+import { maySeeNetwork } from '../access.ts';
+import type { NetworkFacts } from '../port/create.ts';
+import { createMetadataPorts, metadataOwner } from '../port/metadata-port.ts';
+import { type NetworkRow, networkListing } from './network.ts';
+import { chooseProvider, type Provider, type ProviderWish } from './provider.ts';
+
+export interface NetworkWish extends ProviderWish {
+  project_id?: string;
+  name?: string;
+  description?: string;
+  admin_state_up?: boolean;
+  shared?: boolean;
+  external?: boolean;
+  is_default?: boolean;
+  port_security_enabled?: boolean;
+  mtu?: number;
+  dns_domain?: string;
+}
+
+/** What only administrators may set; Neutron's rule for each is create_network:<name>. */
+const forAdministrators = [
+  ['shared', 'shared'],
+  ['external', 'router:external'],
+  ['is_default', 'is_default'],
+  ['provider_network_type', 'provider:network_type'],
+  ['provider_physical_network', 'provider:physical_network'],
+  ['provider_segmentation_id', 'provider:segmentation_id'],
+] as const;
+
+const minimumMtu = 68;
+const minimumMtuIpv6 = 1280;
+
+export class NetworkService {
+  readonly #database: Database;
+  readonly #listing: Listing<NetworkRow> = networkListing;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  list(caller: Caller, query: ListQuery): Promise<NetworkRow[]> {
+    return listRows(this.#database.query, caller, this.#listing, query);
+  }
+
+  read(caller: Caller, id: string): Promise<NetworkRow> {
+    return readRow(this.#database.query, caller, this.#listing, id);
+  }
+
+  /** All or none. */
+  async create(caller: Caller, wishes: readonly NetworkWish[]): Promise<NetworkRow[]> {
+    for (const wish of wishes) refuseForOthers(caller, wish, 'create_network', undefined);
+    const plans = wishes.map((wish) => {
+      const provider = chooseProvider(wish);
+      return { wish, provider, id: newId(), project: projectFor(caller, wish.project_id, 'create_network') };
+    });
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const byProject = Map.groupBy(plans, ({ project }) => project);
+      for (const project of [...byProject.keys()].sort()) {
+        await checkQuota(tx, project, { networks: byProject.get(project)!.length });
+      }
+      for (const { wish, provider } of plans) {
+        await checkProvider(tx, provider);
+        if (wish.is_default) await checkOnlyDefault(tx, undefined);
+      }
+      await tx
+        .insertInto('network')
+        .values(
+          plans.map(({ id, project, wish, provider }) => ({ id, ...newRow(wish, provider), project_id: project })),
+        )
+        .execute();
+      await createMetadataPorts(
+        tx,
+        plans.map(
+          ({ id, project, wish }): NetworkFacts => ({
+            id,
+            project_id: project,
+            name: wish.name ?? '',
+            shared: false,
+            external: false,
+            port_security_enabled: true,
+            subnets: [],
+          }),
+        ),
+      );
+      return listRows(tx, caller, this.#listing, { ids: plans.map(({ id }) => id) });
+    });
+  }
+
+  async update(caller: Caller, id: string, wish: NetworkWish): Promise<NetworkRow> {
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockOwn<NetworkRow>(tx, caller, 'network', id, 'update_network', {
+        maySee: (row) => maySeeNetwork(caller, row),
+      });
+      refuseForOthers(caller, wish, 'update_network', now);
+      if (wish.external === false && now.external) await checkNotInUseAsExternal(tx, id);
+      if (wish.shared === false && now.shared) await checkNotInUseByOthers(tx, now);
+      if (wish.is_default === true && !now.is_default) await checkOnlyDefault(tx, id);
+      if (wish.mtu !== undefined) await checkMtu(tx, now, wish.mtu);
+      const { project_id: _, provider_network_type: type, ...columns } = wish;
+      if (type !== undefined || wish.provider_physical_network !== undefined || wish.provider_segmentation_id != null) {
+        throw invalidInput('Plugin does not support updating provider attributes');
+      }
+      await tx
+        .updateTable('network')
+        .set({ ...defined(columns), ...touched })
+        .where('id', '=', id)
+        .execute();
+      return readRow(tx, caller, this.#listing, id);
+    });
+  }
+
+  /** With its subnets. Refused while ports other than the cloud's own are on it. */
+  async delete(caller: Caller, id: string): Promise<void> {
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      await lockOwn<NetworkRow>(tx, caller, 'network', id, 'delete_network', {
+        maySee: (row) => maySeeNetwork(caller, row),
+      });
+      const { rows } = await sql<{ id: string }>`select id from port
+        where network_id = ${id} and device_owner <> ${metadataOwner} limit 20`.execute(tx);
+      if (rows.length > 0)
+        throw networkInUse(
+          id,
+          rows.map((row) => row.id),
+        );
+      await sql`delete from port where network_id = ${id}`.execute(tx);
+      await sql`delete from network where id = ${id}`.execute(tx).catch((error: unknown) => {
+        throw violatedConstraint(error) === undefined ? error : networkInUse(id, []);
+      });
+    });
+  }
+}
+
+const networkInUse = (id: string, ports: readonly string[]) =>
+  refusal(
+    'conflict',
+    'network_in_use',
+    `Unable to complete operation on network ${id}. There are one or more ports still in use on the network, id for these ports is: ${ports.join(',')}.`,
+    { id, ports },
+  );
+
+/** Administrators' attributes may be named by others only with the value that is there anyway. */
+function refuseForOthers(caller: Caller, wish: NetworkWish, operation: string, now: NetworkRow | undefined): void {
+  if (isAdmin(caller)) return;
+  for (const [column, name] of forAdministrators) {
+    const value = wish[column];
+    if (value === undefined || value === (now?.[column] ?? false)) continue;
+    throw forbidden(`${operation} and rule:${operation}:${name}`);
+  }
+}
+
+function newRow(wish: NetworkWish, provider: Provider) {
+  const mtu = wish.mtu === undefined || wish.mtu === 0 ? provider.maximumMtu : wish.mtu;
+  if (mtu < minimumMtu || mtu > provider.maximumMtu) throw mtuInvalid(mtu, provider.maximumMtu);
+  return {
+    ...defined({
+      name: wish.name,
+      description: wish.description,
+      admin_state_up: wish.admin_state_up,
+      shared: wish.shared,
+      external: wish.external,
+      is_default: wish.is_default,
+      port_security_enabled: wish.port_security_enabled,
+      dns_domain: wish.dns_domain,
+    }),
+    mtu,
+    provider_network_type: provider.type,
+    provider_physical_network: provider.physicalNetwork,
+    provider_segmentation_id:
+      provider.type === 'geneve' && provider.segmentationId === null
+        ? sql<number>`nextval('network_segment')`
+        : provider.segmentationId,
+  };
+}
+
+const mtuInvalid = (mtu: number, maximum: number) =>
+  invalidInput(
+    `requested MTU ${mtu} is not between ${minimumMtu} and ${maximum}, which this type of network can carry`,
+  );
+
+async function checkProvider(tx: Tx, provider: Provider): Promise<void> {
+  const { type, physicalNetwork, segmentationId } = provider;
+  if (physicalNetwork === null && segmentationId === null) return;
+  // Two requests for one segment: the second waits and then sees the first.
+  await sql`select pg_advisory_xact_lock(hashtextextended('network segments', 0))`.execute(tx);
+  const { rows } = await sql<{ used: boolean; known: boolean }>`select
+    exists (select from network where provider_network_type = ${type}
+      and provider_physical_network is not distinct from ${physicalNetwork}
+      and provider_segmentation_id is not distinct from ${segmentationId}) as used,
+    ${physicalNetwork}::text is null or not exists (select from host)
+      or exists (select from host where ${physicalNetwork} = any(physical_networks)) as known`.execute(tx);
+  if (!rows[0]!.known) {
+    throw invalidInput(`physical_network '${physicalNetwork}' unknown for ${type} provider network`);
+  }
+  if (!rows[0]!.used) return;
+  const message = {
+    flat: `Unable to create the flat network. Physical network ${physicalNetwork} is in use.`,
+    vlan: `Unable to create the network. The VLAN ${segmentationId} on physical network ${physicalNetwork} is in use.`,
+    geneve: `Unable to create the network. The tunnel ID ${segmentationId} is in use.`,
+    local: '',
+  }[type];
+  const reason = { flat: 'flat_network_in_use', vlan: 'vlan_id_in_use', geneve: 'tunnel_id_in_use', local: '' }[type];
+  throw refusal('conflict', reason, message);
+}
+
+async function checkOnlyDefault(tx: Tx, id: string | undefined): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended('default network', 0))`.execute(tx);
+  const { rows } = await sql<{ id: string }>`select id from network
+    where is_default and id is distinct from ${id ?? null}::uuid limit 1`.execute(tx);
+  if (rows[0]) {
+    throw refusal(
+      'conflict',
+      'default_external_network_exists',
+      `A default external network already exists: ${rows[0].id}.`,
+    );
+  }
+}
+
+async function checkNotInUseAsExternal(tx: Tx, id: string): Promise<void> {
+  const { rows } = await sql`select from port where network_id = ${id}
+    and device_owner in ('network:router_gateway', 'network:floatingip') limit 1`.execute(tx);
+  if (rows.length > 0) {
+    throw refusal(
+      'conflict',
+      'external_network_in_use',
+      `External network ${id} cannot be updated to be made non-external, since it has existing gateway ports.`,
+    );
+  }
+}
+
+async function checkNotInUseByOthers(tx: Tx, network: NetworkRow): Promise<void> {
+  const { rows } = await sql`select from port where network_id = ${network.id} and project_id <> ${network.project_id}
+    and device_owner not in ('network:router_gateway', 'network:floatingip') limit 1`.execute(tx);
+  if (rows.length > 0) {
+    throw refusal(
+      'conflict',
+      'invalid_shared_setting',
+      `Unable to reconfigure sharing settings for network ${network.id}. Multiple projects are using it.`,
+    );
+  }
+}
+
+async function checkMtu(tx: Tx, network: NetworkRow, mtu: number): Promise<void> {
+  const { maximumMtu } = chooseProvider(network);
+  if (mtu < minimumMtu || mtu > maximumMtu) throw mtuInvalid(mtu, maximumMtu);
+  if (mtu >= minimumMtuIpv6) return;
+  const { rows } = await sql`select from subnet where network_id = ${network.id} and ip_version = 6 limit 1`.execute(
+    tx,
+  );
+  if (rows.length > 0) {
+    throw refusal(
+      'conflict',
+      'network_mtu_subnet_conflict',
+      `MTU of ${network.id} is not valid, subnet requires a minimum of ${minimumMtuIpv6}.`,
+    );
+  }
+}

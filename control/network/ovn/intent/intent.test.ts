@@ -1,0 +1,151 @@
+/** The rows that a model means: all of them in a golden file, and what each rule is for in words. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { columnOf, tableOf } from '../../../../protocols/ovsdb/index.ts';
+import { FakeDatabase, northbound } from '../../../../simulator/ovsdb/index.ts';
+import { IndexedModel, type SecurityGroupRuleRow } from '../model.ts';
+import { ids, representative } from '../testing/representative.ts';
+import { dropUnit, type Unit, unit } from '../units.ts';
+import { gatewayHosts, hostGraceMs } from './gateway.ts';
+import { desiredRows } from './index.ts';
+import { ruleMatch } from './security.ts';
+
+const golden = join(import.meta.dirname, 'northbound.golden.txt');
+
+function units(model: IndexedModel): Unit[] {
+  return [
+    dropUnit,
+    ...[...model.networks.keys()].map((id) => unit('network', id)),
+    ...[...model.securityGroups.keys()].map((id) => unit('security_group', id)),
+    ...[...model.ports.keys()].map((id) => unit('port', id)),
+    ...[...model.routers.keys()].map((id) => unit('router', id)),
+  ];
+}
+const all = () => Object.fromEntries(units(representative).map((name) => [name, desiredRows(representative, name)]));
+
+test('the rows of the representative model are as in the golden file', () => {
+  // One line a row, its columns below it: a change of one thing is a difference of one line.
+  const lines = Object.entries(all()).flatMap(([owner, rows]) =>
+    rows.flatMap(({ table, key, columns, ...rest }) => [
+      `${owner} ${table} ${key}`,
+      ...Object.entries({ ...columns, ...rest }).map(([name, value]) => `    ${name} ${JSON.stringify(value)}`),
+    ]),
+  );
+  const text = `${lines.join('\n')}\n`;
+  if (process.env.UPDATE_GOLDEN === '1') writeFileSync(golden, text);
+  assert.equal(text, readFileSync(golden, 'utf8'));
+});
+
+test('every row fits the schema, its keys are unique, and what it refers to is there', () => {
+  const { schema } = new FakeDatabase(northbound);
+  const known = new Set<string>();
+  const rows = Object.entries(all()).flatMap(([owner, list]) => list.map((row) => ({ owner, row })));
+  for (const { owner, row } of rows) {
+    const name = `${owner} ${row.table} ${row.key}`;
+    assert.ok(!known.has(name), name);
+    known.add(name);
+    for (const column of Object.keys(row.columns)) columnOf(tableOf(schema, row.table), column);
+    // Stamps are words apart by blanks.
+    assert.ok(!/\s/.test(row.key), name);
+  }
+  for (const { owner, row } of rows) {
+    const referred = [...Object.values(row.references ?? {}), row.parent, ...(row.groups ?? [])].filter(
+      (name) => !!name,
+    );
+    for (const name of referred)
+      assert.ok(known.has(`${name.owner} ${name.table} ${name.key}`), `${owner} → ${name.owner}`);
+  }
+});
+
+test('a resource that is gone has no rows', () => {
+  const empty = new IndexedModel({});
+  for (const name of units(representative)) if (name !== dropUnit) assert.deepEqual(desiredRows(empty, name), []);
+});
+
+const rule = (row: Partial<SecurityGroupRuleRow>): SecurityGroupRuleRow => ({
+  id: 'r',
+  direction: 'ingress',
+  ethertype: 'IPv4',
+  protocol: null,
+  port_range_min: null,
+  port_range_max: null,
+  remote_group_id: null,
+  remote_ip_prefix: null,
+  ...row,
+});
+
+test('rules become matches', () => {
+  const cases: [Partial<SecurityGroupRuleRow>, string][] = [
+    [{}, 'outport == @g && ip4'],
+    [{ direction: 'egress', ethertype: 'IPv6' }, 'inport == @g && ip6'],
+    [{ protocol: 'any', remote_ip_prefix: '0.0.0.0/0' }, 'outport == @g && ip4'],
+    [{ protocol: 'tcp', port_range_min: 22, port_range_max: 22 }, 'outport == @g && ip4 && tcp && tcp.dst == 22'],
+    [
+      { protocol: '17', port_range_min: 5, port_range_max: 9 },
+      'outport == @g && ip4 && udp && udp.dst >= 5 && udp.dst <= 9',
+    ],
+    [{ protocol: 'icmp', port_range_min: 8 }, 'outport == @g && ip4 && icmp4 && icmp4.type == 8'],
+    [
+      { protocol: 'icmp', port_range_min: 3, port_range_max: 4 },
+      'outport == @g && ip4 && icmp4 && icmp4.type == 3 && icmp4.code == 4',
+    ],
+    [{ protocol: 'icmpv6', ethertype: 'IPv6' }, 'outport == @g && ip6 && icmp6'],
+    [{ protocol: 'gre' }, 'outport == @g && ip4 && ip.proto == 47'],
+    [{ remote_ip_prefix: '10.0.0.0/8', direction: 'egress' }, 'inport == @g && ip4 && ip4.dst == 10.0.0.0/8'],
+    [{ remote_group_id: '0191-2', ethertype: 'IPv6' }, 'outport == @g && ip6 && ip6.src == $sg_0191_2_ip6'],
+  ];
+  for (const [row, match] of cases) assert.equal(ruleMatch('g', rule(row)), match);
+  assert.throws(() => ruleMatch('g', rule({ protocol: 'nonsense' })), /unknown protocol/);
+});
+
+test('gateways go to living hosts that have the network, each router in its own order', () => {
+  const now = new Date('2026-01-01T00:00:00Z');
+  const ago = (ms: number) => new Date(now.getTime() - ms);
+  const hosts = Array.from({ length: 10 }, (_, n) => ({
+    id: `host${n}`,
+    physical_networks: n < 6 ? ['p'] : [],
+    connected: n < 4,
+    last_seen_at: n === 4 ? ago(hostGraceMs - 1) : ago(hostGraceMs + 1),
+  }));
+  const of = (router: string) => gatewayHosts(router, 'p', hosts, now);
+  const routers = Array.from({ length: 200 }, (_, n) => `router${n}`);
+  const first = Map.groupBy(routers, (router) => of(router)[0]!);
+  assert.deepEqual([...first.keys()].sort(), ['host0', 'host1', 'host2', 'host3', 'host4']);
+  for (const list of first.values()) assert.ok(list.length > 15, 'they are spread');
+  for (const router of routers) assert.equal(of(router).length, 3);
+  // One host goes: routers whose first choice it was not keep theirs.
+  const left = hosts.filter(({ id }) => id !== 'host2');
+  for (const router of routers) {
+    const [before, after] = [of(router)[0], gatewayHosts(router, 'p', left, now)[0]];
+    if (before !== 'host2') assert.equal(after, before);
+  }
+  assert.deepEqual(gatewayHosts('r', null, hosts, now), []);
+  assert.deepEqual(gatewayHosts('r', 'q', hosts, now), []);
+});
+
+test('when no host is alive all candidates count, so that a restart of control moves nothing', () => {
+  const host = (id: string) => ({ id, physical_networks: ['p'], connected: false, last_seen_at: null });
+  const now = new Date();
+  const living = gatewayHosts(
+    'r',
+    'p',
+    [host('a'), host('b')].map((h) => ({ ...h, connected: true })),
+    now,
+  );
+  assert.deepEqual(gatewayHosts('r', 'p', [host('a'), host('b')], now), living);
+});
+
+test("a floating IP is handled on its guest's host if that has the network, else by the gateway", () => {
+  const rows = desiredRows(representative, unit('router', ids.router)).filter((row) =>
+    row.key.startsWith('floating_ip'),
+  );
+  assert.deepEqual(
+    rows.map(({ columns }) => [columns.external_ip, columns.logical_port === null]),
+    [
+      ['203.0.113.11', false],
+      ['203.0.113.12', true],
+    ],
+  );
+});

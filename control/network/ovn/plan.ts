@@ -1,0 +1,179 @@
+/**
+ * Compares what a unit shall be with what it is, by content, and adds to a transaction what is missing, different or too
+ * much. Equal content adds nothing. Pure but for the transaction that it fills.
+ */
+import {
+  type Columns,
+  canonical,
+  columnOf,
+  type DatabaseSchema,
+  type Row,
+  sameValue,
+  type Transaction,
+  tableOf,
+} from '../../../protocols/ovsdb/index.ts';
+import { type Actual, type ActualRow, formatHolder, groupsOf, holderOf, rootTables } from './actual.ts';
+import { type DesiredRow, type RowName, stamps } from './desired.ts';
+import type { Unit } from './units.ts';
+
+export interface Changes {
+  inserted: number;
+  updated: number;
+  deleted: number;
+}
+
+/** A row of another unit, to which this one refers, is not there yet: that unit must be projected first. */
+export class MissingRow extends Error {
+  readonly unit: Unit;
+  constructor(owner: Unit, name: RowName) {
+    super(`${owner} waits for ${name.table} ${name.key} of ${name.owner}`);
+    this.unit = name.owner;
+  }
+}
+
+const idOfRow = (table: string, key: string): string => `${table} ${key}`;
+
+export function planUnit(
+  transaction: Transaction,
+  schema: DatabaseSchema,
+  actual: Actual,
+  owner: Unit,
+  desired: readonly DesiredRow[],
+): Changes {
+  return new UnitPlan(transaction, schema, actual, owner).run(desired);
+}
+
+class UnitPlan {
+  readonly #transaction: Transaction;
+  readonly #schema: DatabaseSchema;
+  readonly #actual: Actual;
+  readonly #owner: Unit;
+  readonly #changes: Changes = { inserted: 0, updated: 0, deleted: 0 };
+  /** Rows of this unit after the transaction: UUID, or name of the insert. */
+  readonly #place = new Map<string, string>();
+  /** References to add and to remove, gathered so that each holder is changed once. */
+  readonly #held = new Map<
+    string,
+    { holder: string; table: string; column: string; add: string[]; remove: string[] }
+  >();
+
+  constructor(transaction: Transaction, schema: DatabaseSchema, actual: Actual, owner: Unit) {
+    this.#transaction = transaction;
+    this.#schema = schema;
+    this.#actual = actual;
+    this.#owner = owner;
+  }
+
+  run(desired: readonly DesiredRow[]): Changes {
+    const present = new Map<string, ActualRow>();
+    const surplus: ActualRow[] = [];
+    for (const each of this.#actual.rowsOf(this.#owner).sort((a, b) => (a.row._uuid < b.row._uuid ? -1 : 1))) {
+      const id = idOfRow(each.table, each.key);
+      if (present.has(id)) surplus.push(each);
+      else present.set(id, each);
+    }
+    for (const row of desired) {
+      const id = idOfRow(row.table, row.key);
+      const before = present.get(id);
+      present.delete(id);
+      if (before) this.#update(row, before.row);
+      else this.#insert(row);
+    }
+    this.#remove([...present.values(), ...surplus]);
+    for (const { holder, table, column, add, remove } of this.#held.values()) {
+      if (remove.length > 0) this.#transaction.mutate(table, holder, [[column, 'delete', remove]]);
+      if (add.length > 0) this.#transaction.mutate(table, holder, [[column, 'insert', add]]);
+    }
+    return this.#changes;
+  }
+
+  #columns(row: DesiredRow): Columns {
+    const references = Object.entries(row.references ?? {}).map(([column, name]) => [column, name && this.#find(name)]);
+    const groups = row.groups?.map(({ name }) => name).sort();
+    return {
+      ...row.columns,
+      ...Object.fromEntries(references),
+      external_ids: {
+        ...row.labels,
+        [stamps.owner]: this.#owner,
+        [stamps.key]: row.key,
+        ...(row.parent ? { [stamps.parent]: formatHolder(row.parent) } : {}),
+        ...(groups?.length ? { [stamps.groups]: groups.join(' ') } : {}),
+      },
+    };
+  }
+
+  #insert(row: DesiredRow): void {
+    const columns = this.#columns(row);
+    const transaction = this.#transaction;
+    // Should our copy be behind, the server refuses rather than take a second row of the same name.
+    const mine = { [stamps.owner]: this.#owner, [stamps.key]: row.key };
+    transaction.wait(row.table, [['external_ids', 'includes', mine]], '==', [], ['external_ids']);
+    const place = transaction.insert(row.table, columns);
+    this.#place.set(idOfRow(row.table, row.key), place);
+    this.#changes.inserted++;
+    if (row.parent) this.#hold(row.parent.table, row.parent.column, this.#find(row.parent)).add.push(place);
+    this.#join(place, [], row.groups ?? []);
+    if (row.table === 'Port_Group') this.#rejoin(place, String(row.columns.name));
+  }
+
+  #update(row: DesiredRow, before: Row): void {
+    this.#place.set(idOfRow(row.table, row.key), before._uuid);
+    const table = tableOf(this.#schema, row.table);
+    const changed = Object.entries(this.#columns(row)).filter(([column, value]) => {
+      return value !== undefined && !sameValue(canonical(columnOf(table, column), value), before[column]!);
+    });
+    if (changed.length === 0) return;
+    this.#transaction.update(row.table, before._uuid, Object.fromEntries(changed));
+    this.#changes.updated++;
+    this.#join(before._uuid, groupsOf(before), row.groups ?? []);
+  }
+
+  /** Membership in port groups follows the stamp, in the same transaction. */
+  #join(port: string, before: readonly string[], groups: NonNullable<DesiredRow['groups']>): void {
+    const now = new Set(groups.map(({ name }) => name));
+    for (const name of before) {
+      if (!now.has(name)) this.#transaction.mutate('Port_Group', [['name', '==', name]], [['ports', 'delete', [port]]]);
+    }
+    for (const group of groups) {
+      if (before.includes(group.name)) continue;
+      if (!this.#actual.find(group)) throw new MissingRow(this.#owner, group);
+      this.#transaction.mutate('Port_Group', [['name', '==', group.name]], [['ports', 'insert', [port]]]);
+    }
+  }
+
+  /** A group that was lost and is made anew gets the ports back that are stamped with it. */
+  #rejoin(group: string, name: string): void {
+    const ports = this.#actual.portsInGroup(name).map((row) => row._uuid);
+    if (ports.length > 0) this.#transaction.mutate('Port_Group', group, [['ports', 'insert', ports]]);
+  }
+
+  #remove(rows: readonly ActualRow[]): void {
+    const going = new Set(rows.map(({ row }) => row._uuid));
+    for (const { table, row } of rows) {
+      this.#changes.deleted++;
+      if (rootTables.has(table)) {
+        this.#transaction.delete(table, row._uuid);
+        continue;
+      }
+      const holder = holderOf(row);
+      const parent = holder && this.#actual.find(holder);
+      if (parent && !going.has(parent._uuid))
+        this.#hold(holder.table, holder.column, parent._uuid).remove.push(row._uuid);
+    }
+  }
+
+  #hold(table: string, column: string, holder: string) {
+    const id = `${holder} ${column}`;
+    const held = this.#held.get(id) ?? { holder, table, column, add: [], remove: [] };
+    this.#held.set(id, held);
+    return held;
+  }
+
+  #find(name: RowName): string {
+    const here = name.owner === this.#owner ? this.#place.get(idOfRow(name.table, name.key)) : undefined;
+    const place = here ?? this.#actual.find(name)?._uuid;
+    if (!place) throw new MissingRow(this.#owner, name);
+    return place;
+  }
+}

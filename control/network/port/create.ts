@@ -1,0 +1,258 @@
+/**
+ * Makes ports: the one way in which a port comes into being, for tenants, servers, routers, floating IPs and metadata.
+ * Takes no decision about rights (service.ts does). Part of the caller's transaction; a crash leaves nothing.
+ */
+import { sql } from 'kysely';
+import { newId, type PortId } from '../../../contract/ids.ts';
+import { randomMac } from '../../kit/address.ts';
+import { type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { checkQuota } from '../../kit/quota/quota.ts';
+import { invalidInput, notFound, refusal } from '../../kit/refusal.ts';
+import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
+import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from '../address/plan.ts';
+import { ensureDefaultGroup } from '../security-group/default-group.ts';
+import type { AddressPair, DhcpOption } from './tables.ts';
+
+/** A network as ports need it, with its subnets. */
+export interface NetworkFacts {
+  id: string;
+  project_id: string;
+  name: string;
+  shared: boolean;
+  external: boolean;
+  port_security_enabled: boolean;
+  subnets: SubnetFacts[];
+}
+
+export interface NewPort {
+  project_id: string;
+  network_id: string;
+  name?: string;
+  description?: string;
+  mac?: string;
+  admin_state_up?: boolean;
+  device_id?: string;
+  device_owner?: string;
+  /** Default: the network's. */
+  port_security_enabled?: boolean;
+  allowed_address_pairs?: AddressPair[];
+  extra_dhcp_opts?: DhcpOption[];
+  dns_name?: string;
+  binding_vnic_type?: string;
+  binding_host?: string;
+  host_id?: string | null;
+  delete_with_device?: boolean;
+  /** Undefined: the default of the network. */
+  fixed_ips?: FixedIpWish[];
+  /** For automatic addresses: only of this version. */
+  only_version?: 4 | 6;
+  /** Ids that the caller may use; undefined: the project's default group, where the port has port security. */
+  security_groups?: string[];
+}
+
+export interface MadePort {
+  id: PortId;
+  network_id: string;
+  mac: string;
+  fixed_ips: TakenIp[];
+}
+
+/** More addresses than this on one port is a mistake or an attack. */
+const maxAddresses = 64;
+
+/** Ports that the cloud makes for its own ends: no filters. Nobody can give a port one of these owners (service.ts). */
+export const cloudOwners = [...interfaceOwners, 'network:router_gateway', 'network:floatingip', 'network:distributed'];
+const ownedByCloud = (owner: string): boolean => cloudOwners.includes(owner);
+/** They count as ports of their project; the rest of the cloud's own are nobody's. */
+const inQuota = (owner: string): boolean => !ownedByCloud(owner) || interfaceOwners.includes(owner);
+
+export async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<Map<string, NetworkFacts>> {
+  const { rows } =
+    await sql<NetworkFacts>`select n.id, n.project_id, n.name, n.shared, n.external, n.port_security_enabled,
+      coalesce((select jsonb_agg(to_jsonb(s) order by s.id) from subnet s where s.network_id = n.id), '[]') as subnets
+    from network n where n.id = any(${[...new Set(ids)]}::uuid[])`.execute(db);
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/**
+ * Makes all of the ports or none.
+ * @param networks from {@link loadNetworks}, where the caller has read them already
+ * @throws CloudError with reasons as Neutron names them
+ */
+export async function createPorts(
+  tx: Tx,
+  ports: readonly NewPort[],
+  networks?: ReadonlyMap<string, NetworkFacts>,
+): Promise<MadePort[]> {
+  if (ports.length === 0) return [];
+  const known =
+    networks ??
+    (await loadNetworks(
+      tx,
+      ports.map((port) => port.network_id),
+    ));
+  for (const port of ports) if (!known.has(port.network_id)) throw notFound('network', port.network_id);
+  const [, complete] = await Promise.all([checkPortQuota(tx, ports), withSecurity(tx, ports, known)]);
+  const made: MadePort[] = [];
+  let rest = complete.map((port) => draft(port, known.get(port.network_id)!));
+  await lockSubnets(
+    tx,
+    rest.flatMap(({ wants }) => wants),
+  );
+  // More than one round only when a generated MAC address met one that exists on the network.
+  for (let round = 1; rest.length > 0; round++) {
+    const taken = await insertDrafts(tx, rest).catch(refuseVanished);
+    const refused = rest.filter(({ row }) => !taken.ports.has(row.id));
+    const given = refused.find(({ port }) => port.mac !== undefined);
+    if (given || (refused.length > 0 && round > 16)) throw macInUse((given ?? refused[0]!).row);
+    const inserted = rest.filter(({ row }) => taken.ports.has(row.id));
+    const more = await takeRest(
+      tx,
+      inserted.flatMap(({ wants }) => wants),
+      taken.ips,
+    );
+    const ips = Map.groupBy([...taken.ips, ...more], (ip) => ip.port_id);
+    for (const { row } of inserted) made.push({ ...row, fixed_ips: ips.get(row.id) ?? [] });
+    rest = refused.map(({ port }) => draft(port, known.get(port.network_id)!));
+  }
+  const order = new Map(complete.map((port, index) => [port.id as string, index]));
+  return made.sort((a, b) => order.get(a.id)! - order.get(b.id)!);
+}
+
+export const macInUse = (row: { network_id: string; mac: string }) =>
+  refusal(
+    'conflict',
+    'mac_address_in_use',
+    `Unable to complete operation for network ${row.network_id}. The mac address ${row.mac} is in use.`,
+  );
+
+/** What was there when we looked was deleted since: the foreign keys are the judge. */
+function refuseVanished(error: unknown): never {
+  const constraint = violatedConstraint(error);
+  const noun = (['network', 'subnet', 'security_group'] as const).find((one) =>
+    constraint?.endsWith(`_${one}_id_fkey`),
+  );
+  if (noun === undefined) throw error;
+  throw refusal('not_found', `${noun}_not_found`, `The ${noun.replace('_', ' ')} of the port could not be found.`);
+}
+
+async function checkPortQuota(tx: Tx, ports: readonly NewPort[]): Promise<void> {
+  const byProject = Map.groupBy(
+    ports.filter((port) => inQuota(port.device_owner ?? '')),
+    (port) => port.project_id,
+  );
+  for (const projectId of [...byProject.keys()].sort()) {
+    await checkQuota(tx, projectId, { ports: byProject.get(projectId)!.length });
+  }
+}
+
+type CompletePort = NewPort & { id: PortId; port_security_enabled: boolean; security_groups: string[] };
+
+/** Decides port security and groups; makes default groups where they are needed. */
+async function withSecurity(
+  tx: Tx,
+  ports: readonly NewPort[],
+  networks: ReadonlyMap<string, NetworkFacts>,
+): Promise<CompletePort[]> {
+  const defaults = new Map<string, string>();
+  const complete: CompletePort[] = [];
+  for (const port of ports) {
+    const own = ownedByCloud(port.device_owner ?? '');
+    const enabled = own ? false : (port.port_security_enabled ?? networks.get(port.network_id)!.port_security_enabled);
+    const hasIp = port.fixed_ips === undefined || port.fixed_ips.length > 0;
+    if (!enabled && !own) refuseFilters(port);
+    if (enabled && port.security_groups === undefined && !defaults.has(port.project_id)) {
+      defaults.set(port.project_id, await ensureDefaultGroup(tx, port.project_id));
+    }
+    if (enabled && (port.security_groups?.length ?? 0) > 0 && !hasIp) {
+      // Neutron asks for an address before it filters a port.
+      throw refusal(
+        'invalid',
+        'port_security_and_ip_required_for_security_groups',
+        'Port security must be enabled and port must have an IP address in order to use security groups.',
+      );
+    }
+    const groups = enabled ? (port.security_groups ?? [defaults.get(port.project_id)!]) : [];
+    complete.push({ ...port, id: newId<PortId>(), port_security_enabled: enabled, security_groups: groups });
+  }
+  return complete;
+}
+
+function refuseFilters(port: NewPort): void {
+  if ((port.security_groups?.length ?? 0) > 0) {
+    throw refusal(
+      'invalid',
+      'port_security_and_ip_required_for_security_groups',
+      'Port security must be enabled and port must have an IP address in order to use security groups.',
+    );
+  }
+  if ((port.allowed_address_pairs?.length ?? 0) > 0) {
+    throw refusal(
+      'conflict',
+      'address_pair_and_port_security_required',
+      'Port Security must be enabled in order to have allowed address pairs on a port.',
+    );
+  }
+}
+
+interface Draft {
+  port: CompletePort;
+  row: { id: PortId; network_id: string; mac: string };
+  wants: IpWant[];
+}
+
+function draft(port: CompletePort, network: NetworkFacts): Draft {
+  const row = { id: port.id, network_id: network.id, mac: port.mac ?? randomMac() };
+  const plan = planAddresses({ ...port, mac: row.mac, device_owner: port.device_owner ?? '' }, network.subnets);
+  if (plan.length > maxAddresses) throw invalidInput(`a port can have at most ${maxAddresses} addresses`);
+  return { port, row, wants: plan.map((ip) => ({ ...ip, portId: row.id, networkId: network.id })) };
+}
+
+/** One statement: ports, the first tries of their addresses, their groups. What met something taken is left out. */
+async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: Set<string>; ips: TakenIp[] }> {
+  const ports = drafts.map(({ port, row }) => ({
+    id: row.id,
+    project_id: port.project_id,
+    network_id: row.network_id,
+    name: port.name ?? '',
+    description: port.description ?? '',
+    mac: row.mac,
+    admin_state_up: port.admin_state_up ?? true,
+    device_id: port.device_id ?? '',
+    device_owner: port.device_owner ?? '',
+    port_security_enabled: port.port_security_enabled,
+    allowed_address_pairs: port.allowed_address_pairs ?? [],
+    extra_dhcp_opts: port.extra_dhcp_opts ?? [],
+    dns_name: port.dns_name ?? '',
+    binding_vnic_type: port.binding_vnic_type ?? 'normal',
+    host_id: port.host_id ?? null,
+    binding_host: port.binding_host ?? '',
+    delete_with_device: port.delete_with_device ?? false,
+  }));
+  const ips = firstTries(drafts.flatMap(({ wants }) => wants));
+  const groups = drafts.flatMap(({ port, row }) =>
+    [...new Set(port.security_groups)].map((id) => ({ port_id: row.id, security_group_id: id })),
+  );
+  const columns = sql.raw(
+    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, binding_vnic_type, host_id, binding_host, delete_with_device',
+  );
+  const { rows } = await sql<{ ports: string[]; ips: TakenIp[] }>`
+    with new_port as (
+      insert into port (${columns})
+      select ${columns} from jsonb_populate_recordset(null::port, ${JSON.stringify(ports)}::jsonb)
+      on conflict (network_id, mac) do nothing returning id),
+    new_ip as (
+      insert into port_ip (port_id, subnet_id, network_id, ip, position)
+      select i.port_id, i.subnet_id, i.network_id, i.ip, i.position
+      from jsonb_populate_recordset(null::port_ip, ${JSON.stringify(ips)}::jsonb) i join new_port on new_port.id = i.port_id
+      order by i.subnet_id, i.ip
+      on conflict (subnet_id, ip) do nothing returning port_id, subnet_id, host(ip) as ip, position),
+    new_group as (
+      insert into port_security_group (port_id, security_group_id)
+      select g.port_id, g.security_group_id
+      from jsonb_populate_recordset(null::port_security_group, ${JSON.stringify(groups)}::jsonb) g
+      join new_port on new_port.id = g.port_id)
+    select coalesce((select array_agg(id) from new_port), '{}') as ports,
+      coalesce((select jsonb_agg(new_ip) from new_ip), '[]') as ips`.execute(tx);
+  return { ports: new Set(rows[0]!.ports), ips: rows[0]!.ips };
+}

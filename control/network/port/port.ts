@@ -1,0 +1,95 @@
+/** A port as it is read, and who may see it: its project, and the project of its network. */
+import { type RawBuilder, type Selectable, sql } from 'kysely';
+import { parseId } from '../../../contract/ids.ts';
+import { canonicalIp } from '../../kit/address.ts';
+import { isAdmin } from '../../kit/caller.ts';
+import type { Column, Listing } from '../../kit/listing.ts';
+import { invalidInput } from '../../kit/refusal.ts';
+import type { PortTable } from './tables.ts';
+
+export interface PortRow extends Selectable<PortTable> {
+  fixed_ips: { subnet_id: string; ip_address: string }[];
+  security_groups: string[];
+  host_name: string | null;
+}
+
+const status = sql`case
+  when t.device_owner = 'network:floatingip' then 'N/A'
+  when t.admin_state_up and (t.observed_up or t.device_owner like 'network:%') then 'ACTIVE' else 'DOWN' end`;
+
+/** Shown status, for rows that are already read. */
+export function portStatus(port: Pick<PortRow, 'device_owner' | 'admin_state_up' | 'observed_up'>): string {
+  if (port.device_owner === 'network:floatingip') return 'N/A';
+  return port.admin_state_up && (port.observed_up || port.device_owner.startsWith('network:')) ? 'ACTIVE' : 'DOWN';
+}
+
+/** Neutron's form: "subnet_id=…", "ip_address=…", "ip_address_substr=…"; several of one kind are alternatives. */
+function fixedIpFilter(values: readonly string[]): RawBuilder<unknown> {
+  const wanted = { subnet_id: [] as string[], ip_address: [] as string[], ip_address_substr: [] as string[] };
+  for (const value of values) {
+    const cut = value.indexOf('=');
+    const [key, text] = [value.slice(0, cut), value.slice(cut + 1)];
+    if (cut < 0 || !(key in wanted)) throw invalidInput(`'${value}' is invalid attribute for filtering`);
+    wanted[key as keyof typeof wanted].push(text);
+  }
+  const conditions: RawBuilder<unknown>[] = [];
+  const defined = (list: (string | undefined)[]): string[] => list.filter((item) => item !== undefined);
+  if (wanted.subnet_id.length > 0) {
+    conditions.push(sql`i.subnet_id = any(${defined(wanted.subnet_id.map((id) => parseId(id)))}::uuid[])`);
+  }
+  if (wanted.ip_address.length > 0) {
+    conditions.push(sql`i.ip = any(${defined(wanted.ip_address.map(canonicalIp))}::inet[])`);
+  }
+  if (wanted.ip_address_substr.length > 0) {
+    const parts = wanted.ip_address_substr.map((text) => sql`position(${text} in host(i.ip)) > 0`);
+    conditions.push(sql`(${sql.join(parts, sql` or `)})`);
+  }
+  return sql`t.id in (select i.port_id from port_ip i where ${sql.join(conditions, sql` and `)})`;
+}
+
+/** The index on device_id is partial; it serves where the empty one is not asked for. */
+const deviceFilter = (values: readonly string[]): RawBuilder<unknown> =>
+  values.includes('')
+    ? sql`t.device_id = any(${[...values]}::text[])`
+    : sql`t.device_id <> '' and t.device_id = any(${values.filter((value) => !value.includes('\0'))}::text[])`;
+
+const groupFilter = (values: readonly string[]): RawBuilder<unknown> => sql`t.id in (
+  select g.port_id from port_security_group g
+  where g.security_group_id = any(${values.map((id) => parseId(id)).filter((id) => id !== undefined)}::uuid[]))`;
+
+const columns: Record<string, Column> = {
+  id: { kind: 'uuid', sortable: true },
+  project_id: { kind: 'uuid', sortable: true },
+  network_id: { kind: 'uuid', sortable: true },
+  name: { kind: 'text', sortable: true },
+  description: { kind: 'text' },
+  mac: { kind: 'mac', sortable: true },
+  admin_state_up: { kind: 'boolean', sortable: true },
+  status: { kind: 'text', sortable: true, expression: status },
+  device_id: { kind: 'text', sortable: true, matches: deviceFilter },
+  device_owner: { kind: 'text', sortable: true },
+  fixed_ips: { kind: 'text', matches: fixedIpFilter },
+  security_groups: { kind: 'uuid', matches: groupFilter },
+  port_security_enabled: { kind: 'boolean' },
+  binding_vnic_type: { kind: 'text' },
+  host_name: { kind: 'text', expression: sql`coalesce(h.name, t.binding_host)` },
+  dns_name: { kind: 'text' },
+  generation: { kind: 'integer' },
+  created_at: { kind: 'time', sortable: true },
+  updated_at: { kind: 'time', sortable: true },
+};
+
+export const portListing: Listing<PortRow> = {
+  noun: 'port',
+  select: sql<PortRow>`t.*, h.name as host_name,
+    coalesce((select jsonb_agg(jsonb_build_object('subnet_id', i.subnet_id, 'ip_address', host(i.ip)) order by i.position)
+      from port_ip i where i.port_id = t.id), '[]') as fixed_ips,
+    array(select g.security_group_id from port_security_group g where g.port_id = t.id order by 1) as security_groups`,
+  from: sql`port t left join host h on h.id = t.host_id`,
+  visible: (caller) =>
+    isAdmin(caller)
+      ? sql`true`
+      : sql`(t.project_id = ${caller.projectId}
+          or t.network_id = any(array(select n.id from network n where n.project_id = ${caller.projectId})))`,
+  columns,
+};

@@ -1,0 +1,75 @@
+/** Rules for what a caller may write into a port. Pure. */
+
+import { formatCidr, formatIp, parseCidr, parseIp, parseMac } from '../../kit/address.ts';
+import { type Caller, isAdmin } from '../../kit/caller.ts';
+import { invalidInput, refusal } from '../../kit/refusal.ts';
+import { forbidden } from '../../kit/rows.ts';
+import { cloudOwners, type NewPort } from './create.ts';
+import type { AddressPair } from './tables.ts';
+
+const maxPairs = 10;
+
+/** What a caller may name, as a change of an existing port too. */
+export type PortWish = Omit<NewPort, 'project_id' | 'network_id' | 'host_id' | 'only_version' | 'delete_with_device'>;
+
+/**
+ * Attributes with rules of their own: administrators, or who owns the network (the filters protect its other users).
+ * @param operation 'create_port' or 'update_port'
+ */
+export function checkPortRights(caller: Caller, wish: PortWish, networkProject: string, operation: string): void {
+  // Whoever could write these would plug a port into another's router.
+  const owner = wish.device_owner ?? '';
+  if (cloudOwners.includes(owner) || owner.startsWith('network:router')) {
+    throw forbidden(`${operation} and rule:${operation}:device_owner`);
+  }
+  if (isAdmin(caller)) return;
+  const refuse = (name: string): never => {
+    throw forbidden(`${operation} and rule:${operation}:${name}`);
+  };
+  if (wish.binding_host !== undefined) refuse('binding:host_id');
+  if (owner.startsWith('network:')) refuse('device_owner');
+  if (networkProject === caller.projectId) return;
+  if (wish.mac !== undefined) refuse('mac_address');
+  if (wish.port_security_enabled !== undefined) refuse('port_security_enabled');
+  if (wish.allowed_address_pairs !== undefined) refuse('allowed_address_pairs');
+  if (wish.fixed_ips?.some((ip) => ip.ip !== undefined)) refuse('fixed_ips:ip_address');
+}
+
+/** Canonical pairs; a pair without a MAC means the port's own. */
+export function checkPairs(pairs: readonly Partial<AddressPair>[], mac: string): AddressPair[] {
+  if (pairs.length > maxPairs) {
+    throw refusal(
+      'invalid',
+      'allowed_address_pair_exhausted',
+      `The number of allowed address pair exceeds the maximum ${maxPairs}.`,
+    );
+  }
+  const seen = new Set<string>();
+  return pairs.map((pair) => {
+    if (pair.ip_address === undefined) {
+      throw refusal('invalid', 'allowed_address_pairs_missing_ip', 'AllowedAddressPair must contain ip_address');
+    }
+    const ip = readPrefixOrIp(pair.ip_address);
+    const pairMac = pair.mac_address === undefined ? mac : parseMac(pair.mac_address);
+    if (ip === undefined || pairMac === undefined) {
+      throw invalidInput(`allowed address pair ${pair.ip_address} ${pair.mac_address ?? ''} is not valid`);
+    }
+    const key = `${ip} ${pairMac}`;
+    if (seen.has(key)) {
+      throw refusal(
+        'invalid',
+        'duplicate_address_pair_in_request',
+        `Request contains duplicate address pair: mac_address ${pairMac} ip_address ${ip}.`,
+      );
+    }
+    seen.add(key);
+    return { ip_address: ip, mac_address: pairMac };
+  });
+}
+
+function readPrefixOrIp(text: string): string | undefined {
+  const ip = parseIp(text);
+  if (ip) return formatIp(ip.version, ip.value);
+  const cidr = parseCidr(text);
+  return cidr && formatCidr(cidr);
+}

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import { type HostId, newId, type PortId, type ServerId } from '../../../contract/ids.ts';
+import { actorOf, type Caller } from '../../kit/caller.ts';
+import type { Tx } from '../../kit/database/database.ts';
+import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
+import { oddName, testCaller, testNetwork } from '../testing.ts';
+import type { ServerPortsWish } from './server-ports.ts';
+import { PortService } from './service.ts';
+
+let db: TestDatabase;
+let ports: PortService;
+before(async () => {
+  db = await testDatabase();
+  ports = new PortService({ database: db.database });
+});
+after(() => db[Symbol.asyncDispose]());
+
+/** Compute's part: the server's row and the order of its ports, in the same transaction. */
+async function joinServer(tx: Tx, serverId: ServerId, made: readonly { portId: PortId }[]): Promise<void> {
+  const projectId = await testProject(db.database);
+  await sql`insert into server (id, project_id, user_id, name, hostname, flavor_id, flavor, vcpus, memory_mib, disk_gib, reservation_id)
+    values (${serverId}, ${projectId}, ${newId()}, ${oddName}, 'x', ${newId()}, '{}', 1, 1, 1, 'r-1') on conflict do nothing`.execute(
+    tx,
+  );
+  for (const [position, { portId }] of made.entries()) {
+    await sql`insert into server_port (server_id, port_id, position) values (${serverId}, ${portId}, ${position})`.execute(
+      tx,
+    );
+  }
+}
+
+const wish = { requests: [], securityGroups: [], automatic: null } as const;
+
+/** One server's ports. */
+async function createPorts(tx: Tx, caller: Caller, { serverId, ...wish }: ServerPortsWish & { serverId: ServerId }) {
+  const plan = await ports.planServerPorts(tx, caller, wish);
+  const [made] = await ports.createServerPorts(tx, caller, plan, [serverId]);
+  return made!;
+}
+
+test('a server without requests gets a dual-stack port on the only network, in the default group, and loses it again', async () => {
+  const caller = testCaller();
+  const serverId = newId<ServerId>();
+  const hostId = newId<HostId>();
+  await sql`insert into host (id, name) values (${hostId}, ${`host ${hostId}`})`.execute(db.database.query);
+  const network = await testNetwork(db.database, caller, ['10.0.0.0/24', '2001:db8:1::/64 slaac']);
+  const transact = <T>(work: Parameters<typeof db.database.transaction<T>>[1]) =>
+    db.database.transaction(actorOf(caller), work);
+  const [made] = await transact(async (tx) => {
+    const ids = await createPorts(tx, caller, { ...wish, serverId });
+    await joinServer(tx, serverId, ids);
+    return ids;
+  });
+  assert.equal(made?.created, true);
+  await transact((tx) => ports.bindServerPorts(tx, serverId, hostId));
+
+  const [shown] = (await ports.serverAddresses(db.database.query, [serverId])).get(serverId)!;
+  assert.equal(shown?.networkName, oddName);
+  assert.deepEqual(
+    shown?.addresses.map(({ version, type }) => [version, type]),
+    [
+      [4, 'fixed'],
+      [6, 'fixed'],
+    ],
+  );
+  assert.deepEqual(
+    shown?.securityGroups.map(({ name }) => name),
+    ['default'],
+  );
+  const [desired] = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!;
+  assert.equal(desired?.networkId, network.id);
+  assert.deepEqual(
+    desired?.fixedIps.map(({ prefixLength, gateway, ipv6AddressMode }) => [prefixLength, gateway, ipv6AddressMode]),
+    [
+      [24, '10.0.0.1', null],
+      [64, '2001:db8:1::1', 'slaac'],
+    ],
+  );
+  const [desiredNetwork] = await ports.desiredNetworks(db.database.query, hostId);
+  assert.equal(desiredNetwork?.id, network.id);
+  assert.deepEqual(desiredNetwork?.metadataPort.ips, ['10.0.0.2/24']);
+
+  for (let twice = 0; twice < 2; twice++) await transact((tx) => ports.releaseServerPorts(tx, serverId));
+  const { rows } =
+    await sql`select from port where network_id = ${network.id} and device_owner not like 'network:%'`.execute(
+      db.database.query,
+    );
+  assert.equal(rows.length, 0);
+  assert.deepEqual(await ports.desiredNetworks(db.database.query, hostId), []);
+});
+
+test('two networks and no request is ambiguous; none gives no port, or a refusal when one was asked for', async () => {
+  const caller = testCaller();
+  const serverId = newId<ServerId>();
+  const create = (automatic: 'auto' | 'none' | null) =>
+    db.database.transaction(actorOf(caller), (tx) => createPorts(tx, caller, { ...wish, serverId, automatic }));
+  assert.deepEqual(await create(null), []);
+  await assert.rejects(create('auto'), { code: 'invalid' });
+  await testNetwork(db.database, caller, ['10.0.0.0/24']);
+  await testNetwork(db.database, caller, ['10.0.0.0/24']);
+  await assert.rejects(create(null), { code: 'conflict', message: /Multiple possible networks found/ });
+  assert.deepEqual(await create('none'), []);
+});
+
+test('a port that the project made before is lent to one server only and stays when the server goes', async () => {
+  const caller = testCaller();
+  const network = await testNetwork(db.database, caller, ['10.0.0.0/24']);
+  const first = newId<ServerId>();
+  const [made] = await db.database.transaction(actorOf(caller), (tx) =>
+    createPorts(tx, caller, {
+      ...wish,
+      serverId: newId<ServerId>(),
+      requests: [{ networkId: network.id, fixedIp: '10.0.0.77' }],
+    }),
+  );
+  const portId: PortId = made!.portId;
+  await sql`update port set device_id = '', device_owner = '', delete_with_device = false where id = ${portId}`.execute(
+    db.database.query,
+  );
+  const take = (serverId: ServerId, by = caller) =>
+    db.database.transaction(actorOf(by), async (tx) => {
+      const ids = await createPorts(tx, by, { ...wish, serverId, requests: [{ portId }] });
+      await joinServer(tx, serverId, ids);
+      return ids;
+    });
+  assert.deepEqual(await take(first), [{ portId, created: false }]);
+  await assert.rejects(take(newId<ServerId>()), { code: 'conflict' });
+  await assert.rejects(take(newId<ServerId>(), testCaller()), { code: 'invalid', message: /could not be found/ });
+  await db.database.transaction(actorOf(caller), (tx) => ports.releaseServerPorts(tx, first));
+  assert.equal((await ports.serverAddresses(db.database.query, [first])).size, 0);
+  assert.deepEqual(await take(newId<ServerId>()), [{ portId, created: false }]);
+});
+
+test('what a server names wrongly is refused as invalid, with a reason', async () => {
+  const caller = testCaller();
+  const network = await testNetwork(db.database, caller, ['10.0.0.0/24']);
+  const create = (over: object) =>
+    db.database.transaction(actorOf(caller), (tx) =>
+      createPorts(tx, caller, {
+        ...wish,
+        serverId: newId<ServerId>(),
+        requests: [{ networkId: network.id }],
+        ...over,
+      }),
+    );
+  const reasons: [object, string, string][] = [
+    [{ requests: [{ networkId: newId() }] }, 'invalid', 'network_not_found'],
+    [{ requests: [{ networkId: 'no uuid' }] }, 'invalid', 'network_not_found'],
+    [{ requests: [{ networkId: network.id, fixedIp: '10.0.1.1' }] }, 'invalid', 'invalid_ip_for_network'],
+    [{ requests: [{ networkId: network.id, fixedIp: '10.0.0.2' }] }, 'invalid', 'ip_address_in_use'],
+    [{ requests: [{ networkId: network.id, fixedIp: '10.0.0' }] }, 'invalid', 'invalid_fixed_ip'],
+    [{ securityGroups: [oddName] }, 'invalid', 'security_group_not_found'],
+    [{ requests: [{ portId: newId() }] }, 'invalid', 'port_not_found'],
+  ];
+  for (const [over, code, reason] of reasons) {
+    await assert.rejects(create(over), (error: { code: string; details: { reason: string } }) => {
+      assert.deepEqual([error.code, error.details.reason], [code, reason]);
+      return true;
+    });
+  }
+});
+
+test('a tenant who writes another’s server into device_id gets nothing of it, and gives it nothing', async () => {
+  const [victim, attacker] = [testCaller(), testCaller()];
+  const network = await testNetwork(db.database, victim, ['10.0.0.0/24']);
+  const serverId = newId<ServerId>();
+  await db.database.transaction(actorOf(victim), async (tx) => {
+    const wanted = { ...wish, serverId, requests: [{ networkId: network.id }] };
+    await joinServer(tx, serverId, await createPorts(tx, victim, wanted));
+  });
+  const own = await testNetwork(db.database, attacker, ['10.0.0.0/24']);
+  const [trap] = await ports.create(attacker, [
+    { network_id: own.id, device_id: serverId, device_owner: 'compute:nova' },
+  ]);
+  const list = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!;
+  assert.deepEqual(
+    list.map(({ networkId }) => networkId),
+    [network.id],
+  );
+  assert.equal((await ports.serverAddresses(db.database.query, [serverId])).get(serverId)!.length, 1);
+  await db.database.transaction(actorOf(victim), (tx) => ports.releaseServerPorts(tx, serverId));
+  assert.equal((await ports.read(attacker, trap!.id)).device_id, serverId);
+  await assert.rejects(
+    ports.create(attacker, [{ network_id: own.id, device_id: serverId, device_owner: 'network:router_x' }]),
+    { code: 'forbidden' },
+  );
+});

@@ -1,0 +1,262 @@
+/**
+ * Ports of servers: what compute asks of the network. All of it in the transaction that decides about the server.
+ *
+ * A port that was made for the server goes with it; one that the project made before is only lent.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { type HostId, type PortId, type ProjectId, parseId, type ServerId } from '../../../contract/ids.ts';
+import { canonicalIp } from '../../kit/address.ts';
+import { type Caller, isAdmin, requireProjectMember } from '../../kit/caller.ts';
+import type { Tx } from '../../kit/database/database.ts';
+import { refusal } from '../../kit/refusal.ts';
+import { maySeeNetwork, mayUseNetwork } from '../access.ts';
+import { createPorts, loadNetworks, type NetworkFacts, type NewPort } from './create.ts';
+
+/** One interface that a server asks for: on a network, or an existing port. */
+export interface ServerPortRequest {
+  networkId?: string;
+  fixedIp?: string;
+  portId?: string;
+  tag?: string;
+}
+
+export interface ServerPortsWish {
+  requests: readonly ServerPortRequest[];
+  /** Names or ids; empty: the default group. */
+  securityGroups: readonly string[];
+  /** What happens without requests: 'none' makes no port; else the project's only network is taken. */
+  automatic: 'auto' | 'none' | null;
+}
+
+/** What a wish means: read and checked, nothing made yet. */
+export interface ServerPortsPlan {
+  projectId: ProjectId;
+  requests: readonly ServerPortRequest[];
+  networks: ReadonlyMap<string, NetworkFacts>;
+  /** Undefined: the default group. */
+  groups: string[] | undefined;
+}
+
+export interface ServerPort {
+  portId: PortId;
+  /** False: the project made it before, and lends it. */
+  created: boolean;
+}
+
+export const serverPortOwner = 'compute:nova';
+
+/** Everything that a request names wrongly is `invalid`. */
+export async function planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<ServerPortsPlan> {
+  const projectId = requireProjectMember(caller, 'create server');
+  const requests = wish.requests.length > 0 ? wish.requests : await automaticRequests(tx, caller, wish.automatic);
+  const onNetworks = requests.filter((request) => request.portId === undefined);
+  const [networks, groups] = await Promise.all([
+    usableNetworks(tx, caller, onNetworks),
+    onNetworks.length > 0 ? findGroups(tx, projectId, wish.securityGroups) : undefined,
+  ]);
+  return { projectId, requests, networks, groups };
+}
+
+/** Answers each server's ports, in the order of the servers and of the requests. */
+export async function createServerPorts(
+  tx: Tx,
+  caller: Caller,
+  plan: ServerPortsPlan,
+  serverIds: readonly ServerId[],
+): Promise<ServerPort[][]> {
+  const taken = new Map<string, PortId>();
+  for (const serverId of serverIds) {
+    for (const { portId } of plan.requests) {
+      if (portId !== undefined) taken.set(portId, await takePort(tx, caller, serverId, portId));
+    }
+  }
+  const ports = serverIds.flatMap((serverId) => newPorts(plan, serverId));
+  const made = await createPorts(tx, ports, plan.networks).catch(asServerFault);
+  let next = 0;
+  return serverIds.map(() =>
+    plan.requests.map(({ portId }) =>
+      portId === undefined
+        ? { portId: made[next++]!.id, created: true }
+        : { portId: taken.get(portId)!, created: false },
+    ),
+  );
+}
+
+function newPorts({ projectId, requests, networks, groups }: ServerPortsPlan, serverId: ServerId): NewPort[] {
+  const onNetworks = requests.filter((request) => request.portId === undefined);
+  return onNetworks.map((request) => {
+    const network = networks.get(parseId(request.networkId!)!)!;
+    return {
+      project_id: projectId,
+      network_id: network.id,
+      device_id: serverId,
+      device_owner: serverPortOwner,
+      delete_with_device: true,
+      dns_name: '',
+      ...(request.fixedIp === undefined ? {} : { fixed_ips: [fixedIp(request.fixedIp)] }),
+      ...(groups && network.port_security_enabled ? { security_groups: groups } : {}),
+    };
+  });
+}
+
+/** What a server's request names wrongly is the request's fault; quota and ports in use keep their own meaning. */
+function asServerFault(error: unknown): never {
+  if (error instanceof CloudError && (error.code === 'not_found' || error.details.reason === 'ip_address_in_use')) {
+    throw new CloudError('invalid', error.message, { details: { ...error.details }, cause: error });
+  }
+  throw error;
+}
+
+function fixedIp(text: string): { ip: string } {
+  const ip = canonicalIp(text);
+  if (ip === undefined) throw refusal('invalid', 'invalid_fixed_ip', `${text} is not an IP address`);
+  return { ip };
+}
+
+/** The one network that a project can mean when it names none. */
+async function automaticRequests(
+  tx: Tx,
+  caller: Caller,
+  automatic: 'auto' | 'none' | null,
+): Promise<ServerPortRequest[]> {
+  if (automatic === 'none') return [];
+  const { rows } = await sql<{ id: string }>`select n.id from network n
+    where (n.project_id = ${caller.projectId} or n.shared) and not n.external
+      and exists (select from subnet s where s.network_id = n.id)
+    limit 2`.execute(tx);
+  if (rows.length > 1) {
+    throw refusal(
+      'conflict',
+      'network_ambiguous',
+      'Multiple possible networks found, use a Network ID to be more specific.',
+    );
+  }
+  if (rows.length === 0 && automatic === 'auto') {
+    throw refusal(
+      'invalid',
+      'unable_to_allocate_network',
+      'Unable to automatically allocate a network: the project has no network with a subnet; make one, or ask for none',
+    );
+  }
+  return rows.map(({ id }) => ({ networkId: id }));
+}
+
+async function usableNetworks(
+  tx: Tx,
+  caller: Caller,
+  requests: readonly ServerPortRequest[],
+): Promise<Map<string, NetworkFacts>> {
+  if (requests.length === 0) return new Map();
+  const ids = requests.map((request) => parseId(request.networkId ?? ''));
+  const known = await loadNetworks(
+    tx,
+    ids.filter((id) => id !== undefined),
+  );
+  for (const [index, id] of ids.entries()) {
+    const network = id === undefined ? undefined : known.get(id);
+    const name = requests[index]!.networkId ?? '';
+    if (!network || !maySeeNetwork(caller, network)) {
+      throw refusal('invalid', 'network_not_found', `Network ${name} could not be found.`, { id: name });
+    }
+    if (!mayUseNetwork(caller, network) || (network.external && !isAdmin(caller))) {
+      throw refusal(
+        'forbidden',
+        'external_network_attach_forbidden',
+        `It is not allowed to create an interface on external network ${network.id}`,
+        { id: network.id },
+      );
+    }
+    if (network.subnets.length === 0) {
+      throw refusal(
+        'invalid',
+        'network_requires_subnet',
+        `Network ${network.id} requires a subnet in order to boot instances on.`,
+        { id: network.id },
+      );
+    }
+  }
+  return known;
+}
+
+async function findGroups(tx: Tx, projectId: string, names: readonly string[]): Promise<string[] | undefined> {
+  const wanted = [...new Set(names)];
+  // 'default' is made when it is first needed: leave it to the making of the ports.
+  if (wanted.length === 0 || (wanted.length === 1 && wanted[0] === 'default')) return undefined;
+  const ids = wanted.map((name) => parseId(name)).filter((id) => id !== undefined);
+  const { rows } = await sql<{ id: string; name: string }>`select id, name from security_group
+    where project_id = ${projectId} and (id = any(${ids}::uuid[]) or name = any(${wanted}::text[]))`.execute(tx);
+  return wanted.map((name) => {
+    const id = parseId(name);
+    const found = rows.filter((row) => row.id === id || row.name === name);
+    const exact = found.find((row) => row.id === id);
+    if (exact) return exact.id;
+    if (found.length === 1) return found[0]!.id;
+    if (found.length === 0) {
+      throw refusal(
+        'invalid',
+        'security_group_not_found',
+        `Security group ${name} not found for project ${projectId}.`,
+      );
+    }
+    throw refusal(
+      'conflict',
+      'security_group_ambiguous',
+      `Multiple security groups found matching '${name}'. Use an ID to be more specific.`,
+    );
+  });
+}
+
+/** Lends an existing port of the project to the server. The row is locked: of two servers that want it one gets it. */
+async function takePort(tx: Tx, caller: Caller, serverId: ServerId, text: string): Promise<PortId> {
+  const id = parseId<PortId>(text);
+  const { rows } = await sql<{ id: PortId; project_id: string; device_id: string; has_ip: boolean }>`
+    select p.id, p.project_id, p.device_id, exists (select from port_ip i where i.port_id = p.id) as has_ip
+    from port p where p.id = ${id ?? null} for update of p`.execute(tx);
+  const port = rows[0];
+  if (!port || (!isAdmin(caller) && port.project_id !== caller.projectId)) {
+    throw refusal('invalid', 'port_not_found', `Port id ${text} could not be found.`, { id: text });
+  }
+  if (port.device_id !== '' && port.device_id !== serverId) {
+    throw refusal('conflict', 'port_in_use', `Port ${text} is still in use.`, { id: text });
+  }
+  if (!port.has_ip) {
+    throw refusal('invalid', 'port_requires_fixed_ip', `Port ${text} requires a FixedIP in order to be used.`);
+  }
+  await sql`update port set device_id = ${serverId}, device_owner = ${serverPortOwner}, generation = generation + 1,
+    updated_at = now() where id = ${id!}`.execute(tx);
+  return id!;
+}
+
+/** Where the server's ports are to be plugged; null: nowhere. Safe to repeat. */
+export async function bindServerPorts(tx: Tx, serverId: ServerId, hostId: HostId | null): Promise<void> {
+  await sql`update port set host_id = ${hostId}, generation = generation + 1, updated_at = now()
+    where id in (select port_id from server_port where server_id = ${serverId})
+      and host_id is distinct from ${hostId}`.execute(tx);
+}
+
+/** The server is gone: its own ports go, lent ones come back. Safe to repeat. */
+export async function releaseServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
+  const { rows } = await sql<{ id: PortId; delete_with_device: boolean }>`select p.id, p.delete_with_device
+    from server_port sp join port p on p.id = sp.port_id where sp.server_id = ${serverId}
+    order by p.id for update of p`.execute(tx);
+  await deletePortRows(
+    tx,
+    rows.filter((row) => row.delete_with_device).map(({ id }) => id),
+  );
+  const lent = rows.filter((row) => !row.delete_with_device).map(({ id }) => id);
+  if (lent.length === 0) return;
+  await sql`with gone as (delete from server_port where server_id = ${serverId} and port_id = any(${lent}::uuid[]))
+    update port set device_id = '', device_owner = '', host_id = null, binding_host = '',
+      generation = generation + 1, updated_at = now() where id = any(${lent}::uuid[])`.execute(tx);
+}
+
+/** Deletes ports with all that hangs on them; floating IPs come loose. Rights are the caller's business. */
+export async function deletePortRows(tx: Tx, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await sql`with loose as (
+      update floating_ip set port_id = null, fixed_ip = null, router_id = null, generation = generation + 1,
+        updated_at = now()
+      where port_id = any(${[...ids]}::uuid[]))
+    delete from port where id = any(${[...ids]}::uuid[])`.execute(tx);
+}

@@ -1,0 +1,91 @@
+/** What others show or do with the ports of servers: read only, one query each. */
+import { sql } from 'kysely';
+import type { DesiredFixedIp, DesiredNetwork, DesiredPort } from '../../../contract/host.ts';
+import type { HostId, ServerId } from '../../../contract/ids.ts';
+import type { Queryable } from '../../kit/database/database.ts';
+
+export interface ServerInterface {
+  networkName: string;
+  portId: string;
+  mac: string;
+  position: number;
+  addresses: { ip: string; version: 4 | 6; type: 'fixed' | 'floating' }[];
+  securityGroups: { id: string; name: string }[];
+}
+
+/**
+ * Ports of servers, in the order of the server's interfaces. A port belongs to a server because `server_port` says so,
+ * which only compute writes: `device_id` is free text that a tenant may set to another's server.
+ */
+const serverPort = (serverIds: readonly string[]) => sql`server_port sp
+  join port p on p.id = sp.port_id
+  join network n on n.id = p.network_id
+  where sp.server_id = any(${[...serverIds]}::uuid[])`;
+
+const order = sql`order by sp.server_id, sp.position, p.id`;
+
+function collect<T>(rows: readonly { server_id: ServerId; value: T }[]): Map<ServerId, T[]> {
+  const found = new Map<ServerId, T[]>();
+  for (const { server_id, value } of rows) {
+    const list = found.get(server_id);
+    if (list) list.push(value);
+    else found.set(server_id, [value]);
+  }
+  return found;
+}
+
+export async function serverAddresses(
+  db: Queryable,
+  serverIds: readonly ServerId[],
+): Promise<Map<ServerId, ServerInterface[]>> {
+  if (serverIds.length === 0) return new Map();
+  const { rows } = await sql<{ server_id: ServerId } & ServerInterface>`
+    select sp.server_id, n.name as "networkName", p.id as "portId", p.mac::text as mac, sp.position,
+      coalesce((select jsonb_agg(jsonb_build_object('ip', host(a.ip), 'version', family(a.ip), 'type', a.type)
+          order by a.type, a.position)
+        from (
+          select i.ip, i.position, 'fixed' as type from port_ip i where i.port_id = p.id
+          union all
+          select f.floating_ip, i.position, 'floating' from floating_ip f
+          left join port_ip i on i.port_id = p.id and i.ip = f.fixed_ip where f.port_id = p.id) a), '[]') as addresses,
+      coalesce((select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name) order by g.name, g.id)
+        from port_security_group pg join security_group g on g.id = pg.security_group_id
+        where pg.port_id = p.id), '[]') as "securityGroups"
+    from ${serverPort(serverIds)} ${order}`.execute(db);
+  return collect(rows.map(({ server_id, ...value }) => ({ server_id, value })));
+}
+
+export async function desiredPorts(
+  db: Queryable,
+  serverIds: readonly ServerId[],
+): Promise<Map<ServerId, DesiredPort[]>> {
+  if (serverIds.length === 0) return new Map();
+  const { rows } = await sql<{ server_id: ServerId } & DesiredPort>`
+    select sp.server_id, p.id, p.network_id as "networkId", p.mac::text as mac, n.mtu,
+      coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'subnetId', s.id, 'ipVersion', s.ip_version,
+          'prefixLength', masklen(s.cidr), 'gateway', host(s.gateway_ip), 'dnsNameservers', s.dns_nameservers,
+          'ipv6AddressMode', s.ipv6_address_mode) order by i.position)
+        from port_ip i join subnet s on s.id = i.subnet_id where i.port_id = p.id), '[]') as "fixedIps"
+    from ${serverPort(serverIds)} ${order}`.execute(db);
+  return collect(
+    rows.map(({ server_id, fixedIps, ...port }) => ({
+      server_id,
+      value: { ...port, fixedIps: fixedIps as DesiredFixedIp[] },
+    })),
+  );
+}
+
+/** Networks that have a server's port bound to the host, each with its metadata port. */
+export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
+  const { rows } = await sql<DesiredNetwork>`
+    select n.id, n.mtu, jsonb_build_object('id', m.id, 'mac', m.mac::text, 'ips',
+      coalesce((select jsonb_agg(host(i.ip) || '/' || masklen(s.cidr) order by s.id)
+        from port_ip i join subnet s on s.id = i.subnet_id
+        where i.port_id = m.id and s.ip_version = 4), '[]')) as "metadataPort"
+    from network n
+    join port m on m.network_id = n.id and m.device_owner = 'network:distributed' and m.device_id = 'ovnmeta-' || n.id
+    where n.id in (select p.network_id from port p join server_port sp on sp.port_id = p.id
+      where p.host_id = ${hostId})
+    order by n.id`.execute(db);
+  return rows;
+}

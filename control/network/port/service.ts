@@ -1,0 +1,241 @@
+/**
+ * Ports: the operations that other parts and the dialects may call. Each of its own is one transaction; those for
+ * servers are part of the transaction that decides about the server.
+ */
+import { sql } from 'kysely';
+import type { DesiredNetwork, DesiredPort } from '../../../contract/host.ts';
+import type { HostId, ServerId } from '../../../contract/ids.ts';
+import { parseMac, randomMac } from '../../kit/address.ts';
+import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
+import type { Database, Queryable, Tx } from '../../kit/database/database.ts';
+import { defined, json } from '../../kit/database/schema.ts';
+import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { invalidInput, notFound, refusal } from '../../kit/refusal.ts';
+import { forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
+import { maySeeNetwork, mayUseNetwork } from '../access.ts';
+import { findGroupsById } from '../security-group/default-group.ts';
+import { cloudOwners, createPorts, loadNetworks, macInUse, type NetworkFacts, type NewPort } from './create.ts';
+import { createMetadataPorts, metadataOwner, serveMetadata } from './metadata-port.ts';
+import { type PortRow, portListing } from './port.ts';
+import { checkPairs, checkPortRights, type PortWish } from './rules.ts';
+import {
+  bindServerPorts,
+  createServerPorts,
+  deletePortRows,
+  planServerPorts,
+  releaseServerPorts,
+  type ServerPort,
+  type ServerPortsPlan,
+  type ServerPortsWish,
+} from './server-ports.ts';
+import { desiredNetworks, desiredPorts, type ServerInterface, serverAddresses } from './server-views.ts';
+import { updateAddresses } from './update-addresses.ts';
+
+export interface NewPortWish extends PortWish {
+  project_id?: string;
+  network_id: string;
+}
+
+export class PortService {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  list(caller: Caller, query: ListQuery): Promise<PortRow[]> {
+    return listRows(this.#database.query, caller, portListing, query);
+  }
+
+  read(caller: Caller, id: string): Promise<PortRow> {
+    return readRow(this.#database.query, caller, portListing, id);
+  }
+
+  /** All or none. */
+  async create(caller: Caller, wishes: readonly NewPortWish[]): Promise<PortRow[]> {
+    const drafts = wishes.map((wish) => ({ wish, project: projectFor(caller, wish.project_id, 'create_port') }));
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const networks = await loadNetworks(
+        tx,
+        wishes.map((wish) => wish.network_id),
+      );
+      await findGroupsById(
+        tx,
+        caller,
+        drafts.flatMap(({ wish }) => wish.security_groups ?? []),
+      );
+      const ports = drafts.map(({ wish, project }) => newPort(caller, wish, project, networks.get(wish.network_id)));
+      const made = await createPorts(tx, ports, networks);
+      return listRows(tx, caller, portListing, { ids: made.map(({ id }) => id) });
+    });
+  }
+
+  async update(caller: Caller, id: string, wish: PortWish): Promise<PortRow> {
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockPort(tx, caller, id, 'update_port');
+      const network = (await loadNetworks(tx, [now.network_id])).get(now.network_id)!;
+      if (wish.device_owner === now.device_owner) wish = { ...wish, device_owner: undefined as never };
+      checkPortRights(caller, wish, network.project_id, 'update_port');
+      if (wish.security_groups) await findGroupsById(tx, caller, wish.security_groups);
+      const security = await changedSecurity(tx, now, wish);
+      if (wish.mac !== undefined && wish.mac !== now.mac) await checkMacFree(tx, now, wish.mac);
+      const { fixed_ips, security_groups: _, allowed_address_pairs: pairs, extra_dhcp_opts: options, ...plain } = wish;
+      const mac = wish.mac ?? now.mac;
+      await tx
+        .updateTable('port')
+        .set({
+          ...defined(plain),
+          ...(pairs ? { allowed_address_pairs: json(checkPairs(pairs, mac)) } : {}),
+          ...(options ? { extra_dhcp_opts: json(options) } : {}),
+          ...touched,
+        })
+        .where('id', '=', id)
+        .execute();
+      if (security) await setGroups(tx, id, security);
+      if (fixed_ips) await updateAddresses(tx, { ...now, mac }, network.subnets, fixed_ips);
+      return readRow(tx, caller, portListing, id);
+    });
+  }
+
+  async delete(caller: Caller, id: string): Promise<void> {
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      const port = await lockPort(tx, caller, id, 'delete_port');
+      if (port.device_owner === metadataOwner) return remakeMetadataPort(tx, port);
+      if (cloudOwners.includes(port.device_owner)) {
+        throw refusal(
+          'conflict',
+          'service_port_in_use',
+          `Port ${id} cannot be deleted directly via the port API: has device owner ${port.device_owner}.`,
+        );
+      }
+      await deletePortRows(tx, [id]);
+    });
+  }
+
+  /** In the transaction that decides about the server; see server-ports.ts. */
+  planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<ServerPortsPlan> {
+    return planServerPorts(tx, caller, wish);
+  }
+
+  createServerPorts(
+    tx: Tx,
+    caller: Caller,
+    plan: ServerPortsPlan,
+    serverIds: readonly ServerId[],
+  ): Promise<ServerPort[][]> {
+    return createServerPorts(tx, caller, plan, serverIds);
+  }
+
+  bindServerPorts(tx: Tx, serverId: ServerId, hostId: HostId | null): Promise<void> {
+    return bindServerPorts(tx, serverId, hostId);
+  }
+
+  releaseServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
+    return releaseServerPorts(tx, serverId);
+  }
+
+  serverAddresses(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, ServerInterface[]>> {
+    return serverAddresses(db, serverIds);
+  }
+
+  desiredPorts(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, DesiredPort[]>> {
+    return desiredPorts(db, serverIds);
+  }
+
+  desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
+    return desiredNetworks(db, hostId);
+  }
+}
+
+function newPort(caller: Caller, wish: NewPortWish, project: string, network: NetworkFacts | undefined): NewPort {
+  if (!network || !maySeeNetwork(caller, network)) throw notFound('network', wish.network_id);
+  if (!mayUseNetwork(caller, network)) throw forbidden('create_port');
+  checkPortRights(caller, wish, network.project_id, 'create_port');
+  if (wish.allowed_address_pairs === undefined) return { ...wish, project_id: project };
+  // A pair may mean "the port's own MAC address": decide that one now.
+  const mac = wish.mac ?? (wish.allowed_address_pairs.length > 0 ? randomMac() : undefined);
+  const pairs = checkPairs(wish.allowed_address_pairs, mac ?? '');
+  return { ...wish, project_id: project, ...(mac === undefined ? {} : { mac }), allowed_address_pairs: pairs };
+}
+
+/** A port is its project's; the owner of its network may also change and delete it. */
+async function lockPort(tx: Tx, caller: Caller, id: string, operation: string): Promise<PortRow> {
+  if (!isAdmin(caller)) {
+    const { rows } = await sql<{ own: boolean }>`select n.project_id = ${caller.projectId} as own
+      from port p join network n on n.id = p.network_id where p.id = ${id}`.execute(tx);
+    if (rows[0]?.own) {
+      requireWriter(caller, operation);
+      const locked = await sql<PortRow>`select * from port where id = ${id} for update`.execute(tx);
+      if (locked.rows[0]) return locked.rows[0];
+    }
+  }
+  return lockOwn<PortRow>(tx, caller, 'port', id, operation);
+}
+
+async function checkMacFree(tx: Tx, port: PortRow, mac: string): Promise<void> {
+  if (parseMac(mac) === undefined) throw invalidInput(`'${mac}' is not a valid MAC address`);
+  if (port.host_id !== null) {
+    throw refusal(
+      'conflict',
+      'port_bound',
+      `Unable to complete operation on port ${port.id}, port is already bound, port type: ovs, old_mac ${port.mac}, new_mac ${mac}.`,
+    );
+  }
+  const { rows } = await sql`select from port where network_id = ${port.network_id} and mac = ${mac}::macaddr`.execute(
+    tx,
+  );
+  if (rows.length > 0) throw macInUse({ network_id: port.network_id, mac });
+}
+
+/** The groups that the port shall have; undefined: as now. Filters and port security come and go together. */
+async function changedSecurity(tx: Tx, now: PortRow, wish: PortWish): Promise<string[] | undefined> {
+  const enabled = wish.port_security_enabled ?? now.port_security_enabled;
+  const groups = wish.security_groups;
+  if (enabled) return groups;
+  if ((groups?.length ?? 0) > 0) {
+    throw refusal(
+      'invalid',
+      'port_security_and_ip_required_for_security_groups',
+      'Port security must be enabled and port must have an IP address in order to use security groups.',
+    );
+  }
+  const pairs = wish.allowed_address_pairs ?? now.allowed_address_pairs;
+  if (pairs.length > 0) {
+    throw refusal(
+      'conflict',
+      'address_pair_and_port_security_required',
+      'Port Security must be enabled in order to have allowed address pairs on a port.',
+    );
+  }
+  if (groups === undefined && now.port_security_enabled) {
+    const { rows } = await sql`select from port_security_group where port_id = ${now.id} limit 1`.execute(tx);
+    if (rows.length > 0) {
+      throw refusal(
+        'conflict',
+        'port_security_port_has_security_group',
+        'Port has security group associated. Cannot disable port security or IP address until security group is removed.',
+      );
+    }
+  }
+  return groups;
+}
+
+async function setGroups(tx: Tx, portId: string, groups: readonly string[]): Promise<void> {
+  const wanted = [...new Set(groups)];
+  await sql`with gone as (
+      delete from port_security_group where port_id = ${portId} and not security_group_id = any(${wanted}::uuid[]))
+    insert into port_security_group (port_id, security_group_id)
+    select ${portId}::uuid, id from unnest(${wanted}::uuid[]) as wanted(id)
+    on conflict do nothing`.execute(tx);
+}
+
+/**
+ * As with OVN in Neutron, deleting a network's metadata port is accepted (tools that clear a project delete every port
+ * they see). Its network needs one, so it gets another at once.
+ */
+async function remakeMetadataPort(tx: Tx, port: { id: string; network_id: string }): Promise<void> {
+  await deletePortRows(tx, [port.id]);
+  const network = (await loadNetworks(tx, [port.network_id])).get(port.network_id)!;
+  await createMetadataPorts(tx, [network]);
+  for (const subnet of network.subnets) await serveMetadata(tx, subnet);
+}

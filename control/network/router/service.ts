@@ -1,0 +1,170 @@
+/** Routers: the operations that the dialects may call. Each is one transaction that holds the router's row. */
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
+import { actorOf, type Caller } from '../../kit/caller.ts';
+import type { Database, Tx } from '../../kit/database/database.ts';
+import { defined, json } from '../../kit/database/schema.ts';
+import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { checkQuota } from '../../kit/quota/quota.ts';
+import { refusal } from '../../kit/refusal.ts';
+import { lockOwn, projectFor, touched } from '../../kit/rows.ts';
+import { interfaceOwners } from '../address/plan.ts';
+import { checkGatewayRights, type GatewayWish, removeGateway, setGateway } from './gateway.ts';
+import {
+  addByPort,
+  addBySubnet,
+  type InterfaceResult,
+  type LockedRouter,
+  removeByPort,
+  removeBySubnet,
+  routerPorts,
+} from './interfaces.ts';
+import { type RouterRow, routerListing } from './router.ts';
+import { badRouterRequest, checkRoutes } from './rules.ts';
+import type { Route } from './tables.ts';
+
+export interface RouterWish {
+  project_id?: string;
+  name?: string;
+  description?: string;
+  admin_state_up?: boolean;
+  /** Null: no gateway. */
+  gateway?: GatewayWish | null;
+  routes?: Route[];
+}
+
+export interface InterfaceWish {
+  subnet_id?: string;
+  port_id?: string;
+}
+
+export class RouterService {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  list(caller: Caller, query: ListQuery): Promise<RouterRow[]> {
+    return listRows(this.#database.query, caller, routerListing, query);
+  }
+
+  read(caller: Caller, id: string): Promise<RouterRow> {
+    return readRow(this.#database.query, caller, routerListing, id);
+  }
+
+  async create(caller: Caller, wish: RouterWish): Promise<RouterRow> {
+    const { gateway, routes: _, project_id, ...columns } = wish;
+    const project = projectFor(caller, project_id, 'create_router');
+    checkGatewayRights(caller, gateway ?? null, 'create_router');
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const id = newId();
+      await checkQuota(tx, project, { routers: 1 });
+      await tx
+        .insertInto('router')
+        .values({ ...defined(columns), id, project_id: project })
+        .execute();
+      if (gateway) {
+        const now = { id, gateway_network_id: null, enable_snat: true };
+        await tx
+          .updateTable('router')
+          .set(await setGateway(tx, caller, now, gateway))
+          .where('id', '=', id)
+          .execute();
+      }
+      return readRow(tx, caller, routerListing, id);
+    });
+  }
+
+  async update(caller: Caller, id: string, wish: RouterWish): Promise<RouterRow> {
+    checkGatewayRights(caller, wish.gateway ?? null, 'update_router');
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockOwn<RouterRow>(tx, caller, 'router', id, 'update_router');
+      const { gateway, routes, project_id: _, ...columns } = wish;
+      const outside = gateway === undefined ? {} : await setGateway(tx, caller, now, gateway);
+      const checked = routes === undefined ? {} : { routes: json(await connectedRoutes(tx, id, routes)) };
+      await tx
+        .updateTable('router')
+        .set({ ...defined(columns), ...outside, ...checked, ...touched })
+        .where('id', '=', id)
+        .execute();
+      return readRow(tx, caller, routerListing, id);
+    });
+  }
+
+  async delete(caller: Caller, id: string): Promise<void> {
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockOwn<RouterRow>(tx, caller, 'router', id, 'delete_router');
+      const inside = (await routerPorts(tx, id)).filter((port) => interfaceOwners.includes(port.device_owner));
+      if (inside.length > 0) {
+        const ports = inside.map((port) => port.id);
+        throw refusal('conflict', 'router_in_use', `Router ${id} has ports still attached: ${ports.join(', ')}`, {
+          id,
+          ports,
+        });
+      }
+      await removeGateway(tx, now);
+      await sql`delete from router where id = ${id}`.execute(tx);
+    });
+  }
+
+  addInterface(caller: Caller, id: string, wish: InterfaceWish): Promise<InterfaceResult> {
+    return this.#change(caller, id, 'add_router_interface', async (tx, router) => {
+      if (wish.subnet_id !== undefined && wish.port_id !== undefined) {
+        throw badRouterRequest('Cannot specify both subnet-id and port-id');
+      }
+      if (wish.subnet_id !== undefined) return addBySubnet(tx, caller, router, wish.subnet_id);
+      if (wish.port_id !== undefined) return addByPort(tx, caller, router, wish.port_id);
+      throw badRouterRequest('Either subnet_id or port_id must be specified');
+    });
+  }
+
+  removeInterface(caller: Caller, id: string, wish: InterfaceWish): Promise<InterfaceResult> {
+    return this.#change(caller, id, 'remove_router_interface', async (tx, router) => {
+      if (wish.port_id !== undefined) return removeByPort(tx, router, wish.port_id, wish.subnet_id);
+      if (wish.subnet_id !== undefined) return removeBySubnet(tx, caller, router, wish.subnet_id);
+      throw badRouterRequest('Either subnet_id or port_id must be specified');
+    });
+  }
+
+  /** Adds or removes single routes, so that two clients don't overwrite each other's list. */
+  async changeRoutes(caller: Caller, id: string, change: { add?: Route[]; remove?: Route[] }): Promise<RouterRow> {
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockOwn<RouterRow>(tx, caller, 'router', id, 'update_router');
+      const same = (a: Route, b: Route) => a.destination === b.destination && a.nexthop === b.nexthop;
+      const kept = now.routes.filter((route) => !change.remove?.some((gone) => same(route, gone)));
+      const added = (change.add ?? []).filter((route) => !kept.some((old) => same(route, old)));
+      const routes = await connectedRoutes(tx, id, [...kept, ...added]);
+      await tx
+        .updateTable('router')
+        .set({ routes: json(routes), ...touched })
+        .where('id', '=', id)
+        .execute();
+      return readRow(tx, caller, routerListing, id);
+    });
+  }
+
+  #change(
+    caller: Caller,
+    id: string,
+    operation: string,
+    work: (tx: Tx, router: LockedRouter) => Promise<InterfaceResult>,
+  ): Promise<InterfaceResult> {
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const router = await lockOwn<RouterRow>(tx, caller, 'router', id, operation);
+      const result = await work(tx, router);
+      await sql`update router set generation = generation + 1, updated_at = now() where id = ${id}`.execute(tx);
+      return result;
+    });
+  }
+}
+
+async function connectedRoutes(tx: Tx, routerId: string, routes: readonly Route[]): Promise<Route[]> {
+  const ips = (await routerPorts(tx, routerId)).flatMap((port) => port.ips);
+  return checkRoutes(
+    routerId,
+    routes,
+    ips.map(({ cidr }) => cidr),
+    ips.map(({ ip }) => ip),
+  );
+}

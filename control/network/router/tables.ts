@@ -1,0 +1,30 @@
+import type { Generated } from 'kysely';
+import type { Json, Timestamp } from '../../kit/database/schema.ts';
+
+export interface Route {
+  destination: string;
+  nexthop: string;
+}
+
+export interface RouterTable {
+  id: string;
+  project_id: string;
+  name: Generated<string>;
+  description: Generated<string>;
+  admin_state_up: Generated<boolean>;
+  gateway_network_id: string | null;
+  enable_snat: Generated<boolean>;
+  routes: Json<Route[]>;
+  tags: Generated<string[]>;
+  generation: Generated<number>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+interface RouterTables {
+  router: RouterTable;
+}
+
+declare module '../../kit/database/schema.ts' {
+  interface Schema extends RouterTables {}
+}

@@ -1,0 +1,55 @@
+/**
+ * The default security group of a project: made when it is first needed, with Neutron's four rules (all out; in from
+ * members of the same group). Two transactions that need it at once make one: the partial unique index is the judge.
+ */
+import { sql } from 'kysely';
+import { newId, type SecurityGroupId } from '../../../contract/ids.ts';
+import type { Caller } from '../../kit/caller.ts';
+import type { Queryable, Tx } from '../../kit/database/database.ts';
+import { notFound } from '../../kit/refusal.ts';
+import { ownCondition } from '../access.ts';
+
+export async function findDefaultGroup(db: Queryable, projectId: string): Promise<SecurityGroupId | undefined> {
+  const { rows } = await sql<{
+    id: SecurityGroupId;
+  }>`select id from security_group where project_id = ${projectId} and is_default`.execute(db);
+  return rows[0]?.id;
+}
+
+export async function ensureDefaultGroup(tx: Tx, projectId: string): Promise<SecurityGroupId> {
+  for (;;) {
+    const found = (await findDefaultGroup(tx, projectId)) ?? (await makeDefaultGroup(tx, projectId));
+    // Undefined: another transaction made it and has committed since; the next look sees it.
+    if (found) return found;
+  }
+}
+
+async function makeDefaultGroup(tx: Tx, projectId: string): Promise<SecurityGroupId | undefined> {
+  const { rows } = await sql<{ id: SecurityGroupId }>`
+    with made as (
+      insert into security_group (id, project_id, name, description, is_default)
+      values (${newId()}, ${projectId}, 'default', 'Default security group', true)
+      on conflict (project_id) where is_default do nothing returning id, project_id),
+    rules as (
+      insert into security_group_rule (id, project_id, security_group_id, direction, ethertype, remote_group_id)
+      select rule.id, made.project_id, made.id, rule.direction, rule.ethertype,
+        case rule.direction when 'ingress' then made.id end
+      from made cross join (values
+        (${newId()}::uuid, 'egress', 'IPv4'), (${newId()}::uuid, 'egress', 'IPv6'),
+        (${newId()}::uuid, 'ingress', 'IPv4'), (${newId()}::uuid, 'ingress', 'IPv6')) as rule (id, direction, ethertype))
+    select id from made`.execute(tx);
+  return rows[0]?.id;
+}
+
+/**
+ * All of these groups exist and the caller may use them (its own; any for administrators).
+ * @throws CloudError `not_found`
+ */
+export async function findGroupsById(db: Queryable, caller: Caller, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  const { rows } = await sql<{ id: string }>`select id from security_group
+    where id = any(${[...new Set(ids)]}::uuid[]) and ${ownCondition(caller, 'security_group')}`.execute(db);
+  const known = new Set(rows.map(({ id }) => id));
+  const missing = ids.find((id) => !known.has(id));
+  if (missing !== undefined) throw notFound('security_group', missing);
+}

@@ -1,0 +1,181 @@
+/** What a security group rule may be. Pure; refusals speak as Neutron does. */
+import type { Selectable } from 'kysely';
+import { canonicalIp, parseCidr } from '../../kit/address.ts';
+import { refusal } from '../../kit/refusal.ts';
+import type { SecurityGroupRuleTable } from './tables.ts';
+
+/** IANA protocol numbers by the names that Neutron knows. */
+export const protocols: Readonly<Record<string, number>> = {
+  ah: 51,
+  dccp: 33,
+  egp: 8,
+  esp: 50,
+  gre: 47,
+  hopopt: 0,
+  icmp: 1,
+  icmpv6: 58,
+  igmp: 2,
+  ip: 0,
+  ipip: 4,
+  'ipv6-encap': 41,
+  'ipv6-frag': 44,
+  'ipv6-icmp': 58,
+  'ipv6-nonxt': 59,
+  'ipv6-opts': 60,
+  'ipv6-route': 43,
+  ospf: 89,
+  pgm: 113,
+  rsvp: 46,
+  sctp: 132,
+  tcp: 6,
+  udp: 17,
+  udplite: 136,
+  vrrp: 112,
+};
+
+const withPorts = new Set([33, 132, 6, 17, 136]);
+const onlyIpv6 = new Set([41, 44, 58, 59, 60, 43]);
+const icmp = 1;
+const icmpv6 = 58;
+
+export interface RuleWish {
+  project_id?: string;
+  security_group_id: string;
+  direction: 'ingress' | 'egress';
+  ethertype?: 'IPv4' | 'IPv6';
+  protocol?: string | null;
+  port_range_min?: number | null;
+  port_range_max?: number | null;
+  remote_group_id?: string | null;
+  remote_ip_prefix?: string | null;
+  description?: string;
+}
+
+export type Rule = Omit<
+  Selectable<SecurityGroupRuleTable>,
+  'id' | 'project_id' | 'normalized_cidr' | 'generation' | 'created_at' | 'updated_at'
+>;
+
+const refuse = (reason: string, message: string) => refusal('invalid', `security_group_${reason}`, message);
+
+/** Name or number to canonical text; null for any. @throws CloudError `invalid` */
+export function readProtocol(value: string | null): string | null {
+  if (value === null || value.toLowerCase() === 'any' || value === '') return null;
+  const lower = value.toLowerCase();
+  if (Object.hasOwn(protocols, lower)) return lower;
+  if (/^\d{1,3}$/.test(value) && Number(value) <= 255) return String(Number(value));
+  throw refuse(
+    'rule_invalid_protocol',
+    `Security group rule protocol ${value} not supported. Only protocol values ${Object.keys(protocols).join(', ')} and integer representations [0 to 255] are supported.`,
+  );
+}
+
+export const protocolNumber = (protocol: string): number => protocols[protocol] ?? Number(protocol);
+
+/** The whole rule, canonical. @throws CloudError `invalid` */
+export function readRule(wish: RuleWish): Rule {
+  const ethertype = wish.ethertype ?? 'IPv4';
+  let protocol = readProtocol(wish.protocol ?? null);
+  // Neutron's old clients say 'icmp' for both versions.
+  if (ethertype === 'IPv6' && (protocol === 'icmp' || protocol === 'icmpv6')) protocol = 'ipv6-icmp';
+  if (ethertype === 'IPv6' && protocol === '1') protocol = '58';
+  if (ethertype === 'IPv4' && protocol !== null && onlyIpv6.has(protocolNumber(protocol))) {
+    throw refuse('ethertype_conflict_with_protocol', `Invalid ethertype ${ethertype} for protocol ${protocol}.`);
+  }
+  const rule: Rule = {
+    security_group_id: wish.security_group_id,
+    direction: wish.direction,
+    ethertype,
+    protocol,
+    port_range_min: wish.port_range_min ?? null,
+    port_range_max: wish.port_range_max ?? null,
+    remote_group_id: wish.remote_group_id ?? null,
+    remote_ip_prefix: readPrefix(wish.remote_ip_prefix ?? null, ethertype),
+    description: wish.description ?? '',
+  };
+  checkRange(rule);
+  if (rule.remote_group_id !== null && rule.remote_ip_prefix !== null) {
+    throw refuse(
+      'multiple_remote_entites',
+      'Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.',
+    );
+  }
+  if (rule.port_range_min === 1 && rule.port_range_max === 65535) {
+    return { ...rule, port_range_min: null, port_range_max: null };
+  }
+  return rule;
+}
+
+function readPrefix(text: string | null, ethertype: 'IPv4' | 'IPv6'): string | null {
+  if (text === null || text === '') return null;
+  const cidr = parseCidr(text);
+  if (!cidr) throw refusal('invalid', 'invalid_cidr', `Invalid CIDR ${text} given as IP prefix.`);
+  if (`IPv${cidr.version}` !== ethertype) {
+    throw refuse('rule_parameter_conflict', `Conflicting value ethertype ${ethertype} for CIDR ${text}`);
+  }
+  return `${canonicalIp(text.split('/', 1)[0]!)}/${cidr.prefixLength}`;
+}
+
+function checkRange(rule: Rule): void {
+  const { port_range_min: min, port_range_max: max } = rule;
+  if (min === null && max === null) return;
+  if (rule.protocol === null) {
+    throw refuse('protocol_required_with_ports', 'Must also specify protocol if port range is given.');
+  }
+  const number = protocolNumber(rule.protocol);
+  if (withPorts.has(number)) {
+    if (min === 0 || max === 0) throw refuse('invalid_port_value', 'Invalid value for port 0');
+    if (min === null || max === null || min > max) {
+      throw refuse('invalid_port_range', 'For TCP/UDP protocols, port_range_min must be <= port_range_max');
+    }
+    return;
+  }
+  if (number !== icmp && number !== icmpv6) {
+    throw refuse(
+      'invalid_protocol_for_port',
+      `Ports cannot be specified for protocol ${rule.protocol}. Ports are only supported for DCCP, SCTP, TCP, UDP, UDPLITE.`,
+    );
+  }
+  for (const [field, attribute, value] of [
+    ['type', 'port_range_min', min],
+    ['code', 'port_range_max', max],
+  ] as const) {
+    if (value !== null && (value < 0 || value > 255)) {
+      throw refuse(
+        'invalid_icmp_value',
+        `Invalid value for ICMP ${field} (${attribute}) ${value}. It must be 0 to 255.`,
+      );
+    }
+  }
+  if (min === null) {
+    throw refuse(
+      'missing_icmp_type',
+      `ICMP code (port-range-max) ${max} is provided but ICMP type (port-range-min) is missing.`,
+    );
+  }
+}
+
+/** Two rules that let the same through are one rule: 'tcp' is '6'. */
+export function sameRule(a: Rule, b: Rule): boolean {
+  const number = (rule: Rule) => (rule.protocol === null ? null : protocolNumber(rule.protocol));
+  return (
+    a.security_group_id === b.security_group_id &&
+    a.direction === b.direction &&
+    a.ethertype === b.ethertype &&
+    number(a) === number(b) &&
+    a.port_range_min === b.port_range_min &&
+    a.port_range_max === b.port_range_max &&
+    a.remote_group_id === b.remote_group_id &&
+    a.remote_ip_prefix === b.remote_ip_prefix
+  );
+}
+
+/** @throws CloudError `invalid` */
+export function readPort(value: unknown): number | null {
+  if (value === null) return null;
+  const number = typeof value === 'string' && /^-?\d{1,6}$/.test(value) ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isInteger(number) || number < 0 || number > 65535) {
+    throw refuse('invalid_port_value', `Invalid value for port ${String(value).slice(0, 80)}`);
+  }
+  return number;
+}

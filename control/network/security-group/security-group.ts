@@ -1,0 +1,59 @@
+/** Security groups and their rules as they are read: their project's, and no one else's. */
+import { type Selectable, sql } from 'kysely';
+import type { Column, Listing } from '../../kit/listing.ts';
+import { ownCondition } from '../access.ts';
+import type { SecurityGroupRuleTable, SecurityGroupTable } from './tables.ts';
+
+export type SecurityGroupRuleRow = Selectable<SecurityGroupRuleTable>;
+
+/** A rule inside its group: as `to_jsonb` gives it, so its times are text. */
+export type NestedRule = Omit<SecurityGroupRuleRow, 'created_at' | 'updated_at'> & {
+  created_at: string;
+  updated_at: string;
+};
+
+export interface SecurityGroupRow extends Selectable<SecurityGroupTable> {
+  rules: NestedRule[];
+}
+
+const common: Record<string, Column> = {
+  id: { kind: 'uuid', sortable: true },
+  project_id: { kind: 'uuid', sortable: true },
+  description: { kind: 'text' },
+  generation: { kind: 'integer' },
+  created_at: { kind: 'time', sortable: true },
+  updated_at: { kind: 'time', sortable: true },
+};
+
+export const securityGroupListing: Listing<SecurityGroupRow> = {
+  noun: 'security_group',
+  select: sql<SecurityGroupRow>`t.*, coalesce((select jsonb_agg(to_jsonb(r) order by r.id)
+    from security_group_rule r where r.security_group_id = t.id), '[]') as rules`,
+  from: sql`security_group t`,
+  visible: (caller) => ownCondition(caller, 't'),
+  columns: {
+    ...common,
+    name: { kind: 'text', sortable: true },
+    stateful: { kind: 'boolean' },
+    shared: { kind: 'boolean', expression: sql`false` },
+  },
+};
+
+export const securityGroupRuleListing: Listing<SecurityGroupRuleRow> = {
+  noun: 'security_group_rule',
+  select: sql<SecurityGroupRuleRow>`t.*`,
+  from: sql`security_group_rule t`,
+  visible: (caller) => ownCondition(caller, 't'),
+  columns: {
+    ...common,
+    security_group_id: { kind: 'uuid', sortable: true },
+    direction: { kind: 'text', sortable: true },
+    ethertype: { kind: 'text', sortable: true },
+    protocol: { kind: 'text', sortable: true },
+    port_range_min: { kind: 'integer', sortable: true },
+    port_range_max: { kind: 'integer', sortable: true },
+    remote_group_id: { kind: 'uuid', sortable: true },
+    remote_ip_prefix: { kind: 'text', sortable: true },
+    normalized_cidr: { kind: 'cidr', sortable: true },
+  },
+};

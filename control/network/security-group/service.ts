@@ -1,0 +1,215 @@
+/** Security groups and rules: the operations that the dialects may call. Each is one transaction. */
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
+import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
+import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { defined } from '../../kit/database/schema.ts';
+import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { checkQuota } from '../../kit/quota/quota.ts';
+import { notFound, refusal } from '../../kit/refusal.ts';
+import { lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
+import { ensureDefaultGroup, findDefaultGroup } from './default-group.ts';
+import { type Rule, type RuleWish, readRule, sameRule } from './rules.ts';
+import {
+  type SecurityGroupRow,
+  type SecurityGroupRuleRow,
+  securityGroupListing,
+  securityGroupRuleListing,
+} from './security-group.ts';
+
+export interface SecurityGroupWish {
+  project_id?: string;
+  name?: string;
+  description?: string;
+  stateful?: boolean;
+}
+
+const inUse = (id: string) => refusal('conflict', 'security_group_in_use', `Security Group ${id} in use.`, { id });
+
+const defaultExists = () =>
+  refusal('conflict', 'security_group_default_already_exists', 'Default security group already exists.');
+
+const isDefaultName = (name: string | undefined): boolean => name?.toLowerCase() === 'default';
+
+export class SecurityGroupService {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  /** A project that looks at its groups has a default group. */
+  async list(caller: Caller, query: ListQuery): Promise<SecurityGroupRow[]> {
+    await this.#ensureDefault(caller);
+    return listRows(this.#database.query, caller, securityGroupListing, query);
+  }
+
+  read(caller: Caller, id: string): Promise<SecurityGroupRow> {
+    return readRow(this.#database.query, caller, securityGroupListing, id);
+  }
+
+  async #ensureDefault(caller: Caller): Promise<void> {
+    const { projectId } = caller;
+    if (projectId === null || (await findDefaultGroup(this.#database.query, projectId))) return;
+    await this.#database.transaction(actorOf(caller), (tx) => ensureDefaultGroup(tx, projectId));
+  }
+
+  /** New groups let everything out. */
+  async create(caller: Caller, wishes: readonly SecurityGroupWish[]): Promise<SecurityGroupRow[]> {
+    if (wishes.some((wish) => isDefaultName(wish.name))) throw defaultExists();
+    const groups = wishes.map((wish) => ({
+      ...wish,
+      id: newId(),
+      project_id: projectFor(caller, wish.project_id, 'create_security_group'),
+      name: wish.name ?? '',
+    }));
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const byProject = Map.groupBy(groups, (group) => group.project_id);
+      for (const project of [...byProject.keys()].sort()) {
+        const count = byProject.get(project)!.length;
+        await ensureDefaultGroup(tx, project);
+        await checkQuota(tx, project, { security_groups: count, security_group_rules: 2 * count });
+      }
+      await tx.insertInto('security_group').values(groups).execute();
+      const rules = groups.flatMap(({ id, project_id }) =>
+        (['IPv4', 'IPv6'] as const).map((ethertype) => ({
+          id: newId(),
+          project_id,
+          security_group_id: id,
+          direction: 'egress' as const,
+          ethertype,
+        })),
+      );
+      await tx.insertInto('security_group_rule').values(rules).execute();
+      return listRows(tx, caller, securityGroupListing, { ids: groups.map(({ id }) => id) });
+    });
+  }
+
+  async update(caller: Caller, id: string, wish: SecurityGroupWish): Promise<SecurityGroupRow> {
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockOwn<SecurityGroupRow>(tx, caller, 'security_group', id, 'update_security_group');
+      if (wish.name !== undefined && wish.name !== now.name) {
+        if (now.is_default) {
+          throw refusal(
+            'conflict',
+            'security_group_cannot_update_default',
+            'Updating default security group not allowed.',
+          );
+        }
+        if (isDefaultName(wish.name)) throw defaultExists();
+      }
+      if (wish.stateful !== undefined && wish.stateful !== now.stateful) {
+        const { rows } = await sql`select from port_security_group where security_group_id = ${id} limit 1`.execute(tx);
+        if (rows.length > 0) throw inUse(id);
+      }
+      const { project_id: _, ...columns } = wish;
+      await tx
+        .updateTable('security_group')
+        .set({ ...defined(columns), ...touched })
+        .where('id', '=', id)
+        .execute();
+      return readRow(tx, caller, securityGroupListing, id);
+    });
+  }
+
+  async delete(caller: Caller, id: string): Promise<void> {
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockOwn<SecurityGroupRow>(tx, caller, 'security_group', id, 'delete_security_group');
+      if (now.is_default && !isAdmin(caller)) {
+        throw refusal(
+          'conflict',
+          'security_group_cannot_remove_default',
+          'Insufficient rights for removing default security group.',
+        );
+      }
+      await sql`delete from security_group where id = ${id}`.execute(tx).catch((error: unknown) => {
+        throw violatedConstraint(error) === undefined ? error : inUse(id);
+      });
+    });
+  }
+
+  listRules(caller: Caller, query: ListQuery): Promise<SecurityGroupRuleRow[]> {
+    return listRows(this.#database.query, caller, securityGroupRuleListing, query);
+  }
+
+  readRule(caller: Caller, id: string): Promise<SecurityGroupRuleRow> {
+    return readRow(this.#database.query, caller, securityGroupRuleListing, id);
+  }
+
+  /** All or none. */
+  async createRules(caller: Caller, wishes: readonly RuleWish[]): Promise<SecurityGroupRuleRow[]> {
+    requireWriter(caller, 'create_security_group_rule');
+    const rules = wishes.map(readRule);
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const made: string[] = [];
+      const byGroup = Map.groupBy(rules, (rule) => rule.security_group_id);
+      for (const groupId of [...byGroup.keys()].sort()) {
+        made.push(...(await addRules(tx, caller, groupId, byGroup.get(groupId)!)));
+      }
+      return listRows(tx, caller, securityGroupRuleListing, { ids: made });
+    });
+  }
+
+  async deleteRule(caller: Caller, id: string): Promise<void> {
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      const rule = await lockOwn<SecurityGroupRuleRow>(
+        tx,
+        caller,
+        'security_group_rule',
+        id,
+        'delete_security_group_rule',
+      );
+      await sql`delete from security_group_rule where id = ${id}`.execute(tx);
+      await touchGroup(tx, rule.security_group_id);
+    });
+  }
+}
+
+/** A group whose rules changed has a new revision. */
+async function touchGroup(tx: Tx, id: string): Promise<void> {
+  await sql`update security_group set generation = generation + 1, updated_at = now() where id = ${id}`.execute(tx);
+}
+
+/** Rules of one group, whose row is locked: what was no duplicate stays none. */
+async function addRules(tx: Tx, caller: Caller, groupId: string, rules: readonly Rule[]): Promise<string[]> {
+  const { rows: found } = await sql<{ project_id: string }>`select project_id from security_group
+    where id = ${groupId}`.execute(tx);
+  const project = found[0]?.project_id;
+  if (project === undefined || (!isAdmin(caller) && project !== caller.projectId)) {
+    throw notFound('security_group', groupId);
+  }
+  await checkQuota(tx, project, { security_group_rules: rules.length });
+  await sql`select from security_group where id = ${groupId} for update`.execute(tx);
+  await checkRemoteGroups(tx, caller, rules);
+  const { rows: existing } = await sql<Rule & { id: string }>`select * from security_group_rule
+    where security_group_id = ${groupId}`.execute(tx);
+  rules.forEach((rule, index) => {
+    if (rules.slice(0, index).some((other) => sameRule(rule, other))) {
+      throw refusal('conflict', 'duplicate_security_group_rule_in_post', 'Duplicate Security Group Rule in POST.');
+    }
+    const same = existing.find((other) => sameRule(rule, other));
+    if (same) {
+      throw refusal(
+        'conflict',
+        'security_group_rule_exists',
+        `Security group rule already exists. Rule id is ${same.id}.`,
+        { id: same.id },
+      );
+    }
+  });
+  const values = rules.map((rule) => ({ ...rule, id: newId(), project_id: project }));
+  await tx.insertInto('security_group_rule').values(values).execute();
+  await touchGroup(tx, groupId);
+  return values.map(({ id }) => id);
+}
+
+async function checkRemoteGroups(tx: Tx, caller: Caller, rules: readonly Rule[]): Promise<void> {
+  const ids = [...new Set(rules.flatMap((rule) => rule.remote_group_id ?? []))];
+  if (ids.length === 0) return;
+  const { rows } = await sql<{ id: string; project_id: string }>`select id, project_id from security_group
+    where id = any(${ids}::uuid[]) for key share`.execute(tx);
+  for (const id of ids) {
+    const group = rows.find((row) => row.id === id);
+    if (!group || (!isAdmin(caller) && group.project_id !== caller.projectId)) throw notFound('security_group', id);
+  }
+}

@@ -1,0 +1,253 @@
+/**
+ * Subnets: the operations that the dialects may call. Each is one transaction that holds the network's row, so subnets
+ * of one network are made and changed one after another, and what was checked for overlap stays true.
+ */
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
+import { type Cidr, eui64, formatCidr, formatIp, parseCidr } from '../../kit/address.ts';
+import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
+import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { defined, json } from '../../kit/database/schema.ts';
+import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { checkQuota } from '../../kit/quota/quota.ts';
+import { notFound, refusal } from '../../kit/refusal.ts';
+import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
+import { maySeeNetwork } from '../access.ts';
+import type { Ipv6Mode } from '../address/plan.ts';
+import { choosesOwnAddress, interfaceOwners, type SubnetFacts } from '../address/plan.ts';
+import type { NetworkTable } from '../network/tables.ts';
+import { metadataOwner, serveMetadata } from '../port/metadata-port.ts';
+import {
+  checkDhcp,
+  checkGateway,
+  checkHostRoutes,
+  checkIpv6Modes,
+  checkNameservers,
+  checkNoOverlap,
+  checkPools,
+  defaultGateway,
+  defaultPools,
+  type HostRoute,
+  type Pool,
+  readSubnetCidr,
+} from './rules.ts';
+import { type SubnetRow, subnetListing } from './subnet.ts';
+
+export interface SubnetWish {
+  project_id?: string;
+  network_id: string;
+  name?: string;
+  description?: string;
+  ip_version: 4 | 6;
+  cidr: string;
+  /** Undefined: the first address; null: none. */
+  gateway_ip?: string | null;
+  enable_dhcp?: boolean;
+  ipv6_ra_mode?: Ipv6Mode | null;
+  ipv6_address_mode?: Ipv6Mode | null;
+  allocation_pools?: Pool[];
+  dns_nameservers?: string[];
+  host_routes?: HostRoute[];
+  service_types?: string[];
+}
+
+export type SubnetPatch = Omit<
+  Partial<SubnetWish>,
+  'project_id' | 'network_id' | 'ip_version' | 'cidr' | 'ipv6_ra_mode' | 'ipv6_address_mode'
+>;
+
+interface LockedNetwork extends NetworkTable {
+  subnet_cidrs: string[];
+}
+
+export class SubnetService {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  list(caller: Caller, query: ListQuery): Promise<SubnetRow[]> {
+    return listRows(this.#database.query, caller, subnetListing, query);
+  }
+
+  read(caller: Caller, id: string): Promise<SubnetRow> {
+    return readRow(this.#database.query, caller, subnetListing, id);
+  }
+
+  /** All or none. */
+  async create(caller: Caller, wishes: readonly SubnetWish[]): Promise<SubnetRow[]> {
+    const rows = wishes.map((wish) => ({
+      ...newRow(wish),
+      project_id: projectFor(caller, wish.project_id, 'create_subnet'),
+    }));
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const byProject = Map.groupBy(rows, (row) => row.project_id);
+      for (const project of [...byProject.keys()].sort()) {
+        await checkQuota(tx, project, { subnets: byProject.get(project)!.length });
+      }
+      for (const row of rows.toSorted((a, b) => (a.network_id < b.network_id ? -1 : 1))) {
+        const network = await lockNetwork(tx, caller, row.network_id);
+        checkNoOverlap(parseCidr(row.cidr)!, network.subnet_cidrs, row.network_id);
+        if (row.ip_version === 6 && (network.mtu as unknown as number) < 1280) {
+          throw refusal(
+            'conflict',
+            'network_mtu_subnet_conflict',
+            `MTU of ${row.network_id} is not valid, subnet requires a minimum of 1280.`,
+          );
+        }
+        await tx
+          .insertInto('subnet')
+          .values({ ...row, allocation_pools: json(row.allocation_pools), host_routes: json(row.host_routes) })
+          .execute();
+        await serveMetadata(tx, row);
+        if (choosesOwnAddress(row)) await addOwnAddresses(tx, row);
+      }
+      return listRows(tx, caller, subnetListing, { ids: rows.map(({ id }) => id) });
+    });
+  }
+
+  async update(caller: Caller, id: string, patch: SubnetPatch): Promise<SubnetRow> {
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockSubnet(tx, caller, id, 'update_subnet');
+      const cidr = parseCidr(now.cidr)!;
+      const gateway = changedGateway(cidr, now, patch);
+      if (gateway !== now.gateway_ip) await checkGatewayFree(tx, now);
+      const pools = patch.allocation_pools ?? now.allocation_pools;
+      const poolsOrGateway = patch.allocation_pools !== undefined || gateway !== now.gateway_ip;
+      const checkedPools = poolsOrGateway ? checkPools(cidr, pools, gateway) : pools;
+      const dhcp = patch.enable_dhcp ?? now.enable_dhcp;
+      if (dhcp && !now.enable_dhcp) checkDhcp(cidr);
+      checkIpv6Modes(cidr, now, dhcp);
+      const { allocation_pools: _, host_routes: routes, dns_nameservers: servers, gateway_ip: __, ...plain } = patch;
+      await tx
+        .updateTable('subnet')
+        .set({
+          ...defined(plain),
+          ...(servers ? { dns_nameservers: checkNameservers(now.ip_version, servers, id) } : {}),
+          ...(routes ? { host_routes: json(checkHostRoutes(now.ip_version, routes, id)) } : {}),
+          gateway_ip: gateway,
+          allocation_pools: json(checkedPools),
+          ...touched,
+        })
+        .where('id', '=', id)
+        .execute();
+      if (dhcp !== now.enable_dhcp) {
+        await serveMetadata(tx, { ...now, enable_dhcp: dhcp, gateway_ip: gateway, allocation_pools: checkedPools });
+      }
+      return readRow(tx, caller, subnetListing, id);
+    });
+  }
+
+  /** Refused while ports have addresses of it, but for those that guests choose themselves and the cloud's own. */
+  async delete(caller: Caller, id: string): Promise<void> {
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      const subnet = await lockSubnet(tx, caller, id, 'delete_subnet');
+      const own = choosesOwnAddress(subnet);
+      await sql`with gone as (
+          delete from port_ip i using port p where p.id = i.port_id and i.subnet_id = ${id}
+            and (p.device_owner = ${metadataOwner} or (${own} and not p.device_owner = any(${interfaceOwners}::text[])))
+          returning i.port_id)
+        update port set generation = generation + 1, updated_at = now() from gone where port.id = gone.port_id`.execute(
+        tx,
+      );
+      await sql`delete from subnet where id = ${id}`.execute(tx).catch((error: unknown) => {
+        if (violatedConstraint(error) === undefined) throw error;
+        throw refusal(
+          'conflict',
+          'subnet_in_use',
+          `Unable to complete operation on subnet ${id}: One or more ports have an IP allocation from this subnet.`,
+          { id },
+        );
+      });
+    });
+  }
+}
+
+function newRow(wish: SubnetWish) {
+  const id = newId();
+  const cidr = readSubnetCidr(wish.cidr, wish.ip_version);
+  const gateway =
+    wish.gateway_ip === undefined ? defaultGateway(cidr) : wish.gateway_ip && checkGateway(cidr, wish.gateway_ip);
+  const enableDhcp = wish.enable_dhcp ?? true;
+  if (enableDhcp) checkDhcp(cidr);
+  const modes = { ipv6_ra_mode: wish.ipv6_ra_mode ?? null, ipv6_address_mode: wish.ipv6_address_mode ?? null };
+  checkIpv6Modes(cidr, modes, enableDhcp);
+  return {
+    id,
+    network_id: wish.network_id,
+    name: wish.name ?? '',
+    description: wish.description ?? '',
+    ip_version: wish.ip_version,
+    cidr: formatCidr(cidr),
+    gateway_ip: gateway,
+    enable_dhcp: enableDhcp,
+    ...modes,
+    allocation_pools: wish.allocation_pools
+      ? checkPools(cidr, wish.allocation_pools, gateway)
+      : defaultPools(cidr, gateway),
+    dns_nameservers: checkNameservers(wish.ip_version, wish.dns_nameservers ?? [], 'new subnet'),
+    host_routes: checkHostRoutes(wish.ip_version, wish.host_routes ?? [], 'new subnet'),
+    service_types: wish.service_types ?? [],
+  };
+}
+
+function changedGateway(cidr: Cidr, now: SubnetRow, patch: SubnetPatch): string | null {
+  if (patch.gateway_ip === undefined) return now.gateway_ip;
+  return patch.gateway_ip === null ? null : checkGateway(cidr, patch.gateway_ip);
+}
+
+/** The network that the caller wants to put a subnet on: its own. Locked until the transaction ends. */
+async function lockNetwork(tx: Tx, caller: Caller, id: string): Promise<LockedNetwork> {
+  await sql`select from network where id = ${id} for update`.execute(tx);
+  const { rows } = await sql<LockedNetwork & { shared: boolean; external: boolean }>`select n.*,
+    array(select s.cidr::text from subnet s where s.network_id = n.id) as subnet_cidrs from network n where n.id = ${id}`.execute(
+    tx,
+  );
+  const network = rows[0];
+  if (!network || !maySeeNetwork(caller, network)) throw notFound('network', id);
+  if (!isAdmin(caller) && network.project_id !== caller.projectId) throw forbidden('create_subnet');
+  return network;
+}
+
+async function lockSubnet(tx: Tx, caller: Caller, id: string, operation: string): Promise<SubnetRow> {
+  const { rows } = await sql<{ shared: boolean; project_id: string }>`select n.shared, n.project_id
+    from subnet s join network n on n.id = s.network_id where s.id = ${id} for update of n`.execute(tx);
+  const network = rows[0];
+  return lockOwn<SubnetRow>(tx, caller, 'subnet', id, operation, {
+    maySee: () => network !== undefined && (network.shared || network.project_id === caller.projectId),
+  });
+}
+
+async function checkGatewayFree(tx: Tx, subnet: SubnetRow): Promise<void> {
+  if (subnet.gateway_ip === null) return;
+  const { rows } = await sql<{ id: string }>`select p.id from port_ip i join port p on p.id = i.port_id
+    where i.subnet_id = ${subnet.id} and i.ip = ${subnet.gateway_ip}::inet
+      and p.device_owner = any(${interfaceOwners}::text[])`.execute(tx);
+  if (rows[0]) {
+    throw refusal(
+      'conflict',
+      'gateway_ip_in_use',
+      `Current gateway ip ${subnet.gateway_ip} already in use by port ${rows[0].id}. Unable to update.`,
+    );
+  }
+}
+
+/** Guests on the network will take addresses of the new subnet by themselves: their ports get them now. */
+async function addOwnAddresses(tx: Tx, subnet: SubnetFacts): Promise<void> {
+  const { rows } = await sql<{ id: string; mac: string }>`select id, mac::text from port
+    where network_id = ${subnet.network_id} and device_owner <> ${metadataOwner}
+      and not device_owner = any(${interfaceOwners}::text[])`.execute(tx);
+  if (rows.length === 0) return;
+  const cidr = parseCidr(subnet.cidr)!;
+  const ips = rows.map(({ id, mac }) => ({ port_id: id, ip: formatIp(6, eui64(cidr, mac).value) }));
+  await sql`with added as (
+      insert into port_ip (port_id, subnet_id, network_id, ip, position)
+      select i.port_id, ${subnet.id}::uuid, ${subnet.network_id}::uuid, i.ip,
+        coalesce((select max(position) + 1 from port_ip o where o.port_id = i.port_id), 0)
+      from jsonb_to_recordset(${json(ips)}::jsonb) as i(port_id uuid, ip inet)
+      on conflict (subnet_id, ip) do nothing returning port_id)
+    update port set generation = generation + 1, updated_at = now() from added where port.id = added.port_id`.execute(
+    tx,
+  );
+}

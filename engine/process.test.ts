@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import type { Engine } from './engine.ts';
+import { ovsDaemon } from './ovs-daemon.ts';
+import { ensureEngine, findEngine, stopEngine } from './process.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'bothy-engine-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function sleeper(changes: Partial<Engine> = {}): Engine {
+  const mark = `--mark=${directory}`;
+  return {
+    name: 'sleeper',
+    command: process.execPath,
+    args: ['-e', 'setInterval(() => {}, 1000)', '--', mark],
+    env: {},
+    after: [],
+    restartAlso: [],
+    outlives: 'cloud',
+    pidFile: join(directory, 'pid'),
+    pidFileWriter: 'supervisor',
+    mark,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 2000,
+    prepare: async () => {},
+    ready: async () => {},
+    ...changes,
+  };
+}
+
+test('an engine that runs is adopted, not started twice, and stopped once', async () => {
+  const engine = sleeper();
+  const options = { logFile: join(directory, 'log') };
+  const pid = await ensureEngine(engine, options);
+  assert.equal(await ensureEngine(engine, options), pid);
+  assert.equal(findEngine(engine), pid);
+  assert.equal(await stopEngine(engine), true);
+  assert.equal(await stopEngine(engine), false);
+});
+
+test('a pid that now belongs to another process is not taken for the engine', () => {
+  const engine = sleeper();
+  writeFileSync(engine.pidFile, `${process.pid}\n`);
+  assert.equal(findEngine(engine), undefined);
+  writeFileSync(engine.pidFile, 'nonsense\n');
+  assert.equal(findEngine(engine), undefined);
+});
+
+test('an engine that dies before it is ready is reported with its exit', async () => {
+  const engine = sleeper({
+    args: ['-e', 'process.exit(7)'],
+    ready: (signal) => new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+  });
+  await assert.rejects(ensureEngine(engine, { logFile: join(directory, 'log') }), /sleeper ended with exit code 7/);
+});
+
+test('an engine that does not heed the signal is killed', async () => {
+  const engine = sleeper({
+    args: [
+      '-e',
+      "process.on('SIGTERM', () => {}); console.log('up'); setInterval(() => {}, 1000)",
+      '--',
+      `--mark=${directory}`,
+    ],
+    stopTimeoutMs: 200,
+  });
+  await ensureEngine(engine, { logFile: join(directory, 'log') });
+  assert.equal(await stopEngine(engine), true);
+  assert.equal(findEngine(engine), undefined);
+});
+
+test('a run directory too long for unix sockets is refused', () => {
+  const runDirectory = `/tmp/${'x'.repeat(80)}`;
+  const options = { name: 'x', command: 'x', args: [], logDirectory: '/tmp', outlives: 'cloud' as const };
+  assert.throws(() => ovsDaemon({ ...options, runDirectory, ready: async () => {} }), /too long for unix sockets/);
+});

@@ -1,0 +1,111 @@
+/**
+ * Finding, starting and stopping engines as processes. Nothing here restarts anything: whoever supervises decides when.
+ * If this process dies on any line, an engine that was started goes on and is found again by its pid file and mark.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Engine } from './engine.ts';
+import { waitUntil } from './wait.ts';
+
+/** The pid of the engine that already runs, or undefined. */
+export function findEngine(engine: Pick<Engine, 'pidFile' | 'mark'>): number | undefined {
+  const pid = readPid(engine.pidFile);
+  return pid !== undefined && hasMark(pid, engine.mark) ? pid : undefined;
+}
+
+/** Starts the command in a session of its own; stdout and stderr are appended to `logFile`. Call `prepare` before. */
+export function spawnEngine(engine: Engine, options: { logFile: string }): ChildProcess {
+  mkdirSync(dirname(options.logFile), { recursive: true });
+  const log = openSync(options.logFile, 'a', 0o640);
+  try {
+    const child = spawn(engine.command, engine.args, {
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...engine.env },
+      cwd: '/',
+      ...(engine.user === undefined ? {} : userIds(engine.user)),
+    });
+    if (engine.pidFileWriter === 'supervisor' && child.pid !== undefined) {
+      writeFileSync(engine.pidFile, `${child.pid}\n`);
+    }
+    return child;
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Prepares, starts and waits until ready; adopts the engine where it runs already. Answers its pid. */
+export async function ensureEngine(engine: Engine, options: { logFile: string }): Promise<number> {
+  const running = findEngine(engine);
+  if (running !== undefined) {
+    await engine.ready();
+    return running;
+  }
+  await engine.prepare();
+  const child = spawnEngine(engine, options);
+  const died = new AbortController();
+  child.once('error', (cause) => died.abort(new Error(`${engine.name} could not be started`, { cause })));
+  child.once('exit', (code, signal) => {
+    died.abort(new Error(`${engine.name} ended with ${signal ?? `exit code ${code}`}; see ${options.logFile}`));
+  });
+  await engine.ready(died.signal);
+  child.removeAllListeners();
+  child.on('error', () => {}); // its death is seen by findEngine from here on
+  child.unref();
+  return child.pid!;
+}
+
+/**
+ * Asks the engine to end, waits, and kills it when it does not. True where there was one to stop. Who knows the pid names
+ * it: an engine that writes its own pid file has none in its first moments.
+ */
+export async function stopEngine(engine: Engine, pid = findEngine(engine)): Promise<boolean> {
+  if (pid === undefined || !hasMark(pid, engine.mark)) return false;
+  const gone = () => !hasMark(pid, engine.mark);
+  signal(pid, engine.stopSignal);
+  try {
+    await waitUntil(`${engine.name} to end`, gone, { timeoutMs: engine.stopTimeoutMs });
+  } catch {
+    if (!gone()) signal(pid, 'SIGKILL');
+    await waitUntil(`${engine.name} to be killed`, gone, { timeoutMs: 5000 });
+  }
+  return true;
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function readPid(file: string): number | undefined {
+  if (!existsSync(file)) return undefined;
+  const pid = Number(readFileSync(file, 'utf8').split('\n', 1)[0]);
+  return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+}
+
+/** A zombie has an empty command line, so it counts as gone. */
+function hasMark(pid: number, mark: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(mark);
+  } catch {
+    return false;
+  }
+}
+
+export interface UserIds {
+  uid: number;
+  gid: number;
+}
+
+/** Numeric ids of a user of this machine, from /etc/passwd. */
+export function userIds(name: string): UserIds {
+  for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {
+    const [user, , uid, gid] = line.split(':');
+    if (user === name) return { uid: Number(uid), gid: Number(gid) };
+  }
+  throw new Error(`this machine has no user ${name}`);
+}

@@ -1,0 +1,179 @@
+/**
+ * The host's HTTPS service: bytes for control and for other hosts. Mutual TLS over TCP; plain over a unix socket whose
+ * directory entry only control's user may open. Owns two listeners, nothing else. Every error is a HostError.
+ *
+ * Over TCP the certificate says who asks: control may do everything, another host may read images.
+ */
+import { chmodSync, chownSync, rmSync } from 'node:fs';
+import {
+  createServer as createPlain,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTls } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { hostPaths } from '../../contract/host.ts';
+import { type ImageId, parseId, type ServerId } from '../../contract/ids.ts';
+import { asFault, HostFault } from '../host-error.ts';
+import type { HostLogger } from '../logger.ts';
+
+export type Peer = 'control' | 'host';
+
+export interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+  query: URLSearchParams;
+  peer: Peer;
+}
+
+export interface ServiceRoutes {
+  putImage(id: ImageId, exchange: Exchange): Promise<void>;
+  getImage(id: ImageId, exchange: Exchange): Promise<void>;
+  deleteImage(id: ImageId, exchange: Exchange): Promise<void>;
+  consoleLog(id: ServerId, exchange: Exchange): Promise<void>;
+  health(exchange: Exchange): Promise<void>;
+}
+
+export interface ServiceOptions {
+  tls: { key: string | Buffer; cert: string | Buffer; ca: string | Buffer };
+  listen: { address: string; port: number };
+  socket: { path: string; owner?: { uid: number; gid: number } | undefined } | null;
+  controlName: string | undefined;
+  routes: ServiceRoutes;
+  log: HostLogger;
+}
+
+/** How long a caller may go on sending what was refused. */
+const drainMs = 2000;
+
+const statuses: Record<string, number> = {
+  invalid: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  too_large: 413,
+  range: 416,
+  unavailable: 503,
+  no_capacity: 507,
+};
+
+export class HostHttpService {
+  readonly #options: ServiceOptions;
+  readonly #servers: Server[] = [];
+  #port = 0;
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  async start(): Promise<void> {
+    const { tls, listen, socket } = this.#options;
+    const secure = createTls(
+      { ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
+      (request, response) => this.#serve(request, response, this.#peerOf(request.socket as TLSSocket)),
+    );
+    await this.#listen(secure, { host: listen.address, port: listen.port });
+    this.#port = (secure.address() as AddressInfo).port;
+    if (!socket) return;
+    const plain = createPlain(((request, response) =>
+      this.#serve(request, response, 'control')) satisfies RequestListener);
+    rmSync(socket.path, { force: true });
+    await this.#listen(plain, { path: socket.path });
+    if (socket.owner) chownSync(socket.path, socket.owner.uid, socket.owner.gid);
+    chmodSync(socket.path, 0o600);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(
+      this.#servers.map((server) => {
+        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+        server.closeAllConnections();
+        return closed;
+      }),
+    );
+  }
+
+  async #listen(server: Server, where: { host: string; port: number } | { path: string }): Promise<void> {
+    // Uploads last; an idle connection does not.
+    server.requestTimeout = 0;
+    server.headersTimeout = 20_000;
+    server.keepAliveTimeout = 30_000;
+    server.on('tlsClientError', (error: Error) => this.#options.log.debug({ err: error }, 'host service: TLS failed'));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(where, () => resolve());
+    });
+    this.#servers.push(server);
+  }
+
+  #peerOf(socket: TLSSocket): Peer | undefined {
+    const { CN } = socket.getPeerCertificate().subject ?? {};
+    const { controlName } = this.#options;
+    if (controlName === undefined || CN === controlName) return 'control';
+    return typeof CN === 'string' && parseId(CN) ? 'host' : undefined;
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse, peer: Peer | undefined): void {
+    response.on('error', () => {});
+    this.#route(request, response, peer).catch((error) => this.#refuse(request, response, error));
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse, peer: Peer | undefined): Promise<void> {
+    if (!peer) throw new HostFault('forbidden', 'the certificate is neither control’s nor a host’s');
+    const { routes } = this.#options;
+    const url = new URL(request.url ?? '/', 'http://host');
+    const exchange = { request, response, query: url.searchParams, peer };
+    const method = request.method ?? '';
+    if (url.pathname === hostPaths.health && method === 'GET') return routes.health(exchange);
+    const [, version, kind, idText, ...rest] = url.pathname.split('/');
+    const id = parseId(idText ?? '');
+    if (version !== 'v1' || id === undefined) throw new HostFault('not_found', 'there is nothing here');
+    if (kind === 'images' && rest.length === 0) {
+      if (method === 'GET' || method === 'HEAD') return routes.getImage(id as ImageId, exchange);
+      if (peer !== 'control') throw new HostFault('forbidden', 'only control changes images');
+      if (method === 'PUT') return routes.putImage(id as ImageId, exchange);
+      if (method === 'DELETE') return routes.deleteImage(id as ImageId, exchange);
+      throw new HostFault('method_not_allowed', `${method} is not possible here`);
+    }
+    if (kind === 'servers' && rest.join('/') === 'console-log' && method === 'GET') {
+      if (peer !== 'control') throw new HostFault('forbidden', 'only control reads consoles');
+      return routes.consoleLog(id as ServerId, exchange);
+    }
+    throw new HostFault('not_found', 'there is nothing here');
+  }
+
+  #refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    const fault = asFault(error);
+    const status = statuses[fault.code] ?? 500;
+    const fields = { err: error, method: request.method, url: request.url, status };
+    if (status >= 500) this.#options.log.error(fields, 'host service: a request failed');
+    else this.#options.log.info(fields, 'host service: a request was refused');
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    const message = status === 500 ? 'the host failed to do this; its log says why' : fault.message;
+    answerJson(response, status, { error: { code: fault.code, message } });
+    if (request.complete) return;
+    // Closed at once, the connection would be reset under a caller that still sends, and the answer lost with it. So the rest
+    // is read and dropped, for a while.
+    const { socket } = request;
+    request.resume();
+    const patience = setTimeout(() => socket.destroy(), drainMs).unref();
+    request.once('close', () => clearTimeout(patience));
+  }
+}
+
+export function answerJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}

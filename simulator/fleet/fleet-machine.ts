@@ -1,0 +1,143 @@
+/**
+ * A simulated machine: QEMUs, a kernel, a switch and a data directory. Host objects run on it one after the other, as the
+ * host process of a real machine is restarted: what is on the machine stays. Each Host reaches the machine by handles of
+ * its own, which are severed when it dies: what its code still does then changes nothing.
+ */
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { HostId } from '../../contract/ids.ts';
+import { hostSockets } from '../../engine/open-vswitch.ts';
+import type { HostConfiguration } from '../../host/configuration.ts';
+import { Host, type HostDependencies } from '../../host/host.ts';
+import { type HostLogger, silent } from '../../host/logger.ts';
+import { HostNetwork } from '../../host/network/index.ts';
+import { FakeMachine, type QemuBehaviour } from '../qemu/index.ts';
+import { FakeSwitch } from './switch.ts';
+
+export interface SimulatedMachineOptions {
+  hostId: HostId;
+  name: string;
+  /** Null: the first control that its CA signed says which. */
+  cloudId: string | null;
+  /** Short: sockets lie below it. */
+  directory: string;
+  controlUrls: string[];
+  tls: HostConfiguration['tls'];
+  log?: HostLogger;
+  /** What the machine says that it has. */
+  capacity?: { cpus: number; memoryMiB: number; diskGiB: number };
+  /** How its guests behave. */
+  behaviour?: Partial<QemuBehaviour>;
+}
+
+const generous = { cpus: 64, memoryMiB: 512 * 1024, diskGiB: 20_000 };
+
+export class SimulatedMachine {
+  readonly qemus: FakeMachine;
+  readonly switch = new FakeSwitch();
+  readonly options: SimulatedMachineOptions;
+  #boots = 1;
+
+  constructor(options: SimulatedMachineOptions) {
+    this.options = options;
+    const tapExists = (name: string) => this.switch.kernel.has(name);
+    this.qemus = new FakeMachine({ tapExists, ...(options.behaviour && { behaviour: options.behaviour }) });
+  }
+
+  get dataDirectory(): string {
+    return join(this.options.directory, 'data');
+  }
+
+  get runDirectory(): string {
+    return join(this.options.directory, 'run');
+  }
+
+  /** Switches the machine on; a Host may then run on it. */
+  async start(): Promise<void> {
+    const { ovsdb } = hostSockets(this.runDirectory);
+    mkdirSync(dirname(ovsdb), { recursive: true });
+    await this.switch.listen(ovsdb);
+  }
+
+  /** The machine loses power and comes back: no guest runs, no tap is there; disk and switch database are as they were. */
+  powerCut(): void {
+    this.#boots++;
+    this.qemus.powerCut();
+    this.switch.powerCut();
+  }
+
+  /** A new host process on this machine. */
+  host(changes: { configuration?: Partial<HostConfiguration>; dependencies?: Partial<HostDependencies> } = {}): Host {
+    const { name, log = silent, capacity = generous } = this.options;
+    const launcher = this.qemus.launcher();
+    const { network, sever } = this.#network();
+    const host = new Host(
+      { ...this.#configuration(), ...changes.configuration },
+      {
+        ...{ network, launcher, log },
+        inspect: async () => {},
+        bootId: `boot ${this.#boots} of ${name}`,
+        qemuVersion: '7.2.22',
+        accelerator: async () => ({ accelerator: 'tcg', reason: 'simulated' }),
+        capacity: async () => ({ architecture: 'x86_64', ...capacity }),
+        ...changes.dependencies,
+      },
+    );
+    void host.died.then(() => {
+      launcher.sever();
+      sever();
+    });
+    return host;
+  }
+
+  /** For good. */
+  async remove(): Promise<void> {
+    this.qemus.powerCut();
+    await this.switch.close();
+  }
+
+  #configuration(): HostConfiguration {
+    const { hostId, name, cloudId, controlUrls, tls } = this.options;
+    return {
+      ...{ hostId, name, cloudId, controlUrls, tls },
+      bothyVersion: 'simulated',
+      dataDirectory: this.dataDirectory,
+      runDirectory: this.runDirectory,
+      controlName: 'bothy-control',
+      listen: { address: '127.0.0.1', port: 0 },
+      url: 'https://127.0.0.1:{port}',
+      socket: null,
+      guestUser: undefined,
+      accelerator: 'tcg',
+      durable: false,
+    };
+  }
+
+  /** The real driver over this machine's kernel and switch. */
+  #network(): { network: HostNetwork; sever(): void } {
+    const { hostId, name, directory } = this.options;
+    const kernel = this.switch.kernel.commands();
+    let severed = false;
+    const network = new HostNetwork({
+      ...{ tag: this.switch.names.tag, hostId, hostname: name },
+      runDirectory: this.runDirectory,
+      logDirectory: directory,
+      southbound: 'unix:/nowhere',
+      guestUser: 'guest',
+      proxyUser: 'proxy',
+      encapsulation: { ip: '127.0.0.1', type: 'geneve' },
+      datapath: 'netdev',
+      uplink: 'none',
+      machine: kernel,
+      serveMetadata: async (networks) => {
+        if (!severed) this.switch.served = networks;
+      },
+    });
+    const sever = () => {
+      severed = true;
+      kernel.sever();
+      void network.stop();
+    };
+    return { network, sever };
+  }
+}
