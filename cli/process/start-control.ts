@@ -28,6 +28,7 @@ import { bootstrapIdentity, IdentityService } from '../../control/identity/index
 import { ImageController, ImageMemberService, ImageService, ImageTransfer } from '../../control/image/index.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { Database } from '../../control/kit/database/database.ts';
+import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
 import { migrate } from '../../control/kit/database/migrate.ts';
 import { WorkQueue } from '../../control/kit/queue/queue.ts';
 import { QuotaService } from '../../control/kit/quota/index.ts';
@@ -115,6 +116,8 @@ async function prepareDatabase(
   if (migrations.length > 0) log.info({ migrations }, 'database migrated');
   await bootstrapIdentity(database, { adminPassword: new Secret(bootstrap.adminPassword) });
   await bootstrapCloud(database, { cloudId, region, external: bootstrap.external });
+  const { id: incarnation, begun, reason } = await settleIncarnation(database);
+  if (begun) log.warn({ incarnation, reason }, 'a new incarnation of the database begins');
   await registerHost(database, { id: localHost.id as HostId, name: localHost.name });
 }
 

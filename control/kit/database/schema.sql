@@ -117,6 +117,10 @@ CREATE TABLE public.cloud (
     id uuid NOT NULL,
     region text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    incarnation uuid DEFAULT gen_random_uuid() NOT NULL,
+    incarnation_place text DEFAULT ''::text NOT NULL,
+    incarnation_reason text DEFAULT ''::text NOT NULL,
+    incarnation_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT cloud_only_row_check CHECK (only_row)
 );
 

@@ -68,6 +68,10 @@ export interface CloudTable {
   only_row: Generated<boolean>;
   id: string;
   region: string;
+  incarnation: Generated<string>;
+  incarnation_place: Generated<string>;
+  incarnation_reason: Generated<string>;
+  incarnation_at: Timestamp;
   created_at: Timestamp;
 }
 
