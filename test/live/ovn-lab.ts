@@ -214,12 +214,12 @@ export class OvnLab {
       'ovn-encap-type': 'geneve',
       'ovn-encap-ip': '127.0.0.1',
       'ovn-bridge-datapath-type': 'netdev',
-      'ovn-bridge-mappings': 'physnet1:br-ex',
+      'ovn-bridge-mappings': 'physnet1:br-ex,physnet2:br-other',
     };
     const set = Object.entries(ids).map(([key, value]) => `external_ids:${key}=${JSON.stringify(value)}`);
     this.vsctl('--no-wait', 'set', 'Open_vSwitch', '.', ...set);
     this.#daemon('host', 'ovs-vswitchd', [db, `--unixctl=${this.#path('host', 'vswitchd.ctl')}`, '--no-chdir'], ns);
-    for (const bridge of ['br-int', 'br-ex']) {
+    for (const bridge of ['br-int', 'br-ex', 'br-other']) {
       const mode = bridge === 'br-int' ? ['fail_mode=secure'] : [];
       this.vsctl('add-br', bridge, '--', 'set', 'Bridge', bridge, 'datapath_type=netdev', ...mode);
     }

@@ -95,7 +95,7 @@ before(async () => {
   projector.start();
   cloud = new TestCloud(db.database);
   await lab.until('the projector is connected', () => projector.status().connected);
-  await cloud.host(['physnet1'], host);
+  await cloud.host(['physnet1', 'physnet2'], host);
   ids.ext = await cloud.external();
   ids.ext4 = await cloud.subnet(ids.ext, '203.0.113.0/24', { gateway_ip: '203.0.113.254', enable_dhcp: false });
   ids.ext6 = await cloud.subnet(ids.ext, '2001:db8::/64', { gateway_ip: '2001:db8::fe', enable_dhcp: false });
@@ -307,4 +307,24 @@ test('the emptied northbound database is rebuilt and traffic flows again', { ski
   );
   console.log(`# rebuilt and reachable in ${ms.toFixed(0)} ms`);
   assert.equal(knock(at.r1!, ids['r2-v6']!, 80), ids['r1-v6']);
+});
+
+test('a router whose gateway moves to another external network speaks there, and leaves nothing behind', {
+  skip,
+}, async () => {
+  const nbctl = (...args: string[]) => lab.run('ovn-nbctl', `--db=${lab.northbound}`, ...args).trim();
+  const other = await cloud.external({ provider_physical_network: 'physnet2' });
+  const subnet = await cloud.subnet(other, '198.51.100.0/24', { gateway_ip: '198.51.100.254', enable_dhcp: false });
+  const outside = lab.endpoint('other', { bridge: 'br-other', addresses: ['198.51.100.254/24'] });
+  await serve(outside, 80);
+  const [router, acls] = [ids['blue-router']!, (network: string) => nbctl('acl-list', names.switch(network))];
+  await settled(unit('router', router), unit('network', other));
+  assert.match(acls(ids.ext!), /10\.2\.0\.0/);
+  const gateway = await cloud.moveGateway(router, other, { subnet, ip: '198.51.100.2' });
+  await settled(unit('router', router), unit('port', gateway));
+  // Within the one pass, not with the next full one: the chassis is named, and the rule is where the gateway is.
+  assert.match(nbctl('lrp-get-gateway-chassis', names.routerPort(gateway)), new RegExp(host));
+  assert.doesNotMatch(acls(ids.ext!), /10\.2\.0\.0/);
+  assert.match(acls(other), /10\.2\.0\.0/);
+  assert.equal(knock(at.b1!, '198.51.100.254', 80), '198.51.100.2');
 });

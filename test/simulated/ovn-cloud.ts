@@ -129,6 +129,21 @@ export class TestCloud {
     return this.port(network, addresses, { device_owner: 'network:router_gateway', device_id: router });
   }
 
+  /** As the router service does it: the old gateway's port goes and the new one's comes in one transaction. */
+  async moveGateway(router: string, network: string, { subnet, ip }: Addressed): Promise<string> {
+    const id = newId();
+    await this.database.transaction(cloudActor, async (tx) => {
+      await sql`delete from port where device_owner = 'network:router_gateway' and device_id = ${router}`.execute(tx);
+      await sql`update router set gateway_network_id = ${network} where id = ${router}`.execute(tx);
+      await sql`insert into port (id, project_id, network_id, mac, device_owner, device_id)
+        values (${id}, ${this.project}, ${network}, ${macFor(id)}, 'network:router_gateway', ${router})`.execute(tx);
+      await sql`insert into port_ip (port_id, subnet_id, network_id, ip) values (${id}, ${subnet}, ${network}, ${ip})`.execute(
+        tx,
+      );
+    });
+    return id;
+  }
+
   async floatingIp(
     external: Addressed & { network: string },
     to: { port: string; ip: string; router: string },

@@ -9,6 +9,7 @@ import { pino } from 'pino';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { testDatabase } from '../../control/kit/database/testing.ts';
 import { names, Projector, unit } from '../../control/network/ovn/index.ts';
+import { dump } from '../../control/network/ovn/testing/memory-northbound.ts';
 import { FakeDatabase, FakeNorthd, FakeOvsdbServer, northbound, vswitch } from '../../simulator/ovsdb/index.ts';
 import { TestCloud } from './ovn-cloud.ts';
 
@@ -107,30 +108,6 @@ const unitsOf = (ids: Awaited<ReturnType<typeof smallCloud>>) => [
   unit('port', ids.port2),
   unit('security_group', ids.group),
 ];
-
-/** Everything of ours in NB, without UUIDs: equal dumps mean equal clouds. */
-function dump(nb: FakeDatabase): string[] {
-  const name = new Map<string, string>();
-  for (const table of nb.schema.tables.keys()) {
-    for (const row of nb.rows(table).values()) {
-      const ids = row.external_ids as Record<string, string>;
-      name.set(row._uuid, `${table}:${ids['bothy:owner']}:${ids['bothy:key']}`);
-    }
-  }
-  const lines: string[] = [];
-  for (const table of nb.schema.tables.keys()) {
-    if (table === 'NB_Global') continue;
-    for (const row of nb.rows(table).values()) {
-      const { _uuid, _version, up, ...columns } = row;
-      const text = JSON.stringify(columns, (_key, value) => {
-        if (Array.isArray(value)) return value.map((v) => name.get(v) ?? v).sort();
-        return typeof value === 'string' ? (name.get(value) ?? value) : value;
-      });
-      lines.push(`${name.get(_uuid)} ${text}`);
-    }
-  }
-  return lines.sort();
-}
 
 test('a cloud appears in the northbound database and all hypervisors have it', async () => {
   await using b = await bench();

@@ -25,8 +25,13 @@ export interface UnitOutcome {
   error: unknown;
 }
 
+/** What a pass needs of a connection. */
+export type Northbound = Pick<OvsdbClient, 'schema' | 'replica' | 'transaction'> & {
+  transact(transaction: Transaction): Promise<OperationResult[]>;
+};
+
 export interface Projection {
-  client: OvsdbClient;
+  client: Northbound;
   actual: Actual;
 }
 
@@ -78,7 +83,7 @@ async function projectUnit(
 }
 
 /** Waits until the copy has the new rows: the next plan must not miss them. The server sends them before its answer. */
-async function seen(client: OvsdbClient, transaction: Transaction, results: readonly OperationResult[]): Promise<void> {
+async function seen(client: Northbound, transaction: Transaction, results: readonly OperationResult[]): Promise<void> {
   const inserted = transaction.operations.flatMap((operation, index) => {
     const uuid = results[index]?.uuid?.[1];
     return uuid ? [{ table: operation.table!, uuid }] : [];

@@ -12,7 +12,7 @@ import {
   type Transaction,
   tableOf,
 } from '../../../protocols/ovsdb/index.ts';
-import { type Actual, type ActualRow, formatHolder, groupsOf, holderOf, rootTables } from './actual.ts';
+import { type Actual, type ActualRow, formatHolder, groupsOf, holderOf, rootTables, stamp } from './actual.ts';
 import { type DesiredRow, type RowName, stamps } from './desired.ts';
 import type { Unit } from './units.ts';
 
@@ -33,6 +33,15 @@ export class MissingRow extends Error {
 
 const idOfRow = (table: string, key: string): string => `${table} ${key}`;
 
+/**
+ * What makes a present row the one that is wanted. The parent belongs to it: equal content under another parent is
+ * another row, so a row that moves is made anew where it belongs and let go where it was.
+ */
+const identity = (table: string, key: string, holder: string | undefined): string =>
+  [table, key, holder ?? ''].join(' ');
+const wantedIdentity = ({ table, key, parent }: DesiredRow) => identity(table, key, parent && formatHolder(parent));
+const presentIdentity = ({ table, key, row }: ActualRow) => identity(table, key, stamp(row, stamps.parent));
+
 export function planUnit(
   transaction: Transaction,
   schema: DatabaseSchema,
@@ -51,6 +60,8 @@ class UnitPlan {
   readonly #changes: Changes = { inserted: 0, updated: 0, deleted: 0 };
   /** Rows of this unit after the transaction: UUID, or name of the insert. */
   readonly #place = new Map<string, string>();
+  /** Names of the rows that the transaction inserts. */
+  readonly #inserted = new Set<string>();
   /** References to add and to remove, gathered so that each holder is changed once. */
   readonly #held = new Map<
     string,
@@ -68,16 +79,19 @@ class UnitPlan {
     const present = new Map<string, ActualRow>();
     const surplus: ActualRow[] = [];
     for (const each of this.#actual.rowsOf(this.#owner).sort((a, b) => (a.row._uuid < b.row._uuid ? -1 : 1))) {
-      const id = idOfRow(each.table, each.key);
+      const id = presentIdentity(each);
       if (present.has(id)) surplus.push(each);
       else present.set(id, each);
     }
     for (const row of desired) {
-      const id = idOfRow(row.table, row.key);
+      const id = wantedIdentity(row);
       const before = present.get(id);
-      present.delete(id);
-      if (before) this.#update(row, before.row);
-      else this.#insert(row);
+      // Its parent is made anew: what hangs on the old one goes with that.
+      if (!before || this.#parentIsNew(row)) this.#insert(row, before !== undefined);
+      else {
+        present.delete(id);
+        this.#update(row, before.row);
+      }
     }
     this.#remove([...present.values(), ...surplus]);
     for (const { holder, table, column, add, remove } of this.#held.values()) {
@@ -103,18 +117,28 @@ class UnitPlan {
     };
   }
 
-  #insert(row: DesiredRow): void {
+  #parentIsNew({ parent }: DesiredRow): boolean {
+    return parent !== undefined && parent.owner === this.#owner && this.#inserted.has(this.#find(parent));
+  }
+
+  #insert(row: DesiredRow, replaces: boolean): void {
     const columns = this.#columns(row);
     const transaction = this.#transaction;
-    // Should our copy be behind, the server refuses rather than take a second row of the same name.
-    const mine = { [stamps.owner]: this.#owner, [stamps.key]: row.key };
-    transaction.wait(row.table, [['external_ids', 'includes', mine]], '==', [], ['external_ids']);
+    if (!replaces) this.#refuseSecond(row);
     const place = transaction.insert(row.table, columns);
+    this.#inserted.add(place);
     this.#place.set(idOfRow(row.table, row.key), place);
     this.#changes.inserted++;
     if (row.parent) this.#hold(row.parent.table, row.parent.column, this.#find(row.parent)).add.push(place);
     this.#join(place, [], row.groups ?? []);
     if (row.table === 'Port_Group') this.#rejoin(place, String(row.columns.name));
+  }
+
+  /** Should our copy be behind, the server refuses rather than take a second row of the same name in the same place. */
+  #refuseSecond({ table, key, parent }: DesiredRow): void {
+    const holder: Record<string, string> = parent ? { [stamps.parent]: formatHolder(parent) } : {};
+    const mine = { [stamps.owner]: this.#owner, [stamps.key]: key, ...holder };
+    this.#transaction.wait(table, [['external_ids', 'includes', mine]], '==', [], ['external_ids']);
   }
 
   #update(row: DesiredRow, before: Row): void {

@@ -198,7 +198,7 @@ const rules: SecurityGroupRuleRow[] = [
   rule(11, { protocol: 'sctp', port_range_min: 1, port_range_max: 65535 }),
 ];
 
-export const representative = new IndexedModel({
+export const modelRows: ModelRows = {
   networks,
   subnets,
   ports,
@@ -243,4 +243,6 @@ export const representative = new IndexedModel({
     host(ids.elsewhere, [], true, 0),
   ],
   now,
-});
+};
+
+export const representative = new IndexedModel(modelRows);
