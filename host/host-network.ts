@@ -1,7 +1,7 @@
 /**
  * What the reconciler needs of the machine's network. host/network/ is it on a real machine; the simulator brings its own.
  */
-import type { DesiredNetwork, DesiredPort } from '../contract/host.ts';
+import type { DesiredNetwork, DesiredPort } from '../contract/host/index.ts';
 import type { PortId } from '../contract/ids.ts';
 
 export interface HostNetworkPort {

@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DesiredServer, HostFacts } from '../contract/host.ts';
+import type { DesiredServer, HostFacts } from '../contract/host/index.ts';
 import type { HostConfiguration } from './configuration.ts';
 import { applyMessage, type DesiredState, emptyState, type StateMessage } from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';

@@ -3,7 +3,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import { sql } from 'kysely';
 import pino from 'pino';
-import type { DesiredNetwork, DesiredServer, ObservedServer } from '../../contract/host.ts';
+import type { DesiredNetwork, DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type HostId, type ImageId, type NetworkId, newId, type ServerId } from '../../contract/ids.ts';
 import {
   closeCodes,

@@ -1,5 +1,5 @@
 /**
- * The WebSocket endpoint that hosts dial (contract/host.ts). Owns the sockets; who the peer is, is its certificate's
+ * The WebSocket endpoint that hosts dial (contract/host/). Owns the sockets; who the peer is, is its certificate's
  * word alone: signed by the cloud's CA, subject CN = the host's id. All meaning is in control/host.
  */
 import type { IncomingMessage } from 'node:http';
@@ -7,9 +7,9 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { hostStreamPath } from '../../contract/host.ts';
+import { hostStreamPath, messageLimits } from '../../contract/host/index.ts';
 import { type HostId, parseId } from '../../contract/ids.ts';
-import { closeCodes, type HostConnection, type HostStreams, maxMessageBytes } from '../../control/host/index.ts';
+import { closeCodes, type HostConnection, type HostStreams } from '../../control/host/index.ts';
 import type { Upgrade } from '../server.ts';
 
 /** A peer that does not answer the closing handshake is cut off after this. */
@@ -21,7 +21,7 @@ export function hostStream(options: { hosts: Pick<HostStreams, 'open'>; log: Log
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: maxMessageBytes,
+    maxPayload: messageLimits.hostBytes,
   });
   return {
     path: hostStreamPath,

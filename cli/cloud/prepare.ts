@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { hostStreamPath } from '../../contract/host.ts';
+import { hostStreamPath } from '../../contract/host/index.ts';
 import { readText, writeIfChanged, writeWhole } from '../../control/kit/files.ts';
 import { Authority, type LeafFiles } from '../../control/pki/authority.ts';
 import { userIds } from '../../engine/process.ts';

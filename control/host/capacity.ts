@@ -1,5 +1,5 @@
 /** What placement may hand out on a host, from what the host says that it has. Pure. */
-import type { HostFacts } from '../../contract/host.ts';
+import type { HostFacts } from '../../contract/host/index.ts';
 
 export interface Capacity {
   vcpus: number;

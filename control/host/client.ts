@@ -10,7 +10,7 @@ import https from 'node:https';
 import type { Readable } from 'node:stream';
 import type { PeerCertificate } from 'node:tls';
 import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
-import { type HostError, hostPaths, type ImageUploadResult } from '../../contract/host.ts';
+import { type HostError, hostPaths, type ImageUploadResult } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import { pump } from './pump.ts';
 

@@ -1,6 +1,6 @@
 export { type HostList, listHosts, registerHost, setHostEnabled, showHost } from './administration.ts';
 export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
-export { closeCodes, maxMessageBytes } from './messages.ts';
+export { closeCodes } from './messages.ts';
 export { pump } from './pump.ts';
 export type { HostConnection, HostSession } from './session.ts';
 export { endpointOf } from './store.ts';

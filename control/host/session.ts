@@ -13,7 +13,7 @@ import {
   type HostMessage,
   hostProtocolVersion,
   type ObservedServer,
-} from '../../contract/host.ts';
+} from '../../contract/host/index.ts';
 import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
 import { isDatabaseUnavailable } from '../kit/database/database.ts';
 import { closeCodes, parseHostMessage } from './messages.ts';

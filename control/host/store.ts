@@ -1,7 +1,7 @@
 /** SQL about hosts. Nothing else. */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import type { HostFacts } from '../../contract/host.ts';
+import type { HostFacts } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import type { Capacity } from './capacity.ts';

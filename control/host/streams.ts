@@ -9,7 +9,7 @@
  */
 import type { Logger } from 'pino';
 import { isCloudError } from '../../contract/errors.ts';
-import type { DesiredNetwork, DesiredServer, HostFacts, ObservedServer } from '../../contract/host.ts';
+import type { DesiredNetwork, DesiredServer, HostFacts, ObservedServer } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database, Queryable } from '../kit/database/database.ts';

@@ -1,5 +1,5 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
-import type { HostFacts } from '../../contract/host.ts';
+import type { HostFacts } from '../../contract/host/index.ts';
 import type { Json, Timestamp } from '../kit/database/schema.ts';
 
 export interface HostTable {

@@ -3,7 +3,7 @@
  * new stream starts with a new view and a complete snapshot.
  */
 import { hash } from 'node:crypto';
-import type { DesiredNetwork, DesiredServer } from '../../contract/host.ts';
+import type { DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
 
 interface ToldServer {

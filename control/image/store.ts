@@ -1,6 +1,6 @@
 /** SQL about uploads and where bytes are. Nothing else. */
 import { sql } from 'kysely';
-import type { ImageUploadResult } from '../../contract/host.ts';
+import type { ImageUploadResult } from '../../contract/host/index.ts';
 import type { HostId, ImageId } from '../../contract/ids.ts';
 import type { HostEndpoint } from '../host/index.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';

@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import { CloudError, isCloudError } from '../../contract/errors.ts';
-import type { ImageUploadResult } from '../../contract/host.ts';
+import type { ImageUploadResult } from '../../contract/host/index.ts';
 import { type ImageId, newId } from '../../contract/ids.ts';
 import type { ByteRange, HostClient, HostEndpoint } from '../host/index.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';

@@ -2,7 +2,7 @@
  * The desired state of one host, and what a message makes of it. Pure. A document with an older epoch, or the same
  * epoch and an older generation, comes from a control that lags: it never replaces a newer one.
  */
-import type { ControlMessage, DesiredNetwork, DesiredServer } from '../../contract/host.ts';
+import type { ControlMessage, DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId, NetworkId, ServerId } from '../../contract/ids.ts';
 
 export interface DesiredState {

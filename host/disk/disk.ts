@@ -1,6 +1,6 @@
 /** A server's disk and config drive as files. Each is made beside and renamed: it is whole or not there. */
 import { chown, open, rename, stat } from 'node:fs/promises';
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 import { isNoEntry } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import { qcow2Overlay } from '../image/qcow2.ts';

@@ -7,7 +7,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
-import { type DesiredImage, hostPaths } from '../../contract/host.ts';
+import { type DesiredImage, hostPaths } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import { readPiece } from '../files.ts';
 import { HostFault } from '../host-error.ts';

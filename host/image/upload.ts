@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import type { ImageUploadResult } from '../../contract/host.ts';
+import type { ImageUploadResult } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import { readPiece } from '../files.ts';
 import { HostFault } from '../host-error.ts';

@@ -2,7 +2,7 @@
  * What the metadata service answers for a path: the OpenStack tree below /openstack, the EC2 tree everywhere else, as
  * Nova has it. Pure.
  */
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 import { type DocumentOptions, type Ec2Tree, ec2MetaData, openstackFiles, userData } from './document.ts';
 import { ec2Versions, openstackVersions } from './versions.ts';
 

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { ec2Id } from '../../contract/ec2-ids.ts';
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 import { networkData } from './network-data.ts';
 import { atLeast, since } from './versions.ts';
 

@@ -3,7 +3,7 @@
  * for the address. Built anew from the desired state whenever that changes; pure.
  */
 import { isIPv6 } from 'node:net';
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 
 export class MetadataLookup {
   readonly #servers = new Map<string, DesiredServer>();

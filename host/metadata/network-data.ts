@@ -4,7 +4,7 @@
  * Automatic kinds (`ipv4_dhcp`, `ipv6_slaac`, …) appear once per link however many subnets use them: cloud-init writes
  * one stanza per entry, and a second DHCP client on the same link would fight the first. Static ones appear each.
  */
-import type { DesiredFixedIp, DesiredPort } from '../../contract/host.ts';
+import type { DesiredFixedIp, DesiredPort } from '../../contract/host/index.ts';
 
 interface Route {
   network: string;

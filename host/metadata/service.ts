@@ -6,7 +6,7 @@
 import { chmodSync, chownSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 import { userIds } from '../../engine/process.ts';
 import { prepareDirectory } from '../network/metadata-proxy.ts';
 import { type Answer, answer } from './answer.ts';

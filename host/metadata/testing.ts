@@ -1,5 +1,5 @@
 /** A server and its network, for tests of the metadata service and of what else needs one. */
-import type { DesiredNetwork, DesiredServer } from '../../contract/host.ts';
+import type { DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId, NetworkId, PortId, ProjectId, ServerId, SubnetId } from '../../contract/ids.ts';
 
 const id = <T extends string>(tail: string) => `01900000-0000-7000-8000-${tail.padStart(12, '0')}` as T;

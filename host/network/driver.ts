@@ -4,7 +4,7 @@
  * carries neither tag nor stamp. If the process dies on any line, forwarding goes on, and the same calls made again
  * complete what was begun; leftovers are found by `listPorts` and by `ensureNetworks`.
  */
-import type { DesiredNetwork, DesiredPort } from '../../contract/host.ts';
+import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { hostSockets } from '../../engine/open-vswitch.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';

@@ -4,7 +4,7 @@
  * namespace; HAProxy binds into it. A veth, because an OVS internal port moved into a namespace misbehaves.
  */
 import { createHash } from 'node:crypto';
-import type { DesiredNetwork } from '../../contract/host.ts';
+import type { DesiredNetwork } from '../../contract/host/index.ts';
 import {
   CommandError,
   type CommandOptions,

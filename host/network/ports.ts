@@ -3,7 +3,7 @@
  * Kernel first, then Open vSwitch; away in the opposite order. A crash between the two leaves a tap whose alias, or an
  * Interface row whose external_ids, name the port: `listPorts` finds both.
  */
-import type { DesiredPort } from '../../contract/host.ts';
+import type { DesiredPort } from '../../contract/host/index.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { findLink, ipBatch, type Link, listLinks, nft } from './command.ts';
 import { guard, unguard } from './firewall.ts';

@@ -1,5 +1,5 @@
 /** What the work on servers needs from around it; made once by Host, handed down. */
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 import type { QemuLauncher } from '../guest/launcher.ts';
 import type { HostNetworkPort } from '../host-network.ts';
 import type { ImageFetcher } from '../image/fetch.ts';

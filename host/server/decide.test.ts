@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import { exampleServer } from '../metadata/testing.ts';
 import { decide, type ServerFacts } from './decide.ts';

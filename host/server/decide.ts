@@ -2,7 +2,7 @@
  * The next step towards a server's desired state. Pure: what shall be and what is in, one step out. Every step may be
  * repeated, and after each one everything is looked at again, so a crash between any two steps changes nothing.
  */
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 import type { RunState } from '../guest/guest.ts';
 import type { ServerRecord } from './record.ts';
 

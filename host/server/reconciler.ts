@@ -4,7 +4,7 @@
  * because without one everything would look unwanted.
  */
 import { mkdir, readdir } from 'node:fs/promises';
-import type { DesiredServer, ObservedServer } from '../../contract/host.ts';
+import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
 import type { DesiredState } from '../desired/state.ts';
 import { boundConsoleLog } from '../guest/console-log.ts';

@@ -3,7 +3,7 @@
  * how long to wait before the next look (nothing: at once). The hook after each step is where crash tests die.
  */
 import { chmod, chown, mkdir, readFile, rm } from 'node:fs/promises';
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 import { diskSizeBytes, ensureLog, makeConfigDrive, makeOverlay } from '../disk/disk.ts';
 import { removeTree } from '../files.ts';
 import { qemuArguments } from '../guest/arguments.ts';

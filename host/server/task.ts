@@ -3,7 +3,7 @@
  * themselves are in steps.ts. Takes no facts from what woke it: each pass looks at the whole again.
  */
 import { stat } from 'node:fs/promises';
-import type { DesiredServer, ObservedServer } from '../../contract/host.ts';
+import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import type { ServerId } from '../../contract/ids.ts';
 import { Guest } from '../guest/guest.ts';
 import type { QemuProcess } from '../guest/launcher.ts';

@@ -15,7 +15,7 @@ import {
 import { createServer as createTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { hostPaths } from '../../contract/host.ts';
+import { hostPaths } from '../../contract/host/index.ts';
 import { type ImageId, parseId, type ServerId } from '../../contract/ids.ts';
 import { asFault, HostFault } from '../host-error.ts';
 import type { HostLogger } from '../logger.ts';

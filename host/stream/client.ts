@@ -11,12 +11,13 @@ import {
   type HostMessage,
   hostProtocolVersion,
   hostStreamPath,
+  messageLimits,
   type ObservedServer,
-} from '../../contract/host.ts';
+} from '../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../contract/ids.ts';
 import type { HostLogger } from '../logger.ts';
 import { backOffMs } from '../server/back-off.ts';
-import { maxControlMessageBytes, parseControlMessage } from './messages.ts';
+import { parseControlMessage } from './messages.ts';
 
 export interface StreamOptions {
   hostId: HostId;
@@ -155,7 +156,7 @@ export class ControlStream {
       checkServerIdentity: controlIdentity(controlName),
       handshakeTimeout: 10_000,
       perMessageDeflate: false,
-      maxPayload: maxControlMessageBytes,
+      maxPayload: messageLimits.controlBytes,
     });
     this.#socket = socket;
     const heard = () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Mismatch } from '../../contract/schema/read.ts';
 import { exampleNetwork, exampleServer } from '../metadata/testing.ts';
-import { Mismatch } from './check.ts';
 import { parseControlMessage } from './messages.ts';
 
 const server = exampleServer({ image: { ...exampleServer().image!, sha256: 'a'.repeat(64) } });

@@ -1,5 +1,5 @@
 /** A machine's network in memory, for hosts whose network is not what a test is about. It stays when a Host object goes. */
-import type { DesiredNetwork, DesiredPort } from '../../contract/host.ts';
+import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
 import type { NetworkId, PortId } from '../../contract/ids.ts';
 import type { HostNetworkPort } from '../../host/host-network.ts';
 

@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type DesiredServer, hostPaths, type ImageUploadResult } from '../../contract/host.ts';
+import { type DesiredServer, hostPaths, type ImageUploadResult } from '../../contract/host/index.ts';
 import { type HostId, type ImageId, newId, type PortId, type ServerId } from '../../contract/ids.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
 import { type TestTls, testAuthority } from '../../test/support/certificates.ts';

@@ -1,7 +1,7 @@
 /** The network of one machine with real OVN, Open vSwitch, nft and HAProxy, in a network namespace of its own. Needs root. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { DesiredNetwork, DesiredPort, DesiredServer } from '../../contract/host.ts';
+import type { DesiredNetwork, DesiredPort, DesiredServer } from '../../contract/host/index.ts';
 import { type NetworkId, newId, type PortId, type SubnetId } from '../../contract/ids.ts';
 import { findEngine } from '../../engine/process.ts';
 import { waitUntil } from '../../engine/wait.ts';

@@ -8,7 +8,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { DesiredPort } from '../../contract/host.ts';
+import type { DesiredPort } from '../../contract/host/index.ts';
 import { type HostId, newId } from '../../contract/ids.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { hostEngines } from '../../engine/open-vswitch.ts';

@@ -1,7 +1,7 @@
 /** Two machines, each a network namespace, joined by a cable: guests reach each other through a tunnel. Needs root. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { DesiredPort } from '../../contract/host.ts';
+import type { DesiredPort } from '../../contract/host/index.ts';
 import { type NetworkId, newId, type PortId, type SubnetId } from '../../contract/ids.ts';
 import { waitUntil } from '../../engine/wait.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';

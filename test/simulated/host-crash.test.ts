@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 import { ProcessDied } from '../../host/server/context.ts';
 import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
 import { until } from '../support/until.ts';

@@ -12,7 +12,7 @@ import { databaseName, postgresEngine, postgresUrl } from '../../cli/cloud/postg
 import type { LogLevel } from '../../cli/process/configuration.ts';
 import { readyFile, sourceRoot } from '../../cli/process/definitions.ts';
 import { childrenByParent, processFacts, withDescendants } from '../../cli/supervisor/process-table.ts';
-import { hostStreamPath } from '../../contract/host.ts';
+import { hostStreamPath } from '../../contract/host/index.ts';
 import { Secret } from '../../contract/secret.ts';
 import { registerHost } from '../../control/host/index.ts';
 import { Database } from '../../control/kit/database/database.ts';

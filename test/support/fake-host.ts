@@ -8,7 +8,7 @@ import {
   hostProtocolVersion,
   hostStreamPath,
   type ObservedServer,
-} from '../../contract/host.ts';
+} from '../../contract/host/index.ts';
 import type { TestTls } from './certificates.ts';
 import { until } from './until.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
-import type { DesiredServer } from '../../contract/host.ts';
+import type { DesiredServer } from '../../contract/host/index.ts';
 import { type HostId, type ImageId, newId, type PortId, type ServerId } from '../../contract/ids.ts';
 import { HostClient, type HostEndpoint } from '../../control/host/client.ts';
 import type { HostConfiguration } from '../../host/configuration.ts';

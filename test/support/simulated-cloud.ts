@@ -12,7 +12,7 @@ import pg from 'pg';
 import pino, { type Logger } from 'pino';
 import { postgresEngine, postgresUrl } from '../../cli/cloud/postgres.ts';
 import { type ControlHooks, type RunningControl, startControl } from '../../cli/process/start-control.ts';
-import { hostStreamPath } from '../../contract/host.ts';
+import { hostStreamPath } from '../../contract/host/index.ts';
 import { Secret } from '../../contract/secret.ts';
 import { registerHost } from '../../control/host/index.ts';
 import { Database } from '../../control/kit/database/database.ts';

@@ -1,6 +1,6 @@
 /** Reads hosts and what they carry. Usage is counted from the servers themselves; there is no counter that could drift. */
 import { sql } from 'kysely';
-import type { HostFacts } from '../../../contract/host.ts';
+import type { HostFacts } from '../../../contract/host/index.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import type { HostCapacity } from './place.ts';
 

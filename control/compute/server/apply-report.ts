@@ -6,7 +6,7 @@
  * SHUTOFF, as in Nova (sync_power_states): desired_power follows, nothing restarts it but its owner. A crash keeps its error
  * in observed_error. That is the one desired column that a report may move, and only from on to off.
  */
-import type { ObservedServer } from '../../../contract/host.ts';
+import type { ObservedServer } from '../../../contract/host/index.ts';
 import { isSatisfied, type ServerFault, type ServerState } from './server.ts';
 
 export interface ReportedRow extends ServerState {

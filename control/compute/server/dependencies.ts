@@ -1,5 +1,5 @@
 /** What servers need of their neighbours; the composition root hands the real services in. */
-import type { DesiredPort } from '../../../contract/host.ts';
+import type { DesiredPort } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../../contract/ids.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';

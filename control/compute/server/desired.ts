@@ -3,7 +3,7 @@
  * stream compares it with what it sent last.
  */
 import { sql } from 'kysely';
-import type { DesiredServer } from '../../../contract/host.ts';
+import type { DesiredServer } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';

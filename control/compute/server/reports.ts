@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import type { ObservedServer } from '../../../contract/host.ts';
+import type { ObservedServer } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';

@@ -1,7 +1,7 @@
 /** A small cloud in a test database: a project with members, a network, an image, flavors and hosts. Tests only. */
 import { sql } from 'kysely';
 import pino from 'pino';
-import type { ObservedServer } from '../../../contract/host.ts';
+import type { ObservedServer } from '../../../contract/host/index.ts';
 import { type HostId, type ImageId, newId, type ProjectId, type ServerId } from '../../../contract/ids.ts';
 import type { HostedServers } from '../../host/index.ts';
 import { ImageService } from '../../image/index.ts';

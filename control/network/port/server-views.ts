@@ -1,6 +1,6 @@
 /** What others show or do with the ports of servers: read only, one query each. */
 import { sql } from 'kysely';
-import type { DesiredFixedIp, DesiredNetwork, DesiredPort } from '../../../contract/host.ts';
+import type { DesiredFixedIp, DesiredNetwork, DesiredPort } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 

@@ -3,7 +3,7 @@
  * servers are part of the transaction that decides about the server.
  */
 import { sql } from 'kysely';
-import type { DesiredNetwork, DesiredPort } from '../../../contract/host.ts';
+import type { DesiredNetwork, DesiredPort } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { parseMac, randomMac } from '../../kit/address.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';

@@ -1,0 +1,25 @@
+/** What a host says about itself. */
+import type { Static } from 'typebox';
+import { integer, nullable, object, oneOf, text } from '../schema/type.ts';
+import { hostLimits as limits } from './limits.ts';
+
+export const hostFacts = object({
+  name: text(limits.nameLength),
+  /** 'kvm' only after a probe guest has booted under it on this machine; else 'tcg'. */
+  accelerator: oneOf('kvm', 'tcg'),
+  /** Why not KVM; empty when it is. */
+  acceleratorReason: text(limits.reasonLength),
+  architecture: text(100),
+  cpus: integer(1, 100_000),
+  memoryMiB: integer(1, 2 ** 40),
+  diskGiB: integer(0, 2 ** 40),
+  /** OVS datapath that a probe chose: 'system' is the kernel's, 'netdev' is userspace. */
+  datapath: oneOf('system', 'netdev'),
+  qemuVersion: text(limits.versionLength),
+  bothyVersion: text(limits.versionLength),
+  /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */
+  url: text(limits.urlLength),
+  /** Unix socket of the same service; only a control process on the same machine can use it. */
+  socket: nullable(text(limits.socketLength)),
+});
+export type HostFacts = Static<typeof hostFacts>;

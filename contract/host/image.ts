@@ -1,0 +1,20 @@
+/** The image that a server's disk is made from. */
+import type { Static } from 'typebox';
+import type { ImageId } from '../ids.ts';
+import { count, id, list, object, oneOf, text } from '../schema/type.ts';
+import { hostLimits, imageLimits } from './limits.ts';
+
+/** Where another machine's HTTPS service answers. */
+export const hostUrl = text(hostLimits.urlLength, { format: 'https-origin' });
+
+export const desiredImage = object({
+  id: id<ImageId>(),
+  format: oneOf('raw', 'qcow2'),
+  /** Bytes of the stored file. */
+  sizeBytes: count,
+  /** Lower-case hex of the stored file's bytes. */
+  sha256: text(64, { pattern: '^[0-9a-f]{64}$' }),
+  /** HTTPS services of hosts that hold the bytes; empty when this host itself does. */
+  sources: list(hostUrl, imageLimits.sources),
+});
+export type DesiredImage = Static<typeof desiredImage>;

@@ -1,0 +1,68 @@
+/**
+ * Every maximum that a document between control and a host has. The APIs refuse what is above these, so whatever they
+ * accept can be told to a host; `control/compute/server/contract.db.test.ts` holds that. Lengths are in code points. Pure.
+ */
+
+/** Of a server, as its owner sees and names it. */
+export const serverLimits = {
+  nameLength: 255,
+  /** A full domain name, as Nova takes one since 2.94. */
+  hostnameLength: 255,
+  /** `-` and a number behind the name, where one request makes several servers. */
+  nameSuffixLength: 5,
+  /** Servers of one request. */
+  perRequest: 1000,
+  vcpus: 1024,
+  memoryMiB: 2 ** 30,
+  diskGiB: 2 ** 30,
+  /** Interfaces of one server. */
+  ports: 100,
+  /** Base64, as Nova takes it. */
+  userDataLength: 65_535,
+  /** Whatever a project's quota says. */
+  metadataItems: 1000,
+  metadataKeyLength: 255,
+  metadataValueLength: 255,
+  keys: 1,
+  keyNameLength: 255,
+  publicKeyLength: 16_384,
+  availabilityZoneLength: 255,
+} as const;
+
+/** Of an interface and its network. */
+export const portLimits = {
+  fixedIps: 64,
+  dnsNameservers: 5,
+  mtu: { minimum: 68, maximum: 65_535 },
+  /** Addresses of a network's metadata port: one of each IPv4 subnet. */
+  metadataAddresses: 10_000,
+} as const;
+
+/** Of an image's bytes on other hosts. */
+export const imageLimits = {
+  sources: 100,
+} as const;
+
+/** Of what a host says about itself and its servers. */
+export const hostLimits = {
+  nameLength: 255,
+  urlLength: 2000,
+  /** A socket's path may have 107 bytes. */
+  socketLength: 200,
+  versionLength: 200,
+  reasonLength: 4000,
+  stepLength: 1000,
+  errorCodeLength: 100,
+  errorMessageLength: 4000,
+} as const;
+
+/** Of one message. */
+export const messageLimits = {
+  servers: 20_000,
+  networks: 20_000,
+  images: 1_000_000,
+  /** A snapshot of some thousand servers with full user data. */
+  controlBytes: 256 * 1024 * 1024,
+  /** A complete report of 10,000 servers fits; more than a host can hold. */
+  hostBytes: 16 * 1024 * 1024,
+} as const;

@@ -1,0 +1,71 @@
+/**
+ * The messages of the stream between control and a host.
+ *
+ * The host dials control: a WebSocket on the API port, path {@link hostStreamPath}, under mutual TLS; the host's
+ * certificate names its id (subject CN = host id). Control speaks first: `hello`, then one `snapshot`, complete; from then
+ * on `update`s, each item complete in itself. Nothing is a command: every message states what shall be, so any of
+ * them may be repeated, and a host that saved the last state acts on it while control is away. A server that a
+ * snapshot does not name must not exist on the host.
+ *
+ * The host answers with `report`s: what is, with the generation that it served. The first report after a connection is
+ * complete. Control keeps a report only if host and epoch are still the owner's and the generation is not older. The host's
+ * pings carry its time (milliseconds since 1970 in decimal), by which control measures how far their clocks are apart.
+ *
+ * For bytes (images, console logs) control and other hosts call the host's own HTTPS service, see service.ts.
+ */
+import type { Static } from 'typebox';
+import type { HostId, ImageId, NetworkId, ServerId } from '../ids.ts';
+import { boolean, count, id, integer, list, literal, nullable, object, optional } from '../schema/type.ts';
+import { hostFacts } from './facts.ts';
+import { messageLimits as limits } from './limits.ts';
+import { desiredNetwork } from './network.ts';
+import { desiredServer, observedServer } from './server.ts';
+
+export const hostProtocolVersion = 1;
+export const hostStreamPath = '/host/v1/stream';
+
+export const controlMessages = {
+  hello: object({
+    type: literal('hello'),
+    protocol: count,
+    cloudId: id<string>(),
+    hostId: id<HostId>(),
+    leaseMs: integer(0, 2 ** 31),
+  }),
+  /**
+   * `images`: all uploads whose bytes the host shall keep, beyond what its servers need. In an update only when the list has
+   * changed. It may come a moment after an upload that it names, so the host leaves young files alone.
+   */
+  snapshot: object({
+    type: literal('snapshot'),
+    servers: list(desiredServer, limits.servers, { distinct: 'id' }),
+    networks: list(desiredNetwork, limits.networks, { distinct: 'id' }),
+    images: list(id<ImageId>(), limits.images),
+  }),
+  update: object({
+    type: literal('update'),
+    servers: list(desiredServer, limits.servers, { distinct: 'id' }),
+    networks: list(desiredNetwork, limits.networks, { distinct: 'id' }),
+    removedNetworks: list(id<NetworkId>(), limits.networks),
+    images: optional(list(id<ImageId>(), limits.images)),
+  }),
+  /** The observation `absent` was recorded: the host may forget the server. */
+  forget: object({ type: literal('forget'), servers: list(id<ServerId>(), limits.servers) }),
+};
+
+export const hostMessages = {
+  hello: object({ type: literal('hello'), protocol: count, cloudId: nullable(id<string>()), facts: hostFacts }),
+  report: object({
+    type: literal('report'),
+    complete: boolean,
+    servers: list(observedServer, limits.servers),
+  }),
+};
+
+export type ControlMessage = {
+  [T in keyof typeof controlMessages]: Static<(typeof controlMessages)[T]>;
+}[keyof typeof controlMessages];
+
+export type HostMessage = {
+  [T in keyof typeof hostMessages]: Static<(typeof hostMessages)[T]>;
+}[keyof typeof hostMessages];

@@ -1,0 +1,65 @@
+/** A server: what shall be on the host, and what the host says that is. */
+import type { Static } from 'typebox';
+import type { ProjectId, ServerId } from '../ids.ts';
+import { boolean, count, dictionary, id, integer, list, nullable, object, oneOf, text } from '../schema/type.ts';
+import { desiredImage } from './image.ts';
+import { hostLimits, serverLimits as limits } from './limits.ts';
+import { desiredPort } from './port.ts';
+
+export const desiredServer = object({
+  id: id<ServerId>(),
+  projectId: id<ProjectId>(),
+  userId: text(255),
+  /** Ownership: a host runs the guest only under the epoch it was given. */
+  epoch: count,
+  generation: count,
+  presence: oneOf('present', 'absent'),
+  power: oneOf('on', 'off'),
+  /** Raised with each reboot that was asked for; the host has served it when its own count is equal. */
+  reboot: object({ count, type: oneOf('soft', 'hard') }),
+  name: text(limits.nameLength + limits.nameSuffixLength),
+  hostname: text(limits.hostnameLength),
+  vcpus: integer(1, limits.vcpus),
+  memoryMiB: integer(1, limits.memoryMiB),
+  diskGiB: integer(0, limits.diskGiB),
+  /** Null only where a server boots from elsewhere (volumes, a later issue). */
+  image: nullable(desiredImage),
+  ports: list(desiredPort, limits.ports, { distinct: 'id' }),
+  configDrive: boolean,
+  availabilityZone: text(limits.availabilityZoneLength),
+  keys: list(
+    object({ name: text(limits.keyNameLength), publicKey: text(limits.publicKeyLength), type: oneOf('ssh') }),
+    limits.keys,
+  ),
+  /** Base64, as Nova takes it. */
+  userData: nullable(text(limits.userDataLength, { format: 'base64' })),
+  /** Nova's server metadata. */
+  metadata: dictionary({
+    maxProperties: limits.metadataItems,
+    maxKeyLength: limits.metadataKeyLength,
+    maxValueLength: limits.metadataValueLength,
+  }),
+  /** ISO 8601. */
+  createdAt: text(40, { pattern: '^\\d{4}-\\d{2}-\\d{2}T' }),
+});
+export type DesiredServer = Static<typeof desiredServer>;
+
+export const observedServer = object({
+  id: id<ServerId>(),
+  epoch: count,
+  generation: count,
+  /**
+   * building: a step towards the desired state is under way (`step` says which);
+   * running: QEMU runs and every port is plugged; paused never lasts in this protocol version;
+   * stopped: disk exists, no QEMU; absent: nothing of the server is left on this host;
+   * failed: the host gave up on this generation, `error` says why. Control decides what then.
+   */
+  state: oneOf('building', 'running', 'stopped', 'absent', 'failed'),
+  rebootCount: count,
+  /** What the host is doing or waiting for, for people; e.g. 'fetching image, 40 of 64 MiB'. */
+  step: nullable(text(hostLimits.stepLength)),
+  error: nullable(object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) })),
+  /** ISO 8601; when the present QEMU started. */
+  startedAt: nullable(text(40, { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?Z$' })),
+});
+export type ObservedServer = Static<typeof observedServer>;

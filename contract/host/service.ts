@@ -1,0 +1,30 @@
+/** The host's HTTPS service (mutual TLS over TCP; plain over a unix socket for control on the same machine). */
+import type { ImageId, ServerId } from '../ids.ts';
+
+export const hostPaths = {
+  /**
+   * PUT ?format=raw|qcow2&maxBytes=n streams an image in (see {@link ImageUploadResult}) and replaces what is there; with a
+   * Content-Length where the size is known. The host refuses with `too_large` (413) more than maxBytes, with `no_capacity` (507)
+   * when its disk is full, with `invalid` (400) what is not what it claims or not safe; of a PUT that is refused or whose body
+   * ends early nothing stays. GET streams it out (Range allowed), DELETE removes it; all idempotent.
+   */
+  image: (id: ImageId) => `/v1/images/${id}`,
+  /** GET ?bytes=n: the last n bytes of the serial console's output, as they came from the guest. */
+  consoleLog: (id: ServerId) => `/v1/servers/${id}/console-log`,
+  /** GET: HostFacts and the state of every engine that the host drives, for `bothy doctor`. */
+  health: '/v1/health',
+} as const;
+
+/** Answer to a PUT of an image. The host inspects the file (untrusted input) before it says yes. */
+export interface ImageUploadResult {
+  sizeBytes: number;
+  /** Size of the disk that a guest sees. */
+  virtualSizeBytes: number;
+  md5: string;
+  sha256: string;
+}
+
+/** Body of every error that the host's HTTPS service answers. */
+export interface HostError {
+  error: { code: string; message: string };
+}
