@@ -319,6 +319,56 @@ test('a server that another host owns from now on is ended on the first, under t
   );
 });
 
+test('a server that was deleted without the word of its host is told to be absent until the host has said that it is', async () => {
+  await using control = await start();
+  const [hostId, otherId] = [await register(), await register()];
+  const [deleted, moved] = [await makeServer(hostId), await makeServer(hostId)];
+  await update(deleted, "desired_presence = 'absent', generation = 7");
+  await sql`delete from server where id = ${deleted}`.execute(db.database.query);
+  await update(moved, `host_id = '${otherId}', epoch = 2`);
+  const forms = (servers: DesiredServer[]) =>
+    servers.map(({ id, epoch, generation, presence }) => [id, epoch, generation, presence]);
+  const absent = [
+    [deleted, 1, 7, 'absent'],
+    [moved, 1, 1, 'absent'],
+  ];
+  for (let times = 0; times < 2; times++) {
+    const { host, snapshot } = await connected(control.port, hostId);
+    assert.deepEqual(forms(snapshot.servers), absent);
+    host.close();
+  }
+  const { host } = await connected(control.port, hostId);
+  host.report([observed(deleted, { state: 'absent', generation: 6 }), observed(moved, { state: 'absent' })]);
+  assert.deepEqual((await host.next('forget')).servers, [moved], 'the word on an older generation does not count');
+  host.report([observed(deleted, { state: 'absent', generation: 7 })]);
+  assert.deepEqual((await host.next('forget')).servers, [deleted]);
+  host.close();
+  assert.deepEqual((await connected(control.port, hostId)).snapshot.servers, []);
+});
+
+test('a server whose row is lost is not told to be absent, neither at once nor by the timer', async () => {
+  await using control = await start({ resyncMs: 20 });
+  const hostId = await register();
+  const [lost, other] = [await makeServer(hostId), await makeServer(hostId)];
+  const { host } = await connected(control.port, hostId);
+  // As a restored dump or somebody's SQL loses it: without the triggers.
+  await db.database.transaction(cloudActor, async (tx) => {
+    await sql`set local session_replication_role = replica`.execute(tx);
+    await sql`delete from server where id = ${lost}`.execute(tx);
+  });
+  const reads = control.servers.reads;
+  await until('everything to be looked at again, twice', () => control.servers.reads > reads + 4);
+  await update(other, 'generation = 2');
+  for (;;) {
+    const { servers } = await host.next('update');
+    assert.equal(
+      servers.some(({ id }) => id === lost),
+      false,
+    );
+    if (servers.some(({ id }) => id === other)) break;
+  }
+});
+
 test('networks follow the servers: sent with the first server on them, changed and removed', async () => {
   await using control = await start();
   const hostId = await register();

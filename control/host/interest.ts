@@ -31,6 +31,9 @@ export function markDirty(sessions: Sessions, changes: readonly Change[]): boole
         for (const session of sessions.byServer(id)) if (session !== owner) server(session, id, { networks: true });
         break;
       }
+      case 'server_absence':
+        server(sessions.byHost.get(body.host_id as string), change.resource_id as ServerId, { networks: true });
+        break;
       case 'port':
       case 'port_ip': {
         // A port_ip is named by its port's id and does not say whose port it is.

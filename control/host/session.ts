@@ -245,7 +245,6 @@ export class HostSession {
 /** What may be news to a host. */
 export interface News {
   documents: readonly DesiredServer[];
-  disowned: readonly ServerId[];
   /** The complete list; undefined: nothing was read. */
   networks: readonly DesiredNetwork[] | undefined;
   /** The view's images are not what the host was told. */
@@ -254,8 +253,7 @@ export interface News {
 
 /** What an update says, or undefined when the host knows all of it. */
 export function updateFor(view: HostView, news: News): (ControlMessage & { type: 'update' }) | undefined {
-  const ended = news.disowned.flatMap((id) => view.disown(id) ?? []);
-  const servers = [...view.tellServers(news.documents), ...ended];
+  const servers = view.tellServers(news.documents);
   const { networks, removedNetworks } = news.networks
     ? view.tellNetworks(news.networks)
     : { networks: [], removedNetworks: [] };

@@ -44,16 +44,73 @@ export async function recordLiveness(db: Queryable, connectionIds: readonly stri
       and not connection_id = any(${[...connectionIds]}::uuid[])`.execute(db);
 }
 
-export interface Owner {
-  hostId: HostId | null;
-  epoch: number;
+/** What is known of a server's place: its owner, and the hosts that must hear that it is not theirs. */
+export interface Whereabouts {
+  /** Undefined where there is no such server. */
+  owner: { hostId: HostId | null; epoch: number } | undefined;
+  absences: ReadonlyMap<HostId, Absence>;
 }
 
-/** Who owns each server, by epoch. An epoch belongs to one owner for ever, so it may be compared across statements. */
-export async function ownersOf(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, Owner>> {
-  const { rows } = await sql<{ id: ServerId; host_id: HostId | null; epoch: number }>`
-    select id, host_id, epoch from server where id = any(${[...serverIds]}::uuid[])`.execute(db);
-  return new Map(rows.map((row) => [row.id, { hostId: row.host_id, epoch: row.epoch }]));
+export interface Absence {
+  id: ServerId;
+  epoch: number;
+  generation: number;
+}
+
+const nowhere: Whereabouts = { owner: undefined, absences: new Map() };
+
+/**
+ * Whose each server is, by epoch, and whose it is not any more; as one statement sees it. An epoch belongs to one owner for ever, so
+ * it may be compared across statements.
+ */
+export async function whereaboutsOf(
+  db: Queryable,
+  serverIds: readonly ServerId[],
+): Promise<(id: ServerId) => Whereabouts> {
+  if (serverIds.length === 0) return () => nowhere;
+  const { rows } = await sql<{
+    id: ServerId;
+    exists: boolean;
+    host_id: HostId | null;
+    epoch: number;
+    absences: (Absence & { host_id: HostId })[];
+  }>`
+    select wanted.id, s.id is not null as exists, s.host_id, s.epoch,
+      coalesce((select json_agg(json_build_object('id', a.server_id, 'host_id', a.host_id, 'epoch', a.epoch,
+        'generation', a.generation)) from server_absence a where a.server_id = wanted.id), '[]') as absences
+    from unnest(${[...serverIds]}::uuid[]) as wanted (id) left join server s on s.id = wanted.id`.execute(db);
+  const found = new Map(
+    rows.map(({ id, exists, host_id: hostId, epoch, absences }): [ServerId, Whereabouts] => [
+      id,
+      {
+        owner: exists ? { hostId, epoch } : undefined,
+        absences: new Map(absences.map(({ host_id, ...absence }) => [host_id, absence])),
+      },
+    ]),
+  );
+  return (id) => found.get(id) ?? nowhere;
+}
+
+/** All that the host must still hear of. */
+export async function absencesFor(db: Queryable, hostId: HostId): Promise<Absence[]> {
+  const { rows } = await sql<Absence>`select server_id as id, epoch, generation from server_absence
+    where host_id = ${hostId} order by server_id`.execute(db);
+  return rows;
+}
+
+/** The host has nothing left of these, as of the epoch and generation that it names. Answers those of which it need not hear any more. */
+export async function confirmAbsences(db: Queryable, hostId: HostId, told: readonly Absence[]): Promise<Set<ServerId>> {
+  const { rows } = await sql<{ id: ServerId }>`
+    with told as (
+      select * from jsonb_to_recordset(${JSON.stringify(told)}::jsonb) as t(id uuid, epoch bigint, generation bigint)),
+    gone as (
+      delete from server_absence a using told t
+      where a.host_id = ${hostId} and a.server_id = t.id and (a.epoch, a.generation) <= (t.epoch, t.generation))
+    select t.id from told t
+    where not exists (select from server s where s.id = t.id and s.host_id = ${hostId})
+      and not exists (select from server_absence a where a.host_id = ${hostId} and a.server_id = t.id
+        and (a.epoch, a.generation) > (t.epoch, t.generation))`.execute(db);
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** The images whose bytes the host shall keep; a row precedes its bytes, so uploads under way are among them. */

@@ -17,7 +17,18 @@ import { capacityOf } from './capacity.ts';
 import { markDirty } from './interest.ts';
 import { closeCodes } from './messages.ts';
 import { type HostConnection, HostSession, type SessionOwner, updateFor } from './session.ts';
-import { connectHost, disconnectHost, findHost, imagesOn, ownersOf, placesOf, recordLiveness } from './store.ts';
+import {
+  absencesFor,
+  confirmAbsences,
+  connectHost,
+  disconnectHost,
+  findHost,
+  imagesOn,
+  placesOf,
+  recordLiveness,
+  whereaboutsOf,
+} from './store.ts';
+import { absentServer } from './view.ts';
 
 /** What the streams need of control/compute/server. */
 export interface HostedServers {
@@ -166,17 +177,23 @@ export class HostStreams {
       this.#networks.desiredNetworks(db, hostId),
       imagesOn(db, hostId),
     ]);
-    return { servers, networks, images };
+    // Read after the servers: of one that leaves the host meanwhile both are seen, and its absence counts.
+    const absences = await absencesFor(db, hostId);
+    const gone = new Set(absences.map(({ id }) => id));
+    return {
+      servers: [...servers.filter(({ id }) => !gone.has(id)), ...absences.map(absentServer)],
+      networks,
+      images,
+    };
   }
 
   async #record(session: HostSession, observed: ObservedServer[], complete: boolean): Promise<ServerId[]> {
     const recorded = await this.#servers.recordReports(session.hostId, observed, { complete });
-    const told = new Set(recorded);
-    const others = observed.flatMap(({ id, state }) => (state === 'absent' && !told.has(id) ? [id] : []));
-    if (others.length === 0) return recorded;
-    // Gone from the database, or someone else's by now: nobody waits for this host's word on them.
-    const owners = await ownersOf(this.#database.query, others);
-    return [...recorded, ...others.filter((id) => owners.get(id)?.hostId !== session.hostId)];
+    const absent = observed.filter(({ state }) => state === 'absent');
+    if (absent.length === 0) return recorded;
+    // Gone from the database, or someone else's by now: the host's word ends what it had to hear of them.
+    const confirmed = await confirmAbsences(this.#database.query, session.hostId, absent);
+    return [...new Set([...recorded, ...confirmed])];
   }
 
   #ended(session: HostSession): void {
@@ -262,9 +279,9 @@ export class HostStreams {
     try {
       const db = this.#database.query;
       const ids = [...new Set(taken.flatMap((work) => work.ids))];
-      const [documents, owners, networks] = await Promise.all([
+      const [documents, whereabouts, networks] = await Promise.all([
         ids.length > 0 ? this.#servers.desiredServers(db, { serverIds: ids }) : [],
-        ids.length > 0 ? ownersOf(db, ids) : new Map(),
+        whereaboutsOf(db, ids),
         Promise.all(
           taken.map((work) => (work.networks ? this.#networks.desiredNetworks(db, work.session.hostId) : undefined)),
         ),
@@ -272,19 +289,20 @@ export class HostStreams {
       const byId = new Map(documents.map((document) => [document.id, document]));
       for (const [index, { session, ids: servers }] of taken.entries()) {
         if (session.closed) continue;
-        const owned: DesiredServer[] = [];
-        const disowned: ServerId[] = [];
+        const news: DesiredServer[] = [];
         for (const id of servers) {
-          const owner = owners.get(id);
-          if (owner?.hostId !== session.hostId) disowned.push(id);
-          else if (byId.get(id)?.epoch === owner.epoch) owned.push(byId.get(id)!);
+          const { owner, absences } = whereabouts(id);
+          const absence = absences.get(session.hostId);
+          // What is neither the host's nor told to be absent is left alone: nothing is erased because it is missing.
+          if (absence) news.push(absentServer(absence));
+          else if (owner?.hostId !== session.hostId) continue;
+          else if (byId.get(id)?.epoch === owner.epoch) news.push(byId.get(id)!);
           // It changed owners between the two reads.
           else if (byId.has(id)) session.dirtyServers.add(id);
         }
         const { dirtyImages: images } = session;
         session.dirtyImages = false;
-        const news = { documents: owned, disowned, networks: networks[index], images };
-        const update = updateFor(session.view, news);
+        const update = updateFor(session.view, { documents: news, networks: networks[index], images });
         if (update) session.send(update);
         if (isDirty(session)) this.#wanted = true;
       }

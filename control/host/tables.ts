@@ -23,8 +23,18 @@ export interface HostTable {
 
 export type HostRow = Selectable<HostTable>;
 
+/** What a host must still hear of: see migrations/0011-server-absence.sql. */
+export interface ServerAbsenceTable {
+  host_id: string;
+  server_id: string;
+  epoch: number;
+  generation: number;
+  created_at: Timestamp;
+}
+
 interface HostTables {
   host: HostTable;
+  server_absence: ServerAbsenceTable;
 }
 
 declare module '../kit/database/schema.ts' {

@@ -5,6 +5,7 @@
 import { hash } from 'node:crypto';
 import type { DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
+import type { Absence } from './store.ts';
 
 interface ToldServer {
   content: string;
@@ -100,14 +101,6 @@ export class HostView {
     return [...this.#images];
   }
 
-  /** The server is another host's now, or no one's: the document that ends it here, under the epoch this host knows. */
-  disown(id: ServerId): DesiredServer | undefined {
-    const told = this.#servers.get(id);
-    if (!told) return undefined;
-    this.forget(id);
-    return absentServer(id, told.epoch, told.generation);
-  }
-
   forget(id: ServerId): void {
     for (const port of this.#servers.get(id)?.ports ?? []) this.#serverOfPort.delete(port);
     this.#servers.delete(id);
@@ -115,7 +108,7 @@ export class HostView {
 }
 
 /** The least that says "this shall not exist on your machine". */
-function absentServer(id: ServerId, epoch: number, generation: number): DesiredServer {
+export function absentServer({ id, epoch, generation }: Absence): DesiredServer {
   return {
     id,
     projectId: '00000000-0000-0000-0000-000000000000' as DesiredServer['projectId'],

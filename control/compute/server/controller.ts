@@ -260,7 +260,7 @@ export class ServerController {
     const deadline = server.deadline?.getTime() ?? 0;
     const now = server.now.getTime();
     const clean = server.host_id === null || server.observed_state === 'absent';
-    // A connected host is given longer: it may still run the guest. Either way its next snapshot will not name the server.
+    // A connected host is given longer: it may still run the guest. Either way it hears of the server's absence until it confirms it.
     const givenUp = server.host_connected ? now >= since + stubbornHostMs : now >= deadline;
     if (!clean && !givenUp) {
       const at = new Date(server.host_connected ? Math.max(deadline, now + 10_000) : deadline);

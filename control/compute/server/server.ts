@@ -195,5 +195,5 @@ export const deadlinesMs = {
 /** A host that is away for less than this is waited for: its process or ours is being restarted. */
 export const hostAwayMs = 30_000;
 
-/** A connected host that keeps failing to remove a guest is waited for this long; then its next snapshot must do it. */
+/** A connected host that keeps failing to remove a guest is waited for this long; then it is its own affair (server_absence). */
 export const stubbornHostMs = 5 * 60_000;

@@ -62,6 +62,24 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.note_absence() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op <> 'INSERT' then
+    if old.host_id is not null and not (tg_op = 'DELETE' and old.desired_presence = 'absent' and old.observed_state = 'absent') then
+      insert into server_absence (host_id, server_id, epoch, generation)
+      values (old.host_id, old.id, old.epoch, old.generation)
+      on conflict (host_id, server_id) do update set epoch = excluded.epoch, generation = excluded.generation;
+    end if;
+  end if;
+  if tg_op <> 'DELETE' then
+    delete from server_absence where host_id = new.host_id and server_id = new.id;
+  end if;
+  return null;
+end
+$$;
+
 CREATE TABLE public.access_rule (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -524,6 +542,14 @@ CREATE TABLE public.server (
     CONSTRAINT server_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'running'::text, 'stopped'::text, 'absent'::text, 'failed'::text])))
 );
 
+CREATE TABLE public.server_absence (
+    host_id uuid NOT NULL,
+    server_id uuid NOT NULL,
+    epoch bigint NOT NULL,
+    generation bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.server_port (
     server_id uuid NOT NULL,
     port_id uuid NOT NULL,
@@ -753,6 +779,9 @@ ALTER TABLE ONLY public.security_group
 ALTER TABLE ONLY public.security_group_rule
     ADD CONSTRAINT security_group_rule_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.server_absence
+    ADD CONSTRAINT server_absence_pkey PRIMARY KEY (host_id, server_id);
+
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_pkey PRIMARY KEY (id);
 
@@ -849,6 +878,8 @@ CREATE INDEX security_group_rule_group ON public.security_group_rule USING btree
 
 CREATE INDEX security_group_rule_remote ON public.security_group_rule USING btree (remote_group_id);
 
+CREATE INDEX server_absence_server ON public.server_absence USING btree (server_id);
+
 CREATE INDEX server_host ON public.server USING btree (host_id) INCLUDE (vcpus, memory_mib, disk_gib);
 
 CREATE INDEX server_image ON public.server USING btree (image_id);
@@ -913,7 +944,15 @@ CREATE TRIGGER security_group_change AFTER INSERT OR DELETE OR UPDATE ON public.
 
 CREATE TRIGGER security_group_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.security_group_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('security_group_rule');
 
+CREATE TRIGGER server_absence_change AFTER INSERT OR UPDATE ON public.server_absence FOR EACH ROW EXECUTE FUNCTION public.append_change('server_absence', 'server_id');
+
 CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server');
+
+CREATE TRIGGER server_left AFTER DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.note_absence();
+
+CREATE TRIGGER server_moved AFTER UPDATE OF host_id ON public.server FOR EACH ROW WHEN ((old.host_id IS DISTINCT FROM new.host_id)) EXECUTE FUNCTION public.note_absence();
+
+CREATE TRIGGER server_placed AFTER INSERT ON public.server FOR EACH ROW WHEN ((new.host_id IS NOT NULL)) EXECUTE FUNCTION public.note_absence();
 
 CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet');
 
@@ -1044,6 +1083,9 @@ ALTER TABLE ONLY public.security_group_rule
 
 ALTER TABLE ONLY public.security_group_rule
     ADD CONSTRAINT security_group_rule_security_group_id_fkey FOREIGN KEY (security_group_id) REFERENCES public.security_group(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_absence
+    ADD CONSTRAINT server_absence_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
