@@ -1,37 +1,59 @@
 /** GET /native/v1/changes: the change log as pages, or watched. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import { CloudError } from '../../contract/errors.ts';
 import { formatPosition, readChanges } from '../../control/kit/change-log/changes.ts';
+import type { Boundary } from '../boundary/boundary.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
 import { tokenOf } from './caller.ts';
 import { type ChangeRequest, changeDocument, filterFor, startPosition } from './change-query.ts';
+import { changePage } from './documents.ts';
 import type { NativeDeps } from './index.ts';
-import { flag, numberOf, queryOf } from './query.ts';
+import { flag, flagText, numberText, parameters } from './query.ts';
 import { ChangeWatch } from './watch.ts';
 
 const maxLimit = 1000;
 /** Each holds a connection and reads the log; a user who needs more can share one. */
 const maxWatchesPerUser = 64;
 
-const knownParameters = ['after', 'types', 'limit', 'watch', 'all_projects'];
+const typeList = Type.Refine(
+  Type.String({ examples: ['server,port'] }),
+  (text) => text.split(',').length <= 100 && text.split(',').every((type) => /^[a-z_]{1,64}$/.test(type)),
+  () => 'is a list of resource types, separated by commas',
+);
 
-export function changeRoutes(app: FastifyInstance, deps: NativeDeps): void {
+const read = {
+  summary: 'Read the change log, in pages or watched (text/event-stream)',
+  rights: 'caller',
+  query: parameters({
+    after: Type.Optional(Type.String({ description: 'A resume token; `end` is the end of the log' })),
+    types: Type.Optional(typeList),
+    limit: Type.Optional(numberText(1, maxLimit)),
+    watch: Type.Optional(flagText),
+    all_projects: Type.Optional(flagText),
+  }),
+  answers: { 200: changePage },
+} as const;
+
+/** @param fastify is told of the watches, which end before it does */
+export function changeRoutes(app: Boundary, deps: NativeDeps, fastify: FastifyInstance): void {
   const watches = new Map<ChangeWatch, string>();
-  app.addHook('preClose', async () => {
+  fastify.addHook('preClose', async () => {
     for (const watch of watches.keys()) await watch.end('stopping');
   });
 
-  app.get('/v1/changes', async (request, reply) => {
-    const query = queryOf(request, knownParameters);
+  app.get('/v1/changes', read, async (request, reply) => {
+    const { query } = request;
     const caller = callerOf(request);
-    const asked: ChangeRequest = { allProjects: flag(query.all_projects), types: typesOf(query.types) };
+    const types = query.types?.split(',') ?? null;
+    const asked: ChangeRequest = { allProjects: flag(query.all_projects), types };
     const filter = filterFor(caller, asked);
     if (flag(query.watch) || wantsEvents(request)) {
       const after = header(request, 'last-event-id') ?? query.after;
       return watch(deps, watches, request, reply, asked, after);
     }
     const position = await startPosition(deps.database.query, query.after, false);
-    const limit = numberOf('limit', query.limit, { lowest: 1, highest: maxLimit, otherwise: 100 });
+    const limit = Number(query.limit ?? 100);
     const page = await readChanges(deps.database.query, { ...filter, after: position, limit });
     return {
       changes: page.changes.map((change) => changeDocument(caller, change)),
@@ -68,15 +90,6 @@ async function watch(
   watches.set(one, userId);
   void one.run().finally(() => watches.delete(one));
   return reply;
-}
-
-function typesOf(text: string | undefined): string[] | null {
-  if (text === undefined) return null;
-  const types = text.split(',');
-  if (types.length > 100 || types.some((type) => !/^[a-z_]{1,64}$/.test(type))) {
-    throw new CloudError('invalid', 'types is a list of resource types, separated by commas');
-  }
-  return types;
 }
 
 const header = (request: FastifyRequest, name: string): string | undefined => {

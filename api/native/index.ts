@@ -1,14 +1,19 @@
 /** The native dialect at /native/v1: what OpenStack's APIs have no words for. See README.md. */
 import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database } from '../../control/kit/database/database.ts';
+import { Boundary } from '../boundary/boundary.ts';
+import { readJson } from '../boundary/json.ts';
+import { openApiDocument } from '../boundary/openapi.ts';
 import { speakFaults } from '../openstack/common/faults.ts';
-import { refuseUnstorableText } from '../openstack/common/input.ts';
 import type { Dialect } from '../server.ts';
 import { authenticateNative, type NativeAuthenticator } from './caller.ts';
 import { changeRoutes } from './changes.ts';
+import { nativeFault, versionDocument } from './documents.ts';
 import { nativeFaults } from './faults.ts';
 import { operationRoutes } from './operations.ts';
+import { nativeSentences } from './query.ts';
 
 export interface NativeDeps {
   identity: NativeAuthenticator;
@@ -18,22 +23,47 @@ export interface NativeDeps {
   watch?: { keepaliveMs?: number; stalledMs?: number };
 }
 
+const root = {
+  summary: 'What there is here',
+  rights: 'open',
+  answers: { 200: versionDocument },
+} as const;
+const described = {
+  summary: 'This document',
+  rights: 'open',
+  answers: { 200: Type.Record(Type.String(), Type.Unknown()) },
+} as const;
+
+export const nativeInfo = {
+  title: 'Bothy native API',
+  version: '1',
+  description: 'Changes and operations: what the OpenStack APIs have no words for.',
+  fault: nativeFault,
+} as const;
+
 export function nativeDialect(deps: NativeDeps): Dialect {
   return {
     prefix: '/native',
     async plugin(app: FastifyInstance) {
       speakFaults(app, nativeFaults);
       authenticateNative(app, deps.identity);
-      refuseUnstorableText(app);
-      app.get('/v1', { config: { open: true } }, () => ({
+      readJson(app);
+      const boundary = new Boundary(app, { sentences: nativeSentences });
+      boundary.get('/v1', root, () => ({
         version: 'v1',
         links: {
           changes: '/native/v1/changes',
           operations: '/native/v1/operations',
+          openapi: '/native/v1/openapi.json',
         },
       }));
-      changeRoutes(app, deps);
-      operationRoutes(app, deps);
+      changeRoutes(boundary, deps, app);
+      operationRoutes(boundary, deps);
+      let document: object | undefined;
+      boundary.get('/v1/openapi.json', described, () => {
+        document ??= openApiDocument(nativeInfo, boundary.entries);
+        return document;
+      });
     },
   };
 }

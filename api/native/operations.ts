@@ -1,30 +1,50 @@
 /** GET /native/v1/operations: what was asked for, what it waits for, how it ended. */
-import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
 import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
 import { type Caller, isAdmin } from '../../control/kit/caller.ts';
 import { type OperationRow, readOperations } from '../../control/kit/operation/read-operations.ts';
+import type { Boundary } from '../boundary/boundary.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
 import { projectToRead } from './caller.ts';
+import { oneOperation, operationPage } from './documents.ts';
 import type { NativeDeps } from './index.ts';
-import { flag, numberOf, queryOf } from './query.ts';
+import { flag, flagText, idText, numberText, parameters } from './query.ts';
 
 const states = ['running', 'succeeded', 'failed'] as const;
 
-export function operationRoutes(app: FastifyInstance, { database }: NativeDeps): void {
-  app.get('/v1/operations', async (request) => {
-    const query = queryOf(request, ['resource_id', 'state', 'limit', 'before', 'all_projects']);
+const list = {
+  summary: 'List operations, newest first',
+  rights: 'caller',
+  query: parameters({
+    resource_id: Type.Optional(idText),
+    state: Type.Optional(
+      Type.Refine(
+        Type.String({ examples: ['running'] }),
+        (text) => states.some((state) => state === text),
+        () => `is one of ${states.join(', ')}`,
+      ),
+    ),
+    limit: Type.Optional(numberText(1, 1000)),
+    before: Type.Optional(idText),
+    all_projects: Type.Optional(flagText),
+  }),
+  answers: { 200: operationPage },
+} as const;
+
+export function operationRoutes(app: Boundary, { database }: NativeDeps): void {
+  app.get('/v1/operations', list, async (request) => {
+    const { query } = request;
     const caller = callerOf(request);
     const projectId = projectToRead(caller, flag(query.all_projects));
     const state = states.find((one) => one === query.state);
-    if (query.state !== undefined && !state) throw new CloudError('invalid', `state is one of ${states.join(', ')}`);
-    const limit = numberOf('limit', query.limit, { lowest: 1, highest: 1000, otherwise: 100 });
+    const limit = Number(query.limit ?? 100);
     const rows = await readOperations(database.query, {
       limit,
       ...(projectId === undefined ? {} : { projectId }),
       ...(state ? { state } : {}),
-      ...id('resource_id', query.resource_id, 'resourceId'),
-      ...id('before', query.before, 'before'),
+      ...(query.resource_id === undefined ? {} : { resourceId: parseId(query.resource_id)! }),
+      ...(query.before === undefined ? {} : { before: parseId(query.before)! }),
     });
     return {
       operations: rows.map((row) => operationDocument(caller, row)),
@@ -32,9 +52,10 @@ export function operationRoutes(app: FastifyInstance, { database }: NativeDeps):
     };
   });
 
-  app.get('/v1/operations/:id', async (request) => {
+  const show = { summary: 'Show an operation', rights: 'caller', answers: { 200: oneOperation } } as const;
+  app.get('/v1/operations/:id', show, async (request) => {
     const caller = callerOf(request);
-    const given = (request.params as { id: string }).id;
+    const given = request.params.id;
     const wanted = parseId(given);
     // An administrator finds every project's; members their own only.
     const projectId = isAdmin(caller) ? undefined : projectToRead(caller, false);
@@ -44,14 +65,6 @@ export function operationRoutes(app: FastifyInstance, { database }: NativeDeps):
     if (!rows[0]) throw new CloudError('not_found', `there is no operation ${given}`);
     return { operation: operationDocument(caller, rows[0]) };
   });
-}
-
-/** @throws CloudError `invalid` */
-function id<Name extends string>(parameter: string, text: string | undefined, name: Name): { [K in Name]?: string } {
-  if (text === undefined) return {};
-  const value = parseId(text);
-  if (!value) throw new CloudError('invalid', `${parameter} is no id`);
-  return { [name]: value } as { [K in Name]?: string };
 }
 
 function operationDocument(caller: Caller, row: OperationRow) {

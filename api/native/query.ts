@@ -1,32 +1,47 @@
-/** Queries of the native dialect: known parameters only, each once. */
-import type { FastifyRequest } from 'fastify';
+/** Queries of the native dialect: known parameters only, each once, and numbers and ids that are some. */
+import { Type } from 'typebox';
 import { CloudError } from '../../contract/errors.ts';
+import { parseId } from '../../contract/ids.ts';
+import type { SchemaFault, Sentences } from '../boundary/contract.ts';
+import { namesOf, pathOf, plainSentence } from '../boundary/sentences.ts';
 
-/** @throws CloudError `invalid` */
-export function queryOf(request: FastifyRequest, known: readonly string[]): Record<string, string | undefined> {
-  for (const [name, value] of Object.entries(request.query as Record<string, unknown>)) {
-    if (!known.includes(name)) {
-      throw new CloudError('invalid', `there is no parameter ${name}; there are ${known.join(', ')}`);
-    }
-    if (typeof value !== 'string') throw new CloudError('invalid', `${name} can be given only once`);
-  }
-  return request.query as Record<string, string>;
-}
+/** A whole number. */
+export const numberText = (lowest: number, highest: number) =>
+  Type.Refine(
+    Type.String({ examples: [String(lowest)] }),
+    (text) => /^\d{1,9}$/.test(text) && Number(text) >= lowest && Number(text) <= highest,
+    () => `is a whole number from ${lowest} to ${highest}`,
+  );
+
+export const idText = Type.Refine(
+  Type.String({ examples: ['0198c0de-0000-7000-8000-000000000001'] }),
+  (text) => parseId(text) !== undefined,
+  () => 'is no id',
+);
 
 /** There, and not told to be off. */
+export const flagText = Type.String({ examples: ['true'] });
+
 export const flag = (value: string | undefined): boolean =>
   value !== undefined && !['0', 'false', 'no'].includes(value.toLowerCase());
 
-/** @throws CloudError `invalid` */
-export function numberOf(
-  name: string,
-  text: string | undefined,
-  bounds: { lowest: number; highest: number; otherwise: number },
-): number {
-  if (text === undefined) return bounds.otherwise;
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= bounds.lowest && value <= bounds.highest)) {
-    throw new CloudError('invalid', `${name} is a whole number from ${bounds.lowest} to ${bounds.highest}`);
+/** An object of such parameters and no others. */
+export const parameters = <T extends Parameters<typeof Type.Object>[0]>(known: T) =>
+  Type.Object(known, { additionalProperties: false });
+
+export const nativeSentences: Sentences = {
+  refuse: (part, fault) =>
+    new CloudError('invalid', part === 'query' ? querySentence(fault) : plainSentence(part, fault)),
+};
+
+function querySentence(fault: SchemaFault): string {
+  const { errors, value, contract } = fault;
+  const unknown = errors.find(({ keyword }) => keyword === 'additionalProperties');
+  if (unknown) {
+    const known = Object.keys((contract.query as { properties?: object }).properties ?? {});
+    return `there is no parameter ${namesOf(unknown)[0]?.slice(0, 255)}; there are ${known.join(', ')}`;
   }
-  return value;
+  const [name = ''] = pathOf(errors[0]?.instancePath ?? '');
+  if (Array.isArray((value as Record<string, unknown>)[name])) return `${name} can be given only once`;
+  return plainSentence('query', fault);
 }

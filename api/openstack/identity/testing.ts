@@ -5,6 +5,8 @@ import pino from 'pino';
 import { newId } from '../../../contract/ids.ts';
 import type { IdentityOptions } from '../../../control/identity/index.ts';
 import { adminPassword, type TestIdentity, testIdentity, testUrl } from '../../../control/identity/testing.ts';
+import type { RouteEntry } from '../../boundary/contract.ts';
+import { observer } from '../../boundary/testing/hold-answers.ts';
 import { createApi, type Dialect } from '../../server.ts';
 import { identityDialect } from './index.ts';
 
@@ -26,6 +28,8 @@ export interface Call {
 export interface TestApi extends AsyncDisposable {
   cloud: TestIdentity;
   app: FastifyInstance;
+  /** Every route with its contract. */
+  entries: readonly RouteEntry[];
   call(call: Call): Promise<Answer>;
   /** Issues a token; throws unless that succeeds. */
   login(identity: unknown, scope?: unknown): Promise<string>;
@@ -44,10 +48,15 @@ export async function testApi(
 ): Promise<TestApi> {
   const { dialects, ...rest } = options;
   const cloud = await testIdentity(rest);
+  const observed = observer();
   const app = await createApi({
     // No socket is opened, so no certificate is needed.
     tls: {} as never,
-    dialects: [identityDialect({ identity: cloud.identity, publicUrl: testUrl }), ...(dialects?.(cloud) ?? [])],
+    dialects: [
+      observed.dialect,
+      identityDialect({ identity: cloud.identity, publicUrl: testUrl }),
+      ...(dialects?.(cloud) ?? []),
+    ],
     log: pino({ level: 'silent' }),
   });
   const call = async ({ method, path, token, body, headers = {} }: Call): Promise<Answer> => {
@@ -74,6 +83,7 @@ export async function testApi(
   return {
     cloud,
     app,
+    entries: observed.entries,
     call,
     login,
     admin,

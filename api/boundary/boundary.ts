@@ -1,0 +1,101 @@
+/**
+ * The one way into a dialect. A route is registered with its contract; before its handler runs, path, query and body have
+ * been checked: text that can be stored, no deeper than we go, and of the schema. What is refused is said in the
+ * dialect's own sentences. Answers are not touched here: tests hold them to their schemas (testing/).
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import type { TSchema } from 'typebox';
+import { CloudError } from '../../contract/errors.ts';
+import { faultsOf, fits } from './check.ts';
+import { type Asked, type Contract, type Part, type RouteEntry, type Sentences, Versions } from './contract.ts';
+import { unstorable } from './storable.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the route takes and answers. */
+    contract?: Contract;
+  }
+}
+
+export interface BoundaryOptions {
+  sentences: Sentences;
+  /** Which version of versioned schemas a request asks for. */
+  versionOf?(request: FastifyRequest): number;
+}
+
+type Handler<Path extends string, C extends Contract> = (request: Asked<Path, C>, reply: FastifyReply) => unknown;
+
+export class Boundary {
+  /** All routes so far, in the order of registration. */
+  readonly entries: RouteEntry[] = [];
+  readonly #app: FastifyInstance;
+  readonly #options: BoundaryOptions;
+
+  constructor(app: FastifyInstance, options: BoundaryOptions) {
+    this.#app = app;
+    this.#options = options;
+  }
+
+  get<Path extends string, const C extends Contract>(path: Path, contract: C, handler: Handler<Path, C>): void {
+    this.route(['GET'], path, contract, handler);
+  }
+
+  /** GET, and HEAD with the same answer less its body. */
+  read<Path extends string, const C extends Contract>(path: Path, contract: C, handler: Handler<Path, C>): void {
+    this.route(['GET', 'HEAD'], path, contract, handler);
+  }
+
+  post<Path extends string, const C extends Contract>(path: Path, contract: C, handler: Handler<Path, C>): void {
+    this.route(['POST'], path, contract, handler);
+  }
+
+  put<Path extends string, const C extends Contract>(path: Path, contract: C, handler: Handler<Path, C>): void {
+    this.route(['PUT'], path, contract, handler);
+  }
+
+  patch<Path extends string, const C extends Contract>(path: Path, contract: C, handler: Handler<Path, C>): void {
+    this.route(['PATCH'], path, contract, handler);
+  }
+
+  delete<Path extends string, const C extends Contract>(path: Path, contract: C, handler: Handler<Path, C>): void {
+    this.route(['DELETE'], path, contract, handler);
+  }
+
+  route<Path extends string, const C extends Contract>(
+    methods: readonly HTTPMethods[],
+    path: Path,
+    contract: C,
+    handler: Handler<Path, C>,
+  ): void {
+    const url = `${this.#app.prefix}${path}`.replace(/(.)\/$/, '$1');
+    for (const method of methods) this.entries.push({ method: String(method), url, contract });
+    this.#app.route({
+      method: [...methods],
+      url: path,
+      config: { contract, open: contract.rights === 'open' },
+      handler: (request, reply) => {
+        this.#check('path', request.params, contract, request);
+        this.#check('query', request.query, contract, request);
+        if (!contract.bytes) this.#check('body', request.body, contract, request);
+        return handler(request as unknown as Asked<Path, C>, reply);
+      },
+    });
+  }
+
+  /** @throws CloudError in the dialect's words */
+  #check(part: Part, value: unknown, contract: Contract, request: FastifyRequest): void {
+    const { sentences } = this.#options;
+    const why = unstorable(value);
+    if (why !== undefined) {
+      throw sentences.unstorable?.(part, why) ?? new CloudError('invalid', `the ${part} can't be taken: ${why}`);
+    }
+    const schema = part === 'path' ? undefined : this.#schema(contract[part], request);
+    if (schema === undefined || fits(schema, value)) return;
+    contract.explain?.[part]?.(value, request);
+    throw sentences.refuse(part, { errors: faultsOf(schema, value), value, contract });
+  }
+
+  #schema(schema: TSchema | Versions | undefined, request: FastifyRequest): TSchema | undefined {
+    return schema instanceof Versions ? schema.at(this.#options.versionOf?.(request) ?? 1) : schema;
+  }
+}

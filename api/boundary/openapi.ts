@@ -1,0 +1,153 @@
+/**
+ * OpenAPI 3.1 from a table of routes. Schemas with a title become components. What depends on a microversion is written as
+ * OpenStack's own documents do it: `oneOf`, each with `x-openstack` and the versions that it is of.
+ */
+import type { TSchema } from 'typebox';
+import { type RouteEntry, Versions } from './contract.ts';
+
+export interface ApiInfo {
+  title: string;
+  version: string;
+  description: string;
+  /** The form of every refusal. */
+  fault: TSchema;
+  /** Media type of refusals, where it is not JSON only. */
+  faultTypes?: readonly string[];
+}
+
+type Json = Record<string, unknown>;
+
+export function openApiDocument(info: ApiInfo, entries: readonly RouteEntry[]): Json {
+  const schemas: Json = {};
+  const write = (schema: TSchema | Versions) => written(schema, schemas);
+  const paths: Record<string, Json> = {};
+  for (const { method, url, contract } of entries) {
+    const path = url.replace(/:(\w+)/g, '{$1}');
+    paths[path] ??= {};
+    paths[path][method.toLowerCase()] = operationOf({ method, url, contract }, info, write);
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: info.title, version: info.version, description: info.description },
+    paths: sorted(paths),
+    components: {
+      schemas: sorted(schemas),
+      securitySchemes: { token: { type: 'apiKey', in: 'header', name: 'X-Auth-Token' } },
+    },
+  };
+}
+
+function operationOf(
+  { method, url, contract }: RouteEntry,
+  info: ApiInfo,
+  write: (schema: TSchema | Versions) => Json,
+): Json {
+  const bytes = contract.bytes && { [contract.bytes]: { schema: { type: 'string', format: 'binary' } } };
+  const content = contract.body ? { 'application/json': { schema: write(contract.body) } } : bytes;
+  const parameters = [...pathParameters(url, contract.path ?? {}, write), ...queryParameters(contract.query, write)];
+  return {
+    summary: contract.summary,
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(content ? { requestBody: { required: true, content } } : {}),
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(contract.answers).map(([status, answer]) => [status, answerOf(method, answer, write)]),
+      ),
+      ...(contract.later ? { 501: { description: 'Not in this release' } } : {}),
+      default: {
+        description: 'A refusal',
+        content: Object.fromEntries(
+          (info.faultTypes ?? ['application/json']).map((type) => [type, { schema: write(info.fault) }]),
+        ),
+      },
+    },
+    security: contract.rights === 'open' ? [] : [{ token: [] }],
+    'x-bothy-rights': contract.rights,
+  };
+}
+
+function answerOf(
+  method: string,
+  answer: TSchema | Versions | string | null,
+  write: (schema: TSchema | Versions) => Json,
+): Json {
+  const description = 'Done';
+  if (answer === null || method === 'HEAD') return { description };
+  if (typeof answer === 'string') {
+    return { description, content: { [answer]: { schema: { type: 'string', format: 'binary' } } } };
+  }
+  return { description, content: { 'application/json': { schema: write(answer) } } };
+}
+
+function pathParameters(
+  url: string,
+  known: Readonly<Record<string, TSchema>>,
+  write: (schema: TSchema) => Json,
+): Json[] {
+  return [...url.matchAll(/:(\w+)/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: known[name!] ? write(known[name!]!) : { type: 'string' },
+  }));
+}
+
+/** Of versioned queries the newest: it has all parameters that there ever were. */
+function queryParameters(query: TSchema | Versions | undefined, write: (schema: TSchema) => Json): Json[] {
+  if (!query) return [];
+  const schema = (query instanceof Versions ? query.ranges().at(-1)!.schema : query) as Json;
+  const required = (schema.required ?? []) as string[];
+  return Object.entries((schema.properties ?? {}) as Record<string, TSchema>).map(([name, one]) => ({
+    name,
+    in: 'query',
+    ...(required.includes(name) ? { required: true } : {}),
+    schema: write(one),
+  }));
+}
+
+/** The schema as JSON, without what only our validator reads; titled parts are moved to the components. */
+function written(schema: TSchema | Versions, components: Json): Json {
+  if (schema instanceof Versions) {
+    const ranges = schema.ranges();
+    if (ranges.length === 1) return written(ranges[0]!.schema, components);
+    return {
+      oneOf: ranges.map(({ from, to, schema: one }) => ({
+        ...plain(one, components),
+        'x-openstack': { 'min-ver': `2.${from}`, ...(to === undefined ? {} : { 'max-ver': `2.${to}` }) },
+      })),
+      'x-openstack': { discriminator: 'microversion' },
+    };
+  }
+  const { title } = schema as { title?: string };
+  if (title === undefined) return plain(schema, components);
+  const name = title.replaceAll(/[^A-Za-z0-9]/g, '');
+  if (!Object.hasOwn(components, name)) {
+    components[name] = {};
+    components[name] = plain(schema, components);
+  }
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function plain(schema: unknown, components: Json): Json {
+  const result: Json = {};
+  for (const [key, value] of Object.entries(schema as Json)) {
+    if (key.startsWith('~')) continue;
+    result[key] = inner(value, components, { schemas: key === 'properties' || key === 'patternProperties' });
+  }
+  return result;
+}
+
+/** @param options.schemas the value's members are schemas by name, so that a property may be called `title` */
+function inner(value: unknown, components: Json, options: { schemas: boolean }): unknown {
+  if (Array.isArray(value)) return value.map((item) => inner(item, components, { schemas: false }));
+  if (typeof value !== 'object' || value === null) return value;
+  if (options.schemas) {
+    return Object.fromEntries(
+      Object.entries(value).map(([name, schema]) => [name, written(schema as TSchema, components)]),
+    );
+  }
+  return written(value as TSchema, components);
+}
+
+const sorted = (members: Json): Json =>
+  Object.fromEntries(Object.entries(members).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));

@@ -1,0 +1,63 @@
+/** Holds every answer that a test gets to the schema of its route. Tests only: in production answers are not looked at. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { TSchema } from 'typebox';
+import type { Dialect } from '../../server.ts';
+import { faultsOf, fits } from '../check.ts';
+import { type Contract, type RouteEntry, Versions } from '../contract.ts';
+
+/** Before the dialects are registered. An answer that breaks its contract becomes a 500, so that its test fails. */
+export function holdAnswers(app: FastifyInstance): void {
+  app.addHook('onSend', async (request, reply, payload) => {
+    const { contract } = request.routeOptions.config;
+    if (!contract || reply.statusCode >= 400) return payload;
+    const why = misfit(contract, request, reply.statusCode, payload);
+    if (why === undefined) return payload;
+    const message = `${request.method} ${request.url}: ${why}`;
+    console.error(message);
+    throw new Error(message);
+  });
+}
+
+function misfit(contract: Contract, request: FastifyRequest, status: number, payload: unknown): string | undefined {
+  if (!Object.hasOwn(contract.answers, status)) return `its contract knows no answer ${status}`;
+  const answer = contract.answers[status]!;
+  const empty = payload === undefined || payload === null || payload === '';
+  if (request.method === 'HEAD' || typeof answer === 'string') return undefined;
+  if (answer === null) return empty ? undefined : `${status} has a body`;
+  if (empty) return `${status} has no body`;
+  const schema: TSchema = answer instanceof Versions ? answer.at(request.microversion ?? 1) : answer;
+  const document: unknown = JSON.parse(String(payload));
+  if (fits(schema, document)) return undefined;
+  return `${status} breaks its schema: ${JSON.stringify(faultsOf(schema, document).slice(0, 3))} in ${String(payload).slice(0, 2000)}`;
+}
+
+/** The table of all routes that are registered from now on; those without a contract are in `strangers`. */
+export function routeTable(app: FastifyInstance): { entries: RouteEntry[]; strangers: string[] } {
+  const table: ReturnType<typeof routeTable> = { entries: [], strangers: [] };
+  app.addHook('onRoute', ({ method, url, config }) => {
+    for (const one of [method].flat()) {
+      const { contract } = config ?? {};
+      if (contract) table.entries.push({ method: one, url, contract });
+      else table.strangers.push(`${one} ${url}`);
+    }
+  });
+  return table;
+}
+
+/** For an API that takes dialects only: the first of them, it holds the answers of those after it and lists their routes. */
+export function observer(): { dialect: Dialect; entries: RouteEntry[]; strangers: string[] } {
+  const entries: RouteEntry[] = [];
+  const strangers: string[] = [];
+  const plugin = async (app: FastifyInstance) => {
+    holdAnswers(app);
+    const table = routeTable(app);
+    table.entries = entries;
+    table.strangers = strangers;
+  };
+  // Fastify's word for: no scope of its own, so that hooks are also of those that come after.
+  return {
+    dialect: { prefix: '', plugin: Object.assign(plugin, { [Symbol.for('skip-override')]: true }) },
+    entries,
+    strangers,
+  };
+}

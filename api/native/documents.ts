@@ -1,0 +1,73 @@
+/** What the native dialect answers. */
+import { Type } from 'typebox';
+
+const text = Type.String();
+const orNull = Type.Union([Type.String(), Type.Null()]);
+const integer = Type.Integer();
+
+/** A row of the change log; `resource` has the columns that the caller may see. */
+const change = Type.Object(
+  {
+    resume: Type.String({ description: 'Where to carry on after this change' }),
+    at: text,
+    action: text,
+    type: text,
+    id: text,
+    project_id: orNull,
+    generation: Type.Union([integer, Type.Null()]),
+    actor_id: orNull,
+    request_id: orNull,
+    resource: Type.Record(Type.String(), Type.Unknown()),
+  },
+  { additionalProperties: false, title: 'Change' },
+);
+
+export const changePage = Type.Object(
+  { changes: Type.Array(change), resume: text, more: Type.Boolean() },
+  { additionalProperties: false },
+);
+
+const operation = Type.Object(
+  {
+    id: text,
+    project_id: orNull,
+    type: text,
+    resource_id: text,
+    verb: text,
+    generation: integer,
+    state: Type.Enum(['running', 'succeeded', 'failed']),
+    waiting_for: orNull,
+    deadline: orNull,
+    attempt: integer,
+    error: Type.Union([Type.Null(), Type.Object({ code: text, message: orNull }, { additionalProperties: false })]),
+    actor_id: orNull,
+    request_id: orNull,
+    created_at: text,
+    updated_at: text,
+    finished_at: orNull,
+    owner: Type.Optional(
+      Type.Union([Type.String({ description: 'For administrators: it names a host' }), Type.Null()]),
+    ),
+  },
+  { additionalProperties: false, title: 'Operation' },
+);
+
+export const oneOperation = Type.Object({ operation }, { additionalProperties: false });
+
+export const operationPage = Type.Object(
+  { operations: Type.Array(operation), before: orNull },
+  { additionalProperties: false },
+);
+
+export const versionDocument = Type.Object(
+  { version: text, links: Type.Record(Type.String(), Type.String()) },
+  { additionalProperties: false },
+);
+
+/** The form of every refusal. */
+export const nativeFault = Type.Object(
+  {
+    error: Type.Object({ code: text, message: text, details: Type.Record(Type.String(), Type.Unknown()) }),
+  },
+  { title: 'Fault' },
+);
