@@ -15,7 +15,7 @@ export function ownCondition(caller: Caller, table: string): RawBuilder<unknown>
 export function networkCondition(caller: Caller, table: string): RawBuilder<unknown> {
   if (isAdmin(caller)) return sql`true`;
   const column = (name: string) => sql.ref(`${table}.${name}`);
-  return sql`(${column('project_id')} = ${caller.projectId} or ${column('shared')} or ${column('external')})`;
+  return sql`(${column('project_id')} = ${caller.projectId} or (${column('shared')} or ${column('external')}))`;
 }
 
 interface NetworkRights {

@@ -834,7 +834,11 @@ CREATE INDEX decision_resource ON public.decision USING btree (resource_id, crea
 
 CREATE UNIQUE INDEX domain_default ON public.domain USING btree (is_default) WHERE is_default;
 
+CREATE INDEX floating_ip_floating_port ON public.floating_ip USING btree (floating_port_id);
+
 CREATE INDEX floating_ip_project ON public.floating_ip USING btree (project_id, id);
+
+CREATE INDEX floating_ip_router ON public.floating_ip USING btree (router_id) WHERE (router_id IS NOT NULL);
 
 CREATE INDEX image_location_host ON public.image_location USING btree (host_id);
 
@@ -844,6 +848,8 @@ CREATE INDEX image_project ON public.image USING btree (project_id, id);
 
 CREATE INDEX image_visible ON public.image USING btree (visibility, id);
 
+CREATE INDEX network_open ON public.network USING btree (id) WHERE (shared OR external);
+
 CREATE INDEX network_project ON public.network USING btree (project_id, id);
 
 CREATE INDEX operation_resource ON public.operation USING btree (resource_id, created_at DESC);
@@ -852,9 +858,13 @@ CREATE INDEX operation_running ON public.operation USING btree (deadline) WHERE 
 
 CREATE INDEX port_device ON public.port USING btree (device_id) WHERE (device_id <> ''::text);
 
+CREATE INDEX port_host ON public.port USING btree (host_id, network_id) WHERE (host_id IS NOT NULL);
+
 CREATE INDEX port_ip_port ON public.port_ip USING btree (port_id);
 
 CREATE INDEX port_network ON public.port USING btree (network_id, id);
+
+CREATE INDEX port_network_owner ON public.port USING btree (network_id, device_owner text_pattern_ops);
 
 CREATE INDEX port_project ON public.port USING btree (project_id, id);
 
@@ -867,6 +877,8 @@ CREATE INDEX role_assignment_group ON public.role_assignment USING btree (group_
 CREATE INDEX role_assignment_project ON public.role_assignment USING btree (project_id);
 
 CREATE INDEX role_assignment_user ON public.role_assignment USING btree (user_id);
+
+CREATE INDEX router_gateway_network ON public.router USING btree (gateway_network_id, id) WHERE (gateway_network_id IS NOT NULL);
 
 CREATE INDEX router_project ON public.router USING btree (project_id, id);
 

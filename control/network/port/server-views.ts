@@ -75,17 +75,22 @@ export async function desiredPorts(
   );
 }
 
-/** Networks that have a server's port bound to the host, each with its metadata port. */
+/**
+ * Networks that have a server's port bound to the host, each with its metadata port. From the host's ports on: every
+ * host asks this once a minute, and what it costs must be the host's, not the cloud's.
+ */
 export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
   const { rows } = await sql<DesiredNetwork>`
-    select n.id, n.mtu, jsonb_build_object('id', m.id, 'mac', m.mac::text, 'ips',
-      coalesce((select jsonb_agg(host(i.ip) || '/' || masklen(s.cidr) order by s.id)
-        from port_ip i join subnet s on s.id = i.subnet_id
-        where i.port_id = m.id and s.ip_version = 4), '[]')) as "metadataPort"
-    from network n
-    join port m on m.network_id = n.id and m.device_owner = 'network:distributed' and m.device_id = 'ovnmeta-' || n.id
-    where n.id in (select p.network_id from port p join server_port sp on sp.port_id = p.id
-      where p.host_id = ${hostId})
+    with here as materialized (select distinct p.network_id as id from port p
+      cross join lateral (select from server_port sp where sp.port_id = p.id limit 1) taken where p.host_id = ${hostId})
+    select n.id, (select mtu from network where id = n.id) as mtu, metadata.port as "metadataPort"
+    from here n cross join lateral (
+      select jsonb_build_object('id', m.id, 'mac', m.mac::text, 'ips',
+        coalesce((select jsonb_agg(host(i.ip) || '/' || masklen(s.cidr) order by s.id)
+          from port_ip i join subnet s on s.id = i.subnet_id
+          where i.port_id = m.id and s.ip_version = 4), '[]')) as port
+      from port m where m.network_id = n.id and m.device_owner = 'network:distributed' and m.device_id = 'ovnmeta-' || n.id
+      limit 1) metadata
     order by n.id`.execute(db);
   return rows;
 }
