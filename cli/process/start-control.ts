@@ -72,7 +72,7 @@ export async function startControl(
   await prepareDatabase(database, url, configuration, log);
   const feed = new ChangeFeed({ database, url, log });
   await feed.start();
-  const services = await makeServices({ configuration, log, hooks, database, url, feed, tls });
+  const services = await makeServices({ configuration, log, hooks, database, feed, tls });
   const queue = new WorkQueue({ database, log });
   const api = await createApi({
     tls,
@@ -126,12 +126,11 @@ interface Ground {
   log: Logger;
   hooks: ControlHooks;
   database: Database;
-  url: Secret;
   feed: ChangeFeed;
   tls: { key: string; cert: string; ca: string };
 }
 
-async function makeServices({ configuration, log, hooks, database, url, feed, tls }: Ground) {
+async function makeServices({ configuration, log, hooks, database, feed, tls }: Ground) {
   const { region, publicUrl, cloudId, northbound } = configuration;
   const identity = new IdentityService({ database, feed, log, region, publicUrl, catalogue });
   await identity.start();
@@ -156,7 +155,7 @@ async function makeServices({ configuration, log, hooks, database, url, feed, tl
       servers: hostedServers({ database, ports, log }),
       networks: ports,
     }),
-    projector: new Projector({ database, url, feed, log, northbound: { target: northbound } }),
+    projector: new Projector({ database, feed, log, northbound: { target: northbound } }),
   };
 }
 

@@ -91,7 +91,7 @@ before(async () => {
   await lab.start(host);
   feed = new ChangeFeed({ database: db.database, url: db.url, log });
   await feed.start();
-  projector = new Projector({ database: db.database, url: db.url, feed, log, northbound: { target: lab.northbound } });
+  projector = new Projector({ database: db.database, feed, log, northbound: { target: lab.northbound } });
   projector.start();
   cloud = new TestCloud(db.database);
   await lab.until('the projector is connected', () => projector.status().connected);

@@ -11,6 +11,8 @@ export class Wire {
   readonly #sockets = new Set<net.Socket>();
   readonly #path: string | undefined;
   #cut = false;
+  /** Nothing passes and nobody is told, as when a cable is pulled; what is sent meanwhile is lost. */
+  silent = false;
   /** Held back before each piece is passed on, in either direction. */
   delayMs = 0;
   /** Called with each piece that the near side has sent, after it was passed on. */
@@ -72,7 +74,7 @@ export class Wire {
         this.#pass(to, data);
         if (from === near) this.onSent?.();
       });
-      from.on('end', () => to.end());
+      from.on('end', () => this.silent || to.end());
       from.on('error', () => to.destroy());
       from.on('close', () => {
         this.#sockets.delete(from);
@@ -82,7 +84,7 @@ export class Wire {
   }
 
   #pass(to: net.Socket, data: Buffer): void {
-    if (this.#cut) return;
+    if (this.#cut || this.silent) return;
     if (this.delayMs === 0) to.write(data);
     else setTimeout(() => !this.#cut && to.write(data), this.delayMs);
   }

@@ -13,10 +13,11 @@
 
 import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Logger } from 'pino';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Secret } from '../../../contract/secret.ts';
+import { connect } from '../database/connection.ts';
 import type { Database, Queryable } from '../database/database.ts';
 import type { ChangeTable } from '../database/schema.ts';
 
@@ -199,14 +200,13 @@ export class ChangeFeed {
   }
 
   async #listen(): Promise<void> {
-    const client = new pg.Client({ connectionString: this.#url.reveal(), application_name: 'bothy change feed' });
+    const client = await connect({ url: this.#url, applicationName: 'bothy change feed' });
     const lost = () => {
       if (this.#listenClient === client) this.#listenClient = undefined;
     };
     client.on('error', lost);
     client.on('end', lost);
     client.on('notification', () => this.wake());
-    await client.connect();
     await client.query('listen bothy_change');
     this.#listenClient = client;
   }

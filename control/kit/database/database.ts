@@ -7,7 +7,8 @@ import { Kysely, type KyselyProps, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Secret } from '../../../contract/secret.ts';
-import { isStalePlan, prepareStatements } from './prepared.ts';
+import { connectionConfig, guard, type SessionLimits, sessionLimits, urgentLimits } from './connection.ts';
+import { isStalePlan, oneByOne, prepareStatements } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import { TransactionConnection } from './transaction-connection.ts';
 
@@ -41,32 +42,34 @@ const literal = (text: string | null): string => {
 /** Deadlock and serialization failure: the transaction did nothing and may be run again. */
 export const isRetriable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
 
+export interface DatabaseOptions {
+  /** A PostgreSQL connection URL. */
+  url: Secret;
+  maxConnections?: number;
+  /** Idle connections close after this, so that an idle cloud is small. */
+  idleMs?: number;
+  applicationName?: string;
+  /** For tests. */
+  limits?: SessionLimits;
+}
+
 export class Database {
   readonly pool: pg.Pool;
   /** For single statements outside a transaction. */
   readonly query: Queryable;
+  /** For the few statements that must not wait behind others, such as the renewal of a lease: short, on a connection of their own. */
+  readonly urgent: Queryable;
   /** What a transaction's Kysely shares with `query`. */
   readonly #parts: Pick<KyselyProps, 'config' | 'dialect' | 'driver'>;
 
-  /** @param options.url a PostgreSQL connection URL. Idle connections close after `idleMs` so that an idle cloud is small. */
-  constructor(options: { url: Secret; maxConnections?: number; idleMs?: number; applicationName?: string }) {
-    this.pool = new pg.Pool({
-      connectionString: options.url.reveal(),
-      max: options.maxConnections ?? 10,
-      idleTimeoutMillis: options.idleMs ?? 10_000,
-      connectionTimeoutMillis: 10_000,
-      application_name: options.applicationName ?? 'bothy',
-      pipeline: true,
-    } as pg.PoolConfig);
-    // An idle connection that the server closes (a restart) is no error of anyone's: the pool has dropped it already.
-    this.pool.on('error', () => {});
-    this.pool.on('connect', (client) => {
-      client.on('error', () => {});
-      prepareStatements(client as unknown as pg.Client);
-    });
-    const dialect = new PostgresDialect({ pool: this.pool });
+  constructor(options: DatabaseOptions) {
+    this.pool = makePool(options, options.limits ?? sessionLimits, { pipeline: true });
+    const dialect = new PostgresDialect({ pool: oneByOne(this.pool) });
     this.query = new Kysely<Schema>({ dialect });
     this.#parts = { config: { dialect }, dialect, driver: dialect.createDriver() };
+    const urgent = { ...options, maxConnections: 1, applicationName: `${options.applicationName ?? 'bothy'}: leases` };
+    const urgentPool = makePool(urgent, urgentLimits, { pipeline: false });
+    this.urgent = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: oneByOne(urgentPool) }) });
   }
 
   /**
@@ -97,7 +100,9 @@ export class Database {
       const result = await work(this.#on(connection));
       await begun;
       connection.close();
-      await client.query('commit');
+      const { command } = await client.query('commit');
+      // That is PostgreSQL's answer where a statement had failed, and whoever asked had made nothing of it.
+      if (command !== 'COMMIT') throw connection.failure ?? new Error(`the transaction ended with ${command}`);
       return result;
     } catch (error) {
       connection.close();
@@ -126,8 +131,26 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    await this.query.destroy();
+    await Promise.all([this.query.destroy(), this.urgent.destroy()]);
   }
+}
+
+function makePool(options: DatabaseOptions, limits: SessionLimits, { pipeline }: { pipeline: boolean }): pg.Pool {
+  const { url, maxConnections: max = 10, idleMs: idleTimeoutMillis = 10_000, applicationName = 'bothy' } = options;
+  const pool = new pg.Pool({
+    ...connectionConfig({ url, applicationName, limits }),
+    max,
+    idleTimeoutMillis,
+    pipeline,
+  } as pg.PoolConfig);
+  // An idle connection that the server closes (a restart) is no error of anyone's: the pool has dropped it already.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => {
+    client.on('error', () => {});
+    guard(client, limits);
+    prepareStatements(client as unknown as pg.Client);
+  });
+  return pool;
 }
 
 /** The SQLSTATE of a database error (https://www.postgresql.org/docs/15/errcodes-appendix.html), if it is one. */
@@ -149,13 +172,16 @@ function projectNotFound(error: unknown): CloudError | undefined {
   return new CloudError('not_found', `Could not find project: ${id}.`, { details: { project: id }, cause: error });
 }
 
+/** Ended by the session's limits: a statement, the wait for a lock, a transaction that this process left alone for too long. */
+const tooSlow = new Set(['57014', '55P03', '25P03']);
+
 /**
  * True when the error says that the database can't serve now: connection refused or lost, shutting down, starting up, turned
- * read-only by a failover, out of connections, memory or disk.
+ * read-only by a failover, out of connections, memory or disk, or too slow for the session's limits.
  */
 export function isDatabaseUnavailable(error: unknown): boolean {
   const code = sqlState(error);
-  if (code !== undefined) return /^(57P|08|53)/.test(code) || code === '25006' || code === '58030';
+  if (code !== undefined) return /^(57P|08|53)/.test(code) || tooSlow.has(code) || code === '25006' || code === '58030';
   const system = (error as NodeJS.ErrnoException | undefined)?.code;
   if (system !== undefined && ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'].includes(system))
     return true;

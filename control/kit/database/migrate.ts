@@ -9,10 +9,13 @@ import { makeWorkerUtils } from 'graphile-worker';
 import pg from 'pg';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Secret } from '../../../contract/secret.ts';
+import { type ConnectionOptions, connect, connectionConfig, migrationLimits } from './connection.ts';
 
 const folder = new URL('./migrations/', import.meta.url);
 /** Any constant that nothing else in the database uses as an advisory lock: 'bothymig' in ASCII. */
 const migrationLock = 0x626f_7468;
+/** Of ten seconds each: five minutes. */
+const lockAttempts = 30;
 
 export interface Migration {
   name: string;
@@ -36,11 +39,13 @@ export async function migrations(): Promise<Migration[]> {
  * @throws CloudError `conflict` when the database was migrated by a newer Bothy or a migration's text has changed since
  */
 export async function migrate(options: { url: Secret }): Promise<string[]> {
-  const client = new pg.Client({ connectionString: options.url.reveal(), application_name: 'bothy migrate' });
-  await client.connect();
+  const connection = { url: options.url, applicationName: 'bothy migrate', limits: migrationLimits };
+  const client = await connect(connection);
   const done: string[] = [];
   try {
-    await client.query('select pg_advisory_lock($1)', [migrationLock]);
+    // A process that is frozen in here must not keep all others from starting.
+    await client.query(`set idle_session_timeout = '2min'`);
+    await patiently(() => client.query('select pg_advisory_lock($1)', [migrationLock]));
     await client.query(`create table if not exists migration (
       name text primary key, sha256 text not null, at timestamptz not null default now())`);
     const applied = new Map<string, string>(
@@ -63,17 +68,44 @@ export async function migrate(options: { url: Secret }): Promise<string[]> {
           `migration ${migration.name} was applied with another text than this version has`,
         );
       }
-      await apply(client, migration);
+      await patiently(() => apply(client, migration));
       done.push(migration.name);
     }
-    const worker = await makeWorkerUtils({ pgPool: undefined, connectionString: options.url.reveal() });
-    await worker.migrate();
-    await worker.release();
+    await migrateQueue(connection);
   } finally {
     await client.end();
   }
   return done;
 }
+
+async function migrateQueue(connection: ConnectionOptions): Promise<void> {
+  const pgPool = new pg.Pool({ ...connectionConfig(connection), max: 1 });
+  pgPool.on('error', () => {});
+  pgPool.on('connect', (client) => client.on('error', () => {}));
+  try {
+    const worker = await makeWorkerUtils({ pgPool });
+    await worker.migrate();
+    await worker.release();
+  } finally {
+    await pgPool.end();
+  }
+}
+
+/** A lock that others hold is asked for again: in between they get their turn, which they would not while we stand in the queue. */
+async function patiently(work: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (attempt === lockAttempts || !isLockTimeout(error)) throw error;
+    }
+  }
+}
+
+const isLockTimeout = (error: unknown): boolean =>
+  (error as pg.DatabaseError | undefined)?.code === '55P03' ||
+  (error instanceof CloudError && isLockTimeout(error.cause));
 
 async function apply(client: pg.Client, migration: Migration): Promise<void> {
   await client.query('begin');

@@ -4,9 +4,11 @@
  * lists of literals) never are, so a connection keeps a bounded number of plans. Owns nothing that outlives a connection.
  *
  * A plan can go stale: after a migration by a newer control a `select *` has other columns, and PostgreSQL refuses the
- * old plan (0A000). The connection then takes new names; the caller's transaction is run again, see database.ts.
+ * old plan (0A000). The connection then takes new names; the caller's transaction is run again (database.ts), and so is a statement
+ * that is a transaction of its own ({@link oneByOne}).
  */
 import { createHash } from 'node:crypto';
+import type { PostgresPool } from 'kysely';
 import type pg from 'pg';
 
 const maxNames = 400;
@@ -53,4 +55,28 @@ export function prepareStatements(client: pg.Client): void {
     });
   };
   client.query = query as typeof client.query;
+}
+
+/** The pool for single statements: one whose plan was stale did nothing, and runs again, once, on the same connection. */
+export function oneByOne(pool: pg.Pool): PostgresPool {
+  const known = new WeakMap<pg.PoolClient, pg.PoolClient>();
+  const wrapped = (client: pg.PoolClient): pg.PoolClient => {
+    const query = (...args: unknown[]) =>
+      (client.query as (...args: unknown[]) => Promise<unknown>)(...args).catch((error) => {
+        // Never within a transaction: this would come after its end.
+        if (!isStalePlan(error) || client.getTransactionStatus() !== 'I') throw error;
+        return (client.query as (...args: unknown[]) => Promise<unknown>)(...args);
+      });
+    const one = Object.create(client, { query: { value: query } }) as pg.PoolClient;
+    known.set(client, one);
+    return one;
+  };
+  return {
+    connect: async () => {
+      const client = await pool.connect();
+      return (known.get(client) ?? wrapped(client)) as never;
+    },
+    end: () => pool.end(),
+    options: pool.options,
+  };
 }

@@ -290,6 +290,13 @@ CREATE TABLE public.key_pair (
     CONSTRAINT key_pair_type_check CHECK ((type = ANY (ARRAY['ssh'::text, 'x509'::text])))
 );
 
+CREATE TABLE public.lease (
+    role text NOT NULL,
+    holder uuid NOT NULL,
+    epoch bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.migration (
     name text NOT NULL,
     sha256 text NOT NULL,
@@ -721,6 +728,9 @@ ALTER TABLE ONLY public.key_pair
 
 ALTER TABLE ONLY public.key_pair
     ADD CONSTRAINT key_pair_user_id_name_key UNIQUE (user_id, name);
+
+ALTER TABLE ONLY public.lease
+    ADD CONSTRAINT lease_pkey PRIMARY KEY (role);
 
 ALTER TABLE ONLY public.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);

@@ -82,12 +82,20 @@ export interface QuotaTable {
   maximum: number;
 }
 
+export interface LeaseTable {
+  role: string;
+  holder: string;
+  epoch: number;
+  expires_at: Timestamp;
+}
+
 export interface FoundationTables {
   change: ChangeTable;
   operation: OperationTable;
   decision: DecisionTable;
   cloud: CloudTable;
   quota: QuotaTable;
+  lease: LeaseTable;
 }
 
 /**

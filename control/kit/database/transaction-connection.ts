@@ -11,9 +11,15 @@ import type pg from 'pg';
 export class TransactionConnection implements DatabaseConnection {
   readonly #client: pg.PoolClient;
   #closed = false;
+  #failure: unknown;
 
   constructor(client: pg.PoolClient) {
     this.#client = client;
+  }
+
+  /** The first statement that failed, if one did: no later one can have done anything. */
+  get failure(): unknown {
+    return this.#failure;
   }
 
   close(): void {
@@ -29,6 +35,7 @@ export class TransactionConnection implements DatabaseConnection {
     } catch (error) {
       // pg's own stack ends at the socket.
       if (error instanceof Error) Error.captureStackTrace(error);
+      this.#failure ??= error;
       throw error;
     }
   }

@@ -33,14 +33,26 @@ export type Northbound = Pick<OvsdbClient, 'schema' | 'replica' | 'transaction'>
 export interface Projection {
   client: Northbound;
   actual: Actual;
+  /** Asked before each write: the lease may have run out since. */
+  mayWrite: () => boolean;
+}
+
+/** This process does not project any more; the pass ends, and the next holder looks at everything. */
+export class LeaseLost extends Error {
+  override readonly name = 'LeaseLost';
+}
+
+async function write({ client, mayWrite }: Projection, transaction: Transaction): Promise<readonly OperationResult[]> {
+  if (!mayWrite()) throw new LeaseLost('the lease of the projection has run out');
+  return client.transact(transaction);
 }
 
 /**
- * Throws only when the connection is lost; what fails for one unit is in its outcome. `busy` is told which units are
+ * Throws only when the connection or the lease is lost; what fails for one unit is in its outcome. `busy` is told which units are
  * being written, so that their own changes are not taken for somebody else's.
  */
 export async function runPass(
-  { client, actual }: Projection,
+  projection: Projection,
   model: IndexedModel,
   units: ReadonlySet<Unit>,
   busy: Set<Unit>,
@@ -51,7 +63,7 @@ export async function runPass(
     const names = byKind.get(kind) ?? [];
     for (let at = 0; at < names.length; at += inFlight) {
       const part = names.slice(at, at + inFlight);
-      outcomes.push(...(await Promise.all(part.map((name) => projectUnit({ client, actual }, model, name, busy)))));
+      outcomes.push(...(await Promise.all(part.map((name) => projectUnit(projection, model, name, busy)))));
       await yieldToOthers();
     }
   }
@@ -71,10 +83,11 @@ async function projectUnit(
     const changes = planUnit(transaction, client.schema, actual, name, desiredRows(model, name));
     if (transaction.empty) return { unit: name, changes: undefined, error: undefined };
     transaction.comment(`bothy: ${name}`);
-    const results = await client.transact(transaction);
+    const results = await write(projection, transaction);
     await seen(client, transaction, results);
     return { unit: name, changes, error: undefined };
   } catch (error) {
+    if (error instanceof LeaseLost) throw error;
     if (error instanceof OvsdbError && (error.kind === 'connection' || error.kind === 'incomplete')) throw error;
     return { unit: name, changes: undefined, error };
   } finally {
@@ -96,7 +109,8 @@ async function seen(client: Northbound, transaction: Transaction, results: reado
  * Compares the members of our port groups with the stamps on the ports, and mends. Members are not in the copy (see
  * actual.ts), so this reads them; only full passes call it. Answers the ports that were put right.
  */
-export async function mendGroups({ client, actual }: Projection): Promise<number> {
+export async function mendGroups(projection: Projection): Promise<number> {
+  const { client, actual } = projection;
   const ask = client.transaction();
   const select = ask.select('Port_Group', [], ['_uuid', 'name', 'ports']);
   const groups = ask.rowsOf(select, await client.transact(ask));
@@ -117,18 +131,19 @@ export async function mendGroups({ client, actual }: Projection): Promise<number
     if (strange.length > 0) mend.mutate('Port_Group', _uuid, [['ports', 'delete', strange]]);
     mended += missing.length + strange.length;
   }
-  if (!mend.empty) await client.transact(mend);
+  if (!mend.empty) await write(projection, mend);
   return mended;
 }
 
 /** The global row, where even that was removed: northd and nb_cfg live on it. */
-export async function ensureGlobal({ client }: Projection): Promise<void> {
+export async function ensureGlobal(projection: Projection): Promise<void> {
+  const { client } = projection;
   if (client.replica.rows('NB_Global').size > 0) return;
   const transaction = client.transaction();
   transaction.wait('NB_Global', [], '==', [], ['name']);
   transaction.insert('NB_Global', {});
   // ovn-northd makes the row too; whoever comes second is refused, and that is well.
-  await client.transact(transaction).catch((error) => {
+  await write(projection, transaction).catch((error) => {
     if (!(error instanceof OvsdbError) || error.kind !== 'transaction') throw error;
   });
 }

@@ -7,10 +7,10 @@
  * begins and once a minute: that is the same code, so an emptied database is rebuilt and drift repaired by the normal
  * path. A change that someone else makes to our rows wakes us at once.
  *
- * If the process dies between two transactions, the next holder of the lock finds what is missing by content.
+ * If the process dies between two transactions, the next holder of the lease finds what is missing by content.
  */
 import type { Logger } from 'pino';
-import type { Secret } from '../../../contract/secret.ts';
+import { newId } from '../../../contract/ids.ts';
 import {
   configReached,
   OvsdbClient,
@@ -20,11 +20,11 @@ import {
 } from '../../../protocols/ovsdb/index.ts';
 import type { Change, ChangeFeed } from '../../kit/change-log/changes.ts';
 import type { Database } from '../../kit/database/database.ts';
+import { Leadership, type LeaseTiming } from '../../kit/leadership/index.ts';
 import { Actual, monitored, ownerOf } from './actual.ts';
 import { hostGraceMs } from './intent/gateway.ts';
-import { Leadership } from './leadership.ts';
 import { expand, loadModel } from './load.ts';
-import { ensureGlobal, isWaiting, mendGroups, runPass, type UnitOutcome } from './pass.ts';
+import { ensureGlobal, isWaiting, mendGroups, type Projection, runPass, type UnitOutcome } from './pass.ts';
 import { PortStatus } from './port-status.ts';
 import type { PassStatus, ProjectionStatus } from './status.ts';
 import {
@@ -42,13 +42,12 @@ import { WorkList } from './work-list.ts';
 
 export interface ProjectorOptions {
   database: Database;
-  /** For the advisory lock's own connection. */
-  url: Secret;
   feed: Pick<ChangeFeed, 'subscribe'>;
   log: Logger;
   northbound: { target: string | readonly string[]; tls?: TlsFiles };
   fullPassMs?: number;
-  lockRetryMs?: number;
+  /** For tests. */
+  leaseTiming?: Partial<LeaseTiming>;
 }
 
 /** After a failure to reach PostgreSQL or OVN. */
@@ -87,8 +86,10 @@ export class Projector {
     this.#options = options;
     this.#log = options.log;
     this.#leadership = new Leadership({
-      url: options.url,
-      ...(options.lockRetryMs === undefined ? {} : { retryMs: options.lockRetryMs }),
+      database: options.database,
+      role: 'network projection',
+      holder: newId(),
+      ...(options.leaseTiming && { timing: options.leaseTiming }),
       onGain: () => this.#gain(),
       onLose: () => this.#lose(),
     });
@@ -122,7 +123,7 @@ export class Projector {
    */
   async reached(units: readonly Unit[], options: { timeoutMs: number }): Promise<void> {
     const client = this.#client;
-    if (!client) throw new Error('this control process does not project: another one holds the lock');
+    if (!client) throw new Error('this control process does not project: another one holds the lease');
     const signal = AbortSignal.timeout(options.timeoutMs);
     const done = this.#work.done(units, signal);
     this.#wake();
@@ -133,7 +134,7 @@ export class Projector {
     await configReached(client, number(results), { timeoutMs: options.timeoutMs, signal });
   }
 
-  // --- holding the lock ----------------------------------------------------------------------------------------------
+  // --- holding the lease ---------------------------------------------------------------------------------------------
 
   #gain(): void {
     if (this.#stopped) return;
@@ -256,13 +257,13 @@ export class Projector {
   async #loop(): Promise<void> {
     // Changes of one transaction arrive together; those of a burst soon after each other.
     await Promise.resolve();
-    while (!this.#stopped && this.#client?.replica.complete && this.#hasWork()) {
+    while (!this.#stopped && this.#leadership.held && this.#client?.replica.complete && this.#hasWork()) {
       try {
         if (this.#fullDue) await this.#fullPass();
         else await this.#changedPass();
         this.#status.databaseError = null;
       } catch (err) {
-        if (!this.#client?.replica.complete) return;
+        if (!this.#leadership.held || !this.#client?.replica.complete) return;
         this.#status.databaseError = err instanceof Error ? err.message : String(err);
         this.#log.warn({ err }, 'ovn: a pass failed, will try again');
         return this.#wakeIn(retryMs);
@@ -285,13 +286,13 @@ export class Projector {
 
   async #fullPass(): Promise<void> {
     const started = new Date();
-    const [client, actual] = [this.#client!, this.#actual!];
+    const actual = this.#actual!;
     const first = this.#status.lastFullPass === null || this.#status.lastFullPass.at < this.#connectedAt;
     this.#fullDue = false;
     const taken = this.#work.take(new Date());
     const [touched, since] = this.#takeTouched();
     try {
-      await ensureGlobal({ client, actual });
+      await ensureGlobal(this.#projection());
       const expected = new Set([...taken.keys(), ...(await expand(this.#options.database.query, touched))]);
       const model = await loadModel(this.#options.database.query, 'all');
       const units = new Set<Unit>([dropUnit, ...actual.owners(), ...expected]);
@@ -299,8 +300,8 @@ export class Projector {
       for (const id of model.securityGroups.keys()) units.add(unit('security_group', id));
       for (const id of model.ports.keys()) units.add(unit('port', id));
       for (const id of model.routers.keys()) units.add(unit('router', id));
-      const outcomes = await runPass({ client, actual }, model, units, this.#busy);
-      const members = await mendGroups({ client, actual });
+      const outcomes = await runPass(this.#projection(), model, units, this.#busy);
+      const members = await mendGroups(this.#projection());
       this.#record('full', started, since, outcomes);
       const drifted = outcomes.filter(({ unit: name, changes }) => changes && !expected.has(name));
       if (!first) this.#reportDrift(drifted, members);
@@ -314,19 +315,22 @@ export class Projector {
 
   async #changedPass(): Promise<void> {
     const started = new Date();
-    const [client, actual] = [this.#client!, this.#actual!];
     const taken = this.#work.take(started);
     const [touched, since] = this.#takeTouched();
     try {
       const units = new Set([...taken.keys(), ...(await expand(this.#options.database.query, touched))]);
       if (units.size === 0) return;
       const model = await loadModel(this.#options.database.query, units);
-      this.#record('changes', started, since, await runPass({ client, actual }, model, units, this.#busy));
+      this.#record('changes', started, since, await runPass(this.#projection(), model, units, this.#busy));
     } catch (error) {
       this.#work.putBack(taken);
       this.#restoreTouched(touched, since);
       throw error;
     }
+  }
+
+  #projection(): Projection {
+    return { client: this.#client!, actual: this.#actual!, mayWrite: () => this.#leadership.held };
   }
 
   #takeTouched(): [Touched, Date | undefined] {

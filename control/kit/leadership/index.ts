@@ -1,0 +1,1 @@
+export { fence, Leadership, type LeadershipOptions, type LeaseTiming } from './leadership.ts';
