@@ -4,11 +4,14 @@
  * A dialect is a Fastify plugin with its own error handler, so that every refusal, also of a malformed body, comes
  * in the dialect's own form.
  */
+import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import type { ServerOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { CloudError } from '../contract/errors.ts';
+import { guarded } from '../contract/guarded.ts';
 import { newId } from '../contract/ids.ts';
 
 export interface Dialect {
@@ -38,6 +41,7 @@ export const maxJsonBytes = 1024 * 1024;
 const maxJsonDepth = 64;
 
 export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
+  const { upgrades = [] } = options;
   const app = Fastify({
     https: {
       key: options.tls.key,
@@ -47,7 +51,9 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
       // Clients without a certificate are the rule; the host dialect checks `authorized` itself.
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
-    },
+      // To any other path an upgrade is only an offer (RFC 9110, section 7.8): its dialect answers as if there were none.
+      shouldUpgradeCallback: ({ url }) => upgrades.some(({ path }) => path === pathOf(url)),
+    } as ServerOptions,
     loggerInstance: options.log as unknown as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: maxJsonBytes,
@@ -72,18 +78,36 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   for (const { prefix, plugin } of options.dialects) {
     await app.register(plugin, { prefix });
   }
-  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const path = new URL(request.url ?? '/', 'https://bothy').pathname;
-    const upgrade = options.upgrades?.find((candidate) => candidate.path === path);
-    if (upgrade) upgrade.handle(request, socket, head);
-    else socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
-  });
+  // A failed accept (no file descriptor left) is one connection less, not the end.
+  app.server.on('error', (err) => options.log.error({ err }, 'the API could not take a connection'));
+  takeUpgrades(app.server, upgrades, options.log);
   return app as unknown as FastifyInstance;
 }
 
+/**
+ * Node lets go of a socket that is upgraded: without a listener of ours its next error, and without a guard every exception
+ * here, would end the process.
+ */
+function takeUpgrades(server: EventEmitter, upgrades: readonly Upgrade[], log: Logger): void {
+  const handle = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    const upgrade = upgrades.find(({ path }) => path === pathOf(request.url));
+    if (upgrade) upgrade.handle(request, socket, head);
+    else socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  };
+  const failed = (err: unknown, _request: IncomingMessage, socket: Duplex) => {
+    log.error({ err }, 'an upgrade failed');
+    socket.destroy();
+  };
+  server.on('upgrade', guarded(handle, failed));
+}
+
+/** No URL parser: a request target need not be a path. */
+const pathOf = (url = ''): string => url.split('?', 1)[0]!;
+
 /** Escapes that are no text are taken literally: as a name they are not found, which the dialect says in its own form. */
 function decodable(url: string): string {
-  const path = url.split('?', 1)[0]!;
+  const path = pathOf(url);
   try {
     if (path.includes('%')) decodeURIComponent(path);
     return url;

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { guarded } from '../../contract/guarded.ts';
 import { hostStreamPath, messageLimits } from '../../contract/host/index.ts';
 import { type HostId, parseId } from '../../contract/ids.ts';
 import { closeCodes, type HostConnection, type HostStreams } from '../../control/host/index.ts';
@@ -44,24 +45,46 @@ export function hostStream(options: { hosts: Pick<HostStreams, 'open'>; log: Log
 /** The host that the peer's certificate names, if our CA signed it. */
 function certifiedHost(socket: TLSSocket): HostId | undefined {
   if (!socket.authorized) return undefined;
-  const { CN } = socket.getPeerCertificate().subject ?? {};
+  // Null where the socket has been destroyed meanwhile, whatever the types say.
+  const { CN } = socket.getPeerCertificate()?.subject ?? {};
   return typeof CN === 'string' ? parseId<HostId>(CN) : undefined;
 }
 
 function serve(webSocket: WebSocket, hostId: HostId, hosts: Pick<HostStreams, 'open'>, log: Logger): void {
   const session = hosts.open(hostId, connectionOver(webSocket));
-  webSocket.on('message', (data: Buffer, isBinary) => {
-    if (isBinary) session.end(closeCodes.binary, 'messages are JSON text');
-    else session.received(data.toString('utf8'));
-  });
-  webSocket.on('pong', () => session.heard());
-  webSocket.on('ping', (data) => session.pinged(data.toString('latin1')));
-  webSocket.on('close', () => session.disconnected());
+  // A host is trusted with its own guests, not with this process: what a message of its breaks is its own stream.
+  const mine = <Arguments extends unknown[]>(handler: (...args: Arguments) => void) =>
+    guarded(handler, (err: unknown, ..._args: Arguments) => {
+      log.error({ err, hostId }, 'host stream: a message could not be handled');
+      webSocket.terminate();
+    });
+  webSocket.on(
+    'message',
+    mine((data: Buffer, isBinary: boolean) => {
+      if (isBinary) session.end(closeCodes.binary, 'messages are JSON text');
+      else session.received(data.toString('utf8'));
+    }),
+  );
+  webSocket.on(
+    'pong',
+    mine(() => session.heard()),
+  );
+  webSocket.on(
+    'ping',
+    mine((data: Buffer) => session.pinged(data.toString('latin1'))),
+  );
+  webSocket.on(
+    'close',
+    mine(() => session.disconnected()),
+  );
   // Too large, not UTF-8, a broken frame, a lost connection: ws has closed the socket with the fitting code.
-  webSocket.on('error', (error) => {
-    log.warn({ err: error, hostId }, 'host stream: the connection failed');
-    session.disconnected();
-  });
+  webSocket.on(
+    'error',
+    mine((error: Error) => {
+      log.warn({ err: error, hostId }, 'host stream: the connection failed');
+      session.disconnected();
+    }),
+  );
 }
 
 function connectionOver(webSocket: WebSocket): HostConnection {

@@ -22,7 +22,7 @@ export function authenticateNative(app: FastifyInstance, authenticator: Authenti
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.open) return;
     const caller = await authenticator.authenticate(tokenOf(request), request.id);
-    if (caller.accessRules) requireAccess(caller.accessRules, request.method, request.url);
+    if (caller.accessRules) requireAccess(caller.accessRules, request);
     request.caller = caller;
   });
 }

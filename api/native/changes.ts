@@ -88,7 +88,14 @@ async function watch(
     ...deps.watch,
   });
   watches.set(one, userId);
-  void one.run().finally(() => watches.delete(one));
+  const failed = (err: unknown) => {
+    request.log.error({ err, requestId: request.id }, 'a watch failed');
+    reply.raw.destroy();
+  };
+  void one
+    .run()
+    .catch(failed)
+    .finally(() => watches.delete(one));
   return reply;
 }
 

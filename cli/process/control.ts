@@ -4,6 +4,7 @@ import type { ParsedArguments } from '../arguments.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { serveHealth } from './health.ts';
 import { collectWhenIdle } from './idle.ts';
+import { surviveDefects } from './last-resort.ts';
 import { readConfiguration } from './read-configuration.ts';
 import { announceReady, toldToStop } from './ready.ts';
 import { startControl } from './start-control.ts';
@@ -13,7 +14,12 @@ export async function run(args: ParsedArguments): Promise<number> {
   const log = pino({ name: 'control', level: configuration.logLevel });
   const stop = toldToStop(file);
   const control = await startControl(configuration, log);
-  const stopHealth = await serveHealth(configuration.healthSocket, () => control.health());
+  using defects = surviveDefects(log);
+  const stopHealth = await serveHealth(configuration.healthSocket, async () => {
+    const { parts, clocks } = await control.health();
+    const escaped = defects.health();
+    return { parts: escaped ? [...parts, escaped] : parts, clocks };
+  });
   announceReady(file);
   log.info({ port: control.port }, 'control serves');
   collectWhenIdle();

@@ -45,6 +45,7 @@ export async function serveHealth(socket: string, look: () => Promise<Health>): 
     server.once('error', reject);
     server.listen(socket, resolve);
   });
+  server.removeAllListeners('error').on('error', () => {}); // one connection less, not the end
   chmodSync(socket, 0o600);
   return () =>
     new Promise((resolve) => {

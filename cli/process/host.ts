@@ -3,6 +3,7 @@ import pino from 'pino';
 import type { ParsedArguments } from '../arguments.ts';
 import type { HostConfiguration } from './configuration.ts';
 import { collectWhenIdle } from './idle.ts';
+import { surviveDefects } from './last-resort.ts';
 import { readConfiguration } from './read-configuration.ts';
 import { announceReady, toldToStop } from './ready.ts';
 import { startHost } from './start-host.ts';
@@ -12,6 +13,7 @@ export async function run(args: ParsedArguments): Promise<number> {
   const log = pino({ name: 'host', level: configuration.logLevel });
   const stop = toldToStop(file);
   const host = await startHost(configuration, log);
+  using _defects = surviveDefects(log);
   announceReady(file);
   log.info('host serves');
   collectWhenIdle();

@@ -47,6 +47,7 @@ export async function listen(path: string, handle: Handler): Promise<net.Server>
     server.once('error', reject);
     server.listen(path, resolve);
   });
+  server.removeAllListeners('error').on('error', () => {}); // a command that can not connect says so itself
   chmodSync(path, 0o600);
   return server;
 }

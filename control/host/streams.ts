@@ -240,6 +240,17 @@ export class HostStreams {
 
   async #flush(): Promise<void> {
     this.#flushing = true;
+    try {
+      await this.#flushAll();
+    } catch (error) {
+      // A defect: what it left undone waits for the next change or the timer, and those must not find the way barred.
+      this.#log.error({ err: error }, 'host stream: telling hosts what changed failed');
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  async #flushAll(): Promise<void> {
     while (this.#wanted) {
       this.#wanted = false;
       if (this.#changedImages.size > 0) await this.#lookAtImages();
@@ -248,7 +259,6 @@ export class HostStreams {
       if (work.length < ready.length) this.#retrySoon();
       if (work.length > 0) await this.#deliver(work);
     }
-    this.#flushing = false;
   }
 
   async #lookAtImages(): Promise<void> {

@@ -98,7 +98,7 @@ class DigestThread {
     const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 16 };
     this.#worker = new Worker(new URL('./digest-worker.ts', import.meta.url), { workerData, resourceLimits });
     this.#worker.unref();
-    this.#worker.on('message', (digest: string | null) => this.#asked.shift()!.resolve(digest));
+    this.#worker.on('message', (digest: string | null) => this.#asked.shift()?.resolve(digest));
     this.#worker.on('error', (cause) => this.#break(new Error('computing a digest failed', { cause })));
     this.#worker.on('exit', () => this.#break(new Error('the digest thread has ended')));
   }

@@ -6,6 +6,7 @@
 import { chmodSync, chownSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
+import { guarded } from '../../contract/guarded.ts';
 import type { DesiredServer } from '../../contract/host/index.ts';
 import { userIds } from '../../engine/process.ts';
 import { prepareDirectory } from '../network/metadata-proxy.ts';
@@ -37,10 +38,16 @@ export class MetadataService {
     const { gid } = userIds(proxyUser);
     prepareDirectory(dirname(socket), gid);
     rmSync(socket, { force: true });
-    const server = createServer({ requestTimeout: 10_000, maxHeaderSize: 8192 }, (request, response) =>
-      this.#serve(request, response),
+    // A guest's request, whatever it makes of one server's document, costs the guest its answer and nobody else anything.
+    const server = createServer(
+      { requestTimeout: 10_000, maxHeaderSize: 8192 },
+      guarded(
+        (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response),
+        (_error, _request, response) => response.destroy(),
+      ),
     );
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(socket, resolve));
+    server.removeAllListeners('error').on('error', () => {}); // one connection less
     chownSync(socket, 0, gid);
     chmodSync(socket, 0o660);
     this.#server = server;

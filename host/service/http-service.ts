@@ -79,13 +79,13 @@ export class HostHttpService {
     const { tls, listen, socket } = this.#options;
     const secure = createTls(
       { ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
-      (request, response) => this.#serve(request, response, this.#peerOf(request.socket as TLSSocket)),
+      (request, response) => this.#serve(request, response, () => this.#peerOf(request.socket as TLSSocket)),
     );
     await this.#listen(secure, { host: listen.address, port: listen.port });
     this.#port = (secure.address() as AddressInfo).port;
     if (!socket) return;
     const plain = createPlain(((request, response) =>
-      this.#serve(request, response, 'control')) satisfies RequestListener);
+      this.#serve(request, response, () => 'control')) satisfies RequestListener);
     rmSync(socket.path, { force: true });
     await this.#listen(plain, { path: socket.path });
     if (socket.owner) chownSync(socket.path, socket.owner.uid, socket.owner.gid);
@@ -112,24 +112,34 @@ export class HostHttpService {
       server.once('error', reject);
       server.listen(where, () => resolve());
     });
+    server.removeAllListeners('error');
+    server.on('error', (err) => this.#options.log.error({ err }, 'host service: a connection could not be taken'));
     this.#servers.push(server);
   }
 
   #peerOf(socket: TLSSocket): Peer | undefined {
-    const { CN } = socket.getPeerCertificate().subject ?? {};
+    // Null where the connection ended meanwhile, whatever the types say.
+    const { CN } = socket.getPeerCertificate()?.subject ?? {};
     const { controlName } = this.#options;
     if (controlName === undefined || CN === controlName) return 'control';
     return typeof CN === 'string' && parseId(CN) ? 'host' : undefined;
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse, peer: Peer | undefined): void {
+  #serve(request: IncomingMessage, response: ServerResponse, peerOf: () => Peer | undefined): void {
     response.on('error', () => {});
-    this.#route(request, response, peer).catch((error) => this.#refuse(request, response, error));
+    this.#route(request, response, peerOf)
+      .catch((error) => this.#refuse(request, response, error))
+      .catch((err) => {
+        this.#options.log.error({ err }, 'host service: a request could not be answered');
+        response.destroy();
+      });
   }
 
-  async #route(request: IncomingMessage, response: ServerResponse, peer: Peer | undefined): Promise<void> {
+  async #route(request: IncomingMessage, response: ServerResponse, peerOf: () => Peer | undefined): Promise<void> {
+    const peer = peerOf();
     if (!peer) throw new HostFault('forbidden', 'the certificate is neither control’s nor a host’s');
     const { routes } = this.#options;
+    if (!URL.canParse(request.url ?? '/', 'http://host')) throw new HostFault('not_found', 'the target is no path');
     const url = new URL(request.url ?? '/', 'http://host');
     const exchange = { request, response, query: url.searchParams, peer };
     const method = request.method ?? '';

@@ -5,6 +5,7 @@
  */
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import WebSocket from 'ws';
+import { guarded } from '../../contract/guarded.ts';
 import {
   type ControlMessage,
   type HostFacts,
@@ -173,12 +174,15 @@ export class ControlStream {
     });
     socket.on('ping', heard);
     socket.on('pong', heard);
-    socket.on('message', (data: Buffer, isBinary) => {
+    const message = (data: Buffer, isBinary: boolean) => {
       heard();
       if (socket !== this.#socket) return;
       if (isBinary) this.#refuse(socket, 'control sent a binary message');
       else this.#received(socket, data.toString('utf8'));
-    });
+    };
+    const failed = (error: unknown) =>
+      this.#refuse(socket, `the message could not be taken: ${(error as Error).message}`);
+    socket.on('message', guarded(message, failed));
     socket.on('error', (error) => this.#note(error.message));
     socket.on('close', (code, reason) => {
       clearInterval(this.#silenceTimer);

@@ -31,7 +31,7 @@ export function authenticateAll(app: FastifyInstance, authenticator: Authenticat
       throw new CloudError('unauthenticated', 'The request you have made requires authentication.');
     }
     const caller = await authenticator.authenticate(token, request.id);
-    if (caller.accessRules) requireAccess(caller.accessRules, request.method, request.url);
+    if (caller.accessRules) requireAccess(caller.accessRules, request);
     request.caller = caller;
   });
 }
