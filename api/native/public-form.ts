@@ -124,6 +124,7 @@ export const administratorTypes: readonly string[] = [
   'port_security_group',
   'flavor',
   'key_pair',
+  'server_absence',
 ];
 
 export const memberTypes: readonly string[] = Object.keys(publicColumns);
