@@ -1,4 +1,5 @@
 /** What a host process is told at its start. */
+import type { ProtocolRange } from '../contract/host/index.ts';
 import type { HostId } from '../contract/ids.ts';
 import type { ServerLimits } from './server/context.ts';
 
@@ -33,6 +34,8 @@ export interface HostConfiguration {
   maxVirtualBytes?: number;
   sweepIntervalMs?: number;
   /** Pauses before control is dialled again. */
-  controlRetry?: { retryFirstMs: number; retryMaxMs: number };
+  controlRetry?: { retryFirstMs: number; retryMaxMs: number; steadyMs?: number };
+  /** Versions of the stream's protocol. For tests of peers of other versions. */
+  protocol?: ProtocolRange;
   limits?: Partial<ServerLimits>;
 }

@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DesiredServer, HostFacts } from '../contract/host/index.ts';
+import type { DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
 import type { HostConfiguration } from './configuration.ts';
 import { applyMessage, type DesiredState, emptyState, type StateMessage } from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';
@@ -219,16 +219,17 @@ export class Host {
   }
 
   #newStream(tls: ReturnType<typeof readTls>): ControlStream {
-    const { hostId, controlUrls: urls, controlName } = this.#configuration;
+    const { hostId, controlUrls: urls, controlName, protocol } = this.#configuration;
     return new ControlStream({
       ...{ hostId, urls, controlName, tls, log: this.#dependencies.log },
       ...this.#configuration.controlRetry,
+      ...(protocol && { protocol }),
       facts: () => this.facts(),
       cloudId: () => this.#cloudId,
       greeted: ({ cloudId }) => {
         this.#cloudId ??= cloudId;
       },
-      received: (message) => this.#received(message),
+      received: (message, unreadable) => this.#received(message, unreadable),
       observations: () => (this.#reconciler.complete ? this.#reconciler.observations() : undefined),
     });
   }
@@ -242,7 +243,17 @@ export class Host {
       throw new Error(`the data directory belongs to cloud ${state.cloudId}, not to ${this.#cloudId}`);
     }
     this.#cloudId = state.cloudId;
+    this.#complain([...state.unreadable.values()]);
     this.#adopt(state);
+  }
+
+  #complain(unreadable: readonly Unreadable[]): void {
+    if (unreadable.length === 0) return;
+    const some = unreadable.slice(0, 10).map(({ document: _, ...rest }) => rest);
+    this.#dependencies.log.error(
+      { count: unreadable.length, some },
+      'documents of control cannot be read; what they are about is left as it is',
+    );
   }
 
   #adopt(state: DesiredState): void {
@@ -251,9 +262,10 @@ export class Host {
   }
 
   /** Saved first, then acted on: after a crash the host must not fall back behind what it has done. */
-  async #received(message: StateMessage): Promise<void> {
+  async #received(message: StateMessage, unreadable: readonly Unreadable[]): Promise<void> {
     if (!this.#state && message.type !== 'snapshot') throw new Error('a change before the first snapshot');
-    const { state, refused } = applyMessage(this.#state ?? emptyState(this.#cloudId!), message);
+    const { state, refused } = applyMessage(this.#state ?? emptyState(this.#cloudId!), message, unreadable);
+    this.#complain(unreadable);
     if (refused.length > 0)
       this.#dependencies.log.warn({ refused }, 'control sent servers of an older epoch or generation');
     await this.#store.save(state);

@@ -3,7 +3,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import { sql } from 'kysely';
 import pino from 'pino';
-import type { DesiredNetwork, DesiredServer, ObservedServer } from '../../contract/host/index.ts';
+import type { DesiredNetwork, DesiredServer, ObservedServer, ProtocolRange } from '../../contract/host/index.ts';
 import { type HostId, type ImageId, type NetworkId, newId, type ServerId } from '../../contract/ids.ts';
 import {
   closeCodes,
@@ -93,7 +93,14 @@ class Networks implements HostedNetworks {
   }
 }
 
-async function start(timing: { pingMs?: number; silentMs?: number; resyncMs?: number } = {}) {
+interface StartOptions {
+  pingMs?: number;
+  silentMs?: number;
+  resyncMs?: number;
+  protocol?: ProtocolRange;
+}
+
+async function start({ protocol, ...timing }: StartOptions = {}) {
   const feed = new ChangeFeed({ database: db.database, url: db.url, log });
   await feed.start();
   const servers = new Servers();
@@ -105,6 +112,7 @@ async function start(timing: { pingMs?: number; silentMs?: number; resyncMs?: nu
     log,
     cloudId,
     timing,
+    ...(protocol && { protocol }),
   });
   hosts.start();
   const app = await createApi({
@@ -558,25 +566,76 @@ test('what breaks the protocol ends that stream only', async () => {
   };
   const hello = (more: object) =>
     JSON.stringify({ type: 'hello', protocol: 1, cloudId: null, facts: testFacts, ...more });
-  const report = (server: object) =>
-    JSON.stringify({ type: 'report', complete: false, servers: [{ ...observed(newId()), ...server }] });
+  const report = () => JSON.stringify({ type: 'report', complete: false, servers: [observed(newId())] });
   assert.equal(await first('{"type":'), closeCodes.invalidMessage);
   assert.equal(await first('null'), closeCodes.invalidMessage);
-  assert.equal(await first('{"type":"小屋 🏔"}'), closeCodes.invalidMessage);
-  assert.equal(await first(report({})), closeCodes.protocolError, 'a report before hello');
+  assert.equal(await first('{"type":7}'), closeCodes.invalidMessage);
+  assert.equal(await first(report()), closeCodes.protocolError, 'a report before hello');
   assert.equal(await first(hello({ protocol: 2 })), closeCodes.protocolError);
   assert.equal(await first(hello({ cloudId: newId() })), closeCodes.otherCloud);
   assert.equal(await first(hello({ facts: { ...testFacts, cpus: '4' } })), closeCodes.invalidMessage);
   assert.equal(await first(hello({ facts: { ...testFacts, name: 'x'.repeat(300) } })), closeCodes.invalidMessage);
   assert.equal(await later(hello({})), closeCodes.protocolError, 'a second hello');
   assert.equal(await later(Buffer.from('binary')), closeCodes.binary);
-  assert.equal(await later(report({ id: 'x' })), closeCodes.invalidMessage);
-  assert.equal(await later(report({ state: 'flying' })), closeCodes.invalidMessage);
-  assert.equal(await later(report({ epoch: -1 })), closeCodes.invalidMessage);
+  assert.equal(await later('{"type":"report","complete":false,"servers":{}}'), closeCodes.invalidMessage);
   assert.equal(await later('x'.repeat(17 * 1024 * 1024)), 1009);
   assert.equal(good.closed, undefined);
   const id = await makeServer(control.hosts.connectedHosts[0]!);
   assert.equal((await good.next('update')).servers[0]!.id, id);
+});
+
+test('an observation that cannot be read is left out, the others of its report count', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const { host } = await connected(control.port, hostId);
+  const good = observed(newId());
+  const bad = [{ id: 'x' }, { state: 'flying' }, { epoch: -1 }, { rebootCount: 2 ** 40 }, { step: 'x'.repeat(2000) }];
+  const servers = [...bad.map((change) => ({ ...observed(newId()), ...change })), null, 'x', { ...good, news: 1 }];
+  host.send(JSON.stringify({ type: 'report', complete: true, servers, news: 1 }));
+  await until('the report', () => control.servers.recorded.length > 0);
+  assert.deepEqual(control.servers.recorded, [{ hostId, observed: [good], complete: true }]);
+  assert.equal(host.closed, undefined);
+});
+
+test('what a newer host says beyond this version is ignored, and an older one is spoken with', async () => {
+  await using control = await start({ protocol: { lowest: 2, highest: 3 } });
+  const greet = async (more: object) => {
+    const host = await dial(control.port, await register());
+    host.send(JSON.stringify({ type: 'hello', cloudId: null, facts: { ...testFacts, news: 1 }, ...more }));
+    return host;
+  };
+  const { protocol, lowestProtocol } = await (await greet({ protocol: 2 })).next('hello');
+  assert.deepEqual([protocol, lowestProtocol], [3, 2]);
+  for (const versions of [{ protocol: 2 }, { protocol: 3, lowestProtocol: 1 }, { protocol: 9, lowestProtocol: 3 }]) {
+    const host = await greet(versions);
+    await host.next('snapshot');
+    host.send('{"type":"news"}');
+    host.report([observed(newId())], { complete: true });
+    const heard = control.servers.recorded.length;
+    await until('its report', () => control.servers.recorded.length > heard);
+    assert.equal(host.closed, undefined);
+  }
+  for (const versions of [{ protocol: 1 }, { protocol: 9, lowestProtocol: 4 }]) {
+    assert.equal((await (await greet(versions)).end()).code, closeCodes.protocolError);
+  }
+});
+
+test("an address of a host that is none is nobody's to try; the host is served", async () => {
+  await using control = await start();
+  for (const [url, kept] of [
+    ['https://10.0.0.5:8444/', 'https://10.0.0.5:8444'],
+    ['https://[fd00::1]:8444', 'https://[fd00::1]:8444'],
+    ['file:///etc/passwd', ''],
+    ['https://a b', ''],
+    ['https://user@x', ''],
+    ['https://x/path', ''],
+  ]) {
+    const hostId = await register();
+    const host = await dial(control.port, hostId);
+    host.hello({ url: url! });
+    await host.next('snapshot');
+    assert.equal((await hostRow(hostId)).facts.url, kept, url);
+  }
 });
 
 test('a peer that never says hello is cut off', async () => {

@@ -14,7 +14,10 @@ export const desiredImage = object({
   sizeBytes: count,
   /** Lower-case hex of the stored file's bytes. */
   sha256: text(64, { pattern: '^[0-9a-f]{64}$' }),
-  /** HTTPS services of hosts that hold the bytes; empty when this host itself does. */
-  sources: list(hostUrl, imageLimits.sources),
+  /**
+   * HTTPS services of hosts that hold the bytes; empty when this host itself does. Another host's word that is no address
+   * must not keep this one from its work.
+   */
+  sources: list(hostUrl, imageLimits.sources, { misfits: 'left out' }),
 });
 export type DesiredImage = Static<typeof desiredImage>;

@@ -1,16 +1,19 @@
 /** What crosses the wire between control and a host; the theory of it is in messages.ts. */
 export { type HostFacts, hostFacts } from './facts.ts';
-export { type DesiredImage, desiredImage } from './image.ts';
+export { type DesiredImage, desiredImage, hostUrl } from './image.ts';
 export { hostLimits, imageLimits, messageLimits, portLimits, serverLimits } from './limits.ts';
-export {
-  type ControlMessage,
-  controlMessages,
-  type HostMessage,
-  hostMessages,
-  hostProtocolVersion,
-  hostStreamPath,
-} from './messages.ts';
+export { type ControlMessage, type HostMessage, hostStreamPath } from './messages.ts';
 export { type DesiredNetwork, desiredNetwork } from './network.ts';
 export { type DesiredFixedIp, type DesiredPort, desiredFixedIp, desiredPort } from './port.ts';
-export { type DesiredServer, desiredServer, type ObservedServer, observedServer } from './server.ts';
+export { agree, hostProtocol, type ProtocolRange, speaking } from './protocol.ts';
+export {
+  type Reading,
+  readControlMessage,
+  readEach,
+  readHostMessage,
+  readNetwork,
+  readServer,
+  type Unreadable,
+} from './read.ts';
+export { absentServer, type DesiredServer, desiredServer, type ObservedServer, observedServer } from './server.ts';
 export { type HostError, hostPaths, type ImageUploadResult } from './service.ts';

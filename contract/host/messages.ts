@@ -11,23 +11,27 @@
  * complete. Control keeps a report only if host and epoch are still the owner's and the generation is not older. The host's
  * pings carry its time (milliseconds since 1970 in decimal), by which control measures how far their clocks are apart.
  *
+ * A message is right or the stream ends; the documents in it are read one by one (read.ts), and one that can't be read is
+ * answered by an observation `failed`, while the others go on. Peers may be of different versions: unknown fields and
+ * unknown types of messages are ignored, and both hellos say which versions of the protocol are spoken (protocol.ts).
+ *
  * For bytes (images, console logs) control and other hosts call the host's own HTTPS service, see service.ts.
  */
 import type { Static } from 'typebox';
 import type { HostId, ImageId, NetworkId, ServerId } from '../ids.ts';
-import { boolean, count, id, integer, list, literal, nullable, object, optional } from '../schema/type.ts';
+import { boolean, documents, id, integer, list, literal, nullable, object, optional } from '../schema/type.ts';
 import { hostFacts } from './facts.ts';
 import { messageLimits as limits } from './limits.ts';
-import { desiredNetwork } from './network.ts';
-import { desiredServer, observedServer } from './server.ts';
+import type { DesiredNetwork } from './network.ts';
+import { versions } from './protocol.ts';
+import type { DesiredServer, ObservedServer } from './server.ts';
 
-export const hostProtocolVersion = 1;
 export const hostStreamPath = '/host/v1/stream';
 
 export const controlMessages = {
   hello: object({
     type: literal('hello'),
-    protocol: count,
+    ...versions,
     cloudId: id<string>(),
     hostId: id<HostId>(),
     leaseMs: integer(0, 2 ** 31),
@@ -38,14 +42,14 @@ export const controlMessages = {
    */
   snapshot: object({
     type: literal('snapshot'),
-    servers: list(desiredServer, limits.servers, { distinct: 'id' }),
-    networks: list(desiredNetwork, limits.networks, { distinct: 'id' }),
+    servers: documents<DesiredServer>(limits.servers),
+    networks: documents<DesiredNetwork>(limits.networks),
     images: list(id<ImageId>(), limits.images),
   }),
   update: object({
     type: literal('update'),
-    servers: list(desiredServer, limits.servers, { distinct: 'id' }),
-    networks: list(desiredNetwork, limits.networks, { distinct: 'id' }),
+    servers: documents<DesiredServer>(limits.servers),
+    networks: documents<DesiredNetwork>(limits.networks),
     removedNetworks: list(id<NetworkId>(), limits.networks),
     images: optional(list(id<ImageId>(), limits.images)),
   }),
@@ -54,11 +58,11 @@ export const controlMessages = {
 };
 
 export const hostMessages = {
-  hello: object({ type: literal('hello'), protocol: count, cloudId: nullable(id<string>()), facts: hostFacts }),
+  hello: object({ type: literal('hello'), ...versions, cloudId: nullable(id<string>()), facts: hostFacts }),
   report: object({
     type: literal('report'),
     complete: boolean,
-    servers: list(observedServer, limits.servers),
+    servers: documents<ObservedServer>(limits.servers),
   }),
 };
 

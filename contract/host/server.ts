@@ -1,10 +1,24 @@
 /** A server: what shall be on the host, and what the host says that is. */
 import type { Static } from 'typebox';
 import type { ProjectId, ServerId } from '../ids.ts';
-import { boolean, count, dictionary, id, integer, list, nullable, object, oneOf, text } from '../schema/type.ts';
+import {
+  boolean,
+  count,
+  dictionary,
+  id,
+  integer,
+  list,
+  literal,
+  nullable,
+  object,
+  oneOf,
+  text,
+} from '../schema/type.ts';
 import { desiredImage } from './image.ts';
 import { hostLimits, serverLimits as limits } from './limits.ts';
 import { desiredPort } from './port.ts';
+
+const reboots = integer(0, 2 ** 31 - 1);
 
 export const desiredServer = object({
   id: id<ServerId>(),
@@ -16,7 +30,7 @@ export const desiredServer = object({
   presence: oneOf('present', 'absent'),
   power: oneOf('on', 'off'),
   /** Raised with each reboot that was asked for; the host has served it when its own count is equal. */
-  reboot: object({ count, type: oneOf('soft', 'hard') }),
+  reboot: object({ count: reboots, type: oneOf('soft', 'hard') }),
   name: text(limits.nameLength + limits.nameSuffixLength),
   hostname: text(limits.hostnameLength),
   vcpus: integer(1, limits.vcpus),
@@ -44,6 +58,41 @@ export const desiredServer = object({
 });
 export type DesiredServer = Static<typeof desiredServer>;
 
+/** What a server that shall not be must say: the rest of its document may be anything, so that a delete always works. */
+export const deletedServer = object({
+  id: id<ServerId>(),
+  epoch: count,
+  generation: count,
+  presence: literal('absent'),
+});
+
+/** The least that says "this shall not exist on your machine". */
+export function absentServer(server: Pick<DesiredServer, 'id' | 'epoch' | 'generation'>): DesiredServer {
+  return {
+    id: server.id,
+    projectId: '00000000-0000-0000-0000-000000000000' as ProjectId,
+    userId: '00000000-0000-0000-0000-000000000000',
+    epoch: server.epoch,
+    generation: server.generation,
+    presence: 'absent',
+    power: 'off',
+    reboot: { count: 0, type: 'soft' },
+    name: '',
+    hostname: '',
+    vcpus: 1,
+    memoryMiB: 1,
+    diskGiB: 0,
+    image: null,
+    ports: [],
+    configDrive: false,
+    availabilityZone: '',
+    keys: [],
+    userData: null,
+    metadata: {},
+    createdAt: new Date(0).toISOString(),
+  };
+}
+
 export const observedServer = object({
   id: id<ServerId>(),
   epoch: count,
@@ -55,7 +104,7 @@ export const observedServer = object({
    * failed: the host gave up on this generation, `error` says why. Control decides what then.
    */
   state: oneOf('building', 'running', 'stopped', 'absent', 'failed'),
-  rebootCount: count,
+  rebootCount: reboots,
   /** What the host is doing or waiting for, for people; e.g. 'fetching image, 40 of 64 MiB'. */
   step: nullable(text(hostLimits.stepLength)),
   error: nullable(object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) })),

@@ -54,9 +54,19 @@ export const oneOf = <const T extends readonly (string | number)[]>(...values: T
 export const nullable = <T extends TSchema>(schema: T): TUnion<[T, TNull]> =>
   made({ anyOf: [schema, { type: 'null' }] });
 
-/** @param options.distinct the elements are objects, and no two have the same value there */
-export const list = <T extends TSchema>(items: T, maxItems: number, options: { distinct?: string } = {}): TArray<T> =>
+/** How the elements of a list are read beyond their own schema. */
+export interface ListOptions {
+  /** The elements are objects, and no two have the same value there. */
+  distinct?: string;
+  /** Elements that do not fit are left out; else they spoil the list. */
+  misfits?: 'left out';
+}
+
+export const list = <T extends TSchema>(items: T, maxItems: number, options: ListOptions = {}): TArray<T> =>
   made({ type: 'array', items, maxItems, ...options });
+
+/** Elements that a message only carries: each is read alone, so that one that can't be read harms no other. */
+export const documents = <T>(maxItems: number): TUnsafe<T[]> => made({ type: 'array', items: {}, maxItems });
 
 /** Any keys, each with a text. */
 export const dictionary = (limits: {

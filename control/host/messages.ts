@@ -3,7 +3,14 @@
  * is bounded, checked against its schema, and rebuilt from the fields that we know, in text that PostgreSQL can store.
  */
 import { CloudError } from '../../contract/errors.ts';
-import { type HostFacts, type HostMessage, hostMessages, type ObservedServer } from '../../contract/host/index.ts';
+import {
+  type HostFacts,
+  type HostMessage,
+  hostUrl,
+  type ObservedServer,
+  type Reading,
+  readHostMessage,
+} from '../../contract/host/index.ts';
 import { Mismatch, read } from '../../contract/schema/read.ts';
 
 /** WebSocket close codes (RFC 6455 section 7.4; from 4000 on our own). */
@@ -19,33 +26,23 @@ export const closeCodes = {
   otherCloud: 4003,
 } as const;
 
-/** @throws CloudError `invalid` */
-export function parseHostMessage(json: string): HostMessage {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (error) {
-    throw new CloudError('invalid', 'the message is not JSON', { cause: error });
+/** @throws CloudError `invalid` where the message itself is wrong; what of it could not be read is in the answer */
+export function parseHostMessage(json: string): Reading<HostMessage> {
+  const { message, unreadable } = readMessage(json);
+  if (message?.type === 'hello') return { message: { ...message, facts: rebuildFacts(message.facts) }, unreadable };
+  if (message?.type === 'report') {
+    return { message: { ...message, servers: message.servers.map(rebuildServer) }, unreadable };
   }
-  const type = (value as { type?: unknown } | null)?.type;
-  if (typeof type !== 'string' || !Object.hasOwn(hostMessages, type)) {
-    throw new CloudError('invalid', 'the message breaks the protocol: unknown type');
-  }
-  const checked = readAs(type as HostMessage['type'], value);
-  return checked.type === 'hello'
-    ? { ...checked, facts: rebuildFacts(checked.facts) }
-    : { ...checked, servers: checked.servers.map(rebuildServer) };
+  return { message, unreadable };
 }
 
-function readAs(type: HostMessage['type'], value: unknown): HostMessage {
+function readMessage(json: string): Reading<HostMessage> {
   try {
-    return read(hostMessages[type], value);
+    return readHostMessage(json);
   } catch (error) {
-    const reason = error instanceof Mismatch ? error.message : '';
+    const reason = error instanceof Mismatch ? error.message : 'it cannot be read';
     // Short enough for a WebSocket close reason.
-    throw new CloudError('invalid', `the message breaks the protocol: ${type} ${reason}`.slice(0, 100), {
-      cause: error,
-    });
+    throw new CloudError('invalid', `the message breaks the protocol: ${reason}`.slice(0, 100), { cause: error });
   }
 }
 
@@ -56,8 +53,14 @@ const rebuildServer = (server: ObservedServer): ObservedServer => ({
   ...server,
   step: server.step === null ? null : storable(server.step),
   error: server.error && { code: storable(server.error.code), message: storable(server.error.message) },
-  startedAt: server.startedAt !== null && Number.isNaN(Date.parse(server.startedAt)) ? null : server.startedAt,
+  startedAt: server.startedAt && storableTime(server.startedAt),
 });
+
+/** As PostgreSQL reads it: some days that JavaScript takes exist for nobody else, and its years begin with 1. */
+function storableTime(text: string): string | null {
+  const time = new Date(text);
+  return Number.isNaN(time.getTime()) || time.getUTCFullYear() < 1970 ? null : time.toISOString();
+}
 
 const rebuildFacts = (given: HostFacts): HostFacts => ({
   ...given,
@@ -66,6 +69,15 @@ const rebuildFacts = (given: HostFacts): HostFacts => ({
   architecture: storable(given.architecture),
   qemuVersion: storable(given.qemuVersion),
   bothyVersion: storable(given.bothyVersion),
-  url: storable(given.url),
+  url: usableUrl(given.url),
   socket: given.socket === null ? null : storable(given.socket),
 });
+
+/** Other hosts are told this address: what is none is nobody's, and costs only what the host would have lent. */
+function usableUrl(given: string): string {
+  try {
+    return read(hostUrl, given.replace(/\/$/, ''));
+  } catch {
+    return '';
+  }
+}

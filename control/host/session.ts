@@ -6,13 +6,16 @@
 import type { Logger } from 'pino';
 import { isCloudError } from '../../contract/errors.ts';
 import {
+  agree,
   type ControlMessage,
   type DesiredNetwork,
   type DesiredServer,
   type HostFacts,
   type HostMessage,
-  hostProtocolVersion,
   type ObservedServer,
+  type ProtocolRange,
+  type Reading,
+  speaking,
 } from '../../contract/host/index.ts';
 import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
 import { isDatabaseUnavailable } from '../kit/database/database.ts';
@@ -37,6 +40,7 @@ export interface HostConnection {
 export interface SessionOwner {
   readonly cloudId: string;
   readonly leaseMs: number;
+  readonly protocol: ProtocolRange;
   readonly log: Logger;
   /** Records the facts and answers false when the host is not registered. */
   connect(session: HostSession, facts: HostFacts): Promise<boolean>;
@@ -83,7 +87,7 @@ export class HostSession {
     this.#owner = owner;
     this.send({
       type: 'hello',
-      protocol: hostProtocolVersion,
+      ...speaking(owner.protocol),
       cloudId: owner.cloudId,
       hostId,
       leaseMs: owner.leaseMs,
@@ -128,14 +132,27 @@ export class HostSession {
   received(text: string): void {
     if (this.#phase === 'closed') return;
     this.heard();
-    let message: HostMessage;
+    let reading: Reading<HostMessage>;
     try {
-      message = parseHostMessage(text);
+      reading = parseHostMessage(text);
     } catch (error) {
       const reason = isCloudError(error) ? error.message : 'invalid message';
       this.end(closeCodes.invalidMessage, reason);
       return;
     }
+    const { message, unreadable } = reading;
+    if (unreadable.length > 0) {
+      const { log } = this.#owner;
+      const some = unreadable
+        .slice(0, 10)
+        .map(({ id, epoch, generation, reason }) => ({ id, epoch, generation, reason }));
+      log.warn(
+        { hostId: this.hostId, count: unreadable.length, some },
+        'host stream: observations that cannot be read were left out',
+      );
+    }
+    // A newer host says more than this version knows.
+    if (!message) return;
     if (message.type === 'hello') {
       if (this.greeted) this.end(closeCodes.protocolError, 'a second hello');
       else void this.#begin(message);
@@ -170,11 +187,10 @@ export class HostSession {
   async #begin(hello: HostMessage & { type: 'hello' }): Promise<void> {
     this.#phase = 'connecting';
     this.hostName = hello.facts.name;
-    if (hello.protocol !== hostProtocolVersion) {
-      return this.end(
-        closeCodes.protocolError,
-        `control speaks protocol ${hostProtocolVersion}, not ${hello.protocol}`,
-      );
+    const { protocol } = this.#owner;
+    if (agree(protocol, hello) === undefined) {
+      const reason = `control speaks protocols ${protocol.lowest} to ${protocol.highest}, not ${hello.protocol}`;
+      return this.end(closeCodes.protocolError, reason);
     }
     if (hello.cloudId !== null && hello.cloudId !== this.#owner.cloudId) {
       return this.end(closeCodes.otherCloud, `the host belongs to cloud ${hello.cloudId}`);

@@ -9,7 +9,15 @@
  */
 import type { Logger } from 'pino';
 import { isCloudError } from '../../contract/errors.ts';
-import type { DesiredNetwork, DesiredServer, HostFacts, ObservedServer } from '../../contract/host/index.ts';
+import {
+  absentServer,
+  type DesiredNetwork,
+  type DesiredServer,
+  type HostFacts,
+  hostProtocol,
+  type ObservedServer,
+  type ProtocolRange,
+} from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database, Queryable } from '../kit/database/database.ts';
@@ -28,7 +36,6 @@ import {
   recordLiveness,
   whereaboutsOf,
 } from './store.ts';
-import { absentServer } from './view.ts';
 
 /** What the streams need of control/compute/server. */
 export interface HostedServers {
@@ -60,6 +67,8 @@ export interface HostStreamsOptions {
   cloudId: string;
   /** For tests: how often streams are pinged, after which silence they end, how often all is looked at again. */
   timing?: Partial<Timing>;
+  /** For tests of peers of other versions. */
+  protocol?: ProtocolRange;
 }
 
 interface Timing {
@@ -105,6 +114,7 @@ export class HostStreams {
     this.#owner = {
       cloudId: options.cloudId,
       leaseMs,
+      protocol: options.protocol ?? hostProtocol,
       log: options.log,
       connect: (session, facts) => this.#connect(session, facts),
       readSnapshot: (hostId) => this.#readSnapshot(hostId),

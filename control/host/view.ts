@@ -5,7 +5,6 @@
 import { hash } from 'node:crypto';
 import type { DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
-import type { Absence } from './store.ts';
 
 interface ToldServer {
   content: string;
@@ -105,31 +104,4 @@ export class HostView {
     for (const port of this.#servers.get(id)?.ports ?? []) this.#serverOfPort.delete(port);
     this.#servers.delete(id);
   }
-}
-
-/** The least that says "this shall not exist on your machine". */
-export function absentServer({ id, epoch, generation }: Absence): DesiredServer {
-  return {
-    id,
-    projectId: '00000000-0000-0000-0000-000000000000' as DesiredServer['projectId'],
-    userId: '00000000-0000-0000-0000-000000000000',
-    epoch,
-    generation,
-    presence: 'absent',
-    power: 'off',
-    reboot: { count: 0, type: 'soft' },
-    name: '',
-    hostname: '',
-    vcpus: 1,
-    memoryMiB: 1,
-    diskGiB: 0,
-    image: null,
-    ports: [],
-    configDrive: false,
-    availabilityZone: '',
-    keys: [],
-    userData: null,
-    metadata: {},
-    createdAt: new Date(0).toISOString(),
-  };
 }

@@ -3,9 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { ControlMessage, Unreadable } from '../../contract/host/index.ts';
 import type { ServerId } from '../../contract/ids.ts';
 import { exampleNetwork, exampleServer } from '../metadata/testing.ts';
-import { applyMessage, emptyState } from './state.ts';
+import { applyMessage, type DesiredState, emptyState } from './state.ts';
 import { DesiredStore, decodeState, encodeState } from './store.ts';
 
 const cloudId = '01900000-0000-7000-8000-0000000000cc';
@@ -93,4 +94,66 @@ test('a saved state is read back as it was; one that is cut, changed or of anoth
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+const misread = (changes: Partial<Unreadable> = {}): Unreadable => ({
+  ...{ kind: 'server', id: server.id, epoch: 1, generation: 2, reason: '/power: expected one of on, off' },
+  document: { ...server, generation: 2, power: 'maybe' },
+  ...changes,
+});
+const update: ControlMessage & { type: 'update' } = { type: 'update', servers: [], networks: [], removedNetworks: [] };
+const nothing: ControlMessage & { type: 'snapshot' } = { type: 'snapshot', servers: [], networks: [], images: [] };
+
+test('a server whose newest document cannot be read stays what it was, until one comes that can', () => {
+  for (const message of [update, nothing]) {
+    const { state }: { state: DesiredState } = applyMessage(start(), message, [misread()]);
+    assert.equal(state.servers.get(server.id), server);
+    assert.deepEqual([...state.unreadable.keys()], [server.id]);
+    const late = applyMessage(state, { ...update, servers: [server] });
+    assert.deepEqual([late.refused, [...late.state.unreadable.keys()]], [[server.id], [server.id]]);
+    const mended: DesiredState = applyMessage(state, { ...update, servers: [{ ...server, generation: 2 }] }).state;
+    assert.equal(mended.unreadable.size, 0);
+    assert.equal(mended.servers.get(server.id)!.generation, 2);
+    const absent: DesiredState = applyMessage(state, {
+      ...update,
+      servers: [{ ...server, generation: 3, presence: 'absent' }],
+    }).state;
+    assert.deepEqual([absent.unreadable.size, absent.servers.get(server.id)!.presence], [0, 'absent']);
+  }
+});
+
+test('where a document does not even say whose it is, nothing counts as unwanted', () => {
+  const state = applyMessage(start(), nothing, [misread({ id: null })]).state;
+  assert.deepEqual([...state.servers.keys()], [server.id, other.id]);
+  assert.deepEqual([...state.networks.keys()], [exampleNetwork().id]);
+  assert.equal(state.unreadable.size, 0);
+});
+
+test('a network whose newest document cannot be read stays what it was', () => {
+  const { id } = exampleNetwork();
+  const state = applyMessage(start(), nothing, [misread({ kind: 'network', id })]).state;
+  assert.deepEqual([...state.networks.keys()], [id]);
+  assert.equal(applyMessage(state, { ...update, removedNetworks: [id] }).state.unreadable.size, 0);
+});
+
+test('documents that another version wrote are kept as they are, and the others count', () => {
+  const apart = applyMessage(start(), update, [misread()]).state;
+  const again = decodeState(encodeState(apart));
+  assert.deepEqual(again, apart);
+  const newer = encodeState({
+    ...start(),
+    servers: new Map([
+      [server.id, { ...server, power: 'dimmed' as never }],
+      [other.id, other],
+    ]),
+  });
+  const read = decodeState(newer);
+  assert.deepEqual([...read.servers.keys()], [other.id]);
+  assert.deepEqual((read.unreadable.get(server.id)!.document as typeof server).power, 'dimmed');
+  // The version that wrote it finds it again.
+  const text = encodeState({
+    ...read,
+    unreadable: new Map([[server.id, { ...misread(), document: { ...server, power: 'off' } }]]),
+  });
+  assert.equal(decodeState(text).servers.get(server.id)!.power, 'off');
 });

@@ -2,14 +2,15 @@
  * The desired state on disk, so that a host whose control is away acts on the last word that it heard. Owns one file,
  * `desired.json`: a line with a checksum, then the state. Written beside and renamed: after a crash on any line it is
  * the old state or the new one. A file that is damaged is put aside and counts as none: then nothing is removed and
- * nothing is started until control has spoken; guests that run go on.
+ * nothing is started until control has spoken; guests that run go on. A document that this version can't read (another
+ * version wrote it) is kept as it is and held apart, see state.ts; the others count.
  */
 import { hash } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readEach, readNetwork, readServer, type Unreadable } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
-import { checkNetwork, checkServer } from '../stream/messages.ts';
 import type { DesiredState } from './state.ts';
 
 const formatVersion = 1;
@@ -48,6 +49,7 @@ export function encodeState(state: DesiredState): string {
     servers: [...state.servers.values()],
     networks: [...state.networks.values()],
     images: [...state.images],
+    unreadable: [...state.unreadable.values()].map(({ kind, document }) => ({ kind, document })),
   });
   return `${hash('sha256', body)}\n${body}\n`;
 }
@@ -57,19 +59,38 @@ export function decodeState(text: string): DesiredState {
   const [checksum, body, rest] = text.split('\n');
   if (body === undefined || rest === undefined) throw new Error('the saved state is cut off');
   if (hash('sha256', body) !== checksum) throw new Error('the saved state does not match its checksum');
-  const saved = JSON.parse(body) as Record<'servers' | 'networks' | 'images', unknown[]> & {
-    version: number;
-    cloudId: string;
-    sequence: number;
-  };
+  const saved = JSON.parse(body) as SavedState;
   if (saved.version !== formatVersion) throw new Error(`the saved state has format ${saved.version}`);
-  const servers = saved.servers.map(checkServer);
-  const networks = saved.networks.map(checkNetwork);
-  return {
+  const misread: Unreadable[] = [];
+  const servers = readEach('server', readServer, saved.servers, misread);
+  const networks = readEach('network', readNetwork, saved.networks, misread);
+  const state = {
     cloudId: saved.cloudId,
     sequence: saved.sequence,
     servers: new Map(servers.map((server) => [server.id, server])),
     networks: new Map(networks.map((network) => [network.id, network])),
     images: new Set(saved.images as ImageId[]),
+    unreadable: new Map<string, Unreadable>(),
   };
+  // What an earlier version could not read this one may; it is newer than what was kept of the same server.
+  const apart = (saved.unreadable ?? []) as Pick<Unreadable, 'kind' | 'document'>[];
+  const documents = (kind: Unreadable['kind']) => apart.flatMap((each) => (each.kind === kind ? [each.document] : []));
+  for (const server of readEach('server', readServer, documents('server'), misread)) {
+    state.servers.set(server.id, server);
+  }
+  for (const network of readEach('network', readNetwork, documents('network'), misread)) {
+    state.networks.set(network.id, network);
+  }
+  for (const each of misread) if (each.id !== null) state.unreadable.set(each.id, each);
+  return state;
+}
+
+interface SavedState {
+  version: number;
+  cloudId: string;
+  sequence: number;
+  servers: unknown[];
+  networks: unknown[];
+  images: unknown[];
+  unreadable?: unknown[];
 }

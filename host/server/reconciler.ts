@@ -11,6 +11,7 @@ import { boundConsoleLog } from '../guest/console-log.ts';
 import { guestsDirectory, serversDirectory } from '../paths.ts';
 import { backOffMs } from './back-off.ts';
 import type { ServerContext } from './context.ts';
+import { misreadServer } from './misread.ts';
 import { isServerId } from './record.ts';
 import { ServerTask, type TaskOwner } from './task.ts';
 
@@ -68,8 +69,10 @@ export class Reconciler implements TaskOwner {
     this.#state = state;
     if (!before) await this.#findLeftovers();
     const ids = new Set([...state.servers.keys(), ...this.#tasks.keys()]);
+    for (const id of state.unreadable.keys()) this.#mention(id as ServerId);
     for (const id of ids) {
-      if (before && before.servers.get(id) === state.servers.get(id) && this.#tasks.has(id)) continue;
+      const same = before?.servers.get(id) === state.servers.get(id);
+      if (before && same && this.#tasks.has(id) && !before.unreadable.has(id)) continue;
       this.#task(id).wake();
     }
     if (!before || before.networks !== state.networks) this.sweep();
@@ -87,7 +90,8 @@ export class Reconciler implements TaskOwner {
 
   /** What is, of every server that control named; the base of a complete report. */
   observations(): ObservedServer[] {
-    return [...this.#tasks.values()].flatMap((task) => task.observed ?? []);
+    const ids = new Set([...this.#tasks.keys(), ...((this.#state?.unreadable.keys() ?? []) as Iterable<ServerId>)]);
+    return [...ids].flatMap((id) => this.#observationOf(id) ?? []);
   }
 
   /** Every server that was named has been looked at at least once. */
@@ -135,11 +139,13 @@ export class Reconciler implements TaskOwner {
     return this.#state?.servers.get(id);
   }
 
+  held(id: ServerId): boolean {
+    const state = this.#state;
+    return !state || (state.unreadable.has(id) && !state.servers.has(id));
+  }
+
   observed(task: ServerTask): void {
-    this.#changed.add(task.id);
-    if (this.#reporting) return;
-    this.#reporting = true;
-    queueMicrotask(() => this.#report());
+    this.#mention(task.id);
   }
 
   died(): void {
@@ -147,6 +153,22 @@ export class Reconciler implements TaskOwner {
   }
 
   // --- within --------------------------------------------------------------------------------------------------------
+
+  #mention(id: ServerId): void {
+    this.#changed.add(id);
+    if (this.#reporting) return;
+    this.#reporting = true;
+    queueMicrotask(() => this.#report());
+  }
+
+  /** Of a server whose newest document can't be read that is the news, whatever becomes of the one before. */
+  #observationOf(id: ServerId): ObservedServer | undefined {
+    const observed = this.#tasks.get(id)?.observed;
+    const unreadable = this.#state?.unreadable.get(id);
+    return unreadable?.kind === 'server'
+      ? misreadServer(id, unreadable, observed, this.#state!.servers.get(id))
+      : observed;
+  }
 
   #stop(): void {
     this.#closed = true;
@@ -157,7 +179,7 @@ export class Reconciler implements TaskOwner {
   #report(): void {
     this.#reporting = false;
     if (this.#closed) return;
-    const observed = [...this.#changed].flatMap((id) => this.#tasks.get(id)?.observed ?? []);
+    const observed = [...this.#changed].flatMap((id) => this.#observationOf(id) ?? []);
     this.#changed.clear();
     if (observed.length > 0) this.#options.report(observed);
   }
@@ -229,6 +251,8 @@ export class Reconciler implements TaskOwner {
 
   async #sweep(thorough: boolean): Promise<void> {
     const state = this.#state!;
+    // What belongs to a server that nothing is done about is known from its record alone.
+    await Promise.all([...this.#tasks.values()].map((task) => this.held(task.id) && task.load()));
     if (thorough) await this.#context.network.prepareMachine();
     const results = await Promise.allSettled([
       this.#context.network.ensureNetworks([...state.networks.values()], { thorough }),

@@ -17,6 +17,8 @@ import { perform } from './steps.ts';
 
 export interface TaskOwner {
   desired(id: ServerId): DesiredServer | undefined;
+  /** Nothing that can be read is known of what shall be of the server: it stays as it is. */
+  held(id: ServerId): boolean;
   /** The server's observation may have changed. */
   observed(task: ServerTask): void;
   /** A hook killed this host. */
@@ -138,9 +140,22 @@ export class ServerTask {
     await writeRecord(this.paths.record, this.record, { durable: this.context.durable });
   }
 
+  /** Reads the record, once. */
+  async load(): Promise<void> {
+    if (this.#loaded) return;
+    const record = await readRecord(this.paths.record);
+    if (this.#loaded) return;
+    this.record = record;
+    this.#loaded = true;
+  }
+
   async #run(): Promise<void> {
     while (this.#again && !this.#closed) {
       this.#again = false;
+      if (this.#owner.held(this.id)) {
+        await this.load();
+        return;
+      }
       const desired = this.#owner.desired(this.id);
       this.#take(desired);
       if (this.#gaveUp && desired?.presence === 'present') return;
@@ -197,10 +212,7 @@ export class ServerTask {
   }
 
   async #look(): Promise<ServerFacts> {
-    if (!this.#loaded) {
-      this.record = await readRecord(this.paths.record);
-      this.#loaded = true;
-    }
+    await this.load();
     if (this.guest?.state === 'gone') {
       this.guest.release();
       this.guest = undefined;

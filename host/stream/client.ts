@@ -1,24 +1,29 @@
 /**
  * The stream to control: dials, listens, reports, dials again. Owns one WebSocket at a time, over mutual TLS. Decides
- * nothing about servers: what arrives is checked and handed on whole, in order; what breaks the protocol ends the
- * connection and changes nothing. If this process dies, control sees the end and the next connection starts from a snapshot.
+ * nothing about servers: what arrives is checked and handed on, in order, with the documents in it that could not be read
+ * beside it; a message that breaks the protocol ends the connection and changes nothing. If this process dies, control sees the end and the next connection starts from a snapshot.
  */
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import WebSocket from 'ws';
 import { guarded } from '../../contract/guarded.ts';
 import {
+  agree,
   type ControlMessage,
   type HostFacts,
   type HostMessage,
-  hostProtocolVersion,
+  hostProtocol,
   hostStreamPath,
   messageLimits,
   type ObservedServer,
+  type ProtocolRange,
+  type Reading,
+  readControlMessage,
+  speaking,
+  type Unreadable,
 } from '../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../contract/ids.ts';
 import type { HostLogger } from '../logger.ts';
 import { backOffMs } from '../server/back-off.ts';
-import { parseControlMessage } from './messages.ts';
 
 export interface StreamOptions {
   hostId: HostId;
@@ -34,13 +39,17 @@ export interface StreamOptions {
   /** Control has introduced itself, for the first time or again. */
   greeted(hello: { cloudId: string; leaseMs: number }): void;
   /** Resolves once the state is saved. Called one message at a time. */
-  received(message: Exclude<ControlMessage, { type: 'hello' }>): Promise<void>;
+  received(message: Exclude<ControlMessage, { type: 'hello' }>, unreadable: readonly Unreadable[]): Promise<void>;
   /** Everything that is, or undefined while not everything was looked at yet. */
   observations(): ObservedServer[] | undefined;
   retryFirstMs?: number;
   retryMaxMs?: number;
+  /** Attempts count as failed until a stream has been open and of use for so long. */
+  steadyMs?: number;
   /** Control pings; silence for this long ends the connection. */
   silenceMs?: number;
+  /** For tests of peers of other versions. */
+  protocol?: ProtocolRange;
 }
 
 /** How long a word about something that is under way may wait for a better one. */
@@ -57,6 +66,7 @@ export class ControlStream {
   #failures = 0;
   #stopped = true;
   #retryTimer: NodeJS.Timeout | undefined;
+  #steadyTimer: NodeJS.Timeout | undefined;
   #silenceTimer: NodeJS.Timeout | undefined;
   #lastHeardMs = 0;
   /** Messages are worked through one after the other. */
@@ -84,6 +94,7 @@ export class ControlStream {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#steadyTimer);
     clearInterval(this.#silenceTimer);
     const socket = this.#socket;
     this.#socket = undefined;
@@ -99,6 +110,7 @@ export class ControlStream {
   abandon(): void {
     this.#stopped = true;
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#steadyTimer);
     clearInterval(this.#silenceTimer);
     const socket = this.#socket;
     this.#socket = undefined;
@@ -168,8 +180,8 @@ export class ControlStream {
       this.#reportedComplete = false;
       heard();
       this.#watchSilence(socket);
-      const { facts, cloudId } = this.#options;
-      this.#send({ type: 'hello', protocol: hostProtocolVersion, cloudId: cloudId(), facts: facts() });
+      const { facts, cloudId, protocol = hostProtocol } = this.#options;
+      this.#send({ type: 'hello', ...speaking(protocol), cloudId: cloudId(), facts: facts() });
       pingWithTime(socket);
     });
     socket.on('ping', heard);
@@ -185,8 +197,10 @@ export class ControlStream {
     socket.on('message', guarded(message, failed));
     socket.on('error', (error) => this.#note(error.message));
     socket.on('close', (code, reason) => {
-      clearInterval(this.#silenceTimer);
       if (this.#socket !== socket) return;
+      clearInterval(this.#silenceTimer);
+      clearTimeout(this.#steadyTimer);
+      this.#steadyTimer = undefined;
       this.#socket = undefined;
       if (reason.length > 0) this.#note(`control closed the stream: ${reason.toString()}`);
       if (this.#state === 'open') log.warn({ code, url: this.#url }, 'the stream to control was lost');
@@ -216,13 +230,16 @@ export class ControlStream {
   }
 
   #received(socket: WebSocket, text: string): void {
-    let message: ControlMessage;
+    let reading: Reading<ControlMessage>;
     try {
-      message = parseControlMessage(text);
+      reading = readControlMessage(text);
     } catch (error) {
       this.#refuse(socket, (error as Error).message);
       return;
     }
+    const { message, unreadable } = reading;
+    // A newer control says more than this version knows.
+    if (!message) return;
     if (message.type === 'hello') {
       this.#greet(socket, message);
       return;
@@ -234,8 +251,9 @@ export class ControlStream {
     this.#work = this.#work.then(async () => {
       if (socket !== this.#socket) return;
       try {
-        await this.#options.received(message);
+        await this.#options.received(message, unreadable);
         this.#flush();
+        if (socket === this.#socket) this.#steady();
       } catch (error) {
         this.#refuse(socket, `the message could not be taken: ${(error as Error).message}`);
       }
@@ -243,18 +261,24 @@ export class ControlStream {
   }
 
   #greet(socket: WebSocket, hello: ControlMessage & { type: 'hello' }): void {
-    const { hostId, cloudId, greeted, log } = this.#options;
+    const { hostId, cloudId, greeted, log, protocol = hostProtocol } = this.#options;
     const own = cloudId();
-    if (hello.protocol !== hostProtocolVersion) this.#refuse(socket, `control speaks protocol ${hello.protocol}`);
+    if (agree(protocol, hello) === undefined) this.#refuse(socket, `control speaks protocol ${hello.protocol}`);
     else if (hello.hostId !== hostId) this.#refuse(socket, `control takes this host for ${hello.hostId}`);
     else if (own !== null && hello.cloudId !== own) this.#refuse(socket, `control is of cloud ${hello.cloudId}`);
     else {
       this.#state = 'open';
-      this.#failures = 0;
       this.#lastError = null;
       log.info({ url: this.#url }, 'connected to control');
       greeted(hello);
     }
+  }
+
+  /** A stream that opens and ends at once, again and again, has failed as often: its greeting proves nothing. */
+  #steady(): void {
+    this.#steadyTimer ??= setTimeout(() => {
+      this.#failures = 0;
+    }, this.#options.steadyMs ?? 5000).unref();
   }
 
   #refuse(socket: WebSocket, reason: string): void {

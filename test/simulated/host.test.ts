@@ -267,23 +267,14 @@ test('under a new epoch the guest of the old one is ended and a new one runs', a
 
 test('invalid messages end the connection and change nothing', async (t) => {
   const world = await hostWorld(t);
-  await world.host().start();
+  await world.host({ configuration: { controlRetry: { retryFirstMs: 5, retryMaxMs: 20 } } }).start();
   const server = await running(world);
   const bad: [string, unknown][] = [
     ['no JSON', '{'],
-    ['an unknown type', { type: 'destroy' }],
-    ['a path for an id', { type: 'snapshot', servers: [{ ...server, id: '../../etc' }], networks: [], images: [] }],
-    ['a missing field', { type: 'snapshot', servers: [{ ...server, power: undefined }], networks: [], images: [] }],
+    ['no type', { servers: [] }],
+    ['servers that are no list', { type: 'snapshot', servers: {}, networks: [], images: [] }],
+    ['a path for an image', { type: 'snapshot', servers: [], networks: [], images: ['../../etc'] }],
     ['half a snapshot', JSON.stringify({ type: 'snapshot', servers: [], networks: [], images: [] }).slice(0, -5)],
-    [
-      'a MAC with a comma',
-      {
-        type: 'update',
-        servers: [{ ...server, ports: [{ ...server.ports[0], mac: 'x,y' }] }],
-        networks: [],
-        removedNetworks: [],
-      },
-    ],
   ];
   for (const [, message] of bad) {
     const before = world.control.connections;

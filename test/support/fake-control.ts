@@ -8,9 +8,10 @@ import {
   type DesiredNetwork,
   type DesiredServer,
   type HostMessage,
-  hostProtocolVersion,
+  hostProtocol,
   hostStreamPath,
   type ObservedServer,
+  speaking,
 } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { TestTls } from './certificates.ts';
@@ -36,6 +37,8 @@ export class FakeControl {
   servers: DesiredServer[] = [];
   networks: DesiredNetwork[] = [];
   images: ImageId[] = [];
+  /** Of the protocol, as its hello says. */
+  versions: { protocol: number; lowestProtocol?: number } = speaking(hostProtocol);
 
   constructor(options: { tls: TestTls; cloudId: string; hostId: HostId }) {
     this.#tls = options.tls;
@@ -145,7 +148,7 @@ export class FakeControl {
       }
     });
     const { cloudId, hostId } = this;
-    this.send({ type: 'hello', protocol: hostProtocolVersion, cloudId, hostId, leaseMs: 30_000 });
+    this.send({ type: 'hello', ...this.versions, cloudId, hostId, leaseMs: 30_000 });
     this.snapshot();
   }
 }

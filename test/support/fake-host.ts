@@ -5,9 +5,10 @@ import {
   type ControlMessage,
   type HostFacts,
   type HostMessage,
-  hostProtocolVersion,
+  hostProtocol,
   hostStreamPath,
   type ObservedServer,
+  speaking,
 } from '../../contract/host/index.ts';
 import type { TestTls } from './certificates.ts';
 import { until } from './until.ts';
@@ -54,7 +55,7 @@ export class FakeHost {
   }
 
   hello(facts: Partial<HostFacts> = {}, cloudId: string | null = null): void {
-    this.send({ type: 'hello', protocol: hostProtocolVersion, cloudId, facts: { ...testFacts, ...facts } });
+    this.send({ type: 'hello', ...speaking(hostProtocol), cloudId, facts: { ...testFacts, ...facts } });
   }
 
   report(servers: ObservedServer[], options: { complete: boolean } = { complete: false }): void {

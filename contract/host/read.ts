@@ -1,0 +1,107 @@
+/**
+ * Reading messages, by the same schemas on both sides. The envelope must be right; each document in it is read alone, and
+ * those that can't be are handed back beside the message. A type of message that is not known is no error: a newer peer
+ * may say more. Pure.
+ */
+import type { TSchema } from 'typebox';
+import { parseId } from '../ids.ts';
+import { Mismatch, read } from '../schema/read.ts';
+import { count } from '../schema/type.ts';
+import { type ControlMessage, controlMessages, type HostMessage, hostMessages } from './messages.ts';
+import { type DesiredNetwork, desiredNetwork } from './network.ts';
+import { absentServer, type DesiredServer, deletedServer, desiredServer, observedServer } from './server.ts';
+
+/** A document that could not be read, with as much of whose it is as could be. */
+export interface Unreadable {
+  kind: 'server' | 'network' | 'observation';
+  id: string | null;
+  epoch: number | null;
+  generation: number | null;
+  /** Where and what is wrong, by the schema alone: no word of the document's. */
+  reason: string;
+  document: unknown;
+}
+
+export interface Reading<Message> {
+  /** Undefined where its type is not known to this version. */
+  message: Message | undefined;
+  unreadable: Unreadable[];
+}
+
+/** @throws Mismatch where the envelope is wrong */
+export function readControlMessage(json: string): Reading<ControlMessage> {
+  const message = readEnvelope<ControlMessage>(controlMessages, json);
+  const unreadable: Unreadable[] = [];
+  if (message?.type === 'snapshot' || message?.type === 'update') {
+    message.servers = readEach('server', readServer, message.servers, unreadable);
+    message.networks = readEach('network', readNetwork, message.networks, unreadable);
+  }
+  return { message, unreadable };
+}
+
+/** @throws Mismatch where the envelope is wrong */
+export function readHostMessage(json: string): Reading<HostMessage> {
+  const message = readEnvelope<HostMessage>(hostMessages, json);
+  const unreadable: Unreadable[] = [];
+  if (message?.type === 'report') {
+    message.servers = readEach('observation', (value) => read(observedServer, value), message.servers, unreadable);
+  }
+  return { message, unreadable };
+}
+
+/** A server that shall be absent needs little more than its name. @throws Mismatch */
+export function readServer(value: unknown): DesiredServer {
+  try {
+    return read(desiredServer, value);
+  } catch (error) {
+    if ((value as { presence?: unknown } | null)?.presence !== 'absent') throw error;
+    return absentServer(read(deletedServer, value));
+  }
+}
+
+/** @throws Mismatch */
+export const readNetwork = (value: unknown): DesiredNetwork => read(desiredNetwork, value);
+
+/** Reads what can be read of a list; the rest is added to `unreadable`. */
+export function readEach<T>(
+  kind: Unreadable['kind'],
+  readOne: (value: unknown) => T,
+  values: readonly unknown[],
+  unreadable: Unreadable[],
+): T[] {
+  return values.flatMap((document) => {
+    try {
+      return [readOne(document)];
+    } catch (error) {
+      if (!(error instanceof Mismatch)) throw error;
+      unreadable.push({ kind, ...whose(document), reason: error.message, document });
+      return [];
+    }
+  });
+}
+
+function whose(document: unknown): Pick<Unreadable, 'id' | 'epoch' | 'generation'> {
+  const { id, epoch, generation } = (document ?? {}) as Record<string, unknown>;
+  const number = (value: unknown) => {
+    try {
+      return read(count, value);
+    } catch {
+      return null;
+    }
+  };
+  // Only the form that ids have here: it becomes a key, and may become a path.
+  const known = typeof id === 'string' && parseId(id) === id ? id : null;
+  return { id: known, epoch: number(epoch), generation: number(generation) };
+}
+
+function readEnvelope<Message>(schemas: Record<string, TSchema>, json: string): Message | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw new Mismatch('', 'JSON');
+  }
+  const type = (value as { type?: unknown } | null)?.type;
+  if (typeof type !== 'string') throw new Mismatch('/type', 'a type');
+  return Object.hasOwn(schemas, type) ? (read(schemas[type]!, value) as Message) : undefined;
+}
