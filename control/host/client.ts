@@ -12,6 +12,7 @@ import type { PeerCertificate } from 'node:tls';
 import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
 import { type HostError, hostPaths, type ImageUploadResult } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import { refuseInTransaction } from '../kit/database/transaction-scope.ts';
 import { pump } from './pump.ts';
 
 /** Where a host's service answers; from its HostFacts. */
@@ -128,6 +129,7 @@ export class HostClient {
     path: string,
     headers: http.OutgoingHttpHeaders = {},
   ): http.ClientRequest {
+    refuseInTransaction(`a request to host ${host.id}`);
     if (host.socket !== null && existsSync(host.socket)) {
       return http.request({ agent: this.#plain, socketPath: host.socket, method, path, headers });
     }

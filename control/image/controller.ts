@@ -7,14 +7,16 @@ import type { Logger } from 'pino';
 import type { HostId, ImageId } from '../../contract/ids.ts';
 import type { HostClient } from '../host/index.ts';
 import type { ChangeFeed } from '../kit/change-log/changes.ts';
-import { cloudActor, type Database } from '../kit/database/database.ts';
+import { cloudActor, type Database, type Tx } from '../kit/database/database.ts';
 import { endOperations, passOperation } from '../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../kit/queue/queue.ts';
 import {
+  finishCleaning,
   forgetLocation,
   imagesToClean,
   type Location,
   locationsOf,
+  startCleaning,
   type UploadState,
   undoSaving,
   uploadState,
@@ -23,6 +25,7 @@ import {
 /** A host's return wakes us; this is the timer behind that signal. */
 const lookAgainMs = 60_000;
 const deleteMs = 5000;
+const cleanLeaseMs = 30_000;
 
 export interface ImageTaskOptions {
   database: Database;
@@ -69,12 +72,11 @@ export class ImageController {
     const { database } = this.#options;
     const state = await uploadState(database.query, id);
     if (!state) return;
-    if (state.status === 'saving' && !state.expired) {
+    if (state.upload_id !== null && !state.expired) {
       // Its process carries on, or the lease runs out.
       await enqueue(database.query, 'image', id, { at: new Date(state.deadline!.getTime() + 1000) });
     } else if (state.desired_presence === 'absent') await this.#remove(state);
-    else if (state.status === 'saving') await this.#takeBack(state);
-    else if (state.status === 'queued') await this.#clean(state);
+    else if (state.status === 'saving' || state.status === 'queued') await this.#clean(state);
   }
 
   async #remove(state: UploadState): Promise<void> {
@@ -97,41 +99,35 @@ export class ImageController {
     log.info({ imageId: state.id }, 'image: deleted');
   }
 
-  /** The process that relayed the upload is gone. Under the row's lock, so that no next upload starts meanwhile. */
-  async #takeBack(seen: UploadState): Promise<void> {
-    const { database, log } = this.#options;
-    await database.transaction(cloudActor, async (tx) => {
-      const state = await uploadState(tx, seen.id, { lock: true });
-      if (state?.status !== 'saving' || !state.expired || state.upload_id !== seen.upload_id) return;
-      const clean: HostId[] = [];
-      for (const location of await locationsOf(tx, state.id)) {
-        if (await this.#deleteBytes(state.id, location)) clean.push(location.id);
-      }
-      await undoSaving(tx, state.id, state.upload_id!, clean);
-      await endOperations(tx, state.id, state.generation, {
-        state: 'failed',
-        code: 'unavailable',
-        message: 'the upload was cut off: the control process that relayed it ended',
-      });
-      await enqueue(tx, 'image', state.id);
-    });
-    log.info({ imageId: seen.id }, 'image: an abandoned upload was taken back');
-  }
-
-  /** Bytes that an earlier upload left on a host that was away then. */
+  /**
+   * Takes back an upload whose process is gone, and removes bytes that an earlier one left on a host that was away. The image is ours
+   * alone meanwhile; no row is locked while hosts are asked. If this process dies its lease runs out, and another look begins anew.
+   */
   async #clean(seen: UploadState): Promise<void> {
-    const { database } = this.#options;
-    if ((await locationsOf(database.query, seen.id)).length === 0) return;
+    const { database, log } = this.#options;
+    if (seen.status === 'queued') {
+      const left = await locationsOf(database.query, seen.id);
+      if (left.length === 0) return;
+      const at = new Date(Date.now() + lookAgainMs);
+      if (!left.some((location) => location.connected)) return enqueue(database.query, 'image', seen.id, { at });
+    }
+    const until = performance.now() + cleanLeaseMs - deleteMs;
+    const id = await database.transaction(cloudActor, (tx) => startCleaning(tx, seen, cleanLeaseMs));
+    if (id === undefined) return;
+    const locations = await locationsOf(database.query, seen.id);
+    const clean: HostId[] = [];
+    for (const location of locations) {
+      // Past the lease the bytes may be another upload's.
+      if (performance.now() < until && (await this.#deleteBytes(seen.id, location))) clean.push(location.id);
+    }
     await database.transaction(cloudActor, async (tx) => {
-      const state = await uploadState(tx, seen.id, { lock: true });
-      if (state?.status !== 'queued' || state.desired_presence !== 'present') return;
-      let left = false;
-      for (const location of await locationsOf(tx, state.id)) {
-        if (await this.#deleteBytes(state.id, location)) await forgetLocation(tx, state.id, location.id);
-        else left = true;
-      }
-      if (left) await enqueue(tx, 'image', state.id, { at: new Date(Date.now() + lookAgainMs) });
+      if (seen.status === 'saving') await takeBack(tx, seen, id, clean);
+      else await finishCleaning(tx, seen.id, id, clean);
+      const at = new Date(clean.length < locations.length ? Date.now() + lookAgainMs : Date.now());
+      // Also where nothing is left: a deletion that came meanwhile waits.
+      await enqueue(tx, 'image', seen.id, { at });
     });
+    if (seen.status === 'saving') log.info({ imageId: seen.id }, 'image: an abandoned upload was taken back');
   }
 
   async #deleteBytes(imageId: ImageId, location: Location): Promise<boolean> {
@@ -144,4 +140,13 @@ export class ImageController {
       return false;
     }
   }
+}
+
+async function takeBack(tx: Tx, seen: UploadState, id: string, clean: readonly HostId[]): Promise<void> {
+  await undoSaving(tx, seen.id, id, clean);
+  await endOperations(tx, seen.id, seen.generation, {
+    state: 'failed',
+    code: 'unavailable',
+    message: 'the upload was cut off: the control process that relayed it ended',
+  });
 }

@@ -1,7 +1,7 @@
 /** SQL about uploads and where bytes are. Nothing else. */
 import { sql } from 'kysely';
 import type { ImageUploadResult } from '../../contract/host/index.ts';
-import type { HostId, ImageId } from '../../contract/ids.ts';
+import { type HostId, type ImageId, newId } from '../../contract/ids.ts';
 import type { HostEndpoint } from '../host/index.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import type { ImageStatus } from './image.ts';
@@ -28,6 +28,12 @@ export async function hostsForUpload(db: Queryable): Promise<HostEndpoint[]> {
   return rows;
 }
 
+/** Also in the place of one that has run out. */
+const lease = (imageId: string, uploadId: string, leaseMs: number) => sql`
+  insert into image_upload (upload_id, image_id, deadline)
+  values (${uploadId}, ${imageId}, now() + ${leaseMs}::double precision * interval '1 millisecond')
+  on conflict (image_id) do update set upload_id = excluded.upload_id, deadline = excluded.deadline`;
+
 /** The image is the upload's alone from now on: row, place of the bytes and lease, in one statement. */
 export async function startSaving(
   tx: Tx,
@@ -37,9 +43,7 @@ export async function startSaving(
     with place as (
       insert into image_location (image_id, host_id) values (${upload.imageId}, ${upload.hostId})
       on conflict do nothing),
-    lease as (
-      insert into image_upload (upload_id, image_id, deadline)
-      values (${upload.uploadId}, ${upload.imageId}, now() + ${upload.leaseMs}::double precision * interval '1 millisecond'))
+    lease as (${lease(upload.imageId, upload.uploadId, upload.leaseMs)})
     update image set status = 'saving', upload_id = ${upload.uploadId}, size_bytes = ${upload.sizeBytes},
       generation = generation + 1, updated_at = now()
     where id = ${upload.imageId} returning generation`.execute(tx);
@@ -87,6 +91,34 @@ export async function undoSaving(
   );
 }
 
+/**
+ * The image is this cleaner's alone, as if it uploaded: an earlier upload has lost it, and none begins. Answers the name to finish
+ * under; undefined when anything has moved since `seen`.
+ */
+export async function startCleaning(tx: Tx, seen: UploadState, leaseMs: number): Promise<string | undefined> {
+  const now = await uploadState(tx, seen.id, { lock: true });
+  if (!now?.expired || now.status !== seen.status || now.upload_id !== seen.upload_id) return undefined;
+  if (now.desired_presence !== 'present') return undefined;
+  const id = newId();
+  await sql`with lease as (${lease(seen.id, id, leaseMs)})
+    update image set upload_id = ${id} where id = ${seen.id}`.execute(tx);
+  return id;
+}
+
+/** Of an image that waits for its upload. The locations named are clean. */
+export async function finishCleaning(
+  tx: Tx,
+  imageId: string,
+  id: string,
+  cleanHosts: readonly HostId[],
+): Promise<void> {
+  await sql`with lease as (delete from image_upload where upload_id = ${id}),
+    done as (update image set upload_id = null where id = ${imageId} and upload_id = ${id} returning id)
+    delete from image_location where image_id in (select id from done) and host_id = any(${[...cleanHosts]}::uuid[])`.execute(
+    tx,
+  );
+}
+
 export interface UploadState {
   id: ImageId;
   project_id: string;
@@ -94,7 +126,7 @@ export interface UploadState {
   desired_presence: 'present' | 'absent';
   generation: number;
   upload_id: string | null;
-  /** When the lease of the running upload ends; null when none runs. */
+  /** When the lease of the running upload, or clean-up, ends; null when none runs. */
   deadline: Date | null;
   expired: boolean;
 }

@@ -19,7 +19,15 @@ import { enqueue } from '../kit/queue/queue.ts';
 import { checkQuota, quotaLimits, quotaUsage } from '../kit/quota/quota.ts';
 import { type DiskFormat, requireOwner } from './image.ts';
 import { findVisible, type ImageService } from './service.ts';
-import { finishSaving, hostsForUpload, locationsOf, renewLease, startSaving, undoSaving } from './store.ts';
+import {
+  finishSaving,
+  hostsForUpload,
+  locationsOf,
+  renewLease,
+  startSaving,
+  undoSaving,
+  uploadState,
+} from './store.ts';
 import type { ImageRow } from './tables.ts';
 
 const leaseMs = 30_000;
@@ -27,6 +35,8 @@ const renewMs = 10_000;
 /** Nothing times an upload out that keeps moving; the operation only has to have an end. */
 const uploadDeadlineMs = 24 * 3600 * 1000;
 const cleanMs = 5000;
+const cleanWaitMs = 10_000;
+const cleanRetryMs = 100;
 
 interface Upload {
   uploadId: string;
@@ -65,7 +75,7 @@ export class ImageTransfer {
    */
   async upload(caller: Caller, imageId: string, source: Readable, sizeBytes: number | undefined): Promise<void> {
     if (sizeBytes === 0) throw new CloudError('invalid', 'The upload has no bytes.');
-    const upload = await this.#begin(caller, imageId, sizeBytes);
+    const upload = await this.#beginPatiently(caller, imageId, sizeBytes);
     const fields = { imageId: upload.imageId, hostId: upload.host.id, requestId: caller.requestId };
     this.#log.info(fields, 'image: upload began');
     const abort = new AbortController();
@@ -127,13 +137,31 @@ export class ImageTransfer {
     });
   }
 
-  #begin(caller: Caller, imageId: string, sizeBytes: number | undefined): Promise<Upload> {
+  /** What an earlier upload left may just be taken away; that is over in a moment. */
+  async #beginPatiently(caller: Caller, imageId: string, sizeBytes: number | undefined): Promise<Upload> {
+    const until = performance.now() + cleanWaitMs;
+    for (;;) {
+      const upload = await this.#begin(caller, imageId, sizeBytes);
+      if (upload) return upload;
+      if (performance.now() > until) {
+        throw new CloudError(
+          'unavailable',
+          `image ${imageId} is being cleaned of an earlier upload; try again in a moment`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, cleanRetryMs));
+    }
+  }
+
+  /** Undefined while the image is being cleaned of what an earlier upload left. */
+  #begin(caller: Caller, imageId: string, sizeBytes: number | undefined): Promise<Upload | undefined> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const image = await findVisible(tx, caller, imageId, { lock: true });
       requireOwner(caller, image, 'upload_image');
       if (image.status !== 'queued') {
         throw new CloudError('conflict', `Image status transition from ${image.status} to saving is not allowed`);
       }
+      if (image.upload_id !== null && (await uploadState(tx, image.id))?.expired === false) return undefined;
       const missing = (['disk_format', 'container_format'] as const).filter((key) => image[key] === null);
       if (missing.length > 0) {
         throw new CloudError('invalid', `Properties ${missing.join(', ')} must be set prior to saving data.`);

@@ -25,6 +25,8 @@ export class FakeImageStore implements AsyncDisposable {
   refuse: { status: number; code: string; message: string; early?: boolean } | undefined;
   /** Called when a PUT's first bytes are here; the answer waits for it. */
   hold: (() => Promise<void>) | undefined;
+  /** Called when a DELETE is here; the answer waits for it. */
+  holdDelete: (() => Promise<void>) | undefined;
   /** PUTs whose input ended early. */
   cut = 0;
   keepBytes = true;
@@ -80,6 +82,7 @@ export class FakeImageStore implements AsyncDisposable {
     }
     if (request.method === 'PUT') await this.#put(id, url.searchParams, request, response);
     else if (request.method === 'DELETE') {
+      await this.holdDelete?.();
       this.images.delete(id);
       response.writeHead(204).end();
     } else this.#get(id, request, response);

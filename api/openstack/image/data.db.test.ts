@@ -7,6 +7,8 @@ import { buffer } from 'node:stream/consumers';
 import { after, afterEach, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
+import { HostClient } from '../../../control/host/index.ts';
+import { cloudActor } from '../../../control/kit/database/database.ts';
 import { until } from '../../../test/support/until.ts';
 import { callers, ImageApi } from './testing.ts';
 
@@ -328,3 +330,61 @@ test('bytes that a cut upload left on a host that was away are removed later', a
   await until('the bytes to go', async () => (await locations(id)) === 0);
   assert.equal(api.store.images.has(id), false);
 });
+
+test('while a host removes what an abandoned upload left, no transaction is open and no row locked', async () => {
+  const id = await api.create('alice');
+  const uploadId = newId();
+  await sql`insert into image_location (image_id, host_id) values (${id}, ${api.hostId})`.execute(query());
+  await sql`insert into image_upload (image_id, upload_id, deadline) values (${id}, ${uploadId}, now() - interval '1 second')`.execute(
+    query(),
+  );
+  await sql`update image set status = 'saving', upload_id = ${uploadId} where id = ${id}`.execute(query());
+  const deletes = heldDelete();
+  const done = api.controller.tasks.image(id);
+  await deletes.reached;
+  const { rows } = await sql`select query from pg_stat_activity
+    where datname = current_database() and state like 'idle in transaction%'`.execute(query());
+  assert.deepEqual(rows, []);
+  await api.db.database.transaction(cloudActor, (tx) =>
+    sql`select from image where id = ${id} for update nowait`.execute(tx),
+  );
+  deletes.release();
+  await done;
+  assert.equal((await show(id)).status, 'queued');
+});
+
+test('an upload waits while what an earlier one left is removed, and keeps its bytes', async () => {
+  const id = await api.create('alice');
+  await sql`insert into image_location (image_id, host_id) values (${id}, ${api.hostId})`.execute(query());
+  api.store.images.set(id, { bytes, format: 'raw' });
+  const deletes = heldDelete();
+  const done = api.controller.tasks.image(id);
+  await deletes.reached;
+  const running = api.call(`alice PUT /images/${id}/file`, bytes);
+  await until('it to ask', async () => (await show(id)).status === 'queued');
+  deletes.release();
+  await done;
+  assert.equal((await running).status, 204);
+  assert.deepEqual([(await show(id)).status, api.store.images.has(id)], ['active', true]);
+});
+
+test('a host can not be asked within a transaction', async () => {
+  const client = new HostClient({ tls: api.tls });
+  const host = { id: api.hostId, url: '', socket: api.store.socket };
+  const work = api.db.database.transaction(cloudActor, () => client.deleteImage(host, newId()));
+  await assert.rejects(work, /within a transaction/);
+  await client.deleteImage(host, newId());
+  client.close();
+});
+
+/** The next removal that has reached the host and goes no further until `release`. */
+function heldDelete() {
+  const reached = Promise.withResolvers<void>();
+  const mayGo = Promise.withResolvers<void>();
+  api.store.holdDelete = async () => {
+    api.store.holdDelete = undefined;
+    reached.resolve();
+    await mayGo.promise;
+  };
+  return { reached: reached.promise, release: () => mayGo.resolve() };
+}

@@ -11,6 +11,7 @@ import { connectionConfig, guard, type SessionLimits, sessionLimits, urgentLimit
 import { isStalePlan, oneByOne, prepareStatements } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import { TransactionConnection } from './transaction-connection.ts';
+import { inTransaction } from './transaction-scope.ts';
 
 // 64-bit integers are counts and sizes well below 2^53 here; xid8 stays text, see changes.ts.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -18,9 +19,9 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 /** Anything that runs queries: the pool or a transaction. Stores take this. */
 export type Queryable = Kysely<Schema>;
 
-declare const inTransaction: unique symbol;
+declare const transactional: unique symbol;
 /** A running transaction. Functions that must write together with their caller's writes ask for this type. */
-export type Tx = Kysely<Schema> & { readonly [inTransaction]: true };
+export type Tx = Kysely<Schema> & { readonly [transactional]: true };
 
 /** Who does it and at whose request; recorded in every change of the transaction. */
 export interface Actor {
@@ -74,14 +75,14 @@ export class Database {
 
   /**
    * Runs `work` in one transaction (READ COMMITTED) and again, whole, after a deadlock, a serialization failure or a stale plan;
-   * `work` must therefore have no effect outside the database.
+   * `work` must therefore have no effect outside the database, and asks no host (transaction-scope.ts).
    * @throws CloudError `unavailable` when the database can't be reached; `not_found` when a row's project is not there
    */
   async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T>): Promise<T> {
     const begin = `begin; select set_config('bothy.actor', ${literal(actor.actorId)}, true), set_config('bothy.request', ${literal(actor.requestId)}, true)`;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#transaction(begin, work);
+        return await inTransaction(() => this.#transaction(begin, work));
       } catch (error) {
         if (attempt < 5 && (isRetriable(error) || isStalePlan(error))) continue;
         throw projectNotFound(error) ?? error;
