@@ -39,13 +39,12 @@ test('a transaction whose plan went stale by a migration is run again', async ()
   assert.deepEqual(await read(), [{ id: 7, more: null }]);
 });
 
-test('a single statement whose plan went stale fails once at most, then works', async () => {
+test('a single statement whose plan went stale is asked again, and nobody hears of it', async () => {
   await using database = single();
   await sql`create table stale2 (id int)`.execute(database.query);
   const read = () => sql`select * from stale2 where id = ${7}`.execute(database.query);
   for (let n = 0; n < 3; n++) await read();
   await sql`alter table stale2 add column more text`.execute(db.database.query);
-  await read().catch(() => {});
   assert.deepEqual((await read()).rows, []);
 });
 

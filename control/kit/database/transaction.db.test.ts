@@ -74,3 +74,13 @@ test('quota is counted after its lock is held, so that of many one by one only a
   );
   assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 3);
 });
+
+test('a transaction in which a statement failed is no success, even where whoever asked made nothing of it', async () => {
+  const swallowed = db.database.transaction(cloudActor, async (tx) => {
+    await write(tx, 'swallowed');
+    await sql`select 1 / 0`.execute(tx).catch(() => {});
+    return 'done';
+  });
+  await assert.rejects(swallowed, { code: '22012' });
+  assert.ok(!(await notes()).includes('swallowed'));
+});
