@@ -29,6 +29,8 @@ export interface HostConfiguration {
   /** Unprivileged user of QEMU; undefined: the process's own (tests). */
   guestUser: { uid: number; gid: number } | undefined;
   accelerator: 'auto' | 'kvm' | 'tcg';
+  /** What guests do that control does not account for; 'run' where absent. */
+  quarantinedGuests?: 'run' | 'stop' | undefined;
   /** False: nothing is synced to the disk (simulated fleets). */
   durable?: boolean;
   maxVirtualBytes?: number;

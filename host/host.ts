@@ -10,7 +10,7 @@ import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
 import type { HostConfiguration } from './configuration.ts';
-import { applyMessage, type DesiredState, emptyState, type StateMessage } from './desired/state.ts';
+import { applyMessage, type DesiredState, emptyState, quarantineNews, type StateMessage } from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { QemuLauncher } from './guest/launcher.ts';
@@ -29,6 +29,7 @@ import { httpsSource } from './service/fetch-source.ts';
 import { HostHttpService } from './service/http-service.ts';
 import { serviceRoutes } from './service/routes.ts';
 import { ControlStream } from './stream/client.ts';
+import type { HostQuarantine } from './stream/quarantine.ts';
 
 export interface HostDependencies {
   network: HostNetworkPort;
@@ -114,6 +115,8 @@ export class Host {
       died: () => this.abandon(),
       sweepIntervalMs: configuration.sweepIntervalMs ?? 30_000,
       consoleIntervalMs: 5000,
+      quarantinedGuests: configuration.quarantinedGuests ?? 'run',
+      quarantineChanged: () => this.#stream.quarantineChanged(),
     });
     const inUse = this.#reconciler.imageInUse.bind(this.#reconciler);
     const upload = {
@@ -210,6 +213,7 @@ export class Host {
       ...this.#reconciler.counts(),
       lastSweep: this.#reconciler.lastSweep ?? null,
       observed: this.#reconciler.observations(),
+      quarantine: quarantineStatus(this.#reconciler.quarantine()),
     };
   }
 
@@ -231,6 +235,8 @@ export class Host {
       },
       received: (message, unreadable) => this.#received(message, unreadable),
       observations: () => (this.#reconciler.complete ? this.#reconciler.observations() : undefined),
+      remembers: () => this.#state?.remembers ?? null,
+      quarantine: () => this.#reconciler.quarantine(),
     });
   }
 
@@ -264,10 +270,15 @@ export class Host {
   /** Saved first, then acted on: after a crash the host must not fall back behind what it has done. */
   async #received(message: StateMessage, unreadable: readonly Unreadable[]): Promise<void> {
     if (!this.#state && message.type !== 'snapshot') throw new Error('a change before the first snapshot');
-    const { state, refused } = applyMessage(this.#state ?? emptyState(this.#cloudId!), message, unreadable);
+    const { log } = this.#dependencies;
+    const before = this.#state ?? emptyState(this.#cloudId!);
+    const { state, refused } = applyMessage(before, message, unreadable);
     this.#complain(unreadable);
-    if (refused.length > 0)
-      this.#dependencies.log.warn({ refused }, 'control sent servers of an older epoch or generation');
+    if (refused.length > 0) log.warn({ refused }, 'control sent servers of an older epoch or generation');
+    const { fresh, lifted } = quarantineNews(before, state);
+    if (fresh.length > 0)
+      log.error({ quarantined: fresh }, 'servers that control does not account for are quarantined: kept as they are');
+    if (lifted.length > 0) log.info({ lifted }, 'servers are out of quarantine');
     await this.#store.save(state);
     if (this.#dead || this.#closing) return;
     this.#adopt(state);
@@ -300,6 +311,11 @@ export class Host {
     }
   }
 }
+
+const quarantineStatus = ({ servers, images }: HostQuarantine) => ({
+  servers: servers.map(({ id, reason, since, guest }) => ({ id, reason, since, guest })),
+  images: images.map(({ id }) => id),
+});
 
 function readTls(files: HostConfiguration['tls']) {
   return { key: readFileSync(files.key), cert: readFileSync(files.certificate), ca: readFileSync(files.ca) };

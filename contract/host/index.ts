@@ -7,6 +7,12 @@ export { type DesiredNetwork, desiredNetwork } from './network.ts';
 export { type DesiredFixedIp, type DesiredPort, desiredFixedIp, desiredPort } from './port.ts';
 export { agree, hostProtocol, type ProtocolRange, speaking } from './protocol.ts';
 export {
+  type QuarantinedImage,
+  type QuarantinedServer,
+  quarantinedImage,
+  quarantinedServer,
+} from './quarantine.ts';
+export {
   type Reading,
   readControlMessage,
   readEach,

@@ -61,6 +61,7 @@ export const messageLimits = {
   servers: 20_000,
   networks: 20_000,
   images: 1_000_000,
+  quarantinedImages: 10_000,
   /** A snapshot of some thousand servers with full user data. */
   controlBytes: 256 * 1024 * 1024,
   /** A complete report of 10,000 servers fits; more than a host can hold. */

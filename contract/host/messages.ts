@@ -4,8 +4,11 @@
  * The host dials control: a WebSocket on the API port, path {@link hostStreamPath}, under mutual TLS; the host's
  * certificate names its id (subject CN = host id). Control speaks first: `hello`, then one `snapshot`, complete; from then
  * on `update`s, each item complete in itself. Nothing is a command: every message states what shall be, so any of
- * them may be repeated, and a host that saved the last state acts on it while control is away. A server that a
- * snapshot does not name must not exist on the host.
+ * them may be repeated, and a host that saved the last state acts on it while control is away. A host erases only what a document
+ * says is absent; what a snapshot merely does not name, or names as it was before, it keeps and reports (see quarantine.ts).
+ *
+ * A snapshot and an update say at which position of which incarnation of the database they were read. The host gives back the
+ * last of them in its hello: where the database has never been there, it went back.
  *
  * The host answers with `report`s: what is, with the generation that it served. The first report after a connection is
  * complete. Control keeps a report only if host and epoch are still the owner's and the generation is not older. The host's
@@ -19,14 +22,18 @@
  */
 import type { Static } from 'typebox';
 import type { HostId, ImageId, NetworkId, ServerId } from '../ids.ts';
-import { boolean, documents, id, integer, list, literal, nullable, object, optional } from '../schema/type.ts';
+import { boolean, documents, id, integer, list, literal, nullable, object, optional, text } from '../schema/type.ts';
 import { hostFacts } from './facts.ts';
 import { messageLimits as limits } from './limits.ts';
 import type { DesiredNetwork } from './network.ts';
 import { versions } from './protocol.ts';
+import { type QuarantinedServer, quarantinedImage } from './quarantine.ts';
 import type { DesiredServer, ObservedServer } from './server.ts';
 
 export const hostStreamPath = '/host/v1/stream';
+
+/** Of the change log; means something to control only. */
+const position = text(100);
 
 export const controlMessages = {
   hello: object({
@@ -45,6 +52,8 @@ export const controlMessages = {
     servers: documents<DesiredServer>(limits.servers),
     networks: documents<DesiredNetwork>(limits.networks),
     images: list(id<ImageId>(), limits.images),
+    incarnation: optional(id<string>()),
+    position: optional(position),
   }),
   update: object({
     type: literal('update'),
@@ -52,17 +61,35 @@ export const controlMessages = {
     networks: documents<DesiredNetwork>(limits.networks),
     removedNetworks: list(id<NetworkId>(), limits.networks),
     images: optional(list(id<ImageId>(), limits.images)),
+    position: optional(position),
   }),
   /** The observation `absent` was recorded: the host may forget the server. */
   forget: object({ type: literal('forget'), servers: list(id<ServerId>(), limits.servers) }),
 };
 
 export const hostMessages = {
-  hello: object({ type: literal('hello'), ...versions, cloudId: nullable(id<string>()), facts: hostFacts }),
+  hello: object({
+    type: literal('hello'),
+    ...versions,
+    cloudId: nullable(id<string>()),
+    facts: hostFacts,
+    /** What the last snapshot or update said. */
+    remembers: optional(object({ incarnation: id<string>(), position })),
+  }),
   report: object({
     type: literal('report'),
     complete: boolean,
     servers: documents<ObservedServer>(limits.servers),
+  }),
+  /**
+   * `ids` and `images` are complete; `servers` may be a part, and others of `ids` are as they were told before on this stream or
+   * follow.
+   */
+  quarantine: object({
+    type: literal('quarantine'),
+    ids: list(id<ServerId>(), limits.servers),
+    servers: documents<QuarantinedServer>(limits.servers),
+    images: list(quarantinedImage, limits.quarantinedImages, { distinct: 'id' }),
   }),
 };
 

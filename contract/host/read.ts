@@ -9,11 +9,12 @@ import { Mismatch, read } from '../schema/read.ts';
 import { count } from '../schema/type.ts';
 import { type ControlMessage, controlMessages, type HostMessage, hostMessages } from './messages.ts';
 import { type DesiredNetwork, desiredNetwork } from './network.ts';
+import { quarantinedServer } from './quarantine.ts';
 import { absentServer, type DesiredServer, deletedServer, desiredServer, observedServer } from './server.ts';
 
 /** A document that could not be read, with as much of whose it is as could be. */
 export interface Unreadable {
-  kind: 'server' | 'network' | 'observation';
+  kind: 'server' | 'network' | 'observation' | 'quarantine';
   id: string | null;
   epoch: number | null;
   generation: number | null;
@@ -45,6 +46,9 @@ export function readHostMessage(json: string): Reading<HostMessage> {
   const unreadable: Unreadable[] = [];
   if (message?.type === 'report') {
     message.servers = readEach('observation', (value) => read(observedServer, value), message.servers, unreadable);
+  }
+  if (message?.type === 'quarantine') {
+    message.servers = readEach('quarantine', (value) => read(quarantinedServer, value), message.servers, unreadable);
   }
   return { message, unreadable };
 }

@@ -33,6 +33,9 @@ export function parseHostMessage(json: string): Reading<HostMessage> {
   if (message?.type === 'report') {
     return { message: { ...message, servers: message.servers.map(rebuildServer) }, unreadable };
   }
+  if (message?.type === 'quarantine') {
+    return { message: { ...message, servers: message.servers.map(rebuildText) }, unreadable };
+  }
   return { message, unreadable };
 }
 
@@ -48,6 +51,14 @@ function readMessage(json: string): Reading<HostMessage> {
 
 /** PostgreSQL stores neither NUL nor half a surrogate pair. */
 const storable = (value: string): string => value.replaceAll('\0', '').toWellFormed();
+
+/** A document goes to the database as it is: every text in it, keys too. */
+function rebuildText<T>(value: T): T {
+  if (typeof value === 'string') return storable(value) as T;
+  if (Array.isArray(value)) return value.map(rebuildText) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [storable(key), rebuildText(each)])) as T;
+}
 
 const rebuildServer = (server: ObservedServer): ObservedServer => ({
   ...server,

@@ -157,7 +157,7 @@ export class HostSession {
       if (this.greeted) this.end(closeCodes.protocolError, 'a second hello');
       else void this.#begin(message);
     } else if (!this.greeted) this.end(closeCodes.protocolError, 'a report before hello');
-    else this.#observed(message);
+    else if (message.type === 'report') this.#observed(message);
   }
 
   /** Closes the stream, saying why. */

@@ -14,6 +14,7 @@ const sha256 = 'a'.repeat(64);
 const server = exampleServer({ image: { ...exampleServer().image!, sha256 } });
 const other = { ...server, id: '01900000-0000-7000-8000-000000000052' as ServerId };
 const snapshot = { type: 'snapshot', servers: [server, other], networks: [exampleNetwork()], images: [] } as const;
+const now = '2030-01-01T00:00:00.000Z';
 const start = () =>
   applyMessage(emptyState(cloudId), {
     ...snapshot,
@@ -22,7 +23,7 @@ const start = () =>
     images: [],
   }).state;
 
-test('a snapshot replaces everything, an update what it names', () => {
+test('an update says what it names; a snapshot says all, and what it leaves out is kept aside', () => {
   const state = start();
   const stopped = { ...server, generation: 2, power: 'off' as const };
   const updated = applyMessage(state, {
@@ -34,8 +35,52 @@ test('a snapshot replaces everything, an update what it names', () => {
   assert.equal(updated.servers.get(server.id)!.power, 'off');
   assert.equal(updated.servers.get(other.id), other);
   assert.equal(updated.networks.size, 0);
-  const replaced = applyMessage(updated, { type: 'snapshot', servers: [other], networks: [], images: [] }).state;
-  assert.deepEqual([...replaced.servers.keys()], [other.id]);
+  const replaced = applyMessage(
+    updated,
+    { type: 'snapshot', servers: [other], networks: [], images: [] },
+    [],
+    now,
+  ).state;
+  assert.equal(replaced.servers.get(server.id), stopped);
+  assert.deepEqual([...replaced.quarantined], [[server.id, { reason: 'missing', since: now }]]);
+  const named = applyMessage(replaced, { type: 'snapshot', servers: [stopped, other], networks: [], images: [] }).state;
+  assert.equal(named.quarantined.size, 0);
+});
+
+test('a snapshot from an older database quarantines what it names as it was, and keeps the networks of it', () => {
+  const newer = { ...server, generation: 5 };
+  const state = applyMessage(start(), { ...update, servers: [newer] }).state;
+  const older = { type: 'snapshot' as const, servers: [server, other], networks: [], images: [] };
+  const { state: after, refused } = applyMessage(state, older, [], now);
+  assert.deepEqual(refused, [server.id]);
+  assert.equal(after.servers.get(server.id), newer);
+  assert.deepEqual([...after.quarantined], [[server.id, { reason: 'older', since: now }]]);
+  assert.deepEqual(
+    [[...after.networks.keys()], [...after.keptNetworks]],
+    [[exampleNetwork().id], [exampleNetwork().id]],
+  );
+  const again = applyMessage(after, older, [], '2031-01-01T00:00:00.000Z').state;
+  assert.equal(again.quarantined.get(server.id)!.since, now, 'since when it is stays known');
+  const taken = applyMessage(again, { ...update, servers: [{ ...server, generation: 6 }] }).state;
+  assert.deepEqual([taken.quarantined.size, taken.networks.size], [0, 0]);
+});
+
+test('what shall be absent stays so though a snapshot does not name it', () => {
+  const gone = { ...server, generation: 2, presence: 'absent' as const };
+  const state = applyMessage(start(), { ...update, servers: [gone] }).state;
+  const after = applyMessage(state, { type: 'snapshot', servers: [other], networks: [], images: [] }).state;
+  assert.equal(after.servers.get(server.id), gone);
+  assert.equal(after.quarantined.size, 0);
+});
+
+test('the position that control was last at is remembered', () => {
+  const incarnation = '01900000-0000-7000-8000-0000000000aa';
+  const empty = { type: 'snapshot' as const, servers: [], networks: [], images: [] };
+  const state = applyMessage(start(), { ...empty, incarnation, position: '7.1.5' }).state;
+  const later = applyMessage(state, { ...update, position: '9.2.6' }).state;
+  assert.deepEqual(later.remembers, { incarnation, position: '9.2.6' });
+  assert.deepEqual(applyMessage(later, { ...update }).state.remembers, later.remembers);
+  assert.deepEqual(decodeState(encodeState(later)), later);
 });
 
 test('what is older than what is known is refused, alone', () => {

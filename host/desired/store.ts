@@ -9,9 +9,9 @@ import { hash } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readEach, readNetwork, readServer, type Unreadable } from '../../contract/host/index.ts';
-import type { ImageId } from '../../contract/ids.ts';
+import type { ImageId, NetworkId, ServerId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
-import type { DesiredState } from './state.ts';
+import type { DesiredState, Quarantine } from './state.ts';
 
 const formatVersion = 1;
 
@@ -50,6 +50,9 @@ export function encodeState(state: DesiredState): string {
     networks: [...state.networks.values()],
     images: [...state.images],
     unreadable: [...state.unreadable.values()].map(({ kind, document }) => ({ kind, document })),
+    quarantined: [...state.quarantined],
+    keptNetworks: [...state.keptNetworks],
+    remembers: state.remembers,
   });
   return `${hash('sha256', body)}\n${body}\n`;
 }
@@ -71,6 +74,9 @@ export function decodeState(text: string): DesiredState {
     networks: new Map(networks.map((network) => [network.id, network])),
     images: new Set(saved.images as ImageId[]),
     unreadable: new Map<string, Unreadable>(),
+    quarantined: new Map(saved.quarantined ?? []),
+    keptNetworks: new Set(saved.keptNetworks ?? []),
+    remembers: saved.remembers ?? null,
   };
   // What an earlier version could not read this one may; it is newer than what was kept of the same server.
   const apart = (saved.unreadable ?? []) as Pick<Unreadable, 'kind' | 'document'>[];
@@ -93,4 +99,8 @@ interface SavedState {
   networks: unknown[];
   images: unknown[];
   unreadable?: unknown[];
+  /** Absent in a state that was saved before there were incarnations. */
+  quarantined?: [ServerId, Quarantine][];
+  keptNetworks?: NetworkId[];
+  remembers?: DesiredState['remembers'];
 }

@@ -1,7 +1,7 @@
 /**
  * The images on this host: those that were uploaded to it and copies of others'. Owns <data>/images. A file at its final
  * name is whole and was inspected; its facts lie beside it and are written after it, so a file without facts is left from
- * a crash and counts as absent. Files are never changed, only replaced or removed: guests read them. What was adopted
+ * a crash (or has lost them) and counts as absent. Files are never changed, only replaced or removed: guests read them. What was adopted
  * survives a power failure.
  */
 import { existsSync } from 'node:fs';
@@ -99,6 +99,15 @@ export class ImageStore {
     await rm(this.paths.file(id), { force: true });
   }
 
+  /** Control wants it no more, and guests still read it: from now on it is a copy, which goes when nobody needs it. */
+  async release(id: ImageId): Promise<void> {
+    const facts = this.#facts.get(id);
+    if (!facts || facts.origin === 'copied') return;
+    const copied: ImageFacts = { ...facts, origin: 'copied' };
+    await writeWhole(this.paths.facts(id), JSON.stringify(copied), { durable: this.#options.durable });
+    this.#facts.set(id, copied);
+  }
+
   async lastUsedMs(id: ImageId): Promise<number> {
     return (await stat(this.paths.facts(id))).mtimeMs;
   }
@@ -110,9 +119,7 @@ export class ImageStore {
       const facts = JSON.parse(String(bytes)) as ImageFacts;
       if (file?.size === facts.sizeBytes) this.#facts.set(id, facts);
     } catch {}
-    if (!this.#facts.has(id)) {
-      this.#options.log.warn({ imageId: id }, 'an image without usable facts was removed');
-      await this.remove(id);
-    }
+    // The file stays: a guest's disk may build on it. It counts as absent, and the next fetch or upload takes its place.
+    if (!this.#facts.has(id)) this.#options.log.error({ imageId: id }, 'an image has no usable facts and is not used');
   }
 }

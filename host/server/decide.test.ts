@@ -28,10 +28,10 @@ const rebooted = (type: 'soft' | 'hard') => exampleServer({ generation: 2, reboo
 const cases: [string, DesiredServer | undefined, ServerFacts, string][] = [
   ['nothing is there: the disk is first', on, blank, 'make-disk'],
   [
-    'a disk without a record is made anew',
+    'a disk without a record is not touched',
     on,
     { ...blank, files: true, disk: true, record: newRecord(1) },
-    'make-disk',
+    'keep-out',
   ],
   ['a disk: the guest starts', on, { ...whole, record: built }, 'launch'],
   ['a start that was not noted is noted', on, { ...whole, record: built, guest: running }, 'note-running'],
@@ -69,7 +69,7 @@ const cases: [string, DesiredServer | undefined, ServerFacts, string][] = [
   ['then its ports go', exampleServer({ presence: 'absent' }), whole, 'unplug'],
   ['then its files', exampleServer({ presence: 'absent' }), { ...whole, plugged: false }, 'erase'],
   ['then it is absent', exampleServer({ presence: 'absent' }), blank, 'nothing'],
-  ['a server that nobody names goes the same way', undefined, { ...whole, guest: running }, 'quit'],
+  ['a server without a document is left alone', undefined, { ...whole, guest: running }, 'nothing'],
 ];
 
 for (const [name, desired, facts, step] of cases) {

@@ -26,6 +26,8 @@ export type Step =
   | { do: 'halt'; error: { code: string; message: string } | null }
   | { do: 'adopt-epoch' }
   | { do: 'make-disk' }
+  /** A disk lies there that was not made for this record: it is not touched. */
+  | { do: 'keep-out' }
   | { do: 'launch' }
   | { do: 'wait-for-guest' }
   /** QEMU runs: note it. */
@@ -45,7 +47,9 @@ const nothing = (
 });
 
 export function decide(desired: DesiredServer | undefined, facts: ServerFacts): Step {
-  if (!desired || desired.presence === 'absent') return decideAbsent(facts);
+  // Nobody has said that it shall be absent: it is kept as it is, see unclaimed servers in reconciler.ts.
+  if (!desired) return nothing(facts.guest ? 'running' : facts.files ? 'stopped' : 'absent');
+  if (desired.presence === 'absent') return decideAbsent(facts);
   const { record, guest } = facts;
   if (record && record.epoch !== desired.epoch) {
     if (guest) return { do: 'quit', why: 'it ran under an older epoch' };
@@ -59,7 +63,9 @@ export function decide(desired: DesiredServer | undefined, facts: ServerFacts): 
     }
     // The machine itself was restarted: the guest comes back with it.
   }
-  if (!facts.disk || !record?.disk) return { do: 'make-disk' };
+  // The record is written before the disk is made: a disk without one is somebody's, of whom we know nothing.
+  if (facts.disk && !record?.disk) return { do: 'keep-out' };
+  if (!facts.disk) return { do: 'make-disk' };
   if (wanted) return { do: 'launch' };
   if (facts.plugged) return { do: 'unplug' };
   return nothing('stopped', isHalted(desired, record) ? record!.halted!.error : null);

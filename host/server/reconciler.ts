@@ -1,13 +1,15 @@
 /**
  * All servers of this host. Owns the tasks, the machine-wide sweeps (networks, stray ports, stray QEMUs, console logs,
- * images that nobody needs) and nothing on disk. Acts on a signal and on a timer; never before a desired state is known,
- * because without one everything would look unwanted.
+ * copies of images that nobody needs) and nothing on disk. Acts on a signal and on a timer; never before a desired state is known.
+ *
+ * Nothing is erased because it is missing: what lies here and has no document is `unclaimed`, is left as it is and reported.
  */
 import { mkdir, readdir } from 'node:fs/promises';
-import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
+import type { DesiredServer, ObservedServer, QuarantinedImage, QuarantinedServer } from '../../contract/host/index.ts';
 import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
 import type { DesiredState } from '../desired/state.ts';
 import { boundConsoleLog } from '../guest/console-log.ts';
+import type { ImageFacts } from '../image/store.ts';
 import { guestsDirectory, serversDirectory } from '../paths.ts';
 import { backOffMs } from './back-off.ts';
 import type { ServerContext } from './context.ts';
@@ -22,6 +24,10 @@ export interface ReconcilerOptions {
   died(): void;
   sweepIntervalMs: number;
   consoleIntervalMs: number;
+  /** What guests of quarantined servers do; their disks are kept either way. */
+  quarantinedGuests: 'run' | 'stop';
+  /** What quarantine() answers may have changed. */
+  quarantineChanged(): void;
 }
 
 export interface Pass {
@@ -38,6 +44,9 @@ export class Reconciler implements TaskOwner {
   readonly #tasks = new Map<ServerId, ServerTask>();
   readonly #changed = new Set<ServerId>();
   #state: DesiredState | undefined;
+  #stateKnownAt = '';
+  /** Documents of quarantined servers as they are acted on where guests shall stop; the same object each time. */
+  readonly #stopped = new WeakMap<DesiredServer, DesiredServer>();
   #reporting = false;
   #closed = false;
   #sweeping: Promise<void> | undefined;
@@ -67,14 +76,19 @@ export class Reconciler implements TaskOwner {
   async take(state: DesiredState): Promise<void> {
     const before = this.#state;
     this.#state = state;
-    if (!before) await this.#findLeftovers();
+    if (!before) {
+      this.#stateKnownAt = new Date().toISOString();
+      await this.#findLeftovers();
+    }
     const ids = new Set([...state.servers.keys(), ...this.#tasks.keys()]);
     for (const id of state.unreadable.keys()) this.#mention(id as ServerId);
     for (const id of ids) {
-      const same = before?.servers.get(id) === state.servers.get(id);
+      const same =
+        before?.servers.get(id) === state.servers.get(id) && before?.quarantined.has(id) === state.quarantined.has(id);
       if (before && same && this.#tasks.has(id) && !before.unreadable.has(id)) continue;
       this.#task(id).wake();
     }
+    this.#options.quarantineChanged();
     if (!before || before.networks !== state.networks) this.sweep();
   }
 
@@ -88,10 +102,28 @@ export class Reconciler implements TaskOwner {
     });
   }
 
-  /** What is, of every server that control named; the base of a complete report. */
+  /** What is, of every server that control named; the base of a complete report. Of quarantined ones control asks nothing. */
   observations(): ObservedServer[] {
     const ids = new Set([...this.#tasks.keys(), ...((this.#state?.unreadable.keys() ?? []) as Iterable<ServerId>)]);
     return [...ids].flatMap((id) => this.#observationOf(id) ?? []);
+  }
+
+  /** What control does not account for: servers in quarantine, those that nobody claims, and uploads that it does not list. */
+  quarantine(): { servers: QuarantinedServer[]; images: QuarantinedImage[] } {
+    const state = this.#state;
+    if (!state) return { servers: [], images: [] };
+    const guest = (id: ServerId) => this.#tasks.get(id)?.guest !== undefined;
+    const servers: QuarantinedServer[] = [...state.quarantined].map(([id, { reason, since }]) => ({
+      ...{ id, reason, since, guest: guest(id) },
+      document: state.servers.get(id)!,
+    }));
+    for (const { id, unclaimed } of this.#tasks.values()) {
+      if (!unclaimed || this.held(id)) continue;
+      servers.push({ id, reason: 'unclaimed', since: this.#stateKnownAt, guest: guest(id), document: null });
+    }
+    const { images } = this.#context;
+    const unlisted = images.ids().filter((id) => !state.images.has(id) && images.facts(id)?.origin === 'uploaded');
+    return { servers, images: unlisted.map((id) => ({ id, ...describe(images.facts(id)!) })) };
   }
 
   /** Every server that was named has been looked at at least once. */
@@ -136,7 +168,14 @@ export class Reconciler implements TaskOwner {
   // --- TaskOwner -----------------------------------------------------------------------------------------------------
 
   desired(id: ServerId): DesiredServer | undefined {
-    return this.#state?.servers.get(id);
+    const document = this.#state?.servers.get(id);
+    if (!document || this.#options.quarantinedGuests === 'run' || !this.#state?.quarantined.has(id)) return document;
+    let stopped = this.#stopped.get(document);
+    if (!stopped) {
+      stopped = { ...document, power: 'off' };
+      this.#stopped.set(document, stopped);
+    }
+    return stopped;
   }
 
   held(id: ServerId): boolean {
@@ -163,6 +202,7 @@ export class Reconciler implements TaskOwner {
 
   /** Of a server whose newest document can't be read that is the news, whatever becomes of the one before. */
   #observationOf(id: ServerId): ObservedServer | undefined {
+    if (this.#state?.quarantined.has(id)) return undefined;
     const observed = this.#tasks.get(id)?.observed;
     const unreadable = this.#state?.unreadable.get(id);
     return unreadable?.kind === 'server'
@@ -179,8 +219,11 @@ export class Reconciler implements TaskOwner {
   #report(): void {
     this.#reporting = false;
     if (this.#closed) return;
-    const observed = [...this.#changed].flatMap((id) => this.#observationOf(id) ?? []);
+    const ids = [...this.#changed];
     this.#changed.clear();
+    if (ids.some((id) => this.#tasks.get(id)?.unclaimed || this.#state?.quarantined.has(id)))
+      this.#options.quarantineChanged();
+    const observed = ids.flatMap((id) => this.#observationOf(id) ?? []);
     if (observed.length > 0) this.#options.report(observed);
   }
 
@@ -202,7 +245,7 @@ export class Reconciler implements TaskOwner {
     }
   }
 
-  /** Directories of servers that control no longer names get a task, which removes them. */
+  /** Directories of servers that control has not named get a task, which looks at what is there. */
   async #findLeftovers(): Promise<void> {
     const { dataDirectory, runDirectory } = this.#context;
     for (const directory of [serversDirectory(dataDirectory), guestsDirectory(runDirectory)]) {
@@ -251,8 +294,8 @@ export class Reconciler implements TaskOwner {
 
   async #sweep(thorough: boolean): Promise<void> {
     const state = this.#state!;
-    // What belongs to a server that nothing is done about is known from its record alone.
-    await Promise.all([...this.#tasks.values()].map((task) => this.held(task.id) && task.load()));
+    // What belongs to a server that has no document is known from its record alone.
+    await Promise.all([...this.#tasks.values()].map((task) => !state.servers.has(task.id) && task.load()));
     if (thorough) await this.#context.network.prepareMachine();
     const results = await Promise.allSettled([
       this.#context.network.ensureNetworks([...state.networks.values()], { thorough }),
@@ -268,6 +311,8 @@ export class Reconciler implements TaskOwner {
   async #sweepPorts(): Promise<void> {
     const { network } = this.#context;
     const listed = await network.listPorts();
+    // A guest without document and record may have any of them.
+    const whole = [...this.#tasks.values()].every((task) => this.desired(task.id) || task.record || !task.guest);
     const owned = new Set<PortId>();
     const needed = new Map<PortId, DesiredServer['ports'][number]>();
     for (const task of this.#tasks.values()) {
@@ -281,7 +326,7 @@ export class Reconciler implements TaskOwner {
     for (const server of this.#state!.servers.values()) for (const port of server.ports) owned.add(port.id);
     for (const { id, tap, plugged, linkExists } of listed) {
       if (id && plugged && linkExists) needed.delete(id);
-      if (id && owned.has(id)) continue;
+      if (!whole || (id && owned.has(id))) continue;
       this.#context.log.info({ portId: id, tap }, 'a port that belongs to no server is removed');
       await (id ? network.removePort(id) : network.removeTap(tap));
     }
@@ -310,9 +355,10 @@ export class Reconciler implements TaskOwner {
   async #sweepImages(state: DesiredState): Promise<void> {
     const { images, log } = this.#context;
     for (const id of images.ids()) {
-      if (state.images.has(id) || this.imageInUse(id)) continue;
+      // Uploads go by control's word alone (DELETE): they may be all that is left of an image.
+      if (images.facts(id)?.origin !== 'copied' || state.images.has(id) || this.imageInUse(id)) continue;
       if (Date.now() - (await images.lastUsedMs(id)) < imageGraceMs) continue;
-      log.info({ imageId: id }, 'an image that nobody needs is removed');
+      log.info({ imageId: id }, 'a copy of an image that nobody needs is removed');
       await images.remove(id);
     }
   }
@@ -327,3 +373,7 @@ export class Reconciler implements TaskOwner {
     }
   }
 }
+
+const describe = ({ format, sizeBytes, virtualSizeBytes, sha256, md5 }: ImageFacts) => ({
+  ...{ format, sizeBytes, virtualSizeBytes, sha256, md5 },
+});

@@ -40,6 +40,14 @@ function act(
       return halt(task, desired!, step.error);
     case 'adopt-epoch':
       return task.save({ epoch: desired!.epoch }).then(() => undefined);
+    case 'keep-out':
+      throw new HostFault(
+        'disk_unknown',
+        'a disk of the server is there, and the record of what it is made of is lost',
+        {
+          permanent: true,
+        },
+      );
     case 'make-disk':
       return makeDisk(task, desired!, signal);
     case 'launch':

@@ -52,6 +52,7 @@ export class ServerTask {
   #gaveUp = false;
   #observed: ObservedServer | undefined;
   #pending: string | null = null;
+  #unclaimed = false;
 
   constructor(id: ServerId, context: ServerContext, owner: TaskOwner) {
     this.id = id;
@@ -65,9 +66,15 @@ export class ServerTask {
     return this.#observed;
   }
 
+  /** Something of it is here, and there is no document of it. */
+  get unclaimed(): boolean {
+    return this.#unclaimed && this.#owner.desired(this.id) === undefined;
+  }
+
   /** Nothing of it is left and nobody asks for it. */
   get finished(): boolean {
-    return this.#loaded && !this.#running && this.#owner.desired(this.id) === undefined && !this.guest && !this.record;
+    const asked = this.#owner.desired(this.id) !== undefined;
+    return this.#loaded && !this.#running && !asked && !this.guest && !this.record && !this.#unclaimed;
   }
 
   get idle(): boolean {
@@ -200,6 +207,7 @@ export class ServerTask {
     const facts = await this.#look();
     const step = decide(desired, facts);
     if (step.do !== 'power-down') this.powerdown = undefined;
+    this.#unclaimed = !desired && (facts.files || facts.guest !== undefined);
     if (step.do === 'nothing') {
       this.#settle(step, desired);
       return;

@@ -38,7 +38,7 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
 
     async deleteImage(id, { response }) {
       // A guest's disk builds on it: the sweep removes it after the last one has gone.
-      if (!upload.inUse(id)) await images.remove(id);
+      await (upload.inUse(id) ? images.release(id) : images.remove(id));
       response.writeHead(204).end();
     },
 

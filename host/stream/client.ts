@@ -24,6 +24,7 @@ import {
 import type { HostId, ServerId } from '../../contract/ids.ts';
 import type { HostLogger } from '../logger.ts';
 import { backOffMs } from '../server/back-off.ts';
+import { type HostQuarantine, ToldQuarantine } from './quarantine.ts';
 
 export interface StreamOptions {
   hostId: HostId;
@@ -42,6 +43,9 @@ export interface StreamOptions {
   received(message: Exclude<ControlMessage, { type: 'hello' }>, unreadable: readonly Unreadable[]): Promise<void>;
   /** Everything that is, or undefined while not everything was looked at yet. */
   observations(): ObservedServer[] | undefined;
+  /** Where control has said what this host remembers of it; an older control has not, and knows no quarantine. */
+  remembers(): { incarnation: string; position: string } | null;
+  quarantine(): HostQuarantine;
   retryFirstMs?: number;
   retryMaxMs?: number;
   /** Attempts count as failed until a stream has been open and of use for so long. */
@@ -73,6 +77,8 @@ export class ControlStream {
   #work: Promise<void> = Promise.resolve();
   #reportedComplete = false;
   readonly #changed = new Map<ServerId, ObservedServer>();
+  #told = new ToldQuarantine();
+  #quarantineTimer: NodeJS.Timeout | undefined;
   #flushing = false;
   #laterTimer: NodeJS.Timeout | undefined;
   #lastError: string | null = null;
@@ -136,6 +142,21 @@ export class ControlStream {
     });
   }
 
+  /** The quarantine is looked at again soon: what changes it often changes much of it. */
+  quarantineChanged(): void {
+    this.#quarantineTimer ??= setTimeout(() => {
+      this.#quarantineTimer = undefined;
+      this.#tellQuarantine();
+    }, underWayMs).unref();
+  }
+
+  /** After the first complete report: only then everything here has been looked at. */
+  #tellQuarantine(): void {
+    const { remembers, quarantine } = this.#options;
+    if (this.#state !== 'open' || !this.#reportedComplete || !remembers()) return;
+    for (const message of this.#told.next(quarantine())) this.#send(message);
+  }
+
   #flush(): void {
     clearTimeout(this.#laterTimer);
     this.#laterTimer = undefined;
@@ -146,6 +167,7 @@ export class ControlStream {
         this.#changed.clear();
         this.#reportedComplete = true;
         this.#send({ type: 'report', complete: true, servers: all });
+        this.#tellQuarantine();
         return;
       }
     }
@@ -178,10 +200,15 @@ export class ControlStream {
     socket.on('open', () => {
       this.#state = 'greeting';
       this.#reportedComplete = false;
+      this.#told = new ToldQuarantine();
       heard();
       this.#watchSilence(socket);
       const { facts, cloudId, protocol = hostProtocol } = this.#options;
-      this.#send({ type: 'hello', ...speaking(protocol), cloudId: cloudId(), facts: facts() });
+      const remembers = this.#options.remembers();
+      this.#send({
+        ...{ type: 'hello', ...speaking(protocol), cloudId: cloudId(), facts: facts() },
+        ...(remembers && { remembers }),
+      });
       pingWithTime(socket);
     });
     socket.on('ping', heard);

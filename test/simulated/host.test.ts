@@ -195,28 +195,6 @@ test('without control the host acts on what it was last told', async (t) => {
   world.control.comeBack();
 });
 
-test('a server that a snapshot does not name is removed whole', async (t) => {
-  const world = await hostWorld(t);
-  await world.host().start();
-  const server = await running(world);
-  world.control.servers = [];
-  world.control.snapshot();
-  await until('nothing to be left', () => world.machine.guests.length === 0 && serverFiles(world).length === 0);
-  assert.equal(world.network.ports.size, 0);
-  assert.equal(existsSync(join(world.directory, 'run/guests', server.id)), false);
-});
-
-test('a server that was dropped while the host was away is removed at its return', async (t) => {
-  const world = await hostWorld(t);
-  const host = world.host();
-  await host.start();
-  await running(world);
-  await host.stop();
-  world.control.servers = [];
-  await world.host().start();
-  await until('nothing to be left', () => world.machine.guests.length === 0 && serverFiles(world).length === 0);
-});
-
 test('a damaged saved state removes nothing and waits for control', async (t) => {
   const world = await hostWorld(t);
   const host = world.host();

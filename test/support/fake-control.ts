@@ -11,9 +11,11 @@ import {
   hostProtocol,
   hostStreamPath,
   type ObservedServer,
+  type QuarantinedImage,
+  type QuarantinedServer,
   speaking,
 } from '../../contract/host/index.ts';
-import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import { type HostId, type ImageId, newId, type ServerId } from '../../contract/ids.ts';
 import type { TestTls } from './certificates.ts';
 import { until } from './until.ts';
 
@@ -39,6 +41,11 @@ export class FakeControl {
   images: ImageId[] = [];
   /** Of the protocol, as its hello says. */
   versions: { protocol: number; lowestProtocol?: number } = speaking(hostProtocol);
+  incarnation: string = newId();
+  position = '1.1.1';
+  /** The host's quarantine, as told on the present connection. */
+  quarantined = new Map<ServerId, QuarantinedServer>();
+  quarantinedImages: QuarantinedImage[] = [];
 
   constructor(options: { tls: TestTls; cloudId: string; hostId: HostId }) {
     this.#tls = options.tls;
@@ -96,8 +103,8 @@ export class FakeControl {
   }
 
   snapshot(): void {
-    const { servers, networks, images } = this;
-    this.send({ type: 'snapshot', servers, networks, images });
+    const { servers, networks, images, incarnation, position } = this;
+    this.send({ type: 'snapshot', servers, networks, images, incarnation, position });
   }
 
   forget(id: ServerId): void {
@@ -126,7 +133,15 @@ export class FakeControl {
     return this.observed.get(id)!;
   }
 
+  #quarantine({ ids, servers, images }: HostMessage & { type: 'quarantine' }): void {
+    for (const server of servers) this.quarantined.set(server.id, server);
+    for (const id of this.quarantined.keys()) if (!ids.includes(id)) this.quarantined.delete(id);
+    this.quarantinedImages = images;
+  }
+
   #connected(socket: WebSocket): void {
+    this.quarantined.clear();
+    this.quarantinedImages = [];
     this.socket?.terminate();
     this.socket = socket;
     this.connections++;
@@ -141,6 +156,7 @@ export class FakeControl {
     socket.on('message', (data) => {
       const message = JSON.parse(data.toString()) as HostMessage;
       this.messages.push(message);
+      if (message.type === 'quarantine') this.#quarantine(message);
       if (message.type !== 'report') return;
       for (const server of message.servers) {
         this.observed.set(server.id, server);

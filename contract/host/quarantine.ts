@@ -1,0 +1,35 @@
+/**
+ * What a host has and control does not account for: the database was lost, is another one, or went back. The host keeps all of it,
+ * tells control, and waits for a document: nothing is erased because it is missing.
+ */
+import type { Static } from 'typebox';
+import type { ImageId, ServerId } from '../ids.ts';
+import { boolean, count, id, nullable, object, oneOf, text } from '../schema/type.ts';
+import { desiredServer } from './server.ts';
+
+export const quarantinedServer = object({
+  id: id<ServerId>(),
+  /**
+   * missing: the snapshot did not name it; older: the snapshot named it with an older epoch or generation than the host knows;
+   * unclaimed: it lies on the host's disk, and the host has no document of it.
+   */
+  reason: oneOf('missing', 'older', 'unclaimed'),
+  /** ISO 8601. */
+  since: text(40, { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?Z$' }),
+  /** A QEMU of it runs. */
+  guest: boolean,
+  /** What the host was last told, whole; null only where it is unclaimed. */
+  document: nullable(desiredServer),
+});
+export type QuarantinedServer = Static<typeof quarantinedServer>;
+
+/** An upload whose bytes the host has and that control does not list. */
+export const quarantinedImage = object({
+  id: id<ImageId>(),
+  format: oneOf('raw', 'qcow2'),
+  sizeBytes: count,
+  virtualSizeBytes: count,
+  sha256: text(64, { pattern: '^[0-9a-f]{64}$' }),
+  md5: nullable(text(32, { pattern: '^[0-9a-f]{32}$' })),
+});
+export type QuarantinedImage = Static<typeof quarantinedImage>;
