@@ -46,6 +46,12 @@ function addressBits(text: string, family: 4 | 6): bigint {
   return all.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
 }
 
+function uidRange(value: string): string | undefined {
+  const [, first, last] = /^(\d{1,10})-(\d{1,10})$/.exec(value)?.map(Number) ?? [];
+  const good = first !== undefined && last !== undefined && first >= 1000 && last - first >= 15 && last < 2 ** 31 - 1;
+  return good ? undefined : 'FIRST-LAST, at least 16 user numbers from 1000 to 2147483646, such as 900000-903999';
+}
+
 const address = (value: string) =>
   isIP(value) === 0 ? 'an IP address; ::, 0.0.0.0 or one of this machine' : undefined;
 const card = (value: string) =>
@@ -96,6 +102,11 @@ export const definitions = {
     fallback: 'none',
     check: oneOf('none', 'nat'),
     help: 'nat: guests reach the world behind this machine (turns on IPv4 forwarding); none: they do not.',
+  },
+  guest_uids: {
+    fallback: '',
+    check: (v: string) => (v === '' ? undefined : uidRange(v)),
+    help: 'Numbers of the users that guests run as, one each, e.g. 900000-903999; empty: some that nobody else has.',
   },
   accelerator: {
     fallback: 'auto',

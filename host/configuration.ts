@@ -1,6 +1,7 @@
 /** What a host process is told at its start. */
 import type { ProtocolRange } from '../contract/host/index.ts';
 import type { HostId } from '../contract/ids.ts';
+import type { GuestAccounts } from './guest/users.ts';
 import type { ServerLimits } from './server/context.ts';
 
 export interface HostConfiguration {
@@ -26,8 +27,8 @@ export interface HostConfiguration {
   url: string;
   /** Unix socket of the same service, and who may use it. */
   socket: { path: string; owner?: { uid: number; gid: number } | undefined } | null;
-  /** Unprivileged user of QEMU; undefined: the process's own (tests). */
-  guestUser: { uid: number; gid: number } | undefined;
+  /** What QEMU runs as, without privileges; undefined: as this process (tests). */
+  guests: GuestAccounts | undefined;
   accelerator: 'auto' | 'kvm' | 'tcg';
   /** What guests do that control does not account for; 'run' where absent. */
   quarantinedGuests?: 'run' | 'stop' | undefined;

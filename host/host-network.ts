@@ -11,7 +11,8 @@ export interface HostNetworkPort {
   readonly datapath: { type: 'system' | 'netdev' };
   /** Something of ours changed: look again. */
   onChange(listener: () => void): () => void;
-  ensurePort(port: DesiredPort): Promise<{ tap: string; vnetHeader: boolean }>;
+  /** @param uid the guest's user, to whom the tap shall belong; absent: to the user of guests without one of their own */
+  ensurePort(port: DesiredPort, uid?: number): Promise<{ tap: string; vnetHeader: boolean }>;
   removePort(id: PortId): Promise<void>;
   removeTap(tap: string): Promise<void>;
   listPorts(): Promise<{ id: PortId | undefined; tap: string; plugged: boolean; linkExists: boolean }[]>;

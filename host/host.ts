@@ -6,7 +6,7 @@
  * their processes and goes on from what is.
  */
 import { readFileSync } from 'node:fs';
-import { chown, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
 import type { HostConfiguration } from './configuration.ts';
@@ -14,6 +14,7 @@ import { applyMessage, type DesiredState, emptyState, quarantineNews, type State
 import { DesiredStore } from './desired/store.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { QemuLauncher } from './guest/launcher.ts';
+import type { GuestUsers } from './guest/users.ts';
 import type { HostNetworkPort } from './host-network.ts';
 import { ImageFetcher } from './image/fetch.ts';
 import type { ImageInspector } from './image/inspect.ts';
@@ -34,6 +35,8 @@ import type { HostQuarantine } from './stream/quarantine.ts';
 export interface HostDependencies {
   network: HostNetworkPort;
   launcher: QemuLauncher;
+  /** Absent: guests run as this process (tests). */
+  guestUsers?: GuestUsers | undefined;
   inspect: ImageInspector;
   log: HostLogger;
   bootId: string;
@@ -82,13 +85,13 @@ export class Host {
     this.died = new Promise((resolve) => {
       this.#die = resolve;
     });
-    const { dataDirectory, runDirectory, guestUser, controlName, durable = true } = configuration;
-    const { log, bootId, launcher, network } = dependencies;
+    const { dataDirectory, runDirectory, guests, controlName, durable = true } = configuration;
+    const { log, bootId, launcher, network, guestUsers } = dependencies;
     const tls = readTls(configuration.tls);
     const maxVirtualBytes = configuration.maxVirtualBytes ?? 16 * 2 ** 40;
     const limits = { ...defaultLimits, ...configuration.limits };
     this.#store = new DesiredStore({ dataDirectory, durable });
-    this.#images = new ImageStore({ dataDirectory, durable, guestGid: guestUser?.gid, log });
+    this.#images = new ImageStore({ dataDirectory, durable, guestGid: guests?.gid, log });
     this.#source = httpsSource(tls);
     const fetcher = new ImageFetcher({ store: this.#images, open: this.#source.open, maxVirtualBytes, log });
     const context = {
@@ -99,7 +102,7 @@ export class Host {
         launcher,
         network,
         fetcher,
-        guestUser,
+        guestUsers,
         durable,
         limits,
         log,
@@ -138,11 +141,11 @@ export class Host {
 
   /** Opens everything. Resolves when the service answers and guests are being looked after; control may be away. */
   async start(): Promise<void> {
-    const { dataDirectory, runDirectory, guestUser } = this.#configuration;
+    const { dataDirectory, runDirectory } = this.#configuration;
     for (const path of [dataDirectory, runDirectory, guestsDirectory(runDirectory)]) {
       await mkdir(path, { recursive: true, mode: 0o711 });
     }
-    if (guestUser) await chown(guestsDirectory(runDirectory), 0, guestUser.gid);
+    this.#dependencies.guestUsers?.open(dataDirectory);
     await this.#loadState();
     await this.#images.open();
     this.#capacity = await (this.#dependencies.capacity ?? capacity)(dataDirectory);

@@ -2,28 +2,33 @@
 import { mkdir } from 'node:fs/promises';
 import type { HostConfiguration } from './configuration.ts';
 import { chooseAccelerator, openKvmDevice } from './guest/kvm-probe.ts';
-import { type GuestUser, ProcessLauncher } from './guest/launcher.ts';
+import { ProcessLauncher } from './guest/launcher.ts';
+import { type GuestUser, GuestUsers, inspectorUid } from './guest/users.ts';
 import { acceleratorCacheFile, type HostDependencies } from './host.ts';
 import { qemuImgInspector } from './image/inspect.ts';
 import { readBootId, readQemuVersion } from './machine-facts.ts';
 import { guestsDirectory } from './paths.ts';
 
-export type QemuMachine = Pick<HostDependencies, 'launcher' | 'inspect' | 'bootId' | 'qemuVersion' | 'accelerator'>;
+export type QemuMachine = Pick<
+  HostDependencies,
+  'launcher' | 'guestUsers' | 'inspect' | 'bootId' | 'qemuVersion' | 'accelerator'
+>;
 
 /** @throws where QEMU is not installed */
 export async function qemuMachine(
-  configuration: Pick<HostConfiguration, 'dataDirectory' | 'runDirectory' | 'guestUser' | 'accelerator'>,
+  configuration: Pick<HostConfiguration, 'dataDirectory' | 'runDirectory' | 'guests' | 'accelerator'>,
 ): Promise<QemuMachine> {
-  const { dataDirectory, runDirectory, guestUser, accelerator: wish } = configuration;
+  const { dataDirectory, runDirectory, guests, accelerator: wish } = configuration;
   const [bootId, qemuVersion] = await Promise.all([readBootId(), readQemuVersion()]);
-  const user: GuestUser | undefined = guestUser && {
-    ...guestUser,
-    groups: wish === 'tcg' ? [] : await openKvmDevice(guestUser),
-  };
+  const groups = guests && wish !== 'tcg' ? await openKvmDevice(guests) : [];
+  const user: GuestUser | undefined = guests && { uid: guests.uid, gid: guests.gid, groups };
+  // In the group for the one image that it is shown.
+  const inspector = guests && { uid: inspectorUid(guests), gid: inspectorUid(guests), groups: [guests.gid] };
   await mkdir(runDirectory, { recursive: true, mode: 0o711 });
   return {
-    launcher: new ProcessLauncher({ guestsDirectory: guestsDirectory(runDirectory), user }),
-    inspect: qemuImgInspector({ user }),
+    launcher: new ProcessLauncher({ dataDirectory, guestsDirectory: guestsDirectory(runDirectory), accounts: guests }),
+    guestUsers: guests && new GuestUsers(guests, groups),
+    inspect: qemuImgInspector({ user: inspector }),
     bootId,
     qemuVersion,
     accelerator: () =>

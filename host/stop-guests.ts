@@ -6,31 +6,36 @@
 import type { ServerId } from '../contract/ids.ts';
 import { QmpClient } from '../protocols/qmp/index.ts';
 import { ProcessLauncher, type QemuProcess } from './guest/launcher.ts';
+import type { GuestAccounts } from './guest/users.ts';
 import { guestsDirectory, serverPaths } from './paths.ts';
 import { readRecord, writeRecord } from './server/record.ts';
 
-interface Directories {
+/** Whose guests. */
+export interface GuestsPlace {
   dataDirectory: string;
   runDirectory: string;
+  /** Undefined where the machine never had guests, or in tests. */
+  accounts: GuestAccounts | undefined;
 }
 
 /** Every QEMU of this host that runs. */
-export function findGuests({ runDirectory }: Directories): Promise<{ serverId: ServerId; process: QemuProcess }[]> {
-  return new ProcessLauncher({ guestsDirectory: guestsDirectory(runDirectory), user: undefined }).list();
+export function findGuests(place: GuestsPlace): Promise<{ serverId: ServerId; process: QemuProcess }[]> {
+  const { dataDirectory, runDirectory, accounts } = place;
+  return new ProcessLauncher({ dataDirectory, guestsDirectory: guestsDirectory(runDirectory), accounts }).list();
 }
 
 export async function stopGuests(
-  directories: Directories,
+  place: GuestsPlace,
   options: { deadlineMs: number; onProgress?: (left: number, all: number) => void },
 ): Promise<void> {
-  const guests = await findGuests(directories);
+  const guests = await findGuests(place);
   let left = guests.length;
   // The watch over an adopted process keeps no event loop alive; this call must.
   const awake = setInterval(() => {}, 1000);
   try {
     await Promise.all(
       guests.map(async ({ serverId, process }) => {
-        await stopGuest(directories, serverId, process, options.deadlineMs);
+        await stopGuest(place, serverId, process, options.deadlineMs);
         options.onProgress?.(--left, guests.length);
       }),
     );
@@ -39,13 +44,8 @@ export async function stopGuests(
   }
 }
 
-async function stopGuest(
-  directories: Directories,
-  id: ServerId,
-  process: QemuProcess,
-  deadlineMs: number,
-): Promise<void> {
-  const paths = serverPaths(directories, id);
+async function stopGuest(place: GuestsPlace, id: ServerId, process: QemuProcess, deadlineMs: number): Promise<void> {
+  const paths = serverPaths(place, id);
   const record = await readRecord(paths.record);
   if (record?.running) await writeRecord(paths.record, { ...record, running: null }, { durable: true });
   try {

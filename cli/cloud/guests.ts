@@ -3,10 +3,13 @@
  * is in the database: the next start brings those that should run.
  */
 import type { ServerId } from '../../contract/ids.ts';
+import { userIds } from '../../engine/process.ts';
 import type { QemuProcess } from '../../host/guest/launcher.ts';
 import * as host from '../../host/stop-guests.ts';
+import { guestUser, missingUsers } from '../install/users.ts';
 import type { Settings } from '../settings.ts';
 import type { Progress } from '../terminal.ts';
+import { guestUidsOf } from './guest-uids.ts';
 import { cloudLayout } from './layout.ts';
 
 export interface Guest {
@@ -14,21 +17,25 @@ export interface Guest {
   process: QemuProcess;
 }
 
-const directories = (settings: Settings) => {
+const place = (settings: Settings) => {
   const { hostData: dataDirectory, hostRun: runDirectory } = cloudLayout(settings.paths);
-  return { dataDirectory, runDirectory };
+  // A machine without the user has never had a guest.
+  const accounts = missingUsers().includes(guestUser)
+    ? undefined
+    : { ...userIds(guestUser), uids: guestUidsOf(settings) };
+  return { dataDirectory, runDirectory, accounts };
 };
 
 /** Every QEMU of this cloud that runs on this machine. */
 export function runningGuests(settings: Settings): Promise<Guest[]> {
-  return host.findGuests(directories(settings));
+  return host.findGuests(place(settings));
 }
 
 export async function stopGuests(
   settings: Settings,
   options: { deadlineMs: number; progress: Progress },
 ): Promise<void> {
-  await host.stopGuests(directories(settings), {
+  await host.stopGuests(place(settings), {
     deadlineMs: options.deadlineMs,
     onProgress: (left, all) => options.progress.detail(`${left} of ${all} left`),
   });

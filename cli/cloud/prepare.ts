@@ -18,6 +18,7 @@ import { type Settings, settingsTemplate } from '../settings.ts';
 import { addressIn, mainAddress, ownNames } from './addresses.ts';
 import { writeClientFiles } from './client-files.ts';
 import { databaseUrlOf } from './database-url.ts';
+import { guestUidsOf } from './guest-uids.ts';
 import { type CloudIdentity, ensureIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { namespaceOf } from './namespace.ts';
@@ -135,6 +136,7 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
     runDirectory: paths.run,
     logDirectory: paths.log,
     guestUser,
+    guestUids: guestUidsOf(settings),
     controlUser: serviceUser,
     accelerator: values.accelerator as HostConfiguration['accelerator'],
     datapath: values.datapath as HostConfiguration['datapath'],

@@ -16,6 +16,7 @@ import { lastLines } from '../supervisor/log-file.ts';
 import type { EngineStatus } from '../supervisor/runner.ts';
 import { type Answer, ask } from '../supervisor/socket.ts';
 import { type Progress, step } from '../terminal.ts';
+import { checkGuestUids } from './guest-uids.ts';
 import { cloudLayout } from './layout.ts';
 import { underMachineLock } from './machine-lock.ts';
 import { requireAlone, requireCloudNamespace } from './namespace.ts';
@@ -39,6 +40,7 @@ export async function makeReady(settings: Settings, packages: PackageSet): Promi
   requireCloudNamespace(settings);
   checkDisk(settings);
   checkCard(settings);
+  checkGuestUids(settings);
   if ((await supervisorPid(settings)) === undefined) requireAlone(settings);
   if (!(await ensureInstalled(packages))) mendInterrupted();
   if ((await supervisorPid(settings)) === undefined && !(await anythingRuns(settings))) await checkPorts(settings);

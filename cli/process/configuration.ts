@@ -52,8 +52,10 @@ export interface HostConfiguration {
   dataDirectory: string;
   runDirectory: string;
   logDirectory: string;
-  /** Unprivileged user that QEMU runs as. */
+  /** Unprivileged user of probe guests; its group is that of all guests. */
   guestUser: string;
+  /** Each guest's own user is one of these numbers. */
+  guestUids: { first: number; count: number };
   /** User of control: owns access to `socket`. */
   controlUser: string;
   accelerator: 'auto' | 'kvm' | 'tcg';

@@ -21,12 +21,12 @@ export interface RunningHost {
 
 export async function startHost(configuration: HostConfiguration, log: Logger): Promise<RunningHost> {
   const { runDirectory } = configuration;
-  const guestUser = userIds(configuration.guestUser);
+  const guests = { ...userIds(configuration.guestUser), uids: configuration.guestUids };
   const directory = join(runDirectory, 'host');
   const machine = await qemuMachine({
     dataDirectory: configuration.dataDirectory,
     runDirectory: directory,
-    guestUser,
+    guests,
     accelerator: configuration.accelerator,
   });
   const network = await networkOf(configuration, log);
@@ -45,7 +45,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
       listen: configuration.listen,
       url: configuration.url,
       socket: { path: configuration.socket, owner: userIds(configuration.controlUser) },
-      guestUser,
+      guests,
       accelerator: configuration.accelerator,
     },
     {

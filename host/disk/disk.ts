@@ -7,7 +7,7 @@ import { qcow2Overlay } from '../image/qcow2.ts';
 import type { ImageFacts } from '../image/store.ts';
 import { iso9660 } from './iso9660.ts';
 
-type Owner = { uid: number; gid: number } | undefined;
+type Owner = { readonly uid: number; readonly gid: number } | undefined;
 const gibibyte = 2 ** 30;
 
 /** As large as the flavor says; a flavor without a disk takes the image's size. @throws HostFault where it can't hold the image */
@@ -72,7 +72,7 @@ export async function exists(path: string): Promise<boolean> {
 
 /** An empty file that the guest's user may append to, if there is none. */
 export async function ensureLog(path: string, owner: Owner): Promise<void> {
-  const file = await open(path, 'a', 0o640);
+  const file = await open(path, 'a', 0o600);
   await file.close();
   if (owner) await chown(path, owner.uid, owner.gid);
 }

@@ -17,7 +17,7 @@ export async function boundConsoleLog(path: string, limitBytes: number): Promise
   try {
     const kept = await readPiece(file, Math.max(0, (await file.stat()).size - limitBytes), limitBytes);
     const beside = `${olderName(path)}.new`;
-    const older = await open(beside, 'w', 0o640);
+    const older = await open(beside, 'w', 0o600);
     await older.writeFile(kept).finally(() => older.close());
     await rename(beside, olderName(path));
     await file.truncate(0);

@@ -9,8 +9,9 @@ import { spawn } from 'node:child_process';
 import { chmod, chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfThere, writeWhole } from '../files.ts';
-import { asGuestUser, type GuestUser } from './launcher.ts';
+import { asGuestUser } from './launcher.ts';
 import { probeDisk, probeDone } from './probe-guest.ts';
+import type { GuestUser } from './users.ts';
 
 export interface AcceleratorVerdict {
   accelerator: 'kvm' | 'tcg';

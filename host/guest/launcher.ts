@@ -1,14 +1,19 @@
 /**
  * Starting QEMU and finding it again. The process is detached with its output in files, so it outlives this one; a
- * later host process finds it by its command line. The simulator brings its own launcher with guests in memory.
+ * later host process finds it by the user that only it runs as. The simulator brings its own launcher with guests in memory.
  *
- * QEMU runs as the guest user from its first instruction (setpriv, then exec: same pid, no privileges to regain): taps
+ * QEMU runs as the guest's own user from its first instruction (setpriv, then exec: same pid, no privileges to regain): taps
  * belong to that user, and disks are opened with its rights. If this process dies between fork and exec nothing remains.
+ *
+ * Command lines are any local user's to write, and a QEMU that its guest has taken over can rewrite its own. So what counts is
+ * the user (users.ts) and the program; the command line is asked only about a guest of before there was a user for each.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync } from 'node:fs';
 import type { ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
+import { commandLineOf, identifyProcess, type ProcessIdentity, startTimeOf } from '../../engine/process-identity.ts';
+import { type GuestAccounts, type GuestUser, isGuestUid, recordedUids } from './users.ts';
 
 export interface QemuProcess {
   readonly pid: number;
@@ -22,6 +27,8 @@ export interface QemuProcess {
 export interface QemuLaunch {
   serverId: ServerId;
   args: string[];
+  /** Whom it runs as; undefined: as this process (tests). */
+  user: GuestUser | undefined;
   /** For stderr; appended to. */
   logFile: string;
 }
@@ -30,13 +37,6 @@ export interface QemuLauncher {
   launch(options: QemuLaunch): Promise<QemuProcess>;
   /** Every QEMU of this host that runs. */
   list(): Promise<{ serverId: ServerId; process: QemuProcess }[]>;
-}
-
-export interface GuestUser {
-  uid: number;
-  gid: number;
-  /** More groups, e.g. the one that may open /dev/kvm. */
-  groups: number[];
 }
 
 /** The command that runs another one without privileges; the command itself where there is no user to change to. */
@@ -48,22 +48,27 @@ export function asGuestUser(user: GuestUser | undefined, command: string, args: 
 }
 
 export interface ProcessLauncherOptions {
-  /** Directory of the guests' pid files; a path below it in -pidfile marks a QEMU as this host's. */
+  /** Where the servers' records lie: they say who is which guest. */
+  dataDirectory: string;
+  /** Directory of the guests' pid files; in the command line of a guest without a user of its own it marks this host's. */
   guestsDirectory: string;
-  user: GuestUser | undefined;
+  /** Undefined: guests run as this process (tests). */
+  accounts: GuestAccounts | undefined;
   command?: string;
 }
 
 export class ProcessLauncher implements QemuLauncher {
   readonly #options: ProcessLauncherOptions;
+  readonly #command: string;
 
   constructor(options: ProcessLauncherOptions) {
     this.#options = options;
+    this.#command = options.command ?? 'qemu-system-x86_64';
   }
 
-  launch({ args, logFile }: QemuLaunch): Promise<QemuProcess> {
-    const [command, all] = asGuestUser(this.#options.user, this.#options.command ?? 'qemu-system-x86_64', args);
-    const log = openSync(logFile, 'a', 0o640);
+  launch({ args, logFile, user }: QemuLaunch): Promise<QemuProcess> {
+    const [command, all] = asGuestUser(user, this.#command, args);
+    const log = openSync(logFile, 'a', 0o600);
     try {
       const env = { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8' };
       const child = spawn(command, all, { detached: true, stdio: ['ignore', log, log], cwd: '/', env });
@@ -95,24 +100,34 @@ export class ProcessLauncher implements QemuLauncher {
   }
 
   async list(): Promise<{ serverId: ServerId; process: QemuProcess }[]> {
+    const recorded = recordedUids(this.#options.dataDirectory);
+    const withUid = new Set(recorded.values());
     const found: { serverId: ServerId; process: QemuProcess }[] = [];
     for (const entry of readdirSync('/proc')) {
-      if (!/^\d+$/.test(entry)) continue;
-      const pid = Number(entry);
-      const serverId = this.#serverOf(pid);
-      const startTime = startTimeOf(pid);
-      if (serverId && startTime) found.push({ serverId, process: new AdoptedProcess(pid, startTime) });
+      const identity = /^\d+$/.test(entry) ? identifyProcess(Number(entry)) : undefined;
+      const serverId = identity && this.#serverOf(identity, recorded, withUid);
+      if (serverId) found.push({ serverId, process: new AdoptedProcess(identity.pid, identity.startTime) });
     }
     return found;
   }
 
-  #serverOf(pid: number): ServerId | undefined {
-    let args: string[];
-    try {
-      args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    } catch {
-      return undefined;
-    }
+  #serverOf(
+    { pid, uid, program }: ProcessIdentity,
+    recorded: ReadonlyMap<number, ServerId>,
+    withUid: ReadonlySet<ServerId>,
+  ): ServerId | undefined {
+    if (uid === undefined || program !== this.#command) return undefined;
+    const server = recorded.get(uid);
+    if (server) return server;
+    const { accounts } = this.#options;
+    const ours = accounts ? uid === accounts.uid || isGuestUid(accounts, uid) : uid === process.getuid?.();
+    const claimed = ours ? this.#claimedServer(pid) : undefined;
+    // A server with a user of its own runs as no other.
+    return claimed !== undefined && !withUid.has(claimed) ? claimed : undefined;
+  }
+
+  #claimedServer(pid: number): ServerId | undefined {
+    const args = commandLineOf(pid);
     const value = args[args.indexOf('-pidfile') + 1] ?? '';
     const prefix = `${this.#options.guestsDirectory}/`;
     if (!value.startsWith(prefix)) return undefined;
@@ -147,16 +162,5 @@ class AdoptedProcess implements QemuProcess {
 
   kill(): void {
     if (this.alive) process.kill(this.pid, 'SIGKILL');
-  }
-}
-
-/** In clock ticks since boot; undefined where the process is gone or a zombie. */
-function startTimeOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
-  } catch {
-    return undefined;
   }
 }

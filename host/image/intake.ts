@@ -22,8 +22,6 @@ export interface IntakeOptions {
   /** Open at `path`, and empty. */
   file: FileHandle;
   sets: DigestSets;
-  /** The file's beginning can be read. Not called for an image that fits one slot. */
-  begun?(): void;
 }
 
 export class Intake {
@@ -151,7 +149,6 @@ export class Intake {
     const memory = new Uint8Array(this.#set!.memory, offset, whole);
     const { bytesWritten } = await this.#direct.write(memory, 0, whole, position);
     if (bytesWritten < whole) throw Object.assign(new Error('a write was cut short'), { code: 'ENOSPC' });
-    if (position === 0) this.#options.begun?.();
   }
 
   async #woken(): Promise<void> {

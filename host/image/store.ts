@@ -61,8 +61,10 @@ export class ImageStore {
 
   async #makeDirectories(): Promise<void> {
     for (const path of [this.paths.images, this.paths.incoming]) {
-      await mkdir(path, { recursive: true, mode: 0o750 });
+      await mkdir(path, { recursive: true, mode: 0o710 });
+      // Guests pass through to the image whose name they were given; they see no names.
       if (this.#options.guestGid !== undefined) await chown(path, 0, this.#options.guestGid);
+      await chmod(path, 0o710);
     }
   }
 

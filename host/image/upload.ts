@@ -43,14 +43,13 @@ export async function receiveImage(
   if ((options.sizeBytes ?? 0) > options.maxBytes) throw tooLarge(options.maxBytes);
   const path = await store.incoming(`upload-${randomUUID()}`);
   const file = await open(path, 'wx+', 0o640);
-  const early = new EarlyInspection(path, options.format, context.inspect);
   let intake: Intake | undefined;
   try {
-    intake = await Intake.begin({ path, file, sets, begun: () => early.start() });
+    intake = await Intake.begin({ path, file, sets });
     await store.share(path);
     const sizeBytes = await takeIn(source, intake, options);
     const { md5, sha256 } = await intake.finish();
-    const virtualSizeBytes = await inspectFile({ path, file, sizeBytes, early }, options, context);
+    const virtualSizeBytes = await inspectFile({ path, file, sizeBytes }, options, context);
     const result = { sizeBytes, virtualSizeBytes, md5, sha256 };
     await keep(path, result, options, context);
     return result;
@@ -87,7 +86,7 @@ async function takeIn(source: Readable, intake: Intake, options: UploadOptions):
 }
 
 async function inspectFile(
-  { path, file, sizeBytes, early }: { path: string; file: FileHandle; sizeBytes: number; early: EarlyInspection },
+  { path, file, sizeBytes }: { path: string; file: FileHandle; sizeBytes: number },
   { format }: UploadOptions,
   context: UploadContext,
 ): Promise<number> {
@@ -95,28 +94,9 @@ async function inspectFile(
   const tail = await readPiece(file, Math.max(0, sizeBytes - 512), Math.min(sizeBytes, 512));
   const { maxVirtualBytes } = context;
   const { virtualSizeBytes } = checkImage({ declared: format, head, tail, sizeBytes, maxVirtualBytes });
-  if (early.started) await early.started;
-  else await context.inspect({ path, declared: format, virtualSizeBytes });
+  // Only what passed; and a raw file is never looked into by anybody else.
+  if (format === 'qcow2') await context.inspect({ path, virtualSizeBytes });
   return virtualSizeBytes;
-}
-
-/**
- * What a raw file might be instead shows in its beginning, so qemu-img looks while the rest arrives. A qcow2 file is
- * judged whole.
- */
-class EarlyInspection {
-  started: Promise<void> | undefined;
-  readonly #inspect: () => Promise<void> | undefined;
-
-  constructor(path: string, format: 'raw' | 'qcow2', inspect: ImageInspector) {
-    this.#inspect = () =>
-      format === 'raw' ? inspect({ path, declared: 'raw', virtualSizeBytes: undefined }) : undefined;
-  }
-
-  start(): void {
-    this.started = this.#inspect();
-    this.started?.catch(() => {}); // inspectFile sees it
-  }
 }
 
 /** An upload that is repeated finds its own bytes; other bytes never take the place of those that a guest reads. */

@@ -90,14 +90,14 @@ export class HostNetwork {
     });
   }
 
-  /** A tap for the port, plugged. Idempotent; repairs what is missing. */
-  ensurePort(port: DesiredPort): Promise<PluggedPort> {
+  /** A tap for the port, plugged, that only `uid` can open. Idempotent; repairs what is missing. */
+  ensurePort(port: DesiredPort, uid?: number): Promise<PluggedPort> {
     const tap = this.names.tap(port.id);
     this.#plugging.set(tap, port.id);
     return this.#inTurnOf(tap, async () => {
       try {
         this.#plugging.set(tap, port.id);
-        return await ensurePort(this.#context, port);
+        return await ensurePort(this.#context, port, uid);
       } finally {
         this.#plugging.delete(tap);
       }

@@ -22,7 +22,7 @@ export interface HostNetworkOptions {
   logDirectory: string;
   /** Southbound database, e.g. unix:/run/bothy/<tag>/ovn/sb.sock or ssl:10.0.0.1:6642. */
   southbound: string;
-  /** User that QEMU runs as: owner of the taps. */
+  /** Name of the user of guests that have none of their own (started by an older Bothy; tests): owner of their taps. */
   guestUser: string;
   /** User that HAProxy's worker runs as. */
   proxyUser: string;

@@ -1,5 +1,5 @@
 /**
- * Ports of guests on this machine: a tap that the guest's user owns, guarded, and its place in the integration bridge.
+ * Ports of guests on this machine: a tap that the guest's own user owns, guarded, and its place in the integration bridge.
  * Kernel first, then Open vSwitch; away in the opposite order. A crash between the two leaves a tap whose alias, or an
  * Interface row whose external_ids, name the port: `listPorts` finds both.
  */
@@ -31,19 +31,20 @@ export interface ObservedPort {
   error: string | null;
 }
 
-export async function ensurePort(context: MachineContext, port: DesiredPort): Promise<PluggedPort> {
+export async function ensurePort(context: MachineContext, port: DesiredPort, uid?: number): Promise<PluggedPort> {
   const { names, options, datapath } = context;
   const tap = names.tap(port.id);
   const stamp = owner.port(port.id);
+  const user = uid === undefined ? options.guestUser : String(uid);
   const found = await findLink(tap, options);
   const alias = found?.ifalias;
   if (found && alias !== undefined && alias !== aliasOf(stamp))
     throw new Error(`${tap} belongs to ${alias}, not to ${stamp}`);
-  if (!found || found.linkinfo?.info_data?.user !== options.guestUser) {
+  if (!found || found.linkinfo?.info_data?.user !== user) {
     // A row that outlived its device would look plugged while vswitchd holds on to the dead one.
     await unplug(context, tap);
     if (found) await ipBatch([`link del dev ${tap}`], options);
-    await ipBatch([`tuntap add dev ${tap} mode tap user ${options.guestUser}`], options);
+    await ipBatch([`tuntap add dev ${tap} mode tap user ${user}`], options);
   }
   // The guard comes before the device is up, so that the kernel's stack never hears the guest.
   if (datapath.type === 'netdev') await nft(guard(names, [tap]), options);

@@ -1,6 +1,7 @@
 /** What the work on servers needs from around it; made once by Host, handed down. */
 import type { DesiredServer } from '../../contract/host/index.ts';
 import type { QemuLauncher } from '../guest/launcher.ts';
+import type { GuestUsers } from '../guest/users.ts';
 import type { HostNetworkPort } from '../host-network.ts';
 import type { ImageFetcher } from '../image/fetch.ts';
 import type { ImageStore } from '../image/store.ts';
@@ -41,7 +42,8 @@ export interface ServerContext {
   network: HostNetworkPort;
   images: ImageStore;
   fetcher: ImageFetcher;
-  guestUser: { uid: number; gid: number } | undefined;
+  /** Undefined: guests run as this process (tests). */
+  guestUsers: GuestUsers | undefined;
   durable: boolean;
   limits: ServerLimits;
   log: HostLogger;

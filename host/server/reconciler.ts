@@ -314,13 +314,14 @@ export class Reconciler implements TaskOwner {
     // A guest without document and record may have any of them.
     const whole = [...this.#tasks.values()].every((task) => this.desired(task.id) || task.record || !task.guest);
     const owned = new Set<PortId>();
-    const needed = new Map<PortId, DesiredServer['ports'][number]>();
+    const needed = new Map<PortId, { port: DesiredServer['ports'][number]; uid: number | undefined }>();
     for (const task of this.#tasks.values()) {
       const desired = this.desired(task.id);
       for (const id of task.record?.ports ?? []) owned.add(id);
       if (desired?.presence === 'present') for (const port of desired.ports) owned.add(port.id);
       if (!task.guest || !desired) continue;
-      for (const port of desired.ports) if (task.record?.ports.includes(port.id)) needed.set(port.id, port);
+      const uid = task.user?.uid;
+      for (const port of desired.ports) if (task.record?.ports.includes(port.id)) needed.set(port.id, { port, uid });
     }
     // Control may have named a server that has no task yet.
     for (const server of this.#state!.servers.values()) for (const port of server.ports) owned.add(port.id);
@@ -330,9 +331,9 @@ export class Reconciler implements TaskOwner {
       this.#context.log.info({ portId: id, tap }, 'a port that belongs to no server is removed');
       await (id ? network.removePort(id) : network.removeTap(tap));
     }
-    for (const [portId, port] of needed) {
+    for (const [portId, { port, uid }] of needed) {
       this.#context.log.warn({ portId }, 'the port of a guest that runs was missing and is plugged again');
-      await network.ensurePort(port);
+      await network.ensurePort(port, uid);
     }
   }
 

@@ -10,6 +10,8 @@ import { readIfThere, writeWhole } from '../files.ts';
 export interface ServerRecord {
   /** Under which the host last touched the guest; never goes back. */
   epoch: number;
+  /** The guest's own user, see ../guest/users.ts; null: none yet. */
+  uid: number | null;
   disk: { imageId: ImageId; imageFormat: 'raw' | 'qcow2'; sizeBytes: number } | null;
   /** Reboots served, in the count of the desired state. */
   rebootCount: number;
@@ -26,6 +28,7 @@ export interface ServerRecord {
 
 export const newRecord = (epoch: number): ServerRecord => ({
   epoch,
+  uid: null,
   disk: null,
   rebootCount: 0,
   ports: [],
@@ -41,7 +44,8 @@ export async function readRecord(path: string): Promise<ServerRecord | undefined
     const record = JSON.parse(bytes.toString('utf8')) as ServerRecord;
     const whole =
       Number.isSafeInteger(record.epoch) && Number.isSafeInteger(record.rebootCount) && Array.isArray(record.ports);
-    return whole ? record : undefined;
+    // Records of before there was a user for each guest have none.
+    return whole ? { ...record, uid: Number.isSafeInteger(record.uid) ? record.uid : null } : undefined;
   } catch {
     return undefined;
   }

@@ -2,13 +2,14 @@
  * The steps of a server, one function each. A step does one thing that may be done again, says what it does, and answers
  * how long to wait before the next look (nothing: at once). The hook after each step is where crash tests die.
  */
-import { chmod, chown, mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import type { DesiredServer } from '../../contract/host/index.ts';
-import { diskSizeBytes, ensureLog, makeConfigDrive, makeOverlay } from '../disk/disk.ts';
+import { diskSizeBytes, makeConfigDrive, makeOverlay } from '../disk/disk.ts';
 import { removeTree } from '../files.ts';
 import { qemuArguments } from '../guest/arguments.ts';
 import { HostFault } from '../host-error.ts';
 import { isWanted, type Step } from './decide.ts';
+import { makeDirectories, openRunDirectory, own, sealRunDirectory } from './ownership.ts';
 import { newRecord } from './record.ts';
 import type { ServerTask } from './task.ts';
 
@@ -121,17 +122,18 @@ async function makeDisk(task: ServerTask, desired: DesiredServer, signal: AbortS
   const facts = await imageFor(task, desired, signal);
   const sizeBytes = diskSizeBytes(desired, facts);
   task.say('making the disk');
-  await ensureDirectories(task);
+  await makeDirectories(task.paths);
   const wanted = isWanted(desired, task.record);
   task.record ??= newRecord(desired.epoch);
   await task.save({
+    uid: userFor(task),
     disk: { imageId: desired.image.id, imageFormat: facts.format, sizeBytes },
     ...(wanted && { ports: desired.ports.map((port) => port.id) }),
   });
   await context.step('record-disk');
   if (wanted) plugAhead(task, desired);
   const backing = { path: context.images.path(desired.image.id), format: facts.format };
-  await makeOverlay(paths.disk, { sizeBytes, backing, owner: context.guestUser });
+  await makeOverlay(paths.disk, { sizeBytes, backing, owner: task.user });
 }
 
 async function imageFor(task: ServerTask, desired: DesiredServer, signal: AbortSignal) {
@@ -147,19 +149,13 @@ async function imageFor(task: ServerTask, desired: DesiredServer, signal: AbortS
   }
 }
 
-async function ensureDirectories({ paths, context }: ServerTask): Promise<void> {
-  const user = context.guestUser;
-  await Promise.all([
-    mkdir(paths.data, { recursive: true, mode: 0o750 }),
-    mkdir(paths.run, { recursive: true, mode: 0o700 }),
-  ]);
-  if (!user) return;
-  // The guest's user may enter the one and write to the other.
-  await Promise.all([chown(paths.data, 0, user.gid), chmod(paths.data, 0o750), chown(paths.run, user.uid, user.gid)]);
-}
+/** The number that the record has, or a free one for it: saved before anything is given to it. */
+const userFor = (task: ServerTask): number | null =>
+  task.context.guestUsers?.claim(task.id, task.record?.uid ?? null) ?? null;
 
 function plugAhead(task: ServerTask, desired: DesiredServer): void {
-  task.plugging = Promise.all(desired.ports.map((port) => task.context.network.ensurePort(port)));
+  const uid = task.user?.uid;
+  task.plugging = Promise.all(desired.ports.map((port) => task.context.network.ensurePort(port, uid)));
   task.plugging.catch(() => {}); // launch sees it
 }
 
@@ -183,18 +179,12 @@ async function launch(task: ServerTask, desired: DesiredServer, signal: AbortSig
   const { context, paths } = task;
   const disk = task.record!.disk!;
   task.say('starting the guest');
-  await ensureDirectories(task);
+  await makeDirectories(paths);
+  // A server of before there was a user for each guest gets its own with its next QEMU.
+  const uid = userFor(task);
+  if (uid !== (task.record!.uid ?? null)) await task.save({ uid });
   const base = await baseFor(task, desired, signal);
-  const drive = desired.configDrive
-    ? makeConfigDrive(paths.configDrive, context.metadataFiles(desired), context.guestUser)
-    : undefined;
-  const [plugged] = await Promise.all([
-    plug(task, desired),
-    drive,
-    ensureLog(paths.consoleLog, context.guestUser),
-    rm(paths.qmp, { force: true }),
-    rm(paths.serial, { force: true }),
-  ]);
+  const [plugged] = await Promise.all([plug(task, desired), prepareFiles(task, desired)]);
   await context.step('prepare-launch');
   // Whatever reboots were asked for so far, this start serves them.
   await task.save({ rebootCount: desired.reboot.count, halted: null, running: null });
@@ -210,10 +200,17 @@ async function launch(task: ServerTask, desired: DesiredServer, signal: AbortSig
     ports: desired.ports.map((port, index) => ({ ...plugged[index]!, mac: port.mac, mtu: port.mtu })),
   });
   if (task.closed) return;
-  const process = await context.launcher.launch({ serverId: task.id, args, logFile: paths.qemuLog });
+  const process = await context.launcher.launch({ serverId: task.id, args, logFile: paths.qemuLog, user: task.user });
   task.guest = task.newGuest(process);
   await context.step('spawn');
   await answering(task, signal);
+}
+
+async function prepareFiles(task: ServerTask, desired: DesiredServer): Promise<void> {
+  const { paths, context } = task;
+  if (desired.configDrive) await makeConfigDrive(paths.configDrive, context.metadataFiles(desired), task.user);
+  await own(paths, task.user);
+  await openRunDirectory(paths, task.user);
 }
 
 /** The image below the disk; fetched again if this host has lost it. */
@@ -258,6 +255,10 @@ async function waitForGuest(task: ServerTask, signal: AbortSignal): Promise<numb
 }
 
 async function noteRunning(task: ServerTask): Promise<undefined> {
+  if (!(await sealRunDirectory(task.paths, task.user))) {
+    await task.guest!.kill();
+    throw new HostFault('guest_start_failed', 'QEMU laid something else where its sockets should be');
+  }
   await task.save({ running: { startedAt: new Date().toISOString(), bootId: task.context.bootId } });
 }
 
@@ -289,4 +290,5 @@ async function erase(task: ServerTask): Promise<undefined> {
   await task.context.step('remove-disk');
   await removeTree(paths.data);
   task.record = undefined;
+  task.context.guestUsers?.release(task.id);
 }

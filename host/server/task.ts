@@ -7,11 +7,13 @@ import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts
 import type { ServerId } from '../../contract/ids.ts';
 import { Guest } from '../guest/guest.ts';
 import type { QemuProcess } from '../guest/launcher.ts';
+import type { GuestUser } from '../guest/users.ts';
 import { asFault, type HostFault } from '../host-error.ts';
 import { type ServerPaths, serverPaths } from '../paths.ts';
 import { backOffMs } from './back-off.ts';
 import { ProcessDied, type ServerContext } from './context.ts';
 import { decide, type ServerFacts, type Step } from './decide.ts';
+import { closeToOthers } from './ownership.ts';
 import { readRecord, type ServerRecord, writeRecord } from './record.ts';
 import { perform } from './steps.ts';
 
@@ -79,6 +81,12 @@ export class ServerTask {
 
   get idle(): boolean {
     return this.#running === undefined;
+  }
+
+  /** The guest's own user; undefined where it has none (yet). */
+  get user(): GuestUser | undefined {
+    const uid = this.record?.uid;
+    return uid == null ? undefined : this.context.guestUsers?.user(uid);
   }
 
   /** Takes over a QEMU that runs already. */
@@ -154,6 +162,7 @@ export class ServerTask {
     if (this.#loaded) return;
     this.record = record;
     this.#loaded = true;
+    if (record?.uid === null && this.context.guestUsers) await closeToOthers(this.paths);
   }
 
   async #run(): Promise<void> {
@@ -240,7 +249,10 @@ export class ServerTask {
     this.#failures = 0;
     this.#error = undefined;
     this.#pending = null;
-    if (step.state === 'absent') this.record = undefined;
+    if (step.state === 'absent') {
+      this.record = undefined;
+      this.context.guestUsers?.release(this.id);
+    }
     this.#become(desired, step.state, step.error);
   }
 

@@ -107,7 +107,7 @@ export class SimulatedMachine {
       listen: { address: '127.0.0.1', port: 0 },
       url: 'https://127.0.0.1:{port}',
       socket: null,
-      guestUser: undefined,
+      guests: undefined,
       accelerator: 'tcg',
       durable: false,
     };

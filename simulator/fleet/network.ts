@@ -6,6 +6,8 @@ import type { HostNetworkPort } from '../../host/host-network.ts';
 export class MemoryNetwork implements HostNetworkPort {
   readonly ports = new Map<PortId, DesiredPort>();
   readonly networks = new Map<NetworkId, DesiredNetwork>();
+  /** Whose each port's tap is. */
+  readonly owners = new Map<PortId, number | undefined>();
   readonly datapath = { type: 'netdev' as const };
   /** When set, plugging fails with it. */
   failure: Error | undefined;
@@ -22,9 +24,10 @@ export class MemoryNetwork implements HostNetworkPort {
     return () => this.#listeners.delete(listener);
   }
 
-  async ensurePort(port: DesiredPort): Promise<{ tap: string; vnetHeader: boolean }> {
+  async ensurePort(port: DesiredPort, uid?: number): Promise<{ tap: string; vnetHeader: boolean }> {
     if (this.failure) throw this.failure;
     this.ports.set(port.id, port);
+    this.owners.set(port.id, uid);
     return { tap: `simt${port.id.slice(-9)}`, vnetHeader: false };
   }
 

@@ -61,7 +61,7 @@ test('commands, refusals, events and their order', { skip: real ? false : 'QEMU 
 
 async function speakWithFake(): Promise<Transcript> {
   const machine = new FakeMachine({ behaviour: { shutdownMs: null } });
-  return speak(async (serverId, args, logFile) => machine.launch({ serverId, args, logFile }));
+  return speak(async (serverId, args, logFile) => machine.launch({ serverId, args, logFile, user: undefined }));
 }
 
 async function speakWithReal(): Promise<Transcript> {

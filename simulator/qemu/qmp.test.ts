@@ -158,7 +158,7 @@ test('a tap that the machine does not have keeps the guest from starting', async
 test('a launcher that is severed neither starts, finds nor ends guests', async (t) => {
   const { machine, serverId, args, paths } = await qemuWorld(t);
   const launcher = machine.launcher();
-  const guest = await launcher.launch({ serverId, args, logFile: paths.qemuLog });
+  const guest = await launcher.launch({ serverId, args, logFile: paths.qemuLog, user: undefined });
   assert.deepEqual(
     (await machine.launcher().list()).map(({ process }) => process.pid),
     [guest.pid],

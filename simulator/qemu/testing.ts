@@ -33,7 +33,7 @@ export async function qemuWorld(t: TestContext, options: FakeMachineOptions = {}
   const args = qemuArguments(description);
   return {
     ...{ machine, serverId, paths, args },
-    launch: (changed = args) => machine.launch({ serverId, args: changed, logFile: paths.qemuLog }),
+    launch: (changed = args) => machine.launch({ serverId, args: changed, logFile: paths.qemuLog, user: undefined }),
     async connect() {
       const client = await QmpClient.connect({ path: paths.qmp, timeoutMs: 2000 });
       clients.push(client);

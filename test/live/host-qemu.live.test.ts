@@ -1,7 +1,7 @@
 /** The real Host with real QEMU under TCG and a guest of one boot sector. Needs QEMU; as root it runs guests as their own user. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { qemuMachine } from '../../host/index.ts';
@@ -10,22 +10,18 @@ import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.t
 import { until } from '../support/until.ts';
 
 const haveQemu = existsSync('/usr/bin/qemu-system-x86_64');
-const guestUser = guestIds();
+const guests = guestAccounts();
 
-/** The guests' user where the machine has one, else an id that nobody has. */
-function guestIds() {
+/** Numbers that nobody has: the tests of this file run one after the other. */
+function guestAccounts() {
   if (process.getuid?.() !== 0) return undefined;
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((each) => each.startsWith('bothy-guest:'));
-  const [, , uid, gid] = line?.split(':') ?? ['', '', '64055', '64055'];
-  return { uid: Number(uid), gid: Number(gid) };
+  return { uid: 64055, gid: 64055, uids: { first: 0x6fff_f000, count: 256 } };
 }
 
 async function liveHost(t: TestContext, limits: object = {}) {
   const world = await hostWorld(t);
   chmodSync(world.directory, 0o755);
-  const configuration = { guestUser, accelerator: 'tcg', durable: true, limits } as const;
+  const configuration = { guests, accelerator: 'tcg', durable: true, limits } as const;
   const base = { dataDirectory: join(world.directory, 'data'), runDirectory: join(world.directory, 'run') };
   const machine = await qemuMachine({ ...base, ...configuration });
   t.after(async () => {
@@ -68,7 +64,8 @@ test('a real guest is made, stopped, started, rebooted and deleted', {
   assert.equal(info['virtual-size'], 2 ** 30);
   const qemu = (await machine.launcher.list())[0]!.process;
   const status = readFileSync(`/proc/${qemu.pid}/status`, 'utf8');
-  if (guestUser) assert.match(status, new RegExp(`^Uid:\\t${guestUser.uid}\\t${guestUser.uid}`, 'm'));
+  const uid = guests && statSync(disk).uid;
+  if (guests) assert.match(status, new RegExp(`^Uid:\\t${uid}\\t${uid}\\t${uid}\\t${uid}$`, 'm'));
   assert.match(status, /^NoNewPrivs:\t1$/m);
   assert.match(status, /^Seccomp:\t2$/m);
   assert.match(status, /^CapEff:\t0+$/m);
@@ -99,7 +96,7 @@ test('a real guest outlives the host process and is found again', { skip: !haveQ
   await world.control.until(server.id, 'running', ({ state }) => state === 'running', 20_000);
   const [before] = await machine.launcher.list();
   await host.stop();
-  const size = (await import('node:fs')).statSync(join(world.directory, 'data/servers', server.id, 'console.log')).size;
+  const size = statSync(join(world.directory, 'data/servers', server.id, 'console.log')).size;
   world.control.observed.clear();
   await make().start();
   await world.control.until(server.id, 'running', ({ state }) => state === 'running', 20_000);

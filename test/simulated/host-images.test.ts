@@ -8,13 +8,14 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { type ImageId, newId, type ServerId } from '../../contract/ids.ts';
+import type { HostDependencies } from '../../host/host.ts';
 import { qcow2Image, spoiled } from '../../host/image/testing.ts';
 import { hostWorld, wantedServer } from '../support/host-world.ts';
 import { until } from '../support/until.ts';
 
-async function serving(t: TestContext, configuration = {}) {
+async function serving(t: TestContext, configuration = {}, dependencies: Partial<HostDependencies> = {}) {
   const world = await hostWorld(t);
-  const host = world.host({ configuration });
+  const host = world.host({ configuration, dependencies });
   await host.start();
   const put = (
     contents: Buffer | Readable,
@@ -257,4 +258,20 @@ test('health tells what the host knows of itself', async (t) => {
     control: { state: string };
   };
   assert.equal(health.facts.accelerator, 'tcg');
+});
+
+test('qemu-img never sees a file that our own reader refuses, nor one that is used as it is', async (t) => {
+  const inspected: number[] = [];
+  const inspect: HostDependencies['inspect'] = async ({ virtualSizeBytes }) => void inspected.push(virtualSizeBytes);
+  const { put } = await serving(t, {}, { inspect });
+  // Large enough that its beginning is on the disk long before its end comes.
+  const disguised = Buffer.concat([qcow2Image(2 ** 30), Buffer.alloc(4 * 1024 * 1024)]);
+  await assert.rejects(put(disguised), /qcow2, not raw/);
+  for (const [, reason, change] of spoiled) {
+    await assert.rejects(put(qcow2Image(2 ** 30, change), { format: 'qcow2' }), reason);
+  }
+  await put(Buffer.alloc(4096, 7));
+  assert.deepEqual(inspected, []);
+  await put(qcow2Image(2 ** 30), { format: 'qcow2' });
+  assert.deepEqual(inspected, [2 ** 30]);
 });

@@ -101,7 +101,7 @@ function configurationOf(
     listen: { address: '127.0.0.1', port: 0 },
     url: 'https://127.0.0.1:{port}',
     socket: { path: join(basis.directory, 'host.sock') },
-    guestUser: undefined,
+    guests: undefined,
     accelerator: 'tcg',
     durable: false,
     ...configuration,
