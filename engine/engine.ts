@@ -5,9 +5,10 @@
  * stdout and stderr in a file, and sees its death.
  *
  * Adoption: an engine may outlive the supervisor that started it. Before a start the supervisor reads the pid in the
- * first line of `pidFile`; if /proc/<pid>/cmdline has `mark` as one of its arguments, that process *is* the engine and
- * is watched instead of a new one being started. The mark is unique to this engine of this cloud (it names a path below
- * its directories), so a pid that was given to another process in the meantime is never taken for ours.
+ * first line of `pidFile`; if that process runs as the engine's user, is one of its programs, and has `mark` as one of its
+ * arguments, it *is* the engine and is watched instead of a new one being started. The mark is unique to this engine of this
+ * cloud (it names a path below its directories), so a pid that was given to another process in the meantime is never taken
+ * for ours; user and program are what a local user's look-alike does not have.
  */
 export interface Engine {
   /** Unique among the engines of one cloud on one machine, e.g. 'ovn-northbound'. */
@@ -19,6 +20,10 @@ export interface Engine {
   env: Record<string, string>;
   /** Name of the user to run as; absent: as the supervisor itself (root). */
   user?: string;
+  /** Name of the user that the command becomes by itself, where it does. */
+  becomes?: string;
+  /** File names of the programs that the process is in the course of its life; absent: that of `command`. */
+  programs?: string[];
   /** Engines that must be ready before this one starts. */
   after: string[];
   /** Engines that must be restarted when this one died and was started again (ovs-vswitchd → ovn-controller). */

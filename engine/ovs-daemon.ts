@@ -65,6 +65,8 @@ export function ovsDaemon(options: OvsDaemonOptions): Engine {
     args: options.netns === undefined ? args : ['netns', 'exec', options.netns, options.command, ...args],
     env: directories(runDirectory, options.logDirectory),
     ...(options.user === undefined ? {} : { user: options.user }),
+    // Debian's variant for DPDK has a name of its own; ip is what enters a namespace.
+    programs: [options.command, `${options.command}-dpdk`, 'ip'],
     after: options.after ?? [],
     restartAlso: options.restartAlso ?? [],
     outlives: options.outlives,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,6 +51,21 @@ test('a pid that now belongs to another process is not taken for the engine', ()
   assert.equal(findEngine(engine), undefined);
   writeFileSync(engine.pidFile, 'nonsense\n');
   assert.equal(findEngine(engine), undefined);
+});
+
+test('a process of another user, or of another program, is not taken for the engine whatever it says of itself', async (t) => {
+  const engine = sleeper();
+  const root = process.getuid!() === 0;
+  const argv = ['-e', '$| = 1; print "up"; sleep 60', '--', engine.mark];
+  const nobody = root ? { uid: 65_534, gid: 65_534 } : {};
+  const imitator = spawn('perl', argv, { cwd: '/', ...nobody });
+  t.after(() => imitator.kill('SIGKILL'));
+  await new Promise((resolve) => imitator.stdout.once('data', resolve));
+  writeFileSync(engine.pidFile, `${imitator.pid}\n`);
+  assert.equal(findEngine(engine), undefined, 'another program');
+  assert.equal(await stopEngine(engine, imitator.pid), false, 'and it is not ended');
+  assert.equal(findEngine({ ...engine, programs: ['perl'] }), root ? undefined : imitator.pid, 'another user');
+  if (root) assert.equal(findEngine({ ...engine, programs: ['perl'], user: 'nobody' }), imitator.pid);
 });
 
 test('an engine that dies before it is ready is reported with its exit', async () => {

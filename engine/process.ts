@@ -4,14 +4,15 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Engine } from './engine.ts';
+import { commandLineOf, identifyProcess } from './process-identity.ts';
 import { waitUntil } from './wait.ts';
 
 /** The pid of the engine that already runs, or undefined. */
-export function findEngine(engine: Pick<Engine, 'pidFile' | 'mark'>): number | undefined {
+export function findEngine(engine: Engine): number | undefined {
   const pid = readPid(engine.pidFile);
-  return pid !== undefined && hasMark(pid, engine.mark) ? pid : undefined;
+  return pid !== undefined && isEngine(pid, engine) ? pid : undefined;
 }
 
 /** Starts the command in a session of its own; stdout and stderr are appended to `logFile`. Call `prepare` before. */
@@ -61,8 +62,8 @@ export async function ensureEngine(engine: Engine, options: { logFile: string })
  * it: an engine that writes its own pid file has none in its first moments.
  */
 export async function stopEngine(engine: Engine, pid = findEngine(engine)): Promise<boolean> {
-  if (pid === undefined || !hasMark(pid, engine.mark)) return false;
-  const gone = () => !hasMark(pid, engine.mark);
+  if (pid === undefined || !isEngine(pid, engine)) return false;
+  const gone = () => !isEngine(pid, engine);
   signal(pid, engine.stopSignal);
   try {
     await waitUntil(`${engine.name} to end`, gone, { timeoutMs: engine.stopTimeoutMs });
@@ -87,13 +88,22 @@ function readPid(file: string): number | undefined {
   return Number.isInteger(pid) && pid > 1 ? pid : undefined;
 }
 
-/** A zombie has an empty command line, so it counts as gone. */
-function hasMark(pid: number, mark: string): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(mark);
-  } catch {
-    return false;
-  }
+/** Whether the process is the engine's: by what it is, and only then by what it says. A zombie is gone. */
+function isEngine(pid: number, engine: Engine): boolean {
+  const identity = identifyProcess(pid);
+  if (identity === undefined || !mayRunAs(identity.uid, engine)) return false;
+  // Who is not root cannot see which program root's process is, and can do nothing to it either.
+  const programs = engine.programs ?? [basename(engine.command)];
+  if (identity.program !== undefined && !programs.includes(identity.program)) return false;
+  return commandLineOf(pid).includes(engine.mark);
+}
+
+function mayRunAs(uid: number | undefined, { user, becomes }: Engine): boolean {
+  // In the middle of the change from root to another user, which no one but root begins.
+  if (uid === undefined) return becomes !== undefined;
+  const own = [0, process.getuid?.()];
+  if (user !== undefined) return uid === userIds(user).uid;
+  return own.includes(uid) || (becomes !== undefined && uid === userIds(becomes).uid);
 }
 
 export interface UserIds {

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readText } from '../../control/kit/files.ts';
 import { findEngine } from '../../engine/process.ts';
+import { identifyProcess } from '../../engine/process-identity.ts';
 import { CommandError } from '../command.ts';
 import type { HostConfiguration } from '../process/configuration.ts';
 import type { Settings } from '../settings.ts';
@@ -47,7 +48,14 @@ export function occupant(settings: Settings): string | undefined {
     const words = commandOf(pid);
     const other = words.includes('supervise') ? words[words.indexOf('--data') + 1] : undefined;
     const vswitchd = basename(words[0] ?? '') === 'ovs-vswitchd';
-    if ((other === undefined && !vswitchd) || pid === myPid || namespaceOf(pid) !== here) continue;
+    // A local user's process may be called anything, and must not keep a cloud from starting.
+    if (
+      (other === undefined && !vswitchd) ||
+      identifyProcess(pid)?.uid !== 0 ||
+      pid === myPid ||
+      namespaceOf(pid) !== here
+    )
+      continue;
     if (other !== undefined && other !== settings.paths.data) return `the cloud in ${other} (supervisor pid ${pid})`;
     if (vswitchd) stranger = cloudOf(words, pid) ?? stranger ?? `ovs-vswitchd (pid ${pid})`;
   }

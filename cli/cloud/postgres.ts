@@ -78,6 +78,7 @@ export function postgresEngine(options: PostgresOptions): Engine {
     args: ['-D', options.directory, ...Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`])],
     env: { LC_ALL: 'C.UTF-8' },
     user: options.user,
+    programs: ['postgres'],
     after: [],
     restartAlso: [],
     outlives: 'cloud',

@@ -56,6 +56,8 @@ export function controlEngine(options: BothyProcessOptions & { user: string; por
   return {
     ...common('control', options),
     command: 'unshare',
+    becomes: options.user,
+    programs: ['unshare', 'sh', 'dash', 'bash', 'mount', 'setpriv', 'node'],
     args: [
       ...['--mount', '--propagation', 'private', '--', '/bin/sh', '-c', script, 'control', sourceRoot, app],
       ...[...privileges, ...capability, '--', join(app, nodeInClone), ...processFlags],
@@ -73,6 +75,7 @@ export function hostEngine(options: BothyProcessOptions): Engine {
   return {
     ...common('host', options),
     command: process.execPath,
+    programs: ['node'],
     args: [...processFlags, join(sourceRoot, 'cli/main.ts'), 'host', '--configuration', options.configurationFile],
     after: ['ovs-vswitchd', 'ovn-controller'],
     async prepare() {

@@ -8,7 +8,7 @@ import { waitUntil } from '../../engine/wait.ts';
 import { MetadataService } from '../../host/metadata/index.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
 import { getKernel } from '../../host/network/command.ts';
-import { type HostNetwork, metadataPaths, purgeHostNetwork } from '../../host/network/index.ts';
+import { type HostNetwork, metadataPaths, proxyEngine, purgeHostNetwork } from '../../host/network/index.ts';
 import { configReached, raiseConfig } from '../../protocols/ovsdb/index.ts';
 import { missing, TestMachine } from './live-machine.ts';
 
@@ -131,10 +131,8 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 120_000 }, 
   });
 
   test('a second network is added without an interruption of the first, and removed again', async () => {
-    const proxy = findEngine({
-      pidFile: metadataPaths(machine.runDirectory).pidFile,
-      mark: metadataPaths(machine.runDirectory).config,
-    });
+    const engine = proxyEngine(machine);
+    const proxy = findEngine(engine);
     const second = {
       ...network,
       id: newId<NetworkId>(),
@@ -142,8 +140,7 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 120_000 }, 
     };
     await driver.ensureNetworks([network, second]);
     assert.equal((await metadataOf('169.254.169.254')).uuid, server.id);
-    const paths = metadataPaths(machine.runDirectory);
-    assert.equal(findEngine({ pidFile: paths.pidFile, mark: paths.config }), proxy, 'the same master');
+    assert.equal(findEngine(engine), proxy, 'the same master');
     await driver.ensureNetworks([network]);
     assert.equal((await metadataOf('169.254.169.254')).uuid, server.id);
     assert.equal((await machine.leftovers()).includes(driver.names.namespace(second.id)), false);
@@ -165,8 +162,7 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 120_000 }, 
     await driver.removePort(port.id);
     assert.deepEqual(await driver.listPorts(), []);
     await driver.ensureNetworks([]);
-    const paths = metadataPaths(machine.runDirectory);
-    assert.equal(findEngine({ pidFile: paths.pidFile, mark: paths.config }), undefined);
+    assert.equal(findEngine(proxyEngine(machine)), undefined);
     assert.deepEqual(
       (await machine.leftovers()).filter((name) => /^....[tmv][0-9a-f]{9}$/.test(name)),
       [],
