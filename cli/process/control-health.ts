@@ -3,7 +3,8 @@ import { sql } from 'kysely';
 import type { HostStreams } from '../../control/host/index.ts';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database } from '../../control/kit/database/database.ts';
-import type { ProjectionStatus, Projector } from '../../control/network/ovn/index.ts';
+import type { ProjectionStatus } from '../../control/kit/projection/index.ts';
+import type { Projector } from '../../control/network/ovn/index.ts';
 import type { ClockReading, Health, HealthPart } from './health.ts';
 
 interface Parts {

@@ -8,6 +8,7 @@ import { explainedDatabase } from '../kit/database/test-plans.ts';
 import { testDatabase, testProject } from '../kit/database/testing.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkService } from './network/service.ts';
+import { HostSet } from './ovn/intent/gateway.ts';
 import { expand, loadModel } from './ovn/load.ts';
 import { nothingTouched, unit } from './ovn/units.ts';
 import { PortService } from './port/service.ts';
@@ -108,10 +109,11 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
       ports.desiredPorts(database.query, [id(kinds.server, 207 * size.portsOfNetwork + 5) as ServerId]),
     'addresses of a server': () =>
       ports.serverAddresses(database.query, [id(kinds.server, 207 * size.portsOfNetwork + 5) as ServerId]),
-    'model of a port': () => loadModel(database.query, new Set([unit('port', port)])),
-    'model of a router': () => loadModel(database.query, new Set([unit('router', router)])),
-    'model of a network': () => loadModel(database.query, new Set([unit('network', network)])),
-    'model of a group': () => loadModel(database.query, new Set([unit('security_group', id(kinds.group, 207))])),
+    'model of a port': () => loadModel(database.query, [unit('port', port)], new HostSet([])),
+    'model of a router': () => loadModel(database.query, [unit('router', router)], new HostSet([])),
+    'model of a network': () => loadModel(database.query, [unit('network', network)], new HostSet([])),
+    'model of a group': () =>
+      loadModel(database.query, [unit('security_group', id(kinds.group, 207))], new HostSet([])),
     'ports of a network that changed': touch('portsOfNetworks', network),
     'routers of a network that changed': touch('routersOfNetworks', network),
     'routers of a port that changed': touch('routersOfPorts', port),

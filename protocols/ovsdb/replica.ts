@@ -42,6 +42,9 @@ export class RowIndex {
   get(key: string): Row[] {
     return [...(this.#rows.get(key)?.values() ?? [])];
   }
+  size(key: string): number {
+    return this.#rows.get(key)?.size ?? 0;
+  }
   keys(): Iterable<string> {
     return this.#rows.keys();
   }

@@ -1,115 +1,14 @@
 /** The projection against PostgreSQL and a fake northbound database on the wire. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { sql } from 'kysely';
-import { pino } from 'pino';
-import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
-import { testDatabase } from '../../control/kit/database/testing.ts';
-import { names, Projector, unit } from '../../control/network/ovn/index.ts';
+import { names } from '../../control/network/ovn/index.ts';
 import { dump } from '../../control/network/ovn/testing/memory-northbound.ts';
-import { FakeDatabase, FakeNorthd, FakeOvsdbServer, northbound, vswitch } from '../../simulator/ovsdb/index.ts';
-import { TestCloud } from './ovn-cloud.ts';
-
-const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
-const deadlineMs = 10_000;
-
-async function bench(options: { fullPassMs?: number } = {}) {
-  const db = await testDatabase();
-  const directory = mkdtempSync(join(tmpdir(), 'bothy-ovn-'));
-  const nb = new FakeDatabase(northbound);
-  const northd = new FakeNorthd(nb);
-  let server = new FakeOvsdbServer([nb]);
-  const path = join(directory, 'nb.sock');
-  const target = await server.listen({ path });
-  const feed = new ChangeFeed({ database: db.database, url: db.url, log });
-  await feed.start();
-  const projectors: Projector[] = [];
-  const project = () => {
-    const each = new Projector({
-      database: db.database,
-      feed,
-      log,
-      northbound: { target },
-      leaseTiming: { renewMs: 20, retryMs: 20 },
-      fullPassMs: options.fullPassMs ?? 60_000,
-    });
-    each.start();
-    projectors.push(each);
-    return each;
-  };
-  return {
-    db,
-    nb,
-    northd,
-    cloud: new TestCloud(db.database),
-    projector: project(),
-    project,
-    get server() {
-      return server;
-    },
-    async restartServer(work: () => void) {
-      await server.close();
-      work();
-      server = new FakeOvsdbServer([nb]);
-      await server.listen({ path });
-    },
-    rows: (table: string) => [...nb.rows(table).values()],
-    async [Symbol.asyncDispose]() {
-      await Promise.all(projectors.map((each) => each.stop()));
-      await feed.stop();
-      northd.close();
-      await server.close();
-      rmSync(directory, { recursive: true, force: true });
-      await db[Symbol.asyncDispose]();
-    },
-  };
-}
-type Bench = Awaited<ReturnType<typeof bench>>;
-
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + deadlineMs;
-  while (!(await condition())) {
-    if (Date.now() > end) assert.fail(`not in ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-/** A network with a router to outside, a group, two guests and a floating IP. */
-async function smallCloud({ cloud }: Bench) {
-  const host = await cloud.host();
-  const ext = await cloud.external();
-  const extSubnet = await cloud.subnet(ext, '203.0.113.0/24', { gateway_ip: '203.0.113.254', enable_dhcp: false });
-  const net = await cloud.network({ name: '小屋 🏔 "x"; drop' });
-  const subnet = await cloud.subnet(net, '10.1.0.0/24', { gateway_ip: '10.1.0.1' });
-  await cloud.metadataPort(net, [{ subnet, ip: '10.1.0.2' }]);
-  const router = await cloud.router();
-  await cloud.interface(router, net, [{ subnet, ip: '10.1.0.1' }]);
-  const gateway = await cloud.gateway(router, ext, [{ subnet: extSubnet, ip: '203.0.113.1' }]);
-  const group = await cloud.securityGroup();
-  const rule = await cloud.rule(group, { protocol: 'tcp', port_range_min: 80, port_range_max: 80 });
-  const port = await cloud.port(net, [{ subnet, ip: '10.1.0.11' }], { host_id: host }, [group]);
-  const port2 = await cloud.port(net, [{ subnet, ip: '10.1.0.12' }], {}, [group]);
-  const floating = await cloud.floatingIp(
-    { network: ext, subnet: extSubnet, ip: '203.0.113.11' },
-    { port, ip: '10.1.0.11', router },
-  );
-  return { host, ext, extSubnet, net, subnet, router, gateway, group, rule, port, port2, floating };
-}
-
-const unitsOf = (ids: Awaited<ReturnType<typeof smallCloud>>) => [
-  unit('network', ids.net),
-  unit('network', ids.ext),
-  unit('router', ids.router),
-  unit('port', ids.port),
-  unit('port', ids.port2),
-  unit('security_group', ids.group),
-];
+import { FakeDatabase, vswitch } from '../../simulator/ovsdb/index.ts';
+import { deadlineMs, ovnBench, smallCloud, unitsOf, until } from './ovn-bench.ts';
 
 test('a cloud appears in the northbound database and all hypervisors have it', async () => {
-  await using b = await bench();
+  await using b = await ovnBench();
   const ids = await smallCloud(b);
   await until('it leads', () => b.projector.status().connected);
   await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
@@ -144,7 +43,7 @@ test('a cloud appears in the northbound database and all hypervisors have it', a
 });
 
 test('a change to one thing writes only that', async () => {
-  await using b = await bench();
+  await using b = await ovnBench();
   const ids = await smallCloud(b);
   await until('it leads', () => b.projector.status().connected);
   await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
@@ -169,7 +68,7 @@ test('a change to one thing writes only that', async () => {
 });
 
 test('ports join and leave groups; deleted things leave no rows', async () => {
-  await using b = await bench();
+  await using b = await ovnBench();
   await until('it leads', () => b.projector.status().connected);
   const ids = await smallCloud(b);
   await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
@@ -192,7 +91,7 @@ test('ports join and leave groups; deleted things leave no rows', async () => {
 });
 
 test('an emptied northbound database is rebuilt at once, as it was', async () => {
-  await using b = await bench();
+  await using b = await ovnBench();
   const ids = await smallCloud(b);
   await until('it leads', () => b.projector.status().connected);
   await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
@@ -205,7 +104,7 @@ test('an emptied northbound database is rebuilt at once, as it was', async () =>
 });
 
 test('a full pass repairs what no event tells: members of groups', async () => {
-  await using b = await bench({ fullPassMs: 50 });
+  await using b = await ovnBench({ fullPassMs: 50 });
   const ids = await smallCloud(b);
   await until('it leads', () => b.projector.status().connected);
   await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
@@ -216,7 +115,7 @@ test('a full pass repairs what no event tells: members of groups', async () => {
 });
 
 test('rows that are not ours are left alone, and one that bears our name is reported', async () => {
-  await using b = await bench();
+  await using b = await ovnBench();
   const cloud = b.cloud;
   const net = await cloud.network();
   const subnet = await cloud.subnet(net, '10.1.0.0/24');
@@ -235,7 +134,7 @@ test('rows that are not ours are left alone, and one that bears our name is repo
 });
 
 test('a lost connection is made again, and what changed meanwhile is caught up', async () => {
-  await using b = await bench();
+  await using b = await ovnBench();
   const ids = await smallCloud(b);
   await until('it leads', () => b.projector.status().connected);
   await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
@@ -250,7 +149,7 @@ test('a lost connection is made again, and what changed meanwhile is caught up',
 });
 
 test('one of two processes projects; when it goes the other takes over', async () => {
-  await using b = await bench();
+  await using b = await ovnBench();
   await until('one leads', () => b.projector.status().role === 'leader');
   const other = b.project();
   await b.cloud.network();
@@ -264,7 +163,7 @@ test('one of two processes projects; when it goes the other takes over', async (
 });
 
 test('a holder whose lease another took stops, and projects again when that one is gone', async () => {
-  await using b = await bench();
+  await using b = await ovnBench();
   await until('it leads', () => b.projector.status().connected);
   await sql`update lease set holder = gen_random_uuid(), epoch = epoch + 1, expires_at = now() + interval '0.3 s'`.execute(
     b.db.database.query,
@@ -275,7 +174,7 @@ test('a holder whose lease another took stops, and projects again when that one 
 });
 
 test('ports come up in the truth when a host plugs them, and go down', async () => {
-  await using b = await bench();
+  await using b = await ovnBench();
   const ids = await smallCloud(b);
   await until('it leads', () => b.projector.status().connected);
   await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
@@ -299,7 +198,7 @@ test('ports come up in the truth when a host plugs them, and go down', async () 
 });
 
 test('a gateway moves when its host is gone, a floating IP moves with its router', async () => {
-  await using b = await bench();
+  await using b = await ovnBench();
   const ids = await smallCloud(b);
   await until('it leads', () => b.projector.status().connected);
   await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });

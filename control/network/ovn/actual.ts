@@ -67,6 +67,10 @@ export class Actual {
   readonly #portsByGroup: RowIndex;
   readonly #natByKey: RowIndex;
   readonly #routerPortByKey: RowIndex;
+  readonly #routerByChassis: RowIndex;
+  readonly #groupByName: RowIndex;
+  readonly #groups: () => Iterable<Row>;
+  #largeGroups: string[] = [];
 
   /** Makes the indexes; call before the client starts. */
   constructor(replica: Replica) {
@@ -74,6 +78,9 @@ export class Actual {
     this.#portsByGroup = replica.index('Logical_Switch_Port', groupsOf);
     this.#natByKey = replica.index('NAT', (row) => stamp(row, stamps.key));
     this.#routerPortByKey = replica.index('Logical_Router_Port', (row) => stamp(row, stamps.key));
+    this.#routerByChassis = replica.index('Gateway_Chassis', (row) => String(row.chassis_name));
+    this.#groupByName = replica.index('Port_Group', (row) => String(row.name));
+    this.#groups = () => replica.rows('Port_Group').values();
   }
 
   rowsOf(owner: Unit): ActualRow[] {
@@ -92,11 +99,38 @@ export class Actual {
       .find((row) => stamp(row, stamps.key) === name.key);
   }
 
-  /** All units that have rows. */
-  owners(): Set<Unit> {
-    const owners = new Set<Unit>();
-    for (const index of this.#byOwner.values()) for (const owner of index.keys()) owners.add(owner as Unit);
-    return owners;
+  /** Parents that a stamp names: one, unless somebody made a second. */
+  findAll(name: RowName): Row[] {
+    return this.#byOwner
+      .get(name.table)!
+      .get(name.owner)
+      .filter((row) => stamp(row, stamps.key) === name.key);
+  }
+
+  /** All units that have rows, some of them several times; what changes meanwhile may be in it or not. */
+  *owners(): Iterable<Unit> {
+    for (const index of this.#byOwner.values()) yield* index.keys() as Iterable<Unit>;
+  }
+
+  /** Our group of this name. */
+  group(name: string): Row | undefined {
+    return this.#groupByName.get(name).find((row) => ownerOf(row) !== undefined);
+  }
+
+  groupSize(name: string): number {
+    return this.#portsByGroup.size(name);
+  }
+
+  /** Groups that had more members than this at the last measure. */
+  largeGroups(): Row[] {
+    return this.#largeGroups.flatMap((name) => this.group(name) ?? []);
+  }
+
+  measureGroups(largest: number): void {
+    this.#largeGroups = [];
+    for (const { name } of this.#groups()) {
+      if (this.groupSize(String(name)) > largest) this.#largeGroups.push(String(name));
+    }
   }
 
   portsInGroup(group: string): Row[] {
@@ -107,6 +141,11 @@ export class Actual {
   routerWith(table: 'NAT' | 'Logical_Router_Port', key: string): Unit | undefined {
     const row = (table === 'NAT' ? this.#natByKey : this.#routerPortByKey).get(key)[0];
     return row && ownerOf(row);
+  }
+
+  /** Routers whose gateway may run on the host. */
+  routersOnChassis(hostId: string): Set<Unit> {
+    return new Set(this.#routerByChassis.get(hostId).flatMap((row) => ownerOf(row) ?? []));
   }
 }
 

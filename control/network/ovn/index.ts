@@ -2,5 +2,4 @@ export { eui64 } from './address.ts';
 export { names, stamps } from './desired.ts';
 export { recordPortsUp } from './port-status.ts';
 export { Projector, type ProjectorOptions } from './projector.ts';
-export type { PassStatus, ProjectionStatus, UnitFailure } from './status.ts';
 export { type Unit, type UnitKind, unit } from './units.ts';

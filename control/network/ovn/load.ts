@@ -1,9 +1,9 @@
-/** Reads the truth for the projection: whole, or just what the given units need. SQL only. */
+/** Reads the truth for the projection: what the given units need, and no more. SQL only. */
 import { sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
+import type { HostSet } from './intent/gateway.ts';
 import {
   type FloatingIpRow,
-  type HostRow,
   IndexedModel,
   type NetworkRow,
   type PortRow,
@@ -11,19 +11,11 @@ import {
   type SecurityGroupRow,
   type SubnetRow,
 } from './model.ts';
-import { idOf, kindOf, type Touched, type Unit, type UnitKind, unit } from './units.ts';
+import { idForm, idOf, kindOf, type Touched, type Unit, type UnitKind, unit } from './units.ts';
 
-type Ids = readonly string[] | 'all';
-
-/** A condition on ids; 'all' is no condition. */
-const among = (column: string, ids: Ids) =>
-  ids === 'all' ? sql`true` : sql`${sql.raw(column)} = any(${[...ids]}::uuid[])`;
-
-const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-export async function loadModel(db: Queryable, units: ReadonlySet<Unit> | 'all'): Promise<IndexedModel> {
-  const ids = (kind: UnitKind): Ids =>
-    units === 'all' ? 'all' : [...units].filter((name) => kindOf(name) === kind && idForm.test(idOf(name))).map(idOf);
+/** @param hosts as the projection sees them; read once for all, see hosts.ts */
+export async function loadModel(db: Queryable, units: readonly Unit[], hosts: HostSet): Promise<IndexedModel> {
+  const ids = (kind: UnitKind) => units.filter((name) => kindOf(name) === kind && idForm.test(idOf(name))).map(idOf);
   const routerIds = ids('router');
   const [routers, floatingIps, securityGroups] = await Promise.all([
     loadRouters(db, routerIds),
@@ -31,53 +23,45 @@ export async function loadModel(db: Queryable, units: ReadonlySet<Unit> | 'all')
     loadSecurityGroups(db, ids('security_group')),
   ]);
   const ports = await loadPorts(db, { ports: ids('port'), routers: routerIds, networks: ids('network'), floatingIps });
-  const networkIds = (): string[] => [
+  const needed = [
     ...new Set([
-      ...(ids('network') as string[]),
+      ...ids('network'),
       ...ports.map((port) => port.network_id),
       ...floatingIps.map((floating) => floating.floating_network_id),
     ]),
   ];
-  const needed: Ids = units === 'all' ? 'all' : networkIds();
-  const withGateway = routers.some((router) => router.gateway_network_id !== null);
-  const [networks, subnets, hosts] = await Promise.all([
-    loadNetworks(db, needed),
-    loadSubnets(db, needed),
-    withGateway ? loadHosts(db) : [],
-  ]);
+  const [networks, subnets] = await Promise.all([loadNetworks(db, needed), loadSubnets(db, needed)]);
   return new IndexedModel({ networks, subnets, ports, routers, floatingIps, securityGroups, hosts });
 }
 
-async function loadNetworks(db: Queryable, ids: Ids): Promise<NetworkRow[]> {
+async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<NetworkRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<NetworkRow>`
     select id, project_id, name, external, mtu, provider_network_type, provider_physical_network, provider_segmentation_id
-    from network where ${among('id', ids)}`.execute(db);
+    from network where id = any(${[...ids]}::uuid[])`.execute(db);
   return rows;
 }
 
-async function loadSubnets(db: Queryable, networks: Ids): Promise<SubnetRow[]> {
+async function loadSubnets(db: Queryable, networks: readonly string[]): Promise<SubnetRow[]> {
   if (networks.length === 0) return [];
   const { rows } = await sql<SubnetRow>`
     select id, network_id, ip_version, cidr::text, host(gateway_ip) as gateway_ip, enable_dhcp, ipv6_address_mode,
       ipv6_ra_mode, dns_nameservers, host_routes
-    from subnet where ${among('network_id', networks)}`.execute(db);
+    from subnet where network_id = any(${[...networks]}::uuid[])`.execute(db);
   return rows;
 }
 
 interface WantedPorts {
-  ports: Ids;
-  routers: Ids;
-  networks: Ids;
+  ports: readonly string[];
+  routers: readonly string[];
+  networks: readonly string[];
   floatingIps: readonly FloatingIpRow[];
 }
 
 async function loadPorts(db: Queryable, wanted: WantedPorts): Promise<PortRow[]> {
   const inside = wanted.floatingIps.flatMap(({ port_id }) => port_id ?? []);
-  const chosen =
-    wanted.ports === 'all'
-      ? sql`select id from port`
-      : sql`
+  if (wanted.ports.length + wanted.routers.length + wanted.networks.length === 0) return [];
+  const chosen = sql`
         select id from port where id = any(${[...wanted.ports, ...inside]}::uuid[])
         union select id from port
           where device_id = any(${[...wanted.routers]}::text[]) and device_owner like 'network:router%' and device_id <> ''
@@ -94,25 +78,27 @@ async function loadPorts(db: Queryable, wanted: WantedPorts): Promise<PortRow[]>
   return rows;
 }
 
-async function loadRouters(db: Queryable, ids: Ids): Promise<RouterRow[]> {
+async function loadRouters(db: Queryable, ids: readonly string[]): Promise<RouterRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<RouterRow>`
     select id, name, admin_state_up, gateway_network_id, enable_snat, routes
-    from router where ${among('id', ids)}`.execute(db);
+    from router where id = any(${[...ids]}::uuid[])`.execute(db);
   return rows;
 }
 
-async function loadFloatingIps(db: Queryable, routers: Ids): Promise<FloatingIpRow[]> {
+async function loadFloatingIps(db: Queryable, routers: readonly string[]): Promise<FloatingIpRow[]> {
   if (routers.length === 0) return [];
   const { rows } = await sql<FloatingIpRow>`
     select floating_ip.id, floating_network_id, port.mac::text as floating_port_mac, host(floating_ip) as floating_ip,
       floating_ip.port_id, host(fixed_ip) as fixed_ip, router_id
     from floating_ip join port on port.id = floating_port_id
-    where router_id is not null and floating_ip.port_id is not null and ${among('router_id', routers)}`.execute(db);
+    where router_id is not null and floating_ip.port_id is not null and router_id = any(${[...routers]}::uuid[])`.execute(
+    db,
+  );
   return rows;
 }
 
-async function loadSecurityGroups(db: Queryable, ids: Ids): Promise<SecurityGroupRow[]> {
+async function loadSecurityGroups(db: Queryable, ids: readonly string[]): Promise<SecurityGroupRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<SecurityGroupRow>`
     select id, name, stateful, coalesce((
@@ -120,12 +106,7 @@ async function loadSecurityGroups(db: Queryable, ids: Ids): Promise<SecurityGrou
         'port_range_min', port_range_min, 'port_range_max', port_range_max, 'remote_group_id', remote_group_id,
         'remote_ip_prefix', normalized_cidr::text) order by id)
       from security_group_rule where security_group_id = security_group.id), '[]') as rules
-    from security_group where ${among('id', ids)}`.execute(db);
-  return rows;
-}
-
-export async function loadHosts(db: Queryable): Promise<HostRow[]> {
-  const { rows } = await sql<HostRow>`select id, physical_networks, connected, last_seen_at from host`.execute(db);
+    from security_group where id = any(${[...ids]}::uuid[])`.execute(db);
   return rows;
 }
 
@@ -176,15 +157,6 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
       from port where id = any(${servicePorts}::uuid[])
         and (device_owner = 'network:distributed' or device_owner like 'network:router%')`.execute(db);
     for (const { kind, id } of rows) units.add(unit(kind, id));
-  }
-  if (touched.gatewayRouters) {
-    add(
-      'router',
-      (
-        await sql<{ id: string }>`
-      select id from router where gateway_network_id is not null`.execute(db)
-      ).rows,
-    );
   }
   for (const name of units) if (kindOf(name) !== 'cloud' && !idForm.test(idOf(name))) units.delete(name);
   return units;

@@ -1,8 +1,10 @@
 /**
- * The part of the truth that the projection reads, in the shape of its rows. A model holds what the units at hand need,
- * or all; the intent functions are pure functions of it.
+ * The part of the truth that the projection reads, in the shape of its rows. A model holds what the units at hand need;
+ * the intent functions are pure functions of it.
  */
+
 import type { Rule } from '../security-group/rules.ts';
+import { HostSet } from './intent/gateway.ts';
 
 export interface NetworkRow {
   id: string;
@@ -78,8 +80,8 @@ export type SecurityGroupRuleRow = Omit<Rule, 'security_group_id' | 'description
 export interface HostRow {
   id: string;
   physical_networks: string[];
-  connected: boolean;
-  last_seen_at: Date | null;
+  /** Connected, or silent for less than the grace (see hosts.ts). */
+  alive: boolean;
 }
 
 export interface Model {
@@ -90,9 +92,7 @@ export interface Model {
   routers: ReadonlyMap<string, RouterRow>;
   floatingIps: ReadonlyMap<string, FloatingIpRow>;
   securityGroups: ReadonlyMap<string, SecurityGroupRow>;
-  hosts: readonly HostRow[];
-  /** When the model was read: decides which hosts count as alive. */
-  now: Date;
+  hosts: HostSet;
 }
 
 export interface ModelRows {
@@ -102,8 +102,7 @@ export interface ModelRows {
   routers?: readonly RouterRow[];
   floatingIps?: readonly FloatingIpRow[];
   securityGroups?: readonly SecurityGroupRow[];
-  hosts?: readonly HostRow[];
-  now?: Date;
+  hosts?: HostSet;
 }
 
 export class IndexedModel implements Model {
@@ -113,8 +112,7 @@ export class IndexedModel implements Model {
   readonly routers: ReadonlyMap<string, RouterRow>;
   readonly floatingIps: ReadonlyMap<string, FloatingIpRow>;
   readonly securityGroups: ReadonlyMap<string, SecurityGroupRow>;
-  readonly hosts: readonly HostRow[];
-  readonly now: Date;
+  readonly hosts: HostSet;
   readonly #subnetsOfNetwork: ReadonlyMap<string, SubnetRow[]>;
   readonly #portsOfDevice: ReadonlyMap<string, PortRow[]>;
   readonly #metadataPort: ReadonlyMap<string, PortRow>;
@@ -127,8 +125,7 @@ export class IndexedModel implements Model {
     this.routers = byId(rows.routers);
     this.floatingIps = byId(rows.floatingIps);
     this.securityGroups = byId(rows.securityGroups);
-    this.hosts = rows.hosts ?? [];
-    this.now = rows.now ?? new Date();
+    this.hosts = rows.hosts ?? new HostSet([]);
     this.#subnetsOfNetwork = Map.groupBy(this.subnets.values(), (subnet) => subnet.network_id);
     this.#portsOfDevice = Map.groupBy(this.ports.values(), (port) => port.device_id);
     const metadata = [...this.ports.values()].filter((port) => port.device_owner === 'network:distributed');

@@ -3,21 +3,34 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { bringPage } from '../../kit/projection/index.ts';
 import { monitored, rootTables } from './actual.ts';
 import type { DesiredRow, RowName } from './desired.ts';
 import { IndexedModel } from './model.ts';
-import { runPass } from './pass.ts';
 import { planUnit } from './plan.ts';
-import { dump, MemoryNorthbound } from './testing/memory-northbound.ts';
+import { NorthboundTarget } from './target.ts';
+import { alone, dump, MemoryNorthbound } from './testing/memory-northbound.ts';
 import { ids, modelRows } from './testing/representative.ts';
 import { dropUnit, type Unit, unit } from './units.ts';
+
+/** The target, with its truth in memory. */
+class ModelTarget extends NorthboundTarget {
+  readonly #model: IndexedModel;
+  constructor(nb: MemoryNorthbound, model: IndexedModel) {
+    super({ db: undefined as never, client: nb, actual: nb.actual, events: alone });
+    this.#model = model;
+  }
+  override async load(): Promise<IndexedModel> {
+    return this.#model;
+  }
+}
 
 const golden = join(import.meta.dirname, 'testing/moved-gateway.golden.txt');
 const owner = unit('router', ids.router);
 
 async function bring(nb: MemoryNorthbound, desired: readonly DesiredRow[], name: Unit = owner): Promise<void> {
   const transaction = nb.transaction();
-  planUnit(transaction, nb.schema, nb.actual, name, desired);
+  planUnit({ transaction, schema: nb.schema, actual: nb.actual, owner: name }, desired, nb.actual.rowsOf(name));
   if (!transaction.empty) await nb.transact(transaction);
 }
 
@@ -124,7 +137,7 @@ test("a router's gateway that moves to another external network takes chassis an
       ...[gateway.id, ...model.ports.keys()].map((id) => unit('port', id)),
       ...[...model.routers.keys()].map((id) => unit('router', id)),
     ]);
-    const outcomes = await runPass({ client: nb, actual: nb.actual, mayWrite: () => true }, model, all, new Set());
+    const outcomes = await bringPage(new ModelTarget(nb, model), [...all], alone.mayWrite);
     for (const { error } of outcomes) assert.ifError(error);
   };
   await pass(incremental, before);

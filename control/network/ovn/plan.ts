@@ -12,24 +12,14 @@ import {
   type Transaction,
   tableOf,
 } from '../../../protocols/ovsdb/index.ts';
+import { WaitsForUnit } from '../../kit/projection/index.ts';
 import { type Actual, type ActualRow, formatHolder, groupsOf, holderOf, rootTables, stamp } from './actual.ts';
 import { type DesiredRow, type RowName, stamps } from './desired.ts';
 import type { Unit } from './units.ts';
 
-export interface Changes {
-  inserted: number;
-  updated: number;
-  deleted: number;
-}
-
 /** A row of another unit, to which this one refers, is not there yet: that unit must be projected first. */
-export class MissingRow extends Error {
-  readonly unit: Unit;
-  constructor(owner: Unit, name: RowName) {
-    super(`${owner} waits for ${name.table} ${name.key} of ${name.owner}`);
-    this.unit = name.owner;
-  }
-}
+const missing = (owner: Unit, name: RowName) =>
+  new WaitsForUnit(name.owner, `${owner} waits for ${name.table} ${name.key} of ${name.owner}`);
 
 const idOfRow = (table: string, key: string): string => `${table} ${key}`;
 
@@ -42,14 +32,17 @@ const identity = (table: string, key: string, holder: string | undefined): strin
 const wantedIdentity = ({ table, key, parent }: DesiredRow) => identity(table, key, parent && formatHolder(parent));
 const presentIdentity = ({ table, key, row }: ActualRow) => identity(table, key, stamp(row, stamps.parent));
 
-export function planUnit(
-  transaction: Transaction,
-  schema: DatabaseSchema,
-  actual: Actual,
-  owner: Unit,
-  desired: readonly DesiredRow[],
-): Changes {
-  return new UnitPlan(transaction, schema, actual, owner).run(desired);
+export interface Plan {
+  /** Filled by it. */
+  transaction: Transaction;
+  schema: DatabaseSchema;
+  actual: Actual;
+  owner: Unit;
+}
+
+/** @throws WaitsForUnit */
+export function planUnit(plan: Plan, desired: readonly DesiredRow[], present: readonly ActualRow[]): void {
+  new UnitPlan(plan).run(desired, present);
 }
 
 class UnitPlan {
@@ -57,7 +50,6 @@ class UnitPlan {
   readonly #schema: DatabaseSchema;
   readonly #actual: Actual;
   readonly #owner: Unit;
-  readonly #changes: Changes = { inserted: 0, updated: 0, deleted: 0 };
   /** Rows of this unit after the transaction: UUID, or name of the insert. */
   readonly #place = new Map<string, string>();
   /** Names of the rows that the transaction inserts. */
@@ -68,17 +60,17 @@ class UnitPlan {
     { holder: string; table: string; column: string; add: string[]; remove: string[] }
   >();
 
-  constructor(transaction: Transaction, schema: DatabaseSchema, actual: Actual, owner: Unit) {
+  constructor({ transaction, schema, actual, owner }: Plan) {
     this.#transaction = transaction;
     this.#schema = schema;
     this.#actual = actual;
     this.#owner = owner;
   }
 
-  run(desired: readonly DesiredRow[]): Changes {
+  run(desired: readonly DesiredRow[], there: readonly ActualRow[]): void {
     const present = new Map<string, ActualRow>();
     const surplus: ActualRow[] = [];
-    for (const each of this.#actual.rowsOf(this.#owner).sort((a, b) => (a.row._uuid < b.row._uuid ? -1 : 1))) {
+    for (const each of [...there].sort((a, b) => (a.row._uuid < b.row._uuid ? -1 : 1))) {
       const id = presentIdentity(each);
       if (present.has(id)) surplus.push(each);
       else present.set(id, each);
@@ -87,7 +79,7 @@ class UnitPlan {
       const id = wantedIdentity(row);
       const before = present.get(id);
       // Its parent is made anew: what hangs on the old one goes with that.
-      if (!before || this.#parentIsNew(row)) this.#insert(row, before !== undefined);
+      if (!before || this.#parentIsNew(row)) this.#insert(row);
       else {
         present.delete(id);
         this.#update(row, before.row);
@@ -98,7 +90,6 @@ class UnitPlan {
       if (remove.length > 0) this.#transaction.mutate(table, holder, [[column, 'delete', remove]]);
       if (add.length > 0) this.#transaction.mutate(table, holder, [[column, 'insert', add]]);
     }
-    return this.#changes;
   }
 
   #columns(row: DesiredRow): Columns {
@@ -121,23 +112,26 @@ class UnitPlan {
     return parent !== undefined && parent.owner === this.#owner && this.#inserted.has(this.#find(parent));
   }
 
-  #insert(row: DesiredRow, replaces: boolean): void {
+  #insert(row: DesiredRow): void {
     const columns = this.#columns(row);
     const transaction = this.#transaction;
-    if (!replaces) this.#refuseSecond(row);
+    this.#refuseSecond(row);
     const place = transaction.insert(row.table, columns);
     this.#inserted.add(place);
     this.#place.set(idOfRow(row.table, row.key), place);
-    this.#changes.inserted++;
     if (row.parent) this.#hold(row.parent.table, row.parent.column, this.#find(row.parent)).add.push(place);
     this.#join(place, [], row.groups ?? []);
     if (row.table === 'Port_Group') this.#rejoin(place, String(row.columns.name));
   }
 
-  /** Should our copy be behind, the server refuses rather than take a second row of the same name in the same place. */
-  #refuseSecond({ table, key, parent }: DesiredRow): void {
-    const holder: Record<string, string> = parent ? { [stamps.parent]: formatHolder(parent) } : {};
-    const mine = { [stamps.owner]: this.#owner, [stamps.key]: key, ...holder };
+  /**
+   * Should our copy be behind, the server refuses rather than take a second switch or router: ports would hang on either.
+   * The condition makes it read the whole table, so it stands only where no unique name does the same; a second child
+   * is surplus, and goes as soon as it is seen.
+   */
+  #refuseSecond({ table, key }: DesiredRow): void {
+    if (!rootTables.has(table) || table === 'Port_Group') return;
+    const mine = { [stamps.owner]: this.#owner, [stamps.key]: key };
     this.#transaction.wait(table, [['external_ids', 'includes', mine]], '==', [], ['external_ids']);
   }
 
@@ -149,7 +143,6 @@ class UnitPlan {
     });
     if (changed.length === 0) return;
     this.#transaction.update(row.table, before._uuid, Object.fromEntries(changed));
-    this.#changes.updated++;
     this.#join(before._uuid, groupsOf(before), row.groups ?? []);
   }
 
@@ -157,12 +150,14 @@ class UnitPlan {
   #join(port: string, before: readonly string[], groups: NonNullable<DesiredRow['groups']>): void {
     const now = new Set(groups.map(({ name }) => name));
     for (const name of before) {
-      if (!now.has(name)) this.#transaction.mutate('Port_Group', [['name', '==', name]], [['ports', 'delete', [port]]]);
+      const left = now.has(name) ? undefined : this.#actual.group(name);
+      if (left) this.#transaction.mutate('Port_Group', left._uuid, [['ports', 'delete', [port]]]);
     }
     for (const group of groups) {
       if (before.includes(group.name)) continue;
-      if (!this.#actual.find(group)) throw new MissingRow(this.#owner, group);
-      this.#transaction.mutate('Port_Group', [['name', '==', group.name]], [['ports', 'insert', [port]]]);
+      const joined = this.#actual.find(group);
+      if (!joined) throw missing(this.#owner, group);
+      this.#transaction.mutate('Port_Group', joined._uuid, [['ports', 'insert', [port]]]);
     }
   }
 
@@ -175,15 +170,14 @@ class UnitPlan {
   #remove(rows: readonly ActualRow[]): void {
     const going = new Set(rows.map(({ row }) => row._uuid));
     for (const { table, row } of rows) {
-      this.#changes.deleted++;
       if (rootTables.has(table)) {
         this.#transaction.delete(table, row._uuid);
         continue;
       }
       const holder = holderOf(row);
-      const parent = holder && this.#actual.find(holder);
-      if (parent && !going.has(parent._uuid))
-        this.#hold(holder.table, holder.column, parent._uuid).remove.push(row._uuid);
+      for (const parent of holder ? this.#actual.findAll(holder) : []) {
+        if (!going.has(parent._uuid)) this.#hold(holder!.table, holder!.column, parent._uuid).remove.push(row._uuid);
+      }
     }
   }
 
@@ -197,7 +191,7 @@ class UnitPlan {
   #find(name: RowName): string {
     const here = name.owner === this.#owner ? this.#place.get(idOfRow(name.table, name.key)) : undefined;
     const place = here ?? this.#actual.find(name)?._uuid;
-    if (!place) throw new MissingRow(this.#owner, name);
+    if (!place) throw missing(this.#owner, name);
     return place;
   }
 }

@@ -10,6 +10,9 @@ export type Unit = `${UnitKind}/${string}`;
 /** Units of an earlier phase are in place before those of a later one refer to their rows. */
 export const phases: readonly UnitKind[] = ['cloud', 'network', 'security_group', 'port', 'router'];
 
+/** Of the ids in unit names; in the northbound database anything may stand. */
+export const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 export const dropUnit: Unit = 'cloud/drop';
 export const unit = (kind: UnitKind, id: string): Unit => `${kind}/${id}`;
 export const kindOf = (name: Unit): UnitKind => name.slice(0, name.indexOf('/')) as UnitKind;
@@ -31,8 +34,6 @@ export interface Touched {
   routersOfPorts: Set<string>;
   /** Ports of which only the database knows whether they are a router's or the metadata service's. */
   servicePorts: Set<string>;
-  /** All routers with a gateway. */
-  gatewayRouters: boolean;
 }
 
 export const nothingTouched = (): Touched => ({
@@ -41,8 +42,13 @@ export const nothingTouched = (): Touched => ({
   routersOfNetworks: new Set(),
   routersOfPorts: new Set(),
   servicePorts: new Set(),
-  gatewayRouters: false,
 });
+
+/** The resources whose changes touch anything; hosts: see hosts.ts. */
+export const concerning: ReadonlySet<string> = new Set([
+  ...['network', 'subnet', 'port', 'port_ip', 'port_security_group', 'router', 'floating_ip', 'security_group'],
+  ...['security_group_rule', 'host'],
+]);
 
 /** Pure: adds what the change touches. The body says where to look; it is never projected itself. */
 export function touch(
@@ -93,22 +99,3 @@ export function touch(
       return;
   }
 }
-
-/** What of a host the projection depends on. Hosts report often; most reports change nothing of this. */
-export function hostDigest(body: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify([body.connected, body.physical_networks]);
-}
-
-export function mergeTouched(a: Touched, b: Touched): Touched {
-  return {
-    units: a.units.union(b.units),
-    portsOfNetworks: a.portsOfNetworks.union(b.portsOfNetworks),
-    routersOfNetworks: a.routersOfNetworks.union(b.routersOfNetworks),
-    routersOfPorts: a.routersOfPorts.union(b.routersOfPorts),
-    servicePorts: a.servicePorts.union(b.servicePorts),
-    gatewayRouters: a.gatewayRouters || b.gatewayRouters,
-  };
-}
-
-export const isTouched = (touched: Touched): boolean =>
-  Object.values(touched).some((part) => (part instanceof Set ? part.size > 0 : part));

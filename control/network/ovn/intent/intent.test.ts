@@ -8,7 +8,7 @@ import { FakeDatabase, northbound } from '../../../../simulator/ovsdb/index.ts';
 import { IndexedModel, type SecurityGroupRuleRow } from '../model.ts';
 import { ids, representative } from '../testing/representative.ts';
 import { dropUnit, type Unit, unit } from '../units.ts';
-import { gatewayHosts, hostGraceMs } from './gateway.ts';
+import { HostSet } from './gateway.ts';
 import { desiredRows } from './index.ts';
 import { ruleMatch } from './security.ts';
 
@@ -101,40 +101,35 @@ test('rules become matches', () => {
 });
 
 test('gateways go to living hosts that have the network, each router in its own order', () => {
-  const now = new Date('2026-01-01T00:00:00Z');
-  const ago = (ms: number) => new Date(now.getTime() - ms);
   const hosts = Array.from({ length: 10 }, (_, n) => ({
-    id: `host${n}`,
+    id: `00000000-0000-7000-8000-00000000000${n}`,
     physical_networks: n < 6 ? ['p'] : [],
-    connected: n < 4,
-    last_seen_at: n === 4 ? ago(hostGraceMs - 1) : ago(hostGraceMs + 1),
+    alive: n < 5,
   }));
-  const of = (router: string) => gatewayHosts(router, 'p', hosts, now);
-  const routers = Array.from({ length: 200 }, (_, n) => `router${n}`);
-  const first = Map.groupBy(routers, (router) => of(router)[0]!);
-  assert.deepEqual([...first.keys()].sort(), ['host0', 'host1', 'host2', 'host3', 'host4']);
+  const set = new HostSet(hosts);
+  const routers = Array.from({ length: 200 }, (_, n) => `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`);
+  const first = Map.groupBy(routers, (router) => set.choose(router, 'p')[0]!);
+  assert.deepEqual(
+    [...first.keys()].sort(),
+    hosts.slice(0, 5).map(({ id }) => id),
+  );
   for (const list of first.values()) assert.ok(list.length > 15, 'they are spread');
-  for (const router of routers) assert.equal(of(router).length, 3);
-  // One host goes: routers whose first choice it was not keep theirs.
-  const left = hosts.filter(({ id }) => id !== 'host2');
+  for (const router of routers) assert.equal(set.choose(router, 'p').length, 3);
+  // One host goes: routers whose first choice it was not keep theirs, and who did not choose it at all keeps everything.
+  const gone = hosts[2]!.id;
+  const left = new HostSet(hosts.filter(({ id }) => id !== gone));
   for (const router of routers) {
-    const [before, after] = [of(router)[0], gatewayHosts(router, 'p', left, now)[0]];
-    if (before !== 'host2') assert.equal(after, before);
+    const [before, after] = [set.choose(router, 'p'), left.choose(router, 'p')];
+    if (before[0] !== gone) assert.equal(after[0], before[0]);
+    if (!before.includes(gone)) assert.deepEqual(after, before);
   }
-  assert.deepEqual(gatewayHosts('r', null, hosts, now), []);
-  assert.deepEqual(gatewayHosts('r', 'q', hosts, now), []);
+  assert.deepEqual(set.choose('r', null), []);
+  assert.deepEqual(set.choose('r', 'q'), []);
 });
 
 test('when no host is alive all candidates count, so that a restart of control moves nothing', () => {
-  const host = (id: string) => ({ id, physical_networks: ['p'], connected: false, last_seen_at: null });
-  const now = new Date();
-  const living = gatewayHosts(
-    'r',
-    'p',
-    [host('a'), host('b')].map((h) => ({ ...h, connected: true })),
-    now,
-  );
-  assert.deepEqual(gatewayHosts('r', 'p', [host('a'), host('b')], now), living);
+  const hosts = (alive: boolean) => new HostSet(['a', 'b'].map((id) => ({ id, physical_networks: ['p'], alive })));
+  assert.deepEqual(hosts(false).choose('r', 'p'), hosts(true).choose('r', 'p'));
 });
 
 test("a floating IP is handled on its guest's host if that has the network, else by the gateway", () => {

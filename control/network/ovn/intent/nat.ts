@@ -72,5 +72,5 @@ function isDistributed(model: IndexedModel, floating: FloatingIpRow): boolean {
   const physical = model.networks.get(floating.floating_network_id)?.provider_physical_network;
   const host = model.ports.get(floating.port_id!)?.host_id;
   if (!physical || !host) return false;
-  return model.hosts.some(({ id, physical_networks }) => id === host && physical_networks.includes(physical));
+  return model.hosts.get(host)?.physical_networks.includes(physical) === true;
 }

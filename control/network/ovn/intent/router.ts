@@ -3,7 +3,6 @@ import { prefixLength, versionOf } from '../address.ts';
 import { type DesiredRow, names, type RowName } from '../desired.ts';
 import type { IndexedModel, PortRow, RouterRow, SubnetRow } from '../model.ts';
 import { unit } from '../units.ts';
-import { gatewayHosts } from './gateway.ts';
 import { natRows } from './nat.ts';
 
 export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
@@ -81,7 +80,7 @@ function advertisement(addresses: { subnet: SubnetRow }[], mtu: number | undefin
 function gatewayChassis(model: IndexedModel, router: RouterRow, gateway: PortRow): DesiredRow[] {
   if (gateway.ips.length === 0) return [];
   const network = model.networks.get(gateway.network_id);
-  const hosts = gatewayHosts(router.id, network?.provider_physical_network ?? null, model.hosts, model.now);
+  const hosts = model.hosts.choose(router.id, network?.provider_physical_network ?? null);
   const owner = unit('router', router.id);
   return hosts.map((host, place) => ({
     table: 'Gateway_Chassis',

@@ -3,9 +3,11 @@ import { checkResults, OvsdbError, Replica, Transaction } from '../../../../prot
 import type { TableUpdates2 } from '../../../../protocols/ovsdb/replica.ts';
 import { FakeDatabase, northbound } from '../../../../simulator/ovsdb/index.ts';
 import { Monitor } from '../../../../simulator/ovsdb/monitor.ts';
+import type { TargetEvents } from '../../../kit/projection/index.ts';
 import { Actual, monitored } from '../actual.ts';
 import { stamps } from '../desired.ts';
-import type { Northbound } from '../pass.ts';
+import type { Northbound } from '../northbound.ts';
+import type { Unit } from '../units.ts';
 
 export class MemoryNorthbound implements Northbound {
   readonly database = new FakeDatabase(northbound);
@@ -61,3 +63,11 @@ export function dump(nb: FakeDatabase): string[] {
   }
   return lines.sort();
 }
+
+/** For a target that nobody else writes to and that tells nobody. */
+export const alone: TargetEvents<Unit> = {
+  mayWrite: () => true,
+  renewed: () => {},
+  disturbed: () => {},
+  look: () => {},
+};

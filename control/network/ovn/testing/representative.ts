@@ -1,4 +1,5 @@
 /** A model with one of everything that the projection knows, for the golden file. Ids are fixed and readable. */
+import { HostSet } from '../intent/gateway.ts';
 import { IndexedModel, type ModelRows, type PortRow, type SecurityGroupRuleRow, type SubnetRow } from '../model.ts';
 
 const id = (kind: string, n: number) => `00000000-0000-7000-8000-${kind.padStart(4, '0')}${String(n).padStart(8, '0')}`;
@@ -176,12 +177,10 @@ const ports: ModelRows['ports'] = [
 
 const router = { admin_state_up: true, gateway_network_id: ids.external, enable_snat: true, routes: [] };
 const floating = { floating_network_id: ids.external, router_id: ids.router };
-const now = new Date('2026-01-01T00:00:00Z');
-const host = (hostId: string, physical_networks: string[], connected: boolean, silentMs: number) => ({
+const host = (hostId: string, physical_networks: string[], alive: boolean) => ({
   id: hostId,
   physical_networks,
-  connected,
-  last_seen_at: new Date(now.getTime() - silentMs),
+  alive,
 });
 
 const rules: SecurityGroupRuleRow[] = [
@@ -236,13 +235,12 @@ export const modelRows: ModelRows = {
     { id: ids.web, name: 'web', stateful: true, rules },
     { id: ids.stateless, name: 'stateless', stateful: false, rules: [rule(20, { protocol: 'udp' })] },
   ],
-  hosts: [
-    host(ids.host1, ['physnet1'], true, 0),
-    host(ids.host2, ['physnet1', 'physnet2'], false, 5_000),
-    host(ids.deadHost, ['physnet1'], false, 3_600_000),
-    host(ids.elsewhere, [], true, 0),
-  ],
-  now,
+  hosts: new HostSet([
+    host(ids.host1, ['physnet1'], true),
+    host(ids.host2, ['physnet1', 'physnet2'], true),
+    host(ids.deadHost, ['physnet1'], false),
+    host(ids.elsewhere, [], true),
+  ]),
 };
 
 export const representative = new IndexedModel(modelRows);

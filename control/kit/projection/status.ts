@@ -1,5 +1,4 @@
-/** What the projection tells of itself, to `bothy doctor` and to people. */
-import type { Unit } from './units.ts';
+/** What a projection tells of itself, to `bothy doctor` and to people. */
 
 export interface PassStatus {
   kind: 'full' | 'changes';
@@ -12,7 +11,7 @@ export interface PassStatus {
 }
 
 export interface UnitFailure {
-  unit: Unit;
+  unit: string;
   error: string;
   attempts: number;
   nextAttemptAt: Date;
@@ -21,16 +20,17 @@ export interface UnitFailure {
 export interface ProjectionStatus {
   /** leader: this process projects; standby: another one does, or none can yet. */
   role: 'leader' | 'standby';
-  /** A session with the northbound database and a complete copy of it. */
+  /** The target is there, and what it holds is known. */
   connected: boolean;
   /** Why not, where it is not. */
   connectionError: string | null;
   lastPass: PassStatus | null;
+  /** The last time that everything was gone through, to its end. */
   lastFullPass: PassStatus | null;
   /** Units whose change waits for its turn. */
   pending: number;
   failures: UnitFailure[];
-  /** From the commit of a change to its transaction in the northbound database, of the latest pass; milliseconds. */
+  /** From the commit of a change to its place in the target, of the latest pass; milliseconds. */
   lagMs: number | null;
   /** Units that full passes had to mend although nothing was known to have changed, since the start. */
   drift: number;

@@ -1,0 +1,185 @@
+/**
+ * OVN's northbound database as a target of the projection kit: which units a change touches, what a unit's rows shall be,
+ * what they are, and one OVSDB transaction that makes the one the other. Owns every row stamped `bothy:owner`, and touches
+ * no other.
+ */
+import type { DatabaseSchema, RowChange, Transaction } from '../../../protocols/ovsdb/index.ts';
+import type { Change } from '../../kit/change-log/changes.ts';
+import type { Queryable } from '../../kit/database/database.ts';
+import { type Target, type TargetEvents, TargetLost } from '../../kit/projection/index.ts';
+import { type Actual, type ActualRow, ownerOf } from './actual.ts';
+import type { DesiredRow } from './desired.ts';
+import { everything } from './everything.ts';
+import { HostView } from './hosts.ts';
+import { desiredRows } from './intent/index.ts';
+import { expand, loadModel } from './load.ts';
+import { largeGroup, mendPage } from './mend.ts';
+import type { IndexedModel } from './model.ts';
+import { ensureGlobal, type Northbound, write } from './northbound.ts';
+import { planUnit } from './plan.ts';
+import { concerning, kindOf, nothingTouched, phases, touch, type Unit } from './units.ts';
+
+export interface NorthboundTargetOptions {
+  db: Queryable;
+  client: Northbound;
+  actual: Actual;
+  events: TargetEvents<Unit>;
+  trouble?: () => string | null;
+  close?: () => Promise<void>;
+}
+
+export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[], ActualRow[], Transaction> {
+  readonly #options: NorthboundTargetOptions;
+  readonly #db: Queryable;
+  readonly #client: Northbound;
+  readonly #actual: Actual;
+  readonly #hosts = new HostView();
+  /** Units that are being written: their changes in the copy are our own. */
+  readonly #busy = new Set<Unit>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: NorthboundTargetOptions) {
+    this.#options = options;
+    this.#db = options.db;
+    const { client, events } = options;
+    this.#client = {
+      get schema() {
+        return client.schema;
+      },
+      replica: client.replica,
+      transaction: () => client.transaction(),
+      // Between the kit's question and a write that mends, the lease may have run out.
+      transact: async (transaction) => {
+        if (!events.mayWrite()) throw new TargetLost('OVN: the lease of the projection has run out');
+        return client.transact(transaction);
+      },
+    };
+    this.#actual = options.actual;
+  }
+
+  get ready(): boolean {
+    return this.#client.replica.complete;
+  }
+  get trouble(): string | null {
+    return this.#options.trouble?.() ?? null;
+  }
+
+  // --- which units ---------------------------------------------------------------------------------------------------
+
+  concerns(change: Change): boolean {
+    return concerning.has(change.resource_type);
+  }
+
+  async touched(changes: readonly Change[]): Promise<Set<Unit>> {
+    const touched = nothingTouched();
+    const hosts = new Set(this.#hosts.due());
+    for (const change of changes) {
+      touch(touched, change);
+      if (change.resource_type === 'host') hosts.add(change.resource_id);
+      const left = this.#left(change);
+      if (left) touched.units.add(left);
+    }
+    if (hosts.size > 0) await this.#refreshHosts([...hosts]);
+    const units = await expand(this.#db, touched);
+    for (const name of await this.#hosts.routers(this.#db, this.#actual)) units.add(name);
+    return units;
+  }
+
+  /** A row may have moved to another router; the one that it left is known only from what stands there. */
+  #left({ resource_type, resource_id }: Change): Unit | undefined {
+    if (resource_type === 'floating_ip') return this.#actual.routerWith('NAT', `floating_ip/${resource_id}`);
+    if (resource_type === 'port') return this.#actual.routerWith('Logical_Router_Port', resource_id);
+    return undefined;
+  }
+
+  async *everything(): AsyncGenerator<readonly Unit[]> {
+    await ensureGlobal(this.#client);
+    await this.#refreshHosts('all');
+    this.#actual.measureGroups(largeGroup);
+    yield* everything(this.#db, this.#actual);
+  }
+
+  async #refreshHosts(ids: readonly string[] | 'all'): Promise<void> {
+    await this.#hosts.refresh(this.#db, ids);
+    clearTimeout(this.#timer);
+    const dueAt = this.#hosts.dueAt;
+    if (dueAt === undefined) return;
+    this.#timer = setTimeout(() => this.#options.events.look(), Math.max(50, dueAt - performance.now()));
+    this.#timer.unref();
+  }
+
+  // --- what they shall be and are ------------------------------------------------------------------------------------
+
+  phaseOf(name: Unit): number {
+    return phases.indexOf(kindOf(name));
+  }
+
+  async load(units: readonly Unit[]): Promise<IndexedModel> {
+    if (!this.#hosts.loaded) await this.#refreshHosts('all');
+    return loadModel(this.#db, units, this.#hosts.set);
+  }
+
+  desired(model: IndexedModel, name: Unit): DesiredRow[] {
+    return desiredRows(model, name);
+  }
+
+  actual(name: Unit): ActualRow[] {
+    // While the copy is not complete nothing is known to be missing.
+    if (!this.ready) throw new TargetLost('OVN: the copy of the northbound database is not complete');
+    return this.#actual.rowsOf(name);
+  }
+
+  difference(name: Unit, desired: readonly DesiredRow[], present: readonly ActualRow[]): Transaction | undefined {
+    const transaction = this.#client.transaction();
+    planUnit({ transaction, schema: this.#schema, actual: this.#actual, owner: name }, desired, present);
+    return transaction.empty ? undefined : transaction;
+  }
+
+  get #schema(): DatabaseSchema {
+    return this.#client.schema;
+  }
+
+  async apply(name: Unit, transaction: Transaction): Promise<void> {
+    transaction.comment(`bothy: ${name}`);
+    this.#busy.add(name);
+    try {
+      await write(this.#client, transaction);
+    } finally {
+      this.#busy.delete(name);
+    }
+  }
+
+  mend(units: readonly Unit[]): Promise<number> {
+    return mendPage(this.#client, this.#actual, units);
+  }
+
+  // --- what others do ------------------------------------------------------------------------------------------------
+
+  /** Of the copy. */
+  changed(changes: readonly RowChange[]): void {
+    const { events } = this.#options;
+    const disturbed = new Set<Unit>();
+    for (const { table, before, after } of changes) {
+      if (table === 'NB_Global') {
+        if (!after) events.renewed();
+        continue;
+      }
+      for (const row of [before, after]) {
+        const owner = row && ownerOf(row);
+        if (owner && !this.#busy.has(owner) && !onlyObserved(before, after)) disturbed.add(owner);
+      }
+    }
+    if (disturbed.size > 0) events.disturbed(disturbed);
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#options.close?.();
+  }
+}
+
+/** northd writes `up` and the counters; that is news for others, not a change of what we own. */
+function onlyObserved(before: RowChange['before'], after: RowChange['after']): boolean {
+  if (!before || !after) return false;
+  return Object.keys(after).every((column) => column === 'up' || before[column] === after[column]);
+}

@@ -1,0 +1,113 @@
+/** For tests of the network projection: PostgreSQL, a fake northbound database on the wire, and projectors between them. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import type { Database, Queryable } from '../../control/kit/database/database.ts';
+import { testDatabase } from '../../control/kit/database/testing.ts';
+import { Projector, unit } from '../../control/network/ovn/index.ts';
+import { FakeDatabase, FakeNorthd, FakeOvsdbServer, northbound } from '../../simulator/ovsdb/index.ts';
+import { TestCloud } from './ovn-cloud.ts';
+
+const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
+export const deadlineMs = 10_000;
+
+export async function ovnBench(options: { fullPassMs?: number; query?: (query: Queryable) => Queryable } = {}) {
+  const db = await testDatabase();
+  const directory = mkdtempSync(join(tmpdir(), 'bothy-ovn-'));
+  const nb = new FakeDatabase(northbound);
+  const northd = new FakeNorthd(nb);
+  let server = new FakeOvsdbServer([nb]);
+  const path = join(directory, 'nb.sock');
+  const target = await server.listen({ path });
+  const feed = new ChangeFeed({ database: db.database, url: db.url, log });
+  await feed.start();
+  const projectors: Projector[] = [];
+  const database = {
+    query: options.query?.(db.database.query) ?? db.database.query,
+    urgent: db.database.urgent,
+    transaction: db.database.transaction.bind(db.database),
+  } as Database;
+  const project = () => {
+    const each = new Projector({
+      database,
+      feed,
+      log,
+      northbound: { target },
+      leaseTiming: { renewMs: 20, retryMs: 20 },
+      fullPassMs: options.fullPassMs ?? 60_000,
+    });
+    each.start();
+    projectors.push(each);
+    return each;
+  };
+  return {
+    db,
+    nb,
+    northd,
+    feed,
+    cloud: new TestCloud(db.database),
+    projector: project(),
+    project,
+    get server() {
+      return server;
+    },
+    async restartServer(work: () => void) {
+      await server.close();
+      work();
+      server = new FakeOvsdbServer([nb]);
+      await server.listen({ path });
+    },
+    rows: (table: string) => [...nb.rows(table).values()],
+    async [Symbol.asyncDispose]() {
+      await Promise.all(projectors.map((each) => each.stop()));
+      await feed.stop();
+      northd.close();
+      await server.close();
+      rmSync(directory, { recursive: true, force: true });
+      await db[Symbol.asyncDispose]();
+    },
+  };
+}
+export type OvnBench = Awaited<ReturnType<typeof ovnBench>>;
+
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + deadlineMs;
+  while (!(await condition())) {
+    if (Date.now() > end) assert.fail(`not in ${deadlineMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A network with a router to outside, a group, two guests and a floating IP. */
+export async function smallCloud({ cloud }: OvnBench) {
+  const host = await cloud.host();
+  const ext = await cloud.external();
+  const extSubnet = await cloud.subnet(ext, '203.0.113.0/24', { gateway_ip: '203.0.113.254', enable_dhcp: false });
+  const net = await cloud.network({ name: '小屋 🏔 "x"; drop' });
+  const subnet = await cloud.subnet(net, '10.1.0.0/24', { gateway_ip: '10.1.0.1' });
+  await cloud.metadataPort(net, [{ subnet, ip: '10.1.0.2' }]);
+  const router = await cloud.router();
+  await cloud.interface(router, net, [{ subnet, ip: '10.1.0.1' }]);
+  const gateway = await cloud.gateway(router, ext, [{ subnet: extSubnet, ip: '203.0.113.1' }]);
+  const group = await cloud.securityGroup();
+  const rule = await cloud.rule(group, { protocol: 'tcp', port_range_min: 80, port_range_max: 80 });
+  const port = await cloud.port(net, [{ subnet, ip: '10.1.0.11' }], { host_id: host }, [group]);
+  const port2 = await cloud.port(net, [{ subnet, ip: '10.1.0.12' }], {}, [group]);
+  const floating = await cloud.floatingIp(
+    { network: ext, subnet: extSubnet, ip: '203.0.113.11' },
+    { port, ip: '10.1.0.11', router },
+  );
+  return { host, ext, extSubnet, net, subnet, router, gateway, group, rule, port, port2, floating };
+}
+
+export const unitsOf = (ids: Awaited<ReturnType<typeof smallCloud>>) => [
+  unit('network', ids.net),
+  unit('network', ids.ext),
+  unit('router', ids.router),
+  unit('port', ids.port),
+  unit('port', ids.port2),
+  unit('security_group', ids.group),
+];
