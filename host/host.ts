@@ -191,7 +191,7 @@ export class Host {
   }
 
   facts(): HostFacts {
-    const { name, bothyVersion, url, socket } = this.#configuration;
+    const { name, bothyVersion, url } = this.#configuration;
     return {
       name,
       accelerator: this.#verdict.accelerator,
@@ -201,7 +201,6 @@ export class Host {
       qemuVersion: this.#dependencies.qemuVersion,
       bothyVersion,
       url: url.replace('{port}', String(this.#service.port)),
-      socket: socket?.path ?? null,
     };
   }
 

@@ -25,7 +25,7 @@ export interface ControlConfiguration {
   northbound: string;
   /** Where the process tells `bothy doctor` how it is. */
   healthSocket: string;
-  /** The client certificate with which control calls hosts on other machines is `tls`; the local host's is its socket. */
+  /** The host on this machine, called over its socket; those on others are called with `tls` as the client's certificate. */
   localHost: { id: string; name: string; socket: string };
   /** What the cloud's first start creates in the database: the administrator and the external network. */
   bootstrap: {

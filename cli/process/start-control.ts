@@ -135,7 +135,7 @@ async function makeServices({ configuration, log, hooks, database, feed, tls }: 
   const identity = new IdentityService({ database, feed, log, region, publicUrl, catalogue });
   await identity.start();
   const ports = new PortService({ database });
-  const client = new HostClient({ tls });
+  const client = new HostClient({ tls, local: configuration.localHost });
   const images = new ImageService({ database, log });
   return {
     identity,

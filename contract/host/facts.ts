@@ -1,6 +1,6 @@
 /** What a host says about itself. */
 import type { Static } from 'typebox';
-import { integer, nullable, object, oneOf, text } from '../schema/type.ts';
+import { integer, object, oneOf, text } from '../schema/type.ts';
 import { hostLimits as limits } from './limits.ts';
 
 export const hostFacts = object({
@@ -19,7 +19,5 @@ export const hostFacts = object({
   bothyVersion: text(limits.versionLength),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */
   url: text(limits.urlLength),
-  /** Unix socket of the same service; only a control process on the same machine can use it. */
-  socket: nullable(text(limits.socketLength)),
 });
 export type HostFacts = Static<typeof hostFacts>;

@@ -47,8 +47,6 @@ export const imageLimits = {
 export const hostLimits = {
   nameLength: 255,
   urlLength: 2000,
-  /** A socket's path may have 107 bytes. */
-  socketLength: 200,
   versionLength: 200,
   reasonLength: 4000,
   stepLength: 1000,

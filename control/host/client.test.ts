@@ -18,8 +18,11 @@ let host: HostEndpoint;
 before(async () => {
   authority = await testAuthority();
   store = await FakeImageStore.start(await authority.issue(hostId));
-  client = new HostClient({ tls: await authority.issue('control') });
-  host = { id: hostId, url: store.url, socket: '/nowhere/host.socket' };
+  client = new HostClient({
+    tls: await authority.issue('control'),
+    local: { id: hostId, socket: '/nowhere/host.socket' },
+  });
+  host = { id: hostId, url: store.url };
 });
 after(async () => {
   client.close();
@@ -43,6 +46,21 @@ test('over mutual TLS, where the socket is not on this machine, bytes go in, com
   await client.deleteImage(host, id);
   await client.deleteImage(host, id);
   await assert.rejects(client.getImage(host, id), code('not_found'));
+});
+
+test('only the host of this machine is called over the socket that lies here', async () => {
+  await using here = await FakeImageStore.start();
+  const [local, id] = [newId<HostId>(), newId<ImageId>()];
+  const both = new HostClient({ tls: await authority.issue('control'), local: { id: local, socket: here.socket } });
+  const put = (to: HostEndpoint) =>
+    both.putImage(to, id, Readable.from([Buffer.from('x')]), { format: 'raw', maxBytes: 9 });
+  // What a host says of a socket is the same path on every machine: it is not even looked at.
+  await put({ ...host, socket: here.socket } as HostEndpoint);
+  assert.deepEqual([store.images.has(id), here.images.has(id)], [true, false]);
+  await both.deleteImage(host, id);
+  await put({ id: local, url: store.url });
+  assert.deepEqual([store.images.has(id), here.images.has(id)], [false, true]);
+  both.close();
 });
 
 test("a host whose certificate names another host gets nothing, and neither does one of another cloud's", async () => {

@@ -1,6 +1,7 @@
 /**
- * Control as a client of a host's HTTPS service: image bytes, console logs, health. Over the host's unix socket where
- * that is on this machine, else over mutual TLS, where the host's certificate must name the host that was meant.
+ * Control as a client of a host's HTTPS service: image bytes, console logs, health. Over the unix socket of the host that
+ * is on control's own machine by control's configuration (a path that hosts tell is the same on every machine, and another's
+ * word), else over mutual TLS, where the host's certificate must name the host that was meant.
  *
  * Owns connections only. If the process dies in an upload, the host sees its input end early and keeps nothing.
  */
@@ -18,13 +19,15 @@ import { pump } from './pump.ts';
 /** Where a host's service answers; from its HostFacts. */
 export interface HostEndpoint {
   id: HostId;
+  /** Empty where it has told none. */
   url: string;
-  socket: string | null;
 }
 
 export interface HostClientOptions {
   /** PEM texts of control's own certificate and of the cloud's CA. */
   tls: { key: string; cert: string; ca: string };
+  /** The host on this machine, and its socket here; absent where there is none. */
+  local?: { id: string; socket: string } | undefined;
 }
 
 export interface PutImageOptions {
@@ -52,9 +55,16 @@ const maxAnswerBytes = 1024 * 1024;
 export class HostClient {
   readonly #plain = new http.Agent({ keepAlive: true, maxFreeSockets: 4 });
   readonly #tls: https.Agent;
+  readonly #local: HostClientOptions['local'];
 
   constructor(options: HostClientOptions) {
     this.#tls = new https.Agent({ keepAlive: true, maxFreeSockets: 4, ...options.tls, minVersion: 'TLSv1.3' });
+    this.#local = options.local;
+  }
+
+  /** It is on this machine, and its socket is there. */
+  isLocal(host: HostEndpoint): boolean {
+    return this.#local !== undefined && host.id === this.#local.id && existsSync(this.#local.socket);
   }
 
   close(): void {
@@ -130,8 +140,8 @@ export class HostClient {
     headers: http.OutgoingHttpHeaders = {},
   ): http.ClientRequest {
     refuseInTransaction(`a request to host ${host.id}`);
-    if (host.socket !== null && existsSync(host.socket)) {
-      return http.request({ agent: this.#plain, socketPath: host.socket, method, path, headers });
+    if (this.isLocal(host)) {
+      return http.request({ agent: this.#plain, socketPath: this.#local!.socket, method, path, headers });
     }
     if (!URL.canParse(host.url)) throw unreachable(host, new Error('the host has told no address'));
     const { hostname, port } = new URL(host.url);

@@ -3,6 +3,6 @@ export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
 export { closeCodes } from './messages.ts';
 export { pump } from './pump.ts';
 export type { HostConnection, HostSession } from './session.ts';
-export { endpointOf } from './store.ts';
+export { endpointColumns, endpointOf } from './store.ts';
 export { type HostedNetworks, type HostedServers, HostStreams, type HostStreamsOptions } from './streams.ts';
 export type { HostRow } from './tables.ts';

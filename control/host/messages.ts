@@ -81,7 +81,6 @@ const rebuildFacts = (given: HostFacts): HostFacts => ({
   qemuVersion: storable(given.qemuVersion),
   bothyVersion: storable(given.bothyVersion),
   url: usableUrl(given.url),
-  socket: given.socket === null ? null : storable(given.socket),
 });
 
 /** Other hosts are told this address: what is none is nobody's, and costs only what the host would have lent. */

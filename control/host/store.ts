@@ -1,6 +1,5 @@
 /** SQL about hosts. Nothing else. */
 import { sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
 import type { HostFacts } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Queryable } from '../kit/database/database.ts';
@@ -133,11 +132,12 @@ export async function findHost(db: Queryable, hostId: HostId): Promise<HostRow |
   return db.selectFrom('host').selectAll().where('id', '=', hostId).executeTakeFirst();
 }
 
-/** Where the host's own service answers. @throws CloudError `unavailable` when the host is unknown or has never connected */
-export async function endpointOf(db: Queryable, hostId: HostId): Promise<HostEndpoint> {
-  const facts = (await findHost(db, hostId))?.facts;
-  if (facts?.url === undefined) {
-    throw new CloudError('unavailable', `host ${hostId} has not connected yet`, { details: { hostId } });
-  }
-  return { id: hostId, url: facts.url, socket: facts.socket ?? null };
+/** Where a host's own service answers, for a query that has `host` among its tables. */
+export const endpointColumns = sql`host.id, coalesce(host.facts ->> 'url', '') as url`;
+
+/** Undefined where the host is unknown or has never connected. */
+export async function endpointOf(db: Queryable, hostId: string): Promise<HostEndpoint | undefined> {
+  const { rows } = await sql<HostEndpoint>`select ${endpointColumns} from host
+    where id = ${hostId} and facts ? 'url'`.execute(db);
+  return rows[0];
 }

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { ImageUploadResult } from '../../contract/host/index.ts';
 import { type HostId, type ImageId, newId } from '../../contract/ids.ts';
-import type { HostEndpoint } from '../host/index.ts';
+import { endpointColumns, type HostEndpoint } from '../host/index.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import type { ImageStatus } from './image.ts';
 
@@ -10,11 +10,9 @@ export interface Location extends HostEndpoint {
   connected: boolean;
 }
 
-const locationColumns = sql`host.id, coalesce(host.facts ->> 'url', '') as url, host.facts ->> 'socket' as socket, host.connected`;
-
 /** The hosts that hold, or may hold, the image's bytes. */
 export async function locationsOf(db: Queryable, imageId: string): Promise<Location[]> {
-  const { rows } = await sql<Location>`select ${locationColumns} from image_location
+  const { rows } = await sql<Location>`select ${endpointColumns}, host.connected from image_location
     join host on host.id = host_id where image_id = ${imageId} order by host.id`.execute(db);
   return rows;
 }
@@ -22,7 +20,7 @@ export async function locationsOf(db: Queryable, imageId: string): Promise<Locat
 /** Hosts that could take an upload now. */
 export async function hostsForUpload(db: Queryable): Promise<HostEndpoint[]> {
   const { rows } =
-    await sql<Location>`select ${locationColumns} from host where connected order by enabled desc, random() limit 20`.execute(
+    await sql<Location>`select ${endpointColumns}, host.connected from host where connected order by enabled desc, random() limit 20`.execute(
       db,
     );
   return rows;

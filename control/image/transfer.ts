@@ -5,7 +5,6 @@
  * → queued with the host's bytes removed first, while no one else may upload). If the process dies on any line, the lease
  * runs out and the controller takes the image back to queued.
  */
-import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import { CloudError, isCloudError } from '../../contract/errors.ts';
@@ -121,7 +120,7 @@ export class ImageTransfer {
   /** From the first of its hosts that answers, those on this machine first. @throws CloudError `unavailable` */
   async #read(imageId: ImageId, range?: ByteRange): Promise<Readable> {
     const locations = (await locationsOf(this.#database.query, imageId)).sort(
-      (a, b) => Number(isLocal(b)) - Number(isLocal(a)),
+      (a, b) => Number(this.#client.isLocal(b)) - Number(this.#client.isLocal(a)),
     );
     let last: unknown;
     for (const host of locations) {
@@ -167,7 +166,7 @@ export class ImageTransfer {
         throw new CloudError('invalid', `Properties ${missing.join(', ')} must be set prior to saving data.`);
       }
       const maxBytes = await allowedBytes(tx, image.project_id, sizeBytes);
-      const host = choose(await hostsForUpload(tx));
+      const host = choose(this.#client, await hostsForUpload(tx));
       const uploadId = newId();
       const id = image.id as ImageId;
       const generation = await startSaving(tx, {
@@ -247,11 +246,9 @@ const gone = (imageId: string): CloudError =>
     },
   );
 
-const isLocal = (host: HostEndpoint): boolean => host.socket !== null && existsSync(host.socket);
-
 /** @throws CloudError `unavailable` */
-function choose(hosts: readonly HostEndpoint[]): HostEndpoint {
-  const host = hosts.find(isLocal) ?? hosts[0];
+function choose(client: HostClient, hosts: readonly HostEndpoint[]): HostEndpoint {
+  const host = hosts.find((each) => client.isLocal(each)) ?? hosts[0];
   if (host) return host;
   throw new CloudError('unavailable', 'no host is connected that could store the image; try again in a moment');
 }

@@ -45,11 +45,11 @@ test('an image comes back as it went in, whole and by range, over the socket and
     md5: createHash('md5').update(contents).digest('hex'),
     sha256: createHash('sha256').update(contents).digest('hex'),
   });
-  for (const socket of [world.endpoint().socket, null]) {
-    const endpoint = { id: world.hostId, url: host.facts().url, socket };
-    const whole = await Array.fromAsync(await world.client.getImage(endpoint, id));
+  for (const client of [world.client, world.remote]) {
+    const endpoint = { id: world.hostId, url: host.facts().url };
+    const whole = await Array.fromAsync(await client.getImage(endpoint, id));
     assert.ok(Buffer.concat(whole).equals(contents));
-    const piece = await Array.fromAsync(await world.client.getImage(endpoint, id, { first: 10, last: 19 }));
+    const piece = await Array.fromAsync(await client.getImage(endpoint, id, { first: 10, last: 19 }));
     assert.deepEqual(Buffer.concat(piece), contents.subarray(10, 20));
   }
   await assert.rejects(world.client.getImage(world.endpoint(), newId<ImageId>()), { code: 'not_found' });
@@ -147,18 +147,18 @@ function largeSource() {
 
 test('a refusal while most of the bytes are still to come reaches the caller, over the socket and over mutual TLS', async (t) => {
   const { world, host, left } = await serving(t);
-  for (const socket of [world.endpoint().socket, null]) {
-    const endpoint = { id: world.hostId, url: host.facts().url, socket };
+  for (const client of [world.client, world.remote]) {
+    const endpoint = { id: world.hostId, url: host.facts().url };
     for (const sizeBytes of [undefined, 64 * 2 ** 20]) {
       const { source, sent } = largeSource();
-      const upload = world.client.putImage(endpoint, newId<ImageId>(), source, {
+      const upload = client.putImage(endpoint, newId<ImageId>(), source, {
         ...{ format: 'raw', maxBytes: 200_000, sizeBytes },
       });
       await assert.rejects(upload, { code: 'too_large', message: 'the image has more than 200000 bytes' });
       assert.ok(sent.bytes < 64 * 2 ** 20, 'the rest was not read to the end');
       source.destroy();
     }
-    const absent = world.client.getImage(endpoint, newId<ImageId>());
+    const absent = client.getImage(endpoint, newId<ImageId>());
     await assert.rejects(absent, { code: 'not_found' }, 'the host serves on');
   }
   await until('the pieces to be gone', () => left().incoming.length === 0);
@@ -167,7 +167,7 @@ test('a refusal while most of the bytes are still to come reaches the caller, ov
 test('a caller that listens only after it has sent everything gets its refusal too; one that never ends is cut off', async (t) => {
   const { world } = await serving(t);
   const begin = async (length: number) => {
-    const socket = connect(world.endpoint().socket!);
+    const socket = connect(world.socket);
     await once(socket, 'connect');
     socket.write(
       `PUT /v1/images/${newId()}?format=raw&maxBytes=1000 HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n`,

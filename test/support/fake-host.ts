@@ -25,7 +25,6 @@ export const testFacts: HostFacts = {
   qemuVersion: '7.2.0',
   bothyVersion: '0.1.0',
   url: 'https://127.0.0.1:1',
-  socket: null,
 };
 
 export class FakeHost {

@@ -23,7 +23,11 @@ export interface HostWorld {
   control: FakeControl;
   machine: FakeMachine;
   network: MemoryNetwork;
+  /** Control on this machine, and on another one. */
   client: HostClient;
+  remote: HostClient;
+  /** The host's own service, for control on this machine. */
+  socket: string;
   endpoint(): HostEndpoint;
   /** A new host process on this machine. */
   host(changes?: HostChanges): Host;
@@ -47,18 +51,21 @@ export async function hostWorld(t: TestContext, options: { authority?: TestAutho
   await control.listen();
   const machine = new FakeMachine();
   const network = new MemoryNetwork();
-  const client = new HostClient({ tls: controlTls });
+  const socket = join(directory, 'host.sock');
+  const client = new HostClient({ tls: controlTls, local: { id: hostId, socket } });
+  const remote = new HostClient({ tls: controlTls });
   const hosts: Host[] = [];
   t.after(async () => {
     for (const host of hosts) await host.stop();
     machine.powerCut();
     client.close();
+    remote.close();
     await control.close();
     rmSync(directory, { recursive: true, force: true });
   });
-  const endpoint = () => ({ id: hostId, url: 'https://127.0.0.1:1', socket: join(directory, 'host.sock') });
+  const endpoint = () => ({ id: hostId, url: 'https://127.0.0.1:1' });
   return {
-    ...{ directory, hostId, authority, control, machine, network, client, endpoint },
+    ...{ directory, hostId, authority, control, machine, network, client, remote, socket, endpoint },
     host(changes = {}) {
       const basis = { directory, hostId, files, controlUrl: control.url };
       const host = new Host(configurationOf(basis, changes), dependenciesOf({ machine, network }, changes));

@@ -63,12 +63,12 @@ export class ImageApi implements AsyncDisposable {
     const hostId = newId<HostId>();
     for (const { projectId } of Object.values(callers)) await testProject(database, projectId!);
     await registerHost(database, { id: hostId, name: 'store' });
-    await sql`update host set connected = true, facts = ${JSON.stringify({ url: '', socket: store.socket })} where id = ${hostId}`.execute(
+    await sql`update host set connected = true, facts = ${JSON.stringify({ url: '' })} where id = ${hostId}`.execute(
       database.query,
     );
     const feed = new ChangeFeed({ database, url: db.url, log });
     await feed.start();
-    const client = new HostClient({ tls });
+    const client = new HostClient({ tls, local: { id: hostId, socket: store.socket } });
     const images = new ImageService({ database, log });
     const transfer = new ImageTransfer({ database, images, client, log });
     const controller = new ImageController({ database, feed, client, log });

@@ -1,6 +1,7 @@
 /** What servers need of their neighbours; the composition root hands the real services in. */
 import type { DesiredPort } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../../contract/ids.ts';
+import type { HostEndpoint } from '../../host/index.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import type { ServerPort, ServerPortsPlan, ServerPortsWish } from '../../network/port/server-ports.ts';
@@ -40,5 +41,5 @@ export interface ServerImages {
 
 /** Part of HostClient (control/host). */
 export interface ServerHosts {
-  consoleLog(host: { id: HostId; url: string; socket: string | null }, id: ServerId, bytes: number): Promise<Buffer>;
+  consoleLog(host: HostEndpoint, id: ServerId, bytes: number): Promise<Buffer>;
 }

@@ -6,6 +6,7 @@
 import type { Logger } from 'pino';
 import { CloudError } from '../../../contract/errors.ts';
 import type { ServerId } from '../../../contract/ids.ts';
+import { endpointOf } from '../../host/index.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProject, requireProjectMember } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { beginOperation } from '../../kit/operation/operations.ts';
@@ -33,7 +34,6 @@ import {
 import {
   type DesiredChange,
   findServer,
-  hostEndpoint,
   lockServer,
   type Reach,
   type ServerNotes,
@@ -224,7 +224,7 @@ export class ServerService {
     if (server.host_id === null || vmState(server) === 'building') {
       throw new CloudError('conflict', `Instance ${id} is not ready`);
     }
-    const host = await hostEndpoint(this.#options.database.query, server.host_id);
+    const host = await endpointOf(this.#options.database.query, server.host_id);
     if (!host) throw new CloudError('unavailable', `The host of instance ${id} has never reported`);
     return this.#options.hosts.consoleLog(host, id, bytes);
   }

@@ -1,6 +1,6 @@
 /** The server's SQL: rows in and out, no decisions. Listing has its own page (list.ts). */
 import { sql } from 'kysely';
-import { type HostId, newId, type PortId, type ServerId } from '../../../contract/ids.ts';
+import { newId, type PortId, type ServerId } from '../../../contract/ids.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import type { ServerFault, ServerRow, ShownServer } from './server.ts';
 
@@ -187,16 +187,6 @@ export async function userDataOf(db: Queryable, ids: readonly string[]): Promise
     .where('server_id', 'in', [...ids])
     .execute();
   return new Map(rows.map((row) => [row.server_id, row.user_data]));
-}
-
-/** Where a host's own service answers, as it last reported. */
-export async function hostEndpoint(
-  db: Queryable,
-  hostId: string,
-): Promise<{ id: HostId; url: string; socket: string | null } | undefined> {
-  const { rows } = await sql<{ id: HostId; url: string; socket: string | null }>`select id, facts ->> 'url' as url,
-    facts ->> 'socket' as socket from host where id = ${hostId} and facts ->> 'url' is not null`.execute(db);
-  return rows[0];
 }
 
 export interface ServerPortRow {
