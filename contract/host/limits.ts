@@ -33,6 +33,7 @@ export const serverLimits = {
 export const portLimits = {
   fixedIps: 64,
   dnsNameservers: 5,
+  hostRoutes: 20,
   mtu: { minimum: 68, maximum: 65_535 },
   /** Addresses of a network's metadata port: one of each IPv4 subnet. */
   metadataAddresses: 10_000,

@@ -1,9 +1,9 @@
 /** A network that has a server on the host: the host keeps a metadata namespace on it. */
 import type { Static } from 'typebox';
 import type { NetworkId, PortId } from '../ids.ts';
-import { id, list, object, text } from '../schema/type.ts';
+import { id, list, object } from '../schema/type.ts';
 import { portLimits } from './limits.ts';
-import { mac, mtu } from './port.ts';
+import { cidr, mac, mtu } from './port.ts';
 
 export const desiredNetwork = object({
   id: id<NetworkId>(),
@@ -12,7 +12,7 @@ export const desiredNetwork = object({
   metadataPort: object({
     id: id<PortId>(),
     mac,
-    ips: list(text(64, { format: 'cidr' }), portLimits.metadataAddresses),
+    ips: list(cidr, portLimits.metadataAddresses),
   }),
 });
 export type DesiredNetwork = Static<typeof desiredNetwork>;

@@ -5,6 +5,7 @@ import { boolean, id, integer, list, nullable, object, oneOf, optional, text } f
 import { portLimits } from './limits.ts';
 
 export const address = text(64, { format: 'ip' });
+export const cidr = text(64, { format: 'cidr' });
 export const mac = text(17, { pattern: '^[0-9a-f]{2}(:[0-9a-f]{2}){5}$' });
 export const mtu = integer(portLimits.mtu.minimum, portLimits.mtu.maximum);
 
@@ -17,8 +18,10 @@ export const desiredFixedIp = object({
   dnsNameservers: list(address, portLimits.dnsNameservers),
   /** Neutron's ipv6_address_mode; null for IPv4 and for static IPv6. */
   ipv6AddressMode: nullable(oneOf('slaac', 'dhcpv6-stateful', 'dhcpv6-stateless')),
-  /** False where an IPv4 subnet has no DHCP, so that the guest is told its address by config drive; absent means DHCP. */
+  /** False where the subnet has no DHCP: the guest has to be told its address. Absent (an older control): it has. */
   dhcp: optional(boolean),
+  /** Routes beside the gateway's, for a guest that DHCP does not tell. */
+  hostRoutes: optional(list(object({ destination: cidr, nexthop: address }), portLimits.hostRoutes)),
 });
 export type DesiredFixedIp = Static<typeof desiredFixedIp>;
 

@@ -12,12 +12,14 @@ import {
   nullable,
   object,
   oneOf,
+  optional,
   text,
 } from '../schema/type.ts';
 import { desiredImage } from './image.ts';
 import { hostLimits, serverLimits as limits } from './limits.ts';
 import { desiredPort } from './port.ts';
 
+/** As the database counts them. */
 const reboots = integer(0, 2 ** 31 - 1);
 
 export const desiredServer = object({
@@ -53,6 +55,8 @@ export const desiredServer = object({
     maxKeyLength: limits.metadataKeyLength,
     maxValueLength: limits.metadataValueLength,
   }),
+  /** Which of the servers of one request this is, from 0; absent (an older control): 0. */
+  launchIndex: optional(integer(0, limits.perRequest - 1)),
   /** ISO 8601. */
   createdAt: text(40, { pattern: '^\\d{4}-\\d{2}-\\d{2}T' }),
 });

@@ -76,6 +76,26 @@ test('a subnet without DHCP is described statically', () => {
   const data = networkData([{ ...port!, fixedIps: [{ ...port!.fixedIps[0]!, dhcp: false }] }]);
   assert.equal(data.networks[0]!.type, 'ipv4');
   assert.deepEqual(data.networks[0]!.routes, [{ network: '0.0.0.0', netmask: '0.0.0.0', gateway: '10.1.0.1' }]);
+  assert.deepEqual([data.networks[0]!.ip_address, data.networks[0]!.netmask], ['10.1.0.11', '255.255.255.0']);
+});
+
+test('what DHCP would tell of routes a static description tells', () => {
+  const [port] = exampleServer().ports;
+  const hostRoutes = [{ destination: '192.0.2.0/25', nexthop: '10.1.0.9' }];
+  const data = networkData([
+    { ...port!, fixedIps: [{ ...port!.fixedIps[0]!, dhcp: false, gateway: null, hostRoutes }] },
+  ]);
+  assert.deepEqual(data.networks[0]!.routes, [
+    { network: '192.0.2.0', netmask: '255.255.255.128', gateway: '10.1.0.9' },
+  ]);
+});
+
+test('each of the servers of one request is told which it is', () => {
+  const third = exampleServer({ launchIndex: 2 });
+  const document = JSON.parse(String(openstackFiles(third, 'latest').get('meta_data.json')));
+  assert.equal(document.launch_index, 2);
+  assert.equal(ec2MetaData(third)['ami-launch-index'], '2');
+  assert.equal(ec2MetaData(exampleServer())['ami-launch-index'], '0');
 });
 
 test('netmasks of both families', () => {

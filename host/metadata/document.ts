@@ -54,7 +54,7 @@ export function metaData(
   }
   document.hostname = server.hostname;
   document.name = server.name;
-  document.launch_index = 0;
+  document.launch_index = server.launchIndex ?? 0;
   document.availability_zone = server.availabilityZone;
   if (atLeast(version, since.randomSeed)) {
     document.random_seed = (options.randomSeed ?? randomBytes(512)).toString('base64');
@@ -79,7 +79,7 @@ export function ec2MetaData(server: DesiredServer): Ec2Tree {
   const firstIpv4 = server.ports.flatMap((port) => port.fixedIps).find((fixedIp) => fixedIp.ipVersion === 4);
   const tree: Ec2Tree = {
     'ami-id': server.image === null ? '' : ec2Id('ami', server.image.id),
-    'ami-launch-index': '0',
+    'ami-launch-index': String(server.launchIndex ?? 0),
     'ami-manifest-path': 'FIXME', // Nova's own value; cloud images know it
     'block-device-mapping': { ami: 'vda', root: '/dev/vda' },
     hostname: server.hostname,

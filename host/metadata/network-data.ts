@@ -58,7 +58,13 @@ function addressing(fixedIp: DesiredFixedIp) {
   return {
     ip_address: fixedIp.ip,
     netmask: netmask(fixedIp.ipVersion, fixedIp.prefixLength),
-    routes: fixedIp.gateway === null ? [] : [{ network: any, netmask: any, gateway: fixedIp.gateway }],
+    routes: [
+      ...(fixedIp.gateway === null ? [] : [{ network: any, netmask: any, gateway: fixedIp.gateway }]),
+      ...(fixedIp.hostRoutes ?? []).map(({ destination, nexthop }) => {
+        const [network, length] = destination.split('/');
+        return { network: network!, netmask: netmask(fixedIp.ipVersion, Number(length)), gateway: nexthop };
+      }),
+    ],
     services: fixedIp.dnsNameservers.map((address) => ({ type: 'dns' as const, address })),
   };
 }

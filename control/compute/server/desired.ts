@@ -3,7 +3,7 @@
  * stream compares it with what it sent last.
  */
 import { sql } from 'kysely';
-import type { DesiredServer } from '../../../contract/host/index.ts';
+import { type DesiredServer, imageLimits } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';
@@ -33,6 +33,7 @@ interface Row {
   keys: KeySnapshot[];
   user_data: string | null;
   metadata: Record<string, string>;
+  launch_index: number;
   created_at: Date;
 }
 
@@ -47,11 +48,11 @@ export async function desiredServers(
   const { rows } = await sql<Row>`
     select s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
       s.desired_reboot_count, s.desired_reboot_type, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
-      s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, s.metadata, s.created_at,
+      s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, s.metadata, s.launch_index, s.created_at,
       case when exists (select from image_location l where l.image_id = s.image_id and l.host_id = s.host_id) then null
         else (select json_agg(o.facts ->> 'url' order by o.connected desc, o.id)
           from image_location l join host o on o.id = l.host_id
-          where l.image_id = s.image_id and o.facts ->> 'url' is not null) end as image_sources
+          where l.image_id = s.image_id and o.facts ->> 'url' <> '') end as image_sources
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
     where ${filter} order by s.id`.execute(db);
   if (rows.length === 0) return [];
@@ -82,6 +83,7 @@ export async function desiredServers(
     ),
     userData: row.user_data,
     metadata: row.metadata,
+    launchIndex: row.launch_index,
     createdAt: row.created_at.toISOString(),
   }));
 }
@@ -93,6 +95,6 @@ function imageOf(row: Row): DesiredServer['image'] {
     format: row.image.format,
     sizeBytes: row.image.size_bytes,
     sha256: row.image.sha256,
-    sources: row.image_sources ?? [],
+    sources: (row.image_sources ?? []).slice(0, imageLimits.sources),
   };
 }

@@ -78,6 +78,19 @@ test('a server without requests gets a dual-stack port on the only network, in t
       [64, '2001:db8:1::1', 'slaac'],
     ],
   );
+  // What a guest on a subnet without DHCP is told comes from here alone.
+  assert.deepEqual(
+    desired?.fixedIps.map(({ dhcp, hostRoutes }) => [dhcp, hostRoutes]),
+    [
+      [true, []],
+      [true, []],
+    ],
+  );
+  await sql`update subnet set enable_dhcp = false, host_routes = '[{"destination": "192.0.2.0/24", "nexthop": "10.0.0.9"}]'
+    where network_id = ${network.id} and ip_version = 4`.execute(db.database.query);
+  const [undynamic] = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!;
+  assert.equal(undynamic?.fixedIps[0]?.dhcp, false);
+  assert.deepEqual(undynamic?.fixedIps[0]?.hostRoutes, [{ destination: '192.0.2.0/24', nexthop: '10.0.0.9' }]);
   const [desiredNetwork] = await ports.desiredNetworks(db.database.query, hostId);
   assert.equal(desiredNetwork?.id, network.id);
   assert.deepEqual(desiredNetwork?.metadataPort.ips, ['10.0.0.2/24']);

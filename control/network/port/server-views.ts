@@ -64,7 +64,8 @@ export async function desiredPorts(
     select sp.server_id, p.id, p.network_id as "networkId", p.mac::text as mac, n.mtu,
       coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'subnetId', s.id, 'ipVersion', s.ip_version,
           'prefixLength', masklen(s.cidr), 'gateway', host(s.gateway_ip), 'dnsNameservers', s.dns_nameservers,
-          'ipv6AddressMode', s.ipv6_address_mode) order by i.position)
+          'ipv6AddressMode', s.ipv6_address_mode, 'dhcp', s.enable_dhcp,
+          'hostRoutes', s.host_routes) order by i.position)
         from port_ip i join subnet s on s.id = i.subnet_id where i.port_id = p.id), '[]') as "fixedIps"
     from ${serverPort(serverIds)} ${order}`.execute(db);
   return collect(
