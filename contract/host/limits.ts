@@ -1,6 +1,6 @@
 /**
  * Every maximum that a document between control and a host has. The APIs refuse what is above these, so whatever they
- * accept can be told to a host; `control/compute/server/contract.db.test.ts` holds that. Lengths are in code points. Pure.
+ * accept can be told to a host; `api/openstack/host-limits.db.test.ts` holds that. Lengths are in code points. Pure.
  */
 
 /** Of a server, as its owner sees and names it. */
@@ -12,9 +12,10 @@ export const serverLimits = {
   nameSuffixLength: 5,
   /** Servers of one request. */
   perRequest: 1000,
-  vcpus: 1024,
-  memoryMiB: 2 ** 30,
-  diskGiB: 2 ** 30,
+  /** As the database counts them; whether a machine has so much is placement's question. */
+  vcpus: 2 ** 31 - 1,
+  memoryMiB: 2 ** 31 - 1,
+  diskGiB: 2 ** 31 - 1,
   /** Interfaces of one server. */
   ports: 100,
   /** Base64, as Nova takes it. */
@@ -31,7 +32,10 @@ export const serverLimits = {
 
 /** Of an interface and its network. */
 export const portLimits = {
+  /** That a caller names for one port. */
   fixedIps: 64,
+  /** That a port gets beyond those, one of each SLAAC subnet that its network has. */
+  slaacIps: 1000,
   dnsNameservers: 5,
   hostRoutes: 20,
   mtu: { minimum: 68, maximum: 65_535 },

@@ -31,6 +31,6 @@ export const desiredPort = object({
   networkId: id<NetworkId>(),
   mac,
   mtu,
-  fixedIps: list(desiredFixedIp, portLimits.fixedIps),
+  fixedIps: list(desiredFixedIp, portLimits.fixedIps + portLimits.slaacIps),
 });
 export type DesiredPort = Static<typeof desiredPort>;

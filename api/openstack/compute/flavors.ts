@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { CloudError } from '../../../contract/errors.ts';
+import { serverLimits } from '../../../contract/host/limits.ts';
 import { parseId } from '../../../contract/ids.ts';
 import {
   type FlavorFilter,
@@ -60,9 +61,9 @@ const createSchema = (version: number) =>
           Type.Null(),
         ]),
       ),
-      ram: v.integer(1),
-      vcpus: v.integer(1),
-      disk: v.integer(0),
+      ram: v.integer(1, serverLimits.memoryMiB),
+      vcpus: v.integer(1, serverLimits.vcpus),
+      disk: v.integer(0, serverLimits.diskGiB),
       'OS-FLV-EXT-DATA:ephemeral': Type.Optional(v.integer(0)),
       swap: Type.Optional(v.integer(0)),
       rxtx_factor: Type.Optional(

@@ -1,6 +1,7 @@
 /** POST /servers: Nova's body at each microversion, read into the wish that the domain understands. */
 import { type Static, type TSchema, Type } from 'typebox';
 import { CloudError } from '../../../contract/errors.ts';
+import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, parseId } from '../../../contract/ids.ts';
 import type { ServerWish } from '../../../control/compute/server/index.ts';
 import type { ServerPortRequest } from '../../../control/network/port/server-ports.ts';
@@ -40,7 +41,7 @@ const network = (version: number) =>
 const hints = optional(Type.Record(Type.String(), Type.Unknown()));
 
 function createSchema(version: number) {
-  const list = Type.Array(network(version), { maxItems: 100 });
+  const list = Type.Array(network(version), { maxItems: serverLimits.ports });
   const since = <T extends TSchema>(from: number, schema: T) => v.when(version >= from, schema);
   return v.strict({
     server: v.strict({
@@ -92,7 +93,7 @@ export interface CreateRequest {
 }
 
 /** More servers at once than any quota's default; a bound on one transaction. */
-const maxCount = 1000;
+const maxCount = serverLimits.perRequest;
 
 /** @throws CloudError `invalid` */
 export function readCreate(microversion: number, body: unknown): CreateRequest {

@@ -9,6 +9,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { type Static, type TOptional, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { CloudError } from '../../../contract/errors.ts';
+import { serverLimits } from '../../../contract/host/limits.ts';
 import { parseId } from '../../../contract/ids.ts';
 
 const codePoints = (text: string): number => [...text].length;
@@ -31,7 +32,7 @@ export const text = (minimum: number, maximum: number) => limited(minimum, maxim
 
 /** Printable characters; can't start or end with white space. */
 export const name = Type.Refine(
-  limited(1, 255),
+  limited(1, serverLimits.nameLength),
   (v) => printable(v) && v === v.trim(),
   () => 'is not a name: printable characters, can not start or end with whitespace',
 );
@@ -91,7 +92,7 @@ export const hostname = Type.String({
   minLength: 2,
   maxLength: 63,
 });
-export const fqdn = Type.String({ pattern: '^[a-zA-Z0-9-._]*$', minLength: 1, maxLength: 255 });
+export const fqdn = Type.String({ pattern: '^[a-zA-Z0-9-._]*$', minLength: 1, maxLength: serverLimits.hostnameLength });
 export const diskConfig = Type.Union([Type.Literal('AUTO'), Type.Literal('MANUAL')]);
 export const tag = Type.Refine(
   limited(1, 60),
@@ -99,16 +100,23 @@ export const tag = Type.Refine(
   (v) => `'${v}' does not match '^[^,/]*$'`,
 );
 /** Nova allows the keys [a-zA-Z0-9-_:. ]; here any printable characters will do. */
-export const metadataKey = (key: string): boolean => codePoints(key) >= 1 && codePoints(key) <= 255 && printable(key);
+export const metadataKey = (key: string): boolean =>
+  codePoints(key) >= 1 && codePoints(key) <= serverLimits.metadataKeyLength && printable(key);
 export const metadata = Type.Refine(
-  Type.Record(Type.String(), limited(0, 255)),
+  Type.Record(Type.String(), limited(0, serverLimits.metadataValueLength)),
   (v) => Object.keys(v).every(metadataKey),
-  () => 'a key is empty, longer than 255 characters or not printable',
+  () => `a key is empty, longer than ${serverLimits.metadataKeyLength} characters or not printable`,
 );
 export const base64 = Type.Refine(
   Type.String(),
-  (v) => v.length <= 65_535 && /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(v) && v.replace(/\s/g, '').length % 4 === 0,
-  (v) => (v.length > 65_535 ? 'the text is longer than 65535 characters' : 'the text is no base64'),
+  (v) =>
+    v.length <= serverLimits.userDataLength &&
+    /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(v) &&
+    v.replace(/\s/g, '').length % 4 === 0,
+  (v) =>
+    v.length > serverLimits.userDataLength
+      ? `the text is longer than ${serverLimits.userDataLength} characters`
+      : 'the text is no base64',
 );
 
 /** An object without unknown properties; those that `when` left out are unknown. */

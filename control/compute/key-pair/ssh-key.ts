@@ -5,6 +5,7 @@
 import { createHash, generateKeyPair, X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import { CloudError } from '../../../contract/errors.ts';
+import { serverLimits } from '../../../contract/host/limits.ts';
 import { Secret } from '../../../contract/secret.ts';
 
 export interface ReadKey {
@@ -15,7 +16,7 @@ export interface ReadKey {
 const types =
   /^(ssh-(rsa|ed25519|dss)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)$/;
 /** MySQL's TEXT in Nova; no key of any use is longer. */
-const maxLength = 16_384;
+const maxLength = serverLimits.publicKeyLength;
 
 const refuse = (reason: string): never => {
   throw new CloudError('invalid', `Keypair data is invalid: ${reason}`);

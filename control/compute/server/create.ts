@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
+import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, newId, type ServerId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
@@ -231,6 +232,9 @@ const flavorSnapshot = (flavor: FlavorRow): FlavorSnapshot => ({
 export async function checkMetadata(tx: Tx, projectId: string, metadata: Record<string, string>): Promise<void> {
   const wanted = Object.keys(metadata).length;
   if (wanted === 0) return;
+  if (wanted > serverLimits.metadataItems) {
+    throw new CloudError('invalid', `A server can have at most ${serverLimits.metadataItems} metadata items`);
+  }
   const limit = (await quotaLimits(tx, projectId)).server_metadata_items ?? -1;
   if (limit >= 0 && wanted > limit) {
     throw new CloudError('quota_exceeded', `Maximum number of metadata items exceeds ${limit}`, {

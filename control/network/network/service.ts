@@ -3,6 +3,7 @@
  * port and goes with its subnets; ports of others keep it in being.
  */
 import { sql } from 'kysely';
+import { portLimits } from '../../../contract/host/limits.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
@@ -40,7 +41,7 @@ const forAdministrators = [
   ['provider_segmentation_id', 'provider:segmentation_id'],
 ] as const;
 
-const minimumMtu = 68;
+const { minimum: minimumMtu } = portLimits.mtu;
 const minimumMtuIpv6 = 1280;
 
 export class NetworkService {

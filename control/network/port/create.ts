@@ -3,6 +3,7 @@
  * Takes no decision about rights (service.ts does). Part of the caller's transaction; a crash leaves nothing.
  */
 import { sql } from 'kysely';
+import { portLimits } from '../../../contract/host/limits.ts';
 import { newId, type PortId } from '../../../contract/ids.ts';
 import { randomMac } from '../../kit/address.ts';
 import { type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
@@ -56,9 +57,6 @@ export interface MadePort {
   mac: string;
   fixed_ips: TakenIp[];
 }
-
-/** More addresses than this on one port is a mistake or an attack. */
-const maxAddresses = 64;
 
 /** Ports that the cloud makes for its own ends: no filters. Nobody can give a port one of these owners (service.ts). */
 export const cloudOwners = [...interfaceOwners, 'network:router_gateway', 'network:floatingip', 'network:distributed'];
@@ -201,10 +199,15 @@ interface Draft {
   wants: IpWant[];
 }
 
+/** @throws CloudError `invalid` */
+export function checkAddressCount(count: number): void {
+  if (count > portLimits.fixedIps) throw invalidInput(`a port can have at most ${portLimits.fixedIps} addresses`);
+}
+
 function draft(port: CompletePort, network: NetworkFacts): Draft {
   const row = { id: port.id, network_id: network.id, mac: port.mac ?? randomMac() };
   const plan = planAddresses({ ...port, mac: row.mac, device_owner: port.device_owner ?? '' }, network.subnets);
-  if (plan.length > maxAddresses) throw invalidInput(`a port can have at most ${maxAddresses} addresses`);
+  checkAddressCount(plan.length);
   return { port, row, wants: plan.map((ip) => ({ ...ip, portId: row.id, networkId: network.id })) };
 }
 

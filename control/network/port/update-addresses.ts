@@ -15,6 +15,7 @@ import {
   planAddresses,
   type SubnetFacts,
 } from '../address/plan.ts';
+import { checkAddressCount } from './create.ts';
 
 export interface PortForAddresses {
   id: string;
@@ -80,6 +81,7 @@ export async function updateAddresses(
         networkId: port.network_id,
       }),
     );
+  checkAddressCount(stay.length + wants.length);
   const positions = json(stay.map((ip, position) => ({ ...ip, position })));
   await sql`update port_ip set position = s.position
     from jsonb_to_recordset(${positions}::jsonb) as s(subnet_id uuid, ip inet, position integer)

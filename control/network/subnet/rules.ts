@@ -1,4 +1,5 @@
 /** What a subnet may be: pure rules over its numbers. Refusals speak as Neutron does. */
+import { portLimits } from '../../../contract/host/limits.ts';
 import {
   type Cidr,
   cidrsOverlap,
@@ -26,8 +27,7 @@ export interface HostRoute {
   nexthop: string;
 }
 
-const maxNameservers = 5;
-const maxHostRoutes = 20;
+const { dnsNameservers: maxNameservers, hostRoutes: maxHostRoutes } = portLimits;
 
 /** @throws CloudError `invalid` */
 export function readSubnetCidr(text: string, ipVersion: 4 | 6): Cidr {
