@@ -369,8 +369,8 @@ test('an upload waits while what an earlier one left is removed, and keeps its b
 });
 
 test('a host can not be asked within a transaction', async () => {
-  const client = new HostClient({ tls: api.tls });
-  const host = { id: api.hostId, url: '', socket: api.store.socket };
+  const host = { id: api.hostId, url: '' };
+  const client = new HostClient({ tls: api.tls, local: { id: host.id, socket: api.store.socket } });
   const work = api.db.database.transaction(cloudActor, () => client.deleteImage(host, newId()));
   await assert.rejects(work, /within a transaction/);
   await client.deleteImage(host, newId());
