@@ -92,10 +92,8 @@ function condition(listing: Listing<unknown>, name: string, values: readonly str
         'macaddr',
       );
     case 'time':
-      return among(
-        given.map((value) => (Number.isNaN(Date.parse(value)) ? undefined : value)),
-        'timestamptz',
-      );
+      // Callers see whole seconds, so they compare whole seconds.
+      return sql`(date_trunc('second', ${expression}) = any(${given.flatMap(readTime)}::timestamptz[])${empty})`;
     case 'texts':
       return sql`${expression} && ${[...values]}::text[]`;
   }
@@ -103,6 +101,15 @@ function condition(listing: Listing<unknown>, name: string, values: readonly str
 
 const mapped = <A, B>(value: A | undefined, change: (value: A) => B): B | undefined =>
   value === undefined ? undefined : change(value);
+
+/** What JavaScript takes for a time and PostgreSQL does not ('1', the year 20000) is no row's. */
+function readTime(text: string): string[] {
+  const time = /^\d{4}-\d\d-\d\d/.test(text)
+    ? new Date(/([zZ]|[+-]\d\d:?\d\d)$/.test(text.slice(10)) ? text : `${text}Z`)
+    : null;
+  if (!time || Number.isNaN(time.getTime())) return [];
+  return [new Date(Math.floor(time.getTime() / 1000) * 1000).toISOString()];
+}
 
 function readBoolean(text: string): string | undefined {
   const lower = text.toLowerCase();
@@ -156,6 +163,12 @@ function afterMarker(listing: Listing<unknown>, keys: readonly Key[], marker: st
     where ${sql.join(alternatives, sql` or `)})`;
 }
 
+/** As Neutron: where the marker is gone, or never was the caller's to see, there is no place to go on from. */
+async function requireMarker(db: Queryable, caller: Caller, listing: Listing<unknown>, id: string): Promise<void> {
+  const { rows } = await sql`select from ${listing.from} where t.id = ${id} and ${listing.visible(caller)}`.execute(db);
+  if (rows.length === 0) throw notFound(listing.noun, id);
+}
+
 /** At most this many rows a page, also when none was asked for: the next page has a link. */
 export const maxPage = 10_000;
 
@@ -177,6 +190,7 @@ export async function listRows<Row>(
   if (query.marker !== undefined) {
     const marker = parseId(query.marker);
     if (marker === undefined) throw invalidInput(`marker ${query.marker} could not be found`);
+    await requireMarker(db, caller, listing, marker);
     where.push(afterMarker(listing, keys, marker));
   }
   const order = keys.map(({ expression, descending }) => (descending ? sql`${expression} desc` : expression));

@@ -11,6 +11,7 @@ import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
+import { refuseUnstorableText } from '../common/input.ts';
 import { novaFault, speakNovaFaults } from './faults.ts';
 import { extraSpecRoutes, flavorAccessRoutes, flavorRoutes } from './flavors.ts';
 import { hypervisorRoutes, serviceRoutes, zoneRoutes } from './hosts.ts';
@@ -38,6 +39,7 @@ export function computeDialect(options: ComputeDialectOptions): Dialect {
     plugin: async (app) => {
       speakNovaFaults(app);
       readBodies(app);
+      refuseUnstorableText(app);
       speakMicroversions(app, (error, reply) => reply.code(406).send(novaFault(406, error.message)));
       authenticateAll(app, options.authenticator);
       versionRoutes(app);

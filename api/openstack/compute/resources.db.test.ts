@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { callerOf, oddName } from '../../../control/compute/server/testing.ts';
+import { testUser } from '../../../control/kit/database/testing.ts';
 import { type ComputeApi, computeApi } from './testing.ts';
 
 let api: ComputeApi;
@@ -188,4 +190,29 @@ test('extensions are listed for old clients', async () => {
   assert.ok((await member('GET', '/extensions')).body.extensions.length > 10);
   assert.equal((await member('GET', '/extensions/os-keypairs')).body.extension.alias, 'os-keypairs');
   assert.equal((await member('GET', '/extensions/none')).status, 404);
+});
+
+test('half a surrogate pair anywhere in a body is refused, not failed on', async () => {
+  for (const raw of [
+    '{"keypair":{"name":"\\ud800"}}',
+    '{"keypair":{"\\udc00":"x","name":"n"}}',
+    '{"server":{"name":"\\ud83d x","flavorRef":"1","imageRef":"","networks":"none"}}',
+  ]) {
+    const path = raw.includes('keypair') ? '/os-keypairs' : '/servers';
+    const answer = await api.call(api.cloud.member, 'POST', path, { raw, version: 'latest' });
+    assert.equal(answer.status, 400, raw);
+    assert.equal(answer.body.badRequest.code, 400);
+  }
+});
+
+test('a key pair can not be made for a user who is gone, and those of a user go with the user', async () => {
+  const { database } = api.db;
+  const gone = callerOf(api.cloud.projectId);
+  const make = (name: string) => api.call(gone, 'POST', '/os-keypairs', { body: { keypair: { name } } });
+  assert.equal((await make('before')).status, 400);
+  await testUser(database, gone.userId);
+  assert.equal((await make('during')).status, 200);
+  await sql`delete from "user" where id = ${gone.userId}`.execute(database.query);
+  const { rows } = await sql`select from key_pair where user_id = ${gone.userId}`.execute(database.query);
+  assert.equal(rows.length, 0);
 });

@@ -215,3 +215,27 @@ test('clients find versions without a token, and extensions, agents and zones wi
   refused(await me.get('/network-ip-availabilities'), 403, 'PolicyNotAuthorized');
   assert.ok((await api.as(testAdmin()).get('/network-ip-availabilities')).body.network_ip_availabilities.length > 0);
 });
+
+test('a filter by time compares whole seconds, and what is no time of ours finds nothing', async () => {
+  const me = api.as(testCaller());
+  const { network } = (await me.post('/networks', { network: { name: 'timed' } })).body;
+  const found = async (time: string) => {
+    const answer = await me.get(`/networks?created_at=${encodeURIComponent(time)}`);
+    assert.equal(answer.status, 200, time);
+    return answer.body.networks.map(({ id }: { id: string }) => id);
+  };
+  assert.deepEqual(await found(network.created_at), [network.id]);
+  assert.deepEqual(await found(network.created_at.slice(0, -1)), [network.id], 'without a zone it is UTC');
+  for (const odd of ['1', '99999-01-01', '-1', '2026-13-01', 'now', '+275760-09-13', 'infinity', '']) {
+    assert.deepEqual(await found(odd), [], odd);
+  }
+});
+
+test("a marker that is gone, was never there or is another project's is not found", async () => {
+  const me = api.as(testCaller());
+  const other = api.as(testCaller());
+  await me.post('/networks', { network: { name: 'a' } });
+  const foreign = (await other.post('/networks', { network: { name: 'b' } })).body.network.id;
+  for (const marker of [newId(), foreign]) refused(await me.get(`/networks?marker=${marker}`), 404, 'NetworkNotFound');
+  refused(await me.get('/networks?marker=x'), 400, 'InvalidInput');
+});

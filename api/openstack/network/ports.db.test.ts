@@ -297,3 +297,31 @@ test('many ports are made in one request', async () => {
     50,
   );
 });
+
+test('of two ports that change to one MAC address at once one gets it; the other is told that it is in use', async () => {
+  const me = api.as(testCaller());
+  const { network } = (await me.post('/networks', { network: {} })).body;
+  const ids: string[] = [];
+  for (let n = 0; n < 8; n++) ids.push((await me.post('/ports', { port: { network_id: network.id } })).body.port.id);
+  const answers = await Promise.all(
+    ids.map((id) => me.put(`/ports/${id}`, { port: { mac_address: 'fa:16:3e:00:00:01' } })),
+  );
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, ...Array(7).fill(409)]);
+});
+
+test('a port that changes to a subnet which is deleted meanwhile is told so, and never fails', async () => {
+  const me = api.as(testCaller());
+  const { network } = (await me.post('/networks', { network: {} })).body;
+  const { port } = (await me.post('/ports', { port: { network_id: network.id } })).body;
+  for (let n = 0; n < 8; n++) {
+    const wish = { subnet: { network_id: network.id, ip_version: 4, cidr: `10.${n}.0.0/24` } };
+    const { subnet } = (await me.post('/subnets', wish)).body;
+    const [changed, deleted] = await Promise.all([
+      me.put(`/ports/${port.id}`, { port: { fixed_ips: [{ subnet_id: subnet.id }] } }),
+      me.delete(`/subnets/${subnet.id}`),
+    ]);
+    assert.ok([200, 400, 404].includes(changed.status), JSON.stringify(changed.body));
+    assert.ok([204, 409].includes(deleted.status), JSON.stringify(deleted.body));
+    await me.put(`/ports/${port.id}`, { port: { fixed_ips: [] } });
+  }
+});

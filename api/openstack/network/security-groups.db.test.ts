@@ -137,3 +137,20 @@ test('rules that cannot be, or are there already, are refused', async () => {
     201,
   );
 });
+
+test('a rule for any address is the rule without a prefix: the second of them is a duplicate', async () => {
+  const me = api.as(testCaller());
+  const group = (await me.post('/security-groups', { security_group: { name: 'g' } })).body.security_group;
+  const rule = (over: object) =>
+    me.post('/security-group-rules', {
+      security_group_rule: { security_group_id: group.id, direction: 'ingress', protocol: 'tcp', ...over },
+    });
+  const first = await rule({ ethertype: 'IPv6' });
+  assert.equal(first.status, 201);
+  const refusal = await rule({ ethertype: 'IPv6', remote_ip_prefix: '::/0' });
+  refused(refusal, 409, 'SecurityGroupRuleExists');
+  assert.match(refusal.body.NeutronError.message, new RegExp(first.body.security_group_rule.id));
+  assert.equal((await rule({ remote_ip_prefix: '0.0.0.0/0' })).status, 201);
+  refused(await rule({}), 409, 'SecurityGroupRuleExists');
+  assert.equal((await rule({ remote_ip_prefix: '10.0.0.0/8' })).status, 201, 'a real prefix is another rule');
+});

@@ -49,7 +49,10 @@ export class KeyPairService {
           returning *, 0 as number`.execute(tx);
         return rows[0]!;
       } catch (error) {
-        if (violatedConstraint(error) !== 'key_pair_user_id_name_key') throw error;
+        const constraint = violatedConstraint(error);
+        if (constraint === 'key_pair_user_id_fkey')
+          throw new CloudError('invalid', `There is no user ${userId} any more.`, { cause: error });
+        if (constraint !== 'key_pair_user_id_name_key') throw error;
         throw new CloudError('conflict', `Key pair '${wish.name}' already exists.`, { cause: error });
       }
     });

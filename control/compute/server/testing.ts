@@ -7,7 +7,7 @@ import type { HostedServers } from '../../host/index.ts';
 import { ImageService } from '../../image/index.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
-import { testProject } from '../../kit/database/testing.ts';
+import { testProject, testUser } from '../../kit/database/testing.ts';
 import { PortService } from '../../network/port/service.ts';
 import { type ControllerStep, ServerController } from './controller.ts';
 import type { ServerWish } from './create.ts';
@@ -162,5 +162,6 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       return side.recordReports(hostId, [{ id: serverId, epoch, generation, rebootCount: count, ...plain, ...over }]);
     },
   };
+  for (const { userId } of [cloud.member, cloud.admin]) await testUser(database, userId);
   return cloud;
 }

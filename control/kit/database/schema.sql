@@ -798,6 +798,9 @@ ALTER TABLE ONLY public.server
 ALTER TABLE ONLY public.server_port
     ADD CONSTRAINT server_port_pkey PRIMARY KEY (server_id, port_id);
 
+ALTER TABLE ONLY public.server_port
+    ADD CONSTRAINT server_port_port_id_key UNIQUE (port_id);
+
 ALTER TABLE ONLY public.server_user_data
     ADD CONSTRAINT server_user_data_pkey PRIMARY KEY (server_id);
 
@@ -905,8 +908,6 @@ CREATE INDEX server_absence_server ON public.server_absence USING btree (server_
 CREATE INDEX server_host ON public.server USING btree (host_id) INCLUDE (vcpus, memory_mib, disk_gib);
 
 CREATE INDEX server_image ON public.server USING btree (image_id);
-
-CREATE INDEX server_port_port ON public.server_port USING btree (port_id);
 
 CREATE INDEX server_project ON public.server USING btree (project_id, id DESC);
 
@@ -1033,6 +1034,9 @@ ALTER TABLE ONLY public.image
 
 ALTER TABLE ONLY public.image_upload
     ADD CONSTRAINT image_upload_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.key_pair
+    ADD CONSTRAINT key_pair_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);

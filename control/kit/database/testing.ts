@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import pg from 'pg';
-import { newId, type ProjectId } from '../../../contract/ids.ts';
+import { newId, type ProjectId, type UserId } from '../../../contract/ids.ts';
 import { Secret } from '../../../contract/secret.ts';
 import { Database } from './database.ts';
 import { migrate, migrations } from './migrate.ts';
@@ -173,6 +173,16 @@ export async function testProject(database: Database, id: string = newId()): Pro
     database.query,
   );
   return id as ProjectId;
+}
+
+/** A user, for tests of what belongs to users; with all of its columns at their defaults. */
+export async function testUser(database: Database, id: string = newId()): Promise<UserId> {
+  const domain = '00000000-0000-7000-8000-000000000000';
+  await sql`with shared as (insert into domain (id, name) values (${domain}, 'domain of tests') on conflict do nothing)
+    insert into "user" (id, domain_id, name) values (${id}, ${domain}, ${id}) on conflict do nothing`.execute(
+    database.query,
+  );
+  return id as UserId;
 }
 
 if (process.env.BOTHY_TEST_POSTGRES_LOCKED === '1' && process.argv[1] === import.meta.filename) startCluster();

@@ -125,7 +125,7 @@ export const macInUse = (row: { network_id: string; mac: string }) =>
   );
 
 /** What was there when we looked was deleted since: the foreign keys are the judge. */
-function refuseVanished(error: unknown): never {
+export function refuseVanished(error: unknown): never {
   const constraint = violatedConstraint(error);
   const noun = (['network', 'subnet', 'security_group'] as const).find((one) =>
     constraint?.endsWith(`_${one}_id_fkey`),

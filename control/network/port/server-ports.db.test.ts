@@ -200,3 +200,39 @@ test('a tenant who writes another’s server into device_id gets nothing of it, 
     { code: 'forbidden' },
   );
 });
+
+test('a port whose device_id was emptied is not taken by a second server; nor by two at once, nor twice by one', async () => {
+  const caller = testCaller();
+  const network = await testNetwork(db.database, caller, ['10.0.0.0/24']);
+  const transact = <T>(work: Parameters<typeof db.database.transaction<T>>[1]) =>
+    db.database.transaction(actorOf(caller), work);
+  const [port] = await ports.create(caller, [{ network_id: network.id }]);
+  const take = (serverId: ServerId) =>
+    transact(async (tx) => {
+      const made = await createPorts(tx, caller, { ...wish, requests: [{ portId: port!.id }], serverId });
+      await joinServer(tx, serverId, made);
+    });
+  await take(newId<ServerId>());
+  await ports.update(caller, port!.id, { device_id: '', device_owner: '' });
+  const inUse = { code: 'conflict', details: { id: port!.id, reason: 'port_in_use' } };
+  await assert.rejects(take(newId<ServerId>()), inUse);
+
+  const [free] = await ports.create(caller, [{ network_id: network.id }]);
+  const race = await Promise.allSettled(
+    Array.from({ length: 8 }, () => {
+      const serverId = newId<ServerId>();
+      return transact(async (tx) => {
+        const made = await createPorts(tx, caller, { ...wish, requests: [{ portId: free!.id }], serverId });
+        await joinServer(tx, serverId, made);
+      });
+    }),
+  );
+  assert.equal(race.filter(({ status }) => status === 'fulfilled').length, 1);
+
+  const [third] = await ports.create(caller, [{ network_id: network.id }]);
+  const twice = { ...wish, requests: [{ portId: third!.id }, { portId: third!.id }], serverId: newId<ServerId>() };
+  await assert.rejects(
+    transact((tx) => createPorts(tx, caller, twice)),
+    { code: 'conflict' },
+  );
+});

@@ -68,7 +68,10 @@ export async function createServerPorts(
   const taken = new Map<string, PortId>();
   for (const serverId of serverIds) {
     for (const { portId } of plan.requests) {
-      if (portId !== undefined) taken.set(portId, await takePort(tx, caller, serverId, portId));
+      if (portId === undefined) continue;
+      const id = await takePort(tx, caller, serverId, portId);
+      if ([...taken.values()].includes(id)) throw portInUse(portId);
+      taken.set(portId, id);
     }
   }
   const ports = serverIds.flatMap((serverId) => newPorts(plan, serverId));
@@ -207,18 +210,24 @@ async function findGroups(tx: Tx, projectId: string, names: readonly string[]): 
   });
 }
 
+const portInUse = (text: string): CloudError =>
+  refusal('conflict', 'port_in_use', `Port ${text} is still in use.`, { id: text });
+
 /** Lends an existing port of the project to the server. The row is locked: of two servers that want it one gets it. */
 async function takePort(tx: Tx, caller: Caller, serverId: ServerId, text: string): Promise<PortId> {
   const id = parseId<PortId>(text);
-  const { rows } = await sql<{ id: PortId; project_id: string; device_id: string; has_ip: boolean }>`
-    select p.id, p.project_id, p.device_id, exists (select from port_ip i where i.port_id = p.id) as has_ip
-    from port p where p.id = ${id ?? null} for update of p`.execute(tx);
+  await sql`select from port where id = ${id ?? null} for update`.execute(tx);
+  // What its holder may write into device_id says nothing: a server has it as long as a row says so.
+  const { rows } = await sql<{ project_id: string; device_id: string; has_ip: boolean; on_server: boolean }>`
+    select p.project_id, p.device_id, exists (select from port_ip i where i.port_id = p.id) as has_ip,
+      exists (select from server_port sp where sp.port_id = p.id) as on_server
+    from port p where p.id = ${id ?? null}`.execute(tx);
   const port = rows[0];
   if (!port || (!isAdmin(caller) && port.project_id !== caller.projectId)) {
     throw refusal('invalid', 'port_not_found', `Port id ${text} could not be found.`, { id: text });
   }
-  if (port.device_id !== '' && port.device_id !== serverId) {
-    throw refusal('conflict', 'port_in_use', `Port ${text} is still in use.`, { id: text });
+  if (port.on_server || (port.device_id !== '' && port.device_id !== serverId)) {
+    throw portInUse(text);
   }
   if (!port.has_ip) {
     throw refusal('invalid', 'port_requires_fixed_ip', `Port ${text} requires a FixedIP in order to be used.`);

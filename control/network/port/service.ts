@@ -7,14 +7,22 @@ import type { DesiredNetwork, DesiredPort } from '../../../contract/host/index.t
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { parseMac, randomMac } from '../../kit/address.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
-import type { Database, Queryable, Tx } from '../../kit/database/database.ts';
+import { type Database, type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { defined, json } from '../../kit/database/schema.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { invalidInput, notFound, refusal } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
 import { maySeeNetwork, mayUseNetwork } from '../access.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
-import { cloudOwners, createPorts, loadNetworks, macInUse, type NetworkFacts, type NewPort } from './create.ts';
+import {
+  cloudOwners,
+  createPorts,
+  loadNetworks,
+  macInUse,
+  type NetworkFacts,
+  type NewPort,
+  refuseVanished,
+} from './create.ts';
 import { createMetadataPorts, metadataOwner, serveMetadata } from './metadata-port.ts';
 import { type PortRow, portListing } from './port.ts';
 import { checkPairs, checkPortRights, type PortWish } from './rules.ts';
@@ -90,9 +98,14 @@ export class PortService {
           ...touched,
         })
         .where('id', '=', id)
-        .execute();
-      if (security) await setGroups(tx, id, security);
-      if (fixed_ips) await updateAddresses(tx, { ...now, mac }, network.subnets, fixed_ips);
+        .execute()
+        .catch((error) => {
+          // Another port took it after we looked.
+          if (violatedConstraint(error) === 'port_network_id_mac_key') throw macInUse({ ...now, mac });
+          throw error;
+        });
+      if (security) await setGroups(tx, id, security).catch(refuseVanished);
+      if (fixed_ips) await updateAddresses(tx, { ...now, mac }, network.subnets, fixed_ips).catch(refuseVanished);
       return readRow(tx, caller, portListing, id);
     });
   }

@@ -155,9 +155,10 @@ function checkRange(rule: Rule): void {
   }
 }
 
-/** Two rules that let the same through are one rule: 'tcp' is '6'. */
+/** Two rules that let the same through are one rule: 'tcp' is '6', and any address is no condition. */
 export function sameRule(a: Rule, b: Rule): boolean {
   const number = (rule: Rule) => (rule.protocol === null ? null : protocolNumber(rule.protocol));
+  const prefix = (rule: Rule) => (rule.remote_ip_prefix?.endsWith('/0') ? null : rule.remote_ip_prefix);
   return (
     a.security_group_id === b.security_group_id &&
     a.direction === b.direction &&
@@ -166,7 +167,7 @@ export function sameRule(a: Rule, b: Rule): boolean {
     a.port_range_min === b.port_range_min &&
     a.port_range_max === b.port_range_max &&
     a.remote_group_id === b.remote_group_id &&
-    a.remote_ip_prefix === b.remote_ip_prefix
+    prefix(a) === prefix(b)
   );
 }
 
