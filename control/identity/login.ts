@@ -8,6 +8,7 @@ import type { ProjectId, UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import type { DomainReference } from './authorization.ts';
+import type { Asker } from './fair-gate.ts';
 import type { PasswordHasher } from './password.ts';
 import type { Claims } from './token.ts';
 
@@ -40,6 +41,9 @@ export interface Proven {
 export const unauthenticated = (cause?: unknown): CloudError =>
   new CloudError('unauthenticated', 'The request you have made requires authentication.', { cause });
 
+/** Who asks for a computation: by the name that was given, so that it says nothing about who exists. */
+const askerOf = (address: string, user: UserReference): Asker => ({ address, user: JSON.stringify(user) });
+
 const userCondition = (user: UserReference) =>
   'id' in user
     ? sql`u.id = ${user.id}`
@@ -53,16 +57,18 @@ export async function provePassword(
   passwords: PasswordHasher,
   user: UserReference,
   password: Secret,
+  address: string,
 ): Promise<Proven> {
+  const asker = askerOf(address, user);
   const { rows } = await sql<{ id: UserId; token_version: number; hash: string | null; expired: boolean | null }>`
     select u.id, u.token_version, p.hash, p.expires_at < now() as expired
     from "user" u left join user_password p on p.user_id = u.id where ${userCondition(user)}`.execute(db);
   const row = rows[0];
-  const right = await passwords.verify(password, row?.hash);
+  const right = await passwords.verify(password, row?.hash, asker);
   if (!row || !right) throw unauthenticated(row ? 'wrong password' : 'no such user');
   if (row.expired) throw unauthenticated('password expired');
   if (passwords.outdated(row.hash!)) {
-    const hash = await passwords.hash(password);
+    const hash = await passwords.hash(password, asker);
     // Only if nobody has changed the password since.
     await sql`update user_password set hash = ${hash} where user_id = ${row.id} and hash = ${row.hash}`.execute(db);
   }
@@ -82,8 +88,10 @@ export async function proveApplicationCredential(
   db: Queryable,
   passwords: PasswordHasher,
   proof: Proof & { method: 'application_credential' },
+  address: string,
 ): Promise<Proven> {
   const { credential, secret } = proof;
+  const asker = { address, user: JSON.stringify(credential) };
   const condition =
     'id' in credential
       ? sql`c.id = ${credential.id}`
@@ -101,7 +109,7 @@ export async function proveApplicationCredential(
     from application_credential c join "user" u on u.id = c.user_id
       join application_credential_secret s on s.application_credential_id = c.id where ${condition}`.execute(db);
   const row = rows[0];
-  const right = await passwords.verify(secret, row?.hash);
+  const right = await passwords.verify(secret, row?.hash, asker);
   if (!row || !right) throw unauthenticated(row ? 'wrong secret' : 'no such application credential');
   return {
     userId: row.user_id,

@@ -1,13 +1,13 @@
 /**
  * Passwords and secrets of application credentials: argon2id in PHC string form, computed on libuv's threads.
  *
- * Owns the cost and how many computations may run or wait at once, so that a storm of logins neither takes the machine's
- * memory nor starves files and DNS of threads. Keeps no secret.
+ * Owns the cost, and with fair-gate.ts how many computations may run or wait at once, so that a storm of logins neither takes
+ * the machine's memory nor starves files, DNS or other people's logins. Keeps no secret.
  */
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import { CloudError } from '../../contract/errors.ts';
 import type { Secret } from '../../contract/secret.ts';
+import { type Asker, FairGate, type GateLimits } from './fair-gate.ts';
 
 export interface PasswordCost {
   memoryKiB: number;
@@ -33,18 +33,18 @@ interface Parsed extends PasswordCost {
 
 export class PasswordHasher {
   readonly #cost: PasswordCost;
-  readonly #gate: Gate;
+  readonly #gate: FairGate;
 
-  constructor(options: { cost?: PasswordCost; concurrency?: number; maxWaiting?: number } = {}) {
-    this.#cost = options.cost ?? defaultCost;
-    this.#gate = new Gate(options.concurrency ?? 2, options.maxWaiting ?? 256);
+  constructor({ cost = defaultCost, ...limits }: { cost?: PasswordCost } & Partial<GateLimits> = {}) {
+    this.#cost = cost;
+    this.#gate = new FairGate(limits);
   }
 
   /** @throws CloudError `unavailable` when too many wait already */
-  async hash(password: Secret): Promise<string> {
+  async hash(password: Secret, asker?: Asker): Promise<string> {
     const salt = randomBytes(saltBytes);
     const { memoryKiB, passes, parallelism } = this.#cost;
-    const hash = await this.#compute(password.reveal(), { ...this.#cost, salt, hash: Buffer.alloc(hashBytes) });
+    const hash = await this.#compute(asker, password.reveal(), { ...this.#cost, salt, hash: Buffer.alloc(hashBytes) });
     return `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${parallelism}$${base64(salt)}$${base64(hash)}`;
   }
 
@@ -53,12 +53,14 @@ export class PasswordHasher {
    * so that the time of the answer does not tell who exists.
    * @throws CloudError `unavailable` when too many wait already
    */
-  async verify(password: Secret, stored: string | null | undefined): Promise<boolean> {
+  async verify(password: Secret, stored: string | null | undefined, asker?: Asker): Promise<boolean> {
     const text = password.reveal();
     const known = stored ? parse(stored) : undefined;
     const against = known ?? { ...this.#cost, salt: Buffer.alloc(saltBytes), hash: Buffer.alloc(hashBytes) };
-    const computed = await this.#compute(text.length > maxPasswordLength ? '' : text, against);
-    return known !== undefined && text.length <= maxPasswordLength && timingSafeEqual(computed, known.hash);
+    const computed = await this.#compute(asker, text.length > maxPasswordLength ? '' : text, against);
+    const right = known !== undefined && text.length <= maxPasswordLength && timingSafeEqual(computed, known.hash);
+    if (right && asker) this.#gate.welcome(asker);
+    return right;
   }
 
   /** True when the stored form was made at another cost than today's: hash anew while the password is at hand. */
@@ -68,8 +70,12 @@ export class PasswordHasher {
     return !parsed || parsed.memoryKiB !== memoryKiB || parsed.passes !== passes || parsed.parallelism !== parallelism;
   }
 
-  #compute(text: string, { memoryKiB, passes, parallelism, salt, hash }: Parsed): Promise<Buffer> {
-    return this.#gate.run(() =>
+  #compute(
+    asker: Asker | undefined,
+    text: string,
+    { memoryKiB, passes, parallelism, salt, hash }: Parsed,
+  ): Promise<Buffer> {
+    return this.#gate.run(asker, () =>
       compute('argon2id', {
         message: text,
         nonce: salt,
@@ -97,35 +103,3 @@ function parse(stored: string): Parsed | undefined {
 
 /** PHC's base64: without padding. */
 const base64 = (bytes: Buffer): string => bytes.toString('base64').replaceAll('=', '');
-
-/** At most so many at work, at most so many waiting, first come first served. */
-class Gate {
-  readonly #limit: number;
-  readonly #maxWaiting: number;
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(limit: number, maxWaiting: number) {
-    this.#limit = limit;
-    this.#maxWaiting = maxWaiting;
-  }
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#limit) {
-      if (this.#waiting.length >= this.#maxWaiting) {
-        throw new CloudError('unavailable', 'too many logins wait already; try again in a moment');
-      }
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    } else {
-      this.#running += 1;
-    }
-    try {
-      return await work();
-    } finally {
-      // The place goes to the next in line without becoming free in between.
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#running -= 1;
-    }
-  }
-}

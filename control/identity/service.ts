@@ -18,6 +18,7 @@ import { type Authorization, loadAuthorization, type ScopeRequest } from './auth
 import { Catalogue, type CatalogueEntry } from './catalogue.ts';
 import { IdentityContext } from './context.ts';
 import { DomainService } from './domains.ts';
+import { type InsufficientFactors, requireFactors } from './factors.ts';
 import { GroupService } from './groups.ts';
 import {
   combineProofs,
@@ -30,6 +31,7 @@ import {
 } from './login.ts';
 import { PasswordHasher } from './password.ts';
 import { ProjectService } from './projects.ts';
+import { type Receipt, receiptKeyIdOf, receiptLifetimeMs, signReceipt, verifyReceipt } from './receipt.ts';
 import { isSystemReader } from './rights.ts';
 import { RoleService } from './roles.ts';
 import { type Claims, keyIdOf, newAuditId, signToken, verifyToken } from './token.ts';
@@ -53,6 +55,10 @@ export interface LoginRequest {
   proofs: Proof[];
   /** Null: the user's default project, or else unscoped. */
   scope: ScopeRequest | null;
+  /** What an earlier request has proven, as `receipt` gave it. */
+  receipt?: string | undefined;
+  /** Of the connection: whose share of the dear computations it is. */
+  address?: string;
 }
 
 const defaultLifetimeMs = 12 * 3600 * 1000;
@@ -129,11 +135,12 @@ export class IdentityService {
 
   /**
    * A new token for whoever the proofs show.
-   * @throws CloudError `unauthenticated`, `forbidden`, `unavailable`
+   * @throws CloudError `unauthenticated` (InsufficientFactors where the proofs are right and too few), `forbidden`, `unavailable`
    */
   async login(request: LoginRequest, requestId: string): Promise<{ token: string; entry: TokenEntry }> {
     try {
-      const proven = combineProofs(await this.#prove(request.proofs));
+      const proven = await this.#withReceipt(combineProofs(await this.#prove(request)), request.receipt);
+      await requireFactors(this.#context.query, proven);
       const scope = scopeToTry(proven, request.scope);
       const made = await this.#issue(proven, scope);
       this.#log.info(
@@ -183,15 +190,33 @@ export class IdentityService {
     );
   }
 
-  #prove(proofs: readonly Proof[]): Promise<Proven[]> {
+  /** For who has proven something, and not enough: to be sent along with the rest. */
+  async receipt({ proven }: InsufficientFactors): Promise<{ receipt: Receipt; text: string }> {
+    const issuedAt = Date.now();
+    const { userId, version, methods } = proven;
+    const receipt = { userId, version, methods, issuedAt, expiresAt: issuedAt + receiptLifetimeMs };
+    return { receipt, text: signReceipt(await this.keys.signing(), receipt) };
+  }
+
+  async #withReceipt(proven: Proven, text: string | undefined): Promise<Proven> {
+    if (text === undefined) return proven;
+    const keyId = receiptKeyIdOf(text);
+    const key = keyId === undefined ? undefined : await this.keys.find(keyId);
+    const receipt = key && verifyReceipt(key, text, Date.now());
+    if (receipt?.userId !== proven.userId || receipt.version !== proven.version)
+      throw unauthenticated('no such receipt');
+    return { ...proven, methods: [...new Set([...receipt.methods, ...proven.methods])] };
+  }
+
+  #prove({ proofs, address = '' }: LoginRequest): Promise<Proven[]> {
     const { query, passwords } = this.#context;
     return Promise.all(
       proofs.map(async (proof) => {
         switch (proof.method) {
           case 'password':
-            return provePassword(query, passwords, proof.user, proof.password);
+            return provePassword(query, passwords, proof.user, proof.password, address);
           case 'application_credential':
-            return proveApplicationCredential(query, passwords, proof);
+            return proveApplicationCredential(query, passwords, proof, address);
           case 'token':
             return proveToken((await this.#entry(proof.token.reveal())).claims);
         }

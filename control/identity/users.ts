@@ -9,6 +9,7 @@ import { defined } from '../kit/database/schema.ts';
 import type { IdentityContext } from './context.ts';
 import { matching, notFound, type Page, type PageRequest, pageEnd, pageStart, toPage } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind } from './entries.ts';
+import { checkFactorOptions, factorRulesOption, factorsEnabledOption } from './factors.ts';
 import { groupKind } from './groups.ts';
 import { provePassword } from './login.ts';
 import { maxPasswordLength } from './password.ts';
@@ -32,8 +33,8 @@ const options = [
   'ignore_lockout_failure_attempts',
   'ignore_user_inactivity',
   'lock_password',
-  'multi_factor_auth_enabled',
-  'multi_factor_auth_rules',
+  factorsEnabledOption,
+  factorRulesOption,
 ];
 const kind: Kind<'user'> = { table: 'user', noun: 'user', maxName: 255, options };
 
@@ -48,6 +49,7 @@ export class UserService {
   /** @throws CloudError `forbidden`, `invalid`, `not_found` (domain), `conflict` */
   async create(caller: Caller, wanted: NewUser): Promise<UserView> {
     requireAdministrator(caller, 'identity:create_user');
+    checkFactorOptions(wanted.options);
     const hash = await this.#hash(wanted.password);
     const own = {
       domain_id: wanted.domainId,
@@ -102,6 +104,7 @@ export class UserService {
    */
   async update(caller: Caller, id: UserId, change: UserChange): Promise<UserView> {
     requireAdministrator(caller, 'identity:update_user');
+    checkFactorOptions(change.options);
     const hash = await this.#hash(change.password);
     const row = await this.#entries.update(caller, id, change, async (tx, before) => {
       const ends = hash !== undefined || (change.enabled === false && before.enabled);
@@ -119,10 +122,15 @@ export class UserService {
    * Changes a password for whoever knows the present one: that is the proof, no token is needed.
    * @throws CloudError `unauthenticated` when the present one is wrong, `invalid`
    */
-  async changePassword(id: UserId, present: Secret, next: Secret, requestId: string): Promise<void> {
+  async changePassword(
+    id: UserId,
+    present: Secret,
+    next: Secret,
+    { requestId, address }: { requestId: string; address: string },
+  ): Promise<void> {
     checkPassword(next);
     const { query, passwords } = this.#context;
-    const proven = await provePassword(query, passwords, { id }, present);
+    const proven = await provePassword(query, passwords, { id }, present, address);
     const hash = await passwords.hash(next);
     await this.#context.write({ actorId: id, requestId }, async (tx) => {
       const user = await findEntry(tx, kind, id, 'change');

@@ -67,7 +67,8 @@ export interface FaultForm {
 export function speakFaults(app: FastifyInstance, form: FaultForm): void {
   const send = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const fault = toFault(error, form.overrides);
-    if (fault.status >= 500)
+    // Too many at once are no defect; a line for each would be the next flood.
+    if (fault.status >= 500 && fault.details.retryAfterSeconds === undefined)
       request.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
     if (!request.raw.complete && reply.getHeader('connection') === 'close') answerBeforeClosing(request, reply);
     if (fault.status === 401) reply.header('www-authenticate', `Keystone uri="https://${request.host}/identity"`);

@@ -13,7 +13,7 @@ const link = (deps: Deps, path: string) => ({ links: { self: `${deps.base}/v3/${
 /** Keystone's times in directory documents: UTC, microseconds, no zone. */
 const time = (date: Date | null): string | null => (date ? `${date.toISOString().slice(0, -1)}000` : null);
 /** And in tokens: with zone. */
-const tokenTime = (ms: number): string => `${new Date(ms).toISOString().slice(0, -1)}000Z`;
+export const tokenTime = (ms: number): string => `${new Date(ms).toISOString().slice(0, -1)}000Z`;
 
 export const domainView = (deps: Deps) => (row: DomainRow) => ({
   ...row.extra,

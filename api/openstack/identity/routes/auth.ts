@@ -1,11 +1,12 @@
 /** Tokens, and what their bearers may scope to. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CloudError } from '../../../../contract/errors.ts';
+import { InsufficientFactors } from '../../../../control/identity/factors.ts';
 import type { TokenEntry } from '../../../../control/identity/token-cache.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import { readLogin } from '../login.ts';
 import { collection, type Deps, query, type Routes } from '../resource.ts';
-import { domainView, projectView, tokenDocument, tokenView } from '../views.ts';
+import { domainView, projectView, tokenDocument, tokenTime, tokenView } from '../views.ts';
 
 const subjectOf = (request: FastifyRequest): string => {
   const token = request.headers['x-subject-token'];
@@ -22,12 +23,38 @@ function sendToken(deps: Deps, request: FastifyRequest, reply: FastifyReply, tok
     : reply.send(tokenDocument(deps, entry));
 }
 
+/** As Keystone where the proofs are right and too few: 401 with a receipt for them, and the rules that they are a part of. */
+async function sendReceipt({ identity }: Deps, reply: FastifyReply, insufficient: InsufficientFactors) {
+  const { receipt, text } = await identity.receipt(insufficient);
+  return reply
+    .code(401)
+    .header('openstack-auth-receipt', text)
+    .header('vary', 'X-Auth-Token')
+    .send({
+      receipt: {
+        methods: receipt.methods,
+        user: insufficient.user,
+        issued_at: tokenTime(receipt.issuedAt),
+        expires_at: tokenTime(receipt.expiresAt),
+      },
+      required_auth_methods: insufficient.required,
+    });
+}
+
 export const authRoutes: Routes = (app, deps) => {
   const { identity } = deps;
 
   app.post('/v3/auth/tokens', { config: { open: true } }, async (request, reply) => {
-    const { token, entry } = await identity.login(await readLogin(deps, request.body), request.id);
-    return sendToken(deps, request, reply.code(201), token, entry);
+    const receipt = request.headers['openstack-auth-receipt'];
+    const asked = { ...(await readLogin(deps, request.body)), address: request.ip };
+    if (typeof receipt === 'string') asked.receipt = receipt;
+    try {
+      const { token, entry } = await identity.login(asked, request.id);
+      return sendToken(deps, request, reply.code(201), token, entry);
+    } catch (error) {
+      if (error instanceof InsufficientFactors) return sendReceipt(deps, reply, error);
+      throw error;
+    }
   });
 
   app.route({

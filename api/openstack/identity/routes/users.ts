@@ -123,7 +123,8 @@ export const userRoutes: Routes = (app, deps) => {
     const { password, original_password: present } = (
       request.body as { user: Record<'password' | 'original_password', string> }
     ).user;
-    await users.changePassword(idToSee(request), new Secret(present), new Secret(password), request.id);
+    const asker = { requestId: request.id, address: request.ip };
+    await users.changePassword(idToSee(request), new Secret(present), new Secret(password), asker);
     return reply.code(204).send();
   });
 
