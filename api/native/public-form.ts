@@ -136,5 +136,14 @@ const shown = new Map(
 /** The row as members may read it; undefined where they may not. */
 export function publicForm(type: string, row: Readonly<Record<string, unknown>>): Record<string, unknown> | undefined {
   const columns = shown.get(type);
-  return columns && Object.fromEntries(Object.entries(row).filter(([column]) => columns.has(column)));
+  if (!columns) return undefined;
+  const seen = Object.entries(row).filter(([column]) => columns.has(column));
+  return Object.fromEntries(seen.map(([column, value]) => [column, column === 'fault' ? publicFault(value) : value]));
+}
+
+/** Why a host refused, and which, is in a fault's details: for administrators, as in Nova. */
+function publicFault(fault: unknown): unknown {
+  if (fault === null || typeof fault !== 'object') return fault;
+  const { details: _, ...told } = fault as Record<string, unknown>;
+  return told;
 }

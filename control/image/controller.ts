@@ -87,7 +87,8 @@ export class ImageController {
       else left.push(location);
     }
     if (left.length > 0) {
-      const waitingFor = `host ${left.map((location) => location.id).join(', ')} to remove the bytes`;
+      // Which ones, is not for the image's owner to know.
+      const waitingFor = 'hosts that are away to remove the bytes';
       await passOperation(database.query, state.id, { owner: 'control', waitingFor });
       await enqueue(database.query, 'image', state.id, { at: new Date(Date.now() + lookAgainMs) });
       return;

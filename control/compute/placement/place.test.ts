@@ -92,12 +92,12 @@ test('closed, unconnected and foreign hosts are never chosen, and the why-record
   ]);
   assert.equal(found.host, null);
   assert.deepEqual(found.refusals, { disabled: 1, disconnected: 1, other_zone: 1 });
-  assert.equal(found.message, '1 of 2 hosts is closed for new servers; 1 of 2 hosts is not connected');
+  assert.equal(found.message, 'a host is closed for new servers; a host is not connected');
 });
 
 test('the tenant’s text names no host and no number of what is free', () => {
   const found = place({ ...request, memory_mib: 99999 }, [host('secret-name'), host('b', { used_vcpus: 16 })]);
-  assert.equal(found.message, 'every host has too little memory free; 1 of 2 hosts has too few vCPUs free');
+  assert.equal(found.message, 'every host has too little memory free; a host has too few vCPUs free');
   assert.equal(found.fix, 'use a flavor with less memory or delete a server');
   assert.ok(!JSON.stringify([found.message, found.fix]).includes('secret'));
 });

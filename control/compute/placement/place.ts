@@ -151,7 +151,10 @@ const cures: Readonly<Record<Refusal, string>> = {
   too_little_disk: 'use a flavor with a smaller disk or delete a server',
 };
 
-/** The nearest fix: the set of refusals that the fewest conditions away from a fit; that host counts for all. */
+/**
+ * For the tenant, so without names and numbers of hosts: those are in the verdicts, which administrators read.
+ * The nearest fix: the set of refusals that the fewest conditions away from a fit; that host counts for all.
+ */
 function explain(
   request: PlacementRequest,
   judged: readonly { host: HostCapacity; verdict: HostVerdict }[],
@@ -170,7 +173,7 @@ function explain(
   const total = relevant.length;
   const parts = [...counts]
     .sort((a, b) => b[1] - a[1])
-    .map(([refusal, count]) => `${count === total ? 'every host' : `${count} of ${total} hosts`} ${words[refusal]}`);
+    .map(([refusal, count]) => `${count === total ? 'every host' : 'a host'} ${words[refusal]}`);
   const nearest = relevant.toSorted((a, b) => distance(a.verdict) - distance(b.verdict))[0]!.verdict.refusals;
   return { message: parts.join('; '), fix: nearest.map((refusal) => cures[refusal]).join(', and ') };
 }

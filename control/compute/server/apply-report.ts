@@ -74,20 +74,20 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
     patch.generation = row.generation + 1;
     patch.observed_generation = patch.generation;
     // Where an operation still runs, the guest died before it was seen running as asked: that has failed.
-    failed = patch.observed_error;
+    failed = patch.observed_error && forTenant(patch.observed_error);
   }
   const after: ServerState = { ...row, ...patch, launched_at: row.launched_at };
   const satisfied = isSatisfied(after);
   // What an administrator declared broken stays so until a person acts; every other fault ends when the world is right.
   if (satisfied && row.fault && row.fault.reason !== 'reset') patch.fault = null;
   if (report.state === 'failed' && report.generation === row.generation && row.desired_presence === 'present') {
-    failed = patch.observed_error ?? { code: 'internal', message: 'The host could not run the server.' };
+    failed = forTenant(patch.observed_error ?? { code: 'internal', message: '' });
     const known = row.fault?.reason === 'host' && row.fault.generation === row.generation;
     if (!known || row.fault!.message !== failed.message) {
       patch.fault = {
         reason: 'host',
         message: failed.message,
-        details: failed.code,
+        details: `${failed.code}: ${patch.observed_error?.message ?? ''}`,
         at: now,
         generation: row.generation,
       };
@@ -95,6 +95,17 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
   }
   return same(row, patch) ? { kind: 'unchanged', satisfied } : { kind: 'recorded', patch, satisfied, failed };
 }
+
+/** Failures that a host tells in the words of its engines (paths, names, commands): those are for administrators. */
+const tenantWords: Readonly<Record<string, string>> = {
+  internal: 'The host could not run the server.',
+  network: 'The ports of the server could not be plugged.',
+};
+
+const forTenant = ({ code, message }: ReportFailure): ReportFailure => ({
+  code,
+  message: Object.hasOwn(tenantWords, code) ? tenantWords[code]! : message,
+});
 
 /** It was started as asked in this very generation, and is off without anyone's wish: a host says `building` on the way. */
 function hasGoneOff(row: ReportedRow, report: ObservedServer): boolean {
