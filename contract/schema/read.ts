@@ -157,9 +157,10 @@ function readList(schema: Keywords, value: unknown, place: string): unknown[] {
 function readObject(schema: Keywords, value: unknown, place: string): Record<string, unknown> {
   const given = asObject(value, place);
   const rebuilt: Record<string, unknown> = {};
-  for (const [key, property] of Object.entries(schema.properties!)) {
+  const properties = schema.properties!;
+  for (const key in properties) {
     const each = Object.hasOwn(given, key) ? given[key] : undefined;
-    if (each !== undefined) rebuilt[key] = readAs(property, each, `${place}/${key}`);
+    if (each !== undefined) rebuilt[key] = readAs(properties[key]!, each, `${place}/${key}`);
     else if (schema.required!.includes(key)) fail(`${place}/${key}`, 'a value');
   }
   return rebuilt;
