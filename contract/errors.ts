@@ -11,6 +11,7 @@ export const errorCodes = [
   'quota_exceeded',
   'no_capacity',
   'too_large',
+  'expired',
   'unavailable',
   'internal',
 ] as const;

@@ -4,9 +4,11 @@ import { type Caller, isAdmin } from '../../control/kit/caller.ts';
 import {
   type Change,
   currentPosition,
+  firstPosition,
   formatPosition,
   type Position,
   parsePosition,
+  readChanges,
 } from '../../control/kit/change-log/changes.ts';
 import type { Queryable } from '../../control/kit/database/database.ts';
 import { projectToRead } from './caller.ts';
@@ -57,16 +59,14 @@ export function changeDocument(caller: Caller, change: Change) {
 }
 
 /**
- * Where to start. No token: at the beginning, or at the end for who watches; `end` is the end.
- * @throws CloudError `invalid` for a token that this cloud can't have given
+ * Where to start. No token: at the beginning of what is kept, or at the end for who watches; `end` is the end.
+ * @throws CloudError `invalid` for what is no token, `expired` for one that is of no use any more
  */
 export async function startPosition(db: Queryable, after: string | undefined, watch: boolean): Promise<Position> {
-  const end = await currentPosition(db);
-  if (after === 'end' || (after === undefined && watch)) return end;
-  if (after === undefined) return { transactionId: 0n, sequence: 0 };
+  if (after === 'end' || (after === undefined && watch)) return currentPosition(db);
+  if (after === undefined) return firstPosition(db);
   const position = parsePosition(after);
-  if (position.transactionId > end.transactionId) {
-    throw new CloudError('invalid', 'the resume token lies in the future: it is not of this cloud');
-  }
+  // A watcher must hear of it before its stream begins.
+  if (watch) await readChanges(db, { after: position, limit: 1 });
   return position;
 }

@@ -31,7 +31,7 @@ export interface WatchOptions {
   stalledMs?: number;
 }
 
-type EndReason = 'stopping' | 'unauthenticated' | 'forbidden' | 'unavailable';
+type EndReason = 'stopping' | 'unauthenticated' | 'forbidden' | 'expired' | 'unavailable';
 
 const pageSize = 100;
 /** The longest that a timer of Node's can run. */
@@ -165,6 +165,6 @@ const concerns = ({ projectId, resourceTypes }: ChangeFilter, change: Change): b
   (resourceTypes === undefined || resourceTypes.includes(change.resource_type));
 
 function reasonOf(error: unknown): EndReason {
-  if (isCloudError(error, 'unauthenticated')) return 'unauthenticated';
+  if (isCloudError(error, 'unauthenticated', 'expired')) return error.code as EndReason;
   return isCloudError(error, 'forbidden', 'invalid') ? 'forbidden' : 'unavailable';
 }

@@ -32,7 +32,9 @@ export class IdentityContext {
       return await this.database.transaction(actor, async (tx) => {
         const result = await work(tx);
         ({ rows: changes } = await sql<IdentityChange>`select resource_type, resource_id, action, body from change
-          where transaction_id = pg_current_xact_id_if_assigned() order by sequence`.execute(tx));
+          where transaction_id = pg_current_xact_id_if_assigned() and at >= now() - interval '1 hour' order by sequence`.execute(
+          tx,
+        ));
         return result;
       });
     } catch (error) {

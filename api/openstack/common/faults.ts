@@ -16,6 +16,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   quota_exceeded: 409,
   no_capacity: 409,
   too_large: 413,
+  expired: 410,
   unavailable: 503,
   internal: 500,
 };

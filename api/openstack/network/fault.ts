@@ -12,6 +12,7 @@ export const typeOf: Readonly<Record<ErrorCode, string>> = {
   quota_exceeded: 'OverQuota',
   no_capacity: 'HTTPConflict',
   too_large: 'HTTPRequestEntityTooLarge',
+  expired: 'HTTPGone',
   unavailable: 'HTTPServiceUnavailable',
   internal: 'HTTPInternalServerError',
 };

@@ -84,8 +84,12 @@ function stepOf(
   // A delete is done when the row is gone: the controller says so.
   if (outcome.satisfied && row.desired_presence === 'present')
     return { ...none, id: row.id, generation, state: 'succeeded' };
-  return { ...none, id: row.id, generation, state: 'running', waiting_for: report.step ?? `the host: ${report.state}` };
+  return { ...none, id: row.id, generation, state: 'running', waiting_for: waitingFor(report) };
 }
+
+/** What is being done; how far it is stands in the server's row, and is no event (see migration 0024). */
+const waitingFor = ({ step, state }: ObservedServer): string =>
+  step === null ? `the host: ${state}` : step.replace(/[:,]?\s*[(]?\d.*$/s, '') || step;
 
 async function writePatches(
   tx: Tx,

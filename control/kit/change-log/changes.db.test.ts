@@ -5,9 +5,18 @@ import pg from 'pg';
 import pino from 'pino';
 import { newId } from '../../../contract/ids.ts';
 import { until } from '../../../test/support/until.ts';
-import { cloudActor } from '../database/database.ts';
+import { cloudActor, type Database } from '../database/database.ts';
+import { currentIncarnation, renewIncarnation, settleIncarnation } from '../database/incarnation.ts';
 import { type TestDatabase, testDatabase } from '../database/testing.ts';
-import { ChangeFeed, currentPosition, formatPosition, parsePosition, readChanges } from './changes.ts';
+import {
+  ChangeFeed,
+  currentPosition,
+  firstPosition,
+  formatPosition,
+  type Position,
+  parsePosition,
+  readChanges,
+} from './changes.ts';
 
 let db: TestDatabase;
 before(async () => {
@@ -101,6 +110,98 @@ test('a change carries who made it and at whose request', async () => {
 });
 
 test('a resume token survives a round trip and a forged one is refused', () => {
-  assert.equal(formatPosition(parsePosition('18446744073709551615.7')), '18446744073709551615.7');
-  assert.throws(() => parsePosition('7; drop table change'), { code: 'invalid' });
+  const text = '0123456789ab.18446744073709551615.7';
+  assert.equal(formatPosition(parsePosition(text)), text);
+  for (const forged of ['7; drop table change', '1.2.3.4', 'x.1.2', '0123456789abc.1.2']) {
+    assert.throws(() => parsePosition(forged), { code: 'invalid' }, forged);
+  }
 });
+
+const add = async (database: Database, name: string): Promise<string> => {
+  const id = newId();
+  await database.transaction(cloudActor, (tx) =>
+    sql`insert into domain (id, name) values (${id}, ${name})`.execute(tx),
+  );
+  return id;
+};
+
+test('a position behind which changes are gone, of another incarnation or of the future is expired, with a place to carry on', async () => {
+  await using own = await testDatabase();
+  const { query } = own.database;
+  await prepareCloud(own.database);
+  const start = await currentPosition(query);
+  await add(own.database, 'one');
+  await sql`update change_floor set transaction_id = pg_current_xact_id(), sequence = 1000`.execute(query);
+  const read = (after: Position) => readChanges(query, { after, limit: 10 });
+  await assert.rejects(read(start), { code: 'expired' });
+  const end = await currentPosition(query);
+  await read(end);
+  await assert.rejects(read({ ...end, transactionId: end.transactionId + 1_000_000n }), { code: 'expired' });
+  await renewIncarnation(own.database, (await currentIncarnation(query)).id, 'for this test');
+  const refused = await read(end).then(
+    () => assert.fail('it was read'),
+    (error) => error,
+  );
+  assert.equal(refused.code, 'expired');
+  await read(parsePosition(refused.details.resume));
+  await read(await firstPosition(query));
+});
+
+test('what a dump brought from another cluster is final, in its old order, and nobody waits for it', async () => {
+  await using own = await testDatabase();
+  const { database } = own;
+  const ids = [await add(database, 'a'), await add(database, 'b')];
+  // As restored from a cluster that had come far: its ids are of the future here.
+  await sql`update change set transaction_id = (9000000000 - sequence)::text::xid8`.execute(database.query);
+  await prepareCloud(database);
+  assert.equal((await settleIncarnation(database)).begun, true);
+  const resourceTypes = ['domain'];
+  const page = await readChanges(database.query, {
+    after: await firstPosition(database.query),
+    limit: 10,
+    resourceTypes,
+  });
+  assert.deepEqual(
+    page.changes.map((change) => change.resource_id),
+    ids,
+  );
+  const feed = new ChangeFeed({ database, url: own.url, log: pino({ level: 'silent' }) });
+  await feed.start();
+  const seen: string[] = [];
+  feed.subscribe((changes) => seen.push(...changes.map((change) => change.resource_id)));
+  const later = await add(database, 'c');
+  await until('the new one to be seen', () => seen.includes(later));
+  assert.deepEqual(seen, [later]);
+  await feed.stop();
+  const rest = await readChanges(database.query, { after: page.position, limit: 10, resourceTypes });
+  assert.deepEqual(
+    rest.changes.map((change) => change.resource_id),
+    [later],
+  );
+  await until(
+    'nothing to wait',
+    async () => !(await readChanges(database.query, { after: rest.position, limit: 1 })).more,
+  );
+});
+
+test('the feed goes through a new incarnation without losing a change', async () => {
+  await using own = await testDatabase();
+  const { database } = own;
+  await prepareCloud(database);
+  await settleIncarnation(database);
+  const feed = new ChangeFeed({ database, url: own.url, log: pino({ level: 'silent' }) });
+  await feed.start();
+  const seen: string[] = [];
+  feed.subscribe((changes) => seen.push(...changes.map((change) => change.resource_id)));
+  const made: string[] = [];
+  for (const name of ['a', 'b', 'c']) {
+    made.push(await add(database, name));
+    await renewIncarnation(database, (await currentIncarnation(database.query)).id, 'for this test');
+  }
+  await until('all to be seen', () => seen.length >= 3);
+  assert.deepEqual(seen, made);
+  await feed.stop();
+});
+
+const prepareCloud = (database: Database) =>
+  sql`insert into cloud (id, region) values (${newId()}, 'test')`.execute(database.query);

@@ -6,6 +6,9 @@
  * (transaction_id, sequence), and a reader stops below pg_snapshot_xmin: no transaction below that can still commit.
  * A position once passed never gains a row.
  *
+ * The log has a life: its parts go with time (control/kit/history), and after a dump is restored its transaction ids are moved below
+ * those of the new cluster (control/kit/database/rebase-changes.ts). Who comes back with a position from before hears `expired`.
+ *
  * ChangeFeed tails the log once per process and hands the rows, in order, to all who subscribed. NOTIFY only wakes
  * it; a timer covers lost wakes. It keeps its position over lost connections. If the process dies nothing is lost: what
  * a subscriber must not miss it reads anew from the tables when it starts.
@@ -15,39 +18,41 @@ import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type pg from 'pg';
 import type { Logger } from 'pino';
-import { CloudError } from '../../../contract/errors.ts';
+import { CloudError, isCloudError } from '../../../contract/errors.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import { connect } from '../database/connection.ts';
 import type { Database, Queryable } from '../database/database.ts';
+import { settleIncarnation } from '../database/incarnation.ts';
 import type { ChangeTable } from '../database/schema.ts';
+import { expired, formatPosition, isBefore, type Position, parsePosition } from './position.ts';
+
+export { formatPosition, isBefore, type Position, parsePosition };
 
 /** In its body is the row after the change; before it, for 'deleted'. Column names as in SQL. */
 export interface Change extends Omit<Selectable<ChangeTable>, 'sequence' | 'transaction_id'> {
   position: Position;
 }
 
-/** A place in the log; all before and at it has been seen. As text (`formatPosition`) it is the resume token. */
-export interface Position {
-  transactionId: bigint;
-  sequence: number;
-}
-
-export const formatPosition = (position: Position): string => `${position.transactionId}.${position.sequence}`;
-
-/** @throws CloudError `invalid` */
-export function parsePosition(text: string): Position {
-  const match = /^(\d{1,20})\.(\d{1,15})$/.exec(text);
-  if (!match) throw new CloudError('invalid', 'the resume token is malformed; take one from an earlier answer');
-  return { transactionId: BigInt(match[1]!), sequence: Number(match[2]) };
-}
-
 /** The position behind everything that is final now: later reads from here miss nothing that isn't visible yet. */
 export async function currentPosition(db: Queryable): Promise<Position> {
-  const { rows } = await sql<{ xmin: string }>`select pg_snapshot_xmin(pg_current_snapshot())::text as xmin`.execute(
-    db,
-  );
-  return { transactionId: BigInt(rows[0]!.xmin), sequence: 0 };
+  const { rows } = await sql<{ incarnation: string; xmin: string; now: Date }>`select ${incarnation} as incarnation,
+    pg_snapshot_xmin(pg_current_snapshot())::text as xmin, clock_timestamp() as now`.execute(db);
+  const { incarnation: of, xmin, now } = rows[0]!;
+  return { incarnation: of, transactionId: BigInt(xmin), sequence: 0, since: dayBefore(now) };
 }
+
+/** Before all that the log still has. */
+export async function firstPosition(db: Queryable): Promise<Position> {
+  const { rows } = await sql<{ incarnation: string; xid: string; sequence: number }>`
+    select ${incarnation} as incarnation, transaction_id::text as xid, sequence from change_floor`.execute(db);
+  return { incarnation: rows[0]!.incarnation, transactionId: BigInt(rows[0]!.xid), sequence: rows[0]!.sequence };
+}
+
+/** Enough of it that nobody meets it twice, and short, since tokens are long already. */
+const incarnation = sql<string>`coalesce((select left(replace(incarnation::text, '-', ''), 12) from cloud), '0')`;
+
+/** No transaction is open for a day: what one that is not final yet has written is younger than this. */
+const dayBefore = (time: Date): Date => new Date(time.getTime() - 24 * 3600 * 1000);
 
 export interface ReadOptions {
   after: Position;
@@ -70,35 +75,70 @@ interface Row extends Omit<Change, 'position'> {
   transaction_id: string;
 }
 
-/** One page of final changes after a position, oldest first. */
+interface Horizon {
+  incarnation: string;
+  final_below: string;
+  floor_transaction: string;
+  floor_sequence: number;
+  now: Date;
+  pending: boolean;
+}
+
+/**
+ * One page of final changes after a position, oldest first.
+ * @throws CloudError `expired` when changes behind the position are gone, or it is of another incarnation of the database
+ */
 export async function readChanges(db: Queryable, options: ReadOptions): Promise<Page> {
   const { after, limit } = options;
   const project = options.projectId === undefined ? sql`` : sql`and project_id = ${options.projectId}::uuid`;
   const types = options.resourceTypes ? sql`and resource_type = any(${[...options.resourceTypes]}::text[])` : sql``;
+  const since = sql`at >= coalesce(${after.since ?? null}::timestamptz, '-infinity')`;
   // One statement, so that rows and horizon come from one snapshot.
-  const { rows } = await sql<{ final_below: string; pending: boolean; row: Row | null }>`
-    with horizon as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as final_below)
-    select final_below::text, exists (select from change where transaction_id >= final_below) as pending, page.row
+  const { rows } = await sql<Horizon & { row: Row | null }>`
+    with horizon as materialized (
+      select pg_snapshot_xmin(pg_current_snapshot()) as final_below, ${incarnation} as incarnation,
+        transaction_id::text as floor_transaction, sequence as floor_sequence, clock_timestamp() as now
+      from change_floor)
+    select final_below::text, incarnation, floor_transaction, floor_sequence, now, page.row,
+      exists (select from change where transaction_id >= final_below and ${since}) as pending
     from horizon left join lateral (
       select to_jsonb(change) as row from change
       where (transaction_id, sequence) > (${after.transactionId.toString()}::xid8, ${after.sequence})
-        and transaction_id < final_below ${project} ${types}
+        and transaction_id < final_below and ${since} ${project} ${types}
       order by transaction_id, sequence limit ${limit}
     ) page on true`.execute(db);
-  const changes = rows.flatMap(({ row }) => (row ? [toChange(row)] : []));
+  const horizon = rows[0]!;
+  const end = endOf(horizon);
+  checkUsable(after, horizon, end);
+  const changes = rows.flatMap(({ row }) => (row ? [toChange(row, horizon.incarnation)] : []));
   const full = changes.length === limit;
-  const horizon: Position = { transactionId: BigInt(rows[0]!.final_below), sequence: 0 };
-  const last = changes.at(-1)?.position ?? after;
-  const position = full ? last : isBefore(last, horizon) ? horizon : last;
-  return { changes, position, more: full || rows[0]!.pending };
+  const last = changes.at(-1);
+  // What comes behind the last row began after that one's transaction, and is not a day older.
+  const lastPosition = last ? { ...last.position, since: dayBefore(last.at) } : after;
+  const position = full || !isBefore(lastPosition, end) ? lastPosition : end;
+  return { changes, position, more: full || horizon.pending };
 }
 
-const isBefore = (a: Position, b: Position): boolean =>
-  a.transactionId < b.transactionId || (a.transactionId === b.transactionId && a.sequence < b.sequence);
+const endOf = ({ incarnation: of, final_below, now }: Horizon): Position => ({
+  incarnation: of,
+  transactionId: BigInt(final_below),
+  sequence: 0,
+  since: dayBefore(now),
+});
 
-function toChange(row: Row): Change {
+function checkUsable(after: Position, horizon: Horizon, end: Position): void {
+  if (after.incarnation !== horizon.incarnation) throw expired('the database is another one since', end);
+  const { floor_transaction, floor_sequence: sequence } = horizon;
+  if (isBefore(after, { incarnation: '', transactionId: BigInt(floor_transaction), sequence })) {
+    throw expired('it is older than what is kept', end);
+  }
+  if (after.transactionId > end.transactionId) throw expired('it lies in the future', end);
+}
+
+function toChange(row: Row, of: string): Change {
   const { sequence, transaction_id, ...rest } = row;
-  return { ...rest, at: new Date(rest.at), position: { transactionId: BigInt(transaction_id), sequence } };
+  const position = { incarnation: of, transactionId: BigInt(transaction_id), sequence };
+  return { ...rest, at: new Date(rest.at), position };
 }
 
 export type ChangeListener = (changes: readonly Change[]) => void;
@@ -107,6 +147,7 @@ const pageSize = 500;
 const timerMs = 1000;
 /** While an older transaction holds the horizon back, no NOTIFY will come when it rolls back: look again soon. */
 const pendingMs = 5;
+const pulseMs = 10_000;
 
 export class ChangeFeed {
   readonly #database: Database;
@@ -170,7 +211,7 @@ export class ChangeFeed {
     try {
       while (this.#again && !this.#stopped) {
         this.#again = false;
-        const page = await readChanges(this.#database.query, { after: this.#position!, limit: pageSize });
+        const page = await this.#read();
         this.#position = page.position;
         if (page.changes.length > 0) this.#publish(page.changes);
         if (page.changes.length === pageSize) this.#again = true;
@@ -187,6 +228,26 @@ export class ChangeFeed {
       }
     }
     if (this.#again && !this.#stopped) void this.#drain();
+  }
+
+  async #read(): Promise<Page> {
+    try {
+      return await readChanges(this.#database.query, { after: this.#position!, limit: pageSize });
+    } catch (error) {
+      if (!isCloudError(error, 'expired')) throw error;
+      return this.#jump(error);
+    }
+  }
+
+  /** A new incarnation of this database, or another database behind the same address, or this process slept for days. */
+  async #jump(cause: CloudError): Promise<Page> {
+    await settleIncarnation(this.#database).catch(() => {});
+    const [was, end] = [this.#position!, await currentPosition(this.#database.query)];
+    const goesOn = was.incarnation !== end.incarnation && isBefore(was, end);
+    // What subscribers miss by the jump they find when they look at everything, as they do by timers.
+    if (!goesOn)
+      this.#log.error({ err: cause }, 'change feed: what came last can not be read; goes on from the present end');
+    return { changes: [], position: goesOn ? { ...was, incarnation: end.incarnation } : end, more: true };
   }
 
   #publish(changes: readonly Change[]): void {
@@ -209,5 +270,8 @@ export class ChangeFeed {
     client.on('notification', () => this.wake());
     await client.query('listen bothy_change');
     this.#listenClient = client;
+    // Silence is all that it hears, as a rule: whether there is still somebody comes out by asking.
+    const pulse = setInterval(() => client.query('select').catch(() => {}), pulseMs).unref();
+    client.once('end', () => clearInterval(pulse));
   }
 }

@@ -12,6 +12,7 @@
  */
 import { sql } from 'kysely';
 import { cloudActor, type Database, type Queryable, type Tx } from './database.ts';
+import { rebaseChanges } from './rebase-changes.ts';
 
 export interface Incarnation {
   /** A UUID. */
@@ -40,6 +41,7 @@ export async function settleIncarnation(database: Database): Promise<Incarnation
       select incarnation_place as written, ${place(sql`cloud.xmin`)} as actual from cloud for update`.execute(tx);
     const { written, actual } = rows[0]!;
     if (written === actual) return { ...(await currentIncarnation(tx)), begun: false };
+    await rebaseChanges(tx);
     return { ...(await begin(tx, written === '' ? 'the database is new' : 'the database is a copy')), begun: true };
   });
 }

@@ -58,12 +58,33 @@ test('one of two leads; when it stops the other leads at once, under the next ep
   assert.deepEqual([a.said, b.said], [['gained 1', 'lost'], ['gained 2']]);
 });
 
-test('a transaction that is fenced does not commit once another has the role, and holds the role while it runs', async () => {
+test('a fenced transaction keeps others from the role while it runs, not the holder from its renewal', async () => {
   await using a = new Candidate('fence');
   await until('a leads', () => a.leadership.held);
   const lease = { role: 'fence', epoch: a.leadership.epoch! };
-  await db.database.transaction(cloudActor, (tx) => fence(tx, lease));
-  await sql`update lease set epoch = epoch + 1, holder = ${newId()} where role = 'fence'`.execute(db.database.query);
+  const expiry = async () =>
+    (await sql<{ at: Date }>`select expires_at as at from lease where role = 'fence'`.execute(db.database.query))
+      .rows[0]!.at;
+  const gain = sql`update lease set epoch = epoch + 1, holder = ${newId()} where role = 'fence'`;
+  let gained: Promise<unknown> = Promise.resolve();
+  let [committed, order] = [false, ''];
+  await db.database.transaction(cloudActor, async (tx) => {
+    await fence(tx, lease);
+    const before = await expiry();
+    await until('a renews', async () => (await expiry()) > before);
+    gained = gain.execute(db.database.query).then(() => {
+      order = committed ? 'after' : 'before';
+    });
+    await until('it waits', async () => {
+      const { rows } = await sql`select from pg_locks where not granted and locktype = 'transactionid'`.execute(
+        db.database.query,
+      );
+      return rows.length > 0;
+    });
+    committed = true;
+  });
+  await gained;
+  assert.equal(order, 'after');
   await assert.rejects(
     db.database.transaction(cloudActor, (tx) => fence(tx, lease)),
     { code: 'conflict' },

@@ -157,12 +157,12 @@ export class Leadership {
 }
 
 /**
- * Makes a transaction one of this lease: it does not end well where another has gained the role, and none can gain it before its end.
+ * Makes a transaction one of this lease: it fails where another has gained the role, and none can gain it before its end (the
+ * epoch is a key of the table). The holder's renewals go on beside it.
  * @throws CloudError `conflict`
  */
 export async function fence(tx: Tx, lease: { role: string; epoch: number }): Promise<void> {
-  const { rows } = await sql`select from lease where role = ${lease.role} and epoch = ${lease.epoch} for share`.execute(
-    tx,
-  );
+  const { rows } =
+    await sql`select from lease where role = ${lease.role} and epoch = ${lease.epoch} for key share`.execute(tx);
   if (rows.length === 0) throw new CloudError('conflict', `the lease of ${lease.role} is another's by now`);
 }

@@ -1,0 +1,1 @@
+export { HistoryKeeper, type HistoryKeeperOptions, type Retention } from './keeper.ts';
