@@ -21,6 +21,8 @@ interface Definition {
 
 const port = (value: string) =>
   /^\d+$/.test(value) && +value > 0 && +value < 65536 ? undefined : 'a port number, 1 to 65535';
+const days = (value: string) =>
+  /^\d{1,4}$/.test(value) && +value > 0 && +value <= 3650 ? undefined : 'days, 1 to 3650';
 const oneOf =
   (...values: string[]) =>
   (value: string) =>
@@ -117,6 +119,16 @@ export const definitions = {
     fallback: 'auto',
     check: oneOf('auto', 'system', 'netdev'),
     help: "Open vSwitch: kernel's (system) or userspace.",
+  },
+  change_log_days: {
+    fallback: '7',
+    check: days,
+    help: 'How long every change is kept: watchers may be away, and deleted servers are listed, for that long.',
+  },
+  operation_days: {
+    fallback: '30',
+    check: days,
+    help: 'How long operations (what was asked for and how it ended) and the reasons of decisions are kept.',
   },
   log_level: { fallback: 'info', check: oneOf('debug', 'info', 'warn', 'error'), help: 'How much the processes log.' },
 } as const satisfies Record<string, Definition>;

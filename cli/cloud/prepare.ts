@@ -110,6 +110,7 @@ function controlConfiguration({
     listen: { address: values.listen, port: Number(values.port) },
     publicUrl,
     tls: { certificate: certificates.api.certificate, key: certificates.api.key, ca: certificates.ca },
+    retention: { changeLogDays: Number(values.change_log_days), operationDays: Number(values.operation_days) },
     northbound: layout.northbound,
     healthSocket: layout.controlHealthSocket,
     localHost: { id: identity.hostId, name: hostname(), socket: layout.hostSocket },

@@ -21,6 +21,8 @@ export interface ControlConfiguration {
   /** Without a trailing slash and path, e.g. https://192.0.2.7:8443. */
   publicUrl: string;
   tls: TlsFiles;
+  /** How many days of history the database keeps. */
+  retention: { changeLogDays: number; operationDays: number };
   /** OVSDB target of the northbound database, e.g. unix:/run/…/nb.sock. */
   northbound: string;
   /** Where the process tells `bothy doctor` how it is. */

@@ -30,6 +30,7 @@ import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { Database } from '../../control/kit/database/database.ts';
 import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
 import { migrate } from '../../control/kit/database/migrate.ts';
+import { HistoryKeeper } from '../../control/kit/history/index.ts';
 import { WorkQueue } from '../../control/kit/queue/queue.ts';
 import { QuotaService } from '../../control/kit/quota/index.ts';
 import { Projector } from '../../control/network/ovn/index.ts';
@@ -74,6 +75,7 @@ export async function startControl(
   await feed.start();
   const services = await makeServices({ configuration, log, hooks, database, feed, tls });
   const queue = new WorkQueue({ database, log });
+  const history = new HistoryKeeper({ database, log, retention: configuration.retention });
   const api = await createApi({
     tls,
     log,
@@ -82,14 +84,14 @@ export async function startControl(
   });
   const { hosts, imageController, serverController, projector, identity, transfer, client } = services;
   await queue.start({ ...imageController.tasks, ...serverController.tasks() });
-  for (const part of [imageController, serverController, hosts, projector]) part.start();
+  for (const part of [imageController, serverController, hosts, projector, history]) part.start();
   await listen(api, configuration.listen);
   return {
     port: (api.server.address() as AddressInfo).port,
     health: () => controlHealth({ database, feed, projector, hosts }),
     async close() {
       for (const part of [imageController, serverController, transfer]) part.stop();
-      await Promise.all([hosts.stop(), projector.stop(), queue.stop()]);
+      await Promise.all([hosts.stop(), projector.stop(), queue.stop(), history.stop()]);
       await api.close();
       await identity.stop();
       await feed.stop();

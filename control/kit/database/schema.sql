@@ -5,21 +5,30 @@ declare
   body jsonb;
   before jsonb;
   id_column text := coalesce(tg_argv[1], 'id');
+  silent text[] := '{updated_at}';
+  hidden text[] := '{}';
 begin
   if tg_op = 'DELETE' then
     body := to_jsonb(old);
   else
     body := to_jsonb(new);
   end if;
+  for i in 2 .. tg_nargs - 1 loop
+    if left(tg_argv[i], 1) = '~' then
+      silent := silent || substr(tg_argv[i], 2);
+    else
+      hidden := hidden || tg_argv[i];
+    end if;
+  end loop;
   if tg_op = 'UPDATE' then
     before := to_jsonb(old);
-    if before - 'updated_at' = body - 'updated_at' then
+    if before - silent = body - silent then
       return null;
     end if;
   end if;
-  for i in 2 .. tg_nargs - 1 loop
-    body := body - tg_argv[i];
-  end loop;
+  if tg_nargs > 2 then
+    body := body - hidden;
+  end if;
   insert into change (resource_type, resource_id, action, project_id, generation, actor_id, request_id, body)
   values (
     tg_argv[0],
@@ -80,6 +89,15 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.note_forgotten() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  insert into forgotten (id, kind) values (old.id, tg_argv[0]) on conflict (id) do nothing;
+  return null;
+end
+$$;
+
 CREATE TABLE public.access_rule (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -118,11 +136,34 @@ CREATE TABLE public.change (
     actor_id uuid,
     request_id text,
     body jsonb NOT NULL,
-    CONSTRAINT change_action_check CHECK ((action = ANY (ARRAY['created'::text, 'updated'::text, 'deleted'::text])))
+    CONSTRAINT change_action_check1 CHECK ((action = ANY (ARRAY['created'::text, 'updated'::text, 'deleted'::text])))
+)
+PARTITION BY RANGE (at);
+
+CREATE TABLE public.change_default (
+    sequence bigint NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    resource_type text NOT NULL,
+    resource_id uuid NOT NULL,
+    action text NOT NULL,
+    project_id uuid,
+    generation bigint,
+    actor_id uuid,
+    request_id text,
+    body jsonb NOT NULL,
+    CONSTRAINT change_action_check1 CHECK ((action = ANY (ARRAY['created'::text, 'updated'::text, 'deleted'::text])))
+);
+
+CREATE TABLE public.change_floor (
+    only_row boolean DEFAULT true NOT NULL,
+    transaction_id xid8 NOT NULL,
+    sequence bigint NOT NULL,
+    CONSTRAINT change_floor_only_row_check CHECK (only_row)
 );
 
 ALTER TABLE public.change ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.change_sequence_seq
+    SEQUENCE NAME public.change_sequence_seq1
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -143,6 +184,19 @@ CREATE TABLE public.cloud (
 );
 
 CREATE TABLE public.decision (
+    id uuid NOT NULL,
+    project_id uuid,
+    resource_type text NOT NULL,
+    resource_id uuid NOT NULL,
+    kind text NOT NULL,
+    outcome text NOT NULL,
+    inputs jsonb NOT NULL,
+    explanation jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+)
+PARTITION BY RANGE (id);
+
+CREATE TABLE public.decision_default (
     id uuid NOT NULL,
     project_id uuid,
     resource_type text NOT NULL,
@@ -209,6 +263,13 @@ CREATE TABLE public.floating_ip (
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.forgotten (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT forgotten_kind_check CHECK ((kind = ANY (ARRAY['project'::text, 'user'::text])))
 );
 
 CREATE TABLE public.host (
@@ -334,6 +395,30 @@ CREATE SEQUENCE public.network_segment
     CYCLE;
 
 CREATE TABLE public.operation (
+    id uuid NOT NULL,
+    project_id uuid,
+    resource_type text NOT NULL,
+    resource_id uuid NOT NULL,
+    verb text NOT NULL,
+    generation bigint NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    owner text NOT NULL,
+    waiting_for text,
+    deadline timestamp with time zone NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    error_code text,
+    error_message text,
+    actor_id uuid,
+    request_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT operation_check CHECK (((state = 'running'::text) = (finished_at IS NULL))),
+    CONSTRAINT operation_state_check CHECK ((state = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text])))
+)
+PARTITION BY RANGE (id);
+
+CREATE TABLE public.operation_default (
     id uuid NOT NULL,
     project_id uuid,
     resource_type text NOT NULL,
@@ -651,6 +736,12 @@ CREATE TABLE public.volume_ownership (
     epoch bigint DEFAULT 0 NOT NULL
 );
 
+ALTER TABLE ONLY public.change ATTACH PARTITION public.change_default DEFAULT;
+
+ALTER TABLE ONLY public.decision ATTACH PARTITION public.decision_default DEFAULT;
+
+ALTER TABLE ONLY public.operation ATTACH PARTITION public.operation_default DEFAULT;
+
 ALTER TABLE ONLY public.access_rule
     ADD CONSTRAINT access_rule_pkey PRIMARY KEY (id);
 
@@ -666,14 +757,11 @@ ALTER TABLE ONLY public.application_credential_secret
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_user_id_name_key UNIQUE (user_id, name);
 
-ALTER TABLE ONLY public.change
-    ADD CONSTRAINT change_pkey PRIMARY KEY (transaction_id, sequence);
+ALTER TABLE ONLY public.change_floor
+    ADD CONSTRAINT change_floor_pkey PRIMARY KEY (only_row);
 
 ALTER TABLE ONLY public.cloud
     ADD CONSTRAINT cloud_pkey PRIMARY KEY (only_row);
-
-ALTER TABLE ONLY public.decision
-    ADD CONSTRAINT decision_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.domain
     ADD CONSTRAINT domain_name_key UNIQUE (name);
@@ -701,6 +789,9 @@ ALTER TABLE ONLY public.floating_ip
 
 ALTER TABLE ONLY public.floating_ip
     ADD CONSTRAINT floating_ip_port_id_fixed_ip_key UNIQUE (port_id, fixed_ip);
+
+ALTER TABLE ONLY public.forgotten
+    ADD CONSTRAINT forgotten_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.host
     ADD CONSTRAINT host_name_key UNIQUE (name);
@@ -737,9 +828,6 @@ ALTER TABLE ONLY public.migration
 
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_pkey PRIMARY KEY (id);
-
-ALTER TABLE ONLY public.operation
-    ADD CONSTRAINT operation_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.port_ip
     ADD CONSTRAINT port_ip_pkey PRIMARY KEY (subnet_id, ip);
@@ -837,13 +925,33 @@ ALTER TABLE ONLY public."user"
 ALTER TABLE ONLY public.volume_ownership
     ADD CONSTRAINT volume_ownership_pkey PRIMARY KEY (volume_id);
 
-CREATE INDEX change_project ON public.change USING btree (project_id, transaction_id, sequence);
+CREATE INDEX change_server_deleted ON ONLY public.change USING btree (at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
 
-CREATE INDEX change_resource ON public.change USING btree (resource_type, resource_id, transaction_id, sequence);
+CREATE INDEX change_default_at_idx ON public.change_default USING btree (at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
 
-CREATE INDEX change_server_deleted ON public.change USING btree (at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
+CREATE INDEX change_project ON ONLY public.change USING btree (project_id, transaction_id, sequence);
 
-CREATE INDEX decision_resource ON public.decision USING btree (resource_id, created_at DESC);
+CREATE INDEX change_default_project_id_transaction_id_sequence_idx ON public.change_default USING btree (project_id, transaction_id, sequence);
+
+CREATE INDEX change_resource ON ONLY public.change USING btree (resource_type, resource_id, transaction_id, sequence);
+
+CREATE INDEX change_default_resource_type_resource_id_transaction_id_seq_idx ON public.change_default USING btree (resource_type, resource_id, transaction_id, sequence);
+
+CREATE UNIQUE INDEX change_position ON ONLY public.change USING btree (transaction_id, sequence, at);
+
+CREATE UNIQUE INDEX change_default_transaction_id_sequence_at_idx ON public.change_default USING btree (transaction_id, sequence, at);
+
+CREATE UNIQUE INDEX decision_id ON ONLY public.decision USING btree (id);
+
+CREATE UNIQUE INDEX decision_default_id_idx ON public.decision_default USING btree (id);
+
+CREATE INDEX decision_project ON ONLY public.decision USING btree (project_id, id);
+
+CREATE INDEX decision_default_project_id_id_idx ON public.decision_default USING btree (project_id, id);
+
+CREATE INDEX decision_resource ON ONLY public.decision USING btree (resource_id, id DESC);
+
+CREATE INDEX decision_default_resource_id_id_idx ON public.decision_default USING btree (resource_id, id DESC);
 
 CREATE UNIQUE INDEX domain_default ON public.domain USING btree (is_default) WHERE is_default;
 
@@ -861,13 +969,31 @@ CREATE INDEX image_project ON public.image USING btree (project_id, id);
 
 CREATE INDEX image_visible ON public.image USING btree (visibility, id);
 
+CREATE UNIQUE INDEX lease_epoch ON public.lease USING btree (role, epoch);
+
 CREATE INDEX network_open ON public.network USING btree (id) WHERE (shared OR external);
 
 CREATE INDEX network_project ON public.network USING btree (project_id, id);
 
-CREATE INDEX operation_resource ON public.operation USING btree (resource_id, created_at DESC);
+CREATE INDEX operation_deadline ON ONLY public.operation USING btree (deadline) WHERE (state = 'running'::text);
 
-CREATE INDEX operation_running ON public.operation USING btree (deadline) WHERE (state = 'running'::text);
+CREATE INDEX operation_default_deadline_idx ON public.operation_default USING btree (deadline) WHERE (state = 'running'::text);
+
+CREATE UNIQUE INDEX operation_id ON ONLY public.operation USING btree (id);
+
+CREATE UNIQUE INDEX operation_default_id_idx ON public.operation_default USING btree (id);
+
+CREATE INDEX operation_project ON ONLY public.operation USING btree (project_id, id);
+
+CREATE INDEX operation_default_project_id_id_idx ON public.operation_default USING btree (project_id, id);
+
+CREATE INDEX operation_resource ON ONLY public.operation USING btree (resource_id, id DESC);
+
+CREATE INDEX operation_default_resource_id_id_idx ON public.operation_default USING btree (resource_id, id DESC);
+
+CREATE INDEX operation_running ON ONLY public.operation USING btree (resource_id) WHERE (state = 'running'::text);
+
+CREATE INDEX operation_default_resource_id_idx ON public.operation_default USING btree (resource_id) WHERE (state = 'running'::text);
 
 CREATE INDEX port_device ON public.port USING btree (device_id) WHERE (device_id <> ''::text);
 
@@ -921,6 +1047,30 @@ CREATE INDEX token_revocation_expiry ON public.token_revocation USING btree (exp
 
 CREATE INDEX user_group_member_user ON public.user_group_member USING btree (user_id);
 
+ALTER INDEX public.change_server_deleted ATTACH PARTITION public.change_default_at_idx;
+
+ALTER INDEX public.change_project ATTACH PARTITION public.change_default_project_id_transaction_id_sequence_idx;
+
+ALTER INDEX public.change_resource ATTACH PARTITION public.change_default_resource_type_resource_id_transaction_id_seq_idx;
+
+ALTER INDEX public.change_position ATTACH PARTITION public.change_default_transaction_id_sequence_at_idx;
+
+ALTER INDEX public.decision_id ATTACH PARTITION public.decision_default_id_idx;
+
+ALTER INDEX public.decision_project ATTACH PARTITION public.decision_default_project_id_id_idx;
+
+ALTER INDEX public.decision_resource ATTACH PARTITION public.decision_default_resource_id_id_idx;
+
+ALTER INDEX public.operation_deadline ATTACH PARTITION public.operation_default_deadline_idx;
+
+ALTER INDEX public.operation_id ATTACH PARTITION public.operation_default_id_idx;
+
+ALTER INDEX public.operation_project ATTACH PARTITION public.operation_default_project_id_id_idx;
+
+ALTER INDEX public.operation_resource ATTACH PARTITION public.operation_default_resource_id_id_idx;
+
+ALTER INDEX public.operation_running ATTACH PARTITION public.operation_default_resource_id_idx;
+
 CREATE TRIGGER access_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.access_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('access_rule');
 
 CREATE TRIGGER application_credential_change AFTER INSERT OR DELETE OR UPDATE ON public.application_credential FOR EACH ROW EXECUTE FUNCTION public.append_change('application_credential');
@@ -943,7 +1093,7 @@ CREATE TRIGGER key_pair_change AFTER INSERT OR DELETE OR UPDATE ON public.key_pa
 
 CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network FOR EACH ROW EXECUTE FUNCTION public.append_change('network');
 
-CREATE TRIGGER operation_change AFTER INSERT OR DELETE OR UPDATE ON public.operation FOR EACH ROW EXECUTE FUNCTION public.append_change('operation');
+CREATE TRIGGER operation_change AFTER INSERT OR UPDATE ON public.operation FOR EACH ROW EXECUTE FUNCTION public.append_change('operation');
 
 CREATE TRIGGER port_change AFTER INSERT OR DELETE OR UPDATE ON public.port FOR EACH ROW EXECUTE FUNCTION public.append_change('port');
 
@@ -952,6 +1102,8 @@ CREATE TRIGGER port_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.port_ip
 CREATE TRIGGER port_security_group_change AFTER INSERT OR DELETE OR UPDATE ON public.port_security_group FOR EACH ROW EXECUTE FUNCTION public.append_change('port_security_group', 'port_id');
 
 CREATE TRIGGER project_change AFTER INSERT OR DELETE OR UPDATE ON public.project FOR EACH ROW EXECUTE FUNCTION public.append_change('project');
+
+CREATE TRIGGER project_forgotten AFTER DELETE ON public.project FOR EACH ROW EXECUTE FUNCTION public.note_forgotten('project');
 
 CREATE TRIGGER quota_change AFTER INSERT OR DELETE OR UPDATE ON public.quota FOR EACH ROW EXECUTE FUNCTION public.append_change('quota');
 
@@ -969,7 +1121,7 @@ CREATE TRIGGER security_group_rule_change AFTER INSERT OR DELETE OR UPDATE ON pu
 
 CREATE TRIGGER server_absence_change AFTER INSERT OR UPDATE ON public.server_absence FOR EACH ROW EXECUTE FUNCTION public.append_change('server_absence', 'server_id');
 
-CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server');
+CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server', 'id', '~observed_step', '~observed_at');
 
 CREATE TRIGGER server_left AFTER DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.note_absence();
 
@@ -982,6 +1134,8 @@ CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet F
 CREATE TRIGGER token_revocation_change AFTER INSERT OR DELETE ON public.token_revocation FOR EACH ROW EXECUTE FUNCTION public.append_change('token_revocation');
 
 CREATE TRIGGER user_change AFTER INSERT OR DELETE OR UPDATE ON public."user" FOR EACH ROW EXECUTE FUNCTION public.append_change('user');
+
+CREATE TRIGGER user_forgotten AFTER DELETE ON public."user" FOR EACH ROW EXECUTE FUNCTION public.note_forgotten('user');
 
 CREATE TRIGGER user_group_change AFTER INSERT OR DELETE OR UPDATE ON public.user_group FOR EACH ROW EXECUTE FUNCTION public.append_change('user_group');
 
