@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import type { ServerId } from '../../contract/ids.ts';
-import { readChanges } from '../../control/kit/change-log/changes.ts';
+import { firstPosition, readChanges } from '../../control/kit/change-log/changes.ts';
 import { readOperations } from '../../control/kit/operation/read-operations.ts';
 import { type ComputeApi, computeApi } from '../openstack/compute/testing.ts';
 import { changeDocument, filterFor } from './change-query.ts';
@@ -34,7 +34,7 @@ async function readAll(ids: readonly string[]): Promise<string> {
     }
   }
   const filter = filterFor(member, { allProjects: false, types: null });
-  const { changes } = await readChanges(query, { ...filter, after: { transactionId: 0n, sequence: 0 }, limit: 1000 });
+  const { changes } = await readChanges(query, { ...filter, after: await firstPosition(query), limit: 1000 });
   parts.push(changes.map((change) => changeDocument(member, change)));
   const operations = await readOperations(query, { projectId: api.cloud.projectId, limit: 1000 });
   parts.push(operations.map(({ owner: _, ...operation }) => operation));
