@@ -118,8 +118,9 @@ export class ImageFetcher {
   async #fetchFrom(source: string, image: DesiredImage, flight: Flight): Promise<void> {
     const { store } = this.#options;
     const path = await store.incoming(`${image.id}.part`);
-    const file = await open(path, 'a+', 0o640);
+    let file: FileHandle | undefined;
     try {
+      file = await open(path, 'a+', 0o640);
       const hash = await this.#receive(source, image, flight, file);
       if (hash.digest('hex') !== image.sha256) {
         await rm(path, { force: true });
@@ -130,7 +131,8 @@ export class ImageFetcher {
       const { format, sizeBytes, sha256 } = image;
       await store.adopt(image.id, path, { format, sizeBytes, virtualSizeBytes, sha256, md5: null, origin: 'copied' });
     } finally {
-      await file.close();
+      await file?.close();
+      store.letGo(path);
     }
   }
 

@@ -36,6 +36,8 @@ export class ImageStore {
   readonly paths: ReturnType<typeof imagePaths>;
   readonly #options: ImageStoreOptions;
   readonly #facts = new Map<ImageId, ImageFacts>();
+  /** Paths that an upload or a fetch of this process works on. */
+  readonly #held = new Set<string>();
 
   constructor(options: ImageStoreOptions) {
     this.#options = options;
@@ -53,10 +55,37 @@ export class ImageStore {
     }
   }
 
-  /** A path for what comes in. Its directory may have been removed, or a new disk mounted above it, since the start. */
+  /**
+   * A path for what comes in, the caller's until `letGo`. Its directory may have been removed, or a new disk mounted above it,
+   * since the start.
+   */
   async incoming(name: string): Promise<string> {
+    const path = join(this.paths.incoming, name);
+    this.#held.add(path);
     if (!existsSync(this.paths.incoming)) await this.#makeDirectories();
-    return join(this.paths.incoming, name);
+    return path;
+  }
+
+  /** The caller needs the path no more; what is left there may be swept. */
+  letGo(path: string): void {
+    this.#held.delete(path);
+  }
+
+  /**
+   * Removes what uploads and fetches left behind: all that nobody works on, but the beginning of an image that is still
+   * wanted, with which the next fetch goes on. Answers the names.
+   */
+  async sweepIncoming(wanted: (id: ImageId) => boolean): Promise<string[]> {
+    const swept: string[] = [];
+    for (const name of await readdir(this.paths.incoming)) {
+      const path = join(this.paths.incoming, name);
+      const part = name.endsWith('.part') ? parseId<ImageId>(name.slice(0, -5)) : undefined;
+      if (this.#held.has(path) || (part === undefined && !name.startsWith('upload-'))) continue;
+      if (part !== undefined && !this.#facts.has(part) && wanted(part)) continue;
+      await rm(path, { force: true });
+      swept.push(name);
+    }
+    return swept;
   }
 
   async #makeDirectories(): Promise<void> {

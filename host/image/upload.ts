@@ -59,6 +59,7 @@ export async function receiveImage(
   } finally {
     await file.close();
     await rm(path, { force: true });
+    store.letGo(path);
   }
 }
 

@@ -362,6 +362,8 @@ export class Reconciler implements TaskOwner {
       log.info({ imageId: id }, 'a copy of an image that nobody needs is removed');
       await images.remove(id);
     }
+    const swept = await images.sweepIncoming((id) => this.imageInUse(id));
+    if (swept.length > 0) log.info({ swept }, 'what ended uploads and fetches left was removed');
   }
 
   async #boundConsoles(): Promise<void> {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -274,4 +274,30 @@ test('qemu-img never sees a file that our own reader refuses, nor one that is us
   assert.deepEqual(inspected, []);
   await put(qcow2Image(2 ** 30), { format: 'qcow2' });
   assert.deepEqual(inspected, [2 ** 30]);
+});
+
+test('what ended fetches and uploads left is swept; what one under way needs, and the beginning of a wanted image, is not', async (t) => {
+  const { world, put, left } = await serving(t, { sweepIntervalMs: 30 });
+  const incoming = join(world.directory, 'data/images/incoming');
+  const [stray, wanted] = [newId<ImageId>(), newId<ImageId>()];
+  const server = wantedServer({
+    ...{ id: wanted, format: 'raw', sizeBytes: 4096, sha256: '0'.repeat(64) },
+    sources: ['https://127.0.0.1:1'],
+  });
+  const slow = new Readable({ read() {} });
+  slow.push(Buffer.alloc(65_536));
+  const upload = put(slow);
+  await until('the upload to have a file', () => left().incoming.length === 1);
+  const [underWay] = left().incoming;
+  writeFileSync(join(incoming, `${stray}.part`), 'x');
+  writeFileSync(join(incoming, `upload-${newId()}`), 'x');
+  writeFileSync(join(incoming, `${wanted}.part`), 'x');
+  writeFileSync(join(incoming, 'not ours'), 'x');
+  world.control.want(server);
+  await until('the sweep', () => left().incoming.length === 3);
+  assert.deepEqual(left().incoming.sort(), [underWay, `${wanted}.part`, 'not ours'].sort());
+  slow.push(null);
+  await upload;
+  world.control.want({ ...server, generation: server.generation + 1, presence: 'absent' });
+  await until('the last part to be swept', () => left().incoming.join() === 'not ours');
 });
