@@ -6,7 +6,7 @@
  */
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import type { ServerOptions } from 'node:https';
+import type { Server, ServerOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
 import type { Logger } from 'pino';
@@ -32,6 +32,14 @@ export interface ApiOptions {
   dialects: readonly Dialect[];
   upgrades?: readonly Upgrade[];
   log: Logger;
+}
+
+/** What connections are made with. */
+const secureContext = ({ key, cert, ca }: ApiOptions['tls']) => ({ key, cert, ca, minVersion: 'TLSv1.2' as const });
+
+/** For connections to come; those that are open stay as they are. */
+export function renewCertificate(app: FastifyInstance, tls: ApiOptions['tls']): void {
+  (app.server as Server).setSecureContext(secureContext(tls));
 }
 
 /** JSON bodies larger than this are refused with 413. Streams (image bytes) have limits of their own. */

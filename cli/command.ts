@@ -46,7 +46,7 @@ const summaries: Record<string, string> = {
 };
 
 export const commandNames: readonly string[] = Object.keys(summaries);
-export const internalCommandNames: readonly string[] = ['supervise', 'control', 'host'];
+export const internalCommandNames: readonly string[] = ['supervise', 'control', 'host', 'renew'];
 
 export function overview(): string {
   const rows = Object.entries(summaries).map(([name, summary]) => `  ${name.padEnd(8)} ${summary}`);

@@ -17,6 +17,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   supervise: () => import('./commands/supervise.ts'),
   control: () => import('./commands/control.ts'),
   host: () => import('./commands/host.ts'),
+  renew: () => import('./commands/renew.ts'),
 };
 
 async function main(argv: string[]): Promise<number> {

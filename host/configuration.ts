@@ -1,6 +1,7 @@
 /** What a host process is told at its start. */
 import type { ProtocolRange } from '../contract/host/index.ts';
 import type { HostId } from '../contract/ids.ts';
+import type { CredentialFiles } from '../protocols/tls/index.ts';
 import type { GuestAccounts } from './guest/users.ts';
 import type { ServerLimits } from './server/context.ts';
 
@@ -19,8 +20,9 @@ export interface HostConfiguration {
   controlUrls: string[];
   /** Subject CN of control's certificate; only it may write images. Unset: whoever the CA signed. */
   controlName?: string | undefined;
-  /** Paths of PEM files. */
-  tls: { certificate: string; key: string; ca: string };
+  /** Paths of PEM files; followed when they change, looked at this often. */
+  tls: CredentialFiles;
+  credentials?: { lookEveryMs: number };
   /** The HTTPS service for other machines; port 0: chosen by the system. */
   listen: { address: string; port: number };
   /** Where others reach it; `{port}` stands for the port that was chosen. */

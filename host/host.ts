@@ -5,10 +5,10 @@
  * If the process dies on any line: guests run on, the saved desired state is whole, and the next start finds the guests by
  * their processes and goes on from what is.
  */
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
+import { Credentials } from '../protocols/tls/index.ts';
 import type { HostConfiguration } from './configuration.ts';
 import { applyMessage, type DesiredState, emptyState, quarantineNews, type StateMessage } from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';
@@ -20,11 +20,12 @@ import { ImageFetcher } from './image/fetch.ts';
 import type { ImageInspector } from './image/inspect.ts';
 import { intakeDigestSets } from './image/intake.ts';
 import { ImageStore } from './image/store.ts';
+import { Lease, type LeaseState } from './lease/lease.ts';
 import type { HostLogger } from './logger.ts';
 import { capacity } from './machine-facts.ts';
 import { metadataFiles } from './metadata/document.ts';
 import { guestsDirectory } from './paths.ts';
-import { defaultLimits, ProcessDied } from './server/context.ts';
+import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
 import { Reconciler } from './server/reconciler.ts';
 import { httpsSource } from './service/fetch-source.ts';
 import { HostHttpService } from './service/http-service.ts';
@@ -59,6 +60,8 @@ export class Host {
   readonly #store: DesiredStore;
   readonly #images: ImageStore;
   readonly #digestSets = intakeDigestSets();
+  readonly #credentials: Credentials;
+  readonly #lease = new Lease({ onChange: (state) => this.#leaseChanged(state) });
   readonly #source: ReturnType<typeof httpsSource>;
   readonly #reconciler: Reconciler;
   readonly #service: HostHttpService;
@@ -86,34 +89,16 @@ export class Host {
       this.#die = resolve;
     });
     const { dataDirectory, runDirectory, guests, controlName, durable = true } = configuration;
-    const { log, bootId, launcher, network, guestUsers } = dependencies;
-    const tls = readTls(configuration.tls);
+    const { log } = dependencies;
+    this.#credentials = new Credentials(configuration.tls, configuration.credentials);
+    const tls = this.#credentials.current;
     const maxVirtualBytes = configuration.maxVirtualBytes ?? 16 * 2 ** 40;
     const limits = { ...defaultLimits, ...configuration.limits };
     this.#store = new DesiredStore({ dataDirectory, durable });
     this.#images = new ImageStore({ dataDirectory, durable, guestGid: guests?.gid, log });
     this.#source = httpsSource(tls);
-    const fetcher = new ImageFetcher({ store: this.#images, open: this.#source.open, maxVirtualBytes, log });
-    const context = {
-      ...{
-        dataDirectory,
-        runDirectory,
-        bootId,
-        launcher,
-        network,
-        fetcher,
-        guestUsers,
-        durable,
-        limits,
-        log,
-        metadataFiles,
-      },
-      images: this.#images,
-      accelerator: () => this.#verdict.accelerator,
-      step: (name: string) => this.#step(name),
-    };
     this.#reconciler = new Reconciler({
-      context,
+      context: this.#newContext(limits, maxVirtualBytes),
       report: (observed) => this.#stream.report(observed),
       died: () => this.abandon(),
       sweepIntervalMs: configuration.sweepIntervalMs ?? 30_000,
@@ -136,7 +121,33 @@ export class Host {
     });
     const { listen, socket } = configuration;
     this.#service = new HostHttpService({ tls, listen, socket, controlName, routes, log });
-    this.#stream = this.#newStream(tls);
+    this.#stream = this.#newStream();
+    this.#credentials.onChange((renewed) => {
+      this.#source.renew(renewed);
+      this.#service.renew(renewed);
+      log.info({}, 'certificate renewed');
+    });
+  }
+
+  #newContext(limits: ServerLimits, maxVirtualBytes: number): ServerContext {
+    const { dataDirectory, runDirectory, durable = true } = this.#configuration;
+    const { log, bootId, launcher, network, guestUsers } = this.#dependencies;
+    const images = this.#images;
+    return {
+      ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log, metadataFiles },
+      images,
+      fetcher: new ImageFetcher({ store: images, open: this.#source.open, maxVirtualBytes, log }),
+      lease: this.#lease,
+      accelerator: () => this.#verdict.accelerator,
+      step: (name: string) => this.#step(name),
+    };
+  }
+
+  #leaseChanged(state: LeaseState): void {
+    const { log } = this.#dependencies;
+    if (state === 'ended') log.warn({}, 'control is silent and the lease has ended: nothing is begun until it answers');
+    else log.info({}, 'control lends this host its servers');
+    this.#reconciler.wakeAll();
   }
 
   /** Opens everything. Resolves when the service answers and guests are being looked after; control may be away. */
@@ -173,6 +184,8 @@ export class Host {
     await this.#service.stop();
     this.#digestSets.close();
     this.#source.close();
+    this.#credentials.close();
+    this.#lease.close();
     await this.#dependencies.network.stop();
   }
 
@@ -187,6 +200,8 @@ export class Host {
     void this.#service.stop();
     this.#digestSets.close();
     this.#source.close();
+    this.#credentials.close();
+    this.#lease.close();
     this.#die();
   }
 
@@ -210,6 +225,7 @@ export class Host {
       cloudId: this.#cloudId,
       facts: this.facts(),
       control: this.#stream.status,
+      lease: this.#lease.status,
       desired: { known: this.#state !== undefined, sequence: this.#state?.sequence ?? 0 },
       network: { started: this.#networkStarted },
       ...this.#reconciler.counts(),
@@ -224,15 +240,17 @@ export class Host {
     return this.#reconciler.idle;
   }
 
-  #newStream(tls: ReturnType<typeof readTls>): ControlStream {
+  #newStream(): ControlStream {
     const { hostId, controlUrls: urls, controlName, protocol } = this.#configuration;
     return new ControlStream({
-      ...{ hostId, urls, controlName, tls, log: this.#dependencies.log },
+      ...{ hostId, urls, controlName, log: this.#dependencies.log, tls: () => this.#credentials.current },
       ...this.#configuration.controlRetry,
       ...(protocol && { protocol }),
       facts: () => this.facts(),
       cloudId: () => this.#cloudId,
-      greeted: ({ cloudId }) => {
+      heard: () => this.#lease.renew(),
+      greeted: ({ cloudId, leaseMs }) => {
+        this.#lease.grant(leaseMs);
         this.#cloudId ??= cloudId;
       },
       received: (message, unreadable) => this.#received(message, unreadable),
@@ -318,9 +336,5 @@ const quarantineStatus = ({ servers, images }: HostQuarantine) => ({
   servers: servers.map(({ id, reason, since, guest }) => ({ id, reason, since, guest })),
   images: images.map(({ id }) => id),
 });
-
-function readTls(files: HostConfiguration['tls']) {
-  return { key: readFileSync(files.key), cert: readFileSync(files.certificate), ca: readFileSync(files.ca) };
-}
 
 export const acceleratorCacheFile = (dataDirectory: string) => join(dataDirectory, 'accelerator.json');

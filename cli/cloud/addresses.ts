@@ -38,3 +38,6 @@ export function addressIn(cidr: string, n: number): string {
     ? `${base}${n.toString(16)}`
     : base.replace(/[0-9a-f]*$/i, (last) => (Number.parseInt(last, 16) + n).toString(16));
 }
+
+/** As it stands in a URL. */
+export const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);

@@ -9,13 +9,13 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { hostStreamPath } from '../../contract/host/index.ts';
 import { readText, writeIfChanged, writeWhole } from '../../control/kit/files.ts';
-import { Authority, type LeafFiles } from '../../control/pki/authority.ts';
 import { userIds } from '../../engine/process.ts';
 import { CommandError } from '../command.ts';
 import { guestUser, serviceUser } from '../install/users.ts';
 import type { ControlConfiguration, HostConfiguration, LogLevel } from '../process/configuration.ts';
 import { type Settings, settingsTemplate } from '../settings.ts';
-import { addressIn, mainAddress, ownNames } from './addresses.ts';
+import { addressIn, bracketed, mainAddress } from './addresses.ts';
+import { type Certificates, ensureCertificates, publicUrlOf } from './certificates.ts';
 import { writeClientFiles } from './client-files.ts';
 import { databaseUrlOf } from './database-url.ts';
 import { guestUidsOf } from './guest-uids.ts';
@@ -51,39 +51,12 @@ export async function prepareCloud(settings: Settings): Promise<PreparedCloud> {
   return { identity, publicUrl };
 }
 
-interface Certificates {
-  ca: string;
-  api: LeafFiles;
-  host: LeafFiles;
-}
-
 interface Facts {
   settings: Settings;
   identity: CloudIdentity;
   publicUrl: string;
   certificates: Certificates;
   adminPassword: string;
-}
-
-async function ensureCertificates(
-  settings: Settings,
-  identity: CloudIdentity,
-  publicUrl: string,
-): Promise<Certificates> {
-  const { paths, values } = settings;
-  const authority = await Authority.open(cloudLayout(paths).certificates, identity.cloudId);
-  const extra = values.names
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
-  const names = [...new Set([...ownNames(), ...extra, hostOf(publicUrl)])];
-  const usages = ['server', 'client'] as const;
-  const owner = userIds(serviceUser);
-  return {
-    ca: authority.caFile,
-    api: await authority.ensure({ name: 'api', commonName: 'bothy-control', names, usages, owner }),
-    host: await authority.ensure({ name: 'host', commonName: identity.hostId, names, usages }),
-  };
 }
 
 const externalOf = ({ values }: Settings) => ({
@@ -147,13 +120,6 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
   };
 }
 
-export async function publicUrlOf({ values }: Settings): Promise<string> {
-  if (values.public_url !== '') return values.public_url;
-  const everywhere = values.listen === '::' || values.listen === '0.0.0.0';
-  const address = everywhere ? ((await mainAddress()) ?? '127.0.0.1') : values.listen;
-  return `https://${bracketed(address)}:${values.port}`;
-}
-
 function makeDirectories({ paths }: Settings): void {
   const layout = cloudLayout(paths);
   const service = userIds(serviceUser);
@@ -189,8 +155,6 @@ function ensurePassword(file: string): string {
 }
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-const hostOf = (url: string) => new URL(url).hostname.replace(/^\[|\]$/g, '');
-const bracketed = (address: string) => (address.includes(':') ? `[${address}]` : address);
 
 function localAddress(listen: string): string {
   if (listen === '::' || listen === '0.0.0.0') return '127.0.0.1';

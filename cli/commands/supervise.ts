@@ -3,10 +3,14 @@
  * Imports only what it runs on: with Node.js itself it stays near 50 MiB.
  */
 import { appendFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { cloudEngines } from '../cloud/engines.ts';
 import { cloudLayout } from '../cloud/layout.ts';
 import { type Command, dataOption } from '../command.ts';
-import { loadSettings } from '../settings.ts';
+import { nodeFlags, sourceRoot } from '../process/definitions.ts';
+import { run } from '../run.ts';
+import { loadSettings, type Settings } from '../settings.ts';
+import { Renewal } from '../supervisor/renewal.ts';
 import type { Log } from '../supervisor/runner.ts';
 import { type Answer, listen, type Request } from '../supervisor/socket.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
@@ -49,15 +53,22 @@ async function supervise(data: string | undefined, foreground: boolean): Promise
       void stop(true).then(finished);
     });
   }
+  const renewal = new Renewal({ directory: layout.certificates, renew: () => renew(settings), log });
+  renewal.start();
   log('info', 'supervisor started', { pid: process.pid, data: settings.paths.data });
   supervisor.start();
   await end;
+  renewal.stop();
   log('info', 'supervisor ended', { pid: process.pid });
   server.close();
   rmSync(layout.supervisorSocket, { force: true });
   // Kept processes are children whose end is still awaited.
   setTimeout(() => process.exit(0), 100).unref();
   return 0;
+}
+
+async function renew({ paths }: Settings): Promise<void> {
+  await run(process.execPath, [...nodeFlags, join(sourceRoot, 'cli/main.ts'), 'renew', '--data', paths.data]);
 }
 
 function serve(

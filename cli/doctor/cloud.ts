@@ -108,7 +108,7 @@ export async function checkHost(hostSocket: string): Promise<Finding[]> {
     const cure = 'bothy down --keep-guests, then bothy up';
     findings.push(warning('host version', `the host process is Bothy ${runs}, the files here are ${here}`, cure));
   }
-  return [...findings, checkStream(health.control), checkReconciliation(health)];
+  return [...findings, checkStream(health.control), checkLease(health.lease), checkReconciliation(health)];
 }
 
 const hostLog = 'see: bothy logs host';
@@ -116,6 +116,15 @@ const hostLog = 'see: bothy logs host';
 function checkStream({ state, url, lastError }: HostHealth['control']): Finding {
   if (state === 'open') return ok('host stream', `open to ${url}`);
   return problem('host stream', `${state}, not open to ${url}: ${lastError ?? 'no error was seen'}`, hostLog);
+}
+
+/** See host/lease/README.md. */
+function checkLease({ state, leaseMs }: HostHealth['lease']): Finding {
+  const check = 'host lease';
+  if (state === 'held') return ok(check, `control gives signs of life; each lends the servers for ${leaseMs / 1000} s`);
+  if (state === 'none') return warning(check, 'control has not greeted this host process yet', 'see the stream above');
+  const detail = `control is silent for more than ${leaseMs / 1000} s: guests run on, nothing is started or rebooted`;
+  return problem(check, detail, 'see: bothy logs control');
 }
 
 /** The host's projection of what shall be onto QEMU, Open vSwitch and disks. */
@@ -169,7 +178,8 @@ export function checkCertificates(settings: Settings): Finding[] {
     const days = (Date.parse(certificate.validTo) - Date.now()) / 86_400_000;
     const check = `certificate ${name.replace('.pem', '')}`;
     const detail = `good until ${new Date(certificate.validTo).toISOString().slice(0, 10)} (${days.toFixed(0)} days)`;
-    const cure = 'restart the cloud: bothy down --keep-guests, then bothy up (each start renews what is due)';
+    const cure =
+      'the supervisor renews it when a third of its life is left; see: bothy logs supervisor, and try: sudo ./bothy renew';
     if (Date.now() < Date.parse(certificate.validFrom))
       return problem(
         check,

@@ -1,5 +1,4 @@
 /** Makes everything that control/ and api/ need, once, in order, and hands it down. Nothing is made anywhere else. */
-import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -9,7 +8,7 @@ import { computeDialect } from '../../api/openstack/compute/index.ts';
 import { identityDialect } from '../../api/openstack/identity/index.ts';
 import { imageDialect } from '../../api/openstack/image/index.ts';
 import { networkDialect, networkServices } from '../../api/openstack/network/index.ts';
-import { createApi, type Dialect } from '../../api/server.ts';
+import { createApi, type Dialect, renewCertificate } from '../../api/server.ts';
 import { CloudError } from '../../contract/errors.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
@@ -35,6 +34,7 @@ import { WorkQueue } from '../../control/kit/queue/queue.ts';
 import { QuotaService } from '../../control/kit/quota/index.ts';
 import { Projector } from '../../control/network/ovn/index.ts';
 import { PortService } from '../../control/network/port/service.ts';
+import { Credentials } from '../../protocols/tls/index.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { controlHealth } from './control-health.ts';
 import type { Health } from './health.ts';
@@ -58,6 +58,8 @@ const catalogue = [
 export interface ControlHooks {
   /** How long a host may be away before servers that it never took are given to another. */
   hostAwayMs?: number;
+  /** How often the certificate's files are looked at. */
+  credentials?: { lookEveryMs: number };
   /** Called where the process may die. */
   afterServerStep?: (step: ControllerStep, serverId: string) => void;
 }
@@ -68,7 +70,8 @@ export async function startControl(
   hooks: ControlHooks = {},
 ): Promise<RunningControl> {
   const url = new Secret(configuration.databaseUrl);
-  const tls = readTls(configuration);
+  const credentials = new Credentials(configuration.tls, hooks.credentials);
+  const tls = credentials.current;
   const database = new Database({ url, applicationName: 'bothy control' });
   await prepareDatabase(database, url, configuration, log);
   const feed = new ChangeFeed({ database, url, log });
@@ -83,6 +86,11 @@ export async function startControl(
     dialects: dialects(services, { database, feed, publicUrl: configuration.publicUrl }),
   });
   const { hosts, imageController, serverController, projector, identity, transfer, client } = services;
+  credentials.onChange((renewed) => {
+    renewCertificate(api, renewed);
+    services.client.renew(renewed);
+    log.info('certificate renewed');
+  });
   await queue.start({ ...imageController.tasks, ...serverController.tasks() });
   for (const part of [imageController, serverController, hosts, projector, history]) part.start();
   await listen(api, configuration.listen);
@@ -90,6 +98,7 @@ export async function startControl(
     port: (api.server.address() as AddressInfo).port,
     health: () => controlHealth({ database, feed, projector, hosts }),
     async close() {
+      credentials.close();
       for (const part of [imageController, serverController, transfer]) part.stop();
       await Promise.all([hosts.stop(), projector.stop(), queue.stop(), history.stop()]);
       await api.close();
@@ -100,12 +109,6 @@ export async function startControl(
     },
   };
 }
-
-const readTls = ({ tls }: ControlConfiguration) => ({
-  key: readFileSync(tls.key, 'utf8'),
-  cert: readFileSync(tls.certificate, 'utf8'),
-  ca: readFileSync(tls.ca, 'utf8'),
-});
 
 /** The newest schema, and in it what a cloud has from its first start. Safe to repeat. */
 async function prepareDatabase(

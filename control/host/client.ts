@@ -67,6 +67,11 @@ export class HostClient {
     return this.#local !== undefined && host.id === this.#local.id && existsSync(this.#local.socket);
   }
 
+  /** For connections to come. */
+  renew(tls: HostClientOptions['tls']): void {
+    Object.assign(this.#tls.options, tls);
+  }
+
   close(): void {
     this.#plain.destroy();
     this.#tls.destroy();

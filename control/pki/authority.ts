@@ -1,7 +1,8 @@
 /**
  * The cloud's internal certificate authority, made at first start: ECDSA P-256, one root, no intermediate. Owns
  * `<data>/certificates`: the root's key never leaves it and is readable by root alone. A certificate is renewed when a
- * third of its life is left, when a name is missing in it, or when the root has changed; that is looked at with each start.
+ * third of its life is left, when a name is missing in it, or when the root has changed; that is looked at with each start, and
+ * by the supervisor while the cloud runs (cli/supervisor/renewal.ts).
  * Every file is written aside and renamed, the key before its certificate: a crash leaves the old pair or a pair that
  * the next start sees does not match and makes anew.
  */
@@ -12,6 +13,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { writeWhole } from '../kit/files.ts';
+import { isDue } from './renewal.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const day = 86_400_000;
@@ -43,8 +45,13 @@ export class Authority {
   readonly #directory: string;
   readonly #root: x509.X509Certificate;
   readonly #key: webcrypto.CryptoKey;
+  readonly #leafLifeMs: number;
 
-  private constructor(directory: string, root: x509.X509Certificate, key: webcrypto.CryptoKey) {
+  private constructor(
+    directory: string,
+    { root, key, leafLifeMs }: { root: x509.X509Certificate; key: webcrypto.CryptoKey; leafLifeMs: number },
+  ) {
+    this.#leafLifeMs = leafLifeMs;
     this.#directory = directory;
     this.#root = root;
     this.#key = key;
@@ -52,14 +59,14 @@ export class Authority {
   }
 
   /** Opens the authority of a directory, making it where there is none. */
-  static async open(directory: string, cloudId: string): Promise<Authority> {
+  static async open(directory: string, cloudId: string, options: { leafLifeMs?: number } = {}): Promise<Authority> {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     const files = { certificate: join(directory, 'ca.pem'), key: join(directory, 'ca.key') };
     if (!existsSync(files.certificate)) await makeRoot(files, cloudId);
     const root = new x509.X509Certificate(readFileSync(files.certificate, 'utf8'));
     const der = createPrivateKey(readFileSync(files.key, 'utf8')).export({ format: 'der', type: 'pkcs8' });
     const key = await crypto.subtle.importKey('pkcs8', new Uint8Array(der), algorithm, false, ['sign']);
-    return new Authority(directory, root, key);
+    return new Authority(directory, { root, key, leafLifeMs: options.leafLifeMs ?? leafDays * day });
   }
 
   /** A certificate that is good for the request, kept or made anew. */
@@ -72,8 +79,8 @@ export class Authority {
       serialNumber: serial(),
       subject: new x509.Name([{ CN: [request.commonName] }]).toString(),
       issuer: this.#root.subject,
-      notBefore: new Date(Date.now() - backdateMs),
-      notAfter: new Date(Date.now() + leafDays * day),
+      notBefore: new Date(Date.now() - Math.min(backdateMs, this.#leafLifeMs)),
+      notAfter: new Date(Date.now() + this.#leafLifeMs),
       publicKey: pair.publicKey,
       signingKey: this.#key,
       signingAlgorithm: algorithm,
@@ -97,10 +104,8 @@ export class Authority {
     if (!existsSync(certificateFile) || !existsSync(keyFile)) return false;
     try {
       const certificate = new NodeCertificate(readFileSync(certificateFile));
-      const from = Date.parse(certificate.validFrom);
-      const to = Date.parse(certificate.validTo);
       return (
-        Date.now() < to - (to - from) / 3 &&
+        !isDue(certificate.toString()) &&
         certificate.verify(new NodeCertificate(this.#root.toString('pem')).publicKey) &&
         certificate.checkPrivateKey(createPrivateKey(readFileSync(keyFile))) &&
         certificate.subject === `CN=${request.commonName}` &&

@@ -3,12 +3,15 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { parseId } from '../../contract/ids.ts';
+import type { TlsTexts } from '../../protocols/tls/index.ts';
 import type { OpenSource } from '../image/fetch.ts';
 
 const silenceMs = 30_000;
 
-export function httpsSource(tls: { key: string | Buffer; cert: string | Buffer; ca: string | Buffer }): {
+export function httpsSource(tls: TlsTexts): {
   open: OpenSource;
+  /** For connections to come. */
+  renew(tls: TlsTexts): void;
   close(): void;
 } {
   const agent = new Agent({ ...tls, keepAlive: false, minVersion: 'TLSv1.3' });
@@ -30,5 +33,5 @@ export function httpsSource(tls: { key: string | Buffer; cert: string | Buffer; 
       });
       call.end();
     });
-  return { open, close: () => agent.destroy() };
+  return { open, renew: (renewed) => void Object.assign(agent.options, renewed), close: () => agent.destroy() };
 }

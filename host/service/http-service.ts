@@ -12,11 +12,12 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createTls } from 'node:https';
+import { createServer as createTls, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { hostPaths } from '../../contract/host/index.ts';
 import { type ImageId, parseId, type ServerId } from '../../contract/ids.ts';
+import type { TlsTexts } from '../../protocols/tls/index.ts';
 import { asFault, HostFault } from '../host-error.ts';
 import type { HostLogger } from '../logger.ts';
 
@@ -38,13 +39,15 @@ export interface ServiceRoutes {
 }
 
 export interface ServiceOptions {
-  tls: { key: string | Buffer; cert: string | Buffer; ca: string | Buffer };
+  tls: TlsTexts;
   listen: { address: string; port: number };
   socket: { path: string; owner?: { uid: number; gid: number } | undefined } | null;
   controlName: string | undefined;
   routes: ServiceRoutes;
   log: HostLogger;
 }
+
+const secureContext = ({ key, cert, ca }: TlsTexts) => ({ key, cert, ca, minVersion: 'TLSv1.3' as const });
 
 /** How long a caller may go on sending what was refused. */
 const drainMs = 2000;
@@ -65,6 +68,7 @@ const statuses: Record<string, number> = {
 export class HostHttpService {
   readonly #options: ServiceOptions;
   readonly #servers: Server[] = [];
+  #secure: HttpsServer | undefined;
   #port = 0;
 
   constructor(options: ServiceOptions) {
@@ -78,9 +82,10 @@ export class HostHttpService {
   async start(): Promise<void> {
     const { tls, listen, socket } = this.#options;
     const secure = createTls(
-      { ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
+      { ...secureContext(tls), requestCert: true, rejectUnauthorized: true },
       (request, response) => this.#serve(request, response, () => this.#peerOf(request.socket as TLSSocket)),
     );
+    this.#secure = secure;
     await this.#listen(secure, { host: listen.address, port: listen.port });
     this.#port = (secure.address() as AddressInfo).port;
     if (!socket) return;
@@ -90,6 +95,11 @@ export class HostHttpService {
     await this.#listen(plain, { path: socket.path });
     if (socket.owner) chownSync(socket.path, socket.owner.uid, socket.owner.gid);
     chmodSync(socket.path, 0o600);
+  }
+
+  /** For connections to come; those that are open stay as they are. */
+  renew(tls: TlsTexts): void {
+    this.#secure?.setSecureContext(secureContext(tls));
   }
 
   async stop(): Promise<void> {

@@ -22,6 +22,7 @@ import {
   type Unreadable,
 } from '../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../contract/ids.ts';
+import type { TlsTexts } from '../../protocols/tls/index.ts';
 import type { HostLogger } from '../logger.ts';
 import { backOffMs } from '../server/back-off.ts';
 import { type HostQuarantine, ToldQuarantine } from './quarantine.ts';
@@ -30,7 +31,8 @@ export interface StreamOptions {
   hostId: HostId;
   /** Any of them will do; each attempt takes the next. */
   urls: string[];
-  tls: { key: string | Buffer; cert: string | Buffer; ca: string | Buffer };
+  /** Asked for each connection. */
+  tls(): TlsTexts;
   /** Subject CN of control's certificate; anything that the CA signed for the address, where absent. */
   controlName?: string | undefined;
   log: HostLogger;
@@ -39,6 +41,8 @@ export interface StreamOptions {
   cloudId(): string | null;
   /** Control has introduced itself, for the first time or again. */
   greeted(hello: { cloudId: string; leaseMs: number }): void;
+  /** Control that has greeted gave a sign of life. */
+  heard(): void;
   /** Resolves once the state is saved. Called one message at a time. */
   received(message: Exclude<ControlMessage, { type: 'hello' }>, unreadable: readonly Unreadable[]): Promise<void>;
   /** Everything that is, or undefined while not everything was looked at yet. */
@@ -186,7 +190,7 @@ export class ControlStream {
     this.#url = streamUrl(urls[this.#attempt++ % urls.length]!);
     this.#state = 'connecting';
     const socket = new WebSocket(this.#url, {
-      ...tls,
+      ...tls(),
       minVersion: 'TLSv1.3',
       checkServerIdentity: controlIdentity(controlName),
       handshakeTimeout: 10_000,
@@ -196,6 +200,7 @@ export class ControlStream {
     this.#socket = socket;
     const heard = () => {
       this.#lastHeardMs = performance.now();
+      if (this.#state === 'open') this.#options.heard();
     };
     socket.on('open', () => {
       this.#state = 'greeting';
@@ -245,15 +250,19 @@ export class ControlStream {
     this.#retryTimer = setTimeout(() => this.#dial(), waitMs);
   }
 
-  #watchSilence(socket: WebSocket): void {
+  /** Pings in time for signs of life before a lease ends, too. */
+  #watchSilence(socket: WebSocket, leaseMs = Number.POSITIVE_INFINITY): void {
     const silenceMs = this.#options.silenceMs ?? 20_000;
     clearInterval(this.#silenceTimer);
-    this.#silenceTimer = setInterval(() => {
-      if (performance.now() - this.#lastHeardMs > silenceMs) {
-        this.#note('control fell silent');
-        socket.terminate();
-      } else pingWithTime(socket);
-    }, silenceMs / 4).unref();
+    this.#silenceTimer = setInterval(
+      () => {
+        if (performance.now() - this.#lastHeardMs > silenceMs) {
+          this.#note('control fell silent');
+          socket.terminate();
+        } else pingWithTime(socket);
+      },
+      Math.min(silenceMs, Math.max(leaseMs, 40)) / 4,
+    ).unref();
   }
 
   #received(socket: WebSocket, text: string): void {
@@ -298,6 +307,7 @@ export class ControlStream {
       this.#lastError = null;
       log.info({ url: this.#url }, 'connected to control');
       greeted(hello);
+      this.#watchSilence(socket, hello.leaseMs);
     }
   }
 

@@ -193,7 +193,10 @@ export class SimulatedCloud implements AsyncDisposable {
       runDirectory: run,
     });
     const inner = { ...configuration, listen: { address: '127.0.0.1', port: 0 } };
-    const running = await startControl(inner, this.log.child({ control: name }), options.hooks ?? {});
+    const running = await startControl(inner, this.log.child({ control: name }), {
+      credentials: { lookEveryMs: 50 },
+      ...options.hooks,
+    });
     const front = await Wire.openPort({ host: '127.0.0.1', port: running.port }, options.beside ? 0 : this.port);
     const control = new SimulatedControl({ ...running, port: front.port }, { database, others: [nb, front.wire] });
     this.controls.push(control);

@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { TlsFiles } from '../../cli/process/configuration.ts';
+import type { HostFacts } from '../../contract/host/index.ts';
 import type { HostId } from '../../contract/ids.ts';
 import type { Host } from '../../host/host.ts';
 import { ProcessDied } from '../../host/server/context.ts';
@@ -51,6 +52,14 @@ export class SimulatedHost {
     return this.#host !== undefined;
   }
 
+  get connected(): boolean {
+    return this.#host?.status().control.state === 'open';
+  }
+
+  facts(): HostFacts {
+    return this.#host!.facts();
+  }
+
   /** Of the connection to control: held back before each piece. */
   set delayMs(ms: number) {
     this.#wire!.delayMs = ms;
@@ -75,6 +84,7 @@ export class SimulatedHost {
     }
     const host = this.#machine.host({
       configuration: {
+        credentials: { lookEveryMs: 50 },
         controlRetry: { retryFirstMs: 20, retryMaxMs: 100 },
         limits: { retryFirstMs: 20, retryMaxMs: 200, stopTimeoutMs: 2000 },
       },

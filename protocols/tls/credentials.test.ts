@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { testAuthority } from '../../test/support/certificates.ts';
+import { until } from '../../test/support/until.ts';
+import { Credentials } from './credentials.ts';
+
+test('new files are taken as a pair: a key without its certificate, or half a file, changes nothing', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'bothy-credentials-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const files = { certificate: join(directory, 'c.pem'), key: join(directory, 'c.key'), ca: join(directory, 'ca.pem') };
+  const authority = await testAuthority();
+  const [first, second] = [await authority.issue('a'), await authority.issue('a')];
+  writeFileSync(files.ca, first.ca);
+  writeFileSync(files.key, first.key);
+  writeFileSync(files.certificate, first.cert);
+  const credentials = new Credentials(files, { lookEveryMs: 1 });
+  t.after(() => credentials.close());
+  const seen: string[] = [];
+  let looks = 0;
+  credentials.onChange(({ cert }) => seen.push(cert));
+  const looked = async () => {
+    const timer = setInterval(() => looks++, 1);
+    const from = looks;
+    await until('a few looks', () => looks > from + 5);
+    clearInterval(timer);
+  };
+  writeFileSync(files.key, second.key);
+  await looked();
+  writeFileSync(files.certificate, second.cert.slice(0, 200));
+  await looked();
+  rmSync(files.certificate);
+  await looked();
+  assert.deepEqual(credentials.current, first);
+  writeFileSync(files.certificate, second.cert);
+  await until('the new pair', () => credentials.current.cert === second.cert);
+  assert.deepEqual(credentials.current, second);
+  assert.deepEqual(seen, [second.cert]);
+});

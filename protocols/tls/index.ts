@@ -1,0 +1,1 @@
+export { type CredentialFiles, Credentials, type TlsTexts } from './credentials.ts';
