@@ -5,6 +5,7 @@ import type { GuestUsers } from '../guest/users.ts';
 import type { HostNetworkPort } from '../host-network.ts';
 import type { ImageFetcher } from '../image/fetch.ts';
 import type { ImageStore } from '../image/store.ts';
+import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
 
 export interface ServerLimits {
@@ -44,6 +45,7 @@ export interface ServerContext {
   fetcher: ImageFetcher;
   /** Undefined: guests run as this process (tests). */
   guestUsers: GuestUsers | undefined;
+  lease: Pick<Lease, 'state'>;
   durable: boolean;
   limits: ServerLimits;
   log: HostLogger;

@@ -18,6 +18,7 @@ const blank: ServerFacts = {
   plugged: false,
   guest: undefined,
   bootId: 'b',
+  leaseEnded: false,
 };
 const whole: ServerFacts = { ...blank, record: ran, files: true, disk: true, plugged: true };
 const on = exampleServer();
@@ -82,6 +83,15 @@ test('a guest that went off stays off until something new is asked for', () => {
   assert.deepEqual(decide(on, facts), { do: 'nothing', state: 'stopped', error: null });
   assert.equal(decide(exampleServer({ generation: 2 }), facts).do, 'launch');
   assert.equal(decide(rebooted('hard'), facts).do, 'launch');
+});
+
+test('under a lease that has ended nothing begins, what runs is left alone, and what shall end ends', () => {
+  for (const [name, desired, facts, step] of cases) {
+    const { do: now } = decide(desired, { ...facts, leaseEnded: true });
+    const reboot = desired !== undefined && desired.reboot.count > 0 && desired.power === 'on';
+    const begins = ['make-disk', 'launch'].includes(step) || (['quit', 'power-down'].includes(step) && reboot);
+    assert.equal(now, begins ? 'await-lease' : step, name);
+  }
 });
 
 test('the same facts always give the same step, and no step loops on itself without change', () => {

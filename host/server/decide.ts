@@ -15,16 +15,20 @@ export interface ServerFacts {
   plugged: boolean;
   guest: { state: RunState; ending: boolean } | undefined;
   bootId: string;
+  /** Control is silent for longer than it lends servers, see ../lease/README.md. */
+  leaseEnded: boolean;
 }
 
 export type Step =
   /** A soft end was asked for; `asked` by the caller's clock. */
   | { do: 'power-down'; purpose: 'stop' | 'reboot' }
-  /** End QEMU at once. */
-  | { do: 'quit'; why: string }
+  /** End QEMU at once; `reboot`: so that the next one begins. */
+  | { do: 'quit'; why: string; reboot?: true }
   /** The guest switched itself off, or died: remember it. */
   | { do: 'halt'; error: { code: string; message: string } | null }
   | { do: 'adopt-epoch' }
+  /** Something shall begin, and may not before control answers. */
+  | { do: 'await-lease' }
   | { do: 'make-disk' }
   /** A disk lies there that was not made for this record: it is not touched. */
   | { do: 'keep-out' }
@@ -47,6 +51,26 @@ const nothing = (
 });
 
 export function decide(desired: DesiredServer | undefined, facts: ServerFacts): Step {
+  const step = nextStep(desired, facts);
+  return facts.leaseEnded && beginsSomething(step) ? { do: 'await-lease' } : step;
+}
+
+/** What a host whose lease has ended does not do. */
+function beginsSomething(step: Step): boolean {
+  switch (step.do) {
+    case 'make-disk':
+    case 'launch':
+      return true;
+    case 'quit':
+      return step.reboot === true;
+    case 'power-down':
+      return step.purpose === 'reboot';
+    default:
+      return false;
+  }
+}
+
+function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step {
   // Nobody has said that it shall be absent: it is kept as it is, see unclaimed servers in reconciler.ts.
   if (!desired) return nothing(facts.guest ? 'running' : facts.files ? 'stopped' : 'absent');
   if (desired.presence === 'absent') return decideAbsent(facts);
@@ -96,9 +120,9 @@ function decideRunning(desired: DesiredServer, facts: ServerFacts, guest: { stat
   if (guest.ending) return { do: 'quit', why: 'it was being ended' };
   const reboot = rebootPending(desired, record);
   if (guest.state === 'shutdown') {
-    return reboot ? { do: 'quit', why: 'rebooting' } : { do: 'halt', error: null };
+    return reboot ? { do: 'quit', why: 'rebooting', reboot: true } : { do: 'halt', error: null };
   }
-  if (reboot && desired.reboot.type === 'hard') return { do: 'quit', why: 'rebooting' };
+  if (reboot && desired.reboot.type === 'hard') return { do: 'quit', why: 'rebooting', reboot: true };
   if (guest.state === 'starting') return { do: 'wait-for-guest' };
   if (reboot) return { do: 'power-down', purpose: 'reboot' };
   switch (guest.state) {

@@ -92,6 +92,12 @@ export class Reconciler implements TaskOwner {
     if (!before || before.networks !== state.networks) this.sweep();
   }
 
+  /** Every server is looked at again. */
+  wakeAll(): void {
+    if (!this.#state) return;
+    for (const task of this.#tasks.values()) task.wake();
+  }
+
   /** Looks at the machine as a whole soon. */
   sweep(options: { thorough?: boolean } = {}): void {
     if (this.#closed || !this.#state) return;
@@ -288,7 +294,7 @@ export class Reconciler implements TaskOwner {
   }
 
   #timerSweep(): void {
-    for (const task of this.#tasks.values()) task.wake();
+    this.wakeAll();
     this.sweep({ thorough: true });
   }
 

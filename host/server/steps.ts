@@ -13,6 +13,9 @@ import { makeDirectories, openRunDirectory, own, sealRunDirectory } from './owne
 import { newRecord } from './record.ts';
 import type { ServerTask } from './task.ts';
 
+/** Its return wakes all tasks; this is for the case that nobody does. */
+const awaitLeaseMs = 60_000;
+
 type Doing = Exclude<Step, { do: 'nothing' }>;
 
 export async function perform(
@@ -49,6 +52,9 @@ function act(
           permanent: true,
         },
       );
+    case 'await-lease':
+      task.say('waiting for control, which has been silent for longer than it lends servers');
+      return Promise.resolve(awaitLeaseMs);
     case 'make-disk':
       return makeDisk(task, desired!, signal);
     case 'launch':
@@ -199,7 +205,7 @@ async function launch(task: ServerTask, desired: DesiredServer, signal: AbortSig
     configDrive: desired.configDrive,
     ports: desired.ports.map((port, index) => ({ ...plugged[index]!, mac: port.mac, mtu: port.mtu })),
   });
-  if (task.closed) return;
+  if (task.closed || context.lease.state === 'ended') return;
   const process = await context.launcher.launch({ serverId: task.id, args, logFile: paths.qemuLog, user: task.user });
   task.guest = task.newGuest(process);
   await context.step('spawn');

@@ -43,6 +43,7 @@ export class FakeControl {
   versions: { protocol: number; lowestProtocol?: number } = speaking(hostProtocol);
   incarnation: string = newId();
   position = '1.1.1';
+  leaseMs = 30_000;
   /** The host's quarantine, as told on the present connection. */
   quarantined = new Map<ServerId, QuarantinedServer>();
   quarantinedImages: QuarantinedImage[] = [];
@@ -63,6 +64,15 @@ export class FakeControl {
 
   get tls(): TestTls {
     return this.#tls;
+  }
+
+  /** As a process that is stopped: the connection stands and nothing answers on it. */
+  freeze(): void {
+    this.socket!.pause();
+  }
+
+  thaw(): void {
+    this.socket!.resume();
   }
 
   /** Every connection breaks, until `comeBack`. The port is kept: given up, it may be another test's by then. */
@@ -164,7 +174,7 @@ export class FakeControl {
       }
     });
     const { cloudId, hostId } = this;
-    this.send({ type: 'hello', ...this.versions, cloudId, hostId, leaseMs: 30_000 });
+    this.send({ type: 'hello', ...this.versions, cloudId, hostId, leaseMs: this.leaseMs });
     this.snapshot();
   }
 }
