@@ -89,7 +89,7 @@ test('certificates end and are renewed under an API session and a host’s strea
   };
   const client = new HostClient({ tls });
   t.after(() => client.close());
-  await client.health({ id, url: `https://127.0.0.1:${hostPort}`, socket: null });
+  await client.health({ id, url: `https://127.0.0.1:${hostPort}` });
   host!.dropConnection();
   await cloud.until('the stream to be lost', () => !host!.connected);
   await cloud.until('the stream to be back', async () => {
