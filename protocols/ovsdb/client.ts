@@ -3,6 +3,7 @@
  * ends starts over, with back-off. Owns the session and the copy (`replica`). It never repeats a transaction: after a
  * lost connection the outcome is unknown and only the caller, looking at the complete copy again, can tell.
  */
+import { setImmediate as others } from 'node:timers/promises';
 import { OvsdbError } from './errors.ts';
 import { type Monitored, Replica, type TableUpdates2 } from './replica.ts';
 import { type DatabaseSchema, parseSchema, type RawSchema } from './schema.ts';
@@ -27,6 +28,8 @@ export interface ClientOptions {
 export type ClientState =
   | { connected: true; target: string }
   | { connected: false; error: OvsdbError; retryMs: number };
+
+const rowsAtOnce = 200;
 
 export class OvsdbClient {
   readonly replica: Replica;
@@ -128,16 +131,37 @@ export class OvsdbClient {
       this.#schema = parseSchema((await session.call('get_schema', [database])) as RawSchema);
       const requests = this.replica.requests(this.#schema);
       const snapshot = (await session.call('monitor_cond', [database, database, requests])) as TableUpdates2;
-      if (session.closed) throw new OvsdbError('connection', `OVSDB connection to ${target} was lost`);
+      await this.#load(session, snapshot, target);
+      // What came meanwhile, before anybody reads: the copy is complete only with it.
+      for (const updates of early) this.replica.update(updates);
       loaded = true;
       this.#failures = 0;
       this.#options.onState?.({ connected: true, target });
-      this.replica.load(snapshot);
-      for (const updates of early) this.replica.update(updates);
+      this.replica.finish();
     } catch (cause) {
       const error = cause instanceof OvsdbError ? cause : new OvsdbError('protocol', 'OVSDB client failed', { cause });
       opened?.close();
       this.#lost(error);
+    }
+  }
+
+  /** A hundred thousand rows would stop everything else in the process for a second: others have their turn between. */
+  async #load(session: Session, snapshot: TableUpdates2, target: string): Promise<void> {
+    const here = () => {
+      if (session.closed) throw new OvsdbError('connection', `OVSDB connection to ${target} was lost`);
+    };
+    here();
+    this.replica.begin();
+    for (const [table, rows] of Object.entries(snapshot)) {
+      const uuids = Object.keys(rows);
+      for (let at = 0; at < uuids.length; at += rowsAtOnce) {
+        this.replica.take(
+          table,
+          Object.fromEntries(uuids.slice(at, at + rowsAtOnce).map((uuid) => [uuid, rows[uuid]!])),
+        );
+        await others();
+        here();
+      }
     }
   }
 

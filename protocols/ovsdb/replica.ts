@@ -160,8 +160,19 @@ export class Replica {
   }
 
   load(snapshot: TableUpdates2): void {
-    this.#clear();
+    this.begin();
     this.#apply(snapshot);
+    this.finish();
+  }
+
+  /** A snapshot in parts, so that a large one leaves room for others: `begin`, any number of `take`, `finish`. */
+  begin(): void {
+    this.#clear();
+  }
+  take(table: string, rows: TableUpdates2[string]): void {
+    this.#apply({ [table]: rows });
+  }
+  finish(): void {
     this.#complete = true;
     this.#announce((listener) => listener.complete?.());
   }

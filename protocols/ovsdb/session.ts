@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import { OvsdbError } from './errors.ts';
-import { MessageSplitter } from './framing.ts';
+import { MessageReader } from './reading.ts';
 import { openSocket, type TlsFiles } from './target.ts';
 
 export interface SessionOptions {
@@ -37,7 +37,7 @@ interface Message {
 export class Session {
   readonly #socket: Socket;
   readonly #options: SessionOptions;
-  readonly #splitter = new MessageSplitter();
+  readonly #reader = new MessageReader();
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #closed = false;
@@ -93,7 +93,7 @@ export class Session {
     this.#probing = false;
     this.#probe?.refresh();
     try {
-      for (const bytes of this.#splitter.push(chunk)) this.#dispatch(JSON.parse(bytes.toString('utf8')) as Message);
+      for (const message of this.#reader.push(chunk)) this.#dispatch(message as Message);
     } catch (error) {
       const cause = error instanceof OvsdbError ? error : this.#lost('carried malformed data', error);
       this.#end(cause);

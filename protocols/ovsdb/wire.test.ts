@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MessageSplitter } from './framing.ts';
+import { MessageReader } from './reading.ts';
 import { parseSchema } from './schema.ts';
 import { parseTarget } from './target.ts';
 import { applyDifference, difference, fromWire, sameValue, toWire, type Value } from './value.ts';
@@ -20,9 +21,44 @@ test('messages are found at any cut of the byte stream, in any script', () => {
 
 test('a peer that sends no objects, or endless ones, is refused', () => {
   assert.throws(() => new MessageSplitter().push(Buffer.from('HTTP/1.1 400')), { kind: 'protocol' });
+  for (const bytes of ['HTTP/1.1 400', '"x"', '}', '{}}']) {
+    assert.throws(() => new MessageReader().push(Buffer.from(bytes)), { kind: 'protocol' });
+  }
+  assert.throws(() => new MessageReader({ maxBytes: 10 }).push(Buffer.from(`{"a":"${'x'.repeat(20)}`)), {
+    kind: 'protocol',
+  });
   assert.throws(() => new MessageSplitter({ maxBytes: 10 }).push(Buffer.from(`{"a":"${'x'.repeat(20)}`)), {
     kind: 'protocol',
   });
+});
+
+test('messages are parsed as they arrive, at any cut of the byte stream', () => {
+  const row = { initial: { name: '小屋 🏔 "x"; drop \\ { }', set: ['set', []], at: { deep: { deeper: {} } } } };
+  const messages = [
+    {
+      id: 1,
+      result: { T: { [uuid]: row, 'odd \\ "key"': { delete: null } }, U: {}, __proto__: { x: { y: {} } } },
+      error: null,
+    },
+    { id: 2, result: [{ rows: [{ a: { b: { c: 1 } } }] }, {}], error: null },
+    {
+      id: 3,
+      result: {
+        T: { x: { y: 1 }, z: 3, v: { w: {} } },
+        V: { z: 3, v: { w: {} } },
+        W: { v: {}, w: [{ x: {} }, { y: 1 }] },
+      },
+    },
+    { id: 4, result: { T: { t: JSON.parse('{"__proto__": {"a": {}}, "b": {"__proto__": 1}}') } } },
+    {},
+  ];
+  const bytes = Buffer.from(messages.map((message) => JSON.stringify(message)).join('\n '));
+  for (let size = 1; size <= bytes.length; size++) {
+    const reader = new MessageReader();
+    const found: unknown[] = [];
+    for (let at = 0; at < bytes.length; at += size) found.push(...reader.push(bytes.subarray(at, at + size)));
+    assert.equal(JSON.stringify(found), JSON.stringify(messages), `pieces of ${size} bytes`);
+  }
 });
 
 test('targets are read in the notation of the OVS tools', () => {

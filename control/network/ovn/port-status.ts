@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Replica, RowChange } from '../../../protocols/ovsdb/index.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
+import { Turn } from '../../kit/projection/index.ts';
 import { portStatus } from './actual.ts';
 
 const gatherMs = 5;
@@ -40,10 +41,14 @@ export class PortStatus {
     this.#log = options.log;
   }
 
-  all(replica: Replica): void {
+  /** What changes meanwhile is told by `changed` and read here as it is by then. */
+  async all(replica: Replica): Promise<void> {
+    const turn = new Turn();
     for (const row of replica.rows('Logical_Switch_Port').values()) {
       const status = portStatus(row);
       if (status) this.#note(status.id, status.up);
+      if (turn.over) await turn.rest();
+      if (this.#stopped) return;
     }
   }
 

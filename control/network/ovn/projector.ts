@@ -95,7 +95,7 @@ export class Projector {
     });
     client.replica.listen({
       complete: () => {
-        portStatus.all(client.replica);
+        void portStatus.all(client.replica);
         events.renewed();
       },
       changed: (changes) => {
