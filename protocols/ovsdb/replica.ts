@@ -4,7 +4,7 @@
  * "does not exist". Changes are announced once a whole update is in; they say where to look, not what to do.
  */
 import { OvsdbError } from './errors.ts';
-import { columnOf, type DatabaseSchema, tableOf } from './schema.ts';
+import { type ColumnType, columnOf, type DatabaseSchema, tableOf } from './schema.ts';
 import { applyDifference, defaultValue, fromWire, type Row, type Value, type Wire } from './value.ts';
 
 /** Table → the columns to copy, or all of them. */
@@ -35,15 +35,20 @@ export type KeysOf = (row: Row) => string | readonly string[] | undefined;
 /** Rows found by keys that are computed from them, kept up to date with the copy. */
 export class RowIndex {
   readonly #keysOf: KeysOf;
-  readonly #rows = new Map<string, Map<string, Row>>();
+  /** Most keys have one row, which then stands here itself: a map for each would be half the memory of the copy. */
+  readonly #rows = new Map<string, Row | Map<string, Row>>();
   constructor(keysOf: KeysOf) {
     this.#keysOf = keysOf;
   }
   get(key: string): Row[] {
-    return [...(this.#rows.get(key)?.values() ?? [])];
+    const found = this.#rows.get(key);
+    if (found === undefined) return [];
+    return found instanceof Map ? [...found.values()] : [found];
   }
   size(key: string): number {
-    return this.#rows.get(key)?.size ?? 0;
+    const found = this.#rows.get(key);
+    if (found === undefined) return 0;
+    return found instanceof Map ? found.size : 1;
   }
   keys(): Iterable<string> {
     return this.#rows.keys();
@@ -52,12 +57,16 @@ export class RowIndex {
   replace(before: Row | undefined, after: Row | undefined): void {
     for (const key of this.#keys(before)) {
       const rows = this.#rows.get(key);
-      rows?.delete(before!._uuid);
-      if (rows?.size === 0) this.#rows.delete(key);
+      if (rows instanceof Map) {
+        rows.delete(before!._uuid);
+        if (rows.size === 0) this.#rows.delete(key);
+      } else if (rows?._uuid === before!._uuid) this.#rows.delete(key);
     }
     for (const key of this.#keys(after)) {
-      const rows = this.#rows.get(key) ?? new Map<string, Row>();
-      this.#rows.set(key, rows.set(after!._uuid, after!));
+      const rows = this.#rows.get(key);
+      if (rows instanceof Map) rows.set(after!._uuid, after!);
+      else if (rows === undefined || rows._uuid === after!._uuid) this.#rows.set(key, after!);
+      else this.#rows.set(key, new Map([rows, after!].map((row) => [row._uuid, row])));
     }
   }
   clear(): void {
@@ -75,6 +84,7 @@ export class Replica {
   readonly #indexes: { table: string; index: RowIndex }[] = [];
   readonly #tables = new Map<string, Map<string, Row>>();
   #schema: DatabaseSchema | undefined;
+  readonly #defaults = new WeakMap<ColumnType, Value>();
   #complete = false;
 
   constructor(monitored: Monitored) {
@@ -215,7 +225,7 @@ export class Replica {
       const wanted = this.monitored[name]!;
       for (const column of wanted === 'all' ? table.columns.keys() : wanted) {
         const type = columnOf(table, column);
-        row[column] = column in whole ? fromWire(type, whole[column]) : defaultValue(type);
+        row[column] = column in whole ? fromWire(type, whole[column]) : this.#default(type);
       }
       return row as Row;
     }
@@ -226,6 +236,16 @@ export class Replica {
       row[column] = applyDifference(type, before[column]!, fromWire(type, wire));
     }
     return row as Row;
+  }
+
+  /** One empty set or map for all rows that have none. */
+  #default(type: ColumnType): Value {
+    const known = this.#defaults.get(type);
+    if (known !== undefined) return known;
+    const value = defaultValue(type);
+    if (value !== null && typeof value === 'object') Object.freeze(value);
+    this.#defaults.set(type, value);
+    return value;
   }
 
   #table(name: string): Map<string, Row> {
