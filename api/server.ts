@@ -8,7 +8,13 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Server, ServerOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  LogController,
+  type RouteOptions,
+} from 'fastify';
 import type { Logger } from 'pino';
 import { CloudError } from '../contract/errors.ts';
 import { guarded } from '../contract/guarded.ts';
@@ -32,6 +38,8 @@ export interface ApiOptions {
   dialects: readonly Dialect[];
   upgrades?: readonly Upgrade[];
   log: Logger;
+  /** Told of every route. */
+  onRoute?: (route: RouteOptions) => void;
 }
 
 /** What connections are made with. */
@@ -83,6 +91,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-openstack-request-id', request.id);
   });
+  if (options.onRoute) app.addHook('onRoute', options.onRoute);
   for (const { prefix, plugin } of options.dialects) {
     await app.register(plugin, { prefix });
   }

@@ -8,7 +8,7 @@ import { computeDialect } from '../../api/openstack/compute/index.ts';
 import { identityDialect } from '../../api/openstack/identity/index.ts';
 import { imageDialect } from '../../api/openstack/image/index.ts';
 import { networkDialect, networkServices } from '../../api/openstack/network/index.ts';
-import { createApi, type Dialect, renewCertificate } from '../../api/server.ts';
+import { type ApiOptions, createApi, type Dialect, renewCertificate } from '../../api/server.ts';
 import { CloudError } from '../../contract/errors.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
@@ -58,8 +58,7 @@ const catalogue = [
 export interface ControlHooks {
   /** How long a host may be away before servers that it never took are given to another. */
   hostAwayMs?: number;
-  /** How often the certificate's files are looked at. */
-  credentials?: { lookEveryMs: number };
+import { type ApiOptions, createApi, type Dialect, renewCertificate } from '../../api/server.ts';
   /** Called where the process may die. */
   afterServerStep?: (step: ControllerStep, serverId: string) => void;
 }
@@ -83,6 +82,7 @@ export async function startControl(
     tls,
     log,
     upgrades: [hostStream({ hosts: services.hosts, log })],
+    ...(hooks.onRoute && { onRoute: hooks.onRoute }),
     dialects: dialects(services, { database, feed, publicUrl: configuration.publicUrl }),
   });
   const { hosts, imageController, serverController, projector, identity, transfer, client } = services;
