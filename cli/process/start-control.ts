@@ -58,7 +58,10 @@ const catalogue = [
 export interface ControlHooks {
   /** How long a host may be away before servers that it never took are given to another. */
   hostAwayMs?: number;
-import { type ApiOptions, createApi, type Dialect, renewCertificate } from '../../api/server.ts';
+  /** How often the certificate's files are looked at. */
+  credentials?: { lookEveryMs: number };
+  /** Told of every route of every dialect. */
+  onRoute?: ApiOptions['onRoute'];
   /** Called where the process may die. */
   afterServerStep?: (step: ControllerStep, serverId: string) => void;
 }
