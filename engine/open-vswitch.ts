@@ -1,14 +1,14 @@
 /**
  * The engines of the network on one machine, as definitions for a supervisor: OVS's database, ovs-vswitchd and
  * ovn-controller. They run as root and outlive Bothy while guests are kept running; HAProxy is not here, the network
- * driver runs it itself because it is there only while a network needs it (see ../network/metadata-proxy.ts).
+ * driver runs it itself because it is there only while a network needs it (host/network/metadata-proxy.ts).
  */
 import { join } from 'node:path';
 import type { Engine } from './engine.ts';
 import { answering, ovsDaemon, ovsdbServer } from './ovs-daemon.ts';
 
 export interface HostEngineOptions {
-  /** The bridge that guests are plugged into; see host/network/names.ts. */
+  /** The bridge that guests are plugged into; host/network/names.ts. */
   integrationBridge: string;
   /** Lasting data of the host, e.g. <data directory>/host. */
   dataDirectory: string;

@@ -3,10 +3,10 @@
  * running process; both are the host's alone. A unix socket's path has at most 107 bytes, so the run directory is short.
  *
  *   <data>/desired.json            what control last said, see desired/store.ts
- *   <data>/images/<id>[.json]      stored images and what is known about them; read-only to guests
+ *   <data>/images/<id>[.json]      stored images and what is known about them; readable to all guests, who see no names
  *   <data>/images/incoming/        uploads and fetches under way
  *   <data>/servers/<id>/           one server: record.json, disk.qcow2, config-drive.iso, console.log, qemu.log
- *   <run>/guests/<id>/             its sockets and pid file; the guest's user may write here
+ *   <run>/guests/<id>/             its sockets and pid file; see server/ownership.ts for who may do what where
  */
 import { join } from 'node:path';
 import type { ImageId, ServerId } from '../contract/ids.ts';

@@ -1,4 +1,4 @@
-/** What a real machine gives a Host: QEMU as processes of an unprivileged user, qemu-img's opinion, the KVM probe. */
+/** What a real machine gives a Host: QEMU as processes of users of their own, qemu-img's opinion, the KVM probe. */
 import { mkdir } from 'node:fs/promises';
 import type { HostConfiguration } from './configuration.ts';
 import { chooseAccelerator, openKvmDevice } from './guest/kvm-probe.ts';

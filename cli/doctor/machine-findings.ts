@@ -1,4 +1,4 @@
-/** The machine under the cloud. Nothing here changes anything or needs a running cloud. */
+/** Findings about the machine under the cloud. Nothing here changes anything or needs a running cloud. */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import type { ProcessState } from '../cloud/observe.ts';
