@@ -78,7 +78,9 @@ test('whatever names a project references it, and is either counted before a del
   const references = await referencesToProject();
   const { rows } = await sql<{ table: string }>`select c.relname as table from pg_class c
     join pg_attribute a on a.attrelid = c.oid and a.attname = 'project_id' and not a.attisdropped
-    where c.relkind in ('r', 'p') and not c.relispartition and c.relnamespace = 'public'::regnamespace`.execute(cloud.database.query);
+    where c.relkind in ('r', 'p') and not c.relispartition and c.relnamespace = 'public'::regnamespace`.execute(
+    cloud.database.query,
+  );
   /** What happened stays on record; an offer may name anybody; a rule is its group's. */
   const free = ['change', 'decision', 'operation', 'image_member', 'security_group_rule'];
   assert.deepEqual(

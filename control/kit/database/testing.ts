@@ -165,6 +165,19 @@ export async function testDatabase(): Promise<TestDatabase> {
   };
 }
 
+/** The schema as schema.sql has it. */
+export function schemaOf(url: Secret): string {
+  const options = ['--schema-only', '--no-owner', '--no-privileges', '--exclude-schema=graphile_worker'];
+  const dump = execFileSync('pg_dump', [...options, url.reveal()], { encoding: 'utf8' })
+    // Comments name the versions of server and client; \restrict carries a random word.
+    .split('\n')
+    .filter((line) => !/^(--|\\|SET |SELECT pg_catalog|COMMENT ON SCHEMA)/.test(line))
+    .join('\n')
+    .replace(/\n{2,}/g, '\n\n')
+    .trim();
+  return `${dump}\n`;
+}
+
 /** A project for the rows of a test; that it is there already is fine. */
 export async function testProject(database: Database, id: string = newId()): Promise<ProjectId> {
   const domain = '00000000-0000-7000-8000-000000000000';
