@@ -93,14 +93,16 @@ export async function readChanges(db: Queryable, options: ReadOptions): Promise<
   const project = options.projectId === undefined ? sql`` : sql`and project_id = ${options.projectId}::uuid`;
   const types = options.resourceTypes ? sql`and resource_type = any(${[...options.resourceTypes]}::text[])` : sql``;
   const since = sql`at >= coalesce(${after.since ?? null}::timestamptz, '-infinity')`;
-  // One statement, so that rows and horizon come from one snapshot.
+  // One statement, so that rows and horizon come from one snapshot. Whether rows wait is asked of the last row: for an EXISTS that
+  // is false, as a rule, the planner reads the whole log.
   const { rows } = await sql<Horizon & { row: Row | null }>`
     with horizon as materialized (
       select pg_snapshot_xmin(pg_current_snapshot()) as final_below, ${incarnation} as incarnation,
         transaction_id::text as floor_transaction, sequence as floor_sequence, clock_timestamp() as now
       from change_floor)
     select final_below::text, incarnation, floor_transaction, floor_sequence, now, page.row,
-      exists (select from change where transaction_id >= final_below and ${since}) as pending
+      coalesce((select transaction_id from change where ${since}
+        order by transaction_id desc, sequence desc limit 1) >= final_below, false) as pending
     from horizon left join lateral (
       select to_jsonb(change) as row from change
       where (transaction_id, sequence) > (${after.transactionId.toString()}::xid8, ${after.sequence})

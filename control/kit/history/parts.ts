@@ -12,14 +12,16 @@ import type { Queryable, Tx } from '../database/database.ts';
 export interface HistoryTable {
   name: 'change' | 'operation' | 'decision';
   column: 'at' | 'id';
+  /** How many parts what is kept is in. What is found by its resource is looked for in each of them. */
+  parts: number;
   /** Rows that stay whatever their age. */
   keeps?: RawBuilder<unknown>;
 }
 
 export const historyTables: readonly HistoryTable[] = [
-  { name: 'change', column: 'at' },
-  { name: 'operation', column: 'id', keeps: sql`state = 'running'` },
-  { name: 'decision', column: 'id' },
+  { name: 'change', column: 'at', parts: 5 },
+  { name: 'operation', column: 'id', parts: 2, keeps: sql`state = 'running'` },
+  { name: 'decision', column: 'id', parts: 2 },
 ];
 
 export interface Part {
@@ -40,9 +42,9 @@ export async function partsOf(db: Queryable, table: HistoryTable): Promise<Part[
   });
 }
 
-/** What must be made so that there are parts until a day and more ahead. Each spans a fifth of what is kept. Pure. */
+/** What must be made so that there are parts until a day and more ahead. Pure. */
 export function partsToMake(table: HistoryTable, parts: readonly Part[], now: Date, keepDays: number): Part[] {
-  const spanMs = Math.ceil(keepDays / 5) * dayMs;
+  const spanMs = Math.ceil(keepDays / table.parts) * dayMs;
   const today = Math.floor(now.getTime() / dayMs) * dayMs;
   // Days that were missed, because control was away, are caught up: the default part has them.
   const oldest = today - keepDays * dayMs;
