@@ -104,7 +104,9 @@ test('a change carries who made it and at whose request', async () => {
   await db.database.transaction({ actorId, requestId: 'req-1' }, (tx) =>
     sql`insert into domain (id, name) values (${id}, 'signed')`.execute(tx),
   );
-  const [change] = (await readChanges(db.database.query, { after: from, limit: 10 })).changes;
+  const read = async () => (await readChanges(db.database.query, { after: from, limit: 10 })).changes[0];
+  await until('it to be final', async () => (await read()) !== undefined);
+  const change = await read();
   assert.equal(change?.actor_id, actorId);
   assert.equal(change?.request_id, 'req-1');
 });
