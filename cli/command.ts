@@ -42,6 +42,7 @@ const summaries: Record<string, string> = {
   status: 'what runs, in a few lines',
   doctor: 'check machine and cloud; each finding with its cure',
   logs: 'show the logs of the processes',
+  recover: 'take up what hosts have and the database has lost',
   test: 'install what is missing and run the whole test suite',
 };
 

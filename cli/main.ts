@@ -12,6 +12,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   status: () => import('./commands/status.ts'),
   doctor: () => import('./commands/doctor.ts'),
   logs: () => import('./commands/logs.ts'),
+  recover: () => import('./commands/recover.ts'),
   demo: () => import('./commands/demo.ts'),
   test: () => import('./commands/test.ts'),
   supervise: () => import('./commands/supervise.ts'),

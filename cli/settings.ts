@@ -130,6 +130,11 @@ export const definitions = {
     check: days,
     help: 'How long operations (what was asked for and how it ended) and the reasons of decisions are kept.',
   },
+  quarantined_guests: {
+    fallback: 'run',
+    check: oneOf('run', 'stop'),
+    help: 'What guests do that the database does not account for (bothy recover). Their disks are kept either way.',
+  },
   log_level: { fallback: 'info', check: oneOf('debug', 'info', 'warn', 'error'), help: 'How much the processes log.' },
 } as const satisfies Record<string, Definition>;
 

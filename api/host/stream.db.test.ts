@@ -32,6 +32,7 @@ before(async () => {
   db = await testDatabase();
   authority = await testAuthority();
   projectId = await testProject(db.database);
+  await sql`insert into cloud (id, region) values (${cloudId}, 'here')`.execute(db.database.query);
 });
 after(() => db[Symbol.asyncDispose]());
 afterEach(async () => {

@@ -114,6 +114,7 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
     controlUser: serviceUser,
     accelerator: values.accelerator as HostConfiguration['accelerator'],
     datapath: values.datapath as HostConfiguration['datapath'],
+    quarantinedGuests: values.quarantined_guests as HostConfiguration['quarantinedGuests'],
     southbound: layout.southbound,
     uplink: values.uplink as HostConfiguration['uplink'],
     external: { interface: values.external_interface, ...externalOf(settings) },

@@ -35,7 +35,11 @@ export async function supervisorPid(settings: Settings): Promise<number | undefi
 }
 
 /** Everything before the supervisor. Call it under the machine's lock. */
-export async function makeReady(settings: Settings, packages: PackageSet): Promise<PreparedCloud> {
+export async function makeReady(
+  settings: Settings,
+  packages: PackageSet,
+  options: { newDatabase?: boolean } = {},
+): Promise<PreparedCloud> {
   requireRoot('starting a cloud');
   requireCloudNamespace(settings);
   checkDisk(settings);
@@ -44,6 +48,10 @@ export async function makeReady(settings: Settings, packages: PackageSet): Promi
   if ((await supervisorPid(settings)) === undefined) requireAlone(settings);
   if (!(await ensureInstalled(packages))) mendInterrupted();
   if ((await supervisorPid(settings)) === undefined && !(await anythingRuns(settings))) await checkPorts(settings);
+  if ((await supervisorPid(settings)) === undefined) {
+    const { requireKnownDatabase } = await import('./known-database.ts');
+    await requireKnownDatabase(settings, { newDatabase: options.newDatabase ?? false });
+  }
   // Loaded only now: it brings the certificate library, which other commands do without.
   const { prepareCloud } = await import('./prepare.ts');
   const prepared = await prepareCloud(settings);
@@ -121,10 +129,14 @@ export async function startSupervisor(settings: Settings): Promise<boolean> {
 }
 
 /** From a machine in whatever state to a cloud that serves. `ran` where its supervisor was there already. */
-export async function bringUp(settings: Settings, packages: PackageSet): Promise<PreparedCloud & { ran: boolean }> {
+export async function bringUp(
+  settings: Settings,
+  packages: PackageSet,
+  options: { newDatabase?: boolean } = {},
+): Promise<PreparedCloud & { ran: boolean }> {
   requireRoot('starting a cloud');
   const result = await underMachineLock(async () => {
-    const prepared = await makeReady(settings, packages);
+    const prepared = await makeReady(settings, packages, options);
     return { ...prepared, ran: !(await startSupervisor(settings)) };
   });
   await untilReady(settings);
@@ -167,9 +179,11 @@ async function waitUntilHealthy(settings: Settings, progress: Progress): Promise
   const { getFromSocket } = await import('../process/health.ts');
   const { controlHealthSocket } = cloudLayout(settings.paths);
   let unwell: HealthPart[] = [];
+  let undecided: HealthPart[] = [];
   const healthy = async () => {
     const { parts } = (await getFromSocket(controlHealthSocket, '/v1/health')) as Health;
-    unwell = parts.filter((part) => !part.ok);
+    unwell = parts.filter((part) => !part.ok && !part.forPeople);
+    undecided = parts.filter((part) => !part.ok && part.forPeople);
     progress.detail(unwell.map((part) => `${part.name}: ${part.detail}`).join(', '));
     return unwell.length === 0;
   };
@@ -180,6 +194,7 @@ async function waitUntilHealthy(settings: Settings, progress: Progress): Promise
     const message = `every process runs, but the cloud does not serve after ${healthDeadlineMs / 1000} s:\n    ${list || (error as Error).message}`;
     throw new CommandError(message, unwell[0]?.cure ?? "see 'bothy logs control' and 'bothy doctor'", { cause: error });
   }
+  for (const { name, detail, cure } of undecided) process.stderr.write(`bothy: ${name}: ${detail}\n  → ${cure}\n`);
 }
 
 const isHopeless = (engine: EngineStatus) => engine.failures >= patience && engine.state !== 'ready';

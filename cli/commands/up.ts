@@ -8,7 +8,7 @@ import { say } from '../terminal.ts';
 
 export const command: Command = {
   summary: 'start the cloud',
-  usage: '[--detach] [--data DIRECTORY]',
+  usage: '[--detach] [--new-database] [--data DIRECTORY]',
   description: `Installs the Debian packages that are missing (their own services stay off), makes what is not there yet
 (system users, certificates, database), and runs the cloud: in the foreground until Ctrl-C, or with --detach in
 the background once everything serves. Safe to repeat; a cloud that runs already is left alone.
@@ -18,6 +18,7 @@ Guests are not touched by a stop with Ctrl-C: they go on, and the next 'bothy up
 Settings: bothy.conf in the data directory (written at first start, every line explained), BOTHY_<KEY> over it.`,
   options: {
     detach: { type: 'boolean', short: 'd', help: 'run in the background; return when the cloud serves' },
+    'new-database': { type: 'boolean', help: 'the old database is lost: begin with a new one, servers are kept aside' },
     ...dataOption,
   },
   positionals: { min: 0, max: 0 },
@@ -27,6 +28,7 @@ Settings: bothy.conf in the data directory (written at first start, every line e
       process.stderr.write(`bothy: the environment's ${variable} is no setting; did you mean ${guess}?\n`);
     }
     const detach = args.flag('detach');
+    const newDatabase = args.flag('new-database');
     requireRoot('starting a cloud');
     requireCloudNamespace(settings);
     if (await runsAlready(settings)) {
@@ -37,13 +39,13 @@ Settings: bothy.conf in the data directory (written at first start, every line e
       // Where this works it never returns, and the lock ends with this program.
       await underMachineLock(async () => {
         if (await runsAlready(settings)) return;
-        await makeReady(settings, 'cloud');
+        await makeReady(settings, 'cloud', { newDatabase });
         await warmSupervisor();
         becomeSupervisor(settings);
       });
       return 0;
     }
-    const { publicUrl, ran } = await bringUp(settings, 'cloud');
+    const { publicUrl, ran } = await bringUp(settings, 'cloud', { newDatabase });
     say(
       `${ran ? 'The cloud runs already' : 'The cloud is up'}: ${publicUrl}/identity/v3 (files for clients: ${settings.paths.data}/clouds.yaml, openrc)`,
     );

@@ -62,6 +62,7 @@ export interface HostConfiguration {
   controlUser: string;
   accelerator: 'auto' | 'kvm' | 'tcg';
   datapath: 'auto' | 'system' | 'netdev';
+  quarantinedGuests: 'run' | 'stop';
   southbound: string;
   uplink: 'none' | 'nat';
   external: { interface: string; cidr: string; gateway: string; cidr6: string; gateway6: string };

@@ -1,8 +1,10 @@
 /** What control tells `bothy doctor`: the database, the change feed, the OVN projection, the hosts it holds. */
 import { sql } from 'kysely';
+import { listQuarantine } from '../../control/compute/recovery/index.ts';
 import type { HostStreams } from '../../control/host/index.ts';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database } from '../../control/kit/database/database.ts';
+import { currentIncarnation } from '../../control/kit/database/incarnation.ts';
 import type { ProjectionStatus } from '../../control/kit/projection/index.ts';
 import type { Projector } from '../../control/network/ovn/index.ts';
 import type { ClockReading, Health, HealthPart } from './health.ts';
@@ -17,9 +19,14 @@ interface Parts {
 export async function controlHealth({ database, feed, projector, hosts }: Parts): Promise<Health> {
   const projection = projector.status();
   const failing = projection.failures.length;
-  const [work, databaseClock] = await Promise.all([databasePart(database), clockOf(database)]);
+  const [work, quarantine, databaseClock] = await Promise.all([
+    databasePart(database),
+    quarantinePart(database),
+    clockOf(database),
+  ]);
   const parts: HealthPart[] = [
     work,
+    ...quarantine,
     {
       name: 'change feed',
       ok: feed.listening,
@@ -60,6 +67,28 @@ async function clockOf(database: Database): Promise<ClockReading[]> {
     const { rows } = await sql<{ ms: number }>`
       select extract(epoch from clock_timestamp())::double precision * 1000 as ms`.execute(database.query);
     return [{ of: 'PostgreSQL', offsetMs: Math.round(rows[0]!.ms - (askedAt + Date.now()) / 2) }];
+  } catch {
+    return [];
+  }
+}
+
+/** What waits for an administrator; nothing where nothing does, or the database does not answer (that is said elsewhere). */
+async function quarantinePart(database: Database): Promise<HealthPart[]> {
+  try {
+    const { servers, images } = await listQuarantine({ database });
+    if (servers.length + images.length === 0) return [];
+    const { at, reason } = await currentIncarnation(database.query);
+    const since = at.toISOString().slice(0, 19);
+    const what = `${servers.length} servers and ${images.length} images that the database does not account for`;
+    return [
+      {
+        name: 'quarantine',
+        ok: false,
+        detail: `hosts keep ${what} (its history begins at ${since} UTC: ${reason})`,
+        cure: 'bothy recover takes them up; bothy recover --list shows them',
+        forPeople: true,
+      },
+    ];
   } catch {
     return [];
   }

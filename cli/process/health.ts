@@ -13,6 +13,8 @@ export interface HealthPart {
   detail: string;
   /** What to do where it is not ok. */
   cure?: string;
+  /** It stays as it is until a person decides: no start waits for it. */
+  forPeople?: true;
 }
 
 /** Another clock of the cloud, beside that of this process's machine. */

@@ -2,6 +2,12 @@ export { type HostList, listHosts, registerHost, setHostEnabled, showHost } from
 export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
 export { closeCodes } from './messages.ts';
 export { pump } from './pump.ts';
+export {
+  type QuarantinedImageRow,
+  type QuarantinedServerRow,
+  quarantinedImages,
+  quarantinedServers,
+} from './quarantine.ts';
 export type { HostConnection, HostSession } from './session.ts';
 export { endpointColumns, endpointOf } from './store.ts';
 export { type HostedNetworks, type HostedServers, HostStreams, type HostStreamsOptions } from './streams.ts';

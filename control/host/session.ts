@@ -10,7 +10,6 @@ import {
   type ControlMessage,
   type DesiredNetwork,
   type DesiredServer,
-  type HostFacts,
   type HostMessage,
   type ObservedServer,
   type ProtocolRange,
@@ -36,6 +35,8 @@ export interface HostConnection {
   readonly bufferedBytes: number;
 }
 
+export type HostHello = HostMessage & { type: 'hello' };
+
 /** What the session needs of the service that holds it. */
 export interface SessionOwner {
   readonly cloudId: string;
@@ -43,10 +44,12 @@ export interface SessionOwner {
   readonly protocol: ProtocolRange;
   readonly log: Logger;
   /** Records the facts and answers false when the host is not registered. */
-  connect(session: HostSession, facts: HostFacts): Promise<boolean>;
+  connect(session: HostSession, hello: HostHello): Promise<boolean>;
   readSnapshot(hostId: HostId): Promise<Omit<ControlMessage & { type: 'snapshot' }, 'type'>>;
   /** Records and answers whom the host may forget. */
   record(session: HostSession, observed: ObservedServer[], complete: boolean): Promise<ServerId[]>;
+  /** Keeps what the host says of its quarantine. */
+  quarantined(hostId: HostId, message: HostMessage & { type: 'quarantine' }): Promise<void>;
   /** The snapshot is out: changes may flow. */
   opened(session: HostSession): void;
   ended(session: HostSession): void;
@@ -80,6 +83,7 @@ export class HostSession {
   #pending = new Map<ServerId, ObservedServer>();
   #pendingComplete = false;
   #recording = false;
+  #quarantine: Promise<void> = Promise.resolve();
 
   constructor(hostId: HostId, connection: HostConnection, owner: SessionOwner) {
     this.hostId = hostId;
@@ -158,6 +162,7 @@ export class HostSession {
       else void this.#begin(message);
     } else if (!this.greeted) this.end(closeCodes.protocolError, 'a report before hello');
     else if (message.type === 'report') this.#observed(message);
+    else this.#quarantined(message);
   }
 
   /** Closes the stream, saying why. */
@@ -184,7 +189,7 @@ export class HostSession {
     this.#owner.ended(this);
   }
 
-  async #begin(hello: HostMessage & { type: 'hello' }): Promise<void> {
+  async #begin(hello: HostHello): Promise<void> {
     this.#phase = 'connecting';
     this.hostName = hello.facts.name;
     const { protocol } = this.#owner;
@@ -196,7 +201,7 @@ export class HostSession {
       return this.end(closeCodes.otherCloud, `the host belongs to cloud ${hello.cloudId}`);
     }
     try {
-      if (!(await this.#owner.connect(this, hello.facts))) {
+      if (!(await this.#owner.connect(this, hello))) {
         return this.end(closeCodes.unknownHost, 'no host with this id is registered');
       }
       const snapshot = await this.#owner.readSnapshot(this.hostId);
@@ -212,6 +217,19 @@ export class HostSession {
       this.#owner.log.warn({ err: error, hostId: this.hostId }, 'host stream: opening failed');
       this.end(closeCodes.tryAgainLater, 'control cannot serve now');
     }
+  }
+
+  /** One after the other. Where it can't be kept the host says all of it again on a new stream. */
+  #quarantined(message: HostMessage & { type: 'quarantine' }): void {
+    this.#quarantine = this.#quarantine.then(async () => {
+      if (this.closed) return;
+      try {
+        await this.#owner.quarantined(this.hostId, message);
+      } catch (error) {
+        this.#owner.log.warn({ err: error, hostId: this.hostId }, 'host stream: recording the quarantine failed');
+        this.end(closeCodes.tryAgainLater, 'the quarantine could not be recorded');
+      }
+    });
   }
 
   /** The newest word on each server counts; those before it need not be recorded. */

@@ -13,7 +13,6 @@ import {
   absentServer,
   type DesiredNetwork,
   type DesiredServer,
-  type HostFacts,
   hostProtocol,
   type ObservedServer,
   type ProtocolRange,
@@ -22,9 +21,11 @@ import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database, Queryable } from '../kit/database/database.ts';
 import { capacityOf } from './capacity.ts';
+import { DatabaseHistory } from './history.ts';
 import { markDirty } from './interest.ts';
 import { closeCodes } from './messages.ts';
-import { type HostConnection, HostSession, type SessionOwner, updateFor } from './session.ts';
+import { recordQuarantine } from './quarantine.ts';
+import { type HostConnection, type HostHello, HostSession, type SessionOwner, updateFor } from './session.ts';
 import {
   absencesFor,
   confirmAbsences,
@@ -88,6 +89,7 @@ export class HostStreams {
   readonly #networks: HostedNetworks;
   readonly #log: Logger;
   readonly #timing: Timing;
+  readonly #history: DatabaseHistory;
   readonly #owner: SessionOwner;
   /** Every stream, greeted or not. */
   readonly #all = new Set<HostSession>();
@@ -111,14 +113,16 @@ export class HostStreams {
     this.#networks = options.networks;
     this.#log = options.log;
     this.#timing = { ...defaults, ...options.timing };
+    this.#history = new DatabaseHistory(options);
     this.#owner = {
       cloudId: options.cloudId,
       leaseMs,
       protocol: options.protocol ?? hostProtocol,
       log: options.log,
-      connect: (session, facts) => this.#connect(session, facts),
+      connect: (session, hello) => this.#connect(session, hello),
       readSnapshot: (hostId) => this.#readSnapshot(hostId),
       record: (session, observed, complete) => this.#record(session, observed, complete),
+      quarantined: (hostId, message) => recordQuarantine(this.#database, hostId, message),
       opened: (session) => (session.missedChanges ? void this.#resyncOne(session) : this.#flushSoon()),
       ended: (session) => this.#ended(session),
     };
@@ -160,7 +164,8 @@ export class HostStreams {
     );
   }
 
-  async #connect(session: HostSession, facts: HostFacts): Promise<boolean> {
+  async #connect(session: HostSession, { facts, remembers }: HostHello): Promise<boolean> {
+    await this.#history.check(session.hostId, remembers);
     const known = await connectHost(
       this.#database.query,
       session.hostId,
@@ -182,6 +187,7 @@ export class HostStreams {
 
   async #readSnapshot(hostId: HostId) {
     const db = this.#database.query;
+    const place = await this.#history.place();
     const [servers, networks, images] = await Promise.all([
       this.#servers.desiredServers(db, { hostId }),
       this.#networks.desiredNetworks(db, hostId),
@@ -194,6 +200,7 @@ export class HostStreams {
       servers: [...servers.filter(({ id }) => !gone.has(id)), ...absences.map(absentServer)],
       networks,
       images,
+      ...place,
     };
   }
 
@@ -219,6 +226,7 @@ export class HostStreams {
   }
 
   #look(changes: readonly Change[]): void {
+    this.#history.saw(changes);
     for (const change of changes) {
       if (change.resource_type === 'image' && this.#byHost.size > 0) {
         this.#changedImages.add(change.resource_id as ImageId);
@@ -323,7 +331,7 @@ export class HostStreams {
         const { dirtyImages: images } = session;
         session.dirtyImages = false;
         const update = updateFor(session.view, { documents: news, networks: networks[index], images });
-        if (update) session.send(update);
+        if (update) session.send({ ...update, ...this.#history.position });
         if (isDirty(session)) this.#wanted = true;
       }
     } catch (error) {

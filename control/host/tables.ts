@@ -1,5 +1,5 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
-import type { HostFacts } from '../../contract/host/index.ts';
+import type { DesiredServer, HostFacts } from '../../contract/host/index.ts';
 import type { Json, Timestamp } from '../kit/database/schema.ts';
 
 export interface HostTable {
@@ -32,9 +32,31 @@ export interface ServerAbsenceTable {
   created_at: Timestamp;
 }
 
+/** Hosts' word; see migrations/0012-quarantine.sql. */
+export interface QuarantinedServerTable {
+  host_id: string;
+  server_id: string;
+  reason: 'missing' | 'older' | 'unclaimed';
+  since: Timestamp;
+  guest: boolean;
+  document: Json<DesiredServer> | null;
+}
+
+export interface QuarantinedImageTable {
+  host_id: string;
+  image_id: string;
+  format: 'raw' | 'qcow2';
+  size_bytes: number;
+  virtual_size_bytes: number;
+  sha256: string;
+  md5: string | null;
+}
+
 interface HostTables {
   host: HostTable;
   server_absence: ServerAbsenceTable;
+  quarantined_server: QuarantinedServerTable;
+  quarantined_image: QuarantinedImageTable;
 }
 
 declare module '../kit/database/schema.ts' {

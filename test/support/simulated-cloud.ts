@@ -216,6 +216,11 @@ export class SimulatedCloud implements AsyncDisposable {
     await this.startControl();
   }
 
+  /** What a client of PostgreSQL is given to reach the database, past every control. */
+  get databaseUrl(): string {
+    return this.#databaseUrl;
+  }
+
   get postgres(): { stop(): Promise<void>; start(): Promise<void> } {
     if (!this.#postgres)
       throw new Error("the database is shared with other tests; start the cloud with postgres: 'own'");

@@ -12,7 +12,10 @@ export { hostedServers } from './hosted-servers.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
 export { recordReports } from './reports.ts';
 export {
+  type FlavorSnapshot,
+  type KeySnapshot,
   powerState,
+  type ServerImage,
   type ServerRow,
   type ServerStatus,
   type ShownServer,

@@ -34,8 +34,13 @@ export async function currentIncarnation(db: Queryable): Promise<Incarnation> {
   return rows[0]!;
 }
 
-/** Looks whether the cloud row is where it was written, and begins a new incarnation where not. Safe to repeat. */
+/** Looks whether the cloud row is where it was written, and begins a new incarnation where not. Safe to repeat, and cheap. */
 export async function settleIncarnation(database: Database): Promise<Incarnation & { begun: boolean }> {
+  const { rows: present } = await sql<Incarnation & { settled: boolean }>`
+    select incarnation as id, incarnation_at as at, incarnation_reason as reason,
+      incarnation_place = ${place(sql`cloud.xmin`)} as settled from cloud`.execute(database.query);
+  const [{ settled, ...incarnation }] = present as [Incarnation & { settled: boolean }];
+  if (settled) return { ...incarnation, begun: false };
   return database.transaction(cloudActor, async (tx) => {
     const { rows } = await sql<{ written: string; actual: string }>`
       select incarnation_place as written, ${place(sql`cloud.xmin`)} as actual from cloud for update`.execute(tx);

@@ -493,6 +493,27 @@ CREATE TABLE public.project (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.quarantined_image (
+    host_id uuid NOT NULL,
+    image_id uuid NOT NULL,
+    format text NOT NULL,
+    size_bytes bigint NOT NULL,
+    virtual_size_bytes bigint NOT NULL,
+    sha256 text NOT NULL,
+    md5 text,
+    CONSTRAINT quarantined_image_format_check CHECK ((format = ANY (ARRAY['raw'::text, 'qcow2'::text])))
+);
+
+CREATE TABLE public.quarantined_server (
+    host_id uuid NOT NULL,
+    server_id uuid NOT NULL,
+    reason text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    guest boolean NOT NULL,
+    document jsonb,
+    CONSTRAINT quarantined_server_reason_check CHECK ((reason = ANY (ARRAY['missing'::text, 'older'::text, 'unclaimed'::text])))
+);
+
 CREATE TABLE public.quota (
     id uuid NOT NULL,
     project_id uuid,
@@ -847,6 +868,12 @@ ALTER TABLE ONLY public.project
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.quarantined_image
+    ADD CONSTRAINT quarantined_image_pkey PRIMARY KEY (host_id, image_id);
+
+ALTER TABLE ONLY public.quarantined_server
+    ADD CONSTRAINT quarantined_server_pkey PRIMARY KEY (host_id, server_id);
+
 ALTER TABLE ONLY public.quota
     ADD CONSTRAINT quota_pkey PRIMARY KEY (id);
 
@@ -1010,6 +1037,8 @@ CREATE INDEX port_project ON public.port USING btree (project_id, id);
 CREATE INDEX port_security_group_group ON public.port_security_group USING btree (security_group_id);
 
 CREATE INDEX project_parent ON public.project USING btree (parent_id);
+
+CREATE INDEX quarantined_server_server ON public.quarantined_server USING btree (server_id);
 
 CREATE INDEX role_assignment_group ON public.role_assignment USING btree (group_id);
 
@@ -1221,6 +1250,12 @@ ALTER TABLE ONLY public.project
 
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.quarantined_image
+    ADD CONSTRAINT quarantined_image_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.quarantined_server
+    ADD CONSTRAINT quarantined_server_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.quota
     ADD CONSTRAINT quota_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;

@@ -1,0 +1,9 @@
+export {
+  discard,
+  isQuarantined,
+  listQuarantine,
+  type Outcome,
+  type Quarantine,
+  type RecoveryOptions,
+  recover,
+} from './recovery.ts';

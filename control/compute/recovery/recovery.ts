@@ -1,0 +1,177 @@
+/**
+ * What `bothy recover` does with what hosts have in quarantine. One transaction a server, decided anew from what is; so it may be
+ * interrupted anywhere and run any number of times. Owns no table. The hosts hear of it by the change log, as of any change.
+ */
+import { sql } from 'kysely';
+import { isCloudError } from '../../../contract/errors.ts';
+import type { ServerId } from '../../../contract/ids.ts';
+import {
+  type QuarantinedImageRow,
+  type QuarantinedServerRow,
+  quarantinedImages,
+  quarantinedServers,
+} from '../../host/index.ts';
+import { recoverProject } from '../../identity/recovered-project.ts';
+import { discardImage, recoverImage } from '../../image/recovered-image.ts';
+import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
+import { enqueue } from '../../kit/queue/queue.ts';
+import { serveRecoveredNetworks } from '../../network/recovered-ports.ts';
+import { decideFate, type Fate, type KnownServer } from './decide.ts';
+import { endServer, raiseServer, remakeServer } from './take-up.ts';
+
+export interface Outcome {
+  kind: 'server' | 'image';
+  id: string;
+  hostName: string;
+  /** Null where the host has no document of it. */
+  name: string | null;
+  /** failed: it stays in quarantine, `reason` says why; the command may be run again. */
+  outcome: Fate['fate'] | 'discarded' | 'failed';
+  reason?: string;
+}
+
+export interface RecoveryOptions {
+  database: Database;
+  /** For crash tests: throws where the process shall die. */
+  afterStep?: (step: string) => void;
+}
+
+export interface Quarantine {
+  servers: QuarantinedServerRow[];
+  images: QuarantinedImageRow[];
+}
+
+/** What hosts have that the database does not account for. */
+export async function listQuarantine({ database }: RecoveryOptions): Promise<Quarantine> {
+  const [servers, images] = await Promise.all([quarantinedServers(database.query), quarantinedImages(database.query)]);
+  return { servers, images };
+}
+
+/** Takes everything up. */
+export async function recover(options: RecoveryOptions): Promise<Outcome[]> {
+  const { database, afterStep } = options;
+  const { servers, images } = await listQuarantine(options);
+  const outcomes: Outcome[] = [];
+  for (const image of images) {
+    outcomes.push(await imageOutcome(image, () => inTransaction(options, (tx) => takeUpImage(tx, image, servers))));
+    afterStep?.(`image ${image.image_id}`);
+  }
+  for (const held of servers) {
+    outcomes.push(await serverOutcome(held, () => inTransaction(options, (tx) => takeUpServer(tx, held))));
+    afterStep?.(`server ${held.server_id}`);
+  }
+  await database.transaction(cloudActor, serveRecoveredNetworks);
+  afterStep?.('networks');
+  return outcomes;
+}
+
+/** Lets these, or all, be erased. */
+export async function discard(options: RecoveryOptions, ids: readonly string[] | 'all'): Promise<Outcome[]> {
+  const { servers, images } = await listQuarantine(options);
+  const meant = (id: string) => ids === 'all' || ids.includes(id);
+  const outcomes: Outcome[] = [];
+  for (const held of servers.filter(({ server_id }) => meant(server_id))) {
+    outcomes.push(await serverOutcome(held, () => inTransaction(options, (tx) => discardServer(tx, held))));
+  }
+  for (const image of images.filter(({ image_id }) => meant(image_id))) {
+    const work = async (tx: Tx): Promise<Partial<Outcome>> => {
+      await discardImage(tx, image, await projectOf(tx, image, servers));
+      return { outcome: 'discarded' };
+    };
+    outcomes.push(await imageOutcome(image, () => inTransaction(options, work)));
+  }
+  return outcomes;
+}
+
+type Ending = Partial<Outcome>;
+
+const inTransaction = ({ database }: RecoveryOptions, work: (tx: Tx) => Promise<Ending>): Promise<Ending> =>
+  database.transaction(cloudActor, work);
+
+/** One that cannot be taken up keeps no other from it. */
+async function settled(base: Outcome, work: () => Promise<Ending>): Promise<Outcome> {
+  try {
+    return { ...base, ...(await work()) };
+  } catch (error) {
+    if (!isCloudError(error) || error.code === 'unavailable') throw error;
+    return { ...base, outcome: 'failed', reason: error.message };
+  }
+}
+
+const serverOutcome = (held: QuarantinedServerRow, work: () => Promise<Ending>) =>
+  settled(
+    {
+      kind: 'server',
+      id: held.server_id,
+      hostName: held.host_name,
+      name: held.document?.name ?? null,
+      outcome: 'failed',
+    },
+    work,
+  );
+
+const imageOutcome = (image: QuarantinedImageRow, work: () => Promise<Ending>) =>
+  settled({ kind: 'image', id: image.image_id, hostName: image.host_name, name: null, outcome: 'failed' }, work);
+
+async function takeUpServer(tx: Tx, held: QuarantinedServerRow): Promise<Ending> {
+  const fate = await fateOf(tx, held);
+  const { document } = held;
+  if (document && fate.fate === 'raise') await raiseServer(tx, { ...held, document }, fate.presence);
+  if (document && fate.fate === 'remake') await remakeServer(tx, { ...held, document });
+  if (fate.fate === 'end') await endServer(tx, held);
+  return { outcome: fate.fate, ...(fate.fate === 'leave' && { reason: fate.reason }) };
+}
+
+async function fateOf(tx: Tx, held: QuarantinedServerRow): Promise<Fate> {
+  const { rows } = await sql<KnownServer>`select host_id, epoch, generation, desired_presence from server
+    where id = ${held.server_id} for update`.execute(tx);
+  const { rows: absences } = await sql<{
+    epoch: number;
+    generation: number;
+  }>`select epoch, generation from server_absence
+    where host_id = ${held.host_id} and server_id = ${held.server_id} for update`.execute(tx);
+  return decideFate(held.host_id, held.document, rows[0], absences[0]);
+}
+
+/** A server that is this host's in the database is deleted, as its owner would do it; what is not, is ended on the host. */
+async function discardServer(tx: Tx, held: QuarantinedServerRow): Promise<Ending> {
+  const { rows } = await sql`update server set desired_presence = 'absent', updated_at = now(),
+      epoch = greatest(epoch, ${held.document?.epoch ?? 0}::bigint),
+      generation = greatest(generation, ${held.document?.generation ?? 0}::bigint) + 1
+    where id = ${held.server_id} and host_id = ${held.host_id} returning id`.execute(tx);
+  if (rows.length > 0) await enqueue(tx, 'server', held.server_id);
+  else await endServer(tx, held);
+  return { outcome: 'discarded' };
+}
+
+async function takeUpImage(
+  tx: Tx,
+  image: QuarantinedImageRow,
+  servers: readonly QuarantinedServerRow[],
+): Promise<Ending> {
+  if (await recoverImage(tx, image, await projectOf(tx, image, servers))) return { outcome: 'remake' };
+  return { outcome: 'leave', reason: 'the database has other bytes under this id' };
+}
+
+/** Whose it is, is lost; a project that has a server of it comes nearest, else the administrator's own. */
+async function projectOf(
+  tx: Tx,
+  image: QuarantinedImageRow,
+  servers: readonly QuarantinedServerRow[],
+): Promise<string> {
+  const user = servers.find(({ document }) => document?.image?.id === image.image_id)?.document?.projectId;
+  if (user !== undefined) {
+    await recoverProject(tx, user);
+    return user;
+  }
+  const { rows } = await sql<{ project_id: string }>`
+    select coalesce((select project_id from server where image_id = ${image.image_id} order by id limit 1),
+      (select p.id from project p join domain d on d.id = p.domain_id where d.is_default order by p.created_at, p.id limit 1)) as project_id`.execute(
+    tx,
+  );
+  return rows[0]!.project_id;
+}
+
+/** For those who name servers. */
+export const isQuarantined = ({ servers, images }: Quarantine, id: string): boolean =>
+  servers.some(({ server_id }) => server_id === (id as ServerId)) || images.some(({ image_id }) => image_id === id);

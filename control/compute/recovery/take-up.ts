@@ -1,0 +1,94 @@
+/** The rows of a server that is taken up from the document that its host has. Each in the caller's transaction. */
+import { randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
+import type { DesiredServer } from '../../../contract/host/index.ts';
+import { newId, parseId } from '../../../contract/ids.ts';
+import type { QuarantinedServerRow } from '../../host/index.ts';
+import { recoverProject } from '../../identity/recovered-project.ts';
+import type { Tx } from '../../kit/database/database.ts';
+import { enqueue } from '../../kit/queue/queue.ts';
+import { recoverPorts } from '../../network/recovered-ports.ts';
+import type { FlavorSnapshot, KeySnapshot, ServerImage } from '../server/index.ts';
+
+type Held = QuarantinedServerRow & { document: DesiredServer };
+
+/** The row follows the document, above its generation, and is this host's. */
+export async function raiseServer(tx: Tx, held: Held, presence: 'present' | 'absent'): Promise<void> {
+  const { document: server, host_id: hostId } = held;
+  await sql`
+    update server set host_id = ${hostId}, epoch = greatest(epoch, ${server.epoch}::bigint),
+      generation = greatest(generation, ${server.generation}::bigint) + 1, desired_presence = ${presence},
+      desired_power = ${server.power}, desired_reboot_count = ${server.reboot.count},
+      desired_reboot_type = ${server.reboot.type}, observed_reboot_count = least(observed_reboot_count, ${server.reboot.count}),
+      observed_state = ${held.guest ? 'running' : 'stopped'}, observed_power = ${held.guest ? 'on' : 'off'},
+      launched_at = coalesce(launched_at, ${server.createdAt}::timestamptz), fault = null, updated_at = now(),
+      vcpus = ${server.vcpus}, memory_mib = ${server.memoryMiB}, disk_gib = ${server.diskGiB},
+      name = case when ${presence} = 'present' then ${server.name} else name end,
+      hostname = case when ${presence} = 'present' then ${server.hostname} else hostname end,
+      metadata = case when ${presence} = 'present' then ${JSON.stringify(server.metadata)}::jsonb else metadata end
+    where id = ${server.id}`.execute(tx);
+  if (presence === 'present') {
+    const { rows } = await sql<{ project_id: string }>`select project_id from server where id = ${server.id}`.execute(
+      tx,
+    );
+    await recoverPorts(tx, { projectId: rows[0]!.project_id, serverId: server.id, hostId, ports: server.ports });
+  }
+  await enqueue(tx, 'server', server.id);
+}
+
+export async function remakeServer(tx: Tx, held: Held): Promise<void> {
+  const { document: server, host_id: hostId } = held;
+  await recoverProject(tx, server.projectId);
+  const flavor = await flavorOf(tx, server);
+  const image: ServerImage | null = server.image && {
+    ...{ format: server.image.format, size_bytes: server.image.sizeBytes, sha256: server.image.sha256 },
+  };
+  const keys: KeySnapshot[] = server.keys.map(({ name, publicKey, type }) => ({ name, public_key: publicKey, type }));
+  await sql`
+    insert into server (id, project_id, user_id, name, hostname, image_id, image, flavor_id, flavor, vcpus, memory_mib, disk_gib,
+      key_name, keys, config_drive, metadata, reservation_id, host_id, epoch, generation, desired_power,
+      desired_reboot_count, desired_reboot_type, observed_state, observed_power, launched_at, created_at)
+    values (${server.id}, ${server.projectId}, ${parseId(server.userId) ?? nobody}, ${server.name}, ${server.hostname},
+      ${server.image?.id ?? null}, ${image && JSON.stringify(image)}::jsonb, ${flavor.row}, ${JSON.stringify(flavor.snapshot)}::jsonb,
+      ${server.vcpus}, ${server.memoryMiB}, ${server.diskGiB}, ${keys[0]?.name ?? null}, ${JSON.stringify(keys)}::jsonb,
+      ${server.configDrive}, ${JSON.stringify(server.metadata)}::jsonb, ${`r-${randomBytes(4).toString('hex')}`}, ${hostId},
+      ${server.epoch}, ${server.generation + 1}, ${server.power}, ${server.reboot.count}, ${server.reboot.type},
+      ${held.guest ? 'running' : 'stopped'}, ${held.guest ? 'on' : 'off'}, ${server.createdAt}, ${server.createdAt})`.execute(
+    tx,
+  );
+  if (server.userData !== null) {
+    await sql`insert into server_user_data (server_id, user_data) values (${server.id}, ${server.userData})`.execute(
+      tx,
+    );
+  }
+  await recoverPorts(tx, { projectId: server.projectId, serverId: server.id, hostId, ports: server.ports });
+}
+
+const nobody = '00000000-0000-0000-0000-000000000000';
+
+/** A flavor of the same size, or the size alone: flavors are known to the database only. */
+async function flavorOf(tx: Tx, server: DesiredServer): Promise<{ row: string; snapshot: FlavorSnapshot }> {
+  const { vcpus, memoryMiB: memory_mib, diskGiB: disk_gib } = server;
+  const { rows } = await sql<{
+    row: string;
+    id: string;
+    name: string;
+  }>`select id as row, flavor_id as id, name from flavor
+    where vcpus = ${vcpus} and memory_mib = ${memory_mib} and disk_gib = ${disk_gib} order by id limit 1`.execute(tx);
+  const { row, ...known } = rows[0] ?? {
+    row: newId(),
+    id: 'recovered',
+    name: `recovered-${vcpus}-${memory_mib}-${disk_gib}`,
+  };
+  const snapshot = { ...known, vcpus, memory_mib, disk_gib, ephemeral_gib: 0, swap_mib: 0, extra_specs: {} };
+  return { row, snapshot };
+}
+
+/** The host shall have nothing of it: an absence that is newer than anything that the host knows. */
+export async function endServer(tx: Tx, held: QuarantinedServerRow): Promise<void> {
+  const { epoch, generation } = held.document ?? { epoch: 0, generation: 0 };
+  await sql`insert into server_absence (host_id, server_id, epoch, generation)
+    values (${held.host_id}, ${held.server_id}, ${epoch}, ${generation + 1})
+    on conflict (host_id, server_id) do update set epoch = greatest(server_absence.epoch, excluded.epoch),
+      generation = greatest(server_absence.generation, excluded.generation)`.execute(tx);
+}
