@@ -59,6 +59,33 @@ export const operationPage = Type.Object(
   { additionalProperties: false },
 );
 
+const exact = { additionalProperties: false } as const;
+const onHost = { id: text, host_id: text, host_name: text };
+
+export const quarantineDocument = Type.Object(
+  {
+    incarnation: Type.Object(
+      { id: text, at: text, reason: text },
+      { ...exact, description: 'The history of the database: since when, and why it is another one' },
+    ),
+    servers: Type.Array(
+      Type.Object(
+        {
+          ...onHost,
+          reason: Type.Enum(['missing', 'older', 'unclaimed']),
+          since: text,
+          guest_runs: Type.Boolean(),
+          name: orNull,
+          project_id: orNull,
+        },
+        exact,
+      ),
+    ),
+    images: Type.Array(Type.Object({ ...onHost, size_bytes: integer, sha256: text }, exact)),
+  },
+  { ...exact, title: 'Quarantine' },
+);
+
 export const versionDocument = Type.Object(
   { version: text, links: Type.Record(Type.String(), Type.String()) },
   { additionalProperties: false },

@@ -13,6 +13,7 @@ import { changeRoutes } from './changes.ts';
 import { nativeFault, versionDocument } from './documents.ts';
 import { nativeFaults } from './faults.ts';
 import { operationRoutes } from './operations.ts';
+import { quarantineRoutes } from './quarantine.ts';
 import { nativeSentences } from './query.ts';
 
 export interface NativeDeps {
@@ -54,11 +55,13 @@ export function nativeDialect(deps: NativeDeps): Dialect {
         links: {
           changes: '/native/v1/changes',
           operations: '/native/v1/operations',
+          quarantine: '/native/v1/quarantine',
           openapi: '/native/v1/openapi.json',
         },
       }));
       changeRoutes(boundary, deps, app);
       operationRoutes(boundary, deps);
+      quarantineRoutes(boundary, deps);
       let document: object | undefined;
       boundary.get('/v1/openapi.json', described, () => {
         document ??= openApiDocument(nativeInfo, boundary.entries);

@@ -119,7 +119,14 @@ async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
 
 test('every route but the document refuses callers without a token, in our own form', async () => {
   assert.equal((await get('')).status, 200);
-  for (const path of ['/changes', '/changes?watch', '/operations', `/operations/${newId()}`, '/nothing']) {
+  for (const path of [
+    '/changes',
+    '/changes?watch',
+    '/operations',
+    `/operations/${newId()}`,
+    '/quarantine',
+    '/nothing',
+  ]) {
     for (const token of [undefined, 'forged']) {
       const answer = await get(path, token);
       assert.equal(answer.status, 401, path);
@@ -174,6 +181,33 @@ test("another project's changes are not to be had, whatever is asked", async () 
     return names.includes('secret of the stranger') ? answer : undefined;
   });
   assert.ok(all.body.changes.some((change: { type: string }) => change.type === 'role_assignment'));
+});
+
+test('what hosts keep in quarantine is told to administrators alone', async () => {
+  const { query } = deps.database;
+  const [hostId, serverId] = [newId(), newId()];
+  await sql`insert into host (id, name) values (${hostId}, ${`host ${odd}`})`.execute(query);
+  await sql`insert into quarantined_server (host_id, server_id, reason, since, guest, document)
+    values (${hostId}, ${serverId}, 'missing', '2030-01-01T00:00:00Z', true, ${JSON.stringify({ name: odd })}::jsonb)`.execute(
+    query,
+  );
+  assert.equal((await get('/quarantine', tenant.token)).status, 403);
+  const { status, body } = await get('/quarantine', api.admin);
+  assert.equal(status, 200);
+  assert.match(body.incarnation.id, /^[0-9a-f-]{36}$/);
+  assert.deepEqual(body.images, []);
+  assert.deepEqual(body.servers, [
+    {
+      ...{
+        id: serverId,
+        host_id: hostId,
+        host_name: `host ${odd}`,
+        reason: 'missing',
+        since: '2030-01-01T00:00:00.000Z',
+      },
+      ...{ guest_runs: true, name: odd, project_id: null },
+    },
+  ]);
 });
 
 test('odd questions are refused with a reason', async () => {

@@ -1,6 +1,7 @@
 /** The identity dialect over a test database, spoken to without a socket. Tests only. */
 import assert from 'node:assert/strict';
 import type { FastifyInstance } from 'fastify';
+import { sql } from 'kysely';
 import pino from 'pino';
 import { newId } from '../../../contract/ids.ts';
 import type { IdentityOptions } from '../../../control/identity/index.ts';
@@ -48,6 +49,9 @@ export async function testApi(
 ): Promise<TestApi> {
   const { dialects, ...rest } = options;
   const cloud = await testIdentity(rest);
+  await sql`insert into cloud (id, region) values (${newId()}, 'here') on conflict do nothing`.execute(
+    cloud.db.database.query,
+  );
   const observed = observer();
   const app = await createApi({
     // No socket is opened, so no certificate is needed.
