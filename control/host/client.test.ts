@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { PassThrough, Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { CloudError } from '../../contract/errors.ts';
 import { type HostId, type ImageId, newId } from '../../contract/ids.ts';
 import { type TestAuthority, testAuthority } from '../../test/support/certificates.ts';
+import { collect } from '../../test/support/collect.ts';
 import { FakeImageStore } from '../../test/support/fake-image-store.ts';
 import { HostClient, type HostEndpoint } from './client.ts';
 
@@ -41,8 +41,8 @@ test('over mutual TLS, where the socket is not on this machine, bytes go in, com
     md5: createHash('md5').update(bytes).digest('hex'),
     sha256: createHash('sha256').update(bytes).digest('hex'),
   });
-  assert.deepEqual(await buffer(await client.getImage(host, id)), bytes);
-  assert.equal((await buffer(await client.getImage(host, id, { first: 0, last: 4 }))).toString(), 'bytes');
+  assert.deepEqual(await collect(await client.getImage(host, id)), bytes);
+  assert.equal((await collect(await client.getImage(host, id, { first: 0, last: 4 }))).toString(), 'bytes');
   await client.deleteImage(host, id);
   await client.deleteImage(host, id);
   await assert.rejects(client.getImage(host, id), code('not_found'));

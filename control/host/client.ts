@@ -13,8 +13,8 @@ import type { PeerCertificate } from 'node:tls';
 import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
 import { type HostError, hostPaths, type ImageUploadResult } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import { type ByteAnswer, type ByteRequest, getBytes, pump } from '../../protocols/bytes/index.ts';
 import { refuseInTransaction } from '../kit/database/transaction-scope.ts';
-import { pump } from './pump.ts';
 
 /** Where a host's service answers; from its HostFacts. */
 export interface HostEndpoint {
@@ -56,8 +56,10 @@ export class HostClient {
   readonly #plain = new http.Agent({ keepAlive: true, maxFreeSockets: 4 });
   readonly #tls: https.Agent;
   readonly #local: HostClientOptions['local'];
+  readonly #certificates: HostClientOptions['tls'];
 
   constructor(options: HostClientOptions) {
+    this.#certificates = options.tls;
     this.#tls = new https.Agent({ keepAlive: true, maxFreeSockets: 4, ...options.tls, minVersion: 'TLSv1.3' });
     this.#local = options.local;
   }
@@ -97,19 +99,19 @@ export class HostClient {
     return upload(host, request, source, options.signal);
   }
 
-  /** Streams an image out; the caller must read the stream to its end or destroy it. */
-  async getImage(host: HostEndpoint, id: ImageId, range?: ByteRange): Promise<Readable> {
-    const request = this.#request(
-      host,
-      'GET',
-      hostPaths.image(id),
-      range ? { range: `bytes=${range.first}-${range.last}` } : {},
-    );
-    request.end();
-    const response = await answer(host, request, answerMs);
-    if (response.statusCode !== (range ? 206 : 200)) throw await refusal(host, response);
-    response.socket.setTimeout(silenceMs, () => response.destroy(new Error('the host fell silent')));
-    return response;
+  /** Streams an image out; the caller must send it on or destroy it. */
+  async getImage(host: HostEndpoint, id: ImageId, range?: ByteRange): Promise<ByteAnswer> {
+    const answer = await getBytes({
+      to: this.#target(host),
+      path: hostPaths.image(id),
+      headers: range ? { range: `bytes=${range.first}-${range.last}` } : {},
+      ...{ answerMs, silenceMs },
+    }).catch((error) => {
+      throw unreachable(host, error);
+    });
+    const { status } = answer.head;
+    if (status === (range ? 206 : 200)) return answer;
+    throw refused(host, status, await answer.text(maxAnswerBytes).catch(() => ''));
   }
 
   /** Idempotent: what is not there is deleted. */
@@ -144,26 +146,31 @@ export class HostClient {
     path: string,
     headers: http.OutgoingHttpHeaders = {},
   ): http.ClientRequest {
+    const target = this.#target(host);
+    if ('socket' in target)
+      return http.request({ agent: this.#plain, socketPath: target.socket, method, path, headers });
+    return https.request({ agent: this.#tls, ...target.tls, method, path, headers });
+  }
+
+  #target(host: HostEndpoint): ByteRequest['to'] {
     refuseInTransaction(`a request to host ${host.id}`);
-    if (this.isLocal(host)) {
-      return http.request({ agent: this.#plain, socketPath: this.#local!.socket, method, path, headers });
-    }
+    if (this.isLocal(host)) return { socket: this.#local!.socket };
     if (!URL.canParse(host.url)) throw unreachable(host, new Error('the host has told no address'));
     const { hostname, port } = new URL(host.url);
-    return https.request({
-      agent: this.#tls,
-      host: hostname.replace(/^\[(.*)\]$/, '$1'),
-      port: port || 443,
-      // Connections to different hosts must not be confused where they share an address.
-      servername: host.id,
-      checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
-        certificate.subject?.CN === host.id
-          ? undefined
-          : new Error(`the certificate names ${certificate.subject?.CN}, not ${host.id}`),
-      method,
-      path,
-      headers,
-    });
+    return {
+      tls: {
+        ...this.#certificates,
+        minVersion: 'TLSv1.3',
+        host: hostname.replace(/^\[(.*)\]$/, '$1'),
+        port: Number(port || 443),
+        // Connections to different hosts must not be confused where they share an address.
+        servername: host.id,
+        checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
+          certificate.subject?.CN === host.id
+            ? undefined
+            : new Error(`the certificate names ${certificate.subject?.CN}, not ${host.id}`),
+      },
+    };
   }
 }
 
@@ -290,14 +297,17 @@ const byStatus: Readonly<Record<number, ErrorCode>> = {
   507: 'no_capacity',
 };
 
-/** The host's refusal as a CloudError: its own code where it is one of ours, else by HTTP status. */
 async function refusal(host: HostEndpoint, response: http.IncomingMessage): Promise<CloudError> {
   const body = await collect(host, response, maxAnswerBytes).catch(() => Buffer.alloc(0));
+  return refused(host, response.statusCode!, body.toString('utf8'));
+}
+
+/** The host's refusal as a CloudError: its own code where it is one of ours, else by HTTP status. */
+function refused(host: HostEndpoint, status: number, body: string): CloudError {
   let said: HostError['error'] | undefined;
   try {
-    said = (JSON.parse(body.toString('utf8')) as HostError).error;
+    said = (JSON.parse(body) as HostError).error;
   } catch {}
-  const status = response.statusCode!;
   const code = errorCodes.find((known) => known === said?.code) ?? byStatus[status] ?? 'unavailable';
   const message = typeof said?.message === 'string' ? said.message.slice(0, 1000) : `the host answered ${status}`;
   return new CloudError(code, message, { details: { hostId: host.id, hostCode: String(said?.code ?? status) } });

@@ -1,7 +1,6 @@
 export { type HostList, listHosts, registerHost, setHostEnabled, showHost } from './administration.ts';
 export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
 export { closeCodes } from './messages.ts';
-export { pump } from './pump.ts';
 export {
   type QuarantinedImageRow,
   type QuarantinedServerRow,

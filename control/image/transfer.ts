@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { CloudError, isCloudError } from '../../contract/errors.ts';
 import type { ImageUploadResult } from '../../contract/host/index.ts';
 import { type ImageId, newId } from '../../contract/ids.ts';
+import { type ByteAnswer, contentLength } from '../../protocols/bytes/index.ts';
 import type { ByteRange, HostClient, HostEndpoint } from '../host/index.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import { cloudActor, type Database, type Tx } from '../kit/database/database.ts';
@@ -109,23 +110,28 @@ export class ImageTransfer {
   async download(
     caller: Caller,
     imageId: string,
-  ): Promise<{ image: ImageRow; read: (range?: ByteRange) => Promise<Readable> }> {
+  ): Promise<{ image: ImageRow; read: (range?: ByteRange) => Promise<ByteAnswer> }> {
     const image = await findVisible(this.#database.query, caller, imageId);
     if (image.status === 'deactivated' && !isAdmin(caller)) {
       throw new CloudError('forbidden', 'The requested image has been deactivated. Image data download is forbidden.');
     }
-    return { image, read: (range) => this.#read(image.id as ImageId, range) };
+    return { image, read: (range) => this.#read(image, range) };
   }
 
   /** From the first of its hosts that answers, those on this machine first. @throws CloudError `unavailable` */
-  async #read(imageId: ImageId, range?: ByteRange): Promise<Readable> {
+  async #read({ id, size_bytes: size }: ImageRow, range?: ByteRange): Promise<ByteAnswer> {
+    const imageId = id as ImageId;
+    const wanted = range ? range.last - range.first + 1 : size;
     const locations = (await locationsOf(this.#database.query, imageId)).sort(
       (a, b) => Number(this.#client.isLocal(b)) - Number(this.#client.isLocal(a)),
     );
     let last: unknown;
     for (const host of locations) {
       try {
-        return await this.#client.getImage(host, imageId, range);
+        const answer = await this.#client.getImage(host, imageId, range);
+        if (contentLength(answer.head) === wanted) return answer;
+        answer.destroy();
+        throw new Error(`the host has another number of bytes than ${wanted}`);
       } catch (error) {
         this.#log.warn({ imageId, hostId: host.id, err: error }, 'image: a host could not be read from');
         last = error;

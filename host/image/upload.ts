@@ -7,6 +7,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { ImageUploadResult } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
+import { freeBuffer } from '../../protocols/bytes/index.ts';
 import { readPiece } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import type { DigestSets } from './digests.ts';
@@ -73,7 +74,7 @@ async function takeIn(source: Readable, intake: Intake, options: UploadOptions):
       if (size > options.maxBytes) throw tooLarge(options.maxBytes);
       const wait = intake.add(chunk);
       if (wait) await wait;
-      free(chunk);
+      freeBuffer(chunk);
     }
   } catch (cause) {
     if (intake.failed || cause instanceof HostFault) throw cause;
@@ -117,11 +118,3 @@ async function keep(
 
 const tooLarge = (maxBytes: number) =>
   new HostFault('too_large', `the image has more than ${maxBytes} bytes`, { permanent: true });
-
-/**
- * Memory of what has been written goes back at once: V8 counts it as its own growth and would mark the whole heap for every
- * 64 MiB that pass. Buffers that share their memory with others are left to the collector.
- */
-function free({ buffer, byteLength }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && !buffer.detached && byteLength === buffer.byteLength) buffer.transfer(0);
-}

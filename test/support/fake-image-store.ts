@@ -135,7 +135,9 @@ export class FakeImageStore implements AsyncDisposable {
     this.#downloads.add(response);
     response.once('close', () => this.#downloads.delete(response));
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
-    if (range) response.writeHead(206).end(image.bytes.subarray(Number(range[1]), Number(range[2]) + 1));
-    else response.writeHead(200, { 'content-length': image.bytes.length }).end(image.bytes);
+    if (range) {
+      const piece = image.bytes.subarray(Number(range[1]), Number(range[2]) + 1);
+      response.writeHead(206, { 'content-length': piece.length }).end(piece);
+    } else response.writeHead(200, { 'content-length': image.bytes.length }).end(image.bytes);
   }
 }

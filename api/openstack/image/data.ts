@@ -2,7 +2,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
-import { pump } from '../../../control/host/index.ts';
 import type { ImageTransfer } from '../../../control/image/index.ts';
 import { callerOf } from '../common/authenticate.ts';
 import type { ById } from './images.ts';
@@ -42,7 +41,7 @@ export function dataRoutes(app: FastifyInstance, transfer: ImageTransfer): void 
         details: { httpStatus: 416, headers: { 'content-range': `bytes */${size}` } },
       });
     }
-    const stream = await read(range);
+    const bytes = await read(range);
     const headers = range
       ? {
           'content-range': `bytes ${range.first}-${range.last}/${size}`,
@@ -51,15 +50,7 @@ export function dataRoutes(app: FastifyInstance, transfer: ImageTransfer): void 
       : { 'content-md5': image.md5!, 'content-length': size };
     const { raw } = reply.headers(headers).hijack();
     raw.writeHead(range ? 206 : 200, reply.getHeaders() as OutgoingHttpHeaders);
-    // Whoever breaks off takes the other along; a body that is too short tells the client.
-    stream.once('error', (err) => {
-      request.log.warn({ err, imageId: image.id }, 'image: a download was cut off');
-      raw.destroy();
-    });
-    raw.once('error', () => {}).once('close', () => stream.destroy());
-    // It may have gone while the host was asked.
-    if (raw.closed) stream.destroy();
-    pump(stream, raw);
+    bytes.sendTo(raw).catch((err) => request.log.warn({ err, imageId: image.id }, 'image: a download was cut off'));
     return reply;
   });
 }

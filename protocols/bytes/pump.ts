@@ -5,9 +5,11 @@
  * again and again, and their own memory is freed at once.
  */
 import type { Readable, Writable } from 'node:stream';
+import { freeBuffer, pieces } from './memory.ts';
+import { turns } from './turns.ts';
 
-const pieceBytes = 256 * 1024;
-const pieceCount = 4;
+/** One that fills, one that is written, one between. */
+const maxPieces = 3;
 /** A slow source's bytes don't wait longer for a piece to fill. */
 const lingerMs = 5;
 
@@ -21,21 +23,28 @@ export function pump(source: Readable, sink: Writable): () => void {
   return () => pump.stop();
 }
 
+interface Filled {
+  piece: Buffer;
+  bytes: Buffer;
+}
+
 class Pump {
   readonly #source: Readable;
   readonly #sink: Writable;
-  readonly #free: Buffer[] = [];
-  #made = 0;
+  /** Pieces that this pump has. */
+  #held = 0;
   #piece: Buffer | undefined;
   #filled = 0;
   /** Full, or lingered long enough. */
-  readonly #ready: Buffer[] = [];
-  #writing = false;
+  readonly #ready: Filled[] = [];
+  #writing: Filled | undefined;
   #ended = false;
   /** Could not be taken whole: all pieces are on their way, and the source waits. */
   #chunk: Buffer | undefined;
-  #taken = 0;
+  #copied = 0;
   #linger: NodeJS.Timeout | undefined;
+  /** Waits for its turn. */
+  #resting = false;
   #stopped = false;
 
   constructor(source: Readable, sink: Writable) {
@@ -45,88 +54,99 @@ class Pump {
   }
 
   stop(): void {
+    if (this.#stopped) return;
     this.#stopped = true;
     clearTimeout(this.#linger);
     this.#source.off('data', this.#onData).off('end', this.#onEnd);
+    for (const { piece } of this.#ready.splice(0)) pieces.giveBack(piece);
+    if (this.#piece) pieces.giveBack(this.#piece);
+    if (this.#writing) pieces.lose(this.#writing.piece);
   }
 
   readonly #onData = (chunk: Buffer): void => {
     this.#chunk = chunk;
-    this.#taken = 0;
+    this.#copied = 0;
     this.#take();
+    if (!this.#chunk && !this.#resting && turns.over) this.#rest();
   };
+
+  /** A TLS socket decrypts as long as somebody listens. */
+  #rest(): void {
+    this.#resting = true;
+    this.#source.pause();
+    turns.take(() => {
+      this.#resting = false;
+      if (!this.#chunk && !this.#stopped) this.#source.resume();
+    });
+  }
 
   readonly #onEnd = (): void => {
     this.#ended = true;
     // It also comes, with a pause under way, behind a last chunk that could not be taken yet.
-    if (!this.#chunk) this.#flushLast();
+    if (!this.#chunk) this.#flush();
   };
 
   #take(): void {
     const chunk = this.#chunk!;
-    while (this.#taken < chunk.length) {
+    while (this.#copied < chunk.length) {
       this.#piece ??= this.#nextPiece();
       if (!this.#piece) {
         this.#source.pause();
         return;
       }
-      const copied = chunk.copy(this.#piece, this.#filled, this.#taken);
-      this.#taken += copied;
+      const copied = chunk.copy(this.#piece, this.#filled, this.#copied);
+      this.#copied += copied;
       this.#filled += copied;
-      if (this.#filled === pieceBytes) this.#flush();
+      if (this.#filled === this.#piece.length) this.#flush();
     }
     this.#chunk = undefined;
-    free(chunk);
+    freeBuffer(chunk);
   }
 
   #nextPiece(): Buffer | undefined {
-    if (this.#free.length === 0 && this.#made < pieceCount) {
-      this.#made++;
-      this.#free.push(Buffer.allocUnsafeSlow(pieceBytes));
-    }
-    const piece = this.#free.pop();
-    if (piece) {
-      this.#linger ??= setTimeout(() => this.#flush(), lingerMs);
-      this.#linger.refresh();
-    }
-    return piece;
+    if (this.#held === maxPieces) return undefined;
+    this.#held++;
+    this.#linger ??= setTimeout(() => this.#flush(), lingerMs);
+    this.#linger.refresh();
+    return pieces.take('large');
   }
 
   #flush(): void {
-    if (!this.#piece) return;
-    this.#ready.push(this.#piece.subarray(0, this.#filled));
+    if (this.#piece) this.#ready.push({ piece: this.#piece, bytes: this.#piece.subarray(0, this.#filled) });
     this.#piece = undefined;
     this.#filled = 0;
-    if (!this.#writing) this.#write();
+    this.#look();
   }
 
   /** One at a time: several that wait in a TLS socket would be copied together into new memory. */
-  #write(): void {
-    const bytes = this.#ready.shift();
-    this.#writing = bytes !== undefined;
-    if (bytes === undefined) {
-      if (this.#ended) this.#sink.end();
-      return;
+  #look(): void {
+    if (this.#writing || this.#stopped) return;
+    const next = this.#ready.shift();
+    if (next) {
+      this.#writing = next;
+      turns.take(() => this.#write(next));
+    } else if (this.#ended && !this.#chunk && !this.#piece) {
+      this.stop();
+      this.#sink.end();
     }
+  }
+
+  #write({ piece, bytes }: Filled): void {
+    if (this.#stopped) return;
     this.#sink.write(bytes, (error) => {
       if (error || this.#stopped) return;
-      this.#free.push(Buffer.from(bytes.buffer));
-      this.#write();
-      if (!this.#chunk) return;
-      this.#take();
-      if (this.#chunk) return;
-      if (this.#ended) this.#flushLast();
-      else this.#source.resume();
+      this.#writing = undefined;
+      this.#held--;
+      pieces.giveBack(piece);
+      if (this.#chunk) this.#goOn();
+      this.#look();
     });
   }
 
-  #flushLast(): void {
-    this.#flush();
-    if (!this.#writing) this.#write();
+  #goOn(): void {
+    this.#take();
+    if (this.#chunk) return;
+    if (this.#ended) this.#flush();
+    else if (!this.#resting) this.#source.resume();
   }
-}
-
-/** Buffers that share their memory with others (Node's pool) are left to the collector. */
-function free({ buffer, byteLength }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && !buffer.detached && byteLength === buffer.byteLength) buffer.transfer(0);
 }

@@ -1,0 +1,16 @@
+import { Writable } from 'node:stream';
+import type { ByteAnswer } from '../../protocols/bytes/index.ts';
+
+/** All bytes of an answer. @throws why they did not come whole */
+export async function collect(answer: ByteAnswer): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  await answer.sendTo(
+    new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        chunks.push(Buffer.from(chunk));
+        done();
+      },
+    }),
+  );
+  return Buffer.concat(chunks);
+}
