@@ -1,0 +1,279 @@
+/**
+ * `npm run bench -- bytes`: 64 MiB up and down, one at a time and ten at once, through the API's TLS; beside `openssl s_server`
+ * in the same run with the same client and cipher, which is what TLS alone costs on this machine. While ten are under way
+ * another thread asks the API for one image again and again, and control's memory is read.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import https from 'node:https';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { CloudProcesses } from '../../test/support/cloud-processes.ts';
+import { OpenStack } from '../../test/support/openstack.ts';
+import { plainServer } from './bytes-reference.ts';
+
+export const sizeBytes = 64 * 2 ** 20;
+/** As clients of OpenStack send a file. */
+const piece = Buffer.alloc(65_536, 7);
+const cipher = 'TLS_AES_256_GCM_SHA384';
+const atOnce = 10;
+const warmUps = 3;
+
+export interface Transfers {
+  work: string;
+  p50Ms: number;
+  minMs: number;
+  /** Wall time of all, divided by their number. */
+  eachMs: number;
+  /** Processor time per transfer: of the processes that serve, and of the client. */
+  serverCpuMs: number;
+  clientCpuMs: number;
+}
+
+export interface BytesReport {
+  transfers: Transfers[];
+  apiP99Ms: { quiet: number; down: number; up: number };
+  controlMiB: { before: number; most: number; after: number };
+}
+
+/** Measures, and answers the report as a table too. */
+export async function benchBytes(
+  cloud: CloudProcesses,
+  options: { scratch: string; count: number },
+): Promise<{ report: BytesReport; text: string }> {
+  const openstack = new OpenStack({ authUrl: cloud.environment.OS_AUTH_URL!, caFile: cloud.caFile });
+  await openstack.login({ name: 'admin', password: cloud.adminPassword, project: 'admin' });
+  const ca = readFileSync(cloud.caFile);
+  const agent = new https.Agent({ keepAlive: true, maxSockets: 64, scheduling: 'lifo', ca, ciphers: cipher });
+  await using reference = await plainServer({ ...options, cloud, ciphers: cipher });
+  const images = new Images(openstack, agent);
+  const measure = new Measure(options.count);
+  const pids = () => cloudPids(cloud.pidDirectory);
+  await measure.transfers('down, s_server', 1, reference.pids, () => reference.down(agent));
+  await measure.transfers('up, s_server', 1, reference.pids, () => reference.up());
+  const before = cloud.memoryMiB().control!;
+  await measure.transfers('up', 1, pids, () => images.up());
+  await measure.transfers('down', 1, pids, (index) => images.down(index));
+  const memory = new HighWater(() => cloud.memoryMiB().control!);
+  await measure.transfers(`down, s_server, ${atOnce} at once`, atOnce, reference.pids, () => reference.down(agent));
+  await measure.transfers(`down, ${atOnce} at once`, atOnce, pids, (index) => images.down(index));
+  await measure.transfers(`up, s_server, ${atOnce} at once`, atOnce, reference.pids, () => reference.up());
+  await measure.transfers(`up, ${atOnce} at once`, atOnce, pids, () => images.up());
+  // Apart from the measurements above: the questions take processor time from what is measured.
+  const probe = new Probe(openstack, images.url(0), ca);
+  const quiet = await probe.during(() => new Promise((resolve) => setTimeout(resolve, 2000)));
+  const down = await probe.during(() => several(3 * atOnce, (index) => images.down(index)));
+  const up = await probe.during(() => several(3 * atOnce, () => images.up()));
+  const most = memory.stop();
+  await images.remove();
+  agent.destroy();
+  openstack.close();
+  const controlMiB = { before, most, after: cloud.memoryMiB().control! };
+  const report = { transfers: measure.rows, apiP99Ms: { quiet, down, up }, controlMiB };
+  return { report, text: table(report) };
+}
+
+/** Ten at a time. */
+async function several(count: number, once: (index: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const one = async () => {
+    while (next < count) await once(next++);
+  };
+  await Promise.all(Array.from({ length: atOnce }, one));
+}
+
+/** Images of this size in the cloud, and their bytes. */
+class Images {
+  readonly #openstack: OpenStack;
+  readonly #agent: https.Agent;
+  readonly #ids: string[] = [];
+
+  constructor(openstack: OpenStack, agent: https.Agent) {
+    this.#openstack = openstack;
+    this.#agent = agent;
+  }
+
+  url(index: number): string {
+    return this.#openstack.url('image', `/v2/images/${this.#ids[index % this.#ids.length]}`);
+  }
+
+  async up(): Promise<void> {
+    const image = { name: 'bytes', disk_format: 'raw', container_format: 'bare' };
+    const { id } = await this.#openstack.must('POST', 'image', '/v2/images', image);
+    const status = await sendPieces(`${this.#openstack.url('image', `/v2/images/${id}`)}/file`, {
+      agent: this.#agent,
+      token: this.#openstack.token,
+    });
+    if (status !== 204) throw new Error(`the upload was answered ${status}`);
+    this.#ids.push(id);
+  }
+
+  down(index: number): Promise<void> {
+    return receive(`${this.url(index)}/file`, { agent: this.#agent, token: this.#openstack.token });
+  }
+
+  async remove(): Promise<void> {
+    for (const id of this.#ids) await this.#openstack.must('DELETE', 'image', `/v2/images/${id}`);
+  }
+}
+
+/** @throws where fewer bytes come */
+export function receive(url: string, { agent, token }: { agent: https.Agent; token?: string }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const headers = token === undefined ? {} : { 'x-auth-token': token };
+    const request = https.get(url, { agent, headers }, (response) => {
+      let size = 0;
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+      });
+      response.once('end', () =>
+        size === sizeBytes ? resolve() : reject(new Error(`${response.statusCode} with ${size} bytes`)),
+      );
+      response.once('error', reject);
+    });
+    request.once('error', reject);
+  });
+}
+
+function sendPieces(url: string, { agent, token }: { agent: https.Agent; token: string }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      ...{ 'x-auth-token': token, 'content-type': 'application/octet-stream' },
+      'content-length': sizeBytes,
+    };
+    const request = https.request(url, { agent, method: 'PUT', headers }, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode!));
+    });
+    request.once('error', reject);
+    writePieces(request);
+  });
+}
+
+/** All of an upload's bytes, as fast as they are taken; then the end. */
+export function writePieces(sink: NodeJS.WritableStream): void {
+  let left = sizeBytes / piece.length;
+  const more = () => {
+    while (left > 0) {
+      left--;
+      if (!sink.write(piece)) {
+        sink.once('drain', more);
+        return;
+      }
+    }
+    sink.end();
+  };
+  more();
+}
+
+class Measure {
+  readonly rows: Transfers[] = [];
+  readonly #count: number;
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  async transfers(
+    work: string,
+    width: number,
+    pids: () => readonly string[],
+    once: (index: number) => Promise<void>,
+  ): Promise<void> {
+    for (let index = 0; index < warmUps; index++) await once(index);
+    const count = width === 1 ? this.#count : Math.max(this.#count, width * 3);
+    const times: number[] = [];
+    const server = cpuMs(pids());
+    const client = process.cpuUsage();
+    const started = performance.now();
+    let next = 0;
+    const one = async () => {
+      while (next < count) {
+        const from = performance.now();
+        await once(next++);
+        times.push(performance.now() - from);
+      }
+    };
+    await Promise.all(Array.from({ length: width }, one));
+    const eachMs = (performance.now() - started) / count;
+    const { user, system } = process.cpuUsage(client);
+    times.sort((a, b) => a - b);
+    this.rows.push({
+      ...{ work, p50Ms: times[times.length >> 1]!, minMs: times[0]!, eachMs },
+      ...{ serverCpuMs: (cpuMs(pids()) - server) / count, clientCpuMs: (user + system) / 1000 / count },
+    });
+  }
+}
+
+/** Asks the API for one image again and again, in a thread of its own. */
+class Probe {
+  readonly #data: Record<string, unknown>;
+
+  constructor(openstack: OpenStack, url: string, ca: Buffer) {
+    this.#data = { url, token: openstack.token, ca };
+  }
+
+  /** The 99th percentile of the answers' times, in milliseconds. */
+  async during(work: () => Promise<unknown>): Promise<number> {
+    const worker = new Worker(new URL('./bytes-probe.ts', import.meta.url), { workerData: this.#data });
+    await new Promise((resolve) => worker.once('message', resolve));
+    await work();
+    const answered = new Promise<number>((resolve) => worker.once('message', resolve));
+    worker.postMessage('end');
+    return await answered;
+  }
+}
+
+class HighWater {
+  #most = 0;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(read: () => number) {
+    this.#timer = setInterval(() => {
+      this.#most = Math.max(this.#most, read());
+    }, 100);
+  }
+
+  stop(): number {
+    clearInterval(this.#timer);
+    return this.#most;
+  }
+}
+
+/** The processes of the sessions whose leaders' pids lie in the directory. */
+function cloudPids(directory: string): string[] {
+  const leaders = new Set(readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8').trim()));
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && leaders.has(statOf(pid)?.[3] ?? ''));
+}
+
+const cpuMs = (pids: readonly string[]): number =>
+  pids.map(statOf).reduce((sum, stat) => sum + (stat ? (Number(stat[11]) + Number(stat[12])) * 10 : 0), 0);
+
+/** The fields behind the command's name; undefined where the process is gone. */
+function statOf(pid: string): string[] | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+function table({ transfers, apiP99Ms, controlMiB }: BytesReport): string {
+  const lines = [`${'64 MiB, TLS'.padEnd(34)}   p50   min  each   CPU: server  client   (ms)`];
+  for (const row of transfers) {
+    const figures = [row.p50Ms, row.minMs, row.eachMs].map((ms) => ms.toFixed(0).padStart(6)).join('');
+    const cpu = [row.serverCpuMs.toFixed(0).padStart(12), row.clientCpuMs.toFixed(0).padStart(8)].join('');
+    lines.push(`${row.work.padEnd(34)}${figures}${cpu}`);
+  }
+  const each = (work: string) => transfers.find((row) => row.work === work)!.eachMs;
+  for (const way of ['down', 'up']) {
+    const share = each(`${way}, s_server, ${atOnce} at once`) / each(`${way}, ${atOnce} at once`);
+    lines.push(`${way}, ${atOnce} at once: ${(share * 100).toFixed(0)} % of what s_server moves`);
+  }
+  const ms = (value: number) => value.toFixed(1);
+  lines.push(
+    `GET one image, p99: ${ms(apiP99Ms.quiet)} ms alone, ${ms(apiP99Ms.down)} beside ${atOnce} downloads, ${ms(apiP99Ms.up)} beside ${atOnce} uploads`,
+    `control, resident: ${controlMiB.before.toFixed(0)} MiB before, ${controlMiB.most.toFixed(0)} at most, ${controlMiB.after.toFixed(0)} after`,
+  );
+  return lines.join('\n');
+}
