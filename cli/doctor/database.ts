@@ -1,19 +1,20 @@
 /** The database: reachable, migrated, with room for connections. Reads only. */
-import pg from 'pg';
+import type pg from 'pg';
+import { Secret } from '../../contract/secret.ts';
+import { connect, sessionLimits } from '../../control/kit/database/connection.ts';
 import { migrations } from '../../control/kit/database/migrate.ts';
 import { databaseUrlOf } from '../cloud/database-url.ts';
 import type { Settings } from '../settings.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 
+/** Who asks how things are does not wait long for an answer. */
+const limits = { ...sessionLimits, connectMs: 5000 };
+
 export async function checkDatabase(settings: Settings): Promise<Finding[]> {
   const own = settings.values.database_url === '';
-  const client = new pg.Client({
-    connectionString: databaseUrlOf(settings),
-    connectionTimeoutMillis: 5_000,
-    application_name: 'bothy doctor',
-  });
+  let client: pg.Client;
   try {
-    await client.connect();
+    client = await connect({ url: new Secret(databaseUrlOf(settings)), applicationName: 'bothy doctor', limits });
   } catch (error) {
     const cure = own ? 'bothy logs postgres' : 'check database_url (or DATABASE_URL) and the server behind it';
     return [problem('database', `cannot be reached: ${(error as Error).message}`, cure)];
