@@ -15,6 +15,7 @@ import {
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { cloudActor, type Queryable } from '../../control/kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../control/kit/database/testing.ts';
+import { resources } from '../../control/resources.ts';
 import { type TestAuthority, testAuthority } from '../../test/support/certificates.ts';
 import { FakeHost, testFacts } from '../../test/support/fake-host.ts';
 import { until } from '../../test/support/until.ts';
@@ -108,6 +109,7 @@ async function start({ protocol, ...timing }: StartOptions = {}) {
   const hosts = new HostStreams({
     database: db.database,
     feed,
+    resources,
     servers,
     networks: new Networks(),
     log,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { testDatabase } from '../../control/kit/database/testing.ts';
-import { administratorTypes, memberTypes, publicColumns, publicForm } from './public-form.ts';
+import { resources } from '../../control/resources.ts';
+import { memberTypes, publicForm } from './public-form.ts';
 
 test('every type of the change log is either shown to members column by column or to administrators only', async () => {
   await using db = await testDatabase();
@@ -12,9 +13,9 @@ test('every type of the change log is either shown to members column by column o
       (select array_agg(attname::text) from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped) as columns
     from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_proc p on p.oid = t.tgfoid
     where p.proname = 'append_change'`.execute(db.database.query);
-  assert.deepEqual([...new Set(rows.map((row) => row.type))].sort(), [...memberTypes, ...administratorTypes].sort());
+  assert.deepEqual([...new Set(rows.map((row) => row.type))].sort(), resources.map(({ noun }) => noun).sort());
   for (const { type, columns } of rows) {
-    for (const column of publicColumns[type] ?? [])
+    for (const column of resources.find(({ noun }) => noun === type)?.memberColumns ?? [])
       assert.ok(columns.includes(column), `${type} has no column ${column}`);
     if (memberTypes.includes(type)) {
       assert.ok(

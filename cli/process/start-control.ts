@@ -34,6 +34,7 @@ import { WorkQueue } from '../../control/kit/queue/queue.ts';
 import { QuotaService } from '../../control/kit/quota/index.ts';
 import { Projector } from '../../control/network/ovn/index.ts';
 import { PortService } from '../../control/network/port/service.ts';
+import { resources, usage } from '../../control/resources.ts';
 import { Credentials } from '../../protocols/tls/index.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { controlHealth } from './control-health.ts';
@@ -140,7 +141,7 @@ interface Ground {
 
 async function makeServices({ configuration, log, hooks, database, feed, tls }: Ground) {
   const { region, publicUrl, cloudId, northbound } = configuration;
-  const identity = new IdentityService({ database, feed, log, region, publicUrl, catalogue });
+  const identity = new IdentityService({ database, feed, log, region, publicUrl, catalogue, resources });
   await identity.start();
   const ports = new PortService({ database });
   const client = new HostClient({ tls, local: configuration.localHost });
@@ -159,7 +160,7 @@ async function makeServices({ configuration, log, hooks, database, feed, tls }: 
       ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
     }),
     hosts: new HostStreams({
-      ...{ database, feed, cloudId, log },
+      ...{ database, feed, cloudId, resources, log },
       servers: hostedServers({ database, ports, log }),
       networks: ports,
     }),
@@ -182,7 +183,7 @@ function dialects(
       flavors: new FlavorService({ database }),
       keyPairs: new KeyPairService({ database }),
       placement: new PlacementService({ database }),
-      quotas: new QuotaService({ database }),
+      quotas: new QuotaService({ database, usage }),
     }),
     nativeDialect({ identity, database, feed }),
   ];

@@ -1,10 +1,31 @@
 /**
- * Which streams must look again after a change. Takes from a change only whom it may concern; facts are read from the tables.
- * Pure: marks the sessions it is given.
+ * Which streams must look again after a change. Each resource says in its `resource.ts` what of the hosts' documents it is in
+ * (`wakes.hosts`); here that becomes marks on sessions. Takes from a change only whom it may concern; facts are read from
+ * the tables. Pure: marks the sessions it is given.
  */
-import type { NetworkId, PortId, ServerId } from '../../contract/ids.ts';
+import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
 import type { Change } from '../kit/change-log/changes.ts';
+import type { ResourceDescriptor } from '../kit/resource.ts';
 import type { HostSession } from './session.ts';
+
+declare module '../kit/resource.ts' {
+  interface Wakes {
+    /** Says which documents the change may be in. */
+    hosts?(look: HostInterest, change: Change): void;
+  }
+}
+
+/** What a change may concern on hosts. */
+export interface HostInterest {
+  /** A server's document, on its owner and wherever it was known. */
+  server(id: string, ownerId: unknown, options: { deleted: boolean }): void;
+  /** A port in a server's document or a network's metadata port; `row`: what is known of the port's row. */
+  port(id: string, row: Readonly<Record<string, unknown>>): void;
+  /** A network's document, and those of the servers on it. */
+  network(id: string): void;
+  /** Where an image's bytes shall be. */
+  image(id: string): void;
+}
 
 export interface Sessions {
   byHost: ReadonlyMap<string, HostSession>;
@@ -12,61 +33,81 @@ export interface Sessions {
   byServer(id: ServerId): Iterable<HostSession>;
 }
 
+type Looks = ReadonlyMap<string, (look: HostInterest, change: Change) => void>;
+
+/** The resources that hosts are told of, by noun. */
+export const looksOf = (resources: readonly ResourceDescriptor[]): Looks =>
+  new Map(resources.flatMap(({ noun, wakes }) => (wakes?.hosts ? [[noun, wakes.hosts.bind(wakes)] as const] : [])));
+
 /** Marks what each change makes doubtful and answers whether anything is. */
-export function markDirty(sessions: Sessions, changes: readonly Change[]): boolean {
-  let marked = false;
-  const server = (session: HostSession | undefined, id: ServerId, options: { networks: boolean }) => {
-    if (!session) return;
-    session.dirtyServers.add(id);
-    if (options.networks) session.dirtyNetworks = true;
-    marked = true;
-  };
-  for (const change of changes) {
-    const { body } = change;
-    switch (change.resource_type) {
-      case 'server': {
-        const id = change.resource_id as ServerId;
-        const owner = sessions.byHost.get(body.host_id as string);
-        server(owner, id, { networks: owner !== undefined && (!owner.view.knows(id) || change.action === 'deleted') });
-        for (const session of sessions.byServer(id)) if (session !== owner) server(session, id, { networks: true });
-        break;
-      }
-      case 'server_absence':
-        server(sessions.byHost.get(body.host_id as string), change.resource_id as ServerId, { networks: true });
-        break;
-      case 'port':
-      case 'port_ip': {
-        // A port_ip is named by its port's id and does not say whose port it is.
-        const portId = change.resource_id as PortId;
-        const deviceId = body.device_id as ServerId | undefined;
-        const bound = sessions.byHost.get(body.host_id as string);
-        if (bound && deviceId) server(bound, deviceId, { networks: true });
-        for (const session of sessions.byHost.values()) {
-          const known = session.view.serverOfPort(portId);
-          if (known) server(session, known, { networks: true });
-          else if (session.view.knowsNetwork(body.network_id as NetworkId) && isMetadataPort(body)) {
-            session.dirtyNetworks = true;
-            marked = true;
-          }
-        }
-        break;
-      }
-      case 'subnet':
-      case 'network': {
-        const networkId = (change.resource_type === 'network' ? change.resource_id : body.network_id) as NetworkId;
-        for (const session of sessions.byHost.values()) {
-          for (const id of session.view.serversOnNetwork(networkId)) server(session, id, { networks: true });
-          if (!session.view.knowsNetwork(networkId)) continue;
-          session.dirtyNetworks = true;
-          marked = true;
-        }
-        break;
-      }
+export function markDirty(
+  looks: Looks,
+  marks: HostInterest & { marked: boolean },
+  changes: readonly Change[],
+): boolean {
+  for (const change of changes) looks.get(change.resource_type)?.(marks, change);
+  return marks.marked;
+}
+
+export class Marks implements HostInterest {
+  readonly #sessions: Sessions;
+  readonly #images: Set<ImageId>;
+  /** Anything was marked. */
+  marked = false;
+
+  /** @param images takes the images whose places may have changed */
+  constructor(sessions: Sessions, images: Set<ImageId>) {
+    this.#sessions = sessions;
+    this.#images = images;
+  }
+
+  server(id: string, ownerId: unknown, { deleted }: { deleted: boolean }): void {
+    const serverId = id as ServerId;
+    const owner = this.#sessions.byHost.get(ownerId as string);
+    this.#server(owner, serverId, { networks: owner !== undefined && (deleted || !owner.view.knows(serverId)) });
+    for (const session of this.#sessions.byServer(serverId)) {
+      if (session !== owner) this.#server(session, serverId, { networks: true });
     }
   }
-  return marked;
+
+  port(id: string, row: Readonly<Record<string, unknown>>): void {
+    const bound = this.#sessions.byHost.get(row.host_id as string);
+    if (bound && row.device_id) this.#server(bound, row.device_id as ServerId, { networks: true });
+    for (const session of this.#sessions.byHost.values()) {
+      const known = session.view.serverOfPort(id as PortId);
+      if (known) this.#server(session, known, { networks: true });
+      else if (mayBeMetadataPort(row) && session.view.knowsNetwork(row.network_id as NetworkId))
+        this.#networks(session);
+    }
+  }
+
+  network(id: string): void {
+    const networkId = id as NetworkId;
+    for (const session of this.#sessions.byHost.values()) {
+      for (const server of session.view.serversOnNetwork(networkId)) this.#server(session, server, { networks: true });
+      if (session.view.knowsNetwork(networkId)) this.#networks(session);
+    }
+  }
+
+  image(id: string): void {
+    if (this.#sessions.byHost.size === 0) return;
+    this.#images.add(id as ImageId);
+    this.marked = true;
+  }
+
+  #server(session: HostSession | undefined, id: ServerId, { networks }: { networks: boolean }): void {
+    if (!session) return;
+    session.dirtyServers.add(id);
+    if (networks) session.dirtyNetworks = true;
+    this.marked = true;
+  }
+
+  #networks(session: HostSession): void {
+    session.dirtyNetworks = true;
+    this.marked = true;
+  }
 }
 
 /** Of a port_ip row the owner is not known: any address on a known network may be the metadata port's. */
-const isMetadataPort = (body: Record<string, unknown>): boolean =>
-  body.device_owner === undefined || body.device_owner === 'network:distributed';
+const mayBeMetadataPort = (row: Readonly<Record<string, unknown>>): boolean =>
+  row.device_owner === undefined || row.device_owner === 'network:distributed';

@@ -20,9 +20,10 @@ import {
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database, Queryable } from '../kit/database/database.ts';
+import type { ResourceDescriptor } from '../kit/resource.ts';
 import { capacityOf } from './capacity.ts';
 import { DatabaseHistory } from './history.ts';
-import { markDirty } from './interest.ts';
+import { looksOf, Marks, markDirty } from './interest.ts';
 import { closeCodes } from './messages.ts';
 import { recordQuarantine } from './quarantine.ts';
 import { type HostConnection, type HostHello, HostSession, type SessionOwner, updateFor } from './session.ts';
@@ -66,6 +67,8 @@ export interface HostStreamsOptions {
   networks: HostedNetworks;
   log: Logger;
   cloudId: string;
+  /** All of the cloud: each says which changes of it hosts must hear of. */
+  resources: readonly ResourceDescriptor[];
   /** For tests: how often streams are pinged, after which silence they end, how often all is looked at again. */
   timing?: Partial<Timing>;
   /** For tests of peers of other versions. */
@@ -87,6 +90,7 @@ export class HostStreams {
   readonly #feed: ChangeFeed;
   readonly #servers: HostedServers;
   readonly #networks: HostedNetworks;
+  readonly #looks: ReturnType<typeof looksOf>;
   readonly #log: Logger;
   readonly #timing: Timing;
   readonly #history: DatabaseHistory;
@@ -111,6 +115,7 @@ export class HostStreams {
     this.#feed = options.feed;
     this.#servers = options.servers;
     this.#networks = options.networks;
+    this.#looks = looksOf(options.resources);
     this.#log = options.log;
     this.#timing = { ...defaults, ...options.timing };
     this.#history = new DatabaseHistory(options);
@@ -228,9 +233,6 @@ export class HostStreams {
   #look(changes: readonly Change[]): void {
     this.#history.saw(changes);
     for (const change of changes) {
-      if (change.resource_type === 'image' && this.#byHost.size > 0) {
-        this.#changedImages.add(change.resource_id as ImageId);
-      }
       if (change.resource_type !== 'host') continue;
       // Another control process has the host now.
       const session = this.#byHost.get(change.resource_id);
@@ -241,7 +243,8 @@ export class HostStreams {
     // What the snapshot under way shows of these changes is not known: look at all of it once it is out.
     for (const session of this.#byHost.values()) session.missedChanges ||= !session.open;
     const byServer = (id: ServerId) => [...this.#byHost.values()].filter((session) => session.view.knows(id));
-    if (markDirty({ byHost: this.#byHost, byServer }, changes) || this.#changedImages.size > 0) this.#flushSoon();
+    const marks = new Marks({ byHost: this.#byHost, byServer }, this.#changedImages);
+    if (markDirty(this.#looks, marks, changes) || this.#changedImages.size > 0) this.#flushSoon();
   }
 
   /** The change may be an old one, from before this session: the row decides. */

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { DomainId } from '../../contract/ids.ts';
 import { type Actor, type Database, type Queryable, type Tx, violatedConstraint } from '../kit/database/database.ts';
+import type { ResourceDescriptor } from '../kit/resource.ts';
 import type { PasswordHasher } from './password.ts';
 import type { IdentityChange, TokenCache } from './token-cache.ts';
 
@@ -10,12 +11,19 @@ export class IdentityContext {
   readonly database: Database;
   readonly passwords: PasswordHasher;
   readonly cache: TokenCache;
+  readonly resources: readonly ResourceDescriptor[];
   #defaultDomainId: DomainId | undefined;
 
-  constructor(options: { database: Database; passwords: PasswordHasher; cache: TokenCache }) {
+  constructor(options: {
+    database: Database;
+    passwords: PasswordHasher;
+    cache: TokenCache;
+    resources: readonly ResourceDescriptor[];
+  }) {
     this.database = options.database;
     this.passwords = options.passwords;
     this.cache = options.cache;
+    this.resources = options.resources;
   }
 
   get query(): Queryable {

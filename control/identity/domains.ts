@@ -66,11 +66,11 @@ export class DomainService {
         throw new CloudError('forbidden', 'Cannot delete a domain that is enabled, please disable it first.');
       }
       const projects = await tx.selectFrom('project').select('id').where('domain_id', '=', id).forUpdate().execute();
-      await clearProjects(
-        tx,
-        projects.map((project) => project.id as ProjectId),
-        `domain ${id}`,
-      );
+      await clearProjects(tx, {
+        resources: this.#context.resources,
+        projectIds: projects.map((project) => project.id as ProjectId),
+        subject: `domain ${id}`,
+      });
       // Children before parents is not needed: PostgreSQL checks references at the end of a statement.
       await sql`delete from project where domain_id = ${id}`.execute(tx);
       await sql`delete from key_pair where user_id in (select id from "user" where domain_id = ${id})`.execute(tx);

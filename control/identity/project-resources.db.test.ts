@@ -12,7 +12,7 @@ import { QuotaService } from '../kit/quota/index.ts';
 import { NetworkService } from '../network/network/service.ts';
 import { RouterService } from '../network/router/service.ts';
 import { SecurityGroupService } from '../network/security-group/service.ts';
-import { countedTables } from './project-resources.ts';
+import { resources, usage } from '../resources.ts';
 import { type TestIdentity, testIdentity } from './testing.ts';
 
 let identity: TestIdentity;
@@ -98,7 +98,7 @@ test('whatever names a project references it, and is either counted before a del
       .filter(({ onDelete }) => onDelete === 'refused')
       .map(({ table }) => table)
       .sort(),
-    [...countedTables, 'project'].sort(),
+    [...resources.filter(({ keepsProject }) => keepsProject).map(({ noun }) => noun), 'project'].sort(),
   );
 });
 
@@ -130,7 +130,7 @@ test('deletion first: whatever is being made in the project hears that there is 
   const { projects, assignments, users } = identity.identity;
   const user = await users.create(admin, { name: 'u', domainId: domain });
   const images = new ImageService({ database, log: silentLog });
-  const quotas = new QuotaService({ database });
+  const quotas = new QuotaService({ database, usage });
   const set = (resource: string) => quotas.set(admin, projectId, { [resource]: 9 }, { force: true, counted: [] });
   await set('networks');
 

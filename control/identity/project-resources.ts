@@ -8,34 +8,29 @@
  * (database.ts). PostgreSQL takes the key within the insert: no round trip more, and no creator that could forget it. A lock
  * beside the quota's would miss what is made without quota, such as a default security group.
  */
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { ProjectId } from '../../contract/ids.ts';
 import type { Tx } from '../kit/database/database.ts';
+import type { ResourceDescriptor } from '../kit/resource.ts';
 
-/** Tables whose rows people know and must remove themselves. Rows of all others go along: they reference with `cascade`. */
-export const countedTables = [
-  'server',
-  'image',
-  'floating_ip',
-  'router',
-  'network',
-  'subnet',
-  'port',
-  'security_group',
-] as const;
-
-/** Rows among them that the cloud itself made and nobody has to remove. */
-const furnishing: Readonly<Record<string, RawBuilder<unknown>>> = {
-  port: sql`device_owner = 'network:distributed'`,
-  security_group: sql`is_default`,
-};
+interface Clearing {
+  /** All of the cloud; those that keep a project say so. */
+  resources: readonly ResourceDescriptor[];
+  /** Locked for deletion. */
+  projectIds: readonly ProjectId[];
+  /** What shall be deleted, for the refusal. */
+  subject: string;
+}
 
 /** How many rows of each table the projects still have; tables they have none of are left out. */
-async function resourcesLeft(tx: Tx, projectIds: readonly ProjectId[]): Promise<Record<string, number>> {
-  const parts = countedTables.map(
-    (table) => sql`select ${`${table}s`}::text as name, count(*) as number from ${sql.table(table)}
-      where project_id = any(${[...projectIds]}::uuid[]) and not ${furnishing[table] ?? sql`false`}`,
+async function resourcesLeft(tx: Tx, { resources, projectIds }: Clearing): Promise<Record<string, number>> {
+  // What refers to others comes first: the order in which people can remove them.
+  const parts = resources.toReversed().flatMap(({ noun, keepsProject }) =>
+    keepsProject
+      ? sql`select ${`${noun}s`}::text as name, count(*) as number from ${sql.table(noun)}
+          where project_id = any(${[...projectIds]}::uuid[]) and not ${keepsProject.except ?? sql`false`}`
+      : [],
   );
   const { rows } = await sql<{ name: string; number: number }>`
     select * from (${sql.join(parts, sql` union all `)}) c where number > 0`.execute(tx);
@@ -44,12 +39,12 @@ async function resourcesLeft(tx: Tx, projectIds: readonly ProjectId[]): Promise<
 
 /**
  * Makes sure that nothing but the cloud's own furnishing is left, and removes that.
- * @param projectIds locked for deletion
  * @throws CloudError `conflict`, details: what is left
  */
-export async function clearProjects(tx: Tx, projectIds: readonly ProjectId[], subject: string): Promise<void> {
+export async function clearProjects(tx: Tx, clearing: Clearing): Promise<void> {
+  const { projectIds, subject } = clearing;
   if (projectIds.length === 0) return;
-  const left = await resourcesLeft(tx, projectIds);
+  const left = await resourcesLeft(tx, clearing);
   const words = Object.entries(left).map(([name, number]) => `${number} ${name.replaceAll('_', ' ')}`);
   if (words.length > 0) {
     throw new CloudError('conflict', `${subject} can not be deleted while it has ${words.join(', ')}`, {

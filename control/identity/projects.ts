@@ -109,7 +109,7 @@ export class ProjectService {
       if (child) {
         throw new CloudError('forbidden', `Cannot delete the project ${id} since it is not a leaf in the hierarchy.`);
       }
-      await clearProjects(tx, [id], `project ${id}`);
+      await clearProjects(tx, { resources: this.#context.resources, projectIds: [id], subject: `project ${id}` });
       await tx.updateTable('user').set({ default_project_id: null }).where('default_project_id', '=', id).execute();
     });
   }

@@ -5,6 +5,7 @@
  * All state is in the database; the process holds copies only (token-cache.ts, token-keys.ts). If it dies, tokens stay
  * valid and the next process validates them.
  */
+
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
@@ -12,6 +13,7 @@ import { newId } from '../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database } from '../kit/database/database.ts';
+import type { ResourceDescriptor } from '../kit/resource.ts';
 import { ApplicationCredentialService } from './application-credentials.ts';
 import { AssignmentService } from './assignments.ts';
 import { type Authorization, loadAuthorization, type ScopeRequest } from './authorization.ts';
@@ -47,6 +49,8 @@ export interface IdentityOptions {
   /** Without a slash at the end, e.g. https://cloud.example:8443 */
   publicUrl: string;
   catalogue: readonly CatalogueEntry[];
+  /** All of the cloud: some keep their project from being deleted. */
+  resources: readonly ResourceDescriptor[];
   tokenLifetimeMs?: number;
   passwords?: PasswordHasher;
 }
@@ -89,6 +93,7 @@ export class IdentityService {
     this.#log = log;
     this.#lifetimeMs = options.tokenLifetimeMs ?? defaultLifetimeMs;
     this.#context = new IdentityContext({
+      resources: options.resources,
       database,
       passwords: options.passwords ?? new PasswordHasher(),
       cache: this.#cache,

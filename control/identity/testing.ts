@@ -1,8 +1,10 @@
 /** Identity over a fresh test database, with a cheap password cost. Tests only. */
+
 import pino from 'pino';
 import { Secret } from '../../contract/secret.ts';
 import { ChangeFeed } from '../kit/change-log/changes.ts';
 import { type TestDatabase, testDatabase } from '../kit/database/testing.ts';
+import { resources } from '../resources.ts';
 import { bootstrapIdentity } from './bootstrap.ts';
 import type { CatalogueEntry } from './catalogue.ts';
 import { PasswordHasher } from './password.ts';
@@ -42,6 +44,7 @@ export async function testIdentity(options: Partial<IdentityOptions> = {}): Prom
       region: testRegion,
       publicUrl: testUrl,
       catalogue: testCatalogue,
+      resources,
       passwords: cheapPasswords(),
       ...over,
     });

@@ -2,6 +2,7 @@
  * What callers may do with images, bytes apart (see transfer.ts). Owns the image rows' desired columns; `status`
  * moves in transfer.ts and controller.ts only, but for deactivation.
  */
+
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
@@ -23,6 +24,7 @@ import {
   requireOwner,
 } from './image.ts';
 import { type ImageListOptions, listImages, visibleTo } from './list.ts';
+import { image as descriptor } from './resource.ts';
 import type { ImageRow } from './tables.ts';
 
 /** Long, because a host that holds the bytes may be away; the image is out of everyone's sight at once. */
@@ -65,7 +67,7 @@ export class ImageService {
     };
     try {
       const image = await this.#database.transaction(actorOf(caller), async (tx) => {
-        await checkQuota(tx, projectId, { images: 1 });
+        await checkQuota(tx, projectId, descriptor.usage, { images: 1 });
         return tx.insertInto('image').values(row).returningAll().executeTakeFirstOrThrow();
       });
       this.#log.info({ imageId: id, projectId, requestId: caller.requestId }, 'image: created');

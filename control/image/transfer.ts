@@ -18,6 +18,7 @@ import { beginOperation, endOperations } from '../kit/operation/operations.ts';
 import { enqueue } from '../kit/queue/queue.ts';
 import { checkQuota, quotaLimits, quotaUsage } from '../kit/quota/quota.ts';
 import { type DiskFormat, requireOwner } from './image.ts';
+import { image as descriptor } from './resource.ts';
 import { findVisible, type ImageService } from './service.ts';
 import {
   finishSaving,
@@ -209,7 +210,8 @@ export class ImageTransfer {
   async #finish(upload: Upload, result: ImageUploadResult, caller: Caller): Promise<void> {
     await this.#database.transaction(actorOf(caller), async (tx) => {
       // A size that was announced was counted when the upload began.
-      if (upload.sizeBytes === undefined) await checkQuota(tx, upload.projectId, { image_bytes: result.sizeBytes });
+      if (upload.sizeBytes === undefined)
+        await checkQuota(tx, upload.projectId, descriptor.usage, { image_bytes: result.sizeBytes });
       if (!(await finishSaving(tx, upload.imageId, upload.uploadId, result))) throw gone(upload.imageId);
       await endOperations(tx, upload.imageId, upload.generation, { state: 'succeeded' });
     });
@@ -262,12 +264,12 @@ function choose(client: HostClient, hosts: readonly HostEndpoint[]): HostEndpoin
 /** How many bytes the upload may have. @throws CloudError `quota_exceeded` */
 async function allowedBytes(tx: Tx, projectId: string, sizeBytes: number | undefined): Promise<number> {
   if (sizeBytes !== undefined) {
-    await checkQuota(tx, projectId, { image_bytes: sizeBytes });
+    await checkQuota(tx, projectId, descriptor.usage, { image_bytes: sizeBytes });
     return sizeBytes;
   }
   // At least one byte must fit; how many it will be is checked again at the end.
-  await checkQuota(tx, projectId, { image_bytes: 1 });
+  await checkQuota(tx, projectId, descriptor.usage, { image_bytes: 1 });
   const { image_bytes: limit = -1 } = await quotaLimits(tx, projectId);
-  const { image_bytes: used = 0 } = await quotaUsage(tx, projectId, ['image_bytes']);
+  const { image_bytes: used = 0 } = await quotaUsage(tx, projectId, { image_bytes: descriptor.usage.image_bytes });
   return limit < 0 ? Number.MAX_SAFE_INTEGER : limit - used;
 }

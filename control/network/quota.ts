@@ -1,22 +1,29 @@
-/** Quota of the network resources: read by the project, written by administrators. What counts is database/quota.ts. */
+/** Quota of the network resources: read by the project, written by administrators. What counts is each resource's own word (resource.ts). */
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Database } from '../kit/database/database.ts';
 import { quotaLimits, quotaUsage } from '../kit/quota/quota.ts';
 import { forbidden } from '../kit/rows.ts';
+import { floatingIp } from './floating-ip/resource.ts';
+import { network } from './network/resource.ts';
+import { port } from './port/resource.ts';
+import { router } from './router/resource.ts';
+import { securityGroup, securityGroupRule } from './security-group/resource.ts';
+import { subnet } from './subnet/resource.ts';
 
-export const networkQuotas = [
-  'networks',
-  'subnets',
-  'ports',
-  'routers',
-  'floating_ips',
-  'security_groups',
-  'security_group_rules',
-] as const;
+const counted = {
+  ...network.usage,
+  ...subnet.usage,
+  ...port.usage,
+  ...router.usage,
+  ...floatingIp.usage,
+  ...securityGroup.usage,
+  ...securityGroupRule.usage,
+};
 
-export type NetworkQuota = (typeof networkQuotas)[number];
+export type NetworkQuota = keyof typeof counted;
+export const networkQuotas = Object.keys(counted) as NetworkQuota[];
 export type Limits = Record<NetworkQuota, number>;
 
 export class NetworkQuotaService {
@@ -40,7 +47,7 @@ export class NetworkQuotaService {
 
   async usage(caller: Caller, projectId: string): Promise<Record<NetworkQuota, { limit: number; used: number }>> {
     const limits = await this.limits(caller, projectId);
-    const used = await quotaUsage(this.#database.query, projectId, networkQuotas);
+    const used = await quotaUsage(this.#database.query, projectId, counted);
     return Object.fromEntries(
       networkQuotas.map((name) => [name, { limit: limits[name], used: used[name] ?? 0 }]),
     ) as never;

@@ -1,4 +1,5 @@
 /** The compute dialect over a test database, spoken to by inject. Tests only. */
+
 import Fastify, { type FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
@@ -9,6 +10,7 @@ import { type ServerCloud, serverCloud } from '../../../control/compute/server/t
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
 import { QuotaService } from '../../../control/kit/quota/index.ts';
+import { usage } from '../../../control/resources.ts';
 import { computeDialect } from './index.ts';
 
 export interface Answer {
@@ -48,7 +50,7 @@ export async function computeApi(): Promise<ComputeApi> {
     flavors: new FlavorService({ database }),
     keyPairs: new KeyPairService({ database }),
     placement: new PlacementService({ database }),
-    quotas: new QuotaService({ database }),
+    quotas: new QuotaService({ database, usage }),
   });
   const app = Fastify({
     genReqId: () => `req-${newId()}`,

@@ -2,6 +2,7 @@
  * Creation of servers: the one transaction that decides. Reads flavor, key and image, counts quota, writes servers,
  * operations and jobs, allocates ports; all of it or nothing, also for several servers at once.
  */
+
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
@@ -13,6 +14,7 @@ import { lockQuota, type Quota, quotaLimits, requireQuota, timesWithin } from '.
 import type { ServerPort, ServerPortRequest, ServerPortsWish } from '../../network/port/server-ports.ts';
 import type { FlavorRow } from '../flavor/index.ts';
 import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
+import { server as descriptor } from './resource.ts';
 import { deadlinesMs, type FlavorSnapshot, hostnameFrom, type KeySnapshot, type ServerImage } from './server.ts';
 import { insertServerPorts, insertServers, type NewServer } from './store.ts';
 
@@ -73,7 +75,7 @@ export async function createServers(
     const [found, image, quota, plan] = await Promise.all([
       ingredients(tx, caller, wish),
       deps.images.findForServer(tx, caller, wish.imageId),
-      lockQuota(tx, projectId, ['servers', 'vcpus', 'memory_mib']),
+      lockQuota(tx, projectId, descriptor.usage),
       deps.ports.planServerPorts(tx, caller, portsWish(wish)),
     ]);
     const flavor = requireIngredients(wish, found);

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import pino from 'pino';
 import { newId } from '../../../contract/ids.ts';
+import { network } from '../../network/network/resource.ts';
 import { beginOperation, endOperations, passOperation } from '../operation/operations.ts';
 import { enqueue, WorkQueue } from '../queue/queue.ts';
 import { checkQuota } from '../quota/quota.ts';
@@ -148,7 +149,7 @@ test('concurrent creations can not exceed a quota together', async () => {
   );
   const create = () =>
     db.database.transaction(cloudActor, async (tx) => {
-      await checkQuota(tx, projectId, { networks: 1 });
+      await checkQuota(tx, projectId, network.usage, { networks: 1 });
       await sql`insert into network (id, project_id) values (${newId()}, ${projectId})`.execute(tx);
     });
   const results = await Promise.allSettled(Array.from({ length: 8 }, create));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
+import { network } from '../../network/network/resource.ts';
 import { cloudActor, type Tx } from './database.ts';
 import { type TestDatabase, testDatabase, testProject } from './testing.ts';
 
@@ -65,7 +66,7 @@ test('quota is counted after its lock is held, so that of many one by one only a
   const outcomes = await Promise.allSettled(
     Array.from({ length: 8 }, (_, index) =>
       db.database.transaction(cloudActor, async (tx) => {
-        await checkQuota(tx, projectId, { networks: 1 });
+        await checkQuota(tx, projectId, network.usage, { networks: 1 });
         await sql`insert into network (id, project_id, name) values (gen_random_uuid(), ${projectId}, ${`n${index}`})`.execute(
           tx,
         );

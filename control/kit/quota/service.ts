@@ -7,6 +7,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProject } from '../caller.ts';
 import type { Database, Tx } from '../database/database.ts';
+import type { Usage } from '../resource.ts';
 import { quotaLimits, quotaUsage } from './quota.ts';
 
 export interface QuotaView {
@@ -18,9 +19,12 @@ export interface QuotaView {
 
 export class QuotaService {
   readonly #database: Database;
+  readonly #usage: Usage;
 
-  constructor(options: { database: Database }) {
+  /** @param options.usage how everything that counts is counted */
+  constructor(options: { database: Database; usage: Usage }) {
     this.#database = options.database;
+    this.#usage = options.usage;
   }
 
   /**
@@ -40,7 +44,7 @@ export class QuotaService {
     const db = this.#database.query;
     const [limits, usage] = await Promise.all([
       quotaLimits(db, id),
-      resources.length > 0 ? quotaUsage(db, id, resources) : {},
+      resources.length > 0 ? quotaUsage(db, id, this.#counted(resources)) : {},
     ]);
     return { limits, usage };
   }
@@ -66,7 +70,7 @@ export class QuotaService {
     requireAdmin(caller, 'set quotas');
     await this.#requireKnown(projectId);
     await this.#database.transaction(actorOf(caller), async (tx) => {
-      if (!options.force) await requireAboveUsage(tx, projectId, limits, options.counted);
+      if (!options.force) await requireAboveUsage(tx, projectId, limits, this.#counted(options.counted));
       const rows = Object.entries(limits).map(([resource, maximum]) => ({ id: newId(), resource, maximum }));
       if (rows.length === 0) return;
       await sql`insert into quota (id, project_id, resource, maximum)
@@ -86,6 +90,10 @@ export class QuotaService {
     });
   }
 
+  #counted(resources: readonly string[]): Usage {
+    return Object.fromEntries(resources.map((resource) => [resource, this.#usage[resource]!]));
+  }
+
   async #requireKnown(projectId: string): Promise<void> {
     const { rows } = await sql`select from project where id = ${projectId}`.execute(this.#database.query);
     if (rows.length === 0) throw new CloudError('invalid', `Project ID ${projectId} is not a valid project.`);
@@ -96,11 +104,11 @@ async function requireAboveUsage(
   tx: Tx,
   projectId: string,
   limits: Readonly<Record<string, number>>,
-  counted: readonly string[],
+  counted: Usage,
 ): Promise<void> {
-  const resources = Object.keys(limits).filter((resource) => counted.includes(resource));
+  const resources = Object.keys(limits).filter((resource) => resource in counted);
   if (resources.length === 0) return;
-  const usage = await quotaUsage(tx, projectId, resources);
+  const usage = await quotaUsage(tx, projectId, counted);
   for (const resource of resources) {
     const [limit, used] = [limits[resource]!, usage[resource] ?? 0];
     if (limit >= 0 && limit < used) {

@@ -1,4 +1,5 @@
 /** Floating IPs: the operations that the dialects may call. Each is one transaction. */
+
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
@@ -12,6 +13,7 @@ import { maySeeNetwork } from '../access.ts';
 import { createPorts, loadNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { type FloatingIpRow, floatingIpListing } from './floating-ip.ts';
+import { floatingIp as descriptor } from './resource.ts';
 
 export interface FloatingIpWish {
   project_id?: string;
@@ -49,7 +51,7 @@ export class FloatingIpService {
     }
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const id = newId();
-      await checkQuota(tx, project, { floating_ips: 1 });
+      await checkQuota(tx, project, descriptor.usage, { floating_ips: 1 });
       const outside = await takeAddress(tx, caller, id, wish);
       const inside = await findInside(tx, caller, { ...wish, id, project_id: project });
       await tx

@@ -2,6 +2,7 @@
  * Networks: the operations that the dialects may call. Each is one transaction. A network is made with its metadata
  * port and goes with its subnets; ports of others keep it in being.
  */
+
 import { sql } from 'kysely';
 import { portLimits } from '../../../contract/host/limits.ts';
 import { newId } from '../../../contract/ids.ts';
@@ -17,6 +18,7 @@ import type { NetworkFacts } from '../port/create.ts';
 import { createMetadataPorts, metadataOwner } from '../port/metadata-port.ts';
 import { type NetworkRow, networkListing } from './network.ts';
 import { chooseProvider, type Provider, type ProviderWish } from './provider.ts';
+import { network as descriptor } from './resource.ts';
 
 export interface NetworkWish extends ProviderWish {
   project_id?: string;
@@ -70,7 +72,7 @@ export class NetworkService {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const byProject = Map.groupBy(plans, ({ project }) => project);
       for (const project of [...byProject.keys()].sort()) {
-        await checkQuota(tx, project, { networks: byProject.get(project)!.length });
+        await checkQuota(tx, project, descriptor.usage, { networks: byProject.get(project)!.length });
       }
       for (const { wish, provider } of plans) {
         await checkProvider(tx, provider);

@@ -2,6 +2,7 @@
  * Makes ports: the one way in which a port comes into being, for tenants, servers, routers, floating IPs and metadata.
  * Takes no decision about rights (service.ts does). Part of the caller's transaction; a crash leaves nothing.
  */
+
 import { sql } from 'kysely';
 import { portLimits } from '../../../contract/host/limits.ts';
 import { newId, type PortId } from '../../../contract/ids.ts';
@@ -12,6 +13,7 @@ import { invalidInput, notFound, refusal } from '../../kit/refusal.ts';
 import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
 import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from '../address/plan.ts';
 import { ensureDefaultGroup } from '../security-group/default-group.ts';
+import { port as descriptor } from './resource.ts';
 import type { AddressPair, DhcpOption } from './tables.ts';
 
 /** A network as ports need it, with its subnets. */
@@ -140,7 +142,7 @@ async function checkPortQuota(tx: Tx, ports: readonly NewPort[]): Promise<void> 
     (port) => port.project_id,
   );
   for (const projectId of [...byProject.keys()].sort()) {
-    await checkQuota(tx, projectId, { ports: byProject.get(projectId)!.length });
+    await checkQuota(tx, projectId, descriptor.usage, { ports: byProject.get(projectId)!.length });
   }
 }
 

@@ -1,4 +1,5 @@
 /** Routers: the operations that the dialects may call. Each is one transaction that holds the router's row. */
+
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
@@ -19,6 +20,7 @@ import {
   removeBySubnet,
   routerPorts,
 } from './interfaces.ts';
+import { router as descriptor } from './resource.ts';
 import { type RouterRow, routerListing } from './router.ts';
 import { badRouterRequest, checkRoutes } from './rules.ts';
 import type { Route } from './tables.ts';
@@ -59,7 +61,7 @@ export class RouterService {
     checkGatewayRights(caller, gateway ?? null, 'create_router');
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const id = newId();
-      await checkQuota(tx, project, { routers: 1 });
+      await checkQuota(tx, project, descriptor.usage, { routers: 1 });
       await tx
         .insertInto('router')
         .values({ ...defined(columns), id, project_id: project })

@@ -1,4 +1,5 @@
 /** Security groups and rules: the operations that the dialects may call. Each is one transaction. */
+
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
@@ -9,6 +10,7 @@ import { checkQuota } from '../../kit/quota/quota.ts';
 import { notFound, refusal } from '../../kit/refusal.ts';
 import { lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
 import { ensureDefaultGroup, findDefaultGroup } from './default-group.ts';
+import { securityGroup, securityGroupRule } from './resource.ts';
 import { type Rule, type RuleWish, readRule, sameRule } from './rules.ts';
 import {
   type SecurityGroupRow,
@@ -68,7 +70,8 @@ export class SecurityGroupService {
       for (const project of [...byProject.keys()].sort()) {
         const count = byProject.get(project)!.length;
         await ensureDefaultGroup(tx, project);
-        await checkQuota(tx, project, { security_groups: count, security_group_rules: 2 * count });
+        const usage = { ...securityGroup.usage, ...securityGroupRule.usage };
+        await checkQuota(tx, project, usage, { security_groups: count, security_group_rules: 2 * count });
       }
       await tx.insertInto('security_group').values(groups).execute();
       const rules = groups.flatMap(({ id, project_id }) =>
@@ -178,7 +181,7 @@ async function addRules(tx: Tx, caller: Caller, groupId: string, rules: readonly
   if (project === undefined || (!isAdmin(caller) && project !== caller.projectId)) {
     throw notFound('security_group', groupId);
   }
-  await checkQuota(tx, project, { security_group_rules: rules.length });
+  await checkQuota(tx, project, securityGroupRule.usage, { security_group_rules: rules.length });
   await sql`select from security_group where id = ${groupId} for update`.execute(tx);
   await checkRemoteGroups(tx, caller, rules);
   const { rows: existing } = await sql<Rule & { id: string }>`select * from security_group_rule

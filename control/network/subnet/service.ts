@@ -2,6 +2,7 @@
  * Subnets: the operations that the dialects may call. Each is one transaction that holds the network's row, so subnets
  * of one network are made and changed one after another, and what was checked for overlap stays true.
  */
+
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { type Cidr, eui64, formatCidr, formatIp, parseCidr } from '../../kit/address.ts';
@@ -17,6 +18,7 @@ import type { Ipv6Mode } from '../address/plan.ts';
 import { choosesOwnAddress, interfaceOwners, type SubnetFacts } from '../address/plan.ts';
 import type { NetworkTable } from '../network/tables.ts';
 import { metadataOwner, serveMetadata } from '../port/metadata-port.ts';
+import { subnet as descriptor } from './resource.ts';
 import {
   checkDhcp,
   checkGateway,
@@ -84,7 +86,7 @@ export class SubnetService {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const byProject = Map.groupBy(rows, (row) => row.project_id);
       for (const project of [...byProject.keys()].sort()) {
-        await checkQuota(tx, project, { subnets: byProject.get(project)!.length });
+        await checkQuota(tx, project, descriptor.usage, { subnets: byProject.get(project)!.length });
       }
       for (const row of rows.toSorted((a, b) => (a.network_id < b.network_id ? -1 : 1))) {
         const network = await lockNetwork(tx, caller, row.network_id);

@@ -1,0 +1,11 @@
+/** Identity's own: but for projects, the cloud's inside and other people's rights, which members never read. */
+import type { ResourceDescriptor } from '../kit/resource.ts';
+
+const inside = (...nouns: string[]): ResourceDescriptor[] => nouns.map((noun) => ({ noun }));
+
+export const identityResources: readonly ResourceDescriptor[] = [
+  ...inside('domain'),
+  { noun: 'project', memberColumns: ['domain_id', 'parent_id', 'enabled'] },
+  ...inside('user', 'user_group', 'user_group_member', 'role', 'role_implication', 'role_assignment'),
+  ...inside('application_credential', 'access_rule', 'token_revocation'),
+];

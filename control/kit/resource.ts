@@ -1,0 +1,43 @@
+/**
+ * What a resource tells about itself, once, in the `resource.ts` of its folder. Whatever treats all resources alike (quota,
+ * the native dialect, a project's deletion, host streams, projections) asks here instead of knowing them by name; so a new
+ * resource is a folder and one line in control/resources.ts. See docs/add-a-resource.md.
+ */
+import type { RawBuilder } from 'kysely';
+
+/** How what counts against quota is counted for a project, by the quota's name. */
+export type Usage = Readonly<Record<string, (projectId: string) => RawBuilder<{ used: number }>>>;
+
+export interface ResourceDescriptor {
+  /** Its main table, and its type in the change log. */
+  noun: string;
+  /**
+   * The columns that members of its project may read, beside those that every resource shows (see {@link generalColumns}):
+   * column by column, so that a new one stays hidden until someone shows it. Absent: administrators alone see the resource.
+   */
+  memberColumns?: readonly string[];
+  usage?: Usage;
+  /**
+   * People know its rows and must remove them before their project can go; `except` are those that the cloud itself made. Absent:
+   * its rows go along with their project (the foreign key says `cascade`).
+   */
+  keepsProject?: { except?: RawBuilder<unknown> };
+  /** Whom a change of it wakes. */
+  wakes?: Wakes;
+}
+
+/** One optional function for each kind of sleeper. Open: each kind adds its own (`declare module`), so the kit knows none. */
+// biome-ignore lint/suspicious/noEmptyInterface: see above
+export interface Wakes {}
+
+/** Shown of every resource that members may read. */
+export const generalColumns = [
+  'id',
+  'project_id',
+  'name',
+  'description',
+  'tags',
+  'created_at',
+  'updated_at',
+  'generation',
+] as const;

@@ -1,0 +1,10 @@
+import { sql } from 'kysely';
+import type { ResourceDescriptor } from '../../kit/resource.ts';
+
+export const network = {
+  noun: 'network',
+  memberColumns: ['admin_state_up', 'shared', 'external', 'is_default', 'port_security_enabled', 'mtu', 'dns_domain'],
+  usage: { networks: (p) => sql`select count(*) as used from network where project_id = ${p}` },
+  keepsProject: {},
+  wakes: { hosts: (look, { resource_id: id }) => look.network(id) },
+} satisfies ResourceDescriptor;

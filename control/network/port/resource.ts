@@ -1,0 +1,34 @@
+import { sql } from 'kysely';
+import type { ResourceDescriptor } from '../../kit/resource.ts';
+
+export const port = {
+  noun: 'port',
+  memberColumns: [
+    'network_id',
+    'mac',
+    'admin_state_up',
+    'device_id',
+    'device_owner',
+    'port_security_enabled',
+    'allowed_address_pairs',
+    'extra_dhcp_opts',
+    'dns_name',
+    'binding_vnic_type',
+    'observed_up',
+  ],
+  // Those that the cloud makes for itself count with what they belong to.
+  usage: {
+    ports: (p) => sql`select count(*) as used from port where project_id = ${p}
+      and device_owner not in ('network:distributed', 'network:router_gateway', 'network:floatingip')`,
+  },
+  keepsProject: { except: sql`device_owner = 'network:distributed'` },
+  wakes: { hosts: (look, { resource_id: id, body }) => look.port(id, body) },
+} satisfies ResourceDescriptor;
+
+/** Named by its port's id; it does not say whose port that is. */
+export const portIp: ResourceDescriptor = {
+  noun: 'port_ip',
+  wakes: { hosts: (look, { resource_id: id, body }) => look.port(id, body) },
+};
+
+export const portSecurityGroup: ResourceDescriptor = { noun: 'port_security_group' };

@@ -1,0 +1,9 @@
+import { sql } from 'kysely';
+import type { ResourceDescriptor } from '../../kit/resource.ts';
+
+export const router = {
+  noun: 'router',
+  memberColumns: ['admin_state_up', 'gateway_network_id', 'enable_snat', 'routes'],
+  usage: { routers: (p) => sql`select count(*) as used from router where project_id = ${p}` },
+  keepsProject: {},
+} satisfies ResourceDescriptor;

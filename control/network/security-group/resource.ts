@@ -1,0 +1,26 @@
+import { sql } from 'kysely';
+import type { ResourceDescriptor } from '../../kit/resource.ts';
+
+export const securityGroup = {
+  noun: 'security_group',
+  memberColumns: ['stateful', 'is_default'],
+  usage: { security_groups: (p) => sql`select count(*) as used from security_group where project_id = ${p}` },
+  keepsProject: { except: sql`is_default` },
+} satisfies ResourceDescriptor;
+
+export const securityGroupRule = {
+  noun: 'security_group_rule',
+  memberColumns: [
+    'security_group_id',
+    'direction',
+    'ethertype',
+    'protocol',
+    'port_range_min',
+    'port_range_max',
+    'remote_group_id',
+    'remote_ip_prefix',
+  ],
+  usage: {
+    security_group_rules: (p) => sql`select count(*) as used from security_group_rule where project_id = ${p}`,
+  },
+} satisfies ResourceDescriptor;
