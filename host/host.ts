@@ -26,6 +26,7 @@ import { capacity } from './machine-facts.ts';
 import { metadataFiles } from './metadata/document.ts';
 import { guestsDirectory } from './paths.ts';
 import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
+import { ErasedServers } from './server/erased.ts';
 import { Reconciler } from './server/reconciler.ts';
 import { httpsSource } from './service/fetch-source.ts';
 import { HostHttpService } from './service/http-service.ts';
@@ -59,6 +60,7 @@ export class Host {
   readonly #dependencies: HostDependencies;
   readonly #store: DesiredStore;
   readonly #images: ImageStore;
+  readonly #erased: ErasedServers;
   readonly #digestSets = intakeDigestSets();
   readonly #credentials: Credentials;
   readonly #lease = new Lease({ onChange: (state) => this.#leaseChanged(state) });
@@ -95,6 +97,7 @@ export class Host {
     const maxVirtualBytes = configuration.maxVirtualBytes ?? 16 * 2 ** 40;
     const limits = { ...defaultLimits, ...configuration.limits };
     this.#store = new DesiredStore({ dataDirectory, durable });
+    this.#erased = new ErasedServers(dataDirectory);
     this.#images = new ImageStore({ dataDirectory, durable, guestGid: guests?.gid, log });
     this.#source = httpsSource(tls);
     this.#reconciler = new Reconciler({
@@ -138,6 +141,7 @@ export class Host {
       images,
       fetcher: new ImageFetcher({ store: images, open: this.#source.open, maxVirtualBytes, log }),
       lease: this.#lease,
+      erased: this.#erased,
       accelerator: () => this.#verdict.accelerator,
       step: (name: string) => this.#step(name),
     };
@@ -158,7 +162,7 @@ export class Host {
     }
     this.#dependencies.guestUsers?.open(dataDirectory);
     await this.#loadState();
-    await this.#images.open();
+    await Promise.all([this.#images.open(), this.#erased.open()]);
     this.#capacity = await (this.#dependencies.capacity ?? capacity)(dataDirectory);
     await Promise.all([
       this.#service.start(),

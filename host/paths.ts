@@ -3,6 +3,7 @@
  * running process; both are the host's alone. A unix socket's path has at most 107 bytes, so the run directory is short.
  *
  *   <data>/desired.json            what control last said, see desired/store.ts
+ *   <data>/erased                  servers whose disks were erased, see server/erased.ts
  *   <data>/images/<id>[.json]      stored images and what is known about them; readable to all guests, who see no names
  *   <data>/images/incoming/        uploads and fetches under way
  *   <data>/servers/<id>/           one server: record.json, disk.qcow2, config-drive.iso, console.log, qemu.log

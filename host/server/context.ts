@@ -7,6 +7,7 @@ import type { ImageFetcher } from '../image/fetch.ts';
 import type { ImageStore } from '../image/store.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
+import type { ErasedServers } from './erased.ts';
 
 export interface ServerLimits {
   /** How long a guest may take to obey the power button. */
@@ -46,6 +47,7 @@ export interface ServerContext {
   /** Undefined: guests run as this process (tests). */
   guestUsers: GuestUsers | undefined;
   lease: Pick<Lease, 'state'>;
+  erased: Pick<ErasedServers, 'epochOf' | 'add'>;
   durable: boolean;
   limits: ServerLimits;
   log: HostLogger;

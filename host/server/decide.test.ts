@@ -18,6 +18,7 @@ const blank: ServerFacts = {
   plugged: false,
   guest: undefined,
   bootId: 'b',
+  erasedEpoch: undefined,
   leaseEnded: false,
 };
 const whole: ServerFacts = { ...blank, record: ran, files: true, disk: true, plugged: true };
@@ -34,6 +35,8 @@ const cases: [string, DesiredServer | undefined, ServerFacts, string][] = [
     { ...blank, files: true, disk: true, record: newRecord(1) },
     'keep-out',
   ],
+  ['one whose disk was erased under this epoch gets no other', on, { ...blank, erasedEpoch: 1 }, 'stay-erased'],
+  ['under a new epoch it does', exampleServer({ epoch: 2 }), { ...blank, erasedEpoch: 1 }, 'make-disk'],
   ['a disk: the guest starts', on, { ...whole, record: built }, 'launch'],
   ['a start that was not noted is noted', on, { ...whole, record: built, guest: running }, 'note-running'],
   ['a guest that runs as desired is left alone', on, { ...whole, guest: running }, 'nothing'],

@@ -15,6 +15,8 @@ export interface ServerFacts {
   plugged: boolean;
   guest: { state: RunState; ending: boolean } | undefined;
   bootId: string;
+  /** The last epoch under which its disk was erased here, as a document had said. */
+  erasedEpoch: number | undefined;
   /** Control is silent for longer than it lends servers, see ../lease/README.md. */
   leaseEnded: boolean;
 }
@@ -32,6 +34,8 @@ export type Step =
   | { do: 'make-disk' }
   /** A disk lies there that was not made for this record: it is not touched. */
   | { do: 'keep-out' }
+  /** Its disk was erased under this very epoch: no other is made for it. */
+  | { do: 'stay-erased' }
   | { do: 'launch' }
   | { do: 'wait-for-guest' }
   /** QEMU runs: note it. */
@@ -89,7 +93,10 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
   }
   // The record is written before the disk is made: a disk without one is somebody's, of whom we know nothing.
   if (facts.disk && !record?.disk) return { do: 'keep-out' };
-  if (!facts.disk) return { do: 'make-disk' };
+  if (!facts.disk) {
+    const erased = !record?.disk && facts.erasedEpoch !== undefined && facts.erasedEpoch >= desired.epoch;
+    return erased ? { do: 'stay-erased' } : { do: 'make-disk' };
+  }
   if (wanted) return { do: 'launch' };
   if (facts.plugged) return { do: 'unplug' };
   return nothing('stopped', isHalted(desired, record) ? record!.halted!.error : null);

@@ -55,6 +55,12 @@ function act(
     case 'await-lease':
       task.say('waiting for control, which has been silent for longer than it lends servers');
       return Promise.resolve(awaitLeaseMs);
+    case 'stay-erased':
+      throw new HostFault(
+        'disk_erased',
+        'its disk was erased here when the server was deleted: the database is older than that',
+        { permanent: true },
+      );
     case 'make-disk':
       return makeDisk(task, desired!, signal);
     case 'launch':
@@ -291,6 +297,7 @@ async function unplug(task: ServerTask): Promise<undefined> {
 async function erase(task: ServerTask): Promise<undefined> {
   task.say('removing the disk');
   const { paths } = task;
+  if (task.record?.disk) await task.context.erased.add(task.id, task.record.epoch);
   for (const path of [paths.disk, paths.configDrive, paths.consoleLog]) await rm(path, { force: true });
   await removeTree(paths.run);
   await task.context.step('remove-disk');

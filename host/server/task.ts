@@ -242,6 +242,7 @@ export class ServerTask {
       plugged: this.plugging !== undefined || (this.record?.ports.length ?? 0) > 0,
       guest: this.guest && { state: this.guest.state, ending: this.guest.ending },
       bootId: this.context.bootId,
+      erasedEpoch: this.context.erased.epochOf(this.id),
       leaseEnded: this.context.lease.state === 'ended',
     };
   }

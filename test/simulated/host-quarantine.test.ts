@@ -128,6 +128,22 @@ test('what lies on the disk without a document is left as it is, and told; contr
   await until('the quarantine to be empty', () => world.control.quarantined.size === 0);
 });
 
+test('a server whose disk was erased here is not begun anew with an empty one, under the same epoch', async (t) => {
+  const { world, host, server } = await worldWithGuest(t);
+  world.control.want({ ...server, generation: 2, presence: 'absent' });
+  await world.control.until(server.id, 'absent', ({ state }) => state === 'absent');
+  world.control.forget(server.id);
+  await until('it to be forgotten', () => host.status().observed.length === 0);
+  await host.stop();
+  world.control.want(server);
+  await world.host().start();
+  const failed = await world.control.until(server.id, 'failed', ({ state }) => state === 'failed');
+  assert.equal(failed.error!.code, 'disk_erased');
+  assert.equal(world.machine.launches, 1);
+  world.control.want({ ...server, epoch: 2 });
+  await world.control.until(server.id, 'running', ({ state }) => state === 'running');
+});
+
 test('a disk whose record is damaged is not made anew', async (t) => {
   const { world, host, server } = await worldWithGuest(t);
   await host.stop();

@@ -13,7 +13,15 @@ import { discard, listQuarantine, recover } from '../../control/compute/recovery
 import { registerHost } from '../../control/host/index.ts';
 import { currentIncarnation } from '../../control/kit/database/incarnation.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
-import { assertInOrder, createServer, deleteServer, makeTenancy, reaches, type Tenancy } from '../support/tenancy.ts';
+import {
+  assertInOrder,
+  createServer,
+  deleteServer,
+  makeTenancy,
+  reaches,
+  statusOf,
+  type Tenancy,
+} from '../support/tenancy.ts';
 
 let cloud: SimulatedCloud;
 let tenancy: Tenancy;
@@ -167,6 +175,10 @@ test('an older dump restored in place: what was made since, changed since, delet
   await recover(cloud);
   await quarantined(0);
   assertSame();
+  await cloud.until('the deleted one to be ERROR or gone, and not to begin with an empty disk', async () => {
+    return ['ERROR', 'gone'].includes((await statusOf(tenancy, deleted)) ?? '');
+  });
+  assert.ok(cloud.hosts.every((host) => !host.machine.qemus.guest(deleted)));
   await deleteServer(cloud, tenancy, deleted);
   await reaches(cloud, tenancy, deleted, 'gone');
   await assertManageable([stays, changes, young]);
