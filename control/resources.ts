@@ -8,12 +8,7 @@ import { image, imageMember } from './image/resource.ts';
 import { operation } from './kit/operation/resource.ts';
 import { quota } from './kit/quota/resource.ts';
 import type { ResourceDescriptor, Usage } from './kit/resource.ts';
-import { floatingIp } from './network/floating-ip/resource.ts';
-import { network } from './network/network/resource.ts';
-import { port, portIp, portSecurityGroup } from './network/port/resource.ts';
-import { router } from './network/router/resource.ts';
-import { securityGroup, securityGroupRule } from './network/security-group/resource.ts';
-import { subnet } from './network/subnet/resource.ts';
+import { networkResources } from './network/resources.ts';
 
 export const resources: readonly ResourceDescriptor[] = [
   operation,
@@ -21,7 +16,7 @@ export const resources: readonly ResourceDescriptor[] = [
   quota,
   host,
   ...[image, imageMember],
-  ...[network, subnet, securityGroup, securityGroupRule, port, portIp, portSecurityGroup, router, floatingIp],
+  ...networkResources,
   ...[flavor, keyPair, server, serverAbsence],
 ];
 

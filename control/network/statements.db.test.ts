@@ -10,7 +10,8 @@ import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkService } from './network/service.ts';
 import { HostSet } from './ovn/intent/gateway.ts';
 import { expand, loadModel } from './ovn/load.ts';
-import { nothingTouched, unit } from './ovn/units.ts';
+import { unit } from './ovn/units.ts';
+import { Touched } from './ovn/wakes.ts';
 import { PortService } from './port/service.ts';
 import { RouterService } from './router/service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
@@ -46,7 +47,7 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
   const by = (column: string, value: string) => ({ filters: [{ column, values: [value] }] });
   const touch =
     (name: 'portsOfNetworks' | 'routersOfNetworks' | 'routersOfPorts' | 'servicePorts', value: string) => () =>
-      expand(database.query, { ...nothingTouched(), [name]: new Set([value]) });
+      expand(database.query, Object.assign(new Touched(), { [name]: new Set([value]) }));
   return {
     'networks of a host': () => ports.desiredNetworks(database.query, id(kinds.host, 50) as HostId),
     'ports of a server': () =>

@@ -6,4 +6,5 @@ export const floatingIp = {
   memberColumns: ['floating_network_id', 'floating_ip', 'port_id', 'fixed_ip', 'router_id', 'dns_name', 'dns_domain'],
   usage: { floating_ips: (p) => sql`select count(*) as used from floating_ip where project_id = ${p}` },
   keepsProject: {},
+  wakes: { northbound: (touched, { body }) => touched.unit('router', body.router_id) },
 } satisfies ResourceDescriptor;

@@ -6,5 +6,11 @@ export const network = {
   memberColumns: ['admin_state_up', 'shared', 'external', 'is_default', 'port_security_enabled', 'mtu', 'dns_domain'],
   usage: { networks: (p) => sql`select count(*) as used from network where project_id = ${p}` },
   keepsProject: {},
-  wakes: { hosts: (look, { resource_id: id }) => look.network(id) },
+  wakes: {
+    hosts: (look, { resource_id: id }) => look.network(id),
+    northbound: (touched, { resource_id: id, action }) => {
+      touched.unit('network', id);
+      if (action === 'updated') touched.routersOfNetworks.add(id);
+    },
+  },
 } satisfies ResourceDescriptor;

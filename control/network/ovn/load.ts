@@ -11,7 +11,8 @@ import {
   type SecurityGroupRow,
   type SubnetRow,
 } from './model.ts';
-import { idForm, idOf, kindOf, type Touched, type Unit, type UnitKind, unit } from './units.ts';
+import { idForm, idOf, kindOf, type Unit, type UnitKind, unit } from './units.ts';
+import type { Touched } from './wakes.ts';
 
 /** @param hosts as the projection sees them; read once for all, see hosts.ts */
 export async function loadModel(db: Queryable, units: readonly Unit[], hosts: HostSet): Promise<IndexedModel> {

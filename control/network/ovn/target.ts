@@ -17,7 +17,8 @@ import { largeGroup, mendPage } from './mend.ts';
 import type { IndexedModel } from './model.ts';
 import { ensureGlobal, type Northbound, write } from './northbound.ts';
 import { planUnit } from './plan.ts';
-import { concerning, kindOf, nothingTouched, phases, touch, type Unit } from './units.ts';
+import { kindOf, phases, type Unit } from './units.ts';
+import { concerns, Touched, touch } from './wakes.ts';
 
 export interface NorthboundTargetOptions {
   db: Queryable;
@@ -67,11 +68,11 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
   // --- which units ---------------------------------------------------------------------------------------------------
 
   concerns(change: Change): boolean {
-    return concerning.has(change.resource_type);
+    return concerns(change);
   }
 
   async touched(changes: readonly Change[]): Promise<Set<Unit>> {
-    const touched = nothingTouched();
+    const touched = new Touched();
     const hosts = new Set(this.#hosts.due());
     for (const change of changes) {
       touch(touched, change);

@@ -22,13 +22,31 @@ export const port = {
       and device_owner not in ('network:distributed', 'network:router_gateway', 'network:floatingip')`,
   },
   keepsProject: { except: sql`device_owner = 'network:distributed'` },
-  wakes: { hosts: (look, { resource_id: id, body }) => look.port(id, body) },
+  wakes: {
+    hosts: (look, { resource_id: id, body }) => look.port(id, body),
+    northbound: (touched, { resource_id: id, body }) => {
+      touched.unit('port', id);
+      const owner = String(body.device_owner ?? '');
+      if (owner.startsWith('network:router')) touched.unit('router', body.device_id);
+      else if (owner === 'network:distributed') touched.unit('network', body.network_id);
+      else touched.routersOfPorts.add(id);
+    },
+  },
 } satisfies ResourceDescriptor;
 
 /** Named by its port's id; it does not say whose port that is. */
 export const portIp: ResourceDescriptor = {
   noun: 'port_ip',
-  wakes: { hosts: (look, { resource_id: id, body }) => look.port(id, body) },
+  wakes: {
+    hosts: (look, { resource_id: id, body }) => look.port(id, body),
+    northbound: (touched, { resource_id: id }) => {
+      touched.unit('port', id);
+      touched.servicePorts.add(id);
+    },
+  },
 };
 
-export const portSecurityGroup: ResourceDescriptor = { noun: 'port_security_group' };
+export const portSecurityGroup: ResourceDescriptor = {
+  noun: 'port_security_group',
+  wakes: { northbound: (touched, { resource_id: id }) => touched.unit('port', id) },
+};

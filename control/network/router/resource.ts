@@ -6,4 +6,5 @@ export const router = {
   memberColumns: ['admin_state_up', 'gateway_network_id', 'enable_snat', 'routes'],
   usage: { routers: (p) => sql`select count(*) as used from router where project_id = ${p}` },
   keepsProject: {},
+  wakes: { northbound: (touched, { resource_id: id }) => touched.unit('router', id) },
 } satisfies ResourceDescriptor;

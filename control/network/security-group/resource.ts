@@ -6,6 +6,7 @@ export const securityGroup = {
   memberColumns: ['stateful', 'is_default'],
   usage: { security_groups: (p) => sql`select count(*) as used from security_group where project_id = ${p}` },
   keepsProject: { except: sql`is_default` },
+  wakes: { northbound: (touched, { resource_id: id }) => touched.unit('security_group', id) },
 } satisfies ResourceDescriptor;
 
 export const securityGroupRule = {
@@ -23,4 +24,5 @@ export const securityGroupRule = {
   usage: {
     security_group_rules: (p) => sql`select count(*) as used from security_group_rule where project_id = ${p}`,
   },
+  wakes: { northbound: (touched, { body }) => touched.unit('security_group', body.security_group_id) },
 } satisfies ResourceDescriptor;

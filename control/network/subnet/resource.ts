@@ -18,5 +18,13 @@ export const subnet = {
   ],
   usage: { subnets: (p) => sql`select count(*) as used from subnet where project_id = ${p}` },
   keepsProject: {},
-  wakes: { hosts: (look, { body }) => look.network(String(body.network_id)) },
+  wakes: {
+    hosts: (look, { body }) => look.network(String(body.network_id)),
+    northbound: (touched, { body }) => {
+      const network = String(body.network_id);
+      touched.unit('network', network);
+      touched.portsOfNetworks.add(network);
+      touched.routersOfNetworks.add(network);
+    },
+  },
 } satisfies ResourceDescriptor;
