@@ -25,7 +25,7 @@ before(async () => {
     tries: 40,
     async call({ method, url, as }) {
       // A watch does not end by itself.
-      const path = url.replace(/([?&])watch=[^&]*/, '$1');
+      const path = url.replace(/([?&])watch=[^&]*/g, '$1');
       const headers = as ? { token: tokens[as] } : {};
       const { status, body } = await api.call({ method: method as 'GET', path, ...headers });
       return { status, text: JSON.stringify(body) };

@@ -7,8 +7,9 @@ import { CloudError } from '../../contract/errors.ts';
 import { portLimits, readControlMessage, serverLimits } from '../../contract/host/index.ts';
 import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
 import type { Caller } from '../../control/kit/caller.ts';
+import { networkServices } from '../../control/network/services.ts';
 import { type ComputeApi, computeApi } from './compute/testing.ts';
-import { networkDialect, networkServices } from './network/index.ts';
+import { networkDialect } from './network/index.ts';
 
 let api: ComputeApi;
 let network: FastifyInstance;

@@ -2,12 +2,20 @@
  * Attributes: what a body may say. Each resource describes its own once; this reads a body by the description, with
  * Neutron's own words for what is wrong, and answers what control understands.
  */
+import { type TSchema, Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import { parseIp, parseMac } from '../../../control/kit/address.ts';
 import { refusal } from '../../../control/kit/refusal.ts';
+import * as a from './answers.ts';
 
-/** Reads one value or throws {@link Unreadable}. */
-export type Reader = (value: unknown) => unknown;
+/** Reads one value or throws {@link Unreadable}; its schema takes all that it can read, and nothing of another type. */
+export interface Reader {
+  (value: unknown): unknown;
+  schema: TSchema;
+}
+
+export const reader = (schema: TSchema, read: (value: unknown) => unknown): Reader =>
+  Object.assign((value: unknown) => read(value), { schema });
 
 export interface Attribute {
   /** The name in control where it differs. */
@@ -16,6 +24,8 @@ export interface Attribute {
   put?: boolean;
   required?: boolean;
   read?: Reader;
+  /** What an answer shows; undefined: it is in no answer. */
+  show?: TSchema;
   /** Not a column that a list can be filtered by. */
   noFilter?: boolean;
   /** Only administrators see it or filter by it. */
@@ -35,122 +45,155 @@ const shown = (value: unknown): string => {
 };
 
 export function text(maximum: number): Reader {
-  return (value) => {
+  return reader(Type.String({ maxLength: maximum }), (value) => {
     if (typeof value !== 'string') throw new Unreadable(`'${shown(value)}' is not a valid string.`);
     // PostgreSQL's text and Neutron's VARCHAR count characters, not UTF-16 units.
     if (value.length > maximum && [...value].length > maximum) {
       throw new Unreadable(`'${shown(value)}' exceeds maximum length of ${maximum}.`);
     }
-    if (value.includes('\0')) throw new Unreadable('the text has a NUL character.');
-    // Half of a surrogate pair is no character, and no UTF-8 either.
-    if (!value.isWellFormed()) throw new Unreadable('the text is not well-formed Unicode.');
     return value;
-  };
+  });
 }
 
-export const boolean: Reader = (value) => {
+const anyBoolean = Type.Union([
+  Type.Boolean(),
+  Type.String({ pattern: '^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|0|1)$' }),
+  Type.Integer({ minimum: 0, maximum: 1 }),
+]);
+
+export const boolean: Reader = reader(anyBoolean, (value) => {
   if (typeof value === 'boolean') return value;
   const lower = typeof value === 'string' ? value.toLowerCase() : value;
   if (lower === 'true' || lower === '1' || lower === 1) return true;
   if (lower === 'false' || lower === '0' || lower === 0) return false;
   throw new Unreadable(`'${shown(value)}' cannot be converted to boolean.`);
-};
+});
 
-export const integer: Reader = (value) => {
+const bound = 2 ** 31 - 1;
+const anyInteger = Type.Union([
+  Type.Integer({ minimum: -bound, maximum: bound }),
+  Type.String({ pattern: '^-?\\d{1,9}$' }),
+]);
+
+export const integer: Reader = reader(anyInteger, (value) => {
   const number = typeof value === 'string' && /^-?\d{1,9}$/.test(value) ? Number(value) : value;
-  if (typeof number !== 'number' || !Number.isSafeInteger(number) || Math.abs(number) > 2 ** 31 - 1) {
+  if (typeof number !== 'number' || !Number.isSafeInteger(number) || Math.abs(number) > bound) {
     throw new Unreadable(`'${shown(value)}' is not an integer.`);
   }
   return number;
-};
+});
 
-export const uuid: Reader = (value) => {
+/** With or without dashes. */
+export const idText = Type.String({
+  pattern: '^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$',
+  examples: ['0198c0de-0000-7000-8000-000000000001'],
+});
+
+export const uuid: Reader = reader(idText, (value) => {
   const id = typeof value === 'string' ? parseId(value) : undefined;
   if (id === undefined) throw new Unreadable(`'${shown(value)}' is not a valid UUID.`);
   return id;
-};
+});
 
-export const ip: Reader = (value) => {
+export const ip: Reader = reader(Type.String({ examples: ['10.0.0.7'] }), (value) => {
   if (typeof value !== 'string' || !parseIp(value))
     throw new Unreadable(`'${shown(value)}' is not a valid IP address.`);
   return value;
-};
+});
 
-export const mac: Reader = (value) => {
+export const mac: Reader = reader(Type.String({ examples: ['02:00:00:00:00:07'] }), (value) => {
   const read = typeof value === 'string' ? parseMac(value) : undefined;
   if (read === undefined) throw new Unreadable(`'${shown(value)}' is not a valid MAC address.`);
   return read;
-};
+});
 
-export const oneOf =
-  (...values: readonly (string | number)[]): Reader =>
-  (value) => {
+/** Numbers may be written as texts. */
+export const oneOf = (...values: readonly (string | number)[]): Reader => {
+  const texts = values.flatMap((value) => (typeof value === 'number' ? [value, String(value)] : [value]));
+  return reader(Type.Union(texts.map((value) => Type.Literal(value))), (value) => {
     const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
     const found = values.find((one) => one === value || one === number);
     if (found === undefined) {
       throw new Unreadable(`'${shown(value)}' is not in [${values.map((one) => JSON.stringify(one)).join(', ')}].`);
     }
     return found;
-  };
+  });
+};
 
-export const nullable =
-  (read: Reader): Reader =>
-  (value) =>
-    value === null ? null : read(value);
+export const nullable = (read: Reader): Reader =>
+  reader(Type.Union([read.schema, Type.Null()]), (value) => (value === null ? null : read(value)));
 
 /** Null means the empty list. */
-export const listOf =
-  (read: Reader, maximum = 1000): Reader =>
-  (value) => {
+export const listOf = (read: Reader, maximum = 1000): Reader =>
+  reader(Type.Union([Type.Array(read.schema, { maxItems: maximum }), Type.Null()]), (value) => {
     if (value === null) return [];
     if (!Array.isArray(value)) throw new Unreadable(`'${shown(value)}' is not a list.`);
     if (value.length > maximum) throw new Unreadable(`the list has more than ${maximum} items.`);
     return value.map(read);
-  };
+  });
 
-export const unique =
-  (read: Reader): Reader =>
-  (value) => {
+export const unique = (read: Reader): Reader =>
+  reader(read.schema, (value) => {
     const list = read(value) as unknown[];
     if (new Set(list).size < list.length) throw new Unreadable(`Duplicate items in the list: '${shown(value)}'.`);
     return list;
-  };
+  });
 
 /** An object with exactly these keys; `?` at a key's end: it may be missing. */
-export const object =
-  (keys: Readonly<Record<string, Reader>>, rename: Readonly<Record<string, string>> = {}): Reader =>
-  (value) => {
+export const object = (
+  keys: Readonly<Record<string, Reader>>,
+  rename: Readonly<Record<string, string>> = {},
+): Reader => {
+  const members = Object.entries(keys).map(([key, read]) => ({
+    name: key.replace('?', ''),
+    read,
+    optional: key.endsWith('?'),
+  }));
+  const schema = Type.Object(
+    Object.fromEntries(
+      members.map(({ name, read, optional }) => [name, optional ? Type.Optional(read.schema) : read.schema]),
+    ),
+    { additionalProperties: false },
+  );
+  return reader(schema, (value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new Unreadable(`'${shown(value)}' is not a dictionary.`);
     }
     const result: Record<string, unknown> = {};
-    for (const [key, read] of Object.entries(keys)) {
-      const name = key.replace('?', '');
+    for (const { name, read, optional } of members) {
       const given = (value as Record<string, unknown>)[name];
       if (given !== undefined) result[rename[name] ?? name] = read(given);
-      else if (key === name) throw new Unreadable(`Expected keys not found: '${name}'.`);
+      else if (!optional) throw new Unreadable(`Expected keys not found: '${name}'.`);
     }
-    const unknown = Object.keys(value).find((key) => !(key in keys) && !(`${key}?` in keys));
+    const unknown = Object.keys(value).find((key) => !members.some(({ name }) => name === key));
     if (unknown !== undefined) throw new Unreadable(`Unexpected keys supplied: '${shown(unknown)}'.`);
     return result;
-  };
+  });
+};
 
 /** Only null or nothing: attributes of features that this cloud does not have yet. */
-export const nothing: Reader = (value) => {
-  const empty = value === null || (typeof value === 'object' && Object.keys(value).length === 0);
-  if (!empty) throw new Unreadable(`'${shown(value)}' is not supported.`);
-  return undefined;
-};
+export const nothing: Reader = reader(
+  Type.Union([
+    Type.Null(),
+    Type.Array(Type.Unknown(), { maxItems: 0 }),
+    Type.Object({}, { additionalProperties: false }),
+  ]),
+  (value) => {
+    const empty = value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+    if (!empty) throw new Unreadable(`'${shown(value)}' is not supported.`);
+    return undefined;
+  },
+);
 
 /** What every resource has. */
 export const standard: Attributes = {
-  id: {},
-  tenant_id: { to: 'project_id', post: true, read: uuid },
-  project_id: { post: true, read: uuid },
-  description: { post: true, put: true, read: text(255) },
-  revision_number: { to: 'generation' },
-  created_at: {},
-  updated_at: {},
+  id: { show: a.id },
+  tenant_id: { to: 'project_id', post: true, read: uuid, show: a.id },
+  project_id: { post: true, read: uuid, show: a.id },
+  description: { post: true, put: true, read: text(255), show: a.text },
+  revision_number: { to: 'generation', show: a.integer },
+  created_at: { show: a.time },
+  updated_at: { show: a.time },
 };
 
 type Method = 'post' | 'put';

@@ -1,9 +1,11 @@
 /**
  * Extensions: what of Neutron's API really works here. Clients ask before they use, by alias or by Neutron's own name.
  */
-import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
 import { refusal } from '../../../control/kit/refusal.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
+import * as a from './answers.ts';
 
 const known: readonly [alias: string, name: string, description: string][] = [
   ['agent', 'agent', 'Hosts of the network, for administrators'],
@@ -61,12 +63,24 @@ const extensions = known.map(([alias, name, description]) => ({
   links: [],
 }));
 
-export function addExtensions(app: FastifyInstance): void {
-  app.get('/v2.0/extensions', async (request) => {
+const shown = a.record({ alias: a.text, name: a.text, description: a.text, updated: a.text, links: a.none });
+const list = {
+  summary: 'List extensions',
+  rights: 'caller',
+  answers: { 200: a.record({ extensions: Type.Array(shown) }) },
+} as const;
+const show = {
+  summary: 'Show an extension',
+  rights: 'caller',
+  answers: { 200: a.record({ extension: shown }) },
+} as const;
+
+export function addExtensions(app: Boundary): void {
+  app.get('/v2.0/extensions', list, async (request) => {
     callerOf(request);
     return { extensions };
   });
-  app.get('/v2.0/extensions/:alias', async (request) => {
+  app.get('/v2.0/extensions/:alias', show, async (request) => {
     const { alias } = request.params as { alias: string };
     const extension = extensions.find((one) => one.alias === alias);
     if (!extension) {

@@ -1,3 +1,4 @@
+import { Type } from 'typebox';
 import { type FloatingIpRow, floatingIpListing } from '../../../control/network/floating-ip/floating-ip.ts';
 import type {
   FloatingIpPatch,
@@ -5,23 +6,40 @@ import type {
   FloatingIpWish,
 } from '../../../control/network/floating-ip/service.ts';
 import { portStatus } from '../../../control/network/port/port.ts';
-import { type Attributes, ip, nothing, nullable, standard, text, uuid } from './attributes.ts';
+import * as a from './answers.ts';
+import { type Attributes, ip, nothing, nullable, reader, standard, text, uuid } from './attributes.ts';
 import { type Resource, standardView } from './resource.ts';
+
+/** DNS names of floating IPs come later; clients send empty ones. */
+const emptyText = reader(Type.String({ maxLength: 255 }), (value) => text(255)(value) && nothing(value));
 
 const attributes: Attributes = {
   ...standard,
-  floating_network_id: { post: true, required: true, read: uuid },
+  floating_network_id: { post: true, required: true, read: uuid, show: a.id },
   subnet_id: { post: true, read: nullable(uuid), noFilter: true },
-  floating_ip_address: { to: 'floating_ip', post: true, read: nullable(ip) },
-  fixed_ip_address: { to: 'fixed_ip', post: true, put: true, read: nullable(ip) },
-  port_id: { post: true, put: true, read: nullable(uuid) },
-  router_id: {},
-  status: {},
+  floating_ip_address: { to: 'floating_ip', post: true, read: nullable(ip), show: a.text },
+  fixed_ip_address: { to: 'fixed_ip', post: true, put: true, read: nullable(ip), show: a.orNull(a.text) },
+  port_id: { post: true, put: true, read: nullable(uuid), show: a.orNull(a.id) },
+  router_id: { show: a.orNull(a.id) },
+  status: { show: a.text },
   qos_policy_id: { post: true, put: true, read: nothing, noFilter: true },
-  dns_name: { post: true, read: (value) => text(255)(value) && nothing(value), noFilter: true },
-  dns_domain: { post: true, read: (value) => text(255)(value) && nothing(value), noFilter: true },
-  port_details: { noFilter: true },
-  tags: { noFilter: true },
+  dns_name: { post: true, read: emptyText, noFilter: true },
+  dns_domain: { post: true, read: emptyText, noFilter: true },
+  port_details: {
+    noFilter: true,
+    show: a.orNull(
+      a.record({
+        name: a.text,
+        network_id: a.id,
+        mac_address: a.text,
+        admin_state_up: a.boolean,
+        status: a.text,
+        device_id: a.text,
+        device_owner: a.text,
+      }),
+    ),
+  },
+  tags: { noFilter: true, show: a.texts },
 };
 
 export const floatingIps = (service: FloatingIpService): Resource<FloatingIpRow> => ({

@@ -1,18 +1,24 @@
 /** OpenStack Networking API v2.0 (Neutron's) over control/network and its neighbours. Translates, never decides. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Database } from '../../../control/kit/database/database.ts';
-import { TagService } from '../../../control/kit/tags.ts';
-import { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
-import { NetworkInventory } from '../../../control/network/inventory.ts';
-import { NetworkService } from '../../../control/network/network/service.ts';
-import { PortService } from '../../../control/network/port/service.ts';
-import { NetworkQuotaService } from '../../../control/network/quota.ts';
-import { RouterService } from '../../../control/network/router/service.ts';
-import { SecurityGroupService } from '../../../control/network/security-group/service.ts';
-import { SubnetService } from '../../../control/network/subnet/service.ts';
+import type { FastifyRequest } from 'fastify';
+import { invalidInput } from '../../../control/kit/refusal.ts';
+import type { TagService } from '../../../control/kit/tags.ts';
+import type { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
+import type { NetworkInventory } from '../../../control/network/inventory.ts';
+import type { NetworkService } from '../../../control/network/network/service.ts';
+import type { PortService } from '../../../control/network/port/service.ts';
+import type { NetworkQuotaService } from '../../../control/network/quota.ts';
+import type { RouterService } from '../../../control/network/router/service.ts';
+import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
+import type { SubnetService } from '../../../control/network/subnet/service.ts';
+import { Boundary } from '../../boundary/boundary.ts';
+import type { Sentences } from '../../boundary/contract.ts';
+import { readJson } from '../../boundary/json.ts';
+import { plainSentence } from '../../boundary/sentences.ts';
 import type { Dialect } from '../../server.ts';
-import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
+import { type Authenticator, authenticateAll } from '../common/authenticate.ts';
 import { speakFaults } from '../common/faults.ts';
+import * as a from './answers.ts';
+import { badRequest } from './attributes.ts';
 import { addExtensions } from './extensions.ts';
 import { neutronFaults } from './fault.ts';
 import { floatingIps } from './floating-ips.ts';
@@ -39,18 +45,20 @@ export interface NetworkServices {
   inventory: NetworkInventory;
 }
 
-/** All services of the network on one database; they hold no state of their own. */
-export const networkServices = (options: { database: Database }): NetworkServices => ({
-  networks: new NetworkService(options),
-  subnets: new SubnetService(options),
-  ports: new PortService(options),
-  routers: new RouterService(options),
-  floatingIps: new FloatingIpService(options),
-  securityGroups: new SecurityGroupService(options),
-  tags: new TagService(options),
-  quotas: new NetworkQuotaService(options),
-  inventory: new NetworkInventory(options),
-});
+const sentences: Sentences = {
+  refuse: (part, fault) =>
+    part === 'query'
+      ? invalidInput(plainSentence(part, fault))
+      : badRequest(`Invalid input: ${plainSentence(part, fault)}`),
+  unstorable: (part, why) => (part === 'body' ? badRequest(`Invalid input: ${why}`) : invalidInput(why)),
+};
+
+export const networkInfo = {
+  title: 'Networking API v2.0',
+  version: '2.0',
+  description: "OpenStack's Networking API (Neutron's) as Bothy answers it.",
+  fault: a.neutronFault,
+} as const;
 
 const prefix = '/network';
 
@@ -77,10 +85,11 @@ export function networkDialect(deps: {
   const resources: Resource[] = [...tagged, securityGroupRules(services.securityGroups)];
   return {
     prefix,
-    plugin: async (app) => {
-      speakFaults(app, neutronFaults);
-      authenticateAll(app, authenticator);
-      allowEmptyBodies(app);
+    plugin: async (fastify) => {
+      speakFaults(fastify, neutronFaults);
+      authenticateAll(fastify, authenticator);
+      readJson(fastify);
+      const app = new Boundary(fastify, { sentences });
       addVersions(app, baseUrl, resources);
       for (const resource of resources) addResource(app, baseUrl, resource);
       for (const resource of tagged) addTags(app, services.tags, resource);
@@ -89,21 +98,11 @@ export function networkDialect(deps: {
       addInventory(app, services.inventory);
       addExtensions(app);
       for (const [path, plural] of Object.entries(emptyCollections)) {
-        app.get(`/v2.0/${path}`, async (request) => {
-          callerOf(request);
-          return { [plural]: [] };
-        });
+        const answers = { 200: a.record({ [plural]: a.none }) };
+        app.get(`/v2.0/${path}`, { summary: `List ${plural}: none`, rights: 'caller', answers }, () => ({
+          [plural]: [],
+        }));
       }
     },
   };
-}
-
-/** Some clients announce JSON and send nothing (PUT of a tag). */
-function allowEmptyBodies(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser('error', 'error');
-  app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined);
-    else parse(request, body as string, done);
-  });
 }

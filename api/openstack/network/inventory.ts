@@ -1,9 +1,12 @@
 /** Agents, availability zones and addresses in use: what administrators and the client's pickers look at. */
-import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import { notFound, refusal } from '../../../control/kit/refusal.ts';
 import type { NetworkHost, NetworkInventory, NetworkUse } from '../../../control/network/inventory.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
+import * as a from './answers.ts';
+import { many } from './contracts.ts';
 import type { RawQuery } from './list-query.ts';
 import { time } from './resource.ts';
 
@@ -59,25 +62,83 @@ const useView = (use: NetworkUse) => ({
   })),
 });
 
-export function addInventory(app: FastifyInstance, inventory: NetworkInventory): void {
-  app.get('/v2.0/agents', async (request) => {
+const agentAnswer = a.record({
+  id: a.id,
+  ...Object.fromEntries(
+    ['agent_type', 'binary', 'host', 'topic', 'availability_zone', 'description', 'created_at', 'started_at']
+      .concat('heartbeat_timestamp')
+      .map((name) => [name, a.text]),
+  ),
+  alive: a.boolean,
+  admin_state_up: a.boolean,
+  configurations: Type.Record(Type.String(), a.texts),
+  resources_synced: a.nothing,
+});
+/** May be greater than JavaScript's integers. */
+const count = Type.Number();
+const useAnswer = a.record({
+  network_id: a.id,
+  network_name: a.text,
+  project_id: a.id,
+  tenant_id: a.id,
+  total_ips: count,
+  used_ips: a.integer,
+  subnet_ip_availability: a.list({
+    subnet_id: a.id,
+    subnet_name: a.text,
+    cidr: a.text,
+    ip_version: a.one(4, 6),
+    total_ips: count,
+    used_ips: a.integer,
+  }),
+});
+const queryOf = (...names: string[]) =>
+  Type.Object(Object.fromEntries(names.map((name) => [name, Type.Optional(many)])));
+const contracts = {
+  agents: {
+    summary: 'List agents: hosts of the network, for administrators',
+    rights: 'caller',
+    query: queryOf('host', 'agent_type', 'binary', 'id', 'availability_zone'),
+    answers: { 200: a.record({ agents: Type.Array(agentAnswer) }) },
+  },
+  agent: { summary: 'Show an agent', rights: 'admin', answers: { 200: a.record({ agent: agentAnswer }) } },
+  zones: {
+    summary: 'List availability zones',
+    rights: 'caller',
+    answers: { 200: a.record({ availability_zones: a.list({ name: a.text, resource: a.text, state: a.text }) }) },
+  },
+  uses: {
+    summary: 'List addresses used and free',
+    rights: 'admin',
+    query: queryOf('network_id', 'network_name', 'project_id', 'tenant_id', 'ip_version'),
+    answers: { 200: a.record({ network_ip_availabilities: Type.Array(useAnswer) }) },
+  },
+  use: {
+    summary: 'Show addresses used and free in a network',
+    rights: 'admin',
+    answers: { 200: a.record({ network_ip_availability: useAnswer }) },
+  },
+} as const;
+
+export function addInventory(app: Boundary, inventory: NetworkInventory): void {
+  app.get('/v2.0/agents', contracts.agents, async (request) => {
     const raw = request.query as RawQuery;
     const agents = (await inventory.hosts(callerOf(request))).map(agentView);
     const wanted = (['host', 'agent_type', 'binary', 'id', 'availability_zone'] as const).filter((name) => raw[name]);
     return { agents: agents.filter((agent) => wanted.every((name) => agent[name] === one(raw[name]))) };
   });
-  app.get('/v2.0/agents/:id', async (request) => {
+  app.get('/v2.0/agents/:id', contracts.agent, async (request) => {
     const { id } = request.params as { id: string };
     const host = await inventory.host(callerOf(request), parseId(id) ?? '');
     if (!host) throw refusal('not_found', 'agent_not_found', `Agent ${id.slice(0, 80)} could not be found.`);
     return { agent: agentView(host) };
   });
-  app.get('/v2.0/availability_zones', async () => ({
+  app.get('/v2.0/availability_zones', contracts.zones, async () => ({
     availability_zones: (await inventory.zones()).flatMap((name) =>
       ['network', 'router'].map((resource) => ({ name, resource, state: 'available' })),
     ),
   }));
-  app.get('/v2.0/network-ip-availabilities', async (request) => {
+  app.get('/v2.0/network-ip-availabilities', contracts.uses, async (request) => {
     const raw = request.query as RawQuery;
     const filter: Parameters<NetworkInventory['addresses']>[1] = {};
     const [network, name, project, version] = [
@@ -94,7 +155,7 @@ export function addInventory(app: FastifyInstance, inventory: NetworkInventory):
     if (version !== undefined) filter.ipVersion = version === '6' ? 6 : 4;
     return { network_ip_availabilities: (await inventory.addresses(callerOf(request), filter)).map(useView) };
   });
-  app.get('/v2.0/network-ip-availabilities/:id', async (request) => {
+  app.get('/v2.0/network-ip-availabilities/:id', contracts.use, async (request) => {
     const { id } = request.params as { id: string };
     const networkId = parseId(id);
     if (networkId === undefined) throw notFound('network', id.slice(0, 80));

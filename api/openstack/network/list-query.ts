@@ -17,7 +17,11 @@ const listOf = (value: string | string[] | undefined): string[] =>
 
 const tagKeys = { tags: 'tags', 'tags-any': 'tagsAny', 'not-tags': 'notTags', 'not-tags-any': 'notTagsAny' } as const;
 
-const words = new Set(['fields', 'limit', 'marker', 'page_reverse', 'sort_key', 'sort_dir', ...Object.keys(tagKeys)]);
+const pageWords = ['fields', 'limit', 'marker', 'page_reverse', 'sort_key', 'sort_dir'];
+
+/** Parameters that are no filter; only what has tags can be asked for them. */
+export const wordsOf = (attributes: Attributes): ReadonlySet<string> =>
+  new Set('tags' in attributes ? [...pageWords, ...Object.keys(tagKeys)] : pageWords);
 
 export function readListQuery(
   raw: RawQuery,
@@ -31,9 +35,7 @@ export function readListQuery(
     const column = attribute.to ?? name;
     return Object.hasOwn(listing.columns, column) ? column : undefined;
   };
-  if (Object.values(raw).some((value) => listOf(value).some((one) => one.includes('\0')))) {
-    throw invalidInput('the query has a NUL character');
-  }
+  const words = wordsOf(attributes);
   const filters: { column: string; values: string[] }[] = [];
   for (const [name, value] of Object.entries(raw)) {
     if (words.has(name)) continue;

@@ -54,7 +54,7 @@ test('bodies that are wrong are refused in Neutron words', async () => {
     [{ network: { name: 7 } }, /Invalid input for name. Reason: '7' is not a valid string/],
     [{ network: { name: 'x'.repeat(256) } }, /exceeds maximum length of 255/],
     [{ network: { name: 'a\0b' } }, /NUL/],
-    [{ network: { name: 'half \ud83c' } }, /not well-formed Unicode/],
+    [{ network: { name: 'half \ud83c' } }, /half of a surrogate pair/],
     [{ network: { admin_state_up: 'perhaps' } }, /cannot be converted to boolean/],
     [{ network: { mtu: 'big' } }, /is not an integer/],
     [{ network: { tenant_id: 'x' } }, /is not a valid UUID/],
@@ -238,4 +238,9 @@ test("a marker that is gone, was never there or is another project's is not foun
   const foreign = (await other.post('/networks', { network: { name: 'b' } })).body.network.id;
   for (const marker of [newId(), foreign]) refused(await me.get(`/networks?marker=${marker}`), 404, 'NetworkNotFound');
   refused(await me.get('/networks?marker=x'), 400, 'InvalidInput');
+});
+
+test('tags of what has none are no filter', async () => {
+  const me = api.as(testCaller());
+  refused(await me.get('/security-group-rules?tags=x'), 400, 'InvalidInput', /invalid attribute for filtering/);
 });

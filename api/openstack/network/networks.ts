@@ -1,27 +1,37 @@
+import { Type } from 'typebox';
 import { isAdmin } from '../../../control/kit/caller.ts';
 import { type NetworkRow, networkListing } from '../../../control/network/network/network.ts';
 import type { NetworkService, NetworkWish } from '../../../control/network/network/service.ts';
+import * as a from './answers.ts';
 import { type Attributes, boolean, integer, listOf, nothing, nullable, standard, text } from './attributes.ts';
 import { type Resource, standardView } from './resource.ts';
 
 const attributes: Attributes = {
   ...standard,
-  name: { post: true, put: true, read: text(255) },
-  admin_state_up: { post: true, put: true, read: boolean },
-  status: {},
-  subnets: { noFilter: true },
-  shared: { post: true, put: true, read: boolean },
-  'router:external': { to: 'external', post: true, put: true, read: boolean },
-  is_default: { post: true, put: true, read: boolean },
-  port_security_enabled: { post: true, put: true, read: boolean },
-  mtu: { post: true, put: true, read: integer },
-  'provider:network_type': { to: 'provider_network_type', post: true, put: true, read: text(32), admin: true },
+  name: { post: true, put: true, read: text(255), show: a.text },
+  admin_state_up: { post: true, put: true, read: boolean, show: a.boolean },
+  status: { show: a.text },
+  subnets: { noFilter: true, show: Type.Array(a.id) },
+  shared: { post: true, put: true, read: boolean, show: a.boolean },
+  'router:external': { to: 'external', post: true, put: true, read: boolean, show: a.boolean },
+  is_default: { post: true, put: true, read: boolean, show: a.boolean },
+  port_security_enabled: { post: true, put: true, read: boolean, show: a.boolean },
+  mtu: { post: true, put: true, read: integer, show: a.integer },
+  'provider:network_type': {
+    to: 'provider_network_type',
+    post: true,
+    put: true,
+    read: text(32),
+    admin: true,
+    show: a.orNull(a.text),
+  },
   'provider:physical_network': {
     to: 'provider_physical_network',
     post: true,
     put: true,
     read: nullable(text(64)),
     admin: true,
+    show: a.orNull(a.text),
   },
   'provider:segmentation_id': {
     to: 'provider_segmentation_id',
@@ -29,12 +39,13 @@ const attributes: Attributes = {
     put: true,
     read: nullable(integer),
     admin: true,
+    show: a.orNull(a.integer),
   },
-  availability_zone_hints: { post: true, read: listOf(nothing), noFilter: true },
-  availability_zones: { noFilter: true },
-  ipv4_address_scope: { noFilter: true },
-  ipv6_address_scope: { noFilter: true },
-  tags: { noFilter: true },
+  availability_zone_hints: { post: true, read: listOf(nothing), noFilter: true, show: a.none },
+  availability_zones: { noFilter: true, show: a.none },
+  ipv4_address_scope: { noFilter: true, show: a.nothing },
+  ipv6_address_scope: { noFilter: true, show: a.nothing },
+  tags: { noFilter: true, show: a.texts },
 };
 
 export const networks = (service: NetworkService): Resource<NetworkRow> => ({

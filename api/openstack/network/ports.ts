@@ -1,7 +1,9 @@
+import { Type } from 'typebox';
 import { isAdmin } from '../../../control/kit/caller.ts';
 import { type PortRow, portListing, portStatus } from '../../../control/network/port/port.ts';
 import type { PortWish } from '../../../control/network/port/rules.ts';
 import type { NewPortWish, PortService } from '../../../control/network/port/service.ts';
+import * as a from './answers.ts';
 import {
   type Attributes,
   boolean,
@@ -13,6 +15,7 @@ import {
   object,
   oneOf,
   type Reader,
+  reader,
   standard,
   text,
   Unreadable,
@@ -22,12 +25,14 @@ import { type Resource, standardView } from './resource.ts';
 
 const fixedIp = object({ 'subnet_id?': uuid, 'ip_address?': ip }, { ip_address: 'ip' });
 
-const fixedIps: Reader = (value) => {
-  const list = listOf(fixedIp, 64)(value) as { ip?: string }[];
+const addresses = listOf(fixedIp, 64);
+
+const fixedIps: Reader = reader(addresses.schema, (value) => {
+  const list = addresses(value) as { ip?: string }[];
   const ips = list.flatMap((one) => one.ip ?? []);
   if (new Set(ips).size < ips.length) throw new Unreadable(`Duplicate IP address '${ips.join(', ')}'.`);
   return list;
-};
+});
 
 const pair = object({ 'ip_address?': text(64), 'mac_address?': text(32) });
 
@@ -35,12 +40,14 @@ const blankOptions = new Set(['router', 'classless-static-route']);
 const maxOptionName = 64;
 const maxOptionValue = 255;
 
-const dhcpOption: Reader = (value) => {
-  const option = object({
-    opt_name: text(maxOptionName),
-    opt_value: nullable(text(maxOptionValue)),
-    'ip_version?': oneOf(4, 6),
-  })(value) as { opt_name: string; opt_value: string | null; ip_version?: 4 | 6 };
+const optionParts = object({
+  opt_name: text(maxOptionName),
+  opt_value: nullable(text(maxOptionValue)),
+  'ip_version?': oneOf(4, 6),
+});
+
+const dhcpOption: Reader = reader(optionParts.schema, (value) => {
+  const option = optionParts(value) as { opt_name: string; opt_value: string | null; ip_version?: 4 | 6 };
   if (/[\r\n]/.test(`${option.opt_name}${option.opt_value ?? ''}`) || option.opt_name.trim() === '') {
     throw new Unreadable('the name of a DHCP option must not be empty, and neither name nor value have line breaks.');
   }
@@ -48,29 +55,41 @@ const dhcpOption: Reader = (value) => {
     throw new Unreadable(`the value of the DHCP option '${option.opt_name}' is empty.`);
   }
   return { ip_version: 4, ...option };
-};
+});
 
 const attributes: Attributes = {
   ...standard,
-  name: { post: true, put: true, read: text(255) },
-  network_id: { post: true, required: true, read: uuid },
-  mac_address: { to: 'mac', post: true, put: true, read: mac },
-  admin_state_up: { post: true, put: true, read: boolean },
-  status: {},
-  device_id: { post: true, put: true, read: text(255) },
-  device_owner: { post: true, put: true, read: text(255) },
-  fixed_ips: { post: true, put: true, read: fixedIps },
-  security_groups: { post: true, put: true, read: listOf(uuid) },
-  port_security_enabled: { post: true, put: true, read: boolean },
-  allowed_address_pairs: { post: true, put: true, read: listOf(pair), noFilter: true },
-  extra_dhcp_opts: { post: true, put: true, read: listOf(dhcpOption, 64), noFilter: true },
-  'binding:host_id': { to: 'host_name', post: true, put: true, read: nullable(text(255)), admin: true },
-  'binding:vnic_type': { to: 'binding_vnic_type', post: true, put: true, read: oneOf('normal') },
-  'binding:profile': { post: true, put: true, read: nothing, admin: true, noFilter: true },
-  'binding:vif_type': { admin: true, noFilter: true },
-  'binding:vif_details': { admin: true, noFilter: true },
-  ip_allocation: { noFilter: true },
-  tags: { noFilter: true },
+  name: { post: true, put: true, read: text(255), show: a.text },
+  network_id: { post: true, required: true, read: uuid, show: a.id },
+  mac_address: { to: 'mac', post: true, put: true, read: mac, show: a.text },
+  admin_state_up: { post: true, put: true, read: boolean, show: a.boolean },
+  status: { show: a.text },
+  device_id: { post: true, put: true, read: text(255), show: a.text },
+  device_owner: { post: true, put: true, read: text(255), show: a.text },
+  fixed_ips: { post: true, put: true, read: fixedIps, show: a.list({ subnet_id: a.id, ip_address: a.text }) },
+  security_groups: { post: true, put: true, read: listOf(uuid), show: Type.Array(a.id) },
+  port_security_enabled: { post: true, put: true, read: boolean, show: a.boolean },
+  allowed_address_pairs: {
+    post: true,
+    put: true,
+    read: listOf(pair),
+    noFilter: true,
+    show: a.list({ ip_address: a.text, mac_address: Type.Optional(a.text) }),
+  },
+  extra_dhcp_opts: {
+    post: true,
+    put: true,
+    read: listOf(dhcpOption, 64),
+    noFilter: true,
+    show: a.list({ opt_name: a.text, opt_value: a.text, ip_version: a.one(4, 6) }),
+  },
+  'binding:host_id': { to: 'host_name', post: true, put: true, read: nullable(text(255)), admin: true, show: a.text },
+  'binding:vnic_type': { to: 'binding_vnic_type', post: true, put: true, read: oneOf('normal'), show: a.text },
+  'binding:profile': { post: true, put: true, read: nothing, admin: true, noFilter: true, show: a.record({}) },
+  'binding:vif_type': { admin: true, noFilter: true, show: a.text },
+  'binding:vif_details': { admin: true, noFilter: true, show: a.record({ port_filter: Type.Optional(a.boolean) }) },
+  ip_allocation: { noFilter: true, show: a.text },
+  tags: { noFilter: true, show: a.texts },
 };
 
 export const ports = (service: PortService): Resource<PortRow> => ({

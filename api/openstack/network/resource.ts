@@ -1,11 +1,13 @@
 /** The five operations that all of Neutron's resources share, from one description of a resource. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
 import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
 import type { Listing, ListQuery } from '../../../control/kit/listing.ts';
 import { notFound } from '../../../control/kit/refusal.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { type Attributes, readPost, readPut } from './attributes.ts';
+import { answers, fieldsQuery, listQuery, postBody, putBody } from './contracts.ts';
 import { pageLinks, type RawQuery, readListQuery } from './list-query.ts';
 
 export type View = Record<string, unknown>;
@@ -46,13 +48,67 @@ const fieldsOf = (request: FastifyRequest): string[] | undefined => {
   return Array.isArray(fields) ? fields : [fields];
 };
 
-export function addResource(
-  app: FastifyInstance,
+export function addResource(app: Boundary, baseUrl: (request: FastifyRequest) => string, resource: Resource): void {
+  const { single, path, attributes, listing } = resource;
+  const shown = answers(resource);
+  addReads(app, baseUrl, resource, shown);
+  const { create, update } = resource;
+  const noun = single.replaceAll('_', ' ');
+  if (create) {
+    const names = { single, plural: resource.plural };
+    const contract = {
+      summary: resource.bulk ? `Create one or more ${noun}s` : `Create a ${noun}`,
+      rights: 'member',
+      body: postBody(resource),
+      answers: { 201: shown.made },
+      explain: { body: (body: unknown) => readPost(names, attributes, body) },
+    } as const;
+    app.post(`/v2.0/${path}`, contract, async (request, reply) => {
+      const caller = callerOf(request);
+      const { bulk, wishes } = readPost(names, attributes, request.body);
+      const rows = resource.bulk ? await create(caller, wishes) : await create(caller, wishes.slice(0, 1));
+      const views = rows.map((row) => resource.view(row, caller));
+      return reply.code(201).send(bulk ? { [resource.plural]: views } : { [single]: views[0] });
+    });
+  }
+  if (update) {
+    const contract = {
+      summary: `Change a ${noun}`,
+      rights: 'member',
+      body: putBody(resource),
+      answers: { 200: shown.one },
+      explain: { body: (body: unknown) => readPut(single, attributes, body) },
+    } as const;
+    app.put(`/v2.0/${path}/:id`, contract, async (request) => {
+      const caller = callerOf(request);
+      const id = idOf(request, resource);
+      const row = await update(caller, id, readPut(single, attributes, request.body));
+      return { [single]: resource.view(row, caller) };
+    });
+  }
+  const remove = { summary: `Delete a ${noun}`, rights: 'member', answers: { 204: null } } as const;
+  app.delete(`/v2.0/${path}/:id`, remove, async (request, reply) => {
+    await resource.delete(callerOf(request), idOf(request, { listing }));
+    return reply.code(204).send();
+  });
+}
+
+function addReads(
+  app: Boundary,
   baseUrl: (request: FastifyRequest) => string,
   resource: Resource,
+  shown: ReturnType<typeof answers>,
 ): void {
   const { single, plural, path, attributes, listing } = resource;
-  app.get(`/v2.0/${path}`, async (request) => {
+  const noun = single.replaceAll('_', ' ');
+  const list = {
+    summary: `List ${noun}s`,
+    rights: 'reader',
+    query: listQuery(attributes, listing.columns),
+    answers: { 200: shown.list },
+    explain: { query: (raw: unknown) => readListQuery(raw as RawQuery, attributes, listing, { admin: true }) },
+  } as const;
+  app.get(`/v2.0/${path}`, list, async (request) => {
     const caller = callerOf(request);
     const raw = request.query as RawQuery;
     const { query, fields } = readListQuery(raw, attributes, listing, { admin: isAdmin(caller) });
@@ -68,32 +124,16 @@ export function addResource(
     if (links.length > 0) body[`${plural}_links`] = links;
     return body;
   });
-  app.get(`/v2.0/${path}/:id`, async (request) => {
+  const show = {
+    summary: `Show a ${noun}`,
+    rights: 'reader',
+    query: fieldsQuery,
+    answers: { 200: shown.onePart },
+  } as const;
+  app.get(`/v2.0/${path}/:id`, show, async (request) => {
     const caller = callerOf(request);
     const row = await resource.read(caller, idOf(request, resource));
     return { [single]: only(resource.view(row, caller), fieldsOf(request)) };
-  });
-  const { create, update } = resource;
-  if (create) {
-    app.post(`/v2.0/${path}`, async (request, reply: FastifyReply) => {
-      const caller = callerOf(request);
-      const { bulk, wishes } = readPost({ single, plural }, attributes, request.body);
-      const rows = resource.bulk ? await create(caller, wishes) : await create(caller, wishes.slice(0, 1));
-      const views = rows.map((row) => resource.view(row, caller));
-      return reply.code(201).send(bulk ? { [plural]: views } : { [single]: views[0] });
-    });
-  }
-  if (update) {
-    app.put(`/v2.0/${path}/:id`, async (request) => {
-      const caller = callerOf(request);
-      const id = idOf(request, resource);
-      const row = await update(caller, id, readPut(single, attributes, request.body));
-      return { [single]: resource.view(row, caller) };
-    });
-  }
-  app.delete(`/v2.0/${path}/:id`, async (request, reply) => {
-    await resource.delete(callerOf(request), idOf(request, resource));
-    return reply.code(204).send();
   });
 }
 

@@ -1,9 +1,12 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import type { InterfaceResult } from '../../../control/network/router/interfaces.ts';
 import { type RouterRow, routerListing } from '../../../control/network/router/router.ts';
 import type { InterfaceWish, RouterService, RouterWish } from '../../../control/network/router/service.ts';
 import type { Route } from '../../../control/network/router/tables.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
+import * as a from './answers.ts';
 import {
   type Attributes,
   badRequest,
@@ -14,34 +17,52 @@ import {
   object,
   type Reader,
   readAttributes,
+  reader,
   standard,
   text,
   uuid,
 } from './attributes.ts';
+import { answers, bodySchema, putBody } from './contracts.ts';
 import { idOf, type Resource, standardView, type View } from './resource.ts';
 
-const gateway: Reader = (value) => {
+const gatewayParts = object({
+  network_id: uuid,
+  'enable_snat?': boolean,
+  'external_fixed_ips?': listOf(object({ 'subnet_id?': uuid, 'ip_address?': ip }, { ip_address: 'ip' }), 64),
+  'qos_policy_id?': nothing,
+});
+
+/** Null or nothing in it: no gateway. */
+const gateway: Reader = reader(Type.Union([gatewayParts.schema, nothing.schema]), (value) => {
   if (value === null || (typeof value === 'object' && Object.keys(value).length === 0)) return null;
-  return object({
-    network_id: uuid,
-    'enable_snat?': boolean,
-    'external_fixed_ips?': listOf(object({ 'subnet_id?': uuid, 'ip_address?': ip }, { ip_address: 'ip' }), 64),
-    'qos_policy_id?': nothing,
-  })(value);
-};
+  return gatewayParts(value);
+});
 
 const route = object({ destination: text(64), nexthop: ip });
 
 const attributes: Attributes = {
   ...standard,
-  name: { post: true, put: true, read: text(255) },
-  admin_state_up: { post: true, put: true, read: boolean },
-  status: {},
-  external_gateway_info: { to: 'gateway', post: true, put: true, read: gateway, noFilter: true },
-  routes: { put: true, read: listOf(route), noFilter: true },
-  availability_zone_hints: { post: true, read: listOf(nothing), noFilter: true },
-  availability_zones: { noFilter: true },
-  tags: { noFilter: true },
+  name: { post: true, put: true, read: text(255), show: a.text },
+  admin_state_up: { post: true, put: true, read: boolean, show: a.boolean },
+  status: { show: a.text },
+  external_gateway_info: {
+    to: 'gateway',
+    post: true,
+    put: true,
+    read: gateway,
+    noFilter: true,
+    show: a.orNull(
+      a.record({
+        network_id: a.id,
+        enable_snat: a.boolean,
+        external_fixed_ips: a.list({ subnet_id: a.id, ip_address: a.text }),
+      }),
+    ),
+  },
+  routes: { put: true, read: listOf(route), noFilter: true, show: a.list({ destination: a.text, nexthop: a.text }) },
+  availability_zone_hints: { post: true, read: listOf(nothing), noFilter: true, show: a.none },
+  availability_zones: { noFilter: true, show: a.none },
+  tags: { noFilter: true, show: a.texts },
 };
 
 export const routers = (service: RouterService): Resource<RouterRow> => ({
@@ -86,6 +107,35 @@ const interfaceAttributes: Attributes = {
   port_id: { put: true, read: uuid },
 };
 
+const interfaceAnswer = a.record({
+  id: a.id,
+  tenant_id: a.id,
+  project_id: a.id,
+  port_id: a.id,
+  network_id: a.id,
+  subnet_id: a.id,
+  subnet_ids: Type.Array(a.id),
+});
+
+const interfaceVerb = {
+  rights: 'member',
+  body: bodySchema(interfaceAttributes, 'put'),
+  answers: { 200: interfaceAnswer },
+  explain: { body: (body: unknown) => readAttributes(interfaceAttributes, body, 'put') },
+} as const;
+
+const routeAttributes: Attributes = { routes: attributes.routes! };
+const routesOf = (body: unknown): Route[] => {
+  const router = (body as { router?: unknown } | null | undefined)?.router;
+  if (router === undefined) throw badRequest("Unable to find 'router' in request body");
+  return (readAttributes(routeAttributes, router, 'put') as { routes?: Route[] }).routes ?? [];
+};
+const routesVerb = {
+  rights: 'member',
+  body: putBody({ single: 'router', attributes: routeAttributes }),
+  explain: { body: routesOf },
+} as const;
+
 const interfaceView = ({ project_id, ...result }: InterfaceResult): View => ({
   ...result,
   tenant_id: project_id,
@@ -93,24 +143,34 @@ const interfaceView = ({ project_id, ...result }: InterfaceResult): View => ({
 });
 
 /** Interfaces and single routes are verbs of their own. */
-export function addRouterVerbs(app: FastifyInstance, service: RouterService): void {
+export function addRouterVerbs(app: Boundary, service: RouterService): void {
   const target = { listing: routerListing };
+  const answer = answers({ single: 'router', plural: 'routers', attributes }).one;
   const wish = (request: FastifyRequest) => readAttributes(interfaceAttributes, request.body, 'put') as InterfaceWish;
-  app.put('/v2.0/routers/:id/add_router_interface', async (request) =>
-    interfaceView(await service.addInterface(callerOf(request), idOf(request, target), wish(request))),
+  app.put(
+    '/v2.0/routers/:id/add_router_interface',
+    { summary: 'Connect a router to a subnet', ...interfaceVerb },
+    async (request) =>
+      interfaceView(await service.addInterface(callerOf(request), idOf(request, target), wish(request))),
   );
-  app.put('/v2.0/routers/:id/remove_router_interface', async (request) =>
-    interfaceView(await service.removeInterface(callerOf(request), idOf(request, target), wish(request))),
+  app.put(
+    '/v2.0/routers/:id/remove_router_interface',
+    { summary: 'Disconnect a router from a subnet', ...interfaceVerb },
+    async (request) =>
+      interfaceView(await service.removeInterface(callerOf(request), idOf(request, target), wish(request))),
   );
   for (const [verb, member] of [
     ['add_extraroutes', 'add'],
     ['remove_extraroutes', 'remove'],
   ] as const) {
-    app.put(`/v2.0/routers/:id/${verb}`, async (request) => {
-      const body = (request.body as { router?: unknown } | null)?.router;
-      if (body === undefined) throw badRequest("Unable to find 'router' in request body");
-      const { routes } = readAttributes({ routes: attributes.routes! }, body, 'put') as { routes?: Route[] };
-      const row = await service.changeRoutes(callerOf(request), idOf(request, target), { [member]: routes ?? [] });
+    const contract = {
+      ...routesVerb,
+      summary: `${verb.replace('_extra', ' ')} of a router`,
+      answers: { 200: answer },
+    } as const;
+    app.put(`/v2.0/routers/:id/${verb}`, contract, async (request) => {
+      const routes = routesOf(request.body);
+      const row = await service.changeRoutes(callerOf(request), idOf(request, target), { [member]: routes });
       return { router: viewOf(row) };
     });
   }

@@ -1,3 +1,4 @@
+import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import { notFound, refusal } from '../../../control/kit/refusal.ts';
 import { type RuleWish, readPort, readProtocol } from '../../../control/network/security-group/rules.ts';
@@ -9,6 +10,7 @@ import {
   securityGroupRuleListing,
 } from '../../../control/network/security-group/security-group.ts';
 import type { SecurityGroupService, SecurityGroupWish } from '../../../control/network/security-group/service.ts';
+import * as a from './answers.ts';
 import {
   type Attributes,
   boolean,
@@ -16,19 +18,40 @@ import {
   nullable,
   oneOf,
   type Reader,
+  reader,
   standard,
   text,
   Unreadable,
 } from './attributes.ts';
 import { type Resource, standardView, type View } from './resource.ts';
 
+const ruleMembers = {
+  security_group_id: a.id,
+  direction: a.one('ingress', 'egress'),
+  ethertype: a.one('IPv4', 'IPv6'),
+  protocol: a.orNull(a.text),
+  port_range_min: a.orNull(a.integer),
+  port_range_max: a.orNull(a.integer),
+  remote_group_id: a.orNull(a.id),
+  remote_ip_prefix: a.orNull(a.text),
+  remote_address_group_id: a.nothing,
+  normalized_cidr: a.orNull(a.text),
+};
+const ruleAnswer = Type.Object(
+  {
+    ...Object.fromEntries(Object.entries(standard).map(([name, { show }]) => [name, show!])),
+    ...ruleMembers,
+  },
+  { additionalProperties: false, title: 'Security group rule in its group' },
+);
+
 const groupAttributes: Attributes = {
   ...standard,
-  name: { post: true, put: true, read: text(255) },
-  stateful: { post: true, put: true, read: boolean },
-  shared: {},
-  security_group_rules: { noFilter: true },
-  tags: { noFilter: true },
+  name: { post: true, put: true, read: text(255), show: a.text },
+  stateful: { post: true, put: true, read: boolean, show: a.boolean },
+  shared: { show: a.boolean },
+  security_group_rules: { noFilter: true, show: Type.Array(ruleAnswer) },
+  tags: { noFilter: true, show: a.texts },
 };
 
 export const securityGroups = (service: SecurityGroupService): Resource<SecurityGroupRow> => ({
@@ -53,7 +76,7 @@ export const securityGroups = (service: SecurityGroupService): Resource<Security
   }),
 });
 
-const ethertype: Reader = (value) => {
+const ethertype: Reader = reader(Type.String({ examples: ['IPv4'] }), (value) => {
   const known = ['IPv4', 'IPv6'].find((name) => name.toLowerCase() === String(value).toLowerCase());
   if (known) return known;
   throw refusal(
@@ -61,34 +84,43 @@ const ethertype: Reader = (value) => {
     'security_group_rule_invalid_ether_type',
     `Security group rule for ethertype '${String(value).slice(0, 80)}' not supported. Allowed values are ['IPv4', 'IPv6'].`,
   );
-};
+});
 
-const protocol: Reader = (value) => {
-  if (value === null) return null;
-  if (typeof value !== 'string' && typeof value !== 'number') throw new Unreadable('a protocol is a name or a number.');
-  return readProtocol(String(value).slice(0, 80));
-};
+const protocol: Reader = reader(
+  Type.Union([Type.String({ examples: ['tcp'] }), Type.Integer(), Type.Null()]),
+  (value) => {
+    if (value === null) return null;
+    if (typeof value !== 'string' && typeof value !== 'number')
+      throw new Unreadable('a protocol is a name or a number.');
+    return readProtocol(String(value).slice(0, 80));
+  },
+);
 
 /** A group is looked for, whatever its id looks like: what is no id names nothing. */
-const groupReference: Reader = (value) => {
+const groupReference: Reader = reader(Type.String({ examples: ['0198c0de-0000-7000-8000-000000000001'] }), (value) => {
   if (typeof value !== 'string') throw new Unreadable('the id of a security group is a text.');
   const id = parseId(value);
   if (id === undefined) throw notFound('security_group', value.slice(0, 255));
   return id;
-};
+});
+
+const portNumber = reader(
+  Type.Union([Type.Integer(), Type.String({ pattern: '^-?\\d{1,6}$' }), Type.Null()]),
+  readPort,
+);
 
 const ruleAttributes: Attributes = {
   ...standard,
-  security_group_id: { post: true, required: true, read: groupReference },
-  direction: { post: true, required: true, read: oneOf('ingress', 'egress') },
-  ethertype: { post: true, read: ethertype },
-  protocol: { post: true, read: protocol },
-  port_range_min: { post: true, read: readPort },
-  port_range_max: { post: true, read: readPort },
-  remote_group_id: { post: true, read: nullable(groupReference) },
-  remote_ip_prefix: { post: true, read: nullable(text(64)) },
-  remote_address_group_id: { post: true, read: nothing, noFilter: true },
-  normalized_cidr: {},
+  security_group_id: { post: true, required: true, read: groupReference, show: ruleMembers.security_group_id },
+  direction: { post: true, required: true, read: oneOf('ingress', 'egress'), show: ruleMembers.direction },
+  ethertype: { post: true, read: ethertype, show: ruleMembers.ethertype },
+  protocol: { post: true, read: protocol, show: ruleMembers.protocol },
+  port_range_min: { post: true, read: portNumber, show: ruleMembers.port_range_min },
+  port_range_max: { post: true, read: portNumber, show: ruleMembers.port_range_max },
+  remote_group_id: { post: true, read: nullable(groupReference), show: ruleMembers.remote_group_id },
+  remote_ip_prefix: { post: true, read: nullable(text(64)), show: ruleMembers.remote_ip_prefix },
+  remote_address_group_id: { post: true, read: nothing, noFilter: true, show: ruleMembers.remote_address_group_id },
+  normalized_cidr: { show: ruleMembers.normalized_cidr },
 };
 
 export const securityGroupRules = (service: SecurityGroupService): Resource<SecurityGroupRuleRow> => ({

@@ -1,7 +1,9 @@
+import { Type } from 'typebox';
 import { formatCidr, parseCidr } from '../../../control/kit/address.ts';
 import { refusal } from '../../../control/kit/refusal.ts';
 import type { SubnetPatch, SubnetService, SubnetWish } from '../../../control/network/subnet/service.ts';
 import { type SubnetRow, subnetListing } from '../../../control/network/subnet/subnet.ts';
+import * as a from './answers.ts';
 import {
   type Attributes,
   boolean,
@@ -12,6 +14,7 @@ import {
   object,
   oneOf,
   type Reader,
+  reader,
   standard,
   text,
   Unreadable,
@@ -21,7 +24,7 @@ import {
 import { type Resource, standardView } from './resource.ts';
 
 /** A network without host bits: 10.0.0.1/24 is a mistake that somebody should hear of. */
-const cidr: Reader = (value) => {
+const cidr: Reader = reader(Type.String({ examples: ['10.77.0.0/24'] }), (value) => {
   const read = typeof value === 'string' ? parseCidr(value) : undefined;
   if (read === undefined || typeof value !== 'string')
     throw new Unreadable(`'${String(value).slice(0, 80)}' is not a valid IP subnet.`);
@@ -30,38 +33,45 @@ const cidr: Reader = (value) => {
     throw new Unreadable(`'${value}' isn't a recognized IP subnet cidr, '${formatCidr(read)}' is recommended.`);
   }
   return formatCidr(read);
-};
+});
 
 const modes = nullable(oneOf('dhcpv6-stateful', 'dhcpv6-stateless', 'slaac'));
 
 const attributes: Attributes = {
   ...standard,
-  name: { post: true, put: true, read: text(255) },
-  network_id: { post: true, required: true, read: uuid },
-  ip_version: { post: true, required: true, read: oneOf(4, 6) },
-  cidr: { post: true, read: nullable(cidr) },
-  gateway_ip: { post: true, put: true, read: nullable(ip) },
-  enable_dhcp: { post: true, put: true, read: boolean },
-  ipv6_ra_mode: { post: true, read: modes },
-  ipv6_address_mode: { post: true, read: modes },
-  allocation_pools: { post: true, put: true, read: listOf(object({ start: ip, end: ip })), noFilter: true },
-  dns_nameservers: { post: true, put: true, read: unique(listOf(text(64))), noFilter: true },
+  name: { post: true, put: true, read: text(255), show: a.text },
+  network_id: { post: true, required: true, read: uuid, show: a.id },
+  ip_version: { post: true, required: true, read: oneOf(4, 6), show: a.one(4, 6) },
+  cidr: { post: true, read: nullable(cidr), show: a.text },
+  gateway_ip: { post: true, put: true, read: nullable(ip), show: a.orNull(a.text) },
+  enable_dhcp: { post: true, put: true, read: boolean, show: a.boolean },
+  ipv6_ra_mode: { post: true, read: modes, show: a.orNull(a.text) },
+  ipv6_address_mode: { post: true, read: modes, show: a.orNull(a.text) },
+  allocation_pools: {
+    post: true,
+    put: true,
+    read: listOf(object({ start: ip, end: ip })),
+    noFilter: true,
+    show: a.list({ start: a.text, end: a.text }),
+  },
+  dns_nameservers: { post: true, put: true, read: unique(listOf(text(64))), noFilter: true, show: a.texts },
   host_routes: {
     post: true,
     put: true,
     read: listOf(object({ destination: text(64), nexthop: ip })),
     noFilter: true,
+    show: a.list({ destination: a.text, nexthop: a.text }),
   },
-  service_types: { post: true, put: true, read: unique(listOf(text(255), 50)) },
-  subnetpool_id: { post: true, read: nothing, noFilter: true },
+  service_types: { post: true, put: true, read: unique(listOf(text(255), 50)), show: a.texts },
+  subnetpool_id: { post: true, read: nothing, noFilter: true, show: a.nothing },
   use_default_subnetpool: {
     post: true,
-    read: (value) => (boolean(value) ? nothing('subnet pools') : undefined),
+    read: reader(boolean.schema, (value) => (boolean(value) ? nothing('subnet pools') : undefined)),
     noFilter: true,
   },
   segment_id: { post: true, read: nothing, noFilter: true },
   'router:external': { to: 'external' },
-  tags: { noFilter: true },
+  tags: { noFilter: true, show: a.texts },
 };
 
 export const subnets = (service: SubnetService): Resource<SubnetRow> => ({

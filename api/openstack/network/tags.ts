@@ -1,34 +1,52 @@
-import type { FastifyInstance } from 'fastify';
 import type { TagService } from '../../../control/kit/tags.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
+import * as a from './answers.ts';
 import { listOf, readAttributes, text } from './attributes.ts';
+import { bodySchema } from './contracts.ts';
 import { idOf, type Resource } from './resource.ts';
 
 const attributes = { tags: { put: true, required: true, read: listOf(text(255)) } };
 
-export function addTags(app: FastifyInstance, service: TagService, resource: Resource): void {
+const answer = a.record({ tags: a.texts });
+const contracts = {
+  list: { summary: 'List tags', rights: 'reader', answers: { 200: answer } },
+  replace: {
+    summary: 'Replace all tags',
+    rights: 'member',
+    body: bodySchema(attributes, 'put'),
+    answers: { 200: answer },
+    explain: { body: (body: unknown) => readAttributes(attributes, body, 'put') },
+  },
+  clear: { summary: 'Remove all tags', rights: 'member', answers: { 204: null } },
+  check: { summary: 'Ask for a tag', rights: 'reader', answers: { 204: null } },
+  add: { summary: 'Add a tag', rights: 'member', answers: { 201: null } },
+  remove: { summary: 'Remove a tag', rights: 'member', answers: { 204: null } },
+} as const;
+
+export function addTags(app: Boundary, service: TagService, resource: Resource): void {
   const { listing, path } = resource;
   const tagOf = (params: unknown): string => (params as { tag: string }).tag;
-  app.get(`/v2.0/${path}/:id/tags`, async (request) => ({
+  app.get(`/v2.0/${path}/:id/tags`, contracts.list, async (request) => ({
     tags: await service.list(callerOf(request), listing, idOf(request, resource)),
   }));
-  app.put(`/v2.0/${path}/:id/tags`, async (request) => {
+  app.put(`/v2.0/${path}/:id/tags`, contracts.replace, async (request) => {
     const { tags } = readAttributes(attributes, request.body, 'put') as { tags?: string[] };
     return { tags: await service.replace(callerOf(request), listing, idOf(request, resource), tags ?? []) };
   });
-  app.delete(`/v2.0/${path}/:id/tags`, async (request, reply) => {
+  app.delete(`/v2.0/${path}/:id/tags`, contracts.clear, async (request, reply) => {
     await service.replace(callerOf(request), listing, idOf(request, resource), []);
     return reply.code(204).send();
   });
-  app.get(`/v2.0/${path}/:id/tags/:tag`, async (request, reply) => {
+  app.get(`/v2.0/${path}/:id/tags/:tag`, contracts.check, async (request, reply) => {
     await service.check(callerOf(request), listing, idOf(request, resource), tagOf(request.params));
     return reply.code(204).send();
   });
-  app.put(`/v2.0/${path}/:id/tags/:tag`, async (request, reply) => {
+  app.put(`/v2.0/${path}/:id/tags/:tag`, contracts.add, async (request, reply) => {
     await service.add(callerOf(request), listing, idOf(request, resource), tagOf(request.params));
     return reply.code(201).send();
   });
-  app.delete(`/v2.0/${path}/:id/tags/:tag`, async (request, reply) => {
+  app.delete(`/v2.0/${path}/:id/tags/:tag`, contracts.remove, async (request, reply) => {
     await service.remove(callerOf(request), listing, idOf(request, resource), tagOf(request.params));
     return reply.code(204).send();
   });

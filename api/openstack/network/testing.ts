@@ -7,8 +7,11 @@ import { newId } from '../../../contract/ids.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import type { Database } from '../../../control/kit/database/database.ts';
 import { testDatabase, testProject } from '../../../control/kit/database/testing.ts';
+import { networkServices } from '../../../control/network/services.ts';
 import { oddName } from '../../../control/network/testing.ts';
-import { networkDialect, networkServices } from './index.ts';
+import type { RouteEntry } from '../../boundary/contract.ts';
+import { holdAnswers, routeTable } from '../../boundary/testing/hold-answers.ts';
+import { networkDialect } from './index.ts';
 
 export interface Answer {
   status: number;
@@ -18,6 +21,7 @@ export interface Answer {
 
 /** Somebody who calls, below /network/v2.0 unless the path begins with '/network'. */
 export interface Me {
+  token: string;
   get(path: string): Promise<Answer>;
   post(path: string, body: unknown): Promise<Answer>;
   put(path: string, body?: unknown): Promise<Answer>;
@@ -27,6 +31,7 @@ export interface Me {
 export interface TestApi {
   database: Database;
   app: FastifyInstance;
+  entries: readonly RouteEntry[];
   /** Every route, as it was registered. */
   routes: { method: string; url: string; open: boolean }[];
   /** Makes the caller's project too; it is there when the first call is answered. */
@@ -43,6 +48,8 @@ export async function testApi(): Promise<TestApi> {
     genReqId: () => `req-${newId()}`,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 },
   });
+  holdAnswers(app);
+  const { entries } = routeTable(app);
   const { prefix, plugin } = networkDialect({
     services: networkServices({ database }),
     authenticator: {
@@ -66,6 +73,7 @@ export async function testApi(): Promise<TestApi> {
   return {
     database,
     app,
+    entries,
     routes,
     as(caller) {
       const token = [...callers].find(([, known]) => known === caller)?.[0] ?? newId();
@@ -79,6 +87,7 @@ export async function testApi(): Promise<TestApi> {
         return { status: answer.statusCode, body: answer.body === '' ? undefined : answer.json() };
       };
       return {
+        token,
         get: (path) => call('GET', path),
         post: (path, body) => call('POST', path, body),
         put: (path, body) => call('PUT', path, body),
