@@ -8,8 +8,11 @@ import { explainedDatabase } from '../kit/database/test-plans.ts';
 import { testDatabase, testProject } from '../kit/database/testing.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkService } from './network/service.ts';
+import { everything } from './ovn/everything.ts';
+import { HostView } from './ovn/hosts.ts';
 import { HostSet } from './ovn/intent/gateway.ts';
 import { expand, loadModel } from './ovn/load.ts';
+import { MemoryNorthbound } from './ovn/testing/memory-northbound.ts';
 import { unit } from './ovn/units.ts';
 import { Touched } from './ovn/wakes.ts';
 import { PortService } from './port/service.ts';
@@ -63,6 +66,15 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
     'routers of a network that changed': touch('routersOfNetworks', network),
     'routers of a port that changed': touch('routersOfPorts', port),
     'whose port it is': touch('servicePorts', port),
+    'routers of a host that moved': async () => {
+      const [hosts, nb] = [new HostView(), new MemoryNorthbound()];
+      await hosts.refresh(database.query, [id(kinds.host, 50)]);
+      return hosts.routers(database.query, nb.actual);
+    },
+    'a walk through everything': async () => {
+      let pages = 0;
+      for await (const _ of everything(database.query, new MemoryNorthbound().actual)) if (++pages > 20) break;
+    },
     'list ports': () => ports.list(caller, {}),
     'list ports of a device': () =>
       ports.list(caller, by('device_id', id(kinds.server, 207 * size.portsOfNetwork + 5))),

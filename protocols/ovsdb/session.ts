@@ -34,6 +34,9 @@ interface Message {
   error?: unknown;
 }
 
+/** Reading gives the event loop up after this long. */
+const sliceMs = 5;
+
 export class Session {
   readonly #socket: Socket;
   readonly #options: SessionOptions;
@@ -43,6 +46,7 @@ export class Session {
   #closed = false;
   #probe: NodeJS.Timeout | undefined;
   #probing = false;
+  #spentMs = 0;
 
   static async open(options: SessionOptions): Promise<Session> {
     const socket = await openSocket(options.target, {
@@ -92,12 +96,19 @@ export class Session {
   #receive(chunk: Buffer): void {
     this.#probing = false;
     this.#probe?.refresh();
+    const began = performance.now();
     try {
       for (const message of this.#reader.push(chunk)) this.#dispatch(message as Message);
     } catch (error) {
       const cause = error instanceof OvsdbError ? error : this.#lost('carried malformed data', error);
       this.#end(cause);
     }
+    this.#spentMs += performance.now() - began;
+    if (this.#spentMs < sliceMs) return;
+    // The event loop would read on, up to two megabytes, before anybody else has a turn.
+    this.#spentMs = 0;
+    this.#socket.pause();
+    setImmediate(() => this.#socket.resume());
   }
 
   #dispatch(message: Message): void {

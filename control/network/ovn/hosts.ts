@@ -92,7 +92,8 @@ export class HostView {
     const changed = [...moved].filter(([, physical]) => physical).map(([id]) => id);
     if (changed.length > 0) {
       const { rows } = await sql<{ id: string }>`
-        select distinct f.router_id as id from port p join floating_ip f on f.port_id = p.id
+        select distinct f.router_id as id from port p
+        cross join lateral (select router_id from floating_ip where port_id = p.id offset 0) f -- by the host's ports
         where p.host_id = any(${changed}::uuid[]) and f.router_id is not null`.execute(db);
       for (const { id } of rows) units.add(unit('router', id));
     }
