@@ -77,13 +77,14 @@ test('a host whose grace ends is looked at again, without a change in the log', 
   await using b = await bench();
   const [host] = b.ids as [string];
   const before = b.naming(host);
-  const leftMs = 100;
+  // As long as a busy machine may take from this statement to the look at the host.
+  const leftMs = 1500;
   await b.set(
     host,
     sql`connected = false, last_seen_at = now() - make_interval(secs => ${(hostGraceMs - leftMs) / 1000})`,
   );
   assert.deepEqual(b.naming(host), before);
-  const end = Date.now() + 5000;
+  const end = Date.now() + 10_000;
   while (b.looks() === 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual([...(await b.target.touched([]))].sort(), before);
 });
