@@ -1,5 +1,6 @@
 /** A thread that digests pieces of shared memory, in the order in which it is told of them. */
 import { createHash, type Hash } from 'node:crypto';
+import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 
 export interface DigestWorkerData {
@@ -12,6 +13,9 @@ export type DigestRequest = { offset: number; bytes: number } | 'end';
 
 const { algorithm, memory } = workerData as DigestWorkerData;
 let hash: Hash | undefined;
+
+// On Linux a priority is a thread's, and this one's alone: two threads an upload, and guests and APIs come first.
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 parentPort!.on('message', (request: DigestRequest) => {
   hash ??= createHash(algorithm);
