@@ -31,7 +31,8 @@ export interface Transfers {
 
 export interface BytesReport {
   transfers: Transfers[];
-  apiP99Ms: { quiet: number; down: number; up: number };
+  /** `besideOther`: while s_server sends, so that the processors are as busy but the cloud has nothing else to do. */
+  apiP99Ms: { quiet: number; besideOther: number; down: number; up: number };
   controlMiB: { before: number; most: number; after: number };
 }
 
@@ -61,6 +62,7 @@ export async function benchBytes(
   // Apart from the measurements above: the questions take processor time from what is measured.
   const probe = new Probe(openstack, images.url(0), ca);
   const quiet = await probe.during(() => new Promise((resolve) => setTimeout(resolve, 2000)));
+  const besideOther = await probe.during(() => several(3 * atOnce, () => reference.down(agent)));
   const down = await probe.during(() => several(3 * atOnce, (index) => images.down(index)));
   const up = await probe.during(() => several(3 * atOnce, () => images.up()));
   const most = memory.stop();
@@ -68,7 +70,7 @@ export async function benchBytes(
   agent.destroy();
   openstack.close();
   const controlMiB = { before, most, after: cloud.memoryMiB().control! };
-  const report = { transfers: measure.rows, apiP99Ms: { quiet, down, up }, controlMiB };
+  const report = { transfers: measure.rows, apiP99Ms: { quiet, besideOther, down, up }, controlMiB };
   return { report, text: table(report) };
 }
 
@@ -272,7 +274,8 @@ function table({ transfers, apiP99Ms, controlMiB }: BytesReport): string {
   }
   const ms = (value: number) => value.toFixed(1);
   lines.push(
-    `GET one image, p99: ${ms(apiP99Ms.quiet)} ms alone, ${ms(apiP99Ms.down)} beside ${atOnce} downloads, ${ms(apiP99Ms.up)} beside ${atOnce} uploads`,
+    `GET one image, p99: ${ms(apiP99Ms.quiet)} ms alone, ${ms(apiP99Ms.besideOther)} beside as many downloads from s_server,`,
+    `  ${ms(apiP99Ms.down)} beside ${atOnce} downloads, ${ms(apiP99Ms.up)} beside ${atOnce} uploads`,
     `control, resident: ${controlMiB.before.toFixed(0)} MiB before, ${controlMiB.most.toFixed(0)} at most, ${controlMiB.after.toFixed(0)} after`,
   );
   return lines.join('\n');
