@@ -1,4 +1,4 @@
-/** Reads hosts and what they carry. Usage is counted from the servers themselves; there is no counter that could drift. */
+/** Reads hosts and what they carry: `host_usage` is counted by the transactions that change it, see its migration. */
 import { sql } from 'kysely';
 import type { HostFacts } from '../../../contract/host/index.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
@@ -12,21 +12,27 @@ export async function lockPlacement(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(${placementLock})`.execute(tx);
 }
 
-/** All hosts for one placement: which of them hold the image, which were here within the last `awayMs`. */
+/** A host as several placements see it: with those of the wanted images that it holds. */
+export type HostSnapshot = HostCapacity & { images: string[] };
+
+/**
+ * All hosts for some placements: which of them hold which of the images, which were here within the last `awayMs`. One value, since
+ * a thousand rows of many columns cost the reader more than the database.
+ */
 export async function placementSnapshot(
   tx: Tx,
-  { imageId, awayMs }: { imageId: string | null; awayMs: number },
-): Promise<HostCapacity[]> {
-  const { rows } = await sql<HostCapacity>`
-    select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.vcpus, h.memory_mib, h.disk_gib,
-      h.connected or coalesce(h.last_seen_at > now() - ${awayMs}::double precision * interval '1 millisecond', false) as seen_lately,
-      coalesce(u.vcpus, 0)::integer as used_vcpus, coalesce(u.memory_mib, 0)::bigint as used_memory_mib,
-      coalesce(u.disk_gib, 0)::bigint as used_disk_gib,
-      exists (select from image_location l where l.host_id = h.id and l.image_id = ${imageId}::uuid) as holds_image
-    from host h
-    left join (select host_id, sum(vcpus) as vcpus, sum(memory_mib) as memory_mib, sum(disk_gib) as disk_gib
-      from server where host_id is not null group by host_id) u on u.host_id = h.id`.execute(tx);
-  return rows;
+  { imageIds, awayMs }: { imageIds: readonly string[]; awayMs: number },
+): Promise<HostSnapshot[]> {
+  const { rows } = await sql<{ hosts: HostSnapshot[] }>`
+    select coalesce(json_agg(each), '[]') as hosts from (
+      select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.vcpus, h.memory_mib, h.disk_gib,
+        h.connected or coalesce(h.last_seen_at > now() - ${awayMs}::double precision * interval '1 millisecond', false) as seen_lately,
+        coalesce(u.vcpus, 0) as used_vcpus, coalesce(u.memory_mib, 0) as used_memory_mib,
+        coalesce(u.disk_gib, 0) as used_disk_gib, coalesce(l.images, '{}') as images, false as holds_image
+      from host h left join host_usage u on u.host_id = h.id
+      left join (select host_id, array_agg(image_id) as images from image_location
+        where image_id = any(${[...imageIds]}::uuid[]) group by host_id) l on l.host_id = h.id) each`.execute(tx);
+  return rows[0]!.hosts;
 }
 
 export interface HostRow {
@@ -62,11 +68,11 @@ export async function listHosts(
       h.connected, h.last_seen_at, h.created_at, h.updated_at,
       coalesce(u.vcpus, 0)::integer as used_vcpus, coalesce(u.memory_mib, 0)::bigint as used_memory_mib,
       coalesce(u.disk_gib, 0)::bigint as used_disk_gib, coalesce(u.servers, 0)::integer as servers,
-      coalesce(u.building, 0)::integer as building, h.number::integer
+      coalesce(b.building, 0)::integer as building, h.number::integer
     from (select *, row_number() over (order by id) as number from host) h
-    left join (select host_id, count(*) as servers, sum(vcpus) as vcpus, sum(memory_mib) as memory_mib,
-        sum(disk_gib) as disk_gib, count(*) filter (where observed_generation < generation) as building
-      from server where host_id is not null group by host_id) u on u.host_id = h.id
+    left join host_usage u on u.host_id = h.id
+    left join (select host_id, count(*) as building from server
+      where observed_generation < generation group by host_id) b on b.host_id = h.id
     where (${options.id ?? null}::uuid is null or h.id = ${options.id ?? null}::uuid)
       and (${options.marker ?? null}::uuid is null or h.id > ${options.marker ?? null}::uuid)
     order by h.id limit ${options.limit ?? null}::bigint`.execute(db);

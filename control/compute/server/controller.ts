@@ -12,14 +12,14 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
-import { cloudActor, type Database, type Queryable, type Tx } from '../../kit/database/database.ts';
+import type { ServerId } from '../../../contract/ids.ts';
+import { cloudActor, type Database, type Queryable } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { endOperations, passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
-import { lockPlacement, type Placement, type PlacementRequest, place, placementSnapshot } from '../placement/index.ts';
 import type { ServerPorts } from './dependencies.ts';
-import { hostAwayMs, isSatisfied, type ServerFault, type ServerState, stubbornHostMs } from './server.ts';
+import { Placing } from './placing.ts';
+import { faultOf, hostAwayMs, isSatisfied, type ServerState, stubbornHostMs } from './server.ts';
 
 /** The steps after which a test may kill the controller. */
 export type ControllerStep = 'looked' | 'placed' | 'not placed' | 'expired' | 'removed';
@@ -60,12 +60,13 @@ const awayRetryMs = 1000;
 export class ServerController {
   readonly #options: ServerControllerOptions;
   readonly #awayMs: number;
+  readonly #placing: Placing;
   #timer: NodeJS.Timeout | undefined;
-  #lastPlacement: Promise<void> = Promise.resolve();
 
   constructor(options: ServerControllerOptions) {
     this.#options = options;
     this.#awayMs = options.hostAwayMs ?? hostAwayMs;
+    this.#placing = new Placing({ ...options, awayMs: this.#awayMs });
   }
 
   /** For the work queue. */
@@ -90,12 +91,13 @@ export class ServerController {
   /** Gives a job to every server that is unplaced, unwanted or past its operation's deadline. */
   async sweep(): Promise<void> {
     try {
+      // Each part from an index of the few that it is about: what is in order is not read.
       await sql`
-        select enqueue('server', s.id::text, now()) from server s
-        where (s.host_id is null and s.fault is null) or s.desired_presence = 'absent'
-          or exists (select from operation o where o.resource_id = s.id and o.state = 'running' and o.deadline < now())`.execute(
-        this.#options.database.query,
-      );
+        select enqueue('server', id::text, now()) from (
+          select id from server where host_id is null and fault is null
+          union select id from server where desired_presence = 'absent'
+          union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'server'
+            and exists (select from server where id = o.resource_id)) due`.execute(this.#options.database.query);
     } catch (error) {
       this.#options.log.warn({ err: error }, 'server sweep failed, will be tried again');
     }
@@ -106,11 +108,11 @@ export class ServerController {
     if (!server) return;
     this.#options.afterStep?.('looked', id);
     if (server.desired_presence === 'absent') return this.#towardsAbsent(server);
-    if (server.host_id === null) return server.fault ? undefined : this.#placeInTurn(server);
+    if (server.host_id === null) return server.fault ? undefined : this.#place(server);
     if (isSatisfied(server) || server.deadline === null) return;
     if (server.deadline.getTime() <= server.now.getTime()) return this.#expire(server);
     const lookAt = this.#mayMoveAt(server);
-    if (lookAt !== undefined && lookAt <= server.now.getTime()) return this.#placeInTurn(server);
+    if (lookAt !== undefined && lookAt <= server.now.getTime()) return this.#place(server);
     await this.#lookAgain(this.#options.database.query, server, lookAt);
   }
 
@@ -144,42 +146,9 @@ export class ServerController {
     return rows[0];
   }
 
-  /** The lock in the database would do alone; but there each that waits would hold a connection that the API needs. */
-  #placeInTurn(server: Look): Promise<void> {
-    const turn = this.#lastPlacement.then(() => this.#place(server));
-    this.#lastPlacement = turn.catch(() => {});
-    return turn;
-  }
-
   async #place(server: Look): Promise<void> {
     const { database, log } = this.#options;
-    const placement = await database.transaction(cloudActor, async (tx) => {
-      // One round trip; each statement sees what was committed before it could begin, the snapshot thus what the lock guards.
-      const [unchanged, , hosts] = await Promise.all([
-        this.#stillToPlace(tx, server),
-        lockPlacement(tx),
-        placementSnapshot(tx, { imageId: server.image_id, awayMs: this.#awayMs }),
-      ]);
-      const returned = hosts.some((host) => host.id === server.host_id && host.seen_lately);
-      if (!unchanged || returned) return undefined;
-      const request: PlacementRequest = {
-        vcpus: server.vcpus,
-        memory_mib: server.memory_mib,
-        disk_gib: server.disk_gib,
-        availability_zone: server.availability_zone,
-        requested_host_id: server.requested_host_id,
-      };
-      const found = place(request, hosts);
-      if (!found.host && (found.soon || server.host_id !== null)) {
-        await this.#waitForHost(tx, server, found);
-        return found;
-      }
-      await Promise.all([
-        found.host ? this.#give(tx, server, found.host.id as HostId) : refuse(tx, server, found),
-        recordDecision(tx, server, request, found),
-      ]);
-      return found;
-    });
+    const placement = await this.#placing.place(server);
     if (!placement) return this.#lookAgain(database.query, server, server.now.getTime() + this.#awayMs);
     if (placement.soon) return this.#lookAgainSoon(server.id);
     if (placement.host) {
@@ -191,48 +160,10 @@ export class ServerController {
     this.#options.afterStep?.(placement.host ? 'placed' : 'not placed', server.id);
   }
 
-  /**
-   * A restart of a host's process, or of ours, is no reason to refuse a server; and one that has a host keeps it until there is
-   * a better one.
-   */
-  async #waitForHost(tx: Tx, server: Look, found: Placement): Promise<void> {
-    const [waitingFor, waitMs] =
-      server.host_id === null
-        ? ['a host that is away for the moment', 5 * awayRetryMs]
-        : [`its host, which is away, to come back, or another that fits: ${found.message}`, this.#awayMs];
-    await passOperation(tx, server.id, { owner: 'control', waitingFor });
-    await this.#lookAgain(tx, server, server.now.getTime() + waitMs);
-  }
-
   /** The durable job comes with the queue's next poll; this is sooner, and nothing is lost if the process dies. */
   #lookAgainSoon(id: string): void {
     const again = () => enqueue(this.#options.database.query, 'server', id).catch(() => {});
     setTimeout(() => void again(), awayRetryMs).unref();
-  }
-
-  /** Nothing has moved since the look: no other placement, no word of the host, no wish to delete. */
-  async #stillToPlace(tx: Tx, server: Look): Promise<boolean> {
-    const { rows } = await sql`select from server where id = ${server.id} and epoch = ${server.epoch}
-      and observed_state = 'none' and fault is null and desired_presence = 'present' for update`.execute(tx);
-    return rows.length === 1;
-  }
-
-  /** A new epoch: what the host before may have of the server it removes when it is back, and its reports count no more. */
-  async #give(tx: Tx, server: Look, hostId: HostId): Promise<void> {
-    const waitingFor =
-      server.host_id === null
-        ? 'the host to take the server'
-        : 'another host to take the server: the first went away before it did';
-    const given = sql`
-      with passed as (
-        update operation set owner = ${`host ${hostId}`}, waiting_for = ${waitingFor}, updated_at = now()
-        where resource_id = ${server.id} and state = 'running')
-      update server set host_id = ${hostId}, epoch = epoch + 1, updated_at = now() where id = ${server.id}`.execute(tx);
-    await Promise.all([
-      given,
-      this.#options.ports.bindServerPorts(tx, server.id as ServerId, hostId),
-      this.#lookAgain(tx, server, server.now.getTime() + this.#awayMs),
-    ]);
   }
 
   async #expire(server: Look): Promise<void> {
@@ -287,40 +218,4 @@ export class ServerController {
       await endOperations(tx, server.id, rows[0].generation, { state: 'succeeded' });
     });
   }
-}
-
-const faultOf = (reason: ServerFault['reason'], message: string, generation: number): ServerFault => ({
-  reason,
-  message,
-  at: new Date().toISOString(),
-  generation,
-});
-
-/** No host: ERROR, with Nova's well-known sentence and then what it never says: why, and what would help. */
-async function refuse(tx: Tx, server: Look, found: Placement): Promise<void> {
-  const message = `No valid host was found. ${sentence(found.message)} ${sentence(found.fix)}`.trim();
-  const fault: ServerFault = {
-    ...faultOf('no_capacity', message, server.generation),
-    details: found.verdicts.map(({ name, refusals }) => `${name}: ${refusals.join(', ')}`).join('\n'),
-  };
-  await sql`update server set fault = ${json(fault)}::jsonb, updated_at = now() where id = ${server.id}`.execute(tx);
-  await endOperations(tx, server.id, server.generation, { state: 'failed', code: 'no_capacity', message });
-}
-
-const sentence = (text: string): string => (text === '' ? '' : `${text[0]!.toUpperCase()}${text.slice(1)}.`);
-
-async function recordDecision(tx: Tx, server: Look, request: PlacementRequest, found: Placement): Promise<void> {
-  await tx
-    .insertInto('decision')
-    .values({
-      id: newId(),
-      project_id: server.project_id,
-      resource_type: 'server',
-      resource_id: server.id,
-      kind: 'placement',
-      outcome: found.host ? 'placed' : 'no_capacity',
-      inputs: json({ request, hosts: found.hosts, chosen: found.host?.id ?? null, verdicts: found.verdicts }),
-      explanation: json({ message: found.message, refusals: found.refusals, fix: found.fix }),
-    })
-    .execute();
 }

@@ -16,7 +16,7 @@ export interface ServerPorts {
     plan: ServerPortsPlan,
     serverIds: readonly ServerId[],
   ): Promise<ServerPort[][]>;
-  bindServerPorts(tx: Tx, serverId: ServerId, hostId: HostId | null): Promise<unknown>;
+  bindServerPorts(tx: Tx, placed: readonly { serverId: ServerId; hostId: HostId }[]): Promise<unknown>;
   releaseServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
   serverAddresses(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, ServerInterface[]>>;
   desiredPorts(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, DesiredPort[]>>;

@@ -97,15 +97,20 @@ export interface ServerFilter {
   limit?: number;
 }
 
-/** Servers that are, that were, or both: as rows of one shape. */
-function source(filter: ServerFilter): RawBuilder<unknown> {
-  const present = sql`select server.*, null::timestamptz as deleted_at from server`;
-  const since = filter.changesSince ?? null;
+/**
+ * Servers that are, that were, or both: as rows of one shape. Whose and since when is said inside each part, in the columns of its
+ * own indexes: what a list reads is what is asked for.
+ */
+function source(reach: Reach, filter: ServerFilter): RawBuilder<unknown> {
+  const { changesSince: since, which } = filter;
+  const present = sql`select server.*, null::timestamptz as deleted_at from server
+    where ${since ? sql`updated_at >= ${since}` : sql`true`}`;
   const gone = sql`select r.*, c.at as deleted_at from change c,
     lateral jsonb_populate_record(null::server, c.body) r
-    where c.resource_type = 'server' and c.action = 'deleted' and (${since}::timestamptz is null or c.at >= ${since})`;
-  if (filter.which === 'deleted') return gone;
-  if (filter.which === 'both') return sql`${present} union all ${gone}`;
+    where c.resource_type = 'server' and c.action = 'deleted' and ${since ? sql`c.at >= ${since}` : sql`true`}
+      and ${reach === 'all' ? sql`true` : sql`c.project_id = ${reach.projectId}::uuid`}`;
+  if (which === 'deleted') return gone;
+  if (which === 'both') return sql`${present} union all ${gone}`;
   return present;
 }
 
@@ -155,7 +160,7 @@ function safePattern(pattern: string): string {
 
 /** @throws CloudError `invalid` for an unknown marker or a broken regular expression */
 export async function listServers(db: Queryable, reach: Reach, filter: ServerFilter): Promise<ShownServer[]> {
-  const from = sql`(${source(filter)}) s left join host h on h.id = s.host_id`;
+  const from = sql`(${source(reach, filter)}) s left join host h on h.id = s.host_id`;
   const where = conditions(reach, filter);
   const sort = [...(filter.sort ?? [])];
   // Ids are made in time's order: newest first, Nova's default, is the index's own order.

@@ -45,6 +45,13 @@ export interface ServerFault {
   details?: string;
 }
 
+export const faultOf = (reason: ServerFault['reason'], message: string, generation: number): ServerFault => ({
+  reason,
+  message,
+  at: new Date().toISOString(),
+  generation,
+});
+
 /** What the derived states are made of. */
 export interface ServerState {
   host_id: string | null;

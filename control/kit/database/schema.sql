@@ -45,6 +45,24 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.count_host_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op <> 'INSERT' and old.host_id is not null then
+    update host_usage set servers = servers - 1, vcpus = vcpus - old.vcpus, memory_mib = memory_mib - old.memory_mib,
+      disk_gib = disk_gib - old.disk_gib where host_id = old.host_id;
+  end if;
+  if tg_op <> 'DELETE' and new.host_id is not null then
+    insert into host_usage as u (host_id, servers, vcpus, memory_mib, disk_gib)
+    values (new.host_id, 1, new.vcpus, new.memory_mib, new.disk_gib)
+    on conflict (host_id) do update set servers = u.servers + 1, vcpus = u.vcpus + excluded.vcpus,
+      memory_mib = u.memory_mib + excluded.memory_mib, disk_gib = u.disk_gib + excluded.disk_gib;
+  end if;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.enqueue(task text, resource text, due timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -289,6 +307,19 @@ CREATE TABLE public.host (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+CREATE TABLE public.host_usage (
+    host_id uuid NOT NULL,
+    servers integer DEFAULT 0 NOT NULL,
+    vcpus bigint DEFAULT 0 NOT NULL,
+    memory_mib bigint DEFAULT 0 NOT NULL,
+    disk_gib bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT host_usage_disk_gib_check CHECK ((disk_gib >= 0)),
+    CONSTRAINT host_usage_memory_mib_check CHECK ((memory_mib >= 0)),
+    CONSTRAINT host_usage_servers_check CHECK ((servers >= 0)),
+    CONSTRAINT host_usage_vcpus_check CHECK ((vcpus >= 0))
+)
+WITH (fillfactor='50');
 
 CREATE TABLE public.image (
     id uuid NOT NULL,
@@ -820,6 +851,9 @@ ALTER TABLE ONLY public.host
 ALTER TABLE ONLY public.host
     ADD CONSTRAINT host_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.host_usage
+    ADD CONSTRAINT host_usage_pkey PRIMARY KEY (host_id);
+
 ALTER TABLE ONLY public.image_location
     ADD CONSTRAINT image_location_pkey PRIMARY KEY (image_id, host_id);
 
@@ -956,6 +990,10 @@ CREATE INDEX change_server_deleted ON ONLY public.change USING btree (at) WHERE 
 
 CREATE INDEX change_default_at_idx ON public.change_default USING btree (at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
 
+CREATE INDEX change_server_deleted_project ON ONLY public.change USING btree (project_id, at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
+
+CREATE INDEX change_default_project_id_at_idx ON public.change_default USING btree (project_id, at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
+
 CREATE INDEX change_project ON ONLY public.change USING btree (project_id, transaction_id, sequence);
 
 CREATE INDEX change_default_project_id_transaction_id_sequence_idx ON public.change_default USING btree (project_id, transaction_id, sequence);
@@ -1060,6 +1098,8 @@ CREATE INDEX security_group_rule_remote ON public.security_group_rule USING btre
 
 CREATE INDEX server_absence_server ON public.server_absence USING btree (server_id);
 
+CREATE INDEX server_absent ON public.server USING btree (id) WHERE (desired_presence = 'absent'::text);
+
 CREATE INDEX server_host ON public.server USING btree (host_id) INCLUDE (vcpus, memory_mib, disk_gib);
 
 CREATE INDEX server_image ON public.server USING btree (image_id);
@@ -1067,6 +1107,8 @@ CREATE INDEX server_image ON public.server USING btree (image_id);
 CREATE INDEX server_project ON public.server USING btree (project_id, id DESC);
 
 CREATE INDEX server_unserved ON public.server USING btree (id) WHERE ((observed_generation < generation) OR (host_id IS NULL));
+
+CREATE INDEX server_updated ON public.server USING btree (updated_at);
 
 CREATE INDEX subnet_network ON public.subnet USING btree (network_id);
 
@@ -1077,6 +1119,8 @@ CREATE INDEX token_revocation_expiry ON public.token_revocation USING btree (exp
 CREATE INDEX user_group_member_user ON public.user_group_member USING btree (user_id);
 
 ALTER INDEX public.change_server_deleted ATTACH PARTITION public.change_default_at_idx;
+
+ALTER INDEX public.change_server_deleted_project ATTACH PARTITION public.change_default_project_id_at_idx;
 
 ALTER INDEX public.change_project ATTACH PARTITION public.change_default_project_id_transaction_id_sequence_idx;
 
@@ -1158,6 +1202,10 @@ CREATE TRIGGER server_moved AFTER UPDATE OF host_id ON public.server FOR EACH RO
 
 CREATE TRIGGER server_placed AFTER INSERT ON public.server FOR EACH ROW WHEN ((new.host_id IS NOT NULL)) EXECUTE FUNCTION public.note_absence();
 
+CREATE TRIGGER server_usage AFTER INSERT OR DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.count_host_usage();
+
+CREATE TRIGGER server_usage_moved AFTER UPDATE OF host_id, vcpus, memory_mib, disk_gib ON public.server FOR EACH ROW WHEN (((((old.host_id IS DISTINCT FROM new.host_id) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib))) EXECUTE FUNCTION public.count_host_usage();
+
 CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet');
 
 CREATE TRIGGER token_revocation_change AFTER INSERT OR DELETE ON public.token_revocation FOR EACH ROW EXECUTE FUNCTION public.append_change('token_revocation');
@@ -1202,6 +1250,9 @@ ALTER TABLE ONLY public.floating_ip
 
 ALTER TABLE ONLY public.floating_ip
     ADD CONSTRAINT floating_ip_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id);
+
+ALTER TABLE ONLY public.host_usage
+    ADD CONSTRAINT host_usage_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.image_location
     ADD CONSTRAINT image_location_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);

@@ -237,11 +237,15 @@ async function takePort(tx: Tx, caller: Caller, serverId: ServerId, text: string
   return id!;
 }
 
-/** Where the server's ports are to be plugged; null: nowhere. Safe to repeat. */
-export async function bindServerPorts(tx: Tx, serverId: ServerId, hostId: HostId | null): Promise<void> {
-  await sql`update port set host_id = ${hostId}, generation = generation + 1, updated_at = now()
-    where id in (select port_id from server_port where server_id = ${serverId})
-      and host_id is distinct from ${hostId}`.execute(tx);
+/** Where servers' ports are to be plugged. Safe to repeat. */
+export async function bindServerPorts(
+  tx: Tx,
+  placed: readonly { serverId: ServerId; hostId: HostId }[],
+): Promise<void> {
+  const [servers, hosts] = [placed.map(({ serverId }) => serverId), placed.map(({ hostId }) => hostId)];
+  await sql`update port p set host_id = w.host_id, generation = generation + 1, updated_at = now()
+    from unnest(${servers}::uuid[], ${hosts}::uuid[]) as w (server_id, host_id) join server_port sp on sp.server_id = w.server_id
+    where p.id = sp.port_id and p.host_id is distinct from w.host_id`.execute(tx);
 }
 
 /** The server is gone: its own ports go, lent ones come back. Safe to repeat. */

@@ -139,8 +139,8 @@ export class PortService {
     return createServerPorts(tx, caller, plan, serverIds);
   }
 
-  bindServerPorts(tx: Tx, serverId: ServerId, hostId: HostId | null): Promise<void> {
-    return bindServerPorts(tx, serverId, hostId);
+  bindServerPorts(tx: Tx, placed: readonly { serverId: ServerId; hostId: HostId }[]): Promise<void> {
+    return bindServerPorts(tx, placed);
   }
 
   releaseServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
