@@ -91,7 +91,9 @@ before(async () => {
   await lab.start(host);
   feed = new ChangeFeed({ database: db.database, url: db.url, log });
   await feed.start();
-  projector = new Projector({ database: db.database, feed, log, northbound: { target: lab.northbound } });
+  // Knocks run while this process stands still, some for longer than a lease.
+  const leaseTiming = { leaseMs: 120_000 };
+  projector = new Projector({ database: db.database, feed, log, northbound: { target: lab.northbound }, leaseTiming });
   projector.start();
   cloud = new TestCloud(db.database);
   await lab.until('the projector is connected', () => projector.status().connected);
