@@ -16,9 +16,9 @@ import Fastify, {
   type RouteOptions,
 } from 'fastify';
 import type { Logger } from 'pino';
-import { CloudError } from '../contract/errors.ts';
 import { guarded } from '../contract/guarded.ts';
 import { newId } from '../contract/ids.ts';
+import { Refusal } from './boundary/refusal.ts';
 
 export interface Dialect {
   /** First path segment(s), e.g. '/compute'. */
@@ -86,7 +86,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.addHook('preValidation', (request, _reply, done) => {
     const { body } = request;
     if (body === undefined || !depthExceeds(body, maxJsonDepth)) done();
-    else done(new CloudError('invalid', `the request body is nested deeper than ${maxJsonDepth} levels`));
+    else done(new Refusal('invalid', `the request body is nested deeper than ${maxJsonDepth} levels`));
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-openstack-request-id', request.id);

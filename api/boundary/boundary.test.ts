@@ -7,6 +7,7 @@ import { Boundary } from './boundary.ts';
 import { Versions } from './contract.ts';
 import { readJson } from './json.ts';
 import { openApiDocument } from './openapi.ts';
+import { Refusal } from './refusal.ts';
 import { plainSentence } from './sentences.ts';
 import { maxDepth, unstorable } from './storable.ts';
 import { holdAnswers } from './testing/hold-answers.ts';
@@ -26,7 +27,7 @@ async function api(register: (boundary: Boundary) => void): Promise<FastifyInsta
     );
     register(
       new Boundary(scope, {
-        sentences: { refuse: (part, fault) => new CloudError('invalid', plainSentence(part, fault)) },
+        sentences: { refuse: (part, fault) => new Refusal('invalid', plainSentence(part, fault)) },
         versionOf: (request) => Number(request.headers['x-version'] ?? 1),
       }),
     );

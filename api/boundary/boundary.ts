@@ -5,9 +5,9 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import type { TSchema } from 'typebox';
-import { CloudError } from '../../contract/errors.ts';
 import { faultsOf, fits } from './check.ts';
 import { type Asked, type Contract, type Part, type RouteEntry, type Sentences, Versions } from './contract.ts';
+import { Refusal } from './refusal.ts';
 import { unstorable } from './storable.ts';
 
 declare module 'fastify' {
@@ -87,7 +87,7 @@ export class Boundary {
     const { sentences } = this.#options;
     const why = unstorable(value);
     if (why !== undefined) {
-      throw sentences.unstorable?.(part, why) ?? new CloudError('invalid', `the ${part} can't be taken: ${why}`);
+      throw sentences.unstorable?.(part, why) ?? new Refusal('invalid', `the ${part} can't be taken: ${why}`);
     }
     const schema = part === 'path' ? undefined : this.#schema(contract[part], request);
     if (schema === undefined || fits(schema, value)) return;

@@ -1,7 +1,7 @@
 /** Tokens in the native dialect: as `Authorization: Bearer` or, as OpenStack's clients send them, `X-Auth-Token`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { CloudError } from '../../contract/errors.ts';
 import { type Caller, isAdmin } from '../../control/kit/caller.ts';
+import { Refusal } from '../boundary/refusal.ts';
 import { requireAccess } from '../openstack/common/access-rules.ts';
 import type { Authenticator } from '../openstack/common/authenticate.ts';
 
@@ -13,7 +13,7 @@ export interface NativeAuthenticator extends Authenticator {
 export function tokenOf(request: FastifyRequest): string {
   const bearer = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
   const token = bearer ?? request.headers['x-auth-token'];
-  if (typeof token !== 'string' || token === '') throw new CloudError('unauthenticated', 'the request needs a token');
+  if (typeof token !== 'string' || token === '') throw new Refusal('unauthenticated', 'the request needs a token');
   return token;
 }
 
@@ -34,11 +34,11 @@ export function authenticateNative(app: FastifyInstance, authenticator: Authenti
 export function projectToRead(caller: Caller, allProjects: boolean): string | undefined {
   if (allProjects) {
     if (!isAdmin(caller))
-      throw new CloudError('forbidden', 'reading all projects needs the role admin', { details: { needs: 'admin' } });
+      throw new Refusal('forbidden', 'reading all projects needs the role admin', { details: { needs: 'admin' } });
     return undefined;
   }
   if (!caller.projectId) {
-    throw new CloudError(
+    throw new Refusal(
       'forbidden',
       'this needs a token that is scoped to a project, or all_projects and the role admin',
     );

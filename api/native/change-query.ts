@@ -1,5 +1,5 @@
 /** What a caller asks of the change log, and a change as callers read it. */
-import { CloudError } from '../../contract/errors.ts';
+
 import { type Caller, isAdmin } from '../../control/kit/caller.ts';
 import {
   type Change,
@@ -11,6 +11,7 @@ import {
   readChanges,
 } from '../../control/kit/change-log/changes.ts';
 import type { Queryable } from '../../control/kit/database/database.ts';
+import { Refusal } from '../boundary/refusal.ts';
 import { projectToRead } from './caller.ts';
 import { memberTypes, publicForm } from './public-form.ts';
 
@@ -34,7 +35,7 @@ export function filterFor(caller: Caller, request: ChangeRequest): ChangeFilter 
   if (isAdmin(caller)) return request.types ? { ...filter, resourceTypes: request.types } : filter;
   const unknown = request.types?.find((type) => !memberTypes.includes(type));
   if (unknown !== undefined) {
-    throw new CloudError(
+    throw new Refusal(
       'invalid',
       `there are no changes of type ${unknown} to read; there are ${memberTypes.join(', ')}`,
     );

@@ -1,9 +1,9 @@
 /** GET /native/v1/changes: the change log as pages, or watched. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { CloudError } from '../../contract/errors.ts';
 import { formatPosition, readChanges } from '../../control/kit/change-log/changes.ts';
 import type { Boundary } from '../boundary/boundary.ts';
+import { Refusal } from '../boundary/refusal.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
 import { tokenOf } from './caller.ts';
 import { type ChangeRequest, changeDocument, filterFor, startPosition } from './change-query.ts';
@@ -74,7 +74,7 @@ async function watch(
   const { userId } = callerOf(request);
   const position = await startPosition(deps.database.query, after, true);
   if ([...watches.values()].filter((user) => user === userId).length >= maxWatchesPerUser) {
-    throw new CloudError('quota_exceeded', `a user can watch at most ${maxWatchesPerUser} times at once`);
+    throw new Refusal('quota_exceeded', `a user can watch at most ${maxWatchesPerUser} times at once`);
   }
   const one = new ChangeWatch({
     database: deps.database,

@@ -94,7 +94,12 @@ export const versionDocument = Type.Object(
 /** The form of every refusal. */
 export const nativeFault = Type.Object(
   {
-    error: Type.Object({ code: text, message: text, details: Type.Record(Type.String(), Type.Unknown()) }),
+    error: Type.Object({
+      code: text,
+      reason: Type.Optional(text),
+      message: text,
+      details: Type.Record(Type.String(), Type.Unknown()),
+    }),
   },
   { title: 'Fault' },
 );

@@ -1,10 +1,10 @@
 /** GET /native/v1/operations: what was asked for, what it waits for, how it ended. */
 import { Type } from 'typebox';
-import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
 import { type Caller, isAdmin } from '../../control/kit/caller.ts';
 import { type OperationRow, readOperations } from '../../control/kit/operation/read-operations.ts';
 import type { Boundary } from '../boundary/boundary.ts';
+import { Refusal } from '../boundary/refusal.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
 import { projectToRead } from './caller.ts';
 import { oneOperation, operationPage } from './documents.ts';
@@ -62,7 +62,7 @@ export function operationRoutes(app: Boundary, { database }: NativeDeps): void {
     const rows = wanted
       ? await readOperations(database.query, { id: wanted, limit: 1, ...(projectId ? { projectId } : {}) })
       : [];
-    if (!rows[0]) throw new CloudError('not_found', `there is no operation ${given}`);
+    if (!rows[0]) throw new Refusal('not_found', `there is no operation ${given}`);
     return { operation: operationDocument(caller, rows[0]) };
   });
 }

@@ -1,8 +1,8 @@
 /** Queries of the native dialect: known parameters only, each once, and numbers and ids that are some. */
 import { Type } from 'typebox';
-import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
 import type { SchemaFault, Sentences } from '../boundary/contract.ts';
+import { Refusal } from '../boundary/refusal.ts';
 import { namesOf, pathOf, plainSentence } from '../boundary/sentences.ts';
 
 /** A whole number. */
@@ -30,8 +30,7 @@ export const parameters = <T extends Parameters<typeof Type.Object>[0]>(known: T
   Type.Object(known, { additionalProperties: false });
 
 export const nativeSentences: Sentences = {
-  refuse: (part, fault) =>
-    new CloudError('invalid', part === 'query' ? querySentence(fault) : plainSentence(part, fault)),
+  refuse: (part, fault) => new Refusal('invalid', part === 'query' ? querySentence(fault) : plainSentence(part, fault)),
 };
 
 function querySentence(fault: SchemaFault): string {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
 import { portLimits, readControlMessage, serverLimits } from '../../contract/host/index.ts';
 import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
 import type { Caller } from '../../control/kit/caller.ts';
 import { networkServices } from '../../control/network/services.ts';
+import { Refusal } from '../boundary/refusal.ts';
 import { type ComputeApi, computeApi } from './compute/testing.ts';
 import { networkDialect } from './network/index.ts';
 
@@ -30,7 +30,7 @@ before(async () => {
     services: networkServices({ database }),
     authenticator: {
       async authenticate(token) {
-        if (token !== 'member') throw new CloudError('unauthenticated', 'The request requires authentication.');
+        if (token !== 'member') throw new Refusal('unauthenticated', 'The request requires authentication.');
         return api.cloud.member;
       },
     },

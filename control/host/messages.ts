@@ -2,7 +2,7 @@
  * Reading what a host sends. A host is authenticated but not trusted with control's memory or database: every message
  * is bounded, checked against its schema, and rebuilt from the fields that we know, in text that PostgreSQL can store.
  */
-import { CloudError } from '../../contract/errors.ts';
+
 import {
   type HostFacts,
   type HostMessage,
@@ -11,6 +11,7 @@ import {
   type Reading,
   readHostMessage,
 } from '../../contract/host/index.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { Mismatch, read } from '../../contract/schema/read.ts';
 
 /** WebSocket close codes (RFC 6455 section 7.4; from 4000 on our own). */
@@ -45,7 +46,7 @@ function readMessage(json: string): Reading<HostMessage> {
   } catch (error) {
     const reason = error instanceof Mismatch ? error.message : 'it cannot be read';
     // Short enough for a WebSocket close reason.
-    throw new CloudError('invalid', `the message breaks the protocol: ${reason}`.slice(0, 100), { cause: error });
+    throw new LegacyError('invalid', `the message breaks the protocol: ${reason}`.slice(0, 100), { cause: error });
   }
 }
 

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
 import { newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { Secret } from '../../contract/secret.ts';
 import { type AccessRule, actorOf, type Caller } from '../kit/caller.ts';
 import type { Tx } from '../kit/database/database.ts';
@@ -70,18 +70,18 @@ export class ApplicationCredentialService {
     wanted: NewApplicationCredential,
   ): Promise<{ credential: ApplicationCredential; secret: Secret }> {
     if (caller.userId !== userId) {
-      throw new CloudError('forbidden', 'application credentials can be made by their user only');
+      throw new LegacyError('forbidden', 'application credentials can be made by their user only');
     }
     requireUnrestricted(caller, 'making an application credential');
     const { projectId } = caller;
     if (!projectId)
-      throw new CloudError('forbidden', 'an application credential needs a token that is scoped to a project');
+      throw new LegacyError('forbidden', 'an application credential needs a token that is scoped to a project');
     checkName('application credential', wanted.name, maxName);
     const expiresAt = wanted.expiresAt === null ? null : futureInstant(wanted.expiresAt);
     const secret = wanted.secret ?? new Secret(randomBytes(secretBytes).toString('base64url'));
     const { length } = secret.reveal();
     if (length === 0 || length > maxPasswordLength) {
-      throw new CloudError('invalid', `a secret has 1 to ${maxPasswordLength} characters`);
+      throw new LegacyError('invalid', `a secret has 1 to ${maxPasswordLength} characters`);
     }
     const hash = await this.#context.passwords.hash(secret);
     const id = newId();
@@ -175,7 +175,7 @@ export class ApplicationCredentialService {
       const { rows } =
         await sql`select from application_credential where ${id}::uuid = any(access_rule_ids) limit 1`.execute(tx);
       if (rows.length > 0) {
-        throw new CloudError('forbidden', `the access rule ${id} is in use by an application credential`);
+        throw new LegacyError('forbidden', `the access rule ${id} is in use by an application credential`);
       }
       await tx.deleteFrom('access_rule').where('id', '=', id).execute();
     });
@@ -189,9 +189,9 @@ function futureInstant(text: string): string {
   const time = Date.parse(`${whole}Z`);
   // Date.parse takes 30 February; PostgreSQL does not.
   if (!match || Number.isNaN(time) || new Date(time).toISOString().slice(0, 19) !== whole) {
-    throw new CloudError('invalid', `expires_at ${text} is no time of the form 2030-01-31T12:00:00`);
+    throw new LegacyError('invalid', `expires_at ${text} is no time of the form 2030-01-31T12:00:00`);
   }
-  if (time <= Date.now()) throw new CloudError('invalid', "The 'expires_at' must not be before now.");
+  if (time <= Date.now()) throw new LegacyError('invalid', "The 'expires_at' must not be before now.");
   return `${whole}${match[3] ?? ''}Z`;
 }
 
@@ -208,7 +208,7 @@ async function ownRoles(tx: Tx, caller: Caller, wanted: NewApplicationCredential
     const role = own.find((mine) => ('id' in one ? mine.id === one.id : mine.name === one.name));
     if (!role) {
       const which = 'id' in one ? one.id : one.name;
-      throw new CloudError(
+      throw new LegacyError(
         'invalid',
         `Invalid application credential: Could not find role assignment with role: ${which}.`,
       );

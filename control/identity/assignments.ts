@@ -1,7 +1,7 @@
 /** Who has which role where: grants as they are written, and what they come to (groups, inheritance and implications expanded). */
 import { type RawBuilder, sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
 import { type DomainId, newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import type { IdentityContext } from './context.ts';
@@ -65,7 +65,7 @@ export class AssignmentService {
       const place = await existing(tx, grant);
       const role = await findEntry(tx, roleKind, roleId);
       if (role.domain_id !== null && role.domain_id !== place.domainId) {
-        throw new CloudError('forbidden', 'the role of a domain can be given in that domain and its projects only');
+        throw new LegacyError('forbidden', 'the role of a domain can be given in that domain and its projects only');
       }
       await sql`insert into role_assignment (id, role_id, user_id, group_id, project_id, domain_id, system, inherited)
         values (${newId()}, ${roleId}, ${userOf(grant)}, ${groupOf(grant)}, ${projectOf(grant)}, ${domainOf(grant)},
@@ -115,13 +115,13 @@ export class AssignmentService {
   async list(caller: Caller, filter: AssignmentFilter): Promise<Assignment[]> {
     requireReader(caller, 'identity:list_role_assignments');
     if (filter.includeSubtree && !filter.projectId) {
-      throw new CloudError('invalid', 'include_subtree needs scope.project.id');
+      throw new LegacyError('invalid', 'include_subtree needs scope.project.id');
     }
     if (filter.effective && filter.groupId) {
-      throw new CloudError('invalid', 'effective assignments are those of users; a group can not be asked for');
+      throw new LegacyError('invalid', 'effective assignments are those of users; a group can not be asked for');
     }
     if (filter.effective && filter.inherited !== undefined) {
-      throw new CloudError('invalid', 'effective assignments are none that are inherited; do not ask for both');
+      throw new LegacyError('invalid', 'effective assignments are none that are inherited; do not ask for both');
     }
     const { rows } = await sql<Assignment>`with recursive ${filter.effective ? effective(filter) : written(filter)}
       select ${named} from found f join role r on r.id = f.role_id left join domain rd on rd.id = r.domain_id

@@ -1,6 +1,7 @@
 /** What readers and writers of the directory have in common: pages, filters, names, refusals. */
 import { type RawBuilder, sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
+import type { CloudError } from '../../contract/errors.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { defined } from '../kit/database/schema.ts';
 
 /** Keyset paging over ids, which are in order of creation. No limit: everything, as Keystone's clients expect. */
@@ -28,10 +29,10 @@ export function toPage<Row extends { id: string }>(rows: Row[], page: PageReques
 }
 
 export const notFound = (noun: string, id: string): CloudError =>
-  new CloudError('not_found', `Could not find ${noun}: ${id}.`, { details: { [noun]: id } });
+  new LegacyError('not_found', `Could not find ${noun}: ${id}.`, { details: { [noun]: id } });
 
 export const nameTaken = (noun: string, name: string): CloudError =>
-  new CloudError(
+  new LegacyError(
     'conflict',
     `Conflict occurred attempting to store ${noun} - a ${noun} with the name ${name} exists already.`,
     {
@@ -41,9 +42,9 @@ export const nameTaken = (noun: string, name: string): CloudError =>
 
 /** Code points, as people and Keystone count them. @throws CloudError `invalid` */
 export function checkName(noun: string, name: string, maximum: number): void {
-  if (name.trim() === '') throw new CloudError('invalid', `the name of a ${noun} can not be empty`);
+  if (name.trim() === '') throw new LegacyError('invalid', `the name of a ${noun} can not be empty`);
   if ([...name].length > maximum) {
-    throw new CloudError('invalid', `the name of a ${noun} can have at most ${maximum} characters`);
+    throw new LegacyError('invalid', `the name of a ${noun} can have at most ${maximum} characters`);
   }
 }
 

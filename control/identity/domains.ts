@@ -1,7 +1,7 @@
 /** Domains: the name spaces of projects, users and groups. */
 import { sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId } from '../../contract/ids.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { IdentityContext } from './context.ts';
 import { matching, type Page, type PageRequest } from './directory.ts';
@@ -51,7 +51,7 @@ export class DomainService {
     requireAdministrator(caller, 'identity:update_domain');
     return this.#entries.update(caller, id, change, async (_, before) => {
       if (!before.is_default || change.enabled !== false) return;
-      throw new CloudError('forbidden', 'the default domain can not be disabled: nobody could enable it again');
+      throw new LegacyError('forbidden', 'the default domain can not be disabled: nobody could enable it again');
     });
   }
 
@@ -63,7 +63,7 @@ export class DomainService {
     requireAdministrator(caller, 'identity:delete_domain');
     await this.#entries.delete(caller, id, async (tx, domain) => {
       if (domain.enabled) {
-        throw new CloudError('forbidden', 'Cannot delete a domain that is enabled, please disable it first.');
+        throw new LegacyError('forbidden', 'Cannot delete a domain that is enabled, please disable it first.');
       }
       const projects = await tx.selectFrom('project').select('id').where('domain_id', '=', id).forUpdate().execute();
       await clearProjects(tx, {

@@ -4,8 +4,8 @@
  * by page, changes under lock. Rights, and what only one kind knows, are in the file of that kind.
  */
 import { type Insertable, type RawBuilder, type Selectable, sql, type Updateable } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
 import { newId } from '../../contract/ids.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import { defined, json } from '../kit/database/schema.ts';
@@ -182,7 +182,7 @@ export class Entries<T extends Table> {
   #checkMutable(row: Entry, changes?: Extra): void {
     if (row.options?.immutable !== true) return;
     if (changes && 'immutable' in changes && changes.immutable !== true) return;
-    throw new CloudError('forbidden', `the ${this.#kind.noun} ${row.id} is immutable; take back its option first`);
+    throw new LegacyError('forbidden', `the ${this.#kind.noun} ${row.id} is immutable; take back its option first`);
   }
 }
 
@@ -191,15 +191,15 @@ const maxTags = 80;
 
 function checkedExtra(extra: Extra): Extra {
   if (Buffer.byteLength(JSON.stringify(extra)) <= maxExtraBytes) return extra;
-  throw new CloudError('invalid', `further attributes can have at most ${maxExtraBytes} bytes together`);
+  throw new LegacyError('invalid', `further attributes can have at most ${maxExtraBytes} bytes together`);
 }
 
 function checkTags(tags: readonly string[]): void {
-  if (tags.length > maxTags) throw new CloudError('invalid', `there can be at most ${maxTags} tags`);
-  if (new Set(tags).size !== tags.length) throw new CloudError('invalid', 'tags must differ from each other');
+  if (tags.length > maxTags) throw new LegacyError('invalid', `there can be at most ${maxTags} tags`);
+  if (new Set(tags).size !== tags.length) throw new LegacyError('invalid', 'tags must differ from each other');
   for (const tag of tags) {
     if (tag === '' || [...tag].length > 255 || /[,/]/.test(tag)) {
-      throw new CloudError('invalid', 'a tag has 1 to 255 characters, no comma and no slash');
+      throw new LegacyError('invalid', 'a tag has 1 to 255 characters, no comma and no slash');
     }
   }
 }
@@ -208,7 +208,7 @@ function checkTags(tags: readonly string[]): void {
 function mergeOptions(known: readonly string[], before: Extra, changes: Extra | undefined): Extra {
   const options = { ...before };
   for (const [name, value] of Object.entries(changes ?? {})) {
-    if (!known.includes(name)) throw new CloudError('invalid', `there is no option ${name}`);
+    if (!known.includes(name)) throw new LegacyError('invalid', `there is no option ${name}`);
     if (value === null) delete options[name];
     else options[name] = value;
   }

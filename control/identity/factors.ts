@@ -8,6 +8,7 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import type { Named } from './authorization.ts';
 import type { Proven } from './login.ts';
@@ -17,16 +18,14 @@ export const factorsEnabledOption = 'multi_factor_auth_enabled';
 export const factorRulesOption = 'multi_factor_auth_rules';
 
 /** What was proven is right, and not enough. */
-export class InsufficientFactors extends CloudError {
+export class InsufficientFactors extends CloudError<'authentication_required'> {
   readonly proven: Proven;
   readonly user: Named<string> & { domain: Named<string> };
   /** The rules that what was proven is a part of. */
   readonly required: string[][];
 
   constructor(proven: Proven, user: InsufficientFactors['user'], required: string[][]) {
-    super('unauthenticated', 'The request you have made requires authentication.', {
-      cause: 'the methods meet no rule of the user',
-    });
+    super('unauthenticated', 'authentication_required', {}, { cause: 'the methods meet no rule of the user' });
     this.proven = proven;
     this.user = user;
     this.required = required;
@@ -63,7 +62,7 @@ export async function requireFactors(db: Queryable, proven: Proven): Promise<voi
 export function checkFactorOptions(options: Extra | undefined): void {
   const enabled = options?.[factorsEnabledOption];
   if (enabled !== undefined && enabled !== null && typeof enabled !== 'boolean') {
-    throw new CloudError('invalid', `the option ${factorsEnabledOption} is true, false or null`);
+    throw new LegacyError('invalid', `the option ${factorsEnabledOption} is true, false or null`);
   }
   const rules = options?.[factorRulesOption];
   if (rules === undefined || rules === null) return;
@@ -74,7 +73,7 @@ export function checkFactorOptions(options: Extra | undefined): void {
     new Set(rule).size === rule.length &&
     rule.every((method) => typeof method === 'string' && method !== '' && method.length <= 64);
   if (!Array.isArray(rules) || rules.length > 64 || !rules.every(isRule)) {
-    throw new CloudError(
+    throw new LegacyError(
       'invalid',
       `the option ${factorRulesOption} is a list of lists of methods, none of them twice`,
     );

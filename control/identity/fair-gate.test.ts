@@ -19,7 +19,7 @@ function gate(limits: ConstructorParameters<typeof FairGate>[0] = {}) {
       })
       .catch((error) => {
         assert.ok(isCloudError(error, 'unavailable'));
-        refused.push(`${address} ${user} ${error.details.reason ?? 'everyone'}`);
+        refused.push(`${address} ${user} ${(error.fields as { reason?: string }).reason ?? 'everyone'}`);
       });
   /** Lets `count` computations end, one after the other. */
   const end = async (count: number) => {

@@ -7,7 +7,8 @@
  * it is about the names that callers gave, known or not, so that waiting tells nobody who exists.
  */
 import { isIPv6 } from 'node:net';
-import { CloudError } from '../../contract/errors.ts';
+import type { CloudError } from '../../contract/errors.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { canonicalIp } from '../kit/address.ts';
 
 export interface Asker {
@@ -179,7 +180,7 @@ function networkOf(address: string): string {
 
 /** @param whose Undefined: everyone's */
 const tooMany = (whose?: string): CloudError =>
-  new CloudError(
+  new LegacyError(
     'unavailable',
     `too many logins ${whose === undefined ? '' : `${whose} `}wait already; try again in a moment`,
     {

@@ -9,8 +9,8 @@
  * beside the quota's would miss what is made without quota, such as a default security group.
  */
 import { sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
 import type { ProjectId } from '../../contract/ids.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import type { Tx } from '../kit/database/database.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
 
@@ -47,7 +47,7 @@ export async function clearProjects(tx: Tx, clearing: Clearing): Promise<void> {
   const left = await resourcesLeft(tx, clearing);
   const words = Object.entries(left).map(([name, number]) => `${number} ${name.replaceAll('_', ' ')}`);
   if (words.length > 0) {
-    throw new CloudError('conflict', `${subject} can not be deleted while it has ${words.join(', ')}`, {
+    throw new LegacyError('conflict', `${subject} can not be deleted while it has ${words.join(', ')}`, {
       details: { resources: left },
     });
   }

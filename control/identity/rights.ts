@@ -1,11 +1,11 @@
 /** Who may read and change the directory: Keystone's defaults. Administrators all, readers of the system may read all, users themselves. */
-import { CloudError } from '../../contract/errors.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
 
 export const isSystemReader = (caller: Caller): boolean => caller.system && caller.roles.has('reader');
 
 const refuse = (operation: string): never => {
-  throw new CloudError('forbidden', `You are not authorized to perform the requested action: ${operation}.`, {
+  throw new LegacyError('forbidden', `You are not authorized to perform the requested action: ${operation}.`, {
     details: { operation, needs: 'admin' },
   });
 };
@@ -36,6 +36,6 @@ export function requireSelfOrAdministrator(caller: Caller, userId: string, opera
  */
 export function requireUnrestricted(caller: Caller, operation: string): void {
   if (caller.applicationCredential && !caller.applicationCredential.unrestricted) {
-    throw new CloudError('forbidden', `${operation} is not allowed with a restricted application credential`);
+    throw new LegacyError('forbidden', `${operation} is not allowed with a restricted application credential`);
   }
 }

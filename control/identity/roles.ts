@@ -1,7 +1,7 @@
 /** Roles and what they imply. Roles of a domain count only through the global roles that they imply. */
 import { sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, RoleId } from '../../contract/ids.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import type { IdentityContext } from './context.ts';
 import { matching, notFound, type Page, type PageRequest } from './directory.ts';
@@ -70,10 +70,10 @@ export class RoleService {
       const prior = await findEntry(tx, roleKind, priorId);
       const implied = await findEntry(tx, roleKind, impliedId);
       if (implied.domain_id === null && implied.name === neverImplied) {
-        throw new CloudError('forbidden', `the role ${neverImplied} can not be implied`);
+        throw new LegacyError('forbidden', `the role ${neverImplied} can not be implied`);
       }
       if (prior.domain_id === null && implied.domain_id !== null) {
-        throw new CloudError('forbidden', 'a global role can not imply the role of a domain');
+        throw new LegacyError('forbidden', 'a global role can not imply the role of a domain');
       }
       await sql`insert into role_implication (prior_role_id, implied_role_id)
         values (${priorId}, ${impliedId}) on conflict do nothing`.execute(tx);

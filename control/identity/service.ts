@@ -10,6 +10,7 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
 import { newId } from '../../contract/ids.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database } from '../kit/database/database.ts';
@@ -169,7 +170,7 @@ export class IdentityService {
     const entry = await this.#subject(token);
     const may =
       entry.claims.userId === caller.userId || isAdmin(caller) || isSystemReader(caller) || caller.roles.has('service');
-    if (!may) throw new CloudError('forbidden', "reading another user's token needs the role admin");
+    if (!may) throw new LegacyError('forbidden', "reading another user's token needs the role admin");
     return entry;
   }
 
@@ -177,7 +178,7 @@ export class IdentityService {
   async revoke(caller: Caller, token: string): Promise<void> {
     const { claims } = await this.#subject(token);
     if (claims.userId !== caller.userId && !isAdmin(caller)) {
-      throw new CloudError('forbidden', "revoking another user's token needs the role admin");
+      throw new LegacyError('forbidden', "revoking another user's token needs the role admin");
     }
     await this.#context.write(actorOf(caller), async (tx) => {
       await sql`delete from token_revocation where id in
@@ -302,7 +303,7 @@ export class IdentityService {
       return await this.#entry(token);
     } catch (error) {
       if (error instanceof CloudError && error.code === 'unauthenticated') {
-        throw new CloudError('not_found', 'Could not find token.', { cause: error });
+        throw new LegacyError('not_found', 'Could not find token.', { cause: error });
       }
       throw error;
     }
@@ -327,7 +328,7 @@ export class IdentityService {
 function scopeToTry(proven: Proven, wanted: ScopeRequest | null): ScopeRequest {
   if (proven.applicationCredential) {
     if (wanted) {
-      throw new CloudError(
+      throw new LegacyError(
         'forbidden',
         'an application credential has a project of its own; no other scope can be asked for',
       );
@@ -335,7 +336,7 @@ function scopeToTry(proven: Proven, wanted: ScopeRequest | null): ScopeRequest {
     return { type: 'project', id: proven.applicationCredential.projectId };
   }
   if (proven.parentScope?.type === 'system' && (wanted?.type === 'project' || wanted?.type === 'domain')) {
-    throw new CloudError('forbidden', 'a token for the system can not be used to get one for a project or domain');
+    throw new LegacyError('forbidden', 'a token for the system can not be used to get one for a project or domain');
   }
   return wanted ?? { type: 'project', defaultOfUser: true };
 }

@@ -1,7 +1,7 @@
 /** Users and their passwords. */
 import { type RawBuilder, sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId, UserId } from '../../contract/ids.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import type { Secret } from '../../contract/secret.ts';
 import type { Caller } from '../kit/caller.ts';
 import type { Tx } from '../kit/database/database.ts';
@@ -134,9 +134,10 @@ export class UserService {
     const hash = await passwords.hash(next);
     await this.#context.write({ actorId: id, requestId }, async (tx) => {
       const user = await findEntry(tx, kind, id, 'change');
-      if (user.options.lock_password === true) throw new CloudError('forbidden', 'the password of this user is locked');
+      if (user.options.lock_password === true)
+        throw new LegacyError('forbidden', 'the password of this user is locked');
       if (user.token_version !== proven.version || !user.enabled) {
-        throw new CloudError('unauthenticated', 'The request you have made requires authentication.');
+        throw new LegacyError('unauthenticated', 'The request you have made requires authentication.');
       }
       await storePassword(tx, id, hash);
       await tx
@@ -172,9 +173,9 @@ export class UserService {
 
 function checkPassword(password: Secret): void {
   const { length } = password.reveal();
-  if (length === 0) throw new CloudError('invalid', 'a password can not be empty');
+  if (length === 0) throw new LegacyError('invalid', 'a password can not be empty');
   if (length > maxPasswordLength) {
-    throw new CloudError('invalid', `a password can have at most ${maxPasswordLength} characters`);
+    throw new LegacyError('invalid', `a password can have at most ${maxPasswordLength} characters`);
   }
 }
 

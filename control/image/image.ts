@@ -1,5 +1,5 @@
 /** An image: what it may be, what may be done to it when, and by whom. Pure. */
-import { CloudError } from '../../contract/errors.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { ImageRow } from './tables.ts';
 
@@ -53,7 +53,7 @@ export type ImageChange =
   | { kind: 'property'; verb: 'remove'; name: string };
 
 const invalid = (message: string, details: Record<string, unknown> = {}) =>
-  new CloudError('invalid', message, { details });
+  new LegacyError('invalid', message, { details });
 
 /** PostgreSQL stores neither NUL nor half a surrogate pair. @throws CloudError `invalid` */
 export function checkText(what: string, text: string, maxLength: number): void {
@@ -85,7 +85,7 @@ export function checkProperties(properties: Readonly<Record<string, string>>): v
 }
 
 const tooMany = (what: string, limit: number, wanted: number) =>
-  new CloudError(
+  new LegacyError(
     'too_large',
     `the limit has been exceeded on the number of image ${what}: ${wanted} wanted, ${limit} allowed`,
     {
@@ -106,7 +106,7 @@ export function checkAttributes(attributes: Partial<ImageAttributes>): void {
 /** @throws CloudError `forbidden` when the caller may not give an image this visibility */
 export function checkVisibility(caller: Caller, visibility: Visibility | undefined): void {
   if (visibility !== 'public' || isAdmin(caller)) return;
-  throw new CloudError(
+  throw new LegacyError(
     'forbidden',
     'You are not authorized to complete publicize_image action: it needs the role admin.',
     {
@@ -123,7 +123,7 @@ export function requireOwner(caller: Caller, image: Pick<ImageRow, 'id' | 'proje
   if (isAdmin(caller)) return;
   const writes = caller.roles.has('member') || caller.roles.has('manager');
   if (writes && image.project_id === caller.projectId) return;
-  throw new CloudError('forbidden', `You are not authorized to complete ${operation} on image ${image.id}.`, {
+  throw new LegacyError('forbidden', `You are not authorized to complete ${operation} on image ${image.id}.`, {
     details: { operation, imageId: image.id },
   });
 }
@@ -144,13 +144,13 @@ export function applyChanges(
     else applyProperty(properties, change);
   }
   if (rest.project_id !== undefined && rest.project_id !== image.project_id && !isAdmin(caller)) {
-    throw new CloudError('forbidden', "Owner can't be updated by non admin.");
+    throw new LegacyError('forbidden', "Owner can't be updated by non admin.");
   }
   checkAttributes(attributes);
   checkVisibility(caller, attributes.visibility === image.visibility ? undefined : attributes.visibility);
   for (const key of ['disk_format', 'container_format'] as const) {
     if (attributes[key] === undefined || attributes[key] === image[key] || image.status === 'queued') continue;
-    throw new CloudError('forbidden', `Attribute ${key} can be only replaced for a queued image.`);
+    throw new LegacyError('forbidden', `Attribute ${key} can be only replaced for a queued image.`);
   }
   const owner_properties = Object.fromEntries(properties);
   if (!changes.some((change) => change.kind === 'property')) return { ...attributes, ...rest };
@@ -161,12 +161,14 @@ export function applyChanges(
 function applyProperty(properties: Map<string, string>, change: ImageChange & { kind: 'property' }): void {
   const present = properties.has(change.name);
   if (change.verb === 'create' && present) {
-    throw new CloudError('conflict', `Property ${change.name} already present.`, {
+    throw new LegacyError('conflict', `Property ${change.name} already present.`, {
       details: { property: change.name },
     });
   }
   if ((change.verb === 'replace' || change.verb === 'remove') && !present) {
-    throw new CloudError('conflict', `Property ${change.name} does not exist.`, { details: { property: change.name } });
+    throw new LegacyError('conflict', `Property ${change.name} does not exist.`, {
+      details: { property: change.name },
+    });
   }
   if (change.verb === 'remove') properties.delete(change.name);
   else properties.set(change.name, change.value);

@@ -1,7 +1,8 @@
 /** Sharing: the owner of a `shared` image names projects; each of them accepts or rejects for itself. */
 import { sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
+import type { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Database, Queryable } from '../kit/database/database.ts';
 import { limits, type MemberStatus, requireOwner } from './image.ts';
@@ -45,14 +46,14 @@ export class ImageMemberService {
   /** @throws CloudError `not_found`, `forbidden`, `invalid`, `conflict`, `too_large` */
   async add(caller: Caller, imageId: string, memberId: string): Promise<ImageMemberRow> {
     const projectId = parseId(memberId);
-    if (!projectId) throw new CloudError('invalid', `the member ${memberId} is not the id of a project`);
+    if (!projectId) throw new LegacyError('invalid', `the member ${memberId} is not the id of a project`);
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const image = await sharedImage(tx, caller, imageId, { lock: true });
       requireOwner(caller, image, 'add_member');
       const { rows } = await sql<{ count: number }>`
         select count(*) as count from image_member where image_id = ${image.id}`.execute(tx);
       if (rows[0]!.count >= limits.members) {
-        throw new CloudError(
+        throw new LegacyError(
           'too_large',
           `The limit has been exceeded on the number of image members: ${limits.members} allowed.`,
         );
@@ -63,7 +64,7 @@ export class ImageMemberService {
         .onConflict((conflict) => conflict.doNothing())
         .returningAll()
         .executeTakeFirst();
-      if (!member) throw new CloudError('conflict', `Member ${memberId} is duplicated for image ${image.id}`);
+      if (!member) throw new LegacyError('conflict', `Member ${memberId} is duplicated for image ${image.id}`);
       return member;
     });
   }
@@ -76,10 +77,10 @@ export class ImageMemberService {
       const writes = caller.roles.has('member') || caller.roles.has('manager');
       if (!isAdmin(caller) && !(writes && projectId === caller.projectId)) {
         if (seesAll(caller, image)) {
-          throw new CloudError('forbidden', "You are not permitted to modify 'status' on this image member.");
+          throw new LegacyError('forbidden', "You are not permitted to modify 'status' on this image member.");
         }
         throw projectId === caller.projectId
-          ? new CloudError('forbidden', 'Answering for a project needs the role member in it.')
+          ? new LegacyError('forbidden', 'Answering for a project needs the role member in it.')
           : noMember(image.id, memberId);
       }
       const member = projectId
@@ -114,7 +115,7 @@ export class ImageMemberService {
 const seesAll = (caller: Caller, image: ImageRow): boolean => isAdmin(caller) || image.project_id === caller.projectId;
 
 const noMember = (imageId: string, memberId: string): CloudError =>
-  new CloudError('not_found', `${memberId} not found in the member list of the image ${imageId}.`);
+  new LegacyError('not_found', `${memberId} not found in the member list of the image ${imageId}.`);
 
 async function sharedImage(
   db: Queryable,
@@ -124,5 +125,5 @@ async function sharedImage(
 ): Promise<ImageRow> {
   const image = await findVisible(db, caller, imageId, options);
   if (image.visibility === 'shared') return image;
-  throw new CloudError('forbidden', 'Only shared images have members.');
+  throw new LegacyError('forbidden', 'Only shared images have members.');
 }

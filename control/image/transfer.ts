@@ -7,9 +7,10 @@
  */
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
-import { CloudError, isCloudError } from '../../contract/errors.ts';
+import { type CloudError, isCloudError } from '../../contract/errors.ts';
 import type { ImageUploadResult } from '../../contract/host/index.ts';
 import { type ImageId, newId } from '../../contract/ids.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 import { type ByteAnswer, contentLength } from '../../protocols/bytes/index.ts';
 import type { ByteRange, HostClient, HostEndpoint } from '../host/index.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
@@ -66,7 +67,7 @@ export class ImageTransfer {
   /** Breaks off what runs here; each caller is told. */
   stop(): void {
     for (const upload of this.#running.values())
-      upload.abort(new CloudError('unavailable', 'the service is stopping; try again'));
+      upload.abort(new LegacyError('unavailable', 'the service is stopping; try again'));
   }
 
   /**
@@ -75,7 +76,7 @@ export class ImageTransfer {
    *   off, or not what it claims to be), `too_large`, `no_capacity` (the host's disk is full)
    */
   async upload(caller: Caller, imageId: string, source: Readable, sizeBytes: number | undefined): Promise<void> {
-    if (sizeBytes === 0) throw new CloudError('invalid', 'The upload has no bytes.');
+    if (sizeBytes === 0) throw new LegacyError('invalid', 'The upload has no bytes.');
     const upload = await this.#beginPatiently(caller, imageId, sizeBytes);
     const fields = { imageId: upload.imageId, hostId: upload.host.id, requestId: caller.requestId };
     this.#log.info(fields, 'image: upload began');
@@ -114,7 +115,7 @@ export class ImageTransfer {
   ): Promise<{ image: ImageRow; read: (range?: ByteRange) => Promise<ByteAnswer> }> {
     const image = await findVisible(this.#database.query, caller, imageId);
     if (image.status === 'deactivated' && !isAdmin(caller)) {
-      throw new CloudError('forbidden', 'The requested image has been deactivated. Image data download is forbidden.');
+      throw new LegacyError('forbidden', 'The requested image has been deactivated. Image data download is forbidden.');
     }
     return { image, read: (range) => this.#read(image, range) };
   }
@@ -138,7 +139,7 @@ export class ImageTransfer {
         last = error;
       }
     }
-    throw new CloudError('unavailable', `no host that holds image ${imageId} can be reached; try again later`, {
+    throw new LegacyError('unavailable', `no host that holds image ${imageId} can be reached; try again later`, {
       cause: last,
     });
   }
@@ -150,7 +151,7 @@ export class ImageTransfer {
       const upload = await this.#begin(caller, imageId, sizeBytes);
       if (upload) return upload;
       if (performance.now() > until) {
-        throw new CloudError(
+        throw new LegacyError(
           'unavailable',
           `image ${imageId} is being cleaned of an earlier upload; try again in a moment`,
         );
@@ -165,12 +166,12 @@ export class ImageTransfer {
       const image = await findVisible(tx, caller, imageId, { lock: true });
       requireOwner(caller, image, 'upload_image');
       if (image.status !== 'queued') {
-        throw new CloudError('conflict', `Image status transition from ${image.status} to saving is not allowed`);
+        throw new LegacyError('conflict', `Image status transition from ${image.status} to saving is not allowed`);
       }
       if (image.upload_id !== null && (await uploadState(tx, image.id))?.expired === false) return undefined;
       const missing = (['disk_format', 'container_format'] as const).filter((key) => image[key] === null);
       if (missing.length > 0) {
-        throw new CloudError('invalid', `Properties ${missing.join(', ')} must be set prior to saving data.`);
+        throw new LegacyError('invalid', `Properties ${missing.join(', ')} must be set prior to saving data.`);
       }
       const maxBytes = await allowedBytes(tx, image.project_id, sizeBytes);
       const host = choose(this.#client, await hostsForUpload(tx));
@@ -246,7 +247,7 @@ export class ImageTransfer {
 }
 
 const gone = (imageId: string): CloudError =>
-  new CloudError(
+  new LegacyError(
     'not_found',
     `Image ${imageId} could not be found after upload. The image may have been deleted during the upload.`,
     {
@@ -258,7 +259,7 @@ const gone = (imageId: string): CloudError =>
 function choose(client: HostClient, hosts: readonly HostEndpoint[]): HostEndpoint {
   const host = hosts.find((each) => client.isLocal(each)) ?? hosts[0];
   if (host) return host;
-  throw new CloudError('unavailable', 'no host is connected that could store the image; try again in a moment');
+  throw new LegacyError('unavailable', 'no host is connected that could store the image; try again in a moment');
 }
 
 /** How many bytes the upload may have. @throws CloudError `quota_exceeded` */

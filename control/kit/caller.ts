@@ -2,6 +2,7 @@
  * Who calls, with which rights: made from a token by the identity service, handed to every service operation.
  * Services decide with these functions; lists put the same rights into their WHERE.
  */
+
 import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId, UserId } from '../../contract/ids.ts';
 import type { Actor } from './database/database.ts';
@@ -44,7 +45,7 @@ export const isAdmin = (caller: Caller): boolean => caller.roles.has('admin');
 /** @throws CloudError `forbidden` */
 export function requireAdmin(caller: Caller, operation: string): void {
   if (!isAdmin(caller)) {
-    throw new CloudError('forbidden', `${operation} needs the role admin`, { details: { operation, needs: 'admin' } });
+    throw new CloudError('forbidden', 'role_required', { operation, needs: 'admin' });
   }
 }
 
@@ -55,9 +56,7 @@ export function requireAdmin(caller: Caller, operation: string): void {
 export function requireProjectMember(caller: Caller, operation: string): ProjectId {
   const projectId = requireProject(caller, operation);
   if (!['member', 'manager', 'admin'].some((role) => caller.roles.has(role))) {
-    throw new CloudError('forbidden', `${operation} needs the role member in the project`, {
-      details: { operation, needs: 'member' },
-    });
+    throw new CloudError('forbidden', 'role_required', { operation, needs: 'member' });
   }
   return projectId;
 }
@@ -68,9 +67,7 @@ export function requireProjectMember(caller: Caller, operation: string): Project
  */
 export function requireProject(caller: Caller, operation: string): ProjectId {
   if (!caller.projectId) {
-    throw new CloudError('forbidden', `${operation} needs a token that is scoped to a project`, {
-      details: { operation },
-    });
+    throw new CloudError('forbidden', 'project_scope_required', { operation });
   }
   return caller.projectId;
 }

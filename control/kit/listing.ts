@@ -2,12 +2,14 @@
  * Lists: one SQL statement with the rights in its WHERE, filters, order and a keyset page. A resource describes its
  * columns once (`Listing`); every list and every single read goes through here.
  */
+
 import { type RawBuilder, sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
 import { canonicalIp, formatCidr, parseCidr, parseMac } from './address.ts';
 import { type Caller, isAdmin, requireProject } from './caller.ts';
 import type { Queryable } from './database/database.ts';
-import { invalidInput, type NetworkNoun, notFound } from './refusal.ts';
+import { type Noun, notFound } from './refusal.ts';
 
 export type ColumnKind = 'text' | 'uuid' | 'integer' | 'boolean' | 'ip' | 'cidr' | 'mac' | 'time' | 'texts';
 
@@ -21,7 +23,7 @@ export interface Column {
 }
 
 export interface Listing<Row> {
-  noun: NetworkNoun;
+  noun: Noun;
   /** What is selected; the table's alias is `t`. */
   select: RawBuilder<Row>;
   from: RawBuilder<unknown>;
@@ -189,7 +191,7 @@ export async function listRows<Row>(
   keys.push({ expression: own('id'), descending: query.reverse ?? false });
   if (query.marker !== undefined) {
     const marker = parseId(query.marker);
-    if (marker === undefined) throw invalidInput(`marker ${query.marker} could not be found`);
+    if (marker === undefined) throw new CloudError('invalid', 'marker_not_found', { marker: String(query.marker) });
     await requireMarker(db, caller, listing, marker);
     where.push(afterMarker(listing, keys, marker));
   }

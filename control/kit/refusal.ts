@@ -1,8 +1,6 @@
-/**
- * Refusals of the network resources. `details.reason` is the meaning in snake case, finer than the error code; a dialect
- * may turn it into its own name for it (Neutron: an exception's class).
- */
-import { CloudError, type ErrorCode } from '../../contract/errors.ts';
+/** Refusals that services of all kinds make. Their reasons are in the `reasons.ts` of the areas. */
+import { CloudError, type ErrorCode, type Reason, type Reasons } from '../../contract/errors.ts';
+import { LegacyError } from '../../contract/legacy-error.ts';
 
 export function refusal(
   code: ErrorCode,
@@ -10,26 +8,16 @@ export function refusal(
   message: string,
   details: Record<string, unknown> = {},
 ): CloudError {
-  return new CloudError(code, message, { details: { ...details, reason } });
+  return new LegacyError(code, message, { details: { ...details, reason } });
 }
 
-const nouns = {
-  network: 'Network',
-  subnet: 'Subnet',
-  port: 'Port',
-  router: 'Router',
-  floating_ip: 'Floating IP',
-  security_group: 'Security group',
-  security_group_rule: 'Security group rule',
-} as const;
-
-export type NetworkNoun = keyof typeof nouns;
+/** What can be missing: all that have a reason of the form `<noun>_not_found` that is told with the id alone. */
+export type Noun = { [R in Reason]: { id: string } extends Reasons[R] ? NounOf<R> : never }[Reason];
+type NounOf<R extends Reason> = R extends `${infer N}_not_found` ? N : never;
 
 /** Also for what is hidden from the caller. */
-export function notFound(noun: NetworkNoun, id: string): CloudError {
-  const verb = noun === 'security_group' || noun === 'security_group_rule' ? 'does not exist' : 'could not be found';
-  const subject = verb === 'does not exist' ? `${nouns[noun]} ${id} ${verb}` : `${nouns[noun]} ${id} ${verb}.`;
-  return refusal('not_found', `${noun}_not_found`, subject, { id });
+export function notFound(noun: Noun, id: string): CloudError {
+  return new CloudError('not_found', `${noun}_not_found`, { id });
 }
 
 export const invalidInput = (message: string): CloudError =>

@@ -1,8 +1,10 @@
 /** Small SQL that the network resources share: locking a row that a caller wants to change. */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import { type Caller, isAdmin } from './caller.ts';
 import type { Tx } from './database/database.ts';
-import { type NetworkNoun, notFound, refusal } from './refusal.ts';
+import { type Noun, notFound } from './refusal.ts';
 
 /**
  * The project that a new resource shall belong to: the caller's, or another one that an administrator names.
@@ -17,17 +19,14 @@ export function projectFor(caller: Caller, wanted: string | undefined, operation
     return wanted;
   }
   if (own === null) {
-    throw refusal(
-      'invalid',
-      'project_required',
-      `${operation} needs a token that is scoped to a project, or a project_id`,
-    );
+    throw new CloudError('invalid', 'project_required', { operation });
   }
   return own;
 }
 
-export const forbidden = (operation: string) =>
-  refusal('forbidden', 'policy_not_authorized', `rule:${operation} is disallowed by policy`, { operation });
+/** @param attribute the one part of the request that the caller may not ask for */
+export const forbidden = (operation: string, attribute?: string) =>
+  new CloudError('forbidden', 'policy_not_authorized', { operation, ...(attribute !== undefined && { attribute }) });
 
 /** @throws CloudError `forbidden` when the caller may only read */
 export function requireWriter(caller: Caller, operation: string): void {
@@ -41,7 +40,7 @@ export function requireWriter(caller: Caller, operation: string): void {
 export async function lockOwn<Row extends { id: string; project_id: string }>(
   tx: Tx,
   caller: Caller,
-  noun: NetworkNoun,
+  noun: Noun,
   id: string,
   operation: string,
   options: { maySee?: (row: Row) => boolean } = {},

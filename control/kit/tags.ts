@@ -1,9 +1,10 @@
 /** Tags: texts on a resource, of which each is there once. The row's owner changes them; who sees the row sees them. */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import { actorOf, type Caller } from './caller.ts';
 import type { Database, Tx } from './database/database.ts';
 import { type Listing, readRow } from './listing.ts';
-import { invalidInput, refusal } from './refusal.ts';
 import { lockOwn } from './rows.ts';
 
 const maxTags = 50;
@@ -16,11 +17,11 @@ type Tagged = Listing<any>;
 export function checkTags(tags: readonly string[]): string[] {
   for (const tag of tags) {
     if (tag === '' || [...tag].length > maxLength || tag.includes('\0') || tag.includes(',')) {
-      throw invalidInput(`'${tag.slice(0, 80)}' is not a valid tag: 1 to ${maxLength} characters and no comma`);
+      throw new CloudError('invalid', 'tag_invalid', { tag: tag.slice(0, 80), maximum: maxLength });
     }
   }
   const unique = [...new Set(tags)];
-  if (unique.length > maxTags) throw invalidInput(`a resource can have at most ${maxTags} tags`);
+  if (unique.length > maxTags) throw new CloudError('invalid', 'too_many_tags', { maximum: maxTags });
   return unique;
 }
 
@@ -70,4 +71,4 @@ export class TagService {
   }
 }
 
-const tagNotFound = (tag: string) => refusal('not_found', 'tag_not_found', `Tag ${tag} could not be found.`);
+const tagNotFound = (tag: string) => new CloudError('not_found', 'tag_not_found', { tag });

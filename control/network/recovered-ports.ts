@@ -4,6 +4,7 @@
  * groups. A port that is made again has its project's default group, so nobody reaches it who was not allowed to.
  * In the caller's transaction; safe to repeat.
  */
+
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { DesiredFixedIp, DesiredPort } from '../../contract/host/index.ts';
@@ -47,7 +48,10 @@ async function recoverNetwork(tx: Tx, projectId: string, { networkId, mtu }: Des
 async function recoverSubnet(tx: Tx, projectId: string, port: DesiredPort, ip: DesiredFixedIp): Promise<void> {
   const cidr = parseCidr(`${ip.ip}/${ip.prefixLength}`);
   if (!cidr)
-    throw new CloudError('invalid', `port ${port.id} has an address that is none: ${ip.ip}/${ip.prefixLength}`);
+    throw new CloudError('invalid', 'recovered_address_malformed', {
+      port: port.id,
+      address: `${ip.ip}/${ip.prefixLength}`,
+    });
   await sql`insert into subnet (id, project_id, network_id, name, ip_version, cidr, gateway_ip, enable_dhcp,
       ipv6_address_mode, ipv6_ra_mode, allocation_pools, dns_nameservers)
     values (${ip.subnetId}, ${projectId}, ${port.networkId}, ${`recovered-${ip.subnetId}`}, ${ip.ipVersion},
@@ -75,8 +79,8 @@ async function recoverPort(tx: Tx, server: RecoveredPorts, { id, networkId, mac 
     tx,
   );
   const [known] = rows;
-  if (known?.id !== id) throw taken(`the MAC address ${mac} on network ${networkId}`, known?.id);
-  if (known.device_id !== '' && known.device_id !== server.serverId) throw taken(`port ${id}`, known.device_id);
+  if (known?.id !== id) throw taken({ mac, network: networkId }, known?.id);
+  if (known.device_id !== '' && known.device_id !== server.serverId) throw taken({ port: id }, known.device_id);
   await sql`update port set device_id = ${server.serverId}, device_owner = ${serverPortOwner}, host_id = ${server.hostId},
       generation = generation + 1, updated_at = now()
     where id = ${id} and (device_id, host_id) is distinct from (${server.serverId}, ${server.hostId}::uuid)`.execute(
@@ -96,11 +100,11 @@ async function recoverAddress(
   const { rows } = await sql<{
     port_id: string;
   }>`select port_id from port_ip where subnet_id = ${subnetId} and ip = ${ip}::inet`.execute(tx);
-  if (rows[0]?.port_id !== port.id) throw taken(`the address ${ip} of subnet ${subnetId}`, rows[0]?.port_id);
+  if (rows[0]?.port_id !== port.id) throw taken({ ip, subnet: subnetId }, rows[0]?.port_id);
 }
 
-const taken = (what: string, by: string | undefined) =>
-  new CloudError('conflict', `${what} has been given to ${by ?? 'another'} since; free it and run the command again`);
+const taken = (thing: Record<string, string>, by: string | undefined) =>
+  new CloudError('conflict', 'recovered_thing_taken', { ...thing, by: by ?? null });
 
 /**
  * Metadata for networks that were made again: their ports, and an address of each subnet. After all servers are taken up, so that it

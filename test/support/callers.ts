@@ -24,7 +24,7 @@ export function testCaller(roles: readonly string[], projectId: ProjectId | null
 export const testAuthenticator = (callers: Readonly<Record<string, Caller>>): Authenticator => ({
   async authenticate(token, requestId) {
     const caller = callers[token];
-    if (!caller) throw new CloudError('unauthenticated', 'The request you have made requires authentication.');
+    if (!caller) throw new CloudError('unauthenticated', 'authentication_required', {});
     return { ...caller, requestId };
   },
 });

@@ -7,8 +7,8 @@
  * would be a way around every rule.
  */
 import type { FastifyRequest } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
 import type { AccessRule } from '../../../control/kit/caller.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 
 /** A dialect's first path segment is its catalogue type; where OpenStack knows a service by other names too, all count. */
 const otherNames: Readonly<Record<string, readonly string[]>> = {
@@ -75,6 +75,6 @@ export function requireRule(rules: readonly AccessRule[], method: string, routed
     (rule) => types.includes(rule.service) && rule.method === method && patternOf(rule).test(path),
   );
   if (!allowed) {
-    throw new CloudError('forbidden', "the application credential's access rules do not allow this request");
+    throw new Refusal('forbidden', "the application credential's access rules do not allow this request");
   }
 }

@@ -28,7 +28,7 @@ export function authenticateAll(app: FastifyInstance, authenticator: Authenticat
     if (request.routeOptions.config.open) return;
     const token = request.headers['x-auth-token'];
     if (typeof token !== 'string' || token === '') {
-      throw new CloudError('unauthenticated', 'The request you have made requires authentication.');
+      throw new CloudError('unauthenticated', 'authentication_required', {});
     }
     const caller = await authenticator.authenticate(token, request.id);
     if (caller.accessRules) requireAccess(caller.accessRules, request);
@@ -38,6 +38,6 @@ export function authenticateAll(app: FastifyInstance, authenticator: Authenticat
 
 /** The caller of a route that is not open. */
 export function callerOf(request: FastifyRequest): Caller {
-  if (!request.caller) throw new CloudError('unauthenticated', 'The request you have made requires authentication.');
+  if (!request.caller) throw new CloudError('unauthenticated', 'authentication_required', {});
   return request.caller;
 }

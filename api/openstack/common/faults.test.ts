@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CloudError, errorCodes } from '../../../contract/errors.ts';
+import { errorCodes } from '../../../contract/errors.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { statusOf, toFault } from './faults.ts';
 
 test('every error code has an HTTP status, and no status has a code that there is not', () => {
@@ -10,16 +11,16 @@ test('every error code has an HTTP status, and no status has a code that there i
 
 test('what a caller is told of a cloud error is its code, message and details', () => {
   const fault = toFault(
-    new CloudError('conflict', 'the name is taken', { details: { name: 'x' }, cause: new Error('sql') }),
+    new Refusal('conflict', 'the name is taken', { details: { name: 'x' }, cause: new Error('sql') }),
   );
   assert.deepEqual(fault, { status: 409, code: 'conflict', message: 'the name is taken', details: { name: 'x' } });
-  assert.equal(toFault(new CloudError('quota_exceeded', ''), { quota_exceeded: 403 }).status, 403);
+  assert.equal(toFault(new Refusal('quota_exceeded', ''), { overrides: { quota_exceeded: 403 } }).status, 403);
 });
 
 test('nothing of a defect reaches a caller', () => {
   for (const defect of [
     new Error('password=1'),
-    new CloudError('internal', 'password=1', { details: { a: 1 } }),
+    new Refusal('internal', 'password=1', { details: { a: 1 } }),
     'text',
   ]) {
     const fault = toFault(defect);

@@ -3,8 +3,17 @@
  * its own body form (Nova: {"itemNotFound": …}, Neutron: {"NeutronError": …}, Keystone: {"error": …}).
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { CloudError, type ErrorCode } from '../../../contract/errors.ts';
+import {
+  CloudError,
+  type ErrorCode,
+  type Reason,
+  type Reasons,
+  type Sentences,
+  sentenceOf,
+} from '../../../contract/errors.ts';
+import { LegacyError } from '../../../contract/legacy-error.ts';
 import { isDatabaseUnavailable } from '../../../control/kit/database/database.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 
 /** HTTP status by meaning. Services with other habits (Nova: quota is 403) pass overrides. */
 export const statusOf: Readonly<Record<ErrorCode, number>> = {
@@ -24,18 +33,27 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
 export interface Fault {
   status: number;
   code: ErrorCode;
+  /** Of what control refused. */
+  reason?: Reason;
   message: string;
   details: Readonly<Record<string, unknown>>;
 }
 
-export function toFault(error: unknown, overrides: Partial<Record<ErrorCode, number>> = {}): Fault {
+const defect: Fault = {
+  status: 500,
+  code: 'internal',
+  message: 'An unexpected error prevented the server from fulfilling your request.',
+  details: {},
+};
+
+export function toFault(error: unknown, form: Pick<FaultForm, 'overrides' | 'sentences'> = {}): Fault {
   if (error instanceof CloudError) {
-    const status = overrides[error.code] ?? statusOf[error.code];
-    const message =
-      error.code === 'internal'
-        ? 'An unexpected error prevented the server from fulfilling your request.'
-        : error.message;
-    return { status, code: error.code, message, details: error.code === 'internal' ? {} : error.details };
+    const status = form.overrides?.[error.code] ?? statusOf[error.code];
+    if (error.code === 'internal') return { ...defect, status };
+    // What a dialect itself refuses has a sentence already, and no reason.
+    const said = error instanceof LegacyError;
+    const message = said ? error.sentence : (sentenceOf(error, form.sentences ?? {}) ?? error.message);
+    return { status, code: error.code, ...(!said && { reason: error.reason }), message, details: { ...error.fields } };
   }
   if (isDatabaseUnavailable(error)) {
     return {
@@ -50,24 +68,21 @@ export function toFault(error: unknown, overrides: Partial<Record<ErrorCode, num
     const code: ErrorCode = statusCode === 413 ? 'too_large' : statusCode === 404 ? 'not_found' : 'invalid';
     return { status: statusCode, code, message: message ?? 'Bad request', details: {} };
   }
-  return {
-    status: 500,
-    code: 'internal',
-    message: 'An unexpected error prevented the server from fulfilling your request.',
-    details: {},
-  };
+  return defect;
 }
 
 export interface FaultForm {
   /** Builds the body; may set headers. */
   body(fault: Fault, request: FastifyRequest, reply: FastifyReply): unknown;
   overrides?: Partial<Record<ErrorCode, number>>;
+  /** The dialect's words. A reason that is not among them (of an area that the dialect does not reach) is told plainly. */
+  sentences?: Partial<Sentences<Reasons>>;
 }
 
 /** Installs error and not-found handlers that speak one service's form. Defects are logged once, here, with their cause. */
 export function speakFaults(app: FastifyInstance, form: FaultForm): void {
   const send = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
-    const fault = toFault(error, form.overrides);
+    const fault = toFault(error, form);
     // Too many at once are no defect; a line for each would be the next flood.
     if (fault.status >= 500 && fault.details.retryAfterSeconds === undefined)
       request.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
@@ -77,7 +92,7 @@ export function speakFaults(app: FastifyInstance, form: FaultForm): void {
   };
   app.setErrorHandler(send);
   app.setNotFoundHandler((request, reply) =>
-    send(new CloudError('not_found', 'The resource could not be found.'), request, reply),
+    send(new Refusal('not_found', 'The resource could not be found.'), request, reply),
   );
 }
 

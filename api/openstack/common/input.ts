@@ -1,6 +1,6 @@
 /** What every OpenStack dialect checks of input before its schemas do. */
 import type { FastifyInstance } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 
 /**
  * PostgreSQL can store neither NUL nor half a surrogate pair, and JSON can write both. Refused here, once, for bodies,
@@ -9,7 +9,7 @@ import { CloudError } from '../../../contract/errors.ts';
 export function refuseUnstorableText(app: FastifyInstance): void {
   app.addHook('preValidation', async (request) => {
     if (!storable(request.params) || !storable(request.query) || !storable(request.body)) {
-      throw new CloudError('invalid', 'a text of the request holds NUL or half of a surrogate pair');
+      throw new Refusal('invalid', 'a text of the request holds NUL or half of a surrogate pair');
     }
   });
 }

@@ -1,6 +1,7 @@
 /** Nova's form of a refusal: one key that depends on the status, with code and message. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { type Fault, speakFaults } from '../common/faults.ts';
+import { novaSentences } from './sentences.ts';
 
 const names: Readonly<Record<number, string>> = {
   400: 'badRequest',
@@ -38,6 +39,7 @@ function quotaMessage(fault: Fault): string {
 
 export function speakNovaFaults(app: FastifyInstance): void {
   speakFaults(app, {
+    sentences: novaSentences,
     // Nova answers 403 where others say 409 or 413: a quota is a matter of rights to it.
     overrides: { quota_exceeded: 403 },
     body: (fault) => novaFault(fault.status, fault.code === 'quota_exceeded' ? quotaMessage(fault) : fault.message),

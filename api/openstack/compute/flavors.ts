@@ -1,7 +1,6 @@
 /** /flavors: with extra specs and access. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { parseId } from '../../../contract/ids.ts';
 import {
@@ -11,6 +10,7 @@ import {
   flavorSortKeys,
 } from '../../../control/compute/flavor/index.ts';
 import { isAdmin, requireAdmin } from '../../../control/kit/caller.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { requireVersion } from './microversion.ts';
 import { first, linksOf, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
@@ -130,15 +130,15 @@ function readFilter(request: FastifyRequest): FlavorFilter {
   const number = (key: string): number | undefined => {
     const text = first(query, key);
     if (text === undefined) return undefined;
-    if (!/^-?\d{1,9}$/.test(text)) throw new CloudError('invalid', `Invalid ${key} filter [${text.slice(0, 50)}]`);
+    if (!/^-?\d{1,9}$/.test(text)) throw new Refusal('invalid', `Invalid ${key} filter [${text.slice(0, 50)}]`);
     return Number(text);
   };
   const [minRam, minDisk] = [number('minRam'), number('minDisk')];
   const key = first(query, 'sort_key') ?? 'flavorid';
-  if (!Object.hasOwn(flavorSortKeys, key)) throw new CloudError('invalid', `Invalid sort_key [${key.slice(0, 50)}]`);
+  if (!Object.hasOwn(flavorSortKeys, key)) throw new Refusal('invalid', `Invalid sort_key [${key.slice(0, 50)}]`);
   const direction = first(query, 'sort_dir') ?? 'asc';
   if (direction !== 'asc' && direction !== 'desc')
-    throw new CloudError('invalid', `Invalid sort_dir [${direction.slice(0, 50)}]`);
+    throw new Refusal('invalid', `Invalid sort_dir [${direction.slice(0, 50)}]`);
   return {
     limit,
     ...(marker !== undefined && { marker }),
@@ -154,7 +154,7 @@ function readPublic(text: string | undefined, request: FastifyRequest): boolean 
   if (text === undefined || !isAdmin(callerOf(request))) return true;
   if (/^none$/i.test(text)) return null;
   if (!/^(1|0|t|f|true|false|on|off|y|n|yes|no)$/i.test(text)) {
-    throw new CloudError('invalid', `Invalid is_public filter [${text.slice(0, 50)}]`);
+    throw new Refusal('invalid', `Invalid is_public filter [${text.slice(0, 50)}]`);
   }
   return v.looseBoolean(text);
 }
@@ -178,7 +178,7 @@ export function extraSpecRoutes(app: FastifyInstance, flavors: FlavorService): v
     const key = param(request, 'key');
     const all = await present(request);
     if (!Object.hasOwn(all, key)) {
-      throw new CloudError('not_found', `Flavor ${param(request, 'id')} has no extra specs with key ${key}.`);
+      throw new Refusal('not_found', `Flavor ${param(request, 'id')} has no extra specs with key ${key}.`);
     }
     return [key, all[key]!];
   };
@@ -193,7 +193,7 @@ export function extraSpecRoutes(app: FastifyInstance, flavors: FlavorService): v
     const wanted = asTexts(checkSpec(request.body));
     const keys = Object.keys(wanted);
     if (keys.length !== 1 || keys[0] !== param(request, 'key')) {
-      throw new CloudError('invalid', 'Request body and URI mismatch');
+      throw new Refusal('invalid', 'Request body and URI mismatch');
     }
     await flavors.editExtraSpecs(callerOf(request), param(request, 'id'), (old) => ({ ...old, ...wanted }));
     return wanted;
@@ -216,7 +216,7 @@ export function flavorAccessRoutes(app: FastifyInstance, flavors: FlavorService)
   });
   const project = (text: string): string => {
     const id = parseId(text);
-    if (!id) throw new CloudError('invalid', `Project ID ${text.slice(0, 100)} is not a valid project.`);
+    if (!id) throw new Refusal('invalid', `Project ID ${text.slice(0, 100)} is not a valid project.`);
     return id;
   };
   app.get('/flavors/:id/os-flavor-access', async (request) => {
@@ -231,7 +231,7 @@ export function flavorAccessRoutes(app: FastifyInstance, flavors: FlavorService)
     if (name === 'addTenantAccess') {
       const { tenant } = checkAdd(request.body).addTenantAccess;
       if (request.microversion >= 7 && (await flavors.get(caller, id)).public) {
-        throw new CloudError('conflict', 'Can not add access to a public flavor.');
+        throw new Refusal('conflict', 'Can not add access to a public flavor.');
       }
       return body(id, await flavors.addAccess(caller, id, project(tenant)));
     }
@@ -239,6 +239,6 @@ export function flavorAccessRoutes(app: FastifyInstance, flavors: FlavorService)
       const { tenant } = checkRemove(request.body).removeTenantAccess;
       return body(id, await flavors.removeAccess(caller, id, project(tenant)));
     }
-    throw new CloudError('invalid', `There is no such action: ${String(name).slice(0, 100)}`);
+    throw new Refusal('invalid', `There is no such action: ${String(name).slice(0, 100)}`);
   });
 }

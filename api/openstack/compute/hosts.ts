@@ -1,10 +1,10 @@
 /** Hosts as Nova shows them: availability zones, hypervisors and services. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import type { HostRow, PlacementService } from '../../../control/compute/placement/index.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { notInThisRelease } from './faults.ts';
 import { requireVersion } from './microversion.ts';
@@ -107,7 +107,7 @@ async function hypervisors(request: FastifyRequest, placement: PlacementService,
   const { limit, marker } = paged ? pageOf(query) : { limit: undefined, marker: undefined };
   const pattern = version >= 53 ? first(query, 'hypervisor_hostname_pattern') : undefined;
   if (pattern !== undefined && (query.limit !== undefined || marker !== undefined)) {
-    throw new CloudError(
+    throw new Refusal(
       'invalid',
       'Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.',
     );
@@ -119,7 +119,7 @@ async function hypervisors(request: FastifyRequest, placement: PlacementService,
   });
   if (pattern !== undefined) {
     rows = rows.filter((host) => host.name.includes(pattern));
-    if (rows.length === 0) throw new CloudError('not_found', `No hypervisor matching '${pattern}' could be found.`);
+    if (rows.length === 0) throw new Refusal('not_found', `No hypervisor matching '${pattern}' could be found.`);
   }
   const withServers = version >= 53 && v.looseBoolean(first(query, 'with_servers') ?? 'false');
   const bodies = rows.map((host) => hypervisorBody(request, host, detail));
@@ -140,7 +140,7 @@ async function hypervisors(request: FastifyRequest, placement: PlacementService,
 async function markerOf(request: FastifyRequest, placement: PlacementService, marker: string): Promise<string> {
   const all = await placement.hosts(callerOf(request));
   const host = all.find((one) => String(idOf(request, one)) === marker);
-  if (!host) throw new CloudError('invalid', `marker [${marker.slice(0, 100)}] not found`);
+  if (!host) throw new Refusal('invalid', `marker [${marker.slice(0, 100)}] not found`);
   return host.id;
 }
 
@@ -166,11 +166,11 @@ async function hostOf(request: FastifyRequest, placement: PlacementService, text
   requireAdmin(caller, 'show a hypervisor');
   if (request.microversion >= 53) {
     const id = parseId(text);
-    if (!id) throw new CloudError('invalid', `Invalid uuid ${text.slice(0, 100)}`);
+    if (!id) throw new Refusal('invalid', `Invalid uuid ${text.slice(0, 100)}`);
     return placement.host(caller, id);
   }
   const host = (await placement.hosts(caller)).find((one) => String(one.number) === text);
-  if (!host) throw new CloudError('not_found', `Hypervisor with ID '${text.slice(0, 100)}' could not be found.`);
+  if (!host) throw new Refusal('not_found', `Hypervisor with ID '${text.slice(0, 100)}' could not be found.`);
   return host;
 }
 
@@ -206,7 +206,7 @@ export function hypervisorRoutes(app: FastifyInstance, placement: PlacementServi
       const all = await placement.hosts(callerOf(request));
       const rows = all.filter((host) => host.name.includes(pattern));
       if (rows.length === 0)
-        throw new CloudError('not_found', `No hypervisor matching '${pattern.slice(0, 100)}' could be found.`);
+        throw new Refusal('not_found', `No hypervisor matching '${pattern.slice(0, 100)}' could be found.`);
       const bodies = rows.map((host) => hypervisorBody(request, host, false));
       if (what === 'servers') await addServers(request, placement, rows, bodies);
       return { hypervisors: bodies };
@@ -257,13 +257,12 @@ export function serviceRoutes(app: FastifyInstance, placement: PlacementService)
     const id = param(request, 'id');
     if (request.microversion < 53) return oldService(request, placement, id);
     const wanted = checkPut(request.body);
-    if (wanted.forced_down !== undefined)
-      throw new CloudError('invalid', 'forced_down is not in this release of Bothy');
+    if (wanted.forced_down !== undefined) throw new Refusal('invalid', 'forced_down is not in this release of Bothy');
     if (wanted.disabled_reason !== undefined && wanted.status !== 'disabled') {
-      throw new CloudError('invalid', "Specifying disabled_reason requires that status is 'disabled'.");
+      throw new Refusal('invalid', "Specifying disabled_reason requires that status is 'disabled'.");
     }
     if (wanted.status === undefined)
-      throw new CloudError('invalid', 'No updates were requested. Fields status or forced_down should be specified.');
+      throw new Refusal('invalid', 'No updates were requested. Fields status or forced_down should be specified.');
     const host = await hostOf(request, placement, id);
     await placement.setEnabled(caller, host.id, {
       enabled: wanted.status === 'enabled',
@@ -275,15 +274,15 @@ export function serviceRoutes(app: FastifyInstance, placement: PlacementService)
 
 /** PUT /os-services/enable, disable and disable-log-reason. */
 async function oldService(request: FastifyRequest, placement: PlacementService, verb: string): Promise<Body> {
-  if (!['enable', 'disable', 'disable-log-reason'].includes(verb)) throw new CloudError('not_found', 'Unknown action');
+  if (!['enable', 'disable', 'disable-log-reason'].includes(verb)) throw new Refusal('not_found', 'Unknown action');
   const caller = callerOf(request);
   const wanted = checkOld(request.body);
   if (verb === 'disable-log-reason' && wanted.disabled_reason === undefined) {
-    throw new CloudError('invalid', 'Missing disabled reason field');
+    throw new Refusal('invalid', 'Missing disabled reason field');
   }
   const host = (await placement.hosts(caller)).find((row) => row.name === wanted.host);
   if (!host || wanted.binary !== 'nova-compute') {
-    throw new CloudError('not_found', `Could not find binary ${wanted.binary} on host ${wanted.host}.`);
+    throw new Refusal('not_found', `Could not find binary ${wanted.binary} on host ${wanted.host}.`);
   }
   const enabled = verb === 'enable';
   const why = verb === 'disable-log-reason' ? wanted.disabled_reason! : null;

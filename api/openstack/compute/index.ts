@@ -2,13 +2,13 @@
  * Nova's API, v2.1 with microversions. Translates; decides nothing. See README.md for what is and what is not in it.
  */
 import type { FastifyInstance } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
 import type { FlavorService } from '../../../control/compute/flavor/index.ts';
 import type { KeyPairService } from '../../../control/compute/key-pair/index.ts';
 import type { PlacementService } from '../../../control/compute/placement/index.ts';
 import type { ServerService } from '../../../control/compute/server/index.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
 import { refuseUnstorableText } from '../common/input.ts';
@@ -85,7 +85,7 @@ function oldProxyRoutes(app: FastifyInstance, servers: ServerService): void {
     requireVersion(request, { to: 35 });
     const { id } = request.params as { id: string };
     const group = (await servers.projectSecurityGroups(callerOf(request))).find((one) => one.id === id.toLowerCase());
-    if (!group) throw new CloudError('not_found', `Security group ${id.slice(0, 100)} not found.`);
+    if (!group) throw new Refusal('not_found', `Security group ${id.slice(0, 100)} not found.`);
     return { security_group: group };
   });
 }
@@ -101,13 +101,13 @@ function readBodies(app: FastifyInstance): void {
       return done(null, body);
     } catch (error) {
       return done(
-        new CloudError('invalid', `Malformed request body: ${(error as Error).message.slice(0, 200)}`),
+        new Refusal('invalid', `Malformed request body: ${(error as Error).message.slice(0, 200)}`),
         undefined,
       );
     }
   });
   app.addHook('onRequest', async (request) => {
-    if (request.url.includes('%00')) throw new CloudError('invalid', 'The URL has the character NUL');
+    if (request.url.includes('%00')) throw new Refusal('invalid', 'The URL has the character NUL');
   });
 }
 

@@ -1,8 +1,8 @@
 /** /servers/{id}/os-instance-actions: the server's operations as Nova names them. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
 import type { ServerOperation, ServerService, ShownServer } from '../../../control/compute/server/index.ts';
 import { isAdmin } from '../../../control/kit/caller.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { first, pageOf, queryOf, refuseUnknown, rootOf } from './paging.ts';
 import { readTime } from './server-list.ts';
@@ -44,7 +44,7 @@ export function instanceActionRoutes(app: FastifyInstance, servers: ServerServic
     const { requestId } = request.params as { requestId: string };
     const { server, operations } = await servers.operations(callerOf(request), serverIdOf(request), { requestId });
     const operation = operations[0];
-    if (!operation) throw new CloudError('not_found', `Action ${requestId.slice(0, 100)} not found`);
+    if (!operation) throw new Refusal('not_found', `Action ${requestId.slice(0, 100)} not found`);
     const body = actionBody(request, server, operation);
     const seesAll = isAdmin(callerOf(request));
     if (seesAll || request.microversion >= 51) body.events = [eventBody(request, server, operation, seesAll)];

@@ -1,9 +1,9 @@
 /** /os-keypairs. Names may be of any script; Nova's list of characters is a subset of ours. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import type { KeyPairRow, KeyPairService } from '../../../control/compute/key-pair/index.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import { type Body, plainTime } from './server-view.ts';
@@ -29,7 +29,7 @@ const checkCreate = v.versioned({
 function userOf(text: string | undefined): { userId?: string } {
   if (text === undefined) return {};
   const userId = parseId(text);
-  if (!userId) throw new CloudError('not_found', `User ${text.slice(0, 100)} could not be found.`);
+  if (!userId) throw new Refusal('not_found', `User ${text.slice(0, 100)} could not be found.`);
   return { userId };
 }
 

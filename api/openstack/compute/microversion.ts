@@ -3,7 +3,7 @@
  * Within major version 2 a microversion is its minor number here: 96 is 2.96.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 
 export const minimumVersion = 1;
 /** The newest whose differences are all honoured by the calls that we answer. */
@@ -36,7 +36,7 @@ export function parseMicroversion(headers: FastifyRequest['headers']): number {
   if (asked === 'latest') return maximumVersion;
   const match = /^([1-9]\d*)\.([1-9]\d*|0)$/.exec(asked);
   if (!match) {
-    throw new CloudError(
+    throw new Refusal(
       'invalid',
       `API Version String ${asked.slice(0, 50)} is of invalid format. Must be of format MajorNum.MinorNum.`,
     );
@@ -78,6 +78,6 @@ export function speakMicroversions(
 /** A route that does not exist in the request's version: the same 404 as for a path that never was. */
 export function requireVersion(request: FastifyRequest, range: { from?: number; to?: number }): void {
   if (request.microversion < (range.from ?? 1) || request.microversion > (range.to ?? maximumVersion)) {
-    throw new CloudError('not_found', 'The resource could not be found.');
+    throw new Refusal('not_found', 'The resource could not be found.');
   }
 }

@@ -1,6 +1,6 @@
 /** Nova's pages: limit and marker, and the link to the next page. */
 import type { FastifyRequest } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 
 /** Nova's [api] max_limit. */
 export const maxLimit = 1000;
@@ -19,7 +19,7 @@ export function first(query: Query, key: string): string | undefined {
 export function pageOf(query: Query): { limit: number; marker: string | undefined } {
   const text = first(query, 'limit');
   if (text !== undefined && !/^\d{1,9}$/.test(text)) {
-    throw new CloudError('invalid', `Invalid input for query parameters limit. Value: ${text.slice(0, 50)}.`);
+    throw new Refusal('invalid', `Invalid input for query parameters limit. Value: ${text.slice(0, 50)}.`);
   }
   const marker = first(query, 'marker');
   return { limit: Math.min(text === undefined ? maxLimit : Number(text), maxLimit), marker };
@@ -60,7 +60,7 @@ export function refuseUnknown(request: FastifyRequest, known: readonly string[],
   if (request.microversion < from) return;
   const unknown = Object.keys(queryOf(request)).filter((key) => !known.includes(key));
   if (unknown.length > 0) {
-    throw new CloudError(
+    throw new Refusal(
       'invalid',
       `Additional properties are not allowed (${unknown.map((key) => `'${key.slice(0, 100)}'`).join(', ')} ${unknown.length > 1 ? 'were' : 'was'} unexpected)`,
     );

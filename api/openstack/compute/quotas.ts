@@ -1,10 +1,10 @@
 /** /limits and /os-quota-sets: one table between Nova's names and ours. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
-import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import { isAdmin } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { first, queryOf, refuseUnknown } from './paging.ts';
 import type { Body } from './server-view.ts';
@@ -98,7 +98,7 @@ export function limitRoutes(app: FastifyInstance, quotas: QuotaService): void {
 
 function projectOf(text: string): string {
   const id = parseId(text);
-  if (!id) throw new CloudError('invalid', `Project ID ${text.slice(0, 100)} is not a valid project.`);
+  if (!id) throw new Refusal('invalid', `Project ID ${text.slice(0, 100)} is not a valid project.`);
   return id;
 }
 

@@ -1,10 +1,10 @@
 /** POST /servers/{id}/action: the actions of this release, and an honest 501 for those that come later. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
-import { CloudError } from '../../../contract/errors.ts';
 import type { ServerId } from '../../../contract/ids.ts';
 import type { ServerService } from '../../../control/compute/server/index.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { notInThisRelease } from './faults.ts';
 import { serverIdOf } from './servers.ts';
@@ -132,13 +132,13 @@ export function serverActionRoutes(app: FastifyInstance, servers: ServerService)
     const caller = callerOf(request);
     const [name, ...more] = Object.keys((request.body as object | undefined) ?? {});
     if (name === undefined || more.length > 0 || typeof request.body !== 'object') {
-      throw new CloudError('invalid', 'Malformed request body: it must name one action');
+      throw new Refusal('invalid', 'Malformed request body: it must name one action');
     }
     const known = Object.hasOwn(actions, name) ? actions[name] : undefined;
     if (!known) {
       const later = Object.hasOwn(laterActions, name) ? laterActions[name] : undefined;
       if (later === undefined) {
-        throw new CloudError('invalid', `There is no such action: ${name.slice(0, 100)}`);
+        throw new Refusal('invalid', `There is no such action: ${name.slice(0, 100)}`);
       }
       await servers.get(caller, id);
       return notInThisRelease(reply, later);

@@ -1,10 +1,10 @@
 /** POST /servers: Nova's body at each microversion, read into the wish that the domain understands. */
 import { type Static, type TSchema, Type } from 'typebox';
-import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, parseId } from '../../../contract/ids.ts';
 import type { ServerWish } from '../../../control/compute/server/index.ts';
 import type { ServerPortRequest } from '../../../control/network/port/server-ports.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import * as v from './validate.ts';
 
 const optional = Type.Optional;
@@ -100,8 +100,8 @@ export function readCreate(microversion: number, body: unknown): CreateRequest {
   const { server } = check(microversion, body) as CreateBody;
   const minCount = Number(server.min_count ?? 1);
   const count = Number(server.max_count ?? minCount);
-  if (minCount > count) throw new CloudError('invalid', 'min_count must be <= max_count');
-  if (count > maxCount) throw new CloudError('invalid', `max_count must be <= ${maxCount}`);
+  if (minCount > count) throw new Refusal('invalid', 'min_count must be <= max_count');
+  if (count > maxCount) throw new Refusal('invalid', `max_count must be <= ${maxCount}`);
   refuseUnsupported(server);
   const zone = readZone(server);
   const networks = server.networks as CreateBody['server']['networks'] | undefined;
@@ -137,7 +137,7 @@ export function readCreate(microversion: number, body: unknown): CreateRequest {
 const lastSegment = (ref: string): string => (/^https?:\/\//.test(ref) ? (ref.split('/').at(-1) ?? ref) : ref);
 
 const notHere = (what: string): never => {
-  throw new CloudError(
+  throw new Refusal(
     'invalid',
     `${what} is not in this release of Bothy: a server boots from an image to the disk of its host`,
   );
@@ -164,11 +164,11 @@ function readImage(server: CreateBody['server']): ImageId {
   const mapped = server.block_device_mapping_v2?.[0];
   const inMapping = mapped && (mapped.image_id ?? mapped.uuid);
   const ref = server.imageRef || inMapping;
-  if (!ref) throw new CloudError('invalid', 'Missing imageRef attribute');
+  if (!ref) throw new Refusal('invalid', 'Missing imageRef attribute');
   const id = parseId<ImageId>(ref);
-  if (!id) throw new CloudError('invalid', 'Can not find requested image');
+  if (!id) throw new Refusal('invalid', 'Can not find requested image');
   if (inMapping && parseId(inMapping) !== id) {
-    throw new CloudError('invalid', 'The image of block_device_mapping_v2 is not the imageRef');
+    throw new Refusal('invalid', 'The image of block_device_mapping_v2 is not the imageRef');
   }
   return id;
 }
@@ -180,7 +180,7 @@ function readNetworks(
     const tag = network.tag === undefined ? {} : { tag: network.tag };
     if (network.port) {
       if (network.fixed_ip) {
-        throw new CloudError(
+        throw new Refusal(
           'invalid',
           `Specified Fixed IP '${network.fixed_ip}' cannot be used with port '${network.port}': the two cannot be specified together.`,
         );
@@ -188,11 +188,11 @@ function readNetworks(
       return { portId: parseId(network.port)!, ...tag };
     }
     if (network.uuid === undefined) {
-      throw new CloudError('invalid', 'Bad networks format: network uuid is not in proper format (None)');
+      throw new Refusal('invalid', 'Bad networks format: network uuid is not in proper format (None)');
     }
     const networkId = parseId(network.uuid);
     if (!networkId) {
-      throw new CloudError(
+      throw new Refusal(
         'invalid',
         `Bad networks format: network uuid is not in proper format (${network.uuid.slice(0, 50)})`,
       );
@@ -205,15 +205,15 @@ function readNetworks(
 function readZone(server: CreateBody['server']): { availabilityZone: string | null; requestedHost: string | null } {
   const [zone = '', host = '', node = '', ...more] = (server.availability_zone ?? '').split(':');
   if (more.length > 0) {
-    throw new CloudError('invalid', `Invalid availability zone format: ${server.availability_zone}`);
+    throw new Refusal('invalid', `Invalid availability zone format: ${server.availability_zone}`);
   }
   const asked = [host, node, server.host ?? '', server.hypervisor_hostname ?? ''].filter((name) => name !== '');
   if ((host !== '' || node !== '') && (server.host !== undefined || server.hypervisor_hostname !== undefined)) {
-    throw new CloudError(
+    throw new Refusal(
       'invalid',
       'One mechanism with host and/or hypervisor_hostname and another mechanism with zone:host:node are mutually exclusive.',
     );
   }
-  if (new Set(asked).size > 1) throw new CloudError('invalid', `Compute host ${asked[0]} has no node ${asked[1]}.`);
+  if (new Set(asked).size > 1) throw new Refusal('invalid', `Compute host ${asked[0]} has no node ${asked[1]}.`);
   return { availabilityZone: zone === '' ? null : zone, requestedHost: asked[0] ?? null };
 }

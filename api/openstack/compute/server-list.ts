@@ -1,9 +1,9 @@
 /** GET /servers and /servers/detail: Nova's query parameters, read into the filter that the domain understands. */
 import type { FastifyRequest } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import type { ServerFilter, ServerStatus, SortKey, TaskState, VmState } from '../../../control/compute/server/index.ts';
 import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { first, pageOf, type Query, queryOf, refuseUnknown } from './paging.ts';
 import { looseBoolean } from './validate.ts';
 
@@ -80,14 +80,14 @@ export function readList(request: FastifyRequest, caller: Caller): ListRequest {
   refuseUnknown(request, known);
   const asked = queryOf(request);
   const bad = Object.keys(asked).find((key) => forbidden.includes(key) || key.startsWith('_'));
-  if (bad !== undefined) throw new CloudError('invalid', `Invalid filter field: ${bad.slice(0, 100)}.`);
+  if (bad !== undefined) throw new Refusal('invalid', `Invalid filter field: ${bad.slice(0, 100)}.`);
   const query = permitted(asked, caller, request.microversion);
   const { limit, marker } = pageOf(query);
   const allProjects = asked.all_tenants !== undefined && isTrue(first(asked, 'all_tenants'), 'all_tenants');
   const list: ListRequest = { filter: { limit }, allProjects, limit, empty: limit === 0 };
   if (marker !== undefined) {
     const id = parseId(marker);
-    if (!id) throw new CloudError('invalid', `marker [${marker.slice(0, 100)}] not found`);
+    if (!id) throw new Refusal('invalid', `marker [${marker.slice(0, 100)}] not found`);
     list.filter.marker = id;
   }
   readIds(list, query);
@@ -110,7 +110,7 @@ function permitted(asked: Query, caller: Caller, microversion: number): Query {
 function isTrue(value: string | undefined, key: string): boolean {
   if (value === undefined || value === '') return true;
   if (!/^(1|0|t|f|true|false|on|off|y|n|yes|no)$/i.test(value.trim())) {
-    throw new CloudError('invalid', `Invalid value '${value.slice(0, 50)}' for ${key}: it is no boolean.`);
+    throw new Refusal('invalid', `Invalid value '${value.slice(0, 50)}' for ${key}: it is no boolean.`);
   }
   return looseBoolean(value);
 }
@@ -146,7 +146,7 @@ function readStates(list: ListRequest, asked: Query, query: Query, microversion:
   if (wanted.length > 0) {
     const ours = wanted.filter((status) => statuses.has(status));
     if (microversion >= 38 && ours.length === 0 && !wanted.some((status) => otherStatuses.has(status))) {
-      throw new CloudError('invalid', 'Invalid status value');
+      throw new Refusal('invalid', 'Invalid status value');
     }
     if (ours.length === 0) list.empty = true;
     else filter.statuses = ours as ServerStatus[];
@@ -182,7 +182,7 @@ function readTimes(filter: ServerFilter, query: Query, caller: Caller): void {
   const since = time('changes-since');
   const before = time('changes-before');
   if (since && before && before < since) {
-    throw new CloudError('invalid', 'The value of changes-since must be less than or equal to changes-before.');
+    throw new Refusal('invalid', 'The value of changes-since must be less than or equal to changes-before.');
   }
   if (since) filter.changesSince = since;
   if (before) filter.changesBefore = before;
@@ -200,7 +200,7 @@ export function readTime(text: string, key: string): Date {
   const zoned = /(Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text.replace(' ', 'T')}${text.length > 10 ? 'Z' : ''}`;
   const time = new Date(zoned);
   if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(time.getTime())) {
-    throw new CloudError('invalid', `Invalid filter field: ${key}.`);
+    throw new Refusal('invalid', `Invalid filter field: ${key}.`);
   }
   return time;
 }
@@ -265,13 +265,13 @@ function readSort(query: Query, caller: Caller, microversion: number): NonNullab
   return [query.sort_key ?? []].flat().flatMap((key, index) => {
     const direction = directions[index] ?? directions[0] ?? 'desc';
     if (direction !== 'asc' && direction !== 'desc') {
-      throw new CloudError('invalid', `Unknown sort direction, must be one of: asc, desc`);
+      throw new Refusal('invalid', `Unknown sort direction, must be one of: asc, desc`);
     }
     if (key === 'locked' && microversion >= 73) return [{ key: 'locked' as const, direction }];
     if (overlooked.has(key) && microversion < 75) return [];
     const ours = Object.hasOwn(sorts, key) ? sorts[key] : undefined;
     if (ours === undefined) {
-      throw new CloudError(
+      throw new Refusal(
         'invalid',
         `Invalid input for query parameters sort_key. Value: ${key.slice(0, 100)}. It is no sort key`,
       );

@@ -1,8 +1,8 @@
 /** What hangs below /servers/{id}: metadata, tags, addresses, security groups. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { CloudError } from '../../../contract/errors.ts';
 import { maxTags, type ServerService } from '../../../control/compute/server/index.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { notInThisRelease } from './faults.ts';
 import { requireVersion } from './microversion.ts';
@@ -23,7 +23,7 @@ export function serverMetadataRoutes(app: FastifyInstance, servers: ServerServic
   const item = async (request: FastifyRequest): Promise<[string, string]> => {
     const key = param(request, 'key');
     const metadata = await present(request);
-    if (!Object.hasOwn(metadata, key)) throw new CloudError('not_found', 'Metadata item was not found');
+    if (!Object.hasOwn(metadata, key)) throw new Refusal('not_found', 'Metadata item was not found');
     return [key, metadata[key]!];
   };
   app.get(base, async (request) => ({ metadata: await present(request) }));
@@ -40,8 +40,8 @@ export function serverMetadataRoutes(app: FastifyInstance, servers: ServerServic
   app.put(`${base}/:key`, async (request) => {
     const { meta } = checkMeta(request.body);
     const key = param(request, 'key');
-    if (!Object.hasOwn(meta, key)) throw new CloudError('invalid', 'Request body and URI mismatch');
-    if (Object.keys(meta).length > 1) throw new CloudError('invalid', 'Request body contains too many items');
+    if (!Object.hasOwn(meta, key)) throw new Refusal('invalid', 'Request body and URI mismatch');
+    if (Object.keys(meta).length > 1) throw new Refusal('invalid', 'Request body contains too many items');
     await servers.editMetadata(callerOf(request), serverIdOf(request), (old) => ({ ...old, ...meta }));
     return { meta };
   });
@@ -62,7 +62,7 @@ export function serverTagRoutes(app: FastifyInstance, servers: ServerService): v
     return (await servers.get(callerOf(request), serverIdOf(request))).tags;
   };
   const missing = (request: FastifyRequest) =>
-    new CloudError('not_found', `Server ${serverIdOf(request)} has no tag '${param(request, 'tag')}'`);
+    new Refusal('not_found', `Server ${serverIdOf(request)} has no tag '${param(request, 'tag')}'`);
   app.get(base, async (request) => ({ tags: await present(request) }));
   app.put(base, async (request) => {
     requireVersion(request, { from: 26 });
@@ -111,7 +111,7 @@ export function serverNetworkRoutes(app: FastifyInstance, servers: ServerService
     const name = param(request, 'network');
     const addresses = addressesBody(await interfaces(request), { extended: false });
     if (!Object.hasOwn(addresses, name))
-      throw new CloudError('not_found', 'Instance is not a member of specified network');
+      throw new Refusal('not_found', 'Instance is not a member of specified network');
     return { [name]: addresses[name] };
   });
   app.get('/servers/:id/os-security-groups', async (request) => ({
@@ -139,7 +139,7 @@ export function serverNetworkRoutes(app: FastifyInstance, servers: ServerService
     const ports = await servers.ports(callerOf(request), serverIdOf(request));
     const port = ports.find((one) => one.id === id.toLowerCase());
     if (!port) {
-      throw new CloudError(
+      throw new Refusal(
         'not_found',
         `Instance ${serverIdOf(request)} does not have a port with id ${id.slice(0, 100)}`,
       );

@@ -1,10 +1,11 @@
 /** /servers: create, list, show, update, delete. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { CloudError, isCloudError } from '../../../contract/errors.ts';
+import { isCloudError } from '../../../contract/errors.ts';
 import { parseId, type ServerId } from '../../../contract/ids.ts';
 import type { ServerNotes, ServerService, ShownServer } from '../../../control/compute/server/index.ts';
 import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { linksOf, nextLinks } from './paging.ts';
 import { type CreateRequest, readCreate } from './server-create.ts';
@@ -16,7 +17,7 @@ import * as v from './validate.ts';
 export function serverIdOf(request: FastifyRequest): ServerId {
   const { id } = request.params as { id: string };
   const parsed = parseId<ServerId>(id);
-  if (!parsed) throw new CloudError('not_found', `Instance ${id.slice(0, 100)} could not be found.`);
+  if (!parsed) throw new Refusal('not_found', `Instance ${id.slice(0, 100)} could not be found.`);
   return parsed;
 }
 
@@ -55,7 +56,7 @@ async function creating<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (!isCloudError(error, 'not_found')) throw error;
-    throw new CloudError('invalid', error.message, { details: error.details, cause: error });
+    throw error.as('invalid');
   }
 }
 

@@ -42,7 +42,7 @@ export async function computeApi(): Promise<ComputeApi> {
     authenticator: {
       async authenticate(token, requestId) {
         const caller = callers.get(token);
-        if (!caller) throw new CloudError('unauthenticated', 'The request you have made requires authentication.');
+        if (!caller) throw new CloudError('unauthenticated', 'authentication_required', {});
         return { ...caller, requestId };
       },
     },

@@ -8,9 +8,10 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { type Static, type TOptional, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { CloudError } from '../../../contract/errors.ts';
+import type { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { parseId } from '../../../contract/ids.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 
 const codePoints = (text: string): number => [...text].length;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
@@ -169,7 +170,7 @@ function explain(errors: SchemaError[], body: unknown): CloudError {
     errors.find(({ keyword }) => keyword === 'required') ??
     errors.find(({ keyword }) => keyword === '~refine') ??
     errors.at(-1);
-  if (!error) return new CloudError('invalid', 'The request body is invalid.');
+  if (!error) return new Refusal('invalid', 'The request body is invalid.');
   const path = error.instancePath
     .split('/')
     .slice(1)
@@ -179,15 +180,15 @@ function explain(errors: SchemaError[], body: unknown): CloudError {
   if (error.keyword === 'additionalProperties') {
     const unknown = (error.params.additionalProperties as string[]).map((key) => `'${key.slice(0, 255)}'`).join(', ');
     const verb = unknown.includes(', ') ? 'were' : 'was';
-    return new CloudError('invalid', `${where} Additional properties are not allowed (${unknown} ${verb} unexpected)`);
+    return new Refusal('invalid', `${where} Additional properties are not allowed (${unknown} ${verb} unexpected)`);
   }
   if (error.keyword === 'required') {
-    return new CloudError(
+    return new Refusal(
       'invalid',
       `${where} '${(error.params.requiredProperties as string[])[0]}' is a required property`,
     );
   }
   const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], body);
   const shown = (JSON.stringify(value) ?? 'undefined').slice(0, 100);
-  return new CloudError('invalid', `${where} Value: ${shown}. ${error.message}`);
+  return new Refusal('invalid', `${where} Value: ${shown}. ${error.message}`);
 }

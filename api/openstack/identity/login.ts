@@ -1,10 +1,11 @@
 /** The body of POST /v3/auth/tokens, read into proofs and a scope. Field by field: its many forms are beyond what a schema says clearly. */
-import { CloudError } from '../../../contract/errors.ts';
+import type { CloudError } from '../../../contract/errors.ts';
 import type { ProjectId, UserId } from '../../../contract/ids.ts';
 import { Secret } from '../../../contract/secret.ts';
 import type { DomainReference, ScopeRequest } from '../../../control/identity/authorization.ts';
 import type { LoginRequest } from '../../../control/identity/index.ts';
 import type { Proof, UserReference } from '../../../control/identity/login.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { anyId, type Deps, domainId } from './resource.ts';
 
 type Fields = Record<string, unknown>;
@@ -39,7 +40,7 @@ async function readProof(deps: Deps, identity: Fields, method: unknown): Promise
       return { method, credential: { name, user }, secret };
     }
     default:
-      throw new CloudError('unauthenticated', 'Attempted to authenticate with an unsupported method.');
+      throw new Refusal('unauthenticated', 'Attempted to authenticate with an unsupported method.');
   }
 }
 
@@ -60,8 +61,7 @@ async function readScope(deps: Deps, given: unknown): Promise<ScopeRequest> {
   const kinds = ['project', 'domain', 'system', 'unscoped', 'OS-TRUST:trust'].filter(
     (kind) => scope[kind] !== undefined,
   );
-  if (kinds.length !== 1)
-    throw new CloudError('invalid', 'a scope is exactly one of project, domain, system, unscoped');
+  if (kinds.length !== 1) throw new Refusal('invalid', 'a scope is exactly one of project, domain, system, unscoped');
   switch (kinds[0]) {
     case 'project': {
       const project = object(scope, 'project', 'scope');
@@ -77,7 +77,7 @@ async function readScope(deps: Deps, given: unknown): Promise<ScopeRequest> {
     case 'unscoped':
       return { type: 'unscoped' };
     default:
-      throw new CloudError('invalid', 'trusts are not there yet');
+      throw new Refusal('invalid', 'trusts are not there yet');
   }
 }
 
@@ -94,4 +94,4 @@ function string(from: Fields, name: string, where: string): string {
 }
 
 const expecting = (attribute: string, target: string): CloudError =>
-  new CloudError('invalid', `Expecting to find ${attribute} in ${target}.`);
+  new Refusal('invalid', `Expecting to find ${attribute} in ${target}.`);

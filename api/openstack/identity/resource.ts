@@ -1,13 +1,13 @@
 /** What the routes of Identity v3 share: ids, filters, pages, links, attributes that Keystone keeps unread. */
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify';
 import { Type } from 'typebox';
-import { CloudError } from '../../../contract/errors.ts';
 import { type DomainId, parseId } from '../../../contract/ids.ts';
 import { notFound, type Page, type PageRequest } from '../../../control/identity/directory.ts';
 import type { EntryChange } from '../../../control/identity/entries.ts';
 import type { IdentityService } from '../../../control/identity/index.ts';
 import type { Extra } from '../../../control/identity/tables.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 
 export interface Deps {
   identity: IdentityService;
@@ -78,7 +78,7 @@ export function pageOf(request: FastifyRequest): PageRequest {
   const { limit, marker } = query(request);
   const page: PageRequest = {};
   if (limit !== undefined) {
-    if (!/^\d{1,9}$/.test(limit)) throw new CloudError('invalid', `limit ${limit} is no whole number`);
+    if (!/^\d{1,9}$/.test(limit)) throw new Refusal('invalid', `limit ${limit} is no whole number`);
     const wanted = Math.min(Number(limit), maxLimit);
     if (wanted > 0) page.limit = wanted;
   }
@@ -135,5 +135,5 @@ export async function domainOfNew(deps: Deps, caller: Caller, given: string | nu
 export function mustStay(given: unknown, present: string | null, attribute: string): void {
   if (given === undefined || given === present) return;
   if (typeof given === 'string' && present !== null && parseId(given) === present) return;
-  throw new CloudError('invalid', `${attribute} can not be changed`);
+  throw new Refusal('invalid', `${attribute} can not be changed`);
 }

@@ -1,7 +1,6 @@
 /** Reading bodies: Glance's image schema, and from its words to ours. Pure. */
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import {
   containerFormats,
@@ -11,6 +10,7 @@ import {
   type NewImage,
   visibilities,
 } from '../../../control/image/index.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 
 const uuidPattern = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
 const oneOf = (values: readonly string[]) => Type.Union(values.map((value) => Type.Literal(value)));
@@ -67,14 +67,14 @@ const noSetting = new Set([
 ]);
 const reserved = new Set(['location', 'locations', 'deleted', 'deleted_at', '__proto__']);
 
-const forbidden = (message: string) => new CloudError('forbidden', message);
+const forbidden = (message: string) => new Refusal('forbidden', message);
 
 /** @throws CloudError `invalid` */
 function checkMember(name: string, value: unknown): void {
   const check = checks.get(name) ?? extra;
   if (check.Check(value)) return;
   const given = JSON.stringify(value)?.slice(0, 100);
-  throw new CloudError(
+  throw new Refusal(
     'invalid',
     `Provided object does not match schema 'image': ${given} is not ${expected.get(name) ?? 'a string'} (${name.slice(0, 255)})`,
     { details: { property: name.slice(0, 255) } },
@@ -104,7 +104,7 @@ const attributeNames: ReadonlyMap<string, keyof ImageAttributes> = new Map(
 /** @throws CloudError `invalid`, `forbidden` */
 export function parseNewImage(body: unknown): NewImage {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new CloudError('invalid', 'The request body must be a JSON object.');
+    throw new Refusal('invalid', 'The request body must be a JSON object.');
   }
   const image: NewImage = {};
   const properties: [string, string][] = [];
@@ -133,7 +133,7 @@ export type PatchDraft = (typeof patchTypes)[keyof typeof patchTypes];
 const verbs = ['add', 'remove', 'replace'] as const;
 type Verb = (typeof verbs)[number];
 
-const invalid = (message: string) => new CloudError('invalid', message);
+const invalid = (message: string) => new Refusal('invalid', message);
 
 /**
  * A JSON patch in Glance's two dialects: draft 10 (`op`, `path`, `value`) and draft 4 (`{"replace": "/name", "value": …}`).
@@ -199,7 +199,7 @@ function changeOf(verb: Verb, name: string, value: unknown, draft: PatchDraft): 
     if (verb === 'remove') throw forbidden(`Property ${name} may not be removed.`);
     checkMember(name, value);
     if (verb === 'add' && draft === 4) {
-      throw new CloudError('conflict', `Property ${name} already present.`);
+      throw new Refusal('conflict', `Property ${name} already present.`);
     }
     if (attribute) return { kind: 'attribute', name: attribute, value } as ImageChange;
     if (name === 'tags') return { kind: 'tags', tags: value as string[] };

@@ -1,8 +1,8 @@
 /** The bytes of images, in and out; streamed, never held. */
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
 import type { ImageTransfer } from '../../../control/image/index.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import type { ById } from './images.ts';
 import { parseRange } from './range.ts';
@@ -12,7 +12,7 @@ export function dataRoutes(app: FastifyInstance, transfer: ImageTransfer): void 
     const { raw } = request;
     try {
       if (!/^application\/octet-stream\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
-        throw new CloudError('invalid', 'The content type must be application/octet-stream.', {
+        throw new Refusal('invalid', 'The content type must be application/octet-stream.', {
           details: { httpStatus: 415 },
         });
       }
@@ -37,7 +37,7 @@ export function dataRoutes(app: FastifyInstance, transfer: ImageTransfer): void 
     const range = parseRange(request.headers.range, size);
     reply.type('application/octet-stream').header('accept-ranges', 'bytes');
     if (range === 'unsatisfiable') {
-      throw new CloudError('invalid', `The requested range is outside of the image's ${size} bytes.`, {
+      throw new Refusal('invalid', `The requested range is outside of the image's ${size} bytes.`, {
         details: { httpStatus: 416, headers: { 'content-range': `bytes */${size}` } },
       });
     }

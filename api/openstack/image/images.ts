@@ -1,7 +1,7 @@
 /** Images: everything but bytes and members. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
 import type { ImageService } from '../../../control/image/index.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { type PatchDraft, parseNewImage, parsePatch, patchTypes } from './body.ts';
 import { parseListQuery } from './query.ts';
@@ -74,7 +74,7 @@ function draftOf(request: FastifyRequest): PatchDraft {
   const draft = Object.entries(patchTypes).find(([known]) => known === type)?.[1];
   if (draft) return draft;
   const allowed = Object.keys(patchTypes).sort().join(', ');
-  throw new CloudError('invalid', `Image PATCH expects Content-Type one of: ${allowed}`, {
+  throw new Refusal('invalid', `Image PATCH expects Content-Type one of: ${allowed}`, {
     details: { httpStatus: 415, headers: { 'accept-patch': allowed } },
   });
 }

@@ -1,7 +1,7 @@
 /** Glance's Image API v2 at /image. Translates; control/image decides. */
 import type { FastifyInstance, HTTPMethods } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
 import type { ImageMemberService, ImageService, ImageTransfer } from '../../../control/image/index.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll } from '../common/authenticate.ts';
 import { speakFaults } from '../common/faults.ts';
@@ -76,7 +76,7 @@ function methodsByPath(app: FastifyInstance): () => void {
         method: others,
         url,
         handler: async () => {
-          throw new CloudError('invalid', 'The method is not allowed for this resource.', {
+          throw new Refusal('invalid', 'The method is not allowed for this resource.', {
             details: { httpStatus: 405, headers: { allow } },
           });
         },

@@ -1,7 +1,7 @@
 /** With whom an image is shared. */
 import type { FastifyInstance } from 'fastify';
-import { CloudError } from '../../../contract/errors.ts';
 import { type ImageMemberService, memberStatuses } from '../../../control/image/index.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import type { ById } from './images.ts';
 import { memberView } from './view.ts';
@@ -19,7 +19,7 @@ export function memberRoutes(app: FastifyInstance, members: ImageMemberService):
   app.post<ById>('/v2/images/:id/members', async (request) => {
     const member = field(request.body, 'member');
     if (typeof member !== 'string' || member === '') {
-      throw new CloudError('invalid', 'Expected a non-empty string for the member: {"member": project id}');
+      throw new Refusal('invalid', 'Expected a non-empty string for the member: {"member": project id}');
     }
     return memberView(await members.add(callerOf(request), request.params.id, member));
   });
@@ -32,7 +32,7 @@ export function memberRoutes(app: FastifyInstance, members: ImageMemberService):
     const given = field(request.body, 'status');
     const status = memberStatuses.find((known) => known === given);
     if (!status) {
-      throw new CloudError('invalid', `Expected a status: {"status": one of ${memberStatuses.join(', ')}}`);
+      throw new Refusal('invalid', `Expected a status: {"status": one of ${memberStatuses.join(', ')}}`);
     }
     return memberView(await members.answer(callerOf(request), request.params.id, request.params.member, status));
   });

@@ -1,5 +1,5 @@
 /** Reading the query of a list: Glance's filters, orders and pages. Pure. */
-import { CloudError } from '../../../contract/errors.ts';
+
 import { parseId } from '../../../contract/ids.ts';
 import {
   type Comparison,
@@ -9,6 +9,7 @@ import {
   type SortKey,
   visibilities,
 } from '../../../control/image/index.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 
 const defaultLimit = 25;
 const maxLimit = 1000;
@@ -24,7 +25,7 @@ const sortKeys: readonly SortKey[] = [
   'updated_at',
 ];
 
-const invalid = (message: string) => new CloudError('invalid', message);
+const invalid = (message: string) => new Refusal('invalid', message);
 
 /** @throws CloudError `invalid` */
 export function parseListQuery(query: URLSearchParams): ImageListOptions & { limitGiven: boolean } {

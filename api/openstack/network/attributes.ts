@@ -5,8 +5,8 @@
 import { type TSchema, Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import { parseIp, parseMac } from '../../../control/kit/address.ts';
-import { refusal } from '../../../control/kit/refusal.ts';
 import * as a from './answers.ts';
+import { neutronRefusal } from './fault.ts';
 
 /** Reads one value or throws {@link Unreadable}; its schema takes all that it can read, and nothing of another type. */
 export interface Reader {
@@ -37,7 +37,7 @@ export type Attributes = Readonly<Record<string, Attribute>>;
 /** Why a value can't be read; the reader of the body says whose value it is. */
 export class Unreadable extends Error {}
 
-export const badRequest = (message: string) => refusal('invalid', 'http_bad_request', message);
+export const badRequest = (message: string) => neutronRefusal('invalid', 'HTTPBadRequest', message);
 
 const shown = (value: unknown): string => {
   if (value === null || value === undefined) return 'None';

@@ -2,10 +2,10 @@
  * Extensions: what of Neutron's API really works here. Clients ask before they use, by alias or by Neutron's own name.
  */
 import { Type } from 'typebox';
-import { refusal } from '../../../control/kit/refusal.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
+import { neutronRefusal } from './fault.ts';
 
 const known: readonly [alias: string, name: string, description: string][] = [
   ['agent', 'agent', 'Hosts of the network, for administrators'],
@@ -84,7 +84,11 @@ export function addExtensions(app: Boundary): void {
     const { alias } = request.params as { alias: string };
     const extension = extensions.find((one) => one.alias === alias);
     if (!extension) {
-      throw refusal('not_found', 'extensions_not_found', `Extension with alias ${alias.slice(0, 80)} does not exist`);
+      throw neutronRefusal(
+        'not_found',
+        'ExtensionsNotFound',
+        `Extension with alias ${alias.slice(0, 80)} does not exist`,
+      );
     }
     return { extension };
   });

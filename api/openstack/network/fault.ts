@@ -1,6 +1,8 @@
 /** Neutron's faults: {"NeutronError": {"type", "message", "detail"}}, the type named after Neutron's exception. */
-import type { ErrorCode } from '../../../contract/errors.ts';
+import type { ErrorCode, Reason } from '../../../contract/errors.ts';
+import { Refusal } from '../../boundary/refusal.ts';
 import type { Fault, FaultForm } from '../common/faults.ts';
+import { badRequests, invalidInputs, type NeutronReasons, neutronSentences } from './sentences.ts';
 
 /** Where control gave no reason of its own. */
 export const typeOf: Readonly<Record<ErrorCode, string>> = {
@@ -18,19 +20,40 @@ export const typeOf: Readonly<Record<ErrorCode, string>> = {
 };
 
 /** Reasons whose Neutron name is not the reason in Pascal case. */
-const irregular: Readonly<Record<string, string>> = {
+const irregular: Partial<Record<keyof NeutronReasons, string>> = {
   floating_ip_not_found: 'FloatingIPNotFound',
   dns_name_servers_exhausted: 'DNSNameServersExhausted',
   invalid_cidr: 'InvalidCIDR',
   allowed_address_pairs_missing_ip: 'AllowedAddressPairsMissingIP',
   port_security_and_ip_required_for_security_groups: 'PortSecurityAndIPRequiredForSecurityGroups',
+  port_has_another_device: 'PortInUse',
   floating_ip_port_already_associated: 'FloatingIPPortAlreadyAssociated',
   external_gateway_for_floating_ip_not_found: 'ExternalGatewayForFloatingIPNotFound',
   router_interface_in_use_by_floating_ip: 'RouterInterfaceInUseByFloatingIP',
   network_mtu_subnet_conflict: 'NetworkMTUSubnetConflict',
+  // So Neutron spells it.
+  security_group_several_remotes: 'SecurityGroupMultipleRemoteEntites',
+  ...everyOf(invalidInputs, 'InvalidInput'),
+  ...everyOf(badRequests, 'BadRequest'),
   project_required: 'HTTPBadRequest',
-  http_bad_request: 'HTTPBadRequest',
+  tag_not_found: 'TagNotFound',
 };
+
+/** Reasons that are none of Neutron's exceptions: their type is that of their code. */
+const plain: ReadonlySet<Reason> = new Set<keyof NeutronReasons>([
+  'authentication_required',
+  'role_required',
+  'project_scope_required',
+  'actor_malformed',
+  'project_not_found',
+  'quota_exceeded',
+  'quota_project_invalid',
+  'quota_below_usage',
+]);
+
+function everyOf<T extends object>(table: T, type: string): Partial<Record<keyof T, string>> {
+  return Object.fromEntries(Object.keys(table).map((reason) => [reason, type])) as Partial<Record<keyof T, string>>;
+}
 
 const pascal = (reason: string): string =>
   reason
@@ -38,33 +61,25 @@ const pascal = (reason: string): string =>
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
     .join('');
 
-export function faultType(fault: Fault): string {
-  const { reason } = fault.details;
-  if (typeof reason !== 'string') return typeOf[fault.code];
-  return irregular[reason] ?? pascal(reason);
+export function faultType({ code, reason, details }: Fault): string {
+  // What this dialect itself refuses says its type.
+  if (typeof details.type === 'string' && reason === undefined) return details.type;
+  if (reason === undefined || plain.has(reason)) return typeOf[code];
+  if (reason === 'part_of_port_vanished') return pascal(`${details.noun}_not_found`);
+  return irregular[reason as keyof NeutronReasons] ?? pascal(reason);
 }
 
-/** Quota names of control and of Neutron. */
-export const quotaNames: Readonly<Record<string, string>> = {
-  networks: 'network',
-  subnets: 'subnet',
-  ports: 'port',
-  routers: 'router',
-  floating_ips: 'floatingip',
-  security_groups: 'security_group',
-  security_group_rules: 'security_group_rule',
-};
+/** A refusal of this dialect itself, under the name of Neutron's exception. */
+export const neutronRefusal = (code: ErrorCode, type: string, message: string): Refusal =>
+  new Refusal(code, message, { details: { type } });
 
-function messageOf(fault: Fault): string {
-  if (fault.code === 'quota_exceeded') {
-    const resource = String(fault.details.resource);
-    return `Quota exceeded for resources: ['${quotaNames[resource] ?? resource}'].`;
-  }
-  return fault.code === 'internal'
-    ? 'Request Failed: internal server error while processing your request.'
-    : fault.message;
-}
+export const invalidInput = (message: string): Refusal =>
+  neutronRefusal('invalid', 'InvalidInput', `Invalid input for operation: ${message}.`);
 
 export const neutronFaults: FaultForm = {
+  sentences: neutronSentences,
   body: (fault) => ({ NeutronError: { type: faultType(fault), message: messageOf(fault), detail: '' } }),
 };
+
+const messageOf = ({ code, message }: Fault): string =>
+  code === 'internal' ? 'Request Failed: internal server error while processing your request.' : message;

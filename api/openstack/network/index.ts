@@ -1,6 +1,6 @@
 /** OpenStack Networking API v2.0 (Neutron's) over control/network and its neighbours. Translates, never decides. */
 import type { FastifyRequest } from 'fastify';
-import { invalidInput } from '../../../control/kit/refusal.ts';
+
 import type { TagService } from '../../../control/kit/tags.ts';
 import type { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
 import type { NetworkInventory } from '../../../control/network/inventory.ts';
@@ -20,7 +20,7 @@ import { speakFaults } from '../common/faults.ts';
 import * as a from './answers.ts';
 import { badRequest } from './attributes.ts';
 import { addExtensions } from './extensions.ts';
-import { neutronFaults } from './fault.ts';
+import { invalidInput, neutronFaults } from './fault.ts';
 import { floatingIps } from './floating-ips.ts';
 import { addInventory } from './inventory.ts';
 import { networks } from './networks.ts';

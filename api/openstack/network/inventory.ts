@@ -1,12 +1,13 @@
 /** Agents, availability zones and addresses in use: what administrators and the client's pickers look at. */
 import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
-import { notFound, refusal } from '../../../control/kit/refusal.ts';
+import { notFound } from '../../../control/kit/refusal.ts';
 import type { NetworkHost, NetworkInventory, NetworkUse } from '../../../control/network/inventory.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
 import { many } from './contracts.ts';
+import { neutronRefusal } from './fault.ts';
 import type { RawQuery } from './list-query.ts';
 import { time } from './resource.ts';
 
@@ -130,7 +131,7 @@ export function addInventory(app: Boundary, inventory: NetworkInventory): void {
   app.get('/v2.0/agents/:id', contracts.agent, async (request) => {
     const { id } = request.params as { id: string };
     const host = await inventory.host(callerOf(request), parseId(id) ?? '');
-    if (!host) throw refusal('not_found', 'agent_not_found', `Agent ${id.slice(0, 80)} could not be found.`);
+    if (!host) throw neutronRefusal('not_found', 'AgentNotFound', `Agent ${id.slice(0, 80)} could not be found.`);
     return { agent: agentView(host) };
   });
   app.get('/v2.0/availability_zones', contracts.zones, async () => ({

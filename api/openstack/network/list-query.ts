@@ -1,8 +1,8 @@
 /** The query string of a list: filters, fields, order, pages. */
 import type { CloudError } from '../../../contract/errors.ts';
 import type { Listing, ListQuery } from '../../../control/kit/listing.ts';
-import { invalidInput } from '../../../control/kit/refusal.ts';
 import { type Attributes, badRequest } from './attributes.ts';
+import { invalidInput } from './fault.ts';
 
 export type RawQuery = Readonly<Record<string, string | string[] | undefined>>;
 

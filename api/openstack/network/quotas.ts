@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
-import { refusal } from '../../../control/kit/refusal.ts';
 import type { Limits, NetworkQuota, NetworkQuotaService } from '../../../control/network/quota.ts';
 import { networkQuotas } from '../../../control/network/quota.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
@@ -9,7 +8,8 @@ import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
 import { type Attributes, type Reader, reader, readPut, Unreadable } from './attributes.ts';
 import { putBody } from './contracts.ts';
-import { quotaNames } from './fault.ts';
+import { neutronRefusal } from './fault.ts';
+import { quotaNames } from './sentences.ts';
 
 const limit: Reader = reader(
   Type.Union([Type.Integer({ minimum: -1, maximum: 2 ** 31 - 1 }), Type.String({ pattern: '^-?\\d{1,10}$' })]),
@@ -74,9 +74,9 @@ function projectOf(request: FastifyRequest): string {
   const { project } = request.params as { project: string };
   const id = parseId(project);
   if (id === undefined)
-    throw refusal(
+    throw neutronRefusal(
       'not_found',
-      'project_quota_not_found',
+      'ProjectQuotaNotFound',
       `Quota for project ${project.slice(0, 80)} could not be found.`,
     );
   return id;

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
-import { notFound, refusal } from '../../../control/kit/refusal.ts';
+import { notFound } from '../../../control/kit/refusal.ts';
 import { type RuleWish, readPort, readProtocol } from '../../../control/network/security-group/rules.ts';
 import {
   type NestedRule,
@@ -23,6 +23,7 @@ import {
   text,
   Unreadable,
 } from './attributes.ts';
+import { neutronRefusal } from './fault.ts';
 import { type Resource, standardView, type View } from './resource.ts';
 
 const ruleMembers = {
@@ -79,9 +80,9 @@ export const securityGroups = (service: SecurityGroupService): Resource<Security
 const ethertype: Reader = reader(Type.String({ examples: ['IPv4'] }), (value) => {
   const known = ['IPv4', 'IPv6'].find((name) => name.toLowerCase() === String(value).toLowerCase());
   if (known) return known;
-  throw refusal(
+  throw neutronRefusal(
     'invalid',
-    'security_group_rule_invalid_ether_type',
+    'SecurityGroupRuleInvalidEtherType',
     `Security group rule for ethertype '${String(value).slice(0, 80)}' not supported. Allowed values are ['IPv4', 'IPv6'].`,
   );
 });

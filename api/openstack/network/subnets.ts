@@ -1,6 +1,5 @@
 import { Type } from 'typebox';
 import { formatCidr, parseCidr } from '../../../control/kit/address.ts';
-import { refusal } from '../../../control/kit/refusal.ts';
 import type { SubnetPatch, SubnetService, SubnetWish } from '../../../control/network/subnet/service.ts';
 import { type SubnetRow, subnetListing } from '../../../control/network/subnet/subnet.ts';
 import * as a from './answers.ts';
@@ -21,6 +20,7 @@ import {
   unique,
   uuid,
 } from './attributes.ts';
+import { neutronRefusal } from './fault.ts';
 import { type Resource, standardView } from './resource.ts';
 
 /** A network without host bits: 10.0.0.1/24 is a mistake that somebody should hear of. */
@@ -107,9 +107,9 @@ export const subnets = (service: SubnetService): Resource<SubnetRow> => ({
 
 function wishOf(wish: Record<string, unknown>): SubnetWish {
   if (wish.cidr === undefined || wish.cidr === null) {
-    throw refusal(
+    throw neutronRefusal(
       'invalid',
-      'bad_request',
+      'BadRequest',
       'Bad subnets request: a subnetpool must be specified in the absence of a cidr.',
     );
   }

@@ -55,7 +55,7 @@ export async function testApi(): Promise<TestApi> {
     authenticator: {
       async authenticate(token) {
         const caller = callers.get(token);
-        if (!caller) throw new CloudError('unauthenticated', 'The request you have made requires authentication.');
+        if (!caller) throw new CloudError('unauthenticated', 'authentication_required', {});
         return caller;
       },
     },

@@ -3,8 +3,9 @@
  * project was given. A server keeps its own copy, so a flavor may go while servers made from it stay.
  */
 import { type RawBuilder, type Selectable, sql } from 'kysely';
-import { CloudError } from '../../../contract/errors.ts';
+import type { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
+import { LegacyError } from '../../../contract/legacy-error.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import type { FlavorTable } from './tables.ts';
@@ -69,7 +70,7 @@ export class FlavorService {
     const down = filter.sortDirection === 'desc';
     if (filter.marker !== undefined) {
       const marker = await this.#find(filter.marker);
-      if (!marker) throw new CloudError('invalid', `marker [${filter.marker}] not found`);
+      if (!marker) throw new LegacyError('invalid', `marker [${filter.marker}] not found`);
       const at = sql`(select ${key}, id from flavor where id = ${marker.id})`;
       where.push(down ? sql`(${key}, id) < ${at}` : sql`(${key}, id) > ${at}`);
     }
@@ -106,9 +107,9 @@ export class FlavorService {
       } catch (error) {
         const constraint = violatedConstraint(error);
         if (constraint === 'flavor_flavor_id_key')
-          throw new CloudError('conflict', `Flavor with ID ${flavorId} already exists.`, { cause: error });
+          throw new LegacyError('conflict', `Flavor with ID ${flavorId} already exists.`, { cause: error });
         if (constraint === 'flavor_name_key')
-          throw new CloudError('conflict', `Flavor with name ${wish.name} already exists.`, { cause: error });
+          throw new LegacyError('conflict', `Flavor with name ${wish.name} already exists.`, { cause: error });
         throw error;
       }
     });
@@ -153,7 +154,7 @@ export class FlavorService {
     const flavor = await this.#find(flavorId);
     if (!flavor) throw notFound(flavorId);
     if (flavor.public) {
-      throw new CloudError('not_found', 'Access list not available for public flavors.');
+      throw new LegacyError('not_found', 'Access list not available for public flavors.');
     }
     return accessOf(this.#database.query as Tx, flavor.id);
   }
@@ -165,7 +166,7 @@ export class FlavorService {
       const { numAffectedRows } = await sql`insert into flavor_access (flavor_id, project_id)
         values (${flavor.id}, ${projectId}) on conflict do nothing`.execute(tx);
       if (numAffectedRows !== 1n) {
-        throw new CloudError(
+        throw new LegacyError(
           'conflict',
           `Flavor access already exists for flavor ${flavorId} and project ${projectId} combination.`,
         );
@@ -180,7 +181,7 @@ export class FlavorService {
       const { numAffectedRows } = await sql`delete from flavor_access
         where flavor_id = ${flavor.id} and project_id = ${projectId}`.execute(tx);
       if (numAffectedRows !== 1n) {
-        throw new CloudError('not_found', `Flavor access not found for ${flavorId} / ${projectId} combination.`);
+        throw new LegacyError('not_found', `Flavor access not found for ${flavorId} / ${projectId} combination.`);
       }
       return accessOf(tx, flavor.id);
     });
@@ -206,7 +207,7 @@ const usable = (caller: Caller): RawBuilder<unknown> => sql`(public or exists (s
   where a.flavor_id = flavor.id and a.project_id = ${caller.projectId}::uuid))`;
 
 const notFound = (flavorId: string): CloudError =>
-  new CloudError('not_found', `Flavor ${flavorId} could not be found.`);
+  new LegacyError('not_found', `Flavor ${flavorId} could not be found.`);
 
 async function accessOf(tx: Tx, id: string): Promise<string[]> {
   const { rows } = await sql<{ project_id: string }>`select project_id from flavor_access where flavor_id = ${id}

@@ -2,8 +2,9 @@
  * Key pairs: public keys that belong to a user, copied into a server when it is made. Private keys are never stored.
  */
 import { sql } from 'kysely';
-import { CloudError } from '../../../contract/errors.ts';
+import type { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
+import { LegacyError } from '../../../contract/legacy-error.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
@@ -36,7 +37,7 @@ export class KeyPairService {
   ): Promise<{ keyPair: KeyPairRow; privateKey: Secret | null }> {
     const userId = this.#owner(caller, wish.userId, 'create');
     if (wish.publicKey === null && wish.type === 'x509') {
-      throw new CloudError('invalid', 'Keypair data is invalid: X.509 key pairs can be imported, not generated');
+      throw new LegacyError('invalid', 'Keypair data is invalid: X.509 key pairs can be imported, not generated');
     }
     const made = wish.publicKey === null ? await generateSshKey() : null;
     const key = made ?? (wish.type === 'ssh' ? readSshKey(wish.publicKey!) : readCertificate(wish.publicKey!));
@@ -51,9 +52,9 @@ export class KeyPairService {
       } catch (error) {
         const constraint = violatedConstraint(error);
         if (constraint === 'key_pair_user_id_fkey')
-          throw new CloudError('invalid', `There is no user ${userId} any more.`, { cause: error });
+          throw new LegacyError('invalid', `There is no user ${userId} any more.`, { cause: error });
         if (constraint !== 'key_pair_user_id_name_key') throw error;
-        throw new CloudError('conflict', `Key pair '${wish.name}' already exists.`, { cause: error });
+        throw new LegacyError('conflict', `Key pair '${wish.name}' already exists.`, { cause: error });
       }
     });
     return { keyPair, privateKey: made?.privateKey ?? null };
@@ -65,7 +66,7 @@ export class KeyPairService {
   ): Promise<KeyPairRow[]> {
     const userId = this.#owner(caller, options.userId, 'list');
     if (options.marker !== undefined && !(await this.#find(userId, options.marker))) {
-      throw new CloudError('invalid', `Marker ${options.marker} could not be found.`);
+      throw new LegacyError('invalid', `Marker ${options.marker} could not be found.`);
     }
     const { rows } = await sql<KeyPairRow>`select *, 0 as number from key_pair where user_id = ${userId}
       and (${options.marker ?? null}::text is null or name > ${options.marker ?? null}::text)
@@ -103,14 +104,14 @@ export class KeyPairService {
   #owner(caller: Caller, userId: string | undefined, verb: string): string {
     if (userId === undefined || userId === caller.userId) return caller.userId;
     if (!isAdmin(caller)) {
-      throw new CloudError('forbidden', `Policy doesn't allow os_compute_api:os-keypairs:${verb} to be performed.`);
+      throw new LegacyError('forbidden', `Policy doesn't allow os_compute_api:os-keypairs:${verb} to be performed.`);
     }
     return userId;
   }
 }
 
 const notFound = (name: string, userId: string): CloudError =>
-  new CloudError('not_found', `Keypair ${name} not found for user ${userId}`);
+  new LegacyError('not_found', `Keypair ${name} not found for user ${userId}`);
 
 /** Key pairs count per user, as in Nova; the limit is every user's. */
 async function requireQuota(tx: Tx, userId: string): Promise<void> {
@@ -120,7 +121,7 @@ async function requireQuota(tx: Tx, userId: string): Promise<void> {
     (select maximum from quota where resource = 'key_pairs' and project_id is null) as maximum`.execute(tx);
   const { used, maximum } = rows[0]!;
   if (maximum !== null && maximum >= 0 && used >= maximum) {
-    throw new CloudError('quota_exceeded', 'Quota exceeded, too many key pairs.', {
+    throw new LegacyError('quota_exceeded', 'Quota exceeded, too many key pairs.', {
       details: { resource: 'key_pairs', limit: maximum, used, wanted: 1 },
     });
   }

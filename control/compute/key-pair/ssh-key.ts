@@ -4,8 +4,8 @@
  */
 import { createHash, generateKeyPair, X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
-import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
+import { LegacyError } from '../../../contract/legacy-error.ts';
 import { Secret } from '../../../contract/secret.ts';
 
 export interface ReadKey {
@@ -19,7 +19,7 @@ const types =
 const maxLength = serverLimits.publicKeyLength;
 
 const refuse = (reason: string): never => {
-  throw new CloudError('invalid', `Keypair data is invalid: ${reason}`);
+  throw new LegacyError('invalid', `Keypair data is invalid: ${reason}`);
 };
 
 const md5 = (data: Buffer): string => createHash('md5').update(data).digest('hex').match(/../g)!.join(':');
@@ -63,7 +63,7 @@ export function readCertificate(text: string): ReadKey {
   try {
     return { publicKey: text, fingerprint: new X509Certificate(text).fingerprint.toLowerCase() };
   } catch (error) {
-    throw new CloudError('invalid', 'Keypair data is invalid: failed to generate X509 fingerprint', { cause: error });
+    throw new LegacyError('invalid', 'Keypair data is invalid: failed to generate X509 fingerprint', { cause: error });
   }
 }
 

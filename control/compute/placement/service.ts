@@ -1,6 +1,7 @@
 /** Hosts as the dialects may see and steer them: zones for everyone, everything else for administrators. */
 import { sql } from 'kysely';
-import { CloudError } from '../../../contract/errors.ts';
+import type { CloudError } from '../../../contract/errors.ts';
+import { LegacyError } from '../../../contract/legacy-error.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
 import { type HostRow, listHosts, serversOfHosts, setHostEnabled } from './hosts.ts';
@@ -52,4 +53,4 @@ export class PlacementService {
   }
 }
 
-const notFound = (id: string): CloudError => new CloudError('not_found', `Compute host ${id} could not be found.`);
+const notFound = (id: string): CloudError => new LegacyError('not_found', `Compute host ${id} could not be found.`);

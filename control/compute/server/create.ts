@@ -5,9 +5,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, newId, type ServerId } from '../../../contract/ids.ts';
+import { LegacyError } from '../../../contract/legacy-error.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { lockQuota, type Quota, quotaLimits, requireQuota, timesWithin } from '../../kit/quota/quota.ts';
@@ -142,19 +142,19 @@ function newServer(
 }
 
 function checkCounts(wish: ServerWish): void {
-  if (wish.minCount > wish.maxCount) throw new CloudError('invalid', 'min_count must be <= max_count');
+  if (wish.minCount > wish.maxCount) throw new LegacyError('invalid', 'min_count must be <= max_count');
   if (wish.maxCount === 1) return;
   if (wish.hostname !== null) {
-    throw new CloudError('invalid', 'Unable to allocate a single hostname to multiple instances');
+    throw new LegacyError('invalid', 'Unable to allocate a single hostname to multiple instances');
   }
   if (wish.ports.some((port) => port.portId !== undefined)) {
-    throw new CloudError(
+    throw new LegacyError(
       'invalid',
       'Unable to launch multiple instances with a single configured port ID. Please launch your instance one by one with different ports.',
     );
   }
   if (wish.ports.some((port) => port.fixedIp !== undefined)) {
-    throw new CloudError(
+    throw new LegacyError(
       'invalid',
       'Invalid fixed IP and max count: a fixed IP address can be given to one server only',
     );
@@ -176,36 +176,36 @@ async function ingredients(tx: Tx, caller: Caller, wish: ServerWish): Promise<In
 
 function requireIngredients(wish: ServerWish, found: Ingredients): FlavorRow {
   const { flavor } = found;
-  if (!flavor || flavor.disabled) throw new CloudError('invalid', `Flavor ${wish.flavor} could not be found.`);
-  if (wish.keyName !== null && !found.key) throw new CloudError('invalid', 'Invalid key_name provided.');
+  if (!flavor || flavor.disabled) throw new LegacyError('invalid', `Flavor ${wish.flavor} could not be found.`);
+  if (wish.keyName !== null && !found.key) throw new LegacyError('invalid', 'Invalid key_name provided.');
   if (wish.requestedHost !== null && found.host_id === null) {
-    throw new CloudError('invalid', `Compute host ${wish.requestedHost} could not be found.`);
+    throw new LegacyError('invalid', `Compute host ${wish.requestedHost} could not be found.`);
   }
-  if (!found.zone_known) throw new CloudError('invalid', 'The requested availability zone is not available');
+  if (!found.zone_known) throw new LegacyError('invalid', 'The requested availability zone is not available');
   return flavor;
 }
 
 /** The guest's disk; a flavor with disk 0 takes the image's own size. Refuses an image that does not fit the flavor. */
 function diskFor(flavor: FlavorRow, image: BootImage): number {
   if (image.disk_format !== 'raw' && image.disk_format !== 'qcow2') {
-    throw new CloudError(
+    throw new LegacyError(
       'invalid',
       `Image ${image.id} is unacceptable: disk format ${image.disk_format} can't be booted`,
     );
   }
   if (flavor.memory_mib < image.min_memory_mib) {
-    throw new CloudError('invalid', "Flavor's memory is too small for requested image.");
+    throw new LegacyError('invalid', "Flavor's memory is too small for requested image.");
   }
   const needed = image.virtual_size_bytes ?? image.size_bytes ?? 0;
   if (flavor.disk_gib === 0) return Math.max(1, Math.ceil(needed / gib), image.min_disk_gib);
   if (flavor.disk_gib < image.min_disk_gib) {
-    throw new CloudError(
+    throw new LegacyError(
       'invalid',
       `Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is ${flavor.disk_gib * gib} bytes, minimum size is ${image.min_disk_gib * gib} bytes.`,
     );
   }
   if (flavor.disk_gib * gib < needed) {
-    throw new CloudError(
+    throw new LegacyError(
       'invalid',
       `Flavor's disk is too small for requested image. Flavor disk is ${flavor.disk_gib * gib} bytes, image is ${needed} bytes.`,
     );
@@ -235,11 +235,11 @@ export async function checkMetadata(tx: Tx, projectId: string, metadata: Record<
   const wanted = Object.keys(metadata).length;
   if (wanted === 0) return;
   if (wanted > serverLimits.metadataItems) {
-    throw new CloudError('invalid', `A server can have at most ${serverLimits.metadataItems} metadata items`);
+    throw new LegacyError('invalid', `A server can have at most ${serverLimits.metadataItems} metadata items`);
   }
   const limit = (await quotaLimits(tx, projectId)).server_metadata_items ?? -1;
   if (limit >= 0 && wanted > limit) {
-    throw new CloudError('quota_exceeded', `Maximum number of metadata items exceeds ${limit}`, {
+    throw new LegacyError('quota_exceeded', `Maximum number of metadata items exceeds ${limit}`, {
       details: { resource: 'server_metadata_items', limit, used: 0, wanted },
     });
   }

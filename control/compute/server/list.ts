@@ -3,7 +3,7 @@
  * are read from the change log, where their last row stands.
  */
 import { type RawBuilder, sql } from 'kysely';
-import { CloudError } from '../../../contract/errors.ts';
+import { LegacyError } from '../../../contract/legacy-error.ts';
 import { type Queryable, sqlState } from '../../kit/database/database.ts';
 import type { ServerStatus, ShownServer, TaskState, VmState } from './server.ts';
 import { type Reach, reachCondition, shownColumns } from './store.ts';
@@ -153,7 +153,7 @@ function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
 /** PostgreSQL matches without back-tracking unless there are back-references: those could keep it busy for ever. */
 function safePattern(pattern: string): string {
   if (pattern.length > 255 || /\\[1-9]/.test(pattern)) {
-    throw new CloudError('invalid', `the regular expression '${pattern.slice(0, 50)}' is too long or refers back`);
+    throw new LegacyError('invalid', `the regular expression '${pattern.slice(0, 50)}' is too long or refers back`);
   }
   return pattern;
 }
@@ -177,7 +177,7 @@ export async function listServers(db: Queryable, reach: Reach, filter: ServerFil
     return rows;
   } catch (error) {
     if (sqlState(error) === '2201B')
-      throw new CloudError('invalid', 'a filter is no valid regular expression', { cause: error });
+      throw new LegacyError('invalid', 'a filter is no valid regular expression', { cause: error });
     throw error;
   }
 }
@@ -194,7 +194,7 @@ async function afterMarker(
   const { rows } = await sql<Record<string, string>>`select ${sql.join(values)} from ${from}
     where s.id = ${marker}::uuid and ${reachCondition(reach)}`.execute(db);
   const row = rows[0];
-  if (!row) throw new CloudError('invalid', `marker [${marker}] not found`);
+  if (!row) throw new LegacyError('invalid', `marker [${marker}] not found`);
   const alternatives = sort.map((_, i) => {
     const parts = sort.slice(0, i + 1).map(({ key, direction }, j) => {
       const operator = j < i ? '=' : direction === 'asc' ? '>' : '<';

@@ -1,7 +1,7 @@
 /** Security groups of a server: those of all its ports at once, as Nova's addSecurityGroup means it. */
 import { sql } from 'kysely';
-import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
+import { LegacyError } from '../../../contract/legacy-error.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import type { ServerRow } from './server.ts';
 
@@ -13,10 +13,10 @@ async function findGroup(tx: Tx, projectId: string, nameOrId: string): Promise<s
     tx,
   );
   if (rows.length === 0) {
-    throw new CloudError('not_found', `Security group ${nameOrId} not found for project ${projectId}.`);
+    throw new LegacyError('not_found', `Security group ${nameOrId} not found for project ${projectId}.`);
   }
   if (rows.length > 1 && rows[0]!.id !== id) {
-    throw new CloudError(
+    throw new LegacyError(
       'conflict',
       `Multiple security groups found matching '${nameOrId}'. Use an ID to be more specific.`,
     );
@@ -46,7 +46,7 @@ export async function removeServerSecurityGroup(tx: Tx, server: ServerRow, nameO
     tx,
   );
   if (numAffectedRows === 0n) {
-    throw new CloudError('not_found', `Security group ${nameOrId} not associated with the instance ${server.id}`);
+    throw new LegacyError('not_found', `Security group ${nameOrId} not associated with the instance ${server.id}`);
   }
 }
 

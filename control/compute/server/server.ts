@@ -5,7 +5,7 @@
  * desired and what was observed, so they can't contradict either.
  */
 import type { Selectable } from 'kysely';
-import { CloudError } from '../../../contract/errors.ts';
+import { LegacyError } from '../../../contract/legacy-error.ts';
 import type { ServerTable } from './tables.ts';
 
 export interface FlavorSnapshot {
@@ -165,14 +165,14 @@ export function requireLegal(server: ServerState & { id: string }, verb: PowerVe
   const vm = vmState(server);
   const task = taskState(server);
   const refuse = (attribute: string, value: string | null) => {
-    throw new CloudError('conflict', `Cannot '${call}' instance ${server.id} while it is in ${attribute} ${value}`, {
+    throw new LegacyError('conflict', `Cannot '${call}' instance ${server.id} while it is in ${attribute} ${value}`, {
       details: { verb, attribute, value },
     });
   };
   if (!legal[verb].vm.includes(vm)) refuse('vm_state', vm);
   if (!legal[verb].task.includes(task)) refuse('task_state', task);
   if (server.host_id === null) {
-    throw new CloudError('conflict', `Cannot '${call}' instance ${server.id}: it was never placed on a host`, {
+    throw new LegacyError('conflict', `Cannot '${call}' instance ${server.id}: it was never placed on a host`, {
       details: { verb },
     });
   }

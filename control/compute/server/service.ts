@@ -4,8 +4,9 @@
  * Owns the desired_* columns, notes and labels. If the process dies, a transaction has happened or has not.
  */
 import type { Logger } from 'pino';
-import { CloudError } from '../../../contract/errors.ts';
+import type { CloudError } from '../../../contract/errors.ts';
 import type { ServerId } from '../../../contract/ids.ts';
+import { LegacyError } from '../../../contract/legacy-error.ts';
 import { endpointOf } from '../../host/index.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProject, requireProjectMember } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
@@ -146,7 +147,7 @@ export class ServerService {
     return this.#change(caller, id, 'change a server’s tags', async (tx, server) => {
       const tags = [...new Set(edit([...server.tags]))];
       if (tags.length > maxTags) {
-        throw new CloudError('invalid', `The number of tags exceeded the per-server limit ${maxTags}`);
+        throw new LegacyError('invalid', `The number of tags exceeded the per-server limit ${maxTags}`);
       }
       await updateNotes(tx, id, { tags });
       return tags;
@@ -222,10 +223,10 @@ export class ServerService {
     const server = await this.get(caller, id);
     if (!isAdmin(caller)) requireProjectMember(caller, 'read a server’s console');
     if (server.host_id === null || vmState(server) === 'building') {
-      throw new CloudError('conflict', `Instance ${id} is not ready`);
+      throw new LegacyError('conflict', `Instance ${id} is not ready`);
     }
     const host = await endpointOf(this.#options.database.query, server.host_id);
-    if (!host) throw new CloudError('unavailable', `The host of instance ${id} has never reported`);
+    if (!host) throw new LegacyError('unavailable', `The host of instance ${id} has never reported`);
     return this.#options.hosts.consoleLog(host, id, bytes);
   }
 
@@ -282,8 +283,8 @@ function reachOf(caller: Caller): Reach {
   return isAdmin(caller) ? 'all' : { projectId: requireProject(caller, 'see a server') };
 }
 
-const notFound = (id: string): CloudError => new CloudError('not_found', `Instance ${id} could not be found.`);
+const notFound = (id: string): CloudError => new LegacyError('not_found', `Instance ${id} could not be found.`);
 
 function requireUnlocked(caller: Caller, server: ServerRow): void {
-  if (server.locked && !isAdmin(caller)) throw new CloudError('conflict', `Instance ${server.id} is locked`);
+  if (server.locked && !isAdmin(caller)) throw new LegacyError('conflict', `Instance ${server.id} is locked`);
 }

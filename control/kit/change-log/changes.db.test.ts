@@ -152,7 +152,7 @@ test('a position behind which changes are gone, of another incarnation or of the
     (error) => error,
   );
   assert.equal(refused.code, 'expired');
-  await read(parsePosition(refused.details.resume));
+  await read(parsePosition(refused.fields.resume));
   await read(await firstPosition(query));
 });
 

@@ -129,12 +129,12 @@ const endOf = ({ incarnation: of, final_below, now }: Horizon): Position => ({
 });
 
 function checkUsable(after: Position, horizon: Horizon, end: Position): void {
-  if (after.incarnation !== horizon.incarnation) throw expired('the database is another one since', end);
+  if (after.incarnation !== horizon.incarnation) throw expired('another_database', end);
   const { floor_transaction, floor_sequence: sequence } = horizon;
   if (isBefore(after, { incarnation: '', transactionId: BigInt(floor_transaction), sequence })) {
-    throw expired('it is older than what is kept', end);
+    throw expired('older_than_kept', end);
   }
-  if (after.transactionId > end.transactionId) throw expired('it lies in the future', end);
+  if (after.transactionId > end.transactionId) throw expired('in_the_future', end);
 }
 
 function toChange(row: Row, of: string): Change {
@@ -183,7 +183,7 @@ export class ChangeFeed {
 
   /** All before this has been handed to the subscribers. */
   get position(): Position {
-    if (!this.#position) throw new CloudError('unavailable', 'the change feed has not started');
+    if (!this.#position) throw new CloudError('unavailable', 'change_feed_not_started', {});
     return this.#position;
   }
 

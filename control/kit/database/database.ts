@@ -35,8 +35,7 @@ export const cloudActor: Actor = { actorId: null, requestId: null };
 const plain = /^[0-9A-Za-z-]{1,80}$/;
 const literal = (text: string | null): string => {
   if (text === null) return `''`;
-  if (!plain.test(text))
-    throw new CloudError('invalid', 'the request id or actor id has characters that it may not have');
+  if (!plain.test(text)) throw new CloudError('invalid', 'actor_malformed', {});
   return `'${text}'`;
 };
 
@@ -170,7 +169,7 @@ function projectNotFound(error: unknown): CloudError | undefined {
   // Seen from the other side, a deletion, the same constraint speaks of (id).
   const [, id] = /\((?:project|parent)_id\)=\(([0-9a-f-]+)\)/.exec((error as pg.DatabaseError).detail ?? '') ?? [];
   if (id === undefined) return undefined;
-  return new CloudError('not_found', `Could not find project: ${id}.`, { details: { project: id }, cause: error });
+  return new CloudError('not_found', 'project_not_found', { id }, { cause: error });
 }
 
 /** Ended by the session's limits: a statement, the wait for a lock, a transaction that this process left alone for too long. */

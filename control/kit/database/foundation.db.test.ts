@@ -155,7 +155,7 @@ test('concurrent creations can not exceed a quota together', async () => {
   const results = await Promise.allSettled(Array.from({ length: 8 }, create));
   assert.equal(results.filter((r) => r.status === 'fulfilled').length, 3);
   const refused = results.find((r) => r.status === 'rejected');
-  assert.deepEqual(refused?.reason.details, { resource: 'networks', limit: 3, used: 3, wanted: 1 });
+  assert.deepEqual(refused?.reason.fields, { resource: 'networks', limit: 3, used: 3, wanted: 1 });
 });
 
 test('ids of one process are in order, carry the time, and survive being written without dashes', async () => {

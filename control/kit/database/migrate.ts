@@ -54,19 +54,13 @@ export async function migrate(options: { url: Secret }): Promise<string[]> {
     const known = await migrations();
     const unknown = [...applied.keys()].find((name) => !known.some((migration) => migration.name === name));
     if (unknown) {
-      throw new CloudError(
-        'conflict',
-        `the database has migration ${unknown}, which this version of Bothy does not know: start the newer version`,
-      );
+      throw new CloudError('conflict', 'migration_unknown_to_this_version', { migration: unknown });
     }
     for (const migration of known) {
       const before = applied.get(migration.name);
       if (before === migration.sha256) continue;
       if (before !== undefined) {
-        throw new CloudError(
-          'conflict',
-          `migration ${migration.name} was applied with another text than this version has`,
-        );
+        throw new CloudError('conflict', 'migration_applied_with_another_text', { migration: migration.name });
       }
       await patiently(() => apply(client, migration));
       done.push(migration.name);
@@ -115,6 +109,6 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
     await client.query('commit');
   } catch (error) {
     await client.query('rollback').catch(() => {});
-    throw new CloudError('internal', `migration ${migration.name} failed`, { cause: error });
+    throw new CloudError('internal', 'migration_failed', { migration: migration.name }, { cause: error });
   }
 }

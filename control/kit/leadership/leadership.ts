@@ -10,6 +10,7 @@
  *
  * Owns the row while it holds it. If the process dies, the lease runs out and another takes it; one that stops gives it back.
  */
+
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Database, Tx } from '../database/database.ts';
@@ -164,5 +165,5 @@ export class Leadership {
 export async function fence(tx: Tx, lease: { role: string; epoch: number }): Promise<void> {
   const { rows } =
     await sql`select from lease where role = ${lease.role} and epoch = ${lease.epoch} for key share`.execute(tx);
-  if (rows.length === 0) throw new CloudError('conflict', `the lease of ${lease.role} is another's by now`);
+  if (rows.length === 0) throw new CloudError('conflict', 'lease_lost', { role: lease.role });
 }

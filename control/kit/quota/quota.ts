@@ -2,6 +2,7 @@
  * Quota: counted from the truth, in the transaction that decides. There is no usage counter that could drift.
  * A per-project advisory lock makes concurrent creations of one kind count one after another.
  */
+
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Queryable, Tx } from '../database/database.ts';
@@ -85,11 +86,7 @@ export function requireQuota(quota: Quota, wanted: Wanted): void {
     const more = wanted[resource] ?? 0;
     const limit = maximum ?? -1;
     if (more > 0 && limit >= 0 && used + more > limit) {
-      throw new CloudError(
-        'quota_exceeded',
-        `quota exceeded for ${resource}: ${used} of ${limit} used, ${more} more requested`,
-        { details: { resource, limit, used, wanted: more } },
-      );
+      throw new CloudError('quota_exceeded', 'quota_exceeded', { resource, limit, used, wanted: more });
     }
   }
 }

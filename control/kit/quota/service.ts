@@ -2,6 +2,7 @@
  * Quota limits as people see and set them. What counts and how is in control/kit/quota/quota.ts; usage is always counted
  * from the truth, so there is nothing here that could drift.
  */
+
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
@@ -35,8 +36,9 @@ export class QuotaService {
     const id = projectId ?? requireProject(caller, 'show quotas');
     if (id !== caller.projectId) {
       if (!isAdmin(caller)) {
-        throw new CloudError('forbidden', 'show another project’s quotas needs the role admin', {
-          details: { needs: 'admin' },
+        throw new CloudError('forbidden', 'role_required', {
+          operation: 'show another project’s quotas',
+          needs: 'admin',
         });
       }
       await this.#requireKnown(id);
@@ -96,7 +98,7 @@ export class QuotaService {
 
   async #requireKnown(projectId: string): Promise<void> {
     const { rows } = await sql`select from project where id = ${projectId}`.execute(this.#database.query);
-    if (rows.length === 0) throw new CloudError('invalid', `Project ID ${projectId} is not a valid project.`);
+    if (rows.length === 0) throw new CloudError('invalid', 'quota_project_invalid', { project: projectId });
   }
 }
 
@@ -112,11 +114,7 @@ async function requireAboveUsage(
   for (const resource of resources) {
     const [limit, used] = [limits[resource]!, usage[resource] ?? 0];
     if (limit >= 0 && limit < used) {
-      throw new CloudError(
-        'invalid',
-        `Quota limit ${limit} for ${resource} must be greater than or equal to already used and reserved ${used}.`,
-        { details: { resource, limit, used } },
-      );
+      throw new CloudError('invalid', 'quota_below_usage', { resource, limit, used });
     }
   }
 }

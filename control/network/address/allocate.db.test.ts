@@ -33,7 +33,7 @@ test('ports that are made at once get different addresses, each address is given
   const refusals = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason);
   assert.equal(refusals.length, 7);
   for (const reason of refusals) {
-    assert.deepEqual([reason.code, reason.details.reason], ['conflict', 'ip_address_generation_failure']);
+    assert.deepEqual([reason.code, reason.reason], ['conflict', 'ip_address_generation_failure']);
   }
   assert.equal((await usedIps(subnetIds[0]!)).length, free + 1);
 

@@ -10,10 +10,11 @@
  * Transactions take addresses in order of subnet, and who takes several of one subnet holds the subnet's lock: nobody
  * waits in a circle. All is part of the caller's transaction; a crash leaves nothing.
  */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { formatIp, parseIp, type Range } from '../../kit/address.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
-import { refusal } from '../../kit/refusal.ts';
 import type { PlannedIp, SubnetFacts } from './plan.ts';
 
 export interface IpWant extends PlannedIp {
@@ -120,12 +121,7 @@ export async function takeRest(
 }
 
 export const addressInUse = (networkId: string, ip: string) =>
-  refusal(
-    'conflict',
-    'ip_address_in_use',
-    `Unable to complete operation for network ${networkId}. The IP address ${ip} is in use.`,
-    { ip },
-  );
+  new CloudError('conflict', 'ip_address_in_use', { network: networkId, ip });
 
 async function takeFirstGap(tx: Tx, want: IpWant, options: SearchFrom): Promise<TakenIp> {
   for (const subnet of want.subnets) {
@@ -137,9 +133,9 @@ async function takeFirstGap(tx: Tx, want: IpWant, options: SearchFrom): Promise<
     }
   }
   const first = want.subnets[0];
-  const where = want.subnets.length === 1 ? `for subnet ${first!.id}` : `on network ${want.networkId}`;
-  throw refusal('conflict', 'ip_address_generation_failure', `No more IP addresses available ${where}.`, {
-    networkId: want.networkId,
+  throw new CloudError('conflict', 'ip_address_generation_failure', {
+    network: want.networkId,
+    ...(want.subnets.length === 1 && { subnet: first!.id }),
   });
 }
 

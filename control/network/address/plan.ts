@@ -2,8 +2,9 @@
  * Which addresses a port gets, from which subnets: Neutron's rules, as a pure function. Which number is then free is
  * the business of allocate.ts.
  */
+import { CloudError } from '../../../contract/errors.ts';
 import { eui64, formatIp, type Ip, inCidr, isHostAddress, parseCidr, parseIp } from '../../kit/address.ts';
-import { invalidInput, notFound, refusal } from '../../kit/refusal.ts';
+import { notFound } from '../../kit/refusal.ts';
 
 export type Ipv6Mode = 'slaac' | 'dhcpv6-stateful' | 'dhcpv6-stateless';
 
@@ -68,11 +69,10 @@ export function planAddresses(port: PortForPlan, allSubnets: readonly SubnetFact
 function eligible(port: PortForPlan, subnets: readonly SubnetFacts[]): SubnetFacts[] {
   const serving = subnets.filter((s) => s.service_types.length === 0 || s.service_types.includes(port.device_owner));
   if (serving.length === 0 && subnets.length > 0 && port.fixed_ips === undefined) {
-    throw refusal(
-      'conflict',
-      'ip_address_generation_failure_no_matching_subnet',
-      `No valid service subnet for the given device owner, network ${port.network_id}, service type ${port.device_owner}.`,
-    );
+    throw new CloudError('conflict', 'ip_address_generation_failure_no_matching_subnet', {
+      network: port.network_id,
+      device_owner: port.device_owner,
+    });
   }
   return serving.sort((a, b) => Number(a.service_types.length === 0) - Number(b.service_types.length === 0));
 }
@@ -105,11 +105,7 @@ function planWishes(
     }
     const ip = parseIp(wish.ip)!;
     if (own && ip.value !== eui64(parseCidr(subnet.cidr)!, port.mac).value) {
-      throw refusal(
-        'invalid',
-        'allocation_on_auto_address_subnet',
-        `IPv6 address ${wish.ip} cannot be directly assigned to a port on subnet ${subnet.id} as the subnet is configured for automatic addresses`,
-      );
+      throw new CloudError('invalid', 'allocation_on_auto_address_subnet', { ip: wish.ip, subnet: subnet.id });
     }
     plans.push({ ip: formatIp(ip.version, ip.value), subnets: [subnet], position: plans.length });
   }
@@ -122,9 +118,9 @@ function subnetOf(
   subnets: readonly SubnetFacts[],
   allSubnets: readonly SubnetFacts[],
 ): SubnetFacts {
-  if (subnets.length === 0) throw invalidInput('IP allocation requires subnets for network');
+  if (subnets.length === 0) throw new CloudError('invalid', 'network_without_subnets', {});
   const ip = wish.ip === undefined ? undefined : parseIp(wish.ip);
-  if (wish.ip !== undefined && !ip) throw invalidInput(`'${wish.ip}' is not a valid IP address`);
+  if (wish.ip !== undefined && !ip) throw new CloudError('invalid', 'ip_address_malformed', { ip: wish.ip });
   const fits = (subnet: SubnetFacts, address: Ip): boolean => {
     const cidr = parseCidr(subnet.cidr)!;
     return isRouterInterface(port.device_owner) && cidr.version === 6
@@ -135,27 +131,20 @@ function subnetOf(
     const subnet = subnets.find((candidate) => candidate.id === wish.subnet_id);
     if (!subnet) {
       if (!allSubnets.some((candidate) => candidate.id === wish.subnet_id)) throw notFound('subnet', wish.subnet_id);
-      throw invalidInput(
-        `Failed to create port on network ${port.network_id}, because fixed_ips included invalid subnet ${wish.subnet_id}`,
-      );
+      throw new CloudError('invalid', 'fixed_ip_subnet_of_another_network', {
+        network: port.network_id,
+        subnet: wish.subnet_id,
+      });
     }
     if (ip && !fits(subnet, ip)) {
-      throw refusal(
-        'invalid',
-        'invalid_ip_for_subnet',
-        `IP address ${wish.ip} is not a valid IP for the specified subnet.`,
-      );
+      throw new CloudError('invalid', 'invalid_ip_for_subnet', { ip: String(wish.ip) });
     }
     return subnet;
   }
-  if (!ip) throw invalidInput('IP allocation requires subnet_id or ip_address');
+  if (!ip) throw new CloudError('invalid', 'fixed_ip_without_subnet_or_address', {});
   const subnet = subnets.find((candidate) => fits(candidate, ip));
   if (!subnet) {
-    throw refusal(
-      'invalid',
-      'invalid_ip_for_network',
-      `IP address ${wish.ip} is not a valid IP for any of the subnets on the specified network.`,
-    );
+    throw new CloudError('invalid', 'invalid_ip_for_network', { ip: String(wish.ip) });
   }
   return subnet;
 }

@@ -1,13 +1,14 @@
 /** Floating IPs: the operations that the dialects may call. Each is one transaction. */
 
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
-import { notFound, refusal } from '../../kit/refusal.ts';
+import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { maySeeNetwork } from '../access.ts';
 import { createPorts, loadNetworks } from '../port/create.ts';
@@ -27,8 +28,6 @@ export interface FloatingIpWish {
 
 export type FloatingIpPatch = Pick<FloatingIpWish, 'port_id' | 'fixed_ip' | 'description'>;
 
-const badRequest = (message: string) => refusal('invalid', 'bad_request', `Bad floatingip request: ${message}.`);
-
 export class FloatingIpService {
   readonly #database: Database;
 
@@ -47,7 +46,7 @@ export class FloatingIpService {
   async create(caller: Caller, wish: FloatingIpWish): Promise<FloatingIpRow> {
     const project = projectFor(caller, wish.project_id, 'create_floatingip');
     if (wish.floating_ip && !isAdmin(caller)) {
-      throw forbidden('create_floatingip and rule:create_floatingip:floating_ip_address');
+      throw forbidden('create_floatingip', 'floating_ip_address');
     }
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const id = newId();
@@ -103,11 +102,12 @@ function refuseSecond(
   wish: { id: string; ip: string; port_id?: string | null; fixed_ip?: string | null },
 ): never {
   if (violatedConstraint(error) !== 'floating_ip_port_id_fixed_ip_key') throw error;
-  throw refusal(
-    'conflict',
-    'floating_ip_port_already_associated',
-    `Cannot associate floating IP ${wish.ip} (${wish.id}) with port ${wish.port_id} using fixed IP ${wish.fixed_ip ?? ''}, as that fixed IP already has a floating IP on the external network.`,
-  );
+  throw new CloudError('conflict', 'floating_ip_port_already_associated', {
+    id: wish.id,
+    ip: wish.ip,
+    port: String(wish.port_id),
+    fixed_ip: wish.fixed_ip ?? null,
+  });
 }
 
 /** A port of the cloud's own on the external network keeps the address. */
@@ -119,9 +119,9 @@ async function takeAddress(
 ): Promise<{ portId: string; ip: string }> {
   const network = (await loadNetworks(tx, [wish.floating_network_id])).get(wish.floating_network_id);
   if (!network || !maySeeNetwork(caller, network)) throw notFound('network', wish.floating_network_id);
-  if (!network.external) throw badRequest(`Network ${network.id} is not a valid external network`);
+  if (!network.external) throw new CloudError('invalid', 'floating_ip_network_not_external', { network: network.id });
   if (!network.subnets.some((subnet) => subnet.ip_version === 4)) {
-    throw badRequest(`Network ${network.id} does not contain any IPv4 subnet`);
+    throw new CloudError('invalid', 'floating_ip_network_without_ipv4', { network: network.id });
   }
   const fixed = defined({ subnet_id: wish.subnet_id ?? undefined, ip: wish.floating_ip ?? undefined });
   const [port] = await createPorts(
@@ -140,11 +140,7 @@ async function takeAddress(
   );
   const ip = port!.fixed_ips.find((one) => !one.ip.includes(':'))?.ip;
   if (ip === undefined) {
-    throw refusal(
-      'invalid',
-      'external_ip_address_exhausted',
-      `Unable to find any IP address on external network ${network.id}.`,
-    );
+    throw new CloudError('invalid', 'external_ip_address_exhausted', { network: network.id });
   }
   return { portId: port!.id, ip };
 }
@@ -166,7 +162,7 @@ interface Inside {
 /** The inside port, the one of its addresses that is meant, and the router that leads there. */
 async function findInside(tx: Tx, caller: Caller, wish: InsideWish): Promise<Inside> {
   if (!wish.port_id) {
-    if (wish.fixed_ip) throw badRequest('fixed_ip_address cannot be specified without a port_id');
+    if (wish.fixed_ip) throw new CloudError('invalid', 'fixed_ip_without_port', {});
     return { port_id: null, fixed_ip: null, router_id: null };
   }
   const { rows } = await sql<{
@@ -181,9 +177,7 @@ async function findInside(tx: Tx, caller: Caller, wish: InsideWish): Promise<Ins
   const port = rows[0];
   if (!port || (!isAdmin(caller) && port.project_id !== caller.projectId)) throw notFound('port', wish.port_id);
   if (!isAdmin(caller) && port.project_id !== wish.project_id) {
-    throw badRequest(
-      `Cannot process floating IP association with Port ${wish.port_id}, since that port is owned by a different project`,
-    );
+    throw new CloudError('invalid', 'floating_ip_port_of_another_project', { port: String(wish.port_id) });
   }
   const ip = chooseIp(wish, port.device_owner, port.ips);
   const router = await findRouter(tx, wish, ip.subnet_id);
@@ -191,24 +185,22 @@ async function findInside(tx: Tx, caller: Caller, wish: InsideWish): Promise<Ins
 }
 
 function chooseIp(wish: InsideWish, owner: string, ips: { ip: string; subnet_id: string }[]) {
-  if (owner.startsWith('network:')) throw badRequest(`Port ${wish.port_id} is unable to be assigned a floating IP`);
+  if (owner.startsWith('network:'))
+    throw new CloudError('invalid', 'floating_ip_port_unfit', { port: String(wish.port_id) });
   if (wish.fixed_ip) {
     if (wish.fixed_ip.includes(':')) {
-      throw badRequest(
-        `Cannot process floating IP association with ${wish.fixed_ip}, since that is not an IPv4 address`,
-      );
+      throw new CloudError('invalid', 'floating_ip_needs_ipv4', { ip: wish.fixed_ip });
     }
     const ip = ips.find((one) => one.ip === wish.fixed_ip);
-    if (!ip) throw badRequest(`Port ${wish.port_id} does not have fixed ip ${wish.fixed_ip}`);
+    if (!ip)
+      throw new CloudError('invalid', 'port_without_that_fixed_ip', { port: String(wish.port_id), ip: wish.fixed_ip });
     return ip;
   }
   if (ips.length === 0) {
-    throw badRequest(`Cannot add floating IP to port ${wish.port_id} that has no fixed IPv4 addresses`);
+    throw new CloudError('invalid', 'port_without_ipv4', { port: String(wish.port_id) });
   }
   if (ips.length > 1) {
-    throw badRequest(
-      `Port ${wish.port_id} has multiple fixed IPv4 addresses.  Must provide a specific IPv4 address when assigning a floating IP`,
-    );
+    throw new CloudError('invalid', 'port_with_several_ipv4', { port: String(wish.port_id) });
   }
   return ips[0]!;
 }
@@ -222,11 +214,11 @@ async function findRouter(tx: Tx, wish: InsideWish, subnetId: string): Promise<s
     where r.gateway_network_id = ${wish.floating_network_id}
     order by (i.ip is distinct from s.gateway_ip), r.id limit 1 for share of r`.execute(tx);
   if (!rows[0]) {
-    throw refusal(
-      'not_found',
-      'external_gateway_for_floating_ip_not_found',
-      `External network ${wish.floating_network_id} is not reachable from subnet ${subnetId}.  Therefore, cannot associate Port ${wish.port_id} with a Floating IP.`,
-    );
+    throw new CloudError('not_found', 'external_gateway_for_floating_ip_not_found', {
+      network: wish.floating_network_id,
+      subnet: subnetId,
+      port: String(wish.port_id),
+    });
   }
   return rows[0].id;
 }

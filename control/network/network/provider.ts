@@ -1,5 +1,5 @@
 /** How a network is carried: the rules for its provider attributes. Pure. */
-import { invalidInput } from '../../kit/refusal.ts';
+import { CloudError } from '../../../contract/errors.ts';
 
 export type NetworkType = 'geneve' | 'flat' | 'vlan' | 'local';
 
@@ -26,24 +26,25 @@ export function chooseProvider(wish: ProviderWish): Provider {
   const physicalNetwork = wish.provider_physical_network ?? null;
   const segmentationId = wish.provider_segmentation_id ?? null;
   if (wish.provider_network_type === undefined && (physicalNetwork !== null || segmentationId !== null)) {
-    throw invalidInput('provider:network_type required');
+    throw new CloudError('invalid', 'network_type_required', {});
   }
-  const without = (name: string) => invalidInput(`provider:${name} specified for ${type} network`);
+  const without = (attribute: 'physical_network' | 'segmentation_id') =>
+    new CloudError('invalid', 'provider_attribute_not_of_type', { attribute, type });
   switch (type) {
     case 'geneve':
       if (physicalNetwork !== null) throw without('physical_network');
       if (segmentationId !== null && (segmentationId < 1 || segmentationId > 0xffffff)) {
-        throw invalidInput('segmentation_id out of range (1 through 16777215)');
+        throw new CloudError('invalid', 'segmentation_id_out_of_range', { maximum: 0xffffff });
       }
       return { type, physicalNetwork, segmentationId, maximumMtu: geneveMtu };
     case 'flat':
-      if (physicalNetwork === null) throw invalidInput('physical_network required for flat provider network');
+      if (physicalNetwork === null) throw new CloudError('invalid', 'physical_network_required', { type });
       if (segmentationId !== null) throw without('segmentation_id');
       return { type, physicalNetwork, segmentationId, maximumMtu: plainMtu };
     case 'vlan':
-      if (physicalNetwork === null) throw invalidInput('physical_network required for vlan provider network');
+      if (physicalNetwork === null) throw new CloudError('invalid', 'physical_network_required', { type });
       if (segmentationId === null || segmentationId < 1 || segmentationId > 4094) {
-        throw invalidInput('segmentation_id out of range (1 through 4094)');
+        throw new CloudError('invalid', 'segmentation_id_out_of_range', { maximum: 4094 });
       }
       return { type, physicalNetwork, segmentationId, maximumMtu: plainMtu };
     case 'local':
@@ -51,6 +52,6 @@ export function chooseProvider(wish: ProviderWish): Provider {
       if (segmentationId !== null) throw without('segmentation_id');
       return { type, physicalNetwork, segmentationId, maximumMtu: plainMtu };
     default:
-      throw invalidInput(`network_type value '${type}' not supported`);
+      throw new CloudError('invalid', 'network_type_not_supported', { type });
   }
 }

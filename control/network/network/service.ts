@@ -4,6 +4,7 @@
  */
 
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { portLimits } from '../../../contract/host/limits.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
@@ -11,7 +12,6 @@ import { type Database, type Tx, violatedConstraint } from '../../kit/database/d
 import { defined } from '../../kit/database/schema.ts';
 import { type Listing, type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
-import { invalidInput, refusal } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { maySeeNetwork } from '../access.ts';
 import type { NetworkFacts } from '../port/create.ts';
@@ -114,7 +114,7 @@ export class NetworkService {
       if (wish.mtu !== undefined) await checkMtu(tx, now, wish.mtu);
       const { project_id: _, provider_network_type: type, ...columns } = wish;
       if (type !== undefined || wish.provider_physical_network !== undefined || wish.provider_segmentation_id != null) {
-        throw invalidInput('Plugin does not support updating provider attributes');
+        throw new CloudError('invalid', 'provider_attributes_fixed', {});
       }
       await tx
         .updateTable('network')
@@ -147,12 +147,7 @@ export class NetworkService {
 }
 
 const networkInUse = (id: string, ports: readonly string[]) =>
-  refusal(
-    'conflict',
-    'network_in_use',
-    `Unable to complete operation on network ${id}. There are one or more ports still in use on the network, id for these ports is: ${ports.join(',')}.`,
-    { id, ports },
-  );
+  new CloudError('conflict', 'network_in_use', { id, ports });
 
 /** Administrators' attributes may be named by others only with the value that is there anyway. */
 function refuseForOthers(caller: Caller, wish: NetworkWish, operation: string, now: NetworkRow | undefined): void {
@@ -160,7 +155,7 @@ function refuseForOthers(caller: Caller, wish: NetworkWish, operation: string, n
   for (const [column, name] of forAdministrators) {
     const value = wish[column];
     if (value === undefined || value === (now?.[column] ?? false)) continue;
-    throw forbidden(`${operation} and rule:${operation}:${name}`);
+    throw forbidden(operation, name);
   }
 }
 
@@ -189,9 +184,13 @@ function newRow(wish: NetworkWish, provider: Provider) {
 }
 
 const mtuInvalid = (mtu: number, maximum: number) =>
-  invalidInput(
-    `requested MTU ${mtu} is not between ${minimumMtu} and ${maximum}, which this type of network can carry`,
-  );
+  new CloudError('invalid', 'mtu_out_of_range', { mtu, minimum: minimumMtu, maximum });
+
+const segmentInUse = {
+  flat: 'flat_network_in_use',
+  vlan: 'vlan_id_in_use',
+  geneve: 'tunnel_id_in_use',
+} as const;
 
 async function checkProvider(tx: Tx, provider: Provider): Promise<void> {
   const { type, physicalNetwork, segmentationId } = provider;
@@ -205,17 +204,13 @@ async function checkProvider(tx: Tx, provider: Provider): Promise<void> {
     ${physicalNetwork}::text is null or not exists (select from host)
       or exists (select from host where ${physicalNetwork} = any(physical_networks)) as known`.execute(tx);
   if (!rows[0]!.known) {
-    throw invalidInput(`physical_network '${physicalNetwork}' unknown for ${type} provider network`);
+    throw new CloudError('invalid', 'physical_network_unknown', { physical_network: physicalNetwork!, type });
   }
-  if (!rows[0]!.used) return;
-  const message = {
-    flat: `Unable to create the flat network. Physical network ${physicalNetwork} is in use.`,
-    vlan: `Unable to create the network. The VLAN ${segmentationId} on physical network ${physicalNetwork} is in use.`,
-    geneve: `Unable to create the network. The tunnel ID ${segmentationId} is in use.`,
-    local: '',
-  }[type];
-  const reason = { flat: 'flat_network_in_use', vlan: 'vlan_id_in_use', geneve: 'tunnel_id_in_use', local: '' }[type];
-  throw refusal('conflict', reason, message);
+  if (!rows[0]!.used || type === 'local') return;
+  throw new CloudError('conflict', segmentInUse[type], {
+    physical_network: physicalNetwork,
+    segmentation_id: segmentationId,
+  });
 }
 
 async function checkOnlyDefault(tx: Tx, id: string | undefined): Promise<void> {
@@ -223,11 +218,7 @@ async function checkOnlyDefault(tx: Tx, id: string | undefined): Promise<void> {
   const { rows } = await sql<{ id: string }>`select id from network
     where is_default and id is distinct from ${id ?? null}::uuid limit 1`.execute(tx);
   if (rows[0]) {
-    throw refusal(
-      'conflict',
-      'default_external_network_exists',
-      `A default external network already exists: ${rows[0].id}.`,
-    );
+    throw new CloudError('conflict', 'default_external_network_exists', { id: rows[0].id });
   }
 }
 
@@ -235,11 +226,7 @@ async function checkNotInUseAsExternal(tx: Tx, id: string): Promise<void> {
   const { rows } = await sql`select from port where network_id = ${id}
     and device_owner in ('network:router_gateway', 'network:floatingip') limit 1`.execute(tx);
   if (rows.length > 0) {
-    throw refusal(
-      'conflict',
-      'external_network_in_use',
-      `External network ${id} cannot be updated to be made non-external, since it has existing gateway ports.`,
-    );
+    throw new CloudError('conflict', 'external_network_in_use', { id });
   }
 }
 
@@ -247,11 +234,7 @@ async function checkNotInUseByOthers(tx: Tx, network: NetworkRow): Promise<void>
   const { rows } = await sql`select from port where network_id = ${network.id} and project_id <> ${network.project_id}
     and device_owner not in ('network:router_gateway', 'network:floatingip') limit 1`.execute(tx);
   if (rows.length > 0) {
-    throw refusal(
-      'conflict',
-      'invalid_shared_setting',
-      `Unable to reconfigure sharing settings for network ${network.id}. Multiple projects are using it.`,
-    );
+    throw new CloudError('conflict', 'invalid_shared_setting', { id: network.id });
   }
 }
 
@@ -263,10 +246,6 @@ async function checkMtu(tx: Tx, network: NetworkRow, mtu: number): Promise<void>
     tx,
   );
   if (rows.length > 0) {
-    throw refusal(
-      'conflict',
-      'network_mtu_subnet_conflict',
-      `MTU of ${network.id} is not valid, subnet requires a minimum of ${minimumMtuIpv6}.`,
-    );
+    throw new CloudError('conflict', 'network_mtu_subnet_conflict', { id: network.id, minimum: minimumMtuIpv6 });
   }
 }

@@ -4,12 +4,13 @@
  */
 
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { portLimits } from '../../../contract/host/limits.ts';
 import { newId, type PortId } from '../../../contract/ids.ts';
 import { randomMac } from '../../kit/address.ts';
 import { type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
-import { invalidInput, notFound, refusal } from '../../kit/refusal.ts';
+import { notFound } from '../../kit/refusal.ts';
 import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
 import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from '../address/plan.ts';
 import { ensureDefaultGroup } from '../security-group/default-group.ts';
@@ -120,11 +121,7 @@ export async function createPorts(
 }
 
 export const macInUse = (row: { network_id: string; mac: string }) =>
-  refusal(
-    'conflict',
-    'mac_address_in_use',
-    `Unable to complete operation for network ${row.network_id}. The mac address ${row.mac} is in use.`,
-  );
+  new CloudError('conflict', 'mac_address_in_use', { network: row.network_id, mac: row.mac });
 
 /** What was there when we looked was deleted since: the foreign keys are the judge. */
 export function refuseVanished(error: unknown): never {
@@ -133,7 +130,7 @@ export function refuseVanished(error: unknown): never {
     constraint?.endsWith(`_${one}_id_fkey`),
   );
   if (noun === undefined) throw error;
-  throw refusal('not_found', `${noun}_not_found`, `The ${noun.replace('_', ' ')} of the port could not be found.`);
+  throw new CloudError('not_found', 'part_of_port_vanished', { noun });
 }
 
 async function checkPortQuota(tx: Tx, ports: readonly NewPort[]): Promise<void> {
@@ -166,11 +163,7 @@ async function withSecurity(
     }
     if (enabled && (port.security_groups?.length ?? 0) > 0 && !hasIp) {
       // Neutron asks for an address before it filters a port.
-      throw refusal(
-        'invalid',
-        'port_security_and_ip_required_for_security_groups',
-        'Port security must be enabled and port must have an IP address in order to use security groups.',
-      );
+      throw new CloudError('invalid', 'port_security_and_ip_required_for_security_groups', {});
     }
     const groups = enabled ? (port.security_groups ?? [defaults.get(port.project_id)!]) : [];
     complete.push({ ...port, id: newId<PortId>(), port_security_enabled: enabled, security_groups: groups });
@@ -180,18 +173,10 @@ async function withSecurity(
 
 function refuseFilters(port: NewPort): void {
   if ((port.security_groups?.length ?? 0) > 0) {
-    throw refusal(
-      'invalid',
-      'port_security_and_ip_required_for_security_groups',
-      'Port security must be enabled and port must have an IP address in order to use security groups.',
-    );
+    throw new CloudError('invalid', 'port_security_and_ip_required_for_security_groups', {});
   }
   if ((port.allowed_address_pairs?.length ?? 0) > 0) {
-    throw refusal(
-      'conflict',
-      'address_pair_and_port_security_required',
-      'Port Security must be enabled in order to have allowed address pairs on a port.',
-    );
+    throw new CloudError('conflict', 'address_pair_and_port_security_required', {});
   }
 }
 
@@ -203,7 +188,8 @@ interface Draft {
 
 /** @throws CloudError `invalid` */
 export function checkAddressCount(count: number): void {
-  if (count > portLimits.fixedIps) throw invalidInput(`a port can have at most ${portLimits.fixedIps} addresses`);
+  if (count > portLimits.fixedIps)
+    throw new CloudError('invalid', 'too_many_fixed_ips', { maximum: portLimits.fixedIps });
 }
 
 function draft(port: CompletePort, network: NetworkFacts): Draft {

@@ -3,7 +3,7 @@
  * that has DHCP. It lives and dies with the network and never counts as a use of it.
  */
 import { sql } from 'kysely';
-import { isCloudError } from '../../../contract/errors.ts';
+import { hasReason } from '../../../contract/errors.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { type IpWant, takeRest } from '../address/allocate.ts';
 import type { SubnetFacts } from '../address/plan.ts';
@@ -51,6 +51,6 @@ export async function serveMetadata(tx: Tx, subnet: SubnetFacts): Promise<void> 
     position: port.next,
   };
   await takeRest(tx, [want], [], { from: 'first' }).catch((error: unknown) => {
-    if (!(isCloudError(error) && error.details.reason === 'ip_address_generation_failure')) throw error;
+    if (!hasReason(error, 'ip_address_generation_failure')) throw error;
   });
 }

@@ -1,10 +1,11 @@
 /** A port as it is read, and who may see it: its project, and the project of its network. */
+
 import { type RawBuilder, type Selectable, sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import { canonicalIp } from '../../kit/address.ts';
 import { isAdmin } from '../../kit/caller.ts';
 import type { Column, Listing } from '../../kit/listing.ts';
-import { invalidInput } from '../../kit/refusal.ts';
 import type { PortTable } from './tables.ts';
 
 export interface PortRow extends Selectable<PortTable> {
@@ -29,7 +30,7 @@ function fixedIpFilter(values: readonly string[]): RawBuilder<unknown> {
   for (const value of values) {
     const cut = value.indexOf('=');
     const [key, text] = [value.slice(0, cut), value.slice(cut + 1)];
-    if (cut < 0 || !(key in wanted)) throw invalidInput(`'${value}' is invalid attribute for filtering`);
+    if (cut < 0 || !(key in wanted)) throw new CloudError('invalid', 'fixed_ip_filter_malformed', { filter: value });
     wanted[key as keyof typeof wanted].push(text);
   }
   const conditions: RawBuilder<unknown>[] = [];

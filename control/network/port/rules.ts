@@ -1,8 +1,8 @@
 /** Rules for what a caller may write into a port. Pure. */
 
+import { CloudError } from '../../../contract/errors.ts';
 import { formatCidr, formatIp, parseCidr, parseIp, parseMac } from '../../kit/address.ts';
 import { type Caller, isAdmin } from '../../kit/caller.ts';
-import { invalidInput, refusal } from '../../kit/refusal.ts';
 import { forbidden } from '../../kit/rows.ts';
 import { cloudOwners, type NewPort } from './create.ts';
 import type { AddressPair } from './tables.ts';
@@ -20,11 +20,11 @@ export function checkPortRights(caller: Caller, wish: PortWish, networkProject: 
   // Whoever could write these would plug a port into another's router.
   const owner = wish.device_owner ?? '';
   if (cloudOwners.includes(owner) || owner.startsWith('network:router')) {
-    throw forbidden(`${operation} and rule:${operation}:device_owner`);
+    throw forbidden(operation, 'device_owner');
   }
   if (isAdmin(caller)) return;
   const refuse = (name: string): never => {
-    throw forbidden(`${operation} and rule:${operation}:${name}`);
+    throw forbidden(operation, name);
   };
   if (wish.binding_host !== undefined) refuse('binding:host_id');
   if (owner.startsWith('network:')) refuse('device_owner');
@@ -38,29 +38,24 @@ export function checkPortRights(caller: Caller, wish: PortWish, networkProject: 
 /** Canonical pairs; a pair without a MAC means the port's own. */
 export function checkPairs(pairs: readonly Partial<AddressPair>[], mac: string): AddressPair[] {
   if (pairs.length > maxPairs) {
-    throw refusal(
-      'invalid',
-      'allowed_address_pair_exhausted',
-      `The number of allowed address pair exceeds the maximum ${maxPairs}.`,
-    );
+    throw new CloudError('invalid', 'allowed_address_pair_exhausted', { maximum: maxPairs });
   }
   const seen = new Set<string>();
   return pairs.map((pair) => {
     if (pair.ip_address === undefined) {
-      throw refusal('invalid', 'allowed_address_pairs_missing_ip', 'AllowedAddressPair must contain ip_address');
+      throw new CloudError('invalid', 'allowed_address_pairs_missing_ip', {});
     }
     const ip = readPrefixOrIp(pair.ip_address);
     const pairMac = pair.mac_address === undefined ? mac : parseMac(pair.mac_address);
     if (ip === undefined || pairMac === undefined) {
-      throw invalidInput(`allowed address pair ${pair.ip_address} ${pair.mac_address ?? ''} is not valid`);
+      throw new CloudError('invalid', 'allowed_address_pair_malformed', {
+        ip: pair.ip_address,
+        mac: pair.mac_address ?? '',
+      });
     }
     const key = `${ip} ${pairMac}`;
     if (seen.has(key)) {
-      throw refusal(
-        'invalid',
-        'duplicate_address_pair_in_request',
-        `Request contains duplicate address pair: mac_address ${pairMac} ip_address ${ip}.`,
-      );
+      throw new CloudError('invalid', 'duplicate_address_pair_in_request', { ip, mac: pairMac });
     }
     seen.add(key);
     return { ip_address: ip, mac_address: pairMac };

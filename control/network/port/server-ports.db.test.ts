@@ -113,7 +113,7 @@ test('two networks and no request is ambiguous; none gives no port, or a refusal
   await assert.rejects(create('auto'), { code: 'invalid' });
   await testNetwork(db.database, caller, ['10.0.0.0/24']);
   await testNetwork(db.database, caller, ['10.0.0.0/24']);
-  await assert.rejects(create(null), { code: 'conflict', message: /Multiple possible networks found/ });
+  await assert.rejects(create(null), { code: 'conflict', reason: 'network_ambiguous' });
   assert.deepEqual(await create('none'), []);
 });
 
@@ -140,7 +140,7 @@ test('a port that the project made before is lent to one server only and stays w
     });
   assert.deepEqual(await take(first), [{ portId, created: false }]);
   await assert.rejects(take(newId<ServerId>()), { code: 'conflict' });
-  await assert.rejects(take(newId<ServerId>(), testCaller()), { code: 'invalid', message: /could not be found/ });
+  await assert.rejects(take(newId<ServerId>(), testCaller()), { code: 'invalid', reason: 'port_not_found' });
   await db.database.transaction(actorOf(caller), (tx) => ports.releaseServerPorts(tx, first));
   assert.equal((await ports.serverAddresses(db.database.query, [first])).size, 0);
   assert.deepEqual(await take(newId<ServerId>()), [{ portId, created: false }]);
@@ -164,12 +164,12 @@ test('what a server names wrongly is refused as invalid, with a reason', async (
     [{ requests: [{ networkId: network.id, fixedIp: '10.0.1.1' }] }, 'invalid', 'invalid_ip_for_network'],
     [{ requests: [{ networkId: network.id, fixedIp: '10.0.0.2' }] }, 'invalid', 'ip_address_in_use'],
     [{ requests: [{ networkId: network.id, fixedIp: '10.0.0' }] }, 'invalid', 'invalid_fixed_ip'],
-    [{ securityGroups: [oddName] }, 'invalid', 'security_group_not_found'],
+    [{ securityGroups: [oddName] }, 'invalid', 'security_group_not_found_in_project'],
     [{ requests: [{ portId: newId() }] }, 'invalid', 'port_not_found'],
   ];
   for (const [over, code, reason] of reasons) {
-    await assert.rejects(create(over), (error: { code: string; details: { reason: string } }) => {
-      assert.deepEqual([error.code, error.details.reason], [code, reason]);
+    await assert.rejects(create(over), (error: { code: string; reason: string }) => {
+      assert.deepEqual([error.code, error.reason], [code, reason]);
       return true;
     });
   }
@@ -214,7 +214,7 @@ test('a port whose device_id was emptied is not taken by a second server; nor by
     });
   await take(newId<ServerId>());
   await ports.update(caller, port!.id, { device_id: '', device_owner: '' });
-  const inUse = { code: 'conflict', details: { id: port!.id, reason: 'port_in_use' } };
+  const inUse = { code: 'conflict', reason: 'port_in_use', fields: { id: port!.id } };
   await assert.rejects(take(newId<ServerId>()), inUse);
 
   const [free] = await ports.create(caller, [{ network_id: network.id }]);

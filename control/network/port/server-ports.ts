@@ -9,7 +9,6 @@ import { type HostId, type PortId, type ProjectId, parseId, type ServerId } from
 import { canonicalIp } from '../../kit/address.ts';
 import { type Caller, isAdmin, requireProjectMember } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
-import { refusal } from '../../kit/refusal.ts';
 import { maySeeNetwork, mayUseNetwork } from '../access.ts';
 import { createPorts, loadNetworks, type NetworkFacts, type NewPort } from './create.ts';
 
@@ -105,15 +104,15 @@ function newPorts({ projectId, requests, networks, groups }: ServerPortsPlan, se
 
 /** What a server's request names wrongly is the request's fault; quota and ports in use keep their own meaning. */
 function asServerFault(error: unknown): never {
-  if (error instanceof CloudError && (error.code === 'not_found' || error.details.reason === 'ip_address_in_use')) {
-    throw new CloudError('invalid', error.message, { details: { ...error.details }, cause: error });
+  if (error instanceof CloudError && (error.code === 'not_found' || error.reason === 'ip_address_in_use')) {
+    throw error.as('invalid');
   }
   throw error;
 }
 
 function fixedIp(text: string): { ip: string } {
   const ip = canonicalIp(text);
-  if (ip === undefined) throw refusal('invalid', 'invalid_fixed_ip', `${text} is not an IP address`);
+  if (ip === undefined) throw new CloudError('invalid', 'invalid_fixed_ip', { ip: text });
   return { ip };
 }
 
@@ -129,18 +128,10 @@ async function automaticRequests(
       and exists (select from subnet s where s.network_id = n.id)
     limit 2`.execute(tx);
   if (rows.length > 1) {
-    throw refusal(
-      'conflict',
-      'network_ambiguous',
-      'Multiple possible networks found, use a Network ID to be more specific.',
-    );
+    throw new CloudError('conflict', 'network_ambiguous', {});
   }
   if (rows.length === 0 && automatic === 'auto') {
-    throw refusal(
-      'invalid',
-      'unable_to_allocate_network',
-      'Unable to automatically allocate a network: the project has no network with a subnet; make one, or ask for none',
-    );
+    throw new CloudError('invalid', 'unable_to_allocate_network', {});
   }
   return rows.map(({ id }) => ({ networkId: id }));
 }
@@ -160,23 +151,13 @@ async function usableNetworks(
     const network = id === undefined ? undefined : known.get(id);
     const name = requests[index]!.networkId ?? '';
     if (!network || !maySeeNetwork(caller, network)) {
-      throw refusal('invalid', 'network_not_found', `Network ${name} could not be found.`, { id: name });
+      throw new CloudError('invalid', 'network_not_found', { id: name });
     }
     if (!mayUseNetwork(caller, network) || (network.external && !isAdmin(caller))) {
-      throw refusal(
-        'forbidden',
-        'external_network_attach_forbidden',
-        `It is not allowed to create an interface on external network ${network.id}`,
-        { id: network.id },
-      );
+      throw new CloudError('forbidden', 'external_network_attach_forbidden', { id: network.id });
     }
     if (network.subnets.length === 0) {
-      throw refusal(
-        'invalid',
-        'network_requires_subnet',
-        `Network ${network.id} requires a subnet in order to boot instances on.`,
-        { id: network.id },
-      );
+      throw new CloudError('invalid', 'network_requires_subnet', { id: network.id });
     }
   }
   return known;
@@ -196,22 +177,13 @@ async function findGroups(tx: Tx, projectId: string, names: readonly string[]): 
     if (exact) return exact.id;
     if (found.length === 1) return found[0]!.id;
     if (found.length === 0) {
-      throw refusal(
-        'invalid',
-        'security_group_not_found',
-        `Security group ${name} not found for project ${projectId}.`,
-      );
+      throw new CloudError('invalid', 'security_group_not_found_in_project', { name, project: projectId });
     }
-    throw refusal(
-      'conflict',
-      'security_group_ambiguous',
-      `Multiple security groups found matching '${name}'. Use an ID to be more specific.`,
-    );
+    throw new CloudError('conflict', 'security_group_ambiguous', { name });
   });
 }
 
-const portInUse = (text: string): CloudError =>
-  refusal('conflict', 'port_in_use', `Port ${text} is still in use.`, { id: text });
+const portInUse = (text: string): CloudError => new CloudError('conflict', 'port_in_use', { id: text });
 
 /** Lends an existing port of the project to the server. The row is locked: of two servers that want it one gets it. */
 async function takePort(tx: Tx, caller: Caller, serverId: ServerId, text: string): Promise<PortId> {
@@ -224,13 +196,13 @@ async function takePort(tx: Tx, caller: Caller, serverId: ServerId, text: string
     from port p where p.id = ${id ?? null}`.execute(tx);
   const port = rows[0];
   if (!port || (!isAdmin(caller) && port.project_id !== caller.projectId)) {
-    throw refusal('invalid', 'port_not_found', `Port id ${text} could not be found.`, { id: text });
+    throw new CloudError('invalid', 'port_not_found', { id: text });
   }
   if (port.on_server || (port.device_id !== '' && port.device_id !== serverId)) {
     throw portInUse(text);
   }
   if (!port.has_ip) {
-    throw refusal('invalid', 'port_requires_fixed_ip', `Port ${text} requires a FixedIP in order to be used.`);
+    throw new CloudError('invalid', 'port_requires_fixed_ip', { id: text });
   }
   await sql`update port set device_id = ${serverId}, device_owner = ${serverPortOwner}, generation = generation + 1,
     updated_at = now() where id = ${id!}`.execute(tx);

@@ -2,7 +2,9 @@
  * Ports: the operations that other parts and the dialects may call. Each of its own is one transaction; those for
  * servers are part of the transaction that decides about the server.
  */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import type { DesiredNetwork, DesiredPort } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { parseMac, randomMac } from '../../kit/address.ts';
@@ -10,7 +12,7 @@ import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { defined, json } from '../../kit/database/schema.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
-import { invalidInput, notFound, refusal } from '../../kit/refusal.ts';
+import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
 import { maySeeNetwork, mayUseNetwork } from '../access.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
@@ -115,11 +117,7 @@ export class PortService {
       const port = await lockPort(tx, caller, id, 'delete_port');
       if (port.device_owner === metadataOwner) return remakeMetadataPort(tx, port);
       if (cloudOwners.includes(port.device_owner)) {
-        throw refusal(
-          'conflict',
-          'service_port_in_use',
-          `Port ${id} cannot be deleted directly via the port API: has device owner ${port.device_owner}.`,
-        );
+        throw new CloudError('conflict', 'service_port_in_use', { id, device_owner: port.device_owner });
       }
       await deletePortRows(tx, [id]);
     });
@@ -186,13 +184,9 @@ async function lockPort(tx: Tx, caller: Caller, id: string, operation: string): 
 }
 
 async function checkMacFree(tx: Tx, port: PortRow, mac: string): Promise<void> {
-  if (parseMac(mac) === undefined) throw invalidInput(`'${mac}' is not a valid MAC address`);
+  if (parseMac(mac) === undefined) throw new CloudError('invalid', 'mac_address_malformed', { mac });
   if (port.host_id !== null) {
-    throw refusal(
-      'conflict',
-      'port_bound',
-      `Unable to complete operation on port ${port.id}, port is already bound, port type: ovs, old_mac ${port.mac}, new_mac ${mac}.`,
-    );
+    throw new CloudError('conflict', 'port_bound', { id: port.id, old_mac: port.mac, new_mac: mac });
   }
   const { rows } = await sql`select from port where network_id = ${port.network_id} and mac = ${mac}::macaddr`.execute(
     tx,
@@ -206,28 +200,16 @@ async function changedSecurity(tx: Tx, now: PortRow, wish: PortWish): Promise<st
   const groups = wish.security_groups;
   if (enabled) return groups;
   if ((groups?.length ?? 0) > 0) {
-    throw refusal(
-      'invalid',
-      'port_security_and_ip_required_for_security_groups',
-      'Port security must be enabled and port must have an IP address in order to use security groups.',
-    );
+    throw new CloudError('invalid', 'port_security_and_ip_required_for_security_groups', {});
   }
   const pairs = wish.allowed_address_pairs ?? now.allowed_address_pairs;
   if (pairs.length > 0) {
-    throw refusal(
-      'conflict',
-      'address_pair_and_port_security_required',
-      'Port Security must be enabled in order to have allowed address pairs on a port.',
-    );
+    throw new CloudError('conflict', 'address_pair_and_port_security_required', {});
   }
   if (groups === undefined && now.port_security_enabled) {
     const { rows } = await sql`select from port_security_group where port_id = ${now.id} limit 1`.execute(tx);
     if (rows.length > 0) {
-      throw refusal(
-        'conflict',
-        'port_security_port_has_security_group',
-        'Port has security group associated. Cannot disable port security or IP address until security group is removed.',
-      );
+      throw new CloudError('conflict', 'port_security_port_has_security_group', {});
     }
   }
   return groups;

@@ -2,11 +2,12 @@
  * Gives an existing port other addresses: what is asked for and already there stays, the rest goes, new ones come.
  * Part of the caller's transaction, which holds the port's row.
  */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { canonicalIp } from '../../kit/address.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
-import { refusal } from '../../kit/refusal.ts';
 import { firstTries, type IpWant, type TakenIp, takeRest } from '../address/allocate.ts';
 import {
   choosesOwnAddress,
@@ -95,11 +96,7 @@ async function removeAddresses(tx: Tx, portId: string, remove: readonly CurrentI
   const { rows } =
     await sql`select from floating_ip where port_id = ${portId} and fixed_ip = any(${ips}::inet[]) limit 1`.execute(tx);
   if (rows.length > 0) {
-    throw refusal(
-      'invalid',
-      'bad_request',
-      `Bad port request: Cannot update the fixed_ips of the port ${portId}, because its original fixed_ip has been associated to a floating ip.`,
-    );
+    throw new CloudError('invalid', 'fixed_ip_has_floating_ip', { port: portId });
   }
   await sql`delete from port_ip where port_id = ${portId} and ip = any(${ips}::inet[])
     and subnet_id = any(${remove.map(({ subnet_id }) => subnet_id)}::uuid[])`.execute(tx);

@@ -2,17 +2,18 @@
  * The gateway of a router: a port on an external network. The functions are part of a transaction that holds the
  * router's row, so what they check stays true until it ends.
  */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
-import { notFound, refusal } from '../../kit/refusal.ts';
+import { notFound } from '../../kit/refusal.ts';
 import { forbidden } from '../../kit/rows.ts';
 import { maySeeNetwork } from '../access.ts';
 import type { FixedIpWish } from '../address/plan.ts';
 import { createPorts, loadNetworks, type NetworkFacts } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { updateAddresses } from '../port/update-addresses.ts';
-import { badRouterRequest } from './rules.ts';
 
 export const gatewayOwner = 'network:router_gateway';
 
@@ -32,7 +33,7 @@ interface RouterGateway {
 export function checkGatewayRights(caller: Caller, wish: GatewayWish | null, operation: string): void {
   if (wish === null || isAdmin(caller)) return;
   for (const name of ['enable_snat', 'external_fixed_ips'] as const) {
-    if (wish[name] !== undefined) throw forbidden(`${operation} and rule:${operation}:external_gateway_info:${name}`);
+    if (wish[name] !== undefined) throw forbidden(operation, `external_gateway_info:${name}`);
   }
 }
 
@@ -78,10 +79,10 @@ export async function setGateway(
 async function externalNetwork(tx: Tx, caller: Caller, wish: GatewayWish): Promise<NetworkFacts> {
   const network = (await loadNetworks(tx, [wish.network_id])).get(wish.network_id);
   if (!network || !maySeeNetwork(caller, network)) throw notFound('network', wish.network_id);
-  if (!network.external) throw badRouterRequest(`Network ${wish.network_id} is not an external network`);
+  if (!network.external) throw new CloudError('invalid', 'gateway_network_not_external', { network: wish.network_id });
   for (const { ip } of wish.external_fixed_ips ?? []) {
     if (ip !== undefined && network.subnets.some((subnet) => subnet.gateway_ip === ip)) {
-      throw badRouterRequest(`External IP ${ip} is the same as the gateway IP`);
+      throw new CloudError('invalid', 'gateway_ip_is_subnets_gateway', { ip });
     }
   }
   return network;
@@ -99,11 +100,10 @@ export async function removeGateway(tx: Tx, router: RouterGateway): Promise<void
   if (router.gateway_network_id === null) return;
   const { rows } = await sql`select from floating_ip where router_id = ${router.id} limit 1`.execute(tx);
   if (rows.length > 0) {
-    throw refusal(
-      'conflict',
-      'router_external_gateway_in_use_by_floating_ip',
-      `Gateway cannot be updated for router ${router.id}, since a gateway to external network ${router.gateway_network_id} is required by one or more floating IPs.`,
-    );
+    throw new CloudError('conflict', 'router_external_gateway_in_use_by_floating_ip', {
+      id: router.id,
+      network: String(router.gateway_network_id),
+    });
   }
   const ports = await sql<{ id: string }>`select id from port where device_id <> '' and device_id = ${router.id}
     and device_owner = ${gatewayOwner}`.execute(tx);
@@ -119,8 +119,10 @@ async function checkNoOverlapWithInterfaces(tx: Tx, routerId: string, network: N
     where p.device_id <> '' and p.device_id = ${routerId} and p.device_owner like 'network:router_interface%'
       and s.cidr && any(${network.subnets.map(({ cidr }) => cidr)}::cidr[])`.execute(tx);
   if (rows[0]) {
-    throw badRouterRequest(
-      `Cidr ${rows[0].cidr} of subnet ${rows[0].id} overlaps with a subnet of external network ${network.id}`,
-    );
+    throw new CloudError('invalid', 'router_subnet_overlaps_external_network', {
+      subnet: rows[0].id,
+      cidr: rows[0].cidr,
+      network: network.id,
+    });
   }
 }

@@ -1,14 +1,16 @@
 /** Interfaces of routers: ports with the router as device. Part of a transaction that holds the router's row. */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { inCidr, parseCidr, parseIp } from '../../kit/address.ts';
 import { type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
-import { notFound, refusal } from '../../kit/refusal.ts';
+import { notFound } from '../../kit/refusal.ts';
 import { interfaceOwners, type SubnetFacts } from '../address/plan.ts';
 import { createPorts, loadNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { updateAddresses } from '../port/update-addresses.ts';
-import { badRouterRequest, checkNoSubnetTwice } from './rules.ts';
+import { checkNoSubnetTwice } from './rules.ts';
 import type { Route } from './tables.ts';
 
 export const interfaceOwner = 'network:router_interface';
@@ -75,19 +77,15 @@ async function attachedSubnets(tx: Tx, ports: readonly RouterPort[]): Promise<{ 
 /** A guest on this subnet listens to another router's advertisements. */
 function checkAddressMode(subnet: SubnetFacts): void {
   if (subnet.ip_version === 6 && subnet.ipv6_ra_mode === null && subnet.ipv6_address_mode !== null) {
-    throw badRouterRequest(
-      `IPv6 subnet ${subnet.id} configured to receive RAs from an external router cannot be added to Neutron Router`,
-    );
+    throw new CloudError('invalid', 'router_subnet_has_external_ra', { subnet: subnet.id });
   }
 }
 
 export async function addBySubnet(tx: Tx, caller: Caller, router: LockedRouter, id: string): Promise<InterfaceResult> {
   const subnet = await findSubnet(tx, caller, id);
-  if (subnet.gateway_ip === null) throw badRouterRequest('Subnet for router interface must have a gateway IP');
+  if (subnet.gateway_ip === null) throw new CloudError('invalid', 'router_subnet_without_gateway', {});
   if (!isAdmin(caller) && subnet.project_id !== caller.projectId) {
-    throw badRouterRequest(
-      `Cannot add interface to router because subnet ${id} is not owned by project making the request`,
-    );
+    throw new CloudError('invalid', 'router_subnet_of_another_project', { subnet: id });
   }
   checkAddressMode(subnet);
   const ports = await routerPorts(tx, router.id);
@@ -122,17 +120,17 @@ export async function addByPort(tx: Tx, caller: Caller, router: LockedRouter, id
   const port = rows[0];
   if (!port || (!isAdmin(caller) && port.project_id !== caller.projectId)) throw notFound('port', id);
   if (port.device_id !== '') {
-    throw refusal(
-      'conflict',
-      'port_in_use',
-      `Unable to complete operation on port ${id} for network ${port.network_id}. Port already has an attached device ${port.device_id}.`,
-    );
+    throw new CloudError('conflict', 'port_has_another_device', {
+      id,
+      network: port.network_id,
+      device: port.device_id,
+    });
   }
   const subnets = await sql<SubnetFacts>`select s.* from port_ip i join subnet s on s.id = i.subnet_id
     where i.port_id = ${id} order by i.position`.execute(tx);
-  if (subnets.rows.length === 0) throw badRouterRequest('Router port must have at least one fixed IP');
+  if (subnets.rows.length === 0) throw new CloudError('invalid', 'router_port_without_ip', {});
   if (subnets.rows.filter((subnet) => subnet.ip_version === 4).length > 1) {
-    throw badRouterRequest('Cannot have multiple IPv4 subnets on router port');
+    throw new CloudError('invalid', 'router_port_with_several_ipv4', {});
   }
   for (const subnet of subnets.rows) checkAddressMode(subnet);
   checkNoSubnetTwice(await attachedSubnets(tx, await routerPorts(tx, router.id)), subnets.rows);
@@ -168,19 +166,11 @@ export async function removeByPort(
     (candidate) => isInterface(candidate) && candidate.id === portId,
   );
   if (!port) {
-    throw refusal(
-      'not_found',
-      'router_interface_not_found',
-      `Router ${router.id} does not have an interface with id ${portId}`,
-    );
+    throw new CloudError('not_found', 'router_interface_not_found', { router: router.id, port: portId });
   }
   const ids = port.ips.map(({ subnet_id }) => subnet_id);
   if (subnetId !== undefined && !ids.includes(subnetId)) {
-    throw refusal(
-      'invalid',
-      'subnet_mismatch_for_port',
-      `Subnet on port ${portId} does not match the requested subnet ${subnetId}.`,
-    );
+    throw new CloudError('invalid', 'subnet_mismatch_for_port', { port: portId, subnet: String(subnetId) });
   }
   for (const ip of port.ips) await checkNotNeeded(tx, router, ip);
   await deletePortRows(tx, [portId]);
@@ -197,11 +187,7 @@ export async function removeBySubnet(
   const port = ports.find((p) => isInterface(p) && p.ips.some(({ subnet_id }) => subnet_id === subnetId));
   if (!port) {
     await findSubnet(tx, caller, subnetId);
-    throw refusal(
-      'not_found',
-      'router_interface_not_found_for_subnet',
-      `Router ${router.id} has no interface on subnet ${subnetId}`,
-    );
+    throw new CloudError('not_found', 'router_interface_not_found_for_subnet', { router: router.id, subnet: subnetId });
   }
   await checkNotNeeded(tx, router, port.ips.find(({ subnet_id }) => subnet_id === subnetId)!);
   const rest = port.ips.filter(({ subnet_id }) => subnet_id !== subnetId);
@@ -222,11 +208,13 @@ async function checkNotNeeded(
 ): Promise<void> {
   const { rows } = await sql`select from floating_ip f join port_ip i on i.port_id = f.port_id and i.ip = f.fixed_ip
     where f.router_id = ${router.id} and i.subnet_id = ${subnet_id} limit 1`.execute(tx);
-  const cannot = `Router interface for subnet ${subnet_id} on router ${router.id} cannot be deleted, as it is required by one or more`;
   if (rows.length > 0) {
-    throw refusal('conflict', 'router_interface_in_use_by_floating_ip', `${cannot} floating IPs.`);
+    throw new CloudError('conflict', 'router_interface_in_use_by_floating_ip', {
+      router: router.id,
+      subnet: subnet_id,
+    });
   }
   if (router.routes.some(({ nexthop }) => inCidr(parseCidr(cidr)!, parseIp(nexthop)!))) {
-    throw refusal('conflict', 'router_interface_in_use_by_route', `${cannot} routes.`);
+    throw new CloudError('conflict', 'router_interface_in_use_by_route', { router: router.id, subnet: subnet_id });
   }
 }

@@ -1,13 +1,13 @@
 /** Routers: the operations that the dialects may call. Each is one transaction that holds the router's row. */
 
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { defined, json } from '../../kit/database/schema.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
-import { refusal } from '../../kit/refusal.ts';
 import { lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { interfaceOwners } from '../address/plan.ts';
 import { checkGatewayRights, type GatewayWish, removeGateway, setGateway } from './gateway.ts';
@@ -22,7 +22,7 @@ import {
 } from './interfaces.ts';
 import { router as descriptor } from './resource.ts';
 import { type RouterRow, routerListing } from './router.ts';
-import { badRouterRequest, checkRoutes } from './rules.ts';
+import { checkRoutes } from './rules.ts';
 import type { Route } from './tables.ts';
 
 export interface RouterWish {
@@ -100,10 +100,7 @@ export class RouterService {
       const inside = (await routerPorts(tx, id)).filter((port) => interfaceOwners.includes(port.device_owner));
       if (inside.length > 0) {
         const ports = inside.map((port) => port.id);
-        throw refusal('conflict', 'router_in_use', `Router ${id} has ports still attached: ${ports.join(', ')}`, {
-          id,
-          ports,
-        });
+        throw new CloudError('conflict', 'router_in_use', { id, ports });
       }
       await removeGateway(tx, now);
       await sql`delete from router where id = ${id}`.execute(tx);
@@ -113,11 +110,11 @@ export class RouterService {
   addInterface(caller: Caller, id: string, wish: InterfaceWish): Promise<InterfaceResult> {
     return this.#change(caller, id, 'add_router_interface', async (tx, router) => {
       if (wish.subnet_id !== undefined && wish.port_id !== undefined) {
-        throw badRouterRequest('Cannot specify both subnet-id and port-id');
+        throw new CloudError('invalid', 'router_interface_ambiguous', {});
       }
       if (wish.subnet_id !== undefined) return addBySubnet(tx, caller, router, wish.subnet_id);
       if (wish.port_id !== undefined) return addByPort(tx, caller, router, wish.port_id);
-      throw badRouterRequest('Either subnet_id or port_id must be specified');
+      throw new CloudError('invalid', 'router_interface_unnamed', {});
     });
   }
 
@@ -125,7 +122,7 @@ export class RouterService {
     return this.#change(caller, id, 'remove_router_interface', async (tx, router) => {
       if (wish.port_id !== undefined) return removeByPort(tx, router, wish.port_id, wish.subnet_id);
       if (wish.subnet_id !== undefined) return removeBySubnet(tx, caller, router, wish.subnet_id);
-      throw badRouterRequest('Either subnet_id or port_id must be specified');
+      throw new CloudError('invalid', 'router_interface_unnamed', {});
     });
   }
 

@@ -1,7 +1,8 @@
 /** What a security group rule may be. Pure; refusals speak as Neutron does. */
+
 import type { Selectable } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { canonicalIp, parseCidr } from '../../kit/address.ts';
-import { refusal } from '../../kit/refusal.ts';
 import type { SecurityGroupRuleTable } from './tables.ts';
 
 /** IANA protocol numbers by the names that Neutron knows. */
@@ -56,18 +57,16 @@ export type Rule = Omit<
   'id' | 'project_id' | 'normalized_cidr' | 'generation' | 'created_at' | 'updated_at'
 >;
 
-const refuse = (reason: string, message: string) => refusal('invalid', `security_group_${reason}`, message);
-
 /** Name or number to canonical text; null for any. @throws CloudError `invalid` */
 export function readProtocol(value: string | null): string | null {
   if (value === null || value.toLowerCase() === 'any' || value === '') return null;
   const lower = value.toLowerCase();
   if (Object.hasOwn(protocols, lower)) return lower;
   if (/^\d{1,3}$/.test(value) && Number(value) <= 255) return String(Number(value));
-  throw refuse(
-    'rule_invalid_protocol',
-    `Security group rule protocol ${value} not supported. Only protocol values ${Object.keys(protocols).join(', ')} and integer representations [0 to 255] are supported.`,
-  );
+  throw new CloudError('invalid', 'security_group_rule_invalid_protocol', {
+    protocol: value,
+    known: Object.keys(protocols),
+  });
 }
 
 export const protocolNumber = (protocol: string): number => protocols[protocol] ?? Number(protocol);
@@ -80,7 +79,7 @@ export function readRule(wish: RuleWish): Rule {
   if (ethertype === 'IPv6' && (protocol === 'icmp' || protocol === 'icmpv6')) protocol = 'ipv6-icmp';
   if (ethertype === 'IPv6' && protocol === '1') protocol = '58';
   if (ethertype === 'IPv4' && protocol !== null && onlyIpv6.has(protocolNumber(protocol))) {
-    throw refuse('ethertype_conflict_with_protocol', `Invalid ethertype ${ethertype} for protocol ${protocol}.`);
+    throw new CloudError('invalid', 'security_group_ethertype_conflict_with_protocol', { ethertype, protocol });
   }
   const rule: Rule = {
     security_group_id: wish.security_group_id,
@@ -95,10 +94,7 @@ export function readRule(wish: RuleWish): Rule {
   };
   checkRange(rule);
   if (rule.remote_group_id !== null && rule.remote_ip_prefix !== null) {
-    throw refuse(
-      'multiple_remote_entites',
-      'Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.',
-    );
+    throw new CloudError('invalid', 'security_group_several_remotes', {});
   }
   if (rule.port_range_min === 1 && rule.port_range_max === 65535) {
     return { ...rule, port_range_min: null, port_range_max: null };
@@ -109,9 +105,9 @@ export function readRule(wish: RuleWish): Rule {
 function readPrefix(text: string | null, ethertype: 'IPv4' | 'IPv6'): string | null {
   if (text === null || text === '') return null;
   const cidr = parseCidr(text);
-  if (!cidr) throw refusal('invalid', 'invalid_cidr', `Invalid CIDR ${text} given as IP prefix.`);
+  if (!cidr) throw new CloudError('invalid', 'invalid_cidr', { cidr: text });
   if (`IPv${cidr.version}` !== ethertype) {
-    throw refuse('rule_parameter_conflict', `Conflicting value ethertype ${ethertype} for CIDR ${text}`);
+    throw new CloudError('invalid', 'security_group_rule_parameter_conflict', { ethertype, cidr: text });
   }
   return `${canonicalIp(text.split('/', 1)[0]!)}/${cidr.prefixLength}`;
 }
@@ -120,38 +116,29 @@ function checkRange(rule: Rule): void {
   const { port_range_min: min, port_range_max: max } = rule;
   if (min === null && max === null) return;
   if (rule.protocol === null) {
-    throw refuse('protocol_required_with_ports', 'Must also specify protocol if port range is given.');
+    throw new CloudError('invalid', 'security_group_protocol_required_with_ports', {});
   }
   const number = protocolNumber(rule.protocol);
   if (withPorts.has(number)) {
-    if (min === 0 || max === 0) throw refuse('invalid_port_value', 'Invalid value for port 0');
+    if (min === 0 || max === 0) throw new CloudError('invalid', 'security_group_invalid_port_value', { port: '0' });
     if (min === null || max === null || min > max) {
-      throw refuse('invalid_port_range', 'For TCP/UDP protocols, port_range_min must be <= port_range_max');
+      throw new CloudError('invalid', 'security_group_invalid_port_range', {});
     }
     return;
   }
   if (number !== icmp && number !== icmpv6) {
-    throw refuse(
-      'invalid_protocol_for_port',
-      `Ports cannot be specified for protocol ${rule.protocol}. Ports are only supported for DCCP, SCTP, TCP, UDP, UDPLITE.`,
-    );
+    throw new CloudError('invalid', 'security_group_invalid_protocol_for_port', { protocol: rule.protocol });
   }
   for (const [field, attribute, value] of [
     ['type', 'port_range_min', min],
     ['code', 'port_range_max', max],
   ] as const) {
     if (value !== null && (value < 0 || value > 255)) {
-      throw refuse(
-        'invalid_icmp_value',
-        `Invalid value for ICMP ${field} (${attribute}) ${value}. It must be 0 to 255.`,
-      );
+      throw new CloudError('invalid', 'security_group_invalid_icmp_value', { field, attribute, value });
     }
   }
   if (min === null) {
-    throw refuse(
-      'missing_icmp_type',
-      `ICMP code (port-range-max) ${max} is provided but ICMP type (port-range-min) is missing.`,
-    );
+    throw new CloudError('invalid', 'security_group_missing_icmp_type', { code: Number(max) });
   }
 }
 
@@ -176,7 +163,7 @@ export function readPort(value: unknown): number | null {
   if (value === null) return null;
   const number = typeof value === 'string' && /^-?\d{1,6}$/.test(value) ? Number(value) : value;
   if (typeof number !== 'number' || !Number.isInteger(number) || number < 0 || number > 65535) {
-    throw refuse('invalid_port_value', `Invalid value for port ${String(value).slice(0, 80)}`);
+    throw new CloudError('invalid', 'security_group_invalid_port_value', { port: String(value).slice(0, 80) });
   }
   return number;
 }

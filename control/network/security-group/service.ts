@@ -1,13 +1,14 @@
 /** Security groups and rules: the operations that the dialects may call. Each is one transaction. */
 
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
-import { notFound, refusal } from '../../kit/refusal.ts';
+import { notFound } from '../../kit/refusal.ts';
 import { lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
 import { ensureDefaultGroup, findDefaultGroup } from './default-group.ts';
 import { securityGroup, securityGroupRule } from './resource.ts';
@@ -26,10 +27,9 @@ export interface SecurityGroupWish {
   stateful?: boolean;
 }
 
-const inUse = (id: string) => refusal('conflict', 'security_group_in_use', `Security Group ${id} in use.`, { id });
+const inUse = (id: string) => new CloudError('conflict', 'security_group_in_use', { id });
 
-const defaultExists = () =>
-  refusal('conflict', 'security_group_default_already_exists', 'Default security group already exists.');
+const defaultExists = () => new CloudError('conflict', 'security_group_default_already_exists', {});
 
 const isDefaultName = (name: string | undefined): boolean => name?.toLowerCase() === 'default';
 
@@ -93,11 +93,7 @@ export class SecurityGroupService {
       const now = await lockOwn<SecurityGroupRow>(tx, caller, 'security_group', id, 'update_security_group');
       if (wish.name !== undefined && wish.name !== now.name) {
         if (now.is_default) {
-          throw refusal(
-            'conflict',
-            'security_group_cannot_update_default',
-            'Updating default security group not allowed.',
-          );
+          throw new CloudError('conflict', 'security_group_cannot_update_default', {});
         }
         if (isDefaultName(wish.name)) throw defaultExists();
       }
@@ -119,11 +115,7 @@ export class SecurityGroupService {
     await this.#database.transaction(actorOf(caller), async (tx) => {
       const now = await lockOwn<SecurityGroupRow>(tx, caller, 'security_group', id, 'delete_security_group');
       if (now.is_default && !isAdmin(caller)) {
-        throw refusal(
-          'conflict',
-          'security_group_cannot_remove_default',
-          'Insufficient rights for removing default security group.',
-        );
+        throw new CloudError('conflict', 'security_group_cannot_remove_default', {});
       }
       await sql`delete from security_group where id = ${id}`.execute(tx).catch((error: unknown) => {
         throw violatedConstraint(error) === undefined ? error : inUse(id);
@@ -188,16 +180,11 @@ async function addRules(tx: Tx, caller: Caller, groupId: string, rules: readonly
     where security_group_id = ${groupId}`.execute(tx);
   rules.forEach((rule, index) => {
     if (rules.slice(0, index).some((other) => sameRule(rule, other))) {
-      throw refusal('conflict', 'duplicate_security_group_rule_in_post', 'Duplicate Security Group Rule in POST.');
+      throw new CloudError('conflict', 'duplicate_security_group_rule_in_post', {});
     }
     const same = existing.find((other) => sameRule(rule, other));
     if (same) {
-      throw refusal(
-        'conflict',
-        'security_group_rule_exists',
-        `Security group rule already exists. Rule id is ${same.id}.`,
-        { id: same.id },
-      );
+      throw new CloudError('conflict', 'security_group_rule_exists', { id: same.id });
     }
   });
   const values = rules.map((rule) => ({ ...rule, id: newId(), project_id: project }));

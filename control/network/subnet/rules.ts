@@ -1,4 +1,5 @@
 /** What a subnet may be: pure rules over its numbers. Refusals speak as Neutron does. */
+import { CloudError } from '../../../contract/errors.ts';
 import { portLimits } from '../../../contract/host/limits.ts';
 import {
   type Cidr,
@@ -14,7 +15,6 @@ import {
   type Range,
   rangeOf,
 } from '../../kit/address.ts';
-import { invalidInput, refusal } from '../../kit/refusal.ts';
 import type { Ipv6Mode } from '../address/plan.ts';
 
 export interface Pool {
@@ -33,10 +33,10 @@ const { dnsNameservers: maxNameservers, hostRoutes: maxHostRoutes } = portLimits
 export function readSubnetCidr(text: string, ipVersion: 4 | 6): Cidr {
   const cidr = parseCidr(text)!;
   if (cidr.version !== ipVersion) {
-    throw invalidInput(`cidr '${text}' does not match the ip_version '${ipVersion}'`);
+    throw new CloudError('invalid', 'cidr_of_another_ip_version', { cidr: text, ip_version: ipVersion });
   }
-  if (cidr.prefixLength === 0) throw invalidInput('0 is not allowed as CIDR prefix length');
-  if (cidr.version === 6 && cidr.base === 0n) throw invalidInput("IPv6 subnet '::' is not supported");
+  if (cidr.prefixLength === 0) throw new CloudError('invalid', 'cidr_of_every_address', {});
+  if (cidr.version === 6 && cidr.base === 0n) throw new CloudError('invalid', 'cidr_unspecified_ipv6', {});
   return cidr;
 }
 
@@ -76,14 +76,10 @@ export function checkPools(cidr: Cidr, pools: readonly Pool[], gateway: string |
     const [start, end] = [parseIp(pool.start), parseIp(pool.end)];
     const name = `${pool.start}-${pool.end}`;
     if (!start || !end || start.version !== cidr.version || end.version !== cidr.version || start.value > end.value) {
-      throw refusal('invalid', 'invalid_allocation_pool', `The allocation pool ${name} is not valid.`);
+      throw new CloudError('invalid', 'invalid_allocation_pool', { pool: name });
     }
     if (start.value < bounds.first || end.value > bounds.last) {
-      throw refusal(
-        'invalid',
-        'out_of_bounds_allocation_pool',
-        `The allocation pool ${name} spans beyond the subnet cidr ${formatCidr(cidr)}.`,
-      );
+      throw new CloudError('invalid', 'out_of_bounds_allocation_pool', { pool: name, cidr: formatCidr(cidr) });
     }
     return { first: start.value, last: end.value, name };
   });
@@ -91,11 +87,10 @@ export function checkPools(cidr: Cidr, pools: readonly Pool[], gateway: string |
   sorted.forEach((range, index) => {
     const next = sorted[index + 1];
     if (next && overlap(range, next)) {
-      throw refusal(
-        'conflict',
-        'overlapping_allocation_pools',
-        `Found overlapping allocation pools: ${range.name}, ${next.name} for subnet ${formatCidr(cidr)}.`,
-      );
+      throw new CloudError('conflict', 'overlapping_allocation_pools', {
+        pools: [range.name, next.name],
+        cidr: formatCidr(cidr),
+      });
     }
   });
   checkGatewayOutsidePools(gateway, ranges);
@@ -106,11 +101,10 @@ function checkGatewayOutsidePools(gateway: string | null, ranges: readonly (Rang
   const at = gateway === null ? undefined : parseIp(gateway)?.value;
   const around = at === undefined ? undefined : ranges.find((range) => contains(range, at));
   if (around) {
-    throw refusal(
-      'conflict',
-      'gateway_conflict_with_allocation_pools',
-      `Gateway ip ${gateway} conflicts with allocation pool ${around.name}.`,
-    );
+    throw new CloudError('conflict', 'gateway_conflict_with_allocation_pools', {
+      gateway: String(gateway),
+      pool: around.name,
+    });
   }
 }
 
@@ -118,10 +112,10 @@ function checkGatewayOutsidePools(gateway: string | null, ranges: readonly (Rang
 export function checkGateway(cidr: Cidr, gateway: string): string {
   const ip = parseIp(gateway);
   if (!ip || ip.version !== cidr.version) {
-    throw invalidInput(`gateway_ip '${gateway}' does not match the ip_version '${cidr.version}'`);
+    throw new CloudError('invalid', 'gateway_of_another_ip_version', { gateway, ip_version: cidr.version });
   }
   if (cidr.version === 4 && inCidr(cidr, ip) && !isHostAddress(cidr, ip)) {
-    throw invalidInput('Gateway is not valid on subnet');
+    throw new CloudError('invalid', 'gateway_not_valid_on_subnet', {});
   }
   return formatIp(ip.version, ip.value);
 }
@@ -131,16 +125,16 @@ const loopback = [parseCidr('127.0.0.0/8')!, parseCidr('::1/128')!];
 
 export function checkDhcp(cidr: Cidr): void {
   if (cidr.prefixLength > (cidr.version === 4 ? 30 : 126)) {
-    throw invalidInput('Subnet has a prefix length that is incompatible with DHCP service enabled');
+    throw new CloudError('invalid', 'prefix_too_long_for_dhcp', {});
   }
   if (multicast.some((range) => cidrsOverlap(range, cidr))) {
-    throw invalidInput('Multicast IP subnet is not supported if enable_dhcp is True');
+    throw new CloudError('invalid', 'cidr_kind_without_dhcp', { kind: 'multicast' });
   }
   if (loopback.some((range) => cidrsOverlap(range, cidr))) {
-    throw invalidInput('Loopback IP subnet is not supported if enable_dhcp is True');
+    throw new CloudError('invalid', 'cidr_kind_without_dhcp', { kind: 'loopback' });
   }
   if (cidr.version === 4 && cidr.base === 0n) {
-    throw invalidInput("First IP '0.0.0.0' of network is not supported if enable_dhcp is True.");
+    throw new CloudError('invalid', 'cidr_kind_without_dhcp', { kind: 'unspecified' });
   }
 }
 
@@ -152,59 +146,50 @@ export interface Ipv6Modes {
 export function checkIpv6Modes(cidr: Cidr, modes: Ipv6Modes, enableDhcp: boolean): void {
   const { ipv6_ra_mode: ra, ipv6_address_mode: address } = modes;
   if (cidr.version === 4) {
-    if (ra !== null) throw invalidInput('ipv6_ra_mode is not valid when ip_version is 4');
-    if (address !== null) throw invalidInput('ipv6_address_mode is not valid when ip_version is 4');
+    if (ra !== null) throw new CloudError('invalid', 'ipv6_mode_of_ipv4_subnet', { attribute: 'ipv6_ra_mode' });
+    if (address !== null)
+      throw new CloudError('invalid', 'ipv6_mode_of_ipv4_subnet', { attribute: 'ipv6_address_mode' });
     return;
   }
   if (ra === null && address === null) return;
   if (!enableDhcp) {
-    throw invalidInput('ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False');
+    throw new CloudError('invalid', 'ipv6_modes_need_dhcp', {});
   }
   if (ra !== null && address !== null && ra !== address) {
-    throw invalidInput(
-      `ipv6_ra_mode set to '${ra}' with ipv6_address_mode set to '${address}' is not valid. If both attributes are set, they must be the same value`,
-    );
+    throw new CloudError('invalid', 'ipv6_modes_differ', { ipv6_ra_mode: ra, ipv6_address_mode: address });
   }
   const stateless = [ra, address].some((mode) => mode === 'slaac' || mode === 'dhcpv6-stateless');
   if (stateless && cidr.prefixLength !== 64) {
-    throw invalidInput(
-      `Invalid CIDR ${formatCidr(cidr)} for IPv6 address mode. OpenStack uses the EUI-64 address format, which requires the prefix to be /64`,
-    );
+    throw new CloudError('invalid', 'prefix_length_not_64', { cidr: formatCidr(cidr) });
   }
 }
 
 export function checkNameservers(version: 4 | 6, servers: readonly string[], id: string): string[] {
   if (servers.length > maxNameservers) {
-    throw refusal(
-      'invalid',
-      'dns_name_servers_exhausted',
-      `Unable to complete operation for ${id}. The number of DNS nameservers exceeds the limit ${maxNameservers}.`,
-    );
+    throw new CloudError('invalid', 'dns_name_servers_exhausted', { id, maximum: maxNameservers });
   }
   return servers.map((server) => {
     const ip = parseIp(server);
-    if (!ip) throw invalidInput(`Error parsing dns address ${server}`);
+    if (!ip) throw new CloudError('invalid', 'dns_name_server_malformed', { server });
     if (ip.version !== version)
-      throw invalidInput(`dns_nameserver '${server}' does not match the ip_version '${version}'`);
+      throw new CloudError('invalid', 'dns_name_server_of_another_ip_version', { server, ip_version: version });
     return formatIp(ip.version, ip.value);
   });
 }
 
 export function checkHostRoutes(version: 4 | 6, routes: readonly HostRoute[], id: string): HostRoute[] {
   if (routes.length > maxHostRoutes) {
-    throw refusal(
-      'invalid',
-      'host_routes_exhausted',
-      `Unable to complete operation for ${id}. The number of host routes exceeds the limit ${maxHostRoutes}.`,
-    );
+    throw new CloudError('invalid', 'host_routes_exhausted', { id, maximum: maxHostRoutes });
   }
   return routes.map(({ destination, nexthop }) => {
     const [to, by] = [parseCidr(destination), parseIp(nexthop)];
-    if (!to || !by) throw invalidInput(`Invalid route: destination ${destination}, nexthop ${nexthop}`);
+    if (!to || !by) throw new CloudError('invalid', 'host_route_malformed', { destination, nexthop });
     if (to.version !== version || by.version !== version) {
-      throw invalidInput(
-        `destination '${destination}' or nexthop '${nexthop}' does not match the ip_version '${version}'`,
-      );
+      throw new CloudError('invalid', 'host_route_of_another_ip_version', {
+        destination,
+        nexthop,
+        ip_version: version,
+      });
     }
     return { destination: formatCidr(to), nexthop: formatIp(by.version, by.value) };
   });
@@ -213,8 +198,6 @@ export function checkHostRoutes(version: 4 | 6, routes: readonly HostRoute[], id
 export function checkNoOverlap(cidr: Cidr, others: readonly string[], networkId: string): void {
   if (others.some((other) => cidrsOverlap(parseCidr(other)!, cidr))) {
     // Nothing of the other subnet: the caller may not be allowed to see it.
-    throw invalidInput(
-      `Requested subnet with cidr: ${formatCidr(cidr)} for network: ${networkId} overlaps with another subnet`,
-    );
+    throw new CloudError('invalid', 'cidr_overlaps', { cidr: formatCidr(cidr), network: networkId });
   }
 }

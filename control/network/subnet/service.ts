@@ -4,6 +4,7 @@
  */
 
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { type Cidr, eui64, formatCidr, formatIp, parseCidr } from '../../kit/address.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
@@ -11,7 +12,7 @@ import { type Database, type Tx, violatedConstraint } from '../../kit/database/d
 import { defined, json } from '../../kit/database/schema.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
-import { notFound, refusal } from '../../kit/refusal.ts';
+import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { maySeeNetwork } from '../access.ts';
 import type { Ipv6Mode } from '../address/plan.ts';
@@ -92,11 +93,7 @@ export class SubnetService {
         const network = await lockNetwork(tx, caller, row.network_id);
         checkNoOverlap(parseCidr(row.cidr)!, network.subnet_cidrs, row.network_id);
         if (row.ip_version === 6 && (network.mtu as unknown as number) < 1280) {
-          throw refusal(
-            'conflict',
-            'network_mtu_subnet_conflict',
-            `MTU of ${row.network_id} is not valid, subnet requires a minimum of 1280.`,
-          );
+          throw new CloudError('conflict', 'network_mtu_subnet_conflict', { id: row.network_id, minimum: 1280 });
         }
         await tx
           .insertInto('subnet')
@@ -155,12 +152,7 @@ export class SubnetService {
       );
       await sql`delete from subnet where id = ${id}`.execute(tx).catch((error: unknown) => {
         if (violatedConstraint(error) === undefined) throw error;
-        throw refusal(
-          'conflict',
-          'subnet_in_use',
-          `Unable to complete operation on subnet ${id}: One or more ports have an IP allocation from this subnet.`,
-          { id },
-        );
+        throw new CloudError('conflict', 'subnet_in_use', { id });
       });
     });
   }
@@ -227,11 +219,7 @@ async function checkGatewayFree(tx: Tx, subnet: SubnetRow): Promise<void> {
     where i.subnet_id = ${subnet.id} and i.ip = ${subnet.gateway_ip}::inet
       and p.device_owner = any(${interfaceOwners}::text[])`.execute(tx);
   if (rows[0]) {
-    throw refusal(
-      'conflict',
-      'gateway_ip_in_use',
-      `Current gateway ip ${subnet.gateway_ip} already in use by port ${rows[0].id}. Unable to update.`,
-    );
+    throw new CloudError('conflict', 'gateway_ip_in_use', { gateway: String(subnet.gateway_ip), port: rows[0].id });
   }
 }
 

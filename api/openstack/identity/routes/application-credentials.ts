@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { CloudError } from '../../../../contract/errors.ts';
 import type { UserId } from '../../../../contract/ids.ts';
 import { Secret } from '../../../../contract/secret.ts';
 import type { NewApplicationCredential } from '../../../../control/identity/application-credentials.ts';
 import type { AccessRule } from '../../../../control/kit/caller.ts';
+import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import { anyId, body, collection, flag, nullable, params, query, type Routes, text, wrapped } from '../resource.ts';
 import { accessRuleView, credentialView } from '../views.ts';
@@ -78,7 +78,7 @@ export const applicationCredentialRoutes: Routes = (app, deps) => {
 
   app.post(url, body(wrapped('application_credential', properties, ['name'])), async (request, reply) => {
     const given = (request.body as { application_credential: Given }).application_credential;
-    if (given.secret === '') throw new CloudError('invalid', 'a secret can not be empty');
+    if (given.secret === '') throw new Refusal('invalid', 'a secret can not be empty');
     const { credential, secret } = await credentials.create(callerOf(request), userOf(request), wantedOf(given));
     // The only time that anyone sees it.
     return reply.code(201).send({ application_credential: { ...view(credential), secret: secret.reveal() } });

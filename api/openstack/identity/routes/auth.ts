@@ -1,8 +1,8 @@
 /** Tokens, and what their bearers may scope to. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { CloudError } from '../../../../contract/errors.ts';
 import { InsufficientFactors } from '../../../../control/identity/factors.ts';
 import type { TokenEntry } from '../../../../control/identity/token-cache.ts';
+import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import { readLogin } from '../login.ts';
 import { collection, type Deps, query, type Routes } from '../resource.ts';
@@ -11,7 +11,7 @@ import { domainView, projectView, tokenDocument, tokenTime, tokenView } from '..
 const subjectOf = (request: FastifyRequest): string => {
   const token = request.headers['x-subject-token'];
   if (typeof token !== 'string' || token === '') {
-    throw new CloudError('invalid', 'Expecting to find X-Subject-Token in the headers of the request.');
+    throw new Refusal('invalid', 'Expecting to find X-Subject-Token in the headers of the request.');
   }
   return token;
 };
@@ -77,7 +77,7 @@ export const authRoutes: Routes = (app, deps) => {
     handler: (request) => {
       const { projectId, domainId, system } = callerOf(request);
       if (!projectId && !domainId && !system) {
-        throw new CloudError('forbidden', 'the catalogue needs a token with a scope');
+        throw new Refusal('forbidden', 'the catalogue needs a token with a scope');
       }
       return {
         catalog: identity.catalogue.document(projectId),

@@ -1,8 +1,8 @@
 /** Grants (who has which role where) and the list of all assignments. */
 import type { FastifyRequest } from 'fastify';
-import { CloudError } from '../../../../contract/errors.ts';
 import type { RoleId } from '../../../../contract/ids.ts';
 import type { Grant } from '../../../../control/identity/assignments.ts';
+import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import {
   anyId,
@@ -99,7 +99,7 @@ async function listAssignments(deps: Deps, request: FastifyRequest) {
   const given = query(request);
   const inheritance = given['scope.OS-INHERIT:inherited_to'];
   if (inheritance !== undefined && inheritance !== 'projects') {
-    throw new CloudError('invalid', 'scope.OS-INHERIT:inherited_to can only be projects');
+    throw new Refusal('invalid', 'scope.OS-INHERIT:inherited_to can only be projects');
   }
   const rows = await deps.identity.assignments.list(callerOf(request), {
     roleId: filterId(given['role.id']),

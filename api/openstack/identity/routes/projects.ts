@@ -1,9 +1,10 @@
 /** Projects, their tags and relatives. Keystone also shows domains as projects (is_domain); so do we, on the same rows. */
 import type { FastifyRequest } from 'fastify';
-import { CloudError, isCloudError } from '../../../../contract/errors.ts';
+import { isCloudError } from '../../../../contract/errors.ts';
 import type { DomainId, ProjectId } from '../../../../contract/ids.ts';
 import type { ProjectChange } from '../../../../control/identity/projects.ts';
 import type { ProjectRow } from '../../../../control/identity/tables.ts';
+import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import {
   body,
@@ -160,10 +161,10 @@ async function checkFixed(deps: Deps, request: FastifyRequest, given: Given, id:
   if (given.parent_id !== undefined) {
     const parent = given.parent_id && (await domainId(deps, given.parent_id));
     if (parent !== (row.parent_id ?? row.domain_id)) {
-      throw new CloudError('forbidden', 'Update of `parent_id` is not allowed.');
+      throw new Refusal('forbidden', 'Update of `parent_id` is not allowed.');
     }
   }
-  if (given.is_domain === true) throw new CloudError('invalid', 'is_domain can not be changed');
+  if (given.is_domain === true) throw new Refusal('invalid', 'is_domain can not be changed');
 }
 
 /** What a query asks of a project's tree, as lists of documents or as nested ids. */
@@ -201,7 +202,7 @@ const tagRoutes: Routes = (app, deps) => {
     const { tags: before } = await projects.get(callerOf(request), idOf(request));
     return (await projects.update(callerOf(request), idOf(request), { tags: change(before) })).tags;
   };
-  const absent = (tag: string) => new CloudError('not_found', `Could not find project tag: ${tag}.`);
+  const absent = (tag: string) => new Refusal('not_found', `Could not find project tag: ${tag}.`);
 
   app.route({
     method: ['GET', 'HEAD'],
@@ -211,7 +212,7 @@ const tagRoutes: Routes = (app, deps) => {
   app.put(url, async (request) => {
     const given = (request.body as { tags?: unknown } | undefined)?.tags;
     if (!Array.isArray(given) || given.some((tag) => typeof tag !== 'string')) {
-      throw new CloudError('invalid', 'Expecting to find tags in the request.');
+      throw new Refusal('invalid', 'Expecting to find tags in the request.');
     }
     return { tags: await store(request, () => given as string[]), ...links(request) };
   });

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { CloudError } from '../../../../contract/errors.ts';
 import { type ProjectId, parseId, type UserId } from '../../../../contract/ids.ts';
 import { Secret } from '../../../../contract/secret.ts';
 import type { Extra } from '../../../../control/identity/tables.ts';
 import type { UserChange } from '../../../../control/identity/users.ts';
+import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import {
   anyId,
@@ -65,7 +65,7 @@ function userChangeOf(given: Given): UserChange {
 function projectOf(given: string | null): ProjectId | null {
   if (given === null || given === '') return null;
   const id = parseId<ProjectId>(given);
-  if (!id) throw new CloudError('invalid', `default_project_id ${given} is no id of a project`);
+  if (!id) throw new Refusal('invalid', `default_project_id ${given} is no id of a project`);
   return id;
 }
 

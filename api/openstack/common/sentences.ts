@@ -1,0 +1,24 @@
+/** What Keystone, Glance, Neutron and Nova say alike of the reasons that any of our services may have. */
+import type { Sentences } from '../../../contract/errors.ts';
+import type { KitReasons } from '../../../control/kit/reasons.ts';
+
+export const kitSentences: Sentences<KitReasons> = {
+  authentication_required: 'The request you have made requires authentication.',
+  role_required: ({ operation, needs }) =>
+    `${operation} needs the role ${needs}${needs === 'member' ? ' in the project' : ''}`,
+  project_scope_required: ({ operation }) => `${operation} needs a token that is scoped to a project`,
+  project_required: ({ operation }) => `${operation} needs a token that is scoped to a project, or a project_id`,
+  policy_not_authorized: ({ operation, attribute }) =>
+    `rule:${operation}${attribute === undefined ? '' : ` and rule:${operation}:${attribute}`} is disallowed by policy`,
+  actor_malformed: 'the request id or actor id has characters that it may not have',
+  project_not_found: ({ id }) => `Could not find project: ${id}.`,
+  marker_not_found: ({ marker }) => `Marker ${marker} could not be found.`,
+  quota_exceeded: ({ resource, limit, used, wanted }) =>
+    `quota exceeded for ${resource}: ${used} of ${limit} used, ${wanted} more requested`,
+  quota_project_invalid: ({ project }) => `Project ID ${project} is not a valid project.`,
+  quota_below_usage: ({ resource, limit, used }) =>
+    `Quota limit ${limit} for ${resource} must be greater than or equal to already used and reserved ${used}.`,
+  tag_invalid: ({ tag, maximum }) => `'${tag}' is not a valid tag: 1 to ${maximum} characters and no comma`,
+  too_many_tags: ({ maximum }) => `a resource can have at most ${maximum} tags`,
+  tag_not_found: ({ tag }) => `Tag ${tag} could not be found.`,
+};

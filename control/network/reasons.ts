@@ -1,0 +1,194 @@
+/** What the network area refuses (see contract/errors.ts). Ids are plain; where a caller may name it otherwise, as it was given. */
+import type { NoFields } from '../../contract/errors.ts';
+
+interface Id {
+  id: string;
+}
+
+/** Networks. */
+export interface NetworkReasons {
+  network_not_found: Id;
+  network_type_required: NoFields;
+  network_type_not_supported: { type: string };
+  provider_attribute_not_of_type: { attribute: 'physical_network' | 'segmentation_id'; type: string };
+  provider_attributes_fixed: NoFields;
+  segmentation_id_out_of_range: { maximum: number };
+  physical_network_required: { type: string };
+  physical_network_unknown: { physical_network: string; type: string };
+  flat_network_in_use: Segment;
+  vlan_id_in_use: Segment;
+  tunnel_id_in_use: Segment;
+  mtu_out_of_range: { mtu: number; minimum: number; maximum: number };
+  network_mtu_subnet_conflict: { id: string; minimum: number };
+  network_in_use: { id: string; ports: readonly string[] };
+  default_external_network_exists: Id;
+  external_network_in_use: Id;
+  invalid_shared_setting: Id;
+}
+
+interface Segment {
+  physical_network: string | null;
+  segmentation_id: number | null;
+}
+
+/** Subnets and the addresses in them. */
+export interface NetworkReasons {
+  subnet_not_found: Id;
+  subnet_in_use: Id;
+  cidr_of_another_ip_version: { cidr: string; ip_version: number };
+  cidr_of_every_address: NoFields;
+  cidr_unspecified_ipv6: NoFields;
+  cidr_overlaps: { cidr: string; network: string };
+  cidr_kind_without_dhcp: { kind: 'multicast' | 'loopback' | 'unspecified' };
+  prefix_too_long_for_dhcp: NoFields;
+  prefix_length_not_64: { cidr: string };
+  invalid_allocation_pool: { pool: string };
+  out_of_bounds_allocation_pool: { pool: string; cidr: string };
+  overlapping_allocation_pools: { pools: readonly [string, string]; cidr: string };
+  gateway_conflict_with_allocation_pools: { gateway: string; pool: string };
+  gateway_of_another_ip_version: { gateway: string; ip_version: number };
+  gateway_not_valid_on_subnet: NoFields;
+  gateway_ip_in_use: { gateway: string; port: string };
+  ipv6_mode_of_ipv4_subnet: { attribute: 'ipv6_ra_mode' | 'ipv6_address_mode' };
+  ipv6_modes_need_dhcp: NoFields;
+  ipv6_modes_differ: { ipv6_ra_mode: string; ipv6_address_mode: string };
+  dns_name_servers_exhausted: { id: string; maximum: number };
+  dns_name_server_malformed: { server: string };
+  dns_name_server_of_another_ip_version: { server: string; ip_version: number };
+  host_routes_exhausted: { id: string; maximum: number };
+  host_route_malformed: { destination: string; nexthop: string };
+  host_route_of_another_ip_version: { destination: string; nexthop: string; ip_version: number };
+  network_without_subnets: NoFields;
+  ip_address_malformed: { ip: string };
+  ip_address_in_use: { network: string; ip: string };
+  /** With `subnet`: the one subnet that was asked for has none. */
+  ip_address_generation_failure: { network: string; subnet?: string };
+  ip_address_generation_failure_no_matching_subnet: { network: string; device_owner: string };
+  allocation_on_auto_address_subnet: { ip: string; subnet: string };
+  invalid_ip_for_subnet: { ip: string };
+  invalid_ip_for_network: { ip: string };
+  fixed_ip_subnet_of_another_network: { network: string; subnet: string };
+  fixed_ip_without_subnet_or_address: NoFields;
+}
+
+/** Ports. */
+export interface NetworkReasons {
+  port_not_found: Id;
+  port_in_use: Id;
+  port_has_another_device: { id: string; network: string; device: string };
+  service_port_in_use: { id: string; device_owner: string };
+  port_bound: { id: string; old_mac: string; new_mac: string };
+  port_requires_fixed_ip: Id;
+  mac_address_malformed: { mac: string };
+  mac_address_in_use: { network: string; mac: string };
+  /** It was there when the port was begun. */
+  part_of_port_vanished: { noun: 'network' | 'subnet' | 'security_group' };
+  port_security_and_ip_required_for_security_groups: NoFields;
+  port_security_port_has_security_group: NoFields;
+  address_pair_and_port_security_required: NoFields;
+  allowed_address_pair_exhausted: { maximum: number };
+  allowed_address_pairs_missing_ip: NoFields;
+  allowed_address_pair_malformed: { ip: string; mac: string };
+  duplicate_address_pair_in_request: { ip: string; mac: string };
+  too_many_fixed_ips: { maximum: number };
+  fixed_ip_filter_malformed: { filter: string };
+  fixed_ip_has_floating_ip: { port: string };
+}
+
+/** What a server asks for its ports. */
+export interface NetworkReasons {
+  invalid_fixed_ip: { ip: string };
+  network_ambiguous: NoFields;
+  network_requires_subnet: Id;
+  unable_to_allocate_network: NoFields;
+  external_network_attach_forbidden: Id;
+  security_group_ambiguous: { name: string };
+  security_group_not_found_in_project: { name: string; project: string };
+}
+
+/** Routers. */
+export interface NetworkReasons {
+  router_not_found: Id;
+  router_in_use: { id: string; ports: readonly string[] };
+  router_has_subnet: { subnet: string };
+  router_subnets_overlap: { subnet: string; cidr: string; other: string; other_cidr: string };
+  router_subnet_overlaps_external_network: { subnet: string; cidr: string; network: string };
+  router_subnet_without_gateway: NoFields;
+  router_subnet_of_another_project: { subnet: string };
+  router_subnet_has_external_ra: { subnet: string };
+  router_port_without_ip: NoFields;
+  router_port_with_several_ipv4: NoFields;
+  router_interface_ambiguous: NoFields;
+  router_interface_unnamed: NoFields;
+  router_interface_not_found: { router: string; port: string };
+  router_interface_not_found_for_subnet: { router: string; subnet: string };
+  router_interface_in_use_by_floating_ip: { router: string; subnet: string };
+  router_interface_in_use_by_route: { router: string; subnet: string };
+  subnet_mismatch_for_port: { port: string; subnet: string };
+  router_external_gateway_in_use_by_floating_ip: { id: string; network: string };
+  gateway_network_not_external: { network: string };
+  gateway_ip_is_subnets_gateway: { ip: string };
+  routes_exhausted: { id: string; maximum: number };
+  invalid_routes: {
+    routes: readonly { destination: string; nexthop: string }[];
+    why: 'versions_differ' | 'nexthop_not_connected' | 'nexthop_is_router' | 'duplicate';
+  };
+}
+
+/** Floating IPs. */
+export interface NetworkReasons {
+  floating_ip_not_found: Id;
+  floating_ip_network_not_external: { network: string };
+  floating_ip_network_without_ipv4: { network: string };
+  floating_ip_port_of_another_project: { port: string };
+  floating_ip_port_unfit: { port: string };
+  floating_ip_needs_ipv4: { ip: string };
+  floating_ip_port_already_associated: { id: string; ip: string; port: string; fixed_ip: string | null };
+  fixed_ip_without_port: NoFields;
+  port_without_that_fixed_ip: { port: string; ip: string };
+  port_without_ipv4: { port: string };
+  port_with_several_ipv4: { port: string };
+  external_ip_address_exhausted: { network: string };
+  external_gateway_for_floating_ip_not_found: { network: string; subnet: string; port: string };
+}
+
+/** Security groups. */
+export interface NetworkReasons {
+  security_group_not_found: Id;
+  security_group_rule_not_found: Id;
+  security_group_in_use: Id;
+  security_group_default_already_exists: NoFields;
+  security_group_cannot_update_default: NoFields;
+  security_group_cannot_remove_default: NoFields;
+  duplicate_security_group_rule_in_post: NoFields;
+  security_group_rule_exists: Id;
+  security_group_rule_invalid_protocol: { protocol: string; known: readonly string[] };
+  security_group_rule_parameter_conflict: { ethertype: string; cidr: string };
+  security_group_ethertype_conflict_with_protocol: { ethertype: string; protocol: string };
+  security_group_several_remotes: NoFields;
+  security_group_protocol_required_with_ports: NoFields;
+  security_group_invalid_protocol_for_port: { protocol: string };
+  security_group_invalid_port_value: { port: string };
+  security_group_invalid_port_range: NoFields;
+  security_group_invalid_icmp_value: { field: 'type' | 'code'; attribute: string; value: number };
+  security_group_missing_icmp_type: { code: number };
+  invalid_cidr: { cidr: string };
+}
+
+/** Of a recovery from what hosts remember: told to who runs it, by no dialect. */
+export interface NetworkRecoveryReasons {
+  recovered_address_malformed: { port: string; address: string };
+  /** It was given to another one since: free it and run the command again. */
+  recovered_thing_taken: {
+    by: string | null;
+    port?: string;
+    mac?: string;
+    network?: string;
+    ip?: string;
+    subnet?: string;
+  };
+}
+
+declare module '../../contract/errors.ts' {
+  interface Reasons extends NetworkReasons, NetworkRecoveryReasons {}
+}
