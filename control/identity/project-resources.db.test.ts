@@ -157,11 +157,8 @@ test('deletion first: whatever is being made in the project hears that there is 
   for (const [index, what] of Object.keys(creations).entries()) {
     const outcome = outcomes[index]!;
     assert.equal(outcome.status, 'rejected', what);
-    assert.deepEqual(
-      [outcome.reason.code, outcome.reason.message],
-      ['not_found', `Could not find project: ${projectId}.`],
-      what,
-    );
+    assert.equal(outcome.reason.code, 'not_found', what);
+    assert.match(outcome.reason.message, new RegExp(`project.*${projectId}`), what);
   }
   assert.deepEqual(await tablesWith(projectId), []);
 });
