@@ -60,6 +60,8 @@ const catalogue = [
 export interface ControlHooks {
   /** How long a host may be away before servers that it never took are given to another. */
   hostAwayMs?: number;
+  /** The name under which it leads where one of several does; absent: the machine's, for no two controls live on one. */
+  holder?: string;
   /** How often the certificate's files are looked at. */
   credentials?: { lookEveryMs: number };
   /** Told of every route of every dialect. */
@@ -82,7 +84,8 @@ export async function startControl(
   await feed.start();
   const services = await makeServices({ configuration, log, hooks, database, feed, tls });
   const queue = new WorkQueue({ database, log });
-  const history = new HistoryKeeper({ database, log, retention: configuration.retention });
+  const { holder = configuration.localHost.id } = hooks;
+  const history = new HistoryKeeper({ database, log, retention: configuration.retention, holder });
   const api = await createApi({
     tls,
     log,
@@ -97,8 +100,10 @@ export async function startControl(
     log.info('certificate renewed');
   });
   await queue.start({ ...imageController.tasks, ...serverController.tasks() });
-  for (const part of [imageController, serverController, hosts, projector, history]) part.start();
+  for (const part of [imageController, serverController, hosts]) part.start();
   await listen(api, configuration.listen);
+  // Who has the port is the only control of this machine, and may lead under its name.
+  for (const part of [projector, history]) part.start();
   return {
     port: (api.server.address() as AddressInfo).port,
     health: () => controlHealth({ database, feed, projector, hosts }),
@@ -142,6 +147,7 @@ interface Ground {
 
 async function makeServices({ configuration, log, hooks, database, feed, tls }: Ground) {
   const { region, publicUrl, cloudId, northbound } = configuration;
+  const { holder = configuration.localHost.id } = hooks;
   const identity = new IdentityService({ database, feed, log, region, publicUrl, catalogue, resources });
   await identity.start();
   const ports = new PortService({ database });
@@ -165,7 +171,7 @@ async function makeServices({ configuration, log, hooks, database, feed, tls }: 
       servers: hostedServers({ database, ports, log }),
       networks: ports,
     }),
-    projector: new Projector({ database, feed, log, northbound: { target: northbound } }),
+    projector: new Projector({ database, feed, log, holder, northbound: { target: northbound } }),
   };
 }
 

@@ -13,6 +13,7 @@ import pino, { type Logger } from 'pino';
 import { postgresEngine, postgresUrl } from '../../cli/cloud/postgres.ts';
 import { type ControlHooks, type RunningControl, startControl } from '../../cli/process/start-control.ts';
 import { hostStreamPath } from '../../contract/host/index.ts';
+import { newId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
 import { registerHost } from '../../control/host/index.ts';
 import { Database } from '../../control/kit/database/database.ts';
@@ -195,6 +196,7 @@ export class SimulatedCloud implements AsyncDisposable {
     const inner = { ...configuration, listen: { address: '127.0.0.1', port: 0 } };
     const running = await startControl(inner, this.log.child({ control: name }), {
       credentials: { lookEveryMs: 50 },
+      ...(options.beside && { holder: newId() }),
       ...options.hooks,
     });
     const front = await Wire.openPort({ host: '127.0.0.1', port: running.port }, options.beside ? 0 : this.port);

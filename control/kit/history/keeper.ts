@@ -30,6 +30,8 @@ export interface HistoryKeeperOptions {
   database: Database;
   log: Logger;
   retention: Retention;
+  /** The name under which it leads, see kit/leadership; absent: one of its own. */
+  holder?: string;
   /** For tests. */
   everyMs?: number;
 }
@@ -51,7 +53,7 @@ export class HistoryKeeper {
     this.#leadership = new Leadership({
       database: options.database,
       role,
-      holder: newId(),
+      holder: options.holder ?? newId(),
       onGain: (epoch) => {
         this.#epoch = epoch;
         this.#begin();

@@ -28,8 +28,7 @@ class Candidate implements AsyncDisposable {
   readonly said: string[] = [];
   readonly leadership: Leadership;
 
-  constructor(role: string, database: Database = db.database) {
-    const holder = newId();
+  constructor(role: string, database: Database = db.database, holder: string = newId()) {
     const onGain = (epoch: number) => this.said.push(`gained ${epoch}`);
     const onLose = () => this.said.push('lost');
     this.leadership = new Leadership({ database, role, holder, onGain, onLose, timing });
@@ -41,15 +40,28 @@ class Candidate implements AsyncDisposable {
   }
 }
 
+test('who comes back under the name of a holder that died need not wait for the end of its lease', async () => {
+  const holder = newId();
+  await sql`insert into lease (role, holder, epoch, expires_at) values ('again', ${holder}, 7, now() + interval '1 hour')`.execute(
+    db.database.query,
+  );
+  await using another = new Candidate('again');
+  await using a = new Candidate('again', db.database, holder);
+  await until('a leads', () => a.leadership.held, { timeoutMs: timing.leaseMs / 2 });
+  assert.deepEqual([a.said, another.said], [['gained 8'], []]);
+});
+
 test('one of two leads; when it stops the other leads at once, under the next epoch', async () => {
   await using a = new Candidate('stop');
   await until('a leads', () => a.leadership.held);
   await using b = new Candidate('stop');
-  const { rows } = await sql<{ renewed: Date }>`select expires_at as renewed from lease`.execute(db.database.query);
+  const { rows } = await sql<{ renewed: Date }>`select expires_at as renewed from lease where role = 'stop'`.execute(
+    db.database.query,
+  );
   await until('a renews', async () => {
-    const { rows: now } = await sql<{ renewed: Date }>`select expires_at as renewed from lease`.execute(
-      db.database.query,
-    );
+    const { rows: now } = await sql<{
+      renewed: Date;
+    }>`select expires_at as renewed from lease where role = 'stop'`.execute(db.database.query);
     return now[0]!.renewed > rows[0]!.renewed;
   });
   assert.equal(b.leadership.held, false);

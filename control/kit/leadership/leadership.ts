@@ -19,7 +19,11 @@ export interface LeadershipOptions {
   database: Pick<Database, 'urgent'>;
   /** What is done by one: 'network projection' … */
   role: string;
-  /** A UUID of this process. */
+  /**
+   * A UUID. Whoever comes back under the name of a holder takes its lease at once, so that a restart costs no lease: two processes
+   * that live at the same time must never share one. On a machine the supervisor sees to that: it starts a control when the one
+   * before is gone.
+   */
   holder: string;
   /** The work may begin. */
   onGain: (epoch: number) => void;
@@ -99,7 +103,7 @@ export class Leadership {
     const { rows } = await sql<{ epoch: number }>`
       insert into lease (role, holder, epoch, expires_at) values (${role}, ${holder}, 1, ${this.#expiry()})
       on conflict (role) do update set holder = excluded.holder, epoch = lease.epoch + 1, expires_at = excluded.expires_at
-        where lease.expires_at < clock_timestamp()
+        where lease.expires_at < clock_timestamp() or lease.holder = ${holder}
       returning epoch`
       .execute(database.urgent)
       // Whoever needs the database reports that it is away.

@@ -22,6 +22,8 @@ export interface ProjectorOptions {
   log: Logger;
   northbound: { target: string | readonly string[]; tls?: TlsFiles };
   fullPassMs?: number;
+  /** The name under which it leads, see kit/leadership; absent: one of its own. */
+  holder?: string;
   /** For tests. */
   leaseTiming?: Partial<LeaseTiming>;
 }
@@ -33,12 +35,12 @@ export class Projector {
 
   constructor(options: ProjectorOptions) {
     this.#options = options;
-    const { database, feed, log, fullPassMs, leaseTiming: timing } = options;
+    const { database, feed, log, fullPassMs, holder = newId(), leaseTiming: timing } = options;
     this.#projection = new Projection<Unit>({
       ...{ name: 'ovn', log, feed, open: (events) => this.#open(events) },
       ...(fullPassMs === undefined ? {} : { fullPassMs }),
       leadership: (events) =>
-        new Leadership({ database, role: 'network projection', holder: newId(), ...(timing && { timing }), ...events }),
+        new Leadership({ database, role: 'network projection', holder, ...(timing && { timing }), ...events }),
     });
   }
 
