@@ -1,9 +1,11 @@
 /** Hosts as administrators see and steer them (Nova calls them hypervisors and services). */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import { type HostId, parseId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller, requireAdmin } from '../kit/caller.ts';
 import type { Database, Queryable, Tx } from '../kit/database/database.ts';
+import { notFound } from '../kit/refusal.ts';
 import type { HostRow } from './tables.ts';
 
 /**
@@ -18,13 +20,7 @@ export async function registerHost(database: Database, host: { id: HostId; name:
       on conflict (id) do update set name = excluded.name, updated_at = now() where host.name <> excluded.name)
     select id from other`.execute(database.query);
   if (rows.length > 0) {
-    throw new LegacyError(
-      'conflict',
-      `cannot register host ${host.id}: host ${rows[0]!.id} has the name ${host.name}`,
-      {
-        details: { name: host.name, hostId: rows[0]!.id },
-      },
-    );
+    throw new CloudError('conflict', 'host_name_taken', { id: host.id, name: host.name, by: rows[0]!.id });
   }
 }
 
@@ -53,7 +49,7 @@ export async function showHost(db: Queryable, caller: Caller, idOrName: string):
     .selectAll()
     .where((eb) => (id ? eb.or([eb('id', '=', id), eb('name', '=', idOrName)]) : eb('name', '=', idOrName)))
     .executeTakeFirst();
-  if (!row) throw new LegacyError('not_found', `host ${idOrName} could not be found`);
+  if (!row) throw notFound('host', idOrName);
   return row;
 }
 
@@ -72,7 +68,7 @@ export async function setHostEnabled(
       .where('id', '=', hostId)
       .returningAll()
       .executeTakeFirst();
-    if (!row) throw new LegacyError('not_found', `host ${hostId} could not be found`);
+    if (!row) throw notFound('host', hostId);
     return row;
   });
 }

@@ -79,7 +79,7 @@ test("a host's refusal arrives with its words, also before the end of the body",
   const source = Readable.from(Array.from({ length: 200 }, () => Buffer.alloc(65_536)));
   const error = await client.putImage(host, newId(), source, { format: 'raw', maxBytes: 5 }).catch((e) => e);
   store.refuse = undefined;
-  assert.deepEqual([error.code, error.message], ['too_large', 'more than 5 bytes']);
+  assert.deepEqual([error.code, error.reason, error.fields.said], ['too_large', 'host_refused', 'more than 5 bytes']);
 });
 
 test('a source that breaks, ends early or is given up leaves nothing', async () => {

@@ -10,10 +10,9 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Readable } from 'node:stream';
 import type { PeerCertificate } from 'node:tls';
-import { type CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
+import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
 import { type HostError, hostPaths, type ImageUploadResult } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { type ByteAnswer, type ByteRequest, getBytes, pump } from '../../protocols/bytes/index.ts';
 import { refuseInTransaction } from '../kit/database/transaction-scope.ts';
 
@@ -176,7 +175,7 @@ export class HostClient {
 }
 
 const unreachable = (host: HostEndpoint, cause: unknown): CloudError =>
-  new LegacyError('unavailable', `host ${host.id} could not be reached`, { cause, details: { hostId: host.id } });
+  new CloudError('unavailable', 'host_unreachable', { host: host.id }, { cause });
 
 /** The answer's head. */
 function answer(host: HostEndpoint, request: http.ClientRequest, timeoutMs: number): Promise<http.IncomingMessage> {
@@ -216,7 +215,7 @@ function upload(
     const broken = () => {
       cut = true;
       request.destroy();
-      finish(() => reject(new LegacyError('invalid', 'the upload was cut off before its end')));
+      finish(() => reject(new CloudError('invalid', 'upload_cut_off', {})));
     };
     const closed = () => {
       if (!source.readableEnded) broken();
@@ -268,7 +267,7 @@ function parseResult(body: Buffer): ImageUploadResult {
   const { sizeBytes, virtualSizeBytes, md5, sha256 } = JSON.parse(body.toString('utf8')) as ImageUploadResult;
   const whole = [sizeBytes, virtualSizeBytes].every((n) => Number.isSafeInteger(n) && n >= 0);
   if (!whole || !/^[0-9a-f]{32}$/.test(md5) || !/^[0-9a-f]{64}$/.test(sha256)) {
-    throw new LegacyError('internal', 'the host answered an upload with something else than a result');
+    throw new CloudError('internal', 'host_answer_malformed', {});
   }
   return { sizeBytes, virtualSizeBytes, md5, sha256 };
 }
@@ -310,6 +309,6 @@ function refused(host: HostEndpoint, status: number, body: string): CloudError {
     said = (JSON.parse(body) as HostError).error;
   } catch {}
   const code = errorCodes.find((known) => known === said?.code) ?? byStatus[status] ?? 'unavailable';
-  const message = typeof said?.message === 'string' ? said.message.slice(0, 1000) : `the host answered ${status}`;
-  return new LegacyError(code, message, { details: { hostId: host.id, hostCode: String(said?.code ?? status) } });
+  const text = typeof said?.message === 'string' ? said.message.slice(0, 1000) : `the host answered ${status}`;
+  return new CloudError(code, 'host_refused', { host: host.id, host_code: String(said?.code ?? status), said: text });
 }

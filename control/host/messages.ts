@@ -3,6 +3,7 @@
  * is bounded, checked against its schema, and rebuilt from the fields that we know, in text that PostgreSQL can store.
  */
 
+import { CloudError } from '../../contract/errors.ts';
 import {
   type HostFacts,
   type HostMessage,
@@ -11,7 +12,6 @@ import {
   type Reading,
   readHostMessage,
 } from '../../contract/host/index.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { Mismatch, read } from '../../contract/schema/read.ts';
 
 /** WebSocket close codes (RFC 6455 section 7.4; from 4000 on our own). */
@@ -44,9 +44,9 @@ function readMessage(json: string): Reading<HostMessage> {
   try {
     return readHostMessage(json);
   } catch (error) {
-    const reason = error instanceof Mismatch ? error.message : 'it cannot be read';
+    const why = error instanceof Mismatch ? error.message : 'it cannot be read';
     // Short enough for a WebSocket close reason.
-    throw new LegacyError('invalid', `the message breaks the protocol: ${reason}`.slice(0, 100), { cause: error });
+    throw new CloudError('invalid', 'protocol_broken', { why: why.slice(0, 75) }, { cause: error });
   }
 }
 

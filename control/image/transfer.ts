@@ -7,7 +7,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
-import { type CloudError, isCloudError } from '../../contract/errors.ts';
+import { type CloudError, hasReason, isCloudError } from '../../contract/errors.ts';
 import type { ImageUploadResult } from '../../contract/host/index.ts';
 import { type ImageId, newId } from '../../contract/ids.ts';
 import { LegacyError } from '../../contract/legacy-error.ts';
@@ -230,7 +230,7 @@ export class ImageTransfer {
       await endOperations(tx, imageId, generation, {
         state: 'failed',
         code: isCloudError(error) ? error.code : 'internal',
-        message: isCloudError(error) ? error.message : 'the upload failed',
+        message: whyFailed(error),
       });
       // Looks again where bytes may be left, and finishes a deletion that waited for this upload.
       await enqueue(tx, 'image', imageId);
@@ -244,6 +244,12 @@ export class ImageTransfer {
         this.#log.warn({ err: error, imageId: upload.imageId }, 'image: the lease of an upload could not be renewed'),
     );
   }
+}
+
+/** What the image's operation keeps, for whoever owns it: without the host that it was. */
+function whyFailed(error: unknown): string {
+  if (hasReason(error, 'host_refused')) return error.fields.said;
+  return isCloudError(error) ? error.message : 'the upload failed';
 }
 
 const gone = (imageId: string): CloudError =>

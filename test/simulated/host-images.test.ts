@@ -153,7 +153,7 @@ test('a refusal while most of the bytes are still to come reaches the caller, ov
       const upload = client.putImage(endpoint, newId<ImageId>(), source, {
         ...{ format: 'raw', maxBytes: 200_000, sizeBytes },
       });
-      await assert.rejects(upload, { code: 'too_large', message: 'the image has more than 200000 bytes' });
+      await assert.rejects(upload, { code: 'too_large', message: /the image has more than 200000 bytes/ });
       assert.ok(sent.bytes < 64 * 2 ** 20, 'the rest was not read to the end');
       source.destroy();
     }

@@ -1,5 +1,6 @@
 /** What Keystone, Glance, Neutron and Nova say alike of the reasons that any of our services may have. */
 import type { Sentences } from '../../../contract/errors.ts';
+import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 
 export const kitSentences: Sentences<KitReasons> = {
@@ -21,4 +22,12 @@ export const kitSentences: Sentences<KitReasons> = {
   tag_invalid: ({ tag, maximum }) => `'${tag}' is not a valid tag: 1 to ${maximum} characters and no comma`,
   too_many_tags: ({ maximum }) => `a resource can have at most ${maximum} tags`,
   tag_not_found: ({ tag }) => `Tag ${tag} could not be found.`,
+};
+
+export const hostSentences: Sentences<HostReasons> = {
+  host_not_found: ({ id }) => `host ${id} could not be found`,
+  host_unreachable: ({ host }) => `host ${host} could not be reached`,
+  host_answer_malformed: 'the host answered an upload with something else than a result',
+  host_refused: ({ said }) => said,
+  upload_cut_off: 'the upload was cut off before its end',
 };

@@ -1,6 +1,6 @@
 /** Nova's form of a refusal: one key that depends on the status, with code and message. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { type Fault, speakFaults } from '../common/faults.ts';
+import { speakFaults } from '../common/faults.ts';
 import { novaSentences } from './sentences.ts';
 
 const names: Readonly<Record<number, string>> = {
@@ -21,28 +21,12 @@ export const novaFault = (code: number, message: string): Record<string, { code:
   [names[code] ?? 'computeFault']: { code, message },
 });
 
-/** What Nova calls what we count. */
-const novaResource: Readonly<Record<string, string>> = {
-  servers: 'instances',
-  vcpus: 'cores',
-  memory_mib: 'ram',
-  ports: 'ports',
-};
-
-/** Nova's sentence for a quota, e.g. tempest and Horizon look for its beginning. */
-function quotaMessage(fault: Fault): string {
-  const { resource, limit, used, wanted } = fault.details as Record<string, number | string>;
-  const name = novaResource[String(resource)];
-  if (name === undefined) return fault.message;
-  return `Quota exceeded for ${name}: Requested ${wanted}, but already used ${used} of ${limit} ${name}`;
-}
-
 export function speakNovaFaults(app: FastifyInstance): void {
   speakFaults(app, {
     sentences: novaSentences,
     // Nova answers 403 where others say 409 or 413: a quota is a matter of rights to it.
     overrides: { quota_exceeded: 403 },
-    body: (fault) => novaFault(fault.status, fault.code === 'quota_exceeded' ? quotaMessage(fault) : fault.message),
+    body: (fault) => novaFault(fault.status, fault.message),
   });
 }
 

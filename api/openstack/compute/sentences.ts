@@ -1,16 +1,102 @@
 /** What Nova says of each reason, word for word where clients look for it. */
 import type { Sentences } from '../../../contract/errors.ts';
+import type { ComputeReasons } from '../../../control/compute/reasons.ts';
+import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
-import { kitSentences } from '../common/sentences.ts';
+import { hostSentences, kitSentences } from '../common/sentences.ts';
 import { neutronSentences } from '../network/sentences.ts';
 
 /** All that a call of this dialect may be refused for. */
-export type NovaReasons = KitReasons & NetworkReasons;
+export type NovaReasons = KitReasons & HostReasons & NetworkReasons & ComputeReasons;
+type Some = Partial<Sentences<NovaReasons>>;
+
+/** What Nova calls what we count. */
+const novaResource: Readonly<Record<string, string>> = {
+  servers: 'instances',
+  vcpus: 'cores',
+  memory_mib: 'ram',
+  ports: 'ports',
+};
+
+/** For a quota, e.g. tempest and Horizon look for the sentence's beginning. */
+function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exceeded']): string {
+  if (resource === 'key_pairs') return 'Quota exceeded, too many key pairs.';
+  if (resource === 'server_metadata_items') return `Maximum number of metadata items exceeds ${limit}`;
+  const name = novaResource[resource] ?? resource;
+  return `Quota exceeded for ${name}: Requested ${wanted}, but already used ${used} of ${limit} ${name}`;
+}
+
+const servers = {
+  server_not_found: ({ id }) => `Instance ${id} could not be found.`,
+  server_locked: ({ id }) => `Instance ${id} is locked`,
+  server_not_ready: ({ id }) => `Instance ${id} is not ready`,
+  server_host_never_reported: ({ id }) => `The host of instance ${id} has never reported`,
+  server_state_conflict: ({ id, call, attribute, value }) =>
+    `Cannot '${call}' instance ${id} while it is in ${attribute} ${value}`,
+  server_never_placed: ({ id, call }) => `Cannot '${call}' instance ${id}: it was never placed on a host`,
+  server_counts_reversed: 'min_count must be <= max_count',
+  one_hostname_for_many_servers: 'Unable to allocate a single hostname to multiple instances',
+  one_port_for_many_servers:
+    'Unable to launch multiple instances with a single configured port ID. Please launch your instance one by one with different ports.',
+  one_fixed_ip_for_many_servers: 'Invalid fixed IP and max count: a fixed IP address can be given to one server only',
+  key_pair_unknown: 'Invalid key_name provided.',
+  availability_zone_unknown: 'The requested availability zone is not available',
+  image_not_bootable: ({ id, disk_format }) =>
+    `Image ${id} is unacceptable: disk format ${disk_format} can't be booted`,
+  image_too_large_for_flavor: ({ disk_bytes, image_bytes }) =>
+    `Flavor's disk is too small for requested image. Flavor disk is ${disk_bytes} bytes, image is ${image_bytes} bytes.`,
+  flavor_disk_below_minimum: ({ disk_bytes, minimum_bytes }) =>
+    `Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is ${disk_bytes} bytes, minimum size is ${minimum_bytes} bytes.`,
+  flavor_memory_too_small: "Flavor's memory is too small for requested image.",
+  too_many_metadata_items: ({ maximum }) => `A server can have at most ${maximum} metadata items`,
+  too_many_server_tags: ({ maximum }) => `The number of tags exceeded the per-server limit ${maximum}`,
+  security_group_not_of_server: ({ name, server }) =>
+    `Security group ${name} not associated with the instance ${server}`,
+  pattern_refused: ({ pattern }) => `the regular expression '${pattern}' is too long or refers back`,
+  pattern_malformed: 'a filter is no valid regular expression',
+} satisfies Some;
+
+const flavors = {
+  flavor_not_found: ({ id }) => `Flavor ${id} could not be found.`,
+  flavor_id_taken: ({ id }) => `Flavor with ID ${id} already exists.`,
+  flavor_name_taken: ({ name }) => `Flavor with name ${name} already exists.`,
+  flavor_public: 'Access list not available for public flavors.',
+  flavor_access_exists: ({ flavor, project }) =>
+    `Flavor access already exists for flavor ${flavor} and project ${project} combination.`,
+  flavor_access_missing: ({ flavor, project }) => `Flavor access not found for ${flavor} / ${project} combination.`,
+} satisfies Some;
+
+const whyKeyInvalid = {
+  too_long: 'the public key is too long',
+  several_lines: 'the public key must be one line',
+  unknown_type: 'failed to generate fingerprint: unknown type of key',
+  no_base64: 'failed to generate fingerprint: the key is no base64',
+  not_of_its_type: 'failed to generate fingerprint: the key does not match its type',
+  certificate_too_long: 'the certificate is too long',
+  certificate_unreadable: 'failed to generate X509 fingerprint',
+  certificate_not_made_here: 'X.509 key pairs can be imported, not generated',
+};
+
+const keyPairs = {
+  key_pair_not_found: ({ name, user }) => `Keypair ${name} not found for user ${user}`,
+  key_pair_name_taken: ({ name }) => `Key pair '${name}' already exists.`,
+  key_pair_marker_not_found: ({ marker }) => `Marker ${marker} could not be found.`,
+  key_pair_user_gone: ({ user }) => `There is no user ${user} any more.`,
+  key_pair_of_another_user: ({ verb }) => `Policy doesn't allow os_compute_api:os-keypairs:${verb} to be performed.`,
+  public_key_invalid: ({ why }) => `Keypair data is invalid: ${whyKeyInvalid[why]}`,
+} satisfies Some;
 
 export const novaSentences: Sentences<NovaReasons> = {
   // Nova passes on what Neutron says of a server's ports.
   ...neutronSentences,
-  ...kitSentences,
   port_not_found: ({ id }) => `Port id ${id} could not be found.`,
+  ...kitSentences,
+  ...hostSentences,
+  host_not_found: ({ id }) => `Compute host ${id} could not be found.`,
+  marker_not_found: ({ marker }) => `marker [${marker}] not found`,
+  quota_exceeded: quotaSentence,
+  ...servers,
+  ...flavors,
+  ...keyPairs,
 };

@@ -203,7 +203,7 @@ test('an upload that is cut leaves a queued image and nothing else, and may be t
     await until('the image to be queued', async () => (await show(id)).status === 'queued');
     assert.deepEqual([(await show(id)).size, await locations(id), api.store.images.has(id)], [null, 0, false]);
     const { rows } = await sql`select state, error_message from operation where resource_id = ${id}`.execute(query());
-    assert.deepEqual(rows, [{ state: 'failed', error_message: 'the upload was cut off before its end' }]);
+    assert.deepEqual(rows, [{ state: 'failed', error_message: 'upload cut off' }]);
     assert.equal((await api.call(`alice PUT /images/${id}/file`, bytes)).status, 204);
   }
 });

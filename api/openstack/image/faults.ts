@@ -6,7 +6,7 @@ import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorCode } from '../../../contract/errors.ts';
 import type { Fault, FaultForm } from '../common/faults.ts';
-import { kitSentences } from '../common/sentences.ts';
+import { hostSentences, kitSentences } from '../common/sentences.ts';
 
 /** Where Glance's habit differs: what is over a limit, or does not fit on the storage, is 413. */
 const overrides: Partial<Record<ErrorCode, number>> = { quota_exceeded: 413, no_capacity: 413 };
@@ -16,7 +16,7 @@ const titles: Readonly<Record<number, string>> = { 413: 'Request Entity Too Larg
 
 export const imageFaults: FaultForm = {
   overrides,
-  sentences: kitSentences,
+  sentences: { ...kitSentences, ...hostSentences },
   body(fault: Fault, request: FastifyRequest, reply: FastifyReply): string {
     // An image that was deleted under its upload: Glance says 410.
     if (fault.code === 'not_found' && fault.details.gone === true) fault.status = 410;

@@ -49,6 +49,11 @@ const plain: ReadonlySet<Reason> = new Set<keyof NeutronReasons>([
   'quota_exceeded',
   'quota_project_invalid',
   'quota_below_usage',
+  'host_not_found',
+  'host_unreachable',
+  'host_answer_malformed',
+  'host_refused',
+  'upload_cut_off',
 ]);
 
 function everyOf<T extends object>(table: T, type: string): Partial<Record<keyof T, string>> {

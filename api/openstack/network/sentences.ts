@@ -3,12 +3,13 @@
  * tables {@link invalidInputs} and {@link badRequests} are each of one exception of Neutron's, which frames the sentence.
  */
 import type { Sentences } from '../../../contract/errors.ts';
+import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
-import { kitSentences } from '../common/sentences.ts';
+import { hostSentences, kitSentences } from '../common/sentences.ts';
 
 /** All that a call of this dialect may be refused for. */
-export type NeutronReasons = KitReasons & NetworkReasons;
+export type NeutronReasons = KitReasons & HostReasons & NetworkReasons;
 type Some = Partial<Sentences<NeutronReasons>>;
 
 /** InvalidInput: 'Invalid input for operation: ….' */
@@ -275,6 +276,7 @@ export const quotaNames: Readonly<Record<string, string>> = {
 
 export const neutronSentences: Sentences<NeutronReasons> = {
   ...kitSentences,
+  ...hostSentences,
   ...framed(invalidInputs, (sentence) => `Invalid input for operation: ${sentence}.`),
   ...badRequests,
   ...networks,

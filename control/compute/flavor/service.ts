@@ -3,11 +3,11 @@
  * project was given. A server keeps its own copy, so a flavor may go while servers made from it stay.
  */
 import { type RawBuilder, type Selectable, sql } from 'kysely';
-import type { CloudError } from '../../../contract/errors.ts';
+import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
-import { LegacyError } from '../../../contract/legacy-error.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { notFound } from '../../kit/refusal.ts';
 import type { FlavorTable } from './tables.ts';
 
 export type FlavorRow = Selectable<FlavorTable>;
@@ -70,7 +70,7 @@ export class FlavorService {
     const down = filter.sortDirection === 'desc';
     if (filter.marker !== undefined) {
       const marker = await this.#find(filter.marker);
-      if (!marker) throw new LegacyError('invalid', `marker [${filter.marker}] not found`);
+      if (!marker) throw new CloudError('invalid', 'marker_not_found', { marker: filter.marker });
       const at = sql`(select ${key}, id from flavor where id = ${marker.id})`;
       where.push(down ? sql`(${key}, id) < ${at}` : sql`(${key}, id) > ${at}`);
     }
@@ -87,7 +87,7 @@ export class FlavorService {
   async get(caller: Caller, flavorId: string): Promise<FlavorRow> {
     const { rows } = await sql<FlavorRow>`select * from flavor where flavor_id = ${flavorId}
       and (${isAdmin(caller)} or ${usable(caller)})`.execute(this.#database.query);
-    if (!rows[0]) throw notFound(flavorId);
+    if (!rows[0]) throw notFound('flavor', flavorId);
     return rows[0];
   }
 
@@ -107,9 +107,9 @@ export class FlavorService {
       } catch (error) {
         const constraint = violatedConstraint(error);
         if (constraint === 'flavor_flavor_id_key')
-          throw new LegacyError('conflict', `Flavor with ID ${flavorId} already exists.`, { cause: error });
+          throw new CloudError('conflict', 'flavor_id_taken', { id: flavorId }, { cause: error });
         if (constraint === 'flavor_name_key')
-          throw new LegacyError('conflict', `Flavor with name ${wish.name} already exists.`, { cause: error });
+          throw new CloudError('conflict', 'flavor_name_taken', { name: wish.name }, { cause: error });
         throw error;
       }
     });
@@ -120,7 +120,7 @@ export class FlavorService {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const { rows } = await sql<FlavorRow>`update flavor set description = ${description}, updated_at = now()
         where flavor_id = ${flavorId} returning *`.execute(tx);
-      if (!rows[0]) throw notFound(flavorId);
+      if (!rows[0]) throw notFound('flavor', flavorId);
       return rows[0];
     });
   }
@@ -129,7 +129,7 @@ export class FlavorService {
     requireAdmin(caller, 'delete a flavor');
     await this.#database.transaction(actorOf(caller), async (tx) => {
       const { numAffectedRows } = await sql`delete from flavor where flavor_id = ${flavorId}`.execute(tx);
-      if (numAffectedRows !== 1n) throw notFound(flavorId);
+      if (numAffectedRows !== 1n) throw notFound('flavor', flavorId);
     });
   }
 
@@ -152,9 +152,9 @@ export class FlavorService {
   async access(caller: Caller, flavorId: string): Promise<string[]> {
     requireAdmin(caller, 'list who may use a flavor');
     const flavor = await this.#find(flavorId);
-    if (!flavor) throw notFound(flavorId);
+    if (!flavor) throw notFound('flavor', flavorId);
     if (flavor.public) {
-      throw new LegacyError('not_found', 'Access list not available for public flavors.');
+      throw new CloudError('not_found', 'flavor_public', { id: flavorId });
     }
     return accessOf(this.#database.query as Tx, flavor.id);
   }
@@ -166,10 +166,7 @@ export class FlavorService {
       const { numAffectedRows } = await sql`insert into flavor_access (flavor_id, project_id)
         values (${flavor.id}, ${projectId}) on conflict do nothing`.execute(tx);
       if (numAffectedRows !== 1n) {
-        throw new LegacyError(
-          'conflict',
-          `Flavor access already exists for flavor ${flavorId} and project ${projectId} combination.`,
-        );
+        throw new CloudError('conflict', 'flavor_access_exists', { flavor: flavorId, project: projectId });
       }
       return accessOf(tx, flavor.id);
     });
@@ -181,7 +178,7 @@ export class FlavorService {
       const { numAffectedRows } = await sql`delete from flavor_access
         where flavor_id = ${flavor.id} and project_id = ${projectId}`.execute(tx);
       if (numAffectedRows !== 1n) {
-        throw new LegacyError('not_found', `Flavor access not found for ${flavorId} / ${projectId} combination.`);
+        throw new CloudError('not_found', 'flavor_access_missing', { flavor: flavorId, project: projectId });
       }
       return accessOf(tx, flavor.id);
     });
@@ -197,7 +194,7 @@ export class FlavorService {
   async #change<T>(caller: Caller, flavorId: string, work: (tx: Tx, flavor: FlavorRow) => Promise<T>): Promise<T> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const { rows } = await sql<FlavorRow>`select * from flavor where flavor_id = ${flavorId} for update`.execute(tx);
-      if (!rows[0]) throw notFound(flavorId);
+      if (!rows[0]) throw notFound('flavor', flavorId);
       return work(tx, rows[0]);
     });
   }
@@ -205,9 +202,6 @@ export class FlavorService {
 
 const usable = (caller: Caller): RawBuilder<unknown> => sql`(public or exists (select from flavor_access a
   where a.flavor_id = flavor.id and a.project_id = ${caller.projectId}::uuid))`;
-
-const notFound = (flavorId: string): CloudError =>
-  new LegacyError('not_found', `Flavor ${flavorId} could not be found.`);
 
 async function accessOf(tx: Tx, id: string): Promise<string[]> {
   const { rows } = await sql<{ project_id: string }>`select project_id from flavor_access where flavor_id = ${id}

@@ -2,9 +2,8 @@
  * Key pairs: public keys that belong to a user, copied into a server when it is made. Private keys are never stored.
  */
 import { sql } from 'kysely';
-import type { CloudError } from '../../../contract/errors.ts';
+import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
-import { LegacyError } from '../../../contract/legacy-error.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
@@ -37,7 +36,7 @@ export class KeyPairService {
   ): Promise<{ keyPair: KeyPairRow; privateKey: Secret | null }> {
     const userId = this.#owner(caller, wish.userId, 'create');
     if (wish.publicKey === null && wish.type === 'x509') {
-      throw new LegacyError('invalid', 'Keypair data is invalid: X.509 key pairs can be imported, not generated');
+      throw new CloudError('invalid', 'public_key_invalid', { why: 'certificate_not_made_here' });
     }
     const made = wish.publicKey === null ? await generateSshKey() : null;
     const key = made ?? (wish.type === 'ssh' ? readSshKey(wish.publicKey!) : readCertificate(wish.publicKey!));
@@ -52,9 +51,9 @@ export class KeyPairService {
       } catch (error) {
         const constraint = violatedConstraint(error);
         if (constraint === 'key_pair_user_id_fkey')
-          throw new LegacyError('invalid', `There is no user ${userId} any more.`, { cause: error });
+          throw new CloudError('invalid', 'key_pair_user_gone', { user: userId }, { cause: error });
         if (constraint !== 'key_pair_user_id_name_key') throw error;
-        throw new LegacyError('conflict', `Key pair '${wish.name}' already exists.`, { cause: error });
+        throw new CloudError('conflict', 'key_pair_name_taken', { name: wish.name }, { cause: error });
       }
     });
     return { keyPair, privateKey: made?.privateKey ?? null };
@@ -66,7 +65,7 @@ export class KeyPairService {
   ): Promise<KeyPairRow[]> {
     const userId = this.#owner(caller, options.userId, 'list');
     if (options.marker !== undefined && !(await this.#find(userId, options.marker))) {
-      throw new LegacyError('invalid', `Marker ${options.marker} could not be found.`);
+      throw new CloudError('invalid', 'key_pair_marker_not_found', { marker: options.marker });
     }
     const { rows } = await sql<KeyPairRow>`select *, 0 as number from key_pair where user_id = ${userId}
       and (${options.marker ?? null}::text is null or name > ${options.marker ?? null}::text)
@@ -104,14 +103,14 @@ export class KeyPairService {
   #owner(caller: Caller, userId: string | undefined, verb: string): string {
     if (userId === undefined || userId === caller.userId) return caller.userId;
     if (!isAdmin(caller)) {
-      throw new LegacyError('forbidden', `Policy doesn't allow os_compute_api:os-keypairs:${verb} to be performed.`);
+      throw new CloudError('forbidden', 'key_pair_of_another_user', { verb });
     }
     return userId;
   }
 }
 
 const notFound = (name: string, userId: string): CloudError =>
-  new LegacyError('not_found', `Keypair ${name} not found for user ${userId}`);
+  new CloudError('not_found', 'key_pair_not_found', { name, user: userId });
 
 /** Key pairs count per user, as in Nova; the limit is every user's. */
 async function requireQuota(tx: Tx, userId: string): Promise<void> {
@@ -121,8 +120,11 @@ async function requireQuota(tx: Tx, userId: string): Promise<void> {
     (select maximum from quota where resource = 'key_pairs' and project_id is null) as maximum`.execute(tx);
   const { used, maximum } = rows[0]!;
   if (maximum !== null && maximum >= 0 && used >= maximum) {
-    throw new LegacyError('quota_exceeded', 'Quota exceeded, too many key pairs.', {
-      details: { resource: 'key_pairs', limit: maximum, used, wanted: 1 },
+    throw new CloudError('quota_exceeded', 'quota_exceeded', {
+      resource: 'key_pairs',
+      limit: maximum,
+      used,
+      wanted: 1,
     });
   }
 }

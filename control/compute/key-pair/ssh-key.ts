@@ -2,11 +2,13 @@
  * SSH public keys: reading what callers import (untrusted text), and making pairs as Nova does (RSA 2048, private key in
  * PEM, PKCS #1). The fingerprint is MD5 with colons, as Nova shows it. Pure; knows no database.
  */
+
 import { createHash, generateKeyPair, X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
+import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
-import { LegacyError } from '../../../contract/legacy-error.ts';
 import { Secret } from '../../../contract/secret.ts';
+import type { ComputeReasons } from '../reasons.ts';
 
 export interface ReadKey {
   publicKey: string;
@@ -18,8 +20,8 @@ const types =
 /** MySQL's TEXT in Nova; no key of any use is longer. */
 const maxLength = serverLimits.publicKeyLength;
 
-const refuse = (reason: string): never => {
-  throw new LegacyError('invalid', `Keypair data is invalid: ${reason}`);
+const refuse = (why: ComputeReasons['public_key_invalid']['why']): never => {
+  throw new CloudError('invalid', 'public_key_invalid', { why });
 };
 
 const md5 = (data: Buffer): string => createHash('md5').update(data).digest('hex').match(/../g)!.join(':');
@@ -27,18 +29,18 @@ const md5 = (data: Buffer): string => createHash('md5').update(data).digest('hex
 /** @throws CloudError `invalid` when the text is not one OpenSSH public key */
 export function readSshKey(text: string): ReadKey {
   const line = text.trim();
-  if (line.length > maxLength) refuse('the public key is too long');
+  if (line.length > maxLength) refuse('too_long');
   // More than one line would put further lines into the guest's authorized_keys.
-  if (/[\r\n\0]/.test(line)) refuse('the public key must be one line');
+  if (/[\r\n\0]/.test(line)) refuse('several_lines');
   const [type = '', base64 = ''] = line.split(/[ \t]+/);
-  if (!types.test(type)) refuse('failed to generate fingerprint: unknown type of key');
+  if (!types.test(type)) refuse('unknown_type');
   const blob = Buffer.from(base64, 'base64');
   if (base64 === '' || blob.toString('base64').replace(/=+$/, '') !== base64.replace(/=+$/, '')) {
-    refuse('failed to generate fingerprint: the key is no base64');
+    refuse('no_base64');
   }
   const fields = readFields(blob);
   if (fields[0]?.toString() !== type || fields.length < 2) {
-    refuse('failed to generate fingerprint: the key does not match its type');
+    refuse('not_of_its_type');
   }
   return { publicKey: text, fingerprint: md5(blob) };
 }
@@ -59,11 +61,11 @@ function readFields(blob: Buffer): Buffer[] {
 
 /** @throws CloudError `invalid` when the text is no certificate */
 export function readCertificate(text: string): ReadKey {
-  if (text.length > maxLength) refuse('the certificate is too long');
+  if (text.length > maxLength) refuse('certificate_too_long');
   try {
     return { publicKey: text, fingerprint: new X509Certificate(text).fingerprint.toLowerCase() };
   } catch (error) {
-    throw new LegacyError('invalid', 'Keypair data is invalid: failed to generate X509 fingerprint', { cause: error });
+    throw new CloudError('invalid', 'public_key_invalid', { why: 'certificate_unreadable' }, { cause: error });
   }
 }
 

@@ -1,9 +1,8 @@
 /** Hosts as the dialects may see and steer them: zones for everyone, everything else for administrators. */
 import { sql } from 'kysely';
-import type { CloudError } from '../../../contract/errors.ts';
-import { LegacyError } from '../../../contract/legacy-error.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
+import { notFound } from '../../kit/refusal.ts';
 import { type HostRow, listHosts, serversOfHosts, setHostEnabled } from './hosts.ts';
 
 export interface Zone {
@@ -35,7 +34,7 @@ export class PlacementService {
   async host(caller: Caller, id: string): Promise<HostRow> {
     requireAdmin(caller, 'show a host');
     const [host] = await listHosts(this.#database.query, { id });
-    if (!host) throw notFound(id);
+    if (!host) throw notFound('host', id);
     return host;
   }
 
@@ -49,8 +48,6 @@ export class PlacementService {
   async setEnabled(caller: Caller, id: string, state: { enabled: boolean; reason: string | null }): Promise<void> {
     requireAdmin(caller, 'open or close a host');
     const known = await this.#database.transaction(actorOf(caller), (tx) => setHostEnabled(tx, id, state));
-    if (!known) throw notFound(id);
+    if (!known) throw notFound('host', id);
   }
 }
-
-const notFound = (id: string): CloudError => new LegacyError('not_found', `Compute host ${id} could not be found.`);

@@ -5,9 +5,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, newId, type ServerId } from '../../../contract/ids.ts';
-import { LegacyError } from '../../../contract/legacy-error.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { lockQuota, type Quota, quotaLimits, requireQuota, timesWithin } from '../../kit/quota/quota.ts';
@@ -142,22 +142,17 @@ function newServer(
 }
 
 function checkCounts(wish: ServerWish): void {
-  if (wish.minCount > wish.maxCount) throw new LegacyError('invalid', 'min_count must be <= max_count');
+  if (wish.minCount > wish.maxCount)
+    throw new CloudError('invalid', 'server_counts_reversed', { min_count: wish.minCount, max_count: wish.maxCount });
   if (wish.maxCount === 1) return;
   if (wish.hostname !== null) {
-    throw new LegacyError('invalid', 'Unable to allocate a single hostname to multiple instances');
+    throw new CloudError('invalid', 'one_hostname_for_many_servers', {});
   }
   if (wish.ports.some((port) => port.portId !== undefined)) {
-    throw new LegacyError(
-      'invalid',
-      'Unable to launch multiple instances with a single configured port ID. Please launch your instance one by one with different ports.',
-    );
+    throw new CloudError('invalid', 'one_port_for_many_servers', {});
   }
   if (wish.ports.some((port) => port.fixedIp !== undefined)) {
-    throw new LegacyError(
-      'invalid',
-      'Invalid fixed IP and max count: a fixed IP address can be given to one server only',
-    );
+    throw new CloudError('invalid', 'one_fixed_ip_for_many_servers', {});
   }
 }
 
@@ -176,39 +171,40 @@ async function ingredients(tx: Tx, caller: Caller, wish: ServerWish): Promise<In
 
 function requireIngredients(wish: ServerWish, found: Ingredients): FlavorRow {
   const { flavor } = found;
-  if (!flavor || flavor.disabled) throw new LegacyError('invalid', `Flavor ${wish.flavor} could not be found.`);
-  if (wish.keyName !== null && !found.key) throw new LegacyError('invalid', 'Invalid key_name provided.');
+  if (!flavor || flavor.disabled) throw new CloudError('invalid', 'flavor_not_found', { id: wish.flavor });
+  if (wish.keyName !== null && !found.key) throw new CloudError('invalid', 'key_pair_unknown', { name: wish.keyName });
   if (wish.requestedHost !== null && found.host_id === null) {
-    throw new LegacyError('invalid', `Compute host ${wish.requestedHost} could not be found.`);
+    throw new CloudError('invalid', 'host_not_found', { id: wish.requestedHost });
   }
-  if (!found.zone_known) throw new LegacyError('invalid', 'The requested availability zone is not available');
+  if (!found.zone_known)
+    throw new CloudError('invalid', 'availability_zone_unknown', { zone: String(wish.availabilityZone) });
   return flavor;
 }
 
 /** The guest's disk; a flavor with disk 0 takes the image's own size. Refuses an image that does not fit the flavor. */
 function diskFor(flavor: FlavorRow, image: BootImage): number {
   if (image.disk_format !== 'raw' && image.disk_format !== 'qcow2') {
-    throw new LegacyError(
-      'invalid',
-      `Image ${image.id} is unacceptable: disk format ${image.disk_format} can't be booted`,
-    );
+    throw new CloudError('invalid', 'image_not_bootable', { id: image.id, disk_format: image.disk_format });
   }
   if (flavor.memory_mib < image.min_memory_mib) {
-    throw new LegacyError('invalid', "Flavor's memory is too small for requested image.");
+    throw new CloudError('invalid', 'flavor_memory_too_small', {
+      memory_mib: flavor.memory_mib,
+      minimum_mib: image.min_memory_mib,
+    });
   }
   const needed = image.virtual_size_bytes ?? image.size_bytes ?? 0;
   if (flavor.disk_gib === 0) return Math.max(1, Math.ceil(needed / gib), image.min_disk_gib);
   if (flavor.disk_gib < image.min_disk_gib) {
-    throw new LegacyError(
-      'invalid',
-      `Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is ${flavor.disk_gib * gib} bytes, minimum size is ${image.min_disk_gib * gib} bytes.`,
-    );
+    throw new CloudError('invalid', 'flavor_disk_below_minimum', {
+      disk_bytes: flavor.disk_gib * gib,
+      minimum_bytes: image.min_disk_gib * gib,
+    });
   }
   if (flavor.disk_gib * gib < needed) {
-    throw new LegacyError(
-      'invalid',
-      `Flavor's disk is too small for requested image. Flavor disk is ${flavor.disk_gib * gib} bytes, image is ${needed} bytes.`,
-    );
+    throw new CloudError('invalid', 'image_too_large_for_flavor', {
+      disk_bytes: flavor.disk_gib * gib,
+      image_bytes: needed,
+    });
   }
   return flavor.disk_gib;
 }
@@ -235,12 +231,15 @@ export async function checkMetadata(tx: Tx, projectId: string, metadata: Record<
   const wanted = Object.keys(metadata).length;
   if (wanted === 0) return;
   if (wanted > serverLimits.metadataItems) {
-    throw new LegacyError('invalid', `A server can have at most ${serverLimits.metadataItems} metadata items`);
+    throw new CloudError('invalid', 'too_many_metadata_items', { maximum: serverLimits.metadataItems });
   }
   const limit = (await quotaLimits(tx, projectId)).server_metadata_items ?? -1;
   if (limit >= 0 && wanted > limit) {
-    throw new LegacyError('quota_exceeded', `Maximum number of metadata items exceeds ${limit}`, {
-      details: { resource: 'server_metadata_items', limit, used: 0, wanted },
+    throw new CloudError('quota_exceeded', 'quota_exceeded', {
+      resource: 'server_metadata_items',
+      limit,
+      used: 0,
+      wanted,
     });
   }
 }

@@ -2,8 +2,9 @@
  * Lists of servers: one statement, with the caller's rights in its WHERE and keyset paging. Servers that are gone
  * are read from the change log, where their last row stands.
  */
+
 import { type RawBuilder, sql } from 'kysely';
-import { LegacyError } from '../../../contract/legacy-error.ts';
+import { CloudError } from '../../../contract/errors.ts';
 import { type Queryable, sqlState } from '../../kit/database/database.ts';
 import type { ServerStatus, ShownServer, TaskState, VmState } from './server.ts';
 import { type Reach, reachCondition, shownColumns } from './store.ts';
@@ -153,7 +154,7 @@ function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
 /** PostgreSQL matches without back-tracking unless there are back-references: those could keep it busy for ever. */
 function safePattern(pattern: string): string {
   if (pattern.length > 255 || /\\[1-9]/.test(pattern)) {
-    throw new LegacyError('invalid', `the regular expression '${pattern.slice(0, 50)}' is too long or refers back`);
+    throw new CloudError('invalid', 'pattern_refused', { pattern: pattern.slice(0, 50) });
   }
   return pattern;
 }
@@ -176,8 +177,7 @@ export async function listServers(db: Queryable, reach: Reach, filter: ServerFil
     );
     return rows;
   } catch (error) {
-    if (sqlState(error) === '2201B')
-      throw new LegacyError('invalid', 'a filter is no valid regular expression', { cause: error });
+    if (sqlState(error) === '2201B') throw new CloudError('invalid', 'pattern_malformed', {}, { cause: error });
     throw error;
   }
 }
@@ -194,7 +194,7 @@ async function afterMarker(
   const { rows } = await sql<Record<string, string>>`select ${sql.join(values)} from ${from}
     where s.id = ${marker}::uuid and ${reachCondition(reach)}`.execute(db);
   const row = rows[0];
-  if (!row) throw new LegacyError('invalid', `marker [${marker}] not found`);
+  if (!row) throw new CloudError('invalid', 'marker_not_found', { marker });
   const alternatives = sort.map((_, i) => {
     const parts = sort.slice(0, i + 1).map(({ key, direction }, j) => {
       const operator = j < i ? '=' : direction === 'asc' ? '>' : '<';

@@ -1,7 +1,8 @@
 /** Security groups of a server: those of all its ports at once, as Nova's addSecurityGroup means it. */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
-import { LegacyError } from '../../../contract/legacy-error.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import type { ServerRow } from './server.ts';
 
@@ -13,13 +14,10 @@ async function findGroup(tx: Tx, projectId: string, nameOrId: string): Promise<s
     tx,
   );
   if (rows.length === 0) {
-    throw new LegacyError('not_found', `Security group ${nameOrId} not found for project ${projectId}.`);
+    throw new CloudError('not_found', 'security_group_not_found_in_project', { name: nameOrId, project: projectId });
   }
   if (rows.length > 1 && rows[0]!.id !== id) {
-    throw new LegacyError(
-      'conflict',
-      `Multiple security groups found matching '${nameOrId}'. Use an ID to be more specific.`,
-    );
+    throw new CloudError('conflict', 'security_group_ambiguous', { name: nameOrId });
   }
   return rows[0]!.id;
 }
@@ -46,7 +44,7 @@ export async function removeServerSecurityGroup(tx: Tx, server: ServerRow, nameO
     tx,
   );
   if (numAffectedRows === 0n) {
-    throw new LegacyError('not_found', `Security group ${nameOrId} not associated with the instance ${server.id}`);
+    throw new CloudError('not_found', 'security_group_not_of_server', { name: nameOrId, server: server.id });
   }
 }
 

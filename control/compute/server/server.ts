@@ -4,8 +4,9 @@
  * Nova keeps vm_state, task_state and power_state as columns that many processes write; here they are functions of what is
  * desired and what was observed, so they can't contradict either.
  */
+
 import type { Selectable } from 'kysely';
-import { LegacyError } from '../../../contract/legacy-error.ts';
+import { CloudError } from '../../../contract/errors.ts';
 import type { ServerTable } from './tables.ts';
 
 export interface FlavorSnapshot {
@@ -164,17 +165,13 @@ const legal: Readonly<Record<PowerVerb, { vm: readonly VmState[]; task: readonly
 export function requireLegal(server: ServerState & { id: string }, verb: PowerVerb, call: string): void {
   const vm = vmState(server);
   const task = taskState(server);
-  const refuse = (attribute: string, value: string | null) => {
-    throw new LegacyError('conflict', `Cannot '${call}' instance ${server.id} while it is in ${attribute} ${value}`, {
-      details: { verb, attribute, value },
-    });
+  const refuse = (attribute: 'vm_state' | 'task_state', value: string | null) => {
+    throw new CloudError('conflict', 'server_state_conflict', { id: server.id, call, attribute, value });
   };
   if (!legal[verb].vm.includes(vm)) refuse('vm_state', vm);
   if (!legal[verb].task.includes(task)) refuse('task_state', task);
   if (server.host_id === null) {
-    throw new LegacyError('conflict', `Cannot '${call}' instance ${server.id}: it was never placed on a host`, {
-      details: { verb },
-    });
+    throw new CloudError('conflict', 'server_never_placed', { id: server.id, call });
   }
 }
 

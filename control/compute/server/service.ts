@@ -4,14 +4,14 @@
  * Owns the desired_* columns, notes and labels. If the process dies, a transaction has happened or has not.
  */
 import type { Logger } from 'pino';
-import type { CloudError } from '../../../contract/errors.ts';
+import { CloudError } from '../../../contract/errors.ts';
 import type { ServerId } from '../../../contract/ids.ts';
-import { LegacyError } from '../../../contract/legacy-error.ts';
 import { endpointOf } from '../../host/index.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProject, requireProjectMember } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { beginOperation } from '../../kit/operation/operations.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
+import { notFound } from '../../kit/refusal.ts';
 import type { ServerInterface } from '../../network/port/server-views.ts';
 import { type CreatedServers, checkMetadata, createServers, type ServerWish } from './create.ts';
 import type { ServerHosts, ServerImages, ServerPorts } from './dependencies.ts';
@@ -80,7 +80,7 @@ export class ServerService {
   /** @throws CloudError `not_found`, also for a server that is hidden from the caller */
   async get(caller: Caller, id: ServerId): Promise<ShownServer> {
     const server = await findServer(this.#options.database.query, reachOf(caller), id);
-    if (!server) throw notFound(id);
+    if (!server) throw notFound('server', id);
     return server;
   }
 
@@ -147,7 +147,7 @@ export class ServerService {
     return this.#change(caller, id, 'change a server’s tags', async (tx, server) => {
       const tags = [...new Set(edit([...server.tags]))];
       if (tags.length > maxTags) {
-        throw new LegacyError('invalid', `The number of tags exceeded the per-server limit ${maxTags}`);
+        throw new CloudError('invalid', 'too_many_server_tags', { maximum: maxTags });
       }
       await updateNotes(tx, id, { tags });
       return tags;
@@ -223,10 +223,10 @@ export class ServerService {
     const server = await this.get(caller, id);
     if (!isAdmin(caller)) requireProjectMember(caller, 'read a server’s console');
     if (server.host_id === null || vmState(server) === 'building') {
-      throw new LegacyError('conflict', `Instance ${id} is not ready`);
+      throw new CloudError('conflict', 'server_not_ready', { id });
     }
     const host = await endpointOf(this.#options.database.query, server.host_id);
-    if (!host) throw new LegacyError('unavailable', `The host of instance ${id} has never reported`);
+    if (!host) throw new CloudError('unavailable', 'server_host_never_reported', { id });
     return this.#options.hosts.consoleLog(host, id, bytes);
   }
 
@@ -239,7 +239,7 @@ export class ServerService {
   ): Promise<T> {
     return this.#options.database.transaction(actorOf(caller), async (tx) => {
       const server = await lockServer(tx, reachOf(caller), id);
-      if (!server) throw notFound(id);
+      if (!server) throw notFound('server', id);
       if (!isAdmin(caller)) requireProjectMember(caller, operation);
       return work(tx, server);
     });
@@ -283,8 +283,6 @@ function reachOf(caller: Caller): Reach {
   return isAdmin(caller) ? 'all' : { projectId: requireProject(caller, 'see a server') };
 }
 
-const notFound = (id: string): CloudError => new LegacyError('not_found', `Instance ${id} could not be found.`);
-
 function requireUnlocked(caller: Caller, server: ServerRow): void {
-  if (server.locked && !isAdmin(caller)) throw new LegacyError('conflict', `Instance ${server.id} is locked`);
+  if (server.locked && !isAdmin(caller)) throw new CloudError('conflict', 'server_locked', { id: server.id });
 }

@@ -1,7 +1,8 @@
 /** The server's SQL: rows in and out, no decisions. Listing has its own page (list.ts). */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { newId, type PortId, type ServerId } from '../../../contract/ids.ts';
-import { LegacyError } from '../../../contract/legacy-error.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import type { ServerFault, ServerRow, ShownServer } from './server.ts';
 
@@ -172,7 +173,7 @@ export async function serverOperations(
     const known = await sql`select from operation where resource_id = ${serverId} and request_id = ${marker}`.execute(
       db,
     );
-    if (known.rows.length === 0) throw new LegacyError('invalid', `marker [${marker.slice(0, 100)}] not found`);
+    if (known.rows.length === 0) throw new CloudError('invalid', 'marker_not_found', { marker: marker.slice(0, 100) });
   }
   const { rows } = await sql<ServerOperation>`
     select id, verb, state, waiting_for, error_code, error_message, actor_id, request_id, project_id, created_at, updated_at,

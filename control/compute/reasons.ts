@@ -1,0 +1,64 @@
+/** What the compute area refuses (see contract/errors.ts). */
+import type { NoFields } from '../../contract/errors.ts';
+
+/** Servers. */
+export interface ComputeReasons {
+  server_not_found: { id: string };
+  server_locked: { id: string };
+  server_not_ready: { id: string };
+  server_host_never_reported: { id: string };
+  /** `call` is what the caller named the action. */
+  server_state_conflict: { id: string; call: string; attribute: 'vm_state' | 'task_state'; value: string | null };
+  server_never_placed: { id: string; call: string };
+  server_counts_reversed: { min_count: number; max_count: number };
+  one_hostname_for_many_servers: NoFields;
+  one_port_for_many_servers: NoFields;
+  one_fixed_ip_for_many_servers: NoFields;
+  key_pair_unknown: { name: string };
+  availability_zone_unknown: { zone: string };
+  image_not_bootable: { id: string; disk_format: string | null };
+  image_too_large_for_flavor: { disk_bytes: number; image_bytes: number };
+  flavor_disk_below_minimum: { disk_bytes: number; minimum_bytes: number };
+  flavor_memory_too_small: { memory_mib: number; minimum_mib: number };
+  too_many_metadata_items: { maximum: number };
+  too_many_server_tags: { maximum: number };
+  security_group_not_of_server: { name: string; server: string };
+  /** Of a list's filter: too long, or one whose search could take for ever. */
+  pattern_refused: { pattern: string };
+  pattern_malformed: NoFields;
+}
+
+/** Flavors. */
+export interface ComputeReasons {
+  flavor_not_found: { id: string };
+  flavor_id_taken: { id: string };
+  flavor_name_taken: { name: string };
+  /** All projects may use it: there is no list of those that may. */
+  flavor_public: { id: string };
+  flavor_access_exists: { flavor: string; project: string };
+  flavor_access_missing: { flavor: string; project: string };
+}
+
+/** Key pairs. */
+export interface ComputeReasons {
+  key_pair_not_found: { name: string; user: string };
+  key_pair_name_taken: { name: string };
+  key_pair_marker_not_found: { marker: string };
+  key_pair_user_gone: { user: string };
+  key_pair_of_another_user: { verb: string };
+  public_key_invalid: {
+    why:
+      | 'too_long'
+      | 'several_lines'
+      | 'unknown_type'
+      | 'no_base64'
+      | 'not_of_its_type'
+      | 'certificate_too_long'
+      | 'certificate_unreadable'
+      | 'certificate_not_made_here';
+  };
+}
+
+declare module '../../contract/errors.ts' {
+  interface Reasons extends ComputeReasons {}
+}
