@@ -1,5 +1,6 @@
 /** Makes everything that control/ and api/ need, once, in order, and hands it down. Nothing is made anywhere else. */
 import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { hostStream } from '../../api/host/stream.ts';
@@ -40,6 +41,7 @@ import { Credentials } from '../../protocols/tls/index.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { controlHealth } from './control-health.ts';
 import type { Health } from './health.ts';
+import { leaseHolder } from './lease-holder.ts';
 
 export interface RunningControl {
   /** The port that the APIs are served on. */
@@ -58,10 +60,10 @@ const catalogue = [
 
 /** For tests. */
 export interface ControlHooks {
+  /** The name under which it leads where one of several does; absent: what {@link leaseHolder} says. */
+  holder?: string;
   /** How long a host may be away before servers that it never took are given to another. */
   hostAwayMs?: number;
-  /** The name under which it leads where one of several does; absent: the machine's, for no two controls live on one. */
-  holder?: string;
   /** How often the certificate's files are looked at. */
   credentials?: { lookEveryMs: number };
   /** Told of every route of every dialect. */
@@ -82,9 +84,9 @@ export async function startControl(
   await prepareDatabase(database, url, configuration, log);
   const feed = new ChangeFeed({ database, url, log });
   await feed.start();
-  const services = await makeServices({ configuration, log, hooks, database, feed, tls });
+  const { holder = leaseHolder(join(dirname(configuration.healthSocket), 'lease-holder.json')) } = hooks;
+  const services = await makeServices({ configuration, log, hooks, database, feed, tls, holder });
   const queue = new WorkQueue({ database, log });
-  const { holder = configuration.localHost.id } = hooks;
   const history = new HistoryKeeper({ database, log, retention: configuration.retention, holder });
   const api = await createApi({
     tls,
@@ -102,7 +104,7 @@ export async function startControl(
   await queue.start({ ...imageController.tasks, ...serverController.tasks() });
   for (const part of [imageController, serverController, hosts]) part.start();
   await listen(api, configuration.listen);
-  // Who has the port is the only control of this machine, and may lead under its name.
+  // One that can't serve shall not lead either.
   for (const part of [projector, history]) part.start();
   return {
     port: (api.server.address() as AddressInfo).port,
@@ -143,11 +145,11 @@ interface Ground {
   database: Database;
   feed: ChangeFeed;
   tls: { key: string; cert: string; ca: string };
+  holder: string;
 }
 
-async function makeServices({ configuration, log, hooks, database, feed, tls }: Ground) {
+async function makeServices({ configuration, log, hooks, database, feed, tls, holder }: Ground) {
   const { region, publicUrl, cloudId, northbound } = configuration;
-  const { holder = configuration.localHost.id } = hooks;
   const identity = new IdentityService({ database, feed, log, region, publicUrl, catalogue, resources });
   await identity.start();
   const ports = new PortService({ database });

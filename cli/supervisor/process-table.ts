@@ -37,6 +37,12 @@ function statFields(pid: number): string[] | undefined {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
+/** When the process began, in ticks after boot; with the pid it names a process until the next boot. */
+export function startTicks(pid: number): number | undefined {
+  const fields = statFields(pid);
+  return fields && Number(fields[19]);
+}
+
 export function processFacts(pid: number): ProcessFacts | undefined {
   const fields = statFields(pid);
   const status = read(`/proc/${pid}/status`);

@@ -103,6 +103,7 @@ export class SimulatedCloud implements AsyncDisposable {
   readonly #northboundSocket: string;
   readonly #postgres: { stop(): Promise<void>; start(): Promise<void> } | undefined;
   #runs = 0;
+  readonly #holder = newId();
 
   private constructor(parts: {
     directory: string;
@@ -196,7 +197,8 @@ export class SimulatedCloud implements AsyncDisposable {
     const inner = { ...configuration, listen: { address: '127.0.0.1', port: 0 } };
     const running = await startControl(inner, this.log.child({ control: name }), {
       credentials: { lookEveryMs: 50 },
-      ...(options.beside && { holder: newId() }),
+      // What cli/process/lease-holder.ts proves of processes: who serves the port comes after one that is dead.
+      holder: options.beside ? newId() : this.#holder,
       ...options.hooks,
     });
     const front = await Wire.openPort({ host: '127.0.0.1', port: running.port }, options.beside ? 0 : this.port);

@@ -8,9 +8,9 @@
  * remains: there the epoch tells. It rises with each gain; {@link fence} puts it into a transaction, and other stores can keep it
  * beside what they are given.
  *
- * Owns the row while it holds it. If the process dies, the lease runs out and another takes it; one that stops gives it back.
+ * Owns the row while it holds it. If the process dies, the lease runs out and another takes it, or at once whoever comes back under
+ * its name; one that stops gives it back.
  */
-
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Database, Tx } from '../database/database.ts';
@@ -21,8 +21,8 @@ export interface LeadershipOptions {
   role: string;
   /**
    * A UUID. Whoever comes back under the name of a holder takes its lease at once, so that a restart costs no lease: two processes
-   * that live at the same time must never share one. On a machine the supervisor sees to that: it starts a control when the one
-   * before is gone.
+   * that live at the same time must never share one. A control process takes that of one before it that is proven dead
+   * (`cli/process/lease-holder.ts`).
    */
   holder: string;
   /** The work may begin. */
