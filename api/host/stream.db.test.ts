@@ -183,6 +183,16 @@ const observed = (id: ServerId, more: Partial<ObservedServer> = {}): ObservedSer
   ...more,
 });
 
+/** To the database and, over the host's stream, to control and back. */
+async function roundTrip(host: FakeHost): Promise<number> {
+  const started = performance.now();
+  await sql`select 1`.execute(db.database.query);
+  await new Promise((resolve) => host.socket.once('pong', resolve).ping());
+  return performance.now() - started;
+}
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+
 const hostRow = (id: HostId) =>
   db.database.query.selectFrom('host').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
 
@@ -273,7 +283,9 @@ test('a change reaches the host within milliseconds, once, and only the host tha
   const { host } = await connected(control.port, hostId);
   const { host: other } = await connected(control.port, otherId);
   const took: number[] = [];
+  const plain: number[] = [];
   for (let round = 2; round < 22; round++) {
+    plain.push(await roundTrip(host));
     const committed = await update(id, `generation = ${round}, desired_power = '${round % 2 ? 'on' : 'off'}'`).then(
       () => performance.now(),
     );
@@ -284,8 +296,12 @@ test('a change reaches the host within milliseconds, once, and only the host tha
       [[id, round]],
     );
   }
-  took.sort((a, b) => a - b);
-  assert.ok(took[10]! < 30, `the median from commit to arrival is ${took[10]} ms`);
+  // Nothing waits for a timer; how long it takes then is a matter of how busy the machine is just now.
+  const [arrival, trip] = [median(took), median(plain)];
+  assert.ok(
+    arrival < Math.max(30, 10 * trip),
+    `median from commit to arrival ${arrival} ms, a mere round trip ${trip} ms`,
+  );
   await update(id, `observed_step = 'of no concern to the host'`);
   await update(id, `generation = 100`);
   assert.equal(

@@ -63,6 +63,9 @@ export async function makePart(tx: Tx, table: HistoryTable, part: Part): Promise
   const [from, to] = [bound(table, part.from), bound(table, part.to)];
   const column = sql.ref(table.column);
   await wait(tx);
+  // The whole table first: an insert that had chosen the default part before would else find, when it gets its lock, that its row belongs
+  // to another by now, and fail. And whoever holds a part holds the whole: so it is waited for with nothing in hand.
+  await sql`lock table only ${all} in access exclusive mode`.execute(tx);
   await sql`lock table ${rest} in access exclusive mode`.execute(tx);
   await sql`create table ${own} (like ${all} including defaults including constraints)`.execute(tx);
   await sql`with moved as (delete from ${rest} where ${column} >= ${from} and ${column} < ${to} returning *)

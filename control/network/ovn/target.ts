@@ -102,11 +102,19 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
 
   async #refreshHosts(ids: readonly string[] | 'all'): Promise<void> {
     await this.#hosts.refresh(this.#db, ids);
+    this.#awaitGrace();
+  }
+
+  #awaitGrace(): void {
     clearTimeout(this.#timer);
     const dueAt = this.#hosts.dueAt;
     if (dueAt === undefined) return;
-    this.#timer = setTimeout(() => this.#options.events.look(), Math.max(50, dueAt - performance.now()));
-    this.#timer.unref();
+    const look = () => {
+      // Timers count from when their turn of the event loop began: this one may be early, and a look that finds none due would be the last.
+      if (this.#hosts.due().length === 0) this.#awaitGrace();
+      else this.#options.events.look();
+    };
+    this.#timer = setTimeout(look, Math.max(50, dueAt - performance.now())).unref();
   }
 
   // --- what they shall be and are ------------------------------------------------------------------------------------
