@@ -1,5 +1,6 @@
 export { type HostList, listHosts, registerHost, setHostEnabled, showHost } from './administration.ts';
 export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
+export type { HostedNetworks, HostedServers } from './hosted.ts';
 export { closeCodes } from './messages.ts';
 export {
   type QuarantinedImageRow,
@@ -9,5 +10,5 @@ export {
 } from './quarantine.ts';
 export type { HostConnection, HostSession } from './session.ts';
 export { endpointColumns, endpointOf } from './store.ts';
-export { type HostedNetworks, type HostedServers, HostStreams, type HostStreamsOptions } from './streams.ts';
+export { HostStreams, type HostStreamsOptions } from './streams.ts';
 export type { HostRow } from './tables.ts';

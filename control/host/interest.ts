@@ -7,6 +7,7 @@ import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts
 import type { Change } from '../kit/change-log/changes.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import type { HostSession } from './session.ts';
+import type { Told } from './told.ts';
 
 declare module '../kit/resource.ts' {
   interface Wakes {
@@ -29,8 +30,7 @@ export interface HostInterest {
 
 export interface Sessions {
   byHost: ReadonlyMap<string, HostSession>;
-  /** The session that was last told of the server. */
-  byServer(id: ServerId): Iterable<HostSession>;
+  told: Pick<Told<HostSession>, 'of'>;
 }
 
 type Looks = ReadonlyMap<string, (look: HostInterest, change: Change) => void>;
@@ -65,7 +65,7 @@ export class Marks implements HostInterest {
     const serverId = id as ServerId;
     const owner = this.#sessions.byHost.get(ownerId as string);
     this.#server(owner, serverId, { networks: owner !== undefined && (deleted || !owner.view.knows(serverId)) });
-    for (const session of this.#sessions.byServer(serverId)) {
+    for (const session of this.#sessions.told.of('server', serverId)) {
       if (session !== owner) this.#server(session, serverId, { networks: true });
     }
   }
@@ -73,20 +73,22 @@ export class Marks implements HostInterest {
   port(id: string, row: Readonly<Record<string, unknown>>): void {
     const bound = this.#sessions.byHost.get(row.host_id as string);
     if (bound && row.device_id) this.#server(bound, row.device_id as ServerId, { networks: true });
-    for (const session of this.#sessions.byHost.values()) {
+    for (const session of this.#sessions.told.of('port', id)) {
       const known = session.view.serverOfPort(id as PortId);
       if (known) this.#server(session, known, { networks: true });
-      else if (mayBeMetadataPort(row) && session.view.knowsNetwork(row.network_id as NetworkId))
-        this.#networks(session);
+    }
+    if (!mayBeMetadataPort(row)) return;
+    for (const session of this.#sessions.told.of('network', row.network_id as string)) {
+      if (!session.view.serverOfPort(id as PortId)) this.#networks(session);
     }
   }
 
   network(id: string): void {
-    const networkId = id as NetworkId;
-    for (const session of this.#sessions.byHost.values()) {
-      for (const server of session.view.serversOnNetwork(networkId)) this.#server(session, server, { networks: true });
-      if (session.view.knowsNetwork(networkId)) this.#networks(session);
+    for (const session of this.#sessions.told.of('network of a server', id)) {
+      for (const server of session.view.serversOnNetwork(id as NetworkId))
+        this.#server(session, server, { networks: true });
     }
+    for (const session of this.#sessions.told.of('network', id)) this.#networks(session);
   }
 
   image(id: string): void {

@@ -19,6 +19,7 @@ import {
 import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
 import { isDatabaseUnavailable } from '../kit/database/database.ts';
 import { closeCodes, parseHostMessage } from './messages.ts';
+import type { Told } from './told.ts';
 import { HostView } from './view.ts';
 
 /** The wire under a session (a WebSocket; see api/host). */
@@ -43,6 +44,8 @@ export interface SessionOwner {
   readonly leaseMs: number;
   readonly protocol: ProtocolRange;
   readonly log: Logger;
+  /** Where each session is found by what it was told of. */
+  readonly told: Told<HostSession>;
   /** Records the facts and answers false when the host is not registered. */
   connect(session: HostSession, hello: HostHello): Promise<boolean>;
   readSnapshot(hostId: HostId): Promise<Omit<ControlMessage & { type: 'snapshot' }, 'type'>>;
@@ -64,7 +67,7 @@ const retryMs = 250;
 export class HostSession {
   readonly hostId: HostId;
   readonly connectionId: string = newId();
-  readonly view = new HostView();
+  readonly view: HostView;
   /** Servers to read again, and whether to read the networks again; see HostStreams. */
   readonly dirtyServers = new Set<ServerId>();
   dirtyNetworks = false;
@@ -89,6 +92,10 @@ export class HostSession {
     this.hostId = hostId;
     this.#connection = connection;
     this.#owner = owner;
+    this.view = new HostView({
+      learned: (kind, id) => owner.told.add(kind, id, this),
+      forgot: (kind, id) => owner.told.remove(kind, id, this),
+    });
     this.send({
       type: 'hello',
       ...speaking(owner.protocol),
@@ -186,6 +193,7 @@ export class HostSession {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.#pending.clear();
+    this.view.forgetAll();
     this.#owner.ended(this);
   }
 

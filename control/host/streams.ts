@@ -8,10 +8,8 @@
  * a snapshot; the host row's `connected` then falls by the sweep in {@link recordLiveness}.
  */
 import type { Logger } from 'pino';
-import { isCloudError } from '../../contract/errors.ts';
 import {
   absentServer,
-  type DesiredNetwork,
   type DesiredServer,
   hostProtocol,
   type ObservedServer,
@@ -19,13 +17,16 @@ import {
 } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
-import type { Database, Queryable } from '../kit/database/database.ts';
+import type { Database } from '../kit/database/database.ts';
+import { Gate } from '../kit/gate.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import { capacityOf } from './capacity.ts';
 import { DatabaseHistory } from './history.ts';
+import type { HostedNetworks, HostedServers } from './hosted.ts';
 import { looksOf, Marks, markDirty } from './interest.ts';
 import { closeCodes } from './messages.ts';
 import { recordQuarantine } from './quarantine.ts';
+import { Resync } from './resync.ts';
 import { type HostConnection, type HostHello, HostSession, type SessionOwner, updateFor } from './session.ts';
 import {
   absencesFor,
@@ -38,27 +39,7 @@ import {
   recordLiveness,
   whereaboutsOf,
 } from './store.ts';
-
-/** What the streams need of control/compute/server. */
-export interface HostedServers {
-  /** Complete documents. By host: all that the host owns. By id: those that still exist, whoever owns them. */
-  desiredServers(
-    db: Queryable,
-    filter: { hostId: HostId } | { serverIds: readonly ServerId[] },
-  ): Promise<DesiredServer[]>;
-  /** Keeps what comes from the owner under its epoch; answers the servers whose absence is recorded. */
-  recordReports(
-    hostId: HostId,
-    observed: readonly ObservedServer[],
-    options?: { complete: boolean },
-  ): Promise<ServerId[]>;
-}
-
-/** What the streams need of control/network. */
-export interface HostedNetworks {
-  /** Every network that has a port of one of the host's servers. */
-  desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]>;
-}
+import { Told } from './told.ts';
 
 export interface HostStreamsOptions {
   database: Database;
@@ -84,6 +65,10 @@ interface Timing {
 const defaults: Timing = { pingMs: 5000, silentMs: 15_000, resyncMs: 60_000 };
 const leaseMs = 30_000;
 const retryMs = 100;
+/** Streams that are opened, or whose whole word is recorded, at a time: a thousand that come back at once leave the database to the API. */
+const opening = 4;
+/** What is read, compared and sent at a time; then whoever else wants something comes. */
+const oneRound = { documents: 200, hosts: 20 };
 
 export class HostStreams {
   readonly #database: Database;
@@ -99,9 +84,11 @@ export class HostStreams {
   readonly #all = new Set<HostSession>();
   /** Streams that speak for their host. */
   readonly #byHost = new Map<string, HostSession>();
+  readonly #told = new Told<HostSession>();
+  readonly #gate = new Gate(opening);
+  readonly #resync: Resync;
   #unsubscribe: (() => void) | undefined;
   #pingTimer: NodeJS.Timeout | undefined;
-  #resyncTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #flushing = false;
   #wanted = false;
@@ -124,26 +111,38 @@ export class HostStreams {
       leaseMs,
       protocol: options.protocol ?? hostProtocol,
       log: options.log,
-      connect: (session, hello) => this.#connect(session, hello),
-      readSnapshot: (hostId) => this.#readSnapshot(hostId),
-      record: (session, observed, complete) => this.#record(session, observed, complete),
+      told: this.#told,
+      connect: (session, hello) => this.#gate.run(() => this.#connect(session, hello)),
+      readSnapshot: (hostId) => this.#gate.run(() => this.#readSnapshot(hostId)),
+      record: (session, observed, complete) =>
+        complete
+          ? this.#gate.run(() => this.#record(session, observed, complete))
+          : this.#record(session, observed, complete),
       quarantined: (hostId, message) => recordQuarantine(this.#database, hostId, message),
-      opened: (session) => (session.missedChanges ? void this.#resyncOne(session) : this.#flushSoon()),
+      opened: (session) => (session.missedChanges ? void this.#resync.one(session) : this.#flushSoon()),
       ended: (session) => this.#ended(session),
     };
+    this.#resync = new Resync({
+      ...{ database: options.database, log: options.log, everyMs: this.#timing.resyncMs },
+      sessions: () => this.#byHost.values(),
+      marked: (images) => {
+        for (const id of images) this.#changedImages.add(id);
+        this.#flushSoon();
+      },
+    });
   }
 
   start(): void {
     this.#unsubscribe = this.#feed.subscribe((changes) => this.#look(changes));
     this.#pingTimer = setInterval(() => this.#checkLiveness(), this.#timing.pingMs).unref();
-    this.#resyncTimer = setInterval(() => this.#resync(), this.#timing.resyncMs).unref();
+    this.#resync.start();
   }
 
   /** Ends every stream; hosts will look for another control process. */
   async stop(): Promise<void> {
     this.#unsubscribe?.();
     clearInterval(this.#pingTimer);
-    clearInterval(this.#resyncTimer);
+    this.#resync.stop();
     clearTimeout(this.#retryTimer);
     for (const session of [...this.#all]) session.end(closeCodes.goingAway, 'control is stopping');
     await Promise.all(this.#endings);
@@ -241,9 +240,9 @@ export class HostStreams {
       else if (session && connectionId !== session.connectionId) void this.#checkStillCurrent(session);
     }
     // What the snapshot under way shows of these changes is not known: look at all of it once it is out.
-    for (const session of this.#byHost.values()) session.missedChanges ||= !session.open;
-    const byServer = (id: ServerId) => [...this.#byHost.values()].filter((session) => session.view.knows(id));
-    const marks = new Marks({ byHost: this.#byHost, byServer }, this.#changedImages);
+    if (changes.some(({ resource_type: type }) => this.#looks.has(type)))
+      for (const session of this.#byHost.values()) session.missedChanges ||= !session.open;
+    const marks = new Marks({ byHost: this.#byHost, told: this.#told }, this.#changedImages);
     if (markDirty(this.#looks, marks, changes) || this.#changedImages.size > 0) this.#flushSoon();
   }
 
@@ -278,7 +277,8 @@ export class HostStreams {
       const ready = [...this.#byHost.values()].filter((session) => session.open && isDirty(session));
       const work = ready.filter((session) => !session.congested);
       if (work.length < ready.length) this.#retrySoon();
-      if (work.length > 0) await this.#deliver(work);
+      if (work.length > oneRound.hosts) this.#wanted = true;
+      if (work.length > 0) await this.#deliver(work.slice(0, oneRound.hosts));
     }
   }
 
@@ -300,13 +300,24 @@ export class HostStreams {
     }
   }
 
-  async #deliver(sessions: HostSession[]): Promise<void> {
-    const taken = sessions.map((session) => {
-      const work = { session, ids: [...session.dirtyServers], networks: session.dirtyNetworks };
-      session.dirtyServers.clear();
+  /** As much of what is marked as goes into one round; what is left has the next one. */
+  #take(sessions: readonly HostSession[]): { session: HostSession; ids: ServerId[]; networks: boolean }[] {
+    let left = oneRound.documents;
+    return sessions.map((session) => {
+      // Whom nothing was said to for longest comes first: the order of the map is the order of the rounds.
+      this.#byHost.delete(session.hostId);
+      this.#byHost.set(session.hostId, session);
+      const ids = [...session.dirtyServers].slice(0, left);
+      left -= ids.length;
+      for (const id of ids) session.dirtyServers.delete(id);
+      const { dirtyNetworks: networks } = session;
       session.dirtyNetworks = false;
-      return work;
+      return { session, ids, networks };
     });
+  }
+
+  async #deliver(sessions: HostSession[]): Promise<void> {
+    const taken = this.#take(sessions);
     try {
       const db = this.#database.query;
       const ids = [...new Set(taken.flatMap((work) => work.ids))];
@@ -352,26 +363,6 @@ export class HostStreams {
       this.#retryTimer = undefined;
       this.#flushSoon();
     }, retryMs).unref();
-  }
-
-  /** The timer behind the signals: everything is read again, and sent where it differs. */
-  #resync(): void {
-    for (const session of this.#byHost.values()) void this.#resyncOne(session);
-  }
-
-  async #resyncOne(session: HostSession): Promise<void> {
-    if (!session.open) return;
-    try {
-      const { servers, images } = await this.#readSnapshot(session.hostId);
-      for (const { id } of servers) session.dirtyServers.add(id);
-      for (const id of session.view.servers()) session.dirtyServers.add(id);
-      session.dirtyNetworks = true;
-      // Only what to look at: the host may have been told newer things since this was read.
-      for (const id of [...images, ...session.view.images()]) this.#changedImages.add(id);
-      this.#flushSoon();
-    } catch (error) {
-      if (!isCloudError(error)) this.#log.warn({ err: error, hostId: session.hostId }, 'host stream: resync failed');
-    }
   }
 
   #checkLiveness(): void {

@@ -5,6 +5,7 @@
 import { hash } from 'node:crypto';
 import type { DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
+import type { ToldKind } from './told.ts';
 
 interface ToldServer {
   content: string;
@@ -14,13 +15,27 @@ interface ToldServer {
   ports: readonly PortId[];
 }
 
+/** Hears what the view comes to know and what it forgets. */
+export interface ViewListener {
+  learned(kind: ToldKind, id: string): void;
+  forgot(kind: ToldKind, id: string): void;
+}
+
+const nobody: ViewListener = { learned: () => {}, forgot: () => {} };
+
 const contentOf = (document: unknown): string => hash('sha1', JSON.stringify(document), 'base64');
 
 export class HostView {
   readonly #servers = new Map<ServerId, ToldServer>();
   readonly #networks = new Map<NetworkId, string>();
   readonly #serverOfPort = new Map<PortId, ServerId>();
+  readonly #onNetwork = new Map<NetworkId, Set<ServerId>>();
+  readonly #listener: ViewListener;
   #images = new Set<ImageId>();
+
+  constructor(listener: ViewListener = nobody) {
+    this.#listener = listener;
+  }
 
   knows(id: ServerId): boolean {
     return this.#servers.has(id);
@@ -34,10 +49,8 @@ export class HostView {
     return this.#serverOfPort.get(id);
   }
 
-  serversOnNetwork(id: NetworkId): ServerId[] {
-    const found: ServerId[] = [];
-    for (const [serverId, told] of this.#servers) if (told.networks.has(id)) found.push(serverId);
-    return found;
+  serversOnNetwork(id: NetworkId): Iterable<ServerId> {
+    return this.#onNetwork.get(id) ?? [];
   }
 
   servers(): ServerId[] {
@@ -64,20 +77,33 @@ export class HostView {
         networks: new Set(document.ports.map((port) => port.networkId)),
         ports: document.ports.map((port) => port.id),
       });
-      for (const port of document.ports) this.#serverOfPort.set(port.id, document.id);
+      this.#index(document);
       return true;
     });
+  }
+
+  #index({ id, ports }: DesiredServer): void {
+    this.#listener.learned('server', id);
+    for (const port of ports) {
+      this.#serverOfPort.set(port.id, id);
+      this.#listener.learned('port', port.id);
+      const servers = this.#onNetwork.get(port.networkId);
+      if (servers) servers.add(id);
+      else this.#onNetwork.set(port.networkId, new Set([id]));
+      this.#listener.learned('network of a server', port.networkId);
+    }
   }
 
   /** The host's complete list of networks, against what it was told. */
   tellNetworks(networks: readonly DesiredNetwork[]): { networks: DesiredNetwork[]; removedNetworks: NetworkId[] } {
     const present = new Set(networks.map((network) => network.id));
     const removedNetworks = [...this.#networks.keys()].filter((id) => !present.has(id));
-    for (const id of removedNetworks) this.#networks.delete(id);
+    for (const id of removedNetworks) this.#forgetNetwork(id);
     const changed = networks.filter((network) => {
       const content = contentOf(network);
       if (this.#networks.get(network.id) === content) return false;
       this.#networks.set(network.id, content);
+      this.#listener.learned('network', network.id);
       return true;
     });
     return { networks: changed, removedNetworks };
@@ -101,7 +127,32 @@ export class HostView {
   }
 
   forget(id: ServerId): void {
-    for (const port of this.#servers.get(id)?.ports ?? []) this.#serverOfPort.delete(port);
+    const told = this.#servers.get(id);
+    if (!told) return;
     this.#servers.delete(id);
+    this.#listener.forgot('server', id);
+    for (const port of told.ports) {
+      // It may be another server's by now.
+      if (this.#serverOfPort.get(port) !== id) continue;
+      this.#serverOfPort.delete(port);
+      this.#listener.forgot('port', port);
+    }
+    for (const network of told.networks) {
+      const servers = this.#onNetwork.get(network);
+      if (!servers?.delete(id) || servers.size > 0) continue;
+      this.#onNetwork.delete(network);
+      this.#listener.forgot('network of a server', network);
+    }
+  }
+
+  /** The stream has ended: there is nobody who knows anything. */
+  forgetAll(): void {
+    for (const id of this.servers()) this.forget(id);
+    for (const id of [...this.#networks.keys()]) this.#forgetNetwork(id);
+  }
+
+  #forgetNetwork(id: NetworkId): void {
+    this.#networks.delete(id);
+    this.#listener.forgot('network', id);
   }
 }

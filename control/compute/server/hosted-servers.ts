@@ -13,6 +13,6 @@ export function hostedServers(deps: {
 }): HostedServers {
   return {
     desiredServers: (db, which) => desiredServers(deps, db, which),
-    recordReports: (hostId, observed) => recordReports(deps, hostId, observed),
+    recordReports: (hostId, observed, options) => recordReports(deps, hostId, observed, options),
   };
 }

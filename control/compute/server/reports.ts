@@ -2,11 +2,11 @@
  * Records what hosts report, many servers at a time: two or three statements however long the list. Owns the observed_*
  * columns; what a report means is decided in apply-report.ts. If the process dies the host reports again.
  */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { ObservedServer } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
-import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
+import { cloudActor, type Database, type Queryable, type Tx } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { applyReport, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
 
@@ -17,17 +17,14 @@ export async function recordReports(
   deps: { database: Database; log: Logger },
   hostId: HostId,
   observed: readonly ObservedServer[],
+  { complete }: { complete: boolean } = { complete: false },
 ): Promise<ServerId[]> {
-  if (observed.length === 0) return [];
   // The last word on a server counts, where one message has two.
   const reports = new Map(observed.map((report) => [report.id as string, report]));
+  if (complete) await dropKnown(deps.database.query, hostId, reports);
+  if (reports.size === 0) return [];
   return deps.database.transaction(cloudActor, async (tx) => {
-    const { rows } = await sql<ReportedRow>`
-      select id, host_id, epoch, generation, desired_presence, desired_power, desired_reboot_count, desired_reboot_type,
-        observed_generation, observed_state, observed_power, observed_reboot_count, observed_started_at, observed_step,
-        observed_error, fault, launched_at
-      from server where id = any(${[...reports.keys()]}::uuid[]) order by id for update`.execute(tx);
-    const known = new Map(rows.map((row) => [row.id, row]));
+    const known = await reportedRows(tx, [...reports.keys()], sql`order by id for update`);
     const now = new Date().toISOString();
     const patches: ObservedPatch[] = [];
     const steps: OperationStep[] = [];
@@ -53,6 +50,31 @@ export async function recordReports(
     }
     return forget;
   });
+}
+
+async function reportedRows(
+  db: Queryable,
+  ids: readonly string[],
+  locking: RawBuilder<unknown>,
+): Promise<Map<string, ReportedRow>> {
+  const { rows } = await sql<ReportedRow>`
+    select id, host_id, epoch, generation, desired_presence, desired_power, desired_reboot_count, desired_reboot_type,
+      observed_generation, observed_state, observed_power, observed_reboot_count, observed_started_at, observed_step,
+      observed_error, fault, launched_at
+    from server where id = any(${[...ids]}::uuid[]) ${locking}`.execute(db);
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/**
+ * All that a host has is what is known already, as a rule: nothing is to be written for it, and no row to be locked, when a thousand
+ * hosts come back at once. What is news is looked at again under the lock.
+ */
+async function dropKnown(db: Queryable, hostId: HostId, reports: Map<string, ObservedServer>): Promise<void> {
+  const now = new Date().toISOString();
+  for (const [id, row] of await reportedRows(db, [...reports.keys()], sql``)) {
+    const report = reports.get(id)!;
+    if (report.state !== 'absent' && applyReport(row, hostId, report, now).kind === 'unchanged') reports.delete(id);
+  }
 }
 
 /** Absent is recorded (or was), or the server is nobody's or another host's. Not: ours, wanted, and lost. */

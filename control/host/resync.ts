@@ -1,0 +1,73 @@
+/**
+ * The timer behind the signals: everything that a host was told is read again, and sent where it differs. One host after the other,
+ * spread over the period: a thousand at once would be a hundred thousand documents. Marks only; what is marked goes the way of all news.
+ */
+import type { Logger } from 'pino';
+import { isCloudError } from '../../contract/errors.ts';
+import type { ImageId } from '../../contract/ids.ts';
+import type { Database } from '../kit/database/database.ts';
+import type { HostSession } from './session.ts';
+import { documentsOf, imagesOn } from './store.ts';
+
+export interface ResyncOptions {
+  database: Database;
+  log: Logger;
+  /** In this time everything has been looked at once. */
+  everyMs: number;
+  sessions(): Iterable<HostSession>;
+  /** The session's marks are set; these images' places are to be looked at too. */
+  marked(images: readonly ImageId[]): void;
+}
+
+export class Resync {
+  readonly #options: ResyncOptions;
+  #round: HostSession[] = [];
+  #paceMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: ResyncOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#later(this.#options.everyMs);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #later(ms: number): void {
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#next(), ms).unref();
+  }
+
+  async #next(): Promise<void> {
+    if (this.#round.length === 0) {
+      this.#round = [...this.#options.sessions()];
+      this.#paceMs = this.#options.everyMs / Math.max(this.#round.length, 1);
+    }
+    const session = this.#round.pop();
+    if (session) await this.one(session);
+    this.#later(this.#paceMs);
+  }
+
+  async one(session: HostSession): Promise<void> {
+    if (!session.open) return;
+    const { database, log, marked } = this.#options;
+    try {
+      const [servers, images] = await Promise.all([
+        documentsOf(database.query, session.hostId),
+        imagesOn(database.query, session.hostId),
+      ]);
+      for (const id of servers) session.dirtyServers.add(id);
+      for (const id of session.view.servers()) session.dirtyServers.add(id);
+      session.dirtyNetworks = true;
+      // Only what to look at: the host may have been told newer things since this was read.
+      marked([...images, ...session.view.images()]);
+    } catch (error) {
+      if (!isCloudError(error)) log.warn({ err: error, hostId: session.hostId }, 'host stream: resync failed');
+    }
+  }
+}

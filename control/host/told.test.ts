@@ -1,0 +1,95 @@
+/** A change finds whom it may concern by what they were told, and asks nobody else. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
+import { newId, type ServerId } from '../../contract/ids.ts';
+import type { Change } from '../kit/change-log/changes.ts';
+import { resources } from '../resources.ts';
+import { looksOf, Marks, markDirty } from './interest.ts';
+import type { HostSession } from './session.ts';
+import { Told } from './told.ts';
+import { HostView } from './view.ts';
+
+interface Seen {
+  session: HostSession;
+  view: HostView;
+  asked: number;
+}
+
+function sessionTold(told: Told<HostSession>): Seen {
+  const seen: Seen = { asked: 0 } as Seen;
+  seen.view = new HostView({
+    learned: (kind, id) => told.add(kind, id, seen.session),
+    forgot: (kind, id) => told.remove(kind, id, seen.session),
+  });
+  const dirtyServers = new Set<ServerId>();
+  seen.session = {
+    dirtyServers,
+    get view() {
+      seen.asked++;
+      return seen.view;
+    },
+  } as unknown as HostSession;
+  return seen;
+}
+
+const document = (id: string, port: string, network: string, generation = 1) =>
+  ({ id, epoch: 1, generation, ports: [{ id: port, networkId: network }] }) as unknown as DesiredServer;
+
+const change = (resource_type: string, resource_id: string, body: Record<string, unknown>) =>
+  ({ resource_type, resource_id, action: 'updated', body }) as unknown as Change;
+
+function thousand() {
+  const told = new Told<HostSession>();
+  const hosts = Array.from({ length: 1000 }, () => sessionTold(told));
+  const ids = hosts.map(() => ({ server: newId(), port: newId(), network: newId() }));
+  const byHost = new Map<string, HostSession>();
+  for (const [n, host] of hosts.entries()) {
+    const { server, port, network } = ids[n]!;
+    host.view.tellServers([document(server, port, network)]);
+    host.view.tellNetworks([{ id: network } as unknown as DesiredNetwork]);
+    byHost.set(newId(), host.session);
+  }
+  return { told, hosts, ids, byHost };
+}
+
+test('of a thousand hosts only the one that was told of it hears of a port, a network or a server that changed', () => {
+  const { told, hosts, ids, byHost } = thousand();
+  const { server, port, network } = ids[500]!;
+  for (const one of [
+    change('port', port, { network_id: network, device_owner: 'compute:nova' }),
+    change('network', network, {}),
+    change('server', server, { host_id: null }),
+  ]) {
+    for (const host of hosts) {
+      host.asked = 0;
+      host.session.dirtyServers.clear();
+    }
+    markDirty(looksOf(resources), new Marks({ byHost, told }, new Set()), [one]);
+    const marked = hosts.filter(({ session }) => session.dirtyServers.size > 0);
+    assert.deepEqual(
+      marked.map(({ session }) => [...session.dirtyServers]),
+      [[server]],
+      one.resource_type,
+    );
+    const asked = hosts.reduce((sum, host) => sum + host.asked, 0);
+    assert.ok(asked <= 3, `${asked} looks into views for a change of a ${one.resource_type}`);
+  }
+});
+
+test('what is told again elsewhere, forgotten or ended is found nowhere else', () => {
+  const told = new Told<HostSession>();
+  const { view, session } = sessionTold(told);
+  const [a, b, port, network, other] = [newId<ServerId>(), newId<ServerId>(), newId(), newId(), newId()];
+  view.tellServers([document(a, port, network)]);
+  view.tellServers([document(b, port, network)]);
+  view.tellServers([document(a, newId(), other, 2)]);
+  assert.equal(view.serverOfPort(port as never), b, 'the port is its new server’s');
+  assert.deepEqual([...told.of('port', port)], [session]);
+  assert.deepEqual([...view.serversOnNetwork(network as never)], [b]);
+  view.forget(b);
+  assert.deepEqual([...told.of('network of a server', network)], []);
+  view.tellNetworks([{ id: network } as unknown as DesiredNetwork]);
+  view.forgetAll();
+  assert.equal(told.size, 0);
+});
