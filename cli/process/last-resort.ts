@@ -1,5 +1,5 @@
 /**
- * The last resort against an exception that left a handler (docs/decisions/0005-an-exception-ends-no-process.md): it is
+ * The last resort against an exception that left a handler (docs/decisions/0009-an-exception-ends-no-process.md): it is
  * written down and the process goes on. Ending would be worse on both sides: whoever found the way in would end control
  * for everyone as often as they like, and a host that restarts adopts every guest anew. What the exception interrupted is
  * begun again by a timer or by the next signal, as after a crash. `bothy doctor` tells of it until the process is restarted.
