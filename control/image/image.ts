@@ -1,6 +1,7 @@
 /** An image: what it may be, what may be done to it when, and by whom. Pure. */
-import { LegacyError } from '../../contract/legacy-error.ts';
+import { CloudError } from '../../contract/errors.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
+import type { TextPlace } from './reasons.ts';
 import type { ImageRow } from './tables.ts';
 
 export const visibilities = ['public', 'private', 'shared', 'community'] as const;
@@ -52,23 +53,19 @@ export type ImageChange =
   | { kind: 'property'; verb: 'create' | 'set' | 'replace'; name: string; value: string }
   | { kind: 'property'; verb: 'remove'; name: string };
 
-const invalid = (message: string, details: Record<string, unknown> = {}) =>
-  new LegacyError('invalid', message, { details });
-
 /** PostgreSQL stores neither NUL nor half a surrogate pair. @throws CloudError `invalid` */
-export function checkText(what: string, text: string, maxLength: number): void {
+export function checkText(where: TextPlace, text: string, maxLength: number): void {
   // OpenStack counts code points.
   if (text.length > maxLength && [...text].length > maxLength) {
-    throw invalid(`${what} is longer than ${maxLength} characters`, { what, maximum: maxLength });
+    throw new CloudError('invalid', 'image_text_too_long', { ...where, maximum: maxLength });
   }
-  if (text.includes('\0') || !text.isWellFormed())
-    throw invalid(`${what} has characters that cannot be stored`, { what });
+  if (text.includes('\0') || !text.isWellFormed()) throw new CloudError('invalid', 'image_text_not_storable', where);
 }
 
 /** Doubles count once, in the order given. @throws CloudError `invalid`, `too_large` */
 export function checkTags(tags: readonly string[]): string[] {
   const unique = [...new Set(tags)];
-  for (const tag of unique) checkText('a tag', tag, limits.tagLength);
+  for (const tag of unique) checkText({ what: 'tag' }, tag, limits.tagLength);
   if (unique.length > limits.tags) throw tooMany('tags', limits.tags, unique.length);
   return unique;
 }
@@ -78,41 +75,29 @@ export function checkProperties(properties: Readonly<Record<string, string>>): v
   const entries = Object.entries(properties);
   if (entries.length > limits.properties) throw tooMany('properties', limits.properties, entries.length);
   for (const [name, value] of entries) {
-    if (name === '') throw invalid('a property needs a name');
-    checkText('the name of a property', name, limits.propertyNameLength);
-    checkText(`the property ${name}`, value, limits.propertyValueLength);
+    if (name === '') throw new CloudError('invalid', 'image_property_without_name', {});
+    checkText({ what: 'property_name' }, name, limits.propertyNameLength);
+    checkText({ what: 'property', property: name }, value, limits.propertyValueLength);
   }
 }
 
-const tooMany = (what: string, limit: number, wanted: number) =>
-  new LegacyError(
-    'too_large',
-    `the limit has been exceeded on the number of image ${what}: ${wanted} wanted, ${limit} allowed`,
-    {
-      details: { what, limit, wanted },
-    },
-  );
+const tooMany = (what: 'tags' | 'properties', limit: number, wanted: number) =>
+  new CloudError('too_large', 'too_many_image_parts', { what, limit, wanted });
 
 /** @throws CloudError `invalid` */
 export function checkAttributes(attributes: Partial<ImageAttributes>): void {
-  if (typeof attributes.name === 'string') checkText('the name', attributes.name, limits.nameLength);
+  if (typeof attributes.name === 'string') checkText({ what: 'name' }, attributes.name, limits.nameLength);
   for (const key of ['min_disk_gib', 'min_memory_mib'] as const) {
     const value = attributes[key];
     if (value === undefined || (Number.isInteger(value) && value >= 0 && value <= 0x7fff_ffff)) continue;
-    throw invalid(`${key} must be a whole number from 0 to ${0x7fff_ffff}`, { what: key });
+    throw new CloudError('invalid', 'image_minimum_out_of_range', { attribute: key, maximum: 0x7fff_ffff });
   }
 }
 
 /** @throws CloudError `forbidden` when the caller may not give an image this visibility */
 export function checkVisibility(caller: Caller, visibility: Visibility | undefined): void {
   if (visibility !== 'public' || isAdmin(caller)) return;
-  throw new LegacyError(
-    'forbidden',
-    'You are not authorized to complete publicize_image action: it needs the role admin.',
-    {
-      details: { needs: 'admin' },
-    },
-  );
+  throw new CloudError('forbidden', 'image_publishing_forbidden', {});
 }
 
 /**
@@ -123,9 +108,7 @@ export function requireOwner(caller: Caller, image: Pick<ImageRow, 'id' | 'proje
   if (isAdmin(caller)) return;
   const writes = caller.roles.has('member') || caller.roles.has('manager');
   if (writes && image.project_id === caller.projectId) return;
-  throw new LegacyError('forbidden', `You are not authorized to complete ${operation} on image ${image.id}.`, {
-    details: { operation, imageId: image.id },
-  });
+  throw new CloudError('forbidden', 'image_operation_forbidden', { id: image.id, operation });
 }
 
 /** The row's columns after the changes. @throws CloudError `conflict`, `forbidden`, `invalid`, `too_large` */
@@ -144,13 +127,13 @@ export function applyChanges(
     else applyProperty(properties, change);
   }
   if (rest.project_id !== undefined && rest.project_id !== image.project_id && !isAdmin(caller)) {
-    throw new LegacyError('forbidden', "Owner can't be updated by non admin.");
+    throw new CloudError('forbidden', 'image_owner_fixed', {});
   }
   checkAttributes(attributes);
   checkVisibility(caller, attributes.visibility === image.visibility ? undefined : attributes.visibility);
   for (const key of ['disk_format', 'container_format'] as const) {
     if (attributes[key] === undefined || attributes[key] === image[key] || image.status === 'queued') continue;
-    throw new LegacyError('forbidden', `Attribute ${key} can be only replaced for a queued image.`);
+    throw new CloudError('forbidden', 'image_attribute_fixed', { attribute: key });
   }
   const owner_properties = Object.fromEntries(properties);
   if (!changes.some((change) => change.kind === 'property')) return { ...attributes, ...rest };
@@ -161,14 +144,10 @@ export function applyChanges(
 function applyProperty(properties: Map<string, string>, change: ImageChange & { kind: 'property' }): void {
   const present = properties.has(change.name);
   if (change.verb === 'create' && present) {
-    throw new LegacyError('conflict', `Property ${change.name} already present.`, {
-      details: { property: change.name },
-    });
+    throw new CloudError('conflict', 'image_property_present', { property: change.name });
   }
   if ((change.verb === 'replace' || change.verb === 'remove') && !present) {
-    throw new LegacyError('conflict', `Property ${change.name} does not exist.`, {
-      details: { property: change.name },
-    });
+    throw new CloudError('conflict', 'image_property_absent', { property: change.name });
   }
   if (change.verb === 'remove') properties.delete(change.name);
   else properties.set(change.name, change.value);

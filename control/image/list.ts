@@ -1,7 +1,8 @@
 /** Lists of images: filters, rights, order and page in one statement, with keyset paging. */
+
 import { type RawBuilder, sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import type { MemberStatus, Visibility } from './image.ts';
@@ -166,7 +167,7 @@ export async function listImages(db: Queryable, caller: Caller, options: ImageLi
     const known =
       marker &&
       (await sql`select from image where id = ${marker} and ${visibleTo(caller)}`.execute(db)).rows.length > 0;
-    if (!known) throw new LegacyError('invalid', `Marker ${options.marker} could not be found.`);
+    if (!known) throw new CloudError('invalid', 'marker_not_found', { marker: options.marker });
     where.push(behind(sort, marker));
   }
   const order = sort.map(({ key, descending }) => sql`${sortValues[key]} ${descending ? sql`desc` : sql`asc`}`);

@@ -1,8 +1,7 @@
 /** Sharing: the owner of a `shared` image names projects; each of them accepts or rejects for itself. */
 import { sql } from 'kysely';
-import type { CloudError } from '../../contract/errors.ts';
+import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Database, Queryable } from '../kit/database/database.ts';
 import { limits, type MemberStatus, requireOwner } from './image.ts';
@@ -46,17 +45,14 @@ export class ImageMemberService {
   /** @throws CloudError `not_found`, `forbidden`, `invalid`, `conflict`, `too_large` */
   async add(caller: Caller, imageId: string, memberId: string): Promise<ImageMemberRow> {
     const projectId = parseId(memberId);
-    if (!projectId) throw new LegacyError('invalid', `the member ${memberId} is not the id of a project`);
+    if (!projectId) throw new CloudError('invalid', 'image_member_malformed', { member: memberId });
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const image = await sharedImage(tx, caller, imageId, { lock: true });
       requireOwner(caller, image, 'add_member');
       const { rows } = await sql<{ count: number }>`
         select count(*) as count from image_member where image_id = ${image.id}`.execute(tx);
       if (rows[0]!.count >= limits.members) {
-        throw new LegacyError(
-          'too_large',
-          `The limit has been exceeded on the number of image members: ${limits.members} allowed.`,
-        );
+        throw new CloudError('too_large', 'too_many_image_members', { limit: limits.members });
       }
       const member = await tx
         .insertInto('image_member')
@@ -64,7 +60,7 @@ export class ImageMemberService {
         .onConflict((conflict) => conflict.doNothing())
         .returningAll()
         .executeTakeFirst();
-      if (!member) throw new LegacyError('conflict', `Member ${memberId} is duplicated for image ${image.id}`);
+      if (!member) throw new CloudError('conflict', 'image_member_exists', { image: image.id, member: memberId });
       return member;
     });
   }
@@ -77,10 +73,10 @@ export class ImageMemberService {
       const writes = caller.roles.has('member') || caller.roles.has('manager');
       if (!isAdmin(caller) && !(writes && projectId === caller.projectId)) {
         if (seesAll(caller, image)) {
-          throw new LegacyError('forbidden', "You are not permitted to modify 'status' on this image member.");
+          throw new CloudError('forbidden', 'image_member_answers_for_itself', {});
         }
         throw projectId === caller.projectId
-          ? new LegacyError('forbidden', 'Answering for a project needs the role member in it.')
+          ? new CloudError('forbidden', 'image_member_role_required', {})
           : noMember(image.id, memberId);
       }
       const member = projectId
@@ -115,7 +111,7 @@ export class ImageMemberService {
 const seesAll = (caller: Caller, image: ImageRow): boolean => isAdmin(caller) || image.project_id === caller.projectId;
 
 const noMember = (imageId: string, memberId: string): CloudError =>
-  new LegacyError('not_found', `${memberId} not found in the member list of the image ${imageId}.`);
+  new CloudError('not_found', 'image_member_not_found', { image: imageId, member: memberId });
 
 async function sharedImage(
   db: Queryable,
@@ -125,5 +121,5 @@ async function sharedImage(
 ): Promise<ImageRow> {
   const image = await findVisible(db, caller, imageId, options);
   if (image.visibility === 'shared') return image;
-  throw new LegacyError('forbidden', 'Only shared images have members.');
+  throw new CloudError('forbidden', 'image_not_shared', {});
 }

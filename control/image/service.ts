@@ -5,8 +5,8 @@
 
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
+import { CloudError } from '../../contract/errors.ts';
 import { type ImageId, newId, parseId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller, isAdmin, requireProjectMember } from '../kit/caller.ts';
 import { type Database, type Queryable, type Tx, violatedConstraint } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
@@ -57,7 +57,7 @@ export class ImageService {
     checkVisibility(caller, attributes.visibility);
     checkProperties(properties);
     const id = chosen === undefined ? newId<ImageId>() : parseId<ImageId>(chosen);
-    if (!id) throw new LegacyError('invalid', `${chosen} is not a UUID`);
+    if (!id) throw new CloudError('invalid', 'image_id_malformed', { id: String(chosen) });
     const row = {
       ...attributes,
       id,
@@ -74,7 +74,7 @@ export class ImageService {
       return image;
     } catch (error) {
       if (violatedConstraint(error) !== 'image_pkey') throw error;
-      throw new LegacyError('conflict', `Image ID ${id} already exists!`, { details: { id } });
+      throw new CloudError('conflict', 'image_id_taken', { id });
     }
   }
 
@@ -95,9 +95,7 @@ export class ImageService {
   async findForServer(db: Queryable, caller: Caller, imageId: string): Promise<ImageRow> {
     const image = await findVisible(db, caller, imageId);
     if (image.status === 'active') return image;
-    throw new LegacyError('invalid', `Image ${image.id} is not active: it is ${image.status}.`, {
-      details: { imageId: image.id, status: image.status },
-    });
+    throw new CloudError('invalid', 'image_not_active', { id: image.id, status: image.status });
   }
 
   /** All changes in order, or none. @throws CloudError `not_found`, `forbidden`, `conflict`, `invalid`, `too_large` */
@@ -126,7 +124,7 @@ export class ImageService {
   /** @throws CloudError `not_found` also when the image has no such tag; `forbidden` */
   async removeTag(caller: Caller, imageId: string, tag: string): Promise<void> {
     await this.#change(caller, imageId, 'modify_image', async (tx, image) => {
-      if (!image.tags.includes(tag)) throw new LegacyError('not_found', `Image ${image.id} has no tag ${tag}.`);
+      if (!image.tags.includes(tag)) throw new CloudError('not_found', 'image_tag_not_found', { image: image.id, tag });
       await setTags(
         tx,
         image.id,
@@ -140,7 +138,7 @@ export class ImageService {
     const operation = wanted === 'active' ? 'reactivate' : 'deactivate';
     await this.#change(caller, imageId, operation, async (tx, image) => {
       if (image.status !== 'active' && image.status !== 'deactivated') {
-        throw new LegacyError('invalid', `Image status transition from ${image.status} to ${wanted} is not allowed`);
+        throw new CloudError('invalid', 'image_state_conflict', { status: image.status, wanted });
       }
       if (image.status === wanted) return;
       await sql`update image set status = ${wanted}, updated_at = now() where id = ${image.id}`.execute(tx);
@@ -155,7 +153,7 @@ export class ImageService {
   async delete(caller: Caller, imageId: string): Promise<void> {
     const id = await this.#change(caller, imageId, 'delete_image', async (tx, image) => {
       if (image.protected) {
-        throw new LegacyError('forbidden', `Image ${image.id} is protected and cannot be deleted.`);
+        throw new CloudError('forbidden', 'image_protected', { id: image.id });
       }
       const { generation } = await tx
         .updateTable('image')
@@ -183,11 +181,11 @@ export class ImageService {
   #ownerOfNew(caller: Caller, owner: string | undefined): string {
     if (owner === undefined) return requireProjectMember(caller, 'creating an image');
     const projectId = parseId(owner);
-    if (!projectId) throw new LegacyError('invalid', `the owner ${owner} is not the id of a project`);
+    if (!projectId) throw new CloudError('invalid', 'image_owner_malformed', { owner });
     if (isAdmin(caller)) return projectId;
     const own = requireProjectMember(caller, 'creating an image');
     if (projectId === own) return own;
-    throw new LegacyError('forbidden', `You are not permitted to create images owned by '${owner}'.`);
+    throw new CloudError('forbidden', 'image_owner_forbidden', { owner });
   }
 
   /** Runs the work on the locked row, if the caller may change the image. */
@@ -217,7 +215,7 @@ export async function findVisible(
     ? await sql<ImageRow>`select * from image where id = ${id} and ${visibleTo(caller)}
         ${options.lock ? sql`for update` : sql``}`.execute(db)
     : { rows: [] };
-  if (!rows[0]) throw new LegacyError('not_found', `No image found with ID ${imageId}`, { details: { imageId } });
+  if (!rows[0]) throw new CloudError('not_found', 'image_not_found', { id: imageId });
   return rows[0];
 }
 

@@ -7,10 +7,9 @@
  */
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
-import { type CloudError, hasReason, isCloudError } from '../../contract/errors.ts';
+import { CloudError, hasReason, isCloudError } from '../../contract/errors.ts';
 import type { ImageUploadResult } from '../../contract/host/index.ts';
 import { type ImageId, newId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { type ByteAnswer, contentLength } from '../../protocols/bytes/index.ts';
 import type { ByteRange, HostClient, HostEndpoint } from '../host/index.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
@@ -66,8 +65,7 @@ export class ImageTransfer {
 
   /** Breaks off what runs here; each caller is told. */
   stop(): void {
-    for (const upload of this.#running.values())
-      upload.abort(new LegacyError('unavailable', 'the service is stopping; try again'));
+    for (const upload of this.#running.values()) upload.abort(new CloudError('unavailable', 'service_stopping', {}));
   }
 
   /**
@@ -76,7 +74,7 @@ export class ImageTransfer {
    *   off, or not what it claims to be), `too_large`, `no_capacity` (the host's disk is full)
    */
   async upload(caller: Caller, imageId: string, source: Readable, sizeBytes: number | undefined): Promise<void> {
-    if (sizeBytes === 0) throw new LegacyError('invalid', 'The upload has no bytes.');
+    if (sizeBytes === 0) throw new CloudError('invalid', 'upload_empty', {});
     const upload = await this.#beginPatiently(caller, imageId, sizeBytes);
     const fields = { imageId: upload.imageId, hostId: upload.host.id, requestId: caller.requestId };
     this.#log.info(fields, 'image: upload began');
@@ -115,7 +113,7 @@ export class ImageTransfer {
   ): Promise<{ image: ImageRow; read: (range?: ByteRange) => Promise<ByteAnswer> }> {
     const image = await findVisible(this.#database.query, caller, imageId);
     if (image.status === 'deactivated' && !isAdmin(caller)) {
-      throw new LegacyError('forbidden', 'The requested image has been deactivated. Image data download is forbidden.');
+      throw new CloudError('forbidden', 'image_deactivated', {});
     }
     return { image, read: (range) => this.#read(image, range) };
   }
@@ -139,9 +137,7 @@ export class ImageTransfer {
         last = error;
       }
     }
-    throw new LegacyError('unavailable', `no host that holds image ${imageId} can be reached; try again later`, {
-      cause: last,
-    });
+    throw new CloudError('unavailable', 'image_hosts_unreachable', { id: imageId }, { cause: last });
   }
 
   /** What an earlier upload left may just be taken away; that is over in a moment. */
@@ -151,10 +147,7 @@ export class ImageTransfer {
       const upload = await this.#begin(caller, imageId, sizeBytes);
       if (upload) return upload;
       if (performance.now() > until) {
-        throw new LegacyError(
-          'unavailable',
-          `image ${imageId} is being cleaned of an earlier upload; try again in a moment`,
-        );
+        throw new CloudError('unavailable', 'image_being_cleaned', { id: imageId });
       }
       await new Promise((resolve) => setTimeout(resolve, cleanRetryMs));
     }
@@ -166,12 +159,12 @@ export class ImageTransfer {
       const image = await findVisible(tx, caller, imageId, { lock: true });
       requireOwner(caller, image, 'upload_image');
       if (image.status !== 'queued') {
-        throw new LegacyError('conflict', `Image status transition from ${image.status} to saving is not allowed`);
+        throw new CloudError('conflict', 'image_state_conflict', { status: image.status, wanted: 'saving' });
       }
       if (image.upload_id !== null && (await uploadState(tx, image.id))?.expired === false) return undefined;
       const missing = (['disk_format', 'container_format'] as const).filter((key) => image[key] === null);
       if (missing.length > 0) {
-        throw new LegacyError('invalid', `Properties ${missing.join(', ')} must be set prior to saving data.`);
+        throw new CloudError('invalid', 'image_format_unset', { missing });
       }
       const maxBytes = await allowedBytes(tx, image.project_id, sizeBytes);
       const host = choose(this.#client, await hostsForUpload(tx));
@@ -253,19 +246,13 @@ function whyFailed(error: unknown): string {
 }
 
 const gone = (imageId: string): CloudError =>
-  new LegacyError(
-    'not_found',
-    `Image ${imageId} could not be found after upload. The image may have been deleted during the upload.`,
-    {
-      details: { imageId, gone: true },
-    },
-  );
+  new CloudError('not_found', 'image_deleted_during_upload', { id: imageId });
 
 /** @throws CloudError `unavailable` */
 function choose(client: HostClient, hosts: readonly HostEndpoint[]): HostEndpoint {
   const host = hosts.find((each) => client.isLocal(each)) ?? hosts[0];
   if (host) return host;
-  throw new LegacyError('unavailable', 'no host is connected that could store the image; try again in a moment');
+  throw new CloudError('unavailable', 'no_host_for_image', {});
 }
 
 /** How many bytes the upload may have. @throws CloudError `quota_exceeded` */

@@ -2,13 +2,15 @@
 import type { Sentences } from '../../../contract/errors.ts';
 import type { ComputeReasons } from '../../../control/compute/reasons.ts';
 import type { HostReasons } from '../../../control/host/reasons.ts';
+import type { ImageReasons } from '../../../control/image/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
 import { hostSentences, kitSentences } from '../common/sentences.ts';
+import { imageSentences } from '../image/sentences.ts';
 import { neutronSentences } from '../network/sentences.ts';
 
 /** All that a call of this dialect may be refused for. */
-export type NovaReasons = KitReasons & HostReasons & NetworkReasons & ComputeReasons;
+export type NovaReasons = KitReasons & HostReasons & ImageReasons & NetworkReasons & ComputeReasons;
 type Some = Partial<Sentences<NovaReasons>>;
 
 /** What Nova calls what we count. */
@@ -88,7 +90,8 @@ const keyPairs = {
 } satisfies Some;
 
 export const novaSentences: Sentences<NovaReasons> = {
-  // Nova passes on what Neutron says of a server's ports.
+  // Nova passes on what Neutron says of a server's ports, and Glance of its image.
+  ...imageSentences,
   ...neutronSentences,
   port_not_found: ({ id }) => `Port id ${id} could not be found.`,
   ...kitSentences,

@@ -6,7 +6,7 @@ import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorCode } from '../../../contract/errors.ts';
 import type { Fault, FaultForm } from '../common/faults.ts';
-import { hostSentences, kitSentences } from '../common/sentences.ts';
+import { glanceSentences } from './sentences.ts';
 
 /** Where Glance's habit differs: what is over a limit, or does not fit on the storage, is 413. */
 const overrides: Partial<Record<ErrorCode, number>> = { quota_exceeded: 413, no_capacity: 413 };
@@ -16,10 +16,10 @@ const titles: Readonly<Record<number, string>> = { 413: 'Request Entity Too Larg
 
 export const imageFaults: FaultForm = {
   overrides,
-  sentences: { ...kitSentences, ...hostSentences },
+  sentences: glanceSentences,
   body(fault: Fault, request: FastifyRequest, reply: FastifyReply): string {
     // An image that was deleted under its upload: Glance says 410.
-    if (fault.code === 'not_found' && fault.details.gone === true) fault.status = 410;
+    if (fault.reason === 'image_deleted_during_upload') fault.status = 410;
     if (fault.details.httpStatus !== undefined) fault.status = fault.details.httpStatus as number;
     reply.code(fault.status);
     for (const [name, value] of Object.entries((fault.details.headers ?? {}) as Record<string, string>)) {
