@@ -4,8 +4,8 @@
  * stays deleted.
  */
 
+import { CloudError } from '../contract/errors.ts';
 import { newId } from '../contract/ids.ts';
-import { LegacyError } from '../contract/legacy-error.ts';
 import { formatIp, parseCidr, parseIp, rangeOf } from './kit/address.ts';
 import { cloudActor, type Database, type Tx } from './kit/database/database.ts';
 import { json } from './kit/database/schema.ts';
@@ -93,8 +93,7 @@ async function createExternalNetwork(tx: Tx, { external }: FirstStart): Promise<
 /** Everything behind the gateway; in IPv4 the broadcast address is left out. */
 function poolAfter(gateway: string, cidr: string): { start: string; end: string } {
   const [range, ip] = [parseCidr(cidr), parseIp(gateway)];
-  if (!range || !ip)
-    throw new LegacyError('invalid', `the external network's range ${cidr} (gateway ${gateway}) is none`);
+  if (!range || !ip) throw new CloudError('invalid', 'external_range_malformed', { cidr, gateway });
   const last = rangeOf(range).last - (range.version === 4 ? 1n : 0n);
   return { start: formatIp(ip.version, ip.value + 1n), end: formatIp(ip.version, last) };
 }

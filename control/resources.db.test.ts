@@ -72,11 +72,12 @@ test('a resource that describes itself is counted, kept from members as it says,
 
   const clear = () =>
     database.transaction(cloudActor, (tx) =>
-      clearProjects(tx, { resources: all, projectIds: [projectId], subject: 'project x' }),
+      clearProjects(tx, { resources: all, projectIds: [projectId], noun: 'project', id: 'x' }),
     );
   await assert.rejects(clear(), {
     code: 'conflict',
-    message: 'project x can not be deleted while it has 1 bookshelfs',
+    reason: 'project_resources_left',
+    fields: { noun: 'project', id: 'x', resources: { bookshelfs: 1 } },
   });
   await sql`delete from bookshelf`.execute(database.query);
   await clear();

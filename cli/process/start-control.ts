@@ -11,7 +11,6 @@ import { imageDialect } from '../../api/openstack/image/index.ts';
 import { networkDialect } from '../../api/openstack/network/index.ts';
 import { type ApiOptions, createApi, type Dialect, renewCertificate } from '../../api/server.ts';
 import type { HostId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { Secret } from '../../contract/secret.ts';
 import { bootstrapCloud } from '../../control/bootstrap.ts';
 import { FlavorService } from '../../control/compute/flavor/index.ts';
@@ -200,7 +199,7 @@ function dialects(
 
 async function listen(api: FastifyInstance, { address, port }: ControlConfiguration['listen']): Promise<void> {
   await api.listen({ host: address, port }).catch((error: NodeJS.ErrnoException) => {
-    throw new LegacyError('unavailable', `cannot listen on ${address} port ${port}: ${error.code ?? error.message}`, {
+    throw new Error(`cannot listen on ${address} port ${port}: ${error.code ?? error.message}`, {
       cause: error,
     });
   });

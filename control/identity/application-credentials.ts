@@ -2,15 +2,17 @@
  * Application credentials: a user's second key, for one project and some of the user's roles there. What it may do is the
  * intersection of its roles with those that the user has now: a role that is taken from the user is taken from it too.
  */
+
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import { newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { Secret } from '../../contract/secret.ts';
 import { type AccessRule, actorOf, type Caller } from '../kit/caller.ts';
 import type { Tx } from '../kit/database/database.ts';
+import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
-import { checkName, nameTaken, notFound } from './directory.ts';
+import { checkName, nameTaken } from './directory.ts';
 import { maxPasswordLength } from './password.ts';
 import { requireSelfOrAdministrator, requireSelfOrReader, requireUnrestricted } from './rights.ts';
 
@@ -70,23 +72,22 @@ export class ApplicationCredentialService {
     wanted: NewApplicationCredential,
   ): Promise<{ credential: ApplicationCredential; secret: Secret }> {
     if (caller.userId !== userId) {
-      throw new LegacyError('forbidden', 'application credentials can be made by their user only');
+      throw new CloudError('forbidden', 'application_credential_of_another_user', {});
     }
-    requireUnrestricted(caller, 'making an application credential');
+    requireUnrestricted(caller, 'create_application_credential');
     const { projectId } = caller;
-    if (!projectId)
-      throw new LegacyError('forbidden', 'an application credential needs a token that is scoped to a project');
-    checkName('application credential', wanted.name, maxName);
+    if (!projectId) throw new CloudError('forbidden', 'application_credential_without_project', {});
+    checkName('application_credential', wanted.name, maxName);
     const expiresAt = wanted.expiresAt === null ? null : futureInstant(wanted.expiresAt);
     const secret = wanted.secret ?? new Secret(randomBytes(secretBytes).toString('base64url'));
     const { length } = secret.reveal();
     if (length === 0 || length > maxPasswordLength) {
-      throw new LegacyError('invalid', `a secret has 1 to ${maxPasswordLength} characters`);
+      throw new CloudError('invalid', 'secret_length_out_of_range', { maximum: maxPasswordLength });
     }
     const hash = await this.#context.passwords.hash(secret);
     const id = newId();
     const credential = await refusing(
-      { application_credential_user_id_name_key: () => nameTaken('application credential', wanted.name) },
+      { application_credential_user_id_name_key: () => nameTaken('application_credential', wanted.name) },
       () =>
         this.#context.write(actorOf(caller), async (tx) => {
           const roleIds = await ownRoles(tx, caller, wanted.roles);
@@ -121,14 +122,14 @@ export class ApplicationCredentialService {
     requireSelfOrReader(caller, userId, 'identity:get_application_credential');
     const { rows } = await sql<ApplicationCredential>`select ${columns} from application_credential c
       where c.user_id = ${userId} and c.id = ${id}`.execute(this.#context.query);
-    if (!rows[0]) throw notFound('application credential', id);
+    if (!rows[0]) throw notFound('application_credential', id);
     return rows[0];
   }
 
   /** Its tokens end with it. @throws CloudError `forbidden`, `not_found` */
   async delete(caller: Caller, userId: UserId, id: string): Promise<void> {
     requireSelfOrAdministrator(caller, userId, 'identity:delete_application_credential');
-    requireUnrestricted(caller, 'removing an application credential');
+    requireUnrestricted(caller, 'delete_application_credential');
     await this.#context.write(actorOf(caller), async (tx) => {
       const row = await tx
         .deleteFrom('application_credential')
@@ -136,7 +137,7 @@ export class ApplicationCredentialService {
         .where('user_id', '=', userId)
         .returning('id')
         .executeTakeFirst();
-      if (!row) throw notFound('application credential', id);
+      if (!row) throw notFound('application_credential', id);
     });
   }
 
@@ -154,14 +155,14 @@ export class ApplicationCredentialService {
   /** @throws CloudError `forbidden`, `not_found` */
   async accessRule(caller: Caller, userId: UserId, id: string): Promise<StoredAccessRule> {
     const rule = (await this.accessRules(caller, userId)).find((one) => one.id === id);
-    if (!rule) throw notFound('access rule', id);
+    if (!rule) throw notFound('access_rule', id);
     return rule;
   }
 
   /** @throws CloudError `forbidden` while a credential uses it, `not_found` */
   async deleteAccessRule(caller: Caller, userId: UserId, id: string): Promise<void> {
     requireSelfOrAdministrator(caller, userId, 'identity:delete_access_rule');
-    requireUnrestricted(caller, 'removing an access rule');
+    requireUnrestricted(caller, 'delete_access_rule');
     await this.#context.write(actorOf(caller), async (tx) => {
       // The lock keeps a credential that names the rule from being made meanwhile (see storeRules).
       const rule = await tx
@@ -171,11 +172,11 @@ export class ApplicationCredentialService {
         .where('user_id', '=', userId)
         .forUpdate()
         .executeTakeFirst();
-      if (!rule) throw notFound('access rule', id);
+      if (!rule) throw notFound('access_rule', id);
       const { rows } =
         await sql`select from application_credential where ${id}::uuid = any(access_rule_ids) limit 1`.execute(tx);
       if (rows.length > 0) {
-        throw new LegacyError('forbidden', `the access rule ${id} is in use by an application credential`);
+        throw new CloudError('forbidden', 'access_rule_in_use', { id });
       }
       await tx.deleteFrom('access_rule').where('id', '=', id).execute();
     });
@@ -189,9 +190,9 @@ function futureInstant(text: string): string {
   const time = Date.parse(`${whole}Z`);
   // Date.parse takes 30 February; PostgreSQL does not.
   if (!match || Number.isNaN(time) || new Date(time).toISOString().slice(0, 19) !== whole) {
-    throw new LegacyError('invalid', `expires_at ${text} is no time of the form 2030-01-31T12:00:00`);
+    throw new CloudError('invalid', 'expires_at_malformed', { text });
   }
-  if (time <= Date.now()) throw new LegacyError('invalid', "The 'expires_at' must not be before now.");
+  if (time <= Date.now()) throw new CloudError('invalid', 'expires_at_in_the_past', {});
   return `${whole}${match[3] ?? ''}Z`;
 }
 
@@ -208,10 +209,7 @@ async function ownRoles(tx: Tx, caller: Caller, wanted: NewApplicationCredential
     const role = own.find((mine) => ('id' in one ? mine.id === one.id : mine.name === one.name));
     if (!role) {
       const which = 'id' in one ? one.id : one.name;
-      throw new LegacyError(
-        'invalid',
-        `Invalid application credential: Could not find role assignment with role: ${which}.`,
-      );
+      throw new CloudError('invalid', 'application_credential_role_not_held', { role: which });
     }
     return role.id;
   });
@@ -229,7 +227,7 @@ async function storeRules(tx: Tx, userId: UserId, rules: (AccessRule | { id: str
         : await sql<{ id: string }>`insert into access_rule (id, user_id, service, method, path)
             values (${newId()}, ${userId}, ${rule.service}, ${rule.method}, ${rule.path})
             on conflict (user_id, service, method, path) do update set path = excluded.path returning id`.execute(tx);
-    if (!rows[0]) throw notFound('access rule', 'id' in rule ? rule.id : '');
+    if (!rows[0]) throw notFound('access_rule', 'id' in rule ? rule.id : '');
     ids.push(rows[0].id);
   }
   return [...new Set(ids)];

@@ -1,11 +1,12 @@
 /** Who has which role where: grants as they are written, and what they come to (groups, inheritance and implications expanded). */
+
 import { type RawBuilder, sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import { type DomainId, newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import type { Queryable } from '../kit/database/database.ts';
+import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
-import { notFound } from './directory.ts';
 import { findEntry } from './entries.ts';
 import { requireAdministrator, requireReader } from './rights.ts';
 import { roleKind } from './roles.ts';
@@ -65,7 +66,7 @@ export class AssignmentService {
       const place = await existing(tx, grant);
       const role = await findEntry(tx, roleKind, roleId);
       if (role.domain_id !== null && role.domain_id !== place.domainId) {
-        throw new LegacyError('forbidden', 'the role of a domain can be given in that domain and its projects only');
+        throw new CloudError('forbidden', 'domain_role_outside_domain', {});
       }
       await sql`insert into role_assignment (id, role_id, user_id, group_id, project_id, domain_id, system, inherited)
         values (${newId()}, ${roleId}, ${userOf(grant)}, ${groupOf(grant)}, ${projectOf(grant)}, ${domainOf(grant)},
@@ -80,7 +81,7 @@ export class AssignmentService {
     const { rows } = await sql`select from role_assignment a where ${matches(grant)} and a.role_id = ${roleId}`.execute(
       this.#context.query,
     );
-    if (rows.length === 0) throw notFound('role assignment with role', roleId);
+    if (rows.length === 0) throw notFound('role_assignment_with_role', roleId);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
@@ -89,7 +90,7 @@ export class AssignmentService {
     await this.#context.write(actorOf(caller), async (tx) => {
       const { rows } = await sql`delete from role_assignment a
         where ${matches(grant)} and a.role_id = ${roleId} returning id`.execute(tx);
-      if (rows.length === 0) throw notFound('role assignment with role', roleId);
+      if (rows.length === 0) throw notFound('role_assignment_with_role', roleId);
     });
   }
 
@@ -115,13 +116,13 @@ export class AssignmentService {
   async list(caller: Caller, filter: AssignmentFilter): Promise<Assignment[]> {
     requireReader(caller, 'identity:list_role_assignments');
     if (filter.includeSubtree && !filter.projectId) {
-      throw new LegacyError('invalid', 'include_subtree needs scope.project.id');
+      throw new CloudError('invalid', 'assignments_subtree_without_project', {});
     }
     if (filter.effective && filter.groupId) {
-      throw new LegacyError('invalid', 'effective assignments are those of users; a group can not be asked for');
+      throw new CloudError('invalid', 'effective_assignments_of_group', {});
     }
     if (filter.effective && filter.inherited !== undefined) {
-      throw new LegacyError('invalid', 'effective assignments are none that are inherited; do not ask for both');
+      throw new CloudError('invalid', 'effective_assignments_inherited', {});
     }
     const { rows } = await sql<Assignment>`with recursive ${filter.effective ? effective(filter) : written(filter)}
       select ${named} from found f join role r on r.id = f.role_id left join domain rd on rd.id = r.domain_id

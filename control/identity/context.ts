@@ -2,7 +2,6 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { DomainId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { type Actor, type Database, type Queryable, type Tx, violatedConstraint } from '../kit/database/database.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import type { PasswordHasher } from './password.ts';
@@ -59,7 +58,7 @@ export class IdentityContext {
   async defaultDomainId(): Promise<DomainId> {
     if (this.#defaultDomainId === undefined) {
       const row = await this.query.selectFrom('domain').select('id').where('is_default', '=', true).executeTakeFirst();
-      if (!row) throw new LegacyError('unavailable', 'identity has not been set up yet');
+      if (!row) throw new CloudError('unavailable', 'identity_not_set_up', {});
       this.#defaultDomainId = row.id;
     }
     return this.#defaultDomainId;

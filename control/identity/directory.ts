@@ -1,8 +1,8 @@
 /** What readers and writers of the directory have in common: pages, filters, names, refusals. */
 import { type RawBuilder, sql } from 'kysely';
-import type { CloudError } from '../../contract/errors.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
+import { CloudError } from '../../contract/errors.ts';
 import { defined } from '../kit/database/schema.ts';
+import type { NamedNoun } from './reasons.ts';
 
 /** Keyset paging over ids, which are in order of creation. No limit: everything, as Keystone's clients expect. */
 export interface PageRequest {
@@ -28,23 +28,14 @@ export function toPage<Row extends { id: string }>(rows: Row[], page: PageReques
   return { rows: kept, next: kept.at(-1)!.id };
 }
 
-export const notFound = (noun: string, id: string): CloudError =>
-  new LegacyError('not_found', `Could not find ${noun}: ${id}.`, { details: { [noun]: id } });
-
-export const nameTaken = (noun: string, name: string): CloudError =>
-  new LegacyError(
-    'conflict',
-    `Conflict occurred attempting to store ${noun} - a ${noun} with the name ${name} exists already.`,
-    {
-      details: { name },
-    },
-  );
+export const nameTaken = (noun: NamedNoun, name: string): CloudError =>
+  new CloudError('conflict', 'name_taken', { noun, name });
 
 /** Code points, as people and Keystone count them. @throws CloudError `invalid` */
-export function checkName(noun: string, name: string, maximum: number): void {
-  if (name.trim() === '') throw new LegacyError('invalid', `the name of a ${noun} can not be empty`);
+export function checkName(noun: NamedNoun, name: string, maximum: number): void {
+  if (name.trim() === '') throw new CloudError('invalid', 'name_empty', { noun });
   if ([...name].length > maximum) {
-    throw new LegacyError('invalid', `the name of a ${noun} can have at most ${maximum} characters`);
+    throw new CloudError('invalid', 'name_too_long', { noun, maximum });
   }
 }
 

@@ -1,7 +1,8 @@
 /** Domains: the name spaces of projects, users and groups. */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { IdentityContext } from './context.ts';
 import { matching, type Page, type PageRequest } from './directory.ts';
@@ -51,7 +52,7 @@ export class DomainService {
     requireAdministrator(caller, 'identity:update_domain');
     return this.#entries.update(caller, id, change, async (_, before) => {
       if (!before.is_default || change.enabled !== false) return;
-      throw new LegacyError('forbidden', 'the default domain can not be disabled: nobody could enable it again');
+      throw new CloudError('forbidden', 'default_domain_needed', {});
     });
   }
 
@@ -63,13 +64,14 @@ export class DomainService {
     requireAdministrator(caller, 'identity:delete_domain');
     await this.#entries.delete(caller, id, async (tx, domain) => {
       if (domain.enabled) {
-        throw new LegacyError('forbidden', 'Cannot delete a domain that is enabled, please disable it first.');
+        throw new CloudError('forbidden', 'domain_enabled', {});
       }
       const projects = await tx.selectFrom('project').select('id').where('domain_id', '=', id).forUpdate().execute();
       await clearProjects(tx, {
         resources: this.#context.resources,
         projectIds: projects.map((project) => project.id as ProjectId),
-        subject: `domain ${id}`,
+        noun: 'domain',
+        id,
       });
       // Children before parents is not needed: PostgreSQL checks references at the end of a statement.
       await sql`delete from project where domain_id = ${id}`.execute(tx);

@@ -3,23 +3,16 @@
  * that is unique in its domain (a domain's own in the cloud), a description, options, attributes that only callers know; lists
  * by page, changes under lock. Rights, and what only one kind knows, are in the file of that kind.
  */
+
 import { type Insertable, type RawBuilder, type Selectable, sql, type Updateable } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import { newId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import { defined, json } from '../kit/database/schema.ts';
+import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
-import {
-  checkName,
-  nameTaken,
-  notFound,
-  type Page,
-  type PageRequest,
-  pageEnd,
-  pageStart,
-  toPage,
-} from './directory.ts';
+import { checkName, nameTaken, type Page, type PageRequest, pageEnd, pageStart, toPage } from './directory.ts';
 import type { Extra, IdentityTables } from './tables.ts';
 
 type Table = 'domain' | 'project' | 'user' | 'user_group' | 'role';
@@ -34,7 +27,7 @@ interface Entry {
 
 export interface Kind<T extends Table> {
   table: T;
-  noun: string;
+  noun: 'domain' | 'group' | 'project' | 'role' | 'user';
   maxName: number;
   /** Those that callers may set; null: the kind has none. */
   options: readonly string[] | null;
@@ -182,24 +175,25 @@ export class Entries<T extends Table> {
   #checkMutable(row: Entry, changes?: Extra): void {
     if (row.options?.immutable !== true) return;
     if (changes && 'immutable' in changes && changes.immutable !== true) return;
-    throw new LegacyError('forbidden', `the ${this.#kind.noun} ${row.id} is immutable; take back its option first`);
+    throw new CloudError('forbidden', 'entry_immutable', { noun: this.#kind.noun, id: row.id });
   }
 }
 
 const maxExtraBytes = 65_535;
 const maxTags = 80;
+const maxTagLength = 255;
 
 function checkedExtra(extra: Extra): Extra {
   if (Buffer.byteLength(JSON.stringify(extra)) <= maxExtraBytes) return extra;
-  throw new LegacyError('invalid', `further attributes can have at most ${maxExtraBytes} bytes together`);
+  throw new CloudError('invalid', 'extra_too_large', { maximum: maxExtraBytes });
 }
 
 function checkTags(tags: readonly string[]): void {
-  if (tags.length > maxTags) throw new LegacyError('invalid', `there can be at most ${maxTags} tags`);
-  if (new Set(tags).size !== tags.length) throw new LegacyError('invalid', 'tags must differ from each other');
+  if (tags.length > maxTags) throw new CloudError('invalid', 'too_many_project_tags', { maximum: maxTags });
+  if (new Set(tags).size !== tags.length) throw new CloudError('invalid', 'project_tags_repeat', {});
   for (const tag of tags) {
-    if (tag === '' || [...tag].length > 255 || /[,/]/.test(tag)) {
-      throw new LegacyError('invalid', 'a tag has 1 to 255 characters, no comma and no slash');
+    if (tag === '' || [...tag].length > maxTagLength || /[,/]/.test(tag)) {
+      throw new CloudError('invalid', 'project_tag_malformed', { maximum: maxTagLength });
     }
   }
 }
@@ -208,7 +202,7 @@ function checkTags(tags: readonly string[]): void {
 function mergeOptions(known: readonly string[], before: Extra, changes: Extra | undefined): Extra {
   const options = { ...before };
   for (const [name, value] of Object.entries(changes ?? {})) {
-    if (!known.includes(name)) throw new LegacyError('invalid', `there is no option ${name}`);
+    if (!known.includes(name)) throw new CloudError('invalid', 'option_unknown', { option: name });
     if (value === null) delete options[name];
     else options[name] = value;
   }

@@ -8,7 +8,6 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import type { Named } from './authorization.ts';
 import type { Proven } from './login.ts';
@@ -62,7 +61,7 @@ export async function requireFactors(db: Queryable, proven: Proven): Promise<voi
 export function checkFactorOptions(options: Extra | undefined): void {
   const enabled = options?.[factorsEnabledOption];
   if (enabled !== undefined && enabled !== null && typeof enabled !== 'boolean') {
-    throw new LegacyError('invalid', `the option ${factorsEnabledOption} is true, false or null`);
+    throw new CloudError('invalid', 'option_not_boolean', { option: factorsEnabledOption });
   }
   const rules = options?.[factorRulesOption];
   if (rules === undefined || rules === null) return;
@@ -73,9 +72,6 @@ export function checkFactorOptions(options: Extra | undefined): void {
     new Set(rule).size === rule.length &&
     rule.every((method) => typeof method === 'string' && method !== '' && method.length <= 64);
   if (!Array.isArray(rules) || rules.length > 64 || !rules.every(isRule)) {
-    throw new LegacyError(
-      'invalid',
-      `the option ${factorRulesOption} is a list of lists of methods, none of them twice`,
-    );
+    throw new CloudError('invalid', 'option_not_method_lists', { option: factorRulesOption });
   }
 }

@@ -7,8 +7,7 @@
  * it is about the names that callers gave, known or not, so that waiting tells nobody who exists.
  */
 import { isIPv6 } from 'node:net';
-import type { CloudError } from '../../contract/errors.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
+import { CloudError } from '../../contract/errors.ts';
 import { canonicalIp } from '../kit/address.ts';
 
 export interface Asker {
@@ -86,7 +85,7 @@ export class FairGate {
     const known = !asker || this.#known.has(keyOf(asker));
     const room = this.#rooms[known ? 0 : 1];
     if (asker) this.#checkShare(room, address, user);
-    if (room.size >= this.#limits.maxWaiting && !room.dismissOf(address)) throw tooMany();
+    if (room.size >= this.#limits.maxWaiting && !room.dismissOf(address)) throw tooMany('everyone');
     return new Promise((begin, refuse) => room.add({ address, user, begin, refuse }));
   }
 
@@ -95,9 +94,9 @@ export class FairGate {
     const ofUser = this.#rooms[0].ofUser(user) + this.#rooms[1].ofUser(user);
     // A known user is never told to go because of strangers at the same address or of the same name.
     if (room === this.#rooms[0]) {
-      if (room.of(address, user) >= maxWaitingPerUser) throw tooMany('of this user');
-    } else if (room.ofAddress(address) >= maxWaitingPerAddress) throw tooMany('from this address');
-    else if (ofUser >= maxWaitingPerUser) throw tooMany('of this user');
+      if (room.of(address, user) >= maxWaitingPerUser) throw tooMany('user');
+    } else if (room.ofAddress(address) >= maxWaitingPerAddress) throw tooMany('address');
+    else if (ofUser >= maxWaitingPerUser) throw tooMany('user');
   }
 
   #next(): Waiter | undefined {
@@ -147,7 +146,7 @@ class Room {
     if (line.length === 0) users.delete(user);
     if (users.size === 0) this.#lines.delete(most);
     this.#count(waiter, -1);
-    waiter.refuse(tooMany());
+    waiter.refuse(tooMany('everyone'));
     return true;
   }
 
@@ -178,12 +177,5 @@ function networkOf(address: string): string {
   return [...first, ...Array<string>(zeros).fill('0'), ...last].slice(0, 4).join(':');
 }
 
-/** @param whose Undefined: everyone's */
-const tooMany = (whose?: string): CloudError =>
-  new LegacyError(
-    'unavailable',
-    `too many logins ${whose === undefined ? '' : `${whose} `}wait already; try again in a moment`,
-    {
-      details: { retryAfterSeconds: 1, ...(whose === undefined ? {} : { reason: 'too_many_requests' }) },
-    },
-  );
+const tooMany = (whose: 'user' | 'address' | 'everyone'): CloudError =>
+  new CloudError('unavailable', 'too_many_logins', { whose, retry_after_seconds: 1 });

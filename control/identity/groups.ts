@@ -2,8 +2,9 @@
 import { sql } from 'kysely';
 import type { DomainId, UserId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
+import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
-import { matching, notFound, type Page, type PageRequest } from './directory.ts';
+import { matching, type Page, type PageRequest } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { requireAdministrator, requireReader, requireSelfOrReader } from './rights.ts';
 import type { GroupRow } from './tables.ts';
@@ -91,7 +92,7 @@ export class GroupService {
       .where('group_id', '=', groupId)
       .where('user_id', '=', userId)
       .executeTakeFirst();
-    if (!row) throw notFound('user in group', userId);
+    if (!row) throw notFound('user_in_group', userId);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
@@ -104,7 +105,7 @@ export class GroupService {
         .where('user_id', '=', userId)
         .returning('user_id')
         .executeTakeFirst();
-      if (!row) throw notFound('user in group', userId);
+      if (!row) throw notFound('user_in_group', userId);
     });
   }
 }

@@ -3,9 +3,8 @@
  * none says what the user may do. Every refusal reads the same to the caller; the log knows why.
  */
 import { sql } from 'kysely';
-import type { CloudError } from '../../contract/errors.ts';
+import { CloudError } from '../../contract/errors.ts';
 import type { ProjectId, UserId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import type { Secret } from '../../contract/secret.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import type { DomainReference } from './authorization.ts';
@@ -40,7 +39,7 @@ export interface Proven {
 }
 
 export const unauthenticated = (cause?: unknown): CloudError =>
-  new LegacyError('unauthenticated', 'The request you have made requires authentication.', { cause });
+  new CloudError('unauthenticated', 'authentication_required', {}, { cause });
 
 /** Who asks for a computation: by the name that was given, so that it says nothing about who exists. */
 const askerOf = (address: string, user: UserReference): Asker => ({ address, user: JSON.stringify(user) });

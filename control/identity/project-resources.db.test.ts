@@ -111,7 +111,7 @@ test('creation first: the deletion waits for a server that is being made, and is
   await waiting(1);
   const deletion = assert.rejects(deleteProject(projectId), {
     code: 'conflict',
-    message: `project ${projectId} can not be deleted while it has 1 servers, 1 ports`,
+    fields: { noun: 'project', id: projectId, resources: { servers: 1, ports: 1 } },
   });
   await waiting(2);
   await holder.query('rollback');
@@ -157,8 +157,8 @@ test('deletion first: whatever is being made in the project hears that there is 
   for (const [index, what] of Object.keys(creations).entries()) {
     const outcome = outcomes[index]!;
     assert.equal(outcome.status, 'rejected', what);
-    assert.equal(outcome.reason.code, 'not_found', what);
-    assert.match(outcome.reason.message, new RegExp(`project.*${projectId}`), what);
+    const { code, reason, fields } = outcome.reason;
+    assert.deepEqual([code, reason, fields], ['not_found', 'project_not_found', { id: projectId }], what);
   }
   assert.deepEqual(await tablesWith(projectId), []);
 });

@@ -8,9 +8,10 @@
  * (database.ts). PostgreSQL takes the key within the insert: no round trip more, and no creator that could forget it. A lock
  * beside the quota's would miss what is made without quota, such as a default security group.
  */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import type { ProjectId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import type { Tx } from '../kit/database/database.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
 
@@ -19,8 +20,9 @@ interface Clearing {
   resources: readonly ResourceDescriptor[];
   /** Locked for deletion. */
   projectIds: readonly ProjectId[];
-  /** What shall be deleted, for the refusal. */
-  subject: string;
+  /** What is deleted. */
+  noun: 'domain' | 'project';
+  id: string;
 }
 
 /** How many rows of each table the projects still have; tables they have none of are left out. */
@@ -42,14 +44,11 @@ async function resourcesLeft(tx: Tx, { resources, projectIds }: Clearing): Promi
  * @throws CloudError `conflict`, details: what is left
  */
 export async function clearProjects(tx: Tx, clearing: Clearing): Promise<void> {
-  const { projectIds, subject } = clearing;
+  const { projectIds, noun, id } = clearing;
   if (projectIds.length === 0) return;
   const left = await resourcesLeft(tx, clearing);
-  const words = Object.entries(left).map(([name, number]) => `${number} ${name.replaceAll('_', ' ')}`);
-  if (words.length > 0) {
-    throw new LegacyError('conflict', `${subject} can not be deleted while it has ${words.join(', ')}`, {
-      details: { resources: left },
-    });
+  if (Object.keys(left).length > 0) {
+    throw new CloudError('conflict', 'project_resources_left', { noun, id, resources: left });
   }
   await sql`delete from security_group where is_default and project_id = any(${[...projectIds]}::uuid[])`.execute(tx);
 }

@@ -1,11 +1,13 @@
 /** Projects: the owners of resources; a tree below each domain. */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId, UserId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import type { Caller } from '../kit/caller.ts';
 import type { Tx } from '../kit/database/database.ts';
+import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
-import { matching, notFound, type Page, type PageRequest } from './directory.ts';
+import { matching, type Page, type PageRequest } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { clearProjects } from './project-resources.ts';
 import { requireAdministrator, requireReader, requireSelfOrReader } from './rights.ts';
@@ -107,9 +109,9 @@ export class ProjectService {
     await this.#entries.delete(caller, id, async (tx) => {
       const child = await tx.selectFrom('project').select('id').where('parent_id', '=', id).limit(1).executeTakeFirst();
       if (child) {
-        throw new LegacyError('forbidden', `Cannot delete the project ${id} since it is not a leaf in the hierarchy.`);
+        throw new CloudError('forbidden', 'project_has_children', { id });
       }
-      await clearProjects(tx, { resources: this.#context.resources, projectIds: [id], subject: `project ${id}` });
+      await clearProjects(tx, { resources: this.#context.resources, projectIds: [id], noun: 'project', id });
       await tx.updateTable('user').set({ default_project_id: null }).where('default_project_id', '=', id).execute();
     });
   }
@@ -146,13 +148,13 @@ async function checkParent(tx: Tx, parentId: ProjectId, domainId: DomainId, enab
     select domain_id, enabled from above`.execute(tx);
   if (rows.length === 0) throw notFound('project', parentId);
   if (rows[0]!.domain_id !== domainId) {
-    throw new LegacyError('invalid', 'a project and its parent must be in the same domain');
+    throw new CloudError('invalid', 'project_parent_of_another_domain', {});
   }
   if (rows.length >= maxDepth) {
-    throw new LegacyError('forbidden', `projects can be nested at most ${maxDepth} deep`);
+    throw new CloudError('forbidden', 'project_too_deep', { maximum: maxDepth });
   }
   if (enabled && rows.some((row) => !row.enabled)) {
-    throw new LegacyError('forbidden', 'a project can not be enabled below a disabled project');
+    throw new CloudError('forbidden', 'project_parent_disabled', {});
   }
 }
 
@@ -160,12 +162,12 @@ async function checkParent(tx: Tx, parentId: ProjectId, domainId: DomainId, enab
 async function checkEnabling(tx: Tx, project: ProjectRow, enabled: boolean): Promise<void> {
   if (enabled && project.parent_id) {
     const parent = await findEntry(tx, kind, project.parent_id);
-    if (!parent.enabled) throw new LegacyError('forbidden', 'a project can not be enabled below a disabled project');
+    if (!parent.enabled) throw new CloudError('forbidden', 'project_parent_disabled', {});
   }
   if (!enabled) {
     const { rows } = await sql`select from project where parent_id = ${project.id} and enabled limit 1`.execute(tx);
     if (rows.length > 0) {
-      throw new LegacyError('forbidden', 'a project can not be disabled while a project below it is enabled');
+      throw new CloudError('forbidden', 'project_child_enabled', {});
     }
   }
 }

@@ -1,13 +1,12 @@
 /** Who may read and change the directory: Keystone's defaults. Administrators all, readers of the system may read all, users themselves. */
-import { LegacyError } from '../../contract/legacy-error.ts';
+import { CloudError } from '../../contract/errors.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
+import type { IdentityReasons } from './reasons.ts';
 
 export const isSystemReader = (caller: Caller): boolean => caller.system && caller.roles.has('reader');
 
 const refuse = (operation: string): never => {
-  throw new LegacyError('forbidden', `You are not authorized to perform the requested action: ${operation}.`, {
-    details: { operation, needs: 'admin' },
-  });
+  throw new CloudError('forbidden', 'role_required', { operation, needs: 'admin' });
 };
 
 /** @throws CloudError `forbidden` */
@@ -34,8 +33,11 @@ export function requireSelfOrAdministrator(caller: Caller, userId: string, opera
  * Application credentials that are not unrestricted may not make or remove credentials: a leaked one could renew itself.
  * @throws CloudError `forbidden`
  */
-export function requireUnrestricted(caller: Caller, operation: string): void {
+export function requireUnrestricted(
+  caller: Caller,
+  operation: IdentityReasons['application_credential_restricted']['operation'],
+): void {
   if (caller.applicationCredential && !caller.applicationCredential.unrestricted) {
-    throw new LegacyError('forbidden', `${operation} is not allowed with a restricted application credential`);
+    throw new CloudError('forbidden', 'application_credential_restricted', { operation });
   }
 }

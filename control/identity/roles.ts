@@ -1,10 +1,12 @@
 /** Roles and what they imply. Roles of a domain count only through the global roles that they imply. */
+
 import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, RoleId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
+import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
-import { matching, notFound, type Page, type PageRequest } from './directory.ts';
+import { matching, type Page, type PageRequest } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { requireAdministrator, requireReader } from './rights.ts';
 import type { RoleRow } from './tables.ts';
@@ -70,10 +72,10 @@ export class RoleService {
       const prior = await findEntry(tx, roleKind, priorId);
       const implied = await findEntry(tx, roleKind, impliedId);
       if (implied.domain_id === null && implied.name === neverImplied) {
-        throw new LegacyError('forbidden', `the role ${neverImplied} can not be implied`);
+        throw new CloudError('forbidden', 'role_never_implied', { role: neverImplied });
       }
       if (prior.domain_id === null && implied.domain_id !== null) {
-        throw new LegacyError('forbidden', 'a global role can not imply the role of a domain');
+        throw new CloudError('forbidden', 'global_role_implies_domain_role', {});
       }
       await sql`insert into role_implication (prior_role_id, implied_role_id)
         values (${priorId}, ${impliedId}) on conflict do nothing`.execute(tx);
@@ -86,7 +88,7 @@ export class RoleService {
     requireReader(caller, 'identity:get_implied_role');
     const [inference] = await this.#inferences(priorId);
     const implied = inference?.implied.filter((role) => role.id === impliedId) ?? [];
-    if (!inference || implied.length === 0) throw notFound('implied role', impliedId);
+    if (!inference || implied.length === 0) throw notFound('implied_role', impliedId);
     return { prior: inference.prior, implied };
   }
 
@@ -114,7 +116,7 @@ export class RoleService {
         .where('implied_role_id', '=', impliedId)
         .returning('prior_role_id')
         .executeTakeFirst();
-      if (!row) throw notFound('implied role', impliedId);
+      if (!row) throw notFound('implied_role', impliedId);
     });
   }
 

@@ -10,7 +10,6 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
 import { newId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database } from '../kit/database/database.ts';
@@ -170,7 +169,7 @@ export class IdentityService {
     const entry = await this.#subject(token);
     const may =
       entry.claims.userId === caller.userId || isAdmin(caller) || isSystemReader(caller) || caller.roles.has('service');
-    if (!may) throw new LegacyError('forbidden', "reading another user's token needs the role admin");
+    if (!may) throw new CloudError('forbidden', 'token_of_another_user', { verb: 'read' });
     return entry;
   }
 
@@ -178,7 +177,7 @@ export class IdentityService {
   async revoke(caller: Caller, token: string): Promise<void> {
     const { claims } = await this.#subject(token);
     if (claims.userId !== caller.userId && !isAdmin(caller)) {
-      throw new LegacyError('forbidden', "revoking another user's token needs the role admin");
+      throw new CloudError('forbidden', 'token_of_another_user', { verb: 'revoke' });
     }
     await this.#context.write(actorOf(caller), async (tx) => {
       await sql`delete from token_revocation where id in
@@ -303,7 +302,7 @@ export class IdentityService {
       return await this.#entry(token);
     } catch (error) {
       if (error instanceof CloudError && error.code === 'unauthenticated') {
-        throw new LegacyError('not_found', 'Could not find token.', { cause: error });
+        throw new CloudError('not_found', 'token_not_found', {}, { cause: error });
       }
       throw error;
     }
@@ -328,15 +327,12 @@ export class IdentityService {
 function scopeToTry(proven: Proven, wanted: ScopeRequest | null): ScopeRequest {
   if (proven.applicationCredential) {
     if (wanted) {
-      throw new LegacyError(
-        'forbidden',
-        'an application credential has a project of its own; no other scope can be asked for',
-      );
+      throw new CloudError('forbidden', 'application_credential_has_its_scope', {});
     }
     return { type: 'project', id: proven.applicationCredential.projectId };
   }
   if (proven.parentScope?.type === 'system' && (wanted?.type === 'project' || wanted?.type === 'domain')) {
-    throw new LegacyError('forbidden', 'a token for the system can not be used to get one for a project or domain');
+    throw new CloudError('forbidden', 'system_token_not_rescoped', {});
   }
   return wanted ?? { type: 'project', defaultOfUser: true };
 }

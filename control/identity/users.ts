@@ -1,13 +1,15 @@
 /** Users and their passwords. */
+
 import { type RawBuilder, sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId, UserId } from '../../contract/ids.ts';
-import { LegacyError } from '../../contract/legacy-error.ts';
 import type { Secret } from '../../contract/secret.ts';
 import type { Caller } from '../kit/caller.ts';
 import type { Tx } from '../kit/database/database.ts';
 import { defined } from '../kit/database/schema.ts';
+import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
-import { matching, notFound, type Page, type PageRequest, pageEnd, pageStart, toPage } from './directory.ts';
+import { matching, type Page, type PageRequest, pageEnd, pageStart, toPage } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind } from './entries.ts';
 import { checkFactorOptions, factorRulesOption, factorsEnabledOption } from './factors.ts';
 import { groupKind } from './groups.ts';
@@ -134,10 +136,9 @@ export class UserService {
     const hash = await passwords.hash(next);
     await this.#context.write({ actorId: id, requestId }, async (tx) => {
       const user = await findEntry(tx, kind, id, 'change');
-      if (user.options.lock_password === true)
-        throw new LegacyError('forbidden', 'the password of this user is locked');
+      if (user.options.lock_password === true) throw new CloudError('forbidden', 'password_locked', {});
       if (user.token_version !== proven.version || !user.enabled) {
-        throw new LegacyError('unauthenticated', 'The request you have made requires authentication.');
+        throw new CloudError('unauthenticated', 'authentication_required', {});
       }
       await storePassword(tx, id, hash);
       await tx
@@ -173,9 +174,9 @@ export class UserService {
 
 function checkPassword(password: Secret): void {
   const { length } = password.reveal();
-  if (length === 0) throw new LegacyError('invalid', 'a password can not be empty');
+  if (length === 0) throw new CloudError('invalid', 'password_empty', {});
   if (length > maxPasswordLength) {
-    throw new LegacyError('invalid', `a password can have at most ${maxPasswordLength} characters`);
+    throw new CloudError('invalid', 'password_too_long', { maximum: maxPasswordLength });
   }
 }
 

@@ -175,8 +175,9 @@ export interface NetworkReasons {
   invalid_cidr: { cidr: string };
 }
 
-/** Of a recovery from what hosts remember: told to who runs it, by no dialect. */
-export interface NetworkRecoveryReasons {
+/** Of the cloud's first start and of a recovery: told to who runs them, by no dialect. */
+export interface NetworkOperatorReasons {
+  external_range_malformed: { cidr: string; gateway: string };
   recovered_address_malformed: { port: string; address: string };
   /** It was given to another one since: free it and run the command again. */
   recovered_thing_taken: {
@@ -190,5 +191,5 @@ export interface NetworkRecoveryReasons {
 }
 
 declare module '../../contract/errors.ts' {
-  interface Reasons extends NetworkReasons, NetworkRecoveryReasons {}
+  interface Reasons extends NetworkReasons, NetworkOperatorReasons {}
 }

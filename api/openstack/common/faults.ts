@@ -11,7 +11,6 @@ import {
   type Sentences,
   sentenceOf,
 } from '../../../contract/errors.ts';
-import { LegacyError } from '../../../contract/legacy-error.ts';
 import { isDatabaseUnavailable } from '../../../control/kit/database/database.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 
@@ -51,7 +50,7 @@ export function toFault(error: unknown, form: Pick<FaultForm, 'overrides' | 'sen
     const status = form.overrides?.[error.code] ?? statusOf[error.code];
     if (error.code === 'internal') return { ...defect, status };
     // What a dialect itself refuses has a sentence already, and no reason.
-    const said = error instanceof LegacyError;
+    const said = error instanceof Refusal;
     const message = said ? error.sentence : (sentenceOf(error, form.sentences ?? {}) ?? error.message);
     return { status, code: error.code, ...(!said && { reason: error.reason }), message, details: { ...error.fields } };
   }
@@ -68,7 +67,7 @@ export function toFault(error: unknown, form: Pick<FaultForm, 'overrides' | 'sen
     const code: ErrorCode = statusCode === 413 ? 'too_large' : statusCode === 404 ? 'not_found' : 'invalid';
     return { status: statusCode, code, message: message ?? 'Bad request', details: {} };
   }
-  return defect;
+  return { ...defect };
 }
 
 export interface FaultForm {
@@ -84,7 +83,7 @@ export function speakFaults(app: FastifyInstance, form: FaultForm): void {
   const send = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const fault = toFault(error, form);
     // Too many at once are no defect; a line for each would be the next flood.
-    if (fault.status >= 500 && fault.details.retryAfterSeconds === undefined)
+    if (fault.status >= 500 && fault.reason !== 'too_many_logins')
       request.log.error({ err: error, requestId: request.id, url: request.url }, 'request failed');
     if (!request.raw.complete && reply.getHeader('connection') === 'close') answerBeforeClosing(request, reply);
     if (fault.status === 401) reply.header('www-authenticate', `Keystone uri="https://${request.host}/identity"`);

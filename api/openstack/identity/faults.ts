@@ -1,15 +1,15 @@
 /** Keystone's faults: {"error": {"code", "message", "title"}}. */
 import { STATUS_CODES } from 'node:http';
 import type { Fault, FaultForm } from '../common/faults.ts';
-import { kitSentences } from '../common/sentences.ts';
+import { keystoneSentences } from './sentences.ts';
 
 export const identityFaults: FaultForm = {
-  sentences: kitSentences,
-  body({ status: general, message, details }: Fault, _request, reply) {
+  sentences: keystoneSentences,
+  body({ status: general, message, reason, details }: Fault, _request, reply) {
     // Whose own share is used up is told so; that is not the service's failure, and no gateway should take it for one.
-    const status = details.reason === 'too_many_requests' ? 429 : general;
+    const status = reason === 'too_many_logins' && details.whose !== 'everyone' ? 429 : general;
     reply.code(status);
-    if (typeof details.retryAfterSeconds === 'number') reply.header('retry-after', String(details.retryAfterSeconds));
+    if (reason === 'too_many_logins') reply.header('retry-after', String(details.retry_after_seconds));
     return { error: { code: status, message, title: STATUS_CODES[status] ?? 'Error' } };
   },
 };

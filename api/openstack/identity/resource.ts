@@ -1,12 +1,15 @@
 /** What the routes of Identity v3 share: ids, filters, pages, links, attributes that Keystone keeps unread. */
+
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify';
 import { Type } from 'typebox';
+import { CloudError } from '../../../contract/errors.ts';
 import { type DomainId, parseId } from '../../../contract/ids.ts';
-import { notFound, type Page, type PageRequest } from '../../../control/identity/directory.ts';
+import type { Page, PageRequest } from '../../../control/identity/directory.ts';
 import type { EntryChange } from '../../../control/identity/entries.ts';
 import type { IdentityService } from '../../../control/identity/index.ts';
 import type { Extra } from '../../../control/identity/tables.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
+import { type Noun, notFound } from '../../../control/kit/refusal.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 
 export interface Deps {
@@ -43,8 +46,14 @@ export const query = (request: FastifyRequest): Record<string, string | undefine
 };
 export const params = (request: FastifyRequest): Record<string, string> => request.params as Record<string, string>;
 
+function markerOf(given: string): string {
+  const id = parseId(given);
+  if (!id) throw new CloudError('not_found', 'marker_not_found', { marker: given });
+  return id;
+}
+
 /** @throws CloudError `not_found` where the text is no id: it names nothing */
-export function pathId<T extends string>(given: string | undefined, noun: string): T {
+export function pathId<T extends string>(given: string | undefined, noun: Noun): T {
   const id = parseId<T>(given ?? '');
   if (!id) throw notFound(noun, given ?? '');
   return id;
@@ -82,7 +91,7 @@ export function pageOf(request: FastifyRequest): PageRequest {
     const wanted = Math.min(Number(limit), maxLimit);
     if (wanted > 0) page.limit = wanted;
   }
-  if (marker !== undefined) page.marker = pathId(marker, 'marker');
+  if (marker !== undefined) page.marker = markerOf(marker);
   return page;
 }
 

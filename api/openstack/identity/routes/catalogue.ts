@@ -1,8 +1,8 @@
 /** Services, endpoints and regions: read from what the cloud was started with. They are not rows, so nothing here writes. */
 import type { FastifyRequest } from 'fastify';
 import { parseId } from '../../../../contract/ids.ts';
-import { notFound } from '../../../../control/identity/directory.ts';
 import { requireReader } from '../../../../control/identity/rights.ts';
+import { type Noun, notFound } from '../../../../control/kit/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import { collection, params, query, type Routes } from '../resource.ts';
 import { endpointView, regionView, serviceView } from '../views.ts';
@@ -11,7 +11,7 @@ export const catalogueRoutes: Routes = (app, deps) => {
   const { catalogue } = deps.identity;
   const method = ['GET', 'HEAD'];
   const reads = (request: FastifyRequest, operation: string) => requireReader(callerOf(request), operation);
-  const found = <T extends { id: string }>(rows: readonly T[], noun: string, request: FastifyRequest): T => {
+  const found = <T extends { id: string }>(rows: readonly T[], noun: Noun, request: FastifyRequest): T => {
     const given = params(request).id!;
     const row = rows.find((one) => one.id === parseId(given));
     if (!row) throw notFound(noun, given);

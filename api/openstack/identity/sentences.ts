@@ -1,0 +1,97 @@
+/** What Keystone says of each reason, word for word where clients look for it. */
+import type { Sentences } from '../../../contract/errors.ts';
+import type { IdentityReasons } from '../../../control/identity/reasons.ts';
+import type { KitReasons } from '../../../control/kit/reasons.ts';
+import { kitSentences } from '../common/sentences.ts';
+
+/** All that a call of this dialect may be refused for. */
+export type KeystoneReasons = KitReasons & IdentityReasons;
+
+const words = (noun: string) => noun.replaceAll('_', ' ');
+const absent =
+  (noun: string) =>
+  ({ id }: { id: string }) =>
+    `Could not find ${noun}: ${id}.`;
+
+const whoseLogins = { user: 'of this user ', address: 'from this address ', everyone: '' };
+
+const unrestrictedOperations = {
+  create_application_credential: 'making an application credential',
+  delete_application_credential: 'removing an application credential',
+  delete_access_rule: 'removing an access rule',
+};
+
+const identitySentences: Sentences<IdentityReasons> = {
+  domain_not_found: absent('domain'),
+  user_not_found: absent('user'),
+  group_not_found: absent('group'),
+  user_in_group_not_found: absent('user in group'),
+  name_taken: ({ noun, name }) =>
+    `Conflict occurred attempting to store ${words(noun)} - a ${words(noun)} with the name ${name} exists already.`,
+  name_empty: ({ noun }) => `the name of a ${words(noun)} can not be empty`,
+  name_too_long: ({ noun, maximum }) => `the name of a ${words(noun)} can have at most ${maximum} characters`,
+  entry_immutable: ({ noun, id }) => `the ${noun} ${id} is immutable; take back its option first`,
+  extra_too_large: ({ maximum }) => `further attributes can have at most ${maximum} bytes together`,
+  option_unknown: ({ option }) => `there is no option ${option}`,
+  option_not_boolean: ({ option }) => `the option ${option} is true, false or null`,
+  option_not_method_lists: ({ option }) => `the option ${option} is a list of lists of methods, none of them twice`,
+  domain_enabled: 'Cannot delete a domain that is enabled, please disable it first.',
+  default_domain_needed: 'the default domain can not be disabled: nobody could enable it again',
+  project_has_children: ({ id }) => `Cannot delete the project ${id} since it is not a leaf in the hierarchy.`,
+  project_resources_left: ({ noun, id, resources }) => {
+    const left = Object.entries(resources).map(([name, number]) => `${number} ${words(name)}`);
+    return `${noun} ${id} can not be deleted while it has ${left.join(', ')}`;
+  },
+  project_parent_of_another_domain: 'a project and its parent must be in the same domain',
+  project_parent_disabled: 'a project can not be enabled below a disabled project',
+  project_child_enabled: 'a project can not be disabled while a project below it is enabled',
+  project_too_deep: ({ maximum }) => `projects can be nested at most ${maximum} deep`,
+  too_many_project_tags: ({ maximum }) => `there can be at most ${maximum} tags`,
+  project_tags_repeat: 'tags must differ from each other',
+  project_tag_malformed: ({ maximum }) => `a tag has 1 to ${maximum} characters, no comma and no slash`,
+
+  role_not_found: absent('role'),
+  implied_role_not_found: absent('implied role'),
+  role_never_implied: ({ role }) => `the role ${role} can not be implied`,
+  global_role_implies_domain_role: 'a global role can not imply the role of a domain',
+  domain_role_outside_domain: 'the role of a domain can be given in that domain and its projects only',
+  role_assignment_with_role_not_found: absent('role assignment with role'),
+  assignments_subtree_without_project: 'include_subtree needs scope.project.id',
+  effective_assignments_of_group: 'effective assignments are those of users; a group can not be asked for',
+  effective_assignments_inherited: 'effective assignments are none that are inherited; do not ask for both',
+
+  identity_not_set_up: 'identity has not been set up yet',
+  too_many_logins: ({ whose }) => `too many logins ${whoseLogins[whose]}wait already; try again in a moment`,
+  password_locked: 'the password of this user is locked',
+  password_empty: 'a password can not be empty',
+  password_too_long: ({ maximum }) => `a password can have at most ${maximum} characters`,
+  token_not_found: 'Could not find token.',
+  token_of_another_user: ({ verb }) =>
+    `${{ read: 'reading', revoke: 'revoking' }[verb]} another user's token needs the role admin`,
+  system_token_not_rescoped: 'a token for the system can not be used to get one for a project or domain',
+  application_credential_not_found: absent('application credential'),
+  application_credential_of_another_user: 'application credentials can be made by their user only',
+  application_credential_without_project: 'an application credential needs a token that is scoped to a project',
+  application_credential_has_its_scope:
+    'an application credential has a project of its own; no other scope can be asked for',
+  application_credential_role_not_held: ({ role }) =>
+    `Invalid application credential: Could not find role assignment with role: ${role}.`,
+  application_credential_restricted: ({ operation }) =>
+    `${unrestrictedOperations[operation]} is not allowed with a restricted application credential`,
+  access_rule_not_found: absent('access rule'),
+  access_rule_in_use: ({ id }) => `the access rule ${id} is in use by an application credential`,
+  secret_length_out_of_range: ({ maximum }) => `a secret has 1 to ${maximum} characters`,
+  expires_at_malformed: ({ text }) => `expires_at ${text} is no time of the form 2030-01-31T12:00:00`,
+  expires_at_in_the_past: "The 'expires_at' must not be before now.",
+
+  service_not_found: absent('service'),
+  endpoint_not_found: absent('endpoint'),
+  region_not_found: absent('region'),
+};
+
+export const keystoneSentences: Sentences<KeystoneReasons> = {
+  ...kitSentences,
+  role_required: ({ operation }) => `You are not authorized to perform the requested action: ${operation}.`,
+  marker_not_found: ({ marker }) => `Could not find marker: ${marker}.`,
+  ...identitySentences,
+};

@@ -1,0 +1,85 @@
+/** What the identity area refuses (see contract/errors.ts). */
+import type { NoFields } from '../../contract/errors.ts';
+
+interface Id {
+  id: string;
+}
+
+export type NamedNoun = 'domain' | 'group' | 'project' | 'role' | 'user' | 'application_credential';
+
+/** The directory: domains, projects, users, groups. (project_not_found is the kit's.) */
+export interface IdentityReasons {
+  domain_not_found: Id;
+  user_not_found: Id;
+  group_not_found: Id;
+  user_in_group_not_found: Id;
+  name_taken: { noun: NamedNoun; name: string };
+  name_empty: { noun: NamedNoun };
+  name_too_long: { noun: NamedNoun; maximum: number };
+  entry_immutable: { noun: NamedNoun; id: string };
+  extra_too_large: { maximum: number };
+  option_unknown: { option: string };
+  option_not_boolean: { option: string };
+  option_not_method_lists: { option: string };
+  domain_enabled: NoFields;
+  /** Nobody could enable it again. */
+  default_domain_needed: NoFields;
+  project_has_children: Id;
+  project_resources_left: { noun: 'domain' | 'project'; id: string; resources: Readonly<Record<string, number>> };
+  project_parent_of_another_domain: NoFields;
+  project_parent_disabled: NoFields;
+  project_child_enabled: NoFields;
+  project_too_deep: { maximum: number };
+  too_many_project_tags: { maximum: number };
+  project_tags_repeat: NoFields;
+  project_tag_malformed: { maximum: number };
+}
+
+/** Roles and who has them. */
+export interface IdentityReasons {
+  role_not_found: Id;
+  implied_role_not_found: Id;
+  role_never_implied: { role: string };
+  global_role_implies_domain_role: NoFields;
+  domain_role_outside_domain: NoFields;
+  role_assignment_with_role_not_found: Id;
+  assignments_subtree_without_project: NoFields;
+  effective_assignments_of_group: NoFields;
+  effective_assignments_inherited: NoFields;
+}
+
+/** Passwords, tokens, application credentials. */
+export interface IdentityReasons {
+  identity_not_set_up: NoFields;
+  too_many_logins: { whose: 'user' | 'address' | 'everyone'; retry_after_seconds: number };
+  password_locked: NoFields;
+  password_empty: NoFields;
+  password_too_long: { maximum: number };
+  token_not_found: NoFields;
+  token_of_another_user: { verb: 'read' | 'revoke' };
+  system_token_not_rescoped: NoFields;
+  application_credential_not_found: Id;
+  application_credential_of_another_user: NoFields;
+  application_credential_without_project: NoFields;
+  application_credential_has_its_scope: NoFields;
+  application_credential_role_not_held: { role: string };
+  application_credential_restricted: {
+    operation: 'create_application_credential' | 'delete_application_credential' | 'delete_access_rule';
+  };
+  access_rule_not_found: Id;
+  access_rule_in_use: Id;
+  secret_length_out_of_range: { maximum: number };
+  expires_at_malformed: { text: string };
+  expires_at_in_the_past: NoFields;
+}
+
+/** The catalogue. */
+export interface IdentityReasons {
+  service_not_found: Id;
+  endpoint_not_found: Id;
+  region_not_found: Id;
+}
+
+declare module '../../contract/errors.ts' {
+  interface Reasons extends IdentityReasons {}
+}
