@@ -69,10 +69,10 @@ export function hasReason<R extends Reason>(error: unknown, reason: R): error is
 }
 
 /** A sentence for each reason of `Rs`: of a dialect's table the compiler asks one for every reason that it can meet. */
-export type Sentences<Rs> = { readonly [R in keyof Rs]: string | ((fields: Readonly<Rs[R]>) => string) };
+export type SentenceTable<Rs> = { readonly [R in keyof Rs]: string | ((fields: Readonly<Rs[R]>) => string) };
 
 /** What the table says of the error; undefined where it has no entry. */
-export function sentenceOf(error: CloudError, sentences: Partial<Sentences<Reasons>>): string | undefined {
+export function sentenceOf(error: CloudError, sentences: Partial<SentenceTable<Reasons>>): string | undefined {
   const say = (sentences as Readonly<Record<string, string | ((fields: unknown) => string)>>)[error.reason];
   return typeof say === 'function' ? say(error.fields) : say;
 }

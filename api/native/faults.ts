@@ -2,7 +2,7 @@
  * The native dialect's faults: {"error": {"code", "reason", "message", "details"}}; code and reason are our own, the details are
  * the reason's fields. What this dialect itself refuses has no reason.
  */
-import type { Sentences } from '../../contract/errors.ts';
+import type { SentenceTable } from '../../contract/errors.ts';
 import type { ChangeReasons, KitReasons } from '../../control/kit/reasons.ts';
 import type { Fault, FaultForm } from '../openstack/common/faults.ts';
 import { kitSentences } from '../openstack/common/sentences.ts';
@@ -13,7 +13,7 @@ const whyExpired = {
   in_the_future: 'it lies in the future',
 };
 
-const sentences: Sentences<KitReasons & ChangeReasons> = {
+export const nativeSentences: SentenceTable<KitReasons & ChangeReasons> = {
   ...kitSentences,
   resume_token_malformed: 'the resume token is malformed; take one from an earlier answer',
   resume_token_expired: ({ why }) =>
@@ -22,7 +22,7 @@ const sentences: Sentences<KitReasons & ChangeReasons> = {
 };
 
 export const nativeFaults: FaultForm = {
-  sentences,
+  sentences: nativeSentences,
   body: ({ code, reason, message, details }: Fault) => ({
     error: { code, ...(reason !== undefined && { reason }), message, details },
   }),

@@ -8,7 +8,7 @@ import {
   type ErrorCode,
   type Reason,
   type Reasons,
-  type Sentences,
+  type SentenceTable,
   sentenceOf,
 } from '../../../contract/errors.ts';
 import { isDatabaseUnavailable } from '../../../control/kit/database/database.ts';
@@ -75,7 +75,7 @@ export interface FaultForm {
   body(fault: Fault, request: FastifyRequest, reply: FastifyReply): unknown;
   overrides?: Partial<Record<ErrorCode, number>>;
   /** The dialect's words. A reason that is not among them (of an area that the dialect does not reach) is told plainly. */
-  sentences?: Partial<Sentences<Reasons>>;
+  sentences?: Partial<SentenceTable<Reasons>>;
 }
 
 /** Installs error and not-found handlers that speak one service's form. Defects are logged once, here, with their cause. */

@@ -1,9 +1,9 @@
 /** What Keystone, Glance, Neutron and Nova say alike of the reasons that any of our services may have. */
-import type { Sentences } from '../../../contract/errors.ts';
+import type { SentenceTable } from '../../../contract/errors.ts';
 import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 
-export const kitSentences: Sentences<KitReasons> = {
+export const kitSentences: SentenceTable<KitReasons> = {
   authentication_required: 'The request you have made requires authentication.',
   role_required: ({ operation, needs }) =>
     `${operation} needs the role ${needs}${needs === 'member' ? ' in the project' : ''}`,
@@ -24,7 +24,7 @@ export const kitSentences: Sentences<KitReasons> = {
   tag_not_found: ({ tag }) => `Tag ${tag} could not be found.`,
 };
 
-export const hostSentences: Sentences<HostReasons> = {
+export const hostSentences: SentenceTable<HostReasons> = {
   host_not_found: ({ id }) => `host ${id} could not be found`,
   host_unreachable: ({ host }) => `host ${host} could not be reached`,
   host_answer_malformed: 'the host answered an upload with something else than a result',

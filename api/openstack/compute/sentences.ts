@@ -1,5 +1,5 @@
 /** What Nova says of each reason, word for word where clients look for it. */
-import type { Sentences } from '../../../contract/errors.ts';
+import type { SentenceTable } from '../../../contract/errors.ts';
 import type { ComputeReasons } from '../../../control/compute/reasons.ts';
 import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { ImageReasons } from '../../../control/image/reasons.ts';
@@ -11,7 +11,7 @@ import { neutronSentences } from '../network/sentences.ts';
 
 /** All that a call of this dialect may be refused for. */
 export type NovaReasons = KitReasons & HostReasons & ImageReasons & NetworkReasons & ComputeReasons;
-type Some = Partial<Sentences<NovaReasons>>;
+type Some = Partial<SentenceTable<NovaReasons>>;
 
 /** What Nova calls what we count. */
 const novaResource: Readonly<Record<string, string>> = {
@@ -89,7 +89,7 @@ const keyPairs = {
   public_key_invalid: ({ why }) => `Keypair data is invalid: ${whyKeyInvalid[why]}`,
 } satisfies Some;
 
-export const novaSentences: Sentences<NovaReasons> = {
+export const novaSentences: SentenceTable<NovaReasons> = {
   // Nova passes on what Neutron says of a server's ports, and Glance of its image.
   ...imageSentences,
   ...neutronSentences,

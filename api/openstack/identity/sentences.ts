@@ -1,5 +1,5 @@
 /** What Keystone says of each reason, word for word where clients look for it. */
-import type { Sentences } from '../../../contract/errors.ts';
+import type { SentenceTable } from '../../../contract/errors.ts';
 import type { IdentityReasons } from '../../../control/identity/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 import { kitSentences } from '../common/sentences.ts';
@@ -21,7 +21,7 @@ const unrestrictedOperations = {
   delete_access_rule: 'removing an access rule',
 };
 
-const identitySentences: Sentences<IdentityReasons> = {
+const identitySentences: SentenceTable<IdentityReasons> = {
   domain_not_found: absent('domain'),
   user_not_found: absent('user'),
   group_not_found: absent('group'),
@@ -89,7 +89,7 @@ const identitySentences: Sentences<IdentityReasons> = {
   region_not_found: absent('region'),
 };
 
-export const keystoneSentences: Sentences<KeystoneReasons> = {
+export const keystoneSentences: SentenceTable<KeystoneReasons> = {
   ...kitSentences,
   role_required: ({ operation }) => `You are not authorized to perform the requested action: ${operation}.`,
   marker_not_found: ({ marker }) => `Could not find marker: ${marker}.`,

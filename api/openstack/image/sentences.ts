@@ -1,5 +1,5 @@
 /** What Glance says of each reason, word for word where clients look for it. */
-import type { Sentences } from '../../../contract/errors.ts';
+import type { SentenceTable } from '../../../contract/errors.ts';
 import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { ImageReasons, TextPlace } from '../../../control/image/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
@@ -14,7 +14,7 @@ const placeOf = ({ what, property }: TextPlace): string =>
   ];
 
 /** Nova passes these on where a server is made from the image. */
-export const imageSentences: Sentences<ImageReasons> = {
+export const imageSentences: SentenceTable<ImageReasons> = {
   image_not_found: ({ id }) => `No image found with ID ${id}`,
   image_deleted_during_upload: ({ id }) =>
     `Image ${id} could not be found after upload. The image may have been deleted during the upload.`,
@@ -55,4 +55,4 @@ export const imageSentences: Sentences<ImageReasons> = {
   service_stopping: 'the service is stopping; try again',
 };
 
-export const glanceSentences: Sentences<GlanceReasons> = { ...kitSentences, ...hostSentences, ...imageSentences };
+export const glanceSentences: SentenceTable<GlanceReasons> = { ...kitSentences, ...hostSentences, ...imageSentences };

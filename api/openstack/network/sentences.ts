@@ -2,7 +2,7 @@
  * What Neutron says of each reason, word for word where clients look for it. The type that goes with it is in fault.ts: the
  * tables {@link invalidInputs} and {@link badRequests} are each of one exception of Neutron's, which frames the sentence.
  */
-import type { Sentences } from '../../../contract/errors.ts';
+import type { SentenceTable } from '../../../contract/errors.ts';
 import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
@@ -10,7 +10,7 @@ import { hostSentences, kitSentences } from '../common/sentences.ts';
 
 /** All that a call of this dialect may be refused for. */
 export type NeutronReasons = KitReasons & HostReasons & NetworkReasons;
-type Some = Partial<Sentences<NeutronReasons>>;
+type Some = Partial<SentenceTable<NeutronReasons>>;
 
 /** InvalidInput: 'Invalid input for operation: ….' */
 export const invalidInputs = {
@@ -274,7 +274,7 @@ export const quotaNames: Readonly<Record<string, string>> = {
   security_group_rules: 'security_group_rule',
 };
 
-export const neutronSentences: Sentences<NeutronReasons> = {
+export const neutronSentences: SentenceTable<NeutronReasons> = {
   ...kitSentences,
   ...hostSentences,
   ...framed(invalidInputs, (sentence) => `Invalid input for operation: ${sentence}.`),

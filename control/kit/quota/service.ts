@@ -6,7 +6,7 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
-import { actorOf, type Caller, isAdmin, requireAdmin, requireProject } from '../caller.ts';
+import { actorOf, type Caller, requireAdmin, requireProject } from '../caller.ts';
 import type { Database, Tx } from '../database/database.ts';
 import type { Usage } from '../resource.ts';
 import { quotaLimits, quotaUsage } from './quota.ts';
@@ -35,12 +35,7 @@ export class QuotaService {
   async show(caller: Caller, projectId: string | null, resources: readonly string[]): Promise<QuotaView> {
     const id = projectId ?? requireProject(caller, 'show quotas');
     if (id !== caller.projectId) {
-      if (!isAdmin(caller)) {
-        throw new CloudError('forbidden', 'role_required', {
-          operation: 'show another project’s quotas',
-          needs: 'admin',
-        });
-      }
+      requireAdmin(caller, 'show another project’s quotas');
       await this.#requireKnown(id);
     }
     const db = this.#database.query;
