@@ -3,8 +3,10 @@
  * exit code. Exit codes: 0 done; 1 failed, the message says what to do; 2 the command line was wrong.
  * Every command is loaded only when it is called, because two of them are long-lived processes whose memory counts.
  */
+import { CloudError, sentenceOf } from '../contract/errors.ts';
 import { parseCommandLine, UsageError } from './arguments.ts';
 import { type Command, commandNames, helpFor, internalCommandNames, overview } from './command.ts';
+import { operatorSentences } from './sentences.ts';
 
 const loaders: Record<string, () => Promise<{ command: Command }>> = {
   up: () => import('./commands/up.ts'),
@@ -75,6 +77,8 @@ function explain(error: unknown): number {
     if (typeof error.cure === 'string' && error.cure !== '') process.stderr.write(`  → ${error.cure}\n`);
     return 1;
   }
+  const sentence = error instanceof CloudError ? sentenceOf(error, operatorSentences) : undefined;
+  if (sentence !== undefined) process.stderr.write(`bothy: ${sentence}\n`);
   process.stderr.write(`bothy: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return 1;
 }

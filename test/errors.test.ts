@@ -9,6 +9,7 @@ import { novaSentences } from '../api/openstack/compute/sentences.ts';
 import { keystoneSentences } from '../api/openstack/identity/sentences.ts';
 import { glanceSentences } from '../api/openstack/image/sentences.ts';
 import { neutronSentences } from '../api/openstack/network/sentences.ts';
+import { operatorSentences } from '../cli/sentences.ts';
 
 const root = join(import.meta.dirname, '..');
 const text = (file: string) => readFileSync(join(root, file), 'utf8');
@@ -48,6 +49,10 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
     sentences: novaSentences,
     areas: ['KitReasons', 'HostReasons', 'ImageReasons', 'NetworkReasons', 'ComputeReasons'],
   },
+  'the command line': {
+    sentences: operatorSentences,
+    areas: ['ProcessReasons', 'HostLinkReasons', 'NetworkOperatorReasons'],
+  },
   native: { sentences: nativeSentences, areas: ['KitReasons', 'ChangeReasons'] },
 };
 
@@ -56,6 +61,14 @@ test('every dialect has a sentence for each reason of the areas below it, and fo
     const reasons = areas.flatMap((area) => [...(declared.get(area) ?? assert.fail(`there is no ${area}`))]);
     assert.deepEqual(Object.keys(sentences).sort(), [...new Set(reasons)].sort(), name);
   }
+});
+
+test('no area has a reason that nobody has a sentence for', () => {
+  const spoken = new Set(Object.values(dialects).flatMap(({ areas }) => areas));
+  assert.deepEqual(
+    [...declared.keys()].filter((area) => !spoken.has(area)),
+    [],
+  );
 });
 
 test('every reason is one that control/ gives', () => {

@@ -1,6 +1,8 @@
+import { sentenceOf } from '../../contract/errors.ts';
 import { databaseUrlOf } from '../cloud/database-url.ts';
 import { requireRoot } from '../cloud/preflight.ts';
 import { type Command, CommandError, dataOption } from '../command.ts';
+import { operatorSentences } from '../sentences.ts';
 import { loadSettings, type Settings } from '../settings.ts';
 import { say } from '../terminal.ts';
 
@@ -93,9 +95,10 @@ const endings: Record<Outcome['outcome'], string> = {
 
 function tell(outcomes: readonly Outcome[]): number {
   if (outcomes.length === 0) say('Nothing is in quarantine.');
-  for (const { kind, id, name, hostName, outcome, reason } of outcomes) {
+  for (const { kind, id, name, hostName, outcome, reason, refusal } of outcomes) {
+    const why = reason ?? (refusal && (sentenceOf(refusal, operatorSentences) ?? refusal.message));
     say(
-      `${kind} ${id}${name === null ? '' : ` '${name}'`} on ${hostName}: ${endings[outcome]}${reason ? `: ${reason}` : ''}`,
+      `${kind} ${id}${name === null ? '' : ` '${name}'`} on ${hostName}: ${endings[outcome]}${why ? `: ${why}` : ''}`,
     );
   }
   return outcomes.some(({ outcome }) => outcome === 'leave' || outcome === 'failed') ? 1 : 0;

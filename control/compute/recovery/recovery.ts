@@ -3,7 +3,7 @@
  * interrupted anywhere and run any number of times. Owns no table. The hosts hear of it by the change log, as of any change.
  */
 import { sql } from 'kysely';
-import { isCloudError } from '../../../contract/errors.ts';
+import { type CloudError, isCloudError } from '../../../contract/errors.ts';
 import type { ServerId } from '../../../contract/ids.ts';
 import {
   type QuarantinedImageRow,
@@ -25,9 +25,10 @@ export interface Outcome {
   hostName: string;
   /** Null where the host has no document of it. */
   name: string | null;
-  /** failed: it stays in quarantine, `reason` says why; the command may be run again. */
+  /** failed: it stays in quarantine, `refusal` says why; the command may be run again. */
   outcome: Fate['fate'] | 'discarded' | 'failed';
   reason?: string;
+  refusal?: CloudError;
 }
 
 export interface RecoveryOptions {
@@ -94,7 +95,7 @@ async function settled(base: Outcome, work: () => Promise<Ending>): Promise<Outc
     return { ...base, ...(await work()) };
   } catch (error) {
     if (!isCloudError(error) || error.code === 'unavailable') throw error;
-    return { ...base, outcome: 'failed', reason: error.message };
+    return { ...base, outcome: 'failed', refusal: error };
   }
 }
 
