@@ -1,5 +1,7 @@
 /** Tokens in the native dialect: as `Authorization: Bearer` or, as OpenStack's clients send them, `X-Auth-Token`. */
+
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { CloudError } from '../../contract/errors.ts';
 import { type Caller, isAdmin } from '../../control/kit/caller.ts';
 import { Refusal } from '../boundary/refusal.ts';
 import { requireAccess } from '../openstack/common/access-rules.ts';
@@ -13,7 +15,7 @@ export interface NativeAuthenticator extends Authenticator {
 export function tokenOf(request: FastifyRequest): string {
   const bearer = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
   const token = bearer ?? request.headers['x-auth-token'];
-  if (typeof token !== 'string' || token === '') throw new Refusal('unauthenticated', 'the request needs a token');
+  if (typeof token !== 'string' || token === '') throw new CloudError('unauthenticated', 'authentication_required', {});
   return token;
 }
 

@@ -15,6 +15,7 @@ const whyExpired = {
 
 export const nativeSentences: SentenceTable<KitReasons & ChangeReasons> = {
   ...kitSentences,
+  authentication_required: 'the request needs a token that is valid',
   resume_token_malformed: 'the resume token is malformed; take one from an earlier answer',
   resume_token_expired: ({ why }) =>
     `the resume token is of no use any more: ${whyExpired[why]}; list anew, then carry on from "resume"`,

@@ -130,8 +130,9 @@ test('every route but the document refuses callers without a token, in our own f
     for (const token of [undefined, 'forged']) {
       const answer = await get(path, token);
       assert.equal(answer.status, 401, path);
-      assert.deepEqual(Object.keys(answer.body.error), ['code', 'message', 'details']);
+      assert.deepEqual(Object.keys(answer.body.error), ['code', 'reason', 'message', 'details']);
       assert.equal(answer.body.error.code, 'unauthenticated');
+      assert.equal(answer.body.error.reason, 'authentication_required');
     }
   }
   const bearer = await api.call({
