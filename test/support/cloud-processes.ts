@@ -41,8 +41,14 @@ export interface CloudProcesses extends AsyncDisposable {
   databaseName: string;
   /** OS_* variables of the administrator. */
   environment: Record<string, string>;
+  /** OVSDB target of the fake northbound database. */
+  northbound: string;
   /** Holds `<name>.pid` of each session leader. */
   pidDirectory: string;
+  /** The session leader of a name: postgres, fleet, control, another. */
+  pid(name: string): number;
+  /** A second control process at a port of its own, beside the first. */
+  startAnother(): Promise<{ publicUrl: string }>;
   /** Resident memory by name, children included. */
   memoryMiB(): Record<string, number>;
 }
@@ -80,9 +86,11 @@ class Starter {
     await registerHosts(databaseUrl, identity.hosts);
     const port = await freePort();
     const northbound = this.#in('nb.sock');
-    const configuration = controlConfiguration(identity, {
-      ...{ databaseUrl, northbound: `unix:${northbound}`, port, logLevel, runDirectory: this.#in('control') },
-    });
+    const configure = (name: string, onPort: number) =>
+      controlConfiguration(identity, {
+        ...{ databaseUrl, northbound: `unix:${northbound}`, port: onPort, logLevel, runDirectory: this.#in(name) },
+      });
+    const configuration = configure('control', port);
     const { cloudId } = identity;
     const controlUrl = `wss://127.0.0.1:${port}${hostStreamPath}`;
     const fleet: FleetConfiguration = {
@@ -99,6 +107,13 @@ class Starter {
       ...{ databaseUrl, databaseName },
       environment: adminEnvironment(publicUrl, identity.adminPassword, identity.ca),
       pidDirectory: this.#in('pids'),
+      northbound: `unix:${northbound}`,
+      pid: (name: string) => this.#pids.get(name)!,
+      startAnother: async () => {
+        const another = configure('another', await freePort());
+        await this.#node('another', controlFlags, ['cli/main.ts', 'control'], another);
+        return { publicUrl: another.publicUrl };
+      },
       memoryMiB: () => memory(this.#pids),
       [Symbol.asyncDispose]: () => this.#stack.disposeAsync(),
     };

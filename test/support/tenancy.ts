@@ -15,7 +15,7 @@ export interface Tenancy {
 }
 
 /** An image, a network with a subnet, and a flavor. */
-export async function makeTenancy(cloud: SimulatedCloud): Promise<Tenancy> {
+export async function makeTenancy(cloud: { client(): Promise<OpenStack> }): Promise<Tenancy> {
   const client = await cloud.client();
   const image = { name: 'tiny', disk_format: 'raw', container_format: 'bare', visibility: 'public' };
   const { id: imageId } = await client.must('POST', 'image', '/v2/images', image);
