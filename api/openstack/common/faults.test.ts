@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { errorCodes } from '../../../contract/errors.ts';
+import { CloudError, errorCodes } from '../../../contract/errors.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { statusOf, toFault } from './faults.ts';
 
@@ -17,10 +17,18 @@ test('what a caller is told of a cloud error is its code, message and details', 
   assert.equal(toFault(new Refusal('quota_exceeded', ''), { overrides: { quota_exceeded: 403 } }).status, 403);
 });
 
+test('what control refuses is said in the words of the dialect, and plainly where it has none', () => {
+  const error = new CloudError('not_found', 'tag_not_found', { tag: 'blue' });
+  const { reason, message, details } = toFault(error, { sentences: { tag_not_found: ({ tag }) => `No ${tag}.` } });
+  assert.deepEqual([reason, message, details], ['tag_not_found', 'No blue.', { tag: 'blue' }]);
+  assert.equal(toFault(error).message, 'tag not found (tag: blue)');
+});
+
 test('nothing of a defect reaches a caller', () => {
   for (const defect of [
     new Error('password=1'),
     new Refusal('internal', 'password=1', { details: { a: 1 } }),
+    new CloudError('internal', 'migration_failed', { migration: 'password=1' }),
     'text',
   ]) {
     const fault = toFault(defect);
