@@ -148,12 +148,19 @@ function flavorBody(request: FastifyRequest, server: ShownServer): Body {
   };
 }
 
+/** Nova's well-known sentence, then what it never says: why, and what would help. */
+function faultSentence({ reason, message }: NonNullable<ShownServer['fault']>): string {
+  const known = 'No valid host was found.';
+  // Faults of before this was ours to say have it in the row.
+  return reason !== 'no_capacity' || message.startsWith(known) ? message : `${known} ${message}`;
+}
+
 function faultBody(server: ShownServer, caller: Caller): Body {
   const fault = server.fault!;
   return {
     code: 500,
     created: isoSeconds(new Date(fault.at)),
-    message: fault.message,
+    message: faultSentence(fault),
     ...(fault.details !== undefined && isAdmin(caller) && { details: fault.details }),
   };
 }

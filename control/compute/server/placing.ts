@@ -206,9 +206,9 @@ const requestOf = (server: Unplaced): PlacementRequest => ({
   requested_host_id: server.requested_host_id,
 });
 
-/** No host: ERROR, with Nova's well-known sentence and then what it never says: why, and what would help. */
+/** No host: ERROR, with why, and what would help. */
 async function refuse(tx: Tx, server: Unplaced, found: Placement): Promise<void> {
-  const message = `No valid host was found. ${sentence(found.message)} ${sentence(found.fix)}`.trim();
+  const message = `${sentence(found.message)} ${sentence(found.fix)}`.trim();
   const fault: ServerFault = {
     ...faultOf('no_capacity', message, server.generation),
     details: found.verdicts.map(({ name, refusals }) => `${name}: ${refusals.join(', ')}`).join('\n'),
