@@ -220,3 +220,32 @@ test('what can not be judged is refused', () => {
     assert.throws(() => requireRule([rule('/**')], 'GET', routed));
   }
 });
+
+test('a rule of many stars takes no more time than its length times that of the request', () => {
+  const judge = (stars: string, times: number, length: number) => {
+    const path = `/v2.1/servers/${stars.repeat(times)}!`;
+    const started = performance.now();
+    assert.throws(() => requireRule([rule(path)], 'GET', `/compute/v2.1/servers/${'a'.repeat(length)}`));
+    assert.ok(performance.now() - started < 1000, path);
+  };
+  // Small enough for one that goes back at every star to end at all, and to be seen.
+  judge('**a', 7, 60);
+  judge('{a}', 7, 60);
+  judge('**a', 37, 300);
+  judge('*', 110, 300);
+});
+
+test('stars meet what they stand for wherever it begins', () => {
+  const meets = (pattern: string, path: string) => {
+    try {
+      requireRule([rule(pattern)], 'GET', `/compute${path}`);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  for (const path of ['/a/b/c', '/ab/c', '/a/c/c']) assert.ok(meets('/a**c', path), path);
+  for (const path of ['/a', '/b/c', '/a/cd']) assert.ok(!meets('/a**c', path), path);
+  assert.ok(meets('/**', '/') && meets('/a*a', '/aaa') && meets('/{id}/x', '/é\n/x'));
+  assert.ok(!meets('/a*a', '/aa') && !meets('/a*a', '/ab/a') && !meets('/*', '/'));
+});
