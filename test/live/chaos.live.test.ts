@@ -1,6 +1,7 @@
 /**
- * kill -9 of control, host, PostgreSQL and ovn-controller at random moments while twenty servers are made and deleted:
- * every server ends as asked, nothing is left over, and a guest that was running before never notices.
+ * kill -9 of control, host, PostgreSQL and ovn-controller at random moments, and kill -STOP of control and PostgreSQL for longer than
+ * any lease, while twenty servers are made and deleted: every server ends as asked, nothing is left over, and a guest that was
+ * running before never notices.
  *
  * The order of kills comes from a seed (BOTHY_CHAOS_SEED), printed at the start, so that a bad run can be run again.
  */
@@ -8,6 +9,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { childrenByParent, withDescendants } from '../../cli/supervisor/process-table.ts';
 import { ensurePublicGuest } from '../support/guest-image.ts';
 import { bothy, type LiveCloud, liveCloud, mustRun, notLive, run, until } from '../support/live-cloud.ts';
 import { type Guest, Tenant } from '../support/tenant.ts';
@@ -73,6 +75,28 @@ describe(`chaos, seed ${seed}`, { skip: notLive, concurrency: 1 }, () => {
     if (found?.pid) process.kill(found.pid, 'SIGKILL');
   };
 
+  /** Stops a process with all below it, and lets them go on after longer than a lease of leadership lasts. */
+  const freeze = async (name: string): Promise<void> => {
+    const found = (await processes()).find((p) => p.name === name);
+    if (!found?.pid) return;
+    const pids = withDescendants(found.pid, childrenByParent());
+    const signal = (value: NodeJS.Signals) => {
+      for (const pid of pids) {
+        try {
+          process.kill(pid, value);
+        } catch {
+          // A backend that ended meanwhile.
+        }
+      }
+    };
+    signal('SIGSTOP');
+    try {
+      await new Promise((resume) => setTimeout(resume, 7000));
+    } finally {
+      signal('SIGCONT');
+    }
+  };
+
   /** Calls fail while control or PostgreSQL are down; a client of a cloud tries again. */
   const persist = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     let last: unknown;
@@ -100,9 +124,12 @@ describe(`chaos, seed ${seed}`, { skip: notLive, concurrency: 1 }, () => {
     const before = await leftovers();
     const victims = ['control', 'host', 'postgres', 'ovn-controller'];
     const killed: string[] = [];
+    const toFreeze = ['control', 'postgres'];
     let over = false;
     const killer = (async () => {
-      while (!over) {
+      while (!over || toFreeze.length > 0) {
+        // Early, for while something stands still the load waits, and is under way when the kills go on.
+        if (killed.length > 0 && toFreeze.length > 0) await freeze(toFreeze.shift()!).catch(() => {});
         const name = victims[Math.floor(next() * victims.length)]!;
         await kill(name).catch(() => {});
         killed.push(name);
