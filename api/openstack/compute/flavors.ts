@@ -1,6 +1,6 @@
 /** /flavors: with extra specs and access. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
+import type { FastifyRequest } from 'fastify';
+import { type Static, type TSchema, Type } from 'typebox';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { parseId } from '../../../contract/ids.ts';
 import {
@@ -10,8 +10,11 @@ import {
   flavorSortKeys,
 } from '../../../control/compute/flavor/index.ts';
 import { isAdmin, requireAdmin } from '../../../control/kit/caller.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
+import { Versions } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
+import * as a from './answers.ts';
 import { requireVersion } from './microversion.ts';
 import { first, linksOf, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import type { Body } from './server-view.ts';
@@ -77,10 +80,42 @@ const createSchema = (version: number) =>
       description: v.when(version >= 55, flavorText),
     }),
   });
-const checkCreate = v.versioned({ 1: () => createSchema(1), 55: () => createSchema(55) });
-const checkUpdate = v.checker(v.strict({ flavor: v.strict({ description: flavorText }) }));
+const updated = v.strict({ flavor: v.strict({ description: flavorText }) });
 
-export function flavorRoutes(app: FastifyInstance, flavors: FlavorService): void {
+const brief = { id: a.text, name: a.text, links: a.links, description: a.some(a.orNull(a.text)) };
+const whole = a.record({
+  ...brief,
+  ram: a.integer,
+  disk: a.integer,
+  swap: Type.Union([a.integer, Type.Literal('')]),
+  'OS-FLV-EXT-DATA:ephemeral': a.integer,
+  'OS-FLV-DISABLED:disabled': a.boolean,
+  vcpus: a.integer,
+  'os-flavor-access:is_public': a.boolean,
+  rxtx_factor: a.number,
+  extra_specs: a.some(a.textsByName),
+});
+const shown = { 200: a.record({ flavor: whole }) };
+const listQuery = a.query('limit', 'marker', 'is_public', 'minRam', 'minDisk', 'sort_key', 'sort_dir');
+const pageOfFlavors = (flavor: TSchema) => ({
+  200: a.record({ flavors: Type.Array(flavor), flavors_links: a.some(a.links) }),
+});
+const contracts = {
+  list: { summary: 'List flavors', rights: 'caller', query: listQuery, answers: pageOfFlavors(a.record(brief)) },
+  details: { summary: 'List flavors in full', rights: 'caller', query: listQuery, answers: pageOfFlavors(whole) },
+  show: { summary: 'Show a flavor', rights: 'caller', answers: shown },
+  create: { summary: 'Make a flavor', rights: 'admin', body: v.since([1, 55], createSchema), answers: shown },
+  // Before 2.55 there is no such page, whatever the body.
+  update: {
+    summary: "Change a flavor's description",
+    rights: 'admin',
+    body: new Versions<TSchema>({ 1: () => Type.Unknown(), 55: () => updated }),
+    answers: shown,
+  },
+  delete: { summary: 'Delete a flavor', rights: 'admin', answers: { 202: null } },
+} as const;
+
+export function flavorRoutes(app: Boundary, flavors: FlavorService): void {
   const list = async (request: FastifyRequest, detail: boolean) => {
     const filter = readFilter(request);
     const rows = filter.limit === 0 ? [] : await flavors.list(callerOf(request), filter);
@@ -89,14 +124,14 @@ export function flavorRoutes(app: FastifyInstance, flavors: FlavorService): void
     const links = nextLinks(request, detail ? 'flavors/detail' : 'flavors', page);
     return links ? { flavors: bodies, flavors_links: links } : { flavors: bodies };
   };
-  app.get('/flavors', (request) => list(request, false));
-  app.get('/flavors/detail', (request) => list(request, true));
-  app.get('/flavors/:id', async (request) => ({
+  app.get('/flavors', contracts.list, (request) => list(request, false));
+  app.get('/flavors/detail', contracts.details, (request) => list(request, true));
+  app.get('/flavors/:id', contracts.show, async (request) => ({
     flavor: flavorBody(request, await flavors.get(callerOf(request), param(request, 'id'))),
   }));
-  app.post('/flavors', async (request) => {
+  app.post('/flavors', contracts.create, async (request) => {
     requireAdmin(callerOf(request), 'create a flavor');
-    const { flavor } = checkCreate(request.microversion, request.body);
+    const { flavor } = request.body;
     const made = await flavors.create(callerOf(request), {
       flavorId: flavor.id === undefined || flavor.id === null ? null : String(flavor.id),
       name: flavor.name,
@@ -111,13 +146,13 @@ export function flavorRoutes(app: FastifyInstance, flavors: FlavorService): void
     });
     return { flavor: flavorBody(request, made) };
   });
-  app.put('/flavors/:id', async (request) => {
+  app.put('/flavors/:id', contracts.update, async (request) => {
     requireVersion(request, { from: 55 });
-    const { description } = checkUpdate(request.body).flavor;
+    const { description } = (request.body as Static<typeof updated>).flavor;
     const changed = await flavors.setDescription(callerOf(request), param(request, 'id'), description);
     return { flavor: flavorBody(request, changed) };
   });
-  app.delete('/flavors/:id', async (request, reply) => {
+  app.delete('/flavors/:id', contracts.delete, async (request, reply) => {
     await flavors.delete(callerOf(request), param(request, 'id'));
     return reply.code(202).send();
   });
@@ -165,12 +200,23 @@ const specs = Type.Refine(
   (value) => Object.keys(value).every((key) => specKey.test(key)),
   () => 'a key is empty, too long or has characters other than letters, digits, - _ : . and space',
 );
-const checkSpecs = v.checker(v.strict({ extra_specs: specs }));
-const checkSpec = v.checker(specs);
+const all = { 200: a.record({ extra_specs: a.textsByName }) };
+const specContracts = {
+  list: { summary: "List a flavor's extra specs", rights: 'caller', answers: all },
+  add: {
+    summary: "Add to a flavor's extra specs",
+    rights: 'admin',
+    body: v.strict({ extra_specs: specs }),
+    answers: all,
+  },
+  show: { summary: 'Show an extra spec', rights: 'caller', answers: { 200: a.textsByName } },
+  set: { summary: 'Set an extra spec', rights: 'admin', body: specs, answers: { 200: a.textsByName } },
+  delete: { summary: 'Delete an extra spec', rights: 'admin', answers: { 200: null } },
+} as const;
 const asTexts = (value: Record<string, string | number>): Record<string, string> =>
   Object.fromEntries(Object.entries(value).map(([key, one]) => [key, String(one)]));
 
-export function extraSpecRoutes(app: FastifyInstance, flavors: FlavorService): void {
+export function extraSpecRoutes(app: Boundary, flavors: FlavorService): void {
   const base = '/flavors/:id/os-extra_specs';
   const present = async (request: FastifyRequest) =>
     (await flavors.get(callerOf(request), param(request, 'id'))).extra_specs;
@@ -182,15 +228,15 @@ export function extraSpecRoutes(app: FastifyInstance, flavors: FlavorService): v
     }
     return [key, all[key]!];
   };
-  app.get(base, async (request) => ({ extra_specs: await present(request) }));
-  app.post(base, async (request) => {
-    const wanted = asTexts(checkSpecs(request.body).extra_specs);
+  app.get(base, specContracts.list, async (request) => ({ extra_specs: await present(request) }));
+  app.post(base, specContracts.add, async (request) => {
+    const wanted = asTexts(request.body.extra_specs);
     await flavors.editExtraSpecs(callerOf(request), param(request, 'id'), (old) => ({ ...old, ...wanted }));
     return { extra_specs: wanted };
   });
-  app.get(`${base}/:key`, async (request) => Object.fromEntries([await one(request)]));
-  app.put(`${base}/:key`, async (request) => {
-    const wanted = asTexts(checkSpec(request.body));
+  app.get(`${base}/:key`, specContracts.show, async (request) => Object.fromEntries([await one(request)]));
+  app.put(`${base}/:key`, specContracts.set, async (request) => {
+    const wanted = asTexts(request.body);
     const keys = Object.keys(wanted);
     if (keys.length !== 1 || keys[0] !== param(request, 'key')) {
       throw new Refusal('invalid', 'Request body and URI mismatch');
@@ -198,7 +244,7 @@ export function extraSpecRoutes(app: FastifyInstance, flavors: FlavorService): v
     await flavors.editExtraSpecs(callerOf(request), param(request, 'id'), (old) => ({ ...old, ...wanted }));
     return wanted;
   });
-  app.delete(`${base}/:key`, async (request) => {
+  app.delete(`${base}/:key`, specContracts.delete, async (request) => {
     requireAdmin(callerOf(request), 'change a flavor’s extra specs');
     const [key] = await one(request);
     await flavors.editExtraSpecs(callerOf(request), param(request, 'id'), ({ [key]: _gone, ...rest }) => rest);
@@ -209,8 +255,19 @@ export function extraSpecRoutes(app: FastifyInstance, flavors: FlavorService): v
 const access = v.strict({ tenant: v.text(1, 255) });
 const checkAdd = v.checker(v.strict({ addTenantAccess: access }));
 const checkRemove = v.checker(v.strict({ removeTenantAccess: access }));
+const projects = { 200: a.record({ flavor_access: a.list({ flavor_id: a.text, tenant_id: a.id }) }) };
+const accessContracts = {
+  list: { summary: 'List the projects that may use a flavor', rights: 'admin', answers: projects },
+  // The first member names the action, and each action has its own schema.
+  change: {
+    summary: 'Change which projects may use a flavor',
+    rights: 'admin',
+    body: Type.Unknown(),
+    answers: projects,
+  },
+} as const;
 
-export function flavorAccessRoutes(app: FastifyInstance, flavors: FlavorService): void {
+export function flavorAccessRoutes(app: Boundary, flavors: FlavorService): void {
   const body = (flavorId: string, projects: string[]) => ({
     flavor_access: projects.map((tenant_id) => ({ flavor_id: flavorId, tenant_id })),
   });
@@ -219,11 +276,11 @@ export function flavorAccessRoutes(app: FastifyInstance, flavors: FlavorService)
     if (!id) throw new Refusal('invalid', `Project ID ${text.slice(0, 100)} is not a valid project.`);
     return id;
   };
-  app.get('/flavors/:id/os-flavor-access', async (request) => {
+  app.get('/flavors/:id/os-flavor-access', accessContracts.list, async (request) => {
     const id = param(request, 'id');
     return body(id, await flavors.access(callerOf(request), id));
   });
-  app.post('/flavors/:id/action', async (request) => {
+  app.post('/flavors/:id/action', accessContracts.change, async (request) => {
     const caller = callerOf(request);
     const id = param(request, 'id');
     requireAdmin(caller, 'change who may use a flavor');

@@ -1,9 +1,12 @@
 /** What hangs below /servers/{id}: metadata, tags, addresses, security groups. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
 import { maxTags, type ServerService } from '../../../control/compute/server/index.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
+import { Versions } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
+import * as a from './answers.ts';
 import { notInThisRelease } from './faults.ts';
 import { requireVersion } from './microversion.ts';
 import { rootOf } from './paging.ts';
@@ -13,49 +16,82 @@ import * as v from './validate.ts';
 
 const param = (request: FastifyRequest, key: string): string => (request.params as Record<string, string>)[key]!;
 
-const checkMetadata = v.checker(v.strict({ metadata: v.metadata }));
-const checkMeta = v.checker(v.strict({ meta: v.metadata }));
+const all = { body: v.strict({ metadata: v.metadata }), answers: { 200: a.record({ metadata: a.textsByName }) } };
+const item = a.record({ meta: a.textsByName });
+const metadataContracts = {
+  list: { summary: "List a server's metadata", rights: 'caller', answers: all.answers },
+  add: { summary: "Add to a server's metadata", rights: 'member', ...all },
+  replace: { summary: "Replace a server's metadata", rights: 'member', ...all },
+  show: { summary: 'Show an item of metadata', rights: 'caller', answers: { 200: item } },
+  set: {
+    summary: 'Set an item of metadata',
+    rights: 'member',
+    body: v.strict({ meta: v.metadata }),
+    answers: { 200: item },
+  },
+  delete: { summary: 'Delete an item of metadata', rights: 'member', answers: { 204: null } },
+} as const;
 
-export function serverMetadataRoutes(app: FastifyInstance, servers: ServerService): void {
-  const base = '/servers/:id/metadata';
+export function serverMetadataRoutes(app: Boundary, servers: ServerService): void {
+  const base = '/servers/:id/metadata' as const;
   const present = async (request: FastifyRequest) =>
     (await servers.get(callerOf(request), serverIdOf(request))).metadata;
-  const item = async (request: FastifyRequest): Promise<[string, string]> => {
+  const itemOf = async (request: FastifyRequest): Promise<[string, string]> => {
     const key = param(request, 'key');
     const metadata = await present(request);
     if (!Object.hasOwn(metadata, key)) throw new Refusal('not_found', 'Metadata item was not found');
     return [key, metadata[key]!];
   };
-  app.get(base, async (request) => ({ metadata: await present(request) }));
-  app.post(base, async (request) => {
-    const { metadata } = checkMetadata(request.body);
-    const all = await servers.editMetadata(callerOf(request), serverIdOf(request), (old) => ({ ...old, ...metadata }));
-    return { metadata: all };
+  app.get(base, metadataContracts.list, async (request) => ({ metadata: await present(request) }));
+  app.post(base, metadataContracts.add, async (request) => {
+    const { metadata } = request.body;
+    const merged = await servers.editMetadata(callerOf(request), serverIdOf(request), (old) => ({
+      ...old,
+      ...metadata,
+    }));
+    return { metadata: merged };
   });
-  app.put(base, async (request) => {
-    const { metadata } = checkMetadata(request.body);
+  app.put(base, metadataContracts.replace, async (request) => {
+    const { metadata } = request.body;
     return { metadata: await servers.editMetadata(callerOf(request), serverIdOf(request), () => metadata) };
   });
-  app.get(`${base}/:key`, async (request) => ({ meta: Object.fromEntries([await item(request)]) }));
-  app.put(`${base}/:key`, async (request) => {
-    const { meta } = checkMeta(request.body);
+  app.get(`${base}/:key`, metadataContracts.show, async (request) => ({
+    meta: Object.fromEntries([await itemOf(request)]),
+  }));
+  app.put(`${base}/:key`, metadataContracts.set, async (request) => {
+    const { meta } = request.body;
     const key = param(request, 'key');
     if (!Object.hasOwn(meta, key)) throw new Refusal('invalid', 'Request body and URI mismatch');
     if (Object.keys(meta).length > 1) throw new Refusal('invalid', 'Request body contains too many items');
     await servers.editMetadata(callerOf(request), serverIdOf(request), (old) => ({ ...old, ...meta }));
     return { meta };
   });
-  app.delete(`${base}/:key`, async (request, reply) => {
-    const [key] = await item(request);
+  app.delete(`${base}/:key`, metadataContracts.delete, async (request, reply) => {
+    const [key] = await itemOf(request);
     await servers.editMetadata(callerOf(request), serverIdOf(request), ({ [key]: _gone, ...rest }) => rest);
     return reply.code(204).send();
   });
 }
 
-const checkTags = v.checker(v.strict({ tags: Type.Array(v.tag, { maxItems: maxTags }) }));
+const tagList = v.strict({ tags: Type.Array(v.tag, { maxItems: maxTags }) });
+const tags = { 200: a.record({ tags: a.texts }) };
+const tagContracts = {
+  list: { summary: "List a server's tags", rights: 'caller', answers: tags },
+  // Before 2.26 there is no such page, whatever the body.
+  replace: {
+    summary: "Replace a server's tags",
+    rights: 'member',
+    body: new Versions<TSchema>({ 1: () => Type.Unknown(), 26: () => tagList }),
+    answers: tags,
+  },
+  clear: { summary: "Delete a server's tags", rights: 'member', answers: { 204: null } },
+  show: { summary: 'Whether a server has a tag', rights: 'caller', answers: { 204: null } },
+  add: { summary: 'Add a tag', rights: 'member', answers: { 201: null, 204: null } },
+  delete: { summary: 'Delete a tag', rights: 'member', answers: { 204: null } },
+} as const;
 const checkTag = v.checker(v.tag);
 
-export function serverTagRoutes(app: FastifyInstance, servers: ServerService): void {
+export function serverTagRoutes(app: Boundary, servers: ServerService): void {
   const base = '/servers/:id/tags';
   const present = async (request: FastifyRequest) => {
     requireVersion(request, { from: 26 });
@@ -63,22 +99,22 @@ export function serverTagRoutes(app: FastifyInstance, servers: ServerService): v
   };
   const missing = (request: FastifyRequest) =>
     new Refusal('not_found', `Server ${serverIdOf(request)} has no tag '${param(request, 'tag')}'`);
-  app.get(base, async (request) => ({ tags: await present(request) }));
-  app.put(base, async (request) => {
+  app.get(base, tagContracts.list, async (request) => ({ tags: await present(request) }));
+  app.put(base, tagContracts.replace, async (request) => {
     requireVersion(request, { from: 26 });
-    const { tags } = checkTags(request.body);
+    const { tags } = request.body as Static<typeof tagList>;
     return { tags: await servers.editTags(callerOf(request), serverIdOf(request), () => tags) };
   });
-  app.delete(base, async (request, reply) => {
+  app.delete(base, tagContracts.clear, async (request, reply) => {
     requireVersion(request, { from: 26 });
     await servers.editTags(callerOf(request), serverIdOf(request), () => []);
     return reply.code(204).send();
   });
-  app.get(`${base}/:tag`, async (request, reply) => {
+  app.get(`${base}/:tag`, tagContracts.show, async (request, reply) => {
     if (!(await present(request)).includes(param(request, 'tag'))) throw missing(request);
     return reply.code(204).send();
   });
-  app.put(`${base}/:tag`, async (request, reply) => {
+  app.put(`${base}/:tag`, tagContracts.add, async (request, reply) => {
     requireVersion(request, { from: 26 });
     const tag = checkTag(param(request, 'tag'));
     let known = false;
@@ -90,7 +126,7 @@ export function serverTagRoutes(app: FastifyInstance, servers: ServerService): v
     const href = `${rootOf(request)}/v2.1/servers/${serverIdOf(request)}/tags/${encodeURIComponent(tag)}`;
     return reply.code(201).header('location', href).send();
   });
-  app.delete(`${base}/:tag`, async (request, reply) => {
+  app.delete(`${base}/:tag`, tagContracts.delete, async (request, reply) => {
     if (!(await present(request)).includes(param(request, 'tag'))) throw missing(request);
     const tag = param(request, 'tag');
     await servers.editTags(callerOf(request), serverIdOf(request), (old) => old.filter((one) => one !== tag));

@@ -11,6 +11,8 @@ import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
 import { QuotaService } from '../../../control/kit/quota/index.ts';
 import { usage } from '../../../control/resources.ts';
+import type { RouteEntry } from '../../boundary/contract.ts';
+import { holdAnswers, routeTable } from '../../boundary/testing/hold-answers.ts';
 import { computeDialect } from './index.ts';
 
 export interface Answer {
@@ -24,6 +26,7 @@ export interface ComputeApi extends AsyncDisposable {
   db: TestDatabase;
   cloud: ServerCloud;
   app: FastifyInstance;
+  entries: readonly RouteEntry[];
   /** @param path below /compute/v2.1 */
   call(
     caller: Caller | null,
@@ -57,11 +60,18 @@ export async function computeApi(): Promise<ComputeApi> {
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 },
     exposeHeadRoutes: false,
   });
+  // The socket of an injected request has nothing to close.
+  app.addHook('onRequest', async ({ raw }) => {
+    raw.socket.destroy ??= () => raw.socket;
+  });
+  holdAnswers(app);
+  const { entries } = routeTable(app);
   await app.register(dialect.plugin, { prefix: dialect.prefix });
   return {
     db,
     cloud,
     app,
+    entries,
     async call(caller, method, path, { body, version, headers = {}, raw } = {}) {
       if (caller) callers.set(caller.userId, caller);
       const minor = version === 'latest' ? 'latest' : `2.${version}`;

@@ -7,11 +7,13 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { type Static, type TOptional, type TSchema, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import type { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { parseId } from '../../../contract/ids.ts';
+import { faultsOf, fits } from '../../boundary/check.ts';
+import { type SchemaError, type Sentences, Versions } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
+import { mainFault, namesOf, pathOf } from '../../boundary/sentences.ts';
 
 const codePoints = (text: string): number => [...text].length;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
@@ -130,22 +132,18 @@ export const strict = <T extends Record<string, TSchema>>(properties: T) =>
 export const when = <T extends TSchema>(known: boolean, schema: T): TOptional<T> =>
   (known ? Type.Optional(schema) : undefined) as TOptional<T>;
 
-/** Keeps one compiled check per version bracket. `from` picks the newest schema that is not newer than the version. */
+/** A schema of its own from each of these versions on. */
+export const since = <T extends TSchema>(starts: readonly number[], schema: (version: number) => T): Versions<T> =>
+  new Versions(Object.fromEntries(starts.map((version) => [version, () => schema(version)])));
+
+/** For what the boundary can't know: an action's argument, whose schema depends on the action. */
 export function versioned<T extends TSchema>(
   brackets: Readonly<Record<number, () => T>>,
 ): (microversion: number, body: unknown) => Static<T> {
-  const starts = Object.keys(brackets)
-    .map(Number)
-    .sort((a, b) => b - a);
-  const compiled = new Map<number, ReturnType<typeof Compile>>();
+  const versions = new Versions(brackets);
   return (microversion, body) => {
-    const from = starts.find((start) => start <= microversion)!;
-    let check = compiled.get(from);
-    if (!check) {
-      check = Compile(brackets[from]!());
-      compiled.set(from, check);
-    }
-    if (!check.Check(body)) throw explain(check.Errors(body) as SchemaError[], body);
+    const schema = versions.at(microversion);
+    if (!fits(schema, body)) throw explain(faultsOf(schema, body), body);
     return body as Static<T>;
   };
 }
@@ -156,37 +154,27 @@ export function checker<T extends TSchema>(schema: T): (body: unknown) => Static
   return (body) => check(1, body);
 }
 
-interface SchemaError {
-  keyword: string;
-  instancePath: string;
-  params: Record<string, unknown>;
-  message: string;
-}
+/** What Nova says of a part that its schema refuses. */
+export const sentences: Sentences = {
+  refuse: (_part, { errors, value }) => explain(errors, value),
+  unstorable: (part, why) => new Refusal('invalid', `Invalid input: the ${part} can't be taken: ${why}`),
+};
 
-function explain(errors: SchemaError[], body: unknown): CloudError {
-  // What is missing or unknown says more than the types around it; and of alternatives the last sums up.
-  const error =
-    errors.find(({ keyword }) => keyword === 'additionalProperties') ??
-    errors.find(({ keyword }) => keyword === 'required') ??
-    errors.find(({ keyword }) => keyword === '~refine') ??
-    errors.at(-1);
+function explain(errors: readonly SchemaError[], body: unknown): CloudError {
+  const error = mainFault(errors);
   if (!error) return new Refusal('invalid', 'The request body is invalid.');
-  const path = error.instancePath
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const path = pathOf(error.instancePath);
   const field = path.at(-1) ?? '';
   const where = field === '' ? 'Invalid input.' : `Invalid input for field/attribute ${field.slice(0, 255)}.`;
   if (error.keyword === 'additionalProperties') {
-    const unknown = (error.params.additionalProperties as string[]).map((key) => `'${key.slice(0, 255)}'`).join(', ');
+    const unknown = namesOf(error)
+      .map((key) => `'${key.slice(0, 255)}'`)
+      .join(', ');
     const verb = unknown.includes(', ') ? 'were' : 'was';
     return new Refusal('invalid', `${where} Additional properties are not allowed (${unknown} ${verb} unexpected)`);
   }
   if (error.keyword === 'required') {
-    return new Refusal(
-      'invalid',
-      `${where} '${(error.params.requiredProperties as string[])[0]}' is a required property`,
-    );
+    return new Refusal('invalid', `${where} '${namesOf(error)[0]}' is a required property`);
   }
   const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], body);
   const shown = (JSON.stringify(value) ?? 'undefined').slice(0, 100);
