@@ -27,6 +27,8 @@ const walk: Walk = {
     key: 'x',
     tag: 'x',
     name: 'x',
+    project: member.projectId!,
+    alias: 'os-keypairs',
   }),
   body: ({ url, method }) => {
     if (method !== 'PUT' || !url.endsWith('/:key')) return undefined;

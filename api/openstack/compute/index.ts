@@ -14,6 +14,7 @@ import { Refusal } from '../../boundary/refusal.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
 import { refuseUnstorableText } from '../common/input.ts';
+import * as a from './answers.ts';
 import { novaFault, speakNovaFaults } from './faults.ts';
 import { extraSpecRoutes, flavorAccessRoutes, flavorRoutes } from './flavors.ts';
 import { hypervisorRoutes, serviceRoutes, zoneRoutes } from './hosts.ts';
@@ -46,15 +47,18 @@ export function computeDialect(options: ComputeDialectOptions): Dialect {
       refuseUnstorableText(app);
       speakMicroversions(app, (error, reply) => reply.code(406).send(novaFault(406, error.message)));
       authenticateAll(app, options.authenticator);
-      versionRoutes(app);
+      versionRoutes(boundaryOf(app));
       await app.register(async (scope) => routes(scope, options), { prefix: '/v2.1' });
     },
   };
 }
 
+const boundaryOf = (app: FastifyInstance): Boundary =>
+  new Boundary(app, { sentences, versionOf: (request) => request.microversion });
+
 function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   const { servers, flavors, placement } = options;
-  const boundary = new Boundary(app, { sentences, versionOf: (request) => request.microversion });
+  const boundary = boundaryOf(app);
   serverRoutes(app, servers);
   serverActionRoutes(app, servers);
   serverMetadataRoutes(boundary, servers);
@@ -65,16 +69,19 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   extraSpecRoutes(boundary, flavors);
   flavorAccessRoutes(boundary, flavors);
   keyPairRoutes(boundary, options.keyPairs);
-  limitRoutes(app, options.quotas);
-  quotaSetRoutes(app, options.quotas);
+  limitRoutes(boundary, options.quotas);
+  quotaSetRoutes(boundary, options.quotas);
   zoneRoutes(app, placement);
   hypervisorRoutes(app, placement);
   serviceRoutes(app, placement);
-  extensionRoutes(app);
+  extensionRoutes(boundary);
   oldProxyRoutes(app, servers);
   // Empty until they exist; clients ask on their way to other things (`openstack hypervisor show`).
-  app.get('/os-server-groups', async () => ({ server_groups: [] }));
-  app.get('/os-aggregates', async (request) => {
+  const none = (name: string) => ({ 200: a.record({ [name]: a.none }) });
+  const groups = { summary: 'List server groups: none', rights: 'caller', answers: none('server_groups') } as const;
+  boundary.get('/os-server-groups', groups, () => ({ server_groups: [] }));
+  const aggregates = { summary: 'List aggregates: none', rights: 'admin', answers: none('aggregates') } as const;
+  boundary.get('/os-aggregates', aggregates, (request) => {
     requireAdmin(callerOf(request), 'list aggregates');
     return { aggregates: [] };
   });

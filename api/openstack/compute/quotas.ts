@@ -1,11 +1,13 @@
 /** /limits and /os-quota-sets: one table between Nova's names and ours. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import { isAdmin } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
+import * as a from './answers.ts';
 import { first, queryOf, refuseUnknown } from './paging.ts';
 import type { Body } from './server-view.ts';
 import * as v from './validate.ts';
@@ -78,8 +80,15 @@ const used: readonly [string, string][] = [
   ['totalSecurityGroupsUsed', 'security_groups'],
 ];
 
-export function limitRoutes(app: FastifyInstance, quotas: QuotaService): void {
-  app.get('/limits', async (request) => {
+const limitContract = {
+  summary: "Show a project's limits and what it uses of them",
+  rights: 'caller',
+  query: a.query('reserved', 'tenant_id'),
+  answers: { 200: a.record({ limits: a.record({ rate: a.none, absolute: a.byName(a.integer) }) }) },
+} as const;
+
+export function limitRoutes(app: Boundary, quotas: QuotaService): void {
+  app.get('/limits', limitContract, async (request) => {
     refuseUnknown(request, ['reserved', 'tenant_id'], request.microversion >= 75 ? 75 : 57);
     const asked = first(queryOf(request), 'tenant_id');
     const projectId = asked === undefined ? null : projectOf(asked);
@@ -112,21 +121,43 @@ const quotaSchema = (version: number) => {
   const properties: Record<string, TSchema> = { ...Object.fromEntries(names), force: Type.Optional(v.boolean) };
   return v.strict({ quota_set: v.strict({ ...properties, tenant_id: Type.Optional(v.text(1, 255)) } as never) });
 };
-const checkUpdate = v.versioned({ 1: () => quotaSchema(1), 36: () => quotaSchema(36), 57: () => quotaSchema(57) });
 
-export function quotaSetRoutes(app: FastifyInstance, quotas: QuotaService): void {
+const optionalEach = (schema: TSchema): Record<string, TSchema> =>
+  Object.fromEntries(Object.keys(resources).map((name) => [name, Type.Optional(schema)]));
+const limitsOf = (more: Record<string, TSchema>) => ({
+  200: a.record({ quota_set: a.record({ ...more, ...optionalEach(a.integer) }) }),
+});
+const counted = a.record({ limit: a.integer, in_use: a.integer, reserved: a.integer });
+const contracts = {
+  show: { summary: "Show a project's quotas", rights: 'caller', answers: limitsOf({ id: a.text }) },
+  detail: {
+    summary: "Show a project's quotas and usage",
+    rights: 'caller',
+    answers: { 200: a.record({ quota_set: a.record({ id: a.text, ...optionalEach(counted) }) }) },
+  },
+  defaults: { summary: 'Show the quotas of a new project', rights: 'caller', answers: limitsOf({ id: a.text }) },
+  set: {
+    summary: "Set a project's quotas",
+    rights: 'admin',
+    body: v.since([1, 36, 57], quotaSchema),
+    answers: limitsOf({}),
+  },
+  reset: { summary: "Reset a project's quotas", rights: 'admin', answers: { 202: null } },
+} as const;
+
+export function quotaSetRoutes(app: Boundary, quotas: QuotaService): void {
   const base = '/os-quota-sets/:project';
   const projectIn = (request: FastifyRequest) => projectOf((request.params as { project: string }).project);
   const limitsBody = (request: FastifyRequest, limits: Record<string, number>): Body =>
     Object.fromEntries(
       shownIn(request.microversion).map(([name, { ours, otherwise }]) => [name, limits[ours] ?? otherwise]),
     );
-  app.get(base, async (request) => {
+  app.get(base, contracts.show, async (request) => {
     const id = projectIn(request);
     const { limits } = await quotas.show(callerOf(request), id, []);
     return { quota_set: { id: shownId(request), ...limitsBody(request, limits) } };
   });
-  app.get(`${base}/detail`, async (request) => {
+  app.get(`${base}/detail`, contracts.detail, async (request) => {
     const id = projectIn(request);
     const { limits, usage } = await quotas.show(callerOf(request), id, countedIn(request.microversion));
     const set = shownIn(request.microversion).map(([name, { ours, otherwise }]) => [
@@ -135,15 +166,15 @@ export function quotaSetRoutes(app: FastifyInstance, quotas: QuotaService): void
     ]);
     return { quota_set: { id: shownId(request), ...Object.fromEntries(set) } };
   });
-  app.get(`${base}/defaults`, async (request) => {
+  app.get(`${base}/defaults`, contracts.defaults, async (request) => {
     projectIn(request);
     return { quota_set: { id: shownId(request), ...limitsBody(request, await quotas.defaults()) } };
   });
-  app.put(base, async (request) => {
+  app.put(base, contracts.set, async (request) => {
     const id = projectIn(request);
     const caller = callerOf(request);
     if (!isAdmin(caller)) await quotas.set(caller, id, {}, { force: true, counted: [] });
-    const { quota_set } = checkUpdate(request.microversion, request.body) as {
+    const { quota_set } = request.body as unknown as {
       quota_set: Record<string, string | number | boolean>;
     };
     const { force, tenant_id: _tenant, ...wanted } = quota_set;
@@ -152,12 +183,14 @@ export function quotaSetRoutes(app: FastifyInstance, quotas: QuotaService): void
         settable(name) ? [[resources[name]!.ours, Number(value)] as const] : [],
       ),
     );
-    const counted = countedIn(request.microversion);
-    await quotas.set(caller, id, limits, { force: force !== undefined && v.toBoolean(force as boolean), counted });
+    await quotas.set(caller, id, limits, {
+      force: force !== undefined && v.toBoolean(force as boolean),
+      counted: countedIn(request.microversion),
+    });
     const { limits: now } = await quotas.show(caller, id, []);
     return { quota_set: limitsBody(request, now) };
   });
-  app.delete(base, async (request, reply) => {
+  app.delete(base, contracts.reset, async (request, reply) => {
     const ours = Object.keys(resources)
       .filter(settable)
       .map((name) => resources[name]!.ours);

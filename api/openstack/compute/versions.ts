@@ -1,5 +1,8 @@
 /** The version documents, open to all: clients find the range of microversions here. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import type { Boundary } from '../../boundary/boundary.ts';
+import * as a from './answers.ts';
 import { maximumVersion, minimumVersion } from './microversion.ts';
 import { rootOf } from './paging.ts';
 import type { Body } from './server-view.ts';
@@ -13,9 +16,21 @@ const version = (request: FastifyRequest): Body => ({
   links: [{ rel: 'self', href: `${rootOf(request)}/v2.1/` }],
 });
 
-export function versionRoutes(app: FastifyInstance): void {
-  app.get('/', { config: { open: true } }, async (request) => ({ versions: [version(request)] }));
-  app.get('/v2.1', { config: { open: true } }, async (request) => ({
+const brief = { id: a.text, status: a.text, version: a.text, min_version: a.text, updated: a.text, links: a.links };
+const contracts = {
+  list: { summary: 'List API versions', rights: 'open', answers: { 200: a.record({ versions: a.list(brief) }) } },
+  show: {
+    summary: 'Show API version 2.1',
+    rights: 'open',
+    answers: {
+      200: a.record({ version: a.record({ ...brief, 'media-types': a.list({ base: a.text, type: a.text }) }) }),
+    },
+  },
+} as const;
+
+export function versionRoutes(app: Boundary): void {
+  app.get('/', contracts.list, async (request) => ({ versions: [version(request)] }));
+  app.get('/v2.1', contracts.show, async (request) => ({
     version: {
       ...version(request),
       'media-types': [{ base: 'application/json', type: 'application/vnd.openstack.compute+json;version=2.1' }],
@@ -55,9 +70,26 @@ const extension = ([alias, name]: readonly [string, string]): Body => ({
   updated: '2014-12-03T00:00:00Z',
 });
 
-export function extensionRoutes(app: FastifyInstance): void {
-  app.get('/extensions', async () => ({ extensions: extensions.map(extension) }));
-  app.get('/extensions/:alias', async (request, reply) => {
+const shown = a.record({
+  alias: a.text,
+  name: a.text,
+  description: a.text,
+  links: a.none,
+  namespace: a.text,
+  updated: a.text,
+});
+const extensionContracts = {
+  list: {
+    summary: 'List extensions',
+    rights: 'caller',
+    answers: { 200: a.record({ extensions: Type.Array(shown) }) },
+  },
+  show: { summary: 'Show an extension', rights: 'caller', answers: { 200: a.record({ extension: shown }) } },
+} as const;
+
+export function extensionRoutes(app: Boundary): void {
+  app.get('/extensions', extensionContracts.list, async () => ({ extensions: extensions.map(extension) }));
+  app.get('/extensions/:alias', extensionContracts.show, async (request, reply) => {
     const { alias } = request.params as { alias: string };
     const found = extensions.find(([one]) => one === alias);
     return found ? { extension: extension(found) } : reply.callNotFound();
