@@ -19,11 +19,22 @@ import { Database } from '../../control/kit/database/database.ts';
 import { migrate } from '../../control/kit/database/migrate.ts';
 import { ensureEngine, stopEngine } from '../../engine/process.ts';
 import type { FleetConfiguration } from '../../simulator/fleet/configuration.ts';
-import { controlConfiguration, freePort, simulatedIdentity, simulatedPostgres, writeJson } from './simulated-parts.ts';
+import {
+  controlConfiguration,
+  freePort,
+  type SimulatedIdentity,
+  simulatedIdentity,
+  simulatedPostgres,
+  writeJson,
+} from './simulated-parts.ts';
 import { until } from './until.ts';
 
 export interface CloudProcessesOptions {
   hosts: number;
+  /** How many of them the fleet runs; the others are the caller's, by {@link CloudProcesses.hosts}. All where it is not given. */
+  fleetHosts?: number;
+  /** Fills the database before control starts. */
+  prepare?(databaseUrl: string, hosts: SimulatedIdentity['hosts']): Promise<void>;
   /** Made below the temporary folder and removed at the end where none is given. */
   directory?: string;
   logLevel?: LogLevel;
@@ -49,6 +60,10 @@ export interface CloudProcesses extends AsyncDisposable {
   pid(name: string): number;
   /** A second control process at a port of its own, beside the first. */
   startAnother(): Promise<{ publicUrl: string }>;
+  hosts: SimulatedIdentity['hosts'];
+  controlUrl: string;
+  /** Ends control and starts another, which serves when this resolves. */
+  restartControl(): Promise<void>;
   /** Resident memory by name, children included. */
   memoryMiB(): Record<string, number>;
 }
@@ -80,10 +95,12 @@ class Starter {
 
   #in = (name: string) => join(this.#directory, name);
 
-  async start({ hosts, logLevel = 'info', controlFlags = [], fleetFlags = [] }: CloudProcessesOptions) {
+  async start(options: CloudProcessesOptions): Promise<CloudProcesses> {
+    const { hosts, fleetHosts = hosts, logLevel = 'info', controlFlags = [], fleetFlags = [] } = options;
     const identity = await simulatedIdentity(this.#directory, hosts);
     const databaseUrl = await this.#postgres();
     await registerHosts(databaseUrl, identity.hosts);
+    await options.prepare?.(databaseUrl, identity.hosts);
     const port = await freePort();
     const northbound = this.#in('nb.sock');
     const configure = (name: string, onPort: number) =>
@@ -96,15 +113,18 @@ class Starter {
     const fleet: FleetConfiguration = {
       ...{ cloudId, controlUrl, northbound, logLevel, directory: this.#in('fleet') },
       // As `bothy up` makes it: one host on control's own machine, reached by its socket; the others over the network.
-      hosts: identity.hosts.map((host, index) => (index === 0 ? { ...host, socket: this.#in('host.sock') } : host)),
+      hosts: identity.hosts
+        .slice(0, fleetHosts)
+        .map((host, index) => (index === 0 ? { ...host, socket: this.#in('host.sock') } : host)),
     };
-    await this.#node('fleet', fleetFlags, ['simulator/fleet/main.ts'], fleet);
-    await this.#node('control', controlFlags, ['cli/main.ts', 'control'], configuration);
-    await hostsConnected(databaseUrl, hosts);
+    if (fleetHosts > 0) await this.#node('fleet', fleetFlags, ['simulator/fleet/main.ts'], fleet);
+    const startControl = () => this.#node('control', controlFlags, ['cli/main.ts', 'control'], configuration);
+    let control = await startControl();
+    await hostsConnected(databaseUrl, fleetHosts);
     const { publicUrl } = configuration;
     return {
       ...{ directory: this.#directory, publicUrl, caFile: identity.ca, adminPassword: identity.adminPassword },
-      ...{ databaseUrl, databaseName },
+      ...{ databaseUrl, databaseName, controlUrl, hosts: identity.hosts },
       environment: adminEnvironment(publicUrl, identity.adminPassword, identity.ca),
       pidDirectory: this.#in('pids'),
       northbound: `unix:${northbound}`,
@@ -113,6 +133,10 @@ class Starter {
         const another = configure('another', await freePort());
         await this.#node('another', controlFlags, ['cli/main.ts', 'control'], another);
         return { publicUrl: another.publicUrl };
+      },
+      restartControl: async () => {
+        await end(control);
+        control = await startControl();
       },
       memoryMiB: () => memory(this.#pids),
       [Symbol.asyncDispose]: () => this.#stack.disposeAsync(),
@@ -128,7 +152,7 @@ class Starter {
   }
 
   /** Starts a script with its configuration and waits until it says that it serves. */
-  async #node(name: string, flags: readonly string[], [script, ...args]: string[], value: unknown): Promise<void> {
+  async #node(name: string, flags: readonly string[], [script, ...args]: string[], value: unknown) {
     mkdirSync(this.#in(name), { recursive: true });
     const file = writeJson(join(this.#in(name), 'configuration.json'), value);
     const all = [join(sourceRoot, script!), ...args, '--configuration', file];
@@ -136,6 +160,7 @@ class Starter {
     this.#stack.defer(() => end(child));
     this.#note(name, child.pid!);
     await announced(name, child, file, this.#in(`${name}.log`));
+    return child;
   }
 
   #note(name: string, pid: number): void {

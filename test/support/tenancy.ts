@@ -124,7 +124,7 @@ export async function assertInOrder(cloud: SimulatedCloud, servers: readonly Ser
       .until(`${host.name} to be in order`, () => tidy(host.leftovers(), own, ownPorts))
       .catch((error) => {
         throw new Error(
-          `${error.message}: it has ${host.leftovers().join(', ')}; wanted ${own.join(', ') || 'nothing'}`,
+          `${error.message}: it has ${host.leftovers().join(', ')}; wanted ${own.join(', ') || 'nothing'} with ports ${ownPorts.join(', ')}`,
         );
       });
   }

@@ -6,7 +6,7 @@
  *   npm run bench -- [--strict] [--json FILE] [--rounds N] [--hosts N] [--keep] [--profile DIRECTORY] [work …]
  *
  * Works: keystone neutron nova glance by default; nova1000 grows to 1,000 servers; bytes, alone or with others, moves images of
- * 64 MiB (bytes.ts). --strict: exit code 1 where a target
+ * 64 MiB (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute (scale.ts). --strict: exit code 1 where a target
  * is missed. --profile: CPU profiles of control and fleet. --keep leaves logs and data behind.
  */
 import { spawn } from 'node:child_process';
@@ -20,6 +20,7 @@ import { OpenStack } from '../../test/support/openstack.ts';
 import { rawImage } from '../../test/support/small-image.ts';
 import { type BytesReport, benchBytes } from './bytes.ts';
 import { compare, type LoadResult } from './report.ts';
+import { benchScale, quickSizes, sizes } from './scale.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -30,6 +31,7 @@ const { values, positionals } = parseArgs({
     hosts: { type: 'string', default: '10' },
     keep: { type: 'boolean', default: false },
     profile: { type: 'string' },
+    quick: { type: 'boolean', default: false },
   },
 });
 const wanted = positionals.length > 0 ? positionals : ['keystone', 'neutron', 'nova', 'glance'];
@@ -41,6 +43,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 process.exitCode = await main();
 
 async function main(): Promise<number> {
+  if (wanted.includes('scale')) {
+    console.log(`\n${await benchScale(values.quick ? quickSizes : sizes, { rounds: values.quick ? 3 : 10 })}`);
+    return 0;
+  }
   const scratch = mkdtempSync(join(tmpdir(), 'bothy-bench-'));
   try {
     const result = process.env.OS_AUTH_URL ? await drive({}, scratch) : await benchSimulated(scratch);
