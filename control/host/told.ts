@@ -5,7 +5,8 @@
 export type ToldKind = 'server' | 'port' | 'network' | 'network of a server';
 
 export class Told<Session> {
-  readonly #byKind: Readonly<Record<ToldKind, Map<string, Set<Session>>>> = {
+  /** Mostly one session: a hundred thousand sets of one would be most of control's memory. */
+  readonly #byKind: Readonly<Record<ToldKind, Map<string, Session | Set<Session>>>> = {
     server: new Map(),
     port: new Map(),
     network: new Map(),
@@ -13,18 +14,21 @@ export class Told<Session> {
   };
 
   add(kind: ToldKind, id: string, session: Session): void {
-    const sessions = this.#byKind[kind].get(id);
-    if (sessions) sessions.add(session);
-    else this.#byKind[kind].set(id, new Set([session]));
+    const known = this.#byKind[kind].get(id);
+    if (known instanceof Set) known.add(session);
+    else if (known === undefined) this.#byKind[kind].set(id, session);
+    else if (known !== session) this.#byKind[kind].set(id, new Set([known, session]));
   }
 
   remove(kind: ToldKind, id: string, session: Session): void {
-    const sessions = this.#byKind[kind].get(id);
-    if (sessions?.delete(session) && sessions.size === 0) this.#byKind[kind].delete(id);
+    const known = this.#byKind[kind].get(id);
+    if (known instanceof Set ? known.delete(session) && known.size === 0 : known === session)
+      this.#byKind[kind].delete(id);
   }
 
   of(kind: ToldKind, id: string): Iterable<Session> {
-    return this.#byKind[kind].get(id) ?? [];
+    const known = this.#byKind[kind].get(id);
+    return known === undefined ? [] : known instanceof Set ? known : [known];
   }
 
   get size(): number {

@@ -11,7 +11,7 @@ interface ToldServer {
   content: string;
   epoch: number;
   generation: number;
-  networks: ReadonlySet<NetworkId>;
+  networks: readonly NetworkId[];
   ports: readonly PortId[];
 }
 
@@ -29,7 +29,8 @@ export class HostView {
   readonly #servers = new Map<ServerId, ToldServer>();
   readonly #networks = new Map<NetworkId, string>();
   readonly #serverOfPort = new Map<PortId, ServerId>();
-  readonly #onNetwork = new Map<NetworkId, Set<ServerId>>();
+  /** How many of the servers are on each network. */
+  readonly #onNetwork = new Map<NetworkId, number>();
   readonly #listener: ViewListener;
   #images = new Set<ImageId>();
 
@@ -49,8 +50,8 @@ export class HostView {
     return this.#serverOfPort.get(id);
   }
 
-  serversOnNetwork(id: NetworkId): Iterable<ServerId> {
-    return this.#onNetwork.get(id) ?? [];
+  serversOnNetwork(id: NetworkId): ServerId[] {
+    return [...this.#servers].flatMap(([serverId, told]) => (told.networks.includes(id) ? serverId : []));
   }
 
   servers(): ServerId[] {
@@ -74,7 +75,7 @@ export class HostView {
         content,
         epoch: document.epoch,
         generation: document.generation,
-        networks: new Set(document.ports.map((port) => port.networkId)),
+        networks: [...new Set(document.ports.map((port) => port.networkId))],
         ports: document.ports.map((port) => port.id),
       });
       this.#index(document);
@@ -87,10 +88,10 @@ export class HostView {
     for (const port of ports) {
       this.#serverOfPort.set(port.id, id);
       this.#listener.learned('port', port.id);
-      const servers = this.#onNetwork.get(port.networkId);
-      if (servers) servers.add(id);
-      else this.#onNetwork.set(port.networkId, new Set([id]));
-      this.#listener.learned('network of a server', port.networkId);
+    }
+    for (const network of this.#servers.get(id)!.networks) {
+      this.#onNetwork.set(network, (this.#onNetwork.get(network) ?? 0) + 1);
+      this.#listener.learned('network of a server', network);
     }
   }
 
@@ -138,10 +139,12 @@ export class HostView {
       this.#listener.forgot('port', port);
     }
     for (const network of told.networks) {
-      const servers = this.#onNetwork.get(network);
-      if (!servers?.delete(id) || servers.size > 0) continue;
-      this.#onNetwork.delete(network);
-      this.#listener.forgot('network of a server', network);
+      const left = this.#onNetwork.get(network)! - 1;
+      if (left > 0) this.#onNetwork.set(network, left);
+      else {
+        this.#onNetwork.delete(network);
+        this.#listener.forgot('network of a server', network);
+      }
     }
   }
 
