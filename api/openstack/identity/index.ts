@@ -1,10 +1,15 @@
 /** OpenStack Identity v3 at /identity/v3. Translates; control/identity decides. */
 import type { FastifyInstance } from 'fastify';
 import type { IdentityService } from '../../../control/identity/index.ts';
+import { Boundary } from '../../boundary/boundary.ts';
+import type { Sentences } from '../../boundary/contract.ts';
+import { readJson } from '../../boundary/json.ts';
+import { Refusal } from '../../boundary/refusal.ts';
+import { plainSentence } from '../../boundary/sentences.ts';
 import type { Dialect } from '../../server.ts';
 import { authenticateAll } from '../common/authenticate.ts';
 import { speakFaults } from '../common/faults.ts';
-import { acceptEmptyJson, refuseUnstorableText } from '../common/input.ts';
+import * as a from './answers.ts';
 import { identityFaults } from './faults.ts';
 import type { Routes } from './resource.ts';
 import { applicationCredentialRoutes } from './routes/application-credentials.ts';
@@ -31,6 +36,15 @@ const all: Routes[] = [
   grantRoutes,
 ];
 
+const sentences: Sentences = { refuse: (part, fault) => new Refusal('invalid', plainSentence(part, fault)) };
+
+export const identityInfo = {
+  title: 'Identity API v3',
+  version: '3.14',
+  description: "OpenStack's Identity API (Keystone's) as Bothy answers it.",
+  fault: a.keystoneFault,
+} as const;
+
 /** @param options.publicUrl without a slash at the end */
 export function identityDialect(options: { identity: IdentityService; publicUrl: string }): Dialect {
   const deps = { identity: options.identity, base: `${options.publicUrl}/identity` };
@@ -39,9 +53,9 @@ export function identityDialect(options: { identity: IdentityService; publicUrl:
     async plugin(app: FastifyInstance) {
       speakFaults(app, identityFaults);
       authenticateAll(app, options.identity);
-      acceptEmptyJson(app);
-      refuseUnstorableText(app);
-      for (const routes of all) routes(app, deps);
+      readJson(app);
+      const boundary = new Boundary(app, { sentences });
+      for (const routes of all) routes(boundary, deps);
     },
   };
 }

@@ -1,83 +1,137 @@
-/** The body of POST /v3/auth/tokens, read into proofs and a scope. Field by field: its many forms are beyond what a schema says clearly. */
+/**
+ * The body of POST /v3/auth/tokens, read into proofs and a scope. The schema tells its forms; what is said of each fault, and
+ * which parts a method needs, is read field by field.
+ */
+import { Type } from 'typebox';
 import type { CloudError } from '../../../contract/errors.ts';
-import type { ProjectId, UserId } from '../../../contract/ids.ts';
+import type { DomainId, ProjectId, UserId } from '../../../contract/ids.ts';
 import { Secret } from '../../../contract/secret.ts';
 import type { DomainReference, ScopeRequest } from '../../../control/identity/authorization.ts';
 import type { LoginRequest } from '../../../control/identity/index.ts';
 import type { Proof, UserReference } from '../../../control/identity/login.ts';
 import { Refusal } from '../../boundary/refusal.ts';
-import { anyId, type Deps, domainId } from './resource.ts';
+import { anyId } from './resource.ts';
+
+const text = Type.String({ maxLength: 65_535 });
+const reference = { id: Type.Optional(text), name: Type.Optional(text) };
+const domain = Type.Object(reference, { title: 'Domain reference' });
+const user = { ...reference, domain: Type.Optional(domain) };
+
+export const loginBody = Type.Object({
+  auth: Type.Object(
+    {
+      identity: Type.Object({
+        methods: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 8 }),
+        password: Type.Optional(Type.Object({ user: Type.Object({ ...user, password: text }) })),
+        token: Type.Optional(Type.Object({ id: text })),
+        application_credential: Type.Optional(
+          Type.Object({ ...reference, secret: text, user: Type.Optional(Type.Object(user)) }),
+        ),
+      }),
+      scope: Type.Optional(
+        Type.Union([
+          Type.Object({
+            project: Type.Optional(Type.Object(user)),
+            domain: Type.Optional(domain),
+            system: Type.Optional(Type.Object({ all: Type.Literal(true) })),
+            unscoped: Type.Optional(Type.Unknown()),
+          }),
+          Type.Literal('unscoped'),
+          Type.Null(),
+        ]),
+      ),
+    },
+    { title: 'Log-in' },
+  ),
+});
 
 type Fields = Record<string, unknown>;
 
 /** @throws CloudError `invalid`, `unauthenticated` for a method that there is not */
-export async function readLogin(deps: Deps, body: unknown): Promise<LoginRequest> {
+export function readLogin(body: unknown, defaultDomain: DomainId): LoginRequest {
   const auth = object(body, 'auth', 'the request');
   const identity = object(auth, 'identity', 'auth');
   const { methods } = identity;
   if (!Array.isArray(methods) || methods.length === 0 || methods.length > 8) throw expecting('methods', 'identity');
-  const proofs = await Promise.all([...new Set(methods)].map((method) => readProof(deps, identity, method)));
-  return { proofs, scope: auth.scope === undefined || auth.scope === null ? null : await readScope(deps, auth.scope) };
+  const reader = new Reader(defaultDomain);
+  const proofs = [...new Set(methods)].map((method) => reader.proof(identity, method));
+  return { proofs, scope: auth.scope === undefined || auth.scope === null ? null : reader.scope(auth.scope) };
 }
 
-async function readProof(deps: Deps, identity: Fields, method: unknown): Promise<Proof> {
-  switch (method) {
-    case 'password': {
-      const user = object(object(identity, 'password', 'identity'), 'user', 'password');
-      const password = new Secret(string(user, 'password', 'user'));
-      return { method, user: await readUser(deps, user), password };
-    }
-    case 'token':
-      return { method, token: new Secret(string(object(identity, 'token', 'identity'), 'id', 'token')) };
-    case 'application_credential': {
-      const given = object(identity, 'application_credential', 'identity');
-      const secret = new Secret(string(given, 'secret', 'application_credential'));
-      if (given.id !== undefined) {
-        return { method, credential: { id: anyId(string(given, 'id', 'application_credential')) }, secret };
-      }
-      const name = string(given, 'name', 'application_credential');
-      const user = await readUser(deps, object(given, 'user', 'application_credential'));
-      return { method, credential: { name, user }, secret };
-    }
-    default:
-      throw new Refusal('unauthenticated', 'Attempted to authenticate with an unsupported method.');
+/** Says in Keystone's words what the schema refuses, where the reader refuses it too. */
+export const explainLogin = (body: unknown): unknown => readLogin(body, anyId<DomainId>('default'));
+
+class Reader {
+  readonly #defaultDomain: DomainId;
+
+  constructor(defaultDomain: DomainId) {
+    this.#defaultDomain = defaultDomain;
   }
-}
 
-async function readUser(deps: Deps, user: Fields): Promise<UserReference> {
-  if (user.id !== undefined) return { id: anyId<UserId>(string(user, 'id', 'user')) };
-  return { name: string(user, 'name', 'user'), domain: await readDomain(deps, object(user, 'domain', 'user')) };
-}
-
-async function readDomain(deps: Deps, domain: Fields): Promise<DomainReference> {
-  if (domain.id !== undefined) return { id: await domainId(deps, string(domain, 'id', 'domain')) };
-  return { name: string(domain, 'name', 'domain') };
-}
-
-async function readScope(deps: Deps, given: unknown): Promise<ScopeRequest> {
-  if (given === 'unscoped') return { type: 'unscoped' };
-  if (typeof given !== 'object' || Array.isArray(given)) throw expecting('scope', 'auth');
-  const scope = given as Fields;
-  const kinds = ['project', 'domain', 'system', 'unscoped', 'OS-TRUST:trust'].filter(
-    (kind) => scope[kind] !== undefined,
-  );
-  if (kinds.length !== 1) throw new Refusal('invalid', 'a scope is exactly one of project, domain, system, unscoped');
-  switch (kinds[0]) {
-    case 'project': {
-      const project = object(scope, 'project', 'scope');
-      if (project.id !== undefined) return { type: 'project', id: anyId<ProjectId>(string(project, 'id', 'project')) };
-      const name = string(project, 'name', 'project');
-      return { type: 'project', name, domain: await readDomain(deps, object(project, 'domain', 'project')) };
+  proof(identity: Fields, method: unknown): Proof {
+    switch (method) {
+      case 'password': {
+        const given = object(object(identity, 'password', 'identity'), 'user', 'password');
+        const password = new Secret(string(given, 'password', 'user'));
+        return { method, user: this.#user(given), password };
+      }
+      case 'token':
+        return { method, token: new Secret(string(object(identity, 'token', 'identity'), 'id', 'token')) };
+      case 'application_credential': {
+        const given = object(identity, 'application_credential', 'identity');
+        const secret = new Secret(string(given, 'secret', 'application_credential'));
+        if (given.id !== undefined) {
+          return { method, credential: { id: anyId(string(given, 'id', 'application_credential')) }, secret };
+        }
+        const name = string(given, 'name', 'application_credential');
+        return {
+          method,
+          credential: { name, user: this.#user(object(given, 'user', 'application_credential')) },
+          secret,
+        };
+      }
+      default:
+        throw new Refusal('unauthenticated', 'Attempted to authenticate with an unsupported method.');
     }
-    case 'domain':
-      return { type: 'domain', domain: await readDomain(deps, object(scope, 'domain', 'scope')) };
-    case 'system':
-      if (object(scope, 'system', 'scope').all !== true) throw expecting('all', 'system');
-      return { type: 'system' };
-    case 'unscoped':
-      return { type: 'unscoped' };
-    default:
-      throw new Refusal('invalid', 'trusts are not there yet');
+  }
+
+  scope(given: unknown): ScopeRequest {
+    if (given === 'unscoped') return { type: 'unscoped' };
+    if (typeof given !== 'object' || Array.isArray(given)) throw expecting('scope', 'auth');
+    const scope = given as Fields;
+    const kinds = ['project', 'domain', 'system', 'unscoped', 'OS-TRUST:trust'].filter(
+      (kind) => scope[kind] !== undefined,
+    );
+    if (kinds.length !== 1) throw new Refusal('invalid', 'a scope is exactly one of project, domain, system, unscoped');
+    switch (kinds[0]) {
+      case 'project': {
+        const project = object(scope, 'project', 'scope');
+        if (project.id !== undefined)
+          return { type: 'project', id: anyId<ProjectId>(string(project, 'id', 'project')) };
+        const name = string(project, 'name', 'project');
+        return { type: 'project', name, domain: this.#domain(object(project, 'domain', 'project')) };
+      }
+      case 'domain':
+        return { type: 'domain', domain: this.#domain(object(scope, 'domain', 'scope')) };
+      case 'system':
+        if (object(scope, 'system', 'scope').all !== true) throw expecting('all', 'system');
+        return { type: 'system' };
+      case 'unscoped':
+        return { type: 'unscoped' };
+      default:
+        throw new Refusal('invalid', 'trusts are not there yet');
+    }
+  }
+
+  #user(given: Fields): UserReference {
+    if (given.id !== undefined) return { id: anyId<UserId>(string(given, 'id', 'user')) };
+    return { name: string(given, 'name', 'user'), domain: this.#domain(object(given, 'domain', 'user')) };
+  }
+
+  #domain(given: Fields): DomainReference {
+    if (given.id === undefined) return { name: string(given, 'name', 'domain') };
+    const id = string(given, 'id', 'domain');
+    return { id: id === 'default' ? this.#defaultDomain : anyId<DomainId>(id) };
   }
 }
 

@@ -1,7 +1,6 @@
 /** What the routes of Identity v3 share: ids, filters, pages, links, attributes that Keystone keeps unread. */
-
-import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify';
-import { Type } from 'typebox';
+import type { FastifyRequest } from 'fastify';
+import { type TUnsafe, Type } from 'typebox';
 import { CloudError } from '../../../contract/errors.ts';
 import { type DomainId, parseId } from '../../../contract/ids.ts';
 import type { Page, PageRequest } from '../../../control/identity/directory.ts';
@@ -10,6 +9,7 @@ import type { IdentityService } from '../../../control/identity/index.ts';
 import type { Extra } from '../../../control/identity/tables.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type Noun, notFound } from '../../../control/kit/refusal.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 
 export interface Deps {
@@ -17,7 +17,7 @@ export interface Deps {
   /** Where this dialect is reached, e.g. https://cloud.example:8443/identity */
   base: string;
 }
-export type Routes = (app: FastifyInstance, deps: Deps) => void;
+export type Routes = (app: Boundary, deps: Deps) => void;
 
 export const text = Type.String({ maxLength: 65_535 });
 export const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
@@ -28,15 +28,28 @@ export const options = Type.Record(Type.String(), Type.Unknown());
 export const tags = Type.Array(Type.String({ maxLength: 1024 }), { maxItems: 1000 });
 
 /** `{noun: schema}`, as all of Keystone's requests; what else the object holds is kept. */
-export const wrapped = (noun: string, properties: Parameters<typeof Type.Object>[0], required: string[] = []) =>
-  Type.Object({
-    [noun]: Type.Unsafe<Record<string, unknown>>({
-      ...Type.Object(properties, { additionalProperties: true }),
-      required,
-    }),
+export const wrapped = <const Noun extends string>(
+  noun: Noun,
+  properties: Parameters<typeof Type.Object>[0],
+  required: string[] = [],
+) => {
+  const name = noun.replaceAll('_', ' ');
+  const title = required.length > 0 ? `New ${name}` : `${name[0]!.toUpperCase()}${name.slice(1)} change`;
+  const inner = Type.Unsafe<Record<string, unknown>>({
+    ...Type.Object(properties, { title, additionalProperties: true }),
+    required,
   });
+  return Type.Object({ [noun]: inner } as Record<Noun, TUnsafe<Record<string, unknown>>>);
+};
 
-export const body = (schema: ReturnType<typeof wrapped>): RouteShorthandOptions => ({ schema: { body: schema } });
+const repeatable = Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())]));
+
+/** A query of these. Keystone overlooks what else there is, and of what repeats it takes the last. */
+export const asks = (...names: string[]) => Type.Object(Object.fromEntries(names.map((name) => [name, repeatable])));
+export const pageWords = ['limit', 'marker'] as const;
+
+/** A request to a path with these parameters. */
+export type With<Names extends string = 'id'> = FastifyRequest & { params: Record<Names, string> };
 
 export const query = (request: FastifyRequest): Record<string, string | undefined> => {
   const given = request.query as Record<string, string | string[]>;
@@ -44,7 +57,6 @@ export const query = (request: FastifyRequest): Record<string, string | undefine
     Object.entries(given).map(([key, value]) => [key, Array.isArray(value) ? value.at(-1) : value]),
   );
 };
-export const params = (request: FastifyRequest): Record<string, string> => request.params as Record<string, string>;
 
 function markerOf(given: string): string {
   const id = parseId(given);

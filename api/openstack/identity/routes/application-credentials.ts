@@ -1,4 +1,3 @@
-import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { UserId } from '../../../../contract/ids.ts';
 import { Secret } from '../../../../contract/secret.ts';
@@ -6,7 +5,9 @@ import type { NewApplicationCredential } from '../../../../control/identity/appl
 import type { AccessRule } from '../../../../control/kit/caller.ts';
 import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
-import { anyId, body, collection, flag, nullable, params, query, type Routes, text, wrapped } from '../resource.ts';
+import * as a from '../answers.ts';
+import { lists, quiet, shows } from '../contracts.ts';
+import { anyId, collection, flag, nullable, query, type Routes, text, type With, wrapped } from '../resource.ts';
 import { accessRuleView, credentialView } from '../views.ts';
 
 const short = Type.String({ minLength: 1, maxLength: 255 });
@@ -68,64 +69,64 @@ const wantedOf = (given: Given): NewApplicationCredential => ({
     ) ?? null,
 });
 
-const userOf = (request: FastifyRequest): UserId => anyId(params(request).id!);
-const one = (request: FastifyRequest): [UserId, string] => [userOf(request), anyId(params(request).one!)];
+const userOf = (request: With): UserId => anyId(request.params.id);
+const one = (request: With<'id' | 'one'>): [UserId, string] => [userOf(request), anyId(request.params.one)];
+
+const noun = 'application_credential';
+const contracts = {
+  create: {
+    summary: 'Make an application credential',
+    rights: 'caller',
+    body: wrapped(noun, properties, ['name']),
+    answers: { 201: a.one(noun, a.newCredential) },
+  },
+  list: lists('List application credentials', 'caller', a.many(`${noun}s`, a.credential), 'name'),
+  show: shows('Show an application credential', 'caller', a.one(noun, a.credential)),
+  remove: quiet('Remove an application credential', 'caller'),
+  rules: lists('List access rules', 'caller', a.many('access_rules', a.accessRule)),
+  rule: shows('Show an access rule', 'caller', a.one('access_rule', a.accessRule)),
+  removeRule: quiet('Remove an access rule', 'caller'),
+} as const;
 
 export const applicationCredentialRoutes: Routes = (app, deps) => {
   const { applicationCredentials: credentials } = deps.identity;
   const view = credentialView(deps);
   const url = '/v3/users/:id/application_credentials';
 
-  app.post(url, body(wrapped('application_credential', properties, ['name'])), async (request, reply) => {
-    const given = (request.body as { application_credential: Given }).application_credential;
+  app.post(url, contracts.create, async (request, reply) => {
+    const given = request.body.application_credential as unknown as Given;
     if (given.secret === '') throw new Refusal('invalid', 'a secret can not be empty');
     const { credential, secret } = await credentials.create(callerOf(request), userOf(request), wantedOf(given));
     // The only time that anyone sees it.
     return reply.code(201).send({ application_credential: { ...view(credential), secret: secret.reveal() } });
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url,
-    handler: async (request) => {
-      const rows = await credentials.list(callerOf(request), userOf(request), { name: query(request).name });
-      return collection(deps, request, 'application_credentials', rows, view);
-    },
+  app.read(url, contracts.list, async (request) => {
+    const rows = await credentials.list(callerOf(request), userOf(request), { name: query(request).name });
+    return collection(deps, request, 'application_credentials', rows, view);
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: `${url}/:one`,
-    handler: async (request) => ({
-      application_credential: view(await credentials.get(callerOf(request), ...one(request))),
-    }),
-  });
+  app.read(`${url}/:one`, contracts.show, async (request) => ({
+    application_credential: view(await credentials.get(callerOf(request), ...one(request))),
+  }));
 
-  app.delete(`${url}/:one`, async (request, reply) => {
+  app.delete(`${url}/:one`, contracts.remove, async (request, reply) => {
     await credentials.delete(callerOf(request), ...one(request));
     return reply.code(204).send();
   });
 
   const rules = '/v3/users/:id/access_rules';
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: rules,
-    handler: async (request) => {
-      const rows = await credentials.accessRules(callerOf(request), userOf(request));
-      return collection(deps, request, 'access_rules', rows, accessRuleView(deps, userOf(request)));
-    },
+  app.read(rules, contracts.rules, async (request) => {
+    const rows = await credentials.accessRules(callerOf(request), userOf(request));
+    return collection(deps, request, 'access_rules', rows, accessRuleView(deps, userOf(request)));
   });
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: `${rules}/:one`,
-    handler: async (request) => ({
-      access_rule: accessRuleView(
-        deps,
-        userOf(request),
-      )(await credentials.accessRule(callerOf(request), ...one(request))),
-    }),
-  });
-  app.delete(`${rules}/:one`, async (request, reply) => {
+  app.read(`${rules}/:one`, contracts.rule, async (request) => ({
+    access_rule: accessRuleView(
+      deps,
+      userOf(request),
+    )(await credentials.accessRule(callerOf(request), ...one(request))),
+  }));
+  app.delete(`${rules}/:one`, contracts.removeRule, async (request, reply) => {
     await credentials.deleteAccessRule(callerOf(request), ...one(request));
     return reply.code(204).send();
   });

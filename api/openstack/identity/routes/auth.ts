@@ -1,11 +1,14 @@
 /** Tokens, and what their bearers may scope to. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import { InsufficientFactors } from '../../../../control/identity/factors.ts';
 import type { TokenEntry } from '../../../../control/identity/token-cache.ts';
 import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
-import { readLogin } from '../login.ts';
-import { collection, type Deps, query, type Routes } from '../resource.ts';
+import * as a from '../answers.ts';
+import { lists, quiet, shows } from '../contracts.ts';
+import { explainLogin, loginBody, readLogin } from '../login.ts';
+import { asks, collection, type Deps, query, type Routes } from '../resource.ts';
 import { domainView, projectView, tokenDocument, tokenTime, tokenView } from '../views.ts';
 
 const subjectOf = (request: FastifyRequest): string => {
@@ -41,12 +44,29 @@ async function sendReceipt({ identity }: Deps, reply: FastifyReply, insufficient
     });
 }
 
+const contracts = {
+  login: {
+    summary: 'Log in: have a token issued',
+    rights: 'open',
+    body: loginBody,
+    query: asks('nocatalog'),
+    answers: { 201: a.token, 401: Type.Union([a.keystoneFault, a.receipt]) },
+    explain: { body: explainLogin },
+  },
+  show: lists('Show the token of X-Subject-Token', 'caller', a.token, 'nocatalog'),
+  revoke: quiet('Revoke the token of X-Subject-Token', 'caller'),
+  catalog: shows('Show the catalogue', 'caller', a.catalogueAnswer),
+  projects: shows('List the projects to scope to', 'caller', a.many('projects', a.project)),
+  domains: shows('List the domains to scope to', 'caller', a.many('domains', a.domain)),
+  system: shows('Ask whether the system can be scoped to', 'caller', a.systems),
+} as const;
+
 export const authRoutes: Routes = (app, deps) => {
   const { identity } = deps;
 
-  app.post('/v3/auth/tokens', { config: { open: true } }, async (request, reply) => {
+  app.post('/v3/auth/tokens', contracts.login, async (request, reply) => {
     const receipt = request.headers['openstack-auth-receipt'];
-    const asked = { ...(await readLogin(deps, request.body)), address: request.ip };
+    const asked = { ...readLogin(request.body, await identity.defaultDomainId()), address: request.ip };
     if (typeof receipt === 'string') asked.receipt = receipt;
     try {
       const { token, entry } = await identity.login(asked, request.id);
@@ -57,58 +77,39 @@ export const authRoutes: Routes = (app, deps) => {
     }
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/auth/tokens',
-    handler: async (request, reply) => {
-      const token = subjectOf(request);
-      return sendToken(deps, request, reply, token, await identity.show(callerOf(request), token));
-    },
+  app.read('/v3/auth/tokens', contracts.show, async (request, reply) => {
+    const token = subjectOf(request);
+    return sendToken(deps, request, reply, token, await identity.show(callerOf(request), token));
   });
 
-  app.delete('/v3/auth/tokens', async (request, reply) => {
+  app.delete('/v3/auth/tokens', contracts.revoke, async (request, reply) => {
     await identity.revoke(callerOf(request), subjectOf(request));
     return reply.code(204).send();
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/auth/catalog',
-    handler: (request) => {
-      const { projectId, domainId, system } = callerOf(request);
-      if (!projectId && !domainId && !system) {
-        throw new Refusal('forbidden', 'the catalogue needs a token with a scope');
-      }
-      return {
-        catalog: identity.catalogue.document(projectId),
-        links: { self: `${deps.base}/v3/auth/catalog`, previous: null, next: null },
-      };
-    },
+  app.read('/v3/auth/catalog', contracts.catalog, (request) => {
+    const { projectId, domainId, system } = callerOf(request);
+    if (!projectId && !domainId && !system) {
+      throw new Refusal('forbidden', 'the catalogue needs a token with a scope');
+    }
+    return {
+      catalog: identity.catalogue.document(projectId),
+      links: { self: `${deps.base}/v3/auth/catalog`, previous: null, next: null },
+    };
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/auth/projects',
-    handler: async (request) => {
-      const caller = callerOf(request);
-      const rows = await identity.projects.forUser(caller, caller.userId, { enabledOnly: true });
-      return collection(deps, request, 'projects', rows, projectView(deps));
-    },
+  app.read('/v3/auth/projects', contracts.projects, async (request) => {
+    const caller = callerOf(request);
+    const rows = await identity.projects.forUser(caller, caller.userId, { enabledOnly: true });
+    return collection(deps, request, 'projects', rows, projectView(deps));
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/auth/domains',
-    handler: async (request) =>
-      collection(deps, request, 'domains', await identity.domains.forUser(callerOf(request)), domainView(deps)),
-  });
+  app.read('/v3/auth/domains', contracts.domains, async (request) =>
+    collection(deps, request, 'domains', await identity.domains.forUser(callerOf(request)), domainView(deps)),
+  );
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/auth/system',
-    handler: async (request) => ({
-      system: (await identity.assignments.hasSystemRole(callerOf(request))) ? [{ all: true }] : [],
-      links: { self: `${deps.base}/v3/auth/system`, previous: null, next: null },
-    }),
-  });
+  app.read('/v3/auth/system', contracts.system, async (request) => ({
+    system: (await identity.assignments.hasSystemRole(callerOf(request))) ? [{ all: true }] : [],
+    links: { self: `${deps.base}/v3/auth/system`, previous: null, next: null },
+  }));
 };

@@ -4,6 +4,8 @@ import type { RoleId } from '../../../../contract/ids.ts';
 import type { Grant } from '../../../../control/identity/assignments.ts';
 import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
+import * as a from '../answers.ts';
+import { lists, quiet, shows } from '../contracts.ts';
 import {
   anyId,
   collection,
@@ -11,7 +13,6 @@ import {
   domainId,
   filterDomainId,
   filterId,
-  params,
   query,
   queryFlag,
   type Routes,
@@ -21,13 +22,16 @@ import { assignmentView, roleView } from '../views.ts';
 const actors = ['users', 'groups'] as const;
 const places = ['projects/:place', 'domains/:place', 'system'] as const;
 
+/** Which of the parameters there are depends on the route. */
+type GrantRequest = FastifyRequest & { params: Partial<Record<'actor' | 'place' | 'role', string>> };
+
 async function grantOf(
   deps: Deps,
-  request: FastifyRequest,
+  request: GrantRequest,
   actor: (typeof actors)[number],
   place: (typeof places)[number],
 ): Promise<Grant> {
-  const { actor: actorId, place: placeId } = params(request);
+  const { actor: actorId, place: placeId } = request.params;
   return {
     actor: actor === 'users' ? { userId: anyId(actorId!) } : { groupId: anyId(actorId!) },
     target:
@@ -39,6 +43,16 @@ async function grantOf(
   };
 }
 
+const filters = ['role.id', 'user.id', 'group.id', 'scope.project.id', 'scope.domain.id', 'scope.system'];
+const flags = ['scope.OS-INHERIT:inherited_to', 'effective', 'include_subtree', 'include_names'];
+const contracts = {
+  list: shows('List the roles that somebody is granted', 'admin', a.many('roles', a.role)),
+  grant: quiet('Grant a role', 'admin'),
+  check: quiet('Ask whether a role is granted', 'admin'),
+  revoke: quiet('Revoke a role', 'admin'),
+  assignments: lists('List role assignments', 'admin', a.many('role_assignments', a.assignment), ...filters, ...flags),
+} as const;
+
 export const grantRoutes: Routes = (app, deps) => {
   for (const place of places) {
     for (const actor of actors) {
@@ -49,11 +63,7 @@ export const grantRoutes: Routes = (app, deps) => {
       }
     }
   }
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/role_assignments',
-    handler: (request) => listAssignments(deps, request),
-  });
+  app.read('/v3/role_assignments', contracts.assignments, (request) => listAssignments(deps, request));
 };
 
 function grantRoute(
@@ -64,32 +74,24 @@ function grantRoute(
   const { assignments } = deps.identity;
   const { inherited } = route;
   const end = inherited ? '/inherited_to_projects' : '';
-  const grant = async (request: FastifyRequest): Promise<[Grant, RoleId]> => [
+  const grant = async (request: GrantRequest): Promise<[Grant, RoleId]> => [
     { ...(await grantOf(deps, request, route.actor, route.place)), inherited },
-    anyId<RoleId>(params(request).role ?? ''),
+    anyId<RoleId>(request.params.role ?? ''),
   ];
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: `${route.url}${end}`,
-    handler: async (request) => {
-      const [wanted] = await grant(request);
-      return collection(deps, request, 'roles', await assignments.rolesOf(callerOf(request), wanted), roleView(deps));
-    },
+  app.read(`${route.url}${end}`, contracts.list, async (request) => {
+    const [wanted] = await grant(request);
+    return collection(deps, request, 'roles', await assignments.rolesOf(callerOf(request), wanted), roleView(deps));
   });
   const url = `${route.url}/:role${end}`;
-  app.put(url, async (request, reply) => {
+  app.put(url, contracts.grant, async (request, reply) => {
     await assignments.grant(callerOf(request), ...(await grant(request)));
     return reply.code(204).send();
   });
-  app.route({
-    method: ['GET', 'HEAD'],
-    url,
-    handler: async (request, reply) => {
-      await assignments.check(callerOf(request), ...(await grant(request)));
-      return reply.code(204).send();
-    },
+  app.read(url, contracts.check, async (request, reply) => {
+    await assignments.check(callerOf(request), ...(await grant(request)));
+    return reply.code(204).send();
   });
-  app.delete(url, async (request, reply) => {
+  app.delete(url, contracts.revoke, async (request, reply) => {
     await assignments.revoke(callerOf(request), ...(await grant(request)));
     return reply.code(204).send();
   });

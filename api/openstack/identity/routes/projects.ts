@@ -1,13 +1,16 @@
 /** Projects, their tags and relatives. Keystone also shows domains as projects (is_domain); so do we, on the same rows. */
 import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import { isCloudError } from '../../../../contract/errors.ts';
 import type { DomainId, ProjectId } from '../../../../contract/ids.ts';
 import type { ProjectChange } from '../../../../control/identity/projects.ts';
 import type { ProjectRow } from '../../../../control/identity/tables.ts';
 import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
+import * as a from '../answers.ts';
+import { directory, quiet, shows } from '../contracts.ts';
 import {
-  body,
+  asks,
   changeOf,
   collection,
   type Deps,
@@ -19,7 +22,6 @@ import {
   nullable,
   options,
   pageOf,
-  params,
   pathId,
   query,
   queryBoolean,
@@ -27,7 +29,7 @@ import {
   type Routes,
   tags,
   text,
-  wrapped,
+  type With,
 } from '../resource.ts';
 import { domainAsProjectView, projectView } from '../views.ts';
 
@@ -43,7 +45,7 @@ const properties = {
 };
 type Given = ProjectChange & Record<string, unknown> & { domain_id?: string | null; parent_id?: string | null };
 
-const idOf = (request: FastifyRequest): ProjectId => pathId(params(request).id, 'project');
+const idOf = (request: With): ProjectId => pathId(request.params.id, 'project');
 
 /** Runs the project's way, or the domain's where the id is a domain's. */
 async function orDomain<T>(asProject: () => Promise<T>, asDomain: () => Promise<T>): Promise<T> {
@@ -57,13 +59,38 @@ async function orDomain<T>(asProject: () => Promise<T>, asDomain: () => Promise<
   }
 }
 
+const tagFilters = ['tags', 'tags-any', 'not-tags', 'not-tags-any'];
+const relations = ['parents_as_list', 'parents_as_ids', 'subtree_as_list', 'subtree_as_ids'];
+const filters = ['name', 'enabled', 'is_domain', 'domain_id', 'parent_id', ...tagFilters];
+const generic = directory({ noun: 'project', properties, answer: a.project, filters, showRights: 'caller' });
+const contracts = {
+  ...generic,
+  show: { ...generic.show, query: asks(...relations) },
+  tags: shows('List the tags of a project', 'caller', a.tags),
+  setTags: {
+    summary: 'Replace the tags of a project',
+    rights: 'admin',
+    body: Type.Object({ tags: Type.Array(Type.String()) }),
+    answers: { 200: a.tags },
+    explain: {
+      body: () => {
+        throw new Refusal('invalid', 'Expecting to find tags in the request.');
+      },
+    },
+  },
+  clearTags: quiet('Remove all tags of a project', 'admin'),
+  checkTag: quiet('Ask whether a project has a tag', 'caller'),
+  addTag: { summary: 'Put a tag on a project', rights: 'admin', answers: { 201: null } },
+  removeTag: quiet('Take a tag from a project', 'admin'),
+} as const;
+
 export const projectRoutes: Routes = (app, deps) => {
   const { projects, domains } = deps.identity;
   const view = projectView(deps);
   const domainView = domainAsProjectView(deps);
 
-  app.post('/v3/projects', body(wrapped('project', properties, ['name'])), async (request, reply) => {
-    const given = (request.body as { project: Given & { name: string } }).project;
+  app.post('/v3/projects', contracts.create, async (request, reply) => {
+    const given = request.body.project as Given & { name: string };
     const caller = callerOf(request);
     const change = { ...changeOf(given, properties), name: given.name };
     if (given.is_domain === true) {
@@ -79,53 +106,45 @@ export const projectRoutes: Routes = (app, deps) => {
     return reply.code(201).send({ project: view(row) });
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/projects',
-    handler: async (request) => {
-      const given = query(request);
-      const caller = callerOf(request);
-      const { name } = given;
-      const enabled = queryBoolean(given.enabled);
-      if (queryFlag(given.is_domain)) {
-        return collection(
-          deps,
-          request,
-          'projects',
-          await domains.list(caller, { name, enabled }, pageOf(request)),
-          domainView,
-        );
-      }
-      const words = (value: string | undefined) => value?.split(',');
-      const filter = {
-        name,
-        enabled,
-        domainId: await filterDomainId(deps, given.domain_id),
-        parentId: await filterDomainId(deps, given.parent_id),
-        tags: words(given.tags),
-        tagsAny: words(given['tags-any']),
-        notTags: words(given['not-tags']),
-        notTagsAny: words(given['not-tags-any']),
-      };
-      return collection(deps, request, 'projects', await projects.list(caller, filter, pageOf(request)), view);
-    },
-  });
-
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/projects/:id',
-    handler: async (request) => {
-      const id = idOf(request);
-      const caller = callerOf(request);
-      return orDomain<unknown>(
-        async () => ({ project: { ...view(await projects.get(caller, id)), ...(await relatives(deps, request, id)) } }),
-        async () => ({ project: domainView(await domains.get(caller, id as string as DomainId)) }),
+  app.read('/v3/projects', contracts.list, async (request) => {
+    const given = query(request);
+    const caller = callerOf(request);
+    const { name } = given;
+    const enabled = queryBoolean(given.enabled);
+    if (queryFlag(given.is_domain)) {
+      return collection(
+        deps,
+        request,
+        'projects',
+        await domains.list(caller, { name, enabled }, pageOf(request)),
+        domainView,
       );
-    },
+    }
+    const words = (value: string | undefined) => value?.split(',');
+    const filter = {
+      name,
+      enabled,
+      domainId: await filterDomainId(deps, given.domain_id),
+      parentId: await filterDomainId(deps, given.parent_id),
+      tags: words(given.tags),
+      tagsAny: words(given['tags-any']),
+      notTags: words(given['not-tags']),
+      notTagsAny: words(given['not-tags-any']),
+    };
+    return collection(deps, request, 'projects', await projects.list(caller, filter, pageOf(request)), view);
   });
 
-  app.patch('/v3/projects/:id', body(wrapped('project', properties)), async (request) => {
-    const given = (request.body as { project: Given }).project;
+  app.read('/v3/projects/:id', contracts.show, async (request) => {
+    const id = idOf(request);
+    const caller = callerOf(request);
+    return orDomain<unknown>(
+      async () => ({ project: { ...view(await projects.get(caller, id)), ...(await relatives(deps, request, id)) } }),
+      async () => ({ project: domainView(await domains.get(caller, id as string as DomainId)) }),
+    );
+  });
+
+  app.patch('/v3/projects/:id', contracts.update, async (request) => {
+    const given = request.body.project as Given;
     const id = idOf(request);
     const caller = callerOf(request);
     return orDomain<unknown>(
@@ -139,7 +158,7 @@ export const projectRoutes: Routes = (app, deps) => {
     );
   });
 
-  app.delete('/v3/projects/:id', async (request, reply) => {
+  app.delete('/v3/projects/:id', contracts.remove, async (request, reply) => {
     const id = idOf(request);
     const caller = callerOf(request);
     await orDomain(
@@ -196,49 +215,38 @@ async function relatives(deps: Deps, request: FastifyRequest, id: ProjectId) {
 const tagRoutes: Routes = (app, deps) => {
   const { projects } = deps.identity;
   const url = '/v3/projects/:id/tags';
-  const links = (request: FastifyRequest) => ({ links: { self: `${deps.base}/v3/projects/${idOf(request)}/tags` } });
-  const tagsOf = async (request: FastifyRequest) => (await projects.get(callerOf(request), idOf(request))).tags;
-  const store = async (request: FastifyRequest, change: (before: string[]) => string[]) => {
+  const links = (request: With) => ({ links: { self: `${deps.base}/v3/projects/${idOf(request)}/tags` } });
+  const tagsOf = async (request: With) => (await projects.get(callerOf(request), idOf(request))).tags;
+  const store = async (request: With, change: (before: string[]) => string[]) => {
     const { tags: before } = await projects.get(callerOf(request), idOf(request));
     return (await projects.update(callerOf(request), idOf(request), { tags: change(before) })).tags;
   };
   const absent = (tag: string) => new Refusal('not_found', `Could not find project tag: ${tag}.`);
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url,
-    handler: async (request) => ({ tags: await tagsOf(request), ...links(request) }),
+  app.read(url, contracts.tags, async (request) => ({ tags: await tagsOf(request), ...links(request) }));
+  app.put(url, contracts.setTags, async (request) => {
+    const given = request.body.tags;
+    return { tags: await store(request, () => given), ...links(request) };
   });
-  app.put(url, async (request) => {
-    const given = (request.body as { tags?: unknown } | undefined)?.tags;
-    if (!Array.isArray(given) || given.some((tag) => typeof tag !== 'string')) {
-      throw new Refusal('invalid', 'Expecting to find tags in the request.');
-    }
-    return { tags: await store(request, () => given as string[]), ...links(request) };
-  });
-  app.delete(url, async (request, reply) => {
+  app.delete(url, contracts.clearTags, async (request, reply) => {
     await store(request, () => []);
     return reply.code(204).send();
   });
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: `${url}/:tag`,
-    handler: async (request, reply) => {
-      const tag = params(request).tag!;
-      if (!(await tagsOf(request)).includes(tag)) throw absent(tag);
-      return reply.code(204).send();
-    },
+  app.read(`${url}/:tag`, contracts.checkTag, async (request, reply) => {
+    const tag = request.params.tag;
+    if (!(await tagsOf(request)).includes(tag)) throw absent(tag);
+    return reply.code(204).send();
   });
-  app.put(`${url}/:tag`, async (request, reply) => {
-    const tag = params(request).tag!;
+  app.put(`${url}/:tag`, contracts.addTag, async (request, reply) => {
+    const tag = request.params.tag;
     await store(request, (before) => [...before.filter((one) => one !== tag), tag]);
     return reply
       .code(201)
       .header('location', `${deps.base}/v3/projects/${idOf(request)}/tags/${encodeURIComponent(tag)}`)
       .send();
   });
-  app.delete(`${url}/:tag`, async (request, reply) => {
-    const tag = params(request).tag!;
+  app.delete(`${url}/:tag`, contracts.removeTag, async (request, reply) => {
+    const tag = request.params.tag;
     await store(request, (before) => {
       if (!before.includes(tag)) throw absent(tag);
       return before.filter((one) => one !== tag);

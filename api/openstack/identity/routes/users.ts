@@ -1,4 +1,3 @@
-import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { type ProjectId, parseId, type UserId } from '../../../../contract/ids.ts';
 import { Secret } from '../../../../contract/secret.ts';
@@ -6,9 +5,10 @@ import type { Extra } from '../../../../control/identity/tables.ts';
 import type { UserChange } from '../../../../control/identity/users.ts';
 import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
+import * as a from '../answers.ts';
+import { directory, lists } from '../contracts.ts';
 import {
   anyId,
-  body,
   changeOf,
   collection,
   domainId,
@@ -19,13 +19,12 @@ import {
   nullable,
   options,
   pageOf,
-  params,
   pathId,
   query,
   queryBoolean,
   type Routes,
   text,
-  wrapped,
+  type With,
 } from '../resource.ts';
 import { groupView, projectView, userView } from '../views.ts';
 
@@ -69,41 +68,49 @@ function projectOf(given: string | null): ProjectId | null {
   return id;
 }
 
-const idOf = (request: FastifyRequest): UserId => pathId(params(request).id, 'user');
+const idOf = (request: With): UserId => pathId(request.params.id, 'user');
 
 /** Who may not see users hears `forbidden` also for what is no id. */
-const idToSee = (request: FastifyRequest): UserId => anyId(params(request).id!);
+const idToSee = (request: With): UserId => anyId(request.params.id);
+
+const contracts = {
+  ...directory({
+    ...{ noun: 'user', properties, answer: a.user, filters: ['name', 'enabled', 'domain_id'], showRights: 'caller' },
+  }),
+  password: {
+    summary: 'Change a password by the present one',
+    rights: 'open',
+    body: Type.Object({ user: Type.Object({ password: text, original_password: text }) }),
+    answers: { 204: null },
+  },
+  groups: lists('List the groups of a user', 'caller', a.many('groups', a.group), 'name'),
+  projects: lists('List the projects of a user', 'caller', a.many('projects', a.project), 'name'),
+} as const;
 
 export const userRoutes: Routes = (app, deps) => {
   const { users, groups, projects } = deps.identity;
   const view = userView(deps);
 
-  app.post('/v3/users', body(wrapped('user', properties, ['name'])), async (request, reply) => {
-    const given = (request.body as { user: Given & { name: string } }).user;
+  app.post('/v3/users', contracts.create, async (request, reply) => {
+    const given = request.body.user as Given & { name: string };
     const caller = callerOf(request);
     const domain = await domainOfNew(deps, caller, given.domain_id);
     const row = await users.create(caller, { ...userChangeOf(given), name: given.name, domainId: domain });
     return reply.code(201).send({ user: view(row) });
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/users',
-    handler: async (request) => {
-      const { name, enabled, domain_id: domain } = query(request);
-      const filter = { name, enabled: queryBoolean(enabled), domainId: await filterDomainId(deps, domain) };
-      return collection(deps, request, 'users', await users.list(callerOf(request), filter, pageOf(request)), view);
-    },
+  app.read('/v3/users', contracts.list, async (request) => {
+    const { name, enabled, domain_id: domain } = query(request);
+    const filter = { name, enabled: queryBoolean(enabled), domainId: await filterDomainId(deps, domain) };
+    return collection(deps, request, 'users', await users.list(callerOf(request), filter, pageOf(request)), view);
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/users/:id',
-    handler: async (request) => ({ user: view(await users.get(callerOf(request), idToSee(request))) }),
-  });
+  app.read('/v3/users/:id', contracts.show, async (request) => ({
+    user: view(await users.get(callerOf(request), idToSee(request))),
+  }));
 
-  app.patch('/v3/users/:id', body(wrapped('user', properties)), async (request) => {
-    const given = (request.body as { user: Given }).user;
+  app.patch('/v3/users/:id', contracts.update, async (request) => {
+    const given = request.body.user as Given;
     const id = idOf(request);
     const caller = callerOf(request);
     if (given.domain_id !== undefined) {
@@ -112,37 +119,26 @@ export const userRoutes: Routes = (app, deps) => {
     return { user: view(await users.update(caller, id, userChangeOf(given))) };
   });
 
-  app.delete('/v3/users/:id', async (request, reply) => {
+  app.delete('/v3/users/:id', contracts.remove, async (request, reply) => {
     await users.delete(callerOf(request), idOf(request));
     return reply.code(204).send();
   });
 
-  const change = Type.Object({ user: Type.Object({ password: text, original_password: text }) });
   // Open as in Keystone: the present password is the proof, so that it also works when a token can't be had any more.
-  app.post('/v3/users/:id/password', { schema: { body: change }, config: { open: true } }, async (request, reply) => {
-    const { password, original_password: present } = (
-      request.body as { user: Record<'password' | 'original_password', string> }
-    ).user;
+  app.post('/v3/users/:id/password', contracts.password, async (request, reply) => {
+    const { password, original_password: present } = request.body.user;
     const asker = { requestId: request.id, address: request.ip };
     await users.changePassword(idToSee(request), new Secret(present), new Secret(password), asker);
     return reply.code(204).send();
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/users/:id/groups',
-    handler: async (request) => {
-      const rows = await groups.ofUser(callerOf(request), idToSee(request), { name: query(request).name });
-      return collection(deps, request, 'groups', rows, groupView(deps));
-    },
+  app.read('/v3/users/:id/groups', contracts.groups, async (request) => {
+    const rows = await groups.ofUser(callerOf(request), idToSee(request), { name: query(request).name });
+    return collection(deps, request, 'groups', rows, groupView(deps));
   });
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/v3/users/:id/projects',
-    handler: async (request) => {
-      const rows = await projects.forUser(callerOf(request), idToSee(request), { name: query(request).name });
-      return collection(deps, request, 'projects', rows, projectView(deps));
-    },
+  app.read('/v3/users/:id/projects', contracts.projects, async (request) => {
+    const rows = await projects.forUser(callerOf(request), idToSee(request), { name: query(request).name });
+    return collection(deps, request, 'projects', rows, projectView(deps));
   });
 };

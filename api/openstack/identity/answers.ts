@@ -1,0 +1,166 @@
+/** What Keystone's answers are made of. Whoever makes a resource may give it attributes of their own, so those schemas are open. */
+import { type TSchema, Type } from 'typebox';
+
+type Members = Readonly<Record<string, TSchema>>;
+
+const text = Type.String();
+const boolean = Type.Boolean();
+const orNull = (schema: TSchema) => Type.Union([schema, Type.Null()]);
+const anything = Type.Record(Type.String(), Type.Unknown());
+export const record = (properties: Members) => Type.Object(properties, { additionalProperties: false });
+
+export const id = Type.String({ description: 'A UUID' });
+export const links = record({ self: text });
+const pageLinks = record({ self: text, previous: Type.Null(), next: orNull(text) });
+
+/** With attributes that nobody but its maker knows. */
+const extensible = (title: string, properties: Members) =>
+  Type.Object({ id, name: text, ...properties, links }, { title, additionalProperties: true });
+const closed = (title: string, properties: Members) => Type.Object(properties, { title, additionalProperties: false });
+
+const description = orNull(text);
+const named = record({ id, name: text });
+const inDomain = record({ id, name: text, domain: named });
+
+export const domain = extensible('Domain', {
+  description,
+  enabled: boolean,
+  tags: Type.Array(text),
+  options: anything,
+});
+
+export const project = extensible('Project', {
+  domain_id: orNull(id),
+  parent_id: orNull(id),
+  is_domain: boolean,
+  description,
+  enabled: boolean,
+  tags: Type.Array(text),
+  options: anything,
+});
+
+export const user = extensible('User', {
+  domain_id: id,
+  enabled: boolean,
+  description,
+  email: Type.Optional(text),
+  default_project_id: Type.Optional(id),
+  options: anything,
+  password_expires_at: orNull(text),
+});
+
+export const group = extensible('Group', { domain_id: id, description });
+
+export const role = extensible('Role', { domain_id: orNull(id), description, options: anything });
+
+const roleInShort = closed('Role in short', { id, name: text, description, links });
+export const inference = closed('Role inference', { prior_role: roleInShort, implies: Type.Array(roleInShort) });
+export const singleInference = record({
+  role_inference: record({ prior_role: roleInShort, implies: roleInShort }),
+  links,
+});
+
+const accessRuleMembers = { id, service: text, method: text, path: text };
+export const accessRule = closed('Access rule', { ...accessRuleMembers, links });
+const accessRules = Type.Array(record(accessRuleMembers));
+
+const credentialMembers = {
+  id,
+  name: text,
+  description,
+  project_id: id,
+  user_id: id,
+  roles: Type.Array(record({ id, name: text, domain_id: orNull(id) })),
+  unrestricted: boolean,
+  expires_at: orNull(text),
+  access_rules: Type.Optional(accessRules),
+  links,
+};
+export const credential = closed('Application credential', credentialMembers);
+export const newCredential = closed('New application credential with its secret', {
+  ...credentialMembers,
+  secret: text,
+});
+
+export const service = closed('Service', { id, type: text, name: text, description: text, enabled: boolean, links });
+const endpointMembers = { id, interface: text, region: text, region_id: text, url: text };
+export const endpoint = closed('Endpoint', { ...endpointMembers, service_id: id, enabled: boolean, links });
+export const region = closed('Region', { id: text, description: text, parent_region_id: Type.Null(), links });
+export const catalogue = Type.Array(
+  closed('Catalogue entry', { id, type: text, name: text, endpoints: Type.Array(record(endpointMembers)) }),
+);
+
+const maybeNamed = record({
+  id,
+  name: Type.Optional(text),
+  domain: Type.Optional(record({ id, name: Type.Optional(orNull(text)) })),
+});
+const everything = record({ all: Type.Literal(true) });
+export const assignment = closed('Role assignment', {
+  role: maybeNamed,
+  user: Type.Optional(maybeNamed),
+  group: Type.Optional(maybeNamed),
+  scope: record({
+    project: Type.Optional(maybeNamed),
+    domain: Type.Optional(maybeNamed),
+    system: Type.Optional(everything),
+    'OS-INHERIT:inherited_to': Type.Optional(Type.Literal('projects')),
+  }),
+  links: record({ assignment: text, membership: Type.Optional(text), prior_role: Type.Optional(text) }),
+});
+
+const tokenUser = record({ id, name: text, domain: named, password_expires_at: orNull(text) });
+const methods = Type.Array(text);
+export const token = record({
+  token: closed('Token', {
+    methods,
+    user: tokenUser,
+    audit_ids: Type.Array(text),
+    issued_at: text,
+    expires_at: text,
+    project: Type.Optional(inDomain),
+    is_domain: Type.Optional(boolean),
+    domain: Type.Optional(named),
+    system: Type.Optional(everything),
+    roles: Type.Optional(Type.Array(named)),
+    catalog: Type.Optional(catalogue),
+    application_credential: Type.Optional(
+      record({ id, name: text, restricted: boolean, access_rules: Type.Optional(accessRules) }),
+    ),
+  }),
+});
+export const systems = record({ system: Type.Array(everything), links: pageLinks });
+export const catalogueAnswer = record({ catalog: catalogue, links: pageLinks });
+
+const version = closed('Version', {
+  id: text,
+  status: text,
+  updated: text,
+  links: Type.Array(record({ rel: text, href: text })),
+  'media-types': Type.Array(record({ base: text, type: text })),
+});
+export const versions = record({ versions: record({ values: Type.Array(version) }) });
+export const oneVersion = record({ version });
+
+export const tags = record({ tags: Type.Array(text), links });
+
+/** One under its noun. */
+export const one = (noun: string, schema: TSchema) => record({ [noun]: schema });
+/** Many, with the links of their page. */
+export const many = (name: string, schema: TSchema) => record({ [name]: Type.Array(schema), links: pageLinks });
+
+/** The form of every refusal. */
+export const keystoneFault = Type.Object(
+  { error: record({ code: Type.Integer(), message: text, title: text }) },
+  { title: 'Fault' },
+);
+/** Where the proofs of a log-in are right and too few. */
+export const receipt = record({
+  receipt: record({
+    methods,
+    user: Type.Object({ id, name: text, domain: named }),
+    issued_at: text,
+    expires_at: text,
+  }),
+  required_auth_methods: Type.Array(Type.Array(text)),
+});
