@@ -60,7 +60,8 @@ export const singleInference = record({
   links,
 });
 
-const accessRuleMembers = { id, service: text, method: text, path: text };
+const ruleMembers = { service: text, method: text, path: text };
+const accessRuleMembers = { id, ...ruleMembers };
 export const accessRule = closed('Access rule', { ...accessRuleMembers, links });
 const accessRules = Type.Array(record(accessRuleMembers));
 
@@ -125,7 +126,7 @@ export const token = record({
     roles: Type.Optional(Type.Array(named)),
     catalog: Type.Optional(catalogue),
     application_credential: Type.Optional(
-      record({ id, name: text, restricted: boolean, access_rules: Type.Optional(accessRules) }),
+      record({ id, name: text, restricted: boolean, access_rules: Type.Optional(Type.Array(record(ruleMembers))) }),
     ),
   }),
 });
