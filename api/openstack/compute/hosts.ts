@@ -1,12 +1,14 @@
 /** Hosts as Nova shows them: availability zones, hypervisors and services. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import type { HostRow, PlacementService } from '../../../control/compute/placement/index.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { notInThisRelease } from './faults.ts';
+import * as c from './host-contracts.ts';
 import { requireVersion } from './microversion.ts';
 import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import { type Body, plainTime } from './server-view.ts';
@@ -14,15 +16,15 @@ import * as v from './validate.ts';
 
 const param = (request: FastifyRequest, key: string): string => (request.params as Record<string, string>)[key]!;
 
-export function zoneRoutes(app: FastifyInstance, placement: PlacementService): void {
-  app.get('/os-availability-zone', async () => ({
+export function zoneRoutes(app: Boundary, placement: PlacementService): void {
+  app.get('/os-availability-zone', c.zones, async () => ({
     availabilityZoneInfo: (await placement.zones()).map(({ name, available }) => ({
       zoneName: name,
       zoneState: { available },
       hosts: null,
     })),
   }));
-  app.get('/os-availability-zone/detail', async (request) => {
+  app.get('/os-availability-zone/detail', c.zonesDetail, async (request) => {
     const hosts = await placement.hosts(callerOf(request));
     const zones = await placement.zones();
     return {
@@ -174,10 +176,10 @@ async function hostOf(request: FastifyRequest, placement: PlacementService, text
   return host;
 }
 
-export function hypervisorRoutes(app: FastifyInstance, placement: PlacementService): void {
-  app.get('/os-hypervisors', (request) => hypervisors(request, placement, false));
-  app.get('/os-hypervisors/detail', (request) => hypervisors(request, placement, true));
-  app.get('/os-hypervisors/statistics', async (request) => {
+export function hypervisorRoutes(app: Boundary, placement: PlacementService): void {
+  app.get('/os-hypervisors', c.hypervisors, (request) => hypervisors(request, placement, false));
+  app.get('/os-hypervisors/detail', c.hypervisorsDetail, (request) => hypervisors(request, placement, true));
+  app.get('/os-hypervisors/statistics', c.statistics, async (request) => {
     requireVersion(request, { to: 87 });
     const sums: Record<string, number> = { count: 0 };
     for (const host of await placement.hosts(callerOf(request))) {
@@ -186,7 +188,7 @@ export function hypervisorRoutes(app: FastifyInstance, placement: PlacementServi
     }
     return { hypervisor_statistics: sums };
   });
-  app.get('/os-hypervisors/:id', async (request) => {
+  app.get('/os-hypervisors/:id', c.hypervisor, async (request) => {
     const host = await hostOf(request, placement, param(request, 'id'));
     const body = hypervisorBody(request, host, true);
     const withServers =
@@ -194,13 +196,13 @@ export function hypervisorRoutes(app: FastifyInstance, placement: PlacementServi
     if (withServers) await addServers(request, placement, [host], [body]);
     return { hypervisor: body };
   });
-  app.get('/os-hypervisors/:id/uptime', async (request, reply) => {
+  app.get('/os-hypervisors/:id/uptime', c.uptime, async (request, reply) => {
     requireVersion(request, { to: 87 });
     await hostOf(request, placement, param(request, 'id'));
     return notInThisRelease(reply, 'The uptime of a hypervisor');
   });
   for (const what of ['search', 'servers'] as const) {
-    app.get(`/os-hypervisors/:id/${what}`, async (request) => {
+    app.get(`/os-hypervisors/:id/${what}`, c.matching, async (request) => {
       requireVersion(request, { to: 52 });
       const pattern = param(request, 'id');
       const all = await placement.hosts(callerOf(request));
@@ -242,8 +244,8 @@ const checkPut = v.checker(
 );
 const checkOld = v.checker(v.strict({ host: v.fqdn, binary: v.text(1, 255), disabled_reason: Type.Optional(reason) }));
 
-export function serviceRoutes(app: FastifyInstance, placement: PlacementService): void {
-  app.get('/os-services', async (request) => {
+export function serviceRoutes(app: Boundary, placement: PlacementService): void {
+  app.get('/os-services', c.services, async (request) => {
     refuseUnknown(request, ['host', 'binary']);
     const query = queryOf(request);
     const [host, binary] = [first(query, 'host'), first(query, 'binary')];
@@ -251,7 +253,7 @@ export function serviceRoutes(app: FastifyInstance, placement: PlacementService)
     const shown = rows.filter((row) => (!host || row.name === host) && (!binary || binary === 'nova-compute'));
     return { services: shown.map((row) => serviceBody(request, row)) };
   });
-  app.put('/os-services/:id', async (request) => {
+  app.put('/os-services/:id', c.setService, async (request) => {
     const caller = callerOf(request);
     requireAdmin(caller, 'change a service');
     const id = param(request, 'id');

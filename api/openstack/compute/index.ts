@@ -71,9 +71,9 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   keyPairRoutes(boundary, options.keyPairs);
   limitRoutes(boundary, options.quotas);
   quotaSetRoutes(boundary, options.quotas);
-  zoneRoutes(app, placement);
-  hypervisorRoutes(app, placement);
-  serviceRoutes(app, placement);
+  zoneRoutes(boundary, placement);
+  hypervisorRoutes(boundary, placement);
+  serviceRoutes(boundary, placement);
   extensionRoutes(boundary);
   oldProxyRoutes(app, servers);
   // Empty until they exist; clients ask on their way to other things (`openstack hypervisor show`).

@@ -1,0 +1,110 @@
+/** What the routes of hosts take and answer: availability zones, hypervisors and services. */
+import { Type } from 'typebox';
+import * as a from './answers.ts';
+
+const zone = { zoneName: a.text, zoneState: a.record({ available: a.boolean }) };
+const zoneHost = a.record({ available: a.boolean, active: a.boolean, updated_at: a.orNull(a.text) });
+
+export const zones = {
+  summary: 'List availability zones',
+  rights: 'caller',
+  answers: { 200: a.record({ availabilityZoneInfo: a.list({ ...zone, hosts: Type.Null() }) }) },
+} as const;
+export const zonesDetail = {
+  summary: 'List availability zones and their hosts',
+  rights: 'admin',
+  answers: { 200: a.record({ availabilityZoneInfo: a.list({ ...zone, hosts: a.byName(a.byName(zoneHost)) }) }) },
+} as const;
+
+/** Callers before 2.53 know hosts by small numbers. */
+const id = Type.Union([a.integer, a.text]);
+const brief = {
+  id,
+  hypervisor_hostname: a.text,
+  state: a.one('up', 'down'),
+  status: a.one('enabled', 'disabled'),
+  servers: a.some(a.list({ uuid: a.id, name: a.text })),
+};
+const whole = {
+  ...brief,
+  hypervisor_type: a.text,
+  hypervisor_version: a.integer,
+  host_ip: a.orNull(a.text),
+  service: a.record({ id, host: a.text, disabled_reason: a.orNull(a.text) }),
+  uptime: a.some(Type.Null()),
+  cpu_info: a.some(Type.Union([a.text, a.byName(Type.Unknown())])),
+};
+const usage = [
+  ...['vcpus', 'memory_mb', 'local_gb', 'vcpus_used', 'memory_mb_used', 'local_gb_used', 'free_ram_mb'],
+  ...['free_disk_gb', 'current_workload', 'running_vms', 'disk_available_least'],
+];
+const shown = a.record({ ...whole, ...Object.fromEntries(usage.map((name) => [name, a.some(a.number)])) });
+const listQuery = a.query('limit', 'marker', 'hypervisor_hostname_pattern', 'with_servers');
+const links = a.some(a.links);
+
+export const hypervisors = {
+  summary: 'List hypervisors',
+  rights: 'admin',
+  query: listQuery,
+  answers: { 200: a.record({ hypervisors: a.list(brief), hypervisors_links: links }) },
+} as const;
+export const hypervisorsDetail = {
+  summary: 'List hypervisors in full',
+  rights: 'admin',
+  query: listQuery,
+  answers: { 200: a.record({ hypervisors: Type.Array(shown), hypervisors_links: links }) },
+} as const;
+export const statistics = {
+  summary: 'Sum up all hypervisors',
+  rights: 'admin',
+  answers: { 200: a.record({ hypervisor_statistics: a.byName(a.number) }) },
+} as const;
+export const hypervisor = {
+  summary: 'Show a hypervisor',
+  rights: 'admin',
+  query: a.query('with_servers'),
+  answers: { 200: a.record({ hypervisor: shown }) },
+} as const;
+export const uptime = {
+  summary: 'Show the uptime of a hypervisor',
+  rights: 'admin',
+  answers: {},
+  later: true,
+} as const;
+export const matching = {
+  summary: 'List hypervisors whose name has a text in it',
+  rights: 'admin',
+  answers: { 200: a.record({ hypervisors: a.list(brief) }) },
+} as const;
+
+const service = {
+  id,
+  binary: a.text,
+  host: a.text,
+  zone: a.text,
+  status: a.one('enabled', 'disabled'),
+  state: a.one('up', 'down'),
+  updated_at: a.orNull(a.text),
+  disabled_reason: a.orNull(a.text),
+  forced_down: a.some(a.boolean),
+};
+const changed = {
+  host: a.text,
+  binary: a.text,
+  status: a.one('enabled', 'disabled'),
+  disabled_reason: a.some(a.text),
+};
+
+export const services = {
+  summary: 'List compute services',
+  rights: 'admin',
+  query: a.query('host', 'binary'),
+  answers: { 200: a.record({ services: a.list(service) }) },
+} as const;
+/** Before 2.53 the path names a verb and the body the host, so that the schema depends on the path: the reader has it. */
+export const setService = {
+  summary: 'Enable or disable a compute service',
+  rights: 'admin',
+  body: Type.Unknown(),
+  answers: { 200: a.record({ service: Type.Union([a.record(service), a.record(changed)]) }) },
+} as const;
