@@ -109,7 +109,8 @@ export class Placing {
       const alone: Promise<unknown>[] = [];
       for (const server of servers) {
         const returned = hosts.some((host) => host.id === server.host_id && host.seen_lately);
-        if (!unchanged.has(server.id) || returned) continue;
+        // Two jobs may look at one server at once, where one was taken back from a connection that was lost.
+        if (!unchanged.has(server.id) || returned || outcomes.has(server.id)) continue;
         const found = placeOn(hosts, server);
         outcomes.set(server.id, found);
         if (!found.host && (found.soon || server.host_id !== null)) {
