@@ -99,8 +99,12 @@ describe('frozen processes', { concurrency: 1 }, () => {
       [[...ids]],
     );
     assert.equal(rows.length, found.length, 'each has one port');
-    const portNames = names('Logical_Switch_Port');
-    for (const { id } of rows) assert.equal(portNames.filter((name) => name === id).length, 1, `port ${id}`);
+    // A simulated guest does not wait for its row as a real one waits for its network.
+    const rowsOf = (id: string) => names('Logical_Switch_Port').filter((name) => name === id).length;
+    await until('the northbound database to have all ports', () => rows.every(({ id }) => rowsOf(id) > 0), {
+      timeoutMs: 15_000,
+    });
+    for (const { id } of rows) assert.equal(rowsOf(id), 1, `port ${id}`);
     for (const id of ids) await client.call('DELETE', 'compute', `/servers/${id}`);
     await until('all to be gone', async () => (await list()).length === 0, { timeoutMs: 30_000 });
     const guestPorts = () =>
