@@ -20,13 +20,3 @@ function storable(value: unknown): boolean {
   for (const [key, inner] of Object.entries(value)) if (!storable(key) || !storable(inner)) return false;
   return true;
 }
-
-/** Clients (Tempest, keystoneclient) say "application/json" also where they send no body; Fastify alone would refuse that. */
-export function acceptEmptyJson(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser('error', 'error');
-  app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body.length === 0) done(null, undefined);
-    else parse(request, body as string, done);
-  });
-}
