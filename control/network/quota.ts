@@ -1,9 +1,9 @@
 /** Quota of the network resources: read by the project, written by administrators. What counts is each resource's own word (resource.ts). */
 import { sql } from 'kysely';
-import { newId } from '../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Database } from '../kit/database/database.ts';
-import { quotaLimits, quotaUsage } from '../kit/quota/quota.ts';
+import { defaultLimits, quotaLimits, resetLimits, setLimits } from '../kit/quota/limits.ts';
+import { quotaUsage } from '../kit/quota/quota.ts';
 import { forbidden } from '../kit/rows.ts';
 import { floatingIp } from './floating-ip/resource.ts';
 import { network } from './network/resource.ts';
@@ -40,9 +40,7 @@ export class NetworkQuotaService {
 
   /** For everyone: what a project has that nobody wrote limits for. */
   async defaults(): Promise<Limits> {
-    const { rows } = await sql<{ resource: string; maximum: number }>`select resource, maximum from quota
-      where project_id is null`.execute(this.#database.query);
-    return pick(Object.fromEntries(rows.map(({ resource, maximum }) => [resource, maximum])));
+    return pick(await defaultLimits(this.#database.query));
   }
 
   async usage(caller: Caller, projectId: string): Promise<Record<NetworkQuota, { limit: number; used: number }>> {
@@ -66,12 +64,8 @@ export class NetworkQuotaService {
 
   async set(caller: Caller, projectId: string, limits: Partial<Limits>): Promise<Limits> {
     if (!isAdmin(caller)) throw forbidden('update_quota');
-    const rows = Object.entries(limits).map(([resource, maximum]) => ({ id: newId(), resource, maximum }));
     return this.#database.transaction(actorOf(caller), async (tx) => {
-      await sql`insert into quota (id, project_id, resource, maximum)
-        select id, ${projectId}::uuid, resource, maximum
-        from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as q(id uuid, resource text, maximum bigint)
-        on conflict (project_id, resource) do update set maximum = excluded.maximum`.execute(tx);
+      await setLimits(tx, projectId, limits);
       return pick(await quotaLimits(tx, projectId));
     });
   }
@@ -79,10 +73,7 @@ export class NetworkQuotaService {
   /** Back to the defaults. */
   async reset(caller: Caller, projectId: string): Promise<void> {
     if (!isAdmin(caller)) throw forbidden('delete_quota');
-    await this.#database.transaction(actorOf(caller), async (tx) => {
-      await sql`delete from quota where project_id = ${projectId}
-        and resource = any(${[...networkQuotas]}::text[])`.execute(tx);
-    });
+    await this.#database.transaction(actorOf(caller), (tx) => resetLimits(tx, projectId, networkQuotas));
   }
 }
 

@@ -8,17 +8,6 @@ import { CloudError } from '../../../contract/errors.ts';
 import type { Queryable, Tx } from '../database/database.ts';
 import type { Usage } from '../resource.ts';
 
-/** Limits of a project by resource; -1 is no limit. */
-export async function quotaLimits(db: Queryable, projectId: string): Promise<Record<string, number>> {
-  const rows = await db
-    .selectFrom('quota')
-    .select(['resource', 'maximum', 'project_id'])
-    .where((eb) => eb.or([eb('project_id', 'is', null), eb('project_id', '=', projectId)]))
-    .orderBy(sql`project_id nulls first`)
-    .execute();
-  return Object.fromEntries(rows.map((row) => [row.resource, row.maximum]));
-}
-
 /** What a project uses now of all that `usage` counts. */
 export async function quotaUsage(db: Queryable, projectId: string, usage: Usage): Promise<Record<string, number>> {
   const parts = Object.entries(usage).map(

@@ -5,15 +5,14 @@
 
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, requireAdmin, requireProject } from '../caller.ts';
 import type { Database, Tx } from '../database/database.ts';
 import type { Usage } from '../resource.ts';
-import { quotaLimits, quotaUsage } from './quota.ts';
+import { defaultLimits, type Limits, quotaLimits, resetLimits, setLimits } from './limits.ts';
+import { quotaUsage } from './quota.ts';
 
 export interface QuotaView {
-  /** -1: no limit. */
-  limits: Record<string, number>;
+  limits: Limits;
   /** Only of the resources that were asked for. */
   usage: Record<string, number>;
 }
@@ -47,10 +46,8 @@ export class QuotaService {
   }
 
   /** What a project has that nobody set anything for. */
-  async defaults(): Promise<Record<string, number>> {
-    const { rows } = await sql<{ resource: string; maximum: number }>`select resource, maximum from quota
-      where project_id is null`.execute(this.#database.query);
-    return Object.fromEntries(rows.map((row) => [row.resource, row.maximum]));
+  defaults(): Promise<Limits> {
+    return defaultLimits(this.#database.query);
   }
 
   /**
@@ -68,23 +65,14 @@ export class QuotaService {
     await this.#requireKnown(projectId);
     await this.#database.transaction(actorOf(caller), async (tx) => {
       if (!options.force) await requireAboveUsage(tx, projectId, limits, this.#counted(options.counted));
-      const rows = Object.entries(limits).map(([resource, maximum]) => ({ id: newId(), resource, maximum }));
-      if (rows.length === 0) return;
-      await sql`insert into quota (id, project_id, resource, maximum)
-        select id, ${projectId}::uuid, resource, maximum
-        from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, resource text, maximum bigint)
-        on conflict (project_id, resource) do update set maximum = excluded.maximum`.execute(tx);
+      await setLimits(tx, projectId, limits);
     });
   }
 
   /** Back to the defaults, for the named resources. */
   async reset(caller: Caller, projectId: string, resources: readonly string[]): Promise<void> {
     requireAdmin(caller, 'reset quotas');
-    await this.#database.transaction(actorOf(caller), async (tx) => {
-      await sql`delete from quota where project_id = ${projectId} and resource = any(${[...resources]}::text[])`.execute(
-        tx,
-      );
-    });
+    await this.#database.transaction(actorOf(caller), (tx) => resetLimits(tx, projectId, resources));
   }
 
   #counted(resources: readonly string[]): Usage {
