@@ -5,6 +5,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import type { TSchema } from 'typebox';
+import type { CloudError } from '../../contract/errors.ts';
 import { faultsOf, fits } from './check.ts';
 import { type Asked, type Contract, type Part, type RouteEntry, type Sentences, Versions } from './contract.ts';
 import { Refusal } from './refusal.ts';
@@ -14,6 +15,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the route takes and answers. */
     contract?: Contract;
+    /** No route of the dialect: it only says that the method is wrong. */
+    refusesMethod?: true;
   }
 }
 
@@ -80,6 +83,20 @@ export class Boundary {
         return handler(request as unknown as Asked<Path, C>, reply);
       },
     });
+  }
+
+  /** For the paths so far: any other method is refused, by the words for the methods that there are. */
+  refuseOtherMethods(refusal: (allowed: readonly string[]) => CloudError): void {
+    const byUrl = Map.groupBy(this.entries, ({ url }) => url.slice(this.#app.prefix.length));
+    for (const [url, entries] of byUrl) {
+      if (url === '') continue;
+      const allowed = entries.map(({ method }) => method);
+      const handler = async () => {
+        throw refusal(allowed);
+      };
+      const method = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((one) => !allowed.includes(one));
+      this.#app.route({ method, url, config: { refusesMethod: true }, handler });
+    }
   }
 
   /** @throws CloudError in the dialect's words */

@@ -64,6 +64,8 @@ export interface Contract {
   /** Values are texts, or lists of texts where a parameter repeats. Default: what comes is overlooked. */
   query?: TSchema | Versions;
   body?: TSchema | Versions;
+  /** Media types of the body, where it is not plain JSON. */
+  bodyTypes?: readonly string[];
   /** The body is a stream of bytes of this type; it is left on the wire. */
   bytes?: string;
   /** By status; null: without a body; a text: bytes of that media type. A refusal has its dialect's form. */

@@ -43,7 +43,7 @@ function operationOf(
   write: (schema: TSchema | Versions) => Json,
 ): Json {
   const bytes = contract.bytes && { [contract.bytes]: { schema: { type: 'string', format: 'binary' } } };
-  const content = contract.body ? { 'application/json': { schema: write(contract.body) } } : bytes;
+  const content = contract.body ? contentOf(write(contract.body), contract.bodyTypes) : bytes;
   const parameters = [...pathParameters(url, contract.path ?? {}, write), ...queryParameters(contract.query, write)];
   return {
     summary: contract.summary,
@@ -56,15 +56,16 @@ function operationOf(
       ...(contract.later ? { 501: { description: 'Not in this release' } } : {}),
       default: {
         description: 'A refusal',
-        content: Object.fromEntries(
-          (info.faultTypes ?? ['application/json']).map((type) => [type, { schema: write(info.fault) }]),
-        ),
+        content: contentOf(write(info.fault), info.faultTypes),
       },
     },
     security: contract.rights === 'open' ? [] : [{ token: [] }],
     'x-bothy-rights': contract.rights,
   };
 }
+
+const contentOf = (schema: Json, types: readonly string[] = ['application/json']): Json =>
+  Object.fromEntries(types.map((type) => [type, { schema }]));
 
 function answerOf(
   method: string,

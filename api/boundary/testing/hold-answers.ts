@@ -35,6 +35,7 @@ function misfit(contract: Contract, request: FastifyRequest, status: number, pay
 export function routeTable(app: FastifyInstance): { entries: RouteEntry[]; strangers: string[] } {
   const table: ReturnType<typeof routeTable> = { entries: [], strangers: [] };
   app.addHook('onRoute', ({ method, url, config }) => {
+    if (config?.refusesMethod) return;
     for (const one of [method].flat()) {
       const { contract } = config ?? {};
       if (contract) table.entries.push({ method: one, url, contract });

@@ -1,14 +1,21 @@
 /** The bytes of images, in and out; streamed, never held. */
 import type { OutgoingHttpHeaders } from 'node:http';
-import type { FastifyInstance } from 'fastify';
 import type { ImageTransfer } from '../../../control/image/index.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
-import type { ById } from './images.ts';
 import { parseRange } from './range.ts';
 
-export function dataRoutes(app: FastifyInstance, transfer: ImageTransfer): void {
-  app.put<ById>('/v2/images/:id/file', async (request, reply) => {
+const octets = 'application/octet-stream';
+const upload = { summary: 'Upload bytes', rights: 'member', bytes: octets, answers: { 204: null } } as const;
+const download = {
+  summary: 'Download bytes',
+  rights: 'reader',
+  answers: { 200: octets, 206: octets, 204: null },
+} as const;
+
+export function dataRoutes(app: Boundary, transfer: ImageTransfer): void {
+  app.put('/v2/images/:id/file', upload, async (request, reply) => {
     const { raw } = request;
     try {
       if (!/^application\/octet-stream\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
@@ -30,12 +37,12 @@ export function dataRoutes(app: FastifyInstance, transfer: ImageTransfer): void 
     return reply.code(204).send();
   });
 
-  app.get<ById>('/v2/images/:id/file', async (request, reply) => {
+  app.get('/v2/images/:id/file', download, async (request, reply) => {
     const { image, read } = await transfer.download(callerOf(request), request.params.id);
     if (image.status !== 'active' && image.status !== 'deactivated') return reply.code(204).send();
     const size = image.size_bytes!;
     const range = parseRange(request.headers.range, size);
-    reply.type('application/octet-stream').header('accept-ranges', 'bytes');
+    reply.type(octets).header('accept-ranges', 'bytes');
     if (range === 'unsatisfiable') {
       throw new Refusal('invalid', `The requested range is outside of the image's ${size} bytes.`, {
         details: { httpStatus: 416, headers: { 'content-range': `bytes */${size}` } },

@@ -1,18 +1,40 @@
 /** Images: everything but bytes and members. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import type { ImageService } from '../../../control/image/index.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
-import { type PatchDraft, parseNewImage, parsePatch, patchTypes } from './body.ts';
-import { parseListQuery } from './query.ts';
+import * as a from './answers.ts';
+import { newImageBody, type PatchDraft, parseNewImage, parsePatch, patchBody, patchTypes } from './body.ts';
+import { listQuery, parseListQuery, searchOf } from './query.ts';
 import { imagesView, imageView, storeId } from './view.ts';
 
-export interface ById {
-  Params: { id: string };
-}
+const none = { 204: null } as const;
+const create = {
+  summary: 'Create an image',
+  rights: 'member',
+  body: newImageBody,
+  answers: { 201: a.image },
+  explain: { body: parseNewImage },
+} as const;
+const list = { summary: 'List images', rights: 'reader', query: listQuery, answers: { 200: a.images } } as const;
+const show = { summary: 'Show an image', rights: 'reader', answers: { 200: a.image } } as const;
+const update = {
+  summary: 'Change an image',
+  rights: 'member',
+  body: patchBody,
+  bodyTypes: Object.keys(patchTypes),
+  answers: { 200: a.image },
+  explain: { body: (value: unknown, request: FastifyRequest) => parsePatch(value, draftOf(request)) },
+} as const;
+const remove = { summary: 'Delete an image', rights: 'member', answers: none } as const;
+const putTag = { summary: 'Add a tag', rights: 'member', answers: none } as const;
+const removeTag = { summary: 'Remove a tag', rights: 'member', answers: none } as const;
+const importInfo = { summary: 'Ways to import', rights: 'caller', answers: { 200: a.importInfo } } as const;
+const stores = { summary: 'Places of bytes', rights: 'caller', answers: { 200: a.stores } } as const;
 
-export function imageRoutes(app: FastifyInstance, images: ImageService): void {
-  app.post('/v2/images', async (request, reply) => {
+export function imageRoutes(app: Boundary, images: ImageService): void {
+  app.post('/v2/images', create, async (request, reply) => {
     const image = await images.create(callerOf(request), parseNewImage(request.body));
     return reply
       .code(201)
@@ -21,23 +43,23 @@ export function imageRoutes(app: FastifyInstance, images: ImageService): void {
       .send(imageView(image));
   });
 
-  app.get('/v2/images', async (request) => {
-    const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
+  app.get('/v2/images', list, async (request) => {
+    const query = searchOf(request.query);
     const { limit, ...options } = parseListQuery(query);
     const found = limit === 0 ? [] : await images.list(callerOf(request), { ...options, limit: limit + 1 });
     return imagesView(found.slice(0, limit), query, { hasMore: found.length > limit });
   });
 
-  app.get<ById>('/v2/images/:id', async (request) =>
+  app.get('/v2/images/:id', show, async (request) =>
     imageView(await images.show(callerOf(request), request.params.id)),
   );
 
-  app.patch<ById>('/v2/images/:id', async (request) => {
+  app.patch('/v2/images/:id', update, async (request) => {
     const changes = parsePatch(request.body, draftOf(request));
     return imageView(await images.update(callerOf(request), request.params.id, changes));
   });
 
-  app.delete<ById>('/v2/images/:id', async (request, reply) => {
+  app.delete('/v2/images/:id', remove, async (request, reply) => {
     await images.delete(callerOf(request), request.params.id);
     return reply.code(204).send();
   });
@@ -46,26 +68,27 @@ export function imageRoutes(app: FastifyInstance, images: ImageService): void {
     ['deactivate', 'deactivated'],
     ['reactivate', 'active'],
   ] as const) {
-    app.post<ById>(`/v2/images/:id/actions/${action}`, async (request, reply) => {
+    const contract = { summary: `Make it ${wanted}`, rights: 'member', answers: none } as const;
+    app.post(`/v2/images/:id/actions/${action}`, contract, async (request, reply) => {
       await images.setActive(callerOf(request), request.params.id, wanted);
       return reply.code(204).send();
     });
   }
 
-  app.put<{ Params: { id: string; tag: string } }>('/v2/images/:id/tags/:tag', async (request, reply) => {
+  app.put('/v2/images/:id/tags/:tag', putTag, async (request, reply) => {
     await images.addTag(callerOf(request), request.params.id, request.params.tag);
     return reply.code(204).send();
   });
 
-  app.delete<{ Params: { id: string; tag: string } }>('/v2/images/:id/tags/:tag', async (request, reply) => {
+  app.delete('/v2/images/:id/tags/:tag', removeTag, async (request, reply) => {
     await images.removeTag(callerOf(request), request.params.id, request.params.tag);
     return reply.code(204).send();
   });
 
-  app.get('/v2/info/import', async () => ({
+  app.get('/v2/info/import', importInfo, () => ({
     'import-methods': { description: 'Import methods available.', type: 'array', value: [] },
   }));
-  app.get('/v2/info/stores', async () => ({ stores: [{ id: storeId, default: 'true' }] }));
+  app.get('/v2/info/stores', stores, () => ({ stores: [{ id: storeId, default: 'true' }] }));
 }
 
 /** @throws CloudError that becomes 415 */

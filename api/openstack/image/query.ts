@@ -1,5 +1,5 @@
 /** Reading the query of a list: Glance's filters, orders and pages. Pure. */
-
+import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import {
   type Comparison,
@@ -28,15 +28,11 @@ const sortKeys: readonly SortKey[] = [
 const invalid = (message: string) => new Refusal('invalid', message);
 
 /** @throws CloudError `invalid` */
-export function parseListQuery(query: URLSearchParams): ImageListOptions & { limitGiven: boolean } {
-  for (const [name, value] of query) {
-    if (name.includes('\0') || value.includes('\0')) throw invalid('The query has characters that cannot be stored.');
-  }
+export function parseListQuery(query: URLSearchParams): ImageListOptions {
   const limit = query.get('limit');
   const marker = query.get('marker');
   return {
     limit: limit === null ? defaultLimit : parseLimit(limit),
-    limitGiven: limit !== null,
     sort: parseSort(query),
     filter: parseFilter(query),
     ...(marker === null ? {} : { marker }),
@@ -175,6 +171,23 @@ const readers: Readonly<Record<string, (filter: ImageFilter, value: string, name
     throw invalid('The "changes-since" filter is no longer available on v2.');
   },
 };
+
+/** What may be written once, or more often. */
+const texts = Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())]));
+
+/** Any other name is that of a property, whose value is asked for. */
+export const listQuery = Type.Object(
+  Object.fromEntries([...notFilters, ...Object.keys(readers)].map((name) => [name, texts])),
+  { additionalProperties: texts },
+);
+
+/** What a request asked for, in the form of the links of a page. */
+export const searchOf = (query: Readonly<Record<string, string | string[] | undefined>>): URLSearchParams =>
+  new URLSearchParams(
+    Object.entries(query).flatMap(([name, values]) =>
+      [values ?? []].flat().map((value): [string, string] => [name, value]),
+    ),
+  );
 
 function boolean(value: string, name: string): boolean {
   const text = value.trim().toLowerCase();

@@ -1,6 +1,7 @@
 /** The JSON schemas that glanceclient builds its models from. */
-import type { FastifyInstance } from 'fastify';
 import { containerFormats, diskFormats, limits, memberStatuses, visibilities } from '../../../control/image/index.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
+import { jsonSchema } from './answers.ts';
 
 const readOnly = (type: unknown, description: string, more: object = {}) => ({
   type,
@@ -110,9 +111,12 @@ const schemas = {
   members: collection('members', member, [{ rel: 'describedby', href: '{schema}' }]),
 };
 
-export function schemaRoutes(app: FastifyInstance): void {
+export function schemaRoutes(app: Boundary): void {
   for (const [name, schema] of Object.entries(schemas)) {
     const body = JSON.stringify(schema);
-    app.get(`/v2/schemas/${name}`, async (_request, reply) => reply.type('application/json; charset=utf-8').send(body));
+    const contract = { summary: `The schema of ${name}`, rights: 'caller', answers: { 200: jsonSchema } } as const;
+    app.get(`/v2/schemas/${name}`, contract, (_request, reply) =>
+      reply.type('application/json; charset=utf-8').send(body),
+    );
   }
 }

@@ -12,6 +12,8 @@ import { WorkQueue } from '../../../control/kit/queue/queue.ts';
 import { testAuthenticator, testCaller } from '../../../test/support/callers.ts';
 import { type TestTls, testAuthority } from '../../../test/support/certificates.ts';
 import { FakeImageStore } from '../../../test/support/fake-image-store.ts';
+import type { RouteEntry } from '../../boundary/contract.ts';
+import { observer } from '../../boundary/testing/hold-answers.ts';
 import { createApi } from '../../server.ts';
 import { imageDialect } from './index.ts';
 
@@ -39,6 +41,8 @@ export class ImageApi implements AsyncDisposable {
   readonly hostId: HostId;
   readonly controller: ImageController;
   readonly tls: TestTls;
+  /** Every route with its contract. */
+  readonly entries: readonly RouteEntry[];
   readonly #closing: (() => Promise<void> | void)[];
 
   private constructor(
@@ -52,6 +56,7 @@ export class ImageApi implements AsyncDisposable {
     this.hostId = parts.hostId;
     this.controller = parts.controller;
     this.tls = parts.tls;
+    this.entries = parts.entries;
     this.#closing = parts.closing;
   }
 
@@ -75,9 +80,11 @@ export class ImageApi implements AsyncDisposable {
     controller.start();
     const queue = new WorkQueue({ database, log });
     await queue.start({ ...controller.tasks }, { concurrency: 2 });
+    const observed = observer();
     const app = await createApi({
       tls,
       dialects: [
+        observed.dialect,
         imageDialect({
           authenticator: testAuthenticator({ ...callers, reader }),
           images,
@@ -98,7 +105,7 @@ export class ImageApi implements AsyncDisposable {
       () => store[Symbol.asyncDispose](),
       () => db[Symbol.asyncDispose](),
     ];
-    return new ImageApi({ db, app, store, hostId, controller, tls, closing });
+    return new ImageApi({ db, app, store, hostId, controller, tls, entries: observed.entries, closing });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
