@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import Fastify from 'fastify';
 import { CloudError, errorCodes } from '../../../contract/errors.ts';
 import { Refusal } from '../../boundary/refusal.ts';
-import { statusOf, toFault } from './faults.ts';
+import { speakFaults, statusOf, toFault } from './faults.ts';
 
 test('every error code has an HTTP status, and no status has a code that there is not', () => {
   assert.deepEqual(Object.keys(statusOf).sort(), [...errorCodes].sort());
@@ -43,3 +45,22 @@ test("the web framework's refusals keep their status, and only client errors are
   assert.equal(toFault(Object.assign(new Error('bad'), { statusCode: 400 })).code, 'invalid');
   assert.equal(toFault(Object.assign(new Error('odd'), { statusCode: 302 })).status, 500);
 });
+
+test('a body that is not wanted is dropped for a while, and then its sender is', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const app = Fastify({ bodyLimit: 10 });
+  speakFaults(app, { body: ({ message }) => ({ message }) });
+  app.post('/', () => '');
+  const ended = Promise.withResolvers<void>();
+  app.addHook('onRequest', async ({ raw }) => void raw.once('close', ended.resolve));
+  const headers = { 'content-type': 'application/json', 'content-length': '11' };
+  const answer = await app.inject({ method: 'POST', url: '/', headers, payload: Readable.from(endless()) });
+  assert.equal(answer.statusCode, 413);
+  t.mock.timers.tick(5000);
+  await ended.promise;
+});
+
+async function* endless() {
+  yield 'some';
+  await new Promise(() => {});
+}

@@ -105,7 +105,6 @@ const drainMs = 5000;
 function answerBeforeClosing({ raw }: FastifyRequest, reply: FastifyReply): void {
   reply.removeHeader('connection');
   raw.resume();
-  const { socket } = raw;
-  const patience = setTimeout(() => socket.destroy(), drainMs).unref();
+  const patience = setTimeout(() => raw.destroy(), drainMs).unref();
   raw.once('close', () => clearTimeout(patience));
 }
