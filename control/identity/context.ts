@@ -54,13 +54,16 @@ export class IdentityContext {
     }
   }
 
-  /** The domain that callers may call 'default'. It is never deleted, so it is read once. */
-  async defaultDomainId(): Promise<DomainId> {
-    if (this.#defaultDomainId === undefined) {
-      const row = await this.query.selectFrom('domain').select('id').where('is_default', '=', true).executeTakeFirst();
-      if (!row) throw new CloudError('unavailable', 'identity_not_set_up', {});
-      this.#defaultDomainId = row.id;
-    }
+  /** The default domain is never deleted, so it is read once. @throws CloudError `unavailable` before the bootstrap */
+  async start(): Promise<void> {
+    const row = await this.query.selectFrom('domain').select('id').where('is_default', '=', true).executeTakeFirst();
+    if (!row) throw new CloudError('unavailable', 'identity_not_set_up', {});
+    this.#defaultDomainId = row.id;
+  }
+
+  /** The domain that Keystone's callers know as `default`. */
+  get defaultDomainId(): DomainId {
+    if (this.#defaultDomainId === undefined) throw new CloudError('unavailable', 'identity_not_set_up', {});
     return this.#defaultDomainId;
   }
 }

@@ -9,7 +9,7 @@
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
-import { newId } from '../../contract/ids.ts';
+import { type DomainId, newId } from '../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database } from '../kit/database/database.ts';
@@ -113,7 +113,7 @@ export class IdentityService {
   async start(): Promise<void> {
     this.#unsubscribe = this.#feed.subscribe((changes) => this.#cache.apply(changes));
     this.#cache.onChange(() => this.#reading.clear());
-    await this.#context.defaultDomainId();
+    await this.#context.start();
     await this.keys.signing();
   }
 
@@ -122,9 +122,9 @@ export class IdentityService {
     this.#cache.clear();
   }
 
-  /** The domain that callers may also call 'default'. */
-  defaultDomainId() {
-    return this.#context.defaultDomainId();
+  /** The domain that Keystone's callers know as `default`. */
+  get defaultDomainId(): DomainId {
+    return this.#context.defaultDomainId;
   }
 
   /** Called when someone's rights may have changed: whoever serves a long request authenticates anew. */

@@ -157,7 +157,7 @@ test('assignments are listed as written, with names, and as what they come to', 
     },
   ]);
   const [named] = await list(`scope.project.id=${project.id}&include_names`);
-  const domain = { id: api.defaultDomain, name: 'Default' };
+  const domain = { id: 'default', name: 'Default' };
   assert.deepEqual(named.group, { id: group.id, name: odd, domain });
   assert.deepEqual(named.scope.project, { id: project.id, name: odd, domain });
   assert.deepEqual(named.role, { id: member.id, name: 'member' });

@@ -78,13 +78,21 @@ export const anyId = <T extends string>(given: string): T => parseId<T>(given) ?
 export const filterId = <T extends string>(given: string | undefined): T | undefined =>
   given === undefined ? undefined : anyId<T>(given);
 
-/** A domain's id as callers write it; `default` is the default domain's other name. */
-export async function domainId(deps: Deps, given: string): Promise<DomainId> {
-  return given === 'default' ? deps.identity.defaultDomainId() : anyId<DomainId>(given);
-}
-export async function filterDomainId(deps: Deps, given: string | undefined): Promise<DomainId | undefined> {
-  return given === undefined ? undefined : domainId(deps, given);
-}
+/**
+ * The default domain's id is `default`, as in every Keystone: clients write it down and compare it with what they get. Its row has
+ * a UUID like all rows; the two meet here, on the way in and in {@link shownDomainId} on the way out, and nowhere else.
+ */
+const defaultName = 'default';
+
+/** A domain's id as callers write it. */
+export const domainId = (deps: Deps, given: string): DomainId =>
+  given === defaultName ? deps.identity.defaultDomainId : anyId<DomainId>(given);
+export const filterDomainId = (deps: Deps, given: string | undefined): DomainId | undefined =>
+  given === undefined ? undefined : domainId(deps, given);
+
+/** A domain's id as callers read it. */
+export const shownDomainId = <T extends string | null>(deps: Deps, id: T): T | typeof defaultName =>
+  (id as string | null) === deps.identity.defaultDomainId ? defaultName : id;
 
 /** Keystone's reading of a flag in a query: there, and not `0` or `false`. */
 export const queryFlag = (value: string | undefined): boolean =>
@@ -147,10 +155,8 @@ export function changeOf(given: Record<string, unknown>, properties: object): En
 }
 
 /** The domain that a new entry shall be in: as given, or the one of the caller's scope. */
-export async function domainOfNew(deps: Deps, caller: Caller, given: string | null | undefined): Promise<DomainId> {
-  if (given) return domainId(deps, given);
-  return caller.domainId ?? caller.projectDomainId ?? deps.identity.defaultDomainId();
-}
+export const domainOfNew = (deps: Deps, caller: Caller, given: string | null | undefined): DomainId =>
+  given ? domainId(deps, given) : (caller.domainId ?? caller.projectDomainId ?? deps.identity.defaultDomainId);
 
 /** @throws CloudError `invalid` where a request would change what can't change */
 export function mustStay(given: unknown, present: string | null, attribute: string): void {

@@ -214,7 +214,7 @@ test('an expired token is refused', async () => {
 });
 
 async function adminReference(identity: IdentityService) {
-  return { name: 'admin', domain: { id: await identity.defaultDomainId() } };
+  return { name: 'admin', domain: { id: identity.defaultDomainId } };
 }
 
 test('tokens live on over a rotation of keys and are known to a process that has not seen the new key', async () => {

@@ -6,7 +6,7 @@ import type { Inference } from '../../../control/identity/roles.ts';
 import type { DomainRow, GroupRow, ProjectRow, RoleRow } from '../../../control/identity/tables.ts';
 import type { TokenEntry } from '../../../control/identity/token-cache.ts';
 import type { UserView } from '../../../control/identity/users.ts';
-import type { Deps } from './resource.ts';
+import { type Deps, shownDomainId } from './resource.ts';
 
 const link = (deps: Deps, path: string) => ({ links: { self: `${deps.base}/v3/${path}` } });
 
@@ -15,15 +15,26 @@ const time = (date: Date | null): string | null => (date ? `${date.toISOString()
 /** And in tokens: with zone. */
 export const tokenTime = (ms: number): string => `${new Date(ms).toISOString().slice(0, -1)}000Z`;
 
+interface DomainName {
+  id: string;
+  name: string;
+}
+
+/** A domain as others name it. */
+export const domainName = (deps: Deps) => (domain: DomainName) => ({
+  id: shownDomainId(deps, domain.id),
+  name: domain.name,
+});
+
 export const domainView = (deps: Deps) => (row: DomainRow) => ({
   ...row.extra,
-  id: row.id,
+  id: shownDomainId(deps, row.id),
   name: row.name,
   description: row.description,
   enabled: row.enabled,
   tags: row.tags,
   options: row.options,
-  ...link(deps, `domains/${row.id}`),
+  ...link(deps, `domains/${shownDomainId(deps, row.id)}`),
 });
 
 /** A domain as the project that it also is to Keystone. */
@@ -32,15 +43,15 @@ export const domainAsProjectView = (deps: Deps) => (row: DomainRow) => ({
   domain_id: null,
   parent_id: null,
   is_domain: true,
-  ...link(deps, `projects/${row.id}`),
+  ...link(deps, `projects/${shownDomainId(deps, row.id)}`),
 });
 
 export const projectView = (deps: Deps) => (row: ProjectRow) => ({
   ...row.extra,
   id: row.id,
   name: row.name,
-  domain_id: row.domain_id,
-  parent_id: row.parent_id ?? row.domain_id,
+  domain_id: shownDomainId(deps, row.domain_id),
+  parent_id: row.parent_id ?? shownDomainId(deps, row.domain_id),
   is_domain: false,
   description: row.description,
   enabled: row.enabled,
@@ -53,7 +64,7 @@ export const userView = (deps: Deps) => (row: UserView) => ({
   ...row.extra,
   id: row.id,
   name: row.name,
-  domain_id: row.domain_id,
+  domain_id: shownDomainId(deps, row.domain_id),
   enabled: row.enabled,
   description: row.description,
   ...(row.email === null ? {} : { email: row.email }),
@@ -67,7 +78,7 @@ export const groupView = (deps: Deps) => (row: GroupRow) => ({
   ...row.extra,
   id: row.id,
   name: row.name,
-  domain_id: row.domain_id,
+  domain_id: shownDomainId(deps, row.domain_id),
   description: row.description,
   ...link(deps, `groups/${row.id}`),
 });
@@ -76,7 +87,7 @@ export const roleView = (deps: Deps) => (row: RoleRow) => ({
   ...row.extra,
   id: row.id,
   name: row.name,
-  domain_id: row.domain_id,
+  domain_id: shownDomainId(deps, row.domain_id),
   description: row.description || null,
   options: row.options,
   ...link(deps, `roles/${row.id}`),
@@ -150,7 +161,10 @@ export const assignmentView = (deps: Deps, withNames: boolean) => (row: Assignme
   const named = (one: Assignment['role']) => ({
     id: one.id,
     ...(withNames
-      ? { name: one.name, ...(one.domain_id ? { domain: { id: one.domain_id, name: one.domain_name } } : {}) }
+      ? {
+          name: one.name,
+          ...(one.domain_id ? { domain: { id: shownDomainId(deps, one.domain_id), name: one.domain_name } } : {}),
+        }
       : {}),
   });
   const actor = row.user ? { user: named(row.user) } : { group: named(row.group!) };
@@ -158,7 +172,7 @@ export const assignmentView = (deps: Deps, withNames: boolean) => (row: Assignme
   const target = row.project
     ? { project: named(row.project) }
     : row.domain
-      ? { domain: { id: row.domain.id, ...(withNames ? { name: row.domain.name } : {}) } }
+      ? { domain: { id: shownDomainId(deps, row.domain.id), ...(withNames ? { name: row.domain.name } : {}) } }
       : { system: { all: true } };
   return { role: named(row.role), ...actor, scope: { ...target, ...inherited }, links: assignmentLinks(deps, row) };
 };
@@ -170,7 +184,7 @@ function assignmentLinks(deps: Deps, row: Assignment) {
   const place = projectId
     ? `projects/${projectId}`
     : (via?.domainId ?? row.domain)
-      ? `domains/${via?.domainId ?? row.domain?.id}`
+      ? `domains/${shownDomainId(deps, via?.domainId ?? row.domain!.id)}`
       : 'system';
   const groupId = via?.groupId ?? row.group?.id;
   const actor = groupId ? `groups/${groupId}` : `users/${row.user!.id}`;
@@ -196,12 +210,15 @@ export function tokenView(deps: Deps, { claims, authorization }: TokenEntry, wit
   const scoped = scope.type !== 'unscoped';
   return {
     methods: claims.methods,
-    user: { id: user.id, name: user.name, domain: user.domain, password_expires_at: user.passwordExpiresAt },
+    user: {
+      ...{ id: user.id, name: user.name, domain: domainName(deps)(user.domain) },
+      password_expires_at: user.passwordExpiresAt,
+    },
     audit_ids: claims.auditIds,
     issued_at: tokenTime(claims.issuedAt),
     expires_at: tokenTime(claims.expiresAt),
-    ...(project ? { project, is_domain: false } : {}),
-    ...(domain ? { domain } : {}),
+    ...(project ? { project: { ...project, domain: domainName(deps)(project.domain) }, is_domain: false } : {}),
+    ...(domain ? { domain: domainName(deps)(domain) } : {}),
     ...(scope.type === 'system' ? { system: { all: true } } : {}),
     ...(scoped ? { roles } : {}),
     ...(scoped && withCatalogue ? { catalog: deps.identity.catalogue.document(project?.id ?? null) } : {}),

@@ -9,7 +9,7 @@ import * as a from '../answers.ts';
 import { lists, quiet, shows } from '../contracts.ts';
 import { explainLogin, loginBody, readLogin } from '../login.ts';
 import { asks, collection, type Deps, query, type Routes } from '../resource.ts';
-import { domainView, projectView, tokenDocument, tokenTime, tokenView } from '../views.ts';
+import { domainName, domainView, projectView, tokenDocument, tokenTime, tokenView } from '../views.ts';
 
 const subjectOf = (request: FastifyRequest): string => {
   const token = request.headers['x-subject-token'];
@@ -27,8 +27,8 @@ function sendToken(deps: Deps, request: FastifyRequest, reply: FastifyReply, tok
 }
 
 /** As Keystone where the proofs are right and too few: 401 with a receipt for them, and the rules that they are a part of. */
-async function sendReceipt({ identity }: Deps, reply: FastifyReply, insufficient: InsufficientFactors) {
-  const { receipt, text } = await identity.receipt(insufficient);
+async function sendReceipt(deps: Deps, reply: FastifyReply, insufficient: InsufficientFactors) {
+  const { receipt, text } = await deps.identity.receipt(insufficient);
   return reply
     .code(401)
     .header('openstack-auth-receipt', text)
@@ -36,7 +36,7 @@ async function sendReceipt({ identity }: Deps, reply: FastifyReply, insufficient
     .send({
       receipt: {
         methods: receipt.methods,
-        user: insufficient.user,
+        user: { ...insufficient.user, domain: domainName(deps)(insufficient.user.domain) },
         issued_at: tokenTime(receipt.issuedAt),
         expires_at: tokenTime(receipt.expiresAt),
       },
@@ -66,7 +66,7 @@ export const authRoutes: Routes = (app, deps) => {
 
   app.post('/v3/auth/tokens', contracts.login, async (request, reply) => {
     const receipt = request.headers['openstack-auth-receipt'];
-    const asked = { ...readLogin(request.body, await identity.defaultDomainId()), address: request.ip };
+    const asked = { ...readLogin(request.body, identity.defaultDomainId), address: request.ip };
     if (typeof receipt === 'string') asked.receipt = receipt;
     try {
       const { token, entry } = await identity.login(asked, request.id);

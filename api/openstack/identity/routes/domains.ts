@@ -42,17 +42,17 @@ export const domainRoutes: Routes = (app, deps) => {
   });
 
   app.read('/v3/domains/:id', contracts.show, async (request) => ({
-    domain: view(await domains.get(callerOf(request), await domainId(deps, request.params.id))),
+    domain: view(await domains.get(callerOf(request), domainId(deps, request.params.id))),
   }));
 
   app.patch('/v3/domains/:id', contracts.update, async (request) => {
     const given = request.body.domain as Given;
-    const id = await domainId(deps, request.params.id);
+    const id = domainId(deps, request.params.id);
     return { domain: view(await domains.update(callerOf(request), id, changeOf(given, properties))) };
   });
 
   app.delete('/v3/domains/:id', contracts.remove, async (request, reply) => {
-    await domains.delete(callerOf(request), await domainId(deps, request.params.id));
+    await domains.delete(callerOf(request), domainId(deps, request.params.id));
     return reply.code(204).send();
   });
 };

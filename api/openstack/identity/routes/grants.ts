@@ -38,7 +38,7 @@ async function grantOf(
       place === 'system'
         ? { system: true }
         : place === 'domains/:place'
-          ? { domainId: await domainId(deps, placeId!) }
+          ? { domainId: domainId(deps, placeId!) }
           : { projectId: anyId(placeId!) },
   };
 }
@@ -108,7 +108,7 @@ async function listAssignments(deps: Deps, request: FastifyRequest) {
     userId: filterId(given['user.id']),
     groupId: filterId(given['group.id']),
     projectId: filterId(given['scope.project.id']),
-    domainId: await filterDomainId(deps, given['scope.domain.id']),
+    domainId: filterDomainId(deps, given['scope.domain.id']),
     ...(given['scope.system'] === undefined ? {} : { system: true }),
     ...(inheritance === undefined ? {} : { inherited: true }),
     effective: queryFlag(given.effective),

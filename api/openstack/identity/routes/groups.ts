@@ -41,14 +41,14 @@ export const groupRoutes: Routes = (app, deps) => {
   app.post('/v3/groups', contracts.create, async (request, reply) => {
     const given = request.body.group as Given & { name: string };
     const caller = callerOf(request);
-    const domain = await domainOfNew(deps, caller, given.domain_id);
+    const domain = domainOfNew(deps, caller, given.domain_id);
     const row = await groups.create(caller, { ...changeOf(given, properties), name: given.name, domainId: domain });
     return reply.code(201).send({ group: view(row) });
   });
 
   app.read('/v3/groups', contracts.list, async (request) => {
     const { name, domain_id: domain } = query(request);
-    const filter = { name, domainId: await filterDomainId(deps, domain) };
+    const filter = { name, domainId: filterDomainId(deps, domain) };
     return collection(deps, request, 'groups', await groups.list(callerOf(request), filter, pageOf(request)), view);
   });
 
@@ -60,7 +60,7 @@ export const groupRoutes: Routes = (app, deps) => {
     const given = request.body.group as Given;
     const caller = callerOf(request);
     if (given.domain_id !== undefined) {
-      mustStay(await domainId(deps, given.domain_id), (await groups.get(caller, idOf(request))).domain_id, 'domain_id');
+      mustStay(domainId(deps, given.domain_id), (await groups.get(caller, idOf(request))).domain_id, 'domain_id');
     }
     return { group: view(await groups.update(caller, idOf(request), changeOf(given, properties))) };
   });

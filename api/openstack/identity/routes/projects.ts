@@ -27,6 +27,7 @@ import {
   queryBoolean,
   queryFlag,
   type Routes,
+  shownDomainId,
   tags,
   text,
   type With,
@@ -43,9 +44,12 @@ const properties = {
   tags,
   options,
 };
+/** A project's, or that of a domain as the project that it also is. */
+const idOf = (deps: Deps, request: With): ProjectId =>
+  request.params.id === 'default'
+    ? (deps.identity.defaultDomainId as string as ProjectId)
+    : pathId(request.params.id, 'project');
 type Given = ProjectChange & Record<string, unknown> & { domain_id?: string | null; parent_id?: string | null };
-
-const idOf = (request: With): ProjectId => pathId(request.params.id, 'project');
 
 /** Runs the project's way, or the domain's where the id is a domain's. */
 async function orDomain<T>(asProject: () => Promise<T>, asDomain: () => Promise<T>): Promise<T> {
@@ -96,8 +100,8 @@ export const projectRoutes: Routes = (app, deps) => {
     if (given.is_domain === true) {
       return reply.code(201).send({ project: domainView(await domains.create(caller, change)) });
     }
-    const domain = await domainOfNew(deps, caller, given.domain_id);
-    const parent = given.parent_id ? await domainId(deps, given.parent_id) : null;
+    const domain = domainOfNew(deps, caller, given.domain_id);
+    const parent = given.parent_id ? domainId(deps, given.parent_id) : null;
     const row = await projects.create(caller, {
       ...change,
       domainId: domain,
@@ -124,8 +128,8 @@ export const projectRoutes: Routes = (app, deps) => {
     const filter = {
       name,
       enabled,
-      domainId: await filterDomainId(deps, given.domain_id),
-      parentId: await filterDomainId(deps, given.parent_id),
+      domainId: filterDomainId(deps, given.domain_id),
+      parentId: filterDomainId(deps, given.parent_id),
       tags: words(given.tags),
       tagsAny: words(given['tags-any']),
       notTags: words(given['not-tags']),
@@ -135,7 +139,7 @@ export const projectRoutes: Routes = (app, deps) => {
   });
 
   app.read('/v3/projects/:id', contracts.show, async (request) => {
-    const id = idOf(request);
+    const id = idOf(deps, request);
     const caller = callerOf(request);
     return orDomain<unknown>(
       async () => ({ project: { ...view(await projects.get(caller, id)), ...(await relatives(deps, request, id)) } }),
@@ -145,7 +149,7 @@ export const projectRoutes: Routes = (app, deps) => {
 
   app.patch('/v3/projects/:id', contracts.update, async (request) => {
     const given = request.body.project as Given;
-    const id = idOf(request);
+    const id = idOf(deps, request);
     const caller = callerOf(request);
     return orDomain<unknown>(
       async () => {
@@ -159,7 +163,7 @@ export const projectRoutes: Routes = (app, deps) => {
   });
 
   app.delete('/v3/projects/:id', contracts.remove, async (request, reply) => {
-    const id = idOf(request);
+    const id = idOf(deps, request);
     const caller = callerOf(request);
     await orDomain(
       () => projects.delete(caller, id),
@@ -175,10 +179,10 @@ async function checkFixed(deps: Deps, request: FastifyRequest, given: Given, id:
   if (given.domain_id === undefined && given.parent_id === undefined && given.is_domain === undefined) return;
   const row = await deps.identity.projects.get(callerOf(request), id);
   if (given.domain_id !== undefined) {
-    mustStay(given.domain_id && (await domainId(deps, given.domain_id)), row.domain_id, 'domain_id');
+    mustStay(given.domain_id && domainId(deps, given.domain_id), row.domain_id, 'domain_id');
   }
   if (given.parent_id !== undefined) {
-    const parent = given.parent_id && (await domainId(deps, given.parent_id));
+    const parent = given.parent_id && domainId(deps, given.parent_id);
     if (parent !== (row.parent_id ?? row.domain_id)) {
       throw new Refusal('forbidden', 'Update of `parent_id` is not allowed.');
     }
@@ -201,7 +205,7 @@ async function relatives(deps: Deps, request: FastifyRequest, id: ProjectId) {
     return children.length === 0 ? null : Object.fromEntries(children.map((row) => [row.id, nested(row.id)]));
   };
   const row = await deps.identity.projects.get(callerOf(request), id);
-  const line = [...above.map((one) => one.id as string), row.domain_id];
+  const line = [...above.map((one) => one.id as string), shownDomainId(deps, row.domain_id)];
   return {
     ...('parents_as_list' in given ? { parents: documents(above) } : {}),
     ...('parents_as_ids' in given
@@ -215,11 +219,11 @@ async function relatives(deps: Deps, request: FastifyRequest, id: ProjectId) {
 const tagRoutes: Routes = (app, deps) => {
   const { projects } = deps.identity;
   const url = '/v3/projects/:id/tags';
-  const links = (request: With) => ({ links: { self: `${deps.base}/v3/projects/${idOf(request)}/tags` } });
-  const tagsOf = async (request: With) => (await projects.get(callerOf(request), idOf(request))).tags;
+  const links = (request: With) => ({ links: { self: `${deps.base}/v3/projects/${idOf(deps, request)}/tags` } });
+  const tagsOf = async (request: With) => (await projects.get(callerOf(request), idOf(deps, request))).tags;
   const store = async (request: With, change: (before: string[]) => string[]) => {
-    const { tags: before } = await projects.get(callerOf(request), idOf(request));
-    return (await projects.update(callerOf(request), idOf(request), { tags: change(before) })).tags;
+    const { tags: before } = await projects.get(callerOf(request), idOf(deps, request));
+    return (await projects.update(callerOf(request), idOf(deps, request), { tags: change(before) })).tags;
   };
   const absent = (tag: string) => new Refusal('not_found', `Could not find project tag: ${tag}.`);
 
@@ -242,7 +246,7 @@ const tagRoutes: Routes = (app, deps) => {
     await store(request, (before) => [...before.filter((one) => one !== tag), tag]);
     return reply
       .code(201)
-      .header('location', `${deps.base}/v3/projects/${idOf(request)}/tags/${encodeURIComponent(tag)}`)
+      .header('location', `${deps.base}/v3/projects/${idOf(deps, request)}/tags/${encodeURIComponent(tag)}`)
       .send();
   });
   app.delete(`${url}/:tag`, contracts.removeTag, async (request, reply) => {

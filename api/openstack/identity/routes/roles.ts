@@ -45,7 +45,7 @@ export const roleRoutes: Routes = (app, deps) => {
 
   app.post('/v3/roles', contracts.create, async (request, reply) => {
     const given = request.body.role as Given & { name: string };
-    const domain = given.domain_id ? await domainId(deps, given.domain_id) : null;
+    const domain = given.domain_id ? domainId(deps, given.domain_id) : null;
     const row = await roles.create(callerOf(request), {
       ...changeOf(given, properties),
       name: given.name,
@@ -56,7 +56,7 @@ export const roleRoutes: Routes = (app, deps) => {
 
   app.read('/v3/roles', contracts.list, async (request) => {
     const { name, domain_id: domain } = query(request);
-    const filter = { name, domainId: await filterDomainId(deps, domain) };
+    const filter = { name, domainId: filterDomainId(deps, domain) };
     return collection(deps, request, 'roles', await roles.list(callerOf(request), filter, pageOf(request)), view);
   });
 

@@ -94,14 +94,14 @@ export const userRoutes: Routes = (app, deps) => {
   app.post('/v3/users', contracts.create, async (request, reply) => {
     const given = request.body.user as Given & { name: string };
     const caller = callerOf(request);
-    const domain = await domainOfNew(deps, caller, given.domain_id);
+    const domain = domainOfNew(deps, caller, given.domain_id);
     const row = await users.create(caller, { ...userChangeOf(given), name: given.name, domainId: domain });
     return reply.code(201).send({ user: view(row) });
   });
 
   app.read('/v3/users', contracts.list, async (request) => {
     const { name, enabled, domain_id: domain } = query(request);
-    const filter = { name, enabled: queryBoolean(enabled), domainId: await filterDomainId(deps, domain) };
+    const filter = { name, enabled: queryBoolean(enabled), domainId: filterDomainId(deps, domain) };
     return collection(deps, request, 'users', await users.list(callerOf(request), filter, pageOf(request)), view);
   });
 
@@ -114,7 +114,7 @@ export const userRoutes: Routes = (app, deps) => {
     const id = idOf(request);
     const caller = callerOf(request);
     if (given.domain_id !== undefined) {
-      mustStay(await domainId(deps, given.domain_id), (await users.get(caller, id)).domain_id, 'domain_id');
+      mustStay(domainId(deps, given.domain_id), (await users.get(caller, id)).domain_id, 'domain_id');
     }
     return { user: view(await users.update(caller, id, userChangeOf(given))) };
   });
