@@ -5,6 +5,7 @@ import { Type } from 'typebox';
 import { CloudError } from '../../contract/errors.ts';
 import { Boundary } from './boundary.ts';
 import { Versions } from './contract.ts';
+import { excerpt } from './excerpt.ts';
 import { readJson } from './json.ts';
 import { openApiDocument } from './openapi.ts';
 import { Refusal } from './refusal.ts';
@@ -136,4 +137,16 @@ test('samples fit, and mutations reach every place', () => {
   const seen = [...mutations({ a: [{ b: 1 }] }, ['!'])].map((value) => JSON.stringify(value));
   for (const one of ['"!"', '{"a":"!"}', '{"a":["!"]}', '{"a":[{"b":"!"}]}', '{}', '{"a":[{}]}'])
     assert.ok(seen.includes(one), one);
+});
+
+test('of a huge value a beginning is looked at, of a usual one all', () => {
+  const usual = { a: ['x', { b: '🏔' }], c: null, d: 1, ['__proto__']: 7 };
+  assert.deepEqual(excerpt(usual), usual);
+  assert.equal(excerpt('x'.repeat(1e6)), 'x'.repeat(2 ** 17));
+  const size = (value: unknown): number =>
+    typeof value === 'object' && value !== null ? Object.values(value).reduce((sum, one) => sum + size(one), 1) : 1;
+  const row = new Array(1000).fill({});
+  for (const huge of [new Array(500_000).fill(0), new Array(1000).fill(row), { ...new Array(100_000).fill({ row }) }]) {
+    assert.ok(size(excerpt(huge)) < 12_000, String(size(excerpt(huge))));
+  }
 });

@@ -2,6 +2,7 @@
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { SchemaError } from './contract.ts';
+import { excerpt } from './excerpt.ts';
 
 interface Compiled {
   Check(value: unknown): boolean;
@@ -21,6 +22,6 @@ function compile(schema: TSchema): Compiled {
 
 export const fits = (schema: TSchema, value: unknown): boolean => compile(schema).Check(value);
 
-/** What is wrong with a value that does not fit. */
+/** What is wrong with a value that does not fit; of a huge one perhaps nothing, where its beginning would. */
 export const faultsOf = (schema: TSchema, value: unknown): SchemaError[] =>
-  compile(schema).Errors(value) as SchemaError[];
+  compile(schema).Errors(excerpt(value)) as SchemaError[];

@@ -10,6 +10,7 @@ import { type Static, type TOptional, type TSchema, Type } from 'typebox';
 import type { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { parseId } from '../../../contract/ids.ts';
+import { formats } from '../../../contract/schema/read.ts';
 import { faultsOf, fits } from '../../boundary/check.ts';
 import { type SchemaError, type Sentences, Versions } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
@@ -91,7 +92,7 @@ export const ip = Type.Refine(
   (v) => `'${v}' is no IP address`,
 );
 export const hostname = Type.String({
-  pattern: '^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$',
+  pattern: '^[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]$',
   minLength: 2,
   maxLength: 63,
 });
@@ -112,10 +113,7 @@ export const metadata = Type.Refine(
 );
 export const base64 = Type.Refine(
   Type.String(),
-  (v) =>
-    v.length <= serverLimits.userDataLength &&
-    /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(v) &&
-    v.replace(/\s/g, '').length % 4 === 0,
+  (v) => v.length <= serverLimits.userDataLength && formats.base64(v) && v.replace(/\s+/g, '').length % 4 === 0,
   (v) =>
     v.length > serverLimits.userDataLength
       ? `the text is longer than ${serverLimits.userDataLength} characters`
@@ -168,6 +166,7 @@ function explain(errors: readonly SchemaError[], body: unknown): CloudError {
   const where = field === '' ? 'Invalid input.' : `Invalid input for field/attribute ${field.slice(0, 255)}.`;
   if (error.keyword === 'additionalProperties') {
     const unknown = namesOf(error)
+      .slice(0, 20)
       .map((key) => `'${key.slice(0, 255)}'`)
       .join(', ');
     const verb = unknown.includes(', ') ? 'were' : 'was';
