@@ -85,6 +85,34 @@ test('a versioned body is held to the schema of the version that is asked for', 
   await app.close();
 });
 
+test('of a route with actions each has its own schema, versions and answers', async (t) => {
+  t.mock.method(console, 'error', () => {});
+  const anything = { summary: '', rights: 'open' } as const;
+  const actions = {
+    rename: { ...anything, body, answers: { 200: answer } },
+    lie: { ...anything, answers: { 204: null } },
+    later: { ...anything, versions: { from: 5 }, answers: { 200: answer } },
+  } as const;
+  const app = await api((boundary) =>
+    boundary.actions('/x', anything, actions, (_request, _reply, { name }) => ({ name })),
+  );
+  const post = async (payload: unknown, version = 1) => {
+    const headers = { 'x-version': version };
+    const given = { method: 'POST', url: '/x', headers, payload: payload as object } as const;
+    const { statusCode, body: text } = await app.inject(given);
+    return `${statusCode} ${text}`;
+  };
+  assert.equal(await post({ rename: { name: 'x' } }), '200 {"name":"rename"}');
+  assert.match(await post({ rename: { name: 7 } }), /^400 .*name must be string/);
+  assert.match(await post({ later: null }), /^400 .*could not be found/);
+  assert.equal(await post({ later: null }, 5), '200 {"name":"later"}');
+  assert.match(await post({ lie: null }), /^500/);
+  for (const odd of [undefined, {}, [], { rename: { name: 'x' }, later: 1 }, { toString: 1 }, { constructor: {} }]) {
+    assert.match(await post(odd), /^400 .*names no action/, JSON.stringify(odd));
+  }
+  await app.close();
+});
+
 test('in tests an answer that breaks its contract fails', async (t) => {
   t.mock.method(console, 'error', () => {});
   const contract = { summary: '', rights: 'open', answers: { 200: answer, 204: null } } as const;

@@ -6,8 +6,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { CloudError } from '../../contract/errors.ts';
+import { type Chosen, chosenAction, hasVersion, onlyMember } from './actions.ts';
 import { faultsOf, fits } from './check.ts';
-import { type Asked, type Contract, type Part, type RouteEntry, type Sentences, Versions } from './contract.ts';
+import {
+  type ActionContract,
+  type Asked,
+  type Contract,
+  type Part,
+  type RouteEntry,
+  type Sentences,
+  Versions,
+} from './contract.ts';
 import { Refusal } from './refusal.ts';
 import { unstorable } from './storable.ts';
 
@@ -64,6 +73,18 @@ export class Boundary {
     this.route(['DELETE'], path, contract, handler);
   }
 
+  /** POST of one of several things, which the only member of the body names. */
+  actions<Path extends string, A extends ActionContract>(
+    path: Path,
+    contract: Pick<Contract, 'summary' | 'rights'>,
+    actions: Readonly<Record<string, A>>,
+    perform: (request: Asked<Path, Contract>, reply: FastifyReply, chosen: Chosen<A>) => unknown,
+  ): void {
+    this.post(path, { ...contract, actions, answers: {} } as Contract, (request, reply) =>
+      perform(request as never, reply, chosenAction(actions, request.body)!),
+    );
+  }
+
   route<Path extends string, const C extends Contract>(
     methods: readonly HTTPMethods[],
     path: Path,
@@ -77,9 +98,11 @@ export class Boundary {
       url: path,
       config: { contract, open: contract.rights === 'open' },
       handler: (request, reply) => {
+        this.#requireVersion(contract, request);
         this.#check('path', request.params, contract, request);
         this.#check('query', request.query, contract, request);
         if (!contract.bytes) this.#check('body', request.body, contract, request);
+        if (contract.actions) this.#checkAction(contract.actions, request);
         return handler(request as unknown as Asked<Path, C>, reply);
       },
     });
@@ -99,6 +122,22 @@ export class Boundary {
     }
   }
 
+  /** In a version that does not have it a route is like a path that never was. */
+  #requireVersion({ versions }: Contract, request: FastifyRequest): void {
+    if (hasVersion(versions, this.#versionOf(request))) return;
+    throw new Refusal('not_found', 'The resource could not be found.');
+  }
+
+  #checkAction(actions: Readonly<Record<string, ActionContract>>, request: FastifyRequest): void {
+    const chosen = chosenAction(actions, request.body);
+    if (!chosen) {
+      const name = onlyMember(request.body);
+      throw this.#options.sentences.noAction?.(name) ?? new Refusal('invalid', 'the body names no action of this page');
+    }
+    this.#requireVersion(chosen.action, request);
+    this.#fit('body', chosen.argument, chosen.action, request);
+  }
+
   /** @throws CloudError in the dialect's words */
   #check(part: Part, value: unknown, contract: Contract, request: FastifyRequest): void {
     const { sentences } = this.#options;
@@ -106,6 +145,11 @@ export class Boundary {
     if (why !== undefined) {
       throw sentences.unstorable?.(part, why) ?? new Refusal('invalid', `the ${part} can't be taken: ${why}`);
     }
+    this.#fit(part, value, contract, request);
+  }
+
+  #fit(part: Part, value: unknown, contract: Contract, request: FastifyRequest): void {
+    const { sentences } = this.#options;
     const schema = part === 'path' ? undefined : this.#schema(contract[part], request);
     if (schema === undefined || fits(schema, value)) return;
     contract.explain?.[part]?.(value, request);
@@ -113,6 +157,10 @@ export class Boundary {
   }
 
   #schema(schema: TSchema | Versions | undefined, request: FastifyRequest): TSchema | undefined {
-    return schema instanceof Versions ? schema.at(this.#options.versionOf?.(request) ?? 1) : schema;
+    return schema instanceof Versions ? schema.at(this.#versionOf(request)) : schema;
+  }
+
+  #versionOf(request: FastifyRequest): number {
+    return this.#options.versionOf?.(request) ?? 1;
   }
 }

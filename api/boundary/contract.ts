@@ -74,7 +74,17 @@ export interface Contract {
   explain?: Partial<Record<Part, (value: unknown, request: FastifyRequest) => unknown>>;
   /** Says 501: a client may call it, and hears that it comes later. */
   later?: true;
+  /** The first and the last version that have the route; in others it is not there. */
+  versions?: { from?: number; to?: number };
+  /** What the route can do, by the name that the body's only member has; its value is what the action's own `body` describes. */
+  actions?: Readonly<Record<string, ActionContract>>;
 }
+
+/** One of several things that a route does (actions.ts). Its rights and versions are its own. */
+export type ActionContract = Pick<
+  Contract,
+  'summary' | 'rights' | 'body' | 'answers' | 'explain' | 'later' | 'versions'
+>;
 
 /** A route as it was registered, with its full path. */
 export interface RouteEntry {
@@ -84,7 +94,7 @@ export interface RouteEntry {
   contract: Contract;
 }
 
-type Input<S, Otherwise> = S extends Versions<infer T> ? Static<T> : S extends TSchema ? Static<S> : Otherwise;
+export type Input<S, Otherwise> = S extends Versions<infer T> ? Static<T> : S extends TSchema ? Static<S> : Otherwise;
 
 type Names<Path extends string> = string extends Path
   ? string
@@ -107,6 +117,8 @@ export interface Sentences {
   refuse(part: Part, fault: SchemaFault): CloudError;
   /** For text that can't be stored, or a body that is nested too deeply. */
   unstorable?(part: Part, why: string): CloudError;
+  /** For a body that names no action or several (undefined), or one that there is not. */
+  noAction?(name: string | undefined): CloudError;
 }
 
 /** Where a value breaks its schema. */

@@ -3,7 +3,8 @@
  * OpenStack's own documents do it: `oneOf`, each with `x-openstack` and the versions that it is of.
  */
 import type { TSchema } from 'typebox';
-import { type RouteEntry, Versions } from './contract.ts';
+import { wholeBody } from './actions.ts';
+import { type ActionContract, type Contract, type RouteEntry, Versions } from './contract.ts';
 
 export interface ApiInfo {
   title: string;
@@ -43,22 +44,22 @@ function operationOf(
   write: (schema: TSchema | Versions) => Json,
 ): Json {
   const bytes = contract.bytes && { [contract.bytes]: { schema: { type: 'string', format: 'binary' } } };
-  const content = contract.body ? contentOf(write(contract.body), contract.bodyTypes) : bytes;
+  const body = contract.actions ? actionBodies(contract.actions, write) : contract.body && write(contract.body);
+  const content = body ? contentOf(body, contract.bodyTypes) : bytes;
   const parameters = [...pathParameters(url, contract.path ?? {}, write), ...queryParameters(contract.query, write)];
   return {
     summary: contract.summary,
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(content ? { requestBody: { required: true, content } } : {}),
     responses: {
-      ...Object.fromEntries(
-        Object.entries(contract.answers).map(([status, answer]) => [status, answerOf(method, answer, write)]),
-      ),
+      ...Object.fromEntries(answersOf(contract).map(([status, answers]) => [status, answerOf(method, answers, write)])),
       ...(contract.later ? { 501: { description: 'Not in this release' } } : {}),
       default: {
         description: 'A refusal',
         content: contentOf(write(info.fault), info.faultTypes),
       },
     },
+    ...(contract.versions ? { 'x-openstack': versionsOf(contract.versions) } : {}),
     security: contract.rights === 'open' ? [] : [{ token: [] }],
     'x-bothy-rights': contract.rights,
   };
@@ -67,17 +68,54 @@ function operationOf(
 const contentOf = (schema: Json, types: readonly string[] = ['application/json']): Json =>
   Object.fromEntries(types.map((type) => [type, { schema }]));
 
-function answerOf(
-  method: string,
-  answer: TSchema | Versions | string | null,
+/** Each with the versions that it is of, as OpenStack's own documents write it. */
+function actionBodies(
+  actions: Readonly<Record<string, ActionContract>>,
   write: (schema: TSchema | Versions) => Json,
 ): Json {
-  const description = 'Done';
-  if (answer === null || method === 'HEAD') return { description };
-  if (typeof answer === 'string') {
-    return { description, content: { [answer]: { schema: { type: 'string', format: 'binary' } } } };
+  return {
+    oneOf: Object.entries(actions).map(([name, action]) => ({
+      ...write(wholeBody(name, action)),
+      description: action.summary,
+      'x-openstack': { 'action-name': name, ...versionsOf(action.versions) },
+      'x-bothy-rights': action.rights,
+      ...(action.later ? { deprecated: true } : {}),
+    })),
+    'x-openstack': { discriminator: 'action' },
+  };
+}
+
+const versionsOf = ({ from, to }: NonNullable<Contract['versions']> = {}): Json => ({
+  ...(from === undefined ? {} : { 'min-ver': `2.${from}` }),
+  ...(to === undefined ? {} : { 'max-ver': `2.${to}` }),
+});
+
+type Answer = TSchema | Versions | string | null;
+
+/** By status: of a route with actions all that any of them answers. */
+function answersOf({ answers, actions }: Contract): [status: string, Answer[]][] {
+  if (!actions) return Object.entries(answers).map(([status, answer]) => [status, [answer]]);
+  const all = new Map<string, Set<Answer>>();
+  for (const action of Object.values(actions)) {
+    for (const [status, answer] of Object.entries(action.answers)) {
+      all.set(status, (all.get(status) ?? new Set()).add(answer));
+    }
   }
-  return { description, content: { 'application/json': { schema: write(answer) } } };
+  return [...all].map(([status, answers]) => [status, [...answers]]);
+}
+
+function answerOf(method: string, answers: readonly Answer[], write: (schema: TSchema | Versions) => Json): Json {
+  const description = 'Done';
+  if (method === 'HEAD') return { description };
+  const bytes = answers.find((answer) => typeof answer === 'string');
+  if (bytes !== undefined)
+    return { description, content: { [bytes]: { schema: { type: 'string', format: 'binary' } } } };
+  const schemas = answers.filter((answer) => answer !== null).map((answer) => write(answer as TSchema | Versions));
+  if (schemas.length === 0) return { description };
+  return {
+    description,
+    content: { 'application/json': { schema: schemas.length === 1 ? schemas[0] : { oneOf: schemas } } },
+  };
 }
 
 function pathParameters(

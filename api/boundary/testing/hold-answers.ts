@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { Dialect } from '../../server.ts';
+import { chosenAction } from '../actions.ts';
 import { faultsOf, fits } from '../check.ts';
 import { type Contract, type RouteEntry, Versions } from '../contract.ts';
 
@@ -10,7 +11,8 @@ export function holdAnswers(app: FastifyInstance): void {
   app.addHook('onSend', async (request, reply, payload) => {
     const { contract } = request.routeOptions.config;
     if (!contract || reply.statusCode >= 400) return payload;
-    const why = misfit(contract, request, reply.statusCode, payload);
+    const { answers } = (contract.actions && chosenAction(contract.actions, request.body)?.action) ?? contract;
+    const why = misfit(answers, request, reply.statusCode, payload);
     if (why === undefined) return payload;
     const message = `${request.method} ${request.url}: ${why}`;
     console.error(message);
@@ -18,9 +20,14 @@ export function holdAnswers(app: FastifyInstance): void {
   });
 }
 
-function misfit(contract: Contract, request: FastifyRequest, status: number, payload: unknown): string | undefined {
-  if (!Object.hasOwn(contract.answers, status)) return `its contract knows no answer ${status}`;
-  const answer = contract.answers[status]!;
+function misfit(
+  answers: Contract['answers'],
+  request: FastifyRequest,
+  status: number,
+  payload: unknown,
+): string | undefined {
+  if (!Object.hasOwn(answers, status)) return `its contract knows no answer ${status}`;
+  const answer = answers[status]!;
   const empty = payload === undefined || payload === null || payload === '';
   if (request.method === 'HEAD' || typeof answer === 'string') return undefined;
   if (answer === null) return empty ? undefined : `${status} has a body`;

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { TSchema } from 'typebox';
+import { oneEach } from '../actions.ts';
 import { fits } from '../check.ts';
 import { type RouteEntry, Versions } from '../contract.ts';
 import { holdRoutesToTime } from './hostile.ts';
@@ -70,7 +71,7 @@ export async function walkWrongTypes(walk: Walk): Promise<number> {
   const random = randomFrom(seed);
   const tries = walk.tries ?? 12;
   let calls = 0;
-  for (const entry of walk.entries) {
+  for (const entry of walk.entries.flatMap(oneEach)) {
     for (const version of walk.versions ?? [1]) {
       const requests = [
         ...pathTries(walk, entry, tries, random),
@@ -156,7 +157,7 @@ const ranks = ['reader', 'member', 'admin'] as const;
 /** @throws AssertionError for a route that answers somebody of less than its rank, or refuses its own */
 export async function walkRights(walk: Walk): Promise<void> {
   const found: string[] = [];
-  for (const entry of walk.entries) {
+  for (const entry of walk.entries.flatMap(oneEach)) {
     const { rights } = entry.contract;
     const version = walk.versions?.at(-1) ?? 1;
     const call = async (as: (typeof ranks)[number] | undefined) => {

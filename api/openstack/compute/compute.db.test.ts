@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
 import { callerOf, oddName } from '../../../control/compute/server/testing.ts';
-import { laterActions } from './server-actions.ts';
+import { laterActions } from './actions/later.ts';
 import { type ComputeApi, computeApi } from './testing.ts';
 
 let api: ComputeApi;
@@ -248,10 +248,11 @@ test('actions: stop, start, reboot, console, lock, reset; illegal ones are 409, 
   assert.equal((await act({ 'os-resetState': { state: 'active' } }, { admin: true })).status, 202);
   await api.cloud.obey(host);
   assert.equal((await get(`/servers/${id}`)).body.server.status, 'ACTIVE');
-  for (const later of Object.keys(laterActions)) {
-    const answer = await act({ [later]: null });
+  for (const [later, { versions }] of Object.entries(laterActions)) {
+    const answer = await act({ [later]: null }, { version: versions?.from ?? 1 });
     assert.deepEqual([answer.status, answer.body.notImplemented?.code], [501, 501], later);
   }
+  assert.equal((await act({ addFixedIp: null }, { version: 44 })).status, 404, 'Nova let go of it');
   assert.match((await act({ fly: null })).body.badRequest.message, /no such action: fly/);
   assert.equal((await act({ 'os-stop': null, 'os-start': null })).status, 400);
   const actions = (await get(`/servers/${id}/os-instance-actions`)).body.instanceActions;

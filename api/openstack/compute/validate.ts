@@ -155,6 +155,13 @@ export function checker<T extends TSchema>(schema: T): (body: unknown) => Static
 /** What Nova says of a part that its schema refuses. */
 export const sentences: Sentences = {
   refuse: (_part, { errors, value }) => explain(errors, value),
+  noAction: (name) =>
+    new Refusal(
+      'invalid',
+      name === undefined
+        ? 'Malformed request body: it must name one action'
+        : `There is no such action: ${name.slice(0, 100)}`,
+    ),
   unstorable: (part, why) => new Refusal('invalid', `Invalid input: the ${part} can't be taken: ${why}`),
 };
 

@@ -1,0 +1,56 @@
+/** Nova's further actions: known, and not in this release. What is neither here nor in the table is unknown to Nova too. */
+import type { ActionContract } from '../../../boundary/contract.ts';
+import { notInThisRelease } from '../faults.ts';
+import { action, type ServerAction } from './action.ts';
+
+/** A server that is hidden is not found, here as everywhere. @param what as people call it */
+const later = (what: string, versions: NonNullable<ActionContract['versions']> = {}): ServerAction =>
+  action({
+    summary: what,
+    rights: 'caller',
+    versions,
+    answers: {},
+    later: true,
+    async run({ servers, caller, id, reply }) {
+      await servers.get(caller, id);
+      return notInThisRelease(reply, what);
+    },
+  });
+
+/** Nova handed these on to the network service until 2.43. */
+const proxied = (what: string): ServerAction => later(`${what} by Nova (use the network service)`, { to: 43 });
+const oldConsole = (what: string): ServerAction => later(what, { to: 5 });
+
+export const laterActions: Readonly<Record<string, ServerAction>> = {
+  addFixedIp: proxied('Adding an address'),
+  addFloatingIp: proxied('Adding a floating IP'),
+  changePassword: later('Changing a server’s password'),
+  confirmResize: later('Confirming a resize'),
+  createBackup: later('Backing up a server'),
+  createImage: later('Making an image of a server'),
+  evacuate: later('Evacuating a server'),
+  injectNetworkInfo: later('Injecting network information'),
+  migrate: later('Migrating a server'),
+  'os-getRDPConsole': oldConsole('A graphical console'),
+  'os-getSPICEConsole': oldConsole('A graphical console'),
+  'os-getSerialConsole': oldConsole('A serial console'),
+  'os-getVNCConsole': oldConsole('A graphical console'),
+  'os-migrateLive': later('Live migration'),
+  pause: later('Pausing a server'),
+  rebuild: later('Rebuilding a server'),
+  removeFixedIp: proxied('Removing an address'),
+  removeFloatingIp: proxied('Removing a floating IP'),
+  rescue: later('Rescuing a server'),
+  resetNetwork: later('Resetting a server’s network'),
+  resize: later('Resizing a server'),
+  restore: later('Restoring a deleted server'),
+  resume: later('Resuming a server'),
+  revertResize: later('Reverting a resize'),
+  shelve: later('Shelving a server'),
+  shelveOffload: later('Shelving a server'),
+  suspend: later('Suspending a server'),
+  trigger_crash_dump: later('Triggering a crash dump', { from: 17 }),
+  unpause: later('Unpausing a server'),
+  unrescue: later('Unrescuing a server'),
+  unshelve: later('Unshelving a server'),
+};
