@@ -26,7 +26,7 @@ before(async () => {
     entries: api.entries,
     // What is deleted as a whole is another one each time, so that the rest stays.
     path({ method, url }) {
-      if (method === 'PUT' && url.endsWith('/:member')) return { id: offered, member: alice };
+      if (method === 'PUT' && url.endsWith('/:member')) return { id: offered, member: alice, tag: 'tag' };
       return { id: method === 'DELETE' && url.endsWith('/:id') ? newId() : id, member: bob, tag: 'tag' };
     },
     body: ({ method, url }) => {
