@@ -30,9 +30,15 @@ export const desiredServer = object({
   epoch: count,
   generation: count,
   presence: oneOf('present', 'absent'),
-  power: oneOf('on', 'off'),
+  /**
+   * paused: QEMU holds the guest's processors, its memory stays where it is; suspended: its memory is a file beside the disk and
+   * no QEMU runs. A host that knows neither says `failed`.
+   */
+  power: oneOf('on', 'off', 'paused', 'suspended'),
   /** Raised with each reboot that was asked for; the host has served it when its own count is equal. */
   reboot: object({ count: reboots, type: oneOf('soft', 'hard') }),
+  /** Boots from a disk made of this image, with its own as the second one; each count is a disk made anew. Absent: it does not. */
+  rescue: optional(nullable(object({ count, image: desiredImage }))),
   name: text(limits.nameLength + limits.nameSuffixLength),
   hostname: text(limits.hostnameLength),
   vcpus: integer(1, limits.vcpus),
@@ -103,12 +109,15 @@ export const observedServer = object({
   generation: count,
   /**
    * building: a step towards the desired state is under way (`step` says which);
-   * running: QEMU runs and every port is plugged; paused never lasts in this protocol version;
+   * running: QEMU runs and every port is plugged; paused: so it is, and the guest stands still;
+   * suspended: its memory is saved, no QEMU;
    * stopped: disk exists, no QEMU; absent: nothing of the server is left on this host;
    * failed: the host gave up on this generation, `error` says why. Control decides what then.
    */
-  state: oneOf('building', 'running', 'stopped', 'absent', 'failed'),
+  state: oneOf('building', 'running', 'stopped', 'paused', 'suspended', 'absent', 'failed'),
   rebootCount: reboots,
+  /** The count of the rescue that it runs from; 0, or absent: its own disk. */
+  rescueCount: optional(count),
   /** What the host is doing or waiting for, for people; e.g. 'fetching image, 40 of 64 MiB'. */
   step: nullable(text(hostLimits.stepLength)),
   error: nullable(object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) })),

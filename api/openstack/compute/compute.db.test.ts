@@ -258,9 +258,9 @@ test('actions: stop, start, reboot, console, lock, reset; illegal ones are 409, 
   const actions = (await get(`/servers/${id}/os-instance-actions`)).body.instanceActions;
   assert.deepEqual(
     actions.map((one: { action: string }) => one.action),
-    ['resetState', 'reboot', 'start', 'stop', 'create'],
+    ['resetState', 'resetState', 'unlock', 'lock', 'reboot', 'start', 'stop', 'create'],
   );
-  const one = await get(`/servers/${id}/os-instance-actions/${actions[3].request_id}`, 84);
+  const one = await get(`/servers/${id}/os-instance-actions/${actions[6].request_id}`, 84);
   assert.deepEqual([one.body.instanceAction.action, one.body.instanceAction.events[0].result], ['stop', 'Success']);
 });
 

@@ -8,7 +8,7 @@ import { recoverProject } from '../../identity/recovered-project.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { recoverPorts } from '../../network/recovered-ports.ts';
-import type { FlavorSnapshot, KeySnapshot, ServerImage } from '../server/index.ts';
+import type { FlavorSnapshot, KeySnapshot, ServerImage, ServerRescue } from '../server/index.ts';
 
 type Held = QuarantinedServerRow & { document: DesiredServer };
 
@@ -18,7 +18,7 @@ export async function raiseServer(tx: Tx, held: Held, presence: 'present' | 'abs
   await sql`
     update server set host_id = ${hostId}, epoch = greatest(epoch, ${server.epoch}::bigint),
       generation = greatest(generation, ${server.generation}::bigint) + 1, desired_presence = ${presence},
-      desired_power = ${server.power}, desired_reboot_count = ${server.reboot.count},
+      desired_power = ${server.power}, desired_rescue = ${rescueOf(server)}::jsonb, desired_reboot_count = ${server.reboot.count},
       desired_reboot_type = ${server.reboot.type}, observed_reboot_count = least(observed_reboot_count, ${server.reboot.count}),
       observed_state = ${held.guest ? 'running' : 'stopped'}, observed_power = ${held.guest ? 'on' : 'off'},
       launched_at = coalesce(launched_at, ${server.createdAt}::timestamptz), fault = null, updated_at = now(),
@@ -46,13 +46,13 @@ export async function remakeServer(tx: Tx, held: Held): Promise<void> {
   const keys: KeySnapshot[] = server.keys.map(({ name, publicKey, type }) => ({ name, public_key: publicKey, type }));
   await sql`
     insert into server (id, project_id, user_id, name, hostname, image_id, image, flavor_id, flavor, vcpus, memory_mib, disk_gib,
-      key_name, keys, config_drive, metadata, reservation_id, host_id, epoch, generation, desired_power,
+      key_name, keys, config_drive, metadata, reservation_id, host_id, epoch, generation, desired_power, desired_rescue,
       desired_reboot_count, desired_reboot_type, observed_state, observed_power, launched_at, created_at)
     values (${server.id}, ${server.projectId}, ${parseId(server.userId) ?? nobody}, ${server.name}, ${server.hostname},
       ${server.image?.id ?? null}, ${image && JSON.stringify(image)}::jsonb, ${flavor.row}, ${JSON.stringify(flavor.snapshot)}::jsonb,
       ${server.vcpus}, ${server.memoryMiB}, ${server.diskGiB}, ${keys[0]?.name ?? null}, ${JSON.stringify(keys)}::jsonb,
       ${server.configDrive}, ${JSON.stringify(server.metadata)}::jsonb, ${`r-${randomBytes(4).toString('hex')}`}, ${hostId},
-      ${server.epoch}, ${server.generation + 1}, ${server.power}, ${server.reboot.count}, ${server.reboot.type},
+      ${server.epoch}, ${server.generation + 1}, ${server.power}, ${rescueOf(server)}::jsonb, ${server.reboot.count}, ${server.reboot.type},
       ${held.guest ? 'running' : 'stopped'}, ${held.guest ? 'on' : 'off'}, ${server.createdAt}, ${server.createdAt})`.execute(
     tx,
   );
@@ -62,6 +62,13 @@ export async function remakeServer(tx: Tx, held: Held): Promise<void> {
     );
   }
   await recoverPorts(tx, { projectId: server.projectId, serverId: server.id, hostId, ports: server.ports });
+}
+
+function rescueOf({ rescue }: DesiredServer): string | null {
+  if (!rescue) return null;
+  const { id, format, sizeBytes, sha256 } = rescue.image;
+  const known: ServerRescue = { count: rescue.count, image_id: id, image: { format, size_bytes: sizeBytes, sha256 } };
+  return JSON.stringify(known);
 }
 
 const nobody = '00000000-0000-0000-0000-000000000000';

@@ -2,12 +2,13 @@
  * What a host's word changes. Pure: one server's row and one report in, the new observed columns and the end of the
  * operation out. A report is never trusted: it counts only from the owner, of the present epoch, and never goes back.
  *
- * A guest that is stopped although it shall be on has either shut itself down or crashed (QEMU died). Both become
+ * A guest that is stopped although it shall not be has either shut itself down or crashed (QEMU died). Both become
  * SHUTOFF, as in Nova (sync_power_states): desired_power follows, nothing restarts it but its owner. A crash keeps its error
- * in observed_error. That is the one desired column that a report may move, and only from on to off.
+ * in observed_error. That is the one desired column that a report may move, and only to off.
  */
 import type { ObservedServer } from '../../../contract/host/index.ts';
-import { isSatisfied, type ServerFault, type ServerState } from './server.ts';
+import type { ServerFault } from './server.ts';
+import { isSatisfied, type ObservedState, type Power, type ServerState } from './states.ts';
 
 export interface ReportedRow extends ServerState {
   id: string;
@@ -21,11 +22,12 @@ export interface ReportedRow extends ServerState {
 export interface ObservedPatch {
   id: string;
   generation: number;
-  desired_power: 'on' | 'off';
+  desired_power: Power;
   observed_generation: number;
-  observed_state: 'building' | 'running' | 'stopped' | 'absent' | 'failed';
-  observed_power: 'on' | 'off' | null;
+  observed_state: Exclude<ObservedState, 'none'>;
+  observed_power: Power | null;
   observed_reboot_count: number;
+  observed_rescue_count: number;
   observed_started_at: string | null;
   observed_step: string | null;
   observed_error: { code: string; message: string } | null;
@@ -44,6 +46,14 @@ export type ReportOutcome =
   | { kind: 'unchanged'; satisfied: boolean }
   | { kind: 'recorded'; patch: ObservedPatch; satisfied: boolean; failed: ReportFailure | null };
 
+/** The states that say what the machine is; the others pass. */
+const powerOf: Partial<Record<ObservedState, Power>> = {
+  running: 'on',
+  stopped: 'off',
+  paused: 'paused',
+  suspended: 'suspended',
+};
+
 const maxText = 500;
 const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text);
 
@@ -52,7 +62,7 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
   if (row.epoch !== report.epoch) return { kind: 'ignored', reason: 'other epoch' };
   if (report.generation < row.observed_generation) return { kind: 'ignored', reason: 'older generation' };
   if (report.generation > row.generation) return { kind: 'ignored', reason: 'generation from the future' };
-  const power = report.state === 'running' ? 'on' : report.state === 'stopped' ? 'off' : row.observed_power;
+  const power = powerOf[report.state] ?? row.observed_power;
   const patch: ObservedPatch = {
     id: row.id,
     generation: row.generation,
@@ -61,6 +71,7 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
     observed_state: report.state,
     observed_power: power,
     observed_reboot_count: report.rebootCount,
+    observed_rescue_count: report.rescueCount ?? 0,
     observed_started_at: report.startedAt,
     observed_step: report.step === null ? null : cut(report.step),
     observed_error: report.error && { code: cut(report.error.code), message: cut(report.error.message) },
@@ -107,12 +118,12 @@ const forTenant = ({ code, message }: ReportFailure): ReportFailure => ({
   message: Object.hasOwn(tenantWords, code) ? tenantWords[code]! : message,
 });
 
-/** It was started as asked in this very generation, and is off without anyone's wish: a host says `building` on the way. */
+/** It was as asked in this very generation, and is off without anyone's wish: a host says `building` on the way. */
 function hasGoneOff(row: ReportedRow, report: ObservedServer): boolean {
   return (
     report.state === 'stopped' &&
     row.desired_presence === 'present' &&
-    row.desired_power === 'on' &&
+    row.desired_power !== 'off' &&
     report.generation === row.generation &&
     report.rebootCount >= row.desired_reboot_count
   );
@@ -125,6 +136,7 @@ function same(row: ReportedRow, patch: ObservedPatch): boolean {
     row.observed_state === patch.observed_state &&
     row.observed_power === patch.observed_power &&
     row.observed_reboot_count === patch.observed_reboot_count &&
+    row.observed_rescue_count === patch.observed_rescue_count &&
     row.observed_step === patch.observed_step &&
     (row.observed_started_at?.getTime() ?? null) === timeOf(patch.observed_started_at) &&
     row.observed_error?.code === patch.observed_error?.code &&

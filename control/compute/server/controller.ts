@@ -19,7 +19,9 @@ import { endOperations, passOperation } from '../../kit/operation/operations.ts'
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { Placing } from './placing.ts';
-import { faultOf, hostAwayMs, isSatisfied, type ServerState, stubbornHostMs } from './server.ts';
+import { faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
+import { isSatisfied, type ServerState } from './states.ts';
+import { stateColumns } from './states-sql.ts';
 
 /** The steps after which a test may kill the controller. */
 export type ControllerStep = 'looked' | 'placed' | 'not placed' | 'expired' | 'removed';
@@ -133,10 +135,8 @@ export class ServerController {
 
   async #look(id: string): Promise<Look | undefined> {
     const { rows } = await sql<Look>`
-      select s.id, s.project_id, s.image_id, s.host_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
-        s.desired_reboot_count, s.desired_reboot_type, s.observed_generation, s.observed_state, s.observed_power,
-        s.observed_reboot_count, s.fault, s.launched_at, s.vcpus, s.memory_mib, s.disk_gib, s.availability_zone,
-        s.requested_host_id, h.connected as host_connected,
+      select ${stateColumns}, s.id, s.project_id, s.image_id, s.epoch, s.vcpus, s.memory_mib, s.disk_gib,
+        s.availability_zone, s.requested_host_id, h.connected as host_connected,
         case when h.connected then now() else coalesce(h.last_seen_at, h.created_at) end as host_seen_at, o.deadline, o.created_at as operation_started, o.waiting_for,
         o.verb, now() as now
       from server s left join host h on h.id = s.host_id

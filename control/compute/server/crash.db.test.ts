@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import type { ControllerStep } from './controller.ts';
-import { serverStatus } from './server.ts';
+import { serverStatus } from './states.ts';
 import { type ServerCloud, serverCloud } from './testing.ts';
 
 let db: TestDatabase;

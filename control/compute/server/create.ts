@@ -16,7 +16,7 @@ import type { ServerPort, ServerPortRequest, ServerPortsWish } from '../../netwo
 import type { FlavorRow } from '../flavor/index.ts';
 import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
 import { server as descriptor } from './resource.ts';
-import { deadlinesMs, type FlavorSnapshot, hostnameFrom, type KeySnapshot, type ServerImage } from './server.ts';
+import { createDeadlineMs, type FlavorSnapshot, hostnameFrom, type KeySnapshot, type ServerImage } from './server.ts';
 import { insertServerPorts, insertServers, type NewServer } from './store.ts';
 
 export interface ServerWish {
@@ -89,7 +89,7 @@ export async function createServers(
     const ids = servers.map(({ id }) => id);
     const [ports] = await Promise.all([
       deps.ports.createServerPorts(tx, caller, plan, ids),
-      insertServers(tx, actor, servers, { userData: wish.userData, deadlineMs: deadlinesMs.create }),
+      insertServers(tx, actor, servers, { userData: wish.userData, deadlineMs: createDeadlineMs }),
     ]);
     await insertServerPorts(tx, serverPorts(wish, ids, ports));
     return { ids, reservationId };

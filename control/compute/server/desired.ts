@@ -2,12 +2,13 @@
  * What a host shall have: the desired state of many servers in two queries. A pure reading of the tables; the host
  * stream compares it with what it sent last.
  */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { type DesiredServer, imageLimits } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { KeySnapshot, ServerImage } from './server.ts';
+import type { Power, ServerRescue } from './states.ts';
 
 interface Row {
   id: ServerId;
@@ -16,7 +17,9 @@ interface Row {
   epoch: number;
   generation: number;
   desired_presence: 'present' | 'absent';
-  desired_power: 'on' | 'off';
+  desired_power: Power;
+  desired_rescue: ServerRescue | null;
+  rescue_sources: string[] | null;
   desired_reboot_count: number;
   desired_reboot_type: 'soft' | 'hard';
   name: string;
@@ -47,12 +50,10 @@ export async function desiredServers(
     'hostId' in which ? sql`s.host_id = ${which.hostId}::uuid` : sql`s.id = any(${[...which.serverIds]}::uuid[])`;
   const { rows } = await sql<Row>`
     select s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
-      s.desired_reboot_count, s.desired_reboot_type, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
+      s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
       s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, s.metadata, s.launch_index, s.created_at,
-      case when exists (select from image_location l where l.image_id = s.image_id and l.host_id = s.host_id) then null
-        else (select json_agg(o.facts ->> 'url' order by o.connected desc, o.id)
-          from image_location l join host o on o.id = l.host_id
-          where l.image_id = s.image_id and o.facts ->> 'url' <> '') end as image_sources
+      ${sourcesOf(sql`s.image_id`)} as image_sources,
+      case when s.desired_rescue is not null then ${sourcesOf(sql`(s.desired_rescue ->> 'image_id')::uuid`)} end as rescue_sources
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
     where ${filter} order by s.id`.execute(db);
   if (rows.length === 0) return [];
@@ -74,7 +75,8 @@ export async function desiredServers(
     vcpus: row.vcpus,
     memoryMiB: row.memory_mib,
     diskGiB: row.disk_gib,
-    image: imageOf(row),
+    image: imageOf(row.image_id, row.image, row.image_sources),
+    rescue: rescueOf(row),
     ports: ports.get(row.id) ?? [],
     configDrive: row.config_drive,
     availabilityZone: row.zone,
@@ -88,13 +90,25 @@ export async function desiredServers(
   }));
 }
 
-function imageOf(row: Row): DesiredServer['image'] {
-  if (row.image_id === null || row.image === null) return null;
+/** The hosts that have an image's bytes, those first that are there; null where this host holds them itself. */
+const sourcesOf = (imageId: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
+  case when exists (select from image_location l where l.image_id = ${imageId} and l.host_id = s.host_id) then null
+    else (select json_agg(o.facts ->> 'url' order by o.connected desc, o.id)
+      from image_location l join host o on o.id = l.host_id
+      where l.image_id = ${imageId} and o.facts ->> 'url' <> '') end)`;
+
+function imageOf(id: string | null, image: ServerImage | null, sources: string[] | null): DesiredServer['image'] {
+  if (id === null || image === null) return null;
   return {
-    id: row.image_id,
-    format: row.image.format,
-    sizeBytes: row.image.size_bytes,
-    sha256: row.image.sha256,
-    sources: (row.image_sources ?? []).slice(0, imageLimits.sources),
+    id: id as ImageId,
+    format: image.format,
+    sizeBytes: image.size_bytes,
+    sha256: image.sha256,
+    sources: (sources ?? []).slice(0, imageLimits.sources),
   };
+}
+
+function rescueOf({ desired_rescue: rescue, rescue_sources: sources }: Row): DesiredServer['rescue'] {
+  const image = rescue && imageOf(rescue.image_id, rescue.image, sources);
+  return image ? { count: rescue.count, image } : null;
 }

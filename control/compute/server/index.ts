@@ -1,4 +1,5 @@
 export type { ServerInterface } from '../../network/port/server-views.ts';
+export * as serverActions from './actions/index.ts';
 export { type ControllerStep, ServerController, type ServerControllerOptions } from './controller.ts';
 export type { CreatedServers, ServerWish } from './create.ts';
 export type {
@@ -11,19 +12,16 @@ export { desiredServers } from './desired.ts';
 export { hostedServers } from './hosted-servers.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
 export { recordReports } from './reports.ts';
+export type { FlavorSnapshot, KeySnapshot, ServerImage, ServerRow, ShownServer } from './server.ts';
+export { maxTags, ServerService, type ServerServiceOptions } from './service.ts';
 export {
-  type FlavorSnapshot,
-  type KeySnapshot,
   powerState,
-  type ServerImage,
-  type ServerRow,
+  type ServerRescue,
   type ServerStatus,
-  type ShownServer,
   serverStatus,
   type TaskState,
   taskState,
   type VmState,
   vmState,
-} from './server.ts';
-export { maxTags, ServerService, type ServerServiceOptions } from './service.ts';
+} from './states.ts';
 export type { ServerNotes, ServerOperation } from './store.ts';

@@ -6,7 +6,9 @@
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type Queryable, sqlState } from '../../kit/database/database.ts';
-import type { ServerStatus, ShownServer, TaskState, VmState } from './server.ts';
+import type { ShownServer } from './server.ts';
+import type { ServerStatus, TaskState, VmState } from './states.ts';
+import { powerStateSql, statusSql, taskStateSql, vmStateSql } from './states-sql.ts';
 import { type Reach, reachCondition, shownColumns } from './store.ts';
 
 /** Fields that callers may filter by a regular expression, as Nova lets them. */
@@ -19,26 +21,6 @@ export const patternFields = {
   node: sql`coalesce(h.name, '')`,
   reservation_id: sql`s.reservation_id`,
 } as const;
-
-/** The SQL twins of the functions in server.ts; a test holds them together. */
-const satisfiedSql = sql`(s.observed_generation >= s.generation and case
-  when s.desired_presence = 'absent' then s.observed_state = 'absent'
-  when s.desired_power = 'off' then s.observed_state = 'stopped'
-  else s.observed_state = 'running' and s.observed_reboot_count >= s.desired_reboot_count end)`;
-export const vmStateSql = sql`(case when s.deleted_at is not null then 'deleted' when s.fault is not null then 'error'
-  when s.launched_at is null then 'building' when s.observed_power = 'off' then 'stopped' else 'active' end)`;
-export const taskStateSql = sql`(case when s.deleted_at is not null then null
-  when s.desired_presence = 'absent' then 'deleting'
-  when s.launched_at is null then case when s.fault is not null then null when s.host_id is null then 'scheduling' else 'spawning' end
-  when ${satisfiedSql} or (s.fault ->> 'generation')::bigint >= s.generation then null
-  when s.desired_power = 'off' then case when s.observed_power = 'off' then null else 'powering-off' end
-  when s.observed_reboot_count < s.desired_reboot_count
-    then case s.desired_reboot_type when 'soft' then 'rebooting' else 'rebooting_hard' end
-  when s.observed_power = 'off' then 'powering-on' end)`;
-export const statusSql = sql`(case ${vmStateSql} when 'deleted' then 'DELETED' when 'error' then 'ERROR'
-  when 'building' then 'BUILD' when 'stopped' then 'SHUTOFF'
-  else case ${taskStateSql} when 'rebooting' then 'REBOOT' when 'rebooting_hard' then 'HARD_REBOOT' else 'ACTIVE' end end)`;
-const powerStateSql = sql`(case s.observed_power when 'on' then 1 when 'off' then 4 else 0 end)`;
 
 export const sortKeys = {
   id: sql`s.id`,

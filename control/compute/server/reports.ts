@@ -9,6 +9,7 @@ import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable, type Tx } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { applyReport, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
+import { stateColumns } from './states-sql.ts';
 
 /**
  * @returns the servers whose `absent` is recorded, or that this host has no more business with: it may forget them
@@ -24,7 +25,7 @@ export async function recordReports(
   if (complete) await dropKnown(deps.database.query, hostId, reports);
   if (reports.size === 0) return [];
   return deps.database.transaction(cloudActor, async (tx) => {
-    const known = await reportedRows(tx, [...reports.keys()], sql`order by id for update`);
+    const known = await reportedRows(tx, [...reports.keys()], sql`order by s.id for update`);
     const now = new Date().toISOString();
     const patches: ObservedPatch[] = [];
     const steps: OperationStep[] = [];
@@ -58,10 +59,8 @@ async function reportedRows(
   locking: RawBuilder<unknown>,
 ): Promise<Map<string, ReportedRow>> {
   const { rows } = await sql<ReportedRow>`
-    select id, host_id, epoch, generation, desired_presence, desired_power, desired_reboot_count, desired_reboot_type,
-      observed_generation, observed_state, observed_power, observed_reboot_count, observed_started_at, observed_step,
-      observed_error, fault, launched_at
-    from server where id = any(${[...ids]}::uuid[]) ${locking}`.execute(db);
+    select ${stateColumns}, s.id, s.epoch, s.observed_started_at, s.observed_step, s.observed_error
+    from server s where s.id = any(${[...ids]}::uuid[]) ${locking}`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }
 
@@ -131,11 +130,12 @@ async function writePatches(
     update server v set
       generation = p.generation, desired_power = p.desired_power, observed_generation = p.observed_generation,
       observed_state = p.observed_state, observed_power = p.observed_power,
-      observed_reboot_count = p.observed_reboot_count, observed_started_at = p.observed_started_at,
+      observed_reboot_count = p.observed_reboot_count, observed_rescue_count = p.observed_rescue_count,
+      observed_started_at = p.observed_started_at,
       observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb), observed_at = now(),
       fault = nullif(p.fault, 'null'::jsonb), launched_at = p.launched_at, updated_at = now()
     from jsonb_to_recordset(${JSON.stringify(patches)}::jsonb) as p(id uuid, generation bigint, desired_power text,
       observed_generation bigint, observed_state text, observed_power text, observed_reboot_count integer,
-      observed_started_at timestamptz, observed_step text, observed_error jsonb, fault jsonb, launched_at timestamptz)
+      observed_rescue_count bigint, observed_started_at timestamptz, observed_step text, observed_error jsonb, fault jsonb, launched_at timestamptz)
     where v.id = p.id`.execute(tx);
 }

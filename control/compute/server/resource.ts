@@ -1,6 +1,9 @@
 import { sql } from 'kysely';
 import type { ResourceDescriptor } from '../../kit/resource.ts';
 
+/** What can be restored is not counted, as in Nova: whoever restores it needs the quota for it. */
+const counted = sql`soft_deleted_at is null`;
+
 export const server = {
   noun: 'server',
   memberColumns: [
@@ -23,6 +26,8 @@ export const server = {
     'disk_config',
     'desired_presence',
     'desired_power',
+    'desired_rescue',
+    'soft_deleted_at',
     'observed_generation',
     'observed_state',
     'observed_step',
@@ -30,9 +35,11 @@ export const server = {
     'launched_at',
   ],
   usage: {
-    servers: (p) => sql`select count(*) as used from server where project_id = ${p}`,
-    vcpus: (p) => sql`select coalesce(sum(vcpus), 0)::bigint as used from server where project_id = ${p}`,
-    memory_mib: (p) => sql`select coalesce(sum(memory_mib), 0)::bigint as used from server where project_id = ${p}`,
+    servers: (p) => sql`select count(*) as used from server where project_id = ${p} and ${counted}`,
+    vcpus: (p) =>
+      sql`select coalesce(sum(vcpus), 0)::bigint as used from server where project_id = ${p} and ${counted}`,
+    memory_mib: (p) =>
+      sql`select coalesce(sum(memory_mib), 0)::bigint as used from server where project_id = ${p} and ${counted}`,
   },
   keepsProject: {},
   wakes: {

@@ -3,8 +3,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
-import { statusSql, taskStateSql, vmStateSql } from './list.ts';
-import { type ServerState, serverStatus, taskState, vmState } from './server.ts';
+import { serverStatus, taskState } from './states.ts';
 import { callerOf, oddName, type ServerCloud, serverCloud } from './testing.ts';
 
 let db: TestDatabase;
@@ -204,48 +203,6 @@ test('delete finishes without a host that is gone, once the deadline has passed'
 test('a lost disk of a wanted server is not forgotten', async () => {
   const id = await active();
   assert.deepEqual(await cloud.report(host, id, { state: 'absent' }), []);
-});
-
-test('the SQL twins of the derived states agree with the functions', async () => {
-  const id = await active({ name: 'twin' });
-  const now = new Date();
-  const choices: { [K in keyof ServerState]?: ServerState[K][] } = {
-    host_id: [null, host],
-    generation: [2],
-    desired_presence: ['present', 'absent'],
-    desired_power: ['on', 'off'],
-    desired_reboot_count: [0, 1],
-    desired_reboot_type: ['soft', 'hard'],
-    observed_generation: [1, 2],
-    observed_state: ['none', 'building', 'running', 'stopped'],
-    observed_power: [null, 'on', 'off'],
-    fault: [
-      null,
-      { reason: 'host', message: '', at: '', generation: 1 },
-      { reason: 'host', message: '', at: '', generation: 2 },
-    ],
-    launched_at: [null, now],
-  };
-  let states: Record<string, unknown>[] = [{ observed_reboot_count: 0 }];
-  for (const [key, values] of Object.entries(choices)) {
-    states = states.flatMap((state) => (values as unknown[]).map((value) => ({ ...state, [key]: value })));
-  }
-  const { rows } = await sql<{ n: number; status: string; vm: string; task: string | null }>`
-    with s as (select t.n::integer, null::timestamptz as deleted_at, r.* from jsonb_array_elements(${JSON.stringify(states)}::jsonb)
-      with ordinality as t(state, n), lateral jsonb_populate_record((select server from server where id = ${id}), t.state) r)
-    select n, ${statusSql} as status, ${vmStateSql} as vm, ${taskStateSql} as task from (select n, deleted_at, host_id,
-      generation, desired_presence, desired_power, desired_reboot_count, desired_reboot_type, observed_generation,
-      observed_state, observed_power, observed_reboot_count, nullif(fault, 'null') as fault, launched_at from s) s
-    order by n`.execute(db.database.query);
-  for (const { n, status, vm, task } of rows) {
-    const state = states[n - 1] as unknown as ServerState;
-    assert.deepEqual(
-      [status, vm, task],
-      [serverStatus(state), vmState(state), taskState(state)],
-      JSON.stringify(state),
-    );
-  }
-  assert.equal(rows.length, states.length);
 });
 
 test('lists filter, sort and page; other projects’ servers are hidden', async () => {

@@ -3,18 +3,23 @@
  *
  * Owns the desired_* columns, notes and labels. If the process dies, a transaction has happened or has not.
  */
-import type { Logger } from 'pino';
 import { CloudError } from '../../../contract/errors.ts';
 import type { ServerId } from '../../../contract/ids.ts';
 import { endpointOf } from '../../host/index.ts';
-import { actorOf, type Caller, isAdmin, requireAdmin, requireProject, requireProjectMember } from '../../kit/caller.ts';
-import type { Database, Tx } from '../../kit/database/database.ts';
-import { beginOperation } from '../../kit/operation/operations.ts';
-import { enqueue } from '../../kit/queue/queue.ts';
+import { type Caller, isAdmin, requireAdmin, requireProject, requireProjectMember } from '../../kit/caller.ts';
+import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import type { ServerInterface } from '../../network/port/server-views.ts';
+import {
+  type ActionDependencies,
+  act,
+  onLockedServer,
+  reachOf,
+  requireUnlocked,
+  type ServerAction,
+} from './actions/action.ts';
+import * as actions from './actions/index.ts';
 import { type CreatedServers, checkMetadata, createServers, type ServerWish } from './create.ts';
-import type { ServerHosts, ServerImages, ServerPorts } from './dependencies.ts';
 import { listServers, type ServerFilter } from './list.ts';
 import {
   addServerSecurityGroup,
@@ -23,37 +28,21 @@ import {
   type ServerSecurityGroup,
   serverSecurityGroups,
 } from './security-groups.ts';
+import type { ServerRow, ShownServer } from './server.ts';
+import { vmState } from './states.ts';
 import {
-  deadlinesMs,
-  type PowerVerb,
-  requireLegal,
-  type ServerFault,
-  type ServerRow,
-  type ShownServer,
-  vmState,
-} from './server.ts';
-import {
-  type DesiredChange,
   findServer,
-  lockServer,
   type Reach,
   type ServerNotes,
   type ServerOperation,
   type ServerPortRow,
   serverOperations,
   serverPorts,
-  updateDesired,
   updateNotes,
   userDataOf,
 } from './store.ts';
 
-export interface ServerServiceOptions {
-  database: Database;
-  ports: ServerPorts;
-  images: ServerImages;
-  hosts: ServerHosts;
-  log: Logger;
-}
+export interface ServerServiceOptions extends ActionDependencies {}
 
 export const maxTags = 50;
 
@@ -166,56 +155,40 @@ export class ServerService {
     );
   }
 
+  /** @throws CloudError `forbidden`, `conflict` where the server is locked or its state does not allow it */
+  async act<Argument = undefined>(
+    caller: Caller,
+    id: ServerId,
+    action: ServerAction<Argument>,
+    ...[argument]: undefined extends Argument ? [] : [Argument]
+  ): Promise<void> {
+    await act(this.#options, caller, id, action, argument as Argument);
+  }
+
   async lock(caller: Caller, id: ServerId, reason: string | null): Promise<void> {
-    await this.#change(caller, id, 'lock a server', (tx, server) => {
-      const owner = caller.projectId === server.project_id;
-      return updateNotes(tx, id, { locked: true, locked_by: owner ? 'owner' : 'admin', locked_reason: reason });
-    });
+    await this.act(caller, id, actions.lock, { reason });
   }
 
-  /** What an administrator of another project locked, only an administrator unlocks. */
   async unlock(caller: Caller, id: ServerId): Promise<void> {
-    await this.#change(caller, id, 'unlock a server', async (tx, server) => {
-      if (server.locked_by === 'admin') requireAdmin(caller, 'unlock a server that an administrator locked');
-      await updateNotes(tx, id, { locked: false, locked_by: null, locked_reason: null });
-    });
+    await this.act(caller, id, actions.unlock);
   }
 
-  /** @param call what the caller named the action, for messages */
-  async power(caller: Caller, id: ServerId, verb: PowerVerb, call: string): Promise<void> {
-    await this.#change(caller, id, `${verb} a server`, async (tx, server) => {
-      requireUnlocked(caller, server);
-      requireLegal(server, verb, call);
-      await this.#desire(tx, caller, server, verb, powerChange[verb]);
-    });
+  async power(
+    caller: Caller,
+    id: ServerId,
+    verb: 'start' | 'stop' | 'reboot soft' | 'reboot hard',
+    _call: string,
+  ): Promise<void> {
+    const { start, stop, softReboot, hardReboot } = actions;
+    await this.act(caller, id, { start, stop, 'reboot soft': softReboot, 'reboot hard': hardReboot }[verb]);
   }
 
-  /** Always accepted unless locked, also twice; `force` is the same: every delete is as thorough as can be. */
   async delete(caller: Caller, id: ServerId): Promise<void> {
-    await this.#change(caller, id, 'delete a server', async (tx, server) => {
-      if (server.desired_presence === 'absent') return;
-      requireUnlocked(caller, server);
-      await this.#desire(tx, caller, server, 'delete', { presence: 'absent' });
-    });
+    await this.act(caller, id, actions.remove);
   }
 
-  /**
-   * Administrators: `error` declares a server broken until someone acts on it; `active` takes a fault away and has the
-   * cloud try again what failed (placement, or the host's work).
-   */
   async resetState(caller: Caller, id: ServerId, state: 'active' | 'error'): Promise<void> {
-    await this.#change(caller, id, 'reset a server’s state', async (tx, server) => {
-      requireAdmin(caller, 'reset a server’s state');
-      if (state === 'active') return this.#desire(tx, caller, server, 'reset', { fault: null });
-      const message = 'An administrator reset the server’s state to error.';
-      const fault: ServerFault = {
-        reason: 'reset',
-        message,
-        at: new Date().toISOString(),
-        generation: server.generation + 1,
-      };
-      await updateDesired(tx, id, { fault });
-    });
+    await this.act(caller, id, actions.resetState, state);
   }
 
   /** The last bytes of the serial console, as the guest wrote them. */
@@ -230,59 +203,12 @@ export class ServerService {
     return this.#options.hosts.consoleLog(host, id, bytes);
   }
 
-  /** Locks the row, checks rights, works. Hidden servers are not found; visible ones may be forbidden. */
-  async #change<T>(
+  #change<T>(
     caller: Caller,
     id: ServerId,
     operation: string,
     work: (tx: Tx, server: ServerRow) => Promise<T>,
   ): Promise<T> {
-    return this.#options.database.transaction(actorOf(caller), async (tx) => {
-      const server = await lockServer(tx, reachOf(caller), id);
-      if (!server) throw notFound('server', id);
-      if (!isAdmin(caller)) requireProjectMember(caller, operation);
-      return work(tx, server);
-    });
+    return onLockedServer(this.#options, caller, id, operation, work);
   }
-
-  async #desire(
-    tx: Tx,
-    caller: Caller,
-    server: ServerRow,
-    verb: PowerVerb | 'delete' | 'reset',
-    change: DesiredChange,
-  ): Promise<void> {
-    const generation = await updateDesired(tx, server.id, change);
-    await beginOperation(tx, actorOf(caller), {
-      projectId: server.project_id,
-      resourceType: 'server',
-      resourceId: server.id,
-      verb,
-      generation,
-      owner: server.host_id === null ? 'control' : `host ${server.host_id}`,
-      waitingFor: server.host_id === null ? 'a host to be chosen' : 'the host to hear of it',
-      deadlineMs: deadlinesMs[verb === 'reset' ? 'create' : verb],
-    });
-    await enqueue(tx, 'server', server.id);
-    this.#options.log.info(
-      { requestId: caller.requestId, serverId: server.id, verb, generation },
-      'server operation accepted',
-    );
-  }
-}
-
-const powerChange: Readonly<Record<PowerVerb, DesiredChange>> = {
-  start: { power: 'on' },
-  stop: { power: 'off' },
-  'reboot soft': { reboot: 'soft', power: 'on' },
-  // Of a server that is off, Nova's hard reboot is a start.
-  'reboot hard': { reboot: 'hard', power: 'on' },
-};
-
-function reachOf(caller: Caller): Reach {
-  return isAdmin(caller) ? 'all' : { projectId: requireProject(caller, 'see a server') };
-}
-
-function requireUnlocked(caller: Caller, server: ServerRow): void {
-  if (server.locked && !isAdmin(caller)) throw new CloudError('conflict', 'server_locked', { id: server.id });
 }

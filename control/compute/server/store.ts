@@ -5,6 +5,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { newId, type PortId, type ServerId } from '../../../contract/ids.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import type { ServerFault, ServerRow, ShownServer } from './server.ts';
+import type { Power, ServerRescue } from './states.ts';
 
 /** A server row as `create` writes it; everything else has its default. */
 export type NewServer = Pick<
@@ -126,26 +127,56 @@ export async function updateNotes(tx: Tx, id: string, notes: ServerNotes): Promi
     .execute();
 }
 
+/** Says of the present generation that it failed; hosts hear nothing of it. */
+export async function setFault(tx: Tx, id: string, fault: ServerFault): Promise<void> {
+  await sql`update server set fault = ${JSON.stringify(fault)}::jsonb, updated_at = now() where id = ${id}`.execute(tx);
+}
+
+/** What an action changes of what shall be; what is not named stays. */
 export interface DesiredChange {
   presence?: 'absent';
-  power?: 'on' | 'off';
+  power?: Power;
   reboot?: 'soft' | 'hard';
+  /** The image to boot from instead of the own disk; its count is the new generation. */
+  rescue?: Omit<ServerRescue, 'count'> | null;
+  softDeletedAt?: Date | null;
   fault?: ServerFault | null;
 }
 
-/** Writes what shall be and raises the generation; answers it. A fault that an administrator set ends with any act. */
-export async function updateDesired(tx: Tx, id: string, change: DesiredChange): Promise<number> {
-  const fault =
-    change.fault === undefined
-      ? sql`case when fault ->> 'reason' = 'reset' then null else fault end`
-      : sql`${change.fault === null ? null : JSON.stringify(change.fault)}::jsonb`;
-  const { rows } = await sql<{ generation: number }>`update server set generation = generation + 1, updated_at = now(),
-      desired_presence = coalesce(${change.presence ?? null}, desired_presence),
-      desired_power = coalesce(${change.power ?? null}, desired_power),
-      desired_reboot_count = desired_reboot_count + ${change.reboot ? 1 : 0},
-      desired_reboot_type = coalesce(${change.reboot ?? null}, desired_reboot_type), fault = ${fault}
-    where id = ${id} returning generation`.execute(tx);
-  return rows[0]!.generation;
+/**
+ * Writes what shall be and raises the generation; answers it. A fault that an administrator set ends with any act.
+ * @param verb what people call it
+ */
+export async function updateDesired(tx: Tx, id: string, verb: string, change: DesiredChange): Promise<number> {
+  const { rescue, fault } = change;
+  const columns = {
+    ...(change.presence && { desired_presence: change.presence }),
+    ...(change.power && { desired_power: change.power }),
+    ...(change.reboot && {
+      desired_reboot_count: sql`desired_reboot_count + 1`,
+      desired_reboot_type: change.reboot,
+    }),
+    ...(rescue !== undefined && {
+      desired_rescue: rescue && sql`${JSON.stringify(rescue)}::jsonb || jsonb_build_object('count', generation + 1)`,
+    }),
+    ...(change.softDeletedAt !== undefined && { soft_deleted_at: change.softDeletedAt }),
+    fault:
+      fault === undefined
+        ? sql`case when fault ->> 'reason' = 'reset' then null else fault end`
+        : fault && sql`${JSON.stringify(fault)}::jsonb`,
+  };
+  const { generation } = await tx
+    .updateTable('server')
+    .set({
+      ...(columns as Record<string, unknown>),
+      generation: sql`generation + 1`,
+      desired_verb: verb,
+      updated_at: sql`now()`,
+    })
+    .where('id', '=', id)
+    .returning('generation')
+    .executeTakeFirstOrThrow();
+  return generation;
 }
 
 export interface ServerOperation {

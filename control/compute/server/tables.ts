@@ -2,6 +2,7 @@
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage } from './server.ts';
+import type { ObservedState, Power, ServerRescue } from './states.ts';
 
 export interface ServerTable {
   id: string;
@@ -36,13 +37,22 @@ export interface ServerTable {
   epoch: Generated<number>;
   generation: Generated<number>;
   desired_presence: Generated<'present' | 'absent'>;
-  desired_power: Generated<'on' | 'off'>;
+  desired_power: Generated<Power>;
   desired_reboot_count: Generated<number>;
   desired_reboot_type: Generated<'soft' | 'hard'>;
+  /** From what it boots instead of its own disk. */
+  desired_rescue: Json<ServerRescue> | null;
+  /** What made the present generation, as people call it. */
+  desired_verb: Generated<string>;
+  /** Since when it waits to be reclaimed; null: it is not deleted. */
+  soft_deleted_at: Timestamp | null;
   observed_generation: Generated<number>;
-  observed_state: Generated<'none' | 'building' | 'running' | 'stopped' | 'absent' | 'failed'>;
-  observed_power: 'on' | 'off' | null;
+  observed_state: Generated<ObservedState>;
+  /** As last seen while it was none of the passing states; null before the first. */
+  observed_power: Power | null;
   observed_reboot_count: Generated<number>;
+  /** The `count` of the rescue that it runs from; 0: its own disk. */
+  observed_rescue_count: Generated<number>;
   observed_started_at: Timestamp | null;
   observed_step: string | null;
   observed_error: Json<{ code: string; message: string }> | null;

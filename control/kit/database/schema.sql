@@ -678,12 +678,16 @@ CREATE TABLE public.server (
     launched_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text]))),
+    desired_verb text DEFAULT 'create'::text NOT NULL,
+    desired_rescue jsonb,
+    observed_rescue_count bigint DEFAULT 0 NOT NULL,
+    soft_deleted_at timestamp with time zone,
+    CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
     CONSTRAINT server_locked_by_check CHECK ((locked_by = ANY (ARRAY['owner'::text, 'admin'::text]))),
-    CONSTRAINT server_observed_power_check CHECK ((observed_power = ANY (ARRAY['on'::text, 'off'::text]))),
-    CONSTRAINT server_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'running'::text, 'stopped'::text, 'absent'::text, 'failed'::text])))
+    CONSTRAINT server_observed_power_check CHECK ((observed_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
+    CONSTRAINT server_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'running'::text, 'stopped'::text, 'paused'::text, 'suspended'::text, 'absent'::text, 'failed'::text])))
 );
 
 CREATE TABLE public.server_absence (
@@ -1105,6 +1109,8 @@ CREATE INDEX server_host ON public.server USING btree (host_id) INCLUDE (vcpus, 
 CREATE INDEX server_image ON public.server USING btree (image_id);
 
 CREATE INDEX server_project ON public.server USING btree (project_id, id DESC);
+
+CREATE INDEX server_soft_deleted ON public.server USING btree (soft_deleted_at) WHERE (soft_deleted_at IS NOT NULL);
 
 CREATE INDEX server_unserved ON public.server USING btree (id) WHERE ((observed_generation < generation) OR (host_id IS NULL));
 

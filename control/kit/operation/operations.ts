@@ -35,6 +35,21 @@ export async function beginOperation(tx: Tx, actor: Actor, operation: NewOperati
   return id;
 }
 
+/** Records what was done at once: nothing waits for it, and what runs goes on. */
+export async function recordOperation(
+  tx: Tx,
+  actor: Actor,
+  operation: Pick<NewOperation, 'projectId' | 'resourceType' | 'resourceId' | 'verb' | 'generation'>,
+  outcome: { state: 'succeeded' } | { state: 'failed'; code: string; message: string } = { state: 'succeeded' },
+): Promise<void> {
+  const failed = outcome.state === 'failed' ? outcome : { code: null, message: null };
+  await sql`insert into operation (id, project_id, resource_type, resource_id, verb, generation, state, owner, deadline,
+      error_code, error_message, actor_id, request_id, finished_at)
+    values (${newId<OperationId>()}, ${operation.projectId}, ${operation.resourceType}, ${operation.resourceId},
+      ${operation.verb}, ${operation.generation}, ${outcome.state}, 'control', now(), ${failed.code}, ${failed.message},
+      ${actor.actorId}, ${actor.requestId}, now())`.execute(tx);
+}
+
 /** Notes who has the next step and what it waits for; the deadline stays. */
 export async function passOperation(
   db: Queryable,

@@ -1,0 +1,78 @@
+/**
+ * When each verb is legal: Nova's own table (nova/compute/api.py, check_instance_state), all verbs in one place. Pure.
+ * Verbs have the names that Nova's instance actions have; one that is not offered yet is here all the same.
+ */
+import { CloudError } from '../../../contract/errors.ts';
+import { type ServerState, type TaskState, taskState, type VmState, vmState } from './states.ts';
+
+interface Rule {
+  vm: readonly VmState[] | 'any';
+  task: readonly TaskState[] | 'any';
+  /** Also of a server that never had a host. */
+  unplaced?: true;
+}
+
+const idle = [null] as const;
+const running = ['active', 'stopped', 'paused', 'suspended'] as const;
+const withVolumes = ['active', 'paused', 'stopped', 'resized', 'soft-delete', 'shelved', 'shelved_offloaded'] as const;
+const any = { vm: 'any', task: 'any', unplaced: true } as const;
+
+export const legal = {
+  start: { vm: ['stopped'], task: idle },
+  stop: { vm: ['active', 'error'], task: idle },
+  'reboot soft': { vm: ['active'], task: idle },
+  'reboot hard': {
+    vm: ['active', 'stopped', 'paused', 'suspended', 'error'],
+    task: [null, 'rebooting', 'resuming', 'rebooting_hard', 'unpausing', 'pausing', 'suspending'],
+  },
+  pause: { vm: ['active'], task: idle },
+  unpause: { vm: ['paused'], task: idle },
+  suspend: { vm: ['active'], task: idle },
+  resume: { vm: ['suspended'], task: idle },
+  rescue: { vm: ['active', 'stopped', 'error'], task: idle },
+  unrescue: { vm: ['rescued'], task: idle },
+  rebuild: { vm: ['active', 'stopped', 'error'], task: idle },
+  resize: { vm: ['active', 'stopped'], task: idle },
+  confirmResize: { vm: ['resized'], task: idle },
+  revertResize: { vm: ['resized'], task: idle },
+  migrate: { vm: ['active', 'stopped'], task: idle },
+  'live-migration': { vm: ['active', 'paused'], task: idle },
+  evacuate: { vm: ['active', 'stopped', 'error'], task: idle },
+  shelve: { vm: running, task: idle },
+  shelveOffload: { vm: ['shelved'], task: idle },
+  unshelve: { vm: ['shelved', 'shelved_offloaded'], task: idle, unplaced: true },
+  createImage: { vm: running, task: idle },
+  createBackup: { vm: running, task: idle },
+  changePassword: { vm: ['active'], task: idle },
+  trigger_crash_dump: { vm: ['active', 'paused', 'rescued', 'resized', 'error'], task: idle },
+  attach_interface: { vm: ['active', 'paused', 'stopped'], task: idle },
+  detach_interface: { vm: ['active', 'paused', 'stopped'], task: idle },
+  attach_volume: { vm: withVolumes, task: idle },
+  detach_volume: { vm: withVolumes, task: idle },
+  restore: { vm: ['soft-delete'], task: idle },
+  // Always accepted: nothing is ever stuck.
+  delete: any,
+  'soft delete': any,
+  lock: any,
+  unlock: any,
+  resetState: any,
+} as const satisfies Record<string, Rule>;
+
+export type Verb = keyof typeof legal;
+
+/**
+ * @param call what the caller named the action, for the message
+ * @throws CloudError `conflict` when the server's state does not allow the verb now
+ */
+export function requireLegal(server: ServerState & { id: string }, verb: Verb, call: string = verb): void {
+  const rule: Rule = legal[verb];
+  const [vm, task] = [vmState(server), taskState(server)];
+  const refuse = (attribute: 'vm_state' | 'task_state', value: string | null) => {
+    throw new CloudError('conflict', 'server_state_conflict', { id: server.id, call, attribute, value });
+  };
+  if (rule.vm !== 'any' && !rule.vm.includes(vm)) refuse('vm_state', vm);
+  if (rule.task !== 'any' && !rule.task.includes(task)) refuse('task_state', task);
+  if (server.host_id === null && !rule.unplaced) {
+    throw new CloudError('conflict', 'server_never_placed', { id: server.id, call });
+  }
+}

@@ -1,0 +1,68 @@
+/** The SQL twins of the functions in states.ts, for lists; made of the same tables. `s` is the server, with `deleted_at`. */
+import { type RawBuilder, sql } from 'kysely';
+import { powerStates, powerTasks, stateOfPower, statuses, vmStateOfPower } from './states.ts';
+
+/** The columns that the states are made of, for those who read no whole row; in the shape of ServerState. */
+export const stateColumns = sql`s.host_id, s.generation, s.desired_presence, s.desired_power, s.desired_reboot_count,
+  s.desired_reboot_type, s.desired_rescue, s.desired_verb, s.soft_deleted_at, s.observed_generation, s.observed_state,
+  s.observed_power, s.observed_reboot_count, s.observed_rescue_count, s.fault, s.launched_at`;
+
+type Leaf = string | number | null;
+
+/** A table as a `case` over a column; what is not in it is null, or `otherwise`. */
+function byTable(
+  column: RawBuilder<unknown>,
+  table: Readonly<Record<string, Leaf | RawBuilder<unknown>>>,
+  otherwise: RawBuilder<unknown> = sql`null`,
+): RawBuilder<unknown> {
+  const when = Object.entries(table).map(
+    ([key, value]) =>
+      sql`when ${sql.lit(key)} then ${value !== null && typeof value === 'object' ? value : sql.lit(value)}`,
+  );
+  return when.length === 0 ? otherwise : sql`(case ${column} ${sql.join(when, sql` `)} else ${otherwise} end)`;
+}
+
+const rescueWanted = sql`coalesce((s.desired_rescue ->> 'count')::bigint, 0)`;
+
+const satisfied = sql`(s.observed_generation >= s.generation and case
+  when s.desired_presence = 'absent' then s.observed_state = 'absent'
+  else s.observed_state = ${byTable(sql`s.desired_power`, stateOfPower)} and s.observed_rescue_count = ${rescueWanted}
+    and (s.desired_power <> 'on' or s.observed_reboot_count >= s.desired_reboot_count) end)`;
+
+export const vmStateSql = sql`(case when s.deleted_at is not null then 'deleted'
+  when s.soft_deleted_at is not null then 'soft-delete' when s.fault is not null then 'error'
+  when s.launched_at is null then 'building' when s.observed_rescue_count > 0 then 'rescued'
+  else ${byTable(sql`coalesce(s.observed_power, 'on')`, vmStateOfPower)} end)`;
+
+const powerTaskSql = byTable(
+  sql`s.desired_power`,
+  Object.fromEntries(
+    Object.entries(powerTasks).map(([power, tasks]) => [power, byTable(sql`coalesce(s.observed_power, 'on')`, tasks)]),
+  ),
+);
+
+const taskUnderWay = sql`case when s.soft_deleted_at is not null then 'soft-deleting'
+  when s.desired_verb = 'restore' then 'restoring'
+  when s.observed_rescue_count <> ${rescueWanted}
+    then case when s.desired_rescue is null then 'unrescuing' else 'rescuing' end
+  when s.desired_power = 'on' and s.observed_reboot_count < s.desired_reboot_count
+    then case s.desired_reboot_type when 'soft' then 'rebooting' else 'rebooting_hard' end
+  else ${powerTaskSql} end`;
+
+export const taskStateSql = sql`(case when s.deleted_at is not null then null
+  when s.desired_presence = 'absent' then 'deleting'
+  when s.launched_at is null then case when s.fault is not null then null when s.host_id is null then 'scheduling' else 'spawning' end
+  when ${satisfied} or (s.fault ->> 'generation')::bigint >= s.generation then null
+  else ${taskUnderWay} end)`;
+
+export const statusSql = byTable(
+  vmStateSql,
+  Object.fromEntries(
+    Object.entries(statuses).map(([vm, { default: status, ...byTask }]) => [
+      vm,
+      byTable(taskStateSql, byTask, sql`${sql.lit(status)}`),
+    ]),
+  ),
+);
+
+export const powerStateSql = byTable(sql`s.observed_power`, powerStates, sql`0`);

@@ -1,0 +1,212 @@
+/**
+ * What Nova calls the state of a server: functions of what is desired and what was observed. Pure, and each table total.
+ *
+ * Nova keeps vm_state, task_state and power_state as columns that many processes write; here nobody writes them, so they can't
+ * contradict the truth or each other. Their SQL twins for lists are in states-sql.ts; a test holds the two together.
+ */
+import type { ServerFault } from './server.ts';
+
+export const powers = ['on', 'off', 'paused', 'suspended'] as const;
+/** What a server's machine shall be, or was last seen to be. suspended: its memory is a file, and no QEMU runs. */
+export type Power = (typeof powers)[number];
+
+/** What hosts report, see contract/host/server.ts; none: nothing yet. */
+export type ObservedState = 'none' | 'building' | 'running' | 'stopped' | 'paused' | 'suspended' | 'absent' | 'failed';
+
+/** A rescue: the image that it boots from, as it was. */
+export interface ServerRescue {
+  /** The generation that asked for it: tells one rescue from the next. */
+  count: number;
+  image_id: string;
+  image: { format: 'raw' | 'qcow2'; size_bytes: number; sha256: string };
+}
+
+/** What the derived states are made of. */
+export interface ServerState {
+  host_id: string | null;
+  generation: number;
+  desired_presence: 'present' | 'absent';
+  desired_power: Power;
+  desired_reboot_count: number;
+  desired_reboot_type: 'soft' | 'hard';
+  desired_rescue: ServerRescue | null;
+  desired_verb: string;
+  soft_deleted_at: Date | null;
+  observed_generation: number;
+  observed_state: ObservedState;
+  observed_power: Power | null;
+  observed_reboot_count: number;
+  observed_rescue_count: number;
+  fault: ServerFault | null;
+  launched_at: Date | null;
+}
+
+/** nova/compute/vm_states.py */
+export type VmState =
+  | 'active'
+  | 'building'
+  | 'paused'
+  | 'suspended'
+  | 'stopped'
+  | 'rescued'
+  | 'resized'
+  | 'soft-delete'
+  | 'deleted'
+  | 'error'
+  | 'shelved'
+  | 'shelved_offloaded';
+
+/** nova/compute/task_states.py, those that a server can be in here. */
+export type TaskState =
+  | 'scheduling'
+  | 'spawning'
+  | 'image_snapshot'
+  | 'image_pending_upload'
+  | 'image_uploading'
+  | 'image_backup'
+  | 'updating_password'
+  | 'resize_prep'
+  | 'resize_migrating'
+  | 'resize_migrated'
+  | 'resize_finish'
+  | 'resize_reverting'
+  | 'resize_confirming'
+  | 'rebooting'
+  | 'rebooting_hard'
+  | 'pausing'
+  | 'unpausing'
+  | 'suspending'
+  | 'resuming'
+  | 'powering-off'
+  | 'powering-on'
+  | 'rescuing'
+  | 'unrescuing'
+  | 'rebuilding'
+  | 'rebuild_spawning'
+  | 'migrating'
+  | 'deleting'
+  | 'soft-deleting'
+  | 'restoring'
+  | 'shelving'
+  | 'shelving_image_pending_upload'
+  | 'shelving_image_uploading'
+  | 'shelving_offloading'
+  | 'unshelving'
+  | null;
+
+/** nova/api/openstack/common.py, _STATE_MAP: a vm_state's status, and where a task changes it. */
+export const statuses = {
+  active: {
+    default: 'ACTIVE',
+    rebooting: 'REBOOT',
+    rebooting_hard: 'HARD_REBOOT',
+    updating_password: 'PASSWORD',
+    rebuilding: 'REBUILD',
+    rebuild_spawning: 'REBUILD',
+    migrating: 'MIGRATING',
+    resize_prep: 'RESIZE',
+    resize_migrating: 'RESIZE',
+    resize_migrated: 'RESIZE',
+    resize_finish: 'RESIZE',
+  },
+  building: { default: 'BUILD' },
+  stopped: {
+    default: 'SHUTOFF',
+    resize_prep: 'RESIZE',
+    resize_migrating: 'RESIZE',
+    resize_migrated: 'RESIZE',
+    resize_finish: 'RESIZE',
+    rebuilding: 'REBUILD',
+    rebuild_spawning: 'REBUILD',
+  },
+  resized: { default: 'VERIFY_RESIZE', resize_reverting: 'REVERT_RESIZE' },
+  paused: { default: 'PAUSED', migrating: 'MIGRATING' },
+  suspended: { default: 'SUSPENDED' },
+  rescued: { default: 'RESCUE' },
+  error: { default: 'ERROR', rebuilding: 'REBUILD', rebuild_spawning: 'REBUILD' },
+  deleted: { default: 'DELETED' },
+  'soft-delete': { default: 'SOFT_DELETED' },
+  shelved: { default: 'SHELVED' },
+  shelved_offloaded: { default: 'SHELVED_OFFLOADED' },
+} as const satisfies Record<VmState, { default: string } & Partial<Record<Exclude<TaskState, null>, string>>>;
+
+type StatusTable = typeof statuses;
+type ValuesOf<T> = T extends Record<string, infer V> ? V : never;
+export type ServerStatus = { [Vm in VmState]: ValuesOf<StatusTable[Vm]> }[VmState];
+
+/** What a host reports of a server whose power is as desired. */
+export const stateOfPower = {
+  on: 'running',
+  off: 'stopped',
+  paused: 'paused',
+  suspended: 'suspended',
+} as const satisfies Record<Power, ObservedState>;
+
+const rescueWanted = ({ desired_rescue }: ServerState): number => desired_rescue?.count ?? 0;
+
+/** Is the reported world what the services asked for, of this very generation? */
+export function isSatisfied(server: ServerState): boolean {
+  if (server.observed_generation < server.generation) return false;
+  if (server.desired_presence === 'absent') return server.observed_state === 'absent';
+  if (server.observed_state !== stateOfPower[server.desired_power]) return false;
+  if (server.observed_rescue_count !== rescueWanted(server)) return false;
+  return server.desired_power !== 'on' || server.observed_reboot_count >= server.desired_reboot_count;
+}
+
+export const vmStateOfPower = {
+  on: 'active',
+  off: 'stopped',
+  paused: 'paused',
+  suspended: 'suspended',
+} as const satisfies Record<Power, VmState>;
+
+export function vmState(server: ServerState, deleted = false): VmState {
+  if (deleted) return 'deleted';
+  if (server.soft_deleted_at) return 'soft-delete';
+  if (server.fault) return 'error';
+  if (server.launched_at === null) return 'building';
+  if (server.observed_rescue_count > 0) return 'rescued';
+  return vmStateOfPower[server.observed_power ?? 'on'];
+}
+
+/** What is under way from one power (across: last seen) to another (down: desired). */
+export const powerTasks = {
+  on: { on: null, off: 'powering-on', paused: 'unpausing', suspended: 'resuming' },
+  off: { on: 'powering-off', off: null, paused: 'powering-off', suspended: 'powering-off' },
+  paused: { on: 'pausing', off: 'pausing', paused: null, suspended: 'pausing' },
+  suspended: { on: 'suspending', off: 'suspending', paused: 'suspending', suspended: null },
+} as const satisfies Record<Power, Record<Power, TaskState>>;
+
+export function taskState(server: ServerState, deleted = false): TaskState {
+  if (deleted) return null;
+  if (server.desired_presence === 'absent') return 'deleting';
+  if (server.launched_at === null) {
+    if (server.fault) return null;
+    return server.host_id === null ? 'scheduling' : 'spawning';
+  }
+  if (isSatisfied(server) || (server.fault && server.fault.generation >= server.generation)) return null;
+  return taskUnderWay(server);
+}
+
+function taskUnderWay(server: ServerState): TaskState {
+  if (server.soft_deleted_at) return 'soft-deleting';
+  if (server.desired_verb === 'restore') return 'restoring';
+  if (server.observed_rescue_count !== rescueWanted(server)) return server.desired_rescue ? 'rescuing' : 'unrescuing';
+  if (server.desired_power === 'on' && server.observed_reboot_count < server.desired_reboot_count) {
+    return server.desired_reboot_type === 'soft' ? 'rebooting' : 'rebooting_hard';
+  }
+  return powerTasks[server.desired_power][server.observed_power ?? 'on'];
+}
+
+/** Nova's numbers (nova/objects/fields.py, InstancePowerState): running, paused, shut down, suspended. */
+export const powerStates = { on: 1, paused: 3, off: 4, suspended: 7 } as const satisfies Record<Power, number>;
+
+/** 0: no state yet. */
+export function powerState(server: ServerState): 0 | (typeof powerStates)[Power] {
+  return server.observed_power === null ? 0 : powerStates[server.observed_power];
+}
+
+export function serverStatus(server: ServerState, deleted = false): ServerStatus {
+  const table: { default: ServerStatus } & Partial<Record<string, ServerStatus>> = statuses[vmState(server, deleted)];
+  return table[taskState(server, deleted) ?? 'default'] ?? table.default;
+}
