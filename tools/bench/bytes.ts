@@ -3,13 +3,13 @@
  * in the same run with the same client and cipher, which is what TLS alone costs on this machine. While ten are under way
  * another thread asks the API for one image again and again, and control's memory is read.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import https from 'node:https';
-import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { CloudProcesses } from '../../test/support/cloud-processes.ts';
 import { OpenStack } from '../../test/support/openstack.ts';
 import { plainServer } from './bytes-reference.ts';
+import { cloudPids, cpuMs } from './processor.ts';
 
 export const sizeBytes = 64 * 2 ** 20;
 /** As clients of OpenStack send a file. */
@@ -237,26 +237,6 @@ class HighWater {
   stop(): number {
     clearInterval(this.#timer);
     return this.#most;
-  }
-}
-
-/** The processes of the sessions whose leaders' pids lie in the directory. */
-function cloudPids(directory: string): string[] {
-  const leaders = new Set(readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8').trim()));
-  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && leaders.has(statOf(pid)?.[3] ?? ''));
-}
-
-const cpuMs = (pids: readonly string[]): number =>
-  pids.map(statOf).reduce((sum, stat) => sum + (stat ? (Number(stat[11]) + Number(stat[12])) * 10 : 0), 0);
-
-/** The fields behind the command's name; undefined where the process is gone. */
-function statOf(pid: string): string[] | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-  } catch {
-    return undefined;
   }
 }
 

@@ -3,11 +3,12 @@
  * PostgreSQL, one control process, one process with the fleet), lets the load driver work against its public APIs and
  * prints the table. With OS_AUTH_URL set it measures that cloud instead and starts none.
  *
- *   npm run bench -- [--strict] [--json FILE] [--rounds N] [--hosts N] [--keep] [--profile DIRECTORY] [work …]
+ *   npm run bench -- [--strict] [--json FILE] [--rounds N] [--hosts N] [--keep] [--profile DIRECTORY] [--beside COMMIT|none] [work …]
  *
- * Works: keystone neutron nova glance by default; nova1000 grows to 1,000 servers; bytes, alone or with others, moves images of
- * 64 MiB (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute (scale.ts). --strict: exit code 1 where a target
- * is missed. --profile: CPU profiles of control and fleet. --keep leaves logs and data behind.
+ * Works: single keystone neutron nova glance by default. single is what one machine does, beside another commit, the last landed
+ * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB (bytes.ts); scale, alone, shows what
+ * growth costs, with --quick in a minute (scale.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
+ * and fleet. --keep leaves logs and data behind.
  */
 import { spawn } from 'node:child_process';
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,9 +19,11 @@ import pg from 'pg';
 import { type CloudProcesses, startCloudProcesses } from '../../test/support/cloud-processes.ts';
 import { OpenStack } from '../../test/support/openstack.ts';
 import { rawImage } from '../../test/support/small-image.ts';
+import { besideCommit, lastLanded } from './beside.ts';
 import { type BytesReport, benchBytes } from './bytes.ts';
 import { compare, type LoadResult } from './report.ts';
 import { benchScale, quickSizes, sizes } from './scale.ts';
+import { benchSingle, type SingleReport } from './single.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -32,13 +35,16 @@ const { values, positionals } = parseArgs({
     keep: { type: 'boolean', default: false },
     profile: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    beside: { type: 'string' },
   },
 });
-const wanted = positionals.length > 0 ? positionals : ['keystone', 'neutron', 'nova', 'glance'];
-/** For the load driver; `bytes` is measured here. */
-const works = wanted.filter((work) => work !== 'bytes');
+const wanted = positionals.length > 0 ? positionals : ['single', 'keystone', 'neutron', 'nova', 'glance'];
+/** For the load driver; the others are measured here. */
+const works = wanted.filter((work) => work !== 'bytes' && work !== 'single');
 // Signals end the driver and, by the disposal that follows, the cloud.
 const ending = new AbortController();
+/** Targets of what is measured here. */
+const missedHere: string[] = [];
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
 process.exitCode = await main();
 
@@ -52,6 +58,7 @@ async function main(): Promise<number> {
     const result = process.env.OS_AUTH_URL ? await drive({}, scratch) : await benchSimulated(scratch);
     if (values.json) writeFileSync(values.json, `${JSON.stringify(result, null, 1)}\n`);
     const { text, missed } = compare(result);
+    missed.push(...missedHere);
     if (works.length > 0) console.log(`\n${text}`);
     if (missed.length > 0) console.log(`\ntargets missed: ${missed.join('; ')}`);
     const failed = Object.keys(result.failed).length > 0;
@@ -61,7 +68,9 @@ async function main(): Promise<number> {
   }
 }
 
-async function benchSimulated(scratch: string): Promise<LoadResult & { bytes?: BytesReport }> {
+type Result = LoadResult & { bytes?: BytesReport; single?: SingleReport };
+
+async function benchSimulated(scratch: string): Promise<Result> {
   const flags = profileFlags();
   const directory = values.keep ? mkdtempSync(join(tmpdir(), 'bothy-bench-cloud-')) : undefined;
   const started = performance.now();
@@ -76,14 +85,34 @@ async function benchSimulated(scratch: string): Promise<LoadResult & { bytes?: B
   await prepare(cloud);
   printMemory('fresh', cloud);
   const environment = { ...cloud.environment, NODE_EXTRA_CA_CERTS: cloud.caFile, BENCH_RUN_DIR: cloud.pidDirectory };
+  const single = wanted.includes('single') ? await benchBeside(cloud, scratch) : undefined;
   const bytes = wanted.includes('bytes')
     ? await benchBytes(cloud, { scratch, count: 10 * Number(values.rounds) })
     : undefined;
   if (bytes) console.log(`\n${bytes.text}`);
-  if (works.length === 0) return { metrics: {}, failed: {}, ...(bytes && { bytes: bytes.report }) };
+  const reports = { ...(single && { single }), ...(bytes && { bytes: bytes.report }) };
+  if (works.length === 0) return { metrics: {}, failed: {}, ...reports };
   const result = await drive(environment, scratch);
   printMemory('after the load', cloud);
-  return { ...result, ...(bytes && { bytes: bytes.report }) };
+  return { ...result, ...reports };
+}
+
+/** One machine's figures, with a cloud of another commit beside unless `--beside none` is asked for. */
+async function benchBeside(cloud: CloudProcesses, scratch: string): Promise<SingleReport> {
+  const { beside = lastLanded() } = values;
+  await using stack = new AsyncDisposableStack();
+  const clouds = [cloud];
+  if (beside !== 'none') {
+    const { name, startCloudProcesses: start } = await besideCommit(beside, join(scratch, 'beside'));
+    console.log(`beside ${name}`);
+    const other = stack.use(await start({ hosts: Number(values.hosts) }));
+    await prepare(other);
+    clouds.push(other);
+  }
+  const { report, text, missed } = await benchSingle(clouds, { rounds: Number(values.rounds) });
+  console.log(`\n${text}`);
+  missedHere.push(...missed);
+  return report;
 }
 
 /** The image that servers boot from. Quotas go away: the driver's work is larger than a new project's. */

@@ -1,0 +1,24 @@
+/** Processor time of a cloud's processes: it holds still where other work slows the clock. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The processes of the sessions whose leaders' pids lie in the directory. */
+export function cloudPids(directory: string): string[] {
+  const leaders = new Set(readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8').trim()));
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && leaders.has(statOf(pid)?.[3] ?? ''));
+}
+
+/** What they have used of a processor, in steps of ten milliseconds. */
+export const cpuMs = (pids: readonly string[]): number =>
+  pids.map(statOf).reduce((sum, stat) => sum + (stat ? (Number(stat[11]) + Number(stat[12])) * 10 : 0), 0);
+
+/** The fields behind the command's name; undefined where the process is gone. */
+function statOf(pid: string): string[] | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+  } catch {
+    return undefined;
+  }
+}
