@@ -23,6 +23,16 @@ const port = (value: string) =>
   /^\d+$/.test(value) && +value > 0 && +value < 65536 ? undefined : 'a port number, 1 to 65535';
 const days = (value: string) =>
   /^\d{1,4}$/.test(value) && +value > 0 && +value <= 3650 ? undefined : 'days, 1 to 3650';
+const number = (most: number) => (value: string) =>
+  /^\d{1,9}$/.test(value) && +value <= most ? undefined : `a whole number, 0 to ${most}`;
+const regularExpression = (value: string) => {
+  try {
+    new RegExp(value, 'u');
+    return undefined;
+  } catch {
+    return 'a regular expression (as JavaScript has them)';
+  }
+};
 const oneOf =
   (...values: string[]) =>
   (value: string) =>
@@ -119,6 +129,43 @@ export const definitions = {
     fallback: 'auto',
     check: oneOf('auto', 'system', 'netdev'),
     help: "Open vSwitch: kernel's (system) or userspace.",
+  },
+  password_pattern: {
+    fallback: '',
+    check: regularExpression,
+    help: "Regular expression that users' passwords must match; empty: any password.",
+  },
+  password_pattern_description: { fallback: '', help: 'What it means, told to whoever chooses another password.' },
+  password_days: { fallback: '0', check: number(3650), help: 'Days that a password lasts; 0: for ever.' },
+  password_minimum_days: {
+    fallback: '0',
+    check: number(3650),
+    help: 'Days that a password which users chose themselves must last; 0: none.',
+  },
+  password_unique: {
+    fallback: '0',
+    check: number(24),
+    help: 'How many of their last passwords users may not choose again, the present one among them; 0: any.',
+  },
+  password_change_first: {
+    fallback: 'no',
+    check: oneOf('yes', 'no'),
+    help: 'yes: a password that an administrator sets is only good for choosing another.',
+  },
+  lockout_attempts: {
+    fallback: '0',
+    check: number(1000),
+    help: 'Wrong passwords in a row that lock a user out; 0: never (anybody can lock anybody out whose name they know).',
+  },
+  lockout_seconds: {
+    fallback: '1800',
+    check: number(31_536_000),
+    help: 'How long they do; 0: until an administrator sets another password.',
+  },
+  inactive_days: {
+    fallback: '0',
+    check: number(3650),
+    help: 'Days without a log-in after which a user is out; 0: never.',
   },
   change_log_days: {
     fallback: '7',

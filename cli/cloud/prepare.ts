@@ -8,6 +8,7 @@ import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { hostStreamPath } from '../../contract/host/index.ts';
+import type { PasswordPolicy } from '../../control/identity/index.ts';
 import { readText, writeIfChanged, writeWhole } from '../../control/kit/files.ts';
 import { userIds } from '../../engine/process.ts';
 import { CommandError } from '../command.ts';
@@ -59,6 +60,18 @@ interface Facts {
   adminPassword: string;
 }
 
+const passwordPolicyOf = ({ values }: Settings): PasswordPolicy => ({
+  pattern: values.password_pattern,
+  patternDescription: values.password_pattern_description,
+  days: Number(values.password_days),
+  minimumDays: Number(values.password_minimum_days),
+  unique: Number(values.password_unique),
+  changeFirst: values.password_change_first === 'yes',
+  lockoutAttempts: Number(values.lockout_attempts),
+  lockoutSeconds: Number(values.lockout_seconds),
+  inactiveDays: Number(values.inactive_days),
+});
+
 const externalOf = ({ values }: Settings) => ({
   cidr: values.external_cidr,
   gateway: addressIn(values.external_cidr, 1),
@@ -83,6 +96,7 @@ function controlConfiguration({
     listen: { address: values.listen, port: Number(values.port) },
     publicUrl,
     tls: { certificate: certificates.api.certificate, key: certificates.api.key, ca: certificates.ca },
+    passwordPolicy: passwordPolicyOf(settings),
     retention: { changeLogDays: Number(values.change_log_days), operationDays: Number(values.operation_days) },
     northbound: layout.northbound,
     healthSocket: layout.controlHealthSocket,

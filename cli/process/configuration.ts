@@ -3,6 +3,8 @@
  * directory, readable by its process alone. Written by `bothy up` from settings, identity and certificates.
  */
 
+import type { PasswordPolicy } from '../../control/identity/index.ts';
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export interface TlsFiles {
@@ -21,6 +23,8 @@ export interface ControlConfiguration {
   /** Without a trailing slash and path, e.g. https://192.0.2.7:8443. */
   publicUrl: string;
   tls: TlsFiles;
+  /** What passwords must be, and what ends guessing. */
+  passwordPolicy?: PasswordPolicy;
   /** How many days of history the database keeps. */
   retention: { changeLogDays: number; operationDays: number };
   /** OVSDB target of the northbound database, e.g. unix:/run/…/nb.sock. */

@@ -148,8 +148,11 @@ interface Ground {
 }
 
 async function makeServices({ configuration, log, hooks, database, feed, tls, holder }: Ground) {
-  const { region, publicUrl, cloudId, northbound } = configuration;
-  const identity = new IdentityService({ database, feed, log, region, publicUrl, catalogue, resources });
+  const { region, publicUrl, cloudId, northbound, passwordPolicy } = configuration;
+  const identity = new IdentityService({
+    ...{ database, feed, log, region, publicUrl, catalogue, resources },
+    ...(passwordPolicy && { passwordPolicy }),
+  });
   await identity.start();
   const ports = new PortService({ database });
   const client = new HostClient({ tls, local: configuration.localHost });

@@ -5,11 +5,13 @@ import type { DomainId } from '../../contract/ids.ts';
 import { type Actor, type Database, type Queryable, type Tx, violatedConstraint } from '../kit/database/database.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import type { PasswordHasher } from './password.ts';
+import { noPolicy, type PasswordPolicy, PasswordRules } from './password-policy.ts';
 import type { IdentityChange, TokenCache } from './token-cache.ts';
 
 export class IdentityContext {
   readonly database: Database;
   readonly passwords: PasswordHasher;
+  readonly passwordRules: PasswordRules;
   readonly cache: TokenCache;
   readonly resources: readonly ResourceDescriptor[];
   #defaultDomainId: DomainId | undefined;
@@ -17,11 +19,13 @@ export class IdentityContext {
   constructor(options: {
     database: Database;
     passwords: PasswordHasher;
+    passwordPolicy?: PasswordPolicy | undefined;
     cache: TokenCache;
     resources: readonly ResourceDescriptor[];
   }) {
     this.database = options.database;
     this.passwords = options.passwords;
+    this.passwordRules = new PasswordRules(options.passwordPolicy ?? noPolicy, options.passwords);
     this.cache = options.cache;
     this.resources = options.resources;
   }

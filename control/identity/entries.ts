@@ -13,6 +13,7 @@ import { defined, json } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
 import { checkName, nameTaken, type Page, type PageRequest, pageEnd, pageStart, toPage } from './directory.ts';
+import { factorRulesOption } from './factors.ts';
 import type { Extra, IdentityTables } from './tables.ts';
 
 type Table = 'domain' | 'project' | 'user' | 'user_group' | 'role';
@@ -203,8 +204,14 @@ function mergeOptions(known: readonly string[], before: Extra, changes: Extra | 
   const options = { ...before };
   for (const [name, value] of Object.entries(changes ?? {})) {
     if (!known.includes(name)) throw new CloudError('invalid', 'option_unknown', { option: name });
-    if (value === null) delete options[name];
-    else options[name] = value;
+    if (value === null) {
+      delete options[name];
+      continue;
+    }
+    if (typeof value !== 'boolean' && name !== factorRulesOption) {
+      throw new CloudError('invalid', 'option_not_boolean', { option: name });
+    }
+    options[name] = value;
   }
   return options;
 }

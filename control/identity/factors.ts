@@ -59,10 +59,6 @@ export async function requireFactors(db: Queryable, proven: Proven): Promise<voi
 
 /** @throws CloudError `invalid` */
 export function checkFactorOptions(options: Extra | undefined): void {
-  const enabled = options?.[factorsEnabledOption];
-  if (enabled !== undefined && enabled !== null && typeof enabled !== 'boolean') {
-    throw new CloudError('invalid', 'option_not_boolean', { option: factorsEnabledOption });
-  }
   const rules = options?.[factorRulesOption];
   if (rules === undefined || rules === null) return;
   const isRule = (rule: unknown) =>

@@ -2,4 +2,5 @@
 export { bootstrapIdentity } from './bootstrap.ts';
 export type { CatalogueEntry } from './catalogue.ts';
 export { type PasswordCost, PasswordHasher } from './password.ts';
+export type { PasswordPolicy } from './password-policy.ts';
 export { type IdentityOptions, IdentityService, type LoginRequest } from './service.ts';

@@ -8,8 +8,10 @@ import type { ProjectId, UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import type { DomainReference } from './authorization.ts';
+import type { IdentityContext } from './context.ts';
 import type { Asker } from './fair-gate.ts';
 import type { PasswordHasher } from './password.ts';
+import { type Failures, isLocked, recordFailure, recordSuccess } from './password-policy.ts';
 import type { Claims } from './token.ts';
 
 export type UserReference = { id: UserId } | { name: string; domain: DomainReference };
@@ -51,22 +53,42 @@ const userCondition = (user: UserReference) =>
       ? sql`u.name = ${user.name} and u.domain_id = ${user.domain.id}`
       : sql`u.name = ${user.name} and u.domain_id = (select id from domain where name = ${user.domain.name})`;
 
-/** @throws CloudError `unauthenticated`, after as long a time as a right password takes */
+interface PasswordRow extends Failures {
+  id: UserId;
+  token_version: number;
+  hash: string | null;
+  expired: boolean | null;
+}
+
+/**
+ * @param options.toChangeIt an expired password is good for choosing the next
+ * @throws CloudError `unauthenticated`, after as long a time as a right password takes
+ */
 export async function provePassword(
-  db: Queryable,
-  passwords: PasswordHasher,
+  { query: db, passwords, passwordRules: { policy } }: IdentityContext,
   user: UserReference,
   password: Secret,
-  address: string,
+  { address, toChangeIt = false }: { address: string; toChangeIt?: boolean },
 ): Promise<Proven> {
   const asker = askerOf(address, user);
-  const { rows } = await sql<{ id: UserId; token_version: number; hash: string | null; expired: boolean | null }>`
-    select u.id, u.token_version, p.hash, p.expires_at < now() as expired
-    from "user" u left join user_password p on p.user_id = u.id where ${userCondition(user)}`.execute(db);
+  const { rows } =
+    await sql<PasswordRow>`select u.id, u.token_version, u.options, p.hash, p.expires_at <= now() as expired,
+      l.failures, extract(epoch from now() - l.failed_at)::float8 as failed_ago
+    from "user" u left join user_password p on p.user_id = u.id left join user_login l on l.user_id = u.id
+    where ${userCondition(user)}`.execute(db);
   const row = rows[0];
-  const right = await passwords.verify(password, row?.hash, asker);
-  if (!row || !right) throw unauthenticated(row ? 'wrong password' : 'no such user');
-  if (row.expired) throw unauthenticated('password expired');
+  const locked = row !== undefined && isLocked(policy, row);
+  const right = await passwords.verify(password, locked ? null : row?.hash, asker);
+  if (!row) throw unauthenticated('no such user');
+  if (locked) throw unauthenticated('locked out');
+  if (!right) {
+    await recordFailure(db, policy, row.id);
+    throw unauthenticated('wrong password');
+  }
+  if (!(await recordSuccess(db, policy, row.id))) throw unauthenticated('locked out meanwhile');
+  if (row.expired && !toChangeIt && row.options.ignore_password_expiry !== true) {
+    throw new CloudError('unauthenticated', 'password_expired', { user: row.id });
+  }
   if (passwords.outdated(row.hash!)) {
     const hash = await passwords.hash(password, asker);
     // Only if nobody has changed the password since.

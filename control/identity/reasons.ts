@@ -55,6 +55,10 @@ export interface IdentityReasons {
   password_locked: NoFields;
   password_empty: NoFields;
   password_too_long: { maximum: number };
+  password_unlike_pattern: { description: string };
+  password_too_young: { minimum_days: number; days_left: number };
+  password_repeats: { unique: number };
+  password_expired: { user: string };
   token_not_found: NoFields;
   token_of_another_user: { verb: 'read' | 'revoke' };
   system_token_not_rescoped: NoFields;

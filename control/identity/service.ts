@@ -32,6 +32,7 @@ import {
   unauthenticated,
 } from './login.ts';
 import { PasswordHasher } from './password.ts';
+import { noteActivity, type PasswordPolicy } from './password-policy.ts';
 import { ProjectService } from './projects.ts';
 import { type Receipt, receiptKeyIdOf, receiptLifetimeMs, signReceipt, verifyReceipt } from './receipt.ts';
 import { isSystemReader } from './rights.ts';
@@ -53,6 +54,8 @@ export interface IdentityOptions {
   resources: readonly ResourceDescriptor[];
   tokenLifetimeMs?: number;
   passwords?: PasswordHasher;
+  /** Absent: Keystone's defaults, which ask for nothing. */
+  passwordPolicy?: PasswordPolicy;
 }
 
 export interface LoginRequest {
@@ -96,6 +99,7 @@ export class IdentityService {
       resources: options.resources,
       database,
       passwords: options.passwords ?? new PasswordHasher(),
+      passwordPolicy: options.passwordPolicy,
       cache: this.#cache,
     });
     this.keys = new TokenKeys({ database, lifetimeMs: this.#lifetimeMs });
@@ -146,6 +150,9 @@ export class IdentityService {
     try {
       const proven = await this.#withReceipt(combineProofs(await this.#prove(request)), request.receipt);
       await requireFactors(this.#context.query, proven);
+      if (!(await noteActivity(this.#context.query, this.#context.passwordRules.policy, proven.userId))) {
+        throw unauthenticated('inactive for too long');
+      }
       const scope = scopeToTry(proven, request.scope);
       const made = await this.#issue(proven, scope);
       this.#log.info(
@@ -219,11 +226,11 @@ export class IdentityService {
       proofs.map(async (proof) => {
         switch (proof.method) {
           case 'password':
-            return provePassword(query, passwords, proof.user, proof.password, address);
+            return provePassword(this.#context, proof.user, proof.password, { address });
           case 'application_credential':
             return proveApplicationCredential(query, passwords, proof, address);
           case 'token':
-            return proveToken((await this.#entry(proof.token.reveal())).claims);
+            return proveToken((await this.#subject(proof.token.reveal())).claims);
         }
       }),
     );

@@ -55,6 +55,19 @@ export interface UserPasswordTable {
   created_at: Timestamp;
 }
 
+export interface UserLoginTable {
+  user_id: UserId;
+  failures: Generated<number>;
+  failed_at: NullableTimestamp;
+  active_on: NullableTimestamp;
+}
+
+export interface UserPasswordPastTable {
+  id: string;
+  user_id: UserId;
+  hash: string;
+}
+
 export interface RoleTable {
   id: RoleId;
   name: string;
@@ -142,6 +155,8 @@ export interface IdentityTables {
   project: ProjectTable;
   user: UserTable;
   user_password: UserPasswordTable;
+  user_login: UserLoginTable;
+  user_password_past: UserPasswordPastTable;
   role: RoleTable;
   role_implication: RoleImplicationTable;
   user_group: UserGroupTable;

@@ -5,7 +5,6 @@ import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId, UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import type { Caller } from '../kit/caller.ts';
-import type { Tx } from '../kit/database/database.ts';
 import { defined } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
@@ -14,7 +13,6 @@ import { Entries, type EntryChange, findEntry, type Kind } from './entries.ts';
 import { checkFactorOptions, factorRulesOption, factorsEnabledOption } from './factors.ts';
 import { groupKind } from './groups.ts';
 import { provePassword } from './login.ts';
-import { maxPasswordLength } from './password.ts';
 import { requireAdministrator, requireReader, requireSelfOrReader } from './rights.ts';
 import type { UserRow } from './tables.ts';
 
@@ -58,12 +56,13 @@ export class UserService {
       email: wanted.email ?? null,
       default_project_id: wanted.defaultProjectId ?? null,
     };
+    let expiresAt: Date | null = null;
     const row = await this.#entries.create(caller, wanted, own, {
-      after: async (tx, { id }) => {
-        if (hash) await storePassword(tx, id, hash);
+      after: async (tx, user) => {
+        if (hash) expiresAt = await this.#context.passwordRules.store(tx, user, hash, 'administrator');
       },
     });
-    return { ...row, password_expires_at: null };
+    return { ...row, password_expires_at: expiresAt };
   }
 
   /** @throws CloudError `forbidden` */
@@ -110,14 +109,25 @@ export class UserService {
     const hash = await this.#hash(change.password);
     const row = await this.#entries.update(caller, id, change, async (tx, before) => {
       const ends = hash !== undefined || (change.enabled === false && before.enabled);
-      if (hash !== undefined) await storePassword(tx, id, hash);
+      const options = { ...before.options, ...change.options };
+      if (hash !== undefined) await this.#context.passwordRules.store(tx, { id, options }, hash, 'administrator');
       return defined({
         email: change.email,
         default_project_id: change.defaultProjectId,
         token_version: ends ? before.token_version + 1 : undefined,
       });
     });
-    return { ...row, password_expires_at: null };
+    return { ...row, password_expires_at: await this.#passwordEnd(id) };
+  }
+
+  async #passwordEnd(id: UserId): Promise<Date | null> {
+    const { query } = this.#context;
+    const row = await query
+      .selectFrom('user_password')
+      .select('expires_at')
+      .where('user_id', '=', id)
+      .executeTakeFirst();
+    return row?.expires_at ?? null;
   }
 
   /**
@@ -130,17 +140,18 @@ export class UserService {
     next: Secret,
     { requestId, address }: { requestId: string; address: string },
   ): Promise<void> {
-    checkPassword(next);
-    const { query, passwords } = this.#context;
-    const proven = await provePassword(query, passwords, { id }, present, address);
+    const { query, passwords, passwordRules } = this.#context;
+    const proven = await provePassword(this.#context, { id }, present, { address, toChangeIt: true });
+    passwordRules.check(next);
+    await passwordRules.checkOwnChoice(query, { id, present }, next);
     const hash = await passwords.hash(next);
     await this.#context.write({ actorId: id, requestId }, async (tx) => {
       const user = await findEntry(tx, kind, id, 'change');
-      if (user.options.lock_password === true) throw new CloudError('forbidden', 'password_locked', {});
+      if (user.options.lock_password === true) throw new CloudError('invalid', 'password_locked', {});
       if (user.token_version !== proven.version || !user.enabled) {
         throw new CloudError('unauthenticated', 'authentication_required', {});
       }
-      await storePassword(tx, id, hash);
+      await passwordRules.store(tx, user, hash, 'user');
       await tx
         .updateTable('user')
         .set({ token_version: user.token_version + 1, updated_at: new Date() })
@@ -167,23 +178,7 @@ export class UserService {
   /** Null where there is to be no password, nothing where it stays. @throws CloudError `invalid` */
   async #hash(password: Secret | null | undefined): Promise<string | null | undefined> {
     if (!password) return password;
-    checkPassword(password);
+    this.#context.passwordRules.check(password);
     return this.#context.passwords.hash(password);
-  }
-}
-
-function checkPassword(password: Secret): void {
-  const { length } = password.reveal();
-  if (length === 0) throw new CloudError('invalid', 'password_empty', {});
-  if (length > maxPasswordLength) {
-    throw new CloudError('invalid', 'password_too_long', { maximum: maxPasswordLength });
-  }
-}
-
-async function storePassword(tx: Tx, id: UserId, hash: string | null): Promise<void> {
-  if (hash === null) await tx.deleteFrom('user_password').where('user_id', '=', id).execute();
-  else {
-    await sql`insert into user_password (user_id, hash) values (${id}, ${hash})
-      on conflict (user_id) do update set hash = excluded.hash, expires_at = null, created_at = now()`.execute(tx);
   }
 }

@@ -62,7 +62,14 @@ const identitySentences: SentenceTable<IdentityReasons> = {
 
   identity_not_set_up: 'identity has not been set up yet',
   too_many_logins: ({ whose }) => `too many logins ${whoseLogins[whose]}wait already; try again in a moment`,
-  password_locked: 'the password of this user is locked',
+  password_locked:
+    'You cannot change your password at this time due to password policy disallowing password changes. Please contact your administrator to reset your password.',
+  password_unlike_pattern: ({ description }) => `The password does not match the requirements: ${description}.`,
+  password_too_young: ({ minimum_days: days, days_left: left }) =>
+    `You cannot change your password at this time due to the minimum password age. Once you change your password, it must be used for ${days} day(s) before it can be changed. Please try again in ${left} day(s) or contact your administrator to reset your password.`,
+  password_repeats: ({ unique }) =>
+    `The new password cannot be identical to a previous password. The total number which includes the new password must be unique is ${unique}.`,
+  password_expired: ({ user }) => `The password is expired and needs to be changed for user: ${user}.`,
   password_empty: 'a password can not be empty',
   password_too_long: ({ maximum }) => `a password can have at most ${maximum} characters`,
   token_not_found: 'Could not find token.',

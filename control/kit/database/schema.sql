@@ -779,11 +779,24 @@ CREATE TABLE public.user_group_member (
     user_id uuid NOT NULL
 );
 
+CREATE TABLE public.user_login (
+    user_id uuid NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    failed_at timestamp with time zone,
+    active_on date
+);
+
 CREATE TABLE public.user_password (
     user_id uuid NOT NULL,
     hash text NOT NULL,
     expires_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.user_password_past (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    hash text NOT NULL
 );
 
 CREATE TABLE public.volume_ownership (
@@ -981,6 +994,12 @@ ALTER TABLE ONLY public.user_group_member
 ALTER TABLE ONLY public.user_group
     ADD CONSTRAINT user_group_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.user_login
+    ADD CONSTRAINT user_login_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.user_password_past
+    ADD CONSTRAINT user_password_past_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.user_password
     ADD CONSTRAINT user_password_pkey PRIMARY KEY (user_id);
 
@@ -1123,6 +1142,8 @@ CREATE INDEX subnet_project ON public.subnet USING btree (project_id, id);
 CREATE INDEX token_revocation_expiry ON public.token_revocation USING btree (expires_at);
 
 CREATE INDEX user_group_member_user ON public.user_group_member USING btree (user_id);
+
+CREATE INDEX user_password_past_user ON public.user_password_past USING btree (user_id, id);
 
 ALTER INDEX public.change_server_deleted ATTACH PARTITION public.change_default_at_idx;
 
@@ -1391,6 +1412,12 @@ ALTER TABLE ONLY public.user_group_member
 
 ALTER TABLE ONLY public.user_group_member
     ADD CONSTRAINT user_group_member_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_login
+    ADD CONSTRAINT user_login_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_password_past
+    ADD CONSTRAINT user_password_past_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.user_password
     ADD CONSTRAINT user_password_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
