@@ -5,13 +5,14 @@ import { server, serverAbsence } from './compute/server/resource.ts';
 import { host } from './host/resource.ts';
 import { identityResources } from './identity/resources.ts';
 import { image, imageMember } from './image/resource.ts';
+import { accountedIncarnation } from './kit/database/resource.ts';
 import { operation } from './kit/operation/resource.ts';
 import { quota } from './kit/quota/resource.ts';
 import type { ResourceDescriptor, Usage } from './kit/resource.ts';
 import { networkResources } from './network/resources.ts';
 
 export const resources: readonly ResourceDescriptor[] = [
-  operation,
+  ...[accountedIncarnation, operation],
   ...identityResources,
   quota,
   host,

@@ -35,9 +35,9 @@ export async function controlHealth({ database, feed, projector, hosts }: Parts)
     },
     {
       name: 'OVN projection',
-      ok: projection.connected && failing === 0 && projection.databaseError === null,
+      ok: projection.connected && failing + projection.kept === 0 && projection.databaseError === null,
       detail: describeProjection(projection),
-      cure: projection.connected ? 'see: bothy logs control' : 'see: bothy logs ovn-northbound',
+      cure: cureOf(projection),
     },
     {
       name: 'hosts',
@@ -50,12 +50,19 @@ export async function controlHealth({ database, feed, projector, hosts }: Parts)
   return { parts, clocks: [...databaseClock, ...hostClocks] };
 }
 
+function cureOf({ connected, failures, kept }: ProjectionStatus): string {
+  if (!connected) return 'see: bothy logs ovn-northbound';
+  if (failures.length === 0 && kept > 0) return 'bothy recover takes up what hosts have, and lets the rest go';
+  return 'see: bothy logs control';
+}
+
 function describeProjection(projection: ProjectionStatus): string {
-  const { connected, connectionError, databaseError, failures, pending, drift, lastFullPass } = projection;
+  const { connected, connectionError, databaseError, failures, pending, drift, kept, lastFullPass } = projection;
   if (!connected) return `not connected to the northbound database: ${connectionError ?? 'starting'}`;
   if (databaseError !== null) return `cannot read what shall be: ${databaseError}`;
   const named = failures.slice(0, 5).map(({ unit, error }) => `${unit}: ${error}`);
   if (named.length > 0) return `${failures.length} failing, tried again and again: ${named.join('; ')}`;
+  if (kept > 0) return `${kept} networks, ports and others are kept that the database does not account for`;
   const compared = lastFullPass === null ? 'not yet' : `at ${lastFullPass.at.toISOString().slice(11, 19)} UTC`;
   return `in step, ${pending} changes under way; last compared whole ${compared}, ${drift} rows' drift mended since the start`;
 }

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { pino } from 'pino';
+import { newId } from '../../contract/ids.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database, Queryable } from '../../control/kit/database/database.ts';
 import { testDatabase } from '../../control/kit/database/testing.ts';
@@ -16,6 +18,7 @@ export const deadlineMs = 10_000;
 
 export async function ovnBench(options: { fullPassMs?: number; query?: (query: Queryable) => Queryable } = {}) {
   const db = await testDatabase();
+  await sql`insert into cloud (id, region) values (${newId()}, 'test')`.execute(db.database.query);
   const directory = mkdtempSync(join(tmpdir(), 'bothy-ovn-'));
   const nb = new FakeDatabase(northbound);
   const northd = new FakeNorthd(nb);

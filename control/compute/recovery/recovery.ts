@@ -1,6 +1,6 @@
 /**
  * What `bothy recover` does with what hosts have in quarantine. One transaction a server, decided anew from what is; so it may be
- * interrupted anywhere and run any number of times. Owns no table. The hosts hear of it by the change log, as of any change.
+ * interrupted anywhere and run any number of times. Owns no table of its own. The hosts hear of it by the change log, as of any change.
  */
 import { sql } from 'kysely';
 import { type CloudError, isCloudError } from '../../../contract/errors.ts';
@@ -14,6 +14,7 @@ import {
 import { recoverProject } from '../../identity/recovered-project.ts';
 import { discardImage, recoverImage } from '../../image/recovered-image.ts';
 import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
+import { accountIncarnation } from '../../kit/database/incarnation.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { serveRecoveredNetworks } from '../../network/recovered-ports.ts';
 import { decideFate, type Fate, type KnownServer } from './decide.ts';
@@ -63,6 +64,7 @@ export async function recover(options: RecoveryOptions): Promise<Outcome[]> {
   }
   await database.transaction(cloudActor, serveRecoveredNetworks);
   afterStep?.('networks');
+  await account(options, outcomes);
   return outcomes;
 }
 
@@ -81,7 +83,13 @@ export async function discard(options: RecoveryOptions, ids: readonly string[] |
     };
     outcomes.push(await imageOutcome(image, () => inTransaction(options, work)));
   }
+  if (servers.every(({ server_id }) => meant(server_id))) await account(options, outcomes);
   return outcomes;
+}
+
+/** All is decided: the network lets go of what this database does not account for. */
+async function account({ database }: RecoveryOptions, outcomes: readonly Outcome[]): Promise<void> {
+  if (!outcomes.some(({ outcome }) => outcome === 'failed')) await database.transaction(cloudActor, accountIncarnation);
 }
 
 type Ending = Partial<Outcome>;

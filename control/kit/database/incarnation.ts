@@ -63,6 +63,22 @@ export async function renewIncarnation(database: Database, seen: string, reason:
   });
 }
 
+/** An administrator has decided on what this incarnation did not account for. Safe to repeat. */
+export async function accountIncarnation(tx: Tx): Promise<void> {
+  await sql`insert into accounted_incarnation (incarnation) select incarnation from cloud on conflict do nothing`.execute(
+    tx,
+  );
+}
+
+/** The present incarnation, and whether {@link accountIncarnation} was called for it; undefined before a cloud is made. */
+export async function accountOf(db: Queryable): Promise<{ incarnation: string; accounted: boolean } | undefined> {
+  const { rows } = await sql<{ incarnation: string; accounted: boolean }>`select incarnation,
+    exists (select from accounted_incarnation a where a.incarnation = cloud.incarnation) as accounted from cloud`.execute(
+    db,
+  );
+  return rows[0];
+}
+
 async function begin(tx: Tx, reason: string): Promise<Incarnation> {
   const { rows } = await sql<Incarnation>`
     update cloud set incarnation = gen_random_uuid(), incarnation_at = now(), incarnation_reason = ${reason},

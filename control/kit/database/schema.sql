@@ -124,6 +124,11 @@ CREATE TABLE public.access_rule (
     path text NOT NULL
 );
 
+CREATE TABLE public.accounted_incarnation (
+    incarnation uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.application_credential (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -817,6 +822,9 @@ ALTER TABLE ONLY public.access_rule
 ALTER TABLE ONLY public.access_rule
     ADD CONSTRAINT access_rule_user_id_service_method_path_key UNIQUE (user_id, service, method, path);
 
+ALTER TABLE ONLY public.accounted_incarnation
+    ADD CONSTRAINT accounted_incarnation_pkey PRIMARY KEY (incarnation);
+
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_pkey PRIMARY KEY (id);
 
@@ -1172,6 +1180,8 @@ ALTER INDEX public.operation_resource ATTACH PARTITION public.operation_default_
 ALTER INDEX public.operation_running ATTACH PARTITION public.operation_default_resource_id_idx;
 
 CREATE TRIGGER access_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.access_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('access_rule');
+
+CREATE TRIGGER accounted_incarnation_change AFTER INSERT ON public.accounted_incarnation FOR EACH ROW EXECUTE FUNCTION public.append_change('accounted_incarnation', 'incarnation');
 
 CREATE TRIGGER application_credential_change AFTER INSERT OR DELETE OR UPDATE ON public.application_credential FOR EACH ROW EXECUTE FUNCTION public.append_change('application_credential');
 

@@ -75,6 +75,11 @@ export interface CloudTable {
   created_at: Timestamp;
 }
 
+export interface AccountedIncarnationTable {
+  incarnation: string;
+  at: Timestamp;
+}
+
 export interface QuotaTable {
   id: string;
   project_id: string | null;
@@ -94,6 +99,7 @@ export interface FoundationTables {
   operation: OperationTable;
   decision: DecisionTable;
   cloud: CloudTable;
+  accounted_incarnation: AccountedIncarnationTable;
   quota: QuotaTable;
   lease: LeaseTable;
 }

@@ -69,6 +69,7 @@ export class Projection<Unit extends string> {
       connectionError: target?.trouble ?? null,
       pending: this.#term?.pending ?? 0,
       failures: work?.failures ?? [],
+      kept: target?.kept ?? 0,
       ...this.#record,
     };
   }

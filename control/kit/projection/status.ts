@@ -30,6 +30,8 @@ export interface ProjectionStatus {
   /** Units whose change waits for its turn. */
   pending: number;
   failures: UnitFailure[];
+  /** Units that stay though the truth does not name them: another history of the database made them, see `bothy recover`. */
+  kept: number;
   /** From the commit of a change to its place in the target, of the latest pass; milliseconds. */
   lagMs: number | null;
   /** Units that full passes had to mend although nothing was known to have changed, since the start. */

@@ -12,6 +12,8 @@ export interface Target<Unit extends string, Model, Desired, Actual, Difference>
   readonly ready: boolean;
   /** Why it is not ready, for people. */
   readonly trouble: string | null;
+  /** Units that stay there though the truth does not name them, until an administrator decides. */
+  readonly kept?: number;
 
   /** May this change mean anything to the target? Called for every change of the cloud: cheap, and without effect. */
   concerns(change: Change): boolean;

@@ -33,6 +33,8 @@ export const stamps = {
   /** Names of the port groups that the port was put into. */
   groups: 'bothy:groups',
   name: 'bothy:name',
+  /** On the global row: which history of the database the rows follow. */
+  incarnation: 'bothy:incarnation',
 } as const;
 
 /** Names under which rows are known to OVN and to people with ovn-nbctl. */

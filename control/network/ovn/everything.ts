@@ -1,6 +1,9 @@
 /**
  * All units, page by page: those that have rows though their resource is gone, then those of the truth by keyset, in the
  * order in which they refer to each other. Nowhere is the whole list in memory.
+ *
+ * Gone is what this history of the database removed. What another history has left there is kept until an administrator
+ * has decided: a lost database must take nobody off the network.
  */
 import { sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
@@ -10,9 +13,13 @@ import { dropUnit, idForm, idOf, kindOf, phases, type Unit, type UnitKind, unit 
 
 const resources = phases.filter((kind) => kind !== 'cloud');
 
-export async function* everything(db: Queryable, actual: Actual): AsyncGenerator<readonly Unit[]> {
+export async function* everything(
+  db: Queryable,
+  actual: Actual,
+  { keepGone = false } = {},
+): AsyncGenerator<readonly Unit[]> {
   yield [dropUnit];
-  yield* gone(db, actual);
+  if (!keepGone) yield* gone(db, actual);
   for (const kind of resources) {
     for (let after: string | undefined = '00000000-0000-0000-0000-000000000000'; after !== undefined; ) {
       const { rows }: { rows: { id: string }[] } = await sql<{ id: string }>`
@@ -24,7 +31,7 @@ export async function* everything(db: Queryable, actual: Actual): AsyncGenerator
 }
 
 /** Owners of rows in the northbound database whose resource is not there any more: first, for they may hold names. */
-async function* gone(db: Queryable, actual: Actual): AsyncGenerator<readonly Unit[]> {
+export async function* gone(db: Queryable, actual: Actual): AsyncGenerator<readonly Unit[]> {
   const look = async (owners: Set<Unit>): Promise<Unit[]> => {
     const missing = [...owners].filter((name) => name !== dropUnit && !idForm.test(idOf(name)));
     for (const kind of resources) {

@@ -6,6 +6,8 @@ import {
   type Transaction,
 } from '../../../protocols/ovsdb/index.ts';
 import { TargetLost } from '../../kit/projection/index.ts';
+import { stamp } from './actual.ts';
+import { stamps } from './desired.ts';
 
 /** What the projection needs of a connection. */
 export type Northbound = Pick<OvsdbClient, 'schema' | 'replica' | 'transaction'> & {
@@ -36,6 +38,19 @@ async function seen(client: Northbound, transaction: Transaction, results: reado
   });
   const all = () => inserted.every(({ table, uuid }) => client.replica.row(table, uuid) !== undefined);
   if (!all()) await client.replica.until('our own rows', all, { timeoutMs: copyTimeoutMs });
+}
+
+/** The incarnation of the database that the rows follow; undefined where nobody has said. */
+export function followedIncarnation(client: Northbound): string | undefined {
+  for (const row of client.replica.rows('NB_Global').values()) return stamp(row, stamps.incarnation);
+  return undefined;
+}
+
+export async function followIncarnation(client: Northbound, incarnation: string): Promise<void> {
+  const transaction = client.transaction();
+  transaction.mutate('NB_Global', [], [['external_ids', 'delete', [stamps.incarnation]]]);
+  transaction.mutate('NB_Global', [], [['external_ids', 'insert', { [stamps.incarnation]: incarnation }]]);
+  await write(client, transaction);
 }
 
 /** The global row, where even that was removed: northd and nb_cfg live on it. */

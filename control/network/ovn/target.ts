@@ -6,16 +6,17 @@
 import type { DatabaseSchema, RowChange, Transaction } from '../../../protocols/ovsdb/index.ts';
 import type { Change } from '../../kit/change-log/changes.ts';
 import type { Queryable } from '../../kit/database/database.ts';
+import { accountOf } from '../../kit/database/incarnation.ts';
 import { type Target, type TargetEvents, TargetLost } from '../../kit/projection/index.ts';
 import { type Actual, type ActualRow, ownerOf } from './actual.ts';
 import type { DesiredRow } from './desired.ts';
-import { everything } from './everything.ts';
+import { everything, gone } from './everything.ts';
 import { HostView } from './hosts.ts';
 import { desiredRows } from './intent/index.ts';
 import { expand, loadModel } from './load.ts';
 import { largeGroup, mendPage } from './mend.ts';
 import type { IndexedModel } from './model.ts';
-import { ensureGlobal, type Northbound, write } from './northbound.ts';
+import { ensureGlobal, followedIncarnation, followIncarnation, type Northbound, write } from './northbound.ts';
 import { planUnit } from './plan.ts';
 import { kindOf, phases, type Unit } from './units.ts';
 import { concerns, Touched, touch } from './wakes.ts';
@@ -37,6 +38,9 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
   readonly #hosts = new HostView();
   /** Units that are being written: their changes in the copy are our own. */
   readonly #busy = new Set<Unit>();
+  /** Units that the truth does not name, of another history of it: they stay until an administrator decides. */
+  #kept: Set<Unit> | undefined;
+  #settled = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: NorthboundTargetOptions) {
@@ -65,6 +69,10 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
     return this.#options.trouble?.() ?? null;
   }
 
+  get kept(): number {
+    return this.#kept?.size ?? 0;
+  }
+
   // --- which units ---------------------------------------------------------------------------------------------------
 
   concerns(change: Change): boolean {
@@ -83,7 +91,22 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
     if (hosts.size > 0) await this.#refreshHosts([...hosts]);
     const units = await expand(this.#db, touched);
     for (const name of await this.#hosts.routers(this.#db, this.#actual)) units.add(name);
+    await this.#leaveKept(units, changes);
     return units;
+  }
+
+  /** What is kept is touched by a change of its own, not by one of its neighbours; and a decision lets go of all. */
+  async #leaveKept(units: Set<Unit>, changes: readonly Change[]): Promise<void> {
+    if (!this.#settled) await this.#settleKept();
+    const kept = this.#kept;
+    if (!kept) return;
+    for (const { resource_type: type, resource_id: id } of changes) {
+      if (type === 'accounted_incarnation') {
+        for (const name of kept) units.add(name);
+        kept.clear();
+      } else kept.delete(`${type}/${id}` as Unit);
+    }
+    for (const name of units) if (kept.has(name)) units.delete(name);
   }
 
   /** A row may have moved to another router; the one that it left is known only from what stands there. */
@@ -95,9 +118,29 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
 
   async *everything(): AsyncGenerator<readonly Unit[]> {
     await ensureGlobal(this.#client);
+    await this.#settleKept();
     await this.#refreshHosts('all');
     this.#actual.measureGroups(largeGroup);
-    yield* everything(this.#db, this.#actual);
+    yield* everything(this.#db, this.#actual, { keepGone: this.#kept !== undefined });
+  }
+
+  async #settleKept(): Promise<void> {
+    const kept = (await this.#keepsUnaccounted()) ? new Set<Unit>() : undefined;
+    if (kept) for await (const units of gone(this.#db, this.#actual)) for (const name of units) kept.add(name);
+    this.#kept = kept;
+    this.#settled = true;
+  }
+
+  /** The rows follow another history of the database than the present one, and nobody has decided on the difference. */
+  async #keepsUnaccounted(): Promise<boolean> {
+    const account = await accountOf(this.#db);
+    if (!account) return false;
+    const { incarnation, accounted } = account;
+    const followed = followedIncarnation(this.#client);
+    if (followed === incarnation) return false;
+    if (followed !== undefined && !accounted) return true;
+    await followIncarnation(this.#client, incarnation);
+    return false;
   }
 
   async #refreshHosts(ids: readonly string[] | 'all'): Promise<void> {
@@ -175,7 +218,8 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
       }
       for (const row of [before, after]) {
         const owner = row && ownerOf(row);
-        if (owner && !this.#busy.has(owner) && !onlyObserved(before, after)) disturbed.add(owner);
+        if (owner && !this.#busy.has(owner) && !this.#kept?.has(owner) && !onlyObserved(before, after))
+          disturbed.add(owner);
       }
     }
     if (disturbed.size > 0) events.disturbed(disturbed);

@@ -1,6 +1,7 @@
 /**
  * What wakes the projection: each resource of the network says in its `resource.ts` what of the northbound database it is in
- * (`wakes.northbound`). Hosts wake it too, in their own way: see hosts.ts. Pure; the body of a change says where to look and is
+ * (`wakes.northbound`). Hosts wake it too, in their own way: see hosts.ts. So does an administrator's decision on a lost database: it
+ * lets go of what was kept. Pure; the body of a change says where to look and is
  * never projected itself.
  */
 import type { Change } from '../../kit/change-log/changes.ts';
@@ -40,7 +41,7 @@ const touches: ReadonlyMap<string, Touch> = new Map(
 );
 
 export const concerns = ({ resource_type: type }: Pick<Change, 'resource_type'>): boolean =>
-  touches.has(type) || type === 'host';
+  touches.has(type) || type === 'host' || type === 'accounted_incarnation';
 
 export function touch(touched: Touched, change: TouchingChange): void {
   touches.get(change.resource_type)?.(touched, change);
