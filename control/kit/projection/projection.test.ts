@@ -144,7 +144,7 @@ function bench(options: { fullPassMs?: number; truth?: [string, string][]; prepa
 }
 
 async function until(what: string, condition: () => boolean): Promise<void> {
-  const end = Date.now() + 5000;
+  const end = Date.now() + 20_000;
   while (!condition()) {
     if (Date.now() > end) assert.fail(`not in time: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
