@@ -81,11 +81,11 @@ function fits(schema: Keywords, value: unknown): boolean {
   }
 }
 
-/** The first alternative that is not null says what is wrong. */
+/** The first alternative that is not null says what is wrong. Null comes first: most of what may be null is, and a refusal is dear. */
 function readAny(alternatives: readonly Keywords[], value: unknown, place: string): unknown {
+  if (value === null && alternatives.some(({ type }) => type === 'null')) return null;
   let first: unknown;
   for (const alternative of alternatives) {
-    if (alternative.type === 'null' && value === null) return null;
     try {
       return readAs(alternative, value, place);
     } catch (error) {

@@ -19,6 +19,8 @@ export interface HostTable {
   last_seen_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
   created_at: Timestamp;
   updated_at: Timestamp;
+  /** Which transaction last changed what placement reads; see migrations/0140-placement-changed.sql. */
+  changed_in: Generated<string>;
 }
 
 export type HostRow = Selectable<HostTable>;

@@ -2,7 +2,6 @@
 import { sql } from 'kysely';
 import type { HostFacts } from '../../../contract/host/index.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
-import type { HostCapacity } from './place.ts';
 
 /** Any constant that no other advisory lock uses: 'place' in ASCII. */
 const placementLock = 0x70_6c_61_63;
@@ -10,29 +9,6 @@ const placementLock = 0x70_6c_61_63;
 /** Decisions of placement are made one after another: what one took, the next one sees. Ends with the transaction. */
 export async function lockPlacement(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(${placementLock})`.execute(tx);
-}
-
-/** A host as several placements see it: with those of the wanted images that it holds. */
-export type HostSnapshot = HostCapacity & { images: string[] };
-
-/**
- * All hosts for some placements: which of them hold which of the images, which were here within the last `awayMs`. One value, since
- * a thousand rows of many columns cost the reader more than the database.
- */
-export async function placementSnapshot(
-  tx: Tx,
-  { imageIds, awayMs }: { imageIds: readonly string[]; awayMs: number },
-): Promise<HostSnapshot[]> {
-  const { rows } = await sql<{ hosts: HostSnapshot[] }>`
-    select coalesce(json_agg(each), '[]') as hosts from (
-      select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.vcpus, h.memory_mib, h.disk_gib,
-        h.connected or coalesce(h.last_seen_at > now() - ${awayMs}::double precision * interval '1 millisecond', false) as seen_lately,
-        coalesce(u.vcpus, 0) as used_vcpus, coalesce(u.memory_mib, 0) as used_memory_mib,
-        coalesce(u.disk_gib, 0) as used_disk_gib, coalesce(l.images, '{}') as images, false as holds_image
-      from host h left join host_usage u on u.host_id = h.id
-      left join (select host_id, array_agg(image_id) as images from image_location
-        where image_id = any(${[...imageIds]}::uuid[]) group by host_id) l on l.host_id = h.id) each`.execute(tx);
-  return rows[0]!.hosts;
 }
 
 export interface HostRow {

@@ -1,11 +1,11 @@
 export {
   type HostRow,
-  type HostSnapshot,
   listHosts,
   lockPlacement,
-  placementSnapshot,
   serversOfHosts,
   setHostEnabled,
 } from './hosts.ts';
+export { HostPicture, imageHolders } from './picture.ts';
 export { type HostCapacity, type Placement, type PlacementRequest, place } from './place.ts';
+export { PlacementRound } from './ranking.ts';
 export { PlacementService, type Zone } from './service.ts';

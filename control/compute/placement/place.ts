@@ -71,29 +71,42 @@ export interface Placement {
 const verdictsKept = 20;
 const copyWeight = 2;
 
+/** A host and what is said of it. */
+export interface Judged {
+  host: HostCapacity;
+  verdict: HostVerdict;
+}
+
 export function place(request: PlacementRequest, hosts: readonly HostCapacity[]): Placement {
-  const judged = hosts.map((host) => ({ host, verdict: judge(request, host) }));
-  judged.sort(
-    (a, b) =>
-      byNumber(a.verdict.score, b.verdict.score) ||
-      byNumber(a.verdict.left, b.verdict.left) ||
-      Number(b.host.holds_image) - Number(a.host.holds_image) ||
-      a.verdict.refusals.length - b.verdict.refusals.length ||
-      (a.host.id < b.host.id ? -1 : 1),
+  return settle(request, hosts.map((host) => ({ host, verdict: judge(request, host) })).sort(order));
+}
+
+/** Best first; a total order, so that the same hosts give the same answer. */
+export function order(a: Judged, b: Judged): number {
+  return (
+    byNumber(a.verdict.score, b.verdict.score) ||
+    byNumber(a.verdict.left, b.verdict.left) ||
+    Number(b.host.holds_image) - Number(a.host.holds_image) ||
+    a.verdict.refusals.length - b.verdict.refusals.length ||
+    (a.host.id < b.host.id ? -1 : 1)
   );
+}
+
+/** @param judged in that order */
+export function settle(request: PlacementRequest, judged: readonly Judged[]): Placement {
   const best = judged[0];
   const host = best && best.verdict.score !== null ? best.host : null;
-  const away = judged.some(({ host, verdict }) => host.seen_lately && verdict.refusals.join() === 'disconnected');
   const refusals: Partial<Record<Refusal, number>> = {};
   for (const { verdict } of judged) {
     for (const refusal of verdict.refusals) refusals[refusal] = (refusals[refusal] ?? 0) + 1;
   }
+  const away = (one: Judged) => one.host.seen_lately && one.verdict.refusals.join() === 'disconnected';
   const verdicts = judged.slice(0, verdictsKept).map(({ verdict }) => verdict);
   const why = host ? { message: 'placed', fix: '' } : explain(request, judged);
-  return { host, soon: !host && away, verdicts, hosts: hosts.length, refusals, ...why };
+  return { host, soon: !host && judged.some(away), verdicts, hosts: judged.length, refusals, ...why };
 }
 
-function judge(request: PlacementRequest, host: HostCapacity): HostVerdict {
+export function judge(request: PlacementRequest, host: HostCapacity): HostVerdict {
   const free = {
     vcpus: host.vcpus - host.used_vcpus,
     memory_mib: host.memory_mib - host.used_memory_mib,
@@ -155,10 +168,7 @@ const cures: Readonly<Record<Refusal, string>> = {
  * For the tenant, so without names and numbers of hosts: those are in the verdicts, which administrators read.
  * The nearest fix: the set of refusals that the fewest conditions away from a fit; that host counts for all.
  */
-function explain(
-  request: PlacementRequest,
-  judged: readonly { host: HostCapacity; verdict: HostVerdict }[],
-): { message: string; fix: string } {
+function explain(request: PlacementRequest, judged: readonly Judged[]): { message: string; fix: string } {
   if (judged.length === 0) return { message: 'there is no host yet', fix: 'ask the administrators to add a host' };
   const asked = judged.filter(({ verdict }) => !verdict.refusals.includes('other_host_requested'));
   const zoned = asked.filter(({ verdict }) => !verdict.refusals.includes('other_zone'));

@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely';
+
 /** See migrations/0090-host-usage.sql: a trigger's, nobody else writes it. */
 export interface HostUsageTable {
   host_id: string;
@@ -5,6 +7,8 @@ export interface HostUsageTable {
   vcpus: number;
   memory_mib: number;
   disk_gib: number;
+  /** See migrations/0140-placement-changed.sql. */
+  changed_in: Generated<string>;
 }
 
 interface PlacementTables {

@@ -6,7 +6,7 @@ import { type HostId, newId } from '../../../contract/ids.ts';
 import { explainedDatabase } from '../../kit/database/test-plans.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { type ServerCloud, serverCloud } from '../server/testing.ts';
-import { listHosts, lockPlacement, placementSnapshot } from './index.ts';
+import { HostPicture, listHosts, lockPlacement } from './index.ts';
 
 let db: TestDatabase;
 let cloud: ServerCloud;
@@ -86,7 +86,7 @@ test('placement and the list of hosts read hosts, not the servers of the cloud',
   try {
     await explained.database.transaction({ actorId: null, requestId: null }, async (tx) => {
       await lockPlacement(tx);
-      const found = await placementSnapshot(tx, { imageIds: [cloud.imageId], awayMs: 1000 });
+      const found = await new HostPicture().read(tx, { awayMs: 1000 });
       assert.equal(found.find(({ id }) => id === host)?.used_vcpus, 3000);
     });
     const [shown] = await listHosts(explained.database.query, { id: host as HostId });

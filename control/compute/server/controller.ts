@@ -17,11 +17,13 @@ import { cloudActor, type Database, type Queryable } from '../../kit/database/da
 import { json } from '../../kit/database/schema.ts';
 import { endOperations, passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
+import type { Placement } from '../placement/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { Placing } from './placing.ts';
 import { faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
 import { isSatisfied, type ServerState } from './states.ts';
 import { stateColumns } from './states-sql.ts';
+import type { Unplaced } from './waiting.ts';
 
 /** The steps after which a test may kill the controller. */
 export type ControllerStep = 'looked' | 'placed' | 'not placed' | 'expired' | 'removed';
@@ -68,7 +70,10 @@ export class ServerController {
   constructor(options: ServerControllerOptions) {
     this.#options = options;
     this.#awayMs = options.hostAwayMs ?? hostAwayMs;
-    this.#placing = new Placing({ ...options, awayMs: this.#awayMs });
+    this.#placing = new Placing({
+      ...{ ...options, awayMs: this.#awayMs },
+      decided: (server, found) => this.#decided(server, found),
+    });
   }
 
   /** For the work queue. */
@@ -147,17 +152,17 @@ export class ServerController {
   }
 
   async #place(server: Look): Promise<void> {
-    const { database, log } = this.#options;
     const placement = await this.#placing.place(server);
-    if (!placement) return this.#lookAgain(database.query, server, server.now.getTime() + this.#awayMs);
-    if (placement.soon) return this.#lookAgainSoon(server.id);
-    if (placement.host) {
-      const fields = { serverId: server.id, hostId: placement.host.id, before: server.host_id };
-      log.info({ ...fields, hosts: placement.hosts }, 'server placed');
-    } else {
-      log.warn({ serverId: server.id, refusals: placement.refusals, fix: placement.fix }, 'server not placed');
-    }
-    this.#options.afterStep?.(placement.host ? 'placed' : 'not placed', server.id);
+    if (!placement) return this.#lookAgain(this.#options.database.query, server, server.now.getTime() + this.#awayMs);
+    if (!placement.soon) this.#options.afterStep?.(placement.host ? 'placed' : 'not placed', server.id);
+  }
+
+  /** A tenant's request, or what one brought along. */
+  #decided({ id, host_id: before }: Unplaced, { host, hosts, soon, refusals, fix }: Placement): void {
+    const { log } = this.#options;
+    if (soon) this.#lookAgainSoon(id);
+    else if (host) log.info({ serverId: id, hostId: host.id, before, hosts }, 'server placed');
+    else log.warn({ serverId: id, refusals, fix }, 'server not placed');
   }
 
   /** The durable job comes with the queue's next poll; this is sooner, and nothing is lost if the process dies. */

@@ -21,3 +21,33 @@ test('a server that several jobs look at in one moment is placed once, with its 
     assert.deepEqual([port_host, epoch, decisions], [host_id, 1, 1]);
   }
 });
+
+test('a server that is looked at brings along whoever else waits, and their jobs are put off', async () => {
+  await using db = await testDatabase();
+  const cloud = await serverCloud(db.database);
+  await cloud.addHost({ vcpus: 9 });
+  const flavor = await cloud.addFlavor();
+  const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor, minCount: 10, maxCount: 10 }));
+  const [asked, later, begun, full] = [ids[0]!, ids[3]!, ids[4]!, ids[9]!];
+  // One waits for better times, another's job has been taken.
+  await sql`update graphile_worker._private_jobs set run_at = now() + interval '1 hour' where key = ${`server:${later}`}`.execute(
+    db.database.query,
+  );
+  await sql`update graphile_worker._private_jobs set locked_at = now(), locked_by = 'x' where key = ${`server:${begun}`}`.execute(
+    db.database.query,
+  );
+  await sql`update host set vcpus = 7`.execute(db.database.query);
+  await cloud.controller.reconcile(asked);
+  const { rows } = await sql<{ id: string; placed: boolean; fault: boolean; due: boolean; decisions: number }>`
+    select s.id, s.host_id is not null as placed, s.fault is not null as fault,
+      exists (select from graphile_worker._private_jobs j where j.key = 'server:' || s.id and j.run_at <= now()) as due,
+      (select count(*) from decision d where d.resource_id = s.id)::integer as decisions
+    from server s order by s.id`.execute(db.database.query);
+  for (const { id, placed, fault, due, decisions } of rows) {
+    const left = id === later || id === begun;
+    assert.deepEqual([placed, fault, decisions], [!left && id !== full, id === full, left ? 0 : 1], id);
+    // The job of the one that was asked for is the caller's to end; of a refusal it finds nothing to do.
+    if (placed && id !== asked) assert.equal(due, false, 'nobody looks at it again before its host had time');
+  }
+  assert.equal(rows.filter(({ placed }) => placed).length, 7);
+});

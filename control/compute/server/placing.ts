@@ -1,50 +1,42 @@
 /**
- * Gives servers that wait their hosts: those that came while the last transaction ran go together into the next one, so that the lock,
- * the look at all hosts and the commit are paid once for all of them. Each still has a decision and a why-record of its own, and sees
- * what those before it took. Owns the order of placements in this process; what a host carries is counted in the database
- * (control/compute/placement). If the process dies, the transaction did nothing and the durable jobs come again.
+ * Gives servers that wait their hosts, many in one transaction: the lock, the look at the hosts and the commit are paid once for all of
+ * them. A job that asks for one brings along whoever else waits and whose turn has come (waiting.ts), since the queue works on few at
+ * a time. Each still has a decision and a why-record of its own, and sees what those before it took. Owns the order of placements in
+ * this process; what a host carries is counted in the database (control/compute/placement). If the process dies, the transaction did
+ * nothing and the durable jobs come again.
  */
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { endOperations, passOperation } from '../../kit/operation/operations.ts';
-import { enqueue } from '../../kit/queue/queue.ts';
+import { enqueue, putOff } from '../../kit/queue/queue.ts';
 import {
-  type HostSnapshot,
+  HostPicture,
+  imageHolders,
   lockPlacement,
   type Placement,
   type PlacementRequest,
-  place,
-  placementSnapshot,
+  PlacementRound,
 } from '../placement/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { faultOf, type ServerFault } from './server.ts';
-
-/** A server to place, as a look found it. */
-export interface Unplaced extends PlacementRequest {
-  id: string;
-  project_id: string;
-  image_id: string | null;
-  /** The one it was given to, which is away and has not said a word of it. */
-  host_id: string | null;
-  epoch: number;
-  generation: number;
-  /** The database's time at the look. */
-  now: Date;
-  /** Of what was asked for; it is looked at then at the latest. */
-  deadline: Date | null;
-}
+import { othersWaiting, stillToPlace, type Unplaced } from './waiting.ts';
 
 export interface PlacingOptions {
   database: Database;
   ports: Pick<ServerPorts, 'bindServerPorts'>;
   /** See hostAwayMs in server.ts. */
   awayMs: number;
+  /** Hears of each decision once it is made, those that no call asked for among them. */
+  decided(server: Unplaced, found: Placement): void;
 }
 
-/** Of one transaction: as many as the queue works on at once, and more where several wait. */
-const together = 32;
+/** Of one transaction: few enough that nobody notices how long it works, here or in the database. */
+const together = 100;
+/** Decided in one go, before whatever else waits for the event loop has its turn. */
+const turnMs = 8;
 const soonMs = 5000;
 
 /** Undefined: nothing is to be placed any more; something has moved since the look. */
@@ -55,6 +47,11 @@ interface Waiting {
   done: PromiseWithResolvers<Outcome>;
 }
 
+interface Decided {
+  server: Unplaced;
+  found: Placement;
+}
+
 interface Given {
   server: Unplaced;
   hostId: HostId;
@@ -62,6 +59,7 @@ interface Given {
 
 export class Placing {
   readonly #options: PlacingOptions;
+  readonly #picture = new HostPicture();
   #waiting: Waiting[] = [];
   #running = false;
 
@@ -83,49 +81,67 @@ export class Placing {
     this.#running = false;
   }
 
-  async #settle(batch: readonly Waiting[]): Promise<void> {
+  async #settle(batch: readonly Waiting[], options: { alone: boolean } = { alone: false }): Promise<void> {
     try {
-      const outcomes = await this.#placeAll(batch.map(({ server }) => server));
-      for (const { server, done } of batch) done.resolve(outcomes.get(server.id));
+      const outcomes = await this.#placeAll(
+        batch.map(({ server }) => server),
+        options,
+      );
+      for (const { server, found } of outcomes.values()) this.#options.decided(server, found);
+      for (const { server, done } of batch) done.resolve(outcomes.get(server.id)?.found);
     } catch (error) {
       // One server's trouble is not its neighbours': each alone.
-      if (batch.length > 1) for (const one of batch) await this.#settle([one]);
+      if (!options.alone) for (const one of batch) await this.#settle([one], { alone: true });
       else batch[0]!.done.reject(error);
     }
   }
 
-  #placeAll(servers: readonly Unplaced[]): Promise<Map<string, Outcome>> {
-    const imageIds = servers.flatMap((server) => server.image_id ?? []);
+  #placeAll(asked: readonly Unplaced[], { alone }: { alone: boolean }): Promise<Map<string, Decided>> {
     return this.#options.database.transaction(cloudActor, async (tx) => {
-      // One round trip; each statement sees what was committed before it could begin, the snapshot thus what the lock guards.
-      const [unchanged, , hosts] = await Promise.all([
-        stillToPlace(tx, servers),
+      // One round trip; each statement sees what was committed before it could begin, the picture thus what the lock guards.
+      const [unchanged, , others, hosts, holders] = await Promise.all([
+        stillToPlace(tx, asked),
         lockPlacement(tx),
-        placementSnapshot(tx, { imageIds, awayMs: this.#options.awayMs }),
+        alone ? [] : othersWaiting(tx, asked, together - asked.length),
+        this.#picture.read(tx, { awayMs: this.#options.awayMs }),
+        imageHolders(tx, imagesOf(asked)),
       ]);
-      const outcomes = new Map<string, Outcome>();
-      const given: Given[] = [];
-      const decided: { server: Unplaced; found: Placement }[] = [];
-      const alone: Promise<unknown>[] = [];
-      for (const server of servers) {
-        const returned = hosts.some((host) => host.id === server.host_id && host.seen_lately);
+      const more = imagesOf(others).difference(imagesOf(asked));
+      for (const [image, where] of more.size > 0 ? await imageHolders(tx, more) : []) holders.set(image, where);
+      const round = new PlacementRound(hosts, holders);
+      const returned = ({ host_id: id }: Unplaced) => id !== null && round.host(id)?.seen_lately === true;
+      const outcomes = new Map<string, Decided>();
+      let since = performance.now();
+      for (const server of [...asked.filter(({ id }) => unchanged.has(id)), ...others]) {
         // Two jobs may look at one server at once, where one was taken back from a connection that was lost.
-        if (!unchanged.has(server.id) || returned || outcomes.has(server.id)) continue;
-        const found = placeOn(hosts, server);
-        outcomes.set(server.id, found);
-        if (!found.host && (found.soon || server.host_id !== null)) {
-          alone.push(this.#waitForHost(tx, server, found));
-          continue;
-        }
-        decided.push({ server, found });
-        if (found.host) given.push({ server, hostId: found.host.id as HostId });
-        else alone.push(refuse(tx, server, found));
+        if (returned(server) || outcomes.has(server.id)) continue;
+        outcomes.set(server.id, { server, found: round.place(requestOf(server), server.image_id) });
+        if (performance.now() - since < turnMs) continue;
+        await turnOfOthers();
+        since = performance.now();
       }
-      if (given.length > 0) alone.push(this.#give(tx, given));
-      if (decided.length > 0) alone.push(recordDecisions(tx, decided));
-      await Promise.all(alone);
+      await this.#record(tx, [...outcomes.values()], new Set(others.map(({ id }) => id)));
       return outcomes;
     });
+  }
+
+  /** @param unasked those whose job still waits: it would find nothing to do */
+  async #record(tx: Tx, all: readonly Decided[], unasked: ReadonlySet<string>): Promise<void> {
+    const given: Given[] = [];
+    const decided: Decided[] = [];
+    const written: Promise<unknown>[] = [];
+    for (const { server, found } of all) {
+      if (!found.host && (found.soon || server.host_id !== null)) {
+        written.push(this.#waitForHost(tx, server, found));
+        continue;
+      }
+      decided.push({ server, found });
+      if (found.host) given.push({ server, hostId: found.host.id as HostId });
+      else written.push(refuse(tx, server, found));
+    }
+    if (given.length > 0) written.push(this.#give(tx, given, unasked));
+    if (decided.length > 0) written.push(recordDecisions(tx, decided));
+    await Promise.all(written);
   }
 
   /**
@@ -143,7 +159,7 @@ export class Placing {
   }
 
   /** A new epoch: what the host before may have of the server it removes when it is back, and its reports count no more. */
-  async #give(tx: Tx, all: readonly Given[]): Promise<void> {
+  async #give(tx: Tx, all: readonly Given[], unasked: ReadonlySet<string>): Promise<void> {
     const rows = json(
       all.map(({ server, hostId }) => ({
         id: server.id,
@@ -152,10 +168,9 @@ export class Placing {
           server.host_id === null
             ? 'the host to take the server'
             : 'another host to take the server: the first went away before it did',
-        look_at: lookAt(server, this.#options.awayMs),
       })),
     );
-    const given = sql`jsonb_to_recordset(${rows}::jsonb) as g(id uuid, host_id uuid, waiting_for text, look_at timestamptz)`;
+    const given = sql`jsonb_to_recordset(${rows}::jsonb) as g(id uuid, host_id uuid, waiting_for text)`;
     await Promise.all([
       sql`with passed as (
           update operation o set owner = 'host ' || g.host_id, waiting_for = g.waiting_for, updated_at = now()
@@ -168,36 +183,21 @@ export class Placing {
         all.map(({ server, hostId }) => ({ serverId: server.id as ServerId, hostId })),
       ),
       // Until a word of the host: then it is looked at again, in case the host goes away without one.
-      sql`select enqueue('server', g.id::text, g.look_at) from ${given}`.execute(tx),
+      putOff(
+        tx,
+        'server',
+        all.map(({ server: { id, now, deadline } }) => ({
+          ...{ id, at: lookAt({ now, deadline }, this.#options.awayMs), served: unasked.has(id) },
+        })),
+      ),
     ]);
   }
 }
 
-const lookAt = ({ now, deadline }: Unplaced, waitMs: number): Date =>
+const lookAt = ({ now, deadline }: Pick<Unplaced, 'now' | 'deadline'>, waitMs: number): Date =>
   new Date(Math.min(now.getTime() + waitMs, deadline?.getTime() ?? Number.POSITIVE_INFINITY));
 
-/** Of these, those of which nothing has moved since the look: no other placement, no word of the host, no wish to delete. */
-async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Set<string>> {
-  const [ids, epochs] = [servers.map(({ id }) => id), servers.map(({ epoch }) => epoch)];
-  const { rows } = await sql<{ id: string }>`
-    select s.id from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch
-    where s.observed_state = 'none' and s.fault is null and s.desired_presence = 'present'
-    order by s.id for update of s`.execute(tx);
-  return new Set(rows.map(({ id }) => id));
-}
-
-/** Decides one and takes what it needs from the snapshot, for those that come behind it. */
-function placeOn(hosts: HostSnapshot[], server: Unplaced): Placement {
-  for (const host of hosts) host.holds_image = server.image_id !== null && host.images.includes(server.image_id);
-  const found = place(requestOf(server), hosts);
-  const taken = found.host;
-  if (taken) {
-    taken.used_vcpus += server.vcpus;
-    taken.used_memory_mib += server.memory_mib;
-    taken.used_disk_gib += server.disk_gib;
-  }
-  return found;
-}
+const imagesOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.image_id ?? []));
 
 const requestOf = (server: Unplaced): PlacementRequest => ({
   vcpus: server.vcpus,
@@ -220,25 +220,24 @@ async function refuse(tx: Tx, server: Unplaced, found: Placement): Promise<void>
 
 const sentence = (text: string): string => (text === '' ? '' : `${text[0]!.toUpperCase()}${text.slice(1)}.`);
 
-async function recordDecisions(tx: Tx, decided: readonly { server: Unplaced; found: Placement }[]): Promise<void> {
-  await tx
-    .insertInto('decision')
-    .values(
-      decided.map(({ server, found }) => ({
-        id: newId(),
-        project_id: server.project_id,
-        resource_type: 'server',
-        resource_id: server.id,
-        kind: 'placement',
-        outcome: found.host ? 'placed' : 'no_capacity',
-        inputs: json({
-          request: requestOf(server),
-          hosts: found.hosts,
-          chosen: found.host?.id ?? null,
-          verdicts: found.verdicts,
-        }),
-        explanation: json({ message: found.message, refusals: found.refusals, fix: found.fix }),
-      })),
-    )
-    .execute();
+/** A text of its own for each count would be planned anew with each call. */
+async function recordDecisions(tx: Tx, decided: readonly Decided[]): Promise<void> {
+  const rows = decided.map(({ server, found }) => ({
+    id: newId(),
+    project_id: server.project_id,
+    resource_id: server.id,
+    outcome: found.host ? 'placed' : 'no_capacity',
+    inputs: {
+      request: requestOf(server),
+      hosts: found.hosts,
+      chosen: found.host?.id ?? null,
+      verdicts: found.verdicts,
+    },
+    explanation: { message: found.message, refusals: found.refusals, fix: found.fix },
+  }));
+  await sql`
+    insert into decision (id, project_id, resource_type, resource_id, kind, outcome, inputs, explanation)
+    select id, project_id, 'server', resource_id, 'placement', outcome, inputs, explanation
+    from jsonb_to_recordset(${json(rows)}::jsonb) as d(id uuid, project_id uuid, resource_id uuid, outcome text,
+      inputs jsonb, explanation jsonb)`.execute(tx);
 }

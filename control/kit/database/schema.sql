@@ -51,13 +51,14 @@ CREATE FUNCTION public.count_host_usage() RETURNS trigger
 begin
   if tg_op <> 'INSERT' and old.host_id is not null then
     update host_usage set servers = servers - 1, vcpus = vcpus - old.vcpus, memory_mib = memory_mib - old.memory_mib,
-      disk_gib = disk_gib - old.disk_gib where host_id = old.host_id;
+      disk_gib = disk_gib - old.disk_gib, changed_in = pg_current_xact_id() where host_id = old.host_id;
   end if;
   if tg_op <> 'DELETE' and new.host_id is not null then
     insert into host_usage as u (host_id, servers, vcpus, memory_mib, disk_gib)
     values (new.host_id, 1, new.vcpus, new.memory_mib, new.disk_gib)
     on conflict (host_id) do update set servers = u.servers + 1, vcpus = u.vcpus + excluded.vcpus,
-      memory_mib = u.memory_mib + excluded.memory_mib, disk_gib = u.disk_gib + excluded.disk_gib;
+      memory_mib = u.memory_mib + excluded.memory_mib, disk_gib = u.disk_gib + excluded.disk_gib,
+      changed_in = pg_current_xact_id();
   end if;
   return null;
 end
@@ -86,6 +87,15 @@ begin
   if due <= now() then
     perform pg_notify('jobs:insert', '');
   end if;
+end
+$$;
+
+CREATE FUNCTION public.host_changed_in() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  new.changed_in := pg_current_xact_id();
+  return new;
 end
 $$;
 
@@ -310,7 +320,8 @@ CREATE TABLE public.host (
     connection_id uuid,
     last_seen_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL
 );
 
 CREATE TABLE public.host_usage (
@@ -319,6 +330,7 @@ CREATE TABLE public.host_usage (
     vcpus bigint DEFAULT 0 NOT NULL,
     memory_mib bigint DEFAULT 0 NOT NULL,
     disk_gib bigint DEFAULT 0 NOT NULL,
+    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
     CONSTRAINT host_usage_disk_gib_check CHECK ((disk_gib >= 0)),
     CONSTRAINT host_usage_memory_mib_check CHECK ((memory_mib >= 0)),
     CONSTRAINT host_usage_servers_check CHECK ((servers >= 0)),
@@ -1191,9 +1203,11 @@ CREATE TRIGGER flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.flavor F
 
 CREATE TRIGGER floating_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.floating_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('floating_ip');
 
-CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host');
+CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
 
-CREATE TRIGGER host_updated AFTER UPDATE ON public.host FOR EACH ROW WHEN ((((to_jsonb(old.*) - 'last_seen_at'::text) - 'updated_at'::text) IS DISTINCT FROM ((to_jsonb(new.*) - 'last_seen_at'::text) - 'updated_at'::text))) EXECUTE FUNCTION public.append_change('host');
+CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN (((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
+
+CREATE TRIGGER host_updated AFTER UPDATE ON public.host FOR EACH ROW WHEN (((((to_jsonb(old.*) - 'last_seen_at'::text) - 'updated_at'::text) - 'changed_in'::text) IS DISTINCT FROM (((to_jsonb(new.*) - 'last_seen_at'::text) - 'updated_at'::text) - 'changed_in'::text))) EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
 
 CREATE TRIGGER image_change AFTER INSERT OR DELETE OR UPDATE ON public.image FOR EACH ROW EXECUTE FUNCTION public.append_change('image');
 

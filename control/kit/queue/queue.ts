@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events';
 import { type Runner, run, type Task, type TaskList, type WorkerEvents } from 'graphile-worker';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import type { Database, Queryable } from '../database/database.ts';
+import type { Database, Queryable, Tx } from '../database/database.ts';
 import { PatientPool } from './patient-pool.ts';
 import { quietLogger } from './worker-logger.ts';
 
@@ -20,6 +20,29 @@ export type Reconcile = (id: string) => Promise<void>;
  */
 export async function enqueue(db: Queryable, task: string, id: string, options: { at?: Date } = {}): Promise<void> {
   await sql`select enqueue(${task}, ${id}, coalesce(${options.at ?? null}::timestamptz, now()))`.execute(db);
+}
+
+/** A wish to look at a resource not before `at`. */
+export interface LaterWish {
+  id: string;
+  at: Date;
+  /** What was wished before has been done out of turn: a job that nobody has begun waits until then too. */
+  served: boolean;
+}
+
+/** Wishes for later, and what they replace; part of the transaction that made the earlier look needless. */
+export async function putOff(tx: Tx, task: string, wishes: readonly LaterWish[]): Promise<void> {
+  await sql`
+    with wish as materialized (
+      select * from jsonb_to_recordset(${JSON.stringify(wishes)}::jsonb) as w(id text, at timestamptz, served boolean)),
+    later as (
+      update graphile_worker._private_jobs j set run_at = wish.at, attempts = 0, last_error = null, revision = revision + 1,
+        updated_at = now()
+      from wish where wish.served and j.key = ${task}::text || ':' || wish.id and j.locked_at is null
+      returning wish.id)
+    select enqueue(${task}, wish.id, wish.at) from wish where not exists (select from later where later.id = wish.id)`.execute(
+    tx,
+  );
 }
 
 /** Reconciles take seconds at most. One that is cut off with its process is free for others after this. */

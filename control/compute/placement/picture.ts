@@ -1,0 +1,85 @@
+/**
+ * All hosts as placement sees them, kept between decisions: a thousand are read once, then only those that changed. The truth stays
+ * in the rows: each read brings all that has changed since the one before, so what it answers is what one statement would have read.
+ * One at a time. Nothing outlives the process.
+ */
+import { sql } from 'kysely';
+import type { Tx } from '../../kit/database/database.ts';
+import type { HostCapacity } from './place.ts';
+
+interface Row extends Omit<HostCapacity, 'seen_lately' | 'holds_image'> {
+  /** Milliseconds since 1970; counts where the host is away. */
+  last_seen: number | null;
+}
+
+interface Reading {
+  /** Of which database, since which start of its server. */
+  database: string;
+  horizon: string;
+  now: number;
+  hosts: number;
+  changed: Row[];
+}
+
+/** All is read anew after this, whatever may have gone by unseen (rows that were written past the triggers). */
+const wholeEveryMs = 60_000;
+
+export class HostPicture {
+  #rows = new Map<string, Row>();
+  #database = '';
+  /** All below was final at the last read. */
+  #horizon = '0';
+  #wholeAt = Number.NEGATIVE_INFINITY;
+
+  /** @param awayMs who was here within this time counts as seen lately */
+  async read(tx: Tx, { awayMs }: { awayMs: number }): Promise<HostCapacity[]> {
+    const whole = Date.now() - this.#wholeAt > wholeEveryMs;
+    let reading = await readSince(tx, whole ? '0' : this.#horizon);
+    // Another database behind the same address, or a host is gone: a read of what changed does not tell.
+    if (whole || !this.#take(reading)) {
+      if (!whole) reading = await readSince(tx, '0');
+      this.#rows = new Map(reading.changed.map((row) => [row.id, row]));
+      this.#wholeAt = Date.now();
+    }
+    this.#database = reading.database;
+    this.#horizon = reading.horizon;
+    const { now } = reading;
+    return Array.from(this.#rows.values(), ({ last_seen, ...row }) => ({
+      ...row,
+      seen_lately: row.connected || (last_seen !== null && last_seen > now - awayMs),
+      holds_image: false,
+    }));
+  }
+
+  /** False where what is known can't be brought up to date by it. */
+  #take({ database, changed, hosts }: Reading): boolean {
+    if (database !== this.#database) return false;
+    for (const row of changed) this.#rows.set(row.id, row);
+    return this.#rows.size === hosts;
+  }
+}
+
+/** One value, since a thousand rows of many columns cost the reader more than the database. */
+async function readSince(tx: Tx, horizon: string): Promise<Reading> {
+  const { rows } = await sql<Reading>`
+    select pg_postmaster_start_time()::text || ' ' || (select oid from pg_database where datname = current_database()) as database,
+      pg_snapshot_xmin(pg_current_snapshot())::text as horizon, extract(epoch from clock_timestamp())::float8 * 1000 as now,
+      (select count(*)::integer from host) as hosts,
+      coalesce((select json_agg(each) from (
+        select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.vcpus, h.memory_mib, h.disk_gib,
+          extract(epoch from h.last_seen_at)::float8 * 1000 as last_seen, coalesce(u.vcpus, 0) as used_vcpus,
+          coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib
+        from host h left join host_usage u on u.host_id = h.id
+        where h.changed_in >= ${horizon}::xid8 or u.changed_in >= ${horizon}::xid8) each), '[]') as changed`.execute(
+    tx,
+  );
+  return rows[0]!;
+}
+
+/** The hosts that hold each of these images. */
+export async function imageHolders(tx: Tx, imageIds: Iterable<string>): Promise<Map<string, ReadonlySet<string>>> {
+  const { rows } = await sql<{ image_id: string; hosts: string[] }>`
+    select image_id, array_agg(host_id) as hosts from image_location where image_id = any(${[...imageIds]}::uuid[])
+    group by image_id`.execute(tx);
+  return new Map(rows.map(({ image_id, hosts }) => [image_id, new Set(hosts)]));
+}

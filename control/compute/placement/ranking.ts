@@ -1,0 +1,95 @@
+/**
+ * Many decisions over one picture of the hosts, each seeing what those before it took. Hosts are judged and sorted once for each kind
+ * of request; a decision then moves the one host that took something. Pure; lives as long as one transaction.
+ */
+import {
+  type HostCapacity,
+  type Judged,
+  judge,
+  order,
+  type Placement,
+  type PlacementRequest,
+  settle,
+} from './place.ts';
+
+export class PlacementRound {
+  readonly #hosts: Map<string, HostCapacity>;
+  readonly #holders: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly #rankings = new Map<string, Ranking>();
+
+  /** @param holders by image the hosts that hold it */
+  constructor(hosts: readonly HostCapacity[], holders: ReadonlyMap<string, ReadonlySet<string>>) {
+    this.#hosts = new Map(hosts.map((host) => [host.id, host]));
+    this.#holders = holders;
+  }
+
+  host(id: string): HostCapacity | undefined {
+    return this.#hosts.get(id);
+  }
+
+  /** Decides one and takes what it needs, for those that come behind it. */
+  place(request: PlacementRequest, imageId: string | null): Placement {
+    const found = this.#ranking(request, imageId).placement();
+    if (found.host) this.#took(found.host.id, request);
+    return found;
+  }
+
+  #ranking(request: PlacementRequest, imageId: string | null): Ranking {
+    const { vcpus, memory_mib, disk_gib, availability_zone, requested_host_id } = request;
+    const kind = JSON.stringify([vcpus, memory_mib, disk_gib, availability_zone, requested_host_id, imageId]);
+    const known = this.#rankings.get(kind);
+    if (known) return known;
+    const holders = (imageId !== null && this.#holders.get(imageId)) || new Set();
+    const made = new Ranking(request, this.#hosts.values(), holders);
+    this.#rankings.set(kind, made);
+    return made;
+  }
+
+  #took(id: string, { vcpus, memory_mib, disk_gib }: PlacementRequest): void {
+    const host = this.#hosts.get(id)!;
+    const taken = {
+      ...host,
+      used_vcpus: host.used_vcpus + vcpus,
+      used_memory_mib: host.used_memory_mib + memory_mib,
+      used_disk_gib: host.used_disk_gib + disk_gib,
+    };
+    this.#hosts.set(id, taken);
+    for (const ranking of this.#rankings.values()) ranking.changed(taken);
+  }
+}
+
+/** All hosts in the order in which they would take servers of one kind. */
+class Ranking {
+  readonly #request: PlacementRequest;
+  readonly #holders: ReadonlySet<string>;
+  readonly #judged: Judged[];
+
+  constructor(request: PlacementRequest, hosts: Iterable<HostCapacity>, holders: ReadonlySet<string>) {
+    this.#request = request;
+    this.#holders = holders;
+    this.#judged = Array.from(hosts, (host) => this.#judge(host)).sort(order);
+  }
+
+  placement(): Placement {
+    return settle(this.#request, this.#judged);
+  }
+
+  changed(host: HostCapacity): void {
+    const all = this.#judged;
+    const old = all.findIndex((judged) => judged.host.id === host.id);
+    if (old >= 0) all.splice(old, 1);
+    const judged = this.#judge(host);
+    let [low, high] = [0, all.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (order(all[middle]!, judged) < 0) low = middle + 1;
+      else high = middle;
+    }
+    all.splice(low, 0, judged);
+  }
+
+  #judge(host: HostCapacity): Judged {
+    const seen = { ...host, holds_image: this.#holders.has(host.id) };
+    return { host: seen, verdict: judge(this.#request, seen) };
+  }
+}
