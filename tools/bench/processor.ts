@@ -1,6 +1,7 @@
 /** Processor time of a cloud's processes: it holds still where other work slows the clock. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { childrenByParent, withDescendants } from '../../cli/supervisor/process-table.ts';
 
 /** The processes of the sessions whose leaders' pids lie in the directory. */
 export function cloudPids(directory: string): string[] {
@@ -11,6 +12,13 @@ export function cloudPids(directory: string): string[] {
 /** What they have used of a processor, in steps of ten milliseconds. */
 export const cpuMs = (pids: readonly string[]): number =>
   pids.map(statOf).reduce((sum, stat) => sum + (stat ? (Number(stat[11]) + Number(stat[12])) * 10 : 0), 0);
+
+/** The same of one process and all below it, those that have ended among them: each backend of PostgreSQL leads a session of its own. */
+export const treeCpuMs = (root: number): number =>
+  withDescendants(root, childrenByParent()).reduce((sum, pid) => {
+    const stat = statOf(String(pid));
+    return sum + 10 * (stat?.slice(11, 15).reduce((ticks, field) => ticks + Number(field), 0) ?? 0);
+  }, 0);
 
 /** The fields behind the command's name; undefined where the process is gone. */
 function statOf(pid: string): string[] | undefined {

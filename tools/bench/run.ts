@@ -22,7 +22,7 @@ import { rawImage } from '../../test/support/small-image.ts';
 import { besideCommit, lastLanded } from './beside.ts';
 import { type BytesReport, benchBytes } from './bytes.ts';
 import { compare, type LoadResult } from './report.ts';
-import { benchScale, quickSizes, sizes } from './scale.ts';
+import { benchScale, quickSizes, type Size, sizes } from './scale.ts';
 import { benchSingle, type SingleReport } from './single.ts';
 
 const { values, positionals } = parseArgs({
@@ -36,6 +36,7 @@ const { values, positionals } = parseArgs({
     profile: { type: 'string' },
     quick: { type: 'boolean', default: false },
     beside: { type: 'string' },
+    size: { type: 'string', multiple: true },
   },
 });
 const wanted = positionals.length > 0 ? positionals : ['single', 'keystone', 'neutron', 'nova', 'glance'];
@@ -50,7 +51,10 @@ process.exitCode = await main();
 
 async function main(): Promise<number> {
   if (wanted.includes('scale')) {
-    console.log(`\n${await benchScale(values.quick ? quickSizes : sizes, { rounds: values.quick ? 3 : 10 })}`);
+    const all = values.size ? values.size.map(sizeOf) : values.quick ? quickSizes : sizes;
+    console.log(
+      `\n${await benchScale(all, { rounds: values.quick ? 3 : Number(values.rounds), controlFlags: profileFlags() })}`,
+    );
     return 0;
   }
   const scratch = mkdtempSync(join(tmpdir(), 'bothy-bench-'));
@@ -148,12 +152,20 @@ async function drive(environment: Record<string, string>, scratch: string): Prom
   return JSON.parse(readFileSync(out, 'utf8')) as LoadResult;
 }
 
+/** '100x5000': hosts and servers. */
+function sizeOf(text: string): Size {
+  const [hosts, servers] = text.split('x').map(Number);
+  return { hosts: hosts!, servers: servers! };
+}
+
 function profileFlags(): (name: string) => string[] {
   const directory = values.profile && resolve(values.profile);
   if (!directory) return () => [];
   mkdirSync(directory, { recursive: true });
   for (const old of globSync(join(directory, '*.cpuprofile'))) rmSync(old);
-  return (name) => ['--cpu-prof', `--cpu-prof-dir=${directory}`, `--cpu-prof-name=${name}.cpuprofile`];
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: Node.js puts the process's id there
+  const pid = '${pid}';
+  return (name) => ['--cpu-prof', `--cpu-prof-dir=${directory}`, `--cpu-prof-name=${name}-${pid}.cpuprofile`];
 }
 
 function printMemory(when: string, cloud: CloudProcesses): void {
