@@ -5,10 +5,11 @@
  * Words on the command line choose among the tests: `npm run check -- quota` runs the test files with that in their path.
  */
 import { spawn } from 'node:child_process';
-import { accessSync, chmodSync, constants, globSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { accessSync, chmodSync, constants, globSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { costs, listName } from './lane.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (name: string) => join(root, 'node_modules/.bin', name);
@@ -104,6 +105,20 @@ function memory(): string | undefined {
   }
 }
 
+/** The lanes (lane.ts) that share these test files: a folder of this run, and in it an entry file for each. */
+function openLanes(files: string[]): { folder: string; entries: string[] } {
+  const folder = mkdtempSync(join(tmpdir(), 'lanes-'));
+  writeFileSync(join(folder, listName), JSON.stringify({ root, files }));
+  const lane = new URL('lane.ts', import.meta.url).href;
+  // Tests often wait, for a database or a deadline: one lane more than cores keeps these busy.
+  const count = Math.min(files.length, availableParallelism() + 1);
+  const entries = Array.from({ length: count }, (_, index) => join(folder, `lane-${index + 1}.mjs`));
+  for (const entry of entries) {
+    writeFileSync(entry, `import { runLane } from '${lane}';\nawait runLane(${JSON.stringify(folder)});\n`);
+  }
+  return { folder, entries };
+}
+
 async function main(words: string[]): Promise<boolean> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupted.abort());
   const outcomes: Outcome[] = [];
@@ -121,12 +136,15 @@ async function main(words: string[]): Promise<boolean> {
   process.env.NODE_COMPILE_CACHE ??= join(root, '.bothy/compile-cache'); // the one of ./bothy
   const { stopTestCluster } = await import('../control/kit/database/testing.ts');
   const tests = fastTests(words);
-  // Node leaves one core out unless told.
-  const command = [process.execPath, '--test', `--test-concurrency=${availableParallelism()}`];
+  const lanes = openLanes(tests);
+  const command = [process.execPath, '--test', `--test-concurrency=${lanes.entries.length}`, '--test-timeout=120000'];
   const outcome = await run(
-    { name: `tests (${tests.length} files)`, command: [...command, '--test-timeout=120000', ...tests] },
+    { name: `tests (${tests.length} files)`, command: [...command, ...lanes.entries] },
     { show: true },
   );
+  console.log('\nthe dearest files, by processor time (without the database):');
+  for (const { file, seconds, processorSeconds } of costs(lanes.folder).slice(0, 10))
+    console.log(`  ${processorSeconds.toFixed(1).padStart(5)} s  within ${seconds.toFixed(1).padStart(5)} s  ${file}`);
   report(outcome, { shown: true });
   outcomes.push(outcome);
   stopTestCluster();
