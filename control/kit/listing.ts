@@ -104,12 +104,13 @@ function condition(listing: Listing<unknown>, name: string, values: readonly str
 const mapped = <A, B>(value: A | undefined, change: (value: A) => B): B | undefined =>
   value === undefined ? undefined : change(value);
 
-/** What JavaScript takes for a time and PostgreSQL does not ('1', the year 20000) is no row's. */
+/** What JavaScript takes for a time and PostgreSQL does not ('1', the years 0 and 20000) is no row's. */
 function readTime(text: string): string[] {
   const time = /^\d{4}-\d\d-\d\d/.test(text)
     ? new Date(/([zZ]|[+-]\d\d:?\d\d)$/.test(text.slice(10)) ? text : `${text}Z`)
     : null;
-  if (!time || Number.isNaN(time.getTime())) return [];
+  // The comparison is false for what is no time at all, too.
+  if (!time || !(time.getUTCFullYear() >= 1 && time.getUTCFullYear() <= 9999)) return [];
   return [new Date(Math.floor(time.getTime() / 1000) * 1000).toISOString()];
 }
 
@@ -145,6 +146,15 @@ function sortExpression(listing: Listing<unknown>, name: string): RawBuilder<unk
     default:
       return sql`coalesce(${expression}::text, '')`;
   }
+}
+
+/**
+ * The first word on a key counts, those after it could only order what is equal. A condition for a page's place grows with the square
+ * of the keys, and a query string has room for a thousand of them.
+ */
+export function onePerKey<T>(sort: readonly T[], keyOf: (one: T) => string): T[] {
+  const seen = new Map(sort.toReversed().map((one) => [keyOf(one), one]));
+  return sort.filter((one) => seen.get(keyOf(one)) === one);
 }
 
 interface Key {
@@ -184,7 +194,7 @@ export async function listRows<Row>(
   const where = [listing.visible(caller), ...tagConditions(query)];
   if (query.ids) where.push(sql`t.id = any(${[...query.ids]}::uuid[])`);
   for (const { column, values } of query.filters ?? []) where.push(condition(listing, column, values));
-  const keys: Key[] = (query.sort ?? []).map(({ column, descending }) => ({
+  const keys: Key[] = onePerKey(query.sort ?? [], ({ column }) => column).map(({ column, descending }) => ({
     expression: sortExpression(listing, column),
     descending: descending !== (query.reverse ?? false),
   }));

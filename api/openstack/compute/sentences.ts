@@ -55,7 +55,8 @@ const servers = {
   too_many_server_tags: ({ maximum }) => `The number of tags exceeded the per-server limit ${maximum}`,
   security_group_not_of_server: ({ name, server }) =>
     `Security group ${name} not associated with the instance ${server}`,
-  pattern_refused: ({ pattern }) => `the regular expression '${pattern}' is too long or refers back`,
+  pattern_refused: ({ pattern }) =>
+    `the regular expression '${pattern}' is too long, repeats too much, refers back or looks around`,
   pattern_malformed: 'a filter is no valid regular expression',
 } satisfies Some;
 

@@ -226,9 +226,27 @@ test('a filter by time compares whole seconds, and what is no time of ours finds
   };
   assert.deepEqual(await found(network.created_at), [network.id]);
   assert.deepEqual(await found(network.created_at.slice(0, -1)), [network.id], 'without a zone it is UTC');
-  for (const odd of ['1', '99999-01-01', '-1', '2026-13-01', 'now', '+275760-09-13', 'infinity', '']) {
+  for (const odd of [
+    '1',
+    '99999-01-01',
+    '-1',
+    '2026-13-01',
+    'now',
+    '+275760-09-13',
+    'infinity',
+    '',
+    '0000-01-01T00:00:00Z',
+  ]) {
     assert.deepEqual(await found(odd), [], odd);
   }
+});
+
+test('a sort key counts once, however often a caller says it', async () => {
+  const me = api.as(testCaller());
+  for (const name of ['a', 'b']) await me.post('/networks', { network: { name } });
+  const sort = 'sort_key=name&'.repeat(1000);
+  const { networks } = (await me.get(`/networks?${sort}`)).body;
+  assert.deepEqual((await me.get(`/networks?${sort}marker=${networks[0].id}`)).body.networks, [networks[1]]);
 });
 
 test("a marker that is gone, was never there or is another project's is not found", async () => {

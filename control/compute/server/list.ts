@@ -6,6 +6,8 @@
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type Queryable, sqlState } from '../../kit/database/database.ts';
+import { onePerKey } from '../../kit/listing.ts';
+import { safePattern } from './pattern.ts';
 import type { ShownServer } from './server.ts';
 import type { ServerStatus, TaskState, VmState } from './states.ts';
 import { powerStateSql, statusSql, taskStateSql, vmStateSql } from './states-sql.ts';
@@ -133,19 +135,11 @@ function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
   return all;
 }
 
-/** PostgreSQL matches without back-tracking unless there are back-references: those could keep it busy for ever. */
-function safePattern(pattern: string): string {
-  if (pattern.length > 255 || /\\[1-9]/.test(pattern)) {
-    throw new CloudError('invalid', 'pattern_refused', { pattern: pattern.slice(0, 50) });
-  }
-  return pattern;
-}
-
 /** @throws CloudError `invalid` for an unknown marker or a broken regular expression */
 export async function listServers(db: Queryable, reach: Reach, filter: ServerFilter): Promise<ShownServer[]> {
   const from = sql`(${source(reach, filter)}) s left join host h on h.id = s.host_id`;
   const where = conditions(reach, filter);
-  const sort = [...(filter.sort ?? [])];
+  const sort = onePerKey(filter.sort ?? [], ({ key }) => key);
   // Ids are made in time's order: newest first, Nova's default, is the index's own order.
   if (!sort.some(({ key }) => key === 'id')) {
     sort.push({ key: 'id', direction: sort[0]?.direction ?? 'desc' });
