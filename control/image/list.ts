@@ -117,8 +117,8 @@ function conditions(filter: ImageFilter): Condition[] {
   if (filter.tags) found.push(sql`tags @> ${filter.tags}::text[]`);
   if (filter.sizeMin !== undefined) found.push(sql`size_bytes >= ${filter.sizeMin}`);
   if (filter.sizeMax !== undefined) found.push(sql`size_bytes <= ${filter.sizeMax}`);
-  if (filter.minDiskGib !== undefined) found.push(sql`min_disk_gib = ${filter.minDiskGib}`);
-  if (filter.minMemoryMib !== undefined) found.push(sql`min_memory_mib = ${filter.minMemoryMib}`);
+  if (filter.minDiskGib !== undefined) found.push(sql`min_disk_gib = ${filter.minDiskGib}::bigint`);
+  if (filter.minMemoryMib !== undefined) found.push(sql`min_memory_mib = ${filter.minMemoryMib}::bigint`);
   if (filter.protected !== undefined) found.push(sql`protected = ${filter.protected}`);
   if (filter.md5 !== undefined) found.push(sql`md5 = ${filter.md5}`);
   if (filter.sha256 !== undefined) found.push(sql`sha256 = ${filter.sha256}`);

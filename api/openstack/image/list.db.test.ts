@@ -66,6 +66,7 @@ test('filters select by every attribute, also in combination', async () => {
   assert.deepEqual(await names('size_min=11'), ['b']);
   assert.deepEqual(await names('size_max=10'), ['a']);
   assert.deepEqual(await names('min_ram=64&min_disk=2'), ['b']);
+  assert.deepEqual(await names('min_ram=999999999999999&min_disk=2147483648'), []);
   assert.deepEqual(await names('protected=true'), ['c, "d"']);
   assert.deepEqual(await names('os_distro=debian'), ['a']);
   assert.deepEqual(await names('os_distro=debian%27%20or%20true'), []);
