@@ -13,6 +13,7 @@ import Fastify, {
   type FastifyInstance,
   type FastifyPluginAsync,
   LogController,
+  type preParsingHookHandler,
   type RouteOptions,
 } from 'fastify';
 import type { Logger } from 'pino';
@@ -38,6 +39,10 @@ export interface ApiOptions {
   dialects: readonly Dialect[];
   upgrades?: readonly Upgrade[];
   log: Logger;
+  /** How long a body of JSON may take to come. */
+  bodyMs?: number;
+  /** How long a connection lives on which nothing moves: what asks and never reads would keep the answer in memory. */
+  silenceMs?: number;
   /** Told of every route. */
   onRoute?: (route: RouteOptions) => void;
 }
@@ -75,7 +80,9 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     bodyLimit: maxJsonBytes,
     // Never trust a client's id: it would end up in the change log.
     genReqId: () => `req-${newId()}`,
+    // It would count the hours of an upload too: what is to be short is held to it by patienceWithBodies.
     requestTimeout: 0,
+    connectionTimeout: options.silenceMs ?? 15 * 60_000,
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 },
@@ -91,6 +98,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-openstack-request-id', request.id);
   });
+  app.addHook('preParsing', patienceWithBodies(options.bodyMs ?? 30_000));
   if (options.onRoute) app.addHook('onRoute', options.onRoute);
   for (const { prefix, plugin } of options.dialects) {
     await app.register(plugin, { prefix });
@@ -99,6 +107,18 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.server.on('error', (err) => options.log.error({ err }, 'the API could not take a connection'));
   takeUpgrades(app.server, upgrades, options.log);
   return app as unknown as FastifyInstance;
+}
+
+/** A body that somebody begins and never ends would keep its connection for ever, and connections are counted. */
+function patienceWithBodies(bodyMs: number): preParsingHookHandler {
+  return (request, _reply, _payload, done) => {
+    const { raw, routeOptions } = request;
+    if (!raw.complete && routeOptions.config.contract?.bytes === undefined) {
+      const timer = setTimeout(() => raw.destroy(), bodyMs).unref();
+      for (const event of ['end', 'close']) raw.once(event, () => clearTimeout(timer));
+    }
+    done();
+  };
 }
 
 /**
