@@ -19,7 +19,6 @@ import Fastify, {
 import type { Logger } from 'pino';
 import { guarded } from '../contract/guarded.ts';
 import { newId } from '../contract/ids.ts';
-import { Refusal } from './boundary/refusal.ts';
 
 export interface Dialect {
   /** First path segment(s), e.g. '/compute'. */
@@ -58,9 +57,6 @@ export function renewCertificate(app: FastifyInstance, tls: ApiOptions['tls']): 
 /** JSON bodies larger than this are refused with 413. Streams (image bytes) have limits of their own. */
 export const maxJsonBytes = 1024 * 1024;
 
-/** Nothing that we take is deeper. Code that walks a body may recurse, and 1 MiB has room for 500,000 levels. */
-const maxJsonDepth = 64;
-
 export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const { upgrades = [] } = options;
   const app = Fastify({
@@ -89,11 +85,6 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     rewriteUrl: ({ url = '/' }) => decodable(url),
     exposeHeadRoutes: false,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false, allowUnionTypes: true } },
-  });
-  app.addHook('preValidation', (request, _reply, done) => {
-    const { body } = request;
-    if (body === undefined || !depthExceeds(body, maxJsonDepth)) done();
-    else done(new Refusal('invalid', `the request body is nested deeper than ${maxJsonDepth} levels`));
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-openstack-request-id', request.id);
@@ -151,20 +142,4 @@ function decodable(url: string): string {
   } catch {
     return path.replaceAll('%', '%25') + url.slice(path.length);
   }
-}
-
-/** Level by level, for recursion would be the fault that it looks for. */
-function depthExceeds(body: unknown, limit: number): boolean {
-  let level = [body].filter(isContainer);
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth === limit) return true;
-    level = level.flatMap((each) => Object.values(each).filter(isContainer));
-  }
-  return false;
-}
-
-/** Of JSON; a body may also be a stream. */
-function isContainer(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false;
-  return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
 }

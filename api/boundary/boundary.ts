@@ -4,7 +4,7 @@
  * dialect's own sentences. Answers are not touched here: tests hold them to their schemas (testing/).
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
-import type { TSchema } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import type { CloudError } from '../../contract/errors.ts';
 import { type Chosen, chosenAction, hasVersion, onlyMember } from './actions.ts';
 import { faultsOf, fits } from './check.ts';
@@ -150,7 +150,7 @@ export class Boundary {
 
   #fit(part: Part, value: unknown, contract: Contract, request: FastifyRequest): void {
     const { sentences } = this.#options;
-    const schema = part === 'path' ? undefined : this.#schema(contract[part], request);
+    const schema = this.#schema(part === 'path' ? pathSchema(contract) : contract[part], request);
     if (schema === undefined || fits(schema, value)) return;
     contract.explain?.[part]?.(value, request);
     throw sentences.refuse(part, { errors: faultsOf(schema, value), value, contract });
@@ -163,4 +163,14 @@ export class Boundary {
   #versionOf(request: FastifyRequest): number {
     return this.#options.versionOf?.(request) ?? 1;
   }
+}
+
+const pathSchemas = new WeakMap<object, TSchema>();
+
+/** Of those parameters that are more than a text. */
+function pathSchema({ path }: Contract): TSchema | undefined {
+  if (!path) return undefined;
+  const schema = pathSchemas.get(path) ?? Type.Object(path);
+  pathSchemas.set(path, schema);
+  return schema;
 }

@@ -67,6 +67,8 @@ export interface ControlHooks {
   credentials?: { lookEveryMs: number };
   /** Told of every route of every dialect. */
   onRoute?: ApiOptions['onRoute'];
+  /** Comes before the dialects and sees what they answer. */
+  observer?: Dialect;
   /** Called where the process may die. */
   afterServerStep?: (step: ControllerStep, serverId: string) => void;
 }
@@ -92,7 +94,10 @@ export async function startControl(
     log,
     upgrades: [hostStream({ hosts: services.hosts, log })],
     ...(hooks.onRoute && { onRoute: hooks.onRoute }),
-    dialects: dialects(services, { database, feed, publicUrl: configuration.publicUrl }),
+    dialects: [
+      ...(hooks.observer ? [hooks.observer] : []),
+      ...dialects(services, { database, feed, publicUrl: configuration.publicUrl }),
+    ],
   });
   const { hosts, imageController, serverController, projector, identity, transfer, client } = services;
   credentials.onChange((renewed) => {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import pg from 'pg';
 import pino, { type Logger } from 'pino';
+import { observer } from '../../api/boundary/testing/hold-answers.ts';
 import { postgresEngine, postgresUrl } from '../../cli/cloud/postgres.ts';
 import { type ControlHooks, type RunningControl, startControl } from '../../cli/process/start-control.ts';
 import { hostStreamPath } from '../../contract/host/index.ts';
@@ -199,6 +200,7 @@ export class SimulatedCloud implements AsyncDisposable {
       credentials: { lookEveryMs: 50 },
       // What cli/process/lease-holder.ts proves of processes: who serves the port comes after one that is dead.
       holder: options.beside ? newId() : this.#holder,
+      observer: observer().dialect,
       ...options.hooks,
     });
     const front = await Wire.openPort({ host: '127.0.0.1', port: running.port }, options.beside ? 0 : this.port);

@@ -13,8 +13,10 @@ export const textsByName = byName(Type.String());
 /** The form of every refusal: one member, named by the status. */
 export const novaFault = Type.Record(Type.String(), a.record({ code: a.integer, message: a.text }), { title: 'Fault' });
 
-const many = Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())]));
+export const listOf = <T extends TSchema>(schema: T) => Type.Array(schema);
+
+const parameter = Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())]));
 
 /** Parameters that a route reads. Which versions refuse others is the reader's rule (`refuseUnknown`). */
 export const query = (...names: readonly string[]): TSchema =>
-  Type.Object(Object.fromEntries(names.map((name) => [name, many])));
+  Type.Object(Object.fromEntries(names.map((name) => [name, parameter])));

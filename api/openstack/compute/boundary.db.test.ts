@@ -1,9 +1,14 @@
-/** Every route of the compute dialect that has a contract, held to it. */
+/** Every route of the compute dialect, held to its contract. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { newId } from '../../../contract/ids.ts';
+import { oddName } from '../../../control/compute/server/testing.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
+import type { Contract } from '../../boundary/contract.ts';
+import { holdDocument } from '../../boundary/testing/documents.ts';
 import { type Walk, walkRights, walkWrongTypes } from '../../boundary/testing/walk.ts';
+import { forceDelete } from './actions/delete.ts';
+import { type ComputeDialectOptions, computeDialect, computeInfo } from './index.ts';
 import { computeApi } from './testing.ts';
 
 const api = await computeApi();
@@ -16,21 +21,45 @@ const make = async (path: string, body: object): Promise<{ id: string }> => {
   assert.ok(answer.status < 300, JSON.stringify(answer.body));
   return Object.values(answer.body)[0] as { id: string };
 };
+const host = await api.cloud.addHost({ vcpus: 256, memoryMiB: 256 * 1024 });
 const flavor = await make('/flavors', { flavor: { name: 'walked', ram: 64, vcpus: 1, disk: 1, id: 'walked' } });
+const wish = { name: 'walked', imageRef: api.cloud.imageId, flavorRef: flavor.id, networks: 'auto' };
+const server = await make('/servers', { server: wish });
+await api.cloud.controller.reconcile(server.id);
+await api.cloud.obey(host);
+const interfaces = (await api.call(admin, 'GET', `/servers/${server.id}/os-interface`)).body.interfaceAttachments;
+const groups = (await api.call(admin, 'GET', '/os-security-groups')).body.security_groups;
+
+/** What is there to be asked for, by the collection that its id is of. */
+const ids: Readonly<Record<string, string>> = {
+  flavors: flavor.id,
+  servers: server.id,
+  'os-hypervisors': host,
+  'os-services': host,
+  'os-security-groups': groups[0].id,
+};
+
+const removes = ({ summary }: Contract): boolean => summary === forceDelete.summary;
 
 const walk: Walk = {
   entries: api.entries,
   versions: [1, 96],
-  path: ({ url, method }) => ({
+  // Of each action as of each route: some are enough each time.
+  tries: 5,
+  path: ({ url, method, contract }) => ({
     // What is deleted is another one each time, so that the rest stays.
-    id: method !== 'DELETE' && url.includes('/flavors/') ? flavor.id : newId(),
+    id: method === 'DELETE' || removes(contract) ? newId() : (ids[url.split('/')[3]!] ?? newId()),
     key: 'x',
     tag: 'x',
     name: 'x',
+    network: oddName,
+    port: interfaces[0].port_id,
+    requestId: 'req-x',
     project: member.projectId!,
     alias: 'os-keypairs',
   }),
   body: ({ url, method }) => {
+    if (method === 'POST' && url.endsWith('/servers')) return { server: wish };
     if (method !== 'PUT' || !url.endsWith('/:key')) return undefined;
     return url.includes('/metadata/') ? { meta: { x: '1' } } : { x: '1' };
   },
@@ -48,3 +77,6 @@ test('what is of a wrong type is refused, and nothing ends in a fault of ours', 
 });
 
 test('every route asks for the rights that its contract says', () => walkRights(walk));
+
+test('the document that is checked in tells what the routes do', () =>
+  holdDocument('compute', computeInfo, computeDialect({} as ComputeDialectOptions)));

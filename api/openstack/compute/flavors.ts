@@ -11,11 +11,9 @@ import {
 } from '../../../control/compute/flavor/index.ts';
 import { isAdmin, requireAdmin } from '../../../control/kit/caller.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
-import { Versions } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { requireVersion } from './microversion.ts';
 import { first, linksOf, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import type { Body } from './server-view.ts';
 import * as v from './validate.ts';
@@ -105,11 +103,11 @@ const contracts = {
   details: { summary: 'List flavors in full', rights: 'caller', query: listQuery, answers: pageOfFlavors(whole) },
   show: { summary: 'Show a flavor', rights: 'caller', answers: shown },
   create: { summary: 'Make a flavor', rights: 'admin', body: v.since([1, 55], createSchema), answers: shown },
-  // Before 2.55 there is no such page, whatever the body.
   update: {
     summary: "Change a flavor's description",
     rights: 'admin',
-    body: new Versions<TSchema>({ 1: () => Type.Unknown(), 55: () => updated }),
+    versions: { from: 55 },
+    body: updated,
     answers: shown,
   },
   delete: { summary: 'Delete a flavor', rights: 'admin', answers: { 202: null } },
@@ -147,7 +145,6 @@ export function flavorRoutes(app: Boundary, flavors: FlavorService): void {
     return { flavor: flavorBody(request, made) };
   });
   app.put('/flavors/:id', contracts.update, async (request) => {
-    requireVersion(request, { from: 55 });
     const { description } = (request.body as Static<typeof updated>).flavor;
     const changed = await flavors.setDescription(callerOf(request), param(request, 'id'), description);
     return { flavor: flavorBody(request, changed) };
@@ -253,16 +250,17 @@ export function extraSpecRoutes(app: Boundary, flavors: FlavorService): void {
 }
 
 const access = v.strict({ tenant: v.text(1, 255) });
-const checkAdd = v.checker(v.strict({ addTenantAccess: access }));
-const checkRemove = v.checker(v.strict({ removeTenantAccess: access }));
 const projects = { 200: a.record({ flavor_access: a.list({ flavor_id: a.text, tenant_id: a.id }) }) };
 const accessContracts = {
   list: { summary: 'List the projects that may use a flavor', rights: 'admin', answers: projects },
-  // The first member names the action, and each action has its own schema.
-  change: {
-    summary: 'Change which projects may use a flavor',
+  change: { summary: 'Change which projects may use a flavor', rights: 'admin' },
+} as const;
+const accessActions = {
+  addTenantAccess: { summary: 'Let a project use a flavor', rights: 'admin', body: access, answers: projects },
+  removeTenantAccess: {
+    summary: 'Let a project use a flavor no more',
     rights: 'admin',
-    body: Type.Unknown(),
+    body: access,
     answers: projects,
   },
 } as const;
@@ -280,22 +278,17 @@ export function flavorAccessRoutes(app: Boundary, flavors: FlavorService): void 
     const id = param(request, 'id');
     return body(id, await flavors.access(callerOf(request), id));
   });
-  app.post('/flavors/:id/action', accessContracts.change, async (request) => {
+  app.actions('/flavors/:id/action', accessContracts.change, accessActions, async (request, _reply, chosen) => {
     const caller = callerOf(request);
-    const id = param(request, 'id');
+    const { id } = request.params;
     requireAdmin(caller, 'change who may use a flavor');
-    const name = Object.keys((request.body as object | undefined) ?? {})[0];
-    if (name === 'addTenantAccess') {
-      const { tenant } = checkAdd(request.body).addTenantAccess;
-      if (request.microversion >= 7 && (await flavors.get(caller, id)).public) {
-        throw new Refusal('conflict', 'Can not add access to a public flavor.');
-      }
-      return body(id, await flavors.addAccess(caller, id, project(tenant)));
-    }
-    if (name === 'removeTenantAccess') {
-      const { tenant } = checkRemove(request.body).removeTenantAccess;
+    const { tenant } = chosen.argument as Static<typeof access>;
+    if (chosen.name === 'removeTenantAccess') {
       return body(id, await flavors.removeAccess(caller, id, project(tenant)));
     }
-    throw new Refusal('invalid', `There is no such action: ${String(name).slice(0, 100)}`);
+    if (request.microversion >= 7 && (await flavors.get(caller, id)).public) {
+      throw new Refusal('conflict', 'Can not add access to a public flavor.');
+    }
+    return body(id, await flavors.addAccess(caller, id, project(tenant)));
   });
 }

@@ -1,6 +1,8 @@
 /** What the routes of hosts take and answer: availability zones, hypervisors and services. */
-import { Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
+import { Versions } from '../../boundary/contract.ts';
 import * as a from './answers.ts';
+import * as v from './validate.ts';
 
 const zone = { zoneName: a.text, zoneState: a.record({ available: a.boolean }) };
 const zoneHost = a.record({ available: a.boolean, active: a.boolean, updated_at: a.orNull(a.text) });
@@ -57,6 +59,7 @@ export const hypervisorsDetail = {
 export const statistics = {
   summary: 'Sum up all hypervisors',
   rights: 'admin',
+  versions: { to: 87 },
   answers: { 200: a.record({ hypervisor_statistics: a.byName(a.number) }) },
 } as const;
 export const hypervisor = {
@@ -68,12 +71,14 @@ export const hypervisor = {
 export const uptime = {
   summary: 'Show the uptime of a hypervisor',
   rights: 'admin',
+  versions: { to: 87 },
   answers: {},
   later: true,
 } as const;
 export const matching = {
   summary: 'List hypervisors whose name has a text in it',
   rights: 'admin',
+  versions: { to: 52 },
   answers: { 200: a.record({ hypervisors: a.list(brief) }) },
 } as const;
 
@@ -101,10 +106,24 @@ export const services = {
   query: a.query('host', 'binary'),
   answers: { 200: a.record({ services: a.list(service) }) },
 } as const;
-/** Before 2.53 the path names a verb and the body the host, so that the schema depends on the path: the reader has it. */
+const reason = Type.Refine(
+  v.text(1, 255),
+  (text) => text === text.trim(),
+  () => 'has white space around it',
+);
+const serviceChange = v.strict({
+  status: Type.Optional(Type.Enum(['enabled', 'disabled'])),
+  disabled_reason: Type.Optional(reason),
+  forced_down: Type.Optional(v.boolean),
+});
+export type ServiceChange = Static<typeof serviceChange>;
+const oldServiceChange = v.strict({ host: v.fqdn, binary: v.text(1, 255), disabled_reason: Type.Optional(reason) });
+export type OldServiceChange = Static<typeof oldServiceChange>;
+
+/** Before 2.53 the path names a verb and the body the host. */
 export const setService = {
   summary: 'Enable or disable a compute service',
   rights: 'admin',
-  body: Type.Unknown(),
+  body: new Versions<TSchema>({ 1: () => oldServiceChange, 53: () => serviceChange }),
   answers: { 200: a.record({ service: Type.Union([a.record(service), a.record(changed)]) }) },
 } as const;

@@ -1,6 +1,5 @@
 /** Hosts as Nova shows them: availability zones, hypervisors and services. */
 import type { FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import type { HostRow, PlacementService } from '../../../control/compute/placement/index.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
@@ -8,8 +7,8 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { notInThisRelease } from './faults.ts';
+import type { OldServiceChange, ServiceChange } from './host-contracts.ts';
 import * as c from './host-contracts.ts';
-import { requireVersion } from './microversion.ts';
 import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import { type Body, plainTime } from './server-view.ts';
 import * as v from './validate.ts';
@@ -180,7 +179,6 @@ export function hypervisorRoutes(app: Boundary, placement: PlacementService): vo
   app.get('/os-hypervisors', c.hypervisors, (request) => hypervisors(request, placement, false));
   app.get('/os-hypervisors/detail', c.hypervisorsDetail, (request) => hypervisors(request, placement, true));
   app.get('/os-hypervisors/statistics', c.statistics, async (request) => {
-    requireVersion(request, { to: 87 });
     const sums: Record<string, number> = { count: 0 };
     for (const host of await placement.hosts(callerOf(request))) {
       sums.count! += 1;
@@ -197,13 +195,11 @@ export function hypervisorRoutes(app: Boundary, placement: PlacementService): vo
     return { hypervisor: body };
   });
   app.get('/os-hypervisors/:id/uptime', c.uptime, async (request, reply) => {
-    requireVersion(request, { to: 87 });
     await hostOf(request, placement, param(request, 'id'));
     return notInThisRelease(reply, 'The uptime of a hypervisor');
   });
   for (const what of ['search', 'servers'] as const) {
     app.get(`/os-hypervisors/:id/${what}`, c.matching, async (request) => {
-      requireVersion(request, { to: 52 });
       const pattern = param(request, 'id');
       const all = await placement.hosts(callerOf(request));
       const rows = all.filter((host) => host.name.includes(pattern));
@@ -230,20 +226,6 @@ function serviceBody(request: FastifyRequest, host: HostRow): Body {
   };
 }
 
-const reason = Type.Refine(
-  v.text(1, 255),
-  (text) => text === text.trim(),
-  () => 'has white space around it',
-);
-const checkPut = v.checker(
-  v.strict({
-    status: Type.Optional(Type.Enum(['enabled', 'disabled'])),
-    disabled_reason: Type.Optional(reason),
-    forced_down: Type.Optional(v.boolean),
-  }),
-);
-const checkOld = v.checker(v.strict({ host: v.fqdn, binary: v.text(1, 255), disabled_reason: Type.Optional(reason) }));
-
 export function serviceRoutes(app: Boundary, placement: PlacementService): void {
   app.get('/os-services', c.services, async (request) => {
     refuseUnknown(request, ['host', 'binary']);
@@ -258,7 +240,7 @@ export function serviceRoutes(app: Boundary, placement: PlacementService): void 
     requireAdmin(caller, 'change a service');
     const id = param(request, 'id');
     if (request.microversion < 53) return oldService(request, placement, id);
-    const wanted = checkPut(request.body);
+    const wanted = request.body as ServiceChange;
     if (wanted.forced_down !== undefined) throw new Refusal('invalid', 'forced_down is not in this release of Bothy');
     if (wanted.disabled_reason !== undefined && wanted.status !== 'disabled') {
       throw new Refusal('invalid', "Specifying disabled_reason requires that status is 'disabled'.");
@@ -278,7 +260,7 @@ export function serviceRoutes(app: Boundary, placement: PlacementService): void 
 async function oldService(request: FastifyRequest, placement: PlacementService, verb: string): Promise<Body> {
   if (!['enable', 'disable', 'disable-log-reason'].includes(verb)) throw new Refusal('not_found', 'Unknown action');
   const caller = callerOf(request);
-  const wanted = checkOld(request.body);
+  const wanted = request.body as OldServiceChange;
   if (verb === 'disable-log-reason' && wanted.disabled_reason === undefined) {
     throw new Refusal('invalid', 'Missing disabled reason field');
   }

@@ -13,7 +13,6 @@ import { readJson } from '../../boundary/json.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
-import { refuseUnstorableText } from '../common/input.ts';
 import { serverActionRoutes } from './actions/routes.ts';
 import * as a from './answers.ts';
 import { novaFault, speakNovaFaults } from './faults.ts';
@@ -21,9 +20,10 @@ import { extraSpecRoutes, flavorAccessRoutes, flavorRoutes } from './flavors.ts'
 import { hypervisorRoutes, serviceRoutes, zoneRoutes } from './hosts.ts';
 import { instanceActionRoutes } from './instance-actions.ts';
 import { keyPairRoutes } from './key-pairs.ts';
-import { requireVersion, speakMicroversions } from './microversion.ts';
+import { maximumVersion, speakMicroversions } from './microversion.ts';
 import { limitRoutes, quotaSetRoutes } from './quotas.ts';
-import { serverMetadataRoutes, serverNetworkRoutes, serverTagRoutes } from './server-parts.ts';
+import { serverMetadataRoutes, serverTagRoutes } from './server-labels.ts';
+import { securityGroup, serverInterfaceRoutes, serverNetworkRoutes } from './server-network.ts';
 import { serverRoutes } from './servers.ts';
 import { sentences } from './validate.ts';
 import { extensionRoutes, versionRoutes } from './versions.ts';
@@ -43,8 +43,6 @@ export function computeDialect(options: ComputeDialectOptions): Dialect {
     plugin: async (app) => {
       speakNovaFaults(app);
       readJson(app);
-      // Of the routes that have no contract yet; the boundary checks those that have.
-      refuseUnstorableText(app);
       speakMicroversions(app, (error, reply) => reply.code(406).send(novaFault(406, error.message)));
       authenticateAll(app, options.authenticator);
       versionRoutes(boundaryOf(app));
@@ -53,18 +51,26 @@ export function computeDialect(options: ComputeDialectOptions): Dialect {
   };
 }
 
+export const computeInfo = {
+  title: 'Compute API v2.1',
+  version: `2.${maximumVersion}`,
+  description: "OpenStack's Compute API (Nova's) as Bothy answers it, with microversions.",
+  fault: a.novaFault,
+} as const;
+
 const boundaryOf = (app: FastifyInstance): Boundary =>
   new Boundary(app, { sentences, versionOf: (request) => request.microversion });
 
 function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   const { servers, flavors, placement } = options;
   const boundary = boundaryOf(app);
-  serverRoutes(app, servers);
+  serverRoutes(boundary, servers);
   serverActionRoutes(boundary, servers);
   serverMetadataRoutes(boundary, servers);
   serverTagRoutes(boundary, servers);
-  serverNetworkRoutes(app, servers);
-  instanceActionRoutes(app, servers);
+  serverNetworkRoutes(boundary, servers);
+  serverInterfaceRoutes(boundary, servers);
+  instanceActionRoutes(boundary, servers);
   flavorRoutes(boundary, flavors);
   extraSpecRoutes(boundary, flavors);
   flavorAccessRoutes(boundary, flavors);
@@ -75,7 +81,7 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   hypervisorRoutes(boundary, placement);
   serviceRoutes(boundary, placement);
   extensionRoutes(boundary);
-  oldProxyRoutes(app, servers);
+  oldProxyRoutes(boundary, servers);
   // Empty until they exist; clients ask on their way to other things (`openstack hypervisor show`).
   const none = (name: string) => ({ 200: a.record({ [name]: a.none }) });
   const groups = { summary: 'List server groups: none', rights: 'caller', answers: none('server_groups') } as const;
@@ -87,15 +93,23 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   });
 }
 
+const proxy = { rights: 'reader', versions: { to: 35 } } as const;
+const proxyContracts = {
+  list: {
+    summary: "List the project's security groups",
+    ...proxy,
+    answers: { 200: a.record({ security_groups: a.listOf(securityGroup) }) },
+  },
+  show: { summary: 'Show a security group', ...proxy, answers: { 200: a.record({ security_group: securityGroup }) } },
+} as const;
+
 /** Before 2.36 Nova handed these on to the network service; `openstack server add security group` still asks here. */
-function oldProxyRoutes(app: FastifyInstance, servers: ServerService): void {
-  app.get('/os-security-groups', async (request) => {
-    requireVersion(request, { to: 35 });
-    return { security_groups: await servers.projectSecurityGroups(callerOf(request)) };
-  });
-  app.get('/os-security-groups/:id', async (request) => {
-    requireVersion(request, { to: 35 });
-    const { id } = request.params as { id: string };
+function oldProxyRoutes(app: Boundary, servers: ServerService): void {
+  app.get('/os-security-groups', proxyContracts.list, async (request) => ({
+    security_groups: await servers.projectSecurityGroups(callerOf(request)),
+  }));
+  app.get('/os-security-groups/:id', proxyContracts.show, async (request) => {
+    const { id } = request.params;
     const group = (await servers.projectSecurityGroups(callerOf(request))).find((one) => one.id === id.toLowerCase());
     if (!group) throw new Refusal('not_found', `Security group ${id.slice(0, 100)} not found.`);
     return { security_group: group };

@@ -1,13 +1,55 @@
 /** /servers/{id}/os-instance-actions: the server's operations as Nova names them. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import type { ServerOperation, ServerService, ShownServer } from '../../../control/compute/server/index.ts';
 import { isAdmin } from '../../../control/kit/caller.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
+import * as a from './answers.ts';
 import { first, pageOf, queryOf, refuseUnknown, rootOf } from './paging.ts';
 import { readTime } from './server-list.ts';
 import { type Body, hostIdOf, plainTime } from './server-view.ts';
 import { serverIdOf } from './servers.ts';
+import * as v from './validate.ts';
+
+const action = (version: number) => ({
+  ...{ action: a.text, instance_uuid: a.id, request_id: a.text, user_id: a.orNull(a.text), project_id: a.orNull(a.id) },
+  ...{ start_time: a.text, message: a.orNull(a.text), ...(version >= 58 && { updated_at: a.text }) },
+});
+const event = (version: number) =>
+  a.record({
+    ...{ event: a.text, start_time: a.text, finish_time: a.orNull(a.text), result: a.orNull(a.text) },
+    traceback: a.some(a.orNull(a.text)),
+    ...(version >= 62 && { host: a.some(a.orNull(a.text)), hostId: a.text }),
+    ...(version >= 84 && { details: a.orNull(a.text) }),
+  });
+const contracts = {
+  list: {
+    summary: 'List what was done with a server',
+    rights: 'caller',
+    query: a.query('limit', 'marker', 'changes-since', 'changes-before'),
+    answers: {
+      200: v.since([1, 58], (version) =>
+        a.record({
+          instanceActions: a.list(action(version)),
+          ...(version >= 58 && { links: a.some(a.links) }),
+        }),
+      ),
+    },
+  },
+  show: {
+    summary: 'Show what was done with a server, and how it went',
+    rights: 'caller',
+    answers: {
+      200: v.since([1, 51, 58, 62, 84], (version) => {
+        const events = a.listOf(event(version));
+        return a.record({
+          instanceAction: a.record({ ...action(version), events: version >= 51 ? events : a.some(events) }),
+        });
+      }),
+    },
+  },
+} as const;
 
 /** Our verbs in Nova's words. */
 const novaNames: Readonly<Record<string, string>> = {
@@ -16,8 +58,8 @@ const novaNames: Readonly<Record<string, string>> = {
   reset: 'resetState',
 };
 
-export function instanceActionRoutes(app: FastifyInstance, servers: ServerService): void {
-  app.get('/servers/:id/os-instance-actions', async (request) => {
+export function instanceActionRoutes(app: Boundary, servers: ServerService): void {
+  app.get('/servers/:id/os-instance-actions', contracts.list, async (request) => {
     const paged = request.microversion >= 58;
     const query = queryOf(request);
     if (paged) refuseUnknown(request, ['limit', 'marker', 'changes-since', 'changes-before']);
@@ -40,8 +82,8 @@ export function instanceActionRoutes(app: FastifyInstance, servers: ServerServic
     }
     return body;
   });
-  app.get('/servers/:id/os-instance-actions/:requestId', async (request) => {
-    const { requestId } = request.params as { requestId: string };
+  app.get('/servers/:id/os-instance-actions/:requestId', contracts.show, async (request) => {
+    const { requestId } = request.params;
     const { server, operations } = await servers.operations(callerOf(request), serverIdOf(request), { requestId });
     const operation = operations[0];
     if (!operation) throw new Refusal('not_found', `Action ${requestId.slice(0, 100)} not found`);

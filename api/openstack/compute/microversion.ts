@@ -74,10 +74,3 @@ export function speakMicroversions(
     reply.header('X-OpenStack-Nova-API-Version', `2.${request.microversion}`);
   });
 }
-
-/** A route that does not exist in the request's version: the same 404 as for a path that never was. */
-export function requireVersion(request: FastifyRequest, range: { from?: number; to?: number }): void {
-  if (request.microversion < (range.from ?? 1) || request.microversion > (range.to ?? maximumVersion)) {
-    throw new Refusal('not_found', 'The resource could not be found.');
-  }
-}

@@ -82,7 +82,7 @@ type CreateBody = Static<ReturnType<typeof createSchema>>;
 
 /** Each version in which the body changed (nova/api/openstack/compute/schemas/servers.py). */
 const changes = [1, 19, 32, 33, 37, 42, 52, 57, 63, 67, 74, 90, 94];
-const check = v.versioned(Object.fromEntries(changes.map((version) => [version, () => createSchema(version)])));
+export const created = v.since(changes, createSchema);
 
 export interface CreateRequest {
   wish: ServerWish;
@@ -96,8 +96,7 @@ export interface CreateRequest {
 const maxCount = serverLimits.perRequest;
 
 /** @throws CloudError `invalid` */
-export function readCreate(microversion: number, body: unknown): CreateRequest {
-  const { server } = check(microversion, body) as CreateBody;
+export function readCreate(microversion: number, { server }: CreateBody): CreateRequest {
   const minCount = Number(server.min_count ?? 1);
   const count = Number(server.max_count ?? minCount);
   if (minCount > count) throw new Refusal('invalid', 'min_count must be <= max_count');

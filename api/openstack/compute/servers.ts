@@ -1,17 +1,18 @@
 /** /servers: create, list, show, update, delete. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
+import type { FastifyRequest } from 'fastify';
 import { isCloudError } from '../../../contract/errors.ts';
 import { parseId, type ServerId } from '../../../contract/ids.ts';
 import type { ServerNotes, ServerService, ShownServer } from '../../../control/compute/server/index.ts';
 import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
+import type { Input } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { linksOf, nextLinks } from './paging.ts';
+import * as c from './server-contracts.ts';
 import { type CreateRequest, readCreate } from './server-create.ts';
 import { readList } from './server-list.ts';
 import { type Body, briefServer, serverBody } from './server-view.ts';
-import * as v from './validate.ts';
 
 /** The id in a path. Nova says the same of what is no id and of what is hidden. */
 export function serverIdOf(request: FastifyRequest): ServerId {
@@ -21,26 +22,27 @@ export function serverIdOf(request: FastifyRequest): ServerId {
   return parsed;
 }
 
-export function serverRoutes(app: FastifyInstance, servers: ServerService): void {
-  app.post('/servers', async (request, reply) => createServer(servers, request, reply));
-  app.get('/servers', async (request) => listServers(servers, request, { detail: false }));
-  app.get('/servers/detail', async (request) => listServers(servers, request, { detail: true }));
-  app.get('/servers/:id', async (request) => ({ server: await showServer(servers, request, { one: true }) }));
-  app.put('/servers/:id', async (request) => updateServer(servers, request));
-  app.delete('/servers/:id', async (request, reply) => {
+export function serverRoutes(app: Boundary, servers: ServerService): void {
+  app.post('/servers', c.create, async (request, reply) => {
+    const asked = readCreate(request.microversion, request.body);
+    const { ids, reservationId } = await creating(() => servers.create(callerOf(request), asked.wish));
+    reply.code(202);
+    if (asked.reservationOnly) return { reservation_id: reservationId };
+    const links = linksOf(request, 'servers', ids[0]!);
+    reply.header('location', links[0]!.href);
+    return { server: createdBody(ids[0]!, links, asked) };
+  });
+  app.get('/servers', c.list, (request) => listServers(servers, request, { detail: false }));
+  app.get('/servers/detail', c.details, (request) => listServers(servers, request, { detail: true }));
+  app.get('/servers/:id', c.show, async (request) => ({ server: await showServer(servers, request, { one: true }) }));
+  app.put('/servers/:id', c.update, async (request) => {
+    await servers.update(callerOf(request), serverIdOf(request), notesOf(request.body.server));
+    return { server: await showServer(servers, request, { one: true, brief: request.microversion < 75 }) };
+  });
+  app.delete('/servers/:id', c.remove, async (request, reply) => {
     await servers.delete(callerOf(request), serverIdOf(request));
     return reply.code(204).send();
   });
-}
-
-async function createServer(servers: ServerService, request: FastifyRequest, reply: FastifyReply): Promise<Body> {
-  const asked = readCreate(request.microversion, request.body);
-  const { ids, reservationId } = await creating(() => servers.create(callerOf(request), asked.wish));
-  reply.code(202);
-  if (asked.reservationOnly) return { reservation_id: reservationId };
-  const links = linksOf(request, 'servers', ids[0]!);
-  reply.header('location', links[0]!.href);
-  return { server: createdBody(ids[0]!, links, asked) };
 }
 
 const createdBody = (id: string, links: unknown, asked: CreateRequest): Body => ({
@@ -116,34 +118,13 @@ async function showServer(
   });
 }
 
-const update = (version: number) =>
-  v.strict({
-    server: v.strict({
-      name: Type.Optional(v.name),
-      'OS-DCF:diskConfig': Type.Optional(v.diskConfig),
-      accessIPv4: Type.Optional(Type.Union([v.ipv4, Type.Literal('')])),
-      accessIPv6: Type.Optional(Type.Union([v.ipv6, Type.Literal('')])),
-      description: v.when(version >= 19, v.description),
-      hostname: v.when(version >= 90, version >= 94 ? v.fqdn : v.hostname),
-    }),
-  });
-const checkUpdate = v.versioned({
-  1: () => update(1),
-  19: () => update(19),
-  90: () => update(90),
-  94: () => update(94),
-});
+type Changes = Input<typeof c.update.body, never>['server'];
 
-async function updateServer(servers: ServerService, request: FastifyRequest): Promise<Body> {
-  const { server } = checkUpdate(request.microversion, request.body);
-  const notes: ServerNotes = {
-    ...(server.name !== undefined && { name: server.name }),
-    ...(server.description !== undefined && { description: server.description }),
-    ...(server.hostname !== undefined && { hostname: server.hostname }),
-    ...(server['OS-DCF:diskConfig'] !== undefined && { disk_config: server['OS-DCF:diskConfig'] }),
-    ...(server.accessIPv4 !== undefined && { access_ipv4: server.accessIPv4 || null }),
-    ...(server.accessIPv6 !== undefined && { access_ipv6: server.accessIPv6 || null }),
-  };
-  await servers.update(callerOf(request), serverIdOf(request), notes);
-  return { server: await showServer(servers, request, { one: true, brief: request.microversion < 75 }) };
-}
+const notesOf = (server: Changes): ServerNotes => ({
+  ...(server.name !== undefined && { name: server.name }),
+  ...(server.description !== undefined && { description: server.description }),
+  ...(server.hostname !== undefined && { hostname: server.hostname }),
+  ...(server['OS-DCF:diskConfig'] !== undefined && { disk_config: server['OS-DCF:diskConfig'] }),
+  ...(server.accessIPv4 !== undefined && { access_ipv4: server.accessIPv4 || null }),
+  ...(server.accessIPv6 !== undefined && { access_ipv6: server.accessIPv6 || null }),
+});

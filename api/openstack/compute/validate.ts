@@ -6,12 +6,11 @@
  * 🏔. Lengths count code points.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { type Static, type TOptional, type TSchema, Type } from 'typebox';
+import { type TOptional, type TSchema, Type } from 'typebox';
 import type { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { parseId } from '../../../contract/ids.ts';
 import { formats } from '../../../contract/schema/read.ts';
-import { faultsOf, fits } from '../../boundary/check.ts';
 import { type SchemaError, type Sentences, Versions } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { mainFault, namesOf, pathOf } from '../../boundary/sentences.ts';
@@ -133,24 +132,6 @@ export const when = <T extends TSchema>(known: boolean, schema: T): TOptional<T>
 /** A schema of its own from each of these versions on. */
 export const since = <T extends TSchema>(starts: readonly number[], schema: (version: number) => T): Versions<T> =>
   new Versions(Object.fromEntries(starts.map((version) => [version, () => schema(version)])));
-
-/** For what the boundary can't know: an action's argument, whose schema depends on the action. */
-export function versioned<T extends TSchema>(
-  brackets: Readonly<Record<number, () => T>>,
-): (microversion: number, body: unknown) => Static<T> {
-  const versions = new Versions(brackets);
-  return (microversion, body) => {
-    const schema = versions.at(microversion);
-    if (!fits(schema, body)) throw explain(faultsOf(schema, body), body);
-    return body as Static<T>;
-  };
-}
-
-/** A check that is the same in all versions. */
-export function checker<T extends TSchema>(schema: T): (body: unknown) => Static<T> {
-  const check = versioned({ 1: () => schema });
-  return (body) => check(1, body);
-}
 
 /** What Nova says of a part that its schema refuses. */
 export const sentences: Sentences = {

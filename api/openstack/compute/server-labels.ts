@@ -1,16 +1,12 @@
-/** What hangs below /servers/{id}: metadata, tags, addresses, security groups. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type Static, type TSchema, Type } from 'typebox';
+/** What its owner writes on a server: metadata and tags. */
+import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import { maxTags, type ServerService } from '../../../control/compute/server/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
-import { Versions } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { notInThisRelease } from './faults.ts';
-import { requireVersion } from './microversion.ts';
 import { rootOf } from './paging.ts';
-import { addressesBody } from './server-view.ts';
 import { serverIdOf } from './servers.ts';
 import * as v from './validate.ts';
 
@@ -74,39 +70,28 @@ export function serverMetadataRoutes(app: Boundary, servers: ServerService): voi
 }
 
 const tagList = v.strict({ tags: Type.Array(v.tag, { maxItems: maxTags }) });
+const versions = { from: 26 };
 const tags = { 200: a.record({ tags: a.texts }) };
 const tagContracts = {
-  list: { summary: "List a server's tags", rights: 'caller', answers: tags },
-  // Before 2.26 there is no such page, whatever the body.
-  replace: {
-    summary: "Replace a server's tags",
-    rights: 'member',
-    body: new Versions<TSchema>({ 1: () => Type.Unknown(), 26: () => tagList }),
-    answers: tags,
-  },
-  clear: { summary: "Delete a server's tags", rights: 'member', answers: { 204: null } },
-  show: { summary: 'Whether a server has a tag', rights: 'caller', answers: { 204: null } },
-  add: { summary: 'Add a tag', rights: 'member', answers: { 201: null, 204: null } },
-  delete: { summary: 'Delete a tag', rights: 'member', answers: { 204: null } },
+  list: { summary: "List a server's tags", rights: 'caller', versions, answers: tags },
+  replace: { summary: "Replace a server's tags", rights: 'member', versions, body: tagList, answers: tags },
+  clear: { summary: "Delete a server's tags", rights: 'member', versions, answers: { 204: null } },
+  show: { summary: 'Whether a server has a tag', rights: 'caller', versions, answers: { 204: null } },
+  add: { summary: 'Add a tag', rights: 'member', versions, path: { tag: v.tag }, answers: { 201: null, 204: null } },
+  delete: { summary: 'Delete a tag', rights: 'member', versions, answers: { 204: null } },
 } as const;
-const checkTag = v.checker(v.tag);
 
 export function serverTagRoutes(app: Boundary, servers: ServerService): void {
-  const base = '/servers/:id/tags';
-  const present = async (request: FastifyRequest) => {
-    requireVersion(request, { from: 26 });
-    return (await servers.get(callerOf(request), serverIdOf(request))).tags;
-  };
+  const base = '/servers/:id/tags' as const;
+  const present = async (request: FastifyRequest) => (await servers.get(callerOf(request), serverIdOf(request))).tags;
   const missing = (request: FastifyRequest) =>
     new Refusal('not_found', `Server ${serverIdOf(request)} has no tag '${param(request, 'tag')}'`);
   app.get(base, tagContracts.list, async (request) => ({ tags: await present(request) }));
   app.put(base, tagContracts.replace, async (request) => {
-    requireVersion(request, { from: 26 });
-    const { tags } = request.body as Static<typeof tagList>;
+    const { tags } = request.body;
     return { tags: await servers.editTags(callerOf(request), serverIdOf(request), () => tags) };
   });
   app.delete(base, tagContracts.clear, async (request, reply) => {
-    requireVersion(request, { from: 26 });
     await servers.editTags(callerOf(request), serverIdOf(request), () => []);
     return reply.code(204).send();
   });
@@ -115,8 +100,7 @@ export function serverTagRoutes(app: Boundary, servers: ServerService): void {
     return reply.code(204).send();
   });
   app.put(`${base}/:tag`, tagContracts.add, async (request, reply) => {
-    requireVersion(request, { from: 26 });
-    const tag = checkTag(param(request, 'tag'));
+    const { tag } = request.params;
     let known = false;
     await servers.editTags(callerOf(request), serverIdOf(request), (old) => {
       known = old.includes(tag);
@@ -133,72 +117,3 @@ export function serverTagRoutes(app: Boundary, servers: ServerService): void {
     return reply.code(204).send();
   });
 }
-
-export function serverNetworkRoutes(app: FastifyInstance, servers: ServerService): void {
-  const interfaces = async (request: FastifyRequest) => {
-    const id = serverIdOf(request);
-    await servers.get(callerOf(request), id);
-    return (await servers.interfaces([id])).get(id) ?? [];
-  };
-  app.get('/servers/:id/ips', async (request) => ({
-    addresses: addressesBody(await interfaces(request), { extended: false }),
-  }));
-  app.get('/servers/:id/ips/:network', async (request) => {
-    const name = param(request, 'network');
-    const addresses = addressesBody(await interfaces(request), { extended: false });
-    if (!Object.hasOwn(addresses, name))
-      throw new Refusal('not_found', 'Instance is not a member of specified network');
-    return { [name]: addresses[name] };
-  });
-  app.get('/servers/:id/os-security-groups', async (request) => ({
-    security_groups: await servers.securityGroups(callerOf(request), serverIdOf(request)),
-  }));
-  // Volumes come with their own issue; until then no server has one.
-  app.get('/servers/:id/os-volume_attachments', async (request) => {
-    await servers.get(callerOf(request), serverIdOf(request));
-    return { volumeAttachments: [] };
-  });
-  app.post('/servers/:id/os-volume_attachments', async (request, reply) => {
-    await servers.get(callerOf(request), serverIdOf(request));
-    return notInThisRelease(reply, 'Attaching a volume');
-  });
-  app.get('/servers/:id/diagnostics', async (request, reply) => {
-    await servers.get(callerOf(request), serverIdOf(request));
-    return notInThisRelease(reply, 'Diagnostics of a server');
-  });
-  app.get('/servers/:id/os-interface', async (request) => {
-    const ports = await servers.ports(callerOf(request), serverIdOf(request));
-    return { interfaceAttachments: ports.map((port) => interfaceBody(request, port)) };
-  });
-  app.get('/servers/:id/os-interface/:port', async (request) => {
-    const id = param(request, 'port');
-    const ports = await servers.ports(callerOf(request), serverIdOf(request));
-    const port = ports.find((one) => one.id === id.toLowerCase());
-    if (!port) {
-      throw new Refusal(
-        'not_found',
-        `Instance ${serverIdOf(request)} does not have a port with id ${id.slice(0, 100)}`,
-      );
-    }
-    return { interfaceAttachment: interfaceBody(request, port) };
-  });
-  app.post('/servers/:id/os-interface', async (request, reply) => {
-    await servers.get(callerOf(request), serverIdOf(request));
-    return notInThisRelease(reply, 'Attaching an interface to a server that exists');
-  });
-  app.delete('/servers/:id/os-interface/:port', async (request, reply) => {
-    await servers.get(callerOf(request), serverIdOf(request));
-    return notInThisRelease(reply, 'Detaching an interface');
-  });
-}
-
-type ServerPort = Awaited<ReturnType<ServerService['ports']>>[number];
-
-const interfaceBody = (request: FastifyRequest, port: ServerPort) => ({
-  net_id: port.network_id,
-  port_id: port.id,
-  mac_addr: port.mac,
-  port_state: port.up ? 'ACTIVE' : 'DOWN',
-  fixed_ips: port.fixed_ips,
-  ...(request.microversion >= 70 && { tag: port.tag }),
-});
