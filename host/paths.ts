@@ -6,7 +6,7 @@
  *   <data>/erased                  servers whose disks were erased, see server/erased.ts
  *   <data>/images/<id>[.json]      stored images and what is known about them; readable to all guests, who see no names
  *   <data>/images/incoming/        uploads and fetches under way
- *   <data>/servers/<id>/           one server: record.json, disk.qcow2, config-drive.iso, console.log, qemu.log
+ *   <data>/servers/<id>/           one server: record.json, disk.qcow2, rescue.qcow2, memory, config-drive.iso, console.log, qemu.log
  *   <run>/guests/<id>/             its sockets and pid file; see server/ownership.ts for who may do what where
  */
 import { join } from 'node:path';
@@ -20,6 +20,10 @@ export function serverPaths(directories: { dataDirectory: string; runDirectory: 
     run,
     record: join(data, 'record.json'),
     disk: join(data, 'disk.qcow2'),
+    /** What it boots from while it is rescued. */
+    rescueDisk: join(data, 'rescue.qcow2'),
+    /** A suspended guest's memory and devices, as QEMU writes them; the host's own: QEMU gets it open. */
+    memory: join(data, 'memory'),
     configDrive: join(data, 'config-drive.iso'),
     consoleLog: join(data, 'console.log'),
     /** What QEMU itself says, on stderr. */
@@ -27,6 +31,8 @@ export function serverPaths(directories: { dataDirectory: string; runDirectory: 
     qmp: join(run, 'qmp.sock'),
     serial: join(run, 'serial.sock'),
     pid: join(run, 'pid'),
+    /** Where QEMU sends the memory when it is saved. */
+    memorySocket: join(run, 'memory.sock'),
   };
 }
 export type ServerPaths = ReturnType<typeof serverPaths>;

@@ -64,6 +64,9 @@ async function stopGuest(place: GuestsPlace, id: ServerId, process: QemuProcess,
 
 /** QEMU stands still in state 'shutdown' once the guest has gone (-action shutdown=pause). */
 async function poweredOff(client: QmpClient, deadlineMs: number): Promise<void> {
+  // One that stands still hears no power button.
+  const { running } = await client.execute<{ running?: unknown }>('query-status');
+  if (running !== true) return;
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, deadlineMs);

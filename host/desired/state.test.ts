@@ -142,7 +142,13 @@ test('a saved state is read back as it was; one that is cut, changed or of anoth
 });
 
 const misread = (changes: Partial<Unreadable> = {}): Unreadable => ({
-  ...{ kind: 'server', id: server.id, epoch: 1, generation: 2, reason: '/power: expected one of on, off' },
+  ...{
+    kind: 'server',
+    id: server.id,
+    epoch: 1,
+    generation: 2,
+    reason: '/power: expected one of on, off, paused, suspended',
+  },
   document: { ...server, generation: 2, power: 'maybe' },
   ...changes,
 });

@@ -6,13 +6,21 @@ import { serverPaths } from '../paths.ts';
 import { type GuestMachine, qemuArguments } from './arguments.ts';
 
 const id = '01900000-0000-7000-8000-000000000051' as ServerId;
+const paths = serverPaths({ dataDirectory: '/var/lib/bothy/host', runDirectory: '/run/bothy/abcd/host' }, id);
 const machine: GuestMachine = {
   id,
   accelerator: 'tcg',
   vcpus: 2,
   memoryMiB: 256,
-  paths: serverPaths({ dataDirectory: '/var/lib/bothy/host', runDirectory: '/run/bothy/abcd/host' }, id),
-  base: { path: '/var/lib/bothy/host/images/01900000-0000-7000-8000-000000000011', format: 'qcow2' },
+  paths,
+  disks: [
+    {
+      name: 'disk',
+      path: paths.disk,
+      base: { path: '/var/lib/bothy/host/images/01900000-0000-7000-8000-000000000011', format: 'qcow2' },
+    },
+  ],
+  incoming: false,
   configDrive: true,
   ports: [
     { tap: 'abcdt0000000a1', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false },
@@ -28,10 +36,22 @@ test('the command line is the one that was agreed on', () => {
 });
 
 test('a comma in a path is no end of a value', () => {
-  const paths = { ...machine.paths, qmp: '/run/a,b/qmp.sock' };
-  assert.ok(qemuArguments({ ...machine, paths }).some((each) => each.includes('path=/run/a,,b/qmp.sock,server=on')));
+  const odd = { ...machine.paths, qmp: '/run/a,b/qmp.sock' };
+  assert.ok(
+    qemuArguments({ ...machine, paths: odd }).some((each) => each.includes('path=/run/a,,b/qmp.sock,server=on')),
+  );
+});
+
+test('a rescued guest boots from the rescue, and its own disk is the second', () => {
+  const [own] = machine.disks;
+  const args = qemuArguments({ ...machine, disks: [{ ...own!, name: 'rescue', path: paths.rescueDisk }, own!] });
+  const devices = args.filter((each) => each.startsWith('virtio-blk-pci,') && each.includes('bootindex'));
+  assert.deepEqual(devices, [
+    'virtio-blk-pci,drive=rescue,id=rescue0,bootindex=0',
+    'virtio-blk-pci,drive=disk,id=disk0,bootindex=1',
+  ]);
 });
 
 test('the sockets of a server fit into a unix socket address', () => {
-  assert.ok(Buffer.byteLength(machine.paths.serial) <= 107);
+  for (const path of [paths.serial, paths.memorySocket]) assert.ok(Buffer.byteLength(path) <= 107);
 });

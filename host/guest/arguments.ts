@@ -10,17 +10,26 @@
  */
 import type { ServerPaths } from '../paths.ts';
 
+export interface GuestDisk {
+  name: 'disk' | 'rescue';
+  path: string;
+  /** The read-only image below it. */
+  base: { path: string; format: 'raw' | 'qcow2' };
+}
+
 export interface GuestMachine {
   id: string;
   accelerator: 'kvm' | 'tcg';
   vcpus: number;
   memoryMiB: number;
-  paths: Pick<ServerPaths, 'disk' | 'configDrive' | 'consoleLog' | 'qmp' | 'serial' | 'pid'>;
-  /** The read-only image below the disk. */
-  base: { path: string; format: 'raw' | 'qcow2' };
+  paths: Pick<ServerPaths, 'configDrive' | 'consoleLog' | 'qmp' | 'serial' | 'pid'>;
+  /** In the order in which the guest sees them; it boots from the first. */
+  disks: readonly GuestDisk[];
   configDrive: boolean;
   /** In the order in which the guest shall see them. */
   ports: { tap: string; mac: string; mtu: number; vnetHeader: boolean }[];
+  /** It goes on with a memory, which QEMU has open as file descriptor 3, and stands still until it is told to. */
+  incoming: boolean;
 }
 
 export function qemuArguments(machine: GuestMachine): string[] {
@@ -52,31 +61,37 @@ export function qemuArguments(machine: GuestMachine): string[] {
     ...['-device', 'virtio-rng-pci,rng=rng'],
     ...disks(machine),
     ...machine.ports.flatMap(card),
+    ...(machine.incoming ? ['-S', '-incoming', 'fd:3'] : []),
   ];
 }
 
-function disks({ paths, base, configDrive }: GuestMachine): string[] {
-  const below = {
-    driver: base.format,
-    'node-name': 'base',
-    'read-only': true,
-    file: { driver: 'file', filename: base.path },
-    ...(base.format === 'qcow2' && { backing: null }),
-  };
-  const disk = {
-    driver: 'qcow2',
-    'node-name': 'disk',
-    discard: 'unmap',
-    file: { driver: 'file', filename: paths.disk, discard: 'unmap' },
-    backing: below,
-  };
-  const args = ['-blockdev', JSON.stringify(disk), '-device', 'virtio-blk-pci,drive=disk,id=disk0,bootindex=0'];
+function disks({ paths, disks, configDrive }: GuestMachine): string[] {
+  const args = disks.flatMap(disk);
   if (configDrive) {
     const file = { driver: 'file', filename: paths.configDrive };
     args.push('-blockdev', JSON.stringify({ driver: 'raw', 'node-name': 'config-drive', 'read-only': true, file }));
     args.push('-device', 'virtio-blk-pci,drive=config-drive,id=config-drive0');
   }
   return args;
+}
+
+function disk({ name, path, base }: GuestDisk, index: number): string[] {
+  const below = {
+    driver: base.format,
+    // As the base of the one disk was called before there could be two.
+    'node-name': name === 'disk' ? 'base' : `${name}-base`,
+    'read-only': true,
+    file: { driver: 'file', filename: base.path },
+    ...(base.format === 'qcow2' && { backing: null }),
+  };
+  const node = {
+    driver: 'qcow2',
+    'node-name': name,
+    discard: 'unmap',
+    file: { driver: 'file', filename: path, discard: 'unmap' },
+    backing: below,
+  };
+  return ['-blockdev', JSON.stringify(node), '-device', `virtio-blk-pci,drive=${name},id=${name}0,bootindex=${index}`];
 }
 
 function card(port: GuestMachine['ports'][number], index: number): string[] {

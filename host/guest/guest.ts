@@ -3,6 +3,7 @@
  * QEMU's death is the end of the process, never merely of the connection; a lost connection is made again.
  */
 import { QmpClient } from '../../protocols/qmp/index.ts';
+import { HostFault } from '../host-error.ts';
 import type { QemuProcess } from './launcher.ts';
 
 /** QEMU's RunState, and two of ours: 'starting' before its first answer, 'gone' after its end. */
@@ -10,6 +11,10 @@ export type RunState =
   | 'starting'
   | 'running'
   | 'paused'
+  | 'prelaunch'
+  | 'inmigrate'
+  | 'postmigrate'
+  | 'guest-panicked'
   | 'shutdown'
   | 'io-error'
   | 'internal-error'
@@ -76,7 +81,27 @@ export class Guest {
   }
 
   async resume(): Promise<void> {
-    await this.#qmp?.execute('cont');
+    await this.execute('cont');
+  }
+
+  async pause(): Promise<void> {
+    await this.execute('stop');
+  }
+
+  /** @throws HostFault where QEMU can't be asked now; what QmpClient throws */
+  execute<T = unknown>(command: string, args?: Record<string, unknown>): Promise<T> {
+    if (!this.#qmp) return Promise.reject(new HostFault('guest_silent', 'QEMU does not answer'));
+    return this.#qmp.execute<T>(command, args);
+  }
+
+  /** Asks for the state. QEMU tells most of its changes by itself; not that it has loaded a memory. */
+  async look(): Promise<void> {
+    try {
+      const answer = await this.#qmp?.execute<{ status?: unknown }>('query-status');
+      if (typeof answer?.status === 'string') this.#become(answer.status);
+    } catch {
+      // The connection's end, or the next event, brings us here again.
+    }
   }
 
   /** Ends QEMU: the guest's disk is flushed first; by force when it does not answer. */
@@ -106,23 +131,14 @@ export class Guest {
     while (!signal.aborted && this.process.alive) {
       try {
         this.#qmp = await QmpClient.connect({ path: this.#options.qmpPath, timeoutMs: 5000, signal });
-        this.#qmp.listen(() => void this.#look());
-        await this.#look();
+        this.#qmp.listen(() => void this.look());
+        await this.look();
         await this.#qmp.closed;
       } catch {
         // QEMU is not listening yet, or dies: either shows soon.
       }
       this.#qmp = undefined;
       await pause(this.#state === 'starting' ? 4 : 100, signal);
-    }
-  }
-
-  async #look(): Promise<void> {
-    try {
-      const answer = await this.#qmp?.execute<{ status?: unknown }>('query-status');
-      if (typeof answer?.status === 'string') this.#become(answer.status);
-    } catch {
-      // The connection's end, or the next event, brings us here again.
     }
   }
 

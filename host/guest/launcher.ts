@@ -31,6 +31,8 @@ export interface QemuLaunch {
   user: GuestUser | undefined;
   /** For stderr; appended to. */
   logFile: string;
+  /** A memory that the guest goes on with: QEMU reads it as its file descriptor 3, whatever its user may open. */
+  incoming?: string;
 }
 
 export interface QemuLauncher {
@@ -66,12 +68,13 @@ export class ProcessLauncher implements QemuLauncher {
     this.#command = options.command ?? 'qemu-system-x86_64';
   }
 
-  launch({ args, logFile, user }: QemuLaunch): Promise<QemuProcess> {
+  launch({ args, logFile, user, incoming }: QemuLaunch): Promise<QemuProcess> {
     const [command, all] = asGuestUser(user, this.#command, args);
+    const memory = incoming === undefined ? [] : [openSync(incoming, 'r')];
     const log = openSync(logFile, 'a', 0o600);
     try {
       const env = { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8' };
-      const child = spawn(command, all, { detached: true, stdio: ['ignore', log, log], cwd: '/', env });
+      const child = spawn(command, all, { detached: true, stdio: ['ignore', log, log, ...memory], cwd: '/', env });
       let alive = true;
       const exited = new Promise<void>((resolve) => {
         const ended = () => {
@@ -95,7 +98,7 @@ export class ProcessLauncher implements QemuLauncher {
         });
       });
     } finally {
-      closeSync(log);
+      for (const open of [log, ...memory]) closeSync(open);
     }
   }
 

@@ -15,6 +15,8 @@ const blank: ServerFacts = {
   record: undefined,
   files: false,
   disk: false,
+  rescueDisk: false,
+  memory: false,
   plugged: false,
   guest: undefined,
   bootId: 'b',
@@ -26,6 +28,19 @@ const on = exampleServer();
 const off = exampleServer({ power: 'off', generation: 2 });
 const running = { state: 'running', ending: false } as const;
 const rebooted = (type: 'soft' | 'hard') => exampleServer({ generation: 2, reboot: { count: 1, type } });
+
+const paused = exampleServer({ power: 'paused', generation: 2 });
+const suspended = exampleServer({ power: 'suspended', generation: 2 });
+const image = on.image!;
+const rescued = exampleServer({ generation: 2, rescue: { count: 2, image } });
+const newlyRescued = exampleServer({ generation: 3, rescue: { count: 3, image } });
+const stands = { state: 'paused', ending: false } as const;
+const sent = { state: 'postmigrate', ending: false } as const;
+const loading = { state: 'inmigrate', ending: false } as const;
+const shape = { accelerator: 'tcg', vcpus: 1, memoryMiB: 1, configDrive: false, rescued: false, cards: [] } as const;
+/** Of a guest whose memory is saved. */
+const kept: ServerRecord = { ...built, memory: { ...shape, cards: [] } };
+const inRescue: ServerRecord = { ...built, rescue: { ...built.disk!, count: 2 } };
 
 const cases: [string, DesiredServer | undefined, ServerFacts, string][] = [
   ['nothing is there: the disk is first', on, blank, 'make-disk'],
@@ -73,6 +88,61 @@ const cases: [string, DesiredServer | undefined, ServerFacts, string][] = [
   ['then its ports go', exampleServer({ presence: 'absent' }), whole, 'unplug'],
   ['then its files', exampleServer({ presence: 'absent' }), { ...whole, plugged: false }, 'erase'],
   ['then it is absent', exampleServer({ presence: 'absent' }), blank, 'nothing'],
+  ['a guest that shall pause is paused', paused, { ...whole, guest: running }, 'pause'],
+  ['a paused guest is left alone', paused, { ...whole, guest: stands }, 'nothing'],
+  ['a paused guest that shall run goes on', on, { ...whole, guest: stands }, 'continue'],
+  ['a paused guest that shall stop is ended: it hears no button', off, { ...whole, guest: stands }, 'quit'],
+  ['a paused guest whose machine was restarted has lost its memory', paused, { ...whole, bootId: 'c' }, 'halt'],
+  ['a guest that shall suspend is paused first', suspended, { ...whole, guest: running }, 'pause'],
+  ['then its memory is saved', suspended, { ...whole, guest: stands }, 'save-memory'],
+  ['then it is ended', suspended, { ...whole, memory: true, guest: sent }, 'quit'],
+  ['then its ports go', suspended, { ...whole, record: kept, memory: true }, 'unplug'],
+  ['then it is suspended', suspended, { ...whole, record: kept, memory: true, plugged: false }, 'nothing'],
+  [
+    'one whose memory was sent and not kept goes on, to be saved again',
+    suspended,
+    { ...whole, guest: sent },
+    'continue',
+  ],
+  [
+    'a suspended guest of which the memory is gone is no longer suspended',
+    suspended,
+    { ...whole, record: kept },
+    'halt',
+  ],
+  ['a suspended guest that shall run is started', on, { ...whole, record: kept, memory: true }, 'launch'],
+  [
+    'QEMU that loads a memory is waited for',
+    on,
+    { ...whole, record: kept, memory: true, guest: loading },
+    'wait-for-guest',
+  ],
+  [
+    'before a resumed guest runs its memory goes',
+    on,
+    { ...whole, record: kept, memory: true, guest: stands },
+    'drop-memory',
+  ],
+  ['then it runs', on, { ...whole, record: built, guest: stands }, 'continue'],
+  [
+    'a suspended guest that shall be off loses its memory',
+    off,
+    { ...whole, record: kept, memory: true },
+    'drop-memory',
+  ],
+  ['so it does before a hard reboot', rebooted('hard'), { ...whole, record: kept, memory: true }, 'drop-memory'],
+  ['a guest that shall be rescued is asked to stop', rescued, { ...whole, guest: running }, 'power-down'],
+  ['then the disk of the rescue is made', rescued, { ...whole, record: built }, 'make-rescue-disk'],
+  ['a record of a rescue is no disk', rescued, { ...whole, record: inRescue }, 'make-rescue-disk'],
+  ['then the rescue starts', rescued, { ...whole, record: inRescue, rescueDisk: true }, 'launch'],
+  [
+    'the disk of an older rescue is not this one',
+    newlyRescued,
+    { ...whole, record: inRescue, rescueDisk: true },
+    'drop-rescue',
+  ],
+  ['a rescue that is over is ended', on, { ...whole, record: inRescue, rescueDisk: true, guest: running }, 'quit'],
+  ['then its disk goes', on, { ...whole, record: inRescue, rescueDisk: true }, 'drop-rescue'],
   ['a server without a document is left alone', undefined, { ...whole, guest: running }, 'nothing'],
 ];
 
@@ -91,8 +161,9 @@ test('a guest that went off stays off until something new is asked for', () => {
 test('under a lease that has ended nothing begins, what runs is left alone, and what shall end ends', () => {
   for (const [name, desired, facts, step] of cases) {
     const { do: now } = decide(desired, { ...facts, leaseEnded: true });
-    const reboot = desired !== undefined && desired.reboot.count > 0 && desired.power === 'on';
-    const begins = ['make-disk', 'launch'].includes(step) || (['quit', 'power-down'].includes(step) && reboot);
+    const anew = desired?.power === 'on' && (desired.reboot.count > 0 || desired.rescue != null || facts.rescueDisk);
+    const always = ['make-disk', 'make-rescue-disk', 'launch', 'continue'].includes(step);
+    const begins = always || (['quit', 'power-down'].includes(step) && anew);
     assert.equal(now, begins ? 'await-lease' : step, name);
   }
 });

@@ -1,6 +1,8 @@
 /**
  * The next step towards a server's desired state. Pure: what shall be and what is in, one step out. Every step may be
  * repeated, and after each one everything is looked at again, so a crash between any two steps changes nothing.
+ *
+ * A memory that lies beside the disk is of a guest that has not run since: it goes before anything else may run on that disk.
  */
 import type { DesiredServer } from '../../contract/host/index.ts';
 import type { RunState } from '../guest/guest.ts';
@@ -11,9 +13,12 @@ export interface ServerFacts {
   /** Anything of the server lies on this host: directory, sockets. */
   files: boolean;
   disk: boolean;
+  rescueDisk: boolean;
+  /** A whole memory of a suspended guest. */
+  memory: boolean;
   /** Ports that may be plugged. */
   plugged: boolean;
-  guest: { state: RunState; ending: boolean } | undefined;
+  guest: GuestFacts | undefined;
   bootId: string;
   /** The last epoch under which its disk was erased here, as a document had said. */
   erasedEpoch: number | undefined;
@@ -21,13 +26,20 @@ export interface ServerFacts {
   leaseEnded: boolean;
 }
 
+interface GuestFacts {
+  state: RunState;
+  ending: boolean;
+}
+
+type HaltError = { code: string; message: string } | null;
+
 export type Step =
   /** A soft end was asked for; `asked` by the caller's clock. */
-  | { do: 'power-down'; purpose: 'stop' | 'reboot' }
-  /** End QEMU at once; `reboot`: so that the next one begins. */
-  | { do: 'quit'; why: string; reboot?: true }
+  | { do: 'power-down'; purpose: 'stop' | 'reboot' | 'rescue' }
+  /** End QEMU at once; `begins`: so that the next one begins. */
+  | { do: 'quit'; why: string; begins?: true }
   /** The guest switched itself off, or died: remember it. */
-  | { do: 'halt'; error: { code: string; message: string } | null }
+  | { do: 'halt'; error: HaltError }
   | { do: 'adopt-epoch' }
   /** Something shall begin, and may not before control answers. */
   | { do: 'await-lease' }
@@ -36,23 +48,25 @@ export type Step =
   | { do: 'keep-out' }
   /** Its disk was erased under this very epoch: no other is made for it. */
   | { do: 'stay-erased' }
+  | { do: 'make-rescue-disk' }
+  | { do: 'drop-rescue' }
   | { do: 'launch' }
   | { do: 'wait-for-guest' }
   /** QEMU runs: note it. */
   | { do: 'note-running' }
+  /** A guest that the machine's trouble stopped goes on. */
   | { do: 'resume'; why: string }
+  /** A guest that we stopped goes on. */
+  | { do: 'continue' }
+  | { do: 'pause' }
+  | { do: 'save-memory' }
+  | { do: 'drop-memory' }
   | { do: 'unplug' }
   | { do: 'erase' }
-  | { do: 'nothing'; state: 'running' | 'stopped' | 'absent'; error: { code: string; message: string } | null };
+  | { do: 'nothing'; state: 'running' | 'stopped' | 'paused' | 'suspended' | 'absent'; error: HaltError };
 
-const nothing = (
-  state: 'running' | 'stopped' | 'absent',
-  error: { code: string; message: string } | null = null,
-): Step => ({
-  do: 'nothing',
-  state,
-  error,
-});
+type Rest = Extract<Step, { do: 'nothing' }>;
+const nothing = (state: Rest['state'], error: HaltError = null): Step => ({ do: 'nothing', state, error });
 
 export function decide(desired: DesiredServer | undefined, facts: ServerFacts): Step {
   const step = nextStep(desired, facts);
@@ -63,12 +77,14 @@ export function decide(desired: DesiredServer | undefined, facts: ServerFacts): 
 function beginsSomething(step: Step): boolean {
   switch (step.do) {
     case 'make-disk':
+    case 'make-rescue-disk':
     case 'launch':
+    case 'continue':
       return true;
     case 'quit':
-      return step.reboot === true;
+      return step.begins === true;
     case 'power-down':
-      return step.purpose === 'reboot';
+      return step.purpose !== 'stop';
     default:
       return false;
   }
@@ -83,28 +99,15 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
     if (guest) return { do: 'quit', why: 'it ran under an older epoch' };
     return { do: 'adopt-epoch' };
   }
-  const wanted = isWanted(desired, record);
-  if (guest) return wanted ? decideRunning(desired, facts, guest) : decideStopping(facts, guest);
-  if (record?.running && wanted && !rebootPending(desired, record)) {
-    if (record.running.bootId === facts.bootId) {
-      return { do: 'halt', error: { code: 'guest_died', message: 'QEMU ended without being told to' } };
-    }
-    // The machine itself was restarted: the guest comes back with it.
-  }
-  // The record is written before the disk is made: a disk without one is somebody's, of whom we know nothing.
-  if (facts.disk && !record?.disk) return { do: 'keep-out' };
-  if (!facts.disk) {
-    const erased = !record?.disk && facts.erasedEpoch !== undefined && facts.erasedEpoch >= desired.epoch;
-    return erased ? { do: 'stay-erased' } : { do: 'make-disk' };
-  }
-  if (wanted) return { do: 'launch' };
-  if (facts.plugged) return { do: 'unplug' };
-  return nothing('stopped', isHalted(desired, record) ? record!.halted!.error : null);
+  if (!guest) return decideWithoutGuest(desired, facts);
+  if (!isWanted(desired, record)) return decideStopping(facts, guest);
+  if (rescueStep(desired, facts)) return decideChangingDisks(desired, guest);
+  return decideRunning(desired, facts, guest);
 }
 
-/** The guest shall run: it is on, and has not gone off by itself since control last asked. */
+/** The guest shall be there: it is not off, and has not gone off by itself since control last asked. */
 export function isWanted(desired: DesiredServer, record: ServerRecord | undefined): boolean {
-  return desired.power === 'on' && !isHalted(desired, record);
+  return desired.power !== 'off' && !isHalted(desired, record);
 }
 
 function isHalted(desired: DesiredServer, record: ServerRecord | undefined): boolean {
@@ -115,6 +118,13 @@ export function rebootPending(desired: DesiredServer, record: ServerRecord | und
   return desired.reboot.count > (record?.rebootCount ?? 0);
 }
 
+/** What is to be done to its disks before it may run as desired. */
+function rescueStep(desired: DesiredServer, { record, rescueDisk }: ServerFacts): Step | undefined {
+  const [wanted, has] = [desired.rescue?.count ?? 0, record?.rescue?.count ?? 0];
+  if (has === wanted) return wanted > 0 && !rescueDisk ? { do: 'make-rescue-disk' } : undefined;
+  return has > 0 ? { do: 'drop-rescue' } : { do: 'make-rescue-disk' };
+}
+
 function decideAbsent(facts: ServerFacts): Step {
   if (facts.guest) return { do: 'quit', why: 'the server is deleted' };
   if (facts.plugged) return { do: 'unplug' };
@@ -122,22 +132,58 @@ function decideAbsent(facts: ServerFacts): Step {
   return nothing('absent');
 }
 
-function decideRunning(desired: DesiredServer, facts: ServerFacts, guest: { state: RunState; ending: boolean }): Step {
+function decideWithoutGuest(desired: DesiredServer, facts: ServerFacts): Step {
+  const { record } = facts;
+  const wanted = isWanted(desired, record);
+  const suspended = wanted && desired.power === 'suspended';
+  const anew = rebootPending(desired, record) || rescueStep(desired, facts) !== undefined;
+  if (wanted && !facts.memory && !rebootPending(desired, record)) {
+    const error = whatIsLost(desired, facts);
+    if (error) return { do: 'halt', error };
+    // Else the machine itself was restarted: the guest comes back with it.
+  }
+  // The record is written before the disk is made: a disk without one is somebody's, of whom we know nothing.
+  if (facts.disk && !record?.disk) return { do: 'keep-out' };
+  if (!facts.disk) {
+    const erased = !record?.disk && facts.erasedEpoch !== undefined && facts.erasedEpoch >= desired.epoch;
+    return erased ? { do: 'stay-erased' } : { do: 'make-disk' };
+  }
+  if (facts.memory && (!wanted || anew)) return { do: 'drop-memory' };
+  const disks = rescueStep(desired, facts);
+  if (disks) return disks;
+  if (wanted && !(suspended && facts.memory)) return { do: 'launch' };
+  if (facts.plugged) return { do: 'unplug' };
+  if (suspended) return nothing('suspended');
+  return nothing('stopped', isHalted(desired, record) ? record!.halted!.error : null);
+}
+
+/** There is no guest, and there should be one: where what it had in memory can't come back, its owner decides. */
+function whatIsLost(desired: DesiredServer, { record, bootId }: ServerFacts): HaltError {
+  if (record?.running?.bootId === bootId) return { code: 'guest_died', message: 'QEMU ended without being told to' };
+  const kept = desired.power !== 'on' && (record?.running || (desired.power === 'suspended' && record?.memory));
+  if (!kept) return null;
+  return { code: 'memory_lost', message: `the guest was ${desired.power}, and what it had in memory is lost` };
+}
+
+function decideRunning(desired: DesiredServer, facts: ServerFacts, guest: GuestFacts): Step {
   const record = facts.record!;
   if (guest.ending) return { do: 'quit', why: 'it was being ended' };
   const reboot = rebootPending(desired, record);
   if (guest.state === 'shutdown') {
-    return reboot ? { do: 'quit', why: 'rebooting', reboot: true } : { do: 'halt', error: null };
+    return reboot ? { do: 'quit', why: 'rebooting', begins: true } : { do: 'halt', error: null };
   }
-  if (reboot && desired.reboot.type === 'hard') return { do: 'quit', why: 'rebooting', reboot: true };
-  if (guest.state === 'starting') return { do: 'wait-for-guest' };
+  if (reboot && desired.reboot.type === 'hard') return { do: 'quit', why: 'rebooting', begins: true };
+  if (guest.state === 'starting' || guest.state === 'inmigrate') return { do: 'wait-for-guest' };
   if (reboot) return { do: 'power-down', purpose: 'reboot' };
   switch (guest.state) {
     case 'running':
-      return record.running ? nothing('running') : { do: 'note-running' };
+      if (facts.memory) return { do: 'drop-memory' };
+      if (!record.running) return { do: 'note-running' };
+      return desired.power === 'on' ? nothing('running') : { do: 'pause' };
     case 'paused':
+    case 'postmigrate':
     case 'prelaunch':
-      return { do: 'resume', why: 'the guest was paused' };
+      return decideHeld(desired, facts, guest.state);
     case 'io-error':
       return { do: 'resume', why: 'the guest waits for its disk: the disk of the host is full or fails' };
     case 'internal-error':
@@ -148,9 +194,32 @@ function decideRunning(desired: DesiredServer, facts: ServerFacts, guest: { stat
   }
 }
 
-function decideStopping(facts: ServerFacts, guest: { state: RunState; ending: boolean }): Step {
-  const over = guest.state === 'shutdown' || guest.state === 'internal-error' || guest.ending;
-  if (over || facts.record?.halted) return { do: 'quit', why: 'the guest is off' };
+/** QEMU runs and the guest stands still: by our wish, or before its first moment. */
+function decideHeld(desired: DesiredServer, facts: ServerFacts, state: RunState): Step {
+  if (desired.power === 'suspended') {
+    if (facts.memory) return { do: 'quit', why: 'its memory is saved' };
+    // QEMU saves one that was saved before only after it has run again.
+    return state === 'paused' ? { do: 'save-memory' } : { do: 'continue' };
+  }
+  if (facts.memory) return { do: 'drop-memory' };
+  if (desired.power === 'on' || state !== 'paused') return { do: 'continue' };
+  return facts.record!.running ? nothing('paused') : { do: 'note-running' };
+}
+
+/** The guest ends, for its next start has other disks: asked first on the way into a rescue, as in Nova, not on the way out. */
+function decideChangingDisks(desired: DesiredServer, guest: GuestFacts): Step {
+  const why = desired.rescue ? 'rescuing' : 'the rescue is over';
+  if (!desired.rescue || guest.ending || guest.state !== 'running') return { do: 'quit', why, begins: true };
+  return { do: 'power-down', purpose: 'rescue' };
+}
+
+/** States in which nobody hears the power button. */
+const over: ReadonlySet<RunState> = new Set(['shutdown', 'internal-error', 'guest-panicked']);
+const held: ReadonlySet<RunState> = new Set(['paused', 'postmigrate', 'inmigrate']);
+
+function decideStopping(facts: ServerFacts, guest: GuestFacts): Step {
+  if (guest.ending || over.has(guest.state) || facts.record?.halted) return { do: 'quit', why: 'the guest is off' };
   if (guest.state === 'starting') return { do: 'quit', why: 'the guest has not started yet' };
+  if (held.has(guest.state)) return { do: 'quit', why: 'the guest stands still' };
   return { do: 'power-down', purpose: 'stop' };
 }

@@ -21,6 +21,7 @@ export function misreadServer(
     generation,
     state: 'failed',
     rebootCount: observed?.rebootCount ?? 0,
+    rescueCount: observed?.rescueCount ?? 0,
     step: null,
     error: {
       code: 'unreadable',

@@ -143,9 +143,11 @@ export class Reconciler implements TaskOwner {
   }
 
   imageInUse(id: ImageId): boolean {
-    for (const task of this.#tasks.values()) if (task.record?.disk?.imageId === id) return true;
-    for (const server of this.#state?.servers.values() ?? []) {
-      if (server.image?.id === id && server.presence === 'present') return true;
+    for (const { record } of this.#tasks.values()) {
+      if (record?.disk?.imageId === id || record?.rescue?.imageId === id) return true;
+    }
+    for (const { image, rescue, presence } of this.#state?.servers.values() ?? []) {
+      if (presence === 'present' && (image?.id === id || rescue?.image.id === id)) return true;
     }
     return false;
   }

@@ -7,12 +7,34 @@ import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
 
+/** What a disk was made from. */
+export interface DiskRecord {
+  imageId: ImageId;
+  imageFormat: 'raw' | 'qcow2';
+  sizeBytes: number;
+}
+
+/** The machine that a memory was saved of: it fits into no other. */
+export interface MachineShape {
+  accelerator: 'kvm' | 'tcg';
+  vcpus: number;
+  memoryMiB: number;
+  configDrive: boolean;
+  rescued: boolean;
+  /** In their order, MAC and MTU. */
+  cards: string[];
+}
+
 export interface ServerRecord {
   /** Under which the host last touched the guest; never goes back. */
   epoch: number;
   /** The guest's own user, see ../guest/users.ts; null: none yet. */
   uid: number | null;
-  disk: { imageId: ImageId; imageFormat: 'raw' | 'qcow2'; sizeBytes: number } | null;
+  disk: DiskRecord | null;
+  /** The disk that it boots from instead, of the rescue with this count. */
+  rescue: (DiskRecord & { count: number }) | null;
+  /** Of which machine the memory is that lies beside the disk, or is being saved; null: none is wanted. */
+  memory: MachineShape | null;
   /** Reboots served, in the count of the desired state. */
   rebootCount: number;
   /** Ports that were plugged, so that they are found again when the desired state no longer names them. */
@@ -30,6 +52,8 @@ export const newRecord = (epoch: number): ServerRecord => ({
   epoch,
   uid: null,
   disk: null,
+  rescue: null,
+  memory: null,
   rebootCount: 0,
   ports: [],
   running: null,
@@ -44,8 +68,10 @@ export async function readRecord(path: string): Promise<ServerRecord | undefined
     const record = JSON.parse(bytes.toString('utf8')) as ServerRecord;
     const whole =
       Number.isSafeInteger(record.epoch) && Number.isSafeInteger(record.rebootCount) && Array.isArray(record.ports);
-    // Records of before there was a user for each guest have none.
-    return whole ? { ...record, uid: Number.isSafeInteger(record.uid) ? record.uid : null } : undefined;
+    // Older records have not all fields; those of before there was a user for each guest have none.
+    return whole
+      ? { ...newRecord(record.epoch), ...record, uid: Number.isSafeInteger(record.uid) ? record.uid : null }
+      : undefined;
   } catch {
     return undefined;
   }

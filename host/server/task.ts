@@ -1,6 +1,6 @@
 /**
  * One server on this host, driven to its desired state. Owns the server's record, its Guest and its back-off; the steps
- * themselves are in steps.ts. Takes no facts from what woke it: each pass looks at the whole again.
+ * themselves are in steps/. Takes no facts from what woke it: each pass looks at the whole again.
  */
 import { stat } from 'node:fs/promises';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
@@ -15,7 +15,7 @@ import { ProcessDied, type ServerContext } from './context.ts';
 import { decide, type ServerFacts, type Step } from './decide.ts';
 import { closeToOthers } from './ownership.ts';
 import { readRecord, type ServerRecord, writeRecord } from './record.ts';
-import { perform } from './steps.ts';
+import { perform } from './steps/index.ts';
 
 export interface TaskOwner {
   desired(id: ServerId): DesiredServer | undefined;
@@ -40,7 +40,6 @@ export class ServerTask {
   plugging: Promise<{ tap: string; vnetHeader: boolean }[]> | undefined;
   /** Since when, and until when, a guest has been asked to end. */
   powerdown: { deadlineMs: number; nextPressMs: number } | undefined;
-  /** Since when a guest that we found has not answered. */
   #loaded = false;
   #running: Promise<void> | undefined;
   #again = false;
@@ -143,6 +142,12 @@ export class ServerTask {
     return this.#closed;
   }
 
+  /** @throws where the work under way is for something that nobody wants any more, or for nobody */
+  requireWanted(isFor: (desired: DesiredServer) => boolean): void {
+    const desired = this.#owner.desired(this.id);
+    if (this.#closed || !desired || !isFor(desired)) throw new Superseded();
+  }
+
   /** A word for people about what is under way. */
   say(step: string | null): void {
     if (this.#pending === step) return;
@@ -234,11 +239,16 @@ export class ServerTask {
       this.guest.release();
       this.guest = undefined;
     }
-    const [data, run, disk] = await Promise.all([this.paths.data, this.paths.run, this.paths.disk].map(there));
+    const { data: dataPath, run: runPath, disk: diskPath, rescueDisk: rescuePath, memory: memoryPath } = this.paths;
+    const [data, run, disk, rescueDisk, memory] = await Promise.all(
+      [dataPath, runPath, diskPath, rescuePath, memoryPath].map(there),
+    );
     return {
       record: this.record,
       files: data! || run!,
       disk: disk!,
+      rescueDisk: rescueDisk!,
+      memory: memory!,
       plugged: this.plugging !== undefined || (this.record?.ports.length ?? 0) > 0,
       guest: this.guest && { state: this.guest.state, ending: this.guest.ending },
       bootId: this.context.bootId,
@@ -301,6 +311,7 @@ export class ServerTask {
       generation: desired.generation,
       state,
       rebootCount: this.record?.rebootCount ?? 0,
+      rescueCount: this.record?.rescue?.count ?? 0,
       step: state === 'building' ? this.#pending : null,
       error,
       startedAt: this.guest ? (this.record?.running?.startedAt ?? null) : null,

@@ -9,8 +9,8 @@ import { parseCommandLine } from './command-line.ts';
 const id = newId<ServerId>();
 const paths = serverPaths({ dataDirectory: '/d,ata "小屋"', runDirectory: '/r,un' }, id);
 const good = qemuArguments({
-  ...{ id, accelerator: 'kvm', vcpus: 4, memoryMiB: 2048, paths, configDrive: true },
-  base: { path: '/images/base', format: 'qcow2' },
+  ...{ id, accelerator: 'kvm', vcpus: 4, memoryMiB: 2048, paths, configDrive: true, incoming: false },
+  disks: [{ name: 'disk', path: paths.disk, base: { path: '/images/base', format: 'qcow2' } }],
   ports: [
     { tap: 'ab12t000000001', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: true },
     { tap: 'ab12t000000002', mac: 'fa:16:3e:00:00:02', mtu: 9000, vnetHeader: false },
@@ -30,6 +30,7 @@ test("the host's own command line is understood, commas and all", () => {
       pidFile: paths.pid,
       onShutdown: 'pause',
       heldAtStart: false,
+      incoming: undefined,
       sockets: [
         { id: 'qmp', path: paths.qmp, logFile: undefined },
         { id: 'serial', path: paths.serial, logFile: paths.consoleLog },

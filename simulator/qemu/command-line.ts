@@ -39,6 +39,8 @@ export interface MachineDescription {
   onShutdown: 'poweroff' | 'pause';
   /** Held at the first instruction until `cont`. */
   heldAtStart: boolean;
+  /** It begins with a memory that it reads from this descriptor. */
+  incoming: number | undefined;
   sockets: SocketDevice[];
   /** The socket that QMP is spoken on. */
   monitor: SocketDevice | undefined;
@@ -88,7 +90,14 @@ export function parseCommandLine(args: readonly string[]): MachineDescription {
 function emptyDefinitions(): Definitions {
   const machine: MachineDescription = {
     ...{ accelerator: 'tcg', vcpus: 1, memoryMiB: 128, uuid: '00000000-0000-0000-0000-000000000000', name: undefined },
-    ...{ pidFile: undefined, onShutdown: 'poweroff', heldAtStart: false, monitor: undefined, serial: undefined },
+    ...{
+      pidFile: undefined,
+      onShutdown: 'poweroff',
+      heldAtStart: false,
+      incoming: undefined,
+      monitor: undefined,
+      serial: undefined,
+    },
     ...{ sockets: [], disks: [], cards: [], files: [] },
   };
   const [sockets, taps, nodes] = [new Map(), new Map(), new Map()];
@@ -169,6 +178,11 @@ const handlers: Record<string, Handler> = {
     const list = new KeyValues('-action', value).only(['shutdown', 'reboot', 'panic', 'watchdog']);
     if (list.has('shutdown')) machine.onShutdown = list.oneOf('shutdown', ['poweroff', 'pause']);
     if (list.has('reboot')) list.oneOf('reboot', ['reset']);
+  },
+  '-incoming': ({ machine }, value) => {
+    const [, descriptor] = /^fd:(\d{1,3})$/.exec(value) ?? [];
+    if (descriptor === undefined) throw refused('-incoming', value, `unknown migration protocol: ${value}`);
+    machine.incoming = Number(descriptor);
   },
   '-pidfile': ({ machine }, value) => {
     machine.pidFile = value;

@@ -43,13 +43,13 @@ export class FakeMachine implements QemuLauncher {
     return new SimulatedLauncher(this);
   }
 
-  async launch({ serverId, args, logFile }: QemuLaunch): Promise<FakeQemu> {
+  async launch({ serverId, args, logFile, incoming }: QemuLaunch): Promise<FakeQemu> {
     const named = parseId<ServerId>(args[args.indexOf('-uuid') + 1] ?? '');
     if (named !== serverId) throw new Error(`these are the arguments of server ${named}, not of ${serverId}`);
     lastPid += 1000; // room for its threads
     const pid = lastPid;
     const behaviour = { ...this.behaviour, ...this.#behaviours.get(serverId) };
-    const qemu = new FakeQemu({ pid, args, logFile, claims: this.#claims, behaviour });
+    const qemu = new FakeQemu({ pid, args, logFile, incoming, claims: this.#claims, behaviour });
     this.launches++;
     this.#running.set(pid, { serverId, qemu });
     void qemu.exited.then(() => this.#running.delete(pid));

@@ -3,12 +3,13 @@
  * stderr and its end. Owns all of these and the machine within. It belongs to the machine that it runs on, not to the
  * host process that started it, and outlives that one.
  */
-import { accessSync, appendFileSync, constants, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, appendFileSync, constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { type OpenedFile, openBlockNode, systemReason } from './block-nodes.ts';
 import type { Claims } from './claims.ts';
 import { type MachineDescription, parseCommandLine } from './command-line.ts';
 import { type GuestBehaviour, type RunState, SimulatedGuest } from './guest.ts';
+import { readMemory } from './migration.ts';
 import { ListeningSocket, QmpServer } from './qmp-server.ts';
 import { QemuRefusal, unable } from './refusal.ts';
 
@@ -34,6 +35,8 @@ export interface FakeQemuOptions {
   args: readonly string[];
   /** For stderr; appended to. */
   logFile: string;
+  /** The file that it has open as descriptor 3. */
+  incoming?: string | undefined;
   claims: Claims;
   behaviour: QemuBehaviour;
 }
@@ -141,9 +144,17 @@ export class FakeQemu {
       },
     });
     this.#guest = guest;
+    if (description.incoming !== undefined) guest.await();
     const virtualSizes = opened.map(({ virtualSizeBytes }) => virtualSizeBytes);
     await this.#listen(description, virtualSizes);
+    if (description.incoming !== undefined) this.#load(description, guest);
     if (this.#alive && !description.heldAtStart) guest.resume();
+  }
+
+  #load(description: MachineDescription, guest: SimulatedGuest): void {
+    const { incoming } = this.#options;
+    if (description.incoming !== 3 || incoming === undefined) throw unable('Unable to use fd: Bad file descriptor');
+    guest.load(readMemory(readFileSync(incoming, 'utf8'), description));
   }
 
   #writePidFile({ pidFile }: MachineDescription): void {
@@ -202,7 +213,8 @@ export class FakeQemu {
       if (monitor) {
         const { pid, guest } = this;
         const event = (name: string, data?: Record<string, unknown>) => this.#qmp?.event(name, data);
-        const context = { pid, description, guest, virtualSizes, event, end: () => this.#exit('clean') };
+        const end = () => this.#exit('clean');
+        const context = { pid, description, guest, virtualSizes, event, end, outgoing: undefined };
         const qmp = new QmpServer({
           path: monitor.path,
           context,

@@ -3,9 +3,13 @@
  * wishes do, and the events that QEMU 7.2 sends of them. Owns timers, no files and no sockets.
  */
 
+import { randomUUID } from 'node:crypto';
+
 /** QEMU's RunState, as far as the simulator gets there. */
 export type RunState =
   | 'prelaunch'
+  | 'inmigrate'
+  | 'postmigrate'
   | 'running'
   | 'paused'
   | 'shutdown'
@@ -42,7 +46,9 @@ export class SimulatedGuest {
   #booted = false;
   #poweringDown = false;
   /** Power buttons pressed, resets, for tests. */
-  readonly counts = { powerdown: 0, reset: 0 };
+  readonly counts = { powerdown: 0, reset: 0, nmi: 0 };
+  /** What is in its memory: a token of its own for each boot. */
+  #memory = '';
 
   constructor(options: {
     listener: GuestListener;
@@ -63,12 +69,18 @@ export class SimulatedGuest {
     return this.#booted;
   }
 
+  /** What it has in memory: tells one boot from another. */
+  get memory(): string {
+    return this.#memory;
+  }
+
   // --- from outside ----------------------------------------------------------------------------------------------------
 
   /** Lets the machine run: at its start, or after a pause. @throws StateRefusal */
   resume(): void {
     switch (this.#state) {
       case 'running':
+      case 'inmigrate':
         return;
       case 'shutdown':
       case 'internal-error':
@@ -87,6 +99,30 @@ export class SimulatedGuest {
 
   pause(): void {
     if (this.#state === 'running') this.#stopIn('paused');
+  }
+
+  /** A machine that waits for its memory. */
+  await(): void {
+    this.#state = 'inmigrate';
+  }
+
+  /** The memory of another QEMU's guest, which goes on as it was. */
+  load(memory: string): void {
+    this.#memory = memory;
+    this.#booted = true;
+    this.#state = 'paused';
+  }
+
+  /** Its memory is elsewhere now. */
+  saved(): void {
+    if (this.#state === 'running') this.#stopIn('postmigrate');
+    else this.#state = 'postmigrate';
+  }
+
+  /** @throws StateRefusal */
+  nmi(): void {
+    this.counts.nmi++;
+    this.#listener.console('\r\nUhhuh. NMI received\r\n');
   }
 
   powerButton(): void {
@@ -149,6 +185,7 @@ export class SimulatedGuest {
   // --- within ----------------------------------------------------------------------------------------------------------
 
   #boot(): void {
+    this.#memory = randomUUID();
     this.#listener.console('simulated guest: booting\r\n');
     const up = () => {
       this.#booted = true;

@@ -1,6 +1,7 @@
 /** What each QMP command does and answers. A command that is not here is not found. */
 import type { MachineDescription } from './command-line.ts';
-import type { ShutdownReason, SimulatedGuest } from './guest.ts';
+import { type ShutdownReason, type SimulatedGuest, StateRefusal } from './guest.ts';
+import { Outgoing } from './migration.ts';
 import { qemuPackage, qemuVersion } from './qmp-server.ts';
 
 export interface CommandContext {
@@ -11,11 +12,20 @@ export interface CommandContext {
   event(name: string, data: Record<string, unknown>): void;
   /** QEMU ends in order. */
   end(): void;
+  /** The last migration out of this QEMU. */
+  outgoing: Outgoing | undefined;
   /** Runs once the answer has been written. */
   afterAnswer(work: () => void): void;
 }
 
-type Command = (context: CommandContext) => unknown;
+type Arguments = Readonly<Record<string, unknown>>;
+type Command = (context: CommandContext, args: Arguments) => unknown;
+
+/** Which arguments a command takes; the others take none. */
+export const takes: Readonly<Record<string, readonly string[]>> = {
+  migrate: ['uri'],
+  'migrate-set-parameters': ['max-bandwidth'],
+};
 
 const nothing = (act: (guest: SimulatedGuest) => void): Command => {
   return ({ guest }) => {
@@ -51,6 +61,27 @@ export const commands: Readonly<Record<string, Command>> = {
   cont: nothing((guest) => guest.resume()),
   system_reset: nothing((guest) => guest.reset()),
   system_powerdown: nothing((guest) => guest.powerButton()),
+  'inject-nmi': nothing((guest) => guest.nmi()),
+  'migrate-set-parameters': () => ({}),
+  migrate(context, { uri }) {
+    const [, path] = /^unix:(.+)$/.exec(String(uri)) ?? [];
+    if (path === undefined) throw new StateRefusal(`Parameter 'uri' expects a valid migration protocol`);
+    if (context.guest.state === 'postmigrate') {
+      throw new StateRefusal("Can't migrate the vm that was paused due to previous migration");
+    }
+    context.outgoing = new Outgoing(path, context.guest, context.description);
+    return {};
+  },
+  'query-migrate'({ outgoing }) {
+    if (!outgoing) return {};
+    const { status, error, bytes } = outgoing;
+    const remaining = status === 'active' ? bytes : 0;
+    return { status, ...(error !== undefined && { 'error-desc': error }), ram: { total: bytes, remaining } };
+  },
+  migrate_cancel({ outgoing }) {
+    outgoing?.cancel();
+    return {};
+  },
   quit: ({ event, end, afterAnswer }) => {
     event('SHUTDOWN', { guest: false, reason: 'host-qmp-quit' satisfies ShutdownReason });
     afterAnswer(end);

@@ -5,7 +5,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { StateRefusal } from './guest.ts';
-import { type CommandContext, commands } from './qmp-commands.ts';
+import { type CommandContext, commands, takes } from './qmp-commands.ts';
 
 export const qemuVersion = { micro: 22, minor: 2, major: 7 };
 export const qemuPackage = 'Debian 1:7.2+dfsg-7+deb12u18+b3';
@@ -59,6 +59,7 @@ export class ListeningSocket {
 
 export interface QmpServerOptions {
   path: string;
+  /** Of this QEMU, whoever is connected. */
   context: Omit<CommandContext, 'afterAnswer'>;
   /** True: a QEMU that hangs; it reads and says nothing. */
   silent(): boolean;
@@ -179,9 +180,9 @@ class Peer {
     }
     const command = Object.hasOwn(commands, execute) ? commands[execute] : undefined;
     if (!command) throw new Refused(commandNotFound, `The command ${execute} has not been found`);
-    checkArguments(args, []);
+    checkArguments(args, takes[execute] ?? []);
     this.#options.executed.push(execute);
-    return command({ ...this.#options.context, afterAnswer });
+    return command(Object.assign(this.#options.context, { afterAnswer }), args);
   }
 }
 

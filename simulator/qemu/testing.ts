@@ -58,7 +58,8 @@ export async function prepareGuest(directory: string, serverId: ServerId) {
     vcpus: 2,
     memoryMiB: 64,
     paths,
-    base,
+    disks: [{ name: 'disk', path: paths.disk, base }],
+    incoming: false,
     configDrive: true,
     ports: [{ tap: 'simt000000001', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false }],
   };

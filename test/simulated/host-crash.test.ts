@@ -37,36 +37,68 @@ function mortal(world: HostWorld) {
   };
 }
 
-interface Work {
-  name: string;
-  /** Already there when the work begins. */
-  before?: boolean;
-  change: (server: DesiredServer) => DesiredServer;
-  state: 'running' | 'stopped' | 'absent';
+type Change = (server: DesiredServer, world: HostWorld) => DesiredServer | Promise<DesiredServer>;
+type State = 'running' | 'stopped' | 'paused' | 'suspended' | 'absent';
+
+/** One thing that shall become of a server. */
+interface Act {
+  change: Change;
+  state: State;
 }
 
+interface Work extends Act {
+  name: string;
+  /** What was done to the server before. */
+  before?: Act[];
+  /** The guest goes on with what it had in memory before the work. */
+  keeps?: true;
+}
+
+const create: Act = { change: (server) => server, state: 'running' };
+const power = (power: DesiredServer['power'], state: State): Act => ({
+  change: (server) => ({ ...server, power }),
+  state,
+});
+const reboot = (type: 'soft' | 'hard'): Act => ({
+  change: (server) => ({ ...server, power: 'on', reboot: { count: server.reboot.count + 1, type } }),
+  state: 'running',
+});
+const rescue: Act = {
+  change: async (server, world) => ({
+    ...{ ...server, power: 'on' },
+    rescue: { count: server.generation + 1, image: (await world.storeImage(Buffer.alloc(8192, 3)))! },
+  }),
+  state: 'running',
+};
+const unrescue: Act = { change: (server) => ({ ...server, power: 'on', rescue: null }), state: 'running' };
+const remove: Act = { change: (server) => ({ ...server, presence: 'absent' }), state: 'absent' };
+const pause = power('paused', 'paused');
+const suspend = power('suspended', 'suspended');
+
 const works: Work[] = [
-  { name: 'create', change: (server) => server, state: 'running' },
-  { name: 'stop', before: true, change: (server) => ({ ...server, generation: 2, power: 'off' }), state: 'stopped' },
-  {
-    name: 'hard reboot',
-    before: true,
-    change: (server) => ({ ...server, generation: 2, reboot: { count: 1, type: 'hard' } }),
-    state: 'running',
-  },
-  {
-    name: 'soft reboot',
-    before: true,
-    change: (server) => ({ ...server, generation: 2, reboot: { count: 1, type: 'soft' } }),
-    state: 'running',
-  },
-  { name: 'new epoch', before: true, change: (server) => ({ ...server, epoch: 2, generation: 2 }), state: 'running' },
-  {
-    name: 'delete',
-    before: true,
-    change: (server) => ({ ...server, generation: 2, presence: 'absent' }),
-    state: 'absent',
-  },
+  { name: 'create', ...create },
+  { name: 'stop', before: [create], ...power('off', 'stopped') },
+  { name: 'start', before: [create, power('off', 'stopped')], ...power('on', 'running') },
+  { name: 'hard reboot', before: [create], ...reboot('hard') },
+  { name: 'soft reboot', before: [create], ...reboot('soft') },
+  { name: 'new epoch', before: [create], change: (server) => ({ ...server, epoch: 2 }), state: 'running' },
+  { name: 'delete', before: [create], ...remove },
+  { name: 'pause', before: [create], keeps: true, ...pause },
+  { name: 'unpause', before: [create, pause], keeps: true, ...power('on', 'running') },
+  { name: 'stop of a paused server', before: [create, pause], ...power('off', 'stopped') },
+  { name: 'hard reboot of a paused server', before: [create, pause], ...reboot('hard') },
+  { name: 'suspend', before: [create], ...suspend },
+  { name: 'resume', before: [create, suspend], keeps: true, ...power('on', 'running') },
+  { name: 'a second suspend', before: [create, suspend, power('on', 'running')], ...suspend },
+  { name: 'hard reboot of a suspended server', before: [create, suspend], ...reboot('hard') },
+  { name: 'stop of a suspended server', before: [create, suspend], ...power('off', 'stopped') },
+  { name: 'delete of a suspended server', before: [create, suspend], ...remove },
+  { name: 'rescue', before: [create], ...rescue },
+  { name: 'rescue of a stopped server', before: [create, power('off', 'stopped')], ...rescue },
+  { name: 'rescue of a suspended server', before: [create, suspend], ...rescue },
+  { name: 'another rescue', before: [create, rescue], ...rescue },
+  { name: 'unrescue', before: [create, rescue], ...unrescue },
+  { name: 'delete of a rescued server', before: [create, rescue], ...remove },
 ];
 
 for (const work of works) {
@@ -77,51 +109,67 @@ for (const work of works) {
       if (step === undefined) break;
       died.push(step);
     }
-    assert.ok(died.length >= 2, `steps: ${died}`);
+    assert.ok(died.length >= 1, `steps: ${died}`);
     t.diagnostic(`died after: ${died.join(', ')}`);
   });
 }
+
+const hasGuest = (state: State) => state === 'running' || state === 'paused';
 
 /** Answers the step after which the host died; undefined where it did not. */
 async function runOnce(t: TestContext, work: Work, n: number): Promise<string | undefined> {
   const world = await hostWorld(t);
   const first = mortal(world);
   await first.host.start();
-  let server = wantedServer(await world.storeImage());
-  const { control } = world;
-  if (work.before) {
-    control.want(server);
-    await control.until(server.id, 'running', ({ state }) => state === 'running');
-  }
-  const launchesBefore = world.machine.launches;
-  first.arm(n);
-  server = work.change(server);
-  control.want(server);
-  const isDone = () => {
+  const { control, machine } = world;
+  let server = { ...wantedServer(await world.storeImage()), generation: 0 };
+  const isDone = (act: Act) => () => {
     const observed = control.observed.get(server.id);
-    return observed?.state === work.state && observed.generation === server.generation;
+    return observed?.state === act.state && observed.generation === server.generation;
   };
-  await until('death or the end', () => first.isDead() || isDone());
+  const want = async (act: Act) => {
+    server = { ...(await act.change(server, world)), generation: server.generation + 1 };
+    control.want(server);
+  };
+  let memory: string | undefined;
+  for (const act of work.before ?? []) {
+    await want(act);
+    await control.until(server.id, act.state, isDone(act));
+    memory = machine.guest(server.id)?.guest.memory ?? memory;
+  }
+  const launchesBefore = machine.launches;
+  first.arm(n);
+  await want(work);
+  await until('death or the end', () => first.isDead() || isDone(work)());
   const step = first.isDead() ? first.steps.at(-1) : undefined;
   if (step !== undefined) {
     control.observed.clear();
     await world.host().start();
   }
-  await control.until(server.id, work.state, isDone);
+  await control.until(server.id, work.state, isDone(work));
   check(world, work, server, launchesBefore);
+  if (work.keeps) assert.equal(machine.guest(server.id)!.guest.memory, memory);
   return step;
 }
 
 function check(world: HostWorld, work: Work, server: DesiredServer, launchesBefore: number): void {
   const { machine, network, directory } = world;
-  const guests = machine.guests.map((qemu) => qemu.machine.uuid);
-  assert.deepEqual(guests, work.state === 'running' ? [server.id] : []);
-  assert.deepEqual([...network.ports.keys()], work.state === 'running' ? [server.ports[0]!.id] : []);
-  assert.deepEqual(readdirSync(join(directory, 'data/servers')), work.state === 'absent' ? [] : [server.id]);
+  const guests = machine.guests.map((qemu) => [qemu.machine.uuid, qemu.state]);
+  assert.deepEqual(guests, hasGuest(work.state) ? [[server.id, work.state]] : []);
+  assert.deepEqual([...network.ports.keys()], hasGuest(work.state) ? [server.ports[0]!.id] : []);
+  const data = join(directory, 'data/servers');
+  assert.deepEqual(readdirSync(data), work.state === 'absent' ? [] : [server.id]);
   assert.deepEqual(readdirSync(join(directory, 'run/guests')).length > 0, work.state !== 'absent');
   const observed = world.control.observed.get(server.id)!;
   assert.equal(observed.error, null);
   assert.equal(observed.rebootCount, work.state === 'absent' ? 0 : server.reboot.count);
   // A start that was not seen by its own host process may be found, never doubled.
   assert.ok(machine.launches - launchesBefore <= 2);
+  if (work.state === 'absent') return;
+  const files = readdirSync(join(data, server.id));
+  assert.equal(files.includes('memory'), work.state === 'suspended');
+  assert.equal(files.includes('rescue.qcow2'), server.rescue != null);
+  assert.equal(observed.rescueCount, server.rescue?.count ?? 0);
+  const disks = machine.guest(server.id)?.machine.disks.map(({ id }) => id) ?? [];
+  if (work.state === 'running') assert.equal(disks[0], server.rescue ? 'rescue0' : 'disk0');
 }

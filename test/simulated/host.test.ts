@@ -36,6 +36,7 @@ test('a server is made and runs, with disk, config drive and ports', async (t) =
       generation: 1,
       state: 'running',
       rebootCount: 0,
+      rescueCount: 0,
       step: null,
       error: null,
       startedAt: 'string',

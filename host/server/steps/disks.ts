@@ -1,0 +1,72 @@
+/** Steps that make the disks that a guest boots from. */
+import { rm } from 'node:fs/promises';
+import type { DesiredImage } from '../../../contract/host/index.ts';
+import { diskSizeBytes, makeOverlay } from '../../disk/disk.ts';
+import { HostFault } from '../../host-error.ts';
+import type { ImageFacts } from '../../image/store.ts';
+import { isWanted } from '../decide.ts';
+import { makeDirectories } from '../ownership.ts';
+import { newRecord } from '../record.ts';
+import type { ServerTask } from '../task.ts';
+import { plugAhead } from './starting.ts';
+import type { StepFunction } from './step.ts';
+
+export const makeDisk: StepFunction<'make-disk'> = async ({ task, desired, signal }) => {
+  const { context, paths } = task;
+  if (!desired.image) throw new HostFault('invalid', 'the server has no image to boot from', { permanent: true });
+  const facts = await imageFor(task, desired.image, signal);
+  const sizeBytes = diskSizeBytes(desired, facts);
+  task.say('making the disk');
+  await makeDirectories(task.paths);
+  const wanted = isWanted(desired, task.record);
+  task.record ??= newRecord(desired.epoch);
+  await task.save({
+    uid: userFor(task),
+    disk: { imageId: desired.image.id, imageFormat: facts.format, sizeBytes },
+    ...(wanted && { ports: desired.ports.map((port) => port.id) }),
+  });
+  await context.step('record-disk');
+  if (wanted) plugAhead(task, desired);
+  const backing = { path: context.images.path(desired.image.id), format: facts.format };
+  await makeOverlay(paths.disk, { sizeBytes, backing, owner: task.user });
+  return undefined;
+};
+
+/** As large as its image: it is thrown away. The record comes first, so that the image stays as long as a disk builds on it. */
+export const makeRescueDisk: StepFunction<'make-rescue-disk'> = async ({ task, desired, signal }) => {
+  const { context, paths } = task;
+  const { count, image } = desired.rescue!;
+  const facts = await imageFor(task, image, signal);
+  task.say('making the disk of the rescue');
+  const sizeBytes = diskSizeBytes({ diskGiB: 0 }, facts);
+  await task.save({ rescue: { count, imageId: image.id, imageFormat: facts.format, sizeBytes } });
+  await context.step('record-rescue');
+  const backing = { path: context.images.path(image.id), format: facts.format };
+  await makeOverlay(paths.rescueDisk, { sizeBytes, backing, owner: task.user });
+  return undefined;
+};
+
+/** The disk first: as long as the record names the rescue, there may be one. */
+export const dropRescue: StepFunction<'drop-rescue'> = async ({ task }) => {
+  task.say('removing the disk of the rescue');
+  await rm(task.paths.rescueDisk, { force: true });
+  await task.context.step('remove-rescue-disk');
+  await task.save({ rescue: null });
+  return undefined;
+};
+
+export async function imageFor(task: ServerTask, image: DesiredImage, signal: AbortSignal): Promise<ImageFacts> {
+  const { fetcher, images } = task.context;
+  if (images.facts(image.id)) return fetcher.ensure(image, signal);
+  task.say('fetching the image');
+  const timer = setInterval(() => task.say(fetcher.progress(image) ?? 'fetching the image'), 1000);
+  try {
+    return await fetcher.ensure(image, signal);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** The number that the record has, or a free one for it: saved before anything is given to it. */
+export const userFor = (task: ServerTask): number | null =>
+  task.context.guestUsers?.claim(task.id, task.record?.uid ?? null) ?? null;

@@ -1,0 +1,48 @@
+/** Steps at the guest's end. */
+import type { ServerTask } from '../task.ts';
+import type { StepFunction } from './step.ts';
+
+const purposes = {
+  stop: 'waiting for the guest to shut down',
+  reboot: 'waiting for the guest to shut down, then starting it',
+  rescue: 'waiting for the guest to shut down, then starting the rescue',
+} as const;
+
+export const powerDown: StepFunction<'power-down'> = async ({ task }, { purpose }) => {
+  const { limits, log } = task.context;
+  const now = performance.now();
+  const allowedMs = purpose === 'reboot' ? limits.softRebootTimeoutMs : limits.stopTimeoutMs;
+  task.powerdown ??= { deadlineMs: now + allowedMs, nextPressMs: now };
+  const { powerdown } = task;
+  if (now >= powerdown.deadlineMs) {
+    log.info({ serverId: task.id }, 'server: the guest did not obey the power button');
+    return quit(task, 'the guest did not obey the power button');
+  }
+  if (now >= powerdown.nextPressMs) {
+    task.say(purposes[purpose]);
+    await task.guest!.powerdown();
+    powerdown.nextPressMs = now + limits.powerdownRepeatMs;
+  }
+  return Math.min(powerdown.nextPressMs, powerdown.deadlineMs) - now;
+};
+
+/** `running` is taken back first: a host that dies in between must not take the end for a crash. */
+export async function quit(task: ServerTask, why: string): Promise<undefined> {
+  task.say(`ending the guest: ${why}`);
+  if (task.record?.running) await task.save({ running: null });
+  await task.context.step('take-back-running');
+  const guest = task.guest;
+  if (!guest) return;
+  await guest.quit();
+  guest.release();
+  if (task.guest === guest) task.guest = undefined;
+}
+
+export const halt: StepFunction<'halt'> = async ({ task, desired }, { error }) => {
+  task.context.log.info(
+    { serverId: task.id, error },
+    error ? 'server: the guest died' : 'server: the guest switched itself off',
+  );
+  await task.save({ running: null, memory: null, halted: { generation: desired.generation, error } });
+  return undefined;
+};

@@ -1,0 +1,60 @@
+/** The steps of a server: a function each, a line each. */
+import type { DesiredServer } from '../../../contract/host/index.ts';
+import { HostFault } from '../../host-error.ts';
+import type { ServerTask } from '../task.ts';
+import { dropRescue, makeDisk, makeRescueDisk } from './disks.ts';
+import { halt, powerDown, quit } from './ending.ts';
+import { continueGuest, dropMemory, pause, saveMemory } from './memory.ts';
+import { erase, unplug } from './removing.ts';
+import { launch, noteRunning, resume, waitForGuest } from './starting.ts';
+import type { Doing, StepFunction } from './step.ts';
+
+/** Its return wakes all tasks; this is for the case that nobody does. */
+const awaitLeaseMs = 60_000;
+
+const refuse = (code: string, message: string): StepFunction => {
+  return async () => {
+    throw new HostFault(code, message, { permanent: true });
+  };
+};
+
+const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
+  'power-down': powerDown,
+  quit: ({ task }, { why }) => quit(task, why),
+  halt,
+  'adopt-epoch': ({ task, desired }) => task.save({ epoch: desired.epoch }).then(() => undefined),
+  'keep-out': refuse('disk_unknown', 'a disk of the server is there, and the record of what it is made of is lost'),
+  async 'await-lease'({ task }) {
+    task.say('waiting for control, which has been silent for longer than it lends servers');
+    return awaitLeaseMs;
+  },
+  'stay-erased': refuse(
+    'disk_erased',
+    'its disk was erased here when the server was deleted: the database is older than that',
+  ),
+  'make-disk': makeDisk,
+  'make-rescue-disk': makeRescueDisk,
+  'drop-rescue': dropRescue,
+  launch,
+  'wait-for-guest': waitForGuest,
+  'note-running': noteRunning,
+  resume,
+  continue: continueGuest,
+  pause,
+  'save-memory': saveMemory,
+  'drop-memory': dropMemory,
+  unplug,
+  erase,
+};
+
+export async function perform(
+  task: ServerTask,
+  step: Doing,
+  desired: DesiredServer | undefined,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const act = functions[step.do] as StepFunction;
+  const waitMs = await act({ task, desired: desired!, signal }, step);
+  await task.context.step(step.do);
+  return waitMs;
+}

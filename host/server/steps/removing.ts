@@ -1,0 +1,30 @@
+/** Steps that take a server from this host. */
+import { rm } from 'node:fs/promises';
+import { removeTree } from '../../files.ts';
+import type { StepFunction } from './step.ts';
+
+export const unplug: StepFunction<'unplug'> = async ({ task }) => {
+  task.say('unplugging the ports');
+  await task.plugging?.catch(() => {});
+  task.plugging = undefined;
+  const ports = task.record?.ports ?? [];
+  await Promise.all(ports.map((id) => task.context.network.removePort(id)));
+  await task.context.step('remove-ports');
+  if (task.record) await task.save({ ports: [] });
+  return undefined;
+};
+
+/** The disk goes first and the record last: as long as there is a record, there may be something to find by it. */
+export const erase: StepFunction<'erase'> = async ({ task }) => {
+  task.say('removing the disk');
+  const { paths } = task;
+  if (task.record?.disk) await task.context.erased.add(task.id, task.record.epoch);
+  const { disk, rescueDisk, memory, configDrive, consoleLog } = paths;
+  for (const path of [disk, rescueDisk, memory, configDrive, consoleLog]) await rm(path, { force: true });
+  await removeTree(paths.run);
+  await task.context.step('remove-disk');
+  await removeTree(paths.data);
+  task.record = undefined;
+  task.context.guestUsers?.release(task.id);
+  return undefined;
+};

@@ -1,0 +1,192 @@
+/** Steps of the guest's beginning: from a disk, or from a memory that was saved. */
+import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { DesiredServer } from '../../../contract/host/index.ts';
+import { exists, makeConfigDrive } from '../../disk/disk.ts';
+import { type GuestDisk, type GuestMachine, qemuArguments } from '../../guest/arguments.ts';
+import { HostFault } from '../../host-error.ts';
+import { makeDirectories, openRunDirectory, own, sealRunDirectory } from '../ownership.ts';
+import type { DiskRecord, MachineShape } from '../record.ts';
+import type { ServerTask } from '../task.ts';
+import { imageFor, userFor } from './disks.ts';
+import type { StepFunction } from './step.ts';
+
+/** A memory is read as fast as the disk gives it. */
+const loadTimeoutMs = 10 * 60_000;
+/** QEMU sends no event when it has loaded a memory. */
+const loadingLookMs = 20;
+
+export function plugAhead(task: ServerTask, desired: DesiredServer): void {
+  const uid = task.user?.uid;
+  task.plugging = Promise.all(desired.ports.map((port) => task.context.network.ensurePort(port, uid)));
+  task.plugging.catch(() => {}); // launch sees it
+}
+
+async function plug(task: ServerTask, desired: DesiredServer): Promise<{ tap: string; vnetHeader: boolean }[]> {
+  if (!task.plugging) {
+    const ports = desired.ports.map((port) => port.id);
+    const all = [...new Set([...(task.record?.ports ?? []), ...ports])];
+    if (all.length > (task.record?.ports.length ?? 0)) await task.save({ ports: all });
+    plugAhead(task, desired);
+  }
+  try {
+    return await task.plugging!;
+  } catch (cause) {
+    throw new HostFault('network', `the ports could not be plugged: ${(cause as Error).message}`, { cause });
+  } finally {
+    task.plugging = undefined;
+  }
+}
+
+export const launch: StepFunction<'launch'> = async ({ task, desired, signal }) => {
+  const { context, paths } = task;
+  const memory = await savedMemory(task, desired);
+  task.say(memory ? 'resuming the guest from its memory' : 'starting the guest');
+  await makeDirectories(paths);
+  // A server of before there was a user for each guest gets its own with its next QEMU.
+  const uid = userFor(task);
+  if (uid !== (task.record!.uid ?? null)) await task.save({ uid });
+  const disks = await disksFor(task, desired, signal);
+  const [plugged] = await Promise.all([plug(task, desired), prepareFiles(task, desired, { fresh: !memory })]);
+  await context.step('prepare-launch');
+  // Whatever reboots were asked for so far, this start serves them.
+  await task.save({ rebootCount: desired.reboot.count, halted: null, running: null, ...(!memory && { memory: null }) });
+  await context.step('record-launch');
+  const args = qemuArguments({ ...machineFor(task, desired, plugged), disks, incoming: memory !== undefined });
+  if (task.closed || context.lease.state === 'ended') return undefined;
+  const process = await context.launcher.launch({
+    ...{ serverId: task.id, args, logFile: paths.qemuLog, user: task.user },
+    ...(memory !== undefined && { incoming: memory }),
+  });
+  task.guest = task.newGuest(process);
+  await context.step('spawn');
+  await answering(task, signal);
+  return undefined;
+};
+
+/** The path of the memory to begin with; undefined where there is none. @throws HostFault where it is another machine's */
+async function savedMemory(task: ServerTask, desired: DesiredServer): Promise<string | undefined> {
+  if (!(await exists(task.paths.memory))) return undefined;
+  if (isDeepStrictEqual(task.record!.memory, shapeOf(task, desired))) return task.paths.memory;
+  const message =
+    'the machine is no longer what it was when the server was suspended, and does not fit its memory; a hard reboot starts it without';
+  throw new HostFault('resume_failed', message, { permanent: true });
+}
+
+/** All by which one machine's memory differs from another's. */
+export const shapeOf = (task: ServerTask, desired: DesiredServer): MachineShape => ({
+  accelerator: task.context.accelerator(),
+  vcpus: desired.vcpus,
+  memoryMiB: desired.memoryMiB,
+  configDrive: desired.configDrive,
+  rescued: task.record?.rescue != null,
+  cards: desired.ports.map(({ mac, mtu }) => `${mac} ${mtu}`),
+});
+
+const machineFor = (
+  task: ServerTask,
+  desired: DesiredServer,
+  plugged: readonly { tap: string; vnetHeader: boolean }[],
+): Omit<GuestMachine, 'disks' | 'incoming'> => ({
+  id: desired.id,
+  accelerator: task.context.accelerator(),
+  vcpus: desired.vcpus,
+  memoryMiB: desired.memoryMiB,
+  paths: task.paths,
+  configDrive: desired.configDrive,
+  ports: desired.ports.map((port, index) => ({ ...plugged[index]!, mac: port.mac, mtu: port.mtu })),
+});
+
+/** In the order in which the guest sees them; it boots from the first. */
+async function disksFor(task: ServerTask, desired: DesiredServer, signal: AbortSignal): Promise<GuestDisk[]> {
+  const { paths, record } = task;
+  const { disk, rescue } = record!;
+  const one = async (name: GuestDisk['name'], path: string, made: DiskRecord): Promise<GuestDisk> => ({
+    ...{ name, path },
+    base: { path: await baseFor(task, desired, made, signal), format: made.imageFormat },
+  });
+  const root = await one('disk', paths.disk, disk!);
+  return rescue ? [await one('rescue', paths.rescueDisk, rescue), root] : [root];
+}
+
+/** @param options.fresh false: the guest goes on, and finds on its config drive what it knew */
+async function prepareFiles(task: ServerTask, desired: DesiredServer, options: { fresh: boolean }): Promise<void> {
+  const { paths, context } = task;
+  if (desired.configDrive && options.fresh) {
+    await makeConfigDrive(paths.configDrive, context.metadataFiles(desired), task.user);
+  }
+  await own(paths, task.user);
+  await openRunDirectory(paths, task.user);
+}
+
+/** The image below a disk; fetched again if this host has lost it. */
+async function baseFor(
+  task: ServerTask,
+  desired: DesiredServer,
+  { imageId }: DiskRecord,
+  signal: AbortSignal,
+): Promise<string> {
+  const { images } = task.context;
+  if (!images.facts(imageId)) {
+    const image = [desired.image, desired.rescue?.image].find((each) => each?.id === imageId);
+    if (!image) {
+      throw new HostFault('image_missing', `image ${imageId}, on which the disk builds, is not on this host`);
+    }
+    await imageFor(task, image, signal);
+  }
+  return images.path(imageId);
+}
+
+/** Until QEMU has answered, with its memory loaded where there is one, or died. */
+async function answering(task: ServerTask, signal: AbortSignal): Promise<void> {
+  const guest = task.guest!;
+  const started = performance.now();
+  while (guest.state === 'starting' || guest.state === 'inmigrate') {
+    signal.throwIfAborted();
+    const loading = guest.state === 'inmigrate';
+    const leftMs = started + (loading ? loadTimeoutMs : task.context.limits.launchTimeoutMs) - performance.now();
+    if (leftMs < 0) {
+      await guest.kill();
+      throw new HostFault('guest_start_failed', 'QEMU did not answer in time');
+    }
+    await guest.changed(Math.min(loading ? loadingLookMs : 1000, leftMs));
+    if (loading) await guest.look();
+  }
+  if (guest.state !== 'gone') return;
+  const words = await lastWords(task);
+  if (!(await exists(task.paths.memory))) throw new HostFault('guest_start_failed', words);
+  const message = `the guest could not be resumed from its memory, which is kept; a hard reboot starts it without: ${words}`;
+  throw new HostFault('resume_failed', message);
+}
+
+async function lastWords(task: ServerTask): Promise<string> {
+  const log = await readFile(task.paths.qemuLog, 'utf8').catch(() => '');
+  const last = log.trimEnd().split('\n').at(-1) ?? '';
+  return last === '' ? 'QEMU ended at its start and did not say why' : `QEMU ended at its start: ${last.slice(-300)}`;
+}
+
+export const waitForGuest: StepFunction<'wait-for-guest'> = async ({ task, signal }) => {
+  task.say('waiting for QEMU to answer');
+  const state = task.guest?.state;
+  // A guest that has run is never ended for its silence.
+  if (task.record?.running || (state !== 'starting' && state !== 'inmigrate')) return 1000;
+  await answering(task, signal);
+  return undefined;
+};
+
+export const noteRunning: StepFunction<'note-running'> = async ({ task }) => {
+  if (!(await sealRunDirectory(task.paths, task.user))) {
+    await task.guest!.kill();
+    throw new HostFault('guest_start_failed', 'QEMU laid something else where its sockets should be');
+  }
+  await task.save({ running: { startedAt: new Date().toISOString(), bootId: task.context.bootId } });
+  return undefined;
+};
+
+export const resume: StepFunction<'resume'> = async ({ task }, { why }) => {
+  task.say(why);
+  await task.guest!.resume();
+  await task.guest!.changed(100);
+  if (task.guest?.state !== 'running') throw new HostFault('guest_paused', why);
+  return undefined;
+};
