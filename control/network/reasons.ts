@@ -91,6 +91,9 @@ export interface NetworkReasons {
   allowed_address_pair_malformed: { ip: string; mac: string };
   duplicate_address_pair_in_request: { ip: string; mac: string };
   too_many_fixed_ips: { maximum: number };
+  dhcp_option_unknown: { name: string; version: 4 | 6 };
+  dhcp_option_malformed: { name: string; value: string };
+  dhcp_option_twice: { name: string };
   fixed_ip_filter_malformed: { filter: string };
   fixed_ip_has_floating_ip: { port: string };
 }

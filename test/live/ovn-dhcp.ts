@@ -61,6 +61,7 @@ socket.on('message', (packet) => {
     mtu: options.get(26)?.readUInt16BE() ?? null,
     seconds: options.get(51)?.readUInt32BE() ?? null,
     routes: routes(options.get(121)),
+    boot: options.get(67)?.toString() ?? null,
   };
   process.stdout.write(JSON.stringify(lease));
   process.exit(0);

@@ -9,6 +9,7 @@ import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { type TestDatabase, testDatabase } from '../../control/kit/database/testing.ts';
 import { eui64 } from '../../control/network/ovn/address.ts';
 import { names, Projector, unit } from '../../control/network/ovn/index.ts';
+import { ovnNames } from '../../control/network/port/dhcp-options.ts';
 import { TestCloud } from '../simulated/ovn-cloud.ts';
 import { type Endpoint, labMissing, OvnLab } from './ovn-lab.ts';
 
@@ -165,7 +166,40 @@ test('a guest is given its address, routes and MTU by DHCP', { skip }, () => {
     mtu: 1442,
     seconds: 43200,
     routes: ['169.254.169.254/32 10.1.0.2', '0.0.0.0/0 10.1.0.1'],
+    boot: null,
   });
+});
+
+test('a port’s own DHCP options reach its guest beside those of its network, and OVN knows all that we take', {
+  skip,
+}, async () => {
+  const { namespace } = at.r3!;
+  const options = [
+    { opt_name: 'bootfile-name', opt_value: 'pxelinux.0', ip_version: 4 },
+    { opt_name: 'mtu', opt_value: '1400', ip_version: 4 },
+  ];
+  const tell = (list: unknown[]) =>
+    cloud.run(sql`update port set extra_dhcp_opts = ${JSON.stringify(list)}::jsonb where id = ${ids.r3}`);
+  const ask = () => {
+    const mac = lab.inside(namespace, 'cat', '/sys/class/net/eth0/address').trim();
+    const { ip, mtu, boot, dns } = JSON.parse(lab.inside(namespace, process.execPath, dhcp, mac));
+    return { ip, mtu, boot, dns };
+  };
+  await tell(options);
+  await settled(unit('port', ids.r3!));
+  assert.deepEqual(ask(), { ip: '10.1.0.13', mtu: 1400, boot: 'pxelinux.0', dns: '9.9.9.9' });
+  const names = (table: string) =>
+    new Set(lab.run('ovn-sbctl', `--db=${lab.southbound}`, '--bare', '--columns=name', 'list', table).split(/\s+/));
+  const known = { 4: names('DHCP_Options'), 6: names('DHCPv6_Options') };
+  for (const version of [4, 6] as const) {
+    assert.deepEqual(
+      ovnNames(version).filter((name) => !known[version].has(name)),
+      [],
+    );
+  }
+  await tell([]);
+  await settled(unit('port', ids.r3!));
+  assert.deepEqual(ask(), { ip: '10.1.0.13', mtu: 1442, boot: null, dns: '9.9.9.9' });
 });
 
 test('a guest makes itself the IPv6 address that the cloud expects, and finds its router', { skip }, async () => {

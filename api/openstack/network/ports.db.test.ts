@@ -199,6 +199,10 @@ test('a port changes: addresses, groups, pairs, security, owner', async () => {
     { ip_address: '10.0.0.77', mac_address: 'fa:16:3e:11:22:33' },
   ]);
   assert.deepEqual(changed.body.port.extra_dhcp_opts, [{ opt_name: 'mtu', opt_value: '1400', ip_version: 4 }]);
+  const boot = [{ opt_name: 'bootfile-name', opt_value: 'pxelinux.0' }];
+  assert.equal((await put({ extra_dhcp_opts: boot })).body.port.extra_dhcp_opts.length, 2, 'what is not named stays');
+  refused(await put({ extra_dhcp_opts: [{ opt_name: 'no-such', opt_value: '1' }] }), 400, 'DhcpOptionUnknown');
+  refused(await put({ extra_dhcp_opts: [{ opt_name: 'mtu', opt_value: '1); x(' }] }), 400, 'DhcpOptionMalformed');
   refused(await put({ port_security_enabled: false }), 409, 'AddressPairAndPortSecurityRequired');
   refused(
     await put({ port_security_enabled: false, allowed_address_pairs: [] }),

@@ -136,12 +136,9 @@ export const ports = (service: PortService): Resource<PortRow> => ({
   }),
 });
 
-function wishOf({ host_name, extra_dhcp_opts, ...wish }: Record<string, unknown>): PortWish {
-  // An option without a value takes the option away.
-  const options = (extra_dhcp_opts as { opt_value: string | null }[] | undefined)?.filter((o) => o.opt_value !== null);
+function wishOf({ host_name, ...wish }: Record<string, unknown>): PortWish {
   return {
     ...wish,
     ...(host_name === undefined ? {} : { binding_host: (host_name as string | null) ?? '' }),
-    ...(options ? { extra_dhcp_opts: options } : {}),
   } as PortWish;
 }

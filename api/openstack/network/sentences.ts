@@ -187,6 +187,9 @@ const ports = {
     'Port Security must be enabled in order to have allowed address pairs on a port.',
   allowed_address_pair_exhausted: ({ maximum }) => `The number of allowed address pair exceeds the maximum ${maximum}.`,
   allowed_address_pairs_missing_ip: 'AllowedAddressPair must contain ip_address',
+  dhcp_option_unknown: ({ name, version }) => `The DHCP option '${name}' of IPv${version} can not be sent.`,
+  dhcp_option_malformed: ({ name, value }) => `'${value}' is no value of the DHCP option '${name}'.`,
+  dhcp_option_twice: ({ name }) => `The DHCP option '${name}' is named twice.`,
   duplicate_address_pair_in_request: ({ ip, mac }) =>
     `Request contains duplicate address pair: mac_address ${mac} ip_address ${ip}.`,
   invalid_fixed_ip: ({ ip }) => `${ip} is not an IP address`,

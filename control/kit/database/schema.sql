@@ -1105,6 +1105,8 @@ CREATE INDEX operation_default_resource_id_idx ON public.operation_default USING
 
 CREATE INDEX port_device ON public.port USING btree (device_id) WHERE (device_id <> ''::text);
 
+CREATE INDEX port_dhcp_options ON public.port USING btree (network_id) WHERE (extra_dhcp_opts <> '[]'::jsonb);
+
 CREATE INDEX port_host ON public.port USING btree (host_id, network_id) WHERE (host_id IS NOT NULL);
 
 CREATE INDEX port_ip_port ON public.port_ip USING btree (port_id);

@@ -10,7 +10,9 @@ export const network = {
     hosts: (look, { resource_id: id }) => look.network(id),
     northbound: (touched, { resource_id: id, action }) => {
       touched.unit('network', id);
-      if (action === 'updated') touched.routersOfNetworks.add(id);
+      if (action !== 'updated') return;
+      touched.routersOfNetworks.add(id);
+      touched.dhcpPortsOfNetworks.add(id);
     },
   },
 } satisfies ResourceDescriptor;

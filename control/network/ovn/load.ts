@@ -67,10 +67,13 @@ async function loadPorts(db: Queryable, wanted: WantedPorts): Promise<PortRow[]>
         union select id from port
           where device_id = any(${[...wanted.routers]}::text[]) and device_owner like 'network:router%' and device_id <> ''
         union select id from port
-          where network_id = any(${[...wanted.networks]}::uuid[]) and device_owner = 'network:distributed'`;
+          where network_id = any(${[...wanted.networks]}::uuid[]) and device_owner = 'network:distributed'
+        union select service.id from port asks join port service on service.network_id = asks.network_id
+            and service.device_owner = 'network:distributed'
+          where asks.id = any(${[...wanted.ports]}::uuid[]) and asks.extra_dhcp_opts <> '[]'`;
   const { rows } = await sql<PortRow>`
     select id, network_id, name, mac::text, admin_state_up, device_id, device_owner, port_security_enabled,
-      allowed_address_pairs, host_id, observed_up,
+      allowed_address_pairs, extra_dhcp_opts, host_id, observed_up,
       coalesce((select json_agg(json_build_object('subnet_id', subnet_id, 'ip', host(ip)) order by position, ip)
         from port_ip where port_id = port.id), '[]') as ips,
       array(select security_group_id::text from port_security_group where port_id = port.id order by 1)
@@ -127,6 +130,12 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
       select id from port where network_id = any(${ofNetworks}::uuid[])`.execute(db)
       ).rows,
     );
+  }
+  const answersOfNetworks = ids(touched.dhcpPortsOfNetworks);
+  if (answersOfNetworks.length > 0) {
+    const { rows } = await sql<{ id: string }>`select id from port
+      where network_id = any(${answersOfNetworks}::uuid[]) and extra_dhcp_opts <> '[]'`.execute(db);
+    add('port', rows);
   }
   const routersOfNetworks = ids(touched.routersOfNetworks);
   if (routersOfNetworks.length > 0) {

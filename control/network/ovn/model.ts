@@ -3,6 +3,7 @@
  * the intent functions are pure functions of it.
  */
 
+import type { DhcpOption } from '../port/tables.ts';
 import type { Rule } from '../security-group/rules.ts';
 import { HostSet } from './intent/gateway.ts';
 
@@ -42,6 +43,7 @@ export interface PortRow {
   device_owner: string;
   port_security_enabled: boolean;
   allowed_address_pairs: { ip_address: string; mac_address?: string | null }[];
+  extra_dhcp_opts: DhcpOption[];
   host_id: string | null;
   observed_up: boolean;
   /** In the order that the caller gave. */

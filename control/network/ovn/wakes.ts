@@ -23,6 +23,8 @@ export class Touched {
   readonly units = new Set<Unit>();
   /** All ports of these networks. */
   readonly portsOfNetworks = new Set<string>();
+  /** Those ports of these networks whose DHCP answers are their own. */
+  readonly dhcpPortsOfNetworks = new Set<string>();
   /** All routers with an interface or a gateway on these networks. */
   readonly routersOfNetworks = new Set<string>();
   /** All routers that have a floating IP for these ports. */

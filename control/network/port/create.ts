@@ -14,8 +14,9 @@ import { notFound } from '../../kit/refusal.ts';
 import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
 import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from '../address/plan.ts';
 import { ensureDefaultGroup } from '../security-group/default-group.ts';
+import { changedOptions, type DhcpOptionWish } from './dhcp-options.ts';
 import { port as descriptor } from './resource.ts';
-import type { AddressPair, DhcpOption } from './tables.ts';
+import type { AddressPair } from './tables.ts';
 
 /** A network as ports need it, with its subnets. */
 export interface NetworkFacts {
@@ -40,7 +41,7 @@ export interface NewPort {
   /** Default: the network's. */
   port_security_enabled?: boolean;
   allowed_address_pairs?: AddressPair[];
-  extra_dhcp_opts?: DhcpOption[];
+  extra_dhcp_opts?: DhcpOptionWish[];
   dns_name?: string;
   binding_vnic_type?: string;
   binding_host?: string;
@@ -213,7 +214,7 @@ async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: 
     device_owner: port.device_owner ?? '',
     port_security_enabled: port.port_security_enabled,
     allowed_address_pairs: port.allowed_address_pairs ?? [],
-    extra_dhcp_opts: port.extra_dhcp_opts ?? [],
+    extra_dhcp_opts: changedOptions([], port.extra_dhcp_opts ?? []),
     dns_name: port.dns_name ?? '',
     binding_vnic_type: port.binding_vnic_type ?? 'normal',
     host_id: port.host_id ?? null,

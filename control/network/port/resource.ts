@@ -28,8 +28,11 @@ export const port = {
       touched.unit('port', id);
       const owner = String(body.device_owner ?? '');
       if (owner.startsWith('network:router')) touched.unit('router', body.device_id);
-      else if (owner === 'network:distributed') touched.unit('network', body.network_id);
-      else touched.routersOfPorts.add(id);
+      else if (owner !== 'network:distributed') touched.routersOfPorts.add(id);
+      else {
+        touched.unit('network', body.network_id);
+        touched.dhcpPortsOfNetworks.add(String(body.network_id));
+      }
     },
   },
 } satisfies ResourceDescriptor;

@@ -25,6 +25,7 @@ import {
   type NewPort,
   refuseVanished,
 } from './create.ts';
+import { changedOptions } from './dhcp-options.ts';
 import { createMetadataPorts, metadataOwner, serveMetadata } from './metadata-port.ts';
 import { type PortRow, portListing } from './port.ts';
 import { checkPairs, checkPortRights, type PortWish } from './rules.ts';
@@ -96,7 +97,7 @@ export class PortService {
         .set({
           ...defined(plain),
           ...(pairs ? { allowed_address_pairs: json(checkPairs(pairs, mac)) } : {}),
-          ...(options ? { extra_dhcp_opts: json(options) } : {}),
+          ...(options ? { extra_dhcp_opts: json(changedOptions(now.extra_dhcp_opts, options)) } : {}),
           ...touched,
         })
         .where('id', '=', id)

@@ -1,10 +1,11 @@
 /**
  * DHCP_Options rows: OVN's own DHCP server answers from them on each host. One for each subnet that gives out
- * addresses: IPv4 with DHCP, IPv6 with dhcpv6-stateful or -stateless. SLAAC needs none (see router.ts for RAs).
+ * addresses: IPv4 with DHCP, IPv6 with dhcpv6-stateful or -stateless; and one for each port that has options of its own. SLAAC needs none (see router.ts for RAs).
  */
+import { ovnOptions } from '../../port/dhcp-options.ts';
 import { firstHost, macFor, versionOf } from '../address.ts';
 import type { DesiredRow } from '../desired.ts';
-import type { IndexedModel, NetworkRow, SubnetRow } from '../model.ts';
+import type { IndexedModel, NetworkRow, PortRow, SubnetRow } from '../model.ts';
 
 /** Neutron's default. Addresses never change under a lease, so only the renewal traffic depends on it. */
 const leaseSeconds = '43200';
@@ -17,9 +18,25 @@ export function dhcpRows(model: IndexedModel, network: NetworkRow): DesiredRow[]
     .map((subnet) => ({
       table: 'DHCP_Options',
       key: subnet.id,
-      columns: { cidr: subnet.cidr, options: subnet.ip_version === 4 ? v4(model, network, subnet) : v6(subnet) },
+      columns: { cidr: subnet.cidr, options: optionsOf(model, network, subnet) },
     }));
 }
+
+/** Of one port, where it has options of its own: the subnet's, and those instead. */
+export function portDhcpRow(model: IndexedModel, port: PortRow, subnet: SubnetRow): DesiredRow | undefined {
+  const network = model.networks.get(port.network_id);
+  const own = Object.entries(ovnOptions(port.extra_dhcp_opts, subnet.ip_version));
+  if (!network || own.length === 0) return undefined;
+  const options = optionsOf(model, network, subnet);
+  for (const [name, value] of own) {
+    if (value === null) delete options[name];
+    else options[name] = value;
+  }
+  return { table: 'DHCP_Options', key: `dhcp${subnet.ip_version}`, columns: { cidr: subnet.cidr, options } };
+}
+
+const optionsOf = (model: IndexedModel, network: NetworkRow, subnet: SubnetRow): Record<string, string> =>
+  subnet.ip_version === 4 ? v4(model, network, subnet) : v6(subnet);
 
 export function servesDhcp(subnet: SubnetRow): boolean {
   if (!subnet.enable_dhcp) return false;

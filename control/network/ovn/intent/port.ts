@@ -3,22 +3,24 @@ import { eui64 } from '../address.ts';
 import { type DesiredRow, names, type RowName } from '../desired.ts';
 import type { IndexedModel, PortRow } from '../model.ts';
 import { dropUnit, unit } from '../units.ts';
-import { servesDhcp } from './dhcp.ts';
+import { portDhcpRow, servesDhcp } from './dhcp.ts';
 
 export function portRows(model: IndexedModel, id: string): DesiredRow[] {
   const port = model.ports.get(id);
   // A floating IP is a rule of its router (nat.ts); its port only reserves the address.
   if (!port || port.device_owner === 'network:floatingip') return [];
+  const dhcp4 = dhcp(model, port, 4);
+  const dhcp6 = dhcp(model, port, 6);
   const row: DesiredRow = {
     table: 'Logical_Switch_Port',
     key: 'port',
     columns: columns(model, port),
     labels: { 'bothy:name': port.name },
     parent: { table: 'Logical_Switch', owner: unit('network', port.network_id), key: 'switch', column: 'ports' },
-    references: { dhcpv4_options: dhcp(model, port, 4), dhcpv6_options: dhcp(model, port, 6) },
+    references: { dhcpv4_options: dhcp4.reference, dhcpv6_options: dhcp6.reference },
     groups: isFiltered(port) ? groups(port) : [],
   };
-  return [row];
+  return [...dhcp4.rows, ...dhcp6.rows, row];
 }
 
 const isRouterPort = (port: PortRow): boolean => port.device_owner.startsWith('network:router');
@@ -72,15 +74,19 @@ function portSecurity(port: PortRow, own: string): string[] {
   return [...entries.values()];
 }
 
-function dhcp(model: IndexedModel, port: PortRow, version: 4 | 6): RowName | null {
-  if (!isGuestPort(port)) return null;
+/** The row that its DHCP answers come from: its network's, or one of its own. */
+function dhcp(model: IndexedModel, port: PortRow, version: 4 | 6): { reference: RowName | null; rows: DesiredRow[] } {
+  if (!isGuestPort(port)) return { reference: null, rows: [] };
   const subnets = port.ips
     .map(({ subnet_id }) => model.subnets.get(subnet_id))
     .filter((subnet) => subnet !== undefined)
     .filter((subnet) => subnet.ip_version === version && servesDhcp(subnet));
   // OVN takes one row per version: a subnet that gives out addresses goes before one that only gives options.
   const subnet = subnets.find(({ ipv6_address_mode }) => ipv6_address_mode !== 'dhcpv6-stateless') ?? subnets[0];
-  return subnet ? { table: 'DHCP_Options', owner: unit('network', port.network_id), key: subnet.id } : null;
+  if (!subnet) return { reference: null, rows: [] };
+  const own = portDhcpRow(model, port, subnet);
+  const [owner, key] = own ? [unit('port', port.id), own.key] : [unit('network', port.network_id), subnet.id];
+  return { reference: { table: 'DHCP_Options', owner, key }, rows: own ? [own] : [] };
 }
 
 function groups(port: PortRow): (RowName & { name: string })[] {

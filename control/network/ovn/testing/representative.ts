@@ -49,6 +49,7 @@ const port = (
   device_owner: 'compute:nova',
   port_security_enabled: true,
   allowed_address_pairs: [],
+  extra_dhcp_opts: [],
   host_id: null,
   observed_up: false,
   ips: ips.map(([of, ip]) => ({ subnet_id: subnetId(of), ip })),
@@ -154,6 +155,10 @@ const ports: ModelRows['ports'] = [
     { host_id: ids.host1, ...groups(ids.web) },
   ),
   port(6, ids.red, [[3, '10.1.0.12']], {
+    extra_dhcp_opts: [
+      { opt_name: 'bootfile-name', opt_value: 'pxelinux.0', ip_version: 4 },
+      { opt_name: 'router', opt_value: '', ip_version: 4 },
+    ],
     name: '港 "6"',
     host_id: ids.elsewhere,
     allowed_address_pairs: [
