@@ -5,7 +5,7 @@ interface Id {
   id: string;
 }
 
-export type NamedNoun = 'domain' | 'group' | 'project' | 'role' | 'user' | 'application_credential';
+export type NamedNoun = 'region' | 'domain' | 'group' | 'project' | 'role' | 'user' | 'application_credential';
 
 /** The directory: domains, projects, users, groups. (project_not_found is the kit's.) */
 export interface IdentityReasons {
@@ -82,6 +82,15 @@ export interface IdentityReasons {
   service_not_found: Id;
   endpoint_not_found: Id;
   region_not_found: Id;
+  region_in_use: Id;
+  region_above_itself: NoFields;
+  endpoint_service_unknown: NoFields;
+  endpoint_region_unknown: NoFields;
+  /** It is made from the cloud's settings at each start. */
+  catalogue_entry_builtin: { noun: 'service' | 'endpoint'; id: string };
+  endpoint_group_not_found: Id;
+  endpoint_in_project_not_found: Id;
+  policy_not_found: Id;
 }
 
 declare module '../../contract/errors.ts' {

@@ -18,8 +18,10 @@ import { ApplicationCredentialService } from './application-credentials.ts';
 import { AssignmentService } from './assignments.ts';
 import { type Authorization, loadAuthorization, type ScopeRequest } from './authorization.ts';
 import { Catalogue, type CatalogueEntry } from './catalogue.ts';
+import { CatalogueService } from './catalogue-service.ts';
 import { IdentityContext } from './context.ts';
 import { DomainService } from './domains.ts';
+import { EndpointFilterService } from './endpoint-filter.ts';
 import { type InsufficientFactors, requireFactors } from './factors.ts';
 import { GroupService } from './groups.ts';
 import {
@@ -33,6 +35,7 @@ import {
 } from './login.ts';
 import { PasswordHasher } from './password.ts';
 import { noteActivity, type PasswordPolicy } from './password-policy.ts';
+import { PolicyService } from './policies.ts';
 import { ProjectService } from './projects.ts';
 import { type Receipt, receiptKeyIdOf, receiptLifetimeMs, signReceipt, verifyReceipt } from './receipt.ts';
 import { isSystemReader } from './rights.ts';
@@ -72,6 +75,9 @@ const defaultLifetimeMs = 12 * 3600 * 1000;
 
 export class IdentityService {
   readonly catalogue: Catalogue;
+  readonly catalogueEntries: CatalogueService;
+  readonly endpointFilter: EndpointFilterService;
+  readonly policies: PolicyService;
   readonly domains: DomainService;
   readonly projects: ProjectService;
   readonly users: UserService;
@@ -102,8 +108,13 @@ export class IdentityService {
       passwordPolicy: options.passwordPolicy,
       cache: this.#cache,
     });
+    this.#cache.onApply((changes) => this.catalogue.apply(changes));
     this.keys = new TokenKeys({ database, lifetimeMs: this.#lifetimeMs });
-    this.catalogue = new Catalogue({ region, publicUrl, entries: options.catalogue });
+    const listening = () => feed.listening;
+    this.catalogue = new Catalogue({ database, listening, region, publicUrl, entries: options.catalogue });
+    this.catalogueEntries = new CatalogueService(this.#context);
+    this.endpointFilter = new EndpointFilterService(this.#context);
+    this.policies = new PolicyService(this.#context);
     this.domains = new DomainService(this.#context);
     this.projects = new ProjectService(this.#context);
     this.users = new UserService(this.#context);
@@ -118,6 +129,7 @@ export class IdentityService {
     this.#unsubscribe = this.#feed.subscribe((changes) => this.#cache.apply(changes));
     this.#cache.onChange(() => this.#reading.clear());
     await this.#context.start();
+    await this.catalogue.settle();
     await this.keys.signing();
   }
 

@@ -9,6 +9,7 @@
 import type { Caller } from '../kit/caller.ts';
 import type { Change } from '../kit/change-log/changes.ts';
 import type { Authorization } from './authorization.ts';
+import { catalogueTables } from './catalogue.ts';
 import type { Claims } from './token.ts';
 
 export interface TokenEntry {
@@ -32,6 +33,7 @@ const deciding = new Set([
   'token_revocation',
   'access_rule',
 ]);
+
 const decidingUnlessNew = new Set(['user', 'project', 'domain', 'application_credential']);
 
 export class TokenCache {
@@ -39,6 +41,7 @@ export class TokenCache {
   readonly #maximum: number;
   readonly #maxAgeMs: number;
   readonly #listeners = new Set<() => void>();
+  readonly #applied = new Set<(changes: readonly IdentityChange[]) => void>();
   #epoch = 0;
 
   constructor(options: { maximum?: number; maxAgeMs?: number } = {}) {
@@ -79,15 +82,23 @@ export class TokenCache {
 
   /** Drops what these changes may concern. */
   apply(changes: readonly IdentityChange[]): void {
+    for (const listener of this.#applied) listener(changes);
     const relevant = changes.filter(
       ({ resource_type, action }) =>
-        deciding.has(resource_type) || (decidingUnlessNew.has(resource_type) && action !== 'created'),
+        deciding.has(resource_type) ||
+        catalogueTables.has(resource_type) ||
+        (decidingUnlessNew.has(resource_type) && action !== 'created'),
     );
     if (relevant.length === 0) return;
     this.#epoch += 1;
     const concerned = concernedBy(relevant);
     for (const [token, entry] of this.#entries) if (concerned(entry)) this.#entries.delete(token);
     for (const listener of this.#listeners) listener();
+  }
+
+  /** Called with all changes, before anybody is answered who made one. */
+  onApply(listener: (changes: readonly IdentityChange[]) => void): void {
+    this.#applied.add(listener);
   }
 
   /** Called after changes that may have ended someone's rights: whoever serves a long request asks again. */
@@ -104,6 +115,13 @@ function concernedBy(changes: readonly IdentityChange[]): (entry: TokenEntry) =>
     switch (resource_type) {
       case 'role':
       case 'role_implication':
+      // A token's document holds the catalogue.
+      case 'service':
+      case 'endpoint':
+      case 'region':
+      case 'endpoint_group':
+      case 'project_endpoint':
+      case 'project_endpoint_group':
         return () => true;
       case 'role_assignment':
         if (body.user_id === null) return () => true;

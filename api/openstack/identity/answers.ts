@@ -16,6 +16,7 @@ const pageLinks = record({ self: text, previous: Type.Null(), next: orNull(text)
 /** With attributes that nobody but its maker knows. */
 const extensible = (title: string, properties: Members) =>
   Type.Object({ id, name: text, ...properties, links }, { title, additionalProperties: true });
+const open = (title: string, properties: Members) => Type.Object(properties, { title, additionalProperties: true });
 const closed = (title: string, properties: Members) => Type.Object(properties, { title, additionalProperties: false });
 
 const description = orNull(text);
@@ -83,10 +84,12 @@ export const newCredential = closed('New application credential with its secret'
   secret: text,
 });
 
-export const service = closed('Service', { id, type: text, name: text, description: text, enabled: boolean, links });
-const endpointMembers = { id, interface: text, region: text, region_id: text, url: text };
-export const endpoint = closed('Endpoint', { ...endpointMembers, service_id: id, enabled: boolean, links });
-export const region = closed('Region', { id: text, description: text, parent_region_id: Type.Null(), links });
+export const service = extensible('Service', { type: text, description: text, enabled: boolean });
+const endpointMembers = { id, interface: text, region: orNull(text), region_id: orNull(text), url: text };
+export const endpoint = open('Endpoint', { ...endpointMembers, service_id: id, enabled: boolean, links });
+export const region = open('Region', { id: text, description: text, parent_region_id: orNull(text), links });
+export const endpointGroup = closed('Endpoint group', { id, name: text, description: text, filters: anything, links });
+export const policy = open('Policy', { id, type: text, blob: text, links });
 export const catalogue = Type.Array(
   closed('Catalogue entry', { id, type: text, name: text, endpoints: Type.Array(record(endpointMembers)) }),
 );

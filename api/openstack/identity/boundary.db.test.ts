@@ -25,17 +25,33 @@ before(async () => {
     groups: (await made('group')).id,
     roles: (await made('role')).id,
     users: (await made('user', { password })).id,
+    services: (await made('service', { type: 'walked' })).id,
+    regions: (await made('region')).id,
+    policies: (
+      await api.call({
+        method: 'POST',
+        path: '/identity/v3/policies',
+        token: api.admin,
+        body: { policy: { type: 't', blob: 'b' } },
+      })
+    ).body.policy.id,
   };
+  ids.endpoints = (await made('endpoint', { service_id: ids.services, interface: 'public', url: 'http://a' })).id;
   const [implied, changing] = [(await made('role')).id, (await made('user', { password })).id];
   walk = {
     entries: api.entries.filter(({ url }) => url.startsWith('/identity')),
     path({ url, method }) {
-      const noun = url.replace('/OS-INHERIT', '').split('/')[3]!;
+      const noun = url.replace(/\/OS-(INHERIT|EP-FILTER)/, '').split('/')[3]!;
       const id = url.endsWith('/password') ? changing : (ids[noun] ?? newId());
       return {
         // What is deleted as a whole is another one each time, so that the rest stays.
         id: method === 'DELETE' && url.endsWith('/:id') ? newId() : id,
-        ...{ place: id, actor: ids[url.includes('/groups/') ? 'groups' : 'users']!, user: ids.users! },
+        ...{
+          place: id,
+          project: ids.projects!,
+          actor: ids[url.includes('/groups/') ? 'groups' : 'users']!,
+          user: ids.users!,
+        },
         ...{ role: ids.roles!, implied, tag: 'tag', one: newId() },
       };
     },

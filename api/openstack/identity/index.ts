@@ -16,8 +16,10 @@ import { applicationCredentialRoutes } from './routes/application-credentials.ts
 import { authRoutes } from './routes/auth.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { domainRoutes } from './routes/domains.ts';
+import { endpointFilterRoutes } from './routes/endpoint-filter.ts';
 import { grantRoutes } from './routes/grants.ts';
 import { groupRoutes } from './routes/groups.ts';
+import { policyRoutes } from './routes/policies.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { roleRoutes } from './routes/roles.ts';
 import { userRoutes } from './routes/users.ts';
@@ -27,6 +29,8 @@ const all: Routes[] = [
   versionRoutes,
   authRoutes,
   catalogueRoutes,
+  endpointFilterRoutes,
+  policyRoutes,
   domainRoutes,
   projectRoutes,
   userRoutes,

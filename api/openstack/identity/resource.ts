@@ -141,7 +141,7 @@ function nextLink(deps: Deps, request: FastifyRequest, marker: string | null): s
 }
 
 /** The attributes of a resource that Keystone stores without knowing them. */
-function extraOf(given: Record<string, unknown>, known: readonly string[]): Extra {
+export function extraOf(given: Record<string, unknown>, known: readonly string[]): Extra {
   return Object.fromEntries(
     Object.entries(given).filter(([key]) => !known.includes(key) && key !== 'id' && key !== 'links'),
   );

@@ -94,6 +94,17 @@ const identitySentences: SentenceTable<IdentityReasons> = {
   service_not_found: absent('service'),
   endpoint_not_found: absent('endpoint'),
   region_not_found: absent('region'),
+  region_in_use: ({ id }) => `Unable to delete region ${id} because it or its child regions have associated endpoints.`,
+  region_above_itself: 'a region can not be below itself',
+  endpoint_service_unknown:
+    'Expecting to find endpoint service_id in service table. The server could not comply with the request since it is either malformed or otherwise incorrect.',
+  endpoint_region_unknown:
+    'Expecting to find endpoint region_id in region table. The server could not comply with the request since it is either malformed or otherwise incorrect.',
+  catalogue_entry_builtin: ({ noun, id }) =>
+    `the ${noun} ${id} is the cloud's own: it follows its settings (public_url, region) and can not be changed here`,
+  endpoint_group_not_found: absent('endpoint group'),
+  endpoint_in_project_not_found: absent('endpoint in project'),
+  policy_not_found: absent('policy'),
 };
 
 export const keystoneSentences: SentenceTable<KeystoneReasons> = {

@@ -1,7 +1,13 @@
 /** Rows in Keystone's words. What callers stored under names of their own comes first, so that it hides nothing. */
 import type { ApplicationCredential, StoredAccessRule } from '../../../control/identity/application-credentials.ts';
 import type { Assignment } from '../../../control/identity/assignments.ts';
-import type { Endpoint, Service } from '../../../control/identity/catalogue.ts';
+import type {
+  EndpointGroupRow,
+  EndpointRow,
+  PolicyRow,
+  RegionRow,
+  ServiceRow,
+} from '../../../control/identity/catalogue-tables.ts';
 import type { Inference } from '../../../control/identity/roles.ts';
 import type { DomainRow, GroupRow, ProjectRow, RoleRow } from '../../../control/identity/tables.ts';
 import type { TokenEntry } from '../../../control/identity/token-cache.ts';
@@ -129,32 +135,50 @@ export const accessRuleView = (deps: Deps, userId: string) => (row: StoredAccess
   ...link(deps, `users/${userId}/access_rules/${row.id}`),
 });
 
-export const serviceView = (deps: Deps) => (row: Service) => ({
+export const serviceView = (deps: Deps) => (row: ServiceRow) => ({
+  ...row.extra,
   id: row.id,
   type: row.type,
   name: row.name,
-  description: '',
-  enabled: true,
+  description: row.description,
+  enabled: row.enabled,
   ...link(deps, `services/${row.id}`),
 });
 
-export const endpointView = (deps: Deps) => (row: Endpoint) => ({
+export const endpointView = (deps: Deps) => (row: EndpointRow) => ({
+  ...row.extra,
   id: row.id,
-  service_id: row.serviceId,
+  service_id: row.service_id,
   interface: row.interface,
   region: row.region,
   region_id: row.region,
-  // As operators write it in Keystone's catalogue.
-  url: row.url.replaceAll('{project_id}', '$(project_id)s'),
-  enabled: true,
+  url: row.url,
+  enabled: row.enabled,
   ...link(deps, `endpoints/${row.id}`),
 });
 
-export const regionView = (deps: Deps) => (id: string) => ({
-  id,
-  description: '',
-  parent_region_id: null,
-  ...link(deps, `regions/${encodeURIComponent(id)}`),
+export const regionView = (deps: Deps) => (row: RegionRow) => ({
+  ...row.extra,
+  id: row.name,
+  description: row.description,
+  parent_region_id: row.parent,
+  ...link(deps, `regions/${encodeURIComponent(row.name)}`),
+});
+
+export const endpointGroupView = (deps: Deps) => (row: EndpointGroupRow) => ({
+  id: row.id,
+  name: row.name,
+  description: row.description,
+  filters: row.filters,
+  ...link(deps, `OS-EP-FILTER/endpoint_groups/${row.id}`),
+});
+
+export const policyView = (deps: Deps) => (row: PolicyRow) => ({
+  ...row.extra,
+  id: row.id,
+  type: row.type,
+  blob: row.blob,
+  ...link(deps, `policies/${row.id}`),
 });
 
 export const assignmentView = (deps: Deps, withNames: boolean) => (row: Assignment) => {
@@ -200,12 +224,12 @@ function assignmentLinks(deps: Deps, row: Assignment) {
 }
 
 /** The document of a token, as text: made once for each token, since it is what services ask for most. */
-export function tokenDocument(deps: Deps, entry: TokenEntry): string {
-  entry.document ??= JSON.stringify({ token: tokenView(deps, entry) });
+export async function tokenDocument(deps: Deps, entry: TokenEntry): Promise<string> {
+  entry.document ??= JSON.stringify({ token: await tokenView(deps, entry) });
   return entry.document;
 }
 
-export function tokenView(deps: Deps, { claims, authorization }: TokenEntry, withCatalogue = true) {
+export async function tokenView(deps: Deps, { claims, authorization, caller }: TokenEntry, withCatalogue = true) {
   const { user, project, domain, roles, scope, applicationCredential } = authorization;
   const scoped = scope.type !== 'unscoped';
   return {
@@ -221,7 +245,7 @@ export function tokenView(deps: Deps, { claims, authorization }: TokenEntry, wit
     ...(domain ? { domain: domainName(deps)(domain) } : {}),
     ...(scope.type === 'system' ? { system: { all: true } } : {}),
     ...(scoped ? { roles } : {}),
-    ...(scoped && withCatalogue ? { catalog: deps.identity.catalogue.document(project?.id ?? null) } : {}),
+    ...(scoped && withCatalogue ? { catalog: await deps.identity.catalogue.document(caller) } : {}),
     ...(applicationCredential
       ? {
           application_credential: {

@@ -254,6 +254,25 @@ CREATE TABLE public.domain (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.endpoint (
+    id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    region_id uuid,
+    interface text NOT NULL,
+    url text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    builtin boolean DEFAULT false NOT NULL,
+    extra jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT endpoint_interface_check CHECK ((interface = ANY (ARRAY['public'::text, 'internal'::text, 'admin'::text])))
+);
+
+CREATE TABLE public.endpoint_group (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    filters jsonb NOT NULL
+);
+
 CREATE TABLE public.flavor (
     id uuid NOT NULL,
     flavor_id text NOT NULL,
@@ -489,6 +508,13 @@ CREATE TABLE public.operation_default (
     CONSTRAINT operation_state_check CHECK ((state = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text])))
 );
 
+CREATE TABLE public.policy (
+    id uuid NOT NULL,
+    type text NOT NULL,
+    blob text NOT NULL,
+    extra jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
 CREATE TABLE public.port (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -541,6 +567,16 @@ CREATE TABLE public.project (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.project_endpoint (
+    project_id uuid NOT NULL,
+    endpoint_id uuid NOT NULL
+);
+
+CREATE TABLE public.project_endpoint_group (
+    project_id uuid NOT NULL,
+    endpoint_group_id uuid NOT NULL
+);
+
 CREATE TABLE public.quarantined_image (
     host_id uuid NOT NULL,
     image_id uuid NOT NULL,
@@ -568,6 +604,14 @@ CREATE TABLE public.quota (
     resource text NOT NULL,
     maximum bigint NOT NULL,
     CONSTRAINT quota_maximum_check CHECK ((maximum >= '-1'::integer))
+);
+
+CREATE TABLE public.region (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    parent_id uuid,
+    description text DEFAULT ''::text NOT NULL,
+    extra jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 
 CREATE TABLE public.role (
@@ -727,6 +771,16 @@ CREATE TABLE public.server_user_data (
     user_data text NOT NULL
 );
 
+CREATE TABLE public.service (
+    id uuid NOT NULL,
+    type text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    builtin boolean DEFAULT false NOT NULL,
+    extra jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
 CREATE TABLE public.subnet (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -858,6 +912,12 @@ ALTER TABLE ONLY public.domain
 ALTER TABLE ONLY public.domain
     ADD CONSTRAINT domain_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.endpoint_group
+    ADD CONSTRAINT endpoint_group_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.endpoint
+    ADD CONSTRAINT endpoint_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.flavor_access
     ADD CONSTRAINT flavor_access_pkey PRIMARY KEY (flavor_id, project_id);
 
@@ -921,6 +981,9 @@ ALTER TABLE ONLY public.migration
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.policy
+    ADD CONSTRAINT policy_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.port_ip
     ADD CONSTRAINT port_ip_pkey PRIMARY KEY (subnet_id, ip);
 
@@ -936,6 +999,12 @@ ALTER TABLE ONLY public.port_security_group
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_domain_id_name_key UNIQUE (domain_id, name);
 
+ALTER TABLE ONLY public.project_endpoint_group
+    ADD CONSTRAINT project_endpoint_group_pkey PRIMARY KEY (project_id, endpoint_group_id);
+
+ALTER TABLE ONLY public.project_endpoint
+    ADD CONSTRAINT project_endpoint_pkey PRIMARY KEY (project_id, endpoint_id);
+
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_pkey PRIMARY KEY (id);
 
@@ -950,6 +1019,12 @@ ALTER TABLE ONLY public.quota
 
 ALTER TABLE ONLY public.quota
     ADD CONSTRAINT quota_project_id_resource_key UNIQUE NULLS NOT DISTINCT (project_id, resource);
+
+ALTER TABLE ONLY public.region
+    ADD CONSTRAINT region_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.region
+    ADD CONSTRAINT region_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.role_assignment
     ADD CONSTRAINT role_assignment_pkey PRIMARY KEY (id);
@@ -989,6 +1064,9 @@ ALTER TABLE ONLY public.server_port
 
 ALTER TABLE ONLY public.server_user_data
     ADD CONSTRAINT server_user_data_pkey PRIMARY KEY (server_id);
+
+ALTER TABLE ONLY public.service
+    ADD CONSTRAINT service_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_pkey PRIMARY KEY (id);
@@ -1062,6 +1140,8 @@ CREATE INDEX decision_resource ON ONLY public.decision USING btree (resource_id,
 CREATE INDEX decision_default_resource_id_id_idx ON public.decision_default USING btree (resource_id, id DESC);
 
 CREATE UNIQUE INDEX domain_default ON public.domain USING btree (is_default) WHERE is_default;
+
+CREATE INDEX endpoint_service ON public.endpoint USING btree (service_id);
 
 CREATE INDEX floating_ip_floating_port ON public.floating_ip USING btree (floating_port_id);
 
@@ -1201,6 +1281,10 @@ CREATE TRIGGER application_credential_change AFTER INSERT OR DELETE OR UPDATE ON
 
 CREATE TRIGGER domain_change AFTER INSERT OR DELETE OR UPDATE ON public.domain FOR EACH ROW EXECUTE FUNCTION public.append_change('domain');
 
+CREATE TRIGGER endpoint_change AFTER INSERT OR DELETE OR UPDATE ON public.endpoint FOR EACH ROW EXECUTE FUNCTION public.append_change('endpoint');
+
+CREATE TRIGGER endpoint_group_change AFTER INSERT OR DELETE OR UPDATE ON public.endpoint_group FOR EACH ROW EXECUTE FUNCTION public.append_change('endpoint_group');
+
 CREATE TRIGGER flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.flavor FOR EACH ROW EXECUTE FUNCTION public.append_change('flavor');
 
 CREATE TRIGGER floating_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.floating_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('floating_ip');
@@ -1221,6 +1305,8 @@ CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network
 
 CREATE TRIGGER operation_change AFTER INSERT OR UPDATE ON public.operation FOR EACH ROW EXECUTE FUNCTION public.append_change('operation');
 
+CREATE TRIGGER policy_change AFTER INSERT OR DELETE OR UPDATE ON public.policy FOR EACH ROW EXECUTE FUNCTION public.append_change('policy');
+
 CREATE TRIGGER port_change AFTER INSERT OR DELETE OR UPDATE ON public.port FOR EACH ROW EXECUTE FUNCTION public.append_change('port');
 
 CREATE TRIGGER port_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.port_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('port_ip', 'port_id');
@@ -1229,9 +1315,15 @@ CREATE TRIGGER port_security_group_change AFTER INSERT OR DELETE OR UPDATE ON pu
 
 CREATE TRIGGER project_change AFTER INSERT OR DELETE OR UPDATE ON public.project FOR EACH ROW EXECUTE FUNCTION public.append_change('project');
 
+CREATE TRIGGER project_endpoint_change AFTER INSERT OR DELETE OR UPDATE ON public.project_endpoint FOR EACH ROW EXECUTE FUNCTION public.append_change('project_endpoint', 'project_id');
+
+CREATE TRIGGER project_endpoint_group_change AFTER INSERT OR DELETE OR UPDATE ON public.project_endpoint_group FOR EACH ROW EXECUTE FUNCTION public.append_change('project_endpoint_group', 'project_id');
+
 CREATE TRIGGER project_forgotten AFTER DELETE ON public.project FOR EACH ROW EXECUTE FUNCTION public.note_forgotten('project');
 
 CREATE TRIGGER quota_change AFTER INSERT OR DELETE OR UPDATE ON public.quota FOR EACH ROW EXECUTE FUNCTION public.append_change('quota');
+
+CREATE TRIGGER region_change AFTER INSERT OR DELETE OR UPDATE ON public.region FOR EACH ROW EXECUTE FUNCTION public.append_change('region');
 
 CREATE TRIGGER role_assignment_change AFTER INSERT OR DELETE OR UPDATE ON public.role_assignment FOR EACH ROW EXECUTE FUNCTION public.append_change('role_assignment');
 
@@ -1259,6 +1351,8 @@ CREATE TRIGGER server_usage AFTER INSERT OR DELETE ON public.server FOR EACH ROW
 
 CREATE TRIGGER server_usage_moved AFTER UPDATE OF host_id, vcpus, memory_mib, disk_gib ON public.server FOR EACH ROW WHEN (((((old.host_id IS DISTINCT FROM new.host_id) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib))) EXECUTE FUNCTION public.count_host_usage();
 
+CREATE TRIGGER service_change AFTER INSERT OR DELETE OR UPDATE ON public.service FOR EACH ROW EXECUTE FUNCTION public.append_change('service');
+
 CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet');
 
 CREATE TRIGGER token_revocation_change AFTER INSERT OR DELETE ON public.token_revocation FOR EACH ROW EXECUTE FUNCTION public.append_change('token_revocation');
@@ -1282,6 +1376,12 @@ ALTER TABLE ONLY public.application_credential_secret
 
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.endpoint
+    ADD CONSTRAINT endpoint_region_id_fkey FOREIGN KEY (region_id) REFERENCES public.region(id);
+
+ALTER TABLE ONLY public.endpoint
+    ADD CONSTRAINT endpoint_service_id_fkey FOREIGN KEY (service_id) REFERENCES public.service(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.flavor_access
     ADD CONSTRAINT flavor_access_flavor_id_fkey FOREIGN KEY (flavor_id) REFERENCES public.flavor(id) ON DELETE CASCADE;
@@ -1352,6 +1452,18 @@ ALTER TABLE ONLY public.port_security_group
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id);
 
+ALTER TABLE ONLY public.project_endpoint
+    ADD CONSTRAINT project_endpoint_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES public.endpoint(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.project_endpoint_group
+    ADD CONSTRAINT project_endpoint_group_endpoint_group_id_fkey FOREIGN KEY (endpoint_group_id) REFERENCES public.endpoint_group(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.project_endpoint_group
+    ADD CONSTRAINT project_endpoint_group_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.project_endpoint
+    ADD CONSTRAINT project_endpoint_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.project(id);
 
@@ -1363,6 +1475,9 @@ ALTER TABLE ONLY public.quarantined_server
 
 ALTER TABLE ONLY public.quota
     ADD CONSTRAINT quota_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.region
+    ADD CONSTRAINT region_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.region(id);
 
 ALTER TABLE ONLY public.role_assignment
     ADD CONSTRAINT role_assignment_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;

@@ -19,11 +19,11 @@ const subjectOf = (request: FastifyRequest): string => {
   return token;
 };
 
-function sendToken(deps: Deps, request: FastifyRequest, reply: FastifyReply, token: string, entry: TokenEntry) {
+async function sendToken(deps: Deps, request: FastifyRequest, reply: FastifyReply, token: string, entry: TokenEntry) {
   reply.header('x-subject-token', token).header('vary', 'X-Auth-Token').type('application/json');
   return 'nocatalog' in query(request)
-    ? reply.send({ token: tokenView(deps, entry, false) })
-    : reply.send(tokenDocument(deps, entry));
+    ? reply.send({ token: await tokenView(deps, entry, false) })
+    : reply.send(await tokenDocument(deps, entry));
 }
 
 /** As Keystone where the proofs are right and too few: 401 with a receipt for them, and the rules that they are a part of. */
@@ -87,13 +87,13 @@ export const authRoutes: Routes = (app, deps) => {
     return reply.code(204).send();
   });
 
-  app.read('/v3/auth/catalog', contracts.catalog, (request) => {
-    const { projectId, domainId, system } = callerOf(request);
+  app.read('/v3/auth/catalog', contracts.catalog, async (request) => {
+    const { userId, projectId, domainId, system } = callerOf(request);
     if (!projectId && !domainId && !system) {
       throw new Refusal('forbidden', 'the catalogue needs a token with a scope');
     }
     return {
-      catalog: identity.catalogue.document(projectId),
+      catalog: await identity.catalogue.document({ userId, projectId }),
       links: { self: `${deps.base}/v3/auth/catalog`, previous: null, next: null },
     };
   });

@@ -1,0 +1,83 @@
+/** The catalogue's tables as Kysely sees them; the truth is migrations/0121-catalogue.sql. */
+import type { Generated, Selectable } from 'kysely';
+import type { ProjectId } from '../../contract/ids.ts';
+import type { Json } from '../kit/database/schema.ts';
+import type { Extra } from './tables.ts';
+
+export type Interface = 'public' | 'internal' | 'admin';
+export type EndpointFilters = Partial<Record<'service_id' | 'region_id' | 'interface', string>>;
+
+export interface RegionTable {
+  id: string;
+  name: string;
+  parent_id: string | null;
+  description: Generated<string>;
+  extra: Json<Extra>;
+}
+
+export interface ServiceTable {
+  id: string;
+  type: string;
+  name: Generated<string>;
+  description: Generated<string>;
+  enabled: Generated<boolean>;
+  builtin: Generated<boolean>;
+  extra: Json<Extra>;
+}
+
+export interface EndpointTable {
+  id: string;
+  service_id: string;
+  region_id: string | null;
+  interface: Interface;
+  url: string;
+  enabled: Generated<boolean>;
+  builtin: Generated<boolean>;
+  extra: Json<Extra>;
+}
+
+export interface EndpointGroupTable {
+  id: string;
+  name: string;
+  description: Generated<string>;
+  filters: Json<EndpointFilters>;
+}
+
+export interface ProjectEndpointTable {
+  project_id: ProjectId;
+  endpoint_id: string;
+}
+
+export interface ProjectEndpointGroupTable {
+  project_id: ProjectId;
+  endpoint_group_id: string;
+}
+
+export interface PolicyTable {
+  id: string;
+  type: string;
+  blob: string;
+  extra: Json<Extra>;
+}
+
+export interface CatalogueTables {
+  region: RegionTable;
+  service: ServiceTable;
+  endpoint: EndpointTable;
+  endpoint_group: EndpointGroupTable;
+  project_endpoint: ProjectEndpointTable;
+  project_endpoint_group: ProjectEndpointGroupTable;
+  policy: PolicyTable;
+}
+
+/** A region with its parent's name: Keystone knows regions by names. */
+export type RegionRow = Selectable<RegionTable> & { parent: string | null };
+export type ServiceRow = Selectable<ServiceTable>;
+/** An endpoint with its region's name. */
+export type EndpointRow = Selectable<EndpointTable> & { region: string | null };
+export type EndpointGroupRow = Selectable<EndpointGroupTable>;
+export type PolicyRow = Selectable<PolicyTable>;
+
+declare module '../kit/database/schema.ts' {
+  interface Schema extends CatalogueTables {}
+}
