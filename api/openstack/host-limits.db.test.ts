@@ -91,6 +91,7 @@ test('a server with the longest name, host name, key, user data and most metadat
     name: emoji(serverLimits.nameLength),
     hostname: 'h'.repeat(serverLimits.hostnameLength),
     key_name: name,
+    adminPass: emoji(serverLimits.adminPasswordLength),
     user_data: 'QUJD'.repeat(Math.floor(serverLimits.userDataLength / 4)).padEnd(serverLimits.userDataLength, ' '),
     description: emoji(255),
     config_drive: true,
@@ -109,6 +110,7 @@ test('a server with the longest name, host name, key, user data and most metadat
   assert.equal(document.keys[0]!.name, name);
   assert.equal(document.keys[0]!.publicKey, public_key);
   assert.equal(document.userData, most.user_data);
+  assert.equal(document.adminPassword, most.adminPass);
   assert.deepEqual(document.metadata, Object.fromEntries(pairs));
 
   await compute({ metadata: { more: '' } }, { path: `/servers/${id}/metadata`, status: 400 });
@@ -117,6 +119,7 @@ test('a server with the longest name, host name, key, user data and most metadat
     { hostname: 'h'.repeat(serverLimits.hostnameLength + 1) },
     { key_name: emoji(serverLimits.keyNameLength + 1) },
     { user_data: 'QUJD'.repeat(serverLimits.userDataLength / 4 + 1) },
+    { adminPass: emoji(serverLimits.adminPasswordLength + 1) },
     { metadata: { [emoji(serverLimits.metadataKeyLength + 1)]: '' } },
     { metadata: { a: emoji(serverLimits.metadataValueLength + 1) } },
     { networks: Array.from({ length: serverLimits.ports + 1 }, () => ({ uuid: api.cloud.networkId })) },

@@ -20,6 +20,7 @@ export const serverLimits = {
   ports: 100,
   /** Base64, as Nova takes it. */
   userDataLength: 65_535,
+  adminPasswordLength: 1024,
   /** Whatever a project's quota says. */
   metadataItems: 1000,
   metadataKeyLength: 255,

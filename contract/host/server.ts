@@ -55,6 +55,8 @@ export const desiredServer = object({
   ),
   /** Base64, as Nova takes it. */
   userData: nullable(text(limits.userDataLength, { format: 'base64' })),
+  /** For the config drive of the first boot; absent as soon as the guest has run. */
+  adminPassword: optional(text(limits.adminPasswordLength)),
   /** Nova's server metadata. */
   metadata: dictionary({
     maxProperties: limits.metadataItems,

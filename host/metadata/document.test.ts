@@ -39,6 +39,16 @@ test('meta_data.json names the server as the user did, in any script', () => {
   assert.deepEqual(document.devices, []);
 });
 
+test('a first password is on the config drive and not told by the metadata service', () => {
+  const server = { ...exampleServer(), adminPassword: '密 🏔 "x"' };
+  const onDrive = JSON.parse(String(metadataFiles(server).get('openstack/latest/meta_data.json')));
+  assert.equal(onDrive.admin_pass, server.adminPassword);
+  const told = JSON.parse(String(openstackFiles(server, 'latest').get('meta_data.json')));
+  assert.equal('admin_pass' in told, false);
+  const later = JSON.parse(String(metadataFiles(exampleServer()).get('openstack/latest/meta_data.json')));
+  assert.equal('admin_pass' in later, false);
+});
+
 test('an old version lacks what appeared later', () => {
   const files = openstackFiles(exampleServer(), '2012-08-10');
   assert.deepEqual([...files.keys()], ['meta_data.json', 'user_data']);

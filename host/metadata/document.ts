@@ -12,12 +12,15 @@ import { atLeast, since } from './versions.ts';
 export interface DocumentOptions {
   /** Nova gives 512 bytes. */
   randomSeed?: Buffer;
+  /** Nova tells it by the config drive only: what the metadata service says, any process of the guest can read. */
+  adminPassword?: string;
 }
 
 /** The files of a config drive: path below its root → contents. */
 export function metadataFiles(server: DesiredServer, options: DocumentOptions = {}): Map<string, string | Buffer> {
   const files = new Map<string, string | Buffer>();
-  for (const [name, contents] of openstackFiles(server, 'latest', options))
+  const adminPassword = server.adminPassword === undefined ? {} : { adminPassword: server.adminPassword };
+  for (const [name, contents] of openstackFiles(server, 'latest', { ...adminPassword, ...options }))
     files.set(`openstack/latest/${name}`, contents);
   files.set('ec2/latest/meta-data.json', JSON.stringify(ec2MetaData(server)));
   const user = userData(server);
@@ -52,6 +55,7 @@ export function metaData(
     document.public_keys = Object.fromEntries(server.keys.map((key) => [key.name, key.publicKey]));
     document.keys = server.keys.map((key) => ({ name: key.name, type: key.type, data: key.publicKey }));
   }
+  if (options.adminPassword !== undefined) document.admin_pass = options.adminPassword;
   document.hostname = server.hostname;
   document.name = server.name;
   document.launch_index = server.launchIndex ?? 0;

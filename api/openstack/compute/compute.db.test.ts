@@ -180,6 +180,21 @@ test('what a body says wrongly is refused as Nova refuses it', async () => {
   assert.equal(broken.body.badRequest.code, 400);
 });
 
+test('a create answers the password that was given or a new one; who asks for the reservation only hears that', async () => {
+  const pass = async (over: Record<string, unknown>) =>
+    (await api.call(api.cloud.member, 'POST', '/servers', { body: wish(over) })).body.server?.adminPass;
+  assert.equal(await pass({ adminPass: oddName }), oddName);
+  assert.equal(await pass({ adminPass: '' }), '');
+  const made = [await pass({}), await pass({})];
+  assert.notEqual(made[0], made[1]);
+  for (const one of made) assert.match(one, /^(?=.*\d)(?=.*[A-Z])(?=.*[a-z])[2-9A-HJ-NP-Za-kmnp-z]{12}$/);
+  const body = wish({ return_reservation_id: true, adminPass: 'x' });
+  const { body: answer } = await api.call(api.cloud.member, 'POST', '/servers', { body });
+  assert.deepEqual(Object.keys(answer), ['reservation_id']);
+  const refused = await api.call(api.cloud.member, 'POST', '/servers', { body: wish({ adminPass: 'x'.repeat(1025) }) });
+  assert.equal(refused.status, 400);
+});
+
 test('the client’s own form of a plain boot is accepted', async () => {
   const mapping = [
     {

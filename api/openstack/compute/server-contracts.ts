@@ -132,6 +132,7 @@ const firstOfSeveral = a.record({
   server: a.record({
     ...{ id: a.id, links: a.links, 'OS-DCF:diskConfig': a.one('AUTO', 'MANUAL') },
     security_groups: a.list({ name: a.text }),
+    adminPass: a.text,
   }),
 });
 const query = a.query(...listParameters);

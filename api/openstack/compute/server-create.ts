@@ -2,7 +2,8 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, parseId } from '../../../contract/ids.ts';
-import type { ServerWish } from '../../../control/compute/server/index.ts';
+import { Secret } from '../../../contract/secret.ts';
+import { newAdminPassword, type ServerWish } from '../../../control/compute/server/index.ts';
 import type { ServerPortRequest } from '../../../control/network/port/server-ports.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import * as v from './validate.ts';
@@ -48,7 +49,7 @@ function createSchema(version: number) {
       name: v.name,
       imageRef: optional(Type.Union([v.uuid, Type.Literal('')])),
       flavorRef: Type.Union([v.text(1, 255), Type.Integer()]),
-      adminPass: optional(Type.String()),
+      adminPass: optional(v.text(0, serverLimits.adminPasswordLength)),
       metadata: optional(v.metadata),
       networks:
         version >= 37 ? Type.Union([list, Type.Literal('auto'), Type.Literal('none')]) : (optional(list) as never),
@@ -89,7 +90,7 @@ export interface CreateRequest {
   /** The caller wants the reservation's id instead of the first server. */
   reservationOnly: boolean;
   /** As given, for the answer. */
-  securityGroups: { name?: string }[] | undefined;
+  securityGroups: { name: string }[] | undefined;
 }
 
 /** More servers at once than any quota's default; a bound on one transaction. */
@@ -118,6 +119,7 @@ export function readCreate(microversion: number, { server }: CreateBody): Create
       keyName: server.key_name ?? null,
       userData: server.user_data ?? null,
       configDrive: server.config_drive !== undefined && v.toBoolean(server.config_drive),
+      adminPassword: server.adminPass === undefined ? newAdminPassword() : new Secret(server.adminPass),
       metadata: server.metadata ?? {},
       tags: server.tags ?? [],
       ...zone,
@@ -128,7 +130,7 @@ export function readCreate(microversion: number, { server }: CreateBody): Create
       accessIpv6: server.accessIPv6 ?? null,
     },
     reservationOnly: server.return_reservation_id !== undefined && v.toBoolean(server.return_reservation_id),
-    securityGroups: server.security_groups,
+    securityGroups: server.security_groups?.flatMap(({ name }) => (name === undefined ? [] : { name })),
   };
 }
 

@@ -49,6 +49,7 @@ const createdBody = (id: string, links: unknown, asked: CreateRequest): Body => 
   id,
   links,
   'OS-DCF:diskConfig': asked.wish.diskConfig,
+  adminPass: asked.wish.adminPassword?.reveal(),
   security_groups: asked.securityGroups ?? [{ name: 'default' }],
 });
 

@@ -8,6 +8,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, newId, type ServerId } from '../../../contract/ids.ts';
+import type { Secret } from '../../../contract/secret.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { quotaLimits } from '../../kit/quota/limits.ts';
@@ -35,6 +36,8 @@ export interface ServerWish {
   /** Base64. */
   userData: string | null;
   configDrive: boolean;
+  /** Reaches the guest by its config drive only. */
+  adminPassword: Secret | null;
   metadata: Record<string, string>;
   tags: string[];
   availabilityZone: string | null;
@@ -89,7 +92,11 @@ export async function createServers(
     const ids = servers.map(({ id }) => id);
     const [ports] = await Promise.all([
       deps.ports.createServerPorts(tx, caller, plan, ids),
-      insertServers(tx, actor, servers, { userData: wish.userData, deadlineMs: createDeadlineMs }),
+      insertServers(tx, actor, servers, {
+        userData: wish.userData,
+        adminPassword: wish.configDrive ? wish.adminPassword : null,
+        deadlineMs: createDeadlineMs,
+      }),
     ]);
     await insertServerPorts(tx, serverPorts(wish, ids, ports));
     return { ids, reservationId };

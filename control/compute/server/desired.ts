@@ -35,6 +35,7 @@ interface Row {
   zone: string;
   keys: KeySnapshot[];
   user_data: string | null;
+  admin_password: string | null;
   metadata: Record<string, string>;
   launch_index: number;
   created_at: Date;
@@ -51,10 +52,11 @@ export async function desiredServers(
   const { rows } = await sql<Row>`
     select s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
       s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
-      s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, s.metadata, s.launch_index, s.created_at,
+      s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, a.password as admin_password, s.metadata, s.launch_index, s.created_at,
       ${sourcesOf(sql`s.image_id`)} as image_sources,
       case when s.desired_rescue is not null then ${sourcesOf(sql`(s.desired_rescue ->> 'image_id')::uuid`)} end as rescue_sources
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
+      left join server_admin_password a on a.server_id = s.id
     where ${filter} order by s.id`.execute(db);
   if (rows.length === 0) return [];
   const ports = await deps.ports.desiredPorts(
@@ -84,6 +86,7 @@ export async function desiredServers(
       key.type === 'ssh' ? [{ name: key.name, publicKey: key.public_key, type: 'ssh' as const }] : [],
     ),
     userData: row.user_data,
+    ...(row.admin_password !== null && { adminPassword: row.admin_password }),
     metadata: row.metadata,
     launchIndex: row.launch_index,
     createdAt: row.created_at.toISOString(),

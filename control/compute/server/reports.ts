@@ -8,6 +8,7 @@ import type { ObservedServer } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable, type Tx } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
+import { forgetAdminPasswords } from './admin-password.ts';
 import { applyReport, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
 import { stateColumns } from './states-sql.ts';
 
@@ -30,6 +31,7 @@ export async function recordReports(
     const patches: ObservedPatch[] = [];
     const steps: OperationStep[] = [];
     const forget: ServerId[] = [];
+    const ran: string[] = [];
     for (const [id, report] of reports) {
       const row = known.get(id);
       const outcome = row ? applyReport(row, hostId, report, now) : undefined;
@@ -38,13 +40,14 @@ export async function recordReports(
       } else if (outcome?.kind === 'recorded') {
         patches.push(outcome.patch);
         steps.push(stepOf(row!, outcome, report));
+        if (outcome.satisfied && outcome.patch.observed_power === 'on') ran.push(id);
         if (row!.observed_state !== report.state) {
           deps.log.info({ serverId: id, hostId, state: report.state, err: report.error }, 'server observed');
         }
       }
       if (report.state === 'absent' && mayForget(row, outcome?.kind)) forget.push(id as ServerId);
     }
-    if (patches.length > 0) await writePatches(tx, patches, steps, hostId);
+    if (patches.length > 0) await writePatches(tx, patches, steps, { hostId, ran });
     for (const id of forget) {
       // The controller takes the row away: one place for it, whether the host's word or the deadline came first.
       if (known.get(id)?.host_id === hostId) await enqueue(tx, 'server', id);
@@ -116,7 +119,7 @@ async function writePatches(
   tx: Tx,
   patches: ObservedPatch[],
   steps: readonly OperationStep[],
-  hostId: string,
+  { hostId, ran }: { hostId: string; ran: readonly string[] },
 ): Promise<void> {
   await sql`
     with closed as (
@@ -126,7 +129,8 @@ async function writePatches(
       from jsonb_to_recordset(${JSON.stringify(steps)}::jsonb) as s(id uuid, generation bigint, state text,
         waiting_for text, error_code text, error_message text)
       where o.resource_id = s.id and o.state = 'running' and o.generation <= s.generation
-        and (o.state, o.waiting_for) is distinct from (s.state, s.waiting_for))
+        and (o.state, o.waiting_for) is distinct from (s.state, s.waiting_for)),
+    forgotten as (${forgetAdminPasswords(ran)})
     update server v set
       generation = p.generation, desired_power = p.desired_power, observed_generation = p.observed_generation,
       observed_state = p.observed_state, observed_power = p.observed_power,

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
+import { Secret } from '../../../contract/secret.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import type { ServerWish } from './create.ts';
 import { serverStatus, taskState } from './states.ts';
 import { callerOf, oddName, type ServerCloud, serverCloud } from './testing.ts';
 
@@ -72,6 +74,25 @@ test('a server goes from BUILD to ACTIVE, stops, starts, reboots and goes, with 
   await assert.rejects(cloud.service.get(cloud.member, id), { code: 'not_found' });
   const left = await sql`select from port where device_id = ${id}`.execute(db.database.query);
   assert.equal(left.rows.length, 0);
+});
+
+test('a first password is told to the host of a server with a config drive until the guest has run', async () => {
+  const told = async (over: Partial<ServerWish>) => {
+    const adminPassword = new Secret('密 🏔');
+    const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor, adminPassword, ...over }));
+    await cloud.controller.reconcile(ids[0]!);
+    const password = async () =>
+      (await cloud.side.desiredServers(cloud.database.query, { serverIds: ids }))[0]!.adminPassword;
+    return { id: ids[0]!, password };
+  };
+  const { id, password } = await told({ configDrive: true });
+  assert.equal(await password(), '密 🏔');
+  await cloud.report(host, id, { state: 'building' });
+  await cloud.report(host, id, { state: 'failed', error: { code: 'no_image', message: 'no image' } });
+  assert.equal(await password(), '密 🏔', 'the guest did not run yet');
+  await cloud.report(host, id);
+  assert.equal(await password(), undefined);
+  assert.equal(await (await told({ configDrive: false })).password(), undefined, 'nothing could take it to the guest');
 });
 
 test('several servers are made all or none', async () => {

@@ -3,7 +3,9 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId, type PortId, type ServerId } from '../../../contract/ids.ts';
+import type { Secret } from '../../../contract/secret.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
+import { keepAdminPassword } from './admin-password.ts';
 import type { ServerFault, ServerRow, ShownServer } from './server.ts';
 import type { Power, ServerRescue } from './states.ts';
 
@@ -42,7 +44,7 @@ export async function insertServers(
   tx: Tx,
   actor: Actor,
   servers: readonly NewServer[],
-  options: { userData: string | null; deadlineMs: number },
+  options: { userData: string | null; adminPassword: Secret | null; deadlineMs: number },
 ): Promise<void> {
   const operations = servers.map(({ id }) => ({ server_id: id, id: newId() }));
   await sql`
@@ -58,6 +60,7 @@ export async function insertServers(
     data as (
       insert into server_user_data (server_id, user_data)
       select id, ${options.userData}::text from made where ${options.userData}::text is not null),
+    password as (${keepAdminPassword(options.adminPassword)}),
     begun as (
       insert into operation (id, project_id, resource_type, resource_id, verb, generation, owner, waiting_for, deadline,
         actor_id, request_id)

@@ -68,6 +68,11 @@ export interface ServerUserDataTable {
   user_data: string;
 }
 
+export interface ServerAdminPasswordTable {
+  server_id: string;
+  password: string;
+}
+
 export interface ServerPortTable {
   server_id: string;
   port_id: string;
@@ -78,6 +83,7 @@ export interface ServerPortTable {
 interface ServerTables {
   server: ServerTable;
   server_user_data: ServerUserDataTable;
+  server_admin_password: ServerAdminPasswordTable;
   server_port: ServerPortTable;
 }
 

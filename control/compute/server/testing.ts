@@ -127,6 +127,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       keyName: null,
       userData: null,
       configDrive: false,
+      adminPassword: null,
       metadata: {},
       tags: [],
       availabilityZone: null,

@@ -759,6 +759,11 @@ CREATE TABLE public.server_absence (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.server_admin_password (
+    server_id uuid NOT NULL,
+    password text NOT NULL
+);
+
 CREATE TABLE public.server_port (
     server_id uuid NOT NULL,
     port_id uuid NOT NULL,
@@ -1052,6 +1057,9 @@ ALTER TABLE ONLY public.security_group_rule
 
 ALTER TABLE ONLY public.server_absence
     ADD CONSTRAINT server_absence_pkey PRIMARY KEY (host_id, server_id);
+
+ALTER TABLE ONLY public.server_admin_password
+    ADD CONSTRAINT server_admin_password_pkey PRIMARY KEY (server_id);
 
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_pkey PRIMARY KEY (id);
@@ -1520,6 +1528,9 @@ ALTER TABLE ONLY public.security_group_rule
 
 ALTER TABLE ONLY public.server_absence
     ADD CONSTRAINT server_absence_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_admin_password
+    ADD CONSTRAINT server_admin_password_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
