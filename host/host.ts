@@ -17,7 +17,7 @@ import type { QemuLauncher } from './guest/launcher.ts';
 import type { GuestUsers } from './guest/users.ts';
 import type { HostNetworkPort } from './host-network.ts';
 import { ImageFetcher } from './image/fetch.ts';
-import type { ImageInspector } from './image/inspect.ts';
+import type { ImageConverter, ImageInspector } from './image/inspect.ts';
 import { intakeDigestSets } from './image/intake.ts';
 import { ImageStore } from './image/store.ts';
 import { Lease, type LeaseState } from './lease/lease.ts';
@@ -40,6 +40,7 @@ export interface HostDependencies {
   /** Absent: guests run as this process (tests). */
   guestUsers?: GuestUsers | undefined;
   inspect: ImageInspector;
+  convert: ImageConverter;
   log: HostLogger;
   bootId: string;
   qemuVersion: string;
@@ -134,12 +135,18 @@ export class Host {
 
   #newContext(limits: ServerLimits, maxVirtualBytes: number): ServerContext {
     const { dataDirectory, runDirectory, durable = true } = this.#configuration;
-    const { log, bootId, launcher, network, guestUsers } = this.#dependencies;
+    const { log, bootId, launcher, network, guestUsers, convert } = this.#dependencies;
     const images = this.#images;
     return {
       ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log, metadataFiles },
       images,
-      fetcher: new ImageFetcher({ store: images, open: this.#source.open, maxVirtualBytes, log }),
+      fetcher: new ImageFetcher({
+        store: images,
+        open: this.#source.open,
+        convert,
+        maxVirtualBytes,
+        log,
+      }),
       lease: this.#lease,
       erased: this.#erased,
       accelerator: () => this.#verdict.accelerator,

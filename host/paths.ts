@@ -5,6 +5,7 @@
  *   <data>/desired.json            what control last said, see desired/store.ts
  *   <data>/erased                  servers whose disks were erased, see server/erased.ts
  *   <data>/images/<id>[.json]      stored images and what is known about them; readable to all guests, who see no names
+ *   <data>/images/<id>.raw         the raw disk that was made of an image, where guests can't read the image itself
  *   <data>/images/incoming/        uploads and fetches under way
  *   <data>/servers/<id>/           one server: record.json, disk.qcow2, rescue.qcow2, memory, config-drive.iso, console.log, qemu.log
  *   <run>/guests/<id>/             its sockets and pid file; see server/ownership.ts for who may do what where
@@ -47,5 +48,6 @@ export function imagePaths(dataDirectory: string) {
     incoming: join(images, 'incoming'),
     file: (id: ImageId) => join(images, id),
     facts: (id: ImageId) => join(images, `${id}.json`),
+    unpacked: (id: ImageId) => join(images, `${id}.raw`),
   };
 }

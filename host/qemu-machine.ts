@@ -5,13 +5,13 @@ import { chooseAccelerator, openKvmDevice } from './guest/kvm-probe.ts';
 import { ProcessLauncher } from './guest/launcher.ts';
 import { type GuestUser, GuestUsers, inspectorUid } from './guest/users.ts';
 import { acceleratorCacheFile, type HostDependencies } from './host.ts';
-import { qemuImgInspector } from './image/inspect.ts';
+import { qemuImgConverter, qemuImgInspector } from './image/inspect.ts';
 import { readBootId, readQemuVersion } from './machine-facts.ts';
 import { guestsDirectory } from './paths.ts';
 
 export type QemuMachine = Pick<
   HostDependencies,
-  'launcher' | 'guestUsers' | 'inspect' | 'bootId' | 'qemuVersion' | 'accelerator'
+  'launcher' | 'guestUsers' | 'inspect' | 'convert' | 'bootId' | 'qemuVersion' | 'accelerator'
 >;
 
 /** @throws where QEMU is not installed */
@@ -28,7 +28,8 @@ export async function qemuMachine(
   return {
     launcher: new ProcessLauncher({ dataDirectory, guestsDirectory: guestsDirectory(runDirectory), accounts: guests }),
     guestUsers: guests && new GuestUsers(guests, groups),
-    inspect: qemuImgInspector({ user: inspector }),
+    inspect: qemuImgInspector(inspector),
+    convert: qemuImgConverter(inspector),
     bootId,
     qemuVersion,
     accelerator: () =>

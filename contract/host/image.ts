@@ -7,9 +7,16 @@ import { hostLimits, imageLimits } from './limits.ts';
 /** Where another machine's HTTPS service answers. */
 export const hostUrl = text(hostLimits.urlLength, { format: 'https-origin' });
 
+/**
+ * Formats of stored files: those that QEMU reads, discs, and appliances, of which a guest gets the disk.
+ * VHD is QEMU's vpc, ploop its parallels.
+ */
+export const imageFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhd', 'vhdx', 'iso', 'ploop', 'ova'] as const;
+export type ImageFormat = (typeof imageFormats)[number];
+
 export const desiredImage = object({
   id: id<ImageId>(),
-  format: oneOf('raw', 'qcow2'),
+  format: oneOf(...imageFormats),
   /** Bytes of the stored file. */
   sizeBytes: count,
   /** Lower-case hex of the stored file's bytes. */

@@ -1,6 +1,6 @@
 /** What crosses the wire between control and a host; the theory of it is in messages.ts. */
 export { type HostFacts, hostFacts } from './facts.ts';
-export { type DesiredImage, desiredImage, hostUrl } from './image.ts';
+export { type DesiredImage, desiredImage, hostUrl, type ImageFormat, imageFormats } from './image.ts';
 export { hostLimits, imageLimits, messageLimits, portLimits, serverLimits } from './limits.ts';
 export { type ControlMessage, type HostMessage, hostStreamPath } from './messages.ts';
 export { type DesiredNetwork, desiredNetwork } from './network.ts';

@@ -5,6 +5,7 @@
 import type { Static } from 'typebox';
 import type { ImageId, ServerId } from '../ids.ts';
 import { boolean, count, id, nullable, object, oneOf, text } from '../schema/type.ts';
+import { imageFormats } from './image.ts';
 import { desiredServer } from './server.ts';
 
 export const quarantinedServer = object({
@@ -26,9 +27,9 @@ export type QuarantinedServer = Static<typeof quarantinedServer>;
 /** An upload whose bytes the host has and that control does not list. */
 export const quarantinedImage = object({
   id: id<ImageId>(),
-  format: oneOf('raw', 'qcow2'),
+  format: oneOf(...imageFormats),
   sizeBytes: count,
-  virtualSizeBytes: count,
+  virtualSizeBytes: nullable(count),
   sha256: text(64, { pattern: '^[0-9a-f]{64}$' }),
   md5: nullable(text(32, { pattern: '^[0-9a-f]{32}$' })),
 });

@@ -3,7 +3,7 @@ import type { ImageId, ServerId } from '../ids.ts';
 
 export const hostPaths = {
   /**
-   * PUT ?format=raw|qcow2&maxBytes=n streams an image in (see {@link ImageUploadResult}) and replaces what is there; with a
+   * PUT ?format=raw|qcow2|…&maxBytes=n streams an image in (see {@link ImageUploadResult}) and replaces what is there; with a
    * Content-Length where the size is known. The host refuses with `too_large` (413) more than maxBytes, with `no_capacity` (507)
    * when its disk is full, with `invalid` (400) what is not what it claims or not safe; of a PUT that is refused or whose body
    * ends early nothing stays. GET streams it out (Range allowed), DELETE removes it; all idempotent.
@@ -18,10 +18,11 @@ export const hostPaths = {
 /** Answer to a PUT of an image. The host inspects the file (untrusted input) before it says yes. */
 export interface ImageUploadResult {
   sizeBytes: number;
-  /** Size of the disk that a guest sees. */
-  virtualSizeBytes: number;
+  /** Size of the disk that a guest sees; null where the bytes are none of the formats: kept, but no disk. */
+  virtualSizeBytes: number | null;
   md5: string;
   sha256: string;
+  sha512: string;
 }
 
 /** Body of every error that the host's HTTPS service answers. */

@@ -11,7 +11,7 @@ import https from 'node:https';
 import type { Readable } from 'node:stream';
 import type { PeerCertificate } from 'node:tls';
 import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
-import { type HostError, hostPaths, type ImageUploadResult } from '../../contract/host/index.ts';
+import { type HostError, hostPaths, type ImageFormat, type ImageUploadResult } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import { type ByteAnswer, type ByteRequest, getBytes, pump } from '../../protocols/bytes/index.ts';
 import { refuseInTransaction } from '../kit/database/transaction-scope.ts';
@@ -31,7 +31,7 @@ export interface HostClientOptions {
 }
 
 export interface PutImageOptions {
-  format: 'raw' | 'qcow2';
+  format: ImageFormat;
   /** The host refuses more with `too_large`. */
   maxBytes: number;
   /** When known, the host refuses a body of any other length. */
@@ -264,12 +264,12 @@ const rethrow = (error: CloudError): never => {
 };
 
 function parseResult(body: Buffer): ImageUploadResult {
-  const { sizeBytes, virtualSizeBytes, md5, sha256 } = JSON.parse(body.toString('utf8')) as ImageUploadResult;
-  const whole = [sizeBytes, virtualSizeBytes].every((n) => Number.isSafeInteger(n) && n >= 0);
-  if (!whole || !/^[0-9a-f]{32}$/.test(md5) || !/^[0-9a-f]{64}$/.test(sha256)) {
+  const { sizeBytes, virtualSizeBytes, md5, sha256, sha512 } = JSON.parse(body.toString('utf8')) as ImageUploadResult;
+  const whole = [sizeBytes, virtualSizeBytes ?? 0].every((n) => Number.isSafeInteger(n) && n >= 0);
+  if (!whole || !/^[0-9a-f]{32}$/.test(md5) || !/^[0-9a-f]{64}$/.test(sha256) || !/^[0-9a-f]{128}$/.test(sha512)) {
     throw new CloudError('internal', 'host_answer_malformed', {});
   }
-  return { sizeBytes, virtualSizeBytes, md5, sha256 };
+  return { sizeBytes, virtualSizeBytes, md5, sha256, sha512 };
 }
 
 async function collect(host: HostEndpoint, response: http.IncomingMessage, maxBytes: number): Promise<Buffer> {

@@ -1,6 +1,6 @@
 /** What hosts say they have and control does not account for: kept as they say it, and read. SQL, nothing else. */
 import { sql } from 'kysely';
-import type { DesiredServer, HostMessage } from '../../contract/host/index.ts';
+import type { DesiredServer, HostMessage, ImageFormat } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable } from '../kit/database/database.ts';
 
@@ -45,9 +45,9 @@ export interface QuarantinedImageRow {
   host_id: HostId;
   host_name: string;
   image_id: ImageId;
-  format: 'raw' | 'qcow2';
+  format: ImageFormat;
   size_bytes: number;
-  virtual_size_bytes: number;
+  virtual_size_bytes: number | null;
   sha256: string;
   md5: string | null;
 }

@@ -1,5 +1,5 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
-import type { DesiredServer, HostFacts } from '../../contract/host/index.ts';
+import type { DesiredServer, HostFacts, ImageFormat } from '../../contract/host/index.ts';
 import type { Json, Timestamp } from '../kit/database/schema.ts';
 
 export interface HostTable {
@@ -47,9 +47,9 @@ export interface QuarantinedServerTable {
 export interface QuarantinedImageTable {
   host_id: string;
   image_id: string;
-  format: 'raw' | 'qcow2';
+  format: ImageFormat;
   size_bytes: number;
-  virtual_size_bytes: number;
+  virtual_size_bytes: number | null;
   sha256: string;
   md5: string | null;
 }

@@ -1,5 +1,6 @@
 /** An image: what it may be, what may be done to it when, and by whom. Pure. */
 import { CloudError } from '../../contract/errors.ts';
+import type { ImageFormat } from '../../contract/host/index.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { TextPlace } from './reasons.ts';
 import type { ImageRow } from './tables.ts';
@@ -16,11 +17,29 @@ export type ImageStatus = 'queued' | 'saving' | 'active' | 'killed' | 'deactivat
 export const memberStatuses = ['pending', 'accepted', 'rejected'] as const;
 export type MemberStatus = (typeof memberStatuses)[number];
 
-/** What hosts can inspect and boot. */
-export const diskFormats = ['raw', 'qcow2'] as const;
+/** What hosts can inspect and unpack. */
+export const diskFormats = [
+  'raw',
+  'qcow2',
+  'vmdk',
+  'vdi',
+  'vhd',
+  'vhdx',
+  'iso',
+  'ploop',
+] as const satisfies ImageFormat[];
 export type DiskFormat = (typeof diskFormats)[number];
 
-export const containerFormats = ['bare'] as const;
+/** Only an appliance (ova) is something else than the disk itself. */
+export const containerFormats = ['bare', 'ovf', 'ova'] as const;
+
+/** What the stored file is, to hosts. */
+export const fileFormat = (image: { disk_format: DiskFormat; container_format: string | null }): ImageFormat =>
+  image.container_format === 'ova' ? 'ova' : image.disk_format;
+
+/** The same the other way round; appliances nearly always have a VMDK. */
+export const formatsOfFile = (format: ImageFormat): { disk: DiskFormat; container: string } =>
+  format === 'ova' ? { disk: 'vmdk', container: 'ova' } : { disk: format, container: 'bare' };
 
 export const limits = {
   nameLength: 255,

@@ -3,6 +3,7 @@ export {
   containerFormats,
   type DiskFormat,
   diskFormats,
+  fileFormat,
   type ImageAttributes,
   type ImageChange,
   type ImageStatus,

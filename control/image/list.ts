@@ -39,7 +39,8 @@ export interface ImageFilter {
   protected?: boolean;
   hidden: boolean;
   md5?: string;
-  sha256?: string;
+  /** SHA-512, or SHA-256 of an image that has no other. */
+  hash?: string;
   createdAt?: { is: Comparison; at: Date };
   updatedAt?: { is: Comparison; at: Date };
   properties?: Record<string, string>;
@@ -121,7 +122,7 @@ function conditions(filter: ImageFilter): Condition[] {
   if (filter.minMemoryMib !== undefined) found.push(sql`min_memory_mib = ${filter.minMemoryMib}::bigint`);
   if (filter.protected !== undefined) found.push(sql`protected = ${filter.protected}`);
   if (filter.md5 !== undefined) found.push(sql`md5 = ${filter.md5}`);
-  if (filter.sha256 !== undefined) found.push(sql`sha256 = ${filter.sha256}`);
+  if (filter.hash !== undefined) found.push(sql`coalesce(sha512, sha256) = ${filter.hash}`);
   for (const [column, test] of [
     ['created_at', filter.createdAt],
     ['updated_at', filter.updatedAt],

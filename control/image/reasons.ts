@@ -13,6 +13,8 @@ export interface ImageReasons {
   image_id_malformed: { id: string };
   image_id_taken: { id: string };
   image_not_active: { id: string; status: string };
+  /** Its bytes are none of the formats, whatever its owner calls them. */
+  image_not_a_disk: { id: string; format: string };
   image_state_conflict: { status: string; wanted: string };
   image_protected: { id: string };
   image_deactivated: NoFields;

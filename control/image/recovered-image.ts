@@ -3,29 +3,32 @@
  * says of the bytes is all that is left of it. In the caller's transaction.
  */
 import { sql } from 'kysely';
+import type { ImageFormat } from '../../contract/host/index.ts';
 import type { Tx } from '../kit/database/database.ts';
 import { enqueue } from '../kit/queue/queue.ts';
+import { formatsOfFile } from './image.ts';
 
 export interface RecoveredImage {
   image_id: string;
   host_id: string;
-  format: 'raw' | 'qcow2';
+  format: ImageFormat;
   size_bytes: number;
-  virtual_size_bytes: number;
+  virtual_size_bytes: number | null;
   sha256: string;
   md5: string | null;
 }
 
 /** False where the database has other bytes under this id: then the host's are left alone. Safe to repeat. */
 export async function recoverImage(tx: Tx, image: RecoveredImage, projectId: string): Promise<boolean> {
+  const { disk, container } = formatsOfFile(image.format);
   await sql`insert into image (id, project_id, name, visibility, status, disk_format, container_format, size_bytes,
       virtual_size_bytes, md5, sha256)
-    values (${image.image_id}, ${projectId}, ${`recovered-${image.image_id}`}, 'private', 'active', ${image.format}, 'bare',
+    values (${image.image_id}, ${projectId}, ${`recovered-${image.image_id}`}, 'private', 'active', ${disk}, ${container},
       ${image.size_bytes}, ${image.virtual_size_bytes}, ${image.md5}, ${image.sha256})
     on conflict (id) do nothing`.execute(tx);
   // An upload that had not come to its end when the database was copied has: the host took it whole.
-  await sql`update image set status = 'active', upload_id = null, disk_format = coalesce(disk_format, ${image.format}),
-      container_format = coalesce(container_format, 'bare'), size_bytes = ${image.size_bytes},
+  await sql`update image set status = 'active', upload_id = null, disk_format = coalesce(disk_format, ${disk}),
+      container_format = coalesce(container_format, ${container}), size_bytes = ${image.size_bytes},
       virtual_size_bytes = ${image.virtual_size_bytes}, md5 = ${image.md5}, sha256 = ${image.sha256},
       generation = generation + 1, updated_at = now()
     where id = ${image.image_id} and status in ('queued', 'saving') and desired_presence = 'present'`.execute(tx);

@@ -12,6 +12,7 @@ export const image = {
     'virtual_size_bytes',
     'md5',
     'sha256',
+    'sha512',
     'min_disk_gib',
     'min_memory_mib',
     'protected',

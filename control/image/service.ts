@@ -90,12 +90,17 @@ export class ImageService {
 
   /**
    * The image that a server is to be made from.
-   * @throws CloudError `not_found`; `invalid` when it is not active
+   * @throws CloudError `not_found`; `invalid` when it is not active, or its bytes are no disk
    */
   async findForServer(db: Queryable, caller: Caller, imageId: string): Promise<ImageRow> {
     const image = await findVisible(db, caller, imageId);
-    if (image.status === 'active') return image;
-    throw new CloudError('invalid', 'image_not_active', { id: image.id, status: image.status });
+    if (image.status !== 'active') {
+      throw new CloudError('invalid', 'image_not_active', { id: image.id, status: image.status });
+    }
+    if (image.virtual_size_bytes === null) {
+      throw new CloudError('invalid', 'image_not_a_disk', { id: image.id, format: String(image.disk_format) });
+    }
+    return image;
   }
 
   /** All changes in order, or none. @throws CloudError `not_found`, `forbidden`, `conflict`, `invalid`, `too_large` */

@@ -14,6 +14,7 @@ export interface ImageTable {
   virtual_size_bytes: number | null;
   md5: string | null;
   sha256: string | null;
+  sha512: string | null;
   min_disk_gib: Generated<number>;
   min_memory_mib: Generated<number>;
   protected: Generated<boolean>;

@@ -8,7 +8,7 @@
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import { CloudError, hasReason, isCloudError } from '../../contract/errors.ts';
-import type { ImageUploadResult } from '../../contract/host/index.ts';
+import type { ImageFormat, ImageUploadResult } from '../../contract/host/index.ts';
 import { type ImageId, newId } from '../../contract/ids.ts';
 import { type ByteAnswer, contentLength } from '../../protocols/bytes/index.ts';
 import type { ByteRange, HostClient, HostEndpoint } from '../host/index.ts';
@@ -18,7 +18,7 @@ import { beginOperation, endOperations } from '../kit/operation/operations.ts';
 import { enqueue } from '../kit/queue/queue.ts';
 import { quotaLimits } from '../kit/quota/limits.ts';
 import { checkQuota, quotaUsage } from '../kit/quota/quota.ts';
-import { type DiskFormat, requireOwner } from './image.ts';
+import { fileFormat, requireOwner } from './image.ts';
 import { image as descriptor } from './resource.ts';
 import { findVisible, type ImageService } from './service.ts';
 import {
@@ -46,7 +46,7 @@ interface Upload {
   projectId: string;
   generation: number;
   host: HostEndpoint;
-  format: DiskFormat;
+  format: ImageFormat;
   maxBytes: number;
   sizeBytes: number | undefined;
 }
@@ -195,7 +195,7 @@ export class ImageTransfer {
         projectId: image.project_id,
         generation,
         host,
-        format: image.disk_format!,
+        format: fileFormat({ ...image, disk_format: image.disk_format! }),
         maxBytes,
         sizeBytes,
       };

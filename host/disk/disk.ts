@@ -13,12 +13,13 @@ const gibibyte = 2 ** 30;
 /** As large as the flavor says; a flavor without a disk takes the image's size. @throws HostFault where it can't hold the image */
 export function diskSizeBytes(
   server: Pick<DesiredServer, 'diskGiB'>,
-  image: Pick<ImageFacts, 'virtualSizeBytes'>,
+  { virtualSizeBytes }: Pick<ImageFacts, 'virtualSizeBytes'>,
 ): number {
-  const needed = Math.ceil(image.virtualSizeBytes / 512) * 512;
+  if (virtualSizeBytes === null) throw new HostFault('image_refused', 'the image is no disk', { permanent: true });
+  const needed = Math.ceil(virtualSizeBytes / 512) * 512;
   if (server.diskGiB === 0) return Math.max(needed, 512);
   if (server.diskGiB * gibibyte < needed) {
-    const message = `the flavor's disk of ${server.diskGiB} GiB is smaller than the image, which needs ${image.virtualSizeBytes} bytes`;
+    const message = `the flavor's disk of ${server.diskGiB} GiB is smaller than the image, which needs ${virtualSizeBytes} bytes`;
     throw new HostFault('disk_too_small', message, { permanent: true });
   }
   return server.diskGiB * gibibyte;

@@ -9,12 +9,15 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { type DesiredImage, hostPaths } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
-import { readPiece } from '../files.ts';
+import { abortable } from '../abortable.ts';
 import { HostFault } from '../host-error.ts';
 import type { HostLogger } from '../logger.ts';
-import { checkImage } from './format.ts';
-import { ImageRefused, qcow2HeadBytes } from './qcow2.ts';
+import { inspectImage } from './format.ts';
+import { bytesOfFile } from './formats/bytes.ts';
+import type { ImageConverter } from './inspect.ts';
+import { ImageRefused } from './qcow2.ts';
 import type { ImageFacts, ImageStore } from './store.ts';
+import { ImageUnpacker } from './unpack.ts';
 
 /** Opens the byte stream of a URL from an offset on; answers whether the source honoured the offset. */
 export type OpenSource = (
@@ -26,6 +29,7 @@ export type OpenSource = (
 export interface FetchOptions {
   store: ImageStore;
   open: OpenSource;
+  convert: ImageConverter;
   maxVirtualBytes: number;
   maxConcurrent?: number;
   log: HostLogger;
@@ -42,19 +46,25 @@ export class ImageFetcher {
   readonly #options: FetchOptions;
   readonly #flights = new Map<ImageId, Flight>();
   readonly #queue: (() => void)[] = [];
+  readonly #unpacker: ImageUnpacker;
   #running = 0;
 
   constructor(options: FetchOptions) {
     this.#options = options;
+    this.#unpacker = new ImageUnpacker(options);
   }
 
   /**
-   * The facts of the image once this host has it.
+   * The facts of the image once this host has it, and has it in a form that guests can read.
    * @throws HostFault; the signal's reason where the caller no longer waits
    */
   async ensure(image: DesiredImage, signal: AbortSignal): Promise<ImageFacts> {
     const present = this.#options.store.facts(image.id);
-    if (present) return matching(present, image);
+    if (present) {
+      const facts = matching(present, image);
+      await this.#unpacker.ensure(image.id, facts, signal);
+      return facts;
+    }
     let flight = this.#flights.get(image.id);
     if (!flight) {
       flight = this.#start(image);
@@ -72,7 +82,7 @@ export class ImageFetcher {
   /** For people: how far the fetch of an image has come. */
   progress(image: DesiredImage): string | undefined {
     const flight = this.#flights.get(image.id);
-    if (!flight) return undefined;
+    if (!flight) return this.#unpacker.isAtWork(image.id) ? 'unpacking the image' : undefined;
     const mebibytes = (bytes: number) => Math.floor(bytes / 2 ** 20);
     return `fetching image, ${mebibytes(flight.received)} of ${mebibytes(image.sizeBytes)} MiB`;
   }
@@ -163,12 +173,9 @@ export class ImageFetcher {
     return hash;
   }
 
-  async #check(file: FileHandle, image: DesiredImage): Promise<{ virtualSizeBytes: number }> {
-    const { format: declared, sizeBytes } = image;
-    const head = await readPiece(file, 0, Math.min(sizeBytes, qcow2HeadBytes));
-    const tail = await readPiece(file, Math.max(0, sizeBytes - 512), Math.min(sizeBytes, 512));
+  async #check(file: FileHandle, image: DesiredImage): Promise<{ virtualSizeBytes: number | null }> {
     try {
-      return checkImage({ declared, head, tail, sizeBytes, maxVirtualBytes: this.#options.maxVirtualBytes });
+      return await inspectImage(image.format, bytesOfFile(file, image.sizeBytes), this.#options);
     } catch (error) {
       if (error instanceof ImageRefused) throw new HostFault('image_refused', error.message, { permanent: true });
       throw error;
@@ -180,14 +187,5 @@ function matching(facts: ImageFacts, image: DesiredImage): ImageFacts {
   if (facts.sha256 === image.sha256 && facts.format === image.format) return facts;
   throw new HostFault('image_damaged', `image ${image.id} on this host is not the one that control knows`, {
     permanent: true,
-  });
-}
-
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }

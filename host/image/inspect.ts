@@ -1,41 +1,92 @@
 /**
- * qemu-img's opinion of an untrusted qcow2 file. Our own reader (format.ts) has judged it before: nothing that names another
- * file, or that is another format than its owner says, comes here, and qemu-img is told the format. A raw file needs no second
- * opinion: whoever uses it uses it as raw, byte for byte.
- *
- * An image made to break qemu-img's parser breaks a process of a user that owns nothing, in a root directory with the
- * programs of /usr and the one file, read-only; in namespaces of its own: no network, nobody's processes, sockets or memory;
- * under limits of time, memory and files. If this process dies, qemu-img ends in time all the same, and its namespaces with it.
+ * qemu-img's opinion of an untrusted disk, and its work on it. Our own reader (format.ts) has judged the file before: nothing that
+ * names another file, or that is another format than its owner says, comes here, and qemu-img is told the format. A raw file needs
+ * no second opinion: whoever uses it uses it as raw, byte for byte.
  */
-import { execFile } from 'node:child_process';
-import { asGuestUser } from '../guest/launcher.ts';
+import { chown, stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { GuestUser } from '../guest/users.ts';
+import { HostFault } from '../host-error.ts';
+import type { DiskInFile } from './format.ts';
 import { ImageRefused } from './qcow2.ts';
+import { inside, outside, runWalledIn, type Walls } from './walls.ts';
 
-/** A second opinion on a file that our own reader takes for good. @throws ImageRefused */
-export type ImageInspector = (file: { path: string; virtualSizeBytes: number }) => Promise<void>;
-
-const limits = ['--as=1073741824', '--cpu=10', '--fsize=0', '--nofile=64', '--nproc=64', '--core=0'];
-
-export interface InspectorOptions {
-  /** Undefined: as this process, and in its namespaces (tests without root). */
-  user: GuestUser | undefined;
-  timeoutMs?: number;
-  /** What runs there instead. For tests of the walls. */
-  command?: string[];
+export interface UntrustedDisk {
+  path: string;
+  disk: DiskInFile;
+  virtualSizeBytes: number;
 }
 
-export function qemuImgInspector(options: InspectorOptions): ImageInspector {
-  return async ({ path, virtualSizeBytes }) => {
-    const { stdout, stderr, failed } = await runWalledIn(path, options);
-    if (failed) throw new ImageRefused(`qemu-img does not accept the file: ${reason(stderr, path)}`);
-    judge(JSON.parse(stdout) as Record<string, unknown>, virtualSizeBytes);
+/** A second opinion on a file that our own reader takes for good. @throws ImageRefused */
+export type ImageInspector = (file: UntrustedDisk) => Promise<void>;
+
+/** Makes a raw disk of it, in a file that is there and empty. @throws HostFault */
+export type ImageConverter = (file: UntrustedDisk, to: string, signal: AbortSignal) => Promise<void>;
+
+export function qemuImgInspector(user: GuestUser | undefined): ImageInspector {
+  return async (file) => {
+    const command = ['qemu-img', 'info', '--output=json', '--image-opts', source(file, { user })];
+    const { stdout, stderr, failed } = await runWalledIn(command, { user, path: file.path });
+    if (failed) throw new ImageRefused(`qemu-img does not accept the file: ${reason(stderr, file.path)}`);
+    judge(JSON.parse(stdout) as Record<string, unknown>, file);
   };
 }
 
+/** It may take long, and a core as long. */
+const conversionMs = 3_600_000;
+/** What is left of the host's disk beside a disk that turns out to be full. */
+const reserveBytes = 2 ** 30;
+
+/**
+ * To raw, for then there is nothing to believe in the result: whatever took qemu-img over could write nothing but what a guest
+ * reads from its own disk.
+ */
+export function qemuImgConverter(user: GuestUser | undefined): ImageConverter {
+  return async (file, to, signal) => {
+    const { bavail, bsize } = await statfs(dirname(to));
+    if (bavail * bsize < file.virtualSizeBytes + reserveBytes) {
+      throw new HostFault('no_capacity', 'the host has no room to unpack the image');
+    }
+    if (user) await chown(to, user.uid, user.gid);
+    const command = ['qemu-img', 'convert', '--image-opts', source(file, { user }), '-O', 'raw', user ? outside : to];
+    const maxFileBytes = Math.ceil(file.virtualSizeBytes / 512) * 512;
+    const walls: Walls = {
+      user,
+      path: file.path,
+      output: { path: to, maxBytes: maxFileBytes },
+      timeoutMs: conversionMs,
+      signal,
+    };
+    const { stderr, failed } = await runWalledIn(command, walls);
+    signal.throwIfAborted();
+    if (failed) {
+      throw new HostFault('image_refused', `qemu-img can't unpack the image: ${reason(stderr, file.path)}`, {
+        permanent: true,
+      });
+    }
+    if ((await stat(to)).size !== maxFileBytes) {
+      throw new HostFault('image_refused', 'the virtual size of the image is ambiguous', { permanent: true });
+    }
+  };
+}
+
+/** The disk as QEMU's options: driver and place are told, nothing is probed. */
+function source({ path, disk }: UntrustedDisk, { user }: { user: GuestUser | undefined }): string {
+  const file = user ? inside : path.replaceAll(',', ',,');
+  const size = disk.driver === 'vpc' ? ',force_size_calc=current_size' : '';
+  const place =
+    disk.offset === 0
+      ? `file.driver=file,file.filename=${file}`
+      : `file.driver=raw,file.offset=${disk.offset},file.size=${disk.sizeBytes},file.file.driver=file,file.file.filename=${file}`;
+  return `driver=${disk.driver}${size},${place}`;
+}
+
 /** Pure. @throws ImageRefused */
-export function judge(info: Record<string, unknown>, virtualSizeBytes: number): void {
-  if (info.format !== 'qcow2') throw new ImageRefused(`the file is ${info.format}, not qcow2 as declared`);
+export function judge(
+  info: Record<string, unknown>,
+  { disk: { driver }, virtualSizeBytes }: Pick<UntrustedDisk, 'disk' | 'virtualSizeBytes'>,
+): void {
+  if (info.format !== driver) throw new ImageRefused(`the file is ${info.format}, not ${driver} as declared`);
   if (info['backing-filename'] !== undefined || info['full-backing-filename'] !== undefined) {
     throw new ImageRefused('the image has a backing file; flatten it with qemu-img convert');
   }
@@ -43,49 +94,11 @@ export function judge(info: Record<string, unknown>, virtualSizeBytes: number): 
   const specific = (info['format-specific'] as { data?: Record<string, unknown> } | undefined)?.data ?? {};
   if (specific['data-file'] !== undefined) throw new ImageRefused('the image keeps its data in an external file');
   if (specific.corrupt === true) throw new ImageRefused('the image is marked as corrupt');
+  if (Array.isArray(specific.extents) && specific.extents.length > 1) {
+    throw new ImageRefused('the image consists of several files');
+  }
   const rounded = Math.ceil(virtualSizeBytes / 512) * 512;
   if (info['virtual-size'] !== rounded) throw new ImageRefused('the virtual size of the image is ambiguous');
-}
-
-/** The file's name behind the walls. */
-const inside = '/image';
-
-/**
- * A root directory in memory, seen by this process and its children alone: /usr, what leads into it, and the file. Nothing can
- * be written there, not even by root.
- */
-const walls = `set -e
-file=$1; shift
-mount -t tmpfs -o size=64k,mode=755,nosuid,nodev none /mnt
-mkdir /mnt/usr
-for name in bin lib lib32 lib64 sbin; do [ ! -e "/$name" ] || ln -s "usr/$name" "/mnt/$name"; done
-mount --bind /usr /mnt/usr
-mount -o remount,bind,ro,nosuid,nodev /mnt/usr
-: > /mnt${inside}
-mount --bind "$file" /mnt${inside}
-mount -o remount,bind,ro,nosuid,nodev /mnt${inside}
-mount -o remount,ro /mnt
-exec chroot /mnt "$@"`;
-
-/** @internal */
-export function runWalledIn(path: string, { user, timeoutMs = 20_000, command }: InspectorOptions) {
-  const info = command ?? ['qemu-img', 'info', '-f', 'qcow2', '--output=json'];
-  if (!user) return run('prlimit', [...limits, '--', ...info, path], timeoutMs);
-  const limited = ['prlimit', ...limits, '--'];
-  const [program, args] = asGuestUser(user, info[0]!, [...info.slice(1), inside]);
-  const namespaces = ['--mount', '--propagation=private', '--net', '--ipc', '--uts', '--pid', '--fork'];
-  const script = ['/bin/sh', '-c', walls, 'walls', path];
-  // It ends the whole group: a death signal of the parent would not outlive setpriv's change of user.
-  const timeout = ['--signal=KILL', `${timeoutMs / 1000}s`, 'unshare'];
-  return run('timeout', [...timeout, ...namespaces, '--', ...script, ...limited, program, ...args], timeoutMs + 5000);
-}
-
-function run(command: string, args: string[], timeoutMs: number) {
-  return new Promise<{ stdout: string; stderr: string; failed: boolean }>((resolve) => {
-    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
-    const options = { timeout: timeoutMs, maxBuffer: 1024 * 1024, killSignal: 'SIGKILL', cwd: '/', env } as const;
-    execFile(command, args, options, (error, stdout, stderr) => resolve({ stdout, stderr, failed: error !== null }));
-  });
 }
 
 const reason = (stderr: string, path: string) =>

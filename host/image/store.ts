@@ -7,6 +7,7 @@
 import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ImageFormat } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, syncFile, writeWhole } from '../files.ts';
@@ -14,13 +15,20 @@ import type { HostLogger } from '../logger.ts';
 import { imagePaths } from '../paths.ts';
 
 export interface ImageFacts {
-  format: 'raw' | 'qcow2';
+  format: ImageFormat;
   sizeBytes: number;
-  virtualSizeBytes: number;
+  /** Null where the file is none of the formats: it is kept, and is no disk. */
+  virtualSizeBytes: number | null;
   sha256: string;
   /** Null for a copy: nobody asks for it. */
   md5: string | null;
   origin: 'uploaded' | 'copied';
+}
+
+/** What a guest's disk builds on. */
+export interface BaseFile {
+  path: string;
+  format: 'raw' | 'qcow2';
 }
 
 export interface ImageStoreOptions {
@@ -47,11 +55,17 @@ export class ImageStore {
   async open(): Promise<void> {
     await this.#makeDirectories();
     for (const name of await readdir(this.paths.incoming)) {
-      if (name.startsWith('upload-')) await rm(join(this.paths.incoming, name), { force: true });
+      if (isTemporary(name)) await rm(join(this.paths.incoming, name), { force: true });
     }
-    for (const name of await readdir(this.paths.images)) {
+    const names = await readdir(this.paths.images);
+    for (const name of names) {
       const id = name.endsWith('.json') ? parseId<ImageId>(name.slice(0, -5)) : undefined;
       if (id) await this.#load(id);
+    }
+    for (const name of names) {
+      const id = name.endsWith('.raw') ? parseId<ImageId>(name.slice(0, -4)) : undefined;
+      // `remove` ended in its middle.
+      if (id && !existsSync(this.paths.file(id))) await rm(this.paths.unpacked(id), { force: true });
     }
   }
 
@@ -80,7 +94,7 @@ export class ImageStore {
     for (const name of await readdir(this.paths.incoming)) {
       const path = join(this.paths.incoming, name);
       const part = name.endsWith('.part') ? parseId<ImageId>(name.slice(0, -5)) : undefined;
-      if (this.#held.has(path) || (part === undefined && !name.startsWith('upload-'))) continue;
+      if (this.#held.has(path) || (part === undefined && !isTemporary(name))) continue;
       if (part !== undefined && !this.#facts.has(part) && wanted(part)) continue;
       await rm(path, { force: true });
       swept.push(name);
@@ -109,6 +123,26 @@ export class ImageStore {
     return this.paths.file(id);
   }
 
+  /**
+   * What guests read: the file itself, or the raw disk that was made of it. Undefined where the image is not here, is no disk, or
+   * has not been unpacked (see unpack.ts).
+   */
+  base(id: ImageId): BaseFile | undefined {
+    const facts = this.#facts.get(id);
+    if (!facts || facts.virtualSizeBytes === null) return undefined;
+    const { format } = facts;
+    if (format === 'raw' || format === 'qcow2') return { path: this.paths.file(id), format };
+    if (format === 'iso') return { path: this.paths.file(id), format: 'raw' };
+    const path = this.paths.unpacked(id);
+    return existsSync(path) ? { path, format: 'raw' } : undefined;
+  }
+
+  /** Puts the raw disk that was made of an image in its place. */
+  async adoptUnpacked(id: ImageId, from: string): Promise<void> {
+    if (this.#options.durable) await syncFile(from);
+    await rename(from, this.paths.unpacked(id));
+  }
+
   /** Makes the file readable to guests, before it is inspected. */
   async share(path: string): Promise<void> {
     if (this.#options.guestGid !== undefined) await chown(path, 0, this.#options.guestGid);
@@ -120,6 +154,8 @@ export class ImageStore {
     const { durable } = this.#options;
     if (durable) await syncFile(from);
     await rename(from, this.paths.file(id));
+    // Of other bytes, if there is one.
+    await rm(this.paths.unpacked(id), { force: true });
     await writeWhole(this.paths.facts(id), JSON.stringify(facts), { durable });
     this.#facts.set(id, facts);
   }
@@ -128,6 +164,7 @@ export class ImageStore {
     this.#facts.delete(id);
     await rm(this.paths.facts(id), { force: true });
     await rm(this.paths.file(id), { force: true });
+    await rm(this.paths.unpacked(id), { force: true });
   }
 
   /** Control wants it no more, and guests still read it: from now on it is a copy, which goes when nobody needs it. */
@@ -154,3 +191,6 @@ export class ImageStore {
     if (!this.#facts.has(id)) this.#options.log.error({ imageId: id }, 'an image has no usable facts and is not used');
   }
 }
+
+/** Of an upload, or of an image that is being unpacked: worth nothing once this process is gone. */
+const isTemporary = (name: string): boolean => name.startsWith('upload-') || name.startsWith('unpack-');

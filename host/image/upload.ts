@@ -5,21 +5,21 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import type { ImageUploadResult } from '../../contract/host/index.ts';
+import type { ImageFormat, ImageUploadResult } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import { freeBuffer } from '../../protocols/bytes/index.ts';
-import { readPiece } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import type { DigestSets } from './digests.ts';
-import { checkImage } from './format.ts';
+import { inspectImage } from './format.ts';
+import { bytesOfFile } from './formats/bytes.ts';
 import type { ImageInspector } from './inspect.ts';
 import { Intake } from './intake.ts';
-import { ImageRefused, qcow2HeadBytes } from './qcow2.ts';
+import { ImageRefused } from './qcow2.ts';
 import type { ImageStore } from './store.ts';
 
 export interface UploadOptions {
   id: ImageId;
-  format: 'raw' | 'qcow2';
+  format: ImageFormat;
   maxBytes: number;
   /** When the sender said so; a body of any other length is refused. */
   sizeBytes: number | undefined;
@@ -49,9 +49,9 @@ export async function receiveImage(
     intake = await Intake.begin({ path, file, sets });
     await store.share(path);
     const sizeBytes = await takeIn(source, intake, options);
-    const { md5, sha256 } = await intake.finish();
+    const digests = await intake.finish();
     const virtualSizeBytes = await inspectFile({ path, file, sizeBytes }, options, context);
-    const result = { sizeBytes, virtualSizeBytes, md5, sha256 };
+    const result = { sizeBytes, virtualSizeBytes, ...digests };
     await keep(path, result, options, context);
     return result;
   } catch (error) {
@@ -90,14 +90,11 @@ async function takeIn(source: Readable, intake: Intake, options: UploadOptions):
 async function inspectFile(
   { path, file, sizeBytes }: { path: string; file: FileHandle; sizeBytes: number },
   { format }: UploadOptions,
-  context: UploadContext,
-): Promise<number> {
-  const head = await readPiece(file, 0, Math.min(sizeBytes, format === 'raw' ? 65_536 : qcow2HeadBytes));
-  const tail = await readPiece(file, Math.max(0, sizeBytes - 512), Math.min(sizeBytes, 512));
-  const { maxVirtualBytes } = context;
-  const { virtualSizeBytes } = checkImage({ declared: format, head, tail, sizeBytes, maxVirtualBytes });
+  { maxVirtualBytes, inspect }: UploadContext,
+): Promise<number | null> {
+  const { virtualSizeBytes, disk } = await inspectImage(format, bytesOfFile(file, sizeBytes), { maxVirtualBytes });
   // Only what passed; and a raw file is never looked into by anybody else.
-  if (format === 'qcow2') await context.inspect({ path, virtualSizeBytes });
+  if (virtualSizeBytes !== null && disk && disk.driver !== 'raw') await inspect({ path, disk, virtualSizeBytes });
   return virtualSizeBytes;
 }
 
@@ -113,7 +110,8 @@ async function keep(
   if (known && known.sha256 !== result.sha256 && context.inUse(id)) {
     throw new HostFault('conflict', `image ${id} is in use with other contents`);
   }
-  await context.store.adopt(id, path, { ...result, format, origin: 'uploaded' });
+  const { sha512: _told, ...facts } = result;
+  await context.store.adopt(id, path, { ...facts, format, origin: 'uploaded' });
 }
 
 const tooLarge = (maxBytes: number) =>

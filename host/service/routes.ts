@@ -1,6 +1,7 @@
 /** What the host's HTTPS service does for each path. Reads and writes through the image store and the server directories. */
 import { open } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { imageFormats } from '../../contract/host/index.ts';
 import type { ServerId } from '../../contract/ids.ts';
 import { readConsoleTail } from '../guest/console-log.ts';
 import { HostFault } from '../host-error.ts';
@@ -22,8 +23,8 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
   const { images, upload } = options;
   return {
     async putImage(id, { request, response, query }) {
-      const format = query.get('format');
-      if (format !== 'raw' && format !== 'qcow2') throw new HostFault('invalid', 'format must be raw or qcow2');
+      const format = imageFormats.find((known) => known === query.get('format'));
+      if (!format) throw new HostFault('invalid', `format must be one of ${imageFormats.join(', ')}`);
       const maxBytes = wholeNumber(query.get('maxBytes'), 'maxBytes') ?? Number.MAX_SAFE_INTEGER;
       const sizeBytes = wholeNumber(request.headers['content-length'] ?? null, 'content-length');
       const result = await receiveImage(request, { id, format, maxBytes, sizeBytes }, upload);

@@ -76,6 +76,7 @@ export class SimulatedMachine {
       {
         ...{ network, launcher, log },
         inspect: async () => {},
+        convert: async () => {},
         bootId: `boot ${this.#boots} of ${name}`,
         qemuVersion: '7.2.22',
         accelerator: async () => ({ accelerator: 'tcg', reason: 'simulated' }),

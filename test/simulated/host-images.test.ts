@@ -7,8 +7,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
+import type { ImageFormat } from '../../contract/host/index.ts';
 import { type ImageId, newId, type ServerId } from '../../contract/ids.ts';
 import type { HostDependencies } from '../../host/host.ts';
+import { dynamicVhd } from '../../host/image/formats/testing.ts';
 import { qcow2Image, spoiled } from '../../host/image/testing.ts';
 import { collect } from '../support/collect.ts';
 import { hostWorld, wantedServer } from '../support/host-world.ts';
@@ -20,7 +22,7 @@ async function serving(t: TestContext, configuration = {}, dependencies: Partial
   await host.start();
   const put = (
     contents: Buffer | Readable,
-    options: { id?: ImageId; format?: 'raw' | 'qcow2'; maxBytes?: number; sizeBytes?: number } = {},
+    options: { id?: ImageId; format?: ImageFormat; maxBytes?: number; sizeBytes?: number } = {},
   ) =>
     world.client.putImage(
       world.endpoint(),
@@ -45,6 +47,7 @@ test('an image comes back as it went in, whole and by range, over the socket and
     virtualSizeBytes: contents.length,
     md5: createHash('md5').update(contents).digest('hex'),
     sha256: createHash('sha256').update(contents).digest('hex'),
+    sha512: createHash('sha512').update(contents).digest('hex'),
   });
   for (const client of [world.client, world.remote]) {
     const endpoint = { id: world.hostId, url: host.facts().url };
@@ -197,7 +200,7 @@ test('directories of images that were removed by hand are made again', async (t)
 
 test('images that lie are refused with the reason and leave nothing', async (t) => {
   const { put, left } = await serving(t, { maxVirtualBytes: 2 ** 40 });
-  await assert.rejects(put(Buffer.alloc(4096), { format: 'qcow2' }), { code: 'invalid', message: /raw, not qcow2/ });
+  await assert.rejects(put(dynamicVhd(2 ** 20), { format: 'qcow2' }), { code: 'invalid', message: /vhd, not qcow2/ });
   await assert.rejects(put(qcow2Image(2 ** 30)), { code: 'invalid', message: /qcow2, not raw/ });
   await assert.rejects(put(qcow2Image(2 ** 41), { format: 'qcow2' }), { code: 'invalid', message: /above the limit/ });
   for (const [, reason, change] of spoiled.slice(0, 4)) {

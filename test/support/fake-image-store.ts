@@ -102,7 +102,7 @@ export class FakeImageStore implements AsyncDisposable {
     };
     if (this.refuse?.early) return refuse(this.refuse.status, this.refuse.code, this.refuse.message);
     const chunks: Buffer[] = [];
-    const [md5, sha256] = [createHash('md5'), createHash('sha256')];
+    const digests = ['md5', 'sha256', 'sha512'].map((algorithm) => createHash(algorithm));
     let size = 0;
     const maxBytes = Number(query.get('maxBytes'));
     try {
@@ -110,8 +110,7 @@ export class FakeImageStore implements AsyncDisposable {
         if (size === 0) await this.hold?.();
         size += chunk.length;
         if (size > maxBytes) return refuse(413, 'too_large', `the image has more than ${maxBytes} bytes`);
-        md5.update(chunk);
-        sha256.update(chunk);
+        for (const digest of digests) digest.update(chunk);
         if (this.keepBytes) chunks.push(chunk);
       }
     } catch {
@@ -120,7 +119,8 @@ export class FakeImageStore implements AsyncDisposable {
     }
     if (this.refuse) return refuse(this.refuse.status, this.refuse.code, this.refuse.message);
     this.images.set(id, { bytes: Buffer.concat(chunks), format: query.get('format') });
-    const result = { sizeBytes: size, virtualSizeBytes: size, md5: md5.digest('hex'), sha256: sha256.digest('hex') };
+    const [md5, sha256, sha512] = digests.map((digest) => digest.digest('hex'));
+    const result = { sizeBytes: size, virtualSizeBytes: size, md5, sha256, sha512 };
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result));
   }
 

@@ -124,6 +124,7 @@ function dependenciesOf(
     network,
     launcher: machine,
     inspect: async () => {},
+    convert: async () => {},
     log: silent,
     bootId: 'boot-1',
     qemuVersion: '7.2.22',

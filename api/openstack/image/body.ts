@@ -62,7 +62,7 @@ const expected = new Map(
     name: 'a string or null',
     visibility: `one of ${visibilities.join(', ')}`,
     container_format: `${containerFormats.join(', ')} or null`,
-    disk_format: `one of ${diskFormats.join(', ')}, or null; convert other formats with qemu-img first`,
+    disk_format: `one of ${diskFormats.join(', ')}, or null`,
     tags: 'an array of strings',
     protected: 'a boolean',
     os_hidden: 'a boolean',

@@ -92,8 +92,8 @@ test('bytes go in and out; the image is active with size and sums', async () => 
       bytes.length,
       bytes.length,
       createHash('md5').update(bytes).digest('hex'),
-      'sha256',
-      createHash('sha256').update(bytes).digest('hex'),
+      'sha512',
+      createHash('sha512').update(bytes).digest('hex'),
       'hosts',
     ],
   );

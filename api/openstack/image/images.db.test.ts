@@ -104,7 +104,7 @@ test('what Glance refuses at creation is refused', async () => {
     [{ name: '\ud800' }, 400],
     [{ visibility: 'secret' }, 400],
     [{ visibility: 'public' }, 403],
-    [{ disk_format: 'vmdk' }, 400],
+    [{ disk_format: 'dmg' }, 400],
     [{ container_format: 'docker' }, 400],
     [{ min_disk: -1 }, 400],
     [{ min_ram: 2 ** 31 }, 400],

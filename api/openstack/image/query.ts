@@ -159,7 +159,7 @@ const readers: Readonly<Record<string, (filter: ImageFilter, value: string, name
     filter.md5 = value;
   },
   os_hash_value: (filter, value) => {
-    filter.sha256 = value;
+    filter.hash = value;
   },
   created_at: (filter, value, name) => {
     filter.createdAt = time(value, name);

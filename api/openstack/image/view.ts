@@ -24,8 +24,9 @@ export function imageView(image: ImageRow): Record<string, unknown> {
     min_disk: image.min_disk_gib,
     owner: image.project_id,
     os_hidden: image.hidden,
-    os_hash_algo: image.sha256 === null ? null : 'sha256',
-    os_hash_value: image.sha256,
+    // Images of before SHA-512 was computed have the other.
+    os_hash_algo: image.sha512 !== null ? 'sha512' : image.sha256 !== null ? 'sha256' : null,
+    os_hash_value: image.sha512 ?? image.sha256,
     id: image.id,
     created_at: seconds(image.created_at),
     updated_at: seconds(image.updated_at),

@@ -9,6 +9,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, newId, type ServerId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
+import { fileFormat } from '../../image/index.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { quotaLimits } from '../../kit/quota/limits.ts';
@@ -191,7 +192,7 @@ function requireIngredients(wish: ServerWish, found: Ingredients): FlavorRow {
 
 /** The guest's disk; a flavor with disk 0 takes the image's own size. Refuses an image that does not fit the flavor. */
 function diskFor(flavor: FlavorRow, image: BootImage): number {
-  if (image.disk_format !== 'raw' && image.disk_format !== 'qcow2') {
+  if (image.disk_format === null) {
     throw new CloudError('invalid', 'image_not_bootable', { id: image.id, disk_format: image.disk_format });
   }
   if (flavor.memory_mib < image.min_memory_mib) {
@@ -218,7 +219,7 @@ function diskFor(flavor: FlavorRow, image: BootImage): number {
 }
 
 const imageSnapshot = (image: BootImage): ServerImage => ({
-  format: image.disk_format as ServerImage['format'],
+  format: fileFormat({ ...image, disk_format: image.disk_format! }),
   size_bytes: image.size_bytes ?? 0,
   sha256: image.sha256 ?? '',
 });

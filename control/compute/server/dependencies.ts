@@ -2,6 +2,7 @@
 import type { DesiredPort } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../../contract/ids.ts';
 import type { HostEndpoint } from '../../host/index.ts';
+import type { DiskFormat } from '../../image/index.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import type { ServerPort, ServerPortsPlan, ServerPortsWish } from '../../network/port/server-ports.ts';
@@ -25,7 +26,8 @@ export interface ServerPorts {
 /** What a server needs to know of its image. */
 export interface BootImage {
   id: string;
-  disk_format: string | null;
+  disk_format: DiskFormat | null;
+  container_format: string | null;
   size_bytes: number | null;
   virtual_size_bytes: number | null;
   sha256: string | null;

@@ -1,6 +1,7 @@
 /** A server: its row, and its name. What follows from the row is in states.ts, when each verb is legal in legal.ts. Pure. */
 
 import type { Selectable } from 'kysely';
+import type { ImageFormat } from '../../../contract/host/index.ts';
 import type { ServerTable } from './tables.ts';
 
 export interface FlavorSnapshot {
@@ -21,7 +22,7 @@ export interface KeySnapshot {
 }
 
 export interface ServerImage {
-  format: 'raw' | 'qcow2';
+  format: ImageFormat;
   size_bytes: number;
   sha256: string;
 }

@@ -380,6 +380,7 @@ CREATE TABLE public.image (
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    sha512 text,
     CONSTRAINT image_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT image_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'saving'::text, 'active'::text, 'killed'::text, 'deactivated'::text, 'pending_delete'::text]))),
     CONSTRAINT image_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'private'::text, 'shared'::text, 'community'::text])))
@@ -582,10 +583,10 @@ CREATE TABLE public.quarantined_image (
     image_id uuid NOT NULL,
     format text NOT NULL,
     size_bytes bigint NOT NULL,
-    virtual_size_bytes bigint NOT NULL,
+    virtual_size_bytes bigint,
     sha256 text NOT NULL,
     md5 text,
-    CONSTRAINT quarantined_image_format_check CHECK ((format = ANY (ARRAY['raw'::text, 'qcow2'::text])))
+    CONSTRAINT quarantined_image_format_check CHECK ((format = ANY (ARRAY['raw'::text, 'qcow2'::text, 'vmdk'::text, 'vdi'::text, 'vhd'::text, 'vhdx'::text, 'iso'::text, 'ploop'::text, 'ova'::text])))
 );
 
 CREATE TABLE public.quarantined_server (

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import type { DesiredImage } from '../../../contract/host/index.ts';
 import { diskSizeBytes, makeOverlay } from '../../disk/disk.ts';
 import { HostFault } from '../../host-error.ts';
-import type { ImageFacts } from '../../image/store.ts';
+import type { BaseFile, ImageFacts } from '../../image/store.ts';
 import { isWanted } from '../decide.ts';
 import { makeDirectories } from '../ownership.ts';
 import { newRecord } from '../record.ts';
@@ -14,7 +14,7 @@ import type { StepFunction } from './step.ts';
 export const makeDisk: StepFunction<'make-disk'> = async ({ task, desired, signal }) => {
   const { context, paths } = task;
   if (!desired.image) throw new HostFault('invalid', 'the server has no image to boot from', { permanent: true });
-  const facts = await imageFor(task, desired.image, signal);
+  const { facts, base: backing } = await imageFor(task, desired.image, signal);
   const sizeBytes = diskSizeBytes(desired, facts);
   task.say('making the disk');
   await makeDirectories(task.paths);
@@ -22,12 +22,11 @@ export const makeDisk: StepFunction<'make-disk'> = async ({ task, desired, signa
   task.record ??= newRecord(desired.epoch);
   await task.save({
     uid: userFor(task),
-    disk: { imageId: desired.image.id, imageFormat: facts.format, sizeBytes },
+    disk: { imageId: desired.image.id, imageFormat: backing.format, sizeBytes },
     ...(wanted && { ports: desired.ports.map((port) => port.id) }),
   });
   await context.step('record-disk');
   if (wanted) plugAhead(task, desired);
-  const backing = { path: context.images.path(desired.image.id), format: facts.format };
   await makeOverlay(paths.disk, { sizeBytes, backing, owner: task.user });
   return undefined;
 };
@@ -36,12 +35,11 @@ export const makeDisk: StepFunction<'make-disk'> = async ({ task, desired, signa
 export const makeRescueDisk: StepFunction<'make-rescue-disk'> = async ({ task, desired, signal }) => {
   const { context, paths } = task;
   const { count, image } = desired.rescue!;
-  const facts = await imageFor(task, image, signal);
+  const { facts, base: backing } = await imageFor(task, image, signal);
   task.say('making the disk of the rescue');
   const sizeBytes = diskSizeBytes({ diskGiB: 0 }, facts);
-  await task.save({ rescue: { count, imageId: image.id, imageFormat: facts.format, sizeBytes } });
+  await task.save({ rescue: { count, imageId: image.id, imageFormat: backing.format, sizeBytes } });
   await context.step('record-rescue');
-  const backing = { path: context.images.path(image.id), format: facts.format };
   await makeOverlay(paths.rescueDisk, { sizeBytes, backing, owner: task.user });
   return undefined;
 };
@@ -55,13 +53,19 @@ export const dropRescue: StepFunction<'drop-rescue'> = async ({ task }) => {
   return undefined;
 };
 
-export async function imageFor(task: ServerTask, image: DesiredImage, signal: AbortSignal): Promise<ImageFacts> {
+/** The image on this host, in the form in which guests read it. */
+export async function imageFor(
+  task: ServerTask,
+  image: DesiredImage,
+  signal: AbortSignal,
+): Promise<{ facts: ImageFacts; base: BaseFile }> {
   const { fetcher, images } = task.context;
-  if (images.facts(image.id)) return fetcher.ensure(image, signal);
+  const found = async () => ({ facts: await fetcher.ensure(image, signal), base: images.base(image.id)! });
+  if (images.base(image.id)) return found();
   task.say('fetching the image');
   const timer = setInterval(() => task.say(fetcher.progress(image) ?? 'fetching the image'), 1000);
   try {
-    return await fetcher.ensure(image, signal);
+    return await found();
   } finally {
     clearInterval(timer);
   }

@@ -127,14 +127,11 @@ async function baseFor(
   signal: AbortSignal,
 ): Promise<string> {
   const { images } = task.context;
-  if (!images.facts(imageId)) {
-    const image = [desired.image, desired.rescue?.image].find((each) => each?.id === imageId);
-    if (!image) {
-      throw new HostFault('image_missing', `image ${imageId}, on which the disk builds, is not on this host`);
-    }
-    await imageFor(task, image, signal);
-  }
-  return images.path(imageId);
+  const base = images.base(imageId);
+  if (base) return base.path;
+  const image = [desired.image, desired.rescue?.image].find((each) => each?.id === imageId);
+  if (!image) throw new HostFault('image_missing', `image ${imageId}, on which the disk builds, is not on this host`);
+  return (await imageFor(task, image, signal)).base.path;
 }
 
 /** Until QEMU has answered, with its memory loaded where there is one, or died. */

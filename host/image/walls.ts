@@ -1,0 +1,90 @@
+/**
+ * Where programs look at untrusted files. An image made to break qemu-img's parser breaks a process of a user that owns nothing, in
+ * a root directory with the programs of /usr and the one file, read-only; in namespaces of its own: no network, nobody's
+ * processes, sockets or memory; under limits of time, memory and files. If this process dies, the program ends in time all the
+ * same, and its namespaces with it.
+ */
+import { execFile } from 'node:child_process';
+import { asGuestUser } from '../guest/launcher.ts';
+import type { GuestUser } from '../guest/users.ts';
+
+/** The file's names behind the walls: of what is read, and of what may be written. */
+export const inside = '/image';
+export const outside = '/disk';
+
+export interface Walls {
+  /** Undefined: as this process, and in its namespaces (tests without root). */
+  user: GuestUser | undefined;
+  path: string;
+  /** The one file that may be written, and how large it may become. */
+  output?: { path: string; maxBytes: number };
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+const limitsOf = ({ output, timeoutMs = defaultMs }: Walls): string[] => [
+  ...['--as=1073741824', `--cpu=${Math.ceil(timeoutMs / 2000)}`, `--fsize=${output?.maxBytes ?? 0}`],
+  ...['--nofile=64', '--nproc=64', '--core=0'],
+];
+const defaultMs = 20_000;
+
+/**
+ * A root directory in memory, seen by this process and its children alone: /usr, what leads into it, and the file. Nothing can
+ * be written there but the output, not even by root.
+ */
+const walls = `set -e
+file=$1; output=$2; shift 2
+mount -t tmpfs -o size=64k,mode=755,nosuid,nodev none /mnt
+mkdir /mnt/usr
+for name in bin lib lib32 lib64 sbin; do [ ! -e "/$name" ] || ln -s "usr/$name" "/mnt/$name"; done
+mount --bind /usr /mnt/usr
+mount -o remount,bind,ro,nosuid,nodev /mnt/usr
+: > /mnt${inside}
+mount --bind "$file" /mnt${inside}
+mount -o remount,bind,ro,nosuid,nodev /mnt${inside}
+if [ -n "$output" ]; then
+  : > /mnt${outside}
+  mount --bind "$output" /mnt${outside}
+  mount -o remount,bind,nosuid,nodev,noexec /mnt${outside}
+fi
+mount -o remount,ro /mnt
+exec chroot /mnt "$@"`;
+
+/** Runs the command behind the walls; without a user (tests) only under the limits. */
+export function runWalledIn(command: string[], options: Walls) {
+  const { user, path, output, timeoutMs = defaultMs, signal } = options;
+  const limited = ['prlimit', ...limitsOf(options), '--'];
+  if (!user) return run(limited[0]!, [...limited.slice(1), ...command], timeoutMs, signal);
+  const [program, args] = asGuestUser(user, command[0]!, command.slice(1));
+  const namespaces = ['--mount', '--propagation=private', '--net', '--ipc', '--uts', '--pid', '--fork'];
+  const script = ['/bin/sh', '-c', walls, 'walls', path, output?.path ?? ''];
+  // It ends the whole group: a death signal of the parent would not outlive setpriv's change of user.
+  const timeout = ['--signal=KILL', `${timeoutMs / 1000}s`, 'unshare'];
+  return run(
+    'timeout',
+    [...timeout, ...namespaces, '--', ...script, ...limited, program, ...args],
+    timeoutMs + 5000,
+    signal,
+  );
+}
+
+function run(command: string, args: string[], timeoutMs: number, signal?: AbortSignal) {
+  return new Promise<{ stdout: string; stderr: string; failed: boolean }>((resolve) => {
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
+    const options = { timeout: timeoutMs, maxBuffer: 1024 * 1024, killSignal: 'SIGKILL', cwd: '/', env } as const;
+    const child = execFile(command, args, options, (error, stdout, stderr) => {
+      signal?.removeEventListener('abort', end);
+      resolve({ stdout, stderr, failed: error !== null });
+    });
+    const end = () => {
+      // `timeout` leads a group of its own; what it began is in it.
+      try {
+        process.kill(-child.pid!, 'SIGKILL');
+      } catch {
+        child.kill('SIGKILL');
+      }
+    };
+    signal?.addEventListener('abort', end, { once: true });
+    if (signal?.aborted) end();
+  });
+}
