@@ -10,6 +10,7 @@ import type { Secret } from '../../../contract/secret.ts';
 import { connectionConfig, guard, type SessionLimits, sessionLimits, urgentLimits } from './connection.ts';
 import { isStalePlan, oneByOne, prepareStatements } from './prepared.ts';
 import type { Schema } from './schema.ts';
+import { sendTogether } from './together.ts';
 import { TransactionConnection } from './transaction-connection.ts';
 import { inTransaction } from './transaction-scope.ts';
 
@@ -38,6 +39,14 @@ const literal = (text: string | null): string => {
   if (!plain.test(text)) throw new CloudError('invalid', 'actor_malformed', {});
   return `'${text}'`;
 };
+
+/**
+ * For the last writes of a transaction whose answers nobody reads: they travel with the commit instead of a round trip before it. Where
+ * one fails the commit does, with its error; so not for a write whose error is translated within the transaction.
+ */
+export function withCommit(...writes: Promise<unknown>[]): void {
+  for (const write of writes) write.catch(() => {});
+}
 
 /** Deadlock and serialization failure: the transaction did nothing and may be run again. */
 export const isRetriable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
@@ -98,11 +107,13 @@ export class Database {
       const begun = client.query(begin);
       begun.catch(() => {});
       const result = await work(this.#on(connection));
-      await begun;
       connection.close();
-      const { command } = await client.query('commit');
+      const [{ command }] = await Promise.all([client.query('commit'), begun]);
       // That is PostgreSQL's answer where a statement had failed, and whoever asked had made nothing of it.
-      if (command !== 'COMMIT') throw connection.failure ?? new Error(`the transaction ended with ${command}`);
+      if (command !== 'COMMIT') {
+        await connection.answered();
+        throw connection.failure ?? new Error(`the transaction ended with ${command}`);
+      }
       return result;
     } catch (error) {
       connection.close();
@@ -148,6 +159,7 @@ function makePool(options: DatabaseOptions, limits: SessionLimits, { pipeline }:
   pool.on('connect', (client) => {
     client.on('error', () => {});
     guard(client, limits);
+    sendTogether(client as unknown as pg.Client);
     prepareStatements(client as unknown as pg.Client);
   });
   return pool;

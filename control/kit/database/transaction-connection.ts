@@ -10,6 +10,7 @@ import type pg from 'pg';
 
 export class TransactionConnection implements DatabaseConnection {
   readonly #client: pg.PoolClient;
+  readonly #unanswered = new Set<Promise<unknown>>();
   #closed = false;
   #failure: unknown;
 
@@ -26,7 +27,20 @@ export class TransactionConnection implements DatabaseConnection {
     this.#closed = true;
   }
 
-  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+  /** All statements have their answers, good or bad. */
+  async answered(): Promise<void> {
+    await Promise.allSettled(this.#unanswered);
+  }
+
+  executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const answer = this.#execute<R>(query);
+    this.#unanswered.add(answer);
+    const done = () => this.#unanswered.delete(answer);
+    answer.then(done, done);
+    return answer;
+  }
+
+  async #execute<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     if (this.#closed) throw new Error('the transaction has ended');
     try {
       const { command, rowCount, rows } = await this.#client.query(query.sql, query.parameters as unknown[]);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { network } from '../../network/network/resource.ts';
-import { cloudActor, type Tx } from './database.ts';
+import { cloudActor, type Tx, withCommit } from './database.ts';
 import { type TestDatabase, testDatabase, testProject } from './testing.ts';
 
 let db: TestDatabase;
@@ -84,4 +85,42 @@ test('a transaction in which a statement failed is no success, even where whoeve
   });
   await assert.rejects(swallowed, { code: '22012' });
   assert.ok(!(await notes()).includes('swallowed'));
+});
+
+test('a last write that goes with the commit is there, and where it fails the transaction fails with its error', async () => {
+  await db.database.transaction(cloudActor, async (tx) => withCommit(write(tx, 'last')));
+  assert.ok((await notes()).includes('last'));
+  const failed = db.database.transaction(cloudActor, async (tx) => {
+    await write(tx, 'undone');
+    withCommit(write(tx, 'last'), write(tx, 'after'));
+  });
+  await assert.rejects(failed, { code: '23505' });
+  assert.deepEqual(
+    (await notes()).filter((text) => text === 'undone' || text === 'after'),
+    [],
+  );
+});
+
+test('what is asked for in one turn goes to the database in one write', async () => {
+  const client = await db.database.pool.connect();
+  try {
+    const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+    let writes = 0;
+    const { _writev, _write } = stream;
+    const counted = <A extends unknown[]>(plain: (...args: A) => unknown) =>
+      function (this: Socket, ...args: A) {
+        writes++;
+        return plain.apply(this, args);
+      };
+    Object.assign(stream, { _writev: counted(_writev!), _write: counted(_write) });
+    const answers = await Promise.all([1, 2, 3].map((n) => client.query('select $1::int as n', [n])));
+    Object.assign(stream, { _writev, _write });
+    assert.deepEqual(
+      answers.map(({ rows }) => rows[0].n),
+      [1, 2, 3],
+    );
+    assert.equal(writes, 1);
+  } finally {
+    client.release();
+  }
 });
