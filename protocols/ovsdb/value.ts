@@ -109,6 +109,8 @@ export function canonical(type: ColumnType, value: Value): Value {
 export function sameValue(a: Value, b: Value): boolean {
   if (a === b) return true;
   if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return false;
+  // Sets have thousands of elements (the ports of a group), and are compared all the time.
+  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((atom, n) => atom === b[n]);
   const [left, right] = [Object.entries(a), Object.entries(b)];
   return left.length === right.length && left.every(([k, v], i) => k === right[i]![0] && v === right[i]![1]);
 }
@@ -137,9 +139,19 @@ export function applyDifference(type: ColumnType, before: Value, change: Value):
   return record([...result]);
 }
 
+/** What only one of two sorted lists has, sorted. */
 function symmetric(a: readonly Atom[], b: readonly Atom[]): Atom[] {
-  const [left, right] = [new Set(a), new Set(b)];
-  return [...a.filter((x) => !right.has(x)), ...b.filter((x) => !left.has(x))].sort(order);
+  const result: Atom[] = [];
+  let [m, n] = [0, 0];
+  while (m < a.length && n < b.length) {
+    const which = order(a[m]!, b[n]!);
+    if (which < 0) result.push(a[m++]!);
+    else if (which > 0) result.push(b[n++]!);
+    else [m, n] = [m + 1, n + 1];
+  }
+  for (; m < a.length; m++) result.push(a[m]!);
+  for (; n < b.length; n++) result.push(b[n]!);
+  return result;
 }
 
 // --- reading a column of a row ---------------------------------------------------------------------------------------

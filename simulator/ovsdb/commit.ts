@@ -14,47 +14,75 @@ interface Reference {
   uuid: string;
 }
 
-function* referencesIn(value: Value, base: RawBaseType, keys: boolean): Iterable<Reference> {
-  if (base.type !== 'uuid' || !base.refTable || value === null) return;
+/** Those of `value` that `other` has not: of a set of a thousand ports one is news, as a rule. */
+function* referencesIn(value: Value, base: RawBaseType, keys: boolean, other: Value | undefined): Iterable<Reference> {
+  if (base.type !== 'uuid' || !base.refTable || value === null || value === other) return;
   const strong = base.refType !== 'weak';
-  const atoms =
-    typeof value !== 'object' ? [value] : Array.isArray(value) || !keys ? Object.values(value) : Object.keys(value);
-  for (const uuid of atoms) yield { strong, table: base.refTable, uuid: String(uuid) };
+  for (const uuid of only(atomsOf(value, keys), other == null ? [] : atomsOf(other, keys))) {
+    yield { strong, table: base.refTable, uuid: String(uuid) };
+  }
 }
 
-export function* referencesOf(table: TableSchema, row: Row | undefined): Iterable<Reference> {
+const atomsOf = (value: Exclude<Value, null>, keys: boolean): readonly Atom[] =>
+  typeof value !== 'object'
+    ? [value]
+    : Array.isArray(value)
+      ? (value as readonly Atom[])
+      : keys
+        ? Object.keys(value)
+        : Object.values(value);
+
+/** Atoms of the one list that the other has not; both may be sorted, as sets are, which makes it one walk. */
+function* only(atoms: readonly Atom[], other: readonly Atom[]): Iterable<Atom> {
+  let at = 0;
+  for (const atom of atoms) {
+    while (at < other.length && other[at]! < atom) at++;
+    if (other[at] !== atom) yield atom;
+  }
+}
+
+/** Of `other`, the same row at another time, what both have is left out. */
+export function* referencesOf(table: TableSchema, row: Row | undefined, other?: Row | undefined): Iterable<Reference> {
   if (!row) return;
   for (const [name, type] of table.columns) {
-    yield* referencesIn(row[name]!, type.key, type.kind === 'map');
-    if (type.value) yield* referencesIn(row[name]!, type.value, false);
+    yield* referencesIn(row[name]!, type.key, type.kind === 'map', other?.[name]);
+    if (type.value) yield* referencesIn(row[name]!, type.value, false, undefined);
   }
+}
+
+interface Referrer {
+  table: string;
+  uuid: string;
+  /** In how many places of the row. */
+  times: number;
 }
 
 /** Counts and inverse references that live as long as the database. */
 export class References {
   readonly #strong = new Map<string, number>();
-  readonly #weak = new Map<string, Map<string, { table: string; uuid: string }>>();
+  readonly #weak = new Map<string, Map<string, Referrer>>();
 
   strong(uuid: string): number {
     return this.#strong.get(uuid) ?? 0;
   }
-  weak(uuid: string): { table: string; uuid: string }[] {
+  weak(uuid: string): Referrer[] {
     return [...(this.#weak.get(uuid)?.values() ?? [])];
   }
   replace(table: TableSchema, before: Row | undefined, after: Row | undefined): void {
-    for (const [row, step] of [
-      [before, -1],
-      [after, 1],
-    ] as const) {
-      for (const reference of referencesOf(table, row)) {
-        if (reference.strong) this.#strong.set(reference.uuid, this.strong(reference.uuid) + step);
-        else if (step < 0) this.#weak.get(reference.uuid)?.delete(row!._uuid);
-        else {
-          const inverse = this.#weak.get(reference.uuid) ?? new Map();
-          this.#weak.set(reference.uuid, inverse.set(row!._uuid, { table: table.name, uuid: row!._uuid }));
-        }
-      }
+    for (const reference of referencesOf(table, before, after)) this.#count(table, before!, reference, -1);
+    for (const reference of referencesOf(table, after, before)) this.#count(table, after!, reference, 1);
+  }
+
+  #count(table: TableSchema, { _uuid: uuid }: Row, reference: Reference, step: number): void {
+    if (reference.strong) {
+      this.#strong.set(reference.uuid, this.strong(reference.uuid) + step);
+      return;
     }
+    const inverse = this.#weak.get(reference.uuid) ?? new Map<string, Referrer>();
+    const times = (inverse.get(uuid)?.times ?? 0) + step;
+    if (times > 0) inverse.set(uuid, { table: table.name, uuid, times });
+    else inverse.delete(uuid);
+    this.#weak.set(reference.uuid, inverse);
   }
 }
 
@@ -62,16 +90,16 @@ export function prepare(schema: DatabaseSchema, draft: Draft, references: Refere
   const delta = new Map<string, number>();
   const tableOfTarget = new Map<string, string>();
   const count = (uuid: string) => references.strong(uuid) + (delta.get(uuid) ?? 0);
-  const adjust = (table: TableSchema, row: Row | undefined, step: number) => {
-    for (const reference of referencesOf(table, row)) {
+  const adjust = (table: TableSchema, row: Row | undefined, step: number, other?: Row | undefined) => {
+    for (const reference of referencesOf(table, row, other)) {
       if (!reference.strong) continue;
       delta.set(reference.uuid, (delta.get(reference.uuid) ?? 0) + step);
       tableOfTarget.set(reference.uuid, reference.table);
     }
   };
   for (const { table, uuid, before, after } of draft.touched()) {
-    adjust(schema.tables.get(table)!, before, -1);
-    adjust(schema.tables.get(table)!, after, 1);
+    adjust(schema.tables.get(table)!, before, -1, after);
+    adjust(schema.tables.get(table)!, after, 1, before);
     tableOfTarget.set(uuid, table);
   }
   checkStrong(draft, tableOfTarget, count);
@@ -106,30 +134,38 @@ function collect(
 }
 
 function dropWeak(schema: DatabaseSchema, draft: Draft, references: References): void {
-  const suspects = new Map<string, { table: string; uuid: string }>();
+  /** Rows that lost a target, `all` of whose references are looked at, and rows that may have been given one that is not there. */
+  const suspects = new Map<string, { table: string; uuid: string; all: boolean }>();
   for (const { table, uuid, after } of draft.touched()) {
-    if (after) suspects.set(uuid, { table, uuid });
-    else for (const referrer of references.weak(uuid)) suspects.set(referrer.uuid, referrer);
+    if (after) suspects.set(uuid, { table, uuid, all: suspects.get(uuid)?.all ?? false });
+    else for (const referrer of references.weak(uuid)) suspects.set(referrer.uuid, { ...referrer, all: true });
   }
-  for (const { table: name, uuid } of suspects.values()) {
+  for (const { table: name, uuid, all } of suspects.values()) {
     const row = draft.get(name, uuid);
     if (!row) continue;
-    const table = schema.tables.get(name)!;
-    const changes: Record<string, Value> = {};
-    for (const [column, type] of table.columns) {
-      const weak = type.key.refType === 'weak' ? type.key.refTable : undefined;
-      if (!weak || type.kind === 'map') continue;
-      const value = row[column]!;
-      const atoms = value === null ? [] : Array.isArray(value) ? (value as Atom[]) : [value as Atom];
-      const left = atoms.filter((atom) => draft.get(weak, String(atom)));
-      if (left.length === atoms.length) continue;
-      changes[column] = canonical(type, type.kind === 'set' ? left : (left[0] ?? null));
-      if (countOf(changes[column]) < type.min) {
-        throw new Refusal('constraint violation', `deletion of weak references leaves ${name}.${column} empty`);
-      }
-    }
+    const before = all ? undefined : draft.before(name, uuid);
+    const changes = withoutGone(schema.tables.get(name)!, draft, row, before);
     if (Object.keys(changes).length > 0) draft.put(name, { ...row, ...changes } as Row);
   }
+}
+
+/** Columns of the row less the weak references whose targets are gone; what `before` had already is there. */
+function withoutGone(table: TableSchema, draft: Draft, row: Row, before: Row | undefined): Record<string, Value> {
+  const changes: Record<string, Value> = {};
+  for (const [column, type] of table.columns) {
+    const weak = type.key.refType === 'weak' ? type.key.refTable : undefined;
+    const [value, old] = [row[column] ?? null, before?.[column] ?? null];
+    if (!weak || type.kind === 'map' || value === null || value === old) continue;
+    const there = (atom: Atom) => draft.get(weak, String(atom)) !== undefined;
+    const atoms = atomsOf(value, false);
+    if ([...only(atoms, old === null ? [] : atomsOf(old, false))].every(there)) continue;
+    const left = atoms.filter(there);
+    changes[column] = canonical(type, type.kind === 'set' ? left : (left[0] ?? null));
+    if (countOf(changes[column]) < type.min) {
+      throw new Refusal('constraint violation', `deletion of weak references leaves ${table.name}.${column} empty`);
+    }
+  }
+  return changes;
 }
 
 /** Unique indexes of one database; key → UUID, for each index of each table. */
