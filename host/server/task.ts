@@ -2,7 +2,8 @@
  * One server on this host, driven to its desired state. Owns the server's record, its Guest and its back-off; the steps
  * themselves are in steps/. Takes no facts from what woke it: each pass looks at the whole again.
  */
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import type { ServerId } from '../../contract/ids.ts';
 import { Guest } from '../guest/guest.ts';
@@ -239,16 +240,16 @@ export class ServerTask {
       this.guest.release();
       this.guest = undefined;
     }
-    const { data: dataPath, run: runPath, disk: diskPath, rescueDisk: rescuePath, memory: memoryPath } = this.paths;
-    const [data, run, disk, rescueDisk, memory] = await Promise.all(
-      [dataPath, runPath, diskPath, rescuePath, memoryPath].map(there),
-    );
+    // One look at the folder: each question wakes a thread, and passes are many.
+    const { data, run, disk, rescueDisk, memory } = this.paths;
+    const names = await readdir(data).catch(() => undefined);
+    const here = (path: string) => dirname(path) === data && names?.includes(basename(path)) === true;
     return {
       record: this.record,
-      files: data! || run!,
-      disk: disk!,
-      rescueDisk: rescueDisk!,
-      memory: memory!,
+      files: names !== undefined || (await there(run)),
+      disk: here(disk),
+      rescueDisk: here(rescueDisk),
+      memory: here(memory),
       plugged: this.plugging !== undefined || (this.record?.ports.length ?? 0) > 0,
       guest: this.guest && { state: this.guest.state, ending: this.guest.ending },
       bootId: this.context.bootId,

@@ -11,7 +11,7 @@ import { type ImageId, newId, type ServerId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import { fileFormat } from '../../image/index.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../../kit/caller.ts';
-import type { Database, Tx } from '../../kit/database/database.ts';
+import { type Database, type Tx, withCommit } from '../../kit/database/database.ts';
 import { quotaLimits } from '../../kit/quota/limits.ts';
 import { lockQuota, type Quota, requireQuota, timesWithin } from '../../kit/quota/quota.ts';
 import type { ServerPort, ServerPortRequest, ServerPortsWish } from '../../network/port/server-ports.ts';
@@ -99,8 +99,7 @@ export async function createServers(
         deadlineMs: createDeadlineMs,
       }),
     ]);
-    await insertServerPorts(tx, serverPorts(wish, ids, ports));
-    return { ids, reservationId };
+    return withCommit(insertServerPorts(tx, serverPorts(wish, ids, ports)).then(() => ({ ids, reservationId })));
   });
 }
 

@@ -20,7 +20,7 @@ export interface ServerPorts {
   bindServerPorts(tx: Tx, placed: readonly { serverId: ServerId; hostId: HostId }[]): Promise<unknown>;
   releaseServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
   serverAddresses(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, ServerInterface[]>>;
-  desiredPorts(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, DesiredPort[]>>;
+  desiredPorts(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, DesiredPort[]>>;
 }
 
 /** What a server needs to know of its image. */

@@ -49,6 +49,10 @@ export async function desiredServers(
 ): Promise<DesiredServer[]> {
   const filter =
     'hostId' in which ? sql`s.host_id = ${which.hostId}::uuid` : sql`s.id = any(${[...which.serverIds]}::uuid[])`;
+  const portsOf = (ids: readonly ServerId[]) => deps.ports.desiredPorts(db, ids);
+  // What changes between the two reads wakes whoever reads again.
+  const beside = 'serverIds' in which ? portsOf(which.serverIds) : undefined;
+  beside?.catch(() => {});
   const { rows } = await sql<Row>`
     select s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
       s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
@@ -59,10 +63,7 @@ export async function desiredServers(
       left join server_admin_password a on a.server_id = s.id
     where ${filter} order by s.id`.execute(db);
   if (rows.length === 0) return [];
-  const ports = await deps.ports.desiredPorts(
-    db,
-    rows.map((row) => row.id),
-  );
+  const ports = await (beside ?? portsOf(rows.map((row) => row.id)));
   return rows.map((row) => ({
     id: row.id,
     projectId: row.project_id,

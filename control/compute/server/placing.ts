@@ -8,7 +8,7 @@
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
-import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
+import { cloudActor, type Database, type Tx, withCommit } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { endOperations, passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, putOff } from '../../kit/queue/queue.ts';
@@ -120,13 +120,16 @@ export class Placing {
         await turnOfOthers();
         since = performance.now();
       }
-      await this.#record(tx, [...outcomes.values()], new Set(others.map(({ id }) => id)));
-      return outcomes;
+      const last = await this.#record(tx, [...outcomes.values()], new Set(others.map(({ id }) => id)));
+      return withCommit(Promise.all(last).then(() => outcomes));
     });
   }
 
-  /** @param unasked those whose job still waits: it would find nothing to do */
-  async #record(tx: Tx, all: readonly Decided[], unasked: ReadonlySet<string>): Promise<void> {
+  /**
+   * @param unasked those whose job still waits: it would find nothing to do
+   * @returns the statements that are under way
+   */
+  async #record(tx: Tx, all: readonly Decided[], unasked: ReadonlySet<string>): Promise<Promise<unknown>[]> {
     const given: Given[] = [];
     const decided: Decided[] = [];
     const written: Promise<unknown>[] = [];
@@ -139,9 +142,11 @@ export class Placing {
       if (found.host) given.push({ server, hostId: found.host.id as HostId });
       else written.push(refuse(tx, server, found));
     }
-    if (given.length > 0) written.push(this.#give(tx, given, unasked));
-    if (decided.length > 0) written.push(recordDecisions(tx, decided));
     await Promise.all(written);
+    return [
+      ...(given.length > 0 ? [this.#give(tx, given, unasked)] : []),
+      ...(decided.length > 0 ? [recordDecisions(tx, decided)] : []),
+    ];
   }
 
   /**

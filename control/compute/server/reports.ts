@@ -6,7 +6,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { ObservedServer } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
-import { cloudActor, type Database, type Queryable, type Tx } from '../../kit/database/database.ts';
+import { cloudActor, type Database, type Queryable, type Tx, withCommit } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { forgetAdminPasswords } from './admin-password.ts';
 import { applyReport, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
@@ -47,12 +47,12 @@ export async function recordReports(
       }
       if (report.state === 'absent' && mayForget(row, outcome?.kind)) forget.push(id as ServerId);
     }
-    if (patches.length > 0) await writePatches(tx, patches, steps, { hostId, ran });
+    const last = patches.length > 0 ? [writePatches(tx, patches, steps, { hostId, ran })] : [];
     for (const id of forget) {
       // The controller takes the row away: one place for it, whether the host's word or the deadline came first.
-      if (known.get(id)?.host_id === hostId) await enqueue(tx, 'server', id);
+      if (known.get(id)?.host_id === hostId) last.push(enqueue(tx, 'server', id));
     }
-    return forget;
+    return withCommit(Promise.all(last).then(() => forget));
   });
 }
 

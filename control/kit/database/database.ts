@@ -40,12 +40,23 @@ const literal = (text: string | null): string => {
   return `'${text}'`;
 };
 
+/** What a transaction answers, see {@link withCommit}. */
+class Last<T> {
+  readonly answer: Promise<T>;
+
+  constructor(answer: Promise<T>) {
+    this.answer = answer;
+  }
+}
+
 /**
- * For the last writes of a transaction whose answers nobody reads: they travel with the commit instead of a round trip before it. Where
- * one fails the commit does, with its error; so not for a write whose error is translated within the transaction.
+ * A transaction's last statements, on which nothing depends that it still decides: they travel with the commit instead of a round trip
+ * before it. Where one fails the commit does, with its error. Not for what may refuse by what it reads, and not where an error is
+ * translated within the transaction: both would come too late.
  */
-export function withCommit(...writes: Promise<unknown>[]): void {
-  for (const write of writes) write.catch(() => {});
+export function withCommit<T>(answer: Promise<T>): Last<T> {
+  answer.catch(() => {});
+  return new Last(answer);
 }
 
 /** Deadlock and serialization failure: the transaction did nothing and may be run again. */
@@ -86,7 +97,7 @@ export class Database {
    * `work` must therefore have no effect outside the database, and asks no host (transaction-scope.ts).
    * @throws CloudError `unavailable` when the database can't be reached; `not_found` when a row's project is not there
    */
-  async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T>): Promise<T> {
+  async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T | Last<T>>): Promise<T> {
     const begin = `begin; select set_config('bothy.actor', ${literal(actor.actorId)}, true), set_config('bothy.request', ${literal(actor.requestId)}, true)`;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -98,7 +109,7 @@ export class Database {
     }
   }
 
-  async #transaction<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  async #transaction<T>(begin: string, work: (tx: Tx) => Promise<T | Last<T>>): Promise<T> {
     const client = await this.pool.connect();
     const connection = new TransactionConnection(client);
     let broken = false;
@@ -114,7 +125,7 @@ export class Database {
         await connection.answered();
         throw connection.failure ?? new Error(`the transaction ended with ${command}`);
       }
-      return result;
+      return result instanceof Last ? await result.answer : result;
     } catch (error) {
       connection.close();
       await client.query('rollback').catch(() => {

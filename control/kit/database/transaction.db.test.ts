@@ -88,11 +88,15 @@ test('a transaction in which a statement failed is no success, even where whoeve
 });
 
 test('a last write that goes with the commit is there, and where it fails the transaction fails with its error', async () => {
-  await db.database.transaction(cloudActor, async (tx) => withCommit(write(tx, 'last')));
+  const counted = await db.database.transaction(cloudActor, async (tx) => {
+    await write(tx, 'last');
+    return withCommit(sql<{ n: number }>`select count(*) as n from note where text = 'last'`.execute(tx));
+  });
+  assert.equal(counted.rows[0]!.n, 1);
   assert.ok((await notes()).includes('last'));
   const failed = db.database.transaction(cloudActor, async (tx) => {
     await write(tx, 'undone');
-    withCommit(write(tx, 'last'), write(tx, 'after'));
+    return withCommit(Promise.all([write(tx, 'last'), write(tx, 'after')]));
   });
   await assert.rejects(failed, { code: '23505' });
   assert.deepEqual(

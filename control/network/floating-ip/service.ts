@@ -11,7 +11,7 @@ import { checkQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { maySeeNetwork } from '../access.ts';
-import { createPorts, loadNetworks } from '../port/create.ts';
+import { cloudGround, createPorts, loadNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { type FloatingIpRow, floatingIpListing } from './floating-ip.ts';
 import { floatingIp as descriptor } from './resource.ts';
@@ -136,7 +136,7 @@ async function takeAddress(
         ...(Object.keys(fixed).length > 0 ? { fixed_ips: [fixed as { subnet_id?: string; ip?: string }] } : {}),
       },
     ],
-    new Map([[network.id, network]]),
+    cloudGround([network]),
   );
   const ip = port!.fixed_ips.find((one) => !one.ip.includes(':'))?.ip;
   if (ip === undefined) {

@@ -8,7 +8,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { portLimits } from '../../../contract/host/limits.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
-import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { type Database, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
 import { defined } from '../../kit/database/schema.ts';
 import { type Listing, type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
@@ -78,27 +78,28 @@ export class NetworkService {
         await checkProvider(tx, provider);
         if (wish.is_default) await checkOnlyDefault(tx, undefined);
       }
-      await tx
-        .insertInto('network')
-        .values(
-          plans.map(({ id, project, wish, provider }) => ({ id, ...newRow(wish, provider), project_id: project })),
-        )
-        .execute();
-      await createMetadataPorts(
-        tx,
-        plans.map(
-          ({ id, project, wish }): NetworkFacts => ({
-            id,
-            project_id: project,
-            name: wish.name ?? '',
-            shared: false,
-            external: false,
-            port_security_enabled: true,
-            subnets: [],
-          }),
+      const rows = plans.map(({ id, project, wish, provider }) => ({
+        ...{ id, project_id: project },
+        ...newRow(wish, provider),
+      }));
+      await Promise.all([
+        tx.insertInto('network').values(rows).execute(),
+        createMetadataPorts(
+          tx,
+          plans.map(
+            ({ id, project, wish }): NetworkFacts => ({
+              id,
+              project_id: project,
+              name: wish.name ?? '',
+              shared: false,
+              external: false,
+              port_security_enabled: true,
+              subnets: [],
+            }),
+          ),
         ),
-      );
-      return listRows(tx, caller, this.#listing, { ids: plans.map(({ id }) => id) });
+      ]);
+      return withCommit(listRows(tx, caller, this.#listing, { ids: plans.map(({ id }) => id) }));
     });
   }
 

@@ -9,11 +9,11 @@ import { portLimits } from '../../../contract/host/limits.ts';
 import { newId, type PortId } from '../../../contract/ids.ts';
 import { randomMac } from '../../kit/address.ts';
 import { type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
-import { checkQuota } from '../../kit/quota/quota.ts';
+import { lockQuota, type Quota, requireQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
 import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from '../address/plan.ts';
-import { ensureDefaultGroup } from '../security-group/default-group.ts';
+import { ensureDefaultGroup, findDefaultGroup } from '../security-group/default-group.ts';
 import { changedOptions, type DhcpOptionWish } from './dhcp-options.ts';
 import { port as descriptor } from './resource.ts';
 import type { AddressPair } from './tables.ts';
@@ -76,25 +76,61 @@ export async function loadNetworks(db: Queryable, ids: readonly string[]): Promi
   return new Map(rows.map((row) => [row.id, row]));
 }
 
+/** What ports to come are judged by, read before. Their projects' quotas of ports are locked from then on. */
+export interface PortGround {
+  networks: ReadonlyMap<string, NetworkFacts>;
+  quotas: ReadonlyMap<string, Quota>;
+  /** By project; undefined where there is none yet. */
+  defaultGroups: ReadonlyMap<string, string | undefined>;
+}
+
+/** One round trip, and the caller's own reads share it. */
+export async function loadGround(
+  tx: Tx,
+  ports: readonly Pick<NewPort, 'project_id' | 'network_id' | 'device_owner'>[],
+  networks?: ReadonlyMap<string, NetworkFacts>,
+): Promise<PortGround> {
+  const counted = ports.filter((port) => inQuota(port.device_owner ?? ''));
+  const filtered = ports.filter((port) => !ownedByCloud(port.device_owner ?? ''));
+  const [quotas, defaultGroups, known] = await Promise.all([
+    ofEach(counted, (projectId) => lockQuota(tx, projectId, descriptor.usage)),
+    ofEach(filtered, (projectId) => findDefaultGroup(tx, projectId)),
+    networks ?? loadNetworks(tx, [...new Set(ports.map((port) => port.network_id))]),
+  ]);
+  return { quotas, defaultGroups, networks: known };
+}
+
+/** For ports of the cloud's own that count against no quota: they are in no group either. */
+export const cloudGround = (networks: readonly NetworkFacts[]): PortGround => ({
+  networks: new Map(networks.map((network) => [network.id, network])),
+  quotas: new Map(),
+  defaultGroups: new Map(),
+});
+
+/** In the order of the projects: two transactions that lock do it in the same one. */
+async function ofEach<T>(
+  ports: readonly { project_id: string }[],
+  read: (projectId: string) => Promise<T>,
+): Promise<Map<string, T>> {
+  const projects = [...new Set(ports.map((port) => port.project_id))].sort();
+  return new Map(await Promise.all(projects.map(async (id) => [id, await read(id)] as const)));
+}
+
 /**
  * Makes all of the ports or none.
- * @param networks from {@link loadNetworks}, where the caller has read them already
+ * @param ground from {@link loadGround}, where the caller has read it already
  * @throws CloudError with reasons as Neutron names them
  */
 export async function createPorts(
   tx: Tx,
   ports: readonly NewPort[],
-  networks?: ReadonlyMap<string, NetworkFacts>,
+  ground?: PortGround | undefined,
 ): Promise<MadePort[]> {
   if (ports.length === 0) return [];
-  const known =
-    networks ??
-    (await loadNetworks(
-      tx,
-      ports.map((port) => port.network_id),
-    ));
+  const { networks: known, ...judged } = ground ?? (await loadGround(tx, ports));
   for (const port of ports) if (!known.has(port.network_id)) throw notFound('network', port.network_id);
-  const [, complete] = await Promise.all([checkPortQuota(tx, ports), withSecurity(tx, ports, known)]);
+  requirePortQuota(ports, judged.quotas);
+  const complete = await withSecurity(tx, ports, known, judged.defaultGroups);
   const made: MadePort[] = [];
   let rest = complete.map((port) => draft(port, known.get(port.network_id)!));
   await lockSubnets(
@@ -134,13 +170,10 @@ export function refuseVanished(error: unknown): never {
   throw new CloudError('not_found', 'part_of_port_vanished', { noun });
 }
 
-async function checkPortQuota(tx: Tx, ports: readonly NewPort[]): Promise<void> {
-  const byProject = Map.groupBy(
-    ports.filter((port) => inQuota(port.device_owner ?? '')),
-    (port) => port.project_id,
-  );
-  for (const projectId of [...byProject.keys()].sort()) {
-    await checkQuota(tx, projectId, descriptor.usage, { ports: byProject.get(projectId)!.length });
+function requirePortQuota(ports: readonly NewPort[], quotas: PortGround['quotas']): void {
+  for (const [projectId, quota] of quotas) {
+    const more = ports.filter((port) => port.project_id === projectId && inQuota(port.device_owner ?? '')).length;
+    requireQuota(quota, { ports: more });
   }
 }
 
@@ -151,8 +184,9 @@ async function withSecurity(
   tx: Tx,
   ports: readonly NewPort[],
   networks: ReadonlyMap<string, NetworkFacts>,
+  found: PortGround['defaultGroups'],
 ): Promise<CompletePort[]> {
-  const defaults = new Map<string, string>();
+  const defaults = new Map([...found].filter((entry): entry is [string, string] => entry[1] !== undefined));
   const complete: CompletePort[] = [];
   for (const port of ports) {
     const own = ownedByCloud(port.device_owner ?? '');

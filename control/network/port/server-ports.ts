@@ -10,7 +10,7 @@ import { canonicalIp } from '../../kit/address.ts';
 import { type Caller, isAdmin, requireProjectMember } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { maySeeNetwork, mayUseNetwork } from '../access.ts';
-import { createPorts, loadNetworks, type NetworkFacts, type NewPort } from './create.ts';
+import { createPorts, loadGround, loadNetworks, type NetworkFacts, type NewPort, type PortGround } from './create.ts';
 
 /** One interface that a server asks for: on a network, or an existing port. */
 export interface ServerPortRequest {
@@ -32,7 +32,7 @@ export interface ServerPortsWish {
 export interface ServerPortsPlan {
   projectId: ProjectId;
   requests: readonly ServerPortRequest[];
-  networks: ReadonlyMap<string, NetworkFacts>;
+  ground: PortGround;
   /** Undefined: the default group. */
   groups: string[] | undefined;
 }
@@ -50,11 +50,13 @@ export async function planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsW
   const projectId = requireProjectMember(caller, 'create server');
   const requests = wish.requests.length > 0 ? wish.requests : await automaticRequests(tx, caller, wish.automatic);
   const onNetworks = requests.filter((request) => request.portId === undefined);
-  const [networks, groups] = await Promise.all([
+  const [networks, groups, ground] = await Promise.all([
     usableNetworks(tx, caller, onNetworks),
     onNetworks.length > 0 ? findGroups(tx, projectId, wish.securityGroups) : undefined,
+    // How many servers there will be, and so how many ports, is not known yet: that comes with the quota of servers.
+    loadGround(tx, onNetworks.length > 0 ? [{ project_id: projectId, network_id: '' }] : [], new Map()),
   ]);
-  return { projectId, requests, networks, groups };
+  return { projectId, requests, groups, ground: { ...ground, networks } };
 }
 
 /** Answers each server's ports, in the order of the servers and of the requests. */
@@ -74,7 +76,7 @@ export async function createServerPorts(
     }
   }
   const ports = serverIds.flatMap((serverId) => newPorts(plan, serverId));
-  const made = await createPorts(tx, ports, plan.networks).catch(asServerFault);
+  const made = await createPorts(tx, ports, plan.ground).catch(asServerFault);
   let next = 0;
   return serverIds.map(() =>
     plan.requests.map(({ portId }) =>
@@ -85,7 +87,10 @@ export async function createServerPorts(
   );
 }
 
-function newPorts({ projectId, requests, networks, groups }: ServerPortsPlan, serverId: ServerId): NewPort[] {
+function newPorts(
+  { projectId, requests, ground: { networks }, groups }: ServerPortsPlan,
+  serverId: ServerId,
+): NewPort[] {
   const onNetworks = requests.filter((request) => request.portId === undefined);
   return onNetworks.map((request) => {
     const network = networks.get(parseId(request.networkId!)!)!;

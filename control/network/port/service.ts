@@ -9,7 +9,7 @@ import type { DesiredNetwork, DesiredPort } from '../../../contract/host/index.t
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { parseMac, randomMac } from '../../kit/address.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
-import { type Database, type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { type Database, type Queryable, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
 import { defined, json } from '../../kit/database/schema.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
@@ -19,6 +19,7 @@ import { findGroupsById } from '../security-group/default-group.ts';
 import {
   cloudOwners,
   createPorts,
+  loadGround,
   loadNetworks,
   macInUse,
   type NetworkFacts,
@@ -66,18 +67,19 @@ export class PortService {
   async create(caller: Caller, wishes: readonly NewPortWish[]): Promise<PortRow[]> {
     const drafts = wishes.map((wish) => ({ wish, project: projectFor(caller, wish.project_id, 'create_port') }));
     return this.#database.transaction(actorOf(caller), async (tx) => {
-      const networks = await loadNetworks(
-        tx,
-        wishes.map((wish) => wish.network_id),
+      const groups = drafts.flatMap(({ wish }) => wish.security_groups ?? []);
+      const [ground] = await Promise.all([
+        loadGround(
+          tx,
+          drafts.map(({ wish, project }) => ({ ...wish, project_id: project })),
+        ),
+        findGroupsById(tx, caller, groups),
+      ]);
+      const ports = drafts.map(({ wish, project }) =>
+        newPort(caller, wish, project, ground.networks.get(wish.network_id)),
       );
-      await findGroupsById(
-        tx,
-        caller,
-        drafts.flatMap(({ wish }) => wish.security_groups ?? []),
-      );
-      const ports = drafts.map(({ wish, project }) => newPort(caller, wish, project, networks.get(wish.network_id)));
-      const made = await createPorts(tx, ports, networks);
-      return listRows(tx, caller, portListing, { ids: made.map(({ id }) => id) });
+      const made = await createPorts(tx, ports, ground);
+      return withCommit(listRows(tx, caller, portListing, { ids: made.map(({ id }) => id) }));
     });
   }
 

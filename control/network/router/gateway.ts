@@ -11,7 +11,7 @@ import { notFound } from '../../kit/refusal.ts';
 import { forbidden } from '../../kit/rows.ts';
 import { maySeeNetwork } from '../access.ts';
 import type { FixedIpWish } from '../address/plan.ts';
-import { createPorts, loadNetworks, type NetworkFacts } from '../port/create.ts';
+import { cloudGround, createPorts, loadNetworks, type NetworkFacts } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { updateAddresses } from '../port/update-addresses.ts';
 
@@ -71,7 +71,7 @@ export async function setGateway(
           : {}),
       },
     ],
-    new Map([[network.id, network]]),
+    cloudGround([network]),
   );
   return { gateway_network_id: network.id, enable_snat };
 }

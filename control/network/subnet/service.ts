@@ -8,7 +8,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { type Cidr, eui64, formatCidr, formatIp, parseCidr } from '../../kit/address.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
-import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { type Database, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
 import { defined, json } from '../../kit/database/schema.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
@@ -18,7 +18,7 @@ import { maySeeNetwork } from '../access.ts';
 import type { Ipv6Mode } from '../address/plan.ts';
 import { choosesOwnAddress, interfaceOwners, type SubnetFacts } from '../address/plan.ts';
 import type { NetworkTable } from '../network/tables.ts';
-import { metadataOwner, serveMetadata } from '../port/metadata-port.ts';
+import { findMetadataPort, metadataOwner, serveMetadata, serveMetadataOn } from '../port/metadata-port.ts';
 import { subnet as descriptor } from './resource.ts';
 import {
   checkDhcp,
@@ -86,23 +86,32 @@ export class SubnetService {
     }));
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const byProject = Map.groupBy(rows, (row) => row.project_id);
-      for (const project of [...byProject.keys()].sort()) {
-        await checkQuota(tx, project, descriptor.usage, { subnets: byProject.get(project)!.length });
-      }
+      const withinQuotas = Promise.all(
+        [...byProject.keys()]
+          .sort()
+          .map((project) => checkQuota(tx, project, descriptor.usage, { subnets: byProject.get(project)!.length })),
+      );
       for (const row of rows.toSorted((a, b) => (a.network_id < b.network_id ? -1 : 1))) {
-        const network = await lockNetwork(tx, caller, row.network_id);
+        // The first finds the quotas under way.
+        const [network, metadataPort] = await Promise.all([
+          lockNetwork(tx, caller, row.network_id),
+          findMetadataPort(tx, row),
+          withinQuotas,
+        ]);
         checkNoOverlap(parseCidr(row.cidr)!, network.subnet_cidrs, row.network_id);
         if (row.ip_version === 6 && (network.mtu as unknown as number) < 1280) {
           throw new CloudError('conflict', 'network_mtu_subnet_conflict', { id: row.network_id, minimum: 1280 });
         }
-        await tx
-          .insertInto('subnet')
-          .values({ ...row, allocation_pools: json(row.allocation_pools), host_routes: json(row.host_routes) })
-          .execute();
-        await serveMetadata(tx, row);
+        await Promise.all([
+          tx
+            .insertInto('subnet')
+            .values({ ...row, allocation_pools: json(row.allocation_pools), host_routes: json(row.host_routes) })
+            .execute(),
+          serveMetadataOn(tx, row, metadataPort),
+        ]);
         if (choosesOwnAddress(row)) await addOwnAddresses(tx, row);
       }
-      return listRows(tx, caller, subnetListing, { ids: rows.map(({ id }) => id) });
+      return withCommit(listRows(tx, caller, subnetListing, { ids: rows.map(({ id }) => id) }));
     });
   }
 
@@ -193,11 +202,14 @@ function changedGateway(cidr: Cidr, now: SubnetRow, patch: SubnetPatch): string 
 
 /** The network that the caller wants to put a subnet on: its own. Locked until the transaction ends. */
 async function lockNetwork(tx: Tx, caller: Caller, id: string): Promise<LockedNetwork> {
-  await sql`select from network where id = ${id} for update`.execute(tx);
-  const { rows } = await sql<LockedNetwork & { shared: boolean; external: boolean }>`select n.*,
-    array(select s.cidr::text from subnet s where s.network_id = n.id) as subnet_cidrs from network n where n.id = ${id}`.execute(
-    tx,
-  );
+  // One round trip, but two statements: what is read must be as it is once the lock is ours.
+  const [, { rows }] = await Promise.all([
+    sql`select from network where id = ${id} for update`.execute(tx),
+    sql<LockedNetwork & { shared: boolean; external: boolean }>`select n.*,
+      array(select s.cidr::text from subnet s where s.network_id = n.id) as subnet_cidrs from network n where n.id = ${id}`.execute(
+      tx,
+    ),
+  ]);
   const network = rows[0];
   if (!network || !maySeeNetwork(caller, network)) throw notFound('network', id);
   if (!isAdmin(caller) && network.project_id !== caller.projectId) throw forbidden('create_subnet');
