@@ -43,6 +43,8 @@ test('nothing of a defect reaches a caller', () => {
 test("the web framework's refusals keep their status, and only client errors are taken as such", () => {
   assert.equal(toFault(Object.assign(new Error('too big'), { statusCode: 413 })).code, 'too_large');
   assert.equal(toFault(Object.assign(new Error('bad'), { statusCode: 400 })).code, 'invalid');
+  const brokenOff = Object.assign(new Error('aborted'), { code: 'ECONNRESET', statusCode: 400 });
+  assert.equal(toFault(brokenOff).code, 'invalid', 'and no database is missing');
   assert.equal(toFault(Object.assign(new Error('odd'), { statusCode: 302 })).status, 500);
 });
 

@@ -54,6 +54,12 @@ export function toFault(error: unknown, form: Pick<FaultForm, 'overrides' | 'sen
     const message = said ? error.sentence : (sentenceOf(error, form.sentences ?? {}) ?? error.message);
     return { status, code: error.code, ...(!said && { reason: error.reason }), message, details: { ...error.fields } };
   }
+  // First: a body that its sender breaks off ends with the ECONNRESET of a lost database.
+  const { statusCode, message } = error as Partial<FastifyError>;
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    const code: ErrorCode = statusCode === 413 ? 'too_large' : statusCode === 404 ? 'not_found' : 'invalid';
+    return { status: statusCode, code, message: message ?? 'Bad request', details: {} };
+  }
   if (isDatabaseUnavailable(error)) {
     return {
       status: 503,
@@ -61,11 +67,6 @@ export function toFault(error: unknown, form: Pick<FaultForm, 'overrides' | 'sen
       message: 'The service is currently unavailable; try again in a moment.',
       details: {},
     };
-  }
-  const { statusCode, message } = error as Partial<FastifyError>;
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    const code: ErrorCode = statusCode === 413 ? 'too_large' : statusCode === 404 ? 'not_found' : 'invalid';
-    return { status: statusCode, code, message: message ?? 'Bad request', details: {} };
   }
   return { ...defect };
 }
