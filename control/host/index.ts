@@ -3,6 +3,8 @@ export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
 export type { HostedNetworks, HostedServers } from './hosted.ts';
 export { closeCodes } from './messages.ts';
 export {
+  lockQuarantinedImage,
+  lockQuarantinedServer,
   type QuarantinedImageRow,
   type QuarantinedServerRow,
   quarantinedImages,

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { DesiredServer, HostMessage, ImageFormat } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
-import { cloudActor, type Database, type Queryable } from '../kit/database/database.ts';
+import { cloudActor, type Database, type Queryable, type Tx } from '../kit/database/database.ts';
 
 /** Safe to repeat. A host's word replaces what it said before; of servers that it names without saying more, that stays. */
 export async function recordQuarantine(
@@ -52,21 +52,42 @@ export interface QuarantinedImageRow {
   md5: string | null;
 }
 
+const serverRows = sql`select q.*, h.name as host_name, h.connected as host_connected
+  from quarantined_server q join host h on h.id = q.host_id`;
+const imageRows = sql`select q.*, h.name as host_name from quarantined_image q join host h on h.id = q.host_id
+  where not exists (select from image_location l where l.image_id = q.image_id and l.host_id = q.host_id)`;
+
 /** Of one server the host with the highest epoch first. */
 export async function quarantinedServers(db: Queryable, ids?: readonly string[]): Promise<QuarantinedServerRow[]> {
   const named = ids ? sql`where q.server_id = any(${[...ids]}::uuid[])` : sql``;
   const { rows } = await sql<QuarantinedServerRow>`
-    select q.*, h.name as host_name, h.connected as host_connected from quarantined_server q join host h on h.id = q.host_id
-    ${named} order by q.server_id, (q.document ->> 'epoch')::bigint desc nulls last,
+    ${serverRows} ${named} order by q.server_id, (q.document ->> 'epoch')::bigint desc nulls last,
       (q.document ->> 'generation')::bigint desc, q.host_id`.execute(db);
   return rows;
 }
 
 /** Uploads that a host has and no row says so; one that is being written has a row before it has bytes. */
 export async function quarantinedImages(db: Queryable): Promise<QuarantinedImageRow[]> {
-  const { rows } = await sql<QuarantinedImageRow>`
-    select q.*, h.name as host_name from quarantined_image q join host h on h.id = q.host_id
-    where not exists (select from image_location l where l.image_id = q.image_id and l.host_id = q.host_id)
-    order by q.image_id, q.host_id`.execute(db);
+  const { rows } = await sql<QuarantinedImageRow>`${imageRows} order by q.image_id, q.host_id`.execute(db);
   return rows;
+}
+
+/** What the host says of it now, and can say nothing else of before the transaction ends; undefined: it is in quarantine no more. */
+export async function lockQuarantinedServer(
+  tx: Tx,
+  { host_id, server_id }: QuarantinedServerRow,
+): Promise<QuarantinedServerRow | undefined> {
+  const { rows } = await sql<QuarantinedServerRow>`
+    ${serverRows} where q.host_id = ${host_id} and q.server_id = ${server_id} for update of q`.execute(tx);
+  return rows[0];
+}
+
+/** As {@link lockQuarantinedServer}. */
+export async function lockQuarantinedImage(
+  tx: Tx,
+  { host_id, image_id }: QuarantinedImageRow,
+): Promise<QuarantinedImageRow | undefined> {
+  const { rows } = await sql<QuarantinedImageRow>`
+    ${imageRows} and q.host_id = ${host_id} and q.image_id = ${image_id} for update of q`.execute(tx);
+  return rows[0];
 }

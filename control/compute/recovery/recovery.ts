@@ -6,6 +6,8 @@ import { sql } from 'kysely';
 import { type CloudError, isCloudError } from '../../../contract/errors.ts';
 import type { ServerId } from '../../../contract/ids.ts';
 import {
+  lockQuarantinedImage,
+  lockQuarantinedServer,
   type QuarantinedImageRow,
   type QuarantinedServerRow,
   quarantinedImages,
@@ -35,7 +37,7 @@ export interface Outcome {
 export interface RecoveryOptions {
   database: Database;
   /** For crash tests: throws where the process shall die. */
-  afterStep?: (step: string) => void;
+  afterStep?: (step: string) => void | Promise<void>;
 }
 
 export interface Quarantine {
@@ -49,21 +51,24 @@ export async function listQuarantine({ database }: RecoveryOptions): Promise<Qua
   return { servers, images };
 }
 
-/** Takes everything up. */
+/** Takes everything up. What is read first are names: what each of them is, is read again where it is decided. */
 export async function recover(options: RecoveryOptions): Promise<Outcome[]> {
   const { database, afterStep } = options;
   const { servers, images } = await listQuarantine(options);
+  await afterStep?.('list');
   const outcomes: Outcome[] = [];
   for (const image of images) {
-    outcomes.push(await imageOutcome(image, () => inTransaction(options, (tx) => takeUpImage(tx, image, servers))));
-    afterStep?.(`image ${image.image_id}`);
+    outcomes.push(
+      await imageOutcome(image, () => withImage(options, image, (tx, now) => takeUpImage(tx, now, servers))),
+    );
+    await afterStep?.(`image ${image.image_id}`);
   }
   for (const held of servers) {
-    outcomes.push(await serverOutcome(held, () => inTransaction(options, (tx) => takeUpServer(tx, held))));
-    afterStep?.(`server ${held.server_id}`);
+    outcomes.push(await serverOutcome(held, () => withServer(options, held, takeUpServer)));
+    await afterStep?.(`server ${held.server_id}`);
   }
   await database.transaction(cloudActor, serveRecoveredNetworks);
-  afterStep?.('networks');
+  await afterStep?.('networks');
   await account(options, outcomes);
   return outcomes;
 }
@@ -71,17 +76,18 @@ export async function recover(options: RecoveryOptions): Promise<Outcome[]> {
 /** Lets these, or all, be erased. */
 export async function discard(options: RecoveryOptions, ids: readonly string[] | 'all'): Promise<Outcome[]> {
   const { servers, images } = await listQuarantine(options);
+  await options.afterStep?.('list');
   const meant = (id: string) => ids === 'all' || ids.includes(id);
   const outcomes: Outcome[] = [];
   for (const held of servers.filter(({ server_id }) => meant(server_id))) {
-    outcomes.push(await serverOutcome(held, () => inTransaction(options, (tx) => discardServer(tx, held))));
+    outcomes.push(await serverOutcome(held, () => withServer(options, held, discardServer)));
   }
   for (const image of images.filter(({ image_id }) => meant(image_id))) {
-    const work = async (tx: Tx): Promise<Partial<Outcome>> => {
-      await discardImage(tx, image, await projectOf(tx, image, servers));
+    const work = async (tx: Tx, now: QuarantinedImageRow): Promise<Partial<Outcome>> => {
+      await discardImage(tx, now, await projectOf(tx, now, servers));
       return { outcome: 'discarded' };
     };
-    outcomes.push(await imageOutcome(image, () => inTransaction(options, work)));
+    outcomes.push(await imageOutcome(image, () => withImage(options, image, work)));
   }
   if (servers.every(({ server_id }) => meant(server_id))) await account(options, outcomes);
   return outcomes;
@@ -94,8 +100,26 @@ async function account({ database }: RecoveryOptions, outcomes: readonly Outcome
 
 type Ending = Partial<Outcome>;
 
-const inTransaction = ({ database }: RecoveryOptions, work: (tx: Tx) => Promise<Ending>): Promise<Ending> =>
-  database.transaction(cloudActor, work);
+/** Hosts go on speaking while this runs: what one of them has put right meanwhile is nothing to take up, and least of all to erase. */
+const withServer = (
+  { database }: RecoveryOptions,
+  held: QuarantinedServerRow,
+  work: (tx: Tx, now: QuarantinedServerRow) => Promise<Ending>,
+): Promise<Ending> =>
+  database.transaction(cloudActor, async (tx) => {
+    const now = await lockQuarantinedServer(tx, held);
+    return now ? work(tx, now) : { outcome: 'wait' };
+  });
+
+const withImage = (
+  { database }: RecoveryOptions,
+  image: QuarantinedImageRow,
+  work: (tx: Tx, now: QuarantinedImageRow) => Promise<Ending>,
+): Promise<Ending> =>
+  database.transaction(cloudActor, async (tx) => {
+    const now = await lockQuarantinedImage(tx, image);
+    return now ? work(tx, now) : { outcome: 'wait' };
+  });
 
 /** One that cannot be taken up keeps no other from it. */
 async function settled(base: Outcome, work: () => Promise<Ending>): Promise<Outcome> {
