@@ -10,7 +10,14 @@ import { join } from 'node:path';
 import type { DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
 import { Credentials } from '../protocols/tls/index.ts';
 import type { HostConfiguration } from './configuration.ts';
-import { applyMessage, type DesiredState, emptyState, quarantineNews, type StateMessage } from './desired/state.ts';
+import {
+  applyMessage,
+  type DesiredState,
+  emptyState,
+  heldStamps,
+  quarantineNews,
+  type StateMessage,
+} from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { QemuLauncher } from './guest/launcher.ts';
@@ -267,6 +274,7 @@ export class Host {
       received: (message, unreadable) => this.#received(message, unreadable),
       observations: () => (this.#reconciler.complete ? this.#reconciler.observations() : undefined),
       remembers: () => this.#state?.remembers ?? null,
+      holds: () => this.#state && heldStamps(this.#state),
       quarantine: () => this.#reconciler.quarantine(),
     });
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { after, afterEach, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import { sql } from 'kysely';
@@ -11,6 +12,8 @@ import {
   type HostedServers,
   HostStreams,
   registerHost,
+  type ServerFilter,
+  type ServerStamp,
 } from '../../control/host/index.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { cloudActor, type Queryable } from '../../control/kit/database/database.ts';
@@ -45,21 +48,31 @@ class Servers implements HostedServers {
   readonly recorded: { hostId: HostId; observed: ObservedServer[]; complete: boolean }[] = [];
   forgettable: ServerId[] = [];
   reads = 0;
+  /** At stamps. */
+  looks = 0;
   failWith: Error | undefined;
 
-  async desiredServers(
-    queryable: Queryable,
-    filter: { hostId: HostId } | { serverIds: readonly ServerId[] },
-  ): Promise<DesiredServer[]> {
+  async desiredServers(queryable: Queryable, { hostId, serverIds }: ServerFilter): Promise<DesiredServer[]> {
     this.reads++;
-    const where =
-      'hostId' in filter ? sql`host_id = ${filter.hostId}` : sql`id = any(${[...filter.serverIds]}::uuid[])`;
+    const where = sql`(${hostId ?? null}::uuid is null or host_id = ${hostId ?? null})
+      and (${serverIds ?? null}::uuid[] is null or id = any(${serverIds ?? null}::uuid[]))`;
     const { rows } = await sql<
       Record<string, never>
     >`select s.*, coalesce((select json_agg(json_build_object('id', p.id,
         'networkId', p.network_id)) from port p where p.device_id = s.id::text), '[]') as ports
       from server s where ${where}`.execute(queryable);
     return rows.map(documentOf);
+  }
+
+  async serverStamps(queryable: Queryable, hostId: HostId): Promise<ServerStamp[]> {
+    this.looks++;
+    const documents = await this.desiredServers(queryable, { hostId });
+    this.reads--;
+    return documents.map(({ id, epoch, generation, ports, stamp }) => ({
+      ...{ id, epoch, generation, stamp: stamp! },
+      ports: ports.map((port) => port.id),
+      networks: ports.map(({ networkId }) => networkId),
+    }));
   }
 
   async recordReports(hostId: HostId, observed: readonly ObservedServer[], { complete }: { complete: boolean }) {
@@ -80,6 +93,7 @@ const documentOf = (row: any): DesiredServer =>
     power: row.desired_power,
     name: row.name,
     ports: row.ports,
+    stamp: hash('sha1', JSON.stringify([row.epoch, row.generation, row.desired_power, row.name, row.ports])),
   }) as unknown as DesiredServer;
 
 class Networks implements HostedNetworks {
@@ -214,6 +228,60 @@ test("control speaks first; after the host's hello comes a complete snapshot, an
   assert.deepEqual(control.hosts.connectedHosts, [hostId]);
 });
 
+/** Its stamps, as a host says in its hello what it holds. */
+const stamps = (servers: readonly DesiredServer[]) => Object.fromEntries(servers.map(({ id, stamp }) => [id, stamp!]));
+
+test('a host that comes back is told by name what it holds, and in full what it does not', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const [same, changed, unknown] = [await makeServer(hostId), await makeServer(hostId), await makeServer(hostId)];
+  const { host: first, snapshot } = await connected(control.port, hostId);
+  await update(changed, 'generation = 2');
+  await first.next('update');
+  const { [unknown]: _, ...holds } = stamps(snapshot.servers);
+  const remembers = { incarnation: snapshot.incarnation!, position: snapshot.position! };
+  const reads = control.servers.reads;
+  const host = await dial(control.port, hostId);
+  host.hello({}, null, { remembers, holds });
+  const again = await host.next('snapshot');
+  assert.deepEqual(again.unchanged, [same]);
+  assert.deepEqual(again.servers.map(({ id }) => id).sort(), [changed, unknown].sort());
+  assert.equal(control.servers.reads, reads + 1);
+  // What was not sent is known all the same: a change of it is news, and so is one that only its port tells of.
+  await update(same, `name = 'news'`);
+  assert.deepEqual(
+    (await host.next('update')).servers.map(({ id }) => id),
+    [same],
+  );
+  const idle = await dial(control.port, hostId);
+  idle.hello({}, null, { remembers, holds: { ...stamps(again.servers), [same]: 'older' } });
+  assert.deepEqual(
+    (await idle.next('snapshot')).servers.map(({ id }) => id),
+    [same],
+  );
+});
+
+test('stamps of another history of the database, and of servers that went, prove nothing', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const [id, gone] = [await makeServer(hostId), await makeServer(hostId)];
+  const { snapshot } = await connected(control.port, hostId);
+  const [position, holds] = [snapshot.position!, stamps(snapshot.servers)];
+  await sql`delete from server where id = ${gone}`.execute(db.database.query);
+  for (const [remembers, unchanged] of [
+    [{ incarnation: newId(), position }, []],
+    [undefined, []],
+    [{ incarnation: snapshot.incarnation!, position }, [id]],
+  ] as const) {
+    const host = await dial(control.port, hostId);
+    host.hello({}, null, { ...(remembers && { remembers }), holds });
+    const again = await host.next('snapshot');
+    assert.deepEqual(again.unchanged, unchanged);
+    const absent = again.servers.flatMap((server) => (server.presence === 'absent' ? [server.id] : []));
+    assert.deepEqual(absent, [gone], 'what shall be absent is told, whatever is held');
+  }
+});
+
 test('the snapshot names the images whose bytes the host shall keep, uploads under way among them', async () => {
   await using control = await start();
   const hostId = await register();
@@ -263,8 +331,8 @@ test('looks at everything take back nothing that was told meanwhile', async () =
     await sql`insert into image_location (image_id, host_id) values (${id}, ${hostId})`.execute(tx);
   });
   assert.deepEqual((await host.next('update')).images, [id]);
-  const { reads } = control.servers;
-  await until('more looks', () => control.servers.reads > reads + 10);
+  const { looks } = control.servers;
+  await until('more looks', () => control.servers.looks > looks + 10);
   await makeServer(hostId);
   assert.equal((await host.next('update')).images, undefined);
 });

@@ -29,6 +29,7 @@ export const serverLimits = {
   keyNameLength: 255,
   publicKeyLength: 16_384,
   availabilityZoneLength: 255,
+  stampLength: 64,
 } as const;
 
 /** Of an interface and its network. */

@@ -22,9 +22,21 @@
  */
 import type { Static } from 'typebox';
 import type { HostId, ImageId, NetworkId, ServerId } from '../ids.ts';
-import { boolean, documents, id, integer, list, literal, nullable, object, optional, text } from '../schema/type.ts';
+import {
+  boolean,
+  dictionary,
+  documents,
+  id,
+  integer,
+  list,
+  literal,
+  nullable,
+  object,
+  optional,
+  text,
+} from '../schema/type.ts';
 import { hostFacts } from './facts.ts';
-import { messageLimits as limits } from './limits.ts';
+import { messageLimits as limits, serverLimits } from './limits.ts';
 import type { DesiredNetwork } from './network.ts';
 import { versions } from './protocol.ts';
 import { type QuarantinedServer, quarantinedImage } from './quarantine.ts';
@@ -45,11 +57,13 @@ export const controlMessages = {
   }),
   /**
    * `images`: all uploads whose bytes the host shall keep, beyond what its servers need. In an update only when the list has
-   * changed. It may come a moment after an upload that it names, so the host leaves young files alone.
+   * changed. It may come a moment after an upload that it names, so the host leaves young files alone. `unchanged`: of these servers
+   * the document in force is the one that the host says that it holds; it counts as named by the snapshot.
    */
   snapshot: object({
     type: literal('snapshot'),
     servers: documents<DesiredServer>(limits.servers),
+    unchanged: optional(list(id<ServerId>(), limits.servers)),
     networks: documents<DesiredNetwork>(limits.networks),
     images: list(id<ImageId>(), limits.images),
     incarnation: optional(id<string>()),
@@ -75,6 +89,10 @@ export const hostMessages = {
     facts: hostFacts,
     /** What the last snapshot or update said. */
     remembers: optional(object({ incarnation: id<string>(), position })),
+    /** The stamps of the documents in force, by server. Absent: the host wants them all. */
+    holds: optional(
+      dictionary({ maxProperties: limits.servers, maxKeyLength: 36, maxValueLength: serverLimits.stampLength }),
+    ),
   }),
   report: object({
     type: literal('report'),

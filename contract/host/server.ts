@@ -67,6 +67,8 @@ export const desiredServer = object({
   launchIndex: optional(integer(0, limits.perRequest - 1)),
   /** ISO 8601. */
   createdAt: text(40, { pattern: '^\\d{4}-\\d{2}-\\d{2}T' }),
+  /** Control's name for this content: the host gives it back in its hello, and is not told again what it has. */
+  stamp: optional(text(limits.stampLength)),
 });
 export type DesiredServer = Static<typeof desiredServer>;
 

@@ -13,6 +13,13 @@ import { renewIncarnation, settleIncarnation } from '../kit/database/incarnation
 
 export type Remembered = (HostMessage & { type: 'hello' })['remembers'];
 
+interface Place {
+  incarnation: string;
+  position: string;
+}
+
+const sharedMs = 250;
+
 /** Hosts are not trusted with the peace of all watchers: of their proofs one a minute counts. */
 const renewalMs = 60_000;
 
@@ -20,6 +27,7 @@ export class DatabaseHistory {
   readonly #database: Database;
   readonly #log: Logger;
   #last: string | undefined;
+  #place: { read: Promise<Place>; at: number } | undefined;
 
   constructor(options: { database: Database; log: Logger }) {
     this.#database = options.database;
@@ -36,8 +44,19 @@ export class DatabaseHistory {
     return this.#last === undefined ? {} : { position: this.#last };
   }
 
-  /** For a snapshot; read before it, so that it is not ahead of it. */
-  async place(): Promise<{ incarnation: string; position: string }> {
+  /** For a snapshot; read before it, so that it is not ahead of it. Many that begin at once share one reading. */
+  place(): Promise<Place> {
+    const { read, at } = this.#place ?? {};
+    if (read && performance.now() - at! < sharedMs) return read;
+    const now = this.#readPlace();
+    this.#place = { read: now, at: performance.now() };
+    now.catch(() => {
+      this.#place = undefined;
+    });
+    return now;
+  }
+
+  async #readPlace(): Promise<Place> {
     const { id, begun, reason } = await settleIncarnation(this.#database);
     if (begun) this.#log.warn({ incarnation: id, reason }, 'a new incarnation of the database begins');
     return { incarnation: id, position: (await latestWitness(this.#database.query)) ?? '' };

@@ -1,6 +1,6 @@
 export { type HostList, listHosts, registerHost, setHostEnabled, showHost } from './administration.ts';
 export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
-export type { HostedNetworks, HostedServers } from './hosted.ts';
+export type { HostedNetworks, HostedServers, ServerFilter, ServerStamp } from './hosted.ts';
 export { closeCodes } from './messages.ts';
 export {
   lockQuarantinedImage,

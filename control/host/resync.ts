@@ -1,16 +1,18 @@
 /**
- * The timer behind the signals: everything that a host was told is read again, and sent where it differs. One host after the other,
- * spread over the period: a thousand at once would be a hundred thousand documents. Marks only; what is marked goes the way of all news.
+ * The timer behind the signals: everything that a host was told is compared again, by its stamp, and sent where it differs. One host
+ * after the other, spread over the period. Marks only; what is marked goes the way of all news.
  */
 import type { Logger } from 'pino';
 import { isCloudError } from '../../contract/errors.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import type { Database } from '../kit/database/database.ts';
+import type { HostedServers } from './hosted.ts';
 import type { HostSession } from './session.ts';
-import { documentsOf, imagesOn } from './store.ts';
+import { absencesFor, imagesOn } from './store.ts';
 
 export interface ResyncOptions {
   database: Database;
+  servers: Pick<HostedServers, 'serverStamps'>;
   log: Logger;
   /** In this time everything has been looked at once. */
   everyMs: number;
@@ -55,14 +57,16 @@ export class Resync {
 
   async one(session: HostSession): Promise<void> {
     if (!session.open) return;
-    const { database, log, marked } = this.#options;
+    const { database, servers, log, marked } = this.#options;
     try {
-      const [servers, images] = await Promise.all([
-        documentsOf(database.query, session.hostId),
+      const [stamps, absences, images] = await Promise.all([
+        servers.serverStamps(database.query, session.hostId),
+        absencesFor(database.query, session.hostId),
         imagesOn(database.query, session.hostId),
       ]);
-      for (const id of servers) session.dirtyServers.add(id);
-      for (const id of session.view.servers()) session.dirtyServers.add(id);
+      const inOrder = new Set(stamps.flatMap((each) => (session.view.isNews(each) ? [] : [each.id])));
+      for (const { id } of [...stamps, ...absences]) if (!inOrder.has(id)) session.dirtyServers.add(id);
+      for (const id of session.view.servers()) if (!inOrder.has(id)) session.dirtyServers.add(id);
       session.dirtyNetworks = true;
       // Only what to look at: the host may have been told newer things since this was read.
       marked([...images, ...session.view.images()]);

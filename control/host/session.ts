@@ -18,6 +18,7 @@ import {
 } from '../../contract/host/index.ts';
 import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
 import { isDatabaseUnavailable } from '../kit/database/database.ts';
+import type { ServerStamp } from './hosted.ts';
 import { closeCodes, parseHostMessage } from './messages.ts';
 import type { Told } from './told.ts';
 import { HostView } from './view.ts';
@@ -38,6 +39,14 @@ export interface HostConnection {
 
 export type HostHello = HostMessage & { type: 'hello' };
 
+type SnapshotMessage = ControlMessage & { type: 'snapshot' };
+
+/** What a stream begins with. */
+export interface HostSnapshot extends Omit<SnapshotMessage, 'type' | 'unchanged'> {
+  /** Servers whose documents the host has. Undefined: it was not asked what it has. */
+  held: ServerStamp[] | undefined;
+}
+
 /** What the session needs of the service that holds it. */
 export interface SessionOwner {
   readonly cloudId: string;
@@ -48,7 +57,7 @@ export interface SessionOwner {
   readonly told: Told<HostSession>;
   /** Records the facts and answers false when the host is not registered. */
   connect(session: HostSession, hello: HostHello): Promise<boolean>;
-  readSnapshot(hostId: HostId): Promise<Omit<ControlMessage & { type: 'snapshot' }, 'type'>>;
+  readSnapshot(hostId: HostId, hello: HostHello): Promise<HostSnapshot>;
   /** Records and answers whom the host may forget. */
   record(session: HostSession, observed: ObservedServer[], complete: boolean): Promise<ServerId[]>;
   /** Keeps what the host says of its quarantine. */
@@ -212,12 +221,13 @@ export class HostSession {
       if (!(await this.#owner.connect(this, hello))) {
         return this.end(closeCodes.unknownHost, 'no host with this id is registered');
       }
-      const snapshot = await this.#owner.readSnapshot(this.hostId);
+      const { held, ...snapshot } = await this.#owner.readSnapshot(this.hostId, hello);
       if (this.closed) return;
+      this.view.tellHeld(held ?? []);
       this.view.tellServers(snapshot.servers);
       this.view.tellNetworks(snapshot.networks);
       this.view.tellImages(snapshot.images);
-      this.send({ type: 'snapshot', ...snapshot });
+      this.send({ type: 'snapshot', ...snapshot, ...(held && { unchanged: held.map(({ id }) => id) }) });
       this.#phase = 'open';
       this.#owner.opened(this);
       this.#record();

@@ -97,13 +97,6 @@ export async function absencesFor(db: Queryable, hostId: HostId): Promise<Absenc
   return rows;
 }
 
-/** The servers of which the host has, or must have, a document: without reading the documents. */
-export async function documentsOf(db: Queryable, hostId: HostId): Promise<ServerId[]> {
-  const { rows } = await sql<{ id: ServerId }>`select id from server where host_id = ${hostId}
-    union select server_id from server_absence where host_id = ${hostId}`.execute(db);
-  return rows.map(({ id }) => id);
-}
-
 /** The host has nothing left of these, as of the epoch and generation that it names. Answers those of which it need not hear any more. */
 export async function confirmAbsences(db: Queryable, hostId: HostId, told: readonly Absence[]): Promise<Set<ServerId>> {
   const { rows } = await sql<{ id: ServerId }>`

@@ -28,13 +28,12 @@ import { closeCodes } from './messages.ts';
 import { recordQuarantine } from './quarantine.ts';
 import { Resync } from './resync.ts';
 import { type HostConnection, type HostHello, HostSession, type SessionOwner, updateFor } from './session.ts';
+import { readSnapshot, type SnapshotSources } from './snapshot.ts';
 import {
-  absencesFor,
   confirmAbsences,
   connectHost,
   disconnectHost,
   findHost,
-  imagesOn,
   placesOf,
   recordLiveness,
   whereaboutsOf,
@@ -79,6 +78,7 @@ export class HostStreams {
   readonly #log: Logger;
   readonly #timing: Timing;
   readonly #history: DatabaseHistory;
+  readonly #sources: SnapshotSources;
   readonly #owner: SessionOwner;
   /** Every stream, greeted or not. */
   readonly #all = new Set<HostSession>();
@@ -106,6 +106,7 @@ export class HostStreams {
     this.#log = options.log;
     this.#timing = { ...defaults, ...options.timing };
     this.#history = new DatabaseHistory(options);
+    this.#sources = { ...options, history: this.#history };
     this.#owner = {
       cloudId: options.cloudId,
       leaseMs,
@@ -113,7 +114,7 @@ export class HostStreams {
       log: options.log,
       told: this.#told,
       connect: (session, hello) => this.#gate.run(() => this.#connect(session, hello)),
-      readSnapshot: (hostId) => this.#gate.run(() => this.#readSnapshot(hostId)),
+      readSnapshot: (hostId, hello) => this.#gate.run(() => readSnapshot(this.#sources, hostId, hello)),
       record: (session, observed, complete) =>
         complete
           ? this.#gate.run(() => this.#record(session, observed, complete))
@@ -123,7 +124,7 @@ export class HostStreams {
       ended: (session) => this.#ended(session),
     };
     this.#resync = new Resync({
-      ...{ database: options.database, log: options.log, everyMs: this.#timing.resyncMs },
+      ...{ database: options.database, servers: options.servers, log: options.log, everyMs: this.#timing.resyncMs },
       sessions: () => this.#byHost.values(),
       marked: (images) => {
         for (const id of images) this.#changedImages.add(id);
@@ -187,25 +188,6 @@ export class HostStreams {
     before?.end(closeCodes.replaced, 'a newer connection of this host took over');
     this.#log.info({ hostId: session.hostId, connectionId: session.connectionId }, 'host stream: host connected');
     return true;
-  }
-
-  async #readSnapshot(hostId: HostId) {
-    const db = this.#database.query;
-    const place = await this.#history.place();
-    const [servers, networks, images] = await Promise.all([
-      this.#servers.desiredServers(db, { hostId }),
-      this.#networks.desiredNetworks(db, hostId),
-      imagesOn(db, hostId),
-    ]);
-    // Read after the servers: of one that leaves the host meanwhile both are seen, and its absence counts.
-    const absences = await absencesFor(db, hostId);
-    const gone = new Set(absences.map(({ id }) => id));
-    return {
-      servers: [...servers.filter(({ id }) => !gone.has(id)), ...absences.map(absentServer)],
-      networks,
-      images,
-      ...place,
-    };
   }
 
   async #record(session: HostSession, observed: ObservedServer[], complete: boolean): Promise<ServerId[]> {

@@ -5,6 +5,7 @@
 import { hash } from 'node:crypto';
 import type { DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
+import type { ServerStamp } from './hosted.ts';
 import type { ToldKind } from './told.ts';
 
 interface ToldServer {
@@ -22,6 +23,9 @@ export interface ViewListener {
 }
 
 const nobody: ViewListener = { learned: () => {}, forgot: () => {} };
+
+/** What is told of a server, as far as this view keeps it. */
+type Told = Omit<ServerStamp, 'stamp'> & { content: string };
 
 const contentOf = (document: unknown): string => hash('sha1', JSON.stringify(document), 'base64');
 
@@ -61,8 +65,8 @@ export class HostView {
   /** Those documents that differ from what the host was told; they count as told from now on. */
   tellServers(documents: readonly DesiredServer[]): DesiredServer[] {
     return documents.filter((document) => {
-      const content = contentOf(document);
       const told = this.#servers.get(document.id);
+      const content = document.stamp ?? contentOf(document);
       if (told?.content === content) return false;
       // Two reads may finish in either order; an owner's epoch and a desired generation never go back.
       if (
@@ -70,26 +74,33 @@ export class HostView {
         (document.epoch < told.epoch || (document.epoch === told.epoch && document.generation < told.generation))
       )
         return false;
-      this.forget(document.id);
-      this.#servers.set(document.id, {
-        content,
-        epoch: document.epoch,
-        generation: document.generation,
-        networks: [...new Set(document.ports.map((port) => port.networkId))],
-        ports: document.ports.map((port) => port.id),
-      });
-      this.#index(document);
+      const { id, epoch, generation } = document;
+      const ports = document.ports.map((port) => port.id);
+      this.#learn({ id, epoch, generation, content, ports, networks: document.ports.map((port) => port.networkId) });
       return true;
     });
   }
 
-  #index({ id, ports }: DesiredServer): void {
+  /** Documents that the host has from an earlier stream. */
+  tellHeld(servers: readonly ServerStamp[]): void {
+    for (const { stamp, ...server } of servers) this.#learn({ ...server, content: stamp });
+  }
+
+  /** The host was told something else of this server, or nothing. */
+  isNews({ id, stamp }: ServerStamp): boolean {
+    return this.#servers.get(id)?.content !== stamp;
+  }
+
+  #learn({ id, epoch, generation, content, ports, networks }: Told): void {
+    this.forget(id);
+    const distinct = networks.length > 1 ? [...new Set(networks)] : networks;
+    this.#servers.set(id, { content, epoch, generation, networks: distinct, ports });
     this.#listener.learned('server', id);
     for (const port of ports) {
-      this.#serverOfPort.set(port.id, id);
-      this.#listener.learned('port', port.id);
+      this.#serverOfPort.set(port, id);
+      this.#listener.learned('port', port);
     }
-    for (const network of this.#servers.get(id)!.networks) {
+    for (const network of distinct) {
       this.#onNetwork.set(network, (this.#onNetwork.get(network) ?? 0) + 1);
       this.#listener.learned('network of a server', network);
     }

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type { ControlMessage, Unreadable } from '../../contract/host/index.ts';
 import type { ServerId } from '../../contract/ids.ts';
 import { exampleNetwork, exampleServer } from '../metadata/testing.ts';
-import { applyMessage, type DesiredState, emptyState } from './state.ts';
+import { applyMessage, type DesiredState, emptyState, heldStamps } from './state.ts';
 import { DesiredStore, decodeState, encodeState } from './store.ts';
 
 const cloudId = '01900000-0000-7000-8000-0000000000cc';
@@ -45,6 +45,23 @@ test('an update says what it names; a snapshot says all, and what it leaves out 
   assert.deepEqual([...replaced.quarantined], [[server.id, { reason: 'missing', since: now }]]);
   const named = applyMessage(replaced, { type: 'snapshot', servers: [stopped, other], networks: [], images: [] }).state;
   assert.equal(named.quarantined.size, 0);
+});
+
+test('a snapshot may name what is held by its id alone; what is not held it must not', () => {
+  const stamped = [server, other].map((document) => ({ ...document, stamp: `of ${document.id}` }));
+  const state = applyMessage(start(), { ...update, servers: stamped }).state;
+  assert.deepEqual(heldStamps(state), { [server.id]: `of ${server.id}`, [other.id]: `of ${other.id}` });
+  const named = { type: 'snapshot' as const, servers: [], networks: [], images: [] };
+  const missing = applyMessage(state, { ...named, unchanged: [server.id] }).state;
+  assert.deepEqual([...missing.quarantined.keys()], [other.id]);
+  const again = applyMessage(missing, { ...named, unchanged: [server.id, other.id] }).state;
+  assert.equal(again.quarantined.size, 0);
+  assert.deepEqual([...again.servers.values()], stamped);
+  assert.deepEqual(heldStamps(decodeState(encodeState(again))), heldStamps(state), 'and a restart keeps it');
+  assert.throws(() => applyMessage(emptyState(cloudId), { ...named, unchanged: [server.id] }), /not held/);
+  assert.throws(() => applyMessage(start(), { ...named, unchanged: [server.id] }), /not held/, 'one without a stamp');
+  const unread = applyMessage(state, update, [{ ...misread(), id: server.id }]).state;
+  assert.deepEqual(Object.keys(heldStamps(unread)), [other.id], 'its newest document may be readable now');
 });
 
 test('a snapshot from an older database quarantines what it names as it was, and keeps the networks of it', () => {

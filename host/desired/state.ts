@@ -96,10 +96,11 @@ function applySnapshot(
     networks: new Map(message.networks.map((each) => [each.id, each])),
     unreadable: new Map(),
   };
-  const refused = takeServers(state, message.servers, next);
+  const documents = [...message.servers, ...(message.unchanged ?? []).map((id) => heldDocument(state, id))];
+  const refused = takeServers(state, documents, next);
   takeUnreadable(state, misread, next);
   const quarantined = new Map<ServerId, Quarantine>();
-  const named = new Map(message.servers.map((document) => [document.id, document]));
+  const named = new Map(documents.map((document) => [document.id, document]));
   for (const [id, known] of state.servers) {
     const document = named.get(id);
     const before = state.quarantined.get(id);
@@ -120,6 +121,20 @@ function applySnapshot(
     state: withNetworks({ ...state, ...next, quarantined, images: new Set(images), remembers }, state.networks),
     refused,
   };
+}
+
+/** @throws where control believes that this host holds what it does not: all must be told anew */
+function heldDocument({ servers }: DesiredState, id: ServerId): DesiredServer {
+  const held = servers.get(id);
+  if (held?.stamp === undefined) throw new Error('control calls unchanged what is not held');
+  return held;
+}
+
+/** For the hello: what need not be told again. Of one whose newest document can't be read, that may be readable now. */
+export function heldStamps({ servers, unreadable }: DesiredState): Record<ServerId, string> {
+  return Object.fromEntries(
+    [...servers.values()].flatMap(({ id, stamp }) => (stamp === undefined || unreadable.has(id) ? [] : [[id, stamp]])),
+  );
 }
 
 function applyUpdate(state: DesiredState, message: Message<'update'>, misread: readonly Unreadable[]): Applied {

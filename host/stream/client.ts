@@ -49,6 +49,8 @@ export interface StreamOptions {
   observations(): ObservedServer[] | undefined;
   /** Where control has said what this host remembers of it; an older control has not, and knows no quarantine. */
   remembers(): { incarnation: string; position: string } | null;
+  /** The stamps of the documents in force; undefined before there are any. */
+  holds(): Record<string, string> | undefined;
   quarantine(): HostQuarantine;
   retryFirstMs?: number;
   retryMaxMs?: number;
@@ -85,6 +87,8 @@ export class ControlStream {
   #quarantineTimer: NodeJS.Timeout | undefined;
   #flushing = false;
   #laterTimer: NodeJS.Timeout | undefined;
+  /** What was said to be held did not help: all is asked for. */
+  #wantsAll = false;
   #lastError: string | null = null;
 
   constructor(options: StreamOptions) {
@@ -210,9 +214,11 @@ export class ControlStream {
       this.#watchSilence(socket);
       const { facts, cloudId, protocol = hostProtocol } = this.#options;
       const remembers = this.#options.remembers();
+      const holds = this.#wantsAll ? undefined : this.#options.holds();
       this.#send({
         ...{ type: 'hello', ...speaking(protocol), cloudId: cloudId(), facts: facts() },
         ...(remembers && { remembers }),
+        ...(holds && { holds }),
       });
       pingWithTime(socket);
     });
@@ -288,9 +294,11 @@ export class ControlStream {
       if (socket !== this.#socket) return;
       try {
         await this.#options.received(message, unreadable);
+        if (message.type === 'snapshot') this.#wantsAll = false;
         this.#flush();
         if (socket === this.#socket) this.#steady();
       } catch (error) {
+        this.#wantsAll = true;
         this.#refuse(socket, `the message could not be taken: ${(error as Error).message}`);
       }
     });

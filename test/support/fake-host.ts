@@ -53,8 +53,12 @@ export class FakeHost {
     this.socket.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message));
   }
 
-  hello(facts: Partial<HostFacts> = {}, cloudId: string | null = null): void {
-    this.send({ type: 'hello', ...speaking(hostProtocol), cloudId, facts: { ...testFacts, ...facts } });
+  hello(
+    facts: Partial<HostFacts> = {},
+    cloudId: string | null = null,
+    more: Pick<HostMessage & { type: 'hello' }, 'remembers' | 'holds'> = {},
+  ): void {
+    this.send({ type: 'hello', ...speaking(hostProtocol), cloudId, facts: { ...testFacts, ...facts }, ...more });
   }
 
   report(servers: ObservedServer[], options: { complete: boolean } = { complete: false }): void {

@@ -27,6 +27,8 @@ const redialMs = 200;
 
 function run(controlUrl: string, host: WireHosts['hosts'][number], ca: Buffer): void {
   const tls = { cert: readFileSync(host.tls.certificate), key: readFileSync(host.tls.key), ca };
+  const documents = new Map<string, DesiredServer>();
+  let remembers: { incarnation: string; position: string } | undefined;
   const dial = () => {
     let whole = false;
     const socket = new WebSocket(controlUrl, { ...tls, perMessageDeflate: false });
@@ -36,6 +38,7 @@ function run(controlUrl: string, host: WireHosts['hosts'][number], ca: Buffer): 
         type: 'hello',
         ...speaking(hostProtocol),
         cloudId: null,
+        ...(remembers && { remembers, holds: stampsOf(documents) }),
         facts: { ...testFacts, name: host.name, cpus: 64, memoryMiB: 1 << 20, diskGiB: 1 << 16 },
       }),
     );
@@ -43,9 +46,15 @@ function run(controlUrl: string, host: WireHosts['hosts'][number], ca: Buffer): 
       const message = JSON.parse(data.toString()) as ControlMessage;
       if (message.type !== 'snapshot' && message.type !== 'update') return;
       const complete = message.type === 'snapshot';
-      if (complete || message.servers.length > 0) {
-        send({ type: 'report', complete, servers: message.servers.map(done) });
+      if (message.type === 'snapshot' && message.incarnation !== undefined && message.position !== undefined) {
+        remembers = { incarnation: message.incarnation, position: message.position };
       }
+      for (const server of message.servers) documents.set(server.id, server);
+      const served = [
+        ...message.servers,
+        ...(complete ? (message.unchanged ?? []).map((id) => documents.get(id)!) : []),
+      ];
+      if (complete || served.length > 0) send({ type: 'report', complete, servers: served.map(done) });
       if (complete) {
         whole = true;
         inStep++;
@@ -59,6 +68,9 @@ function run(controlUrl: string, host: WireHosts['hosts'][number], ca: Buffer): 
   };
   dial();
 }
+
+const stampsOf = (documents: ReadonlyMap<string, DesiredServer>): Record<string, string> =>
+  Object.fromEntries([...documents].flatMap(([id, { stamp }]) => (stamp === undefined ? [] : [[id, stamp]])));
 
 const done = ({ id, epoch, generation, presence, power, reboot }: DesiredServer): ObservedServer => ({
   ...{ id, epoch, generation, rebootCount: reboot.count, step: null, error: null },

@@ -1,12 +1,11 @@
 /** What servers need of their neighbours; the composition root hands the real services in. */
-import type { DesiredPort } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../../contract/ids.ts';
 import type { HostEndpoint } from '../../host/index.ts';
 import type { DiskFormat } from '../../image/index.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import type { ServerPort, ServerPortsPlan, ServerPortsWish } from '../../network/port/server-ports.ts';
-import type { ServerInterface } from '../../network/port/server-views.ts';
+import type { DesiredPorts, PortStamp, ServerInterface } from '../../network/port/server-views.ts';
 
 /** Part of PortService (control/network/port). */
 export interface ServerPorts {
@@ -20,7 +19,8 @@ export interface ServerPorts {
   bindServerPorts(tx: Tx, placed: readonly { serverId: ServerId; hostId: HostId }[]): Promise<unknown>;
   releaseServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
   serverAddresses(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, ServerInterface[]>>;
-  desiredPorts(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, DesiredPort[]>>;
+  desiredPorts(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, DesiredPorts>>;
+  portStamps(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, PortStamp>>;
 }
 
 /** What a server needs to know of its image. */

@@ -1,10 +1,16 @@
 /**
  * What a host shall have: the desired state of many servers in two queries. A pure reading of the tables; the host
  * stream compares it with what it sent last.
+ *
+ * A document's stamp is a digest of all that it is made from, taken by the database, so that hosts and streams compare without anybody
+ * reading documents. What is added to documents must be in it (desired.db.test.ts holds that). Not in it: which of an image's hosts
+ * are there at the moment, which says only whom to ask first.
  */
+import { hash } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
-import { type DesiredServer, imageLimits } from '../../../contract/host/index.ts';
+import { type DesiredServer, desiredServer, imageLimits } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
+import type { ServerFilter, ServerStamp } from '../../host/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { KeySnapshot, ServerImage } from './server.ts';
@@ -41,27 +47,40 @@ interface Row {
   created_at: Date;
 }
 
-/** Servers that were given to a host: all of one host's, or those named (unplaced ones are left out). */
+/** Another form of documents has other stamps. */
+const form = hash('sha1', JSON.stringify(desiredServer)).slice(0, 8);
+
+/** Of servers that were given to a host, all that documents are made from but ports and an image's hosts. */
+const facts = ({ hostId, serverIds }: ServerFilter) => sql`
+  from (select s.host_id, s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
+      s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
+      s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, a.password as admin_password,
+      s.metadata, s.launch_index, s.created_at
+    from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
+      left join server_admin_password a on a.server_id = s.id
+    where ${hostId === undefined ? sql`true` : sql`s.host_id = ${hostId}::uuid`}
+      and ${serverIds === undefined ? sql`true` : sql`s.id = any(${[...serverIds]}::uuid[])`}) s`;
+
+const [rescueImage, bootImage] = [sql`(s.desired_rescue ->> 'image_id')::uuid`, sql`s.image_id`];
+const [nearestFirst, byId] = [sql`o.connected desc, o.id`, sql`o.id`];
+
+const ownStamp = sql<string>`left(md5(row(${form}::text, s, ${sourcesOf(bootImage, byId)},
+  case when s.desired_rescue is not null then ${sourcesOf(rescueImage, byId)} end)::text), 16)`;
+
+/** Complete documents of servers that were given to a host; unplaced ones are left out. */
 export async function desiredServers(
   deps: { ports: Pick<ServerPorts, 'desiredPorts'> },
   db: Queryable,
-  which: { hostId: HostId } | { serverIds: readonly ServerId[] },
+  which: ServerFilter,
 ): Promise<DesiredServer[]> {
-  const filter =
-    'hostId' in which ? sql`s.host_id = ${which.hostId}::uuid` : sql`s.id = any(${[...which.serverIds]}::uuid[])`;
   const portsOf = (ids: readonly ServerId[]) => deps.ports.desiredPorts(db, ids);
   // What changes between the two reads wakes whoever reads again.
-  const beside = 'serverIds' in which ? portsOf(which.serverIds) : undefined;
+  const beside = which.serverIds && portsOf(which.serverIds);
   beside?.catch(() => {});
-  const { rows } = await sql<Row>`
-    select s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
-      s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
-      s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, a.password as admin_password, s.metadata, s.launch_index, s.created_at,
-      ${sourcesOf(sql`s.image_id`)} as image_sources,
-      case when s.desired_rescue is not null then ${sourcesOf(sql`(s.desired_rescue ->> 'image_id')::uuid`)} end as rescue_sources
-    from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
-      left join server_admin_password a on a.server_id = s.id
-    where ${filter} order by s.id`.execute(db);
+  const { rows } = await sql<Row & { own_stamp: string }>`
+    select s.*, ${ownStamp} as own_stamp, ${sourcesOf(bootImage, nearestFirst)} as image_sources,
+      case when s.desired_rescue is not null then ${sourcesOf(rescueImage, nearestFirst)} end as rescue_sources
+    ${facts(which)} order by s.id`.execute(db);
   if (rows.length === 0) return [];
   const ports = await (beside ?? portsOf(rows.map((row) => row.id)));
   return rows.map((row) => ({
@@ -80,7 +99,7 @@ export async function desiredServers(
     diskGiB: row.disk_gib,
     image: imageOf(row.image_id, row.image, row.image_sources),
     rescue: rescueOf(row),
-    ports: ports.get(row.id) ?? [],
+    ports: ports.get(row.id)?.ports ?? [],
     configDrive: row.config_drive,
     availabilityZone: row.zone,
     keys: row.keys.flatMap((key) =>
@@ -91,15 +110,39 @@ export async function desiredServers(
     metadata: row.metadata,
     launchIndex: row.launch_index,
     createdAt: row.created_at.toISOString(),
+    stamp: row.own_stamp + (ports.get(row.id)?.stamp ?? ''),
   }));
 }
 
+/** What tells whether a host has the document in force, without reading documents. */
+export async function serverStamps(
+  deps: { ports: Pick<ServerPorts, 'portStamps'> },
+  db: Queryable,
+  hostId: HostId,
+): Promise<ServerStamp[]> {
+  // One value: a hundred thousand rows would cost their reader more than the database.
+  const { rows } = await sql<{ all: Pick<ServerStamp, 'id' | 'epoch' | 'generation' | 'stamp'>[] }>`
+    select coalesce(json_agg(json_build_object('id', s.id, 'epoch', s.epoch, 'generation', s.generation, 'stamp', ${ownStamp})
+      order by s.id), '[]') as all ${facts({ hostId })}`.execute(db);
+  const { all } = rows[0]!;
+  const ports = await deps.ports.portStamps(
+    db,
+    all.map(({ id }) => id),
+  );
+  return all.map((server) => {
+    const { stamp = '', ports: portIds = [], networks = [] } = ports.get(server.id) ?? {};
+    return { ...server, stamp: server.stamp + stamp, ports: portIds, networks };
+  });
+}
+
 /** The hosts that have an image's bytes, those first that are there; null where this host holds them itself. */
-const sourcesOf = (imageId: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
+function sourcesOf(imageId: RawBuilder<unknown>, order: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`(
   case when exists (select from image_location l where l.image_id = ${imageId} and l.host_id = s.host_id) then null
-    else (select json_agg(o.facts ->> 'url' order by o.connected desc, o.id)
+    else (select json_agg(o.facts ->> 'url' order by ${order})
       from image_location l join host o on o.id = l.host_id
       where l.image_id = ${imageId} and o.facts ->> 'url' <> '') end)`;
+}
 
 function imageOf(id: string | null, image: ServerImage | null, sources: string[] | null): DesiredServer['image'] {
   if (id === null || image === null) return null;

@@ -3,16 +3,17 @@ import type { Logger } from 'pino';
 import type { HostedServers } from '../../host/index.ts';
 import type { Database } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';
-import { desiredServers } from './desired.ts';
+import { desiredServers, serverStamps } from './desired.ts';
 import { recordReports } from './reports.ts';
 
 export function hostedServers(deps: {
   database: Database;
-  ports: Pick<ServerPorts, 'desiredPorts'>;
+  ports: Pick<ServerPorts, 'desiredPorts' | 'portStamps'>;
   log: Logger;
 }): HostedServers {
   return {
     desiredServers: (db, which) => desiredServers(deps, db, which),
+    serverStamps: (db, hostId) => serverStamps(deps, db, hostId),
     recordReports: (hostId, observed, options) => recordReports(deps, hostId, observed, options),
   };
 }

@@ -69,7 +69,7 @@ test('a server without requests gets a dual-stack port on the only network, in t
     shown?.securityGroups.map(({ name }) => name),
     ['default'],
   );
-  const [desired] = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!;
+  const [desired] = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!.ports;
   assert.equal(desired?.networkId, network.id);
   assert.deepEqual(
     desired?.fixedIps.map(({ prefixLength, gateway, ipv6AddressMode }) => [prefixLength, gateway, ipv6AddressMode]),
@@ -88,7 +88,7 @@ test('a server without requests gets a dual-stack port on the only network, in t
   );
   await sql`update subnet set enable_dhcp = false, host_routes = '[{"destination": "192.0.2.0/24", "nexthop": "10.0.0.9"}]'
     where network_id = ${network.id} and ip_version = 4`.execute(db.database.query);
-  const [undynamic] = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!;
+  const [undynamic] = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!.ports;
   assert.equal(undynamic?.fixedIps[0]?.dhcp, false);
   assert.deepEqual(undynamic?.fixedIps[0]?.hostRoutes, [{ destination: '192.0.2.0/24', nexthop: '10.0.0.9' }]);
   const [desiredNetwork] = await ports.desiredNetworks(db.database.query, hostId);
@@ -187,7 +187,7 @@ test('a tenant who writes another’s server into device_id gets nothing of it, 
   const [trap] = await ports.create(attacker, [
     { network_id: own.id, device_id: serverId, device_owner: 'compute:nova' },
   ]);
-  const list = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!;
+  const list = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!.ports;
   assert.deepEqual(
     list.map(({ networkId }) => networkId),
     [network.id],

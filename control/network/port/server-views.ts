@@ -1,7 +1,8 @@
 /** What others show or do with the ports of servers: read only, one query each. */
+import { hash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { DesiredFixedIp, DesiredNetwork, DesiredPort } from '../../../contract/host/index.ts';
-import type { HostId, ServerId } from '../../../contract/ids.ts';
+import type { HostId, NetworkId, PortId, ServerId } from '../../../contract/ids.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 
 export interface ServerInterface {
@@ -55,25 +56,70 @@ export async function serverAddresses(
   return collect(rows.map(({ server_id, ...value }) => ({ server_id, value })));
 }
 
+/** A server's ports in its document. */
+export interface DesiredPorts {
+  ports: DesiredPort[];
+  /** Of all that is in them; '' where there are none. */
+  stamp: string;
+}
+
+/** The same without the ports. */
+export interface PortStamp {
+  stamp: string;
+  ports: PortId[];
+  networks: NetworkId[];
+}
+
+/**
+ * What a port's part of the document is made from, from p, n and `fixed`. A subnet has many columns and many ports: which transaction
+ * wrote its row says as much; that of a restored dump means nothing, and is of another incarnation.
+ */
+const portFacts = sql<string>`concat_ws(' ', p.id, p.network_id, p.mac, n.mtu, fixed.facts)`;
+const subnetFacts = sql`string_agg(concat_ws(' ', i.ip, i.subnet_id, s.xmin), ' ' order by i.position)`;
+
 export async function desiredPorts(
   db: Queryable,
   serverIds: readonly ServerId[],
-): Promise<Map<ServerId, DesiredPort[]>> {
+): Promise<Map<ServerId, DesiredPorts>> {
   if (serverIds.length === 0) return new Map();
-  const { rows } = await sql<{ server_id: ServerId } & DesiredPort>`
-    select sp.server_id, p.id, p.network_id as "networkId", p.mac::text as mac, n.mtu,
-      coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'subnetId', s.id, 'ipVersion', s.ip_version,
+  const { rows } = await sql<{ server_id: ServerId; facts: string } & DesiredPort>`
+    select sp.server_id, p.id, p.network_id as "networkId", p.mac::text as mac, n.mtu, ${portFacts} as facts,
+      coalesce(fixed.ips, '[]') as "fixedIps"
+    from server_port sp join port p on p.id = sp.port_id join network n on n.id = p.network_id
+    cross join lateral (select ${subnetFacts} as facts,
+        jsonb_agg(jsonb_build_object('ip', host(i.ip), 'subnetId', s.id, 'ipVersion', s.ip_version,
           'prefixLength', masklen(s.cidr), 'gateway', host(s.gateway_ip), 'dnsNameservers', s.dns_nameservers,
           'ipv6AddressMode', s.ipv6_address_mode, 'dhcp', s.enable_dhcp,
-          'hostRoutes', s.host_routes) order by i.position)
-        from port_ip i join subnet s on s.id = i.subnet_id where i.port_id = p.id), '[]') as "fixedIps"
-    from ${serverPort(serverIds)} ${order}`.execute(db);
-  return collect(
-    rows.map(({ server_id, fixedIps, ...port }) => ({
+          'hostRoutes', s.host_routes) order by i.position) as ips
+      from port_ip i join subnet s on s.id = i.subnet_id where i.port_id = p.id) fixed
+    where sp.server_id = any(${[...serverIds]}::uuid[]) ${order}`.execute(db);
+  const all = collect(
+    rows.map(({ server_id, facts, fixedIps, ...port }) => ({
       server_id,
-      value: { ...port, fixedIps: fixedIps as DesiredFixedIp[] },
+      value: { facts, port: { ...port, fixedIps: fixedIps as DesiredFixedIp[] } },
     })),
   );
+  const stampOf = (facts: string) => hash('md5', facts).slice(0, 16);
+  return new Map(
+    [...all].map(([id, each]) => [
+      id,
+      { ports: each.map(({ port }) => port), stamp: stampOf(each.map(({ facts }) => facts).join(',')) },
+    ]),
+  );
+}
+
+export async function portStamps(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, PortStamp>> {
+  if (serverIds.length === 0) return new Map();
+  const inOrder = sql`order by sp.position, p.id`;
+  const { rows } = await sql<{ all: ({ server: ServerId } & PortStamp)[] }>`
+    select coalesce(json_agg(each), '[]') as all from (
+      select sp.server_id as server, json_agg(p.id ${inOrder}) as ports, json_agg(p.network_id ${inOrder}) as networks,
+        left(md5(string_agg(${portFacts}, ',' ${inOrder})), 16) as stamp
+      from server_port sp join port p on p.id = sp.port_id join network n on n.id = p.network_id
+      cross join lateral (select ${subnetFacts} as facts
+        from port_ip i join subnet s on s.id = i.subnet_id where i.port_id = p.id) fixed
+      where sp.server_id = any(${[...serverIds]}::uuid[]) group by sp.server_id) each`.execute(db);
+  return new Map(rows[0]!.all.map(({ server, ...stamp }) => [server, stamp]));
 }
 
 /**

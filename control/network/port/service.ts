@@ -5,7 +5,7 @@
 
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import type { DesiredNetwork, DesiredPort } from '../../../contract/host/index.ts';
+import type { DesiredNetwork } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { parseMac, randomMac } from '../../kit/address.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
@@ -40,7 +40,15 @@ import {
   type ServerPortsPlan,
   type ServerPortsWish,
 } from './server-ports.ts';
-import { desiredNetworks, desiredPorts, type ServerInterface, serverAddresses } from './server-views.ts';
+import {
+  type DesiredPorts,
+  desiredNetworks,
+  desiredPorts,
+  type PortStamp,
+  portStamps,
+  type ServerInterface,
+  serverAddresses,
+} from './server-views.ts';
 import { updateAddresses } from './update-addresses.ts';
 
 export interface NewPortWish extends PortWish {
@@ -152,8 +160,12 @@ export class PortService {
     return serverAddresses(db, serverIds);
   }
 
-  desiredPorts(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, DesiredPort[]>> {
+  desiredPorts(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, DesiredPorts>> {
     return desiredPorts(db, serverIds);
+  }
+
+  portStamps(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, PortStamp>> {
+    return portStamps(db, serverIds);
   }
 
   desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {

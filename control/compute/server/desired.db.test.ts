@@ -1,0 +1,101 @@
+/** A stamp stands for a document: it changes with whatever the document says, and with nothing else. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type RawBuilder, sql } from 'kysely';
+import { desiredPort, desiredServer } from '../../../contract/host/index.ts';
+import { newId } from '../../../contract/ids.ts';
+import { testDatabase, testProject } from '../../kit/database/testing.ts';
+import { serverCloud } from './testing.ts';
+
+test('whatever changes a server’s document changes its stamp, field by field, and a report or a host that goes does not', async () => {
+  await using db = await testDatabase();
+  const cloud = await serverCloud(db.database);
+  const [host, elsewhere] = [await cloud.addHost({ name: 'a' }), await cloud.addHost({ name: 'b', connected: false })];
+  const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor: await cloud.addFlavor() }));
+  const id = ids[0]!;
+  await cloud.controller.reconcile(id);
+  await sql`update server set host_id = ${host} where id = ${id}`.execute(db.database.query);
+  const look = async () => {
+    const [document] = await cloud.side.desiredServers(db.database.query, { serverIds: [id] });
+    const [entry] = await cloud.side.serverStamps(db.database.query, host);
+    const { stamp, ...rest } = document!;
+    assert.deepEqual(entry, {
+      ...{ id, epoch: rest.epoch, generation: rest.generation, stamp: stamp! },
+      ports: rest.ports.map((port) => port.id),
+      networks: rest.ports.map((port) => port.networkId),
+    });
+    return { stamp: stamp!, rest };
+  };
+  const set = (what: RawBuilder<unknown>) => sql`update server set ${what} where id = ${id}`;
+  const rescue = JSON.stringify({
+    count: 1,
+    image_id: cloud.imageId,
+    image: { format: 'raw', size_bytes: 1, sha256: 'aa' },
+  });
+  const changes = [
+    set(sql`project_id = ${await testProject(db.database)}`),
+    set(sql`user_id = ${newId()}`),
+    set(sql`epoch = epoch + 1`),
+    set(sql`generation = generation + 1`),
+    set(sql`desired_power = 'off'`),
+    set(sql`desired_reboot_count = 1`),
+    set(sql`desired_rescue = ${rescue}::jsonb`),
+    set(sql`name = '小屋'`),
+    set(sql`hostname = 'other'`),
+    set(sql`vcpus = 3`),
+    set(sql`memory_mib = 4`),
+    set(sql`disk_gib = 5`),
+    set(sql`image = jsonb_set(image, '{sha256}', '"bb"')`),
+    sql`insert into image_location (image_id, host_id) values (${cloud.imageId}, ${elsewhere})`,
+    sql`update host set facts = facts || '{"url": "https://moved:1"}' where id = ${elsewhere}`,
+    set(sql`config_drive = not config_drive`),
+    sql`update host set availability_zone = 'east' where id = ${host}`,
+    set(sql`keys = '[{"name": "k", "type": "ssh", "public_key": "ssh-ed25519 x"}]'`),
+    sql`insert into server_user_data (server_id, user_data) values (${id}, 'IyE=')`,
+    sql`insert into server_admin_password (server_id, password) values (${id}, 'x')`,
+    set(sql`metadata = '{"a": "b"}'`),
+    set(sql`launch_index = 2`),
+    set(sql`created_at = created_at - interval '1 day'`),
+    sql`update port set mac = '02:00:00:00:00:77'`,
+    sql`update network set mtu = 1300`,
+    sql`update port_ip set ip = '10.0.0.77'`,
+    sql`update subnet set dns_nameservers = '{9.9.9.9}'`,
+    sql`update subnet set host_routes = '[{"destination": "10.9.0.0/16", "nexthop": "10.0.0.9"}]'`,
+    sql`delete from port_ip`,
+    sql`delete from port`,
+    set(sql`desired_presence = 'absent'`),
+  ];
+  const seen = new Set<string>();
+  let before = await look();
+  for (const [index, change] of changes.entries()) {
+    await change.execute(db.database.query);
+    const after = await look();
+    assert.notDeepEqual(after.rest, before.rest, `change ${index} is in the document`);
+    assert.notEqual(after.stamp, before.stamp, `change ${index} is in the stamp`);
+    for (const key of changed(before.rest, after.rest)) seen.add(key);
+    for (const key of changed(before.rest.ports[0] ?? {}, after.rest.ports[0] ?? {})) seen.add(`ports.${key}`);
+    before = after;
+  }
+  const fixed = ['id', 'stamp', 'ports.id', 'ports.networkId'];
+  const fields = [
+    ...Object.keys(desiredServer.properties),
+    ...Object.keys(desiredPort.properties).map((key) => `ports.${key}`),
+  ];
+  assert.deepEqual(
+    fields.filter((field) => !seen.has(field) && !fixed.includes(field)),
+    [],
+    'each field was tried',
+  );
+  for (const change of [
+    set(sql`observed_state = 'running', observed_generation = 9, updated_at = now()`),
+    sql`update host set connected = true, last_seen_at = now() where id = ${elsewhere}`,
+  ]) {
+    await change.execute(db.database.query);
+    assert.equal((await look()).stamp, before.stamp);
+  }
+});
+
+const changed = (a: object, b: object): string[] =>
+  [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(
+    (key) => JSON.stringify(a[key as never]) !== JSON.stringify(b[key as never]),
+  );
