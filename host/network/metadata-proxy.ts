@@ -31,6 +31,13 @@ export interface ProxyConfigInput {
   ids: { uid: number; gid: number };
 }
 
+/**
+ * What a network, and what an address in it, may have open at once. The process as a whole has room for all networks' shares: a guest
+ * that keeps connections open, on one network or on thirty, takes those of nobody else.
+ */
+const perNetwork = 64;
+const perAddress = 8;
+
 /** haproxy.cfg; pure, and the same text for the same content. */
 export function proxyConfig({ networks, backend, ids }: ProxyConfigInput): string {
   const sorted = [...networks].sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -39,7 +46,7 @@ export function proxyConfig({ networks, backend, ids }: ProxyConfigInput): strin
     `  uid ${ids.uid}`,
     `  gid ${ids.gid}`,
     '  nbthread 1',
-    '  maxconn 1024',
+    `  maxconn ${perNetwork * Math.max(networks.length, 1)}`,
     // After a reload the old worker may linger no longer than this, with whatever a guest keeps open.
     '  hard-stop-after 15s',
     '',
@@ -53,16 +60,22 @@ export function proxyConfig({ networks, backend, ids }: ProxyConfigInput): strin
     '  http-reuse never',
     '',
     'backend host',
-    `  server host unix@${backend} maxconn 256`,
+    `  server host unix@${backend}`,
   ];
   for (const { id, namespace, inode } of sorted) {
     lines.push(
       '',
       `# ${namespace} inode ${inode}`,
       `frontend ${id}`,
-      '  maxconn 64',
+      `  maxconn ${perNetwork}`,
       `  bind ${metadataAddresses.ipv4}:80 namespace ${namespace}`,
       `  bind [${metadataAddresses.ipv6}]:80 interface ${insideDevice} namespace ${namespace}`,
+      '  stick-table type ipv6 size 1k expire 30s store conn_cur',
+      '  tcp-request connection track-sc0 src',
+      `  tcp-request connection reject if { sc0_conn_cur gt ${perAddress} }`,
+      // Nobody asks for metadata with a body; one that does not come would keep its connection to the host process.
+      '  http-request deny deny_status 413 if { req.hdr_cnt(transfer-encoding) gt 0 }',
+      '  http-request deny deny_status 413 if { req.hdr_val(content-length) gt 0 }',
       `  http-request set-header ${networkHeader} ${id}`,
       '  http-request set-header X-Forwarded-For %[src]',
       '  http-request del-header Forwarded',
