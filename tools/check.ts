@@ -4,7 +4,7 @@
  *
  * Words on the command line choose among the tests: `npm run check -- quota` runs the test files with that in their path.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { accessSync, chmodSync, constants, globSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -82,7 +82,7 @@ function report(outcome: Outcome, options: { shown: boolean }): void {
  * nothing with it, and nothing is left over. The names are short because paths of unix sockets are.
  */
 function ownFolders(): Disposable {
-  const folders = [tmpdir(), memory() ?? tmpdir()].map((parent) => mkdtempSync(join(parent, 'bc-')));
+  const folders = [memory(4) ?? tmpdir(), memory(1) ?? tmpdir()].map((parent) => mkdtempSync(join(parent, 'bc-')));
   // As root the database runs as another user, who must be able to pass.
   for (const folder of folders) chmodSync(folder, 0o711);
   [process.env.TMPDIR, process.env.BOTHY_TEST_CLUSTER] = folders;
@@ -93,13 +93,16 @@ function ownFolders(): Disposable {
   };
 }
 
-/** For the databases, where there is room: each is three hundred files, and tests make and drop some hundred of them. */
-function memory(): string | undefined {
+/**
+ * Where there is room for so much: databases are three hundred files each, and tests make and drop some hundred of them; other tests
+ * have clusters and disks of their own.
+ */
+function memory(gibibytes: number): string | undefined {
   const path = '/dev/shm';
   try {
     accessSync(path, constants.W_OK);
     const { bavail, bsize } = statfsSync(path);
-    return bavail * bsize >= 2 ** 30 ? path : undefined;
+    return bavail * bsize >= gibibytes * 2 ** 30 ? path : undefined;
   } catch {
     return undefined;
   }
@@ -119,6 +122,15 @@ function openLanes(files: string[]): { folder: string; entries: string[] } {
   return { folder, entries };
 }
 
+/** Chooses what is tried of long lists, see test/support/part-of.ts; '' outside of a repository. */
+function commit(): string {
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8', stdio: 'pipe' }).trim();
+  } catch {
+    return '';
+  }
+}
+
 async function main(words: string[]): Promise<boolean> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupted.abort());
   const outcomes: Outcome[] = [];
@@ -134,6 +146,7 @@ async function main(words: string[]): Promise<boolean> {
   }
   using _folders = ownFolders();
   process.env.NODE_COMPILE_CACHE ??= join(root, '.bothy/compile-cache'); // the one of ./bothy
+  process.env.BOTHY_COMMIT ??= commit();
   const { stopTestCluster } = await import('../control/kit/database/testing.ts');
   const tests = fastTests(words);
   const lanes = openLanes(tests);
@@ -142,7 +155,8 @@ async function main(words: string[]): Promise<boolean> {
     { name: `tests (${tests.length} files)`, command: [...command, ...lanes.entries] },
     { show: true },
   );
-  console.log('\nthe dearest files, by processor time (without the database):');
+  console.log(`\nlong lists in part, chosen by BOTHY_COMMIT=${process.env.BOTHY_COMMIT}; the whole: npm run fuzz`);
+  console.log('the dearest files, by processor time (without the database):');
   for (const { file, seconds, processorSeconds } of costs(lanes.folder).slice(0, 10))
     console.log(`  ${processorSeconds.toFixed(1).padStart(5)} s  within ${seconds.toFixed(1).padStart(5)} s  ${file}`);
   report(outcome, { shown: true });

@@ -46,7 +46,7 @@ test('a promoted replica keeps the incarnation', async () => {
     const primary = new Database({ url: url(5432) });
     await sql`insert into cloud (id, region) values (${newId()}, 'here')`.execute(primary.query);
     const { id } = await settleIncarnation(primary);
-    pg('pg_basebackup', '-D', data('two'), '-h', directory, '-p', '5432', '-U', 'postgres', '-R', '-c', 'fast');
+    pg('pg_basebackup', '-N', '-D', data('two'), '-h', directory, '-p', '5432', '-U', 'postgres', '-R', '-c', 'fast');
     await primary.close();
     start('two', 5433);
     // In order: what the primary had written the replica has.

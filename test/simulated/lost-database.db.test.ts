@@ -12,6 +12,7 @@ import type { ServerId } from '../../contract/ids.ts';
 import { discard, listQuarantine, recover } from '../../control/compute/recovery/index.ts';
 import { registerHost } from '../../control/host/index.ts';
 import { currentIncarnation } from '../../control/kit/database/incarnation.ts';
+import { partOf } from '../support/part-of.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
 import {
   assertInOrder,
@@ -75,12 +76,15 @@ async function assertManageable(ids: readonly ServerId[]): Promise<void> {
   await quarantined(0);
   const act = (id: ServerId, body: object) => tenancy.client.must('POST', 'compute', `/servers/${id}/action`, body);
   for (const id of ids) await reaches(cloud, tenancy, id, 'ACTIVE');
-  for (const id of ids) await act(id, { 'os-stop': null });
-  for (const id of ids) await reaches(cloud, tenancy, id, 'SHUTOFF');
-  for (const id of ids) await act(id, { 'os-start': null });
-  for (const id of ids) await reaches(cloud, tenancy, id, 'ACTIVE');
-  for (const id of ids) await act(id, { reboot: { type: 'HARD' } });
-  for (const id of ids) await reaches(cloud, tenancy, id, 'ACTIVE');
+  const tried = partOf(ids, 1);
+  for (const [body, status] of [
+    [{ 'os-stop': null }, 'SHUTOFF'],
+    [{ 'os-start': null }, 'ACTIVE'],
+    [{ reboot: { type: 'HARD' } }, 'ACTIVE'],
+  ] as const) {
+    for (const id of tried) await act(id, body);
+    for (const id of tried) await reaches(cloud, tenancy, id, status);
+  }
   await assertInOrder(cloud, ids);
   for (const id of ids) await deleteServer(cloud, tenancy, id);
   for (const id of ids) await reaches(cloud, tenancy, id, 'gone');
@@ -100,7 +104,7 @@ const addressesOf = async (id: ServerId) =>
   (await tenancy.client.must('GET', 'compute', `/servers/${id}`)).server.addresses;
 
 test('an empty database: guests go on, control restarted meanwhile changes nothing, one command takes all up', async () => {
-  const ids = await activeServers('one', 'zwei 🏔', 'three', 'four');
+  const ids = await activeServers('one', 'zwei 🏔', 'three');
   const assertSame = remember(ids);
   const before = Object.values(await addressesOf(ids[1]!)).flat() as {
     addr: string;
@@ -109,12 +113,12 @@ test('an empty database: guests go on, control restarted meanwhile changes nothi
   cloud.control.kill();
   emptyDatabase();
   await controlReturns();
-  await quarantined(4);
+  await quarantined(3);
   await controlReturns();
   cloud.hosts[0]!.kill();
   await cloud.hosts[0]!.start();
   await controlReturns();
-  await quarantined(4);
+  await quarantined(3);
   assertSame();
   const outcomes = await recover(cloud);
   assert.deepEqual(

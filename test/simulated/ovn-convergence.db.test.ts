@@ -6,6 +6,7 @@ import type { Queryable } from '../../control/kit/database/database.ts';
 import { bringPage } from '../../control/kit/projection/index.ts';
 import { NorthboundTarget } from '../../control/network/ovn/target.ts';
 import { alone, dump, MemoryNorthbound } from '../../control/network/ovn/testing/memory-northbound.ts';
+import { whole } from '../support/part-of.ts';
 import { ovnBench, smallCloud, unitsOf, until } from './ovn-bench.ts';
 import { RandomCloud, randomSource } from './ovn-random-cloud.ts';
 
@@ -24,7 +25,7 @@ async function fromEmpty(db: Queryable): Promise<string[]> {
   return dump(nb.database);
 }
 
-const rounds = Number(process.env.BOTHY_PROPERTY_ROUNDS ?? 12);
+const rounds = Number(process.env.BOTHY_PROPERTY_ROUNDS ?? (whole ? 12 : 5));
 const seeds = process.env.BOTHY_PROPERTY_SEED ? [Number(process.env.BOTHY_PROPERTY_SEED)] : [1, 2];
 
 for (const seed of seeds) {

@@ -69,7 +69,7 @@ export async function walkWrongTypes(walk: Walk): Promise<number> {
   holdRoutesToTime(walk.entries);
   const found: string[] = [];
   const random = randomFrom(seed);
-  const tries = walk.tries ?? 12;
+  const tries = walk.tries ?? 5;
   let calls = 0;
   for (const entry of walk.entries.flatMap(oneEach)) {
     for (const version of walk.versions ?? [1]) {
