@@ -162,6 +162,11 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
   const ports = new PortService({ database });
   const client = new HostClient({ tls, local: configuration.localHost });
   const images = new ImageService({ database, log });
+  const serverController = new ServerController({
+    ...{ database, ports, log },
+    ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
+    ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
+  });
   return {
     identity,
     ports,
@@ -169,12 +174,11 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
     images,
     transfer: new ImageTransfer({ database, images, client, log }),
     imageController: new ImageController({ database, feed, client, log }),
-    servers: new ServerService({ database, ports, images, hosts: client, log }),
-    serverController: new ServerController({
-      ...{ database, ports, log },
-      ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
-      ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
+    servers: new ServerService({
+      ...{ database, ports, images, hosts: client, log },
+      created: (servers) => serverController.hurry(servers),
     }),
+    serverController,
     hosts: new HostStreams({
       ...{ database, feed, cloudId, resources, log },
       servers: hostedServers({ database, ports, log }),

@@ -81,6 +81,18 @@ export class ServerController {
     return { server: (id) => this.reconcile(id) };
   }
 
+  /**
+   * What was made a moment ago is placed at once. The queue is the long way: a notice, the job taken, a look, the job ended. Its job
+   * is due a little later, and is put off once there is a host.
+   */
+  hurry(servers: readonly Unplaced[]): void {
+    for (const server of servers) {
+      this.#place(server, { jobWaits: true }).catch((error) => {
+        this.#options.log.warn({ err: error, serverId: server.id }, 'placing failed, its job will try again');
+      });
+    }
+  }
+
   /** Starts the timer that finds what no job knows of (a job lost to 25 failures, a restored database). */
   start(): void {
     const again = () => {
@@ -133,7 +145,11 @@ export class ServerController {
   }
 
   /** At the deadline at the latest. */
-  async #lookAgain(db: Queryable, server: Look, at = Number.POSITIVE_INFINITY): Promise<void> {
+  async #lookAgain(
+    db: Queryable,
+    server: Pick<Unplaced, 'id' | 'deadline'>,
+    at = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
     const time = Math.min(at, server.deadline?.getTime() ?? Number.POSITIVE_INFINITY);
     if (Number.isFinite(time)) await enqueue(db, 'server', server.id, { at: new Date(time) });
   }
@@ -151,8 +167,9 @@ export class ServerController {
     return rows[0];
   }
 
-  async #place(server: Look): Promise<void> {
-    const placement = await this.#placing.place(server);
+  async #place(server: Unplaced, options: { jobWaits: boolean } = { jobWaits: false }): Promise<void> {
+    const placement = await this.#placing.place(server, options);
+    if (!placement && options.jobWaits) return;
     if (!placement) return this.#lookAgain(this.#options.database.query, server, server.now.getTime() + this.#awayMs);
     if (!placement.soon) this.#options.afterStep?.(placement.host ? 'placed' : 'not placed', server.id);
   }

@@ -20,6 +20,7 @@ import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
 import { server as descriptor } from './resource.ts';
 import { createDeadlineMs, type FlavorSnapshot, hostnameFrom, type KeySnapshot, type ServerImage } from './server.ts';
 import { insertServerPorts, insertServers, type NewServer } from './store.ts';
+import type { Unplaced } from './waiting.ts';
 
 export interface ServerWish {
   name: string;
@@ -65,9 +66,20 @@ interface Ingredients {
 
 const gib = 1024 ** 3;
 
+/** The jobs of servers that are placed without them, for the case that this process dies before it did. */
+const jobInMs = 1000;
+
+export interface CreateDependencies {
+  database: Database;
+  ports: ServerPorts;
+  images: ServerImages;
+  /** Told of what has been made and waits for a host. */
+  created?: ((servers: readonly Unplaced[]) => void) | undefined;
+}
+
 /** @throws CloudError `invalid`, `forbidden`, `conflict`, `quota_exceeded` */
 export async function createServers(
-  deps: { database: Database; ports: ServerPorts; images: ServerImages },
+  deps: CreateDependencies,
   caller: Caller,
   wish: ServerWish,
 ): Promise<CreatedServers> {
@@ -75,7 +87,7 @@ export async function createServers(
   if (wish.requestedHost !== null) requireAdmin(caller, 'create a server on a host of one’s choice');
   checkCounts(wish);
   const actor = actorOf(caller);
-  return deps.database.transaction(actor, async (tx) => {
+  const { made, ...created } = await deps.database.transaction(actor, async (tx) => {
     // All that is read travels together, then all that is written: round trips are most of what a creation takes.
     const [found, image, quota, plan] = await Promise.all([
       ingredients(tx, caller, wish),
@@ -91,16 +103,21 @@ export async function createServers(
     const all = { caller, projectId, wish, flavor, diskGib, image, found, reservationId };
     const servers = Array.from({ length: count }, (_, index) => newServer(all, index));
     const ids = servers.map(({ id }) => id);
-    const [ports] = await Promise.all([
+    const [ports, rows] = await Promise.all([
       deps.ports.createServerPorts(tx, caller, plan, ids),
       insertServers(tx, actor, servers, {
         userData: wish.userData,
         adminPassword: wish.configDrive ? wish.adminPassword : null,
         deadlineMs: createDeadlineMs,
+        jobInMs: deps.created ? jobInMs : 0,
       }),
     ]);
-    return withCommit(insertServerPorts(tx, serverPorts(wish, ids, ports)).then(() => ({ ids, reservationId })));
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    const made = servers.map((server): Unplaced => ({ ...server, ...byId.get(server.id)!, host_id: null }));
+    return withCommit(insertServerPorts(tx, serverPorts(wish, ids, ports)).then(() => ({ ids, reservationId, made })));
   });
+  deps.created?.(made);
+  return created;
 }
 
 interface ServerParts {

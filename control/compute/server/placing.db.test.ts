@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
+import { until } from '../../../test/support/until.ts';
 import { testDatabase } from '../../kit/database/testing.ts';
-import { serverCloud } from './testing.ts';
+import { ServerService } from './service.ts';
+import { serverCloud, silentLog } from './testing.ts';
 
 test('a server that several jobs look at in one moment is placed once, with its ports where it is', async () => {
   await using db = await testDatabase();
@@ -50,4 +52,37 @@ test('a server that is looked at brings along whoever else waits, and their jobs
     if (placed && id !== asked) assert.equal(due, false, 'nobody looks at it again before its host had time');
   }
   assert.equal(rows.filter(({ placed }) => placed).length, 7);
+});
+
+test('a server that was just made is placed without its job, which is put off; without a host that fits its job comes soon', async () => {
+  await using db = await testDatabase();
+  const cloud = await serverCloud(db.database);
+  await cloud.addHost({ vcpus: 2 });
+  const flavor = await cloud.addFlavor();
+  const made = Promise.withResolvers<void>();
+  const service = new ServerService({
+    ...{ database: db.database, ports: cloud.ports, images: cloud.images, hosts: cloud.hosts, log: silentLog },
+    created(servers) {
+      // Its jobs are not due: whoever looks at the queue now finds nothing to do.
+      cloud.controller.hurry(servers);
+      made.resolve();
+    },
+  });
+  const { ids } = await service.create(cloud.member, cloud.wish({ flavor, minCount: 3, maxCount: 3 }));
+  await made.promise;
+  const look = async () => {
+    const { rows } = await sql<{ placed: boolean; failed: boolean; in_seconds: number }>`
+      select s.host_id is not null as placed, s.fault is not null as failed,
+        (select extract(epoch from j.run_at - j.created_at)::float8 from graphile_worker._private_jobs j where j.key = 'server:' || s.id) as in_seconds
+      from server s where s.id = any(${ids}::uuid[]) order by s.id`.execute(db.database.query);
+    return rows;
+  };
+  await until('all three to be decided', async () => (await look()).every(({ placed, failed }) => placed || failed));
+  const rows = await look();
+  assert.deepEqual(
+    rows.map(({ placed }) => placed),
+    [true, true, false],
+  );
+  assert.ok(rows.slice(0, 2).every(({ in_seconds }) => in_seconds > 5));
+  assert.ok(Math.abs(rows[2]!.in_seconds - 1) < 0.01, `${rows[2]!.in_seconds}`);
 });

@@ -44,6 +44,7 @@ type Outcome = Placement | undefined;
 
 interface Waiting {
   server: Unplaced;
+  jobWaits: boolean;
   done: PromiseWithResolvers<Outcome>;
 }
 
@@ -67,10 +68,13 @@ export class Placing {
     this.#options = options;
   }
 
-  /** The lock in the database would do alone; but there each that waits would hold a connection that the API needs. */
-  place(server: Unplaced): Promise<Outcome> {
+  /**
+   * The lock in the database would do alone; but there each that waits would hold a connection that the API needs.
+   * @param options.jobWaits it is not its job that asks: that one waits, and would find nothing to do
+   */
+  place(server: Unplaced, { jobWaits }: { jobWaits: boolean } = { jobWaits: false }): Promise<Outcome> {
     const done = Promise.withResolvers<Outcome>();
-    this.#waiting.push({ server, done });
+    this.#waiting.push({ server, jobWaits, done });
     if (!this.#running) void this.#run();
     return done.promise;
   }
@@ -83,10 +87,7 @@ export class Placing {
 
   async #settle(batch: readonly Waiting[], options: { alone: boolean } = { alone: false }): Promise<void> {
     try {
-      const outcomes = await this.#placeAll(
-        batch.map(({ server }) => server),
-        options,
-      );
+      const outcomes = await this.#placeAll(batch, options);
       for (const { server, found } of outcomes.values()) this.#options.decided(server, found);
       for (const { server, done } of batch) done.resolve(outcomes.get(server.id)?.found);
     } catch (error) {
@@ -96,7 +97,9 @@ export class Placing {
     }
   }
 
-  #placeAll(asked: readonly Unplaced[], { alone }: { alone: boolean }): Promise<Map<string, Decided>> {
+  #placeAll(batch: readonly Waiting[], { alone }: { alone: boolean }): Promise<Map<string, Decided>> {
+    const asked = batch.map(({ server }) => server);
+    const unasked = batch.filter(({ jobWaits }) => jobWaits).map(({ server }) => server.id);
     return this.#options.database.transaction(cloudActor, async (tx) => {
       // One round trip; each statement sees what was committed before it could begin, the picture thus what the lock guards.
       const [unchanged, , others, hosts, holders] = await Promise.all([
@@ -120,7 +123,7 @@ export class Placing {
         await turnOfOthers();
         since = performance.now();
       }
-      const last = await this.#record(tx, [...outcomes.values()], new Set(others.map(({ id }) => id)));
+      const last = await this.#record(tx, [...outcomes.values()], new Set([...unasked, ...others.map(({ id }) => id)]));
       return withCommit(Promise.all(last).then(() => outcomes));
     });
   }

@@ -19,7 +19,13 @@ import {
   type ServerAction,
 } from './actions/action.ts';
 import * as actions from './actions/index.ts';
-import { type CreatedServers, checkMetadata, createServers, type ServerWish } from './create.ts';
+import {
+  type CreateDependencies,
+  type CreatedServers,
+  checkMetadata,
+  createServers,
+  type ServerWish,
+} from './create.ts';
 import { listServers, type ServerFilter } from './list.ts';
 import {
   addServerSecurityGroup,
@@ -42,7 +48,7 @@ import {
   userDataOf,
 } from './store.ts';
 
-export interface ServerServiceOptions extends ActionDependencies {}
+export interface ServerServiceOptions extends ActionDependencies, Pick<CreateDependencies, 'created'> {}
 
 export const maxTags = 50;
 

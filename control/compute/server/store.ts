@@ -39,15 +39,28 @@ export type NewServer = Pick<
   | 'launch_index'
 >;
 
-/** Servers, their user data, their operations and their jobs in one statement. */
+export interface MadeServer {
+  id: ServerId;
+  epoch: number;
+  generation: number;
+  /** The database's time, and when its operation is to be done. */
+  now: Date;
+  deadline: Date;
+}
+
+/**
+ * Servers, their user data, their operations and their jobs in one statement.
+ * @param options.jobInMs when their jobs are due
+ */
 export async function insertServers(
   tx: Tx,
   actor: Actor,
   servers: readonly NewServer[],
-  options: { userData: string | null; adminPassword: Secret | null; deadlineMs: number },
-): Promise<void> {
+  options: { userData: string | null; adminPassword: Secret | null; deadlineMs: number; jobInMs: number },
+): Promise<MadeServer[]> {
   const operations = servers.map(({ id }) => ({ server_id: id, id: newId() }));
-  await sql`
+  const deadline = sql`now() + ${options.deadlineMs}::double precision * interval '1 millisecond'`;
+  const { rows } = await sql<MadeServer>`
     with made as (
       insert into server (id, project_id, user_id, name, description, hostname, image_id, image, flavor_id, flavor, vcpus,
         memory_mib, disk_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
@@ -56,7 +69,7 @@ export async function insertServers(
         vcpus, memory_mib, disk_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
         access_ipv4, access_ipv6, disk_config, reservation_id, launch_index
       from jsonb_populate_recordset(null::server, ${JSON.stringify(servers)}::jsonb)
-      returning id, project_id, generation),
+      returning id, project_id, generation, epoch),
     data as (
       insert into server_user_data (server_id, user_data)
       select id, ${options.userData}::text from made where ${options.userData}::text is not null),
@@ -65,10 +78,13 @@ export async function insertServers(
       insert into operation (id, project_id, resource_type, resource_id, verb, generation, owner, waiting_for, deadline,
         actor_id, request_id)
       select o.id, m.project_id, 'server', m.id, 'create', m.generation, 'control', 'a host to be chosen',
-        now() + ${options.deadlineMs}::double precision * interval '1 millisecond', ${actor.actorId}::uuid, ${actor.requestId}
+        ${deadline}, ${actor.actorId}::uuid, ${actor.requestId}
       from made m join jsonb_to_recordset(${JSON.stringify(operations)}::jsonb) as o(server_id uuid, id uuid)
         on o.server_id = m.id)
-    select enqueue('server', id::text, now()) from made`.execute(tx);
+    select id, epoch, generation, now() as now, ${deadline} as deadline,
+      enqueue('server', id::text, now() + ${options.jobInMs}::double precision * interval '1 millisecond')
+    from made`.execute(tx);
+  return rows;
 }
 
 /** The order of servers' interfaces. */

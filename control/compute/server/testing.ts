@@ -47,6 +47,8 @@ export interface ServerCloud {
   imageId: ImageId;
   networkId: string;
   ports: PortService;
+  images: ImageService;
+  hosts: ServerHosts;
   service: ServerService;
   side: HostedServers;
   controller: ServerController;
@@ -91,6 +93,8 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
     imageId,
     networkId,
     ports,
+    images,
+    hosts,
     side,
     service: new ServerService(deps),
     controller: new ServerController(deps),
