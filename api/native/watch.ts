@@ -1,7 +1,7 @@
 /**
  * One watcher of the change log, as server-sent events (HTML Standard, section 9.2). Reads pages of its own from the
  * log and writes them as fast as the client reads: nothing queues up for a slow one, and one that stops reading is
- * cut off. The change feed only wakes it. Ends when the token does, when the rights do, or when the server stops; the
+ * cut off. One that keeps up, as most do, takes what the change feed has just read (news.ts). Ends when the token does, when the rights do, or when the server stops; the
  * client carries on elsewhere with the last id.
  */
 import type { ServerResponse } from 'node:http';
@@ -17,6 +17,7 @@ import {
 import type { Database } from '../../control/kit/database/database.ts';
 import type { NativeAuthenticator } from './caller.ts';
 import { type ChangeFilter, type ChangeRequest, changeDocument, filterFor } from './change-query.ts';
+import { News } from './news.ts';
 
 export interface WatchOptions {
   database: Database;
@@ -41,6 +42,7 @@ export class ChangeWatch {
   readonly #options: WatchOptions;
   readonly #response: ServerResponse;
   #position: Position;
+  readonly #news = new News();
   #ended = false;
   #dirty = true;
   #wakeUp: () => void = () => {};
@@ -58,7 +60,8 @@ export class ChangeWatch {
     response.on('close', () => this.#finish());
     response.on('error', () => this.#finish());
     let filter: ChangeFilter = {};
-    const unsubscribe = feed.subscribe((changes) => {
+    const unsubscribe = feed.subscribe((changes, stretch) => {
+      this.#news.put(changes, stretch);
       if (changes.some((change) => concerns(filter, change))) this.#wake();
     });
     const stopHearing = authenticator.onRightsChange(() => this.#wake());
@@ -100,7 +103,10 @@ export class ChangeWatch {
   }
 
   async #sendPage(caller: Caller, filter: ChangeFilter): Promise<boolean> {
-    const page = await readChanges(this.#options.database.query, { ...filter, after: this.#position, limit: pageSize });
+    const news = this.#news.take(this.#position);
+    const page = news
+      ? { changes: news.changes.filter((change) => concerns(filter, change)), position: news.end }
+      : await readChanges(this.#options.database.query, { ...filter, after: this.#position, limit: pageSize });
     for (const change of page.changes) {
       if (this.#ended) return false;
       this.#position = change.position;
@@ -108,7 +114,7 @@ export class ChangeWatch {
       await this.#write(`event: change\n${this.#idLine()}data: ${data}\n\n`);
     }
     this.#position = page.position;
-    return page.changes.length === pageSize;
+    return news !== undefined || page.changes.length === pageSize;
   }
 
   /** Writes; where the client does not keep up, waits for it, but not for ever. */

@@ -143,7 +143,14 @@ function toChange(row: Row, of: string): Change {
   return { ...rest, at: new Date(rest.at), position };
 }
 
-export type ChangeListener = (changes: readonly Change[]) => void;
+/** What the log has between two places. */
+export interface Stretch {
+  after: Position;
+  end: Position;
+}
+
+/** @param stretch all that is in it is in `changes` */
+export type ChangeListener = (changes: readonly Change[], stretch: Stretch) => void;
 
 const pageSize = 500;
 const timerMs = 1000;
@@ -213,9 +220,10 @@ export class ChangeFeed {
     try {
       while (this.#again && !this.#stopped) {
         this.#again = false;
+        const after = this.#position!;
         const page = await this.#read();
         this.#position = page.position;
-        if (page.changes.length > 0) this.#publish(page.changes);
+        if (page.changes.length > 0) this.#publish(page.changes, { after, end: page.position });
         if (page.changes.length === pageSize) this.#again = true;
         else next = page.more ? pendingMs : timerMs;
       }
@@ -252,10 +260,10 @@ export class ChangeFeed {
     return { changes: [], position: goesOn ? { ...was, incarnation: end.incarnation } : end, more: true };
   }
 
-  #publish(changes: readonly Change[]): void {
+  #publish(changes: readonly Change[], stretch: Stretch): void {
     for (const listener of this.#listeners) {
       try {
-        listener(changes);
+        listener(changes, stretch);
       } catch (error) {
         this.#log.error({ err: error }, 'change feed: a subscriber failed');
       }

@@ -124,7 +124,8 @@ function bench(options: { fullPassMs?: number; truth?: [string, string][]; prepa
   });
   const change = (id: string, body: Record<string, unknown> = {}, type = 'word') => {
     const row = { resource_type: type, resource_id: id, action: 'updated', body, at: new Date() } as unknown as Change;
-    for (const listener of [...listeners]) listener([row]);
+    const place = { incarnation: 'a', transactionId: 1n, sequence: 0 };
+    for (const listener of [...listeners]) listener([row], { after: place, end: place });
   };
   return {
     ...{ projection, truth, there, leader, change, listeners, toys },
