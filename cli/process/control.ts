@@ -1,17 +1,17 @@
 /** The control process. If it dies, the database and the hosts go on, and the next one carries on from there. */
-import pino from 'pino';
 import type { ParsedArguments } from '../arguments.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { serveHealth } from './health.ts';
 import { collectWhenIdle } from './idle.ts';
 import { surviveDefects } from './last-resort.ts';
+import { processLog } from './log.ts';
 import { readConfiguration } from './read-configuration.ts';
 import { announceReady, toldToStop } from './ready.ts';
 import { startControl } from './start-control.ts';
 
 export async function run(args: ParsedArguments): Promise<number> {
   const { file, configuration } = readConfiguration<ControlConfiguration>(args);
-  const log = pino({ name: 'control', level: configuration.logLevel });
+  const log = processLog('control', configuration.logLevel);
   const stop = toldToStop(file);
   const control = await startControl(configuration, log);
   using defects = surviveDefects(log);

@@ -1,16 +1,16 @@
 /** The host process. If it dies, guests go on, and the next one finds them by their processes and QMP sockets. */
-import pino from 'pino';
 import type { ParsedArguments } from '../arguments.ts';
 import type { HostConfiguration } from './configuration.ts';
 import { collectWhenIdle } from './idle.ts';
 import { surviveDefects } from './last-resort.ts';
+import { processLog } from './log.ts';
 import { readConfiguration } from './read-configuration.ts';
 import { announceReady, toldToStop } from './ready.ts';
 import { startHost } from './start-host.ts';
 
 export async function run(args: ParsedArguments): Promise<number> {
   const { file, configuration } = readConfiguration<HostConfiguration>(args);
-  const log = pino({ name: 'host', level: configuration.logLevel });
+  const log = processLog('host', configuration.logLevel);
   const stop = toldToStop(file);
   const host = await startHost(configuration, log);
   using _defects = surviveDefects(log);
