@@ -167,6 +167,11 @@ export const definitions = {
     check: number(3650),
     help: 'Days without a log-in after which a user is out; 0: never.',
   },
+  reclaim_instance_interval: {
+    fallback: '0',
+    check: number(31_536_000),
+    help: 'Seconds for which a deleted server can be restored, as in Nova; 0: it cannot.',
+  },
   change_log_days: {
     fallback: '7',
     check: days,

@@ -97,6 +97,7 @@ function controlConfiguration({
     publicUrl,
     tls: { certificate: certificates.api.certificate, key: certificates.api.key, ca: certificates.ca },
     passwordPolicy: passwordPolicyOf(settings),
+    reclaimSeconds: Number(values.reclaim_instance_interval),
     retention: { changeLogDays: Number(values.change_log_days), operationDays: Number(values.operation_days) },
     northbound: layout.northbound,
     healthSocket: layout.controlHealthSocket,

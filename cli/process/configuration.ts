@@ -25,6 +25,8 @@ export interface ControlConfiguration {
   tls: TlsFiles;
   /** What passwords must be, and what ends guessing. */
   passwordPolicy?: PasswordPolicy;
+  /** For how long a deleted server can be restored; absent or 0: it can't. */
+  reclaimSeconds?: number;
   /** How many days of history the database keeps. */
   retention: { changeLogDays: number; operationDays: number };
   /** OVSDB target of the northbound database, e.g. unix:/run/…/nb.sock. */

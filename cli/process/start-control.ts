@@ -153,7 +153,7 @@ interface Ground {
 }
 
 async function makeServices({ configuration, log, hooks, database, feed, tls, holder }: Ground) {
-  const { region, publicUrl, cloudId, northbound, passwordPolicy } = configuration;
+  const { region, publicUrl, cloudId, northbound, passwordPolicy, reclaimSeconds = 0 } = configuration;
   const identity = new IdentityService({
     ...{ database, feed, log, region, publicUrl, catalogue, resources },
     ...(passwordPolicy && { passwordPolicy }),
@@ -163,7 +163,7 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
   const client = new HostClient({ tls, local: configuration.localHost });
   const images = new ImageService({ database, log });
   const serverController = new ServerController({
-    ...{ database, ports, log },
+    ...{ database, ports, log, reclaimSeconds },
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
   });
@@ -175,7 +175,7 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
     transfer: new ImageTransfer({ database, images, client, log }),
     imageController: new ImageController({ database, feed, client, log }),
     servers: new ServerService({
-      ...{ database, ports, images, hosts: client, log },
+      ...{ database, ports, images, hosts: client, log, reclaimSeconds },
       created: (servers) => serverController.hurry(servers),
     }),
     serverController,

@@ -10,6 +10,15 @@ export interface ComputeReasons {
   /** `call` is what the caller named the action. */
   server_state_conflict: { id: string; call: string; attribute: 'vm_state' | 'task_state'; value: string | null };
   server_never_placed: { id: string; call: string };
+  rescue_without_image: { id: string };
+  rescue_image_unsupported: { id: string };
+  /** There is no host that the server could move to. */
+  no_other_host: { id: string };
+  /** There is, and the way there is not built yet. */
+  move_not_offered: { id: string };
+  move_to_same_host: { host: string };
+  /** Nobody takes a server from a host that lives. */
+  host_still_in_use: { host: string };
   server_counts_reversed: { min_count: number; max_count: number };
   one_hostname_for_many_servers: NoFields;
   one_port_for_many_servers: NoFields;

@@ -37,6 +37,14 @@ const servers = {
   server_state_conflict: ({ id, call, attribute, value }) =>
     `Cannot '${call}' instance ${id} while it is in ${attribute} ${value}`,
   server_never_placed: ({ id, call }) => `Cannot '${call}' instance ${id}: it was never placed on a host`,
+  rescue_without_image: ({ id }) =>
+    `Instance ${id} cannot be rescued: it was not made from an image, so one must be named`,
+  rescue_image_unsupported: ({ id }) => `Requested rescue image '${id}' is not supported`,
+  no_other_host: ({ id }) => `No valid host was found. There is no other host that instance ${id} could move to.`,
+  move_not_offered: ({ id }) =>
+    `No valid host was found. Hosts do not take over servers of others yet: instance ${id} stays where it is.`,
+  move_to_same_host: ({ host }) => `Cannot migrate to the host where the server exists: ${host}`,
+  host_still_in_use: ({ host }) => `Compute service of ${host} is still in use.`,
   server_counts_reversed: 'min_count must be <= max_count',
   one_hostname_for_many_servers: 'Unable to allocate a single hostname to multiple instances',
   one_port_for_many_servers:

@@ -5,6 +5,7 @@
 import { randomInt } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
 import { Secret } from '../../../contract/secret.ts';
+import type { Tx } from '../../kit/database/database.ts';
 
 /** Nova's: without characters that look alike; at least one of each. */
 const alphabets = ['23456789', 'ABCDEFGHJKLMNPQRSTUVWXYZ', 'abcdefghijkmnopqrstuvwxyz'];
@@ -26,6 +27,12 @@ export function newAdminPassword(): Secret {
 export const keepAdminPassword = (password: Secret | null): RawBuilder<unknown> => sql`
   insert into server_admin_password (server_id, password)
   select id, ${password?.reveal() ?? null}::text from made where ${password?.reveal() ?? null}::text is not null`;
+
+/** For a guest that boots anew from other disks. */
+export async function replaceAdminPassword(tx: Tx, serverId: string, password: Secret): Promise<void> {
+  await sql`insert into server_admin_password (server_id, password) values (${serverId}, ${password.reveal()})
+    on conflict (server_id) do update set password = excluded.password`.execute(tx);
+}
 
 /** Part of the statement that records reports of guests that run as asked. */
 export const forgetAdminPasswords = (ids: readonly string[]): RawBuilder<unknown> =>

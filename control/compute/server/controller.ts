@@ -6,6 +6,7 @@
  *   placed          → the host's stream hands it over; reports close the operation (reports.ts)
  *   its host is gone before it said a word of the server → place again, under the next epoch
  *   deadline passed → ERROR, saying what was waited for
+ *   soft-deleted   → at the end of its time it shall be absent
  *   shall be absent → wait for the host's word, or for the deadline when the host is gone; then ports and row go
  *
  * If the process dies after any step, the durable job or the sweep finds the server where it was.
@@ -15,23 +16,26 @@ import type { Logger } from 'pino';
 import type { ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
-import { endOperations, passOperation } from '../../kit/operation/operations.ts';
+import { beginOperation, endOperations, passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import type { Placement } from '../placement/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { Placing } from './placing.ts';
-import { faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
+import { deleteDeadlineMs, faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
 import { isSatisfied, type ServerState } from './states.ts';
 import { stateColumns } from './states-sql.ts';
+import { updateDesired } from './store.ts';
 import type { Unplaced } from './waiting.ts';
 
 /** The steps after which a test may kill the controller. */
-export type ControllerStep = 'looked' | 'placed' | 'not placed' | 'expired' | 'removed';
+export type ControllerStep = 'looked' | 'placed' | 'not placed' | 'expired' | 'reclaimed' | 'removed';
 
 export interface ServerControllerOptions {
   database: Database;
   ports: Pick<ServerPorts, 'bindServerPorts' | 'releaseServerPorts'>;
   log: Logger;
+  /** Nova's reclaim_instance_interval: how long a deleted server can be restored; 0: such as there are stay. */
+  reclaimSeconds?: number;
   /** For tests: see {@link hostAwayMs}. */
   hostAwayMs?: number;
   /** For crash tests: throws where the process shall die. */
@@ -107,7 +111,7 @@ export class ServerController {
     this.#timer = undefined;
   }
 
-  /** Gives a job to every server that is unplaced, unwanted or past its operation's deadline. */
+  /** Gives a job to every server that is unplaced, unwanted, to be reclaimed, or past its operation's deadline. */
   async sweep(): Promise<void> {
     try {
       // Each part from an index of the few that it is about: what is in order is not read.
@@ -115,6 +119,7 @@ export class ServerController {
         select enqueue('server', id::text, now()) from (
           select id from server where host_id is null and fault is null
           union select id from server where desired_presence = 'absent'
+          union select id from server where soft_deleted_at < now() - ${this.#reclaimAfter()}
           union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'server'
             and exists (select from server where id = o.resource_id)) due`.execute(this.#options.database.query);
     } catch (error) {
@@ -128,11 +133,47 @@ export class ServerController {
     this.#options.afterStep?.('looked', id);
     if (server.desired_presence === 'absent') return this.#towardsAbsent(server);
     if (server.host_id === null) return server.fault ? undefined : this.#place(server);
+    if (server.soft_deleted_at && (await this.#reclaim(server))) return;
     if (isSatisfied(server) || server.deadline === null) return;
     if (server.deadline.getTime() <= server.now.getTime()) return this.#expire(server);
     const lookAt = this.#mayMoveAt(server);
     if (lookAt !== undefined && lookAt <= server.now.getTime()) return this.#place(server);
     await this.#lookAgain(this.#options.database.query, server, lookAt);
+  }
+
+  #reclaimAfter() {
+    const { reclaimSeconds = 0 } = this.#options;
+    return reclaimSeconds > 0 ? sql`${reclaimSeconds} * interval '1 second'` : sql`interval '1000 years'`;
+  }
+
+  /** A delete like any other, in nobody's name. @returns false where its time has not come; it is looked at then */
+  async #reclaim({ id, soft_deleted_at, now, ...server }: Look): Promise<boolean> {
+    const { database, reclaimSeconds = 0, log } = this.#options;
+    const dueMs = soft_deleted_at!.getTime() + reclaimSeconds * 1000;
+    if (reclaimSeconds <= 0) return false;
+    if (dueMs > now.getTime()) {
+      await enqueue(database.query, 'server', id, { at: new Date(dueMs) });
+      return false;
+    }
+    await database.transaction(cloudActor, async (tx) => {
+      // Unless somebody has restored it meanwhile.
+      const { rows } = await sql`select from server where id = ${id} and desired_presence = 'present'
+        and soft_deleted_at <= now() - ${this.#reclaimAfter()} for update`.execute(tx);
+      if (rows.length === 0) return;
+      const generation = await updateDesired(tx, id, 'delete', { presence: 'absent' });
+      await beginOperation(tx, cloudActor, {
+        ...{ projectId: server.project_id, resourceType: 'server', resourceId: id, verb: 'delete', generation },
+        ...{
+          owner: `host ${server.host_id}`,
+          waitingFor: 'the host to remove the server',
+          deadlineMs: deleteDeadlineMs,
+        },
+      });
+      await enqueue(tx, 'server', id);
+    });
+    log.info({ serverId: id }, 'server reclaimed');
+    this.#options.afterStep?.('reclaimed', id);
+    return true;
   }
 
   /**

@@ -234,7 +234,7 @@ function diskFor(flavor: FlavorRow, image: BootImage): number {
   return flavor.disk_gib;
 }
 
-const imageSnapshot = (image: BootImage): ServerImage => ({
+export const imageSnapshot = (image: BootImage): ServerImage => ({
   format: fileFormat({ ...image, disk_format: image.disk_format! }),
   size_bytes: image.size_bytes ?? 0,
   sha256: image.sha256 ?? '',

@@ -87,17 +87,21 @@ export interface ServerFilter {
  * own indexes: what a list reads is what is asked for.
  */
 function source(reach: Reach, filter: ServerFilter): RawBuilder<unknown> {
-  const { changesSince: since, which } = filter;
-  const present = sql`select server.*, null::timestamptz as deleted_at from server
-    where ${since ? sql`updated_at >= ${since}` : sql`true`}`;
+  const { changesSince: since, which = 'present' } = filter;
+  const present = (soft: RawBuilder<unknown>) => sql`select server.*, null::timestamptz as deleted_at from server
+    where ${since ? sql`updated_at >= ${since}` : sql`true`} and ${soft}`;
   const gone = sql`select r.*, c.at as deleted_at from change c,
     lateral jsonb_populate_record(null::server, c.body) r
     where c.resource_type = 'server' and c.action = 'deleted' and ${since ? sql`c.at >= ${since}` : sql`true`}
       and ${reach === 'all' ? sql`true` : sql`c.project_id = ${reach.projectId}::uuid`}`;
-  if (which === 'deleted') return gone;
-  if (which === 'both') return sql`${present} union all ${gone}`;
-  return present;
+  // What can be restored is shown to those who ask for what is deleted, or for its state.
+  if (which === 'deleted') return sql`${gone} union all ${present(sql`soft_deleted_at is not null`)}`;
+  if (which === 'both') return sql`${present(sql`true`)} union all ${gone}`;
+  return present(asksForSoftDeleted(filter) ? sql`true` : sql`soft_deleted_at is null`);
 }
+
+const asksForSoftDeleted = ({ statuses, vmStates }: ServerFilter): boolean =>
+  statuses?.includes('SOFT_DELETED') === true || vmStates?.includes('soft-delete') === true;
 
 function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
   const all = [reachCondition(reach)];

@@ -74,6 +74,9 @@ export function hostnameFrom(name: string, id: string): string {
 /** How long a create may take before the server shows ERROR; each action has its own (actions/). */
 export const createDeadlineMs = 10 * 60_000;
 
+/** How long the host of a server that shall go is waited for while it is away; then the row goes without its word. */
+export const deleteDeadlineMs = 60_000;
+
 /** A host that is away for less than this is waited for: its process or ours is being restarted. */
 export const hostAwayMs = 30_000;
 

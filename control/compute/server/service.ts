@@ -18,7 +18,7 @@ import {
   requireUnlocked,
   type ServerAction,
 } from './actions/action.ts';
-import * as actions from './actions/index.ts';
+import { remove } from './actions/delete.ts';
 import {
   type CreateDependencies,
   type CreatedServers,
@@ -171,30 +171,9 @@ export class ServerService {
     await act(this.#options, caller, id, action, argument as Argument);
   }
 
-  async lock(caller: Caller, id: ServerId, reason: string | null): Promise<void> {
-    await this.act(caller, id, actions.lock, { reason });
-  }
-
-  async unlock(caller: Caller, id: ServerId): Promise<void> {
-    await this.act(caller, id, actions.unlock);
-  }
-
-  async power(
-    caller: Caller,
-    id: ServerId,
-    verb: 'start' | 'stop' | 'reboot soft' | 'reboot hard',
-    _call: string,
-  ): Promise<void> {
-    const { start, stop, softReboot, hardReboot } = actions;
-    await this.act(caller, id, { start, stop, 'reboot soft': softReboot, 'reboot hard': hardReboot }[verb]);
-  }
-
+  /** As the DELETE of any dialect: what has run can be restored for a while, where the cloud is set so. */
   async delete(caller: Caller, id: ServerId): Promise<void> {
-    await this.act(caller, id, actions.remove);
-  }
-
-  async resetState(caller: Caller, id: ServerId, state: 'active' | 'error'): Promise<void> {
-    await this.act(caller, id, actions.resetState, state);
+    await this.act(caller, id, remove);
   }
 
   /** The last bytes of the serial console, as the guest wrote them. */

@@ -14,6 +14,7 @@ import type { ServerWish } from './create.ts';
 import type { ServerHosts } from './dependencies.ts';
 import { hostedServers } from './hosted-servers.ts';
 import { ServerService } from './service.ts';
+import { stateOfPower } from './states.ts';
 
 export const silentLog = pino({ level: 'silent' });
 export const oddName = '小屋 🏔 "x"; drop';
@@ -52,6 +53,8 @@ export interface ServerCloud {
   service: ServerService;
   side: HostedServers;
   controller: ServerController;
+  /** A cloud whose deleted servers can be restored for so long. */
+  reclaiming(seconds: number): { service: ServerService; controller: ServerController };
   /** A controller that dies after the step. */
   dyingController(step: ControllerStep): ServerController;
   addHost(options?: {
@@ -98,6 +101,10 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
     side,
     service: new ServerService(deps),
     controller: new ServerController(deps),
+    reclaiming: (reclaimSeconds) => ({
+      service: new ServerService({ ...deps, reclaimSeconds }),
+      controller: new ServerController({ ...deps, reclaimSeconds }),
+    }),
     dyingController: (step) =>
       new ServerController({
         ...deps,
@@ -151,8 +158,9 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
           id: server.id,
           epoch: server.epoch,
           generation: server.generation,
-          state: server.presence === 'absent' ? 'absent' : server.power === 'on' ? 'running' : 'stopped',
+          state: server.presence === 'absent' ? 'absent' : stateOfPower[server.power],
           rebootCount: server.reboot.count,
+          rescueCount: server.rescue?.count ?? 0,
           step: null,
           error: null,
           startedAt: server.power === 'on' ? '2026-01-01T00:00:00.000Z' : null,

@@ -1,4 +1,5 @@
 import { type TSchema, Type } from 'typebox';
+import { serverActions } from '../../../../control/compute/server/index.ts';
 import { Versions } from '../../../boundary/contract.ts';
 import * as v from '../validate.ts';
 import { accepted, action } from './action.ts';
@@ -13,7 +14,7 @@ export const lock = action({
   run({ servers, caller, id, request }, argument) {
     const said =
       request.microversion >= 73 ? (argument as { locked_reason?: string } | null)?.locked_reason : undefined;
-    return servers.lock(caller, id, said ?? null);
+    return servers.act(caller, id, serverActions.lock, { reason: said ?? null });
   },
 });
 
@@ -21,5 +22,5 @@ export const unlock = action({
   summary: 'Unlock a server',
   rights: 'member',
   answers: accepted,
-  run: ({ servers, caller, id }) => servers.unlock(caller, id),
+  run: ({ servers, caller, id }) => servers.act(caller, id, serverActions.unlock),
 });

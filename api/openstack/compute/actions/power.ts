@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { serverActions } from '../../../../control/compute/server/index.ts';
 import * as v from '../validate.ts';
 import { accepted, action } from './action.ts';
 
@@ -6,14 +7,14 @@ export const start = action({
   summary: 'Start a server',
   rights: 'member',
   answers: accepted,
-  run: ({ servers, caller, id }) => servers.power(caller, id, 'start', 'start'),
+  run: ({ servers, caller, id }) => servers.act(caller, id, serverActions.start),
 });
 
 export const stop = action({
   summary: 'Stop a server',
   rights: 'member',
   answers: accepted,
-  run: ({ servers, caller, id }) => servers.power(caller, id, 'stop', 'stop'),
+  run: ({ servers, caller, id }) => servers.act(caller, id, serverActions.stop),
 });
 
 export const reboot = action({
@@ -21,6 +22,8 @@ export const reboot = action({
   rights: 'member',
   body: v.strict({ type: Type.Enum(['HARD', 'Hard', 'hard', 'SOFT', 'Soft', 'soft']) }),
   answers: accepted,
-  run: ({ servers, caller, id }, { type }) =>
-    servers.power(caller, id, type.toLowerCase() === 'hard' ? 'reboot hard' : 'reboot soft', 'reboot'),
+  run({ servers, caller, id }, { type }) {
+    const { hardReboot, softReboot } = serverActions;
+    return servers.act(caller, id, type.toLowerCase() === 'hard' ? hardReboot : softReboot);
+  },
 });

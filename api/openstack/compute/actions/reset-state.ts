@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { serverActions } from '../../../../control/compute/server/index.ts';
 import * as v from '../validate.ts';
 import { accepted, action } from './action.ts';
 
@@ -7,5 +8,5 @@ export const resetState = action({
   rights: 'admin',
   body: v.strict({ state: Type.Enum(['active', 'error']) }),
   answers: accepted,
-  run: ({ servers, caller, id }, { state }) => servers.resetState(caller, id, state),
+  run: ({ servers, caller, id }, { state }) => servers.act(caller, id, serverActions.resetState, state),
 });

@@ -1,23 +1,37 @@
 /** Every action of a server by its name on the wire, a line each. */
 import type { ServerAction } from './action.ts';
 import { getConsoleOutput } from './console-output.ts';
-import { forceDelete } from './delete.ts';
+import { forceDelete, restore } from './delete.ts';
 import { laterActions } from './later.ts';
 import { lock, unlock } from './lock.ts';
+import { evacuate, liveMigrate, migrate } from './move.ts';
+import { pause, unpause } from './pause.ts';
 import { reboot, start, stop } from './power.ts';
+import { rescue, unrescue } from './rescue.ts';
 import { resetState } from './reset-state.ts';
 import { addSecurityGroup, removeSecurityGroup } from './security-groups.ts';
+import { resume, suspend } from './suspend.ts';
 
 export const actions: Readonly<Record<string, ServerAction>> = {
   ...laterActions,
   addSecurityGroup,
+  evacuate,
   forceDelete,
   lock,
+  migrate,
   'os-getConsoleOutput': getConsoleOutput,
+  'os-migrateLive': liveMigrate,
   'os-resetState': resetState,
   'os-start': start,
   'os-stop': stop,
+  pause,
   reboot,
   removeSecurityGroup,
+  rescue,
+  restore,
+  resume,
+  suspend,
   unlock,
+  unpause,
+  unrescue,
 };

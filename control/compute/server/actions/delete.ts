@@ -1,9 +1,6 @@
 /** Delete, in three ways: for good, for good whatever is set, and so that it can be restored for a while. */
-import type { ServerRow } from '../server.ts';
+import { deleteDeadlineMs, type ServerRow } from '../server.ts';
 import type { ActionWork, Decision, ServerAction } from './action.ts';
-
-/** How long a host that is away is waited for; then the row goes without its word. */
-const deleteDeadlineMs = 60_000;
 
 const away = (server: ServerRow): Decision =>
   server.desired_presence === 'absent' ? undefined : { presence: 'absent' };

@@ -1,7 +1,12 @@
 export type { ServerAction } from './action.ts';
 export { forceDelete, remove } from './delete.ts';
 export { lock, unlock } from './lock.ts';
+export { evacuate, liveMigrate, type MoveWish, migrate } from './move.ts';
+export { pause, unpause } from './pause.ts';
 export { hardReboot, softReboot } from './reboot.ts';
+export { type RescueWish, rescue, unrescue } from './rescue.ts';
 export { resetState } from './reset-state.ts';
+export { restore } from './restore.ts';
 export { start } from './start.ts';
 export { stop } from './stop.ts';
+export { resume, suspend } from './suspend.ts';

@@ -1,0 +1,57 @@
+/** Migration, cold and live, and evacuation: checked, and refused with the reason (control/compute/server/actions/move.ts). */
+import { Type } from 'typebox';
+import { serverLimits } from '../../../../contract/host/limits.ts';
+import { serverActions } from '../../../../control/compute/server/index.ts';
+import * as v from '../validate.ts';
+import { accepted, action } from './action.ts';
+
+// Hosts have names of any script here.
+const hostName = v.text(1, 255);
+const host = Type.Union([hostName, Type.Null()]);
+
+export const migrate = action({
+  summary: 'Move a server to another host',
+  rights: 'admin',
+  body: v.since([1, 56], (version) =>
+    version >= 56 ? Type.Union([Type.Null(), v.strict({ host: Type.Optional(host) })]) : Type.Unknown(),
+  ),
+  answers: accepted,
+  run: ({ servers, caller, id, request }, argument) =>
+    servers.act(caller, id, serverActions.migrate, {
+      host: request.microversion >= 56 ? ((argument as { host?: string | null } | null)?.host ?? null) : null,
+    }),
+});
+
+const live = (version: number) =>
+  v.strict({
+    host,
+    block_migration: version >= 25 ? Type.Union([v.boolean, Type.Literal('auto')]) : v.boolean,
+    ...(version < 25 && { disk_over_commit: v.boolean }),
+    force: v.when(version >= 30 && version < 68, v.boolean),
+  });
+
+export const liveMigrate = action({
+  summary: 'Move a running server to another host',
+  rights: 'admin',
+  body: v.since([1, 25, 30, 68], live),
+  answers: accepted,
+  run: ({ servers, caller, id }, argument) =>
+    servers.act(caller, id, serverActions.liveMigrate, { host: argument.host }),
+});
+
+const evacuation = (version: number) =>
+  v.strict({
+    host: Type.Optional(hostName),
+    adminPass: Type.Optional(v.text(0, serverLimits.adminPasswordLength)),
+    ...(version < 14 && { onSharedStorage: v.boolean }),
+    force: v.when(version >= 29 && version < 68, v.boolean),
+  });
+
+export const evacuate = action({
+  summary: 'Bring a server of a host that is dead back on another',
+  rights: 'admin',
+  body: v.since([1, 14, 29, 68], evacuation),
+  answers: accepted,
+  run: ({ servers, caller, id }, { host: name = null }) =>
+    servers.act(caller, id, serverActions.evacuate, { host: name }),
+});
