@@ -199,6 +199,22 @@ test("nothing names a path of somebody's machine", () => {
   assert.deepEqual(found, []);
 });
 
+/** Where the calendar is meant: what expires at a time of day, files' times, clocks that are compared, and what people read. */
+const calendars = new Set([
+  ...['api/native/watch.ts', 'cli/doctor/cloud.ts', 'cli/process/control-health.ts', 'control/host/history.ts'],
+  ...['control/host/session.ts', 'control/identity/token-keys.ts', 'control/kit/projection/walk.ts'],
+  ...['control/pki/authority.ts', 'host/server/reconciler.ts'],
+]);
+
+test('how long something takes, lasts or is silent is measured by a clock that nobody sets', () => {
+  const measured = /Date\.now\(\) - |- Date\.now\(\)/;
+  const found = sources.filter((file) => /^(control|api|host|cli|engine|protocols)\//.test(file) && !/test/.test(file));
+  assert.deepEqual(
+    found.filter((file) => measured.test(text(file)) && !calendars.has(file)),
+    [],
+  );
+});
+
 test('work that is left to do names its issue', () => {
   const mark = new RegExp(`(//|\\*) *(${['TO', 'FIX'].join('DO|')}ME)\\b(?!\\(#\\d+\\))`);
   const found = sources.flatMap((file) =>

@@ -126,7 +126,7 @@ export class Runner {
       this.#become('waiting');
       while (!this.#stopping && !this.#dependencies().every((runner) => runner.ready)) await this.#sleep(undefined);
       if (this.#stopping) return;
-      const bornAt = Date.now();
+      const bornAt = performance.now();
       try {
         const how = await this.#runOnce();
         if (this.#stopping) return;
@@ -140,7 +140,7 @@ export class Runner {
       const served = this.ready;
       this.#process = undefined;
       this.#restarts++;
-      this.#failures = Date.now() - bornAt > healthyAfterMs ? 1 : this.#failures + 1;
+      this.#failures = performance.now() - bornAt > healthyAfterMs ? 1 : this.#failures + 1;
       // What served and then died is killed from outside or meets a rare fault: patience is for what never comes up.
       const most = served ? servedDelayMs : failedDelayMs;
       const delayMs = this.#failures <= 1 ? 0 : Math.min(most, 100 * 2 ** Math.min(this.#failures - 2, 10));

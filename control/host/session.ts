@@ -83,12 +83,13 @@ export class HostSession {
   dirtyImages = false;
   /** Changes came while the snapshot was being read. */
   missedChanges = false;
-  lastHeardMs: number = Date.now();
+  /** By the clock that nobody sets, as all silences. */
+  lastHeardMs: number = performance.now();
   /** As the host calls itself. */
   hostName = '';
   /** How far the host's clock was ahead of ours at its last ping, less the ping's way; undefined before. */
   clockOffsetMs: number | undefined;
-  readonly openedMs: number = Date.now();
+  readonly openedMs: number = performance.now();
   readonly #connection: HostConnection;
   readonly #owner: SessionOwner;
   #phase: 'awaiting hello' | 'connecting' | 'open' | 'closed' = 'awaiting hello';
@@ -140,7 +141,7 @@ export class HostSession {
 
   /** Any sign of life. */
   heard(): void {
-    this.lastHeardMs = Date.now();
+    this.lastHeardMs = performance.now();
   }
 
   /** A ping, with the host's time. */

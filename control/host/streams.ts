@@ -348,7 +348,7 @@ export class HostStreams {
   }
 
   #checkLiveness(): void {
-    const now = Date.now();
+    const now = performance.now();
     for (const session of [...this.#all]) {
       const silentMs = now - (session.greeted ? session.lastHeardMs : session.openedMs);
       if (silentMs > this.#timing.silentMs) session.abandon();

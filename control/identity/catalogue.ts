@@ -103,7 +103,7 @@ export class Catalogue {
 
   async #read(): Promise<Copy> {
     const known = this.#copy;
-    if (known && this.#listening() && Date.now() - known.readAt < maxAgeMs) return known;
+    if (known && this.#listening() && performance.now() - known.readAt < maxAgeMs) return known;
     const copy = await readCopy(this.#database.query);
     this.#copy = copy;
     return copy;
@@ -111,7 +111,7 @@ export class Catalogue {
 }
 
 async function readCopy(db: Queryable): Promise<Copy> {
-  const readAt = Date.now();
+  const readAt = performance.now();
   const { rows } = await sql<Omit<Copy, 'readAt'>>`select
     coalesce((select json_agg(s order by s.builtin desc, s.id) from service s where s.enabled), '[]') as services,
     coalesce((select json_agg(e order by e.id) from (select e.*, r.name as region from endpoint e

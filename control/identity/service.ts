@@ -387,5 +387,5 @@ function toEntry(claims: Claims, authorization: Authorization): TokenEntry {
     ...(applicationCredential?.accessRules ? { accessRules: applicationCredential.accessRules } : {}),
     expiresAt: new Date(claims.expiresAt),
   };
-  return { claims, authorization, caller, readAt: Date.now() };
+  return { claims, authorization, caller, readAt: performance.now() };
 }

@@ -18,7 +18,7 @@ function entryOf(over: Partial<typeof ids> = {}): TokenEntry {
       domain: null,
     } as unknown as Authorization,
     caller: {} as Caller,
-    readAt: Date.now(),
+    readAt: performance.now(),
   };
 }
 
@@ -78,7 +78,7 @@ test('the cache is bounded, forgets the least recently used first, and nothing l
   assert.equal(cache.size, 2);
   assert.equal(cache.get('b'), undefined);
   assert.ok(cache.get('a'));
-  cache.put('old', { ...entryOf(), readAt: Date.now() - 1001 }, cache.epoch);
+  cache.put('old', { ...entryOf(), readAt: performance.now() - 1001 }, cache.epoch);
   assert.equal(cache.get('old'), undefined);
 });
 

@@ -62,7 +62,7 @@ export class TokenCache {
     const entry = this.#entries.get(token);
     if (!entry) return undefined;
     this.#entries.delete(token);
-    if (Date.now() - entry.readAt > this.#maxAgeMs) return undefined;
+    if (performance.now() - entry.readAt > this.#maxAgeMs) return undefined;
     this.#entries.set(token, entry);
     return entry;
   }

@@ -43,7 +43,7 @@ export class TokenKeys {
 
   /** The key of that id, unless it is expired or nobody made it. */
   async find(id: string): Promise<TokenKey | undefined> {
-    if (!this.#keys.has(id) && Date.now() - this.#loadedAt >= reloadAtMostEveryMs) await this.#load();
+    if (!this.#keys.has(id) && performance.now() - this.#loadedAt >= reloadAtMostEveryMs) await this.#load();
     const key = this.#keys.get(id);
     return key && key.expiresAt > Date.now() ? key : undefined;
   }
@@ -85,6 +85,6 @@ export class TokenKeys {
     }));
     this.#keys = new Map(keys.map((key) => [key.id, key]));
     this.#newest = keys.at(-1);
-    this.#loadedAt = Date.now();
+    this.#loadedAt = performance.now();
   }
 }

@@ -33,13 +33,13 @@ export class HostPicture {
 
   /** @param awayMs who was here within this time counts as seen lately */
   async read(tx: Tx, { awayMs }: { awayMs: number }): Promise<HostCapacity[]> {
-    const whole = Date.now() - this.#wholeAt > wholeEveryMs;
+    const whole = performance.now() - this.#wholeAt > wholeEveryMs;
     let reading = await readSince(tx, whole ? '0' : this.#horizon);
     // Another database behind the same address, or a host is gone: a read of what changed does not tell.
     if (whole || !this.#take(reading)) {
       if (!whole) reading = await readSince(tx, '0');
       this.#rows = new Map(reading.changed.map((row) => [row.id, row]));
-      this.#wholeAt = Date.now();
+      this.#wholeAt = performance.now();
     }
     this.#database = reading.database;
     this.#horizon = reading.horizon;

@@ -144,9 +144,9 @@ export class Term<Unit extends string> {
   }
 
   #untilNextMs(): number {
-    const [attempt, now] = [this.work.nextAttempt(), performance.now()];
+    const now = performance.now();
     const walkMs = (this.#walk && !this.#urgent ? this.#walk.nextAt : this.#walkAt) - now;
-    return Math.max(5, Math.min(walkMs, attempt ? attempt.getTime() - Date.now() : Number.POSITIVE_INFINITY));
+    return Math.max(5, Math.min(walkMs, this.work.nextAttemptMs() - now));
   }
 
   #wakeIn(ms: number): void {
@@ -162,7 +162,7 @@ export class Term<Unit extends string> {
   async #changedPage(): Promise<boolean> {
     const started = new Date();
     await this.#resolve();
-    const taken = this.work.take(started, pageSize);
+    const taken = this.work.take(performance.now(), pageSize);
     if (taken.size === 0) return false;
     try {
       const outcomes = await bringPage(this.target, [...taken.keys()], () => this.#mayWrite());
@@ -251,7 +251,7 @@ export class Term<Unit extends string> {
   }
 
   #failed(unit: Unit, err: unknown): void {
-    const { attempts, nextAttemptAt } = this.work.failed(unit, err, new Date());
+    const { attempts, nextAttemptAt } = this.work.failed(unit, err, performance.now());
     // What it waits for goes first; it then has its turn by its own pause.
     if (isWaiting(err)) this.work.add(err.unit as Unit);
     const level = isWaiting(err) && attempts < 3 ? 'debug' : 'warn';

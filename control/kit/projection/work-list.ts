@@ -14,14 +14,15 @@ export class WorkList<Unit extends string> {
   readonly #dirty = new Map<Unit, Date | undefined>();
   /** Many that one change touched: they let others go first. */
   readonly #later = new Map<Unit, Date | undefined>();
-  readonly #failures = new Map<Unit, UnitFailure>();
+  /** With the time of the next attempt by the clock that nobody sets. */
+  readonly #failures = new Map<Unit, { failure: UnitFailure; dueMs: number }>();
   readonly #waiters = new Set<Waiter<Unit>>();
 
   get size(): number {
     return this.#dirty.size + this.#later.size;
   }
   get failures(): UnitFailure[] {
-    return [...this.#failures.values()];
+    return [...this.#failures.values()].map(({ failure }) => failure);
   }
   has(unit: Unit): boolean {
     return this.#dirty.has(unit) || this.#later.has(unit);
@@ -39,8 +40,8 @@ export class WorkList<Unit extends string> {
     list.set(unit, known && since && known < since ? known : (since ?? known));
   }
 
-  /** Takes the next ones, with failed ones whose time has come. */
-  take(now: Date, limit: number): Map<Unit, Date | undefined> {
+  /** Takes the next ones, with failed ones whose time has come. @param nowMs of performance.now() */
+  take(nowMs: number, limit: number): Map<Unit, Date | undefined> {
     const taken = new Map<Unit, Date | undefined>();
     for (const list of [this.#dirty, this.#later]) {
       for (const [unit, since] of list) {
@@ -49,9 +50,9 @@ export class WorkList<Unit extends string> {
         list.delete(unit);
       }
     }
-    for (const { unit, nextAttemptAt } of this.#failures.values()) {
+    for (const [unit, { dueMs }] of this.#failures) {
       if (taken.size >= limit) break;
-      if (nextAttemptAt <= now && !taken.has(unit as Unit)) taken.set(unit as Unit, undefined);
+      if (dueMs <= nowMs && !taken.has(unit)) taken.set(unit, undefined);
     }
     return taken;
   }
@@ -72,21 +73,19 @@ export class WorkList<Unit extends string> {
   }
 
   /** Answers the failure, with the count of attempts. */
-  failed(unit: Unit, error: unknown, now: Date): UnitFailure {
-    const attempts = (this.#failures.get(unit)?.attempts ?? 0) + 1;
+  failed(unit: Unit, error: unknown, nowMs: number): UnitFailure {
+    const attempts = (this.#failures.get(unit)?.failure.attempts ?? 0) + 1;
     const pause = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(attempts - 1, 16));
     const message = error instanceof Error ? error.message : String(error);
-    const failure = { unit, error: message, attempts, nextAttemptAt: new Date(now.getTime() + pause) };
-    this.#failures.set(unit, failure);
+    const failure = { unit, error: message, attempts, nextAttemptAt: new Date(Date.now() + pause) };
+    this.#failures.set(unit, { failure, dueMs: nowMs + pause });
     return failure;
   }
 
   /** When the next failed unit is due. */
-  nextAttempt(): Date | undefined {
-    let next: Date | undefined;
-    for (const { nextAttemptAt } of this.#failures.values()) {
-      if (next === undefined || nextAttemptAt < next) next = nextAttemptAt;
-    }
+  nextAttemptMs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { dueMs } of this.#failures.values()) next = Math.min(next, dueMs);
     return next;
   }
 
