@@ -29,7 +29,9 @@ let port: number;
 
 const listen = ({ method, url, config }: RouteOptions): void => {
   for (const one of [method].flat()) {
-    if (verbs.includes(one)) routes.push({ method: one, url, open: config?.open === true });
+    // v2.0 of Nova is the routes of 2.1 again.
+    if (verbs.includes(one) && !url.startsWith('/compute/v2/'))
+      routes.push({ method: one, url, open: config?.open === true });
   }
 };
 

@@ -45,7 +45,8 @@ const ids: Readonly<Record<string, string>> = {
 const removes = ({ summary }: Contract): boolean => summary === forceDelete.summary;
 
 const walk: Walk = {
-  entries: api.entries,
+  // v2.0 is the same routes again.
+  entries: api.entries.filter(({ url }) => !url.startsWith('/compute/v2/')),
   versions: [1, 96],
   // Of each action as of each route: some are enough each time.
   tries: 5,
@@ -102,4 +103,4 @@ test('a server, a flavor and a host have at every microversion the form that the
 });
 
 test('the document that is checked in tells what the routes do', () =>
-  holdDocument('compute', computeInfo, computeDialect({} as ComputeDialectOptions)));
+  holdDocument('compute', computeInfo, computeDialect({ withoutLegacy: true } as ComputeDialectOptions)));

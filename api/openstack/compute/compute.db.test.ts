@@ -36,8 +36,15 @@ test('version documents are open and name the range; every answer names its vers
   const root = await api.call(null, 'GET', '//compute/');
   assert.deepEqual(
     root.body.versions.map((v: Record<string, string>) => [v.id, v.min_version, v.version]),
-    [['v2.1', '2.1', '2.96']],
+    [
+      ['v2.0', '', ''],
+      ['v2.1', '2.1', '2.96'],
+    ],
   );
+  assert.equal((await api.call(null, 'GET', '//compute/v2')).body.version.id, 'v2.0');
+  const old = await api.call(api.cloud.member, 'GET', '//compute/v2/servers', { version: 999 });
+  assert.deepEqual([old.status, old.headers['openstack-api-version']], [200, undefined], 'v2.0 knows no microversions');
+  assert.match(String(old.headers['x-compute-request-id']), /^req-/);
   assert.equal((await api.call(null, 'GET', '/')).body.version.status, 'CURRENT');
   const listed = await get('/servers', 53);
   assert.equal(listed.headers['openstack-api-version'], 'compute 2.53');

@@ -35,6 +35,8 @@ export interface ComputeDialectOptions {
   keyPairs: KeyPairService;
   placement: PlacementService;
   quotas: QuotaService;
+  /** For documents and walks: everything once. */
+  withoutLegacy?: boolean;
 }
 
 export function computeDialect(options: ComputeDialectOptions): Dialect {
@@ -46,7 +48,9 @@ export function computeDialect(options: ComputeDialectOptions): Dialect {
       speakMicroversions(app, (error, reply) => reply.code(406).send(novaFault(406, error.message)));
       authenticateAll(app, options.authenticator);
       versionRoutes(boundaryOf(app));
-      await app.register(async (scope) => routes(scope, options), { prefix: '/v2.1' });
+      for (const prefix of options.withoutLegacy ? ['/v2.1'] : ['/v2.1', '/v2']) {
+        await app.register(async (scope) => routes(scope, options), { prefix });
+      }
     },
   };
 }

@@ -56,6 +56,9 @@ function askedFor(headers: FastifyRequest['headers']): string | undefined {
   return [headers[legacyHeader] ?? []].flat()[0]?.trim();
 }
 
+/** v2.0 is 2.1 without microversions: it never heard of their headers. */
+const isLegacy = (url: string): boolean => /^\/compute\/v2(?:[/?]|$)/.test(url);
+
 /** Every answer names its version, faults too. */
 export function speakMicroversions(
   app: FastifyInstance,
@@ -63,6 +66,9 @@ export function speakMicroversions(
 ): void {
   app.decorateRequest('microversion', minimumVersion);
   app.addHook('onRequest', async (request, reply) => {
+    // Beside the common name, for clients that know Nova only by its own.
+    reply.header('x-compute-request-id', request.id);
+    if (isLegacy(request.url)) return;
     reply.header('vary', 'OpenStack-API-Version, X-OpenStack-Nova-API-Version');
     try {
       request.microversion = parseMicroversion(request.headers);

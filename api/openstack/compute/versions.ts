@@ -16,11 +16,21 @@ const version = (request: FastifyRequest): Body => ({
   links: [{ rel: 'self', href: `${rootOf(request)}/v2.1/` }],
 });
 
+/** What came before; Nova lists it first, and so do we, with the same routes. */
+const legacy = (request: FastifyRequest): Body => ({
+  id: 'v2.0',
+  status: 'SUPPORTED',
+  version: '',
+  min_version: '',
+  updated: '2011-01-21T11:33:21Z',
+  links: [{ rel: 'self', href: `${rootOf(request)}/v2/` }],
+});
+
 const brief = { id: a.text, status: a.text, version: a.text, min_version: a.text, updated: a.text, links: a.links };
 const contracts = {
   list: { summary: 'List API versions', rights: 'open', answers: { 200: a.record({ versions: a.list(brief) }) } },
   show: {
-    summary: 'Show API version 2.1',
+    summary: 'Show an API version',
     rights: 'open',
     answers: {
       200: a.record({ version: a.record({ ...brief, 'media-types': a.list({ base: a.text, type: a.text }) }) }),
@@ -29,13 +39,17 @@ const contracts = {
 } as const;
 
 export function versionRoutes(app: Boundary): void {
-  app.get('/', contracts.list, async (request) => ({ versions: [version(request)] }));
-  app.get('/v2.1', contracts.show, async (request) => ({
-    version: {
-      ...version(request),
-      'media-types': [{ base: 'application/json', type: 'application/vnd.openstack.compute+json;version=2.1' }],
-    },
-  }));
+  app.get('/', contracts.list, async (request) => ({ versions: [legacy(request), version(request)] }));
+  for (const [path, one] of [
+    ['/v2', legacy],
+    ['/v2.1', version],
+  ] as const) {
+    const minor = path === '/v2' ? '2' : '2.1';
+    const type = `application/vnd.openstack.compute+json;version=${minor}`;
+    app.get(path, contracts.show, (request) => ({
+      version: { ...one(request), 'media-types': [{ base: 'application/json', type }] },
+    }));
+  }
 }
 
 /** Nova's list of extensions has been fixed since 2.1; old clients look here for what they may call. */
