@@ -69,6 +69,8 @@ export interface SessionOwner {
 
 /** Above this many servers waiting to be recorded, the host has to wait. */
 const maxPendingReports = 20_000;
+/** As many words on its quarantine; each is as large as a message may be. */
+const maxPendingQuarantines = 4;
 /** A host that lets more than this pile up gets no more until it has read. */
 const maxBufferedBytes = 8 * 1024 * 1024;
 const retryMs = 250;
@@ -97,6 +99,7 @@ export class HostSession {
   #pendingComplete = false;
   #recording = false;
   #quarantine: Promise<void> = Promise.resolve();
+  #pendingQuarantines = 0;
 
   constructor(hostId: HostId, connection: HostConnection, owner: SessionOwner) {
     this.hostId = hostId;
@@ -240,6 +243,8 @@ export class HostSession {
 
   /** One after the other. Where it can't be kept the host says all of it again on a new stream. */
   #quarantined(message: HostMessage & { type: 'quarantine' }): void {
+    this.#pendingQuarantines++;
+    this.#holdBack();
     this.#quarantine = this.#quarantine.then(async () => {
       if (this.closed) return;
       try {
@@ -248,14 +253,24 @@ export class HostSession {
         this.#owner.log.warn({ err: error, hostId: this.hostId }, 'host stream: recording the quarantine failed');
         this.end(closeCodes.tryAgainLater, 'the quarantine could not be recorded');
       }
+      this.#pendingQuarantines--;
+      this.#holdBack();
     });
+  }
+
+  /** What comes faster than it is recorded waits in the host's memory, not in ours. */
+  #holdBack(): void {
+    if (this.closed) return;
+    const flooded = this.#pending.size > maxPendingReports || this.#pendingQuarantines > maxPendingQuarantines;
+    if (flooded) this.#connection.pause();
+    else this.#connection.resume();
   }
 
   /** The newest word on each server counts; those before it need not be recorded. */
   #observed(report: HostMessage & { type: 'report' }): void {
     for (const server of report.servers) this.#pending.set(server.id, server);
     if (report.complete) this.#pendingComplete = true;
-    if (this.#pending.size > maxPendingReports) this.#connection.pause();
+    this.#holdBack();
     this.#record();
   }
 
@@ -267,7 +282,7 @@ export class HostSession {
     const complete = this.#pendingComplete;
     this.#pending = new Map();
     this.#pendingComplete = false;
-    this.#connection.resume();
+    this.#holdBack();
     this.#owner.record(this, batch, complete).then(
       (forgettable) => {
         this.#recording = false;
