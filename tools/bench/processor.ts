@@ -3,10 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { childrenByParent, withDescendants } from '../../cli/supervisor/process-table.ts';
 
-/** The processes of the sessions whose leaders' pids lie in the directory. */
+/** The processes whose pids lie in the directory, and what they have started: PostgreSQL's are no part of its session. */
 export function cloudPids(directory: string): string[] {
-  const leaders = new Set(readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8').trim()));
-  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && leaders.has(statOf(pid)?.[3] ?? ''));
+  const children = childrenByParent();
+  const leaders = readdirSync(directory).map((name) => Number(readFileSync(join(directory, name), 'utf8').trim()));
+  return leaders.flatMap((leader) => withDescendants(leader, children)).map(String);
 }
 
 /** What they have used of a processor, in steps of ten milliseconds. */
