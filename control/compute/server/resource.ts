@@ -43,8 +43,10 @@ export const server = {
   },
   keepsProject: {},
   wakes: {
-    hosts: (look, { resource_id: id, body, action }) =>
-      look.server(id, body.host_id, { deleted: action === 'deleted' }),
+    // What a host has reported is in no document.
+    hosts: (look, { resource_id: id, body, action, observed_only }) => {
+      if (!observed_only) look.server(id, body.host_id, { deleted: action === 'deleted' });
+    },
   },
 } satisfies ResourceDescriptor;
 

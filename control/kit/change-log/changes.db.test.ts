@@ -7,7 +7,7 @@ import { newId } from '../../../contract/ids.ts';
 import { until } from '../../../test/support/until.ts';
 import { cloudActor, type Database } from '../database/database.ts';
 import { currentIncarnation, renewIncarnation, settleIncarnation } from '../database/incarnation.ts';
-import { type TestDatabase, testDatabase } from '../database/testing.ts';
+import { type TestDatabase, testDatabase, testProject } from '../database/testing.ts';
 import {
   ChangeFeed,
   currentPosition,
@@ -96,6 +96,34 @@ test('an update that changes nothing but updated_at writes no change', async () 
   const from = await currentPosition(db.database.query);
   await sql`update domain set updated_at = now() + interval '1 s' where id = ${id}`.execute(db.database.query);
   assert.deepEqual((await readChanges(db.database.query, { after: from, limit: 10 })).changes, []);
+});
+
+test('a change of nothing but what was seen says so, and one of anything else beside it does not', async () => {
+  const [network, port] = [newId(), newId()];
+  const projectId = await testProject(db.database);
+  const query = db.database.query;
+  await sql`insert into network (id, project_id, name) values (${network}, ${projectId}, 'n')`.execute(query);
+  const from = await currentPosition(query);
+  await sql`insert into port (id, project_id, network_id, mac) values (${port}, ${projectId}, ${network}, 'fa:16:3e:00:00:01')`.execute(
+    query,
+  );
+  const set = (columns: string) => sql`update port set ${sql.raw(columns)} where id = ${port}`.execute(query);
+  await set('observed_up = true, updated_at = now()');
+  await set("observed_up = false, name = 'x'");
+  await set("name = 'y'");
+  await sql`delete from port where id = ${port}`.execute(query);
+  const read = () => readChanges(query, { after: from, limit: 10, resourceTypes: ['port'] });
+  await until('all to be final', async () => (await read()).changes.length === 5);
+  assert.deepEqual(
+    (await read()).changes.map(({ action, observed_only }) => [action, observed_only]),
+    [
+      ['created', false],
+      ['updated', true],
+      ['updated', false],
+      ['updated', false],
+      ['deleted', false],
+    ],
+  );
 });
 
 test('a change carries who made it and at whose request', async () => {

@@ -7,6 +7,8 @@ declare
   id_column text := coalesce(tg_argv[1], 'id');
   silent text[] := '{updated_at}';
   hidden text[] := '{}';
+  observed text[] := '{}';
+  observed_only boolean := false;
 begin
   if tg_op = 'DELETE' then
     body := to_jsonb(old);
@@ -14,22 +16,23 @@ begin
     body := to_jsonb(new);
   end if;
   for i in 2 .. tg_nargs - 1 loop
-    if left(tg_argv[i], 1) = '~' then
-      silent := silent || substr(tg_argv[i], 2);
-    else
-      hidden := hidden || tg_argv[i];
-    end if;
+    case left(tg_argv[i], 1)
+      when '~' then silent := silent || substr(tg_argv[i], 2);
+      when '=' then observed := observed || substr(tg_argv[i], 2);
+      else hidden := hidden || tg_argv[i];
+    end case;
   end loop;
   if tg_op = 'UPDATE' then
-    before := to_jsonb(old);
-    if before - silent = body - silent then
+    before := to_jsonb(old) - silent;
+    if before = body - silent then
       return null;
     end if;
+    observed_only := cardinality(observed) > 0 and before - observed = body - silent - observed;
   end if;
-  if tg_nargs > 2 then
+  if cardinality(hidden) > 0 then
     body := body - hidden;
   end if;
-  insert into change (resource_type, resource_id, action, project_id, generation, actor_id, request_id, body)
+  insert into change (resource_type, resource_id, action, project_id, generation, actor_id, request_id, body, observed_only)
   values (
     tg_argv[0],
     (body ->> id_column)::uuid,
@@ -38,7 +41,8 @@ begin
     (body ->> 'generation')::bigint,
     nullif(current_setting('bothy.actor', true), '')::uuid,
     nullif(current_setting('bothy.request', true), ''),
-    body
+    body,
+    observed_only
   );
   perform pg_notify('bothy_change', '');
   return null;
@@ -169,6 +173,7 @@ CREATE TABLE public.change (
     actor_id uuid,
     request_id text,
     body jsonb NOT NULL,
+    observed_only boolean DEFAULT false NOT NULL,
     CONSTRAINT change_action_check1 CHECK ((action = ANY (ARRAY['created'::text, 'updated'::text, 'deleted'::text])))
 )
 PARTITION BY RANGE (at);
@@ -185,6 +190,7 @@ CREATE TABLE public.change_default (
     actor_id uuid,
     request_id text,
     body jsonb NOT NULL,
+    observed_only boolean DEFAULT false NOT NULL,
     CONSTRAINT change_action_check1 CHECK ((action = ANY (ARRAY['created'::text, 'updated'::text, 'deleted'::text])))
 );
 
@@ -1316,7 +1322,7 @@ CREATE TRIGGER operation_change AFTER INSERT OR UPDATE ON public.operation FOR E
 
 CREATE TRIGGER policy_change AFTER INSERT OR DELETE OR UPDATE ON public.policy FOR EACH ROW EXECUTE FUNCTION public.append_change('policy');
 
-CREATE TRIGGER port_change AFTER INSERT OR DELETE OR UPDATE ON public.port FOR EACH ROW EXECUTE FUNCTION public.append_change('port');
+CREATE TRIGGER port_change AFTER INSERT OR DELETE OR UPDATE ON public.port FOR EACH ROW EXECUTE FUNCTION public.append_change('port', 'id', '=observed_up');
 
 CREATE TRIGGER port_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.port_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('port_ip', 'port_id');
 
@@ -1348,7 +1354,7 @@ CREATE TRIGGER security_group_rule_change AFTER INSERT OR DELETE OR UPDATE ON pu
 
 CREATE TRIGGER server_absence_change AFTER INSERT OR UPDATE ON public.server_absence FOR EACH ROW EXECUTE FUNCTION public.append_change('server_absence', 'server_id');
 
-CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server', 'id', '~observed_step', '~observed_at');
+CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server', 'id', '~observed_step', '~observed_at', '=observed_generation', '=observed_state', '=observed_power', '=observed_reboot_count', '=observed_rescue_count', '=observed_started_at', '=observed_error', '=launched_at');
 
 CREATE TRIGGER server_left AFTER DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.note_absence();
 

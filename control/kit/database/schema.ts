@@ -29,6 +29,8 @@ export interface ChangeTable {
   actor_id: string | null;
   request_id: string | null;
   body: Json<Record<string, unknown>>;
+  /** Only what was seen has changed, nothing that is desired. */
+  observed_only: Generated<boolean>;
 }
 
 export interface OperationTable {

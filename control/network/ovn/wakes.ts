@@ -9,7 +9,8 @@ import { networkResources } from '../resources.ts';
 import { type Unit, type UnitKind, unit } from './units.ts';
 
 type Touch = (touched: Touched, change: TouchingChange) => void;
-type TouchingChange = Pick<Change, 'resource_type' | 'resource_id' | 'action' | 'body'>;
+type TouchingChange = Pick<Change, 'resource_type' | 'resource_id' | 'action' | 'body'> &
+  Partial<Pick<Change, 'observed_only'>>;
 
 declare module '../../kit/resource.ts' {
   interface Wakes {

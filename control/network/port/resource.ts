@@ -23,8 +23,12 @@ export const port = {
   },
   keepsProject: { except: sql`device_owner = 'network:distributed'` },
   wakes: {
-    hosts: (look, { resource_id: id, body }) => look.port(id, body),
-    northbound: (touched, { resource_id: id, body }) => {
+    // That a port is up the northbound database has said itself.
+    hosts: (look, { resource_id: id, body, observed_only }) => {
+      if (!observed_only) look.port(id, body);
+    },
+    northbound: (touched, { resource_id: id, body, observed_only }) => {
+      if (observed_only) return;
       touched.unit('port', id);
       const owner = String(body.device_owner ?? '');
       if (owner.startsWith('network:router')) touched.unit('router', body.device_id);
