@@ -24,7 +24,7 @@ export const nodeFlags = ['--disable-warning=ExperimentalWarning'];
  * For the processes that live long. The young generation may grow to three times this under load, by default to 48 MiB.
  * Measured on control: 4 costs nothing, 2 makes long lists 12 % slower. How they use gc: ../process/idle.ts.
  */
-const processFlags = [...nodeFlags, '--max-semi-space-size=4', '--expose-gc'];
+export const processFlags = [...nodeFlags, '--max-semi-space-size=4', '--expose-gc'];
 
 /**
  * For glibc's malloc. A password's hash takes 7 MiB on one of libuv's threads: in an arena of that thread it would stay

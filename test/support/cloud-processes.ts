@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { databaseName, postgresEngine, postgresUrl } from '../../cli/cloud/postgres.ts';
 import type { LogLevel } from '../../cli/process/configuration.ts';
-import { readyFile, sourceRoot } from '../../cli/process/definitions.ts';
+import { mallocSettings, processFlags, readyFile, sourceRoot } from '../../cli/process/definitions.ts';
 import { childrenByParent, processFacts, withDescendants } from '../../cli/supervisor/process-table.ts';
 import { hostStreamPath } from '../../contract/host/index.ts';
 import { Secret } from '../../contract/secret.ts';
@@ -198,12 +198,13 @@ function spawnNode(options: {
 }): ChildProcess {
   const log = openSync(join(options.directory, `${options.name}.log`), 'a');
   try {
-    return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...options.flags, ...options.args], {
+    return spawn(process.execPath, [...processFlags, ...options.flags, ...options.args], {
       detached: true,
       stdio: ['ignore', log, log],
       cwd: options.directory,
       env: {
         ...process.env,
+        ...mallocSettings,
         NODE_ENV: 'production',
         NODE_COMPILE_CACHE: join(tmpdir(), `bothy-compile-${process.getuid!()}`),
       },
