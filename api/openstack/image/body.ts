@@ -156,7 +156,8 @@ export function parsePatch(body: unknown, draft: PatchDraft): ImageChange[] {
     }
     const { verb, path } = draft === 10 ? operationOf(operation) : operationOfDraft4(operation);
     const parts = decodePointer(path);
-    if (parts.length !== 1) throw invalid(`Invalid JSON pointer for this resource: '/${parts.join('/')}'`);
+    if (parts.length !== 1)
+      throw invalid(`Invalid JSON pointer for this resource: '/${parts.join('/').slice(0, 300)}'`);
     const name = parts[0]!;
     if (verb !== 'remove' && !('value' in operation)) {
       throw invalid(`Operation "${verb}" requires a member named "value".`);

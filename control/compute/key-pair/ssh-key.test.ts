@@ -27,6 +27,14 @@ test('what is no single public key is refused', () => {
   assert.throws(() => readCertificate('no certificate'), { code: 'invalid' });
 });
 
+test('a long text that is no key is refused at once', () => {
+  const before = process.cpuUsage();
+  for (const end of ['x', ''])
+    assert.throws(() => readSshKey(`ssh-rsa ${'='.repeat(16_000)}${end}`), { code: 'invalid' });
+  // Of processor time: what is meant took a second.
+  assert.ok(process.cpuUsage(before).user < 100_000);
+});
+
 test('a generated pair belongs together, and the private key prints as stars', async () => {
   const made = await generateSshKey();
   assert.equal(readSshKey(made.publicKey).fingerprint, made.fingerprint);

@@ -35,7 +35,7 @@ export function readSshKey(text: string): ReadKey {
   const [type = '', base64 = ''] = line.split(/[ \t]+/);
   if (!types.test(type)) refuse('unknown_type');
   const blob = Buffer.from(base64, 'base64');
-  if (base64 === '' || blob.toString('base64').replace(/=+$/, '') !== base64.replace(/=+$/, '')) {
+  if (base64 === '' || unpadded(blob.toString('base64')) !== unpadded(base64)) {
     refuse('no_base64');
   }
   const fields = readFields(blob);
@@ -44,6 +44,9 @@ export function readSshKey(text: string): ReadKey {
   }
   return { publicKey: text, fingerprint: md5(blob) };
 }
+
+/** Two at most: of any number the expression would count each run again from each of its signs. */
+const unpadded = (base64: string): string => base64.replace(/={1,2}$/, '');
 
 /** The length-prefixed strings of an SSH key (RFC 4253, section 6.6); empty when the lengths don't add up. */
 function readFields(blob: Buffer): Buffer[] {
