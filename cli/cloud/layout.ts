@@ -9,6 +9,7 @@ export function cloudLayout(paths: CloudPaths) {
     certificates: join(data, 'certificates'),
     secrets: join(data, 'secrets'),
     adminPasswordFile: join(data, 'secrets/admin-password'),
+    sealingKeysFile: join(data, 'secrets/sealing-keys'),
     postgres: { directory: join(data, 'postgres'), socketDirectory: join(run, 'postgres'), user: serviceUser },
     ovnData: join(data, 'ovn'),
     northbound: `unix:${run}/ovn/nb.sock`,

@@ -42,7 +42,8 @@ export async function prepareCloud(settings: Settings): Promise<PreparedCloud> {
   const publicUrl = await publicUrlOf(settings);
   const certificates = await ensureCertificates(settings, identity, publicUrl);
   const adminPassword = ensurePassword(layout.adminPasswordFile);
-  const facts = { settings, identity, publicUrl, certificates, adminPassword };
+  const sealingKeys = ensureSealingKeys(layout.sealingKeysFile);
+  const facts = { settings, identity, publicUrl, certificates, adminPassword, sealingKeys };
   const owner = userIds(serviceUser);
   writeIfChanged(layout.controlConfiguration, json(controlConfiguration(facts)), { mode: 0o600, owner });
   writeIfChanged(layout.hostConfiguration, json(await hostConfiguration(facts)), { mode: 0o600 });
@@ -58,6 +59,7 @@ interface Facts {
   publicUrl: string;
   certificates: Certificates;
   adminPassword: string;
+  sealingKeys: string[];
 }
 
 const passwordPolicyOf = ({ values }: Settings): PasswordPolicy => ({
@@ -85,6 +87,7 @@ function controlConfiguration({
   publicUrl,
   certificates,
   adminPassword,
+  sealingKeys,
 }: Facts): ControlConfiguration {
   const { paths, values } = settings;
   const layout = cloudLayout(paths);
@@ -96,6 +99,7 @@ function controlConfiguration({
     listen: { address: values.listen, port: Number(values.port) },
     publicUrl,
     tls: { certificate: certificates.api.certificate, key: certificates.api.key, ca: certificates.ca },
+    sealingKeys,
     passwordPolicy: passwordPolicyOf(settings),
     reclaimSeconds: Number(values.reclaim_instance_interval),
     retention: { changeLogDays: Number(values.change_log_days), operationDays: Number(values.operation_days) },
@@ -168,6 +172,18 @@ function ensurePassword(file: string): string {
   const password = randomBytes(18).toString('base64url');
   writeWhole(file, `${password}\n`, { mode: 0o600 });
   return password;
+}
+
+/**
+ * The keys that seal credentials in the database, one a line in base64. A new one is put on top by hand (`openssl rand -base64
+ * 32`): it seals from then on, the older ones open what they sealed. Without this file a copy of the database tells no secret.
+ */
+function ensureSealingKeys(file: string): string[] {
+  const known = (readText(file) ?? '').split('\n').flatMap((line) => line.trim() || []);
+  if (known.length > 0) return known;
+  const key = randomBytes(32).toString('base64');
+  writeWhole(file, `${key}\n`, { mode: 0o600 });
+  return [key];
 }
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;

@@ -23,6 +23,8 @@ export interface ControlConfiguration {
   /** Without a trailing slash and path, e.g. https://192.0.2.7:8443. */
   publicUrl: string;
   tls: TlsFiles;
+  /** In base64, the newest first: what seals credentials in the database. */
+  sealingKeys: string[];
   /** What passwords must be, and what ends guessing. */
   passwordPolicy?: PasswordPolicy;
   /** For how long a deleted server can be restored; absent or 0: it can't. */

@@ -157,6 +157,7 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
   const identity = new IdentityService({
     ...{ database, feed, log, region, publicUrl, catalogue, resources },
     ...(passwordPolicy && { passwordPolicy }),
+    sealingKeys: configuration.sealingKeys.map((key) => new Secret(Buffer.from(key, 'base64'))),
   });
   await identity.start();
   const ports = new PortService({ database });

@@ -14,7 +14,8 @@ import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
 import { checkName, nameTaken } from './directory.ts';
 import { maxPasswordLength } from './password.ts';
-import { requireSelfOrAdministrator, requireSelfOrReader, requireUnrestricted } from './rights.ts';
+import { requireNoTrust, requireSelfOrAdministrator, requireSelfOrReader, requireUnrestricted } from './rights.ts';
+import { futureInstant } from './times.ts';
 
 export interface ApplicationCredential {
   id: string;
@@ -46,8 +47,6 @@ export interface NewApplicationCredential {
 
 const maxName = 255;
 const secretBytes = 64;
-/** JavaScript has no microseconds; the text goes to PostgreSQL as it is. */
-const instant = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d{1,6})?(Z|\+00:00)?$/;
 
 const columns = sql`c.id, c.user_id, c.project_id, c.name, c.description, c.unrestricted,
   to_char(c.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') as expires_at,
@@ -75,6 +74,7 @@ export class ApplicationCredentialService {
       throw new CloudError('forbidden', 'application_credential_of_another_user', {});
     }
     requireUnrestricted(caller, 'create_application_credential');
+    requireNoTrust(caller, 'create_application_credential');
     const { projectId } = caller;
     if (!projectId) throw new CloudError('forbidden', 'application_credential_without_project', {});
     checkName('application_credential', wanted.name, maxName);
@@ -130,6 +130,7 @@ export class ApplicationCredentialService {
   async delete(caller: Caller, userId: UserId, id: string): Promise<void> {
     requireSelfOrAdministrator(caller, userId, 'identity:delete_application_credential');
     requireUnrestricted(caller, 'delete_application_credential');
+    requireNoTrust(caller, 'delete_application_credential');
     await this.#context.write(actorOf(caller), async (tx) => {
       const row = await tx
         .deleteFrom('application_credential')
@@ -163,6 +164,7 @@ export class ApplicationCredentialService {
   async deleteAccessRule(caller: Caller, userId: UserId, id: string): Promise<void> {
     requireSelfOrAdministrator(caller, userId, 'identity:delete_access_rule');
     requireUnrestricted(caller, 'delete_access_rule');
+    requireNoTrust(caller, 'delete_access_rule');
     await this.#context.write(actorOf(caller), async (tx) => {
       // The lock keeps a credential that names the rule from being made meanwhile (see storeRules).
       const rule = await tx
@@ -181,19 +183,6 @@ export class ApplicationCredentialService {
       await tx.deleteFrom('access_rule').where('id', '=', id).execute();
     });
   }
-}
-
-/** @throws CloudError `invalid` */
-function futureInstant(text: string): string {
-  const match = instant.exec(text);
-  const whole = match ? `${match[1]}T${match[2]}` : '';
-  const time = Date.parse(`${whole}Z`);
-  // Date.parse takes 30 February; PostgreSQL does not.
-  if (!match || Number.isNaN(time) || new Date(time).toISOString().slice(0, 19) !== whole) {
-    throw new CloudError('invalid', 'expires_at_malformed', { text });
-  }
-  if (time <= Date.now()) throw new CloudError('invalid', 'expires_at_in_the_past', {});
-  return `${whole}${match[3] ?? ''}Z`;
 }
 
 /** The ids of the wanted roles, each of which the caller must have in the project. */

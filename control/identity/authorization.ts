@@ -5,7 +5,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { DomainId, ProjectId, RoleId, UserId } from '../../contract/ids.ts';
 import type { AccessRule } from '../kit/caller.ts';
-import type { Database } from '../kit/database/database.ts';
+import type { Database, Queryable } from '../kit/database/database.ts';
 import type { Scope } from './token.ts';
 
 export interface Named<Id extends string> {
@@ -28,6 +28,16 @@ export interface Authorization {
     /** Null: no rules, everything is allowed. */
     accessRules: AccessRule[] | null;
   } | null;
+  trust: {
+    id: string;
+    trustorId: UserId;
+    trusteeId: UserId;
+    impersonation: boolean;
+    /** Milliseconds since 1970. */
+    expiresAt: number | null;
+    /** Trusts and users that it hangs on. */
+    chain: string[];
+  } | null;
 }
 
 /** A domain as callers name it. An id is an id already: alias and form were the caller's side's work. */
@@ -39,6 +49,7 @@ export type ScopeRequest =
   | { type: 'project'; id: ProjectId }
   | { type: 'project'; name: string; domain: DomainReference }
   | { type: 'project'; defaultOfUser: true }
+  | { type: 'project'; ofTrust: true }
   | { type: 'domain'; domain: DomainReference }
   | { type: 'system' };
 
@@ -48,6 +59,8 @@ export interface AuthorizationQuery {
   version: number;
   scope: ScopeRequest;
   applicationCredentialId: string | null;
+  /** The trust that the user acts by. */
+  trustId: string | null;
   /** The token whose revocation is looked for; null while there is no token yet. */
   auditId: string | null;
 }
@@ -63,9 +76,12 @@ export type Refusal =
   | 'no role in the scope'
   | 'token revoked'
   | 'application credential gone'
-  | 'application credential expired';
+  | 'application credential expired'
+  | 'trust gone'
+  | 'trust without its roles or people';
 
 interface Row {
+  user_id: UserId;
   user_name: string;
   user_enabled: boolean;
   token_version: number;
@@ -86,6 +102,15 @@ interface Row {
     project_id: ProjectId;
     expires_at: number | null;
     access_rules: AccessRule[] | null;
+  } | null;
+  trust: {
+    trustor_user_id: UserId;
+    trustee_user_id: UserId;
+    project_id: ProjectId | null;
+    impersonation: boolean;
+    expires_at: number | null;
+    chain: string[];
+    whole: boolean;
   } | null;
   revoked: boolean;
   now: number;
@@ -123,6 +148,12 @@ function judge(row: Row, query: AuthorizationQuery): Refusal | null {
       return 'application credential expired';
     }
   }
+  if (query.trustId !== null) {
+    const { trust } = row;
+    if (!trust || trust.project_id !== row.project_id || (trust.expires_at ?? row.now + 1) <= row.now)
+      return 'trust gone';
+    if (!trust.whole) return 'trust without its roles or people';
+  }
   if (query.scope.type === 'unscoped') return null;
   if (query.scope.type === 'project' && !row.project_id) return 'no such scope';
   if (query.scope.type === 'domain' && !row.domain_id) return 'no such scope';
@@ -132,10 +163,10 @@ function judge(row: Row, query: AuthorizationQuery): Refusal | null {
 
 function toAuthorization(row: Row, query: AuthorizationQuery): Authorization {
   const domain = row.domain_id ? { id: row.domain_id, name: row.domain_name! } : null;
-  const { credential } = row;
+  const { credential, trust } = row;
   return {
     user: {
-      id: query.userId,
+      id: row.user_id,
       name: row.user_name,
       domain: { id: row.user_domain_id, name: row.user_domain_name },
       passwordExpiresAt: row.password_expires_at,
@@ -157,27 +188,68 @@ function toAuthorization(row: Row, query: AuthorizationQuery): Authorization {
       expiresAt: credential.expires_at,
       accessRules: credential.access_rules,
     },
+    trust: trust && {
+      id: query.trustId!,
+      trustorId: trust.trustor_user_id,
+      trusteeId: trust.trustee_user_id,
+      impersonation: trust.impersonation,
+      expiresAt: trust.expires_at,
+      chain: trust.chain,
+    },
   };
 }
 
-function statement({ userId, scope, applicationCredentialId, auditId }: AuthorizationQuery): RawBuilder<Row> {
+function statement(query: AuthorizationQuery): RawBuilder<Row> {
+  const { userId, scope, applicationCredentialId, trustId, auditId } = query;
   return sql<Row>`
     with recursive subject as (select * from "user" where id = ${userId}),
+    ${trustId ? delegation(userId, trustId) : sql`actor as (select * from subject),`}
     target as (${target(scope)}),
-    ${effectiveRoles(sql`${userId}::uuid`, scope)}
+    ${effectiveRoles(trustId ? sql`(select origin_user_id from delegation)` : sql`${userId}::uuid`, scope)}
     ${credentialTables(userId, applicationCredentialId)}
-    select s.name as user_name, s.enabled as user_enabled, s.token_version,
-      home.id as user_domain_id, home.name as user_domain_name, home.enabled as user_domain_enabled,
-      (select to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') from user_password where user_id = s.id)
+    select a.id as user_id, a.name as user_name, s.enabled and a.enabled as user_enabled, s.token_version,
+      home.id as user_domain_id, home.name as user_domain_name, home.enabled ${trustId ? sql`and (select enabled from domain where id = s.domain_id)` : sql``} as user_domain_enabled,
+      (select to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') from user_password where user_id = a.id)
         as password_expires_at,
       t.project_id, t.project_name, t.project_enabled, t.domain_id, t.domain_name, t.domain_enabled,
       (select json_agg(json_build_object('id', r.id, 'name', r.name) order by r.name) from role r
         where r.domain_id is null and r.id in (select role_id from effective)
-          ${applicationCredentialId ? sql`and r.id in (select role_id from chosen)` : sql``}) as roles,
+          ${applicationCredentialId ? sql`and r.id in (select role_id from chosen)` : sql``}
+          ${trustId ? sql`and r.id in (select role_id from lent)` : sql``}) as roles,
       ${applicationCredentialId ? credentialColumn : sql`null::json`} as credential,
+      ${trustId ? trustColumn : sql`null::json`} as trust,
       exists (select from token_revocation where audit_id = ${auditId}) as revoked,
       floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now
-    from subject s join domain home on home.id = s.domain_id left join target t on true`;
+    from subject s join actor a on true join domain home on home.id = a.domain_id left join target t on true`;
+}
+
+/** The trust, who acts by it, the trusts that it hangs on, and the roles that it lends. */
+const delegation = (userId: UserId, trustId: string): RawBuilder<unknown> => sql`
+    delegation as (select * from trust where id = ${trustId} and trustee_user_id = ${userId}),
+    lineage as (select t.* from trust t join delegation d on d.id = t.id
+      union select t.* from trust t join lineage l on t.id = l.redelegated_trust_id),
+    lent(role_id) as (select unnest(role_ids) from delegation
+      union select i.implied_role_id from role_implication i join lent l on l.role_id = i.prior_role_id),
+    actor as (select u.* from "user" u join delegation d
+      on u.id = case when d.impersonation then d.trustor_user_id else d.trustee_user_id end),`;
+
+/** Whole: all who passed it on are enabled, and the first of them has every role that it names. */
+const trustColumn = sql`(select json_build_object('trustor_user_id', d.trustor_user_id, 'trustee_user_id', d.trustee_user_id,
+        'project_id', d.project_id, 'impersonation', d.impersonation,
+        'expires_at', floor(extract(epoch from d.expires_at) * 1000),
+        'chain', (select json_agg(distinct one) from lineage,
+          unnest(array[lineage.id, trustor_user_id, trustee_user_id, origin_user_id]) as one),
+        'whole', not exists (select from lineage l join "user" u on u.id in (l.trustor_user_id, l.trustee_user_id, l.origin_user_id)
+            join domain ud on ud.id = u.domain_id where not u.enabled or not ud.enabled)
+          and not exists (select from unnest(d.role_ids) as wanted(id) where id not in (select role_id from effective)))
+        from delegation d)`;
+
+/** Every role of a user in a project, domain's roles too. */
+export async function effectiveRoleIds(db: Queryable, userId: UserId, projectId: ProjectId): Promise<RoleId[]> {
+  const scope: ScopeRequest = { type: 'project', id: projectId };
+  const { rows } = await sql<{ role_id: RoleId }>`with recursive target as (${target(scope)}),
+    ${effectiveRoles(sql`${userId}::uuid`, scope)} select role_id from effective`.execute(db);
+  return rows.map((row) => row.role_id);
 }
 
 const credentialTables = (userId: UserId, id: string | null): RawBuilder<unknown> =>
@@ -209,6 +281,7 @@ function target(scope: ScopeRequest): RawBuilder<unknown> {
 
 function projectCondition(scope: ScopeRequest & { type: 'project' }): RawBuilder<unknown> {
   if ('id' in scope) return sql`p.id = ${scope.id}`;
+  if ('ofTrust' in scope) return sql`p.id = (select project_id from delegation)`;
   if ('defaultOfUser' in scope) return sql`p.id = (select default_project_id from subject)`;
   return sql`p.name = ${scope.name} and ${domainCondition(scope.domain)}`;
 }

@@ -6,6 +6,7 @@ import { type Actor, type Database, type Queryable, type Tx, violatedConstraint 
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import type { PasswordHasher } from './password.ts';
 import { noPolicy, type PasswordPolicy, PasswordRules } from './password-policy.ts';
+import type { Sealer } from './sealing.ts';
 import type { IdentityChange, TokenCache } from './token-cache.ts';
 
 export class IdentityContext {
@@ -13,6 +14,7 @@ export class IdentityContext {
   readonly passwords: PasswordHasher;
   readonly passwordRules: PasswordRules;
   readonly cache: TokenCache;
+  readonly sealer: Sealer;
   readonly resources: readonly ResourceDescriptor[];
   #defaultDomainId: DomainId | undefined;
 
@@ -21,12 +23,14 @@ export class IdentityContext {
     passwords: PasswordHasher;
     passwordPolicy?: PasswordPolicy | undefined;
     cache: TokenCache;
+    sealer: Sealer;
     resources: readonly ResourceDescriptor[];
   }) {
     this.database = options.database;
     this.passwords = options.passwords;
     this.passwordRules = new PasswordRules(options.passwordPolicy ?? noPolicy, options.passwords);
     this.cache = options.cache;
+    this.sealer = options.sealer;
     this.resources = options.resources;
   }
 

@@ -4,7 +4,7 @@
  * credentials and tokens included, as Keystone's do.
  *
  * Unlike Keystone, a method that this cloud does not have is not left out of a rule: a rule that needs it can not be met.
- * Left out, ["password", "totp"] would be met by a password alone, which is what its author wanted to end.
+ * Left out, ["password", "oauth1"] would be met by a password alone, which is what its author wanted to end.
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';

@@ -4,15 +4,17 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import type { ProjectId, UserId } from '../../contract/ids.ts';
+import { type ProjectId, parseId, type UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import type { Queryable } from '../kit/database/database.ts';
-import type { DomainReference } from './authorization.ts';
+import type { DomainReference, ScopeRequest } from './authorization.ts';
 import type { IdentityContext } from './context.ts';
+import type { AccessKey, CredentialService } from './credentials.ts';
 import type { Asker } from './fair-gate.ts';
 import type { PasswordHasher } from './password.ts';
 import { type Failures, isLocked, recordFailure, recordSuccess } from './password-policy.ts';
 import type { Claims } from './token.ts';
+import { isPasscode, readSeed } from './totp.ts';
 
 export type UserReference = { id: UserId } | { name: string; domain: DomainReference };
 
@@ -23,7 +25,8 @@ export type Proof =
       method: 'application_credential';
       credential: { id: string } | { name: string; user: UserReference };
       secret: Secret;
-    };
+    }
+  | { method: 'totp'; user: UserReference; passcode: Secret };
 
 /** What a proof has shown. */
 export interface Proven {
@@ -36,9 +39,20 @@ export interface Proven {
   /** The first audit id of the chain that the new token continues. */
   parentAuditId: string | null;
   applicationCredential: { id: string; projectId: ProjectId } | null;
+  /** The trust that the token which was the proof came from. */
+  trustId: string | null;
   /** The scope of the token that was the proof. */
   parentScope: Claims['scope'] | null;
 }
+
+/** A proof that bounds nothing and continues no token. */
+export const nobodyYet = {
+  expiresAt: null,
+  parentAuditId: null,
+  applicationCredential: null,
+  trustId: null,
+  parentScope: null,
+} as const;
 
 export const unauthenticated = (cause?: unknown): CloudError =>
   new CloudError('unauthenticated', 'authentication_required', {}, { cause });
@@ -94,15 +108,40 @@ export async function provePassword(
     // Only if nobody has changed the password since.
     await sql`update user_password set hash = ${hash} where user_id = ${row.id} and hash = ${row.hash}`.execute(db);
   }
-  return {
-    userId: row.id,
-    version: row.token_version,
-    methods: ['password'],
-    expiresAt: null,
-    parentAuditId: null,
-    applicationCredential: null,
-    parentScope: null,
+  return { ...nobodyYet, userId: row.id, version: row.token_version, methods: ['password'] };
+}
+
+/** Six digits are guessed in no time: they are counted also where passwords are not, and no option of the user ends that. */
+const passcodeTries = { attempts: 10, seconds: 300 };
+
+/** @throws CloudError `unauthenticated` */
+export async function provePasscode(
+  { query: db, passwordRules }: IdentityContext,
+  credentials: CredentialService,
+  { user, passcode }: Proof & { method: 'totp' },
+): Promise<Proven> {
+  const { lockoutAttempts, lockoutSeconds } = passwordRules.policy;
+  const policy = {
+    ...passwordRules.policy,
+    lockoutAttempts: lockoutAttempts || passcodeTries.attempts,
+    lockoutSeconds: lockoutAttempts ? lockoutSeconds : passcodeTries.seconds,
   };
+  const { rows } = await sql<
+    Omit<PasswordRow, 'hash' | 'expired'>
+  >`select u.id, u.token_version, '{}'::jsonb as options, l.failures,
+      extract(epoch from now() - l.failed_at)::float8 as failed_ago
+    from "user" u left join user_login l on l.user_id = u.id where ${userCondition(user)}`.execute(db);
+  const row = rows[0];
+  if (!row) throw unauthenticated('no such user');
+  if (isLocked(policy, row)) throw unauthenticated('locked out');
+  const seeds = (await credentials.textsOf(row.id, 'totp')).flatMap((text) => readSeed(text) ?? []);
+  const now = Date.now();
+  if (!seeds.some((seed) => isPasscode(seed, passcode.reveal(), now))) {
+    await recordFailure(db, policy, row.id);
+    throw unauthenticated('wrong passcode');
+  }
+  if (!(await recordSuccess(db, policy, row.id, { always: true }))) throw unauthenticated('locked out meanwhile');
+  return { ...nobodyYet, userId: row.id, version: row.token_version, methods: ['totp'] };
 }
 
 /** @throws CloudError `unauthenticated`, after as long a time as a right secret takes */
@@ -140,9 +179,34 @@ export async function proveApplicationCredential(
     expiresAt: row.expires_at,
     parentAuditId: null,
     applicationCredential: { id: row.id, projectId: row.project_id },
+    trustId: null,
     parentScope: null,
   };
 }
+
+/** What the right secret of an access key proves; an impersonating trust's is its trustee's. @throws CloudError `unauthenticated` */
+export async function proveAccessKey(
+  db: Queryable,
+  key: AccessKey,
+): Promise<{ proven: Proven; scope: ScopeRequest; trustId: string | null }> {
+  const { rows } = await sql<{ id: UserId; token_version: number }>`select id, token_version from "user"
+    where id = coalesce((select trustee_user_id from trust where id = ${parseId(key.trustId ?? '') ?? null}
+      and trustor_user_id = ${key.userId} and impersonation), ${key.userId})`.execute(db);
+  if (!rows[0]) throw unauthenticated('no such user');
+  const [trustId, credentialId] = [key.trustId, key.applicationCredentialId].map(
+    (id) => id && (parseId(id) ?? nothing),
+  );
+  const applicationCredential = credentialId ? { id: credentialId, projectId: key.projectId } : null;
+  const proven = { ...nobodyYet, userId: rows[0].id, version: rows[0].token_version, methods: ['ec2credential'] };
+  return {
+    proven: { ...proven, applicationCredential },
+    scope: { type: 'project', id: key.projectId },
+    trustId: trustId ?? null,
+  };
+}
+
+/** An id that nothing has. */
+const nothing = '00000000-0000-0000-0000-000000000000';
 
 /** What a valid token proves: its user, at most until its own end. */
 export function proveToken(claims: Claims): Proven {
@@ -156,6 +220,7 @@ export function proveToken(claims: Claims): Proven {
       claims.applicationCredentialId && claims.scope.type === 'project'
         ? { id: claims.applicationCredentialId, projectId: claims.scope.projectId }
         : null,
+    trustId: claims.trustId,
     parentScope: claims.scope,
   };
 }

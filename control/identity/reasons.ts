@@ -48,6 +48,41 @@ export interface IdentityReasons {
   effective_assignments_inherited: NoFields;
 }
 
+type RestrictedOperation =
+  | 'create_application_credential'
+  | 'delete_application_credential'
+  | 'delete_access_rule'
+  | 'create_credential';
+
+/** Trusts. */
+export interface IdentityReasons {
+  trust_not_found: Id;
+  trust_of_another_trustor: NoFields;
+  trust_by_application_credential: NoFields;
+  trust_without_role: NoFields;
+  trust_used_up: Id;
+  trust_too_deep: { wanted: number; maximum: number };
+  trust_depth_is_given: NoFields;
+  trust_counted_and_passed_on: NoFields;
+  trust_wider_than_its_parent: NoFields;
+  trust_of_another_trustee: NoFields;
+  trust_token_not_rescoped: NoFields;
+}
+
+/** Credentials that the cloud can read. */
+export interface IdentityReasons {
+  credential_not_found: Id;
+  credential_outside_delegation: NoFields;
+  too_many_credentials: { maximum: number };
+  access_key_without_project: NoFields;
+  access_key_malformed: NoFields;
+  access_key_taken: NoFields;
+  access_key_bound: { attribute: string };
+  access_key_not_found: Id;
+  /** The cloud's key is not in its data directory, or is another one. */
+  sealing_key_missing: NoFields;
+}
+
 /** Passwords, tokens, application credentials. */
 export interface IdentityReasons {
   identity_not_set_up: NoFields;
@@ -68,8 +103,9 @@ export interface IdentityReasons {
   application_credential_has_its_scope: NoFields;
   application_credential_role_not_held: { role: string };
   application_credential_restricted: {
-    operation: 'create_application_credential' | 'delete_application_credential' | 'delete_access_rule';
+    operation: RestrictedOperation;
   };
+  trust_restricted: { operation: RestrictedOperation };
   access_rule_not_found: Id;
   access_rule_in_use: Id;
   secret_length_out_of_range: { maximum: number };

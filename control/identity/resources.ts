@@ -7,6 +7,6 @@ export const identityResources: readonly ResourceDescriptor[] = [
   ...inside('domain'),
   { noun: 'project', memberColumns: ['domain_id', 'parent_id', 'enabled'] },
   ...inside('user', 'user_group', 'user_group_member', 'role', 'role_implication', 'role_assignment'),
-  ...inside('application_credential', 'access_rule', 'token_revocation'),
+  ...inside('application_credential', 'access_rule', 'credential', 'trust', 'token_revocation'),
   ...inside('region', 'service', 'endpoint', 'endpoint_group', 'project_endpoint', 'project_endpoint_group', 'policy'),
 ];

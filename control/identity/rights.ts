@@ -29,6 +29,14 @@ export function requireSelfOrAdministrator(caller: Caller, userId: string, opera
   if (caller.userId !== userId) requireAdministrator(caller, operation);
 }
 
+/** What a trust lends is a project's roles, not its trustor's keys. @throws CloudError `forbidden` */
+export function requireNoTrust(
+  caller: Caller,
+  operation: IdentityReasons['application_credential_restricted']['operation'],
+): void {
+  if (caller.trustId !== undefined) throw new CloudError('forbidden', 'trust_restricted', { operation });
+}
+
 /**
  * Application credentials that are not unrestricted may not make or remove credentials: a leaked one could renew itself.
  * @throws CloudError `forbidden`

@@ -10,16 +10,19 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
 import { type DomainId, newId } from '../../contract/ids.ts';
+import type { Secret } from '../../contract/secret.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database } from '../kit/database/database.ts';
+import { notFound } from '../kit/refusal.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import { ApplicationCredentialService } from './application-credentials.ts';
 import { AssignmentService } from './assignments.ts';
-import { type Authorization, loadAuthorization, type ScopeRequest } from './authorization.ts';
+import { loadAuthorization, type ScopeRequest } from './authorization.ts';
 import { Catalogue, type CatalogueEntry } from './catalogue.ts';
 import { CatalogueService } from './catalogue-service.ts';
 import { IdentityContext } from './context.ts';
+import { CredentialService } from './credentials.ts';
 import { DomainService } from './domains.ts';
 import { EndpointFilterService } from './endpoint-filter.ts';
 import { type InsufficientFactors, requireFactors } from './factors.ts';
@@ -28,7 +31,9 @@ import {
   combineProofs,
   type Proof,
   type Proven,
+  proveAccessKey,
   proveApplicationCredential,
+  provePasscode,
   provePassword,
   proveToken,
   unauthenticated,
@@ -40,9 +45,12 @@ import { ProjectService } from './projects.ts';
 import { type Receipt, receiptKeyIdOf, receiptLifetimeMs, signReceipt, verifyReceipt } from './receipt.ts';
 import { isSystemReader } from './rights.ts';
 import { RoleService } from './roles.ts';
+import { Sealer } from './sealing.ts';
 import { type Claims, keyIdOf, newAuditId, signToken, verifyToken } from './token.ts';
 import { TokenCache, type TokenEntry } from './token-cache.ts';
 import { TokenKeys } from './token-keys.ts';
+import { scopeOf, scopeToTry, toEntry, type WantedScope } from './token-scope.ts';
+import { TrustService } from './trusts.ts';
 import { UserService } from './users.ts';
 
 export interface IdentityOptions {
@@ -57,6 +65,8 @@ export interface IdentityOptions {
   resources: readonly ResourceDescriptor[];
   tokenLifetimeMs?: number;
   passwords?: PasswordHasher;
+  /** What seals credentials at rest, the newest first; without one there are none. */
+  sealingKeys: readonly Secret<Buffer>[];
   /** Absent: Keystone's defaults, which ask for nothing. */
   passwordPolicy?: PasswordPolicy;
 }
@@ -64,7 +74,7 @@ export interface IdentityOptions {
 export interface LoginRequest {
   proofs: Proof[];
   /** Null: the user's default project, or else unscoped. */
-  scope: ScopeRequest | null;
+  scope: WantedScope | null;
   /** What an earlier request has proven, as `receipt` gave it. */
   receipt?: string | undefined;
   /** Of the connection: whose share of the dear computations it is. */
@@ -85,6 +95,8 @@ export class IdentityService {
   readonly roles: RoleService;
   readonly assignments: AssignmentService;
   readonly applicationCredentials: ApplicationCredentialService;
+  readonly credentials: CredentialService;
+  readonly trusts: TrustService;
   readonly keys: TokenKeys;
   readonly #context: IdentityContext;
   readonly #cache = new TokenCache();
@@ -107,6 +119,7 @@ export class IdentityService {
       passwords: options.passwords ?? new PasswordHasher(),
       passwordPolicy: options.passwordPolicy,
       cache: this.#cache,
+      sealer: new Sealer(options.sealingKeys),
     });
     this.#cache.onApply((changes) => this.catalogue.apply(changes));
     this.keys = new TokenKeys({ database, lifetimeMs: this.#lifetimeMs });
@@ -122,6 +135,8 @@ export class IdentityService {
     this.roles = new RoleService(this.#context);
     this.assignments = new AssignmentService(this.#context);
     this.applicationCredentials = new ApplicationCredentialService(this.#context);
+    this.credentials = new CredentialService(this.#context);
+    this.trusts = new TrustService(this.#context);
   }
 
   /** The feed must have been started. */
@@ -165,8 +180,7 @@ export class IdentityService {
       if (!(await noteActivity(this.#context.query, this.#context.passwordRules.policy, proven.userId))) {
         throw unauthenticated('inactive for too long');
       }
-      const scope = scopeToTry(proven, request.scope);
-      const made = await this.#issue(proven, scope);
+      const made = await this.#issue(proven, { ...scopeToTry(proven, request.scope), requestId });
       this.#log.info(
         { requestId, userId: proven.userId, methods: proven.methods, scope: made.entry.claims.scope },
         'token issued',
@@ -181,21 +195,38 @@ export class IdentityService {
   }
 
   /**
+   * A token for whoever an access key is of, once `isRight` has said so of its secret: in the project of the key, with what the
+   * token that made it was bound to. Multi-factor rules do not bind it, as programs have no second factor.
+   * @throws CloudError `unauthenticated`, `not_found` (access key)
+   */
+  async loginByAccessKey(
+    access: string,
+    isRight: (secret: string) => boolean,
+    requestId: string,
+  ): Promise<{ token: string; entry: TokenEntry }> {
+    const key = await this.credentials.findAccessKey(access);
+    if (!key) throw notFound('access_key', access);
+    if (!isRight(key.secret)) throw unauthenticated('wrong signature');
+    const { proven, scope, trustId } = await proveAccessKey(this.#context.query, key);
+    return this.#issue(proven, { scope, trustId, requestId });
+  }
+
+  /**
    * What a token says: its own bearer, administrators, readers of the system and services may ask.
    * @throws CloudError `not_found` when it is not valid, `forbidden`
    */
   async show(caller: Caller, token: string): Promise<TokenEntry> {
     const entry = await this.#subject(token);
     const may =
-      entry.claims.userId === caller.userId || isAdmin(caller) || isSystemReader(caller) || caller.roles.has('service');
+      entry.caller.userId === caller.userId || isAdmin(caller) || isSystemReader(caller) || caller.roles.has('service');
     if (!may) throw new CloudError('forbidden', 'token_of_another_user', { verb: 'read' });
     return entry;
   }
 
   /** @throws CloudError `not_found` when it is not valid, `forbidden` */
   async revoke(caller: Caller, token: string): Promise<void> {
-    const { claims } = await this.#subject(token);
-    if (claims.userId !== caller.userId && !isAdmin(caller)) {
+    const { claims, caller: bearer } = await this.#subject(token);
+    if (bearer.userId !== caller.userId && !isAdmin(caller)) {
       throw new CloudError('forbidden', 'token_of_another_user', { verb: 'revoke' });
     }
     await this.#context.write(actorOf(caller), async (tx) => {
@@ -232,26 +263,35 @@ export class IdentityService {
     return { ...proven, methods: [...new Set([...receipt.methods, ...proven.methods])] };
   }
 
-  #prove({ proofs, address = '' }: LoginRequest): Promise<Proven[]> {
-    const { query, passwords } = this.#context;
-    return Promise.all(
-      proofs.map(async (proof) => {
-        switch (proof.method) {
-          case 'password':
-            return provePassword(this.#context, proof.user, proof.password, { address });
-          case 'application_credential':
-            return proveApplicationCredential(query, passwords, proof, address);
-          case 'token':
-            return proveToken((await this.#subject(proof.token.reveal())).claims);
-        }
-      }),
-    );
+  /** One after the other: who has not the password gets no try at the passcode. */
+  async #prove({ proofs, address = '' }: LoginRequest): Promise<Proven[]> {
+    const proven: Proven[] = [];
+    for (const proof of proofs) proven.push(await this.#proveOne(proof, address));
+    return proven;
   }
 
-  async #issue(proven: Proven, scope: ScopeRequest): Promise<{ token: string; entry: TokenEntry }> {
+  async #proveOne(proof: Proof, address: string): Promise<Proven> {
+    const { query, passwords } = this.#context;
+    switch (proof.method) {
+      case 'password':
+        return provePassword(this.#context, proof.user, proof.password, { address });
+      case 'totp':
+        return provePasscode(this.#context, this.credentials, proof);
+      case 'application_credential':
+        return proveApplicationCredential(query, passwords, proof, address);
+      case 'token':
+        return proveToken((await this.#subject(proof.token.reveal())).claims);
+    }
+  }
+
+  async #issue(
+    proven: Proven,
+    { scope, trustId, requestId }: { scope: ScopeRequest; trustId: string | null; requestId: string },
+  ): Promise<{ token: string; entry: TokenEntry }> {
     const { database } = this.#context;
     const applicationCredentialId = proven.applicationCredential?.id ?? null;
-    const ask = { userId: proven.userId, version: proven.version, applicationCredentialId, auditId: null };
+    const ask = { userId: proven.userId, version: proven.version, applicationCredentialId, trustId, auditId: null };
+    if (trustId !== null) await this.trusts.requireTrustee(proven.userId, trustId);
     const epoch = this.#cache.epoch;
     let read = await loadAuthorization(database, { ...ask, scope });
     // A default project is a wish: where it does not hold, the token is unscoped.
@@ -260,6 +300,7 @@ export class IdentityService {
     }
     if ('refusal' in read) throw unauthenticated(read.refusal);
     const { authorization, now } = read;
+    if (trustId !== null) await this.trusts.use(proven.userId, trustId, requestId);
     const claims: Claims = {
       userId: proven.userId,
       version: proven.version,
@@ -267,8 +308,11 @@ export class IdentityService {
       methods: proven.methods,
       auditIds: proven.parentAuditId ? [newAuditId(), proven.parentAuditId] : [newAuditId()],
       applicationCredentialId,
+      trustId,
       issuedAt: now,
-      expiresAt: Math.min(now + this.#lifetimeMs, proven.expiresAt ?? Number.POSITIVE_INFINITY),
+      expiresAt: Math.min(
+        ...[now + this.#lifetimeMs, proven.expiresAt, authorization.trust?.expiresAt].flatMap((end) => end ?? []),
+      ),
     };
     const token = signToken(await this.keys.signing(), claims);
     const entry = toEntry(claims, authorization);
@@ -310,6 +354,7 @@ export class IdentityService {
       version: claims.version,
       scope: scopeOf(claims),
       applicationCredentialId: claims.applicationCredentialId,
+      trustId: claims.trustId,
       auditId: claims.auditIds[0]!,
     });
     if ('refusal' in read) throw unauthenticated(read.refusal);
@@ -337,55 +382,4 @@ export class IdentityService {
     }
     return listening;
   }
-}
-
-/**
- * The scope that is looked for when a token is asked for.
- * @throws CloudError `forbidden` where the proof is itself a delegation, or would widen a system token
- */
-function scopeToTry(proven: Proven, wanted: ScopeRequest | null): ScopeRequest {
-  if (proven.applicationCredential) {
-    if (wanted) {
-      throw new CloudError('forbidden', 'application_credential_has_its_scope', {});
-    }
-    return { type: 'project', id: proven.applicationCredential.projectId };
-  }
-  if (proven.parentScope?.type === 'system' && (wanted?.type === 'project' || wanted?.type === 'domain')) {
-    throw new CloudError('forbidden', 'system_token_not_rescoped', {});
-  }
-  return wanted ?? { type: 'project', defaultOfUser: true };
-}
-
-function scopeOf({ scope }: Claims): ScopeRequest {
-  switch (scope.type) {
-    case 'project':
-      return { type: 'project', id: scope.projectId };
-    case 'domain':
-      return { type: 'domain', domain: { id: scope.domainId } };
-    default:
-      return scope;
-  }
-}
-
-function toEntry(claims: Claims, authorization: Authorization): TokenEntry {
-  const { user, project, domain, applicationCredential } = authorization;
-  const caller: Caller = {
-    requestId: '',
-    userId: user.id,
-    userName: user.name,
-    userDomainId: user.domain.id,
-    projectId: project?.id ?? null,
-    projectName: project?.name ?? null,
-    projectDomainId: project?.domain.id ?? null,
-    domainId: domain?.id ?? null,
-    system: claims.scope.type === 'system',
-    roles: new Set(authorization.roles.map((role) => role.name)),
-    applicationCredential: applicationCredential && {
-      id: applicationCredential.id,
-      unrestricted: applicationCredential.unrestricted,
-    },
-    ...(applicationCredential?.accessRules ? { accessRules: applicationCredential.accessRules } : {}),
-    expiresAt: new Date(claims.expiresAt),
-  };
-  return { claims, authorization, caller, readAt: performance.now() };
 }

@@ -136,6 +136,32 @@ export interface AccessRuleTable {
   path: string;
 }
 
+export interface CredentialTable {
+  id: string;
+  user_id: UserId;
+  project_id: ProjectId | null;
+  type: string;
+  sealed: Buffer;
+  access_hash: string | null;
+  extra: Json<Extra>;
+  created_at: Timestamp;
+}
+
+export interface TrustTable {
+  id: string;
+  trustor_user_id: UserId;
+  trustee_user_id: UserId;
+  project_id: ProjectId | null;
+  origin_user_id: UserId;
+  redelegated_trust_id: string | null;
+  impersonation: boolean;
+  role_ids: RoleId[];
+  expires_at: NullableTimestamp;
+  remaining_uses: number | null;
+  redelegation_count: Generated<number>;
+  created_at: Timestamp;
+}
+
 export interface TokenRevocationTable {
   id: string;
   audit_id: string;
@@ -165,6 +191,8 @@ export interface IdentityTables {
   application_credential: ApplicationCredentialTable;
   application_credential_secret: ApplicationCredentialSecretTable;
   access_rule: AccessRuleTable;
+  credential: CredentialTable;
+  trust: TrustTable;
   token_revocation: TokenRevocationTable;
   token_key: TokenKeyTable;
 }

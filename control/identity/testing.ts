@@ -8,6 +8,7 @@ import { resources } from '../resources.ts';
 import { bootstrapIdentity } from './bootstrap.ts';
 import type { CatalogueEntry } from './catalogue.ts';
 import { PasswordHasher } from './password.ts';
+import { sealingKeyBytes } from './sealing.ts';
 import { type IdentityOptions, IdentityService } from './service.ts';
 
 export const adminPassword = new Secret('the first administrator of the tests');
@@ -46,6 +47,7 @@ export async function testIdentity(options: Partial<IdentityOptions> = {}): Prom
       catalogue: testCatalogue,
       resources,
       passwords: cheapPasswords(),
+      sealingKeys: [new Secret(Buffer.alloc(sealingKeyBytes, 'tests'))],
       ...over,
     });
     await identity.start();

@@ -34,7 +34,7 @@ const deciding = new Set([
   'access_rule',
 ]);
 
-const decidingUnlessNew = new Set(['user', 'project', 'domain', 'application_credential']);
+const decidingUnlessNew = new Set(['user', 'project', 'domain', 'application_credential', 'trust']);
 
 export class TokenCache {
   readonly #entries = new Map<string, TokenEntry>();
@@ -138,8 +138,10 @@ function concernedBy(changes: readonly IdentityChange[]): (entry: TokenEntry) =>
         ids.add(resource_id);
     }
   }
-  return ({ claims, authorization: { user, project, domain } }) =>
+  return ({ claims, authorization: { user, project, domain, trust } }) =>
     ids.has(claims.userId) ||
+    ids.has(user.id) ||
+    trust?.chain.some((id) => ids.has(id)) ||
     ids.has(claims.auditIds[0]) ||
     ids.has(claims.applicationCredentialId) ||
     ids.has(user.domain.id) ||

@@ -12,6 +12,7 @@ const claimsIn = (scope: Scope): Claims => ({
   methods: ['password', 'application_credential', 'token'],
   auditIds: [newAuditId(), newAuditId()],
   applicationCredentialId: newId(),
+  trustId: newId(),
   issuedAt: Date.now(),
   expiresAt: Date.now() + 1000,
 });

@@ -21,6 +21,7 @@ export interface Claims {
   /** This token's own audit id, then that of the first of its chain, if it was made from another token. */
   auditIds: string[];
   applicationCredentialId: string | null;
+  trustId: string | null;
   /** Milliseconds since 1970. */
   issuedAt: number;
   expiresAt: number;
@@ -47,12 +48,21 @@ interface Payload {
   m: string;
   a: string[];
   ac?: string;
+  tr?: string;
   iat: number;
   exp: number;
 }
 
 /** One letter for each method, so that a token stays short. */
-const methodLetters: Readonly<Record<string, string>> = { password: 'p', token: 't', application_credential: 'a' };
+const methodLetters: Readonly<Record<string, string>> = {
+  password: 'p',
+  token: 't',
+  application_credential: 'a',
+  totp: 'o',
+  ec2credential: 'e',
+  mapped: 'm',
+  openid: 'i',
+};
 const methodNames = Object.fromEntries(Object.entries(methodLetters).map(([name, letter]) => [letter, name]));
 
 export function signToken(key: TokenKey, claims: Claims): string {
@@ -63,6 +73,7 @@ export function signToken(key: TokenKey, claims: Claims): string {
     m: claims.methods.map((method) => methodLetters[method]).join(''),
     a: claims.auditIds,
     ...(claims.applicationCredentialId ? { ac: claims.applicationCredentialId } : {}),
+    ...(claims.trustId ? { tr: claims.trustId } : {}),
     iat: claims.issuedAt,
     exp: claims.expiresAt,
   };
@@ -91,6 +102,7 @@ export function verifyToken(key: TokenKey, token: string): Claims | undefined {
     methods: [...payload.m].map((letter) => methodNames[letter]!),
     auditIds: payload.a,
     applicationCredentialId: payload.ac ?? null,
+    trustId: payload.tr ?? null,
     issuedAt: payload.iat,
     expiresAt: payload.exp,
   };

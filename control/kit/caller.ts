@@ -31,6 +31,8 @@ export interface Caller {
   roles: ReadonlySet<string>;
   /** Set when the token came from an application credential: it may not manage credentials unless unrestricted. */
   applicationCredential: { id: string; unrestricted: boolean } | null;
+  /** Set when the token came from a trust. */
+  trustId?: string;
   /** Set when the application credential names the only requests that it is good for. */
   accessRules?: readonly AccessRule[];
   /** When the token ends by itself. */

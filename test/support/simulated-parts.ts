@@ -54,6 +54,7 @@ export function controlConfiguration(
     tls: identity.control,
     northbound: over.northbound,
     healthSocket: join(over.runDirectory, 'health.sock'),
+    sealingKeys: [Buffer.alloc(32, 'tests').toString('base64')],
     retention: { changeLogDays: 7, operationDays: 30 },
     localHost: { id: first!.id, name: first!.name, socket: join(over.runDirectory, 'no-such-host.sock') },
     bootstrap: {

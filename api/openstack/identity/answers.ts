@@ -113,6 +113,21 @@ export const assignment = closed('Role assignment', {
   links: record({ assignment: text, membership: Type.Optional(text), prior_role: Type.Optional(text) }),
 });
 
+const roles = Type.Array(role);
+export const trust = closed('Trust', {
+  ...{ id, trustor_user_id: id, trustee_user_id: id, project_id: orNull(id), impersonation: boolean },
+  ...{ expires_at: orNull(text), deleted_at: Type.Null(), remaining_uses: orNull(Type.Integer()) },
+  ...{ redelegation_count: Type.Integer(), redelegated_trust_id: orNull(id), links },
+  ...{ roles: Type.Optional(roles), roles_links: Type.Optional(pageLinks) },
+});
+export const rolesOfTrust = record({ roles, links: pageLinks });
+export const storedCredential = open('Credential', {
+  ...{ id, user_id: id, project_id: orNull(id), type: text, blob: text, links },
+});
+export const accessKey = closed('EC2 credential', {
+  ...{ user_id: id, tenant_id: id, access: text, secret: text, trust_id: orNull(text), links },
+});
+
 const tokenUser = record({ id, name: text, domain: named, password_expires_at: orNull(text) });
 const methods = Type.Array(text);
 export const token = record({
@@ -128,6 +143,9 @@ export const token = record({
     system: Type.Optional(everything),
     roles: Type.Optional(Type.Array(named)),
     catalog: Type.Optional(catalogue),
+    'OS-TRUST:trust': Type.Optional(
+      record({ id, trustor_user: record({ id }), trustee_user: record({ id }), impersonation: boolean }),
+    ),
     application_credential: Type.Optional(
       record({ id, name: text, restricted: boolean, access_rules: Type.Optional(Type.Array(record(ruleMembers))) }),
     ),

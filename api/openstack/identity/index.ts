@@ -12,9 +12,11 @@ import { speakFaults } from '../common/faults.ts';
 import * as a from './answers.ts';
 import { identityFaults } from './faults.ts';
 import type { Routes } from './resource.ts';
+import { accessKeyRoutes } from './routes/access-keys.ts';
 import { applicationCredentialRoutes } from './routes/application-credentials.ts';
 import { authRoutes } from './routes/auth.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
+import { credentialRoutes } from './routes/credentials.ts';
 import { domainRoutes } from './routes/domains.ts';
 import { endpointFilterRoutes } from './routes/endpoint-filter.ts';
 import { grantRoutes } from './routes/grants.ts';
@@ -22,6 +24,7 @@ import { groupRoutes } from './routes/groups.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { roleRoutes } from './routes/roles.ts';
+import { trustRoutes } from './routes/trusts.ts';
 import { userRoutes } from './routes/users.ts';
 import { versionRoutes } from './routes/versions.ts';
 
@@ -35,6 +38,9 @@ const all: Routes[] = [
   projectRoutes,
   userRoutes,
   applicationCredentialRoutes,
+  credentialRoutes,
+  accessKeyRoutes,
+  trustRoutes,
   groupRoutes,
   roleRoutes,
   grantRoutes,

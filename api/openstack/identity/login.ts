@@ -6,7 +6,7 @@ import { Type } from 'typebox';
 import type { CloudError } from '../../../contract/errors.ts';
 import type { DomainId, ProjectId, UserId } from '../../../contract/ids.ts';
 import { Secret } from '../../../contract/secret.ts';
-import type { DomainReference, ScopeRequest } from '../../../control/identity/authorization.ts';
+import type { DomainReference } from '../../../control/identity/authorization.ts';
 import type { LoginRequest } from '../../../control/identity/index.ts';
 import type { Proof, UserReference } from '../../../control/identity/login.ts';
 import { Refusal } from '../../boundary/refusal.ts';
@@ -23,6 +23,7 @@ export const loginBody = Type.Object({
       identity: Type.Object({
         methods: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 8 }),
         password: Type.Optional(Type.Object({ user: Type.Object({ ...user, password: text }) })),
+        totp: Type.Optional(Type.Object({ user: Type.Object({ ...user, passcode: text }) })),
         token: Type.Optional(Type.Object({ id: text })),
         application_credential: Type.Optional(
           Type.Object({ ...reference, secret: text, user: Type.Optional(Type.Object(user)) }),
@@ -34,6 +35,7 @@ export const loginBody = Type.Object({
             project: Type.Optional(Type.Object(user)),
             domain: Type.Optional(domain),
             system: Type.Optional(Type.Object({ all: Type.Literal(true) })),
+            'OS-TRUST:trust': Type.Optional(Type.Object({ id: text })),
             unscoped: Type.Optional(Type.Unknown()),
           }),
           Type.Literal('unscoped'),
@@ -75,6 +77,10 @@ class Reader {
         const password = new Secret(string(given, 'password', 'user'));
         return { method, user: this.#user(given), password };
       }
+      case 'totp': {
+        const given = object(object(identity, 'totp', 'identity'), 'user', 'totp');
+        return { method, user: this.#user(given), passcode: new Secret(string(given, 'passcode', 'user')) };
+      }
       case 'token':
         return { method, token: new Secret(string(object(identity, 'token', 'identity'), 'id', 'token')) };
       case 'application_credential': {
@@ -95,7 +101,7 @@ class Reader {
     }
   }
 
-  scope(given: unknown): ScopeRequest {
+  scope(given: unknown): NonNullable<LoginRequest['scope']> {
     if (given === 'unscoped') return { type: 'unscoped' };
     if (typeof given !== 'object' || Array.isArray(given)) throw expecting('scope', 'auth');
     const scope = given as Fields;
@@ -119,7 +125,7 @@ class Reader {
       case 'unscoped':
         return { type: 'unscoped' };
       default:
-        throw new Refusal('invalid', 'trusts are not there yet');
+        return { type: 'trust', id: anyId(string(object(scope, 'OS-TRUST:trust', 'scope'), 'id', 'OS-TRUST:trust')) };
     }
   }
 

@@ -19,6 +19,7 @@ const unrestrictedOperations = {
   create_application_credential: 'making an application credential',
   delete_application_credential: 'removing an application credential',
   delete_access_rule: 'removing an access rule',
+  create_credential: 'making a credential',
 };
 
 const identitySentences: SentenceTable<IdentityReasons> = {
@@ -85,6 +86,33 @@ const identitySentences: SentenceTable<IdentityReasons> = {
     `Invalid application credential: Could not find role assignment with role: ${role}.`,
   application_credential_restricted: ({ operation }) =>
     `${unrestrictedOperations[operation]} is not allowed with a restricted application credential`,
+  trust_restricted: ({ operation }) => `${unrestrictedOperations[operation]} is not allowed with a token of a trust`,
+
+  trust_not_found: absent('trust'),
+  trust_of_another_trustor: 'The authenticated user should match the trustor',
+  trust_by_application_credential: "Using method 'application_credential' is not allowed for managing trusts.",
+  trust_without_role: 'At least one role should be specified',
+  trust_used_up: ({ id }) => `No remaining uses for trust: ${id}.`,
+  trust_too_deep: ({ wanted, maximum }) =>
+    `Remaining redelegation depth of ${wanted} out of allowed range of [0..${maximum}]`,
+  trust_depth_is_given:
+    'Modifying "redelegation_count" upon redelegation is forbidden. Omitting this parameter is advised.',
+  trust_counted_and_passed_on: 'remaining_uses must not be set if redelegation is allowed',
+  trust_wider_than_its_parent:
+    'a redelegated trust has at most the project, the roles, the time and the impersonation of the one that it is made from',
+  trust_of_another_trustee: 'User is not a trustee.',
+  trust_token_not_rescoped: 'Using trust-scoped token to create another token. Create a new trust-scoped token instead',
+
+  credential_not_found: absent('credential'),
+  credential_outside_delegation: 'Credential project does not match the project scope of the delegated token',
+  too_many_credentials: ({ maximum }) => `a user can have at most ${maximum} credentials`,
+  access_key_without_project: 'a credential of type ec2 needs a project_id',
+  access_key_malformed: 'the blob of a credential of type ec2 is a JSON object with the text access',
+  access_key_taken: 'Conflict occurred attempting to store credential - there is one with this access key already.',
+  access_key_bound: ({ attribute }) => `${attribute} can not be updated for credential`,
+  access_key_not_found: 'EC2 access key not found.',
+  sealing_key_missing: "the cloud's key for secrets is not there; see secrets/sealing-keys in its data directory",
+
   access_rule_not_found: absent('access rule'),
   access_rule_in_use: ({ id }) => `the access rule ${id} is in use by an application credential`,
   secret_length_out_of_range: ({ maximum }) => `a secret has 1 to ${maximum} characters`,

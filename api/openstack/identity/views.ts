@@ -8,9 +8,11 @@ import type {
   RegionRow,
   ServiceRow,
 } from '../../../control/identity/catalogue-tables.ts';
+import type { AccessKey, Credential } from '../../../control/identity/credentials.ts';
 import type { Inference } from '../../../control/identity/roles.ts';
 import type { DomainRow, GroupRow, ProjectRow, RoleRow } from '../../../control/identity/tables.ts';
 import type { TokenEntry } from '../../../control/identity/token-cache.ts';
+import type { Trust } from '../../../control/identity/trusts.ts';
 import type { UserView } from '../../../control/identity/users.ts';
 import { type Deps, shownDomainId } from './resource.ts';
 
@@ -130,6 +132,47 @@ export const credentialView = (deps: Deps) => (row: ApplicationCredential) => ({
   ...link(deps, `users/${row.user_id}/application_credentials/${row.id}`),
 });
 
+export const storedCredentialView = (deps: Deps) => (row: Credential) => ({
+  ...row.extra,
+  id: row.id,
+  user_id: row.user_id,
+  project_id: row.project_id,
+  type: row.type,
+  blob: row.blob,
+  ...link(deps, `credentials/${row.id}`),
+});
+
+export const accessKeyView = (deps: Deps) => (key: AccessKey) => ({
+  user_id: key.userId,
+  tenant_id: key.projectId,
+  access: key.access,
+  secret: key.secret,
+  trust_id: key.trustId,
+  ...link(deps, `users/${key.userId}/credentials/OS-EC2/${encodeURIComponent(key.access)}`),
+});
+
+/** Lists leave the roles out. */
+export const trustView =
+  (deps: Deps, { withRoles }: { withRoles: boolean }) =>
+  (row: Trust) => ({
+    id: row.id,
+    trustor_user_id: row.trustor_user_id,
+    trustee_user_id: row.trustee_user_id,
+    project_id: row.project_id,
+    impersonation: row.impersonation,
+    expires_at: row.expires_at,
+    deleted_at: null,
+    remaining_uses: row.remaining_uses,
+    redelegation_count: row.redelegation_count,
+    redelegated_trust_id: row.redelegated_trust_id,
+    ...(withRoles ? { roles: row.roles.map(roleView(deps)), roles_links: trustRolesLinks(deps, row) } : {}),
+    ...link(deps, `OS-TRUST/trusts/${row.id}`),
+  });
+
+export const trustRolesLinks = (deps: Deps, { id }: Trust) => ({
+  ...{ self: `${deps.base}/v3/OS-TRUST/trusts/${id}/roles`, previous: null, next: null },
+});
+
 export const accessRuleView = (deps: Deps, userId: string) => (row: StoredAccessRule) => ({
   ...row,
   ...link(deps, `users/${userId}/access_rules/${row.id}`),
@@ -230,7 +273,7 @@ export async function tokenDocument(deps: Deps, entry: TokenEntry): Promise<stri
 }
 
 export async function tokenView(deps: Deps, { claims, authorization, caller }: TokenEntry, withCatalogue = true) {
-  const { user, project, domain, roles, scope, applicationCredential } = authorization;
+  const { user, project, domain, roles, scope, applicationCredential, trust } = authorization;
   const scoped = scope.type !== 'unscoped';
   return {
     methods: claims.methods,
@@ -246,6 +289,14 @@ export async function tokenView(deps: Deps, { claims, authorization, caller }: T
     ...(scope.type === 'system' ? { system: { all: true } } : {}),
     ...(scoped ? { roles } : {}),
     ...(scoped && withCatalogue ? { catalog: await deps.identity.catalogue.document(caller) } : {}),
+    ...(trust
+      ? {
+          'OS-TRUST:trust': {
+            ...{ id: trust.id, impersonation: trust.impersonation },
+            ...{ trustor_user: { id: trust.trustorId }, trustee_user: { id: trust.trusteeId } },
+          },
+        }
+      : {}),
     ...(applicationCredential
       ? {
           application_credential: {

@@ -222,6 +222,17 @@ CREATE TABLE public.cloud (
     CONSTRAINT cloud_only_row_check CHECK (only_row)
 );
 
+CREATE TABLE public.credential (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    project_id uuid,
+    type text NOT NULL,
+    sealed bytea NOT NULL,
+    access_hash text,
+    extra jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.decision (
     id uuid NOT NULL,
     project_id uuid,
@@ -832,6 +843,22 @@ CREATE TABLE public.token_revocation (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.trust (
+    id uuid NOT NULL,
+    trustor_user_id uuid NOT NULL,
+    trustee_user_id uuid NOT NULL,
+    project_id uuid,
+    origin_user_id uuid NOT NULL,
+    redelegated_trust_id uuid,
+    impersonation boolean NOT NULL,
+    role_ids uuid[] NOT NULL,
+    expires_at timestamp with time zone,
+    remaining_uses bigint,
+    redelegation_count integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT trust_remaining_uses_check CHECK ((remaining_uses >= 0))
+);
+
 CREATE TABLE public."user" (
     id uuid NOT NULL,
     domain_id uuid NOT NULL,
@@ -917,6 +944,12 @@ ALTER TABLE ONLY public.change_floor
 
 ALTER TABLE ONLY public.cloud
     ADD CONSTRAINT cloud_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.credential
+    ADD CONSTRAINT credential_access_hash_key UNIQUE (access_hash);
+
+ALTER TABLE ONLY public.credential
+    ADD CONSTRAINT credential_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.domain
     ADD CONSTRAINT domain_name_key UNIQUE (name);
@@ -1095,6 +1128,9 @@ ALTER TABLE ONLY public.token_revocation
 ALTER TABLE ONLY public.token_revocation
     ADD CONSTRAINT token_revocation_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.trust
+    ADD CONSTRAINT trust_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public."user"
     ADD CONSTRAINT user_domain_id_name_key UNIQUE (domain_id, name);
 
@@ -1141,6 +1177,10 @@ CREATE INDEX change_default_resource_type_resource_id_transaction_id_seq_idx ON 
 CREATE UNIQUE INDEX change_position ON ONLY public.change USING btree (transaction_id, sequence, at);
 
 CREATE UNIQUE INDEX change_default_transaction_id_sequence_at_idx ON public.change_default USING btree (transaction_id, sequence, at);
+
+CREATE INDEX credential_project ON public.credential USING btree (project_id);
+
+CREATE INDEX credential_user ON public.credential USING btree (user_id);
 
 CREATE UNIQUE INDEX decision_id ON ONLY public.decision USING btree (id);
 
@@ -1258,6 +1298,14 @@ CREATE INDEX subnet_project ON public.subnet USING btree (project_id, id);
 
 CREATE INDEX token_revocation_expiry ON public.token_revocation USING btree (expires_at);
 
+CREATE INDEX trust_parent ON public.trust USING btree (redelegated_trust_id);
+
+CREATE INDEX trust_project ON public.trust USING btree (project_id);
+
+CREATE INDEX trust_trustee ON public.trust USING btree (trustee_user_id);
+
+CREATE INDEX trust_trustor ON public.trust USING btree (trustor_user_id);
+
 CREATE INDEX user_group_member_user ON public.user_group_member USING btree (user_id);
 
 CREATE INDEX user_password_past_user ON public.user_password_past USING btree (user_id, id);
@@ -1293,6 +1341,8 @@ CREATE TRIGGER access_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.acc
 CREATE TRIGGER accounted_incarnation_change AFTER INSERT ON public.accounted_incarnation FOR EACH ROW EXECUTE FUNCTION public.append_change('accounted_incarnation', 'incarnation');
 
 CREATE TRIGGER application_credential_change AFTER INSERT OR DELETE OR UPDATE ON public.application_credential FOR EACH ROW EXECUTE FUNCTION public.append_change('application_credential');
+
+CREATE TRIGGER credential_change AFTER INSERT OR DELETE OR UPDATE ON public.credential FOR EACH ROW EXECUTE FUNCTION public.append_change('credential', 'id', 'sealed', 'access_hash');
 
 CREATE TRIGGER domain_change AFTER INSERT OR DELETE OR UPDATE ON public.domain FOR EACH ROW EXECUTE FUNCTION public.append_change('domain');
 
@@ -1372,6 +1422,8 @@ CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet F
 
 CREATE TRIGGER token_revocation_change AFTER INSERT OR DELETE ON public.token_revocation FOR EACH ROW EXECUTE FUNCTION public.append_change('token_revocation');
 
+CREATE TRIGGER trust_change AFTER INSERT OR DELETE OR UPDATE ON public.trust FOR EACH ROW EXECUTE FUNCTION public.append_change('trust');
+
 CREATE TRIGGER user_change AFTER INSERT OR DELETE OR UPDATE ON public."user" FOR EACH ROW EXECUTE FUNCTION public.append_change('user');
 
 CREATE TRIGGER user_forgotten AFTER DELETE ON public."user" FOR EACH ROW EXECUTE FUNCTION public.note_forgotten('user');
@@ -1391,6 +1443,12 @@ ALTER TABLE ONLY public.application_credential_secret
 
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.credential
+    ADD CONSTRAINT credential_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.credential
+    ADD CONSTRAINT credential_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.endpoint
     ADD CONSTRAINT endpoint_region_id_fkey FOREIGN KEY (region_id) REFERENCES public.region(id);
@@ -1559,6 +1617,21 @@ ALTER TABLE ONLY public.subnet
 
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.trust
+    ADD CONSTRAINT trust_origin_user_id_fkey FOREIGN KEY (origin_user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.trust
+    ADD CONSTRAINT trust_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.trust
+    ADD CONSTRAINT trust_redelegated_trust_id_fkey FOREIGN KEY (redelegated_trust_id) REFERENCES public.trust(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.trust
+    ADD CONSTRAINT trust_trustee_user_id_fkey FOREIGN KEY (trustee_user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.trust
+    ADD CONSTRAINT trust_trustor_user_id_fkey FOREIGN KEY (trustor_user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public."user"
     ADD CONSTRAINT user_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id);

@@ -1,0 +1,255 @@
+/**
+ * Credentials: secrets of users that the cloud can read, because it must compute with them: access keys of EC2 and S3, seeds of
+ * TOTP; others are kept for whoever asks. Sealed at rest (sealing.ts). A delegated token (application credential, trust) reaches
+ * those of its own project only, and so never a TOTP seed.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { type RawBuilder, sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
+import { newId, type ProjectId, type UserId } from '../../contract/ids.ts';
+import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
+import type { Queryable, Tx } from '../kit/database/database.ts';
+import { json } from '../kit/database/schema.ts';
+import { notFound } from '../kit/refusal.ts';
+import { type IdentityContext, refusing } from './context.ts';
+import { matching } from './directory.ts';
+import { isSystemReader, requireSelfOrAdministrator, requireUnrestricted } from './rights.ts';
+import type { CredentialTable, Extra } from './tables.ts';
+
+export interface Credential {
+  id: string;
+  user_id: UserId;
+  project_id: ProjectId | null;
+  type: string;
+  blob: string;
+  extra: Extra;
+}
+
+export interface CredentialChange {
+  type?: string;
+  blob?: string;
+  userId?: UserId;
+  projectId?: ProjectId | null;
+  extra?: Extra;
+}
+export type NewCredential = CredentialChange & { type: string; blob: string; userId: UserId };
+
+export interface AccessKey {
+  userId: UserId;
+  projectId: ProjectId;
+  access: string;
+  secret: string;
+  trustId: string | null;
+  /** Made with an application credential's token: good for what that is good for. */
+  applicationCredentialId: string | null;
+}
+
+type SealedRow = Omit<Credential, 'blob'> & Pick<CredentialTable, 'sealed'>;
+
+/** What the access keys of one token are bound to can not be changed afterwards. */
+const bounds = ['trust_id', 'app_cred_id', 'access_token_id', 'access_id'];
+const most = 500;
+
+export class CredentialService {
+  readonly #context: IdentityContext;
+  constructor(context: IdentityContext) {
+    this.#context = context;
+  }
+
+  /** Those of the caller; administrators and readers of the system see all. */
+  async list(caller: Caller, filter: { userId?: UserId; type?: string }): Promise<Credential[]> {
+    const all = isAdmin(caller) || isSystemReader(caller);
+    const rows = await this.#read(
+      sql`${matching({ user_id: filter.userId, type: filter.type })} and (${all} or user_id = ${caller.userId})`,
+    );
+    return rows.filter((row) => inReach(caller, row)).map((row) => this.#open(row));
+  }
+
+  /** @throws CloudError `not_found` also for whose it is not to see */
+  async get(caller: Caller, id: string): Promise<Credential> {
+    return this.#open(await this.#find(caller, sql`id = ${id}`, id));
+  }
+
+  /** @throws CloudError `forbidden`, `invalid`, `not_found` (user, project), `conflict` (access key) */
+  async create(caller: Caller, wanted: NewCredential): Promise<Credential> {
+    const { userId, type, projectId = null, extra = {} } = wanted;
+    requireSelfOrAdministrator(caller, userId, 'identity:create_credential');
+    if (!inReach(caller, { project_id: projectId })) throw outOfReach();
+    const id = newId();
+    let { blob } = wanted;
+    let hash: string | null = null;
+    if (isAccessKey(type)) {
+      requireUnrestricted(caller, 'create_credential');
+      if (!projectId) throw new CloudError('invalid', 'access_key_without_project', {});
+      const document = readAccessKey(blob);
+      hash = hashOf(document.access);
+      blob = JSON.stringify({ ...document, ...boundTo(caller) });
+    }
+    return this.#write(caller, { userId, projectId }, async (tx) => {
+      const { rows } = await sql<{
+        number: number;
+      }>`select count(*) as number from credential where user_id = ${userId}`.execute(tx);
+      if (rows[0]!.number >= most) throw new CloudError('forbidden', 'too_many_credentials', { maximum: most });
+      await sql`insert into credential (id, user_id, project_id, type, sealed, access_hash, extra)
+        values (${id}, ${userId}, ${projectId}, ${type}, ${this.#seal(blob, id)}, ${hash}, ${json(extra)})`.execute(tx);
+      return { id, user_id: userId, project_id: projectId, type, blob, extra };
+    });
+  }
+
+  /** @throws CloudError `forbidden`, `not_found`, `invalid`, `conflict` */
+  async update(caller: Caller, id: string, change: CredentialChange): Promise<Credential> {
+    const found = await this.#find(caller, sql`id = ${id}`, id);
+    requireSelfOrAdministrator(caller, found.user_id, 'identity:update_credential');
+    const userId = change.userId ?? found.user_id;
+    requireSelfOrAdministrator(caller, userId, 'identity:update_credential');
+    const projectId = change.projectId === undefined ? found.project_id : change.projectId;
+    if (!inReach(caller, { project_id: projectId })) throw outOfReach();
+    return this.#write(caller, { userId, projectId }, async (tx) => {
+      const [row] = await this.#read(sql`id = ${id}`, { tx });
+      if (!row) throw notFound('credential', id);
+      const before = this.#open(row);
+      const { type = before.type, blob = before.blob } = change;
+      const hash = isAccessKey(type) ? hashOf(changedAccessKey(before, blob).access) : null;
+      const extra = { ...before.extra, ...change.extra };
+      await sql`update credential set user_id = ${userId}, project_id = ${projectId}, type = ${type},
+        sealed = ${this.#seal(blob, id)}, access_hash = ${hash}, extra = ${json(extra)} where id = ${id}`.execute(tx);
+      return { id, user_id: userId, project_id: projectId, type, blob, extra };
+    });
+  }
+
+  /** @throws CloudError `forbidden`, `not_found` */
+  async delete(caller: Caller, id: string): Promise<void> {
+    const { user_id: userId } = await this.#find(caller, sql`id = ${id}`, id);
+    requireSelfOrAdministrator(caller, userId, 'identity:delete_credential');
+    await this.#context.write(actorOf(caller), async (tx) => {
+      await tx.deleteFrom('credential').where('id', '=', id).execute();
+    });
+  }
+
+  /** A new pair of keys. @throws CloudError `forbidden`, `not_found` (user, project) */
+  async createAccessKey(caller: Caller, userId: UserId, projectId: ProjectId): Promise<AccessKey> {
+    const [access, secret] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
+    const blob = JSON.stringify({ access, secret, trust_id: null });
+    return accessKeyOf(await this.create(caller, { userId, projectId, type: 'ec2', blob }));
+  }
+
+  /** @throws CloudError `forbidden` */
+  async accessKeys(caller: Caller, userId: UserId): Promise<AccessKey[]> {
+    if (!isSystemReader(caller)) requireSelfOrAdministrator(caller, userId, 'identity:ec2_list_credentials');
+    return (await this.list(caller, { userId, type: 'ec2' })).map(accessKeyOf);
+  }
+
+  /** @throws CloudError `not_found` */
+  async accessKey(caller: Caller, userId: UserId, access: string): Promise<AccessKey> {
+    const condition = sql`access_hash = ${hashOf(access)} and user_id = ${userId}`;
+    return accessKeyOf(this.#open(await this.#find(caller, condition, access)));
+  }
+
+  /** @throws CloudError `forbidden`, `not_found` */
+  async deleteAccessKey(caller: Caller, userId: UserId, access: string): Promise<void> {
+    const { id } = await this.#find(caller, sql`access_hash = ${hashOf(access)} and user_id = ${userId}`, access);
+    await this.delete(caller, id);
+  }
+
+  /** For those who check signatures: the pair of an access key, whoever asks. */
+  async findAccessKey(access: string): Promise<AccessKey | undefined> {
+    const [row] = await this.#read(sql`access_hash = ${hashOf(access)} and type = 'ec2'`);
+    return row && accessKeyOf(this.#open(row));
+  }
+
+  /** The texts of a user's credentials of a type, for whoever computes with them. */
+  async textsOf(userId: UserId, type: string): Promise<string[]> {
+    return (await this.#read(sql`user_id = ${userId} and type = ${type}`)).map((row) => this.#open(row).blob);
+  }
+
+  /** @throws CloudError `not_found` */
+  async #find(caller: Caller, condition: RawBuilder<unknown>, id: string): Promise<SealedRow> {
+    const [row] = await this.#read(condition);
+    const may = row && (isAdmin(caller) || isSystemReader(caller) || row.user_id === caller.userId);
+    if (!may) throw notFound('credential', id);
+    if (!inReach(caller, row)) throw outOfReach();
+    return row;
+  }
+
+  async #read(condition: RawBuilder<unknown>, { tx }: { tx?: Tx } = {}): Promise<SealedRow[]> {
+    const db: Queryable = tx ?? this.#context.query;
+    const { rows } = await sql<SealedRow>`select id, user_id, project_id, type, sealed, extra from credential
+      where ${condition} order by id ${tx ? sql`for update` : sql``}`.execute(db);
+    return rows;
+  }
+
+  #write<T>(
+    caller: Caller,
+    to: { userId: UserId; projectId: ProjectId | null },
+    work: (tx: Tx) => Promise<T>,
+  ): Promise<T> {
+    const refusals = {
+      credential_user_id_fkey: () => notFound('user', to.userId),
+      credential_project_id_fkey: () => notFound('project', to.projectId ?? ''),
+      credential_access_hash_key: () => new CloudError('conflict', 'access_key_taken', {}),
+    };
+    return refusing(refusals, () => this.#context.write(actorOf(caller), work));
+  }
+
+  #seal(blob: string, id: string): Buffer {
+    return this.#context.sealer.seal(blob, `credential ${id}`);
+  }
+
+  #open({ sealed, ...row }: SealedRow): Credential {
+    return { ...row, blob: this.#context.sealer.open(sealed, `credential ${row.id}`) };
+  }
+}
+
+const isAccessKey = (type: string): boolean => type.toLowerCase() === 'ec2';
+const hashOf = (access: string): string => createHash('sha256').update(access).digest('hex');
+const outOfReach = () => new CloudError('forbidden', 'credential_outside_delegation', {});
+
+/** A delegated token is good for its own project. */
+const inReach = (caller: Caller, { project_id: projectId }: { project_id: ProjectId | null }): boolean =>
+  (caller.applicationCredential === null && caller.trustId === undefined) || projectId === caller.projectId;
+
+/** What an access key that is made with a delegated token is bound to. */
+const boundTo = ({ applicationCredential, trustId }: Caller) => ({
+  ...(applicationCredential ? { app_cred_id: applicationCredential.id } : {}),
+  ...(trustId === undefined ? {} : { trust_id: trustId }),
+});
+
+type AccessKeyDocument = Record<string, unknown> & { access: string };
+
+/** @throws CloudError `invalid` */
+function readAccessKey(blob: string): AccessKeyDocument {
+  let document: unknown;
+  try {
+    document = JSON.parse(blob);
+  } catch {
+    throw new CloudError('invalid', 'access_key_malformed', {});
+  }
+  const access =
+    document !== null && typeof document === 'object' ? (document as { access?: unknown }).access : undefined;
+  if (typeof access !== 'string' || access === '') throw new CloudError('invalid', 'access_key_malformed', {});
+  return document as AccessKeyDocument;
+}
+
+/** @throws CloudError `invalid` */
+function changedAccessKey(before: Credential, blob: string): AccessKeyDocument {
+  const document = readAccessKey(blob);
+  const old: Record<string, unknown> = isAccessKey(before.type) ? readAccessKey(before.blob) : {};
+  for (const key of bounds) {
+    if ((old[key] ?? null) !== (document[key] ?? null))
+      throw new CloudError('invalid', 'access_key_bound', { attribute: key });
+  }
+  return document;
+}
+
+function accessKeyOf({ user_id: userId, project_id: projectId, blob }: Credential): AccessKey {
+  const document = readAccessKey(blob) as AccessKeyDocument & {
+    secret?: string;
+    trust_id?: string;
+    app_cred_id?: string;
+  };
+  return {
+    ...{ userId, projectId: projectId!, access: document.access, secret: String(document.secret ?? '') },
+    trustId: document.trust_id ?? null,
+    applicationCredentialId: document.app_cred_id ?? null,
+  };
+}
