@@ -65,9 +65,7 @@ export class AssignmentService {
     await this.#context.write(actorOf(caller), async (tx) => {
       const place = await existing(tx, grant);
       const role = await findEntry(tx, roleKind, roleId);
-      if (role.domain_id !== null && role.domain_id !== place.domainId) {
-        throw new CloudError('forbidden', 'domain_role_outside_domain', {});
-      }
+      if (role.domain_id !== null) checkDomainRole(role.domain_id, grant, place.domainId);
       await sql`insert into role_assignment (id, role_id, user_id, group_id, project_id, domain_id, system, inherited)
         values (${newId()}, ${roleId}, ${userOf(grant)}, ${groupOf(grant)}, ${projectOf(grant)}, ${domainOf(grant)},
           ${'system' in grant.target}, ${grant.inherited ?? false})
@@ -191,6 +189,16 @@ function conditions(filter: AssignmentFilter): RawBuilder<unknown> {
     );
   }
   return sql.join(all, sql` and `);
+}
+
+/**
+ * As Keystone: a domain's role is held to that domain's projects. On any domain it may be given, and counts there by what it implies.
+ * @throws CloudError `forbidden`, `invalid`
+ */
+function checkDomainRole(domainId: DomainId, { target }: Grant, placeDomainId: string | null): void {
+  if ('system' in target) throw new CloudError('invalid', 'domain_role_in_system', {});
+  if ('projectId' in target && domainId !== placeDomainId)
+    throw new CloudError('forbidden', 'domain_role_outside_domain', {});
 }
 
 const userOf = ({ actor }: Grant) => ('userId' in actor ? actor.userId : null);

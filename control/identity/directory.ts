@@ -1,6 +1,7 @@
 /** What readers and writers of the directory have in common: pages, filters, names, refusals. */
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
+import type { Queryable } from '../kit/database/database.ts';
 import { defined } from '../kit/database/schema.ts';
 import type { NamedNoun } from './reasons.ts';
 
@@ -15,6 +16,13 @@ export interface Page<Row> {
   rows: Row[];
   /** Where the next page starts; null when this is the last. */
   next: string | null;
+}
+
+/** As in Keystone: where nothing has the marker's id, there is no place to go on from. @throws CloudError `not_found` */
+export async function requireMarker(db: Queryable, table: string, { marker }: PageRequest): Promise<void> {
+  if (marker === undefined) return;
+  const { rows } = await sql`select from ${sql.table(table)} where id = ${marker}`.execute(db);
+  if (rows.length === 0) throw new CloudError('not_found', 'marker_not_found', { marker });
 }
 
 /** Reads one row more than asked for to know whether there is a next page. */

@@ -12,7 +12,16 @@ import type { Queryable, Tx } from '../kit/database/database.ts';
 import { defined, json } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
-import { checkName, nameTaken, type Page, type PageRequest, pageEnd, pageStart, toPage } from './directory.ts';
+import {
+  checkName,
+  nameTaken,
+  type Page,
+  type PageRequest,
+  pageEnd,
+  pageStart,
+  requireMarker,
+  toPage,
+} from './directory.ts';
 import { factorRulesOption } from './factors.ts';
 import type { Extra, IdentityTables } from './tables.ts';
 
@@ -70,7 +79,9 @@ export class Entries<T extends Table> {
     this.#kind = kind;
   }
 
+  /** @throws CloudError `not_found` (marker) */
   async page(condition: RawBuilder<unknown>, page: PageRequest): Promise<Page<Row<T>>> {
+    await requireMarker(this.#context.query, this.#kind.table, page);
     const { rows } = await sql<Row<T>>`select * from ${sql.table(this.#kind.table)} where ${condition}
       ${pageStart(page, 'id')} order by id ${pageEnd(page)}`.execute(this.#context.query);
     return toPage(rows, page);

@@ -22,6 +22,10 @@ export interface IdentityReasons {
   option_not_boolean: { option: string };
   option_not_method_lists: { option: string };
   domain_enabled: NoFields;
+  domain_config_not_found: Id;
+  domain_option_unknown: { section: string; option: string };
+  domain_options_missing: NoFields;
+  domain_options_elsewhere: { section: string; option: string };
   /** Nobody could enable it again. */
   default_domain_needed: NoFields;
   project_has_children: Id;
@@ -42,6 +46,7 @@ export interface IdentityReasons {
   role_never_implied: { role: string };
   global_role_implies_domain_role: NoFields;
   domain_role_outside_domain: NoFields;
+  domain_role_in_system: NoFields;
   role_assignment_with_role_not_found: Id;
   assignments_subtree_without_project: NoFields;
   effective_assignments_of_group: NoFields;

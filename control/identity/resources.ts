@@ -4,7 +4,7 @@ import type { ResourceDescriptor } from '../kit/resource.ts';
 const inside = (...nouns: string[]): ResourceDescriptor[] => nouns.map((noun) => ({ noun }));
 
 export const identityResources: readonly ResourceDescriptor[] = [
-  ...inside('domain'),
+  ...inside('domain', 'domain_config'),
   { noun: 'project', memberColumns: ['domain_id', 'parent_id', 'enabled'] },
   ...inside('user', 'user_group', 'user_group_member', 'role', 'role_implication', 'role_assignment'),
   ...inside('application_credential', 'access_rule', 'credential', 'trust', 'token_revocation'),

@@ -23,6 +23,7 @@ import { Catalogue, type CatalogueEntry } from './catalogue.ts';
 import { CatalogueService } from './catalogue-service.ts';
 import { IdentityContext } from './context.ts';
 import { CredentialService } from './credentials.ts';
+import { DomainConfigService } from './domain-config.ts';
 import { DomainService } from './domains.ts';
 import { EndpointFilterService } from './endpoint-filter.ts';
 import { type InsufficientFactors, requireFactors } from './factors.ts';
@@ -43,9 +44,11 @@ import { noteActivity, type PasswordPolicy } from './password-policy.ts';
 import { PolicyService } from './policies.ts';
 import { ProjectService } from './projects.ts';
 import { type Receipt, receiptKeyIdOf, receiptLifetimeMs, signReceipt, verifyReceipt } from './receipt.ts';
+import { RevocationEvents } from './revocation-events.ts';
 import { isSystemReader } from './rights.ts';
 import { RoleService } from './roles.ts';
 import { Sealer } from './sealing.ts';
+import { checkSignature, type Signed } from './signed.ts';
 import { type Claims, keyIdOf, newAuditId, signToken, verifyToken } from './token.ts';
 import { TokenCache, type TokenEntry } from './token-cache.ts';
 import { TokenKeys } from './token-keys.ts';
@@ -97,6 +100,8 @@ export class IdentityService {
   readonly applicationCredentials: ApplicationCredentialService;
   readonly credentials: CredentialService;
   readonly trusts: TrustService;
+  readonly domainConfig: DomainConfigService;
+  readonly revocations: RevocationEvents;
   readonly keys: TokenKeys;
   readonly #context: IdentityContext;
   readonly #cache = new TokenCache();
@@ -137,6 +142,8 @@ export class IdentityService {
     this.applicationCredentials = new ApplicationCredentialService(this.#context);
     this.credentials = new CredentialService(this.#context);
     this.trusts = new TrustService(this.#context);
+    this.domainConfig = new DomainConfigService(this.#context);
+    this.revocations = new RevocationEvents(this.#context, { lifetimeMs: this.#lifetimeMs });
   }
 
   /** The feed must have been started. */
@@ -195,18 +202,18 @@ export class IdentityService {
   }
 
   /**
-   * A token for whoever an access key is of, once `isRight` has said so of its secret: in the project of the key, with what the
-   * token that made it was bound to. Multi-factor rules do not bind it, as programs have no second factor.
+   * A token for whoever an access key is of, by what was signed with it: in the project of the key, with what the token that
+   * made it was bound to. Multi-factor rules do not bind it, as programs have no second factor.
    * @throws CloudError `unauthenticated`, `not_found` (access key)
    */
   async loginByAccessKey(
     access: string,
-    isRight: (secret: string) => boolean,
+    signed: Signed,
     requestId: string,
   ): Promise<{ token: string; entry: TokenEntry }> {
     const key = await this.credentials.findAccessKey(access);
     if (!key) throw notFound('access_key', access);
-    if (!isRight(key.secret)) throw unauthenticated('wrong signature');
+    checkSignature(signed, key.secret);
     const { proven, scope, trustId } = await proveAccessKey(this.#context.query, key);
     return this.#issue(proven, { scope, trustId, requestId });
   }

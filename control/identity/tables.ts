@@ -162,6 +162,14 @@ export interface TrustTable {
   created_at: Timestamp;
 }
 
+export interface DomainConfigTable {
+  id: string;
+  domain_id: DomainId;
+  section: string;
+  option: string;
+  value: Json<unknown>;
+}
+
 export interface TokenRevocationTable {
   id: string;
   audit_id: string;
@@ -192,6 +200,7 @@ export interface IdentityTables {
   application_credential_secret: ApplicationCredentialSecretTable;
   access_rule: AccessRuleTable;
   credential: CredentialTable;
+  domain_config: DomainConfigTable;
   trust: TrustTable;
   token_revocation: TokenRevocationTable;
   token_key: TokenKeyTable;

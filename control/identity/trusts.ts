@@ -124,7 +124,7 @@ export class TrustService {
       .select('trustee_user_id')
       .where('id', '=', id)
       .executeTakeFirst();
-    if (!row) throw new CloudError('unauthenticated', 'authentication_required', {}, { cause: 'no such trust' });
+    if (!row) throw new CloudError('unauthenticated', 'authentication_required', {});
     if (row.trustee_user_id !== userId) throw new CloudError('forbidden', 'trust_of_another_trustee', {});
   }
 

@@ -8,7 +8,7 @@ import type { Caller } from '../kit/caller.ts';
 import { defined } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
-import { matching, type Page, type PageRequest, pageEnd, pageStart, toPage } from './directory.ts';
+import { matching, type Page, type PageRequest, pageEnd, pageStart, requireMarker, toPage } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind } from './entries.ts';
 import { checkFactorOptions, factorRulesOption, factorsEnabledOption } from './factors.ts';
 import { groupKind } from './groups.ts';
@@ -169,6 +169,7 @@ export class UserService {
   }
 
   async #page(condition: RawBuilder<unknown>, page: PageRequest): Promise<Page<UserView>> {
+    await requireMarker(this.#context.query, 'user', page);
     const { rows } = await sql<UserView>`
       select u.*, p.expires_at as password_expires_at from "user" u left join user_password p on p.user_id = u.id
       where ${condition} ${pageStart(page, 'u.id')} order by u.id ${pageEnd(page)}`.execute(this.#context.query);

@@ -11,7 +11,7 @@ export const record = (properties: Members) => Type.Object(properties, { additio
 
 export const id = Type.String({ description: 'A UUID' });
 export const links = record({ self: text });
-const pageLinks = record({ self: text, previous: Type.Null(), next: orNull(text) });
+export const pageLinks = record({ self: text, previous: Type.Null(), next: orNull(text) });
 
 /** With attributes that nobody but its maker knows. */
 const extensible = (title: string, properties: Members) =>
@@ -126,6 +126,12 @@ export const storedCredential = open('Credential', {
 });
 export const accessKey = closed('EC2 credential', {
   ...{ user_id: id, tenant_id: id, access: text, secret: text, trust_id: orNull(text), links },
+});
+
+const revoked = Type.Optional(id);
+export const revocationEvent = closed('Revocation event', {
+  ...{ audit_id: Type.Optional(text), user_id: revoked, project_id: revoked, domain_id: revoked, trust_id: revoked },
+  ...{ issued_before: text, revoked_at: text },
 });
 
 const tokenUser = record({ id, name: text, domain: named, password_expires_at: orNull(text) });

@@ -53,10 +53,14 @@ before(async () => {
           user: ids.users!,
         },
         ...{ role: ids.roles!, implied, tag: 'tag', one: newId() },
+        ...{ group: 'identity', option: 'driver' },
       };
     },
     body({ url }) {
       if (url.endsWith('/auth/tokens')) return { auth: { identity: byPassword(ids.users!, password) } };
+      if (url.includes('/config')) {
+        return { config: url.endsWith('/:option') ? { driver: 'x' } : { identity: { driver: 'x' } } };
+      }
       // To itself, so that the next call finds it.
       return url.endsWith('/password') ? { user: { password, original_password: password } } : undefined;
     },

@@ -17,12 +17,14 @@ import { applicationCredentialRoutes } from './routes/application-credentials.ts
 import { authRoutes } from './routes/auth.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { credentialRoutes } from './routes/credentials.ts';
+import { domainConfigRoutes } from './routes/domain-config.ts';
 import { domainRoutes } from './routes/domains.ts';
 import { endpointFilterRoutes } from './routes/endpoint-filter.ts';
 import { grantRoutes } from './routes/grants.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { projectRoutes } from './routes/projects.ts';
+import { revocationRoutes } from './routes/revocations.ts';
 import { roleRoutes } from './routes/roles.ts';
 import { trustRoutes } from './routes/trusts.ts';
 import { userRoutes } from './routes/users.ts';
@@ -34,7 +36,9 @@ const all: Routes[] = [
   catalogueRoutes,
   endpointFilterRoutes,
   policyRoutes,
+  domainConfigRoutes,
   domainRoutes,
+  revocationRoutes,
   projectRoutes,
   userRoutes,
   applicationCredentialRoutes,

@@ -2,14 +2,18 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { FastifyInstance } from 'fastify';
+import type { TSchema } from 'typebox';
+import { newId } from '../../../contract/ids.ts';
 import { testUrl } from '../../../control/identity/testing.ts';
+import type { Contract } from '../../boundary/contract.ts';
+import { sample } from '../../boundary/testing/sample.ts';
 import type { Dialect } from '../../server.ts';
 import { identityDialect } from './index.ts';
 import { type Call, makeTenant, type TestApi, testApi } from './testing.ts';
 
 type Tenant = Awaited<ReturnType<typeof makeTenant>>;
 
-const routes: { method: Call['method']; url: string }[] = [];
+const routes: { method: Call['method']; url: string; contract: Contract | undefined }[] = [];
 let api: TestApi;
 let victim: Tenant;
 let stranger: Tenant;
@@ -19,9 +23,12 @@ const ids: Record<string, string> = {};
 const listening = (dialect: Dialect): Dialect => ({
   prefix: '/again',
   async plugin(app: FastifyInstance, options) {
-    app.addHook('onRoute', ({ method, url }) => {
+    app.addHook('onRoute', ({ method, url, config }) => {
       for (const one of [method].flat())
-        routes.push({ method: one as Call['method'], url: url.replace(/^\/again/, '/identity') });
+        routes.push({
+          ...{ method: one as Call['method'], url: url.replace(/^\/again/, '/identity') },
+          contract: config?.contract,
+        });
     });
     await dialect.plugin(app, options);
   },
@@ -69,12 +76,13 @@ const everyones = new Set([
   '/identity/v3/auth/projects',
   '/identity/v3/auth/domains',
   '/identity/v3/auth/system',
+  '/identity/v3/credentials',
   '/identity/v3/regions',
   '/identity/v3/regions/:id',
 ]);
 
 function pathOf(url: string): string {
-  const first = /\/v3\/(?:OS-INHERIT\/)?([a-z_]+)/.exec(url)?.[1] ?? '';
+  const first = /\/v3\/(?:OS-[A-Z-]+\/)?([a-z_]+)/.exec(url)?.[1] ?? '';
   const own: Record<string, string | undefined> = {
     domains: ids.domain,
     groups: ids.group,
@@ -86,7 +94,10 @@ function pathOf(url: string): string {
     regions: 'RegionOne',
   };
   return url
-    .replace(':id', own[first] ?? '')
+    .replace(':id', own[first] ?? newId())
+    .replace(':project', victim.project.id)
+    .replace(':group', 'identity')
+    .replace(':option', 'driver')
     .replace(':place', (first === 'domains' ? ids.domain : victim.project.id) ?? '')
     .replace(':actor', (url.includes('/groups/') ? ids.group : victim.user.id) ?? '')
     .replace(':role', ids.role ?? '')
@@ -96,23 +107,20 @@ function pathOf(url: string): string {
     .replace(':one', (url.includes('access_rules') ? ids.rule : ids.credential) ?? '');
 }
 
-function bodyOf(method: string, url: string): unknown {
-  if (method !== 'POST' && method !== 'PATCH' && method !== 'PUT') return undefined;
-  if (url.endsWith('/tags')) return { tags: ['a'] };
-  const noun = /\/(domain|project|user|group|role|application_credential)s(\/:id)?$/.exec(url)?.[1];
-  return noun && method !== 'PUT' ? { [noun]: { name: 'stolen' } } : undefined;
-}
+/** One that the route would take. */
+const bodyOf = (contract: Contract | undefined): unknown =>
+  contract?.body ? sample(contract.body as TSchema) : undefined;
 
 test('every route that is not open answers 401 without a token and with a forged one', async () => {
   assert.ok(routes.length > 100, `${routes.length}`);
-  for (const { method, url } of routes) {
+  for (const { method, url, contract } of routes) {
     if (open.has(`${method} ${url}`)) continue;
     for (const token of [undefined, 'forged']) {
       const answer = await api.call({
         method,
         path: pathOf(url),
         ...(token ? { token } : {}),
-        body: bodyOf(method, url),
+        body: bodyOf(contract),
       });
       assert.equal(answer.status, 401, `${method} ${url}`);
       if (method !== 'HEAD') assert.equal(answer.body.error.code, 401);
@@ -121,13 +129,13 @@ test('every route that is not open answers 401 without a token and with a forged
 });
 
 test("every route refuses a member of another project what is not that member's own", async () => {
-  for (const { method, url } of routes) {
+  for (const { method, url, contract } of routes) {
     if (open.has(`${method} ${url}`) || everyones.has(url)) continue;
     const answer = await api.call({
       method,
       path: pathOf(url),
       token: stranger.token,
-      body: bodyOf(method, url),
+      body: bodyOf(contract),
       headers: { 'x-subject-token': victim.token },
     });
     assert.ok([403, 404].includes(answer.status), `${method} ${url}: ${answer.status} ${JSON.stringify(answer.body)}`);
@@ -180,16 +188,27 @@ test('a reader of the system reads all and changes nothing', async () => {
     { methods: ['password'], password: { user: { id: user.id, password } } },
     { system: { all: true } },
   );
-  for (const list of ['users', 'projects', 'domains', 'groups', 'roles', 'role_assignments', 'services', 'endpoints']) {
+  for (const list of [
+    'users',
+    'projects',
+    'domains',
+    'groups',
+    'roles',
+    'role_assignments',
+    'services',
+    'endpoints',
+    'credentials',
+    'policies',
+  ]) {
     assert.equal((await api.call({ method: 'GET', path: `/identity/v3/${list}`, token })).status, 200, list);
   }
-  for (const { method, url } of routes) {
+  for (const { method, url, contract } of routes) {
     if (method === 'GET' || method === 'HEAD' || open.has(`${method} ${url}`)) continue;
     const answer = await api.call({
       method,
       path: pathOf(url),
       token,
-      body: bodyOf(method, url),
+      body: bodyOf(contract),
       headers: { 'x-subject-token': victim.token },
     });
     assert.ok([403, 404].includes(answer.status), `${method} ${url}: ${answer.status}`);

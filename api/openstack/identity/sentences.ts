@@ -36,6 +36,12 @@ const identitySentences: SentenceTable<IdentityReasons> = {
   option_unknown: ({ option }) => `there is no option ${option}`,
   option_not_boolean: ({ option }) => `the option ${option} is true, false or null`,
   option_not_method_lists: ({ option }) => `the option ${option} is a list of lists of methods, none of them twice`,
+  domain_config_not_found: ({ id }) => `Could not find domain configuration for domain ${id}.`,
+  domain_option_unknown: ({ section, option }) =>
+    `Invalid domain specific configuration: ${option === '' ? `Group ${section}` : `Option ${option} in group ${section}`} is not supported.`,
+  domain_options_missing: 'Invalid domain specific configuration: No options specified.',
+  domain_options_elsewhere: ({ section, option }) =>
+    `Invalid domain specific configuration: the request must speak of ${option === '' ? `group ${section}` : `option ${option} in group ${section}`} only.`,
   domain_enabled: 'Cannot delete a domain that is enabled, please disable it first.',
   default_domain_needed: 'the default domain can not be disabled: nobody could enable it again',
   project_has_children: ({ id }) => `Cannot delete the project ${id} since it is not a leaf in the hierarchy.`,
@@ -55,7 +61,8 @@ const identitySentences: SentenceTable<IdentityReasons> = {
   implied_role_not_found: absent('implied role'),
   role_never_implied: ({ role }) => `the role ${role} can not be implied`,
   global_role_implies_domain_role: 'a global role can not imply the role of a domain',
-  domain_role_outside_domain: 'the role of a domain can be given in that domain and its projects only',
+  domain_role_outside_domain: 'the role of a domain can be given in the projects of that domain only',
+  domain_role_in_system: 'a role of a domain can not be given in the system',
   role_assignment_with_role_not_found: absent('role assignment with role'),
   assignments_subtree_without_project: 'include_subtree needs scope.project.id',
   effective_assignments_of_group: 'effective assignments are those of users; a group can not be asked for',

@@ -271,6 +271,14 @@ CREATE TABLE public.domain (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.domain_config (
+    id uuid NOT NULL,
+    domain_id uuid NOT NULL,
+    section text NOT NULL,
+    option text NOT NULL,
+    value jsonb NOT NULL
+);
+
 CREATE TABLE public.endpoint (
     id uuid NOT NULL,
     service_id uuid NOT NULL,
@@ -951,6 +959,12 @@ ALTER TABLE ONLY public.credential
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.domain_config
+    ADD CONSTRAINT domain_config_domain_id_section_option_key UNIQUE (domain_id, section, option);
+
+ALTER TABLE ONLY public.domain_config
+    ADD CONSTRAINT domain_config_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.domain
     ADD CONSTRAINT domain_name_key UNIQUE (name);
 
@@ -1346,6 +1360,8 @@ CREATE TRIGGER credential_change AFTER INSERT OR DELETE OR UPDATE ON public.cred
 
 CREATE TRIGGER domain_change AFTER INSERT OR DELETE OR UPDATE ON public.domain FOR EACH ROW EXECUTE FUNCTION public.append_change('domain');
 
+CREATE TRIGGER domain_config_change AFTER INSERT OR DELETE OR UPDATE ON public.domain_config FOR EACH ROW EXECUTE FUNCTION public.append_change('domain_config', 'id', 'value');
+
 CREATE TRIGGER endpoint_change AFTER INSERT OR DELETE OR UPDATE ON public.endpoint FOR EACH ROW EXECUTE FUNCTION public.append_change('endpoint');
 
 CREATE TRIGGER endpoint_group_change AFTER INSERT OR DELETE OR UPDATE ON public.endpoint_group FOR EACH ROW EXECUTE FUNCTION public.append_change('endpoint_group');
@@ -1449,6 +1465,9 @@ ALTER TABLE ONLY public.credential
 
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.domain_config
+    ADD CONSTRAINT domain_config_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.endpoint
     ADD CONSTRAINT endpoint_region_id_fkey FOREIGN KEY (region_id) REFERENCES public.region(id);

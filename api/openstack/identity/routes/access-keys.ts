@@ -3,7 +3,6 @@ import type { FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { ProjectId, UserId } from '../../../../contract/ids.ts';
 import { isAdmin } from '../../../../control/kit/caller.ts';
-import { isSigned, isSignedText, signedAt } from '../../../../protocols/aws/signature.ts';
 import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import * as a from '../answers.ts';
@@ -14,7 +13,7 @@ import { accessKeyView, tokenDocument } from '../views.ts';
 const short = Type.String({ minLength: 1, maxLength: 255 });
 const text = Type.String({ maxLength: 65_535 });
 const texts = Type.Record(Type.String(), Type.String());
-const signed = Type.Object({
+const signedRequest = Type.Object({
   access: short,
   signature: text,
   ...{ verb: Type.Optional(text), host: Type.Optional(text), path: Type.Optional(text) },
@@ -22,7 +21,7 @@ const signed = Type.Object({
 });
 const signedText = Type.Object({ access: short, signature: text, token: text });
 /** Keystone takes it under three names. */
-const underAnyName = (schema: typeof signed | typeof signedText) =>
+const underAnyName = (schema: typeof signedRequest | typeof signedText) =>
   Type.Union(['credentials', 'credential', 'ec2Credentials'].map((name) => Type.Object({ [name]: schema })));
 
 const nameless = <T>(body: unknown): T => {
@@ -44,7 +43,7 @@ const contracts = {
   ec2: {
     summary: 'A token for a request that was signed with an access key',
     rights: 'admin',
-    body: underAnyName(signed),
+    body: underAnyName(signedRequest),
     answers: { 200: a.token },
   },
   s3: {
@@ -88,9 +87,6 @@ export const accessKeyRoutes: Routes = (app, deps) => {
   signatureRoutes(app, deps);
 };
 
-/** Keystone's [credential] auth_ttl. */
-const signatureLastsMs = 15 * 60_000;
-
 /** @throws CloudError `forbidden`: who checks signatures is a service */
 function requireService(request: FastifyRequest, operation: string): void {
   const caller = callerOf(request);
@@ -98,20 +94,12 @@ function requireService(request: FastifyRequest, operation: string): void {
   throw new Refusal('forbidden', `You are not authorized to perform the requested action: ${operation}.`);
 }
 
-/** @throws CloudError `unauthenticated` */
-function requireFresh(request: Parameters<typeof signedAt>[0]): void {
-  const at = signedAt(request);
-  if (at === undefined) return;
-  if (Number.isNaN(at)) throw new Refusal('unauthenticated', 'Credential timestamp is invalid');
-  if (Math.abs(Date.now() - at) > signatureLastsMs) throw new Refusal('unauthenticated', 'Credential is expired');
-}
-
 const signatureRoutes: Routes = (app, deps) => {
   const { identity } = deps;
 
   app.post('/v3/ec2tokens', contracts.ec2, async (request, reply) => {
     requireService(request, 'identity:ec2tokens_validate');
-    const given = nameless<Static<typeof signed>>(request.body);
+    const given = nameless<Static<typeof signedRequest>>(request.body);
     const {
       access,
       signature,
@@ -122,17 +110,16 @@ const signatureRoutes: Routes = (app, deps) => {
       headers = {},
       body_hash: bodyHash = '',
     } = given;
-    requireFresh({ params, headers });
-    const isRight = (secret: string) => isSigned({ signature, verb, host, path, params, headers, bodyHash }, secret);
-    const { token, entry } = await identity.loginByAccessKey(access, isRight, request.id);
+    const signed = { signature, verb, host, path, params, headers, bodyHash };
+    const { token, entry } = await identity.loginByAccessKey(access, signed, request.id);
     reply.header('x-subject-token', token).header('vary', 'X-Auth-Token').type('application/json');
     return reply.send(await tokenDocument(deps, entry));
   });
   app.post('/v3/s3tokens', contracts.s3, async (request, reply) => {
     requireService(request, 'identity:s3tokens_validate');
     const { access, signature, token: said } = nameless<Static<typeof signedText>>(request.body);
-    const isRight = (secret: string) => isSignedText(Buffer.from(said, 'base64url'), signature, secret);
-    const { entry } = await identity.loginByAccessKey(access, isRight, request.id);
+    const signed = { text: Buffer.from(said, 'base64url'), signature };
+    const { entry } = await identity.loginByAccessKey(access, signed, request.id);
     return reply.type('application/json').send(await tokenDocument(deps, entry));
   });
 };
