@@ -1,6 +1,6 @@
-/** The catalogue's tables as Kysely sees them; the truth is migrations/0121-catalogue.sql. */
+/** The catalogue's tables as Kysely sees them; the truth is migrations/0121-catalogue.sql and 0125-limits.sql. */
 import type { Generated, Selectable } from 'kysely';
-import type { ProjectId } from '../../contract/ids.ts';
+import type { DomainId, ProjectId } from '../../contract/ids.ts';
 import type { Json } from '../kit/database/schema.ts';
 import type { Extra } from './tables.ts';
 
@@ -60,7 +60,27 @@ export interface PolicyTable {
   extra: Json<Extra>;
 }
 
+export interface RegisteredLimitTable {
+  id: string;
+  service_id: string;
+  region_id: string | null;
+  resource_name: string;
+  default_limit: number;
+  description: string | null;
+}
+
+export interface OwnLimitTable {
+  id: string;
+  registered_limit_id: string;
+  project_id: ProjectId | null;
+  domain_id: DomainId | null;
+  resource_limit: number;
+  description: string | null;
+}
+
 export interface CatalogueTables {
+  registered_limit: RegisteredLimitTable;
+  own_limit: OwnLimitTable;
   region: RegionTable;
   service: ServiceTable;
   endpoint: EndpointTable;

@@ -132,6 +132,16 @@ export interface IdentityReasons {
   endpoint_group_not_found: Id;
   endpoint_in_project_not_found: Id;
   policy_not_found: Id;
+  registered_limit_not_found: Id;
+  limit_not_found: Id;
+  limit_registered_already: { resource: string };
+  limit_not_registered: NoFields;
+  limit_taken: NoFields;
+  limit_names_unknown: { attribute: string };
+  registered_limit_in_use: Id;
+  /** It is a row of quota: its number changes, nothing else. */
+  limit_served_here: Id;
+  limit_of_domain: NoFields;
 }
 
 declare module '../../contract/errors.ts' {

@@ -8,5 +8,15 @@ export const identityResources: readonly ResourceDescriptor[] = [
   { noun: 'project', memberColumns: ['domain_id', 'parent_id', 'enabled'] },
   ...inside('user', 'user_group', 'user_group_member', 'role', 'role_implication', 'role_assignment'),
   ...inside('application_credential', 'access_rule', 'credential', 'trust', 'token_revocation'),
-  ...inside('region', 'service', 'endpoint', 'endpoint_group', 'project_endpoint', 'project_endpoint_group', 'policy'),
+  ...inside(
+    'region',
+    'service',
+    'endpoint',
+    'endpoint_group',
+    'project_endpoint',
+    'project_endpoint_group',
+    'policy',
+    'registered_limit',
+    'own_limit',
+  ),
 ];

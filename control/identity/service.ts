@@ -16,18 +16,10 @@ import type { ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
-import { ApplicationCredentialService } from './application-credentials.ts';
-import { AssignmentService } from './assignments.ts';
 import { loadAuthorization, type ScopeRequest } from './authorization.ts';
 import { Catalogue, type CatalogueEntry } from './catalogue.ts';
-import { CatalogueService } from './catalogue-service.ts';
 import { IdentityContext } from './context.ts';
-import { CredentialService } from './credentials.ts';
-import { DomainConfigService } from './domain-config.ts';
-import { DomainService } from './domains.ts';
-import { EndpointFilterService } from './endpoint-filter.ts';
 import { type InsufficientFactors, requireFactors } from './factors.ts';
-import { GroupService } from './groups.ts';
 import {
   combineProofs,
   type Proof,
@@ -39,22 +31,17 @@ import {
   proveToken,
   unauthenticated,
 } from './login.ts';
+import { IdentityParts } from './parts.ts';
 import { PasswordHasher } from './password.ts';
 import { noteActivity, type PasswordPolicy } from './password-policy.ts';
-import { PolicyService } from './policies.ts';
-import { ProjectService } from './projects.ts';
 import { type Receipt, receiptKeyIdOf, receiptLifetimeMs, signReceipt, verifyReceipt } from './receipt.ts';
-import { RevocationEvents } from './revocation-events.ts';
 import { isSystemReader } from './rights.ts';
-import { RoleService } from './roles.ts';
 import { Sealer } from './sealing.ts';
 import { checkSignature, type Signed } from './signed.ts';
 import { type Claims, keyIdOf, newAuditId, signToken, verifyToken } from './token.ts';
 import { TokenCache, type TokenEntry } from './token-cache.ts';
 import { TokenKeys } from './token-keys.ts';
 import { scopeOf, scopeToTry, toEntry, type WantedScope } from './token-scope.ts';
-import { TrustService } from './trusts.ts';
-import { UserService } from './users.ts';
 
 export interface IdentityOptions {
   database: Database;
@@ -86,25 +73,11 @@ export interface LoginRequest {
 
 const defaultLifetimeMs = 12 * 3600 * 1000;
 
-export class IdentityService {
+export class IdentityService extends IdentityParts {
   readonly catalogue: Catalogue;
-  readonly catalogueEntries: CatalogueService;
-  readonly endpointFilter: EndpointFilterService;
-  readonly policies: PolicyService;
-  readonly domains: DomainService;
-  readonly projects: ProjectService;
-  readonly users: UserService;
-  readonly groups: GroupService;
-  readonly roles: RoleService;
-  readonly assignments: AssignmentService;
-  readonly applicationCredentials: ApplicationCredentialService;
-  readonly credentials: CredentialService;
-  readonly trusts: TrustService;
-  readonly domainConfig: DomainConfigService;
-  readonly revocations: RevocationEvents;
   readonly keys: TokenKeys;
   readonly #context: IdentityContext;
-  readonly #cache = new TokenCache();
+  readonly #cache: TokenCache;
   /** Reads under way, so that a burst of requests with one token reads once. Emptied with each change. */
   readonly #reading = new Map<string, Promise<TokenEntry>>();
   readonly #feed: IdentityOptions['feed'];
@@ -115,35 +88,24 @@ export class IdentityService {
 
   constructor(options: IdentityOptions) {
     const { database, feed, log, region, publicUrl } = options;
-    this.#feed = feed;
-    this.#log = log;
-    this.#lifetimeMs = options.tokenLifetimeMs ?? defaultLifetimeMs;
-    this.#context = new IdentityContext({
-      resources: options.resources,
-      database,
+    const cache = new TokenCache();
+    const lifetimeMs = options.tokenLifetimeMs ?? defaultLifetimeMs;
+    const context = new IdentityContext({
+      ...{ resources: options.resources, database, cache },
       passwords: options.passwords ?? new PasswordHasher(),
       passwordPolicy: options.passwordPolicy,
-      cache: this.#cache,
       sealer: new Sealer(options.sealingKeys),
     });
+    super(context, { lifetimeMs });
+    this.#context = context;
+    this.#cache = cache;
+    this.#feed = feed;
+    this.#log = log;
+    this.#lifetimeMs = lifetimeMs;
     this.#cache.onApply((changes) => this.catalogue.apply(changes));
     this.keys = new TokenKeys({ database, lifetimeMs: this.#lifetimeMs });
     const listening = () => feed.listening;
     this.catalogue = new Catalogue({ database, listening, region, publicUrl, entries: options.catalogue });
-    this.catalogueEntries = new CatalogueService(this.#context);
-    this.endpointFilter = new EndpointFilterService(this.#context);
-    this.policies = new PolicyService(this.#context);
-    this.domains = new DomainService(this.#context);
-    this.projects = new ProjectService(this.#context);
-    this.users = new UserService(this.#context);
-    this.groups = new GroupService(this.#context);
-    this.roles = new RoleService(this.#context);
-    this.assignments = new AssignmentService(this.#context);
-    this.applicationCredentials = new ApplicationCredentialService(this.#context);
-    this.credentials = new CredentialService(this.#context);
-    this.trusts = new TrustService(this.#context);
-    this.domainConfig = new DomainConfigService(this.#context);
-    this.revocations = new RevocationEvents(this.#context, { lifetimeMs: this.#lifetimeMs });
   }
 
   /** The feed must have been started. */

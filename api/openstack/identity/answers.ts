@@ -128,6 +128,13 @@ export const accessKey = closed('EC2 credential', {
   ...{ user_id: id, tenant_id: id, access: text, secret: text, trust_id: orNull(text), links },
 });
 
+const limitMembers = { id, service_id: id, region_id: orNull(text), resource_name: text, description, links };
+export const registeredLimit = closed('Registered limit', { ...limitMembers, default_limit: Type.Integer() });
+export const limit = closed('Limit', {
+  ...{ ...limitMembers, resource_limit: Type.Integer(), project_id: orNull(id), domain_id: orNull(id) },
+});
+export const limitModel = record({ name: text, description: text });
+
 const revoked = Type.Optional(id);
 export const revocationEvent = closed('Revocation event', {
   ...{ audit_id: Type.Optional(text), user_id: revoked, project_id: revoked, domain_id: revoked, trust_id: revoked },

@@ -61,6 +61,16 @@ before(async () => {
       if (url.includes('/config')) {
         return { config: url.endsWith('/:option') ? { driver: 'x' } : { identity: { driver: 'x' } } };
       }
+      if (url.endsWith('/limits')) {
+        return {
+          limits: [
+            { ...{ service_id: ids.services!, resource_name: 'x', resource_limit: 1 }, project_id: ids.projects! },
+          ],
+        };
+      }
+      if (url.endsWith('/registered_limits')) {
+        return { registered_limits: [{ service_id: ids.services!, resource_name: 'x', default_limit: 1 }] };
+      }
       // To itself, so that the next call finds it.
       return url.endsWith('/password') ? { user: { password, original_password: password } } : undefined;
     },

@@ -22,6 +22,7 @@ import { domainRoutes } from './routes/domains.ts';
 import { endpointFilterRoutes } from './routes/endpoint-filter.ts';
 import { grantRoutes } from './routes/grants.ts';
 import { groupRoutes } from './routes/groups.ts';
+import { limitRoutes } from './routes/limits.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { revocationRoutes } from './routes/revocations.ts';
@@ -36,6 +37,7 @@ const all: Routes[] = [
   catalogueRoutes,
   endpointFilterRoutes,
   policyRoutes,
+  limitRoutes,
   domainConfigRoutes,
   domainRoutes,
   revocationRoutes,

@@ -77,6 +77,9 @@ const everyones = new Set([
   '/identity/v3/auth/domains',
   '/identity/v3/auth/system',
   '/identity/v3/credentials',
+  '/identity/v3/registered_limits',
+  '/identity/v3/limits',
+  '/identity/v3/limits/model',
   '/identity/v3/regions',
   '/identity/v3/regions/:id',
 ]);

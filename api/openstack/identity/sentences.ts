@@ -140,6 +140,18 @@ const identitySentences: SentenceTable<IdentityReasons> = {
   endpoint_group_not_found: absent('endpoint group'),
   endpoint_in_project_not_found: absent('endpoint in project'),
   policy_not_found: absent('policy'),
+  registered_limit_not_found: ({ id }) => `Could not find registered limit for ${id}.`,
+  limit_not_found: ({ id }) => `Could not find limit for ${id}.`,
+  limit_registered_already: ({ resource }) =>
+    `Conflict occurred attempting to store registered_limit - there is one of ${resource} already.`,
+  limit_not_registered: 'Unable to create a limit that has no corresponding registered limit.',
+  limit_taken: 'Conflict occurred attempting to store limit - there is one of this resource already.',
+  limit_names_unknown: ({ attribute }) => `Expecting to find ${attribute} in limit.`,
+  registered_limit_in_use: ({ id }) =>
+    `Unable to update or delete registered limit ${id} because there are project limits associated with it.`,
+  limit_served_here: ({ id }) =>
+    `the registered limit ${id} is of what this cloud serves: only its default_limit can be changed`,
+  limit_of_domain: 'what this cloud serves is limited for each project; domains have no limits of it',
 };
 
 export const keystoneSentences: SentenceTable<KeystoneReasons> = {

@@ -534,6 +534,17 @@ CREATE TABLE public.operation_default (
     CONSTRAINT operation_state_check CHECK ((state = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text])))
 );
 
+CREATE TABLE public.own_limit (
+    id uuid NOT NULL,
+    registered_limit_id uuid NOT NULL,
+    project_id uuid,
+    domain_id uuid,
+    resource_limit bigint NOT NULL,
+    description text,
+    CONSTRAINT own_limit_check CHECK ((num_nonnulls(project_id, domain_id) = 1)),
+    CONSTRAINT own_limit_resource_limit_check CHECK ((resource_limit >= '-1'::integer))
+);
+
 CREATE TABLE public.policy (
     id uuid NOT NULL,
     type text NOT NULL,
@@ -638,6 +649,16 @@ CREATE TABLE public.region (
     parent_id uuid,
     description text DEFAULT ''::text NOT NULL,
     extra jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+CREATE TABLE public.registered_limit (
+    id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    region_id uuid,
+    resource_name text NOT NULL,
+    default_limit bigint NOT NULL,
+    description text,
+    CONSTRAINT registered_limit_default_limit_check CHECK ((default_limit >= '-1'::integer))
 );
 
 CREATE TABLE public.role (
@@ -1040,6 +1061,12 @@ ALTER TABLE ONLY public.migration
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.own_limit
+    ADD CONSTRAINT own_limit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.own_limit
+    ADD CONSTRAINT own_limit_registered_limit_id_project_id_domain_id_key UNIQUE NULLS NOT DISTINCT (registered_limit_id, project_id, domain_id);
+
 ALTER TABLE ONLY public.policy
     ADD CONSTRAINT policy_pkey PRIMARY KEY (id);
 
@@ -1084,6 +1111,12 @@ ALTER TABLE ONLY public.region
 
 ALTER TABLE ONLY public.region
     ADD CONSTRAINT region_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.registered_limit
+    ADD CONSTRAINT registered_limit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.registered_limit
+    ADD CONSTRAINT registered_limit_service_id_region_id_resource_name_key UNIQUE NULLS NOT DISTINCT (service_id, region_id, resource_name);
 
 ALTER TABLE ONLY public.role_assignment
     ADD CONSTRAINT role_assignment_pkey PRIMARY KEY (id);
@@ -1252,6 +1285,8 @@ CREATE INDEX operation_running ON ONLY public.operation USING btree (resource_id
 
 CREATE INDEX operation_default_resource_id_idx ON public.operation_default USING btree (resource_id) WHERE (state = 'running'::text);
 
+CREATE INDEX own_limit_project ON public.own_limit USING btree (project_id);
+
 CREATE INDEX port_device ON public.port USING btree (device_id) WHERE (device_id <> ''::text);
 
 CREATE INDEX port_dhcp_options ON public.port USING btree (network_id) WHERE (extra_dhcp_opts <> '[]'::jsonb);
@@ -1386,6 +1421,8 @@ CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network
 
 CREATE TRIGGER operation_change AFTER INSERT OR UPDATE ON public.operation FOR EACH ROW EXECUTE FUNCTION public.append_change('operation');
 
+CREATE TRIGGER own_limit_change AFTER INSERT OR DELETE OR UPDATE ON public.own_limit FOR EACH ROW EXECUTE FUNCTION public.append_change('own_limit');
+
 CREATE TRIGGER policy_change AFTER INSERT OR DELETE OR UPDATE ON public.policy FOR EACH ROW EXECUTE FUNCTION public.append_change('policy');
 
 CREATE TRIGGER port_change AFTER INSERT OR DELETE OR UPDATE ON public.port FOR EACH ROW EXECUTE FUNCTION public.append_change('port', 'id', '=observed_up');
@@ -1405,6 +1442,8 @@ CREATE TRIGGER project_forgotten AFTER DELETE ON public.project FOR EACH ROW EXE
 CREATE TRIGGER quota_change AFTER INSERT OR DELETE OR UPDATE ON public.quota FOR EACH ROW EXECUTE FUNCTION public.append_change('quota');
 
 CREATE TRIGGER region_change AFTER INSERT OR DELETE OR UPDATE ON public.region FOR EACH ROW EXECUTE FUNCTION public.append_change('region');
+
+CREATE TRIGGER registered_limit_change AFTER INSERT OR DELETE OR UPDATE ON public.registered_limit FOR EACH ROW EXECUTE FUNCTION public.append_change('registered_limit');
 
 CREATE TRIGGER role_assignment_change AFTER INSERT OR DELETE OR UPDATE ON public.role_assignment FOR EACH ROW EXECUTE FUNCTION public.append_change('role_assignment');
 
@@ -1520,6 +1559,15 @@ ALTER TABLE ONLY public.key_pair
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
+ALTER TABLE ONLY public.own_limit
+    ADD CONSTRAINT own_limit_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.own_limit
+    ADD CONSTRAINT own_limit_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.own_limit
+    ADD CONSTRAINT own_limit_registered_limit_id_fkey FOREIGN KEY (registered_limit_id) REFERENCES public.registered_limit(id);
+
 ALTER TABLE ONLY public.port
     ADD CONSTRAINT port_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
 
@@ -1570,6 +1618,12 @@ ALTER TABLE ONLY public.quota
 
 ALTER TABLE ONLY public.region
     ADD CONSTRAINT region_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.region(id);
+
+ALTER TABLE ONLY public.registered_limit
+    ADD CONSTRAINT registered_limit_region_id_fkey FOREIGN KEY (region_id) REFERENCES public.region(id);
+
+ALTER TABLE ONLY public.registered_limit
+    ADD CONSTRAINT registered_limit_service_id_fkey FOREIGN KEY (service_id) REFERENCES public.service(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.role_assignment
     ADD CONSTRAINT role_assignment_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;
