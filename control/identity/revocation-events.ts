@@ -34,7 +34,6 @@ export class RevocationEvents {
     if (!isAdmin(caller) && !isSystemReader(caller) && !caller.roles.has('service')) {
       requireAdministrator(caller, 'identity:list_revoke_events');
     }
-    const earliest = Math.max(since ?? 0, Date.now() - this.#lifetimeMs);
     const { rows } = await sql<{ kind: string; key: string; at: number }>`
       with seen as (select resource_type, resource_id, action, body, at,
           lag(body) over (partition by resource_type, resource_id order by transaction_id, sequence) as before
@@ -43,7 +42,7 @@ export class RevocationEvents {
       select resource_type as kind,
         case resource_type when 'token_revocation' then body ->> 'audit_id' else resource_id::text end as key,
         floor(extract(epoch from at) * 1000)::bigint as at
-      from seen where at > to_timestamp(${earliest / 1000}::double precision) and case resource_type
+      from seen where at > to_timestamp(${(since ?? 0) / 1000}::double precision) and case resource_type
         when 'token_revocation' then action = 'created'
         when 'trust' then action = 'deleted'
         when 'user' then action = 'deleted' or action = 'updated'
