@@ -1,0 +1,43 @@
+/** The functional tests that come with Debian's python3-openstackclient: each runs the `openstack` command. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { LiveCloud } from '../support/live-cloud.ts';
+import { Stestr } from './stestr.ts';
+
+const packages = '/usr/lib/python3/dist-packages';
+
+export function openstackClient(cloud: LiveCloud, folder: string): Stestr {
+  const configuration = join(folder, '.config/openstack');
+  mkdirSync(configuration, { recursive: true });
+  // JSON is YAML. The tests name these two clouds; both are the administrator's here, as the second needs no less in most of them.
+  const clouds = Object.fromEntries(['devstack-admin', 'devstack'].map((name) => [name, entry(cloud)]));
+  writeFileSync(join(configuration, 'clouds.yaml'), JSON.stringify({ clouds }), { mode: 0o600 });
+  return new Stestr({
+    folder,
+    testPath: `${packages}/openstackclient/tests/functional`,
+    topPath: packages,
+    environment: { OS_TEST_TIMEOUT: '600' },
+    concurrency: 2,
+    deadlineMs: 3_600_000,
+  });
+}
+
+/** Of the services that there are, in the versions that there are. */
+export const isOfClient = (id: string): boolean =>
+  /\.functional\.(common|compute|identity|image)\./.test(id) && !/\.(identity\.v2|image\.v1)\./.test(id);
+
+function entry({ adminEnvironment: admin, caFile }: LiveCloud) {
+  return {
+    region_name: admin.OS_REGION_NAME,
+    cacert: caFile,
+    identity_api_version: '3',
+    auth: {
+      auth_url: admin.OS_AUTH_URL,
+      username: admin.OS_USERNAME,
+      password: admin.OS_PASSWORD,
+      project_name: admin.OS_PROJECT_NAME,
+      user_domain_name: 'Default',
+      project_domain_name: 'Default',
+    },
+  };
+}

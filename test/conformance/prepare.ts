@@ -1,0 +1,51 @@
+/** What the suites expect of a cloud before they begin: roles, two images, two flavors, an external network. */
+import { readFileSync } from 'node:fs';
+import { ensureGuestImage } from '../support/guest-image.ts';
+import type { LiveCloud } from '../support/live-cloud.ts';
+import type { OpenStack } from '../support/openstack.ts';
+import { administrator } from '../support/tenant.ts';
+
+export interface Prepared {
+  guestFile: string;
+  images: [string, string];
+  flavors: [string, string];
+  externalNetwork: { id: string; name: string };
+  defaultDomain: string;
+}
+
+export async function prepare(cloud: LiveCloud): Promise<Prepared> {
+  const admin = await administrator(cloud);
+  try {
+    const { roles } = await admin.must('GET', 'identity', '/v3/roles');
+    for (const name of ['member', 'ResellerAdmin']) {
+      if (!roles.some((role: { name: string }) => role.name === name))
+        await admin.must('POST', 'identity', '/v3/roles', { role: { name } });
+    }
+    const guestFile = await ensureGuestImage();
+    const { domains } = await admin.must('GET', 'identity', '/v3/domains?name=Default');
+    const { networks } = await admin.must('GET', 'network', '/v2.0/networks?router:external=true');
+    return {
+      guestFile,
+      images: [await image(admin, 'conformance 1', guestFile), await image(admin, 'conformance 2', guestFile)],
+      flavors: [await flavor(admin, 'conformance-1', 192, 1), await flavor(admin, 'conformance-2', 256, 2)],
+      externalNetwork: { id: networks[0].id, name: networks[0].name },
+      defaultDomain: domains[0].id,
+    };
+  } finally {
+    admin.close();
+  }
+}
+
+async function image(admin: OpenStack, name: string, file: string): Promise<string> {
+  const asked = { name, visibility: 'public', disk_format: 'qcow2', container_format: 'bare' };
+  const { id } = await admin.must('POST', 'image', '/v2/images', asked);
+  const type = { 'content-type': 'application/octet-stream' };
+  const answer = await admin.call('PUT', 'image', `/v2/images/${id}/file`, readFileSync(file), type);
+  if (answer.status !== 204) throw new Error(`upload of the guest: ${answer.status} ${JSON.stringify(answer.body)}`);
+  return id;
+}
+
+async function flavor(admin: OpenStack, id: string, ram: number, disk: number): Promise<string> {
+  await admin.must('POST', 'compute', '/flavors', { flavor: { id, name: id, ram, disk, vcpus: 1 } });
+  return id;
+}

@@ -1,0 +1,112 @@
+/**
+ * `sudo npm run conformance`: starts a cloud of its own, runs OpenStack's own suites against it, and writes what they found to
+ * `results/` and `docs/conformance.md`. The cloud is gone at the end, come what may.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startThrowAwayCloud } from '../../cli/cloud/throw-away.ts';
+import { environmentOf, type LiveCloud, repository } from '../support/live-cloud.ts';
+import { isOfClient, openstackClient } from './clients.ts';
+import { type Prepared, prepare } from './prepare.ts';
+import { idsOf, type Stestr, type Verdict } from './stestr.ts';
+import { keepResult, page, readReasons, readResult } from './table.ts';
+import { tempest } from './tempest.ts';
+
+interface Suite {
+  /** Debian's packages whose versions tell what was run. */
+  package: string;
+  title: string;
+  open(cloud: LiveCloud, prepared: Prepared, folder: string): Stestr;
+  ids(stestr: Stestr): Promise<string[]>;
+}
+
+const list = (name: string) => async () => idsOf(join(import.meta.dirname, `lists/${name}.txt`));
+
+/** In the order of the page. */
+const suites: Record<string, Suite> = {
+  bar: { package: 'tempest', title: 'Tempest, the bar', open: tempest, ids: list('bar') },
+  open: { package: 'tempest', title: 'Tempest, beyond the bar', open: tempest, ids: list('open') },
+  client: {
+    package: 'python3-openstackclient',
+    title: "The client's functional tests",
+    open: (cloud, _prepared, folder) => openstackClient(cloud, folder),
+    ids: async (stestr) => (await stestr.list()).filter(isOfClient),
+  },
+};
+
+const usage = `npm run conformance -- [bar] [open] [client] [--only PATTERN] [--data DIRECTORY]
+
+  --only PATTERN    only ids that the regular expression fits; nothing is written down then
+  --data DIRECTORY  against the cloud that runs there, which is left alone
+`;
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { only: { type: 'string' }, data: { type: 'string' }, help: { type: 'boolean' } },
+  });
+  if (values.help || positionals.some((name) => suites[name] === undefined)) {
+    console.log(usage);
+    process.exitCode = values.help ? 0 : 2;
+    return;
+  }
+  const names = positionals.length > 0 ? positionals : Object.keys(suites);
+  await using cloud = await cloudOf(values.data);
+  const prepared = await prepare(cloud);
+  const folder = mkdtempSync(join(tmpdir(), 'bothy-suites-'));
+  for (const name of names) {
+    const verdicts = await runSuite(suites[name]!, { cloud, prepared, folder: join(folder, name), only: values.only });
+    for (const { outcome, id, reason } of verdicts) if (outcome !== 'pass') console.log(`${outcome} ${id}: ${reason}`);
+    const count = (outcome: string) => verdicts.filter((one) => one.outcome === outcome).length;
+    console.log(`${name}: passed ${count('pass')}, failed ${count('fail')}, skipped ${count('skip')}; in ${folder}`);
+    if (values.only === undefined) writeDown(name, verdicts);
+  }
+}
+
+async function cloudOf(data: string | undefined): Promise<LiveCloud> {
+  const own = data === undefined ? await startThrowAwayCloud() : undefined;
+  const directory = data ?? own!.data;
+  return {
+    data: directory,
+    adminEnvironment: environmentOf(join(directory, 'openrc')),
+    caFile: join(directory, 'ca.pem'),
+    [Symbol.asyncDispose]: async () => own?.[Symbol.asyncDispose](),
+  };
+}
+
+async function runSuite(
+  suite: Suite,
+  given: { cloud: LiveCloud; prepared: Prepared; folder: string; only: string | undefined },
+): Promise<Verdict[]> {
+  const stestr = suite.open(given.cloud, given.prepared, given.folder);
+  const only = new RegExp(given.only ?? '');
+  const ids = (await suite.ids(stestr)).filter((id) => only.test(id));
+  console.log(`${suite.title}: ${ids.length} ids`);
+  return stestr.run(ids);
+}
+
+function writeDown(name: string, verdicts: Verdict[]): void {
+  const said = (command: string, ...args: string[]) =>
+    execFileSync(command, args, { cwd: repository, encoding: 'utf8' });
+  const suite = suites[name]!;
+  const version = said('dpkg-query', '--show', suite.package).trim().split('\t')[1];
+  keepResult(name, {
+    title: `${suite.title} (${suite.package} ${version})`,
+    date: new Date().toISOString().slice(0, 10),
+    commit: said('git', 'rev-parse', '--short', 'HEAD').trim(),
+    verdicts,
+  });
+  writePage();
+}
+
+function writePage(): void {
+  const results = Object.keys(suites).flatMap((name) => readResult(name) ?? []);
+  const file = join(repository, 'docs/conformance.md');
+  writeFileSync(file, page(results, readReasons()));
+  console.log(`${file}: ${readFileSync(file, 'utf8').split('\n').length} lines`);
+}
+
+await main();

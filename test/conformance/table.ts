@@ -1,0 +1,116 @@
+/** What the suites found: a file of verdicts for each, kept in the repository, and `docs/conformance.md` made from all of them. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Verdict } from './stestr.ts';
+
+const resultsFolder = join(import.meta.dirname, 'results');
+const reasonsFile = join(import.meta.dirname, 'lists/reasons.txt');
+
+export interface SuiteResult {
+  title: string;
+  /** Of its last whole run. */
+  date: string;
+  commit: string;
+  verdicts: Verdict[];
+}
+
+export function keepResult(name: string, result: SuiteResult): void {
+  mkdirSync(resultsFolder, { recursive: true });
+  const { title, date, commit, verdicts } = result;
+  const lines = verdicts
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    .map(({ id, outcome, reason }) => [id, outcome, reason.replace(/[\t\r\n]+/g, ' ')].join('\t').trimEnd());
+  writeFileSync(join(resultsFolder, `${name}.tsv`), `${[`# ${title}`, `# ${date} ${commit}`, ...lines].join('\n')}\n`);
+}
+
+export function readResult(name: string): SuiteResult | undefined {
+  const file = join(resultsFolder, `${name}.tsv`);
+  if (!existsSync(file)) return undefined;
+  const [title, origin, ...lines] = readFileSync(file, 'utf8').trimEnd().split('\n');
+  const [, date = '', commit = ''] = origin!.split(' ');
+  const verdicts = lines.map((line) => {
+    const [id, outcome, reason = ''] = line.split('\t');
+    return { id, outcome, reason, seconds: 0 } as Verdict;
+  });
+  return { title: title!.slice(2), date, commit, verdicts };
+}
+
+/** The first line of reasons.txt whose pattern is found in the id or in what the test said. */
+export function reasonFor({ id, reason }: Verdict, reasons: readonly Reason[]): string {
+  const known = reasons.find(({ pattern }) => pattern.test(`${id} ${reason}`));
+  return known?.text ?? `not looked into: ${reason.slice(-200)}`;
+}
+
+export interface Reason {
+  pattern: RegExp;
+  text: string;
+}
+
+export const readReasons = (): Reason[] =>
+  readFileSync(reasonsFile, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => {
+      const [pattern, text] = line.split('\t');
+      return { pattern: new RegExp(pattern!), text: text! };
+    });
+
+/** The area of the id: `tempest.api.compute.…` and `openstackclient.tests.functional.compute.…` are compute's. */
+const areaOf = (id: string): string => /\.(?:api|functional)\.(\w+)\./.exec(id)?.[1] ?? 'other';
+
+export function page(suites: readonly SuiteResult[], reasons: readonly Reason[]): string {
+  const lines = [
+    '# Conformance',
+    '',
+    'Made by `sudo npm run conformance`; what it does is in [its README](../test/conformance/README.md). Every id that was asked for is',
+    'counted: what was not reported has failed, and a skip is no pass.',
+    '',
+    '| suite | area | ids | pass | fail | skip |',
+    '|---|---|---:|---:|---:|---:|',
+    ...suites.flatMap(rows),
+    '',
+  ];
+  for (const suite of suites) lines.push(...missing(suite, reasons));
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function rows({ title, date, commit, verdicts }: SuiteResult): string[] {
+  const areas = [...new Set(verdicts.map(({ id }) => areaOf(id)))].sort();
+  const count = (of: readonly Verdict[], outcome: string) => of.filter((one) => one.outcome === outcome).length;
+  const row = (label: string, area: string, of: readonly Verdict[]) =>
+    `| ${label} | ${area} | ${of.length} | ${count(of, 'pass')} | ${count(of, 'fail')} | ${count(of, 'skip')} |`;
+  return [
+    row(`${title}, ${date}, \`${commit}\``, '**all**', verdicts),
+    ...areas.map((area) =>
+      row(
+        '',
+        area,
+        verdicts.filter(({ id }) => areaOf(id) === area),
+      ),
+    ),
+  ];
+}
+
+/** What did not pass, together by reason. */
+function missing({ title, verdicts }: SuiteResult, reasons: readonly Reason[]): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const verdict of verdicts.filter(({ outcome }) => outcome !== 'pass')) {
+    const reason = reasonFor(verdict, reasons);
+    const skipped = verdict.outcome === 'skip' ? ' (skipped)' : '';
+    byReason.set(reason, [...(byReason.get(reason) ?? []), `${verdict.id}${skipped}`]);
+  }
+  if (byReason.size === 0) return [];
+  const sorted = [...byReason].sort(([, a], [, b]) => b.length - a.length);
+  return [
+    `## ${title}: what does not pass, and why`,
+    '',
+    ...sorted.flatMap(([reason, ids]) => [
+      `${escaped(reason)} (${ids.length}):`,
+      '',
+      ...ids.map((id) => `- \`${id}\``),
+      '',
+    ]),
+  ];
+}
+
+const escaped = (text: string): string => text.replace(/([\\`*_<>[\]])/g, '\\$1');
