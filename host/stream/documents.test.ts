@@ -30,7 +30,7 @@ const bad: [string, object][] = [
   ['a MAC that would be more arguments', { ports: [{ ...server.ports[0], mac: 'fa:16:3e:00:00:01,x' }] }],
   ['two ports with one id', { ports: [server.ports[0], server.ports[0]] }],
   ['more ports than there may be', { ports: Array.from({ length: serverLimits.ports + 1 }, () => server.ports[0]) }],
-  ['an image of an unknown format', { image: { ...server.image, format: 'vmdk' } }],
+  ['an image of an unknown format', { image: { ...server.image, format: 'unheard of' } }],
   ['a checksum that is none', { image: { ...server.image, sha256: '../x' } }],
   ['no memory', { memoryMiB: 0 }],
   ['user data that is no base64', { userData: '%%%' }],

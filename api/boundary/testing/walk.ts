@@ -69,7 +69,8 @@ export async function walkWrongTypes(walk: Walk): Promise<number> {
   holdRoutesToTime(walk.entries);
   const found: string[] = [];
   const random = randomFrom(seed);
-  const tries = walk.tries ?? 5;
+  // A route's tries are shared among its versions.
+  const tries = Math.max(2, Math.ceil((walk.tries ?? 6) / (walk.versions?.length ?? 1)));
   let calls = 0;
   for (const entry of walk.entries.flatMap(oneEach)) {
     for (const version of walk.versions ?? [1]) {
