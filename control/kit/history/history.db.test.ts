@@ -59,6 +59,23 @@ test('three weeks of load take no more room than the first', { timeout: 120_000 
   assert.equal(rows[0]!.rest, 0);
 });
 
+test('a control process whose clock is a year ahead drops nothing', async (t) => {
+  await using db = await testDatabase();
+  const { database } = db;
+  const keeper = keeperOf(database);
+  await keeper.look();
+  await testProject(database);
+  const before = await partsOf(database.query, historyTables[0]!);
+  const { changes } = await readChanges(database.query, { after: await firstPosition(database.query), limit: 100 });
+  assert.ok(changes.length > 0);
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 365 * dayMs });
+  await keeper.look();
+  t.mock.timers.reset();
+  assert.deepEqual(await partsOf(database.query, historyTables[0]!), before);
+  const after = await readChanges(database.query, { after: await firstPosition(database.query), limit: 100 });
+  assert.equal(after.changes.length, changes.length);
+});
+
 test('a watcher whose place is older than what is kept is told; one that followed reads on', async () => {
   await using db = await testDatabase();
   const { database } = db;

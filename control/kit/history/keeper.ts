@@ -3,6 +3,7 @@
  * will be needed, drops those that are past the settings, and forgets who is gone. The normal path is the repair path: each look
  * compares what is with what shall be. If the process dies, the next holder's look does the rest; every step is a transaction, fenced.
  */
+import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { newId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Tx } from '../database/database.ts';
@@ -82,8 +83,9 @@ export class HistoryKeeper {
     });
   }
 
-  /** One look at everything. Safe to repeat. `now` is the clock of the database, but for tests. */
-  async look(now = new Date()): Promise<void> {
+  /** One look at everything. Safe to repeat. `at` is for tests. */
+  async look(at?: Date): Promise<void> {
+    const now = at ?? (await this.#databaseTime());
     for (const table of historyTables) {
       const keepDays =
         table.name === 'change' ? this.#options.retention.changeLogDays : this.#options.retention.operationDays;
@@ -91,6 +93,12 @@ export class HistoryKeeper {
       await this.#dropOld(table, new Date(now.getTime() - keepDays * dayMs));
     }
     await this.#forget(now);
+  }
+
+  /** What rows are dated by: this machine's clock may be months ahead, and history dropped by it is gone. */
+  async #databaseTime(): Promise<Date> {
+    const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(this.#options.database.query);
+    return rows[0]!.now;
   }
 
   async #makeAhead(table: HistoryTable, now: Date, keepDays: number): Promise<void> {
