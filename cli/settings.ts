@@ -64,6 +64,15 @@ function uidRange(value: string): string | undefined {
   return good ? undefined : 'FIRST-LAST, at least 16 user numbers from 1000 to 2147483646, such as 900000-903999';
 }
 
+/** Of what stands between commas. */
+export const list = (value: string): string[] => value.split(',').flatMap((part) => part.trim() || []);
+
+function isRange(value: string): boolean {
+  const [base = '', length, ...rest] = value.split('/');
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(base)]!;
+  return rest.length === 0 && most > 0 && (length === undefined || (/^\d{1,3}$/.test(length) && +length <= most));
+}
+
 const address = (value: string) =>
   isIP(value) === 0 ? 'an IP address; ::, 0.0.0.0 or one of this machine' : undefined;
 const card = (value: string) =>
@@ -114,6 +123,19 @@ export const definitions = {
     fallback: 'none',
     check: oneOf('none', 'nat'),
     help: 'nat: guests reach the world behind this machine (turns on IPv4 forwarding); none: they do not.',
+  },
+  import_from: {
+    fallback: '',
+    check: (v: string) => (list(v).every(isRange) ? undefined : 'addresses and ranges, separated by commas'),
+    help: "Private addresses that tenants may import images from by URL, e.g. a mirror's; public ones they always may.",
+  },
+  import_ports: {
+    fallback: '',
+    check: (v: string) =>
+      list(v)
+        .map(port)
+        .find((why) => why !== undefined),
+    help: 'More ports than 80 and 443 that they may name, separated by commas.',
   },
   guest_uids: {
     fallback: '',

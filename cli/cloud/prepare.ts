@@ -14,7 +14,7 @@ import { userIds } from '../../engine/process.ts';
 import { CommandError } from '../command.ts';
 import { guestUser, serviceUser } from '../install/users.ts';
 import type { ControlConfiguration, HostConfiguration, LogLevel } from '../process/configuration.ts';
-import { type Settings, settingsTemplate } from '../settings.ts';
+import { list, type Settings, settingsTemplate } from '../settings.ts';
 import { addressIn, bracketed, mainAddress } from './addresses.ts';
 import { type Certificates, ensureCertificates, publicUrlOf } from './certificates.ts';
 import { writeClientFiles } from './client-files.ts';
@@ -102,6 +102,10 @@ function controlConfiguration({
     sealingKeys,
     passwordPolicy: passwordPolicyOf(settings),
     reclaimSeconds: Number(values.reclaim_instance_interval),
+    imageImport: {
+      ranges: list(settings.values.import_from),
+      ports: list(settings.values.import_ports).map(Number),
+    },
     retention: { changeLogDays: Number(values.change_log_days), operationDays: Number(values.operation_days) },
     northbound: layout.northbound,
     healthSocket: layout.controlHealthSocket,

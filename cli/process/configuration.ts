@@ -29,6 +29,8 @@ export interface ControlConfiguration {
   passwordPolicy?: PasswordPolicy;
   /** For how long a deleted server can be restored; absent or 0: it can't. */
   reclaimSeconds?: number;
+  /** What tenants may import images from beside public addresses and the usual ports. */
+  imageImport?: { ranges: string[]; ports: number[] };
   /** How many days of history the database keeps. */
   retention: { changeLogDays: number; operationDays: number };
   /** OVSDB target of the northbound database, e.g. unix:/run/…/nb.sock. */

@@ -24,7 +24,16 @@ import {
 } from '../../control/compute/server/index.ts';
 import { HostClient, HostStreams, registerHost } from '../../control/host/index.ts';
 import { bootstrapIdentity, IdentityService } from '../../control/identity/index.ts';
-import { ImageController, ImageMemberService, ImageService, ImageTransfer } from '../../control/image/index.ts';
+import {
+  ImageController,
+  ImageImporter,
+  ImageImportService,
+  ImageMemberService,
+  ImageService,
+  ImageTransfer,
+  WebSource,
+  webRules,
+} from '../../control/image/index.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { Database } from '../../control/kit/database/database.ts';
 import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
@@ -99,13 +108,13 @@ export async function startControl(
       ...dialects(services, { database, feed, publicUrl: configuration.publicUrl }),
     ],
   });
-  const { hosts, imageController, serverController, projector, identity, transfer, client } = services;
+  const { hosts, imageController, serverController, projector, identity, transfer, importer, client } = services;
   credentials.onChange((renewed) => {
     renewCertificate(api, renewed);
     services.client.renew(renewed);
     log.info('certificate renewed');
   });
-  await queue.start({ ...imageController.tasks, ...serverController.tasks() });
+  await queue.start({ ...imageController.tasks, ...importer.tasks, ...serverController.tasks() });
   for (const part of [imageController, serverController, hosts]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.
@@ -116,7 +125,7 @@ export async function startControl(
     async close() {
       credentials.close();
       for (const part of [imageController, serverController, transfer]) part.stop();
-      await Promise.all([hosts.stop(), projector.stop(), queue.stop(), history.stop()]);
+      await Promise.all([hosts.stop(), projector.stop(), queue.stop(), history.stop(), importer.stop()]);
       await api.close();
       await identity.stop();
       await feed.stop();
@@ -168,12 +177,18 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
   });
+  const transfer = new ImageTransfer({ database, images, client, log });
+  const { ranges = [], ports: more = [] } = configuration.imageImport ?? {};
+  const rules = webRules({ database, ranges, ports: more });
   return {
     identity,
     ports,
     client,
     images,
-    transfer: new ImageTransfer({ database, images, client, log }),
+    transfer,
+    webRules: rules,
+    imports: new ImageImportService({ database, region }),
+    importer: new ImageImporter({ database, transfer, web: new WebSource({ rules }), log }),
     imageController: new ImageController({ database, feed, client, log }),
     servers: new ServerService({
       ...{ database, ports, images, hosts: client, log, reclaimSeconds },
@@ -193,11 +208,11 @@ function dialects(
   services: Awaited<ReturnType<typeof makeServices>>,
   { database, feed, publicUrl }: { database: Database; feed: ChangeFeed; publicUrl: string },
 ): Dialect[] {
-  const { identity, images, transfer, servers } = services;
+  const { identity, images, transfer, servers, imports, webRules } = services;
   const authenticator = identity;
   return [
     identityDialect({ identity, publicUrl }),
-    imageDialect({ authenticator, images, members: new ImageMemberService({ database }), transfer }),
+    imageDialect({ authenticator, images, members: new ImageMemberService({ database }), transfer, imports, webRules }),
     networkDialect({ authenticator, services: networkServices({ database }), publicUrl }),
     computeDialect({
       ...{ authenticator, servers },

@@ -10,6 +10,7 @@ import type { ChangeFeed } from '../kit/change-log/changes.ts';
 import { cloudActor, type Database, type Tx } from '../kit/database/database.ts';
 import { endOperations, passOperation } from '../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../kit/queue/queue.ts';
+import { purposeOf } from './image.ts';
 import {
   finishCleaning,
   forgetLocation,
@@ -76,7 +77,7 @@ export class ImageController {
       // Its process carries on, or the lease runs out.
       await enqueue(database.query, 'image', id, { at: new Date(state.deadline!.getTime() + 1000) });
     } else if (state.desired_presence === 'absent') await this.#remove(state);
-    else if (state.status === 'saving' || state.status === 'queued') await this.#clean(state);
+    else if (state.status === 'queued' || isAbandoned(state)) await this.#clean(state);
   }
 
   async #remove(state: UploadState): Promise<void> {
@@ -122,13 +123,14 @@ export class ImageController {
       if (performance.now() < until && (await this.#deleteBytes(seen.id, location))) clean.push(location.id);
     }
     await database.transaction(cloudActor, async (tx) => {
-      if (seen.status === 'saving') await takeBack(tx, seen, id, clean);
+      const purpose = purposeOf(seen.status);
+      if (purpose) await takeBack(tx, seen, { imageId: seen.id, uploadId: id, purpose }, clean);
       else await finishCleaning(tx, seen.id, id, clean);
       const at = new Date(clean.length < locations.length ? Date.now() + lookAgainMs : Date.now());
       // Also where nothing is left: a deletion that came meanwhile waits.
       await enqueue(tx, 'image', seen.id, { at });
     });
-    if (seen.status === 'saving') log.info({ imageId: seen.id }, 'image: an abandoned upload was taken back');
+    if (seen.status !== 'queued') log.info({ imageId: seen.id }, 'image: an abandoned upload was taken back');
   }
 
   async #deleteBytes(imageId: ImageId, location: Location): Promise<boolean> {
@@ -143,8 +145,19 @@ export class ImageController {
   }
 }
 
-async function takeBack(tx: Tx, seen: UploadState, id: string, clean: readonly HostId[]): Promise<void> {
-  await undoSaving(tx, seen.id, id, clean);
+/** Its upload is gone; what is staged, or waits for its import, has none. */
+const isAbandoned = ({ status, upload_id }: UploadState): boolean =>
+  status === 'saving' || (upload_id !== null && purposeOf(status) !== undefined);
+
+async function takeBack(
+  tx: Tx,
+  seen: UploadState,
+  upload: Parameters<typeof undoSaving>[1],
+  clean: readonly HostId[],
+): Promise<void> {
+  await undoSaving(tx, upload, clean);
+  // The task begins anew, or gives up.
+  if (upload.purpose === 'import') return enqueue(tx, 'image_import', seen.id);
   await endOperations(tx, seen.id, seen.generation, {
     state: 'failed',
     code: 'unavailable',

@@ -1,3 +1,4 @@
+export { addressList } from './address.ts';
 export { ImageController, type ImageTaskOptions } from './controller.ts';
 export {
   containerFormats,
@@ -13,8 +14,13 @@ export {
   type Visibility,
   visibilities,
 } from './image.ts';
+export { type ImportInput, type ImportMethod, type ImportSource, importMethods } from './import.ts';
+export { ImageImporter } from './importer.ts';
+export { ImageImportService, taskLifeHours } from './imports.ts';
 export type { Comparison, ImageFilter, ImageListOptions, SortKey } from './list.ts';
 export { ImageMemberService } from './members.ts';
 export { ImageService, type NewImage } from './service.ts';
-export type { ImageMemberRow, ImageRow } from './tables.ts';
+export type { ImageMemberRow, ImageRow, ImageTaskRow } from './tables.ts';
 export { ImageTransfer } from './transfer.ts';
+export { type WebRulesOptions, webRules } from './web-rules.ts';
+export { allowedUrl, type WebRules, type WebRulesNow, WebSource } from './web-source.ts';

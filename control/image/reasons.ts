@@ -46,6 +46,13 @@ export interface ImageReasons {
   too_many_image_members: { limit: number };
 }
 
+/** Imports. */
+export interface ImageReasons {
+  /** The image is not in the state that the method starts from. */
+  image_import_state: { method: string; status: string; wanted: string };
+  image_task_not_found: { id: string };
+}
+
 /** Bytes. */
 export interface ImageReasons {
   upload_empty: NoFields;

@@ -31,7 +31,9 @@ export async function recoverImage(tx: Tx, image: RecoveredImage, projectId: str
       container_format = coalesce(container_format, ${container}), size_bytes = ${image.size_bytes},
       virtual_size_bytes = ${image.virtual_size_bytes}, md5 = ${image.md5}, sha256 = ${image.sha256},
       generation = generation + 1, updated_at = now()
-    where id = ${image.image_id} and status in ('queued', 'saving') and desired_presence = 'present'`.execute(tx);
+    where id = ${image.image_id} and status in ('queued', 'saving', 'uploading', 'importing') and desired_presence = 'present'`.execute(
+    tx,
+  );
   const { rows } = await sql`insert into image_location (image_id, host_id)
     select id, ${image.host_id} from image where id = ${image.image_id} and sha256 = ${image.sha256}
     on conflict (image_id, host_id) do update set host_id = excluded.host_id returning image_id`.execute(tx);

@@ -25,6 +25,12 @@ export const image = {
     images: (p) => sql`select count(*) as used from image where project_id = ${p} and desired_presence = 'present'`,
     image_bytes: (p) =>
       sql`select coalesce(sum(size_bytes), 0)::bigint as used from image where project_id = ${p} and desired_presence = 'present'`,
+    image_staged_bytes: (p) =>
+      sql`select coalesce(sum(size_bytes), 0)::bigint as used from image where project_id = ${p} and desired_presence = 'present'
+        and status in ('uploading', 'importing')`,
+    image_uploads: (p) =>
+      sql`select count(*) as used from image where project_id = ${p} and desired_presence = 'present'
+        and status in ('saving', 'uploading', 'importing')`,
   },
   keepsProject: {},
   wakes: { hosts: (look, { resource_id: id }) => look.image(id) },

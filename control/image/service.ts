@@ -7,12 +7,13 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
 import { type ImageId, newId, parseId } from '../../contract/ids.ts';
-import { actorOf, type Caller, isAdmin, requireProjectMember } from '../kit/caller.ts';
+import { actorOf, type Caller, isAdmin, requireProject, requireProjectMember } from '../kit/caller.ts';
 import { type Database, type Queryable, type Tx, violatedConstraint } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
 import { beginOperation } from '../kit/operation/operations.ts';
 import { enqueue } from '../kit/queue/queue.ts';
-import { checkQuota } from '../kit/quota/quota.ts';
+import { type Limits, quotaLimits } from '../kit/quota/limits.ts';
+import { checkQuota, quotaUsage } from '../kit/quota/quota.ts';
 import {
   applyChanges,
   checkAttributes,
@@ -181,6 +182,14 @@ export class ImageService {
     });
     this.onDeleted(id);
     this.#log.info({ imageId: id, requestId: caller.requestId }, 'image: deletion accepted');
+  }
+
+  /** What the caller's project has of all that is limited, and how much it may have. @throws CloudError `forbidden` */
+  async usage(caller: Caller): Promise<{ used: Record<string, number>; limits: Limits }> {
+    const projectId = requireProject(caller, 'showing the usage of images');
+    const db = this.#database.query;
+    const [used, limits] = await Promise.all([quotaUsage(db, projectId, descriptor.usage), quotaLimits(db, projectId)]);
+    return { used, limits };
   }
 
   #ownerOfNew(caller: Caller, owner: string | undefined): string {

@@ -4,7 +4,7 @@ import type { ImageUploadResult } from '../../contract/host/index.ts';
 import { type HostId, type ImageId, newId } from '../../contract/ids.ts';
 import { endpointColumns, type HostEndpoint } from '../host/index.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
-import type { ImageStatus } from './image.ts';
+import { type ImageStatus, type UploadPurpose, uploadStates } from './image.ts';
 
 export interface Location extends HostEndpoint {
   connected: boolean;
@@ -35,14 +35,21 @@ const lease = (imageId: string, uploadId: string, leaseMs: number) => sql`
 /** The image is the upload's alone from now on: row, place of the bytes and lease, in one statement. */
 export async function startSaving(
   tx: Tx,
-  upload: { imageId: ImageId; uploadId: string; hostId: HostId; sizeBytes: number | null; leaseMs: number },
+  upload: {
+    imageId: ImageId;
+    uploadId: string;
+    hostId: HostId;
+    sizeBytes: number | null;
+    purpose: UploadPurpose;
+    leaseMs: number;
+  },
 ): Promise<number> {
   const { rows } = await sql<{ generation: number }>`
     with place as (
       insert into image_location (image_id, host_id) values (${upload.imageId}, ${upload.hostId})
       on conflict do nothing),
     lease as (${lease(upload.imageId, upload.uploadId, upload.leaseMs)})
-    update image set status = 'saving', upload_id = ${upload.uploadId}, size_bytes = ${upload.sizeBytes},
+    update image set status = ${uploadStates[upload.purpose].meanwhile}, upload_id = ${upload.uploadId}, size_bytes = ${upload.sizeBytes},
       generation = generation + 1, updated_at = now()
     where id = ${upload.imageId} returning generation`.execute(tx);
   return rows[0]!.generation;
@@ -60,30 +67,32 @@ export async function renewLease(db: Queryable, uploadId: string, leaseMs: numbe
 /** False when the upload has lost its image. */
 export async function finishSaving(
   tx: Tx,
-  imageId: ImageId,
-  uploadId: string,
+  { imageId, uploadId, purpose }: { imageId: ImageId; uploadId: string; purpose: UploadPurpose },
   result: ImageUploadResult,
 ): Promise<boolean> {
+  const { meanwhile, after } = uploadStates[purpose];
+  // What is staged has yet to be imported; nothing else that is filled by a task has failed.
+  const failure = purpose === 'import' ? sql`''` : sql`import_failure`;
   const { rows } = await sql`
     with lease as (delete from image_upload where upload_id = ${uploadId})
-    update image set status = 'active', upload_id = null, size_bytes = ${result.sizeBytes},
+    update image set status = ${after}, upload_id = null, import_failure = ${failure}, size_bytes = ${result.sizeBytes},
       virtual_size_bytes = ${result.virtualSizeBytes}, md5 = ${result.md5}, sha256 = ${result.sha256}, sha512 = ${result.sha512}, updated_at = now()
-    where id = ${imageId} and upload_id = ${uploadId} and status = 'saving' and desired_presence = 'present'
+    where id = ${imageId} and upload_id = ${uploadId} and status = ${meanwhile} and desired_presence = 'present'
     returning id`.execute(tx);
   return rows.length === 1;
 }
 
-/** Back to queued, if the image is still the upload's. The locations named are clean. */
+/** Back to where it came from, if the image is still the upload's. The locations named are clean. */
 export async function undoSaving(
   tx: Tx,
-  imageId: string,
-  uploadId: string,
+  { imageId, uploadId, purpose }: { imageId: string; uploadId: string; purpose: UploadPurpose },
   cleanHosts: readonly HostId[],
 ): Promise<void> {
+  const { meanwhile, undone } = uploadStates[purpose];
   await sql`with lease as (delete from image_upload where upload_id = ${uploadId}),
     undone as (
-      update image set status = 'queued', upload_id = null, size_bytes = null, updated_at = now()
-      where id = ${imageId} and upload_id = ${uploadId} and status = 'saving' returning id)
+      update image set status = ${undone}, upload_id = null, size_bytes = null, updated_at = now()
+      where id = ${imageId} and upload_id = ${uploadId} and status = ${meanwhile} returning id)
     delete from image_location where image_id in (select id from undone) and host_id = any(${[...cleanHosts]}::uuid[])`.execute(
     tx,
   );
@@ -115,6 +124,16 @@ export async function finishCleaning(
     delete from image_location where image_id in (select id from done) and host_id = any(${[...cleanHosts]}::uuid[])`.execute(
     tx,
   );
+}
+
+/** The image's task, if it has one that has not ended. */
+export async function endTask(
+  db: Queryable,
+  imageId: string,
+  end: { status: 'success' } | { status: 'failure'; message: string },
+): Promise<void> {
+  await sql`update image_task set status = ${end.status}, message = ${end.status === 'failure' ? end.message : ''},
+    ended_at = now(), updated_at = now() where image_id = ${imageId} and ended_at is null`.execute(db);
 }
 
 export interface UploadState {

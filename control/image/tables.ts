@@ -1,6 +1,7 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { Json, Timestamp } from '../kit/database/schema.ts';
 import type { DiskFormat, ImageStatus, MemberStatus, Visibility } from './image.ts';
+import type { ImportInput } from './import.ts';
 
 export interface ImageTable {
   id: string;
@@ -21,6 +22,8 @@ export interface ImageTable {
   hidden: Generated<boolean>;
   owner_properties: Json<Record<string, string>>;
   tags: Generated<string[]>;
+  /** Of the last import: null, there was none; empty, it came; else why it did not. */
+  import_failure: string | null;
   desired_presence: Generated<'present' | 'absent'>;
   upload_id: string | null;
   generation: Generated<number>;
@@ -49,6 +52,22 @@ export interface ImageLocationTable {
   created_at: Timestamp;
 }
 
+export interface ImageTaskTable {
+  id: string;
+  image_id: string;
+  project_id: string;
+  user_id: string;
+  request_id: string;
+  input: Json<ImportInput>;
+  status: Generated<'pending' | 'processing' | 'success' | 'failure'>;
+  message: Generated<string>;
+  attempts: Generated<number>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  ended_at: ColumnType<Date | null, Date | string | null, Date | string | null>;
+}
+
+export type ImageTaskRow = Selectable<ImageTaskTable>;
 export type ImageRow = Selectable<ImageTable>;
 export type ImageMemberRow = Selectable<ImageMemberTable>;
 
@@ -57,6 +76,7 @@ interface ImageTables {
   image_upload: ImageUploadTable;
   image_member: ImageMemberTable;
   image_location: ImageLocationTable;
+  image_task: ImageTaskTable;
 }
 
 declare module '../kit/database/schema.ts' {

@@ -1,53 +1,30 @@
 /**
- * Bytes of images: relayed between a caller and a host, never kept here. Owns the uploads that run in this process.
+ * Bytes of images: relayed between a caller, or a source elsewhere, and a host; never kept here. Owns the uploads that run in this
+ * process (upload.ts).
  *
  * An upload takes the image in one transaction (queued → saving, place, lease), streams, and gives it back in another (→ active, or
  * → queued with the host's bytes removed first, while no one else may upload). If the process dies on any line, the lease
  * runs out and the controller takes the image back to queued.
  */
-import type { Readable } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
 import type { Logger } from 'pino';
-import { CloudError, hasReason, isCloudError } from '../../contract/errors.ts';
-import type { ImageFormat, ImageUploadResult } from '../../contract/host/index.ts';
-import { type ImageId, newId } from '../../contract/ids.ts';
+import { CloudError } from '../../contract/errors.ts';
+import type { ImageId } from '../../contract/ids.ts';
 import { type ByteAnswer, contentLength } from '../../protocols/bytes/index.ts';
-import type { ByteRange, HostClient, HostEndpoint } from '../host/index.ts';
+import type { ByteRange, HostClient } from '../host/index.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
-import { cloudActor, type Database, type Tx } from '../kit/database/database.ts';
-import { beginOperation, endOperations } from '../kit/operation/operations.ts';
-import { enqueue } from '../kit/queue/queue.ts';
-import { quotaLimits } from '../kit/quota/limits.ts';
-import { checkQuota, quotaUsage } from '../kit/quota/quota.ts';
-import { fileFormat, requireOwner } from './image.ts';
-import { image as descriptor } from './resource.ts';
+import { cloudActor, type Database } from '../kit/database/database.ts';
+import { requireOwner, uploadStates } from './image.ts';
 import { findVisible, type ImageService } from './service.ts';
-import {
-  finishSaving,
-  hostsForUpload,
-  locationsOf,
-  renewLease,
-  startSaving,
-  undoSaving,
-  uploadState,
-} from './store.ts';
+import { locationsOf } from './store.ts';
 import type { ImageRow } from './tables.ts';
+import { beginUpload, gone, runUpload, type Upload } from './upload.ts';
 
-const leaseMs = 30_000;
-const renewMs = 10_000;
-/** Nothing times an upload out that keeps moving; the operation only has to have an end. */
-const uploadDeadlineMs = 24 * 3600 * 1000;
-const cleanMs = 5000;
 const cleanWaitMs = 10_000;
 const cleanRetryMs = 100;
 
-interface Upload {
-  uploadId: string;
-  imageId: ImageId;
-  projectId: string;
-  generation: number;
-  host: HostEndpoint;
-  format: ImageFormat;
-  maxBytes: number;
+export interface ByteSource {
+  bytes: Readable;
   sizeBytes: number | undefined;
 }
 
@@ -70,36 +47,77 @@ export class ImageTransfer {
   }
 
   /**
-   * Streams an image in and makes it active.
+   * Streams an image in and makes it active, or stages it: then it waits for its import.
    * @throws CloudError `not_found`, `forbidden`, `conflict` (not queued), `quota_exceeded`, `unavailable` (no host), `invalid` (cut
    *   off, or not what it claims to be), `too_large`, `no_capacity` (the host's disk is full)
    */
-  async upload(caller: Caller, imageId: string, source: Readable, sizeBytes: number | undefined): Promise<void> {
+  async upload(
+    caller: Caller,
+    imageId: string,
+    { bytes, sizeBytes }: ByteSource,
+    purpose: 'upload' | 'stage' = 'upload',
+  ): Promise<void> {
     if (sizeBytes === 0) throw new CloudError('invalid', 'upload_empty', {});
-    const upload = await this.#beginPatiently(caller, imageId, sizeBytes);
-    const fields = { imageId: upload.imageId, hostId: upload.host.id, requestId: caller.requestId };
-    this.#log.info(fields, 'image: upload began');
+    const actor = actorOf(caller);
+    const upload = await this.#patiently(imageId, () =>
+      this.#database.transaction(actor, async (tx) => {
+        const image = await findVisible(tx, caller, imageId, { lock: true });
+        requireOwner(caller, image, 'upload_image');
+        const { from, meanwhile } = uploadStates[purpose];
+        if (image.status !== from) {
+          throw new CloudError('conflict', 'image_state_conflict', { status: image.status, wanted: meanwhile });
+        }
+        return beginUpload(tx, this.#client, image, { actor, purpose, sizeBytes });
+      }),
+    );
+    await this.#run(upload, actor, bytes);
+  }
+
+  /**
+   * Fills an image that is being imported, as the cloud: rights were asked for with the import.
+   * @throws CloudError `not_found`, and as `upload`
+   */
+  async fill(imageId: ImageId, open: (signal: AbortSignal) => Promise<ByteSource>): Promise<void> {
     const abort = new AbortController();
-    this.#running.set(upload.imageId, abort);
-    const lease = setInterval(() => this.#renew(upload, abort), renewMs).unref();
+    this.#running.set(imageId, abort);
     try {
-      const result = await this.#client.putImage(upload.host, upload.imageId, source, {
-        format: upload.format,
-        maxBytes: upload.maxBytes,
-        sizeBytes,
-        signal: abort.signal,
-      });
-      await this.#finish(upload, result, caller);
-      this.#log.info({ ...fields, sizeBytes: result.sizeBytes }, 'image: upload finished');
-    } catch (cause) {
-      const error = abort.signal.aborted ? abort.signal.reason : cause;
-      this.#log.info({ ...fields, err: error }, 'image: upload failed');
-      await this.#undo(upload, error).catch((err) =>
-        this.#log.warn({ ...fields, err }, 'image: upload could not be undone; its lease will run out'),
-      );
-      throw error;
+      const { bytes, sizeBytes } = await open(abort.signal);
+      bytes.on('error', () => {}); // the upload hears of it
+      try {
+        const upload = await this.#patiently(imageId, () =>
+          this.#database.transaction(cloudActor, async (tx) => {
+            const image = await tx
+              .selectFrom('image')
+              .selectAll()
+              .where('id', '=', imageId)
+              .where('status', '=', 'importing')
+              .where('desired_presence', '=', 'present')
+              .forUpdate()
+              .executeTakeFirst();
+            if (!image) throw gone(imageId);
+            return beginUpload(tx, this.#client, image, { actor: cloudActor, purpose: 'import', sizeBytes });
+          }),
+        );
+        await this.#run(upload, cloudActor, bytes, abort);
+      } finally {
+        bytes.destroy();
+      }
     } finally {
-      clearInterval(lease);
+      this.#running.delete(imageId);
+    }
+  }
+
+  async #run(
+    upload: Upload,
+    actor: Parameters<typeof runUpload>[3]['actor'],
+    bytes: Readable,
+    abort = new AbortController(),
+  ): Promise<void> {
+    this.#running.set(upload.imageId, abort);
+    const deps = { database: this.#database, client: this.#client, log: this.#log };
+    try {
+      await runUpload(deps, upload, bytes, { actor, abort });
+    } finally {
       this.#running.delete(upload.imageId);
     }
   }
@@ -117,6 +135,16 @@ export class ImageTransfer {
       throw new CloudError('forbidden', 'image_deactivated', {});
     }
     return { image, read: (range) => this.#read(image, range) };
+  }
+
+  /** All bytes of an image, as a source for another. @throws CloudError `unavailable` */
+  async source(image: ImageRow): Promise<ByteSource> {
+    const answer = await this.#read(image);
+    // The answer's memory is used again as soon as it was taken.
+    const bytes = new Transform({ transform: (chunk: Buffer, _encoding, done) => done(null, Buffer.from(chunk)) });
+    bytes.once('close', () => answer.destroy());
+    answer.sendTo(bytes).catch((error) => bytes.destroy(error));
+    return { bytes, sizeBytes: image.size_bytes! };
   }
 
   /** From the first of its hosts that answers, those on this machine first. @throws CloudError `unavailable` */
@@ -142,10 +170,10 @@ export class ImageTransfer {
   }
 
   /** What an earlier upload left may just be taken away; that is over in a moment. */
-  async #beginPatiently(caller: Caller, imageId: string, sizeBytes: number | undefined): Promise<Upload> {
+  async #patiently(imageId: string, begin: () => Promise<Upload | undefined>): Promise<Upload> {
     const until = performance.now() + cleanWaitMs;
     for (;;) {
-      const upload = await this.#begin(caller, imageId, sizeBytes);
+      const upload = await begin();
       if (upload) return upload;
       if (performance.now() > until) {
         throw new CloudError('unavailable', 'image_being_cleaned', { id: imageId });
@@ -153,118 +181,4 @@ export class ImageTransfer {
       await new Promise((resolve) => setTimeout(resolve, cleanRetryMs));
     }
   }
-
-  /** Undefined while the image is being cleaned of what an earlier upload left. */
-  #begin(caller: Caller, imageId: string, sizeBytes: number | undefined): Promise<Upload | undefined> {
-    return this.#database.transaction(actorOf(caller), async (tx) => {
-      const image = await findVisible(tx, caller, imageId, { lock: true });
-      requireOwner(caller, image, 'upload_image');
-      if (image.status !== 'queued') {
-        throw new CloudError('conflict', 'image_state_conflict', { status: image.status, wanted: 'saving' });
-      }
-      if (image.upload_id !== null && (await uploadState(tx, image.id))?.expired === false) return undefined;
-      const missing = (['disk_format', 'container_format'] as const).filter((key) => image[key] === null);
-      if (missing.length > 0) {
-        throw new CloudError('invalid', 'image_format_unset', { missing });
-      }
-      const maxBytes = await allowedBytes(tx, image.project_id, sizeBytes);
-      const host = choose(this.#client, await hostsForUpload(tx));
-      const uploadId = newId();
-      const id = image.id as ImageId;
-      const generation = await startSaving(tx, {
-        imageId: id,
-        uploadId,
-        hostId: host.id,
-        sizeBytes: sizeBytes ?? null,
-        leaseMs,
-      });
-      await beginOperation(tx, actorOf(caller), {
-        projectId: image.project_id,
-        resourceType: 'image',
-        resourceId: id,
-        verb: 'upload',
-        generation,
-        owner: `host ${host.id}`,
-        waitingFor: 'the bytes from the caller',
-        deadlineMs: uploadDeadlineMs,
-      });
-      await enqueue(tx, 'image', id, { at: new Date(Date.now() + leaseMs) });
-      return {
-        uploadId,
-        imageId: id,
-        projectId: image.project_id,
-        generation,
-        host,
-        format: fileFormat({ ...image, disk_format: image.disk_format! }),
-        maxBytes,
-        sizeBytes,
-      };
-    });
-  }
-
-  async #finish(upload: Upload, result: ImageUploadResult, caller: Caller): Promise<void> {
-    await this.#database.transaction(actorOf(caller), async (tx) => {
-      // A size that was announced was counted when the upload began.
-      if (upload.sizeBytes === undefined)
-        await checkQuota(tx, upload.projectId, descriptor.usage, { image_bytes: result.sizeBytes });
-      if (!(await finishSaving(tx, upload.imageId, upload.uploadId, result))) throw gone(upload.imageId);
-      await endOperations(tx, upload.imageId, upload.generation, { state: 'succeeded' });
-    });
-  }
-
-  /** The bytes go first, while the image is still this upload's: a next upload must not meet the removal of this one. */
-  async #undo(upload: Upload, error: unknown): Promise<void> {
-    const { imageId, host, generation } = upload;
-    const clean = await this.#client.deleteImage(host, imageId, { timeoutMs: cleanMs }).then(
-      () => [host.id],
-      () => [],
-    );
-    await this.#database.transaction(cloudActor, async (tx) => {
-      await undoSaving(tx, imageId, upload.uploadId, clean);
-      await endOperations(tx, imageId, generation, {
-        state: 'failed',
-        code: isCloudError(error) ? error.code : 'internal',
-        message: whyFailed(error),
-      });
-      // Looks again where bytes may be left, and finishes a deletion that waited for this upload.
-      await enqueue(tx, 'image', imageId);
-    });
-  }
-
-  #renew(upload: Upload, abort: AbortController): void {
-    renewLease(this.#database.query, upload.uploadId, leaseMs).then(
-      (held) => held || abort.abort(gone(upload.imageId)),
-      (error) =>
-        this.#log.warn({ err: error, imageId: upload.imageId }, 'image: the lease of an upload could not be renewed'),
-    );
-  }
-}
-
-/** What the image's operation keeps, for whoever owns it: without the host that it was. */
-function whyFailed(error: unknown): string {
-  if (hasReason(error, 'host_refused')) return error.fields.said;
-  return isCloudError(error) ? error.message : 'the upload failed';
-}
-
-const gone = (imageId: string): CloudError =>
-  new CloudError('not_found', 'image_deleted_during_upload', { id: imageId });
-
-/** @throws CloudError `unavailable` */
-function choose(client: HostClient, hosts: readonly HostEndpoint[]): HostEndpoint {
-  const host = hosts.find((each) => client.isLocal(each)) ?? hosts[0];
-  if (host) return host;
-  throw new CloudError('unavailable', 'no_host_for_image', {});
-}
-
-/** How many bytes the upload may have. @throws CloudError `quota_exceeded` */
-async function allowedBytes(tx: Tx, projectId: string, sizeBytes: number | undefined): Promise<number> {
-  if (sizeBytes !== undefined) {
-    await checkQuota(tx, projectId, descriptor.usage, { image_bytes: sizeBytes });
-    return sizeBytes;
-  }
-  // At least one byte must fit; how many it will be is checked again at the end.
-  await checkQuota(tx, projectId, descriptor.usage, { image_bytes: 1 });
-  const { image_bytes: limit = -1 } = await quotaLimits(tx, projectId);
-  const { image_bytes: used = 0 } = await quotaUsage(tx, projectId, { image_bytes: descriptor.usage.image_bytes });
-  return limit < 0 ? Number.MAX_SAFE_INTEGER : limit - used;
 }

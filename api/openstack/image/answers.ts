@@ -10,7 +10,7 @@ export const oneOf = (values: readonly string[]) => Type.Union(values.map((value
 const record = (properties: Readonly<Record<string, TSchema>>, title?: string) =>
   Type.Object(properties, { ...(title === undefined ? {} : { title }), additionalProperties: false });
 
-const statuses = ['queued', 'saving', 'active', 'killed', 'deactivated', 'pending_delete'];
+const statuses = ['queued', 'saving', 'uploading', 'importing', 'active', 'killed', 'deactivated', 'pending_delete'];
 
 export const image = Type.Object(
   {
@@ -81,6 +81,44 @@ export const importInfo = record({
 });
 
 export const stores = record({ stores: Type.Array(record({ id: text, default: Type.Optional(text) })) });
+
+export const storeDetails = record({
+  stores: Type.Array(
+    record({ id: text, type: text, description: text, default: Type.Optional(text), properties: anything }),
+  ),
+});
+
+const usage = record({ limit: integer, usage: integer });
+export const usages = record({ usage: Type.Record(text, usage) });
+
+export const task = record(
+  {
+    id: text,
+    type: Type.Literal('api_image_import'),
+    status: oneOf(['pending', 'processing', 'success', 'failure']),
+    owner: text,
+    user_id: text,
+    request_id: text,
+    image_id: text,
+    input: anything,
+    result: orNull(anything),
+    message: text,
+    created_at: text,
+    updated_at: text,
+    expires_at: Type.Optional(text),
+    self: text,
+    schema: text,
+  },
+  'Task',
+);
+/** Of one image: all of them. */
+export const imageTasks = record({ tasks: Type.Array(task) });
+export const tasks = record({
+  tasks: Type.Array(task),
+  first: text,
+  next: Type.Optional(text),
+  schema: text,
+});
 
 /** The form of every refusal, where JSON is accepted. */
 export const glanceFault = Type.Object({ message: text, code: text, title: text }, { title: 'Fault' });

@@ -8,6 +8,12 @@ import { parseRange } from './range.ts';
 
 const octets = 'application/octet-stream';
 const upload = { summary: 'Upload bytes', rights: 'member', bytes: octets, answers: { 204: null } } as const;
+const stage = {
+  summary: 'Stage bytes for an import',
+  rights: 'member',
+  bytes: octets,
+  answers: { 204: null },
+} as const;
 const download = {
   summary: 'Download bytes',
   rights: 'reader',
@@ -15,27 +21,28 @@ const download = {
 } as const;
 
 export function dataRoutes(app: Boundary, transfer: ImageTransfer): void {
-  app.put('/v2/images/:id/file', upload, async (request, reply) => {
-    const { raw } = request;
-    try {
-      if (!/^application\/octet-stream\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
-        throw new Refusal('invalid', 'The content type must be application/octet-stream.', {
-          details: { httpStatus: 415 },
-        });
+  for (const [path, contract, purpose] of [
+    ['/v2/images/:id/file', upload, 'upload'],
+    ['/v2/images/:id/stage', stage, 'stage'],
+  ] as const) {
+    app.put(path, contract, async (request, reply) => {
+      const { raw } = request;
+      try {
+        if (!/^application\/octet-stream\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
+          throw new Refusal('invalid', 'The content type must be application/octet-stream.', {
+            details: { httpStatus: 415 },
+          });
+        }
+        const length = request.headers['content-length'];
+        const source = { bytes: raw, sizeBytes: length === undefined ? undefined : Number(length) };
+        await transfer.upload(callerOf(request), request.params.id, source, purpose);
+      } finally {
+        // Clients write all before they read our word; what is left of a refused upload must not block it.
+        raw.resume();
       }
-      const length = request.headers['content-length'];
-      await transfer.upload(
-        callerOf(request),
-        request.params.id,
-        raw,
-        length === undefined ? undefined : Number(length),
-      );
-    } finally {
-      // Clients write all before they read our word; what is left of a refused upload must not block it.
-      raw.resume();
-    }
-    return reply.code(204).send();
-  });
+      return reply.code(204).send();
+    });
+  }
 
   app.get('/v2/images/:id/file', download, async (request, reply) => {
     const { image, read } = await transfer.download(callerOf(request), request.params.id);

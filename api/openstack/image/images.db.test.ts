@@ -445,9 +445,12 @@ test("the project's quota of images holds, and deletion frees it at once", async
 });
 
 test('schemas and store information are there', async () => {
-  for (const name of ['image', 'images', 'member', 'members']) {
+  for (const name of ['image', 'images', 'member', 'members', 'task', 'tasks']) {
     assert.equal((await api.call(`alice GET /schemas/${name}`)).body.name, name);
   }
   assert.deepEqual((await api.call('alice GET /info/stores')).body, { stores: [{ id: 'hosts', default: 'true' }] });
-  assert.deepEqual((await api.call('alice GET /info/import')).body['import-methods'].value, []);
+  const methods = ['glance-direct', 'web-download', 'glance-download', 'copy-image'];
+  assert.deepEqual((await api.call('alice GET /info/import')).body['import-methods'].value, methods);
+  assert.equal((await api.call('alice GET /info/stores/detail')).status, 403);
+  assert.equal((await api.call('admin GET /info/stores/detail')).body.stores[0].id, 'hosts');
 });

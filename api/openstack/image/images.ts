@@ -30,8 +30,6 @@ const update = {
 const remove = { summary: 'Delete an image', rights: 'member', answers: none } as const;
 const putTag = { summary: 'Add a tag', rights: 'member', answers: none } as const;
 const removeTag = { summary: 'Remove a tag', rights: 'member', answers: none } as const;
-const importInfo = { summary: 'Ways to import', rights: 'caller', answers: { 200: a.importInfo } } as const;
-const stores = { summary: 'Places of bytes', rights: 'caller', answers: { 200: a.stores } } as const;
 
 export function imageRoutes(app: Boundary, images: ImageService): void {
   app.post('/v2/images', create, async (request, reply) => {
@@ -84,11 +82,6 @@ export function imageRoutes(app: Boundary, images: ImageService): void {
     await images.removeTag(callerOf(request), request.params.id, request.params.tag);
     return reply.code(204).send();
   });
-
-  app.get('/v2/info/import', importInfo, () => ({
-    'import-methods': { description: 'Import methods available.', type: 'array', value: [] },
-  }));
-  app.get('/v2/info/stores', stores, () => ({ stores: [{ id: storeId, default: 'true' }] }));
 }
 
 /** @throws CloudError that becomes 415 */

@@ -1,5 +1,11 @@
 /** Glance's Image API v2 at /image. Translates; control/image decides. */
-import type { ImageMemberService, ImageService, ImageTransfer } from '../../../control/image/index.ts';
+import type {
+  ImageImportService,
+  ImageMemberService,
+  ImageService,
+  ImageTransfer,
+  WebRulesNow,
+} from '../../../control/image/index.ts';
 import { Boundary } from '../../boundary/boundary.ts';
 import type { Sentences } from '../../boundary/contract.ts';
 import { readJson } from '../../boundary/json.ts';
@@ -13,6 +19,7 @@ import { patchTypes } from './body.ts';
 import { dataRoutes } from './data.ts';
 import { imageFaults } from './faults.ts';
 import { imageRoutes } from './images.ts';
+import { importRoutes } from './imports.ts';
 import { memberRoutes } from './members.ts';
 import { schemaRoutes } from './schemas.ts';
 import { versionRoutes } from './versions.ts';
@@ -22,11 +29,13 @@ export interface ImageDialectOptions {
   images: ImageService;
   members: ImageMemberService;
   transfer: ImageTransfer;
+  imports: ImageImportService;
+  webRules: WebRulesNow;
 }
 
 export const imageInfo = {
   title: 'Image API v2',
-  version: '2.9',
+  version: '2.13',
   description: "OpenStack's Image API (Glance's) as Bothy answers it.",
   fault: a.glanceFault,
   faultTypes: ['application/json', 'text/html', 'text/plain'],
@@ -50,6 +59,7 @@ export function imageDialect(options: ImageDialectOptions): Dialect {
       imageRoutes(app, options.images);
       memberRoutes(app, options.members);
       dataRoutes(app, options.transfer);
+      importRoutes(app, options);
       app.refuseOtherMethods(wrongMethod);
     },
   };

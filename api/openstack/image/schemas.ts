@@ -100,6 +100,16 @@ const collection = (name: string, items: object, links: object[]) => ({
   links,
 });
 
+const task = {
+  name: 'task',
+  properties: Object.fromEntries(
+    [
+      ...['id', 'type', 'status', 'input', 'result', 'owner', 'message', 'image_id', 'request_id', 'user_id'],
+      ...['expires_at', 'created_at', 'updated_at', 'self', 'schema'],
+    ].map((name) => [name, { type: ['input', 'result'].includes(name) ? ['null', 'object'] : 'string' }]),
+  ),
+};
+
 const schemas = {
   image,
   images: collection('images', image, [
@@ -109,6 +119,12 @@ const schemas = {
   ]),
   member,
   members: collection('members', member, [{ rel: 'describedby', href: '{schema}' }]),
+  task,
+  tasks: collection('tasks', task, [
+    { rel: 'first', href: '{first}' },
+    { rel: 'next', href: '{next}' },
+    { rel: 'describedby', href: '{schema}' },
+  ]),
 };
 
 export function schemaRoutes(app: Boundary): void {

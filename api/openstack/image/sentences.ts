@@ -48,6 +48,9 @@ export const imageSentences: SentenceTable<ImageReasons> = {
   image_member_role_required: 'Answering for a project needs the role member in it.',
   too_many_image_members: ({ limit }) =>
     `The limit has been exceeded on the number of image members: ${limit} allowed.`,
+  image_import_state: ({ method, status, wanted }) =>
+    `Image needs to be in '${wanted}' state to use '${method}' method; it is ${status}.`,
+  image_task_not_found: ({ id }) => `No task found with ID ${id}`,
   upload_empty: 'The upload has no bytes.',
   image_format_unset: ({ missing }) => `Properties ${missing.join(', ')} must be set prior to saving data.`,
   image_being_cleaned: ({ id }) => `image ${id} is being cleaned of an earlier upload; try again in a moment`,

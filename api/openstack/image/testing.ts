@@ -5,7 +5,16 @@ import { sql } from 'kysely';
 import pino from 'pino';
 import { type HostId, newId } from '../../../contract/ids.ts';
 import { HostClient, registerHost } from '../../../control/host/index.ts';
-import { ImageController, ImageMemberService, ImageService, ImageTransfer } from '../../../control/image/index.ts';
+import {
+  ImageController,
+  ImageImporter,
+  ImageImportService,
+  ImageMemberService,
+  ImageService,
+  ImageTransfer,
+  WebSource,
+  webRules,
+} from '../../../control/image/index.ts';
 import { ChangeFeed } from '../../../control/kit/change-log/changes.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../../control/kit/database/testing.ts';
 import { WorkQueue } from '../../../control/kit/queue/queue.ts';
@@ -43,6 +52,8 @@ export class ImageApi implements AsyncDisposable {
   readonly tls: TestTls;
   /** Every route with its contract. */
   readonly entries: readonly RouteEntry[];
+  /** That an import by URL may name. */
+  readonly webPorts: number[];
   readonly #closing: (() => Promise<void> | void)[];
 
   private constructor(
@@ -57,6 +68,7 @@ export class ImageApi implements AsyncDisposable {
     this.controller = parts.controller;
     this.tls = parts.tls;
     this.entries = parts.entries;
+    this.webPorts = parts.webPorts;
     this.#closing = parts.closing;
   }
 
@@ -79,7 +91,11 @@ export class ImageApi implements AsyncDisposable {
     const controller = new ImageController({ database, feed, client, log });
     controller.start();
     const queue = new WorkQueue({ database, log });
-    await queue.start({ ...controller.tasks }, { concurrency: 2 });
+    // Where the tests' own sources of bytes are; all else of this machine stays closed.
+    const ports: number[] = [];
+    const rules = webRules({ database, ranges: ['127.0.0.2'], ports });
+    const importer = new ImageImporter({ database, transfer, web: new WebSource({ rules }), log });
+    await queue.start({ ...controller.tasks, ...importer.tasks }, { concurrency: 2 });
     const observed = observer();
     const app = await createApi({
       tls,
@@ -90,6 +106,8 @@ export class ImageApi implements AsyncDisposable {
           images,
           members: new ImageMemberService({ database }),
           transfer,
+          imports: new ImageImportService({ database, region: 'here' }),
+          webRules: rules,
         }),
       ],
       log,
@@ -98,6 +116,7 @@ export class ImageApi implements AsyncDisposable {
     const closing = [
       () => app.close(),
       () => transfer.stop(),
+      () => importer.stop(),
       () => controller.stop(),
       () => queue.stop(),
       () => feed.stop(),
@@ -105,7 +124,17 @@ export class ImageApi implements AsyncDisposable {
       () => store[Symbol.asyncDispose](),
       () => db[Symbol.asyncDispose](),
     ];
-    return new ImageApi({ db, app, store, hostId, controller, tls, entries: observed.entries, closing });
+    return new ImageApi({
+      db,
+      app,
+      store,
+      hostId,
+      controller,
+      tls,
+      entries: observed.entries,
+      webPorts: ports,
+      closing,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,9 +3,23 @@ import type { FastifyRequest } from 'fastify';
 import type { Boundary } from '../../boundary/boundary.ts';
 import * as a from './answers.ts';
 
-/** 2.8, 2.10 to 2.15 are about several stores, staging hosts and caches that Bothy does not have. */
-const current = 'v2.9';
-const supported = ['v2.7', 'v2.6', 'v2.5', 'v2.4', 'v2.3', 'v2.2', 'v2.1', 'v2.0'];
+/** 2.14 and later are about caches and hidden places of several stores, which Bothy does not have. */
+const current = 'v2.13';
+const supported = [
+  'v2.12',
+  'v2.11',
+  'v2.10',
+  'v2.9',
+  'v2.8',
+  'v2.7',
+  'v2.6',
+  'v2.5',
+  'v2.4',
+  'v2.3',
+  'v2.2',
+  'v2.1',
+  'v2.0',
+];
 
 const choices = { summary: 'List versions', rights: 'open', answers: { 300: a.versions } } as const;
 const list = { summary: 'List versions', rights: 'open', answers: { 200: a.versions } } as const;

@@ -1,5 +1,5 @@
 /** Images as Glance shows them. Pure. */
-import type { ImageMemberRow, ImageRow } from '../../../control/image/index.ts';
+import { type ImageMemberRow, type ImageRow, type ImageTaskRow, taskLifeHours } from '../../../control/image/index.ts';
 
 /** The one store that there is: the hosts' own disks. */
 export const storeId = 'hosts';
@@ -31,10 +31,41 @@ export function imageView(image: ImageRow): Record<string, unknown> {
     created_at: seconds(image.created_at),
     updated_at: seconds(image.updated_at),
     tags: image.tags,
+    ...importOf(image),
     ...(stored ? { stores: storeId } : {}),
     self: path,
     file: `${path}/file`,
     schema: '/v2/schemas/image',
+  };
+}
+
+/** As Glance tells of an import's places: in short, where it goes on and where it failed. */
+const importOf = ({ import_failure: failure, status }: ImageRow): Record<string, string> =>
+  failure === null
+    ? {}
+    : {
+        os_glance_importing_to_stores: status === 'importing' ? storeId : '',
+        os_glance_failed_import: failure === '' ? '' : storeId,
+      };
+
+export function taskView(task: ImageTaskRow): Record<string, unknown> {
+  const { input, ended_at: ended } = task;
+  return {
+    id: task.id,
+    type: 'api_image_import',
+    status: task.status,
+    owner: task.project_id,
+    user_id: task.user_id,
+    request_id: task.request_id,
+    image_id: task.image_id,
+    input: { image_id: task.image_id, import_req: input.request },
+    result: task.status === 'success' ? { image_id: task.image_id } : null,
+    message: task.message,
+    created_at: seconds(task.created_at),
+    updated_at: seconds(task.updated_at),
+    ...(ended ? { expires_at: seconds(new Date(ended.getTime() + taskLifeHours * 3_600_000)) } : {}),
+    self: `/v2/tasks/${task.id}`,
+    schema: '/v2/schemas/task',
   };
 }
 

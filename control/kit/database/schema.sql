@@ -406,8 +406,9 @@ CREATE TABLE public.image (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     sha512 text,
+    import_failure text,
     CONSTRAINT image_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
-    CONSTRAINT image_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'saving'::text, 'active'::text, 'killed'::text, 'deactivated'::text, 'pending_delete'::text]))),
+    CONSTRAINT image_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'saving'::text, 'uploading'::text, 'importing'::text, 'active'::text, 'killed'::text, 'deactivated'::text, 'pending_delete'::text]))),
     CONSTRAINT image_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'private'::text, 'shared'::text, 'community'::text])))
 );
 
@@ -424,6 +425,22 @@ CREATE TABLE public.image_member (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT image_member_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'accepted'::text, 'rejected'::text])))
+);
+
+CREATE TABLE public.image_task (
+    id uuid NOT NULL,
+    image_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    user_id text NOT NULL,
+    request_id text NOT NULL,
+    input jsonb NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    message text DEFAULT ''::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT image_task_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'success'::text, 'failure'::text])))
 );
 
 CREATE TABLE public.image_upload (
@@ -1040,6 +1057,9 @@ ALTER TABLE ONLY public.image_member
 ALTER TABLE ONLY public.image
     ADD CONSTRAINT image_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.image_task
+    ADD CONSTRAINT image_task_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.image_upload
     ADD CONSTRAINT image_upload_image_id_key UNIQUE (image_id);
 
@@ -1256,6 +1276,12 @@ CREATE INDEX image_location_host ON public.image_location USING btree (host_id);
 CREATE INDEX image_member_project ON public.image_member USING btree (project_id, image_id);
 
 CREATE INDEX image_project ON public.image USING btree (project_id, id);
+
+CREATE INDEX image_task_ended ON public.image_task USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+
+CREATE INDEX image_task_image ON public.image_task USING btree (image_id, id);
+
+CREATE UNIQUE INDEX image_task_unfinished ON public.image_task USING btree (image_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX image_visible ON public.image USING btree (visibility, id);
 
@@ -1549,6 +1575,9 @@ ALTER TABLE ONLY public.image_member
 
 ALTER TABLE ONLY public.image
     ADD CONSTRAINT image_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.image_task
+    ADD CONSTRAINT image_task_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.image_upload
     ADD CONSTRAINT image_upload_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;

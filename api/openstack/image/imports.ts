@@ -1,0 +1,152 @@
+/** Imports, their tasks, and what clients ask before they import. */
+import { type Static, Type } from 'typebox';
+import { parseId } from '../../../contract/ids.ts';
+import {
+  allowedUrl,
+  type ImageImportService,
+  type ImageService,
+  type ImportSource,
+  importMethods,
+  type WebRulesNow,
+} from '../../../control/image/index.ts';
+import { requireAdmin } from '../../../control/kit/caller.ts';
+import type { Boundary } from '../../boundary/boundary.ts';
+import { Refusal } from '../../boundary/refusal.ts';
+import { callerOf } from '../common/authenticate.ts';
+import * as a from './answers.ts';
+import { storeId, taskView } from './view.ts';
+
+const text = Type.Optional(Type.String({ maxLength: 4000 }));
+
+const importBody = Type.Object(
+  {
+    method: Type.Object({
+      name: Type.String(),
+      uri: text,
+      glance_image_id: text,
+      glance_region: text,
+      glance_service_interface: text,
+    }),
+    stores: Type.Optional(Type.Array(Type.String())),
+    all_stores: Type.Optional(Type.Boolean()),
+    all_stores_must_succeed: Type.Optional(Type.Boolean()),
+  },
+  { title: 'Import', examples: [{ method: { name: 'glance-direct' } }] },
+);
+
+const invalid = (message: string) => new Refusal('invalid', message);
+
+const start = {
+  summary: 'Import an image',
+  rights: 'member',
+  body: importBody,
+  answers: { 202: null },
+} as const;
+const tasksOfImage = { summary: 'Tasks of an image', rights: 'reader', answers: { 200: a.imageTasks } } as const;
+const listTasks = {
+  summary: 'List tasks',
+  rights: 'admin',
+  query: Type.Object({
+    limit: Type.Optional(Type.String({ pattern: '^\\d{1,9}$' })),
+    marker: Type.Optional(Type.String()),
+    status: Type.Optional(Type.String()),
+  }),
+  answers: { 200: a.tasks },
+} as const;
+const showTask = { summary: 'Show a task', rights: 'admin', answers: { 200: a.task } } as const;
+const importInfo = { summary: 'Ways to import', rights: 'caller', answers: { 200: a.importInfo } } as const;
+const stores = { summary: 'Places of bytes', rights: 'caller', answers: { 200: a.stores } } as const;
+const storeDetails = {
+  summary: 'Places of bytes in detail',
+  rights: 'admin',
+  answers: { 200: a.storeDetails },
+} as const;
+const usage = { summary: 'Quota and its use', rights: 'reader', answers: { 200: a.usages } } as const;
+
+export interface ImportRoutesOptions {
+  images: ImageService;
+  imports: ImageImportService;
+  webRules: WebRulesNow;
+}
+
+export function importRoutes(app: Boundary, { images, imports, webRules }: ImportRoutesOptions): void {
+  app.post('/v2/images/:id/import', start, async (request, reply) => {
+    const source = sourceOf(request.body);
+    if (source.method === 'web-download') {
+      const target = allowedUrl(source.uri, await webRules());
+      if (typeof target === 'string') throw invalid(`URI for web-download does not pass filtering: ${target}`);
+    }
+    await imports.request(callerOf(request), request.params.id, { source, request: request.body });
+    return reply.code(202).send();
+  });
+
+  app.get('/v2/images/:id/tasks', tasksOfImage, async (request) => ({
+    tasks: (await imports.tasksOf(callerOf(request), request.params.id)).map(taskView),
+  }));
+
+  app.get('/v2/tasks', listTasks, async (request) => {
+    const { limit: most, ...page } = request.query;
+    const limit = Math.min(Number(most ?? 25), 1000);
+    const found = limit === 0 ? [] : await imports.tasks(callerOf(request), { ...page, limit: limit + 1 });
+    const shown = found.slice(0, limit);
+    const search = (more: Record<string, string>) => new URLSearchParams({ ...request.query, ...more });
+    return {
+      tasks: shown.map(taskView),
+      first: '/v2/tasks',
+      schema: '/v2/schemas/tasks',
+      ...(found.length > limit && { next: `/v2/tasks?${search({ marker: shown.at(-1)!.id })}` }),
+    };
+  });
+
+  app.get('/v2/tasks/:task', showTask, async (request) =>
+    taskView(await imports.task(callerOf(request), request.params.task)),
+  );
+
+  infoRoutes(app, images);
+}
+
+function infoRoutes(app: Boundary, images: ImageService): void {
+  app.get('/v2/info/import', importInfo, () => ({
+    'import-methods': { description: 'Import methods available.', type: 'array', value: [...importMethods] },
+  }));
+  app.get('/v2/info/stores', stores, () => ({ stores: [{ id: storeId, default: 'true' }] }));
+  app.get('/v2/info/stores/detail', storeDetails, (request) => {
+    requireAdmin(callerOf(request), 'showing stores in detail');
+    const description = "The hosts' own disks";
+    return { stores: [{ id: storeId, type: 'file', description, default: 'true', properties: {} }] };
+  });
+  app.get('/v2/info/usage', usage, async (request) => {
+    const { used, limits } = await images.usage(callerOf(request));
+    const one = (resource: string, unit = 1) => {
+      const limit = limits[resource] ?? -1;
+      return { limit: limit < 0 ? -1 : Math.floor(limit / unit), usage: Math.ceil((used[resource] ?? 0) / unit) };
+    };
+    const mebibyte = 2 ** 20;
+    return {
+      usage: {
+        image_size_total: one('image_bytes', mebibyte),
+        image_stage_total: one('image_staged_bytes', mebibyte),
+        image_count_total: one('images'),
+        image_count_uploading: one('image_uploads'),
+      },
+    };
+  });
+}
+
+/** @throws Refusal in Glance's words */
+function sourceOf({ method, stores = [], all_stores }: Static<typeof importBody>): ImportSource {
+  const name = importMethods.find((known) => known === method.name);
+  if (!name) throw invalid(`Unknown import method name '${method.name.slice(0, 100)}'.`);
+  if (stores.length > 0 && all_stores) throw invalid("all_stores parameter can't be used with stores parameter");
+  const unknown = stores.find((store) => store !== storeId);
+  if (unknown !== undefined) throw new Refusal('conflict', `Store '${unknown.slice(0, 100)}' is not known.`);
+  if (name === 'glance-direct' || name === 'copy-image') return { method: name };
+  if (name === 'web-download') {
+    if (!method.uri) throw invalid("'uri' is required for the method 'web-download'");
+    return { method: name, uri: method.uri };
+  }
+  const { glance_image_id: imageId = '', glance_region: region, glance_service_interface: faced = 'public' } = method;
+  if (region === undefined) throw invalid("'glance_region' is required for the method 'glance-download'");
+  if (!parseId(imageId)) throw invalid('image id does not look like a UUID');
+  return { method: name, imageId, region, interface: faced };
+}

@@ -1,0 +1,42 @@
+/** What may be imported, how, and into which image. Pure. */
+import { CloudError } from '../../contract/errors.ts';
+import type { ImageRow } from './tables.ts';
+import { requireFormats } from './upload.ts';
+
+export const importMethods = ['glance-direct', 'web-download', 'glance-download', 'copy-image'] as const;
+export type ImportMethod = (typeof importMethods)[number];
+
+/** Of where the bytes come from. */
+export type ImportSource =
+  /** What was staged. */
+  | { method: 'glance-direct' }
+  | { method: 'web-download'; uri: string }
+  /** Another image; of another region's only where regions know each other, which they do not. */
+  | { method: 'glance-download'; imageId: string; region: string; interface: string }
+  /** To more hosts: who holds how many copies is the controller's to decide. */
+  | { method: 'copy-image' };
+
+/** As its task keeps it: with what was asked, in the dialect's words. */
+export interface ImportInput {
+  source: ImportSource;
+  request: unknown;
+}
+
+/** @throws CloudError `conflict`, `invalid`: the image is not in the state, or has not the formats, that the method asks for */
+export function requireImportable(image: ImageRow, method: ImportMethod): void {
+  const wanted =
+    ({ 'glance-direct': 'uploading', 'copy-image': 'active' } as Record<string, string>)[method] ?? 'queued';
+  // An upload to the staging place may still run.
+  if (image.status !== wanted || (method === 'glance-direct' && image.upload_id !== null)) {
+    throw new CloudError('conflict', 'image_import_state', { method, status: image.status, wanted });
+  }
+  requireFormats(image);
+}
+
+/** Properties that go along with another image's bytes; others are its owner's own affair. */
+export const importedProperties = (properties: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(properties).filter(
+      ([name]) => /^(hw_|trait:)/.test(name) || ['os_distro', 'os_secure_boot', 'os_type'].includes(name),
+    ),
+  );
