@@ -1,6 +1,6 @@
 /**
- * A guest of 512 bytes for real QEMU: says that it runs on the serial port, counts timer ticks there, and powers itself
- * off when it reads an 'x'. It knows no ACPI, so it is deaf to the power button.
+ * A guest of 512 bytes for real QEMU: says that it runs on the serial port, then counts timer ticks there, in letters: each is the
+ * next of the one before (BCD…OPABC…), from a byte of its memory. It knows no ACPI, so it is deaf to the power button.
  */
 
 /** 16-bit code; assembled by hand, the listing is beside it. */
@@ -19,15 +19,29 @@ const code = [
   [0xeb, 0xf8], //             jmp -8
   [0xfb], //                   sti
   [0xf4], //                   hlt              <- 0x19: until the next timer tick
-  [0xb0, 0x2e], //             mov al, '.'
+  [0xa0, 0xf0, 0x7d], //       mov al, [0x7df0]
+  [0xfe, 0xc0], //             inc al
+  [0x24, 0x0f], //             and al, 15
+  [0xa2, 0xf0, 0x7d], //       mov [0x7df0], al
+  [0x04, 0x41], //             add al, 'A'
   [0xee], //                   out dx, al
-  [0xeb, 0xfa], //             jmp -6
+  [0xeb, 0xf0], //             jmp -16
 ].flat();
 
-export const bootText = 'guest is up 小屋\r\n';
+const defaultText = 'guest is up 小屋\r\n';
+export const bootText = defaultText;
+
+/** What it has counted since its last start: true where each letter is the next of the one before, with no start between. */
+export function countsOn(output: string): boolean {
+  const letters = output.replaceAll('\0', '');
+  return [...letters].every((letter, at) => {
+    if (!/[A-P]/.test(letter)) return false;
+    return at === 0 || (letters.charCodeAt(at - 1) - 65 + 1) % 16 === letter.charCodeAt(0) - 65;
+  });
+}
 
 /** A raw disk of 1 MiB. */
-export function bootSectorDisk(): Buffer {
+export function bootSectorDisk(bootText = defaultText): Buffer {
   const disk = Buffer.alloc(1024 * 1024);
   Buffer.from(code).copy(disk);
   disk.write(bootText, 0x40);
