@@ -4,6 +4,19 @@
 import type { DesiredNetwork, DesiredPort } from '../contract/host/index.ts';
 import type { PortId } from '../contract/ids.ts';
 
+/** What passed a port, as its guest sees it: what it receives is `rx`. */
+export interface PortStatistics {
+  rx: Counters;
+  tx: Counters;
+}
+
+interface Counters {
+  bytes: number;
+  packets: number;
+  errors: number;
+  dropped: number;
+}
+
 export interface HostNetworkPort {
   start(options?: { timeoutMs?: number }): Promise<void>;
   stop(): Promise<void>;
@@ -16,6 +29,8 @@ export interface HostNetworkPort {
   removePort(id: PortId): Promise<void>;
   removeTap(tap: string): Promise<void>;
   listPorts(): Promise<{ id: PortId | undefined; tap: string; plugged: boolean; linkExists: boolean }[]>;
+  /** Of those that are plugged. */
+  portStatistics(ids: readonly PortId[]): Promise<ReadonlyMap<PortId, PortStatistics>>;
   ensureNetworks(networks: DesiredNetwork[], options?: { thorough?: boolean }): Promise<void>;
   /** Bridges, addresses, protection; run by the timer. */
   prepareMachine(): Promise<void>;

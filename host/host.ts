@@ -125,9 +125,10 @@ export class Host {
       maxVirtualBytes,
       inUse,
     };
-    const { consoleLogBytes: maxConsoleBytes } = limits;
+    const { consoleLogBytes: maxConsoleBytes, agentTimeoutMs } = limits;
     const routes = serviceRoutes({
       ...{ dataDirectory, runDirectory, maxConsoleBytes, images: this.#images, upload },
+      guests: { running: (id) => this.#reconciler.running(id), network: dependencies.network, agentTimeoutMs },
       health: () => this.status(),
     });
     const { listen, socket } = configuration;

@@ -31,6 +31,8 @@ export function serverPaths(directories: { dataDirectory: string; runDirectory: 
     qemuLog: join(data, 'qemu.log'),
     qmp: join(run, 'qmp.sock'),
     serial: join(run, 'serial.sock'),
+    /** The channel to the guest's agent. */
+    agent: join(run, 'agent.sock'),
     pid: join(run, 'pid'),
     /** Where QEMU sends the memory when it is saved. */
     memorySocket: join(run, 'memory.sock'),

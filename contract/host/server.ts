@@ -44,6 +44,8 @@ export const desiredServer = object({
   vcpus: integer(1, limits.vcpus),
   memoryMiB: integer(1, limits.memoryMiB),
   diskGiB: integer(0, limits.diskGiB),
+  /** What its machine has beyond that, as image and flavor asked at its making. Absent (an older control): nothing. */
+  hardware: optional(object({ guestAgent: optional(boolean) })),
   /** Null only where a server boots from elsewhere (volumes, a later issue). */
   image: nullable(desiredImage),
   ports: list(desiredPort, limits.ports, { distinct: 'id' }),

@@ -11,6 +11,15 @@ export const hostPaths = {
   image: (id: ImageId) => `/v1/images/${id}`,
   /** GET ?bytes=n: the last n bytes of the serial console's output, as they came from the guest. */
   consoleLog: (id: ServerId) => `/v1/servers/${id}/console-log`,
+  /** GET: {@link GuestDiagnostics} of the guest that runs; `conflict` (409) where none does. */
+  diagnostics: (id: ServerId) => `/v1/servers/${id}/diagnostics`,
+  /** POST: a non-maskable interrupt, by which a guest writes down why it hangs; `conflict` (409) where none runs. */
+  nmi: (id: ServerId) => `/v1/servers/${id}/nmi`,
+  /**
+   * PUT {@link GuestPassword}: the guest's agent sets it. `conflict` (409) where no guest runs, or its agent does not answer or
+   * refuses; the message says which.
+   */
+  password: (id: ServerId) => `/v1/servers/${id}/password`,
   /** GET: HostFacts and the state of every engine that the host drives, for `bothy doctor`. */
   health: '/v1/health',
 } as const;

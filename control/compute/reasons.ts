@@ -10,6 +10,8 @@ export interface ComputeReasons {
   /** `call` is what the caller named the action. */
   server_state_conflict: { id: string; call: string; attribute: 'vm_state' | 'task_state'; value: string | null };
   server_never_placed: { id: string; call: string };
+  /** Its image does not say that there is one. */
+  server_without_agent: { id: string };
   rescue_without_image: { id: string };
   rescue_image_unsupported: { id: string };
   /** There is no host that the server could move to. */

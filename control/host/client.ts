@@ -11,8 +11,17 @@ import https from 'node:https';
 import type { Readable } from 'node:stream';
 import type { PeerCertificate } from 'node:tls';
 import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
-import { type HostError, hostPaths, type ImageFormat, type ImageUploadResult } from '../../contract/host/index.ts';
+import {
+  type GuestDiagnostics,
+  guestDiagnostics,
+  type HostError,
+  hostPaths,
+  type ImageFormat,
+  type ImageUploadResult,
+} from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import { read } from '../../contract/schema/read.ts';
+import type { Secret } from '../../contract/secret.ts';
 import { type ByteAnswer, type ByteRequest, getBytes, pump } from '../../protocols/bytes/index.ts';
 import { refuseInTransaction } from '../kit/database/transaction-scope.ts';
 
@@ -28,6 +37,11 @@ export interface HostClientOptions {
   tls: { key: string; cert: string; ca: string };
   /** The host on this machine, and its socket here; absent where there is none. */
   local?: { id: string; socket: string } | undefined;
+}
+
+export interface GuestPasswordWish {
+  user: string;
+  password: Secret;
 }
 
 export interface PutImageOptions {
@@ -130,6 +144,36 @@ export class HostClient {
     const response = await answer(host, request, answerMs);
     if (response.statusCode !== 200) throw await refusal(host, response);
     return collect(host, response, bytes);
+  }
+
+  /** A non-maskable interrupt. @throws CloudError `conflict` where no guest runs */
+  async injectNmi(host: HostEndpoint, id: ServerId): Promise<void> {
+    await this.#ask(host, 'POST', hostPaths.nmi(id));
+  }
+
+  /** By the guest's agent. @throws CloudError `conflict` where no guest runs, or its agent does not answer or refuses */
+  async setPassword(host: HostEndpoint, id: ServerId, { user, password }: GuestPasswordWish): Promise<void> {
+    await this.#ask(host, 'PUT', hostPaths.password(id), { user, password: password.reveal() });
+  }
+
+  /** @throws CloudError `conflict` where no guest runs */
+  async diagnostics(host: HostEndpoint, id: ServerId): Promise<GuestDiagnostics> {
+    const bytes = await this.#ask(host, 'GET', hostPaths.diagnostics(id));
+    try {
+      return read(guestDiagnostics, JSON.parse(bytes.toString('utf8')));
+    } catch (cause) {
+      throw unreachable(host, cause);
+    }
+  }
+
+  /** A small question with a small answer. */
+  async #ask(host: HostEndpoint, method: string, path: string, body?: object): Promise<Buffer> {
+    const text = body === undefined ? '' : JSON.stringify(body);
+    const request = this.#request(host, method, path, { 'content-length': Buffer.byteLength(text) });
+    request.end(text);
+    const response = await answer(host, request, answerMs);
+    if (response.statusCode! >= 300) throw await refusal(host, response);
+    return collect(host, response, maxAnswerBytes);
   }
 
   async health(host: HostEndpoint): Promise<unknown> {

@@ -1,5 +1,5 @@
 export { type HostList, listHosts, registerHost, setHostEnabled, showHost } from './administration.ts';
-export { type ByteRange, HostClient, type HostEndpoint } from './client.ts';
+export { type ByteRange, type GuestPasswordWish, HostClient, type HostEndpoint } from './client.ts';
 export type { HostedNetworks, HostedServers, ServerFilter, ServerStamp } from './hosted.ts';
 export { closeCodes } from './messages.ts';
 export {

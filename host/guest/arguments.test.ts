@@ -20,6 +20,7 @@ const machine: GuestMachine = {
       base: { path: '/var/lib/bothy/host/images/01900000-0000-7000-8000-000000000011', format: 'qcow2' },
     },
   ],
+  guestAgent: false,
   incoming: false,
   configDrive: true,
   ports: [

@@ -22,12 +22,14 @@ export interface GuestMachine {
   accelerator: 'kvm' | 'tcg';
   vcpus: number;
   memoryMiB: number;
-  paths: Pick<ServerPaths, 'configDrive' | 'consoleLog' | 'qmp' | 'serial' | 'pid'>;
+  paths: Pick<ServerPaths, 'configDrive' | 'consoleLog' | 'qmp' | 'serial' | 'agent' | 'pid'>;
   /** In the order in which the guest sees them; it boots from the first. */
   disks: readonly GuestDisk[];
   configDrive: boolean;
   /** In the order in which the guest shall see them. */
   ports: { tap: string; mac: string; mtu: number; vnetHeader: boolean }[];
+  /** It has a channel to the agent in the guest. */
+  guestAgent: boolean;
   /** It goes on with a memory, which QEMU has open as file descriptor 3, and stands still until it is told to. */
   incoming: boolean;
 }
@@ -61,6 +63,7 @@ export function qemuArguments(machine: GuestMachine): string[] {
     ...['-device', 'virtio-rng-pci,rng=rng'],
     ...disks(machine),
     ...machine.ports.flatMap(card),
+    ...(machine.guestAgent ? agentChannel(paths.agent) : []),
     ...(machine.incoming ? ['-S', '-incoming', 'fd:3'] : []),
   ];
 }
@@ -102,6 +105,13 @@ function card(port: GuestMachine['ports'][number], index: number): string[] {
     ...['-device', `virtio-net-pci,netdev=net${index},id=nic${index},mac=${port.mac},host_mtu=${port.mtu},romfile=`],
   ];
 }
+
+/** The name by which agents find their channel. */
+const agentChannel = (path: string): string[] => [
+  ...['-chardev', `socket,id=agent,path=${escaped(path)},server=on,wait=off`],
+  ...['-device', 'virtio-serial-pci,id=channels'],
+  ...['-device', 'virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0'],
+];
 
 /** In QEMU's key=value lists a comma is written twice. */
 export const escaped = (value: string) => value.replaceAll(',', ',,');

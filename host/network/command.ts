@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import type { PortStatistics } from '../host-network.ts';
 
 /** What stands in for the kernel and its tools: the simulator's. `run` fails with CommandError, as the tools do. */
 export interface CommandMachine {
@@ -100,6 +101,13 @@ export interface Link {
 
 export async function listLinks(options: CommandOptions = {}): Promise<Link[]> {
   return JSON.parse((await run('ip', ['-j', '-d', 'link', 'show'], options)) || '[]') as Link[];
+}
+
+/** What passed each link since it was made. */
+export async function listStatistics(options: CommandOptions = {}): Promise<Map<string, PortStatistics>> {
+  const text = await run('ip', ['-j', '-s', 'link', 'show'], options);
+  const links = JSON.parse(text || '[]') as { ifname: string; stats64?: PortStatistics }[];
+  return new Map(links.flatMap(({ ifname, stats64 }) => (stats64 ? [[ifname, stats64] as const] : [])));
 }
 
 export async function findLink(name: string, options: CommandOptions = {}): Promise<Link | undefined> {

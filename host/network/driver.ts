@@ -8,7 +8,8 @@ import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { hostSockets } from '../../engine/open-vswitch.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
-import { listLinks } from './command.ts';
+import type { PortStatistics } from '../host-network.ts';
+import { listLinks, listStatistics } from './command.ts';
 import { chooseDatapath } from './datapath.ts';
 import { silent } from './log.ts';
 import { type MachineContext, prepareMachine } from './machine-network.ts';
@@ -118,6 +119,18 @@ export class HostNetwork {
     const listed = await listPorts(this.#context);
     // A tap that is being made has no stamp yet; it is no leftover.
     return listed.map((port) => ({ ...port, id: port.id ?? this.#plugging.get(port.tap) }));
+  }
+
+  /** What the kernel counted at the taps, turned round: it receives what a guest sends. */
+  async portStatistics(ids: readonly PortId[]): Promise<Map<PortId, PortStatistics>> {
+    const { netns, machine } = this.#options;
+    const links = await listStatistics({ netns, machine });
+    return new Map(
+      ids.flatMap((id) => {
+        const seen = links.get(this.names.tap(id));
+        return seen ? [[id, { rx: seen.tx, tx: seen.rx }] as const] : [];
+      }),
+    );
   }
 
   /**

@@ -22,6 +22,8 @@ export interface ServerLimits {
   /** Failures in a row after which a server that never ran is given up. */
   buildAttempts: number;
   consoleLogBytes: number;
+  /** How long the agent in a guest may take to answer. */
+  agentTimeoutMs: number;
 }
 
 export const defaultLimits: ServerLimits = {
@@ -33,6 +35,7 @@ export const defaultLimits: ServerLimits = {
   retryMaxMs: 60_000,
   buildAttempts: 5,
   consoleLogBytes: 1024 * 1024,
+  agentTimeoutMs: 10_000,
 };
 
 export interface ServerContext {

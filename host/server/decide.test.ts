@@ -37,7 +37,15 @@ const newlyRescued = exampleServer({ generation: 3, rescue: { count: 3, image } 
 const stands = { state: 'paused', ending: false } as const;
 const sent = { state: 'postmigrate', ending: false } as const;
 const loading = { state: 'inmigrate', ending: false } as const;
-const shape = { accelerator: 'tcg', vcpus: 1, memoryMiB: 1, configDrive: false, rescued: false, cards: [] } as const;
+const shape = {
+  accelerator: 'tcg',
+  vcpus: 1,
+  memoryMiB: 1,
+  configDrive: false,
+  rescued: false,
+  guestAgent: false,
+  cards: [],
+} as const;
 /** Of a guest whose memory is saved. */
 const kept: ServerRecord = { ...built, memory: { ...shape, cards: [] } };
 const inRescue: ServerRecord = { ...built, rescue: { ...built.disk!, count: 2 } };

@@ -24,7 +24,7 @@ export async function own(paths: ServerPaths, user: GuestUser | undefined): Prom
 
 /** A directory for QEMU's sockets, without those of the last one. */
 export async function openRunDirectory(paths: ServerPaths, user: GuestUser | undefined): Promise<void> {
-  await Promise.all([paths.qmp, paths.serial].map((path) => rm(path, { force: true, recursive: true })));
+  await Promise.all([paths.qmp, paths.serial, paths.agent].map((path) => rm(path, { force: true, recursive: true })));
   if (!user) return;
   // The pid file stays: QEMU locks it, which keeps a second one of the server from starting. Never through a link.
   await lchown(paths.pid, user.uid, user.gid).catch((error) => {
@@ -35,11 +35,16 @@ export async function openRunDirectory(paths: ServerPaths, user: GuestUser | und
 }
 
 /** QEMU has its sockets. False where what lies in their place is something else. */
-export async function sealRunDirectory(paths: ServerPaths, user: GuestUser | undefined): Promise<boolean> {
+export async function sealRunDirectory(
+  paths: ServerPaths,
+  user: GuestUser | undefined,
+  { guestAgent }: { guestAgent: boolean },
+): Promise<boolean> {
   if (!user) return true;
   await chown(paths.run, 0, user.gid);
   await chmod(paths.run, 0o710);
-  const sockets = await Promise.all([paths.qmp, paths.serial].map((path) => lstat(path).catch(() => undefined)));
+  const expected = [paths.qmp, paths.serial, ...(guestAgent ? [paths.agent] : [])];
+  const sockets = await Promise.all(expected.map((path) => lstat(path).catch(() => undefined)));
   return sockets.every((found) => found?.isSocket() && found.uid === user.uid);
 }
 

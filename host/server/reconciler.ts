@@ -15,7 +15,7 @@ import { backOffMs } from './back-off.ts';
 import type { ServerContext } from './context.ts';
 import { misreadServer } from './misread.ts';
 import { isServerId } from './record.ts';
-import { ServerTask, type TaskOwner } from './task.ts';
+import { type RunningGuest, ServerTask, type TaskOwner } from './task.ts';
 
 export interface ReconcilerOptions {
   context: ServerContext;
@@ -150,6 +150,11 @@ export class Reconciler implements TaskOwner {
       if (presence === 'present' && (image?.id === id || rescue?.image.id === id)) return true;
     }
     return false;
+  }
+
+  /** The guest that runs of a server, for who asks something of it at once. */
+  running(id: ServerId): RunningGuest | undefined {
+    return this.#tasks.get(id)?.runningGuest;
   }
 
   get lastSweep(): Pass | undefined {

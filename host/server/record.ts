@@ -21,6 +21,7 @@ export interface MachineShape {
   memoryMiB: number;
   configDrive: boolean;
   rescued: boolean;
+  guestAgent: boolean;
   /** In their order, MAC and MTU. */
   cards: string[];
 }

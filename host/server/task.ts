@@ -28,6 +28,15 @@ export interface TaskOwner {
   died(): void;
 }
 
+/** What is known of a guest whose QEMU answers. */
+export interface RunningGuest {
+  guest: Guest;
+  desired: DesiredServer;
+  startedAt: string | null;
+  /** The channel to its agent, where it has one. */
+  agentSocket: string;
+}
+
 class Superseded extends Error {}
 
 export class ServerTask {
@@ -81,6 +90,12 @@ export class ServerTask {
 
   get idle(): boolean {
     return this.#running === undefined;
+  }
+
+  get runningGuest(): RunningGuest | undefined {
+    const [guest, desired] = [this.guest, this.#owner.desired(this.id)];
+    if (!guest || guest.ending || guest.state === 'starting' || guest.state === 'gone' || !desired) return undefined;
+    return { guest, desired, startedAt: this.record?.running?.startedAt ?? null, agentSocket: this.paths.agent };
   }
 
   /** The guest's own user; undefined where it has none (yet). */

@@ -35,8 +35,20 @@ export interface ServiceRoutes {
   getImage(id: ImageId, exchange: Exchange): Promise<void>;
   deleteImage(id: ImageId, exchange: Exchange): Promise<void>;
   consoleLog(id: ServerId, exchange: Exchange): Promise<void>;
+  nmi(id: ServerId, exchange: Exchange): Promise<void>;
+  diagnostics(id: ServerId, exchange: Exchange): Promise<void>;
+  password(id: ServerId, exchange: Exchange): Promise<void>;
   health(exchange: Exchange): Promise<void>;
 }
+
+/** What there is of a server, and by which method; all of it is control's alone. */
+const serverRoutes: Readonly<Record<string, { method: string; route: ServerRoute }>> = {
+  'console-log': { method: 'GET', route: 'consoleLog' },
+  diagnostics: { method: 'GET', route: 'diagnostics' },
+  nmi: { method: 'POST', route: 'nmi' },
+  password: { method: 'PUT', route: 'password' },
+};
+type ServerRoute = 'consoleLog' | 'nmi' | 'diagnostics' | 'password';
 
 export interface ServiceOptions {
   tls: TlsTexts;
@@ -164,9 +176,11 @@ export class HostHttpService {
       if (method === 'DELETE') return routes.deleteImage(id as ImageId, exchange);
       throw new HostFault('method_not_allowed', `${method} is not possible here`);
     }
-    if (kind === 'servers' && rest.join('/') === 'console-log' && method === 'GET') {
-      if (peer !== 'control') throw new HostFault('forbidden', 'only control reads consoles');
-      return routes.consoleLog(id as ServerId, exchange);
+    const [name = ''] = rest;
+    const found = kind === 'servers' && rest.length === 1 && Object.hasOwn(serverRoutes, name) && serverRoutes[name];
+    if (found && found.method === method) {
+      if (peer !== 'control') throw new HostFault('forbidden', 'only control asks about servers');
+      return routes[found.route](id as ServerId, exchange);
     }
     throw new HostFault('not_found', 'there is nothing here');
   }
@@ -191,6 +205,18 @@ export class HostHttpService {
     const patience = setTimeout(() => socket.destroy(), drainMs).unref();
     request.once('close', () => clearTimeout(patience));
   }
+}
+
+/** @throws HostFault where the body is longer */
+export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxBytes) throw new HostFault('too_large', `the body has more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 export function answerJson(response: ServerResponse, status: number, body: unknown): void {

@@ -8,6 +8,7 @@ import { HostFault } from '../host-error.ts';
 import type { ImageStore } from '../image/store.ts';
 import { receiveImage, type UploadContext } from '../image/upload.ts';
 import { serverPaths } from '../paths.ts';
+import { type GuestRequestOptions, guestRequests } from './guest-requests.ts';
 import { answerJson, type Exchange, type ServiceRoutes } from './http-service.ts';
 
 export interface RouteOptions {
@@ -16,12 +17,15 @@ export interface RouteOptions {
   maxConsoleBytes: number;
   images: ImageStore;
   upload: UploadContext;
+  guests: GuestRequestOptions;
   health(): unknown;
 }
 
 export function serviceRoutes(options: RouteOptions): ServiceRoutes {
   const { images, upload } = options;
   return {
+    ...guestRequests(options.guests),
+
     async putImage(id, { request, response, query }) {
       const format = imageFormats.find((known) => known === query.get('format'));
       if (!format) throw new HostFault('invalid', `format must be one of ${imageFormats.join(', ')}`);

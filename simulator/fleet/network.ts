@@ -1,7 +1,7 @@
 /** A machine's network in memory, for hosts whose network is not what a test is about. It stays when a Host object goes. */
 import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
 import type { NetworkId, PortId } from '../../contract/ids.ts';
-import type { HostNetworkPort } from '../../host/host-network.ts';
+import type { HostNetworkPort, PortStatistics } from '../../host/host-network.ts';
 
 export class MemoryNetwork implements HostNetworkPort {
   readonly ports = new Map<PortId, DesiredPort>();
@@ -39,6 +39,11 @@ export class MemoryNetwork implements HostNetworkPort {
 
   async listPorts() {
     return [...this.ports.keys()].map((id) => ({ id, tap: `simt${id.slice(-9)}`, plugged: true, linkExists: true }));
+  }
+
+  async portStatistics(ids: readonly PortId[]): Promise<Map<PortId, PortStatistics>> {
+    const none = { bytes: 0, packets: 0, errors: 0, dropped: 0 };
+    return new Map(ids.filter((id) => this.ports.has(id)).map((id) => [id, { rx: none, tx: none }]));
   }
 
   async ensureNetworks(networks: DesiredNetwork[]): Promise<void> {

@@ -9,7 +9,7 @@ import { parseCommandLine } from './command-line.ts';
 const id = newId<ServerId>();
 const paths = serverPaths({ dataDirectory: '/d,ata "小屋"', runDirectory: '/r,un' }, id);
 const good = qemuArguments({
-  ...{ id, accelerator: 'kvm', vcpus: 4, memoryMiB: 2048, paths, configDrive: true, incoming: false },
+  ...{ id, accelerator: 'kvm', vcpus: 4, memoryMiB: 2048, paths, configDrive: true, guestAgent: true, incoming: false },
   disks: [{ name: 'disk', path: paths.disk, base: { path: '/images/base', format: 'qcow2' } }],
   ports: [
     { tap: 'ab12t000000001', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: true },
@@ -34,7 +34,9 @@ test("the host's own command line is understood, commas and all", () => {
       sockets: [
         { id: 'qmp', path: paths.qmp, logFile: undefined },
         { id: 'serial', path: paths.serial, logFile: paths.consoleLog },
+        { id: 'agent', path: paths.agent, logFile: undefined },
       ],
+      agent: { id: 'agent', path: paths.agent, logFile: undefined },
       monitor: { id: 'qmp', path: paths.qmp, logFile: undefined },
       serial: { id: 'serial', path: paths.serial, logFile: paths.consoleLog },
       disks: [

@@ -45,6 +45,8 @@ export interface MachineDescription {
   /** The socket that QMP is spoken on. */
   monitor: SocketDevice | undefined;
   serial: SocketDevice | undefined;
+  /** The channel to the guest's agent. */
+  agent: SocketDevice | undefined;
   disks: Disk[];
   cards: Card[];
   /** Files that objects read. */
@@ -60,6 +62,8 @@ interface Definitions {
   taps: Map<string, { tap: string; vnetHeader: boolean }>;
   nodes: Map<string, BlockNode>;
   ids: Set<string>;
+  /** Of devices that others are plugged into. */
+  buses: Set<string>;
 }
 
 type Handler = (defined: Definitions, value: string) => void;
@@ -97,11 +101,12 @@ function emptyDefinitions(): Definitions {
       incoming: undefined,
       monitor: undefined,
       serial: undefined,
+      agent: undefined,
     },
     ...{ sockets: [], disks: [], cards: [], files: [] },
   };
   const [sockets, taps, nodes] = [new Map(), new Map(), new Map()];
-  return { machine, sockets, taps, nodes, objects: new Set(), ids: new Set() };
+  return { machine, sockets, taps, nodes, objects: new Set(), ids: new Set(), buses: new Set() };
 }
 
 const switches: Record<string, Handler> = {
@@ -275,6 +280,8 @@ function blockDevice(defined: Definitions, value: string): void {
 /** Properties of each device model that the simulator knows. */
 const models: Record<string, readonly string[]> = {
   'virtio-rng-pci': ['rng'],
+  'virtio-serial-pci': [],
+  virtserialport: ['chardev', 'name'],
   'virtio-blk-pci': ['drive', 'bootindex', 'serial', 'write-cache'],
   'virtio-net-pci': ['netdev', 'mac', 'host_mtu', 'romfile', 'bootindex'],
 };
@@ -293,6 +300,10 @@ function device(defined: Definitions, value: string): void {
   if (model === 'virtio-rng-pci') {
     const rng = list.required('rng');
     if (!objects.has(rng)) throw list.refusal(`Device '${rng}' not found`);
+  } else if (model === 'virtio-serial-pci') {
+    defined.buses.add(`${id}.0`);
+  } else if (model === 'virtserialport') {
+    channel(defined, list);
   } else if (model === 'virtio-blk-pci') {
     if (!list.has('drive')) throw list.refusal('drive property not set');
     machine.disks.push({ id, node: taken(nodes, list, 'drive', 'virtio-blk-device') });
@@ -300,6 +311,14 @@ function device(defined: Definitions, value: string): void {
     const { tap, vnetHeader } = taken(taps, list, 'netdev', 'virtio-net-device');
     machine.cards.push({ id, tap, vnetHeader, ...address(list) });
   }
+}
+
+function channel({ machine, sockets, buses }: Definitions, list: KeyValues): void {
+  const [bus, name] = [list.required('bus'), list.required('chardev')];
+  if (!buses.has(bus)) throw list.refusal(`Bus '${bus}' not found`);
+  const socket = sockets.get(name);
+  if (!socket) throw list.refusal(`Property 'virtserialport.chardev' can't find value '${name}'`);
+  if (list.required('name') === 'org.qemu.guest_agent.0') machine.agent = socket;
 }
 
 function taken<T>(from: Map<string, T>, list: KeyValues, key: string, property: string): T {

@@ -5,6 +5,7 @@
  */
 import { accessSync, appendFileSync, constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { type AgentBehaviour, serveAgent } from './agent.ts';
 import { type OpenedFile, openBlockNode, systemReason } from './block-nodes.ts';
 import type { Claims } from './claims.ts';
 import { type MachineDescription, parseCommandLine } from './command-line.ts';
@@ -20,6 +21,8 @@ export interface QemuBehaviour extends GuestBehaviour {
   startError: string | null;
   /** QEMU hangs: it takes connections and never answers. */
   silent: boolean;
+  /** Absent: the guest has none. */
+  agent?: AgentBehaviour | undefined;
 }
 
 export const defaultBehaviour: QemuBehaviour = {
@@ -53,6 +56,7 @@ export class FakeQemu {
   #description: MachineDescription | undefined;
   #qmp: QmpServer | undefined;
   #serial: { listening: ListeningSocket; clients: Set<Socket> } | undefined;
+  #agent: ListeningSocket | undefined;
   #pidFile: string | undefined;
   #alive = true;
   #end: () => void = () => {};
@@ -198,8 +202,12 @@ export class FakeQemu {
   }
 
   async #listen(description: MachineDescription, virtualSizes: number[]): Promise<void> {
-    const { monitor, serial } = description;
+    const { monitor, serial, agent } = description;
     try {
+      if (agent) {
+        this.#agent = new ListeningSocket(agent.path, (socket) => serveAgent(socket, () => this.behaviour.agent));
+        await this.#agent.open();
+      }
       if (serial) {
         const clients = new Set<Socket>();
         const listening = new ListeningSocket(serial.path, (socket) => {
@@ -257,5 +265,6 @@ export class FakeQemu {
   #close(options: { clean: boolean }): void {
     this.#qmp?.close(options);
     this.#serial?.listening.close(options);
+    this.#agent?.close(options);
   }
 }

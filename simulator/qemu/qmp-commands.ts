@@ -50,6 +50,19 @@ export const commands: Readonly<Record<string, Command>> = {
     })),
   'query-block': ({ description, virtualSizes, guest }) =>
     description.disks.map((disk, index) => block(disk, virtualSizes[index]!, guest.state)),
+  'query-blockstats': ({ description }) =>
+    description.disks.map(({ id, node }) => ({
+      'node-name': node.name,
+      qdev: `/machine/peripheral/${id}/virtio-backend`,
+      stats: {
+        rd_bytes: 512,
+        rd_operations: 1,
+        wr_bytes: 0,
+        wr_operations: 0,
+        failed_rd_operations: 0,
+        failed_wr_operations: 0,
+      },
+    })),
   'query-chardev': ({ description }) =>
     description.sockets.map(({ id, path }) => ({
       'frontend-open': true,

@@ -8,6 +8,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, statSync, truncateSyn
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
+import { Secret } from '../../contract/secret.ts';
 import type { QemuProcess } from '../../host/guest/launcher.ts';
 import type { Host } from '../../host/host.ts';
 import { qemuMachine } from '../../host/index.ts';
@@ -33,12 +34,12 @@ class World {
     this.server = parts.server;
   }
 
-  static async start(t: TestContext): Promise<World> {
+  static async start(t: TestContext, change: Partial<DesiredServer> = {}): Promise<World> {
     const world = await hostWorld(t);
     chmodSync(world.directory, 0o755);
     const base = { dataDirectory: join(world.directory, 'data'), runDirectory: join(world.directory, 'run') };
     const machine = await qemuMachine({ ...base, guests, accelerator: 'tcg' });
-    const server = wantedServer(null, { ports: [], memoryMiB: 64, generation: 0, diskGiB: 1 });
+    const server = wantedServer(null, { ports: [], memoryMiB: 64, generation: 0, diskGiB: 1, ...change });
     const made = new World({ world, machine, server });
     t.after(() => made.powerCut());
     await made.restart();
@@ -51,7 +52,12 @@ class World {
   async restart(): Promise<void> {
     await this.#host?.stop();
     this.world.control.observed.clear();
-    const configuration = { guests, accelerator: 'tcg', durable: true, limits: { stopTimeoutMs: 300 } } as const;
+    const configuration = {
+      guests,
+      accelerator: 'tcg',
+      durable: true,
+      limits: { stopTimeoutMs: 300, agentTimeoutMs: 300 },
+    } as const;
     const dependencies = { ...this.machine, bootId: `boot ${this.#boots}` };
     this.#host = this.world.host({ configuration, dependencies });
     await this.#host.start();
@@ -186,3 +192,28 @@ test('a rescued guest boots from the image, has its own disk as the second, and 
   );
   await guest.want({ presence: 'absent' }, 'absent');
 });
+
+test(
+  'a guest is counted, interrupted, and found without an agent; its channel comes back with its memory',
+  options,
+  async (t) => {
+    const guest = await World.start(t, { hardware: { guestAgent: true } });
+    await until('the guest to speak', () => guest.boots(ownText) === 1, { timeoutMs: 30_000 });
+    const { world, server } = guest;
+    const { client } = world;
+    const seen = await client.diagnostics(world.endpoint(), server.id);
+    assert.deepEqual([seen.state, seen.cpus.length, seen.memoryMiB], ['running', server.vcpus, 64]);
+    assert.ok(seen.cpus[0]!.timeNs! > 0);
+    assert.equal(seen.disks[0]!.name, 'disk0');
+    assert.ok(seen.disks[0]!.readBytes >= 512, 'it has read its boot sector');
+    await client.injectNmi(world.endpoint(), server.id);
+    await guest.counts(10);
+    const password = { user: 'root', password: new Secret('x') };
+    await assert.rejects(client.setPassword(world.endpoint(), server.id, password), { code: 'conflict' });
+    await guest.want({ power: 'suspended' }, 'suspended');
+    await assert.rejects(client.diagnostics(world.endpoint(), server.id), { code: 'conflict' });
+    await guest.want({ power: 'on' }, 'running');
+    await guest.counts(10);
+    assert.ok(countsOn(guest.counted()), guest.counted());
+  },
+);

@@ -15,6 +15,7 @@ import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
 import { serverActionRoutes } from './actions/routes.ts';
 import * as a from './answers.ts';
+import { diagnosticsRoutes } from './diagnostics.ts';
 import { novaFault, speakNovaFaults } from './faults.ts';
 import { extraSpecRoutes, flavorAccessRoutes, flavorRoutes } from './flavors.ts';
 import { hypervisorRoutes, serviceRoutes, zoneRoutes } from './hosts.ts';
@@ -74,6 +75,7 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   serverTagRoutes(boundary, servers);
   serverNetworkRoutes(boundary, servers);
   serverInterfaceRoutes(boundary, servers);
+  diagnosticsRoutes(boundary, servers);
   instanceActionRoutes(boundary, servers);
   flavorRoutes(boundary, flavors);
   extraSpecRoutes(boundary, flavors);

@@ -1,4 +1,4 @@
-/** What else hangs below /servers/{id}: addresses, interfaces, security groups, volumes, diagnostics. */
+/** What else hangs below /servers/{id}: addresses, interfaces, security groups, volumes. */
 import type { FastifyRequest } from 'fastify';
 import type { ServerService } from '../../../control/compute/server/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
@@ -38,7 +38,6 @@ const contracts = {
     answers: { 200: a.record({ volumeAttachments: a.none }) },
   },
   attachVolume: { summary: 'Attach a volume', ...later },
-  diagnostics: { summary: 'Show diagnostics of a server', ...later },
   interfaces: {
     summary: "List a server's interfaces",
     rights: 'caller',
@@ -79,10 +78,6 @@ export function serverNetworkRoutes(app: Boundary, servers: ServerService): void
   app.post('/servers/:id/os-volume_attachments', contracts.attachVolume, async (request, reply) => {
     await servers.get(callerOf(request), serverIdOf(request));
     return notInThisRelease(reply, 'Attaching a volume');
-  });
-  app.get('/servers/:id/diagnostics', contracts.diagnostics, async (request, reply) => {
-    await servers.get(callerOf(request), serverIdOf(request));
-    return notInThisRelease(reply, 'Diagnostics of a server');
   });
 }
 

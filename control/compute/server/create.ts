@@ -17,6 +17,7 @@ import { lockQuota, type Quota, requireQuota, timesWithin } from '../../kit/quot
 import type { ServerPort, ServerPortRequest, ServerPortsWish } from '../../network/port/server-ports.ts';
 import type { FlavorRow } from '../flavor/index.ts';
 import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
+import { hardwareOf } from './hardware.ts';
 import { server as descriptor } from './resource.ts';
 import { createDeadlineMs, type FlavorSnapshot, hostnameFrom, type KeySnapshot, type ServerImage } from './server.ts';
 import { insertServerPorts, insertServers, type NewServer } from './store.ts';
@@ -163,6 +164,7 @@ function newServer(
     disk_config: wish.diskConfig,
     reservation_id: reservationId,
     launch_index: index,
+    hardware: hardwareOf(image.owner_properties),
   } satisfies NewServer;
 }
 

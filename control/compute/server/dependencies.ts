@@ -1,6 +1,7 @@
 /** What servers need of their neighbours; the composition root hands the real services in. */
+import type { GuestDiagnostics } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../../contract/ids.ts';
-import type { HostEndpoint } from '../../host/index.ts';
+import type { GuestPasswordWish, HostEndpoint } from '../../host/index.ts';
 import type { DiskFormat } from '../../image/index.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
@@ -33,6 +34,7 @@ export interface BootImage {
   sha256: string | null;
   min_disk_gib: number;
   min_memory_mib: number;
+  owner_properties: Readonly<Record<string, string>>;
 }
 
 /** Part of ImageService (control/image). */
@@ -44,4 +46,7 @@ export interface ServerImages {
 /** Part of HostClient (control/host). */
 export interface ServerHosts {
   consoleLog(host: HostEndpoint, id: ServerId, bytes: number): Promise<Buffer>;
+  injectNmi(host: HostEndpoint, id: ServerId): Promise<void>;
+  setPassword(host: HostEndpoint, id: ServerId, wish: GuestPasswordWish): Promise<void>;
+  diagnostics(host: HostEndpoint, id: ServerId): Promise<GuestDiagnostics>;
 }

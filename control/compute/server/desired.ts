@@ -13,6 +13,7 @@ import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids
 import type { ServerFilter, ServerStamp } from '../../host/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';
+import type { ServerHardware } from './hardware.ts';
 import type { KeySnapshot, ServerImage } from './server.ts';
 import type { Power, ServerRescue } from './states.ts';
 
@@ -44,6 +45,7 @@ interface Row {
   admin_password: string | null;
   metadata: Record<string, string>;
   launch_index: number;
+  hardware: ServerHardware;
   created_at: Date;
 }
 
@@ -55,7 +57,7 @@ const facts = ({ hostId, serverIds }: ServerFilter) => sql`
   from (select s.host_id, s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
       s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
       s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, a.password as admin_password,
-      s.metadata, s.launch_index, s.created_at
+      s.metadata, s.launch_index, s.hardware, s.created_at
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
       left join server_admin_password a on a.server_id = s.id
     where ${hostId === undefined ? sql`true` : sql`s.host_id = ${hostId}::uuid`}
@@ -109,6 +111,7 @@ export async function desiredServers(
     ...(row.admin_password !== null && { adminPassword: row.admin_password }),
     metadata: row.metadata,
     launchIndex: row.launch_index,
+    hardware: { guestAgent: row.hardware.guest_agent ?? false },
     createdAt: row.created_at.toISOString(),
     stamp: row.own_stamp + (ports.get(row.id)?.stamp ?? ''),
   }));

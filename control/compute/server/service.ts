@@ -4,8 +4,8 @@
  * Owns the desired_* columns, notes and labels. If the process dies, a transaction has happened or has not.
  */
 import { CloudError } from '../../../contract/errors.ts';
+import type { GuestDiagnostics } from '../../../contract/host/index.ts';
 import type { ServerId } from '../../../contract/ids.ts';
-import { endpointOf } from '../../host/index.ts';
 import { type Caller, isAdmin, requireAdmin, requireProject, requireProjectMember } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
@@ -19,6 +19,7 @@ import {
   type ServerAction,
 } from './actions/action.ts';
 import { remove } from './actions/delete.ts';
+import { type GuestRequest, hostOf, request } from './actions/request.ts';
 import {
   type CreateDependencies,
   type CreatedServers,
@@ -171,6 +172,28 @@ export class ServerService {
     await act(this.#options, caller, id, action, argument as Argument);
   }
 
+  /** What is answered or refused at once. @throws CloudError as {@link act}; `conflict` too where the guest does not do it */
+  async request<Argument = undefined>(
+    caller: Caller,
+    id: ServerId,
+    asked: GuestRequest<Argument>,
+    ...[argument]: undefined extends Argument ? [] : [Argument]
+  ): Promise<void> {
+    await request(this.#options, caller, id, asked, argument as Argument);
+  }
+
+  /** Administrators: how a guest that runs is doing, as its machine counts it. */
+  async diagnostics(caller: Caller, id: ServerId): Promise<{ server: ShownServer; diagnostics: GuestDiagnostics }> {
+    const server = await this.get(caller, id);
+    requireAdmin(caller, 'see a server’s diagnostics');
+    if (server.observed_power !== 'on' && server.observed_power !== 'paused') {
+      const fields = { call: 'get_diagnostics', attribute: 'vm_state', value: vmState(server) } as const;
+      throw new CloudError('conflict', 'server_state_conflict', { id, ...fields });
+    }
+    const host = await hostOf(this.#options, server);
+    return { server, diagnostics: await this.#options.hosts.diagnostics(host, id) };
+  }
+
   /** As the DELETE of any dialect: what has run can be restored for a while, where the cloud is set so. */
   async delete(caller: Caller, id: ServerId): Promise<void> {
     await this.act(caller, id, remove);
@@ -183,8 +206,7 @@ export class ServerService {
     if (server.host_id === null || vmState(server) === 'building') {
       throw new CloudError('conflict', 'server_not_ready', { id });
     }
-    const host = await endpointOf(this.#options.database.query, server.host_id);
-    if (!host) throw new CloudError('unavailable', 'server_host_never_reported', { id });
+    const host = await hostOf(this.#options, server);
     return this.#options.hosts.consoleLog(host, id, bytes);
   }
 

@@ -37,6 +37,7 @@ export type NewServer = Pick<
   | 'disk_config'
   | 'reservation_id'
   | 'launch_index'
+  | 'hardware'
 >;
 
 export interface MadeServer {
@@ -64,10 +65,10 @@ export async function insertServers(
     with made as (
       insert into server (id, project_id, user_id, name, description, hostname, image_id, image, flavor_id, flavor, vcpus,
         memory_mib, disk_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
-        access_ipv4, access_ipv6, disk_config, reservation_id, launch_index)
+        access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware)
       select id, project_id, user_id, name, description, hostname, image_id, nullif(image, 'null'), flavor_id, flavor,
         vcpus, memory_mib, disk_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
-        access_ipv4, access_ipv6, disk_config, reservation_id, launch_index
+        access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware
       from jsonb_populate_recordset(null::server, ${JSON.stringify(servers)}::jsonb)
       returning id, project_id, generation, epoch),
     data as (

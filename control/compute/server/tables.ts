@@ -1,6 +1,7 @@
 /** The server's tables as Kysely sees them; the columns' meaning stands in migration 0005. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
+import type { ServerHardware } from './hardware.ts';
 import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage } from './server.ts';
 import type { ObservedState, Power, ServerRescue } from './states.ts';
 
@@ -33,6 +34,7 @@ export interface ServerTable {
   disk_config: Generated<string>;
   reservation_id: string;
   launch_index: Generated<number>;
+  hardware: Json<ServerHardware>;
   host_id: string | null;
   epoch: Generated<number>;
   generation: Generated<number>;

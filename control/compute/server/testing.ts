@@ -1,7 +1,7 @@
 /** A small cloud in a test database: a project with members, a network, an image, flavors and hosts. Tests only. */
 import { sql } from 'kysely';
 import pino from 'pino';
-import type { ObservedServer } from '../../../contract/host/index.ts';
+import type { GuestDiagnostics, ObservedServer } from '../../../contract/host/index.ts';
 import { type HostId, type ImageId, newId, type ProjectId, type ServerId } from '../../../contract/ids.ts';
 import type { HostedServers } from '../../host/index.ts';
 import { ImageService } from '../../image/index.ts';
@@ -40,6 +40,13 @@ export function callerOf(
   };
 }
 
+const exampleDiagnostics: GuestDiagnostics = {
+  ...{ state: 'running', uptimeSeconds: 61, memoryMiB: 512, configDrive: false },
+  cpus: [{ index: 0, timeNs: 17_300_000_000 }],
+  disks: [{ name: 'disk0', readBytes: 512, readRequests: 1, writeBytes: 0, writeRequests: 0, errors: 0 }],
+  cards: [],
+};
+
 export interface ServerCloud {
   database: Database;
   projectId: ProjectId;
@@ -48,6 +55,8 @@ export interface ServerCloud {
   imageId: ImageId;
   networkId: string;
   ports: PortService;
+  /** What hosts were asked for beside what shall be. */
+  asked: string[];
   images: ImageService;
   hosts: ServerHosts;
   service: ServerService;
@@ -83,8 +92,13 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
     values (${imageId}, ${projectId}, ${oddName}, 'active', 'qcow2', 1000, 1000000, 'aa', 'public')`.execute(db);
   const ports = new PortService({ database });
   const images = new ImageService({ database, log: silentLog });
+  const asked: string[] = [];
   const hosts: ServerHosts = {
     consoleLog: async (_host, id, bytes) => Buffer.from(`console of ${id}\r\nlast line\u0007\n`).subarray(-bytes),
+    injectNmi: async (_host, id) => void asked.push(`nmi ${id}`),
+    setPassword: async (_host, id, { user, password }) =>
+      void asked.push(`password ${id} ${user} ${password.reveal()}`),
+    diagnostics: async () => exampleDiagnostics,
   };
   const deps = { database, ports, images, hosts, log: silentLog };
   const side = hostedServers(deps);
@@ -99,6 +113,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
     images,
     hosts,
     side,
+    asked,
     service: new ServerService(deps),
     controller: new ServerController(deps),
     reclaiming: (reclaimSeconds) => ({

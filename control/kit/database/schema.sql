@@ -807,6 +807,7 @@ CREATE TABLE public.server (
     desired_rescue jsonb,
     observed_rescue_count bigint DEFAULT 0 NOT NULL,
     soft_deleted_at timestamp with time zone,
+    hardware jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),

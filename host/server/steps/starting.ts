@@ -80,6 +80,7 @@ export const shapeOf = (task: ServerTask, desired: DesiredServer): MachineShape 
   memoryMiB: desired.memoryMiB,
   configDrive: desired.configDrive,
   rescued: task.record?.rescue != null,
+  guestAgent: desired.hardware?.guestAgent ?? false,
   cards: desired.ports.map(({ mac, mtu }) => `${mac} ${mtu}`),
 });
 
@@ -94,6 +95,7 @@ const machineFor = (
   memoryMiB: desired.memoryMiB,
   paths: task.paths,
   configDrive: desired.configDrive,
+  guestAgent: desired.hardware?.guestAgent ?? false,
   ports: desired.ports.map((port, index) => ({ ...plugged[index]!, mac: port.mac, mtu: port.mtu })),
 });
 
@@ -171,8 +173,9 @@ export const waitForGuest: StepFunction<'wait-for-guest'> = async ({ task, signa
   return undefined;
 };
 
-export const noteRunning: StepFunction<'note-running'> = async ({ task }) => {
-  if (!(await sealRunDirectory(task.paths, task.user))) {
+export const noteRunning: StepFunction<'note-running'> = async ({ task, desired }) => {
+  const guestAgent = desired.hardware?.guestAgent ?? false;
+  if (!(await sealRunDirectory(task.paths, task.user, { guestAgent }))) {
     await task.guest!.kill();
     throw new HostFault('guest_start_failed', 'QEMU laid something else where its sockets should be');
   }

@@ -24,7 +24,6 @@ const oldConsole = (what: string): ServerAction => later(what, { to: 5 });
 export const laterActions: Readonly<Record<string, ServerAction>> = {
   addFixedIp: proxied('Adding an address'),
   addFloatingIp: proxied('Adding a floating IP'),
-  changePassword: later('Changing a server’s password'),
   confirmResize: later('Confirming a resize'),
   createBackup: later('Backing up a server'),
   createImage: later('Making an image of a server'),
@@ -41,6 +40,5 @@ export const laterActions: Readonly<Record<string, ServerAction>> = {
   revertResize: later('Reverting a resize'),
   shelve: later('Shelving a server'),
   shelveOffload: later('Shelving a server'),
-  trigger_crash_dump: later('Triggering a crash dump', { from: 17 }),
   unshelve: later('Unshelving a server'),
 };

@@ -1,7 +1,8 @@
 /** What a client sees of the actions on a server's power, of rescue, restore and moves; in Nova's words and statuses. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type HostId, newId } from '../../../../contract/ids.ts';
+import { sql } from 'kysely';
+import { type HostId, newId, type ServerId } from '../../../../contract/ids.ts';
 import { type ComputeApi, computeApi } from '../testing.ts';
 
 let api: ComputeApi;
@@ -118,4 +119,56 @@ test('migrate, live-migrate and evacuate take what Nova takes at each version, a
     assert.equal((await act(id, body, { version })).status, message === undefined ? 400 : 403);
   }
   assert.deepEqual(await states(id), ['ACTIVE', 'active', null, 1]);
+});
+
+test('a crash dump is asked of the host at once, since 2.17, and is an action of the server', async () => {
+  const id = await active();
+  assert.equal((await act(id, { trigger_crash_dump: null }, { version: 16 })).status, 404);
+  assert.equal((await act(id, { trigger_crash_dump: null }, { version: 17 })).status, 202);
+  assert.deepEqual(api.cloud.asked.splice(0), [`nmi ${id}`]);
+  const { instanceActions } = (await api.call(api.cloud.member, 'GET', `/servers/${id}/os-instance-actions`)).body;
+  assert.equal(instanceActions[0].action, 'trigger_crash_dump');
+  await act(id, { 'os-stop': null });
+  await api.cloud.obey(host);
+  const { status, body } = await act(id, { trigger_crash_dump: null }, { version: 17 });
+  const message = `Cannot 'trigger_crash_dump' instance ${id} while it is in vm_state stopped`;
+  assert.deepEqual([status, body.conflictingRequest.message], [409, message]);
+});
+
+test('a password goes to the agent of a guest whose image has one, as the user that it names; else 409 says why', async () => {
+  const without = await active();
+  const refused = await act(without, { changePassword: { adminPass: 'x' } });
+  assert.deepEqual(
+    [refused.status, refused.body.conflictingRequest.message],
+    [409, `QEMU guest agent is not enabled: the image of instance ${without} has no hw_qemu_guest_agent`],
+  );
+  await sql`update image set owner_properties = '{"hw_qemu_guest_agent": "yes", "os_admin_user": "小屋"}'
+    where id = ${api.cloud.imageId}`.execute(api.db.database.query);
+  const id = await active();
+  const [desired] = await api.cloud.side.desiredServers(api.db.database.query, { serverIds: [id as ServerId] });
+  assert.deepEqual(desired!.hardware, { guestAgent: true });
+  assert.equal((await act(id, { changePassword: { adminPass: '密 🏔' } })).status, 202);
+  assert.deepEqual(api.cloud.asked.splice(0), [`password ${id} 小屋 密 🏔`]);
+  assert.equal((await act(id, { changePassword: {} })).status, 400);
+  const { rows } = await sql<{ said: string }>`select string_agg(c::text, '') as said from change c`.execute(
+    api.db.database.query,
+  );
+  assert.ok(!rows[0]!.said.includes('密 🏔'), 'and is kept nowhere');
+});
+
+test('diagnostics are for administrators, of a guest that runs, in each version’s form', async () => {
+  const id = await active();
+  const get = (version: number, caller = api.cloud.admin) =>
+    api.call(caller, 'GET', `/servers/${id}/diagnostics`, { version });
+  assert.equal((await get(48, api.cloud.member)).status, 403);
+  const { body } = await get(48);
+  assert.deepEqual(
+    [body.state, body.uptime, body.num_cpus, body.memory_details, body.cpu_details],
+    ['running', 61, 1, { maximum: 512, used: null }, [{ id: 0, time: 17_300_000_000, utilisation: null }]],
+  );
+  const older = await get(47);
+  assert.deepEqual([older.body.cpu0_time, older.body.vda_read, older.body.memory], [17_300_000_000, 512, 524_288]);
+  await act(id, { suspend: null });
+  await api.cloud.obey(host);
+  assert.equal((await get(48)).status, 409);
 });

@@ -2,6 +2,7 @@
 import type { ServerAction } from './action.ts';
 import { getConsoleOutput } from './console-output.ts';
 import { forceDelete, restore } from './delete.ts';
+import { changePassword, triggerCrashDump } from './guest-requests.ts';
 import { laterActions } from './later.ts';
 import { lock, unlock } from './lock.ts';
 import { evacuate, liveMigrate, migrate } from './move.ts';
@@ -15,6 +16,7 @@ import { resume, suspend } from './suspend.ts';
 export const actions: Readonly<Record<string, ServerAction>> = {
   ...laterActions,
   addSecurityGroup,
+  changePassword,
   evacuate,
   forceDelete,
   lock,
@@ -31,6 +33,7 @@ export const actions: Readonly<Record<string, ServerAction>> = {
   restore,
   resume,
   suspend,
+  trigger_crash_dump: triggerCrashDump,
   unlock,
   unpause,
   unrescue,

@@ -1,9 +1,12 @@
 export type { ServerAction } from './action.ts';
+export { changePassword } from './change-password.ts';
+export { triggerCrashDump } from './crash-dump.ts';
 export { forceDelete, remove } from './delete.ts';
 export { lock, unlock } from './lock.ts';
 export { evacuate, liveMigrate, type MoveWish, migrate } from './move.ts';
 export { pause, unpause } from './pause.ts';
 export { hardReboot, softReboot } from './reboot.ts';
+export type { GuestRequest } from './request.ts';
 export { type RescueWish, rescue, unrescue } from './rescue.ts';
 export { resetState } from './reset-state.ts';
 export { restore } from './restore.ts';

@@ -1,0 +1,1 @@
+export { AgentError, askAgent } from './client.ts';
