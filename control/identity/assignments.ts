@@ -7,6 +7,7 @@ import { actorOf, type Caller } from '../kit/caller.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
+import { groupsOf } from './directory.ts';
 import { findEntry } from './entries.ts';
 import { requireAdministrator, requireReader } from './rights.ts';
 import { roleKind } from './roles.ts';
@@ -104,9 +105,7 @@ export class AssignmentService {
   /** Has the caller a role in the system, so that a token for it could be had? */
   async hasSystemRole(caller: Caller): Promise<boolean> {
     const { rows } = await sql`select from role_assignment a where a.system and (a.user_id = ${caller.userId}
-      or a.group_id in (select group_id from user_group_member where user_id = ${caller.userId})) limit 1`.execute(
-      this.#context.query,
-    );
+      or a.group_id in ${groupsOf(sql`${caller.userId}`)}) limit 1`.execute(this.#context.query);
     return rows.length > 0;
   }
 
@@ -154,7 +153,7 @@ function effective(filter: AssignmentFilter): RawBuilder<unknown> {
   return sql`${subtree(filter.projectId)},
     personal as (select * from (
       select a.role_id, coalesce(a.user_id, m.user_id) as user_id, a.group_id, a.project_id, a.domain_id, a.system, a.inherited
-      from role_assignment a left join user_group_member m on m.group_id = a.group_id
+      from role_assignment a left join user_group_member m on m.group_id = a.group_id and (m.expires_at is null or m.expires_at > now())
       where a.user_id is not null or m.user_id is not null) all_users ${onlyUser}),
     below(origin, id) as (
       select p.parent_id, p.id from project p where p.parent_id in (select project_id from personal where inherited)

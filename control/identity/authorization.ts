@@ -6,6 +6,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { DomainId, ProjectId, RoleId, UserId } from '../../contract/ids.ts';
 import type { AccessRule } from '../kit/caller.ts';
 import type { Database, Queryable } from '../kit/database/database.ts';
+import { groupsOf } from './directory.ts';
 import type { Scope } from './token.ts';
 
 export interface Named<Id extends string> {
@@ -296,7 +297,7 @@ function effectiveRoles(user: RawBuilder<unknown>, scope: ScopeRequest): RawBuil
       union select p.id, p.parent_id from project p join ancestor a on p.id = a.parent_id),
     effective(role_id) as (
       select a.role_id from role_assignment a
-      where (a.user_id = ${user} or a.group_id in (select group_id from user_group_member where user_id = ${user}))
+      where (a.user_id = ${user} or a.group_id in ${groupsOf(user)})
         and (${scopeCondition(scope)})
       union select i.implied_role_id from role_implication i join effective e on e.role_id = i.prior_role_id)`;
 }

@@ -25,6 +25,12 @@ export async function requireMarker(db: Queryable, table: string, { marker }: Pa
   if (rows.length === 0) throw new CloudError('not_found', 'marker_not_found', { marker });
 }
 
+/** The groups that a user is in now: a membership that a mapping gave ends by itself. */
+export const groupsOf = (
+  userId: RawBuilder<unknown>,
+): RawBuilder<unknown> => sql`(select group_id from user_group_member
+  where user_id = ${userId} and (expires_at is null or expires_at > now()))`;
+
 /** Reads one row more than asked for to know whether there is a next page. */
 export const pageEnd = (page: PageRequest) => (page.limit === undefined ? sql`` : sql`limit ${page.limit + 1}`);
 export const pageStart = (page: PageRequest, column: string) =>

@@ -5,7 +5,7 @@ import { CloudError } from '../../contract/errors.ts';
 import type { DomainId, ProjectId } from '../../contract/ids.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { IdentityContext } from './context.ts';
-import { matching, type Page, type PageRequest } from './directory.ts';
+import { groupsOf, matching, type Page, type PageRequest } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { clearProjects } from './project-resources.ts';
 import { isSystemReader, requireAdministrator, requireReader } from './rights.ts';
@@ -86,7 +86,7 @@ export class DomainService {
   async forUser(caller: Caller): Promise<DomainRow[]> {
     const { rows } = await sql<DomainRow>`select d.* from domain d where d.enabled and d.id in (
         select a.domain_id from role_assignment a where not a.inherited and (a.user_id = ${caller.userId}
-          or a.group_id in (select group_id from user_group_member where user_id = ${caller.userId})))
+          or a.group_id in ${groupsOf(sql`${caller.userId}`)}))
       order by d.id`.execute(this.#context.query);
     return rows;
   }

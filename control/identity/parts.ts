@@ -8,6 +8,7 @@ import { CredentialService } from './credentials.ts';
 import { DomainConfigService } from './domain-config.ts';
 import { DomainService } from './domains.ts';
 import { EndpointFilterService } from './endpoint-filter.ts';
+import { FederationService } from './federation.ts';
 import { GroupService } from './groups.ts';
 import { LimitService } from './limits.ts';
 import { PolicyService } from './policies.ts';
@@ -31,6 +32,7 @@ export class IdentityParts {
   readonly applicationCredentials: ApplicationCredentialService;
   readonly credentials: CredentialService;
   readonly trusts: TrustService;
+  readonly federation: FederationService;
   readonly domainConfig: DomainConfigService;
   readonly revocations: RevocationEvents;
 
@@ -49,6 +51,7 @@ export class IdentityParts {
     this.applicationCredentials = new ApplicationCredentialService(context);
     this.credentials = new CredentialService(context);
     this.trusts = new TrustService(context);
+    this.federation = new FederationService(context);
     this.domainConfig = new DomainConfigService(context);
     this.revocations = new RevocationEvents(context, options);
   }

@@ -7,7 +7,7 @@ import type { Caller } from '../kit/caller.ts';
 import type { Tx } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
-import { matching, type Page, type PageRequest } from './directory.ts';
+import { groupsOf, matching, type Page, type PageRequest } from './directory.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { clearProjects } from './project-resources.ts';
 import { requireAdministrator, requireReader, requireSelfOrReader } from './rights.ts';
@@ -125,7 +125,7 @@ export class ProjectService {
     requireSelfOrReader(caller, userId, 'identity:list_user_projects');
     const { rows } = await sql<ProjectRow>`
       with recursive own as (select * from role_assignment a where a.user_id = ${userId}
-          or a.group_id in (select group_id from user_group_member where user_id = ${userId})),
+          or a.group_id in ${groupsOf(sql`${userId}`)}),
         reached(id) as (
           select p.id from project p join own a on a.project_id = p.id and not a.inherited
           union select p.id from project p join own a on a.domain_id = p.domain_id and a.inherited),

@@ -5,6 +5,20 @@ interface Id {
   id: string;
 }
 
+/** Other identity providers. */
+export interface IdentityReasons {
+  identity_provider_not_found: Id;
+  mapping_not_found: Id;
+  federation_protocol_not_found: Id;
+  federation_name_taken: { name: string };
+  mapping_in_use: NoFields;
+  mapping_pattern_malformed: { pattern: string };
+  mapping_gives_no_user: NoFields;
+  mapping_names_too_many: NoFields;
+  identity_provider_disabled: NoFields;
+  identity_provider_unreachable: { name: string };
+}
+
 export type NamedNoun = 'region' | 'domain' | 'group' | 'project' | 'role' | 'user' | 'application_credential';
 
 /** The directory: domains, projects, users, groups. (project_not_found is the kit's.) */

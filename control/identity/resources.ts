@@ -7,7 +7,16 @@ export const identityResources: readonly ResourceDescriptor[] = [
   ...inside('domain', 'domain_config'),
   { noun: 'project', memberColumns: ['domain_id', 'parent_id', 'enabled'] },
   ...inside('user', 'user_group', 'user_group_member', 'role', 'role_implication', 'role_assignment'),
-  ...inside('application_credential', 'access_rule', 'credential', 'trust', 'token_revocation'),
+  ...inside(
+    'application_credential',
+    'access_rule',
+    'credential',
+    'trust',
+    'identity_provider',
+    'mapping',
+    'federation_protocol',
+    'token_revocation',
+  ),
   ...inside(
     'region',
     'service',

@@ -20,6 +20,7 @@ import { loadAuthorization, type ScopeRequest } from './authorization.ts';
 import { Catalogue, type CatalogueEntry } from './catalogue.ts';
 import { IdentityContext } from './context.ts';
 import { type InsufficientFactors, requireFactors } from './factors.ts';
+import { FederatedLogin } from './federated-login.ts';
 import {
   combineProofs,
   type Proof,
@@ -78,6 +79,7 @@ export class IdentityService extends IdentityParts {
   readonly keys: TokenKeys;
   readonly #context: IdentityContext;
   readonly #cache: TokenCache;
+  readonly #federated: FederatedLogin;
   /** Reads under way, so that a burst of requests with one token reads once. Emptied with each change. */
   readonly #reading = new Map<string, Promise<TokenEntry>>();
   readonly #feed: IdentityOptions['feed'];
@@ -103,6 +105,11 @@ export class IdentityService extends IdentityParts {
     this.#log = log;
     this.#lifetimeMs = lifetimeMs;
     this.#cache.onApply((changes) => this.catalogue.apply(changes));
+    this.#federated = new FederatedLogin(context, this.federation, {
+      audience: `${publicUrl}/identity`,
+      lifetimeMs,
+      log,
+    });
     this.keys = new TokenKeys({ database, lifetimeMs: this.#lifetimeMs });
     const listening = () => feed.listening;
     this.catalogue = new Catalogue({ database, listening, region, publicUrl, entries: options.catalogue });
@@ -161,6 +168,16 @@ export class IdentityService extends IdentityParts {
       }
       throw error;
     }
+  }
+
+  /**
+   * An unscoped token for whoever another identity provider's access token is of.
+   * @throws CloudError `unauthenticated`, `not_found` (provider, protocol), `forbidden`, `unavailable`
+   */
+  async loginFederated(provider: string, protocol: string, token: Secret | undefined, requestId: string) {
+    const proven = await this.#federated.prove(provider, protocol, token, requestId);
+    await requireFactors(this.#context.query, proven);
+    return this.#issue(proven, { scope: { type: 'unscoped' }, trustId: null, requestId });
   }
 
   /**

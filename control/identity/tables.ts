@@ -97,6 +97,8 @@ export interface UserGroupTable {
 export interface UserGroupMemberTable {
   group_id: string;
   user_id: UserId;
+  /** Of a membership that a mapping gave. */
+  expires_at: NullableTimestamp;
 }
 
 export interface RoleAssignmentTable {

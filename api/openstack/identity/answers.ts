@@ -128,6 +128,17 @@ export const accessKey = closed('EC2 credential', {
   ...{ user_id: id, tenant_id: id, access: text, secret: text, trust_id: orNull(text), links },
 });
 
+export const identityProvider = closed('Identity provider', {
+  ...{ id: text, domain_id: id, description, enabled: boolean, remote_ids: Type.Array(text) },
+  ...{ authorization_ttl: orNull(Type.Integer()), oidc: record({ client_id: orNull(text) }) },
+  links: record({ self: text, protocols: text }),
+});
+export const mapping = closed('Mapping', { id: text, rules: Type.Array(anything), schema_version: text, links });
+export const protocol = closed('Federation protocol', {
+  ...{ id: text, mapping_id: text, remote_id_attribute: orNull(text) },
+  links: record({ self: text, identity_provider: text }),
+});
+
 const limitMembers = { id, service_id: id, region_id: orNull(text), resource_name: text, description, links };
 export const registeredLimit = closed('Registered limit', { ...limitMembers, default_limit: Type.Integer() });
 export const limit = closed('Limit', {

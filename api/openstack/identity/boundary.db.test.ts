@@ -71,6 +71,7 @@ before(async () => {
       if (url.endsWith('/registered_limits')) {
         return { registered_limits: [{ service_id: ids.services!, resource_name: 'x', default_limit: 1 }] };
       }
+      if (url.includes('/protocols/:protocol')) return { protocol: { mapping_id: 'walked' } };
       // To itself, so that the next call finds it.
       return url.endsWith('/password') ? { user: { password, original_password: password } } : undefined;
     },

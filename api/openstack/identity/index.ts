@@ -20,6 +20,8 @@ import { credentialRoutes } from './routes/credentials.ts';
 import { domainConfigRoutes } from './routes/domain-config.ts';
 import { domainRoutes } from './routes/domains.ts';
 import { endpointFilterRoutes } from './routes/endpoint-filter.ts';
+import { federatedAuthRoutes } from './routes/federated-auth.ts';
+import { federationRoutes } from './routes/federation.ts';
 import { grantRoutes } from './routes/grants.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { limitRoutes } from './routes/limits.ts';
@@ -47,6 +49,8 @@ const all: Routes[] = [
   credentialRoutes,
   accessKeyRoutes,
   trustRoutes,
+  federationRoutes,
+  federatedAuthRoutes,
   groupRoutes,
   roleRoutes,
   grantRoutes,

@@ -68,6 +68,8 @@ const open = new Set([
   'GET /identity/v3',
   'POST /identity/v3/auth/tokens',
   'POST /identity/v3/users/:id/password',
+  'GET /identity/v3/OS-FEDERATION/identity_providers/:id/protocols/:protocol/auth',
+  'POST /identity/v3/OS-FEDERATION/identity_providers/:id/protocols/:protocol/auth',
 ]);
 
 /** What anyone with a token may: it tells of themselves, or of the cloud as a whole. */
@@ -76,6 +78,8 @@ const everyones = new Set([
   '/identity/v3/auth/projects',
   '/identity/v3/auth/domains',
   '/identity/v3/auth/system',
+  '/identity/v3/OS-FEDERATION/projects',
+  '/identity/v3/OS-FEDERATION/domains',
   '/identity/v3/credentials',
   '/identity/v3/registered_limits',
   '/identity/v3/limits',

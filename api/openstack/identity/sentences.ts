@@ -110,6 +110,19 @@ const identitySentences: SentenceTable<IdentityReasons> = {
   trust_of_another_trustee: 'User is not a trustee.',
   trust_token_not_rescoped: 'Using trust-scoped token to create another token. Create a new trust-scoped token instead',
 
+  identity_provider_not_found: absent('identity provider'),
+  mapping_not_found: absent('mapping'),
+  federation_protocol_not_found: absent('federated protocol'),
+  federation_name_taken: ({ name }) =>
+    `Conflict occurred attempting to store ${words(name)} - there is one of this id already.`,
+  mapping_in_use: 'the mapping is in use by a protocol',
+  mapping_pattern_malformed: ({ pattern }) => `${pattern} is no regular expression`,
+  mapping_gives_no_user:
+    'Could not map any federated user properties to identity values. Check debug logs or the mapping used for additional details.',
+  mapping_names_too_many: 'the mapping names more than its remote side has',
+  identity_provider_disabled: 'The identity provider is disabled.',
+  identity_provider_unreachable: ({ name }) => `the identity provider ${name} could not be asked`,
+
   credential_not_found: absent('credential'),
   credential_outside_delegation: 'Credential project does not match the project scope of the delegated token',
   too_many_credentials: ({ maximum }) => `a user can have at most ${maximum} credentials`,

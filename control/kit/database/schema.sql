@@ -298,6 +298,21 @@ CREATE TABLE public.endpoint_group (
     filters jsonb NOT NULL
 );
 
+CREATE TABLE public.federated_user (
+    user_id uuid NOT NULL,
+    identity_provider_id uuid NOT NULL,
+    protocol text NOT NULL,
+    unique_id text NOT NULL
+);
+
+CREATE TABLE public.federation_protocol (
+    id uuid NOT NULL,
+    identity_provider_id uuid NOT NULL,
+    name text NOT NULL,
+    mapping_id uuid NOT NULL,
+    remote_id_attribute text
+);
+
 CREATE TABLE public.flavor (
     id uuid NOT NULL,
     flavor_id text NOT NULL,
@@ -381,6 +396,19 @@ CREATE TABLE public.host_usage (
     CONSTRAINT host_usage_vcpus_check CHECK ((vcpus >= 0))
 )
 WITH (fillfactor='50');
+
+CREATE TABLE public.identity_provider (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    domain_id uuid NOT NULL,
+    description text,
+    enabled boolean DEFAULT true NOT NULL,
+    remote_ids text[] DEFAULT '{}'::text[] NOT NULL,
+    authorization_ttl integer,
+    client_id text,
+    sealed_client_secret bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
 
 CREATE TABLE public.image (
     id uuid NOT NULL,
@@ -466,6 +494,14 @@ CREATE TABLE public.lease (
     holder uuid NOT NULL,
     epoch bigint NOT NULL,
     expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.mapping (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    rules jsonb NOT NULL,
+    schema_version text DEFAULT '1.0'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.migration (
@@ -933,7 +969,8 @@ CREATE TABLE public.user_group (
 
 CREATE TABLE public.user_group_member (
     group_id uuid NOT NULL,
-    user_id uuid NOT NULL
+    user_id uuid NOT NULL,
+    expires_at timestamp with time zone
 );
 
 CREATE TABLE public.user_login (
@@ -1016,6 +1053,15 @@ ALTER TABLE ONLY public.endpoint_group
 ALTER TABLE ONLY public.endpoint
     ADD CONSTRAINT endpoint_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.federated_user
+    ADD CONSTRAINT federated_user_pkey PRIMARY KEY (identity_provider_id, protocol, unique_id);
+
+ALTER TABLE ONLY public.federation_protocol
+    ADD CONSTRAINT federation_protocol_identity_provider_id_name_key UNIQUE (identity_provider_id, name);
+
+ALTER TABLE ONLY public.federation_protocol
+    ADD CONSTRAINT federation_protocol_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.flavor_access
     ADD CONSTRAINT flavor_access_pkey PRIMARY KEY (flavor_id, project_id);
 
@@ -1049,6 +1095,12 @@ ALTER TABLE ONLY public.host
 ALTER TABLE ONLY public.host_usage
     ADD CONSTRAINT host_usage_pkey PRIMARY KEY (host_id);
 
+ALTER TABLE ONLY public.identity_provider
+    ADD CONSTRAINT identity_provider_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.identity_provider
+    ADD CONSTRAINT identity_provider_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.image_location
     ADD CONSTRAINT image_location_pkey PRIMARY KEY (image_id, host_id);
 
@@ -1075,6 +1127,12 @@ ALTER TABLE ONLY public.key_pair
 
 ALTER TABLE ONLY public.lease
     ADD CONSTRAINT lease_pkey PRIMARY KEY (role);
+
+ALTER TABLE ONLY public.mapping
+    ADD CONSTRAINT mapping_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.mapping
+    ADD CONSTRAINT mapping_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
@@ -1266,6 +1324,8 @@ CREATE UNIQUE INDEX domain_default ON public.domain USING btree (is_default) WHE
 
 CREATE INDEX endpoint_service ON public.endpoint USING btree (service_id);
 
+CREATE INDEX federated_user_user ON public.federated_user USING btree (user_id);
+
 CREATE INDEX floating_ip_floating_port ON public.floating_ip USING btree (floating_port_id);
 
 CREATE INDEX floating_ip_project ON public.floating_ip USING btree (project_id, id);
@@ -1428,6 +1488,8 @@ CREATE TRIGGER endpoint_change AFTER INSERT OR DELETE OR UPDATE ON public.endpoi
 
 CREATE TRIGGER endpoint_group_change AFTER INSERT OR DELETE OR UPDATE ON public.endpoint_group FOR EACH ROW EXECUTE FUNCTION public.append_change('endpoint_group');
 
+CREATE TRIGGER federation_protocol_change AFTER INSERT OR DELETE OR UPDATE ON public.federation_protocol FOR EACH ROW EXECUTE FUNCTION public.append_change('federation_protocol');
+
 CREATE TRIGGER flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.flavor FOR EACH ROW EXECUTE FUNCTION public.append_change('flavor');
 
 CREATE TRIGGER floating_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.floating_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('floating_ip');
@@ -1438,11 +1500,15 @@ CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN (((((
 
 CREATE TRIGGER host_updated AFTER UPDATE ON public.host FOR EACH ROW WHEN (((((to_jsonb(old.*) - 'last_seen_at'::text) - 'updated_at'::text) - 'changed_in'::text) IS DISTINCT FROM (((to_jsonb(new.*) - 'last_seen_at'::text) - 'updated_at'::text) - 'changed_in'::text))) EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
 
+CREATE TRIGGER identity_provider_change AFTER INSERT OR DELETE OR UPDATE ON public.identity_provider FOR EACH ROW EXECUTE FUNCTION public.append_change('identity_provider', 'id', 'sealed_client_secret');
+
 CREATE TRIGGER image_change AFTER INSERT OR DELETE OR UPDATE ON public.image FOR EACH ROW EXECUTE FUNCTION public.append_change('image');
 
 CREATE TRIGGER image_member_change AFTER INSERT OR DELETE OR UPDATE ON public.image_member FOR EACH ROW EXECUTE FUNCTION public.append_change('image_member', 'image_id');
 
 CREATE TRIGGER key_pair_change AFTER INSERT OR DELETE OR UPDATE ON public.key_pair FOR EACH ROW EXECUTE FUNCTION public.append_change('key_pair');
+
+CREATE TRIGGER mapping_change AFTER INSERT OR DELETE OR UPDATE ON public.mapping FOR EACH ROW EXECUTE FUNCTION public.append_change('mapping');
 
 CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network FOR EACH ROW EXECUTE FUNCTION public.append_change('network');
 
@@ -1541,6 +1607,18 @@ ALTER TABLE ONLY public.endpoint
 ALTER TABLE ONLY public.endpoint
     ADD CONSTRAINT endpoint_service_id_fkey FOREIGN KEY (service_id) REFERENCES public.service(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.federated_user
+    ADD CONSTRAINT federated_user_identity_provider_id_fkey FOREIGN KEY (identity_provider_id) REFERENCES public.identity_provider(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.federated_user
+    ADD CONSTRAINT federated_user_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.federation_protocol
+    ADD CONSTRAINT federation_protocol_identity_provider_id_fkey FOREIGN KEY (identity_provider_id) REFERENCES public.identity_provider(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.federation_protocol
+    ADD CONSTRAINT federation_protocol_mapping_id_fkey FOREIGN KEY (mapping_id) REFERENCES public.mapping(id);
+
 ALTER TABLE ONLY public.flavor_access
     ADD CONSTRAINT flavor_access_flavor_id_fkey FOREIGN KEY (flavor_id) REFERENCES public.flavor(id) ON DELETE CASCADE;
 
@@ -1564,6 +1642,9 @@ ALTER TABLE ONLY public.floating_ip
 
 ALTER TABLE ONLY public.host_usage
     ADD CONSTRAINT host_usage_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.identity_provider
+    ADD CONSTRAINT identity_provider_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.image_location
     ADD CONSTRAINT image_location_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);

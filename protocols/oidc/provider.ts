@@ -1,0 +1,188 @@
+/**
+ * An OpenID Connect provider as whoever takes its access tokens sees it: found by its issuer (OpenID Connect Discovery 1.0), its
+ * tokens verified by its keys (RFC 9068, RFC 7519) or, where they are no statements themselves, asked about (RFC 7662).
+ *
+ * What the provider answers is bounded in time and size. Knows no user of ours and no cloud.
+ */
+import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+
+export interface ProviderOptions {
+  /** Exactly as the provider names itself. */
+  issuer: string;
+  /** Whom a token must be for: one of these must be its audience, or the client that it was given to. */
+  audiences: readonly string[];
+  /** To ask about tokens that are no statements. */
+  client?: { id: string; secret: string };
+}
+
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** The token is not good, or not for us; `message` is for the log. */
+export class TokenRefused extends Error {}
+/** The provider could not be asked. */
+export class ProviderUnreachable extends Error {}
+
+interface Configuration {
+  issuer: string;
+  jwks_uri?: string;
+  introspection_endpoint?: string;
+  userinfo_endpoint?: string;
+}
+
+const timeoutMs = 5000;
+const mostBytes = 262_144;
+/** A provider's configuration is looked at anew after that. */
+const configurationLastsMs = 3_600_000;
+/** Symmetric ones and `none` are left out: a key that the provider publishes must not verify by being known. */
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+
+export class Provider {
+  readonly #options: ProviderOptions;
+  #configuration: Promise<Configuration> | undefined;
+  #readAt = 0;
+  #keys: ReturnType<typeof createRemoteJWKSet> | undefined;
+
+  constructor(options: ProviderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * What an access token says of its bearer, with what the provider tells besides.
+   * @throws TokenRefused, ProviderUnreachable
+   */
+  async claimsOf(token: string): Promise<Claims> {
+    const own = isStatement(token) ? await this.#verify(token) : await this.#introspect(token);
+    return { ...(await this.#userinfo(token, own)), ...own };
+  }
+
+  async #verify(token: string): Promise<JWTPayload> {
+    const { jwks_uri: uri } = await this.#configured();
+    if (!uri) throw new TokenRefused('the provider publishes no keys');
+    this.#keys ??= createRemoteJWKSet(new URL(requireSafe(uri)), {
+      timeoutDuration: timeoutMs,
+      cooldownDuration: 30_000,
+    });
+    try {
+      const { payload } = await jwtVerify(token, this.#keys, {
+        issuer: this.#options.issuer,
+        algorithms,
+        clockTolerance: 30,
+      });
+      if (payload.exp === undefined) throw new TokenRefused('a token without an end');
+      this.#requireOurs(payload);
+      return payload;
+    } catch (error) {
+      if (error instanceof TokenRefused) throw error;
+      if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) {
+        throw new ProviderUnreachable('its keys could not be read', { cause: error });
+      }
+      throw new TokenRefused(error.message, { cause: error });
+    }
+  }
+
+  async #introspect(token: string): Promise<Claims> {
+    const { client } = this.#options;
+    const { introspection_endpoint: url } = await this.#configured();
+    if (!client || !url) throw new TokenRefused('the token is no statement, and nobody here may ask about it');
+    const basic = Buffer.from(`${encodeURIComponent(client.id)}:${encodeURIComponent(client.secret)}`).toString(
+      'base64',
+    );
+    const answer = await fetchJson(url, {
+      method: 'POST',
+      headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
+    });
+    if (answer.active !== true) throw new TokenRefused('the provider says that it is not active');
+    if (answer.iss !== undefined && answer.iss !== this.#options.issuer) throw new TokenRefused('of another issuer');
+    this.#requireOurs(answer);
+    return answer;
+  }
+
+  /** More of the user, where the token is good for that (scope openid). Its subject must be the token's. */
+  async #userinfo(token: string, own: Claims): Promise<Claims> {
+    const { userinfo_endpoint: url } = await this.#configured();
+    if (
+      !url ||
+      !String(own.scope ?? '')
+        .split(' ')
+        .includes('openid')
+    )
+      return {};
+    // A provider may refuse that to a token for somebody else's interface, as ours is; the token is good nevertheless.
+    const told = await fetchJson(url, { headers: { authorization: `Bearer ${token}` } }).catch((error) => {
+      if (error instanceof TokenRefused) return undefined;
+      throw error;
+    });
+    if (!told) return {};
+    if (told.sub !== own.sub) throw new TokenRefused('the provider tells of another user');
+    return told;
+  }
+
+  /** A token that was given to somebody else for something else is good there, not here. */
+  #requireOurs({ aud, azp, client_id: client }: Claims): void {
+    const said = [aud, azp, client].flat().filter((one) => typeof one === 'string');
+    if (!said.some((one) => this.#options.audiences.includes(one))) throw new TokenRefused(`for ${said.join(', ')}`);
+  }
+
+  #configured(): Promise<Configuration> {
+    const now = performance.now();
+    if (!this.#configuration || now - this.#readAt > configurationLastsMs) {
+      this.#readAt = now;
+      const reading = this.#discover();
+      this.#configuration = reading;
+      reading.catch(() => {
+        if (this.#configuration === reading) this.#configuration = undefined;
+      });
+    }
+    return this.#configuration;
+  }
+
+  async #discover(): Promise<Configuration> {
+    const { issuer } = this.#options;
+    const found = await fetchJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, {});
+    if (found.issuer !== issuer) throw new ProviderUnreachable(`it calls itself ${String(found.issuer).slice(0, 200)}`);
+    return found as unknown as Configuration;
+  }
+}
+
+const isStatement = (token: string): boolean => {
+  try {
+    decodeJwt(token);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** TLS, but for this machine itself. @throws ProviderUnreachable */
+export function requireSafe(url: string): string {
+  const { protocol, hostname } = URL.parse(url) ?? {};
+  const local = hostname === '127.0.0.1' || hostname === '[::1]' || hostname === 'localhost';
+  if (protocol === 'https:' || (protocol === 'http:' && local)) return url;
+  throw new ProviderUnreachable('an address that is not https');
+}
+
+async function fetchJson(url: string, init: RequestInit): Promise<Record<string, unknown>> {
+  try {
+    const answer = await fetch(requireSafe(url), {
+      ...init,
+      redirect: 'error',
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    if (answer.status === 401 || answer.status === 403) throw new TokenRefused(`the provider answers ${answer.status}`);
+    if (!answer.ok) throw new ProviderUnreachable(`${url} answers ${answer.status}`);
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for await (const part of answer.body ?? []) {
+      length += part.length;
+      if (length > mostBytes) throw new ProviderUnreachable(`${url} says too much`);
+      parts.push(part);
+    }
+    const document: unknown = JSON.parse(Buffer.concat(parts).toString('utf8'));
+    if (document === null || typeof document !== 'object') throw new ProviderUnreachable(`${url} says nothing`);
+    return document as Record<string, unknown>;
+  } catch (error) {
+    if (error instanceof TokenRefused || error instanceof ProviderUnreachable) throw error;
+    throw new ProviderUnreachable(`${url} could not be read`, { cause: error });
+  }
+}
