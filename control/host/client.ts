@@ -20,10 +20,10 @@ import {
   type ImageUploadResult,
 } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import { http } from '../../contract/node-http.ts';
 import { read } from '../../contract/schema/read.ts';
 import type { Secret } from '../../contract/secret.ts';
 import { type ByteAnswer, type ByteRequest, getBytes, pump } from '../../protocols/bytes/index.ts';
-import { http } from '../../protocols/node-http.ts';
 import { refuseInTransaction } from '../kit/database/transaction-scope.ts';
 
 /** Where a host's service answers; from its HostFacts. */

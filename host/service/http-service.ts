@@ -11,7 +11,7 @@ import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { hostPaths } from '../../contract/host/index.ts';
 import { type ImageId, parseId, type ServerId } from '../../contract/ids.ts';
-import { http } from '../../protocols/node-http.ts';
+import { http } from '../../contract/node-http.ts';
 import type { TlsTexts } from '../../protocols/tls/index.ts';
 import { asFault, HostFault } from '../host-error.ts';
 import type { HostLogger } from '../logger.ts';

@@ -1,5 +1,5 @@
 /** Keystone's faults: {"error": {"code", "message", "title"}}. */
-import { http } from '../../../protocols/node-http.ts';
+import { http } from '../../../contract/node-http.ts';
 import type { Fault, FaultForm } from '../common/faults.ts';
 import { keystoneSentences } from './sentences.ts';
 

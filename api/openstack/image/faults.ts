@@ -4,7 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorCode } from '../../../contract/errors.ts';
-import { http } from '../../../protocols/node-http.ts';
+import { http } from '../../../contract/node-http.ts';
 import type { Fault, FaultForm } from '../common/faults.ts';
 import { glanceSentences } from './sentences.ts';
 
