@@ -32,7 +32,6 @@ export interface TaskOwner {
 export interface RunningGuest {
   guest: Guest;
   desired: DesiredServer;
-  startedAt: string | null;
   /** The channel to its agent, where it has one. */
   agentSocket: string;
 }
@@ -95,7 +94,7 @@ export class ServerTask {
   get runningGuest(): RunningGuest | undefined {
     const [guest, desired] = [this.guest, this.#owner.desired(this.id)];
     if (!guest || guest.ending || guest.state === 'starting' || guest.state === 'gone' || !desired) return undefined;
-    return { guest, desired, startedAt: this.record?.running?.startedAt ?? null, agentSocket: this.paths.agent };
+    return { guest, desired, agentSocket: this.paths.agent };
   }
 
   /** The guest's own user; undefined where it has none (yet). */
