@@ -208,7 +208,6 @@ const calendars = new Set([
     'control/identity/token-keys.ts',
     'control/kit/projection/walk.ts',
   ],
-  ...['control/pki/authority.ts', 'host/server/reconciler.ts', 'host/guest/diagnostics.ts'],
 ]);
 
 test('how long something takes, lasts or is silent is measured by a clock that nobody sets', () => {
