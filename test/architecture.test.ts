@@ -208,6 +208,7 @@ const calendars = new Set([
     'control/identity/token-keys.ts',
     'control/kit/projection/walk.ts',
   ],
+  ...['control/pki/authority.ts', 'host/server/reconciler.ts'],
 ]);
 
 test('how long something takes, lasts or is silent is measured by a clock that nobody sets', () => {
