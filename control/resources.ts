@@ -4,6 +4,7 @@ import { keyPair } from './compute/key-pair/resource.ts';
 import { server, serverAbsence } from './compute/server/resource.ts';
 import { host } from './host/resource.ts';
 import { identityResources } from './identity/resources.ts';
+import { metadefNamespace } from './image/metadef/resource.ts';
 import { image, imageMember } from './image/resource.ts';
 import { accountedIncarnation } from './kit/database/resource.ts';
 import { operation } from './kit/operation/resource.ts';
@@ -16,7 +17,7 @@ export const resources: readonly ResourceDescriptor[] = [
   ...identityResources,
   quota,
   host,
-  ...[image, imageMember],
+  ...[image, imageMember, metadefNamespace],
   ...networkResources,
   ...[flavor, keyPair, server, serverAbsence],
 ];

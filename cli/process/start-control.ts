@@ -34,6 +34,7 @@ import {
   WebSource,
   webRules,
 } from '../../control/image/index.ts';
+import { MetadefService } from '../../control/image/metadef/index.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { Database } from '../../control/kit/database/database.ts';
 import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
@@ -212,7 +213,15 @@ function dialects(
   const authenticator = identity;
   return [
     identityDialect({ identity, publicUrl }),
-    imageDialect({ authenticator, images, members: new ImageMemberService({ database }), transfer, imports, webRules }),
+    imageDialect({
+      authenticator,
+      images,
+      members: new ImageMemberService({ database }),
+      transfer,
+      imports,
+      webRules,
+      metadefs: new MetadefService({ database }),
+    }),
     networkDialect({ authenticator, services: networkServices({ database }), publicUrl }),
     computeDialect({
       ...{ authenticator, servers },

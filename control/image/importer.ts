@@ -21,6 +21,8 @@ const maxAttempts = 3;
 const maxRunning = 4;
 const tryAgainMs = 5000;
 
+type Task = Omit<ImageTaskRow, 'project_id'>;
+
 export interface ImporterOptions {
   database: Database;
   transfer: ImageTransfer;
@@ -67,7 +69,7 @@ export class ImageImporter {
     this.#running.set(imageId, work);
   }
 
-  async #run(imageId: ImageId, task: ImageTaskRow): Promise<void> {
+  async #run(imageId: ImageId, task: Task): Promise<void> {
     const { database, transfer, log } = this.#options;
     try {
       if (task.attempts > maxAttempts) throw new Error(`it was begun ${maxAttempts} times and never came to its end`);
@@ -80,7 +82,7 @@ export class ImageImporter {
     }
   }
 
-  async #open({ input: { source } }: ImageTaskRow, signal: AbortSignal): Promise<ByteSource> {
+  async #open({ input: { source } }: Task, signal: AbortSignal): Promise<ByteSource> {
     if (source.method === 'web-download') return this.#options.web.open(source.uri, signal);
     if (source.method !== 'glance-download') throw new Error(`${source.method} is not a source of bytes`);
     const { rows } = await sql<ImageRow>`select * from image where id = ${source.imageId} and status = 'active'
@@ -90,8 +92,8 @@ export class ImageImporter {
   }
 }
 
-async function takeTask(database: Database, imageId: string): Promise<ImageTaskRow | undefined> {
-  const { rows } = await sql<ImageTaskRow>`update image_task set status = 'processing', attempts = attempts + 1,
+async function takeTask(database: Database, imageId: string): Promise<Task | undefined> {
+  const { rows } = await sql<Task>`update image_task set status = 'processing', attempts = attempts + 1,
     updated_at = now() where image_id = ${imageId} and ended_at is null returning *`.execute(database.query);
   return rows[0];
 }

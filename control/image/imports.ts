@@ -115,8 +115,10 @@ export class ImageImportService {
     if (!isAdmin(caller) && image.project_id !== caller.projectId) {
       throw new CloudError('forbidden', 'image_operation_forbidden', { id: image.id, operation: 'get_task' });
     }
-    const { rows } = await sql<ImageTaskRow>`select * from image_task where image_id = ${image.id}
-      order by id desc limit 1000`.execute(this.#database.query);
+    const { rows } =
+      await sql<ImageTaskRow>`select ${taskColumns} where image_id = ${image.id} order by t.id desc limit 1000`.execute(
+        this.#database.query,
+      );
     return rows;
   }
 
@@ -126,9 +128,9 @@ export class ImageImportService {
     const marker = page.marker === undefined ? undefined : parseId(page.marker);
     if (page.marker !== undefined && !marker)
       throw new CloudError('invalid', 'marker_not_found', { marker: page.marker });
-    const { rows } = await sql<ImageTaskRow>`select * from image_task
-      where ${marker ? sql`id < ${marker}` : sql`true`} and ${page.status === undefined ? sql`true` : sql`status = ${page.status}`}
-      order by id desc limit ${page.limit}`.execute(this.#database.query);
+    const { rows } =
+      await sql<ImageTaskRow>`select ${taskColumns} where ${marker ? sql`t.id < ${marker}` : sql`true`} and ${page.status === undefined ? sql`true` : sql`t.status = ${page.status}`}
+      order by t.id desc limit ${page.limit}`.execute(this.#database.query);
     return rows;
   }
 
@@ -137,12 +139,15 @@ export class ImageImportService {
     requireAdmin(caller, 'showing a task');
     const id = parseId(taskId);
     const { rows } = id
-      ? await sql<ImageTaskRow>`select * from image_task where id = ${id}`.execute(this.#database.query)
+      ? await sql<ImageTaskRow>`select ${taskColumns} where t.id = ${id}`.execute(this.#database.query)
       : { rows: [] };
     if (!rows[0]) throw new CloudError('not_found', 'image_task_not_found', { id: taskId });
     return rows[0];
   }
 }
+
+/** Columns and tables of a SELECT. */
+const taskColumns = sql`t.*, i.project_id from image_task t join image i on i.id = t.image_id`;
 
 /** The image is the task's from now on. */
 async function fillLater(tx: Tx, caller: Caller, image: ImageRow, input: ImportInput): Promise<void> {
@@ -175,7 +180,6 @@ async function insertTask(
     .values({
       id: newId(),
       image_id: image.id,
-      project_id: image.project_id,
       user_id: caller.userId,
       request_id: caller.requestId,
       input: json(input),

@@ -32,6 +32,7 @@ export interface ImageFilter {
   projectId?: string;
   /** All of them. */
   tags?: string[];
+  size?: number;
   sizeMin?: number;
   sizeMax?: number;
   minDiskGib?: number;
@@ -116,6 +117,7 @@ function conditions(filter: ImageFilter): Condition[] {
   among('disk_format', filter.diskFormats);
   if (filter.projectId !== undefined) found.push(sql`project_id = ${filter.projectId}`);
   if (filter.tags) found.push(sql`tags @> ${filter.tags}::text[]`);
+  if (filter.size !== undefined) found.push(sql`size_bytes = ${filter.size}`);
   if (filter.sizeMin !== undefined) found.push(sql`size_bytes >= ${filter.sizeMin}`);
   if (filter.sizeMax !== undefined) found.push(sql`size_bytes <= ${filter.sizeMax}`);
   if (filter.minDiskGib !== undefined) found.push(sql`min_disk_gib = ${filter.minDiskGib}::bigint`);

@@ -53,6 +53,16 @@ export interface ImageReasons {
   image_task_not_found: { id: string };
 }
 
+/** Metadata definitions. */
+export interface ImageReasons {
+  metadef_namespace_not_found: { namespace: string };
+  metadef_namespace_exists: { namespace: string };
+  metadef_namespace_protected: { namespace: string };
+  metadef_entry_not_found: { kind: string; name: string; namespace: string };
+  metadef_entry_exists: { kind: string; name: string; namespace: string };
+  too_many_metadef_entries: { kind: string; limit: number };
+}
+
 /** Bytes. */
 export interface ImageReasons {
   upload_empty: NoFields;

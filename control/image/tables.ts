@@ -55,7 +55,6 @@ export interface ImageLocationTable {
 export interface ImageTaskTable {
   id: string;
   image_id: string;
-  project_id: string;
   user_id: string;
   request_id: string;
   input: Json<ImportInput>;
@@ -67,7 +66,8 @@ export interface ImageTaskTable {
   ended_at: ColumnType<Date | null, Date | string | null, Date | string | null>;
 }
 
-export type ImageTaskRow = Selectable<ImageTaskTable>;
+/** With its image's owner. */
+export type ImageTaskRow = Selectable<ImageTaskTable> & { project_id: string };
 export type ImageRow = Selectable<ImageTable>;
 export type ImageMemberRow = Selectable<ImageMemberTable>;
 

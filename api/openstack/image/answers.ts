@@ -32,6 +32,7 @@ export const image = Type.Object(
     min_ram: integer,
     tags: Type.Array(text),
     stores: Type.Optional(text),
+    locations: Type.Array(record({ url: text, metadata: Type.Record(text, text) })),
     created_at: text,
     updated_at: text,
     self: text,

@@ -96,6 +96,16 @@ function checkSettable(name: string, options: { id: boolean }): void {
   if (reserved.has(name) || name.startsWith('os_glance')) throw forbidden(`Attribute '${name}' is reserved.`);
 }
 
+/** Bytes come by upload or import, so that they are inspected and counted; nothing may make an image of another place's. */
+function placeRefused(value: unknown): Refusal {
+  const url = (value as { url?: unknown } | undefined)?.url;
+  if (typeof url === 'string' && !/^https?:/i.test(url))
+    return invalid(`Unknown scheme in the URI of a location: ${url.slice(0, 100)}`);
+  return forbidden(
+    "Locations can not be changed: the bytes of an image lie on this cloud's own hosts. Use the import method web-download.",
+  );
+}
+
 /** Glance's attribute names and ours. */
 const attributeNames: ReadonlyMap<string, keyof ImageAttributes> = new Map(
   Object.entries({
@@ -156,6 +166,7 @@ export function parsePatch(body: unknown, draft: PatchDraft): ImageChange[] {
     }
     const { verb, path } = draft === 10 ? operationOf(operation) : operationOfDraft4(operation);
     const parts = decodePointer(path);
+    if (parts[0] === 'locations') throw placeRefused(operation.value);
     if (parts.length !== 1)
       throw invalid(`Invalid JSON pointer for this resource: '/${parts.join('/').slice(0, 300)}'`);
     const name = parts[0]!;

@@ -52,6 +52,7 @@ test("an image is created with Glance's defaults and shown with all its attribut
     tags: ['b', 'a'],
     visibility: 'shared',
     status: 'queued',
+    locations: [],
     protected: false,
     os_hidden: false,
     disk_format: null,
@@ -181,6 +182,13 @@ test('faults come in the form that is accepted, as WebOb chooses it', async () =
     'text/html; charset=UTF-8',
     'openstacksdk sends this with uploads, and shows no plain text',
   );
+});
+
+test('an image without an id is not found', async () => {
+  for (const method of ['GET', 'DELETE', 'PATCH']) {
+    const { status, body } = await api.call(`alice ${method} /images/`, method === 'PATCH' ? [] : undefined);
+    assert.deepEqual([status, body.message], [404, 'No image found with ID '], method);
+  }
 });
 
 test('a wrong method answers 405 with those that are allowed', async () => {

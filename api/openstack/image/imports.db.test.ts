@@ -250,8 +250,8 @@ test('an import whose process died begins anew, and gives up at last', async () 
   }
   async function insertTask(one: string, attempts: number) {
     const input = { source: { method: 'web-download', uri: `${origin}/image` }, request: {} };
-    await sql`insert into image_task (id, image_id, project_id, user_id, request_id, input, status, attempts)
-      select ${newId()}, id, project_id, 'u', 'r', ${JSON.stringify(input)}, 'processing', ${attempts} from image
+    await sql`insert into image_task (id, image_id, user_id, request_id, input, status, attempts)
+      select ${newId()}, id, 'u', 'r', ${JSON.stringify(input)}, 'processing', ${attempts} from image
       where id = ${one}`.execute(query());
   }
 });

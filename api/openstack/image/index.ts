@@ -1,4 +1,7 @@
 /** Glance's Image API v2 at /image. Translates; control/image decides. */
+
+import type { FastifyInstance } from 'fastify';
+import { CloudError } from '../../../contract/errors.ts';
 import type {
   ImageImportService,
   ImageMemberService,
@@ -6,6 +9,7 @@ import type {
   ImageTransfer,
   WebRulesNow,
 } from '../../../control/image/index.ts';
+import type { MetadefService } from '../../../control/image/metadef/index.ts';
 import { Boundary } from '../../boundary/boundary.ts';
 import type { Sentences } from '../../boundary/contract.ts';
 import { readJson } from '../../boundary/json.ts';
@@ -21,6 +25,7 @@ import { imageFaults } from './faults.ts';
 import { imageRoutes } from './images.ts';
 import { importRoutes } from './imports.ts';
 import { memberRoutes } from './members.ts';
+import { metadefRoutes } from './metadefs.ts';
 import { schemaRoutes } from './schemas.ts';
 import { versionRoutes } from './versions.ts';
 
@@ -30,6 +35,7 @@ export interface ImageDialectOptions {
   members: ImageMemberService;
   transfer: ImageTransfer;
   imports: ImageImportService;
+  metadefs: MetadefService;
   webRules: WebRulesNow;
 }
 
@@ -50,6 +56,7 @@ export function imageDialect(options: ImageDialectOptions): Dialect {
     plugin: async (fastify) => {
       speakFaults(fastify, imageFaults);
       authenticateAll(fastify, options.authenticator);
+      refuseEmptyId(fastify);
       readJson(fastify, { also: Object.keys(patchTypes) });
       // Left on the wire: image bytes are piped, see data.ts.
       fastify.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null, undefined));
@@ -60,9 +67,17 @@ export function imageDialect(options: ImageDialectOptions): Dialect {
       memberRoutes(app, options.members);
       dataRoutes(app, options.transfer);
       importRoutes(app, options);
+      metadefRoutes(app, options.metadefs);
       app.refuseOtherMethods(wrongMethod);
     },
   };
+}
+
+/** `/v2/images/` is an image without an id, not the list: a client that has lost an id must not delete or read something else. */
+function refuseEmptyId(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ url }) => {
+    if (url.split('?', 1)[0]!.endsWith('/v2/images/')) throw new CloudError('not_found', 'image_not_found', { id: '' });
+  });
 }
 
 /** Glance says what is allowed where only the method is wrong. */

@@ -63,6 +63,7 @@ test('filters select by every attribute, also in combination', async () => {
   assert.deepEqual(await names('container_format=bare&name=a'), ['a']);
   assert.deepEqual(await names('tag=x'), ['a', 'b']);
   assert.deepEqual(await names('tag=x&tag=y'), ['a']);
+  assert.deepEqual(await names('size=10'), ['a']);
   assert.deepEqual(await names('size_min=11'), ['b']);
   assert.deepEqual(await names('size_max=10'), ['a']);
   assert.deepEqual(await names('min_ram=64&min_disk=2'), ['b']);

@@ -137,6 +137,9 @@ const readers: Readonly<Record<string, (filter: ImageFilter, value: string, name
   tag: (filter, value) => {
     filter.tags = [...(filter.tags ?? []), value.trim()];
   },
+  size: (filter, value, name) => {
+    filter.size = integer(value, name);
+  },
   size_min: (filter, value, name) => {
     filter.sizeMin = integer(value, name);
   },

@@ -127,8 +127,28 @@ const schemas = {
   ]),
 };
 
+/** Of metadata definitions: what clients ask for is the names. */
+const definition = (name: string, members: readonly string[]) => ({
+  name,
+  properties: Object.fromEntries(members.map((member) => [member, {}])),
+});
+const definitions = Object.fromEntries(
+  [
+    definition('namespace', ['namespace', 'display_name', 'description', 'visibility', 'protected', 'owner']),
+    definition('namespaces', ['namespaces', 'first', 'next', 'schema']),
+    definition('object', ['name', 'description', 'required', 'properties']),
+    definition('objects', ['objects', 'first', 'next', 'schema']),
+    definition('property', ['name', 'title', 'type', 'description']),
+    definition('properties', ['properties', 'first', 'next', 'schema']),
+    definition('tag', ['name', 'created_at', 'updated_at']),
+    definition('tags', ['tags', 'first', 'next', 'schema']),
+    definition('resource_type', ['name', 'prefix', 'properties_target']),
+    definition('resource_types', ['resource_type_associations', 'first', 'next', 'schema']),
+  ].map((schema) => [`metadefs/${schema.name}`, schema]),
+);
+
 export function schemaRoutes(app: Boundary): void {
-  for (const [name, schema] of Object.entries(schemas)) {
+  for (const [name, schema] of Object.entries({ ...schemas, ...definitions })) {
     const body = JSON.stringify(schema);
     const contract = { summary: `The schema of ${name}`, rights: 'caller', answers: { 200: jsonSchema } } as const;
     app.get(`/v2/schemas/${name}`, contract, (_request, reply) =>

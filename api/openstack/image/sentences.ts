@@ -51,6 +51,15 @@ export const imageSentences: SentenceTable<ImageReasons> = {
   image_import_state: ({ method, status, wanted }) =>
     `Image needs to be in '${wanted}' state to use '${method}' method; it is ${status}.`,
   image_task_not_found: ({ id }) => `No task found with ID ${id}`,
+  metadef_namespace_not_found: ({ namespace }) => `Metadata definition namespace=${namespace} was not found.`,
+  metadef_namespace_exists: ({ namespace }) => `The metadata definition namespace=${namespace} already exists.`,
+  metadef_namespace_protected: ({ namespace }) =>
+    `Metadata definition namespace ${namespace} is protected and cannot be deleted.`,
+  metadef_entry_not_found: ({ kind, name, namespace }) =>
+    `The metadata definition ${kind} with name=${name} was not found in namespace=${namespace}.`,
+  metadef_entry_exists: ({ kind, name, namespace }) =>
+    `A metadata definition ${kind} with name=${name} already exists in namespace=${namespace}.`,
+  too_many_metadef_entries: ({ kind, limit }) => `A namespace has at most ${limit} definitions of the kind ${kind}.`,
   upload_empty: 'The upload has no bytes.',
   image_format_unset: ({ missing }) => `Properties ${missing.join(', ')} must be set prior to saving data.`,
   image_being_cleaned: ({ id }) => `image ${id} is being cleaned of an earlier upload; try again in a moment`,
@@ -59,4 +68,8 @@ export const imageSentences: SentenceTable<ImageReasons> = {
   service_stopping: 'the service is stopping; try again',
 };
 
-export const glanceSentences: SentenceTable<GlanceReasons> = { ...kitSentences, ...hostSentences, ...imageSentences };
+export const glanceSentences: SentenceTable<GlanceReasons> = {
+  ...kitSentences,
+  ...hostSentences,
+  ...imageSentences,
+};

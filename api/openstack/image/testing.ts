@@ -15,6 +15,7 @@ import {
   WebSource,
   webRules,
 } from '../../../control/image/index.ts';
+import { MetadefService } from '../../../control/image/metadef/index.ts';
 import { ChangeFeed } from '../../../control/kit/change-log/changes.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../../control/kit/database/testing.ts';
 import { WorkQueue } from '../../../control/kit/queue/queue.ts';
@@ -108,6 +109,7 @@ export class ImageApi implements AsyncDisposable {
           transfer,
           imports: new ImageImportService({ database, region: 'here' }),
           webRules: rules,
+          metadefs: new MetadefService({ database }),
         }),
       ],
       log,

@@ -32,6 +32,8 @@ export function imageView(image: ImageRow): Record<string, unknown> {
     updated_at: seconds(image.updated_at),
     tags: image.tags,
     ...importOf(image),
+    // One place, which is no client's to reach: bytes are read at `file`.
+    locations: stored ? [{ url: `bothy://${storeId}/${image.id}`, metadata: { store: storeId } }] : [],
     ...(stored ? { stores: storeId } : {}),
     self: path,
     file: `${path}/file`,

@@ -458,7 +458,6 @@ CREATE TABLE public.image_member (
 CREATE TABLE public.image_task (
     id uuid NOT NULL,
     image_id uuid NOT NULL,
-    project_id uuid NOT NULL,
     user_id text NOT NULL,
     request_id text NOT NULL,
     input jsonb NOT NULL,
@@ -502,6 +501,30 @@ CREATE TABLE public.mapping (
     rules jsonb NOT NULL,
     schema_version text DEFAULT '1.0'::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.metadef_entry (
+    id uuid NOT NULL,
+    namespace_id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    body jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT metadef_entry_kind_check CHECK ((kind = ANY (ARRAY['object'::text, 'property'::text, 'tag'::text, 'resource_type'::text])))
+);
+
+CREATE TABLE public.metadef_namespace (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text NOT NULL,
+    display_name text,
+    description text,
+    visibility text DEFAULT 'private'::text NOT NULL,
+    protected boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT metadef_namespace_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'private'::text])))
 );
 
 CREATE TABLE public.migration (
@@ -1134,6 +1157,18 @@ ALTER TABLE ONLY public.mapping
 ALTER TABLE ONLY public.mapping
     ADD CONSTRAINT mapping_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.metadef_entry
+    ADD CONSTRAINT metadef_entry_namespace_id_kind_name_key UNIQUE (namespace_id, kind, name);
+
+ALTER TABLE ONLY public.metadef_entry
+    ADD CONSTRAINT metadef_entry_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.metadef_namespace
+    ADD CONSTRAINT metadef_namespace_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.metadef_namespace
+    ADD CONSTRAINT metadef_namespace_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
 
@@ -1348,6 +1383,8 @@ CREATE INDEX image_visible ON public.image USING btree (visibility, id);
 
 CREATE UNIQUE INDEX lease_epoch ON public.lease USING btree (role, epoch);
 
+CREATE INDEX metadef_namespace_project ON public.metadef_namespace USING btree (project_id, id);
+
 CREATE INDEX network_open ON public.network USING btree (id) WHERE (shared OR external);
 
 CREATE INDEX network_project ON public.network USING btree (project_id, id);
@@ -1510,6 +1547,8 @@ CREATE TRIGGER key_pair_change AFTER INSERT OR DELETE OR UPDATE ON public.key_pa
 
 CREATE TRIGGER mapping_change AFTER INSERT OR DELETE OR UPDATE ON public.mapping FOR EACH ROW EXECUTE FUNCTION public.append_change('mapping');
 
+CREATE TRIGGER metadef_namespace_change AFTER INSERT OR DELETE OR UPDATE ON public.metadef_namespace FOR EACH ROW EXECUTE FUNCTION public.append_change('metadef_namespace');
+
 CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network FOR EACH ROW EXECUTE FUNCTION public.append_change('network');
 
 CREATE TRIGGER operation_change AFTER INSERT OR UPDATE ON public.operation FOR EACH ROW EXECUTE FUNCTION public.append_change('operation');
@@ -1666,6 +1705,12 @@ ALTER TABLE ONLY public.image_upload
 
 ALTER TABLE ONLY public.key_pair
     ADD CONSTRAINT key_pair_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.metadef_entry
+    ADD CONSTRAINT metadef_entry_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.metadef_namespace(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.metadef_namespace
+    ADD CONSTRAINT metadef_namespace_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
