@@ -87,8 +87,9 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     // Contracts are checked by the boundary; Fastify's own compilers for schemas would be some megabytes for nothing.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
   });
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-openstack-request-id', request.id);
+    done();
   });
   app.addHook('preParsing', patienceWithBodies(options.bodyMs ?? 30_000));
   if (options.onRoute) app.addHook('onRoute', options.onRoute);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Engine } from '../../engine/engine.ts';
 import { hostEngines } from '../../engine/open-vswitch.ts';
 import { ovnCentralEngines } from '../../engine/ovn-central.ts';
-import { names } from '../../host/network/index.ts';
+import { names } from '../../host/network/names.ts';
 import { serviceUser } from '../install/users.ts';
 import { controlEngine, hostEngine } from '../process/definitions.ts';
 import type { Settings } from '../settings.ts';
