@@ -8,7 +8,7 @@ import pg from 'pg';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import { connectionConfig, guard, type SessionLimits, sessionLimits, urgentLimits } from './connection.ts';
-import { isStalePlan, oneByOne, prepareStatements } from './prepared.ts';
+import { isStalePlan, oneByOne, prepareStatements, StatementNames } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import { sendTogether } from './together.ts';
 import { TransactionConnection } from './transaction-connection.ts';
@@ -187,11 +187,12 @@ function makePool(options: DatabaseOptions, limits: SessionLimits, { pipeline }:
   } as pg.PoolConfig);
   // An idle connection that the server closes (a restart) is no error of anyone's: the pool has dropped it already.
   pool.on('error', () => {});
+  const names = new StatementNames();
   pool.on('connect', (client) => {
     client.on('error', () => {});
     guard(client, limits);
     sendTogether(client as unknown as pg.Client);
-    prepareStatements(client as unknown as pg.Client);
+    prepareStatements(client as unknown as pg.Client, names);
   });
   return pool;
 }

@@ -13,22 +13,27 @@ import type pg from 'pg';
 
 const maxNames = 400;
 const maxSeen = 2000;
-const names = new Map<string, string>();
-let seen = new Set<string>();
 
-function nameOf(text: string): string | undefined {
-  const known = names.get(text);
-  if (known !== undefined) return known;
-  if (names.size >= maxNames) return undefined;
-  if (!seen.has(text)) {
-    if (seen.size >= maxSeen) seen = new Set();
-    seen.add(text);
-    return undefined;
+/** The names of a pool's texts, for all of its connections. */
+export class StatementNames {
+  readonly #names = new Map<string, string>();
+  #seen = new Set<string>();
+
+  /** Undefined: not worth one, or there are enough. */
+  of(text: string): string | undefined {
+    const known = this.#names.get(text);
+    if (known !== undefined) return known;
+    if (this.#names.size >= maxNames) return undefined;
+    if (!this.#seen.has(text)) {
+      if (this.#seen.size >= maxSeen) this.#seen = new Set();
+      this.#seen.add(text);
+      return undefined;
+    }
+    this.#seen.delete(text);
+    const name = `b_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
+    this.#names.set(text, name);
+    return name;
   }
-  seen.delete(text);
-  const name = `b_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
-  names.set(text, name);
-  return name;
 }
 
 /** True for the error of a plan that does not fit the tables any more. */
@@ -40,12 +45,12 @@ export function isStalePlan(error: unknown): boolean {
 type Query = (text: unknown, values?: unknown, ...rest: unknown[]) => unknown;
 
 /** From now on the connection's parameterised queries (text, values) go by name. */
-export function prepareStatements(client: pg.Client): void {
+export function prepareStatements(client: pg.Client, names: StatementNames): void {
   const plain = client.query.bind(client) as Query;
   // Names are never used again once a plan was refused: `deallocate` would fail in the transaction that met it.
   let age = 0;
   const query: Query = (text, values, ...rest) => {
-    const name = typeof text === 'string' && Array.isArray(values) && values.length > 0 ? nameOf(text) : undefined;
+    const name = typeof text === 'string' && Array.isArray(values) && values.length > 0 ? names.of(text) : undefined;
     if (name === undefined) return plain(text, values, ...rest);
     const result = plain({ name: `${name}_${age}`, text, values }, ...rest);
     if (!(result instanceof Promise)) return result;
