@@ -577,6 +577,17 @@ test('when the stream ends the host is not connected, also when control stops', 
   assert.equal((await hostRow(hostId)).connected, false);
 });
 
+test('the ends of all streams of a control that stops are one transaction', async () => {
+  const hosts = await Promise.all(Array.from({ length: 20 }, () => register()));
+  await using control = await start();
+  for (const hostId of hosts) await connected(control.port, hostId);
+  await control.hosts.stop();
+  const { rows } = await sql<{ ended: number; transactions: number }>`
+    select count(distinct id)::integer as ended, count(distinct changed_in)::integer as transactions from host
+    where id = any(${hosts}::uuid[]) and not connected`.execute(db.database.query);
+  assert.deepEqual(rows, [{ ended: 20, transactions: 1 }]);
+});
+
 test('how far the clock of a host is off is known from its pings; what is no time counts for nothing', async () => {
   await using control = await start();
   const { host } = await connected(control.port, await register());

@@ -23,10 +23,13 @@ export async function connectHost(
   return rows.length === 1;
 }
 
-/** An older stream's end changes nothing. */
-export async function disconnectHost(db: Queryable, hostId: HostId, connectionId: string): Promise<void> {
-  await sql`update host set connected = false, connection_id = null, last_seen_at = now(), updated_at = now()
-    where id = ${hostId} and connection_id = ${connectionId}`.execute(db);
+/** An older stream's end changes nothing. Rows are locked in one order by all who touch several: no two wait for each other. */
+export async function disconnectHosts(db: Queryable, connectionIds: readonly string[]): Promise<void> {
+  await sql`
+    with ended as materialized (
+      select id from host where connection_id = any(${[...connectionIds]}::uuid[]) order by id for no key update)
+    update host h set connected = false, connection_id = null, last_seen_at = now(), updated_at = now()
+    from ended where h.id = ended.id`.execute(db);
 }
 
 /**
@@ -35,9 +38,9 @@ export async function disconnectHost(db: Queryable, hostId: HostId, connectionId
  */
 export async function recordLiveness(db: Queryable, connectionIds: readonly string[], silentMs: number): Promise<void> {
   await sql`
-    with alive as (
-      update host set connected = true, last_seen_at = now()
-      where connection_id = any(${[...connectionIds]}::uuid[]) returning id)
+    with mine as materialized (
+      select id from host where connection_id = any(${[...connectionIds]}::uuid[]) order by id for no key update),
+    alive as (update host h set connected = true, last_seen_at = now() from mine where h.id = mine.id)
     update host set connected = false, updated_at = now()
     where connected and last_seen_at < now() - ${silentMs}::double precision * interval '1 millisecond'
       and not connection_id = any(${[...connectionIds]}::uuid[])`.execute(db);

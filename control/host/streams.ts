@@ -21,6 +21,7 @@ import type { Database } from '../kit/database/database.ts';
 import { Gate } from '../kit/gate.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import { capacityOf } from './capacity.ts';
+import { Endings } from './endings.ts';
 import { DatabaseHistory } from './history.ts';
 import type { HostedNetworks, HostedServers } from './hosted.ts';
 import { looksOf, Marks, markDirty } from './interest.ts';
@@ -32,7 +33,7 @@ import { readSnapshot, type SnapshotSources } from './snapshot.ts';
 import {
   confirmAbsences,
   connectHost,
-  disconnectHost,
+  disconnectHosts,
   findHost,
   placesOf,
   recordLiveness,
@@ -79,6 +80,7 @@ export class HostStreams {
   readonly #timing: Timing;
   readonly #history: DatabaseHistory;
   readonly #sources: SnapshotSources;
+  readonly #endings: Endings;
   readonly #owner: SessionOwner;
   /** Every stream, greeted or not. */
   readonly #all = new Set<HostSession>();
@@ -93,7 +95,6 @@ export class HostStreams {
   #flushing = false;
   #wanted = false;
   #touching = false;
-  #endings = new Set<Promise<void>>();
   /** Images whose places may have changed. */
   #changedImages = new Set<ImageId>();
 
@@ -107,6 +108,7 @@ export class HostStreams {
     this.#timing = { ...defaults, ...options.timing };
     this.#history = new DatabaseHistory(options);
     this.#sources = { ...options, history: this.#history };
+    this.#endings = new Endings(options);
     this.#owner = {
       cloudId: options.cloudId,
       leaseMs,
@@ -146,7 +148,7 @@ export class HostStreams {
     this.#resync.stop();
     clearTimeout(this.#retryTimer);
     for (const session of [...this.#all]) session.end(closeCodes.goingAway, 'control is stopping');
-    await Promise.all(this.#endings);
+    await this.#endings.settled();
   }
 
   /** Takes a connection whose peer has proven to be this host. */
@@ -180,7 +182,7 @@ export class HostStreams {
     );
     if (!known) return false;
     if (session.closed) {
-      await disconnectHost(this.#database.query, session.hostId, session.connectionId);
+      await disconnectHosts(this.#database.query, [session.connectionId]);
       return true;
     }
     const before = this.#byHost.get(session.hostId);
@@ -204,11 +206,7 @@ export class HostStreams {
     if (this.#byHost.get(session.hostId) !== session) return;
     this.#byHost.delete(session.hostId);
     this.#log.info({ hostId: session.hostId, connectionId: session.connectionId }, 'host stream: host disconnected');
-    const ending = disconnectHost(this.#database.query, session.hostId, session.connectionId).catch((error) => {
-      this.#log.warn({ err: error, hostId: session.hostId }, 'host stream: could not record the end; the sweep will');
-    });
-    this.#endings.add(ending);
-    void ending.finally(() => this.#endings.delete(ending));
+    this.#endings.add(session.connectionId);
   }
 
   #look(changes: readonly Change[]): void {
