@@ -1,4 +1,4 @@
-/** Federation's tables as Kysely sees them; the truth is migrations/0126-federation.sql. */
+/** Federation's tables as Kysely sees them; the truth is migrations/0126-federation.sql and 0127-service-provider.sql. */
 import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { DomainId, UserId } from '../../contract/ids.ts';
 import type { Json, Timestamp } from '../kit/database/schema.ts';
@@ -40,7 +40,18 @@ export interface FederatedUserTable {
   unique_id: string;
 }
 
+export interface ServiceProviderTable {
+  id: string;
+  name: string;
+  auth_url: string;
+  sp_url: string;
+  description: string | null;
+  enabled: Generated<boolean>;
+  relay_state_prefix: string;
+}
+
 export interface FederationTables {
+  service_provider: ServiceProviderTable;
   identity_provider: IdentityProviderTable;
   mapping: MappingTable;
   federation_protocol: FederationProtocolTable;
@@ -48,6 +59,7 @@ export interface FederationTables {
 }
 
 export type IdentityProviderRow = Selectable<IdentityProviderTable>;
+export type ServiceProviderRow = Selectable<ServiceProviderTable>;
 export type MappingRow = Selectable<MappingTable>;
 /** With its mapping's name. */
 export type ProtocolRow = Selectable<FederationProtocolTable> & { mapping: string };

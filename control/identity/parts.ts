@@ -15,6 +15,7 @@ import { PolicyService } from './policies.ts';
 import { ProjectService } from './projects.ts';
 import { RevocationEvents } from './revocation-events.ts';
 import { RoleService } from './roles.ts';
+import { ServiceProviders } from './service-providers.ts';
 import { TrustService } from './trusts.ts';
 import { UserService } from './users.ts';
 
@@ -33,6 +34,7 @@ export class IdentityParts {
   readonly credentials: CredentialService;
   readonly trusts: TrustService;
   readonly federation: FederationService;
+  readonly serviceProviders: ServiceProviders;
   readonly domainConfig: DomainConfigService;
   readonly revocations: RevocationEvents;
 
@@ -52,6 +54,7 @@ export class IdentityParts {
     this.credentials = new CredentialService(context);
     this.trusts = new TrustService(context);
     this.federation = new FederationService(context);
+    this.serviceProviders = new ServiceProviders(context);
     this.domainConfig = new DomainConfigService(context);
     this.revocations = new RevocationEvents(context, options);
   }

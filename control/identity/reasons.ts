@@ -9,6 +9,7 @@ interface Id {
 export interface IdentityReasons {
   identity_provider_not_found: Id;
   mapping_not_found: Id;
+  service_provider_not_found: Id;
   federation_protocol_not_found: Id;
   federation_name_taken: { name: string };
   mapping_in_use: NoFields;

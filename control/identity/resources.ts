@@ -15,6 +15,7 @@ export const identityResources: readonly ResourceDescriptor[] = [
     'identity_provider',
     'mapping',
     'federation_protocol',
+    'service_provider',
     'token_revocation',
   ),
   ...inside(

@@ -4,11 +4,10 @@
  * nothing that must outlive it.
  */
 import { chmodSync, chownSync, rmSync } from 'node:fs';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { guarded } from '../../contract/guarded.ts';
 import type { DesiredServer } from '../../contract/host/index.ts';
-import { http } from '../../contract/node-http.ts';
 import { userIds } from '../../engine/process.ts';
 import { prepareDirectory } from '../network/metadata-proxy.ts';
 import { type Answer, answer } from './answer.ts';
@@ -40,7 +39,7 @@ export class MetadataService {
     prepareDirectory(dirname(socket), gid);
     rmSync(socket, { force: true });
     // A guest's request, whatever it makes of one server's document, costs the guest its answer and nobody else anything.
-    const server = http.createServer(
+    const server = createServer(
       { requestTimeout: 10_000, maxHeaderSize: 8192 },
       guarded(
         (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response),

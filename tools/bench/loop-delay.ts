@@ -1,7 +1,4 @@
-/**
- * Preloaded into control (`--import`): how long others wait for its event loop, since the last question, and what its memory is made of.
- * Asked by SIGUSR2, answers in a file.
- */
+/** Preloaded into control (`--import`): how long others wait for its event loop, since the last question. Asked by SIGUSR2, answers in a file. */
 import { renameSync, writeFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
@@ -11,8 +8,7 @@ if (file) {
   delay.enable();
   process.on('SIGUSR2', () => {
     const ms = (nanoseconds: number) => Math.round(nanoseconds / 1e4) / 100;
-    const answer = { p999: ms(delay.percentile(99.9)), longest: ms(delay.max), memory: process.memoryUsage() };
-    writeFileSync(`${file}.new`, JSON.stringify(answer));
+    writeFileSync(`${file}.new`, JSON.stringify({ p999: ms(delay.percentile(99.9)), longest: ms(delay.max) }));
     renameSync(`${file}.new`, file);
     delay.reset();
   });

@@ -8,7 +8,6 @@ import WebSocket from 'ws';
 import {
   type ControlMessage,
   type DesiredServer,
-  type HostFacts,
   type HostMessage,
   hostProtocol,
   type ObservedServer,
@@ -40,8 +39,7 @@ function run(controlUrl: string, host: WireHosts['hosts'][number], ca: Buffer): 
         ...speaking(hostProtocol),
         cloudId: null,
         ...(remembers && { remembers, holds: stampsOf(documents) }),
-        // The first release wants to hear of a socket.
-        facts: { ...factsOf(host), socket: null } as HostFacts,
+        facts: { ...testFacts, name: host.name, cpus: 64, memoryMiB: 1 << 20, diskGiB: 1 << 16 },
       }),
     );
     socket.on('message', (data) => {
@@ -70,11 +68,6 @@ function run(controlUrl: string, host: WireHosts['hosts'][number], ca: Buffer): 
   };
   dial();
 }
-
-const factsOf = ({ name }: WireHosts['hosts'][number]): HostFacts => ({
-  ...testFacts,
-  ...{ name, cpus: 64, memoryMiB: 1 << 20, diskGiB: 1 << 16 },
-});
 
 const stampsOf = (documents: ReadonlyMap<string, DesiredServer>): Record<string, string> =>
   Object.fromEntries([...documents].flatMap(([id, { stamp }]) => (stamp === undefined ? [] : [[id, stamp]])));

@@ -133,6 +133,9 @@ export const identityProvider = closed('Identity provider', {
   ...{ authorization_ttl: orNull(Type.Integer()), oidc: record({ client_id: orNull(text) }) },
   links: record({ self: text, protocols: text }),
 });
+export const serviceProvider = closed('Service provider', {
+  ...{ id: text, auth_url: text, sp_url: text, description, enabled: boolean, relay_state_prefix: text, links },
+});
 export const mapping = closed('Mapping', { id: text, rules: Type.Array(anything), schema_version: text, links });
 export const protocol = closed('Federation protocol', {
   ...{ id: text, mapping_id: text, remote_id_attribute: orNull(text) },

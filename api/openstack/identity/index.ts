@@ -29,6 +29,7 @@ import { policyRoutes } from './routes/policies.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { revocationRoutes } from './routes/revocations.ts';
 import { roleRoutes } from './routes/roles.ts';
+import { serviceProviderRoutes } from './routes/service-providers.ts';
 import { trustRoutes } from './routes/trusts.ts';
 import { userRoutes } from './routes/users.ts';
 import { versionRoutes } from './routes/versions.ts';
@@ -50,6 +51,7 @@ const all: Routes[] = [
   accessKeyRoutes,
   trustRoutes,
   federationRoutes,
+  serviceProviderRoutes,
   federatedAuthRoutes,
   groupRoutes,
   roleRoutes,

@@ -112,6 +112,7 @@ const identitySentences: SentenceTable<IdentityReasons> = {
 
   identity_provider_not_found: absent('identity provider'),
   mapping_not_found: absent('mapping'),
+  service_provider_not_found: absent('service provider'),
   federation_protocol_not_found: absent('federated protocol'),
   federation_name_taken: ({ name }) =>
     `Conflict occurred attempting to store ${words(name)} - there is one of this id already.`,

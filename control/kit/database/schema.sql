@@ -910,6 +910,16 @@ CREATE TABLE public.service (
     extra jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 
+CREATE TABLE public.service_provider (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    auth_url text NOT NULL,
+    sp_url text NOT NULL,
+    description text,
+    enabled boolean DEFAULT true NOT NULL,
+    relay_state_prefix text NOT NULL
+);
+
 CREATE TABLE public.subnet (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -1277,6 +1287,12 @@ ALTER TABLE ONLY public.server_user_data
 ALTER TABLE ONLY public.service
     ADD CONSTRAINT service_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.service_provider
+    ADD CONSTRAINT service_provider_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.service_provider
+    ADD CONSTRAINT service_provider_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_pkey PRIMARY KEY (id);
 
@@ -1604,6 +1620,8 @@ CREATE TRIGGER server_usage AFTER INSERT OR DELETE ON public.server FOR EACH ROW
 CREATE TRIGGER server_usage_moved AFTER UPDATE OF host_id, vcpus, memory_mib, disk_gib ON public.server FOR EACH ROW WHEN (((((old.host_id IS DISTINCT FROM new.host_id) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib))) EXECUTE FUNCTION public.count_host_usage();
 
 CREATE TRIGGER service_change AFTER INSERT OR DELETE OR UPDATE ON public.service FOR EACH ROW EXECUTE FUNCTION public.append_change('service');
+
+CREATE TRIGGER service_provider_change AFTER INSERT OR DELETE OR UPDATE ON public.service_provider FOR EACH ROW EXECUTE FUNCTION public.append_change('service_provider');
 
 CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet');
 

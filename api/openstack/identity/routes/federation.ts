@@ -141,7 +141,7 @@ const protocolView = (deps: Deps, providerName: string) => (row: ProtocolRow) =>
 });
 
 /** @throws CloudError `invalid` */
-function chosen(given: string): string {
+export function chosenId(given: string): string {
   if ([...given].length > 64) throw new Refusal('invalid', 'an id that is chosen has at most 64 characters');
   return given;
 }
@@ -169,7 +169,7 @@ const providerRoutes: Routes = (app, deps) => {
     const given = request.body.identity_provider as Given & { domain_id?: string | null };
     const domain: DomainId | null = given.domain_id ? domainId(deps, given.domain_id) : null;
     const wanted = { ...changeOf(given), domainId: domain };
-    const row = await federation.createProvider(callerOf(request), chosen(request.params.id), wanted);
+    const row = await federation.createProvider(callerOf(request), chosenId(request.params.id), wanted);
     return reply.code(201).send({ identity_provider: view(row) });
   });
   app.patch(`${url}/:id`, contracts.patchProvider, async (request) => {
@@ -197,7 +197,11 @@ const mappingRoutes: Routes = (app, deps) => {
     mapping: view(await federation.mapping(callerOf(request), request.params.id)),
   }));
   app.put(`${url}/:id`, contracts.putMapping, async (request, reply) => {
-    const row = await federation.createMapping(callerOf(request), chosen(request.params.id), ...rulesOf(request.body));
+    const row = await federation.createMapping(
+      callerOf(request),
+      chosenId(request.params.id),
+      ...rulesOf(request.body),
+    );
     return reply.code(201).send({ mapping: view(row) });
   });
   app.patch(`${url}/:id`, contracts.patchMapping, async (request) => ({
@@ -224,7 +228,7 @@ const protocolRoutes: Routes = (app, deps) => {
   app.put(`${url}/:protocol`, contracts.putProtocol, async (request, reply) => {
     const { id, protocol: wanted } = request.params;
     const { mapping_id: mapping, remote_id_attribute: attribute } = request.body.protocol;
-    const wish = { name: chosen(wanted), mapping, remoteIdAttribute: attribute ?? null };
+    const wish = { name: chosenId(wanted), mapping, remoteIdAttribute: attribute ?? null };
     const row = await federation.createProtocol(callerOf(request), id, wish);
     return reply.code(201).send({ protocol: protocolView(deps, id)(row) });
   });
