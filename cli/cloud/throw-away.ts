@@ -9,16 +9,19 @@ import { join } from 'node:path';
 import { writeWhole } from '../../control/kit/files.ts';
 import { sourceRoot } from '../process/definitions.ts';
 import { run } from '../run.ts';
-import { cloudPaths } from '../settings.ts';
+import { cloudPaths, type SettingName } from '../settings.ts';
 
 const bothy = join(sourceRoot, 'bothy');
+
+/** Of the cloud's settings file, beside those that keep it out of others' way. */
+export type ThrowAwaySettings = Partial<Record<SettingName, string>>;
 
 export interface ThrowAwayCloud extends AsyncDisposable {
   data: string;
 }
 
 /** Settings that let a cloud live beside others; written before its first start. Answers the data directory. */
-export async function reserveCloud(parent = tmpdir()): Promise<string> {
+export async function reserveCloud(parent = tmpdir(), settings: ThrowAwaySettings = {}): Promise<string> {
   const data = join(mkdtempSync(join(parent, 'bothy-cloud-')), 'data');
   const { tag, settingsFile } = cloudPaths(data);
   const third = (Number.parseInt(tag, 16) % 250) + 5;
@@ -31,14 +34,15 @@ export async function reserveCloud(parent = tmpdir()): Promise<string> {
     `host_port = ${hostPort}`,
     `external_cidr = 172.24.${third}.0/24`,
     `external_cidr6 = fd0b:724:${tag}::/64`,
+    ...Object.entries(settings).map(([name, value]) => `${name} = ${value}`),
   ];
   writeWhole(settingsFile, `${lines.join('\n')}\n`, { mode: 0o600 });
   return data;
 }
 
 /** Reserves and starts one. */
-export async function startThrowAwayCloud(): Promise<ThrowAwayCloud> {
-  const data = await reserveCloud();
+export async function startThrowAwayCloud(settings: ThrowAwaySettings = {}): Promise<ThrowAwayCloud> {
+  const data = await reserveCloud(tmpdir(), settings);
   const remove = () => removeCloud(data);
   try {
     await run(bothy, ['up', '--detach', '--data', data], { env: withoutSettings() });

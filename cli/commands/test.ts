@@ -67,7 +67,11 @@ async function runSuites(chosen: readonly string[]): Promise<Result[]> {
 /** One cloud for several suites. */
 async function runOnCloud(names: readonly string[]): Promise<Result[]> {
   const { startThrowAwayCloud } = await import('../cloud/throw-away.ts');
-  const cloud = await step('a cloud for the tests', startThrowAwayCloud, ({ data }) => data);
+  const cloud = await step(
+    'a cloud for the tests',
+    () => startThrowAwayCloud(),
+    ({ data }) => data,
+  );
   const results: Result[] = [];
   try {
     for (const name of names) results.push(await runSuite(name, { BOTHY_TEST_DATA: cloud.data }));

@@ -66,8 +66,11 @@ async function main(): Promise<void> {
   }
 }
 
+/** What Tempest's tests of lock-out and password history are told of the cloud (tempest.ts). */
+const passwordSettings = { lockout_attempts: '2', lockout_seconds: '5', password_unique: '2' };
+
 async function cloudOf(data: string | undefined): Promise<LiveCloud> {
-  const own = data === undefined ? await startThrowAwayCloud() : undefined;
+  const own = data === undefined ? await startThrowAwayCloud(passwordSettings) : undefined;
   const directory = data ?? own!.data;
   return {
     data: directory,

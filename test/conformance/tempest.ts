@@ -58,8 +58,8 @@ function access({ adminEnvironment: admin, caFile }: LiveCloud, { defaultDomain 
       project_tags: true,
       application_credentials: true,
       access_rules: true,
-      // Asks for a server with lock-out and password history for everybody; ours are options of a user.
-      security_compliance: false,
+      // Lock-out and password history are settings of the cloud, made so in run.ts.
+      security_compliance: true,
     },
   };
 }
