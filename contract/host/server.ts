@@ -39,6 +39,8 @@ export const desiredServer = object({
   reboot: object({ count: reboots, type: oneOf('soft', 'hard') }),
   /** Boots from a disk made of this image, with its own as the second one; each count is a disk made anew. Absent: it does not. */
   rescue: optional(nullable(object({ count, image: desiredImage }))),
+  /** The rebuild that its own disk is made by, from `image`: another one is another disk, made anew. Absent: none, the first. */
+  rootCount: optional(count),
   name: text(limits.nameLength + limits.nameSuffixLength),
   hostname: text(limits.hostnameLength),
   vcpus: integer(1, limits.vcpus),
@@ -124,6 +126,8 @@ export const observedServer = object({
   rebootCount: reboots,
   /** The count of the rescue that it runs from; 0, or absent: its own disk. */
   rescueCount: optional(count),
+  /** The rebuild that its own disk is of; 0, or absent: the first. */
+  rootCount: optional(count),
   /** What the host is doing or waiting for, for people; e.g. 'fetching image, 40 of 64 MiB'. */
   step: nullable(text(hostLimits.stepLength)),
   error: nullable(object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) })),

@@ -12,6 +12,7 @@ export interface ComputeReasons {
   server_never_placed: { id: string; call: string };
   /** Its image does not say that there is one. */
   server_without_agent: { id: string };
+  rebuild_image_not_found: NoFields;
   rescue_without_image: { id: string };
   rescue_image_unsupported: { id: string };
   /** There is no host that the server could move to. */

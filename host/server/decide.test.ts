@@ -34,6 +34,8 @@ const suspended = exampleServer({ power: 'suspended', generation: 2 });
 const image = on.image!;
 const rescued = exampleServer({ generation: 2, rescue: { count: 2, image } });
 const newlyRescued = exampleServer({ generation: 3, rescue: { count: 3, image } });
+const rebuilt = exampleServer({ generation: 2, rootCount: 2 });
+const rebuiltOff = exampleServer({ power: 'off', generation: 2, rootCount: 2 });
 const stands = { state: 'paused', ending: false } as const;
 const sent = { state: 'postmigrate', ending: false } as const;
 const loading = { state: 'inmigrate', ending: false } as const;
@@ -139,6 +141,18 @@ const cases: [string, DesiredServer | undefined, ServerFacts, string][] = [
     'drop-memory',
   ],
   ['so it does before a hard reboot', rebooted('hard'), { ...whole, record: kept, memory: true }, 'drop-memory'],
+  ['a guest whose disk shall be made anew is ended, not asked', rebuilt, { ...whole, guest: running }, 'quit'],
+  ['so is one that shall be off', rebuiltOff, { ...whole, guest: running }, 'quit'],
+  ['then its disk goes', rebuilt, { ...whole, record: built }, 'drop-disk'],
+  ['also where it was taken back as running', rebuilt, whole, 'drop-disk'],
+  ['then another is made', rebuilt, { ...whole, record: built, disk: false }, 'make-disk'],
+  ['a suspended guest loses its memory first', rebuilt, { ...whole, record: kept, memory: true }, 'drop-memory'],
+  [
+    'a disk of a rebuild that the database has forgotten stays',
+    on,
+    { ...whole, record: { ...ran, disk: { ...built.disk!, count: 2 } }, guest: running },
+    'nothing',
+  ],
   ['a guest that shall be rescued is asked to stop', rescued, { ...whole, guest: running }, 'power-down'],
   ['then the disk of the rescue is made', rescued, { ...whole, record: built }, 'make-rescue-disk'],
   ['a record of a rescue is no disk', rescued, { ...whole, record: inRescue }, 'make-rescue-disk'],
@@ -169,8 +183,9 @@ test('a guest that went off stays off until something new is asked for', () => {
 test('under a lease that has ended nothing begins, what runs is left alone, and what shall end ends', () => {
   for (const [name, desired, facts, step] of cases) {
     const { do: now } = decide(desired, { ...facts, leaseEnded: true });
-    const anew = desired?.power === 'on' && (desired.reboot.count > 0 || desired.rescue != null || facts.rescueDisk);
-    const always = ['make-disk', 'make-rescue-disk', 'launch', 'continue'].includes(step);
+    const disks = desired?.rescue != null || facts.rescueDisk || desired?.rootCount;
+    const anew = desired?.power === 'on' && (desired.reboot.count > 0 || disks);
+    const always = ['make-disk', 'drop-disk', 'make-rescue-disk', 'launch', 'continue'].includes(step);
     const begins = always || (['quit', 'power-down'].includes(step) && anew);
     assert.equal(now, begins ? 'await-lease' : step, name);
   }

@@ -48,6 +48,8 @@ export type Step =
   | { do: 'keep-out' }
   /** Its disk was erased under this very epoch: no other is made for it. */
   | { do: 'stay-erased' }
+  /** It shall be made anew: a rebuild. */
+  | { do: 'drop-disk' }
   | { do: 'make-rescue-disk' }
   | { do: 'drop-rescue' }
   | { do: 'launch' }
@@ -77,6 +79,7 @@ export function decide(desired: DesiredServer | undefined, facts: ServerFacts): 
 function beginsSomething(step: Step): boolean {
   switch (step.do) {
     case 'make-disk':
+    case 'drop-disk':
     case 'make-rescue-disk':
     case 'launch':
     case 'continue':
@@ -100,6 +103,11 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
     return { do: 'adopt-epoch' };
   }
   if (!guest) return decideWithoutGuest(desired, facts);
+  // Nobody asks the guest: nothing of what it would write down is kept.
+  if (rebuildPending(desired, record)) {
+    const why = 'its disk is made anew';
+    return isWanted(desired, record) ? { do: 'quit', why, begins: true } : { do: 'quit', why };
+  }
   if (!isWanted(desired, record)) return decideStopping(facts, guest);
   if (rescueStep(desired, facts)) return decideChangingDisks(desired, guest);
   return decideRunning(desired, facts, guest);
@@ -116,6 +124,11 @@ function isHalted(desired: DesiredServer, record: ServerRecord | undefined): boo
 
 export function rebootPending(desired: DesiredServer, record: ServerRecord | undefined): boolean {
   return desired.reboot.count > (record?.rebootCount ?? 0);
+}
+
+function rebuildPending(desired: DesiredServer, record: ServerRecord | undefined): boolean {
+  // Never back: a database that is older than the disk has forgotten a rebuild, and that is no reason to lose what came of it.
+  return record?.disk != null && (record.disk.count ?? 0) < (desired.rootCount ?? 0);
 }
 
 /** What is to be done to its disks before it may run as desired. */
@@ -136,8 +149,9 @@ function decideWithoutGuest(desired: DesiredServer, facts: ServerFacts): Step {
   const { record } = facts;
   const wanted = isWanted(desired, record);
   const suspended = wanted && desired.power === 'suspended';
-  const anew = rebootPending(desired, record) || rescueStep(desired, facts) !== undefined;
-  if (wanted && !facts.memory && !rebootPending(desired, record)) {
+  const rebuilt = rebuildPending(desired, record);
+  const anew = rebuilt || rebootPending(desired, record) || rescueStep(desired, facts) !== undefined;
+  if (wanted && !facts.memory && !rebuilt && !rebootPending(desired, record)) {
     const error = whatIsLost(desired, facts);
     if (error) return { do: 'halt', error };
     // Else the machine itself was restarted: the guest comes back with it.
@@ -149,6 +163,7 @@ function decideWithoutGuest(desired: DesiredServer, facts: ServerFacts): Step {
     return erased ? { do: 'stay-erased' } : { do: 'make-disk' };
   }
   if (facts.memory && (!wanted || anew)) return { do: 'drop-memory' };
+  if (rebuilt) return { do: 'drop-disk' };
   const disks = rescueStep(desired, facts);
   if (disks) return disks;
   if (wanted && !(suspended && facts.memory)) return { do: 'launch' };

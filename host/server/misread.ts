@@ -22,6 +22,7 @@ export function misreadServer(
     state: 'failed',
     rebootCount: observed?.rebootCount ?? 0,
     rescueCount: observed?.rescueCount ?? 0,
+    rootCount: observed?.rootCount ?? 0,
     step: null,
     error: {
       code: 'unreadable',

@@ -31,7 +31,8 @@ export interface ServerRecord {
   epoch: number;
   /** The guest's own user, see ../guest/users.ts; null: none yet. */
   uid: number | null;
-  disk: DiskRecord | null;
+  /** Its own disk, of the rebuild with this count; none, or 0: the first. */
+  disk: (DiskRecord & { count?: number }) | null;
   /** The disk that it boots from instead, of the rescue with this count. */
   rescue: (DiskRecord & { count: number }) | null;
   /** Of which machine the memory is that lies beside the disk, or is being saved; null: none is wanted. */

@@ -327,6 +327,7 @@ export class ServerTask {
       state,
       rebootCount: this.record?.rebootCount ?? 0,
       rescueCount: this.record?.rescue?.count ?? 0,
+      rootCount: this.record?.disk?.count ?? 0,
       step: state === 'building' ? this.#pending : null,
       error,
       startedAt: this.guest ? (this.record?.running?.startedAt ?? null) : null,

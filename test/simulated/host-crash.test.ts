@@ -71,6 +71,14 @@ const rescue: Act = {
   }),
   state: 'running',
 };
+const rebuild: Act = {
+  change: async (server, world) => ({
+    ...server,
+    rootCount: server.generation + 1,
+    image: await world.storeImage(Buffer.alloc(12_288, 5)),
+  }),
+  state: 'running',
+};
 const unrescue: Act = { change: (server) => ({ ...server, power: 'on', rescue: null }), state: 'running' };
 const remove: Act = { change: (server) => ({ ...server, presence: 'absent' }), state: 'absent' };
 const pause = power('paused', 'paused');
@@ -99,6 +107,9 @@ const works: Work[] = [
   { name: 'rescue of a suspended server', before: [create, suspend], ...rescue },
   { name: 'another rescue', before: [create, rescue], ...rescue },
   { name: 'unrescue', before: [create, rescue], ...unrescue },
+  { name: 'rebuild', before: [create], ...rebuild },
+  { name: 'rebuild of a stopped server', before: [create, power('off', 'stopped')], ...rebuild, state: 'stopped' },
+  { name: 'another rebuild', before: [create, rebuild], ...rebuild },
   { name: 'delete of a rescued server', before: [create, rescue], ...remove },
 ];
 
@@ -170,6 +181,7 @@ function check(world: HostWorld, work: Work, server: DesiredServer, launchesBefo
   const files = readdirSync(join(data, server.id));
   assert.equal(files.includes('memory'), work.state === 'suspended');
   assert.equal(files.includes('rescue.qcow2'), server.rescue != null);
+  assert.equal(observed.rootCount, server.rootCount ?? 0);
   assert.equal(observed.rescueCount, server.rescue?.count ?? 0);
   const disks = machine.guest(server.id)?.machine.disks.map(({ id }) => id) ?? [];
   if (work.state === 'running') assert.equal(disks[0], server.rescue ? 'rescue0' : 'disk0');

@@ -39,6 +39,7 @@ const servers = {
   server_never_placed: ({ id, call }) => `Cannot '${call}' instance ${id}: it was never placed on a host`,
   server_without_agent: ({ id }) =>
     `QEMU guest agent is not enabled: the image of instance ${id} has no hw_qemu_guest_agent`,
+  rebuild_image_not_found: 'Cannot find image for rebuild',
   rescue_without_image: ({ id }) =>
     `Instance ${id} cannot be rescued: it was not made from an image, so one must be named`,
   rescue_image_unsupported: ({ id }) => `Requested rescue image '${id}' is not supported`,

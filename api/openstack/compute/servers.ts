@@ -99,7 +99,7 @@ async function detailed(servers: ServerService, request: FastifyRequest, rows: S
 const wantsUserData = (caller: Caller, request: FastifyRequest, ids: readonly string[]): boolean =>
   isAdmin(caller) && request.microversion >= 3 && ids.length > 0;
 
-async function showServer(
+export async function showServer(
   servers: ServerService,
   request: FastifyRequest,
   options: { one: true; brief?: boolean },

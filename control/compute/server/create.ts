@@ -209,7 +209,7 @@ function requireIngredients(wish: ServerWish, found: Ingredients): FlavorRow {
 }
 
 /** The guest's disk; a flavor with disk 0 takes the image's own size. Refuses an image that does not fit the flavor. */
-function diskFor(flavor: FlavorRow, image: BootImage): number {
+export function diskFor(flavor: Pick<FlavorRow, 'memory_mib' | 'disk_gib'>, image: BootImage): number {
   if (image.disk_format === null) {
     throw new CloudError('invalid', 'image_not_bootable', { id: image.id, disk_format: image.disk_format });
   }

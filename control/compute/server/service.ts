@@ -110,6 +110,13 @@ export class ServerService {
     return userDataOf(this.#options.database.query, ids);
   }
 
+  /** A server's user data, for whoever may change the server. */
+  async ownUserData(caller: Caller, id: ServerId): Promise<string | null> {
+    await this.get(caller, id);
+    if (!isAdmin(caller)) requireProjectMember(caller, 'read a server’s user data');
+    return (await userDataOf(this.#options.database.query, [id])).get(id) ?? null;
+  }
+
   async operations(
     caller: Caller,
     id: ServerId,

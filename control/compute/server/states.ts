@@ -30,6 +30,8 @@ export interface ServerState {
   desired_reboot_count: number;
   desired_reboot_type: 'soft' | 'hard';
   desired_rescue: ServerRescue | null;
+  /** The generation of the last rebuild; 0: none. */
+  desired_root_count: number;
   desired_verb: string;
   soft_deleted_at: Date | null;
   observed_generation: number;
@@ -37,6 +39,7 @@ export interface ServerState {
   observed_power: Power | null;
   observed_reboot_count: number;
   observed_rescue_count: number;
+  observed_root_count: number;
   fault: ServerFault | null;
   launched_at: Date | null;
 }
@@ -150,6 +153,7 @@ export function isSatisfied(server: ServerState): boolean {
   if (server.desired_presence === 'absent') return server.observed_state === 'absent';
   if (server.observed_state !== stateOfPower[server.desired_power]) return false;
   if (server.observed_rescue_count !== rescueWanted(server)) return false;
+  if (server.observed_root_count < server.desired_root_count) return false;
   return server.desired_power !== 'on' || server.observed_reboot_count >= server.desired_reboot_count;
 }
 
@@ -191,12 +195,17 @@ export function taskState(server: ServerState, deleted = false): TaskState {
 function taskUnderWay(server: ServerState): TaskState {
   if (server.soft_deleted_at) return 'soft-deleting';
   if (server.desired_verb === 'restore') return 'restoring';
+  if (server.desired_verb === 'rebuild') return rebuildTask(server);
   if (server.observed_rescue_count !== rescueWanted(server)) return server.desired_rescue ? 'rescuing' : 'unrescuing';
   if (server.desired_power === 'on' && server.observed_reboot_count < server.desired_reboot_count) {
     return server.desired_reboot_type === 'soft' ? 'rebooting' : 'rebooting_hard';
   }
   return powerTasks[server.desired_power][server.observed_power ?? 'on'];
 }
+
+/** A rebuild lasts until the guest is as it was before: on or off. */
+const rebuildTask = (server: ServerState): TaskState =>
+  server.observed_root_count < server.desired_root_count ? 'rebuilding' : 'rebuild_spawning';
 
 /** Nova's numbers (nova/objects/fields.py, InstancePowerState): running, paused, shut down, suspended. */
 export const powerStates = { on: 1, paused: 3, off: 4, suspended: 7 } as const satisfies Record<Power, number>;

@@ -159,6 +159,9 @@ export interface DesiredChange {
   reboot?: 'soft' | 'hard';
   /** The image to boot from instead of the own disk; its count is the new generation. */
   rescue?: Omit<ServerRescue, 'count'> | null;
+  /** Its own disk made anew; the generation that says so becomes its count. */
+  rebuild?: Pick<ServerRow, 'image_id' | 'image' | 'disk_gib' | 'hardware'> &
+    Partial<Pick<ServerRow, 'key_name' | 'keys'>>;
   softDeletedAt?: Date | null;
   fault?: ServerFault | null;
 }
@@ -179,6 +182,7 @@ export async function updateDesired(tx: Tx, id: string, verb: string, change: De
     ...(rescue !== undefined && {
       desired_rescue: rescue && sql`${JSON.stringify(rescue)}::jsonb || jsonb_build_object('count', generation + 1)`,
     }),
+    ...(change.rebuild && rebuiltColumns(change.rebuild)),
     ...(change.softDeletedAt !== undefined && { soft_deleted_at: change.softDeletedAt }),
     fault:
       fault === undefined
@@ -198,6 +202,13 @@ export async function updateDesired(tx: Tx, id: string, verb: string, change: De
     .executeTakeFirstOrThrow();
   return generation;
 }
+
+const rebuiltColumns = ({ image, hardware, keys, ...columns }: NonNullable<DesiredChange['rebuild']>) => ({
+  ...columns,
+  ...{ image: JSON.stringify(image), hardware: JSON.stringify(hardware) },
+  ...(keys && { keys: JSON.stringify(keys) }),
+  desired_root_count: sql`generation + 1`,
+});
 
 export interface ServerOperation {
   id: string;
@@ -246,6 +257,15 @@ export async function userDataOf(db: Queryable, ids: readonly string[]): Promise
     .where('server_id', 'in', [...ids])
     .execute();
   return new Map(rows.map((row) => [row.server_id, row.user_data]));
+}
+
+/** @param userData base64; null: none any more */
+export async function replaceUserData(tx: Tx, serverId: string, userData: string | null): Promise<void> {
+  await (userData === null
+    ? sql`delete from server_user_data where server_id = ${serverId}`
+    : sql`insert into server_user_data (server_id, user_data) values (${serverId}, ${userData})
+        on conflict (server_id) do update set user_data = excluded.user_data`
+  ).execute(tx);
 }
 
 export interface ServerPortRow {

@@ -44,6 +44,8 @@ export interface ServerTable {
   desired_reboot_type: Generated<'soft' | 'hard'>;
   /** From what it boots instead of its own disk. */
   desired_rescue: Json<ServerRescue> | null;
+  /** The generation of the last rebuild; 0: none, its disk is the first. */
+  desired_root_count: Generated<number>;
   /** What made the present generation, as people call it. */
   desired_verb: Generated<string>;
   /** Since when it waits to be reclaimed; null: it is not deleted. */
@@ -55,6 +57,8 @@ export interface ServerTable {
   observed_reboot_count: Generated<number>;
   /** The `count` of the rescue that it runs from; 0: its own disk. */
   observed_rescue_count: Generated<number>;
+  /** The rebuild that its disk is of. */
+  observed_root_count: Generated<number>;
   observed_started_at: Timestamp | null;
   observed_step: string | null;
   observed_error: Json<{ code: string; message: string }> | null;

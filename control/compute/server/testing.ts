@@ -176,6 +176,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
           state: server.presence === 'absent' ? 'absent' : stateOfPower[server.power],
           rebootCount: server.reboot.count,
           rescueCount: server.rescue?.count ?? 0,
+          rootCount: server.rootCount ?? 0,
           step: null,
           error: null,
           startedAt: server.power === 'on' ? '2026-01-01T00:00:00.000Z' : null,

@@ -22,12 +22,22 @@ export const makeDisk: StepFunction<'make-disk'> = async ({ task, desired, signa
   task.record ??= newRecord(desired.epoch);
   await task.save({
     uid: userFor(task),
-    disk: { imageId: desired.image.id, imageFormat: backing.format, sizeBytes },
+    disk: { imageId: desired.image.id, imageFormat: backing.format, sizeBytes, count: desired.rootCount ?? 0 },
     ...(wanted && { ports: desired.ports.map((port) => port.id) }),
   });
   await context.step('record-disk');
   if (wanted) plugAhead(task, desired);
   await makeOverlay(paths.disk, { sizeBytes, backing, owner: task.user });
+  return undefined;
+};
+
+/** Not before the image is here that the next one is made of: where it can't be had, what was there is not lost for it. */
+export const dropDisk: StepFunction<'drop-disk'> = async ({ task, desired, signal }) => {
+  if (!desired.image) throw new HostFault('invalid', 'the server has no image to boot from', { permanent: true });
+  const { facts } = await imageFor(task, desired.image, signal);
+  diskSizeBytes(desired, facts);
+  task.say('removing the disk');
+  await rm(task.paths.disk, { force: true });
   return undefined;
 };
 

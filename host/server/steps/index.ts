@@ -2,7 +2,7 @@
 import type { DesiredServer } from '../../../contract/host/index.ts';
 import { HostFault } from '../../host-error.ts';
 import type { ServerTask } from '../task.ts';
-import { dropRescue, makeDisk, makeRescueDisk } from './disks.ts';
+import { dropDisk, dropRescue, makeDisk, makeRescueDisk } from './disks.ts';
 import { halt, powerDown, quit } from './ending.ts';
 import { continueGuest, dropMemory, pause, saveMemory } from './memory.ts';
 import { erase, unplug } from './removing.ts';
@@ -33,6 +33,7 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
     'its disk was erased here when the server was deleted: the database is older than that',
   ),
   'make-disk': makeDisk,
+  'drop-disk': dropDisk,
   'make-rescue-disk': makeRescueDisk,
   'drop-rescue': dropRescue,
   launch,

@@ -32,7 +32,6 @@ export const laterActions: Readonly<Record<string, ServerAction>> = {
   'os-getSPICEConsole': oldConsole('A graphical console'),
   'os-getSerialConsole': oldConsole('A serial console'),
   'os-getVNCConsole': oldConsole('A graphical console'),
-  rebuild: later('Rebuilding a server'),
   removeFixedIp: proxied('Removing an address'),
   removeFloatingIp: proxied('Removing a floating IP'),
   resetNetwork: later('Resetting a server’s network'),

@@ -8,6 +8,7 @@ import { lock, unlock } from './lock.ts';
 import { evacuate, liveMigrate, migrate } from './move.ts';
 import { pause, unpause } from './pause.ts';
 import { reboot, start, stop } from './power.ts';
+import { rebuild } from './rebuild.ts';
 import { rescue, unrescue } from './rescue.ts';
 import { resetState } from './reset-state.ts';
 import { addSecurityGroup, removeSecurityGroup } from './security-groups.ts';
@@ -28,6 +29,7 @@ export const actions: Readonly<Record<string, ServerAction>> = {
   'os-stop': stop,
   pause,
   reboot,
+  rebuild,
   removeSecurityGroup,
   rescue,
   restore,

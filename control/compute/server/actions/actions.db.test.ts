@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, type ImageId, newId, type ServerId } from '../../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../../kit/database/testing.ts';
+import { newAdminPassword } from '../admin-password.ts';
 import { legal, type Verb } from '../legal.ts';
 import { powerState, type ServerStatus, serverStatus, type TaskState, taskState, vmState } from '../states.ts';
 import { callerOf, type ServerCloud, serverCloud } from '../testing.ts';
@@ -40,6 +41,12 @@ const rescue: ServerAction = {
   decide: (work, server) => actions.rescue.decide(work, server, { imageId: null, password: null }),
 };
 
+const rebuild: ServerAction = {
+  ...actions.rebuild,
+  decide: (work, server) =>
+    actions.rebuild.decide(work, server, { imageId: cloud.imageId, password: newAdminPassword(), notes: {} }),
+};
+
 /** From ACTIVE, one after the other: what is shown while the host works on it, and then. */
 const life: [string, ServerAction, [ServerStatus, TaskState], ServerStatus, number][] = [
   ['pause', actions.pause, ['ACTIVE', 'pausing'], 'PAUSED', 3],
@@ -48,7 +55,9 @@ const life: [string, ServerAction, [ServerStatus, TaskState], ServerStatus, numb
   ['resume', actions.resume, ['SUSPENDED', 'resuming'], 'ACTIVE', 1],
   ['rescue', rescue, ['ACTIVE', 'rescuing'], 'RESCUE', 1],
   ['unrescue', actions.unrescue, ['RESCUE', 'unrescuing'], 'ACTIVE', 1],
+  ['rebuild', rebuild, ['REBUILD', 'rebuilding'], 'ACTIVE', 1],
   ['stop', actions.stop, ['ACTIVE', 'powering-off'], 'SHUTOFF', 4],
+  ['rebuild', rebuild, ['REBUILD', 'rebuilding'], 'SHUTOFF', 4],
   ['rescue', rescue, ['SHUTOFF', 'rescuing'], 'RESCUE', 1],
   ['unrescue', actions.unrescue, ['RESCUE', 'unrescuing'], 'ACTIVE', 1],
   ['pause', actions.pause, ['ACTIVE', 'pausing'], 'PAUSED', 3],

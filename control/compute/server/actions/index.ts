@@ -6,6 +6,7 @@ export { lock, unlock } from './lock.ts';
 export { evacuate, liveMigrate, type MoveWish, migrate } from './move.ts';
 export { pause, unpause } from './pause.ts';
 export { hardReboot, softReboot } from './reboot.ts';
+export { type RebuildWish, rebuild } from './rebuild.ts';
 export type { GuestRequest } from './request.ts';
 export { type RescueWish, rescue, unrescue } from './rescue.ts';
 export { resetState } from './reset-state.ts';
