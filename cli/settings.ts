@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { CommandError } from './command.ts';
 import { nearest } from './nearest.ts';
 
@@ -128,6 +128,11 @@ export const definitions = {
     fallback: '',
     check: (v: string) => (list(v).every(isRange) ? undefined : 'addresses and ranges, separated by commas'),
     help: "Private addresses that tenants may import images from by URL, e.g. a mirror's; public ones they always may.",
+  },
+  property_protections: {
+    fallback: '',
+    check: (v: string) => (v === '' || isAbsolute(v) ? undefined : 'the absolute path of a file'),
+    help: "File that says which roles may make and read which properties of images, in Glance's form; empty: everybody may.",
   },
   import_ports: {
     fallback: '',

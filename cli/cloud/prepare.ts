@@ -4,11 +4,12 @@
  * this is the same work at the first start, at the thousandth, and after an interruption.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { hostStreamPath } from '../../contract/host/index.ts';
 import type { PasswordPolicy } from '../../control/identity/index.ts';
+import { type PropertyRule, parseProtections } from '../../control/image/index.ts';
 import { readText, writeIfChanged, writeWhole } from '../../control/kit/files.ts';
 import { userIds } from '../../engine/process.ts';
 import { CommandError } from '../command.ts';
@@ -74,6 +75,17 @@ const passwordPolicyOf = ({ values }: Settings): PasswordPolicy => ({
   inactiveDays: Number(values.inactive_days),
 });
 
+/** @throws CommandError where the file can't be read, or says something else */
+function protectionsOf({ values: { property_protections: file } }: Settings): PropertyRule[] {
+  if (file === '') return [];
+  try {
+    return parseProtections(readFileSync(file, 'utf8'));
+  } catch (error) {
+    const cure = 'mend the file, or empty property_protections in bothy.conf';
+    throw new CommandError(`the property protections in ${file} can't be used: ${(error as Error).message}`, cure);
+  }
+}
+
 const externalOf = ({ values }: Settings) => ({
   cidr: values.external_cidr,
   gateway: addressIn(values.external_cidr, 1),
@@ -102,6 +114,7 @@ function controlConfiguration({
     sealingKeys,
     passwordPolicy: passwordPolicyOf(settings),
     reclaimSeconds: Number(values.reclaim_instance_interval),
+    imageProtections: protectionsOf(settings),
     imageImport: {
       ranges: list(settings.values.import_from),
       ports: list(settings.values.import_ports).map(Number),

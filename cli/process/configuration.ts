@@ -4,6 +4,7 @@
  */
 
 import type { PasswordPolicy } from '../../control/identity/index.ts';
+import type { PropertyRule } from '../../control/image/index.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -29,6 +30,8 @@ export interface ControlConfiguration {
   passwordPolicy?: PasswordPolicy;
   /** For how long a deleted server can be restored; absent or 0: it can't. */
   reclaimSeconds?: number;
+  /** Of properties of images; none: everybody may do everything with them. */
+  imageProtections?: PropertyRule[];
   /** What tenants may import images from beside public addresses and the usual ports. */
   imageImport?: { ranges: string[]; ports: number[] };
   /** How many days of history the database keeps. */

@@ -31,6 +31,7 @@ import {
   ImageMemberService,
   ImageService,
   ImageTransfer,
+  PropertyProtections,
   WebSource,
   webRules,
 } from '../../control/image/index.ts';
@@ -172,7 +173,8 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
   await identity.start();
   const ports = new PortService({ database });
   const client = new HostClient({ tls, local: configuration.localHost });
-  const images = new ImageService({ database, log });
+  const protections = new PropertyProtections(configuration.imageProtections);
+  const images = new ImageService({ database, log, protections });
   const serverController = new ServerController({
     ...{ database, ports, log, reclaimSeconds },
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
@@ -188,7 +190,7 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
     images,
     transfer,
     webRules: rules,
-    imports: new ImageImportService({ database, region }),
+    imports: new ImageImportService({ database, region, protections }),
     importer: new ImageImporter({ database, transfer, web: new WebSource({ rules }), log }),
     imageController: new ImageController({ database, feed, client, log }),
     servers: new ServerService({

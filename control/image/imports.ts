@@ -10,6 +10,7 @@ import { enqueue } from '../kit/queue/queue.ts';
 import { checkQuota } from '../kit/quota/quota.ts';
 import { requireOwner } from './image.ts';
 import { type ImportInput, type ImportSource, importedProperties, requireImportable } from './import.ts';
+import { PropertyProtections } from './protection.ts';
 import { image as descriptor } from './resource.ts';
 import { findVisible } from './service.ts';
 import type { ImageRow, ImageTaskRow } from './tables.ts';
@@ -22,15 +23,18 @@ export interface ImportOptions {
   database: Database;
   /** The region of this cloud, from which images may be taken. */
   region: string;
+  protections?: PropertyProtections;
 }
 
 export class ImageImportService {
   readonly #database: Database;
   readonly #region: string;
+  readonly #protections: PropertyProtections;
 
   constructor(options: ImportOptions) {
     this.#database = options.database;
     this.#region = options.region;
+    this.#protections = options.protections ?? new PropertyProtections();
   }
 
   /**
@@ -86,7 +90,11 @@ export class ImageImportService {
     if (!other) return `no image found with ID ${source.imageId}`;
     if (other.status !== 'active') return `image ${source.imageId} is not active: it is ${other.status}`;
     const { disk_format, container_format } = other;
-    const properties = { ...image.owner_properties, ...importedProperties(other.owner_properties) };
+    const theirs = importedProperties(this.#protections.readable(caller, other.owner_properties));
+    for (const name of Object.keys(theirs)) {
+      this.#protections.require(caller, name in image.owner_properties ? 'update' : 'create', name);
+    }
+    const properties = { ...image.owner_properties, ...theirs };
     await tx
       .updateTable('image')
       .set({ disk_format, container_format, owner_properties: json(properties) })

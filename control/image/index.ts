@@ -19,6 +19,7 @@ export { ImageImporter } from './importer.ts';
 export { ImageImportService, taskLifeHours } from './imports.ts';
 export type { Comparison, ImageFilter, ImageListOptions, SortKey } from './list.ts';
 export { ImageMemberService } from './members.ts';
+export { PropertyProtections, type PropertyRule, parseProtections } from './protection.ts';
 export { ImageService, type NewImage } from './service.ts';
 export type { ImageMemberRow, ImageRow, ImageTaskRow } from './tables.ts';
 export { ImageTransfer } from './transfer.ts';

@@ -31,6 +31,8 @@ export interface ImageReasons {
   image_property_without_name: NoFields;
   image_property_present: { property: string };
   image_property_absent: { property: string };
+  /** By a property protection. */
+  image_property_reserved: { property: string };
   image_tag_not_found: { image: string; tag: string };
   too_many_image_parts: { what: 'tags' | 'properties'; limit: number; wanted: number };
 }

@@ -25,6 +25,7 @@ import {
   requireOwner,
 } from './image.ts';
 import { type ImageListOptions, listImages, visibleTo } from './list.ts';
+import { PropertyProtections } from './protection.ts';
 import { image as descriptor } from './resource.ts';
 import type { ImageRow } from './tables.ts';
 
@@ -45,9 +46,12 @@ export class ImageService {
   /** Told of each deletion, so that an upload in this process ends at once. */
   onDeleted: (id: ImageId) => void = () => {};
 
-  constructor(options: { database: Database; log: Logger }) {
+  readonly #protections: PropertyProtections;
+
+  constructor(options: { database: Database; log: Logger; protections?: PropertyProtections }) {
     this.#database = options.database;
     this.#log = options.log;
+    this.#protections = options.protections ?? new PropertyProtections();
   }
 
   /** @throws CloudError `forbidden`, `invalid`, `conflict`, `quota_exceeded`, `too_large` */
@@ -57,6 +61,7 @@ export class ImageService {
     checkAttributes(attributes);
     checkVisibility(caller, attributes.visibility);
     checkProperties(properties);
+    for (const name of Object.keys(properties)) this.#protections.require(caller, 'create', name);
     const id = chosen === undefined ? newId<ImageId>() : parseId<ImageId>(chosen);
     if (!id) throw new CloudError('invalid', 'image_id_malformed', { id: String(chosen) });
     const row = {
@@ -72,7 +77,7 @@ export class ImageService {
         return tx.insertInto('image').values(row).returningAll().executeTakeFirstOrThrow();
       });
       this.#log.info({ imageId: id, projectId, requestId: caller.requestId }, 'image: created');
-      return image;
+      return this.#protections.shown(caller, image);
     } catch (error) {
       if (violatedConstraint(error) !== 'image_pkey') throw error;
       throw new CloudError('conflict', 'image_id_taken', { id });
@@ -81,12 +86,16 @@ export class ImageService {
 
   /** @throws CloudError `not_found` */
   async show(caller: Caller, imageId: string): Promise<ImageRow> {
-    return findVisible(this.#database.query, caller, imageId);
+    return this.#protections.shown(caller, await findVisible(this.#database.query, caller, imageId));
   }
 
   /** @throws CloudError `invalid` */
-  list(caller: Caller, options: ImageListOptions): Promise<ImageRow[]> {
-    return listImages(this.#database.query, caller, options);
+  async list(caller: Caller, options: ImageListOptions): Promise<ImageRow[]> {
+    // Who may not read a property learns nothing of its values.
+    const asked = Object.keys(options.filter.properties ?? {});
+    if (asked.some((name) => !this.#protections.allows(caller, 'read', name))) return [];
+    const images = await listImages(this.#database.query, caller, options);
+    return images.map((image) => this.#protections.shown(caller, image));
   }
 
   /**
@@ -105,8 +114,9 @@ export class ImageService {
   }
 
   /** All changes in order, or none. @throws CloudError `not_found`, `forbidden`, `conflict`, `invalid`, `too_large` */
-  update(caller: Caller, imageId: string, changes: readonly ImageChange[]): Promise<ImageRow> {
-    return this.#change(caller, imageId, 'modify_image', async (tx, image) => {
+  async update(caller: Caller, imageId: string, changes: readonly ImageChange[]): Promise<ImageRow> {
+    const image = await this.#change(caller, imageId, 'modify_image', async (tx, image) => {
+      this.#protections.requireChanges(caller, image, changes);
       const { owner_properties, ...columns } = applyChanges(caller, image, changes);
       const set = owner_properties ? { ...columns, owner_properties: json(owner_properties) } : columns;
       if (Object.keys(set).length === 0) return image;
@@ -117,6 +127,7 @@ export class ImageService {
         .returningAll()
         .executeTakeFirstOrThrow();
     });
+    return this.#protections.shown(caller, image);
   }
 
   /** Idempotent. @throws CloudError `not_found`, `forbidden`, `invalid`, `too_large` */

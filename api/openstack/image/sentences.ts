@@ -37,6 +37,7 @@ export const imageSentences: SentenceTable<ImageReasons> = {
   image_property_without_name: 'a property needs a name',
   image_property_present: ({ property }) => `Property ${property} already present.`,
   image_property_absent: ({ property }) => `Property ${property} does not exist.`,
+  image_property_reserved: ({ property }) => `Property '${property}' is protected`,
   image_tag_not_found: ({ image, tag }) => `Image ${image} has no tag ${tag}.`,
   too_many_image_parts: ({ what, limit, wanted }) =>
     `the limit has been exceeded on the number of image ${what}: ${wanted} wanted, ${limit} allowed`,

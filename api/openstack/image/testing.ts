@@ -12,6 +12,8 @@ import {
   ImageMemberService,
   ImageService,
   ImageTransfer,
+  PropertyProtections,
+  type PropertyRule,
   WebSource,
   webRules,
 } from '../../../control/image/index.ts';
@@ -73,7 +75,8 @@ export class ImageApi implements AsyncDisposable {
     this.#closing = parts.closing;
   }
 
-  static async start(): Promise<ImageApi> {
+  static async start(options: { protections?: PropertyRule[] } = {}): Promise<ImageApi> {
+    const protections = new PropertyProtections(options.protections);
     const db = await testDatabase();
     const { database } = db;
     const tls = await (await testAuthority()).issue('control');
@@ -87,7 +90,7 @@ export class ImageApi implements AsyncDisposable {
     const feed = new ChangeFeed({ database, url: db.url, log });
     await feed.start();
     const client = new HostClient({ tls, local: { id: hostId, socket: store.socket } });
-    const images = new ImageService({ database, log });
+    const images = new ImageService({ database, log, protections });
     const transfer = new ImageTransfer({ database, images, client, log });
     const controller = new ImageController({ database, feed, client, log });
     controller.start();
@@ -107,7 +110,7 @@ export class ImageApi implements AsyncDisposable {
           images,
           members: new ImageMemberService({ database }),
           transfer,
-          imports: new ImageImportService({ database, region: 'here' }),
+          imports: new ImageImportService({ database, region: 'here', protections }),
           webRules: rules,
           metadefs: new MetadefService({ database }),
         }),
