@@ -99,7 +99,7 @@ export async function startControl(
   const { holder = leaseHolder(join(dirname(configuration.healthSocket), 'lease-holder.json')) } = hooks;
   const services = await makeServices({ configuration, log, hooks, database, feed, tls, holder });
   const queue = new WorkQueue({ database, log });
-  const history = new HistoryKeeper({ database, log, retention: configuration.retention, holder });
+  const history = new HistoryKeeper({ database, log, resources, retention: configuration.retention, holder });
   const api = await createApi({
     tls,
     log,

@@ -22,6 +22,8 @@ export interface ResourceDescriptor {
    * its rows go along with their project (the foreign key says `cascade`).
    */
   keepsProject?: { except?: RawBuilder<unknown> };
+  /** The columns that name the users whom a row is about: what the change log says of it goes when one of them is gone. */
+  aboutUser?: readonly string[];
   /** Whom a change of it wakes. */
   wakes?: Wakes;
 }

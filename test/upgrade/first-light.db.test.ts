@@ -16,6 +16,7 @@ import { migrate } from '../../control/kit/database/migrate.ts';
 import { schemaOf, testDatabase } from '../../control/kit/database/testing.ts';
 import { HistoryKeeper } from '../../control/kit/history/index.ts';
 import { readOperations } from '../../control/kit/operation/read-operations.ts';
+import { resources } from '../../control/resources.ts';
 
 const dump = readFileSync(join(import.meta.dirname, 'first-light.sql'), 'utf8');
 const schema = readFileSync(join(import.meta.dirname, '../../control/kit/database/schema.sql'), 'utf8');
@@ -60,6 +61,7 @@ test('its servers, operations and changes are there, and go on', async () => {
   await new HistoryKeeper({
     database: db.database,
     log: pino({ level: 'silent' }),
+    resources,
     retention: { changeLogDays: 7, operationDays: 30 },
   }).look();
   const { rows } = await sql<{ last: string; first: string }>`select

@@ -6,9 +6,7 @@
  */
 import { sql } from 'kysely';
 import type { Tx } from '../database/database.ts';
-
-/** Types whose rows are about one user, by their `user_id`. */
-const ofUsers = ['key_pair', 'application_credential', 'access_rule', 'role_assignment', 'user_group_member'];
+import type { ResourceDescriptor } from '../resource.ts';
 
 export interface Gone {
   id: string;
@@ -25,9 +23,13 @@ export async function goneOnes(tx: Tx, now: Date, limit: number): Promise<Gone[]
 }
 
 /** Some of it; answers whether that was all, and then remembers them no more. */
-export async function forget(tx: Tx, { id, kind }: Gone, limit: number): Promise<boolean> {
+export async function forget(
+  tx: Tx,
+  { id, kind }: Gone,
+  { resources, limit }: { resources: readonly ResourceDescriptor[]; limit: number },
+): Promise<boolean> {
   let deleted = 0n;
-  for (const { table, about } of kind === 'project' ? ofProject(id) : ofUser(id)) {
+  for (const { table, about } of kind === 'project' ? ofProject(id) : ofUser(id, resources)) {
     // By their place, since DELETE has no limit; places are of one part.
     const { numAffectedRows } = await sql`delete from ${sql.table(table)} t using
       (select tableoid, ctid from ${sql.table(table)} where ${about} limit ${limit}) found
@@ -42,7 +44,10 @@ export async function forget(tx: Tx, { id, kind }: Gone, limit: number): Promise
 const ofProject = (id: string) =>
   ['change', 'operation', 'decision'].map((table) => ({ table, about: sql`project_id = ${id}::uuid` }));
 
-const ofUser = (id: string) => [
-  { table: 'change', about: sql`resource_type = 'user' and resource_id = ${id}::uuid` },
-  { table: 'change', about: sql`resource_type = any(${ofUsers}::text[]) and body ->> 'user_id' = ${id}` },
-];
+const ofUser = (id: string, resources: readonly ResourceDescriptor[]) =>
+  resources.flatMap(({ noun, aboutUser = [] }) =>
+    aboutUser.map((column) => ({
+      table: 'change',
+      about: sql`resource_type = ${noun} and body ->> ${column}::text = ${id}`,
+    })),
+  );

@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import pino from 'pino';
 import { newId } from '../../../contract/ids.ts';
 import { until } from '../../../test/support/until.ts';
+import { resources } from '../../resources.ts';
 import { currentPosition, firstPosition, readChanges } from '../change-log/changes.ts';
 import { cloudActor, type Database } from '../database/database.ts';
 import { testDatabase, testProject } from '../database/testing.ts';
@@ -14,7 +15,7 @@ import { dayMs, historyTables, makePart, partsOf, partsToMake } from './parts.ts
 
 const log = pino({ level: 'silent' });
 const keeperOf = (database: Database) =>
-  new HistoryKeeper({ database, log, retention: { changeLogDays: 7, operationDays: 30 } });
+  new HistoryKeeper({ database, log, resources, retention: { changeLogDays: 7, operationDays: 30 } });
 const start = new Date('2026-01-05T00:00:00Z');
 const day = (n: number) => new Date(start.getTime() + n * dayMs);
 
@@ -192,7 +193,12 @@ test('a day after its deletion nothing that was a project’s is left, nor who a
     );
     await sql`insert into key_pair (id, user_id, name, public_key, fingerprint)
       values (${newId()}, ${id}, 'k', ${`ssh-ed25519 AAAA ada-${id}`}, '')`.execute(database.query);
+    await sql`insert into credential (id, user_id, type, sealed) values (${newId()}, ${id}, 'totp', '')`.execute(
+      database.query,
+    );
   }
+  await sql`insert into trust (id, trustor_user_id, trustee_user_id, origin_user_id, impersonation, role_ids)
+    values (${newId()}, ${other}, ${userId}, ${other}, false, '{}')`.execute(database.query);
   for (const id of [projectId, kept]) {
     await database.transaction({ actorId: userId, requestId: null }, async (tx) => {
       await sql`insert into network (id, project_id, name) values (${newId()}, ${id}, 'secret plans')`.execute(tx);
@@ -217,6 +223,22 @@ test('a day after its deletion nothing that was a project’s is left, nor who a
   assert.equal(await left(projectId, userId), 0);
   assert.ok((await left(kept, other)) >= 5);
   assert.equal((await sql`select from forgotten`.execute(database.query)).rows.length, 0);
+});
+
+test('every resource that is a user’s says by which columns, so that it is forgotten with the user', async () => {
+  await using db = await testDatabase();
+  const { rows } = await sql<{ noun: string; columns: string[] }>`select c.relname as noun,
+      array_agg(a.attname::text order by a.attnum) as columns
+    from pg_constraint f join pg_class c on c.oid = f.conrelid
+      join pg_attribute a on a.attrelid = c.oid and a.attnum = any(f.conkey)
+    where f.contype = 'f' and f.confrelid = '"user"'::regclass and exists (select from pg_trigger t
+      join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and p.proname = 'append_change')
+    group by c.relname`.execute(db.database.query);
+  const described = resources.flatMap(({ noun, aboutUser }) =>
+    aboutUser && noun !== 'user' ? [[noun, aboutUser]] : [],
+  );
+  const made = rows.map(({ noun, columns }) => [noun, columns]);
+  assert.deepEqual(new Map(described as [string, string[]][]), new Map(made as [string, string[]][]));
 });
 
 test('progress of a step is no event; that another step began is one', async () => {

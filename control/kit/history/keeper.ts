@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { newId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Tx } from '../database/database.ts';
 import { fence, Leadership } from '../leadership/index.ts';
+import type { ResourceDescriptor } from '../resource.ts';
 import { forget, goneOnes } from './forget.ts';
 import {
   dayMs,
@@ -30,6 +31,8 @@ export interface Retention {
 export interface HistoryKeeperOptions {
   database: Database;
   log: Logger;
+  /** Say what is about a user. */
+  resources: readonly ResourceDescriptor[];
   retention: Retention;
   /** The name under which it leads, see kit/leadership; absent: one of its own. */
   holder?: string;
@@ -118,10 +121,11 @@ export class HistoryKeeper {
   }
 
   async #forget(now: Date): Promise<void> {
+    const { resources } = this.#options;
     for (;;) {
       const gone = await this.#transaction((tx) => goneOnes(tx, now, 100));
       for (const one of gone) {
-        while (!(await this.#transaction((tx) => forget(tx, one, batch))));
+        while (!(await this.#transaction((tx) => forget(tx, one, { resources, limit: batch }))));
         this.#options.log.info(one, 'history: what was deleted is forgotten');
       }
       if (gone.length < 100) return;

@@ -104,6 +104,14 @@ test('a fenced transaction keeps others from the role while it runs, not the hol
   await until('a has lost it', () => !a.leadership.held);
 });
 
+test('who was busy past the end of its lease knows it at the next question, before any timer has told', async () => {
+  await using a = new Candidate('busy');
+  await until('a leads', () => a.leadership.held);
+  const end = performance.now() + timing.leaseMs - timing.marginMs;
+  while (performance.now() < end);
+  assert.deepEqual([a.leadership.held, a.leadership.epoch, a.said], [false, undefined, ['gained 1']]);
+});
+
 test('cut off without a packet, the holder ends by its own clock before another can begin', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'lease-'));
   const { host, port, user, database: name } = new pg.Client({ connectionString: db.url.reveal() });
