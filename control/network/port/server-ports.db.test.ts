@@ -213,6 +213,9 @@ test('a port whose device_id was emptied is not taken by a second server; nor by
       await joinServer(tx, serverId, made);
     });
   await take(newId<ServerId>());
+  const past = (serverId: ServerId) =>
+    sql`insert into server_port (server_id, port_id, position) values (${serverId}, ${port!.id}, 0)`;
+  await assert.rejects(past(newId<ServerId>()).execute(db.database.query), { constraint: 'server_port_port_id_key' });
   await ports.update(caller, port!.id, { device_id: '', device_owner: '' });
   const inUse = { code: 'conflict', reason: 'port_in_use', fields: { id: port!.id } };
   await assert.rejects(take(newId<ServerId>()), inUse);
