@@ -129,6 +129,11 @@ export const definitions = {
     check: (v: string) => (list(v).every(isRange) ? undefined : 'addresses and ranges, separated by commas'),
     help: "Private addresses that tenants may import images from by URL, e.g. a mirror's; public ones they always may.",
   },
+  image_copies: {
+    fallback: '2',
+    check: number(10),
+    help: 'On how many hosts an image shall lie, where there are as many: the loss of one loses no image.',
+  },
   property_protections: {
     fallback: '',
     check: (v: string) => (v === '' || isAbsolute(v) ? undefined : 'the absolute path of a file'),

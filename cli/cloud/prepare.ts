@@ -114,6 +114,7 @@ function controlConfiguration({
     sealingKeys,
     passwordPolicy: passwordPolicyOf(settings),
     reclaimSeconds: Number(values.reclaim_instance_interval),
+    imageCopies: Number(settings.values.image_copies),
     imageProtections: protectionsOf(settings),
     imageImport: {
       ranges: list(settings.values.import_from),

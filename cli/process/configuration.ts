@@ -30,6 +30,8 @@ export interface ControlConfiguration {
   passwordPolicy?: PasswordPolicy;
   /** For how long a deleted server can be restored; absent or 0: it can't. */
   reclaimSeconds?: number;
+  /** On how many hosts an image shall lie; absent: one. */
+  imageCopies?: number;
   /** Of properties of images; none: everybody may do everything with them. */
   imageProtections?: PropertyRule[];
   /** What tenants may import images from beside public addresses and the usual ports. */

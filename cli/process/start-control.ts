@@ -26,6 +26,7 @@ import { HostClient, HostStreams, registerHost } from '../../control/host/index.
 import { bootstrapIdentity, IdentityService } from '../../control/identity/index.ts';
 import {
   ImageController,
+  ImageCopies,
   ImageImporter,
   ImageImportService,
   ImageMemberService,
@@ -110,7 +111,8 @@ export async function startControl(
       ...dialects(services, { database, feed, publicUrl: configuration.publicUrl }),
     ],
   });
-  const { hosts, imageController, serverController, projector, identity, transfer, importer, client } = services;
+  const { hosts, imageController, serverController, projector, identity, transfer, importer, copies, client } =
+    services;
   credentials.onChange((renewed) => {
     renewCertificate(api, renewed);
     services.client.renew(renewed);
@@ -127,7 +129,7 @@ export async function startControl(
     async close() {
       credentials.close();
       for (const part of [imageController, serverController, transfer]) part.stop();
-      await Promise.all([hosts.stop(), projector.stop(), queue.stop(), history.stop(), importer.stop()]);
+      await Promise.all([hosts.stop(), projector.stop(), queue.stop(), history.stop(), importer.stop(), copies.stop()]);
       await api.close();
       await identity.stop();
       await feed.stop();
@@ -181,6 +183,8 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
   });
   const transfer = new ImageTransfer({ database, images, client, log });
+  const { imageCopies: wantedCopies = 1 } = configuration;
+  const copies = new ImageCopies({ database, client, transfer, log, copies: wantedCopies });
   const { ranges = [], ports: more = [] } = configuration.imageImport ?? {};
   const rules = webRules({ database, ranges, ports: more });
   return {
@@ -192,7 +196,8 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
     webRules: rules,
     imports: new ImageImportService({ database, region, protections }),
     importer: new ImageImporter({ database, transfer, web: new WebSource({ rules }), log }),
-    imageController: new ImageController({ database, feed, client, log }),
+    copies,
+    imageController: new ImageController({ database, feed, client, copies, wantedCopies, log }),
     servers: new ServerService({
       ...{ database, ports, images, hosts: client, log, reclaimSeconds },
       created: (servers) => serverController.hurry(servers),

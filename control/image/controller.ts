@@ -10,6 +10,7 @@ import type { ChangeFeed } from '../kit/change-log/changes.ts';
 import { cloudActor, type Database, type Tx } from '../kit/database/database.ts';
 import { endOperations, passOperation } from '../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../kit/queue/queue.ts';
+import { type ImageCopies, imagesToCopy } from './copies.ts';
 import { purposeOf } from './image.ts';
 import {
   finishCleaning,
@@ -25,19 +26,26 @@ import {
 
 /** A host's return wakes us; this is the timer behind that signal. */
 const lookAgainMs = 60_000;
+const lostEveryMs = 600_000;
 const deleteMs = 5000;
 const cleanLeaseMs = 30_000;
+/** At images with too few copies, when a host comes; the others come after these, with the next host or look. */
+const maxLooks = 1000;
 
 export interface ImageTaskOptions {
   database: Database;
   feed: ChangeFeed;
   client: Pick<HostClient, 'deleteImage'>;
+  copies: ImageCopies;
+  /** On how many hosts an image shall be. */
+  wantedCopies: number;
   log: Logger;
 }
 
 export class ImageController {
   readonly #options: ImageTaskOptions;
   #unsubscribe: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ImageTaskOptions) {
     this.#options = options;
@@ -48,8 +56,9 @@ export class ImageController {
     return { image: (id) => this.#reconcile(id) };
   }
 
-  /** Looks at what waits for a host when that host is back. */
+  /** Looks at what waits for a host when that host is back, and now and then for images that lost one. */
   start(): void {
+    this.#timer = setInterval(() => void this.#lookForLost(), lostEveryMs).unref();
     this.#unsubscribe = this.#options.feed.subscribe((changes) => {
       const back = changes.filter(({ resource_type, body }) => resource_type === 'host' && body.connected === true);
       for (const hostId of new Set(back.map((change) => change.resource_id))) void this.#hostIsBack(hostId);
@@ -57,15 +66,30 @@ export class ImageController {
   }
 
   stop(): void {
+    clearInterval(this.#timer);
     this.#unsubscribe?.();
   }
 
   async #hostIsBack(hostId: string): Promise<void> {
-    const { database, log } = this.#options;
+    const { database, log, wantedCopies } = this.#options;
+    const db = database.query;
     try {
-      for (const id of await imagesToClean(database.query, hostId)) await enqueue(database.query, 'image', id);
+      const few = await imagesToCopy(db, hostId as HostId, wantedCopies, maxLooks);
+      for (const id of new Set([...(await imagesToClean(db, hostId)), ...few])) await enqueue(db, 'image', id);
     } catch (error) {
       log.warn({ err: error, hostId }, 'image: could not look at what waits for a host; the timer will');
+    }
+  }
+
+  /** A host that does not come back tells nobody. */
+  async #lookForLost(): Promise<void> {
+    const { database, log, wantedCopies } = this.#options;
+    if (wantedCopies < 2) return;
+    try {
+      const few = await imagesToCopy(database.query, undefined, wantedCopies, maxLooks);
+      for (const id of few) await enqueue(database.query, 'image', id);
+    } catch (error) {
+      log.warn({ err: error }, 'image: could not look for images with too few copies; the next look will');
     }
   }
 
@@ -78,10 +102,17 @@ export class ImageController {
       await enqueue(database.query, 'image', id, { at: new Date(state.deadline!.getTime() + 1000) });
     } else if (state.desired_presence === 'absent') await this.#remove(state);
     else if (state.status === 'queued' || isAbandoned(state)) await this.#clean(state);
+    else {
+      const at = await this.#options.copies.ensure(state.id);
+      if (at) await enqueue(database.query, 'image', id, { at });
+    }
   }
 
   async #remove(state: UploadState): Promise<void> {
-    const { database, log } = this.#options;
+    const { database, log, copies } = this.#options;
+    copies.abandon(state.id);
+    const copying = await copies.clean(state.id);
+    if (copying) return enqueue(database.query, 'image', state.id, { at: copying });
     const left: Location[] = [];
     for (const location of await locationsOf(database.query, state.id)) {
       if (await this.#deleteBytes(state.id, location)) await forgetLocation(database.query, state.id, location.id);

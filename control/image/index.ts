@@ -1,5 +1,6 @@
 export { addressList } from './address.ts';
 export { ImageController, type ImageTaskOptions } from './controller.ts';
+export { ImageCopies } from './copies.ts';
 export {
   containerFormats,
   type DiskFormat,

@@ -52,6 +52,14 @@ export interface ImageLocationTable {
   created_at: Timestamp;
 }
 
+/** See copies.ts. */
+export interface ImageCopyTable {
+  image_id: string;
+  host_id: string;
+  copy_id: string;
+  deadline: ColumnType<Date, Date | string, Date | string>;
+}
+
 export interface ImageTaskTable {
   id: string;
   image_id: string;
@@ -77,6 +85,7 @@ interface ImageTables {
   image_member: ImageMemberTable;
   image_location: ImageLocationTable;
   image_task: ImageTaskTable;
+  image_copy: ImageCopyTable;
 }
 
 declare module '../kit/database/schema.ts' {

@@ -154,8 +154,8 @@ export class ImageStore {
     const { durable } = this.#options;
     if (durable) await syncFile(from);
     await rename(from, this.paths.file(id));
-    // Of other bytes, if there is one.
-    await rm(this.paths.unpacked(id), { force: true });
+    // Of other bytes, if there is one: guests may read the disk that was made of these.
+    if (this.#facts.get(id)?.sha256 !== facts.sha256) await rm(this.paths.unpacked(id), { force: true });
     await writeWhole(this.paths.facts(id), JSON.stringify(facts), { durable });
     this.#facts.set(id, facts);
   }

@@ -7,6 +7,7 @@ import { type HostId, newId } from '../../../contract/ids.ts';
 import { HostClient, registerHost } from '../../../control/host/index.ts';
 import {
   ImageController,
+  ImageCopies,
   ImageImporter,
   ImageImportService,
   ImageMemberService,
@@ -22,7 +23,7 @@ import { ChangeFeed } from '../../../control/kit/change-log/changes.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../../control/kit/database/testing.ts';
 import { WorkQueue } from '../../../control/kit/queue/queue.ts';
 import { testAuthenticator, testCaller } from '../../../test/support/callers.ts';
-import { type TestTls, testAuthority } from '../../../test/support/certificates.ts';
+import { type TestAuthority, type TestTls, testAuthority } from '../../../test/support/certificates.ts';
 import { FakeImageStore } from '../../../test/support/fake-image-store.ts';
 import type { RouteEntry } from '../../boundary/contract.ts';
 import { observer } from '../../boundary/testing/hold-answers.ts';
@@ -53,6 +54,7 @@ export class ImageApi implements AsyncDisposable {
   readonly hostId: HostId;
   readonly controller: ImageController;
   readonly tls: TestTls;
+  readonly authority: TestAuthority;
   /** Every route with its contract. */
   readonly entries: readonly RouteEntry[];
   /** That an import by URL may name. */
@@ -70,16 +72,18 @@ export class ImageApi implements AsyncDisposable {
     this.hostId = parts.hostId;
     this.controller = parts.controller;
     this.tls = parts.tls;
+    this.authority = parts.authority;
     this.entries = parts.entries;
     this.webPorts = parts.webPorts;
     this.#closing = parts.closing;
   }
 
-  static async start(options: { protections?: PropertyRule[] } = {}): Promise<ImageApi> {
+  static async start(options: { protections?: PropertyRule[]; copies?: number } = {}): Promise<ImageApi> {
     const protections = new PropertyProtections(options.protections);
     const db = await testDatabase();
     const { database } = db;
-    const tls = await (await testAuthority()).issue('control');
+    const authority = await testAuthority();
+    const tls = await authority.issue('control');
     const store = await FakeImageStore.start();
     const hostId = newId<HostId>();
     for (const { projectId } of Object.values(callers)) await testProject(database, projectId!);
@@ -92,7 +96,9 @@ export class ImageApi implements AsyncDisposable {
     const client = new HostClient({ tls, local: { id: hostId, socket: store.socket } });
     const images = new ImageService({ database, log, protections });
     const transfer = new ImageTransfer({ database, images, client, log });
-    const controller = new ImageController({ database, feed, client, log });
+    const wantedCopies = options.copies ?? 1;
+    const copies = new ImageCopies({ database, client, transfer, log, copies: wantedCopies });
+    const controller = new ImageController({ database, feed, client, copies, wantedCopies, log });
     controller.start();
     const queue = new WorkQueue({ database, log });
     // Where the tests' own sources of bytes are; all else of this machine stays closed.
@@ -122,6 +128,7 @@ export class ImageApi implements AsyncDisposable {
       () => app.close(),
       () => transfer.stop(),
       () => importer.stop(),
+      () => copies.stop(),
       () => controller.stop(),
       () => queue.stop(),
       () => feed.stop(),
@@ -136,6 +143,7 @@ export class ImageApi implements AsyncDisposable {
       hostId,
       controller,
       tls,
+      authority,
       entries: observed.entries,
       webPorts: ports,
       closing,

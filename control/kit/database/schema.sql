@@ -440,6 +440,13 @@ CREATE TABLE public.image (
     CONSTRAINT image_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'private'::text, 'shared'::text, 'community'::text])))
 );
 
+CREATE TABLE public.image_copy (
+    image_id uuid NOT NULL,
+    host_id uuid NOT NULL,
+    copy_id uuid NOT NULL,
+    deadline timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.image_location (
     image_id uuid NOT NULL,
     host_id uuid NOT NULL,
@@ -1136,6 +1143,9 @@ ALTER TABLE ONLY public.identity_provider
 ALTER TABLE ONLY public.identity_provider
     ADD CONSTRAINT identity_provider_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.image_copy
+    ADD CONSTRAINT image_copy_pkey PRIMARY KEY (image_id, host_id);
+
 ALTER TABLE ONLY public.image_location
     ADD CONSTRAINT image_location_pkey PRIMARY KEY (image_id, host_id);
 
@@ -1384,6 +1394,8 @@ CREATE INDEX floating_ip_floating_port ON public.floating_ip USING btree (floati
 CREATE INDEX floating_ip_project ON public.floating_ip USING btree (project_id, id);
 
 CREATE INDEX floating_ip_router ON public.floating_ip USING btree (router_id) WHERE (router_id IS NOT NULL);
+
+CREATE INDEX image_copy_host ON public.image_copy USING btree (host_id);
 
 CREATE INDEX image_location_host ON public.image_location USING btree (host_id);
 
@@ -1704,6 +1716,12 @@ ALTER TABLE ONLY public.host_usage
 
 ALTER TABLE ONLY public.identity_provider
     ADD CONSTRAINT identity_provider_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.image_copy
+    ADD CONSTRAINT image_copy_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
+
+ALTER TABLE ONLY public.image_copy
+    ADD CONSTRAINT image_copy_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.image_location
     ADD CONSTRAINT image_location_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
