@@ -1,4 +1,7 @@
-/** Preloaded into control (`--import`): how long others wait for its event loop, since the last question. Asked by SIGUSR2, answers in a file. */
+/**
+ * Preloaded into control (`--import`): how long others wait for its event loop, since the last question, and what its memory is made of.
+ * Asked by SIGUSR2, answers in a file.
+ */
 import { renameSync, writeFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
@@ -8,7 +11,11 @@ if (file) {
   delay.enable();
   process.on('SIGUSR2', () => {
     const ms = (nanoseconds: number) => Math.round(nanoseconds / 1e4) / 100;
-    writeFileSync(`${file}.new`, JSON.stringify({ p999: ms(delay.percentile(99.9)), longest: ms(delay.max) }));
+    // What is in use, not what waits to be collected; the delay has been read by then.
+    const [p999, longest] = [ms(delay.percentile(99.9)), ms(delay.max)];
+    globalThis.gc?.();
+    const answer = { p999, longest, memory: process.memoryUsage() };
+    writeFileSync(`${file}.new`, JSON.stringify(answer));
     renameSync(`${file}.new`, file);
     delay.reset();
   });

@@ -67,8 +67,8 @@ const facts = ({ hostId, serverIds }: ServerFilter) => sql`
 const [rescueImage, bootImage] = [sql`(s.desired_rescue ->> 'image_id')::uuid`, sql`s.image_id`];
 const [nearestFirst, byId] = [sql`o.connected desc, o.id`, sql`o.id`];
 
-const ownStamp = sql<string>`left(md5(row(${form}::text, s, ${sourcesOf(bootImage, byId)},
-  case when s.desired_rescue is not null then ${sourcesOf(rescueImage, byId)} end)::text), 16)`;
+const ownStamp = sql<string>`left(md5(${form}::text || s::text || coalesce(${sourcesOf(bootImage, byId)}::text, '-') ||
+  case when s.desired_rescue is not null then coalesce(${sourcesOf(rescueImage, byId)}::text, '-') else '' end), 16)`;
 
 /** Complete documents of servers that were given to a host; unplaced ones are left out. */
 export async function desiredServers(
