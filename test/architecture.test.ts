@@ -229,3 +229,12 @@ test('work that is left to do names its issue', () => {
   );
   assert.deepEqual(found, []);
 });
+
+test('long-lived processes take node:http from contract/node-http.ts, without the fetch client that its module loads', () => {
+  const asModule = /^import (?!type )[^;]*from 'node:http';/m;
+  const found = sources.filter((file) => /^(control|api|host|contract|protocols|cli\/process)\//.test(file));
+  assert.deepEqual(
+    found.filter((file) => !isTest(file) && asModule.test(text(file))),
+    [],
+  );
+});

@@ -3,7 +3,7 @@
  * and root may enter. The host process serves the same path on its own service.
  */
 import { chmodSync, rmSync } from 'node:fs';
-import http from 'node:http';
+import { http } from '../../contract/node-http.ts';
 
 /** One part of a process: a projection, a queue, a connection. */
 export interface HealthPart {

@@ -6,7 +6,7 @@
  * Owns connections only. If the process dies in an upload, the host sees its input end early and keeps nothing.
  */
 import { existsSync } from 'node:fs';
-import http from 'node:http';
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import type { Readable } from 'node:stream';
 import type { PeerCertificate } from 'node:tls';
@@ -20,6 +20,7 @@ import {
   type ImageUploadResult,
 } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import { http } from '../../contract/node-http.ts';
 import { read } from '../../contract/schema/read.ts';
 import type { Secret } from '../../contract/secret.ts';
 import { type ByteAnswer, type ByteRequest, getBytes, pump } from '../../protocols/bytes/index.ts';
@@ -184,12 +185,7 @@ export class HostClient {
     return JSON.parse((await collect(host, response, maxAnswerBytes)).toString('utf8'));
   }
 
-  #request(
-    host: HostEndpoint,
-    method: string,
-    path: string,
-    headers: http.OutgoingHttpHeaders = {},
-  ): http.ClientRequest {
+  #request(host: HostEndpoint, method: string, path: string, headers: OutgoingHttpHeaders = {}): ClientRequest {
     const target = this.#target(host);
     if ('socket' in target)
       return http.request({ agent: this.#plain, socketPath: target.socket, method, path, headers });
@@ -222,7 +218,7 @@ const unreachable = (host: HostEndpoint, cause: unknown): CloudError =>
   new CloudError('unavailable', 'host_unreachable', { host: host.id }, { cause });
 
 /** The answer's head. */
-function answer(host: HostEndpoint, request: http.ClientRequest, timeoutMs: number): Promise<http.IncomingMessage> {
+function answer(host: HostEndpoint, request: ClientRequest, timeoutMs: number): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     request.once('response', (response) => {
@@ -239,7 +235,7 @@ function answer(host: HostEndpoint, request: http.ClientRequest, timeoutMs: numb
 /** Pipes without looking at the bytes. A host may refuse before it has read all: then its word counts, not the broken pipe. */
 function upload(
   host: HostEndpoint,
-  request: http.ClientRequest,
+  request: ClientRequest,
   source: Readable,
   signal?: AbortSignal,
 ): Promise<ImageUploadResult> {
@@ -299,7 +295,7 @@ function upload(
 declare module 'node:http' {
   interface ClientRequest {
     /** The answer, once it has come (Node sets it; the types don't say so). */
-    res?: http.IncomingMessage | null;
+    res?: IncomingMessage | null;
   }
 }
 
@@ -316,7 +312,7 @@ function parseResult(body: Buffer): ImageUploadResult {
   return { sizeBytes, virtualSizeBytes, md5, sha256, sha512 };
 }
 
-async function collect(host: HostEndpoint, response: http.IncomingMessage, maxBytes: number): Promise<Buffer> {
+async function collect(host: HostEndpoint, response: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
@@ -341,7 +337,7 @@ const byStatus: Readonly<Record<number, ErrorCode>> = {
   507: 'no_capacity',
 };
 
-async function refusal(host: HostEndpoint, response: http.IncomingMessage): Promise<CloudError> {
+async function refusal(host: HostEndpoint, response: IncomingMessage): Promise<CloudError> {
   const body = await collect(host, response, maxAnswerBytes).catch(() => Buffer.alloc(0));
   return refused(host, response.statusCode!, body.toString('utf8'));
 }

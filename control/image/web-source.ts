@@ -4,9 +4,10 @@
  * address. Nothing of the answer but its bytes reaches the tenant.
  */
 import { lookup as lookUp } from 'node:dns';
-import http, { type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
+import { http } from '../../contract/node-http.ts';
 import { type AddressRules, mayReach } from './address.ts';
 import type { ByteSource } from './transfer.ts';
 

@@ -4,10 +4,11 @@
  * nothing that must outlive it.
  */
 import { chmodSync, chownSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { guarded } from '../../contract/guarded.ts';
 import type { DesiredServer } from '../../contract/host/index.ts';
+import { http } from '../../contract/node-http.ts';
 import { userIds } from '../../engine/process.ts';
 import { prepareDirectory } from '../network/metadata-proxy.ts';
 import { type Answer, answer } from './answer.ts';
@@ -39,7 +40,7 @@ export class MetadataService {
     prepareDirectory(dirname(socket), gid);
     rmSync(socket, { force: true });
     // A guest's request, whatever it makes of one server's document, costs the guest its answer and nobody else anything.
-    const server = createServer(
+    const server = http.createServer(
       { requestTimeout: 10_000, maxHeaderSize: 8192 },
       guarded(
         (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response),

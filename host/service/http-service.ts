@@ -5,18 +5,13 @@
  * Over TCP the certificate says who asks: control may do everything, another host may read images.
  */
 import { chmodSync, chownSync, rmSync } from 'node:fs';
-import {
-  createServer as createPlain,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer as createTls, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { hostPaths } from '../../contract/host/index.ts';
 import { type ImageId, parseId, type ServerId } from '../../contract/ids.ts';
+import { http } from '../../contract/node-http.ts';
 import type { TlsTexts } from '../../protocols/tls/index.ts';
 import { asFault, HostFault } from '../host-error.ts';
 import type { HostLogger } from '../logger.ts';
@@ -101,7 +96,7 @@ export class HostHttpService {
     await this.#listen(secure, { host: listen.address, port: listen.port });
     this.#port = (secure.address() as AddressInfo).port;
     if (!socket) return;
-    const plain = createPlain(((request, response) =>
+    const plain = http.createServer(((request, response) =>
       this.#serve(request, response, () => 'control')) satisfies RequestListener);
     rmSync(socket.path, { force: true });
     await this.#listen(plain, { path: socket.path });

@@ -4,9 +4,20 @@
  * Needs no root, no QEMU and no OVN. Every process leads a session of its own; its pid is in `<directory>/pids`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 import { databaseName, postgresEngine, postgresUrl } from '../../cli/cloud/postgres.ts';
 import type { LogLevel } from '../../cli/process/configuration.ts';
@@ -16,7 +27,7 @@ import { hostStreamPath } from '../../contract/host/index.ts';
 import { Secret } from '../../contract/secret.ts';
 import { registerHost } from '../../control/host/index.ts';
 import { Database } from '../../control/kit/database/database.ts';
-import { migrate } from '../../control/kit/database/migrate.ts';
+import type * as Migrate from '../../control/kit/database/migrate.ts';
 import { ensureEngine, stopEngine } from '../../engine/process.ts';
 import type { FleetConfiguration } from '../../simulator/fleet/configuration.ts';
 import {
@@ -35,6 +46,8 @@ export interface CloudProcessesOptions {
   fleetHosts?: number;
   /** Fills the database before control starts. */
   prepare?(databaseUrl: string, hosts: SimulatedIdentity['hosts']): Promise<void>;
+  /** Another work tree's code in the control process, on its own schema. */
+  source?: string;
   /** Made below the temporary folder and removed at the end where none is given. */
   directory?: string;
   logLevel?: LogLevel;
@@ -99,6 +112,7 @@ class Starter {
     const { hosts, fleetHosts = hosts, logLevel = 'info', controlFlags = [], fleetFlags = [] } = options;
     const identity = await simulatedIdentity(this.#directory, hosts);
     const databaseUrl = await this.#postgres();
+    await migrateBy(options.source ?? sourceRoot, databaseUrl);
     await registerHosts(databaseUrl, identity.hosts);
     await options.prepare?.(databaseUrl, identity.hosts);
     const port = await freePort();
@@ -118,7 +132,8 @@ class Starter {
         .map((host, index) => (index === 0 ? { ...host, socket: this.#in('host.sock') } : host)),
     };
     if (fleetHosts > 0) await this.#node('fleet', fleetFlags, ['simulator/fleet/main.ts'], fleet);
-    const startControl = () => this.#node('control', controlFlags, ['cli/main.ts', 'control'], configuration);
+    const main = options.source ? join(options.source, 'cli/main.ts') : 'cli/main.ts';
+    const startControl = () => this.#node('control', controlFlags, [main, 'control'], configuration);
     let control = await startControl();
     await hostsConnected(databaseUrl, fleetHosts);
     const { publicUrl } = configuration;
@@ -155,7 +170,7 @@ class Starter {
   async #node(name: string, flags: readonly string[], [script, ...args]: string[], value: unknown) {
     mkdirSync(this.#in(name), { recursive: true });
     const file = writeJson(join(this.#in(name), 'configuration.json'), value);
-    const all = [join(sourceRoot, script!), ...args, '--configuration', file];
+    const all = [resolve(sourceRoot, script!), ...args, '--configuration', file];
     const child = spawnNode({ name, directory: this.#directory, flags, args: all });
     this.#stack.defer(() => end(child));
     this.#note(name, child.pid!);
@@ -169,8 +184,16 @@ class Starter {
   }
 }
 
-async function registerHosts(url: string, hosts: Parameters<typeof registerHost>[1][]): Promise<void> {
+/** The folder has moved since the first release. */
+async function migrateBy(source: string, url: string): Promise<void> {
+  const file = ['control/kit/database/migrate.ts', 'control/database/migrate.ts']
+    .map((path) => join(source, path))
+    .find((path) => existsSync(path));
+  const { migrate } = (await import(pathToFileURL(file!).href)) as typeof Migrate;
   await migrate({ url: new Secret(url) });
+}
+
+async function registerHosts(url: string, hosts: Parameters<typeof registerHost>[1][]): Promise<void> {
   const database = new Database({ url: new Secret(url) });
   try {
     for (const host of hosts) await registerHost(database, host);

@@ -15,18 +15,21 @@ export function lastLanded(): string {
   return changed ? landed : git('rev-parse', 'HEAD~1');
 }
 
-/**
- * Unpacks the commit into the directory and answers how clouds of it are started. It runs on the packages that are installed here.
- */
-export async function besideCommit(
-  commit: string,
-  directory: string,
-): Promise<{ name: string; startCloudProcesses: typeof Processes.startCloudProcesses }> {
-  const name = git('log', '-1', '--format=%h %s', commit);
+/** Unpacks the commit into the directory and answers its name. It runs on the packages that are installed here. */
+export function unpackCommit(commit: string, directory: string): string {
   mkdirSync(directory);
   const archive = execFileSync('git', ['-C', root, 'archive', commit], { maxBuffer: 2 ** 30 });
   execFileSync('tar', ['-x', '-C', directory], { input: archive });
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+  return git('log', '-1', '--format=%h %s', commit);
+}
+
+/** How clouds of the commit are started, by its own code. */
+export async function besideCommit(
+  commit: string,
+  directory: string,
+): Promise<{ name: string; startCloudProcesses: typeof Processes.startCloudProcesses }> {
+  const name = unpackCommit(commit, directory);
   const module = pathToFileURL(join(directory, 'test/support/cloud-processes.ts')).href;
   return { name, ...((await import(module)) as typeof Processes) };
 }

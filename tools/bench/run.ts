@@ -7,7 +7,7 @@
  *
  * Works: single keystone neutron nova glance by default. single is what one machine does, beside another commit, the last landed
  * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB (bytes.ts); scale, alone, shows what
- * growth costs, with --quick in a minute (scale.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
+ * growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
  * and fleet. --keep leaves logs and data behind.
  */
 import { spawn } from 'node:child_process';
@@ -22,7 +22,8 @@ import { rawImage } from '../../test/support/small-image.ts';
 import { besideCommit, lastLanded } from './beside.ts';
 import { type BytesReport, benchBytes } from './bytes.ts';
 import { compare, type LoadResult } from './report.ts';
-import { benchScale, quickSizes, type Size, sizes } from './scale.ts';
+import { benchScale, quickSizes, sizes } from './scale.ts';
+import type { Size } from './scale-fill.ts';
 import { benchSingle, type SingleReport } from './single.ts';
 
 const { values, positionals } = parseArgs({
@@ -53,7 +54,7 @@ async function main(): Promise<number> {
   if (wanted.includes('scale')) {
     const all = values.size ? values.size.map(sizeOf) : values.quick ? quickSizes : sizes;
     console.log(
-      `\n${await benchScale(all, { rounds: values.quick ? 3 : Number(values.rounds), controlFlags: profileFlags() })}`,
+      `\n${await benchScale(all, { rounds: Number(values.rounds), beside: values.beside, controlFlags: profileFlags() })}`,
     );
     return 0;
   }

@@ -8,6 +8,7 @@ import WebSocket from 'ws';
 import {
   type ControlMessage,
   type DesiredServer,
+  type HostFacts,
   type HostMessage,
   hostProtocol,
   type ObservedServer,
@@ -39,7 +40,8 @@ function run(controlUrl: string, host: WireHosts['hosts'][number], ca: Buffer): 
         ...speaking(hostProtocol),
         cloudId: null,
         ...(remembers && { remembers, holds: stampsOf(documents) }),
-        facts: { ...testFacts, name: host.name, cpus: 64, memoryMiB: 1 << 20, diskGiB: 1 << 16 },
+        // The first release wants to hear of a socket.
+        facts: { ...factsOf(host), socket: null } as HostFacts,
       }),
     );
     socket.on('message', (data) => {
@@ -68,6 +70,11 @@ function run(controlUrl: string, host: WireHosts['hosts'][number], ca: Buffer): 
   };
   dial();
 }
+
+const factsOf = ({ name }: WireHosts['hosts'][number]): HostFacts => ({
+  ...testFacts,
+  ...{ name, cpus: 64, memoryMiB: 1 << 20, diskGiB: 1 << 16 },
+});
 
 const stampsOf = (documents: ReadonlyMap<string, DesiredServer>): Record<string, string> =>
   Object.fromEntries([...documents].flatMap(([id, { stamp }]) => (stamp === undefined ? [] : [[id, stamp]])));

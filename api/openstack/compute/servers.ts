@@ -106,17 +106,9 @@ export async function showServer(
 ): Promise<Body> {
   const caller = callerOf(request);
   const id = serverIdOf(request);
-  // Interfaces are read beside the row: if the row is hidden its error wins and nothing of them is shown.
-  const [server, interfaces, userData] = await Promise.all([
-    servers.get(caller, id),
-    servers.interfaces([id]),
-    wantsUserData(caller, request, [id]) ? servers.userData(caller, [id]) : undefined,
-  ]);
-  return serverBody(request, server, interfaces.get(id) ?? [], {
-    ...options,
-    caller,
-    userData: userData?.get(id) ?? null,
-  });
+  const wanted = { userData: wantsUserData(caller, request, [id]) };
+  const { server, interfaces, userData } = await servers.show(caller, id, wanted);
+  return serverBody(request, server, interfaces, { ...options, caller, userData });
 }
 
 type Changes = Input<typeof c.update.body, never>['server'];

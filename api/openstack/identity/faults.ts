@@ -1,5 +1,5 @@
 /** Keystone's faults: {"error": {"code", "message", "title"}}. */
-import { STATUS_CODES } from 'node:http';
+import { http } from '../../../contract/node-http.ts';
 import type { Fault, FaultForm } from '../common/faults.ts';
 import { keystoneSentences } from './sentences.ts';
 
@@ -10,6 +10,6 @@ export const identityFaults: FaultForm = {
     const status = reason === 'too_many_logins' && details.whose !== 'everyone' ? 429 : general;
     reply.code(status);
     if (reason === 'too_many_logins') reply.header('retry-after', String(details.retry_after_seconds));
-    return { error: { code: status, message, title: STATUS_CODES[status] ?? 'Error' } };
+    return { error: { code: status, message, title: http.STATUS_CODES[status] ?? 'Error' } };
   },
 };

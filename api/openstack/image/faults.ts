@@ -2,9 +2,9 @@
  * Glance's faults: WebOb's, in the form that Accept asks for. `*\/*` means HTML to WebOb, and glanceclient reads that (its JSON branch
  * can't read WebOb's JSON), so it stays so; openstacksdk and Tempest ask for JSON or read both.
  */
-import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorCode } from '../../../contract/errors.ts';
+import { http } from '../../../contract/node-http.ts';
 import type { Fault, FaultForm } from '../common/faults.ts';
 import { glanceSentences } from './sentences.ts';
 
@@ -25,7 +25,7 @@ export const imageFaults: FaultForm = {
     for (const [name, value] of Object.entries((fault.details.headers ?? {}) as Record<string, string>)) {
       reply.header(name, value);
     }
-    const title = titles[fault.status] ?? STATUS_CODES[fault.status] ?? 'Error';
+    const title = titles[fault.status] ?? http.STATUS_CODES[fault.status] ?? 'Error';
     const code = `${fault.status} ${title}`;
     const form = preferredForm(request.headers.accept);
     if (form === 'json') {

@@ -80,6 +80,29 @@ export class ServerService {
     return server;
   }
 
+  /**
+   * A server with all that is shown of it, in one round trip.
+   * @param options.userData administrators only
+   * @throws CloudError `not_found`, also for a server that is hidden from the caller
+   */
+  async show(
+    caller: Caller,
+    id: ServerId,
+    options: { userData: boolean },
+  ): Promise<{ server: ShownServer; interfaces: ServerInterface[]; userData: string | null }> {
+    if (options.userData) requireAdmin(caller, 'read servers’ user data');
+    const reach = reachOf(caller);
+    const [server, interfaces, userData] = await this.#options.database.together((db) =>
+      Promise.all([
+        findServer(db, reach, id),
+        this.#options.ports.serverAddresses(db, [id]),
+        options.userData ? userDataOf(db, [id]) : undefined,
+      ]),
+    );
+    if (!server) throw notFound('server', id);
+    return { server, interfaces: interfaces.get(id) ?? [], userData: userData?.get(id) ?? null };
+  }
+
   /** Interfaces with addresses of many servers, one query. Ask only for servers that the caller may see. */
   interfaces(ids: ServerId[]): Promise<Map<ServerId, ServerInterface[]>> {
     return ids.length === 0

@@ -137,6 +137,26 @@ export class Database {
     }
   }
 
+  /**
+   * Reads that belong together: asked for at once (`Promise.all`) they share a connection and a round trip. Each is a statement of its
+   * own and sees what is committed when it begins. Run again, whole, after a stale plan; so for reads alone.
+   */
+  async together<T>(work: (db: Queryable) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const client = await this.pool.connect();
+      const connection = new TransactionConnection(client);
+      try {
+        return await work(this.#on(connection));
+      } catch (error) {
+        if (attempt > 1 || !isStalePlan(error)) throw error;
+      } finally {
+        connection.close();
+        await connection.answered();
+        client.release();
+      }
+    }
+  }
+
   #on(connection: TransactionConnection): Tx {
     const executor = this.query.getExecutor().withConnectionProvider({
       provideConnection: (consumer) => consumer(connection),

@@ -1,5 +1,5 @@
 /**
- * A pooled connection for one transaction. Kysely's own queues statements, so that each waits for the answer to the one
+ * A pooled connection for one transaction, or for reads that belong together. Kysely's own queues statements, so that each waits for the answer to the one
  * before; this one hands them to pg at once, and with pg's pipelining those that the caller does not await one by one
  * (`Promise.all`) share a round trip. PostgreSQL still runs them in order, each with its own snapshot.
  *

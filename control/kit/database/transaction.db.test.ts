@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { network } from '../../network/network/resource.ts';
-import { cloudActor, type Tx, withCommit } from './database.ts';
+import { cloudActor, type Queryable, type Tx, withCommit } from './database.ts';
 import { type TestDatabase, testDatabase, testProject } from './testing.ts';
 
 let db: TestDatabase;
@@ -127,4 +127,13 @@ test('what is asked for in one turn goes to the database in one write', async ()
   } finally {
     client.release();
   }
+});
+
+test('reads that belong together share a connection, and one that fails leaves it to the next', async () => {
+  const pid = (db: Queryable) => sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db);
+  const answers = await db.database.together((one) => Promise.all([pid(one), pid(one), pid(one)]));
+  assert.equal(new Set(answers.map(({ rows }) => rows[0]!.pid)).size, 1);
+  const failed = db.database.together((one) => Promise.all([pid(one), sql`select 1 / 0`.execute(one), pid(one)]));
+  await assert.rejects(failed, { code: '22012' });
+  assert.equal((await db.database.together(pid)).rows.length, 1);
 });
