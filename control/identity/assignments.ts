@@ -3,11 +3,12 @@
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import { type DomainId, newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
-import { actorOf, type Caller } from '../kit/caller.ts';
+import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
 import { groupsOf } from './directory.ts';
+import { type DomainRight, listedDomain, requireGivable, requireInDomain, requireOver } from './domain-rights.ts';
 import { findEntry } from './entries.ts';
 import { requireAdministrator, requireReader } from './rights.ts';
 import { roleKind } from './roles.ts';
@@ -62,10 +63,11 @@ export class AssignmentService {
 
   /** Safe to repeat. @throws CloudError `forbidden`, `not_found` */
   async grant(caller: Caller, grant: Grant, roleId: RoleId): Promise<void> {
-    requireAdministrator(caller, 'identity:create_grant');
+    await this.#over(caller, 'manage', { grant, operation: 'identity:create_grant' });
     await this.#context.write(actorOf(caller), async (tx) => {
       const place = await existing(tx, grant);
       const role = await findEntry(tx, roleKind, roleId);
+      requireGivable(caller, role, 'identity:create_grant');
       if (role.domain_id !== null) checkDomainRole(role.domain_id, grant, place.domainId);
       await sql`insert into role_assignment (id, role_id, user_id, group_id, project_id, domain_id, system, inherited)
         values (${newId()}, ${roleId}, ${userOf(grant)}, ${groupOf(grant)}, ${projectOf(grant)}, ${domainOf(grant)},
@@ -76,7 +78,7 @@ export class AssignmentService {
 
   /** @throws CloudError `forbidden`, `not_found` */
   async check(caller: Caller, grant: Grant, roleId: RoleId): Promise<void> {
-    requireReader(caller, 'identity:check_grant');
+    await this.#over(caller, 'read', { grant, operation: 'identity:check_grant' });
     const { rows } = await sql`select from role_assignment a where ${matches(grant)} and a.role_id = ${roleId}`.execute(
       this.#context.query,
     );
@@ -85,8 +87,9 @@ export class AssignmentService {
 
   /** @throws CloudError `forbidden`, `not_found` */
   async revoke(caller: Caller, grant: Grant, roleId: RoleId): Promise<void> {
-    requireAdministrator(caller, 'identity:revoke_grant');
+    await this.#over(caller, 'manage', { grant, operation: 'identity:revoke_grant' });
     await this.#context.write(actorOf(caller), async (tx) => {
+      if (!isAdmin(caller)) requireGivable(caller, await findEntry(tx, roleKind, roleId), 'identity:revoke_grant');
       const { rows } = await sql`delete from role_assignment a
         where ${matches(grant)} and a.role_id = ${roleId} returning id`.execute(tx);
       if (rows.length === 0) throw notFound('role_assignment_with_role', roleId);
@@ -95,11 +98,31 @@ export class AssignmentService {
 
   /** The roles that are given to this actor at this place itself. @throws CloudError `forbidden`, `not_found` */
   async rolesOf(caller: Caller, grant: Grant): Promise<RoleRow[]> {
-    requireReader(caller, 'identity:list_grants');
+    await this.#over(caller, 'read', { grant, operation: 'identity:list_grants' });
     await existing(this.#context.query, grant);
     const { rows } = await sql<RoleRow>`select r.* from role r join role_assignment a on a.role_id = r.id
       where ${matches(grant)} order by r.id`.execute(this.#context.query);
     return rows;
+  }
+
+  /** Who is granted and where must both be of the domain. @throws CloudError `forbidden` */
+  async #over(
+    caller: Caller,
+    right: DomainRight,
+    { grant, operation }: { grant: Grant; operation: string },
+  ): Promise<void> {
+    const { query } = this.#context;
+    const { target } = grant;
+    if ('system' in target) {
+      if (right === 'read') requireReader(caller, operation);
+      else requireAdministrator(caller, operation);
+      return;
+    }
+    const [user, group] = [userOf(grant), groupOf(grant)];
+    const actor = user ? ({ table: 'user', id: user } as const) : ({ table: 'user_group', id: group! } as const);
+    await requireOver(query, caller, right, { ...actor, operation });
+    if ('domainId' in target) requireInDomain(caller, right, { domainId: target.domainId, operation });
+    else await requireOver(query, caller, right, { table: 'project', id: target.projectId, operation });
   }
 
   /** Has the caller a role in the system, so that a token for it could be had? */
@@ -111,7 +134,7 @@ export class AssignmentService {
 
   /** @throws CloudError `forbidden`, `invalid` */
   async list(caller: Caller, filter: AssignmentFilter): Promise<Assignment[]> {
-    requireReader(caller, 'identity:list_role_assignments');
+    const within = listedDomain(caller, undefined, 'identity:list_role_assignments');
     if (filter.includeSubtree && !filter.projectId) {
       throw new CloudError('invalid', 'assignments_subtree_without_project', {});
     }
@@ -127,7 +150,7 @@ export class AssignmentService {
         left join user_group g on g.id = f.group_id left join domain gd on gd.id = g.domain_id
         left join project p on p.id = f.project_id left join domain pd on pd.id = p.domain_id
         left join domain d on d.id = f.domain_id
-      where ${conditions(filter)}
+      where ${conditions(filter)} and ${within === undefined ? sql`true` : sql`(f.domain_id = ${within} or p.domain_id = ${within})`}
       order by f.project_id, f.domain_id, f.user_id, f.group_id, f.role_id`.execute(this.#context.query);
     return rows;
   }

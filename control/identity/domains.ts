@@ -6,6 +6,7 @@ import type { DomainId, ProjectId } from '../../contract/ids.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { IdentityContext } from './context.ts';
 import { groupsOf, matching, type Page, type PageRequest } from './directory.ts';
+import { listedDomain } from './domain-rights.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { clearProjects } from './project-resources.ts';
 import { isSystemReader, requireAdministrator, requireReader } from './rights.ts';
@@ -36,8 +37,8 @@ export class DomainService {
     filter: { name?: string; enabled?: boolean },
     page: PageRequest,
   ): Promise<Page<DomainRow>> {
-    requireReader(caller, 'identity:list_domains');
-    return this.#entries.page(matching(filter), page);
+    const id = listedDomain(caller, undefined, 'identity:list_domains');
+    return this.#entries.page(matching({ ...filter, id }), page);
   }
 
   /** Everybody may see the domain of the scope that they act in. @throws CloudError `not_found`, `forbidden` */

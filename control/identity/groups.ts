@@ -5,8 +5,8 @@ import { actorOf, type Caller } from '../kit/caller.ts';
 import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
 import { matching, type Page, type PageRequest } from './directory.ts';
+import { type DomainRight, listedDomain, requireInDomain, requireNoMightier, requireOver } from './domain-rights.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
-import { requireAdministrator, requireReader, requireSelfOrReader } from './rights.ts';
 import type { GroupRow } from './tables.ts';
 
 export type GroupChange = Pick<EntryChange, 'name' | 'description' | 'extra'>;
@@ -24,7 +24,7 @@ export class GroupService {
 
   /** @throws CloudError `forbidden`, `invalid`, `not_found` (domain), `conflict` */
   async create(caller: Caller, wanted: NewGroup): Promise<GroupRow> {
-    requireAdministrator(caller, 'identity:create_group');
+    requireInDomain(caller, 'manage', { domainId: wanted.domainId, operation: 'identity:create_group' });
     return this.#entries.create(caller, wanted, { domain_id: wanted.domainId });
   }
 
@@ -34,13 +34,15 @@ export class GroupService {
     filter: { name?: string; domainId?: DomainId },
     page: PageRequest,
   ): Promise<Page<GroupRow>> {
-    requireReader(caller, 'identity:list_groups');
-    return this.#entries.page(matching({ name: filter.name, domain_id: filter.domainId }), page);
+    const domainId = listedDomain(caller, filter.domainId, 'identity:list_groups');
+    return this.#entries.page(matching({ name: filter.name, domain_id: domainId }), page);
   }
 
   /** @throws CloudError `forbidden` */
   async ofUser(caller: Caller, userId: UserId, filter: { name?: string } = {}): Promise<GroupRow[]> {
-    requireSelfOrReader(caller, userId, 'identity:list_groups_for_user');
+    if (caller.userId !== userId) {
+      await this.#over(caller, 'read', { table: 'user', id: userId, operation: 'identity:list_groups_for_user' });
+    }
     const { rows } = await sql<GroupRow>`select g.* from user_group g
       join user_group_member m on m.group_id = g.id where m.user_id = ${userId}
       ${filter.name === undefined ? sql`` : sql`and g.name = ${filter.name}`} order by g.id`.execute(
@@ -51,25 +53,41 @@ export class GroupService {
 
   /** @throws CloudError `forbidden`, `not_found` */
   async get(caller: Caller, id: string): Promise<GroupRow> {
-    requireReader(caller, 'identity:get_group');
+    await this.#over(caller, 'read', { table: 'user_group', id, operation: 'identity:get_group' });
     return findEntry(this.#context.query, groupKind, id);
   }
 
   /** @throws CloudError `forbidden`, `not_found`, `invalid`, `conflict` */
   async update(caller: Caller, id: string, change: GroupChange): Promise<GroupRow> {
-    requireAdministrator(caller, 'identity:update_group');
+    await this.#over(caller, 'manage', { table: 'user_group', id, operation: 'identity:update_group' });
     return this.#entries.update(caller, id, change);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
   async delete(caller: Caller, id: string): Promise<void> {
-    requireAdministrator(caller, 'identity:delete_group');
+    await this.#over(caller, 'manage', { table: 'user_group', id, operation: 'identity:delete_group' });
+    await requireNoMightier(this.#context.query, caller, { groupId: id });
     await this.#entries.delete(caller, id);
+  }
+
+  #over(caller: Caller, right: DomainRight, what: Parameters<typeof requireOver>[3]): Promise<void> {
+    return requireOver(this.#context.query, caller, right, what);
+  }
+
+  /** Both must be the manager's. @throws CloudError `forbidden` */
+  async #manageMember(
+    caller: Caller,
+    { groupId, userId, operation }: { groupId: string; userId: UserId; operation: string },
+  ): Promise<void> {
+    await this.#over(caller, 'manage', { table: 'user_group', id: groupId, operation });
+    await this.#over(caller, 'manage', { table: 'user', id: userId, operation });
+    await requireNoMightier(this.#context.query, caller, { groupId });
+    await requireNoMightier(this.#context.query, caller, { userId });
   }
 
   /** Safe to repeat. @throws CloudError `forbidden`, `not_found` */
   async addMember(caller: Caller, groupId: string, userId: UserId): Promise<void> {
-    requireAdministrator(caller, 'identity:add_user_to_group');
+    await this.#manageMember(caller, { groupId, userId, operation: 'identity:add_user_to_group' });
     const refusals = {
       user_group_member_group_id_fkey: () => notFound('group', groupId),
       user_group_member_user_id_fkey: () => notFound('user', userId),
@@ -85,7 +103,9 @@ export class GroupService {
 
   /** @throws CloudError `forbidden`, `not_found` */
   async checkMember(caller: Caller, groupId: string, userId: UserId): Promise<void> {
-    requireSelfOrReader(caller, userId, 'identity:check_user_in_group');
+    if (caller.userId !== userId) {
+      await this.#over(caller, 'read', { table: 'user_group', id: groupId, operation: 'identity:check_user_in_group' });
+    }
     const row = await this.#context.query
       .selectFrom('user_group_member')
       .select('user_id')
@@ -97,7 +117,7 @@ export class GroupService {
 
   /** @throws CloudError `forbidden`, `not_found` */
   async removeMember(caller: Caller, groupId: string, userId: UserId): Promise<void> {
-    requireAdministrator(caller, 'identity:remove_user_from_group');
+    await this.#manageMember(caller, { groupId, userId, operation: 'identity:remove_user_from_group' });
     await this.#context.write(actorOf(caller), async (tx) => {
       const row = await tx
         .deleteFrom('user_group_member')

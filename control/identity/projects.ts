@@ -8,9 +8,9 @@ import type { Tx } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
 import { groupsOf, matching, type Page, type PageRequest } from './directory.ts';
+import { type DomainRight, listedDomain, requireInDomain, requireOver } from './domain-rights.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { clearProjects } from './project-resources.ts';
-import { requireAdministrator, requireReader, requireSelfOrReader } from './rights.ts';
 import type { ProjectRow } from './tables.ts';
 
 export type ProjectChange = EntryChange;
@@ -46,7 +46,7 @@ export class ProjectService {
 
   /** @throws CloudError `forbidden`, `invalid`, `not_found` (domain, parent), `conflict` */
   async create(caller: Caller, wanted: NewProject): Promise<ProjectRow> {
-    requireAdministrator(caller, 'identity:create_project');
+    requireInDomain(caller, 'manage', { domainId: wanted.domainId, operation: 'identity:create_project' });
     const { domainId } = wanted;
     const parentId = (wanted.parentId as string | null) === domainId ? null : wanted.parentId;
     const own = { domain_id: domainId, parent_id: parentId };
@@ -59,8 +59,8 @@ export class ProjectService {
 
   /** @throws CloudError `forbidden` */
   async list(caller: Caller, filter: ProjectFilter, page: PageRequest): Promise<Page<ProjectRow>> {
-    requireReader(caller, 'identity:list_projects');
-    const { name, enabled, domainId } = filter;
+    const domainId = listedDomain(caller, filter.domainId, 'identity:list_projects');
+    const { name, enabled } = filter;
     const conditions = [matching({ name, enabled, domain_id: domainId })];
     if (filter.parentId) {
       conditions.push(sql`(parent_id = ${filter.parentId} or parent_id is null and domain_id = ${filter.parentId})`);
@@ -74,8 +74,12 @@ export class ProjectService {
 
   /** @throws CloudError `not_found`, `forbidden` */
   async get(caller: Caller, id: ProjectId): Promise<ProjectRow> {
-    if (caller.projectId !== id) requireReader(caller, 'identity:get_project');
+    if (caller.projectId !== id) await this.#over(caller, 'read', { id, operation: 'identity:get_project' });
     return findEntry(this.#context.query, kind, id);
+  }
+
+  #over(caller: Caller, right: DomainRight, what: { id: string; operation: string }): Promise<void> {
+    return requireOver(this.#context.query, caller, right, { table: 'project', ...what });
   }
 
   /** All above a project, nearest first; all below it, nearest first. */
@@ -96,7 +100,7 @@ export class ProjectService {
 
   /** @throws CloudError `forbidden`, `not_found`, `invalid`, `conflict` */
   async update(caller: Caller, id: ProjectId, change: ProjectChange): Promise<ProjectRow> {
-    requireAdministrator(caller, 'identity:update_project');
+    await this.#over(caller, 'manage', { id, operation: 'identity:update_project' });
     return this.#entries.update(caller, id, change, async (tx, before) => {
       if (change.enabled !== undefined) await checkEnabling(tx, before, change.enabled);
       return undefined;
@@ -105,7 +109,7 @@ export class ProjectService {
 
   /** @throws CloudError `forbidden` where projects are below it, `conflict` while it has resources, `not_found` */
   async delete(caller: Caller, id: ProjectId): Promise<void> {
-    requireAdministrator(caller, 'identity:delete_project');
+    await this.#over(caller, 'manage', { id, operation: 'identity:delete_project' });
     await this.#entries.delete(caller, id, async (tx) => {
       const child = await tx.selectFrom('project').select('id').where('parent_id', '=', id).limit(1).executeTakeFirst();
       if (child) {
@@ -122,7 +126,10 @@ export class ProjectService {
     userId: UserId,
     filter: { enabledOnly?: boolean; name?: string } = {},
   ): Promise<ProjectRow[]> {
-    requireSelfOrReader(caller, userId, 'identity:list_user_projects');
+    if (caller.userId !== userId) {
+      const what = { table: 'user', id: userId, operation: 'identity:list_user_projects' } as const;
+      await requireOver(this.#context.query, caller, 'read', what);
+    }
     const { rows } = await sql<ProjectRow>`
       with recursive own as (select * from role_assignment a where a.user_id = ${userId}
           or a.group_id in ${groupsOf(sql`${userId}`)}),

@@ -59,6 +59,7 @@ export interface IdentityReasons {
   role_not_found: Id;
   implied_role_not_found: Id;
   role_never_implied: { role: string };
+  mightier_than_manager: NoFields;
   global_role_implies_domain_role: NoFields;
   domain_role_outside_domain: NoFields;
   domain_role_in_system: NoFields;

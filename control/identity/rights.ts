@@ -5,9 +5,10 @@ import type { IdentityReasons } from './reasons.ts';
 
 export const isSystemReader = (caller: Caller): boolean => caller.system && caller.roles.has('reader');
 
-const refuse = (operation: string): never => {
+/** @throws CloudError `forbidden` */
+export function refuse(operation: string): never {
   throw new CloudError('forbidden', 'role_required', { operation, needs: 'admin' });
-};
+}
 
 /** @throws CloudError `forbidden` */
 export function requireAdministrator(caller: Caller, operation: string): void {

@@ -7,6 +7,7 @@ import { actorOf, type Caller } from '../kit/caller.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
 import { matching, type Page, type PageRequest } from './directory.ts';
+import { mayInDomain } from './domain-rights.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import { requireAdministrator, requireReader } from './rights.ts';
 import type { RoleRow } from './tables.ts';
@@ -22,6 +23,11 @@ export interface Inference {
 export const roleKind: Kind<'role'> = { table: 'role', noun: 'role', maxName: 255, options: ['immutable'] };
 /** Whoever could make any role imply this one would own the cloud by renaming nothing. Keystone's prohibited_implied_role. */
 const neverImplied = 'admin';
+
+/** Managers of a domain must know the roles that they give. @throws CloudError `forbidden` */
+function requireRoleReader(caller: Caller, operation: string): void {
+  if (!mayInDomain(caller, 'manage', caller.domainId)) requireReader(caller, operation);
+}
 
 export class RoleService {
   readonly #context: IdentityContext;
@@ -43,13 +49,13 @@ export class RoleService {
     filter: { name?: string; domainId?: DomainId },
     page: PageRequest,
   ): Promise<Page<RoleRow>> {
-    requireReader(caller, 'identity:list_roles');
+    requireRoleReader(caller, 'identity:list_roles');
     return this.#entries.page(matching({ name: filter.name, domain_id: filter.domainId ?? null }), page);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
   async get(caller: Caller, id: RoleId): Promise<RoleRow> {
-    requireReader(caller, 'identity:get_role');
+    requireRoleReader(caller, 'identity:get_role');
     return findEntry(this.#context.query, roleKind, id);
   }
 

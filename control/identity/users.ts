@@ -9,11 +9,11 @@ import { defined } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
 import { matching, type Page, type PageRequest, pageEnd, pageStart, requireMarker, toPage } from './directory.ts';
+import { type DomainRight, listedDomain, requireInDomain, requireNoMightier, requireOver } from './domain-rights.ts';
 import { Entries, type EntryChange, findEntry, type Kind } from './entries.ts';
 import { checkFactorOptions, factorRulesOption, factorsEnabledOption } from './factors.ts';
 import { groupKind } from './groups.ts';
 import { provePassword } from './login.ts';
-import { requireAdministrator, requireReader, requireSelfOrReader } from './rights.ts';
 import type { UserRow } from './tables.ts';
 
 export interface UserChange extends Omit<EntryChange, 'tags'> {
@@ -48,7 +48,7 @@ export class UserService {
 
   /** @throws CloudError `forbidden`, `invalid`, `not_found` (domain), `conflict` */
   async create(caller: Caller, wanted: NewUser): Promise<UserView> {
-    requireAdministrator(caller, 'identity:create_user');
+    requireInDomain(caller, 'manage', { domainId: wanted.domainId, operation: 'identity:create_user' });
     checkFactorOptions(wanted.options);
     const hash = await this.#hash(wanted.password);
     const own = {
@@ -71,8 +71,8 @@ export class UserService {
     filter: { name?: string; enabled?: boolean; domainId?: DomainId },
     page: PageRequest,
   ): Promise<Page<UserView>> {
-    requireReader(caller, 'identity:list_users');
-    const condition = matching({ 'u.name': filter.name, 'u.enabled': filter.enabled, 'u.domain_id': filter.domainId });
+    const domainId = listedDomain(caller, filter.domainId, 'identity:list_users');
+    const condition = matching({ 'u.name': filter.name, 'u.enabled': filter.enabled, 'u.domain_id': domainId });
     return this.#page(condition, page);
   }
 
@@ -83,7 +83,7 @@ export class UserService {
     filter: { name?: string },
     page: PageRequest,
   ): Promise<Page<UserView>> {
-    requireReader(caller, 'identity:list_users_in_group');
+    await this.#over(caller, 'read', { table: 'user_group', id: groupId, operation: 'identity:list_users_in_group' });
     await findEntry(this.#context.query, groupKind, groupId);
     return this.#page(
       sql`u.id in (select user_id from user_group_member where group_id = ${groupId}) and ${matching({ 'u.name': filter.name })}`,
@@ -93,7 +93,7 @@ export class UserService {
 
   /** @throws CloudError `not_found`, `forbidden` */
   async get(caller: Caller, id: UserId): Promise<UserView> {
-    requireSelfOrReader(caller, id, 'identity:get_user');
+    if (caller.userId !== id) await this.#over(caller, 'read', { table: 'user', id, operation: 'identity:get_user' });
     const { rows } = await this.#page(sql`u.id = ${id}`, {});
     if (!rows[0]) throw notFound('user', id);
     return rows[0];
@@ -104,7 +104,8 @@ export class UserService {
    * @throws CloudError `forbidden`, `not_found`, `invalid`, `conflict`
    */
   async update(caller: Caller, id: UserId, change: UserChange): Promise<UserView> {
-    requireAdministrator(caller, 'identity:update_user');
+    await this.#over(caller, 'manage', { table: 'user', id, operation: 'identity:update_user' });
+    await requireNoMightier(this.#context.query, caller, { userId: id });
     checkFactorOptions(change.options);
     const hash = await this.#hash(change.password);
     const row = await this.#entries.update(caller, id, change, async (tx, before) => {
@@ -118,6 +119,10 @@ export class UserService {
       });
     });
     return { ...row, password_expires_at: await this.#passwordEnd(id) };
+  }
+
+  #over(caller: Caller, right: DomainRight, what: Parameters<typeof requireOver>[3]): Promise<void> {
+    return requireOver(this.#context.query, caller, right, what);
   }
 
   async #passwordEnd(id: UserId): Promise<Date | null> {
@@ -162,7 +167,8 @@ export class UserService {
 
   /** With all that is the user's alone: assignments, memberships, credentials, key pairs. @throws CloudError `forbidden`, `not_found` */
   async delete(caller: Caller, id: UserId): Promise<void> {
-    requireAdministrator(caller, 'identity:delete_user');
+    await this.#over(caller, 'manage', { table: 'user', id, operation: 'identity:delete_user' });
+    await requireNoMightier(this.#context.query, caller, { userId: id });
     await this.#entries.delete(caller, id, async (tx) => {
       await sql`delete from key_pair where user_id = ${id}`.execute(tx);
     });

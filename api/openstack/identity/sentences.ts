@@ -59,6 +59,8 @@ const identitySentences: SentenceTable<IdentityReasons> = {
 
   role_not_found: absent('role'),
   implied_role_not_found: absent('implied role'),
+  mightier_than_manager:
+    'who is an administrator, or has a role in the system, is no business of the managers of a domain',
   role_never_implied: ({ role }) => `the role ${role} can not be implied`,
   global_role_implies_domain_role: 'a global role can not imply the role of a domain',
   domain_role_outside_domain: 'the role of a domain can be given in the projects of that domain only',
