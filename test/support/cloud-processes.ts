@@ -213,6 +213,9 @@ async function hostsConnected(url: string, hosts: number): Promise<void> {
   }
 }
 
+/** As in a cloud; but what is measured now and then shall not begin cold, as it would after the collections of a process at rest. */
+export const loadedFlags = processFlags.filter((flag) => flag !== '--expose-gc');
+
 function spawnNode(options: {
   name: string;
   directory: string;
@@ -221,7 +224,7 @@ function spawnNode(options: {
 }): ChildProcess {
   const log = openSync(join(options.directory, `${options.name}.log`), 'a');
   try {
-    return spawn(process.execPath, [...processFlags, ...options.flags, ...options.args], {
+    return spawn(process.execPath, [...loadedFlags, ...options.flags, ...options.args], {
       detached: true,
       stdio: ['ignore', log, log],
       cwd: options.directory,

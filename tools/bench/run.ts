@@ -16,7 +16,8 @@ import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { type CloudProcesses, startCloudProcesses } from '../../test/support/cloud-processes.ts';
+import { mallocSettings } from '../../cli/process/definitions.ts';
+import { type CloudProcesses, loadedFlags, startCloudProcesses } from '../../test/support/cloud-processes.ts';
 import { OpenStack } from '../../test/support/openstack.ts';
 import { rawImage } from '../../test/support/small-image.ts';
 import { besideCommit, lastLanded } from './beside.ts';
@@ -110,7 +111,11 @@ async function benchBeside(cloud: CloudProcesses, scratch: string): Promise<Sing
   if (beside !== 'none') {
     const { name, startCloudProcesses: start } = await besideCommit(beside, join(scratch, 'beside'));
     console.log(`beside ${name}`);
-    const other = stack.use(await start({ hosts: Number(values.hosts) }));
+    // The same settings for both, also where the other commit would have chosen none.
+    Object.assign(process.env, mallocSettings);
+    const other = stack.use(
+      await start({ hosts: Number(values.hosts), controlFlags: loadedFlags, fleetFlags: loadedFlags }),
+    );
     await prepare(other);
     clouds.push(other);
   }
