@@ -8,6 +8,7 @@ import { cloudEngines } from '../cloud/engines.ts';
 import { cloudLayout } from '../cloud/layout.ts';
 import { type Command, dataOption } from '../command.ts';
 import { nodeFlags, sourceRoot } from '../process/definitions.ts';
+import { collectWhenIdle, exposedGc } from '../process/idle.ts';
 import { run } from '../run.ts';
 import { loadSettings, type Settings } from '../settings.ts';
 import { Renewal } from '../supervisor/renewal.ts';
@@ -57,6 +58,7 @@ async function supervise(data: string | undefined, foreground: boolean): Promise
   renewal.start();
   log('info', 'supervisor started', { pid: process.pid, data: settings.paths.data });
   supervisor.start();
+  collectWhenIdle(exposedGc());
   await end;
   renewal.stop();
   log('info', 'supervisor ended', { pid: process.pid });
