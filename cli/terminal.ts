@@ -67,6 +67,18 @@ export async function step<T>(
   }
 }
 
+/** Begins the work at once; what is answered is the step that waits for its end, and shows from then on what it is doing. */
+export function inBackground<T>(work: (progress: Progress) => Promise<T>): (progress: Progress) => Promise<T> {
+  let shown: Progress | undefined;
+  const working = work({ detail: (text) => shown?.detail(text) });
+  // Whoever never comes to wait has failed before.
+  working.catch(() => {});
+  return (progress) => {
+    shown = progress;
+    return working;
+  };
+}
+
 function finish(line: string): void {
   if (tty) process.stdout.write('\r\u001b[K');
   say(line);

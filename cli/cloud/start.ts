@@ -129,18 +129,23 @@ export async function startSupervisor(settings: Settings): Promise<boolean> {
 }
 
 /** From a machine in whatever state to a cloud that serves. `ran` where its supervisor was there already. */
-export async function bringUp(
+export async function bringUp(...given: Parameters<typeof begin>): ReturnType<typeof begin> {
+  const result = await begin(...given);
+  await untilReady(given[0]);
+  return result;
+}
+
+/** The first half of {@link bringUp}: the machine has what it needs, and the processes are being started. */
+export async function begin(
   settings: Settings,
   packages: PackageSet,
   options: { newDatabase?: boolean } = {},
 ): Promise<PreparedCloud & { ran: boolean }> {
   requireRoot('starting a cloud');
-  const result = await underMachineLock(async () => {
+  return underMachineLock(async () => {
     const prepared = await makeReady(settings, packages, options);
     return { ...prepared, ran: !(await startSupervisor(settings)) };
   });
-  await untilReady(settings);
-  return result;
 }
 
 export async function untilReady(settings: Settings): Promise<void> {

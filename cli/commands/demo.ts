@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { readText } from '../../control/kit/files.ts';
 import { cloudEntry } from '../cloud/client-files.ts';
 import { cloudLayout } from '../cloud/layout.ts';
-import { bringUp } from '../cloud/start.ts';
+import { begin, untilReady } from '../cloud/start.ts';
 import { type Command, dataOption } from '../command.ts';
 import type { Outcome } from '../demo/play.ts';
 import { dataArgument, loadSettings, type Settings } from '../settings.ts';
-import { bold, faint, say, seconds, step } from '../terminal.ts';
+import { bold, faint, inBackground, say, seconds, step } from '../terminal.ts';
 
 export const command: Command = {
   summary: 'from a bare machine to a guest you log in to',
@@ -25,12 +25,13 @@ It can be interrupted at any point; the next run carries on. To remove everythin
 async function demo(settings: Settings): Promise<number> {
   const started = performance.now();
   say(bold('Bothy: from this machine to a guest\n'));
-  const { publicUrl } = await bringUp(settings, 'demo');
+  const { publicUrl } = await begin(settings, 'demo');
+  // Neither keeps two cores busy: the image is built while the cloud starts.
   const { ensureGuestImage } = await import('../demo/guest-image.ts');
-  const guest = await step(
-    'guest image',
-    (progress) => ensureGuestImage(settings.paths.cache, progress),
-    (image) => (image.built ? 'built out of Debian packages' : 'from an earlier run'),
+  const build = inBackground((progress) => ensureGuestImage(settings.paths.cache, progress));
+  await untilReady(settings);
+  const guest = await step('guest image', build, ({ built }) =>
+    built ? 'built out of Debian packages meanwhile' : 'from an earlier run',
   );
   const { demoName, playDemo } = await import('../demo/play.ts');
   const adminPassword = readText(cloudLayout(settings.paths).adminPasswordFile)?.trim() ?? '';
