@@ -1,20 +1,11 @@
 /** Command lines: node's own parser, with its refusals in our words. */
 import { parseArgs } from 'node:util';
-import type { Command } from './command.ts';
+import type { Command, ParsedArguments } from './command.ts';
 import { nearest } from './nearest.ts';
 
 /** The command line was wrong; exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
-}
-
-export interface ParsedArguments {
-  help: boolean;
-  positionals: string[];
-  flag(name: string): boolean;
-  text(name: string): string | undefined;
-  /** A whole number ≥ 0. */
-  count(name: string): number | undefined;
 }
 
 export function parseCommandLine(name: string, command: Command, argv: string[]): ParsedArguments {

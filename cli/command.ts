@@ -1,11 +1,18 @@
 /** What a command of `bothy` is, and the help that is made from it. */
-import type { ParsedArguments } from './arguments.ts';
-
 export interface Option {
   type: 'string' | 'boolean';
   short?: string;
   /** One line for `--help`; for a string option it starts with the value's name in capitals. */
   help: string;
+}
+
+export interface ParsedArguments {
+  help: boolean;
+  positionals: string[];
+  flag(name: string): boolean;
+  text(name: string): string | undefined;
+  /** A whole number ≥ 0. */
+  count(name: string): number | undefined;
 }
 
 export interface Command {

@@ -5,7 +5,8 @@ import { newId } from '../../contract/ids.ts';
 import { holdDocument } from '../boundary/testing/documents.ts';
 import { type Walk, walkRights, walkWrongTypes } from '../boundary/testing/walk.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
-import { type NativeDeps, nativeDialect, nativeInfo } from './index.ts';
+import type { NativeDeps } from './deps.ts';
+import { nativeDialect, nativeInfo } from './index.ts';
 
 let api: TestApi;
 let walk: Walk;

@@ -7,8 +7,8 @@ import { Refusal } from '../boundary/refusal.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
 import { tokenOf } from './caller.ts';
 import { type ChangeRequest, changeDocument, filterFor, startPosition } from './change-query.ts';
+import type { NativeDeps } from './deps.ts';
 import { changePage } from './documents.ts';
-import type { NativeDeps } from './index.ts';
 import { flag, flagText, numberText, parameters } from './query.ts';
 import { ChangeWatch } from './watch.ts';
 

@@ -1,28 +1,19 @@
 /** The native dialect at /native/v1: what OpenStack's APIs have no words for. See README.md. */
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
-import type { Database } from '../../control/kit/database/database.ts';
 import { Boundary } from '../boundary/boundary.ts';
 import { readJson } from '../boundary/json.ts';
 import { openApiDocument } from '../boundary/openapi.ts';
 import { speakFaults } from '../openstack/common/faults.ts';
 import type { Dialect } from '../server.ts';
-import { authenticateNative, type NativeAuthenticator } from './caller.ts';
+import { authenticateNative } from './caller.ts';
 import { changeRoutes } from './changes.ts';
+import type { NativeDeps } from './deps.ts';
 import { nativeFault, versionDocument } from './documents.ts';
 import { nativeFaults } from './faults.ts';
 import { operationRoutes } from './operations.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { nativeSentences } from './query.ts';
-
-export interface NativeDeps {
-  identity: NativeAuthenticator;
-  database: Database;
-  feed: Pick<ChangeFeed, 'subscribe'>;
-  /** For tests. */
-  watch?: { keepaliveMs?: number; stalledMs?: number };
-}
 
 const root = {
   summary: 'What there is here',

@@ -9,7 +9,8 @@ import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { beginOperation } from '../../control/kit/operation/operations.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
-import { type NativeDeps, nativeDialect } from './index.ts';
+import type { NativeDeps } from './deps.ts';
+import { nativeDialect } from './index.ts';
 
 type Tenant = Awaited<ReturnType<typeof makeTenant>>;
 const odd = '小屋 🏔 "x"; drop';

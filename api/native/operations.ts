@@ -7,8 +7,8 @@ import type { Boundary } from '../boundary/boundary.ts';
 import { Refusal } from '../boundary/refusal.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
 import { projectToRead } from './caller.ts';
+import type { NativeDeps } from './deps.ts';
 import { oneOperation, operationPage } from './documents.ts';
-import type { NativeDeps } from './index.ts';
 import { flag, flagText, idText, numberText, parameters } from './query.ts';
 
 const states = ['running', 'succeeded', 'failed'] as const;

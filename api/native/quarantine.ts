@@ -4,8 +4,8 @@ import { requireAdmin } from '../../control/kit/caller.ts';
 import { currentIncarnation } from '../../control/kit/database/incarnation.ts';
 import type { Boundary } from '../boundary/boundary.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
+import type { NativeDeps } from './deps.ts';
 import { quarantineDocument } from './documents.ts';
-import type { NativeDeps } from './index.ts';
 
 const show = {
   summary: 'What hosts keep and the database does not account for',

@@ -1,5 +1,5 @@
 /** The control process. If it dies, the database and the hosts go on, and the next one carries on from there. */
-import type { ParsedArguments } from '../arguments.ts';
+import type { ParsedArguments } from '../command.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { serveHealth } from './health.ts';
 import { collectWhenIdle } from './idle.ts';

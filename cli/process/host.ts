@@ -1,5 +1,5 @@
 /** The host process. If it dies, guests go on, and the next one finds them by their processes and QMP sockets. */
-import type { ParsedArguments } from '../arguments.ts';
+import type { ParsedArguments } from '../command.ts';
 import type { HostConfiguration } from './configuration.ts';
 import { collectWhenIdle } from './idle.ts';
 import { surviveDefects } from './last-resort.ts';

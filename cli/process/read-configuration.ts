@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { ParsedArguments } from '../arguments.ts';
 import { UsageError } from '../arguments.ts';
+import type { ParsedArguments } from '../command.ts';
 
 /** The configuration that `--configuration FILE` names. */
 export function readConfiguration<T>(args: ParsedArguments): { file: string; configuration: T } {

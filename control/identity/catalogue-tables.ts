@@ -4,6 +4,11 @@ import type { DomainId, ProjectId } from '../../contract/ids.ts';
 import type { Json } from '../kit/database/schema.ts';
 import type { Extra } from './tables.ts';
 
+/** Changes of these tables change catalogues. */
+export const catalogueTables: ReadonlySet<string> = new Set([
+  ...['service', 'endpoint', 'region', 'endpoint_group', 'project_endpoint', 'project_endpoint_group'],
+]);
+
 export type Interface = 'public' | 'internal' | 'admin';
 export type EndpointFilters = Partial<Record<'service_id' | 'region_id' | 'interface', string>>;
 

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable, type Tx } from '../kit/database/database.ts';
-import type { EndpointFilters, EndpointRow, ServiceRow } from './catalogue-tables.ts';
+import { catalogueTables, type EndpointFilters, type EndpointRow, type ServiceRow } from './catalogue-tables.ts';
 import type { IdentityChange } from './token-cache.ts';
 
 /** `{project_id}` in a path stands for the token's project. */
@@ -38,11 +38,6 @@ const interfaces = ['public', 'internal', 'admin'] as const;
 const place = /[$%]\((project_id|tenant_id|user_id)\)s/g;
 /** A change feed that is held back can't keep an old copy alive for longer. */
 const maxAgeMs = 5000;
-
-/** Changes of these tables change catalogues. */
-export const catalogueTables: ReadonlySet<string> = new Set([
-  ...['service', 'endpoint', 'region', 'endpoint_group', 'project_endpoint', 'project_endpoint_group'],
-]);
 
 /** A UUID (RFC 9562, version 8) that is always the same for the same name. */
 function idOf(name: string): string {

@@ -9,7 +9,7 @@
 import type { Caller } from '../kit/caller.ts';
 import type { Change } from '../kit/change-log/changes.ts';
 import type { Authorization } from './authorization.ts';
-import { catalogueTables } from './catalogue.ts';
+import { catalogueTables } from './catalogue-tables.ts';
 import type { Claims } from './token.ts';
 
 export interface TokenEntry {

@@ -11,7 +11,6 @@ import { cloudActor, type Database, type Tx } from '../kit/database/database.ts'
 import { endOperations, passOperation } from '../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../kit/queue/queue.ts';
 import { type ImageCopies, imagesToCopy } from './copies.ts';
-import { purposeOf } from './image.ts';
 import {
   finishCleaning,
   forgetLocation,
@@ -23,6 +22,7 @@ import {
   undoSaving,
   uploadState,
 } from './store.ts';
+import { purposeOf } from './values.ts';
 
 /** A host's return wakes us; this is the timer behind that signal. */
 const lookAgainMs = 60_000;

@@ -2,25 +2,7 @@
 import { CloudError } from '../../contract/errors.ts';
 import type { ImageRow } from './tables.ts';
 import { requireFormats } from './upload.ts';
-
-export const importMethods = ['glance-direct', 'web-download', 'glance-download', 'copy-image'] as const;
-export type ImportMethod = (typeof importMethods)[number];
-
-/** Of where the bytes come from. */
-export type ImportSource =
-  /** What was staged. */
-  | { method: 'glance-direct' }
-  | { method: 'web-download'; uri: string }
-  /** Another image; of another region's only where regions know each other, which they do not. */
-  | { method: 'glance-download'; imageId: string; region: string; interface: string }
-  /** To more hosts: who holds how many copies is the controller's to decide. */
-  | { method: 'copy-image' };
-
-/** As its task keeps it: with what was asked, in the dialect's words. */
-export interface ImportInput {
-  source: ImportSource;
-  request: unknown;
-}
+import type { ImportMethod } from './values.ts';
 
 /** @throws CloudError `conflict`, `invalid`: the image is not in the state, or has not the formats, that the method asks for */
 export function requireImportable(image: ImageRow, method: ImportMethod): void {

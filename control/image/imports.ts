@@ -9,11 +9,12 @@ import { beginOperation, recordOperation } from '../kit/operation/operations.ts'
 import { enqueue } from '../kit/queue/queue.ts';
 import { checkQuota } from '../kit/quota/quota.ts';
 import { requireOwner } from './image.ts';
-import { type ImportInput, type ImportSource, importedProperties, requireImportable } from './import.ts';
+import { importedProperties, requireImportable } from './import.ts';
 import { PropertyProtections } from './protection.ts';
 import { image as descriptor } from './resource.ts';
 import { findVisible } from './service.ts';
 import type { ImageRow, ImageTaskRow } from './tables.ts';
+import type { ImportInput, ImportSource } from './values.ts';
 
 /** As long as Glance keeps tasks that have ended. */
 export const taskLifeHours = 48;

@@ -1,21 +1,7 @@
 export { addressList } from './address.ts';
 export { ImageController, type ImageTaskOptions } from './controller.ts';
 export { ImageCopies } from './copies.ts';
-export {
-  containerFormats,
-  type DiskFormat,
-  diskFormats,
-  fileFormat,
-  type ImageAttributes,
-  type ImageChange,
-  type ImageStatus,
-  limits,
-  type MemberStatus,
-  memberStatuses,
-  type Visibility,
-  visibilities,
-} from './image.ts';
-export { type ImportInput, type ImportMethod, type ImportSource, importMethods } from './import.ts';
+export { fileFormat, type ImageAttributes, type ImageChange, limits } from './image.ts';
 export { ImageImporter } from './importer.ts';
 export { ImageImportService, taskLifeHours } from './imports.ts';
 export type { Comparison, ImageFilter, ImageListOptions, SortKey } from './list.ts';
@@ -24,5 +10,19 @@ export { PropertyProtections, type PropertyRule, parseProtections } from './prot
 export { ImageService, type NewImage } from './service.ts';
 export type { ImageMemberRow, ImageRow, ImageTaskRow } from './tables.ts';
 export { ImageTransfer } from './transfer.ts';
+export {
+  containerFormats,
+  type DiskFormat,
+  diskFormats,
+  type ImageStatus,
+  type ImportInput,
+  type ImportMethod,
+  type ImportSource,
+  importMethods,
+  type MemberStatus,
+  memberStatuses,
+  type Visibility,
+  visibilities,
+} from './values.ts';
 export { type WebRulesOptions, webRules } from './web-rules.ts';
 export { allowedUrl, type WebRules, type WebRulesNow, WebSource } from './web-source.ts';

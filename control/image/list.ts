@@ -5,8 +5,8 @@ import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { Queryable } from '../kit/database/database.ts';
-import type { MemberStatus, Visibility } from './image.ts';
 import type { ImageRow } from './tables.ts';
+import type { MemberStatus, Visibility } from './values.ts';
 
 export type Comparison = 'gt' | 'gte' | 'lt' | 'lte' | 'eq' | 'neq';
 export type SortKey =

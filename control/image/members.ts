@@ -4,9 +4,10 @@ import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Database, Queryable } from '../kit/database/database.ts';
-import { limits, type MemberStatus, requireOwner } from './image.ts';
+import { limits, requireOwner } from './image.ts';
 import { findVisible } from './service.ts';
 import type { ImageMemberRow, ImageRow } from './tables.ts';
+import type { MemberStatus } from './values.ts';
 
 export class ImageMemberService {
   readonly #database: Database;

@@ -4,7 +4,7 @@ import type { ImageUploadResult } from '../../contract/host/index.ts';
 import { type HostId, type ImageId, newId } from '../../contract/ids.ts';
 import { endpointColumns, type HostEndpoint } from '../host/index.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
-import { type ImageStatus, type UploadPurpose, uploadStates } from './image.ts';
+import { type ImageStatus, type UploadPurpose, uploadStates } from './values.ts';
 
 export interface Location extends HostEndpoint {
   connected: boolean;

@@ -1,7 +1,6 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { Json, Timestamp } from '../kit/database/schema.ts';
-import type { DiskFormat, ImageStatus, MemberStatus, Visibility } from './image.ts';
-import type { ImportInput } from './import.ts';
+import type { DiskFormat, ImageStatus, ImportInput, MemberStatus, Visibility } from './values.ts';
 
 export interface ImageTable {
   id: string;

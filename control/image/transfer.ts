@@ -14,11 +14,12 @@ import { type ByteAnswer, contentLength } from '../../protocols/bytes/index.ts';
 import type { ByteRange, HostClient } from '../host/index.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import { cloudActor, type Database } from '../kit/database/database.ts';
-import { requireOwner, uploadStates } from './image.ts';
+import { requireOwner } from './image.ts';
 import { findVisible, type ImageService } from './service.ts';
 import { locationsOf } from './store.ts';
 import type { ImageRow } from './tables.ts';
 import { beginUpload, gone, runUpload, type Upload } from './upload.ts';
+import { uploadStates } from './values.ts';
 
 const cleanWaitMs = 10_000;
 const cleanRetryMs = 100;

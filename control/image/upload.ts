@@ -12,10 +12,11 @@ import { type Actor, cloudActor, type Database, type Tx } from '../kit/database/
 import { beginOperation, endOperations } from '../kit/operation/operations.ts';
 import { enqueue } from '../kit/queue/queue.ts';
 import { checkQuota, lockQuota, requireQuota } from '../kit/quota/quota.ts';
-import { fileFormat, type UploadPurpose } from './image.ts';
+import { fileFormat } from './image.ts';
 import { image as descriptor } from './resource.ts';
 import { endTask, finishSaving, hostsForUpload, renewLease, startSaving, undoSaving, uploadState } from './store.ts';
 import type { ImageRow } from './tables.ts';
+import type { UploadPurpose } from './values.ts';
 
 const leaseMs = 30_000;
 const renewMs = 10_000;

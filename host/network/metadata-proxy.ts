@@ -11,13 +11,9 @@ import { ensureEngine, findEngine, stopEngine, userIds } from '../../engine/proc
 import { waitUntil } from '../../engine/wait.ts';
 import { run } from './command.ts';
 import { insideDevice, metadataAddresses } from './metadata-namespace.ts';
+import type { ServedNetwork } from './options.ts';
 
 export const networkHeader = 'X-Bothy-Network';
-
-export interface ServedNetwork {
-  id: string;
-  namespace: string;
-}
 
 export interface ProxiedNetwork extends ServedNetwork {
   /** Tells a namespace from a later one with the same name. */

@@ -1,7 +1,6 @@
 /** What the network driver of a host must be told. */
 import type { CommandMachine } from './command.ts';
 import type { NetworkLogger } from './log.ts';
-import type { ServedNetwork } from './metadata-proxy.ts';
 
 export interface ExternalNetwork {
   /** OVN's name of the physical network that the external bridge carries. */
@@ -10,6 +9,12 @@ export interface ExternalNetwork {
   addresses: string[];
   /** A network card that joins the bridge; absent: the external network ends at this machine. */
   device?: string;
+}
+
+/** A network whose guests get metadata here. */
+export interface ServedNetwork {
+  id: string;
+  namespace: string;
 }
 
 export interface HostNetworkOptions {

@@ -3,8 +3,8 @@
  * answers. It stays when a Host object goes, as the machine's own would.
  */
 
-import type { ServedNetwork } from '../../host/network/metadata-proxy.ts';
 import { names } from '../../host/network/names.ts';
+import type { ServedNetwork } from '../../host/network/options.ts';
 import { map } from '../../protocols/ovsdb/index.ts';
 import { FakeDatabase, FakeOvsdbServer, FakeVswitchd, vswitch } from '../ovsdb/index.ts';
 import { FakeKernel } from './kernel.ts';

@@ -2,7 +2,9 @@
 import type { MachineDescription } from './command-line.ts';
 import { type ShutdownReason, type SimulatedGuest, StateRefusal } from './guest.ts';
 import { Outgoing } from './migration.ts';
-import { qemuPackage, qemuVersion } from './qmp-server.ts';
+
+export const qemuVersion = { micro: 22, minor: 2, major: 7 };
+export const qemuPackage = 'Debian 1:7.2+dfsg-7+deb12u18+b3';
 
 export interface CommandContext {
   pid: number;

@@ -5,10 +5,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { StateRefusal } from './guest.ts';
-import { type CommandContext, commands, takes } from './qmp-commands.ts';
-
-export const qemuVersion = { micro: 22, minor: 2, major: 7 };
-export const qemuPackage = 'Debian 1:7.2+dfsg-7+deb12u18+b3';
+import { type CommandContext, commands, qemuPackage, qemuVersion, takes } from './qmp-commands.ts';
 
 /** A unix socket of QEMU's: in the place of what was there; gone after a clean end, dead in its place after another. */
 export class ListeningSocket {

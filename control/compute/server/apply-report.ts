@@ -7,7 +7,7 @@
  * in observed_error. That is the one desired column that a report may move, and only to off.
  */
 import type { ObservedServer } from '../../../contract/host/index.ts';
-import type { ServerFault } from './server.ts';
+import type { ServerFault } from './snapshots.ts';
 import { isSatisfied, type ObservedState, type Power, type ServerState } from './states.ts';
 
 export interface ReportedRow extends ServerState {

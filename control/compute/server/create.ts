@@ -19,7 +19,8 @@ import type { FlavorRow } from '../flavor/index.ts';
 import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
 import { hardwareOf } from './hardware.ts';
 import { server as descriptor } from './resource.ts';
-import { createDeadlineMs, type FlavorSnapshot, hostnameFrom, type KeySnapshot, type ServerImage } from './server.ts';
+import { createDeadlineMs, hostnameFrom } from './server.ts';
+import type { FlavorSnapshot, KeySnapshot, ServerImage } from './snapshots.ts';
 import { insertServerPorts, insertServers, type NewServer } from './store.ts';
 import type { Unplaced } from './waiting.ts';
 

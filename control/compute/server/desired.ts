@@ -14,7 +14,7 @@ import type { ServerFilter, ServerStamp } from '../../host/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { ServerHardware } from './hardware.ts';
-import type { KeySnapshot, ServerImage } from './server.ts';
+import type { KeySnapshot, ServerImage } from './snapshots.ts';
 import type { Power, ServerRescue } from './states.ts';
 
 interface Row {

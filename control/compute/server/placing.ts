@@ -21,7 +21,8 @@ import {
   PlacementRound,
 } from '../placement/index.ts';
 import type { ServerPorts } from './dependencies.ts';
-import { faultOf, type ServerFault } from './server.ts';
+import { faultOf } from './server.ts';
+import type { ServerFault } from './snapshots.ts';
 import { othersWaiting, stillToPlace, type Unplaced } from './waiting.ts';
 
 export interface PlacingOptions {

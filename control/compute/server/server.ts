@@ -1,45 +1,8 @@
 /** A server: its row, and its name. What follows from the row is in states.ts, when each verb is legal in legal.ts. Pure. */
 
 import type { Selectable } from 'kysely';
-import type { ImageFormat } from '../../../contract/host/index.ts';
+import type { ServerFault } from './snapshots.ts';
 import type { ServerTable } from './tables.ts';
-
-export interface FlavorSnapshot {
-  id: string;
-  name: string;
-  vcpus: number;
-  memory_mib: number;
-  disk_gib: number;
-  ephemeral_gib: number;
-  swap_mib: number;
-  extra_specs: Record<string, string>;
-}
-
-export interface KeySnapshot {
-  name: string;
-  public_key: string;
-  type: 'ssh' | 'x509';
-}
-
-export interface ServerImage {
-  format: ImageFormat;
-  size_bytes: number;
-  sha256: string;
-}
-
-/**
- * Why the last operation failed. `no_capacity`: no host could take it; `host`: the host gave up; `deadline`: nobody
- * finished in time; `reset`: an administrator said so (os-resetState).
- */
-export interface ServerFault {
-  reason: 'no_capacity' | 'host' | 'deadline' | 'reset' | 'internal';
-  /** What the tenant may read. */
-  message: string;
-  at: string;
-  generation: number;
-  /** For administrators. */
-  details?: string;
-}
 
 export const faultOf = (reason: ServerFault['reason'], message: string, generation: number): ServerFault => ({
   reason,

@@ -4,7 +4,7 @@
  * Nova keeps vm_state, task_state and power_state as columns that many processes write; here nobody writes them, so they can't
  * contradict the truth or each other. Their SQL twins for lists are in states-sql.ts; a test holds the two together.
  */
-import type { ServerFault, ServerImage } from './server.ts';
+import type { ServerFault, ServerImage } from './snapshots.ts';
 
 export const powers = ['on', 'off', 'paused', 'suspended'] as const;
 /** What a server's machine shall be, or was last seen to be. suspended: its memory is a file, and no QEMU runs. */

@@ -6,7 +6,8 @@ import { newId, type PortId, type ServerId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import { keepAdminPassword } from './admin-password.ts';
-import type { ServerFault, ServerRow, ShownServer } from './server.ts';
+import type { ServerRow, ShownServer } from './server.ts';
+import type { ServerFault } from './snapshots.ts';
 import type { Power, ServerRescue } from './states.ts';
 
 /** A server row as `create` writes it; everything else has its default. */

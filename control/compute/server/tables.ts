@@ -2,7 +2,7 @@
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { ServerHardware } from './hardware.ts';
-import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage } from './server.ts';
+import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage } from './snapshots.ts';
 import type { ObservedState, Power, ServerRescue } from './states.ts';
 
 export interface ServerTable {

@@ -8,8 +8,7 @@
 import { sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { Actual } from './actual.ts';
-import { HostSet } from './intent/gateway.ts';
-import type { HostRow } from './model.ts';
+import { type HostRow, HostSet } from './intent/gateway.ts';
 import { type Unit, unit } from './units.ts';
 
 /** How long a host may be silent before its gateways move. */

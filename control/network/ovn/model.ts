@@ -79,13 +79,6 @@ export interface SecurityGroupRow {
 
 export type SecurityGroupRuleRow = Omit<Rule, 'security_group_id' | 'description'> & { id: string };
 
-export interface HostRow {
-  id: string;
-  physical_networks: string[];
-  /** Connected, or silent for less than the grace (see hosts.ts). */
-  alive: boolean;
-}
-
 export interface Model {
   networks: ReadonlyMap<string, NetworkRow>;
   /** By id. */

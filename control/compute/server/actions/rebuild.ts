@@ -12,7 +12,8 @@ import { replaceAdminPassword } from '../admin-password.ts';
 import { checkMetadata, diskFor, imageSnapshot } from '../create.ts';
 import type { BootImage } from '../dependencies.ts';
 import { hardwareOf } from '../hardware.ts';
-import type { KeySnapshot, ServerRow } from '../server.ts';
+import type { ServerRow } from '../server.ts';
+import type { KeySnapshot } from '../snapshots.ts';
 import { replaceUserData, type ServerNotes, updateNotes } from '../store.ts';
 import { type ActionWork, bytesMs, type Decision, type ServerAction } from './action.ts';
 

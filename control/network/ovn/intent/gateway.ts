@@ -5,9 +5,14 @@
  * A dead host is taken out: of two chassis the survivor never claims the port by BFD alone (OVN 23.03). While no
  * candidate is alive (all of control has just restarted) all of them count, so that a restart moves nothing.
  */
-import type { HostRow } from '../model.ts';
-
 const maxChassis = 3;
+
+export interface HostRow {
+  id: string;
+  physical_networks: string[];
+  /** Connected, or silent for less than the grace (see ../hosts.ts). */
+  alive: boolean;
+}
 
 interface Candidate {
   id: string;

@@ -1,0 +1,12 @@
+/** What the routes of the native dialect are made with. */
+import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import type { Database } from '../../control/kit/database/database.ts';
+import type { NativeAuthenticator } from './caller.ts';
+
+export interface NativeDeps {
+  identity: NativeAuthenticator;
+  database: Database;
+  feed: Pick<ChangeFeed, 'subscribe'>;
+  /** For tests. */
+  watch?: { keepaliveMs?: number; stalledMs?: number };
+}

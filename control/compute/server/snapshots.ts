@@ -1,0 +1,39 @@
+/** What a server's row keeps of others as they were, and why its last operation failed: JSON columns. Pure. */
+import type { ImageFormat } from '../../../contract/host/index.ts';
+
+export interface FlavorSnapshot {
+  id: string;
+  name: string;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  ephemeral_gib: number;
+  swap_mib: number;
+  extra_specs: Record<string, string>;
+}
+
+export interface KeySnapshot {
+  name: string;
+  public_key: string;
+  type: 'ssh' | 'x509';
+}
+
+export interface ServerImage {
+  format: ImageFormat;
+  size_bytes: number;
+  sha256: string;
+}
+
+/**
+ * Why the last operation failed. `no_capacity`: no host could take it; `host`: the host gave up; `deadline`: nobody
+ * finished in time; `reset`: an administrator said so (os-resetState).
+ */
+export interface ServerFault {
+  reason: 'no_capacity' | 'host' | 'deadline' | 'reset' | 'internal';
+  /** What the tenant may read. */
+  message: string;
+  at: string;
+  generation: number;
+  /** For administrators. */
+  details?: string;
+}
