@@ -278,6 +278,29 @@ test('access rules bound what the credential’s tokens may ask for, and outlive
   assert.equal((await rules()).body.access_rules.length, 0);
 });
 
+test('a token with access rules is shown only to a service that says that it follows them', async () => {
+  const tenant = await makeTenant(api);
+  const made = async (rules: object) => {
+    const answer = await api.call({
+      method: 'POST',
+      path: `/identity/v3/users/${tenant.user.id}/application_credentials`,
+      token: tenant.token,
+      body: { application_credential: { name: crypto.randomUUID(), ...rules } },
+    });
+    const { id, secret } = answer.body.application_credential;
+    return api.login({ methods: ['application_credential'], application_credential: { id, secret } });
+  };
+  const show = async (token: string, headers: Record<string, string> = {}) =>
+    (await api.call({ method: 'GET', path, token: api.admin, headers: { 'x-subject-token': token, ...headers } }))
+      .status;
+  const bound = await made({ access_rules: [{ service: 'compute', method: 'GET', path: '/v2.1/servers' }] });
+  assert.equal(await show(bound), 404);
+  assert.equal(await show(bound, { 'openstack-identity-access-rules': '0.9' }), 404);
+  assert.equal(await show(bound, { 'openstack-identity-access-rules': 'x' }), 404);
+  assert.equal(await show(bound, { 'openstack-identity-access-rules': '1.0' }), 200);
+  assert.equal(await show(await made({})), 200, 'without rules there is nothing to follow');
+});
+
 test('a password hashed at another cost is hashed anew at the next login', async () => {
   const tenant = await makeTenant(api);
   const { identity } = await api.cloud.another({

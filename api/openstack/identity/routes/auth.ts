@@ -1,6 +1,7 @@
 /** Tokens, and what their bearers may scope to. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { CloudError } from '../../../../contract/errors.ts';
 import { InsufficientFactors } from '../../../../control/identity/factors.ts';
 import type { TokenEntry } from '../../../../control/identity/token-cache.ts';
 import { Refusal } from '../../../boundary/refusal.ts';
@@ -44,6 +45,18 @@ async function sendReceipt(deps: Deps, reply: FastifyReply, insufficient: Insuff
     });
 }
 
+/**
+ * As Keystone: a service that does not say that it follows access rules is not told of a token that has some; it would let
+ * everything through.
+ * @throws CloudError `not_found`
+ */
+function requireUnderstanding(request: FastifyRequest, { authorization }: TokenEntry): void {
+  const understood = Number(request.headers['openstack-identity-access-rules'] ?? 0) >= 1;
+  if (authorization.applicationCredential?.accessRules && !understood) {
+    throw new CloudError('not_found', 'token_not_found', {});
+  }
+}
+
 const contracts = {
   login: {
     summary: 'Log in: have a token issued',
@@ -79,7 +92,9 @@ export const authRoutes: Routes = (app, deps) => {
 
   app.read('/v3/auth/tokens', contracts.show, async (request, reply) => {
     const token = subjectOf(request);
-    return sendToken(deps, request, reply, token, await identity.show(callerOf(request), token));
+    const entry = await identity.show(callerOf(request), token);
+    requireUnderstanding(request, entry);
+    return sendToken(deps, request, reply, token, entry);
   });
 
   app.delete('/v3/auth/tokens', contracts.revoke, async (request, reply) => {
