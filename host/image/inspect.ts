@@ -25,8 +25,7 @@ export type ImageConverter = (file: UntrustedDisk, to: string, signal: AbortSign
 
 export function qemuImgInspector(user: GuestUser | undefined): ImageInspector {
   return async (file) => {
-    const command = ['qemu-img', 'info', '--output=json', '--image-opts', source(file, { user })];
-    const { stdout, stderr, failed } = await runWalledIn(command, { user, path: file.path });
+    const { stdout, stderr, failed } = await runWalledIn(infoCommand(file, user), { user, path: file.path });
     if (failed) throw new ImageRefused(`qemu-img does not accept the file: ${reason(stderr, file.path)}`);
     judge(JSON.parse(stdout) as Record<string, unknown>, file);
   };
@@ -48,7 +47,6 @@ export function qemuImgConverter(user: GuestUser | undefined): ImageConverter {
       throw new HostFault('no_capacity', 'the host has no room to unpack the image');
     }
     if (user) await chown(to, user.uid, user.gid);
-    const command = ['qemu-img', 'convert', '--image-opts', source(file, { user }), '-O', 'raw', user ? outside : to];
     const maxFileBytes = Math.ceil(file.virtualSizeBytes / 512) * 512;
     const walls: Walls = {
       user,
@@ -57,7 +55,7 @@ export function qemuImgConverter(user: GuestUser | undefined): ImageConverter {
       timeoutMs: conversionMs,
       signal,
     };
-    const { stderr, failed } = await runWalledIn(command, walls);
+    const { stderr, failed } = await runWalledIn(convertCommand(file, to, user), walls);
     signal.throwIfAborted();
     if (failed) {
       throw new HostFault('image_refused', `qemu-img can't unpack the image: ${reason(stderr, file.path)}`, {
@@ -69,6 +67,18 @@ export function qemuImgConverter(user: GuestUser | undefined): ImageConverter {
     }
   };
 }
+
+/** @internal */
+export const infoCommand = (file: UntrustedDisk, user: GuestUser | undefined): string[] => [
+  ...['qemu-img', 'info', '--output=json', '--image-opts'],
+  source(file, { user }),
+];
+
+/** @internal */
+export const convertCommand = (file: UntrustedDisk, to: string, user: GuestUser | undefined): string[] => [
+  ...['qemu-img', 'convert', '--image-opts', source(file, { user })],
+  ...['-O', 'raw', user ? outside : to],
+];
 
 /** The disk as QEMU's options: driver and place are told, nothing is probed. */
 function source({ path, disk }: UntrustedDisk, { user }: { user: GuestUser | undefined }): string {

@@ -23,7 +23,7 @@ import { commandLineOf } from '../../engine/process-identity.ts';
 import { inspectImage } from '../../host/image/format.ts';
 import { bytesOfBuffer } from '../../host/image/formats/bytes.ts';
 import { ovf, signed, tar } from '../../host/image/formats/testing.ts';
-import { qemuImgConverter, qemuImgInspector } from '../../host/image/inspect.ts';
+import { convertCommand, infoCommand, qemuImgConverter, qemuImgInspector } from '../../host/image/inspect.ts';
 import { qcow2Image } from '../../host/image/testing.ts';
 import { runWalledIn } from '../../host/image/walls.ts';
 import { until } from '../support/until.ts';
@@ -107,7 +107,26 @@ async function unpacked(t: TestContext, format: ImageFormat, file: Buffer): Prom
   const to = join(directory, 'unpacked');
   writeFileSync(to, '', { mode: 0o600 });
   await qemuImgConverter(user)(untrusted, to, new AbortController().signal);
+  if (existsSync('/usr/bin/strace')) {
+    const walls = { path, user, output: { path: to, maxBytes: 2 ** 30 } };
+    const traced = [
+      await opened(infoCommand(untrusted, user), { path, user }),
+      await opened(convertCommand(untrusted, to, user), walls),
+    ].flat();
+    assert.deepEqual([...new Set(traced)].sort(), ['/disk', '/image'], 'its own files are all that it opened');
+  }
   return readFileSync(to);
+}
+
+/** What the command opens behind the walls, less libraries and what the kernel tells of its own process. */
+async function opened(command: string[], walls: Parameters<typeof runWalledIn>[1]): Promise<string[]> {
+  const trace = ['strace', '-f', '-e', 'trace=open,openat,openat2,creat'];
+  const { stderr } = await runWalledIn([...trace, ...command], walls);
+  const names = [...stderr.matchAll(/(?:open\w*|creat)\((?:AT_FDCWD, )?"([^"]*)"[^\n]*= \d+/g)].map(
+    (match) => match[1]!,
+  );
+  assert.ok(names.includes('/image'), stderr.slice(-500));
+  return names.filter((name) => !/^\/(usr|lib)/.test(name));
 }
 
 test('a disk of every format is unpacked behind the walls, to its last sector', {
@@ -164,15 +183,16 @@ test('a file that names others makes qemu-img open none of them', { skip }, asyn
   const { stdout } = await walled(path);
   assert.equal(JSON.parse(stdout)['full-backing-filename'], secret);
   if (!existsSync('/usr/bin/strace')) return t.skip('needs strace');
-  const command = ['strace', '-f', '-e', 'trace=open,openat,openat2', 'qemu-img', 'info', '-f', 'qcow2', '/image'];
-  const traced = await walled(path, command);
-  const opened = [...traced.stderr.matchAll(/open\w*\((?:AT_FDCWD, )?"([^"]*)"[^\n]*= \d+/g)].map((match) => match[1]!);
-  assert.ok(opened.includes('/image'), traced.stderr.slice(-500));
-  assert.deepEqual(
-    opened.filter((name) => name !== '/image' && !/^\/(usr|lib)/.test(name)),
-    [],
-    'its own libraries and the image are all that it opened',
-  );
+  const description = (line: string) =>
+    Buffer.from(`# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\ncreateType="monolithicFlat"\n${line}\n`);
+  for (const line of [`RW 1 FLAT "${secret}" 0`, 'RW 1 FLAT "/etc/shadow" 0', 'RW 1 FLAT "nbd://127.0.0.1:1/x" 0']) {
+    const named = upload(t, description(line));
+    const command = ['qemu-img', 'info', '-f', 'vmdk', '/image'];
+    assert.ok((await runWalledIn(command, { path: named.path, user })).failed, line);
+    assert.deepEqual([...new Set(await opened(command, { path: named.path, user }))], ['/image'], line);
+  }
+  const files = await opened(['qemu-img', 'info', '-f', 'qcow2', '/image'], { path, user });
+  assert.deepEqual([...new Set(files)], ['/image'], 'its own libraries and the image are all that it opened');
 });
 
 test('behind the walls there are no other files, no network, no processes and nothing to write to', {
