@@ -7,6 +7,8 @@ export const servedLimits = [
   { type: 'compute', name: 'server_key_pairs', quota: 'key_pairs', unit: 1 },
   { type: 'image', name: 'image_count_total', quota: 'images', unit: 1 },
   { type: 'image', name: 'image_size_total', quota: 'image_bytes', unit: 1_048_576 },
+  { type: 'image', name: 'image_stage_total', quota: 'image_staged_bytes', unit: 1_048_576 },
+  { type: 'image', name: 'image_count_uploading', quota: 'image_uploads', unit: 1 },
   { type: 'network', name: 'network', quota: 'networks', unit: 1 },
   { type: 'network', name: 'subnet', quota: 'subnets', unit: 1 },
   { type: 'network', name: 'port', quota: 'ports', unit: 1 },

@@ -12,6 +12,7 @@ import { type Actor, cloudActor, type Database, type Tx } from '../kit/database/
 import { beginOperation, endOperations } from '../kit/operation/operations.ts';
 import { enqueue } from '../kit/queue/queue.ts';
 import { checkQuota, lockQuota, requireQuota } from '../kit/quota/quota.ts';
+import type { Usage } from '../kit/resource.ts';
 import { fileFormat } from './image.ts';
 import { image as descriptor } from './resource.ts';
 import { endTask, finishSaving, hostsForUpload, renewLease, startSaving, undoSaving, uploadState } from './store.ts';
@@ -115,7 +116,10 @@ async function finish(database: Database, upload: Upload, result: ImageUploadRes
   await database.transaction(actor, async (tx) => {
     // A size that was announced was counted when the upload began.
     if (upload.sizeBytes === undefined)
-      await checkQuota(tx, upload.projectId, descriptor.usage, { image_bytes: result.sizeBytes });
+      await checkQuota(tx, upload.projectId, descriptor.usage, {
+        image_bytes: result.sizeBytes,
+        ...(upload.purpose === 'stage' && { image_staged_bytes: result.sizeBytes }),
+      });
     if (!(await finishSaving(tx, upload, result))) throw gone(upload.imageId);
     if (upload.purpose === 'import') await endTask(tx, upload.imageId, { status: 'success' });
     await endOperations(tx, upload.imageId, upload.generation, { state: 'succeeded' });
@@ -166,6 +170,13 @@ function choose(client: HostClient, hosts: readonly HostEndpoint[]): HostEndpoin
   throw new CloudError('unavailable', 'no_host_for_image', {});
 }
 
+/** What an upload counts against. An import was counted among the uploads when it was asked for. */
+function usageOf(purpose: UploadPurpose): Usage {
+  const { image_bytes, image_uploads, image_staged_bytes } = descriptor.usage;
+  if (purpose === 'import') return { image_bytes };
+  return purpose === 'upload' ? { image_bytes, image_uploads } : { image_bytes, image_uploads, image_staged_bytes };
+}
+
 /** How many bytes the upload may have, if it may begin at all. @throws CloudError `quota_exceeded` */
 async function allowedBytes(
   tx: Tx,
@@ -173,12 +184,14 @@ async function allowedBytes(
   purpose: UploadPurpose,
   sizeBytes: number | undefined,
 ): Promise<number> {
-  const { image_bytes, image_uploads } = descriptor.usage;
-  // An import was counted among the uploads when it was asked for.
-  const quota = await lockQuota(tx, projectId, purpose === 'import' ? { image_bytes } : { image_bytes, image_uploads });
+  const quota = await lockQuota(tx, projectId, usageOf(purpose));
   // Of an unknown number at least one byte must fit; how many it will be is checked again at the end.
-  requireQuota(quota, { image_bytes: sizeBytes ?? 1, image_uploads: 1 });
+  const bytes = sizeBytes ?? 1;
+  requireQuota(quota, { image_bytes: bytes, image_staged_bytes: bytes, image_uploads: 1 });
   if (sizeBytes !== undefined) return sizeBytes;
-  const { used, maximum } = quota.image_bytes!;
-  return maximum === null || maximum < 0 ? Number.MAX_SAFE_INTEGER : maximum - used;
+  const { image_uploads: _counted, ...ofBytes } = quota;
+  const left = Object.values(ofBytes).map(({ used, maximum }) =>
+    maximum === null || maximum < 0 ? Number.MAX_SAFE_INTEGER : maximum - used,
+  );
+  return Math.min(...left);
 }

@@ -14,6 +14,24 @@ after(() => api[Symbol.asyncDispose]());
 const bytes = Buffer.from('the bytes of an image');
 const query = () => api.db.database.query;
 
+test('what is staged has a limit of its own, for announced and for unknown lengths', async () => {
+  const projectId = callers.alice.projectId;
+  await sql`insert into quota (id, project_id, resource, maximum)
+    values (${newId()}, ${projectId}, 'image_staged_bytes', ${bytes.length})`.execute(query());
+  try {
+    const ids = [await api.create('alice'), await api.create('alice')] as const;
+    const stage = async (id: string) => (await api.call(`alice PUT /images/${id}/stage`, bytes)).status;
+    assert.deepEqual([await stage(ids[0]), await stage(ids[1])], [204, 413]);
+    assert.equal((await api.call(`alice PUT /images/${ids[1]}/file`, bytes)).status, 204, 'it is not staged');
+    await api.call(`alice POST /images/${ids[0]}/import`, { method: { name: 'glance-direct' } });
+    assert.equal(await stage(await api.create('alice')), 204, 'what was imported is staged no more');
+    const { usage } = (await api.call('alice GET /info/usage')).body;
+    assert.deepEqual(usage.image_count_uploading, { limit: -1, usage: 1 });
+  } finally {
+    await sql`delete from quota where project_id is not null`.execute(query());
+  }
+});
+
 test('limits hold exactly, however many uploads begin at once', async () => {
   const projectId = callers.bob.projectId;
   for (const [resource, maximum] of [
