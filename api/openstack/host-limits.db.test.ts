@@ -6,7 +6,7 @@ import { sql } from 'kysely';
 import { portLimits, readControlMessage, serverLimits } from '../../contract/host/index.ts';
 import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
 import type { Caller } from '../../control/kit/caller.ts';
-import { networkServices } from '../../control/network/services.ts';
+import { openNetwork } from '../../control/network/open.ts';
 import { Refusal } from '../boundary/refusal.ts';
 import { type ComputeApi, computeApi } from './compute/testing.ts';
 import { networkDialect } from './network/index.ts';
@@ -27,7 +27,7 @@ before(async () => {
   flavor = await api.cloud.addFlavor({ id: 'small' });
   network = Fastify();
   const dialect = networkDialect({
-    services: networkServices({ database }),
+    services: openNetwork({ database }),
     authenticator: {
       async authenticate(token) {
         if (token !== 'member') throw new Refusal('unauthenticated', 'The request requires authentication.');

@@ -13,30 +13,11 @@ import { type ApiOptions, createApi, type Dialect, renewCertificate } from '../.
 import type { HostId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
 import { bootstrapCloud } from '../../control/bootstrap.ts';
-import { FlavorService } from '../../control/compute/flavor/index.ts';
-import { KeyPairService } from '../../control/compute/key-pair/index.ts';
-import { PlacementService } from '../../control/compute/placement/index.ts';
-import {
-  type ControllerStep,
-  hostedServers,
-  ServerController,
-  ServerService,
-} from '../../control/compute/server/index.ts';
+import { openCompute } from '../../control/compute/open.ts';
+import type { ControllerStep } from '../../control/compute/server/index.ts';
 import { HostClient, HostStreams, registerHost } from '../../control/host/index.ts';
 import { bootstrapIdentity, IdentityService } from '../../control/identity/index.ts';
-import {
-  ImageController,
-  ImageCopies,
-  ImageImporter,
-  ImageImportService,
-  ImageMemberService,
-  ImageService,
-  ImageTransfer,
-  PropertyProtections,
-  WebSource,
-  webRules,
-} from '../../control/image/index.ts';
-import { MetadefService } from '../../control/image/metadef/index.ts';
+import { openImage } from '../../control/image/open.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { Database } from '../../control/kit/database/database.ts';
 import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
@@ -44,9 +25,8 @@ import { migrate } from '../../control/kit/database/migrate.ts';
 import { HistoryKeeper } from '../../control/kit/history/index.ts';
 import { WorkQueue } from '../../control/kit/queue/queue.ts';
 import { QuotaService } from '../../control/kit/quota/index.ts';
+import { openNetwork } from '../../control/network/open.ts';
 import { Projector } from '../../control/network/ovn/index.ts';
-import { PortService } from '../../control/network/port/service.ts';
-import { networkServices } from '../../control/network/services.ts';
 import { resources, usage } from '../../control/resources.ts';
 import { Credentials } from '../../protocols/tls/index.ts';
 import type { ControlConfiguration } from './configuration.ts';
@@ -98,28 +78,27 @@ export async function startControl(
   const feed = new ChangeFeed({ database, url, log });
   await feed.start();
   const { holder = leaseHolder(join(dirname(configuration.healthSocket), 'lease-holder.json')) } = hooks;
-  const services = await makeServices({ configuration, log, hooks, database, feed, tls, holder });
+  const areas = await openAreas({ configuration, log, hooks, database, feed, tls, holder });
   const queue = new WorkQueue({ database, log });
   const history = new HistoryKeeper({ database, log, resources, retention: configuration.retention, holder });
   const api = await createApi({
     tls,
     log,
-    upgrades: [hostStream({ hosts: services.hosts, log })],
+    upgrades: [hostStream({ hosts: areas.hosts, log })],
     ...(hooks.onRoute && { onRoute: hooks.onRoute }),
     dialects: [
       ...(hooks.observer ? [hooks.observer] : []),
-      ...dialects(services, { database, feed, publicUrl: configuration.publicUrl }),
+      ...dialects(areas, { database, feed, publicUrl: configuration.publicUrl }),
     ],
   });
-  const { hosts, imageController, serverController, projector, identity, transfer, importer, copies, client } =
-    services;
+  const { hosts, image, compute, projector, identity, client } = areas;
   credentials.onChange((renewed) => {
     renewCertificate(api, renewed);
-    services.client.renew(renewed);
+    client.renew(renewed);
     log.info('certificate renewed');
   });
-  await queue.start({ ...imageController.tasks, ...importer.tasks, ...serverController.tasks() });
-  for (const part of [imageController, serverController, hosts]) part.start();
+  await queue.start({ ...image.tasks, ...compute.tasks });
+  for (const part of [image, compute, hosts]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.
   for (const part of [projector, history]) part.start();
@@ -128,8 +107,8 @@ export async function startControl(
     health: () => controlHealth({ database, feed, projector, hosts }),
     async close() {
       credentials.close();
-      for (const part of [imageController, serverController, transfer]) part.stop();
-      await Promise.all([hosts.stop(), projector.stop(), queue.stop(), history.stop(), importer.stop(), copies.stop()]);
+      compute.stop();
+      await Promise.all([image.stop(), hosts.stop(), projector.stop(), queue.stop(), history.stop()]);
       await api.close();
       await identity.stop();
       await feed.stop();
@@ -165,7 +144,7 @@ interface Ground {
   holder: string;
 }
 
-async function makeServices({ configuration, log, hooks, database, feed, tls, holder }: Ground) {
+async function openAreas({ configuration, log, hooks, database, feed, tls, holder }: Ground) {
   const { region, publicUrl, cloudId, northbound, passwordPolicy, reclaimSeconds = 0 } = configuration;
   const identity = new IdentityService({
     ...{ database, feed, log, region, publicUrl, catalogue, resources },
@@ -173,70 +152,37 @@ async function makeServices({ configuration, log, hooks, database, feed, tls, ho
     sealingKeys: configuration.sealingKeys.map((key) => new Secret(Buffer.from(key, 'base64'))),
   });
   await identity.start();
-  const ports = new PortService({ database });
   const client = new HostClient({ tls, local: configuration.localHost });
-  const protections = new PropertyProtections(configuration.imageProtections);
-  const images = new ImageService({ database, log, protections });
-  const serverController = new ServerController({
-    ...{ database, ports, log, reclaimSeconds },
+  const { imageProtections: protections, imageCopies: copies, imageImport: web } = configuration;
+  const image = openImage({ database, feed, client, log, region, protections, copies, web });
+  const network = openNetwork({ database });
+  const { ports } = network;
+  const { images } = image.services;
+  const compute = openCompute({
+    ...{ database, ports, images, hosts: client, log, reclaimSeconds },
+    quotas: new QuotaService({ database, usage }),
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
   });
-  const transfer = new ImageTransfer({ database, images, client, log });
-  const { imageCopies: wantedCopies = 1 } = configuration;
-  const copies = new ImageCopies({ database, client, transfer, log, copies: wantedCopies });
-  const { ranges = [], ports: more = [] } = configuration.imageImport ?? {};
-  const rules = webRules({ database, ranges, ports: more });
-  return {
-    identity,
-    ports,
-    client,
-    images,
-    transfer,
-    webRules: rules,
-    imports: new ImageImportService({ database, region, protections }),
-    importer: new ImageImporter({ database, transfer, web: new WebSource({ rules }), log }),
-    copies,
-    imageController: new ImageController({ database, feed, client, copies, wantedCopies, log }),
-    servers: new ServerService({
-      ...{ database, ports, images, hosts: client, log, reclaimSeconds },
-      created: (servers) => serverController.hurry(servers),
-    }),
-    serverController,
-    hosts: new HostStreams({
-      ...{ database, feed, cloudId, resources, log },
-      servers: hostedServers({ database, ports, log }),
-      networks: ports,
-    }),
-    projector: new Projector({ database, feed, log, holder, northbound: { target: northbound } }),
-  };
+  const hosts = new HostStreams({
+    ...{ database, feed, cloudId, resources, log },
+    servers: compute.hosted,
+    networks: ports,
+  });
+  const projector = new Projector({ database, feed, log, holder, northbound: { target: northbound } });
+  return { identity, client, image, network, compute, hosts, projector };
 }
 
 function dialects(
-  services: Awaited<ReturnType<typeof makeServices>>,
+  { identity, image, network, compute }: Awaited<ReturnType<typeof openAreas>>,
   { database, feed, publicUrl }: { database: Database; feed: ChangeFeed; publicUrl: string },
 ): Dialect[] {
-  const { identity, images, transfer, servers, imports, webRules } = services;
   const authenticator = identity;
   return [
     identityDialect({ identity, publicUrl }),
-    imageDialect({
-      authenticator,
-      images,
-      members: new ImageMemberService({ database }),
-      transfer,
-      imports,
-      webRules,
-      metadefs: new MetadefService({ database }),
-    }),
-    networkDialect({ authenticator, services: networkServices({ database }), publicUrl }),
-    computeDialect({
-      ...{ authenticator, servers },
-      flavors: new FlavorService({ database }),
-      keyPairs: new KeyPairService({ database }),
-      placement: new PlacementService({ database }),
-      quotas: new QuotaService({ database, usage }),
-    }),
+    imageDialect({ authenticator, ...image.services }),
+    networkDialect({ authenticator, services: network, publicUrl }),
+    computeDialect({ authenticator, ...compute.services }),
     nativeDialect({ identity, database, feed }),
   ];
 }

@@ -7,7 +7,7 @@ import { newId } from '../../../contract/ids.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import type { Database } from '../../../control/kit/database/database.ts';
 import { testDatabase, testProject } from '../../../control/kit/database/testing.ts';
-import { networkServices } from '../../../control/network/services.ts';
+import { openNetwork } from '../../../control/network/open.ts';
 import { oddName } from '../../../control/network/testing.ts';
 import type { RouteEntry } from '../../boundary/contract.ts';
 import { holdAnswers, routeTable } from '../../boundary/testing/hold-answers.ts';
@@ -51,7 +51,7 @@ export async function testApi(): Promise<TestApi> {
   holdAnswers(app);
   const { entries } = routeTable(app);
   const { prefix, plugin } = networkDialect({
-    services: networkServices({ database }),
+    services: openNetwork({ database }),
     authenticator: {
       async authenticate(token) {
         const caller = callers.get(token);

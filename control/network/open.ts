@@ -10,7 +10,7 @@ import { RouterService } from './router/service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
 import { SubnetService } from './subnet/service.ts';
 
-export const networkServices = (options: { database: Database }) => ({
+export const openNetwork = (options: { database: Database }) => ({
   networks: new NetworkService(options),
   subnets: new SubnetService(options),
   ports: new PortService(options),

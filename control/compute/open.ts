@@ -1,0 +1,43 @@
+/** The area opens itself: its services and what works behind them, made in order, begun and ended together. */
+import type { QuotaService } from '../kit/quota/index.ts';
+import { FlavorService } from './flavor/index.ts';
+import { KeyPairService } from './key-pair/index.ts';
+import { PlacementService } from './placement/index.ts';
+import {
+  hostedServers,
+  ServerController,
+  type ServerControllerOptions,
+  ServerService,
+  type ServerServiceOptions,
+} from './server/index.ts';
+
+export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'>, ServerControllerOptions {
+  ports: ServerServiceOptions['ports'] &
+    ServerControllerOptions['ports'] &
+    Parameters<typeof hostedServers>[0]['ports'];
+  quotas: QuotaService;
+}
+
+export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: ComputeAreaOptions) {
+  const { database } = options;
+  const controller = new ServerController({
+    ...options,
+    ...(afterStep && { afterStep }),
+    ...(hostAwayMs !== undefined && { hostAwayMs }),
+  });
+  return {
+    services: {
+      servers: new ServerService({ ...options, created: (servers) => controller.hurry(servers) }),
+      flavors: new FlavorService({ database }),
+      keyPairs: new KeyPairService({ database }),
+      placement: new PlacementService({ database }),
+      quotas,
+    },
+    /** What hosts are told and say of servers. */
+    hosted: hostedServers(options),
+    /** For the work queue. */
+    tasks: controller.tasks(),
+    start: () => controller.start(),
+    stop: () => controller.stop(),
+  };
+}
