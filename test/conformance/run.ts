@@ -40,19 +40,26 @@ const suites: Record<string, Suite> = {
 const usage = `npm run conformance -- [bar] [open] [client] [--only PATTERN] [--data DIRECTORY]
 
   --only PATTERN    only ids that the regular expression fits; nothing is written down then
+  --page            only makes the page anew, of the results and reasons that there are
   --data DIRECTORY  against the cloud that runs there, which is left alone
 `;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { only: { type: 'string' }, data: { type: 'string' }, help: { type: 'boolean' } },
+    options: {
+      only: { type: 'string' },
+      page: { type: 'boolean' },
+      data: { type: 'string' },
+      help: { type: 'boolean' },
+    },
   });
   if (values.help || positionals.some((name) => suites[name] === undefined)) {
     console.log(usage);
     process.exitCode = values.help ? 0 : 2;
     return;
   }
+  if (values.page) return writePage();
   const names = positionals.length > 0 ? positionals : Object.keys(suites);
   await using cloud = await cloudOf(values.data);
   const prepared = await prepare(cloud);

@@ -38,7 +38,7 @@ export function readResult(name: string): SuiteResult | undefined {
 /** The first line of reasons.txt whose pattern is found in the id or in what the test said. */
 export function reasonFor({ id, reason }: Verdict, reasons: readonly Reason[]): string {
   const known = reasons.find(({ pattern }) => pattern.test(`${id} ${reason}`));
-  return known?.text ?? `not looked into: ${reason.slice(-200)}`;
+  return known?.text ?? `not looked into: ${escaped(reason.slice(0, 200))}`;
 }
 
 export interface Reason {
@@ -97,19 +97,14 @@ function missing({ title, verdicts }: SuiteResult, reasons: readonly Reason[]): 
   for (const verdict of verdicts.filter(({ outcome }) => outcome !== 'pass')) {
     const reason = reasonFor(verdict, reasons);
     const skipped = verdict.outcome === 'skip' ? ' (skipped)' : '';
-    byReason.set(reason, [...(byReason.get(reason) ?? []), `${verdict.id}${skipped}`]);
+    byReason.set(reason, [...(byReason.get(reason) ?? []), `\`${verdict.id}\`${skipped}`]);
   }
   if (byReason.size === 0) return [];
   const sorted = [...byReason].sort(([, a], [, b]) => b.length - a.length);
   return [
     `## ${title}: what does not pass, and why`,
     '',
-    ...sorted.flatMap(([reason, ids]) => [
-      `${escaped(reason)} (${ids.length}):`,
-      '',
-      ...ids.map((id) => `- \`${id}\``),
-      '',
-    ]),
+    ...sorted.flatMap(([reason, ids]) => [`${reason} (${ids.length}):`, '', ...ids.map((id) => `- ${id}`), '']),
   ];
 }
 

@@ -2,20 +2,23 @@
 """Reads a subunit v2 stream, the form in which Python's test runners report (python3-subunit, protocol description in its README), and
 writes a line of JSON for each test: its id, what became of it, the seconds it took, and the last line of why."""
 import json
+import re
 import sys
 
 from subunit import ByteStreamToStreamResult
 from testtools import StreamToDict
 
+EXCEPTION = re.compile(r'[A-Za-z_]\w*(\.\w+)+(: |$)')
 OUTCOMES = {'success': 'pass', 'xfail': 'pass', 'skip': 'skip'}
 
 
 def reason(details):
     for name in ('reason', 'traceback', 'traceback-1'):
         if name in details:
-            lines = [line for line in details[name].as_text().splitlines() if line.strip()]
-            # A traceback says what happened in its end; what the cloud answered may take several lines.
-            return ' '.join(line.strip() for line in lines[-3:])[-600:]
+            lines = [line.strip() for line in details[name].as_text().splitlines() if line.strip()]
+            # A traceback ends with the exception and what it says, which may take several lines.
+            starts = [n for n, line in enumerate(lines) if EXCEPTION.match(line)]
+            return ' '.join(lines[starts[-1] if starts else -1:])[:400]
     return ''
 
 

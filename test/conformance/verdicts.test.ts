@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Verdict, verdictsOf } from './stestr.ts';
+import { page } from './table.ts';
+
+const verdict = (id: string, outcome: Verdict['outcome'], reason = ''): Verdict => ({
+  ...{ id, outcome, seconds: 1, reason },
+});
+
+test('every id that was asked for has one verdict: its own, that of its class, or that it was never reported', () => {
+  const ids = [
+    'a.api.image.Own.test_1',
+    'a.api.image.Skipped.test_1',
+    'a.api.image.Lost.test_1',
+    'a.api.image.Own.test_2',
+  ];
+  const found = verdictsOf(ids, [
+    verdict('a.api.image.Own.test_1[id-1,smoke]', 'pass'),
+    verdict('setUpClass (a.api.image.Own)', 'pass'),
+    verdict('setUpClass (a.api.image.Skipped)', 'skip', 'no volumes'),
+    verdict('a.api.image.Other.test_1', 'pass'),
+  ]);
+  assert.deepEqual(
+    found.map(({ id, outcome, reason }) => [id, outcome, reason]),
+    [
+      [ids[0], 'pass', ''],
+      [ids[1], 'skip', 'no volumes'],
+      [ids[2], 'fail', 'never reported'],
+      [ids[3], 'fail', 'never reported'],
+    ],
+  );
+});
+
+test('the page counts by area and tells of each that does not pass why, or that nobody has looked', () => {
+  const verdicts = [
+    verdict('a.api.image.X.test_1', 'pass'),
+    verdict('a.api.image.X.test_volume', 'fail', 'no such service'),
+    verdict('a.api.compute.Y.test_1', 'skip', 'an <odd> one'),
+  ];
+  const text = page([{ title: 'T', date: 'd', commit: 'c', verdicts }], [{ pattern: /volume/, text: 'needs volumes' }]);
+  assert.match(text, /\| image \| 2 \| 1 \| 1 \| 0 \|/);
+  assert.match(text, /needs volumes \(1\):\n\n- `a\.api\.image\.X\.test_volume`/);
+  assert.match(text, /not looked into: an \\<odd\\> one \(1\):\n\n- `a\.api\.compute\.Y\.test_1` \(skipped\)/);
+});
