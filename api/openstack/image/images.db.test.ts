@@ -43,6 +43,7 @@ test("an image is created with Glance's defaults and shown with all its attribut
   });
   assert.equal(status, 201);
   assert.match(headers.location!, new RegExp(`/image/v2/images/${body.id}$`));
+  assert.match(headers['openstack-image-import-methods']!, /^glance-direct,web-download/);
   const { id, created_at, updated_at, ...rest } = body;
   assert.match(created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   assert.equal(created_at, updated_at);

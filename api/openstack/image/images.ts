@@ -1,6 +1,6 @@
 /** Images: everything but bytes and members. */
 import type { FastifyRequest } from 'fastify';
-import type { ImageService } from '../../../control/image/index.ts';
+import { type ImageService, importMethods } from '../../../control/image/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
@@ -34,10 +34,12 @@ const removeTag = { summary: 'Remove a tag', rights: 'member', answers: none } a
 export function imageRoutes(app: Boundary, images: ImageService): void {
   app.post('/v2/images', create, async (request, reply) => {
     const image = await images.create(callerOf(request), parseNewImage(request.body));
+    // openstacksdk takes a cloud that tells no methods for one that can not import.
     return reply
       .code(201)
       .header('location', `https://${request.host}/image/v2/images/${image.id}`)
       .header('openstack-image-store-ids', storeId)
+      .header('openstack-image-import-methods', importMethods.join(','))
       .send(imageView(image));
   });
 
