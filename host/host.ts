@@ -5,6 +5,7 @@
  * If the process dies on any line: guests run on, the saved desired state is whole, and the next start finds the guests by
  * their processes and goes on from what is.
  */
+
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
@@ -19,6 +20,7 @@ import {
   type StateMessage,
 } from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';
+import type { DiskSaver } from './disk/save-disk.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { QemuLauncher } from './guest/launcher.ts';
 import type { GuestUsers } from './guest/users.ts';
@@ -48,6 +50,7 @@ export interface HostDependencies {
   guestUsers?: GuestUsers | undefined;
   inspect: ImageInspector;
   convert: ImageConverter;
+  saveDisk: DiskSaver;
   log: HostLogger;
   bootId: string;
   qemuVersion: string;
@@ -108,8 +111,10 @@ export class Host {
     this.#erased = new ErasedServers(dataDirectory);
     this.#images = new ImageStore({ dataDirectory, durable, guestGid: guests?.gid, log });
     this.#source = httpsSource(tls);
+    const context = this.#newContext(limits, maxVirtualBytes);
+    const { upload } = context;
     this.#reconciler = new Reconciler({
-      context: this.#newContext(limits, maxVirtualBytes),
+      context,
       report: (observed) => this.#stream.report(observed),
       died: () => this.abandon(),
       sweepIntervalMs: configuration.sweepIntervalMs ?? 30_000,
@@ -117,14 +122,6 @@ export class Host {
       quarantinedGuests: configuration.quarantinedGuests ?? 'run',
       quarantineChanged: () => this.#stream.quarantineChanged(),
     });
-    const inUse = this.#reconciler.imageInUse.bind(this.#reconciler);
-    const upload = {
-      store: this.#images,
-      sets: this.#digestSets,
-      inspect: dependencies.inspect,
-      maxVirtualBytes,
-      inUse,
-    };
     const { consoleLogBytes: maxConsoleBytes, agentTimeoutMs } = limits;
     const routes = serviceRoutes({
       ...{ dataDirectory, runDirectory, maxConsoleBytes, images: this.#images, upload },
@@ -143,9 +140,14 @@ export class Host {
 
   #newContext(limits: ServerLimits, maxVirtualBytes: number): ServerContext {
     const { dataDirectory, runDirectory, durable = true } = this.#configuration;
-    const { log, bootId, launcher, network, guestUsers, convert } = this.#dependencies;
+    const { log, bootId, launcher, network, guestUsers, inspect, convert, saveDisk } = this.#dependencies;
     const images = this.#images;
     return {
+      upload: {
+        ...{ store: images, sets: this.#digestSets, inspect, maxVirtualBytes },
+        inUse: (id) => this.#reconciler.imageInUse(id),
+      },
+      saveDisk,
       ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log, metadataFiles },
       images,
       fetcher: new ImageFetcher({

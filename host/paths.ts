@@ -25,6 +25,8 @@ export function serverPaths(directories: { dataDirectory: string; runDirectory: 
     rescueDisk: join(data, 'rescue.qcow2'),
     /** A suspended guest's memory and devices, as QEMU writes them; the host's own: QEMU gets it open. */
     memory: join(data, 'memory'),
+    /** Its disk as an image, while one is made. */
+    capture: join(data, 'capture.qcow2'),
     configDrive: join(data, 'config-drive.iso'),
     consoleLog: join(data, 'console.log'),
     /** What QEMU itself says, on stderr. */

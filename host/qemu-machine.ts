@@ -1,6 +1,7 @@
 /** What a real machine gives a Host: QEMU as processes of users of their own, qemu-img's opinion, the KVM probe. */
 import { mkdir } from 'node:fs/promises';
 import type { HostConfiguration } from './configuration.ts';
+import { saveDisk } from './disk/save-disk.ts';
 import { chooseAccelerator, openKvmDevice } from './guest/kvm-probe.ts';
 import { ProcessLauncher } from './guest/launcher.ts';
 import { type GuestUser, GuestUsers, inspectorUid } from './guest/users.ts';
@@ -11,7 +12,7 @@ import { guestsDirectory } from './paths.ts';
 
 export type QemuMachine = Pick<
   HostDependencies,
-  'launcher' | 'guestUsers' | 'inspect' | 'convert' | 'bootId' | 'qemuVersion' | 'accelerator'
+  'launcher' | 'guestUsers' | 'inspect' | 'convert' | 'saveDisk' | 'bootId' | 'qemuVersion' | 'accelerator'
 >;
 
 /** @throws where QEMU is not installed */
@@ -30,6 +31,7 @@ export async function qemuMachine(
     guestUsers: guests && new GuestUsers(guests, groups),
     inspect: qemuImgInspector(inspector),
     convert: qemuImgConverter(inspector),
+    saveDisk,
     bootId,
     qemuVersion,
     accelerator: () =>

@@ -16,6 +16,8 @@ export const serverLimits = {
   vcpus: 2 ** 31 - 1,
   memoryMiB: 2 ** 31 - 1,
   diskGiB: 2 ** 31 - 1,
+  /** Images that are made of one server's disk at a time. */
+  captures: 4,
   /** Interfaces of one server. */
   ports: 100,
   /** Base64, as Nova takes it. */

@@ -1,6 +1,6 @@
 /** A server: what shall be on the host, and what the host says that is. */
 import type { Static } from 'typebox';
-import type { ProjectId, ServerId } from '../ids.ts';
+import type { ImageId, ProjectId, ServerId } from '../ids.ts';
 import {
   boolean,
   count,
@@ -18,6 +18,7 @@ import {
 import { desiredImage } from './image.ts';
 import { hostLimits, serverLimits as limits } from './limits.ts';
 import { desiredPort } from './port.ts';
+import { imageUploadResult } from './service.ts';
 
 /** As the database counts them. */
 const reboots = integer(0, 2 ** 31 - 1);
@@ -41,6 +42,11 @@ export const desiredServer = object({
   rescue: optional(nullable(object({ count, image: desiredImage }))),
   /** The rebuild that its own disk is made by, from `image`: another one is another disk, made anew. Absent: none, the first. */
   rootCount: optional(count),
+  /**
+   * Images to be made of its own disk, as it is at one moment, into this host's store. Named until their outcome is known; one that
+   * is named no more is not wanted any more.
+   */
+  captures: optional(list(object({ imageId: id<ImageId>() }), limits.captures, { distinct: 'imageId' })),
   name: text(limits.nameLength + limits.nameSuffixLength),
   hostname: text(limits.hostnameLength),
   vcpus: integer(1, limits.vcpus),
@@ -128,6 +134,19 @@ export const observedServer = object({
   rescueCount: optional(count),
   /** The rebuild that its own disk is of; 0, or absent: the first. */
   rootCount: optional(count),
+  /** What came of the captures that its document names: one of `result` and `error`. */
+  captures: optional(
+    list(
+      object({
+        imageId: id<ImageId>(),
+        result: nullable(imageUploadResult),
+        error: nullable(
+          object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) }),
+        ),
+      }),
+      limits.captures,
+    ),
+  ),
   /** What the host is doing or waiting for, for people; e.g. 'fetching image, 40 of 64 MiB'. */
   step: nullable(text(hostLimits.stepLength)),
   error: nullable(object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) })),

@@ -1,5 +1,7 @@
 /** The host's HTTPS service (mutual TLS over TCP; plain over a unix socket for control on the same machine). */
+import type { Static } from 'typebox';
 import type { ImageId, ServerId } from '../ids.ts';
+import { count, nullable, object, text } from '../schema/type.ts';
 
 export const hostPaths = {
   /**
@@ -24,15 +26,18 @@ export const hostPaths = {
   health: '/v1/health',
 } as const;
 
+const hex = (length: number) => text(length, { pattern: `^[0-9a-f]{${length}}$` });
+
 /** Answer to a PUT of an image. The host inspects the file (untrusted input) before it says yes. */
-export interface ImageUploadResult {
-  sizeBytes: number;
+export const imageUploadResult = object({
+  sizeBytes: count,
   /** Size of the disk that a guest sees; null where the bytes are none of the formats: kept, but no disk. */
-  virtualSizeBytes: number | null;
-  md5: string;
-  sha256: string;
-  sha512: string;
-}
+  virtualSizeBytes: nullable(count),
+  md5: hex(32),
+  sha256: hex(64),
+  sha512: hex(128),
+});
+export type ImageUploadResult = Static<typeof imageUploadResult>;
 
 /** Body of every error that the host's HTTPS service answers. */
 export interface HostError {

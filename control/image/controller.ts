@@ -101,6 +101,8 @@ export class ImageController {
       // Its process carries on, or the lease runs out.
       await enqueue(database.query, 'image', id, { at: new Date(state.deadline!.getTime() + 1000) });
     } else if (state.desired_presence === 'absent') await this.#remove(state);
+    // One that a host makes has no upload; its server ends it.
+    else if (state.captured_from !== null) return;
     else if (state.status === 'queued' || isAbandoned(state)) await this.#clean(state);
     else {
       const at = await this.#options.copies.ensure(state.id);

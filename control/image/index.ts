@@ -1,4 +1,5 @@
 export { addressList } from './address.ts';
+export { beginCapture, failCapture, finishCapture, inheritedFrom, rotateBackups } from './capture.ts';
 export { ImageController, type ImageTaskOptions } from './controller.ts';
 export { ImageCopies } from './copies.ts';
 export { fileFormat, type ImageAttributes, type ImageChange, limits } from './image.ts';

@@ -143,6 +143,7 @@ export interface UploadState {
   desired_presence: 'present' | 'absent';
   generation: number;
   upload_id: string | null;
+  captured_from: string | null;
   /** When the lease of the running upload, or clean-up, ends; null when none runs. */
   deadline: Date | null;
   expired: boolean;
@@ -154,7 +155,7 @@ export async function uploadState(
   options: { lock: boolean } = { lock: false },
 ): Promise<UploadState | undefined> {
   const { rows } = await sql<UploadState>`
-    select image.id, project_id, status, desired_presence, generation, image.upload_id, deadline,
+    select image.id, project_id, status, desired_presence, generation, image.upload_id, captured_from, deadline,
       coalesce(deadline < now(), true) as expired
     from image left join image_upload on image_id = image.id where image.id = ${imageId}
     ${options.lock ? sql`for update of image` : sql``}`.execute(db);

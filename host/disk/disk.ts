@@ -3,7 +3,7 @@ import { chown, open, rename, stat } from 'node:fs/promises';
 import type { DesiredServer } from '../../contract/host/index.ts';
 import { isNoEntry } from '../files.ts';
 import { HostFault } from '../host-error.ts';
-import { qcow2Overlay } from '../image/qcow2.ts';
+import { type OverlayOptions, qcow2Overlay } from '../image/qcow2.ts';
 import type { ImageFacts } from '../image/store.ts';
 import { iso9660 } from './iso9660.ts';
 
@@ -29,6 +29,15 @@ export async function makeOverlay(
   path: string,
   options: { sizeBytes: number; backing: { path: string; format: 'raw' | 'qcow2' }; owner: Owner },
 ): Promise<void> {
+  await makeQcow2(path, options);
+}
+
+/** A disk of zeros that builds on nothing. */
+export async function makeEmptyDisk(path: string, options: { sizeBytes: number; owner: Owner }): Promise<void> {
+  await makeQcow2(path, { ...options, backing: undefined });
+}
+
+async function makeQcow2(path: string, options: OverlayOptions & { owner: Owner }): Promise<void> {
   const { fileBytes, pieces } = qcow2Overlay(options);
   await makeFile(path, options.owner, async (file) => {
     for (const { offset, bytes } of pieces) await file.write(bytes, 0, bytes.length, offset);

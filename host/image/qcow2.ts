@@ -125,7 +125,8 @@ function toNumber(value: bigint, what: string): number {
 
 export interface OverlayOptions {
   sizeBytes: number;
-  backing: { path: string; format: 'raw' | 'qcow2' };
+  /** Undefined: what was not written reads as zeros. */
+  backing: { path: string; format: 'raw' | 'qcow2' } | undefined;
 }
 
 /** The pieces of an empty overlay, and how long the file is; everything between them is a hole. */
@@ -137,14 +138,20 @@ export function qcow2Overlay({ sizeBytes, backing }: OverlayOptions): {
   const l1Entries = Math.ceil(sizeBytes / ((cluster / 8) * cluster));
   const l1Clusters = Math.ceil((l1Entries * 8) / cluster);
   const clusters = 3 + l1Clusters;
-  const path = Buffer.from(backing.path);
+  const path = Buffer.from(backing?.path ?? '');
   if (path.length > 1023) throw new Error('the path of the backing file is too long');
-  const format = Buffer.from(backing.format);
+  const format = Buffer.from(backing?.format ?? '');
   const header = Buffer.alloc(104 + 8 + 8 + 8 + path.length);
   qcow2Magic.copy(header);
   header.writeUInt32BE(3, 4);
-  header.writeBigUInt64BE(128n, 8);
-  header.writeUInt32BE(path.length, 16);
+  if (backing) {
+    header.writeBigUInt64BE(128n, 8);
+    header.writeUInt32BE(path.length, 16);
+    header.writeUInt32BE(extension.backingFormat, 104);
+    header.writeUInt32BE(format.length, 108);
+    format.copy(header, 112);
+    path.copy(header, 128);
+  }
   header.writeUInt32BE(16, 20);
   header.writeBigUInt64BE(BigInt(sizeBytes), 24);
   header.writeUInt32BE(l1Entries, 36);
@@ -153,10 +160,6 @@ export function qcow2Overlay({ sizeBytes, backing }: OverlayOptions): {
   header.writeUInt32BE(1, 56);
   header.writeUInt32BE(4, 96); // 16 bits for a refcount
   header.writeUInt32BE(104, 100);
-  header.writeUInt32BE(extension.backingFormat, 104);
-  header.writeUInt32BE(format.length, 108);
-  format.copy(header, 112);
-  path.copy(header, 128);
   const refcountTable = Buffer.alloc(8);
   refcountTable.writeBigUInt64BE(BigInt(2 * cluster));
   const refcounts = Buffer.alloc(2 * clusters);

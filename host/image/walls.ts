@@ -8,14 +8,17 @@ import { execFile } from 'node:child_process';
 import { asGuestUser } from '../guest/launcher.ts';
 import type { GuestUser } from '../guest/users.ts';
 
-/** The file's names behind the walls: of what is read, and of what may be written. */
+/** The files' names behind the walls: of what is read, of what may be written, and of what that builds on which is read. */
 export const inside = '/image';
 export const outside = '/disk';
+export const below = '/base';
 
 export interface Walls {
   /** Undefined: as this process, and in its namespaces (tests without root). */
   user: GuestUser | undefined;
   path: string;
+  /** A second file that is read. */
+  below?: string;
   /** The one file that may be written, and how large it may become. */
   output?: { path: string; maxBytes: number };
   timeoutMs?: number;
@@ -33,7 +36,7 @@ const defaultMs = 20_000;
  * be written there but the output, not even by root.
  */
 const walls = `set -e
-file=$1; output=$2; shift 2
+file=$1; output=$2; below=$3; shift 3
 mount -t tmpfs -o size=64k,mode=755,nosuid,nodev none /mnt
 mkdir /mnt/usr
 for name in bin lib lib32 lib64 sbin; do [ ! -e "/$name" ] || ln -s "usr/$name" "/mnt/$name"; done
@@ -42,6 +45,11 @@ mount -o remount,bind,ro,nosuid,nodev /mnt/usr
 : > /mnt${inside}
 mount --bind "$file" /mnt${inside}
 mount -o remount,bind,ro,nosuid,nodev /mnt${inside}
+if [ -n "$below" ]; then
+  : > /mnt${below}
+  mount --bind "$below" /mnt${below}
+  mount -o remount,bind,ro,nosuid,nodev /mnt${below}
+fi
 if [ -n "$output" ]; then
   : > /mnt${outside}
   mount --bind "$output" /mnt${outside}
@@ -57,7 +65,7 @@ export function runWalledIn(command: string[], options: Walls) {
   if (!user) return run(limited[0]!, [...limited.slice(1), ...command], timeoutMs, signal);
   const [program, args] = asGuestUser(user, command[0]!, command.slice(1));
   const namespaces = ['--mount', '--propagation=private', '--net', '--ipc', '--uts', '--pid', '--fork'];
-  const script = ['/bin/sh', '-c', walls, 'walls', path, output?.path ?? ''];
+  const script = ['/bin/sh', '-c', walls, 'walls', path, output?.path ?? '', options.below ?? ''];
   // It ends the whole group: a death signal of the parent would not outlive setpriv's change of user.
   const timeout = ['--signal=KILL', `${timeoutMs / 1000}s`, 'unshare'];
   return run(

@@ -1,10 +1,12 @@
 /** What the work on servers needs from around it; made once by Host, handed down. */
 import type { DesiredServer } from '../../contract/host/index.ts';
+import type { DiskSaver } from '../disk/save-disk.ts';
 import type { QemuLauncher } from '../guest/launcher.ts';
 import type { GuestUsers } from '../guest/users.ts';
 import type { HostNetworkPort } from '../host-network.ts';
 import type { ImageFetcher } from '../image/fetch.ts';
 import type { ImageStore } from '../image/store.ts';
+import type { UploadContext } from '../image/upload.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
 import type { ErasedServers } from './erased.ts';
@@ -47,6 +49,9 @@ export interface ServerContext {
   network: HostNetworkPort;
   images: ImageStore;
   fetcher: ImageFetcher;
+  /** How the image of a disk is taken in. */
+  upload: UploadContext;
+  saveDisk: DiskSaver;
   /** Undefined: guests run as this process (tests). */
   guestUsers: GuestUsers | undefined;
   lease: Pick<Lease, 'state'>;

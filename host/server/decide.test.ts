@@ -36,6 +36,8 @@ const rescued = exampleServer({ generation: 2, rescue: { count: 2, image } });
 const newlyRescued = exampleServer({ generation: 3, rescue: { count: 3, image } });
 const rebuilt = exampleServer({ generation: 2, rootCount: 2 });
 const rebuiltOff = exampleServer({ power: 'off', generation: 2, rootCount: 2 });
+const captured = exampleServer({ generation: 2, captures: [{ imageId: image.id }] });
+const capturedOff = { ...captured, power: 'off' } as const;
 const stands = { state: 'paused', ending: false } as const;
 const sent = { state: 'postmigrate', ending: false } as const;
 const loading = { state: 'inmigrate', ending: false } as const;
@@ -151,6 +153,15 @@ const cases: [string, DesiredServer | undefined, ServerFacts, string][] = [
     'a disk of a rebuild that the database has forgotten stays',
     on,
     { ...whole, record: { ...ran, disk: { ...built.disk!, count: 2 } }, guest: running },
+    'nothing',
+  ],
+  ['an image of the disk of a guest that runs is made meanwhile', captured, { ...whole, guest: running }, 'capture'],
+  ['of one that is off when its ports are gone', capturedOff, { ...whole, record: built }, 'unplug'],
+  ['then it is made', capturedOff, { ...whole, record: built, plugged: false }, 'capture'],
+  [
+    'what came of it is remembered, and nothing more to do',
+    captured,
+    { ...whole, record: { ...ran, captures: [{ imageId: image.id, result: null, error: null }] }, guest: running },
     'nothing',
   ],
   ['a guest that shall be rescued is asked to stop', rescued, { ...whole, guest: running }, 'power-down'],

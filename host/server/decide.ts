@@ -5,6 +5,7 @@
  * A memory that lies beside the disk is of a guest that has not run since: it goes before anything else may run on that disk.
  */
 import type { DesiredServer } from '../../contract/host/index.ts';
+import type { ImageId } from '../../contract/ids.ts';
 import type { RunState } from '../guest/guest.ts';
 import type { ServerRecord } from './record.ts';
 
@@ -63,6 +64,8 @@ export type Step =
   | { do: 'pause' }
   | { do: 'save-memory' }
   | { do: 'drop-memory' }
+  /** An image of its disk is wanted, and all else is as it shall be. */
+  | { do: 'capture'; imageId: ImageId }
   | { do: 'unplug' }
   | { do: 'erase' }
   | { do: 'nothing'; state: 'running' | 'stopped' | 'paused' | 'suspended' | 'absent'; error: HaltError };
@@ -72,7 +75,15 @@ const nothing = (state: Rest['state'], error: HaltError = null): Step => ({ do: 
 
 export function decide(desired: DesiredServer | undefined, facts: ServerFacts): Step {
   const step = nextStep(desired, facts);
-  return facts.leaseEnded && beginsSomething(step) ? { do: 'await-lease' } : step;
+  if (facts.leaseEnded && beginsSomething(step)) return { do: 'await-lease' };
+  const imageId = step.do === 'nothing' ? captureWanted(desired, facts) : undefined;
+  return imageId === undefined ? step : { do: 'capture', imageId };
+}
+
+function captureWanted(desired: DesiredServer | undefined, { record, disk }: ServerFacts): ImageId | undefined {
+  if (desired?.presence !== 'present' || !disk || !record?.disk) return undefined;
+  const made = new Set(record.captures?.map(({ imageId }) => imageId));
+  return desired.captures?.find(({ imageId }) => !made.has(imageId))?.imageId;
 }
 
 /** What a host whose lease has ended does not do. */

@@ -3,6 +3,7 @@
  * started for. Owns <data>/servers/<id>/record.json, replaced whole. The record is written before the act that it
  * describes where the act can't be seen afterwards, and after it where it can.
  */
+import type { ImageUploadResult } from '../../contract/host/index.ts';
 import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
@@ -37,6 +38,8 @@ export interface ServerRecord {
   rescue: (DiskRecord & { count: number }) | null;
   /** Of which machine the memory is that lies beside the disk, or is being saved; null: none is wanted. */
   memory: MachineShape | null;
+  /** Images of its disk, made or failed, as long as somebody may ask for them. */
+  captures?: CaptureRecord[];
   /** Reboots served, in the count of the desired state. */
   rebootCount: number;
   /** Ports that were plugged, so that they are found again when the desired state no longer names them. */
@@ -48,6 +51,13 @@ export interface ServerRecord {
    * generation or another reboot.
    */
   halted: { generation: number; error: { code: string; message: string } | null } | null;
+}
+
+/** What came of an image that was to be made of its disk. */
+export interface CaptureRecord {
+  imageId: ImageId;
+  result: ImageUploadResult | null;
+  error: { code: string; message: string } | null;
 }
 
 export const newRecord = (epoch: number): ServerRecord => ({

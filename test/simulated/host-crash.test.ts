@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { DesiredServer } from '../../contract/host/index.ts';
+import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
+import { type ImageId, newId } from '../../contract/ids.ts';
 import { ProcessDied } from '../../host/server/context.ts';
 import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
 import { partOf } from '../support/part-of.ts';
@@ -45,6 +46,8 @@ type State = 'running' | 'stopped' | 'paused' | 'suspended' | 'absent';
 interface Act {
   change: Change;
   state: State;
+  /** What else is seen at its end. */
+  done?: (observed: ObservedServer, server: DesiredServer) => boolean;
 }
 
 interface Work extends Act {
@@ -79,6 +82,12 @@ const rebuild: Act = {
   }),
   state: 'running',
 };
+const capture: Act = {
+  change: (server) => ({ ...server, captures: [{ imageId: newId<ImageId>() }] }),
+  state: 'running',
+  done: (observed, server) =>
+    observed.captures?.find(({ imageId }) => server.captures?.some((each) => each.imageId === imageId))?.result != null,
+};
 const unrescue: Act = { change: (server) => ({ ...server, power: 'on', rescue: null }), state: 'running' };
 const remove: Act = { change: (server) => ({ ...server, presence: 'absent' }), state: 'absent' };
 const pause = power('paused', 'paused');
@@ -109,6 +118,10 @@ const works: Work[] = [
   { name: 'unrescue', before: [create, rescue], ...unrescue },
   { name: 'rebuild', before: [create], ...rebuild },
   { name: 'rebuild of a stopped server', before: [create, power('off', 'stopped')], ...rebuild, state: 'stopped' },
+  { name: 'image', before: [create], keeps: true, ...capture },
+  { name: 'image of a stopped server', before: [create, power('off', 'stopped')], ...capture, state: 'stopped' },
+  { name: 'image of a suspended server', before: [create, suspend], ...capture, state: 'suspended' },
+  { name: 'delete after an image', before: [create, capture], ...remove },
   { name: 'another rebuild', before: [create, rebuild], ...rebuild },
   { name: 'delete of a rescued server', before: [create, rescue], ...remove },
 ];
@@ -137,7 +150,8 @@ async function runOnce(t: TestContext, work: Work, n: number): Promise<string | 
   let server = { ...wantedServer(await world.storeImage()), generation: 0 };
   const isDone = (act: Act) => () => {
     const observed = control.observed.get(server.id);
-    return observed?.state === act.state && observed.generation === server.generation;
+    const there = observed?.state === act.state && observed.generation === server.generation;
+    return there && (act.done?.(observed, server) ?? true);
   };
   const want = async (act: Act) => {
     server = { ...(await act.change(server, world)), generation: server.generation + 1 };
@@ -180,6 +194,7 @@ function check(world: HostWorld, work: Work, server: DesiredServer, launchesBefo
   if (work.state === 'absent') return;
   const files = readdirSync(join(data, server.id));
   assert.equal(files.includes('memory'), work.state === 'suspended');
+  assert.equal(files.includes('capture.qcow2'), false);
   assert.equal(files.includes('rescue.qcow2'), server.rescue != null);
   assert.equal(observed.rootCount, server.rootCount ?? 0);
   assert.equal(observed.rescueCount, server.rescue?.count ?? 0);

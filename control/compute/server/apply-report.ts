@@ -4,11 +4,12 @@
  *
  * A guest that is stopped although it shall not be has either shut itself down or crashed (QEMU died). Both become
  * SHUTOFF, as in Nova (sync_power_states): desired_power follows, nothing restarts it but its owner. A crash keeps its error
- * in observed_error. That is the one desired column that a report may move, and only to off.
+ * in observed_error. That is the one desired column that a report may move, and only to off; and the image that was wanted of a
+ * server's disk is wanted no more once the host has said what came of it.
  */
 import type { ObservedServer } from '../../../contract/host/index.ts';
 import type { ServerFault } from './snapshots.ts';
-import { isSatisfied, type ObservedState, type Power, type ServerState } from './states.ts';
+import { isSatisfied, type ObservedState, type Power, type ServerCapture, type ServerState } from './states.ts';
 
 export interface ReportedRow extends ServerState {
   id: string;
@@ -23,6 +24,7 @@ export interface ObservedPatch {
   id: string;
   generation: number;
   desired_power: Power;
+  desired_capture: ServerCapture | null;
   observed_generation: number;
   observed_state: Exclude<ObservedState, 'none'>;
   observed_power: Power | null;
@@ -36,6 +38,8 @@ export interface ObservedPatch {
   launched_at: string | null;
 }
 
+export type CaptureOutcome = NonNullable<ObservedServer['captures']>[number];
+
 /** How the operation of this generation ended, where it failed. */
 export interface ReportFailure {
   code: string;
@@ -45,7 +49,14 @@ export interface ReportFailure {
 export type ReportOutcome =
   | { kind: 'ignored'; reason: 'not the owner' | 'other epoch' | 'older generation' | 'generation from the future' }
   | { kind: 'unchanged'; satisfied: boolean }
-  | { kind: 'recorded'; patch: ObservedPatch; satisfied: boolean; failed: ReportFailure | null };
+  | {
+      kind: 'recorded';
+      patch: ObservedPatch;
+      satisfied: boolean;
+      failed: ReportFailure | null;
+      /** What came of the image that was wanted of its disk. */
+      captured: CaptureOutcome | undefined;
+    };
 
 /** The states that say what the machine is; the others pass. */
 const powerOf: Partial<Record<ObservedState, Power>> = {
@@ -63,11 +74,13 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
   if (row.epoch !== report.epoch) return { kind: 'ignored', reason: 'other epoch' };
   if (report.generation < row.observed_generation) return { kind: 'ignored', reason: 'older generation' };
   if (report.generation > row.generation) return { kind: 'ignored', reason: 'generation from the future' };
+  const captured = report.captures?.find(({ imageId }) => imageId === row.desired_capture?.image_id);
   const power = powerOf[report.state] ?? row.observed_power;
   const patch: ObservedPatch = {
     id: row.id,
     generation: row.generation,
     desired_power: row.desired_power,
+    desired_capture: captured ? null : row.desired_capture,
     observed_generation: report.generation,
     observed_state: report.state,
     observed_power: power,
@@ -106,7 +119,7 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
       };
     }
   }
-  return same(row, patch) ? { kind: 'unchanged', satisfied } : { kind: 'recorded', patch, satisfied, failed };
+  return same(row, patch) ? { kind: 'unchanged', satisfied } : { kind: 'recorded', patch, satisfied, failed, captured };
 }
 
 /** Failures that a host tells in the words of its engines (paths, names, commands): those are for administrators. */
@@ -115,7 +128,7 @@ const tenantWords: Readonly<Record<string, string>> = {
   network: 'The ports of the server could not be plugged.',
 };
 
-const forTenant = ({ code, message }: ReportFailure): ReportFailure => ({
+export const forTenant = ({ code, message }: ReportFailure): ReportFailure => ({
   code,
   message: Object.hasOwn(tenantWords, code) ? tenantWords[code]! : message,
 });
@@ -134,6 +147,7 @@ function hasGoneOff(row: ReportedRow, report: ObservedServer): boolean {
 function same(row: ReportedRow, patch: ObservedPatch): boolean {
   return (
     row.generation === patch.generation &&
+    row.desired_capture === patch.desired_capture &&
     row.observed_generation === patch.observed_generation &&
     row.observed_state === patch.observed_state &&
     row.observed_power === patch.observed_power &&

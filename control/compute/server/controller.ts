@@ -13,12 +13,14 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import type { ServerId } from '../../../contract/ids.ts';
+import type { ImageId, ServerId } from '../../../contract/ids.ts';
+import { failCapture } from '../../image/index.ts';
 import { cloudActor, type Database, type Queryable } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { beginOperation, endOperations, passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import type { Placement } from '../placement/index.ts';
+import { giveUpCapture } from './captures.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { Placing } from './placing.ts';
 import { deleteDeadlineMs, faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
@@ -28,7 +30,14 @@ import { updateDesired } from './store.ts';
 import type { Unplaced } from './waiting.ts';
 
 /** The steps after which a test may kill the controller. */
-export type ControllerStep = 'looked' | 'placed' | 'not placed' | 'expired' | 'reclaimed' | 'removed';
+export type ControllerStep =
+  | 'looked'
+  | 'placed'
+  | 'not placed'
+  | 'expired'
+  | 'capture given up'
+  | 'reclaimed'
+  | 'removed';
 
 export interface ServerControllerOptions {
   database: Database;
@@ -133,12 +142,29 @@ export class ServerController {
     this.#options.afterStep?.('looked', id);
     if (server.desired_presence === 'absent') return this.#towardsAbsent(server);
     if (server.host_id === null) return server.fault ? undefined : this.#place(server);
+    if (server.desired_capture && !(await this.#captureWanted(server))) return;
     if (server.soft_deleted_at && (await this.#reclaim(server))) return;
     if (isSatisfied(server) || server.deadline === null) return;
     if (server.deadline.getTime() <= server.now.getTime()) return this.#expire(server);
     const lookAt = this.#mayMoveAt(server);
     if (lookAt !== undefined && lookAt <= server.now.getTime()) return this.#place(server);
     await this.#lookAgain(this.#options.database.query, server, lookAt);
+  }
+
+  /** Somebody may have deleted the image meanwhile. */
+  async #captureWanted(server: Look): Promise<boolean> {
+    const { rows } = await sql`select from image where id = ${server.desired_capture!.image_id}
+      and desired_presence = 'present'`.execute(this.#options.database.query);
+    if (rows.length > 0) return true;
+    await this.#giveUpCapture(server, 'The image was deleted while it was made.');
+    return false;
+  }
+
+  async #giveUpCapture(server: Look, message: string): Promise<void> {
+    const { database, log } = this.#options;
+    await database.transaction(cloudActor, (tx) => giveUpCapture(tx, server, message));
+    log.info({ serverId: server.id, imageId: server.desired_capture!.image_id, message }, 'server capture given up');
+    this.#options.afterStep?.('capture given up', server.id);
   }
 
   #reclaimAfter() {
@@ -231,6 +257,8 @@ export class ServerController {
 
   async #expire(server: Look): Promise<void> {
     const message = `The ${server.verb} did not finish in time; it was waiting for ${server.waiting_for ?? 'the host'}.`;
+    // The server is none the worse for it.
+    if (server.desired_capture) return this.#giveUpCapture(server, message);
     await this.#options.database.transaction(cloudActor, async (tx) => {
       // Only if nothing has moved since the look: the host's report may have come in between.
       const { numAffectedRows } = await sql`
@@ -273,9 +301,12 @@ export class ServerController {
 
   async #remove(server: Look): Promise<void> {
     await this.#options.database.transaction(cloudActor, async (tx) => {
-      const { rows } = await sql<{ generation: number }>`select generation from server
+      const { rows } = await sql<
+        Pick<ServerState, 'generation' | 'desired_capture'>
+      >`select generation, desired_capture from server
         where id = ${server.id} and desired_presence = 'absent' for update`.execute(tx);
       if (!rows[0]) return;
+      if (rows[0].desired_capture) await failCapture(tx, rows[0].desired_capture.image_id as ImageId);
       await this.#options.ports.releaseServerPorts(tx, server.id as ServerId);
       await sql`delete from server where id = ${server.id}`.execute(tx);
       await endOperations(tx, server.id, rows[0].generation, { state: 'succeeded' });

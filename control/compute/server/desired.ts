@@ -28,6 +28,7 @@ interface Row {
   desired_rescue: ServerRescue | null;
   rescue_sources: string[] | null;
   desired_root_count: number;
+  capture: ImageId | null;
   desired_reboot_count: number;
   desired_reboot_type: 'soft' | 'hard';
   name: string;
@@ -56,7 +57,9 @@ const form = hash('sha1', JSON.stringify(desiredServer)).slice(0, 8);
 /** Of servers that were given to a host, all that documents are made from but ports and an image's hosts. */
 const facts = ({ hostId, serverIds }: ServerFilter) => sql`
   from (select s.host_id, s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
-      s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
+      s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count,
+      (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
+        and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
       s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, a.password as admin_password,
       s.metadata, s.launch_index, s.hardware, s.created_at
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
@@ -102,6 +105,7 @@ export async function desiredServers(
     diskGiB: row.disk_gib,
     image: imageOf(row.image_id, row.image, row.image_sources),
     rescue: rescueOf(row),
+    ...(row.capture !== null && { captures: [{ imageId: row.capture }] }),
     ...(row.desired_root_count > 0 && { rootCount: row.desired_root_count }),
     ports: ports.get(row.id)?.ports ?? [],
     configDrive: row.config_drive,

@@ -9,7 +9,8 @@ import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable, type Tx, withCommit } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { forgetAdminPasswords } from './admin-password.ts';
-import { applyReport, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
+import { applyReport, forTenant, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
+import { endCapture } from './captures.ts';
 import { stateColumns } from './states-sql.ts';
 
 /**
@@ -38,6 +39,10 @@ export async function recordReports(
       if (outcome?.kind === 'ignored') {
         deps.log.info({ serverId: id, hostId, reason: outcome.reason }, 'report ignored');
       } else if (outcome?.kind === 'recorded') {
+        if (outcome.captured) {
+          const failed = await endCapture(tx, id as ServerId, row!.desired_capture!, outcome.captured);
+          outcome.failed ??= failed && forTenant(failed);
+        }
         patches.push(outcome.patch);
         steps.push(stepOf(row!, outcome, report));
         if (outcome.satisfied && outcome.patch.observed_power === 'on') ran.push(id);
@@ -132,14 +137,14 @@ async function writePatches(
         and (o.state, o.waiting_for) is distinct from (s.state, s.waiting_for)),
     forgotten as (${forgetAdminPasswords(ran)})
     update server v set
-      generation = p.generation, desired_power = p.desired_power, observed_generation = p.observed_generation,
+      generation = p.generation, desired_power = p.desired_power, desired_capture = nullif(p.desired_capture, 'null'::jsonb), observed_generation = p.observed_generation,
       observed_state = p.observed_state, observed_power = p.observed_power,
       observed_reboot_count = p.observed_reboot_count, observed_rescue_count = p.observed_rescue_count,
       observed_root_count = p.observed_root_count,
       observed_started_at = p.observed_started_at,
       observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb), observed_at = now(),
       fault = nullif(p.fault, 'null'::jsonb), launched_at = p.launched_at, updated_at = now()
-    from jsonb_to_recordset(${JSON.stringify(patches)}::jsonb) as p(id uuid, generation bigint, desired_power text,
+    from jsonb_to_recordset(${JSON.stringify(patches)}::jsonb) as p(id uuid, generation bigint, desired_power text, desired_capture jsonb,
       observed_generation bigint, observed_state text, observed_power text, observed_reboot_count integer,
       observed_rescue_count bigint, observed_root_count bigint, observed_started_at timestamptz, observed_step text, observed_error jsonb, fault jsonb, launched_at timestamptz)
     where v.id = p.id`.execute(tx);

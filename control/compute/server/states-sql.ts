@@ -1,10 +1,10 @@
 /** The SQL twins of the functions in states.ts, for lists; made of the same tables. `s` is the server, with `deleted_at`. */
 import { type RawBuilder, sql } from 'kysely';
-import { powerStates, powerTasks, stateOfPower, statuses, vmStateOfPower } from './states.ts';
+import { captureTasks, powerStates, powerTasks, stateOfPower, statuses, vmStateOfPower } from './states.ts';
 
 /** The columns that the states are made of, for those who read no whole row; in the shape of ServerState. */
 export const stateColumns = sql`s.host_id, s.generation, s.desired_presence, s.desired_power, s.desired_reboot_count,
-  s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_verb, s.soft_deleted_at, s.observed_generation, s.observed_state,
+  s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_capture, s.desired_verb, s.soft_deleted_at, s.observed_generation, s.observed_state,
   s.observed_power, s.observed_reboot_count, s.observed_rescue_count, s.observed_root_count, s.fault, s.launched_at`;
 
 type Leaf = string | number | null;
@@ -27,7 +27,7 @@ const rescueWanted = sql`coalesce((s.desired_rescue ->> 'count')::bigint, 0)`;
 const satisfied = sql`(s.observed_generation >= s.generation and case
   when s.desired_presence = 'absent' then s.observed_state = 'absent'
   else s.observed_state = ${byTable(sql`s.desired_power`, stateOfPower)} and s.observed_rescue_count = ${rescueWanted}
-    and s.observed_root_count >= s.desired_root_count and (s.desired_power <> 'on' or s.observed_reboot_count >= s.desired_reboot_count) end)`;
+    and s.observed_root_count >= s.desired_root_count and s.desired_capture is null and (s.desired_power <> 'on' or s.observed_reboot_count >= s.desired_reboot_count) end)`;
 
 export const vmStateSql = sql`(case when s.deleted_at is not null then 'deleted'
   when s.soft_deleted_at is not null then 'soft-delete' when s.fault is not null then 'error'
@@ -42,6 +42,8 @@ const powerTaskSql = byTable(
 );
 
 const taskUnderWay = sql`case when s.soft_deleted_at is not null then 'soft-deleting'
+  when s.desired_capture is not null then case when s.observed_generation < s.generation
+    then ${byTable(sql`s.desired_capture ->> 'kind'`, captureTasks)} else 'image_uploading' end
   when s.desired_verb = 'restore' then 'restoring'
   when s.desired_verb = 'rebuild'
     then case when s.observed_root_count < s.desired_root_count then 'rebuilding' else 'rebuild_spawning' end

@@ -18,6 +18,7 @@ const rescue = (count: number) => ({
   image_id: newId(),
   image: { format: 'raw' as const, size_bytes: 1, sha256: 'aa' },
 });
+const capture = (kind: 'image' | 'backup') => ({ image_id: newId(), kind });
 const fault = (generation: number) => ({ reason: 'host' as const, message: '', at: '', generation });
 
 /** What each column may be; more often what it mostly is. */
@@ -30,6 +31,7 @@ const choices: { [K in keyof ServerState]: ServerState[K][] } = {
   desired_reboot_type: ['soft', 'hard'],
   desired_rescue: [null, null, null, rescue(1), rescue(2)],
   desired_root_count: [0, 0, 0, 2],
+  desired_capture: [null, null, null, capture('image'), capture('backup')],
   desired_verb: ['create', 'create', 'create', 'create', 'restore', 'rebuild'],
   soft_deleted_at: [null, null, null, new Date()],
   observed_generation: [1, 2],

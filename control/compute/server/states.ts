@@ -21,6 +21,15 @@ export interface ServerRescue {
   image: ServerImage;
 }
 
+/** An image that is being made of its disk. */
+export interface ServerCapture {
+  image_id: string;
+  kind: 'image' | 'backup';
+  /** Of backups: daily, …, and how many are kept. */
+  backup_type?: string;
+  keep?: number;
+}
+
 /** What the derived states are made of. */
 export interface ServerState {
   host_id: string | null;
@@ -32,6 +41,7 @@ export interface ServerState {
   desired_rescue: ServerRescue | null;
   /** The generation of the last rebuild; 0: none. */
   desired_root_count: number;
+  desired_capture: ServerCapture | null;
   desired_verb: string;
   soft_deleted_at: Date | null;
   observed_generation: number;
@@ -153,7 +163,7 @@ export function isSatisfied(server: ServerState): boolean {
   if (server.desired_presence === 'absent') return server.observed_state === 'absent';
   if (server.observed_state !== stateOfPower[server.desired_power]) return false;
   if (server.observed_rescue_count !== rescueWanted(server)) return false;
-  if (server.observed_root_count < server.desired_root_count) return false;
+  if (server.observed_root_count < server.desired_root_count || server.desired_capture) return false;
   return server.desired_power !== 'on' || server.observed_reboot_count >= server.desired_reboot_count;
 }
 
@@ -194,6 +204,7 @@ export function taskState(server: ServerState, deleted = false): TaskState {
 
 function taskUnderWay(server: ServerState): TaskState {
   if (server.soft_deleted_at) return 'soft-deleting';
+  if (server.desired_capture) return captureTask(server, server.desired_capture);
   if (server.desired_verb === 'restore') return 'restoring';
   if (server.desired_verb === 'rebuild') return rebuildTask(server);
   if (server.observed_rescue_count !== rescueWanted(server)) return server.desired_rescue ? 'rescuing' : 'unrescuing';
@@ -202,6 +213,15 @@ function taskUnderWay(server: ServerState): TaskState {
   }
   return powerTasks[server.desired_power][server.observed_power ?? 'on'];
 }
+
+/** From when its host has heard of it. */
+const captureTask = (server: ServerState, { kind }: ServerCapture): TaskState =>
+  server.observed_generation < server.generation ? captureTasks[kind] : 'image_uploading';
+
+export const captureTasks = { image: 'image_snapshot', backup: 'image_backup' } as const satisfies Record<
+  ServerCapture['kind'],
+  TaskState
+>;
 
 /** A rebuild lasts until the guest is as it was before: on or off. */
 const rebuildTask = (server: ServerState): TaskState =>

@@ -8,7 +8,7 @@ import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import { keepAdminPassword } from './admin-password.ts';
 import type { ServerRow, ShownServer } from './server.ts';
 import type { ServerFault } from './snapshots.ts';
-import type { Power, ServerRescue } from './states.ts';
+import type { Power, ServerCapture, ServerRescue } from './states.ts';
 
 /** A server row as `create` writes it; everything else has its default. */
 export type NewServer = Pick<
@@ -163,6 +163,8 @@ export interface DesiredChange {
   /** Its own disk made anew; the generation that says so becomes its count. */
   rebuild?: Pick<ServerRow, 'image_id' | 'image' | 'disk_gib' | 'hardware'> &
     Partial<Pick<ServerRow, 'key_name' | 'keys'>>;
+  /** An image to be made of its disk; named until its outcome is known. */
+  capture?: ServerCapture;
   softDeletedAt?: Date | null;
   fault?: ServerFault | null;
 }
@@ -183,6 +185,7 @@ export async function updateDesired(tx: Tx, id: string, verb: string, change: De
     ...(rescue !== undefined && {
       desired_rescue: rescue && sql`${JSON.stringify(rescue)}::jsonb || jsonb_build_object('count', generation + 1)`,
     }),
+    ...(change.capture && { desired_capture: JSON.stringify(change.capture) }),
     ...(change.rebuild && rebuiltColumns(change.rebuild)),
     ...(change.softDeletedAt !== undefined && { soft_deleted_at: change.softDeletedAt }),
     fault:

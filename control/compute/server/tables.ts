@@ -3,7 +3,7 @@ import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { ServerHardware } from './hardware.ts';
 import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage } from './snapshots.ts';
-import type { ObservedState, Power, ServerRescue } from './states.ts';
+import type { ObservedState, Power, ServerCapture, ServerRescue } from './states.ts';
 
 export interface ServerTable {
   id: string;
@@ -46,6 +46,8 @@ export interface ServerTable {
   desired_rescue: Json<ServerRescue> | null;
   /** The generation of the last rebuild; 0: none, its disk is the first. */
   desired_root_count: Generated<number>;
+  /** The image that its host is making of its disk. */
+  desired_capture: Json<ServerCapture> | null;
   /** What made the present generation, as people call it. */
   desired_verb: Generated<string>;
   /** Since when it waits to be reclaimed; null: it is not deleted. */

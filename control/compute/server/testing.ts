@@ -47,6 +47,12 @@ const exampleDiagnostics: GuestDiagnostics = {
   cards: [],
 };
 
+/** What a host says of an image that it made. */
+export const capturedDisk = {
+  ...{ sizeBytes: 196_616, virtualSizeBytes: 2 ** 30 },
+  ...{ md5: 'a'.repeat(32), sha256: 'b'.repeat(64), sha512: 'c'.repeat(128) },
+};
+
 export interface ServerCloud {
   database: Database;
   projectId: ProjectId;
@@ -177,6 +183,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
           rebootCount: server.reboot.count,
           rescueCount: server.rescue?.count ?? 0,
           rootCount: server.rootCount ?? 0,
+          captures: server.captures?.map(({ imageId }) => ({ imageId, result: capturedDisk, error: null })) ?? [],
           step: null,
           error: null,
           startedAt: server.power === 'on' ? '2026-01-01T00:00:00.000Z' : null,

@@ -435,6 +435,7 @@ CREATE TABLE public.image (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     sha512 text,
     import_failure text,
+    captured_from uuid,
     CONSTRAINT image_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT image_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'saving'::text, 'uploading'::text, 'importing'::text, 'active'::text, 'killed'::text, 'deactivated'::text, 'pending_delete'::text]))),
     CONSTRAINT image_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'private'::text, 'shared'::text, 'community'::text])))
@@ -876,6 +877,7 @@ CREATE TABLE public.server (
     hardware jsonb DEFAULT '{}'::jsonb NOT NULL,
     desired_root_count bigint DEFAULT 0 NOT NULL,
     observed_root_count bigint DEFAULT 0 NOT NULL,
+    desired_capture jsonb,
     CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
@@ -1394,6 +1396,8 @@ CREATE INDEX floating_ip_floating_port ON public.floating_ip USING btree (floati
 CREATE INDEX floating_ip_project ON public.floating_ip USING btree (project_id, id);
 
 CREATE INDEX floating_ip_router ON public.floating_ip USING btree (router_id) WHERE (router_id IS NOT NULL);
+
+CREATE INDEX image_backup ON public.image USING btree (((owner_properties ->> 'instance_uuid'::text))) WHERE (owner_properties ? 'backup_type'::text);
 
 CREATE INDEX image_copy_host ON public.image_copy USING btree (host_id);
 

@@ -2,6 +2,7 @@
 import type { DesiredServer } from '../../../contract/host/index.ts';
 import { HostFault } from '../../host-error.ts';
 import type { ServerTask } from '../task.ts';
+import { capture } from './capturing.ts';
 import { dropDisk, dropRescue, makeDisk, makeRescueDisk } from './disks.ts';
 import { halt, powerDown, quit } from './ending.ts';
 import { continueGuest, dropMemory, pause, saveMemory } from './memory.ts';
@@ -44,6 +45,7 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   pause,
   'save-memory': saveMemory,
   'drop-memory': dropMemory,
+  capture,
   unplug,
   erase,
 };

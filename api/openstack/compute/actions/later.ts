@@ -25,8 +25,6 @@ export const laterActions: Readonly<Record<string, ServerAction>> = {
   addFixedIp: proxied('Adding an address'),
   addFloatingIp: proxied('Adding a floating IP'),
   confirmResize: later('Confirming a resize'),
-  createBackup: later('Backing up a server'),
-  createImage: later('Making an image of a server'),
   injectNetworkInfo: later('Injecting network information'),
   'os-getRDPConsole': oldConsole('A graphical console'),
   'os-getSPICEConsole': oldConsole('A graphical console'),

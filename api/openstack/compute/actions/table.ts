@@ -1,6 +1,7 @@
 /** Every action of a server by its name on the wire, a line each. */
 import type { ServerAction } from './action.ts';
 import { getConsoleOutput } from './console-output.ts';
+import { createBackup, createImage } from './create-image.ts';
 import { forceDelete, restore } from './delete.ts';
 import { changePassword, triggerCrashDump } from './guest-requests.ts';
 import { laterActions } from './later.ts';
@@ -18,6 +19,8 @@ export const actions: Readonly<Record<string, ServerAction>> = {
   ...laterActions,
   addSecurityGroup,
   changePassword,
+  createBackup,
+  createImage,
   evacuate,
   forceDelete,
   lock,

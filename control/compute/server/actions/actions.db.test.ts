@@ -7,7 +7,7 @@ import { type TestDatabase, testDatabase } from '../../../kit/database/testing.t
 import { newAdminPassword } from '../admin-password.ts';
 import { legal, type Verb } from '../legal.ts';
 import { powerState, type ServerStatus, serverStatus, type TaskState, taskState, vmState } from '../states.ts';
-import { callerOf, type ServerCloud, serverCloud } from '../testing.ts';
+import { callerOf, oddName, type ServerCloud, serverCloud } from '../testing.ts';
 import type { ServerAction } from './action.ts';
 import * as actions from './index.ts';
 
@@ -47,6 +47,14 @@ const rebuild: ServerAction = {
     actions.rebuild.decide(work, server, { imageId: cloud.imageId, password: newAdminPassword(), notes: {} }),
 };
 
+const createImage: ServerAction = {
+  ...actions.createImage,
+  decide: (work, server) => {
+    const wish = { imageId: newId<ImageId>(), name: oddName, metadata: {} };
+    return actions.createImage.decide(work, server, wish);
+  },
+};
+
 /** From ACTIVE, one after the other: what is shown while the host works on it, and then. */
 const life: [string, ServerAction, [ServerStatus, TaskState], ServerStatus, number][] = [
   ['pause', actions.pause, ['ACTIVE', 'pausing'], 'PAUSED', 3],
@@ -56,6 +64,7 @@ const life: [string, ServerAction, [ServerStatus, TaskState], ServerStatus, numb
   ['rescue', rescue, ['ACTIVE', 'rescuing'], 'RESCUE', 1],
   ['unrescue', actions.unrescue, ['RESCUE', 'unrescuing'], 'ACTIVE', 1],
   ['rebuild', rebuild, ['REBUILD', 'rebuilding'], 'ACTIVE', 1],
+  ['createImage', createImage, ['ACTIVE', 'image_snapshot'], 'ACTIVE', 1],
   ['stop', actions.stop, ['ACTIVE', 'powering-off'], 'SHUTOFF', 4],
   ['rebuild', rebuild, ['REBUILD', 'rebuilding'], 'SHUTOFF', 4],
   ['rescue', rescue, ['SHUTOFF', 'rescuing'], 'RESCUE', 1],

@@ -1,6 +1,7 @@
 export type { ServerAction } from './action.ts';
 export { changePassword } from './change-password.ts';
 export { triggerCrashDump } from './crash-dump.ts';
+export { type BackupWish, createBackup, createImage, type ImageWish } from './create-image.ts';
 export { forceDelete, remove } from './delete.ts';
 export { lock, unlock } from './lock.ts';
 export { evacuate, liveMigrate, type MoveWish, migrate } from './move.ts';

@@ -1,0 +1,76 @@
+/**
+ * Images of a server's disk, by hand or as one of a row of backups. The server's row names the image until its host has made it; the
+ * host copies the disk as it is at one moment, whether the guest runs or not.
+ */
+import type { ImageId, ServerId } from '../../../../contract/ids.ts';
+import { beginCapture, inheritedFrom } from '../../../image/index.ts';
+import type { ServerRow } from '../server.ts';
+import type { ServerCapture } from '../states.ts';
+import type { ActionWork, Decision, ServerAction } from './action.ts';
+
+export interface ImageWish {
+  /** Of the image to be; chosen by the caller, who has to answer it. */
+  imageId: ImageId;
+  name: string;
+  metadata: Record<string, string>;
+}
+
+export interface BackupWish extends ImageWish {
+  /** daily, weekly, … */
+  backupType: string;
+  /** How many of this type are kept. */
+  rotation: number;
+}
+
+/** As many bytes as a disk has. */
+const captureMs = 6 * 3_600_000;
+
+export const createImage: ServerAction<ImageWish> = {
+  verb: 'createImage',
+  doing: 'make an image of a server',
+  deadlineMs: captureMs,
+  decide: (work, server, wish) =>
+    capture(work, server, wish, { image_type: 'snapshot' }, { image_id: wish.imageId, kind: 'image' }),
+};
+
+export const createBackup: ServerAction<BackupWish> = {
+  verb: 'createBackup',
+  doing: 'back up a server',
+  deadlineMs: captureMs,
+  decide(work, server, wish) {
+    const { imageId, backupType, rotation } = wish;
+    const properties = { image_type: 'backup', backup_type: backupType };
+    const wanted = { image_id: imageId, kind: 'backup', backup_type: backupType, keep: rotation } as const;
+    return capture(work, server, wish, properties, wanted);
+  },
+};
+
+/** What of an image belongs to it alone (Nova's non_inheritable_image_properties, and what it writes itself). */
+const own = /^(cache_in_nova|bittorrent|img_signature.*|image_type|backup_type|instance_uuid|user_id|base_image_ref)$/;
+
+async function capture(
+  { tx, caller }: ActionWork,
+  server: ServerRow,
+  wish: ImageWish,
+  kind: Record<string, string>,
+  wanted: ServerCapture,
+): Promise<Decision> {
+  const { properties, minMemoryMib } = await inheritedFrom(tx, server.image_id);
+  const inherited = Object.entries(properties).filter(([key]) => !own.test(key));
+  await beginCapture(tx, {
+    id: wish.imageId,
+    projectId: server.project_id,
+    serverId: server.id as ServerId,
+    hostId: server.host_id!,
+    name: wish.name,
+    minDiskGib: server.disk_gib,
+    minMemoryMib,
+    properties: {
+      ...Object.fromEntries(inherited),
+      ...wish.metadata,
+      ...{ instance_uuid: server.id, user_id: caller.userId, base_image_ref: server.image_id ?? '' },
+      ...kind,
+    },
+  });
+  return { capture: wanted };
+}

@@ -1,0 +1,105 @@
+/**
+ * Images that hosts make of servers' disks: no upload, so there is no lease. The server's row says that one is wanted, and whoever
+ * owns that row begins and ends it here, in its own transactions. `captured_from` names the server until then; who deletes the image
+ * meanwhile wakes that server.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
+import type { ImageUploadResult } from '../../contract/host/index.ts';
+import type { ImageId, ServerId } from '../../contract/ids.ts';
+import type { Queryable, Tx } from '../kit/database/database.ts';
+import { json } from '../kit/database/schema.ts';
+import { enqueue } from '../kit/queue/queue.ts';
+import { checkQuota, lockQuota, timesWithin } from '../kit/quota/quota.ts';
+import { checkProperties, limits } from './image.ts';
+import { image as descriptor } from './resource.ts';
+
+export interface NewCapture {
+  id: ImageId;
+  projectId: string;
+  serverId: ServerId;
+  /** Whose store takes it. */
+  hostId: string;
+  name: string;
+  minDiskGib: number;
+  minMemoryMib: number;
+  properties: Record<string, string>;
+}
+
+/** @throws CloudError `quota_exceeded`, `invalid`, `too_large` */
+export async function beginCapture(tx: Tx, capture: NewCapture): Promise<void> {
+  const { id, projectId, serverId, hostId, name, properties } = capture;
+  if ([...name].length > limits.nameLength) {
+    throw new CloudError('invalid', 'image_text_too_long', { what: 'name', maximum: limits.nameLength });
+  }
+  checkProperties(properties);
+  await checkQuota(tx, projectId, descriptor.usage, { images: 1, image_bytes: 1 });
+  await sql`with made as (
+      insert into image (id, project_id, name, status, visibility, disk_format, container_format, min_disk_gib, min_memory_mib,
+        owner_properties, captured_from)
+      values (${id}, ${projectId}, ${name}, 'saving', 'private', 'qcow2', 'bare', ${capture.minDiskGib}, ${capture.minMemoryMib},
+        ${json(properties)}, ${serverId})
+      returning id)
+    insert into image_location (image_id, host_id) select id, ${hostId} from made`.execute(tx);
+}
+
+/** What a new image inherits of the one that a server was made from, where that is still there. */
+export async function inheritedFrom(
+  db: Queryable,
+  imageId: string | null,
+): Promise<{ properties: Record<string, string>; minMemoryMib: number }> {
+  const { rows } = await sql<{ properties: Record<string, string>; minMemoryMib: number }>`
+    select owner_properties as properties, min_memory_mib as "minMemoryMib" from image where id = ${imageId}::uuid`.execute(
+    db,
+  );
+  return rows[0] ?? { properties: {}, minMemoryMib: 0 };
+}
+
+/** @returns why it can't be: the image is then as one that failed */
+export async function finishCapture(
+  tx: Tx,
+  id: ImageId,
+  serverId: ServerId,
+  result: ImageUploadResult,
+): Promise<string | undefined> {
+  const { rows } = await sql<{ project_id: string }>`select project_id from image
+    where id = ${id} and captured_from = ${serverId} and desired_presence = 'present' for update`.execute(tx);
+  if (!rows[0]) return 'the image was deleted while it was made';
+  const { image_bytes } = descriptor.usage;
+  const quota = await lockQuota(tx, rows[0].project_id, { image_bytes });
+  if (timesWithin(quota, { image_bytes: result.sizeBytes }) < 1) {
+    await failCapture(tx, id);
+    return 'the quota of bytes in images does not allow it';
+  }
+  await sql`update image set status = 'active', captured_from = null, size_bytes = ${result.sizeBytes},
+      virtual_size_bytes = ${result.virtualSizeBytes}, md5 = ${result.md5}, sha256 = ${result.sha256}, sha512 = ${result.sha512},
+      updated_at = now()
+    where id = ${id}`.execute(tx);
+  return undefined;
+}
+
+/** The image goes, as Nova has it; also where it is deleted already. */
+export async function failCapture(tx: Tx, id: ImageId): Promise<void> {
+  await sql`update image set captured_from = null, desired_presence = 'absent', generation = generation + 1, updated_at = now()
+    where id = ${id} and captured_from is not null`.execute(tx);
+  await enqueue(tx, 'image', id);
+}
+
+/** Of a server's backups of one kind, those that are too many go: the oldest first, as in Nova; protected ones stay. */
+export async function rotateBackups(
+  tx: Tx,
+  serverId: ServerId,
+  { backupType, keep }: { backupType: string; keep: number },
+): Promise<void> {
+  const { rows } = await sql<{ id: string }>`
+    update image set desired_presence = 'absent', generation = generation + 1, updated_at = now()
+    where id in (
+      select id from image
+      where desired_presence = 'present' and status = 'active' and not protected
+        and owner_properties ? 'backup_type' and owner_properties ->> 'instance_uuid' = ${serverId}
+        and owner_properties ->> 'image_type' = 'backup' and owner_properties ->> 'backup_type' = ${backupType}
+        and project_id = (select project_id from server where id = ${serverId})
+      order by created_at desc, id desc offset ${keep})
+    returning id`.execute(tx);
+  for (const { id } of rows) await enqueue(tx, 'image', id);
+}
