@@ -154,6 +154,9 @@ test('a project with endpoints or endpoint groups of its own sees only those', a
   );
   assert.equal((await call('DELETE', single)).status, 204);
   assert.deepEqual(await types(), ['identity']);
+  const kept = { endpoint_group: { filters: { service_id: 'no id' } } };
+  const changed = await call('PATCH', `OS-EP-FILTER/endpoint_groups/${group.id}`, kept);
+  assert.deepEqual(changed.body.endpoint_group.filters, { service_id: 'no id' }, 'told as it was given');
   assert.equal((await call('DELETE', `OS-EP-FILTER/endpoint_groups/${group.id}`)).status, 204);
   assert.ok((await types()).length > 1, 'with none of its own it sees all again');
 });

@@ -1,6 +1,6 @@
 /** OS-EP-FILTER: which endpoints a project's catalogue shows. */
 import { Type } from 'typebox';
-import type { ProjectId } from '../../../../contract/ids.ts';
+import { type ProjectId, parseId } from '../../../../contract/ids.ts';
 import type { EndpointFilters } from '../../../../control/identity/catalogue-tables.ts';
 import type { EndpointGroupChange } from '../../../../control/identity/endpoint-filter.ts';
 import { callerOf } from '../../common/authenticate.ts';
@@ -61,7 +61,12 @@ interface Given extends Record<string, unknown> {
 const changeOf = ({ name, description, filters }: Given): EndpointGroupChange => ({
   ...(name !== undefined && { name }),
   ...(description !== undefined && { description }),
-  ...(filters && { filters: { ...filters, ...(filters.service_id && { service_id: anyId(filters.service_id) }) } }),
+  ...(filters && {
+    filters: {
+      ...filters,
+      ...(filters.service_id && { service_id: parseId(filters.service_id) ?? filters.service_id }),
+    },
+  }),
 });
 
 const root = '/v3/OS-EP-FILTER';
