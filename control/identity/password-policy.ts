@@ -9,6 +9,7 @@ import { CloudError } from '../../contract/errors.ts';
 import { newId, type UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
+import type { Asker } from './fair-gate.ts';
 import { maxPasswordLength, type PasswordHasher } from './password.ts';
 import type { Extra, UserRow } from './tables.ts';
 
@@ -73,7 +74,11 @@ export class PasswordRules {
    * A user's own choice, beside what every password must be.
    * @throws CloudError `invalid` where it is too early, or one that was
    */
-  async checkOwnChoice(db: Queryable, user: { id: UserId; present: Secret }, next: Secret): Promise<void> {
+  async checkOwnChoice(
+    db: Queryable,
+    user: { id: UserId; present: Secret; asker: Asker },
+    next: Secret,
+  ): Promise<void> {
     const { minimumDays, unique } = this.policy;
     const { rows } = await sql<{ days_left: number }>`select ceil(extract(epoch from
         created_at + ${minimumDays}::integer * interval '1 day' - now()) / 86400)::integer as days_left
@@ -87,7 +92,7 @@ export class PasswordRules {
     if (next.reveal() === user.present.reveal()) throw repeats;
     const past = await sql<{ hash: string }>`select hash from user_password_past where user_id = ${user.id}
       order by id desc limit ${unique - 1}`.execute(db);
-    for (const { hash } of past.rows) if (await this.#passwords.verify(next, hash)) throw repeats;
+    for (const { hash } of past.rows) if (await this.#passwords.verify(next, hash, user.asker)) throw repeats;
   }
 
   /** Puts the present password among those that were, and this in its place; null takes it away. */

@@ -148,8 +148,9 @@ export class UserService {
     const { query, passwords, passwordRules } = this.#context;
     const proven = await provePassword(this.#context, { id }, present, { address, toChangeIt: true });
     passwordRules.check(next);
-    await passwordRules.checkOwnChoice(query, { id, present }, next);
-    const hash = await passwords.hash(next);
+    const asker = { address, user: JSON.stringify({ id }) };
+    await passwordRules.checkOwnChoice(query, { id, present, asker }, next);
+    const hash = await passwords.hash(next, asker);
     await this.#context.write({ actorId: id, requestId }, async (tx) => {
       const user = await findEntry(tx, kind, id, 'change');
       if (user.options.lock_password === true) throw new CloudError('invalid', 'password_locked', {});
