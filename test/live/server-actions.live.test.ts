@@ -1,0 +1,173 @@
+/**
+ * Every action on a server's power by the unmodified openstack client, on a real guest: what is on its disk, what is in its memory and how
+ * often it booted prove what happened.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { ensurePublicGuest, uploadGuest } from '../support/guest-image.ts';
+import { type LiveCloud, liveCloud, mustRun, notLive, run, until } from '../support/live-cloud.ts';
+import type { OpenStack } from '../support/openstack.ts';
+import { administrator, type Guest, Tenant } from '../support/tenant.ts';
+
+describe('actions on a server', { skip: notLive, concurrency: 1 }, () => {
+  let cloud: LiveCloud;
+  let admin: OpenStack;
+  let tenant: Tenant;
+  let guest: Guest;
+  /** Of the guest's present boot. */
+  let boot = '';
+
+  before(
+    async () => {
+      cloud = await liveCloud();
+      await ensurePublicGuest(cloud);
+      admin = await administrator(cloud);
+      tenant = await Tenant.create(cloud, { cidr4: '10.41.0.0/24', cidr6: 'fd00:41::/64' });
+      const properties = { hw_qemu_guest_agent: 'yes', os_admin_user: 'cirros' };
+      const imageRef = await uploadGuest(admin, 'guest with an agent', properties);
+      guest = await tenant.boot('小屋 of actions', { config_drive: true, imageRef });
+      await inGuest('echo kept | sudo tee /mark >/dev/null && sync');
+      const counter = 'n=0; while :; do n=$((n+1)); echo $n >/tmp/count; sleep 0.2; done';
+      await inGuest(`setsid sh -c '${counter}' </dev/null >/dev/null 2>&1 &`);
+      boot = await bootId();
+    },
+    { timeout: 600_000 },
+  );
+  after(
+    async () => {
+      await tenant?.[Symbol.asyncDispose]();
+      admin?.close();
+      await cloud?.[Symbol.asyncDispose]();
+    },
+    { timeout: 300_000 },
+  );
+
+  const openstack = async (...args: string[]) => {
+    const env = { PATH: process.env.PATH!, HOME: '/nonexistent', LANG: 'C.UTF-8', ...cloud.adminEnvironment };
+    return run('openstack', args, { env });
+  };
+  const tell = async (...args: string[]) => {
+    const result = await openstack(...args);
+    assert.equal(result.status, 0, `openstack ${args.join(' ')}\n${result.stdout}${result.stderr}`);
+  };
+  const becomes = (status: string) =>
+    until(
+      `the server to be ${status}`,
+      async () => {
+        const { server } = await tenant.client.must('GET', 'compute', `/servers/${guest.id}`);
+        return server.status === status && server['OS-EXT-STS:task_state'] === null;
+      },
+      120_000,
+      200,
+    );
+  const inGuest = async (command: string) => {
+    const result = await tenant.ssh(guest, command);
+    assert.equal(result.status, 0, `${command}\n${result.stdout}${result.stderr}`);
+    return result.stdout.trim();
+  };
+  const bootId = () => inGuest('cat /proc/sys/kernel/random/boot_id');
+  const counted = async () => Number(await inGuest('cat /tmp/count'));
+  const answers = () =>
+    until('the guest to answer', async () => (await tenant.ssh(guest, 'true')).status === 0, 150_000, 300);
+  const files = () => join(cloud.data, 'host/servers', guest.id);
+  const qemus = () =>
+    readdirSync('/proc').filter((pid) => {
+      try {
+        return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`guest=${guest.id}`);
+      } catch {
+        return false;
+      }
+    });
+
+  test('pause stops the guest where it is, and unpause lets it go on', async () => {
+    const before = await counted();
+    await tell('server', 'pause', guest.id);
+    await becomes('PAUSED');
+    assert.equal(qemus().length, 1);
+    assert.notEqual((await tenant.ssh(guest, 'true', 8000)).status, 0);
+    await tell('server', 'unpause', guest.id);
+    await becomes('ACTIVE');
+    await answers();
+    assert.equal(await bootId(), boot);
+    assert.ok((await counted()) > before);
+  });
+
+  test('suspend ends its QEMU and resume brings back what was in its memory', async () => {
+    const before = await counted();
+    await tell('server', 'suspend', guest.id);
+    await becomes('SUSPENDED');
+    assert.deepEqual(qemus(), []);
+    assert.ok(existsSync(join(files(), 'memory')));
+    await tell('server', 'resume', guest.id);
+    await becomes('ACTIVE');
+    await answers();
+    assert.equal(await bootId(), boot, 'it has not booted again');
+    assert.ok((await counted()) > before, 'what ran in it runs on');
+    assert.equal(existsSync(join(files(), 'memory')), false);
+  });
+
+  test('a non-maskable interrupt is seen by its kernel', async () => {
+    await tell('--os-compute-api-version', '2.17', 'server', 'dump', 'create', guest.id);
+    await until(
+      'the kernel to say so',
+      async () => (await openstack('console', 'log', 'show', guest.id)).stdout.includes('NMI received'),
+      20_000,
+      300,
+    );
+    assert.equal(await bootId(), boot);
+  });
+
+  test('its diagnostics count what passed its card', async () => {
+    const { body } = await admin.call('GET', 'compute', `/servers/${guest.id}/diagnostics`, undefined, {
+      'openstack-api-version': 'compute 2.48',
+    });
+    assert.deepEqual([body.state, body.num_nics, body.num_cpus], ['running', 1, 1]);
+    assert.ok(body.nic_details[0].rx_octets > 1000 && body.nic_details[0].tx_octets > 1000, JSON.stringify(body));
+    assert.ok(body.cpu_details[0].time > 1_000_000_000);
+    assert.ok(body.disk_details[0].read_bytes > 1_000_000);
+  });
+
+  test('its password is set by the agent in it', async () => {
+    await tell('server', 'set', '--password', '密 🏔 pw', guest.id);
+    const [user, hash] = (await inGuest('sudo grep ^cirros: /etc/shadow')).split(':');
+    const salt = hash!.split('$')[2]!;
+    const expected = await mustRun('openssl', ['passwd', '-6', '-salt', salt, '密 🏔 pw']);
+    assert.deepEqual([user, hash], ['cirros', expected.trim()]);
+  });
+
+  test('a rescue boots another disk, with the server’s own beside it; unrescue comes back to that', async () => {
+    await tell('server', 'rescue', '--image', 'guest', guest.id);
+    await becomes('RESCUE');
+    await answers();
+    assert.notEqual(await bootId(), boot);
+    assert.equal(await inGuest('test -e /mark || echo none'), 'none');
+    await inGuest('sudo mount -o ro /dev/vdb2 /mnt');
+    assert.equal(await inGuest('cat /mnt/mark'), 'kept');
+    await tell('server', 'unrescue', guest.id);
+    await becomes('ACTIVE');
+    await answers();
+    assert.equal(await inGuest('cat /mark'), 'kept');
+    assert.equal(existsSync(join(files(), 'rescue.qcow2')), false);
+    boot = await bootId();
+  });
+
+  test('moves are refused with the reason, and a reset of the state changes no truth', async () => {
+    const refused = await openstack('server', 'migrate', guest.id);
+    assert.match(refused.stderr, /No valid host was found\. There is no other host/);
+    await tell('server', 'set', '--state', 'error', guest.id);
+    await becomes('ERROR');
+    assert.equal(await bootId(), boot);
+    await tell('server', 'set', '--state', 'active', guest.id);
+    await becomes('ACTIVE');
+    assert.equal(await bootId(), boot);
+  });
+
+  test('what was done is told, each with how it ended', async () => {
+    const listed = await openstack('server', 'event', 'list', guest.id, '-f', 'json', '-c', 'Action');
+    const actions = (JSON.parse(listed.stdout) as { Action: string }[]).map(({ Action }) => Action).reverse();
+    const done = ['create', 'pause', 'unpause', 'suspend', 'resume', 'trigger_crash_dump', 'changePassword'];
+    assert.deepEqual(actions, [...done, 'rescue', 'unrescue', 'resetState', 'resetState']);
+  });
+});
