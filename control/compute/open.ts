@@ -1,8 +1,8 @@
 /** The area opens itself: its services and what works behind them, made in order, begun and ended together. */
 import type { QuotaService } from '../kit/quota/index.ts';
 import { FlavorService } from './flavor/index.ts';
+import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
-import { PlacementService } from './placement/index.ts';
 import {
   hostedServers,
   ServerController,
@@ -30,7 +30,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: Compu
       servers: new ServerService({ ...options, created: (servers) => controller.hurry(servers) }),
       flavors: new FlavorService({ database }),
       keyPairs: new KeyPairService({ database }),
-      placement: new PlacementService({ database }),
+      hypervisors: new HypervisorService({ database }),
       quotas,
     },
     /** What hosts are told and say of servers. */

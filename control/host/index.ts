@@ -1,4 +1,3 @@
-export { type HostList, listHosts, registerHost, setHostEnabled, showHost } from './administration.ts';
 export { type ByteRange, type GuestPasswordWish, HostClient, type HostEndpoint } from './client.ts';
 export type { HostedNetworks, HostedServers, ServerFilter, ServerStamp } from './hosted.ts';
 export { closeCodes } from './messages.ts';
@@ -10,7 +9,8 @@ export {
   quarantinedImages,
   quarantinedServers,
 } from './quarantine.ts';
+export { registerHost } from './register.ts';
 export type { HostConnection, HostSession } from './session.ts';
-export { endpointColumns, endpointOf } from './store.ts';
+export { endpointColumns, endpointOf, endpointUrl, listEndpoints } from './store.ts';
 export { HostStreams, type HostStreamsOptions } from './streams.ts';
 export type { HostRow } from './tables.ts';

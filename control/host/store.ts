@@ -135,8 +135,17 @@ export async function findHost(db: Queryable, hostId: HostId): Promise<HostRow |
   return db.selectFrom('host').selectAll().where('id', '=', hostId).executeTakeFirst();
 }
 
-/** Where a host's own service answers, for a query that has `host` among its tables. */
-export const endpointColumns = sql`host.id, coalesce(host.facts ->> 'url', '') as url`;
+/** Where the service of a host answers, by what the table is called in the query; empty where it has told none. */
+export const endpointUrl = (host: string) => sql<string>`coalesce(${sql.ref(host)}.facts ->> 'url', '')`;
+
+/** A {@link HostEndpoint}, for a query that has `host` among its tables. */
+export const endpointColumns = sql`host.id, ${endpointUrl('host')} as url`;
+
+/** Of all hosts that have told one. */
+export async function listEndpoints(db: Queryable): Promise<HostEndpoint[]> {
+  const { rows } = await sql<HostEndpoint>`select ${endpointColumns} from host where facts ? 'url'`.execute(db);
+  return rows;
+}
 
 /** Undefined where the host is unknown or has never connected. */
 export async function endpointOf(db: Queryable, hostId: string): Promise<HostEndpoint | undefined> {

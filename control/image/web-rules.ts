@@ -1,7 +1,7 @@
 /** Where tenants' downloads may go: to public addresses that are not the cloud's own, and wherever the administrator allows. */
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { sql } from 'kysely';
+import { listEndpoints } from '../host/index.ts';
 import type { Database } from '../kit/database/database.ts';
 import { addressList } from './address.ts';
 import type { WebRulesNow } from './web-source.ts';
@@ -17,9 +17,7 @@ export interface WebRulesOptions {
 export function webRules({ database, ranges, ports }: WebRulesOptions): WebRulesNow {
   const allowed = addressList(ranges);
   return async () => {
-    const { rows } = await sql<{ url: string }>`select facts ->> 'url' as url from host
-      where facts ->> 'url' is not null`.execute(database.query);
-    const hosts = rows.flatMap(({ url }) =>
+    const hosts = (await listEndpoints(database.query)).flatMap(({ url }) =>
       URL.canParse(url) ? [new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')] : [],
     );
     const here = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));

@@ -8,7 +8,7 @@ import { imageId } from './scale-fill.ts';
 /** By name and unit, for one size. */
 export type Figures = Record<string, number>;
 
-/** See control/compute/placement/hosts.ts: while another holds it, nothing is placed. */
+/** See control/compute/placement/lock.ts: while another holds it, nothing is placed. */
 const placementLock = 0x70_6c_61_63;
 const ofOneRequest = 200;
 

@@ -1,7 +1,7 @@
 /** Hosts as Nova shows them: availability zones, hypervisors and services. */
 import type { FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
-import type { HostRow, PlacementService } from '../../../control/compute/placement/index.ts';
+import type { Hypervisor, HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
@@ -15,17 +15,17 @@ import * as v from './validate.ts';
 
 const param = (request: FastifyRequest, key: string): string => (request.params as Record<string, string>)[key]!;
 
-export function zoneRoutes(app: Boundary, placement: PlacementService): void {
+export function zoneRoutes(app: Boundary, service: HypervisorService): void {
   app.get('/os-availability-zone', c.zones, async () => ({
-    availabilityZoneInfo: (await placement.zones()).map(({ name, available }) => ({
+    availabilityZoneInfo: (await service.zones()).map(({ name, available }) => ({
       zoneName: name,
       zoneState: { available },
       hosts: null,
     })),
   }));
   app.get('/os-availability-zone/detail', c.zonesDetail, async (request) => {
-    const hosts = await placement.hosts(callerOf(request));
-    const zones = await placement.zones();
+    const hosts = await service.hosts(callerOf(request));
+    const zones = await service.zones();
     return {
       availabilityZoneInfo: zones.map(({ name, available }) => ({
         zoneName: name,
@@ -38,15 +38,15 @@ export function zoneRoutes(app: Boundary, placement: PlacementService): void {
   });
 }
 
-const zoneHost = (host: HostRow): Body => ({
+const zoneHost = (host: Hypervisor): Body => ({
   'nova-compute': { available: host.connected, active: host.enabled, updated_at: plainTime(host.last_seen_at) },
 });
 
 /** Callers before 2.53 know hosts by small numbers. */
-const idOf = (request: FastifyRequest, host: HostRow): string | number =>
+const idOf = (request: FastifyRequest, host: Hypervisor): string | number =>
   request.microversion >= 53 ? host.id : host.number;
 
-function hypervisorBody(request: FastifyRequest, host: HostRow, detail: boolean): Body {
+function hypervisorBody(request: FastifyRequest, host: Hypervisor, detail: boolean): Body {
   const version = request.microversion;
   const body: Body = {
     id: idOf(request, host),
@@ -70,7 +70,7 @@ function hypervisorBody(request: FastifyRequest, host: HostRow, detail: boolean)
 }
 
 /** The machine as it is, as Nova tells it: what placement makes more (CPUs) or less (memory) of it shows nowhere or as used. */
-const usage = (host: HostRow) => ({
+const usage = (host: Hypervisor) => ({
   vcpus: host.facts.cpus ?? 0,
   memory_mb: host.facts.memoryMiB ?? 0,
   local_gb: host.disk_gib,
@@ -90,7 +90,7 @@ function versionNumber(text: string | undefined): number {
   return major * 1_000_000 + minor * 1000 + patch;
 }
 
-function hostAddress(host: HostRow): string | null {
+function hostAddress(host: Hypervisor): string | null {
   try {
     return new URL(host.facts.url ?? '').hostname;
   } catch {
@@ -98,7 +98,7 @@ function hostAddress(host: HostRow): string | null {
   }
 }
 
-async function hypervisors(request: FastifyRequest, placement: PlacementService, detail: boolean): Promise<Body> {
+async function hypervisors(request: FastifyRequest, service: HypervisorService, detail: boolean): Promise<Body> {
   const caller = callerOf(request);
   requireAdmin(caller, 'list hypervisors');
   const version = request.microversion;
@@ -113,8 +113,8 @@ async function hypervisors(request: FastifyRequest, placement: PlacementService,
       'Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.',
     );
   }
-  const after = marker === undefined ? undefined : await markerOf(request, placement, marker);
-  let rows = await placement.hosts(caller, {
+  const after = marker === undefined ? undefined : await markerOf(request, service, marker);
+  let rows = await service.hosts(caller, {
     ...(limit !== undefined && pattern === undefined && { limit }),
     ...(after !== undefined && { marker: after }),
   });
@@ -124,7 +124,7 @@ async function hypervisors(request: FastifyRequest, placement: PlacementService,
   }
   const withServers = version >= 53 && v.looseBoolean(first(query, 'with_servers') ?? 'false');
   const bodies = rows.map((host) => hypervisorBody(request, host, detail));
-  if (withServers) await addServers(request, placement, rows, bodies);
+  if (withServers) await addServers(request, service, rows, bodies);
   const body: Body = { hypervisors: bodies };
   const links =
     limit && pattern === undefined
@@ -138,8 +138,8 @@ async function hypervisors(request: FastifyRequest, placement: PlacementService,
   return body;
 }
 
-async function markerOf(request: FastifyRequest, placement: PlacementService, marker: string): Promise<string> {
-  const all = await placement.hosts(callerOf(request));
+async function markerOf(request: FastifyRequest, service: HypervisorService, marker: string): Promise<string> {
+  const all = await service.hosts(callerOf(request));
   const host = all.find((one) => String(idOf(request, one)) === marker);
   if (!host) throw new Refusal('invalid', `marker [${marker.slice(0, 100)}] not found`);
   return host.id;
@@ -147,11 +147,11 @@ async function markerOf(request: FastifyRequest, placement: PlacementService, ma
 
 async function addServers(
   request: FastifyRequest,
-  placement: PlacementService,
-  rows: HostRow[],
+  service: HypervisorService,
+  rows: Hypervisor[],
   bodies: Body[],
 ): Promise<void> {
-  const byHost = await placement.servers(
+  const byHost = await service.servers(
     callerOf(request),
     rows.map((host) => host.id),
   );
@@ -162,57 +162,57 @@ async function addServers(
 }
 
 /** The host that a path names in the way of its microversion. */
-async function hostOf(request: FastifyRequest, placement: PlacementService, text: string): Promise<HostRow> {
+async function hostOf(request: FastifyRequest, service: HypervisorService, text: string): Promise<Hypervisor> {
   const caller = callerOf(request);
   requireAdmin(caller, 'show a hypervisor');
   if (request.microversion >= 53) {
     const id = parseId(text);
     if (!id) throw new Refusal('invalid', `Invalid uuid ${text.slice(0, 100)}`);
-    return placement.host(caller, id);
+    return service.host(caller, id);
   }
-  const host = (await placement.hosts(caller)).find((one) => String(one.number) === text);
+  const host = (await service.hosts(caller)).find((one) => String(one.number) === text);
   if (!host) throw new Refusal('not_found', `Hypervisor with ID '${text.slice(0, 100)}' could not be found.`);
   return host;
 }
 
-export function hypervisorRoutes(app: Boundary, placement: PlacementService): void {
-  app.get('/os-hypervisors', c.hypervisors, (request) => hypervisors(request, placement, false));
-  app.get('/os-hypervisors/detail', c.hypervisorsDetail, (request) => hypervisors(request, placement, true));
+export function hypervisorRoutes(app: Boundary, service: HypervisorService): void {
+  app.get('/os-hypervisors', c.hypervisors, (request) => hypervisors(request, service, false));
+  app.get('/os-hypervisors/detail', c.hypervisorsDetail, (request) => hypervisors(request, service, true));
   app.get('/os-hypervisors/statistics', c.statistics, async (request) => {
     const sums: Record<string, number> = { count: 0 };
-    for (const host of await placement.hosts(callerOf(request))) {
+    for (const host of await service.hosts(callerOf(request))) {
       sums.count! += 1;
       for (const [key, value] of Object.entries(usage(host))) sums[key] = (sums[key] ?? 0) + value;
     }
     return { hypervisor_statistics: sums };
   });
   app.get('/os-hypervisors/:id', c.hypervisor, async (request) => {
-    const host = await hostOf(request, placement, param(request, 'id'));
+    const host = await hostOf(request, service, param(request, 'id'));
     const body = hypervisorBody(request, host, true);
     const withServers =
       request.microversion >= 53 && v.looseBoolean(first(queryOf(request), 'with_servers') ?? 'false');
-    if (withServers) await addServers(request, placement, [host], [body]);
+    if (withServers) await addServers(request, service, [host], [body]);
     return { hypervisor: body };
   });
   app.get('/os-hypervisors/:id/uptime', c.uptime, async (request, reply) => {
-    await hostOf(request, placement, param(request, 'id'));
+    await hostOf(request, service, param(request, 'id'));
     return notInThisRelease(reply, 'The uptime of a hypervisor');
   });
   for (const what of ['search', 'servers'] as const) {
     app.get(`/os-hypervisors/:id/${what}`, c.matching, async (request) => {
       const pattern = param(request, 'id');
-      const all = await placement.hosts(callerOf(request));
+      const all = await service.hosts(callerOf(request));
       const rows = all.filter((host) => host.name.includes(pattern));
       if (rows.length === 0)
         throw new Refusal('not_found', `No hypervisor matching '${pattern.slice(0, 100)}' could be found.`);
       const bodies = rows.map((host) => hypervisorBody(request, host, false));
-      if (what === 'servers') await addServers(request, placement, rows, bodies);
+      if (what === 'servers') await addServers(request, service, rows, bodies);
       return { hypervisors: bodies };
     });
   }
 }
 
-function serviceBody(request: FastifyRequest, host: HostRow): Body {
+function serviceBody(request: FastifyRequest, host: Hypervisor): Body {
   return {
     id: idOf(request, host),
     binary: 'nova-compute',
@@ -226,12 +226,12 @@ function serviceBody(request: FastifyRequest, host: HostRow): Body {
   };
 }
 
-export function serviceRoutes(app: Boundary, placement: PlacementService): void {
+export function serviceRoutes(app: Boundary, service: HypervisorService): void {
   app.get('/os-services', c.services, async (request) => {
     refuseUnknown(request, ['host', 'binary']);
     const query = queryOf(request);
     const [host, binary] = [first(query, 'host'), first(query, 'binary')];
-    const rows = await placement.hosts(callerOf(request));
+    const rows = await service.hosts(callerOf(request));
     const shown = rows.filter((row) => (!host || row.name === host) && (!binary || binary === 'nova-compute'));
     return { services: shown.map((row) => serviceBody(request, row)) };
   });
@@ -239,7 +239,7 @@ export function serviceRoutes(app: Boundary, placement: PlacementService): void 
     const caller = callerOf(request);
     requireAdmin(caller, 'change a service');
     const id = param(request, 'id');
-    if (request.microversion < 53) return oldService(request, placement, id);
+    if (request.microversion < 53) return oldService(request, service, id);
     const wanted = request.body as ServiceChange;
     if (wanted.forced_down !== undefined) throw new Refusal('invalid', 'forced_down is not in this release of Bothy');
     if (wanted.disabled_reason !== undefined && wanted.status !== 'disabled') {
@@ -247,30 +247,30 @@ export function serviceRoutes(app: Boundary, placement: PlacementService): void 
     }
     if (wanted.status === undefined)
       throw new Refusal('invalid', 'No updates were requested. Fields status or forced_down should be specified.');
-    const host = await hostOf(request, placement, id);
-    await placement.setEnabled(caller, host.id, {
+    const host = await hostOf(request, service, id);
+    await service.setEnabled(caller, host.id, {
       enabled: wanted.status === 'enabled',
       reason: wanted.disabled_reason ?? null,
     });
-    return { service: serviceBody(request, await placement.host(caller, host.id)) };
+    return { service: serviceBody(request, await service.host(caller, host.id)) };
   });
 }
 
 /** PUT /os-services/enable, disable and disable-log-reason. */
-async function oldService(request: FastifyRequest, placement: PlacementService, verb: string): Promise<Body> {
+async function oldService(request: FastifyRequest, service: HypervisorService, verb: string): Promise<Body> {
   if (!['enable', 'disable', 'disable-log-reason'].includes(verb)) throw new Refusal('not_found', 'Unknown action');
   const caller = callerOf(request);
   const wanted = request.body as OldServiceChange;
   if (verb === 'disable-log-reason' && wanted.disabled_reason === undefined) {
     throw new Refusal('invalid', 'Missing disabled reason field');
   }
-  const host = (await placement.hosts(caller)).find((row) => row.name === wanted.host);
+  const host = (await service.hosts(caller)).find((row) => row.name === wanted.host);
   if (!host || wanted.binary !== 'nova-compute') {
     throw new Refusal('not_found', `Could not find binary ${wanted.binary} on host ${wanted.host}.`);
   }
   const enabled = verb === 'enable';
   const why = verb === 'disable-log-reason' ? wanted.disabled_reason! : null;
-  await placement.setEnabled(caller, host.id, { enabled, reason: why });
+  await service.setEnabled(caller, host.id, { enabled, reason: why });
   return {
     service: {
       host: host.name,

@@ -3,8 +3,8 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { FlavorService } from '../../../control/compute/flavor/index.ts';
+import type { HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import type { KeyPairService } from '../../../control/compute/key-pair/index.ts';
-import type { PlacementService } from '../../../control/compute/placement/index.ts';
 import type { ServerService } from '../../../control/compute/server/index.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
@@ -34,7 +34,7 @@ export interface ComputeDialectOptions {
   servers: ServerService;
   flavors: FlavorService;
   keyPairs: KeyPairService;
-  placement: PlacementService;
+  hypervisors: HypervisorService;
   quotas: QuotaService;
   /** For documents and walks: everything once. */
   withoutLegacy?: boolean;
@@ -67,7 +67,7 @@ const boundaryOf = (app: FastifyInstance): Boundary =>
   new Boundary(app, { sentences, versionOf: (request) => request.microversion });
 
 function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
-  const { servers, flavors, placement } = options;
+  const { servers, flavors, hypervisors } = options;
   const boundary = boundaryOf(app);
   serverRoutes(boundary, servers);
   serverActionRoutes(boundary, servers);
@@ -83,9 +83,9 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   keyPairRoutes(boundary, options.keyPairs);
   limitRoutes(boundary, options.quotas);
   quotaSetRoutes(boundary, options.quotas);
-  zoneRoutes(boundary, placement);
-  hypervisorRoutes(boundary, placement);
-  serviceRoutes(boundary, placement);
+  zoneRoutes(boundary, hypervisors);
+  hypervisorRoutes(boundary, hypervisors);
+  serviceRoutes(boundary, hypervisors);
   extensionRoutes(boundary);
   oldProxyRoutes(boundary, servers);
   // Empty until they exist; clients ask on their way to other things (`openstack hypervisor show`).

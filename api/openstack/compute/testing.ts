@@ -4,8 +4,8 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { FlavorService } from '../../../control/compute/flavor/index.ts';
+import { HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import { KeyPairService } from '../../../control/compute/key-pair/index.ts';
-import { PlacementService } from '../../../control/compute/placement/index.ts';
 import { type ServerCloud, serverCloud } from '../../../control/compute/server/testing.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
@@ -52,7 +52,7 @@ export async function computeApi(): Promise<ComputeApi> {
     servers: cloud.service,
     flavors: new FlavorService({ database }),
     keyPairs: new KeyPairService({ database }),
-    placement: new PlacementService({ database }),
+    hypervisors: new HypervisorService({ database }),
     quotas: new QuotaService({ database, usage }),
   });
   const app = Fastify({

@@ -5,8 +5,9 @@ import { sql } from 'kysely';
 import { type HostId, newId } from '../../../contract/ids.ts';
 import { explainedDatabase } from '../../kit/database/test-plans.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { listHypervisors } from '../hypervisor/index.ts';
 import { type ServerCloud, serverCloud } from '../server/testing.ts';
-import { HostPicture, listHosts, lockPlacement } from './index.ts';
+import { HostPicture, lockPlacement } from './index.ts';
 
 let db: TestDatabase;
 let cloud: ServerCloud;
@@ -89,7 +90,7 @@ test('placement and the list of hosts read hosts, not the servers of the cloud',
       const found = await new HostPicture().read(tx, { awayMs: 1000 });
       assert.equal(found.find(({ id }) => id === host)?.used_vcpus, 3000);
     });
-    const [shown] = await listHosts(explained.database.query, { id: host as HostId });
+    const [shown] = await listHypervisors(explained.database.query, { id: host as HostId });
     assert.deepEqual([shown?.servers, shown?.used_vcpus], [3000, 3000]);
     assert.deepEqual(explained.waste(100), []);
   } finally {

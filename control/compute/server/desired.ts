@@ -10,7 +10,7 @@ import { hash } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
 import { type DesiredServer, desiredServer, imageLimits } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
-import type { ServerFilter, ServerStamp } from '../../host/index.ts';
+import { endpointUrl, type ServerFilter, type ServerStamp } from '../../host/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { ServerHardware } from './hardware.ts';
@@ -148,9 +148,9 @@ export async function serverStamps(
 function sourcesOf(imageId: RawBuilder<unknown>, order: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`(
   case when exists (select from image_location l where l.image_id = ${imageId} and l.host_id = s.host_id) then null
-    else (select json_agg(o.facts ->> 'url' order by ${order})
+    else (select json_agg(${endpointUrl('o')} order by ${order})
       from image_location l join host o on o.id = l.host_id
-      where l.image_id = ${imageId} and o.facts ->> 'url' <> '') end)`;
+      where l.image_id = ${imageId} and ${endpointUrl('o')} <> '') end)`;
 }
 
 function imageOf(id: string | null, image: ServerImage | null, sources: string[] | null): DesiredServer['image'] {

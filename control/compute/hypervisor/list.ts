@@ -1,17 +1,9 @@
-/** Reads hosts and what they carry: `host_usage` is counted by the transactions that change it, see its migration. */
+/** Hosts with what they carry: `host_usage` is counted by the transactions that change it, see its migration. */
 import { sql } from 'kysely';
 import type { HostFacts } from '../../../contract/host/index.ts';
-import type { Queryable, Tx } from '../../kit/database/database.ts';
+import type { Queryable } from '../../kit/database/database.ts';
 
-/** Any constant that no other advisory lock uses: 'place' in ASCII. */
-const placementLock = 0x70_6c_61_63;
-
-/** Decisions of placement are made one after another: what one took, the next one sees. Ends with the transaction. */
-export async function lockPlacement(tx: Tx): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${placementLock})`.execute(tx);
-}
-
-export interface HostRow {
+export interface Hypervisor {
   id: string;
   name: string;
   availability_zone: string;
@@ -35,11 +27,11 @@ export interface HostRow {
 }
 
 /** Hosts with their usage, oldest first. */
-export async function listHosts(
+export async function listHypervisors(
   db: Queryable,
   options: { id?: string; marker?: string; limit?: number } = {},
-): Promise<HostRow[]> {
-  const { rows } = await sql<HostRow>`
+): Promise<Hypervisor[]> {
+  const { rows } = await sql<Hypervisor>`
     select h.id, h.name, h.availability_zone, h.enabled, h.disabled_reason, h.facts, h.vcpus, h.memory_mib, h.disk_gib,
       h.connected, h.last_seen_at, h.created_at, h.updated_at,
       coalesce(u.vcpus, 0)::integer as used_vcpus, coalesce(u.memory_mib, 0)::bigint as used_memory_mib,
@@ -56,7 +48,7 @@ export async function listHosts(
 }
 
 /** Servers by host, for those who ask hypervisors `with_servers`. */
-export async function serversOfHosts(
+export async function serversOfHypervisors(
   db: Queryable,
   hostIds: readonly string[],
 ): Promise<Map<string, { id: string; name: string }[]>> {

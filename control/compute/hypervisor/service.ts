@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { type HostRow, listHosts, serversOfHosts, setHostEnabled } from './hosts.ts';
+import { type Hypervisor, listHypervisors, serversOfHypervisors, setHostEnabled } from './list.ts';
 
 export interface Zone {
   name: string;
@@ -11,7 +11,7 @@ export interface Zone {
   available: boolean;
 }
 
-export class PlacementService {
+export class HypervisorService {
   readonly #database: Database;
 
   constructor(options: { database: Database }) {
@@ -25,15 +25,15 @@ export class PlacementService {
     return rows.length > 0 ? rows : [{ name: 'nova', available: false }];
   }
 
-  async hosts(caller: Caller, options: { marker?: string; limit?: number } = {}): Promise<HostRow[]> {
+  async hosts(caller: Caller, options: { marker?: string; limit?: number } = {}): Promise<Hypervisor[]> {
     requireAdmin(caller, 'list hosts');
-    return listHosts(this.#database.query, options);
+    return listHypervisors(this.#database.query, options);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
-  async host(caller: Caller, id: string): Promise<HostRow> {
+  async host(caller: Caller, id: string): Promise<Hypervisor> {
     requireAdmin(caller, 'show a host');
-    const [host] = await listHosts(this.#database.query, { id });
+    const [host] = await listHypervisors(this.#database.query, { id });
     if (!host) throw notFound('host', id);
     return host;
   }
@@ -41,7 +41,7 @@ export class PlacementService {
   /** Names and ids of the servers on each host. */
   async servers(caller: Caller, hostIds: readonly string[]): Promise<Map<string, { id: string; name: string }[]>> {
     requireAdmin(caller, 'list the servers of hosts');
-    return serversOfHosts(this.#database.query, hostIds);
+    return serversOfHypervisors(this.#database.query, hostIds);
   }
 
   /** Whether new servers may be placed there; those that are there stay. */
