@@ -202,15 +202,17 @@ function toAuthorization(row: Row, query: AuthorizationQuery): Authorization {
 
 function statement(query: AuthorizationQuery): RawBuilder<Row> {
   const { userId, scope, applicationCredentialId, trustId, auditId } = query;
+  // Whoever proves something acts as themselves, but for a trust that impersonates: one table less to read.
+  const actor = sql.raw(trustId ? 'actor' : 's');
   return sql<Row>`
     with recursive subject as (select * from "user" where id = ${userId}),
-    ${trustId ? delegation(userId, trustId) : sql`actor as (select * from subject),`}
+    ${trustId ? delegation(userId, trustId) : sql``}
     target as (${target(scope)}),
     ${effectiveRoles(trustId ? sql`(select origin_user_id from delegation)` : sql`${userId}::uuid`, scope)}
     ${credentialTables(userId, applicationCredentialId)}
-    select a.id as user_id, a.name as user_name, s.enabled and a.enabled as user_enabled, s.token_version,
+    select ${actor}.id as user_id, ${actor}.name as user_name, s.enabled and ${actor}.enabled as user_enabled, s.token_version,
       home.id as user_domain_id, home.name as user_domain_name, home.enabled ${trustId ? sql`and (select enabled from domain where id = s.domain_id)` : sql``} as user_domain_enabled,
-      (select to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') from user_password where user_id = a.id)
+      (select to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') from user_password where user_id = ${actor}.id)
         as password_expires_at,
       t.project_id, t.project_name, t.project_enabled, t.domain_id, t.domain_name, t.domain_enabled,
       (select json_agg(json_build_object('id', r.id, 'name', r.name) order by r.name) from role r
@@ -221,7 +223,7 @@ function statement(query: AuthorizationQuery): RawBuilder<Row> {
       ${trustId ? trustColumn : sql`null::json`} as trust,
       exists (select from token_revocation where audit_id = ${auditId}) as revoked,
       floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now
-    from subject s join actor a on true join domain home on home.id = a.domain_id left join target t on true`;
+    from subject s ${trustId ? sql`join actor on true` : sql``} join domain home on home.id = ${actor}.domain_id left join target t on true`;
 }
 
 /** The trust, who acts by it, the trusts that it hangs on, and the roles that it lends. */
