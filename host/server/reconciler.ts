@@ -185,7 +185,7 @@ export class Reconciler implements TaskOwner {
     if (!document || this.#options.quarantinedGuests === 'run' || !this.#state?.quarantined.has(id)) return document;
     let stopped = this.#stopped.get(document);
     if (!stopped) {
-      stopped = { ...document, power: 'off' };
+      stopped = { ...document, power: document.power === 'suspended' ? 'suspended' : 'off' };
       this.#stopped.set(document, stopped);
     }
     return stopped;

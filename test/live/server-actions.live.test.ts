@@ -81,6 +81,16 @@ describe('actions on a server', { skip: notLive, concurrency: 1 }, () => {
       }
     });
 
+  test('its diagnostics count what passed its card', async () => {
+    const { body } = await admin.call('GET', 'compute', `/servers/${guest.id}/diagnostics`, undefined, {
+      'openstack-api-version': 'compute 2.48',
+    });
+    assert.deepEqual([body.state, body.num_nics, body.num_cpus], ['running', 1, 1]);
+    assert.ok(body.nic_details[0].rx_octets > 1000 && body.nic_details[0].tx_octets > 1000, JSON.stringify(body));
+    assert.ok(body.cpu_details[0].time > 1_000_000_000);
+    assert.ok(body.disk_details[0].read_bytes > 1_000_000);
+  });
+
   test('pause stops the guest where it is, and unpause lets it go on', async () => {
     const before = await counted();
     await tell('server', 'pause', guest.id);
@@ -117,16 +127,6 @@ describe('actions on a server', { skip: notLive, concurrency: 1 }, () => {
       300,
     );
     assert.equal(await bootId(), boot);
-  });
-
-  test('its diagnostics count what passed its card', async () => {
-    const { body } = await admin.call('GET', 'compute', `/servers/${guest.id}/diagnostics`, undefined, {
-      'openstack-api-version': 'compute 2.48',
-    });
-    assert.deepEqual([body.state, body.num_nics, body.num_cpus], ['running', 1, 1]);
-    assert.ok(body.nic_details[0].rx_octets > 1000 && body.nic_details[0].tx_octets > 1000, JSON.stringify(body));
-    assert.ok(body.cpu_details[0].time > 1_000_000_000);
-    assert.ok(body.disk_details[0].read_bytes > 1_000_000);
   });
 
   test('its password is set by the agent in it', async () => {

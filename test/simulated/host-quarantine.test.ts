@@ -106,6 +106,19 @@ test('where quarantined guests shall stop they do, with their disks kept, and st
   await world.control.until(server.id, 'running', ({ state }) => state === 'running');
 });
 
+test('where quarantined guests shall stop one that is suspended stays so, with its memory', async (t) => {
+  const { world, server } = await worldWithGuest(t, { configuration: { quarantinedGuests: 'stop' } });
+  const { memory } = world.machine.guest(server.id)!.guest;
+  world.control.want({ ...server, generation: 2, power: 'suspended' });
+  await world.control.until(server.id, 'suspended', ({ state }) => state === 'suspended');
+  world.control.servers = [];
+  world.control.snapshot();
+  await until('control to know', () => world.control.quarantined.has(server.id));
+  world.control.want({ ...server, generation: 3 });
+  await world.control.until(server.id, 'running', ({ state, generation }) => state === 'running' && generation === 3);
+  assert.equal(world.machine.guest(server.id)!.guest.memory, memory);
+});
+
 test('what lies on the disk without a document is left as it is, and told; control may end it', async (t) => {
   const { world, host, server, assertKept } = await worldWithGuest(t);
   await host.stop();
