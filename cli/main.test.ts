@@ -52,6 +52,20 @@ test('logs of a cloud that was never started say so', async () => {
   assert.match(stderr, /no logs in/);
 });
 
+test('a command about a cloud that was never started ends in a sentence, not in a stack', async () => {
+  const root = process.getuid?.() === 0;
+  const [list, discard, down] = await Promise.all([
+    bothy('recover', '--list', '--data', data),
+    bothy('recover', '--discard', 'all', '--data', data),
+    bothy('down', '--data', data),
+  ]);
+  assert.deepEqual([list.code, discard.code, down.code], [1, 1, root ? 0 : 1]);
+  for (const { stdout, stderr } of [list, discard, down]) {
+    assert.doesNotMatch(stderr, /\n\s+at /);
+    assert.match(stdout + stderr, root ? new RegExp(`[Tt]here is no cloud in ${data}`) : /needs root/);
+  }
+});
+
 test('a data directory that cannot be one is named with the right cure', async () => {
   const [none, file, before] = await Promise.all([
     bothy('status', '--data', ''),

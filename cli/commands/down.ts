@@ -5,7 +5,7 @@ import { requireRoot } from '../cloud/preflight.ts';
 import { purgeCloud, refuseDangerous } from '../cloud/purge.ts';
 import { stopCloud } from '../cloud/stop.ts';
 import { type Command, CommandError, dataOption } from '../command.ts';
-import { loadSettings } from '../settings.ts';
+import { type CloudPaths, loadSettings } from '../settings.ts';
 import { say } from '../terminal.ts';
 
 export const command: Command = {
@@ -47,13 +47,14 @@ tap, network namespace and nft table of it. It asks first on a terminal, and wan
     if (purge) {
       await purgeCloud(settings);
       say(`Removed: nothing of the cloud in ${settings.paths.data} is left.`);
-    } else say(outcome(stopped, keepGuests));
+    } else say(outcome(stopped, keepGuests, settings.paths));
     return 0;
   },
 };
 
-function outcome(stopped: boolean, keepGuests: boolean): string {
-  if (!stopped) return 'The cloud was not running.';
+function outcome(stopped: boolean, keepGuests: boolean, { data, identityFile }: CloudPaths): string {
+  if (!stopped && !existsSync(identityFile)) return `There is no cloud in ${data}; nothing to stop.`;
+  if (!stopped) return `The cloud in ${data} was not running.`;
   return keepGuests ? 'The cloud is down; guests and their network go on.' : 'The cloud is down.';
 }
 

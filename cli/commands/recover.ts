@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs';
 import { sentenceOf } from '../../contract/errors.ts';
 import { databaseUrlOf } from '../cloud/database-url.ts';
 import { requireRoot } from '../cloud/preflight.ts';
 import { type Command, CommandError, dataOption } from '../command.ts';
 import { operatorSentences } from '../sentences.ts';
-import { loadSettings, type Settings } from '../settings.ts';
+import { dataArgument, loadSettings, type Settings } from '../settings.ts';
 import { say } from '../terminal.ts';
 
 export const command: Command = {
@@ -29,9 +30,32 @@ Exit code 1: something stays in quarantine; its line says why. See docs/runbook-
     if (args.flag('list') && given !== undefined) {
       throw new CommandError('--list and --discard exclude each other', 'give one of them');
     }
+    await requireDatabase(settings);
     return work(settings, { list: args.flag('list'), discard: given });
   },
 };
+
+/** Refuses where no database answers, in words: a cloud that is down or elsewhere is the common case, not a fault. */
+async function requireDatabase(settings: Settings): Promise<void> {
+  const { paths, values } = settings;
+  if (!existsSync(paths.identityFile)) {
+    throw new CommandError(`there is no cloud in ${paths.data}`, 'is this the right --data directory?');
+  }
+  const { connect, sessionLimits } = await import('../../control/kit/database/connection.ts');
+  const { Secret } = await import('../../contract/secret.ts');
+  try {
+    const url = new Secret(databaseUrlOf(settings));
+    const limits = { ...sessionLimits, connectMs: 5000 };
+    await (await connect({ url, applicationName: 'bothy recover', limits })).end();
+  } catch (error) {
+    throw new CommandError(
+      `the database cannot be reached: ${(error as Error).message}`,
+      values.database_url === ''
+        ? `the cloud must run for this: sudo ./bothy up --detach${dataArgument(paths)}`
+        : 'check database_url (or DATABASE_URL) and the server behind it',
+    );
+  }
+}
 
 async function work(settings: Settings, wish: { list: boolean; discard: string | undefined }): Promise<number> {
   // Loaded only now: they bring the database's libraries, which other commands do without.
