@@ -15,12 +15,8 @@ export type ImageId = Id<'image'>;
 export type NetworkId = Id<'network'>;
 export type SubnetId = Id<'subnet'>;
 export type PortId = Id<'port'>;
-export type RouterId = Id<'router'>;
-export type FloatingIpId = Id<'floating_ip'>;
 export type SecurityGroupId = Id<'security_group'>;
-export type SecurityGroupRuleId = Id<'security_group_rule'>;
 export type ServerId = Id<'server'>;
-export type VolumeId = Id<'volume'>;
 export type HostId = Id<'host'>;
 export type OperationId = Id<'operation'>;
 
