@@ -182,7 +182,7 @@ function dialects(
     identityDialect({ identity, publicUrl }),
     imageDialect({ authenticator, ...image.services }),
     networkDialect({ authenticator, services: network, publicUrl }),
-    computeDialect({ authenticator, ...compute.services }),
+    computeDialect({ authenticator, ...compute.services, securityGroups: network.securityGroups }),
     nativeDialect({ identity, database, feed }),
   ];
 }

@@ -431,14 +431,14 @@ test('everything of another project’s server is 404; readers may look and are 
     ['POST', '/action', { restore: null }],
     ['POST', '/action', { migrate: null }],
     ['POST', '/action', { evacuate: {} }],
-    ['POST', '/action', { createImage: null }],
+    ['POST', '/action', { createImage: { name: 'x' } }],
   ];
   for (const [method, path, body] of routes) {
     const options = { version: 26, ...(body !== undefined && { body }) };
     const hidden = await api.call(stranger, method, `/servers/${id}${path}`, options);
     assert.equal(hidden.status, 404, `${method} ${path} of a stranger`);
     const looked = await api.call(reader, method, `/servers/${id}${path}`, options);
-    const expected = method === 'GET' ? 200 : JSON.stringify(body ?? null).includes('createImage') ? 501 : 403;
+    const expected = method === 'GET' ? 200 : 403;
     assert.equal(
       looked.status,
       expected,

@@ -8,9 +8,9 @@ import type { KeyPairService } from '../../../control/compute/key-pair/index.ts'
 import type { ServerService } from '../../../control/compute/server/index.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
+import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import { Boundary } from '../../boundary/boundary.ts';
 import { readJson } from '../../boundary/json.ts';
-import { Refusal } from '../../boundary/refusal.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
 import { serverActionRoutes } from './actions/routes.ts';
@@ -23,8 +23,9 @@ import { instanceActionRoutes } from './instance-actions.ts';
 import { keyPairRoutes } from './key-pairs.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
 import { limitRoutes, quotaSetRoutes } from './quotas.ts';
+import { securityGroupRoutes, securityGroupRuleRoutes, serverSecurityGroupRoutes } from './security-groups.ts';
 import { serverMetadataRoutes, serverTagRoutes } from './server-labels.ts';
-import { securityGroup, serverInterfaceRoutes, serverNetworkRoutes } from './server-network.ts';
+import { serverInterfaceRoutes, serverNetworkRoutes } from './server-network.ts';
 import { serverRoutes } from './servers.ts';
 import { sentences } from './validate.ts';
 import { extensionRoutes, versionRoutes } from './versions.ts';
@@ -36,6 +37,7 @@ export interface ComputeDialectOptions {
   keyPairs: KeyPairService;
   hypervisors: HypervisorService;
   quotas: QuotaService;
+  securityGroups: SecurityGroupService;
   /** For documents and walks: everything once. */
   withoutLegacy?: boolean;
 }
@@ -87,7 +89,9 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   hypervisorRoutes(boundary, hypervisors);
   serviceRoutes(boundary, hypervisors);
   extensionRoutes(boundary);
-  oldProxyRoutes(boundary, servers);
+  securityGroupRoutes(boundary, options.securityGroups);
+  securityGroupRuleRoutes(boundary, options.securityGroups);
+  serverSecurityGroupRoutes(boundary, servers, options.securityGroups);
   // Empty until they exist; clients ask on their way to other things (`openstack hypervisor show`).
   const none = (name: string) => ({ 200: a.record({ [name]: a.none }) });
   const groups = { summary: 'List server groups: none', rights: 'caller', answers: none('server_groups') } as const;
@@ -96,28 +100,5 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   boundary.get('/os-aggregates', aggregates, (request) => {
     requireAdmin(callerOf(request), 'list aggregates');
     return { aggregates: [] };
-  });
-}
-
-const proxy = { rights: 'reader', versions: { to: 35 } } as const;
-const proxyContracts = {
-  list: {
-    summary: "List the project's security groups",
-    ...proxy,
-    answers: { 200: a.record({ security_groups: a.listOf(securityGroup) }) },
-  },
-  show: { summary: 'Show a security group', ...proxy, answers: { 200: a.record({ security_group: securityGroup }) } },
-} as const;
-
-/** Before 2.36 Nova handed these on to the network service; `openstack server add security group` still asks here. */
-function oldProxyRoutes(app: Boundary, servers: ServerService): void {
-  app.get('/os-security-groups', proxyContracts.list, async (request) => ({
-    security_groups: await servers.projectSecurityGroups(callerOf(request)),
-  }));
-  app.get('/os-security-groups/:id', proxyContracts.show, async (request) => {
-    const { id } = request.params;
-    const group = (await servers.projectSecurityGroups(callerOf(request))).find((one) => one.id === id.toLowerCase());
-    if (!group) throw new Refusal('not_found', `Security group ${id.slice(0, 100)} not found.`);
-    return { security_group: group };
   });
 }

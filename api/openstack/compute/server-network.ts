@@ -1,4 +1,4 @@
-/** What else hangs below /servers/{id}: addresses, interfaces, security groups, volumes. */
+/** What else hangs below /servers/{id}: addresses, interfaces, volumes (security groups: security-groups.ts). */
 import type { FastifyRequest } from 'fastify';
 import type { ServerService } from '../../../control/compute/server/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
@@ -17,21 +17,11 @@ const attachment = (version: number) =>
     fixed_ips: a.list({ subnet_id: a.id, ip_address: a.text }),
     ...(version >= 70 && { tag: a.orNull(a.text) }),
   });
-/** Also those of a group that is listed by itself (index.ts). */
-export const securityGroup = a.record({
-  ...{ id: a.id, name: a.text, description: a.text, tenant_id: a.text },
-  rules: a.none,
-});
 
 const later = { rights: 'caller', answers: {}, later: true } as const;
 const contracts = {
   addresses: { summary: "List a server's addresses", rights: 'caller', answers: { 200: a.record({ addresses }) } },
   ofNetwork: { summary: "List a server's addresses on a network", rights: 'caller', answers: { 200: addresses } },
-  securityGroups: {
-    summary: "List the security groups of a server's ports",
-    rights: 'caller',
-    answers: { 200: a.record({ security_groups: a.listOf(securityGroup) }) },
-  },
   volumes: {
     summary: "List a server's volumes: none",
     rights: 'caller',
@@ -67,9 +57,6 @@ export function serverNetworkRoutes(app: Boundary, servers: ServerService): void
     }
     return { [network]: all[network] };
   });
-  app.get('/servers/:id/os-security-groups', contracts.securityGroups, async (request) => ({
-    security_groups: await servers.securityGroups(callerOf(request), serverIdOf(request)),
-  }));
   // Volumes come with their own issue; until then no server has one.
   app.get('/servers/:id/os-volume_attachments', contracts.volumes, async (request) => {
     await servers.get(callerOf(request), serverIdOf(request));

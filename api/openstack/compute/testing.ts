@@ -10,6 +10,7 @@ import { type ServerCloud, serverCloud } from '../../../control/compute/server/t
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
 import { QuotaService } from '../../../control/kit/quota/index.ts';
+import { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import { usage } from '../../../control/resources.ts';
 import type { RouteEntry } from '../../boundary/contract.ts';
 import { holdAnswers, routeTable } from '../../boundary/testing/hold-answers.ts';
@@ -54,6 +55,7 @@ export async function computeApi(): Promise<ComputeApi> {
     keyPairs: new KeyPairService({ database }),
     hypervisors: new HypervisorService({ database }),
     quotas: new QuotaService({ database, usage }),
+    securityGroups: new SecurityGroupService({ database }),
   });
   const app = Fastify({
     genReqId: () => `req-${newId()}`,

@@ -3,7 +3,10 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
+import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
+import { listRows } from '../../kit/listing.ts';
+import { type SecurityGroupRow, securityGroupListing } from '../../network/security-group/security-group.ts';
 import type { ServerRow } from './server.ts';
 
 /** @throws CloudError `not_found`, `conflict` for a name that several groups have */
@@ -48,25 +51,14 @@ export async function removeServerSecurityGroup(tx: Tx, server: ServerRow, nameO
   }
 }
 
-export interface ServerSecurityGroup {
-  id: string;
-  name: string;
-  description: string;
-  tenant_id: string;
-  rules: [];
-}
-
-export async function serverSecurityGroups(db: Queryable, serverId: string): Promise<ServerSecurityGroup[]> {
-  const { rows } = await sql<ServerSecurityGroup>`
-    select g.id, g.name, g.description, g.project_id as tenant_id, '[]'::jsonb as rules from security_group g
-    where g.id in (select x.security_group_id from server_port s join port_security_group x on x.port_id = s.port_id
-      where s.server_id = ${serverId}) order by g.name, g.id`.execute(db);
-  return rows;
-}
-
-export async function projectSecurityGroups(db: Queryable, projectId: string): Promise<ServerSecurityGroup[]> {
-  const { rows } = await sql<ServerSecurityGroup>`
-    select id, name, description, project_id as tenant_id, '[]'::jsonb as rules from security_group
-    where project_id = ${projectId} order by name, id`.execute(db);
-  return rows;
+/** The groups of all of its ports, each once, by name. */
+export async function serverSecurityGroups(
+  db: Queryable,
+  caller: Caller,
+  serverId: string,
+): Promise<SecurityGroupRow[]> {
+  const { rows } = await sql<{ id: string }>`select distinct x.security_group_id as id
+    from server_port s join port_security_group x on x.port_id = s.port_id where s.server_id = ${serverId}`.execute(db);
+  const sort = ['name', 'id'].map((column) => ({ column, descending: false }));
+  return listRows(db, caller, securityGroupListing, { ids: rows.map(({ id }) => id), sort });
 }

@@ -10,6 +10,7 @@ import { type Caller, isAdmin, requireAdmin, requireProject, requireProjectMembe
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import type { ServerInterface } from '../../network/port/server-views.ts';
+import type { SecurityGroupRow } from '../../network/security-group/security-group.ts';
 import {
   type ActionDependencies,
   act,
@@ -28,13 +29,7 @@ import {
   type ServerWish,
 } from './create.ts';
 import { listServers, type ServerFilter } from './list.ts';
-import {
-  addServerSecurityGroup,
-  projectSecurityGroups,
-  removeServerSecurityGroup,
-  type ServerSecurityGroup,
-  serverSecurityGroups,
-} from './security-groups.ts';
+import { addServerSecurityGroup, removeServerSecurityGroup, serverSecurityGroups } from './security-groups.ts';
 import type { ServerRow, ShownServer } from './server.ts';
 import { vmState } from './states.ts';
 import {
@@ -117,14 +112,9 @@ export class ServerService {
   }
 
   /** Security groups of all of a server's ports, each once. */
-  async securityGroups(caller: Caller, id: ServerId): Promise<ServerSecurityGroup[]> {
+  async securityGroups(caller: Caller, id: ServerId): Promise<SecurityGroupRow[]> {
     await this.get(caller, id);
-    return serverSecurityGroups(this.#options.database.query, id);
-  }
-
-  /** What a caller can name when it adds a security group to a server. */
-  async projectSecurityGroups(caller: Caller): Promise<ServerSecurityGroup[]> {
-    return projectSecurityGroups(this.#options.database.query, requireProject(caller, 'list security groups'));
+    return serverSecurityGroups(this.#options.database.query, caller, id);
   }
 
   /** User data of servers; whoever made one may have put secrets there: show it only to administrators and in guests. */
