@@ -182,7 +182,7 @@ async function held(tx: Tx, imageId: string): Promise<number> {
   const { rows } = await sql<{ held: number }>`select
     (select count(*) from image_location join host on host.id = host_id where image_id = ${imageId}
       and ${isThere(sql`host`)})
-    + (select count(*) from image_copy where image_id = ${imageId}) as held`.execute(tx);
+    + (select count(*) from image_copy where image_id = ${imageId} and deadline > now()) as held`.execute(tx);
   return Number(rows[0]!.held);
 }
 

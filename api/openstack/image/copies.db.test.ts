@@ -95,6 +95,22 @@ test('a copy whose control process died is removed and made again', async () => 
   assert.deepEqual(copies, [bytes]);
 });
 
+test('a host that died with half of a copy does not keep another from having one', async () => {
+  const id = await api.create('alice', {}, bytes);
+  await until('the copy', async () => (await places(id)).length === 2);
+  const dead = await addHost();
+  await sql`update host set connected = false, last_seen_at = now() - interval '1 day' where id = ${dead.id}`.execute(
+    query(),
+  );
+  await sql`delete from image_location where image_id = ${id} and host_id <> ${api.hostId}`.execute(query());
+  await sql`insert into image_copy (image_id, host_id, copy_id, deadline)
+    values (${id}, ${dead.id}, ${newId()}, now() - interval '1 second')`.execute(query());
+  await api.controller.tasks.image(id);
+  await until('the copy', async () => (await places(id)).length === 2);
+  assert.ok(!(await places(id)).includes(dead.id));
+  await sql`delete from image_copy where host_id = ${dead.id}`.execute(query());
+});
+
 test('a deleted image is deleted on all hosts, also where a copy is on its way', async () => {
   const id = await api.create('alice', {}, bytes);
   await until('the copy', async () => (await places(id)).length === 2);
