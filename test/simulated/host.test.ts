@@ -37,6 +37,8 @@ test('a server is made and runs, with disk, config drive and ports', async (t) =
       state: 'running',
       rebootCount: 0,
       rescueCount: 0,
+      rootCount: 0,
+      captures: [],
       step: null,
       error: null,
       startedAt: 'string',
