@@ -47,7 +47,8 @@ export async function startThrowAwayCloud(settings: ThrowAwaySettings = {}): Pro
   try {
     await run(bothy, ['up', '--detach', '--data', data], { env: withoutSettings() });
   } catch (error) {
-    await remove();
+    // What went wrong is told, not that nothing is there to remove.
+    await remove().catch(() => {});
     throw error;
   }
   return { data, [Symbol.asyncDispose]: remove };
