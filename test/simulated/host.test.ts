@@ -79,7 +79,7 @@ test('stop asks the guest first, start brings it back with its disk, delete leav
 test('a guest that ignores the power button is ended at the deadline', async (t) => {
   const world = await hostWorld(t);
   world.machine.behaviour.shutdownMs = null;
-  await world.host({ configuration: { limits: { stopTimeoutMs: 60, powerdownRepeatMs: 20 } } }).start();
+  await world.host({ configuration: { limits: { stopTimeoutMs: 400, powerdownRepeatMs: 20 } } }).start();
   const server = await running(world);
   const qemu = world.machine.guest(server.id)!;
   world.control.want({ ...server, generation: 2, power: 'off' });
