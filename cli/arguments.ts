@@ -15,14 +15,18 @@ export function parseCommandLine(name: string, command: Command, argv: string[])
       option.short === undefined ? { type: option.type } : { type: option.type, short: option.short },
     ]),
   );
-  let parsed: { values: Record<string, unknown>; positionals: string[] };
+  let parsed: { values: Record<string, unknown>; positionals: string[]; tokens: { kind: string; name?: string }[] };
   try {
-    parsed = parseArgs({ args: argv, options, allowPositionals: true, strict: true });
+    parsed = parseArgs({ args: argv, options, allowPositionals: true, strict: true, tokens: true });
   } catch (error) {
     throw new UsageError(refusal(error, Object.keys(options)));
   }
   const { values, positionals } = parsed;
   const help = values.help === true;
+  // The last would win without a word, and '--data' says whose guests a command ends.
+  const given = parsed.tokens.flatMap(({ kind, name }) => (kind === 'option' && name !== undefined ? [name] : []));
+  const twice = given.find((key, index) => command.options[key]?.type === 'string' && given.indexOf(key) !== index);
+  if (!help && twice !== undefined) throw new UsageError(`--${twice} is given twice`);
   if (!help && positionals.length > command.positionals.max) {
     throw new UsageError(`'${name}' does not take '${positionals[command.positionals.max]}'`);
   }

@@ -26,13 +26,15 @@ test('every command explains itself', async () => {
 });
 
 test('what is wrong on the command line ends with 2 and names the right thing', async () => {
-  const [command, option, positional, none] = await Promise.all([
+  const [command, option, positional, twice, none] = await Promise.all([
     bothy('stauts'),
     bothy('down', '--prge'),
     bothy('up', 'now'),
+    bothy('status', '--data', data, '--json', '--data', main),
     bothy(),
   ]);
-  assert.deepEqual([command.code, option.code, positional.code, none.code], [2, 2, 2, 2]);
+  assert.deepEqual([command.code, option.code, positional.code, twice.code, none.code], [2, 2, 2, 2, 2]);
+  assert.match(twice.stderr, /--data is given twice/);
   assert.match(command.stderr, /unknown command 'stauts'; did you mean 'status'/);
   assert.match(option.stderr, /unknown option '--prge'; did you mean '--purge'/);
   assert.match(positional.stderr, /does not take 'now'/);

@@ -165,8 +165,8 @@ async function waitUntilReady(settings: Settings, progress: Progress): Promise<v
   const deadline = setTimeout(() => enough.abort(), startDeadlineMs);
   const look = ({ engines }: Answer) => {
     const waiting = engines.filter((engine) => engine.state !== 'ready');
-    const names = waiting.map(describe).join(', ');
-    progress.detail(`${engines.length - waiting.length} of ${engines.length} ready; waiting for ${names}`);
+    const names = waiting.length === 0 ? '' : `; waiting for ${waiting.map(describe).join(', ')}`;
+    progress.detail(`${engines.length - waiting.length} of ${engines.length} ready${names}`);
     if (waiting.some(isHopeless)) enough.abort();
   };
   const last = await ask(supervisorSocket, { command: 'watch' }, look, enough.signal);

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
+import { cloudLayout } from '../cloud/layout.ts';
 import { type CloudState, observeCloud } from '../cloud/observe.ts';
 import { type Command, dataOption } from '../command.ts';
-import { type CloudPaths, dataArgument, loadSettings } from '../settings.ts';
+import { dataArgument, loadSettings, type Settings } from '../settings.ts';
 import { bold, green, red, say, table, yellow } from '../terminal.ts';
 
 export const command: Command = {
@@ -15,12 +16,12 @@ export const command: Command = {
     const settings = loadSettings(args.text('data'));
     const state = await observeCloud(settings);
     if (args.flag('json')) say(JSON.stringify(state, null, 2));
-    else show(state, settings.paths);
+    else show(state, settings);
     return state.state === 'up' ? 0 : 1;
   },
 };
 
-function show(state: CloudState, paths: CloudPaths): void {
+function show(state: CloudState, { paths, values }: Settings): void {
   const { data } = paths;
   const colour = state.state === 'up' ? green : state.state === 'down' ? red : yellow;
   say(
@@ -28,6 +29,9 @@ function show(state: CloudState, paths: CloudPaths): void {
   );
   if (state.publicUrl !== null && ['up', 'starting'].includes(state.state))
     say(`Identity: ${state.publicUrl}/identity/v3`);
+  // For dumps and a look inside; the runbooks' `<tag>` is in it.
+  if (state.state === 'up' && values.database_url === '')
+    say(`Database: bothy, in PostgreSQL at ${cloudLayout(paths).postgres.socketDirectory}`);
   if (state.processes.some((item) => item.pid !== null)) {
     const rows = state.processes.map((item) => [
       item.name,

@@ -39,7 +39,8 @@ export async function ensureGuestImage(cache: string, progress: Progress): Promi
       .slice(-6);
     throw new CommandError(
       `the guest image could not be built:\n  ${said.join('\n  ')}`,
-      'check that the package mirror is reachable and the disk not full, then run the command again',
+      `check that the package mirror is reachable and the disk not full, then run the command again. Where there is no way out
+    (a network namespace of its own), build it elsewhere: ${join(builder, 'build')} ${file}`,
     );
   }
   return { file, recipe, built: true };
