@@ -1,4 +1,7 @@
-/** What the suites expect of a cloud before they begin: roles, two images, two flavors, an external network. */
+/**
+ * What the suites expect of a cloud before they begin: roles, two images, two flavors, an external network. The client's own tests look
+ * for an image whose name is `cirros-…-disk` and for a network `private`, as a developer's cloud has them.
+ */
 import { readFileSync } from 'node:fs';
 import { ensureGuestImage } from '../support/guest-image.ts';
 import type { LiveCloud } from '../support/live-cloud.ts';
@@ -21,12 +24,13 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
       if (!roles.some((role: { name: string }) => role.name === name))
         await admin.must('POST', 'identity', '/v3/roles', { role: { name } });
     }
+    await privateNetwork(admin);
     const guestFile = await ensureGuestImage();
     const { domains } = await admin.must('GET', 'identity', '/v3/domains?name=Default');
     const { networks } = await admin.must('GET', 'network', '/v2.0/networks?router:external=true');
     return {
       guestFile,
-      images: [await image(admin, 'conformance 1', guestFile), await image(admin, 'conformance 2', guestFile)],
+      images: [await image(admin, 'cirros-1-disk', guestFile), await image(admin, 'cirros-2-disk', guestFile)],
       flavors: [await flavor(admin, 'conformance-1', 192, 1), await flavor(admin, 'conformance-2', 256, 2)],
       externalNetwork: { id: networks[0].id, name: networks[0].name },
       defaultDomain: domains[0].id,
@@ -34,6 +38,13 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
   } finally {
     admin.close();
   }
+}
+
+async function privateNetwork(admin: OpenStack): Promise<void> {
+  const { network } = await admin.must('POST', 'network', '/v2.0/networks', { network: { name: 'private' } });
+  await admin.must('POST', 'network', '/v2.0/subnets', {
+    subnet: { network_id: network.id, ip_version: 4, cidr: '10.99.0.0/24' },
+  });
 }
 
 async function image(admin: OpenStack, name: string, file: string): Promise<string> {
