@@ -20,6 +20,7 @@ import {
   type StateMessage,
 } from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';
+import type { DiskKeeper } from './disk/disk-keeper.ts';
 import type { DiskSaver } from './disk/save-disk.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { QemuLauncher } from './guest/launcher.ts';
@@ -51,6 +52,7 @@ export interface HostDependencies {
   inspect: ImageInspector;
   convert: ImageConverter;
   saveDisk: DiskSaver;
+  keeper: DiskKeeper;
   log: HostLogger;
   bootId: string;
   qemuVersion: string;
@@ -140,7 +142,7 @@ export class Host {
 
   #newContext(limits: ServerLimits, maxVirtualBytes: number): ServerContext {
     const { dataDirectory, runDirectory, durable = true } = this.#configuration;
-    const { log, bootId, launcher, network, guestUsers, inspect, convert, saveDisk } = this.#dependencies;
+    const { log, bootId, launcher, network, guestUsers, inspect, convert, saveDisk, keeper } = this.#dependencies;
     const images = this.#images;
     return {
       upload: {
@@ -148,6 +150,7 @@ export class Host {
         inUse: (id) => this.#reconciler.imageInUse(id),
       },
       saveDisk,
+      keeper,
       ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log, metadataFiles },
       images,
       fetcher: new ImageFetcher({

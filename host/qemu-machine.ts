@@ -1,6 +1,7 @@
 /** What a real machine gives a Host: QEMU as processes of users of their own, qemu-img's opinion, the KVM probe. */
 import { mkdir } from 'node:fs/promises';
 import type { HostConfiguration } from './configuration.ts';
+import { diskKeeper } from './disk/disk-keeper.ts';
 import { saveDisk } from './disk/save-disk.ts';
 import { chooseAccelerator, openKvmDevice } from './guest/kvm-probe.ts';
 import { ProcessLauncher } from './guest/launcher.ts';
@@ -12,7 +13,7 @@ import { guestsDirectory } from './paths.ts';
 
 export type QemuMachine = Pick<
   HostDependencies,
-  'launcher' | 'guestUsers' | 'inspect' | 'convert' | 'saveDisk' | 'bootId' | 'qemuVersion' | 'accelerator'
+  'launcher' | 'guestUsers' | 'inspect' | 'convert' | 'saveDisk' | 'keeper' | 'bootId' | 'qemuVersion' | 'accelerator'
 >;
 
 /** @throws where QEMU is not installed */
@@ -32,6 +33,7 @@ export async function qemuMachine(
     inspect: qemuImgInspector(inspector),
     convert: qemuImgConverter(inspector),
     saveDisk,
+    keeper: diskKeeper,
     bootId,
     qemuVersion,
     accelerator: () =>

@@ -43,6 +43,10 @@ export const desiredServer = object({
   /** The rebuild that its own disk is made by, from `image`: another one is another disk, made anew. Absent: none, the first. */
   rootCount: optional(count),
   /**
+   * A resize: the size is the document's, and what the disk was before is kept in case it is reverted. Absent: confirmed, or none.
+   */
+  resize: optional(object({ count, state: oneOf('kept', 'reverted') })),
+  /**
    * Images to be made of its own disk, as it is at one moment, into this host's store. Named until their outcome is known; one that
    * is named no more is not wanted any more.
    */
@@ -134,6 +138,8 @@ export const observedServer = object({
   rescueCount: optional(count),
   /** The rebuild that its own disk is of; 0, or absent: the first. */
   rootCount: optional(count),
+  /** The resize before which its disk is kept; 0, or absent: none. */
+  resizeCount: optional(count),
   /** What came of the captures that its document names: one of `result` and `error`. */
   captures: optional(
     list(

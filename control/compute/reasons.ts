@@ -13,6 +13,11 @@ export interface ComputeReasons {
   /** Its image does not say that there is one. */
   server_without_agent: { id: string };
   rebuild_image_not_found: NoFields;
+  resize_to_same_flavor: NoFields;
+  resize_to_no_disk: NoFields;
+  resize_of_disk_down: { disk_gib: number };
+  /** Its host has no room, and no other takes over its disk. */
+  resize_does_not_fit: { id: string };
   rescue_without_image: { id: string };
   rescue_image_unsupported: { id: string };
   /** There is no host that the server could move to. */

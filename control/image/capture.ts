@@ -75,6 +75,8 @@ export async function finishCapture(
       virtual_size_bytes = ${result.virtualSizeBytes}, md5 = ${result.md5}, sha256 = ${result.sha256}, sha512 = ${result.sha512},
       updated_at = now()
     where id = ${id}`.execute(tx);
+  // Who keeps copies is the controller's to decide.
+  await enqueue(tx, 'image', id);
   return undefined;
 }
 

@@ -1,5 +1,6 @@
 /** What the work on servers needs from around it; made once by Host, handed down. */
 import type { DesiredServer } from '../../contract/host/index.ts';
+import type { DiskKeeper } from '../disk/disk-keeper.ts';
 import type { DiskSaver } from '../disk/save-disk.ts';
 import type { QemuLauncher } from '../guest/launcher.ts';
 import type { GuestUsers } from '../guest/users.ts';
@@ -52,6 +53,7 @@ export interface ServerContext {
   /** How the image of a disk is taken in. */
   upload: UploadContext;
   saveDisk: DiskSaver;
+  keeper: DiskKeeper;
   /** Undefined: guests run as this process (tests). */
   guestUsers: GuestUsers | undefined;
   lease: Pick<Lease, 'state'>;

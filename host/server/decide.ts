@@ -36,7 +36,7 @@ type HaltError = { code: string; message: string } | null;
 
 export type Step =
   /** A soft end was asked for; `asked` by the caller's clock. */
-  | { do: 'power-down'; purpose: 'stop' | 'reboot' | 'rescue' }
+  | { do: 'power-down'; purpose: 'stop' | 'reboot' | 'rescue' | 'resize' }
   /** End QEMU at once; `begins`: so that the next one begins. */
   | { do: 'quit'; why: string; begins?: true }
   /** The guest switched itself off, or died: remember it. */
@@ -64,6 +64,9 @@ export type Step =
   | { do: 'pause' }
   | { do: 'save-memory' }
   | { do: 'drop-memory' }
+  | { do: 'resize-disk' }
+  | { do: 'restore-disk' }
+  | { do: 'forget-disk' }
   /** An image of its disk is wanted, and all else is as it shall be. */
   | { do: 'capture'; imageId: ImageId }
   | { do: 'unplug' }
@@ -92,6 +95,8 @@ function beginsSomething(step: Step): boolean {
     case 'make-disk':
     case 'drop-disk':
     case 'make-rescue-disk':
+    case 'resize-disk':
+    case 'restore-disk':
     case 'launch':
     case 'continue':
       return true;
@@ -120,6 +125,8 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
     return isWanted(desired, record) ? { do: 'quit', why, begins: true } : { do: 'quit', why };
   }
   if (!isWanted(desired, record)) return decideStopping(facts, guest);
+  if (resizeStep(desired, record)) return decideForResize(guest);
+  if (isConfirmed(desired, record)) return { do: 'forget-disk' };
   if (rescueStep(desired, facts)) return decideChangingDisks(desired, guest);
   return decideRunning(desired, facts, guest);
 }
@@ -142,6 +149,23 @@ function rebuildPending(desired: DesiredServer, record: ServerRecord | undefined
   return record?.disk != null && (record.disk.count ?? 0) < (desired.rootCount ?? 0);
 }
 
+/** What is to be done to its disk for a resize, or to take one back. */
+function resizeStep(desired: DesiredServer, record: ServerRecord | undefined): Step | undefined {
+  if (!record?.disk) return undefined;
+  const { resize } = desired;
+  if (resize?.state === 'reverted') return record.resize ? { do: 'restore-disk' } : undefined;
+  return resize && resize.count > (record.resize?.count ?? 0) ? { do: 'resize-disk' } : undefined;
+}
+
+const isConfirmed = (desired: DesiredServer, record: ServerRecord | undefined): boolean =>
+  record?.resize != null && desired.resize == null;
+
+/** As a stop: the guest is asked first. */
+const decideForResize = (guest: GuestFacts): Step =>
+  guest.ending || guest.state !== 'running'
+    ? { do: 'quit', why: 'it is resized', begins: true }
+    : { do: 'power-down', purpose: 'resize' };
+
 /** What is to be done to its disks before it may run as desired. */
 function rescueStep(desired: DesiredServer, { record, rescueDisk }: ServerFacts): Step | undefined {
   const [wanted, has] = [desired.rescue?.count ?? 0, record?.rescue?.count ?? 0];
@@ -161,7 +185,8 @@ function decideWithoutGuest(desired: DesiredServer, facts: ServerFacts): Step {
   const wanted = isWanted(desired, record);
   const suspended = wanted && desired.power === 'suspended';
   const rebuilt = rebuildPending(desired, record);
-  const anew = rebuilt || rebootPending(desired, record) || rescueStep(desired, facts) !== undefined;
+  const resized = resizeStep(desired, record) !== undefined;
+  const anew = rebuilt || resized || rebootPending(desired, record) || rescueStep(desired, facts) !== undefined;
   if (wanted && !facts.memory && !rebuilt && !rebootPending(desired, record)) {
     const error = whatIsLost(desired, facts);
     if (error) return { do: 'halt', error };
@@ -175,6 +200,9 @@ function decideWithoutGuest(desired: DesiredServer, facts: ServerFacts): Step {
   }
   if (facts.memory && (!wanted || anew)) return { do: 'drop-memory' };
   if (rebuilt) return { do: 'drop-disk' };
+  const size = resizeStep(desired, record);
+  if (size) return size;
+  if (isConfirmed(desired, record)) return { do: 'forget-disk' };
   const disks = rescueStep(desired, facts);
   if (disks) return disks;
   if (wanted && !(suspended && facts.memory)) return { do: 'launch' };

@@ -38,6 +38,8 @@ export interface ServerRecord {
   rescue: (DiskRecord & { count: number }) | null;
   /** Of which machine the memory is that lies beside the disk, or is being saved; null: none is wanted. */
   memory: MachineShape | null;
+  /** What its disk was before a resize is kept in it, of that count (0: not yet whole), with the size that it had. */
+  resize?: { count: number; fromBytes: number } | null;
   /** Images of its disk, made or failed, as long as somebody may ask for them. */
   captures?: CaptureRecord[];
   /** Reboots served, in the count of the desired state. */

@@ -328,6 +328,7 @@ export class ServerTask {
       rebootCount: this.record?.rebootCount ?? 0,
       rescueCount: this.record?.rescue?.count ?? 0,
       rootCount: this.record?.disk?.count ?? 0,
+      resizeCount: this.record?.resize?.count ?? 0,
       captures:
         this.record?.captures?.filter(({ imageId }) => desired.captures?.some((c) => c.imageId === imageId)) ?? [],
       step: state === 'building' ? this.#pending : null,

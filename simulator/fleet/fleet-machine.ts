@@ -12,7 +12,7 @@ import { Host, type HostDependencies } from '../../host/host.ts';
 import { type HostLogger, silent } from '../../host/logger.ts';
 import { HostNetwork } from '../../host/network/index.ts';
 import { FakeMachine, type QemuBehaviour } from '../qemu/index.ts';
-import { saveEmptyDisk } from '../qemu/save-disk.ts';
+import { keepNothing, saveEmptyDisk } from '../qemu/save-disk.ts';
 import { FakeSwitch } from './switch.ts';
 
 export interface SimulatedMachineOptions {
@@ -79,6 +79,7 @@ export class SimulatedMachine {
         inspect: async () => {},
         convert: async () => {},
         saveDisk: saveEmptyDisk,
+        keeper: keepNothing,
         bootId: `boot ${this.#boots} of ${name}`,
         qemuVersion: '7.2.22',
         accelerator: async () => ({ accelerator: 'tcg', reason: 'simulated' }),

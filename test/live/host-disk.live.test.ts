@@ -76,6 +76,12 @@ class Server {
     execFileSync('qemu-io', ['-c', `write -P ${pattern} ${atMiB}M 64k`, this.disk]);
   }
 
+  /** As its guest sees it. */
+  size(): number {
+    const info = execFileSync('qemu-img', ['info', '-U', '--output=json', this.disk], { encoding: 'utf8' });
+    return JSON.parse(info)['virtual-size'];
+  }
+
   async says(text: string): Promise<void> {
     const console = async () =>
       (await this.world.client.consoleLog(this.world.endpoint(), this.now.id, 4096)).toString();
@@ -134,4 +140,31 @@ test('a rebuilt guest boots from the other image, and nothing of the disk before
   await server.says(second);
   await server.want({ power: 'off' }, 'stopped');
   assert.doesNotMatch(holds(server.disk, 0, 700), /failed/);
+});
+
+test('a resize grows the disk; a revert brings back what was on it, a confirm keeps what is', options, async (t) => {
+  const server = await liveHost(t);
+  await server.want({ power: 'off' }, 'stopped');
+  server.write(0x11, 3);
+  const asked = performance.now();
+  await server.want({ diskGiB: 2, resize: { count: 3, state: 'kept' } }, 'stopped');
+  t.diagnostic(`resize of a stopped guest: ${Math.round(performance.now() - asked)} ms`);
+  assert.equal(server.size(), 2 * 2 ** 30);
+  server.write(0x22, 3);
+  server.write(0x33, 1500);
+  await server.want({ diskGiB: 1, resize: { count: 4, state: 'reverted' } }, 'stopped');
+  assert.equal(server.size(), 2 ** 30);
+  assert.doesNotMatch(holds(server.disk, 0x11, 3), /failed/);
+  await server.want({ power: 'on', diskGiB: 2, vcpus: 2, resize: { count: 5, state: 'kept' } }, 'running');
+  const { resize: _over, ...confirmed } = server.now;
+  server.now = confirmed;
+  const { startedAt, resizeCount } = await server.want({}, 'running');
+  assert.equal(resizeCount, 0);
+  await server.says(first);
+  await server.want({ power: 'off' }, 'stopped');
+  assert.ok(startedAt);
+  assert.equal(server.size(), 2 * 2 ** 30);
+  assert.doesNotMatch(holds(server.disk, 0x11, 3), /failed/);
+  assert.doesNotMatch(execFileSync('qemu-img', ['snapshot', '-l', server.disk], { encoding: 'utf8' }), /before-resize/);
+  execFileSync('qemu-img', ['check', server.disk]);
 });

@@ -88,6 +88,20 @@ const capture: Act = {
   done: (observed, server) =>
     observed.captures?.find(({ imageId }) => server.captures?.some((each) => each.imageId === imageId))?.result != null,
 };
+const resize: Act = {
+  change: (server) => ({ ...server, vcpus: 2, diskGiB: 2, resize: { count: server.generation + 1, state: 'kept' } }),
+  state: 'running',
+};
+const revert: Act = {
+  change: (server) => ({
+    ...server,
+    vcpus: 1,
+    diskGiB: 1,
+    resize: { count: server.generation + 1, state: 'reverted' },
+  }),
+  state: 'running',
+};
+const confirm: Act = { change: ({ resize: _over, ...server }) => server, state: 'running' };
 const unrescue: Act = { change: (server) => ({ ...server, power: 'on', rescue: null }), state: 'running' };
 const remove: Act = { change: (server) => ({ ...server, presence: 'absent' }), state: 'absent' };
 const pause = power('paused', 'paused');
@@ -122,6 +136,11 @@ const works: Work[] = [
   { name: 'image of a stopped server', before: [create, power('off', 'stopped')], ...capture, state: 'stopped' },
   { name: 'image of a suspended server', before: [create, suspend], ...capture, state: 'suspended' },
   { name: 'delete after an image', before: [create, capture], ...remove },
+  { name: 'resize', before: [create], ...resize },
+  { name: 'resize of a stopped server', before: [create, power('off', 'stopped')], ...resize, state: 'stopped' },
+  { name: 'confirm of a resize', before: [create, resize], keeps: true, ...confirm },
+  { name: 'revert of a resize', before: [create, resize], ...revert },
+  { name: 'resize after a revert', before: [create, resize, revert], ...resize },
   { name: 'another rebuild', before: [create, rebuild], ...rebuild },
   { name: 'delete of a rescued server', before: [create, rescue], ...remove },
 ];
@@ -196,6 +215,7 @@ function check(world: HostWorld, work: Work, server: DesiredServer, launchesBefo
   assert.equal(files.includes('memory'), work.state === 'suspended');
   assert.equal(files.includes('capture.qcow2'), false);
   assert.equal(files.includes('rescue.qcow2'), server.rescue != null);
+  assert.equal(observed.resizeCount, server.resize?.state === 'kept' ? server.resize.count : 0);
   assert.equal(observed.rootCount, server.rootCount ?? 0);
   assert.equal(observed.rescueCount, server.rescue?.count ?? 0);
   const disks = machine.guest(server.id)?.machine.disks.map(({ id }) => id) ?? [];

@@ -38,6 +38,7 @@ test('a server is made and runs, with disk, config drive and ports', async (t) =
       rebootCount: 0,
       rescueCount: 0,
       rootCount: 0,
+      resizeCount: 0,
       captures: [],
       step: null,
       error: null,

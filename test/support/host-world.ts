@@ -13,7 +13,7 @@ import { silent } from '../../host/logger.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
 import { MemoryNetwork } from '../../simulator/fleet/network.ts';
 import { FakeMachine } from '../../simulator/qemu/index.ts';
-import { saveEmptyDisk } from '../../simulator/qemu/save-disk.ts';
+import { keepNothing, saveEmptyDisk } from '../../simulator/qemu/save-disk.ts';
 import { type TestAuthority, testAuthority } from './certificates.ts';
 import { FakeControl } from './fake-control.ts';
 
@@ -127,6 +127,7 @@ function dependenciesOf(
     inspect: async () => {},
     convert: async () => {},
     saveDisk: saveEmptyDisk,
+    keeper: keepNothing,
     log: silent,
     bootId: 'boot-1',
     qemuVersion: '7.2.22',

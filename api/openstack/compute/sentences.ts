@@ -39,6 +39,12 @@ const servers = {
   server_never_placed: ({ id, call }) => `Cannot '${call}' instance ${id}: it was never placed on a host`,
   server_without_agent: ({ id }) =>
     `QEMU guest agent is not enabled: the image of instance ${id} has no hw_qemu_guest_agent`,
+  resize_to_same_flavor: 'When resizing, instances must change flavor!',
+  resize_to_no_disk: 'Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.',
+  resize_of_disk_down: ({ disk_gib }) =>
+    `Server disk was unable to be resized because: it has ${disk_gib} GiB and can not become smaller.`,
+  resize_does_not_fit: ({ id }) =>
+    `No valid host was found. The host of instance ${id} has no room for the flavor, and no other can take it over yet.`,
   rebuild_image_not_found: 'Cannot find image for rebuild',
   rescue_without_image: ({ id }) =>
     `Instance ${id} cannot be rescued: it was not made from an image, so one must be named`,

@@ -31,6 +31,7 @@ export interface ObservedPatch {
   observed_reboot_count: number;
   observed_rescue_count: number;
   observed_root_count: number;
+  observed_resize_count: number;
   observed_started_at: string | null;
   observed_step: string | null;
   observed_error: { code: string; message: string } | null;
@@ -87,6 +88,7 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
     observed_reboot_count: report.rebootCount,
     observed_rescue_count: report.rescueCount ?? 0,
     observed_root_count: report.rootCount ?? 0,
+    observed_resize_count: report.resizeCount ?? 0,
     observed_started_at: report.startedAt,
     observed_step: report.step === null ? null : cut(report.step),
     observed_error: report.error && { code: cut(report.error.code), message: cut(report.error.message) },
@@ -154,6 +156,7 @@ function same(row: ReportedRow, patch: ObservedPatch): boolean {
     row.observed_reboot_count === patch.observed_reboot_count &&
     row.observed_rescue_count === patch.observed_rescue_count &&
     row.observed_root_count === patch.observed_root_count &&
+    row.observed_resize_count === patch.observed_resize_count &&
     row.observed_step === patch.observed_step &&
     (row.observed_started_at?.getTime() ?? null) === timeOf(patch.observed_started_at) &&
     row.observed_error?.code === patch.observed_error?.code &&

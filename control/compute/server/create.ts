@@ -243,7 +243,7 @@ export const imageSnapshot = (image: BootImage): ServerImage => ({
   sha256: image.sha256 ?? '',
 });
 
-const flavorSnapshot = (flavor: FlavorRow): FlavorSnapshot => ({
+export const flavorSnapshot = (flavor: FlavorRow): FlavorSnapshot => ({
   id: flavor.flavor_id,
   name: flavor.name,
   vcpus: flavor.vcpus,

@@ -15,7 +15,7 @@ import type { Queryable } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { ServerHardware } from './hardware.ts';
 import type { KeySnapshot, ServerImage } from './snapshots.ts';
-import type { Power, ServerRescue } from './states.ts';
+import type { Power, ServerRescue, ServerResize } from './states.ts';
 
 interface Row {
   id: ServerId;
@@ -29,6 +29,7 @@ interface Row {
   rescue_sources: string[] | null;
   desired_root_count: number;
   capture: ImageId | null;
+  desired_resize: Pick<ServerResize, 'count' | 'state'> | null;
   desired_reboot_count: number;
   desired_reboot_type: 'soft' | 'hard';
   name: string;
@@ -57,7 +58,7 @@ const form = hash('sha1', JSON.stringify(desiredServer)).slice(0, 8);
 /** Of servers that were given to a host, all that documents are made from but ports and an image's hosts. */
 const facts = ({ hostId, serverIds }: ServerFilter) => sql`
   from (select s.host_id, s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
-      s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count,
+      s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_resize,
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
         and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
       s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, a.password as admin_password,
@@ -105,6 +106,7 @@ export async function desiredServers(
     diskGiB: row.disk_gib,
     image: imageOf(row.image_id, row.image, row.image_sources),
     rescue: rescueOf(row),
+    ...(row.desired_resize && { resize: { count: row.desired_resize.count, state: row.desired_resize.state } }),
     ...(row.capture !== null && { captures: [{ imageId: row.capture }] }),
     ...(row.desired_root_count > 0 && { rootCount: row.desired_root_count }),
     ports: ports.get(row.id)?.ports ?? [],

@@ -141,11 +141,12 @@ async function writePatches(
       observed_state = p.observed_state, observed_power = p.observed_power,
       observed_reboot_count = p.observed_reboot_count, observed_rescue_count = p.observed_rescue_count,
       observed_root_count = p.observed_root_count,
+      observed_resize_count = p.observed_resize_count,
       observed_started_at = p.observed_started_at,
       observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb), observed_at = now(),
       fault = nullif(p.fault, 'null'::jsonb), launched_at = p.launched_at, updated_at = now()
     from jsonb_to_recordset(${JSON.stringify(patches)}::jsonb) as p(id uuid, generation bigint, desired_power text, desired_capture jsonb,
       observed_generation bigint, observed_state text, observed_power text, observed_reboot_count integer,
-      observed_rescue_count bigint, observed_root_count bigint, observed_started_at timestamptz, observed_step text, observed_error jsonb, fault jsonb, launched_at timestamptz)
+      observed_rescue_count bigint, observed_root_count bigint, observed_resize_count bigint, observed_started_at timestamptz, observed_step text, observed_error jsonb, fault jsonb, launched_at timestamptz)
     where v.id = p.id`.execute(tx);
 }

@@ -37,3 +37,13 @@ export interface ServerFault {
   /** For administrators. */
   details?: string;
 }
+
+/** What a resize changes. */
+export interface ServerSize {
+  /** The flavor's row. */
+  flavor_id: string;
+  flavor: FlavorSnapshot;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+}

@@ -4,8 +4,8 @@ import { captureTasks, powerStates, powerTasks, stateOfPower, statuses, vmStateO
 
 /** The columns that the states are made of, for those who read no whole row; in the shape of ServerState. */
 export const stateColumns = sql`s.host_id, s.generation, s.desired_presence, s.desired_power, s.desired_reboot_count,
-  s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_capture, s.desired_verb, s.soft_deleted_at, s.observed_generation, s.observed_state,
-  s.observed_power, s.observed_reboot_count, s.observed_rescue_count, s.observed_root_count, s.fault, s.launched_at`;
+  s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_capture, s.desired_resize, s.desired_verb, s.soft_deleted_at, s.observed_generation, s.observed_state,
+  s.observed_power, s.observed_reboot_count, s.observed_rescue_count, s.observed_root_count, s.observed_resize_count, s.fault, s.launched_at`;
 
 type Leaf = string | number | null;
 
@@ -24,14 +24,18 @@ function byTable(
 
 const rescueWanted = sql`coalesce((s.desired_rescue ->> 'count')::bigint, 0)`;
 
+const resizeWanted = sql`case s.desired_resize ->> 'state' when 'kept' then (s.desired_resize ->> 'count')::bigint else 0 end`;
+
 const satisfied = sql`(s.observed_generation >= s.generation and case
   when s.desired_presence = 'absent' then s.observed_state = 'absent'
   else s.observed_state = ${byTable(sql`s.desired_power`, stateOfPower)} and s.observed_rescue_count = ${rescueWanted}
+    and s.observed_resize_count = ${resizeWanted}
     and s.observed_root_count >= s.desired_root_count and s.desired_capture is null and (s.desired_power <> 'on' or s.observed_reboot_count >= s.desired_reboot_count) end)`;
 
 export const vmStateSql = sql`(case when s.deleted_at is not null then 'deleted'
   when s.soft_deleted_at is not null then 'soft-delete' when s.fault is not null then 'error'
   when s.launched_at is null then 'building' when s.observed_rescue_count > 0 then 'rescued'
+  when s.observed_resize_count > 0 then 'resized'
   else ${byTable(sql`coalesce(s.observed_power, 'on')`, vmStateOfPower)} end)`;
 
 const powerTaskSql = byTable(
@@ -45,6 +49,10 @@ const taskUnderWay = sql`case when s.soft_deleted_at is not null then 'soft-dele
   when s.desired_capture is not null then case when s.observed_generation < s.generation
     then ${byTable(sql`s.desired_capture ->> 'kind'`, captureTasks)} else 'image_uploading' end
   when s.desired_verb = 'restore' then 'restoring'
+  when s.desired_verb = 'resize' then case when s.observed_generation < s.generation then 'resize_prep'
+    when s.observed_resize_count = ${resizeWanted} then 'resize_finish' else 'resize_migrating' end
+  when s.desired_verb = 'revertResize' then 'resize_reverting'
+  when s.desired_verb = 'confirmResize' then null
   when s.desired_verb = 'rebuild'
     then case when s.observed_root_count < s.desired_root_count then 'rebuilding' else 'rebuild_spawning' end
   when s.observed_rescue_count <> ${rescueWanted}

@@ -4,7 +4,7 @@
  * Nova keeps vm_state, task_state and power_state as columns that many processes write; here nobody writes them, so they can't
  * contradict the truth or each other. Their SQL twins for lists are in states-sql.ts; a test holds the two together.
  */
-import type { ServerFault, ServerImage } from './snapshots.ts';
+import type { ServerFault, ServerImage, ServerSize } from './snapshots.ts';
 
 export const powers = ['on', 'off', 'paused', 'suspended'] as const;
 /** What a server's machine shall be, or was last seen to be. suspended: its memory is a file, and no QEMU runs. */
@@ -19,6 +19,14 @@ export interface ServerRescue {
   count: number;
   image_id: string;
   image: ServerImage;
+}
+
+/** A resize until it is confirmed; its count is the generation that asked for it. */
+export interface ServerResize {
+  count: number;
+  state: 'kept' | 'reverted';
+  /** What a revert brings back. */
+  before: ServerSize;
 }
 
 /** An image that is being made of its disk. */
@@ -42,6 +50,7 @@ export interface ServerState {
   /** The generation of the last rebuild; 0: none. */
   desired_root_count: number;
   desired_capture: ServerCapture | null;
+  desired_resize: Pick<ServerResize, 'count' | 'state'> | null;
   desired_verb: string;
   soft_deleted_at: Date | null;
   observed_generation: number;
@@ -50,6 +59,7 @@ export interface ServerState {
   observed_reboot_count: number;
   observed_rescue_count: number;
   observed_root_count: number;
+  observed_resize_count: number;
   fault: ServerFault | null;
   launched_at: Date | null;
 }
@@ -121,6 +131,8 @@ export const statuses = {
     resize_migrating: 'RESIZE',
     resize_migrated: 'RESIZE',
     resize_finish: 'RESIZE',
+    // Here a server that is being reverted is no longer resized as soon as its disk is what it was.
+    resize_reverting: 'REVERT_RESIZE',
   },
   building: { default: 'BUILD' },
   stopped: {
@@ -131,8 +143,9 @@ export const statuses = {
     resize_finish: 'RESIZE',
     rebuilding: 'REBUILD',
     rebuild_spawning: 'REBUILD',
+    resize_reverting: 'REVERT_RESIZE',
   },
-  resized: { default: 'VERIFY_RESIZE', resize_reverting: 'REVERT_RESIZE' },
+  resized: { default: 'VERIFY_RESIZE', resize_finish: 'RESIZE', resize_reverting: 'REVERT_RESIZE' },
   paused: { default: 'PAUSED', migrating: 'MIGRATING' },
   suspended: { default: 'SUSPENDED' },
   rescued: { default: 'RESCUE' },
@@ -157,12 +170,16 @@ export const stateOfPower = {
 
 const rescueWanted = ({ desired_rescue }: ServerState): number => desired_rescue?.count ?? 0;
 
+/** Before which resize its host shall keep the disk; 0: none. */
+const resizeWanted = ({ desired_resize: resize }: ServerState): number => (resize?.state === 'kept' ? resize.count : 0);
+
 /** Is the reported world what the services asked for, of this very generation? */
 export function isSatisfied(server: ServerState): boolean {
   if (server.observed_generation < server.generation) return false;
   if (server.desired_presence === 'absent') return server.observed_state === 'absent';
   if (server.observed_state !== stateOfPower[server.desired_power]) return false;
   if (server.observed_rescue_count !== rescueWanted(server)) return false;
+  if (server.observed_resize_count !== resizeWanted(server)) return false;
   if (server.observed_root_count < server.desired_root_count || server.desired_capture) return false;
   return server.desired_power !== 'on' || server.observed_reboot_count >= server.desired_reboot_count;
 }
@@ -180,6 +197,7 @@ export function vmState(server: ServerState, deleted = false): VmState {
   if (server.fault) return 'error';
   if (server.launched_at === null) return 'building';
   if (server.observed_rescue_count > 0) return 'rescued';
+  if (server.observed_resize_count > 0) return 'resized';
   return vmStateOfPower[server.observed_power ?? 'on'];
 }
 
@@ -206,6 +224,9 @@ function taskUnderWay(server: ServerState): TaskState {
   if (server.soft_deleted_at) return 'soft-deleting';
   if (server.desired_capture) return captureTask(server, server.desired_capture);
   if (server.desired_verb === 'restore') return 'restoring';
+  if (server.desired_verb === 'resize') return resizeTask(server);
+  if (server.desired_verb === 'revertResize') return 'resize_reverting';
+  if (server.desired_verb === 'confirmResize') return null;
   if (server.desired_verb === 'rebuild') return rebuildTask(server);
   if (server.observed_rescue_count !== rescueWanted(server)) return server.desired_rescue ? 'rescuing' : 'unrescuing';
   if (server.desired_power === 'on' && server.observed_reboot_count < server.desired_reboot_count) {
@@ -222,6 +243,11 @@ export const captureTasks = { image: 'image_snapshot', backup: 'image_backup' } 
   ServerCapture['kind'],
   TaskState
 >;
+
+const resizeTask = (server: ServerState): TaskState => {
+  if (server.observed_generation < server.generation) return 'resize_prep';
+  return server.observed_resize_count === resizeWanted(server) ? 'resize_finish' : 'resize_migrating';
+};
 
 /** A rebuild lasts until the guest is as it was before: on or off. */
 const rebuildTask = (server: ServerState): TaskState =>

@@ -7,8 +7,8 @@ import type { Secret } from '../../../contract/secret.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import { keepAdminPassword } from './admin-password.ts';
 import type { ServerRow, ShownServer } from './server.ts';
-import type { ServerFault } from './snapshots.ts';
-import type { Power, ServerCapture, ServerRescue } from './states.ts';
+import type { ServerFault, ServerSize } from './snapshots.ts';
+import type { Power, ServerCapture, ServerRescue, ServerResize } from './states.ts';
 
 /** A server row as `create` writes it; everything else has its default. */
 export type NewServer = Pick<
@@ -163,6 +163,10 @@ export interface DesiredChange {
   /** Its own disk made anew; the generation that says so becomes its count. */
   rebuild?: Pick<ServerRow, 'image_id' | 'image' | 'disk_gib' | 'hardware'> &
     Partial<Pick<ServerRow, 'key_name' | 'keys'>>;
+  size?: ServerSize;
+  /** The count is the new generation. */
+  resize?: Omit<ServerResize, 'count'> | null;
+  diskConfig?: 'AUTO' | 'MANUAL';
   /** An image to be made of its disk; named until its outcome is known. */
   capture?: ServerCapture;
   softDeletedAt?: Date | null;
@@ -184,6 +188,12 @@ export async function updateDesired(tx: Tx, id: string, verb: string, change: De
     }),
     ...(rescue !== undefined && {
       desired_rescue: rescue && sql`${JSON.stringify(rescue)}::jsonb || jsonb_build_object('count', generation + 1)`,
+    }),
+    ...(change.diskConfig && { disk_config: change.diskConfig }),
+    ...(change.size && { ...change.size, flavor: JSON.stringify(change.size.flavor) }),
+    ...(change.resize !== undefined && {
+      desired_resize:
+        change.resize && sql`${JSON.stringify(change.resize)}::jsonb || jsonb_build_object('count', generation + 1)`,
     }),
     ...(change.capture && { desired_capture: JSON.stringify(change.capture) }),
     ...(change.rebuild && rebuiltColumns(change.rebuild)),

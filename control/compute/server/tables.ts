@@ -3,7 +3,7 @@ import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { ServerHardware } from './hardware.ts';
 import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage } from './snapshots.ts';
-import type { ObservedState, Power, ServerCapture, ServerRescue } from './states.ts';
+import type { ObservedState, Power, ServerCapture, ServerRescue, ServerResize } from './states.ts';
 
 export interface ServerTable {
   id: string;
@@ -46,6 +46,8 @@ export interface ServerTable {
   desired_rescue: Json<ServerRescue> | null;
   /** The generation of the last rebuild; 0: none, its disk is the first. */
   desired_root_count: Generated<number>;
+  /** A resize that is not confirmed, or was reverted. */
+  desired_resize: Json<ServerResize> | null;
   /** The image that its host is making of its disk. */
   desired_capture: Json<ServerCapture> | null;
   /** What made the present generation, as people call it. */
@@ -61,6 +63,8 @@ export interface ServerTable {
   observed_rescue_count: Generated<number>;
   /** The rebuild that its disk is of. */
   observed_root_count: Generated<number>;
+  /** The resize before which its host keeps the disk; 0: none. */
+  observed_resize_count: Generated<number>;
   observed_started_at: Timestamp | null;
   observed_step: string | null;
   observed_error: Json<{ code: string; message: string }> | null;

@@ -183,6 +183,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
           rebootCount: server.reboot.count,
           rescueCount: server.rescue?.count ?? 0,
           rootCount: server.rootCount ?? 0,
+          resizeCount: server.resize?.state === 'kept' ? server.resize.count : 0,
           captures: server.captures?.map(({ imageId }) => ({ imageId, result: capturedDisk, error: null })) ?? [],
           step: null,
           error: null,

@@ -878,6 +878,8 @@ CREATE TABLE public.server (
     desired_root_count bigint DEFAULT 0 NOT NULL,
     observed_root_count bigint DEFAULT 0 NOT NULL,
     desired_capture jsonb,
+    desired_resize jsonb,
+    observed_resize_count bigint DEFAULT 0 NOT NULL,
     CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
@@ -1625,7 +1627,7 @@ CREATE TRIGGER security_group_rule_change AFTER INSERT OR DELETE OR UPDATE ON pu
 
 CREATE TRIGGER server_absence_change AFTER INSERT OR UPDATE ON public.server_absence FOR EACH ROW EXECUTE FUNCTION public.append_change('server_absence', 'server_id');
 
-CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server', 'id', '~observed_step', '~observed_at', '=observed_generation', '=observed_state', '=observed_power', '=observed_reboot_count', '=observed_rescue_count', '=observed_root_count', '=observed_started_at', '=observed_error', '=launched_at');
+CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server', 'id', '~observed_step', '~observed_at', '=observed_generation', '=observed_state', '=observed_power', '=observed_reboot_count', '=observed_rescue_count', '=observed_root_count', '=observed_resize_count', '=observed_started_at', '=observed_error', '=launched_at');
 
 CREATE TRIGGER server_left AFTER DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.note_absence();
 

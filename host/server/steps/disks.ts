@@ -23,6 +23,7 @@ export const makeDisk: StepFunction<'make-disk'> = async ({ task, desired, signa
   await task.save({
     uid: userFor(task),
     disk: { imageId: desired.image.id, imageFormat: backing.format, sizeBytes, count: desired.rootCount ?? 0 },
+    resize: null,
     ...(wanted && { ports: desired.ports.map((port) => port.id) }),
   });
   await context.step('record-disk');

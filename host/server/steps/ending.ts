@@ -5,6 +5,7 @@ import type { StepFunction } from './step.ts';
 const purposes = {
   stop: 'waiting for the guest to shut down',
   reboot: 'waiting for the guest to shut down, then starting it',
+  resize: 'waiting for the guest to shut down, then resizing it',
   rescue: 'waiting for the guest to shut down, then starting the rescue',
 } as const;
 

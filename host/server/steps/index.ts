@@ -7,6 +7,7 @@ import { dropDisk, dropRescue, makeDisk, makeRescueDisk } from './disks.ts';
 import { halt, powerDown, quit } from './ending.ts';
 import { continueGuest, dropMemory, pause, saveMemory } from './memory.ts';
 import { erase, unplug } from './removing.ts';
+import { forgetDisk, resizeDisk, restoreDisk } from './resizing.ts';
 import { launch, noteRunning, resume, waitForGuest } from './starting.ts';
 import type { Doing, StepFunction } from './step.ts';
 
@@ -46,6 +47,9 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   'save-memory': saveMemory,
   'drop-memory': dropMemory,
   capture,
+  'resize-disk': resizeDisk,
+  'restore-disk': restoreDisk,
+  'forget-disk': forgetDisk,
   unplug,
   erase,
 };

@@ -24,7 +24,6 @@ const oldConsole = (what: string): ServerAction => later(what, { to: 5 });
 export const laterActions: Readonly<Record<string, ServerAction>> = {
   addFixedIp: proxied('Adding an address'),
   addFloatingIp: proxied('Adding a floating IP'),
-  confirmResize: later('Confirming a resize'),
   injectNetworkInfo: later('Injecting network information'),
   'os-getRDPConsole': oldConsole('A graphical console'),
   'os-getSPICEConsole': oldConsole('A graphical console'),
@@ -33,8 +32,6 @@ export const laterActions: Readonly<Record<string, ServerAction>> = {
   removeFixedIp: proxied('Removing an address'),
   removeFloatingIp: proxied('Removing a floating IP'),
   resetNetwork: later('Resetting a server’s network'),
-  resize: later('Resizing a server'),
-  revertResize: later('Reverting a resize'),
   shelve: later('Shelving a server'),
   shelveOffload: later('Shelving a server'),
   unshelve: later('Unshelving a server'),

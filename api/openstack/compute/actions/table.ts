@@ -12,6 +12,7 @@ import { reboot, start, stop } from './power.ts';
 import { rebuild } from './rebuild.ts';
 import { rescue, unrescue } from './rescue.ts';
 import { resetState } from './reset-state.ts';
+import { confirmResize, resize, revertResize } from './resize.ts';
 import { addSecurityGroup, removeSecurityGroup } from './security-groups.ts';
 import { resume, suspend } from './suspend.ts';
 
@@ -19,6 +20,7 @@ export const actions: Readonly<Record<string, ServerAction>> = {
   ...laterActions,
   addSecurityGroup,
   changePassword,
+  confirmResize,
   createBackup,
   createImage,
   evacuate,
@@ -35,8 +37,10 @@ export const actions: Readonly<Record<string, ServerAction>> = {
   rebuild,
   removeSecurityGroup,
   rescue,
+  resize,
   restore,
   resume,
+  revertResize,
   suspend,
   trigger_crash_dump: triggerCrashDump,
   unlock,

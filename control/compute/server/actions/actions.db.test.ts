@@ -15,11 +15,13 @@ let db: TestDatabase;
 let cloud: ServerCloud;
 let host: HostId;
 let flavor: string;
+let large: string;
 before(async () => {
   db = await testDatabase();
   cloud = await serverCloud(db.database);
   host = await cloud.addHost({ vcpus: 100 });
   flavor = await cloud.addFlavor();
+  large = await cloud.addFlavor({ vcpus: 2, memoryMiB: 1024 });
 });
 after(() => db[Symbol.asyncDispose]());
 
@@ -55,6 +57,12 @@ const createImage: ServerAction = {
   },
 };
 
+const resize = (flavorId: () => string): ServerAction => ({
+  ...actions.resize,
+  decide: (work, server) => actions.resize.decide(work, server, { flavor: flavorId() }),
+});
+const [larger, back] = [resize(() => large), resize(() => flavor)];
+
 /** From ACTIVE, one after the other: what is shown while the host works on it, and then. */
 const life: [string, ServerAction, [ServerStatus, TaskState], ServerStatus, number][] = [
   ['pause', actions.pause, ['ACTIVE', 'pausing'], 'PAUSED', 3],
@@ -63,6 +71,12 @@ const life: [string, ServerAction, [ServerStatus, TaskState], ServerStatus, numb
   ['resume', actions.resume, ['SUSPENDED', 'resuming'], 'ACTIVE', 1],
   ['rescue', rescue, ['ACTIVE', 'rescuing'], 'RESCUE', 1],
   ['unrescue', actions.unrescue, ['RESCUE', 'unrescuing'], 'ACTIVE', 1],
+  ['resize', larger, ['RESIZE', 'resize_prep'], 'VERIFY_RESIZE', 1],
+  ['revertResize', actions.revertResize, ['REVERT_RESIZE', 'resize_reverting'], 'ACTIVE', 1],
+  ['resize', larger, ['RESIZE', 'resize_prep'], 'VERIFY_RESIZE', 1],
+  ['confirmResize', actions.confirmResize, ['VERIFY_RESIZE', null], 'ACTIVE', 1],
+  ['resize', back, ['RESIZE', 'resize_prep'], 'VERIFY_RESIZE', 1],
+  ['confirmResize', actions.confirmResize, ['VERIFY_RESIZE', null], 'ACTIVE', 1],
   ['rebuild', rebuild, ['REBUILD', 'rebuilding'], 'ACTIVE', 1],
   ['createImage', createImage, ['ACTIVE', 'image_snapshot'], 'ACTIVE', 1],
   ['stop', actions.stop, ['ACTIVE', 'powering-off'], 'SHUTOFF', 4],

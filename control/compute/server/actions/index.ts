@@ -11,6 +11,7 @@ export { type RebuildWish, rebuild } from './rebuild.ts';
 export type { GuestRequest } from './request.ts';
 export { type RescueWish, rescue, unrescue } from './rescue.ts';
 export { resetState } from './reset-state.ts';
+export { confirmResize, type ResizeWish, resize, revertResize } from './resize.ts';
 export { restore } from './restore.ts';
 export { start } from './start.ts';
 export { stop } from './stop.ts';

@@ -1,0 +1,91 @@
+/**
+ * Resize: another flavor, on the same host while none takes over another's disks. Until it is confirmed the host keeps what the disk
+ * was, and a revert brings back that and the flavor. Quota and capacity are counted where the size is raised: at the resize, or at the
+ * revert of one that made the server smaller.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../../contract/errors.ts';
+import { type Caller, isAdmin } from '../../../kit/caller.ts';
+import type { Tx } from '../../../kit/database/database.ts';
+import { checkQuota } from '../../../kit/quota/quota.ts';
+import type { FlavorRow } from '../../flavor/index.ts';
+import { lockPlacement } from '../../placement/index.ts';
+import { flavorSnapshot } from '../create.ts';
+import { server as descriptor } from '../resource.ts';
+import type { ServerRow } from '../server.ts';
+import type { ServerSize } from '../snapshots.ts';
+import { bytesMs, type Decision, type ServerAction } from './action.ts';
+
+export interface ResizeWish {
+  /** The flavor's id as callers see it. */
+  flavor: string;
+  diskConfig?: 'AUTO' | 'MANUAL';
+}
+
+export const resize: ServerAction<ResizeWish> = {
+  verb: 'resize',
+  doing: 'resize a server',
+  deadlineMs: bytesMs,
+  async decide({ tx, caller }, server, { flavor: wanted, diskConfig }): Promise<Decision> {
+    const flavor = await flavorOf(tx, caller, wanted);
+    if (flavor.id === server.flavor_id) throw new CloudError('invalid', 'resize_to_same_flavor', {});
+    if (flavor.disk_gib === 0 && server.flavor.disk_gib !== 0) throw new CloudError('invalid', 'resize_to_no_disk', {});
+    // A flavor without a disk leaves it as it is.
+    const disk_gib = flavor.disk_gib === 0 ? server.disk_gib : flavor.disk_gib;
+    if (disk_gib < server.disk_gib)
+      throw new CloudError('invalid', 'resize_of_disk_down', { disk_gib: server.disk_gib });
+    const after: ServerSize = {
+      ...{ flavor_id: flavor.id, flavor: flavorSnapshot(flavor) },
+      ...{ vcpus: flavor.vcpus, memory_mib: flavor.memory_mib, disk_gib },
+    };
+    await requireRoom(tx, server, after);
+    const { flavor_id, flavor: before, vcpus, memory_mib, disk_gib: diskBefore } = server;
+    return {
+      ...(diskConfig && { diskConfig }),
+      size: after,
+      resize: { state: 'kept', before: { flavor_id, flavor: before, vcpus, memory_mib, disk_gib: diskBefore } },
+    };
+  },
+};
+
+export const confirmResize: ServerAction = {
+  verb: 'confirmResize',
+  doing: 'confirm a resize',
+  deadlineMs: bytesMs,
+  decide: () => ({ resize: null }),
+};
+
+export const revertResize: ServerAction = {
+  verb: 'revertResize',
+  doing: 'revert a resize',
+  deadlineMs: bytesMs,
+  async decide({ tx }, server): Promise<Decision> {
+    const { before } = server.desired_resize!;
+    await requireRoom(tx, server, before);
+    return { size: before, resize: { state: 'reverted', before } };
+  },
+};
+
+async function flavorOf(tx: Tx, caller: Caller, id: string): Promise<FlavorRow> {
+  const { rows } = await sql<FlavorRow>`select f.* from flavor f where f.flavor_id = ${id} and not f.disabled
+    and (f.public or ${isAdmin(caller)} or exists (select from flavor_access a
+      where a.flavor_id = f.id and a.project_id = ${caller.projectId}::uuid))`.execute(tx);
+  if (!rows[0]) throw new CloudError('invalid', 'flavor_not_found', { id });
+  return rows[0];
+}
+
+type Room = Pick<ServerSize, 'vcpus' | 'memory_mib' | 'disk_gib'>;
+
+/** @throws CloudError `quota_exceeded`; `invalid` where the host has no room for it */
+async function requireRoom(tx: Tx, server: ServerRow, after: Room): Promise<void> {
+  const more = (key: keyof Room): number => Math.max(0, after[key] - server[key]);
+  const [vcpus, memory_mib, disk_gib] = [more('vcpus'), more('memory_mib'), more('disk_gib')];
+  if (vcpus + memory_mib + disk_gib === 0) return;
+  await checkQuota(tx, server.project_id, descriptor.usage, { vcpus, memory_mib });
+  await lockPlacement(tx);
+  const { rows } = await sql<{ fits: boolean }>`
+    select h.vcpus >= coalesce(u.vcpus, 0) + ${vcpus} and h.memory_mib >= coalesce(u.memory_mib, 0) + ${memory_mib}
+      and h.disk_gib >= coalesce(u.disk_gib, 0) + ${disk_gib} as fits
+    from host h left join host_usage u on u.host_id = h.id where h.id = ${server.host_id}`.execute(tx);
+  if (rows[0]?.fits !== true) throw new CloudError('invalid', 'resize_does_not_fit', { id: server.id });
+}

@@ -1,0 +1,37 @@
+/** Steps of a resize: what the disk was is kept in it until somebody confirms or reverts. The record says first what is begun. */
+import type { ServerTask } from '../task.ts';
+import type { StepFunction } from './step.ts';
+
+const kept = (task: ServerTask, sizeBytes: number) => ({ path: task.paths.disk, sizeBytes, user: task.user });
+
+export const resizeDisk: StepFunction<'resize-disk'> = async ({ task, desired }) => {
+  task.say('growing the disk');
+  const disk = task.record!.disk!;
+  const fromBytes = task.record?.resize?.fromBytes ?? disk.sizeBytes;
+  const sizeBytes = Math.max(fromBytes, desired.diskGiB * 2 ** 30);
+  await task.save({ resize: { count: 0, fromBytes } });
+  await task.context.step('record-resize');
+  await task.context.keeper.keep(kept(task, sizeBytes));
+  await task.context.step('keep-disk');
+  await task.save({ disk: { ...disk, sizeBytes }, resize: { count: desired.resize!.count, fromBytes } });
+  return undefined;
+};
+
+export const restoreDisk: StepFunction<'restore-disk'> = async ({ task }) => {
+  task.say('taking the resize back');
+  const { disk, resize } = task.record!;
+  await task.context.keeper.restore(kept(task, disk!.sizeBytes));
+  await task.context.step('take-back-disk');
+  await task.save({ disk: { ...disk!, sizeBytes: resize!.fromBytes }, resize: null });
+  return undefined;
+};
+
+export const forgetDisk: StepFunction<'forget-disk'> = async ({ task }) => {
+  task.say('confirming the resize');
+  const { guest, record } = task;
+  const running = guest !== undefined && guest.state !== 'gone' ? guest : undefined;
+  await task.context.keeper.forget(kept(task, record!.disk!.sizeBytes), running);
+  await task.context.step('drop-kept');
+  await task.save({ resize: null });
+  return undefined;
+};
