@@ -1,4 +1,5 @@
 /** Every resource of the cloud, each after those that it refers to. A new one is one line here; see docs/add-a-resource.md. */
+import { aggregate } from './compute/aggregate/resource.ts';
 import { flavor } from './compute/flavor/resource.ts';
 import { keyPair } from './compute/key-pair/resource.ts';
 import { server, serverAbsence } from './compute/server/resource.ts';
@@ -19,7 +20,7 @@ export const resources: readonly ResourceDescriptor[] = [
   host,
   ...[image, imageMember, metadefNamespace],
   ...networkResources,
-  ...[flavor, keyPair, server, serverAbsence],
+  ...[aggregate, flavor, keyPair, server, serverAbsence],
 ];
 
 /** Everything that counts against quota. */

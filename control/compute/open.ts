@@ -1,5 +1,6 @@
 /** The area opens itself: its services and what works behind them, made in order, begun and ended together. */
 import type { QuotaService } from '../kit/quota/index.ts';
+import { AggregateService } from './aggregate/index.ts';
 import { FlavorService } from './flavor/index.ts';
 import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
@@ -28,6 +29,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: Compu
   return {
     services: {
       servers: new ServerService({ ...options, created: (servers) => controller.hurry(servers) }),
+      aggregates: new AggregateService({ database }),
       flavors: new FlavorService({ database }),
       keyPairs: new KeyPairService({ database }),
       hypervisors: new HypervisorService({ database }),

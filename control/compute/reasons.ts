@@ -56,6 +56,18 @@ export interface ComputeReasons {
   flavor_access_missing: { flavor: string; project: string };
 }
 
+/** Aggregates. */
+export interface ComputeReasons {
+  aggregate_not_found: { id: string };
+  aggregate_name_taken: { name: string };
+  aggregate_not_empty: { id: string };
+  aggregate_host_exists: { aggregate: string; host: string };
+  aggregate_host_missing: { aggregate: string; host: string };
+  aggregate_host_in_two_zones: { host: string };
+  /** Their zone is where they run. */
+  aggregate_host_has_servers: { host: string };
+}
+
 /** Key pairs. */
 export interface ComputeReasons {
   key_pair_not_found: { name: string; user: string };

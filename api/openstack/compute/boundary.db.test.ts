@@ -44,6 +44,12 @@ const ids: Readonly<Record<string, string>> = {
 
 const removes = ({ summary }: Contract): boolean => summary === forceDelete.summary;
 
+/** Of what is deleted another one each time, so that the rest stays. */
+const idIn = (url: string, gone: boolean): string => {
+  if (url.includes('/os-aggregates/')) return gone ? '999999' : '1';
+  return gone ? newId() : (ids[url.split('/')[3]!] ?? newId());
+};
+
 const walk: Walk = {
   // v2.0 is the same routes again.
   entries: api.entries.filter(({ url }) => !url.startsWith('/compute/v2/')),
@@ -51,8 +57,7 @@ const walk: Walk = {
   // Of each action as of each route: some are enough each time.
   tries: 5,
   path: ({ url, method, contract }) => ({
-    // What is deleted is another one each time, so that the rest stays.
-    id: method === 'DELETE' || removes(contract) ? newId() : (ids[url.split('/')[3]!] ?? newId()),
+    id: idIn(url, method === 'DELETE' || removes(contract)),
     key: 'x',
     tag: 'x',
     name: 'x',
@@ -64,6 +69,7 @@ const walk: Walk = {
   }),
   body: ({ url, method }) => {
     if (method === 'POST' && url.endsWith('/servers')) return { server: wish };
+    if (method === 'PUT' && url.endsWith('/os-aggregates/:id')) return { aggregate: { name: 'walked' } };
     if (method !== 'PUT' || !url.endsWith('/:key')) return undefined;
     return url.includes('/metadata/') ? { meta: { x: '1' } } : { x: '1' };
   },

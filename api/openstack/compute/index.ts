@@ -2,18 +2,19 @@
  * Nova's API, v2.1 with microversions. Translates; decides nothing. See README.md for what is and what is not in it.
  */
 import type { FastifyInstance } from 'fastify';
+import type { AggregateService } from '../../../control/compute/aggregate/index.ts';
 import type { FlavorService } from '../../../control/compute/flavor/index.ts';
 import type { HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import type { KeyPairService } from '../../../control/compute/key-pair/index.ts';
 import type { ServerService } from '../../../control/compute/server/index.ts';
-import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import { Boundary } from '../../boundary/boundary.ts';
 import { readJson } from '../../boundary/json.ts';
 import type { Dialect } from '../../server.ts';
-import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
+import { type Authenticator, authenticateAll } from '../common/authenticate.ts';
 import { serverActionRoutes } from './actions/routes.ts';
+import { aggregateRoutes } from './aggregates.ts';
 import * as a from './answers.ts';
 import { diagnosticsRoutes } from './diagnostics.ts';
 import { novaFault, speakNovaFaults } from './faults.ts';
@@ -33,6 +34,7 @@ import { extensionRoutes, versionRoutes } from './versions.ts';
 export interface ComputeDialectOptions {
   authenticator: Authenticator;
   servers: ServerService;
+  aggregates: AggregateService;
   flavors: FlavorService;
   keyPairs: KeyPairService;
   hypervisors: HypervisorService;
@@ -85,6 +87,7 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   keyPairRoutes(boundary, options.keyPairs);
   limitRoutes(boundary, options.quotas);
   quotaSetRoutes(boundary, options.quotas);
+  aggregateRoutes(boundary, options.aggregates);
   zoneRoutes(boundary, hypervisors);
   hypervisorRoutes(boundary, hypervisors);
   serviceRoutes(boundary, hypervisors);
@@ -96,9 +99,4 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   const none = (name: string) => ({ 200: a.record({ [name]: a.none }) });
   const groups = { summary: 'List server groups: none', rights: 'caller', answers: none('server_groups') } as const;
   boundary.get('/os-server-groups', groups, () => ({ server_groups: [] }));
-  const aggregates = { summary: 'List aggregates: none', rights: 'admin', answers: none('aggregates') } as const;
-  boundary.get('/os-aggregates', aggregates, (request) => {
-    requireAdmin(callerOf(request), 'list aggregates');
-    return { aggregates: [] };
-  });
 }

@@ -87,6 +87,18 @@ const flavors = {
   flavor_access_missing: ({ flavor, project }) => `Flavor access not found for ${flavor} / ${project} combination.`,
 } satisfies Some;
 
+const aggregates = {
+  aggregate_not_found: ({ id }) => `Aggregate ${id} could not be found.`,
+  aggregate_name_taken: ({ name }) => `Aggregate ${name} already exists.`,
+  aggregate_not_empty: ({ id }) =>
+    `Cannot perform action 'delete' on aggregate ${id}. Reason: Host aggregate is not empty.`,
+  aggregate_host_exists: ({ aggregate, host }) => `Aggregate ${aggregate} already has host ${host}.`,
+  aggregate_host_missing: ({ aggregate, host }) => `Cannot remove host ${host} in aggregate ${aggregate}`,
+  aggregate_host_in_two_zones: ({ host }) => `Host ${host} already in another availability zone.`,
+  aggregate_host_has_servers: ({ host }) =>
+    `Host ${host} contains instances in its availability zone, which so can't be another.`,
+} satisfies Some;
+
 const whyKeyInvalid = {
   too_long: 'the public key is too long',
   several_lines: 'the public key must be one line',
@@ -119,5 +131,6 @@ export const novaSentences: SentenceTable<NovaReasons> = {
   quota_exceeded: quotaSentence,
   ...servers,
   ...flavors,
+  ...aggregates,
   ...keyPairs,
 };

@@ -3,6 +3,7 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
+import { AggregateService } from '../../../control/compute/aggregate/index.ts';
 import { FlavorService } from '../../../control/compute/flavor/index.ts';
 import { HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import { KeyPairService } from '../../../control/compute/key-pair/index.ts';
@@ -51,6 +52,7 @@ export async function computeApi(): Promise<ComputeApi> {
       },
     },
     servers: cloud.service,
+    aggregates: new AggregateService({ database }),
     flavors: new FlavorService({ database }),
     keyPairs: new KeyPairService({ database }),
     hypervisors: new HypervisorService({ database }),

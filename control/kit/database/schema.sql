@@ -143,6 +143,31 @@ CREATE TABLE public.accounted_incarnation (
     at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.aggregate (
+    id uuid NOT NULL,
+    number integer NOT NULL,
+    name text NOT NULL,
+    availability_zone text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.aggregate_host (
+    aggregate_id uuid NOT NULL,
+    host_id uuid NOT NULL
+);
+
+ALTER TABLE public.aggregate ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.aggregate_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.application_credential (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -1060,6 +1085,18 @@ ALTER TABLE ONLY public.access_rule
 ALTER TABLE ONLY public.accounted_incarnation
     ADD CONSTRAINT accounted_incarnation_pkey PRIMARY KEY (incarnation);
 
+ALTER TABLE ONLY public.aggregate_host
+    ADD CONSTRAINT aggregate_host_pkey PRIMARY KEY (aggregate_id, host_id);
+
+ALTER TABLE ONLY public.aggregate
+    ADD CONSTRAINT aggregate_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.aggregate
+    ADD CONSTRAINT aggregate_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.aggregate
+    ADD CONSTRAINT aggregate_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_pkey PRIMARY KEY (id);
 
@@ -1351,6 +1388,8 @@ ALTER TABLE ONLY public."user"
 ALTER TABLE ONLY public.volume_ownership
     ADD CONSTRAINT volume_ownership_pkey PRIMARY KEY (volume_id);
 
+CREATE INDEX aggregate_host_host ON public.aggregate_host USING btree (host_id);
+
 CREATE INDEX change_server_deleted ON ONLY public.change USING btree (at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
 
 CREATE INDEX change_default_at_idx ON public.change_default USING btree (at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
@@ -1549,6 +1588,8 @@ CREATE TRIGGER access_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.acc
 
 CREATE TRIGGER accounted_incarnation_change AFTER INSERT ON public.accounted_incarnation FOR EACH ROW EXECUTE FUNCTION public.append_change('accounted_incarnation', 'incarnation');
 
+CREATE TRIGGER aggregate_change AFTER INSERT OR DELETE OR UPDATE ON public.aggregate FOR EACH ROW EXECUTE FUNCTION public.append_change('aggregate');
+
 CREATE TRIGGER application_credential_change AFTER INSERT OR DELETE OR UPDATE ON public.application_credential FOR EACH ROW EXECUTE FUNCTION public.append_change('application_credential');
 
 CREATE TRIGGER credential_change AFTER INSERT OR DELETE OR UPDATE ON public.credential FOR EACH ROW EXECUTE FUNCTION public.append_change('credential', 'id', 'sealed', 'access_hash');
@@ -1659,6 +1700,12 @@ CREATE TRIGGER user_group_member_change AFTER INSERT OR DELETE OR UPDATE ON publ
 
 ALTER TABLE ONLY public.access_rule
     ADD CONSTRAINT access_rule_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.aggregate_host
+    ADD CONSTRAINT aggregate_host_aggregate_id_fkey FOREIGN KEY (aggregate_id) REFERENCES public.aggregate(id);
+
+ALTER TABLE ONLY public.aggregate_host
+    ADD CONSTRAINT aggregate_host_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;

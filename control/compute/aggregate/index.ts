@@ -1,0 +1,1 @@
+export { type AggregateRow, AggregateService } from './service.ts';

@@ -1,0 +1,4 @@
+import type { ResourceDescriptor } from '../../kit/resource.ts';
+
+/** Administrators' alone. */
+export const aggregate: ResourceDescriptor = { noun: 'aggregate' };
