@@ -17,8 +17,6 @@ interface Parts {
 }
 
 export async function controlHealth({ database, feed, projector, hosts }: Parts): Promise<Health> {
-  const projection = projector.status();
-  const failing = projection.failures.length;
   const [work, quarantine, databaseClock] = await Promise.all([
     databasePart(database),
     quarantinePart(database),
@@ -33,12 +31,7 @@ export async function controlHealth({ database, feed, projector, hosts }: Parts)
       detail: feed.listening ? 'woken by the database' : 'reads once a second: NOTIFY does not reach it',
       cure: 'it reconnects by itself; if not, look at the database above',
     },
-    {
-      name: 'OVN projection',
-      ok: projection.connected && failing + projection.kept === 0 && projection.databaseError === null,
-      detail: describeProjection(projection),
-      cure: cureOf(projection),
-    },
+    projectionPart(projector.status()),
     {
       name: 'hosts',
       ok: hosts.connectedHosts.length > 0,
@@ -48,6 +41,18 @@ export async function controlHealth({ database, feed, projector, hosts }: Parts)
   ];
   const hostClocks = hosts.clocks.map(({ hostName, offsetMs }) => ({ of: `host ${hostName}`, offsetMs }));
   return { parts, clocks: [...databaseClock, ...hostClocks] };
+}
+
+/** How the projection is; what it only keeps is in quarantine like a host's servers: no wait of a start ends it. */
+export function projectionPart(projection: ProjectionStatus): HealthPart {
+  const works = projection.connected && projection.failures.length === 0 && projection.databaseError === null;
+  return {
+    name: 'OVN projection',
+    ok: works && projection.kept === 0,
+    detail: describeProjection(projection),
+    cure: cureOf(projection),
+    ...(works && projection.kept > 0 ? { forPeople: true as const } : {}),
+  };
 }
 
 function cureOf({ connected, failures, kept }: ProjectionStatus): string {

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ProjectionStatus } from '../../control/kit/projection/index.ts';
+import { projectionPart } from './control-health.ts';
+
+const inStep: ProjectionStatus = {
+  role: 'leader',
+  lastPass: null,
+  lagMs: null,
+  connected: true,
+  connectionError: null,
+  databaseError: null,
+  failures: [],
+  pending: 0,
+  drift: 0,
+  kept: 0,
+  lastFullPass: null,
+};
+
+test('a start does not wait for networks that only bothy recover can decide about', () => {
+  const kept = projectionPart({ ...inStep, kept: 12 });
+  assert.deepEqual([kept.ok, kept.forPeople], [false, true]);
+  assert.match(kept.cure ?? '', /bothy recover/);
+});
+
+test('a start waits for a projection that is not connected, fails, or cannot read, whatever it keeps besides', () => {
+  for (const trouble of [
+    { connected: false },
+    { databaseError: 'no answer' },
+    { failures: [{ unit: 'networks', error: 'refused' }] },
+  ]) {
+    const part = projectionPart({ ...inStep, kept: 12, ...trouble } as ProjectionStatus);
+    assert.deepEqual([part.ok, part.forPeople], [false, undefined]);
+  }
+  assert.equal(projectionPart(inStep).ok, true);
+});
