@@ -1,7 +1,7 @@
 /**
  * Copies of other hosts' images, one fetch per image however many servers wait for it. Owns the partial file, which
  * outlives a crash or a lost connection: the next attempt digests it and asks for the rest. A copy is used only when its
- * size and checksum are those that control recorded, and it was checked as an upload is.
+ * size and checksum are those that control recorded, and our own reader (format.ts) has passed it; qemu-img has where it was uploaded.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';

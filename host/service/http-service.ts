@@ -2,7 +2,7 @@
  * The host's HTTPS service: bytes for control and for other hosts. Mutual TLS over TCP; plain over a unix socket whose
  * directory entry only control's user may open. Owns two listeners, nothing else. Every error is a HostError.
  *
- * Over TCP the certificate says who asks: control may do everything, another host may read images.
+ * Over TCP the certificate says who asks: control may do everything, another host may read images and health.
  */
 import { chmodSync, chownSync, rmSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
