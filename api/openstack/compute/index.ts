@@ -23,6 +23,7 @@ import { hypervisorRoutes, serviceRoutes, zoneRoutes } from './hosts.ts';
 import { instanceActionRoutes } from './instance-actions.ts';
 import { keyPairRoutes } from './key-pairs.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
+import { quotaClassRoutes } from './quota-classes.ts';
 import { limitRoutes, quotaSetRoutes } from './quotas.ts';
 import { securityGroupRoutes, securityGroupRuleRoutes, serverSecurityGroupRoutes } from './security-groups.ts';
 import { serverMetadataRoutes, serverTagRoutes } from './server-labels.ts';
@@ -87,6 +88,7 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   keyPairRoutes(boundary, options.keyPairs);
   limitRoutes(boundary, options.quotas);
   quotaSetRoutes(boundary, options.quotas);
+  quotaClassRoutes(boundary, options.quotas);
   aggregateRoutes(boundary, options.aggregates);
   zoneRoutes(boundary, hypervisors);
   hypervisorRoutes(boundary, hypervisors);

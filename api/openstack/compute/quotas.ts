@@ -49,11 +49,12 @@ export const resources: Readonly<Record<string, Resource>> = {
   injected_file_path_bytes: resource('injected_file_path_bytes', { until: 56 }),
 };
 
-const shownIn = (microversion: number) => Object.entries(resources).filter(([, { until }]) => microversion <= until);
+export const shownIn = (microversion: number) =>
+  Object.entries(resources).filter(([, { until }]) => microversion <= until);
 const countedIn = (microversion: number) =>
   shownIn(microversion).flatMap(([, { ours, counted }]) => (counted ? ours : []));
 /** A limit that is no resource's own in the network service's quotas, and so may be set here. */
-const settable = (novaName: string): boolean => resources[novaName]!.until > 35;
+export const settable = (novaName: string): boolean => resources[novaName]!.until > 35;
 
 /** What each of Nova's absolute limits is the limit of. */
 const maximums: readonly [string, string, number?][] = [
@@ -111,12 +112,13 @@ function projectOf(text: string): string {
   return id;
 }
 
+export const limit = Type.Refine(
+  Type.Union([Type.Integer(), Type.String({ pattern: '^-?[0-9]{1,15}$' })]),
+  (value) => Number(value) >= -1 && Number(value) <= 0x7fffffff,
+  (value) => `${value} is not between -1 and ${0x7fffffff}`,
+);
+
 const quotaSchema = (version: number) => {
-  const limit = Type.Refine(
-    Type.Union([Type.Integer(), Type.String({ pattern: '^-?[0-9]{1,15}$' })]),
-    (value) => Number(value) >= -1 && Number(value) <= 0x7fffffff,
-    (value) => `${value} is not between -1 and ${0x7fffffff}`,
-  );
   const names = shownIn(version).map(([name]) => [name, Type.Optional(limit)] as const);
   const properties: Record<string, TSchema> = { ...Object.fromEntries(names), force: Type.Optional(v.boolean) };
   return v.strict({ quota_set: v.strict({ ...properties, tenant_id: Type.Optional(v.text(1, 255)) } as never) });

@@ -151,6 +151,34 @@ test('limits and quota sets: by version, set by administrators, never below what
   assert.equal((await api.call(callerOf(newId()), 'GET', path)).status, 403);
 });
 
+test('the quota class default is what every project has that was given nothing else', async () => {
+  const path = '/os-quota-class-sets/default';
+  const shown = (await admin('GET', path)).body.quota_class_set;
+  assert.deepEqual(
+    [shown.id, shown.cores, 'server_groups' in shown, 'fixed_ips' in shown],
+    ['default', 200, false, true],
+  );
+  const later = (await admin('GET', path, { version: 50 })).body.quota_class_set;
+  assert.deepEqual(['server_groups' in later, 'fixed_ips' in later, 'injected_files' in later], [true, false, true]);
+  assert.equal('injected_files' in (await admin('GET', path, { version: 57 })).body.quota_class_set, false);
+  const set = await admin('PUT', path, { body: { quota_class_set: { metadata_items: '77' } } });
+  assert.deepEqual(
+    [set.status, set.body.quota_class_set.metadata_items, set.body.quota_class_set.id],
+    [200, 77, undefined],
+  );
+  assert.equal((await member('GET', `/os-quota-sets/${projectId}`)).body.quota_set.metadata_items, 77);
+  assert.equal((await admin('PUT', path, { body: { quota_class_set: { cores: -2 } } })).status, 400);
+  assert.equal((await admin('PUT', path, { body: { quota_class_set: { fixed_ips: 2 } }, version: 50 })).status, 400);
+  assert.equal((await admin('PUT', path, { body: { quota_class_set: { fixed_ips: 2 } } })).status, 400);
+  assert.equal((await admin('GET', '/os-quota-class-sets/other')).body.quota_class_set.cores, 200);
+  assert.equal((await admin('PUT', '/os-quota-class-sets/other', { body: { quota_class_set: {} } })).status, 400);
+  for (const method of ['GET', 'PUT']) {
+    const body = method === 'PUT' ? { body: { quota_class_set: { cores: 1 } } } : {};
+    assert.equal((await member(method, path, body)).status, 403);
+  }
+  await admin('PUT', path, { body: { quota_class_set: { metadata_items: shown.metadata_items } } });
+});
+
 test('zones, hypervisors and services show the hosts and steer them', async () => {
   const host = await api.cloud.addHost({ name: 'rack-1' });
   assert.deepEqual((await member('GET', '/os-availability-zone')).body.availabilityZoneInfo, [

@@ -23,7 +23,8 @@ export async function defaultLimits(db: Queryable): Promise<Limits> {
   return Object.fromEntries(rows.map((row) => [row.resource, row.maximum]));
 }
 
-export async function setLimits(tx: Tx, projectId: string, limits: Readonly<Partial<Limits>>): Promise<void> {
+/** @param projectId null: what everybody has */
+export async function setLimits(tx: Tx, projectId: string | null, limits: Readonly<Partial<Limits>>): Promise<void> {
   const rows = Object.entries(limits).map(([resource, maximum]) => ({ id: newId(), resource, maximum }));
   if (rows.length === 0) return;
   await sql`insert into quota (id, project_id, resource, maximum)

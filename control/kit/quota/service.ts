@@ -69,6 +69,15 @@ export class QuotaService {
     });
   }
 
+  /** What every project has for which nobody set another limit. May fall below what one uses: it gets no more, and loses nothing. */
+  async setDefaults(caller: Caller, limits: Readonly<Record<string, number>>): Promise<Limits> {
+    requireAdmin(caller, 'set default quotas');
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      await setLimits(tx, null, limits);
+      return defaultLimits(tx);
+    });
+  }
+
   /** Back to the defaults, for the named resources. */
   async reset(caller: Caller, projectId: string, resources: readonly string[]): Promise<void> {
     requireAdmin(caller, 'reset quotas');
