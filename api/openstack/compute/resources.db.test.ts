@@ -39,6 +39,7 @@ test('flavors: made, shown by version, given to projects, hidden from others, go
     200,
   );
   assert.equal((await member('GET', '/flavors/mine')).status, 404);
+  assert.equal((await member('GET', '/flavors?marker=mine')).status, 400);
   assert.equal(
     (await admin('POST', '/flavors/mine/action', { body: { addTenantAccess: { tenant: projectId } } })).status,
     200,

@@ -3,7 +3,7 @@
  * project was given. A server keeps its own copy, so a flavor may go while servers made from it stay.
  */
 import { type RawBuilder, type Selectable, sql } from 'kysely';
-import { CloudError } from '../../../contract/errors.ts';
+import { CloudError, isCloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
@@ -69,8 +69,11 @@ export class FlavorService {
     const key = flavorSortKeys[filter.sortKey ?? 'flavorid'];
     const down = filter.sortDirection === 'desc';
     if (filter.marker !== undefined) {
-      const marker = await this.#find(filter.marker);
-      if (!marker) throw new CloudError('invalid', 'marker_not_found', { marker: filter.marker });
+      // One that the caller may not use is none: the page after it would tell that it is there, and its size.
+      const marker = await this.get(caller, filter.marker).catch((error: unknown) => {
+        if (!isCloudError(error, 'not_found')) throw error;
+        throw new CloudError('invalid', 'marker_not_found', { marker: filter.marker! }, { cause: error });
+      });
       const at = sql`(select ${key}, id from flavor where id = ${marker.id})`;
       where.push(down ? sql`(${key}, id) < ${at}` : sql`(${key}, id) > ${at}`);
     }
