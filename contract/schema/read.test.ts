@@ -32,6 +32,7 @@ const samples = [
   'fa:16:3e:00:00:01',
   'a'.repeat(32),
   'a'.repeat(64),
+  'a'.repeat(128),
   '10.0.0.1',
   '10.0.0.0/8',
   'https://x',
