@@ -256,7 +256,7 @@ export class SimulatedCloud implements AsyncDisposable {
   }
 
   /** Waits for a condition; an error in looking (the database is away) counts as not yet. */
-  async until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 15_000): Promise<void> {
+  async until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 40_000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     let error: unknown;
     for (;;) {

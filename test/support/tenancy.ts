@@ -62,7 +62,7 @@ export async function reaches(
   tenancy: Tenancy,
   id: ServerId,
   status: string,
-  timeoutMs = 15_000,
+  timeoutMs = 40_000,
 ): Promise<void> {
   let last: string | undefined;
   await cloud

@@ -3,6 +3,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId } from '../../../contract/ids.ts';
 import { registerHost } from '../../../control/host/index.ts';
+import { cloudActor } from '../../../control/kit/database/database.ts';
 import { FakeImageStore } from '../../../test/support/fake-image-store.ts';
 import { until } from '../../../test/support/until.ts';
 import { ImageApi } from './testing.ts';
@@ -87,8 +88,11 @@ test('a copy whose control process died is removed and made again', async () => 
   await sql`delete from image_location where image_id = ${id} and host_id <> ${api.hostId}`.execute(query());
   for (const { store } of others) store.images.delete(id);
   other.store.images.set(id, { bytes: Buffer.from('half'), format: 'raw' });
-  await sql`insert into image_copy (image_id, host_id, copy_id, deadline)
-    values (${id}, ${other.id}, ${newId()}, now() - interval '1 second')`.execute(query());
+  // In a transaction, which is run again after a deadlock: the controller may look at the image just now.
+  await api.db.database.transaction(cloudActor, (tx) =>
+    sql`insert into image_copy (image_id, host_id, copy_id, deadline)
+      values (${id}, ${other.id}, ${newId()}, now() - interval '1 second')`.execute(tx),
+  );
   await api.controller.tasks.image(id);
   await until('the copy', async () => (await places(id)).length === 2);
   const copies = others.flatMap(({ store }) => store.images.get(id)?.bytes ?? []);
