@@ -120,6 +120,7 @@ test('an empty database: guests go on, control restarted meanwhile changes nothi
   await controlReturns();
   await quarantined(3);
   assertSame();
+  await cloud.until('the image to be told of too', async () => (await listQuarantine(cloud)).images.length > 0);
   const outcomes = await recover(cloud);
   assert.deepEqual(
     outcomes.filter(({ kind }) => kind === 'server').map(({ outcome, reason }) => [outcome, reason]),
