@@ -14,6 +14,7 @@ import { type ImageCopies, imagesToCopy } from './copies.ts';
 import {
   finishCleaning,
   forgetLocation,
+  freeTask,
   imagesToClean,
   type Location,
   locationsOf,
@@ -189,8 +190,7 @@ async function takeBack(
   clean: readonly HostId[],
 ): Promise<void> {
   await undoSaving(tx, upload, clean);
-  // The task begins anew, or gives up.
-  if (upload.purpose === 'import') return enqueue(tx, 'image_import', seen.id);
+  if (upload.purpose === 'import') return freeTask(tx, seen.id);
   await endOperations(tx, seen.id, seen.generation, {
     state: 'failed',
     code: 'unavailable',

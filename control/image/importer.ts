@@ -1,7 +1,8 @@
 /**
  * Fills images that are being imported: fetches their bytes and hands them to a host, as an upload does. Owns the imports that run in
- * this process. The image's lease says who is at work; if this process dies it runs out, the controller takes the upload back, and
- * the task begins anew, a few times, before it fails.
+ * this process. Until the source answers the task says that somebody is at work, from then on the image's lease does. If this process
+ * dies, a later look finds the task given up, or the controller takes the upload back; and the task begins anew, a few times, before
+ * it fails.
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
@@ -10,7 +11,7 @@ import type { ImageId } from '../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable } from '../kit/database/database.ts';
 import { endOperations } from '../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../kit/queue/queue.ts';
-import { endTask, uploadState } from './store.ts';
+import { endTask, freeTask, uploadState } from './store.ts';
 import type { ImageRow, ImageTaskRow } from './tables.ts';
 import type { ByteSource, ImageTransfer } from './transfer.ts';
 import { whyFailed } from './upload.ts';
@@ -20,6 +21,10 @@ const maxAttempts = 3;
 /** Imports of one process at a time: each is a stream through it. */
 const maxRunning = 4;
 const tryAgainMs = 5000;
+/** A look at whether whoever took a task came as far as a lease. */
+const lookAgainMs = 60_000;
+/** Longer than that can take: every redirect with its time to answer, and an earlier upload's bytes that are being removed. */
+const silentMinutes = 5;
 
 type Task = Omit<ImageTaskRow, 'project_id'>;
 
@@ -52,17 +57,18 @@ export class ImageImporter {
 
   /** Begins the work and does not wait for it: reconciles of the queue take seconds. */
   async #reconcile(imageId: string): Promise<void> {
-    if (this.#running.has(imageId)) return;
     const { database, log } = this.#options;
-    const later = () => enqueue(database.query, 'image_import', imageId, { at: new Date(Date.now() + tryAgainMs) });
-    if (this.#stopped || this.#running.size >= maxRunning) return later();
+    if (this.#stopped || this.#running.size >= maxRunning) return lookLater(database.query, imageId, tryAgainMs);
     const state = await uploadState(database.query, imageId);
     if (state?.status !== 'importing' || state.desired_presence !== 'present') return;
     // Somebody else is at work, or was: then the controller takes the upload back and asks us again.
     if (state.upload_id !== null) return;
-    const task = await takeTask(database, imageId);
-    // It gave up, and only its upload's lease was still in the way.
-    if (!task) return void (await giveBack(database.query, imageId));
+    const task = this.#running.has(imageId) ? undefined : await takeTask(database, imageId);
+    if (!task) {
+      // It gave up, and only its upload's lease was still in the way; or somebody waits for the source.
+      const free = (await giveBack(database.query, imageId)) !== undefined;
+      return free ? undefined : lookLater(database.query, imageId, lookAgainMs);
+    }
     const work = this.#run(imageId as ImageId, task)
       .catch((err) => log.warn({ err, imageId }, 'image: what became of an import could not be written down'))
       .finally(() => this.#running.delete(imageId));
@@ -77,7 +83,7 @@ export class ImageImporter {
     } catch (error) {
       log.info({ err: error, imageId, taskId: task.id }, 'image: an import failed');
       // Another process, or the next start of this one, begins anew.
-      if (this.#stopped) return enqueue(database.query, 'image_import', imageId);
+      if (this.#stopped) return database.transaction(cloudActor, (tx) => freeTask(tx, imageId));
       await giveUp(database, imageId, error);
     }
   }
@@ -92,10 +98,21 @@ export class ImageImporter {
   }
 }
 
-async function takeTask(database: Database, imageId: string): Promise<Task | undefined> {
-  const { rows } = await sql<Task>`update image_task set status = 'processing', attempts = attempts + 1,
-    updated_at = now() where image_id = ${imageId} and ended_at is null returning *`.execute(database.query);
-  return rows[0];
+const lookLater = (db: Queryable, imageId: string, ms: number) =>
+  enqueue(db, 'image_import', imageId, { at: new Date(Date.now() + ms) });
+
+/** Undefined where there is none, or where somebody has it. */
+function takeTask(database: Database, imageId: string): Promise<Task | undefined> {
+  return database.transaction(cloudActor, async (tx) => {
+    const { rows } =
+      await sql<Task>`update image_task set status = 'processing', attempts = attempts + 1, updated_at = now()
+      where image_id = ${imageId} and ended_at is null
+        and (status = 'pending' or updated_at < now() - make_interval(mins => ${silentMinutes})) returning *`.execute(
+        tx,
+      );
+    if (rows[0]) await lookLater(tx, imageId, lookAgainMs);
+    return rows[0];
+  });
 }
 
 /** The image waits for bytes again; its owner reads why in the task. */
@@ -113,10 +130,12 @@ async function giveUp(database: Database, imageId: ImageId, error: unknown): Pro
   });
 }
 
-/** Unless an upload still has it. */
+/** Unless an upload still has it, or a task that has not ended. */
 async function giveBack(db: Queryable, imageId: string): Promise<number | undefined> {
   const { rows } = await sql<{ generation: number }>`update image set status = 'queued', updated_at = now()
-    where id = ${imageId} and status = 'importing' and upload_id is null returning generation`.execute(db);
+    where id = ${imageId} and status = 'importing' and upload_id is null
+      and not exists (select from image_task t where t.image_id = image.id and t.ended_at is null)
+    returning generation`.execute(db);
   return rows[0]?.generation;
 }
 

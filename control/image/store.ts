@@ -4,6 +4,7 @@ import type { ImageUploadResult } from '../../contract/host/index.ts';
 import { type HostId, type ImageId, newId } from '../../contract/ids.ts';
 import { endpointColumns, type HostEndpoint } from '../host/index.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
+import { enqueue } from '../kit/queue/queue.ts';
 import { type ImageStatus, type UploadPurpose, uploadStates } from './values.ts';
 
 export interface Location extends HostEndpoint {
@@ -134,6 +135,13 @@ export async function endTask(
 ): Promise<void> {
   await sql`update image_task set status = ${end.status}, message = ${end.status === 'failure' ? end.message : ''},
     ended_at = now(), updated_at = now() where image_id = ${imageId} and ended_at is null`.execute(db);
+}
+
+/** Whoever had the image's task has it no more: it begins anew, or gives up. */
+export async function freeTask(tx: Tx, imageId: string): Promise<void> {
+  await sql`update image_task set status = 'pending', updated_at = now()
+    where image_id = ${imageId} and ended_at is null`.execute(tx);
+  await enqueue(tx, 'image_import', imageId);
 }
 
 export interface UploadState {

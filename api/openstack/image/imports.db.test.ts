@@ -4,7 +4,9 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
+import pino from 'pino';
 import { newId } from '../../../contract/ids.ts';
+import { ImageImporter } from '../../../control/image/index.ts';
 import { until } from '../../../test/support/until.ts';
 import { ImageApi } from './testing.ts';
 
@@ -254,4 +256,38 @@ test('an import whose process died begins anew, and gives up at last', async () 
       select ${newId()}, id, 'u', 'r', ${JSON.stringify(input)}, 'processing', ${attempts} from image
       where id = ${one}`.execute(query());
   }
+});
+
+test('an import whose process died before the source had answered is one process’s at a time, and begins anew', async () => {
+  const id = await api.create('alice');
+  const { database } = api.db;
+  const importer = (seen: string[]) =>
+    new ImageImporter({
+      database,
+      transfer: {
+        fill(one: string) {
+          seen.push(one);
+          return new Promise(() => {});
+        },
+      } as never,
+      web: { open: () => new Promise(() => {}) },
+      log: pino({ level: 'silent' }),
+    });
+  const seen: string[] = [];
+  const input = { source: { method: 'web-download', uri: `${origin}/image` }, request: {} };
+  await sql`update image set status = 'importing' where id = ${id}`.execute(database.query);
+  await sql`insert into image_task (id, image_id, user_id, request_id, input)
+    values (${newId()}, ${id}, 'u', 'r', ${JSON.stringify(input)})`.execute(database.query);
+  await importer(seen).tasks.image_import(id);
+  await importer(seen).tasks.image_import(id);
+  assert.deepEqual(seen, [id]);
+
+  await sql`update image_task set updated_at = now() - interval '1 hour' where image_id = ${id}`.execute(
+    database.query,
+  );
+  await sql`update graphile_worker._private_jobs set run_at = now() where key = ${`image_import:${id}`}`.execute(
+    database.query,
+  );
+  await ended(id);
+  assert.deepEqual([(await show(id)).status, (await tasks(id))[0].status], ['active', 'success']);
 });
