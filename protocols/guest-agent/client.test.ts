@@ -73,6 +73,7 @@ const silent: [string, (request: Request, socket: Socket) => void][] = [
   ['nobody answers', () => {}],
   ['the channel ends', (_request, socket) => socket.destroy()],
   ['more comes than an answer has', (_request, socket) => socket.write('x'.repeat(100_000))],
+  ['lines come that say nothing, in thousands', (_request, socket) => socket.write('\n'.repeat(60_000))],
   ['an answer to another question comes', (_request, socket) => say(socket, { return: 'another' })],
 ];
 for (const [name, answer] of silent) {

@@ -19,6 +19,8 @@ export class AgentError extends Error {
 }
 
 const maxAnswerBytes = 64 * 1024;
+/** More than earlier clients can have left: to find that a line says nothing takes time, and the guest may send thousands. */
+const maxLines = 256;
 const delimiter = 0xff;
 
 /** One command, one answer. @throws AgentError */
@@ -61,6 +63,7 @@ function readLines(socket: Socket) {
   let bytes = Buffer.alloc(0);
   let failed: Error | undefined;
   let look = () => {};
+  let lines = 0;
   socket.on('data', (chunk) => {
     bytes = Buffer.concat([bytes, chunk as Buffer]);
     if (bytes.length > maxAnswerBytes) socket.destroy(new Error('the agent sends too much'));
@@ -73,14 +76,17 @@ function readLines(socket: Socket) {
     failed ??= new Error('the channel was closed');
     look();
   });
+  /** The next one that says something. */
   const take = (): Line | undefined => {
-    const end = bytes.indexOf(0x0a);
-    if (end < 0) return undefined;
-    const text = bytes.subarray(0, end);
-    bytes = bytes.subarray(end + 1);
-    const start = text.lastIndexOf(delimiter);
-    const value = parse(text.subarray(start + 1).toString('utf8'));
-    return value ? { value, delimited: start >= 0 } : take();
+    for (let end = bytes.indexOf(0x0a); end >= 0 && lines <= maxLines; end = bytes.indexOf(0x0a)) {
+      if (++lines > maxLines) socket.destroy(new Error('the agent sends too many lines'));
+      const text = bytes.subarray(0, end);
+      bytes = bytes.subarray(end + 1);
+      const start = text.lastIndexOf(delimiter);
+      const value = parse(text.subarray(start + 1).toString('utf8'));
+      if (value) return { value, delimited: start >= 0 };
+    }
+    return undefined;
   };
   return {
     next: (wanted: (line: Line) => boolean): Promise<Line> =>
