@@ -1,7 +1,13 @@
 /** GET /servers and /servers/detail: Nova's query parameters, read into the filter that the domain understands. */
 import type { FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
-import type { ServerFilter, ServerStatus, SortKey, TaskState, VmState } from '../../../control/compute/server/index.ts';
+import {
+  isServerStatus,
+  type ServerFilter,
+  type SortKey,
+  type TaskState,
+  type VmState,
+} from '../../../control/compute/server/index.ts';
 import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { first, pageOf, type Query, queryOf, refuseUnknown } from './paging.ts';
@@ -11,7 +17,7 @@ export interface ListRequest {
   filter: ServerFilter;
   allProjects: boolean;
   limit: number;
-  /** The filter can match nothing (an id that is none, a status that no server here can have). */
+  /** The filter can match nothing (an id that is none, a status that there is not). */
   empty: boolean;
 }
 
@@ -60,21 +66,6 @@ const forbidden = [
   'security_groups',
   'pci_devices',
 ];
-
-const statuses: ReadonlySet<string> = new Set([
-  'BUILD',
-  'ACTIVE',
-  'SHUTOFF',
-  'REBOOT',
-  'HARD_REBOOT',
-  'ERROR',
-  'DELETED',
-]);
-/** Statuses that Nova knows and no server of this release can have. */
-const otherStatuses: ReadonlySet<string> = new Set([
-  ...['MIGRATING', 'PASSWORD', 'PAUSED', 'REBUILD', 'RESCUE', 'RESIZE', 'REVERT_RESIZE', 'SHELVED'],
-  ...['SHELVED_OFFLOADED', 'SOFT_DELETED', 'SUSPENDED', 'VERIFY_RESIZE'],
-]);
 
 /** @throws CloudError `invalid`, `forbidden` */
 export function readList(request: FastifyRequest, caller: Caller): ListRequest {
@@ -145,12 +136,10 @@ function readStates(list: ListRequest, asked: Query, query: Query, microversion:
   const { filter } = list;
   const wanted = [asked.status ?? []].flat().map((status) => status.toUpperCase());
   if (wanted.length > 0) {
-    const ours = wanted.filter((status) => statuses.has(status));
-    if (microversion >= 38 && ours.length === 0 && !wanted.some((status) => otherStatuses.has(status))) {
-      throw new Refusal('invalid', 'Invalid status value');
-    }
+    const ours = wanted.filter(isServerStatus);
+    if (microversion >= 38 && ours.length === 0) throw new Refusal('invalid', 'Invalid status value');
     if (ours.length === 0) list.empty = true;
-    else filter.statuses = ours as ServerStatus[];
+    else filter.statuses = ours;
     if (ours.includes('DELETED')) filter.which = ours.length === 1 ? 'deleted' : 'both';
   }
   const vm = first(query, 'vm_state');

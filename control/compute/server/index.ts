@@ -17,6 +17,7 @@ export type { ServerRow, ShownServer } from './server.ts';
 export { maxTags, ServerService, type ServerServiceOptions } from './service.ts';
 export type { FlavorSnapshot, KeySnapshot, ServerImage } from './snapshots.ts';
 export {
+  isServerStatus,
   powerState,
   type ServerRescue,
   type ServerStatus,

@@ -160,6 +160,10 @@ type StatusTable = typeof statuses;
 type ValuesOf<T> = T extends Record<string, infer V> ? V : never;
 export type ServerStatus = { [Vm in VmState]: ValuesOf<StatusTable[Vm]> }[VmState];
 
+const allStatuses: ReadonlySet<string> = new Set(Object.values(statuses).flatMap((byTask) => Object.values(byTask)));
+
+export const isServerStatus = (text: string): text is ServerStatus => allStatuses.has(text);
+
 /** What a host reports of a server whose power is as desired. */
 export const stateOfPower = {
   on: 'running',

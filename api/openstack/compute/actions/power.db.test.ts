@@ -48,6 +48,12 @@ test('pause, suspend, rescue and back: 202, the state while it lasts, the state 
     assert.deepEqual(await states(id), meanwhile);
     await api.cloud.obey(host);
     assert.deepEqual(await states(id), then);
+    const { servers } = (await api.call(api.cloud.member, 'GET', `/servers?status=${then[0]}`)).body;
+    assert.deepEqual(
+      servers.map((one: { id: string }) => one.id),
+      [id],
+      'the list by status',
+    );
   }
   const { instanceActions } = (await api.call(api.cloud.member, 'GET', `/servers/${id}/os-instance-actions`)).body;
   assert.deepEqual(
