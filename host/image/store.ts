@@ -13,6 +13,7 @@ import { parseId } from '../../contract/ids.ts';
 import { readIfThere, syncFile, writeWhole } from '../files.ts';
 import type { HostLogger } from '../logger.ts';
 import { imagePaths } from '../paths.ts';
+import { Deletions } from './deletions.ts';
 
 export interface ImageFacts {
   format: ImageFormat;
@@ -42,6 +43,7 @@ export interface ImageStoreOptions {
 
 export class ImageStore {
   readonly paths: ReturnType<typeof imagePaths>;
+  readonly deletions = new Deletions();
   readonly #options: ImageStoreOptions;
   readonly #facts = new Map<ImageId, ImageFacts>();
   /** Paths that an upload or a fetch of this process works on. */

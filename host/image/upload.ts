@@ -42,6 +42,7 @@ export async function receiveImage(
 ): Promise<ImageUploadResult> {
   const { store, sets } = context;
   if ((options.sizeBytes ?? 0) > options.maxBytes) throw tooLarge(options.maxBytes);
+  using deletion = store.deletions.watch(options.id);
   const path = await store.incoming(`upload-${randomUUID()}`);
   const file = await open(path, 'wx+', 0o640);
   let intake: Intake | undefined;
@@ -52,7 +53,11 @@ export async function receiveImage(
     const digests = await intake.finish();
     const virtualSizeBytes = await inspectFile({ path, file, sizeBytes }, options, context);
     const result = { sizeBytes, virtualSizeBytes, ...digests };
+    deletion.refuse();
     await keep(path, result, options, context);
+    // Its file may have come into its place behind the deletion's back.
+    if (deletion.happened) await deleteImage(context, options.id);
+    deletion.refuse();
     return result;
   } catch (error) {
     await intake?.abandon();
@@ -112,6 +117,15 @@ async function keep(
   }
   const { sha512: _told, ...facts } = result;
   await context.store.adopt(id, path, { ...facts, format, origin: 'uploaded' });
+}
+
+/** A guest's disk may build on it: then the sweep removes it after the last one has gone. */
+export async function deleteImage(
+  { store, inUse }: Pick<UploadContext, 'store' | 'inUse'>,
+  id: ImageId,
+): Promise<void> {
+  store.deletions.tell(id);
+  await (inUse(id) ? store.release(id) : store.remove(id));
 }
 
 const tooLarge = (maxBytes: number) =>

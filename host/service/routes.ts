@@ -6,7 +6,7 @@ import type { ServerId } from '../../contract/ids.ts';
 import { readConsoleTail } from '../guest/console-log.ts';
 import { HostFault } from '../host-error.ts';
 import type { ImageStore } from '../image/store.ts';
-import { receiveImage, type UploadContext } from '../image/upload.ts';
+import { deleteImage, receiveImage, type UploadContext } from '../image/upload.ts';
 import { serverPaths } from '../paths.ts';
 import { type GuestRequestOptions, guestRequests } from './guest-requests.ts';
 import { answerJson, type Exchange, type ServiceRoutes } from './http-service.ts';
@@ -42,8 +42,7 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
     },
 
     async deleteImage(id, { response }) {
-      // A guest's disk builds on it: the sweep removes it after the last one has gone.
-      await (upload.inUse(id) ? images.release(id) : images.remove(id));
+      await deleteImage(upload, id);
       response.writeHead(204).end();
     },
 

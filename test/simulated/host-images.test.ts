@@ -12,6 +12,7 @@ import { type ImageId, newId, type ServerId } from '../../contract/ids.ts';
 import type { HostDependencies } from '../../host/host.ts';
 import { dynamicVhd } from '../../host/image/formats/testing.ts';
 import { qcow2Image, spoiled } from '../../host/image/testing.ts';
+import { saveEmptyDisk } from '../../simulator/qemu/save-disk.ts';
 import { collect } from '../support/collect.ts';
 import { hostWorld, wantedServer } from '../support/host-world.ts';
 import { until } from '../support/until.ts';
@@ -302,4 +303,34 @@ test('what ended fetches and uploads left is swept; what one under way needs, an
   await upload;
   world.control.want({ ...server, generation: server.generation + 1, presence: 'absent' });
   await until('the last part to be swept', () => left().incoming.join() === 'not ours');
+});
+
+test('an image that is deleted while it comes in, or is made of a disk, does not stay', async (t) => {
+  const source = newId<ImageId>();
+  const made: ImageId[] = [];
+  const saveDisk: HostDependencies['saveDisk'] = async (disk) => {
+    // Control's word by one way, before the server's new document comes by the other.
+    await world.client.deleteImage(world.endpoint(), made[0]!);
+    await saveEmptyDisk({ ...disk, stillWanted: () => {} });
+  };
+  const { world, put, left } = await serving(t, {}, { saveDisk });
+  const slow = new Readable({ read() {} });
+  slow.push(Buffer.alloc(65_536));
+  const id = newId<ImageId>();
+  const upload = put(slow, { id });
+  await until('the upload to have a file', () => left().incoming.length === 1);
+  await world.client.deleteImage(world.endpoint(), id);
+  slow.push(null);
+  await assert.rejects(upload, { code: 'conflict' });
+  assert.deepEqual(left(), { stored: [], incoming: [] });
+
+  const { sizeBytes, sha256 } = await put(Buffer.alloc(4096, 1), { id: source });
+  const server = wantedServer({ id: source, format: 'raw', sizeBytes, sha256, sources: [] });
+  world.control.want(server);
+  await world.control.until(server.id, 'running', ({ state }) => state === 'running');
+  made.push(newId<ImageId>());
+  world.control.want({ ...server, generation: 2, captures: [{ imageId: made[0]! }] });
+  const observed = await world.control.until(server.id, 'what came of it', ({ captures }) => captures?.length === 1);
+  assert.deepEqual([observed.state, observed.captures![0]!.error?.code], ['running', 'conflict']);
+  assert.deepEqual(left().stored.sort(), [source, `${source}.json`]);
 });

@@ -37,15 +37,17 @@ export const capture: StepFunction<'capture'> = async (work, { imageId }) => {
   return undefined;
 };
 
-async function makeImage(
-  { task, desired }: StepWork,
-  imageId: ImageId,
-  stillWanted: () => void,
-): Promise<ImageUploadResult> {
+async function makeImage({ task, desired }: StepWork, imageId: ImageId, asked: () => void): Promise<ImageUploadResult> {
   const { context, paths, guest, record } = task;
   const { imageId: below, sizeBytes } = record!.disk!;
   const base = context.images.base(below);
   if (!base) throw new HostFault('image_missing', `image ${below}, on which the disk builds, is not on this host`);
+  // Control's word that the image goes may come before the document that asks for it no more.
+  using deletion = context.images.deletions.watch(imageId);
+  const stillWanted = () => {
+    asked();
+    deletion.refuse();
+  };
   const running = guest !== undefined && guest.state !== 'gone';
   task.say('copying the disk');
   try {
