@@ -76,15 +76,9 @@ export class CredentialService {
     requireSelfOrAdministrator(caller, userId, 'identity:create_credential');
     if (!inReach(caller, { project_id: projectId })) throw outOfReach();
     const id = newId();
-    let { blob } = wanted;
-    let hash: string | null = null;
-    if (isAccessKey(type)) {
-      requireUnrestricted(caller, 'create_credential');
-      if (!projectId) throw new CloudError('invalid', 'access_key_without_project', {});
-      const document = readAccessKey(blob);
-      hash = hashOf(document.access);
-      blob = JSON.stringify({ ...document, ...boundTo(caller) });
-    }
+    const { blob, hash } = isAccessKey(type)
+      ? accessKeyFrom(caller, { projectId, blob: wanted.blob })
+      : { blob: wanted.blob, hash: null };
     return this.#write(caller, { userId, projectId }, async (tx) => {
       const { rows } = await sql<{
         number: number;
@@ -109,11 +103,13 @@ export class CredentialService {
       if (!row) throw notFound('credential', id);
       const before = this.#open(row);
       const { type = before.type, blob = before.blob } = change;
-      const hash = isAccessKey(type) ? hashOf(changedAccessKey(before, blob).access) : null;
+      const key = isAccessKey(type) ? accessKeyFrom(caller, { projectId, blob, before }) : { blob, hash: null };
       const extra = { ...before.extra, ...change.extra };
       await sql`update credential set user_id = ${userId}, project_id = ${projectId}, type = ${type},
-        sealed = ${this.#seal(blob, id)}, access_hash = ${hash}, extra = ${json(extra)} where id = ${id}`.execute(tx);
-      return { id, user_id: userId, project_id: projectId, type, blob, extra };
+        sealed = ${this.#seal(key.blob, id)}, access_hash = ${key.hash}, extra = ${json(extra)} where id = ${id}`.execute(
+        tx,
+      );
+      return { id, user_id: userId, project_id: projectId, type, blob: key.blob, extra };
     });
   }
 
@@ -230,15 +226,25 @@ function readAccessKey(blob: string): AccessKeyDocument {
   return document as AccessKeyDocument;
 }
 
-/** @throws CloudError `invalid` */
-function changedAccessKey(before: Credential, blob: string): AccessKeyDocument {
+/**
+ * A credential that is or becomes an access key, as it is kept. One that was none before is bound to the token that makes it one.
+ * @throws CloudError `forbidden`, `invalid`
+ */
+function accessKeyFrom(
+  caller: Caller,
+  { projectId, blob, before }: { projectId: ProjectId | null; blob: string; before?: Credential },
+): { blob: string; hash: string } {
+  requireUnrestricted(caller, 'create_credential');
+  if (!projectId) throw new CloudError('invalid', 'access_key_without_project', {});
   const document = readAccessKey(blob);
-  const old: Record<string, unknown> = isAccessKey(before.type) ? readAccessKey(before.blob) : {};
+  const hash = hashOf(document.access);
+  if (!before || !isAccessKey(before.type)) return { blob: JSON.stringify({ ...document, ...boundTo(caller) }), hash };
+  const old = readAccessKey(before.blob);
   for (const key of bounds) {
     if ((old[key] ?? null) !== (document[key] ?? null))
       throw new CloudError('invalid', 'access_key_bound', { attribute: key });
   }
-  return document;
+  return { blob, hash };
 }
 
 function accessKeyOf({ user_id: userId, project_id: projectId, blob }: Credential): AccessKey {

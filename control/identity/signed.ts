@@ -10,6 +10,8 @@ const lastsMs = 15 * 60_000;
 
 /** @throws CloudError `unauthenticated` */
 export function checkSignature(signed: Signed, secret: string): void {
+  // An access key is no secret: whoever had read it would be its user.
+  if (secret === '') throw unauthenticated('an access key without a secret');
   if ('text' in signed) {
     if (!isSignedText(signed.text, signed.signature, secret)) throw unauthenticated('wrong signature');
     return;

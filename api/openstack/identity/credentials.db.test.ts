@@ -176,6 +176,40 @@ test('an access key that a delegated token made is good for what that token was'
   assert.equal((await as(token, 'PATCH', `credentials/${own.id}`, { credential: { blob: freed } })).status, 400);
 });
 
+test('what becomes an access key later is bound like one from the start, and is of a project', async () => {
+  const owner = await makeTenant(api);
+  const blobOf = (access: string) => JSON.stringify({ access, secret: 'secret' });
+  const later = (token: string, id: string, change: object) =>
+    as(token, 'PATCH', `credentials/${id}`, { credential: change });
+  for (const unrestricted of [false, true]) {
+    const answer = await as(owner.token, 'POST', `users/${owner.user.id}/application_credentials`, {
+      application_credential: { name: unique(), roles: [{ name: 'reader' }], unrestricted },
+    });
+    const { id, secret } = answer.body.application_credential;
+    const token = await api.login({ methods: ['application_credential'], application_credential: { id, secret } });
+    const access = unique();
+    const made = await keep({ ...owner, token }, { blob: blobOf(access), project_id: owner.project.id });
+    const changed = await later(token, made.id, { type: 'ec2' });
+    assert.equal(changed.status, unrestricted ? 200 : 403, JSON.stringify(changed.body));
+    if (unrestricted) assert.equal(JSON.parse(changed.body.credential.blob).app_cred_id, id);
+    const [own] = (await as(owner.token, 'GET', 'credentials?type=ec2')).body.credentials;
+    if (!unrestricted) {
+      const key = await makeKey(owner);
+      const [known] = (await as(owner.token, 'GET', 'credentials?type=ec2')).body.credentials;
+      assert.equal((await later(token, known.id, { blob: blobOf(key.access) })).status, 403, 'nor is a key changed');
+      await as(owner.token, 'DELETE', `credentials/${known.id}`);
+    } else assert.equal((await later(owner.token, own.id, { project_id: null })).status, 400);
+  }
+});
+
+test('an access key without a secret signs nothing', async () => {
+  const owner = await makeTenant(api);
+  const key = { access: unique(), secret: '' };
+  await keep(owner, { type: 'ec2', project_id: owner.project.id, blob: JSON.stringify({ access: key.access }) });
+  assert.equal((await as(api.admin, 'POST', 's3tokens', { credentials: signedText(key) })).status, 401);
+  assert.equal((await as(api.admin, 'POST', 'ec2tokens', { credentials: signedRequest(key) })).status, 401);
+});
+
 const seed = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 const code = (ago = 0) => passcode(readSeed(seed)!, Date.now() - ago);
 const byCode = (id: string, given: string) => ({ methods: ['totp'], totp: { user: { id, passcode: given } } });
