@@ -86,3 +86,18 @@ test('the time that a request says it was signed at', () => {
   assert.equal(signedAt({ params: {}, headers: {} }), undefined);
   assert.ok(Number.isNaN(signedAt({ params: { Timestamp: 'soon' }, headers: {} })));
 });
+
+test('the time is the one that was signed, whatever is sent along', () => {
+  const other = '20260131T120000Z';
+  const at = (iso: string) => Date.parse(iso);
+  const presigned = {
+    ...listUsers,
+    params: { 'X-Amz-Algorithm': 'AWS4-HMAC-SHA256', 'X-Amz-Date': '20150830T123600Z' },
+    headers: { 'x-amz-date': other },
+  };
+  assert.equal(signedAt(presigned), at('2015-08-30T12:36:00Z'), 'not of a header beside it');
+  assert.equal(signedAt({ ...listUsers, params: { Timestamp: '2026-01-31T12:00:00' } }), at('2015-08-30T12:36:00Z'));
+  const version2 = { ...listUsers, params: { Timestamp: '2011-10-03T15:19:30' }, headers: { 'x-amz-date': other } };
+  assert.equal(signedAt(version2), at('2011-10-03T15:19:30Z'));
+  assert.equal(signedAt({ ...version2, params: {} }), undefined, 'version 2 signs no header');
+});

@@ -47,10 +47,15 @@ export function isSigned(request: SignedRequest, secret: string): boolean {
   });
 }
 
-const header = ({ headers }: SignedRequest, name: string): string | undefined =>
+const header = ({ headers }: Pick<SignedRequest, 'headers'>, name: string): string | undefined =>
   Object.entries(headers).find(([key]) => key.toLowerCase() === name)?.[1];
 
-const isVersion4 = (request: SignedRequest): boolean =>
+type Sent = Pick<SignedRequest, 'params' | 'headers'>;
+
+/** The time of version 4, which is part of what is signed. */
+const time4 = (request: Sent): string | undefined => request.params['X-Amz-Date'] ?? header(request, 'x-amz-date');
+
+const isVersion4 = (request: Sent): boolean =>
   (header(request, 'authorization') ?? request.params['X-Amz-Algorithm'] ?? '').startsWith('AWS4-HMAC-SHA256');
 
 function version2({ verb, host, path, params }: SignedRequest, secret: string): string | undefined {
@@ -66,7 +71,7 @@ function version4(request: SignedRequest, secret: string): string | undefined {
   const said = header(request, 'authorization') ?? '';
   const credential = params['X-Amz-Credential'] ?? /Credential=([^,\s]+)/.exec(said)?.[1];
   const signed = params['X-Amz-SignedHeaders'] ?? /SignedHeaders=([^,\s]+)/.exec(said)?.[1];
-  const time = params['X-Amz-Date'] ?? header(request, 'x-amz-date');
+  const time = time4(request);
   const [date, region, service, end, ...rest] = credential?.split('/').slice(1) ?? [];
   if (!signed || !time || end !== 'aws4_request' || rest.length > 0 || !date || !time.startsWith(date))
     return undefined;
@@ -106,12 +111,12 @@ export function isSignedText(text: Buffer, signature: string, secret: string): b
   return equal(signText4(text, secret, [date, region, service!]), signature);
 }
 
-/** When the client says that it signed, in milliseconds since 1970; NaN where that is no time, undefined where it says nothing. */
-export function signedAt({ params, headers }: Pick<SignedRequest, 'params' | 'headers'>): number | undefined {
-  const given =
-    params.Timestamp ??
-    Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-amz-date')?.[1] ??
-    params['X-Amz-Date'];
+/**
+ * When the client says that it signed, in milliseconds since 1970; NaN where that is no time, undefined where it says nothing.
+ * Of what is sent along unsigned (all headers, with version 2) nothing counts: it would make an old signature young.
+ */
+export function signedAt(request: Sent): number | undefined {
+  const given = isVersion4(request) ? time4(request) : request.params.Timestamp;
   if (given === undefined) return undefined;
   const basic = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(given);
   if (basic) return Date.parse(`${basic.slice(1, 4).join('-')}T${basic.slice(4).join(':')}Z`);
