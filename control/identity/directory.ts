@@ -25,11 +25,16 @@ export async function requireMarker(db: Queryable, table: string, { marker }: Pa
   if (rows.length === 0) throw new CloudError('not_found', 'marker_not_found', { marker });
 }
 
-/** The groups that a user is in now: a membership that a mapping gave ends by itself. */
-export const groupsOf = (
-  userId: RawBuilder<unknown>,
-): RawBuilder<unknown> => sql`(select group_id from user_group_member
-  where user_id = ${userId} and (expires_at is null or expires_at > now()))`;
+/** A membership that a mapping gave ends by itself. */
+const lasts = sql`(expires_at is null or expires_at > now())`;
+
+/** The groups that a user is in now. */
+export const groupsOf = (userId: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`(select group_id from user_group_member where user_id = ${userId} and ${lasts})`;
+
+/** The users who are in a group now. */
+export const membersOf = (groupId: string): RawBuilder<unknown> =>
+  sql`(select user_id from user_group_member where group_id = ${groupId} and ${lasts})`;
 
 /** Reads one row more than asked for to know whether there is a next page. */
 export const pageEnd = (page: PageRequest) => (page.limit === undefined ? sql`` : sql`limit ${page.limit + 1}`);

@@ -4,7 +4,7 @@ import type { DomainId, UserId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
-import { matching, type Page, type PageRequest } from './directory.ts';
+import { groupsOf, matching, type Page, type PageRequest } from './directory.ts';
 import { type DomainRight, listedDomain, requireInDomain, requireNoMightier, requireOver } from './domain-rights.ts';
 import { Entries, type EntryChange, findEntry, type Kind, type NewEntry } from './entries.ts';
 import type { GroupRow } from './tables.ts';
@@ -44,8 +44,7 @@ export class GroupService {
       await this.#over(caller, 'read', { table: 'user', id: userId, operation: 'identity:list_groups_for_user' });
     }
     const { rows } = await sql<GroupRow>`select g.* from user_group g
-      join user_group_member m on m.group_id = g.id where m.user_id = ${userId}
-      ${filter.name === undefined ? sql`` : sql`and g.name = ${filter.name}`} order by g.id`.execute(
+      where g.id in ${groupsOf(sql`${userId}`)} and ${matching({ 'g.name': filter.name })} order by g.id`.execute(
       this.#context.query,
     );
     return rows;
@@ -94,9 +93,10 @@ export class GroupService {
     };
     await refusing(refusals, () =>
       this.#context.write(actorOf(caller), (tx) =>
-        sql`insert into user_group_member (group_id, user_id) values (${groupId}, ${userId}) on conflict do nothing`.execute(
-          tx,
-        ),
+        // What a mapping gave for a while is given for good now.
+        sql`insert into user_group_member (group_id, user_id) values (${groupId}, ${userId})
+          on conflict (group_id, user_id) do update set expires_at = null
+            where user_group_member.expires_at is not null`.execute(tx),
       ),
     );
   }
@@ -106,13 +106,10 @@ export class GroupService {
     if (caller.userId !== userId) {
       await this.#over(caller, 'read', { table: 'user_group', id: groupId, operation: 'identity:check_user_in_group' });
     }
-    const row = await this.#context.query
-      .selectFrom('user_group_member')
-      .select('user_id')
-      .where('group_id', '=', groupId)
-      .where('user_id', '=', userId)
-      .executeTakeFirst();
-    if (!row) throw notFound('user_in_group', userId);
+    const { rows } = await sql`select where ${groupId}::uuid in ${groupsOf(sql`${userId}`)}`.execute(
+      this.#context.query,
+    );
+    if (rows.length === 0) throw notFound('user_in_group', userId);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */

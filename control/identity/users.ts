@@ -8,7 +8,16 @@ import type { Caller } from '../kit/caller.ts';
 import { defined } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
-import { matching, type Page, type PageRequest, pageEnd, pageStart, requireMarker, toPage } from './directory.ts';
+import {
+  matching,
+  membersOf,
+  type Page,
+  type PageRequest,
+  pageEnd,
+  pageStart,
+  requireMarker,
+  toPage,
+} from './directory.ts';
 import { type DomainRight, listedDomain, requireInDomain, requireNoMightier, requireOver } from './domain-rights.ts';
 import { Entries, type EntryChange, findEntry, type Kind } from './entries.ts';
 import { checkFactorOptions, factorRulesOption, factorsEnabledOption } from './factors.ts';
@@ -85,10 +94,7 @@ export class UserService {
   ): Promise<Page<UserView>> {
     await this.#over(caller, 'read', { table: 'user_group', id: groupId, operation: 'identity:list_users_in_group' });
     await findEntry(this.#context.query, groupKind, groupId);
-    return this.#page(
-      sql`u.id in (select user_id from user_group_member where group_id = ${groupId}) and ${matching({ 'u.name': filter.name })}`,
-      page,
-    );
+    return this.#page(sql`u.id in ${membersOf(groupId)} and ${matching({ 'u.name': filter.name })}`, page);
   }
 
   /** @throws CloudError `not_found`, `forbidden` */

@@ -204,12 +204,29 @@ test('groups of the mapping give roles until they end or the next log-in says ot
     api.cloud.db.database.query,
   );
   assert.equal((await rescope(first.headers['x-subject-token'])).status, 401, 'it has ended');
+  assert.equal((await call('GET', `groups/${group.id}/users/${id}`)).status, 404);
+  assert.deepEqual((await call('GET', `groups/${group.id}/users`)).body.users, []);
+  const { groups } = (await call('GET', `users/${id}/groups`)).body;
+  assert.deepEqual(
+    groups.map((one: { id: string }) => one.id),
+    [other.id],
+  );
   await login(name, await accessToken('alice-1'));
   assert.equal((await rescope(first.headers['x-subject-token'])).status, 201, 'and is given again');
   people['alice-1'] = { ...people['alice-1'], groups: [] };
   await login(name, await accessToken('alice-1'));
   assert.equal((await rescope(first.headers['x-subject-token'])).status, 401, 'not in the group any more');
   assert.equal((await call('GET', `groups/${other.id}/users/${id}`)).status, 204, 'what administrators gave stays');
+  people['alice-1'] = { ...people['alice-1'], groups: ['ops'] };
+  await login(name, await accessToken('alice-1'));
+  await call('PUT', `groups/${group.id}/users/${id}`);
+  people['alice-1'] = { ...people['alice-1'], groups: [] };
+  await login(name, await accessToken('alice-1'));
+  assert.equal(
+    (await call('GET', `groups/${group.id}/users/${id}`)).status,
+    204,
+    'also what a mapping had given before',
+  );
 });
 
 test('a mapping makes projects in the domain of the provider, or names a user who is here already', async () => {
