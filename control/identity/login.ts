@@ -12,7 +12,14 @@ import type { IdentityContext } from './context.ts';
 import type { AccessKey, CredentialService } from './credentials.ts';
 import type { Asker } from './fair-gate.ts';
 import type { PasswordHasher } from './password.ts';
-import { type Failures, isLocked, recordFailure, recordSuccess } from './password-policy.ts';
+import {
+  type Failures,
+  forgetFailures,
+  isLocked,
+  isLockedMeanwhile,
+  type PasswordPolicy,
+  recordFailure,
+} from './password-policy.ts';
 import type { Claims } from './token.ts';
 import { isPasscode, readSeed } from './totp.ts';
 
@@ -99,7 +106,7 @@ export async function provePassword(
     await recordFailure(db, policy, row.id);
     throw unauthenticated('wrong password');
   }
-  if (!(await recordSuccess(db, policy, row.id))) throw unauthenticated('locked out meanwhile');
+  if (await isLockedMeanwhile(db, policy, row.id)) throw unauthenticated('locked out meanwhile');
   if (row.expired && !toChangeIt && row.options.ignore_password_expiry !== true) {
     throw new CloudError('unauthenticated', 'password_expired', { user: row.id });
   }
@@ -112,7 +119,9 @@ export async function provePassword(
 }
 
 /** Six digits are guessed in no time: they are counted also where passwords are not, and no option of the user ends that. */
-const passcodeTries = { attempts: 10, seconds: 300 };
+const passcodeTries = { lockoutAttempts: 10, lockoutSeconds: 300 };
+const passcodePolicy = (policy: PasswordPolicy): PasswordPolicy =>
+  policy.lockoutAttempts === 0 ? { ...policy, ...passcodeTries } : policy;
 
 /** @throws CloudError `unauthenticated` */
 export async function provePasscode(
@@ -120,12 +129,7 @@ export async function provePasscode(
   credentials: CredentialService,
   { user, passcode }: Proof & { method: 'totp' },
 ): Promise<Proven> {
-  const { lockoutAttempts, lockoutSeconds } = passwordRules.policy;
-  const policy = {
-    ...passwordRules.policy,
-    lockoutAttempts: lockoutAttempts || passcodeTries.attempts,
-    lockoutSeconds: lockoutAttempts ? lockoutSeconds : passcodeTries.seconds,
-  };
+  const policy = passcodePolicy(passwordRules.policy);
   const { rows } = await sql<
     Omit<PasswordRow, 'hash' | 'expired'>
   >`select u.id, u.token_version, '{}'::jsonb as options, l.failures,
@@ -140,8 +144,21 @@ export async function provePasscode(
     await recordFailure(db, policy, row.id);
     throw unauthenticated('wrong passcode');
   }
-  if (!(await recordSuccess(db, policy, row.id, { always: true }))) throw unauthenticated('locked out meanwhile');
+  if (await isLockedMeanwhile(db, policy, row.id, { always: true })) throw unauthenticated('locked out meanwhile');
   return { ...nobodyYet, userId: row.id, version: row.token_version, methods: ['totp'] };
+}
+
+/**
+ * A log-in that is whole ends the count of what was guessed wrong. No single proof does: who knows a password would else guess
+ * passcodes for ever.
+ */
+export async function forgetGuesses(
+  { query, passwordRules: { policy } }: IdentityContext,
+  userId: UserId,
+  proofs: readonly Proof[],
+): Promise<void> {
+  if (proofs.some(({ method }) => method === 'totp')) await forgetFailures(query, passcodePolicy(policy), userId);
+  else if (proofs.some(({ method }) => method === 'password')) await forgetFailures(query, policy, userId);
 }
 
 /** @throws CloudError `unauthenticated`, after as long a time as a right secret takes */

@@ -156,26 +156,30 @@ export async function recordFailure(db: Queryable, policy: PasswordPolicy, userI
 }
 
 /**
- * A right proof ends the count, unless wrong ones that were tried beside it have locked the user out meanwhile: of many
- * guesses at once no more count than one after the other.
+ * Have wrong proofs, tried beside a right one, locked the user out meanwhile? So of many guesses at once no more count than one
+ * after the other.
  * @param options.always also where the user's options would let guess
  */
-export async function recordSuccess(
+export async function isLockedMeanwhile(
   db: Queryable,
   policy: PasswordPolicy,
   userId: UserId,
   { always = false }: { always?: boolean } = {},
 ): Promise<boolean> {
-  if (policy.lockoutAttempts === 0) return true;
+  if (policy.lockoutAttempts === 0) return false;
   const { rows } =
     await sql<Failures>`select l.failures, extract(epoch from now() - l.failed_at)::float8 as failed_ago, u.options
     from "user" u left join user_login l on l.user_id = u.id where u.id = ${userId}`.execute(db);
-  if (!rows[0] || isLocked(policy, always ? { ...rows[0], options: {} } : rows[0])) return false;
-  if (rows[0].failures) {
-    await sql`update user_login set failures = 0 where user_id = ${userId}
-      and failures = ${rows[0].failures}`.execute(db);
-  }
-  return true;
+  return !rows[0] || isLocked(policy, always ? { ...rows[0], options: {} } : rows[0]);
+}
+
+/** Ends the count, but no lock-out. */
+export async function forgetFailures(db: Queryable, policy: PasswordPolicy, userId: UserId): Promise<void> {
+  const { lockoutAttempts, lockoutSeconds } = policy;
+  if (lockoutAttempts === 0) return;
+  await sql`update user_login set failures = 0 where user_id = ${userId} and failures > 0
+    and (failures < ${lockoutAttempts} or ${lockoutSeconds}::integer > 0
+      and failed_at < now() - ${lockoutSeconds}::integer * interval '1 second')`.execute(db);
 }
 
 /**

@@ -23,6 +23,7 @@ import { type InsufficientFactors, requireFactors } from './factors.ts';
 import { FederatedLogin } from './federated-login.ts';
 import {
   combineProofs,
+  forgetGuesses,
   type Proof,
   type Proven,
   proveAccessKey,
@@ -153,6 +154,7 @@ export class IdentityService extends IdentityParts {
     try {
       const proven = await this.#withReceipt(combineProofs(await this.#prove(request)), request.receipt);
       await requireFactors(this.#context.query, proven);
+      await forgetGuesses(this.#context, proven.userId, request.proofs);
       if (!(await noteActivity(this.#context.query, this.#context.passwordRules.policy, proven.userId))) {
         throw unauthenticated('inactive for too long');
       }

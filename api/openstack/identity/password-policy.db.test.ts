@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { noPolicy } from '../../../control/identity/password-policy.ts';
+import { passcode, readSeed } from '../../../control/identity/totp.ts';
 import { asAdministrator, byPassword, type TestApi, testApi } from './testing.ts';
 
 let api: TestApi;
@@ -50,6 +51,26 @@ test('wrong passwords in a row lock a user out, for the right one too, until the
   await run(`update user_login set failed_at = failed_at - interval '1 minute'`, id);
   assert.equal((await ask(id, 'wrong')).status, 401, 'counted anew');
   assert.equal((await ask(id, password)).status, 201);
+});
+
+test('who knows the password guesses no more passcodes than anybody: only a whole log-in ends the count', async () => {
+  const { id, password } = await makeUser({
+    options: { multi_factor_auth_enabled: true, multi_factor_auth_rules: [['password', 'totp']] },
+  });
+  const seed = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+  const { call } = asAdministrator(api);
+  await call('POST', 'credentials', { credential: { type: 'totp', blob: seed, user_id: id } });
+  const byBoth = (given: string) => ({
+    ...{ ...byPassword(id, password), methods: ['password', 'totp'] },
+    totp: { user: { id, passcode: given } },
+  });
+  const both = (given: string) =>
+    api.call({ method: 'POST', path: '/identity/v3/auth/tokens', body: { auth: { identity: byBoth(given) } } });
+  const right = () => passcode(readSeed(seed)!, Date.now());
+  for (const _ of [1, 2]) assert.equal((await both('wrong!')).status, 401);
+  assert.equal((await both(right())).status, 201);
+  for (const _ of [1, 2, 3]) assert.equal((await both('wrong!')).status, 401);
+  assert.equal((await both(right())).status, 401, 'guessed too often');
 });
 
 test('of many guesses at once no more count than one after the other', async () => {
