@@ -126,9 +126,10 @@ export class ImageCopies {
     const imageId = image.id as ImageId;
     const fields = { imageId, hostId: host.id };
     const renewing = setInterval(() => {
-      sql`update image_copy set deadline = ${deadline} where copy_id = ${copyId}`
-        .execute(database.query)
-        .catch((err) => log.warn({ ...fields, err }, 'image: the lease of a copy could not be renewed'));
+      renew(database.query, copyId).then(
+        (held) => held || abort.abort(new Error('the lease has run out')),
+        (err) => log.warn({ ...fields, err }, 'image: the lease of a copy could not be renewed'),
+      );
     }, renewMs).unref();
     try {
       const { bytes, sizeBytes } = await transfer.source(image);
@@ -137,7 +138,8 @@ export class ImageCopies {
       const options = { format, maxBytes: image.size_bytes!, sizeBytes, signal: abort.signal };
       const { sha256 } = await client.putImage(host, imageId, bytes, options).finally(() => bytes.destroy());
       if (sha256 !== image.sha256) throw new Error('the copy has other bytes than the image');
-      if (!(await finishCopy(database, imageId, copyId))) throw new Error('the image is no more');
+      if (!(await finishCopy(database, imageId, copyId)))
+        throw new Error('the image is no more, or the lease has run out');
       log.info(fields, 'image: copied to a further host');
     } catch (err) {
       log.warn({ ...fields, err }, 'image: a copy was not made');
@@ -195,11 +197,18 @@ async function hostForCopy(tx: Tx, imageId: string): Promise<HostEndpoint | unde
   return rows[0];
 }
 
-/** False where the image is to go, or its bytes are others. */
+/** False when it has run out: then somebody may be removing the bytes. */
+async function renew(db: Queryable, copyId: string): Promise<boolean> {
+  const { rows } = await sql`update image_copy set deadline = ${deadline} where copy_id = ${copyId} and deadline > now()
+    returning copy_id`.execute(db);
+  return rows.length === 1;
+}
+
+/** False where the image is to go, or the lease has run out: then the bytes may go at this moment. */
 function finishCopy(database: Database, imageId: ImageId, copyId: string): Promise<boolean> {
   return database.transaction(cloudActor, async (tx) => {
     const { rows } = await sql`with copy as (delete from image_copy where image_id = ${imageId} and copy_id = ${copyId}
-        and exists (select from image where id = ${imageId} and desired_presence = 'present') returning host_id)
+        and deadline > now() and exists (select from image where id = ${imageId} and desired_presence = 'present') returning host_id)
       insert into image_location (image_id, host_id) select ${imageId}, host_id from copy
       on conflict do nothing returning host_id`.execute(tx);
     // Whether one more is wanted.

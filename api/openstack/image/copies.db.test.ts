@@ -27,7 +27,10 @@ before(async () => {
   api = await ImageApi.start({ copies: 2 });
 });
 afterEach(() => {
-  for (const { store } of others) store.refuse = undefined;
+  for (const { store } of others) {
+    store.refuse = undefined;
+    store.hold = undefined;
+  }
 });
 after(async () => {
   for (const { store } of others) await store[Symbol.asyncDispose]();
@@ -97,6 +100,35 @@ test('a copy whose control process died is removed and made again', async () => 
   await until('the copy', async () => (await places(id)).length === 2);
   const copies = others.flatMap(({ store }) => store.images.get(id)?.bytes ?? []);
   assert.deepEqual(copies, [bytes]);
+});
+
+test('a copy whose lease has run out is no place of the image, though its bytes came: somebody may be removing them', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const { store } of others) store.hold = () => promise;
+  const id = await api.create('alice', {}, bytes);
+  const lease = async () =>
+    (
+      await sql`update image_copy set deadline = now() - interval '1 second' where image_id = ${id} returning copy_id`.execute(
+        query(),
+      )
+    ).rows.length;
+  await until('it to be on its way', async () => (await lease()) === 1);
+  for (const { store } of others) store.hold = undefined;
+  resolve();
+  const ended = async () =>
+    (await places(id)).length === 2 ||
+    (
+      await sql`select from graphile_worker._private_jobs where key = ${`image:${id}`} and run_at > now() + interval '1 second'`.execute(
+        query(),
+      )
+    ).rows.length === 1;
+  await until('its end', ended);
+  assert.deepEqual(await places(id), [api.hostId]);
+  await until('another', async () => {
+    await api.controller.tasks.image(id);
+    return (await places(id)).length === 2;
+  });
+  assert.ok(others.some(({ id: other, store }) => store.images.has(id) && other !== api.hostId));
 });
 
 test('a host that died with half of a copy does not keep another from having one', async () => {
