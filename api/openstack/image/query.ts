@@ -9,6 +9,7 @@ import {
   type SortKey,
   visibilities,
 } from '../../../control/image/index.ts';
+import { onePerKey } from '../../../control/kit/listing.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 
 const defaultLimit = 25;
@@ -79,9 +80,7 @@ function parseSort(query: URLSearchParams): ImageListOptions['sort'] {
   );
 }
 
-/** The first word on a key counts; so no list of keys is longer than the keys are. */
-const unique = (sort: { key: SortKey; descending: boolean }[]) =>
-  sort.filter(({ key }, index) => sort.findIndex((other) => other.key === key) === index);
+const unique = (sort: { key: SortKey; descending: boolean }[]) => onePerKey(sort, ({ key }) => key);
 
 const notFilters = new Set(['limit', 'marker', 'sort', 'sort_key', 'sort_dir']);
 
