@@ -129,6 +129,14 @@ export const definitions = {
     check: (v: string) => (list(v).every(isRange) ? undefined : 'addresses and ranges, separated by commas'),
     help: "Private addresses that tenants may import images from by URL, e.g. a mirror's; public ones they always may.",
   },
+  import_ports: {
+    fallback: '',
+    check: (v: string) =>
+      list(v)
+        .map(port)
+        .find((why) => why !== undefined),
+    help: 'More ports than 80 and 443 that the URLs of such imports may name, separated by commas.',
+  },
   image_copies: {
     fallback: '2',
     check: number(10),
@@ -138,14 +146,6 @@ export const definitions = {
     fallback: '',
     check: (v: string) => (v === '' || isAbsolute(v) ? undefined : 'the absolute path of a file'),
     help: "File that says which roles may make and read which properties of images, in Glance's form; empty: everybody may.",
-  },
-  import_ports: {
-    fallback: '',
-    check: (v: string) =>
-      list(v)
-        .map(port)
-        .find((why) => why !== undefined),
-    help: 'More ports than 80 and 443 that they may name, separated by commas.',
   },
   guest_uids: {
     fallback: '',
