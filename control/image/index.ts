@@ -1,6 +1,5 @@
-export { addressList } from './address.ts';
 export { beginCapture, failCapture, finishCapture, inheritedFrom, rotateBackups } from './capture.ts';
-export { ImageController, type ImageTaskOptions } from './controller.ts';
+export { ImageController } from './controller.ts';
 export { ImageCopies } from './copies.ts';
 export { fileFormat, type ImageAttributes, type ImageChange, limits } from './image.ts';
 export { ImageImporter } from './importer.ts';
@@ -15,15 +14,10 @@ export {
   containerFormats,
   type DiskFormat,
   diskFormats,
-  type ImageStatus,
-  type ImportInput,
-  type ImportMethod,
   type ImportSource,
   importMethods,
-  type MemberStatus,
   memberStatuses,
-  type Visibility,
   visibilities,
 } from './values.ts';
-export { type WebRulesOptions, webRules } from './web-rules.ts';
-export { allowedUrl, type WebRules, type WebRulesNow, WebSource } from './web-source.ts';
+export { webRules } from './web-rules.ts';
+export { allowedUrl, type WebRulesNow, WebSource } from './web-source.ts';

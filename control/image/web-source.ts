@@ -21,7 +21,7 @@ export interface WebRules extends AddressRules {
   ports: readonly number[];
 }
 
-/** Read anew for each connection: the cloud's own addresses change. */
+/** Read anew for each download: the cloud's own addresses change. */
 export type WebRulesNow = () => WebRules | Promise<WebRules>;
 
 export class WebSource {

@@ -1,2 +1,2 @@
-export { type EntryWish, MetadefService, type NamespaceWish } from './service.ts';
-export { type MetadefEntryRow, type MetadefKind, type MetadefNamespaceRow, metadefKinds } from './tables.ts';
+export { type EntryWish, MetadefService } from './service.ts';
+export type { MetadefEntryRow, MetadefKind, MetadefNamespaceRow } from './tables.ts';

@@ -233,7 +233,9 @@ async function insertEntry(
   kind: MetadefKind,
   { name, body }: EntryWish,
 ): Promise<MetadefEntryRow> {
-  if ((await entriesOf(tx, id, kind)).length >= maxEntries) {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from metadef_entry where namespace_id = ${id} and kind = ${kind}`.execute(tx);
+  if (rows[0]!.count >= maxEntries) {
     throw new CloudError('too_large', 'too_many_metadef_entries', { kind, limit: maxEntries });
   }
   return tx

@@ -1,8 +1,7 @@
 import type { Generated, Selectable } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 
-export const metadefKinds = ['object', 'property', 'tag', 'resource_type'] as const;
-export type MetadefKind = (typeof metadefKinds)[number];
+export type MetadefKind = 'object' | 'property' | 'tag' | 'resource_type';
 
 export interface MetadefNamespaceTable {
   id: string;
