@@ -55,7 +55,7 @@ export function renewCertificate(app: FastifyInstance, tls: ApiOptions['tls']): 
 }
 
 /** JSON bodies larger than this are refused with 413. Streams (image bytes) have limits of their own. */
-export const maxJsonBytes = 1024 * 1024;
+const maxJsonBytes = 1024 * 1024;
 
 export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const { upgrades = [] } = options;

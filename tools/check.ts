@@ -30,7 +30,7 @@ interface Outcome {
  * Test files that run anywhere, in an order that is the same everywhere: those of whole clouds first, for they take long, and one
  * that is left alone at the end leaves a core idle.
  */
-export function fastTests(words: readonly string[] = []): string[] {
+function fastTests(words: readonly string[] = []): string[] {
   return globSync('**/*.test.ts', {
     cwd: root,
     exclude: (name) => ['node_modules', '.bothy'].includes(String(name)),

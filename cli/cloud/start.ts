@@ -107,7 +107,7 @@ export async function warmSupervisor(): Promise<void> {
 }
 
 /** Starts the supervisor in the background, up to its first answer. Answers false where it ran already. */
-export async function startSupervisor(settings: Settings): Promise<boolean> {
+async function startSupervisor(settings: Settings): Promise<boolean> {
   if ((await supervisorPid(settings)) !== undefined) return false;
   const layout = cloudLayout(settings.paths);
   await warmSupervisor();

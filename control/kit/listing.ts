@@ -182,7 +182,7 @@ async function requireMarker(db: Queryable, caller: Caller, listing: Listing<unk
 }
 
 /** At most this many rows a page, also when none was asked for: the next page has a link. */
-export const maxPage = 10_000;
+const maxPage = 10_000;
 
 export async function listRows<Row>(
   db: Queryable,

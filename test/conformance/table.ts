@@ -36,7 +36,7 @@ export function readResult(name: string): SuiteResult | undefined {
 }
 
 /** The first line of reasons.txt whose pattern is found in the id or in what the test said. */
-export function reasonFor({ id, reason }: Verdict, reasons: readonly Reason[]): string {
+function reasonFor({ id, reason }: Verdict, reasons: readonly Reason[]): string {
   const known = reasons.find(({ pattern }) => pattern.test(`${id} ${reason}`));
   return known?.text ?? `not looked into: ${escaped(reason.slice(0, 200))}`;
 }

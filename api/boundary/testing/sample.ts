@@ -60,7 +60,7 @@ function sampleObject(schema: Schema, options: { full: boolean }): Record<string
 const deep = JSON.parse(`${'['.repeat(200)}${']'.repeat(200)}`) as unknown;
 
 /** One of each kind of value that JSON can say. */
-export const anyValues: readonly unknown[] = [
+const anyValues: readonly unknown[] = [
   ...[2 ** 31, 2 ** 31 - 1, 2 ** 40, 2 ** 53, '2147483648', '0000-01-01T00:00:00Z', ' '.repeat(70_000), '\ufeff'],
   ...[null, true, 7, -1, 0.5, 1e308, 1e20, '', 'text', '7', 'x\0y', '\ud83c', 'x'.repeat(70_000)],
   ...[[], ['x'], [null], [[]], {}, { x: 1 }, { __proto: {} }, { id: null }, { name: [] }, deep],

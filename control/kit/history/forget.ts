@@ -13,7 +13,7 @@ export interface Gone {
   kind: 'project' | 'user';
 }
 
-export const readableMs = 24 * 3600 * 1000;
+const readableMs = 24 * 3600 * 1000;
 
 /** Those whose time has come, oldest first. */
 export async function goneOnes(tx: Tx, now: Date, limit: number): Promise<Gone[]> {

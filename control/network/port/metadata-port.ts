@@ -10,7 +10,7 @@ import type { SubnetFacts } from '../address/plan.ts';
 import { cloudGround, createPorts, type NetworkFacts, type NewPort } from './create.ts';
 
 export const metadataOwner = 'network:distributed';
-export const metadataDevice = (networkId: string): string => `ovnmeta-${networkId}`;
+const metadataDevice = (networkId: string): string => `ovnmeta-${networkId}`;
 
 /** In the transaction that makes the networks; they have no subnets yet. */
 export async function createMetadataPorts(tx: Tx, networks: readonly NetworkFacts[]): Promise<void> {

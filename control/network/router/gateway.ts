@@ -15,7 +15,7 @@ import { cloudGround, createPorts, loadNetworks, type NetworkFacts } from '../po
 import { deletePortRows } from '../port/server-ports.ts';
 import { updateAddresses } from '../port/update-addresses.ts';
 
-export const gatewayOwner = 'network:router_gateway';
+const gatewayOwner = 'network:router_gateway';
 
 export interface GatewayWish {
   network_id: string;
