@@ -1,10 +1,10 @@
 /** A server as Nova shows it, at each microversion. Pure: row and interfaces in, JSON out. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import {
+  type ListedServer,
   powerState,
   type ServerInterface,
-  type ShownServer,
   serverStatus,
   taskState,
   vmState,
@@ -21,9 +21,9 @@ export const plainTime = (date: Date | null): string | null => (date ? `${date.t
 
 /** Tells a project's servers on one host together without naming the host. */
 export const hostIdOf = (hostName: string | null, projectId: string): string =>
-  hostName === null ? '' : createHash('sha224').update(`${projectId}${hostName}`).digest('hex');
+  hostName === null ? '' : hash('sha224', `${projectId}${hostName}`);
 
-export function briefServer(request: FastifyRequest, server: ShownServer): Body {
+export function briefServer(request: FastifyRequest, server: ListedServer): Body {
   return { id: server.id, name: server.name, links: linksOf(request, 'servers', server.id) };
 }
 
@@ -40,7 +40,7 @@ const inProgress: ReadonlySet<string> = new Set(['ACTIVE', 'BUILD']);
 
 export function serverBody(
   request: FastifyRequest,
-  server: ShownServer,
+  server: ListedServer,
   interfaces: readonly ServerInterface[],
   options: ViewOptions,
 ): Body {
@@ -83,7 +83,7 @@ export function serverBody(
 function addExtensions(
   body: Body,
   request: FastifyRequest,
-  server: ShownServer,
+  server: ListedServer,
   interfaces: readonly ServerInterface[],
   options: ViewOptions,
 ): void {
@@ -119,19 +119,19 @@ function addExtensions(
   }
 }
 
-function hostStatus(server: ShownServer): string {
+function hostStatus(server: ListedServer): string {
   if (server.host_id === null) return '';
   if (server.host_connected === null) return 'UNKNOWN';
   if (!server.host_enabled) return 'MAINTENANCE';
   return server.host_connected ? 'UP' : 'DOWN';
 }
 
-function imageBody(request: FastifyRequest, server: ShownServer): unknown {
+function imageBody(request: FastifyRequest, server: ListedServer): unknown {
   if (server.image_id === null) return '';
   return { id: server.image_id, links: [{ rel: 'bookmark', href: `${rootOf(request)}/images/${server.image_id}` }] };
 }
 
-function flavorBody(request: FastifyRequest, server: ShownServer): Body {
+function flavorBody(request: FastifyRequest, server: ListedServer): Body {
   const { flavor } = server;
   if (request.microversion < 47) {
     const href = `${rootOf(request)}/flavors/${encodeURIComponent(flavor.id)}`;
@@ -149,13 +149,13 @@ function flavorBody(request: FastifyRequest, server: ShownServer): Body {
 }
 
 /** Nova's well-known sentence, then what it never says: why, and what would help. */
-function faultSentence({ reason, message }: NonNullable<ShownServer['fault']>): string {
+function faultSentence({ reason, message }: NonNullable<ListedServer['fault']>): string {
   const known = 'No valid host was found.';
   // Faults of before this was ours to say have it in the row.
   return reason !== 'no_capacity' || message.startsWith(known) ? message : `${known} ${message}`;
 }
 
-function faultBody(server: ShownServer, caller: Caller): Body {
+function faultBody(server: ListedServer, caller: Caller): Body {
   const fault = server.fault!;
   return {
     code: 500,

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { isCloudError } from '../../../contract/errors.ts';
 import { parseId, type ServerId } from '../../../contract/ids.ts';
-import type { ServerNotes, ServerService, ShownServer } from '../../../control/compute/server/index.ts';
+import type { ListedServer, ServerNotes, ServerService } from '../../../control/compute/server/index.ts';
 import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import type { Input } from '../../boundary/contract.ts';
@@ -81,7 +81,7 @@ async function listServers(
   return links ? { servers: bodies, servers_links: links } : { servers: bodies };
 }
 
-async function detailed(servers: ServerService, request: FastifyRequest, rows: ShownServer[]): Promise<Body[]> {
+async function detailed(servers: ServerService, request: FastifyRequest, rows: ListedServer[]): Promise<Body[]> {
   const caller = callerOf(request);
   const ids = rows.map((row) => row.id as ServerId);
   const [interfaces, userData] = await Promise.all([

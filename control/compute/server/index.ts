@@ -13,7 +13,7 @@ export { desiredServers } from './desired.ts';
 export { hostedServers } from './hosted-servers.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
 export { recordReports } from './reports.ts';
-export type { ServerRow, ShownServer } from './server.ts';
+export type { ListedServer, ServerRow, ShownServer } from './server.ts';
 export { maxTags, ServerService, type ServerServiceOptions } from './service.ts';
 export type { FlavorSnapshot, KeySnapshot, ServerImage } from './snapshots.ts';
 export {

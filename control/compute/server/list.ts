@@ -8,10 +8,10 @@ import { CloudError } from '../../../contract/errors.ts';
 import { type Queryable, sqlState } from '../../kit/database/database.ts';
 import { onePerKey } from '../../kit/listing.ts';
 import { safePattern } from './pattern.ts';
-import type { ShownServer } from './server.ts';
+import { type ListedServer, listedColumns } from './server.ts';
 import type { ServerStatus, TaskState, VmState } from './states.ts';
-import { powerStateSql, statusSql, taskStateSql, vmStateSql } from './states-sql.ts';
-import { type Reach, reachCondition, shownColumns } from './store.ts';
+import { powerStateSql, stateColumns, statusSql, taskStateSql, vmStateSql } from './states-sql.ts';
+import { hostColumns, type Reach, reachCondition } from './store.ts';
 
 /** Fields that callers may filter by a regular expression, as Nova lets them. */
 export const patternFields = {
@@ -139,8 +139,10 @@ function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
   return all;
 }
 
+const columns = sql`${sql.join(listedColumns.map((name) => sql.ref(`s.${name}`)))}, ${stateColumns}, s.deleted_at, ${hostColumns}`;
+
 /** @throws CloudError `invalid` for an unknown marker or a broken regular expression */
-export async function listServers(db: Queryable, reach: Reach, filter: ServerFilter): Promise<ShownServer[]> {
+export async function listServers(db: Queryable, reach: Reach, filter: ServerFilter): Promise<ListedServer[]> {
   const from = sql`(${source(reach, filter)}) s left join host h on h.id = s.host_id`;
   const where = conditions(reach, filter);
   const sort = onePerKey(filter.sort ?? [], ({ key }) => key);
@@ -151,7 +153,7 @@ export async function listServers(db: Queryable, reach: Reach, filter: ServerFil
   if (filter.marker !== undefined) where.push(await afterMarker(db, from, reach, filter.marker, sort));
   const order = sort.map(({ key, direction }) => sql`${sortKeys[key]} ${sql.raw(direction)}`);
   try {
-    const { rows } = await sql<ShownServer>`select ${shownColumns} from ${from}
+    const { rows } = await sql<ListedServer>`select ${columns} from ${from}
       where ${sql.join(where, sql` and `)} order by ${sql.join(order)} limit ${filter.limit ?? null}::bigint`.execute(
       db,
     );

@@ -2,6 +2,7 @@
 
 import type { Selectable } from 'kysely';
 import type { ServerFault } from './snapshots.ts';
+import type { ServerState } from './states.ts';
 import type { ServerTable } from './tables.ts';
 
 export const faultOf = (reason: ServerFault['reason'], message: string, generation: number): ServerFault => ({
@@ -14,14 +15,24 @@ export const faultOf = (reason: ServerFault['reason'], message: string, generati
 /** The whole row, as the store reads it. */
 export type ServerRow = Selectable<ServerTable>;
 
-/** A row with what is known of its host; `deleted_at` only where deleted servers were asked for. */
-export interface ShownServer extends ServerRow {
+/** What lists read of a row, with what is known of its host; `deleted_at` only where deleted servers were asked for. */
+export interface ListedServer extends ServerState, Pick<ServerRow, (typeof listedColumns)[number]> {
   host_name: string | null;
   host_zone: string | null;
   host_connected: boolean | null;
   host_enabled: boolean | null;
   deleted_at: Date | null;
 }
+
+/** Beside those that the states are made of. The others are its host's, and much of the row. */
+export const listedColumns = [
+  ...(['id', 'project_id', 'user_id', 'name', 'description', 'hostname', 'image_id', 'flavor', 'key_name'] as const),
+  ...(['config_drive', 'metadata', 'tags', 'availability_zone', 'access_ipv4', 'access_ipv6', 'disk_config'] as const),
+  ...(['locked', 'locked_reason', 'reservation_id', 'launch_index', 'created_at', 'updated_at'] as const),
+] as const;
+
+/** The whole row, with the same. */
+export type ShownServer = ServerRow & ListedServer;
 
 /** A DNS label made from a name of any script, as Nova's sanitize_hostname makes it; the id helps where nothing is left. */
 export function hostnameFrom(name: string, id: string): string {

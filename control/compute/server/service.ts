@@ -30,7 +30,7 @@ import {
 } from './create.ts';
 import { listServers, type ServerFilter } from './list.ts';
 import { addServerSecurityGroup, removeServerSecurityGroup, serverSecurityGroups } from './security-groups.ts';
-import type { ServerRow, ShownServer } from './server.ts';
+import type { ListedServer, ServerRow, ShownServer } from './server.ts';
 import { vmState } from './states.ts';
 import {
   findServer,
@@ -61,7 +61,7 @@ export class ServerService {
   }
 
   /** @param options.allProjects administrators only */
-  async list(caller: Caller, filter: ServerFilter, options: { allProjects: boolean }): Promise<ShownServer[]> {
+  async list(caller: Caller, filter: ServerFilter, options: { allProjects: boolean }): Promise<ListedServer[]> {
     if (options.allProjects) requireAdmin(caller, 'list the servers of all projects');
     if (filter.which === 'deleted') requireAdmin(caller, 'list deleted servers');
     const reach: Reach = options.allProjects ? 'all' : { projectId: requireProject(caller, 'list servers') };

@@ -105,11 +105,11 @@ export type Reach = { projectId: string } | 'all';
 export const reachCondition = (reach: Reach) =>
   reach === 'all' ? sql`true` : sql`s.project_id = ${reach.projectId}::uuid`;
 
-export const shownColumns = sql`s.*, h.name as host_name, h.availability_zone as host_zone,
-  h.connected as host_connected, h.enabled as host_enabled`;
+export const hostColumns = sql`h.name as host_name, h.availability_zone as host_zone, h.connected as host_connected,
+  h.enabled as host_enabled`;
 
 export async function findServer(db: Queryable, reach: Reach, id: string): Promise<ShownServer | undefined> {
-  const { rows } = await sql<ShownServer>`select ${shownColumns}, null::timestamptz as deleted_at
+  const { rows } = await sql<ShownServer>`select s.*, ${hostColumns}, null::timestamptz as deleted_at
     from server s left join host h on h.id = s.host_id where s.id = ${id} and ${reachCondition(reach)}`.execute(db);
   return rows[0];
 }
