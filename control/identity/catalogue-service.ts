@@ -7,8 +7,8 @@ import type { Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { EndpointRow, Interface, RegionRow, ServiceRow } from './catalogue-tables.ts';
-import type { IdentityContext } from './context.ts';
-import { matching } from './directory.ts';
+import { type IdentityContext, refusing } from './context.ts';
+import { matching, nameTaken } from './directory.ts';
 import { Records } from './records.ts';
 import { requireAdministrator, requireReader } from './rights.ts';
 import type { Extra } from './tables.ts';
@@ -52,7 +52,10 @@ export class CatalogueService {
     this.#endpoints = new Records(context, {
       ...{ table: 'endpoint', noun: 'endpoint' },
       columns: sql`t.*, (select name from region r where r.id = t.region_id) as region`,
-      refusals: { endpoint_service_id_fkey: () => new CloudError('invalid', 'endpoint_service_unknown', {}) },
+      refusals: {
+        endpoint_service_id_fkey: () => new CloudError('invalid', 'endpoint_service_unknown', {}),
+        endpoint_region_id_fkey: () => new CloudError('invalid', 'endpoint_region_unknown', {}),
+      },
     });
   }
 
@@ -74,13 +77,11 @@ export class CatalogueService {
   async createRegion(caller: Caller, name: string | null, change: RegionChange): Promise<RegionRow> {
     requireAdministrator(caller, 'identity:create_region');
     const id = newId();
-    const [known] = name === null ? [] : await this.#regions.list(sql`t.name = ${name}`);
-    if (known) throw new CloudError('conflict', 'name_taken', { noun: 'region', name: known.name });
     const { parent = null, description, extra = {} } = change;
     const parentId = parent === null ? null : (await this.region(parent)).id;
-    return this.#regions.insert(caller, {
-      ...{ id, name: name ?? id, parent_id: parentId, description: description ?? '', extra: json(extra) },
-    });
+    const values = { id, name: name ?? id, parent_id: parentId, description: description ?? '', extra: json(extra) };
+    const taken = () => nameTaken('region', values.name);
+    return refusing({ region_name_key: taken }, () => this.#regions.insert(caller, values));
   }
 
   /** @throws CloudError `forbidden`, `not_found`, `invalid` where a region would be above itself */
@@ -95,20 +96,23 @@ export class CatalogueService {
     }));
   }
 
-  /** @throws CloudError `forbidden` while endpoints or other regions are in it, `not_found` */
+  /** As in Keystone, those below go along. @throws CloudError `forbidden` while endpoints or limits are in one of them, `not_found` */
   async deleteRegion(caller: Caller, name: string): Promise<void> {
     requireAdministrator(caller, 'identity:delete_region');
     const { id } = await this.region(name);
-    await this.#regions.delete(caller, id, async (_, tx) => {
-      const { rows } = await sql`with recursive within(id) as (select ${id}::uuid
-          union select r.id from region r join within w on r.parent_id = w.id)
-        select from endpoint where region_id in (select id from within) limit 1`.execute(tx);
-      if (rows.length > 0) throw new CloudError('forbidden', 'region_in_use', { id: name });
-      // As in Keystone, those below go along: leaves first, since each refers to the one above.
-      await sql`with recursive within(id) as (select ${id}::uuid
-          union select r.id from region r join within w on r.parent_id = w.id)
-        delete from region where id in (select id from within) and id <> ${id}`.execute(tx);
-    });
+    const refusals = {
+      endpoint_region_id_fkey: () => new CloudError('forbidden', 'region_in_use', { id: name }),
+      registered_limit_region_id_fkey: () =>
+        new CloudError('forbidden', 'catalogue_entry_limited', { noun: 'region', id: name }),
+    };
+    await refusing(refusals, () =>
+      this.#regions.delete(caller, id, async (_, tx) => {
+        // In one statement, since each refers to the one above.
+        await sql`with recursive within(id) as (select ${id}::uuid
+            union select r.id from region r join within w on r.parent_id = w.id)
+          delete from region where id in (select id from within)`.execute(tx);
+      }),
+    );
   }
 
   async #parentOf(tx: Tx, id: string, parent: string | null): Promise<string | null> {
@@ -159,10 +163,13 @@ export class CatalogueService {
     });
   }
 
-  /** With its endpoints. @throws CloudError `forbidden`, `not_found` */
+  /** With its endpoints. @throws CloudError `forbidden` also while projects or domains have limits of it, `not_found` */
   async deleteService(caller: Caller, id: string): Promise<void> {
     requireAdministrator(caller, 'identity:delete_service');
-    await this.#services.delete(caller, id, (row) => requireAdded('service', row));
+    const limited = () => new CloudError('forbidden', 'catalogue_entry_limited', { noun: 'service', id });
+    await refusing({ own_limit_registered_limit_id_fkey: limited }, () =>
+      this.#services.delete(caller, id, (row) => requireAdded('service', row)),
+    );
   }
 
   /** @throws CloudError `forbidden` */
