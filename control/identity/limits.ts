@@ -100,8 +100,7 @@ export class LimitService {
       const made: RegisteredLimit[] = [];
       for (const { limit, description, ...name } of wanted) {
         const regionId = await regionOf(tx, name.region);
-        const [known] = await this.#registered(tx, named(name));
-        if (known) throw new CloudError('conflict', 'limit_registered_already', { resource: name.resource });
+        await this.#requireFree(tx, name);
         const id = newId();
         await sql`insert into registered_limit (id, service_id, region_id, resource_name, default_limit, description)
           values (${id}, ${name.serviceId}, ${regionId}, ${name.resource}, ${limit}, ${description})`.execute(tx);
@@ -124,20 +123,23 @@ export class LimitService {
     return this.#write(caller, async (tx) => {
       const before = await this.registeredOne(id, tx);
       const { limit = before.default_limit, description = before.description } = change;
-      const name = {
-        ...{ serviceId: before.service_id, region: before.region, resource: before.resource_name },
-        ...change,
+      const known: LimitName = {
+        serviceId: before.service_id,
+        region: before.region,
+        resource: before.resource_name,
       };
-      const renamed = (['serviceId', 'region', 'resource'] as const).some(
-        (key) =>
-          name[key] !== { serviceId: before.service_id, region: before.region, resource: before.resource_name }[key],
-      );
+      const { serviceId = known.serviceId, region = known.region, resource = known.resource } = change;
+      const name: LimitName = { serviceId, region, resource };
+      const renamed = serviceId !== known.serviceId || region !== known.region || resource !== known.resource;
       if (before.quota !== null) {
         if (renamed) throw new CloudError('forbidden', 'limit_served_here', { id });
         await sql`update quota set maximum = ${scaled(limit, before)} where id = ${id}`.execute(tx);
         return this.registeredOne(id, tx);
       }
-      if (renamed) await this.#requireUnused(tx, id);
+      if (renamed) {
+        await this.#requireFree(tx, name);
+        await this.#requireUnused(tx, id);
+      }
       await sql`update registered_limit set service_id = ${name.serviceId}, region_id = ${await regionOf(tx, name.region)},
         resource_name = ${name.resource}, default_limit = ${limit}, description = ${description} where id = ${id}`.execute(
         tx,
@@ -241,6 +243,12 @@ export class LimitService {
   async #own(db: Queryable, condition: RawBuilder<unknown>): Promise<OwnLimit[]> {
     const { rows } = await sql<OwnLimit>`with ${own} select * from found where ${condition} order by id`.execute(db);
     return rows;
+  }
+
+  /** The rows of quota have names too, which no constraint of the table keeps. @throws CloudError `conflict` */
+  async #requireFree(tx: Tx, name: LimitName): Promise<void> {
+    const [known] = await this.#registered(tx, named(name));
+    if (known) throw new CloudError('conflict', 'limit_registered_already', { resource: name.resource });
   }
 
   async #requireUnused(tx: Tx, id: string): Promise<void> {

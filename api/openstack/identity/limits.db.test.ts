@@ -119,6 +119,31 @@ test('limits of other services are kept: registered, given to projects and domai
   assert.equal((await call('GET', 'limits/model')).body.model.name, 'flat');
 });
 
+test('what has limits is not removed from the catalogue, and no limit takes the name of another', async () => {
+  const service = await make('service', { type: unique() });
+  const region = await make('region', { id: unique() });
+  const below = await make('region', { id: unique(), parent_region_id: region.id });
+  const name = { service_id: service.id, region_id: below.id, resource_name: 'snapshots' };
+  const { body } = await call('POST', 'registered_limits', { registered_limits: [{ ...name, default_limit: 1 }] });
+  const [row] = body.registered_limits;
+  for (const one of [below, region]) {
+    const { status, body: told } = await call('DELETE', `regions/${one.id}`);
+    assert.equal(status, 403, JSON.stringify(told));
+  }
+  const limits = [{ ...name, resource_limit: 5, domain_id: 'default' }];
+  const [limit] = (await call('POST', 'limits', { limits })).body.limits;
+  const refused = await call('DELETE', `services/${service.id}`);
+  assert.equal(refused.status, 403, JSON.stringify(refused.body));
+  await call('DELETE', `limits/${limit.id}`);
+  const taken = { service_id: compute, region_id: null, resource_name: 'servers' };
+  const renamed = await call('PATCH', `registered_limits/${row.id}`, { registered_limit: taken });
+  assert.equal(renamed.status, 409, JSON.stringify(renamed.body));
+  assert.equal((await registered(`?service_id=${compute}&resource_name=servers`)).length, 1);
+  assert.equal((await call('DELETE', `services/${service.id}`)).status, 204, 'what is registered goes along');
+  assert.equal((await call('DELETE', `regions/${region.id}`)).status, 204);
+  assert.equal((await call('GET', `regions/${below.id}`)).status, 404);
+});
+
 test('a limit is of one project or one domain, and no less than -1', async () => {
   const name = { service_id: compute, resource_name: 'servers' };
   const { project } = await makeTenant(api);
