@@ -51,6 +51,24 @@ test('groups are taken by name, those of a list or all but those', () => {
   assert.deepEqual(groups({ type: 'groups', whitelist: ['^(dev|all)$'], regex: true }), ['dev', 'all']);
 });
 
+test('each of several values makes a group of the whole text; in another text they are parted by commas', () => {
+  const names = (groups: string, ...remote: MappingRule['remote']) =>
+    applyMapping(
+      [rule([{ user: { name: '{0}' } }, { groups, domain: { name: 'Default' } }], ...remote)],
+      bob,
+    ).groups.map((group) => ('name' in group ? group.name : group.id));
+  assert.deepEqual(names('at-{1}', { type: 'UserName' }, { type: 'groups' }), ['at-dev', 'at-ops', 'at-all']);
+  assert.deepEqual(names('{0}-{1}', { type: 'UserName' }, { type: 'Email' }), ['bob-bob@a.test']);
+  assert.deepEqual(names('all', { type: 'UserName' }), ['all']);
+  const [one] = [applyMapping([rule([{ user: { name: '{0}' } }], { type: 'groups' })], bob)];
+  assert.equal(one.user.name, 'dev,ops,all');
+});
+
+test('a value that no name can have is none: it does not become two, and is not stored', () => {
+  const said = assertionOf({ groups: ['dev\u001fadmins', 'a\0b', 'half \ud800', 'ops'], nick: 'x\u001fadmins' });
+  assert.deepEqual([said.groups, said.nick], [['ops'], undefined]);
+});
+
 test('the first user counts; without one, and where a rule names too many, nobody comes in', () => {
   const one = rule([{ user: { name: '{0}' } }], { type: 'UserName' });
   const two = rule([{ user: { name: 'other' } }], { type: 'Email' });

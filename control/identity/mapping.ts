@@ -42,8 +42,11 @@ export interface Mapped {
   projects: NonNullable<LocalRule['projects']>;
 }
 
-/** A value of the assertion: what is many stays many where it stands alone. */
+/** What a remote entry takes over of the assertion. */
 type Direct = readonly string[];
+
+/** A local side that is filled in: its groups one by one. */
+type Filled = Omit<LocalRule, 'groups' | 'group_ids'> & { groups: string[]; group_ids: string[] };
 
 /** @throws CloudError `unauthenticated` where no rule gives a user */
 export function applyMapping(rules: readonly MappingRule[], assertion: Assertion): Mapped {
@@ -86,44 +89,55 @@ const isLike = (wanted: string, value: string, regex = false): boolean =>
   regex ? new RegExp(wanted).test(value) : wanted === value;
 
 /** The local side with {n} filled in, at every depth. */
-function filled(local: LocalRule, direct: readonly Direct[]): LocalRule {
+function filled(local: LocalRule, direct: readonly Direct[]): Filled {
   const fill = (value: unknown): unknown => {
     if (typeof value === 'string') return fillText(value, direct);
     if (Array.isArray(value)) return value.map(fill);
     if (value === null || typeof value !== 'object') return value;
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, fill(inner)]));
   };
-  return fill(local) as LocalRule;
+  const { groups, group_ids: ids, ...rest } = local;
+  return { ...(fill(rest) as LocalRule), groups: fillEach(groups, direct), group_ids: fillEach(ids, direct) };
 }
 
-/** Several values are joined by what no name holds; {@link listOf} parts them again. */
-const separator = '\u001f';
-const listOf = (text: string): string[] => text.split(separator).filter((one) => one !== '');
+const placeholder = /\{(\d{1,3})\}/g;
 
-/** @throws CloudError `unauthenticated` where the rule names what its remote side does not have */
+/** Several values are parted by commas, as Apache's module parts them. @throws CloudError `unauthenticated` where the rule names what its remote side does not have */
 function fillText(text: string, direct: readonly Direct[]): string {
-  return text.replace(/\{(\d{1,3})\}/g, (_, index: string) => {
-    const values = direct[Number(index)];
-    if (!values) throw new CloudError('unauthenticated', 'mapping_names_too_many', {});
-    return values.join(separator);
-  });
+  return text.replace(placeholder, (_, index: string) => valuesAt(index, direct).join(','));
 }
 
-function groupsOf(local: LocalRule): Mapped['groups'] {
-  const groups: Mapped['groups'] = [];
-  if (local.group) groups.push(local.group);
-  if (local.groups !== undefined && local.domain) {
-    groups.push(...listOf(local.groups).map((name) => ({ name, domain: local.domain! })));
-  }
-  if (local.group_ids !== undefined) groups.push(...listOf(local.group_ids).map((id) => ({ id })));
-  return groups;
+/** One text for each value of the one that is named. */
+function fillEach(text: string | undefined, direct: readonly Direct[]): string[] {
+  if (text === undefined) return [];
+  const [only, ...others] = text.matchAll(placeholder);
+  if (!only || others.length > 0) return [fillText(text, direct)];
+  return valuesAt(only[1]!, direct).map((value) => text.replace(only[0], () => value));
 }
+
+function valuesAt(index: string, direct: readonly Direct[]): Direct {
+  const values = direct[Number(index)];
+  if (!values) throw new CloudError('unauthenticated', 'mapping_names_too_many', {});
+  return values;
+}
+
+function groupsOf({ group, groups, group_ids: ids, domain }: Filled): Mapped['groups'] {
+  return [
+    ...(group ? [group] : []),
+    ...(domain ? groups.map((name) => ({ name, domain })) : []),
+    ...ids.map((id) => ({ id })),
+  ];
+}
+
+/** Nothing here has a name with one of these, and PostgreSQL takes neither NUL nor half of a surrogate pair. */
+const isText = (value: unknown): boolean =>
+  typeof value !== 'string' || (value.isWellFormed() && !/\p{Cc}/u.test(value));
 
 /** What a provider's claims are called in rules: as they are, and as Apache's OpenID Connect module hands them to Keystone. */
 export function assertionOf(claims: Readonly<Record<string, unknown>>): Assertion {
   const found: Record<string, string[]> = {};
   for (const [name, value] of Object.entries(claims)) {
-    const values = [value].flat().filter((one) => ['string', 'number', 'boolean'].includes(typeof one));
+    const values = [value].flat().filter((one) => ['string', 'number', 'boolean'].includes(typeof one) && isText(one));
     if (values.length === 0) continue;
     const texts = values.map(String);
     for (const key of [name, `OIDC-${name}`, `HTTP_OIDC_${name.toUpperCase().replaceAll('-', '_')}`])
