@@ -53,6 +53,8 @@ export class Catalogue {
   /** Whether changes of other processes reach this one at once. */
   readonly #listening: () => boolean;
   #copy: Copy | undefined;
+  /** Raised by every change: a copy that was read meanwhile may show the state before. */
+  #epoch = 0;
 
   constructor(options: {
     database: Database;
@@ -73,11 +75,16 @@ export class Catalogue {
       await sql`select pg_advisory_xact_lock(hashtextextended('settle catalogue', 0))`.execute(tx);
       await settle(tx, this.#own);
     });
-    this.#copy = undefined;
+    this.#forget();
   }
 
   apply(changes: readonly IdentityChange[]): void {
-    if (changes.some(({ resource_type: type }) => catalogueTables.has(type))) this.#copy = undefined;
+    if (changes.some(({ resource_type: type }) => catalogueTables.has(type))) this.#forget();
+  }
+
+  #forget(): void {
+    this.#epoch += 1;
+    this.#copy = undefined;
   }
 
   /** As a token carries it. What needs a project is left out where there is none. */
@@ -99,8 +106,9 @@ export class Catalogue {
   async #read(): Promise<Copy> {
     const known = this.#copy;
     if (known && this.#listening() && performance.now() - known.readAt < maxAgeMs) return known;
+    const epoch = this.#epoch;
     const copy = await readCopy(this.#database.query);
-    this.#copy = copy;
+    if (epoch === this.#epoch) this.#copy = copy;
     return copy;
   }
 }

@@ -1,6 +1,7 @@
 /** Regions, services, endpoints and what of them a project's catalogue shows, as Keystone's clients use them. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { Catalogue } from '../../../control/identity/catalogue.ts';
 import { testUrl } from '../../../control/identity/testing.ts';
 import { asAdministrator, makeTenant, odd, type TestApi, testApi, unique } from './testing.ts';
 
@@ -50,6 +51,22 @@ test('an endpoint that is added, changed, switched off or removed is at once in 
   assert.equal(await found(), undefined);
   assert.equal((await call('DELETE', `services/${service.id}`)).status, 204);
   assert.equal((await call('GET', `endpoints/${endpoint.id}`)).status, 404, 'endpoints go with their service');
+});
+
+test('a catalogue that is read while a change comes in is not kept: it may show the state before', async () => {
+  const { database } = api.cloud.db;
+  const options = { region: 'RegionOne', publicUrl: testUrl, entries: [] };
+  const catalogue = new Catalogue({ ...options, database, listening: () => true });
+  const whose = { userId: crypto.randomUUID(), projectId: null };
+  const service = await make('service', { type: unique() });
+  const named = async () => (await catalogue.document(whose)).find(({ id }) => id === service.id)?.name;
+  const reading = catalogue.document(whose);
+  catalogue.apply([{ resource_type: 'service', resource_id: service.id, action: 'updated', body: {} }]);
+  await reading;
+  await make('endpoint', { service_id: service.id, interface: 'public', url: 'https://a.test' });
+  await call('PATCH', `services/${service.id}`, { service: { name: 'changed' } });
+  assert.equal(await named(), 'changed');
+  await call('DELETE', `services/${service.id}`);
 });
 
 test('what the cloud itself serves follows its settings at each start, and is not changed by hand', async () => {
