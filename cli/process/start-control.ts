@@ -182,7 +182,10 @@ function dialects(
     identityDialect({ identity, publicUrl }),
     imageDialect({ authenticator, ...image.services }),
     networkDialect({ authenticator, services: network, publicUrl }),
-    computeDialect({ authenticator, ...compute.services, securityGroups: network.securityGroups }),
+    computeDialect({
+      ...{ authenticator, ...compute.services },
+      ...{ securityGroups: network.securityGroups, images: image.services.images },
+    }),
     nativeDialect({ identity, database, feed }),
   ];
 }

@@ -7,6 +7,7 @@ import type { FlavorService } from '../../../control/compute/flavor/index.ts';
 import type { HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import type { KeyPairService } from '../../../control/compute/key-pair/index.ts';
 import type { ServerService } from '../../../control/compute/server/index.ts';
+import type { ImageService } from '../../../control/image/index.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import { Boundary } from '../../boundary/boundary.ts';
@@ -20,6 +21,7 @@ import { diagnosticsRoutes } from './diagnostics.ts';
 import { novaFault, speakNovaFaults } from './faults.ts';
 import { extraSpecRoutes, flavorAccessRoutes, flavorRoutes } from './flavors.ts';
 import { hypervisorRoutes, serviceRoutes, zoneRoutes } from './hosts.ts';
+import { imageMetadataRoutes, imageRoutes } from './images.ts';
 import { instanceActionRoutes } from './instance-actions.ts';
 import { keyPairRoutes } from './key-pairs.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
@@ -41,6 +43,7 @@ export interface ComputeDialectOptions {
   hypervisors: HypervisorService;
   quotas: QuotaService;
   securityGroups: SecurityGroupService;
+  images: ImageService;
   /** For documents and walks: everything once. */
   withoutLegacy?: boolean;
 }
@@ -94,6 +97,8 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   hypervisorRoutes(boundary, hypervisors);
   serviceRoutes(boundary, hypervisors);
   extensionRoutes(boundary);
+  imageRoutes(boundary, options.images);
+  imageMetadataRoutes(boundary, options.images);
   securityGroupRoutes(boundary, options.securityGroups);
   securityGroupRuleRoutes(boundary, options.securityGroups);
   serverSecurityGroupRoutes(boundary, servers, options.securityGroups);

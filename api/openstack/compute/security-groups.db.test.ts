@@ -22,6 +22,9 @@ test('a security group is made, shown, changed and deleted until 2.35, and is th
   const made = await member('POST', '/os-security-groups', group(oddName, 'first'));
   assert.equal(made.status, 200, JSON.stringify(made.body));
   const { id } = made.body.security_group;
+  const spaced = await member('POST', '/os-security-groups', group(' a  name '));
+  assert.equal(spaced.body.security_group.name, ' a  name ', 'a name is kept as it was given');
+  assert.equal((await member('DELETE', `/os-security-groups/${spaced.body.security_group.id}`)).status, 202);
   assert.deepEqual(made.body.security_group, {
     ...{ id, name: oddName, description: 'first', tenant_id: api.cloud.projectId, rules: [] },
   });

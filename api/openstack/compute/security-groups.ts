@@ -89,12 +89,12 @@ export function securityGroupRoutes(app: Boundary, groups: SecurityGroupService)
   });
   app.post('/os-security-groups', contracts.create, async (request) => {
     const { name, description } = request.body.security_group;
-    const [row] = await asInvalid(groups.create(callerOf(request), [{ name: name.trim(), description }]));
+    const [row] = await asInvalid(groups.create(callerOf(request), [{ name, description }]));
     return { security_group: await groupOf(groups, callerOf(request), row!) };
   });
   app.put('/os-security-groups/:id', contracts.update, async (request) => {
     const { name, description } = request.body.security_group;
-    const wish = { name: name.trim(), description };
+    const wish = { name, description };
     const row = await asInvalid(groups.update(callerOf(request), idOf(request.params.id), wish));
     return { security_group: await groupOf(groups, callerOf(request), row) };
   });

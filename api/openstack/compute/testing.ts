@@ -1,6 +1,7 @@
 /** The compute dialect over a test database, spoken to by inject. Tests only. */
 
 import Fastify, { type FastifyInstance } from 'fastify';
+import { pino } from 'pino';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { AggregateService } from '../../../control/compute/aggregate/index.ts';
@@ -8,6 +9,7 @@ import { FlavorService } from '../../../control/compute/flavor/index.ts';
 import { HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import { KeyPairService } from '../../../control/compute/key-pair/index.ts';
 import { type ServerCloud, serverCloud } from '../../../control/compute/server/testing.ts';
+import { ImageService } from '../../../control/image/index.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
 import { QuotaService } from '../../../control/kit/quota/index.ts';
@@ -58,6 +60,7 @@ export async function computeApi(): Promise<ComputeApi> {
     hypervisors: new HypervisorService({ database }),
     quotas: new QuotaService({ database, usage }),
     securityGroups: new SecurityGroupService({ database }),
+    images: new ImageService({ database, log: pino({ level: 'silent' }) }),
   });
   const app = Fastify({
     genReqId: () => `req-${newId()}`,
