@@ -40,16 +40,6 @@ const closed = new BlockList();
 for (const [base, length] of private4) closed.addSubnet(base, length, 'ipv4');
 for (const [base, length] of private6) closed.addSubnet(base, length, 'ipv6');
 
-/** An IPv4 address in IPv6's form is the IPv4 address. */
-function plain(address: string): string {
-  const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(address)?.[1];
-  if (mapped) return mapped;
-  const words = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(address);
-  if (!words) return address;
-  const bytes = words.slice(1).flatMap((word) => [Number.parseInt(word, 16) >> 8, Number.parseInt(word, 16) & 255]);
-  return bytes.join('.');
-}
-
 const familyOf = (address: string) => (isIPv4(address) ? 'ipv4' : isIPv6(address) ? 'ipv6' : undefined);
 
 /** Ranges and single addresses. @throws where one is neither */
@@ -72,8 +62,9 @@ export interface AddressRules {
   own: BlockList;
 }
 
+/** An IPv4 address in IPv6's form is the IPv4 address, to these lists too. */
 export function mayReach(address: string, { allowed, own }: AddressRules): boolean {
-  const bare = plain(address.split('%', 1)[0]!);
+  const bare = address.split('%', 1)[0]!;
   const family = familyOf(bare);
   if (!family) return false;
   if (allowed.check(bare, family)) return true;
