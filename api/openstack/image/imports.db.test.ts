@@ -202,6 +202,16 @@ test('what Glance refuses of an import is refused', async () => {
   assert.equal((await show(active)).os_glance_importing_to_stores, '');
 });
 
+test('a task keeps what was asked and no more, however much was sent with it', async () => {
+  const id = await api.create('alice');
+  const source = { name: 'glance-download', glance_image_id: newId(), glance_region: 'elsewhere' };
+  const junk = 'x'.repeat(400_000);
+  assert.equal((await start(id, { ...source, junk }, { all_stores: true, junk })).status, 202);
+  assert.deepEqual((await tasks(id))[0].input.import_req, { method: source, all_stores: true });
+  const stores = new Array(100_000).fill('hosts');
+  assert.equal((await start(id, source, { stores })).status, 400);
+});
+
 test('tasks are for the image’s owner, all of them for administrators', async () => {
   const id = await api.create('alice');
   await start(id, fromWeb('/image'));

@@ -27,12 +27,20 @@ const importBody = Type.Object(
       glance_region: text,
       glance_service_interface: text,
     }),
-    stores: Type.Optional(Type.Array(Type.String())),
+    stores: Type.Optional(Type.Array(Type.String({ maxLength: 255 }), { maxItems: 16 })),
     all_stores: Type.Optional(Type.Boolean()),
     all_stores_must_succeed: Type.Optional(Type.Boolean()),
   },
   { title: 'Import', examples: [{ method: { name: 'glance-direct' } }] },
 );
+
+/** Of what was sent, what an import knows: its task keeps it and shows it for days. */
+function askedOf({ method, ...rest }: Static<typeof importBody>): Record<string, unknown> {
+  const known = (schema: object, value: object) =>
+    Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(schema, name)));
+  const { method: ways, ...more } = importBody.properties;
+  return { method: known(ways.properties, method), ...known(more, rest) };
+}
 
 const invalid = (message: string) => new Refusal('invalid', message);
 
@@ -76,7 +84,7 @@ export function importRoutes(app: Boundary, { images, imports, webRules }: Impor
       const target = allowedUrl(source.uri, await webRules());
       if (typeof target === 'string') throw invalid(`URI for web-download does not pass filtering: ${target}`);
     }
-    await imports.request(callerOf(request), request.params.id, { source, request: request.body });
+    await imports.request(callerOf(request), request.params.id, { source, request: askedOf(request.body) });
     return reply.code(202).send();
   });
 
