@@ -2,8 +2,7 @@
  * What the suites expect of a cloud before they begin: roles, two images, two flavors, an external network. The client's own tests look
  * for an image whose name is `cirros-…-disk` and for a network `private`, as a developer's cloud has them.
  */
-import { readFileSync } from 'node:fs';
-import { ensureGuestImage } from '../support/guest-image.ts';
+import { ensureGuestImage, uploadGuest } from '../support/guest-image.ts';
 import type { LiveCloud } from '../support/live-cloud.ts';
 import type { OpenStack } from '../support/openstack.ts';
 import { administrator } from '../support/tenant.ts';
@@ -30,7 +29,7 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
     const { networks } = await admin.must('GET', 'network', '/v2.0/networks?router:external=true');
     return {
       guestFile,
-      images: [await image(admin, 'cirros-1-disk', guestFile), await image(admin, 'cirros-2-disk', guestFile)],
+      images: [await uploadGuest(admin, 'cirros-1-disk'), await uploadGuest(admin, 'cirros-2-disk')],
       flavors: [await flavor(admin, 'conformance-1', 192, 1), await flavor(admin, 'conformance-2', 256, 2)],
       externalNetwork: { id: networks[0].id, name: networks[0].name },
       defaultDomain: domains[0].id,
@@ -45,15 +44,6 @@ async function privateNetwork(admin: OpenStack): Promise<void> {
   await admin.must('POST', 'network', '/v2.0/subnets', {
     subnet: { network_id: network.id, ip_version: 4, cidr: '10.99.0.0/24' },
   });
-}
-
-async function image(admin: OpenStack, name: string, file: string): Promise<string> {
-  const asked = { name, visibility: 'public', disk_format: 'qcow2', container_format: 'bare' };
-  const { id } = await admin.must('POST', 'image', '/v2/images', asked);
-  const type = { 'content-type': 'application/octet-stream' };
-  const answer = await admin.call('PUT', 'image', `/v2/images/${id}/file`, readFileSync(file), type);
-  if (answer.status !== 204) throw new Error(`upload of the guest: ${answer.status} ${JSON.stringify(answer.body)}`);
-  return id;
 }
 
 async function flavor(admin: OpenStack, id: string, ram: number, disk: number): Promise<string> {
