@@ -45,6 +45,8 @@ test('what is no value of its type is refused, and nothing else of it reaches a 
     option('classless-static-route', '198.51.100.0/24'),
     option('ntp-server', '192.0.2.1,,192.0.2.2'),
     option('ip-forward-enable', 'perhaps'),
+    option('ip-forward-enable', 'constructor'),
+    option('router-discovery', '__proto__'),
   ];
   for (const each of wrong) {
     assert.throws(() => changedOptions([], [each]), refusedFor('dhcp_option_malformed'), JSON.stringify(each));

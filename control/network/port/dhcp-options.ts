@@ -52,7 +52,8 @@ const number =
   (value) =>
     /^\d{1,10}$/.test(value) && Number(value) < 2 ** bits ? String(Number(value)) : undefined;
 
-const flag: Read = (value) => ({ '0': '0', false: '0', '1': '1', true: '1' })[value.toLowerCase()];
+const flags: ReadonlyMap<string, string> = new Map(Object.entries({ '0': '0', false: '0', '1': '1', true: '1' }));
+const flag: Read = (value) => flags.get(value.toLowerCase());
 
 /** Printable ASCII without what ends or escapes a string there. */
 const text: Read = (value) => (/^[ !#-[\]-~]{1,255}$/.test(value) ? `"${value}"` : undefined);
