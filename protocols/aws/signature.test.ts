@@ -61,6 +61,9 @@ test('the example of version 2 verifies, with and without the port', () => {
   assert.ok(isSigned(request, key));
   assert.ok(isSigned({ ...request, host: `${request.host}:8443` }, key));
   assert.ok(!isSigned({ ...request, params: { ...request.params, SignatureVersion: '0' } }, key));
+  for (const SignatureMethod of ['HmacMD5', 'constructor', '__proto__', '']) {
+    assert.ok(!isSigned({ ...request, params: { ...request.params, SignatureMethod } }, key), SignatureMethod);
+  }
   assert.equal(signedAt(request), Date.UTC(2011, 9, 3, 15, 19, 30));
 });
 

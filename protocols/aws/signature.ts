@@ -58,9 +58,11 @@ const time4 = (request: Sent): string | undefined => request.params['X-Amz-Date'
 const isVersion4 = (request: Sent): boolean =>
   (header(request, 'authorization') ?? request.params['X-Amz-Algorithm'] ?? '').startsWith('AWS4-HMAC-SHA256');
 
+const algorithms2: ReadonlyMap<string, string> = new Map(Object.entries({ HmacSHA256: 'sha256', HmacSHA1: 'sha1' }));
+
 function version2({ verb, host, path, params }: SignedRequest, secret: string): string | undefined {
   if (params.SignatureVersion !== '2') return undefined;
-  const algorithm = { HmacSHA256: 'sha256', HmacSHA1: 'sha1' }[params.SignatureMethod ?? ''];
+  const algorithm = algorithms2.get(params.SignatureMethod ?? '');
   if (!algorithm) return undefined;
   const text = [verb.toUpperCase(), host.toLowerCase(), path, queryOf(params, 'Signature')].join('\n');
   return hmac(secret, text, algorithm).toString('base64');
