@@ -2,12 +2,18 @@
 import { CloudError } from '../../contract/errors.ts';
 import type { ImageRow } from './tables.ts';
 import { requireFormats } from './upload.ts';
-import type { ImportMethod } from './values.ts';
+import type { ImageStatus, ImportMethod } from './values.ts';
+
+const startsFrom = {
+  'glance-direct': 'uploading',
+  'web-download': 'queued',
+  'glance-download': 'queued',
+  'copy-image': 'active',
+} as const satisfies Record<ImportMethod, ImageStatus>;
 
 /** @throws CloudError `conflict`, `invalid`: the image is not in the state, or has not the formats, that the method asks for */
 export function requireImportable(image: ImageRow, method: ImportMethod): void {
-  const wanted =
-    ({ 'glance-direct': 'uploading', 'copy-image': 'active' } as Record<string, string>)[method] ?? 'queued';
+  const wanted = startsFrom[method];
   // An upload to the staging place may still run.
   if (image.status !== wanted || (method === 'glance-direct' && image.upload_id !== null)) {
     throw new CloudError('conflict', 'image_import_state', { method, status: image.status, wanted });
