@@ -18,6 +18,8 @@ export interface ComputeReasons {
   resize_of_disk_down: { disk_gib: number };
   /** Its host has no room, and no other takes over its disk. */
   resize_does_not_fit: { id: string };
+  /** Or its resize is being confirmed. */
+  not_resized: NoFields;
   rescue_without_image: { id: string };
   rescue_image_unsupported: { id: string };
   /** There is no host that the server could move to. */

@@ -45,6 +45,7 @@ const servers = {
     `Server disk was unable to be resized because: it has ${disk_gib} GiB and can not become smaller.`,
   resize_does_not_fit: ({ id }) =>
     `No valid host was found. The host of instance ${id} has no room for the flavor, and no other can take it over yet.`,
+  not_resized: 'Instance has not been resized.',
   rebuild_image_not_found: 'Cannot find image for rebuild',
   rescue_without_image: ({ id }) =>
     `Instance ${id} cannot be rescued: it was not made from an image, so one must be named`,

@@ -50,6 +50,19 @@ test('a resize is to be confirmed, and a confirmed one stays', async () => {
   assert.equal((await act(id, { revertResize: null })).status, 409);
 });
 
+test('what is being confirmed can be neither reverted nor confirmed once more', async () => {
+  const id = await active();
+  await act(id, { resize: { flavorRef: flavor.large } });
+  await api.cloud.obey(host);
+  assert.equal((await act(id, { confirmResize: null })).status, 204);
+  for (const verb of ['revertResize', 'confirmResize']) {
+    const { status, body } = await act(id, { [verb]: null });
+    assert.deepEqual([status, body.badRequest?.message], [400, 'Instance has not been resized.'], verb);
+  }
+  await api.cloud.obey(host);
+  assert.deepEqual(await shown(id), ['ACTIVE', flavor.large, 'active']);
+});
+
 test('a reverted resize gives flavor, quota and disk back', async () => {
   const id = await active();
   await act(id, { resize: { flavorRef: flavor.large } });

@@ -14,6 +14,7 @@ import { flavorSnapshot } from '../create.ts';
 import { server as descriptor } from '../resource.ts';
 import type { ServerRow } from '../server.ts';
 import type { ServerSize } from '../snapshots.ts';
+import type { ServerResize } from '../states.ts';
 import { bytesMs, type Decision, type ServerAction } from './action.ts';
 
 export interface ResizeWish {
@@ -52,7 +53,10 @@ export const confirmResize: ServerAction = {
   verb: 'confirmResize',
   doing: 'confirm a resize',
   deadlineMs: bytesMs,
-  decide: () => ({ resize: null }),
+  decide(_work, server) {
+    requireKept(server);
+    return { resize: null };
+  },
 };
 
 export const revertResize: ServerAction = {
@@ -60,11 +64,17 @@ export const revertResize: ServerAction = {
   doing: 'revert a resize',
   deadlineMs: bytesMs,
   async decide({ tx }, server): Promise<Decision> {
-    const { before } = server.desired_resize!;
+    const { before } = requireKept(server);
     await requireRoom(tx, server, before);
     return { size: before, resize: { state: 'reverted', before } };
   },
 };
+
+/** A server stays `resized` without a task until its host has forgotten what the disk was: a confirmation shows no other state. */
+function requireKept({ desired_resize: resize }: ServerRow): ServerResize {
+  if (resize?.state !== 'kept') throw new CloudError('invalid', 'not_resized', {});
+  return resize;
+}
 
 async function flavorOf(tx: Tx, caller: Caller, id: string): Promise<FlavorRow> {
   const { rows } = await sql<FlavorRow>`select f.* from flavor f where f.flavor_id = ${id} and not f.disabled
