@@ -113,7 +113,8 @@ export async function showServer(
 
 type Changes = Input<typeof c.update.body, never>['server'];
 
-const notesOf = (server: Changes): ServerNotes => ({
+/** What PUT may change, and a rebuild. */
+export const notesOf = (server: Changes): ServerNotes => ({
   ...(server.name !== undefined && { name: server.name }),
   ...(server.description !== undefined && { description: server.description }),
   ...(server.hostname !== undefined && { hostname: server.hostname }),

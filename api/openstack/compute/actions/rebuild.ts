@@ -7,7 +7,7 @@ import { Refusal } from '../../../boundary/refusal.ts';
 import * as a from '../answers.ts';
 import { linksOf } from '../paging.ts';
 import { shownServer } from '../server-contracts.ts';
-import { showServer } from '../servers.ts';
+import { notesOf, showServer } from '../servers.ts';
 import * as v from '../validate.ts';
 import { type ActionCall, action } from './action.ts';
 
@@ -89,20 +89,10 @@ function readWish(given: Wish): RebuildWish {
   if (given.trusted_image_certificates) {
     throw new Refusal('invalid', 'trusted_image_certificates is not in this release of Bothy: images are not signed');
   }
-  const { name, description, hostname, metadata } = given;
-  const diskConfig = given['OS-DCF:diskConfig'];
   return {
     imageId: parseId<ImageId>(given.imageRef) ?? null,
     password: given.adminPass === undefined ? newAdminPassword() : new Secret(given.adminPass),
-    notes: {
-      ...(name !== undefined && { name }),
-      ...(description !== undefined && { description }),
-      ...(hostname !== undefined && { hostname }),
-      ...(metadata !== undefined && { metadata }),
-      ...(diskConfig !== undefined && { disk_config: diskConfig }),
-      ...(given.accessIPv4 !== undefined && { access_ipv4: given.accessIPv4 || null }),
-      ...(given.accessIPv6 !== undefined && { access_ipv6: given.accessIPv6 || null }),
-    },
+    notes: { ...notesOf(given), ...(given.metadata !== undefined && { metadata: given.metadata }) },
     ...(given.key_name !== undefined && { keyName: given.key_name }),
     ...(given.user_data !== undefined && { userData: given.user_data }),
   };
