@@ -231,6 +231,20 @@ test('how long something takes, lasts or is silent is measured by a clock that n
   );
 });
 
+test("what a caller's text names is looked for among an object's own members, not with `in`", () => {
+  const names = /\b(name|key|option|column|field|property) in [a-z]/;
+  const found = sources
+    .filter((file) => /^(contract|control|api|host|cli|engine|protocols)\//.test(file) && !isTest(file))
+    .flatMap((file) =>
+      text(file)
+        .split('\n')
+        .map((line) => line.replaceAll(/(['"`]).*?\1|^\s*(\/?\*|\/\/).*/g, ''))
+        .filter((line) => names.test(line) && !/\bfor\b/.test(line))
+        .map((line) => `${file}: ${line.trim()}`),
+    );
+  assert.deepEqual(found, []);
+});
+
 test('work that is left to do names its issue', () => {
   const mark = new RegExp(`(//|\\*) *(${['TO', 'FIX'].join('DO|')}ME)\\b(?!\\(#\\d+\\))`);
   const found = sources.flatMap((file) =>

@@ -100,7 +100,7 @@ export class DomainConfigService {
       password_regex: pattern || null,
       password_regex_description: patternDescription || null,
     };
-    const known = option === undefined || option in all;
+    const known = option === undefined || Object.hasOwn(all, option);
     if (domainId !== this.#context.defaultDomainId || !known) {
       throw new CloudError('forbidden', 'domain_option_unknown', {
         section: 'security_compliance',

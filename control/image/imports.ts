@@ -93,7 +93,7 @@ export class ImageImportService {
     const { disk_format, container_format } = other;
     const theirs = importedProperties(this.#protections.readable(caller, other.owner_properties));
     for (const name of Object.keys(theirs)) {
-      this.#protections.require(caller, name in image.owner_properties ? 'update' : 'create', name);
+      this.#protections.require(caller, Object.hasOwn(image.owner_properties, name) ? 'update' : 'create', name);
     }
     const properties = { ...image.owner_properties, ...theirs };
     await tx

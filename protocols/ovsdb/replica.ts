@@ -225,7 +225,7 @@ export class Replica {
       const wanted = this.monitored[name]!;
       for (const column of wanted === 'all' ? table.columns.keys() : wanted) {
         const type = columnOf(table, column);
-        row[column] = column in whole ? fromWire(type, whole[column]) : this.#default(type);
+        row[column] = Object.hasOwn(whole, column) ? fromWire(type, whole[column]) : this.#default(type);
       }
       return row as Row;
     }

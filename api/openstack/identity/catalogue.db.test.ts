@@ -25,8 +25,8 @@ const catalogueOf = async (token: string): Promise<Entry[]> =>
 test('an endpoint that is added, changed, switched off or removed is at once in the catalogues of tokens that there are', async () => {
   const tenant = await makeTenant(api);
   const type = unique();
-  const service = await make('service', { type, name: odd, description: 'added', vendor: 'x' });
-  assert.equal(service.vendor, 'x');
+  const service = await make('service', { type, name: odd, description: 'added', vendor: 'x', constructor: 'y' });
+  assert.deepEqual([service.vendor, service.constructor], ['x', 'y']);
   const url = 'https://added.test/v1/$(project_id)s/%(user_id)s';
   const endpoint = await make('endpoint', { service_id: service.id, interface: 'public', region_id: 'RegionOne', url });
   assert.deepEqual([endpoint.region, endpoint.region_id, endpoint.enabled], ['RegionOne', 'RegionOne', true]);

@@ -64,7 +64,9 @@ test('everybody may read what passwords must be like', async () => {
     security_compliance: { password_regex: '.{4,}', password_regex_description: 'four characters' },
   });
   assert.deepEqual((await read('security_compliance/password_regex')).body.config, { password_regex: '.{4,}' });
-  assert.equal((await read('security_compliance/other')).status, 403);
+  for (const other of ['other', 'constructor']) {
+    assert.equal((await read(`security_compliance/${other}`)).status, 403);
+  }
   assert.equal((await read('identity')).status, 403);
 });
 

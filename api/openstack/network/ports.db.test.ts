@@ -130,6 +130,9 @@ test('a port has by default an address of each version, and the default security
     ],
     [1, 1, 2, 0, 1, 1, 1],
   );
+  for (const odd of ['x', 'x=y', 'constructor=x', '__proto__=x']) {
+    assert.equal((await me.get(`/ports?fixed_ips=${odd}`)).status, 400, odd);
+  }
 });
 
 test('addresses are taken as asked for: by subnet, by address, several, or none', async () => {

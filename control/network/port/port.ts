@@ -30,7 +30,8 @@ function fixedIpFilter(values: readonly string[]): RawBuilder<unknown> {
   for (const value of values) {
     const cut = value.indexOf('=');
     const [key, text] = [value.slice(0, cut), value.slice(cut + 1)];
-    if (cut < 0 || !(key in wanted)) throw new CloudError('invalid', 'fixed_ip_filter_malformed', { filter: value });
+    if (cut < 0 || !Object.hasOwn(wanted, key))
+      throw new CloudError('invalid', 'fixed_ip_filter_malformed', { filter: value });
     wanted[key as keyof typeof wanted].push(text);
   }
   const conditions: RawBuilder<unknown>[] = [];

@@ -77,7 +77,7 @@ const serviceRoutes: Routes = (app, deps) => {
   const { catalogueEntries: entries } = deps.identity;
   const view = serviceView(deps);
   const known = (given: Record<string, unknown>): ServiceChange => {
-    const own = Object.entries(given).filter(([name]) => name in service);
+    const own = Object.entries(given).filter(([name]) => Object.hasOwn(service, name));
     return { ...Object.fromEntries(own), extra: extraOf(given, Object.keys(service)) };
   };
 

@@ -193,8 +193,8 @@ async function checkFixed(deps: Deps, request: FastifyRequest, given: Given, id:
 /** What a query asks of a project's tree, as lists of documents or as nested ids. */
 async function relatives(deps: Deps, request: FastifyRequest, id: ProjectId) {
   const given = query(request);
-  const asked = ['parents_as_list', 'parents_as_ids', 'subtree_as_list', 'subtree_as_ids'].filter(
-    (name) => name in given,
+  const asked = ['parents_as_list', 'parents_as_ids', 'subtree_as_list', 'subtree_as_ids'].filter((name) =>
+    Object.hasOwn(given, name),
   );
   if (asked.length === 0) return {};
   const { above, below } = await deps.identity.projects.relatives(id);
