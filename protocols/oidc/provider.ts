@@ -13,6 +13,8 @@ export interface ProviderOptions {
   audiences: readonly string[];
   /** To ask about tokens that are no statements. */
   client?: { id: string; secret: string };
+  /** How long the provider's configuration is believed; an hour. */
+  configurationLastsMs?: number;
 }
 
 export type Claims = Readonly<Record<string, unknown>>;
@@ -31,8 +33,7 @@ interface Configuration {
 
 const timeoutMs = 5000;
 const mostBytes = 262_144;
-/** A provider's configuration is looked at anew after that. */
-const configurationLastsMs = 3_600_000;
+const usualLastsMs = 3_600_000;
 /** Symmetric ones and `none` are left out: a key that the provider publishes must not verify by being known. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 
@@ -40,7 +41,8 @@ export class Provider {
   readonly #options: ProviderOptions;
   #configuration: Promise<Configuration> | undefined;
   #readAt = 0;
-  #keys: ReturnType<typeof createRemoteJWKSet> | undefined;
+  /** With where they are: the provider may move them. */
+  #keys: { uri: string; set: ReturnType<typeof createRemoteJWKSet> } | undefined;
 
   constructor(options: ProviderOptions) {
     this.#options = options;
@@ -58,12 +60,15 @@ export class Provider {
   async #verify(token: string): Promise<JWTPayload> {
     const { jwks_uri: uri } = await this.#configured();
     if (!uri) throw new TokenRefused('the provider publishes no keys');
-    this.#keys ??= createRemoteJWKSet(new URL(requireSafe(uri)), {
-      timeoutDuration: timeoutMs,
-      cooldownDuration: 30_000,
-    });
+    if (this.#keys?.uri !== uri) {
+      const set = createRemoteJWKSet(new URL(requireSafe(uri)), {
+        timeoutDuration: timeoutMs,
+        cooldownDuration: 30_000,
+      });
+      this.#keys = { uri, set };
+    }
     try {
-      const { payload } = await jwtVerify(token, this.#keys, {
+      const { payload } = await jwtVerify(token, this.#keys.set, {
         issuer: this.#options.issuer,
         algorithms,
         clockTolerance: 30,
@@ -125,6 +130,7 @@ export class Provider {
   }
 
   #configured(): Promise<Configuration> {
+    const { configurationLastsMs = usualLastsMs } = this.#options;
     const now = performance.now();
     if (!this.#configuration || now - this.#readAt > configurationLastsMs) {
       this.#readAt = now;
