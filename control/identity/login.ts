@@ -260,6 +260,7 @@ export function combineProofs(proofs: readonly Proven[]): Proven {
     methods: [...new Set(proofs.flatMap((one) => one.methods))],
     expiresAt: bounds.length > 0 ? Math.min(...bounds) : null,
     parentAuditId: proofs.find((one) => one.parentAuditId)?.parentAuditId ?? null,
+    trustId: proofs.find((one) => one.trustId)?.trustId ?? null,
     parentScope: proofs.find((one) => one.parentScope)?.parentScope ?? null,
   };
 }

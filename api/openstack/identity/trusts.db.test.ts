@@ -114,6 +114,17 @@ test("a trust's token gets no other token and makes no application credential, a
     body: { auth: { identity, scope } },
   });
   assert.equal(again.status, 403);
+  const own = byPassword(trustee.user.id, trustee.password);
+  for (const methods of [
+    ['token', 'password'],
+    ['password', 'token'],
+  ]) {
+    const body = {
+      auth: { identity: { ...own, ...identity, methods }, scope: { project: { id: trustee.project.id } } },
+    };
+    const { status } = await api.call({ method: 'POST', path: '/identity/v3/auth/tokens', body });
+    assert.equal(status, 403, methods.join());
+  }
   const made = await as(token, 'POST', `users/${trustor.user.id}/application_credentials`, {
     application_credential: { name: unique() },
   });
