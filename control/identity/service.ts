@@ -155,9 +155,6 @@ export class IdentityService extends IdentityParts {
       const proven = await this.#withReceipt(combineProofs(await this.#prove(request)), request.receipt);
       await requireFactors(this.#context.query, proven);
       await forgetGuesses(this.#context, proven.userId, request.proofs);
-      if (!(await noteActivity(this.#context.query, this.#context.passwordRules.policy, proven.userId))) {
-        throw unauthenticated('inactive for too long');
-      }
       const made = await this.#issue(proven, { ...scopeToTry(proven, request.scope), requestId });
       this.#log.info(
         { requestId, userId: proven.userId, methods: proven.methods, scope: made.entry.claims.scope },
@@ -276,7 +273,9 @@ export class IdentityService extends IdentityParts {
     proven: Proven,
     { scope, trustId, requestId }: { scope: ScopeRequest; trustId: string | null; requestId: string },
   ): Promise<{ token: string; entry: TokenEntry }> {
-    const { database } = this.#context;
+    const { database, query, passwordRules } = this.#context;
+    if (!(await noteActivity(query, passwordRules.policy, proven.userId)))
+      throw unauthenticated('inactive for too long');
     const applicationCredentialId = proven.applicationCredential?.id ?? null;
     const ask = { userId: proven.userId, version: proven.version, applicationCredentialId, trustId, auditId: null };
     if (trustId !== null) await this.trusts.requireTrustee(proven.userId, trustId);

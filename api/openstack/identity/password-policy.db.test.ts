@@ -1,5 +1,6 @@
 /** What passwords must be, how long they last, what ends guessing: Keystone's security compliance. */
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { noPolicy } from '../../../control/identity/password-policy.ts';
@@ -132,9 +133,20 @@ test('an expired password is told as such, and is good for choosing the next one
 test('who has not logged in for long is out; a log-in a day is written once', async () => {
   const { id, password } = await makeUser();
   assert.equal((await ask(id, password)).status, 201);
+  const { call, make } = asAdministrator(api);
+  const project = await make('project', { name: crypto.randomUUID() });
+  const { roles } = (await call('GET', 'roles?name=member')).body;
+  await call('PUT', `projects/${project.id}/users/${id}/roles/${roles[0].id}`);
+  const key = (await call('POST', `users/${id}/credentials/OS-EC2`, { tenant_id: project.id })).body.credential;
+  const byKey = async () => {
+    const signature = createHmac('sha1', key.secret).update('text').digest('base64');
+    const token = Buffer.from('text').toString('base64url');
+    return (await call('POST', 's3tokens', { credentials: { access: key.access, token, signature } })).status;
+  };
+  assert.equal(await byKey(), 200);
   await run(`update user_login set active_on = current_date - 31`, id);
   assert.equal((await ask(id, password)).status, 401);
-  const { call } = asAdministrator(api);
+  assert.equal(await byKey(), 401, 'nor by an access key');
   await call('PATCH', `users/${id}`, { user: { options: { ignore_user_inactivity: true } } });
   assert.equal((await ask(id, password)).status, 201);
 });
