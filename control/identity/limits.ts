@@ -8,14 +8,14 @@
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import { type DomainId, newId, type ProjectId } from '../../contract/ids.ts';
-import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
+import { actorOf, type Caller } from '../kit/caller.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
 import { matching } from './directory.ts';
 import { servedLimits } from './limit-names.ts';
-import { isSystemReader, requireAdministrator } from './rights.ts';
+import { isService, isSystemReader, requireAdministrator } from './rights.ts';
 
 /** Which resource of which service. */
 export interface LimitName {
@@ -274,7 +274,7 @@ export class LimitService {
 const scaled = (limit: number, { unit }: { unit: number }): number => (limit < 0 ? -1 : limit * unit);
 
 function visible(caller: Caller): RawBuilder<unknown> {
-  if (isAdmin(caller) || isSystemReader(caller) || caller.roles.has('service')) return sql`true`;
+  if (isService(caller) || isSystemReader(caller)) return sql`true`;
   if (caller.projectId) return sql`project_id = ${caller.projectId}`;
   if (!caller.domainId) return sql`false`;
   return sql`(domain_id = ${caller.domainId} or project_id in (select id from project where domain_id = ${caller.domainId}))`;

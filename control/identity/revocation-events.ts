@@ -4,9 +4,8 @@
  */
 import { sql } from 'kysely';
 import type { Caller } from '../kit/caller.ts';
-import { isAdmin } from '../kit/caller.ts';
 import type { IdentityContext } from './context.ts';
-import { isSystemReader, requireAdministrator } from './rights.ts';
+import { isService, isSystemReader, refuse } from './rights.ts';
 
 export interface RevocationEvent {
   audit_id?: string;
@@ -31,9 +30,7 @@ export class RevocationEvents {
 
   /** @param since milliseconds since 1970 @throws CloudError `forbidden` */
   async list(caller: Caller, since: number | undefined): Promise<RevocationEvent[]> {
-    if (!isAdmin(caller) && !isSystemReader(caller) && !caller.roles.has('service')) {
-      requireAdministrator(caller, 'identity:list_revoke_events');
-    }
+    if (!isService(caller) && !isSystemReader(caller)) refuse('identity:list_revoke_events');
     const { rows } = await sql<{ kind: string; key: string; at: number }>`
       with seen as (select resource_type, resource_id, action, body, at,
           lag(body) over (partition by resource_type, resource_id order by transaction_id, sequence) as before

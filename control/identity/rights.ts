@@ -5,6 +5,9 @@ import type { IdentityReasons } from './reasons.ts';
 
 export const isSystemReader = (caller: Caller): boolean => caller.system && caller.roles.has('reader');
 
+/** Services judge other callers, so they may ask what administrators may of them. */
+export const isService = (caller: Caller): boolean => isAdmin(caller) || caller.roles.has('service');
+
 /** @throws CloudError `forbidden` */
 export function refuse(operation: string): never {
   throw new CloudError('forbidden', 'role_required', { operation, needs: 'admin' });

@@ -37,7 +37,7 @@ import { IdentityParts } from './parts.ts';
 import { PasswordHasher } from './password.ts';
 import { noteActivity, type PasswordPolicy } from './password-policy.ts';
 import { type Receipt, receiptKeyIdOf, receiptLifetimeMs, signReceipt, verifyReceipt } from './receipt.ts';
-import { isSystemReader } from './rights.ts';
+import { isService, isSystemReader, refuse } from './rights.ts';
 import { Sealer } from './sealing.ts';
 import { checkSignature, type Signed } from './signed.ts';
 import { type Claims, keyIdOf, newAuditId, signToken, verifyToken } from './token.ts';
@@ -181,14 +181,17 @@ export class IdentityService extends IdentityParts {
 
   /**
    * A token for whoever an access key is of, by what was signed with it: in the project of the key, with what the token that
-   * made it was bound to. Multi-factor rules do not bind it, as programs have no second factor.
-   * @throws CloudError `unauthenticated`, `not_found` (access key)
+   * made it was bound to. Multi-factor rules do not bind it, as programs have no second factor. Who has only seen something
+   * signed may not ask: it is the services' to do that their users sign for.
+   * @throws CloudError `forbidden`, `unauthenticated`, `not_found` (access key)
    */
   async loginByAccessKey(
+    caller: Caller,
     access: string,
     signed: Signed,
-    requestId: string,
   ): Promise<{ token: string; entry: TokenEntry }> {
+    if (!isService(caller)) refuse(`identity:${'text' in signed ? 's3' : 'ec2'}tokens_validate`);
+    const { requestId } = caller;
     const key = await this.credentials.findAccessKey(access);
     if (!key) throw notFound('access_key', access);
     checkSignature(signed, key.secret);
@@ -202,8 +205,7 @@ export class IdentityService extends IdentityParts {
    */
   async show(caller: Caller, token: string): Promise<TokenEntry> {
     const entry = await this.#subject(token);
-    const may =
-      entry.caller.userId === caller.userId || isAdmin(caller) || isSystemReader(caller) || caller.roles.has('service');
+    const may = entry.caller.userId === caller.userId || isService(caller) || isSystemReader(caller);
     if (!may) throw new CloudError('forbidden', 'token_of_another_user', { verb: 'read' });
     return entry;
   }

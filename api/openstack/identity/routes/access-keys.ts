@@ -1,9 +1,6 @@
 /** OS-EC2: users' access keys, and tokens for requests that were signed with them (EC2 and S3 gateways ask for those). */
-import type { FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { ProjectId, UserId } from '../../../../contract/ids.ts';
-import { isAdmin } from '../../../../control/kit/caller.ts';
-import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import * as a from '../answers.ts';
 import { lists, quiet, shows } from '../contracts.ts';
@@ -61,17 +58,10 @@ export const accessKeyRoutes: Routes = (app, deps) => {
   const view = accessKeyView(deps);
   const url = '/v3/users/:id/credentials/OS-EC2';
 
-  app.read(url, contracts.list, async (request) =>
-    collection(
-      ...([
-        deps,
-        request,
-        'credentials',
-        await credentials.accessKeys(callerOf(request), userOf(request)),
-        view,
-      ] as const),
-    ),
-  );
+  app.read(url, contracts.list, async (request) => {
+    const rows = await credentials.accessKeys(callerOf(request), userOf(request));
+    return collection(deps, request, 'credentials', rows, view);
+  });
   app.post(url, contracts.create, async (request, reply) => {
     const project = anyId<ProjectId>(request.body.tenant_id);
     const made = await credentials.createAccessKey(callerOf(request), userOf(request), project);
@@ -87,18 +77,10 @@ export const accessKeyRoutes: Routes = (app, deps) => {
   signatureRoutes(app, deps);
 };
 
-/** @throws CloudError `forbidden`: who checks signatures is a service */
-function requireService(request: FastifyRequest, operation: string): void {
-  const caller = callerOf(request);
-  if (isAdmin(caller) || caller.roles.has('service')) return;
-  throw new Refusal('forbidden', `You are not authorized to perform the requested action: ${operation}.`);
-}
-
 const signatureRoutes: Routes = (app, deps) => {
   const { identity } = deps;
 
   app.post('/v3/ec2tokens', contracts.ec2, async (request, reply) => {
-    requireService(request, 'identity:ec2tokens_validate');
     const given = nameless<Static<typeof signedRequest>>(request.body);
     const {
       access,
@@ -111,15 +93,14 @@ const signatureRoutes: Routes = (app, deps) => {
       body_hash: bodyHash = '',
     } = given;
     const signed = { signature, verb, host, path, params, headers, bodyHash };
-    const { token, entry } = await identity.loginByAccessKey(access, signed, request.id);
+    const { token, entry } = await identity.loginByAccessKey(callerOf(request), access, signed);
     reply.header('x-subject-token', token).header('vary', 'X-Auth-Token').type('application/json');
     return reply.send(await tokenDocument(deps, entry));
   });
   app.post('/v3/s3tokens', contracts.s3, async (request, reply) => {
-    requireService(request, 'identity:s3tokens_validate');
     const { access, signature, token: said } = nameless<Static<typeof signedText>>(request.body);
     const signed = { text: Buffer.from(said, 'base64url'), signature };
-    const { entry } = await identity.loginByAccessKey(access, signed, request.id);
+    const { entry } = await identity.loginByAccessKey(callerOf(request), access, signed);
     return reply.type('application/json').send(await tokenDocument(deps, entry));
   });
 };
