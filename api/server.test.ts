@@ -119,6 +119,6 @@ test('an answer that nobody reads does not keep its connection for ever', async 
   socket.write('GET /some/much HTTP/1.1\r\nhost: api\r\n\r\n');
   const open = () => new Promise<number>((resolve) => api.server.getConnections((_, count) => resolve(count)));
   await until('the connection', async () => (await open()) > 0);
-  await until('its end', async () => (await open()) === 0, { timeoutMs: 10_000 });
+  await until('its end', async () => (await open()) === 0);
   socket.destroy();
 });

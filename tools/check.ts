@@ -82,7 +82,7 @@ function report(outcome: Outcome, options: { shown: boolean }): void {
  * nothing with it, and nothing is left over. The names are short because paths of unix sockets are.
  */
 function ownFolders(): Disposable {
-  const folders = [memory(4) ?? tmpdir(), memory(1) ?? tmpdir()].map((parent) => mkdtempSync(join(parent, 'bc-')));
+  const folders = [memory(4) ?? tmpdir(), memory(2) ?? tmpdir()].map((parent) => mkdtempSync(join(parent, 'bc-')));
   // As root the database runs as another user, who must be able to pass.
   for (const folder of folders) chmodSync(folder, 0o711);
   [process.env.TMPDIR, process.env.BOTHY_TEST_CLUSTER] = folders;
@@ -150,7 +150,7 @@ async function main(words: string[]): Promise<boolean> {
   const { stopTestCluster } = await import('../control/kit/database/testing.ts');
   const tests = fastTests(words);
   const lanes = openLanes(tests);
-  const command = [process.execPath, '--test', `--test-concurrency=${lanes.entries.length}`, '--test-timeout=120000'];
+  const command = [process.execPath, '--test', `--test-concurrency=${lanes.entries.length}`, '--test-timeout=300000'];
   const outcome = await run(
     { name: `tests (${tests.length} files)`, command: [...command, ...lanes.entries] },
     { show: true },

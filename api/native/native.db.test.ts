@@ -8,6 +8,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { beginOperation } from '../../control/kit/operation/operations.ts';
+import { patienceMs } from '../../test/support/until.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
 import type { NativeDeps } from './deps.ts';
 import { nativeDialect } from './index.ts';
@@ -109,7 +110,7 @@ async function* read(response: Response): AsyncGenerator<Event> {
 }
 
 async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
-  const deadline = Date.now() + 4000;
+  const deadline = Date.now() + patienceMs;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;

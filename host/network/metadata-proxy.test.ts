@@ -40,7 +40,7 @@ before(async () => {
   const file = join(directory, 'haproxy.cfg');
   writeFileSync(file, text);
   proxy = spawn(haproxy, ['-db', '-f', file], { stdio: 'ignore' });
-  await until('HAProxy to listen', async () => (await ask('GET / HTTP/1.0\r\n\r\n')) !== '', { timeoutMs: 10_000 });
+  await until('HAProxy to listen', async () => (await ask('GET / HTTP/1.0\r\n\r\n')) !== '');
 });
 after(async () => {
   for (const socket of sockets) socket.destroy();
@@ -73,7 +73,7 @@ function open(text: string, from = '127.0.0.1'): { socket: Socket; said: () => s
 /** What is answered until the connection ends. */
 async function ask(text: string, from?: string): Promise<string> {
   const { said, closed } = open(text, from);
-  await until('an answer', closed, { timeoutMs: 15_000 });
+  await until('an answer', closed);
   return said();
 }
 

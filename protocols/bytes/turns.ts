@@ -10,13 +10,19 @@ const budgetMs = 1;
 
 export class Turns {
   readonly #waiting: (() => void)[] = [];
+  readonly #now: () => number;
   #untilMs = 0;
   #scheduled = false;
+
+  /** @param now milliseconds, of a clock that only goes forward */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
 
   /** Runs the work now, or when its turn has come. It must not throw. */
   take(work: () => void): void {
     if (!this.#scheduled) this.#begin();
-    else if (this.#waiting.length > 0 || performance.now() >= this.#untilMs) {
+    else if (this.#waiting.length > 0 || this.#now() >= this.#untilMs) {
       this.#waiting.push(work);
       return;
     }
@@ -26,11 +32,11 @@ export class Turns {
   /** For who is given work instead of taking it, as a TLS socket that decrypts: true when it should let others go on. */
   get over(): boolean {
     if (!this.#scheduled) this.#begin();
-    return this.#waiting.length > 0 || performance.now() >= this.#untilMs;
+    return this.#waiting.length > 0 || this.#now() >= this.#untilMs;
   }
 
   #begin(): void {
-    this.#untilMs = performance.now() + budgetMs;
+    this.#untilMs = this.#now() + budgetMs;
     this.#scheduled = true;
     setImmediate(() => this.#next());
   }
@@ -40,7 +46,7 @@ export class Turns {
     if (this.#waiting.length === 0) return;
     this.#begin();
     do this.#waiting.shift()!();
-    while (this.#waiting.length > 0 && performance.now() < this.#untilMs);
+    while (this.#waiting.length > 0 && this.#now() < this.#untilMs);
   }
 }
 

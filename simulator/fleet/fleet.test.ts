@@ -191,7 +191,7 @@ test('a fleet starts while control is away, and its hosts live and die alone', a
   assert.throws(() => fleet.host('h4'), /no host h4/);
 });
 
-test('a fleet as a process says when it serves, and ends when told', { timeout: 20_000 }, async (t) => {
+test('a fleet as a process says when it serves, and ends when told', async (t) => {
   const { directory, hosts } = await temporary(t, 2);
   const configuration: FleetConfiguration = {
     ...{ cloudId: newId(), controlUrl: 'wss://127.0.0.1:1/', directory, hosts, logLevel: 'warn' },
@@ -204,7 +204,7 @@ test('a fleet as a process says when it serves, and ends when told', { timeout: 
   t.after(() => child.kill('SIGKILL'));
   const ended = new Promise((resolve) => child.once('exit', (...how) => resolve(how)));
   const ready = join(directory, 'ready');
-  await until('the fleet to serve', () => existsSync(ready), { timeoutMs: 15_000 });
+  await until('the fleet to serve', () => existsSync(ready));
   assert.equal(readFileSync(ready, 'utf8'), `${child.pid}\n`);
   assert.ok(existsSync(configuration.northbound));
   child.kill('SIGTERM');

@@ -8,6 +8,7 @@ import { type HostId, newId, type PortId } from '../../contract/ids.ts';
 import { hostSockets } from '../../engine/open-vswitch.ts';
 import { exampleNetwork, exampleServer } from '../../host/metadata/testing.ts';
 import { HostNetwork } from '../../host/network/index.ts';
+import { patienceMs } from '../../test/support/until.ts';
 import { FakeSwitch } from './switch.ts';
 
 async function networkWorld(t: TestContext) {
@@ -130,7 +131,7 @@ test('what the tools refuse, the simulated ones refuse', async () => {
 type Listed = Awaited<ReturnType<HostNetwork['listPorts']>>;
 
 async function until(network: HostNetwork, holds: (listed: Listed) => boolean): Promise<Listed> {
-  const deadline = performance.now() + 2000;
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     const listed = await network.listPorts();
     if (holds(listed)) return listed;

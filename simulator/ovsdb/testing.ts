@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RawSchema } from '../../protocols/ovsdb/schema.ts';
 import { Session } from '../../protocols/ovsdb/session.ts';
+import { patienceMs } from '../../test/support/until.ts';
 import { FakeDatabase } from './database.ts';
 import { FakeOvsdbServer } from './server.ts';
 
@@ -63,7 +64,7 @@ async function startReal(path: (name: string) => string, target: string): Promis
     [path('db'), `--remote=p${target}`, `--unixctl=${path('ctl')}`, '-vconsole:off', '--no-chdir'],
     { stdio: 'ignore', env: { ...process.env, OVS_RUNDIR: path('.'), OVS_LOGDIR: path('.') } },
   );
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + patienceMs;
   for (;;) {
     try {
       (await Session.open({ target, probeMs: 0 })).close();

@@ -109,7 +109,7 @@ async function connected(path: string): Promise<Socket> {
       () => false,
     );
   };
-  await until('QEMU to listen', accepted, { timeoutMs: 10_000 });
+  await until('QEMU to listen', accepted);
   return socket;
 }
 

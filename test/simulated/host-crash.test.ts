@@ -146,7 +146,7 @@ const works: Work[] = [
 ];
 
 for (const work of partOf(works, 3)) {
-  test(`${work.name}: the end is the same wherever the host process dies`, { timeout: 60_000 }, async (t) => {
+  test(`${work.name}: the end is the same wherever the host process dies`, async (t) => {
     const died: string[] = [];
     for (let n = 1; n < 50; n++) {
       const step = await runOnce(t, work, n);

@@ -11,10 +11,11 @@ import type { Database, Queryable } from '../../control/kit/database/database.ts
 import { testDatabase } from '../../control/kit/database/testing.ts';
 import { Projector, unit } from '../../control/network/ovn/index.ts';
 import { FakeDatabase, FakeNorthd, FakeOvsdbServer, northbound } from '../../simulator/ovsdb/index.ts';
+import { patienceMs } from '../support/until.ts';
 import { TestCloud } from './ovn-cloud.ts';
 
 const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
-export const deadlineMs = 10_000;
+export const deadlineMs = patienceMs;
 
 export async function ovnBench(options: { fullPassMs?: number; query?: (query: Queryable) => Queryable } = {}) {
   const db = await testDatabase();

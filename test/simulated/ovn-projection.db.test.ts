@@ -12,13 +12,14 @@ test('a cloud appears in the northbound database and all hypervisors have it', a
   const ids = await smallCloud(b);
   await until('it leads', () => b.projector.status().connected);
   await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
-  const sw = b.rows('Logical_Switch').find((row) => row.name === names.switch(ids.net))!;
+  const find = () => b.rows('Logical_Switch').find((row) => row.name === names.switch(ids.net));
+  await until("the network's other ports", () => (find()?.ports as string[] | undefined)?.length === 4);
+  const sw = find()!;
   assert.deepEqual(sw.external_ids, {
     'bothy:key': 'switch',
     'bothy:name': '小屋 🏔 "x"; drop',
     'bothy:owner': `network/${ids.net}`,
   });
-  assert.equal((sw.ports as string[]).length, 4);
   const port = b.rows('Logical_Switch_Port').find((row) => row.name === ids.port)!;
   assert.ok(port.dhcpv4_options);
   const group = b.rows('Port_Group').find((row) => row.name === names.portGroup(ids.group))!;
@@ -124,10 +125,12 @@ test('rows that are not ours are left alone, and one that bears our name is repo
     const foreign = tx.insert('Logical_Switch_Port', { name: port });
     tx.insert('Logical_Switch', { name: 'by-hand', ports: [foreign], external_ids: { mine: 'yes' } });
   });
-  await until('the failure is reported', () => b.projector.status().failures.length === 1);
-  const failure = b.projector.status().failures[0]!;
-  assert.equal(failure.unit, `port/${port}`);
-  assert.match(failure.error, /constraint violation/);
+  // Before that it may have waited for its network's rows.
+  await until('the failure is reported', () => {
+    const { failures } = b.projector.status();
+    return failures.length === 1 && /constraint violation/.test(failures[0]!.error);
+  });
+  assert.equal(b.projector.status().failures[0]!.unit, `port/${port}`);
   b.nb.edit((tx) => tx.delete('Logical_Switch', [['name', '==', 'by-hand']]));
   await until('it is repaired', () => b.projector.status().failures.length === 0);
   assert.equal(b.rows('Logical_Switch_Port').length, 1);

@@ -45,7 +45,7 @@ async function live(id: ServerId, meddle: (at: number) => (() => Promise<void>) 
   await assertInOrder(cloud, [id]);
 }
 
-test('every act ends as asked, wherever host or control dies', { timeout: 120_000 }, async (t) => {
+test('every act ends as asked, wherever host or control dies', async (t) => {
   const [host] = cloud.hosts;
   const id = await createServer(tenancy, 'lives');
   await reaches(cloud, tenancy, id, 'ACTIVE');

@@ -17,7 +17,7 @@ import {
 } from '../../contract/host/index.ts';
 import { type HostId, type ImageId, newId, type ServerId } from '../../contract/ids.ts';
 import type { TestTls } from './certificates.ts';
-import { until } from './until.ts';
+import { patienceMs, until } from './until.ts';
 
 export class FakeControl {
   readonly #server: Server;
@@ -126,7 +126,7 @@ export class FakeControl {
     id: ServerId,
     what: string,
     holds: (observed: ObservedServer) => boolean,
-    timeoutMs = 5000,
+    timeoutMs = patienceMs,
   ): Promise<ObservedServer> {
     try {
       await until(

@@ -31,6 +31,7 @@ import {
   simulatedIdentity,
   simulatedPostgres,
 } from './simulated-parts.ts';
+import { patienceMs } from './until.ts';
 import { Wire } from './wire.ts';
 
 export interface SimulatedCloudOptions {
@@ -256,7 +257,7 @@ export class SimulatedCloud implements AsyncDisposable {
   }
 
   /** Waits for a condition; an error in looking (the database is away) counts as not yet. */
-  async until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 40_000): Promise<void> {
+  async until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = patienceMs): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     let error: unknown;
     for (;;) {

@@ -5,6 +5,7 @@ import type { ServerId } from '../../contract/ids.ts';
 import type { OpenStack } from './openstack.ts';
 import type { SimulatedCloud } from './simulated-cloud.ts';
 import { rawImage } from './small-image.ts';
+import { patienceMs } from './until.ts';
 
 export interface Tenancy {
   client: OpenStack;
@@ -62,7 +63,7 @@ export async function reaches(
   tenancy: Tenancy,
   id: ServerId,
   status: string,
-  timeoutMs = 40_000,
+  timeoutMs = patienceMs,
 ): Promise<void> {
   let last: string | undefined;
   await cloud

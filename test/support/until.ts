@@ -1,10 +1,13 @@
+/** For what should be there at once: it is long, for a machine may be busy, and only a fault waits that long. */
+export const patienceMs = 60_000;
+
 /** Waits for a condition, looking again at each turn of the event loop and, later, every few milliseconds. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
   options: { timeoutMs?: number } = {},
 ): Promise<void> {
-  const deadline = performance.now() + (options.timeoutMs ?? 5000);
+  const deadline = performance.now() + (options.timeoutMs ?? patienceMs);
   for (let turn = 0; !(await condition()); turn++) {
     if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
     if (turn < 200) await new Promise((resolve) => setImmediate(resolve));

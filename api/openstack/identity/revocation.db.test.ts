@@ -8,6 +8,7 @@ import { newId } from '../../../contract/ids.ts';
 import type { IdentityService } from '../../../control/identity/index.ts';
 import { PasswordHasher } from '../../../control/identity/index.ts';
 import { testIdentity } from '../../../control/identity/testing.ts';
+import { patienceMs } from '../../../test/support/until.ts';
 import { byPassword, makeTenant, type TestApi, testApi } from './testing.ts';
 
 let api: TestApi;
@@ -36,7 +37,7 @@ async function isRefused(identity: IdentityService, token: string): Promise<bool
 
 /** The change feed carries it to the other process: soon, not at once. */
 async function becomesRefused(identity: IdentityService, token: string): Promise<boolean> {
-  const deadline = Date.now() + 4000;
+  const deadline = Date.now() + patienceMs;
   while (Date.now() < deadline) {
     if (await isRefused(identity, token)) return true;
     await new Promise((resolve) => setImmediate(resolve));
@@ -224,7 +225,7 @@ test('tokens live on over a rotation of keys and are known to a process that has
   const keyOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString()).kid;
   assert.notEqual(keyOf(before.token), keyOf(after.token));
   assert.ok(!(await isRefused(api.cloud.identity, before.token)));
-  const deadline = Date.now() + 4000;
+  const deadline = Date.now() + patienceMs;
   // Unknown keys are looked up at most once a second.
   while ((await isRefused(other, after.token)) && Date.now() < deadline)
     await new Promise((resolve) => setImmediate(resolve));

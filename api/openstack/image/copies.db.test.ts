@@ -91,10 +91,13 @@ test('a copy whose control process died is removed and made again', async () => 
   await sql`delete from image_location where image_id = ${id} and host_id <> ${api.hostId}`.execute(query());
   for (const { store } of others) store.images.delete(id);
   other.store.images.set(id, { bytes: Buffer.from('half'), format: 'raw' });
-  // In a transaction, which is run again after a deadlock: the controller may look at the image just now.
+  // In a transaction, which is run again after a deadlock: the controller may look at the image just now, and have begun a copy.
   await api.db.database.transaction(cloudActor, (tx) =>
     sql`insert into image_copy (image_id, host_id, copy_id, deadline)
-      values (${id}, ${other.id}, ${newId()}, now() - interval '1 second')`.execute(tx),
+      values (${id}, ${other.id}, ${newId()}, now() - interval '1 second')
+      on conflict (image_id, host_id) do update set copy_id = excluded.copy_id, deadline = excluded.deadline`.execute(
+      tx,
+    ),
   );
   await api.controller.tasks.image(id);
   await until('the copy', async () => (await places(id)).length === 2);
@@ -103,27 +106,31 @@ test('a copy whose control process died is removed and made again', async () => 
 });
 
 test('a copy whose lease has run out is no place of the image, though its bytes came: somebody may be removing them', async () => {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  for (const { store } of others) store.hold = () => promise;
+  const first = Promise.withResolvers<void>();
+  const later = Promise.withResolvers<void>();
+  let attempts = 0;
+  for (const { store } of others) store.hold = () => (attempts++ === 0 ? first.promise : later.promise);
   const id = await api.create('alice', {}, bytes);
-  const lease = async () =>
+  const expire = async () =>
     (
-      await sql`update image_copy set deadline = now() - interval '1 second' where image_id = ${id} returning copy_id`.execute(
-        query(),
-      )
-    ).rows.length;
-  await until('it to be on its way', async () => (await lease()) === 1);
-  for (const { store } of others) store.hold = undefined;
-  resolve();
+      await sql<{ copy_id: string }>`update image_copy set deadline = now() - interval '1 second'
+        where image_id = ${id} returning copy_id`.execute(query())
+    ).rows[0]?.copy_id;
+  let expired: string | undefined;
+  await until('it to be on its way', async () => {
+    if (attempts === 1) expired = await expire();
+    return expired !== undefined;
+  });
+  first.resolve();
+  // The controller has given it up: it waits to try again, or does so already.
   const ended = async () =>
-    (await places(id)).length === 2 ||
     (
-      await sql`select from graphile_worker._private_jobs where key = ${`image:${id}`} and run_at > now() + interval '1 second'`.execute(
-        query(),
-      )
-    ).rows.length === 1;
+      await sql`select from graphile_worker._private_jobs where key = ${`image:${id}`} and run_at > now() + interval '1 second'
+        union all select from image_copy where image_id = ${id} and copy_id <> ${expired}`.execute(query())
+    ).rows.length > 0 || (await places(id)).length === 2;
   await until('its end', ended);
   assert.deepEqual(await places(id), [api.hostId]);
+  later.resolve();
   await until('another', async () => {
     await api.controller.tasks.image(id);
     return (await places(id)).length === 2;

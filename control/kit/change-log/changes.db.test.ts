@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import pino from 'pino';
 import { newId } from '../../../contract/ids.ts';
-import { until } from '../../../test/support/until.ts';
+import { patienceMs, until } from '../../../test/support/until.ts';
 import { cloudActor, type Database } from '../database/database.ts';
 import { currentIncarnation, renewIncarnation, settleIncarnation } from '../database/incarnation.ts';
 import { type TestDatabase, testDatabase, testProject } from '../database/testing.ts';
@@ -83,7 +83,7 @@ test('the feed delivers every change once and in order while transactions commit
       }
     }),
   );
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + patienceMs;
   while (seen.length < committed.size && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
   await feed.stop();
   assert.equal(seen.length, committed.size);

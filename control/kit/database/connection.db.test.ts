@@ -77,7 +77,6 @@ test('the locks of a process that was frozen in a transaction are free within th
     await until(
       'it holds the row',
       async () => (await sql`select from thing for update skip locked`.execute(db.database.query)).rows.length === 0,
-      { timeoutMs: 20_000 },
     );
     await using database = limited();
     await database.transaction(cloudActor, (tx) => sql`update thing set n = n + 1`.execute(tx));

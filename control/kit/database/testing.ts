@@ -77,7 +77,7 @@ function startCluster(): void {
       '-N',
     ]);
   }
-  const settings = `-k ${testClusterFolder} -c listen_addresses= -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=200 -c shared_buffers=64MB -c max_wal_size=128MB`;
+  const settings = `-k ${testClusterFolder} -c listen_addresses= -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=200 -c shared_buffers=64MB -c max_wal_size=512MB -c wal_level=minimal -c max_wal_senders=0`;
   runAsServerUser(join(bin, 'pg_ctl'), [
     '-D',
     data,

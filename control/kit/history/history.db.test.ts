@@ -41,7 +41,7 @@ async function size(database: Database): Promise<number> {
   return rows[0]!.bytes;
 }
 
-test('three weeks of load take no more room than the first', { timeout: 120_000 }, async () => {
+test('three weeks of load take no more room than the first', async () => {
   await using db = await testDatabase();
   const { database } = db;
   const keeper = keeperOf(database);

@@ -169,7 +169,7 @@ test('a holder that was frozen (SIGSTOP) writes nothing under its old lease when
   try {
     const said = linesOf(child);
     const count = async () => (await sql`select from written`.execute(db.database.query)).rows.length;
-    await until('it writes', async () => (await count()) > 10, { timeoutMs: 20_000 });
+    await until('it writes', async () => (await count()) > 10);
     child.kill('SIGSTOP');
     await using other = new Candidate('freeze');
     await until('the other leads', () => other.leadership.held);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
+import { patienceMs } from '../../../test/support/until.ts';
 import type { Change, ChangeListener } from '../change-log/changes.ts';
 import { Projection } from './projection.ts';
 import { type Target, type TargetEvents, TargetLost, WaitsForUnit } from './target.ts';
@@ -145,7 +146,7 @@ function bench(options: { fullPassMs?: number; truth?: [string, string][]; prepa
 }
 
 async function until(what: string, condition: () => boolean): Promise<void> {
-  const end = Date.now() + 20_000;
+  const end = Date.now() + patienceMs;
   while (!condition()) {
     if (Date.now() > end) assert.fail(`not in time: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
@@ -242,15 +243,15 @@ test('who waits for a unit waits for a pass that began after', async () => {
   b.projection.start();
   await until('it is there', equal(b));
   b.truth.set('a', 'new');
-  await b.projection.reached([name('a')], { timeoutMs: 5000 });
+  await b.projection.reached([name('a')], { timeoutMs: patienceMs });
   b.same();
   b.toy.refuse.add('a');
   b.truth.set('a', 'newer');
   await assert.rejects(b.projection.reached([name('a')], { timeoutMs: 50 }), /timeout/i);
-  const ends = b.projection.reached([name('a')], { timeoutMs: 5000 });
+  const ends = b.projection.reached([name('a')], { timeoutMs: patienceMs });
   b.leader.lose();
   await assert.rejects(ends, /no longer projects/);
-  await assert.rejects(b.projection.reached([name('a')], { timeoutMs: 5000 }), /does not project/);
+  await assert.rejects(b.projection.reached([name('a')], { timeoutMs: patienceMs }), /does not project/);
 });
 
 test('what fails, fails alone and is tried again by itself', async () => {

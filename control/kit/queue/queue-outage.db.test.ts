@@ -77,7 +77,7 @@ const backends = async () => {
 
 const statements = Array.from({ length: 40 }, (_, n) => n + 1);
 
-test('connections lost at any statement lose no wish and do not end the process', { timeout: 100_000 }, async () => {
+test('connections lost at any statement lose no wish and do not end the process', async () => {
   const looked = new Set<string>();
   await using rig = await new Rig().start({
     look: async (id) => {
@@ -109,16 +109,14 @@ test('connections lost at any statement lose no wish and do not end the process'
       await sql`select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = ${applicationName}`.execute(db.database.query);
   }
-  await until('all wishes to be looked at', () => wished.every((id) => looked.has(id)), { timeoutMs: 60_000 });
-  await until('no job to be left', async () => (await jobs()).length === 0, { timeoutMs: 60_000 });
+  await until('all wishes to be looked at', () => wished.every((id) => looked.has(id)));
+  await until('no job to be left', async () => (await jobs()).length === 0);
 });
 
 test('at rest the queue keeps two connections', async () => {
   await using _rig = await new Rig().start({ look: async () => {} });
   for (let n = 0; n < 20; n++) await enqueue(db.database.query, 'look', newId());
-  await until('the connections to end', async () => (await jobs()).length === 0 && (await backends()) <= 2, {
-    timeoutMs: 10_000,
-  });
+  await until('the connections to end', async () => (await jobs()).length === 0 && (await backends()) <= 2);
 });
 
 test('a job whose failure cannot be written down does not end the process', async () => {
@@ -153,7 +151,7 @@ test('what a dead process left is taken back as a new job, so that a late end of
   await sql`delete from graphile_worker._private_jobs`.execute(db.database.query);
 });
 
-test('when graphile-worker stops by itself another runner takes over', { timeout: 20_000 }, async () => {
+test('when graphile-worker stops by itself another runner takes over', async () => {
   const looked = Promise.withResolvers<void>();
   await using rig = await new Rig().start({ look: async () => looked.resolve() });
   await until('it to listen', async () => (await listening()) > 0);

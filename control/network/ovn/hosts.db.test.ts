@@ -87,7 +87,7 @@ test('a host whose grace ends is looked at again, without a change in the log', 
     await b.set(host, sql`connected = false, last_seen_at = clock_timestamp() - make_interval(secs => ${silent})`);
   }
   assert.deepEqual(b.naming(host), before);
-  await until('a look at it', () => b.looks() > 0, { timeoutMs: 20_000 });
+  await until('a look at it', () => b.looks() > 0);
   assert.deepEqual([...(await b.target.touched([]))].sort(), before);
 });
 
