@@ -8,14 +8,13 @@ import { pino } from 'pino';
 import { newId } from '../../contract/ids.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database, Queryable } from '../../control/kit/database/database.ts';
-import { testDatabase } from '../../control/kit/database/testing.ts';
+import { testDatabase, untilFinal } from '../../control/kit/database/testing.ts';
 import { Projector, unit } from '../../control/network/ovn/index.ts';
 import { FakeDatabase, FakeNorthd, FakeOvsdbServer, northbound } from '../../simulator/ovsdb/index.ts';
 import { patienceMs } from '../support/until.ts';
 import { TestCloud } from './ovn-cloud.ts';
 
 const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
-export const deadlineMs = patienceMs;
 
 export async function ovnBench(options: { fullPassMs?: number; query?: (query: Queryable) => Queryable } = {}) {
   const db = await testDatabase();
@@ -78,15 +77,15 @@ export async function ovnBench(options: { fullPassMs?: number; query?: (query: Q
 export type OvnBench = Awaited<ReturnType<typeof ovnBench>>;
 
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + deadlineMs;
+  const end = Date.now() + patienceMs;
   while (!(await condition())) {
-    if (Date.now() > end) assert.fail(`not in ${deadlineMs} ms: ${what}`);
+    if (Date.now() > end) assert.fail(`not in ${patienceMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
 /** A network with a router to outside, a group, two guests and a floating IP. */
-export async function smallCloud({ cloud }: OvnBench) {
+export async function smallCloud({ cloud }: { cloud: TestCloud }) {
   const host = await cloud.host();
   const ext = await cloud.external();
   const extSubnet = await cloud.subnet(ext, '203.0.113.0/24', { gateway_ip: '203.0.113.254', enable_dhcp: false });
@@ -107,7 +106,20 @@ export async function smallCloud({ cloud }: OvnBench) {
   return { host, ext, extSubnet, net, subnet, router, gateway, group, rule, port, port2, floating };
 }
 
-export const unitsOf = (ids: Awaited<ReturnType<typeof smallCloud>>) => [
+/** Waits until all that is committed by now is in the northbound database. */
+export async function settled(b: OvnBench, ids: SmallCloud): Promise<void> {
+  const end = await untilFinal(b.db.database.query);
+  await until('the changes to be known', () => {
+    b.feed.wake();
+    return b.feed.position.transactionId >= end;
+  });
+  await until('nothing to wait', () => b.projector.status().connected && b.projector.status().pending === 0);
+  await b.projector.reached(unitsOf(ids), { timeoutMs: patienceMs });
+}
+
+type SmallCloud = Awaited<ReturnType<typeof smallCloud>>;
+
+const unitsOf = (ids: SmallCloud) => [
   unit('network', ids.net),
   unit('network', ids.ext),
   unit('router', ids.router),

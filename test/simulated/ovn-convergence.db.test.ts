@@ -7,8 +7,7 @@ import { bringPage } from '../../control/kit/projection/index.ts';
 import { NorthboundTarget } from '../../control/network/ovn/target.ts';
 import { alone, dump, MemoryNorthbound } from '../../control/network/ovn/testing/memory-northbound.ts';
 import { whole } from '../support/part-of.ts';
-import { patienceMs } from '../support/until.ts';
-import { ovnBench, smallCloud, unitsOf, until } from './ovn-bench.ts';
+import { ovnBench, settled, smallCloud, until } from './ovn-bench.ts';
 import { RandomCloud, randomSource } from './ovn-random-cloud.ts';
 
 /** The whole northbound database as a projection from nothing makes it. */
@@ -97,8 +96,7 @@ test('a floating IP that is loosened while a pass is under way leaves the northb
   const read = gate();
   await using b = await ovnBench({ query: read.query });
   const ids = await smallCloud(b);
-  await until('it leads', () => b.projector.status().lastFullPass !== null);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: patienceMs });
+  await settled(b, ids);
   await b.cloud.run(sql`update floating_ip set port_id = null, fixed_ip = null, router_id = null`);
   const rules = () => b.rows('NAT').filter((row) => row.type === 'dnat_and_snat').length;
   await until('it is gone', () => rules() === 0);

@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import { cloudActor } from '../../control/kit/database/database.ts';
 import { accountIncarnation, currentIncarnation, renewIncarnation } from '../../control/kit/database/incarnation.ts';
 import { dump } from '../../control/network/ovn/testing/memory-northbound.ts';
-import { deadlineMs, type OvnBench, ovnBench, smallCloud, unitsOf, until } from './ovn-bench.ts';
+import { type OvnBench, ovnBench, settled, smallCloud, until } from './ovn-bench.ts';
 
 /** All of it is gone without a change that says so, as from a database that never knew it. */
 async function loseTruth(b: OvnBench): Promise<void> {
@@ -30,7 +30,7 @@ test('what a lost database no longer names stays on the network until it is deci
   await using b = await ovnBench({ fullPassMs: 50 });
   await until('it leads', () => b.projector.status().connected);
   const ids = await smallCloud(b);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  await settled(b, ids);
   await walked(b);
   await until('nothing to wait', () => b.projector.status().pending === 0);
   const before = dump(b.nb);
@@ -61,7 +61,7 @@ test('a northbound database that is lost too follows the new history at once', a
   await using b = await ovnBench({ fullPassMs: 50 });
   await until('it leads', () => b.projector.status().connected);
   const ids = await smallCloud(b);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  await settled(b, ids);
   await loseTruth(b);
   await b.restartServer(() => {
     b.nb.edit((tx) => {

@@ -5,16 +5,14 @@ import { sql } from 'kysely';
 import { names } from '../../control/network/ovn/index.ts';
 import { dump } from '../../control/network/ovn/testing/memory-northbound.ts';
 import { FakeDatabase, vswitch } from '../../simulator/ovsdb/index.ts';
-import { deadlineMs, ovnBench, smallCloud, unitsOf, until } from './ovn-bench.ts';
+import { ovnBench, settled, smallCloud, until } from './ovn-bench.ts';
 
 test('a cloud appears in the northbound database and all hypervisors have it', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await until('it leads', () => b.projector.status().connected);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
-  const find = () => b.rows('Logical_Switch').find((row) => row.name === names.switch(ids.net));
-  await until("the network's other ports", () => (find()?.ports as string[] | undefined)?.length === 4);
-  const sw = find()!;
+  await settled(b, ids);
+  const sw = b.rows('Logical_Switch').find((row) => row.name === names.switch(ids.net))!;
+  assert.equal((sw.ports as string[]).length, 4);
   assert.deepEqual(sw.external_ids, {
     'bothy:key': 'switch',
     'bothy:name': '小屋 🏔 "x"; drop',
@@ -46,8 +44,7 @@ test('a cloud appears in the northbound database and all hypervisors have it', a
 test('a change to one thing writes only that', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await until('it leads', () => b.projector.status().connected);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  await settled(b, ids);
   const touched: string[] = [];
   b.nb.onCommit((changes) => touched.push(...changes.filter((c) => c.table !== 'NB_Global').map((c) => c.table)));
 
@@ -72,7 +69,7 @@ test('ports join and leave groups; deleted things leave no rows', async () => {
   await using b = await ovnBench();
   await until('it leads', () => b.projector.status().connected);
   const ids = await smallCloud(b);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  await settled(b, ids);
   const members = (group: string) =>
     b.rows('Port_Group').find((row) => row.name === group)?.ports as string[] | undefined;
   assert.equal(members(names.portGroup(ids.group))?.length, 2);
@@ -94,8 +91,7 @@ test('ports join and leave groups; deleted things leave no rows', async () => {
 test('an emptied northbound database is rebuilt at once, as it was', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await until('it leads', () => b.projector.status().connected);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  await settled(b, ids);
   const before = dump(b.nb);
   b.nb.edit((tx) => {
     for (const table of ['Logical_Switch', 'Logical_Router', 'Port_Group', 'DHCP_Options', 'NB_Global'])
@@ -107,8 +103,7 @@ test('an emptied northbound database is rebuilt at once, as it was', async () =>
 test('a full pass repairs what no event tells: members of groups', async () => {
   await using b = await ovnBench({ fullPassMs: 50 });
   const ids = await smallCloud(b);
-  await until('it leads', () => b.projector.status().connected);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  await settled(b, ids);
   const before = dump(b.nb);
   b.nb.edit((tx) => tx.update('Port_Group', [], { ports: [] }));
   await until('members are back', () => JSON.stringify(dump(b.nb)) === JSON.stringify(before));
@@ -139,8 +134,7 @@ test('rows that are not ours are left alone, and one that bears our name is repo
 test('a lost connection is made again, and what changed meanwhile is caught up', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await until('it leads', () => b.projector.status().connected);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  await settled(b, ids);
   await b.restartServer(() => {
     b.nb.edit((tx) => tx.delete('Logical_Router', []));
   });
@@ -179,8 +173,7 @@ test('a holder whose lease another took stops, and projects again when that one 
 test('ports come up in the truth when a host plugs them, and go down', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await until('it leads', () => b.projector.status().connected);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  await settled(b, ids);
   const ovs = new FakeDatabase(vswitch);
   b.northd.follow(ovs);
   const up = async () => {
@@ -203,8 +196,7 @@ test('ports come up in the truth when a host plugs them, and go down', async () 
 test('a gateway moves when its host is gone, a floating IP moves with its router', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await until('it leads', () => b.projector.status().connected);
-  await b.projector.reached(unitsOf(ids), { timeoutMs: deadlineMs });
+  await settled(b, ids);
   const second = await b.cloud.host();
   const chassis = () =>
     b

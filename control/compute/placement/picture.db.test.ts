@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type RawBuilder, sql } from 'kysely';
 import { type HostId, newId } from '../../../contract/ids.ts';
-import { until } from '../../../test/support/until.ts';
 import { cloudActor } from '../../kit/database/database.ts';
-import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { type TestDatabase, testDatabase, untilFinal } from '../../kit/database/testing.ts';
 import { type ServerCloud, serverCloud } from '../server/testing.ts';
 import { HostPicture } from './index.ts';
 
@@ -86,14 +85,7 @@ test('of a thousand hosts only those that changed are read', async () => {
   await run(
     sql`insert into host (id, name, connected) select gen_random_uuid(), 'many ' || n, true from generate_series(1, 1000) n`,
   );
-  // The databases of other tests are in the same cluster: while one of their transactions is older, nothing here is final.
-  await until('these to be final', async () => {
-    const { rows } = await sql<{
-      final: boolean;
-    }>`select pg_snapshot_xmin(pg_current_snapshot()) > max(changed_in) as final
-      from host`.execute(db.database.query);
-    return rows[0]!.final;
-  });
+  await untilFinal(db.database.query);
   const picture = new HostPicture();
   await hostsBy(picture);
   const host = await cloud.addHost();

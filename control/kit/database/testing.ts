@@ -14,7 +14,8 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import { newId, type ProjectId, type UserId } from '../../../contract/ids.ts';
 import { Secret } from '../../../contract/secret.ts';
-import { Database } from './database.ts';
+import { until } from '../../../test/support/until.ts';
+import { Database, type Queryable } from './database.ts';
 import { migrate, migrations } from './migrate.ts';
 
 const uid = process.getuid!();
@@ -163,6 +164,22 @@ export async function testDatabase(): Promise<TestDatabase> {
       await client.end();
     },
   };
+}
+
+/**
+ * Waits until all that is committed by now is final, as readers of the change log see it: a transaction in the database of another test,
+ * in the same cluster, holds that back. Answers the transaction id that all of it is below.
+ */
+export async function untilFinal(query: Queryable): Promise<bigint> {
+  const read = async (which: 'xmin' | 'xmax') => {
+    const { rows } = await sql<{
+      id: string;
+    }>`select ${sql.raw(`pg_snapshot_${which}`)}(pg_current_snapshot())::text as id`.execute(query);
+    return BigInt(rows[0]!.id);
+  };
+  const end = await read('xmax');
+  await until('it to be final', async () => (await read('xmin')) >= end);
+  return end;
 }
 
 /** The schema as schema.sql has it. */
