@@ -3,6 +3,7 @@ import { aggregate } from './compute/aggregate/resource.ts';
 import { flavor } from './compute/flavor/resource.ts';
 import { keyPair } from './compute/key-pair/resource.ts';
 import { server, serverAbsence } from './compute/server/resource.ts';
+import { serverGroup } from './compute/server-group/resource.ts';
 import { host } from './host/resource.ts';
 import { identityResources } from './identity/resources.ts';
 import { metadefNamespace } from './image/metadef/resource.ts';
@@ -20,7 +21,7 @@ export const resources: readonly ResourceDescriptor[] = [
   host,
   ...[image, imageMember, metadefNamespace],
   ...networkResources,
-  ...[aggregate, flavor, keyPair, server, serverAbsence],
+  ...[aggregate, flavor, keyPair, serverGroup, server, serverAbsence],
 ];
 
 /** Everything that counts against quota. */

@@ -11,6 +11,7 @@ import {
   ServerService,
   type ServerServiceOptions,
 } from './server/index.ts';
+import { ServerGroupService } from './server-group/index.ts';
 
 export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'>, ServerControllerOptions {
   ports: ServerServiceOptions['ports'] &
@@ -30,6 +31,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: Compu
     services: {
       servers: new ServerService({ ...options, created: (servers) => controller.hurry(servers) }),
       aggregates: new AggregateService({ database }),
+      serverGroups: new ServerGroupService({ database }),
       flavors: new FlavorService({ database }),
       keyPairs: new KeyPairService({ database }),
       hypervisors: new HypervisorService({ database }),

@@ -58,6 +58,13 @@ export interface ComputeReasons {
   flavor_access_missing: { flavor: string; project: string };
 }
 
+/** Server groups. */
+export interface ComputeReasons {
+  server_group_not_found: { id: string };
+  /** Only anti-affinity knows a number of servers on one host. */
+  server_group_without_rules: { policy: string };
+}
+
 /** Aggregates. */
 export interface ComputeReasons {
   aggregate_not_found: { id: string };

@@ -7,6 +7,7 @@ import type { FlavorService } from '../../../control/compute/flavor/index.ts';
 import type { HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import type { KeyPairService } from '../../../control/compute/key-pair/index.ts';
 import type { ServerService } from '../../../control/compute/server/index.ts';
+import type { ServerGroupService } from '../../../control/compute/server-group/index.ts';
 import type { ImageService } from '../../../control/image/index.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
@@ -28,6 +29,7 @@ import { maximumVersion, speakMicroversions } from './microversion.ts';
 import { quotaClassRoutes } from './quota-classes.ts';
 import { limitRoutes, quotaSetRoutes } from './quotas.ts';
 import { securityGroupRoutes, securityGroupRuleRoutes, serverSecurityGroupRoutes } from './security-groups.ts';
+import { serverGroupRoutes } from './server-groups.ts';
 import { serverMetadataRoutes, serverTagRoutes } from './server-labels.ts';
 import { serverInterfaceRoutes, serverNetworkRoutes } from './server-network.ts';
 import { serverRoutes } from './servers.ts';
@@ -38,6 +40,7 @@ export interface ComputeDialectOptions {
   authenticator: Authenticator;
   servers: ServerService;
   aggregates: AggregateService;
+  serverGroups: ServerGroupService;
   flavors: FlavorService;
   keyPairs: KeyPairService;
   hypervisors: HypervisorService;
@@ -102,8 +105,5 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   securityGroupRoutes(boundary, options.securityGroups);
   securityGroupRuleRoutes(boundary, options.securityGroups);
   serverSecurityGroupRoutes(boundary, servers, options.securityGroups);
-  // Empty until they exist; clients ask on their way to other things (`openstack hypervisor show`).
-  const none = (name: string) => ({ 200: a.record({ [name]: a.none }) });
-  const groups = { summary: 'List server groups: none', rights: 'caller', answers: none('server_groups') } as const;
-  boundary.get('/os-server-groups', groups, () => ({ server_groups: [] }));
+  serverGroupRoutes(boundary, options.serverGroups);
 }

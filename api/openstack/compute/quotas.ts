@@ -31,15 +31,15 @@ const resource = (ours: string, over: Partial<Resource> = {}): Resource => ({
   ...over,
 });
 
-/** By Nova's names. Injected files can't be had at all; server groups are not in this release. */
+/** By Nova's names. Injected files can't be had at all. */
 export const resources: Readonly<Record<string, Resource>> = {
   cores: resource('vcpus', { counted: true }),
   instances: resource('servers', { counted: true }),
   ram: resource('memory_mib', { counted: true }),
   key_pairs: resource('key_pairs'),
   metadata_items: resource('server_metadata_items'),
-  server_groups: resource('server_groups', { otherwise: 10 }),
-  server_group_members: resource('server_group_members', { otherwise: 10 }),
+  server_groups: resource('server_groups', { counted: true }),
+  server_group_members: resource('server_group_members'),
   fixed_ips: resource('ports', { counted: true, until: 35 }),
   floating_ips: resource('floating_ips', { counted: true, until: 35 }),
   security_groups: resource('security_groups', { counted: true, until: 35 }),

@@ -24,6 +24,8 @@ const novaResource: Readonly<Record<string, string>> = {
 /** For a quota, e.g. tempest and Horizon look for the sentence's beginning. */
 function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exceeded']): string {
   if (resource === 'key_pairs') return 'Quota exceeded, too many key pairs.';
+  if (resource === 'server_groups') return 'Quota exceeded, too many server groups.';
+  if (resource === 'server_group_members') return 'Quota exceeded, too many servers in group';
   if (resource === 'server_metadata_items') return `Maximum number of metadata items exceeds ${limit}`;
   const name = novaResource[resource] ?? resource;
   return `Quota exceeded for ${name}: Requested ${wanted}, but already used ${used} of ${limit} ${name}`;
@@ -88,6 +90,11 @@ const flavors = {
   flavor_access_missing: ({ flavor, project }) => `Flavor access not found for ${flavor} / ${project} combination.`,
 } satisfies Some;
 
+const serverGroups = {
+  server_group_not_found: ({ id }) => `Instance group ${id} could not be found.`,
+  server_group_without_rules: 'Only anti-affinity policy supports rules.',
+} satisfies Some;
+
 const aggregates = {
   aggregate_not_found: ({ id }) => `Aggregate ${id} could not be found.`,
   aggregate_name_taken: ({ name }) => `Aggregate ${name} already exists.`,
@@ -132,6 +139,7 @@ export const novaSentences: SentenceTable<NovaReasons> = {
   quota_exceeded: quotaSentence,
   ...servers,
   ...flavors,
+  ...serverGroups,
   ...aggregates,
   ...keyPairs,
 };

@@ -74,7 +74,8 @@ export function serverBody(
   if (version >= 19) body.description = server.description;
   if (version >= 26) body.tags = server.tags;
   if (version >= 63) body.trusted_image_certificates = null;
-  if (version >= 71 && options.one) body.server_groups = [];
+  if (version >= 71 && options.one)
+    body.server_groups = server.server_group_id === null ? [] : [server.server_group_id];
   if (version >= 73) body.locked_reason = server.locked_reason;
   if (version >= 96 && !brief) body.pinned_availability_zone = server.availability_zone;
   return body;

@@ -9,6 +9,7 @@ import { FlavorService } from '../../../control/compute/flavor/index.ts';
 import { HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import { KeyPairService } from '../../../control/compute/key-pair/index.ts';
 import { type ServerCloud, serverCloud } from '../../../control/compute/server/testing.ts';
+import { ServerGroupService } from '../../../control/compute/server-group/index.ts';
 import { ImageService } from '../../../control/image/index.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
@@ -55,6 +56,7 @@ export async function computeApi(): Promise<ComputeApi> {
     },
     servers: cloud.service,
     aggregates: new AggregateService({ database }),
+    serverGroups: new ServerGroupService({ database }),
     flavors: new FlavorService({ database }),
     keyPairs: new KeyPairService({ database }),
     hypervisors: new HypervisorService({ database }),

@@ -5,6 +5,7 @@
  */
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
+import type { PlacementGroup } from './groups.ts';
 import type { HostCapacity } from './place.ts';
 
 interface Row extends Omit<HostCapacity, 'seen_lately' | 'holds_image'> {
@@ -82,4 +83,16 @@ export async function imageHolders(tx: Tx, imageIds: Iterable<string>): Promise<
     select image_id, array_agg(host_id) as hosts from image_location where image_id = any(${[...imageIds]}::uuid[])
     group by image_id`.execute(tx);
   return new Map(rows.map(({ image_id, hosts }) => [image_id, new Set(hosts)]));
+}
+
+/** Those of these server groups that there still are. To be asked under placement's lock: then nobody else gives their servers hosts. */
+export async function placementGroups(tx: Tx, ids: Iterable<string>): Promise<Map<string, PlacementGroup>> {
+  const { rows } = await sql<Omit<PlacementGroup, 'hosts'> & { id: string; hosts: Record<string, number> | null }>`
+    select g.id, g.policy, coalesce(g.max_servers_per_host, 1) as max_servers_per_host,
+      (select json_object_agg(host_id, servers) from (select host_id, count(*)::integer as servers from server
+        where server_group_id = g.id and host_id is not null group by host_id) each) as hosts
+    from server_group g where g.id = any(${[...ids]}::uuid[])`.execute(tx);
+  return new Map(
+    rows.map(({ id, hosts, ...group }) => [id, { ...group, hosts: new Map(Object.entries(hosts ?? {})) }]),
+  );
 }

@@ -6,6 +6,8 @@
  * free share of its scarcest resource wins. A host that would have to copy the image first counts as if it carried
  * `copyWeight` more servers of this size: so the one that holds it leads by that many, however large hosts and servers are.
  */
+import type { PlacementGroup } from './groups.ts';
+
 export interface HostCapacity {
   id: string;
   name: string;
@@ -29,6 +31,8 @@ export interface PlacementRequest {
   disk_gib: number;
   availability_zone: string | null;
   requested_host_id: string | null;
+  /** Its server group. */
+  server_group_id?: string | null;
 }
 
 export type Refusal =
@@ -38,7 +42,9 @@ export type Refusal =
   | 'disconnected'
   | 'too_few_vcpus'
   | 'too_little_memory'
-  | 'too_little_disk';
+  | 'too_little_disk'
+  | 'apart_from_group'
+  | 'too_many_of_group';
 
 export interface HostVerdict {
   host_id: string;
@@ -47,6 +53,8 @@ export interface HostVerdict {
   /** What is free now, for administrators. */
   free: { vcpus: number; memory_mib: number; disk_gib: number };
   holds_image: boolean;
+  /** What the group would rather have, by its soft policy: the host with the most goes first. 0 where there is none. */
+  preference: number;
   /** Free share of the scarcest resource after the server; null where the host is refused. */
   left: number | null;
   /** `left`, less the weight of a copy where the image is not there; the highest wins, of equals the one with most left. */
@@ -77,13 +85,16 @@ export interface Judged {
   verdict: HostVerdict;
 }
 
-export function place(request: PlacementRequest, hosts: readonly HostCapacity[]): Placement {
-  return settle(request, hosts.map((host) => ({ host, verdict: judge(request, host) })).sort(order));
+/** @param group of the request, as it is now */
+export function place(request: PlacementRequest, hosts: readonly HostCapacity[], group?: PlacementGroup): Placement {
+  return settle(request, hosts.map((host) => ({ host, verdict: judge(request, host, group) })).sort(order));
 }
 
 /** Best first; a total order, so that the same hosts give the same answer. */
 export function order(a: Judged, b: Judged): number {
   return (
+    Number(b.verdict.score !== null) - Number(a.verdict.score !== null) ||
+    b.verdict.preference - a.verdict.preference ||
     byNumber(a.verdict.score, b.verdict.score) ||
     byNumber(a.verdict.left, b.verdict.left) ||
     Number(b.host.holds_image) - Number(a.host.holds_image) ||
@@ -106,7 +117,7 @@ export function settle(request: PlacementRequest, judged: readonly Judged[]): Pl
   return { host, soon: !host && judged.some(away), verdicts, hosts: judged.length, refusals, ...why };
 }
 
-export function judge(request: PlacementRequest, host: HostCapacity): HostVerdict {
+export function judge(request: PlacementRequest, host: HostCapacity, group?: PlacementGroup): HostVerdict {
   const free = {
     vcpus: host.vcpus - host.used_vcpus,
     memory_mib: host.memory_mib - host.used_memory_mib,
@@ -122,10 +133,29 @@ export function judge(request: PlacementRequest, host: HostCapacity): HostVerdic
   if (free.vcpus < request.vcpus) refusals.push('too_few_vcpus');
   if (free.memory_mib < request.memory_mib) refusals.push('too_little_memory');
   if (free.disk_gib < request.disk_gib) refusals.push('too_little_disk');
+  const { refusal, preference } = sayOfGroup(host, group);
+  if (refusal) refusals.push(refusal);
   const fits = refusals.length === 0;
   const left = fits ? shareLeft(host, free, request, 1) : null;
   const score = fits && !host.holds_image ? shareLeft(host, free, request, 1 + copyWeight) : left;
-  return { host_id: host.id, name: host.name, refusals, free, holds_image: host.holds_image, left, score };
+  const { id: host_id, name, holds_image } = host;
+  return { host_id, name, refusals, free, holds_image, preference, left, score };
+}
+
+/** The first server of a group may go anywhere. */
+function sayOfGroup(host: HostCapacity, group: PlacementGroup | undefined): { refusal?: Refusal; preference: number } {
+  if (!group) return { preference: 0 };
+  const there = group.hosts.get(host.id) ?? 0;
+  switch (group.policy) {
+    case 'affinity':
+      return { preference: 0, ...(group.hosts.size > 0 && there === 0 && { refusal: 'apart_from_group' }) };
+    case 'anti-affinity':
+      return { preference: 0, ...(there >= group.max_servers_per_host && { refusal: 'too_many_of_group' }) };
+    case 'soft-affinity':
+      return { preference: there };
+    case 'soft-anti-affinity':
+      return { preference: -there };
+  }
 }
 
 /** Free share of the host's scarcest resource after `count` servers of this size; below 0 where they are too many. */
@@ -151,6 +181,8 @@ const words: Readonly<Record<Refusal, string>> = {
   too_few_vcpus: 'has too few vCPUs free',
   too_little_memory: 'has too little memory free',
   too_little_disk: 'has too little disk free',
+  apart_from_group: 'has none of the server group’s servers',
+  too_many_of_group: 'has as many of the server group’s servers as may be on one',
 };
 
 /** What each refusal's end would look like, from the tenant's side. */
@@ -162,6 +194,8 @@ const cures: Readonly<Record<Refusal, string>> = {
   too_few_vcpus: 'use a flavor with fewer vCPUs or delete a server',
   too_little_memory: 'use a flavor with less memory or delete a server',
   too_little_disk: 'use a flavor with a smaller disk or delete a server',
+  apart_from_group: 'use a server group with the policy soft-affinity',
+  too_many_of_group: 'use a server group with the policy soft-anti-affinity or delete one of its servers',
 };
 
 /**

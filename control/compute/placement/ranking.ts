@@ -2,6 +2,7 @@
  * Many decisions over one picture of the hosts, each seeing what those before it took. Hosts are judged and sorted once for each kind
  * of request; a decision then moves the one host that took something. Pure; lives as long as one transaction.
  */
+import { moved, type PlacementGroup } from './groups.ts';
 import {
   type HostCapacity,
   type Judged,
@@ -9,16 +10,26 @@ import {
   order,
   type Placement,
   type PlacementRequest,
+  place,
   settle,
 } from './place.ts';
 
 export class PlacementRound {
   readonly #hosts: Map<string, HostCapacity>;
   readonly #holders: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly #groups: Map<string, PlacementGroup>;
   readonly #rankings = new Map<string, Ranking>();
 
-  /** @param holders by image the hosts that hold it */
-  constructor(hosts: readonly HostCapacity[], holders: ReadonlyMap<string, ReadonlySet<string>>) {
+  /**
+   * @param holders by image the hosts that hold it
+   * @param groups the server groups that requests name; one that is not there binds nobody
+   */
+  constructor(
+    hosts: readonly HostCapacity[],
+    holders: ReadonlyMap<string, ReadonlySet<string>>,
+    groups: ReadonlyMap<string, PlacementGroup> = new Map(),
+  ) {
+    this.#groups = new Map(groups);
     this.#hosts = new Map(hosts.map((host) => [host.id, host]));
     this.#holders = holders;
   }
@@ -27,11 +38,30 @@ export class PlacementRound {
     return this.#hosts.get(id);
   }
 
-  /** Decides one and takes what it needs, for those that come behind it. */
-  place(request: PlacementRequest, imageId: string | null): Placement {
-    const found = this.#ranking(request, imageId).placement();
-    if (found.host) this.#took(found.host.id, request);
+  /**
+   * Decides one and takes what it needs, for those that come behind it.
+   * @param from the host that it shall leave
+   */
+  place(request: PlacementRequest, imageId: string | null, from: string | null = null): Placement {
+    const group = this.#groups.get(request.server_group_id ?? '');
+    const found = group
+      ? this.#placeInGroup(request, imageId, moved(group, from, null))
+      : this.#ranking(request, imageId).placement();
+    if (!found.host) return found;
+    if (group) this.#groups.set(request.server_group_id!, moved(group, from, found.host.id));
+    this.#took(found.host.id, request);
     return found;
+  }
+
+  /** Each server of a group changes what its hosts are to the next one: there is no order to keep. */
+  #placeInGroup(request: PlacementRequest, imageId: string | null, group: PlacementGroup): Placement {
+    const holders = this.#holdersOf(imageId);
+    const seen = Array.from(this.#hosts.values(), (host) => ({ ...host, holds_image: holders.has(host.id) }));
+    return place(request, seen, group);
+  }
+
+  #holdersOf(imageId: string | null): ReadonlySet<string> {
+    return (imageId !== null && this.#holders.get(imageId)) || new Set();
   }
 
   #ranking(request: PlacementRequest, imageId: string | null): Ranking {
@@ -39,8 +69,7 @@ export class PlacementRound {
     const kind = JSON.stringify([vcpus, memory_mib, disk_gib, availability_zone, requested_host_id, imageId]);
     const known = this.#rankings.get(kind);
     if (known) return known;
-    const holders = (imageId !== null && this.#holders.get(imageId)) || new Set();
-    const made = new Ranking(request, this.#hosts.values(), holders);
+    const made = new Ranking(request, this.#hosts.values(), this.#holdersOf(imageId));
     this.#rankings.set(kind, made);
     return made;
   }

@@ -64,6 +64,7 @@ interface Look extends ServerState {
   disk_gib: number;
   availability_zone: string | null;
   requested_host_id: string | null;
+  server_group_id: string | null;
   deadline: Date | null;
   operation_started: Date | null;
   waiting_for: string | null;
@@ -224,7 +225,7 @@ export class ServerController {
   async #look(id: string): Promise<Look | undefined> {
     const { rows } = await sql<Look>`
       select ${stateColumns}, s.id, s.project_id, s.image_id, s.epoch, s.vcpus, s.memory_mib, s.disk_gib,
-        s.availability_zone, s.requested_host_id, h.connected as host_connected,
+        s.availability_zone, s.requested_host_id, s.server_group_id, h.connected as host_connected,
         case when h.connected then now() else coalesce(h.last_seen_at, h.created_at) end as host_seen_at, o.deadline, o.created_at as operation_started, o.waiting_for,
         o.verb, now() as now
       from server s left join host h on h.id = s.host_id

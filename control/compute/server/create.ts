@@ -16,6 +16,7 @@ import { quotaLimits } from '../../kit/quota/limits.ts';
 import { lockQuota, type Quota, requireQuota, timesWithin } from '../../kit/quota/quota.ts';
 import type { ServerPort, ServerPortRequest, ServerPortsWish } from '../../network/port/server-ports.ts';
 import type { FlavorRow } from '../flavor/index.ts';
+import { lockServerGroup } from '../server-group/index.ts';
 import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
 import { hardwareOf } from './hardware.ts';
 import { server as descriptor } from './resource.ts';
@@ -45,6 +46,8 @@ export interface ServerWish {
   metadata: Record<string, string>;
   tags: string[];
   availabilityZone: string | null;
+  /** Id of a server group of the project. */
+  serverGroup: string | null;
   /** Name of a host; administrators only. */
   requestedHost: string | null;
   minCount: number;
@@ -91,16 +94,17 @@ export async function createServers(
   const actor = actorOf(caller);
   const { made, ...created } = await deps.database.transaction(actor, async (tx) => {
     // All that is read travels together, then all that is written: round trips are most of what a creation takes.
-    const [found, image, quota, plan] = await Promise.all([
+    const [found, image, quota, group, plan] = await Promise.all([
       ingredients(tx, caller, wish),
       deps.images.findForServer(tx, caller, wish.imageId),
       lockQuota(tx, projectId, descriptor.usage),
+      wish.serverGroup === null ? {} : lockServerGroup(tx, projectId, wish.serverGroup),
       deps.ports.planServerPorts(tx, caller, portsWish(wish)),
     ]);
     const flavor = requireIngredients(wish, found);
     const diskGib = diskFor(flavor, image);
     await checkMetadata(tx, projectId, wish.metadata);
-    const count = countWithinQuota(quota, wish, flavor);
+    const count = countWithinQuota({ ...quota, ...group }, wish, flavor);
     const reservationId = `r-${randomBytes(5).toString('hex').slice(0, 8)}`;
     const all = { caller, projectId, wish, flavor, diskGib, image, found, reservationId };
     const servers = Array.from({ length: count }, (_, index) => newServer(all, index));
@@ -160,6 +164,7 @@ function newServer(
     tags: wish.tags,
     availability_zone: wish.availabilityZone,
     requested_host_id: found.host_id,
+    server_group_id: wish.serverGroup,
     access_ipv4: wish.accessIpv4,
     access_ipv6: wish.accessIpv6,
     disk_config: wish.diskConfig,
@@ -274,7 +279,7 @@ export async function checkMetadata(tx: Tx, projectId: string, metadata: Record<
 
 /** As many as were asked for at most, at least min_count: what the quota leaves. @throws CloudError `quota_exceeded` */
 function countWithinQuota(quota: Quota, wish: ServerWish, flavor: FlavorRow): number {
-  const each = { servers: 1, vcpus: flavor.vcpus, memory_mib: flavor.memory_mib };
+  const each = { servers: 1, vcpus: flavor.vcpus, memory_mib: flavor.memory_mib, server_group_members: 1 };
   const count = Math.min(wish.maxCount, timesWithin(quota, each));
   if (count >= wish.minCount) return count;
   const wanted = Object.entries(each).map(([resource, amount]) => [resource, amount * wish.minCount]);

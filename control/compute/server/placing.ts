@@ -19,6 +19,7 @@ import {
   type Placement,
   type PlacementRequest,
   PlacementRound,
+  placementGroups,
 } from '../placement/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { faultOf } from './server.ts';
@@ -112,14 +113,15 @@ export class Placing {
       ]);
       const more = imagesOf(others).difference(imagesOf(asked));
       for (const [image, where] of more.size > 0 ? await imageHolders(tx, more) : []) holders.set(image, where);
-      const round = new PlacementRound(hosts, holders);
+      const groups = groupsOf([...asked, ...others]);
+      const round = new PlacementRound(hosts, holders, groups.size > 0 ? await placementGroups(tx, groups) : undefined);
       const returned = ({ host_id: id }: Unplaced) => id !== null && round.host(id)?.seen_lately === true;
       const outcomes = new Map<string, Decided>();
       let since = performance.now();
       for (const server of [...asked.filter(({ id }) => unchanged.has(id)), ...others]) {
         // Two jobs may look at one server at once, where one was taken back from a connection that was lost.
         if (returned(server) || outcomes.has(server.id)) continue;
-        outcomes.set(server.id, { server, found: round.place(requestOf(server), server.image_id) });
+        outcomes.set(server.id, { server, found: round.place(requestOf(server), server.image_id, server.host_id) });
         if (performance.now() - since < turnMs) continue;
         await turnOfOthers();
         since = performance.now();
@@ -208,12 +210,15 @@ const lookAt = ({ now, deadline }: Pick<Unplaced, 'now' | 'deadline'>, waitMs: n
 
 const imagesOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.image_id ?? []));
 
+const groupsOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.server_group_id ?? []));
+
 const requestOf = (server: Unplaced): PlacementRequest => ({
   vcpus: server.vcpus,
   memory_mib: server.memory_mib,
   disk_gib: server.disk_gib,
   availability_zone: server.availability_zone,
   requested_host_id: server.requested_host_id,
+  server_group_id: server.server_group_id ?? null,
 });
 
 /** No host: ERROR, with why, and what would help. */

@@ -19,6 +19,7 @@ export const server = {
     'config_drive',
     'metadata',
     'availability_zone',
+    'server_group_id',
     'access_ipv4',
     'access_ipv6',
     'locked',

@@ -28,6 +28,7 @@ export interface ListedServer extends ServerState, Pick<ServerRow, (typeof liste
 export const listedColumns = [
   ...(['id', 'project_id', 'user_id', 'name', 'description', 'hostname', 'image_id', 'flavor', 'key_name'] as const),
   ...(['config_drive', 'metadata', 'tags', 'availability_zone', 'access_ipv4', 'access_ipv6', 'disk_config'] as const),
+  ...(['server_group_id'] as const),
   ...(['locked', 'locked_reason', 'reservation_id', 'launch_index', 'created_at', 'updated_at'] as const),
 ] as const;
 

@@ -26,6 +26,7 @@ export interface ServerTable {
   tags: Generated<string[]>;
   availability_zone: string | null;
   requested_host_id: string | null;
+  server_group_id: string | null;
   access_ipv4: string | null;
   access_ipv6: string | null;
   locked: Generated<boolean>;

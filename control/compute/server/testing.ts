@@ -163,6 +163,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       metadata: {},
       tags: [],
       availabilityZone: null,
+      serverGroup: null,
       requestedHost: null,
       minCount: 1,
       maxCount: 1,

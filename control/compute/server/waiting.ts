@@ -35,7 +35,7 @@ export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promis
 export async function othersWaiting(tx: Tx, asked: readonly Unplaced[], limit: number): Promise<Unplaced[]> {
   const { rows } = await sql<Unplaced>`
     select s.id, s.project_id, s.image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib,
-      s.availability_zone, s.requested_host_id, now() as now,
+      s.availability_zone, s.requested_host_id, s.server_group_id, now() as now,
       (select deadline from operation where resource_id = s.id and state = 'running' order by created_at desc limit 1) as deadline
     from server s
     where s.host_id is null and s.fault is null and s.desired_presence = 'present' and s.observed_state = 'none'

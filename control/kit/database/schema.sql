@@ -905,6 +905,7 @@ CREATE TABLE public.server (
     desired_capture jsonb,
     desired_resize jsonb,
     observed_resize_count bigint DEFAULT 0 NOT NULL,
+    server_group_id uuid,
     CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
@@ -924,6 +925,20 @@ CREATE TABLE public.server_absence (
 CREATE TABLE public.server_admin_password (
     server_id uuid NOT NULL,
     password text NOT NULL
+);
+
+CREATE TABLE public.server_group (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    policy text NOT NULL,
+    max_servers_per_host integer,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT server_group_check CHECK (((max_servers_per_host IS NULL) OR ((max_servers_per_host > 0) AND (policy = 'anti-affinity'::text)))),
+    CONSTRAINT server_group_policy_check CHECK ((policy = ANY (ARRAY['affinity'::text, 'anti-affinity'::text, 'soft-affinity'::text, 'soft-anti-affinity'::text])))
 );
 
 CREATE TABLE public.server_port (
@@ -1325,6 +1340,9 @@ ALTER TABLE ONLY public.server_absence
 ALTER TABLE ONLY public.server_admin_password
     ADD CONSTRAINT server_admin_password_pkey PRIMARY KEY (server_id);
 
+ALTER TABLE ONLY public.server_group
+    ADD CONSTRAINT server_group_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_pkey PRIMARY KEY (id);
 
@@ -1528,6 +1546,10 @@ CREATE INDEX server_absence_server ON public.server_absence USING btree (server_
 
 CREATE INDEX server_absent ON public.server USING btree (id) WHERE (desired_presence = 'absent'::text);
 
+CREATE INDEX server_group_member ON public.server USING btree (server_group_id) WHERE (server_group_id IS NOT NULL);
+
+CREATE INDEX server_group_project ON public.server_group USING btree (project_id, id);
+
 CREATE INDEX server_host ON public.server USING btree (host_id) INCLUDE (vcpus, memory_mib, disk_gib);
 
 CREATE INDEX server_image ON public.server USING btree (image_id);
@@ -1669,6 +1691,8 @@ CREATE TRIGGER security_group_rule_change AFTER INSERT OR DELETE OR UPDATE ON pu
 CREATE TRIGGER server_absence_change AFTER INSERT OR UPDATE ON public.server_absence FOR EACH ROW EXECUTE FUNCTION public.append_change('server_absence', 'server_id');
 
 CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server', 'id', '~observed_step', '~observed_at', '=observed_generation', '=observed_state', '=observed_power', '=observed_reboot_count', '=observed_rescue_count', '=observed_root_count', '=observed_resize_count', '=observed_started_at', '=observed_error', '=launched_at');
+
+CREATE TRIGGER server_group_change AFTER INSERT OR DELETE OR UPDATE ON public.server_group FOR EACH ROW EXECUTE FUNCTION public.append_change('server_group');
 
 CREATE TRIGGER server_left AFTER DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.note_absence();
 
@@ -1917,6 +1941,9 @@ ALTER TABLE ONLY public.server_absence
 ALTER TABLE ONLY public.server_admin_password
     ADD CONSTRAINT server_admin_password_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.server_group
+    ADD CONSTRAINT server_group_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
 
@@ -1928,6 +1955,9 @@ ALTER TABLE ONLY public.server_port
 
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.server
+    ADD CONSTRAINT server_server_group_id_fkey FOREIGN KEY (server_group_id) REFERENCES public.server_group(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.server_user_data
     ADD CONSTRAINT server_user_data_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
