@@ -3,13 +3,13 @@
  * chosen by the system, its external network derived from its tag. Removed without a trace at the end.
  */
 import { mkdirSync, mkdtempSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeWhole } from '../../control/kit/files.ts';
 import { sourceRoot } from '../process/definitions.ts';
 import { run } from '../run.ts';
 import { cloudPaths, type SettingName } from '../settings.ts';
+import { freePort } from './free-port.ts';
 
 const bothy = join(sourceRoot, 'bothy');
 
@@ -25,7 +25,7 @@ export async function reserveCloud(parent = tmpdir(), settings: ThrowAwaySetting
   const data = join(mkdtempSync(join(parent, 'bothy-cloud-')), 'data');
   const { tag, settingsFile } = cloudPaths(data);
   const third = (Number.parseInt(tag, 16) % 250) + 5;
-  const [port, hostPort] = await freePorts(2);
+  const [port, hostPort] = [await freePort(), await freePort()];
   // The service user must be able to pass.
   mkdirSync(data, { recursive: true, mode: 0o711 });
   await run('chmod', ['711', join(data, '..')]);
@@ -69,16 +69,4 @@ function withoutSettings(): Record<string, string> {
     BOTHY_EXTERNAL_CIDR6: '',
     BOTHY_PUBLIC_URL: '',
   };
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => net.createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => server.listen(0, () => resolve((server.address() as net.AddressInfo).port))),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -3,6 +3,7 @@
  * settings of `bothy up`, `bothy control`, and a process with a fleet of real hosts over fake QEMU and Open vSwitch.
  * Needs no root, no QEMU and no OVN. Every process leads a session of its own; its pid is in `<directory>/pids`.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chmodSync,
@@ -19,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
+import { freePort } from '../../cli/cloud/free-port.ts';
 import { databaseName, postgresEngine, postgresUrl } from '../../cli/cloud/postgres.ts';
 import type { LogLevel } from '../../cli/process/configuration.ts';
 import { mallocSettings, processFlags, readyFile, sourceRoot } from '../../cli/process/definitions.ts';
@@ -32,7 +34,6 @@ import { ensureEngine, stopEngine } from '../../engine/process.ts';
 import type { FleetConfiguration } from '../../simulator/fleet/configuration.ts';
 import {
   controlConfiguration,
-  freePort,
   type SimulatedIdentity,
   simulatedIdentity,
   simulatedPostgres,

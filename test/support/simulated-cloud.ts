@@ -3,6 +3,7 @@
  * PostgreSQL, real hosts over fakes on the wire. Control and hosts do all their work over wires of their own
  * (wire.ts), so that `kill` is as sudden as kill -9: no goodbye, nothing that was under way reaches anyone.
  */
+
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import type { NetConnectOpts } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,6 +12,7 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import pino, { type Logger } from 'pino';
 import { observer } from '../../api/boundary/testing/hold-answers.ts';
+import { freePort } from '../../cli/cloud/free-port.ts';
 import { postgresEngine, postgresUrl } from '../../cli/cloud/postgres.ts';
 import { type ControlHooks, type RunningControl, startControl } from '../../cli/process/start-control.ts';
 import { hostStreamPath } from '../../contract/host/index.ts';
@@ -26,7 +28,6 @@ import { OpenStack } from './openstack.ts';
 import { SimulatedHost } from './simulated-host.ts';
 import {
   controlConfiguration,
-  freePort,
   type SimulatedIdentity,
   simulatedIdentity,
   simulatedPostgres,

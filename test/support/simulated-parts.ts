@@ -79,13 +79,3 @@ export function writeJson(file: string, value: unknown): string {
   writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
   return file;
 }
-
-/** A port of 127.0.0.1 that was free a moment ago, for a server that must know its port before it listens. */
-export async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net');
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -5,8 +5,8 @@ import https from 'node:https';
 import net from 'node:net';
 import { join } from 'node:path';
 import tls from 'node:tls';
+import { freePort } from '../../cli/cloud/free-port.ts';
 import type { CloudProcesses } from '../../test/support/cloud-processes.ts';
-import { freePort } from '../../test/support/simulated-parts.ts';
 import { until } from '../../test/support/until.ts';
 import { receive, sizeBytes, writePieces } from './bytes.ts';
 
