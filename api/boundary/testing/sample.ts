@@ -62,6 +62,8 @@ const deep = JSON.parse(`${'['.repeat(200)}${']'.repeat(200)}`) as unknown;
 /** One of each kind of value that JSON can say. */
 const anyValues: readonly unknown[] = [
   ...[2 ** 31, 2 ** 31 - 1, 2 ** 40, 2 ** 53, '2147483648', '0000-01-01T00:00:00Z', ' '.repeat(70_000), '\ufeff'],
+  // What every object has though nobody gave it.
+  ...['constructor', '__proto__', { constructor: {} }],
   ...[null, true, 7, -1, 0.5, 1e308, 1e20, '', 'text', '7', 'x\0y', '\ud83c', 'x'.repeat(70_000)],
   ...[[], ['x'], [null], [[]], {}, { x: 1 }, { __proto: {} }, { id: null }, { name: [] }, deep],
 ];
@@ -70,6 +72,7 @@ const anyValues: readonly unknown[] = [
 export const anyTexts: readonly (string | string[])[] = [
   ...['', 'text', '-1', '0', '7', '1.5', '99999999999999999999', 'true', id, 'x\0y', '🏔', "'", '%', 'in:"', 'gt:', ','],
   ...['2147483648', '999999999999999', '0000-01-01T00:00:00Z', '9999-12-31T23:59:59Z', '\ufeff', '%00', '[', '(?'],
+  ...['constructor', '__proto__', 'constructor=x'],
   ...['x'.repeat(3000), '\\', '2026-99-99', '10.0.0.0/8', ['a', 'b'], ['1', '1']],
 ];
 

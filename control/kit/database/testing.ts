@@ -148,7 +148,8 @@ export async function testDatabase(): Promise<TestDatabase> {
       await migrate({ url: new Secret(withName(server, template)) });
       await admin.query(`alter database ${template} is_template true`);
     }
-    await admin.query(`create database ${name} template ${template}`);
+    // Copying files costs half of what copying through the log does, where nothing is synced.
+    await admin.query(`create database ${name} template ${template} strategy file_copy`);
   } finally {
     await admin.end();
   }
