@@ -184,7 +184,8 @@ function dialects(
     networkDialect({ authenticator, services: network, publicUrl }),
     computeDialect({
       ...{ authenticator, ...compute.services },
-      ...{ securityGroups: network.securityGroups, images: image.services.images },
+      ...{ securityGroups: network.securityGroups, networks: network.networks, images: image.services.images },
+      floatingIps: network.floatingIps,
     }),
     nativeDialect({ identity, database, feed }),
   ];

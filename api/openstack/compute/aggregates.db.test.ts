@@ -79,7 +79,7 @@ test('what is no aggregate is refused, and members know none', async () => {
     assert.equal((await admin('POST', '', { aggregate })).status, 400);
   }
   assert.equal((await admin('GET', '/x')).status, 400);
-  assert.equal((await admin('GET', '/99999')).status, 404);
+  for (const none of [99999, -1, 10 ** 15]) assert.equal((await admin('GET', `/${none}`)).status, 404);
   const id = await make('refusing');
   assert.equal((await admin('PUT', `/${id}`, { aggregate: {} })).status, 400);
   assert.equal((await act(id, { set_metadata: { metadata: { availability_zone: '' } } })).status, 400);

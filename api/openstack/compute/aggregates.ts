@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { AggregateRow, AggregateService } from '../../../control/compute/aggregate/index.ts';
+import { notFound } from '../../../control/kit/refusal.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
@@ -110,7 +111,9 @@ export function aggregateRoutes(app: Boundary, aggregates: AggregateService): vo
 
 function numberOf(request: FastifyRequest): number {
   const { id } = request.params as { id: string };
-  if (!/^\d{1,9}$/.test(id)) throw new Refusal('invalid', 'Invalid input received: id must be an integer');
+  if (!/^-?\d+$/.test(id)) throw new Refusal('invalid', 'Invalid input received: id must be an integer');
+  // Of a number that none can have there is none.
+  if (!/^\d{1,9}$/.test(id)) throw notFound('aggregate', id.slice(0, 100));
   return Number(id);
 }
 

@@ -24,7 +24,7 @@ const make = async (path: string, body: object): Promise<{ id: string }> => {
   assert.ok(answer.status < 300, JSON.stringify(answer.body));
   return Object.values(answer.body)[0] as { id: string };
 };
-const host = await api.cloud.addHost({ vcpus: 256, memoryMiB: 256 * 1024 });
+const host = await api.cloud.addHost({ name: 'walked-host', vcpus: 256, memoryMiB: 256 * 1024 });
 const flavor = await make('/flavors', { flavor: { name: 'walked', ram: 64, vcpus: 1, disk: 1, id: 'walked' } });
 const wish = { name: 'walked', imageRef: api.cloud.imageId, flavorRef: flavor.id, networks: 'auto' };
 const server = await make('/servers', { server: wish });
@@ -60,7 +60,7 @@ const walk: Walk = {
     id: idIn(url, method === 'DELETE' || removes(contract)),
     key: 'x',
     tag: 'x',
-    name: 'x',
+    name: 'walked-host',
     network: oddName,
     port: interfaces[0].port_id,
     requestId: 'req-x',

@@ -10,6 +10,8 @@ import type { ServerService } from '../../../control/compute/server/index.ts';
 import type { ServerGroupService } from '../../../control/compute/server-group/index.ts';
 import type { ImageService } from '../../../control/image/index.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
+import type { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
+import type { NetworkService } from '../../../control/network/network/service.ts';
 import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import { Boundary } from '../../boundary/boundary.ts';
 import { readJson } from '../../boundary/json.ts';
@@ -19,13 +21,17 @@ import { serverActionRoutes } from './actions/routes.ts';
 import { aggregateRoutes } from './aggregates.ts';
 import * as a from './answers.ts';
 import { diagnosticsRoutes } from './diagnostics.ts';
+import { externalEventRoutes } from './external-events.ts';
 import { novaFault, speakNovaFaults } from './faults.ts';
 import { extraSpecRoutes, flavorAccessRoutes, flavorRoutes } from './flavors.ts';
+import { floatingIpRoutes } from './floating-ips.ts';
 import { hypervisorRoutes, serviceRoutes, zoneRoutes } from './hosts.ts';
 import { imageMetadataRoutes, imageRoutes } from './images.ts';
 import { instanceActionRoutes } from './instance-actions.ts';
 import { keyPairRoutes } from './key-pairs.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
+import { networkRoutes } from './networks.ts';
+import { oldHostRoutes } from './old-hosts.ts';
 import { quotaClassRoutes } from './quota-classes.ts';
 import { limitRoutes, quotaSetRoutes } from './quotas.ts';
 import { securityGroupRoutes, securityGroupRuleRoutes, serverSecurityGroupRoutes } from './security-groups.ts';
@@ -47,6 +53,8 @@ export interface ComputeDialectOptions {
   quotas: QuotaService;
   securityGroups: SecurityGroupService;
   images: ImageService;
+  networks: NetworkService;
+  floatingIps: FloatingIpService;
   /** For documents and walks: everything once. */
   withoutLegacy?: boolean;
 }
@@ -81,7 +89,7 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   const { servers, flavors, hypervisors } = options;
   const boundary = boundaryOf(app);
   serverRoutes(boundary, servers);
-  serverActionRoutes(boundary, servers);
+  serverActionRoutes(boundary, options);
   serverMetadataRoutes(boundary, servers);
   serverTagRoutes(boundary, servers);
   serverNetworkRoutes(boundary, servers);
@@ -106,4 +114,8 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   securityGroupRuleRoutes(boundary, options.securityGroups);
   serverSecurityGroupRoutes(boundary, servers, options.securityGroups);
   serverGroupRoutes(boundary, options.serverGroups);
+  oldHostRoutes(boundary, hypervisors);
+  networkRoutes(boundary, options.networks);
+  floatingIpRoutes(boundary, options);
+  externalEventRoutes(boundary);
 }

@@ -1,6 +1,6 @@
 /**
  * /os-quota-class-sets. Nova never gave a project another class than `default`, whose limits are those of every project that was given
- * none of its own. Other classes can be looked at, as Nova lets them, and not be set: a limit that nobody has would be a lie.
+ * none of its own, those of the network service among them (until 2.49). Other classes can be looked at, as Nova lets them, and not be set: a limit that nobody has would be a lie.
  */
 import { Type } from 'typebox';
 import { requireAdmin } from '../../../control/kit/caller.ts';
@@ -9,7 +9,7 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { limit, resources, settable } from './quotas.ts';
+import { limit, resources } from './quotas.ts';
 import * as v from './validate.ts';
 
 const groups = ['server_groups', 'server_group_members'];
@@ -57,8 +57,6 @@ export function quotaClassRoutes(app: Boundary, quotas: QuotaService): void {
       throw new Refusal('invalid', 'There is one quota class, default: no project could have another.');
     }
     const given = Object.entries(request.body.quota_class_set as Record<string, number | string>);
-    const foreign = given.find(([name]) => !settable(name));
-    if (foreign) throw new Refusal('invalid', `${foreign[0]} is set in the network service.`);
     const limits = Object.fromEntries(given.map(([name, value]) => [resources[name]!.ours, Number(value)]));
     return { quota_class_set: body(request.microversion, await quotas.setDefaults(caller, limits)) };
   });

@@ -170,7 +170,10 @@ test('the quota class default is what every project has that was given nothing e
   assert.equal((await member('GET', `/os-quota-sets/${projectId}`)).body.quota_set.metadata_items, 77);
   assert.equal((await admin('PUT', path, { body: { quota_class_set: { cores: -2 } } })).status, 400);
   assert.equal((await admin('PUT', path, { body: { quota_class_set: { fixed_ips: 2 } }, version: 50 })).status, 400);
-  assert.equal((await admin('PUT', path, { body: { quota_class_set: { fixed_ips: 2 } } })).status, 400);
+  const network = await admin('PUT', path, { body: { quota_class_set: { fixed_ips: 2300 } } });
+  assert.deepEqual([network.status, network.body.quota_class_set.fixed_ips], [200, 2300]);
+  assert.equal((await member('GET', `/os-quota-sets/${projectId}`)).body.quota_set.fixed_ips, 2300);
+  await admin('PUT', path, { body: { quota_class_set: { fixed_ips: shown.fixed_ips } } });
   assert.equal((await admin('GET', '/os-quota-class-sets/other')).body.quota_class_set.cores, 200);
   assert.equal((await admin('PUT', '/os-quota-class-sets/other', { body: { quota_class_set: {} } })).status, 400);
   for (const method of ['GET', 'PUT']) {

@@ -97,3 +97,17 @@ test('the default group stays, a group of others is not there, and readers only 
     assert.equal((await api.call(reader, method, path, options)).status, method === 'GET' ? 200 : 403);
   }
 });
+
+test('administrators may list the groups of all projects; others’ wish for it is overlooked', async () => {
+  const other = callerOf(await testProject(api.db.database));
+  const made = await api.call(other, 'POST', '/os-security-groups', { body: group('theirs') });
+  const { id } = made.body.security_group;
+  const seen = async (caller: typeof other, query: string) =>
+    (await api.call(caller, 'GET', `/os-security-groups${query}`)).body.security_groups.some(
+      (row: { id: string }) => row.id === id,
+    );
+  assert.equal(await seen(api.cloud.admin, '?all_tenants=true'), true);
+  assert.equal(await seen(api.cloud.admin, '?all_tenants=0'), false);
+  assert.equal(await seen(api.cloud.admin, ''), false);
+  assert.equal(await seen(api.cloud.member, '?all_tenants=1'), false);
+});

@@ -7,7 +7,7 @@ import { Type } from 'typebox';
 import { isCloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import type { ServerService } from '../../../control/compute/server/index.ts';
-import { type Caller, requireProject } from '../../../control/kit/caller.ts';
+import { type Caller, isAdmin, requireProject } from '../../../control/kit/caller.ts';
 import type { RuleWish } from '../../../control/network/security-group/rules.ts';
 import type {
   NestedRule,
@@ -19,6 +19,7 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
+import { first, queryOf } from './paging.ts';
 import { serverIdOf } from './servers.ts';
 import * as v from './validate.ts';
 
@@ -59,7 +60,13 @@ const proxy = { versions: { to: 35 } } as const;
 const one = { 200: a.record({ security_group: securityGroup }) };
 const many = { 200: a.record({ security_groups: a.listOf(securityGroup) }) };
 const contracts = {
-  list: { summary: "List the project's security groups", rights: 'reader', ...proxy, answers: many },
+  list: {
+    summary: "List the project's security groups",
+    rights: 'reader',
+    ...proxy,
+    query: a.query('all_tenants'),
+    answers: many,
+  },
   show: { summary: 'Show a security group', rights: 'reader', ...proxy, answers: one },
   create: { summary: 'Make a security group', rights: 'member', ...proxy, body: groupBody, answers: one },
   update: { summary: 'Change a security group', rights: 'member', ...proxy, body: groupBody, answers: one },
@@ -78,9 +85,12 @@ const contracts = {
 export function securityGroupRoutes(app: Boundary, groups: SecurityGroupService): void {
   app.get('/os-security-groups', contracts.list, async (request) => {
     const caller = callerOf(request);
-    const project = requireProject(caller, 'list security groups');
+    // Of those who are no administrators Nova overlooks it.
+    const all = isAdmin(caller) && v.looseBoolean(first(queryOf(request), 'all_tenants') ?? 'false', true);
+    const project = all ? null : requireProject(caller, 'list security groups');
+    const filters = project === null ? [] : [{ column: 'project_id', values: [project] }];
     const sort = ['name', 'id'].map((column) => ({ column, descending: false }));
-    const rows = await groups.list(caller, { filters: [{ column: 'project_id', values: [project] }], sort });
+    const rows = await groups.list(caller, { filters, sort });
     return { security_groups: await groupBodies(groups, caller, rows) };
   });
   app.get('/os-security-groups/:id', contracts.show, async (request) => {

@@ -14,6 +14,8 @@ import { ImageService } from '../../../control/image/index.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
 import { QuotaService } from '../../../control/kit/quota/index.ts';
+import { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
+import { NetworkService } from '../../../control/network/network/service.ts';
 import { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import { usage } from '../../../control/resources.ts';
 import type { RouteEntry } from '../../boundary/contract.ts';
@@ -62,6 +64,8 @@ export async function computeApi(): Promise<ComputeApi> {
     hypervisors: new HypervisorService({ database }),
     quotas: new QuotaService({ database, usage }),
     securityGroups: new SecurityGroupService({ database }),
+    networks: new NetworkService({ database }),
+    floatingIps: new FloatingIpService({ database }),
     images: new ImageService({ database, log: pino({ level: 'silent' }) }),
   });
   const app = Fastify({

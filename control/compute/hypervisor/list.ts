@@ -63,6 +63,20 @@ export async function serversOfHypervisors(
   return byHost;
 }
 
+export interface ProjectOnHost {
+  project_id: string;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+}
+
+export async function projectsOnHost(db: Queryable, hostId: string): Promise<ProjectOnHost[]> {
+  const { rows } = await sql<ProjectOnHost>`select project_id, sum(vcpus)::integer as vcpus,
+      sum(memory_mib)::bigint as memory_mib, sum(disk_gib)::bigint as disk_gib
+    from server where host_id = ${hostId} group by project_id order by project_id`.execute(db);
+  return rows;
+}
+
 /** Opens or closes a host for new servers. Answers false where there is no such host. */
 export async function setHostEnabled(
   db: Queryable,

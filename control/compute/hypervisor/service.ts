@@ -3,7 +3,14 @@ import { sql } from 'kysely';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { type Hypervisor, listHypervisors, serversOfHypervisors, setHostEnabled } from './list.ts';
+import {
+  type Hypervisor,
+  listHypervisors,
+  type ProjectOnHost,
+  projectsOnHost,
+  serversOfHypervisors,
+  setHostEnabled,
+} from './list.ts';
 
 export interface Zone {
   name: string;
@@ -42,6 +49,12 @@ export class HypervisorService {
   async servers(caller: Caller, hostIds: readonly string[]): Promise<Map<string, { id: string; name: string }[]>> {
     requireAdmin(caller, 'list the servers of hosts');
     return serversOfHypervisors(this.#database.query, hostIds);
+  }
+
+  /** What the servers of each project are given there. */
+  async projects(caller: Caller, hostId: string): Promise<ProjectOnHost[]> {
+    requireAdmin(caller, 'list the projects on a host');
+    return projectsOnHost(this.#database.query, hostId);
   }
 
   /** Whether new servers may be placed there; those that are there stay. */

@@ -4,10 +4,12 @@ import type { TSchema } from 'typebox';
 import type { ServerId } from '../../../../contract/ids.ts';
 import type { ServerService } from '../../../../control/compute/server/index.ts';
 import type { Caller } from '../../../../control/kit/caller.ts';
+import type { FloatingIpService } from '../../../../control/network/floating-ip/service.ts';
 import type { ActionContract, Input, Versions } from '../../../boundary/contract.ts';
 
 export interface ActionCall {
   servers: ServerService;
+  floatingIps: FloatingIpService;
   caller: Caller;
   id: ServerId;
   request: FastifyRequest;

@@ -23,14 +23,12 @@ const oldConsole = (what: string): ServerAction => later(what, { to: 5 });
 
 export const laterActions: Readonly<Record<string, ServerAction>> = {
   addFixedIp: proxied('Adding an address'),
-  addFloatingIp: proxied('Adding a floating IP'),
   injectNetworkInfo: later('Injecting network information'),
   'os-getRDPConsole': oldConsole('A graphical console'),
   'os-getSPICEConsole': oldConsole('A graphical console'),
   'os-getSerialConsole': oldConsole('A serial console'),
   'os-getVNCConsole': oldConsole('A graphical console'),
   removeFixedIp: proxied('Removing an address'),
-  removeFloatingIp: proxied('Removing a floating IP'),
   resetNetwork: later('Resetting a server’s network'),
   shelve: later('Shelving a server'),
   shelveOffload: later('Shelving a server'),

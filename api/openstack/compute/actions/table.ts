@@ -3,6 +3,7 @@ import type { ServerAction } from './action.ts';
 import { getConsoleOutput } from './console-output.ts';
 import { createBackup, createImage } from './create-image.ts';
 import { forceDelete, restore } from './delete.ts';
+import { addFloatingIp, removeFloatingIp } from './floating-ips.ts';
 import { changePassword, triggerCrashDump } from './guest-requests.ts';
 import { laterActions } from './later.ts';
 import { lock, unlock } from './lock.ts';
@@ -18,6 +19,7 @@ import { resume, suspend } from './suspend.ts';
 
 export const actions: Readonly<Record<string, ServerAction>> = {
   ...laterActions,
+  addFloatingIp,
   addSecurityGroup,
   changePassword,
   confirmResize,
@@ -35,6 +37,7 @@ export const actions: Readonly<Record<string, ServerAction>> = {
   pause,
   reboot,
   rebuild,
+  removeFloatingIp,
   removeSecurityGroup,
   rescue,
   resize,
