@@ -56,6 +56,8 @@ export interface HostDependencies {
   log: HostLogger;
   bootId: string;
   qemuVersion: string;
+  /** The newest first. */
+  machineTypes: readonly string[];
   /** Asked once at the start; may take seconds at a machine's first. */
   accelerator(): Promise<AcceleratorVerdict>;
   /** Told of every new desired state before it is acted on: the metadata service answers from it. */
@@ -239,6 +241,11 @@ export class Host {
       datapath: this.#networkStarted ? this.#dependencies.network.datapath.type : 'netdev',
       qemuVersion: this.#dependencies.qemuVersion,
       bothyVersion,
+      machine: {
+        types: [...this.#dependencies.machineTypes],
+        cpuModel: this.#verdict.accelerator === 'kvm' ? 'host' : 'max',
+        layout: 1,
+      },
       url: url.replace('{port}', String(this.#service.port)),
     };
   }

@@ -14,6 +14,13 @@ export async function readQemuVersion(): Promise<string> {
   return /version (\d+(?:\.\d+)+)/.exec(stdout)?.[1] ?? 'unknown';
 }
 
+/** The versioned q35 machines that it has, the newest first. @throws where QEMU is not installed */
+export async function readMachineTypes(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('qemu-system-x86_64', ['-machine', 'help'], { timeout: 10_000 });
+  const types = stdout.split('\n').flatMap((line) => /^(pc-q35-[\d.]+)\s/.exec(line)?.[1] ?? []);
+  return types.sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
+}
+
 export async function capacity(dataDirectory: string) {
   const files = await statfs(dataDirectory);
   return {

@@ -8,12 +8,21 @@ import { ProcessLauncher } from './guest/launcher.ts';
 import { type GuestUser, GuestUsers, inspectorUid } from './guest/users.ts';
 import { acceleratorCacheFile, type HostDependencies } from './host.ts';
 import { qemuImgConverter, qemuImgInspector } from './image/inspect.ts';
-import { readBootId, readQemuVersion } from './machine-facts.ts';
+import { readBootId, readMachineTypes, readQemuVersion } from './machine-facts.ts';
 import { guestsDirectory } from './paths.ts';
 
 export type QemuMachine = Pick<
   HostDependencies,
-  'launcher' | 'guestUsers' | 'inspect' | 'convert' | 'saveDisk' | 'keeper' | 'bootId' | 'qemuVersion' | 'accelerator'
+  | 'launcher'
+  | 'guestUsers'
+  | 'inspect'
+  | 'convert'
+  | 'saveDisk'
+  | 'keeper'
+  | 'bootId'
+  | 'qemuVersion'
+  | 'machineTypes'
+  | 'accelerator'
 >;
 
 /** @throws where QEMU is not installed */
@@ -21,7 +30,7 @@ export async function qemuMachine(
   configuration: Pick<HostConfiguration, 'dataDirectory' | 'runDirectory' | 'guests' | 'accelerator'>,
 ): Promise<QemuMachine> {
   const { dataDirectory, runDirectory, guests, accelerator: wish } = configuration;
-  const [bootId, qemuVersion] = await Promise.all([readBootId(), readQemuVersion()]);
+  const [bootId, qemuVersion, machineTypes] = await Promise.all([readBootId(), readQemuVersion(), readMachineTypes()]);
   const groups = guests && wish !== 'tcg' ? await openKvmDevice(guests) : [];
   const user: GuestUser | undefined = guests && { uid: guests.uid, gid: guests.gid, groups };
   // In the group for the one image that it is shown.
@@ -36,6 +45,7 @@ export async function qemuMachine(
     keeper: diskKeeper,
     bootId,
     qemuVersion,
+    machineTypes,
     accelerator: () =>
       chooseAccelerator({
         wish,

@@ -1,7 +1,8 @@
 /** What a host says about itself. */
 import type { Static } from 'typebox';
-import { integer, object, oneOf, text } from '../schema/type.ts';
+import { integer, list, object, oneOf, optional, text } from '../schema/type.ts';
 import { hostLimits as limits } from './limits.ts';
+import { cpuModel, machineLayout, machineType } from './machine.ts';
 
 export const hostFacts = object({
   name: text(limits.nameLength),
@@ -17,6 +18,8 @@ export const hostFacts = object({
   datapath: oneOf('system', 'netdev'),
   qemuVersion: text(limits.versionLength),
   bothyVersion: text(limits.versionLength),
+  /** What its guests can be: machine types, the newest first, and what a new server gets. Absent (an older host): not known. */
+  machine: optional(object({ types: list(machineType, limits.machineTypes), cpuModel, layout: machineLayout })),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */
   url: text(limits.urlLength),
 });

@@ -3,6 +3,7 @@ export { type GuestDiagnostics, type GuestPassword, guestDiagnostics, guestPassw
 export { type HostFacts, hostFacts } from './facts.ts';
 export { type DesiredImage, desiredImage, hostUrl, type ImageFormat, imageFormats } from './image.ts';
 export { hostLimits, imageLimits, messageLimits, portLimits, serverLimits } from './limits.ts';
+export { guestMachine, type PinnedMachine } from './machine.ts';
 export { type ControlMessage, type HostMessage, hostStreamPath } from './messages.ts';
 export { type DesiredNetwork, desiredNetwork } from './network.ts';
 export { type DesiredFixedIp, type DesiredPort, desiredFixedIp, desiredPort } from './port.ts';

@@ -31,11 +31,14 @@ export const serverLimits = {
   keyNameLength: 255,
   publicKeyLength: 16_384,
   availabilityZoneLength: 255,
+  machineTypeLength: 64,
   stampLength: 64,
 } as const;
 
 /** Of an interface and its network. */
 export const portLimits = {
+  /** Places in a machine; some more than it may have cards, since detached ones leave holes. */
+  slots: 1000,
   /** That a caller names for one port. */
   fixedIps: 64,
   /** That a port gets beyond those, one of each SLAAC subnet that its network has. */
@@ -54,6 +57,7 @@ export const imageLimits = {
 
 /** Of what a host says about itself and its servers. */
 export const hostLimits = {
+  machineTypes: 200,
   nameLength: 255,
   urlLength: 2000,
   versionLength: 200,

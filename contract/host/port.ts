@@ -31,6 +31,8 @@ export const desiredPort = object({
   networkId: id<NetworkId>(),
   mac,
   mtu,
+  /** Where in the machine: its place among the server's interfaces, which no other's coming and going changes. */
+  slot: optional(integer(0, portLimits.slots - 1)),
   fixedIps: list(desiredFixedIp, portLimits.fixedIps + portLimits.slaacIps),
 });
 export type DesiredPort = Static<typeof desiredPort>;

@@ -17,6 +17,7 @@ import {
 } from '../schema/type.ts';
 import { desiredImage } from './image.ts';
 import { hostLimits, serverLimits as limits } from './limits.ts';
+import { guestMachine } from './machine.ts';
 import { desiredPort } from './port.ts';
 import { imageUploadResult } from './service.ts';
 
@@ -56,6 +57,8 @@ export const desiredServer = object({
   vcpus: integer(1, limits.vcpus),
   memoryMiB: integer(1, limits.memoryMiB),
   diskGiB: integer(0, limits.diskGiB),
+  /** As it was pinned when it got its first host. Absent (an older control): the newest type of the host, layout 0. */
+  machine: optional(guestMachine),
   /** What its machine has beyond that, as image and flavor asked at its making. Absent (an older control): nothing. */
   hardware: optional(object({ guestAgent: optional(boolean) })),
   /** Null only where a server boots from elsewhere (volumes, a later issue). */

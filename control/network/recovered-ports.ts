@@ -34,7 +34,7 @@ export async function recoverPorts(tx: Tx, server: RecoveredPorts): Promise<void
     for (const [index, { ip, subnetId }] of port.fixedIps.entries()) {
       await recoverAddress(tx, port, { ip, subnetId, position: index });
     }
-    await sql`insert into server_port (server_id, port_id, position) values (${server.serverId}, ${port.id}, ${position})
+    await sql`insert into server_port (server_id, port_id, position) values (${server.serverId}, ${port.id}, ${port.slot ?? position})
       on conflict do nothing`.execute(tx);
   }
 }

@@ -10,6 +10,7 @@ const paths = serverPaths({ dataDirectory: '/var/lib/bothy/host', runDirectory: 
 const machine: GuestMachine = {
   id,
   accelerator: 'tcg',
+  machine: { type: 'pc-q35-7.2', cpuModel: 'max', layout: 1 },
   vcpus: 2,
   memoryMiB: 256,
   paths,
@@ -24,8 +25,8 @@ const machine: GuestMachine = {
   incoming: false,
   configDrive: true,
   ports: [
-    { tap: 'abcdt0000000a1', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false },
-    { tap: 'abcdt0000000a2', mac: 'fa:16:3e:00:00:02', mtu: 1500, vnetHeader: true },
+    { tap: 'abcdt0000000a1', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false, slot: 0 },
+    { tap: 'abcdt0000000a2', mac: 'fa:16:3e:00:00:02', mtu: 1500, vnetHeader: true, slot: 1 },
   ],
 };
 const golden = new URL('./arguments.golden.json', import.meta.url);
@@ -34,6 +35,36 @@ test('the command line is the one that was agreed on', () => {
   const text = `${JSON.stringify(qemuArguments(machine), null, 2)}\n`;
   if (process.env.UPDATE_GOLDEN) writeFileSync(golden, text);
   assert.equal(text, readFileSync(golden, 'utf8'));
+});
+
+/** What a guest was given before addresses were fixed it has at every later start. */
+const firstLight = new URL('./arguments-layout0.golden.json', import.meta.url);
+
+test('a machine of before addresses were fixed stays as it was', () => {
+  const old = { ...machine, machine: { ...machine.machine, layout: 0 } };
+  const text = `${JSON.stringify(qemuArguments(old), null, 2)}\n`;
+  if (process.env.UPDATE_GOLDEN) writeFileSync(firstLight, text);
+  assert.equal(text, readFileSync(firstLight, 'utf8'));
+});
+
+test('a card is where its slot says, whatever others there are', () => {
+  const [first, second] = machine.ports;
+  const cardsOf = (ports: GuestMachine['ports']) =>
+    qemuArguments({ ...machine, ports }).filter((each) => each.startsWith('virtio-net-pci'));
+  const [, alone] = cardsOf([first!, second!]);
+  assert.deepEqual(cardsOf([second!]), [alone]);
+  const far = { ...second!, slot: 13 };
+  const ports = qemuArguments({ ...machine, ports: [far] }).filter((each) => each.startsWith('pcie-root-port'));
+  assert.deepEqual(
+    ports.map((each) => /addr=([^,]+)/.exec(each)![1]),
+    ['0x2.0x0', '0x2.0x1', '0x2.0x2', '0x2.0x3', '0x11.0x0', '0x11.0x1'],
+  );
+});
+
+test('a machine that has lost KVM does not ask for its processor', () => {
+  const host = { ...machine, machine: { ...machine.machine, cpuModel: 'host' } };
+  assert.ok(qemuArguments(host).includes('max'));
+  assert.ok(qemuArguments({ ...host, accelerator: 'kvm' }).includes('host'));
 });
 
 test('a comma in a path is no end of a value', () => {
@@ -48,8 +79,8 @@ test('a rescued guest boots from the rescue, and its own disk is the second', ()
   const args = qemuArguments({ ...machine, disks: [{ ...own!, name: 'rescue', path: paths.rescueDisk }, own!] });
   const devices = args.filter((each) => each.startsWith('virtio-blk-pci,') && each.includes('bootindex'));
   assert.deepEqual(devices, [
-    'virtio-blk-pci,drive=rescue,id=rescue0,bootindex=0',
-    'virtio-blk-pci,drive=disk,id=disk0,bootindex=1',
+    'virtio-blk-pci,drive=rescue,id=rescue0,bootindex=0,bus=pcie.0,addr=0x9',
+    'virtio-blk-pci,drive=disk,id=disk0,bootindex=1,bus=pcie.0,addr=0xa',
   ]);
 });
 

@@ -9,6 +9,7 @@
  *   is connected, and the host may cut it at any time.
  */
 import type { ServerPaths } from '../paths.ts';
+import { addresses, cardPorts } from './layout.ts';
 
 export interface GuestDisk {
   name: 'disk' | 'rescue';
@@ -20,6 +21,8 @@ export interface GuestDisk {
 export interface GuestMachine {
   id: string;
   accelerator: 'kvm' | 'tcg';
+  /** As it was pinned; see contract/host/machine.ts. */
+  machine: { type: string; cpuModel: string; layout: number };
   vcpus: number;
   memoryMiB: number;
   paths: Pick<ServerPaths, 'configDrive' | 'consoleLog' | 'qmp' | 'serial' | 'agent' | 'pid'>;
@@ -27,21 +30,31 @@ export interface GuestMachine {
   disks: readonly GuestDisk[];
   configDrive: boolean;
   /** In the order in which the guest shall see them. */
-  ports: { tap: string; mac: string; mtu: number; vnetHeader: boolean }[];
+  ports: GuestCard[];
   /** It has a channel to the agent in the guest. */
   guestAgent: boolean;
   /** It goes on with a memory, which QEMU has open as file descriptor 3, and stands still until it is told to. */
   incoming: boolean;
 }
 
+export interface GuestCard {
+  tap: string;
+  mac: string;
+  mtu: number;
+  vnetHeader: boolean;
+  /** Its place in the machine, which stays its own. */
+  slot: number;
+}
+
 export function qemuArguments(machine: GuestMachine): string[] {
   const { paths } = machine;
+  const fixed = machine.machine.layout > 0;
   return [
     ...['-no-user-config', '-nodefaults'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-    ...['-machine', 'q35,usb=off,vmport=off,hpet=off,dump-guest-core=off'],
+    ...['-machine', `${machine.machine.type},usb=off,vmport=off,hpet=off,dump-guest-core=off`],
     ...['-accel', machine.accelerator],
-    ...['-cpu', machine.accelerator === 'kvm' ? 'host' : 'max'],
+    ...['-cpu', cpuModel(machine)],
     ...['-smp', String(machine.vcpus)],
     ...['-m', `${machine.memoryMiB}M`],
     ...['-uuid', machine.id],
@@ -60,25 +73,30 @@ export function qemuArguments(machine: GuestMachine): string[] {
     ],
     ...['-serial', 'chardev:serial'],
     ...['-object', 'rng-random,id=rng,filename=/dev/urandom'],
-    ...['-device', 'virtio-rng-pci,rng=rng'],
-    ...disks(machine),
-    ...machine.ports.flatMap(card),
-    ...(machine.guestAgent ? agentChannel(paths.agent) : []),
+    ...(fixed ? cardPorts(machine.ports.map(({ slot }) => slot)) : []),
+    ...['-device', `virtio-rng-pci,rng=rng${fixed ? addresses.rng : ''}`],
+    ...disks(machine, fixed),
+    ...machine.ports.flatMap((port, index) => card(port, index, fixed)),
+    ...(machine.guestAgent ? agentChannel(paths.agent, fixed ? addresses.channels : '') : []),
     ...(machine.incoming ? ['-S', '-incoming', 'fd:3'] : []),
   ];
 }
 
-function disks({ paths, disks, configDrive }: GuestMachine): string[] {
-  const args = disks.flatMap(disk);
+/** A machine that has lost KVM, whose model is the processor itself, gets the most that can be emulated. */
+const cpuModel = ({ accelerator, machine: { cpuModel } }: GuestMachine): string =>
+  accelerator === 'tcg' && cpuModel === 'host' ? 'max' : cpuModel;
+
+function disks({ paths, disks, configDrive }: GuestMachine, fixed: boolean): string[] {
+  const args = disks.flatMap((each, index) => disk(each, index, fixed ? addresses.disk(index) : ''));
   if (configDrive) {
     const file = { driver: 'file', filename: paths.configDrive };
     args.push('-blockdev', JSON.stringify({ driver: 'raw', 'node-name': 'config-drive', 'read-only': true, file }));
-    args.push('-device', 'virtio-blk-pci,drive=config-drive,id=config-drive0');
+    args.push('-device', `virtio-blk-pci,drive=config-drive,id=config-drive0${fixed ? addresses.configDrive : ''}`);
   }
   return args;
 }
 
-function disk({ name, path, base }: GuestDisk, index: number): string[] {
+function disk({ name, path, base }: GuestDisk, index: number, address: string): string[] {
   const below = {
     driver: base.format,
     // As the base of the one disk was called before there could be two.
@@ -94,22 +112,28 @@ function disk({ name, path, base }: GuestDisk, index: number): string[] {
     file: { driver: 'file', filename: path, discard: 'unmap' },
     backing: below,
   };
-  return ['-blockdev', JSON.stringify(node), '-device', `virtio-blk-pci,drive=${name},id=${name}0,bootindex=${index}`];
+  const device = `virtio-blk-pci,drive=${name},id=${name}0,bootindex=${index}${address}`;
+  return ['-blockdev', JSON.stringify(node), '-device', device];
 }
 
-function card(port: GuestMachine['ports'][number], index: number): string[] {
+function card(port: GuestCard, index: number, fixed: boolean): string[] {
+  // With fixed addresses its names are its slot's: one that comes while the guest runs has the same as at its next start.
+  const [name, address] = fixed ? [port.slot, addresses.card(port.slot)] : [index, ''];
   const header = port.vnetHeader ? 'on' : 'off';
   return [
-    ...['-netdev', `tap,id=net${index},ifname=${port.tap},script=no,downscript=no,vnet_hdr=${header}`],
+    ...['-netdev', `tap,id=net${name},ifname=${port.tap},script=no,downscript=no,vnet_hdr=${header}`],
     // Without its ROM the firmware does not try to boot from the network: a second saved at each start under TCG.
-    ...['-device', `virtio-net-pci,netdev=net${index},id=nic${index},mac=${port.mac},host_mtu=${port.mtu},romfile=`],
+    ...[
+      '-device',
+      `virtio-net-pci,netdev=net${name},id=nic${name},mac=${port.mac},host_mtu=${port.mtu},romfile=${address}`,
+    ],
   ];
 }
 
 /** The name by which agents find their channel. */
-const agentChannel = (path: string): string[] => [
+const agentChannel = (path: string, address: string): string[] => [
   ...['-chardev', `socket,id=agent,path=${escaped(path)},server=on,wait=off`],
-  ...['-device', 'virtio-serial-pci,id=channels'],
+  ...['-device', `virtio-serial-pci,id=channels${address}`],
   ...['-device', 'virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0'],
 ];
 

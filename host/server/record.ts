@@ -23,6 +23,8 @@ export interface MachineShape {
   configDrive: boolean;
   rescued: boolean;
   guestAgent: boolean;
+  /** Type, processor and layout; absent: of before they were pinned. */
+  machine?: string;
   /** In their order, MAC and MTU. */
   cards: string[];
 }

@@ -82,6 +82,7 @@ export class SimulatedMachine {
         keeper: keepNothing,
         bootId: `boot ${this.#boots} of ${name}`,
         qemuVersion: '7.2.22',
+        machineTypes: ['pc-q35-7.2', 'pc-q35-7.1'],
         accelerator: async () => ({ accelerator: 'tcg', reason: 'simulated' }),
         capacity: async () => ({ architecture: 'x86_64', ...capacity }),
         ...changes.dependencies,

@@ -10,17 +10,22 @@ const id = newId<ServerId>();
 const paths = serverPaths({ dataDirectory: '/d,ata "小屋"', runDirectory: '/r,un' }, id);
 const good = qemuArguments({
   ...{ id, accelerator: 'kvm', vcpus: 4, memoryMiB: 2048, paths, configDrive: true, guestAgent: true, incoming: false },
+  machine: { type: 'pc-q35-7.2', cpuModel: 'host', layout: 1 },
   disks: [{ name: 'disk', path: paths.disk, base: { path: '/images/base', format: 'qcow2' } }],
   ports: [
-    { tap: 'ab12t000000001', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: true },
-    { tap: 'ab12t000000002', mac: 'fa:16:3e:00:00:02', mtu: 9000, vnetHeader: false },
+    { tap: 'ab12t000000001', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: true, slot: 0 },
+    { tap: 'ab12t000000002', mac: 'fa:16:3e:00:00:02', mtu: 9000, vnetHeader: false, slot: 1 },
   ],
 });
 
 test("the host's own command line is understood, commas and all", () => {
   const machine = parseCommandLine(good);
   assert.deepEqual(
-    { ...machine, disks: machine.disks.map(({ id, node }) => [id, node.name, node.driver, node.readOnly]) },
+    {
+      ...machine,
+      pci: undefined,
+      disks: machine.disks.map(({ id, node }) => [id, node.name, node.driver, node.readOnly]),
+    },
     {
       accelerator: 'kvm',
       vcpus: 4,
@@ -48,6 +53,7 @@ test("the host's own command line is understood, commas and all", () => {
         { id: 'nic1', tap: 'ab12t000000002', vnetHeader: false, mac: 'fa:16:3e:00:00:02', mtu: 9000 },
       ],
       files: ['/dev/urandom'],
+      pci: undefined,
     },
   );
 });
@@ -67,6 +73,8 @@ const wrong: [why: string, args: string[], words: RegExp][] = [
   ['a word that is no option', ['disk.img'], /Could not open 'disk\.img'/],
   ['an option without its value', [...good, '-rtc'], /-rtc: (requires an argument|given twice)/],
   ['an option given twice', [...good, '-uuid', id], /-uuid: given twice/],
+  ['a card where another is', replaced('bus=card-port1', 'bus=card-port0'), /PCI: slot 0 function 0 not available/],
+  ['a device on a bus that is not there', replaced('bus=card-port1', 'bus=card-port9'), /Bus 'card-port9' not found/],
   ['another machine', replaced('q35', 'q36'), /unsupported machine type/],
   [
     'a machine property that is not there',

@@ -7,6 +7,7 @@
  */
 import { type BlockNode, namedNodes, parseBlockNode } from './block-nodes.ts';
 import { KeyValues } from './key-values.ts';
+import { PciAddresses } from './pci.ts';
 import { refused, unable } from './refusal.ts';
 
 export interface SocketDevice {
@@ -51,6 +52,7 @@ export interface MachineDescription {
   cards: Card[];
   /** Files that objects read. */
   files: string[];
+  pci: PciAddresses;
 }
 
 /** What the options before have defined, by id. */
@@ -103,7 +105,7 @@ function emptyDefinitions(): Definitions {
       serial: undefined,
       agent: undefined,
     },
-    ...{ sockets: [], disks: [], cards: [], files: [] },
+    ...{ sockets: [], disks: [], cards: [], files: [], pci: new PciAddresses() },
   };
   const [sockets, taps, nodes] = [new Map(), new Map(), new Map()];
   return { machine, sockets, taps, nodes, objects: new Set(), ids: new Set(), buses: new Set() };
@@ -136,7 +138,7 @@ const handlers: Record<string, Handler> = {
   '-machine': (_defined, value) => {
     const list = new KeyValues('-machine', value, 'type');
     const flags = ['usb', 'vmport', 'hpet', 'dump-guest-core', 'graphics'];
-    if (list.required('type') !== 'q35') throw unable('unsupported machine type');
+    if (!/^(q35|pc-q35-7\.[0-2])$/.test(list.required('type'))) throw unable('unsupported machine type');
     list.only(['type', ...flags], (key) => `Property 'pc-q35-7.2-machine.${key}' not found`);
     for (const key of flags) list.flag(key, true);
   },
@@ -279,6 +281,7 @@ function blockDevice(defined: Definitions, value: string): void {
 
 /** Properties of each device model that the simulator knows. */
 const models: Record<string, readonly string[]> = {
+  'pcie-root-port': ['chassis', 'slot', 'multifunction'],
   'virtio-rng-pci': ['rng'],
   'virtio-serial-pci': [],
   virtserialport: ['chardev', 'name'],
@@ -297,11 +300,14 @@ function device(defined: Definitions, value: string): void {
   if (id !== undefined) defined.ids.add(`device ${id}`);
   if (list.has('bootindex')) list.wholeNumber('bootindex', { min: 0, max: 2 ** 31 - 1 });
   const { machine, objects, nodes, taps } = defined;
+  if (model !== 'virtserialport') machine.pci.take(list, id ?? model);
   if (model === 'virtio-rng-pci') {
     const rng = list.required('rng');
     if (!objects.has(rng)) throw list.refusal(`Device '${rng}' not found`);
   } else if (model === 'virtio-serial-pci') {
     defined.buses.add(`${id}.0`);
+  } else if (model === 'pcie-root-port') {
+    machine.pci.addPort(list.required('id'));
   } else if (model === 'virtserialport') {
     channel(defined, list);
   } else if (model === 'virtio-blk-pci') {

@@ -55,6 +55,7 @@ export async function prepareGuest(directory: string, serverId: ServerId) {
   const description: GuestMachine = {
     id: serverId,
     accelerator: 'tcg',
+    machine: { type: 'pc-q35-7.2', cpuModel: 'max', layout: 1 },
     vcpus: 2,
     memoryMiB: 64,
     paths,
@@ -62,7 +63,7 @@ export async function prepareGuest(directory: string, serverId: ServerId) {
     guestAgent: false,
     incoming: false,
     configDrive: true,
-    ports: [{ tap: 'simt000000001', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false }],
+    ports: [{ tap: 'simt000000001', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false, slot: 0 }],
   };
   return { description, paths };
 }

@@ -23,6 +23,7 @@ export const testFacts: HostFacts = {
   diskGiB: 100,
   datapath: 'netdev',
   qemuVersion: '7.2.0',
+  machine: { types: ['pc-q35-7.2', 'pc-q35-7.1'], cpuModel: 'max', layout: 1 },
   bothyVersion: '0.1.0',
   url: 'https://127.0.0.1:1',
 };

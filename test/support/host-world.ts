@@ -131,6 +131,7 @@ function dependenciesOf(
     log: silent,
     bootId: 'boot-1',
     qemuVersion: '7.2.22',
+    machineTypes: ['pc-q35-7.2', 'pc-q35-7.1'],
     accelerator: async () => ({ accelerator: 'tcg', reason: 'simulated' }),
     ...dependencies,
   };

@@ -8,7 +8,14 @@ import { recoverProject } from '../../identity/recovered-project.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { recoverPorts } from '../../network/recovered-ports.ts';
-import type { FlavorSnapshot, KeySnapshot, ServerImage, ServerRescue } from '../server/index.ts';
+import type {
+  FlavorSnapshot,
+  KeySnapshot,
+  ServerHardware,
+  ServerImage,
+  ServerMachine,
+  ServerRescue,
+} from '../server/index.ts';
 
 type Held = QuarantinedServerRow & { document: DesiredServer };
 
@@ -22,7 +29,7 @@ export async function raiseServer(tx: Tx, held: Held, presence: 'present' | 'abs
       desired_reboot_type = ${server.reboot.type}, observed_reboot_count = least(observed_reboot_count, ${server.reboot.count}),
       observed_state = ${held.guest ? 'running' : 'stopped'}, observed_power = ${held.guest ? 'on' : 'off'},
       launched_at = coalesce(launched_at, ${server.createdAt}::timestamptz), fault = null, updated_at = now(),
-      vcpus = ${server.vcpus}, memory_mib = ${server.memoryMiB}, disk_gib = ${server.diskGiB},
+      machine = coalesce(${machineOf(server)}::jsonb, machine), vcpus = ${server.vcpus}, memory_mib = ${server.memoryMiB}, disk_gib = ${server.diskGiB},
       name = case when ${presence} = 'present' then ${server.name} else name end,
       hostname = case when ${presence} = 'present' then ${server.hostname} else hostname end,
       metadata = case when ${presence} = 'present' then ${JSON.stringify(server.metadata)}::jsonb else metadata end
@@ -47,15 +54,14 @@ export async function remakeServer(tx: Tx, held: Held): Promise<void> {
   await sql`
     insert into server (id, project_id, user_id, name, hostname, image_id, image, flavor_id, flavor, vcpus, memory_mib, disk_gib,
       key_name, keys, config_drive, metadata, reservation_id, host_id, epoch, generation, desired_power, desired_rescue,
-      desired_reboot_count, desired_reboot_type, observed_state, observed_power, launched_at, created_at)
+      desired_reboot_count, desired_reboot_type, observed_state, observed_power, launched_at, hardware, machine, created_at)
     values (${server.id}, ${server.projectId}, ${parseId(server.userId) ?? nobody}, ${server.name}, ${server.hostname},
       ${server.image?.id ?? null}, ${image && JSON.stringify(image)}::jsonb, ${flavor.row}, ${JSON.stringify(flavor.snapshot)}::jsonb,
       ${server.vcpus}, ${server.memoryMiB}, ${server.diskGiB}, ${keys[0]?.name ?? null}, ${JSON.stringify(keys)}::jsonb,
       ${server.configDrive}, ${JSON.stringify(server.metadata)}::jsonb, ${`r-${randomBytes(4).toString('hex')}`}, ${hostId},
       ${server.epoch}, ${server.generation + 1}, ${server.power}, ${rescueOf(server)}::jsonb, ${server.reboot.count}, ${server.reboot.type},
-      ${held.guest ? 'running' : 'stopped'}, ${held.guest ? 'on' : 'off'}, ${server.createdAt}, ${server.createdAt})`.execute(
-    tx,
-  );
+      ${held.guest ? 'running' : 'stopped'}, ${held.guest ? 'on' : 'off'}, ${server.createdAt}, ${JSON.stringify(hardwareOf(server))}::jsonb,
+      ${machineOf(server)}::jsonb, ${server.createdAt})`.execute(tx);
   if (server.userData !== null) {
     await sql`insert into server_user_data (server_id, user_data) values (${server.id}, ${server.userData})`.execute(
       tx,
@@ -70,6 +76,17 @@ function rescueOf({ rescue }: DesiredServer): string | null {
   const known: ServerRescue = { count: rescue.count, image_id: id, image: { format, size_bytes: sizeBytes, sha256 } };
   return JSON.stringify(known);
 }
+
+const machineOf = ({ machine }: DesiredServer): string | null =>
+  machine
+    ? JSON.stringify({
+        type: machine.type,
+        cpu_model: machine.cpuModel,
+        layout: machine.layout,
+      } satisfies ServerMachine)
+    : null;
+
+const hardwareOf = ({ hardware }: DesiredServer): ServerHardware => (hardware?.guestAgent ? { guest_agent: true } : {});
 
 const nobody = '00000000-0000-0000-0000-000000000000';
 

@@ -8,13 +8,13 @@
  */
 import { hash } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
-import { type DesiredServer, desiredServer, imageLimits } from '../../../contract/host/index.ts';
+import { type DesiredServer, desiredServer, imageLimits, type PinnedMachine } from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
 import { endpointUrl, type ServerFilter, type ServerStamp } from '../../host/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { ServerHardware } from './hardware.ts';
-import type { KeySnapshot, ServerImage } from './snapshots.ts';
+import type { KeySnapshot, ServerImage, ServerMachine } from './snapshots.ts';
 import type { Power, ServerRescue, ServerResize } from './states.ts';
 
 interface Row {
@@ -49,6 +49,7 @@ interface Row {
   metadata: Record<string, string>;
   launch_index: number;
   hardware: ServerHardware;
+  machine: ServerMachine | null;
   created_at: Date;
 }
 
@@ -62,7 +63,7 @@ const facts = ({ hostId, serverIds }: ServerFilter) => sql`
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
         and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
       s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, a.password as admin_password,
-      s.metadata, s.launch_index, s.hardware, s.created_at
+      s.metadata, s.launch_index, s.hardware, s.machine, s.created_at
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
       left join server_admin_password a on a.server_id = s.id
     where ${hostId === undefined ? sql`true` : sql`s.host_id = ${hostId}::uuid`}
@@ -120,6 +121,7 @@ export async function desiredServers(
     metadata: row.metadata,
     launchIndex: row.launch_index,
     hardware: { guestAgent: row.hardware.guest_agent ?? false },
+    ...(row.machine && { machine: machineOf(row.machine) }),
     createdAt: row.created_at.toISOString(),
     stamp: row.own_stamp + (ports.get(row.id)?.stamp ?? ''),
   }));
@@ -154,6 +156,8 @@ function sourcesOf(imageId: RawBuilder<unknown>, order: RawBuilder<unknown>): Ra
       from image_location l join host o on o.id = l.host_id
       where l.image_id = ${imageId} and ${endpointUrl('o')} <> '') end)`;
 }
+
+const machineOf = ({ type, cpu_model: cpuModel, layout }: ServerMachine): PinnedMachine => ({ type, cpuModel, layout });
 
 function imageOf(id: string | null, image: ServerImage | null, sources: string[] | null): DesiredServer['image'] {
   if (id === null || image === null) return null;

@@ -10,12 +10,13 @@ export type {
   ServerPorts,
 } from './dependencies.ts';
 export { desiredServers } from './desired.ts';
+export type { ServerHardware } from './hardware.ts';
 export { hostedServers } from './hosted-servers.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
 export { recordReports } from './reports.ts';
 export type { ListedServer, ServerRow, ShownServer } from './server.ts';
 export { maxTags, ServerService, type ServerServiceOptions } from './service.ts';
-export type { FlavorSnapshot, KeySnapshot, ServerImage } from './snapshots.ts';
+export type { FlavorSnapshot, KeySnapshot, ServerImage, ServerMachine } from './snapshots.ts';
 export {
   isServerStatus,
   powerState,

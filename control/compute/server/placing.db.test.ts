@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
+import type { ServerId } from '../../../contract/ids.ts';
 import { until } from '../../../test/support/until.ts';
 import { testDatabase } from '../../kit/database/testing.ts';
 import { ServerService } from './service.ts';
@@ -85,4 +86,32 @@ test('a server that was just made is placed without its job, which is put off; w
   );
   assert.ok(rows.slice(0, 2).every(({ in_seconds }) => in_seconds > 5));
   assert.ok(Math.abs(rows[2]!.in_seconds - 1) < 0.01, `${rows[2]!.in_seconds}`);
+});
+
+test('a server gets its machine with its first host, as that one has it, and keeps it on the next', async () => {
+  await using db = await testDatabase();
+  const cloud = await serverCloud(db.database);
+  const first = await cloud.addHost();
+  const flavor = await cloud.addFlavor();
+  const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor }));
+  const [id] = ids as [ServerId];
+  const machine = async () => (await cloud.side.desiredServers(db.database.query, { serverIds: [id] }))[0]?.machine;
+  await cloud.controller.reconcile(id);
+  const pinned = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 1 };
+  assert.deepEqual(await machine(), pinned);
+  assert.deepEqual((await cloud.service.get(cloud.admin, id)).machine, {
+    ...{ type: pinned.type, cpu_model: 'max', layout: 1 },
+  });
+  // Its host goes away without a word of it; the next one has a newer QEMU.
+  const second = await cloud.addHost();
+  const newer = { types: ['pc-q35-9.0', 'pc-q35-7.2'], cpuModel: 'host', layout: 1 };
+  await sql`update host set facts = facts || ${JSON.stringify({ machine: newer })}::jsonb where id = ${second}`.execute(
+    db.database.query,
+  );
+  await sql`update host set connected = false, last_seen_at = now() - interval '1 hour' where id = ${first}`.execute(
+    db.database.query,
+  );
+  await cloud.controller.reconcile(id);
+  assert.equal((await cloud.service.get(cloud.admin, id)).host_id, second);
+  assert.deepEqual(await machine(), pinned);
 });

@@ -186,9 +186,8 @@ export class Placing {
       sql`with passed as (
           update operation o set owner = 'host ' || g.host_id, waiting_for = g.waiting_for, updated_at = now()
           from ${given} where o.resource_id = g.id and o.state = 'running')
-        update server s set host_id = g.host_id, epoch = epoch + 1, updated_at = now() from ${given} where s.id = g.id`.execute(
-        tx,
-      ),
+        update server s set host_id = g.host_id, epoch = epoch + 1, updated_at = now(), machine = ${firstMachine}
+        from ${given} join host h on h.id = g.host_id where s.id = g.id`.execute(tx),
       this.#options.ports.bindServerPorts(
         tx,
         all.map(({ server, hostId }) => ({ serverId: server.id as ServerId, hostId })),
@@ -204,6 +203,11 @@ export class Placing {
     ]);
   }
 }
+
+/** The machine that it has, or the newest of its first host, or the one that its image asks for; a host that is older than this says none. */
+const firstMachine = sql`coalesce(s.machine, case when h.facts #>> '{machine,types,0}' is not null
+  then jsonb_build_object('type', coalesce(s.hardware ->> 'machine_type', h.facts #>> '{machine,types,0}'),
+    'cpu_model', h.facts #>> '{machine,cpuModel}', 'layout', h.facts #> '{machine,layout}') end)`;
 
 const lookAt = ({ now, deadline }: Pick<Unplaced, 'now' | 'deadline'>, waitMs: number): Date =>
   new Date(Math.min(now.getTime() + waitMs, deadline?.getTime() ?? Number.POSITIVE_INFINITY));

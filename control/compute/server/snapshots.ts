@@ -18,6 +18,13 @@ export interface KeySnapshot {
   type: 'ssh' | 'x509';
 }
 
+/** What it has seen at its first start (contract/host/machine.ts). */
+export interface ServerMachine {
+  type: string;
+  cpu_model: string;
+  layout: number;
+}
+
 export interface ServerImage {
   format: ImageFormat;
   size_bytes: number;

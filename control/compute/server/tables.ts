@@ -2,7 +2,7 @@
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { ServerHardware } from './hardware.ts';
-import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage } from './snapshots.ts';
+import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage, ServerMachine } from './snapshots.ts';
 import type { ObservedState, Power, ServerCapture, ServerRescue, ServerResize } from './states.ts';
 
 export interface ServerTable {
@@ -36,6 +36,8 @@ export interface ServerTable {
   reservation_id: string;
   launch_index: Generated<number>;
   hardware: Json<ServerHardware>;
+  /** Given with its first host, then kept; null: it has had none. */
+  machine: Json<ServerMachine> | null;
   host_id: string | null;
   epoch: Generated<number>;
   generation: Generated<number>;

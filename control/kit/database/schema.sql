@@ -905,6 +905,7 @@ CREATE TABLE public.server (
     desired_capture jsonb,
     desired_resize jsonb,
     observed_resize_count bigint DEFAULT 0 NOT NULL,
+    machine jsonb,
     server_group_id uuid,
     CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),

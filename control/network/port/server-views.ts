@@ -71,10 +71,10 @@ export interface PortStamp {
 }
 
 /**
- * What a port's part of the document is made from, from p, n and `fixed`. A subnet has many columns and many ports: which transaction
+ * What a port's part of the document is made from, from p, n, sp and `fixed`. A subnet has many columns and many ports: which transaction
  * wrote its row says as much; that of a restored dump means nothing, and is of another incarnation.
  */
-const portFacts = sql<string>`concat_ws(' ', p.id, p.network_id, p.mac, n.mtu, fixed.facts)`;
+const portFacts = sql<string>`concat_ws(' ', p.id, p.network_id, p.mac, n.mtu, sp.position, fixed.facts)`;
 const subnetFacts = sql`string_agg(concat_ws(' ', i.ip, i.subnet_id, s.xmin), ' ' order by i.position)`;
 
 export async function desiredPorts(
@@ -83,7 +83,7 @@ export async function desiredPorts(
 ): Promise<Map<ServerId, DesiredPorts>> {
   if (serverIds.length === 0) return new Map();
   const { rows } = await sql<{ server_id: ServerId; facts: string } & DesiredPort>`
-    select sp.server_id, p.id, p.network_id as "networkId", p.mac::text as mac, n.mtu, ${portFacts} as facts,
+    select sp.server_id, p.id, p.network_id as "networkId", p.mac::text as mac, n.mtu, sp.position as slot, ${portFacts} as facts,
       coalesce(fixed.ips, '[]') as "fixedIps"
     from server_port sp join port p on p.id = sp.port_id join network n on n.id = p.network_id
     cross join lateral (select ${subnetFacts} as facts,

@@ -81,8 +81,16 @@ export const shapeOf = (task: ServerTask, desired: DesiredServer): MachineShape 
   configDrive: desired.configDrive,
   rescued: task.record?.rescue != null,
   guestAgent: desired.hardware?.guestAgent ?? false,
+  ...machineShape(desired),
   cards: desired.ports.map(({ mac, mtu }) => `${mac} ${mtu}`),
 });
+
+const machineShape = ({ machine }: DesiredServer): Pick<MachineShape, 'machine'> =>
+  // What was saved before there were other layouts is of this one.
+  machine && machine.layout > 0 ? { machine: `${machine.type} ${machine.cpuModel} ${machine.layout}` } : {};
+
+/** Where control does not say: as an older one would have it. */
+const unpinned = { type: 'q35', cpuModel: 'host', layout: 0 } as const;
 
 const machineFor = (
   task: ServerTask,
@@ -91,12 +99,18 @@ const machineFor = (
 ): Omit<GuestMachine, 'disks' | 'incoming'> => ({
   id: desired.id,
   accelerator: task.context.accelerator(),
+  machine: desired.machine ?? unpinned,
   vcpus: desired.vcpus,
   memoryMiB: desired.memoryMiB,
   paths: task.paths,
   configDrive: desired.configDrive,
   guestAgent: desired.hardware?.guestAgent ?? false,
-  ports: desired.ports.map((port, index) => ({ ...plugged[index]!, mac: port.mac, mtu: port.mtu })),
+  ports: desired.ports.map((port, index) => ({
+    ...plugged[index]!,
+    mac: port.mac,
+    mtu: port.mtu,
+    slot: port.slot ?? index,
+  })),
 });
 
 /** In the order in which the guest sees them; it boots from the first. */

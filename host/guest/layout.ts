@@ -1,0 +1,52 @@
+/**
+ * Which device of a guest is at which PCI address (layout 1). Addresses are never given out by QEMU, whose order is the command
+ * line's: a card that comes or goes would move what is behind it, and a guest finds its cards by address (enp1s0, ens1).
+ *
+ *   00:01      video
+ *   00:02.0-3  ports of cards, one card each: buses 1 to 4, slots 1 to 4, also where no card is in them: into these one can be plugged
+ *   00:04      random numbers       00:05  channels (the agent's)
+ *   00:09-0e   disks, the one that it boots from first      00:0f  config drive
+ *   00:10-1e   ports of cards beyond the fourth, which get them at a start
+ *
+ * A port that is there costs a guest under TCG about 0.2 s of its boot, so there are few of them. They come before all other bridges:
+ * the firmware numbers buses in this order, so more ports move no bus. Pure.
+ */
+
+/** Into which a card may be plugged while the guest runs. */
+export const hotSlots = 4;
+
+const firstPort = 0x02;
+const morePorts = 0x10;
+const portsOfDevice = 8;
+const lastDevice = 0x1e;
+/** Slots beyond have no place in the machine: nobody has so many cards. */
+export const slots = hotSlots + (lastDevice - morePorts + 1) * portsOfDevice;
+
+const hex = (value: number) => `0x${value.toString(16)}`;
+
+export const addresses = {
+  rng: ',bus=pcie.0,addr=0x4',
+  channels: ',bus=pcie.0,addr=0x5',
+  disk: (index: number) => `,bus=pcie.0,addr=${hex(0x09 + index)}`,
+  configDrive: ',bus=pcie.0,addr=0xf',
+  card: (slot: number) => `,bus=${portName(slot)}`,
+} as const;
+
+/** The name of the port of the card in this slot. */
+export const portName = (slot: number): string => `card-port${slot}`;
+
+/** The ports of a machine that starts with cards in these slots. */
+export function cardPorts(used: readonly number[]): string[] {
+  // A guest looks at the other functions of a device only where there is the first one.
+  const all = new Set([...Array(hotSlots).keys(), ...used.flatMap((slot) => [slot, slot - placeOf(slot)])]);
+  return [...all].sort((a, b) => a - b).flatMap((slot) => ['-device', port(slot)]);
+}
+
+const placeOf = (slot: number): number => (slot < hotSlots ? slot : (slot - hotSlots) % portsOfDevice);
+
+function port(slot: number): string {
+  const place = placeOf(slot);
+  const device = slot < hotSlots ? firstPort : morePorts + Math.floor((slot - hotSlots) / portsOfDevice);
+  const address = `addr=${hex(device)}.${hex(place)}${place === 0 ? ',multifunction=on' : ''}`;
+  return `pcie-root-port,id=${portName(slot)},bus=pcie.0,${address},chassis=${slot + 1},slot=${slot + 1}`;
+}

@@ -1,0 +1,43 @@
+/** PCI addresses of a machine: devices are on buses that are there, and no two at one place. QEMU's words (hw/pci/pci.c). */
+import type { KeyValues } from './key-values.ts';
+
+export class PciAddresses {
+  readonly #ports = new Set<string>();
+  /** Who is where. */
+  readonly #taken = new Map<string, string>();
+
+  /** A port with one place, into which devices may be plugged while the machine runs. */
+  addPort(id: string): void {
+    this.#ports.add(id);
+  }
+
+  isPort(bus: string): boolean {
+    return this.#ports.has(bus);
+  }
+
+  /** @throws QemuRefusal */
+  take(list: KeyValues, device: string): void {
+    const bus = list.optional('bus');
+    if (bus === undefined) return;
+    const port = this.#ports.has(bus);
+    if (!port && bus !== 'pcie.0') throw list.refusal(`Bus '${bus}' not found`);
+    const address = port ? '' : list.optional('addr');
+    // Where none is named QEMU finds a free one.
+    if (address === undefined) return;
+    const [slot = 0, place = 0] = address.split('.').map(Number);
+    const key = `${bus} ${slot}.${place}`;
+    const before = this.#taken.get(key);
+    if (before !== undefined) {
+      const model = list.required('driver');
+      throw list.refusal(
+        `PCI: slot ${slot} function ${place} not available for ${model}, in use by ${before},id=${before}`,
+      );
+    }
+    this.#taken.set(key, device);
+  }
+
+  /** The device is gone. */
+  release(device: string): void {
+    for (const [key, holder] of this.#taken) if (holder === device) this.#taken.delete(key);
+  }
+}
