@@ -4,6 +4,7 @@ import { flavor } from './compute/flavor/resource.ts';
 import { keyPair } from './compute/key-pair/resource.ts';
 import { server, serverAbsence } from './compute/server/resource.ts';
 import { serverGroup } from './compute/server-group/resource.ts';
+import { serverMigration } from './compute/server-migration/resource.ts';
 import { host } from './host/resource.ts';
 import { identityResources } from './identity/resources.ts';
 import { metadefNamespace } from './image/metadef/resource.ts';
@@ -21,7 +22,7 @@ export const resources: readonly ResourceDescriptor[] = [
   host,
   ...[image, imageMember, metadefNamespace],
   ...networkResources,
-  ...[aggregate, flavor, keyPair, serverGroup, server, serverAbsence],
+  ...[aggregate, flavor, keyPair, serverGroup, server, serverMigration, serverAbsence],
 ];
 
 /** Everything that counts against quota. */

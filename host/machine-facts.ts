@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFile, statfs } from 'node:fs/promises';
 import { arch, availableParallelism, totalmem } from 'node:os';
 import { promisify } from 'node:util';
+import type { HostFacts } from '../contract/host/index.ts';
 
 export async function readBootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
@@ -21,12 +22,21 @@ export async function readMachineTypes(): Promise<string[]> {
   return types.sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
 }
 
-export async function capacity(dataDirectory: string) {
+type Capacity = Pick<HostFacts, 'architecture' | 'cpus' | 'memoryMiB' | 'diskGiB' | 'bootedAt'>;
+
+/** To the second, and the same each time: the kernel's own word, not what is left of two clocks. */
+async function bootedAt(): Promise<Pick<HostFacts, 'bootedAt'>> {
+  const seconds = /^btime (\d+)$/m.exec(await readFile('/proc/stat', 'utf8'))?.[1];
+  return seconds === undefined ? {} : { bootedAt: new Date(Number(seconds) * 1000).toISOString() };
+}
+
+export async function capacity(dataDirectory: string): Promise<Capacity> {
   const files = await statfs(dataDirectory);
   return {
     architecture: { x64: 'x86_64', arm64: 'aarch64' }[arch() as string] ?? arch(),
     cpus: availableParallelism(),
     memoryMiB: Math.floor(totalmem() / 2 ** 20),
     diskGiB: Math.floor((files.blocks * files.bsize) / 2 ** 30),
+    ...(await bootedAt()),
   };
 }

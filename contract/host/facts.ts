@@ -16,6 +16,8 @@ export const hostFacts = object({
   diskGiB: integer(0, 2 ** 40),
   /** OVS datapath that a probe chose: 'system' is the kernel's, 'netdev' is userspace. */
   datapath: oneOf('system', 'netdev'),
+  /** When the machine was started. */
+  bootedAt: optional(text(40)),
   qemuVersion: text(limits.versionLength),
   bothyVersion: text(limits.versionLength),
   /** What its guests can be: machine types, the newest first, and what a new server gets. Absent (an older host): not known. */

@@ -12,6 +12,8 @@ import {
   type ServerServiceOptions,
 } from './server/index.ts';
 import { ServerGroupService } from './server-group/index.ts';
+import { MigrationService } from './server-migration/index.ts';
+import { TenantUsageService } from './tenant-usage/index.ts';
 
 export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'>, ServerControllerOptions {
   ports: ServerServiceOptions['ports'] &
@@ -31,6 +33,8 @@ export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: Compu
     services: {
       servers: new ServerService({ ...options, created: (servers) => controller.hurry(servers) }),
       aggregates: new AggregateService({ database }),
+      migrations: new MigrationService({ database }),
+      tenantUsages: new TenantUsageService({ database }),
       serverGroups: new ServerGroupService({ database }),
       flavors: new FlavorService({ database }),
       keyPairs: new KeyPairService({ database }),

@@ -64,6 +64,7 @@ const walk: Walk = {
     network: oddName,
     port: interfaces[0].port_id,
     requestId: 'req-x',
+    migration: '1',
     project: member.projectId!,
     alias: 'os-keypairs',
   }),

@@ -33,7 +33,7 @@ const whole = {
   hypervisor_version: a.integer,
   host_ip: a.orNull(a.text),
   service: a.record({ id, host: a.text, disabled_reason: a.orNull(a.text) }),
-  uptime: a.some(Type.Null()),
+  uptime: a.some(a.orNull(a.text)),
   cpu_info: a.some(Type.Union([a.text, a.byName(Type.Unknown())])),
 };
 const usage = [
@@ -72,8 +72,7 @@ export const uptime = {
   summary: 'Show the uptime of a hypervisor',
   rights: 'admin',
   versions: { to: 87 },
-  answers: {},
-  later: true,
+  answers: { 200: a.record({ hypervisor: a.record({ ...brief, uptime: a.text }) }) },
 } as const;
 export const matching = {
   summary: 'List hypervisors whose name has a text in it',

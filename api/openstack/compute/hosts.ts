@@ -6,7 +6,6 @@ import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
-import { notInThisRelease } from './faults.ts';
 import type { OldServiceChange, ServiceChange } from './host-contracts.ts';
 import * as c from './host-contracts.ts';
 import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
@@ -58,10 +57,10 @@ function hypervisorBody(request: FastifyRequest, host: Hypervisor, detail: boole
   Object.assign(body, {
     hypervisor_type: 'QEMU',
     hypervisor_version: versionNumber(host.facts.qemuVersion),
-    host_ip: hostAddress(host),
+    host_ip: hostAddress(host.facts.url),
     service: { id: idOf(request, host), host: host.name, disabled_reason: host.disabled_reason },
   });
-  if (version >= 88) return { ...body, uptime: null };
+  if (version >= 88) return { ...body, uptime: uptimeOf(host) };
   const cpu = {
     arch: host.facts.architecture ?? '',
     topology: { cores: host.facts.cpus ?? 0, sockets: 1, threads: 1 },
@@ -84,15 +83,27 @@ const usage = (host: Hypervisor) => ({
   disk_available_least: host.disk_gib - host.used_disk_gib,
 });
 
+/** As the program of that name says it, less what only the machine itself knows at the moment: users and load. */
+function uptimeOf({ connected, facts }: Hypervisor): string | null {
+  if (!connected || facts.bootedAt === undefined) return null;
+  const now = new Date();
+  const minutes = Math.max(0, Math.floor((now.getTime() - Date.parse(facts.bootedAt)) / 60_000));
+  const [days, hours, rest] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24, minutes % 60];
+  const time = hours > 0 ? `${String(hours).padStart(2)}:${String(rest).padStart(2, '0')}` : `${rest} min`;
+  const since = days === 0 ? '' : `${days} day${days === 1 ? '' : 's'}, `;
+  return ` ${now.toISOString().slice(11, 19)} up ${since}${time}`;
+}
+
 /** 7.2.5 is 7002005, as libvirt counts. */
 function versionNumber(text: string | undefined): number {
   const [major = 0, minor = 0, patch = 0] = (/\d+(\.\d+)*/.exec(text ?? '')?.[0] ?? '').split('.').map(Number);
   return major * 1_000_000 + minor * 1000 + patch;
 }
 
-function hostAddress(host: Hypervisor): string | null {
+/** Of where other machines reach it. */
+export function hostAddress(url: string | null | undefined): string | null {
   try {
-    return new URL(host.facts.url ?? '').hostname;
+    return new URL(url ?? '').hostname.replace(/^\[(.*)\]$/, '$1');
   } catch {
     return null;
   }
@@ -194,9 +205,11 @@ export function hypervisorRoutes(app: Boundary, service: HypervisorService): voi
     if (withServers) await addServers(request, service, [host], [body]);
     return { hypervisor: body };
   });
-  app.get('/os-hypervisors/:id/uptime', c.uptime, async (request, reply) => {
-    await hostOf(request, service, param(request, 'id'));
-    return notInThisRelease(reply, 'The uptime of a hypervisor');
+  app.get('/os-hypervisors/:id/uptime', c.uptime, async (request) => {
+    const host = await hostOf(request, service, param(request, 'id'));
+    const uptime = uptimeOf(host);
+    if (uptime !== null) return { hypervisor: { ...hypervisorBody(request, host, false), uptime } };
+    throw new Refusal('invalid', `Compute service of ${host.name} is unavailable at this time.`);
   });
   for (const what of ['search', 'servers'] as const) {
     app.get(`/os-hypervisors/:id/${what}`, c.matching, async (request) => {

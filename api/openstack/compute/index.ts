@@ -8,6 +8,8 @@ import type { HypervisorService } from '../../../control/compute/hypervisor/inde
 import type { KeyPairService } from '../../../control/compute/key-pair/index.ts';
 import type { ServerService } from '../../../control/compute/server/index.ts';
 import type { ServerGroupService } from '../../../control/compute/server-group/index.ts';
+import type { MigrationService } from '../../../control/compute/server-migration/index.ts';
+import type { TenantUsageService } from '../../../control/compute/tenant-usage/index.ts';
 import type { ImageService } from '../../../control/image/index.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
@@ -30,6 +32,7 @@ import { imageMetadataRoutes, imageRoutes } from './images.ts';
 import { instanceActionRoutes } from './instance-actions.ts';
 import { keyPairRoutes } from './key-pairs.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
+import { migrationRoutes, serverMigrationRoutes } from './migrations.ts';
 import { networkRoutes } from './networks.ts';
 import { oldHostRoutes } from './old-hosts.ts';
 import { quotaClassRoutes } from './quota-classes.ts';
@@ -39,6 +42,7 @@ import { serverGroupRoutes } from './server-groups.ts';
 import { serverMetadataRoutes, serverTagRoutes } from './server-labels.ts';
 import { serverInterfaceRoutes, serverNetworkRoutes } from './server-network.ts';
 import { serverRoutes } from './servers.ts';
+import { tenantUsageRoutes } from './tenant-usage.ts';
 import { sentences } from './validate.ts';
 import { extensionRoutes, versionRoutes } from './versions.ts';
 
@@ -47,6 +51,8 @@ export interface ComputeDialectOptions {
   servers: ServerService;
   aggregates: AggregateService;
   serverGroups: ServerGroupService;
+  migrations: MigrationService;
+  tenantUsages: TenantUsageService;
   flavors: FlavorService;
   keyPairs: KeyPairService;
   hypervisors: HypervisorService;
@@ -118,4 +124,7 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   networkRoutes(boundary, options.networks);
   floatingIpRoutes(boundary, options);
   externalEventRoutes(boundary);
+  migrationRoutes(boundary, options.migrations);
+  serverMigrationRoutes(boundary, servers);
+  tenantUsageRoutes(boundary, options.tenantUsages);
 }

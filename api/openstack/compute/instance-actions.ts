@@ -69,6 +69,7 @@ export function instanceActionRoutes(app: Boundary, servers: ServerService): voi
       return text === undefined ? {} : { [key === 'changes-since' ? 'since' : 'before']: readTime(text, key) };
     };
     const { server, operations } = await servers.operations(callerOf(request), serverIdOf(request), {
+      deletedToo: request.microversion >= 21,
       ...(limit !== undefined && { limit }),
       ...(marker !== undefined && { marker }),
       ...time('changes-since'),
@@ -84,7 +85,10 @@ export function instanceActionRoutes(app: Boundary, servers: ServerService): voi
   });
   app.get('/servers/:id/os-instance-actions/:requestId', contracts.show, async (request) => {
     const { requestId } = request.params;
-    const { server, operations } = await servers.operations(callerOf(request), serverIdOf(request), { requestId });
+    const { server, operations } = await servers.operations(callerOf(request), serverIdOf(request), {
+      requestId,
+      deletedToo: request.microversion >= 21,
+    });
     const operation = operations[0];
     if (!operation) throw new Refusal('not_found', `Action ${requestId.slice(0, 100)} not found`);
     const body = actionBody(request, server, operation);

@@ -197,6 +197,20 @@ test('zones, hypervisors and services show the hosts and steer them', async () =
   assert.equal(typeof old.cpu_info, 'string');
   const now = (await admin('GET', `/os-hypervisors/${host}`, { version: 88 })).body.hypervisor;
   assert.deepEqual([now.id, 'vcpus' in now, now.uptime], [host, false, null]);
+  const uptime = (id: string | number, version: number) => admin('GET', `/os-hypervisors/${id}/uptime`, { version });
+  assert.equal((await uptime(host, 53)).status, 400, 'what its host has not said is not known');
+  const bootedAt = new Date(Date.now() - ((26 * 60 + 7) * 60 + 5) * 1000).toISOString();
+  const url = 'https://[2001:db8::5]:8444';
+  await sql`update host set facts = facts || ${JSON.stringify({ bootedAt, url })}::jsonb where id = ${host}`.execute(
+    api.db.database.query,
+  );
+  const up = /^ \d\d:\d\d:\d\d up 1 day, {2}2:07$/;
+  assert.match((await uptime(1, 1)).body.hypervisor.uptime, up);
+  assert.match((await uptime(host, 53)).body.hypervisor.uptime, up);
+  assert.equal((await uptime(host, 88)).status, 404);
+  const newest = (await admin('GET', `/os-hypervisors/${host}`, { version: 88 })).body.hypervisor;
+  assert.match(newest.uptime, up);
+  assert.equal(newest.host_ip, '2001:db8::5');
   assert.equal((await admin('GET', '/os-hypervisors/1')).status, 200);
   assert.equal((await admin('GET', '/os-hypervisors/1', { version: 53 })).status, 400);
   assert.equal((await admin('GET', '/os-hypervisors/statistics')).body.hypervisor_statistics.count, 1);

@@ -10,6 +10,8 @@ import { HypervisorService } from '../../../control/compute/hypervisor/index.ts'
 import { KeyPairService } from '../../../control/compute/key-pair/index.ts';
 import { type ServerCloud, serverCloud } from '../../../control/compute/server/testing.ts';
 import { ServerGroupService } from '../../../control/compute/server-group/index.ts';
+import { MigrationService } from '../../../control/compute/server-migration/index.ts';
+import { TenantUsageService } from '../../../control/compute/tenant-usage/index.ts';
 import { ImageService } from '../../../control/image/index.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
@@ -58,6 +60,8 @@ export async function computeApi(): Promise<ComputeApi> {
     },
     servers: cloud.service,
     aggregates: new AggregateService({ database }),
+    migrations: new MigrationService({ database }),
+    tenantUsages: new TenantUsageService({ database }),
     serverGroups: new ServerGroupService({ database }),
     flavors: new FlavorService({ database }),
     keyPairs: new KeyPairService({ database }),

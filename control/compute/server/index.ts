@@ -21,6 +21,7 @@ export {
   isServerStatus,
   powerState,
   type ServerRescue,
+  type ServerState,
   type ServerStatus,
   serverStatus,
   type TaskState,
@@ -28,4 +29,5 @@ export {
   type VmState,
   vmState,
 } from './states.ts';
+export { stateColumns } from './states-sql.ts';
 export type { ServerNotes, ServerOperation } from './store.ts';

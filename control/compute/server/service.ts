@@ -33,6 +33,7 @@ import { addServerSecurityGroup, removeServerSecurityGroup, serverSecurityGroups
 import type { ListedServer, ServerRow, ShownServer } from './server.ts';
 import { vmState } from './states.ts';
 import {
+  findDeletedServer,
   findServer,
   type Reach,
   type ServerNotes,
@@ -130,13 +131,17 @@ export class ServerService {
     return (await userDataOf(this.#options.database.query, [id])).get(id) ?? null;
   }
 
+  /** What was done with a server. @param options.deletedToo also of one that is gone, as long as history knows it */
   async operations(
     caller: Caller,
     id: ServerId,
-    options: Parameters<typeof serverOperations>[2] = {},
+    options: Parameters<typeof serverOperations>[2] & { deletedToo?: boolean } = {},
   ): Promise<{ server: ShownServer; operations: ServerOperation[] }> {
-    const server = await this.get(caller, id);
-    return { server, operations: await serverOperations(this.#options.database.query, id, options) };
+    const db = this.#options.database.query;
+    const deleted = () => (options.deletedToo ? findDeletedServer(db, reachOf(caller), id) : undefined);
+    const server = (await findServer(db, reachOf(caller), id)) ?? (await deleted());
+    if (!server) throw notFound('server', id);
+    return { server, operations: await serverOperations(db, id, options) };
   }
 
   /** Names, notes and labels. Answers nothing: read again what you show. */

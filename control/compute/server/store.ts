@@ -115,6 +115,15 @@ export async function findServer(db: Queryable, reach: Reach, id: string): Promi
   return rows[0];
 }
 
+/** As it was when it was deleted, of what the change log still has. */
+export async function findDeletedServer(db: Queryable, reach: Reach, id: string): Promise<ShownServer | undefined> {
+  const { rows } = await sql<ShownServer>`select s.*, ${hostColumns}, c.at as deleted_at
+    from change c, lateral jsonb_populate_record(null::server, c.body) s left join host h on h.id = s.host_id
+    where c.resource_type = 'server' and c.resource_id = ${id} and c.action = 'deleted' and ${reachCondition(reach)}
+    order by c.at desc limit 1`.execute(db);
+  return rows[0];
+}
+
 /** The row, locked until the transaction ends: what is decided on it stays true. */
 export async function lockServer(tx: Tx, reach: Reach, id: string): Promise<ServerRow | undefined> {
   const { rows } = await sql<ServerRow>`select s.* from server s where s.id = ${id} and ${reachCondition(reach)}

@@ -942,6 +942,31 @@ CREATE TABLE public.server_group (
     CONSTRAINT server_group_policy_check CHECK ((policy = ANY (ARRAY['affinity'::text, 'anti-affinity'::text, 'soft-affinity'::text, 'soft-anti-affinity'::text])))
 );
 
+CREATE TABLE public.server_migration (
+    id uuid NOT NULL,
+    number integer NOT NULL,
+    project_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    server_id uuid NOT NULL,
+    server_generation bigint NOT NULL,
+    host_id uuid,
+    old_flavor_id uuid NOT NULL,
+    new_flavor_id uuid NOT NULL,
+    ended text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT server_migration_ended_check CHECK ((ended = ANY (ARRAY['confirmed'::text, 'reverted'::text])))
+);
+
+ALTER TABLE public.server_migration ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.server_migration_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.server_port (
     server_id uuid NOT NULL,
     port_id uuid NOT NULL,
@@ -1344,6 +1369,12 @@ ALTER TABLE ONLY public.server_admin_password
 ALTER TABLE ONLY public.server_group
     ADD CONSTRAINT server_group_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.server_migration
+    ADD CONSTRAINT server_migration_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.server_migration
+    ADD CONSTRAINT server_migration_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_pkey PRIMARY KEY (id);
 
@@ -1555,6 +1586,10 @@ CREATE INDEX server_host ON public.server USING btree (host_id) INCLUDE (vcpus, 
 
 CREATE INDEX server_image ON public.server USING btree (image_id);
 
+CREATE INDEX server_migration_project ON public.server_migration USING btree (project_id);
+
+CREATE INDEX server_migration_server ON public.server_migration USING btree (server_id);
+
 CREATE INDEX server_project ON public.server USING btree (project_id, id DESC);
 
 CREATE INDEX server_soft_deleted ON public.server USING btree (soft_deleted_at) WHERE (soft_deleted_at IS NOT NULL);
@@ -1696,6 +1731,8 @@ CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server F
 CREATE TRIGGER server_group_change AFTER INSERT OR DELETE OR UPDATE ON public.server_group FOR EACH ROW EXECUTE FUNCTION public.append_change('server_group');
 
 CREATE TRIGGER server_left AFTER DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.note_absence();
+
+CREATE TRIGGER server_migration_change AFTER INSERT OR DELETE OR UPDATE ON public.server_migration FOR EACH ROW EXECUTE FUNCTION public.append_change('server_migration');
 
 CREATE TRIGGER server_moved AFTER UPDATE OF host_id ON public.server FOR EACH ROW WHEN ((old.host_id IS DISTINCT FROM new.host_id)) EXECUTE FUNCTION public.note_absence();
 
@@ -1947,6 +1984,15 @@ ALTER TABLE ONLY public.server_group
 
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
+
+ALTER TABLE ONLY public.server_migration
+    ADD CONSTRAINT server_migration_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.server_migration
+    ADD CONSTRAINT server_migration_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_migration
+    ADD CONSTRAINT server_migration_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.server_port
     ADD CONSTRAINT server_port_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;

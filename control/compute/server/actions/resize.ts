@@ -10,6 +10,7 @@ import type { Tx } from '../../../kit/database/database.ts';
 import { checkQuota } from '../../../kit/quota/quota.ts';
 import type { FlavorRow } from '../../flavor/index.ts';
 import { lockPlacement } from '../../placement/index.ts';
+import { beginMigration, endMigration } from '../../server-migration/index.ts';
 import { flavorSnapshot } from '../create.ts';
 import { server as descriptor } from '../resource.ts';
 import type { ServerRow } from '../server.ts';
@@ -40,6 +41,10 @@ export const resize: ServerAction<ResizeWish> = {
       ...{ vcpus: flavor.vcpus, memory_mib: flavor.memory_mib, disk_gib },
     };
     await requireRoom(tx, server, after);
+    await beginMigration(tx, {
+      ...{ projectId: server.project_id, userId: caller.userId, serverId: server.id, hostId: server.host_id },
+      ...{ generation: server.generation + 1, oldFlavorId: server.flavor_id, newFlavorId: flavor.id },
+    });
     const { flavor_id, flavor: before, vcpus, memory_mib, disk_gib: diskBefore } = server;
     return {
       ...(diskConfig && { diskConfig }),
@@ -53,8 +58,8 @@ export const confirmResize: ServerAction = {
   verb: 'confirmResize',
   doing: 'confirm a resize',
   deadlineMs: bytesMs,
-  decide(_work, server) {
-    requireKept(server);
+  async decide({ tx }, server) {
+    await endMigration(tx, server.id, requireKept(server).count, 'confirmed');
     return { resize: null };
   },
 };
@@ -64,8 +69,9 @@ export const revertResize: ServerAction = {
   doing: 'revert a resize',
   deadlineMs: bytesMs,
   async decide({ tx }, server): Promise<Decision> {
-    const { before } = requireKept(server);
+    const { before, count } = requireKept(server);
     await requireRoom(tx, server, before);
+    await endMigration(tx, server.id, count, 'reverted');
     return { size: before, resize: { state: 'reverted', before } };
   },
 };

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type HostId, newId } from '../../../contract/ids.ts';
+import { callerOf } from '../../../control/compute/server/testing.ts';
+import { type ComputeApi, computeApi } from './testing.ts';
+
+let api: ComputeApi;
+let host: HostId;
+let flavors: string[];
+before(async () => {
+  api = await computeApi();
+  host = await api.cloud.addHost({ name: 'rack-1' });
+  flavors = [await api.cloud.addFlavor(), await api.cloud.addFlavor({ vcpus: 2 })];
+});
+after(() => api[Symbol.asyncDispose]());
+
+async function activeServer(): Promise<string> {
+  const { ids } = await api.cloud.service.create(api.cloud.member, api.cloud.wish({ flavor: flavors[0]! }));
+  await api.cloud.controller.reconcile(ids[0]!);
+  await api.cloud.obey(host);
+  return ids[0]!;
+}
+async function act(id: string, body: object): Promise<void> {
+  const answer = await api.call(api.cloud.member, 'POST', `/servers/${id}/action`, { body });
+  assert.ok(answer.status < 300, JSON.stringify(answer.body));
+}
+const list = async (query = '', version = 80, caller = api.cloud.admin) =>
+  (await api.call(caller, 'GET', `/os-migrations${query}`, { version })).body.migrations;
+
+test('a resize is a migration, from its beginning to its confirmation or its revert', async () => {
+  for (const [end, ending, ended] of [
+    ['confirmResize', 'confirming', 'confirmed'],
+    ['revertResize', 'reverting', 'reverted'],
+  ]) {
+    const id = await activeServer();
+    const status = async () => (await list(`?instance_uuid=${id}`)).map((row: { status: string }) => row.status);
+    assert.deepEqual(await status(), []);
+    await act(id, { resize: { flavorRef: flavors[1] } });
+    assert.deepEqual(await status(), ['migrating']);
+    await api.cloud.obey(host);
+    assert.deepEqual(await status(), ['finished']);
+    await act(id, { [end!]: null });
+    assert.deepEqual(await status(), [ending]);
+    await api.cloud.obey(host);
+    assert.deepEqual(await status(), [ended]);
+  }
+});
+
+test('a migration has the form of each version', async () => {
+  const id = await activeServer();
+  await act(id, { resize: { flavorRef: flavors[1] } });
+  const one = async (version: number) =>
+    (await list('', version)).find((row: { instance_uuid: string }) => row.instance_uuid === id);
+  const old = await one(1);
+  assert.deepEqual(
+    [old.source_compute, old.dest_node, old.dest_host, old.status, 'migration_type' in old, 'uuid' in old],
+    ['rack-1', 'rack-1', host, 'migrating', false, false],
+  );
+  assert.ok(old.old_instance_type_id < old.new_instance_type_id);
+  assert.deepEqual([(await one(23)).migration_type, 'uuid' in (await one(58))], ['resize', false]);
+  const { uuid } = await one(59);
+  assert.ok(uuid);
+  assert.deepEqual(
+    [(await one(80)).user_id, (await one(80)).project_id],
+    [api.cloud.member.userId, api.cloud.projectId],
+  );
+});
+
+test('migrations are filtered, come in pages from 2.59 on, and what a version does not know is refused', async () => {
+  const all = await list();
+  assert.ok(all.length >= 2);
+  const first = (await api.call(api.cloud.admin, 'GET', '/os-migrations?limit=1', { version: 59 })).body;
+  assert.deepEqual([first.migrations.length, first.migrations[0].uuid], [1, all[0].uuid]);
+  const second = await list(`?${first.migrations_links[0].href.split('?')[1]}`, 59);
+  assert.equal(second[0].uuid, all[1].uuid);
+  const none = ['status=running', 'host=other', 'hidden=1', 'migration_type=live-migration', 'instance_uuid=x'];
+  for (const query of [...none, `project_id=${newId()}`, 'changes-since=2999-01-01']) {
+    assert.deepEqual(await list(`?${query}`), [], query);
+  }
+  for (const query of ['host=rack-1', `project_id=${api.cloud.projectId}`, `user_id=${api.cloud.member.userId}`]) {
+    assert.equal((await list(`?${query}`)).length, all.length, query);
+  }
+  const refused = async (query: string, version: number) =>
+    (await api.call(api.cloud.admin, 'GET', `/os-migrations?${query}`, { version })).status;
+  assert.equal(await refused('changes-before=2999-01-01', 65), 400);
+  assert.equal(await refused('user_id=x', 79), 400);
+  assert.equal(await refused('changes-since=never', 59), 400);
+  assert.equal(await refused('changes-since=2026-02-01&changes-before=2026-01-01', 66), 400);
+  for (const marker of ['x', newId()]) assert.equal(await refused(`marker=${marker}`, 59), 400);
+});
+
+test('managers see their own project’s migrations without hosts; members none', async () => {
+  const { member, projectId } = api.cloud;
+  const manager = { ...member, roles: new Set(['manager', 'member', 'reader']) };
+  const [row] = await list(`?project_id=${projectId}`, 80, manager);
+  assert.deepEqual([row.project_id, row.source_compute, row.dest_host], [projectId, null, null]);
+  const refused = async (caller: typeof member, query = '') =>
+    (await api.call(caller, 'GET', `/os-migrations${query}`, { version: 80 })).status;
+  assert.equal(await refused(manager), 403);
+  assert.equal(await refused(manager, `?project_id=${newId()}`), 403);
+  assert.equal(await refused(member, `?project_id=${projectId}`), 403);
+});
+
+test('a server has no live migrations', async () => {
+  const id = await activeServer();
+  const call = async (method: string, path: string, version = 24, caller = api.cloud.admin) =>
+    api.call(caller, method, `/servers/${id}/migrations${path}`, { version });
+  assert.deepEqual((await call('GET', '')).body, { migrations: [] });
+  assert.equal((await call('GET', '/1')).status, 404);
+  assert.equal((await call('DELETE', '/1')).status, 404);
+  assert.equal((await call('GET', '', 22)).status, 404);
+  assert.equal((await call('GET', '', 24, api.cloud.member)).status, 403);
+});
+
+test('what was done with a server is told from 2.21 on when it is gone, to those who saw it', async () => {
+  const id = await activeServer();
+  assert.equal((await api.call(api.cloud.member, 'DELETE', `/servers/${id}`)).status, 204);
+  await api.cloud.obey(host);
+  await api.cloud.controller.reconcile(id);
+  const ask = (version: number, path = '', caller = api.cloud.member) =>
+    api.call(caller, 'GET', `/servers/${id}/os-instance-actions${path}`, { version });
+  assert.equal((await ask(20)).status, 404);
+  const { status, body } = await ask(21);
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual(
+    body.instanceActions.map(({ action }: { action: string }) => action),
+    ['delete', 'create'],
+  );
+  assert.equal((await ask(21, `/${body.instanceActions[0].request_id}`)).body.instanceAction.action, 'delete');
+  assert.equal((await ask(21, '', callerOf(newId()))).status, 404);
+});

@@ -1,0 +1,2 @@
+export { beginMigration, endMigration } from './record.ts';
+export { type MigrationFilter, type MigrationRow, MigrationService, type MigrationStatus } from './service.ts';

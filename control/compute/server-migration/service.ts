@@ -1,0 +1,109 @@
+/**
+ * Migrations as administrators see them. What a resize is at follows from its row and from the operations of its server: nothing of it
+ * is stored twice.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { type Caller, isAdmin, requireAdmin } from '../../kit/caller.ts';
+import type { Database } from '../../kit/database/database.ts';
+
+export type MigrationStatus =
+  | 'migrating'
+  | 'finished'
+  | 'confirming'
+  | 'confirmed'
+  | 'reverting'
+  | 'reverted'
+  | 'error';
+
+export interface MigrationRow {
+  id: string;
+  number: number;
+  project_id: string;
+  user_id: string;
+  server_id: string;
+  host_name: string | null;
+  /** Its IP address is part of it. */
+  host_url: string | null;
+  /** Positions by age among the flavors that there are: what Nova's integers are like. */
+  old_flavor_number: number | null;
+  new_flavor_number: number | null;
+  status: MigrationStatus;
+  created_at: Date;
+  updated_at: Date;
+}
+
+export interface MigrationFilter {
+  projectId?: string;
+  userId?: string;
+  serverId?: string;
+  /** A name; all take place on one. */
+  host?: string;
+  status?: string;
+  changesSince?: Date;
+  changesBefore?: Date;
+  /** An id. */
+  marker?: string;
+  limit?: number;
+  newestFirst: boolean;
+}
+
+export class MigrationService {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  /**
+   * Managers see those of their own project, where they name it; administrators all.
+   * @throws CloudError `forbidden`; `invalid` for an unknown marker
+   */
+  async list(caller: Caller, filter: MigrationFilter): Promise<MigrationRow[]> {
+    const own = filter.projectId !== undefined && filter.projectId === caller.projectId;
+    if (!isAdmin(caller) && !(own && caller.roles.has('manager'))) requireAdmin(caller, 'list migrations');
+    const db = this.#database.query;
+    const after = filter.marker === undefined ? undefined : await this.#position(filter.marker);
+    const direction = sql.raw(filter.newestFirst ? 'desc' : 'asc');
+    const when = <T>(value: T | undefined, condition: (value: T) => ReturnType<typeof sql>) =>
+      value === undefined ? sql`` : sql`and ${condition(value)}`;
+    const { rows } = await sql<MigrationRow>`select * from (${all}) m where true
+      ${when(filter.projectId, (v) => sql`project_id = ${v}::uuid`)}
+      ${when(filter.userId, (v) => sql`user_id = ${v}::uuid`)}
+      ${when(filter.serverId, (v) => sql`server_id = ${v}::uuid`)}
+      ${when(filter.host, (v) => sql`host_name = ${v}`)}
+      ${when(filter.status, (v) => sql`status = ${v}`)}
+      ${when(filter.changesSince, (v) => sql`updated_at >= ${v}`)}
+      ${when(filter.changesBefore, (v) => sql`updated_at <= ${v}`)}
+      ${when(after, (v) => (filter.newestFirst ? sql`number < ${v}` : sql`number > ${v}`))}
+      order by number ${direction} limit ${filter.limit ?? null}::bigint`.execute(db);
+    return rows;
+  }
+
+  async #position(marker: string): Promise<number> {
+    const { rows } = await sql<{
+      number: number;
+    }>`select number from server_migration where id = ${marker}::uuid`.execute(this.#database.query);
+    if (!rows[0]) throw new CloudError('invalid', 'marker_not_found', { marker });
+    return rows[0].number;
+  }
+}
+
+const flavorNumber = (column: string) => sql`(select count(*)::integer from flavor o where o.id <= f.id)
+  from flavor f where f.id = m.${sql.raw(column)}`;
+
+/** The operation that began it and the one that ends it; history may have forgotten both, then they have succeeded. */
+const all = sql`select m.id, m.number, m.project_id, m.user_id, m.server_id, h.name as host_name, h.facts ->> 'url' as host_url,
+    (select ${flavorNumber('old_flavor_id')}) as old_flavor_number,
+    (select ${flavorNumber('new_flavor_id')}) as new_flavor_number,
+    case when m.ended = 'confirmed' then case when ending.running then 'confirming' else 'confirmed' end
+      when m.ended = 'reverted' then case when ending.running then 'reverting' else 'reverted' end
+      when began.state = 'running' then 'migrating' when began.state = 'failed' then 'error'
+      else 'finished' end as status,
+    m.created_at, greatest(m.updated_at, began.updated_at, ending.updated_at) as updated_at
+  from server_migration m left join host h on h.id = m.host_id
+  left join lateral (select state, updated_at from operation
+    where resource_id = m.server_id and generation = m.server_generation and verb = 'resize' limit 1) began on true
+  left join lateral (select bool_or(state = 'running') as running, max(updated_at) as updated_at from operation
+    where resource_id = m.server_id and generation > m.server_generation and m.ended is not null
+      and verb = case m.ended when 'confirmed' then 'confirmResize' else 'revertResize' end) ending on true`;

@@ -1,0 +1,1 @@
+export { type ServerUsage, TenantUsageService, type UsageQuery } from './service.ts';
