@@ -204,6 +204,16 @@ export const definitions = {
     check: number(31_536_000),
     help: 'Seconds for which a deleted server can be restored, as in Nova; 0: it cannot.',
   },
+  shelved_offload_time: {
+    fallback: '0',
+    check: (value) => (value === '-1' ? undefined : number(31_536_000)(value)),
+    help: 'Seconds for which a shelved server stays on its host, as in Nova; 0: it leaves at once; -1: not by itself.',
+  },
+  resize_confirm_window: {
+    fallback: '0',
+    check: number(31_536_000),
+    help: 'Seconds after which a resize is confirmed by itself, as in Nova; 0: never.',
+  },
   change_log_days: {
     fallback: '7',
     check: days,

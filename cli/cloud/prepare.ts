@@ -114,6 +114,8 @@ function controlConfiguration({
     sealingKeys,
     passwordPolicy: passwordPolicyOf(settings),
     reclaimSeconds: Number(values.reclaim_instance_interval),
+    shelvedOffloadSeconds: Number(values.shelved_offload_time),
+    confirmSeconds: Number(values.resize_confirm_window),
     imageCopies: Number(values.image_copies),
     imageProtections: protectionsOf(settings),
     imageImport: {

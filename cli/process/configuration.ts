@@ -30,6 +30,10 @@ export interface ControlConfiguration {
   passwordPolicy?: PasswordPolicy;
   /** For how long a deleted server can be restored; absent or 0: it can't. */
   reclaimSeconds?: number;
+  /** When a shelved server leaves its host; absent or 0: at once; below 0: never by itself. */
+  shelvedOffloadSeconds?: number;
+  /** When a resize is confirmed by itself; absent or 0: never. */
+  confirmSeconds?: number;
   /** On how many hosts an image shall lie; absent: one. */
   imageCopies?: number;
   /** Of properties of images; none: everybody may do everything with them. */

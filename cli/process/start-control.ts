@@ -145,7 +145,8 @@ interface Ground {
 }
 
 async function openAreas({ configuration, log, hooks, database, feed, tls, holder }: Ground) {
-  const { region, publicUrl, cloudId, northbound, passwordPolicy, reclaimSeconds = 0 } = configuration;
+  const { region, publicUrl, cloudId, northbound, passwordPolicy } = configuration;
+  const { reclaimSeconds = 0, shelvedOffloadSeconds = 0, confirmSeconds = 0 } = configuration;
   const identity = new IdentityService({
     ...{ database, feed, log, region, publicUrl, catalogue, resources },
     ...(passwordPolicy && { passwordPolicy }),
@@ -159,7 +160,8 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const { ports } = network;
   const { images } = image.services;
   const compute = openCompute({
-    ...{ database, ports, images, hosts: client, log, reclaimSeconds },
+    ...{ database, ports, images, hosts: client, log },
+    ...{ reclaimSeconds, shelvedOffloadSeconds, confirmSeconds },
     quotas: new QuotaService({ database, usage }),
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),

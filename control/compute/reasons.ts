@@ -20,6 +20,11 @@ export interface ComputeReasons {
   resize_does_not_fit: { id: string };
   /** Or its resize is being confirmed. */
   not_resized: NoFields;
+  /** A place may be chosen for a server that has none. */
+  unshelve_in_place: { id: string };
+  host_not_in_zone: { host: string; zone: string };
+  /** Its owner deleted what its disk was saved as. */
+  shelved_image_gone: { id: string; image: string };
   rescue_without_image: { id: string };
   rescue_image_unsupported: { id: string };
   /** There is no host that the server could move to. */

@@ -87,6 +87,13 @@ export async function failCapture(tx: Tx, id: ImageId): Promise<void> {
   await enqueue(tx, 'image', id);
 }
 
+/** The disk of a shelved server, which needs it no more; one that somebody protected stays. */
+export async function removeSavedDisk(tx: Tx, id: ImageId): Promise<void> {
+  await sql`update image set desired_presence = 'absent', generation = generation + 1, updated_at = now()
+    where id = ${id} and desired_presence = 'present' and not protected`.execute(tx);
+  await enqueue(tx, 'image', id);
+}
+
 /** Of a server's backups of one kind, those that are too many go: the oldest first, as in Nova; protected ones stay. */
 export async function rotateBackups(
   tx: Tx,

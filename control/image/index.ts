@@ -1,4 +1,11 @@
-export { beginCapture, failCapture, finishCapture, inheritedFrom, rotateBackups } from './capture.ts';
+export {
+  beginCapture,
+  failCapture,
+  finishCapture,
+  inheritedFrom,
+  removeSavedDisk,
+  rotateBackups,
+} from './capture.ts';
 export { ImageController } from './controller.ts';
 export { ImageCopies } from './copies.ts';
 export { fileFormat, type ImageAttributes, type ImageChange, limits } from './image.ts';

@@ -88,6 +88,12 @@ const capture: Act = {
   done: (observed, server) =>
     observed.captures?.find(({ imageId }) => server.captures?.some((each) => each.imageId === imageId))?.result != null,
 };
+/** Off, then an image: what a shelved server comes to on its host before it leaves it. */
+const shelve: Act = {
+  ...capture,
+  change: (server) => ({ ...server, power: 'off', captures: [{ imageId: newId<ImageId>() }] }),
+  state: 'stopped',
+};
 const resize: Act = {
   change: (server) => ({ ...server, vcpus: 2, diskGiB: 2, resize: { count: server.generation + 1, state: 'kept' } }),
   state: 'running',
@@ -135,6 +141,7 @@ const works: Work[] = [
   { name: 'image', before: [create], keeps: true, ...capture },
   { name: 'image of a stopped server', before: [create, power('off', 'stopped')], ...capture, state: 'stopped' },
   { name: 'image of a suspended server', before: [create, suspend], ...capture, state: 'suspended' },
+  { name: 'shelve', before: [create], ...shelve },
   { name: 'delete after an image', before: [create, capture], ...remove },
   { name: 'resize', before: [create], ...resize },
   { name: 'resize of a stopped server', before: [create, power('off', 'stopped')], ...resize, state: 'stopped' },

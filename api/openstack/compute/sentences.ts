@@ -48,6 +48,11 @@ const servers = {
   resize_does_not_fit: ({ id }) =>
     `No valid host was found. The host of instance ${id} has no room for the flavor, and no other can take it over yet.`,
   not_resized: 'Instance has not been resized.',
+  unshelve_in_place: ({ id }) =>
+    `Specifying an availability zone or a host when unshelving server "${id}" with status "shelved" is not supported. The server status must be SHELVED_OFFLOADED.`,
+  host_not_in_zone: ({ host, zone }) => `Host "${host}" is not in the availability zone "${zone}".`,
+  shelved_image_gone: ({ id, image }) =>
+    `Cannot 'unshelve' instance ${id}: image ${image}, in which its disk was saved, is deleted`,
   rebuild_image_not_found: 'Cannot find image for rebuild',
   rescue_without_image: ({ id }) =>
     `Instance ${id} cannot be rescued: it was not made from an image, so one must be named`,

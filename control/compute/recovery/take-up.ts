@@ -25,7 +25,8 @@ export async function raiseServer(tx: Tx, held: Held, presence: 'present' | 'abs
   await sql`
     update server set host_id = ${hostId}, epoch = greatest(epoch, ${server.epoch}::bigint),
       generation = greatest(generation, ${server.generation}::bigint) + 1, desired_presence = ${presence},
-      desired_power = ${server.power}, desired_rescue = ${rescueOf(server)}::jsonb, desired_reboot_count = ${server.reboot.count},
+      desired_power = ${server.power}, desired_rescue = ${rescueOf(server)}::jsonb, desired_shelve = null,
+      desired_root = ${rootOf(server)}::jsonb, desired_reboot_count = ${server.reboot.count},
       desired_reboot_type = ${server.reboot.type}, observed_reboot_count = least(observed_reboot_count, ${server.reboot.count}),
       observed_state = ${held.guest ? 'running' : 'stopped'}, observed_power = ${held.guest ? 'on' : 'off'},
       launched_at = coalesce(launched_at, ${server.createdAt}::timestamptz), fault = null, updated_at = now(),
@@ -68,6 +69,13 @@ export async function remakeServer(tx: Tx, held: Held): Promise<void> {
     );
   }
   await recoverPorts(tx, { projectId: server.projectId, serverId: server.id, hostId, ports: server.ports });
+}
+
+/** What its disk is made of; it may have been unshelved, or rebuilt, since the database was copied. */
+function rootOf({ image }: DesiredServer): string | null {
+  if (!image) return null;
+  const { id, format, sizeBytes, sha256 } = image;
+  return JSON.stringify({ image_id: id, image: { format, size_bytes: sizeBytes, sha256 } });
 }
 
 function rescueOf({ rescue }: DesiredServer): string | null {

@@ -5,11 +5,19 @@
  * A guest that is stopped although it shall not be has either shut itself down or crashed (QEMU died). Both become
  * SHUTOFF, as in Nova (sync_power_states): desired_power follows, nothing restarts it but its owner. A crash keeps its error
  * in observed_error. That is the one desired column that a report may move, and only to off; and the image that was wanted of a
- * server's disk is wanted no more once the host has said what came of it.
+ * server's disk is wanted no more once the host has said what came of it. What follows of that for one that is shelved is in shelving.ts;
+ * one that is unshelved is shelved no more once it runs.
  */
 import type { ObservedServer } from '../../../contract/host/index.ts';
 import type { ServerFault } from './snapshots.ts';
-import { isSatisfied, type ObservedState, type Power, type ServerCapture, type ServerState } from './states.ts';
+import {
+  isSatisfied,
+  type ObservedState,
+  type Power,
+  type ServerCapture,
+  type ServerShelve,
+  type ServerState,
+} from './states.ts';
 
 export interface ReportedRow extends ServerState {
   id: string;
@@ -25,6 +33,7 @@ export interface ObservedPatch {
   generation: number;
   desired_power: Power;
   desired_capture: ServerCapture | null;
+  desired_shelve: ServerShelve | null;
   observed_generation: number;
   observed_state: Exclude<ObservedState, 'none'>;
   observed_power: Power | null;
@@ -82,6 +91,7 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
     generation: row.generation,
     desired_power: row.desired_power,
     desired_capture: captured ? null : row.desired_capture,
+    desired_shelve: row.desired_shelve,
     observed_generation: report.generation,
     observed_state: report.state,
     observed_power: power,
@@ -108,6 +118,7 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
   const satisfied = isSatisfied(after);
   // What an administrator declared broken stays so until a person acts; every other fault ends when the world is right.
   if (satisfied && row.fault && row.fault.reason !== 'reset') patch.fault = null;
+  if (satisfied && row.desired_shelve?.state === 'unshelving') patch.desired_shelve = null;
   if (report.state === 'failed' && report.generation === row.generation && row.desired_presence === 'present') {
     failed = forTenant(patch.observed_error ?? { code: 'internal', message: '' });
     const known = row.fault?.reason === 'host' && row.fault.generation === row.generation;
@@ -150,6 +161,7 @@ function same(row: ReportedRow, patch: ObservedPatch): boolean {
   return (
     row.generation === patch.generation &&
     row.desired_capture === patch.desired_capture &&
+    row.desired_shelve === patch.desired_shelve &&
     row.observed_generation === patch.observed_generation &&
     row.observed_state === patch.observed_state &&
     row.observed_power === patch.observed_power &&

@@ -33,10 +33,13 @@ export async function giveUpCapture(
   { id, generation }: { id: string; generation: number },
   message: string,
 ): Promise<boolean> {
+  // One that was being shelved is switched on again if it was: its host has to hear of it.
   const { rows } = await sql<{ image_id: ImageId }>`
-    with found as (select id, desired_capture from server where id = ${id} and generation = ${generation}
-      and desired_capture is not null for update)
-    update server s set desired_capture = null, updated_at = now() from found where s.id = found.id
+    with found as (select id, desired_capture, desired_shelve ->> 'power' as power from server
+      where id = ${id} and generation = ${generation} and desired_capture is not null for update)
+    update server s set desired_capture = null, desired_shelve = null, desired_power = coalesce(found.power, s.desired_power),
+      generation = s.generation + (found.power is not null and found.power <> s.desired_power)::integer, updated_at = now()
+    from found where s.id = found.id
     returning found.desired_capture ->> 'image_id' as image_id`.execute(tx);
   if (!rows[0]) return false;
   await failCapture(tx, rows[0].image_id);

@@ -6,6 +6,8 @@
  *   placed          → the host's stream hands it over; reports close the operation (reports.ts)
  *   its host is gone before it said a word of the server → place again, under the next epoch
  *   deadline passed → ERROR, saying what was waited for
+ *   resized         → confirmed after a while, where the cloud is set so
+ *   shelved         → it leaves its host; then it has none, and nothing is to be done
  *   soft-deleted   → at the end of its time it shall be absent
  *   shall be absent → wait for the host's word, or for the deadline when the host is gone; then ports and row go
  *
@@ -21,13 +23,15 @@ import { beginOperation, endOperations, passOperation } from '../../kit/operatio
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import type { Placement } from '../placement/index.ts';
 import { giveUpCapture } from './captures.ts';
+import { confirmWhenDue } from './confirming.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { Placing } from './placing.ts';
 import { deleteDeadlineMs, faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
+import { dropSaved, leaveHost, offloadWhenDue } from './shelving.ts';
 import { isSatisfied, type ServerState } from './states.ts';
 import { stateColumns } from './states-sql.ts';
 import { updateDesired } from './store.ts';
-import type { Unplaced } from './waiting.ts';
+import { diskImage, isAwaited, type Unplaced } from './waiting.ts';
 
 /** The steps after which a test may kill the controller. */
 export type ControllerStep =
@@ -36,15 +40,20 @@ export type ControllerStep =
   | 'not placed'
   | 'expired'
   | 'capture given up'
+  | 'confirmed'
+  | 'to be offloaded'
+  | 'offloaded'
   | 'reclaimed'
   | 'removed';
 
 export interface ServerControllerOptions {
   database: Database;
-  ports: Pick<ServerPorts, 'bindServerPorts' | 'releaseServerPorts'>;
+  ports: Pick<ServerPorts, 'bindServerPorts' | 'unbindServerPorts' | 'releaseServerPorts'>;
   log: Logger;
   /** Nova's reclaim_instance_interval: how long a deleted server can be restored; 0: such as there are stay. */
   reclaimSeconds?: number;
+  /** Nova's resize_confirm_window: after how long a resize is confirmed by itself; 0: never. */
+  confirmSeconds?: number;
   /** For tests: see {@link hostAwayMs}. */
   hostAwayMs?: number;
   /** For crash tests: throws where the process shall die. */
@@ -54,6 +63,7 @@ export interface ServerControllerOptions {
 interface Look extends ServerState {
   id: string;
   project_id: string;
+  resized_at: Date | null;
   image_id: string | null;
   epoch: number;
   host_connected: boolean | null;
@@ -71,6 +81,11 @@ interface Look extends ServerState {
   verb: string | null;
   now: Date;
 }
+
+/** For which one waits; 0: for ever. */
+const after = (seconds = 0) => (seconds > 0 ? sql`${seconds} * interval '1 second'` : sql`interval '1000 years'`);
+
+const isClean = ({ host_id, observed_state }: Look): boolean => host_id === null || observed_state === 'absent';
 
 const sweepMs = 30_000;
 const awayRetryMs = 1000;
@@ -127,8 +142,10 @@ export class ServerController {
       // Each part from an index of the few that it is about: what is in order is not read.
       await sql`
         select enqueue('server', id::text, now()) from (
-          select id from server where host_id is null and fault is null
+          select id from server s where host_id is null and fault is null and ${isAwaited}
           union select id from server where desired_presence = 'absent'
+          union select id from server where desired_shelve ->> 'state' in ('saved', 'offloading') and desired_shelve is not null
+          union select id from server where resized_at < now() - ${after(this.#options.confirmSeconds)}
           union select id from server where soft_deleted_at < now() - ${this.#reclaimAfter()}
           union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'server'
             and exists (select from server where id = o.resource_id)) due`.execute(this.#options.database.query);
@@ -142,9 +159,18 @@ export class ServerController {
     if (!server) return;
     this.#options.afterStep?.('looked', id);
     if (server.desired_presence === 'absent') return this.#towardsAbsent(server);
-    if (server.host_id === null) return server.fault ? undefined : this.#place(server);
+    if (server.host_id === null) return this.#withoutHost(server);
+    if (server.desired_shelve?.state === 'offloading') return this.#offload(server);
+    if (await offloadWhenDue(this.#options.database, server)) {
+      this.#options.afterStep?.('to be offloaded', id);
+      return;
+    }
     if (server.desired_capture && !(await this.#captureWanted(server))) return;
     if (server.soft_deleted_at && (await this.#reclaim(server))) return;
+    if (await confirmWhenDue(this.#options.database, server, this.#options.confirmSeconds ?? 0)) {
+      this.#options.afterStep?.('confirmed', id);
+      return;
+    }
     if (isSatisfied(server) || server.deadline === null) return;
     if (server.deadline.getTime() <= server.now.getTime()) return this.#expire(server);
     const lookAt = this.#mayMoveAt(server);
@@ -168,9 +194,25 @@ export class ServerController {
     this.#options.afterStep?.('capture given up', server.id);
   }
 
+  /** One that is offloaded waits for nobody. */
+  async #withoutHost(server: Look): Promise<void> {
+    if (server.desired_shelve?.state !== 'offloaded') return server.fault ? undefined : this.#place(server);
+    if (server.soft_deleted_at && (await this.#reclaim(server))) return;
+    if (server.deadline === null) return;
+    await endOperations(this.#options.database.query, server.id, server.generation, { state: 'succeeded' });
+  }
+
+  async #offload(server: Look): Promise<void> {
+    const since = new Date(server.desired_shelve?.offload_at ?? 0).getTime();
+    if (!(await this.#hostIsDone(server, { since, deadline: since + deleteDeadlineMs }))) return;
+    const { database, ports, log } = this.#options;
+    await database.transaction(cloudActor, (tx) => leaveHost(tx, server.id, ports));
+    log.info({ serverId: server.id, hostId: server.host_id, state: server.observed_state }, 'server offloaded');
+    this.#options.afterStep?.('offloaded', server.id);
+  }
+
   #reclaimAfter() {
-    const { reclaimSeconds = 0 } = this.#options;
-    return reclaimSeconds > 0 ? sql`${reclaimSeconds} * interval '1 second'` : sql`interval '1000 years'`;
+    return after(this.#options.reclaimSeconds);
   }
 
   /** A delete like any other, in nobody's name. @returns false where its time has not come; it is looked at then */
@@ -191,7 +233,7 @@ export class ServerController {
       await beginOperation(tx, cloudActor, {
         ...{ projectId: server.project_id, resourceType: 'server', resourceId: id, verb: 'delete', generation },
         ...{
-          owner: `host ${server.host_id}`,
+          owner: server.host_id === null ? 'control' : `host ${server.host_id}`,
           waitingFor: 'the host to remove the server',
           deadlineMs: deleteDeadlineMs,
         },
@@ -224,7 +266,7 @@ export class ServerController {
 
   async #look(id: string): Promise<Look | undefined> {
     const { rows } = await sql<Look>`
-      select ${stateColumns}, s.id, s.project_id, s.image_id, s.epoch, s.vcpus, s.memory_mib, s.disk_gib,
+      select ${stateColumns}, s.id, s.project_id, s.resized_at, ${diskImage} as image_id, s.epoch, s.vcpus, s.memory_mib, s.disk_gib,
         s.availability_zone, s.requested_host_id, s.server_group_id, h.connected as host_connected,
         case when h.connected then now() else coalesce(h.last_seen_at, h.created_at) end as host_seen_at, o.deadline, o.created_at as operation_started, o.waiting_for,
         o.verb, now() as now
@@ -281,33 +323,39 @@ export class ServerController {
   async #towardsAbsent(server: Look): Promise<void> {
     const since = server.operation_started?.getTime() ?? 0;
     const deadline = server.deadline?.getTime() ?? 0;
-    const now = server.now.getTime();
-    const clean = server.host_id === null || server.observed_state === 'absent';
-    // A connected host is given longer: it may still run the guest. Either way it hears of the server's absence until it confirms it.
-    const givenUp = server.host_connected ? now >= since + stubbornHostMs : now >= deadline;
-    if (!clean && !givenUp) {
-      const at = new Date(server.host_connected ? Math.max(deadline, now + 10_000) : deadline);
-      await passOperation(this.#options.database.query, server.id, {
-        owner: `host ${server.host_id}`,
-        waitingFor: server.host_connected ? 'the host to remove the server' : 'the host to come back, or the deadline',
-      });
-      return enqueue(this.#options.database.query, 'server', server.id, { at });
-    }
+    if (!(await this.#hostIsDone(server, { since, deadline }))) return;
     await this.#remove(server);
-    if (!clean) {
+    if (!isClean(server)) {
       this.#options.log.warn({ serverId: server.id, hostId: server.host_id }, 'server removed without its host’s word');
     } else this.#options.log.info({ serverId: server.id }, 'server removed');
     this.#options.afterStep?.('removed', server.id);
   }
 
+  /** It has nothing of the server any more, or is waited for no longer; else it is looked at again. */
+  async #hostIsDone(server: Look, { since, deadline }: { since: number; deadline: number }): Promise<boolean> {
+    const now = server.now.getTime();
+    // A connected host is given longer: it may still run the guest. Either way it hears of the server's absence until it confirms it.
+    const givenUp = server.host_connected ? now >= since + stubbornHostMs : now >= deadline;
+    if (isClean(server) || givenUp) return true;
+    const { query } = this.#options.database;
+    await passOperation(query, server.id, {
+      owner: `host ${server.host_id}`,
+      waitingFor: server.host_connected ? 'the host to remove the server' : 'the host to come back, or the deadline',
+    });
+    const at = new Date(server.host_connected ? Math.max(deadline, now + 10_000) : deadline);
+    await enqueue(query, 'server', server.id, { at });
+    return false;
+  }
+
   async #remove(server: Look): Promise<void> {
     await this.#options.database.transaction(cloudActor, async (tx) => {
       const { rows } = await sql<
-        Pick<ServerState, 'generation' | 'desired_capture'>
-      >`select generation, desired_capture from server
+        Pick<ServerState, 'generation' | 'desired_capture' | 'desired_shelve'>
+      >`select generation, desired_capture, desired_shelve from server
         where id = ${server.id} and desired_presence = 'absent' for update`.execute(tx);
       if (!rows[0]) return;
       if (rows[0].desired_capture) await failCapture(tx, rows[0].desired_capture.image_id as ImageId);
+      else if (rows[0].desired_shelve) await dropSaved(tx, rows[0].desired_shelve);
       await this.#options.ports.releaseServerPorts(tx, server.id as ServerId);
       await sql`delete from server where id = ${server.id}`.execute(tx);
       await endOperations(tx, server.id, rows[0].generation, { state: 'succeeded' });

@@ -18,6 +18,7 @@ export interface ServerPorts {
     serverIds: readonly ServerId[],
   ): Promise<ServerPort[][]>;
   bindServerPorts(tx: Tx, placed: readonly { serverId: ServerId; hostId: HostId }[]): Promise<unknown>;
+  unbindServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
   releaseServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
   serverAddresses(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, ServerInterface[]>>;
   desiredPorts(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, DesiredPorts>>;

@@ -49,6 +49,8 @@ test('whatever changes a server’s document changes its stamp, field by field, 
     set(sql`memory_mib = 4`),
     set(sql`disk_gib = 5`),
     set(sql`image = jsonb_set(image, '{sha256}', '"bb"')`),
+    set(sql`desired_root = jsonb_build_object('image_id', ${newId()}::text, 'image', image || '{"sha256": "cc"}')`),
+    set(sql`desired_root = null`),
     sql`insert into image_location (image_id, host_id) values (${cloud.imageId}, ${elsewhere})`,
     sql`update host set facts = facts || '{"url": "https://moved:1"}' where id = ${elsewhere}`,
     set(sql`config_drive = not config_drive`),
@@ -69,7 +71,8 @@ test('whatever changes a server’s document changes its stamp, field by field, 
     sql`update subnet set host_routes = '[{"destination": "10.9.0.0/16", "nexthop": "10.0.0.9"}]'`,
     sql`delete from port_ip`,
     sql`delete from port`,
-    set(sql`desired_presence = 'absent'`),
+    set(sql`desired_shelve = '{"state": "offloading"}'`),
+    set(sql`desired_shelve = null, desired_presence = 'absent'`),
   ];
   const seen = new Set<string>();
   let before = await look();

@@ -14,7 +14,7 @@ import { endpointUrl, type ServerFilter, type ServerStamp } from '../../host/ind
 import type { Queryable } from '../../kit/database/database.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { ServerHardware } from './hardware.ts';
-import type { KeySnapshot, ServerImage, ServerMachine } from './snapshots.ts';
+import type { KeySnapshot, ServerImage, ServerMachine, ServerRoot } from './snapshots.ts';
 import type { Power, ServerRescue, ServerResize } from './states.ts';
 
 interface Row {
@@ -39,6 +39,7 @@ interface Row {
   disk_gib: number;
   image_id: ImageId | null;
   image: ServerImage | null;
+  desired_root: ServerRoot | null;
   /** Null when this host holds the bytes itself. */
   image_sources: string[] | null;
   config_drive: boolean;
@@ -58,18 +59,20 @@ const form = hash('sha1', JSON.stringify(desiredServer)).slice(0, 8);
 
 /** Of servers that were given to a host, all that documents are made from but ports and an image's hosts. */
 const facts = ({ hostId, serverIds }: ServerFilter) => sql`
-  from (select s.host_id, s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_presence, s.desired_power,
+  from (select s.host_id, s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_power,
+      case when s.desired_shelve ->> 'state' = 'offloading' then 'absent' else s.desired_presence end as desired_presence,
       s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_resize,
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
         and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
-      s.image, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, a.password as admin_password,
+      s.image, s.desired_root, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, a.password as admin_password,
       s.metadata, s.launch_index, s.hardware, s.machine, s.created_at
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
       left join server_admin_password a on a.server_id = s.id
     where ${hostId === undefined ? sql`true` : sql`s.host_id = ${hostId}::uuid`}
       and ${serverIds === undefined ? sql`true` : sql`s.id = any(${[...serverIds]}::uuid[])`}) s`;
 
-const [rescueImage, bootImage] = [sql`(s.desired_rescue ->> 'image_id')::uuid`, sql`s.image_id`];
+const rescueImage = sql`(s.desired_rescue ->> 'image_id')::uuid`;
+const bootImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id)`;
 const [nearestFirst, byId] = [sql`o.connected desc, o.id`, sql`o.id`];
 
 const ownStamp = sql<string>`left(md5(${form}::text || s::text || coalesce(${sourcesOf(bootImage, byId)}::text, '-') ||
@@ -105,7 +108,7 @@ export async function desiredServers(
     vcpus: row.vcpus,
     memoryMiB: row.memory_mib,
     diskGiB: row.disk_gib,
-    image: imageOf(row.image_id, row.image, row.image_sources),
+    image: imageOf(row.desired_root?.image_id ?? row.image_id, row.desired_root?.image ?? row.image, row.image_sources),
     rescue: rescueOf(row),
     ...(row.desired_resize && { resize: { count: row.desired_resize.count, state: row.desired_resize.state } }),
     ...(row.capture !== null && { captures: [{ imageId: row.capture }] }),

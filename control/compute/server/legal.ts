@@ -10,12 +10,14 @@ interface Rule {
   task: readonly TaskState[] | 'any';
   /** Also of a server that never had a host. */
   unplaced?: true;
+  /** Also of one whose disk is an image, or becomes one, in ERROR too: nothing may run on what is still there of it. */
+  shelved?: true;
 }
 
 const idle = [null] as const;
 const running = ['active', 'stopped', 'paused', 'suspended'] as const;
 const withVolumes = ['active', 'paused', 'stopped', 'resized', 'soft-delete', 'shelved', 'shelved_offloaded'] as const;
-const any = { vm: 'any', task: 'any', unplaced: true } as const;
+const any = { vm: 'any', task: 'any', unplaced: true, shelved: true } as const;
 
 export const legal = {
   start: { vm: ['stopped'], task: idle },
@@ -39,8 +41,8 @@ export const legal = {
   'live-migration': { vm: ['active', 'paused'], task: idle },
   evacuate: { vm: ['active', 'stopped', 'error'], task: idle },
   shelve: { vm: running, task: idle },
-  shelveOffload: { vm: ['shelved'], task: idle },
-  unshelve: { vm: ['shelved', 'shelved_offloaded'], task: idle, unplaced: true },
+  shelveOffload: { vm: ['shelved'], task: idle, shelved: true },
+  unshelve: { vm: ['shelved', 'shelved_offloaded'], task: idle, unplaced: true, shelved: true },
   createImage: { vm: running, task: idle },
   createBackup: { vm: running, task: idle },
   changePassword: { vm: ['active'], task: idle },
@@ -49,7 +51,7 @@ export const legal = {
   detach_interface: { vm: ['active', 'paused', 'stopped'], task: idle },
   attach_volume: { vm: withVolumes, task: idle },
   detach_volume: { vm: withVolumes, task: idle },
-  restore: { vm: ['soft-delete'], task: idle },
+  restore: { vm: ['soft-delete'], task: idle, unplaced: true, shelved: true },
   // Always accepted: nothing is ever stuck.
   delete: any,
   'soft delete': any,
@@ -72,6 +74,8 @@ export function requireLegal(server: ServerState & { id: string }, verb: Verb, c
   };
   if (rule.vm !== 'any' && !rule.vm.includes(vm)) refuse('vm_state', vm);
   if (rule.task !== 'any' && !rule.task.includes(task)) refuse('task_state', task);
+  const { desired_shelve: shelve } = server;
+  if (shelve && shelve.state !== 'unshelving' && !rule.shelved) refuse('vm_state', 'shelved');
   if (server.host_id === null && !rule.unplaced) {
     throw new CloudError('conflict', 'server_never_placed', { id: server.id, call });
   }

@@ -232,7 +232,11 @@ async function refuse(tx: Tx, server: Unplaced, found: Placement): Promise<void>
     ...faultOf('no_capacity', message, server.generation),
     details: found.verdicts.map(({ name, refusals }) => `${name}: ${refusals.join(', ')}`).join('\n'),
   };
-  await sql`update server set fault = ${json(fault)}::jsonb, updated_at = now() where id = ${server.id}`.execute(tx);
+  // One that was to be unshelved is shelved as before.
+  await sql`update server set fault = case when desired_shelve is null then ${json(fault)}::jsonb end,
+    desired_shelve = desired_shelve || '{"state": "offloaded"}', updated_at = now() where id = ${server.id}`.execute(
+    tx,
+  );
   await endOperations(tx, server.id, server.generation, { state: 'failed', code: 'no_capacity', message });
 }
 

@@ -11,6 +11,8 @@ import { enqueue } from '../../kit/queue/queue.ts';
 import { forgetAdminPasswords } from './admin-password.ts';
 import { applyReport, forTenant, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
 import { endCapture } from './captures.ts';
+import { afterSaving, dropSaved } from './shelving.ts';
+import { isSatisfied } from './states.ts';
 import { stateColumns } from './states-sql.ts';
 
 /**
@@ -42,7 +44,12 @@ export async function recordReports(
         if (outcome.captured) {
           const failed = await endCapture(tx, id as ServerId, row!.desired_capture!, outcome.captured);
           outcome.failed ??= failed && forTenant(failed);
-        }
+          if (row!.desired_shelve?.state === 'saving') {
+            const result = failed ? null : outcome.captured.result;
+            afterSaving(outcome.patch, row!.desired_shelve, { result, now: new Date(now) });
+            outcome.satisfied = isSatisfied({ ...row!, ...outcome.patch, launched_at: row!.launched_at });
+          }
+        } else if (row!.desired_shelve && !outcome.patch.desired_shelve) await dropSaved(tx, row!.desired_shelve);
         patches.push(outcome.patch);
         steps.push(stepOf(row!, outcome, report));
         if (outcome.satisfied && outcome.patch.observed_power === 'on') ran.push(id);
@@ -87,7 +94,7 @@ async function dropKnown(db: Queryable, hostId: HostId, reports: Map<string, Obs
 /** Absent is recorded (or was), or the server is nobody's or another host's. Not: ours, wanted, and lost. */
 function mayForget(row: ReportedRow | undefined, kind: string | undefined): boolean {
   if (!row || kind === 'ignored') return true;
-  return row.desired_presence === 'absent';
+  return row.desired_presence === 'absent' || row.desired_shelve?.state === 'offloading';
 }
 
 interface OperationStep {
@@ -137,15 +144,17 @@ async function writePatches(
         and (o.state, o.waiting_for) is distinct from (s.state, s.waiting_for)),
     forgotten as (${forgetAdminPasswords(ran)})
     update server v set
-      generation = p.generation, desired_power = p.desired_power, desired_capture = nullif(p.desired_capture, 'null'::jsonb), observed_generation = p.observed_generation,
+      generation = p.generation, desired_power = p.desired_power, desired_capture = nullif(p.desired_capture, 'null'::jsonb),
+      desired_shelve = nullif(p.desired_shelve, 'null'::jsonb), observed_generation = p.observed_generation,
       observed_state = p.observed_state, observed_power = p.observed_power,
       observed_reboot_count = p.observed_reboot_count, observed_rescue_count = p.observed_rescue_count,
       observed_root_count = p.observed_root_count,
       observed_resize_count = p.observed_resize_count,
+      resized_at = case when p.observed_resize_count > 0 then coalesce(v.resized_at, now()) end,
       observed_started_at = p.observed_started_at,
       observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb), observed_at = now(),
       fault = nullif(p.fault, 'null'::jsonb), launched_at = p.launched_at, updated_at = now()
-    from jsonb_to_recordset(${JSON.stringify(patches)}::jsonb) as p(id uuid, generation bigint, desired_power text, desired_capture jsonb,
+    from jsonb_to_recordset(${JSON.stringify(patches)}::jsonb) as p(id uuid, generation bigint, desired_power text, desired_capture jsonb, desired_shelve jsonb,
       observed_generation bigint, observed_state text, observed_power text, observed_reboot_count integer,
       observed_rescue_count bigint, observed_root_count bigint, observed_resize_count bigint, observed_started_at timestamptz, observed_step text, observed_error jsonb, fault jsonb, launched_at timestamptz)
     where v.id = p.id`.execute(tx);

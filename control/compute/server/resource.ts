@@ -28,6 +28,7 @@ export const server = {
     'desired_presence',
     'desired_power',
     'desired_rescue',
+    'desired_shelve',
     'soft_deleted_at',
     'observed_generation',
     'observed_state',

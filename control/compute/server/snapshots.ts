@@ -31,6 +31,12 @@ export interface ServerImage {
   sha256: string;
 }
 
+/** An image that a disk is made of. */
+export interface ServerRoot {
+  image_id: string;
+  image: ServerImage;
+}
+
 /**
  * Why the last operation failed. `no_capacity`: no host could take it; `host`: the host gave up; `deadline`: nobody
  * finished in time; `reset`: an administrator said so (os-resetState).

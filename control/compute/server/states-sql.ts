@@ -1,10 +1,18 @@
 /** The SQL twins of the functions in states.ts, for lists; made of the same tables. `s` is the server, with `deleted_at`. */
 import { type RawBuilder, sql } from 'kysely';
-import { captureTasks, powerStates, powerTasks, stateOfPower, statuses, vmStateOfPower } from './states.ts';
+import {
+  captureTasks,
+  powerStates,
+  powerTasks,
+  shelveTasks,
+  stateOfPower,
+  statuses,
+  vmStateOfPower,
+} from './states.ts';
 
 /** The columns that the states are made of, for those who read no whole row; in the shape of ServerState. */
 export const stateColumns = sql`s.host_id, s.generation, s.desired_presence, s.desired_power, s.desired_reboot_count,
-  s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_capture, s.desired_resize, s.desired_verb, s.soft_deleted_at, s.observed_generation, s.observed_state,
+  s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_capture, s.desired_resize, s.desired_shelve, s.desired_verb, s.soft_deleted_at, s.observed_generation, s.observed_state,
   s.observed_power, s.observed_reboot_count, s.observed_rescue_count, s.observed_root_count, s.observed_resize_count, s.fault, s.launched_at`;
 
 type Leaf = string | number | null;
@@ -26,15 +34,23 @@ const rescueWanted = sql`coalesce((s.desired_rescue ->> 'count')::bigint, 0)`;
 
 const resizeWanted = sql`case s.desired_resize ->> 'state' when 'kept' then (s.desired_resize ->> 'count')::bigint else 0 end`;
 
-const satisfied = sql`(s.observed_generation >= s.generation and case
+const shelveState = sql`(s.desired_shelve ->> 'state')`;
+
+/** Null where it is none. */
+const shelvedSql = sql`(case when ${shelveState} is null or ${shelveState} = 'saving' then null
+  when ${shelveState} = 'offloaded' or s.desired_shelve ? 'offloaded' then 'shelved_offloaded' else 'shelved' end)`;
+
+const satisfied = sql`(case when s.desired_presence = 'present' and ${shelveState} = 'offloaded' then true
+  when s.observed_generation < s.generation then false
   when s.desired_presence = 'absent' then s.observed_state = 'absent'
+  when ${shelveState} = 'offloading' then false
   else s.observed_state = ${byTable(sql`s.desired_power`, stateOfPower)} and s.observed_rescue_count = ${rescueWanted}
     and s.observed_resize_count = ${resizeWanted}
     and s.observed_root_count >= s.desired_root_count and s.desired_capture is null and (s.desired_power <> 'on' or s.observed_reboot_count >= s.desired_reboot_count) end)`;
 
 export const vmStateSql = sql`(case when s.deleted_at is not null then 'deleted'
   when s.soft_deleted_at is not null then 'soft-delete' when s.fault is not null then 'error'
-  when s.launched_at is null then 'building' when s.observed_rescue_count > 0 then 'rescued'
+  when s.launched_at is null then 'building' when ${shelvedSql} is not null then ${shelvedSql} when s.observed_rescue_count > 0 then 'rescued'
   when s.observed_resize_count > 0 then 'resized'
   else ${byTable(sql`coalesce(s.observed_power, 'on')`, vmStateOfPower)} end)`;
 
@@ -46,6 +62,8 @@ const powerTaskSql = byTable(
 );
 
 const taskUnderWay = sql`case when s.soft_deleted_at is not null then 'soft-deleting'
+  when ${shelveState} = 'saving' and s.observed_generation >= s.generation and s.observed_power = 'off' then 'shelving_image_uploading'
+  when ${shelveState} <> 'saved' then ${byTable(shelveState, shelveTasks)}
   when s.desired_capture is not null then case when s.observed_generation < s.generation
     then ${byTable(sql`s.desired_capture ->> 'kind'`, captureTasks)} else 'image_uploading' end
   when s.desired_verb = 'restore' then 'restoring'

@@ -3,7 +3,16 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
-import { powerState, powers, type ServerState, serverStatus, taskState, vmState } from './states.ts';
+import {
+  powerState,
+  powers,
+  type ServerCapture,
+  type ServerShelve,
+  type ServerState,
+  serverStatus,
+  taskState,
+  vmState,
+} from './states.ts';
 import { powerStateSql, stateColumns, statusSql, taskStateSql, vmStateSql } from './states-sql.ts';
 import { serverCloud } from './testing.ts';
 
@@ -18,7 +27,11 @@ const rescue = (count: number) => ({
   image_id: newId(),
   image: { format: 'raw' as const, size_bytes: 1, sha256: 'aa' },
 });
-const capture = (kind: 'image' | 'backup') => ({ image_id: newId(), kind });
+const capture = (kind: ServerCapture['kind']) => ({ image_id: newId(), kind });
+const shelve = (state: ServerShelve['state'], more: Partial<ServerShelve> = {}): ServerShelve => ({
+  ...{ image_id: newId(), state, power: 'on', offload_after: 0 },
+  ...more,
+});
 const fault = (generation: number) => ({ reason: 'host' as const, message: '', at: '', generation });
 
 /** What each column may be; more often what it mostly is. */
@@ -31,8 +44,23 @@ const choices: { [K in keyof ServerState]: ServerState[K][] } = {
   desired_reboot_type: ['soft', 'hard'],
   desired_rescue: [null, null, null, rescue(1), rescue(2)],
   desired_root_count: [0, 0, 0, 2],
-  desired_capture: [null, null, null, capture('image'), capture('backup')],
+  desired_capture: [null, null, null, capture('image'), capture('backup'), capture('shelve')],
   desired_resize: [null, null, null, { count: 2, state: 'kept' }, { count: 2, state: 'reverted' }],
+  desired_shelve: [
+    ...[
+      null,
+      null,
+      null,
+      null,
+      null,
+      null,
+      shelve('saving'),
+      shelve('saved'),
+      shelve('offloading'),
+      shelve('offloaded'),
+    ],
+    ...[shelve('unshelving'), shelve('unshelving', { offloaded: true })],
+  ],
   desired_verb: [
     'create',
     'create',
@@ -46,7 +74,7 @@ const choices: { [K in keyof ServerState]: ServerState[K][] } = {
   ],
   soft_deleted_at: [null, null, null, new Date()],
   observed_generation: [1, 2],
-  observed_state: ['none', 'building', 'running', 'stopped', 'paused', 'suspended', 'failed'],
+  observed_state: ['none', 'building', 'running', 'stopped', 'paused', 'suspended', 'failed', 'absent'],
   observed_power: [null, 'on', 'on', ...powers],
   observed_reboot_count: [0, 1],
   observed_rescue_count: [0, 0, 0, 1, 2],
@@ -109,6 +137,8 @@ test('the sample has every status that these columns can make', () => {
     'RESCUE',
     'RESIZE',
     'REVERT_RESIZE',
+    'SHELVED',
+    'SHELVED_OFFLOADED',
     'SHUTOFF',
     'SOFT_DELETED',
     'SUSPENDED',

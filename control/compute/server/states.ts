@@ -32,10 +32,30 @@ export interface ServerResize {
 /** An image that is being made of its disk. */
 export interface ServerCapture {
   image_id: string;
-  kind: 'image' | 'backup';
+  kind: 'image' | 'backup' | 'shelve';
   /** Of backups: daily, …, and how many are kept. */
   backup_type?: string;
   keep?: number;
+}
+
+/** A server whose disk becomes an image, so that its host can do without it. */
+export interface ServerShelve {
+  image_id: string;
+  /**
+   * saving: its host makes the image; saved: it is off, and could go; offloading: its host removes it; offloaded: it has no host;
+   * unshelving: it shall run again, until it does.
+   */
+  state: 'saving' | 'saved' | 'offloading' | 'offloaded' | 'unshelving';
+  /** What it goes back to where there is no image to be had of it. */
+  power: 'on' | 'off';
+  /** Seconds from the image to the offload; below 0: it stays until somebody offloads it. */
+  offload_after: number;
+  /** When it goes from its host by itself, or was told to. */
+  offload_at?: string;
+  /** Since it is saved. */
+  image?: ServerImage;
+  /** It is unshelved from having no host. */
+  offloaded?: true;
 }
 
 /** What the derived states are made of. */
@@ -51,6 +71,7 @@ export interface ServerState {
   desired_root_count: number;
   desired_capture: ServerCapture | null;
   desired_resize: Pick<ServerResize, 'count' | 'state'> | null;
+  desired_shelve: ServerShelve | null;
   desired_verb: string;
   soft_deleted_at: Date | null;
   observed_generation: number;
@@ -179,8 +200,13 @@ const resizeWanted = ({ desired_resize: resize }: ServerState): number => (resiz
 
 /** Is the reported world what the services asked for, of this very generation? */
 export function isSatisfied(server: ServerState): boolean {
+  const { desired_presence: presence, desired_shelve: shelve } = server;
+  // Nobody else has a word in it: it has no host.
+  if (presence === 'present' && shelve?.state === 'offloaded') return true;
   if (server.observed_generation < server.generation) return false;
-  if (server.desired_presence === 'absent') return server.observed_state === 'absent';
+  if (presence === 'absent') return server.observed_state === 'absent';
+  // Until the controller has taken it from its host.
+  if (shelve?.state === 'offloading') return false;
   if (server.observed_state !== stateOfPower[server.desired_power]) return false;
   if (server.observed_rescue_count !== rescueWanted(server)) return false;
   if (server.observed_resize_count !== resizeWanted(server)) return false;
@@ -200,9 +226,17 @@ export function vmState(server: ServerState, deleted = false): VmState {
   if (server.soft_deleted_at) return 'soft-delete';
   if (server.fault) return 'error';
   if (server.launched_at === null) return 'building';
+  const shelved = server.desired_shelve && shelvedState(server.desired_shelve);
+  if (shelved) return shelved;
   if (server.observed_rescue_count > 0) return 'rescued';
   if (server.observed_resize_count > 0) return 'resized';
   return vmStateOfPower[server.observed_power ?? 'on'];
+}
+
+/** Null: it is what it was before, until the image of its disk is there. */
+function shelvedState({ state, offloaded }: ServerShelve): 'shelved' | 'shelved_offloaded' | null {
+  if (state === 'saving') return null;
+  return state === 'offloaded' || offloaded ? 'shelved_offloaded' : 'shelved';
 }
 
 /** What is under way from one power (across: last seen) to another (down: desired). */
@@ -226,6 +260,8 @@ export function taskState(server: ServerState, deleted = false): TaskState {
 
 function taskUnderWay(server: ServerState): TaskState {
   if (server.soft_deleted_at) return 'soft-deleting';
+  const { desired_shelve: shelve } = server;
+  if (shelve && shelve.state !== 'saved') return shelveTask(server, shelve.state);
   if (server.desired_capture) return captureTask(server, server.desired_capture);
   if (server.desired_verb === 'restore') return 'restoring';
   if (server.desired_verb === 'resize') return resizeTask(server);
@@ -243,10 +279,23 @@ function taskUnderWay(server: ServerState): TaskState {
 const captureTask = (server: ServerState, { kind }: ServerCapture): TaskState =>
   server.observed_generation < server.generation ? captureTasks[kind] : 'image_uploading';
 
-export const captureTasks = { image: 'image_snapshot', backup: 'image_backup' } as const satisfies Record<
-  ServerCapture['kind'],
-  TaskState
->;
+export const captureTasks = {
+  image: 'image_snapshot',
+  backup: 'image_backup',
+  shelve: 'shelving',
+} as const satisfies Record<ServerCapture['kind'], TaskState>;
+
+/** The disk is not copied before the guest is off. */
+const shelveTask = (server: ServerState, state: ServerShelve['state']): TaskState => {
+  if (state !== 'saving') return shelveTasks[state];
+  const copying = server.observed_generation >= server.generation && server.observed_power === 'off';
+  return copying ? 'shelving_image_uploading' : 'shelving';
+};
+
+export const shelveTasks = {
+  ...{ saving: 'shelving', saved: null, offloading: 'shelving_offloading' },
+  ...{ offloaded: null, unshelving: 'unshelving' },
+} as const satisfies Record<ServerShelve['state'], TaskState>;
 
 const resizeTask = (server: ServerState): TaskState => {
   if (server.observed_generation < server.generation) return 'resize_prep';

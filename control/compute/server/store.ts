@@ -7,8 +7,8 @@ import type { Secret } from '../../../contract/secret.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import { keepAdminPassword } from './admin-password.ts';
 import type { ServerRow, ShownServer } from './server.ts';
-import type { ServerFault, ServerSize } from './snapshots.ts';
-import type { Power, ServerCapture, ServerRescue, ServerResize } from './states.ts';
+import type { ServerFault, ServerRoot, ServerSize } from './snapshots.ts';
+import type { Power, ServerCapture, ServerRescue, ServerResize, ServerShelve } from './states.ts';
 
 /** A server row as `create` writes it; everything else has its default. */
 export type NewServer = Pick<
@@ -179,6 +179,11 @@ export interface DesiredChange {
   diskConfig?: 'AUTO' | 'MANUAL';
   /** An image to be made of its disk; named until its outcome is known. */
   capture?: ServerCapture;
+  shelve?: ServerShelve;
+  /** What its disk is to be made of. */
+  root?: ServerRoot;
+  /** Where it may go. */
+  place?: Pick<ServerRow, 'availability_zone' | 'requested_host_id'>;
   softDeletedAt?: Date | null;
   fault?: ServerFault | null;
 }
@@ -206,6 +211,9 @@ export async function updateDesired(tx: Tx, id: string, verb: string, change: De
         change.resize && sql`${JSON.stringify(change.resize)}::jsonb || jsonb_build_object('count', generation + 1)`,
     }),
     ...(change.capture && { desired_capture: JSON.stringify(change.capture) }),
+    ...(change.shelve && { desired_shelve: JSON.stringify(change.shelve) }),
+    ...(change.root && { desired_root: JSON.stringify(change.root) }),
+    ...change.place,
     ...(change.rebuild && rebuiltColumns(change.rebuild)),
     ...(change.softDeletedAt !== undefined && { soft_deleted_at: change.softDeletedAt }),
     fault:
@@ -231,6 +239,7 @@ const rebuiltColumns = ({ image, hardware, keys, ...columns }: NonNullable<Desir
   ...columns,
   ...{ image: JSON.stringify(image), hardware: JSON.stringify(hardware) },
   ...(keys && { keys: JSON.stringify(keys) }),
+  desired_root: null,
   desired_root_count: sql`generation + 1`,
 });
 

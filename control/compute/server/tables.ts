@@ -2,8 +2,8 @@
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { ServerHardware } from './hardware.ts';
-import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage, ServerMachine } from './snapshots.ts';
-import type { ObservedState, Power, ServerCapture, ServerRescue, ServerResize } from './states.ts';
+import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage, ServerMachine, ServerRoot } from './snapshots.ts';
+import type { ObservedState, Power, ServerCapture, ServerRescue, ServerResize, ServerShelve } from './states.ts';
 
 export interface ServerTable {
   id: string;
@@ -53,6 +53,10 @@ export interface ServerTable {
   desired_resize: Json<ServerResize> | null;
   /** The image that its host is making of its disk. */
   desired_capture: Json<ServerCapture> | null;
+  /** It is shelved, or on its way there or back. */
+  desired_shelve: Json<ServerShelve> | null;
+  /** What its disk is made of, where that is not its image: it was unshelved from it. */
+  desired_root: Json<ServerRoot> | null;
   /** What made the present generation, as people call it. */
   desired_verb: Generated<string>;
   /** Since when it waits to be reclaimed; null: it is not deleted. */
@@ -68,6 +72,8 @@ export interface ServerTable {
   observed_root_count: Generated<number>;
   /** The resize before which its host keeps the disk; 0: none. */
   observed_resize_count: Generated<number>;
+  /** Since when the resize waits to be confirmed. */
+  resized_at: Timestamp | null;
   observed_started_at: Timestamp | null;
   observed_step: string | null;
   observed_error: Json<{ code: string; message: string }> | null;

@@ -70,6 +70,8 @@ export interface ServerCloud {
   controller: ServerController;
   /** A cloud whose deleted servers can be restored for so long. */
   reclaiming(seconds: number): { service: ServerService; controller: ServerController };
+  /** A controller that confirms resizes after so long. */
+  confirming(seconds: number): ServerController;
   /** A controller that dies after the step. */
   dyingController(step: ControllerStep): ServerController;
   addHost(options?: {
@@ -126,6 +128,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       service: new ServerService({ ...deps, reclaimSeconds }),
       controller: new ServerController({ ...deps, reclaimSeconds }),
     }),
+    confirming: (confirmSeconds) => new ServerController({ ...deps, confirmSeconds }),
     dyingController: (step) =>
       new ServerController({
         ...deps,

@@ -7,6 +7,7 @@ import type { PlacementRequest } from '../placement/index.ts';
 export interface Unplaced extends PlacementRequest {
   id: string;
   project_id: string;
+  /** Of which its disk is made. */
   image_id: string | null;
   /** The one it was given to, which is away and has not said a word of it. */
   host_id: string | null;
@@ -18,12 +19,18 @@ export interface Unplaced extends PlacementRequest {
   deadline: Date | null;
 }
 
+/** What is shelved waits for nobody, until it shall run again. */
+export const isAwaited = sql`coalesce(s.desired_shelve ->> 'state' <> 'offloaded', true)`;
+
+/** What its disk will be made of: it is good to be where that is. */
+export const diskImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id)`;
+
 /** Of these, those of which nothing has moved since the look: no other placement, no word of the host, no wish to delete. */
 export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Set<string>> {
   const [ids, epochs] = [servers.map(({ id }) => id), servers.map(({ epoch }) => epoch)];
   const { rows } = await sql<{ id: string }>`
     select s.id from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch
-    where s.observed_state = 'none' and s.fault is null and s.desired_presence = 'present'
+    where s.observed_state = 'none' and s.fault is null and s.desired_presence = 'present' and ${isAwaited}
     order by s.id for update of s`.execute(tx);
   return new Set(rows.map(({ id }) => id));
 }
@@ -34,12 +41,12 @@ export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promis
  */
 export async function othersWaiting(tx: Tx, asked: readonly Unplaced[], limit: number): Promise<Unplaced[]> {
   const { rows } = await sql<Unplaced>`
-    select s.id, s.project_id, s.image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib,
+    select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib,
       s.availability_zone, s.requested_host_id, s.server_group_id, now() as now,
       (select deadline from operation where resource_id = s.id and state = 'running' order by created_at desc limit 1) as deadline
     from server s
     where s.host_id is null and s.fault is null and s.desired_presence = 'present' and s.observed_state = 'none'
-      and not s.id = any(${asked.map(({ id }) => id)}::uuid[])
+      and ${isAwaited} and not s.id = any(${asked.map(({ id }) => id)}::uuid[])
       and exists (select from graphile_worker._private_jobs j
         where j.key = 'server:' || s.id and j.locked_at is null and j.run_at <= now())
     order by s.id limit ${Math.max(limit, 0)} for update of s skip locked`.execute(tx);

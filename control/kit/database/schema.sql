@@ -907,6 +907,9 @@ CREATE TABLE public.server (
     observed_resize_count bigint DEFAULT 0 NOT NULL,
     machine jsonb,
     server_group_id uuid,
+    resized_at timestamp with time zone,
+    desired_shelve jsonb,
+    desired_root jsonb,
     CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
@@ -1592,6 +1595,10 @@ CREATE INDEX server_migration_server ON public.server_migration USING btree (ser
 
 CREATE INDEX server_project ON public.server USING btree (project_id, id DESC);
 
+CREATE INDEX server_resized ON public.server USING btree (resized_at) WHERE (resized_at IS NOT NULL);
+
+CREATE INDEX server_shelved ON public.server USING btree (id) WHERE (desired_shelve IS NOT NULL);
+
 CREATE INDEX server_soft_deleted ON public.server USING btree (soft_deleted_at) WHERE (soft_deleted_at IS NOT NULL);
 
 CREATE INDEX server_unserved ON public.server USING btree (id) WHERE ((observed_generation < generation) OR (host_id IS NULL));
@@ -1726,7 +1733,7 @@ CREATE TRIGGER security_group_rule_change AFTER INSERT OR DELETE OR UPDATE ON pu
 
 CREATE TRIGGER server_absence_change AFTER INSERT OR UPDATE ON public.server_absence FOR EACH ROW EXECUTE FUNCTION public.append_change('server_absence', 'server_id');
 
-CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server', 'id', '~observed_step', '~observed_at', '=observed_generation', '=observed_state', '=observed_power', '=observed_reboot_count', '=observed_rescue_count', '=observed_root_count', '=observed_resize_count', '=observed_started_at', '=observed_error', '=launched_at');
+CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server', 'id', '~observed_step', '~observed_at', '=observed_generation', '=observed_state', '=observed_power', '=observed_reboot_count', '=observed_rescue_count', '=observed_root_count', '=observed_resize_count', '=observed_started_at', '=observed_error', '=launched_at', '=resized_at');
 
 CREATE TRIGGER server_group_change AFTER INSERT OR DELETE OR UPDATE ON public.server_group FOR EACH ROW EXECUTE FUNCTION public.append_change('server_group');
 

@@ -225,6 +225,12 @@ export async function bindServerPorts(
     where p.id = sp.port_id and p.host_id is distinct from w.host_id`.execute(tx);
 }
 
+/** The server has no host for now; its ports are its own, with their addresses. Safe to repeat. */
+export async function unbindServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
+  await sql`update port p set host_id = null, binding_host = '', generation = generation + 1, updated_at = now()
+    from server_port sp where sp.server_id = ${serverId} and p.id = sp.port_id and p.host_id is not null`.execute(tx);
+}
+
 /** The server is gone: its own ports go, lent ones come back. Safe to repeat. */
 export async function releaseServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
   const { rows } = await sql<{ id: PortId; delete_with_device: boolean }>`select p.id, p.delete_with_device

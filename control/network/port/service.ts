@@ -39,6 +39,7 @@ import {
   type ServerPort,
   type ServerPortsPlan,
   type ServerPortsWish,
+  unbindServerPorts,
 } from './server-ports.ts';
 import {
   type DesiredPorts,
@@ -150,6 +151,10 @@ export class PortService {
 
   bindServerPorts(tx: Tx, placed: readonly { serverId: ServerId; hostId: HostId }[]): Promise<void> {
     return bindServerPorts(tx, placed);
+  }
+
+  unbindServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
+    return unbindServerPorts(tx, serverId);
   }
 
   releaseServerPorts(tx: Tx, serverId: ServerId): Promise<void> {

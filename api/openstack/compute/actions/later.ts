@@ -30,7 +30,4 @@ export const laterActions: Readonly<Record<string, ServerAction>> = {
   'os-getVNCConsole': oldConsole('A graphical console'),
   removeFixedIp: proxied('Removing an address'),
   resetNetwork: later('Resetting a server’s network'),
-  shelve: later('Shelving a server'),
-  shelveOffload: later('Shelving a server'),
-  unshelve: later('Unshelving a server'),
 };

@@ -15,6 +15,7 @@ import { rescue, unrescue } from './rescue.ts';
 import { resetState } from './reset-state.ts';
 import { confirmResize, resize, revertResize } from './resize.ts';
 import { addSecurityGroup, removeSecurityGroup } from './security-groups.ts';
+import { shelve, shelveOffload, unshelve } from './shelve.ts';
 import { resume, suspend } from './suspend.ts';
 
 export const actions: Readonly<Record<string, ServerAction>> = {
@@ -44,9 +45,12 @@ export const actions: Readonly<Record<string, ServerAction>> = {
   restore,
   resume,
   revertResize,
+  shelve,
+  shelveOffload,
   suspend,
   trigger_crash_dump: triggerCrashDump,
   unlock,
   unpause,
   unrescue,
+  unshelve,
 };

@@ -31,6 +31,8 @@ export interface ActionDependencies {
   log: Logger;
   /** Nova's reclaim_instance_interval: how long a deleted server can be restored. 0: not at all. */
   reclaimSeconds?: number;
+  /** Nova's shelved_offload_time: for how long a shelved server stays on its host; below 0: until it is offloaded. Absent: 0. */
+  shelvedOffloadSeconds?: number;
 }
 
 /** Where an action decides. */

@@ -3,7 +3,7 @@
  * host copies the disk as it is at one moment, whether the guest runs or not.
  */
 import type { ImageId, ServerId } from '../../../../contract/ids.ts';
-import { beginCapture, inheritedFrom } from '../../../image/index.ts';
+import { beginCapture, inheritedFrom, limits } from '../../../image/index.ts';
 import type { ServerRow } from '../server.ts';
 import type { ServerCapture } from '../states.ts';
 import type { ActionWork, Decision, ServerAction } from './action.ts';
@@ -23,7 +23,9 @@ export interface BackupWish extends ImageWish {
 }
 
 /** As many bytes as a disk has. */
-const captureMs = 6 * 3_600_000;
+export const captureMs = 6 * 3_600_000;
+
+export const longestImageName = limits.nameLength;
 
 export const createImage: ServerAction<ImageWish> = {
   verb: 'createImage',
@@ -49,12 +51,23 @@ export const createBackup: ServerAction<BackupWish> = {
 const own = /^(cache_in_nova|bittorrent|img_signature.*|image_type|backup_type|instance_uuid|user_id|base_image_ref)$/;
 
 async function capture(
-  { tx, caller }: ActionWork,
+  work: ActionWork,
   server: ServerRow,
   wish: ImageWish,
   kind: Record<string, string>,
   wanted: ServerCapture,
 ): Promise<Decision> {
+  await beginImage(work, server, wish, kind);
+  return { capture: wanted };
+}
+
+/** The image that is to be, with what it has of the server and of the image that this was made from. */
+export async function beginImage(
+  { tx, caller }: ActionWork,
+  server: ServerRow,
+  wish: ImageWish,
+  kind: Record<string, string>,
+): Promise<void> {
   const { properties, minMemoryMib } = await inheritedFrom(tx, server.image_id);
   const inherited = Object.entries(properties).filter(([key]) => !own.test(key));
   await beginCapture(tx, {
@@ -72,5 +85,4 @@ async function capture(
       ...kind,
     },
   });
-  return { capture: wanted };
 }

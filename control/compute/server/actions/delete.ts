@@ -25,6 +25,6 @@ export const remove: ServerAction = {
 /** One that is suspended keeps its memory, and wakes up when it is restored. */
 function softly(server: ServerRow): Decision {
   if (server.soft_deleted_at) return undefined;
-  const power = server.desired_power === 'suspended' ? {} : ({ power: 'off' } as const);
+  const power = server.desired_power === 'suspended' || server.desired_shelve ? {} : ({ power: 'off' } as const);
   return { softDeletedAt: new Date(), fault: null, ...power };
 }

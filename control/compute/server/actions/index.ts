@@ -13,6 +13,7 @@ export { type RescueWish, rescue, unrescue } from './rescue.ts';
 export { resetState } from './reset-state.ts';
 export { confirmResize, type ResizeWish, resize, revertResize } from './resize.ts';
 export { restore } from './restore.ts';
+export { shelve, shelveOffload, type UnshelveWish, unshelve } from './shelve.ts';
 export { start } from './start.ts';
 export { stop } from './stop.ts';
 export { resume, suspend } from './suspend.ts';

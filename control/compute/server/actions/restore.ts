@@ -10,6 +10,7 @@ export const restore: ServerAction = {
   async decide({ tx }, server): Promise<Decision> {
     const wanted = { servers: 1, vcpus: server.vcpus, memory_mib: server.memory_mib };
     await checkQuota(tx, server.project_id, descriptor.usage, wanted);
-    return { softDeletedAt: null, power: 'on' };
+    // What was shelved still is.
+    return { softDeletedAt: null, ...(!server.desired_shelve && { power: 'on' }) };
   },
 };

@@ -1,0 +1,38 @@
+/** A resize that nobody confirmed or reverted is confirmed by itself, where the cloud is set so. One transaction; it may be repeated. */
+import { sql } from 'kysely';
+import { cloudActor, type Database } from '../../kit/database/database.ts';
+import { beginOperation } from '../../kit/operation/operations.ts';
+import { enqueue } from '../../kit/queue/queue.ts';
+import { isSatisfied, type ServerState } from './states.ts';
+import { updateDesired } from './store.ts';
+
+interface Resized extends ServerState {
+  id: string;
+  project_id: string;
+  resized_at: Date | null;
+  now: Date;
+}
+
+/** What happens to a host's disk at a confirmation is a matter of moments. */
+const confirmMs = 10 * 60_000;
+
+/** @param afterSeconds 0: never. @returns false where there is nothing to confirm yet, or something else is under way */
+export async function confirmWhenDue(database: Database, server: Resized, afterSeconds: number): Promise<boolean> {
+  const { id, generation, resized_at: since, now, host_id: hostId } = server;
+  if (afterSeconds <= 0 || since === null || now.getTime() < since.getTime() + afterSeconds * 1000) return false;
+  if (server.desired_resize?.state !== 'kept' || server.fault || server.soft_deleted_at) return false;
+  if (!isSatisfied(server)) return false;
+  return database.transaction(cloudActor, async (tx) => {
+    // Unless somebody has acted on it meanwhile.
+    const { rows } = await sql`select from server where id = ${id} and generation = ${generation}
+      and desired_presence = 'present' for update`.execute(tx);
+    if (rows.length === 0) return false;
+    const next = await updateDesired(tx, id, 'confirmResize', { resize: null });
+    await beginOperation(tx, cloudActor, {
+      ...{ projectId: server.project_id, resourceType: 'server', resourceId: id, verb: 'confirmResize' },
+      ...{ generation: next, deadlineMs: confirmMs, owner: `host ${hostId}`, waitingFor: 'the host to hear of it' },
+    });
+    await enqueue(tx, 'server', id);
+    return true;
+  });
+}
