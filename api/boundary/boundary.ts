@@ -33,6 +33,8 @@ export interface BoundaryOptions {
   sentences: Sentences;
   /** Which version of versioned schemas a request asks for. */
   versionOf?(request: FastifyRequest): number;
+  /** What a caller must be beside what the services ask for. @throws CloudError */
+  permit?(contract: Pick<Contract, 'summary' | 'rights'>, request: FastifyRequest): void;
 }
 
 type Handler<Path extends string, C extends Contract> = (request: Asked<Path, C>, reply: FastifyReply) => unknown;
@@ -99,6 +101,7 @@ export class Boundary {
       config: { contract, open: contract.rights === 'open' },
       handler: (request, reply) => {
         this.#requireVersion(contract, request);
+        this.#options.permit?.(contract, request);
         this.#check('path', request.params, contract, request);
         this.#check('query', request.query, contract, request);
         if (!contract.bytes) this.#check('body', request.body, contract, request);
@@ -135,6 +138,7 @@ export class Boundary {
       throw this.#options.sentences.noAction?.(name) ?? new Refusal('invalid', 'the body names no action of this page');
     }
     this.#requireVersion(chosen.action, request);
+    this.#options.permit?.(chosen.action, request);
     this.#fit('body', chosen.argument, chosen.action, request);
   }
 

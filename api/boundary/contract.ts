@@ -12,10 +12,11 @@ import type { CloudError } from '../../contract/errors.ts';
  *
  * - `open`: anybody, without a token
  * - `caller`: whoever has a token
- * - `reader`, `member`: that role in a project
+ * - `reader`, `member`, `manager`: that role in a project
+ * - `service`: a service of the cloud, or an administrator
  * - `admin`: an administrator
  */
-export type Rights = 'open' | 'caller' | 'reader' | 'member' | 'admin';
+export type Rights = 'open' | 'caller' | 'reader' | 'member' | 'manager' | 'service' | 'admin';
 
 /** The parts of a request that have a schema. */
 export type Part = 'path' | 'query' | 'body';

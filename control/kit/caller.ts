@@ -51,6 +51,12 @@ export function requireAdmin(caller: Caller, operation: string): void {
   }
 }
 
+/** @throws CloudError `forbidden` for whoever is no manager of the project that the token is for */
+export function requireManager(caller: Caller, operation: string): void {
+  if (isAdmin(caller) || (caller.projectId !== null && caller.roles.has('manager'))) return;
+  throw new CloudError('forbidden', 'role_required', { operation, needs: 'manager' });
+}
+
 /**
  * The project that the caller acts in, with a right to change things there (roles member, manager or admin).
  * @throws CloudError `forbidden`

@@ -5,7 +5,7 @@ import type { NoFields } from '../../contract/errors.ts';
 export interface KitReasons {
   authentication_required: NoFields;
   /** The operation needs a role that the caller does not have where it acts. */
-  role_required: { operation: string; needs: 'admin' | 'member' | 'service' };
+  role_required: { operation: string; needs: 'admin' | 'manager' | 'member' | 'reader' | 'service' };
   project_scope_required: { operation: string };
   /** Whoever acts in no project must name the one that the new resource shall belong to. */
   project_required: { operation: string };

@@ -6,30 +6,36 @@ import assert from 'node:assert/strict';
 import type { TSchema } from 'typebox';
 import { oneEach } from '../actions.ts';
 import { fits } from '../check.ts';
-import { type RouteEntry, Versions } from '../contract.ts';
+import { type Rights, type RouteEntry, Versions } from '../contract.ts';
 import { holdRoutesToTime } from './hostile.ts';
 import { anyTexts, mutations, sample } from './sample.ts';
 
-export interface WalkCall {
+export type Rank = 'reader' | 'member' | 'admin';
+/** Whom only some dialects ask about. An outsider has a token for the project and a role that no service knows. */
+export type AnyRank = Rank | 'outsider' | 'manager' | 'service';
+
+export interface WalkCall<R extends AnyRank = Rank> {
   method: string;
   url: string;
   /** JSON. */
   payload?: string;
   version: number;
   /** Undefined: without a token. */
-  as?: 'reader' | 'member' | 'admin';
+  as?: R;
   entry: RouteEntry;
 }
 
-export interface Walk {
+export interface Walk<R extends AnyRank = Rank> {
   entries: readonly RouteEntry[];
   /** Values of path parameters, so that routes find something; called afresh for each request. */
   path(entry: RouteEntry): Readonly<Record<string, string>>;
   /** A body that is accepted, where the schema's own sample is not. */
   body?(entry: RouteEntry): unknown;
-  call(call: WalkCall): Promise<{ status: number; text: string }>;
+  call(call: WalkCall<R>): Promise<{ status: number; text: string }>;
   /** Tries of each route in `npm run check`. */
   tries?: number;
+  /** The dialect has no answer for outsiders but where its contract says `caller`. */
+  outsiders?: true;
   /** For Nova: the versions to ask for. */
   versions?: readonly number[];
 }
@@ -65,7 +71,7 @@ const urlOf = (entry: RouteEntry, path: Readonly<Record<string, string>>): strin
 const escaped = (text: string): string => (text.isWellFormed() ? encodeURIComponent(text) : '%ED%A0%80');
 
 /** @throws AssertionError for a schema that is slow to judge, every answer of 500 and more, and every wrong value that was not refused */
-export async function walkWrongTypes(walk: Walk): Promise<number> {
+export async function walkWrongTypes<R extends AnyRank = Rank>(walk: Walk<R>): Promise<number> {
   holdRoutesToTime(walk.entries);
   const found: string[] = [];
   const random = randomFrom(seed);
@@ -82,7 +88,7 @@ export async function walkWrongTypes(walk: Walk): Promise<number> {
       for (const request of requests) {
         const payload = request.payload === undefined ? {} : { payload: JSON.stringify(request.payload) };
         const { status, text } = await walk.call({
-          ...{ method: entry.method, url: request.url, version, as: 'admin', entry },
+          ...{ method: entry.method, url: request.url, version, as: 'admin' as R, entry },
           ...payload,
         });
         calls++;
@@ -103,7 +109,7 @@ interface Try {
   wrong: boolean;
 }
 
-function pathTries(walk: Walk, entry: RouteEntry, tries: number, random: () => number): Try[] {
+function pathTries(walk: Pick<Walk, 'path' | 'body'>, entry: RouteEntry, tries: number, random: () => number): Try[] {
   const names = [...entry.url.matchAll(/:(\w+)/g)].map(([, name]) => name!);
   const values = ['x', 'x\0', '🏔', '%', '..', "'", '-1', '99999999999999999999', 'x'.repeat(280), '\ud83c', '{}'];
   return names.flatMap((name) =>
@@ -116,12 +122,18 @@ function pathTries(walk: Walk, entry: RouteEntry, tries: number, random: () => n
 }
 
 /** A body that the route takes, if it takes one. */
-function bodyOf(walk: Walk, entry: RouteEntry, version = 1): { payload?: unknown } {
+function bodyOf(walk: Pick<Walk, 'path' | 'body'>, entry: RouteEntry, version = 1): { payload?: unknown } {
   if (!entry.contract.body) return {};
   return { payload: walk.body?.(entry) ?? sample(at(entry.contract.body, version)) };
 }
 
-function queryTries(walk: Walk, entry: RouteEntry, version: number, tries: number, random: () => number): Try[] {
+function queryTries(
+  walk: Pick<Walk, 'path' | 'body'>,
+  entry: RouteEntry,
+  version: number,
+  tries: number,
+  random: () => number,
+): Try[] {
   const schema = entry.contract.query && at(entry.contract.query, version);
   const names = ['surprise', ...Object.keys((schema as { properties?: object } | undefined)?.properties ?? {})];
   const pairs = names.flatMap((name) => anyTexts.map((text) => [name, text] as const));
@@ -137,7 +149,13 @@ function queryTries(walk: Walk, entry: RouteEntry, version: number, tries: numbe
   });
 }
 
-function bodyTries(walk: Walk, entry: RouteEntry, version: number, tries: number, random: () => number): Try[] {
+function bodyTries(
+  walk: Pick<Walk, 'path' | 'body'>,
+  entry: RouteEntry,
+  version: number,
+  tries: number,
+  random: () => number,
+): Try[] {
   const { body } = entry.contract;
   if (!body) return [];
   const schema = at(body, version);
@@ -153,20 +171,27 @@ function bodyTries(walk: Walk, entry: RouteEntry, version: number, tries: number
   return tried.map((payload) => ({ url, payload, wrong: !fits(schema, JSON.parse(JSON.stringify(payload))) }));
 }
 
-const ranks = ['reader', 'member', 'admin'] as const;
+/** Who is less than each. */
+const lower: Readonly<Partial<Record<Rights, readonly AnyRank[]>>> = {
+  reader: [],
+  member: ['reader'],
+  manager: ['reader', 'member'],
+  service: ['reader', 'member'],
+  admin: ['reader', 'member'],
+};
 
 /** @throws AssertionError for a route that answers somebody of less than its rank, or refuses its own */
-export async function walkRights(walk: Walk): Promise<void> {
+export async function walkRights<R extends AnyRank = Rank>(walk: Walk<R>): Promise<void> {
   const found: string[] = [];
   for (const entry of walk.entries.flatMap(oneEach)) {
     const { rights } = entry.contract;
     const version = walk.versions?.at(-1) ?? 1;
-    const call = async (as: (typeof ranks)[number] | undefined) => {
+    const call = async (as: AnyRank | undefined) => {
       const { payload } = bodyOf(walk, entry, version);
       const url = urlOf(entry, walk.path(entry));
       const { status } = await walk.call({
         ...{ method: entry.method, url, version, entry },
-        ...(as ? { as } : {}),
+        ...(as ? { as: as as R } : {}),
         ...(payload === undefined ? {} : { payload: JSON.stringify(payload) }),
       });
       return status;
@@ -175,8 +200,8 @@ export async function walkRights(walk: Walk): Promise<void> {
     const name = `${entry.method} ${entry.url}`;
     if (rights === 'open' ? nobody === 401 && !entry.contract.body : nobody !== 401)
       found.push(`${name}: nobody gets ${nobody}`);
-    const lower = rights === 'admin' ? ['reader', 'member'] : rights === 'member' ? ['reader'] : [];
-    for (const as of lower as (typeof ranks)[number][]) {
+    const outsiders: AnyRank[] = walk.outsiders && lower[rights] ? ['outsider'] : [];
+    for (const as of [...outsiders, ...(lower[rights] ?? [])]) {
       const status = await call(as);
       if (![403, 404].includes(status)) found.push(`${name}: a ${as} gets ${status}`);
     }

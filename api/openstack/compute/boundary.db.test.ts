@@ -7,7 +7,7 @@ import { oddName } from '../../../control/compute/server/testing.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import type { Contract } from '../../boundary/contract.ts';
 import { holdDocument } from '../../boundary/testing/documents.ts';
-import { type Walk, walkRights, walkWrongTypes } from '../../boundary/testing/walk.ts';
+import { type AnyRank, type Walk, walkRights, walkWrongTypes } from '../../boundary/testing/walk.ts';
 import { forceDelete } from './actions/delete.ts';
 import { type ComputeDialectOptions, computeDialect, computeInfo } from './index.ts';
 import { computeApi } from './testing.ts';
@@ -16,7 +16,12 @@ const api = await computeApi();
 after(() => api[Symbol.asyncDispose]());
 const { member, admin } = api.cloud;
 const reader: Caller = { ...member, userId: newId(), roles: new Set(['reader']) };
-const callers = { reader, member, admin };
+const as = (...roles: string[]): Caller => ({ ...member, userId: newId(), roles: new Set(roles) });
+const callers = {
+  ...{ reader, member, admin, outsider: as('cook') },
+  manager: as('manager', 'member', 'reader'),
+  service: as('service'),
+};
 // What the walk makes counts.
 await sql`update quota set maximum = -1 where project_id is null`.execute(api.db.database.query);
 const make = async (path: string, body: object): Promise<{ id: string }> => {
@@ -50,10 +55,11 @@ const idIn = (url: string, gone: boolean): string => {
   return gone ? newId() : (ids[url.split('/')[3]!] ?? newId());
 };
 
-const walk: Walk = {
+const walk: Walk<AnyRank> = {
   // v2.0 is the same routes again.
   entries: api.entries.filter(({ url }) => !url.startsWith('/compute/v2/')),
   versions: [1, 96],
+  outsiders: true,
   // Of each action as of each route: some are enough each time.
   tries: 5,
   path: ({ url, method, contract }) => ({

@@ -199,14 +199,14 @@ const specs = Type.Refine(
 );
 const all = { 200: a.record({ extra_specs: a.textsByName }) };
 const specContracts = {
-  list: { summary: "List a flavor's extra specs", rights: 'caller', answers: all },
+  list: { summary: "List a flavor's extra specs", rights: 'reader', answers: all },
   add: {
     summary: "Add to a flavor's extra specs",
     rights: 'admin',
     body: v.strict({ extra_specs: specs }),
     answers: all,
   },
-  show: { summary: 'Show an extra spec', rights: 'caller', answers: { 200: a.textsByName } },
+  show: { summary: 'Show an extra spec', rights: 'reader', answers: { 200: a.textsByName } },
   set: { summary: 'Set an extra spec', rights: 'admin', body: specs, answers: { 200: a.textsByName } },
   delete: { summary: 'Delete an extra spec', rights: 'admin', answers: { 200: null } },
 } as const;

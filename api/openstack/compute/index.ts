@@ -35,6 +35,7 @@ import { maximumVersion, speakMicroversions } from './microversion.ts';
 import { migrationRoutes, serverMigrationRoutes } from './migrations.ts';
 import { networkRoutes } from './networks.ts';
 import { oldHostRoutes } from './old-hosts.ts';
+import { permit } from './permit.ts';
 import { quotaClassRoutes } from './quota-classes.ts';
 import { limitRoutes, quotaSetRoutes } from './quotas.ts';
 import { securityGroupRoutes, securityGroupRuleRoutes, serverSecurityGroupRoutes } from './security-groups.ts';
@@ -89,7 +90,7 @@ export const computeInfo = {
 } as const;
 
 const boundaryOf = (app: FastifyInstance): Boundary =>
-  new Boundary(app, { sentences, versionOf: (request) => request.microversion });
+  new Boundary(app, { sentences, permit, versionOf: (request) => request.microversion });
 
 function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   const { servers, flavors, hypervisors } = options;

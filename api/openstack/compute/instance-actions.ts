@@ -26,7 +26,7 @@ const event = (version: number) =>
 const contracts = {
   list: {
     summary: 'List what was done with a server',
-    rights: 'caller',
+    rights: 'reader',
     query: a.query('limit', 'marker', 'changes-since', 'changes-before'),
     answers: {
       200: v.since([1, 58], (version) =>
@@ -39,7 +39,7 @@ const contracts = {
   },
   show: {
     summary: 'Show what was done with a server, and how it went',
-    rights: 'caller',
+    rights: 'reader',
     answers: {
       200: v.since([1, 51, 58, 62, 84], (version) => {
         const events = a.listOf(event(version));

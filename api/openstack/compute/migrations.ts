@@ -7,7 +7,7 @@ import type {
   MigrationRow,
   MigrationService,
 } from '../../../control/compute/server-migration/index.ts';
-import { isAdmin, requireAdmin } from '../../../control/kit/caller.ts';
+import { isAdmin, requireAdmin, requireManager } from '../../../control/kit/caller.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
@@ -37,7 +37,7 @@ const parameters = (version: number): string[] => [
   ...(version >= 80 ? ['user_id', 'project_id'] : []),
 ];
 const none = 'No server is migrated live';
-const live = { rights: 'admin', versions: { from: 23 } } as const;
+const live = { rights: 'manager', versions: { from: 23 } } as const;
 const contracts = {
   list: {
     summary: 'List migrations; managers those of their project, by its id',
@@ -56,8 +56,8 @@ const contracts = {
     ...{ summary: `List a server's live migrations. ${none}`, ...live },
     answers: { 200: a.record({ migrations: a.none }) },
   },
-  showLive: { summary: `Show a live migration. ${none}`, ...live, answers: {} },
-  endLive: { summary: `End a live migration. ${none}`, rights: 'admin', versions: { from: 24 }, answers: {} },
+  showLive: { summary: `Show a live migration. ${none}`, ...live, rights: 'admin', answers: {} },
+  endLive: { summary: `End a live migration. ${none}`, rights: 'manager', versions: { from: 24 }, answers: {} },
 } as const;
 
 export function migrationRoutes(app: Boundary, migrations: MigrationService): void {
@@ -133,7 +133,6 @@ function body(request: FastifyRequest, row: MigrationRow) {
 export function serverMigrationRoutes(app: Boundary, servers: ServerService): void {
   const path = '/servers/:id/migrations';
   const absent = async (request: FastifyRequest): Promise<never> => {
-    requireAdmin(callerOf(request), 'see a live migration');
     const id = serverIdOf(request);
     await servers.get(callerOf(request), id);
     const { migration } = request.params as { migration: string };
@@ -143,10 +142,16 @@ export function serverMigrationRoutes(app: Boundary, servers: ServerService): vo
     );
   };
   app.get(path, contracts.listLive, async (request) => {
-    requireAdmin(callerOf(request), 'list live migrations');
+    requireManager(callerOf(request), 'list live migrations');
     await servers.get(callerOf(request), serverIdOf(request));
     return { migrations: [] };
   });
-  app.get(`${path}/:migration`, contracts.showLive, absent);
-  app.delete(`${path}/:migration`, contracts.endLive, absent);
+  app.get(`${path}/:migration`, contracts.showLive, (request) => {
+    requireAdmin(callerOf(request), 'see a live migration');
+    return absent(request);
+  });
+  app.delete(`${path}/:migration`, contracts.endLive, (request) => {
+    requireManager(callerOf(request), 'end a live migration');
+    return absent(request);
+  });
 }

@@ -131,10 +131,10 @@ const limitsOf = (more: Record<string, TSchema>) => ({
 });
 const counted = a.record({ limit: a.integer, in_use: a.integer, reserved: a.integer });
 const contracts = {
-  show: { summary: "Show a project's quotas", rights: 'caller', answers: limitsOf({ id: a.text }) },
+  show: { summary: "Show a project's quotas", rights: 'reader', answers: limitsOf({ id: a.text }) },
   detail: {
     summary: "Show a project's quotas and usage",
-    rights: 'caller',
+    rights: 'reader',
     answers: { 200: a.record({ quota_set: a.record({ id: a.text, ...optionalEach(counted) }) }) },
   },
   defaults: { summary: 'Show the quotas of a new project', rights: 'caller', answers: limitsOf({ id: a.text }) },

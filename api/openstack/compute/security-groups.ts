@@ -79,7 +79,7 @@ const contracts = {
     answers: { 200: a.record({ security_group_rule: rule }) },
   },
   removeRule: { summary: 'Delete a rule of a security group', rights: 'member', ...proxy, answers: { 202: null } },
-  ofServer: { summary: "List the security groups of a server's ports", rights: 'caller', answers: many },
+  ofServer: { summary: "List the security groups of a server's ports", rights: 'reader', answers: many },
 } as const;
 
 export function securityGroupRoutes(app: Boundary, groups: SecurityGroupService): void {

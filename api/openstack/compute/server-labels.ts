@@ -15,10 +15,10 @@ const param = (request: FastifyRequest, key: string): string => (request.params 
 const all = { body: v.strict({ metadata: v.metadata }), answers: { 200: a.record({ metadata: a.textsByName }) } };
 const item = a.record({ meta: a.textsByName });
 const metadataContracts = {
-  list: { summary: "List a server's metadata", rights: 'caller', answers: all.answers },
+  list: { summary: "List a server's metadata", rights: 'reader', answers: all.answers },
   add: { summary: "Add to a server's metadata", rights: 'member', ...all },
   replace: { summary: "Replace a server's metadata", rights: 'member', ...all },
-  show: { summary: 'Show an item of metadata', rights: 'caller', answers: { 200: item } },
+  show: { summary: 'Show an item of metadata', rights: 'reader', answers: { 200: item } },
   set: {
     summary: 'Set an item of metadata',
     rights: 'member',
@@ -73,10 +73,10 @@ const tagList = v.strict({ tags: Type.Array(v.tag, { maxItems: maxTags }) });
 const versions = { from: 26 };
 const tags = { 200: a.record({ tags: a.texts }) };
 const tagContracts = {
-  list: { summary: "List a server's tags", rights: 'caller', versions, answers: tags },
+  list: { summary: "List a server's tags", rights: 'reader', versions, answers: tags },
   replace: { summary: "Replace a server's tags", rights: 'member', versions, body: tagList, answers: tags },
   clear: { summary: "Delete a server's tags", rights: 'member', versions, answers: { 204: null } },
-  show: { summary: 'Whether a server has a tag', rights: 'caller', versions, answers: { 204: null } },
+  show: { summary: 'Whether a server has a tag', rights: 'reader', versions, answers: { 204: null } },
   add: { summary: 'Add a tag', rights: 'member', versions, path: { tag: v.tag }, answers: { 201: null, 204: null } },
   delete: { summary: 'Delete a tag', rights: 'member', versions, answers: { 204: null } },
 } as const;

@@ -20,22 +20,22 @@ const attachment = (version: number) =>
 
 const later = { rights: 'caller', answers: {}, later: true } as const;
 const contracts = {
-  addresses: { summary: "List a server's addresses", rights: 'caller', answers: { 200: a.record({ addresses }) } },
-  ofNetwork: { summary: "List a server's addresses on a network", rights: 'caller', answers: { 200: addresses } },
+  addresses: { summary: "List a server's addresses", rights: 'reader', answers: { 200: a.record({ addresses }) } },
+  ofNetwork: { summary: "List a server's addresses on a network", rights: 'reader', answers: { 200: addresses } },
   volumes: {
     summary: "List a server's volumes: none",
-    rights: 'caller',
+    rights: 'reader',
     answers: { 200: a.record({ volumeAttachments: a.none }) },
   },
   attachVolume: { summary: 'Attach a volume', ...later },
   interfaces: {
     summary: "List a server's interfaces",
-    rights: 'caller',
+    rights: 'reader',
     answers: { 200: v.since([1, 70], (version) => a.record({ interfaceAttachments: a.listOf(attachment(version)) })) },
   },
   interface: {
     summary: 'Show an interface of a server',
-    rights: 'caller',
+    rights: 'reader',
     answers: { 200: v.since([1, 70], (version) => a.record({ interfaceAttachment: attachment(version) })) },
   },
   attach: { summary: 'Attach an interface to a server', ...later },

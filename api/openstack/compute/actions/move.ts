@@ -11,7 +11,7 @@ const host = Type.Union([hostName, Type.Null()]);
 
 export const migrate = action({
   summary: 'Move a server to another host',
-  rights: 'admin',
+  rights: 'manager',
   body: v.since([1, 56], (version) =>
     version >= 56 ? Type.Union([Type.Null(), v.strict({ host: Type.Optional(host) })]) : Type.Unknown(),
   ),
@@ -32,7 +32,7 @@ const live = (version: number) =>
 
 export const liveMigrate = action({
   summary: 'Move a running server to another host',
-  rights: 'admin',
+  rights: 'manager',
   body: v.since([1, 25, 30, 68], live),
   answers: accepted,
   run: ({ servers, caller, id }, argument) =>

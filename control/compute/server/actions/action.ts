@@ -11,6 +11,7 @@ import {
   type Caller,
   isAdmin,
   requireAdmin,
+  requireManager,
   requireProject,
   requireProjectMember,
 } from '../../../kit/caller.ts';
@@ -51,8 +52,8 @@ export interface ServerAction<Argument = undefined> {
   call?: string;
   /** What a caller who may not is told that it could not do: `pause a server`. */
   doing: string;
-  /** Administrators only. */
-  admin?: true;
+  /** Administrators only, or managers of the project too. */
+  needs?: 'admin' | 'manager';
   /** Also of a server that is locked. */
   locked?: true;
   /** How long it may take until the server shows ERROR. */
@@ -74,7 +75,8 @@ export async function act<Argument>(
   argument: Argument,
 ): Promise<void> {
   await onLockedServer(deps, caller, id, action.doing, async (tx, server) => {
-    if (action.admin) requireAdmin(caller, action.doing);
+    if (action.needs === 'admin') requireAdmin(caller, action.doing);
+    if (action.needs === 'manager') requireManager(caller, action.doing);
     if (!action.locked) requireUnlocked(caller, server);
     requireLegal(server, action.verb, action.call);
     const decision = await action.decide({ tx, caller, deps }, server, argument);

@@ -4,6 +4,7 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../../contract/errors.ts';
+import { requireAdmin } from '../../../kit/caller.ts';
 import type { ServerRow } from '../server.ts';
 import { type ActionWork, bytesMs, type ServerAction } from './action.ts';
 
@@ -36,9 +37,10 @@ const nowhere = (server: ServerRow, others: number): CloudError =>
 export const migrate: ServerAction<MoveWish> = {
   verb: 'migrate',
   doing: 'migrate a server',
-  admin: true,
+  needs: 'manager',
   deadlineMs: bytesMs,
   async decide(work, server, { host }) {
+    if (host !== null) requireAdmin(work.caller, 'migrate a server to a host of one’s choice');
     const where = await look(work, server, host);
     if (host !== null && !where.known) throw new CloudError('invalid', 'host_not_found', { id: host });
     if (host !== null && host === where.name) throw new CloudError('invalid', 'move_to_same_host', { host });
@@ -56,7 +58,7 @@ export const liveMigrate: ServerAction<MoveWish> = {
 export const evacuate: ServerAction<MoveWish> = {
   verb: 'evacuate',
   doing: 'evacuate a server',
-  admin: true,
+  needs: 'admin',
   deadlineMs: bytesMs,
   async decide(work, server, { host }) {
     const where = await look(work, server, host);

@@ -9,7 +9,7 @@ import { bytesMs, type Decision, type ServerAction } from './action.ts';
 export const resetState: ServerAction<'active' | 'error'> = {
   verb: 'resetState',
   doing: 'reset a server’s state',
-  admin: true,
+  needs: 'admin',
   locked: true,
   deadlineMs: bytesMs,
   async decide({ tx }, server, state): Promise<Decision> {

@@ -46,7 +46,7 @@ export const shelve: ServerAction = {
 export const shelveOffload: ServerAction = {
   verb: 'shelveOffload',
   doing: 'take a shelved server from its host',
-  admin: true,
+  needs: 'admin',
   deadlineMs: bytesMs,
   decide: (_work, server) => ({
     shelve: { ...server.desired_shelve!, state: 'offloading', offload_at: new Date().toISOString() },
