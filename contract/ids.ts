@@ -1,8 +1,10 @@
 /**
- * Identifiers. Every id is a UUIDv7 (RFC 9562, section 5.7): unique across sites, ordered by time of creation, never
- * reused. Brands keep ids of different resources from being mixed up; at run time they are plain strings.
+ * Identifiers. Every id is a UUID (RFC 9562): unique across sites, never reused. Two kinds, see docs/decisions/0010: random from
+ * its first digit on (`newId`), because the world shortens ids to their beginnings; or ordered by time (`newOrderedId`), for what
+ * is listed, paged or partitioned by its id. Brands keep ids of different resources from being mixed up; at run time they are
+ * plain strings.
  */
-import { randomFillSync } from 'node:crypto';
+import { randomFillSync, randomUUID } from 'node:crypto';
 
 declare const brand: unique symbol;
 type Id<Noun extends string> = string & { readonly [brand]: Noun };
@@ -26,10 +28,16 @@ let lastMs = 0;
 let counter = 0;
 
 /**
- * A new UUIDv7. Ids made by one process are strictly increasing: the 12 bits after the time are a counter within the
+ * A new UUIDv4 (section 5.4). Guests and clients know a port, a volume or a network by the first 8 to 20 characters of its id: two made in
+ * one instant, by one process or by several, differ there.
+ */
+export const newId = <T extends string = string>(): T => randomUUID() as string as T;
+
+/**
+ * A new UUIDv7 (section 5.7), for what nobody but us names by its beginning. Ids made by one process are strictly increasing: the 12 bits after the time are a counter within the
  * millisecond (RFC 9562, section 6.2, method 1), so pages sorted by id follow the order of creation.
  */
-export function newId<T extends string = string>(): T {
+export function newOrderedId<T extends string = string>(): T {
   const now = Date.now();
   if (now > lastMs) {
     lastMs = now;

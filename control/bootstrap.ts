@@ -5,7 +5,7 @@
  */
 
 import { CloudError } from '../contract/errors.ts';
-import { newId } from '../contract/ids.ts';
+import { newId, newOrderedId } from '../contract/ids.ts';
 import { formatIp, parseCidr, parseIp, rangeOf } from './kit/address.ts';
 import { cloudActor, type Database, type Tx } from './kit/database/database.ts';
 import { json } from './kit/database/schema.ts';
@@ -38,7 +38,7 @@ export async function bootstrapCloud(database: Database, options: FirstStart): P
     if (made.numInsertedOrUpdatedRows === 0n) return false;
     await tx
       .insertInto('flavor')
-      .values(flavors.map((flavor, index) => ({ id: newId(), flavor_id: String(index + 1), ...flavor })))
+      .values(flavors.map((flavor, index) => ({ id: newOrderedId(), flavor_id: String(index + 1), ...flavor })))
       .execute();
     await createExternalNetwork(tx, options);
     return true;
@@ -57,6 +57,7 @@ async function createExternalNetwork(tx: Tx, { external }: FirstStart): Promise<
     .innerJoin('domain', 'domain.id', 'project.domain_id')
     .select('project.id')
     .where('domain.is_default', '=', true)
+    .orderBy('project.created_at')
     .orderBy('project.id')
     .limit(1)
     .executeTakeFirstOrThrow();

@@ -5,7 +5,7 @@ import { connect } from 'node:tls';
 import { sql } from 'kysely';
 import pino from 'pino';
 import type { DesiredNetwork, DesiredServer, ObservedServer, ProtocolRange } from '../../contract/host/index.ts';
-import { type HostId, type ImageId, type NetworkId, newId, type ServerId } from '../../contract/ids.ts';
+import { type HostId, type ImageId, type NetworkId, newId, newOrderedId, type ServerId } from '../../contract/ids.ts';
 import {
   closeCodes,
   type HostedNetworks,
@@ -150,7 +150,7 @@ async function start({ protocol, ...timing }: StartOptions = {}) {
 }
 
 async function register(): Promise<HostId> {
-  const id = newId<HostId>();
+  const id = newOrderedId<HostId>();
   await registerHost(db.database, { id, name: `host ${id}` });
   return id;
 }
@@ -169,7 +169,7 @@ async function connected(port: number, hostId: HostId) {
 }
 
 async function makeServer(hostId: HostId | null, name = '小屋 🏔 "x"; drop'): Promise<ServerId> {
-  const id = newId<ServerId>();
+  const id = newOrderedId<ServerId>();
   await db.database.transaction(cloudActor, (tx) =>
     sql`insert into server (id, project_id, user_id, name, hostname, flavor_id, flavor, vcpus, memory_mib, disk_gib, reservation_id, host_id, epoch)
       values (${id}, ${projectId}, ${newId()}, ${name}, 'h', ${newId()}, '{}', 1, 64, 1, 'r-1', ${hostId}, 1)`.execute(
@@ -516,7 +516,7 @@ test('reports wait while the database is away', async () => {
   const hostId = await register();
   const { host } = await connected(control.port, hostId);
   control.servers.failWith = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
-  const [a, b] = [newId<ServerId>(), newId<ServerId>()];
+  const [a, b] = [newOrderedId<ServerId>(), newOrderedId<ServerId>()];
   host.report([observed(a), observed(b, { step: 'old' })], { complete: true });
   host.report([observed(b, { step: 'new' })]);
   await new Promise((resolve) => setTimeout(resolve, 20));

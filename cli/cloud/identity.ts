@@ -3,7 +3,7 @@
  * directory that has it is ever purged.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { newId } from '../../contract/ids.ts';
+import { newId, newOrderedId } from '../../contract/ids.ts';
 import { readText, writeWhole } from '../../control/kit/files.ts';
 import { CommandError } from '../command.ts';
 import type { CloudPaths } from '../settings.ts';
@@ -42,7 +42,7 @@ export function ensureIdentity(paths: CloudPaths): CloudIdentity {
       'name a new or empty directory with --data',
     );
   }
-  const identity = { cloudId: newId(), hostId: newId(), createdAt: new Date().toISOString() };
+  const identity = { cloudId: newId(), hostId: newOrderedId(), createdAt: new Date().toISOString() };
   rmSync(`${paths.identityFile}.new`, { force: true });
   writeWhole(paths.identityFile, `${JSON.stringify(identity, null, 2)}\n`, { mode: 0o644 });
   return identity;

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
+import { newOrderedId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
 import { type AccessRule, actorOf, type Caller } from '../kit/caller.ts';
 import type { Tx } from '../kit/database/database.ts';
@@ -85,7 +85,7 @@ export class ApplicationCredentialService {
       throw new CloudError('invalid', 'secret_length_out_of_range', { maximum: maxPasswordLength });
     }
     const hash = await this.#context.passwords.hash(secret);
-    const id = newId();
+    const id = newOrderedId();
     const credential = await refusing(
       { application_credential_user_id_name_key: () => nameTaken('application_credential', wanted.name) },
       () =>
@@ -214,7 +214,7 @@ async function storeRules(tx: Tx, userId: UserId, rules: (AccessRule | { id: str
             id: string;
           }>`select id from access_rule where id = ${rule.id} and user_id = ${userId} for share`.execute(tx)
         : await sql<{ id: string }>`insert into access_rule (id, user_id, service, method, path)
-            values (${newId()}, ${userId}, ${rule.service}, ${rule.method}, ${rule.path})
+            values (${newOrderedId()}, ${userId}, ${rule.service}, ${rule.method}, ${rule.path})
             on conflict (user_id, service, method, path) do update set path = excluded.path returning id`.execute(tx);
     if (!rows[0]) throw notFound('access_rule', 'id' in rule ? rule.id : '');
     ids.push(rows[0].id);

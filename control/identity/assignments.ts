@@ -2,7 +2,7 @@
 
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type DomainId, newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
+import { type DomainId, newOrderedId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
@@ -70,7 +70,7 @@ export class AssignmentService {
       requireGivable(caller, role, 'identity:create_grant');
       if (role.domain_id !== null) checkDomainRole(role.domain_id, grant, place.domainId);
       await sql`insert into role_assignment (id, role_id, user_id, group_id, project_id, domain_id, system, inherited)
-        values (${newId()}, ${roleId}, ${userOf(grant)}, ${groupOf(grant)}, ${projectOf(grant)}, ${domainOf(grant)},
+        values (${newOrderedId()}, ${roleId}, ${userOf(grant)}, ${groupOf(grant)}, ${projectOf(grant)}, ${domainOf(grant)},
           ${'system' in grant.target}, ${grant.inherited ?? false})
         on conflict do nothing`.execute(tx);
     });

@@ -4,7 +4,7 @@
  * built-in roles that a newer version brought: what administrators renamed, disabled or deleted stays so.
  */
 import { sql } from 'kysely';
-import { type DomainId, newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
+import { type DomainId, newOrderedId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import { cloudActor, type Database, type Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
@@ -38,7 +38,7 @@ async function ensureRoles(tx: Tx): Promise<Record<string, RoleId>> {
   const before = await tx.selectFrom('role').select(['id', 'name']).where('domain_id', 'is', null).execute();
   for (const name of [...ladder, ...others]) {
     const found = before.find((role) => role.name === name);
-    ids[name] = found?.id ?? newId<RoleId>();
+    ids[name] = found?.id ?? newOrderedId<RoleId>();
     if (!found)
       await tx
         .insertInto('role')
@@ -53,7 +53,7 @@ async function ensureRoles(tx: Tx): Promise<Record<string, RoleId>> {
 }
 
 async function makeFirst(tx: Tx, hash: string, adminRole: RoleId | undefined): Promise<void> {
-  const [domainId, projectId, userId] = [newId<DomainId>(), newId<ProjectId>(), newId<UserId>()];
+  const [domainId, projectId, userId] = [newOrderedId<DomainId>(), newOrderedId<ProjectId>(), newOrderedId<UserId>()];
   await sql`insert into domain (id, name, description, is_default)
     values (${domainId}, 'Default', 'The default domain', true)`.execute(tx);
   await sql`insert into project (id, domain_id, name, description)
@@ -61,6 +61,6 @@ async function makeFirst(tx: Tx, hash: string, adminRole: RoleId | undefined): P
   await sql`insert into "user" (id, domain_id, name) values (${userId}, ${domainId}, 'admin')`.execute(tx);
   await sql`insert into user_password (user_id, hash) values (${userId}, ${hash})`.execute(tx);
   await sql`insert into role_assignment (id, role_id, user_id, project_id, system)
-    values (${newId()}, ${adminRole}, ${userId}, ${projectId}, false),
-      (${newId()}, ${adminRole}, ${userId}, null, true)`.execute(tx);
+    values (${newOrderedId()}, ${adminRole}, ${userId}, ${projectId}, false),
+      (${newOrderedId()}, ${adminRole}, ${userId}, null, true)`.execute(tx);
 }

@@ -1,7 +1,7 @@
 /** What administrators do with the catalogue: regions, services, endpoints. What the cloud itself serves they can only look at. */
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { newId } from '../../contract/ids.ts';
+import { newOrderedId } from '../../contract/ids.ts';
 import type { Caller } from '../kit/caller.ts';
 import type { Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
@@ -76,7 +76,7 @@ export class CatalogueService {
   /** @throws CloudError `forbidden`, `conflict`, `not_found` (parent) */
   async createRegion(caller: Caller, name: string | null, change: RegionChange): Promise<RegionRow> {
     requireAdministrator(caller, 'identity:create_region');
-    const id = newId();
+    const id = newOrderedId();
     const { parent = null, description, extra = {} } = change;
     const parentId = parent === null ? null : (await this.region(parent)).id;
     const values = { id, name: name ?? id, parent_id: parentId, description: description ?? '', extra: json(extra) };
@@ -145,7 +145,7 @@ export class CatalogueService {
     requireAdministrator(caller, 'identity:create_service');
     const { type, name = '', description, enabled = true, extra = {} } = wanted;
     return this.#services.insert(caller, {
-      ...{ id: newId(), type, name, description: description ?? '', enabled, extra: json(extra) },
+      ...{ id: newOrderedId(), type, name, description: description ?? '', enabled, extra: json(extra) },
     });
   }
 
@@ -200,7 +200,7 @@ export class CatalogueService {
     const { serviceId, url, enabled = true, extra = {} } = wanted;
     const regionId = await this.#regionOf(caller, wanted);
     return this.#endpoints.insert(caller, {
-      ...{ id: newId(), service_id: serviceId, region_id: regionId ?? null, interface: wanted.interface },
+      ...{ id: newOrderedId(), service_id: serviceId, region_id: regionId ?? null, interface: wanted.interface },
       ...{ url, enabled, extra: json(extra) },
     });
   }

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
-import { newId } from '../../contract/ids.ts';
+import { newOrderedId } from '../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable, type Tx } from '../kit/database/database.ts';
 import { catalogueTables, type EndpointFilters, type EndpointRow, type ServiceRow } from './catalogue-tables.ts';
 import type { IdentityChange } from './token-cache.ts';
@@ -154,7 +154,9 @@ async function settle(
   tx: Tx,
   { region, publicUrl, entries }: { region: string; publicUrl: string; entries: readonly CatalogueEntry[] },
 ) {
-  await sql`insert into region (id, name) values (${newId()}, ${region}) on conflict (name) do nothing`.execute(tx);
+  await sql`insert into region (id, name) values (${newOrderedId()}, ${region}) on conflict (name) do nothing`.execute(
+    tx,
+  );
   const serviceIds: string[] = [];
   const endpointIds: string[] = [];
   for (const { type, name, path } of entries) {

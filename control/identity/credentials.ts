@@ -6,7 +6,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { newId, type ProjectId, type UserId } from '../../contract/ids.ts';
+import { newOrderedId, type ProjectId, type UserId } from '../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
@@ -75,7 +75,7 @@ export class CredentialService {
     const { userId, type, projectId = null, extra = {} } = wanted;
     requireSelfOrAdministrator(caller, userId, 'identity:create_credential');
     if (!inReach(caller, { project_id: projectId })) throw outOfReach();
-    const id = newId();
+    const id = newOrderedId();
     const { blob, hash } = isAccessKey(type)
       ? accessKeyFrom(caller, { projectId, blob: wanted.blob })
       : { blob: wanted.blob, hash: null };

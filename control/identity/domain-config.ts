@@ -4,7 +4,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type DomainId, newId } from '../../contract/ids.ts';
+import { type DomainId, newOrderedId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
@@ -134,7 +134,7 @@ async function store(tx: Tx, domainId: DomainId, options: DomainOptions): Promis
   for (const [section, values] of Object.entries(options)) {
     for (const [option, value] of Object.entries(values)) {
       await sql`insert into domain_config (id, domain_id, section, option, value)
-        values (${newId()}, ${domainId}, ${section}, ${option}, ${json(value)})
+        values (${newOrderedId()}, ${domainId}, ${section}, ${option}, ${json(value)})
         on conflict (domain_id, section, option) do update set value = excluded.value`.execute(tx);
     }
   }

@@ -1,6 +1,6 @@
 /** Which endpoints a project's catalogue shows: single ones, and groups of them by what they are. */
 import { type RawBuilder, sql } from 'kysely';
-import { newId, type ProjectId } from '../../contract/ids.ts';
+import { newOrderedId, type ProjectId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import { json } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
@@ -51,7 +51,12 @@ export class EndpointFilterService {
   async createGroup(caller: Caller, wanted: EndpointGroupChange & { name: string; filters: EndpointFilters }) {
     requireAdministrator(caller, 'identity:create_endpoint_group');
     const { name, description, filters } = wanted;
-    return this.#groups.insert(caller, { id: newId(), name, description: description ?? '', filters: json(filters) });
+    return this.#groups.insert(caller, {
+      id: newOrderedId(),
+      name,
+      description: description ?? '',
+      filters: json(filters),
+    });
   }
 
   /** @throws CloudError `forbidden`, `not_found` */

@@ -6,7 +6,7 @@
 
 import { type Insertable, type RawBuilder, type Selectable, sql, type Updateable } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { newId } from '../../contract/ids.ts';
+import { newOrderedId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import { defined, json } from '../kit/database/schema.ts';
@@ -97,7 +97,7 @@ export class Entries<T extends Table> {
     own: Omit<Insertable<IdentityTables[T]>, Common>,
     around: { before?: (tx: Tx) => Promise<void>; after?: (tx: Tx, row: Row<T>) => Promise<void> } = {},
   ): Promise<Row<T>> {
-    const values = { id: newId(), description: '', ...this.#columns(wanted, { extra: {} }), ...own };
+    const values = { id: newOrderedId(), description: '', ...this.#columns(wanted, { extra: {} }), ...own };
     return this.#write(caller, wanted, (own as { domain_id?: string }).domain_id, async (tx) => {
       await around.before?.(tx);
       const row = await tx

@@ -9,7 +9,7 @@
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
-import { type DomainId, newId, type ProjectId, type UserId } from '../../contract/ids.ts';
+import { type DomainId, newOrderedId, type ProjectId, type UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import { type Claims, Provider, ProviderUnreachable, TokenRefused } from '../../protocols/oidc/provider.ts';
 import type { Tx } from '../kit/database/database.ts';
@@ -157,7 +157,7 @@ async function ensureUser(
     }
     return known;
   }
-  const id = newId<UserId>();
+  const id = newOrderedId<UserId>();
   await sql`insert into "user" (id, domain_id, name, email, extra)
     values (${id}, ${provider.domain_id}, ${name}, ${email}, ${json({})})`.execute(tx);
   await sql`insert into federated_user (user_id, identity_provider_id, protocol, unique_id)
@@ -199,11 +199,11 @@ async function ensureProjects(
 ): Promise<void> {
   for (const { name, roles } of projects) {
     checkName('project', name, 64);
-    await sql`insert into project (id, domain_id, name) values (${newId<ProjectId>()}, ${domainId}, ${name})
+    await sql`insert into project (id, domain_id, name) values (${newOrderedId<ProjectId>()}, ${domainId}, ${name})
       on conflict (domain_id, name) do nothing`.execute(tx);
     for (const role of roles) {
       await sql`insert into role_assignment (id, role_id, user_id, project_id)
-        select ${newId()}, r.id, ${userId}, p.id from role r, project p
+        select ${newOrderedId()}, r.id, ${userId}, p.id from role r, project p
         where r.name = ${role.name} and r.domain_id is null and p.domain_id = ${domainId} and p.name = ${name}
         on conflict do nothing`.execute(tx);
     }

@@ -1,7 +1,7 @@
 /** Other identity providers, the protocols that they are spoken to by, and the rules that make their users ours. */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type DomainId, newId } from '../../contract/ids.ts';
+import { type DomainId, newOrderedId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import { json } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
@@ -75,8 +75,8 @@ export class FederationService {
     { domainId, ...change }: ProviderChange & { domainId: DomainId | null },
   ): Promise<IdentityProviderRow> {
     requireAdministrator(caller, 'identity:create_identity_provider');
-    const id = newId();
-    const domain = domainId ?? newId<DomainId>();
+    const id = newOrderedId();
+    const domain = domainId ?? newOrderedId<DomainId>();
     const { description = null, enabled = true, remoteIds = [], authorizationTtl = null } = change;
     const values = {
       ...{
@@ -158,7 +158,7 @@ export class FederationService {
   ): Promise<MappingRow> {
     requireAdministrator(caller, 'identity:create_mapping');
     checkPatterns(rules);
-    return this.#mappings.insert(caller, { id: newId(), name, rules: json(rules), schema_version: version });
+    return this.#mappings.insert(caller, { id: newOrderedId(), name, rules: json(rules), schema_version: version });
   }
 
   /** @throws CloudError `forbidden`, `not_found`, `invalid` */
@@ -214,7 +214,7 @@ export class FederationService {
     requireAdministrator(caller, 'identity:create_protocol');
     const [{ id }, { id: mappingId }] = [await this.findProvider(provider), await this.#findMapping(mapping)];
     return this.#protocols.insert(caller, {
-      ...{ id: newId(), identity_provider_id: id, name, mapping_id: mappingId },
+      ...{ id: newOrderedId(), identity_provider_id: id, name, mapping_id: mappingId },
       remote_id_attribute: remoteIdAttribute,
     });
   }

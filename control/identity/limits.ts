@@ -7,7 +7,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type DomainId, newId, type ProjectId } from '../../contract/ids.ts';
+import { type DomainId, newOrderedId, type ProjectId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
@@ -101,7 +101,7 @@ export class LimitService {
       for (const { limit, description, ...name } of wanted) {
         const regionId = await regionOf(tx, name.region);
         await this.#requireFree(tx, name);
-        const id = newId();
+        const id = newOrderedId();
         await sql`insert into registered_limit (id, service_id, region_id, resource_name, default_limit, description)
           values (${id}, ${name.serviceId}, ${regionId}, ${name.resource}, ${limit}, ${description})`.execute(tx);
         made.push(await this.registeredOne(id, tx));
@@ -188,7 +188,7 @@ export class LimitService {
       for (const { limit, description, projectId, domainId, ...name } of wanted) {
         const [known] = await this.#registered(tx, named(name));
         if (!known) throw new CloudError('forbidden', 'limit_not_registered', {});
-        const id = newId();
+        const id = newOrderedId();
         if (known.quota === null) {
           await sql`insert into own_limit (id, registered_limit_id, project_id, domain_id, resource_limit, description)
             values (${id}, ${known.id}, ${projectId}, ${domainId}, ${limit}, ${description})`.execute(tx);

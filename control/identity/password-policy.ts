@@ -6,7 +6,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { newId, type UserId } from '../../contract/ids.ts';
+import { newOrderedId, type UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import type { Asker } from './fair-gate.ts';
@@ -115,7 +115,7 @@ export class PasswordRules {
     const kept = this.policy.unique - 1;
     if (kept < 1) return;
     await sql`insert into user_password_past (id, user_id, hash)
-      select ${newId()}, user_id, hash from user_password where user_id = ${userId}`.execute(tx);
+      select ${newOrderedId()}, user_id, hash from user_password where user_id = ${userId}`.execute(tx);
     await sql`delete from user_password_past where user_id = ${userId} and id not in
       (select id from user_password_past where user_id = ${userId} order by id desc limit ${kept})`.execute(tx);
   }

@@ -1,5 +1,5 @@
 /** Policies: texts that other services keep here and read again. Nothing here follows them. */
-import { newId } from '../../contract/ids.ts';
+import { newOrderedId } from '../../contract/ids.ts';
 import type { Caller } from '../kit/caller.ts';
 import { json } from '../kit/database/schema.ts';
 import type { PolicyRow } from './catalogue-tables.ts';
@@ -37,7 +37,7 @@ export class PolicyService {
   /** @throws CloudError `forbidden` */
   async create(caller: Caller, { type, blob, extra = {} }: PolicyChange & { type: string; blob: string }) {
     requireAdministrator(caller, 'identity:create_policy');
-    return this.#policies.insert(caller, { id: newId(), type, blob, extra: json(extra) });
+    return this.#policies.insert(caller, { id: newOrderedId(), type, blob, extra: json(extra) });
   }
 
   /** @throws CloudError `forbidden`, `not_found` */

@@ -1,7 +1,7 @@
 /** Clouds that would take our users' word. They are kept and told; assertions for them are not made here. */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { newId } from '../../contract/ids.ts';
+import { newOrderedId } from '../../contract/ids.ts';
 import type { Caller } from '../kit/caller.ts';
 import { notFound } from '../kit/refusal.ts';
 import type { IdentityContext } from './context.ts';
@@ -59,7 +59,7 @@ export class ServiceProviders {
     const { description = null, enabled = true } = wanted;
     const prefix = wanted.relay_state_prefix ?? usualPrefix;
     return this.#rows.insert(caller, {
-      ...{ id: newId(), name, auth_url: wanted.auth_url, sp_url: wanted.sp_url, description, enabled },
+      ...{ id: newOrderedId(), name, auth_url: wanted.auth_url, sp_url: wanted.sp_url, description, enabled },
       relay_state_prefix: prefix,
     });
   }

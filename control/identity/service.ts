@@ -9,7 +9,7 @@
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
-import { type DomainId, newId } from '../../contract/ids.ts';
+import { type DomainId, newOrderedId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { ChangeFeed } from '../kit/change-log/changes.ts';
@@ -222,7 +222,7 @@ export class IdentityService extends IdentityParts {
         tx,
       );
       await sql`insert into token_revocation (id, audit_id, expires_at)
-        values (${newId()}, ${claims.auditIds[0]}, ${new Date(claims.expiresAt)}) on conflict (audit_id) do nothing`.execute(
+        values (${newOrderedId()}, ${claims.auditIds[0]}, ${new Date(claims.expiresAt)}) on conflict (audit_id) do nothing`.execute(
         tx,
       );
     });

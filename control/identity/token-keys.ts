@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import { newId } from '../../contract/ids.ts';
+import { newOrderedId } from '../../contract/ids.ts';
 import { cloudActor, type Database } from '../kit/database/database.ts';
 import type { TokenKey } from './token.ts';
 
@@ -56,7 +56,7 @@ export class TokenKeys {
       await sql`lock table token_key in share row exclusive mode`.execute(tx);
       await sql`delete from token_key where expires_at < now()`.execute(tx);
       await sql`insert into token_key (id, secret, created_at, expires_at)
-        select ${newId()}, ${randomBytes(secretBytes)}, clock_timestamp(),
+        select ${newOrderedId()}, ${randomBytes(secretBytes)}, clock_timestamp(),
           clock_timestamp() + ${this.#signForMs + this.#lifetimeMs}::double precision * interval '1 millisecond'
         where not (${unlessFresh} and exists (select from token_key
           where created_at > now() - ${this.#signForMs}::double precision * interval '1 millisecond'))`.execute(tx);

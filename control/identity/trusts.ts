@@ -5,7 +5,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { newId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
+import { newOrderedId, type ProjectId, type RoleId, type UserId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import type { Tx } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
@@ -58,7 +58,7 @@ export class TrustService {
     if (caller.userId !== wanted.trustorId) throw new CloudError('forbidden', 'trust_of_another_trustor', {});
     if (wanted.projectId && wanted.roles.length === 0) throw new CloudError('forbidden', 'trust_without_role', {});
     const expiresAt = wanted.expiresAt === null ? null : futureInstant(wanted.expiresAt);
-    const id = newId();
+    const id = newOrderedId();
     const refusals = {
       trust_trustee_user_id_fkey: () => notFound('user', wanted.trusteeId),
       trust_project_id_fkey: () => notFound('project', wanted.projectId ?? ''),

@@ -1,7 +1,7 @@
 /** Imports are asked for here: rights, state, one transaction with the task. What needs time is done by importer.ts. */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import { type ImageId, newId, parseId } from '../../contract/ids.ts';
+import { type ImageId, newOrderedId, parseId } from '../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin } from '../kit/caller.ts';
 import type { Database, Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
@@ -187,7 +187,7 @@ async function insertTask(
   await tx
     .insertInto('image_task')
     .values({
-      id: newId(),
+      id: newOrderedId(),
       image_id: image.id,
       user_id: caller.userId,
       request_id: caller.requestId,

@@ -212,6 +212,18 @@ export async function listRows<Row>(
   return query.reverse ? rows.reverse() : rows;
 }
 
+/** What was made by one request, in the order that it was asked for in. */
+export async function listMade<Row extends { id: string }>(
+  db: Queryable,
+  caller: Caller,
+  listing: Listing<Row>,
+  ids: readonly string[],
+): Promise<Row[]> {
+  const place = new Map(ids.map((id, at) => [id, at]));
+  const rows = await listRows(db, caller, listing, { ids });
+  return rows.sort((a, b) => place.get(a.id)! - place.get(b.id)!);
+}
+
 /** @throws CloudError `not_found`, also for what the caller may not see */
 export async function readRow<Row>(db: Queryable, caller: Caller, listing: Listing<Row>, id: string): Promise<Row> {
   const [row] = await listRows(db, caller, listing, { ids: [id] });

@@ -71,7 +71,7 @@ export class NetworkInventory {
     >`select n.id as network_id, n.name as network_name, n.project_id,
         coalesce((select jsonb_agg(jsonb_build_object('subnet_id', s.id, 'subnet_name', s.name, 'cidr', s.cidr,
             'ip_version', s.ip_version, 'pools', s.allocation_pools,
-            'used', (select count(*) from port_ip i where i.subnet_id = s.id)) order by s.id)
+            'used', (select count(*) from port_ip i where i.subnet_id = s.id)) order by s.created_at, s.id)
           from subnet s where s.network_id = n.id
             and (${ipVersion}::integer is null or s.ip_version = ${ipVersion}::integer)), '[]') as subnets
       from network n

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PortId } from '../../contract/ids.ts';
 import { ec2MetaData, metadataFiles, openstackFiles } from './document.ts';
 import { netmask, networkData } from './network-data.ts';
 import { exampleServer } from './testing.ts';
@@ -55,6 +56,22 @@ test('an old version lacks what appeared later', () => {
   const document = JSON.parse(String(files.get('meta_data.json')));
   assert.equal('random_seed' in document, false);
   assert.equal('project_id' in document, false);
+});
+
+test('links of one server have names of their own, also where the ids of older ports begin alike', () => {
+  const [port] = exampleServer().ports;
+  const linksOf = (...ids: string[]) => {
+    const ports = ids.map((id) => ({ ...port!, id: id as PortId }));
+    const { links, networks } = networkData(ports);
+    assert.deepEqual(
+      [...new Set(networks.map(({ link }) => link))],
+      links.map(({ id }) => id),
+    );
+    return links.map(({ id }) => id);
+  };
+  const [one, two] = ['01900000-0000-7000-8000-0000000000a1', '01900000-0000-7001-8000-0000000000a2'];
+  assert.deepEqual(linksOf(one, two), [`tap${one}`, `tap${two}`]);
+  assert.deepEqual(linksOf(one, '7d0e62f1-93aa-4c31-9d5e-0a1b2c3d4e5f'), ['tap01900000-00', 'tap7d0e62f1-93']);
 });
 
 test('network_data.json has a link per port and a network per way of addressing', () => {

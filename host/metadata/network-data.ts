@@ -30,7 +30,7 @@ export interface NetworkData {
 export function networkData(ports: DesiredPort[]): NetworkData {
   const data: NetworkData = { links: [], networks: [], services: [] };
   for (const port of ports) {
-    const link = `tap${port.id.slice(0, 11)}`;
+    const link = linkName(port, ports);
     data.links.push({ id: link, vif_id: port.id, type: 'ovs', mtu: port.mtu, ethernet_mac_address: port.mac });
     const automatic = new Set<string>();
     for (const fixedIp of port.fixedIps) {
@@ -46,6 +46,15 @@ export function networkData(ports: DesiredPort[]): NetworkData {
     }
   }
   return data;
+}
+
+/**
+ * Nova's name of a link has the port's id in as far as a tap's name had room. Older ports have time-ordered ids, which begin alike: to
+ * cloud-init 22.4.2 two links of one name are one, and each card gets the addresses of both.
+ */
+function linkName(port: DesiredPort, all: DesiredPort[]): string {
+  const short = port.id.slice(0, 11);
+  return all.some(({ id }) => id !== port.id && id.startsWith(short)) ? `tap${port.id}` : `tap${short}`;
 }
 
 function networkType(fixedIp: DesiredFixedIp): string {

@@ -3,7 +3,7 @@
  * machine and everything of one can be found again without memory. Interface names have at most 15 characters.
  */
 
-/** The last digits of a UUIDv7 are random: 36 bits of them. Stamps carry the whole id. */
+/** The last digits of an id are random, of whichever kind it is: 36 bits of them. Stamps carry the whole id. */
 const tail = (id: string) => id.replaceAll('-', '').slice(-9);
 
 export function names(tag: string) {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type DesiredServer, hostPaths, type ImageUploadResult } from '../../contract/host/index.ts';
-import { type HostId, type ImageId, newId, type PortId, type ServerId } from '../../contract/ids.ts';
+import { type HostId, type ImageId, newId, newOrderedId, type PortId, type ServerId } from '../../contract/ids.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
 import { type TestTls, testAuthority } from '../../test/support/certificates.ts';
 import { FakeControl } from '../../test/support/fake-control.ts';
@@ -24,7 +24,7 @@ export const impatient = { retryFirstMs: 5, retryMaxMs: 20, stopTimeoutMs: 1000,
 
 export async function fleetWorld(t: TestContext, changes: Partial<FleetHostOptions> = {}): Promise<FleetWorld> {
   const directory = mkdtempSync(join(tmpdir(), 'bf-'));
-  const hostId = newId<HostId>();
+  const hostId = newOrderedId<HostId>();
   const authority = await testAuthority();
   const tls = writeTls(directory, await authority.issue(hostId));
   const control = new FakeControl({ tls: await authority.issue('bothy-control'), cloudId: newId(), hostId });
@@ -56,7 +56,7 @@ export function writeTls(directory: string, { cert, key, ca }: TestTls) {
 /** A server that boots from the image, with one port. */
 export function wantedServer(image: DesiredServer['image'], changes: Partial<DesiredServer> = {}): DesiredServer {
   const [port] = exampleServer().ports;
-  return exampleServer({ id: newId<ServerId>(), image, ports: [{ ...port!, id: newId<PortId>() }], ...changes });
+  return exampleServer({ id: newOrderedId<ServerId>(), image, ports: [{ ...port!, id: newId<PortId>() }], ...changes });
 }
 
 async function storeImage(socketPath: string): Promise<NonNullable<DesiredServer['image']>> {

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DesiredPort } from '../../contract/host/index.ts';
-import { type HostId, newId } from '../../contract/ids.ts';
+import { type HostId, newOrderedId } from '../../contract/ids.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { hostEngines } from '../../engine/open-vswitch.ts';
 import { ovnCentralEngines, ovnCentralSockets } from '../../engine/ovn-central.ts';
@@ -59,7 +59,7 @@ export class TestMachine {
     this.options = {
       tag,
       netns,
-      hostId: newId<HostId>(),
+      hostId: newOrderedId<HostId>(),
       hostname: 'live-1',
       runDirectory,
       logDirectory: join(this.directory, 'log'),

@@ -94,7 +94,7 @@ export class OvnLab {
   }
 
   trace(network: string, flow: string): string {
-    // Friendly names are the first digits of UUIDs; those of UUIDv7 are all alike.
+    // Friendly names are the first digits of UUIDs; those of time-ordered ones are all alike.
     const options = ['--no-friendly-names', '--minimal', '--ct=new', '--ct=new'];
     return this.run('ovn-trace', `--db=${this.southbound}`, ...options, network, flow);
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import type { DesiredServer } from '../../contract/host/index.ts';
-import { type HostId, type ImageId, newId, type PortId, type ServerId } from '../../contract/ids.ts';
+import { type HostId, type ImageId, newId, newOrderedId, type PortId, type ServerId } from '../../contract/ids.ts';
 import { HostClient, type HostEndpoint } from '../../control/host/client.ts';
 import type { HostConfiguration } from '../../host/configuration.ts';
 import { Host, type HostDependencies } from '../../host/host.ts';
@@ -44,7 +44,7 @@ export interface HostChanges {
 /** @param options authority: that of another world, so that the two hosts are of one cloud */
 export async function hostWorld(t: TestContext, options: { authority?: TestAuthority } = {}): Promise<HostWorld> {
   const directory = mkdtempSync(join(tmpdir(), 'bh-'));
-  const hostId = newId<HostId>();
+  const hostId = newOrderedId<HostId>();
   const authority = options.authority ?? (await testAuthority());
   const files = await certificateFiles(directory, authority, hostId);
   const controlTls = await authority.issue('bothy-control');
@@ -140,5 +140,5 @@ function dependenciesOf(
 /** A server that boots from the image, with one port. */
 export function wantedServer(image: DesiredServer['image'], changes: Partial<DesiredServer> = {}): DesiredServer {
   const [port] = exampleServer().ports;
-  return exampleServer({ id: newId<ServerId>(), image, ports: [{ ...port!, id: newId<PortId>() }], ...changes });
+  return exampleServer({ id: newOrderedId<ServerId>(), image, ports: [{ ...port!, id: newId<PortId>() }], ...changes });
 }

@@ -5,7 +5,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { PostgresOptions } from '../../cli/cloud/postgres.ts';
 import type { ControlConfiguration, LogLevel, TlsFiles } from '../../cli/process/configuration.ts';
-import { type HostId, newId } from '../../contract/ids.ts';
+import { type HostId, newId, newOrderedId } from '../../contract/ids.ts';
 import { Authority, type LeafFiles } from '../../control/pki/authority.ts';
 
 export interface SimulatedIdentity {
@@ -29,7 +29,7 @@ export async function simulatedIdentity(directory: string, hosts: number): Promi
   const control = await authority.ensure({ name: 'api', commonName: 'bothy-control', names, usages });
   const made: SimulatedIdentity['hosts'] = [];
   for (let index = 1; index <= hosts; index++) {
-    const id = newId<HostId>();
+    const id = newOrderedId<HostId>();
     const name = `host-${index}`;
     made.push({ id, name, tls: files(await authority.ensure({ name, commonName: id, names, usages })) });
   }

@@ -4,7 +4,7 @@
  */
 import { type RawBuilder, type Selectable, sql } from 'kysely';
 import { CloudError, isCloudError } from '../../../contract/errors.ts';
-import { newId } from '../../../contract/ids.ts';
+import { newOrderedId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
@@ -97,7 +97,7 @@ export class FlavorService {
   /** @throws CloudError `forbidden`, `conflict` */
   async create(caller: Caller, wish: FlavorWish): Promise<FlavorRow> {
     requireAdmin(caller, 'create a flavor');
-    const id = newId();
+    const id = newOrderedId();
     const flavorId = wish.flavorId ?? id;
     return this.#database.transaction(actorOf(caller), async (tx) => {
       try {

@@ -3,7 +3,7 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import { newId } from '../../../contract/ids.ts';
+import { newOrderedId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
@@ -42,7 +42,7 @@ export class KeyPairService {
     const key = made ?? (wish.type === 'ssh' ? readSshKey(wish.publicKey!) : readCertificate(wish.publicKey!));
     const keyPair = await this.#database.transaction(actorOf(caller), async (tx) => {
       await requireQuota(tx, userId);
-      const id = newId();
+      const id = newOrderedId();
       try {
         const { rows } = await sql<KeyPairRow>`insert into key_pair (id, user_id, name, type, public_key, fingerprint)
           values (${id}, ${userId}, ${wish.name}, ${wish.type}, ${key.publicKey}, ${key.fingerprint})

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import type { DesiredServer } from '../../../contract/host/index.ts';
-import { newId, parseId } from '../../../contract/ids.ts';
+import { newOrderedId, parseId } from '../../../contract/ids.ts';
 import type { QuarantinedServerRow } from '../../host/index.ts';
 import { recoverProject } from '../../identity/recovered-project.ts';
 import type { Tx } from '../../kit/database/database.ts';
@@ -108,7 +108,7 @@ async function flavorOf(tx: Tx, server: DesiredServer): Promise<{ row: string; s
   }>`select id as row, flavor_id as id, name from flavor
     where vcpus = ${vcpus} and memory_mib = ${memory_mib} and disk_gib = ${disk_gib} order by id limit 1`.execute(tx);
   const { row, ...known } = rows[0] ?? {
-    row: newId(),
+    row: newOrderedId(),
     id: 'recovered',
     name: `recovered-${vcpus}-${memory_mib}-${disk_gib}`,
   };

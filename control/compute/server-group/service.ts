@@ -94,6 +94,6 @@ async function read(db: Queryable, { id, projectId, limit, offset = 0 }: Wanted)
     from server_group g where true
     ${id === undefined ? sql`` : sql`and g.id = ${id}::uuid`}
     ${projectId === null ? sql`` : sql`and g.project_id = ${projectId}::uuid`}
-    order by g.id limit ${limit ?? null}::bigint offset ${offset}`.execute(db);
+    order by g.created_at, g.id limit ${limit ?? null}::bigint offset ${offset}`.execute(db);
   return rows;
 }

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
-import { type ImageId, newId, type ServerId } from '../../../contract/ids.ts';
+import { type ImageId, newOrderedId, type ServerId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import { fileFormat } from '../../image/index.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../../kit/caller.ts';
@@ -141,7 +141,7 @@ function newServer(
   { caller, projectId, wish, flavor, diskGib, image, found, reservationId }: ServerParts,
   index: number,
 ) {
-  const id = newId<ServerId>();
+  const id = newOrderedId<ServerId>();
   const name = wish.maxCount > 1 ? `${wish.name}-${index + 1}` : wish.name;
   return {
     id,

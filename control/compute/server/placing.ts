@@ -7,7 +7,7 @@
  */
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
+import { type HostId, newOrderedId, type ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Tx, withCommit } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { endOperations, passOperation } from '../../kit/operation/operations.ts';
@@ -245,7 +245,7 @@ const sentence = (text: string): string => (text === '' ? '' : `${text[0]!.toUpp
 /** A text of its own for each count would be planned anew with each call. */
 async function recordDecisions(tx: Tx, decided: readonly Decided[]): Promise<void> {
   const rows = decided.map(({ server, found }) => ({
-    id: newId(),
+    id: newOrderedId(),
     project_id: server.project_id,
     resource_id: server.id,
     outcome: found.host ? 'placed' : 'no_capacity',

@@ -2,7 +2,7 @@
 
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import { newId, type PortId, type ServerId } from '../../../contract/ids.ts';
+import { newOrderedId, type PortId, type ServerId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import { keepAdminPassword } from './admin-password.ts';
@@ -61,7 +61,7 @@ export async function insertServers(
   servers: readonly NewServer[],
   options: { userData: string | null; adminPassword: Secret | null; deadlineMs: number; jobInMs: number },
 ): Promise<MadeServer[]> {
-  const operations = servers.map(({ id }) => ({ server_id: id, id: newId() }));
+  const operations = servers.map(({ id }) => ({ server_id: id, id: newOrderedId() }));
   const deadline = sql`now() + ${options.deadlineMs}::double precision * interval '1 millisecond'`;
   const { rows } = await sql<MadeServer>`
     with made as (

@@ -2,7 +2,14 @@
 import { sql } from 'kysely';
 import pino from 'pino';
 import type { GuestDiagnostics, ObservedServer } from '../../../contract/host/index.ts';
-import { type HostId, type ImageId, newId, type ProjectId, type ServerId } from '../../../contract/ids.ts';
+import {
+  type HostId,
+  type ImageId,
+  newId,
+  newOrderedId,
+  type ProjectId,
+  type ServerId,
+} from '../../../contract/ids.ts';
 import type { HostedServers } from '../../host/index.ts';
 import { ImageService } from '../../image/index.ts';
 import type { Caller } from '../../kit/caller.ts';
@@ -137,7 +144,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
         },
       }),
     async addHost({ name, vcpus = 16, memoryMiB = 32768, connected = true, zone = 'nova' } = {}) {
-      const id = newId<HostId>();
+      const id = newOrderedId<HostId>();
       await sql`insert into host (id, name, vcpus, memory_mib, disk_gib, connected, availability_zone, facts)
         values (${id}, ${name ?? `host-${id}`}, ${vcpus}, ${memoryMiB}, 1000, ${connected}, ${zone},
           ${JSON.stringify({ url: `https://${id}:8444`, qemuVersion: '7.2.0', cpus: vcpus / 16, memoryMiB: memoryMiB + 1024, machine: { types: ['pc-q35-7.2', 'pc-q35-7.1'], cpuModel: 'max', layout: 1 } })}::jsonb)`.execute(
@@ -147,7 +154,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
     },
     async addFlavor({ id = newId(), vcpus = 1, memoryMiB = 512, diskGiB = 1 } = {}) {
       await sql`insert into flavor (id, flavor_id, name, vcpus, memory_mib, disk_gib)
-        values (${newId()}, ${id}, ${`flavor ${id}`}, ${vcpus}, ${memoryMiB}, ${diskGiB})`.execute(db);
+        values (${newOrderedId()}, ${id}, ${`flavor ${id}`}, ${vcpus}, ${memoryMiB}, ${diskGiB})`.execute(db);
       return id;
     },
     wish: (over = {}) => ({

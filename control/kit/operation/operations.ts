@@ -3,7 +3,7 @@
  * transaction that decides; closed in the transaction that records the observation which satisfies it.
  */
 import { sql } from 'kysely';
-import { newId, type OperationId } from '../../../contract/ids.ts';
+import { newOrderedId, type OperationId } from '../../../contract/ids.ts';
 import type { Actor, Queryable, Tx } from '../database/database.ts';
 
 export interface NewOperation {
@@ -20,7 +20,7 @@ export interface NewOperation {
 
 /** Records an operation. An older running operation on the same resource is superseded: it ends as failed with code `conflict`. */
 export async function beginOperation(tx: Tx, actor: Actor, operation: NewOperation): Promise<OperationId> {
-  const id = newId<OperationId>();
+  const id = newOrderedId<OperationId>();
   await sql`
     with superseded as (
       update operation set state = 'failed', finished_at = now(), updated_at = now(), waiting_for = null,
@@ -45,7 +45,7 @@ export async function recordOperation(
   const failed = outcome.state === 'failed' ? outcome : { code: null, message: null };
   await sql`insert into operation (id, project_id, resource_type, resource_id, verb, generation, state, owner, deadline,
       error_code, error_message, actor_id, request_id, finished_at)
-    values (${newId<OperationId>()}, ${operation.projectId}, ${operation.resourceType}, ${operation.resourceId},
+    values (${newOrderedId<OperationId>()}, ${operation.projectId}, ${operation.resourceType}, ${operation.resourceId},
       ${operation.verb}, ${operation.generation}, ${outcome.state}, 'control', now(), ${failed.code}, ${failed.message},
       ${actor.actorId}, ${actor.requestId}, now())`.execute(tx);
 }

@@ -10,7 +10,7 @@ export interface NetworkRow extends Selectable<NetworkTable> {
 
 export const networkListing: Listing<NetworkRow> = {
   noun: 'network',
-  select: sql<NetworkRow>`t.*, array(select s.id from subnet s where s.network_id = t.id order by s.id) as subnets`,
+  select: sql<NetworkRow>`t.*, array(select s.id from subnet s where s.network_id = t.id order by s.created_at, s.id) as subnets`,
   from: sql`network t`,
   visible: (caller) => networkCondition(caller, 't'),
   columns: {

@@ -10,7 +10,7 @@ import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
 import { defined } from '../../kit/database/schema.ts';
-import { type Listing, type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { type Listing, type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { maySeeNetwork } from '../access.ts';
@@ -99,7 +99,14 @@ export class NetworkService {
           ),
         ),
       ]);
-      return withCommit(listRows(tx, caller, this.#listing, { ids: plans.map(({ id }) => id) }));
+      return withCommit(
+        listMade(
+          tx,
+          caller,
+          this.#listing,
+          plans.map(({ id }) => id),
+        ),
+      );
     });
   }
 

@@ -71,7 +71,7 @@ const inQuota = (owner: string): boolean => !ownedByCloud(owner) || interfaceOwn
 export async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<Map<string, NetworkFacts>> {
   const { rows } =
     await sql<NetworkFacts>`select n.id, n.project_id, n.name, n.shared, n.external, n.port_security_enabled,
-      coalesce((select jsonb_agg(to_jsonb(s) order by s.id) from subnet s where s.network_id = n.id), '[]') as subnets
+      coalesce((select jsonb_agg(to_jsonb(s) order by s.created_at, s.id) from subnet s where s.network_id = n.id), '[]') as subnets
     from network n where n.id = any(${[...new Set(ids)]}::uuid[])`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }

@@ -11,7 +11,7 @@ import { parseMac, randomMac } from '../../kit/address.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Queryable, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
 import { defined, json } from '../../kit/database/schema.ts';
-import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
 import { maySeeNetwork, mayUseNetwork } from '../access.ts';
@@ -88,7 +88,14 @@ export class PortService {
         newPort(caller, wish, project, ground.networks.get(wish.network_id)),
       );
       const made = await createPorts(tx, ports, ground);
-      return withCommit(listRows(tx, caller, portListing, { ids: made.map(({ id }) => id) }));
+      return withCommit(
+        listMade(
+          tx,
+          caller,
+          portListing,
+          made.map(({ id }) => id),
+        ),
+      );
     });
   }
 

@@ -6,7 +6,7 @@ import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { defined } from '../../kit/database/schema.ts';
-import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
@@ -84,7 +84,12 @@ export class SecurityGroupService {
         })),
       );
       await tx.insertInto('security_group_rule').values(rules).execute();
-      return listRows(tx, caller, securityGroupListing, { ids: groups.map(({ id }) => id) });
+      return listMade(
+        tx,
+        caller,
+        securityGroupListing,
+        groups.map(({ id }) => id),
+      );
     });
   }
 
@@ -141,7 +146,7 @@ export class SecurityGroupService {
       for (const groupId of [...byGroup.keys()].sort()) {
         made.push(...(await addRules(tx, caller, groupId, byGroup.get(groupId)!)));
       }
-      return listRows(tx, caller, securityGroupRuleListing, { ids: made });
+      return listMade(tx, caller, securityGroupRuleListing, made);
     });
   }
 

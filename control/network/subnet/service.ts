@@ -10,7 +10,7 @@ import { type Cidr, eui64, formatCidr, formatIp, parseCidr } from '../../kit/add
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
 import { defined, json } from '../../kit/database/schema.ts';
-import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
@@ -111,7 +111,14 @@ export class SubnetService {
         ]);
         if (choosesOwnAddress(row)) await addOwnAddresses(tx, row);
       }
-      return withCommit(listRows(tx, caller, subnetListing, { ids: rows.map(({ id }) => id) }));
+      return withCommit(
+        listMade(
+          tx,
+          caller,
+          subnetListing,
+          rows.map(({ id }) => id),
+        ),
+      );
     });
   }
 
