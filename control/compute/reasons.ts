@@ -97,8 +97,7 @@ export interface ComputeReasons {
       | 'no_base64'
       | 'not_of_its_type'
       | 'certificate_too_long'
-      | 'certificate_unreadable'
-      | 'certificate_not_made_here';
+      | 'certificate_unreadable';
   };
 }
 

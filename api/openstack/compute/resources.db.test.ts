@@ -97,6 +97,11 @@ test('key pairs: imported, generated once, listed by page, per user, with a name
   const made = await member('POST', '/os-keypairs', { body: { keypair: { name: 'made', type: 'ssh' } }, version: 2 });
   assert.equal(made.status, 201);
   assert.match(made.body.keypair.private_key, /^-----BEGIN RSA PRIVATE KEY-----/);
+  const pair = await member('POST', '/os-keypairs', { body: { keypair: { name: 'cert', type: 'x509' } }, version: 2 });
+  assert.deepEqual([pair.status, pair.body.keypair.type], [201, 'x509']);
+  assert.match(pair.body.keypair.public_key, /^-----BEGIN CERTIFICATE-----\n/);
+  assert.ok(Buffer.from(pair.body.keypair.private_key, 'base64').length > 2000);
+  assert.equal((await member('DELETE', '/os-keypairs/cert', { version: 2 })).status, 204);
   assert.equal((await member('POST', '/os-keypairs', { body: { keypair: { name: 'x' } }, version: 92 })).status, 400);
   assert.equal(
     (await member('POST', '/os-keypairs', { body: { keypair: { name: 'x', public_key: 'bad' } } })).status,

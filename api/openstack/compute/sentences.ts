@@ -120,7 +120,6 @@ const whyKeyInvalid = {
   not_of_its_type: 'failed to generate fingerprint: the key does not match its type',
   certificate_too_long: 'the certificate is too long',
   certificate_unreadable: 'failed to generate X509 fingerprint',
-  certificate_not_made_here: 'X.509 key pairs can be imported, not generated',
 };
 
 const keyPairs = {

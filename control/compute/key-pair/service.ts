@@ -7,7 +7,8 @@ import { newOrderedId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
-import { generateSshKey, readCertificate, readSshKey } from './ssh-key.ts';
+import { generateSshKey, readSshKey } from './ssh-key.ts';
+import { generateX509Key, readCertificate } from './x509-key.ts';
 
 export interface KeyPairRow {
   id: string;
@@ -35,10 +36,8 @@ export class KeyPairService {
     wish: { name: string; type: 'ssh' | 'x509'; publicKey: string | null; userId?: string },
   ): Promise<{ keyPair: KeyPairRow; privateKey: Secret | null }> {
     const userId = this.#owner(caller, wish.userId, 'create');
-    if (wish.publicKey === null && wish.type === 'x509') {
-      throw new CloudError('invalid', 'public_key_invalid', { why: 'certificate_not_made_here' });
-    }
-    const made = wish.publicKey === null ? await generateSshKey() : null;
+    const generate = () => (wish.type === 'ssh' ? generateSshKey() : generateX509Key(userId));
+    const made = wish.publicKey === null ? await generate() : null;
     const key = made ?? (wish.type === 'ssh' ? readSshKey(wish.publicKey!) : readCertificate(wish.publicKey!));
     const keyPair = await this.#database.transaction(actorOf(caller), async (tx) => {
       await requireQuota(tx, userId);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';
 import { test } from 'node:test';
-import { generateSshKey, readCertificate, readSshKey } from './ssh-key.ts';
+import { generateSshKey, readSshKey } from './ssh-key.ts';
+import { readCertificate } from './x509-key.ts';
 
 const ed25519 = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl someone@小屋';
 

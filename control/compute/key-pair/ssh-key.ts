@@ -3,7 +3,7 @@
  * PEM, PKCS #1). The fingerprint is MD5 with colons, as Nova shows it. Pure; knows no database.
  */
 
-import { createHash, generateKeyPair, X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
 import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
@@ -60,16 +60,6 @@ function readFields(blob: Buffer): Buffer[] {
     at += 4 + length;
   }
   return fields;
-}
-
-/** @throws CloudError `invalid` when the text is no certificate */
-export function readCertificate(text: string): ReadKey {
-  if (text.length > maxLength) refuse('certificate_too_long');
-  try {
-    return { publicKey: text, fingerprint: new X509Certificate(text).fingerprint.toLowerCase() };
-  } catch (error) {
-    throw new CloudError('invalid', 'public_key_invalid', { why: 'certificate_unreadable' }, { cause: error });
-  }
 }
 
 const generate = promisify(generateKeyPair);
