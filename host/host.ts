@@ -130,6 +130,7 @@ export class Host {
     const routes = serviceRoutes({
       ...{ dataDirectory, runDirectory, maxConsoleBytes, images: this.#images, upload },
       guests: { running: (id) => this.#reconciler.running(id), network: dependencies.network, agentTimeoutMs },
+      refuseCapture: (id) => this.#reconciler.refuseCapture(id),
       health: () => this.status(),
     });
     const { listen, socket } = configuration;

@@ -152,6 +152,10 @@ export class Reconciler implements TaskOwner {
     return false;
   }
 
+  async refuseCapture(imageId: ImageId): Promise<void> {
+    for (const task of this.#tasks.values()) await task.refuseCapture(imageId);
+  }
+
   /** The guest that runs of a server, for who asks something of it at once. */
   running(id: ServerId): RunningGuest | undefined {
     return this.#tasks.get(id)?.runningGuest;

@@ -5,11 +5,12 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
-import type { ServerId } from '../../contract/ids.ts';
+import type { ImageId, ServerId } from '../../contract/ids.ts';
 import { Guest } from '../guest/guest.ts';
 import type { QemuProcess } from '../guest/launcher.ts';
 import type { GuestUser } from '../guest/users.ts';
 import { asFault, type HostFault } from '../host-error.ts';
+import { deletedMeanwhile } from '../image/deletions.ts';
 import { type ServerPaths, serverPaths } from '../paths.ts';
 import { backOffMs } from './back-off.ts';
 import { ProcessDied, type ServerContext } from './context.ts';
@@ -51,6 +52,7 @@ export class ServerTask {
   powerdown: { deadlineMs: number; nextPressMs: number } | undefined;
   #loaded = false;
   #running: Promise<void> | undefined;
+  #saving: Promise<void> = Promise.resolve();
   #again = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
@@ -172,7 +174,20 @@ export class ServerTask {
 
   async save(changes: Partial<ServerRecord>): Promise<void> {
     this.record = { ...this.record!, ...changes };
-    await writeRecord(this.paths.record, this.record, { durable: this.context.durable });
+    // One after the other, each with all that is known by then.
+    const write = () => writeRecord(this.paths.record, this.record!, { durable: this.context.durable });
+    this.#saving = this.#saving.then(write, write);
+    await this.#saving;
+  }
+
+  /** Control has deleted the image: it is not made, also where its making would begin only after another start of this process. */
+  async refuseCapture(imageId: ImageId): Promise<void> {
+    const named = this.#owner.desired(this.id)?.captures?.some((capture) => capture.imageId === imageId);
+    const known = this.record?.captures ?? [];
+    if (!named || !this.record || this.#closed || known.some((capture) => capture.imageId === imageId)) return;
+    const error = { code: 'conflict', message: deletedMeanwhile };
+    await this.save({ captures: [...known, { imageId, result: null, error }] });
+    this.wake();
   }
 
   /** Reads the record, once. */

@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { imageFormats } from '../../contract/host/index.ts';
-import type { ServerId } from '../../contract/ids.ts';
+import type { ImageId, ServerId } from '../../contract/ids.ts';
 import { readConsoleTail } from '../guest/console-log.ts';
 import { HostFault } from '../host-error.ts';
 import type { ImageStore } from '../image/store.ts';
@@ -18,6 +18,8 @@ export interface RouteOptions {
   images: ImageStore;
   upload: UploadContext;
   guests: GuestRequestOptions;
+  /** No image of this id shall be made of a disk. */
+  refuseCapture(id: ImageId): Promise<void>;
   health(): unknown;
 }
 
@@ -42,6 +44,7 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
     },
 
     async deleteImage(id, { response }) {
+      await options.refuseCapture(id);
       await deleteImage(upload, id);
       response.writeHead(204).end();
     },

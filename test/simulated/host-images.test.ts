@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import type { ImageFormat } from '../../contract/host/index.ts';
+import type { ImageFormat, ObservedServer } from '../../contract/host/index.ts';
 import { type ImageId, newId, type ServerId } from '../../contract/ids.ts';
 import type { HostDependencies } from '../../host/host.ts';
 import { dynamicVhd } from '../../host/image/formats/testing.ts';
@@ -333,4 +333,39 @@ test('an image that is deleted while it comes in, or is made of a disk, does not
   const observed = await world.control.until(server.id, 'what came of it', ({ captures }) => captures?.length === 1);
   assert.deepEqual([observed.state, observed.captures![0]!.error?.code], ['running', 'conflict']);
   assert.deepEqual(left().stored.sort(), [source, `${source}.json`]);
+});
+
+test('an image that was deleted before its making began, or before the process died, is not begun after it', async (t) => {
+  const world = await hostWorld(t);
+  let saved = 0;
+  const never: HostDependencies['saveDisk'] = async () => {
+    saved++;
+    await new Promise(() => {});
+  };
+  const first = world.host({ dependencies: { saveDisk: never } });
+  await first.start();
+  const server = wantedServer(await world.storeImage());
+  world.control.want(server);
+  await world.control.until(server.id, 'running', ({ state }) => state === 'running');
+  const [dies, late] = [newId<ImageId>(), newId<ImageId>()];
+  world.control.want({ ...server, generation: 2, captures: [{ imageId: dies }] });
+  await until('the copy to be under way', () => saved === 1);
+  await world.client.deleteImage(world.endpoint(), dies);
+  first.abandon();
+  const again: HostDependencies['saveDisk'] = async (disk) => {
+    saved++;
+    await saveEmptyDisk(disk);
+  };
+  world.control.observed.clear();
+  await world.host({ dependencies: { saveDisk: again } }).start();
+  const told = async (imageId: ImageId) => {
+    const found = ({ captures }: ObservedServer) => captures?.some((each) => each.imageId === imageId) === true;
+    const { captures } = await world.control.until(server.id, 'what came of it', found);
+    return captures!.map(({ error }) => error?.code);
+  };
+  assert.deepEqual(await told(dies), ['conflict']);
+  await world.client.deleteImage(world.endpoint(), late);
+  world.control.want({ ...server, generation: 3, captures: [{ imageId: late }] });
+  assert.deepEqual(await told(late), ['conflict']);
+  assert.equal(saved, 1);
 });

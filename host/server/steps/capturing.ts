@@ -43,11 +43,12 @@ async function makeImage({ task, desired }: StepWork, imageId: ImageId, asked: (
   const base = context.images.base(below);
   if (!base) throw new HostFault('image_missing', `image ${below}, on which the disk builds, is not on this host`);
   // Control's word that the image goes may come before the document that asks for it no more.
-  using deletion = context.images.deletions.watch(imageId);
+  using deletion = context.images.deletions.watchOnce(imageId);
   const stillWanted = () => {
     asked();
     deletion.refuse();
   };
+  stillWanted();
   const running = guest !== undefined && guest.state !== 'gone';
   task.say('copying the disk');
   try {
