@@ -3,7 +3,8 @@
  * often it booted prove what happened.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ensurePublicGuest, uploadGuest } from '../support/guest-image.ts';
@@ -164,10 +165,77 @@ describe('actions on a server', { skip: notLive, concurrency: 1 }, () => {
     assert.equal(await bootId(), boot);
   });
 
+  test('for an image of it while it runs, its agent has its file systems hold still', {
+    timeout: 180_000,
+  }, async () => {
+    await tell('server', 'image', 'create', '--name', 'of a live disk', '--wait', guest.id);
+    assert.equal(await bootId(), boot);
+    await inGuest('echo after | sudo tee /after >/dev/null && sync');
+    const { images } = await admin.must('GET', 'image', '/v2/images?name=of%20a%20live%20disk');
+    assert.equal(images[0].status, 'active');
+    // A file system that was mounted and not frozen still has a journal to be played back.
+    assert.equal(await unplayedJournal(join(cloud.data, 'host/images', images[0].id)), false);
+    assert.equal(await unplayedJournal(join(files(), 'disk.qcow2')), true, 'of the disk itself');
+    await admin.must('DELETE', 'image', `/v2/images/${images[0].id}`);
+  });
+
+  test('shelved, it leaves its host; unshelved, it has the disk and the addresses that it had', {
+    timeout: 300_000,
+  }, async () => {
+    await tell('server', 'shelve', guest.id);
+    await becomes('SHELVED_OFFLOADED');
+    assert.deepEqual(qemus(), []);
+    assert.equal(existsSync(files()), false);
+    const saved = async () =>
+      (await admin.must('GET', 'image', `/v2/images?owner=${await ownerOf()}`)).images as { name: string }[];
+    assert.deepEqual(
+      (await saved()).map(({ name }) => name),
+      ['小屋 of actions-shelved'],
+    );
+    await tell('server', 'unshelve', guest.id);
+    await becomes('ACTIVE');
+    await answers();
+    assert.equal(await inGuest('cat /mark /after'), 'kept\nafter');
+    assert.notEqual(await bootId(), boot);
+    boot = await bootId();
+    await until('the image of its disk to be gone', async () => (await saved()).length === 0, 30_000);
+    const { ports } = await tenant.client.must('GET', 'network', `/v2.0/ports?device_id=${guest.id}`);
+    assert.deepEqual(
+      ports.map(({ id }: { id: string }) => id),
+      [guest.portId],
+    );
+    await tell('server', 'reboot', '--hard', guest.id);
+    await becomes('ACTIVE');
+    await answers();
+    assert.equal(await inGuest('cat /mark'), 'kept', 'its disk needs the image no more');
+  });
+
+  const ownerOf = async (): Promise<string> =>
+    (await tenant.client.must('GET', 'compute', `/servers/${guest.id}`)).server.tenant_id;
+
+  /** Of the second partition, ext4's: needs_recovery in its superblock. */
+  async function unplayedJournal(file: string): Promise<boolean> {
+    const folder = mkdtempSync(join(tmpdir(), 'bothy-disk-'));
+    try {
+      const raw = join(folder, 'raw');
+      await mustRun('qemu-img', ['convert', '-U', '-O', 'raw', file, raw]);
+      const { partitiontable } = JSON.parse(await mustRun('sfdisk', ['--json', raw]));
+      const superblock = Buffer.alloc(1024);
+      const handle = openSync(raw, 'r');
+      readSync(handle, superblock, 0, 1024, partitiontable.partitions[1].start * 512 + 1024);
+      closeSync(handle);
+      assert.equal(superblock.readUInt16LE(0x38), 0xef53);
+      return (superblock.readUInt32LE(0x60) & 0x4) !== 0;
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
   test('what was done is told, each with how it ended', async () => {
     const listed = await openstack('server', 'event', 'list', guest.id, '-f', 'json', '-c', 'Action');
     const actions = (JSON.parse(listed.stdout) as { Action: string }[]).map(({ Action }) => Action).reverse();
     const done = ['create', 'pause', 'unpause', 'suspend', 'resume', 'trigger_crash_dump', 'changePassword'];
-    assert.deepEqual(actions, [...done, 'rescue', 'unrescue', 'resetState', 'resetState']);
+    const disks = ['createImage', 'shelve', 'unshelve', 'reboot'];
+    assert.deepEqual(actions, [...done, 'rescue', 'unrescue', 'resetState', 'resetState', ...disks]);
   });
 });
