@@ -24,6 +24,7 @@ import type { DiskKeeper } from './disk/disk-keeper.ts';
 import type { DiskSaver } from './disk/save-disk.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { QemuLauncher } from './guest/launcher.ts';
+import type { TpmKeeper } from './guest/tpm.ts';
 import type { GuestUsers } from './guest/users.ts';
 import type { HostNetworkPort } from './host-network.ts';
 import { ImageFetcher } from './image/fetch.ts';
@@ -53,6 +54,7 @@ export interface HostDependencies {
   convert: ImageConverter;
   saveDisk: DiskSaver;
   keeper: DiskKeeper;
+  tpm: TpmKeeper;
   log: HostLogger;
   bootId: string;
   qemuVersion: string;
@@ -145,7 +147,7 @@ export class Host {
 
   #newContext(limits: ServerLimits, maxVirtualBytes: number): ServerContext {
     const { dataDirectory, runDirectory, durable = true } = this.#configuration;
-    const { log, bootId, launcher, network, guestUsers, inspect, convert, saveDisk, keeper } = this.#dependencies;
+    const { log, bootId, launcher, network, guestUsers, inspect, convert, saveDisk, keeper, tpm } = this.#dependencies;
     const images = this.#images;
     return {
       upload: {
@@ -153,6 +155,7 @@ export class Host {
         inUse: (id) => this.#reconciler.imageInUse(id),
       },
       saveDisk,
+      tpm,
       keeper,
       ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log, metadataFiles },
       images,

@@ -7,7 +7,7 @@
  *   <data>/images/<id>[.json]      stored images and what is known about them; readable to all guests, who see no names
  *   <data>/images/<id>.raw         the raw disk that was made of an image, where guests can't read the image itself
  *   <data>/images/incoming/        uploads and fetches under way
- *   <data>/servers/<id>/           one server: record.json, disk.qcow2, rescue.qcow2, memory, config-drive.iso, console.log, qemu.log
+ *   <data>/servers/<id>/           one server: record.json, disk.qcow2, rescue.qcow2, memory, config-drive.iso, firmware-variables.fd, tpm/, console.log, qemu.log
  *   <run>/guests/<id>/             its sockets and pid file; see server/ownership.ts for who may do what where
  */
 import { join } from 'node:path';
@@ -27,6 +27,10 @@ export function serverPaths(directories: { dataDirectory: string; runDirectory: 
     memory: join(data, 'memory'),
     /** Its disk as an image, while one is made. */
     capture: join(data, 'capture.qcow2'),
+    /** UEFI's settings, where it boots by UEFI. */
+    firmwareVariables: join(data, 'firmware-variables.fd'),
+    /** What its TPM knows. */
+    tpmState: join(data, 'tpm'),
     configDrive: join(data, 'config-drive.iso'),
     consoleLog: join(data, 'console.log'),
     /** What QEMU itself says, on stderr. */
@@ -36,6 +40,9 @@ export function serverPaths(directories: { dataDirectory: string; runDirectory: 
     /** The channel to the guest's agent. */
     agent: join(run, 'agent.sock'),
     pid: join(run, 'pid'),
+    /** By which QEMU reaches the server's TPM. */
+    tpmSocket: join(run, 'tpm.sock'),
+    tpmPid: join(run, 'tpm.pid'),
     /** Where QEMU sends the memory when it is saved. */
     memorySocket: join(run, 'memory.sock'),
   };

@@ -5,6 +5,7 @@ import { diskKeeper } from './disk/disk-keeper.ts';
 import { saveDisk } from './disk/save-disk.ts';
 import { chooseAccelerator, openKvmDevice } from './guest/kvm-probe.ts';
 import { ProcessLauncher } from './guest/launcher.ts';
+import { tpmKeeper } from './guest/tpm.ts';
 import { type GuestUser, GuestUsers, inspectorUid } from './guest/users.ts';
 import { acceleratorCacheFile, type HostDependencies } from './host.ts';
 import { qemuImgConverter, qemuImgInspector } from './image/inspect.ts';
@@ -19,6 +20,7 @@ export type QemuMachine = Pick<
   | 'convert'
   | 'saveDisk'
   | 'keeper'
+  | 'tpm'
   | 'bootId'
   | 'qemuVersion'
   | 'machineTypes'
@@ -43,6 +45,7 @@ export async function qemuMachine(
     convert: qemuImgConverter(inspector),
     saveDisk,
     keeper: diskKeeper,
+    tpm: tpmKeeper,
     bootId,
     qemuVersion,
     machineTypes,

@@ -8,6 +8,8 @@ export interface NeededPackage {
 const cloud: NeededPackage[] = [
   { name: 'qemu-system-x86', why: 'runs the guests' },
   { name: 'qemu-utils', why: 'qemu-img: looks into images, makes disks' },
+  { name: 'ovmf', why: 'UEFI for guests whose image asks for it' },
+  { name: 'swtpm', why: 'a TPM for guests whose image or flavor asks for it' },
   { name: 'openvswitch-switch', why: 'the switch on each host' },
   { name: 'ovn-central', why: 'OVN: network databases and ovn-northd' },
   { name: 'ovn-host', why: 'OVN: ovn-controller' },

@@ -1,6 +1,14 @@
 /** What crosses the wire between control and a host; the theory of it is in messages.ts. */
 export { type GuestDiagnostics, type GuestPassword, guestDiagnostics, guestPassword } from './diagnostics.ts';
 export { type HostFacts, hostFacts } from './facts.ts';
+export {
+  diskBuses,
+  type GuestHardware,
+  guestHardware,
+  networkModels,
+  videoModels,
+  watchdogActions,
+} from './hardware.ts';
 export { type DesiredImage, desiredImage, hostUrl, type ImageFormat, imageFormats } from './image.ts';
 export { hostLimits, imageLimits, messageLimits, portLimits, serverLimits } from './limits.ts';
 export { guestMachine, type PinnedMachine } from './machine.ts';

@@ -15,6 +15,7 @@ import {
   optional,
   text,
 } from '../schema/type.ts';
+import { guestHardware } from './hardware.ts';
 import { desiredImage } from './image.ts';
 import { hostLimits, serverLimits as limits } from './limits.ts';
 import { guestMachine } from './machine.ts';
@@ -60,7 +61,7 @@ export const desiredServer = object({
   /** As it was pinned when it got its first host. Absent (an older control): the newest type of the host, layout 0. */
   machine: optional(guestMachine),
   /** What its machine has beyond that, as image and flavor asked at its making. Absent (an older control): nothing. */
-  hardware: optional(object({ guestAgent: optional(boolean) })),
+  hardware: optional(guestHardware),
   /** Null only where a server boots from elsewhere (volumes, a later issue). */
   image: nullable(desiredImage),
   ports: list(desiredPort, limits.ports, { distinct: 'id' }),

@@ -12,6 +12,12 @@ export interface ComputeReasons {
   server_never_placed: { id: string; call: string };
   /** Its image does not say that there is one. */
   server_without_agent: { id: string };
+  /** An image property or extra spec that asks for what no machine here has. */
+  hardware_unserved: { of: 'image' | 'flavor'; name: string; value: string };
+  /** No sockets, cores and threads make so many processors as image and flavor ask. */
+  topology_unserved: { vcpus: number };
+  /** The image asks for it, and no host has it. */
+  machine_type_unserved: { type: string };
   rebuild_image_not_found: NoFields;
   resize_to_same_flavor: NoFields;
   resize_to_no_disk: NoFields;

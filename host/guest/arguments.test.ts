@@ -21,7 +21,7 @@ const machine: GuestMachine = {
       base: { path: '/var/lib/bothy/host/images/01900000-0000-7000-8000-000000000011', format: 'qcow2' },
     },
   ],
-  guestAgent: false,
+  hardware: {},
   incoming: false,
   configDrive: true,
   ports: [
@@ -45,6 +45,31 @@ test('a machine of before addresses were fixed stays as it was', () => {
   const text = `${JSON.stringify(qemuArguments(old), null, 2)}\n`;
   if (process.env.UPDATE_GOLDEN) writeFileSync(firstLight, text);
   assert.equal(text, readFileSync(firstLight, 'utf8'));
+});
+
+const everything = new URL('./arguments-hardware.golden.json', import.meta.url);
+
+test('what image and flavor may ask for is the command line that was agreed on', () => {
+  const hardware = {
+    ...({
+      guestAgent: true,
+      diskBus: 'scsi',
+      cdromBus: 'sata',
+      networkModel: 'e1000e',
+      firmware: 'uefi-secure',
+    } as const),
+    ...({
+      tpm: { model: 'tpm-crb', version: '2.0' },
+      video: 'vga',
+      videoRamMiB: 20,
+      rng: { bytes: 10, periodMs: 20 },
+    } as const),
+    ...({ watchdog: 'reset', bootMenu: true, pointer: 'usb', pmu: false, hidden: true, hpet: true } as const),
+    topology: { sockets: 1, cores: 1, threads: 2 },
+  };
+  const text = `${JSON.stringify(qemuArguments({ ...machine, hardware }), null, 2)}\n`;
+  if (process.env.UPDATE_GOLDEN) writeFileSync(everything, text);
+  assert.equal(text, readFileSync(everything, 'utf8'));
 });
 
 test('a card is where its slot says, whatever others there are', () => {

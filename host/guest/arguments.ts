@@ -8,7 +8,20 @@
  * - The serial port is a socket for a console to come, with a log that QEMU opens for appending: it grows while nobody
  *   is connected, and the host may cut it at any time.
  */
+import type { GuestHardware } from '../../contract/host/index.ts';
 import type { ServerPaths } from '../paths.ts';
+import {
+  cardDevice,
+  configDriveDevice,
+  diskController,
+  diskDevice,
+  escaped,
+  hardwareArguments,
+  machineFlags,
+  processor,
+  processors,
+  randomness,
+} from './hardware.ts';
 import { addresses, cardPorts } from './layout.ts';
 
 export interface GuestDisk {
@@ -25,14 +38,16 @@ export interface GuestMachine {
   machine: { type: string; cpuModel: string; layout: number };
   vcpus: number;
   memoryMiB: number;
-  paths: Pick<ServerPaths, 'configDrive' | 'consoleLog' | 'qmp' | 'serial' | 'agent' | 'pid'>;
+  paths: Pick<
+    ServerPaths,
+    'configDrive' | 'consoleLog' | 'qmp' | 'serial' | 'agent' | 'pid' | 'firmwareVariables' | 'tpmSocket'
+  >;
   /** In the order in which the guest sees them; it boots from the first. */
   disks: readonly GuestDisk[];
   configDrive: boolean;
   /** In the order in which the guest shall see them. */
   ports: GuestCard[];
-  /** It has a channel to the agent in the guest. */
-  guestAgent: boolean;
+  hardware: GuestHardware;
   /** It goes on with a memory, which QEMU has open as file descriptor 3, and stands still until it is told to. */
   incoming: boolean;
 }
@@ -48,14 +63,16 @@ export interface GuestCard {
 
 export function qemuArguments(machine: GuestMachine): string[] {
   const { paths } = machine;
+  const { hardware } = machine;
   const fixed = machine.machine.layout > 0;
+  const guest = { ...machine, cpuModel: machine.machine.cpuModel, fixed };
   return [
     ...['-no-user-config', '-nodefaults'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-    ...['-machine', `${machine.machine.type},usb=off,vmport=off,hpet=off,dump-guest-core=off`],
+    ...['-machine', `${machine.machine.type},${machineFlags(hardware)}`],
     ...['-accel', machine.accelerator],
-    ...['-cpu', cpuModel(machine)],
-    ...['-smp', String(machine.vcpus)],
+    ...['-cpu', processor(guest)],
+    ...['-smp', processors(guest)],
     ...['-m', `${machine.memoryMiB}M`],
     ...['-uuid', machine.id],
     ...['-name', `guest=${machine.id},debug-threads=on`],
@@ -74,29 +91,28 @@ export function qemuArguments(machine: GuestMachine): string[] {
     ...['-serial', 'chardev:serial'],
     ...['-object', 'rng-random,id=rng,filename=/dev/urandom'],
     ...(fixed ? cardPorts(machine.ports.map(({ slot }) => slot)) : []),
-    ...['-device', `virtio-rng-pci,rng=rng${fixed ? addresses.rng : ''}`],
+    ...['-device', `virtio-rng-pci,rng=rng${randomness(guest)}${fixed ? addresses.rng : ''}`],
+    ...hardwareArguments(guest),
     ...disks(machine, fixed),
-    ...machine.ports.flatMap((port, index) => card(port, index, fixed)),
-    ...(machine.guestAgent ? agentChannel(paths.agent, fixed ? addresses.channels : '') : []),
+    ...machine.ports.flatMap((port, index) => card(hardware, port, index, fixed)),
+    ...(hardware.guestAgent ? agentChannel(paths.agent, fixed ? addresses.channels : '') : []),
     ...(machine.incoming ? ['-S', '-incoming', 'fd:3'] : []),
   ];
 }
 
-/** A machine that has lost KVM, whose model is the processor itself, gets the most that can be emulated. */
-const cpuModel = ({ accelerator, machine: { cpuModel } }: GuestMachine): string =>
-  accelerator === 'tcg' && cpuModel === 'host' ? 'max' : cpuModel;
-
-function disks({ paths, disks, configDrive }: GuestMachine, fixed: boolean): string[] {
-  const args = disks.flatMap((each, index) => disk(each, index, fixed ? addresses.disk(index) : ''));
+function disks({ paths, disks, configDrive, hardware }: GuestMachine, fixed: boolean): string[] {
+  const args = diskController(hardware, fixed);
+  args.push(...disks.flatMap((each, index) => disk(each, index, diskDevice(hardware.diskBus, index, fixed))));
   if (configDrive) {
     const file = { driver: 'file', filename: paths.configDrive };
     args.push('-blockdev', JSON.stringify({ driver: 'raw', 'node-name': 'config-drive', 'read-only': true, file }));
-    args.push('-device', `virtio-blk-pci,drive=config-drive,id=config-drive0${fixed ? addresses.configDrive : ''}`);
+    const [driver, place] = parts(configDriveDevice(hardware, fixed));
+    args.push('-device', `${driver},drive=config-drive,id=config-drive0${place}`);
   }
   return args;
 }
 
-function disk({ name, path, base }: GuestDisk, index: number, address: string): string[] {
+function disk({ name, path, base }: GuestDisk, index: number, model: string): string[] {
   const below = {
     driver: base.format,
     // As the base of the one disk was called before there could be two.
@@ -112,21 +128,27 @@ function disk({ name, path, base }: GuestDisk, index: number, address: string): 
     file: { driver: 'file', filename: path, discard: 'unmap' },
     backing: below,
   };
-  const device = `virtio-blk-pci,drive=${name},id=${name}0,bootindex=${index}${address}`;
+  const [driver, place] = parts(model);
+  const device = `${driver},drive=${name},id=${name}0,bootindex=${index}${place}`;
   return ['-blockdev', JSON.stringify(node), '-device', device];
 }
 
-function card(port: GuestCard, index: number, fixed: boolean): string[] {
+/** A device and where it is. */
+const parts = (model: string): [string, string] => {
+  const comma = model.indexOf(',');
+  return comma < 0 ? [model, ''] : [model.slice(0, comma), model.slice(comma)];
+};
+
+function card(hardware: GuestHardware, port: GuestCard, index: number, fixed: boolean): string[] {
   // With fixed addresses its names are its slot's: one that comes while the guest runs has the same as at its next start.
   const [name, address] = fixed ? [port.slot, addresses.card(port.slot)] : [index, ''];
+  const device = cardDevice(hardware);
+  const mtu = device === 'virtio-net-pci' ? `,host_mtu=${port.mtu}` : '';
   const header = port.vnetHeader ? 'on' : 'off';
   return [
     ...['-netdev', `tap,id=net${name},ifname=${port.tap},script=no,downscript=no,vnet_hdr=${header}`],
     // Without its ROM the firmware does not try to boot from the network: a second saved at each start under TCG.
-    ...[
-      '-device',
-      `virtio-net-pci,netdev=net${name},id=nic${name},mac=${port.mac},host_mtu=${port.mtu},romfile=${address}`,
-    ],
+    ...['-device', `${device},netdev=net${name},id=nic${name},mac=${port.mac}${mtu},romfile=${address}`],
   ];
 }
 
@@ -136,6 +158,3 @@ const agentChannel = (path: string, address: string): string[] => [
   ...['-device', `virtio-serial-pci,id=channels${address}`],
   ...['-device', 'virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0'],
 ];
-
-/** In QEMU's key=value lists a comma is written twice. */
-export const escaped = (value: string) => value.replaceAll(',', ',,');

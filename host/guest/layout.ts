@@ -4,7 +4,7 @@
  *
  *   00:01      video
  *   00:02.0-3  ports of cards, one card each: buses 1 to 4, slots 1 to 4, also where no card is in them: into these one can be plugged
- *   00:04      random numbers       00:05  channels (the agent's)
+ *   00:04      random numbers       00:05  channels (the agent's)    00:06  watchdog    00:07  SCSI    00:08  pointer
  *   00:09-0e   disks, the one that it boots from first      00:0f  config drive
  *   00:10-1e   ports of cards beyond the fourth, which get them at a start
  *
@@ -25,8 +25,12 @@ export const slots = hotSlots + (lastDevice - morePorts + 1) * portsOfDevice;
 const hex = (value: number) => `0x${value.toString(16)}`;
 
 export const addresses = {
+  video: ',bus=pcie.0,addr=0x1',
   rng: ',bus=pcie.0,addr=0x4',
   channels: ',bus=pcie.0,addr=0x5',
+  watchdog: ',bus=pcie.0,addr=0x6',
+  scsi: ',bus=pcie.0,addr=0x7',
+  pointer: ',bus=pcie.0,addr=0x8',
   disk: (index: number) => `,bus=pcie.0,addr=${hex(0x09 + index)}`,
   configDrive: ',bus=pcie.0,addr=0xf',
   card: (slot: number) => `,bus=${portName(slot)}`,

@@ -3,6 +3,7 @@ import type { DesiredServer } from '../../contract/host/index.ts';
 import type { DiskKeeper } from '../disk/disk-keeper.ts';
 import type { DiskSaver } from '../disk/save-disk.ts';
 import type { QemuLauncher } from '../guest/launcher.ts';
+import type { TpmKeeper } from '../guest/tpm.ts';
 import type { GuestUsers } from '../guest/users.ts';
 import type { HostNetworkPort } from '../host-network.ts';
 import type { ImageFetcher } from '../image/fetch.ts';
@@ -54,6 +55,7 @@ export interface ServerContext {
   upload: UploadContext;
   saveDisk: DiskSaver;
   keeper: DiskKeeper;
+  tpm: TpmKeeper;
   /** Undefined: guests run as this process (tests). */
   guestUsers: GuestUsers | undefined;
   lease: Pick<Lease, 'state'>;

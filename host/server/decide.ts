@@ -238,6 +238,9 @@ function decideRunning(desired: DesiredServer, facts: ServerFacts, guest: GuestF
     case 'postmigrate':
     case 'prelaunch':
       return decideHeld(desired, facts, guest.state);
+    case 'watchdog':
+      // It was to stand still where it is: its owner looks why, then reboots it.
+      return nothing('paused');
     case 'io-error':
       return { do: 'resume', why: 'the guest waits for its disk: the disk of the host is full or fails' };
     case 'internal-error':
@@ -269,7 +272,7 @@ function decideChangingDisks(desired: DesiredServer, guest: GuestFacts): Step {
 
 /** States in which nobody hears the power button. */
 const over: ReadonlySet<RunState> = new Set(['shutdown', 'internal-error', 'guest-panicked']);
-const held: ReadonlySet<RunState> = new Set(['paused', 'postmigrate', 'inmigrate']);
+const held: ReadonlySet<RunState> = new Set(['paused', 'postmigrate', 'inmigrate', 'watchdog']);
 
 function decideStopping(facts: ServerFacts, guest: GuestFacts): Step {
   if (guest.ending || over.has(guest.state) || facts.record?.halted) return { do: 'quit', why: 'the guest is off' };

@@ -19,7 +19,8 @@ export async function own(paths: ServerPaths, user: GuestUser | undefined): Prom
   if (!user) return;
   await chown(paths.data, 0, user.gid);
   await chmod(paths.data, 0o710);
-  for (const path of [paths.disk, paths.rescueDisk, paths.configDrive, paths.consoleLog]) await giveFile(path, user);
+  for (const path of [paths.disk, paths.rescueDisk, paths.firmwareVariables, paths.configDrive, paths.consoleLog])
+    await giveFile(path, user);
 }
 
 /** A directory for QEMU's sockets, without those of the last one. */

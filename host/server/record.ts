@@ -3,7 +3,7 @@
  * started for. Owns <data>/servers/<id>/record.json, replaced whole. The record is written before the act that it
  * describes where the act can't be seen afterwards, and after it where it can.
  */
-import type { ImageUploadResult } from '../../contract/host/index.ts';
+import type { GuestHardware, ImageUploadResult } from '../../contract/host/index.ts';
 import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
@@ -25,6 +25,7 @@ export interface MachineShape {
   guestAgent: boolean;
   /** Type, processor and layout; absent: of before they were pinned. */
   machine?: string;
+  hardware?: Omit<GuestHardware, 'guestAgent'>;
   /** In their order, MAC and MTU. */
   cards: string[];
 }

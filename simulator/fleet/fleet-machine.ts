@@ -80,6 +80,7 @@ export class SimulatedMachine {
         convert: async () => {},
         saveDisk: saveEmptyDisk,
         keeper: keepNothing,
+        tpm: { start: async () => {}, end: async () => {} },
         bootId: `boot ${this.#boots} of ${name}`,
         qemuVersion: '7.2.22',
         machineTypes: ['pc-q35-7.2', 'pc-q35-7.1'],

@@ -9,7 +9,16 @@ import { parseCommandLine } from './command-line.ts';
 const id = newId<ServerId>();
 const paths = serverPaths({ dataDirectory: '/d,ata "小屋"', runDirectory: '/r,un' }, id);
 const good = qemuArguments({
-  ...{ id, accelerator: 'kvm', vcpus: 4, memoryMiB: 2048, paths, configDrive: true, guestAgent: true, incoming: false },
+  ...{
+    id,
+    accelerator: 'kvm',
+    vcpus: 4,
+    memoryMiB: 2048,
+    paths,
+    configDrive: true,
+    hardware: { guestAgent: true },
+    incoming: false,
+  },
   machine: { type: 'pc-q35-7.2', cpuModel: 'host', layout: 1 },
   disks: [{ name: 'disk', path: paths.disk, base: { path: '/images/base', format: 'qcow2' } }],
   ports: [

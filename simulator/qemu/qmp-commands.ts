@@ -26,6 +26,7 @@ type Command = (context: CommandContext, args: Arguments) => unknown;
 /** Which arguments a command takes; the others take none. */
 export const takes: Readonly<Record<string, readonly string[]>> = {
   migrate: ['uri'],
+  block_set_io_throttle: ['id', 'bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'],
   'migrate-set-parameters': ['max-bandwidth'],
 };
 
@@ -72,6 +73,11 @@ export const commands: Readonly<Record<string, Command>> = {
       label: id,
     })),
   'query-commands': () => ['qmp_capabilities', ...Object.keys(commands)].map((name) => ({ name })),
+  block_set_io_throttle({ description }, { id }) {
+    const found = description.disks.some((disk) => id === `/machine/peripheral/${disk.id}/virtio-backend`);
+    if (!found) throw new StateRefusal(`Device '${id}' not found`);
+    return {};
+  },
   stop: nothing((guest) => guest.pause()),
   cont: nothing((guest) => guest.resume()),
   system_reset: nothing((guest) => guest.reset()),

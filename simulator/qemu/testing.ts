@@ -60,7 +60,7 @@ export async function prepareGuest(directory: string, serverId: ServerId) {
     memoryMiB: 64,
     paths,
     disks: [{ name: 'disk', path: paths.disk, base }],
-    guestAgent: false,
+    hardware: {},
     incoming: false,
     configDrive: true,
     ports: [{ tap: 'simt000000001', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false, slot: 0 }],

@@ -128,6 +128,7 @@ function dependenciesOf(
     convert: async () => {},
     saveDisk: saveEmptyDisk,
     keeper: keepNothing,
+    tpm: { start: async () => {}, end: async () => {} },
     log: silent,
     bootId: 'boot-1',
     qemuVersion: '7.2.22',

@@ -41,6 +41,11 @@ const servers = {
   server_never_placed: ({ id, call }) => `Cannot '${call}' instance ${id}: it was never placed on a host`,
   server_without_agent: ({ id }) =>
     `QEMU guest agent is not enabled: the image of instance ${id} has no hw_qemu_guest_agent`,
+  hardware_unserved: ({ of, name, value }) =>
+    `${of === 'image' ? 'Image property' : 'Flavor extra spec'} '${name}' with the value '${value}' is not supported`,
+  topology_unserved: ({ vcpus }) =>
+    `No CPU topology of ${vcpus} vCPUs is as image and flavor ask for sockets, cores and threads`,
+  machine_type_unserved: ({ type }) => `Image property 'hw_machine_type': no host has the machine type '${type}'`,
   resize_to_same_flavor: 'When resizing, instances must change flavor!',
   resize_to_no_disk: 'Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.',
   resize_of_disk_down: ({ disk_gib }) =>

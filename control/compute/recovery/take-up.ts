@@ -8,14 +8,8 @@ import { recoverProject } from '../../identity/recovered-project.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { recoverPorts } from '../../network/recovered-ports.ts';
-import type {
-  FlavorSnapshot,
-  KeySnapshot,
-  ServerHardware,
-  ServerImage,
-  ServerMachine,
-  ServerRescue,
-} from '../server/index.ts';
+import { recoveredHardware } from '../hardware/index.ts';
+import type { FlavorSnapshot, KeySnapshot, ServerImage, ServerMachine, ServerRescue } from '../server/index.ts';
 
 type Held = QuarantinedServerRow & { document: DesiredServer };
 
@@ -61,7 +55,7 @@ export async function remakeServer(tx: Tx, held: Held): Promise<void> {
       ${server.vcpus}, ${server.memoryMiB}, ${server.diskGiB}, ${keys[0]?.name ?? null}, ${JSON.stringify(keys)}::jsonb,
       ${server.configDrive}, ${JSON.stringify(server.metadata)}::jsonb, ${`r-${randomBytes(4).toString('hex')}`}, ${hostId},
       ${server.epoch}, ${server.generation + 1}, ${server.power}, ${rescueOf(server)}::jsonb, ${server.reboot.count}, ${server.reboot.type},
-      ${held.guest ? 'running' : 'stopped'}, ${held.guest ? 'on' : 'off'}, ${server.createdAt}, ${JSON.stringify(hardwareOf(server))}::jsonb,
+      ${held.guest ? 'running' : 'stopped'}, ${held.guest ? 'on' : 'off'}, ${server.createdAt}, ${JSON.stringify(recoveredHardware(server.hardware))}::jsonb,
       ${machineOf(server)}::jsonb, ${server.createdAt})`.execute(tx);
   if (server.userData !== null) {
     await sql`insert into server_user_data (server_id, user_data) values (${server.id}, ${server.userData})`.execute(
@@ -93,8 +87,6 @@ const machineOf = ({ machine }: DesiredServer): string | null =>
         layout: machine.layout,
       } satisfies ServerMachine)
     : null;
-
-const hardwareOf = ({ hardware }: DesiredServer): ServerHardware => (hardware?.guestAgent ? { guest_agent: true } : {});
 
 const nobody = '00000000-0000-0000-0000-000000000000';
 

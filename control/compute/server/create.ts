@@ -16,9 +16,9 @@ import { quotaLimits } from '../../kit/quota/limits.ts';
 import { lockQuota, type Quota, requireQuota, timesWithin } from '../../kit/quota/quota.ts';
 import type { ServerPort, ServerPortRequest, ServerPortsWish } from '../../network/port/server-ports.ts';
 import type { FlavorRow } from '../flavor/index.ts';
+import { hardwareOf, requireMachineType, type ServerHardware } from '../hardware/index.ts';
 import { lockServerGroup } from '../server-group/index.ts';
 import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
-import { hardwareOf } from './hardware.ts';
 import { server as descriptor } from './resource.ts';
 import { createDeadlineMs, hostnameFrom } from './server.ts';
 import type { FlavorSnapshot, KeySnapshot, ServerImage } from './snapshots.ts';
@@ -102,11 +102,13 @@ export async function createServers(
       deps.ports.planServerPorts(tx, caller, portsWish(wish)),
     ]);
     const flavor = requireIngredients(wish, found);
+    const hardware = hardwareOf(image.owner_properties, flavor);
+    await requireMachineType(tx, hardware, found.host_id);
     const diskGib = diskFor(flavor, image);
     await checkMetadata(tx, projectId, wish.metadata);
     const count = countWithinQuota({ ...quota, ...group }, wish, flavor);
     const reservationId = `r-${randomBytes(5).toString('hex').slice(0, 8)}`;
-    const all = { caller, projectId, wish, flavor, diskGib, image, found, reservationId };
+    const all = { caller, projectId, wish, flavor, hardware, diskGib, image, found, reservationId };
     const servers = Array.from({ length: count }, (_, index) => newServer(all, index));
     const ids = servers.map(({ id }) => id);
     const [ports, rows] = await Promise.all([
@@ -131,6 +133,7 @@ interface ServerParts {
   projectId: string;
   wish: ServerWish;
   flavor: FlavorRow;
+  hardware: ServerHardware;
   diskGib: number;
   image: BootImage;
   found: Ingredients;
@@ -138,7 +141,7 @@ interface ServerParts {
 }
 
 function newServer(
-  { caller, projectId, wish, flavor, diskGib, image, found, reservationId }: ServerParts,
+  { caller, projectId, wish, flavor, hardware, diskGib, image, found, reservationId }: ServerParts,
   index: number,
 ) {
   const id = newOrderedId<ServerId>();
@@ -170,7 +173,7 @@ function newServer(
     disk_config: wish.diskConfig,
     reservation_id: reservationId,
     launch_index: index,
-    hardware: hardwareOf(image.owner_properties),
+    hardware,
   } satisfies NewServer;
 }
 

@@ -12,8 +12,8 @@ import { type DesiredServer, desiredServer, imageLimits, type PinnedMachine } fr
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
 import { endpointUrl, type ServerFilter, type ServerStamp } from '../../host/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
+import { hardwareDocument, type ServerHardware } from '../hardware/index.ts';
 import type { ServerPorts } from './dependencies.ts';
-import type { ServerHardware } from './hardware.ts';
 import type { KeySnapshot, ServerImage, ServerMachine, ServerRoot } from './snapshots.ts';
 import type { Power, ServerRescue, ServerResize } from './states.ts';
 
@@ -123,7 +123,7 @@ export async function desiredServers(
     ...(row.admin_password !== null && { adminPassword: row.admin_password }),
     metadata: row.metadata,
     launchIndex: row.launch_index,
-    hardware: { guestAgent: row.hardware.guest_agent ?? false },
+    hardware: hardwareDocument(row.hardware),
     ...(row.machine && { machine: machineOf(row.machine) }),
     createdAt: row.created_at.toISOString(),
     stamp: row.own_stamp + (ports.get(row.id)?.stamp ?? ''),

@@ -10,7 +10,6 @@ export type {
   ServerPorts,
 } from './dependencies.ts';
 export { desiredServers } from './desired.ts';
-export type { ServerHardware } from './hardware.ts';
 export { hostedServers } from './hosted-servers.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
 export { recordReports } from './reports.ts';

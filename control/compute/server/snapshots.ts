@@ -1,5 +1,6 @@
 /** What a server's row keeps of others as they were, and why its last operation failed: JSON columns. Pure. */
 import type { ImageFormat } from '../../../contract/host/index.ts';
+import type { ServerHardware } from '../hardware/index.ts';
 
 export interface FlavorSnapshot {
   id: string;
@@ -59,4 +60,6 @@ export interface ServerSize {
   vcpus: number;
   memory_mib: number;
   disk_gib: number;
+  /** Absent in a resize of before flavors changed it. */
+  hardware?: ServerHardware;
 }

@@ -205,7 +205,7 @@ export async function updateDesired(tx: Tx, id: string, verb: string, change: De
       desired_rescue: rescue && sql`${JSON.stringify(rescue)}::jsonb || jsonb_build_object('count', generation + 1)`,
     }),
     ...(change.diskConfig && { disk_config: change.diskConfig }),
-    ...(change.size && { ...change.size, flavor: JSON.stringify(change.size.flavor) }),
+    ...(change.size && sizeColumns(change.size)),
     ...(change.resize !== undefined && {
       desired_resize:
         change.resize && sql`${JSON.stringify(change.resize)}::jsonb || jsonb_build_object('count', generation + 1)`,
@@ -235,9 +235,18 @@ export async function updateDesired(tx: Tx, id: string, verb: string, change: De
   return generation;
 }
 
+const sizeColumns = ({ flavor, hardware, ...columns }: ServerSize) => ({
+  ...{ ...columns, flavor: JSON.stringify(flavor) },
+  ...(hardware && { hardware: JSON.stringify(hardware) }),
+});
+
 const rebuiltColumns = ({ image, hardware, keys, ...columns }: NonNullable<DesiredChange['rebuild']>) => ({
   ...columns,
   ...{ image: JSON.stringify(image), hardware: JSON.stringify(hardware) },
+  // An image that asks for another type of machine gets it with its new disk; else the server keeps its own.
+  ...(hardware.machine_type !== undefined && {
+    machine: sql`machine || jsonb_build_object('type', ${hardware.machine_type}::text)`,
+  }),
   ...(keys && { keys: JSON.stringify(keys) }),
   desired_root: null,
   desired_root_count: sql`generation + 1`,

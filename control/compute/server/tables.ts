@@ -1,7 +1,7 @@
 /** The server's tables as Kysely sees them; the columns' meaning stands in migration 0005. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
-import type { ServerHardware } from './hardware.ts';
+import type { ServerHardware } from '../hardware/index.ts';
 import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage, ServerMachine, ServerRoot } from './snapshots.ts';
 import type { ObservedState, Power, ServerCapture, ServerRescue, ServerResize, ServerShelve } from './states.ts';
 

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import type { DesiredImage } from '../../../contract/host/index.ts';
 import { diskSizeBytes, makeOverlay } from '../../disk/disk.ts';
+import { removeTree } from '../../files.ts';
 import { HostFault } from '../../host-error.ts';
 import type { BaseFile, ImageFacts } from '../../image/store.ts';
 import { isWanted } from '../decide.ts';
@@ -38,6 +39,9 @@ export const dropDisk: StepFunction<'drop-disk'> = async ({ task, desired, signa
   const { facts } = await imageFor(task, desired.image, signal);
   diskSizeBytes(desired, facts);
   task.say('removing the disk');
+  // Another system: what the firmware and the TPM know of the one before goes first, so that it does not meet it.
+  await rm(task.paths.firmwareVariables, { force: true });
+  await removeTree(task.paths.tpmState);
   await rm(task.paths.disk, { force: true });
   return undefined;
 };

@@ -9,10 +9,12 @@ const purposes = {
   rescue: 'waiting for the guest to shut down, then starting the rescue',
 } as const;
 
-export const powerDown: StepFunction<'power-down'> = async ({ task }, { purpose }) => {
+export const powerDown: StepFunction<'power-down'> = async ({ task, desired }, { purpose }) => {
   const { limits, log } = task.context;
   const now = performance.now();
-  const allowedMs = purpose === 'reboot' ? limits.softRebootTimeoutMs : limits.stopTimeoutMs;
+  const seconds = desired?.hardware?.shutdownSeconds;
+  const stopMs = seconds === undefined ? undefined : seconds * 1000;
+  const allowedMs = purpose === 'reboot' ? limits.softRebootTimeoutMs : (stopMs ?? limits.stopTimeoutMs);
   task.powerdown ??= { deadlineMs: now + allowedMs, nextPressMs: now };
   const { powerdown } = task;
   if (now >= powerdown.deadlineMs) {

@@ -19,8 +19,10 @@ export const erase: StepFunction<'erase'> = async ({ task }) => {
   task.say('removing the disk');
   const { paths } = task;
   if (task.record?.disk) await task.context.erased.add(task.id, task.record.epoch);
-  const { disk, rescueDisk, memory, configDrive, consoleLog } = paths;
-  for (const path of [disk, rescueDisk, memory, configDrive, consoleLog]) await rm(path, { force: true });
+  await task.context.tpm.end(paths, task.user);
+  const { disk, rescueDisk, memory, configDrive, consoleLog, firmwareVariables } = paths;
+  for (const path of [disk, rescueDisk, memory, configDrive, consoleLog, firmwareVariables])
+    await rm(path, { force: true });
   await removeTree(paths.run);
   await task.context.step('remove-disk');
   await removeTree(paths.data);

@@ -1,9 +1,10 @@
 /** Steps of the guest's beginning: from a disk, or from a memory that was saved. */
-import { readFile } from 'node:fs/promises';
+import { copyFile, readFile, rename } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredServer } from '../../../contract/host/index.ts';
 import { exists, makeConfigDrive } from '../../disk/disk.ts';
 import { type GuestDisk, type GuestMachine, qemuArguments } from '../../guest/arguments.ts';
+import { firmwareFiles } from '../../guest/hardware.ts';
 import { HostFault } from '../../host-error.ts';
 import { makeDirectories, openRunDirectory, own, sealRunDirectory } from '../ownership.ts';
 import type { DiskRecord, MachineShape } from '../record.ts';
@@ -82,12 +83,18 @@ export const shapeOf = (task: ServerTask, desired: DesiredServer): MachineShape 
   rescued: task.record?.rescue != null,
   guestAgent: desired.hardware?.guestAgent ?? false,
   ...machineShape(desired),
+  ...hardwareShape(desired),
   cards: desired.ports.map(({ mac, mtu }) => `${mac} ${mtu}`),
 });
 
 const machineShape = ({ machine }: DesiredServer): Pick<MachineShape, 'machine'> =>
   // What was saved before there were other layouts is of this one.
   machine && machine.layout > 0 ? { machine: `${machine.type} ${machine.cpuModel} ${machine.layout}` } : {};
+
+/** Beyond the agent's channel. Absent where there is nothing, as in what was saved before there was more. */
+function hardwareShape({ hardware: { guestAgent: _, ...more } = {} }: DesiredServer): Pick<MachineShape, 'hardware'> {
+  return Object.keys(more).length > 0 ? { hardware: more } : {};
+}
 
 /** Where control does not say: as an older one would have it. */
 const unpinned = { type: 'q35', cpuModel: 'host', layout: 0 } as const;
@@ -104,7 +111,7 @@ const machineFor = (
   memoryMiB: desired.memoryMiB,
   paths: task.paths,
   configDrive: desired.configDrive,
-  guestAgent: desired.hardware?.guestAgent ?? false,
+  hardware: desired.hardware ?? {},
   ports: desired.ports.map((port, index) => ({
     ...plugged[index]!,
     mac: port.mac,
@@ -131,8 +138,26 @@ async function prepareFiles(task: ServerTask, desired: DesiredServer, options: {
   if (desired.configDrive && options.fresh) {
     await makeConfigDrive(paths.configDrive, context.metadataFiles(desired), task.user);
   }
+  const { firmware, tpm } = desired.hardware ?? {};
+  if (firmware !== undefined && firmware !== 'bios') await makeFirmwareVariables(task, firmware);
   await own(paths, task.user);
   await openRunDirectory(paths, task.user);
+  if (tpm) await context.tpm.start({ paths, version: tpm.version, user: task.user });
+}
+
+/** As the firmware comes; what the guest makes of it stays. */
+async function makeFirmwareVariables({ paths }: ServerTask, firmware: keyof typeof firmwareFiles): Promise<void> {
+  if (await exists(paths.firmwareVariables)) return;
+  const beside = `${paths.firmwareVariables}.new`;
+  try {
+    await copyFile(firmwareFiles[firmware].variables, beside);
+  } catch (cause) {
+    throw new HostFault('firmware_missing', 'this host has no UEFI firmware for its guests', {
+      permanent: true,
+      cause,
+    });
+  }
+  await rename(beside, paths.firmwareVariables);
 }
 
 /** The image below a disk; fetched again if this host has lost it. */
@@ -193,9 +218,21 @@ export const noteRunning: StepFunction<'note-running'> = async ({ task, desired 
     await task.guest!.kill();
     throw new HostFault('guest_start_failed', 'QEMU laid something else where its sockets should be');
   }
+  await limitDisks(task, desired);
   await task.save({ running: { startedAt: new Date().toISOString(), bootId: task.context.bootId } });
   return undefined;
 };
+
+/** For each disk; QEMU forgets it with each end. */
+async function limitDisks(task: ServerTask, { hardware }: DesiredServer): Promise<void> {
+  if (!hardware?.diskLimits) return;
+  const names = [...(task.record?.rescue ? ['rescue0'] : []), 'disk0'];
+  for (const name of names) {
+    const virtio = (hardware.diskBus ?? 'virtio') === 'virtio';
+    const id = virtio ? `/machine/peripheral/${name}/virtio-backend` : name;
+    await task.guest!.execute('block_set_io_throttle', { id, ...hardware.diskLimits });
+  }
+}
 
 export const resume: StepFunction<'resume'> = async ({ task }, { why }) => {
   task.say(why);

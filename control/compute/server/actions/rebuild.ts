@@ -8,10 +8,10 @@ import type { ImageId } from '../../../../contract/ids.ts';
 import type { Secret } from '../../../../contract/secret.ts';
 import type { Caller } from '../../../kit/caller.ts';
 import type { Tx } from '../../../kit/database/database.ts';
+import { hardwareOf, requireMachineType } from '../../hardware/index.ts';
 import { replaceAdminPassword } from '../admin-password.ts';
 import { checkMetadata, diskFor, imageSnapshot } from '../create.ts';
 import type { BootImage } from '../dependencies.ts';
-import { hardwareOf } from '../hardware.ts';
 import type { ServerRow } from '../server.ts';
 import type { KeySnapshot } from '../snapshots.ts';
 import { replaceUserData, type ServerNotes, updateNotes } from '../store.ts';
@@ -39,6 +39,8 @@ export const rebuild: ServerAction<RebuildWish> = {
     const { tx, caller } = work;
     const image = await rebuildImage(work, wish.imageId);
     const disk_gib = diskFor(server.flavor, image);
+    const hardware = hardwareOf(image.owner_properties, server.flavor);
+    await requireMachineType(tx, hardware, server.host_id);
     const key = wish.keyName === undefined ? undefined : await keyOf(tx, caller, wish.keyName);
     if (wish.notes.metadata) await checkMetadata(tx, server.project_id, wish.notes.metadata);
     await updateNotes(tx, server.id, wish.notes);
@@ -50,7 +52,7 @@ export const rebuild: ServerAction<RebuildWish> = {
       rescue: null,
       ...(isHeld(server) && { power: 'on' as const }),
       rebuild: {
-        ...{ image_id: image.id, image: imageSnapshot(image), disk_gib, hardware: hardwareOf(image.owner_properties) },
+        ...{ image_id: image.id, image: imageSnapshot(image), disk_gib, hardware },
         ...(key !== undefined && { key_name: key?.name ?? null, keys: key ? [key] : [] }),
       },
     };

@@ -9,6 +9,7 @@ import { type Caller, isAdmin } from '../../../kit/caller.ts';
 import type { Tx } from '../../../kit/database/database.ts';
 import { checkQuota } from '../../../kit/quota/quota.ts';
 import type { FlavorRow } from '../../flavor/index.ts';
+import { resizedHardware } from '../../hardware/index.ts';
 import { lockPlacement } from '../../placement/index.ts';
 import { beginMigration, endMigration } from '../../server-migration/index.ts';
 import { flavorSnapshot } from '../create.ts';
@@ -39,17 +40,21 @@ export const resize: ServerAction<ResizeWish> = {
     const after: ServerSize = {
       ...{ flavor_id: flavor.id, flavor: flavorSnapshot(flavor) },
       ...{ vcpus: flavor.vcpus, memory_mib: flavor.memory_mib, disk_gib },
+      hardware: resizedHardware(server.hardware, flavor),
     };
     await requireRoom(tx, server, after);
     await beginMigration(tx, {
       ...{ projectId: server.project_id, userId: caller.userId, serverId: server.id, hostId: server.host_id },
       ...{ generation: server.generation + 1, oldFlavorId: server.flavor_id, newFlavorId: flavor.id },
     });
-    const { flavor_id, flavor: before, vcpus, memory_mib, disk_gib: diskBefore } = server;
+    const { flavor_id, flavor: before, vcpus, memory_mib, disk_gib: diskBefore, hardware } = server;
     return {
       ...(diskConfig && { diskConfig }),
       size: after,
-      resize: { state: 'kept', before: { flavor_id, flavor: before, vcpus, memory_mib, disk_gib: diskBefore } },
+      resize: {
+        state: 'kept',
+        before: { flavor_id, flavor: before, vcpus, memory_mib, disk_gib: diskBefore, hardware },
+      },
     };
   },
 };

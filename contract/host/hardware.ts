@@ -1,0 +1,50 @@
+/** What a server's machine has beyond processors, memory and disks. What is absent is as every server has it. */
+import type { Static } from 'typebox';
+import { boolean, count, integer, object, oneOf, optional } from '../schema/type.ts';
+import { serverLimits as limits } from './limits.ts';
+
+export const diskBuses = ['virtio', 'scsi', 'sata'] as const;
+export const networkModels = ['virtio', 'e1000', 'e1000e', 'rtl8139', 'ne2k_pci', 'pcnet', 'vmxnet3'] as const;
+export const videoModels = ['none', 'vga', 'cirrus', 'bochs', 'virtio', 'vmvga'] as const;
+export const watchdogActions = ['none', 'pause', 'poweroff', 'reset'] as const;
+
+/** A second, for each disk; 0: no limit. */
+const diskLimits = object({
+  bps: count,
+  bps_rd: count,
+  bps_wr: count,
+  iops: count,
+  iops_rd: count,
+  iops_wr: count,
+});
+
+export const guestHardware = object({
+  /** A channel to the QEMU guest agent. */
+  guestAgent: optional(boolean),
+  diskBus: optional(oneOf(...diskBuses)),
+  /** The config drive is a CD there. */
+  cdromBus: optional(oneOf('scsi', 'sata')),
+  networkModel: optional(oneOf(...networkModels)),
+  firmware: optional(oneOf('bios', 'uefi', 'uefi-secure')),
+  tpm: optional(object({ model: oneOf('tpm-tis', 'tpm-crb'), version: oneOf('1.2', '2.0') })),
+  video: optional(oneOf(...videoModels)),
+  videoRamMiB: optional(integer(1, 1024)),
+  /** How much of the host's randomness it may take in such a time. */
+  rng: optional(object({ bytes: integer(1, 2 ** 31 - 1), periodMs: integer(1, 2 ** 31 - 1) })),
+  watchdog: optional(oneOf(...watchdogActions)),
+  bootMenu: optional(boolean),
+  /** A tablet, on this bus. */
+  pointer: optional(oneOf('usb', 'virtio')),
+  topology: optional(
+    object({ sockets: integer(1, limits.vcpus), cores: integer(1, limits.vcpus), threads: integer(1, limits.vcpus) }),
+  ),
+  /** The processor's performance counters. */
+  pmu: optional(boolean),
+  /** The guest is not told that it is one. */
+  hidden: optional(boolean),
+  hpet: optional(boolean),
+  /** How long it may take to shut down. */
+  shutdownSeconds: optional(integer(1, 86_400)),
+  diskLimits: optional(diskLimits),
+});
+export type GuestHardware = Static<typeof guestHardware>;

@@ -1,0 +1,151 @@
+/**
+ * What a server's machine has beyond its size, as its image's properties and its flavor's extra specs ask (Nova's names). Each is
+ * honoured, or refused by its name: nobody believes to have what is not there. Decided when the server is made, rebuilt or resized,
+ * and kept in its row, with what the image asked for: an image that changes later changes no server. Pure.
+ */
+import { CloudError } from '../../../contract/errors.ts';
+import type { GuestHardware } from '../../../contract/host/index.ts';
+import { extraSpecs } from './extra-specs.ts';
+import { imageProperties, legacyNames } from './image-properties.ts';
+import type { ServerHardware } from './server-hardware.ts';
+import { type Asked, Unserved } from './values.ts';
+
+export type Texts = Readonly<Record<string, string>>;
+
+/** @throws CloudError `invalid` that names what is not served */
+export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_specs: Texts }): ServerHardware {
+  const image = machineProperties(properties);
+  const asked: Asked = {};
+  read('image', image, imageProperties, asked);
+  // What both say the flavor decides: it is the operator's.
+  read('flavor', scoped(flavor.extra_specs), extraSpecs, asked);
+  const {
+    limits = {},
+    cpu = {},
+    tpmModel: model,
+    tpmVersion,
+    secureBoot,
+    input,
+    tablet,
+    videoRamMaxMiB,
+    rngBytes,
+    rngPeriodMs,
+    ...plain
+  } = asked;
+  const refuse = (name: string, value: string) => {
+    const spec = name.replace('_', ':');
+    const of = Object.hasOwn(image, name) ? 'image' : 'flavor';
+    return new CloudError('invalid', 'hardware_unserved', { of, name: of === 'image' ? name : spec, value });
+  };
+  const topology = topologyOf(flavor.vcpus, cpu);
+  if ((plain.videoRamMiB ?? 0) > (videoRamMaxMiB ?? 0)) throw refuse('hw_video_ram', String(plain.videoRamMiB));
+  // As in Nova: a version alone means the older interface, a model alone nothing.
+  const tpmModel = model ?? 'tpm-tis';
+  if (model !== undefined && tpmVersion === undefined) throw refuse('hw_tpm_model', model);
+  if (tpmModel === 'tpm-crb' && tpmVersion === '1.2') throw refuse('hw_tpm_version', tpmVersion);
+  if (secureBoot === 'required' && plain.firmware !== 'uefi') throw refuse('os_secure_boot', secureBoot);
+  const secure = secureBoot !== undefined && secureBoot !== 'disabled' && plain.firmware === 'uefi';
+  return {
+    ...plain,
+    ...(secure && { firmware: 'uefi-secure' as const }),
+    ...(tpmVersion && { tpm: { model: tpmModel, version: tpmVersion } }),
+    ...(tablet && { pointer: input ?? ('usb' as const) }),
+    ...(topology && { topology }),
+    ...(rngBytes !== undefined && { rng: { bytes: rngBytes, periodMs: rngPeriodMs ?? 1000 } }),
+    ...(Object.keys(limits).length > 0 && { diskLimits: { ...noLimits, ...limits } }),
+    ...agentOf(properties, plain.guest_agent),
+    ...(Object.keys(image).length > 0 && { image }),
+  };
+}
+
+/** For another flavor: what the image asked for stays. @throws CloudError `invalid` */
+export function resizedHardware(before: ServerHardware, flavor: { vcpus: number; extra_specs: Texts }): ServerHardware {
+  const { guest_agent, admin_user } = before;
+  return {
+    ...(guest_agent && { guest_agent }),
+    ...hardwareOf(before.image ?? {}, flavor),
+    ...(admin_user !== undefined && { admin_user }),
+  };
+}
+
+/** What its host is told. */
+export function hardwareDocument({
+  guest_agent,
+  admin_user: _,
+  machine_type: __,
+  image: ___,
+  ...same
+}: ServerHardware): GuestHardware {
+  return { guestAgent: guest_agent ?? false, ...same };
+}
+
+/** What a document of its host says of it, where the row is lost. */
+export const recoveredHardware = ({ guestAgent, ...same }: GuestHardware = {}): ServerHardware => ({
+  ...(guestAgent && { guest_agent: true }),
+  ...same,
+});
+
+const noLimits = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+
+function agentOf(
+  { os_admin_user: user, os_type: type }: Texts,
+  agent: boolean | undefined,
+): Pick<ServerHardware, 'admin_user'> {
+  return agent ? { admin_user: user || (type === 'windows' ? 'Administrator' : 'root') } : {};
+}
+
+/** Under their present names. Those of other families (an owner's own, the image's description) say nothing of a machine. */
+function machineProperties(properties: Texts): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [name, value] of Object.entries(properties)) {
+    const present = Object.hasOwn(legacyNames, name) ? legacyNames[name]! : name;
+    const newer = present !== name && Object.hasOwn(properties, present);
+    if (!newer && (present.startsWith('hw_') || Object.hasOwn(imageProperties, present))) found[present] = value;
+  }
+  return found;
+}
+
+/** A key without a scope is a note of the operator's, as in Nova. */
+const scoped = (specs: Texts): Texts =>
+  Object.fromEntries(Object.entries(specs).filter(([name]) => name.includes(':')));
+
+type Readers = Readonly<Record<string, (value: string) => Asked>>;
+
+function read(of: 'image' | 'flavor', texts: Texts, readers: Readers, into: Asked): void {
+  for (const [name, value] of Object.entries(texts)) {
+    const refused = (cause?: unknown) =>
+      new CloudError(
+        'invalid',
+        'hardware_unserved',
+        { of, name: name.slice(0, 255), value: value.slice(0, 255) },
+        { cause },
+      );
+    if (!Object.hasOwn(readers, name)) throw refused();
+    try {
+      const { limits, cpu, ...plain } = readers[name]!(value);
+      Object.assign(into, plain);
+      if (limits) into.limits = { ...into.limits, ...limits };
+      if (cpu) into.cpu = { ...into.cpu, ...cpu };
+    } catch (error) {
+      throw error instanceof Unserved ? refused(error) : error;
+    }
+  }
+}
+
+/** As many sockets as may be, then cores, as Nova chooses. @throws CloudError where none is as was asked */
+function topologyOf(vcpus: number, cpu: NonNullable<Asked['cpu']>): ServerHardware['topology'] {
+  if (Object.keys(cpu).length === 0) return undefined;
+  const fits = (value: number, exact: number | undefined, most: number | undefined) =>
+    (exact === undefined || value === exact) && (most === undefined || value <= most);
+  for (let sockets = vcpus; sockets >= 1; sockets--) {
+    if (vcpus % sockets !== 0 || !fits(sockets, cpu.sockets, cpu.maxSockets)) continue;
+    const each = vcpus / sockets;
+    for (let cores = each; cores >= 1; cores--) {
+      const threads = each / cores;
+      if (each % cores !== 0 || !fits(cores, cpu.cores, cpu.maxCores) || !fits(threads, cpu.threads, cpu.maxThreads))
+        continue;
+      return { sockets, cores, threads };
+    }
+  }
+  throw new CloudError('invalid', 'topology_unserved', { vcpus });
+}
