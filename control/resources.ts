@@ -11,14 +11,14 @@ import { metadefNamespace } from './image/metadef/resource.ts';
 import { image, imageMember } from './image/resource.ts';
 import { accountedIncarnation } from './kit/database/resource.ts';
 import { operation } from './kit/operation/resource.ts';
-import { quota } from './kit/quota/resource.ts';
-import type { ResourceDescriptor, Usage } from './kit/resource.ts';
+import { quota, userQuota } from './kit/quota/resource.ts';
+import type { ResourceDescriptor, Usage, UserUsage } from './kit/resource.ts';
 import { networkResources } from './network/resources.ts';
 
 export const resources: readonly ResourceDescriptor[] = [
   ...[accountedIncarnation, operation],
   ...identityResources,
-  quota,
+  ...[quota, userQuota],
   host,
   ...[image, imageMember, metadefNamespace],
   ...networkResources,
@@ -27,3 +27,6 @@ export const resources: readonly ResourceDescriptor[] = [
 
 /** Everything that counts against quota. */
 export const usage: Usage = Object.assign({}, ...resources.map((resource) => resource.usage ?? {}));
+
+/** What of it one user may be given less of than their project has. */
+export const userUsage: UserUsage = Object.assign({}, ...resources.map((resource) => resource.userUsage ?? {}));

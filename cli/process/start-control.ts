@@ -27,7 +27,7 @@ import { WorkQueue } from '../../control/kit/queue/queue.ts';
 import { QuotaService } from '../../control/kit/quota/index.ts';
 import { openNetwork } from '../../control/network/open.ts';
 import { Projector } from '../../control/network/ovn/index.ts';
-import { resources, usage } from '../../control/resources.ts';
+import { resources, usage, userUsage } from '../../control/resources.ts';
 import { Credentials } from '../../protocols/tls/index.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { controlHealth } from './control-health.ts';
@@ -162,7 +162,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const compute = openCompute({
     ...{ database, ports, images, hosts: client, log },
     ...{ reclaimSeconds, shelvedOffloadSeconds, confirmSeconds },
-    quotas: new QuotaService({ database, usage }),
+    quotas: new QuotaService({ database, usage, userUsage }),
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
   });

@@ -12,7 +12,7 @@ import { QuotaService } from '../kit/quota/index.ts';
 import { NetworkService } from '../network/network/service.ts';
 import { RouterService } from '../network/router/service.ts';
 import { SecurityGroupService } from '../network/security-group/service.ts';
-import { resources, usage } from '../resources.ts';
+import { resources, usage, userUsage } from '../resources.ts';
 import { type TestIdentity, testIdentity } from './testing.ts';
 
 let identity: TestIdentity;
@@ -130,7 +130,7 @@ test('deletion first: whatever is being made in the project hears that there is 
   const { projects, assignments, users } = identity.identity;
   const user = await users.create(admin, { name: 'u', domainId: domain });
   const images = new ImageService({ database, log: silentLog });
-  const quotas = new QuotaService({ database, usage });
+  const quotas = new QuotaService({ database, usage, userUsage });
   const set = (resource: string) => quotas.set(admin, projectId, { [resource]: 9 }, { force: true, counted: [] });
   await set('networks');
 

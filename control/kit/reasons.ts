@@ -16,6 +16,10 @@ export interface KitReasons {
   marker_not_found: { marker: string };
   quota_exceeded: { resource: string; limit: number; used: number; wanted: number };
   quota_project_invalid: { project: string };
+  /** Of a user, above the project's. */
+  quota_above_project: { resource: string; limit: number; maximum: number };
+  /** Only the whole project has a limit of it. */
+  quota_of_no_user: { resource: string };
   quota_below_usage: { resource: string; limit: number; used: number };
   tag_invalid: { tag: string; maximum: number };
   too_many_tags: { maximum: number };

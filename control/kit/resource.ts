@@ -8,6 +8,9 @@ import type { RawBuilder } from 'kysely';
 /** How what counts against quota is counted for a project, by the quota's name. */
 export type Usage = Readonly<Record<string, (projectId: string) => RawBuilder<{ used: number }>>>;
 
+/** The same of what one user has of a project's. */
+export type UserUsage = Readonly<Record<string, (projectId: string, userId: string) => RawBuilder<{ used: number }>>>;
+
 export interface ResourceDescriptor {
   /** Its main table, and its type in the change log. */
   noun: string;
@@ -17,6 +20,8 @@ export interface ResourceDescriptor {
    */
   memberColumns?: readonly string[];
   usage?: Usage;
+  /** Of those of which a user may be given less than the project has. */
+  userUsage?: UserUsage;
   /**
    * People know its rows and must remove them before their project can go; `except` are those that the cloud itself made. Absent:
    * its rows go along with their project (the foreign key says `cascade`).

@@ -17,6 +17,9 @@ export const kitSentences: SentenceTable<KitReasons> = {
   quota_exceeded: ({ resource, limit, used, wanted }) =>
     `quota exceeded for ${resource}: ${used} of ${limit} used, ${wanted} more requested`,
   quota_project_invalid: ({ project }) => `Project ID ${project} is not a valid project.`,
+  quota_above_project: ({ resource, limit, maximum }) =>
+    `Quota limit ${limit} for ${resource} must be less than or equal to ${maximum}.`,
+  quota_of_no_user: ({ resource }) => `There is no quota of ${resource} for a single user.`,
   quota_below_usage: ({ resource, limit, used }) =>
     `Quota limit ${limit} for ${resource} must be greater than or equal to already used and reserved ${used}.`,
   tag_invalid: ({ tag, maximum }) => `'${tag}' is not a valid tag: 1 to ${maximum} characters and no comma`,

@@ -11,10 +11,17 @@ import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import { type Body, plainTime } from './server-view.ts';
 import * as v from './validate.ts';
 
+/** A slash is no part of a name that paths have, for Nova and for clients. */
+const newName = Type.Refine(
+  v.name,
+  (text) => !text.includes('/'),
+  (text) => `'${text}' has a slash`,
+);
+
 const createSchema = (version: number) =>
   v.strict({
     keypair: v.strict({
-      name: v.name,
+      name: newName,
       public_key: version >= 92 ? (v.text(0, 65_535) as never) : Type.Optional(v.text(0, 65_535)),
       type: v.when(version >= 2, Type.Enum(['ssh', 'x509'])),
       user_id: v.when(version >= 10, v.text(1, 255)),

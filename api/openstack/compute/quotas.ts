@@ -130,38 +130,58 @@ const limitsOf = (more: Record<string, TSchema>) => ({
   200: a.record({ quota_set: a.record({ ...more, ...optionalEach(a.integer) }) }),
 });
 const counted = a.record({ limit: a.integer, in_use: a.integer, reserved: a.integer });
+const ofUser = a.query('user_id');
 const contracts = {
-  show: { summary: "Show a project's quotas", rights: 'reader', answers: limitsOf({ id: a.text }) },
+  show: {
+    summary: "Show a project's quotas, or a user's in it",
+    rights: 'reader',
+    query: ofUser,
+    answers: limitsOf({ id: a.text }),
+  },
   detail: {
     summary: "Show a project's quotas and usage",
     rights: 'reader',
+    query: ofUser,
     answers: { 200: a.record({ quota_set: a.record({ id: a.text, ...optionalEach(counted) }) }) },
   },
   defaults: { summary: 'Show the quotas of a new project', rights: 'caller', answers: limitsOf({ id: a.text }) },
   set: {
     summary: "Set a project's quotas",
     rights: 'admin',
+    query: ofUser,
     body: v.since([1, 36, 57], quotaSchema),
     answers: limitsOf({}),
   },
-  reset: { summary: "Reset a project's quotas", rights: 'admin', answers: { 202: null } },
+  reset: { summary: "Reset a project's quotas", rights: 'admin', query: ofUser, answers: { 202: null } },
 } as const;
+
+const projectIn = (request: FastifyRequest) => projectOf((request.params as { project: string }).project);
+const limitsBody = (request: FastifyRequest, limits: Record<string, number>): Body =>
+  Object.fromEntries(
+    shownIn(request.microversion).map(([name, { ours, otherwise }]) => [name, limits[ours] ?? otherwise]),
+  );
+/** From `?user_id=`: limits of one user instead of the project's. */
+function userIn(request: FastifyRequest): string | undefined {
+  refuseUnknown(request, ['user_id']);
+  const text = first(queryOf(request), 'user_id');
+  const id = text === undefined ? undefined : parseId(text);
+  if (text !== undefined && !id) throw new Refusal('invalid', `User ID ${text.slice(0, 100)} is not a valid user.`);
+  return id;
+}
+const viewOf = (quotas: QuotaService, request: FastifyRequest, counted: readonly string[]) => {
+  const [id, user] = [projectIn(request), userIn(request)];
+  const caller = callerOf(request);
+  return user === undefined ? quotas.show(caller, id, counted) : quotas.showUser(caller, id, user);
+};
 
 export function quotaSetRoutes(app: Boundary, quotas: QuotaService): void {
   const base = '/os-quota-sets/:project';
-  const projectIn = (request: FastifyRequest) => projectOf((request.params as { project: string }).project);
-  const limitsBody = (request: FastifyRequest, limits: Record<string, number>): Body =>
-    Object.fromEntries(
-      shownIn(request.microversion).map(([name, { ours, otherwise }]) => [name, limits[ours] ?? otherwise]),
-    );
   app.get(base, contracts.show, async (request) => {
-    const id = projectIn(request);
-    const { limits } = await quotas.show(callerOf(request), id, []);
+    const { limits } = await viewOf(quotas, request, []);
     return { quota_set: { id: shownId(request), ...limitsBody(request, limits) } };
   });
   app.get(`${base}/detail`, contracts.detail, async (request) => {
-    const id = projectIn(request);
-    const { limits, usage } = await quotas.show(callerOf(request), id, countedIn(request.microversion));
+    const { limits, usage } = await viewOf(quotas, request, countedIn(request.microversion));
     const set = shownIn(request.microversion).map(([name, { ours, otherwise }]) => [
       name,
       { limit: limits[ours] ?? otherwise, in_use: usage[ours] ?? 0, reserved: 0 },
@@ -185,14 +205,19 @@ export function quotaSetRoutes(app: Boundary, quotas: QuotaService): void {
         settable(name) ? [[resources[name]!.ours, Number(value)] as const] : [],
       ),
     );
-    await quotas.set(caller, id, limits, {
-      force: force !== undefined && v.toBoolean(force as boolean),
-      counted: countedIn(request.microversion),
-    });
-    const { limits: now } = await quotas.show(caller, id, []);
-    return { quota_set: limitsBody(request, now) };
+    const options = { force: force !== undefined && v.toBoolean(force as boolean) };
+    const user = userIn(request);
+    if (user === undefined) {
+      await quotas.set(caller, id, limits, { ...options, counted: countedIn(request.microversion) });
+    } else await quotas.setUser(caller, id, user, limits, options);
+    return { quota_set: limitsBody(request, (await viewOf(quotas, request, [])).limits) };
   });
   app.delete(base, contracts.reset, async (request, reply) => {
+    const user = userIn(request);
+    if (user !== undefined) {
+      await quotas.resetUser(callerOf(request), projectIn(request), user);
+      return reply.code(202).send();
+    }
     const ours = Object.keys(resources)
       .filter(settable)
       .map((name) => resources[name]!.ours);

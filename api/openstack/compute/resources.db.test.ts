@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { callerOf, oddName } from '../../../control/compute/server/testing.ts';
-import { testUser } from '../../../control/kit/database/testing.ts';
+import { testProject, testUser } from '../../../control/kit/database/testing.ts';
 import { type ComputeApi, computeApi } from './testing.ts';
 
 let api: ComputeApi;
@@ -266,4 +266,47 @@ test('a key pair can not be made for a user who is gone, and those of a user go 
   await sql`delete from "user" where id = ${gone.userId}`.execute(database.query);
   const { rows } = await sql`select from key_pair where user_id = ${gone.userId}`.execute(database.query);
   assert.equal(rows.length, 0);
+});
+
+test('a user may be given less than the project has, exactly, and never more', async () => {
+  const project = await testProject(api.db.database);
+  const one = callerOf(project);
+  const other = callerOf(project);
+  const path = `/os-quota-sets/${project}`;
+  const ofOne = `${path}?user_id=${one.userId}`;
+  const set = (where: string, limits: object) => admin('PUT', where, { body: { quota_set: limits } });
+  assert.equal((await set(path, { instances: 5 })).status, 200);
+  assert.equal((await set(ofOne, { instances: 6 })).status, 400, 'more than the project');
+  assert.equal((await set(ofOne, { instances: -1 })).status, 400);
+  assert.equal((await set(ofOne, { metadata_items: 1 })).status, 400, 'of no single user');
+  assert.equal((await set(ofOne, { instances: 2, cores: 4 })).body.quota_set.instances, 2);
+  const shown = async (where: string) => (await admin('GET', where)).body.quota_set;
+  assert.deepEqual([(await shown(ofOne)).instances, (await shown(path)).instances], [2, 5]);
+  assert.equal((await shown(`${path}?user_id=${other.userId}`)).instances, 5);
+  const flavorRef = await api.cloud.addFlavor();
+  const create = async (caller: typeof one) =>
+    (
+      await api.call(caller, 'POST', '/servers', {
+        version: 37,
+        body: { server: { name: 's', flavorRef, imageRef: api.cloud.imageId, networks: 'none' } },
+      })
+    ).status;
+  const made = await Promise.all([one, one, one, one, other].map(create));
+  assert.deepEqual(made.toSorted(), [202, 202, 202, 403, 403]);
+  assert.equal(made[4], 202);
+  const { instances } = await shown(`${path}/detail?user_id=${one.userId}`);
+  assert.deepEqual(instances, { limit: 2, in_use: 2, reserved: 0 });
+  assert.equal((await shown(`${path}/detail`)).instances.in_use, 3);
+  assert.equal((await set(ofOne, { instances: 1 })).status, 400, 'below what they have');
+  assert.equal((await set(ofOne, { instances: 1, force: true })).status, 200);
+  assert.equal(await create(one), 403);
+  assert.equal((await admin('DELETE', ofOne)).status, 202);
+  assert.equal((await shown(ofOne)).instances, 5);
+  assert.equal(await create(one), 202);
+  await set(ofOne, { instances: 4 });
+  assert.equal((await admin('DELETE', path)).status, 202, 'all of them');
+  assert.equal((await shown(ofOne)).instances, (await shown(path)).instances);
+  assert.equal((await admin('GET', `${path}?user_id=x`)).status, 400);
+  assert.equal((await admin('GET', `${path}?x=1`, { version: 75 })).status, 400);
+  assert.equal((await api.call(one, 'PUT', ofOne, { body: { quota_set: { instances: 3 } } })).status, 403);
 });

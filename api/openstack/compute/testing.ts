@@ -19,7 +19,7 @@ import { QuotaService } from '../../../control/kit/quota/index.ts';
 import { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
 import { NetworkService } from '../../../control/network/network/service.ts';
 import { SecurityGroupService } from '../../../control/network/security-group/service.ts';
-import { usage } from '../../../control/resources.ts';
+import { usage, userUsage } from '../../../control/resources.ts';
 import type { RouteEntry } from '../../boundary/contract.ts';
 import { holdAnswers, routeTable } from '../../boundary/testing/hold-answers.ts';
 import { computeDialect } from './index.ts';
@@ -66,7 +66,7 @@ export async function computeApi(): Promise<ComputeApi> {
     flavors: new FlavorService({ database }),
     keyPairs: new KeyPairService({ database }),
     hypervisors: new HypervisorService({ database }),
-    quotas: new QuotaService({ database, usage }),
+    quotas: new QuotaService({ database, usage, userUsage }),
     securityGroups: new SecurityGroupService({ database }),
     networks: new NetworkService({ database }),
     floatingIps: new FloatingIpService({ database }),

@@ -48,6 +48,8 @@ const plain: ReadonlySet<Reason> = new Set<keyof NeutronReasons>([
   'project_not_found',
   'quota_exceeded',
   'quota_project_invalid',
+  'quota_above_project',
+  'quota_of_no_user',
   'quota_below_usage',
   'host_not_found',
   'host_unreachable',

@@ -97,7 +97,7 @@ export async function createServers(
     const [found, image, quota, group, plan] = await Promise.all([
       ingredients(tx, caller, wish),
       deps.images.findForServer(tx, caller, wish.imageId),
-      lockQuota(tx, projectId, descriptor.usage),
+      lockQuota(tx, projectId, descriptor.usage, { userId: caller.userId, usage: descriptor.userUsage }),
       wish.serverGroup === null ? {} : lockServerGroup(tx, projectId, wish.serverGroup),
       deps.ports.planServerPorts(tx, caller, portsWish(wish)),
     ]);

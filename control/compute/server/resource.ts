@@ -43,6 +43,14 @@ export const server = {
     memory_mib: (p) =>
       sql`select coalesce(sum(memory_mib), 0)::bigint as used from server where project_id = ${p} and ${counted}`,
   },
+  userUsage: {
+    servers: (p, u) =>
+      sql`select count(*) as used from server where project_id = ${p} and user_id = ${u}::uuid and ${counted}`,
+    vcpus: (p, u) =>
+      sql`select coalesce(sum(vcpus), 0)::bigint as used from server where project_id = ${p} and user_id = ${u}::uuid and ${counted}`,
+    memory_mib: (p, u) =>
+      sql`select coalesce(sum(memory_mib), 0)::bigint as used from server where project_id = ${p} and user_id = ${u}::uuid and ${counted}`,
+  },
   keepsProject: {},
   wakes: {
     // What a host has reported is in no document.
@@ -51,6 +59,9 @@ export const server = {
     },
   },
 } satisfies ResourceDescriptor;
+
+/** Whose share a server counts in: of whoever made it, as in Nova. */
+export const shareOf = ({ user_id }: { user_id: string }) => ({ userId: user_id, usage: server.userUsage });
 
 /** What a host must not have any more; the server's row may be gone, or another host's. */
 export const serverAbsence: ResourceDescriptor = {

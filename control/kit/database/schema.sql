@@ -1108,6 +1108,15 @@ CREATE TABLE public.user_password_past (
     hash text NOT NULL
 );
 
+CREATE TABLE public.user_quota (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    resource text NOT NULL,
+    maximum bigint NOT NULL,
+    CONSTRAINT user_quota_maximum_check CHECK ((maximum >= '-1'::integer))
+);
+
 CREATE TABLE public.volume_ownership (
     volume_id uuid NOT NULL,
     host_id uuid,
@@ -1438,6 +1447,12 @@ ALTER TABLE ONLY public.user_password
 ALTER TABLE ONLY public."user"
     ADD CONSTRAINT user_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.user_quota
+    ADD CONSTRAINT user_quota_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.user_quota
+    ADD CONSTRAINT user_quota_project_id_user_id_resource_key UNIQUE (project_id, user_id, resource);
+
 ALTER TABLE ONLY public.volume_ownership
     ADD CONSTRAINT volume_ownership_pkey PRIMARY KEY (volume_id);
 
@@ -1767,6 +1782,8 @@ CREATE TRIGGER user_group_change AFTER INSERT OR DELETE OR UPDATE ON public.user
 
 CREATE TRIGGER user_group_member_change AFTER INSERT OR DELETE OR UPDATE ON public.user_group_member FOR EACH ROW EXECUTE FUNCTION public.append_change('user_group_member', 'group_id');
 
+CREATE TRIGGER user_quota_change AFTER INSERT OR DELETE OR UPDATE ON public.user_quota FOR EACH ROW EXECUTE FUNCTION public.append_change('user_quota');
+
 ALTER TABLE ONLY public.access_rule
     ADD CONSTRAINT access_rule_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
 
@@ -2057,6 +2074,9 @@ ALTER TABLE ONLY public.user_password_past
 
 ALTER TABLE ONLY public.user_password
     ADD CONSTRAINT user_password_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_quota
+    ADD CONSTRAINT user_quota_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.volume_ownership
     ADD CONSTRAINT volume_ownership_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);

@@ -6,7 +6,7 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Queryable, Tx } from '../database/database.ts';
-import type { Usage } from '../resource.ts';
+import type { Usage, UserUsage } from '../resource.ts';
 
 /** What a project uses now of all that `usage` counts. */
 export async function quotaUsage(db: Queryable, projectId: string, usage: Usage): Promise<Record<string, number>> {
@@ -15,6 +15,12 @@ export async function quotaUsage(db: Queryable, projectId: string, usage: Usage)
   );
   const { rows } = await sql<{ resource: string; used: number }>`${sql.join(parts, sql` union all `)}`.execute(db);
   return Object.fromEntries(rows.map((row) => [row.resource, row.used]));
+}
+
+/** One user's part of a project's quota. */
+export interface UserShare {
+  userId: string;
+  usage: UserUsage;
 }
 
 /** What a project uses and may use. A maximum of null or below 0 is no limit. */
@@ -32,16 +38,20 @@ export async function checkQuota<U extends Usage>(
   projectId: string,
   usage: U,
   wanted: Readonly<{ [K in keyof U]?: number }>,
+  share?: UserShare,
 ): Promise<void> {
   const counted = Object.fromEntries(Object.entries(usage).filter(([resource]) => (wanted[resource] ?? 0) > 0));
-  if (Object.keys(counted).length > 0) requireQuota(await lockQuota(tx, projectId, counted), wanted as Wanted);
+  if (Object.keys(counted).length > 0) {
+    requireQuota(await lockQuota(tx, projectId, counted, share), wanted as Wanted);
+  }
 }
 
 /**
  * Call it BEFORE the inserts of the same transaction; other transactions that ask for the same project's resources wait
  * until this one ends.
+ * @param share whose limit of their own holds, too: of each resource the one that leaves less is answered
  */
-export async function lockQuota(tx: Tx, projectId: string, usage: Usage): Promise<Quota> {
+export async function lockQuota(tx: Tx, projectId: string, usage: Usage, share?: UserShare): Promise<Quota> {
   const locks = Object.keys(usage)
     .sort()
     .map((r) => sql`pg_advisory_xact_lock(hashtextextended(${`quota ${r} ${projectId}`}, 0))`);
@@ -51,13 +61,32 @@ export async function lockQuota(tx: Tx, projectId: string, usage: Usage): Promis
        order by project_id nulls last limit 1) as maximum
       from (${count(projectId)}) u`,
   );
+  // What nobody limited is not counted.
+  const shares = Object.entries(share?.usage ?? {}).filter(([resource]) => resource in usage);
+  const ofUser = shares.map(
+    ([r, count]) => sql`select q.resource, used, q.maximum from user_quota q,
+      lateral (${count(projectId, share!.userId)}) u
+      where q.project_id = ${projectId} and q.user_id = ${share!.userId} and q.resource = ${r}`,
+  );
   // One round trip, but two statements: the count must not see the world as it was before the lock was ours.
   const [, { rows }] = await Promise.all([
     sql`select ${sql.join(locks)}`.execute(tx),
-    sql<{ resource: string; used: number; maximum: number | null }>`${sql.join(parts, sql` union all `)}`.execute(tx),
+    sql<{
+      resource: string;
+      used: number;
+      maximum: number | null;
+    }>`${sql.join([...parts, ...ofUser], sql` union all `)}`.execute(tx),
   ]);
-  return Object.fromEntries(rows.map(({ resource, used, maximum }) => [resource, { used, maximum }]));
+  const quota: Record<string, { used: number; maximum: number | null }> = {};
+  for (const { resource, ...row } of rows) {
+    const known = quota[resource];
+    if (!known || left(row) < left(known)) quota[resource] = row;
+  }
+  return quota;
 }
+
+const left = ({ used, maximum }: Quota[string]): number =>
+  maximum === null || maximum < 0 ? Number.POSITIVE_INFINITY : maximum - used;
 
 /** How often `each` fits into what is left; Infinity where nothing limits it. */
 export function timesWithin(quota: Quota, each: Readonly<Record<string, number>>): number {

@@ -7,8 +7,17 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller, requireAdmin, requireProject } from '../caller.ts';
 import type { Database, Tx } from '../database/database.ts';
-import type { Usage } from '../resource.ts';
-import { defaultLimits, type Limits, quotaLimits, resetLimits, setLimits } from './limits.ts';
+import type { Usage, UserUsage } from '../resource.ts';
+import {
+  defaultLimits,
+  type Limits,
+  quotaLimits,
+  resetLimits,
+  resetUserLimits,
+  setLimits,
+  setUserLimits,
+  userLimits,
+} from './limits.ts';
 import { quotaUsage } from './quota.ts';
 
 export interface QuotaView {
@@ -20,11 +29,16 @@ export interface QuotaView {
 export class QuotaService {
   readonly #database: Database;
   readonly #usage: Usage;
+  readonly #userUsage: UserUsage;
 
-  /** @param options.usage how everything that counts is counted */
-  constructor(options: { database: Database; usage: Usage }) {
+  /**
+   * @param options.usage how everything that counts is counted
+   * @param options.userUsage and what of it may be limited for one user
+   */
+  constructor(options: { database: Database; usage: Usage; userUsage: UserUsage }) {
     this.#database = options.database;
     this.#usage = options.usage;
+    this.#userUsage = options.userUsage;
   }
 
   /**
@@ -43,6 +57,47 @@ export class QuotaService {
       resources.length > 0 ? quotaUsage(db, id, this.#counted(resources)) : {},
     ]);
     return { limits, usage };
+  }
+
+  /** What one user may have of a project's, and has, of what can be limited for a user; all else is the project's. */
+  async showUser(caller: Caller, projectId: string, userId: string): Promise<QuotaView> {
+    const { limits } = await this.show(caller, projectId, []);
+    const db = this.#database.query;
+    const [own, usage] = await Promise.all([
+      userLimits(db, projectId, userId),
+      quotaUsage(db, projectId, this.#ofUser(userId)),
+    ]);
+    return { limits: { ...limits, ...own }, usage };
+  }
+
+  /**
+   * Limits of one user within the project's. Without `force` none below what the user has, none above what the project may have.
+   * @throws CloudError `forbidden`, `invalid`
+   */
+  async setUser(
+    caller: Caller,
+    projectId: string,
+    userId: string,
+    limits: Readonly<Record<string, number>>,
+    options: { force: boolean },
+  ): Promise<void> {
+    requireAdmin(caller, 'set quotas');
+    await this.#requireKnown(projectId);
+    const usage = this.#ofUser(userId);
+    const other = Object.keys(limits).find((resource) => !(resource in usage));
+    if (other) throw new CloudError('invalid', 'quota_of_no_user', { resource: other });
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      if (!options.force) {
+        await requireAboveUsage(tx, projectId, limits, usage);
+        requireWithin(await quotaLimits(tx, projectId), limits);
+      }
+      await setUserLimits(tx, projectId, userId, limits);
+    });
+  }
+
+  async resetUser(caller: Caller, projectId: string, userId: string): Promise<void> {
+    requireAdmin(caller, 'reset quotas');
+    await this.#database.transaction(actorOf(caller), (tx) => resetUserLimits(tx, projectId, userId));
   }
 
   /** What a project has that nobody set anything for. */
@@ -78,14 +133,24 @@ export class QuotaService {
     });
   }
 
-  /** Back to the defaults, for the named resources. */
+  /** Back to the defaults, for the named resources, and those of all its users. */
   async reset(caller: Caller, projectId: string, resources: readonly string[]): Promise<void> {
     requireAdmin(caller, 'reset quotas');
-    await this.#database.transaction(actorOf(caller), (tx) => resetLimits(tx, projectId, resources));
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      await resetLimits(tx, projectId, resources);
+      await resetUserLimits(tx, projectId, null);
+    });
   }
 
   #counted(resources: readonly string[]): Usage {
     return Object.fromEntries(resources.map((resource) => [resource, this.#usage[resource]!]));
+  }
+
+  #ofUser(userId: string): Usage {
+    const entries = Object.entries(this.#userUsage);
+    return Object.fromEntries(
+      entries.map(([resource, count]) => [resource, (project: string) => count(project, userId)]),
+    );
   }
 
   async #requireKnown(projectId: string): Promise<void> {
@@ -108,5 +173,13 @@ async function requireAboveUsage(
     if (limit >= 0 && limit < used) {
       throw new CloudError('invalid', 'quota_below_usage', { resource, limit, used });
     }
+  }
+}
+
+function requireWithin(project: Limits, limits: Readonly<Record<string, number>>): void {
+  const whole = (limit: number | undefined) => (limit === undefined || limit < 0 ? Number.POSITIVE_INFINITY : limit);
+  for (const [resource, limit] of Object.entries(limits)) {
+    const maximum = whole(project[resource]);
+    if (whole(limit) > maximum) throw new CloudError('invalid', 'quota_above_project', { resource, limit, maximum });
   }
 }

@@ -13,7 +13,7 @@ import { resizedHardware } from '../../hardware/index.ts';
 import { lockPlacement } from '../../placement/index.ts';
 import { beginMigration, endMigration } from '../../server-migration/index.ts';
 import { flavorSnapshot } from '../create.ts';
-import { server as descriptor } from '../resource.ts';
+import { server as descriptor, shareOf } from '../resource.ts';
 import type { ServerRow } from '../server.ts';
 import type { ServerSize } from '../snapshots.ts';
 import type { ServerResize } from '../states.ts';
@@ -102,7 +102,7 @@ async function requireRoom(tx: Tx, server: ServerRow, after: Room): Promise<void
   const more = (key: keyof Room): number => Math.max(0, after[key] - server[key]);
   const [vcpus, memory_mib, disk_gib] = [more('vcpus'), more('memory_mib'), more('disk_gib')];
   if (vcpus + memory_mib + disk_gib === 0) return;
-  await checkQuota(tx, server.project_id, descriptor.usage, { vcpus, memory_mib });
+  await checkQuota(tx, server.project_id, descriptor.usage, { vcpus, memory_mib }, shareOf(server));
   await lockPlacement(tx);
   const { rows } = await sql<{ fits: boolean }>`
     select h.vcpus >= coalesce(u.vcpus, 0) + ${vcpus} and h.memory_mib >= coalesce(u.memory_mib, 0) + ${memory_mib}
