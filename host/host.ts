@@ -39,6 +39,7 @@ import { guestsDirectory } from './paths.ts';
 import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
 import { ErasedServers } from './server/erased.ts';
 import { Reconciler } from './server/reconciler.ts';
+import { Consoles } from './service/console.ts';
 import { httpsSource } from './service/fetch-source.ts';
 import { HostHttpService } from './service/http-service.ts';
 import { serviceRoutes } from './service/routes.ts';
@@ -131,7 +132,10 @@ export class Host {
     const { consoleLogBytes: maxConsoleBytes, agentTimeoutMs } = limits;
     const routes = serviceRoutes({
       ...{ dataDirectory, runDirectory, maxConsoleBytes, images: this.#images, upload },
-      guests: { running: (id) => this.#reconciler.running(id), network: dependencies.network, agentTimeoutMs },
+      guests: {
+        running: (id) => this.#reconciler.running(id),
+        ...{ network: dependencies.network, agentTimeoutMs, consoles: new Consoles() },
+      },
       refuseCapture: (id) => this.#reconciler.refuseCapture(id),
       health: () => this.status(),
     });

@@ -37,6 +37,8 @@ export function serverPaths(directories: { dataDirectory: string; runDirectory: 
     qemuLog: join(data, 'qemu.log'),
     qmp: join(run, 'qmp.sock'),
     serial: join(run, 'serial.sock'),
+    /** Its screen, as RFB. */
+    vnc: join(run, 'vnc.sock'),
     /** The channel to the guest's agent. */
     agent: join(run, 'agent.sock'),
     pid: join(run, 'pid'),

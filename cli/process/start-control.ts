@@ -3,6 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { consoleDialect } from '../../api/console/dialect.ts';
+import { consoleUpgrades } from '../../api/console/index.ts';
 import { hostStream } from '../../api/host/stream.ts';
 import { nativeDialect } from '../../api/native/index.ts';
 import { computeDialect } from '../../api/openstack/compute/index.ts';
@@ -81,10 +83,11 @@ export async function startControl(
   const areas = await openAreas({ configuration, log, hooks, database, feed, tls, holder });
   const queue = new WorkQueue({ database, log });
   const history = new HistoryKeeper({ database, log, resources, retention: configuration.retention, holder });
+  const consoles = consoleUpgrades({ consoles: areas.compute.services.consoles, log });
   const api = await createApi({
     tls,
     log,
-    upgrades: [hostStream({ hosts: areas.hosts, log })],
+    upgrades: [hostStream({ hosts: areas.hosts, log }), ...consoles.upgrades],
     ...(hooks.onRoute && { onRoute: hooks.onRoute }),
     dialects: [
       ...(hooks.observer ? [hooks.observer] : []),
@@ -108,6 +111,7 @@ export async function startControl(
     async close() {
       credentials.close();
       compute.stop();
+      consoles.close();
       await Promise.all([image.stop(), hosts.stop(), projector.stop(), queue.stop(), history.stop()]);
       await api.close();
       await identity.stop();
@@ -190,6 +194,7 @@ function dialects(
       floatingIps: network.floatingIps,
     }),
     nativeDialect({ identity, database, feed }),
+    consoleDialect(),
   ];
 }
 

@@ -32,4 +32,11 @@ export {
   type Unreadable,
 } from './read.ts';
 export { absentServer, type DesiredServer, desiredServer, type ObservedServer, observedServer } from './server.ts';
-export { type HostError, hostPaths, type ImageUploadResult } from './service.ts';
+export {
+  type ConsoleKind,
+  consoleKinds,
+  consoleProtocol,
+  type HostError,
+  hostPaths,
+  type ImageUploadResult,
+} from './service.ts';

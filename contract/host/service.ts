@@ -13,6 +13,11 @@ export const hostPaths = {
   image: (id: ImageId) => `/v1/images/${id}`,
   /** GET ?bytes=n: the last n bytes of the serial console's output, as they came from the guest. */
   consoleLog: (id: ServerId) => `/v1/servers/${id}/console-log`,
+  /**
+   * GET with `Upgrade: bothy-console`: 101, then the console's bytes both ways until either side ends; `conflict` (409) where no guest
+   * with such a console runs. Of a serial console the last who asks has it; many may look at a screen (RFB 3.8, RFC 6143).
+   */
+  console: (id: ServerId, kind: ConsoleKind) => `/v1/servers/${id}/console/${kind}`,
   /** GET: {@link GuestDiagnostics} of the guest that runs; `conflict` (409) where none does. */
   diagnostics: (id: ServerId) => `/v1/servers/${id}/diagnostics`,
   /** POST: a non-maskable interrupt, by which a guest writes down why it hangs; `conflict` (409) where none runs. */
@@ -25,6 +30,13 @@ export const hostPaths = {
   /** GET: HostFacts and the state of every engine that the host drives, for `bothy doctor`. */
   health: '/v1/health',
 } as const;
+
+/** What can be talked to of a guest: its serial port, its screen with keyboard and pointer. */
+export const consoleKinds = ['serial', 'vnc'] as const;
+export type ConsoleKind = (typeof consoleKinds)[number];
+
+/** The name of what follows the 101. */
+export const consoleProtocol = 'bothy-console';
 
 const hex = (length: number) => text(length, { pattern: `^[0-9a-f]{${length}}$` });
 

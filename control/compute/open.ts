@@ -1,6 +1,7 @@
 /** The area opens itself: its services and what works behind them, made in order, begun and ended together. */
 import type { QuotaService } from '../kit/quota/index.ts';
 import { AggregateService } from './aggregate/index.ts';
+import { type ConsoleHosts, ConsoleService } from './console/index.ts';
 import { FlavorService } from './flavor/index.ts';
 import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
@@ -20,6 +21,7 @@ export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'
     ServerControllerOptions['ports'] &
     Parameters<typeof hostedServers>[0]['ports'];
   quotas: QuotaService;
+  hosts: ServerServiceOptions['hosts'] & ConsoleHosts;
 }
 
 export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: ComputeAreaOptions) {
@@ -32,6 +34,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: Compu
   return {
     services: {
       servers: new ServerService({ ...options, created: (servers) => controller.hurry(servers) }),
+      consoles: new ConsoleService({ database, hosts: options.hosts }),
       aggregates: new AggregateService({ database }),
       migrations: new MigrationService({ database }),
       tenantUsages: new TenantUsageService({ database }),

@@ -58,6 +58,13 @@ export interface ComputeReasons {
   pattern_malformed: NoFields;
 }
 
+/** Consoles. */
+export interface ComputeReasons {
+  /** Never said which: a token is a secret. */
+  console_token_unknown: NoFields;
+  console_token_refused: NoFields;
+}
+
 /** Flavors. */
 export interface ComputeReasons {
   flavor_not_found: { id: string };

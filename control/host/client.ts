@@ -8,10 +8,12 @@
 import { existsSync } from 'node:fs';
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { PeerCertificate } from 'node:tls';
 import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
 import {
+  type ConsoleKind,
+  consoleProtocol,
   type GuestDiagnostics,
   guestDiagnostics,
   type HostError,
@@ -145,6 +147,25 @@ export class HostClient {
     const response = await answer(host, request, answerMs);
     if (response.statusCode !== 200) throw await refusal(host, response);
     return collect(host, response, bytes);
+  }
+
+  /**
+   * A guest's console, as bytes both ways; whoever gets it must read it or destroy it.
+   * @throws CloudError `conflict` where no guest with such a console runs, `unavailable` when the host can't be reached
+   */
+  async console(host: HostEndpoint, id: ServerId, kind: ConsoleKind): Promise<Duplex> {
+    const headers = { connection: 'upgrade', upgrade: consoleProtocol };
+    const request = this.#request(host, 'GET', hostPaths.console(id, kind), headers);
+    let taken: Duplex | undefined;
+    request.once('upgrade', (response, socket: Duplex, head: Buffer) => {
+      if (head.length > 0) socket.unshift(head);
+      taken = socket;
+      request.emit('response', response);
+    });
+    request.end();
+    const response = await answer(host, request, answerMs);
+    if (!taken) throw await refusal(host, response);
+    return taken;
   }
 
   /** A non-maskable interrupt. @throws CloudError `conflict` where no guest runs */

@@ -40,7 +40,7 @@ export interface GuestMachine {
   memoryMiB: number;
   paths: Pick<
     ServerPaths,
-    'configDrive' | 'consoleLog' | 'qmp' | 'serial' | 'agent' | 'pid' | 'firmwareVariables' | 'tpmSocket'
+    'configDrive' | 'consoleLog' | 'qmp' | 'serial' | 'vnc' | 'agent' | 'pid' | 'firmwareVariables' | 'tpmSocket'
   >;
   /** In the order in which the guest sees them; it boots from the first. */
   disks: readonly GuestDisk[];
@@ -89,6 +89,8 @@ export function qemuArguments(machine: GuestMachine): string[] {
       `socket,id=serial,path=${escaped(paths.serial)},server=on,wait=off,logfile=${escaped(paths.consoleLog)},logappend=on`,
     ],
     ...['-serial', 'chardev:serial'],
+    // A machine of before there were screens goes on without one: what it sees stays what it was.
+    ...(fixed ? ['-vnc', `unix:${escaped(paths.vnc)}`] : []),
     ...['-object', 'rng-random,id=rng,filename=/dev/urandom'],
     ...(fixed ? cardPorts(machine.ports.map(({ slot }) => slot)) : []),
     ...['-device', `virtio-rng-pci,rng=rng${randomness(guest)}${fixed ? addresses.rng : ''}`],

@@ -88,8 +88,10 @@ const videoDevices = {
   vmvga: 'vmware-svga',
 } as const;
 
-function video({ video, videoRamMiB }: GuestHardware, fixed: boolean): string[] {
-  if (video === undefined || video === 'none') return [];
+/** A card where nobody said otherwise: without one a screen shows nothing. */
+function video(hardware: GuestHardware, fixed: boolean): string[] {
+  const { video = fixed ? 'vga' : 'none', videoRamMiB } = hardware;
+  if (video === 'none') return [];
   // QEMU takes powers of two.
   const memory = videoRamMiB !== undefined && video !== 'virtio' && video !== 'bochs';
   const size = memory ? `,vgamem_mb=${2 ** Math.floor(Math.log2(videoRamMiB))}` : '';

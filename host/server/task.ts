@@ -33,8 +33,8 @@ export interface TaskOwner {
 export interface RunningGuest {
   guest: Guest;
   desired: DesiredServer;
-  /** The channel to its agent, where it has one. */
-  agentSocket: string;
+  /** The channel to its agent, where it has one, and its consoles. */
+  sockets: Pick<ServerPaths, 'agent' | 'serial' | 'vnc'>;
 }
 
 class Superseded extends Error {}
@@ -96,7 +96,7 @@ export class ServerTask {
   get runningGuest(): RunningGuest | undefined {
     const [guest, desired] = [this.guest, this.#owner.desired(this.id)];
     if (!guest || guest.ending || guest.state === 'starting' || guest.state === 'gone' || !desired) return undefined;
-    return { guest, desired, agentSocket: this.paths.agent };
+    return { guest, desired, sockets: this.paths };
   }
 
   /** The guest's own user; undefined where it has none (yet). */

@@ -1,8 +1,9 @@
 /**
- * What control asks of a guest that runs, and that leaves nothing to be done: an interrupt, a password, its counters. Answered or
- * refused at once; nothing of it is remembered.
+ * What control asks of a guest that runs, and that leaves nothing to be done: an interrupt, a password, its counters, a console.
+ * Answered or refused at once; nothing of it is remembered.
  */
-import { guestPassword } from '../../contract/host/index.ts';
+import type { Duplex } from 'node:stream';
+import { type ConsoleKind, guestPassword } from '../../contract/host/index.ts';
 import type { ServerId } from '../../contract/ids.ts';
 import { Mismatch, read } from '../../contract/schema/read.ts';
 import { AgentError, askAgent } from '../../protocols/guest-agent/index.ts';
@@ -10,6 +11,7 @@ import { diagnose } from '../guest/diagnostics.ts';
 import { HostFault } from '../host-error.ts';
 import type { HostNetworkPort } from '../host-network.ts';
 import type { RunningGuest } from '../server/task.ts';
+import type { Consoles } from './console.ts';
 import { answerJson, type Exchange, readBody } from './http-service.ts';
 
 export interface GuestRequestOptions {
@@ -17,11 +19,12 @@ export interface GuestRequestOptions {
   running(id: ServerId): RunningGuest | undefined;
   network: Pick<HostNetworkPort, 'portStatistics'>;
   agentTimeoutMs: number;
+  consoles: Consoles;
 }
 
 const maxPasswordBytes = 16 * 1024;
 
-export function guestRequests({ running, network, agentTimeoutMs }: GuestRequestOptions) {
+export function guestRequests({ running, network, agentTimeoutMs, consoles }: GuestRequestOptions) {
   const require = (id: ServerId): RunningGuest => {
     const found = running(id);
     if (!found) throw new HostFault('conflict', `no guest of server ${id} runs here`);
@@ -33,18 +36,22 @@ export function guestRequests({ running, network, agentTimeoutMs }: GuestRequest
       response.writeHead(204).end();
     },
 
+    async console(id: ServerId, kind: ConsoleKind, caller: Duplex, head: Buffer): Promise<void> {
+      await consoles.open(id, kind, require(id).sockets[kind], caller, head);
+    },
+
     async diagnostics(id: ServerId, { response }: Exchange): Promise<void> {
       const found = require(id);
       answerJson(response, 200, await diagnose({ ...found, statistics: (ports) => network.portStatistics(ports) }));
     },
 
     async password(id: ServerId, { request, response }: Exchange): Promise<void> {
-      const { desired, agentSocket } = require(id);
+      const { desired, sockets } = require(id);
       const { user, password } = readPassword(await readBody(request, maxPasswordBytes));
       if (!desired.hardware?.guestAgent) throw new HostFault('conflict', 'the guest has no channel to an agent');
       const args = { username: user, password: Buffer.from(password).toString('base64'), crypted: false };
       try {
-        await askAgent(agentSocket, 'guest-set-user-password', args, { timeoutMs: agentTimeoutMs });
+        await askAgent(sockets.agent, 'guest-set-user-password', args, { timeoutMs: agentTimeoutMs });
       } catch (error) {
         throw error instanceof AgentError ? new HostFault('conflict', error.message, { cause: error }) : error;
       }

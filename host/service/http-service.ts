@@ -8,8 +8,10 @@ import { chmodSync, chownSync, rmSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer as createTls, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { hostPaths } from '../../contract/host/index.ts';
+import { guarded } from '../../contract/guarded.ts';
+import { type ConsoleKind, consoleKinds, hostPaths } from '../../contract/host/index.ts';
 import { type ImageId, parseId, type ServerId } from '../../contract/ids.ts';
 import { http } from '../../contract/node-http.ts';
 import type { TlsTexts } from '../../protocols/tls/index.ts';
@@ -34,6 +36,8 @@ export interface ServiceRoutes {
   diagnostics(id: ServerId, exchange: Exchange): Promise<void>;
   password(id: ServerId, exchange: Exchange): Promise<void>;
   health(exchange: Exchange): Promise<void>;
+  /** Takes over the connection and answers on it, or throws and has written nothing. */
+  console(id: ServerId, kind: ConsoleKind, caller: Duplex, head: Buffer): Promise<void>;
 }
 
 /** What there is of a server, and by which method; all of it is control's alone. */
@@ -75,6 +79,7 @@ const statuses: Record<string, number> = {
 export class HostHttpService {
   readonly #options: ServiceOptions;
   readonly #servers: Server[] = [];
+  readonly #upgraded = new Set<Duplex>();
   #secure: HttpsServer | undefined;
   #port = 0;
 
@@ -110,6 +115,7 @@ export class HostHttpService {
   }
 
   async stop(): Promise<void> {
+    for (const socket of this.#upgraded) socket.destroy();
     await Promise.all(
       this.#servers.map((server) => {
         const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -124,6 +130,13 @@ export class HostHttpService {
     server.requestTimeout = 0;
     server.headersTimeout = 20_000;
     server.keepAliveTimeout = 30_000;
+    server.on(
+      'upgrade',
+      guarded(
+        (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(request, socket, head),
+        (error, _request, socket) => this.#refuseUpgrade(socket, error),
+      ),
+    );
     server.on('tlsClientError', (error: Error) => this.#options.log.debug({ err: error }, 'host service: TLS failed'));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -150,6 +163,33 @@ export class HostHttpService {
         this.#options.log.error({ err }, 'host service: a request could not be answered');
         response.destroy();
       });
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    // Node lets go of a socket that is upgraded: its errors and its end are ours.
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => this.#upgraded.delete(socket));
+    this.#upgraded.add(socket);
+    // The plain listener is a unix socket that only control may open.
+    if ('authorized' in socket && this.#peerOf(socket as TLSSocket) !== 'control') {
+      throw new HostFault('forbidden', 'only control asks for consoles');
+    }
+    const [, version, kind, idText, what, name, ...rest] = pathOf(request).split('/');
+    const id = parseId<ServerId>(idText ?? '');
+    const console = consoleKinds.find((known) => known === name);
+    if (version !== 'v1' || kind !== 'servers' || what !== 'console' || !id || !console || rest.length > 0) {
+      throw new HostFault('not_found', 'there is nothing here');
+    }
+    await this.#options.routes.console(id, console, socket, head);
+  }
+
+  #refuseUpgrade(socket: Duplex, error: unknown): void {
+    const fault = asFault(error);
+    const status = statuses[fault.code] ?? 500;
+    this.#options.log.info({ err: error, status }, 'host service: an upgrade was refused');
+    const body = JSON.stringify({ error: { code: fault.code, message: fault.message } });
+    const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/json`;
+    socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
   }
 
   async #route(request: IncomingMessage, response: ServerResponse, peerOf: () => Peer | undefined): Promise<void> {
@@ -201,6 +241,8 @@ export class HostHttpService {
     request.once('close', () => clearTimeout(patience));
   }
 }
+
+const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?', 1)[0]!;
 
 /** @throws HostFault where the body is longer */
 export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {

@@ -52,6 +52,7 @@ test("the host's own command line is understood, commas and all", () => {
       ],
       agent: { id: 'agent', path: paths.agent, logFile: undefined },
       monitor: { id: 'qmp', path: paths.qmp, logFile: undefined },
+      vnc: { id: 'vnc', path: paths.vnc, logFile: undefined },
       serial: { id: 'serial', path: paths.serial, logFile: paths.consoleLog },
       disks: [
         ['disk0', 'disk', 'qcow2', false],

@@ -48,6 +48,8 @@ export interface MachineDescription {
   serial: SocketDevice | undefined;
   /** The channel to the guest's agent. */
   agent: SocketDevice | undefined;
+  /** Where its screen is served. */
+  vnc: SocketDevice | undefined;
   disks: Disk[];
   cards: Card[];
   /** Files that objects read. */
@@ -104,6 +106,7 @@ function emptyDefinitions(): Definitions {
       monitor: undefined,
       serial: undefined,
       agent: undefined,
+      vnc: undefined,
     },
     ...{ sockets: [], disks: [], cards: [], files: [], pci: new PciAddresses() },
   };
@@ -180,6 +183,11 @@ const handlers: Record<string, Handler> = {
   },
   '-display': (_defined, value) => {
     new KeyValues('-display', value, 'type').only(['type']).oneOf('type', ['none']);
+  },
+  '-vnc': ({ machine }, value) => {
+    const [, path] = /^unix:([^,]+(?:,,[^,]*)*)$/.exec(value) ?? [];
+    if (path === undefined) throw refused('-vnc', value, "Expected '=' after parameter");
+    machine.vnc = { id: 'vnc', path: path.replaceAll(',,', ','), logFile: undefined };
   },
   '-action': ({ machine }, value) => {
     const list = new KeyValues('-action', value).only(['shutdown', 'reboot', 'panic', 'watchdog']);
@@ -281,6 +289,7 @@ function blockDevice(defined: Definitions, value: string): void {
 
 /** Properties of each device model that the simulator knows. */
 const models: Record<string, readonly string[]> = {
+  VGA: ['vgamem_mb'],
   'pcie-root-port': ['chassis', 'slot', 'multifunction'],
   'virtio-rng-pci': ['rng'],
   'virtio-serial-pci': [],
@@ -308,6 +317,8 @@ function device(defined: Definitions, value: string): void {
     defined.buses.add(`${id}.0`);
   } else if (model === 'pcie-root-port') {
     machine.pci.addPort(list.required('id'));
+  } else if (model === 'VGA') {
+    return;
   } else if (model === 'virtserialport') {
     channel(defined, list);
   } else if (model === 'virtio-blk-pci') {

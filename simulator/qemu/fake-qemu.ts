@@ -13,6 +13,7 @@ import { type GuestBehaviour, type RunState, SimulatedGuest } from './guest.ts';
 import { readMemory } from './migration.ts';
 import { ListeningSocket, QmpServer } from './qmp-server.ts';
 import { QemuRefusal, unable } from './refusal.ts';
+import { serveScreen } from './screen.ts';
 
 export interface QemuBehaviour extends GuestBehaviour {
   /** From exec until QEMU listens. 0: it listens as soon as it is there. */
@@ -57,6 +58,7 @@ export class FakeQemu {
   #qmp: QmpServer | undefined;
   #serial: { listening: ListeningSocket; clients: Set<Socket> } | undefined;
   #agent: ListeningSocket | undefined;
+  #screen: ListeningSocket | undefined;
   #pidFile: string | undefined;
   #alive = true;
   #end: () => void = () => {};
@@ -101,6 +103,16 @@ export class FakeQemu {
   /** The guest's own act: it starts itself again; QEMU goes on. */
   reboot(): void {
     this.guest.reboot();
+  }
+
+  /** The guest's own act: it writes to its serial console. */
+  write(text: string): void {
+    this.#write(text);
+  }
+
+  /** Who has its serial console open. */
+  get serialReaders(): number {
+    return this.#serial?.clients.size ?? 0;
   }
 
   /** Commands that came by QMP, for assertions. */
@@ -202,17 +214,22 @@ export class FakeQemu {
   }
 
   async #listen(description: MachineDescription, virtualSizes: number[]): Promise<void> {
-    const { monitor, serial, agent } = description;
+    const { monitor, serial, agent, vnc } = description;
     try {
       if (agent) {
         this.#agent = new ListeningSocket(agent.path, (socket) => serveAgent(socket, () => this.behaviour.agent));
         await this.#agent.open();
       }
+      if (vnc) {
+        this.#screen = new ListeningSocket(vnc.path, serveScreen);
+        await this.#screen.open();
+      }
       if (serial) {
         const clients = new Set<Socket>();
         const listening = new ListeningSocket(serial.path, (socket) => {
           clients.add(socket);
-          socket.on('close', () => clients.delete(socket)).resume();
+          // What is typed comes back, as from a terminal.
+          socket.on('close', () => clients.delete(socket)).on('data', (typed) => this.#write(typed.toString('utf8')));
         });
         if (serial.logFile !== undefined) appendFileSync(serial.logFile, '', { mode: 0o640 });
         await listening.open();
@@ -266,5 +283,6 @@ export class FakeQemu {
     this.#qmp?.close(options);
     this.#serial?.listening.close(options);
     this.#agent?.close(options);
+    this.#screen?.close(options);
   }
 }

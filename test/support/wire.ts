@@ -71,9 +71,11 @@ export class Wire {
       this.#sockets.add(from);
       from.setNoDelay?.(true);
       from.on('data', (data) => {
-        this.#pass(to, data);
+        // As a cable: who sends waits for who reads.
+        if (this.#pass(to, data) === false) from.pause();
         if (from === near) this.onSent?.();
       });
+      to.on('drain', () => from.resume());
       from.on('end', () => this.silent || to.end());
       from.on('error', () => to.destroy());
       from.on('close', () => {
@@ -83,9 +85,11 @@ export class Wire {
     }
   }
 
-  #pass(to: net.Socket, data: Buffer): void {
-    if (this.#cut || this.silent) return;
-    if (this.delayMs === 0) to.write(data);
-    else setTimeout(() => !this.#cut && to.write(data), this.delayMs);
+  /** False where the far side has more than it can take. */
+  #pass(to: net.Socket, data: Buffer): boolean | undefined {
+    if (this.#cut || this.silent) return undefined;
+    if (this.delayMs === 0) return to.write(data);
+    setTimeout(() => !this.#cut && to.write(data), this.delayMs);
+    return undefined;
   }
 }

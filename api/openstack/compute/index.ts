@@ -3,6 +3,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { AggregateService } from '../../../control/compute/aggregate/index.ts';
+import type { ConsoleService } from '../../../control/compute/console/index.ts';
 import type { FlavorService } from '../../../control/compute/flavor/index.ts';
 import type { HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import type { KeyPairService } from '../../../control/compute/key-pair/index.ts';
@@ -22,6 +23,7 @@ import { type Authenticator, authenticateAll } from '../common/authenticate.ts';
 import { serverActionRoutes } from './actions/routes.ts';
 import { aggregateRoutes } from './aggregates.ts';
 import * as a from './answers.ts';
+import { consoleRoutes } from './consoles.ts';
 import { diagnosticsRoutes } from './diagnostics.ts';
 import { externalEventRoutes } from './external-events.ts';
 import { novaFault, speakNovaFaults } from './faults.ts';
@@ -50,6 +52,7 @@ import { extensionRoutes, versionRoutes } from './versions.ts';
 export interface ComputeDialectOptions {
   authenticator: Authenticator;
   servers: ServerService;
+  consoles: ConsoleService;
   aggregates: AggregateService;
   serverGroups: ServerGroupService;
   migrations: MigrationService;
@@ -102,6 +105,7 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   serverNetworkRoutes(boundary, servers);
   serverInterfaceRoutes(boundary, servers);
   diagnosticsRoutes(boundary, servers);
+  consoleRoutes(boundary, options.consoles);
   instanceActionRoutes(boundary, servers);
   flavorRoutes(boundary, flavors);
   extraSpecRoutes(boundary, flavors);

@@ -136,6 +136,11 @@ const keyPairs = {
   public_key_invalid: ({ why }) => `Keypair data is invalid: ${whyKeyInvalid[why]}`,
 } satisfies Some;
 
+const consoles = {
+  console_token_unknown: 'Token not found',
+  console_token_refused: 'The token has expired, was used, or never was.',
+} satisfies Some;
+
 export const novaSentences: SentenceTable<NovaReasons> = {
   // Nova passes on what Neutron says of a server's ports, and Glance of its image.
   ...imageSentences,
@@ -151,4 +156,5 @@ export const novaSentences: SentenceTable<NovaReasons> = {
   ...serverGroups,
   ...aggregates,
   ...keyPairs,
+  ...consoles,
 };

@@ -1,10 +1,12 @@
 /** The compute dialect over a test database, spoken to by inject. Tests only. */
 
+import { PassThrough } from 'node:stream';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { AggregateService } from '../../../control/compute/aggregate/index.ts';
+import { ConsoleService } from '../../../control/compute/console/index.ts';
 import { FlavorService } from '../../../control/compute/flavor/index.ts';
 import { HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import { KeyPairService } from '../../../control/compute/key-pair/index.ts';
@@ -59,6 +61,7 @@ export async function computeApi(): Promise<ComputeApi> {
       },
     },
     servers: cloud.service,
+    consoles: new ConsoleService({ database, hosts: { console: async () => new PassThrough() } }),
     aggregates: new AggregateService({ database }),
     migrations: new MigrationService({ database }),
     tenantUsages: new TenantUsageService({ database }),

@@ -1,6 +1,7 @@
 export type { ServerInterface } from '../../network/port/server-views.ts';
 export * as serverActions from './actions/index.ts';
 export { newAdminPassword } from './admin-password.ts';
+export { hostOfServer, requireConsole } from './console.ts';
 export { type ControllerStep, ServerController, type ServerControllerOptions } from './controller.ts';
 export type { CreatedServers, ServerWish } from './create.ts';
 export type {

@@ -47,6 +47,8 @@ export const legal = {
   createBackup: { vm: running, task: idle },
   changePassword: { vm: ['active'], task: idle },
   trigger_crash_dump: { vm: ['active', 'paused', 'rescued', 'resized', 'error'], task: idle },
+  // Nothing of the server changes by it, so whatever else is under way may go on.
+  console: { vm: ['active', 'paused', 'rescued', 'resized'], task: 'any' },
   attach_interface: { vm: ['active', 'paused', 'stopped'], task: idle },
   detach_interface: { vm: ['active', 'paused', 'stopped'], task: idle },
   attach_volume: { vm: withVolumes, task: idle },

@@ -247,6 +247,15 @@ CREATE TABLE public.cloud (
     CONSTRAINT cloud_only_row_check CHECK (only_row)
 );
 
+CREATE TABLE public.console_token (
+    digest bytea NOT NULL,
+    server_id uuid NOT NULL,
+    kind text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT console_token_kind_check CHECK ((kind = ANY (ARRAY['serial'::text, 'vnc'::text])))
+);
+
 CREATE TABLE public.credential (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -1165,6 +1174,9 @@ ALTER TABLE ONLY public.change_floor
 ALTER TABLE ONLY public.cloud
     ADD CONSTRAINT cloud_pkey PRIMARY KEY (only_row);
 
+ALTER TABLE ONLY public.console_token
+    ADD CONSTRAINT console_token_pkey PRIMARY KEY (digest);
+
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_access_hash_key UNIQUE (access_hash);
 
@@ -1477,6 +1489,10 @@ CREATE INDEX change_default_resource_type_resource_id_transaction_id_seq_idx ON 
 CREATE UNIQUE INDEX change_position ON ONLY public.change USING btree (transaction_id, sequence, at);
 
 CREATE UNIQUE INDEX change_default_transaction_id_sequence_at_idx ON public.change_default USING btree (transaction_id, sequence, at);
+
+CREATE INDEX console_token_expiry ON public.console_token USING btree (expires_at);
+
+CREATE INDEX console_token_server ON public.console_token USING btree (server_id);
 
 CREATE INDEX credential_project ON public.credential USING btree (project_id);
 
@@ -1801,6 +1817,9 @@ ALTER TABLE ONLY public.application_credential_secret
 
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_token
+    ADD CONSTRAINT console_token_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { ServerId } from '../../../../contract/ids.ts';
+import type { ConsoleService } from '../../../../control/compute/console/index.ts';
 import type { ServerService } from '../../../../control/compute/server/index.ts';
 import type { Caller } from '../../../../control/kit/caller.ts';
 import type { FloatingIpService } from '../../../../control/network/floating-ip/service.ts';
@@ -10,6 +11,7 @@ import type { ActionContract, Input, Versions } from '../../../boundary/contract
 export interface ActionCall {
   servers: ServerService;
   floatingIps: FloatingIpService;
+  consoles: ConsoleService;
   caller: Caller;
   id: ServerId;
   request: FastifyRequest;

@@ -19,15 +19,10 @@ const later = (what: string, versions: NonNullable<ActionContract['versions']> =
 
 /** Nova handed these on to the network service until 2.43. */
 const proxied = (what: string): ServerAction => later(`${what} by Nova (use the network service)`, { to: 43 });
-const oldConsole = (what: string): ServerAction => later(what, { to: 5 });
 
 export const laterActions: Readonly<Record<string, ServerAction>> = {
   addFixedIp: proxied('Adding an address'),
   injectNetworkInfo: later('Injecting network information'),
-  'os-getRDPConsole': oldConsole('A graphical console'),
-  'os-getSPICEConsole': oldConsole('A graphical console'),
-  'os-getSerialConsole': oldConsole('A serial console'),
-  'os-getVNCConsole': oldConsole('A graphical console'),
   removeFixedIp: proxied('Removing an address'),
   resetNetwork: later('Resetting a server’s network'),
 };

@@ -1,6 +1,7 @@
 /** Every action of a server by its name on the wire, a line each. */
 import type { ServerAction } from './action.ts';
 import { getConsoleOutput } from './console-output.ts';
+import { getRdpConsole, getSerialConsole, getSpiceConsole, getVncConsole } from './consoles.ts';
 import { createBackup, createImage } from './create-image.ts';
 import { forceDelete, restore } from './delete.ts';
 import { addFloatingIp, removeFloatingIp } from './floating-ips.ts';
@@ -31,6 +32,10 @@ export const actions: Readonly<Record<string, ServerAction>> = {
   lock,
   migrate,
   'os-getConsoleOutput': getConsoleOutput,
+  'os-getRDPConsole': getRdpConsole,
+  'os-getSPICEConsole': getSpiceConsole,
+  'os-getSerialConsole': getSerialConsole,
+  'os-getVNCConsole': getVncConsole,
   'os-migrateLive': liveMigrate,
   'os-resetState': resetState,
   'os-start': start,

@@ -1,0 +1,1 @@
+export { type ConsoleHosts, ConsoleService } from './service.ts';
