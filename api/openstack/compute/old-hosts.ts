@@ -31,6 +31,7 @@ const contracts = {
   },
   update: {
     ...{ summary: 'Open or close a host', ...old, body: change },
+    later: true,
     answers: { 200: a.record({ host: a.text, status: a.one('enabled', 'disabled') }) },
   },
   power: { summary: 'Start, stop or reboot a host', ...old, answers: {}, later: true },
