@@ -85,7 +85,7 @@ export class SimulatedMachine {
         qemuVersion: '7.2.22',
         machineTypes: ['pc-q35-7.2', 'pc-q35-7.1'],
         accelerator: async () => ({ accelerator: 'tcg', reason: 'simulated' }),
-        capacity: async () => ({ architecture: 'x86_64', ...capacity }),
+        capacity: async () => ({ architecture: 'x86_64', bootedAt: '2026-01-01T00:00:00.000Z', ...capacity }),
         ...changes.dependencies,
       },
     );

@@ -1,4 +1,8 @@
-/** GET /servers/{id}/diagnostics: one form of everybody's since 2.48, before that what libvirt's driver calls things. */
+/**
+ * GET /servers/{id}/diagnostics: one form of everybody's since 2.48, before that what libvirt's driver calls things. And its NUMA
+ * topology, from 2.78 on: servers have none.
+ */
+import { Type } from 'typebox';
 import type { GuestDiagnostics } from '../../../contract/host/index.ts';
 import type { ServerService } from '../../../control/compute/server/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
@@ -34,8 +38,18 @@ const contract = {
     ),
   },
 } as const;
+const topology = {
+  summary: "Show a server's NUMA topology: none",
+  rights: 'reader',
+  versions: { from: 78 },
+  answers: { 200: a.record({ nodes: a.none, pagesize_kb: Type.Null() }) },
+} as const;
 
 export function diagnosticsRoutes(app: Boundary, servers: ServerService): void {
+  app.get('/servers/:id/topology', topology, async (request) => {
+    await servers.get(callerOf(request), serverIdOf(request));
+    return { nodes: [], pagesize_kb: null };
+  });
   app.get('/servers/:id/diagnostics', contract, async (request) => {
     const { diagnostics } = await servers.diagnostics(callerOf(request), serverIdOf(request));
     return request.microversion < 48 ? olderBody(diagnostics) : body(diagnostics);

@@ -34,3 +34,7 @@ export function speakNovaFaults(app: FastifyInstance): void {
 export function notInThisRelease(reply: FastifyReply, what: string): FastifyReply {
   return reply.code(501).send(novaFault(501, `${what} is not in this release of Bothy.`));
 }
+
+/** What a driver of Nova's may not know how to do, and its clients expect that. */
+export const unsupported = (reply: FastifyReply): FastifyReply =>
+  reply.code(501).send(novaFault(501, 'The requested functionality is not supported.'));

@@ -73,6 +73,7 @@ export const uptime = {
   rights: 'admin',
   versions: { to: 87 },
   answers: { 200: a.record({ hypervisor: a.record({ ...brief, uptime: a.text }) }) },
+  later: true,
 } as const;
 export const matching = {
   summary: 'List hypervisors whose name has a text in it',
@@ -116,7 +117,10 @@ const serviceChange = v.strict({
   forced_down: Type.Optional(v.boolean),
 });
 export type ServiceChange = Static<typeof serviceChange>;
-const oldServiceChange = v.strict({ host: v.fqdn, binary: v.text(1, 255), disabled_reason: Type.Optional(reason) });
+const oldServiceChange = v.strict({
+  ...{ host: v.fqdn, binary: v.text(1, 255) },
+  ...{ disabled_reason: Type.Optional(reason), forced_down: Type.Optional(v.boolean) },
+});
 export type OldServiceChange = Static<typeof oldServiceChange>;
 
 /** Before 2.53 the path names a verb and the body the host. */
@@ -125,4 +129,10 @@ export const setService = {
   rights: 'admin',
   body: new Versions<TSchema>({ 1: () => oldServiceChange, 53: () => serviceChange }),
   answers: { 200: a.record({ service: Type.Union([a.record(service), a.record(changed)]) }) },
+} as const;
+export const removeService = {
+  summary: 'Remove a host: not while it carries servers',
+  rights: 'admin',
+  answers: {},
+  later: true,
 } as const;

@@ -6,6 +6,7 @@ import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
+import { notInThisRelease, unsupported } from './faults.ts';
 import type { OldServiceChange, ServiceChange } from './host-contracts.ts';
 import * as c from './host-contracts.ts';
 import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
@@ -205,10 +206,12 @@ export function hypervisorRoutes(app: Boundary, service: HypervisorService): voi
     if (withServers) await addServers(request, service, [host], [body]);
     return { hypervisor: body };
   });
-  app.get('/os-hypervisors/:id/uptime', c.uptime, async (request) => {
+  app.get('/os-hypervisors/:id/uptime', c.uptime, async (request, reply) => {
     const host = await hostOf(request, service, param(request, 'id'));
     const uptime = uptimeOf(host);
     if (uptime !== null) return { hypervisor: { ...hypervisorBody(request, host, false), uptime } };
+    // A host of before it said so: clients know that there are hypervisors without, and go on.
+    if (host.connected) return unsupported(reply);
     throw new Refusal('invalid', `Compute service of ${host.name} is unavailable at this time.`);
   });
   for (const what of ['search', 'servers'] as const) {
@@ -254,7 +257,7 @@ export function serviceRoutes(app: Boundary, service: HypervisorService): void {
     const id = param(request, 'id');
     if (request.microversion < 53) return oldService(request, service, id);
     const wanted = request.body as ServiceChange;
-    if (wanted.forced_down !== undefined) throw new Refusal('invalid', 'forced_down is not in this release of Bothy');
+    if (wanted.forced_down !== undefined) throw noForce();
     if (wanted.disabled_reason !== undefined && wanted.status !== 'disabled') {
       throw new Refusal('invalid', "Specifying disabled_reason requires that status is 'disabled'.");
     }
@@ -267,10 +270,22 @@ export function serviceRoutes(app: Boundary, service: HypervisorService): void {
     });
     return { service: serviceBody(request, await service.host(caller, host.id)) };
   });
+  app.delete('/os-services/:id', c.removeService, async (request, reply) => {
+    const host = await hostOf(request, service, param(request, 'id'));
+    if (host.servers === 0) return notInThisRelease(reply, 'Removing a host');
+    throw new Refusal(
+      'conflict',
+      'Unable to delete compute service that is hosting instances. Migrate or delete the instances first.',
+    );
+  });
 }
+
+/** Whether a host is down its own stream says; to be told otherwise would only serve an evacuation, which there is not. */
+const noForce = () => new Refusal('invalid', 'forced_down is not in this release of Bothy: servers are not evacuated.');
 
 /** PUT /os-services/enable, disable and disable-log-reason. */
 async function oldService(request: FastifyRequest, service: HypervisorService, verb: string): Promise<Body> {
+  if (verb === 'force-down' && request.microversion >= 11) throw noForce();
   if (!['enable', 'disable', 'disable-log-reason'].includes(verb)) throw new Refusal('not_found', 'Unknown action');
   const caller = callerOf(request);
   const wanted = request.body as OldServiceChange;

@@ -1,5 +1,7 @@
-/** /os-hosts, which Nova dropped with 2.43: hosts as /os-services and /os-hypervisors tell them since. */
-import type { FastifyReply } from 'fastify';
+/**
+ * /os-hosts, which Nova dropped with 2.43: hosts as /os-services and /os-hypervisors tell them since. Like Nova's libvirt driver they
+ * know neither maintenance nor power.
+ */
 import { Type } from 'typebox';
 import type { Hypervisor, HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import { type Caller, requireAdmin } from '../../../control/kit/caller.ts';
@@ -7,7 +9,7 @@ import { notFound } from '../../../control/kit/refusal.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { novaFault } from './faults.ts';
+import { unsupported } from './faults.ts';
 import { first, queryOf } from './paging.ts';
 
 const resource = a.record({
@@ -84,7 +86,3 @@ async function named(hypervisors: HypervisorService, caller: Caller, name: strin
   if (!host) throw notFound('host', name.slice(0, 255));
   return host;
 }
-
-/** As of Nova's libvirt driver, which has neither maintenance nor power of a host. */
-const unsupported = (reply: FastifyReply): FastifyReply =>
-  reply.code(501).send(novaFault(501, 'The requested functionality is not supported.'));
