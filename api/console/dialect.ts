@@ -31,7 +31,8 @@ export function consoleDialect(): Dialect {
   return {
     prefix: consolePrefix,
     async plugin(app: FastifyInstance) {
-      app.get('/*', async (request, reply) => {
+      // Open to whoever asks: the pages of noVNC's and xterm.js's own viewers.
+      app.get('/*', { config: { open: true } }, async (request, reply) => {
         const path = (request.params as { '*': string })['*'];
         return answer(reply, fileOf(path));
       });

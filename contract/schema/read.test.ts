@@ -36,6 +36,7 @@ const samples = [
   '10.0.0.1',
   '10.0.0.0/8',
   'https://x',
+  'pc-q35-7.2',
   '2025-01-01T00:00:00Z',
 ];
 const fitting = (schema: Any): string =>

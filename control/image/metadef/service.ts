@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import { newId, parseId } from '../../../contract/ids.ts';
+import { newId, newOrderedId, parseId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProject } from '../../kit/caller.ts';
 import { type Database, type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
@@ -240,7 +240,7 @@ async function insertEntry(
   }
   return tx
     .insertInto('metadef_entry')
-    .values({ id: newId(), namespace_id: id, kind, name, body: json(body) })
+    .values({ id: newOrderedId(), namespace_id: id, kind, name, body: json(body) })
     .returningAll()
     .executeTakeFirstOrThrow()
     .catch(rethrowTaken('metadef_entry_namespace_id_kind_name_key', () => entryExists(kind, name, namespace)));

@@ -3,7 +3,7 @@
  * members of the same group). Two transactions that need it at once make one: the partial unique index is the judge.
  */
 import { sql } from 'kysely';
-import { newId, type SecurityGroupId } from '../../../contract/ids.ts';
+import { newId, newOrderedId, type SecurityGroupId } from '../../../contract/ids.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
@@ -35,8 +35,8 @@ async function makeDefaultGroup(tx: Tx, projectId: string): Promise<SecurityGrou
       select rule.id, made.project_id, made.id, rule.direction, rule.ethertype,
         case rule.direction when 'ingress' then made.id end
       from made cross join (values
-        (${newId()}::uuid, 'egress', 'IPv4'), (${newId()}::uuid, 'egress', 'IPv6'),
-        (${newId()}::uuid, 'ingress', 'IPv4'), (${newId()}::uuid, 'ingress', 'IPv6')) as rule (id, direction, ethertype))
+        (${newOrderedId()}::uuid, 'egress', 'IPv4'), (${newOrderedId()}::uuid, 'egress', 'IPv6'),
+        (${newOrderedId()}::uuid, 'ingress', 'IPv4'), (${newOrderedId()}::uuid, 'ingress', 'IPv6')) as rule (id, direction, ethertype))
     select id from made`.execute(tx);
   return rows[0]?.id;
 }

@@ -2,7 +2,7 @@
 
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import { newId } from '../../../contract/ids.ts';
+import { newId, newOrderedId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { defined } from '../../kit/database/schema.ts';
@@ -76,7 +76,7 @@ export class SecurityGroupService {
       await tx.insertInto('security_group').values(groups).execute();
       const rules = groups.flatMap(({ id, project_id }) =>
         (['IPv4', 'IPv6'] as const).map((ethertype) => ({
-          id: newId(),
+          id: newOrderedId(),
           project_id,
           security_group_id: id,
           direction: 'egress' as const,
@@ -192,7 +192,7 @@ async function addRules(tx: Tx, caller: Caller, groupId: string, rules: readonly
       throw new CloudError('conflict', 'security_group_rule_exists', { id: same.id });
     }
   });
-  const values = rules.map((rule) => ({ ...rule, id: newId(), project_id: project }));
+  const values = rules.map((rule) => ({ ...rule, id: newOrderedId(), project_id: project }));
   await tx.insertInto('security_group_rule').values(values).execute();
   await touchGroup(tx, groupId);
   return values.map(({ id }) => id);
