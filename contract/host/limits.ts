@@ -23,6 +23,11 @@ export const serverLimits = {
   /** Base64, as Nova takes it. */
   userDataLength: 65_535,
   adminPasswordLength: 1024,
+  /** Files given beside it: whatever a project's quota says. Contents in base64. */
+  files: 20,
+  filePathLength: 1024,
+  fileContentsLength: 65_535,
+  reservationIdLength: 64,
   /** Whatever a project's quota says. */
   metadataItems: 1000,
   metadataKeyLength: 255,

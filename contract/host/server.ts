@@ -73,6 +73,16 @@ export const desiredServer = object({
   ),
   /** Base64, as Nova takes it. */
   userData: nullable(text(limits.userDataLength, { format: 'base64' })),
+  /** Files that it finds by the metadata service and on its config drive, named in meta_data.json. Absent: none. */
+  files: optional(
+    list(
+      object({ path: text(limits.filePathLength), contents: text(limits.fileContentsLength, { format: 'base64' }) }),
+      limits.files,
+    ),
+  ),
+  /** What one request made, and of which flavor; absent (an older control): not told. */
+  reservationId: optional(text(limits.reservationIdLength)),
+  flavorName: optional(text(limits.nameLength)),
   /** For the config drive of the first boot; absent as soon as the guest has run. */
   adminPassword: optional(text(limits.adminPasswordLength)),
   /** Nova's server metadata. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { answer } from './answer.ts';
+import { metadataFiles } from './document.ts';
 import { canonicalAddress, linkLocal, MetadataLookup } from './lookup.ts';
 import { exampleServer } from './testing.ts';
 
@@ -34,6 +35,30 @@ test('single values, directories and user data', () => {
   assert.match(body('/latest/meta-data/')!, /^placement\/$/m);
   assert.deepEqual(answer(exampleServer(), '/latest/user-data')!.body, Buffer.from([0x23, 0x21, 0x00, 0xff]));
   assert.equal(answer(exampleServer({ userData: null }), '/latest/user-data'), undefined);
+});
+
+test('files are where meta_data.json says that they are, byte by byte', () => {
+  const bytes = Buffer.from([0x1f, 0x8b, 0, 0xff]);
+  const files = ['/etc/motd', '/小屋'].map((path) => ({ path, contents: bytes.toString('base64') }));
+  const server = exampleServer({ files });
+  const document = JSON.parse(String(answer(server, '/openstack/latest/meta_data.json')!.body));
+  assert.deepEqual(
+    document.files.map(({ path }: { path: string }) => path),
+    ['/etc/motd', '/小屋'],
+  );
+  for (const { content_path: path } of document.files) {
+    assert.deepEqual(answer(server, `/openstack${path}`)!.body, bytes);
+    assert.deepEqual(metadataFiles(server).get(`openstack${path}`), bytes);
+  }
+  for (const path of ['', '/', '/0002', '/0000/x', '/constructor']) {
+    assert.equal(answer(server, `/openstack/content${path}`), undefined, path);
+  }
+});
+
+test('the reservation and the flavor are named as they were stored', () => {
+  const server = exampleServer({ reservationId: 'r-1a2b3c4d', flavorName: 'klein 🏔' });
+  assert.equal(answer(server, '/latest/meta-data/reservation-id')!.body, 'r-1a2b3c4d');
+  assert.equal(answer(server, '/latest/meta-data/instance-type')!.body, 'klein 🏔');
 });
 
 test('what does not exist is not found, whatever it is called', () => {

@@ -3,7 +3,14 @@
  * Nova has it. Pure.
  */
 import type { DesiredServer } from '../../contract/host/index.ts';
-import { type DocumentOptions, type Ec2Tree, ec2MetaData, openstackFiles, userData } from './document.ts';
+import {
+  type DocumentOptions,
+  type Ec2Tree,
+  ec2MetaData,
+  injectedFiles,
+  openstackFiles,
+  userData,
+} from './document.ts';
 import { ec2Versions, openstackVersions } from './versions.ts';
 
 export interface Answer {
@@ -23,6 +30,10 @@ export function answer(server: DesiredServer, path: string, options: DocumentOpt
 function openstackAnswer(server: DesiredServer, parts: string[], options: DocumentOptions): Answer | undefined {
   const [version, name, ...rest] = parts;
   if (version === undefined) return plain([...openstackVersions, 'latest'].join('\n'));
+  if (version === 'content') {
+    const body = rest.length === 0 && name !== undefined ? injectedFiles(server).get(name) : undefined;
+    return body && { type: 'application/octet-stream', body };
+  }
   if (version !== 'latest' && !(openstackVersions as readonly string[]).includes(version)) return undefined;
   const files = openstackFiles(server, version, options);
   if (name === undefined) return plain([...files.keys()].join('\n'));

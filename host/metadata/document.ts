@@ -25,6 +25,7 @@ export function metadataFiles(server: DesiredServer, options: DocumentOptions = 
   files.set('ec2/latest/meta-data.json', JSON.stringify(ec2MetaData(server)));
   const user = userData(server);
   if (user) files.set('ec2/latest/user-data', user);
+  for (const [name, contents] of injectedFiles(server)) files.set(`openstack/content/${name}`, contents);
   return files;
 }
 
@@ -51,6 +52,10 @@ export function metaData(
 ): Record<string, unknown> {
   const document: Record<string, unknown> = { uuid: server.id };
   if (Object.keys(server.metadata).length > 0) document.meta = server.metadata;
+  if (server.files && server.files.length > 0) {
+    const names = [...injectedFiles(server).keys()];
+    document.files = server.files.map(({ path }, at) => ({ path, content_path: `/content/${names[at]!}` }));
+  }
   if (server.keys.length > 0) {
     document.public_keys = Object.fromEntries(server.keys.map((key) => [key.name, key.publicKey]));
     document.keys = server.keys.map((key) => ({ name: key.name, type: key.type, data: key.publicKey }));
@@ -74,6 +79,12 @@ export function userData(server: DesiredServer): Buffer | null {
   return server.userData === null ? null : Buffer.from(server.userData, 'base64');
 }
 
+/** What is below openstack/content, by the names that meta_data.json has for it. */
+export function injectedFiles(server: DesiredServer): Map<string, Buffer> {
+  const files = (server.files ?? []).map(({ contents }) => Buffer.from(contents, 'base64'));
+  return new Map(files.map((contents, at) => [String(at).padStart(4, '0'), contents]));
+}
+
 /** A directory of the EC2 format; `_name` replaces the key in a listing (public-keys lists `0=name`, with no slash). */
 export interface Ec2Tree {
   [name: string]: string | Ec2Tree;
@@ -94,8 +105,9 @@ export function ec2MetaData(server: DesiredServer): Ec2Tree {
     placement: { 'availability-zone': server.availabilityZone },
     'public-hostname': server.hostname,
     'public-ipv4': '',
-    'reservation-id': ec2Id('r', server.id),
+    'reservation-id': server.reservationId ?? ec2Id('r', server.id),
   };
+  if (server.flavorName !== undefined) tree['instance-type'] = server.flavorName;
   if (server.keys.length > 0) {
     tree['public-keys'] = Object.fromEntries(
       server.keys.map((key, index) => [String(index), { _name: `${index}=${key.name}`, 'openssh-key': key.publicKey }]),

@@ -155,7 +155,18 @@ test('what a body says wrongly is refused as Nova refuses it', async () => {
     [wish({ tags: ['early'], networks: 'none' }), 51, 400, /tags/],
     [wish(), 37, 400, /'networks' is a required property/],
     [wish({ networks: 'auto', personality: [] }), 57, 400, /personality/],
-    [wish({ personality: [{ path: '/x', contents: '' }] }), undefined, 400, /not in this release/],
+    [wish({ personality: [{ path: '/x' }] }), undefined, 400, /contents/],
+    [wish({ personality: [{ path: '/x', contents: 'no base64!' }] }), undefined, 400, /contents.*no base64/],
+    [wish({ personality: [{ path: '', contents: 'eA==' }] }), undefined, 400, /path.*too short/],
+    [wish({ personality: [{ path: '/a\u0007b', contents: 'eA==' }] }), undefined, 400, /path.*not printable/],
+    [wish({ personality: Array(6).fill({ path: '/x', contents: '' }) }), undefined, 403, /Personality file limit/],
+    [wish({ personality: [{ path: 'é'.repeat(128), contents: '' }] }), undefined, 403, /Personality file path too/],
+    [
+      wish({ personality: [{ path: '/x', contents: Buffer.alloc(10_241).toString('base64') }] }),
+      undefined,
+      403,
+      /Personality file content too long/,
+    ],
     [
       wish({
         block_device_mapping_v2: [{ boot_index: 0, source_type: 'volume', destination_type: 'volume', uuid: newId() }],

@@ -31,7 +31,7 @@ const resource = (ours: string, over: Partial<Resource> = {}): Resource => ({
   ...over,
 });
 
-/** By Nova's names. Injected files can't be had at all. */
+/** By Nova's names. */
 export const resources: Readonly<Record<string, Resource>> = {
   cores: resource('vcpus', { counted: true }),
   instances: resource('servers', { counted: true }),

@@ -27,6 +27,9 @@ function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exce
   if (resource === 'server_groups') return 'Quota exceeded, too many server groups.';
   if (resource === 'server_group_members') return 'Quota exceeded, too many servers in group';
   if (resource === 'server_metadata_items') return `Maximum number of metadata items exceeds ${limit}`;
+  if (resource === 'injected_files') return 'Personality file limit exceeded';
+  if (resource === 'injected_file_path_bytes') return 'Personality file path too long';
+  if (resource === 'injected_file_content_bytes') return 'Personality file content too long';
   const name = novaResource[resource] ?? resource;
   return `Quota exceeded for ${name}: Requested ${wanted}, but already used ${used} of ${limit} ${name}`;
 }

@@ -59,7 +59,7 @@ function createSchema(version: number) {
       'OS-DCF:diskConfig': optional(v.diskConfig),
       accessIPv4: optional(v.ipv4),
       accessIPv6: optional(v.ipv6),
-      personality: v.when(version < 57, Type.Array(Type.Unknown())),
+      personality: v.when(version < 57, Type.Array(v.injectedFile, { maxItems: serverLimits.files })),
       availability_zone: optional(v.name),
       block_device_mapping: optional(Type.Array(Type.Unknown())),
       block_device_mapping_v2: optional(Type.Array(blockDevice(version))),
@@ -121,6 +121,7 @@ export function readCreate(microversion: number, { server, ...hints }: CreateBod
       securityGroups: [...new Set((server.security_groups ?? []).flatMap((group) => group.name ?? []))],
       keyName: server.key_name ?? null,
       userData: server.user_data ?? null,
+      files: server.personality ?? [],
       configDrive: server.config_drive !== undefined && v.toBoolean(server.config_drive),
       adminPassword: server.adminPass === undefined ? newAdminPassword() : new Secret(server.adminPass),
       metadata: server.metadata ?? {},
@@ -155,7 +156,6 @@ const notHere = (what: string): never => {
 };
 
 function refuseUnsupported(server: CreateBody['server']): void {
-  if (server.personality && server.personality.length > 0) notHere('personality (injected files)');
   if (server.block_device_mapping && server.block_device_mapping.length > 0) notHere('block_device_mapping (volumes)');
   if (server.trusted_image_certificates && server.trusted_image_certificates.length > 0) {
     notHere('trusted_image_certificates');

@@ -110,13 +110,25 @@ export const metadata = Type.Refine(
   (v) => Object.keys(v).every(metadataKey),
   () => `a key is empty, longer than ${serverLimits.metadataKeyLength} characters or not printable`,
 );
-export const base64 = Type.Refine(
-  Type.String(),
-  (v) => v.length <= serverLimits.userDataLength && formats.base64(v) && v.replace(/\s+/g, '').length % 4 === 0,
-  (v) =>
-    v.length > serverLimits.userDataLength
-      ? `the text is longer than ${serverLimits.userDataLength} characters`
-      : 'the text is no base64',
+const base64Of = (maximum: number) =>
+  Type.Refine(
+    Type.String(),
+    (v) => v.length <= maximum && formats.base64(v) && v.replace(/\s+/g, '').length % 4 === 0,
+    (v) => (v.length > maximum ? `the text is longer than ${maximum} characters` : 'the text is no base64'),
+  );
+export const base64 = base64Of(serverLimits.userDataLength);
+
+/** Nova's personality. What may be where in a guest is its own affair, but no name of a file has a zero in it. */
+export const injectedFile = Type.Object(
+  {
+    path: Type.Refine(
+      limited(1, serverLimits.filePathLength),
+      (v) => printable(v),
+      () => 'has characters that are not printable',
+    ),
+    contents: base64Of(serverLimits.fileContentsLength),
+  },
+  { additionalProperties: false },
 );
 
 /** An object without unknown properties; those that `when` left out are unknown. */

@@ -10,6 +10,7 @@ import { enqueue } from '../../kit/queue/queue.ts';
 import { recoverPorts } from '../../network/recovered-ports.ts';
 import { recoveredHardware } from '../hardware/index.ts';
 import type { FlavorSnapshot, KeySnapshot, ServerImage, ServerMachine, ServerRescue } from '../server/index.ts';
+import { replacePersonality } from '../server/index.ts';
 
 type Held = QuarantinedServerRow & { document: DesiredServer };
 
@@ -53,7 +54,7 @@ export async function remakeServer(tx: Tx, held: Held): Promise<void> {
     values (${server.id}, ${server.projectId}, ${parseId(server.userId) ?? nobody}, ${server.name}, ${server.hostname},
       ${server.image?.id ?? null}, ${image && JSON.stringify(image)}::jsonb, ${flavor.row}, ${JSON.stringify(flavor.snapshot)}::jsonb,
       ${server.vcpus}, ${server.memoryMiB}, ${server.diskGiB}, ${keys[0]?.name ?? null}, ${JSON.stringify(keys)}::jsonb,
-      ${server.configDrive}, ${JSON.stringify(server.metadata)}::jsonb, ${`r-${randomBytes(4).toString('hex')}`}, ${hostId},
+      ${server.configDrive}, ${JSON.stringify(server.metadata)}::jsonb, ${server.reservationId ?? `r-${randomBytes(4).toString('hex')}`}, ${hostId},
       ${server.epoch}, ${server.generation + 1}, ${server.power}, ${rescueOf(server)}::jsonb, ${server.reboot.count}, ${server.reboot.type},
       ${held.guest ? 'running' : 'stopped'}, ${held.guest ? 'on' : 'off'}, ${server.createdAt}, ${JSON.stringify(recoveredHardware(server.hardware))}::jsonb,
       ${machineOf(server)}::jsonb, ${server.createdAt})`.execute(tx);
@@ -62,6 +63,7 @@ export async function remakeServer(tx: Tx, held: Held): Promise<void> {
       tx,
     );
   }
+  await replacePersonality(tx, server.id, server.files ?? []);
   await recoverPorts(tx, { projectId: server.projectId, serverId: server.id, hostId, ports: server.ports });
 }
 

@@ -19,6 +19,7 @@ import type { FlavorRow } from '../flavor/index.ts';
 import { hardwareOf, requireMachineType, type ServerHardware } from '../hardware/index.ts';
 import { lockServerGroup } from '../server-group/index.ts';
 import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
+import { checkPersonality, type InjectedFile } from './personality.ts';
 import { server as descriptor } from './resource.ts';
 import { createDeadlineMs, hostnameFrom } from './server.ts';
 import type { FlavorSnapshot, KeySnapshot, ServerImage } from './snapshots.ts';
@@ -40,6 +41,8 @@ export interface ServerWish {
   keyName: string | null;
   /** Base64. */
   userData: string | null;
+  /** Nova's personality. */
+  files: InjectedFile[];
   configDrive: boolean;
   /** Reaches the guest by its config drive only. */
   adminPassword: Secret | null;
@@ -106,16 +109,19 @@ export async function createServers(
     await requireMachineType(tx, hardware, found.host_id);
     const diskGib = diskFor(flavor, image);
     await checkMetadata(tx, projectId, wish.metadata);
+    await checkPersonality(tx, projectId, wish.files);
     const count = countWithinQuota({ ...quota, ...group }, wish, flavor);
     const reservationId = `r-${randomBytes(5).toString('hex').slice(0, 8)}`;
-    const all = { caller, projectId, wish, flavor, hardware, diskGib, image, found, reservationId };
+    const configDrive = needsConfigDrive(wish, image, plan);
+    const all = { caller, projectId, wish, flavor, hardware, diskGib, image, found, reservationId, configDrive };
     const servers = Array.from({ length: count }, (_, index) => newServer(all, index));
     const ids = servers.map(({ id }) => id);
     const [ports, rows] = await Promise.all([
       deps.ports.createServerPorts(tx, caller, plan, ids),
       insertServers(tx, actor, servers, {
         userData: wish.userData,
-        adminPassword: wish.configDrive ? wish.adminPassword : null,
+        files: wish.files,
+        adminPassword: configDrive ? wish.adminPassword : null,
         deadlineMs: createDeadlineMs,
         jobInMs: deps.created ? jobInMs : 0,
       }),
@@ -138,10 +144,21 @@ interface ServerParts {
   image: BootImage;
   found: Ingredients;
   reservationId: string;
+  configDrive: boolean;
 }
 
+/**
+ * Asked for, or the only way to what the guest shall know: cloud-init 22.4.2 asks the metadata service at its IPv4 address only, and
+ * writes files (personality) that it finds on a config drive only.
+ */
+const needsConfigDrive = (wish: ServerWish, image: BootImage, plan: { withoutIpv4: boolean }): boolean =>
+  wish.configDrive ||
+  wish.files.length > 0 ||
+  plan.withoutIpv4 ||
+  image.owner_properties.img_config_drive === 'mandatory';
+
 function newServer(
-  { caller, projectId, wish, flavor, hardware, diskGib, image, found, reservationId }: ServerParts,
+  { caller, projectId, wish, flavor, hardware, diskGib, image, found, reservationId, configDrive }: ServerParts,
   index: number,
 ) {
   const id = newOrderedId<ServerId>();
@@ -162,7 +179,7 @@ function newServer(
     disk_gib: diskGib,
     key_name: wish.keyName,
     keys: found.key ? [found.key] : [],
-    config_drive: wish.configDrive,
+    config_drive: configDrive,
     metadata: wish.metadata,
     tags: wish.tags,
     availability_zone: wish.availabilityZone,

@@ -13,6 +13,7 @@ export type {
 export { desiredServers } from './desired.ts';
 export { hostedServers } from './hosted-servers.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
+export { replacePersonality } from './personality.ts';
 export { recordReports } from './reports.ts';
 export type { ListedServer, ServerRow, ShownServer } from './server.ts';
 export { maxTags, ServerService, type ServerServiceOptions } from './service.ts';

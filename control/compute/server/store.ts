@@ -6,6 +6,7 @@ import { newOrderedId, type PortId, type ServerId } from '../../../contract/ids.
 import type { Secret } from '../../../contract/secret.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import { keepAdminPassword } from './admin-password.ts';
+import { type InjectedFile, keepPersonality } from './personality.ts';
 import type { ServerRow, ShownServer } from './server.ts';
 import type { ServerFault, ServerRoot, ServerSize } from './snapshots.ts';
 import type { Power, ServerCapture, ServerRescue, ServerResize, ServerShelve } from './states.ts';
@@ -59,7 +60,13 @@ export async function insertServers(
   tx: Tx,
   actor: Actor,
   servers: readonly NewServer[],
-  options: { userData: string | null; adminPassword: Secret | null; deadlineMs: number; jobInMs: number },
+  options: {
+    userData: string | null;
+    files: readonly InjectedFile[];
+    adminPassword: Secret | null;
+    deadlineMs: number;
+    jobInMs: number;
+  },
 ): Promise<MadeServer[]> {
   const operations = servers.map(({ id }) => ({ server_id: id, id: newOrderedId() }));
   const deadline = sql`now() + ${options.deadlineMs}::double precision * interval '1 millisecond'`;
@@ -76,6 +83,7 @@ export async function insertServers(
     data as (
       insert into server_user_data (server_id, user_data)
       select id, ${options.userData}::text from made where ${options.userData}::text is not null),
+    personality as (${keepPersonality(options.files)}),
     password as (${keepAdminPassword(options.adminPassword)}),
     begun as (
       insert into operation (id, project_id, resource_type, resource_id, verb, generation, owner, waiting_for, deadline,

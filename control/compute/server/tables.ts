@@ -89,6 +89,12 @@ export interface ServerUserDataTable {
   user_data: string;
 }
 
+export interface ServerPersonalityTable {
+  server_id: string;
+  /** In the order of the request; contents in base64. */
+  files: Json<{ path: string; contents: string }[]>;
+}
+
 export interface ServerAdminPasswordTable {
   server_id: string;
   password: string;
@@ -104,6 +110,7 @@ export interface ServerPortTable {
 interface ServerTables {
   server: ServerTable;
   server_user_data: ServerUserDataTable;
+  server_personality: ServerPersonalityTable;
   server_admin_password: ServerAdminPasswordTable;
   server_port: ServerPortTable;
 }

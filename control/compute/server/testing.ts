@@ -168,6 +168,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       securityGroups: [],
       keyName: null,
       userData: null,
+      files: [],
       configDrive: false,
       adminPassword: null,
       metadata: {},

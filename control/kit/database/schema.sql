@@ -979,6 +979,11 @@ ALTER TABLE public.server_migration ALTER COLUMN number ADD GENERATED ALWAYS AS 
     CACHE 1
 );
 
+CREATE TABLE public.server_personality (
+    server_id uuid NOT NULL,
+    files jsonb NOT NULL
+);
+
 CREATE TABLE public.server_port (
     server_id uuid NOT NULL,
     port_id uuid NOT NULL,
@@ -1398,6 +1403,9 @@ ALTER TABLE ONLY public.server_migration
 
 ALTER TABLE ONLY public.server_migration
     ADD CONSTRAINT server_migration_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.server_personality
+    ADD CONSTRAINT server_personality_pkey PRIMARY KEY (server_id);
 
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_pkey PRIMARY KEY (id);
@@ -2036,6 +2044,9 @@ ALTER TABLE ONLY public.server_migration
 
 ALTER TABLE ONLY public.server_migration
     ADD CONSTRAINT server_migration_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_personality
+    ADD CONSTRAINT server_personality_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.server_port
     ADD CONSTRAINT server_port_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;

@@ -3,6 +3,7 @@
  *
  * A port that was made for the server goes with it; one that the project made before is only lent.
  */
+import { isIPv4 } from 'node:net';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type HostId, type PortId, type ProjectId, parseId, type ServerId } from '../../../contract/ids.ts';
@@ -35,6 +36,8 @@ export interface ServerPortsPlan {
   ground: PortGround;
   /** Undefined: the default group. */
   groups: string[] | undefined;
+  /** It has ports, and no address on any of them that 169.254.169.254 is asked from. */
+  withoutIpv4: boolean;
 }
 
 export interface ServerPort {
@@ -56,7 +59,8 @@ export async function planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsW
     // How many servers there will be, and so how many ports, is not known yet: that comes with the quota of servers.
     loadGround(tx, onNetworks.length > 0 ? [{ project_id: projectId, network_id: '' }] : [], new Map()),
   ]);
-  return { projectId, requests, groups, ground: { ...ground, networks } };
+  const withoutIpv4 = requests.length > 0 && !(await hasIpv4(tx, requests, networks));
+  return { projectId, requests, groups, ground: { ...ground, networks }, withoutIpv4 };
 }
 
 /** Answers each server's ports, in the order of the servers and of the requests. */
@@ -85,6 +89,23 @@ export async function createServerPorts(
         : { portId: taken.get(portId)!, created: false },
     ),
   );
+}
+
+async function hasIpv4(
+  tx: Tx,
+  requests: readonly ServerPortRequest[],
+  networks: PortGround['networks'],
+): Promise<boolean> {
+  const ofNetworks = requests.some(({ networkId, fixedIp }) => {
+    if (networkId === undefined) return false;
+    if (fixedIp !== undefined) return isIPv4(fixedIp);
+    return networks.get(parseId(networkId)!)!.subnets.some((subnet) => subnet.ip_version === 4);
+  });
+  const lent = requests.flatMap(({ portId }) => portId ?? []);
+  if (ofNetworks || lent.length === 0) return ofNetworks;
+  const { rows } =
+    await sql`select from port_ip where port_id = any(${lent}::uuid[]) and family(ip) = 4 limit 1`.execute(tx);
+  return rows.length > 0;
 }
 
 function newPorts(

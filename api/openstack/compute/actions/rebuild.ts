@@ -24,7 +24,7 @@ const wish = (version: number) =>
     'OS-DCF:diskConfig': optional(v.diskConfig),
     accessIPv4: optional(Type.Union([v.ipv4, Type.Literal('')])),
     accessIPv6: optional(Type.Union([v.ipv6, Type.Literal('')])),
-    personality: v.when(version < 57, Type.Array(Type.Unknown())),
+    personality: v.when(version < 57, Type.Array(v.injectedFile, { maxItems: serverLimits.files })),
     description: v.when(version >= 19, v.description),
     key_name: v.when(version >= 54, Type.Union([v.name, Type.Null()])),
     user_data: v.when(version >= 57, Type.Union([v.base64, Type.Null()])),
@@ -83,9 +83,6 @@ function readWish(given: Wish): RebuildWish {
   if (given.preserve_ephemeral !== undefined && v.toBoolean(given.preserve_ephemeral)) {
     throw new Refusal('invalid', 'The current driver does not support preserving ephemeral partitions.');
   }
-  if (given.personality && given.personality.length > 0) {
-    throw new Refusal('invalid', 'personality (injected files) is not in this release of Bothy: use user data');
-  }
   if (given.trusted_image_certificates) {
     throw new Refusal('invalid', 'trusted_image_certificates is not in this release of Bothy: images are not signed');
   }
@@ -93,6 +90,7 @@ function readWish(given: Wish): RebuildWish {
     imageId: parseId<ImageId>(given.imageRef) ?? null,
     password: given.adminPass === undefined ? newAdminPassword() : new Secret(given.adminPass),
     notes: { ...notesOf(given), ...(given.metadata !== undefined && { metadata: given.metadata }) },
+    files: given.personality ?? [],
     ...(given.key_name !== undefined && { keyName: given.key_name }),
     ...(given.user_data !== undefined && { userData: given.user_data }),
   };

@@ -46,7 +46,12 @@ const rescue: ServerAction = {
 const rebuild: ServerAction = {
   ...actions.rebuild,
   decide: (work, server) =>
-    actions.rebuild.decide(work, server, { imageId: cloud.imageId, password: newAdminPassword(), notes: {} }),
+    actions.rebuild.decide(work, server, {
+      imageId: cloud.imageId,
+      password: newAdminPassword(),
+      notes: {},
+      files: [],
+    }),
 };
 
 const createImage: ServerAction = {

@@ -12,6 +12,7 @@ import { hardwareOf, requireMachineType } from '../../hardware/index.ts';
 import { replaceAdminPassword } from '../admin-password.ts';
 import { checkMetadata, diskFor, imageSnapshot } from '../create.ts';
 import type { BootImage } from '../dependencies.ts';
+import { checkPersonality, type InjectedFile, replacePersonality } from '../personality.ts';
 import type { ServerRow } from '../server.ts';
 import type { KeySnapshot } from '../snapshots.ts';
 import { replaceUserData, type ServerNotes, updateNotes } from '../store.ts';
@@ -29,6 +30,8 @@ export interface RebuildWish {
   keyName?: string | null;
   /** Base64; null: none any more. */
   userData?: string | null;
+  /** Nova's personality; those of before go with the disk. */
+  files: InjectedFile[];
 }
 
 export const rebuild: ServerAction<RebuildWish> = {
@@ -43,7 +46,9 @@ export const rebuild: ServerAction<RebuildWish> = {
     await requireMachineType(tx, hardware, server.host_id);
     const key = wish.keyName === undefined ? undefined : await keyOf(tx, caller, wish.keyName);
     if (wish.notes.metadata) await checkMetadata(tx, server.project_id, wish.notes.metadata);
+    await checkPersonality(tx, server.project_id, wish.files);
     await updateNotes(tx, server.id, wish.notes);
+    await replacePersonality(tx, server.id, wish.files);
     if (wish.userData !== undefined) await replaceUserData(tx, server.id, wish.userData);
     if (server.config_drive) await replaceAdminPassword(tx, server.id, wish.password);
     return {
