@@ -22,7 +22,7 @@ export function raiseConfig(transaction: Transaction): (results: readonly Operat
 
 /** Waits until ovn-northd (`sb`) or all hypervisors (`hv`) have what was committed with this number. */
 export function configReached(
-  client: OvsdbClient,
+  client: Pick<OvsdbClient, 'replica'>,
   number: number,
   options: { timeoutMs: number; signal?: AbortSignal; level?: 'sb' | 'hv' },
 ): Promise<void> {

@@ -122,6 +122,13 @@ const transactions: [what: string, ...operations: object[]][] = [
     { op: 'comment', comment: 'x' },
   ],
   [
+    'wait until there is one, by a key of a map',
+    {
+      ...{ op: 'wait', table: 'NB_Global', timeout: 0, columns: ['name'], until: '!=', rows: [] },
+      where: [['external_ids', 'includes', ['map', [['epoch', '7']]]]],
+    },
+  ],
+  [
     'wait until not',
     { op: 'wait', table: ls, timeout: 0, where: by('s9'), columns: ['name'], until: '!=', rows: [{ name: 's9' }] },
   ],

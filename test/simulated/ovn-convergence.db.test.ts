@@ -5,7 +5,7 @@ import { type KyselyPlugin, sql } from 'kysely';
 import type { Queryable } from '../../control/kit/database/database.ts';
 import { bringPage } from '../../control/kit/projection/index.ts';
 import { NorthboundTarget } from '../../control/network/ovn/target.ts';
-import { alone, dump, MemoryNorthbound } from '../../control/network/ovn/testing/memory-northbound.ts';
+import { AloneLease, alone, dump, MemoryNorthbound } from '../../control/network/ovn/testing/memory-northbound.ts';
 import { whole } from '../support/part-of.ts';
 import { ovnBench, settled, smallCloud, until } from './ovn-bench.ts';
 import { RandomCloud, randomSource } from './ovn-random-cloud.ts';
@@ -13,7 +13,7 @@ import { RandomCloud, randomSource } from './ovn-random-cloud.ts';
 /** The whole northbound database as a projection from nothing makes it. */
 async function fromEmpty(db: Queryable): Promise<string[]> {
   const nb = new MemoryNorthbound();
-  const target = new NorthboundTarget({ db, client: nb, actual: nb.actual, events: alone });
+  const target = new NorthboundTarget({ db, client: nb, lease: new AloneLease(), actual: nb.actual, events: alone });
   try {
     for await (const page of target.everything()) {
       for (const { unit, error } of await bringPage(target, page, alone.mayWrite))

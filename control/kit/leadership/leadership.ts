@@ -88,6 +88,25 @@ export class Leadership {
     if (held) await this.#giveBack(held.epoch);
   }
 
+  /**
+   * The present lease goes on under an epoch above this one, which a store that is given more than one history of the
+   * database has seen. Where another has gained it, it is lost.
+   */
+  async raise(above: number): Promise<void> {
+    const held = this.#held;
+    if (!held || !this.held) return this.#lose();
+    const { database, role, holder } = this.#options;
+    const { rows } = await sql<{ epoch: number }>`update lease set epoch = ${above + 1}
+      where role = ${role} and holder = ${holder} and epoch = ${held.epoch} and epoch <= ${above} returning epoch`.execute(
+      database.urgent,
+    );
+    const epoch = rows[0]?.epoch;
+    if (epoch === undefined) return this.#lose();
+    // It ran out meanwhile, or we were asked to stop.
+    if (this.#held?.epoch !== held.epoch) return this.#giveBack(epoch);
+    this.#held = { ...this.#held, epoch };
+  }
+
   #ask(): void {
     this.#asking = this.#held ? this.#renew(this.#held) : this.#gain();
     void this.#asking.then(() => {
@@ -126,6 +145,8 @@ export class Leadership {
       .execute(database.urgent)
       // Until its end it is still ours: the next question may reach the database.
       .catch(() => undefined);
+    // Raised meanwhile: what the answer says of the epoch before says nothing of this one.
+    if (this.held && this.#held?.epoch !== epoch) return;
     if (!this.held || renewed?.rows.length === 0) this.#lose();
     else if (renewed) this.#hold({ epoch, until: asked + this.#ownMs });
   }

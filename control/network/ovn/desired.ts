@@ -35,6 +35,8 @@ export const stamps = {
   name: 'bothy:name',
   /** On the global row: which history of the database the rows follow. */
   incarnation: 'bothy:incarnation',
+  /** On the global row: of the lease under which alone is written, see fence.ts. */
+  epoch: 'bothy:epoch',
 } as const;
 
 /** Names under which rows are known to OVN and to people with ovn-nbctl. */

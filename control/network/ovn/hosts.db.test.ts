@@ -9,7 +9,7 @@ import { testDatabase } from '../../kit/database/testing.ts';
 import { bringPage } from '../../kit/projection/index.ts';
 import { hostGraceMs } from './hosts.ts';
 import { NorthboundTarget } from './target.ts';
-import { alone, MemoryNorthbound } from './testing/memory-northbound.ts';
+import { AloneLease, alone, MemoryNorthbound } from './testing/memory-northbound.ts';
 import { idOf, unit } from './units.ts';
 
 const hosts = 10;
@@ -28,7 +28,13 @@ async function bench() {
   const nb = new MemoryNorthbound();
   let looks = 0;
   const events = { ...alone, look: () => looks++ };
-  const target = new NorthboundTarget({ db: db.database.query, client: nb, actual: nb.actual, events });
+  const target = new NorthboundTarget({
+    db: db.database.query,
+    client: nb,
+    lease: new AloneLease(),
+    actual: nb.actual,
+    events,
+  });
   for await (const page of target.everything()) await bringPage(target, page, alone.mayWrite);
   // What everything() saw of the hosts is no change.
   await target.touched([]);

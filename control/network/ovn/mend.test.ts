@@ -5,14 +5,14 @@ import { bringPage } from '../../kit/projection/index.ts';
 import { largeGroup, mendPage } from './mend.ts';
 import { type IndexedModel, IndexedModel as Model } from './model.ts';
 import { NorthboundTarget } from './target.ts';
-import { alone, dump, MemoryNorthbound } from './testing/memory-northbound.ts';
+import { AloneLease, alone, dump, MemoryNorthbound } from './testing/memory-northbound.ts';
 import { modelRows } from './testing/representative.ts';
 import { dropUnit, type Unit, unit } from './units.ts';
 
 class ModelTarget extends NorthboundTarget {
   readonly #model: IndexedModel;
   constructor(nb: MemoryNorthbound, model: IndexedModel) {
-    super({ db: undefined as never, client: nb, actual: nb.actual, events: alone });
+    super({ db: undefined as never, client: nb, lease: new AloneLease(), actual: nb.actual, events: alone });
     this.#model = model;
   }
   override async load(): Promise<IndexedModel> {

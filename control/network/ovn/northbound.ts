@@ -1,5 +1,6 @@
 /** One transaction to the northbound database, and the certainty that our copy has what it made. */
 import {
+  type Operation,
   type OperationResult,
   type OvsdbClient,
   OvsdbError,
@@ -11,7 +12,7 @@ import { stamps } from './desired.ts';
 
 /** What the projection needs of a connection. */
 export type Northbound = Pick<OvsdbClient, 'schema' | 'replica' | 'transaction'> & {
-  transact(transaction: Transaction): Promise<OperationResult[]>;
+  transact(work: Transaction | readonly Operation[]): Promise<OperationResult[]>;
 };
 
 const copyTimeoutMs = 10_000;

@@ -9,7 +9,7 @@ import type { DesiredRow, RowName } from './desired.ts';
 import { IndexedModel } from './model.ts';
 import { planUnit } from './plan.ts';
 import { NorthboundTarget } from './target.ts';
-import { alone, dump, MemoryNorthbound } from './testing/memory-northbound.ts';
+import { AloneLease, alone, dump, MemoryNorthbound } from './testing/memory-northbound.ts';
 import { ids, modelRows } from './testing/representative.ts';
 import { dropUnit, type Unit, unit } from './units.ts';
 
@@ -17,7 +17,7 @@ import { dropUnit, type Unit, unit } from './units.ts';
 class ModelTarget extends NorthboundTarget {
   readonly #model: IndexedModel;
   constructor(nb: MemoryNorthbound, model: IndexedModel) {
-    super({ db: undefined as never, client: nb, actual: nb.actual, events: alone });
+    super({ db: undefined as never, client: nb, lease: new AloneLease(), actual: nb.actual, events: alone });
     this.#model = model;
   }
   override async load(): Promise<IndexedModel> {

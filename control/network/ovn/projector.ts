@@ -12,6 +12,7 @@ import type { Database } from '../../kit/database/database.ts';
 import { Leadership, type LeaseTiming } from '../../kit/leadership/index.ts';
 import { Projection, type ProjectionStatus, type TargetEvents } from '../../kit/projection/index.ts';
 import { Actual, monitored } from './actual.ts';
+import type { Northbound } from './northbound.ts';
 import { PortStatus } from './port-status.ts';
 import { NorthboundTarget } from './target.ts';
 import type { Unit } from './units.ts';
@@ -31,7 +32,8 @@ export interface ProjectorOptions {
 export class Projector {
   readonly #options: ProjectorOptions;
   readonly #projection: Projection<Unit>;
-  #client: OvsdbClient | undefined;
+  #northbound: Northbound | undefined;
+  #leadership: Leadership | undefined;
 
   constructor(options: ProjectorOptions) {
     this.#options = options;
@@ -39,8 +41,11 @@ export class Projector {
     this.#projection = new Projection<Unit>({
       ...{ name: 'ovn', log, feed, open: (events) => this.#open(events) },
       ...(fullPassMs === undefined ? {} : { fullPassMs }),
-      leadership: (events) =>
-        new Leadership({ database, role: 'network projection', holder, ...(timing && { timing }), ...events }),
+      leadership: (events) => {
+        const lease = { database, role: 'network projection', holder, ...(timing && { timing }) };
+        this.#leadership = new Leadership({ ...lease, ...events });
+        return this.#leadership;
+      },
     });
   }
 
@@ -63,7 +68,7 @@ export class Projector {
   async reached(units: readonly Unit[], { timeoutMs }: { timeoutMs: number }): Promise<void> {
     const signal = AbortSignal.timeout(timeoutMs);
     await this.#projection.reached(units, { timeoutMs });
-    const client = this.#client;
+    const client = this.#northbound;
     if (!client) throw new Error('ovn: this control process no longer projects');
     const transaction = client.transaction();
     const number = raiseConfig(transaction);
@@ -89,9 +94,10 @@ export class Projector {
     });
     const portStatus = new PortStatus({ database, log });
     const target = new NorthboundTarget({
-      ...{ db: database.query, client, actual: new Actual(client.replica), events, trouble: () => trouble },
+      ...{ db: database.query, client, lease: this.#leadership!, actual: new Actual(client.replica), events },
+      trouble: () => trouble,
       close: async () => {
-        if (this.#client === client) this.#client = undefined;
+        if (this.#northbound === target.client) this.#northbound = undefined;
         await Promise.all([client.stop(), portStatus.stop()]);
       },
     });
@@ -105,7 +111,8 @@ export class Projector {
         target.changed(changes);
       },
     });
-    this.#client = client.start();
+    this.#northbound = target.client;
+    client.start();
     return target;
   }
 }

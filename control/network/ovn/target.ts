@@ -11,12 +11,13 @@ import { type Target, type TargetEvents, TargetLost } from '../../kit/projection
 import { type Actual, type ActualRow, ownerOf } from './actual.ts';
 import type { DesiredRow } from './desired.ts';
 import { everything, gone } from './everything.ts';
+import { Fence, type Lease } from './fence.ts';
 import { HostView } from './hosts.ts';
 import { desiredRows } from './intent/index.ts';
 import { expand, loadModel } from './load.ts';
 import { largeGroup, mendPage } from './mend.ts';
 import type { IndexedModel } from './model.ts';
-import { ensureGlobal, followedIncarnation, followIncarnation, type Northbound, write } from './northbound.ts';
+import { followedIncarnation, followIncarnation, type Northbound, write } from './northbound.ts';
 import { planUnit } from './plan.ts';
 import { kindOf, phases, type Unit } from './units.ts';
 import { concerns, Touched, touch } from './wakes.ts';
@@ -24,6 +25,7 @@ import { concerns, Touched, touch } from './wakes.ts';
 export interface NorthboundTargetOptions {
   db: Queryable;
   client: Northbound;
+  lease: Lease;
   actual: Actual;
   events: TargetEvents<Unit>;
   trouble?: () => string | null;
@@ -33,7 +35,7 @@ export interface NorthboundTargetOptions {
 export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[], ActualRow[], Transaction> {
   readonly #options: NorthboundTargetOptions;
   readonly #db: Queryable;
-  readonly #client: Northbound;
+  readonly #client: Fence;
   readonly #actual: Actual;
   readonly #hosts = new HostView();
   /** Units that are being written: their changes in the copy are our own. */
@@ -46,19 +48,8 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
   constructor(options: NorthboundTargetOptions) {
     this.#options = options;
     this.#db = options.db;
-    const { client, events } = options;
-    this.#client = {
-      get schema() {
-        return client.schema;
-      },
-      replica: client.replica,
-      transaction: () => client.transaction(),
-      // Between the kit's question and a write that mends, the lease may have run out.
-      transact: async (transaction) => {
-        if (!events.mayWrite()) throw new TargetLost('OVN: the lease of the projection has run out');
-        return client.transact(transaction);
-      },
-    };
+    // Between the kit's question and a write, the lease may have run out.
+    this.#client = new Fence(options.client, options.lease, () => options.events.mayWrite());
     this.#actual = options.actual;
   }
 
@@ -67,6 +58,11 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
   }
   get trouble(): string | null {
     return this.#options.trouble?.() ?? null;
+  }
+
+  /** As the projection itself writes: under its lease, or not at all. */
+  get client(): Northbound {
+    return this.#client;
   }
 
   get kept(): number {
@@ -117,7 +113,7 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
   }
 
   async *everything(): AsyncGenerator<readonly Unit[]> {
-    await ensureGlobal(this.#client);
+    await this.#client.take();
     await this.#settleKept();
     await this.#refreshHosts('all');
     this.#actual.measureGroups(largeGroup);

@@ -1,11 +1,12 @@
 /** A northbound database without a socket: the fake's commits go straight into the copy, as the wire would bring them. */
-import { checkResults, OvsdbError, Replica, Transaction } from '../../../../protocols/ovsdb/index.ts';
+import { checkResults, type Operation, OvsdbError, Replica, Transaction } from '../../../../protocols/ovsdb/index.ts';
 import type { TableUpdates2 } from '../../../../protocols/ovsdb/replica.ts';
 import { FakeDatabase, northbound } from '../../../../simulator/ovsdb/index.ts';
 import { Monitor } from '../../../../simulator/ovsdb/monitor.ts';
 import type { TargetEvents } from '../../../kit/projection/index.ts';
 import { Actual, monitored } from '../actual.ts';
 import { stamps } from '../desired.ts';
+import type { Lease } from '../fence.ts';
 import type { Northbound } from '../northbound.ts';
 import type { Unit } from '../units.ts';
 
@@ -15,7 +16,7 @@ export class MemoryNorthbound implements Northbound {
   readonly actual = new Actual(this.replica);
   readonly schema = this.database.schema;
   /** Operations of each transaction so far. */
-  readonly sent: Transaction[] = [];
+  readonly sent: (readonly Operation[])[] = [];
 
   constructor() {
     const monitor = new Monitor(this.database, this.replica.requests(this.schema));
@@ -30,10 +31,11 @@ export class MemoryNorthbound implements Northbound {
     return new Transaction(this.schema);
   }
 
-  async transact(transaction: Transaction) {
-    this.sent.push(transaction);
-    if (transaction.operations.length === 0) throw new OvsdbError('protocol', 'an empty transaction was sent');
-    return checkResults(transaction.operations, await this.database.transact([...transaction.operations]));
+  async transact(work: Transaction | readonly Operation[]) {
+    const operations = work instanceof Transaction ? work.operations : work;
+    this.sent.push(operations);
+    if (operations.length === 0) throw new OvsdbError('protocol', 'an empty transaction was sent');
+    return checkResults(operations, await this.database.transact([...operations]));
   }
 }
 
@@ -62,6 +64,14 @@ export function dump(nb: FakeDatabase): string[] {
     }
   }
   return lines.sort();
+}
+
+/** Of one that leads alone. */
+export class AloneLease implements Lease {
+  epoch = 1;
+  async raise(above: number): Promise<void> {
+    this.epoch = Math.max(this.epoch, above + 1);
+  }
 }
 
 /** For a target that nobody else writes to and that tells nobody. */
