@@ -122,10 +122,23 @@ const transactions: [what: string, ...operations: object[]][] = [
     { op: 'comment', comment: 'x' },
   ],
   [
-    'wait until there is one, by a key of a map',
+    'wait until a row has a pair of a map',
+    {
+      op: 'mutate',
+      table: 'NB_Global',
+      where: [],
+      mutations: [['external_ids', 'insert', map({ epoch: '7', x: 'y' })]],
+    },
     {
       ...{ op: 'wait', table: 'NB_Global', timeout: 0, columns: ['name'], until: '!=', rows: [] },
-      where: [['external_ids', 'includes', ['map', [['epoch', '7']]]]],
+      where: [['external_ids', 'includes', map({ epoch: '7' })]],
+    },
+  ],
+  [
+    'wait until a row has another pair of it',
+    {
+      ...{ op: 'wait', table: 'NB_Global', timeout: 0, columns: ['name'], until: '!=', rows: [] },
+      where: [['external_ids', 'includes', map({ epoch: '8' })]],
     },
   ],
   [
