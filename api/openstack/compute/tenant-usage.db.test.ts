@@ -66,6 +66,7 @@ test('administrators see all projects, in detail where they ask for it; others o
   assert.deepEqual([brief.tenant_id, 'server_usages' in brief], [projectId, false]);
   assert.equal((await list('&detailed=1'))[0].server_usages.length, 3);
   assert.equal((await get('/os-simple-tenant-usage', 1, member)).status, 403);
+  assert.equal((await get(`/os-simple-tenant-usage/?start=${stamp(9)}`, 1, admin)).status, 404);
   const other = callerOf(await testProject(api.db.database));
   assert.equal((await get(`/os-simple-tenant-usage/${projectId}`, 1, other)).status, 403);
   assert.equal((await get(`/os-simple-tenant-usage/${projectId}?start=${stamp(9)}`, 1, admin)).status, 200);

@@ -48,7 +48,9 @@ const contracts = {
 } as const;
 
 export function tenantUsageRoutes(app: Boundary, usages: TenantUsageService): void {
-  app.get('/os-simple-tenant-usage', contracts.list, async (request) => {
+  app.get('/os-simple-tenant-usage', contracts.list, async (request, reply) => {
+    // A project without an id is none, rather than all of them.
+    if (request.url.split('?')[0]!.endsWith('/')) return reply.callNotFound();
     requireAdmin(callerOf(request), 'list the usage of all projects');
     refuseUnknown(request, listParameters);
     const query = read(request);
