@@ -80,6 +80,7 @@ export class Host {
   readonly #images: ImageStore;
   readonly #erased: ErasedServers;
   readonly #digestSets = intakeDigestSets();
+  readonly #captureSets = intakeDigestSets({ beside: [] });
   readonly #credentials: Credentials;
   readonly #lease = new Lease({ onChange: (state) => this.#leaseChanged(state) });
   readonly #source: ReturnType<typeof httpsSource>;
@@ -154,6 +155,7 @@ export class Host {
     const { log, bootId, launcher, network, guestUsers, inspect, convert, saveDisk, keeper, tpm } = this.#dependencies;
     const images = this.#images;
     return {
+      captureSets: this.#captureSets,
       upload: {
         ...{ store: images, sets: this.#digestSets, inspect, maxVirtualBytes },
         inUse: (id) => this.#reconciler.imageInUse(id),
@@ -217,6 +219,7 @@ export class Host {
     await this.#reconciler.close();
     await this.#service.stop();
     this.#digestSets.close();
+    this.#captureSets.close();
     this.#source.close();
     this.#credentials.close();
     this.#lease.close();
@@ -233,6 +236,7 @@ export class Host {
     this.#reconciler.abandon();
     void this.#service.stop();
     this.#digestSets.close();
+    this.#captureSets.close();
     this.#source.close();
     this.#credentials.close();
     this.#lease.close();

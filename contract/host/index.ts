@@ -33,6 +33,7 @@ export {
 } from './read.ts';
 export { absentServer, type DesiredServer, desiredServer, type ObservedServer, observedServer } from './server.ts';
 export {
+  type CapturedImage,
   type ConsoleKind,
   consoleKinds,
   consoleProtocol,

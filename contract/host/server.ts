@@ -20,7 +20,7 @@ import { desiredImage } from './image.ts';
 import { hostLimits, serverLimits as limits } from './limits.ts';
 import { guestMachine } from './machine.ts';
 import { desiredPort } from './port.ts';
-import { imageUploadResult } from './service.ts';
+import { capturedImage } from './service.ts';
 
 /** As the database counts them. */
 const reboots = integer(0, 2 ** 31 - 1);
@@ -159,7 +159,7 @@ export const observedServer = object({
     list(
       object({
         imageId: id<ImageId>(),
-        result: nullable(imageUploadResult),
+        result: nullable(capturedImage),
         error: nullable(
           object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) }),
         ),

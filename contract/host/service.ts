@@ -1,7 +1,7 @@
 /** The host's HTTPS service (mutual TLS over TCP; plain over a unix socket for control on the same machine). */
 import type { Static } from 'typebox';
 import type { ImageId, ServerId } from '../ids.ts';
-import { count, nullable, object, text } from '../schema/type.ts';
+import { count, nullable, object, optional, text } from '../schema/type.ts';
 
 export const hostPaths = {
   /**
@@ -50,6 +50,20 @@ export const imageUploadResult = object({
   sha512: hex(128),
 });
 export type ImageUploadResult = Static<typeof imageUploadResult>;
+
+/**
+ * Of an image that a host made of a disk: nobody waits for the other digests, which take several times as long as the copy. Glance tells
+ * which algorithm os_hash_value is of, and leaves checksum empty for images that no upload brought.
+ */
+export const capturedImage = object({
+  sizeBytes: count,
+  virtualSizeBytes: nullable(count),
+  sha256: hex(64),
+  /** An older host's. */
+  md5: optional(nullable(hex(32))),
+  sha512: optional(nullable(hex(128))),
+});
+export type CapturedImage = Static<typeof capturedImage>;
 
 /** Body of every error that the host's HTTPS service answers. */
 export interface HostError {

@@ -5,7 +5,7 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
-import type { ImageUploadResult } from '../../contract/host/index.ts';
+import type { CapturedImage } from '../../contract/host/index.ts';
 import type { ImageId, ServerId } from '../../contract/ids.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
@@ -60,7 +60,7 @@ export async function finishCapture(
   tx: Tx,
   id: ImageId,
   serverId: ServerId,
-  result: ImageUploadResult,
+  result: CapturedImage,
 ): Promise<string | undefined> {
   const { rows } = await sql<{ project_id: string }>`select project_id from image
     where id = ${id} and captured_from = ${serverId} and desired_presence = 'present' for update`.execute(tx);
@@ -72,7 +72,8 @@ export async function finishCapture(
     return 'the quota of bytes in images does not allow it';
   }
   await sql`update image set status = 'active', captured_from = null, size_bytes = ${result.sizeBytes},
-      virtual_size_bytes = ${result.virtualSizeBytes}, md5 = ${result.md5}, sha256 = ${result.sha256}, sha512 = ${result.sha512},
+      virtual_size_bytes = ${result.virtualSizeBytes}, md5 = ${result.md5 ?? null}, sha256 = ${result.sha256},
+      sha512 = ${result.sha512 ?? null},
       updated_at = now()
     where id = ${id}`.execute(tx);
   // Who keeps copies is the controller's to decide.

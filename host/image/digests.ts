@@ -1,5 +1,5 @@
 /**
- * MD5, SHA-256 and SHA-512 of what streams through, on threads of their own: for 64 MiB they take 85, 37 and 80 ms of a processor,
+ * MD5, SHA-256 and SHA-512, or some of them, of what streams through, on threads of their own: for 64 MiB they take 85, 37 and 80 ms of a processor,
  * and the event loop has guests to look after. The threads read a piece of shared memory that lies on page boundaries, so that the
  * disk can take the same bytes directly. A set of memory and threads is kept for a while for the next image.
  */
@@ -7,75 +7,86 @@ import { createHash } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import type { DigestRequest, DigestWorkerData } from './digest-worker.ts';
 
-const algorithms = ['md5', 'sha256', 'sha512'] as const;
+export type Algorithm = 'md5' | 'sha256' | 'sha512';
 
+/** Null where it was not asked for. */
 export interface Digests {
-  md5: string;
+  md5: string | null;
   sha256: string;
-  sha512: string;
+  sha512: string | null;
+}
+
+export interface DigestOptions {
+  memoryBytes: number;
+  /** Beside SHA-256; default: both. */
+  beside?: readonly Exclude<Algorithm, 'sha256'>[];
+  idleMs?: number;
 }
 
 export class DigestSet {
   /** Of the memory, from its start on. */
   readonly memory: SharedArrayBuffer;
-  readonly #threads: readonly DigestThread[];
+  readonly #threads: ReadonlyMap<Algorithm, DigestThread>;
 
-  constructor(memoryBytes: number) {
+  constructor({ memoryBytes, beside = ['md5', 'sha512'] }: DigestOptions) {
     // The only memory on page boundaries that JavaScript can have.
     const pages = Math.ceil(memoryBytes / 65_536);
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer as SharedArrayBuffer;
-    this.#threads = algorithms.map((algorithm) => new DigestThread({ algorithm, memory: this.memory }));
+    const { memory } = this;
+    const algorithms: Algorithm[] = ['sha256', ...beside];
+    this.#threads = new Map(algorithms.map((algorithm) => [algorithm, new DigestThread({ algorithm, memory })]));
   }
 
   /** Resolves when the threads no longer need that piece of the memory. */
   async add(offset: number, bytes: number): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread.ask({ offset, bytes })));
+    await Promise.all([...this.#threads.values()].map((thread) => thread.ask({ offset, bytes })));
   }
 
   /** After it the set is as new. */
   async end(): Promise<Digests> {
-    const [md5, sha256, sha512] = await Promise.all(this.#threads.map((thread) => thread.ask('end')));
-    return { md5: md5!, sha256: sha256!, sha512: sha512! };
+    const ask = (algorithm: Algorithm) => this.#threads.get(algorithm)?.ask('end') ?? null;
+    const [md5, sha256, sha512] = await Promise.all([ask('md5'), ask('sha256'), ask('sha512')]);
+    return { md5, sha256: sha256!, sha512 };
   }
 
   close(): void {
-    for (const thread of this.#threads) thread.close();
+    for (const thread of this.#threads.values()) thread.close();
   }
 }
 
 /** Sets that nobody uses now. */
 export class DigestSets {
-  readonly #memoryBytes: number;
-  readonly #idleMs: number;
+  readonly #options: DigestOptions;
   readonly #idle: DigestSet[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: { memoryBytes: number; idleMs?: number }) {
-    this.#memoryBytes = options.memoryBytes;
-    this.#idleMs = options.idleMs ?? 10_000;
+  constructor(options: DigestOptions) {
+    this.#options = options;
   }
 
   take(): DigestSet {
-    return this.#idle.pop() ?? new DigestSet(this.#memoryBytes);
+    return this.#idle.pop() ?? new DigestSet(this.#options);
+  }
+
+  /** For what is small: a thread would take longer to wake than the work does. */
+  digest(bytes: Uint8Array): Digests {
+    const digest = (algorithm: Algorithm) => createHash(algorithm).update(bytes).digest('hex');
+    const { beside = ['md5', 'sha512'] } = this.#options;
+    const asked = (algorithm: 'md5' | 'sha512') => (beside.includes(algorithm) ? digest(algorithm) : null);
+    return { md5: asked('md5'), sha256: digest('sha256'), sha512: asked('sha512') };
   }
 
   /** Only one that has come to its end; any other is closed by who took it. */
   giveBack(set: DigestSet): void {
     this.#idle.push(set);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.close(), this.#idleMs).unref();
+    this.#timer = setTimeout(() => this.close(), this.#options.idleMs ?? 10_000).unref();
   }
 
   close(): void {
     clearTimeout(this.#timer);
     for (const set of this.#idle.splice(0)) set.close();
   }
-}
-
-/** For what is small: a thread would take longer to wake than the work does. */
-export function digestBytes(bytes: Uint8Array): Digests {
-  const digest = (algorithm: string) => createHash(algorithm).update(bytes).digest('hex');
-  return { md5: digest('md5'), sha256: digest('sha256'), sha512: digest('sha512') };
 }
 
 declare const WebAssembly: {

@@ -8,14 +8,15 @@
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { type DigestSet, DigestSets, type Digests, digestBytes } from './digests.ts';
+import { type DigestOptions, type DigestSet, DigestSets, type Digests } from './digests.ts';
 
 const slotBytes = 1024 * 1024;
 const slotCount = 6;
 /** Direct writes are a multiple of this: the largest block or page that a file system may ask for. */
 const alignment = 65_536;
 
-export const intakeDigestSets = (): DigestSets => new DigestSets({ memoryBytes: slotBytes * slotCount });
+export const intakeDigestSets = (options: Pick<DigestOptions, 'beside'> = {}): DigestSets =>
+  new DigestSets({ memoryBytes: slotBytes * slotCount, ...options });
 
 export interface IntakeOptions {
   path: string;
@@ -94,7 +95,7 @@ export class Intake {
   async #finishSmall(bytes: Buffer): Promise<Digests> {
     await this.#options.file.write(bytes, 0, bytes.length, 0);
     await this.#direct.close();
-    return digestBytes(bytes);
+    return this.#options.sets.digest(bytes);
   }
 
   #outgrow(chunk: Buffer): Promise<void> | undefined {

@@ -5,11 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import type { ImageFormat, ImageUploadResult } from '../../contract/host/index.ts';
+import type { ImageFormat } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import { freeBuffer } from '../../protocols/bytes/index.ts';
 import { HostFault } from '../host-error.ts';
-import type { DigestSets } from './digests.ts';
+import type { DigestSets, Digests } from './digests.ts';
 import { inspectImage } from './format.ts';
 import { bytesOfFile } from './formats/bytes.ts';
 import type { ImageInspector } from './inspect.ts';
@@ -34,12 +34,18 @@ export interface UploadContext {
   inUse(id: ImageId): boolean;
 }
 
+export interface TakenImage extends Digests {
+  sizeBytes: number;
+  /** Null where it is no disk. */
+  virtualSizeBytes: number | null;
+}
+
 /** @throws HostFault */
 export async function receiveImage(
   source: Readable,
   options: UploadOptions,
   context: UploadContext,
-): Promise<ImageUploadResult> {
+): Promise<TakenImage> {
   const { store, sets } = context;
   if ((options.sizeBytes ?? 0) > options.maxBytes) throw tooLarge(options.maxBytes);
   using deletion = store.deletions.watch(options.id);
@@ -92,9 +98,9 @@ async function takeIn(source: Readable, intake: Intake, options: UploadOptions):
   return size;
 }
 
-async function inspectFile(
+export async function inspectFile(
   { path, file, sizeBytes }: { path: string; file: FileHandle; sizeBytes: number },
-  { format }: UploadOptions,
+  { format }: Pick<UploadOptions, 'format'>,
   { maxVirtualBytes, inspect }: UploadContext,
 ): Promise<number | null> {
   const { virtualSizeBytes, disk } = await inspectImage(format, bytesOfFile(file, sizeBytes), { maxVirtualBytes });
@@ -104,10 +110,10 @@ async function inspectFile(
 }
 
 /** An upload that is repeated finds its own bytes; other bytes never take the place of those that a guest reads. */
-async function keep(
+export async function keep(
   path: string,
-  result: ImageUploadResult,
-  { id, format }: UploadOptions,
+  result: TakenImage,
+  { id, format }: Pick<UploadOptions, 'id' | 'format'>,
   context: UploadContext,
 ): Promise<void> {
   const known = context.store.facts(id);

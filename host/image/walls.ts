@@ -27,7 +27,8 @@ export interface Walls {
 
 const limitsOf = ({ output, timeoutMs = defaultMs }: Walls): string[] => [
   ...['--as=1073741824', `--cpu=${Math.ceil(timeoutMs / 2000)}`, `--fsize=${output?.maxBytes ?? 0}`],
-  ...['--nofile=64', '--nproc=64', '--core=0'],
+  // A thread takes as much of the address space as its stack may become: on a slow disk qemu-img has dozens.
+  ...['--nofile=64', '--nproc=64', '--core=0', `--stack=${2 * 2 ** 20}`],
 ];
 const defaultMs = 20_000;
 
@@ -78,7 +79,8 @@ export function runWalledIn(command: string[], options: Walls) {
 
 function run(command: string, args: string[], timeoutMs: number, signal?: AbortSignal) {
   return new Promise<{ stdout: string; stderr: string; failed: boolean }>((resolve) => {
-    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
+    // Else each thread reserves 64 MiB for what it allocates (mallopt(3)).
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', MALLOC_ARENA_MAX: '2' };
     const options = { timeout: timeoutMs, maxBuffer: 1024 * 1024, killSignal: 'SIGKILL', cwd: '/', env } as const;
     const child = execFile(command, args, options, (error, stdout, stderr) => {
       signal?.removeEventListener('abort', end);

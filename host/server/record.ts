@@ -3,7 +3,7 @@
  * started for. Owns <data>/servers/<id>/record.json, replaced whole. The record is written before the act that it
  * describes where the act can't be seen afterwards, and after it where it can.
  */
-import type { GuestHardware, ImageUploadResult } from '../../contract/host/index.ts';
+import type { CapturedImage, GuestHardware } from '../../contract/host/index.ts';
 import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
@@ -61,7 +61,7 @@ export interface ServerRecord {
 /** What came of an image that was to be made of its disk. */
 export interface CaptureRecord {
   imageId: ImageId;
-  result: ImageUploadResult | null;
+  result: CapturedImage | null;
   error: { code: string; message: string } | null;
 }
 

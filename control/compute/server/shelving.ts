@@ -3,7 +3,7 @@
  * transaction and may be repeated. The host removes what it has when its document says absent, as of a deleted server; the row stays.
  */
 import { sql } from 'kysely';
-import type { ImageUploadResult } from '../../../contract/host/index.ts';
+import type { CapturedImage } from '../../../contract/host/index.ts';
 import type { ImageId, ServerId } from '../../../contract/ids.ts';
 import { removeSavedDisk } from '../../image/index.ts';
 import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
@@ -20,7 +20,7 @@ const offloadMs = 10 * 60_000;
 export function afterSaving(
   patch: ObservedPatch,
   shelve: ServerShelve,
-  { result, now }: { result: ImageUploadResult | null; now: Date },
+  { result, now }: { result: CapturedImage | null; now: Date },
 ): void {
   if (!result) {
     takeBack(patch, shelve);

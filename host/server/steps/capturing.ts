@@ -2,12 +2,11 @@
  * The step that makes an image of a server's disk. What came of it, good or bad, is kept in the record until nobody asks for it any
  * more, so control hears of it whatever dies meanwhile. A failure is the image's, not the server's.
  */
-import { createReadStream } from 'node:fs';
-import { rm, stat } from 'node:fs/promises';
-import type { ImageUploadResult } from '../../../contract/host/index.ts';
+import { rm } from 'node:fs/promises';
+import type { CapturedImage } from '../../../contract/host/index.ts';
 import type { ImageId } from '../../../contract/ids.ts';
 import { asFault, HostFault } from '../../host-error.ts';
-import { receiveImage } from '../../image/upload.ts';
+import { takeOverImage } from '../../image/take-over.ts';
 import { ProcessDied } from '../context.ts';
 import type { CaptureRecord } from '../record.ts';
 import type { StepFunction, StepWork } from './step.ts';
@@ -37,7 +36,7 @@ export const capture: StepFunction<'capture'> = async (work, { imageId }) => {
   return undefined;
 };
 
-async function makeImage({ task, desired }: StepWork, imageId: ImageId, asked: () => void): Promise<ImageUploadResult> {
+async function makeImage({ task, desired }: StepWork, imageId: ImageId, asked: () => void): Promise<CapturedImage> {
   const { context, paths, guest, record } = task;
   const { imageId: below, sizeBytes } = record!.disk!;
   const base = context.images.base(below);
@@ -61,12 +60,8 @@ async function makeImage({ task, desired }: StepWork, imageId: ImageId, asked: (
     await context.step('copy-disk');
     stillWanted();
     task.say('taking in the image');
-    const size = (await stat(paths.capture)).size;
-    const result = await receiveImage(
-      createReadStream(paths.capture, { highWaterMark: 2 ** 20 }),
-      { id: imageId, format: 'qcow2', maxBytes: Number.MAX_SAFE_INTEGER, sizeBytes: size },
-      context.upload,
-    );
+    const wish = { id: imageId, format: 'qcow2', stillWanted } as const;
+    const result = await takeOverImage(paths.capture, wish, { ...context.upload, sets: context.captureSets });
     try {
       stillWanted();
     } catch (error) {
