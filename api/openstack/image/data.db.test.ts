@@ -108,6 +108,18 @@ test('bytes go in and out; the image is active with size and sums', async () => 
   assert.equal(rows[0]!.n, 0);
 });
 
+test('of an image that no upload brought there is one digest, whose algorithm is told, and the bytes come without MD5', async () => {
+  const id = await api.create('alice', {}, bytes);
+  await sql`update image set md5 = null, sha512 = null where id = ${id}`.execute(query());
+  const image = await show(id);
+  assert.deepEqual(
+    [image.checksum, image.os_hash_algo, image.os_hash_value],
+    [null, 'sha256', createHash('sha256').update(bytes).digest('hex')],
+  );
+  const { status, headers, body } = await api.call(`alice GET /images/${id}/file`);
+  assert.deepEqual([status, headers['content-md5'], body.toString()], [200, undefined, bytes.toString()]);
+});
+
 test('an upload of unknown length is taken as it comes', async () => {
   const id = await api.create('alice');
   const { request, answered } = upload(id);

@@ -61,7 +61,7 @@ export function dataRoutes(app: Boundary, transfer: ImageTransfer): void {
           'content-range': `bytes ${range.first}-${range.last}/${size}`,
           'content-length': range.last - range.first + 1,
         }
-      : { 'content-md5': image.md5!, 'content-length': size };
+      : { ...(image.md5 !== null && { 'content-md5': image.md5 }), 'content-length': size };
     const { raw } = reply.headers(headers).hijack();
     raw.writeHead(range ? 206 : 200, reply.getHeaders() as OutgoingHttpHeaders);
     bytes.sendTo(raw).catch((err) => request.log.warn({ err, imageId: image.id }, 'image: a download was cut off'));
