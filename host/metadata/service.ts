@@ -1,7 +1,7 @@
 /**
  * The metadata service: HTTP on a unix socket that only HAProxy (and root) can reach; HAProxy says which network and
- * address a request came from. Answers from the host's desired state alone, so guests boot while control is away. Holds
- * nothing that must outlive it.
+ * address a request came from. Answers from the host's desired state alone, so guests boot while control is away; until that has been
+ * read, requests wait. Holds nothing that must outlive it: what dies with it, the proxy asks its successor.
  */
 import { chmodSync, chownSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -23,6 +23,8 @@ export interface MetadataServiceOptions {
 export class MetadataService {
   readonly #options: MetadataServiceOptions;
   #lookup = new MetadataLookup([]);
+  /** Requests from before it is known which servers there are; undefined from then on. The proxy bounds how many. */
+  #early: (() => void)[] | undefined = [];
   #server: Server | undefined;
 
   constructor(options: MetadataServiceOptions) {
@@ -32,6 +34,9 @@ export class MetadataService {
   /** All servers that this host shall have; replaces what was known. */
   update(servers: Iterable<DesiredServer>): void {
     this.#lookup = new MetadataLookup(servers);
+    const early = this.#early;
+    this.#early = undefined;
+    for (const serve of early ?? []) serve();
   }
 
   async start(): Promise<void> {
@@ -40,13 +45,15 @@ export class MetadataService {
     prepareDirectory(dirname(socket), gid);
     rmSync(socket, { force: true });
     // A guest's request, whatever it makes of one server's document, costs the guest its answer and nobody else anything.
-    const server = http.createServer(
-      { requestTimeout: 10_000, maxHeaderSize: 8192 },
-      guarded(
-        (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response),
-        (_error, _request, response) => response.destroy(),
-      ),
+    const serve = guarded(
+      (request: IncomingMessage, response: ServerResponse) => this.#serve(request, response),
+      (_error, _request, response) => response.destroy(),
     );
+    // To cloud-init a 404 is as final as any answer: nobody is told that a server does not exist before all are known.
+    const server = http.createServer({ requestTimeout: 10_000, maxHeaderSize: 8192 }, (request, response) => {
+      if (this.#early) this.#early.push(() => serve(request, response));
+      else serve(request, response);
+    });
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(socket, resolve));
     server.removeAllListeners('error').on('error', () => {}); // one connection less
     chownSync(socket, 0, gid);

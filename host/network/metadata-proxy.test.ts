@@ -35,8 +35,9 @@ before(async () => {
   const network = { id: 'a-network', namespace: 'none', inode: 1 };
   const text = proxyConfig({ networks: [network], backend, ids: { uid: 0, gid: 0 } })
     .replace(/^ {2}[ug]id .*\n/gm, '')
+    .replace(/ mode 600 user \d+/, '')
     .replace(/^ {2}bind \[.*\n/m, '')
-    .replace(/bind .*/, `bind 127.0.0.1:${port}`);
+    .replace(/bind 169.*/, `bind 127.0.0.1:${port}`);
   const file = join(directory, 'haproxy.cfg');
   writeFileSync(file, text);
   proxy = spawn(haproxy, ['-db', '-f', file], { stdio: 'ignore' });
@@ -91,6 +92,26 @@ test('a request with a body is refused before it costs the host process a connec
   }
   assert.equal(served, before);
   assert.match(await ask(`${plain}Content-Length: 0\r\n\r\n`), /^HTTP\/1\.1 200 /);
+});
+
+test('a request waits for a host process that is started again, whether it was away or died over it', {
+  skip: !haproxy,
+}, async () => {
+  const backend = service.address() as string;
+  service.closeAllConnections();
+  await new Promise((resolve) => service.close(resolve));
+  const waiting = open(`${plain}\r\n`);
+  // The proxy does one thing after the other: when this is refused, the first has been tried.
+  assert.match(await ask('no request\r\n\r\n'), /^HTTP\/1\.[01] 400 /);
+  assert.equal(waiting.said(), '');
+  // Takes the request and goes without a word.
+  const dying = createSocketServer((socket) => socket.once('data', () => socket.destroy()));
+  await new Promise<void>((resolve) => dying.listen(backend, resolve));
+  await once(dying, 'connection');
+  await new Promise((resolve) => dying.close(resolve));
+  await new Promise<void>((resolve) => service.listen(backend, resolve));
+  await until('an answer', waiting.closed);
+  assert.match(waiting.said(), /^HTTP\/1\.1 200 .*for 127\.0\.0\.1 on a-network$/s);
 });
 
 test('a guest that keeps connections open keeps few, and none of its neighbours waits', {

@@ -13,6 +13,9 @@ import { run } from './command.ts';
 import { insideDevice, metadataAddresses } from './metadata-namespace.ts';
 import type { ServedNetwork } from './options.ts';
 
+/** Keeps a request until the host process listens; cloud-init repeats nothing that was answered. */
+const awaitHost = join(import.meta.dirname, 'await-host.lua');
+
 export const networkHeader = 'X-Bothy-Network';
 
 export interface ProxiedNetwork extends ServedNetwork {
@@ -25,6 +28,8 @@ export interface ProxyConfigInput {
   /** Unix socket of the metadata service. */
   backend: string;
   ids: { uid: number; gid: number };
+  /** The script that keeps requests while nobody listens there; another place than this tree's only for tests. */
+  script?: string;
 }
 
 /**
@@ -35,16 +40,19 @@ const perNetwork = 64;
 const perAddress = 8;
 
 /** haproxy.cfg; pure, and the same text for the same content. */
-export function proxyConfig({ networks, backend, ids }: ProxyConfigInput): string {
+export function proxyConfig({ networks, backend, ids, script = awaitHost }: ProxyConfigInput): string {
+  const waiting = `${dirname(backend)}/waiting.sock`;
   const sorted = [...networks].sort((a, b) => (a.id < b.id ? -1 : 1));
   const lines = [
     'global',
     `  uid ${ids.uid}`,
     `  gid ${ids.gid}`,
     '  nbthread 1',
-    `  maxconn ${perNetwork * Math.max(networks.length, 1)}`,
+    // Each request is a connection of its own in the second step, too.
+    `  maxconn ${2 * perNetwork * Math.max(networks.length, 1)}`,
     // After a reload the old worker may linger no longer than this, with whatever a guest keeps open.
     '  hard-stop-after 15s',
+    `  lua-load '${script}'`,
     '',
     'defaults',
     '  mode http',
@@ -55,31 +63,44 @@ export function proxyConfig({ networks, backend, ids }: ProxyConfigInput): strin
     '  timeout http-keep-alive 2s',
     '  http-reuse never',
     '',
+    // Two steps: what the second one says of a host process that died over a request (502, 503) is asked again by the first, and the second
+    // waits for its successor. By itself HAProxy 2.6 tries a unix socket that is not there all its times within a millisecond.
     'backend host',
+    '  retries 3',
+    '  retry-on 502 503 empty-response',
+    `  server waiting unix@${waiting}`,
+    '',
+    'frontend waiting',
+    `  bind unix@${waiting} mode 600 user ${ids.uid}`,
+    `  http-request set-var(txn.host_socket) str(${backend})`,
+    '  http-request lua.await_host',
+    '  default_backend direct',
+    '',
+    'backend direct',
+    '  retries 0',
     `  server host unix@${backend}`,
   ];
-  for (const { id, namespace, inode } of sorted) {
-    lines.push(
-      '',
-      `# ${namespace} inode ${inode}`,
-      `frontend ${id}`,
-      `  maxconn ${perNetwork}`,
-      `  bind ${metadataAddresses.ipv4}:80 namespace ${namespace}`,
-      `  bind [${metadataAddresses.ipv6}]:80 interface ${insideDevice} namespace ${namespace}`,
-      '  stick-table type ipv6 size 1k expire 30s store conn_cur',
-      '  tcp-request connection track-sc0 src',
-      `  tcp-request connection reject if { sc0_conn_cur gt ${perAddress} }`,
-      // Nobody asks for metadata with a body; one that does not come would keep its connection to the host process.
-      '  http-request deny deny_status 413 if { req.hdr_cnt(transfer-encoding) gt 0 }',
-      '  http-request deny deny_status 413 if { req.hdr_val(content-length) gt 0 }',
-      `  http-request set-header ${networkHeader} ${id}`,
-      '  http-request set-header X-Forwarded-For %[src]',
-      '  http-request del-header Forwarded',
-      '  default_backend host',
-    );
-  }
-  return `${lines.join('\n')}\n`;
+  return `${[...lines, ...sorted.flatMap(frontend)].join('\n')}\n`;
 }
+
+const frontend = ({ id, namespace, inode }: ProxiedNetwork): string[] => [
+  '',
+  `# ${namespace} inode ${inode}`,
+  `frontend ${id}`,
+  `  maxconn ${perNetwork}`,
+  `  bind ${metadataAddresses.ipv4}:80 namespace ${namespace}`,
+  `  bind [${metadataAddresses.ipv6}]:80 interface ${insideDevice} namespace ${namespace}`,
+  '  stick-table type ipv6 size 1k expire 30s store conn_cur',
+  '  tcp-request connection track-sc0 src',
+  `  tcp-request connection reject if { sc0_conn_cur gt ${perAddress} }`,
+  // Nobody asks for metadata with a body; one that does not come would keep its connection to the host process.
+  '  http-request deny deny_status 413 if { req.hdr_cnt(transfer-encoding) gt 0 }',
+  '  http-request deny deny_status 413 if { req.hdr_val(content-length) gt 0 }',
+  `  http-request set-header ${networkHeader} ${id}`,
+  '  http-request set-header X-Forwarded-For %[src]',
+  '  http-request del-header Forwarded',
+  '  default_backend host',
+];
 
 /**
  * What the running HAProxy needs for the new configuration. A reload hands the listening sockets on by the *name* of

@@ -62,6 +62,7 @@ test("HAProxy's configuration is the same for the same networks in any order", (
   const input = {
     networks: [network('41', 7), network('42', 8)],
     backend: '/run/bothy/ab12/metadata/service.sock',
+    script: '/opt/bothy/host/network/await-host.lua',
     ids,
   };
   golden('haproxy.cfg', proxyConfig(input));
