@@ -13,9 +13,10 @@ import type { Schema } from './schema.ts';
 import { sendTogether } from './together.ts';
 import { TransactionConnection } from './transaction-connection.ts';
 import { inTransaction } from './transaction-scope.ts';
+import { useTypeParsers } from './type-parsers.ts';
 
 // 64-bit integers are counts and sizes well below 2^53 here; xid8 stays text, see changes.ts.
-pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+useTypeParsers();
 
 /** Anything that runs queries: the pool or a transaction. Stores take this. */
 export type Queryable = Kysely<Schema>;
