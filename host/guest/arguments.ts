@@ -89,8 +89,9 @@ export function qemuArguments(machine: GuestMachine): string[] {
       `socket,id=serial,path=${escaped(paths.serial)},server=on,wait=off,logfile=${escaped(paths.consoleLog)},logappend=on`,
     ],
     ...['-serial', 'chardev:serial'],
+    // No viewer may shut the others out, as any could by asking for a screen of its own.
     // A machine of before there were screens goes on without one: what it sees stays what it was.
-    ...(fixed ? ['-vnc', `unix:${escaped(paths.vnc)}`] : []),
+    ...(fixed ? ['-vnc', `unix:${escaped(paths.vnc)},share=force-shared`] : []),
     ...['-object', 'rng-random,id=rng,filename=/dev/urandom'],
     ...(fixed ? cardPorts(machine.ports.map(({ slot }) => slot)) : []),
     ...['-device', `virtio-rng-pci,rng=rng${randomness(guest)}${fixed ? addresses.rng : ''}`],

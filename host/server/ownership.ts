@@ -3,6 +3,7 @@
  * to the one with its sockets only while QEMU makes them. Else a QEMU that its guest has taken over could lay a symbolic link
  * in place of its socket, and this process, as root, would open another guest's.
  */
+import type { Stats } from 'node:fs';
 import { chmod, chown, lchown, lstat, mkdir, rm, stat } from 'node:fs/promises';
 import { ensureLog } from '../disk/disk.ts';
 import { isNoEntry } from '../files.ts';
@@ -25,7 +26,8 @@ export async function own(paths: ServerPaths, user: GuestUser | undefined): Prom
 
 /** A directory for QEMU's sockets, without those of the last one. */
 export async function openRunDirectory(paths: ServerPaths, user: GuestUser | undefined): Promise<void> {
-  await Promise.all([paths.qmp, paths.serial, paths.agent].map((path) => rm(path, { force: true, recursive: true })));
+  const sockets = [paths.qmp, paths.serial, paths.vnc, paths.agent];
+  await Promise.all(sockets.map((path) => rm(path, { force: true, recursive: true })));
   if (!user) return;
   // The pid file stays: QEMU locks it, which keeps a second one of the server from starting. Never through a link.
   await lchown(paths.pid, user.uid, user.gid).catch((error) => {
@@ -45,8 +47,11 @@ export async function sealRunDirectory(
   await chown(paths.run, 0, user.gid);
   await chmod(paths.run, 0o710);
   const expected = [paths.qmp, paths.serial, ...(guestAgent ? [paths.agent] : [])];
-  const sockets = await Promise.all(expected.map((path) => lstat(path).catch(() => undefined)));
-  return sockets.every((found) => found?.isSocket() && found.uid === user.uid);
+  const sockets = await Promise.all([...expected, paths.vnc].map(socketOrNothing));
+  // A guest of before there were screens has none; from here on nothing can be laid in its place.
+  const screen = sockets.pop();
+  const own = (found: Stats | undefined) => found?.isSocket() && found.uid === user.uid;
+  return sockets.every(own) && (screen === undefined || own(screen) === true);
 }
 
 /**
@@ -61,6 +66,15 @@ export async function closeToOthers(paths: ServerPaths): Promise<void> {
     await chmod(path, mode).catch((error) => {
       if (!isNoEntry(error)) throw error;
     });
+  }
+}
+
+async function socketOrNothing(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (isNoEntry(error)) return undefined;
+    throw error;
   }
 }
 

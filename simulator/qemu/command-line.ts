@@ -185,9 +185,11 @@ const handlers: Record<string, Handler> = {
     new KeyValues('-display', value, 'type').only(['type']).oneOf('type', ['none']);
   },
   '-vnc': ({ machine }, value) => {
-    const [, path] = /^unix:([^,]+(?:,,[^,]*)*)$/.exec(value) ?? [];
-    if (path === undefined) throw refused('-vnc', value, "Expected '=' after parameter");
-    machine.vnc = { id: 'vnc', path: path.replaceAll(',,', ','), logFile: undefined };
+    const list = new KeyValues('-vnc', value, 'vnc').only(['vnc', 'share']);
+    const [, path] = /^unix:(.+)$/.exec(list.required('vnc')) ?? [];
+    if (path === undefined) throw list.refusal('the simulator shows its screen at a unix socket only');
+    if (list.has('share')) list.oneOf('share', ['ignore', 'allow-exclusive', 'force-shared']);
+    machine.vnc = { id: 'vnc', path, logFile: undefined };
   },
   '-action': ({ machine }, value) => {
     const list = new KeyValues('-action', value).only(['shutdown', 'reboot', 'panic', 'watchdog']);
