@@ -19,6 +19,9 @@ const maxPayload = 1024 * 1024;
 /** Open at once in one process: each is two connections and up to a megabyte. */
 const maxOpen = 500;
 
+/** How long a viewer may take to say goodbye when the process ends. */
+const closeGraceMs = 1000;
+
 export interface ConsoleOptions {
   consoles: Pick<ConsoleService, 'open'>;
   log: Logger;
@@ -42,14 +45,18 @@ export function consoleUpgrades(options: ConsoleOptions): { upgrades: Upgrade[];
     ),
   }));
 
+  let entering = 0;
+
   async function open(
     kind: ConsoleKind,
     { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer },
   ) {
-    if (sockets.clients.size >= maxOpen) return refuse(socket, '503 Service Unavailable');
+    if (sockets.clients.size + entering >= maxOpen) return refuse(socket, '503 Service Unavailable');
+    if (!isOfThisPage(request.headers)) return refuse(socket, '403 Forbidden');
     const token = tokenOf(request);
     if (token === undefined) return refuse(socket, statuses.unauthenticated!);
-    const console = await options.consoles.open(kind, token);
+    entering++;
+    const console = await options.consoles.open(kind, token).finally(() => entering--);
     socket.once('close', () => console.destroy());
     if (socket.destroyed) console.destroy();
     else
@@ -61,9 +68,19 @@ export function consoleUpgrades(options: ConsoleOptions): { upgrades: Upgrade[];
   return {
     upgrades,
     close() {
-      for (const client of sockets.clients) client.close(1001, 'the service is restarted');
+      for (const client of sockets.clients) {
+        // A paused socket would never read the peer's answer, and one whose peer is gone never has one.
+        client.resume();
+        client.close(1001, 'the service is restarted');
+        setTimeout(() => client.terminate(), closeGraceMs).unref();
+      }
     },
   };
+}
+
+/** Browsers say where a page is from, others nothing: a page of elsewhere opens no console, also where somebody gave it the address. */
+function isOfThisPage({ origin, host }: IncomingMessage['headers']): boolean {
+  return origin === undefined || (URL.canParse(origin) && new URL(origin).host === host);
 }
 
 /** RFC 9110 section 15. */

@@ -36,6 +36,7 @@ const image: NeededPackage[] = [
 const demo: NeededPackage[] = [{ name: 'openssh-client', why: 'logs in to guests' }];
 
 const test: NeededPackage[] = [
+  { name: 'chromium', why: 'tests open consoles in a real browser' },
   { name: 'python3-openstackclient', why: 'conformance tests drive the cloud with it' },
   { name: 'git', why: 'repository checks' },
   { name: 'strace', why: 'shows which files qemu-img opens' },

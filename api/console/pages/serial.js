@@ -1,5 +1,5 @@
 /** A server's serial console: xterm.js on the WebSocket that the address names. */
-import { Terminal } from '/console/xterm/lib/xterm.mjs';
+const { Terminal } = await import(document.body.dataset.library);
 
 const state = document.getElementById('state');
 const terminal = new Terminal({ cursorBlink: true, scrollback: 5000, theme: { background: '#14181c' } });

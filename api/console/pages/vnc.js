@@ -1,6 +1,5 @@
 /** A server's screen: noVNC on the WebSocket that the address names. A token opens it once, so a lost screen is not taken up again. */
-import RFB from '/console/novnc/core/rfb.js';
-
+const { default: RFB } = await import(document.body.dataset.library);
 const state = document.getElementById('state');
 const keys = document.getElementById('keys');
 const say = (text, ended = false) => {
