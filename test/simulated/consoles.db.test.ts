@@ -172,3 +172,55 @@ test('a console ends with its guest, with control, and with its host', async () 
   await deleteServer(cloud, tenancy, id);
   await reaches(cloud, tenancy, id, 'gone');
 });
+
+test('a page of elsewhere opens no console, and does not use the address up', async () => {
+  id = await createServer(tenancy, 'pages');
+  await reaches(cloud, tenancy, id, 'ACTIVE');
+  const url = await urlOf('serial');
+  const from = (origin: string) =>
+    new WebSocket(url, ['binary'], { ca: readFileSync(cloud.identity.ca), origin }).on('error', () => {});
+  for (const origin of ['https://elsewhere.example', 'null']) {
+    const status = await new Promise((resolve) =>
+      from(origin).once('unexpected-response', (_request, { statusCode }) => resolve(statusCode)),
+    );
+    assert.equal(status, 403, origin);
+  }
+  const own = from(new URL(url.replace(/^wss/, 'https')).origin);
+  await new Promise<void>((resolve, reject) => own.once('open', resolve).once('close', reject));
+  own.terminate();
+});
+
+test('the pages let in nothing from elsewhere, and every part of them is there; nothing else is', async () => {
+  const get = (path: string) => tenancy.client.raw('GET', `https://127.0.0.1:${cloud.port}/console/${path}`);
+  for (const [name, library] of [
+    ['vnc.html', 'novnc-'],
+    ['vnc', 'novnc-'],
+    ['serial', 'xterm-'],
+  ] as const) {
+    const { status, headers, body } = await get(`${name}?token=x`);
+    assert.equal(status, 200);
+    assert.match(String(headers['content-security-policy']), /^default-src 'none'; script-src 'self';/);
+    assert.deepEqual([headers['cache-control'], headers['referrer-policy']], ['no-store', 'no-referrer']);
+    const parts = [...String(body).matchAll(/(?:src|href|data-library)="\/console\/([^"]+)"/g)].map(
+      ([, part]) => part!,
+    );
+    assert.ok(parts.filter((part) => part.startsWith(library)).length >= 2, String(body));
+    for (const part of parts) {
+      const answer = await get(part);
+      assert.deepEqual([answer.status, answer.headers['x-content-type-options']], [200, 'nosniff'], part);
+    }
+  }
+  for (const path of [
+    '',
+
+    '../server.ts',
+    '%2e%2e/dialect.ts',
+    'novnc/package.json',
+    'serial.html',
+    '%00',
+    'x'.repeat(5000),
+  ]) {
+    const { status } = await get(path);
+    assert.ok(status === 404 || status === 400, `${path.slice(0, 50)}: ${status}`);
+  }
+});

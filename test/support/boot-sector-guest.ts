@@ -48,3 +48,52 @@ export function bootSectorDisk(bootText = defaultText): Buffer {
   disk.writeUInt16LE(0xaa55, 510);
   return disk;
 }
+
+/**
+ * Shows its text on its screen and says it on its serial port; then shows each key there and says it here, and says again what comes in
+ * at the serial port. It looks with each tick of its timer.
+ */
+const typedBack = [
+  [0x31, 0xc0], //             xor ax, ax
+  [0x8e, 0xd8], //             mov ds, ax
+  [0x8e, 0xd0], //             mov ss, ax
+  [0x31, 0xdb], //             xor bx, bx (page 0)
+  [0xfb], //                   sti
+  [0xbc, 0x00, 0x7c], //       mov sp, 0x7c00
+  [0xbe, 0x60, 0x7c], //       mov si, 0x7c60 (the text)
+  [0xac], //                   lodsb            <- 0x0f
+  [0x84, 0xc0], //             test al, al
+  [0x74, 0x0a], //             jz 0x1e
+  [0xb4, 0x0e], //             mov ah, 0x0e (teletype)
+  [0xcd, 0x10], //             int 0x10
+  [0xba, 0xf8, 0x03], //       mov dx, 0x3f8
+  [0xee], //                   out dx, al
+  [0xeb, 0xf1], //             jmp 0x0f
+  [0xf4], //                   hlt              <- 0x1e
+  [0xb4, 0x01], //             mov ah, 1 (is there a key)
+  [0xcd, 0x16], //             int 0x16
+  [0x74, 0x0c], //             jz 0x31
+  [0x31, 0xc0], //             xor ax, ax (take it)
+  [0xcd, 0x16], //             int 0x16
+  [0xb4, 0x0e], //             mov ah, 0x0e
+  [0xcd, 0x10], //             int 0x10
+  [0xba, 0xf8, 0x03], //       mov dx, 0x3f8
+  [0xee], //                   out dx, al
+  [0xba, 0xfd, 0x03], //       mov dx, 0x3fd    <- 0x31
+  [0xec], //                   in al, dx
+  [0xa8, 0x01], //             test al, 1 (has a byte come)
+  [0x74, 0xe5], //             jz 0x1e
+  [0xba, 0xf8, 0x03], //       mov dx, 0x3f8
+  [0xec], //                   in al, dx
+  [0xee], //                   out dx, al
+  [0xeb, 0xde], //             jmp 0x1e
+].flat();
+
+/** A raw disk of 1 MiB. */
+export function typedBackDisk(bootText: string): Buffer {
+  const disk = Buffer.alloc(1024 * 1024);
+  Buffer.from(typedBack).copy(disk);
+  disk.write(bootText, 0x60);
+  disk.writeUInt16LE(0xaa55, 510);
+  return disk;
+}
