@@ -320,6 +320,46 @@ test('the list of images to keep follows uploads and deletions', async () => {
   assert.equal((await host.next('update')).images, undefined);
 });
 
+test('what changes while a snapshot is read is told once it is out, without all that the host has being compared', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const [id, other] = [await makeServer(hostId, 'before'), await makeServer(hostId, 'other')];
+  const read = control.servers.desiredServers.bind(control.servers);
+  const held = Promise.withResolvers<void>();
+  let reading = false;
+  control.servers.desiredServers = async (db, filter) => {
+    const documents = await read(db, filter);
+    if (filter.hostId === undefined || reading) return documents;
+    reading = true;
+    await held.promise;
+    return documents;
+  };
+  const host = await dial(control.port, hostId);
+  host.hello();
+  await until('the snapshot to be read', () => reading);
+  // One that is connected hears of the change, so control has seen it.
+  const witnessId = await register();
+  const { host: witness } = await connected(control.port, witnessId);
+  await update(id, "generation = 2, name = 'after'");
+  const seen = await makeServer(witnessId, 'seen');
+  assert.deepEqual(
+    (await witness.next('update')).servers.map((server) => server.id),
+    [seen],
+  );
+  const { looks } = control.servers;
+  held.resolve();
+  const named = (servers: readonly DesiredServer[]) => servers.map((server) => [server.id, server.name]);
+  assert.deepEqual(
+    named((await host.next('snapshot')).servers).sort(),
+    [
+      [id, 'before'],
+      [other, 'other'],
+    ].sort(),
+  );
+  assert.deepEqual(named((await host.next('update')).servers), [[id, 'after']]);
+  assert.equal(control.servers.looks, looks);
+});
+
 test('looks at everything take back nothing that was told meanwhile', async () => {
   await using control = await start({ resyncMs: 5 });
   const hostId = await register();

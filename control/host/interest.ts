@@ -33,6 +33,16 @@ export interface Sessions {
   told: Pick<Told<HostSession>, 'of'>;
 }
 
+/** Marks none but this one. */
+export const onlyOf = (session: HostSession, told: Sessions['told']): Sessions => ({
+  byHost: new Map([[session.hostId, session]]),
+  told: {
+    *of(kind, id) {
+      for (const each of told.of(kind, id)) if (each === session) yield each;
+    },
+  },
+});
+
 type Looks = ReadonlyMap<string, (look: HostInterest, change: Change) => void>;
 
 /** The resources that hosts are told of, by noun. */

@@ -57,7 +57,7 @@ export interface SessionOwner {
   readonly told: Told<HostSession>;
   /** Records the facts and answers false when the host is not registered. */
   connect(session: HostSession, hello: HostHello): Promise<boolean>;
-  readSnapshot(hostId: HostId, hello: HostHello): Promise<HostSnapshot>;
+  readSnapshot(session: HostSession, hello: HostHello): Promise<HostSnapshot>;
   /** Records and answers whom the host may forget. */
   record(session: HostSession, observed: ObservedServer[], complete: boolean): Promise<ServerId[]>;
   /** Keeps what the host says of its quarantine. */
@@ -83,8 +83,6 @@ export class HostSession {
   readonly dirtyServers = new Set<ServerId>();
   dirtyNetworks = false;
   dirtyImages = false;
-  /** Changes came while the snapshot was being read. */
-  missedChanges = false;
   /** By the clock that nobody sets, as all silences. */
   lastHeardMs: number = performance.now();
   /** As the host calls itself. */
@@ -225,7 +223,7 @@ export class HostSession {
       if (!(await this.#owner.connect(this, hello))) {
         return this.end(closeCodes.unknownHost, 'no host with this id is registered');
       }
-      const { held, ...snapshot } = await this.#owner.readSnapshot(this.hostId, hello);
+      const { held, ...snapshot } = await this.#owner.readSnapshot(this, hello);
       if (this.closed) return;
       this.view.tellHeld(held ?? []);
       this.view.tellServers(snapshot.servers);

@@ -5,7 +5,7 @@
  * A change wakes, never informs: what it may concern is read anew and sent if its content differs from what the host
  * was last told. One query serves all servers of all hosts that a burst of changes touched. A slow timer looks at
  * everything again, as if each server had changed. If the process dies, hosts connect to another or to the next one and start from
- * a snapshot; the host row's `connected` then falls by the sweep in {@link recordLiveness}.
+ * a snapshot; the host row's `connected` then falls by the sweep of liveness.ts.
  */
 import type { Logger } from 'pino';
 import {
@@ -24,21 +24,22 @@ import { capacityOf } from './capacity.ts';
 import { Endings } from './endings.ts';
 import { DatabaseHistory } from './history.ts';
 import type { HostedNetworks, HostedServers } from './hosted.ts';
-import { looksOf, Marks, markDirty } from './interest.ts';
+import { looksOf, Marks, markDirty, onlyOf } from './interest.ts';
+import { Liveness } from './liveness.ts';
 import { closeCodes } from './messages.ts';
+import { Missed } from './missed.ts';
 import { recordQuarantine } from './quarantine.ts';
 import { Resync } from './resync.ts';
-import { type HostConnection, type HostHello, HostSession, type SessionOwner, updateFor } from './session.ts';
-import { readSnapshot, type SnapshotSources } from './snapshot.ts';
 import {
-  confirmAbsences,
-  connectHost,
-  disconnectHosts,
-  findHost,
-  placesOf,
-  recordLiveness,
-  whereaboutsOf,
-} from './store.ts';
+  type HostConnection,
+  type HostHello,
+  HostSession,
+  type HostSnapshot,
+  type SessionOwner,
+  updateFor,
+} from './session.ts';
+import { readSnapshot, type SnapshotSources } from './snapshot.ts';
+import { confirmAbsences, connectHost, disconnectHosts, findHost, placesOf, whereaboutsOf } from './store.ts';
 import { Told } from './told.ts';
 
 export interface HostStreamsOptions {
@@ -88,13 +89,13 @@ export class HostStreams {
   readonly #byHost = new Map<string, HostSession>();
   readonly #told = new Told<HostSession>();
   readonly #gate = new Gate(opening);
+  readonly #missed = new Missed<HostSession>();
   readonly #resync: Resync;
+  readonly #liveness: Liveness;
   #unsubscribe: (() => void) | undefined;
-  #pingTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #flushing = false;
   #wanted = false;
-  #touching = false;
   /** Images whose places may have changed. */
   #changedImages = new Set<ImageId>();
 
@@ -116,15 +117,19 @@ export class HostStreams {
       log: options.log,
       told: this.#told,
       connect: (session, hello) => this.#gate.run(() => this.#connect(session, hello)),
-      readSnapshot: (hostId, hello) => this.#gate.run(() => readSnapshot(this.#sources, hostId, hello)),
+      readSnapshot: (session, hello) => this.#gate.run(() => this.#read(session, hello)),
       record: (session, observed, complete) =>
         complete
           ? this.#gate.run(() => this.#record(session, observed, complete))
           : this.#record(session, observed, complete),
       quarantined: (hostId, message) => recordQuarantine(this.#database, hostId, message),
-      opened: (session) => (session.missedChanges ? void this.#resync.one(session) : this.#flushSoon()),
+      opened: (session) => this.#opened(session),
       ended: (session) => this.#ended(session),
     };
+    this.#liveness = new Liveness({
+      ...{ database: options.database, log: options.log, timing: this.#timing, greeted: this.#byHost },
+      sessions: () => this.#all,
+    });
     this.#resync = new Resync({
       ...{ database: options.database, servers: options.servers, log: options.log, everyMs: this.#timing.resyncMs },
       sessions: () => this.#byHost.values(),
@@ -137,14 +142,14 @@ export class HostStreams {
 
   start(): void {
     this.#unsubscribe = this.#feed.subscribe((changes) => this.#look(changes));
-    this.#pingTimer = setInterval(() => this.#checkLiveness(), this.#timing.pingMs).unref();
+    this.#liveness.start();
     this.#resync.start();
   }
 
   /** Ends every stream; hosts will look for another control process. */
   async stop(): Promise<void> {
     this.#unsubscribe?.();
-    clearInterval(this.#pingTimer);
+    this.#liveness.stop();
     this.#resync.stop();
     clearTimeout(this.#retryTimer);
     for (const session of [...this.#all]) session.end(closeCodes.goingAway, 'control is stopping');
@@ -201,8 +206,22 @@ export class HostStreams {
     return [...new Set([...recorded, ...confirmed])];
   }
 
+  /** What was committed before this moment the snapshot shows; of what comes until it is out nobody knows. */
+  #read(session: HostSession, hello: HostHello): Promise<HostSnapshot> {
+    if (!session.closed) this.#missed.begin(session);
+    return readSnapshot(this.#sources, session.hostId, hello);
+  }
+
+  #opened(session: HostSession): void {
+    const changes = this.#missed.end(session);
+    if (changes === 'many') void this.#resync.one(session);
+    else markDirty(this.#looks, new Marks(onlyOf(session, this.#told), this.#changedImages), changes);
+    this.#flushSoon();
+  }
+
   #ended(session: HostSession): void {
     this.#all.delete(session);
+    this.#missed.end(session);
     if (this.#byHost.get(session.hostId) !== session) return;
     this.#byHost.delete(session.hostId);
     this.#log.info({ hostId: session.hostId, connectionId: session.connectionId }, 'host stream: host disconnected');
@@ -219,9 +238,7 @@ export class HostStreams {
       if (change.action === 'deleted') session?.end(closeCodes.unknownHost, 'the host was removed from the cloud');
       else if (session && connectionId !== session.connectionId) void this.#checkStillCurrent(session);
     }
-    // What the snapshot under way shows of these changes is not known: look at all of it once it is out.
-    if (changes.some(({ resource_type: type }) => this.#looks.has(type)))
-      for (const session of this.#byHost.values()) session.missedChanges ||= !session.open;
+    this.#missed.saw(changes.filter(({ resource_type: type }) => this.#looks.has(type)));
     const marks = new Marks({ byHost: this.#byHost, told: this.#told }, this.#changedImages);
     if (markDirty(this.#looks, marks, changes) || this.#changedImages.size > 0) this.#flushSoon();
   }
@@ -343,23 +360,6 @@ export class HostStreams {
       this.#retryTimer = undefined;
       this.#flushSoon();
     }, retryMs).unref();
-  }
-
-  #checkLiveness(): void {
-    const now = performance.now();
-    for (const session of [...this.#all]) {
-      const silentMs = now - (session.greeted ? session.lastHeardMs : session.openedMs);
-      if (silentMs > this.#timing.silentMs) session.abandon();
-      else session.ping();
-    }
-    if (this.#touching) return;
-    this.#touching = true;
-    const alive = [...this.#byHost.values()].map((session) => session.connectionId);
-    recordLiveness(this.#database.query, alive, this.#timing.silentMs + this.#timing.pingMs)
-      .catch((error) => this.#log.warn({ err: error }, 'host stream: recording liveness failed'))
-      .finally(() => {
-        this.#touching = false;
-      });
   }
 }
 

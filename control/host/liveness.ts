@@ -1,0 +1,70 @@
+/**
+ * Pings the streams, ends those that are silent, and notes in the database which live. Parts of them in turn: a thousand pings in one
+ * turn of the event loop are one that others wait for. If the process dies, other control processes see that nobody vouches for
+ * its streams ({@link recordLiveness}).
+ */
+import type { Logger } from 'pino';
+import type { Database } from '../kit/database/database.ts';
+import type { HostSession } from './session.ts';
+import { recordLiveness } from './store.ts';
+
+export interface LivenessOptions {
+  database: Database;
+  log: Logger;
+  timing: { pingMs: number; silentMs: number };
+  /** Every stream, greeted or not. */
+  sessions(): Iterable<HostSession>;
+  /** Those that speak for their host. */
+  greeted: ReadonlyMap<string, HostSession>;
+}
+
+/** Parts of the period in which each stream is pinged once. */
+const turns = 10;
+
+export class Liveness {
+  readonly #options: LivenessOptions;
+  /** Streams that have yet to be pinged in this period. */
+  #left: HostSession[] = [];
+  #turn = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #recording = false;
+
+  constructor(options: LivenessOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#checkSome(), this.#options.timing.pingMs / turns).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #checkSome(): void {
+    if (this.#turn === 0) {
+      this.#left = [...this.#options.sessions()];
+      this.#record();
+    }
+    const now = performance.now();
+    for (const session of this.#left.splice(0, Math.ceil(this.#left.length / (turns - this.#turn)))) {
+      if (session.closed) continue;
+      const silentMs = now - (session.greeted ? session.lastHeardMs : session.openedMs);
+      if (silentMs > this.#options.timing.silentMs) session.abandon();
+      else session.ping();
+    }
+    this.#turn = (this.#turn + 1) % turns;
+  }
+
+  #record(): void {
+    if (this.#recording) return;
+    this.#recording = true;
+    const { database, greeted, timing, log } = this.#options;
+    const alive = [...greeted.values()].map((session) => session.connectionId);
+    recordLiveness(database.query, alive, timing.silentMs + timing.pingMs)
+      .catch((error) => log.warn({ err: error }, 'host stream: recording liveness failed'))
+      .finally(() => {
+        this.#recording = false;
+      });
+  }
+}
