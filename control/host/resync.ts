@@ -10,11 +10,14 @@ import type { HostedServers } from './hosted.ts';
 import type { HostSession } from './session.ts';
 import { absencesFor, imagesOn } from './store.ts';
 
+/** Of the time. */
+const share = 0.04;
+
 export interface ResyncOptions {
   database: Database;
   servers: Pick<HostedServers, 'serverStamps'>;
   log: Logger;
-  /** In this time everything has been looked at once. */
+  /** In this time everything has been looked at once, where that costs little. */
   everyMs: number;
   sessions(): Iterable<HostSession>;
   /** The session's marks are set; these images' places are to be looked at too. */
@@ -51,8 +54,11 @@ export class Resync {
       this.#paceMs = this.#options.everyMs / Math.max(this.#round.length, 1);
     }
     const session = this.#round.pop();
+    const started = performance.now();
     if (session) await this.one(session);
-    this.#later(this.#paceMs);
+    // In a cloud of any size it is this share of the work and no more: the round takes longer then, up to ten times.
+    const took = performance.now() - started;
+    this.#later(Math.max(this.#paceMs, Math.min(took / share, 10 * this.#paceMs)));
   }
 
   async one(session: HostSession): Promise<void> {
