@@ -147,6 +147,11 @@ export const definitions = {
     check: (v: string) => (v === '' || isAbsolute(v) ? undefined : 'the absolute path of a file'),
     help: "File that says which roles may make and read which properties of images, in Glance's form; empty: everybody may.",
   },
+  vendor_data: {
+    fallback: '',
+    check: (v: string) => (v === '' || isAbsolute(v) ? undefined : 'the absolute path of a file'),
+    help: 'File with a JSON object that every guest is told as its vendor data (cloud-init reads its key "cloud-init"); empty: none.',
+  },
   guest_uids: {
     fallback: '',
     check: (v: string) => (v === '' ? undefined : uidRange(v)),

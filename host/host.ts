@@ -34,7 +34,7 @@ import { ImageStore } from './image/store.ts';
 import { Lease, type LeaseState } from './lease/lease.ts';
 import type { HostLogger } from './logger.ts';
 import { capacity } from './machine-facts.ts';
-import { metadataFiles } from './metadata/document.ts';
+import { metadataFiles, type VendorData } from './metadata/document.ts';
 import { guestsDirectory } from './paths.ts';
 import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
 import { ErasedServers } from './server/erased.ts';
@@ -65,6 +65,8 @@ export interface HostDependencies {
   accelerator(): Promise<AcceleratorVerdict>;
   /** Told of every new desired state before it is acted on: the metadata service answers from it. */
   desired?: (servers: readonly DesiredServer[]) => void;
+  /** What every guest is told beside what is its own; absent: nothing. */
+  vendorData?: VendorData;
   /** What the machine has; asked once. Absent: this machine's. */
   capacity?: typeof capacity;
   /** Called after each step with its name; a test throws ProcessDied here. */
@@ -152,7 +154,19 @@ export class Host {
 
   #newContext(limits: ServerLimits, maxVirtualBytes: number): ServerContext {
     const { dataDirectory, runDirectory, durable = true } = this.#configuration;
-    const { log, bootId, launcher, network, guestUsers, inspect, convert, saveDisk, keeper, tpm } = this.#dependencies;
+    const {
+      log,
+      bootId,
+      launcher,
+      network,
+      guestUsers,
+      inspect,
+      convert,
+      saveDisk,
+      keeper,
+      tpm,
+      vendorData = {},
+    } = this.#dependencies;
     const images = this.#images;
     return {
       captureSets: this.#captureSets,
@@ -163,7 +177,8 @@ export class Host {
       saveDisk,
       tpm,
       keeper,
-      ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log, metadataFiles },
+      ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log },
+      metadataFiles: (server) => metadataFiles(server, { vendorData }),
       images,
       fetcher: new ImageFetcher({
         store: images,

@@ -86,6 +86,24 @@ function protectionsOf({ values: { property_protections: file } }: Settings): Pr
   }
 }
 
+/** As much as user data. */
+const maxVendorData = 65_535;
+
+/** @throws CommandError where the file can't be read, or is no JSON object */
+function vendorDataOf({ values: { vendor_data: file } }: Settings): Record<string, unknown> {
+  if (file === '') return {};
+  try {
+    const text = readFileSync(file, 'utf8');
+    if (text.length > maxVendorData) throw new Error(`it has more than ${maxVendorData} characters`);
+    const found: unknown = JSON.parse(text);
+    if (typeof found !== 'object' || found === null || Array.isArray(found)) throw new Error('it is no JSON object');
+    return found as Record<string, unknown>;
+  } catch (error) {
+    const cure = 'mend the file, or empty vendor_data in bothy.conf';
+    throw new CommandError(`the vendor data in ${file} can't be used: ${(error as Error).message}`, cure);
+  }
+}
+
 const externalOf = ({ values }: Settings) => ({
   cidr: values.external_cidr,
   gateway: addressIn(values.external_cidr, 1),
@@ -155,6 +173,7 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
     datapath: values.datapath as HostConfiguration['datapath'],
     quarantinedGuests: values.quarantined_guests as HostConfiguration['quarantinedGuests'],
     southbound: layout.southbound,
+    vendorData: vendorDataOf(settings),
     uplink: values.uplink as HostConfiguration['uplink'],
     external: { interface: values.external_interface, ...externalOf(settings) },
   };

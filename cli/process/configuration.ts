@@ -83,6 +83,8 @@ export interface HostConfiguration {
   datapath: 'auto' | 'system' | 'netdev';
   quarantinedGuests: 'run' | 'stop';
   southbound: string;
+  /** What every guest is told beside what is its own. */
+  vendorData: Record<string, unknown>;
   uplink: 'none' | 'nat';
   external: { interface: string; cidr: string; gateway: string; cidr6: string; gateway6: string };
 }

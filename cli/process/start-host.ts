@@ -20,7 +20,7 @@ export interface RunningHost {
 }
 
 export async function startHost(configuration: HostConfiguration, log: Logger): Promise<RunningHost> {
-  const { runDirectory } = configuration;
+  const { runDirectory, vendorData } = configuration;
   const guests = { ...userIds(configuration.guestUser), uids: configuration.guestUids };
   const directory = join(runDirectory, 'host');
   const machine = await qemuMachine({
@@ -30,7 +30,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
     accelerator: configuration.accelerator,
   });
   const network = await networkOf(configuration, log);
-  const metadata = new MetadataService({ socket: metadataPaths(runDirectory).socket, proxyUser });
+  const metadata = new MetadataService({ socket: metadataPaths(runDirectory).socket, proxyUser, vendorData });
   const host = new Host(
     {
       hostId: configuration.hostId as HostId,
@@ -53,6 +53,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
       network,
       ...machine,
       log,
+      vendorData,
       desired: (servers) => metadata.update(servers),
     },
   );

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import type { PortId } from '../../contract/ids.ts';
+import { answer } from './answer.ts';
 import { ec2MetaData, metadataFiles, openstackFiles } from './document.ts';
 import { netmask, networkData } from './network-data.ts';
 import { exampleServer } from './testing.ts';
@@ -48,6 +50,33 @@ test('a first password is on the config drive and not told by the metadata servi
   assert.equal('admin_pass' in told, false);
   const later = JSON.parse(String(metadataFiles(exampleServer()).get('openstack/latest/meta_data.json')));
   assert.equal('admin_pass' in later, false);
+});
+
+test('vendor data is the same by drive and service, in the form of each file', () => {
+  const vendorData = { 'cloud-init': '#cloud-config\n{}', 小屋: [1] };
+  const files = metadataFiles(exampleServer(), { vendorData });
+  assert.deepEqual(JSON.parse(String(files.get('openstack/latest/vendor_data.json'))), vendorData);
+  assert.deepEqual(JSON.parse(String(files.get('openstack/latest/vendor_data2.json'))), { static: vendorData });
+  for (const name of ['vendor_data.json', 'vendor_data2.json']) {
+    const told = answer(exampleServer(), `/openstack/latest/${name}`, { vendorData });
+    assert.equal(told!.body, files.get(`openstack/latest/${name}`), name);
+  }
+  assert.equal(String(metadataFiles(exampleServer()).get('openstack/latest/vendor_data.json')), '{}');
+});
+
+test('user data that is no text arrives byte by byte, by drive and service', () => {
+  const bytes = gzipSync('#!/bin/sh\n');
+  const server = exampleServer({ userData: bytes.toString('base64') });
+  const files = metadataFiles(server);
+  assert.deepEqual(
+    [
+      files.get('openstack/latest/user_data'),
+      files.get('ec2/latest/user-data'),
+      answer(server, '/openstack/latest/user_data')!.body,
+      answer(server, '/latest/user-data')!.body,
+    ],
+    [bytes, bytes, bytes, bytes],
+  );
 });
 
 test('an old version lacks what appeared later', () => {

@@ -9,7 +9,12 @@ import type { DesiredServer } from '../../contract/host/index.ts';
 import { networkData } from './network-data.ts';
 import { atLeast, since } from './versions.ts';
 
+/** The operator's word to every guest: an object of JSON. */
+export type VendorData = Readonly<Record<string, unknown>>;
+
 export interface DocumentOptions {
+  /** Absent: none. */
+  vendorData?: VendorData;
   /** Nova gives 512 bytes. */
   randomSeed?: Buffer;
   /** Nova tells it by the config drive only: what the metadata service says, any process of the guest can read. */
@@ -35,13 +40,14 @@ export function openstackFiles(
   version: string,
   options: DocumentOptions = {},
 ): Map<string, string | Buffer> {
+  const { vendorData = {} } = options;
   const files = new Map<string, string | Buffer>();
   files.set('meta_data.json', JSON.stringify(metaData(server, version, options)));
   const user = userData(server);
   if (user) files.set('user_data', user);
-  if (atLeast(version, since.vendorData)) files.set('vendor_data.json', '{}');
+  if (atLeast(version, since.vendorData)) files.set('vendor_data.json', JSON.stringify(vendorData));
   if (atLeast(version, since.networkData)) files.set('network_data.json', JSON.stringify(networkData(server.ports)));
-  if (atLeast(version, since.vendorData2)) files.set('vendor_data2.json', JSON.stringify({ static: {} }));
+  if (atLeast(version, since.vendorData2)) files.set('vendor_data2.json', JSON.stringify({ static: vendorData }));
   return files;
 }
 

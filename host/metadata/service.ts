@@ -12,12 +12,15 @@ import { http } from '../../contract/node-http.ts';
 import { userIds } from '../../engine/process.ts';
 import { prepareDirectory } from '../network/metadata-proxy.ts';
 import { type Answer, answer } from './answer.ts';
+import type { VendorData } from './document.ts';
 import { MetadataLookup } from './lookup.ts';
 
 export interface MetadataServiceOptions {
   socket: string;
   /** User of HAProxy's worker: its group may connect. */
   proxyUser: string;
+  /** What every guest is told beside what is its own; absent: nothing. */
+  vendorData?: VendorData;
 }
 
 export class MetadataService {
@@ -84,7 +87,8 @@ export class MetadataService {
     if (typeof network !== 'string' || typeof source !== 'string') return refuse(400, 'not through the proxy\n');
     const server = this.#lookup.find(network, source);
     // Nothing in a path is decoded: what must be encoded names nothing here.
-    const found = server && answer(server, (url ?? '/').split('?')[0]!);
+    const { vendorData = {} } = this.#options;
+    const found = server && answer(server, (url ?? '/').split('?')[0]!, { vendorData });
     return found ? { status: 200, ...found } : refuse(404, 'Not Found\n');
   }
 }
