@@ -18,6 +18,8 @@ export interface ComputeReasons {
   topology_unserved: { vcpus: number };
   /** The image asks for it, and no host has it. */
   machine_type_unserved: { type: string };
+  interface_not_found: { id: string; port: string };
+  too_many_interfaces: { maximum: number };
   rebuild_image_not_found: NoFields;
   resize_to_same_flavor: NoFields;
   resize_to_no_disk: NoFields;

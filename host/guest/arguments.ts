@@ -53,7 +53,8 @@ export interface GuestMachine {
 }
 
 export interface GuestCard {
-  tap: string;
+  /** Null: the card is there, and its port is not. */
+  tap: string | null;
   mac: string;
   mtu: number;
   vnetHeader: boolean;
@@ -148,10 +149,13 @@ function card(hardware: GuestHardware, port: GuestCard, index: number, fixed: bo
   const device = cardDevice(hardware);
   const mtu = device === 'virtio-net-pci' ? `,host_mtu=${port.mtu}` : '';
   const header = port.vnetHeader ? 'on' : 'off';
+  const netdev = port.tap === null ? '' : `netdev=net${name},`;
   return [
-    ...['-netdev', `tap,id=net${name},ifname=${port.tap},script=no,downscript=no,vnet_hdr=${header}`],
+    ...(port.tap === null
+      ? []
+      : ['-netdev', `tap,id=net${name},ifname=${port.tap},script=no,downscript=no,vnet_hdr=${header}`]),
     // Without its ROM the firmware does not try to boot from the network: a second saved at each start under TCG.
-    ...['-device', `${device},netdev=net${name},id=nic${name},mac=${port.mac}${mtu},romfile=${address}`],
+    ...['-device', `${device},${netdev}id=nic${name},mac=${port.mac}${mtu},romfile=${address}`],
   ];
 }
 

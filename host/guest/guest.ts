@@ -131,7 +131,7 @@ export class Guest {
     while (!signal.aborted && this.process.alive) {
       try {
         this.#qmp = await QmpClient.connect({ path: this.#options.qmpPath, timeoutMs: 5000, signal });
-        this.#qmp.listen(() => void this.look());
+        this.#qmp.listen(({ name }) => this.#told(name));
         await this.look();
         await this.#qmp.closed;
       } catch {
@@ -140,6 +140,12 @@ export class Guest {
       this.#qmp = undefined;
       await pause(this.#state === 'starting' ? 4 : 100, signal);
     }
+  }
+
+  #told(event: string): void {
+    // No change of state: the guest has let go of a device.
+    if (event === 'DEVICE_DELETED') this.#options.onChange();
+    else void this.look();
   }
 
   #become(state: RunState): void {

@@ -21,6 +21,8 @@ export interface ServerLimits {
   softRebootTimeoutMs: number;
   /** The power button is pressed again this often: a guest that is still booting does not hear it. */
   powerdownRepeatMs: number;
+  /** How long a guest may take to let go of a card, until it is left to its next start. */
+  unplugTimeoutMs: number;
   launchTimeoutMs: number;
   retryFirstMs: number;
   retryMaxMs: number;
@@ -35,6 +37,7 @@ export const defaultLimits: ServerLimits = {
   stopTimeoutMs: 60_000,
   softRebootTimeoutMs: 120_000,
   powerdownRepeatMs: 10_000,
+  unplugTimeoutMs: 30_000,
   launchTimeoutMs: 30_000,
   retryFirstMs: 500,
   retryMaxMs: 60_000,

@@ -7,6 +7,7 @@
 import type { DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import type { RunState } from '../guest/guest.ts';
+import { type CardFacts, type CardStep, cardStep } from './cards.ts';
 import type { ServerRecord } from './record.ts';
 
 export interface ServerFacts {
@@ -20,6 +21,8 @@ export interface ServerFacts {
   /** Ports that may be plugged. */
   plugged: boolean;
   guest: GuestFacts | undefined;
+  /** Of the guest that runs; absent: of before they came and went while it ran. */
+  cards?: CardFacts | undefined;
   bootId: string;
   /** The last epoch under which its disk was erased here, as a document had said. */
   erasedEpoch: number | undefined;
@@ -69,6 +72,7 @@ export type Step =
   | { do: 'forget-disk' }
   /** An image of its disk is wanted, and all else is as it shall be. */
   | { do: 'capture'; imageId: ImageId }
+  | CardStep
   | { do: 'unplug' }
   | { do: 'erase' }
   | { do: 'nothing'; state: 'running' | 'stopped' | 'paused' | 'suspended' | 'absent'; error: HaltError };
@@ -128,7 +132,9 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
   if (resizeStep(desired, record)) return decideForResize(guest);
   if (isConfirmed(desired, record)) return { do: 'forget-disk' };
   if (rescueStep(desired, facts)) return decideChangingDisks(desired, guest);
-  return decideRunning(desired, facts, guest);
+  const step = decideRunning(desired, facts, guest);
+  const settled = step.do === 'nothing' && (step.state === 'running' || step.state === 'paused');
+  return (settled && facts.cards && cardStep(desired, facts.cards)) || step;
 }
 
 /** The guest shall be there: it is not off, and has not gone off by itself since control last asked. */

@@ -49,6 +49,8 @@ export interface ServerRecord {
   rebootCount: number;
   /** Ports that were plugged, so that they are found again when the desired state no longer names them. */
   ports: PortId[];
+  /** The cards of the QEMU that was started last; absent: of before they came and went while it ran. */
+  cards?: CardRecord[];
   /** A QEMU that has really run: if there is none now, it ended without us. Null from before we end it. */
   running: { startedAt: string; bootId: string } | null;
   /**
@@ -56,6 +58,15 @@ export interface ServerRecord {
    * generation or another reboot.
    */
   halted: { generation: number; error: { code: string; message: string } | null } | null;
+}
+
+export interface CardRecord {
+  id: PortId;
+  slot: number;
+  mac: string;
+  mtu: number;
+  /** When the guest was asked to let go of it (ms since 1970); its port has left it by then. */
+  askedAt?: number;
 }
 
 /** What came of an image that was to be made of its disk. */

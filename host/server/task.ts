@@ -17,6 +17,7 @@ import { ProcessDied, type ServerContext } from './context.ts';
 import { decide, type ServerFacts, type Step } from './decide.ts';
 import { closeToOthers } from './ownership.ts';
 import { readRecord, type ServerRecord, writeRecord } from './record.ts';
+import { devicesOf } from './steps/cards.ts';
 import { perform } from './steps/index.ts';
 
 export interface TaskOwner {
@@ -280,11 +281,21 @@ export class ServerTask {
       rescueDisk: here(rescueDisk),
       memory: here(memory),
       plugged: this.plugging !== undefined || (this.record?.ports.length ?? 0) > 0,
+      cards: await this.#cards(),
       guest: this.guest && { state: this.guest.state, ending: this.guest.ending },
       bootId: this.context.bootId,
       erasedEpoch: this.context.erased.epochOf(this.id),
       leaseEnded: this.context.lease.state === 'ended',
     };
+  }
+
+  async #cards(): Promise<ServerFacts['cards']> {
+    const { guest, record } = this;
+    const { unplugTimeoutMs } = this.context.limits;
+    if (!guest || !record?.cards) return undefined;
+    const asked = record.cards.some(({ askedAt }) => askedAt !== undefined) && !guest.ending;
+    const devices = asked ? await devicesOf(this).catch(() => undefined) : undefined;
+    return { cards: record.cards, devices, now: Date.now(), unplugTimeoutMs };
   }
 
   #settle(step: Extract<Step, { do: 'nothing' }>, desired: DesiredServer | undefined): void {

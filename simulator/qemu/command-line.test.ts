@@ -33,6 +33,7 @@ test("the host's own command line is understood, commas and all", () => {
     {
       ...machine,
       pci: undefined,
+      taps: undefined,
       disks: machine.disks.map(({ id, node }) => [id, node.name, node.driver, node.readOnly]),
     },
     {
@@ -64,6 +65,7 @@ test("the host's own command line is understood, commas and all", () => {
       ],
       files: ['/dev/urandom'],
       pci: undefined,
+      taps: undefined,
     },
   );
 });

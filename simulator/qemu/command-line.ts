@@ -52,6 +52,8 @@ export interface MachineDescription {
   vnc: SocketDevice | undefined;
   disks: Disk[];
   cards: Card[];
+  /** Back ends of cards, by their ids; `release` lets go of the tap. */
+  taps: Map<string, { tap: string; vnetHeader: boolean; release?: () => void }>;
   /** Files that objects read. */
   files: string[];
   pci: PciAddresses;
@@ -108,7 +110,7 @@ function emptyDefinitions(): Definitions {
       agent: undefined,
       vnc: undefined,
     },
-    ...{ sockets: [], disks: [], cards: [], files: [], pci: new PciAddresses() },
+    ...{ sockets: [], disks: [], cards: [], taps: new Map(), files: [], pci: new PciAddresses() },
   };
   const [sockets, taps, nodes] = [new Map(), new Map(), new Map()];
   return { machine, sockets, taps, nodes, objects: new Set(), ids: new Set(), buses: new Set() };
@@ -327,7 +329,10 @@ function device(defined: Definitions, value: string): void {
     if (!list.has('drive')) throw list.refusal('drive property not set');
     machine.disks.push({ id, node: taken(nodes, list, 'drive', 'virtio-blk-device') });
   } else {
-    const { tap, vnetHeader } = taken(taps, list, 'netdev', 'virtio-net-device');
+    const name = list.optional('netdev');
+    const { tap, vnetHeader } =
+      name === undefined ? { tap: '', vnetHeader: false } : taken(taps, list, 'netdev', 'virtio-net-device');
+    if (name !== undefined) machine.taps.set(name, { tap, vnetHeader });
     machine.cards.push({ id, tap, vnetHeader, ...address(list) });
   }
 }

@@ -149,7 +149,7 @@ export class FakeQemu {
     this.#description = description;
     this.#writePidFile(description);
     const opened = this.#openDisks(description);
-    for (const { tap } of description.cards) this.#claim(() => this.#options.claims.tap(tap));
+    for (const back of description.taps.values()) back.release = this.#claimTap(back.tap);
     const guest = new SimulatedGuest({
       onShutdown: description.onShutdown,
       behaviour: () => this.behaviour,
@@ -209,6 +209,16 @@ export class FakeQemu {
     this.#claim(() => this.#options.claims.file(file.path, file.mode));
   }
 
+  /** Let go of before QEMU's end or with it. */
+  #claimTap(tap: string): () => void {
+    const release = this.#options.claims.tap(tap);
+    this.#claims.push(release);
+    return () => {
+      const at = this.#claims.indexOf(release);
+      if (at >= 0) this.#claims.splice(at, 1)[0]!();
+    };
+  }
+
   #claim(take: () => () => void): void {
     this.#claims.push(take());
   }
@@ -239,7 +249,8 @@ export class FakeQemu {
         const { pid, guest } = this;
         const event = (name: string, data?: Record<string, unknown>) => this.#qmp?.event(name, data);
         const end = () => this.#exit('clean');
-        const context = { pid, description, guest, virtualSizes, event, end, outgoing: undefined };
+        const claimTap = (tap: string) => this.#claimTap(tap);
+        const context = { pid, claimTap, description, guest, virtualSizes, event, end, outgoing: undefined };
         const qmp = new QmpServer({
           path: monitor.path,
           context,

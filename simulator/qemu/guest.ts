@@ -24,6 +24,8 @@ export interface GuestBehaviour {
   bootMs: number;
   /** From the power button to power off; null: it never obeys. */
   shutdownMs: number | null;
+  /** It does not let go of a device that shall go. */
+  holdsDevices?: boolean;
 }
 
 export interface GuestListener {
@@ -41,6 +43,7 @@ export class SimulatedGuest {
   readonly #listener: GuestListener;
   readonly #behaviour: () => GuestBehaviour;
   readonly #onShutdown: 'poweroff' | 'pause';
+  readonly #held: (() => void)[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   #state: RunState = 'prelaunch';
   #booted = false;
@@ -141,6 +144,12 @@ export class SimulatedGuest {
     else this.#state = 'prelaunch';
   }
 
+  /** A device shall go: now where the guest obeys, else at its next reset. */
+  letGo(gone: () => void): void {
+    if (this.#state === 'running' && this.#booted && !this.#behaviour().holdsDevices) this.#after(0, gone);
+    else this.#held.push(gone);
+  }
+
   /** Nothing happens any more. */
   end(): void {
     for (const timer of this.#timers) clearTimeout(timer);
@@ -200,6 +209,7 @@ export class SimulatedGuest {
     this.counts.reset++;
     this.#quiet();
     this.#listener.event('RESET', data);
+    for (const gone of this.#held.splice(0)) gone();
   }
 
   #quiet(): void {

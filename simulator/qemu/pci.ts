@@ -36,6 +36,14 @@ export class PciAddresses {
     this.#taken.set(key, device);
   }
 
+  /** False where another is in the port. */
+  plug(port: string, device: string): boolean {
+    const key = `${port} 0.0`;
+    if (this.#taken.has(key)) return false;
+    this.#taken.set(key, device);
+    return true;
+  }
+
   /** The device is gone. */
   release(device: string): void {
     for (const [key, holder] of this.#taken) if (holder === device) this.#taken.delete(key);

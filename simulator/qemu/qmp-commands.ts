@@ -1,4 +1,5 @@
 /** What each QMP command does and answers. A command that is not here is not found. */
+import { type CardContext, cardCommands } from './cards.ts';
 import type { MachineDescription } from './command-line.ts';
 import { type ShutdownReason, type SimulatedGuest, StateRefusal } from './guest.ts';
 import { Outgoing } from './migration.ts';
@@ -6,7 +7,7 @@ import { Outgoing } from './migration.ts';
 export const qemuVersion = { micro: 22, minor: 2, major: 7 };
 export const qemuPackage = 'Debian 1:7.2+dfsg-7+deb12u18+b3';
 
-export interface CommandContext {
+export interface CommandContext extends CardContext {
   pid: number;
   description: MachineDescription;
   guest: SimulatedGuest;
@@ -26,6 +27,11 @@ type Command = (context: CommandContext, args: Arguments) => unknown;
 /** Which arguments a command takes; the others take none. */
 export const takes: Readonly<Record<string, readonly string[]>> = {
   migrate: ['uri'],
+  'qom-list': ['path'],
+  netdev_add: ['type', 'id', 'ifname', 'script', 'downscript', 'vnet_hdr'],
+  netdev_del: ['id'],
+  device_add: ['driver', 'netdev', 'id', 'mac', 'host_mtu', 'romfile', 'bus'],
+  device_del: ['id'],
   block_set_io_throttle: ['id', 'bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'],
   'migrate-set-parameters': ['max-bandwidth'],
 };
@@ -78,6 +84,7 @@ export const commands: Readonly<Record<string, Command>> = {
     if (!found) throw new StateRefusal(`Device '${id}' not found`);
     return {};
   },
+  ...cardCommands,
   stop: nothing((guest) => guest.pause()),
   cont: nothing((guest) => guest.resume()),
   system_reset: nothing((guest) => guest.reset()),

@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
-import { type ImageId, newId } from '../../contract/ids.ts';
+import { type ImageId, newId, type PortId } from '../../contract/ids.ts';
 import { ProcessDied } from '../../host/server/context.ts';
 import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
 import { partOf } from '../support/part-of.ts';
@@ -108,6 +108,19 @@ const revert: Act = {
   state: 'running',
 };
 const confirm: Act = { change: ({ resize: _over, ...server }) => server, state: 'running' };
+/** A machine into which cards can be plugged. */
+const createModern: Act = {
+  change: (server) => ({ ...server, machine: { type: 'pc-q35-7.2', cpuModel: 'max', layout: 1 } }),
+  state: 'running',
+};
+const attach: Act = {
+  change: ({ ports, ...server }) => ({
+    ...server,
+    ports: [...ports, { ...ports[0]!, id: newId<PortId>(), mac: 'fa:16:3e:00:00:77', slot: 1 }],
+  }),
+  state: 'running',
+};
+const detach: Act = { change: ({ ports, ...server }) => ({ ...server, ports: ports.slice(0, -1) }), state: 'running' };
 const unrescue: Act = { change: (server) => ({ ...server, power: 'on', rescue: null }), state: 'running' };
 const remove: Act = { change: (server) => ({ ...server, presence: 'absent' }), state: 'absent' };
 const pause = power('paused', 'paused');
@@ -149,6 +162,13 @@ const works: Work[] = [
   { name: 'revert of a resize', before: [create, resize], ...revert },
   { name: 'resize after a revert', before: [create, resize, revert], ...resize },
   { name: 'another rebuild', before: [create, rebuild], ...rebuild },
+  { name: 'attach of a card', before: [createModern], keeps: true, ...attach },
+  { name: 'detach of a card', before: [createModern, attach], keeps: true, ...detach },
+  { name: 'suspend with a card that came', before: [createModern, attach], ...suspend },
+  {
+    ...{ name: 'resume with a card that came', before: [createModern, attach, suspend], keeps: true },
+    ...power('on', 'running'),
+  },
   { name: 'delete of a rescued server', before: [create, rescue], ...remove },
 ];
 
@@ -208,7 +228,13 @@ function check(world: HostWorld, work: Work, server: DesiredServer, launchesBefo
   const { machine, network, directory } = world;
   const guests = machine.guests.map((qemu) => [qemu.machine.uuid, qemu.state]);
   assert.deepEqual(guests, hasGuest(work.state) ? [[server.id, work.state]] : []);
-  assert.deepEqual([...network.ports.keys()], hasGuest(work.state) ? [server.ports[0]!.id] : []);
+  assert.deepEqual([...network.ports.keys()], hasGuest(work.state) ? server.ports.map(({ id }) => id) : []);
+  const cards = machine.guest(server.id)?.machine.cards.map(({ mac }) => mac);
+  if (hasGuest(work.state))
+    assert.deepEqual(
+      cards,
+      server.ports.map(({ mac }) => mac),
+    );
   const data = join(directory, 'data/servers');
   assert.deepEqual(readdirSync(data), work.state === 'absent' ? [] : [server.id]);
   assert.deepEqual(readdirSync(join(directory, 'run/guests')).length > 0, work.state !== 'absent');

@@ -49,6 +49,8 @@ const servers = {
   topology_unserved: ({ vcpus }) =>
     `No CPU topology of ${vcpus} vCPUs is as image and flavor ask for sockets, cores and threads`,
   machine_type_unserved: ({ type }) => `Image property 'hw_machine_type': no host has the machine type '${type}'`,
+  interface_not_found: ({ id, port }) => `Instance ${id} does not have a port with id ${port}`,
+  too_many_interfaces: ({ maximum }) => `An instance has at most ${maximum} interfaces`,
   resize_to_same_flavor: 'When resizing, instances must change flavor!',
   resize_to_no_disk: 'Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.',
   resize_of_disk_down: ({ disk_gib }) =>

@@ -1,6 +1,6 @@
 /** What servers need of their neighbours; the composition root hands the real services in. */
 import type { GuestDiagnostics } from '../../../contract/host/index.ts';
-import type { HostId, ImageId, ServerId } from '../../../contract/ids.ts';
+import type { HostId, ImageId, PortId, ServerId } from '../../../contract/ids.ts';
 import type { GuestPasswordWish, HostEndpoint } from '../../host/index.ts';
 import type { DiskFormat } from '../../image/index.ts';
 import type { Caller } from '../../kit/caller.ts';
@@ -19,7 +19,7 @@ export interface ServerPorts {
   ): Promise<ServerPort[][]>;
   bindServerPorts(tx: Tx, placed: readonly { serverId: ServerId; hostId: HostId }[]): Promise<unknown>;
   unbindServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
-  releaseServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
+  releaseServerPorts(tx: Tx, serverId: ServerId, only?: PortId): Promise<unknown>;
   serverAddresses(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, ServerInterface[]>>;
   desiredPorts(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, DesiredPorts>>;
   portStamps(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, PortStamp>>;

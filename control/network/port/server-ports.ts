@@ -22,6 +22,8 @@ export interface ServerPortRequest {
 }
 
 export interface ServerPortsWish {
+  /** Whose the ports are; absent: the caller's project's. */
+  projectId?: ProjectId;
   requests: readonly ServerPortRequest[];
   /** Names or ids; empty: the default group. */
   securityGroups: readonly string[];
@@ -50,7 +52,7 @@ export const serverPortOwner = 'compute:nova';
 
 /** Everything that a request names wrongly is `invalid`. */
 export async function planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<ServerPortsPlan> {
-  const projectId = requireProjectMember(caller, 'create server');
+  const projectId = wish.projectId ?? requireProjectMember(caller, 'create server');
   const requests = wish.requests.length > 0 ? wish.requests : await automaticRequests(tx, caller, wish.automatic);
   const onNetworks = requests.filter((request) => request.portId === undefined);
   const [networks, groups, ground] = await Promise.all([
@@ -252,11 +254,11 @@ export async function unbindServerPorts(tx: Tx, serverId: ServerId): Promise<voi
     from server_port sp where sp.server_id = ${serverId} and p.id = sp.port_id and p.host_id is not null`.execute(tx);
 }
 
-/** The server is gone: its own ports go, lent ones come back. Safe to repeat. */
-export async function releaseServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
+/** The server is gone, or lets go of one port: its own ports go, lent ones come back. Safe to repeat. */
+export async function releaseServerPorts(tx: Tx, serverId: ServerId, only: PortId | null = null): Promise<void> {
   const { rows } = await sql<{ id: PortId; delete_with_device: boolean }>`select p.id, p.delete_with_device
     from server_port sp join port p on p.id = sp.port_id where sp.server_id = ${serverId}
-    order by p.id for update of p`.execute(tx);
+      and (${only}::uuid is null or sp.port_id = ${only}::uuid) order by p.id for update of p`.execute(tx);
   await deletePortRows(
     tx,
     rows.filter((row) => row.delete_with_device).map(({ id }) => id),

@@ -6,7 +6,7 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { DesiredNetwork } from '../../../contract/host/index.ts';
-import type { HostId, ServerId } from '../../../contract/ids.ts';
+import type { HostId, PortId, ServerId } from '../../../contract/ids.ts';
 import { parseMac, randomMac } from '../../kit/address.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Queryable, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
@@ -164,8 +164,8 @@ export class PortService {
     return unbindServerPorts(tx, serverId);
   }
 
-  releaseServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
-    return releaseServerPorts(tx, serverId);
+  releaseServerPorts(tx: Tx, serverId: ServerId, only?: PortId): Promise<void> {
+    return releaseServerPorts(tx, serverId, only);
   }
 
   serverAddresses(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, ServerInterface[]>> {

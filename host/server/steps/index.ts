@@ -3,6 +3,7 @@ import type { DesiredServer } from '../../../contract/host/index.ts';
 import { HostFault } from '../../host-error.ts';
 import type { ServerTask } from '../task.ts';
 import { capture } from './capturing.ts';
+import { awaitCard, forgetCard, plugCard, unplugCard } from './cards.ts';
 import { dropDisk, dropRescue, makeDisk, makeRescueDisk } from './disks.ts';
 import { halt, powerDown, quit } from './ending.ts';
 import { continueGuest, dropMemory, pause, saveMemory } from './memory.ts';
@@ -50,6 +51,10 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   'resize-disk': resizeDisk,
   'restore-disk': restoreDisk,
   'forget-disk': forgetDisk,
+  'plug-card': plugCard,
+  'unplug-card': unplugCard,
+  'await-card': awaitCard,
+  'forget-card': forgetCard,
   unplug,
   erase,
 };

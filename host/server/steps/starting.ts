@@ -7,7 +7,7 @@ import { type GuestDisk, type GuestMachine, qemuArguments } from '../../guest/ar
 import { firmwareFiles } from '../../guest/hardware.ts';
 import { HostFault } from '../../host-error.ts';
 import { makeDirectories, openRunDirectory, own, sealRunDirectory } from '../ownership.ts';
-import type { DiskRecord, MachineShape } from '../record.ts';
+import type { CardRecord, DiskRecord, MachineShape } from '../record.ts';
 import type { ServerTask } from '../task.ts';
 import { imageFor, userFor } from './disks.ts';
 import type { StepFunction } from './step.ts';
@@ -51,7 +51,8 @@ export const launch: StepFunction<'launch'> = async ({ task, desired, signal }) 
   const [plugged] = await Promise.all([plug(task, desired), prepareFiles(task, desired, { fresh: !memory })]);
   await context.step('prepare-launch');
   // Whatever reboots were asked for so far, this start serves them.
-  await task.save({ rebootCount: desired.reboot.count, halted: null, running: null, ...(!memory && { memory: null }) });
+  const anew = memory === undefined && { memory: null, cards: desiredCards(desired) };
+  await task.save({ rebootCount: desired.reboot.count, halted: null, running: null, ...anew });
   await context.step('record-launch');
   const args = qemuArguments({ ...machineFor(task, desired, plugged), disks, incoming: memory !== undefined });
   if (task.closed || context.lease.state === 'ended') return undefined;
@@ -84,7 +85,7 @@ export const shapeOf = (task: ServerTask, desired: DesiredServer): MachineShape 
   guestAgent: desired.hardware?.guestAgent ?? false,
   ...machineShape(desired),
   ...hardwareShape(desired),
-  cards: desired.ports.map(({ mac, mtu }) => `${mac} ${mtu}`),
+  cards: cardsOf(task, desired).map(({ mac, mtu }) => `${mac} ${mtu}`),
 });
 
 const machineShape = ({ machine }: DesiredServer): Pick<MachineShape, 'machine'> =>
@@ -99,6 +100,15 @@ function hardwareShape({ hardware: { guestAgent: _, ...more } = {} }: DesiredSer
 /** Where control does not say: as an older one would have it. */
 const unpinned = { type: 'q35', cpuModel: 'host', layout: 0 } as const;
 
+const desiredCards = ({ ports }: DesiredServer): CardRecord[] =>
+  ports.map(({ id, mac, mtu, slot }, index) => ({ id, slot: slot ?? index, mac, mtu }));
+
+/** A guest that goes on has the cards that its memory knows, also those whose port has gone since; others come when it runs. */
+const cardsOf = ({ record }: ServerTask, desired: DesiredServer): readonly CardRecord[] =>
+  (record?.memory || record?.running) && record.cards
+    ? record.cards.toSorted((a, b) => a.slot - b.slot)
+    : desiredCards(desired);
+
 const machineFor = (
   task: ServerTask,
   desired: DesiredServer,
@@ -112,12 +122,10 @@ const machineFor = (
   paths: task.paths,
   configDrive: desired.configDrive,
   hardware: desired.hardware ?? {},
-  ports: desired.ports.map((port, index) => ({
-    ...plugged[index]!,
-    mac: port.mac,
-    mtu: port.mtu,
-    slot: port.slot ?? index,
-  })),
+  ports: cardsOf(task, desired).map(({ id, mac, mtu, slot }) => {
+    const port = plugged[desired.ports.findIndex((each) => each.id === id)];
+    return { ...(port ?? { tap: null, vnetHeader: false }), mac, mtu, slot };
+  }),
 });
 
 /** In the order in which the guest sees them; it boots from the first. */
