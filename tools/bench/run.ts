@@ -6,8 +6,8 @@
  *   npm run bench -- [--strict] [--json FILE] [--rounds N] [--hosts N] [--keep] [--profile DIRECTORY] [--beside COMMIT|none] [work …]
  *
  * Works: single keystone neutron nova glance by default. single is what one machine does, beside another commit, the last landed
- * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB (bytes.ts); scale, alone, shows what
- * growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
+ * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB, with --beside COMMIT then in that
+ * commit's cloud too (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
  * and fleet. --keep leaves logs and data behind.
  */
 import { spawn } from 'node:child_process';
@@ -92,15 +92,25 @@ async function benchSimulated(scratch: string): Promise<Result> {
   printMemory('fresh', cloud);
   const environment = { ...cloud.environment, NODE_EXTRA_CA_CERTS: cloud.caFile, BENCH_RUN_DIR: cloud.pidDirectory };
   const single = wanted.includes('single') ? await benchBeside(cloud, scratch) : undefined;
-  const bytes = wanted.includes('bytes')
-    ? await benchBytes(cloud, { scratch, count: 10 * Number(values.rounds) })
-    : undefined;
-  if (bytes) console.log(`\n${bytes.text}`);
-  const reports = { ...(single && { single }), ...(bytes && { bytes: bytes.report }) };
+  const bytes = wanted.includes('bytes') ? await benchBytesBeside(cloud, scratch) : undefined;
+  const reports = { ...(single && { single }), ...(bytes && { bytes }) };
   if (works.length === 0) return { metrics: {}, failed: {}, ...reports };
   const result = await drive(environment, scratch);
   printMemory('after the load', cloud);
   return { ...result, ...reports };
+}
+
+/** Images' bytes, and then those of another commit's cloud, if one is asked for: both at once would share the processors. */
+async function benchBytesBeside(cloud: CloudProcesses, scratch: string): Promise<BytesReport> {
+  const options = { scratch, count: 10 * Number(values.rounds) };
+  const { report, text } = await benchBytes(cloud, options);
+  console.log(`\n${text}`);
+  if (values.beside === undefined || values.beside === 'none' || wanted.includes('single')) return report;
+  const { name, startCloudProcesses: start } = await besideCommit(values.beside, join(scratch, 'beside'));
+  await using other = await start({ hosts: Number(values.hosts) });
+  await prepare(other);
+  console.log(`\nbeside ${name}\n${(await benchBytes(other, options)).text}`);
+  return report;
 }
 
 /** One machine's figures, with a cloud of another commit beside unless `--beside none` is asked for. */
