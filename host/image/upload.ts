@@ -121,8 +121,7 @@ export async function keep(
   if (known && known.sha256 !== result.sha256 && context.inUse(id)) {
     throw new HostFault('conflict', `image ${id} is in use with other contents`);
   }
-  const { sha512: _told, ...facts } = result;
-  await context.store.adopt(id, path, { ...facts, format, origin: 'uploaded' });
+  await context.store.adopt(id, path, { ...result, format, origin: 'uploaded' });
 }
 
 /** A guest's disk may build on it: then the sweep removes it after the last one has gone. */
