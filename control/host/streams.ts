@@ -67,7 +67,7 @@ const defaults: Timing = { pingMs: 5000, silentMs: 15_000, resyncMs: 60_000 };
 const leaseMs = 30_000;
 const retryMs = 100;
 /** Streams that are opened, or whose whole word is recorded, at a time: a thousand that come back at once leave the database to the API. */
-const opening = 4;
+const opening = 2;
 /** What is read, compared and sent at a time; then whoever else wants something comes. */
 const oneRound = { documents: 200, hosts: 20 };
 
