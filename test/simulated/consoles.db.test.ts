@@ -110,6 +110,16 @@ test('a token opens its own console, once, in its time', async () => {
   assert.ok(!rows[0]!.row.includes(new URL(await urlOf('serial')).searchParams.get('token')!));
 });
 
+test('however many tokens are asked for, the newest of a server are kept and open it', async () => {
+  const urls: string[] = [];
+  for (let n = 0; n < 36; n++) urls.push(await urlOf('serial'));
+  const kept = await cloud.count(sql`select count(*) as n from console_token`);
+  assert.equal(kept, 32);
+  assert.equal(await refusedWith(urls[0]!), 401);
+  assert.equal(await refusedWith(urls.at(-1)!), 101);
+  await sql`delete from console_token`.execute(cloud.database.query);
+});
+
 test('of two who open the same serial console at once the last has it', async () => {
   const first = open(await urlOf('serial'));
   await first.opened;

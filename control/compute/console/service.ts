@@ -27,6 +27,9 @@ export interface ConsoleServiceOptions {
   tokenLifetimeMs?: number;
 }
 
+/** Of one server: whoever asks for more in ten minutes does not use them. */
+const maxTokens = 32;
+
 const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
 export class ConsoleService {
@@ -37,7 +40,7 @@ export class ConsoleService {
   }
 
   /**
-   * A token that opens the console once. Those that nobody used in time go on this occasion.
+   * A token that opens the console once. Those that nobody used in time go on this occasion, and the oldest of a server's too many.
    * @throws CloudError `not_found`, `forbidden`, `conflict` where no guest runs
    */
   async issue(caller: Caller, id: ServerId, kind: ConsoleKind): Promise<Secret<string>> {
@@ -46,7 +49,8 @@ export class ConsoleService {
     await requireConsole(database, caller, id);
     const token = randomBytes(32).toString('base64url');
     await database.transaction(actorOf(caller), async (tx) => {
-      await sql`delete from console_token where expires_at < now()`.execute(tx);
+      await sql`delete from console_token where expires_at < now() or digest in (select digest from console_token
+        where server_id = ${id} order by created_at desc offset ${maxTokens - 1})`.execute(tx);
       await sql`insert into console_token (digest, server_id, kind, expires_at)
         values (${digestOf(token)}, ${id}, ${kind}, now() + ${tokenLifetimeMs} * interval '1 millisecond')`.execute(tx);
     });
