@@ -33,9 +33,8 @@ before(async () => {
   port = (probe.address() as AddressInfo).port;
   await new Promise((resolve) => probe.close(resolve));
   const network = { id: 'a-network', namespace: 'none', inode: 1 };
-  const text = proxyConfig({ networks: [network], backend, ids: { uid: 0, gid: 0 } })
+  const text = proxyConfig({ networks: [network], backend, ids: { uid: process.getuid!(), gid: process.getgid!() } })
     .replace(/^ {2}[ug]id .*\n/gm, '')
-    .replace(/ mode 600 user \d+/, '')
     .replace(/^ {2}bind \[.*\n/m, '')
     .replace(/bind 169.*/, `bind 127.0.0.1:${port}`);
   const file = join(directory, 'haproxy.cfg');

@@ -71,7 +71,7 @@ export function proxyConfig({ networks, backend, ids, script = awaitHost }: Prox
     `  server waiting unix@${waiting}`,
     '',
     'frontend waiting',
-    `  bind unix@${waiting} mode 600 user ${ids.uid}`,
+    `  bind unix@${waiting} mode 600 uid ${ids.uid}`,
     `  http-request set-var(txn.host_socket) str(${backend})`,
     '  http-request lua.await_host',
     '  default_backend direct',
