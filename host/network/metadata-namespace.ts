@@ -77,7 +77,22 @@ async function inside({ names, options }: MachineContext, network: DesiredNetwor
     ],
     within,
   );
+  await nft(unanswered, within);
 }
+
+/**
+ * A connection that nobody accepts is not refused: where cloud-init 22.4.2 is refused it finds no cloud. Unanswered, the guest's kernel tries
+ * again after one and three seconds, and HAProxy has been started again. Only answers to a first packet have the number 0.
+ */
+const unanswered = `table inet bothy_metadata
+delete table inet bothy_metadata
+table inet bothy_metadata {
+  chain output {
+    type filter hook output priority 0;
+    tcp sport 80 tcp flags & (rst | ack) == (rst | ack) tcp sequence 0 drop
+  }
+}
+`;
 
 /** Lines of `ip -batch` that give the endpoint its addresses and no others. Pure. */
 export function planAddresses(found: ReadonlySet<string>, network: DesiredNetwork): string[] {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { DesiredNetwork, DesiredPort, DesiredServer } from '../../contract/host/index.ts';
 import { type NetworkId, newId, type PortId, type SubnetId } from '../../contract/ids.ts';
-import { findEngine } from '../../engine/process.ts';
+import { findEngine, stopEngine } from '../../engine/process.ts';
 import { waitUntil } from '../../engine/wait.ts';
 import { MetadataService } from '../../host/metadata/index.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
@@ -121,6 +121,13 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 120_000 }, 
     );
     await driver.ensureNetworks([network]);
     assert.equal((await metadataOf('169.254.169.254')).uuid, server.id);
+  });
+
+  test('a guest that connects while HAProxy is dead is not refused, and is answered by the next one', async () => {
+    await stopEngine(proxyEngine(machine));
+    const asking = machine.get('169.254.169.254', '/openstack/latest/meta_data.json', guest);
+    await driver.ensureNetworks([network], { thorough: true });
+    assert.equal((await asking).status, 200);
   });
 
   test('a namespace that somebody deleted is made anew, and HAProxy listens in the new one', async () => {
