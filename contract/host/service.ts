@@ -47,8 +47,7 @@ export const imageUploadResult = object({
   virtualSizeBytes: nullable(count),
   md5: hex(32),
   sha256: hex(64),
-  /** An older host's. */
-  sha512: optional(hex(128)),
+  sha512: hex(128),
 });
 export type ImageUploadResult = Static<typeof imageUploadResult>;
 

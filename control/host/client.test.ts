@@ -40,6 +40,7 @@ test('over mutual TLS, where the socket is not on this machine, bytes go in, com
     virtualSizeBytes: bytes.length,
     md5: createHash('md5').update(bytes).digest('hex'),
     sha256: createHash('sha256').update(bytes).digest('hex'),
+    sha512: createHash('sha512').update(bytes).digest('hex'),
   });
   assert.deepEqual(await collect(await client.getImage(host, id)), bytes);
   assert.equal((await collect(await client.getImage(host, id, { first: 0, last: 4 }))).toString(), 'bytes');

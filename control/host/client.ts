@@ -327,11 +327,10 @@ const rethrow = (error: CloudError): never => {
 function parseResult(body: Buffer): ImageUploadResult {
   const { sizeBytes, virtualSizeBytes, md5, sha256, sha512 } = JSON.parse(body.toString('utf8')) as ImageUploadResult;
   const whole = [sizeBytes, virtualSizeBytes ?? 0].every((n) => Number.isSafeInteger(n) && n >= 0);
-  const hex = [md5, sha256, sha512 ?? '0'.repeat(128)].join(' ');
-  if (!whole || !/^[0-9a-f]{32} [0-9a-f]{64} [0-9a-f]{128}$/.test(hex)) {
+  if (!whole || !/^[0-9a-f]{32}$/.test(md5) || !/^[0-9a-f]{64}$/.test(sha256) || !/^[0-9a-f]{128}$/.test(sha512)) {
     throw new CloudError('internal', 'host_answer_malformed', {});
   }
-  return { sizeBytes, virtualSizeBytes, md5, sha256, ...(sha512 !== undefined && { sha512 }) };
+  return { sizeBytes, virtualSizeBytes, md5, sha256, sha512 };
 }
 
 async function collect(host: HostEndpoint, response: IncomingMessage, maxBytes: number): Promise<Buffer> {

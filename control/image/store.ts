@@ -77,7 +77,7 @@ export async function finishSaving(
   const { rows } = await sql`
     with lease as (delete from image_upload where upload_id = ${uploadId})
     update image set status = ${after}, upload_id = null, import_failure = ${failure}, size_bytes = ${result.sizeBytes},
-      virtual_size_bytes = ${result.virtualSizeBytes}, md5 = ${result.md5}, sha256 = ${result.sha256}, sha512 = ${result.sha512 ?? null}, updated_at = now()
+      virtual_size_bytes = ${result.virtualSizeBytes}, md5 = ${result.md5}, sha256 = ${result.sha256}, sha512 = ${result.sha512}, updated_at = now()
     where id = ${imageId} and upload_id = ${uploadId} and status = ${meanwhile} and desired_presence = 'present'
     returning id`.execute(tx);
   return rows.length === 1;

@@ -4,7 +4,7 @@ import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 
 export interface DigestWorkerData {
-  algorithm: 'md5' | 'sha256';
+  algorithm: 'md5' | 'sha256' | 'sha512';
   memory: SharedArrayBuffer;
 }
 
@@ -14,7 +14,7 @@ export type DigestRequest = { offset: number; bytes: number } | 'end';
 const { algorithm, memory } = workerData as DigestWorkerData;
 let hash: Hash | undefined;
 
-// On Linux a priority is a thread's, and this one's alone: two threads an upload, and guests and APIs come first.
+// On Linux a priority is a thread's, and this one's alone: three threads an upload, and guests and APIs come first.
 setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 parentPort!.on('message', (request: DigestRequest) => {

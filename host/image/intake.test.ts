@@ -23,7 +23,7 @@ async function take(bytes: Buffer, chunkBytes: number): Promise<string> {
   await using file = await open(path, 'wx+');
   const intake = await Intake.begin({ path, file, sets });
   for (let at = 0; at < bytes.length; at += chunkBytes) await intake.add(bytes.subarray(at, at + chunkBytes));
-  const digests = { md5: digest('md5', bytes), sha256: digest('sha256', bytes) };
+  const digests = { md5: digest('md5', bytes), sha256: digest('sha256', bytes), sha512: digest('sha512', bytes) };
   assert.deepEqual(await intake.finish(), digests);
   return path;
 }

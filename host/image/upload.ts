@@ -121,7 +121,8 @@ export async function keep(
   if (known && known.sha256 !== result.sha256 && context.inUse(id)) {
     throw new HostFault('conflict', `image ${id} is in use with other contents`);
   }
-  await context.store.adopt(id, path, { ...result, format, origin: 'uploaded' });
+  const { sha512: _told, ...facts } = result;
+  await context.store.adopt(id, path, { ...facts, format, origin: 'uploaded' });
 }
 
 /** A guest's disk may build on it: then the sweep removes it after the last one has gone. */

@@ -89,7 +89,7 @@ async function succeeds(id: string): Promise<void> {
   const image = await client.must('GET', 'image', `/v2/images/${id}`);
   assert.deepEqual(
     [image.status, image.checksum, image.os_hash_value],
-    ['active', createHash('md5').update(bytes).digest('hex'), createHash('sha256').update(bytes).digest('hex')],
+    ['active', createHash('md5').update(bytes).digest('hex'), createHash('sha512').update(bytes).digest('hex')],
   );
   assert.deepEqual(incoming(), []);
   const { end } = await halfDownload(id);

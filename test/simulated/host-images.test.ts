@@ -48,6 +48,7 @@ test('an image comes back as it went in, whole and by range, over the socket and
     virtualSizeBytes: contents.length,
     md5: createHash('md5').update(contents).digest('hex'),
     sha256: createHash('sha256').update(contents).digest('hex'),
+    sha512: createHash('sha512').update(contents).digest('hex'),
   });
   for (const client of [world.client, world.remote]) {
     const endpoint = { id: world.hostId, url: host.facts().url };

@@ -102,7 +102,7 @@ export class FakeImageStore implements AsyncDisposable {
     };
     if (this.refuse?.early) return refuse(this.refuse.status, this.refuse.code, this.refuse.message);
     const chunks: Buffer[] = [];
-    const digests = ['md5', 'sha256'].map((algorithm) => createHash(algorithm));
+    const digests = ['md5', 'sha256', 'sha512'].map((algorithm) => createHash(algorithm));
     let size = 0;
     const maxBytes = Number(query.get('maxBytes'));
     try {
@@ -119,8 +119,8 @@ export class FakeImageStore implements AsyncDisposable {
     }
     if (this.refuse) return refuse(this.refuse.status, this.refuse.code, this.refuse.message);
     this.images.set(id, { bytes: Buffer.concat(chunks), format: query.get('format') });
-    const [md5, sha256] = digests.map((digest) => digest.digest('hex'));
-    const result = { sizeBytes: size, virtualSizeBytes: size, md5, sha256 };
+    const [md5, sha256, sha512] = digests.map((digest) => digest.digest('hex'));
+    const result = { sizeBytes: size, virtualSizeBytes: size, md5, sha256, sha512 };
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result));
   }
 
