@@ -26,6 +26,8 @@ export interface Listing<Row> {
   noun: Noun;
   /** What is selected; the table's alias is `t`. */
   select: RawBuilder<Row>;
+  /** Makes of a row as it was selected, in place, one as it is read: what SQL would build of long lists for much more. */
+  unpack?(row: Row): void;
   from: RawBuilder<unknown>;
   columns: Readonly<Record<string, Column>>;
   visible(caller: Caller): RawBuilder<unknown>;
@@ -209,6 +211,7 @@ export async function listRows<Row>(
   const { rows } = await sql<Row>`select ${listing.select} from ${listing.from}
     where ${sql.join(where, sql` and `)} order by ${sql.join(order)}
     limit ${Math.min(query.limit ?? maxPage, maxPage)}`.execute(db);
+  if (listing.unpack) for (const row of rows) listing.unpack(row);
   return query.reverse ? rows.reverse() : rows;
 }
 

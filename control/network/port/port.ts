@@ -81,12 +81,25 @@ const columns: Record<string, Column> = {
   updated_at: { kind: 'time', sortable: true },
 };
 
+const idLength = 36;
+
+/**
+ * Of '<subnet's id><address>,…', null where there are none. JSON of them, built row by row, was a quarter of a long list's statement.
+ */
+export const fixedIpsOf = (packed: string | null): PortRow['fixed_ips'] =>
+  packed === null
+    ? []
+    : packed.split(',').map((one) => ({ subnet_id: one.slice(0, idLength), ip_address: one.slice(idLength) }));
+
 export const portListing: Listing<PortRow> = {
   noun: 'port',
   select: sql<PortRow>`t.*, h.name as host_name,
-    coalesce((select jsonb_agg(jsonb_build_object('subnet_id', i.subnet_id, 'ip_address', host(i.ip)) order by i.position)
-      from port_ip i where i.port_id = t.id), '[]') as fixed_ips,
+    (select string_agg(i.subnet_id || host(i.ip), ',' order by i.position)
+      from port_ip i where i.port_id = t.id) as fixed_ips,
     array(select g.security_group_id from port_security_group g where g.port_id = t.id order by 1) as security_groups`,
+  unpack: (row) => {
+    row.fixed_ips = fixedIpsOf(row.fixed_ips as unknown as string | null);
+  },
   from: sql`port t left join host h on h.id = t.host_id`,
   visible: (caller) =>
     isAdmin(caller)
