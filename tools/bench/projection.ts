@@ -11,6 +11,7 @@ import { monitorEventLoopDelay, type RecordableHistogram } from 'node:perf_hooks
 import { parseArgs } from 'node:util';
 import { type RawBuilder, sql } from 'kysely';
 import { pino } from 'pino';
+import { processFlags } from '../../cli/process/definitions.ts';
 import { Secret } from '../../contract/secret.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { cloudActor, Database } from '../../control/kit/database/database.ts';
@@ -126,7 +127,10 @@ async function main(): Promise<void> {
     ] as const) {
       console.log(`# ${size.hosts} hosts, ${values.ports} ports, ${title}`);
       const env = { ...process.env, FULL_PASS_MS: String(fullPassMs) };
-      const child = fork(import.meta.filename, ['--projecting', db.url.reveal(), target], { env });
+      const child = fork(import.meta.filename, ['--projecting', db.url.reveal(), target], {
+        env,
+        execArgv: processFlags,
+      });
       child.on('message', (message) => console.log(JSON.stringify(message)));
       await new Promise((resolve) => child.once('exit', resolve));
     }
