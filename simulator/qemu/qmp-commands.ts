@@ -79,7 +79,10 @@ export const commands: Readonly<Record<string, Command>> = {
       label: id,
     })),
   'query-commands': () => ['qmp_capabilities', ...Object.keys(commands)].map((name) => ({ name })),
-  block_set_io_throttle({ description }, { id }) {
+  block_set_io_throttle({ description }, { id, bps, bps_rd, bps_wr, iops, iops_rd, iops_wr }) {
+    if ((bps && (bps_rd || bps_wr)) || (iops && (iops_rd || iops_wr))) {
+      throw new StateRefusal('bps/iops/max total values and read/write values cannot be used at the same time');
+    }
     const found = description.disks.some((disk) => id === `/machine/peripheral/${disk.id}/virtio-backend`);
     if (!found) throw new StateRefusal(`Device '${id}' not found`);
     return {};

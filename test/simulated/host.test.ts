@@ -307,3 +307,14 @@ test('a server that cannot be built is given up, and a new generation tries agai
   world.control.want({ ...server, generation: 2 });
   await world.control.until(server.id, 'running', ({ state }) => state === 'running');
 });
+
+test('a guest whose disks QEMU does not limit is not left running without a limit', async (t) => {
+  const world = await hostWorld(t);
+  await world.host({ configuration: { limits: { retryFirstMs: 1, buildAttempts: 2 } } }).start();
+  const limits = { bps: 10, bps_rd: 10, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+  const server = wantedServer(await world.storeImage(), { hardware: { diskLimits: limits } });
+  world.control.want(server);
+  const failed = await world.control.until(server.id, 'given up', ({ state }) => state === 'failed');
+  assert.deepEqual([failed.error?.code, world.machine.guest(server.id)], ['guest_start_failed', undefined]);
+  assert.match(failed.error!.message, /cannot be used at the same time/);
+});

@@ -69,6 +69,7 @@ const refused: [of: 'image' | 'flavor', name: string, value: string, beside?: Re
   ['image', 'hw_tpm_version', '1.2', { hw_tpm_model: 'tpm-crb' }],
   ['image', 'os_secure_boot', 'required'],
   ['image', 'hw_video_ram', '64'],
+  ['image', 'hw_video_ram', '513'],
   ['image', 'hw_video_model', '__proto__'],
   ['image', 'hw_architecture', 'aarch64'],
   ['flavor', 'hw:mem_page_size', 'large'],
@@ -94,6 +95,46 @@ test('an older name says the same as the present one, which goes before it', () 
   assert.deepEqual(hardwareOf({ architecture: 'aarch64', hw_architecture: 'x86_64' }, flavor()).image, {
     hw_architecture: 'x86_64',
   });
+});
+
+const together: [name: string, properties: Record<string, string>, specs: Record<string, string>][] = [
+  [
+    'quota:disk_total_bytes_sec',
+    {},
+    { 'quota:disk_total_bytes_sec': '10', 'quota:disk_read_bytes_sec': '5', 'quota:disk_write_bytes_sec': '0' },
+  ],
+  ['quota:disk_total_iops_sec', {}, { 'quota:disk_total_iops_sec': '10', 'quota:disk_write_iops_sec': '5' }],
+  ['hw_video_ram', { hw_video_model: 'cirrus', hw_video_ram: '3' }, { 'hw_video:ram_max_mb': '64' }],
+  ['hw_video_ram', { hw_video_model: 'cirrus', hw_video_ram: '32' }, { 'hw_video:ram_max_mb': '64' }],
+];
+
+for (const [name, properties, specs] of together) {
+  test(`what QEMU does not start with is refused by name: ${JSON.stringify({ ...properties, ...specs })}`, () => {
+    assert.throws(
+      () => hardwareOf(properties, flavor(specs)),
+      (error) => hasReason(error, 'hardware_unserved') && error.fields.name === name,
+    );
+  });
+}
+
+test('limits of a kind are those of all, or of what is read and what is written', () => {
+  const limits = {
+    'quota:disk_total_bytes_sec': '0',
+    'quota:disk_read_bytes_sec': '5',
+    'quota:disk_total_iops_sec': '9',
+  };
+  assert.deepEqual(hardwareOf({}, flavor(limits)).diskLimits, {
+    ...{ bps: 0, bps_rd: 5, bps_wr: 0, iops: 9, iops_rd: 0, iops_wr: 0 },
+  });
+});
+
+test('as many processors as there can be are divided at once', () => {
+  const started = process.cpuUsage().user;
+  assert.deepEqual(hardwareOf({}, flavor({ 'hw:cpu_threads': '2' }, 2 ** 30)).topology, {
+    ...{ sockets: 2 ** 29, cores: 1, threads: 2 },
+  });
+  assert.throws(() => hardwareOf({}, flavor({ 'hw:cpu_threads': '2' }, 2 ** 31 - 1)), { reason: 'topology_unserved' });
+  assert.ok(process.cpuUsage().user - started < 500_000);
 });
 
 test('processors that can not be divided as asked are refused', () => {

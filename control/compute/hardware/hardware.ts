@@ -18,7 +18,8 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
   const asked: Asked = {};
   read('image', image, imageProperties, asked);
   // What both say the flavor decides: it is the operator's.
-  read('flavor', scoped(flavor.extra_specs), extraSpecs, asked);
+  const specs = scoped(flavor.extra_specs);
+  read('flavor', specs, extraSpecs, asked);
   const {
     limits = {},
     cpu = {},
@@ -33,12 +34,15 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
     ...plain
   } = asked;
   const refuse = (name: string, value: string) => {
-    const spec = name.replace('_', ':');
+    const spec = name.includes(':') ? name : name.replace('_', ':');
     const of = Object.hasOwn(image, name) ? 'image' : 'flavor';
     return new CloudError('invalid', 'hardware_unserved', { of, name: of === 'image' ? name : spec, value });
   };
   const topology = topologyOf(flavor.vcpus, cpu);
   if ((plain.videoRamMiB ?? 0) > (videoRamMaxMiB ?? 0)) throw refuse('hw_video_ram', String(plain.videoRamMiB));
+  if (!hasVideoRam(plain)) throw refuse('hw_video_ram', String(plain.videoRamMiB));
+  const twice = limitedTwice(limits);
+  if (twice) throw refuse(twice, String(specs[twice]));
   // As in Nova: a version alone means the older interface, a model alone nothing.
   const tpmModel = model ?? 'tpm-tis';
   if (model !== undefined && tpmVersion === undefined) throw refuse('hw_tpm_model', model);
@@ -137,15 +141,32 @@ function topologyOf(vcpus: number, cpu: NonNullable<Asked['cpu']>): ServerHardwa
   if (Object.keys(cpu).length === 0) return undefined;
   const fits = (value: number, exact: number | undefined, most: number | undefined) =>
     (exact === undefined || value === exact) && (most === undefined || value <= most);
-  for (let sockets = vcpus; sockets >= 1; sockets--) {
-    if (vcpus % sockets !== 0 || !fits(sockets, cpu.sockets, cpu.maxSockets)) continue;
+  for (const sockets of divisors(vcpus)) {
+    if (!fits(sockets, cpu.sockets, cpu.maxSockets)) continue;
     const each = vcpus / sockets;
-    for (let cores = each; cores >= 1; cores--) {
+    for (const cores of divisors(each)) {
       const threads = each / cores;
-      if (each % cores !== 0 || !fits(cores, cpu.cores, cpu.maxCores) || !fits(threads, cpu.threads, cpu.maxThreads))
-        continue;
-      return { sockets, cores, threads };
+      if (fits(cores, cpu.cores, cpu.maxCores) && fits(threads, cpu.threads, cpu.maxThreads))
+        return { sockets, cores, threads };
     }
   }
   throw new CloudError('invalid', 'topology_unserved', { vcpus });
+}
+
+/** Largest first. Found in pairs: a flavor may have as many processors as a number can be large. */
+function divisors(value: number): number[] {
+  const small: number[] = [];
+  for (let each = 1; each * each <= value; each++) if (value % each === 0) small.push(each);
+  return [...new Set([...small.map((each) => value / each), ...small.toReversed()])];
+}
+
+/** A Cirrus card has 4, 8 or 16 MiB, and QEMU does not start with another; what is between powers of two is rounded down. */
+const hasVideoRam = ({ video, videoRamMiB: size }: Pick<Asked, 'video' | 'videoRamMiB'>): boolean =>
+  video !== 'cirrus' || size === undefined || (size >= 4 && size < 32);
+
+/** QEMU limits the sum of what is read and written, or each of the two: asked for both it does neither. */
+function limitedTwice(limits: NonNullable<Asked['limits']>): string | undefined {
+  const { bps = 0, bps_rd = 0, bps_wr = 0, iops = 0, iops_rd = 0, iops_wr = 0 } = limits;
+  if (bps > 0 && bps_rd + bps_wr > 0) return 'quota:disk_total_bytes_sec';
+  return iops > 0 && iops_rd + iops_wr > 0 ? 'quota:disk_total_iops_sec' : undefined;
 }

@@ -57,7 +57,8 @@ export const imageProperties: Readonly<Record<string, Reader>> = {
   hw_tpm_model: words(['tpm-tis', 'tpm-crb'], (tpmModel) => ({ tpmModel })),
   hw_tpm_version: words(['1.2', '2.0'], (tpmVersion) => ({ tpmVersion })),
   hw_video_model: words(videoModels, (video) => ({ video })),
-  hw_video_ram: number({ min: 1, max: 1024 }, (videoRamMiB) => ({ videoRamMiB })),
+  // More than this QEMU's cards do not take, and say nothing.
+  hw_video_ram: number({ min: 1, max: 512 }, (videoRamMiB) => ({ videoRamMiB })),
   hw_rng_model: already('virtio'),
   hw_watchdog_action: watchdog,
   hw_qemu_guest_agent: flag((guest_agent) => (guest_agent ? { guest_agent } : {})),

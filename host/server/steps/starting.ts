@@ -226,7 +226,14 @@ export const noteRunning: StepFunction<'note-running'> = async ({ task, desired 
     await task.guest!.kill();
     throw new HostFault('guest_start_failed', 'QEMU laid something else where its sockets should be');
   }
-  await limitDisks(task, desired);
+  try {
+    await limitDisks(task, desired);
+  } catch (cause) {
+    // Nobody looks after a guest that is given up: it would run on, with the disk to itself.
+    await task.guest!.kill();
+    const message = `QEMU did not limit the disks: ${(cause as Error).message}`;
+    throw new HostFault('guest_start_failed', message, { cause });
+  }
   await task.save({ running: { startedAt: new Date().toISOString(), bootId: task.context.bootId } });
   return undefined;
 };
