@@ -46,6 +46,15 @@ test('a resize is a migration, from its beginning to its confirmation or its rev
   }
 });
 
+test('whoever deletes a server that is resized has confirmed it', async () => {
+  const id = await activeServer();
+  await act(id, { resize: { flavorRef: flavors[1] } });
+  await api.cloud.obey(host);
+  assert.equal((await api.call(api.cloud.member, 'DELETE', `/servers/${id}`)).status, 204);
+  const [migration] = await list(`?instance_uuid=${id}`);
+  assert.equal(migration.status, 'confirmed');
+});
+
 test('a migration has the form of each version', async () => {
   const id = await activeServer();
   await act(id, { resize: { flavorRef: flavors[1] } });

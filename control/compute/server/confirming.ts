@@ -1,8 +1,9 @@
 /** A resize that nobody confirmed or reverted is confirmed by itself, where the cloud is set so. One transaction; it may be repeated. */
 import { sql } from 'kysely';
-import { cloudActor, type Database } from '../../kit/database/database.ts';
+import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
 import { beginOperation } from '../../kit/operation/operations.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
+import { endMigration } from '../server-migration/index.ts';
 import { isSatisfied, type ServerState } from './states.ts';
 import { updateDesired } from './store.ts';
 
@@ -22,11 +23,13 @@ export async function confirmWhenDue(database: Database, server: Resized, afterS
   if (afterSeconds <= 0 || since === null || now.getTime() < since.getTime() + afterSeconds * 1000) return false;
   if (server.desired_resize?.state !== 'kept' || server.fault || server.soft_deleted_at) return false;
   if (!isSatisfied(server)) return false;
+  const { count } = server.desired_resize;
   return database.transaction(cloudActor, async (tx) => {
     // Unless somebody has acted on it meanwhile.
     const { rows } = await sql`select from server where id = ${id} and generation = ${generation}
       and desired_presence = 'present' for update`.execute(tx);
     if (rows.length === 0) return false;
+    await endMigration(tx, id, count, 'confirmed');
     const next = await updateDesired(tx, id, 'confirmResize', { resize: null });
     await beginOperation(tx, cloudActor, {
       ...{ projectId: server.project_id, resourceType: 'server', resourceId: id, verb: 'confirmResize' },
@@ -35,4 +38,12 @@ export async function confirmWhenDue(database: Database, server: Resized, afterS
     await enqueue(tx, 'server', id);
     return true;
   });
+}
+
+/** As in Nova: nothing can be reverted of it any more. */
+export async function confirmResizeOfDeleted(
+  tx: Tx,
+  { id, desired_resize: resize }: Pick<Resized, 'id' | 'desired_resize'>,
+): Promise<void> {
+  if (resize?.state === 'kept') await endMigration(tx, id, resize.count, 'confirmed');
 }

@@ -23,7 +23,7 @@ import { beginOperation, endOperations, passOperation } from '../../kit/operatio
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import type { Placement } from '../placement/index.ts';
 import { giveUpCapture } from './captures.ts';
-import { confirmWhenDue } from './confirming.ts';
+import { confirmResizeOfDeleted, confirmWhenDue } from './confirming.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { Placing } from './placing.ts';
 import { deleteDeadlineMs, faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
@@ -226,9 +226,12 @@ export class ServerController {
     }
     await database.transaction(cloudActor, async (tx) => {
       // Unless somebody has restored it meanwhile.
-      const { rows } = await sql`select from server where id = ${id} and desired_presence = 'present'
-        and soft_deleted_at <= now() - ${this.#reclaimAfter()} for update`.execute(tx);
-      if (rows.length === 0) return;
+      const { rows } = await sql<Pick<ServerState, 'desired_resize'>>`select desired_resize from server
+        where id = ${id} and desired_presence = 'present' and soft_deleted_at <= now() - ${this.#reclaimAfter()} for update`.execute(
+        tx,
+      );
+      if (!rows[0]) return;
+      await confirmResizeOfDeleted(tx, { id, ...rows[0] });
       const generation = await updateDesired(tx, id, 'delete', { presence: 'absent' });
       await beginOperation(tx, cloudActor, {
         ...{ projectId: server.project_id, resourceType: 'server', resourceId: id, verb: 'delete', generation },

@@ -333,4 +333,6 @@ test('a resize is confirmed by itself after its time, once, and not while someth
     ],
   );
   assert.equal((await get(id)).resized_at, null);
+  const { rows: ended } = await run(sql`select ended from server_migration where server_id = ${id}`);
+  assert.deepEqual(ended, [{ ended: 'confirmed' }]);
 });

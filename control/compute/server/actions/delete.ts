@@ -1,24 +1,29 @@
 /** Delete, in three ways: for good, for good whatever is set, and so that it can be restored for a while. */
+import { confirmResizeOfDeleted } from '../confirming.ts';
 import { deleteDeadlineMs, type ServerRow } from '../server.ts';
 import type { ActionWork, Decision, ServerAction } from './action.ts';
 
-const away = (server: ServerRow): Decision =>
-  server.desired_presence === 'absent' ? undefined : { presence: 'absent' };
+async function away({ tx }: ActionWork, server: ServerRow): Promise<Decision> {
+  if (server.desired_presence === 'absent') return undefined;
+  await confirmResizeOfDeleted(tx, server);
+  return { presence: 'absent' };
+}
 
 /** Always accepted unless locked, also twice. */
 export const forceDelete: ServerAction = {
   verb: 'delete',
   doing: 'delete a server',
   deadlineMs: deleteDeadlineMs,
-  decide: (_work, server) => away(server),
+  decide: away,
 };
 
 /** As DELETE does it: what has run can be restored until it is reclaimed, where the cloud is set so. */
 export const remove: ServerAction = {
   ...forceDelete,
-  decide: ({ deps }: ActionWork, server) => {
+  decide: (work: ActionWork, server) => {
+    const { deps } = work;
     const restorable = (deps.reclaimSeconds ?? 0) > 0 && server.launched_at !== null;
-    return restorable && server.desired_presence === 'present' ? softly(server) : away(server);
+    return restorable && server.desired_presence === 'present' ? softly(server) : away(work, server);
   },
 };
 
