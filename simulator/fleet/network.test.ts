@@ -125,6 +125,10 @@ test('what the tools refuse, the simulated ones refuse', async () => {
   await fails('ip', ['netns', 'del', 'none'], /No such file/);
   await fails('nft', ['-f', '-'], /No such file/, 'delete table inet none\n');
   await fails('nft', ['-f', '-'], /syntax error/, 'do something\n');
+  // A table that is named alone is made, so that one script can make it anew.
+  await machine.run('nft', ['-f', '-'], {
+    input: 'table inet t\ndelete table inet t\ntable inet t {\n  chain c {\n  }\n}\n',
+  });
   await fails('rm', ['-rf', '/'], /does not know/);
 });
 

@@ -23,6 +23,11 @@ export class Nftables {
     for (let at = 0; at < lines.length; at++) {
       const line = lines[at]!.trim();
       if (line === '') continue;
+      const bare = /^table (\S+ \S+)$/.exec(line)?.[1];
+      if (bare !== undefined) {
+        tables.set(bare, tables.get(bare) ?? new Map());
+        continue;
+      }
       const block = /^table (\S+ \S+) \{$/.exec(line)?.[1];
       if (block === undefined) {
         this.#command(line, tables, hasDevice);

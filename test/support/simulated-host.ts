@@ -86,7 +86,8 @@ export class SimulatedHost {
       configuration: {
         credentials: { lookEveryMs: 50 },
         controlRetry: { retryFirstMs: 20, retryMaxMs: 100 },
-        limits: { retryFirstMs: 20, retryMaxMs: 200, stopTimeoutMs: 2000 },
+        // As long as on real machines, in more attempts: a host that has the image may be starting again.
+        limits: { retryFirstMs: 20, retryMaxMs: 200, stopTimeoutMs: 2000, buildAttempts: 100 },
       },
       dependencies: { step: (step) => this.#step(step) },
     });
