@@ -8,7 +8,7 @@ import https from 'node:https';
 import { Worker } from 'node:worker_threads';
 import type { CloudProcesses } from '../../test/support/cloud-processes.ts';
 import { OpenStack } from '../../test/support/openstack.ts';
-import { plainServer } from './bytes-reference.ts';
+import { type PlainServer, plainServer } from './bytes-reference.ts';
 import { cloudPids, cpuMs } from './processor.ts';
 
 export const sizeBytes = 64 * 2 ** 20;
@@ -36,42 +36,101 @@ export interface BytesReport {
   controlMiB: { before: number; most: number; after: number };
 }
 
-/** Measures, and answers the report as a table too. */
+/** Measures the clouds, and answers a report of each, as a table too. */
 export async function benchBytes(
-  cloud: CloudProcesses,
+  clouds: readonly CloudProcesses[],
   options: { scratch: string; count: number },
-): Promise<{ report: BytesReport; text: string }> {
-  const openstack = new OpenStack({ authUrl: cloud.environment.OS_AUTH_URL!, caFile: cloud.caFile });
-  await openstack.login({ name: 'admin', password: cloud.adminPassword, project: 'admin' });
-  const ca = readFileSync(cloud.caFile);
-  const agent = new https.Agent({ keepAlive: true, maxSockets: 64, scheduling: 'lifo', ca, ciphers: cipher });
-  await using reference = await plainServer({ ...options, cloud, ciphers: cipher });
-  const images = new Images(openstack, agent);
-  const measure = new Measure(options.count);
-  const pids = () => cloudPids(cloud.pidDirectory);
-  await measure.transfers('down, s_server', 1, reference.pids, () => reference.down(agent));
-  await measure.transfers('up, s_server', 1, reference.pids, () => reference.up());
-  const before = cloud.memoryMiB().control!;
-  await measure.transfers('up', 1, pids, () => images.up());
-  await measure.transfers('down', 1, pids, (index) => images.down(index));
-  const memory = new HighWater(() => cloud.memoryMiB().control!);
-  await measure.transfers(`down, s_server, ${atOnce} at once`, atOnce, reference.pids, () => reference.down(agent));
-  await measure.transfers(`down, ${atOnce} at once`, atOnce, pids, (index) => images.down(index));
-  await measure.transfers(`up, s_server, ${atOnce} at once`, atOnce, reference.pids, () => reference.up());
-  await measure.transfers(`up, ${atOnce} at once`, atOnce, pids, () => images.up());
-  // Apart from the measurements above: the questions take processor time from what is measured.
-  const probe = new Probe(openstack, images.url(0), ca);
-  const quiet = await probe.during(() => new Promise((resolve) => setTimeout(resolve, 2000)));
-  const besideOther = await probe.during(() => several(3 * atOnce, () => reference.down(agent)));
-  const down = await probe.during(() => several(3 * atOnce, (index) => images.down(index)));
-  const up = await probe.during(() => several(3 * atOnce, () => images.up()));
-  const most = memory.stop();
-  await images.remove();
-  agent.destroy();
-  openstack.close();
-  const controlMiB = { before, most, after: cloud.memoryMiB().control! };
-  const report = { transfers: measure.rows, apiP99Ms: { quiet, besideOther, down, up }, controlMiB };
-  return { report, text: table(report) };
+): Promise<{ report: BytesReport; text: string }[]> {
+  await using stack = new AsyncDisposableStack();
+  const runs: CloudRun[] = [];
+  for (const cloud of clouds) runs.push(stack.use(await CloudRun.begin(cloud, options)));
+  // In turns, work by work: what else the machine does comes and goes, and would be taken for a difference between clouds.
+  for (const width of [1, atOnce]) for (const way of ways) for (const run of runs) await run.transfers(way, width);
+  for (const work of ['quiet', 'besideOther', 'down', 'up'] as const) for (const run of runs) await run.beside(work);
+  const reports = runs.map((run) => run.report());
+  for (const run of runs) await run.removeImages();
+  return reports.map((report) => ({ report, text: table(report) }));
+}
+
+const ways = ['down, s_server', 'up, s_server', 'up', 'down'] as const;
+type Way = (typeof ways)[number];
+
+/** One cloud, what is measured of it, and the plain server beside it. */
+class CloudRun implements AsyncDisposable {
+  readonly #cloud: CloudProcesses;
+  readonly #openstack: OpenStack;
+  readonly #agent: https.Agent;
+  readonly #reference: PlainServer;
+  readonly #images: Images;
+  readonly #measure: Measure;
+  readonly #apiP99Ms = { quiet: 0, besideOther: 0, down: 0, up: 0 };
+  readonly #before: number;
+  readonly #memory: HighWater;
+
+  static async begin(cloud: CloudProcesses, options: { scratch: string; count: number }): Promise<CloudRun> {
+    const openstack = new OpenStack({ authUrl: cloud.environment.OS_AUTH_URL!, caFile: cloud.caFile });
+    await openstack.login({ name: 'admin', password: cloud.adminPassword, project: 'admin' });
+    const reference = await plainServer({ ...options, cloud, ciphers: cipher });
+    return new CloudRun(cloud, { openstack, reference, count: options.count });
+  }
+
+  private constructor(
+    cloud: CloudProcesses,
+    { openstack, reference, count }: { openstack: OpenStack; reference: PlainServer; count: number },
+  ) {
+    this.#cloud = cloud;
+    this.#openstack = openstack;
+    this.#reference = reference;
+    const ca = readFileSync(cloud.caFile);
+    this.#agent = new https.Agent({ keepAlive: true, maxSockets: 64, scheduling: 'lifo', ca, ciphers: cipher });
+    this.#images = new Images(openstack, this.#agent);
+    this.#measure = new Measure(count);
+    const resident = () => cloud.memoryMiB().control!;
+    this.#before = resident();
+    this.#memory = new HighWater(resident);
+  }
+
+  transfers(way: Way, width: number): Promise<void> {
+    const work = width === 1 ? way : `${way}, ${width} at once`;
+    const pids = way.endsWith('s_server') ? this.#reference.pids : () => cloudPids(this.#cloud.pidDirectory);
+    return this.#measure.transfers(work, width, pids, (index) => this.#once(way, index));
+  }
+
+  /** Apart from the measurements above: the questions take processor time from what is measured. */
+  async beside(work: keyof BytesReport['apiP99Ms']): Promise<void> {
+    const way = work === 'besideOther' ? 'down, s_server' : work;
+    const probe = new Probe(this.#openstack, this.#images.url(0), readFileSync(this.#cloud.caFile));
+    this.#apiP99Ms[work] = await probe.during(() =>
+      way === 'quiet'
+        ? new Promise((resolve) => setTimeout(resolve, 2000))
+        : several(3 * atOnce, (index) => this.#once(way, index)),
+    );
+  }
+
+  report(): BytesReport {
+    const controlMiB = {
+      ...{ before: this.#before, most: this.#memory.most },
+      after: this.#cloud.memoryMiB().control!,
+    };
+    return { transfers: this.#measure.rows, apiP99Ms: this.#apiP99Ms, controlMiB };
+  }
+
+  removeImages(): Promise<void> {
+    return this.#images.remove();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#memory.stop();
+    this.#agent.destroy();
+    this.#openstack.close();
+    await this.#reference[Symbol.asyncDispose]();
+  }
+
+  #once(way: Way, index: number): Promise<void> {
+    if (way === 'down, s_server') return this.#reference.down(this.#agent);
+    if (way === 'up, s_server') return this.#reference.up();
+    return way === 'up' ? this.#images.up() : this.#images.down(index);
+  }
 }
 
 /** Ten at a time. */
@@ -225,18 +284,17 @@ class Probe {
 }
 
 class HighWater {
-  #most = 0;
+  most = 0;
   readonly #timer: NodeJS.Timeout;
 
   constructor(read: () => number) {
     this.#timer = setInterval(() => {
-      this.#most = Math.max(this.#most, read());
+      this.most = Math.max(this.most, read());
     }, 100);
   }
 
-  stop(): number {
+  stop(): void {
     clearInterval(this.#timer);
-    return this.#most;
   }
 }
 

@@ -6,8 +6,8 @@
  *   npm run bench -- [--strict] [--json FILE] [--rounds N] [--hosts N] [--keep] [--profile DIRECTORY] [--beside COMMIT|none] [work …]
  *
  * Works: single keystone neutron nova glance by default. single is what one machine does, beside another commit, the last landed
- * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB, with --beside COMMIT then in that
- * commit's cloud too (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
+ * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB, with --beside COMMIT in turns with
+ * that commit's cloud (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
  * and fleet. --keep leaves logs and data behind.
  */
 import { spawn } from 'node:child_process';
@@ -100,17 +100,21 @@ async function benchSimulated(scratch: string): Promise<Result> {
   return { ...result, ...reports };
 }
 
-/** Images' bytes, and then those of another commit's cloud, if one is asked for: both at once would share the processors. */
+/** Images' bytes, in turns with another commit's cloud where one is asked for. */
 async function benchBytesBeside(cloud: CloudProcesses, scratch: string): Promise<BytesReport> {
-  const options = { scratch, count: 10 * Number(values.rounds) };
-  const { report, text } = await benchBytes(cloud, options);
-  console.log(`\n${text}`);
-  if (values.beside === undefined || values.beside === 'none' || wanted.includes('single')) return report;
-  const { name, startCloudProcesses: start } = await besideCommit(values.beside, join(scratch, 'beside'));
-  await using other = await start({ hosts: Number(values.hosts) });
-  await prepare(other);
-  console.log(`\nbeside ${name}\n${(await benchBytes(other, options)).text}`);
-  return report;
+  await using stack = new AsyncDisposableStack();
+  const clouds = [cloud];
+  const names = ['here'];
+  if (values.beside !== undefined && values.beside !== 'none') {
+    const { name, startCloudProcesses: start } = await besideCommit(values.beside, join(scratch, 'beside-bytes'));
+    const other = stack.use(await start({ hosts: Number(values.hosts) }));
+    await prepare(other);
+    clouds.push(other);
+    names.push(`beside ${name}`);
+  }
+  const results = await benchBytes(clouds, { scratch, count: 10 * Number(values.rounds) });
+  for (const [index, { text }] of results.entries()) console.log(`\n${names[index]}\n${text}`);
+  return results[0]!.report;
 }
 
 /** One machine's figures, with a cloud of another commit beside unless `--beside none` is asked for. */
