@@ -7,7 +7,7 @@
  *   <data>/images/<id>[.json]      stored images and what is known about them; readable to all guests, who see no names
  *   <data>/images/<id>.raw         the raw disk that was made of an image, where guests can't read the image itself
  *   <data>/images/incoming/        uploads and fetches under way
- *   <data>/servers/<id>/           one server: record.json, disk.qcow2, rescue.qcow2, memory, config-drive.iso, firmware-variables.fd, tpm/, console.log, qemu.log
+ *   <data>/servers/<id>/           one server: record.json, disk.qcow2, rescue.qcow2, ephemeral0-<MiB>.raw, swap-<MiB>.raw, memory, config-drive.iso, firmware-variables.fd, tpm/, console.log, qemu.log
  *   <run>/guests/<id>/             its sockets and pid file; see server/ownership.ts for who may do what where
  */
 import { join } from 'node:path';

@@ -8,6 +8,7 @@ export interface NeededPackage {
 const cloud: NeededPackage[] = [
   { name: 'qemu-system-x86', why: 'runs the guests' },
   { name: 'qemu-utils', why: 'qemu-img: looks into images, makes disks' },
+  { name: 'e2fsprogs', why: "file systems on guests' ephemeral disks; the guest image's root" },
   { name: 'ovmf', why: 'UEFI for guests whose image asks for it' },
   { name: 'swtpm', why: 'a TPM for guests whose image or flavor asks for it' },
   { name: 'openvswitch-switch', why: 'the switch on each host' },
@@ -24,7 +25,6 @@ const cloud: NeededPackage[] = [
 const image: NeededPackage[] = [
   { name: 'kmod', why: 'guest image: which kernel module needs which' },
   { name: 'lz4', why: 'guest image: packs the initial file system' },
-  { name: 'e2fsprogs', why: 'guest image: root file system' },
   { name: 'syslinux', why: 'guest image: boot loader' },
   { name: 'syslinux-common', why: 'guest image: boot sector' },
   { name: 'dosfstools', why: 'guest image: boot partition' },

@@ -31,7 +31,14 @@ export {
   readServer,
   type Unreadable,
 } from './read.ts';
-export { absentServer, type DesiredServer, desiredServer, type ObservedServer, observedServer } from './server.ts';
+export {
+  absentServer,
+  type DesiredLocalDisk,
+  type DesiredServer,
+  desiredServer,
+  type ObservedServer,
+  observedServer,
+} from './server.ts';
 export {
   type CapturedImage,
   type ConsoleKind,

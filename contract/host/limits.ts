@@ -16,6 +16,9 @@ export const serverLimits = {
   vcpus: 2 ** 31 - 1,
   memoryMiB: 2 ** 31 - 1,
   diskGiB: 2 ** 31 - 1,
+  /** Ephemeral and swap disks of one server. */
+  localDisks: 4,
+  localDiskNameLength: 16,
   /** Images that are made of one server's disk at a time. */
   captures: 4,
   /** Interfaces of one server. */

@@ -25,6 +25,14 @@ import { capturedImage } from './service.ts';
 /** As the database counts them. */
 const reboots = integer(0, 2 ** 31 - 1);
 
+/** A disk of its own beside the one with its system: as large and formatted as it is made, then the guest's. */
+export const desiredLocalDisk = object({
+  name: text(limits.localDiskNameLength, { pattern: '^(ephemeral[0-9]|swap)$' }),
+  sizeMiB: integer(1, 2 ** 31 - 1),
+  format: oneOf('ext2', 'ext3', 'ext4', 'swap'),
+});
+export type DesiredLocalDisk = Static<typeof desiredLocalDisk>;
+
 export const desiredServer = object({
   id: id<ServerId>(),
   projectId: id<ProjectId>(),
@@ -58,6 +66,8 @@ export const desiredServer = object({
   vcpus: integer(1, limits.vcpus),
   memoryMiB: integer(1, limits.memoryMiB),
   diskGiB: integer(0, limits.diskGiB),
+  /** In the order in which the guest sees them, behind the disk with its system. Absent: none. */
+  localDisks: optional(list(desiredLocalDisk, limits.localDisks, { distinct: 'name' })),
   /** As it was pinned when it got its first host. Absent (an older control): the newest type of the host, layout 0. */
   machine: optional(guestMachine),
   /** What its machine has beyond that, as image and flavor asked at its making. Absent (an older control): nothing. */

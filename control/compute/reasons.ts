@@ -24,6 +24,10 @@ export interface ComputeReasons {
   resize_to_same_flavor: NoFields;
   resize_to_no_disk: NoFields;
   resize_of_disk_down: { disk_gib: number };
+  resize_of_ephemeral_down: { ephemeral_gib: number };
+  more_than_one_swap: NoFields;
+  ephemeral_beyond_flavor: NoFields;
+  swap_beyond_flavor: NoFields;
   /** Its host has no room, and no other takes over its disk. */
   resize_does_not_fit: { id: string };
   /** Or its resize is being confirmed. */

@@ -25,10 +25,10 @@ import {
 import { addresses, cardPorts } from './layout.ts';
 
 export interface GuestDisk {
-  name: 'disk' | 'rescue';
+  name: string;
   path: string;
-  /** The read-only image below it. */
-  base: { path: string; format: 'raw' | 'qcow2' };
+  /** The read-only image below it; null: a raw file that stands for itself, from which nothing boots. */
+  base: { path: string; format: 'raw' | 'qcow2' } | null;
 }
 
 export interface GuestMachine {
@@ -117,6 +117,12 @@ function disks({ paths, disks, configDrive, hardware }: GuestMachine, fixed: boo
 }
 
 function disk({ name, path, base }: GuestDisk, index: number, model: string): string[] {
+  const [driver, place] = parts(model);
+  if (base === null) {
+    const file = { driver: 'file', filename: path, discard: 'unmap' };
+    const node = { driver: 'raw', 'node-name': name, discard: 'unmap', file };
+    return ['-blockdev', JSON.stringify(node), '-device', `${driver},drive=${name},id=${diskDeviceId(name)}${place}`];
+  }
   const below = {
     driver: base.format,
     // As the base of the one disk was called before there could be two.
@@ -132,10 +138,12 @@ function disk({ name, path, base }: GuestDisk, index: number, model: string): st
     file: { driver: 'file', filename: path, discard: 'unmap' },
     backing: below,
   };
-  const [driver, place] = parts(model);
-  const device = `${driver},drive=${name},id=${name}0,bootindex=${index}${place}`;
+  const device = `${driver},drive=${name},id=${diskDeviceId(name)},bootindex=${index}${place}`;
   return ['-blockdev', JSON.stringify(node), '-device', device];
 }
+
+/** By which QMP finds a disk's device. */
+export const diskDeviceId = (name: string): string => `${name}0`;
 
 /** A device and where it is. */
 const parts = (model: string): [string, string] => {

@@ -96,13 +96,20 @@ export interface Ec2Tree {
   [name: string]: string | Ec2Tree;
 }
 
+/** As Nova names them: letters in the order in which the guest sees its disks. */
+function blockDevices({ hardware, localDisks = [] }: DesiredServer): Ec2Tree {
+  const prefix = (hardware?.diskBus ?? 'virtio') === 'virtio' ? 'vd' : 'sd';
+  const local = localDisks.map(({ name }, index) => [name, `/dev/${prefix}${'bcdefgh'[index]}`]);
+  return { ami: `${prefix}a`, root: `/dev/${prefix}a`, ...Object.fromEntries(local) };
+}
+
 export function ec2MetaData(server: DesiredServer): Ec2Tree {
   const firstIpv4 = server.ports.flatMap((port) => port.fixedIps).find((fixedIp) => fixedIp.ipVersion === 4);
   const tree: Ec2Tree = {
     'ami-id': server.image === null ? '' : ec2Id('ami', server.image.id),
     'ami-launch-index': String(server.launchIndex ?? 0),
     'ami-manifest-path': 'FIXME', // Nova's own value; cloud images know it
-    'block-device-mapping': { ami: 'vda', root: '/dev/vda' },
+    'block-device-mapping': blockDevices(server),
     hostname: server.hostname,
     'instance-action': 'none',
     'instance-id': ec2Id('i', server.id),

@@ -16,6 +16,7 @@ const blank: ServerFacts = {
   files: false,
   disk: false,
   rescueDisk: false,
+  localDisks: [],
   memory: false,
   plugged: false,
   guest: undefined,

@@ -6,8 +6,10 @@
  */
 import type { DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
+import type { LocalDiskFile } from '../disk/local-disk.ts';
 import type { RunState } from '../guest/guest.ts';
 import { type CardFacts, type CardStep, cardStep } from './cards.ts';
+import { type LocalDiskStep, localDiskStep } from './local-disks.ts';
 import type { ServerRecord } from './record.ts';
 
 export interface ServerFacts {
@@ -16,6 +18,7 @@ export interface ServerFacts {
   files: boolean;
   disk: boolean;
   rescueDisk: boolean;
+  localDisks: readonly LocalDiskFile[];
   /** A whole memory of a suspended guest. */
   memory: boolean;
   /** Ports that may be plugged. */
@@ -73,6 +76,7 @@ export type Step =
   /** An image of its disk is wanted, and all else is as it shall be. */
   | { do: 'capture'; imageId: ImageId }
   | CardStep
+  | LocalDiskStep
   | { do: 'unplug' }
   | { do: 'erase' }
   | { do: 'nothing'; state: 'running' | 'stopped' | 'paused' | 'suspended' | 'absent'; error: HaltError };
@@ -99,6 +103,9 @@ function beginsSomething(step: Step): boolean {
     case 'make-disk':
     case 'drop-disk':
     case 'make-rescue-disk':
+    case 'make-local-disk':
+    case 'grow-local-disk':
+    case 'drop-local-disk':
     case 'resize-disk':
     case 'restore-disk':
     case 'launch':
@@ -211,6 +218,9 @@ function decideWithoutGuest(desired: DesiredServer, facts: ServerFacts): Step {
   if (isConfirmed(desired, record)) return { do: 'forget-disk' };
   const disks = rescueStep(desired, facts);
   if (disks) return disks;
+  // A memory knows its disks as they are.
+  const local = facts.memory ? undefined : localDiskStep(desired, facts.localDisks);
+  if (local) return local;
   if (wanted && !(suspended && facts.memory)) return { do: 'launch' };
   if (facts.plugged) return { do: 'unplug' };
   if (suspended) return nothing('suspended');

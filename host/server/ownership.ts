@@ -4,8 +4,10 @@
  * in place of its socket, and this process, as root, would open another guest's.
  */
 import type { Stats } from 'node:fs';
-import { chmod, chown, lchown, lstat, mkdir, rm, stat } from 'node:fs/promises';
+import { chmod, chown, lchown, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ensureLog } from '../disk/disk.ts';
+import { localDiskFile, localDisksAmong } from '../disk/local-disk.ts';
 import { isNoEntry } from '../files.ts';
 import type { GuestUser } from '../guest/users.ts';
 import type { ServerPaths } from '../paths.ts';
@@ -20,7 +22,9 @@ export async function own(paths: ServerPaths, user: GuestUser | undefined): Prom
   if (!user) return;
   await chown(paths.data, 0, user.gid);
   await chmod(paths.data, 0o710);
-  for (const path of [paths.disk, paths.rescueDisk, paths.firmwareVariables, paths.configDrive, paths.consoleLog])
+  const local = localDisksAmong(await readdir(paths.data)).map((disk) => join(paths.data, localDiskFile(disk)));
+  const { disk, rescueDisk, firmwareVariables, configDrive, consoleLog } = paths;
+  for (const path of [disk, rescueDisk, ...local, firmwareVariables, configDrive, consoleLog])
     await giveFile(path, user);
 }
 

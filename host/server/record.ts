@@ -26,6 +26,8 @@ export interface MachineShape {
   /** Type, processor and layout; absent: of before they were pinned. */
   machine?: string;
   hardware?: Omit<GuestHardware, 'guestAgent'>;
+  /** Names and sizes of the ephemeral and swap disks; absent: none. */
+  localDisks?: string[];
   /** In their order, MAC and MTU. */
   cards: string[];
 }

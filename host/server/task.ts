@@ -6,6 +6,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import type { ImageId, ServerId } from '../../contract/ids.ts';
+import { localDisksAmong } from '../disk/local-disk.ts';
 import { Guest } from '../guest/guest.ts';
 import type { QemuProcess } from '../guest/launcher.ts';
 import type { GuestUser } from '../guest/users.ts';
@@ -279,6 +280,7 @@ export class ServerTask {
       files: names !== undefined || (await there(run)),
       disk: here(disk),
       rescueDisk: here(rescueDisk),
+      localDisks: localDisksAmong(names ?? []),
       memory: here(memory),
       plugged: this.plugging !== undefined || (this.record?.ports.length ?? 0) > 0,
       cards: await this.#cards(),

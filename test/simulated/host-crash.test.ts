@@ -121,6 +121,27 @@ const attach: Act = {
   state: 'running',
 };
 const detach: Act = { change: ({ ports, ...server }) => ({ ...server, ports: ports.slice(0, -1) }), state: 'running' };
+const localDisks = (sizeMiB: number): DesiredServer['localDisks'] => [
+  { name: 'ephemeral0', sizeMiB, format: 'ext4' },
+  { name: 'swap', sizeMiB, format: 'swap' },
+];
+const createWithDisks: Act = { change: (server) => ({ ...server, localDisks: localDisks(8) }), state: 'running' };
+const resizeDisks: Act = {
+  change: (server) => ({
+    ...server,
+    localDisks: localDisks(16),
+    resize: { count: server.generation + 1, state: 'kept' },
+  }),
+  state: 'running',
+};
+const revertDisks: Act = {
+  change: (server) => ({
+    ...server,
+    localDisks: localDisks(8),
+    resize: { count: server.generation + 1, state: 'reverted' },
+  }),
+  state: 'running',
+};
 const unrescue: Act = { change: (server) => ({ ...server, power: 'on', rescue: null }), state: 'running' };
 const remove: Act = { change: (server) => ({ ...server, presence: 'absent' }), state: 'absent' };
 const pause = power('paused', 'paused');
@@ -128,6 +149,12 @@ const suspend = power('suspended', 'suspended');
 
 const works: Work[] = [
   { name: 'create', ...create },
+  { name: 'create with ephemeral and swap disks', ...createWithDisks },
+  { name: 'rebuild with them', before: [createWithDisks], ...rebuild },
+  { name: 'resize with larger ones', before: [createWithDisks], ...resizeDisks },
+  { name: 'revert of that', before: [createWithDisks, resizeDisks], ...revertDisks },
+  { name: 'hard reboot after its confirmation', before: [createWithDisks, resizeDisks, confirm], ...reboot('hard') },
+  { name: 'delete with them', before: [createWithDisks], ...remove },
   { name: 'stop', before: [create], ...power('off', 'stopped') },
   { name: 'start', before: [create, power('off', 'stopped')], ...power('on', 'running') },
   { name: 'hard reboot', before: [create], ...reboot('hard') },
@@ -253,4 +280,8 @@ function check(world: HostWorld, work: Work, server: DesiredServer, launchesBefo
   assert.equal(observed.rescueCount, server.rescue?.count ?? 0);
   const disks = machine.guest(server.id)?.machine.disks.map(({ id }) => id) ?? [];
   if (work.state === 'running') assert.equal(disks[0], server.rescue ? 'rescue0' : 'disk0');
+  const localDisks = (server.localDisks ?? []).map(({ name }) => name);
+  const found = files.filter((name) => name.endsWith('.raw')).map((name) => name.split('-')[0]);
+  assert.deepEqual(found, localDisks);
+  if (localDisks.length > 0) assert.deepEqual(disks.slice(1, 1 + localDisks.length), ['ephemeral00', 'swap0']);
 }

@@ -53,6 +53,12 @@ const servers = {
   too_many_interfaces: ({ maximum }) => `An instance has at most ${maximum} interfaces`,
   resize_to_same_flavor: 'When resizing, instances must change flavor!',
   resize_to_no_disk: 'Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.',
+  resize_of_ephemeral_down: ({ ephemeral_gib }) =>
+    `Server disk was unable to be resized because: its ephemeral disks have ${ephemeral_gib} GiB and can not become smaller.`,
+  more_than_one_swap: 'Block Device Mapping is Invalid: More than one swap drive requested.',
+  ephemeral_beyond_flavor:
+    'Ephemeral disks requested are larger than the instance type allows. If no size is given in one block device mapping, flavor ephemeral size will be used.',
+  swap_beyond_flavor: 'Swap drive requested is larger than instance type allows.',
   resize_of_disk_down: ({ disk_gib }) =>
     `Server disk was unable to be resized because: it has ${disk_gib} GiB and can not become smaller.`,
   resize_does_not_fit: ({ id }) =>

@@ -22,7 +22,7 @@ async function countedAndSummed(): Promise<[unknown, unknown]> {
   const counted = await sql`select host_id, servers, vcpus, memory_mib, disk_gib from host_usage
     where servers > 0 order by host_id`.execute(db.database.query);
   const summed = await sql`select host_id, count(*) as servers, sum(vcpus)::bigint as vcpus,
-    sum(memory_mib)::bigint as memory_mib, sum(disk_gib)::bigint as disk_gib from server
+    sum(memory_mib)::bigint as memory_mib, sum(disk_gib + local_gib)::bigint as disk_gib from server
     where host_id is not null group by host_id order by host_id`.execute(db.database.query);
   return [counted.rows, summed.rows];
 }
@@ -64,6 +64,7 @@ test('a server that moves, grows or vanishes in any way is counted where it is',
     sql`host_id = ${one}`,
     sql`host_id = ${two}, vcpus = 3`,
     sql`memory_mib = 77`,
+    sql`local_gib = 7`,
     sql`host_id = null`,
     sql`host_id = ${one}`,
   ]) {

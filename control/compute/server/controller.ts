@@ -72,6 +72,7 @@ interface Look extends ServerState {
   vcpus: number;
   memory_mib: number;
   disk_gib: number;
+  local_gib: number;
   availability_zone: string | null;
   requested_host_id: string | null;
   server_group_id: string | null;
@@ -269,7 +270,7 @@ export class ServerController {
 
   async #look(id: string): Promise<Look | undefined> {
     const { rows } = await sql<Look>`
-      select ${stateColumns}, s.id, s.project_id, s.resized_at, ${diskImage} as image_id, s.epoch, s.vcpus, s.memory_mib, s.disk_gib,
+      select ${stateColumns}, s.id, s.project_id, s.resized_at, ${diskImage} as image_id, s.epoch, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib,
         s.availability_zone, s.requested_host_id, s.server_group_id, h.connected as host_connected,
         case when h.connected then now() else coalesce(h.last_seen_at, h.created_at) end as host_seen_at, o.deadline, o.created_at as operation_started, o.waiting_for,
         o.verb, now() as now

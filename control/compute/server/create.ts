@@ -19,10 +19,11 @@ import type { FlavorRow } from '../flavor/index.ts';
 import { hardwareOf, requireMachineType, type ServerHardware } from '../hardware/index.ts';
 import { lockServerGroup } from '../server-group/index.ts';
 import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
+import { localDisksOf, localGib } from './local-disks.ts';
 import { checkPersonality, type InjectedFile } from './personality.ts';
 import { server as descriptor } from './resource.ts';
 import { createDeadlineMs, hostnameFrom } from './server.ts';
-import type { FlavorSnapshot, KeySnapshot, ServerImage } from './snapshots.ts';
+import type { FlavorSnapshot, KeySnapshot, LocalDisk, ServerImage } from './snapshots.ts';
 import { insertServerPorts, insertServers, type NewServer } from './store.ts';
 import type { Unplaced } from './waiting.ts';
 
@@ -108,12 +109,25 @@ export async function createServers(
     const hardware = hardwareOf(image.owner_properties, flavor);
     await requireMachineType(tx, hardware, found.host_id);
     const diskGib = diskFor(flavor, image);
+    const localDisks = localDisksOf(flavor, []);
     await checkMetadata(tx, projectId, wish.metadata);
     await checkPersonality(tx, projectId, wish.files);
     const count = countWithinQuota({ ...quota, ...group }, wish, flavor);
     const reservationId = `r-${randomBytes(5).toString('hex').slice(0, 8)}`;
     const configDrive = needsConfigDrive(wish, image, plan);
-    const all = { caller, projectId, wish, flavor, hardware, diskGib, image, found, reservationId, configDrive };
+    const all = {
+      caller,
+      projectId,
+      wish,
+      flavor,
+      hardware,
+      diskGib,
+      localDisks,
+      image,
+      found,
+      reservationId,
+      configDrive,
+    };
     const servers = Array.from({ length: count }, (_, index) => newServer(all, index));
     const ids = servers.map(({ id }) => id);
     const [ports, rows] = await Promise.all([
@@ -141,6 +155,7 @@ interface ServerParts {
   flavor: FlavorRow;
   hardware: ServerHardware;
   diskGib: number;
+  localDisks: LocalDisk[];
   image: BootImage;
   found: Ingredients;
   reservationId: string;
@@ -158,7 +173,19 @@ const needsConfigDrive = (wish: ServerWish, image: BootImage, plan: { withoutIpv
   image.owner_properties.img_config_drive === 'mandatory';
 
 function newServer(
-  { caller, projectId, wish, flavor, hardware, diskGib, image, found, reservationId, configDrive }: ServerParts,
+  {
+    caller,
+    projectId,
+    wish,
+    flavor,
+    hardware,
+    diskGib,
+    localDisks,
+    image,
+    found,
+    reservationId,
+    configDrive,
+  }: ServerParts,
   index: number,
 ) {
   const id = newOrderedId<ServerId>();
@@ -177,6 +204,8 @@ function newServer(
     vcpus: flavor.vcpus,
     memory_mib: flavor.memory_mib,
     disk_gib: diskGib,
+    local_disks: localDisks,
+    local_gib: localGib(localDisks),
     key_name: wish.keyName,
     keys: found.key ? [found.key] : [],
     config_drive: configDrive,

@@ -8,14 +8,20 @@
  */
 import { hash } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
-import { type DesiredServer, desiredServer, imageLimits, type PinnedMachine } from '../../../contract/host/index.ts';
+import {
+  type DesiredLocalDisk,
+  type DesiredServer,
+  desiredServer,
+  imageLimits,
+  type PinnedMachine,
+} from '../../../contract/host/index.ts';
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
 import { endpointUrl, type ServerFilter, type ServerStamp } from '../../host/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { hardwareDocument, type ServerHardware } from '../hardware/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { InjectedFile } from './personality.ts';
-import type { KeySnapshot, ServerImage, ServerMachine, ServerRoot } from './snapshots.ts';
+import type { KeySnapshot, LocalDisk, ServerImage, ServerMachine, ServerRoot } from './snapshots.ts';
 import type { Power, ServerRescue, ServerResize } from './states.ts';
 
 interface Row {
@@ -38,6 +44,7 @@ interface Row {
   vcpus: number;
   memory_mib: number;
   disk_gib: number;
+  local_disks: LocalDisk[];
   image_id: ImageId | null;
   image: ServerImage | null;
   desired_root: ServerRoot | null;
@@ -70,7 +77,7 @@ const facts = ({ hostId, serverIds }: ServerFilter) => sql`
       case when s.desired_shelve ->> 'state' = 'offloading' then 'absent' else s.desired_presence end as desired_presence,
       s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_resize,
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
-        and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.image_id,
+        and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.local_disks, s.image_id,
       s.image, s.desired_root, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, ${personality} as files, a.password as admin_password,
       s.metadata, s.launch_index, s.reservation_id, s.flavor ->> 'name' as flavor_name, s.hardware, s.machine, s.created_at
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
@@ -115,6 +122,7 @@ export async function desiredServers(
     vcpus: row.vcpus,
     memoryMiB: row.memory_mib,
     diskGiB: row.disk_gib,
+    ...(row.local_disks.length > 0 && { localDisks: row.local_disks.map(localDiskOf) }),
     image: imageOf(row.desired_root?.image_id ?? row.image_id, row.desired_root?.image ?? row.image, row.image_sources),
     rescue: rescueOf(row),
     ...(row.desired_resize && { resize: { count: row.desired_resize.count, state: row.desired_resize.state } }),
@@ -169,6 +177,8 @@ function sourcesOf(imageId: RawBuilder<unknown>, order: RawBuilder<unknown>): Ra
       from image_location l join host o on o.id = l.host_id
       where l.image_id = ${imageId} and ${endpointUrl('o')} <> '') end)`;
 }
+
+const localDiskOf = ({ name, size_mib: sizeMiB, format }: LocalDisk): DesiredLocalDisk => ({ name, sizeMiB, format });
 
 const machineOf = ({ type, cpu_model: cpuModel, layout }: ServerMachine): PinnedMachine => ({ type, cpuModel, layout });
 

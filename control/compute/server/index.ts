@@ -13,11 +13,12 @@ export type {
 export { desiredServers } from './desired.ts';
 export { hostedServers } from './hosted-servers.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
+export { type LocalDiskWish, localGib } from './local-disks.ts';
 export { replacePersonality } from './personality.ts';
 export { recordReports } from './reports.ts';
 export type { ListedServer, ServerRow, ShownServer } from './server.ts';
 export { maxTags, ServerService, type ServerServiceOptions } from './service.ts';
-export type { FlavorSnapshot, KeySnapshot, ServerImage, ServerMachine } from './snapshots.ts';
+export type { FlavorSnapshot, KeySnapshot, LocalDisk, ServerImage, ServerMachine } from './snapshots.ts';
 export {
   isServerStatus,
   powerState,

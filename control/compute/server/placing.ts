@@ -219,7 +219,7 @@ const groupsOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((serv
 const requestOf = (server: Unplaced): PlacementRequest => ({
   vcpus: server.vcpus,
   memory_mib: server.memory_mib,
-  disk_gib: server.disk_gib,
+  disk_gib: server.disk_gib + server.local_gib,
   availability_zone: server.availability_zone,
   requested_host_id: server.requested_host_id,
   server_group_id: server.server_group_id ?? null,

@@ -52,6 +52,16 @@ export interface ServerFault {
   details?: string;
 }
 
+/** A disk beside the one with its system. */
+export interface LocalDisk {
+  /** `ephemeral0` and so on, or `swap`. */
+  name: string;
+  size_mib: number;
+  format: 'ext2' | 'ext3' | 'ext4' | 'swap';
+  /** By the request: it does not follow the flavor. */
+  given: boolean;
+}
+
 /** What a resize changes. */
 export interface ServerSize {
   /** The flavor's row. */
@@ -60,6 +70,9 @@ export interface ServerSize {
   vcpus: number;
   memory_mib: number;
   disk_gib: number;
+  /** Absent in a resize of before there were such. */
+  local_disks?: LocalDisk[];
+  local_gib?: number;
   /** Absent in a resize of before flavors changed it. */
   hardware?: ServerHardware;
 }

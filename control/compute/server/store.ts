@@ -27,6 +27,8 @@ export type NewServer = Pick<
   | 'vcpus'
   | 'memory_mib'
   | 'disk_gib'
+  | 'local_disks'
+  | 'local_gib'
   | 'key_name'
   | 'keys'
   | 'config_drive'
@@ -73,10 +75,10 @@ export async function insertServers(
   const { rows } = await sql<MadeServer>`
     with made as (
       insert into server (id, project_id, user_id, name, description, hostname, image_id, image, flavor_id, flavor, vcpus,
-        memory_mib, disk_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
+        memory_mib, disk_gib, local_disks, local_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
         server_group_id, access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware)
       select id, project_id, user_id, name, description, hostname, image_id, nullif(image, 'null'), flavor_id, flavor,
-        vcpus, memory_mib, disk_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
+        vcpus, memory_mib, disk_gib, local_disks, local_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
         server_group_id, access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware
       from jsonb_populate_recordset(null::server, ${JSON.stringify(servers)}::jsonb)
       returning id, project_id, generation, epoch),
@@ -243,9 +245,10 @@ export async function updateDesired(tx: Tx, id: string, verb: string, change: De
   return generation;
 }
 
-const sizeColumns = ({ flavor, hardware, ...columns }: ServerSize) => ({
+const sizeColumns = ({ flavor, hardware, local_disks: disks, ...columns }: ServerSize) => ({
   ...{ ...columns, flavor: JSON.stringify(flavor) },
   ...(hardware && { hardware: JSON.stringify(hardware) }),
+  ...(disks && { local_disks: JSON.stringify(disks) }),
 });
 
 const rebuiltColumns = ({ image, hardware, keys, ...columns }: NonNullable<DesiredChange['rebuild']>) => ({

@@ -2,7 +2,15 @@
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { ServerHardware } from '../hardware/index.ts';
-import type { FlavorSnapshot, KeySnapshot, ServerFault, ServerImage, ServerMachine, ServerRoot } from './snapshots.ts';
+import type {
+  FlavorSnapshot,
+  KeySnapshot,
+  LocalDisk,
+  ServerFault,
+  ServerImage,
+  ServerMachine,
+  ServerRoot,
+} from './snapshots.ts';
 import type { ObservedState, Power, ServerCapture, ServerRescue, ServerResize, ServerShelve } from './states.ts';
 
 export interface ServerTable {
@@ -19,6 +27,10 @@ export interface ServerTable {
   vcpus: number;
   memory_mib: number;
   disk_gib: number;
+  /** The disks beside the one with its system, in the order in which its guest sees them. */
+  local_disks: Json<LocalDisk[]>;
+  /** What those take of the host's disk. */
+  local_gib: Generated<number>;
   key_name: string | null;
   keys: Json<KeySnapshot[]>;
   config_drive: Generated<boolean>;

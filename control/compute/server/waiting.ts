@@ -7,6 +7,8 @@ import type { PlacementRequest } from '../placement/index.ts';
 export interface Unplaced extends PlacementRequest {
   id: string;
   project_id: string;
+  /** Beside `disk_gib`. */
+  local_gib: number;
   /** Of which its disk is made. */
   image_id: string | null;
   /** The one it was given to, which is away and has not said a word of it. */
@@ -41,7 +43,7 @@ export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promis
  */
 export async function othersWaiting(tx: Tx, asked: readonly Unplaced[], limit: number): Promise<Unplaced[]> {
   const { rows } = await sql<Unplaced>`
-    select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib,
+    select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib,
       s.availability_zone, s.requested_host_id, s.server_group_id, now() as now,
       (select deadline from operation where resource_id = s.id and state = 'running' order by created_at desc limit 1) as deadline
     from server s

@@ -55,11 +55,11 @@ CREATE FUNCTION public.count_host_usage() RETURNS trigger
 begin
   if tg_op <> 'INSERT' and old.host_id is not null then
     update host_usage set servers = servers - 1, vcpus = vcpus - old.vcpus, memory_mib = memory_mib - old.memory_mib,
-      disk_gib = disk_gib - old.disk_gib, changed_in = pg_current_xact_id() where host_id = old.host_id;
+      disk_gib = disk_gib - old.disk_gib - old.local_gib, changed_in = pg_current_xact_id() where host_id = old.host_id;
   end if;
   if tg_op <> 'DELETE' and new.host_id is not null then
     insert into host_usage as u (host_id, servers, vcpus, memory_mib, disk_gib)
-    values (new.host_id, 1, new.vcpus, new.memory_mib, new.disk_gib)
+    values (new.host_id, 1, new.vcpus, new.memory_mib, new.disk_gib::bigint + new.local_gib)
     on conflict (host_id) do update set servers = u.servers + 1, vcpus = u.vcpus + excluded.vcpus,
       memory_mib = u.memory_mib + excluded.memory_mib, disk_gib = u.disk_gib + excluded.disk_gib,
       changed_in = pg_current_xact_id();
@@ -915,6 +915,8 @@ CREATE TABLE public.server (
     desired_resize jsonb,
     observed_resize_count bigint DEFAULT 0 NOT NULL,
     machine jsonb,
+    local_disks jsonb DEFAULT '[]'::jsonb NOT NULL,
+    local_gib integer DEFAULT 0 NOT NULL,
     server_group_id uuid,
     resized_at timestamp with time zone,
     desired_shelve jsonb,
@@ -1786,7 +1788,7 @@ CREATE TRIGGER server_placed AFTER INSERT ON public.server FOR EACH ROW WHEN ((n
 
 CREATE TRIGGER server_usage AFTER INSERT OR DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.count_host_usage();
 
-CREATE TRIGGER server_usage_moved AFTER UPDATE OF host_id, vcpus, memory_mib, disk_gib ON public.server FOR EACH ROW WHEN (((((old.host_id IS DISTINCT FROM new.host_id) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib))) EXECUTE FUNCTION public.count_host_usage();
+CREATE TRIGGER server_usage_moved AFTER UPDATE OF host_id, vcpus, memory_mib, disk_gib, local_gib ON public.server FOR EACH ROW WHEN ((((((old.host_id IS DISTINCT FROM new.host_id) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.local_gib IS DISTINCT FROM new.local_gib))) EXECUTE FUNCTION public.count_host_usage();
 
 CREATE TRIGGER service_change AFTER INSERT OR DELETE OR UPDATE ON public.service FOR EACH ROW EXECUTE FUNCTION public.append_change('service');
 

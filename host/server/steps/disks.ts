@@ -9,6 +9,7 @@ import { isWanted } from '../decide.ts';
 import { makeDirectories } from '../ownership.ts';
 import { newRecord } from '../record.ts';
 import type { ServerTask } from '../task.ts';
+import { dropLocalDisks } from './local-disks.ts';
 import { plugAhead } from './starting.ts';
 import type { StepFunction } from './step.ts';
 
@@ -42,6 +43,8 @@ export const dropDisk: StepFunction<'drop-disk'> = async ({ task, desired, signa
   // Another system: what the firmware and the TPM know of the one before goes first, so that it does not meet it.
   await rm(task.paths.firmwareVariables, { force: true });
   await removeTree(task.paths.tpmState);
+  await dropLocalDisks(task);
+  await task.context.step('drop-local-disks');
   await rm(task.paths.disk, { force: true });
   return undefined;
 };

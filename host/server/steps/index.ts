@@ -6,6 +6,7 @@ import { capture } from './capturing.ts';
 import { awaitCard, forgetCard, plugCard, unplugCard } from './cards.ts';
 import { dropDisk, dropRescue, makeDisk, makeRescueDisk } from './disks.ts';
 import { halt, powerDown, quit } from './ending.ts';
+import { dropDisk as dropLocalDisk, growDisk, makeLocalDisk } from './local-disks.ts';
 import { continueGuest, dropMemory, pause, saveMemory } from './memory.ts';
 import { erase, unplug } from './removing.ts';
 import { forgetDisk, resizeDisk, restoreDisk } from './resizing.ts';
@@ -39,6 +40,9 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   'drop-disk': dropDisk,
   'make-rescue-disk': makeRescueDisk,
   'drop-rescue': dropRescue,
+  'make-local-disk': makeLocalDisk,
+  'grow-local-disk': growDisk,
+  'drop-local-disk': dropLocalDisk,
   launch,
   'wait-for-guest': waitForGuest,
   'note-running': noteRunning,

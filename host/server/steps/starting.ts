@@ -3,13 +3,14 @@ import { copyFile, readFile, rename } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredServer } from '../../../contract/host/index.ts';
 import { exists, makeConfigDrive } from '../../disk/disk.ts';
-import { type GuestDisk, type GuestMachine, qemuArguments } from '../../guest/arguments.ts';
+import { diskDeviceId, type GuestDisk, type GuestMachine, qemuArguments } from '../../guest/arguments.ts';
 import { firmwareFiles } from '../../guest/hardware.ts';
 import { HostFault } from '../../host-error.ts';
 import { makeDirectories, openRunDirectory, own, sealRunDirectory } from '../ownership.ts';
 import type { CardRecord, DiskRecord, MachineShape } from '../record.ts';
 import type { ServerTask } from '../task.ts';
 import { imageFor, userFor } from './disks.ts';
+import { localDisksFor } from './local-disks.ts';
 import type { StepFunction } from './step.ts';
 
 /** A memory is read as fast as the disk gives it. */
@@ -85,6 +86,7 @@ export const shapeOf = (task: ServerTask, desired: DesiredServer): MachineShape 
   guestAgent: desired.hardware?.guestAgent ?? false,
   ...machineShape(desired),
   ...hardwareShape(desired),
+  ...localDisksShape(desired),
   cards: cardsOf(task, desired).map(({ mac, mtu }) => `${mac} ${mtu}`),
 });
 
@@ -95,6 +97,11 @@ const machineShape = ({ machine }: DesiredServer): Pick<MachineShape, 'machine'>
 /** Beyond the agent's channel. Absent where there is nothing, as in what was saved before there was more. */
 function hardwareShape({ hardware: { guestAgent: _, ...more } = {} }: DesiredServer): Pick<MachineShape, 'hardware'> {
   return Object.keys(more).length > 0 ? { hardware: more } : {};
+}
+
+function localDisksShape({ localDisks = [] }: DesiredServer): Pick<MachineShape, 'localDisks'> {
+  if (localDisks.length === 0) return {};
+  return { localDisks: localDisks.map(({ name, sizeMiB }) => `${name} ${sizeMiB}`) };
 }
 
 /** Where control does not say: as an older one would have it. */
@@ -132,12 +139,14 @@ const machineFor = (
 async function disksFor(task: ServerTask, desired: DesiredServer, signal: AbortSignal): Promise<GuestDisk[]> {
   const { paths, record } = task;
   const { disk, rescue } = record!;
-  const one = async (name: GuestDisk['name'], path: string, made: DiskRecord): Promise<GuestDisk> => ({
+  const one = async (name: string, path: string, made: DiskRecord): Promise<GuestDisk> => ({
     ...{ name, path },
     base: { path: await baseFor(task, desired, made, signal), format: made.imageFormat },
   });
   const root = await one('disk', paths.disk, disk!);
-  return rescue ? [await one('rescue', paths.rescueDisk, rescue), root] : [root];
+  // A rescue has its own disk and that of the system, as Nova's.
+  if (rescue) return [await one('rescue', paths.rescueDisk, rescue), root];
+  return [root, ...(await localDisksFor(task, desired))];
 }
 
 /** @param options.fresh false: the guest goes on, and finds on its config drive what it knew */
@@ -239,10 +248,10 @@ export const noteRunning: StepFunction<'note-running'> = async ({ task, desired 
 };
 
 /** For each disk; QEMU forgets it with each end. */
-async function limitDisks(task: ServerTask, { hardware }: DesiredServer): Promise<void> {
+async function limitDisks(task: ServerTask, { hardware, localDisks = [] }: DesiredServer): Promise<void> {
   if (!hardware?.diskLimits) return;
-  const names = [...(task.record?.rescue ? ['rescue0'] : []), 'disk0'];
-  for (const name of names) {
+  const names = task.record?.rescue ? ['rescue', 'disk'] : ['disk', ...localDisks.map((disk) => disk.name)];
+  for (const name of names.map(diskDeviceId)) {
     const virtio = (hardware.diskBus ?? 'virtio') === 'virtio';
     const id = virtio ? `/machine/peripheral/${name}/virtio-backend` : name;
     await task.guest!.execute('block_set_io_throttle', { id, ...hardware.diskLimits });

@@ -13,6 +13,7 @@ import { resizedHardware } from '../../hardware/index.ts';
 import { lockPlacement } from '../../placement/index.ts';
 import { beginMigration, endMigration } from '../../server-migration/index.ts';
 import { flavorSnapshot } from '../create.ts';
+import { localGib, resizedLocalDisks } from '../local-disks.ts';
 import { server as descriptor, shareOf } from '../resource.ts';
 import type { ServerRow } from '../server.ts';
 import type { ServerSize } from '../snapshots.ts';
@@ -37,9 +38,11 @@ export const resize: ServerAction<ResizeWish> = {
     const disk_gib = flavor.disk_gib === 0 ? server.disk_gib : flavor.disk_gib;
     if (disk_gib < server.disk_gib)
       throw new CloudError('invalid', 'resize_of_disk_down', { disk_gib: server.disk_gib });
+    const local_disks = resizedLocalDisks(flavor, server.local_disks);
     const after: ServerSize = {
       ...{ flavor_id: flavor.id, flavor: flavorSnapshot(flavor) },
       ...{ vcpus: flavor.vcpus, memory_mib: flavor.memory_mib, disk_gib },
+      ...{ local_disks, local_gib: localGib(local_disks) },
       hardware: resizedHardware(server.hardware, flavor),
     };
     await requireRoom(tx, server, after);
@@ -47,13 +50,14 @@ export const resize: ServerAction<ResizeWish> = {
       ...{ projectId: server.project_id, userId: caller.userId, serverId: server.id, hostId: server.host_id },
       ...{ generation: server.generation + 1, oldFlavorId: server.flavor_id, newFlavorId: flavor.id },
     });
-    const { flavor_id, flavor: before, vcpus, memory_mib, disk_gib: diskBefore, hardware } = server;
+    const { flavor_id, flavor: before, vcpus, memory_mib, hardware } = server;
+    const disks = { disk_gib: server.disk_gib, local_disks: server.local_disks, local_gib: server.local_gib };
     return {
       ...(diskConfig && { diskConfig }),
       size: after,
       resize: {
         state: 'kept',
-        before: { flavor_id, flavor: before, vcpus, memory_mib, disk_gib: diskBefore, hardware },
+        before: { flavor_id, flavor: before, vcpus, memory_mib, ...disks, hardware },
       },
     };
   },
@@ -95,12 +99,14 @@ async function flavorOf(tx: Tx, caller: Caller, id: string): Promise<FlavorRow> 
   return rows[0];
 }
 
-type Room = Pick<ServerSize, 'vcpus' | 'memory_mib' | 'disk_gib'>;
+type Room = Pick<ServerSize, 'vcpus' | 'memory_mib' | 'disk_gib' | 'local_gib'>;
 
 /** @throws CloudError `quota_exceeded`; `invalid` where the host has no room for it */
 async function requireRoom(tx: Tx, server: ServerRow, after: Room): Promise<void> {
-  const more = (key: keyof Room): number => Math.max(0, after[key] - server[key]);
-  const [vcpus, memory_mib, disk_gib] = [more('vcpus'), more('memory_mib'), more('disk_gib')];
+  const more = (key: 'vcpus' | 'memory_mib'): number => Math.max(0, after[key] - server[key]);
+  const [vcpus, memory_mib] = [more('vcpus'), more('memory_mib')];
+  const local = (after.local_gib ?? server.local_gib) - server.local_gib;
+  const disk_gib = Math.max(0, after.disk_gib - server.disk_gib + local);
   if (vcpus + memory_mib + disk_gib === 0) return;
   await checkQuota(tx, server.project_id, descriptor.usage, { vcpus, memory_mib }, shareOf(server));
   await lockPlacement(tx);
