@@ -150,3 +150,20 @@ test('a global row that was emptied, removed or marked with nonsense is taken ag
   await leader.write('four');
   assert.deepEqual([switches(nb), epochOf(nb)], [['one', 'two', 'three', 'four'], '1']);
 });
+
+test('a mark as high as numbers go, by whatever hand, stops nobody: not this term and not the next', async () => {
+  for (const highest of [Number.MAX_SAFE_INTEGER - 1, Number.MAX_SAFE_INTEGER - 2, 2 ** 52, 2 ** 52 - 1]) {
+    const nb = new MemoryNorthbound();
+    nb.database.edit((tx) => tx.insert('NB_Global', { external_ids: { [stamps.epoch]: String(highest) } }));
+    const role = `highest ${highest}`;
+    await using leader = new Candidate(role, nb);
+    await leader.leads();
+    for (const name of ['one', 'two']) await leader.write(name);
+    await leader.expire();
+    await using next = new Candidate(role, nb);
+    await next.leads();
+    for (const name of ['three', 'four']) await next.write(name);
+    await assert.rejects(leader.write('late'), TargetLost);
+    assert.deepEqual(switches(nb), ['one', 'two', 'three', 'four']);
+  }
+});

@@ -22,6 +22,12 @@ export interface Lease {
   raise(above: number): Promise<void>;
 }
 
+/**
+ * From here on a mark is somebody's hand, which is not followed but replaced, unless a hand has brought the lease so far as well. By
+ * itself no lease comes here; and one that is raised above a mark just below has as many epochs before it until numbers end.
+ */
+const highest = 2 ** 52;
+
 export class Fence implements Northbound {
   readonly #client: Northbound;
   readonly #lease: Lease;
@@ -77,12 +83,13 @@ export class Fence implements Northbound {
     this.#taken = undefined;
     await ensureGlobal(this.#client);
     const present = this.#present();
+    const above = present !== undefined && (present < highest || this.#epoch >= highest) ? present : -1;
     // One that is equal is not of this term: leaders of two histories of the database may have come to the same number.
-    if (present !== undefined && present >= this.#epoch) await this.#lease.raise(present);
+    if (above >= this.#epoch) await this.#lease.raise(above);
     this.#check();
     const epoch = this.#epoch;
     const [row] = this.#client.replica.rows('NB_Global').values();
-    if (!row || this.#present() !== present || (present !== undefined && present >= epoch))
+    if (!row || this.#present() !== present || above >= epoch)
       throw new TargetLost('OVN: the global row changed meanwhile');
     const transaction = this.#client.transaction();
     // Just as it was read: of two that take it at once one is refused.
@@ -100,8 +107,7 @@ export class Fence implements Northbound {
   #present(): number | undefined {
     for (const row of this.#client.replica.rows('NB_Global').values()) {
       const epoch = Number(stamp(row, stamps.epoch) ?? Number.NaN);
-      // Above what can be raised, somebody's hand: what we write replaces it.
-      return Number.isSafeInteger(epoch) && epoch >= 0 && epoch < Number.MAX_SAFE_INTEGER ? epoch : undefined;
+      return Number.isSafeInteger(epoch) && epoch >= 0 ? epoch : undefined;
     }
     return undefined;
   }
