@@ -1,6 +1,6 @@
 /**
  * A guest's consoles, handed to whoever control asks for: bytes between that connection and the socket that QEMU has for the console.
- * Knows who has which serial port, nothing else; when the process dies connections end, and QEMU waits for the next.
+ * Knows who looks at which, nothing else; when the process dies connections end, and QEMU waits for the next.
  */
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -14,30 +14,45 @@ import { HostFault } from '../host-error.ts';
  */
 const maxWaitingBytes = 1024 * 1024;
 
+/**
+ * Who may look at a console at once. Whoever comes later is let in, and the first has to go: one that has vanished keeps nobody out, and
+ * one server's viewers do not take the places of all others' (api/console). QEMU serves one at a serial port, and any number at a screen.
+ */
+const maxViewers: Readonly<Record<ConsoleKind, number>> = { serial: 1, vnc: 16 };
+
 export class Consoles {
-  /** QEMU serves one at a time, and a viewer that has vanished would keep all others out. */
-  readonly #serial = new Map<ServerId, Duplex>();
+  /** In the order in which they came. */
+  readonly #viewers = new Map<string, Set<Duplex>>();
 
   /** @param path QEMU's socket @throws HostFault `conflict` where nobody listens there */
   async open(id: ServerId, kind: ConsoleKind, path: string, caller: Duplex, head: Buffer): Promise<void> {
-    if (kind === 'serial') this.#serial.get(id)?.destroy();
+    const viewers = this.#viewers.get(`${kind} ${id}`);
+    // QEMU takes no other before this one is gone.
+    if (kind === 'serial') for (const viewer of viewers ?? []) viewer.destroy();
     const console = await connected(path);
     if (caller.destroyed) {
       console.destroy();
       return;
     }
-    if (kind === 'serial') this.#take(id, caller);
+    this.#take(id, kind, caller);
     caller.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${consoleProtocol}\r\n\r\n`);
     if (head.length > 0) console.write(head);
     relay(caller, console, kind === 'serial' ? maxWaitingBytes : undefined);
   }
 
-  #take(id: ServerId, caller: Duplex): void {
-    this.#serial.get(id)?.destroy();
-    this.#serial.set(id, caller);
+  #take(id: ServerId, kind: ConsoleKind, caller: Duplex): void {
+    const key = `${kind} ${id}`;
+    const viewers = this.#viewers.get(key) ?? new Set();
+    this.#viewers.set(key, viewers.add(caller));
     caller.once('close', () => {
-      if (this.#serial.get(id) === caller) this.#serial.delete(id);
+      viewers.delete(caller);
+      if (viewers.size === 0 && this.#viewers.get(key) === viewers) this.#viewers.delete(key);
     });
+    for (const first of viewers) {
+      if (viewers.size <= maxViewers[kind]) break;
+      viewers.delete(first);
+      first.destroy();
+    }
   }
 }
 

@@ -60,6 +60,9 @@ export interface ServiceOptions {
 
 const secureContext = ({ key, cert, ca }: TlsTexts) => ({ key, cert, ca, minVersion: 'TLSv1.3' as const });
 
+/** A machine that vanishes says nothing: without this whoever looks at a screen on which nothing moves would be kept for ever. */
+const requireAlive = { keepAlive: true, keepAliveInitialDelay: 10_000 } as const;
+
 /** How long a caller may go on sending what was refused. */
 const drainMs = 2000;
 
@@ -94,7 +97,7 @@ export class HostHttpService {
   async start(): Promise<void> {
     const { tls, listen, socket } = this.#options;
     const secure = createTls(
-      { ...secureContext(tls), requestCert: true, rejectUnauthorized: true },
+      { ...secureContext(tls), ...requireAlive, requestCert: true, rejectUnauthorized: true },
       (request, response) => this.#serve(request, response, () => this.#peerOf(request.socket as TLSSocket)),
     );
     this.#secure = secure;

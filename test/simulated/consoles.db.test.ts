@@ -135,6 +135,17 @@ test('of two who open the same serial console at once the last has it', async ()
   for (const { socket } of racing) socket.terminate();
 });
 
+test('of too many who look at one screen the first has to go', async () => {
+  const screens: ReturnType<typeof open>[] = [];
+  for (let n = 0; n < 17; n++) {
+    screens.push(open(await urlOf('vnc')));
+    await screens.at(-1)!.has('RFB 003.008');
+  }
+  await until('the first to be gone', () => screens[0]!.socket.readyState === WebSocket.CLOSED);
+  assert.equal(screens.filter(({ socket }) => socket.readyState === WebSocket.OPEN).length, 16);
+  for (const { socket } of screens) socket.terminate();
+});
+
 test('a reader of a serial console that stops is let go, and the guest writes on', async () => {
   const slow = open(await urlOf('serial'));
   await slow.opened;

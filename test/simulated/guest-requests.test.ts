@@ -1,16 +1,27 @@
 /** What control asks of a guest at once, over the host's real service: an interrupt, a password, how it is doing. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { Secret } from '../../contract/secret.ts';
 import { hostWorld, wantedServer } from '../support/host-world.ts';
+import { until } from '../support/until.ts';
 
 async function running(t: TestContext, hardware = {}) {
   const world = await hostWorld(t);
-  await world.host().start();
+  const process = world.host();
+  await process.start();
   const server = wantedServer(await world.storeImage(), { hardware });
   world.control.want(server);
   await world.control.until(server.id, 'running', ({ state }) => state === 'running');
-  return { world, server, client: world.client, host: world.endpoint(), qemu: world.machine.guest(server.id)! };
+  return {
+    world,
+    process,
+    server,
+    client: world.client,
+    host: world.endpoint(),
+    qemu: world.machine.guest(server.id)!,
+  };
 }
 
 test('an interrupt reaches the guest', async (t) => {
@@ -55,4 +66,21 @@ test('of a server that is off, or unknown, nothing can be asked', async (t) => {
   await world.control.until(server.id, 'stopped', ({ state }) => state === 'stopped');
   await assert.rejects(client.injectNmi(host, server.id), { code: 'conflict' });
   await assert.rejects(client.diagnostics(host, server.id), { code: 'conflict' });
+});
+
+/** proc(5): addresses with their ports in hexadecimal, the state, queues, and the timer that runs. */
+function timerOf(local: number, remote: number): string | undefined {
+  const end = (port: number) => `:${port.toString(16).padStart(4, '0').toUpperCase()}`;
+  const lines = readFileSync('/proc/self/net/tcp', 'utf8').split('\n');
+  const rows = lines.map((line) => line.trim().split(/\s+/));
+  return rows.find(([, here, there]) => here?.endsWith(end(local)) && there?.endsWith(end(remote)))?.[5]?.slice(0, 2);
+}
+
+test('whoever has a console is asked whether it is still there: a machine that vanishes says nothing', async (t) => {
+  const { world, process, server } = await running(t);
+  const host = { id: world.hostId, url: process.facts().url };
+  const console = (await world.remote.console(host, server.id, 'serial')) as Socket;
+  t.after(() => console.destroy());
+  console.resume();
+  await until('a timer for signs of life', () => timerOf(console.remotePort!, console.localPort!) === '02');
 });
