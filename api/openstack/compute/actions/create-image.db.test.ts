@@ -26,10 +26,11 @@ const act = (id: string, body: object, version = 1) =>
 
 test('createImage tells the image by its header, since 2.45 by its body; the server shows that it is at work', async () => {
   const id = await active();
-  const old = await act(id, { createImage: { name: '小屋 🏔', metadata: { a: 'b' } } });
+  const old = await act(id, { createImage: { name: '小屋 🏔', metadata: { a: 'b', image_type: 'mine' } } });
   assert.equal(old.status, 202);
   const [, imageId] = /\/image\/v2\/images\/([0-9a-f-]{36})$/.exec(String(old.headers.location)) ?? [];
-  assert.equal((await api.cloud.images.show(api.cloud.member, imageId!)).name, '小屋 🏔');
+  const image = await api.cloud.images.show(api.cloud.member, imageId!);
+  assert.deepEqual([image.name, image.owner_properties.a, image.owner_properties.image_type], ['小屋 🏔', 'b', 'mine']);
   const { server } = (await api.call(api.cloud.member, 'GET', `/servers/${id}`)).body;
   assert.deepEqual([server.status, server['OS-EXT-STS:task_state']], ['ACTIVE', 'image_snapshot']);
   const busy = await act(id, { createImage: { name: 'x' } });

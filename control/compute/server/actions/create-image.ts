@@ -31,8 +31,11 @@ export const createImage: ServerAction<ImageWish> = {
   verb: 'createImage',
   doing: 'make an image of a server',
   deadlineMs: captureMs,
-  decide: (work, server, wish) =>
-    capture(work, server, wish, { image_type: 'snapshot' }, { image_id: wish.imageId, kind: 'image' }),
+  decide(work, server, wish) {
+    // As Nova, whose callers may call it something else.
+    const { image_type = 'snapshot' } = wish.metadata;
+    return capture(work, server, wish, { image_type }, { image_id: wish.imageId, kind: 'image' });
+  },
 };
 
 export const createBackup: ServerAction<BackupWish> = {
