@@ -28,7 +28,7 @@ const reboots = integer(0, 2 ** 31 - 1);
 /** A disk of its own beside the one with its system: as large and formatted as it is made, then the guest's. */
 export const desiredLocalDisk = object({
   name: text(limits.localDiskNameLength, { pattern: '^(ephemeral[0-9]|swap)$' }),
-  sizeMiB: integer(1, 2 ** 31 - 1),
+  sizeMiB: integer(1, limits.diskGiB * 1024),
   format: oneOf('ext2', 'ext3', 'ext4', 'swap'),
 });
 export type DesiredLocalDisk = Static<typeof desiredLocalDisk>;

@@ -25,6 +25,7 @@ export interface ComputeReasons {
   resize_to_no_disk: NoFields;
   resize_of_disk_down: { disk_gib: number };
   resize_of_ephemeral_down: { ephemeral_gib: number };
+  other_disk_bus: { wanted: string; bus: string };
   more_than_one_swap: NoFields;
   ephemeral_beyond_flavor: NoFields;
   swap_beyond_flavor: NoFields;

@@ -24,7 +24,7 @@ export const localDiskFile = ({ name, sizeMiB }: LocalDiskFile): string => `${na
 /** Those among a folder's files. */
 export function localDisksAmong(files: readonly string[]): LocalDiskFile[] {
   return files.flatMap((file) => {
-    const [, name, size] = /^(ephemeral\d|swap)-(\d{1,10})\.raw$/.exec(file) ?? [];
+    const [, name, size] = /^(ephemeral\d|swap)-(\d{1,13})\.raw$/.exec(file) ?? [];
     return name === undefined ? [] : [{ name, sizeMiB: Number(size) }];
   });
 }

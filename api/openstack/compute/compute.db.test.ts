@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
 import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
 import { callerOf, oddName } from '../../../control/compute/server/testing.ts';
 import { laterActions } from './actions/later.ts';
@@ -230,6 +231,38 @@ test('the client’s own form of a plain boot is accepted', async () => {
     networks: [{ uuid: api.cloud.networkId }],
   });
   assert.equal((await get(`/servers/${id}`)).body.server.status, 'ACTIVE');
+});
+
+test('a flavor’s ephemeral and swap disks are the server’s, split as the request says, and never more than the flavor allows', async () => {
+  const flavorRef = await api.cloud.addFlavor();
+  await sql`update flavor set ephemeral_gib = 3, swap_mib = 64 where flavor_id = ${flavorRef}`.execute(
+    api.cloud.database.query,
+  );
+  const blank = { source_type: 'blank', destination_type: 'local', boot_index: -1 };
+  const of = (mapping: object[]) => wish({ flavorRef, block_device_mapping_v2: mapping });
+  const disks = async (mapping: object[]) => {
+    const made = await api.call(api.cloud.member, 'POST', '/servers', { body: of(mapping) });
+    assert.equal(made.status, 202, JSON.stringify(made.body));
+    const { local_disks: found, local_gib: gib } = await api.cloud.service.get(api.cloud.member, made.body.server.id);
+    return [...found.map(({ name, size_mib }) => `${name} ${size_mib}`), gib];
+  };
+  assert.deepEqual(await disks([]), ['ephemeral0 3072', 'swap 64', 4]);
+  assert.deepEqual(
+    await disks([
+      { ...blank, volume_size: 1 },
+      { ...blank, volume_size: '2' },
+    ]),
+    ['ephemeral0 1024', 'ephemeral1 2048', 'swap 64', 4],
+  );
+  for (const [mapping, message] of [
+    [{ ...blank, volume_size: 4 }, /Ephemeral disks requested are larger/],
+    [{ ...blank, guest_format: 'swap', volume_size: 65 }, /Swap drive requested is larger/],
+    [{ ...blank, disk_bus: 'ide' }, /disk_bus ide/],
+  ] as const) {
+    const { status, body } = await api.call(api.cloud.member, 'POST', '/servers', { body: of([mapping]) });
+    assert.equal(status, 400);
+    assert.match(body.badRequest.message, message);
+  }
 });
 
 test('an administrator names the host; a quota is 403 with Nova’s sentence', async () => {

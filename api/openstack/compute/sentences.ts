@@ -55,6 +55,8 @@ const servers = {
   resize_to_no_disk: 'Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.',
   resize_of_ephemeral_down: ({ ephemeral_gib }) =>
     `Server disk was unable to be resized because: its ephemeral disks have ${ephemeral_gib} GiB and can not become smaller.`,
+  other_disk_bus: ({ wanted, bus }) =>
+    `Block Device Mapping is Invalid: disk_bus ${wanted} is not that of the server's disks, ${bus} (image property hw_disk_bus).`,
   more_than_one_swap: 'Block Device Mapping is Invalid: More than one swap drive requested.',
   ephemeral_beyond_flavor:
     'Ephemeral disks requested are larger than the instance type allows. If no size is given in one block device mapping, flavor ephemeral size will be used.',

@@ -6,31 +6,10 @@ import { Secret } from '../../../contract/secret.ts';
 import { newAdminPassword, type ServerWish } from '../../../control/compute/server/index.ts';
 import type { ServerPortRequest } from '../../../control/network/port/server-ports.ts';
 import { Refusal } from '../../boundary/refusal.ts';
+import { blockDevice, oldBlockDevice, readBlockDevices } from './block-devices.ts';
 import * as v from './validate.ts';
 
 const optional = Type.Optional;
-const blockDevice = (version: number) =>
-  v.strict({
-    virtual_name: optional(v.text(0, 255)),
-    volume_id: optional(v.uuid),
-    snapshot_id: optional(v.uuid),
-    image_id: optional(v.uuid),
-    uuid: optional(Type.String({ minLength: 1, maxLength: 255, pattern: '^[a-zA-Z0-9._-]*$' })),
-    volume_size: optional(v.integer(1)),
-    device_name: optional(Type.String({ minLength: 1, maxLength: 255, pattern: '^[a-zA-Z0-9._/-]*$' })),
-    delete_on_termination: optional(v.boolean),
-    no_device: optional(Type.Unknown()),
-    connection_info: optional(v.text(0, 65_535)),
-    source_type: optional(Type.Enum(['volume', 'image', 'snapshot', 'blank'])),
-    destination_type: optional(Type.Enum(['local', 'volume'])),
-    guest_format: optional(v.text(0, 255)),
-    device_type: optional(v.text(0, 255)),
-    disk_bus: optional(v.text(0, 255)),
-    boot_index: optional(Type.Union([Type.Integer(), Type.String({ pattern: '^-?[0-9]+$' }), Type.Null()])),
-    tag: v.when(version === 32 || version >= 42, v.tag),
-    volume_type: v.when(version >= 67, Type.Union([v.text(0, 255), Type.Null()])),
-  });
-
 const network = (version: number) =>
   v.strict({
     fixed_ip: optional(v.ip),
@@ -61,7 +40,7 @@ function createSchema(version: number) {
       accessIPv6: optional(v.ipv6),
       personality: v.when(version < 57, Type.Array(v.injectedFile, { maxItems: serverLimits.files })),
       availability_zone: optional(v.name),
-      block_device_mapping: optional(Type.Array(Type.Unknown())),
+      block_device_mapping: optional(Type.Array(oldBlockDevice)),
       block_device_mapping_v2: optional(Type.Array(blockDevice(version))),
       config_drive: optional(v.boolean),
       key_name: optional(v.name),
@@ -107,6 +86,7 @@ export function readCreate(microversion: number, { server, ...hints }: CreateBod
   if (count > maxCount) throw new Refusal('invalid', `max_count must be <= ${maxCount}`);
   refuseUnsupported(server);
   const zone = readZone(server);
+  const { bootImage, ...disks } = readBlockDevices(server);
   const networks = server.networks as CreateBody['server']['networks'] | undefined;
   const name = server.name.trim();
   return {
@@ -115,7 +95,8 @@ export function readCreate(microversion: number, { server, ...hints }: CreateBod
       description: microversion >= 19 ? (server.description ?? null) : name,
       hostname: server.hostname ?? null,
       flavor: lastSegment(String(server.flavorRef)),
-      imageId: readImage(server),
+      imageId: readImage(server, bootImage),
+      ...disks,
       ports: Array.isArray(networks) ? readNetworks(networks) : [],
       automatic: typeof networks === 'string' ? networks : null,
       securityGroups: [...new Set((server.security_groups ?? []).flatMap((group) => group.name ?? []))],
@@ -156,24 +137,12 @@ const notHere = (what: string): never => {
 };
 
 function refuseUnsupported(server: CreateBody['server']): void {
-  if (server.block_device_mapping && server.block_device_mapping.length > 0) notHere('block_device_mapping (volumes)');
   if (server.trusted_image_certificates && server.trusted_image_certificates.length > 0) {
     notHere('trusted_image_certificates');
   }
-  const mappings = server.block_device_mapping_v2 ?? [];
-  if (mappings.length > 1) notHere('block_device_mapping_v2 with more than one disk');
-  for (const mapping of mappings) {
-    const plain =
-      (mapping.source_type === 'image' || mapping.image_id !== undefined) &&
-      mapping.destination_type === 'local' &&
-      Number(mapping.boot_index ?? -1) === 0;
-    if (!plain) notHere('block_device_mapping_v2 other than one image to the local boot disk (volumes)');
-  }
 }
 
-function readImage(server: CreateBody['server']): ImageId {
-  const mapped = server.block_device_mapping_v2?.[0];
-  const inMapping = mapped && (mapped.image_id ?? mapped.uuid);
+function readImage(server: CreateBody['server'], inMapping: string | undefined): ImageId {
   const ref = server.imageRef || inMapping;
   if (!ref) throw new Refusal('invalid', 'Missing imageRef attribute');
   const id = parseId<ImageId>(ref);

@@ -19,7 +19,7 @@ import type { FlavorRow } from '../flavor/index.ts';
 import { hardwareOf, requireMachineType, type ServerHardware } from '../hardware/index.ts';
 import { lockServerGroup } from '../server-group/index.ts';
 import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
-import { localDisksOf, localGib } from './local-disks.ts';
+import { type LocalDiskWish, localDisksOf, localGib, requireDiskBuses } from './local-disks.ts';
 import { checkPersonality, type InjectedFile } from './personality.ts';
 import { server as descriptor } from './resource.ts';
 import { createDeadlineMs, hostnameFrom } from './server.ts';
@@ -35,6 +35,10 @@ export interface ServerWish {
   /** The flavor's id as callers see it. */
   flavor: string;
   imageId: ImageId;
+  /** Beside the one with its system; empty: what the flavor says. */
+  localDisks: LocalDiskWish[];
+  /** That its disks shall be on, each of them. */
+  diskBuses: string[];
   ports: ServerPortRequest[];
   automatic: 'auto' | 'none' | null;
   /** Names or ids; empty: the project's default group. */
@@ -109,7 +113,7 @@ export async function createServers(
     const hardware = hardwareOf(image.owner_properties, flavor);
     await requireMachineType(tx, hardware, found.host_id);
     const diskGib = diskFor(flavor, image);
-    const localDisks = localDisksOf(flavor, []);
+    const localDisks = localDisksFor(wish, flavor, hardware);
     await checkMetadata(tx, projectId, wish.metadata);
     await checkPersonality(tx, projectId, wish.files);
     const count = countWithinQuota({ ...quota, ...group }, wish, flavor);
@@ -146,6 +150,11 @@ export async function createServers(
   });
   deps.created?.(made);
   return created;
+}
+
+function localDisksFor(wish: ServerWish, flavor: FlavorRow, { diskBus }: ServerHardware): LocalDisk[] {
+  requireDiskBuses(diskBus, wish.diskBuses);
+  return localDisksOf(flavor, wish.localDisks);
 }
 
 interface ServerParts {

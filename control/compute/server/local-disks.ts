@@ -42,10 +42,19 @@ export function resizedLocalDisks(flavor: Sizes, disks: readonly LocalDisk[]): L
   );
 }
 
-/** What they take of a host's disk. */
+/** All disks of a server are on one bus, its image's. @throws CloudError `invalid` where another is asked for */
+export function requireDiskBuses(bus = 'virtio', wanted: readonly string[]): void {
+  const other = wanted.find((each) => each !== bus);
+  if (other !== undefined) throw new CloudError('invalid', 'other_disk_bus', { wanted: other, bus });
+}
+
+/** What they take of a host's disk, as far as the database can count it. */
 export const localGib = (disks: readonly LocalDisk[]): number =>
-  Math.ceil(ephemeralMiB(disks) / mibOfGib) +
-  Math.ceil((disks.find(({ name }) => name === 'swap')?.size_mib ?? 0) / mibOfGib);
+  Math.min(
+    2 ** 31 - 1,
+    Math.ceil(ephemeralMiB(disks) / mibOfGib) +
+      Math.ceil((disks.find(({ name }) => name === 'swap')?.size_mib ?? 0) / mibOfGib),
+  );
 
 const isSwap = ({ name }: LocalDisk): boolean => name === 'swap';
 

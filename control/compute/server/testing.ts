@@ -178,6 +178,8 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       requestedHost: null,
       minCount: 1,
       maxCount: 1,
+      localDisks: [],
+      diskBuses: [],
       diskConfig: 'MANUAL',
       accessIpv4: null,
       accessIpv6: null,
