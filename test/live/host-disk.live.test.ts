@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
@@ -168,3 +168,42 @@ test('a resize grows the disk; a revert brings back what was on it, a confirm ke
   assert.doesNotMatch(execFileSync('qemu-img', ['snapshot', '-l', server.disk], { encoding: 'utf8' }), /before-resize/);
   execFileSync('qemu-img', ['check', server.disk]);
 });
+
+test(
+  'ephemeral and swap disks are the guest’s, keep what it wrote over its starts, and are new after a rebuild',
+  options,
+  async (t) => {
+    const server = await liveHost(t);
+    const localDisks: DesiredServer['localDisks'] = [
+      { name: 'ephemeral0', sizeMiB: 64, format: 'ext4' },
+      { name: 'swap', sizeMiB: 16, format: 'swap' },
+    ];
+    await server.want(
+      { power: 'on', machine: { type: 'pc-q35-7.2', cpuModel: 'max', layout: 1 }, localDisks },
+      'running',
+    );
+    await server.says(first);
+    const { directory: world } = server.world;
+    const directory = join(world, 'data/servers', server.now.id);
+    const pid = readFileSync(join(world, 'run/guests', server.now.id, 'pid'), 'utf8').trim();
+    const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    for (const name of ['ephemeral0-64.raw', 'swap-16.raw']) assert.ok(open.includes(join(directory, name)), name);
+    await server.want({ power: 'off' }, 'stopped');
+    const ephemeral = join(directory, 'ephemeral0-64.raw');
+    execFileSync('qemu-io', ['-f', 'raw', '-c', 'write -P 0x66 32M 64k', ephemeral]);
+    await server.want({ power: 'on' }, 'running');
+    await server.want({ power: 'off' }, 'stopped');
+    const held = (pattern: number) =>
+      execFileSync('qemu-io', ['-r', '-f', 'raw', '-c', `read -P ${pattern} 32M 64k`, ephemeral], { encoding: 'utf8' });
+    assert.doesNotMatch(held(0x66), /failed/);
+    await server.want({ power: 'on', rootCount: 5 }, 'running');
+    await server.want({ power: 'off' }, 'stopped');
+    assert.doesNotMatch(held(0), /failed/);
+    assert.deepEqual(
+      readdirSync(directory)
+        .filter((name) => name.endsWith('.raw'))
+        .sort(),
+      ['ephemeral0-64.raw', 'swap-16.raw'],
+    );
+  },
+);
