@@ -66,3 +66,24 @@ async function* endless() {
   yield 'some';
   await new Promise(() => {});
 }
+
+test('what failed is logged with its address, without the token that opens a console', async () => {
+  const lines: string[] = [];
+  const app = Fastify({ logger: { level: 'error', stream: { write: (line: string) => lines.push(line) } } });
+  speakFaults(app as never, { body: () => ({}) });
+  app.get('/*', () => {
+    throw new CloudError('unavailable', 'host_unreachable', { host: 'x' });
+  });
+  const token = 'a-Secret_of-43-characters';
+  for (const path of [
+    `/os-console-auth-tokens/${token}`,
+    `/console/serial?token=${token}&x=1`,
+    `/console/vnc.html?path=console%2Fvnc%3Ftoken%3D${token}`,
+    '/servers/kept?name=kept',
+  ])
+    assert.equal((await app.inject(path)).statusCode, 503, path);
+  const failed = lines.filter((line) => line.includes('request failed'));
+  assert.equal(failed.length, 4);
+  assert.ok(!failed.join().includes(token));
+  assert.ok(failed[3]!.includes('/servers/kept?name=kept'));
+});
