@@ -71,7 +71,14 @@ test('lists are filtered as Nova did, page by page', async () => {
   const next = new URL(first.images_links[0].href);
   const second = (await member('GET', `/images${next.search}`)).body;
   assert.notEqual(second.images[0].id, first.images[0].id);
-  for (const wrong of ['limit=x', 'minRam=-1', 'minDisk=99999999999', 'changes-since=soon', `marker=${newId()}`]) {
+  for (const wrong of [
+    'limit=x',
+    'minRam=-1',
+    'minDisk=99999999999',
+    'changes-since=soon',
+    'changes-since=2026-02-30',
+    `marker=${newId()}`,
+  ]) {
     assert.equal((await member('GET', `/images?${wrong}`)).status, 400, wrong);
   }
 });

@@ -2,12 +2,14 @@
  * Until 2.35 Nova handed images on to the image service (their metadata until 2.38). Images are that service's; here they have Nova's
  * older form: properties as metadata, upper-case status, minDisk and minRam.
  */
+
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { ImageListOptions, ImageRow, ImageService } from '../../../control/image/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
+import { isOfCalendar } from '../common/calendar.ts';
 import * as a from './answers.ts';
 import { first, linksOf, nextLinks, pageOf, queryOf, rootOf } from './paging.ts';
 import { isoSeconds } from './server-view.ts';
@@ -167,7 +169,7 @@ function timeOf(text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
   const time = /^\d{4}-\d\d-\d\d/.test(text) && text.length <= 40 ? new Date(text) : undefined;
   const year = time?.getUTCFullYear() ?? Number.NaN;
-  if (!(year >= 1 && year <= 9999)) throw new Refusal('invalid', 'Invalid changes-since value.');
+  if (!(year >= 1 && year <= 9999) || !isOfCalendar(text)) throw new Refusal('invalid', 'Invalid changes-since value.');
   return time;
 }
 

@@ -1,4 +1,5 @@
 /** GET /servers and /servers/detail: Nova's query parameters, read into the filter that the domain understands. */
+
 import type { FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
 import {
@@ -10,6 +11,7 @@ import {
 } from '../../../control/compute/server/index.ts';
 import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
 import { Refusal } from '../../boundary/refusal.ts';
+import { isOfCalendar } from '../common/calendar.ts';
 import { first, pageOf, type Query, queryOf, refuseUnknown } from './paging.ts';
 import { looseBoolean } from './validate.ts';
 
@@ -189,7 +191,7 @@ export function readTime(text: string, key: string): Date {
   // Without a zone Nova means UTC.
   const zoned = /(Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text.replace(' ', 'T')}${text.length > 10 ? 'Z' : ''}`;
   const time = new Date(zoned);
-  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(time.getTime())) {
+  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(time.getTime()) || !isOfCalendar(text)) {
     throw new Refusal('invalid', `Invalid filter field: ${key}.`);
   }
   return time;

@@ -1,4 +1,5 @@
 /** /os-simple-tenant-usage. Sums are of what is on a page: from 2.40 on clients add the pages up. */
+
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
@@ -7,6 +8,7 @@ import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
+import { isOfCalendar } from '../common/calendar.ts';
 import * as a from './answers.ts';
 import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import { plainTime } from './server-view.ts';
@@ -100,7 +102,7 @@ function readTime(text: string | undefined): Date | undefined {
   if (text === undefined || text === '') return undefined;
   const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d{1,6})?$/.exec(text);
   const time = match ? new Date(`${match[1]}T${match[2]}${(match[3] ?? '').slice(0, 4)}Z`) : undefined;
-  if (!time || Number.isNaN(time.getTime())) {
+  if (!time || Number.isNaN(time.getTime()) || !isOfCalendar(text)) {
     throw new Refusal('invalid', 'Invalid datetime string: Datetime is in invalid format');
   }
   return time;

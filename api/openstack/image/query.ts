@@ -1,4 +1,5 @@
 /** Reading the query of a list: Glance's filters, orders and pages. Pure. */
+
 import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import {
@@ -11,6 +12,7 @@ import {
 } from '../../../control/image/index.ts';
 import { onePerKey } from '../../../control/kit/listing.ts';
 import { Refusal } from '../../boundary/refusal.ts';
+import { isOfCalendar } from '../common/calendar.ts';
 
 const defaultLimit = 25;
 const maxLimit = 1000;
@@ -224,7 +226,7 @@ function time(value: string, name: string): { is: Comparison; at: Date } {
     ? text
     : `${text.length > 10 ? text : `${text}T00:00:00`}Z`;
   const at = new Date(zoned);
-  if (!is || !shape || Number.isNaN(at.getTime())) {
+  if (!is || !shape || Number.isNaN(at.getTime()) || !isOfCalendar(text)) {
     throw invalid(
       `Unable to filter by '${name}': '${value}' is not an operator and a time, like gt:2026-01-31T00:00:00Z`,
     );
