@@ -35,6 +35,7 @@ import { Lease, type LeaseState } from './lease/lease.ts';
 import type { HostLogger } from './logger.ts';
 import { capacity } from './machine-facts.ts';
 import { metadataFiles, type VendorData } from './metadata/document.ts';
+import type { GuestPasswords } from './metadata/password.ts';
 import { guestsDirectory } from './paths.ts';
 import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
 import { ErasedServers } from './server/erased.ts';
@@ -154,19 +155,8 @@ export class Host {
 
   #newContext(limits: ServerLimits, maxVirtualBytes: number): ServerContext {
     const { dataDirectory, runDirectory, durable = true } = this.#configuration;
-    const {
-      log,
-      bootId,
-      launcher,
-      network,
-      guestUsers,
-      inspect,
-      convert,
-      saveDisk,
-      keeper,
-      tpm,
-      vendorData = {},
-    } = this.#dependencies;
+    const { log, bootId, launcher, network, guestUsers, vendorData = {} } = this.#dependencies;
+    const { inspect, convert, saveDisk, keeper, tpm } = this.#dependencies;
     const images = this.#images;
     return {
       captureSets: this.#captureSets,
@@ -292,6 +282,12 @@ export class Host {
       quarantine: quarantineStatus(this.#reconciler.quarantine()),
     };
   }
+
+  /** What guests post of their passwords, for the metadata service. */
+  readonly guestPasswords: GuestPasswords = {
+    read: async (id) => this.#reconciler.task(id)?.guestPassword(),
+    keep: async (id, text) => (await this.#reconciler.task(id)?.keepGuestPassword(text)) ?? false,
+  };
 
   /** Nothing is under way on this host. For tests that wait. */
   get idle(): boolean {

@@ -17,8 +17,7 @@ const closeGraceMs = 2000;
 export function relayConsole(webSocket: WebSocket, console: Duplex, log: Logger): void {
   let heard = true;
   const pinging = setInterval(() => {
-    // What a guest does not take yet keeps the answer to a ping waiting behind it.
-    if (!heard && !webSocket.isPaused) return webSocket.terminate();
+    if (!heard) return webSocket.terminate();
     heard = false;
     webSocket.ping();
   }, pingMs);

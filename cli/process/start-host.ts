@@ -30,7 +30,13 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
     accelerator: configuration.accelerator,
   });
   const network = await networkOf(configuration, log);
-  const metadata = new MetadataService({ socket: metadataPaths(runDirectory).socket, proxyUser, vendorData });
+  const metadata = new MetadataService({
+    ...{ socket: metadataPaths(runDirectory).socket, proxyUser, vendorData },
+    passwords: {
+      read: (id) => host.guestPasswords.read(id),
+      keep: (id, text) => host.guestPasswords.keep(id, text),
+    },
+  });
   const host = new Host(
     {
       hostId: configuration.hostId as HostId,

@@ -26,6 +26,8 @@ export const serverLimits = {
   /** Base64, as Nova takes it. */
   userDataLength: 65_535,
   adminPasswordLength: 1024,
+  /** Bytes, so also code points, that a guest may post: Nova's (nova/api/metadata/password.py). */
+  guestPasswordLength: 4 * 255,
   /** Files given beside it: whatever a project's quota says. Contents in base64. */
   files: 20,
   filePathLength: 1024,

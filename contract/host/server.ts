@@ -95,6 +95,11 @@ export const desiredServer = object({
   flavorName: optional(text(limits.nameLength)),
   /** For the config drive of the first boot; absent as soon as the guest has run. */
   adminPassword: optional(text(limits.adminPasswordLength)),
+  /**
+   * What the guest posted as its password, and how often that has been cleared: one that was posted before the last clearing counts no
+   * more. Absent: neither posted nor cleared.
+   */
+  guestPassword: optional(object({ cleared: count, text: nullable(text(limits.guestPasswordLength)) })),
   /** Nova's server metadata. */
   metadata: dictionary({
     maxProperties: limits.metadataItems,
@@ -177,6 +182,8 @@ export const observedServer = object({
       limits.captures,
     ),
   ),
+  /** What its guest posted as its password, and after how many clearings; control keeps the first one of each. */
+  guestPassword: optional(object({ cleared: count, text: text(limits.guestPasswordLength) })),
   /** What the host is doing or waiting for, for people; e.g. 'fetching image, 40 of 64 MiB'. */
   step: nullable(text(hostLimits.stepLength)),
   error: nullable(object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) })),

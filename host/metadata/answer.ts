@@ -11,7 +11,7 @@ import {
   openstackFiles,
   userData,
 } from './document.ts';
-import { ec2Versions, openstackVersions } from './versions.ts';
+import { atLeast, ec2Versions, openstackVersions, since } from './versions.ts';
 
 export interface Answer {
   type: string;
@@ -36,7 +36,9 @@ function openstackAnswer(server: DesiredServer, parts: string[], options: Docume
   }
   if (version !== 'latest' && !(openstackVersions as readonly string[]).includes(version)) return undefined;
   const files = openstackFiles(server, version, options);
-  if (name === undefined) return plain([...files.keys()].join('\n'));
+  // As with Nova, also where none was posted; what that is only the service knows.
+  const posted = atLeast(version, since.password) ? ['password'] : [];
+  if (name === undefined) return plain([...files.keys(), ...posted].join('\n'));
   const body = files.get(name);
   if (body === undefined || rest.length > 0) return undefined;
   return name === 'user_data' ? { type: 'application/octet-stream', body } : { type: 'application/json', body };

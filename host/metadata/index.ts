@@ -1,2 +1,3 @@
 export { type DocumentOptions, metadataFiles } from './document.ts';
+export type { GuestPasswords } from './password.ts';
 export { MetadataService, type MetadataServiceOptions } from './service.ts';

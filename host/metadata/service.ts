@@ -14,6 +14,7 @@ import { prepareDirectory } from '../network/metadata-proxy.ts';
 import { type Answer, answer } from './answer.ts';
 import type { VendorData } from './document.ts';
 import { MetadataLookup } from './lookup.ts';
+import { type GuestPasswords, isPasswordPath, takePassword } from './password.ts';
 
 export interface MetadataServiceOptions {
   socket: string;
@@ -21,6 +22,8 @@ export interface MetadataServiceOptions {
   proxyUser: string;
   /** What every guest is told beside what is its own; absent: nothing. */
   vendorData?: VendorData;
+  /** Where what guests post as their passwords is kept. Absent: they can post none. */
+  passwords?: GuestPasswords;
 }
 
 export class MetadataService {
@@ -72,23 +75,32 @@ export class MetadataService {
     await new Promise((resolve) => server.close(resolve));
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse): void {
-    request.resume(); // a body has no meaning here
-    const { status, type, body } = this.#reply(request);
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { status, type, body } = await this.#reply(request);
+    request.resume(); // of a body that had no meaning
     response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
     response.end(request.method === 'HEAD' ? undefined : body);
   }
 
-  #reply({ method, headers, url }: IncomingMessage): Answer & { status: number } {
+  async #reply(request: IncomingMessage): Promise<Answer & { status: number }> {
+    const { method, headers, url } = request;
     const refuse = (status: number, body: string) => ({ status, type: 'text/plain', body });
-    if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'only GET\n');
     const network = headers['x-bothy-network'];
     const source = headers['x-forwarded-for'];
     if (typeof network !== 'string' || typeof source !== 'string') return refuse(400, 'not through the proxy\n');
     const server = this.#lookup.find(network, source);
     // Nothing in a path is decoded: what must be encoded names nothing here.
     const { vendorData = {} } = this.#options;
-    const found = server && answer(server, (url ?? '/').split('?')[0]!, { vendorData });
+    const path = (url ?? '/').split('?')[0]!;
+    const { passwords } = this.#options;
+    const posting = method === 'POST' && isPasswordPath(path);
+    if (method !== 'GET' && method !== 'HEAD' && !posting) return refuse(405, 'only GET\n');
+    if (server && passwords && isPasswordPath(path)) {
+      if (posting) return { type: 'text/plain', ...(await takePassword(passwords, server.id, request)) };
+      const password = await passwords.read(server.id);
+      return password === undefined ? refuse(404, 'Not Found\n') : { status: 200, type: 'text/plain', body: password };
+    }
+    const found = server && answer(server, path, { vendorData });
     return found ? { status: 200, ...found } : refuse(404, 'Not Found\n');
   }
 }

@@ -28,6 +28,7 @@ export const ec2Versions = [
 /** Nova's names of the releases in which a part of the OpenStack format appeared. */
 export const since = {
   randomSeed: '2013-04-04',
+  password: '2013-04-04',
   vendorData: '2013-10-17',
   networkData: '2015-10-15',
   projectId: '2015-10-15',

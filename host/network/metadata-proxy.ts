@@ -6,6 +6,7 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
+import { serverLimits } from '../../contract/host/limits.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { ensureEngine, findEngine, stopEngine, userIds } from '../../engine/process.ts';
 import { waitUntil } from '../../engine/wait.ts';
@@ -93,9 +94,12 @@ const frontend = ({ id, namespace, inode }: ProxiedNetwork): string[] => [
   '  stick-table type ipv6 size 1k expire 30s store conn_cur',
   '  tcp-request connection track-sc0 src',
   `  tcp-request connection reject if { sc0_conn_cur gt ${perAddress} }`,
-  // Nobody asks for metadata with a body; one that does not come would keep its connection to the host process.
+  // A body is a password or nothing: it is here before the host process hears of the request, so none that does not come keeps a connection.
+  '  acl password path_reg ^/+openstack/+[^/]+/+password/*$',
   '  http-request deny deny_status 413 if { req.hdr_cnt(transfer-encoding) gt 0 }',
-  '  http-request deny deny_status 413 if { req.hdr_val(content-length) gt 0 }',
+  '  http-request deny deny_status 413 if { req.hdr_val(content-length) gt 0 } !password',
+  `  http-request deny deny_status 413 if { req.hdr_val(content-length) gt ${serverLimits.guestPasswordLength} }`,
+  '  http-request wait-for-body time 5s if password { req.hdr_val(content-length) gt 0 }',
   `  http-request set-header ${networkHeader} ${id}`,
   '  http-request set-header X-Forwarded-For %[src]',
   '  http-request del-header Forwarded',

@@ -161,6 +161,10 @@ export class Reconciler implements TaskOwner {
     return this.#tasks.get(id)?.runningGuest;
   }
 
+  task(id: ServerId): ServerTask | undefined {
+    return this.#tasks.get(id);
+  }
+
   get lastSweep(): Pass | undefined {
     return this.#lastSweep;
   }
@@ -181,8 +185,6 @@ export class Reconciler implements TaskOwner {
     this.#stop();
     for (const task of this.#tasks.values()) task.abandon();
   }
-
-  // --- TaskOwner -----------------------------------------------------------------------------------------------------
 
   desired(id: ServerId): DesiredServer | undefined {
     const document = this.#state?.servers.get(id);
@@ -207,8 +209,6 @@ export class Reconciler implements TaskOwner {
   died(): void {
     this.#options.died();
   }
-
-  // --- within --------------------------------------------------------------------------------------------------------
 
   #mention(id: ServerId): void {
     this.#changed.add(id);

@@ -3,7 +3,7 @@
  * started for. Owns <data>/servers/<id>/record.json, replaced whole. The record is written before the act that it
  * describes where the act can't be seen afterwards, and after it where it can.
  */
-import type { CapturedImage, GuestHardware } from '../../contract/host/index.ts';
+import type { CapturedImage, DesiredServer, GuestHardware } from '../../contract/host/index.ts';
 import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
@@ -47,6 +47,8 @@ export interface ServerRecord {
   resize?: { count: number; fromBytes: number } | null;
   /** Images of its disk, made or failed, as long as somebody may ask for them. */
   captures?: CaptureRecord[];
+  /** What the guest posted as its password, after so many clearings; absent: nothing. */
+  guestPassword?: { cleared: number; text: string };
   /** Reboots served, in the count of the desired state. */
   rebootCount: number;
   /** Ports that were plugged, so that they are found again when the desired state no longer names them. */
@@ -76,6 +78,16 @@ export interface CaptureRecord {
   imageId: ImageId;
   result: CapturedImage | null;
   error: { code: string; message: string } | null;
+}
+
+/** What a guest posted since its password was last cleared: to this host, or to another one that told control. */
+export function knownPassword(
+  record: ServerRecord | undefined,
+  desired: DesiredServer | undefined,
+): string | undefined {
+  const { cleared, text } = desired?.guestPassword ?? { cleared: 0, text: null };
+  const posted = record?.guestPassword;
+  return posted?.cleared === cleared ? posted.text : (text ?? undefined);
 }
 
 export const newRecord = (epoch: number): ServerRecord => ({

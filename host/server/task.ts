@@ -17,7 +17,7 @@ import { backOffMs } from './back-off.ts';
 import { ProcessDied, type ServerContext } from './context.ts';
 import { decide, type ServerFacts, type Step } from './decide.ts';
 import { closeToOthers } from './ownership.ts';
-import { readRecord, type ServerRecord, writeRecord } from './record.ts';
+import { knownPassword, readRecord, type ServerRecord, writeRecord } from './record.ts';
 import { devicesOf } from './steps/cards.ts';
 import { perform } from './steps/index.ts';
 
@@ -192,6 +192,28 @@ export class ServerTask {
     this.wake();
   }
 
+  /** What its guest posted as its password, here or on another host. */
+  async guestPassword(): Promise<string | undefined> {
+    await this.load();
+    return knownPassword(this.record, this.#owner.desired(this.id));
+  }
+
+  /**
+   * On disk when this resolves. The very same once more is taken too: the proxy asks again what we died over.
+   * @returns false where there is another one
+   */
+  async keepGuestPassword(text: string): Promise<boolean> {
+    await this.load();
+    // From here to the record no await: of two at once one is first.
+    const desired = this.#owner.desired(this.id);
+    const present = knownPassword(this.record, desired);
+    if (!this.record || !desired || this.#closed) throw new Error('a password of a server that is not here');
+    if (present !== undefined && present !== text) return false;
+    await this.save({ guestPassword: { cleared: desired.guestPassword?.cleared ?? 0, text } });
+    this.wake();
+    return true;
+  }
+
   /** Reads the record, once. */
   async load(): Promise<void> {
     if (this.#loaded) return;
@@ -359,6 +381,7 @@ export class ServerTask {
       resizeCount: this.record?.resize?.count ?? 0,
       captures:
         this.record?.captures?.filter(({ imageId }) => desired.captures?.some((c) => c.imageId === imageId)) ?? [],
+      ...(this.record?.guestPassword && { guestPassword: this.record.guestPassword }),
       step: state === 'building' ? this.#pending : null,
       error,
       startedAt: this.guest ? (this.record?.running?.startedAt ?? null) : null,

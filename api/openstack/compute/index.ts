@@ -44,6 +44,7 @@ import { securityGroupRoutes, securityGroupRuleRoutes, serverSecurityGroupRoutes
 import { serverGroupRoutes } from './server-groups.ts';
 import { serverMetadataRoutes, serverTagRoutes } from './server-labels.ts';
 import { serverInterfaceRoutes, serverNetworkRoutes } from './server-network.ts';
+import { serverPasswordRoutes } from './server-password.ts';
 import { serverRoutes } from './servers.ts';
 import { tenantUsageRoutes } from './tenant-usage.ts';
 import { sentences } from './validate.ts';
@@ -102,6 +103,7 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   serverActionRoutes(boundary, options);
   serverMetadataRoutes(boundary, servers);
   serverTagRoutes(boundary, servers);
+  serverPasswordRoutes(boundary, servers);
   serverNetworkRoutes(boundary, servers);
   serverInterfaceRoutes(boundary, servers);
   diagnosticsRoutes(boundary, servers);

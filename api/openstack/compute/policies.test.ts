@@ -185,6 +185,8 @@ DELETE /servers/:/os-interface/: member
 GET /servers/:/os-security-groups reader
 GET /servers/:/os-server-password reader
 DELETE /servers/:/os-server-password member
+GET /servers/:/os-server-password reader
+DELETE /servers/:/os-server-password member
 GET /servers/:/os-virtual-interfaces reader
 GET /servers/:/os-volume_attachments reader
 POST /servers/:/os-volume_attachments member

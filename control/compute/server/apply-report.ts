@@ -25,6 +25,8 @@ export interface ReportedRow extends ServerState {
   observed_step: string | null;
   observed_error: { code: string; message: string } | null;
   observed_started_at: Date | null;
+  guest_password: string | null;
+  guest_password_cleared: number;
 }
 
 /** The columns that a report may write. */
@@ -44,6 +46,7 @@ export interface ObservedPatch {
   observed_started_at: string | null;
   observed_step: string | null;
   observed_error: { code: string; message: string } | null;
+  guest_password: string | null;
   fault: ServerFault | null;
   launched_at: string | null;
 }
@@ -102,6 +105,7 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
     observed_started_at: report.startedAt,
     observed_step: report.step === null ? null : cut(report.step),
     observed_error: report.error && { code: cut(report.error.code), message: cut(report.error.message) },
+    guest_password: row.guest_password ?? postedPassword(row, report),
     fault: row.fault,
     launched_at: row.launched_at?.toISOString() ?? (power === null ? null : now),
   };
@@ -146,6 +150,9 @@ export const forTenant = ({ code, message }: ReportFailure): ReportFailure => ({
   message: Object.hasOwn(tenantWords, code) ? tenantWords[code]! : message,
 });
 
+const postedPassword = (row: ReportedRow, { guestPassword }: ObservedServer): string | null =>
+  guestPassword?.cleared === row.guest_password_cleared ? guestPassword.text : null;
+
 /** It was as asked in this very generation, and is off without anyone's wish: a host says `building` on the way. */
 function hasGoneOff(row: ReportedRow, report: ObservedServer): boolean {
   return (
@@ -169,6 +176,7 @@ function same(row: ReportedRow, patch: ObservedPatch): boolean {
     row.observed_rescue_count === patch.observed_rescue_count &&
     row.observed_root_count === patch.observed_root_count &&
     row.observed_resize_count === patch.observed_resize_count &&
+    row.guest_password === patch.guest_password &&
     row.observed_step === patch.observed_step &&
     (row.observed_started_at?.getTime() ?? null) === timeOf(patch.observed_started_at) &&
     row.observed_error?.code === patch.observed_error?.code &&

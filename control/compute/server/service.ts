@@ -3,6 +3,7 @@
  *
  * Owns the desired_* columns, notes and labels. If the process dies, a transaction has happened or has not.
  */
+import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { GuestDiagnostics } from '../../../contract/host/index.ts';
 import type { ServerId } from '../../../contract/ids.ts';
@@ -161,6 +162,14 @@ export class ServerService {
       await checkMetadata(tx, server.project_id, metadata);
       await updateNotes(tx, id, { metadata });
       return metadata;
+    });
+  }
+
+  /** What its guest posted counts no more, and it may post another one. */
+  async clearGuestPassword(caller: Caller, id: ServerId): Promise<void> {
+    await this.#change(caller, id, 'clear a server’s password', async (tx) => {
+      await sql`update server set guest_password = null, guest_password_cleared = guest_password_cleared + 1, updated_at = now()
+        where id = ${id}`.execute(tx);
     });
   }
 

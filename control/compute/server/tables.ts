@@ -92,6 +92,10 @@ export interface ServerTable {
   observed_at: Timestamp | null;
   fault: Json<ServerFault> | null;
   launched_at: Timestamp | null;
+  /** Posted by its guest; the host's word, like what is observed. */
+  guest_password: string | null;
+  /** How often its owner has cleared it. */
+  guest_password_cleared: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;
 }

@@ -917,6 +917,8 @@ CREATE TABLE public.server (
     machine jsonb,
     local_disks jsonb DEFAULT '[]'::jsonb NOT NULL,
     local_gib integer DEFAULT 0 NOT NULL,
+    guest_password text,
+    guest_password_cleared bigint DEFAULT 0 NOT NULL,
     server_group_id uuid,
     resized_at timestamp with time zone,
     desired_shelve jsonb,

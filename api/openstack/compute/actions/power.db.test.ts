@@ -162,6 +162,17 @@ test('a password goes to the agent of a guest whose image has one, as the user t
   assert.ok(!rows[0]!.said.includes('密 🏔'), 'and is kept nowhere');
 });
 
+test('what a guest posted as its password is shown until its owner clears it', async () => {
+  const id = await active();
+  const path = `/servers/${id}/os-server-password`;
+  const shown = async () => (await api.call(api.cloud.member, 'GET', path)).body;
+  assert.deepEqual(await shown(), { password: '' });
+  await api.cloud.report(host, id as ServerId, { guestPassword: { cleared: 0, text: 'sealed' } });
+  assert.deepEqual(await shown(), { password: 'sealed' });
+  assert.equal((await api.call(api.cloud.member, 'DELETE', path)).status, 204);
+  assert.deepEqual(await shown(), { password: '' });
+});
+
 test('diagnostics are for administrators, of a guest that runs, in each version’s form', async () => {
   const id = await active();
   const get = (version: number, caller = api.cloud.admin) =>
