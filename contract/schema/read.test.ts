@@ -37,6 +37,7 @@ const samples = [
   '10.0.0.0/8',
   'https://x',
   'pc-q35-7.2',
+  'swap',
   '2025-01-01T00:00:00Z',
 ];
 const fitting = (schema: Any): string =>
