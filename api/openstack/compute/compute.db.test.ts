@@ -299,7 +299,7 @@ test('actions: stop, start, reboot, console, lock, reset; illegal ones are 409, 
   assert.equal((await get(`/servers/${id}`)).body.server.status, 'REBOOT');
   await api.cloud.obey(host);
   assert.equal((await act({ reboot: { type: 'odd' } })).status, 400);
-  const output = await act({ 'os-getConsoleOutput': { length: 1 } });
+  const output = await act({ 'os-getConsoleOutput': { length: 2 } });
   assert.deepEqual([output.status, output.body], [200, { output: 'last line\n' }]);
   assert.equal((await act({ lock: { locked_reason: oddName } }, { version: 73 })).status, 202);
   assert.equal((await get(`/servers/${id}`, 73)).body.server.locked_reason, oddName);

@@ -28,7 +28,6 @@ async function consoleText({ servers, caller, id }: ActionCall, lines: number): 
   const text = log.toString('utf8').replace(/[\u0000-\u0008\u000b-\u001f]/g, '');
   if (lines < 0) return text;
   if (lines === 0) return '';
-  const all = text.split('\n');
-  const ended = all.at(-1) === '';
-  return all.slice(-(lines + (ended ? 1 : 0))).join('\n');
+  // As Nova counts: behind the end of the last line is one more, which is empty.
+  return text.split('\n').slice(-lines).join('\n');
 }
