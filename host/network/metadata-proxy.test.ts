@@ -4,10 +4,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from 'node:net';
+import { connect, createServer as createSocketServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { freePort } from '../../test/support/free-port.ts';
 import { until } from '../../test/support/until.ts';
 import { proxyConfig } from './metadata-proxy.ts';
 
@@ -28,10 +29,7 @@ before(async () => {
   if (!haproxy) return;
   const backend = join(directory, 'service.sock');
   await new Promise<void>((resolve) => service.listen(backend, resolve));
-  const probe = createSocketServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  port = (probe.address() as AddressInfo).port;
-  await new Promise((resolve) => probe.close(resolve));
+  port = await freePort();
   const network = { id: 'a-network', namespace: 'none', inode: 1 };
   const text = proxyConfig({ networks: [network], backend, ids: { uid: process.getuid!(), gid: process.getgid!() } })
     .replace(/^ {2}[ug]id .*\n/gm, '')
