@@ -1,5 +1,8 @@
-/** For what should be there at once: it is long, for a machine may be busy, and only a fault waits that long. */
-export const patienceMs = 60_000;
+/**
+ * For what should be there at once: it is long, for a machine may be busy, and only a fault waits that long. The queue gives what a dead
+ * worker had begun to another within 75 s (control/kit/queue), so it is longer than that.
+ */
+export const patienceMs = 100_000;
 
 /** Waits for a condition, looking again at each turn of the event loop and, later, every few milliseconds. */
 export async function until(
