@@ -8,7 +8,7 @@ import { until } from '../../../test/support/until.ts';
 import { resources } from '../../resources.ts';
 import { currentPosition, firstPosition, readChanges } from '../change-log/changes.ts';
 import { cloudActor, type Database } from '../database/database.ts';
-import { testDatabase, testProject } from '../database/testing.ts';
+import { testDatabase, testProject, untilFinal } from '../database/testing.ts';
 import { beginOperation } from '../operation/operations.ts';
 import { HistoryKeeper } from './index.ts';
 import { dayMs, historyTables, makePart, partsOf, partsToMake } from './parts.ts';
@@ -66,6 +66,7 @@ test('a control process whose clock is a year ahead drops nothing', async (t) =>
   const keeper = keeperOf(database);
   await keeper.look();
   await testProject(database);
+  await untilFinal(database.query);
   const before = await partsOf(database.query, historyTables[0]!);
   const { changes } = await readChanges(database.query, { after: await firstPosition(database.query), limit: 100 });
   assert.ok(changes.length > 0);
