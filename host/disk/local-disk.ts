@@ -4,7 +4,6 @@
  * which are there and whole: each is made beside and renamed.
  */
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,9 +13,8 @@ import { HostFault } from '../host-error.ts';
 export type LocalDiskFile = Pick<DesiredLocalDisk, 'name' | 'sizeMiB'>;
 
 const mebibyte = 2 ** 20;
-const pageBytes = 4096;
-/** Of Debian's e2fsprogs; /usr/sbin is not in every PATH. */
-const makeFileSystem = '/usr/sbin/mke2fs';
+/** Of Debian's e2fsprogs and util-linux; not in every PATH. */
+const tools = '/usr/sbin';
 const formatMs = 10 * 60_000;
 
 export const localDiskFile = ({ name, sizeMiB }: LocalDiskFile): string => `${name}-${sizeMiB}.raw`;
@@ -40,15 +38,11 @@ export async function makeLocalDisk(
   const file = await open(beside, 'w', 0o600);
   try {
     await file.truncate(disk.sizeMiB * mebibyte);
-    if (disk.format === 'swap') {
-      const header = swapHeader(disk.sizeMiB * mebibyte);
-      await file.write(header, 0, header.length, 0);
-    }
     if (owner) await file.chown(owner.uid, owner.gid);
   } finally {
     await file.close();
   }
-  if (disk.format !== 'swap') await format(beside, disk.format, disk.name);
+  await format(beside, disk);
   await rename(beside, path);
 }
 
@@ -68,23 +62,14 @@ export const dropLocalDisk = (directory: string, disk: LocalDiskFile): Promise<v
   rm(join(directory, localDiskFile(disk)), { force: true });
 
 /** Only ever on a file of zeros that this process has just made. */
-async function format(path: string, type: string, label: string): Promise<void> {
-  const options = ['-q', '-F', '-t', type, '-L', label, '-m', '0', '-E', 'lazy_itable_init=1,nodiscard'];
+async function format(path: string, { name, format: type }: DesiredLocalDisk): Promise<void> {
+  const fileSystem = ['-q', '-F', '-t', type, '-L', name, '-m', '0', '-E', 'lazy_itable_init=1,nodiscard'];
+  const [tool, options] = type === 'swap' ? ['mkswap', ['-q', '-p', '4096']] : ['mke2fs', fileSystem];
   try {
-    await promisify(execFile)(makeFileSystem, [...options, path], { timeout: formatMs });
+    await promisify(execFile)(join(tools, tool), [...options, path], { timeout: formatMs });
   } catch (cause) {
     const { stderr = '', message } = cause as Error & { stderr?: string };
     const why = stderr.trim().slice(-300) || message;
-    throw new HostFault('format_failed', `no file system could be made on the ${label} disk: ${why}`, { cause });
+    throw new HostFault('format_failed', `the ${name} disk could not be formatted: ${why}`, { cause });
   }
-}
-
-/** As mkswap writes it (Linux, include/linux/swap.h: union swap_header, version 1), for pages of 4 KiB. */
-function swapHeader(sizeBytes: number): Buffer {
-  const page = Buffer.alloc(pageBytes);
-  page.writeUInt32LE(1, 1024);
-  page.writeUInt32LE(Math.min(Math.floor(sizeBytes / pageBytes) - 1, 2 ** 32 - 1), 1028);
-  randomBytes(16).copy(page, 1036);
-  page.write('SWAPSPACE2', pageBytes - 10, 'latin1');
-  return page;
 }
