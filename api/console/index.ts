@@ -53,6 +53,8 @@ export function consoleUpgrades(options: ConsoleOptions): { upgrades: Upgrade[];
   ) {
     if (sockets.clients.size + entering >= maxOpen) return refuse(socket, '503 Service Unavailable');
     if (!isOfThisPage(request.headers)) return refuse(socket, '403 Forbidden');
+    // Before the token is used up: what can't become a WebSocket opens nothing.
+    if (!isHandshake(request)) return refuse(socket, '400 Bad Request');
     const token = tokenOf(request);
     if (token === undefined) return refuse(socket, statuses.unauthenticated!);
     entering++;
@@ -76,6 +78,17 @@ export function consoleUpgrades(options: ConsoleOptions): { upgrades: Upgrade[];
       }
     },
   };
+}
+
+/** RFC 6455, section 4.2.1. */
+function isHandshake({ method, headers }: IncomingMessage): boolean {
+  const { upgrade = '', 'sec-websocket-key': key = '', 'sec-websocket-version': version } = headers;
+  return (
+    method === 'GET' &&
+    upgrade.toLowerCase() === 'websocket' &&
+    /^[+/0-9A-Za-z]{22}==$/.test(key) &&
+    (version === '13' || version === '8')
+  );
 }
 
 /** Browsers say where a page is from, others nothing: a page of elsewhere opens no console, also where somebody gave it the address. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { get } from 'node:https';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { WebSocket } from 'ws';
@@ -86,6 +87,29 @@ test('a serial console hands on any bytes, as many as there are', async () => {
   await serial.has(typed);
   serial.socket.close();
   await serial.closed;
+});
+
+test('what is no WebSocket’s handshake is refused, and does not use the token up', async () => {
+  const url = await urlOf('serial');
+  const good = {
+    ...{ connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' },
+    'sec-websocket-key': randomBytes(16).toString('base64'),
+  };
+  for (const [name, value] of [
+    ['sec-websocket-key', 'short'],
+    ['sec-websocket-version', '99'],
+    ['upgrade', 'something-else'],
+  ] as const) {
+    const status = await new Promise((resolve) =>
+      get(url.replace('wss', 'https'), { ca: readFileSync(cloud.identity.ca), headers: { ...good, [name]: value } })
+        .once('response', ({ statusCode }) => resolve(statusCode))
+        .once('error', resolve),
+    );
+    assert.equal(status, 400, name);
+  }
+  const serial = open(url);
+  await serial.opened;
+  serial.socket.terminate();
 });
 
 test('a token opens its own console, once, in its time', async () => {
