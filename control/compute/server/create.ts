@@ -120,17 +120,8 @@ export async function createServers(
     const reservationId = `r-${randomBytes(5).toString('hex').slice(0, 8)}`;
     const configDrive = needsConfigDrive(wish, image, plan);
     const all = {
-      caller,
-      projectId,
-      wish,
-      flavor,
-      hardware,
-      diskGib,
-      localDisks,
-      image,
-      found,
-      reservationId,
-      configDrive,
+      ...{ caller, projectId, wish, flavor, hardware, image, found },
+      ...{ diskGib, localDisks, reservationId, configDrive },
     };
     const servers = Array.from({ length: count }, (_, index) => newServer(all, index));
     const ids = servers.map(({ id }) => id);
@@ -181,28 +172,14 @@ const needsConfigDrive = (wish: ServerWish, image: BootImage, plan: { withoutIpv
   plan.withoutIpv4 ||
   image.owner_properties.img_config_drive === 'mandatory';
 
-function newServer(
-  {
-    caller,
-    projectId,
-    wish,
-    flavor,
-    hardware,
-    diskGib,
-    localDisks,
-    image,
-    found,
-    reservationId,
-    configDrive,
-  }: ServerParts,
-  index: number,
-) {
+function newServer(parts: ServerParts, index: number) {
+  const { wish, flavor, image, found, localDisks } = parts;
   const id = newOrderedId<ServerId>();
   const name = wish.maxCount > 1 ? `${wish.name}-${index + 1}` : wish.name;
   return {
     id,
-    project_id: projectId,
-    user_id: caller.userId,
+    project_id: parts.projectId,
+    user_id: parts.caller.userId,
     name,
     description: wish.description,
     hostname: wish.hostname ?? hostnameFrom(name, id),
@@ -212,12 +189,12 @@ function newServer(
     flavor: flavorSnapshot(flavor),
     vcpus: flavor.vcpus,
     memory_mib: flavor.memory_mib,
-    disk_gib: diskGib,
+    disk_gib: parts.diskGib,
     local_disks: localDisks,
     local_gib: localGib(localDisks),
     key_name: wish.keyName,
     keys: found.key ? [found.key] : [],
-    config_drive: configDrive,
+    config_drive: parts.configDrive,
     metadata: wish.metadata,
     tags: wish.tags,
     availability_zone: wish.availabilityZone,
@@ -226,9 +203,9 @@ function newServer(
     access_ipv4: wish.accessIpv4,
     access_ipv6: wish.accessIpv6,
     disk_config: wish.diskConfig,
-    reservation_id: reservationId,
+    reservation_id: parts.reservationId,
     launch_index: index,
-    hardware,
+    hardware: parts.hardware,
   } satisfies NewServer;
 }
 
