@@ -65,6 +65,6 @@ Log in     sudo ssh -i ${facts.keyFile} cirros@${facts.address}
 openstack  sudo apt-get install python3-openstackclient
            ${clouds}
            openstack --os-cloud ${cloud} server list
-Console    openstack --os-cloud ${cloud} console log show ${facts.serverName}
+Console    openstack --os-cloud ${cloud} console log show ${facts.serverName}   (console url show: in a browser, once)
 Next       sudo ./bothy status${where}   doctor   logs   down   down --purge`);
 }
