@@ -43,6 +43,10 @@ export const guestHardware = object({
   /** The guest is not told that it is one. */
   hidden: optional(boolean),
   hpet: optional(boolean),
+  /** What the machine's clock shows; else UTC. */
+  clock: optional(oneOf('localtime')),
+  /** No image is made of its disk while it runs unless its agent held the file systems still. */
+  requireQuiesce: optional(boolean),
   /** How long it may take to shut down. */
   shutdownSeconds: optional(integer(1, 86_400)),
   diskLimits: optional(diskLimits),

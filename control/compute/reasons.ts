@@ -1,6 +1,23 @@
 /** What the compute area refuses (see contract/errors.ts). */
 import type { NoFields } from '../../contract/errors.ts';
 
+/** Why no machine here is as an image property or an extra spec asks. */
+export type UnservedWhy =
+  /** Of its values some are served, not this one. */
+  | 'value'
+  /** Not beside what else is asked for. */
+  | 'beside'
+  | 'unknown'
+  | 'shared_processors'
+  | 'one_numa_node'
+  | 'small_pages'
+  | 'no_encryption'
+  | 'no_passthrough'
+  | 'no_device'
+  | 'no_kernel'
+  | 'no_host_filters'
+  | 'other_engine';
+
 /** Servers. */
 export interface ComputeReasons {
   server_not_found: { id: string };
@@ -13,7 +30,7 @@ export interface ComputeReasons {
   /** Its image does not say that there is one. */
   server_without_agent: { id: string };
   /** An image property or extra spec that asks for what no machine here has. */
-  hardware_unserved: { of: 'image' | 'flavor'; name: string; value: string };
+  hardware_unserved: { of: 'image' | 'flavor'; name: string; value: string; why: UnservedWhy };
   /** No sockets, cores and threads make so many processors as image and flavor ask. */
   topology_unserved: { vcpus: number };
   /** The image asks for it, and no host has it. */

@@ -25,6 +25,8 @@ export interface DiskToSave {
   guest: Guest | undefined;
   /** The channel of the agent in the guest, where it has one: its file systems are asked to hold still for the moment. */
   agentSocket: string | undefined;
+  /** No copy of a guest that runs without that. */
+  requireQuiesce: boolean;
   /** @throws where it is wanted no longer: asked again and again */
   stillWanted(): void;
   progress(percent: number): void;
@@ -61,7 +63,7 @@ async function saveLive(disk: DiskToSave, guest: Guest): Promise<void> {
   const file = { driver: 'file', filename: to, discard: 'unmap' };
   await guest.execute('blockdev-add', { driver: 'qcow2', 'node-name': name, discard: 'unmap', file });
   try {
-    await heldStill(disk.agentSocket, () => {
+    await heldStill(disk, () => {
       // What changes from now on is copied before it is overwritten.
       return guest.execute('blockdev-backup', {
         ...{ 'job-id': name, device: 'disk', target: name, sync: 'full', 'auto-dismiss': false },
@@ -100,8 +102,14 @@ async function endJob(guest: Guest): Promise<void> {
   await tell('blockdev-del', { 'node-name': name });
 }
 
-/** A guest whose agent says nothing, or that has none, is saved as a power cut would leave it. */
-async function heldStill(agentSocket: string | undefined, act: () => Promise<unknown>): Promise<void> {
+/**
+ * A guest whose agent says nothing, or that has none, is saved as a power cut would leave it, where that is allowed.
+ * @throws HostFault where it is not
+ */
+export async function heldStill(
+  { agentSocket, requireQuiesce }: Pick<DiskToSave, 'agentSocket' | 'requireQuiesce'>,
+  act: () => Promise<unknown>,
+): Promise<void> {
   const ask = async (command: string) => {
     if (agentSocket === undefined) return false;
     try {
@@ -114,6 +122,8 @@ async function heldStill(agentSocket: string | undefined, act: () => Promise<unk
   };
   const held = await ask('guest-fsfreeze-freeze');
   try {
+    if (requireQuiesce && !held)
+      throw new HostFault('not_quiesced', 'the guest did not hold its file systems still, and its image demands it');
     await act();
   } finally {
     // Also where the answer did not come: the guest may have done it all the same.

@@ -64,7 +64,15 @@ test('what image and flavor may ask for is the command line that was agreed on',
       videoRamMiB: 20,
       rng: { bytes: 10, periodMs: 20 },
     } as const),
-    ...({ watchdog: 'reset', bootMenu: true, pointer: 'usb', pmu: false, hidden: true, hpet: true } as const),
+    ...({
+      watchdog: 'reset',
+      bootMenu: true,
+      pointer: 'usb',
+      pmu: false,
+      hidden: true,
+      hpet: true,
+      clock: 'localtime',
+    } as const),
     topology: { sockets: 1, cores: 1, threads: 2 },
   };
   const text = `${JSON.stringify(qemuArguments({ ...machine, hardware }), null, 2)}\n`;

@@ -79,7 +79,7 @@ export function qemuArguments(machine: GuestMachine): string[] {
     ...['-name', `guest=${machine.id},debug-threads=on`],
     // cloud-init asks the firmware whether this is OpenStack (its ds-identify knows this product name).
     ...['-smbios', `type=1,manufacturer=Bothy,product=OpenStack Compute,serial=${machine.id},uuid=${machine.id}`],
-    ...['-rtc', 'base=utc'],
+    ...['-rtc', `base=${hardware.clock ?? 'utc'}`],
     ...['-display', 'none'],
     ...['-action', 'shutdown=pause'],
     ...['-pidfile', paths.pid],

@@ -1,6 +1,6 @@
 /** What Nova says of each reason, word for word where clients look for it. */
 import type { SentenceTable } from '../../../contract/errors.ts';
-import type { ComputeReasons } from '../../../control/compute/reasons.ts';
+import type { ComputeReasons, UnservedWhy } from '../../../control/compute/reasons.ts';
 import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { ImageReasons } from '../../../control/image/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
@@ -34,6 +34,21 @@ function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exce
   return `Quota exceeded for ${name}: Requested ${wanted}, but already used ${used} of ${limit} ${name}`;
 }
 
+const unserved: Readonly<Record<UnservedWhy, string>> = {
+  value: 'no machine here is so',
+  beside: 'it does not go with what else image and flavor ask for',
+  unknown: 'nothing of that name is known here',
+  shared_processors: 'the servers of a host share its processors, none has some to itself',
+  one_numa_node: 'every server has one NUMA node',
+  small_pages: "a server's memory is of small pages, which its host may swap",
+  no_encryption: 'neither memory nor local disks are encrypted here',
+  no_passthrough: 'no device of a host is given to a server',
+  no_device: 'no machine here has that',
+  no_kernel: 'a server starts what is on its disk',
+  no_host_filters: 'hosts are chosen by their zone and their room, not by what they are',
+  other_engine: 'it is of an engine that is not here; servers are QEMU guests',
+};
+
 const servers = {
   server_not_found: ({ id }) => `Instance ${id} could not be found.`,
   server_locked: ({ id }) => `Instance ${id} is locked`,
@@ -44,8 +59,8 @@ const servers = {
   server_never_placed: ({ id, call }) => `Cannot '${call}' instance ${id}: it was never placed on a host`,
   server_without_agent: ({ id }) =>
     `QEMU guest agent is not enabled: the image of instance ${id} has no hw_qemu_guest_agent`,
-  hardware_unserved: ({ of, name, value }) =>
-    `${of === 'image' ? 'Image property' : 'Flavor extra spec'} '${name}' with the value '${value}' is not supported`,
+  hardware_unserved: ({ of, name, value, why }) =>
+    `${of === 'image' ? 'Image property' : 'Flavor extra spec'} '${name}' with the value '${value}' is not supported: ${unserved[why]}`,
   topology_unserved: ({ vcpus }) =>
     `No CPU topology of ${vcpus} vCPUs is as image and flavor ask for sockets, cores and threads`,
   machine_type_unserved: ({ type }) => `Image property 'hw_machine_type': no host has the machine type '${type}'`,

@@ -5,8 +5,9 @@
  */
 import { CloudError } from '../../../contract/errors.ts';
 import type { GuestHardware } from '../../../contract/host/index.ts';
-import { extraSpecs } from './extra-specs.ts';
-import { imageProperties, legacyNames } from './image-properties.ts';
+import type { UnservedWhy } from '../reasons.ts';
+import { asksFor, extraSpecs, unservedWhy } from './extra-specs.ts';
+import { askingFamilies, imageProperties, legacyNames, unservedProperty } from './image-properties.ts';
 import type { ServerHardware } from './server-hardware.ts';
 import { type Asked, Unserved } from './values.ts';
 
@@ -14,11 +15,11 @@ export type Texts = Readonly<Record<string, string>>;
 
 /** @throws CloudError `invalid` that names what is not served */
 export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_specs: Texts }): ServerHardware {
-  const image = machineProperties(properties);
+  const image = knownProperties(properties);
   const asked: Asked = {};
   read('image', image, imageProperties, asked);
   // What both say the flavor decides: it is the operator's.
-  const specs = scoped(flavor.extra_specs);
+  const specs = askingSpecs(flavor.extra_specs);
   read('flavor', specs, extraSpecs, asked);
   const {
     limits = {},
@@ -36,7 +37,12 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
   const refuse = (name: string, value: string) => {
     const spec = name.includes(':') ? name : name.replace('_', ':');
     const of = Object.hasOwn(image, name) ? 'image' : 'flavor';
-    return new CloudError('invalid', 'hardware_unserved', { of, name: of === 'image' ? name : spec, value });
+    return new CloudError('invalid', 'hardware_unserved', {
+      of,
+      name: of === 'image' ? name : spec,
+      value,
+      why: 'beside',
+    });
   };
   const topology = topologyOf(flavor.vcpus, cpu);
   if ((plain.videoRamMiB ?? 0) > (videoRamMaxMiB ?? 0)) throw refuse('hw_video_ram', String(plain.videoRamMiB));
@@ -92,46 +98,43 @@ export const recoveredHardware = ({ guestAgent, ...same }: GuestHardware = {}): 
 const noLimits = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
 
 function agentOf(
-  { os_admin_user: user, os_type: type }: Texts,
+  { os_admin_user: user, os_type: type = '' }: Texts,
   agent: boolean | undefined,
 ): Pick<ServerHardware, 'admin_user'> {
-  return agent ? { admin_user: user || (type === 'windows' ? 'Administrator' : 'root') } : {};
+  return agent ? { admin_user: user || (type.toLowerCase() === 'windows' ? 'Administrator' : 'root') } : {};
 }
 
-/** Under their present names. Those of other families (an owner's own, the image's description) say nothing of a machine. */
-function machineProperties(properties: Texts): Record<string, string> {
+/** Under their present names. Nova knows no others: they are free text of the image's owner. */
+function knownProperties(properties: Texts): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [name, value] of Object.entries(properties)) {
     const present = Object.hasOwn(legacyNames, name) ? legacyNames[name]! : name;
     const newer = present !== name && Object.hasOwn(properties, present);
-    if (!newer && (present.startsWith('hw_') || Object.hasOwn(imageProperties, present))) found[present] = value;
+    if (!newer && (askingFamilies.test(present) || Object.hasOwn(imageProperties, present))) found[present] = value;
   }
   return found;
 }
 
-/** A key without a scope is a note of the operator's, as in Nova. */
-const scoped = (specs: Texts): Texts =>
-  Object.fromEntries(Object.entries(specs).filter(([name]) => name.includes(':')));
+/** The others are notes of the operator's. */
+const askingSpecs = (specs: Texts): Texts =>
+  Object.fromEntries(Object.entries(specs).filter(([name]) => asksFor(name)));
 
 type Readers = Readonly<Record<string, (value: string) => Asked>>;
 
 function read(of: 'image' | 'flavor', texts: Texts, readers: Readers, into: Asked): void {
   for (const [name, value] of Object.entries(texts)) {
-    const refused = (cause?: unknown) =>
-      new CloudError(
-        'invalid',
-        'hardware_unserved',
-        { of, name: name.slice(0, 255), value: value.slice(0, 255) },
-        { cause },
-      );
-    if (!Object.hasOwn(readers, name)) throw refused();
+    const refused = (why: UnservedWhy, cause?: unknown) => {
+      const fields = { of, name: name.slice(0, 255), value: value.slice(0, 255), why };
+      return new CloudError('invalid', 'hardware_unserved', fields, { cause });
+    };
+    if (!Object.hasOwn(readers, name)) throw refused(of === 'flavor' ? unservedWhy(name) : unservedProperty(name));
     try {
       const { limits, cpu, ...plain } = readers[name]!(value);
       Object.assign(into, plain);
       if (limits) into.limits = { ...into.limits, ...limits };
       if (cpu) into.cpu = { ...into.cpu, ...cpu };
     } catch (error) {
-      throw error instanceof Unserved ? refused(error) : error;
+      throw error instanceof Unserved ? refused(error.why, error) : error;
     }
   }
 }

@@ -1,5 +1,6 @@
 /** How the texts of image properties and extra specs are read. Pure. */
 import { watchdogActions } from '../../../contract/host/index.ts';
+import type { UnservedWhy } from '../reasons.ts';
 import type { ServerHardware } from './server-hardware.ts';
 
 type Kept = Omit<ServerHardware, 'tpm' | 'pointer' | 'topology' | 'rng' | 'diskLimits' | 'image' | 'admin_user'>;
@@ -21,27 +22,59 @@ export interface Asked extends Kept {
 export type Reader = (value: string) => Asked;
 
 /** A value that no machine here has. */
-export class Unserved extends Error {}
+export class Unserved extends Error {
+  readonly why: UnservedWhy;
+
+  constructor(why: UnservedWhy, message: string) {
+    super(message);
+    this.why = why;
+  }
+}
 
 /** One of these words, each for what it asks. */
-export function words<const T extends string>(served: readonly T[], ask: (word: T) => Asked): Reader {
+export function words<const T extends string>(
+  served: readonly T[],
+  ask: (word: T) => Asked,
+  why: UnservedWhy = 'value',
+): Reader {
   return (value) => {
     const word = served.find((each) => each === value.trim().toLowerCase());
-    if (word === undefined) throw new Unserved(`none of ${served.join(', ')}`);
+    if (word === undefined) throw new Unserved(why, `none of ${served.join(', ')}`);
     return ask(word);
   };
 }
 
-/** Words that ask for what every machine is. */
-export const already = (...served: string[]): Reader => words(served, () => ({}));
+/** Words that ask for what every machine is. @param why nothing else is served */
+export const already = (why: UnservedWhy, ...served: string[]): Reader => words(served, () => ({}), why);
 
 /** For engines that we are not: it says nothing here, as it says nothing to Nova's own driver for QEMU. */
 export const ofOthers: Reader = () => ({});
 
-export function number(limits: { min: number; max: number }, ask: (value: number) => Asked): Reader {
+/** It describes the image to people and to other services, and asks nothing of a machine, as in Nova. */
+export const shownOnly: Reader = () => ({});
+
+/** Whatever it says. */
+export const never =
+  (why: UnservedWhy): Reader =>
+  () => {
+    throw new Unserved(why, 'not served');
+  };
+
+/** Nothing said is nothing asked for. */
+export const empty =
+  (why: UnservedWhy, ...nothing: string[]): Reader =>
+  (value) =>
+    ['', ...nothing].includes(value.trim().toLowerCase()) ? {} : never(why)(value);
+
+export function number(
+  limits: { min: number; max: number },
+  ask: (value: number) => Asked,
+  why: UnservedWhy = 'value',
+): Reader {
   return (text) => {
     const value = /^\d{1,15}$/.test(text.trim()) ? Number(text) : Number.NaN;
-    if (!(value >= limits.min && value <= limits.max)) throw new Unserved(`not from ${limits.min} to ${limits.max}`);
+    if (!(value >= limits.min && value <= limits.max))
+      throw new Unserved(why, `not from ${limits.min} to ${limits.max}`);
     return ask(value);
   };
 }
@@ -53,16 +86,13 @@ const falsehoods = new Set(['0', 'f', 'false', 'off', 'n', 'no', '']);
 export function flag(ask: (value: boolean) => Asked): Reader {
   return (text) => {
     const word = text.trim().toLowerCase();
-    if (!truths.has(word) && !falsehoods.has(word)) throw new Unserved('neither yes nor no');
+    if (!truths.has(word) && !falsehoods.has(word)) throw new Unserved('value', 'neither yes nor no');
     return ask(truths.has(word));
   };
 }
 
 /** What no machine here has: one may say that one wants none. */
-export const notServed: Reader = flag((wanted) => {
-  if (wanted) throw new Unserved('not served');
-  return {};
-});
+export const notServed = (why: UnservedWhy): Reader => flag((wanted) => (wanted ? never(why)('') : {}));
 
 export const watchdog: Reader = words([...watchdogActions, 'disabled'], (action) =>
   action === 'disabled' ? {} : { watchdog: action },

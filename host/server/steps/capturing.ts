@@ -54,6 +54,7 @@ async function makeImage({ task, desired }: StepWork, imageId: ImageId, asked: (
     await context.saveDisk({
       ...{ path: paths.disk, base, sizeBytes, to: paths.capture, user: task.user, stillWanted },
       guest: running ? guest : undefined,
+      requireQuiesce: desired.hardware?.requireQuiesce === true,
       agentSocket: running && desired.hardware?.guestAgent ? paths.agent : undefined,
       progress: (part) => task.say(`copying the disk, ${part} %`),
     });
