@@ -51,6 +51,22 @@ test('a bad value is refused with where it came from', () => {
   assert.throws(() => loadSettings(directory, { BOTHY_ACCELERATOR: 'xen' }), { message: /one of auto, kvm, tcg/ });
 });
 
+test('services of vendor data are told as Nova is told them', () => {
+  const services = (value: string) =>
+    loadSettings(directory, { BOTHY_VENDOR_DATA_SERVICES: value }).values.vendor_data_services;
+  const good = 'join@https://join.example.org/v1?a@b, cloud-init@http://user:word@[fd00::1]:8080/';
+  assert.equal(services(good), good);
+  for (const bad of [
+    'https://x.org',
+    '@https://x.org',
+    'a@x.org',
+    'a@ftp://x.org',
+    'static@https://x.org',
+    'a@http://x,a@http://y',
+  ])
+    assert.throws(() => services(bad), { message: /NAME@http\(s\):/ }, bad);
+});
+
 test('a variable that nearly is a setting is told', () => {
   assert.deepEqual(unknownVariables({ BOTHY_PROT: '1', BOTHY_TEST_X: '', BOTHY_PORT: '1', PATH: '' }), [
     { variable: 'BOTHY_PROT', guess: 'BOTHY_PORT' },

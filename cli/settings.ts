@@ -6,7 +6,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { isFile, notTargets, vendorTargets } from './cloud/vendor-data.ts';
 import { CommandError } from './command.ts';
 import { nearest } from './nearest.ts';
 
@@ -144,13 +145,23 @@ export const definitions = {
   },
   property_protections: {
     fallback: '',
-    check: (v: string) => (v === '' || isAbsolute(v) ? undefined : 'the absolute path of a file'),
+    check: isFile,
     help: "File that says which roles may make and read which properties of images, in Glance's form; empty: everybody may.",
   },
   vendor_data: {
     fallback: '',
-    check: (v: string) => (v === '' || isAbsolute(v) ? undefined : 'the absolute path of a file'),
+    check: isFile,
     help: 'File with a JSON object that every guest is told as its vendor data (cloud-init reads its key "cloud-init"); empty: none.',
+  },
+  vendor_data_services: {
+    fallback: '',
+    check: (v: string) => (vendorTargets(v) ? undefined : notTargets),
+    help: "Services that are asked what else a guest shall be told, NAME@URL with commas between (Nova's vendordata_dynamic_targets).",
+  },
+  vendor_data_ca: {
+    fallback: '',
+    check: isFile,
+    help: 'File with the certificates of the only authorities that those services may have theirs from; empty: the public ones.',
   },
   guest_uids: {
     fallback: '',

@@ -36,6 +36,7 @@ import type { HostLogger } from './logger.ts';
 import { capacity } from './machine-facts.ts';
 import { metadataFiles, type VendorData } from './metadata/document.ts';
 import type { GuestPasswords } from './metadata/password.ts';
+import type { VendorServices } from './metadata/vendor-services.ts';
 import { guestsDirectory } from './paths.ts';
 import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
 import { ErasedServers } from './server/erased.ts';
@@ -68,6 +69,8 @@ export interface HostDependencies {
   desired?: (servers: readonly DesiredServer[]) => void;
   /** What every guest is told beside what is its own; absent: nothing. */
   vendorData?: VendorData;
+  /** And what services say of each. */
+  vendorServices?: Pick<VendorServices, 'of'>;
   /** What the machine has; asked once. Absent: this machine's. */
   capacity?: typeof capacity;
   /** Called after each step with its name; a test throws ProcessDied here. */
@@ -155,7 +158,7 @@ export class Host {
 
   #newContext(limits: ServerLimits, maxVirtualBytes: number): ServerContext {
     const { dataDirectory, runDirectory, durable = true } = this.#configuration;
-    const { log, bootId, launcher, network, guestUsers, vendorData = {} } = this.#dependencies;
+    const { log, bootId, launcher, network, guestUsers, vendorData = {}, vendorServices } = this.#dependencies;
     const { inspect, convert, saveDisk, keeper, tpm } = this.#dependencies;
     const images = this.#images;
     return {
@@ -168,7 +171,8 @@ export class Host {
       tpm,
       keeper,
       ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log },
-      metadataFiles: (server) => metadataFiles(server, { vendorData }),
+      metadataFiles: async (server) =>
+        metadataFiles(server, { vendorData, services: (await vendorServices?.of(server)) ?? {} }),
       images,
       fetcher: new ImageFetcher({
         store: images,

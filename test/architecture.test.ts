@@ -219,7 +219,7 @@ const calendars = new Set([
     'control/identity/token-keys.ts',
     'control/kit/projection/walk.ts',
   ],
-  ...['control/pki/authority.ts', 'host/server/reconciler.ts'],
+  ...['control/pki/authority.ts', 'host/metadata/service.ts', 'host/server/reconciler.ts'],
 ]);
 
 test('how long something takes, lasts or is silent is measured by a clock that nobody sets', () => {

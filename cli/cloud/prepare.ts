@@ -24,6 +24,7 @@ import { guestUidsOf } from './guest-uids.ts';
 import { type CloudIdentity, ensureIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { namespaceOf } from './namespace.ts';
+import { vendorCaOf, vendorDataOf, vendorTargets } from './vendor-data.ts';
 import { bothyVersion } from './version.ts';
 
 export interface PreparedCloud {
@@ -83,24 +84,6 @@ function protectionsOf({ values: { property_protections: file } }: Settings): Pr
   } catch (error) {
     const cure = 'mend the file, or empty property_protections in bothy.conf';
     throw new CommandError(`the property protections in ${file} can't be used: ${(error as Error).message}`, cure);
-  }
-}
-
-/** As much as user data. */
-const maxVendorData = 65_535;
-
-/** @throws CommandError where the file can't be read, or is no JSON object */
-function vendorDataOf({ values: { vendor_data: file } }: Settings): Record<string, unknown> {
-  if (file === '') return {};
-  try {
-    const text = readFileSync(file, 'utf8');
-    if (text.length > maxVendorData) throw new Error(`it has more than ${maxVendorData} characters`);
-    const found: unknown = JSON.parse(text);
-    if (typeof found !== 'object' || found === null || Array.isArray(found)) throw new Error('it is no JSON object');
-    return found as Record<string, unknown>;
-  } catch (error) {
-    const cure = 'mend the file, or empty vendor_data in bothy.conf';
-    throw new CommandError(`the vendor data in ${file} can't be used: ${(error as Error).message}`, cure);
   }
 }
 
@@ -173,7 +156,11 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
     datapath: values.datapath as HostConfiguration['datapath'],
     quarantinedGuests: values.quarantined_guests as HostConfiguration['quarantinedGuests'],
     southbound: layout.southbound,
-    vendorData: vendorDataOf(settings),
+    vendorData: vendorDataOf(values.vendor_data),
+    vendorServices: {
+      targets: vendorTargets(values.vendor_data_services) ?? [],
+      ca: vendorCaOf(values.vendor_data_ca),
+    },
     uplink: values.uplink as HostConfiguration['uplink'],
     external: { interface: values.external_interface, ...externalOf(settings) },
   };

@@ -5,6 +5,7 @@
 
 import type { PasswordPolicy } from '../../control/identity/index.ts';
 import type { PropertyRule } from '../../control/image/index.ts';
+import type { VendorTarget } from '../../host/metadata/index.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -85,6 +86,8 @@ export interface HostConfiguration {
   southbound: string;
   /** What every guest is told beside what is its own. */
   vendorData: Record<string, unknown>;
+  /** Who says what of each; `ca` empty: public authorities. */
+  vendorServices: { targets: VendorTarget[]; ca: string };
   uplink: 'none' | 'nat';
   external: { interface: string; cidr: string; gateway: string; cidr6: string; gateway6: string };
 }

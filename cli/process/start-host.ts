@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { HostId } from '../../contract/ids.ts';
 import { userIds } from '../../engine/process.ts';
 import { Host, qemuMachine } from '../../host/index.ts';
-import { MetadataService } from '../../host/metadata/index.ts';
+import { MetadataService, VendorServices } from '../../host/metadata/index.ts';
 import { HostNetwork, metadataPaths } from '../../host/network/index.ts';
 import type { HostConfiguration } from './configuration.ts';
 
@@ -21,6 +21,11 @@ export interface RunningHost {
 
 export async function startHost(configuration: HostConfiguration, log: Logger): Promise<RunningHost> {
   const { runDirectory, vendorData } = configuration;
+  const vendorServices = new VendorServices({
+    targets: configuration.vendorServices.targets,
+    ...(configuration.vendorServices.ca && { ca: configuration.vendorServices.ca }),
+    ...{ tls: configuration.tls, log },
+  });
   const guests = { ...userIds(configuration.guestUser), uids: configuration.guestUids };
   const directory = join(runDirectory, 'host');
   const machine = await qemuMachine({
@@ -31,7 +36,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
   });
   const network = await networkOf(configuration, log);
   const metadata = new MetadataService({
-    ...{ socket: metadataPaths(runDirectory).socket, proxyUser, vendorData },
+    ...{ socket: metadataPaths(runDirectory).socket, proxyUser, vendorData, vendorServices },
     passwords: {
       read: (id) => host.guestPasswords.read(id),
       keep: (id, text) => host.guestPasswords.keep(id, text),
@@ -59,7 +64,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
       network,
       ...machine,
       log,
-      vendorData,
+      ...{ vendorData, vendorServices },
       desired: (servers) => metadata.update(servers),
     },
   );
@@ -69,6 +74,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
     async close() {
       await host.stop();
       await metadata.stop();
+      vendorServices.close();
     },
   };
 }

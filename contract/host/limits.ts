@@ -33,6 +33,9 @@ export const serverLimits = {
   filePathLength: 1024,
   fileContentsLength: 65_535,
   reservationIdLength: 64,
+  /** More are not told. */
+  bootRoles: 100,
+  roleNameLength: 255,
   /** Whatever a project's quota says. */
   metadataItems: 1000,
   metadataKeyLength: 255,

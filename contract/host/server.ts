@@ -93,6 +93,8 @@ export const desiredServer = object({
   /** What one request made, and of which flavor; absent (an older control): not told. */
   reservationId: optional(text(limits.reservationIdLength)),
   flavorName: optional(text(limits.nameLength)),
+  /** The roles of whoever made it, for services of vendor data. Absent: not known. */
+  bootRoles: optional(list(text(limits.roleNameLength), limits.bootRoles)),
   /** For the config drive of the first boot; absent as soon as the guest has run. */
   adminPassword: optional(text(limits.adminPasswordLength)),
   /**

@@ -20,6 +20,12 @@ export interface Answer {
 
 const plain = (body: string | Buffer): Answer => ({ type: 'text/plain; charset=UTF-8', body });
 
+/** Whether the answer has in it what services say of a server: nobody else need wait for them. */
+export function asksServices(path: string): boolean {
+  const [tree, , name] = path.split('/').filter((part) => part !== '');
+  return tree === 'openstack' && name === 'vendor_data2.json';
+}
+
 /** Undefined where there is no such path. */
 export function answer(server: DesiredServer, path: string, options: DocumentOptions = {}): Answer | undefined {
   const parts = path.split('/').filter((part) => part !== '');

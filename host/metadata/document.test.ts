@@ -64,6 +64,16 @@ test('vendor data is the same by drive and service, in the form of each file', (
   assert.equal(String(metadataFiles(exampleServer()).get('openstack/latest/vendor_data.json')), '{}');
 });
 
+test('what services say of a server is in the newer file only, by drive and service', () => {
+  const options = { vendorData: { a: 1 }, services: { join: { token: 'x' } } };
+  const files = metadataFiles(exampleServer(), options);
+  const newer = { static: { a: 1 }, join: { token: 'x' } };
+  assert.deepEqual(JSON.parse(String(files.get('openstack/latest/vendor_data2.json'))), newer);
+  assert.deepEqual(JSON.parse(String(files.get('openstack/latest/vendor_data.json'))), { a: 1 });
+  const told = answer(exampleServer(), '/openstack/2016-10-06/vendor_data2.json', options);
+  assert.deepEqual(JSON.parse(String(told!.body)), newer);
+});
+
 test('user data that is no text arrives byte by byte, by drive and service', () => {
   const bytes = gzipSync('#!/bin/sh\n');
   const server = exampleServer({ userData: bytes.toString('base64') });

@@ -15,6 +15,8 @@ export type VendorData = Readonly<Record<string, unknown>>;
 export interface DocumentOptions {
   /** Absent: none. */
   vendorData?: VendorData;
+  /** What services say of this one, by their names; none is called `static`. Absent: none. */
+  services?: VendorData;
   /** Nova gives 512 bytes. */
   randomSeed?: Buffer;
   /** Nova tells it by the config drive only: what the metadata service says, any process of the guest can read. */
@@ -40,14 +42,15 @@ export function openstackFiles(
   version: string,
   options: DocumentOptions = {},
 ): Map<string, string | Buffer> {
-  const { vendorData = {} } = options;
+  const { vendorData = {}, services = {} } = options;
   const files = new Map<string, string | Buffer>();
   files.set('meta_data.json', JSON.stringify(metaData(server, version, options)));
   const user = userData(server);
   if (user) files.set('user_data', user);
   if (atLeast(version, since.vendorData)) files.set('vendor_data.json', JSON.stringify(vendorData));
   if (atLeast(version, since.networkData)) files.set('network_data.json', JSON.stringify(networkData(server.ports)));
-  if (atLeast(version, since.vendorData2)) files.set('vendor_data2.json', JSON.stringify({ static: vendorData }));
+  if (atLeast(version, since.vendorData2))
+    files.set('vendor_data2.json', JSON.stringify({ static: vendorData, ...services }));
   return files;
 }
 

@@ -43,3 +43,45 @@ test('nobody is told that a server does not exist before the host knows which th
     rmSync(directory, { recursive: true });
   }
 });
+
+test('services of vendor data are waited for while the guest does, and only by whoever asks for their word', {
+  skip: process.getuid?.() !== 0,
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bothy-metadata-'));
+  const socketPath = join(directory, 'metadata/service.sock');
+  const given: (number | undefined)[] = [];
+  const vendorServices = {
+    of: async (_server: unknown, withinMs?: number) => {
+      given.push(withinMs);
+      return { join: { 小屋: 1 } };
+    },
+  };
+  const service = new MetadataService({ socket: socketPath, proxyUser: 'root', vendorServices });
+  await service.start();
+  service.update([exampleServer()]);
+  const [port] = exampleServer().ports;
+  const ask = async (path: string, askedAt: number | string) => {
+    const headers = {
+      ...{ 'x-bothy-network': port!.networkId, 'x-forwarded-for': port!.fixedIps[0]!.ip },
+      'x-bothy-asked-at': String(askedAt),
+    };
+    const [response] = await once(request({ socketPath, path, headers, agent: false }).end(), 'response');
+    return text(response);
+  };
+  try {
+    const newest = '/openstack/latest/vendor_data2.json';
+    assert.deepEqual(JSON.parse(await ask(newest, Date.now())), { static: {}, join: { 小屋: 1 } });
+    await ask(`/${newest}/`, 'never');
+    assert.deepEqual(given, [5000, 5000]);
+    await ask(newest, Date.now() - 8000);
+    assert.ok(given[2]! > 0 && given[2]! <= 1000, String(given[2]));
+    await ask(newest, Date.now() - 60_000);
+    assert.ok(given[3]! < 0);
+    await ask('/openstack/latest/vendor_data.json', Date.now());
+    await ask('/openstack/latest', Date.now());
+    assert.equal(given.length, 4);
+  } finally {
+    await service.stop();
+    rmSync(directory, { recursive: true });
+  }
+});

@@ -4,17 +4,23 @@
  * read, requests wait. Holds nothing that must outlive it: what dies with it, the proxy asks its successor.
  */
 import { chmodSync, chownSync, rmSync } from 'node:fs';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { guarded } from '../../contract/guarded.ts';
 import type { DesiredServer } from '../../contract/host/index.ts';
 import { http } from '../../contract/node-http.ts';
 import { userIds } from '../../engine/process.ts';
-import { prepareDirectory } from '../network/metadata-proxy.ts';
-import { type Answer, answer } from './answer.ts';
+import { askedHeader, prepareDirectory } from '../network/metadata-proxy.ts';
+import { type Answer, answer, asksServices } from './answer.ts';
 import type { VendorData } from './document.ts';
 import { MetadataLookup } from './lookup.ts';
 import { type GuestPasswords, isPasswordPath, takePassword } from './password.ts';
+import type { VendorServices } from './vendor-services.ts';
+
+/** cloud-init gives up after ten seconds, and does not ask again. */
+const guestWaitsMs = 9000;
+/** Whatever is left, no guest waits longer for somebody else's word. */
+const servicesMs = 5000;
 
 export interface MetadataServiceOptions {
   socket: string;
@@ -22,6 +28,8 @@ export interface MetadataServiceOptions {
   proxyUser: string;
   /** What every guest is told beside what is its own; absent: nothing. */
   vendorData?: VendorData;
+  /** And what services say of each. */
+  vendorServices?: Pick<VendorServices, 'of'>;
   /** Where what guests post as their passwords is kept. Absent: they can post none. */
   passwords?: GuestPasswords;
 }
@@ -100,7 +108,18 @@ export class MetadataService {
       const password = await passwords.read(server.id);
       return password === undefined ? refuse(404, 'Not Found\n') : { status: 200, type: 'text/plain', body: password };
     }
-    const found = server && answer(server, path, { vendorData });
+    const services = server && asksServices(path) ? await this.#servicesOf(server, headers) : {};
+    const found = server && answer(server, path, { vendorData, services });
     return found ? { status: 200, ...found } : refuse(404, 'Not Found\n');
+  }
+
+  /** Within what is left of the time that the guest waits: the proxy may have kept the request for a while already. */
+  async #servicesOf(server: DesiredServer, headers: IncomingHttpHeaders): Promise<VendorData> {
+    const { vendorServices } = this.#options;
+    if (!vendorServices) return {};
+    // HAProxy's clock is this machine's, and it has no other: set meanwhile, it costs one guest what services say.
+    const waitedMs = Date.now() - Number(headers[askedHeader] ?? Number.NaN);
+    const leftMs = waitedMs > 0 ? guestWaitsMs - waitedMs : guestWaitsMs;
+    return vendorServices.of(server, Math.min(leftMs, servicesMs));
   }
 }

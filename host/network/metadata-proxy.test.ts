@@ -18,9 +18,12 @@ const sockets = new Set<Socket>();
 let port: number;
 /** Requests that came through. */
 let served = 0;
+/** When the last one's guest asked, by the proxy's word. */
+let lastAsked = 0;
 const service = createServer((request, response) => {
   served++;
   request.resume();
+  lastAsked = Number(request.headers['x-bothy-asked-at']);
   response.end(`for ${request.headers['x-forwarded-for']} on ${request.headers['x-bothy-network']}`);
 });
 let proxy: ReturnType<typeof spawn> | undefined;
@@ -78,8 +81,11 @@ async function ask(text: string, from?: string): Promise<string> {
 const plain = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n';
 
 test('what a guest says of itself is dropped', { skip: !haproxy }, async () => {
-  const lies = 'X-Forwarded-For: 10.0.0.9\r\nx-bothy-network: other\r\nX-Forwarded-For: 10.0.0.8\r\n';
+  const lies =
+    'X-Forwarded-For: 10.0.0.9\r\nx-bothy-network: other\r\nX-Forwarded-For: 10.0.0.8\r\nX-Bothy-Asked-At: 1\r\n';
+  const before = Date.now();
   assert.match(await ask(`${plain}${lies}\r\n`), /for 127\.0\.0\.1 on a-network$/);
+  assert.ok(lastAsked >= before - 1000 && lastAsked <= Date.now(), `${before} ${lastAsked}`);
 });
 
 test('a request with a body is refused before it costs the host process a connection', { skip: !haproxy }, async () => {

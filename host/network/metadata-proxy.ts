@@ -18,6 +18,8 @@ import type { ServedNetwork } from './options.ts';
 const awaitHost = join(import.meta.dirname, 'await-host.lua');
 
 export const networkHeader = 'X-Bothy-Network';
+/** When the guest asked, in ms of the epoch: what it waited here counts. */
+export const askedHeader = 'x-bothy-asked-at';
 
 export interface ProxiedNetwork extends ServedNetwork {
   /** Tells a namespace from a later one with the same name. */
@@ -101,6 +103,7 @@ const frontend = ({ id, namespace, inode }: ProxiedNetwork): string[] => [
   `  http-request deny deny_status 413 if { req.hdr_val(content-length) gt ${serverLimits.guestPasswordLength} }`,
   '  http-request wait-for-body time 5s if password { req.hdr_val(content-length) gt 0 }',
   `  http-request set-header ${networkHeader} ${id}`,
+  `  http-request set-header ${askedHeader} %[date(0,ms)]`,
   '  http-request set-header X-Forwarded-For %[src]',
   '  http-request del-header Forwarded',
   '  default_backend host',

@@ -70,7 +70,7 @@ export interface ServerContext {
   limits: ServerLimits;
   log: HostLogger;
   /** The files of a config drive. */
-  metadataFiles(server: DesiredServer): ReadonlyMap<string, string | Buffer>;
+  metadataFiles(server: DesiredServer): Promise<ReadonlyMap<string, string | Buffer>>;
   /** Called after each step with its name; tests throw here to die. */
   step(name: string): void | Promise<void>;
 }

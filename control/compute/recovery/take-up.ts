@@ -58,14 +58,14 @@ export async function remakeServer(tx: Tx, held: Held): Promise<void> {
   await sql`
     insert into server (id, project_id, user_id, name, hostname, image_id, image, flavor_id, flavor, vcpus, memory_mib, disk_gib, local_disks, local_gib,
       key_name, keys, config_drive, metadata, reservation_id, host_id, epoch, generation, desired_power, desired_rescue,
-      desired_reboot_count, desired_reboot_type, observed_state, observed_power, launched_at, hardware, machine, created_at)
+      desired_reboot_count, desired_reboot_type, observed_state, observed_power, launched_at, hardware, machine, boot_roles, created_at)
     values (${server.id}, ${server.projectId}, ${parseId(server.userId) ?? nobody}, ${server.name}, ${server.hostname},
       ${server.image?.id ?? null}, ${image && JSON.stringify(image)}::jsonb, ${flavor.row}, ${JSON.stringify(flavor.snapshot)}::jsonb,
       ${server.vcpus}, ${server.memoryMiB}, ${server.diskGiB}, ${localDisksOf(server).json}::jsonb, ${localDisksOf(server).gib}, ${keys[0]?.name ?? null}, ${JSON.stringify(keys)}::jsonb,
       ${server.configDrive}, ${JSON.stringify(server.metadata)}::jsonb, ${server.reservationId ?? `r-${randomBytes(4).toString('hex')}`}, ${hostId},
       ${server.epoch}, ${server.generation + 1}, ${server.power}, ${rescueOf(server)}::jsonb, ${server.reboot.count}, ${server.reboot.type},
       ${held.guest ? 'running' : 'stopped'}, ${held.guest ? 'on' : 'off'}, ${server.createdAt}, ${JSON.stringify(recoveredHardware(server.hardware))}::jsonb,
-      ${machineOf(server)}::jsonb, ${server.createdAt})`.execute(tx);
+      ${machineOf(server)}::jsonb, ${server.bootRoles ?? null}::text[], ${server.createdAt})`.execute(tx);
   if (server.userData !== null) {
     await sql`insert into server_user_data (server_id, user_data) values (${server.id}, ${server.userData})`.execute(
       tx,

@@ -206,6 +206,7 @@ function newServer(parts: ServerParts, index: number) {
     reservation_id: parts.reservationId,
     launch_index: index,
     hardware: parts.hardware,
+    boot_roles: [...parts.caller.roles].sort(),
   } satisfies NewServer;
 }
 

@@ -15,6 +15,7 @@ import {
   imageLimits,
   type PinnedMachine,
 } from '../../../contract/host/index.ts';
+import { serverLimits } from '../../../contract/host/limits.ts';
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
 import { endpointUrl, type ServerFilter, type ServerStamp } from '../../host/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
@@ -62,6 +63,7 @@ interface Row {
   launch_index: number;
   reservation_id: string;
   flavor_name: string;
+  boot_roles: string[] | null;
   hardware: ServerHardware;
   machine: ServerMachine | null;
   created_at: Date;
@@ -81,7 +83,7 @@ const facts = ({ hostId, serverIds }: ServerFilter) => sql`
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
         and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.local_disks, s.image_id,
       s.image, s.desired_root, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, ${personality} as files, a.password as admin_password,
-      s.metadata, s.guest_password, s.guest_password_cleared, s.launch_index, s.reservation_id, s.flavor ->> 'name' as flavor_name, s.hardware, s.machine, s.created_at
+      s.metadata, s.guest_password, s.guest_password_cleared, s.launch_index, s.reservation_id, s.flavor ->> 'name' as flavor_name, s.boot_roles, s.hardware, s.machine, s.created_at
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
       left join server_admin_password a on a.server_id = s.id
     where ${hostId === undefined ? sql`true` : sql`s.host_id = ${hostId}::uuid`}
@@ -140,6 +142,7 @@ export async function desiredServers(
     ...(row.files && { files: row.files }),
     reservationId: row.reservation_id,
     flavorName: row.flavor_name,
+    ...(row.boot_roles && { bootRoles: row.boot_roles.slice(0, serverLimits.bootRoles) }),
     ...(row.admin_password !== null && { adminPassword: row.admin_password }),
     ...((row.guest_password !== null || row.guest_password_cleared > 0) && {
       guestPassword: { cleared: row.guest_password_cleared, text: row.guest_password },

@@ -43,6 +43,7 @@ export type NewServer = Pick<
   | 'reservation_id'
   | 'launch_index'
   | 'hardware'
+  | 'boot_roles'
 >;
 
 export interface MadeServer {
@@ -76,10 +77,10 @@ export async function insertServers(
     with made as (
       insert into server (id, project_id, user_id, name, description, hostname, image_id, image, flavor_id, flavor, vcpus,
         memory_mib, disk_gib, local_disks, local_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
-        server_group_id, access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware)
+        server_group_id, access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware, boot_roles)
       select id, project_id, user_id, name, description, hostname, image_id, nullif(image, 'null'), flavor_id, flavor,
         vcpus, memory_mib, disk_gib, local_disks, local_gib, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
-        server_group_id, access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware
+        server_group_id, access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware, boot_roles
       from jsonb_populate_recordset(null::server, ${JSON.stringify(servers)}::jsonb)
       returning id, project_id, generation, epoch),
     data as (

@@ -47,6 +47,8 @@ export interface ServerTable {
   disk_config: Generated<string>;
   reservation_id: string;
   launch_index: Generated<number>;
+  /** Of whoever made it, as they were then; null: not known. */
+  boot_roles: string[] | null;
   hardware: Json<ServerHardware>;
   /** Given with its first host, then kept; null: it has had none. */
   machine: Json<ServerMachine> | null;

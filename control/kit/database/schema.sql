@@ -919,6 +919,7 @@ CREATE TABLE public.server (
     local_gib integer DEFAULT 0 NOT NULL,
     guest_password text,
     guest_password_cleared bigint DEFAULT 0 NOT NULL,
+    boot_roles text[],
     server_group_id uuid,
     resized_at timestamp with time zone,
     desired_shelve jsonb,

@@ -153,7 +153,7 @@ async function disksFor(task: ServerTask, desired: DesiredServer, signal: AbortS
 async function prepareFiles(task: ServerTask, desired: DesiredServer, options: { fresh: boolean }): Promise<void> {
   const { paths, context } = task;
   if (desired.configDrive && options.fresh) {
-    await makeConfigDrive(paths.configDrive, context.metadataFiles(desired), task.user);
+    await makeConfigDrive(paths.configDrive, await context.metadataFiles(desired), task.user);
   }
   const { firmware, tpm } = desired.hardware ?? {};
   if (firmware !== undefined && firmware !== 'bios') await makeFirmwareVariables(task, firmware);
