@@ -67,7 +67,6 @@ export interface ImageReasons {
 
 /** Bytes. */
 export interface ImageReasons {
-  upload_empty: NoFields;
   image_format_unset: { missing: readonly string[] };
   image_being_cleaned: { id: string };
   image_hosts_unreachable: { id: string };

@@ -58,7 +58,6 @@ export class ImageTransfer {
     { bytes, sizeBytes }: ByteSource,
     purpose: 'upload' | 'stage' = 'upload',
   ): Promise<void> {
-    if (sizeBytes === 0) throw new CloudError('invalid', 'upload_empty', {});
     const actor = actorOf(caller);
     const upload = await this.#patiently(imageId, () =>
       this.#database.transaction(actor, async (tx) => {

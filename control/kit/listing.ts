@@ -233,3 +233,6 @@ export async function readRow<Row>(db: Queryable, caller: Caller, listing: Listi
   if (!row) throw notFound(listing.noun, id);
   return row;
 }
+
+/** The first moment after the second of `time`: callers see whole seconds, so "not after" one of them means all of it. */
+export const endOfSecond = (time: Date): Date => new Date((Math.floor(time.getTime() / 1000) + 1) * 1000);

@@ -91,7 +91,6 @@ async function takeIn(source: Readable, intake: Intake, options: UploadOptions):
     if (intake.failed || cause instanceof HostFault) throw cause;
     throw new HostFault('invalid', 'the upload was cut off before its end', { cause });
   }
-  if (size === 0) throw new HostFault('invalid', 'the upload has no bytes');
   if (options.sizeBytes !== undefined && size !== options.sizeBytes) {
     throw new HostFault('invalid', `the upload ended after ${size} of ${options.sizeBytes} bytes`);
   }

@@ -79,10 +79,15 @@ test('a download that is broken off leaves no file open', async (t) => {
   }
 });
 
-test('an upload of unknown length that brings no bytes is refused', async (t) => {
-  const { put, left } = await serving(t);
-  await assert.rejects(put(Readable.from([])), { code: 'invalid', message: /no bytes/ });
-  assert.deepEqual(left(), { stored: [], incoming: [] });
+test('an image may be empty, and is no disk where its format needs bytes', async (t) => {
+  const { world, host, put } = await serving(t);
+  const id = newId<ImageId>();
+  const { sizeBytes, sha256 } = await put(Readable.from([]), { id });
+  assert.deepEqual([sizeBytes, sha256], [0, createHash('sha256').digest('hex')]);
+  const bytes = await collect(await world.client.getImage({ id: world.hostId, url: host.facts().url }, id));
+  assert.equal(bytes.length, 0);
+  // As other bytes that are no disk: kept, and told apart by what a server of it would need.
+  assert.equal((await put(Readable.from([]), { format: 'qcow2' })).virtualSizeBytes, null);
 });
 
 test('an upload that is repeated is the same image; other bytes do not replace what a guest reads', async (t) => {

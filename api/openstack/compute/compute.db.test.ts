@@ -425,6 +425,12 @@ test('lists page with links, filter and refuse what they do not know as their ve
   );
   assert.equal((await get('/servers?limit=-1')).status, 400);
   assert.equal((await get('/servers?marker=nothing')).status, 400);
+  const name = a.replaceAll('-', '');
+  assert.match((await get(`/servers?marker=${name}`)).body.badRequest.message, new RegExp(`\\[${name}\\] not found`));
+  // All of the second that callers are told.
+  const { updated: shown } = (await get(`/servers/${b}`)).body.server;
+  const before = await get(`/servers?name=list-&changes-before=${shown}`, 66);
+  assert.ok(before.body.servers.some((s: { id: string }) => s.id === b));
   assert.equal((await get('/servers?colour=red')).status, 200);
   assert.equal((await get('/servers?colour=red', 75)).status, 400);
   assert.equal((await get('/servers?status=odd', 38)).status, 400);

@@ -26,17 +26,19 @@ export function zoneRoutes(app: Boundary, service: HypervisorService): void {
   app.get('/os-availability-zone/detail', c.zonesDetail, async (request) => {
     const hosts = await service.hosts(callerOf(request));
     const zones = await service.zones();
-    return {
-      availabilityZoneInfo: zones.map(({ name, available }) => ({
-        zoneName: name,
-        zoneState: { available },
-        hosts: Object.fromEntries(
-          hosts.filter((host) => host.availability_zone === name).map((host) => [host.name, zoneHost(host)]),
-        ),
-      })),
-    };
+    const shown = zones.map(({ name, available }) => ({
+      zoneName: name,
+      zoneState: { available },
+      hosts: Object.fromEntries(
+        hosts.filter((host) => host.availability_zone === name).map((host) => [host.name, zoneHost(host)]),
+      ),
+    }));
+    return { availabilityZoneInfo: [internalZone, ...shown] };
   });
 }
+
+/** Where Nova's own services are, for administrators; callers expect it. Control's processes are no machines of a zone. */
+const internalZone = { zoneName: 'internal', zoneState: { available: true }, hosts: {} };
 
 const zoneHost = (host: Hypervisor): Body => ({
   'nova-compute': { available: host.connected, active: host.enabled, updated_at: plainTime(host.last_seen_at) },

@@ -86,6 +86,12 @@ test('migrations are filtered, come in pages from 2.59 on, and what a version do
   for (const query of [...none, `project_id=${newId()}`, 'changes-since=2999-01-01']) {
     assert.deepEqual(await list(`?${query}`), [], query);
   }
+  const until = (text: string) => list(`?changes-before=${text}`, 66);
+  const newest = all
+    .map((one: { updated_at: string }) => one.updated_at)
+    .sort()
+    .at(-1);
+  assert.equal((await until(newest)).length, all.length, 'all of the second that is shown');
   for (const query of ['host=rack-1', `project_id=${api.cloud.projectId}`, `user_id=${api.cloud.member.userId}`]) {
     assert.equal((await list(`?${query}`)).length, all.length, query);
   }

@@ -194,7 +194,8 @@ test('zones, hypervisors and services show the hosts and steer them', async () =
     { zoneName: 'nova', zoneState: { available: true }, hosts: null },
   ]);
   const zones = (await admin('GET', '/os-availability-zone/detail')).body.availabilityZoneInfo;
-  assert.equal(zones[0].hosts['rack-1']['nova-compute'].available, true);
+  assert.deepEqual(zones[0], { zoneName: 'internal', zoneState: { available: true }, hosts: {} });
+  assert.equal(zones[1].hosts['rack-1']['nova-compute'].available, true);
   const old = (await admin('GET', '/os-hypervisors/detail')).body.hypervisors[0];
   assert.deepEqual([old.id, old.hypervisor_hostname, old.hypervisor_version], [1, 'rack-1', 7002000]);
   // The machine's own figures: one CPU, of which placement makes 16, and what it reserves counted as used.

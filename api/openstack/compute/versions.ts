@@ -65,6 +65,7 @@ const extensions: readonly [string, string][] = [
   ['os-floating-ip-pools', 'FloatingIpPools'],
   ['os-floating-ips', 'FloatingIps'],
   ['os-hosts', 'Hosts'],
+  ['OS-EXT-IMG-SIZE', 'ImageSize'],
   ['os-hypervisors', 'Hypervisors'],
   ['os-instance-actions', 'InstanceActions'],
   ['os-keypairs', 'Keypairs'],

@@ -61,7 +61,6 @@ export const imageSentences: SentenceTable<ImageReasons> = {
   metadef_entry_exists: ({ kind, name, namespace }) =>
     `A metadata definition ${kind} with name=${name} already exists in namespace=${namespace}.`,
   too_many_metadef_entries: ({ kind, limit }) => `A namespace has at most ${limit} definitions of the kind ${kind}.`,
-  upload_empty: 'The upload has no bytes.',
   image_format_unset: ({ missing }) => `Properties ${missing.join(', ')} must be set prior to saving data.`,
   image_being_cleaned: ({ id }) => `image ${id} is being cleaned of an earlier upload; try again in a moment`,
   image_hosts_unreachable: ({ id }) => `no host that holds image ${id} can be reached; try again later`,

@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type Caller, isAdmin, requireAdmin } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
+import { endOfSecond } from '../../kit/listing.ts';
 
 export type MigrationStatus =
   | 'migrating'
@@ -74,7 +75,7 @@ export class MigrationService {
       ${when(filter.host, (v) => sql`host_name = ${v}`)}
       ${when(filter.status, (v) => sql`status = ${v}`)}
       ${when(filter.changesSince, (v) => sql`updated_at >= ${v}`)}
-      ${when(filter.changesBefore, (v) => sql`updated_at <= ${v}`)}
+      ${when(filter.changesBefore, (v) => sql`updated_at < ${endOfSecond(v)}`)}
       ${when(after, (v) => (filter.newestFirst ? sql`number < ${v}` : sql`number > ${v}`))}
       order by number ${direction} limit ${filter.limit ?? null}::bigint`.execute(db);
     return rows;

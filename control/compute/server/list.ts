@@ -6,7 +6,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type Queryable, sqlState } from '../../kit/database/database.ts';
-import { onePerKey } from '../../kit/listing.ts';
+import { endOfSecond, onePerKey } from '../../kit/listing.ts';
 import { safePattern } from './pattern.ts';
 import { type ListedServer, listedColumns } from './server.ts';
 import type { ServerStatus, TaskState, VmState } from './states.ts';
@@ -119,7 +119,7 @@ function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
   when(f.taskStates, (v) => sql`${taskStateSql} = any(${v}::text[])`);
   when(f.powerState, (v) => sql`${powerStateSql} = ${v}`);
   when(f.changesSince, (v) => sql`coalesce(s.deleted_at, s.updated_at) >= ${v}`);
-  when(f.changesBefore, (v) => sql`coalesce(s.deleted_at, s.updated_at) <= ${v}`);
+  when(f.changesBefore, (v) => sql`coalesce(s.deleted_at, s.updated_at) < ${endOfSecond(v)}`);
   when(f.createdAt, (v) => sql`date_trunc('second', s.created_at) = date_trunc('second', ${v}::timestamptz)`);
   when(f.launchIndex, (v) => sql`s.launch_index = ${v}`);
   when(f.configDrive, (v) => sql`s.config_drive = ${v}`);

@@ -5,6 +5,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { newOrderedId, type PortId, type ServerId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
+import { endOfSecond } from '../../kit/listing.ts';
 import { keepAdminPassword } from './admin-password.ts';
 import { type InjectedFile, keepPersonality } from './personality.ts';
 import type { ServerRow, ShownServer } from './server.ts';
@@ -284,7 +285,8 @@ export async function serverOperations(
   serverId: string,
   options: { requestId?: string; since?: Date; before?: Date; marker?: string; limit?: number } = {},
 ): Promise<ServerOperation[]> {
-  const { requestId = null, since = null, before = null, marker = null, limit = null } = options;
+  const { requestId = null, since = null, marker = null, limit = null } = options;
+  const before = options.before ? endOfSecond(options.before) : null;
   if (marker !== null) {
     const known = await sql`select from operation where resource_id = ${serverId} and request_id = ${marker}`.execute(
       db,
@@ -297,7 +299,7 @@ export async function serverOperations(
     from operation where resource_id = ${serverId} and resource_type = 'server'
       and (${requestId}::text is null or request_id = ${requestId})
       and (${since}::timestamptz is null or updated_at >= ${since})
-      and (${before}::timestamptz is null or updated_at <= ${before})
+      and (${before}::timestamptz is null or updated_at < ${before})
       and (${marker}::text is null
         or id < (select id from operation where resource_id = ${serverId} and request_id = ${marker} limit 1))
     order by id desc limit ${limit}::bigint`.execute(db);
