@@ -9,8 +9,13 @@ const packages = '/usr/lib/python3/dist-packages';
 export function openstackClient(cloud: LiveCloud, folder: string): Stestr {
   const configuration = join(folder, '.config/openstack');
   mkdirSync(configuration, { recursive: true });
-  // JSON is YAML. The tests name these two clouds; both are the administrator's here, as the second needs no less in most of them.
-  const clouds = Object.fromEntries(['devstack-admin', 'devstack'].map((name) => [name, entry(cloud)]));
+  // JSON is YAML. The tests name these clouds; all are the administrator's here, as the second needs no less in most of them.
+  const project = { project_name: cloud.adminEnvironment.OS_PROJECT_NAME, project_domain_name: 'Default' };
+  const clouds = {
+    'devstack-admin': entry(cloud, project),
+    devstack: entry(cloud, project),
+    'devstack-system-admin': entry(cloud, { system_scope: 'all' }),
+  };
   writeFileSync(join(configuration, 'clouds.yaml'), JSON.stringify({ clouds }), { mode: 0o600 });
   return new Stestr({
     folder,
@@ -26,7 +31,7 @@ export function openstackClient(cloud: LiveCloud, folder: string): Stestr {
 export const isOfClient = (id: string): boolean =>
   /\.functional\.(common|compute|identity|image)\./.test(id) && !/\.(identity\.v2|image\.v1)\./.test(id);
 
-function entry({ adminEnvironment: admin, caFile }: LiveCloud) {
+function entry({ adminEnvironment: admin, caFile }: LiveCloud, scope: object) {
   return {
     region_name: admin.OS_REGION_NAME,
     cacert: caFile,
@@ -35,9 +40,8 @@ function entry({ adminEnvironment: admin, caFile }: LiveCloud) {
       auth_url: admin.OS_AUTH_URL,
       username: admin.OS_USERNAME,
       password: admin.OS_PASSWORD,
-      project_name: admin.OS_PROJECT_NAME,
       user_domain_name: 'Default',
-      project_domain_name: 'Default',
+      ...scope,
     },
   };
 }

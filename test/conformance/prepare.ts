@@ -1,6 +1,6 @@
 /**
  * What the suites expect of a cloud before they begin: roles, two images, two flavors, an external network. The client's own tests look
- * for an image whose name is `cirros-…-disk` and for a network `private`, as a developer's cloud has them.
+ * for an image whose name is `cirros-…-disk` and for networks `private` and `public`, as a developer's cloud has them.
  */
 import { ensureGuestImage, uploadGuest } from '../support/guest-image.ts';
 import type { LiveCloud } from '../support/live-cloud.ts';
@@ -27,17 +27,21 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
     const guestFile = await ensureGuestImage();
     const { domains } = await admin.must('GET', 'identity', '/v3/domains?name=Default');
     const { networks } = await admin.must('GET', 'network', '/v2.0/networks?router:external=true');
+    await admin.must('PUT', 'network', `/v2.0/networks/${networks[0].id}`, { network: { name: 'public' } });
     return {
       guestFile,
-      images: [await uploadGuest(admin, 'cirros-1-disk'), await uploadGuest(admin, 'cirros-2-disk')],
+      images: [await uploadGuest(admin, 'cirros-1-disk', ofGuest), await uploadGuest(admin, 'cirros-2-disk', ofGuest)],
       flavors: [await flavor(admin, 'conformance-1', 192, 1), await flavor(admin, 'conformance-2', 256, 2)],
-      externalNetwork: { id: networks[0].id, name: networks[0].name },
+      externalNetwork: { id: networks[0].id, name: 'public' },
       defaultDomain: domains[0].id,
     };
   } finally {
     admin.close();
   }
 }
+
+/** The guest has QEMU's agent, which changes the password of the user whom Tempest logs in as. */
+const ofGuest = { hw_qemu_guest_agent: 'yes', os_admin_user: 'cirros' };
 
 async function privateNetwork(admin: OpenStack): Promise<void> {
   const { network } = await admin.must('POST', 'network', '/v2.0/networks', { network: { name: 'private' } });
