@@ -30,6 +30,7 @@ import type { HostNetworkPort } from './host-network.ts';
 import { ImageFetcher } from './image/fetch.ts';
 import type { ImageConverter, ImageInspector } from './image/inspect.ts';
 import { intakeDigestSets } from './image/intake.ts';
+import { LaterDigests } from './image/later-digests.ts';
 import { ImageStore } from './image/store.ts';
 import { Lease, type LeaseState } from './lease/lease.ts';
 import type { HostLogger } from './logger.ts';
@@ -46,7 +47,7 @@ import { httpsSource } from './service/fetch-source.ts';
 import { HostHttpService } from './service/http-service.ts';
 import { serviceRoutes } from './service/routes.ts';
 import { ControlStream } from './stream/client.ts';
-import type { HostQuarantine } from './stream/quarantine.ts';
+import { quarantineStatus } from './stream/quarantine.ts';
 
 export interface HostDependencies {
   network: HostNetworkPort;
@@ -86,7 +87,7 @@ export class Host {
   readonly #images: ImageStore;
   readonly #erased: ErasedServers;
   readonly #digestSets = intakeDigestSets();
-  readonly #captureSets = intakeDigestSets({ beside: [] });
+  readonly #laterDigests: LaterDigests;
   readonly #credentials: Credentials;
   readonly #lease = new Lease({ onChange: (state) => this.#leaseChanged(state) });
   readonly #source: ReturnType<typeof httpsSource>;
@@ -124,6 +125,7 @@ export class Host {
     this.#store = new DesiredStore({ dataDirectory, durable });
     this.#erased = new ErasedServers(dataDirectory);
     this.#images = new ImageStore({ dataDirectory, durable, guestGid: guests?.gid, log });
+    this.#laterDigests = new LaterDigests({ store: this.#images, found: () => this.#stream.quarantineChanged(), log });
     this.#source = httpsSource(tls);
     const context = this.#newContext(limits, maxVirtualBytes);
     const { upload } = context;
@@ -139,6 +141,7 @@ export class Host {
     const { consoleLogBytes: maxConsoleBytes, agentTimeoutMs } = limits;
     const routes = serviceRoutes({
       ...{ dataDirectory, runDirectory, maxConsoleBytes, images: this.#images, upload },
+      laterDigests: this.#laterDigests,
       guests: {
         running: (id) => this.#reconciler.running(id),
         ...{ network: dependencies.network, agentTimeoutMs, consoles: new Consoles() },
@@ -162,7 +165,7 @@ export class Host {
     const { inspect, convert, saveDisk, keeper, tpm } = this.#dependencies;
     const images = this.#images;
     return {
-      captureSets: this.#captureSets,
+      laterDigests: this.#laterDigests,
       upload: {
         ...{ store: images, sets: this.#digestSets, inspect, maxVirtualBytes },
         inUse: (id) => this.#reconciler.imageInUse(id),
@@ -214,6 +217,7 @@ export class Host {
     ]);
     const { accelerator, reason } = this.#verdict;
     this.#dependencies.log.info({ accelerator, reason }, 'accelerator chosen');
+    this.#laterDigests.start();
     await this.#reconciler.start(this.#state);
     this.#stream.start();
   }
@@ -228,7 +232,7 @@ export class Host {
     await this.#reconciler.close();
     await this.#service.stop();
     this.#digestSets.close();
-    this.#captureSets.close();
+    await this.#laterDigests.close();
     this.#source.close();
     this.#credentials.close();
     this.#lease.close();
@@ -245,7 +249,7 @@ export class Host {
     this.#reconciler.abandon();
     void this.#service.stop();
     this.#digestSets.close();
-    this.#captureSets.close();
+    void this.#laterDigests.close();
     this.#source.close();
     this.#credentials.close();
     this.#lease.close();
@@ -390,10 +394,5 @@ export class Host {
     }
   }
 }
-
-const quarantineStatus = ({ servers, images }: HostQuarantine) => ({
-  servers: servers.map(({ id, reason, since, guest }) => ({ id, reason, since, guest })),
-  images: images.map(({ id }) => id),
-});
 
 export const acceleratorCacheFile = (dataDirectory: string) => join(dataDirectory, 'accelerator.json');

@@ -1,7 +1,7 @@
 /** The image that a server's disk is made from. */
 import type { Static } from 'typebox';
 import type { ImageId } from '../ids.ts';
-import { count, id, list, object, oneOf, text } from '../schema/type.ts';
+import { count, id, list, nullable, object, oneOf, text } from '../schema/type.ts';
 import { hostLimits, imageLimits } from './limits.ts';
 
 /** Where another machine's HTTPS service answers. */
@@ -19,8 +19,11 @@ export const desiredImage = object({
   format: oneOf(...imageFormats),
   /** Bytes of the stored file. */
   sizeBytes: count,
-  /** Lower-case hex of the stored file's bytes. */
-  sha256: text(64, { pattern: '^[0-9a-f]{64}$' }),
+  /**
+   * Lower-case hex of the stored file's bytes. Null: not known yet. The host that has the bytes needs none; another one waits, and takes no
+   * bytes that it can't verify.
+   */
+  sha256: nullable(text(64, { pattern: '^[0-9a-f]{64}$' })),
   /**
    * HTTPS services of hosts that hold the bytes; empty when this host itself does. Another host's word that is no address
    * must not keep this one from its work.

@@ -46,5 +46,7 @@ export {
   consoleProtocol,
   type HostError,
   hostPaths,
+  type ImageDigests,
   type ImageUploadResult,
+  imageDigests,
 } from './service.ts';

@@ -11,6 +11,8 @@ export const hostPaths = {
    * ends early nothing stays. GET streams it out (Range allowed), DELETE removes it; all idempotent.
    */
   image: (id: ImageId) => `/v1/images/${id}`,
+  /** GET: {@link ImageDigests}; where they are not known yet the host is at work on them from now on. Idempotent. */
+  imageDigests: (id: ImageId) => `/v1/images/${id}/digests`,
   /** GET ?bytes=n: the last n bytes of the serial console's output, as they came from the guest. */
   consoleLog: (id: ServerId) => `/v1/servers/${id}/console-log`,
   /**
@@ -52,18 +54,24 @@ export const imageUploadResult = object({
 export type ImageUploadResult = Static<typeof imageUploadResult>;
 
 /**
- * Of an image that a host made of a disk: nobody waits for the other digests, which take several times as long as the copy. Glance tells
- * which algorithm os_hash_value is of, and leaves checksum empty for images that no upload brought.
+ * Of an image that a host made of a disk: its bytes are on the disk. Nobody waits for digests, which take longer than the copy: control
+ * asks for them afterwards ({@link imageDigests}). Where there are some they are of the bytes all the same.
  */
 export const capturedImage = object({
   sizeBytes: count,
   virtualSizeBytes: nullable(count),
-  sha256: hex(64),
-  /** An older host's. */
+  sha256: optional(nullable(hex(64))),
   md5: optional(nullable(hex(32))),
   sha512: optional(nullable(hex(128))),
 });
 export type CapturedImage = Static<typeof capturedImage>;
+
+/** Null as long as the host is at work on them. */
+export const imageDigests = object({
+  sizeBytes: count,
+  digests: nullable(object({ md5: hex(32), sha256: hex(64), sha512: hex(128) })),
+});
+export type ImageDigests = Static<typeof imageDigests>;
 
 /** Body of every error that the host's HTTPS service answers. */
 export interface HostError {

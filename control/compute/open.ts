@@ -11,6 +11,7 @@ import {
   type ServerControllerOptions,
   ServerService,
   type ServerServiceOptions,
+  tellDigest,
 } from './server/index.ts';
 import { ServerGroupService } from './server-group/index.ts';
 import { MigrationService } from './server-migration/index.ts';
@@ -47,7 +48,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: Compu
     /** What hosts are told and say of servers. */
     hosted: hostedServers(options),
     /** For the work queue. */
-    tasks: controller.tasks(),
+    tasks: { ...controller.tasks(), image_digest: (id: string) => tellDigest(database, id) },
     start: () => controller.start(),
     stop: () => controller.stop(),
   };

@@ -10,6 +10,7 @@ import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:h
 import https from 'node:https';
 import type { Duplex, Readable } from 'node:stream';
 import type { PeerCertificate } from 'node:tls';
+import type { Static, TSchema } from 'typebox';
 import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
 import {
   type ConsoleKind,
@@ -18,8 +19,10 @@ import {
   guestDiagnostics,
   type HostError,
   hostPaths,
+  type ImageDigests,
   type ImageFormat,
   type ImageUploadResult,
+  imageDigests,
 } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import { http } from '../../contract/node-http.ts';
@@ -140,6 +143,11 @@ export class HostClient {
     response.resume();
   }
 
+  /** Of an image that the host holds. @throws CloudError with the host's own code; `unavailable` when it can't be reached */
+  async imageDigests(host: HostEndpoint, id: ImageId): Promise<ImageDigests> {
+    return answerOf(host, imageDigests, await this.#ask(host, 'GET', hostPaths.imageDigests(id)));
+  }
+
   /** The last `bytes` bytes of the server's serial console. */
   async consoleLog(host: HostEndpoint, id: ServerId, bytes: number): Promise<Buffer> {
     const request = this.#request(host, 'GET', `${hostPaths.consoleLog(id)}?bytes=${bytes}`);
@@ -180,12 +188,7 @@ export class HostClient {
 
   /** @throws CloudError `conflict` where no guest runs */
   async diagnostics(host: HostEndpoint, id: ServerId): Promise<GuestDiagnostics> {
-    const bytes = await this.#ask(host, 'GET', hostPaths.diagnostics(id));
-    try {
-      return read(guestDiagnostics, JSON.parse(bytes.toString('utf8')));
-    } catch (cause) {
-      throw unreachable(host, cause);
-    }
+    return answerOf(host, guestDiagnostics, await this.#ask(host, 'GET', hostPaths.diagnostics(id)));
   }
 
   /** A small question with a small answer. */
@@ -232,6 +235,15 @@ export class HostClient {
             : new Error(`the certificate names ${certificate.subject?.CN}, not ${host.id}`),
       },
     };
+  }
+}
+
+/** @throws CloudError `unavailable` where the host has answered something else */
+function answerOf<T extends TSchema>(host: HostEndpoint, schema: T, bytes: Buffer): Static<T> {
+  try {
+    return read(schema, JSON.parse(bytes.toString('utf8')));
+  } catch (cause) {
+    throw unreachable(host, cause);
   }
 }
 

@@ -72,11 +72,11 @@ export async function finishCapture(
     return 'the quota of bytes in images does not allow it';
   }
   await sql`update image set status = 'active', captured_from = null, size_bytes = ${result.sizeBytes},
-      virtual_size_bytes = ${result.virtualSizeBytes}, md5 = ${result.md5 ?? null}, sha256 = ${result.sha256},
+      virtual_size_bytes = ${result.virtualSizeBytes}, md5 = ${result.md5 ?? null}, sha256 = ${result.sha256 ?? null},
       sha512 = ${result.sha512 ?? null},
       updated_at = now()
     where id = ${id}`.execute(tx);
-  // Who keeps copies is the controller's to decide.
+  // The controller asks for its digests, and decides who keeps copies.
   await enqueue(tx, 'image', id);
   return undefined;
 }

@@ -11,6 +11,7 @@ import { cloudActor, type Database, type Tx } from '../kit/database/database.ts'
 import { endOperations, passOperation } from '../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../kit/queue/queue.ts';
 import { type ImageCopies, imagesToCopy } from './copies.ts';
+import { type ImageDigests, imagesWithoutDigests } from './digests.ts';
 import {
   finishCleaning,
   forgetLocation,
@@ -38,6 +39,7 @@ export interface ImageTaskOptions {
   feed: ChangeFeed;
   client: Pick<HostClient, 'deleteImage'>;
   copies: ImageCopies;
+  digests: Pick<ImageDigests, 'ensure'>;
   /** On how many hosts an image shall be. */
   wantedCopies: number;
   log: Logger;
@@ -76,7 +78,8 @@ export class ImageController {
     const db = database.query;
     try {
       const few = await imagesToCopy(db, hostId as HostId, wantedCopies, maxLooks);
-      for (const id of new Set([...(await imagesToClean(db, hostId)), ...few])) await enqueue(db, 'image', id);
+      const bare = await imagesWithoutDigests(db, maxLooks);
+      for (const id of new Set([...(await imagesToClean(db, hostId)), ...few, ...bare])) await enqueue(db, 'image', id);
     } catch (error) {
       log.warn({ err: error, hostId }, 'image: could not look at what waits for a host; the timer will');
     }
@@ -85,12 +88,12 @@ export class ImageController {
   /** A host that does not come back tells nobody. */
   async #lookForLost(): Promise<void> {
     const { database, log, wantedCopies } = this.#options;
-    if (wantedCopies < 2) return;
+    const db = database.query;
     try {
-      const few = await imagesToCopy(database.query, undefined, wantedCopies, maxLooks);
-      for (const id of few) await enqueue(database.query, 'image', id);
+      const few = wantedCopies < 2 ? [] : await imagesToCopy(db, undefined, wantedCopies, maxLooks);
+      for (const id of new Set([...few, ...(await imagesWithoutDigests(db, maxLooks))])) await enqueue(db, 'image', id);
     } catch (error) {
-      log.warn({ err: error }, 'image: could not look for images with too few copies; the next look will');
+      log.warn({ err: error }, 'image: could not look for images that lack something; the next look will');
     }
   }
 
@@ -106,7 +109,8 @@ export class ImageController {
     else if (state.captured_from !== null) return;
     else if (state.status === 'queued' || isAbandoned(state)) await this.#clean(state);
     else {
-      const at = await this.#options.copies.ensure(state.id);
+      const looks = [await this.#options.digests.ensure(state.id), await this.#options.copies.ensure(state.id)];
+      const [at] = looks.filter((look) => look !== undefined).sort((a, b) => a.getTime() - b.getTime());
       if (at) await enqueue(database.query, 'image', id, { at });
     }
   }

@@ -81,7 +81,10 @@ export class ImageCopies {
     return again;
   }
 
-  /** Begins a copy where there are too few, and does not wait for it. Answers when to look again. */
+  /**
+   * Begins a copy where there are too few, and does not wait for it. Of bytes whose digest is not known there is none yet: it could
+   * not be verified. Answers when to look again.
+   */
   async ensure(imageId: ImageId): Promise<Date | undefined> {
     const again = await this.clean(imageId);
     if (this.#stopped || this.#options.copies < 2 || this.#running.has(imageId)) return again;
@@ -109,7 +112,7 @@ export class ImageCopies {
     return this.#options.database.transaction(cloudActor, async (tx) => {
       const { rows } =
         await sql<ImageRow>`select * from image where id = ${imageId} and status in ('active', 'deactivated')
-        and desired_presence = 'present' for update`.execute(tx);
+        and desired_presence = 'present' and sha256 is not null for update`.execute(tx);
       const [image] = rows;
       if (!image || (await held(tx, imageId)) >= this.#options.copies) return undefined;
       const host = await hostForCopy(tx, imageId);

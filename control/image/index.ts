@@ -8,6 +8,7 @@ export {
 } from './capture.ts';
 export { ImageController } from './controller.ts';
 export { ImageCopies } from './copies.ts';
+export { ImageDigests } from './digests.ts';
 export { fileFormat, type ImageAttributes, type ImageChange, limits } from './image.ts';
 export { ImageImporter } from './importer.ts';
 export { ImageImportService, taskLifeHours } from './imports.ts';

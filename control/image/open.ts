@@ -5,6 +5,7 @@ import type { ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database } from '../kit/database/database.ts';
 import { ImageController } from './controller.ts';
 import { ImageCopies } from './copies.ts';
+import { ImageDigests } from './digests.ts';
 import { ImageImporter } from './importer.ts';
 import { ImageImportService } from './imports.ts';
 import { ImageMemberService } from './members.ts';
@@ -37,7 +38,8 @@ export function openImage({ database, feed, client, log, region, ...settings }: 
   const importer = new ImageImporter({ database, transfer, web: new WebSource({ rules }), log });
   const { copies: wantedCopies = 1 } = settings;
   const copies = new ImageCopies({ database, client, transfer, log, copies: wantedCopies });
-  const controller = new ImageController({ database, feed, client, copies, wantedCopies, log });
+  const digests = new ImageDigests({ database, client, log });
+  const controller = new ImageController({ database, feed, client, copies, digests, wantedCopies, log });
   return {
     services: {
       images,

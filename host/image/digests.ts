@@ -1,56 +1,51 @@
 /**
- * MD5, SHA-256 and SHA-512, or some of them, of what streams through, on threads of their own: for 64 MiB they take 85, 37 and 80 ms of a processor,
+ * MD5, SHA-256 and SHA-512 of what streams through, on threads of their own: for 64 MiB they take 85, 37 and 80 ms of a processor,
  * and the event loop has guests to look after. The threads read a piece of shared memory that lies on page boundaries, so that the
  * disk can take the same bytes directly. A set of memory and threads is kept for a while for the next image.
  */
 import { createHash } from 'node:crypto';
+import { constants } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { DigestRequest, DigestWorkerData } from './digest-worker.ts';
 
-export type Algorithm = 'md5' | 'sha256' | 'sha512';
-
-/** Null where it was not asked for. */
-export interface Digests {
-  md5: string | null;
-  sha256: string;
-  sha512: string | null;
-}
+const algorithms = ['md5', 'sha256', 'sha512'] as const;
+export type Algorithm = (typeof algorithms)[number];
+export type Digests = Record<Algorithm, string>;
 
 export interface DigestOptions {
   memoryBytes: number;
-  /** Beside SHA-256; default: both. */
-  beside?: readonly Exclude<Algorithm, 'sha256'>[];
+  /** Of the threads, see os.constants.priority; default: below normal, for guests and APIs come first. */
+  priority?: number;
   idleMs?: number;
 }
 
 export class DigestSet {
   /** Of the memory, from its start on. */
   readonly memory: SharedArrayBuffer;
-  readonly #threads: ReadonlyMap<Algorithm, DigestThread>;
+  readonly #threads: Record<Algorithm, DigestThread>;
 
-  constructor({ memoryBytes, beside = ['md5', 'sha512'] }: DigestOptions) {
+  constructor({ memoryBytes, priority = constants.priority.PRIORITY_BELOW_NORMAL }: DigestOptions) {
     // The only memory on page boundaries that JavaScript can have.
     const pages = Math.ceil(memoryBytes / 65_536);
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer as SharedArrayBuffer;
-    const { memory } = this;
-    const algorithms: Algorithm[] = ['sha256', ...beside];
-    this.#threads = new Map(algorithms.map((algorithm) => [algorithm, new DigestThread({ algorithm, memory })]));
+    const thread = (algorithm: Algorithm) => new DigestThread({ algorithm, memory: this.memory, priority });
+    this.#threads = { md5: thread('md5'), sha256: thread('sha256'), sha512: thread('sha512') };
   }
 
   /** Resolves when the threads no longer need that piece of the memory. */
   async add(offset: number, bytes: number): Promise<void> {
-    await Promise.all([...this.#threads.values()].map((thread) => thread.ask({ offset, bytes })));
+    await Promise.all(algorithms.map((algorithm) => this.#threads[algorithm].ask({ offset, bytes })));
   }
 
   /** After it the set is as new. */
   async end(): Promise<Digests> {
-    const ask = (algorithm: Algorithm) => this.#threads.get(algorithm)?.ask('end') ?? null;
+    const ask = (algorithm: Algorithm) => this.#threads[algorithm].ask('end') as Promise<string>;
     const [md5, sha256, sha512] = await Promise.all([ask('md5'), ask('sha256'), ask('sha512')]);
-    return { md5, sha256: sha256!, sha512 };
+    return { md5, sha256, sha512 };
   }
 
   close(): void {
-    for (const thread of this.#threads.values()) thread.close();
+    for (const algorithm of algorithms) this.#threads[algorithm].close();
   }
 }
 
@@ -71,9 +66,7 @@ export class DigestSets {
   /** For what is small: a thread would take longer to wake than the work does. */
   digest(bytes: Uint8Array): Digests {
     const digest = (algorithm: Algorithm) => createHash(algorithm).update(bytes).digest('hex');
-    const { beside = ['md5', 'sha512'] } = this.#options;
-    const asked = (algorithm: 'md5' | 'sha512') => (beside.includes(algorithm) ? digest(algorithm) : null);
-    return { md5: asked('md5'), sha256: digest('sha256'), sha512: asked('sha512') };
+    return { md5: digest('md5'), sha256: digest('sha256'), sha512: digest('sha512') };
   }
 
   /** Only one that has come to its end; any other is closed by who took it. */

@@ -55,7 +55,7 @@ export class ImageFetcher {
   }
 
   /**
-   * The facts of the image once this host has it, and has it in a form that guests can read.
+   * The facts of the image once this host has it, and has it in a form that guests can read. What can't be verified is not fetched.
    * @throws HostFault; the signal's reason where the caller no longer waits
    */
   async ensure(image: DesiredImage, signal: AbortSignal): Promise<ImageFacts> {
@@ -67,6 +67,8 @@ export class ImageFetcher {
     }
     let flight = this.#flights.get(image.id);
     if (!flight) {
+      if (image.sha256 === null)
+        throw new HostFault('image_unreachable', `the digest of image ${image.id} is not known`);
       flight = this.#start(image);
       this.#flights.set(image.id, flight);
     }
@@ -183,8 +185,13 @@ export class ImageFetcher {
   }
 }
 
+/** Where a digest is not known yet the file is the image all the same: an id has its bytes once. */
 function matching(facts: ImageFacts, image: DesiredImage): ImageFacts {
-  if (facts.sha256 === image.sha256 && facts.format === image.format) return facts;
+  const same =
+    facts.sha256 === null || image.sha256 === null
+      ? facts.sizeBytes === image.sizeBytes
+      : facts.sha256 === image.sha256;
+  if (same && facts.format === image.format) return facts;
   throw new HostFault('image_damaged', `image ${image.id} on this host is not the one that control knows`, {
     permanent: true,
   });

@@ -15,7 +15,7 @@ const slotCount = 6;
 /** Direct writes are a multiple of this: the largest block or page that a file system may ask for. */
 const alignment = 65_536;
 
-export const intakeDigestSets = (options: Pick<DigestOptions, 'beside'> = {}): DigestSets =>
+export const intakeDigestSets = (options: Pick<DigestOptions, 'priority'> = {}): DigestSets =>
   new DigestSets({ memoryBytes: slotBytes * slotCount, ...options });
 
 export interface IntakeOptions {

@@ -14,15 +14,18 @@ import { readIfThere, syncFile, writeWhole } from '../files.ts';
 import type { HostLogger } from '../logger.ts';
 import { imagePaths } from '../paths.ts';
 import { Deletions } from './deletions.ts';
+import type { Digests } from './digests.ts';
 
 export interface ImageFacts {
   format: ImageFormat;
   sizeBytes: number;
   /** Null where the file is none of the formats: it is kept, and is no disk. */
   virtualSizeBytes: number | null;
-  sha256: string;
-  /** Null for a copy: nobody asks for it. */
+  /** Null: not known yet, see later-digests.ts. */
+  sha256: string | null;
+  /** Null, or absent, where nobody has asked for them: of copies, and of what was taken in by an older process. */
   md5: string | null;
+  sha512?: string | null;
   origin: 'uploaded' | 'copied';
 }
 
@@ -48,6 +51,7 @@ export class ImageStore {
   readonly #facts = new Map<ImageId, ImageFacts>();
   /** Paths that an upload or a fetch of this process works on. */
   readonly #held = new Set<string>();
+  #changing: Promise<unknown> = Promise.resolve();
 
   constructor(options: ImageStoreOptions) {
     this.#options = options;
@@ -153,29 +157,53 @@ export class ImageStore {
 
   /** Puts an inspected file in its place. */
   async adopt(id: ImageId, from: string, facts: ImageFacts): Promise<void> {
-    const { durable } = this.#options;
-    if (durable) await syncFile(from);
-    await rename(from, this.paths.file(id));
-    // Of other bytes, if there is one: guests may read the disk that was made of these.
-    if (this.#facts.get(id)?.sha256 !== facts.sha256) await rm(this.paths.unpacked(id), { force: true });
-    await writeWhole(this.paths.facts(id), JSON.stringify(facts), { durable });
-    this.#facts.set(id, facts);
+    if (this.#options.durable) await syncFile(from);
+    await this.#inTurn(async () => {
+      await rename(from, this.paths.file(id));
+      // Of other bytes, if there is one: guests may read the disk that was made of these.
+      const same = facts.sha256 !== null && this.#facts.get(id)?.sha256 === facts.sha256;
+      if (!same) await rm(this.paths.unpacked(id), { force: true });
+      await this.#write(id, facts);
+    });
   }
 
   async remove(id: ImageId): Promise<void> {
     this.#facts.delete(id);
-    await rm(this.paths.facts(id), { force: true });
-    await rm(this.paths.file(id), { force: true });
-    await rm(this.paths.unpacked(id), { force: true });
+    await this.#inTurn(async () => {
+      this.#facts.delete(id);
+      await rm(this.paths.facts(id), { force: true });
+      await rm(this.paths.file(id), { force: true });
+      await rm(this.paths.unpacked(id), { force: true });
+    });
   }
 
   /** Control wants it no more, and guests still read it: from now on it is a copy, which goes when nobody needs it. */
   async release(id: ImageId): Promise<void> {
-    const facts = this.#facts.get(id);
-    if (!facts || facts.origin === 'copied') return;
-    const copied: ImageFacts = { ...facts, origin: 'copied' };
-    await writeWhole(this.paths.facts(id), JSON.stringify(copied), { durable: this.#options.durable });
-    this.#facts.set(id, copied);
+    await this.#inTurn(async () => {
+      const facts = this.#facts.get(id);
+      if (facts && facts.origin !== 'copied') await this.#write(id, { ...facts, origin: 'copied' });
+    });
+  }
+
+  /** False where the image is not, or not as it was when its file was read. */
+  async learn(id: ImageId, before: ImageFacts, digests: Digests): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (this.#facts.get(id) !== before) return false;
+      await this.#write(id, { ...before, ...digests });
+      return true;
+    });
+  }
+
+  async #write(id: ImageId, facts: ImageFacts): Promise<void> {
+    await writeWhole(this.paths.facts(id), JSON.stringify(facts), { durable: this.#options.durable });
+    this.#facts.set(id, facts);
+  }
+
+  /** Changes one after the other: each is of the facts that the one before has left. */
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#changing.then(change);
+    this.#changing = done.catch(() => {});
+    return done;
   }
 
   async lastUsedMs(id: ImageId): Promise<number> {

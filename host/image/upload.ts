@@ -109,7 +109,7 @@ export async function inspectFile(
 }
 
 /** An upload that is repeated finds its own bytes; other bytes never take the place of those that a guest reads. */
-export async function keep(
+async function keep(
   path: string,
   result: TakenImage,
   { id, format }: Pick<UploadOptions, 'id' | 'format'>,
@@ -120,8 +120,7 @@ export async function keep(
   if (known && known.sha256 !== result.sha256 && context.inUse(id)) {
     throw new HostFault('conflict', `image ${id} is in use with other contents`);
   }
-  const { sha512: _told, ...facts } = result;
-  await context.store.adopt(id, path, { ...facts, format, origin: 'uploaded' });
+  await context.store.adopt(id, path, { ...result, format, origin: 'uploaded' });
 }
 
 /** A guest's disk may build on it: then the sweep removes it after the last one has gone. */

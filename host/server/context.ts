@@ -6,8 +6,8 @@ import type { QemuLauncher } from '../guest/launcher.ts';
 import type { TpmKeeper } from '../guest/tpm.ts';
 import type { GuestUsers } from '../guest/users.ts';
 import type { HostNetworkPort } from '../host-network.ts';
-import type { DigestSets } from '../image/digests.ts';
 import type { ImageFetcher } from '../image/fetch.ts';
+import type { LaterDigests } from '../image/later-digests.ts';
 import type { ImageStore } from '../image/store.ts';
 import type { UploadContext } from '../image/upload.ts';
 import type { Lease } from '../lease/lease.ts';
@@ -57,8 +57,8 @@ export interface ServerContext {
   fetcher: ImageFetcher;
   /** How the image of a disk is taken in. */
   upload: UploadContext;
-  /** And the digests of it. */
-  captureSets: DigestSets;
+  /** And how its digests are found. */
+  laterDigests: Pick<LaterDigests, 'find'>;
   saveDisk: DiskSaver;
   keeper: DiskKeeper;
   tpm: TpmKeeper;

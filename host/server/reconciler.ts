@@ -129,7 +129,7 @@ export class Reconciler implements TaskOwner {
     }
     const { images } = this.#context;
     const unlisted = images.ids().filter((id) => !state.images.has(id) && images.facts(id)?.origin === 'uploaded');
-    return { servers, images: unlisted.map((id) => ({ id, ...describe(images.facts(id)!) })) };
+    return { servers, images: unlisted.flatMap((id) => describe(id, images.facts(id)!)) };
   }
 
   /** Every server that was named has been looked at at least once. */
@@ -394,6 +394,6 @@ export class Reconciler implements TaskOwner {
   }
 }
 
-const describe = ({ format, sizeBytes, virtualSizeBytes, sha256, md5 }: ImageFacts) => ({
-  ...{ format, sizeBytes, virtualSizeBytes, sha256, md5 },
-});
+/** Control knows lost images by their bytes; one whose digest is not known yet is told of when it is. */
+const describe = (id: ImageId, { format, sizeBytes, virtualSizeBytes, sha256, md5 }: ImageFacts): QuarantinedImage[] =>
+  sha256 === null ? [] : [{ id, format, sizeBytes, virtualSizeBytes, sha256, md5 }];

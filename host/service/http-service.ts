@@ -31,6 +31,7 @@ export interface ServiceRoutes {
   putImage(id: ImageId, exchange: Exchange): Promise<void>;
   getImage(id: ImageId, exchange: Exchange): Promise<void>;
   deleteImage(id: ImageId, exchange: Exchange): Promise<void>;
+  imageDigests(id: ImageId, exchange: Exchange): Promise<void>;
   consoleLog(id: ServerId, exchange: Exchange): Promise<void>;
   nmi(id: ServerId, exchange: Exchange): Promise<void>;
   diagnostics(id: ServerId, exchange: Exchange): Promise<void>;
@@ -215,6 +216,10 @@ export class HostHttpService {
       throw new HostFault('method_not_allowed', `${method} is not possible here`);
     }
     const [name = ''] = rest;
+    if (kind === 'images' && rest.length === 1 && name === 'digests' && method === 'GET') {
+      if (peer !== 'control') throw new HostFault('forbidden', 'only control asks for digests');
+      return routes.imageDigests(id as ImageId, exchange);
+    }
     const found = kind === 'servers' && rest.length === 1 && Object.hasOwn(serverRoutes, name) && serverRoutes[name];
     if (found && found.method === method) {
       if (peer !== 'control') throw new HostFault('forbidden', 'only control asks about servers');

@@ -1,10 +1,11 @@
 /** What the host's HTTPS service does for each path. Reads and writes through the image store and the server directories. */
 import { open } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import { imageFormats } from '../../contract/host/index.ts';
+import { type ImageDigests, imageFormats } from '../../contract/host/index.ts';
 import type { ImageId, ServerId } from '../../contract/ids.ts';
 import { readConsoleTail } from '../guest/console-log.ts';
 import { HostFault } from '../host-error.ts';
+import type { LaterDigests } from '../image/later-digests.ts';
 import type { ImageStore } from '../image/store.ts';
 import { deleteImage, receiveImage, type UploadContext } from '../image/upload.ts';
 import { serverPaths } from '../paths.ts';
@@ -17,6 +18,7 @@ export interface RouteOptions {
   maxConsoleBytes: number;
   images: ImageStore;
   upload: UploadContext;
+  laterDigests: Pick<LaterDigests, 'find'>;
   guests: GuestRequestOptions;
   /** No image of this id shall be made of a disk. */
   refuseCapture(id: ImageId): Promise<void>;
@@ -47,6 +49,11 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
       await options.refuseCapture(id);
       await deleteImage(upload, id);
       response.writeHead(204).end();
+    },
+
+    async imageDigests(id, { response }) {
+      const digests = options.laterDigests.find(id) ?? null;
+      answerJson(response, 200, { sizeBytes: images.facts(id)!.sizeBytes, digests } satisfies ImageDigests);
     },
 
     async consoleLog(id: ServerId, { response, query }) {

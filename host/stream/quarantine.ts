@@ -50,3 +50,9 @@ function parts(servers: QuarantinedServer[], size: (id: ServerId) => number): Qu
   }
   return all;
 }
+
+/** For people: without documents. */
+export const quarantineStatus = ({ servers, images }: HostQuarantine) => ({
+  servers: servers.map(({ id, reason, since, guest }) => ({ id, reason, since, guest })),
+  images: images.map(({ id }) => id),
+});

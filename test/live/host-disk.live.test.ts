@@ -64,7 +64,7 @@ class Server {
     const { result, error } = captures![0]!;
     assert.equal(error, null);
     assert.equal(result!.virtualSizeBytes, 2 ** 30);
-    return { id: imageId, format: 'qcow2', sizeBytes: result!.sizeBytes, sha256: result!.sha256, sources: [] };
+    return { id: imageId, format: 'qcow2', sizeBytes: result!.sizeBytes, sha256: result!.sha256 ?? null, sources: [] };
   }
 
   get disk(): string {

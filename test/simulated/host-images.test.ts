@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -373,4 +373,35 @@ test('an image that was deleted before its making began, or before the process d
   world.control.want({ ...server, generation: 3, captures: [{ imageId: late }] });
   assert.deepEqual(await told(late), ['conflict']);
   assert.equal(saved, 1);
+});
+
+test('an image that was made of a disk is whole at once, and its digests are known soon after; another host waits for them', async (t) => {
+  const { world, host } = await serving(t);
+  const server = wantedServer(await world.storeImage());
+  world.control.want(server);
+  await world.control.until(server.id, 'running', ({ state }) => state === 'running');
+  const imageId = newId<ImageId>();
+  world.control.want({ ...server, generation: 2, captures: [{ imageId }] });
+  const { captures } = await world.control.until(server.id, 'the image', (seen) => seen.captures?.length === 1);
+  const { sizeBytes, sha256 } = captures![0]!.result!;
+  assert.equal(sha256, undefined);
+  const image = { id: imageId, format: 'qcow2' as const, sizeBytes, sha256: null, sources: [] };
+  const here = wantedServer(image);
+  world.control.want(here);
+  await world.control.until(here.id, 'running', ({ state }) => state === 'running');
+
+  const second = await hostWorld(t, { authority: world.authority });
+  await second.host().start();
+  const there = wantedServer({ ...image, sources: [host.facts().url] });
+  second.control.want(there);
+  const waits = ({ state, step, error }: ObservedServer) =>
+    state === 'building' && step === 'waiting for the digest of the image' && error === null;
+  await second.control.until(there.id, 'waiting', waits);
+  const known = async () => (await world.client.imageDigests(world.endpoint(), imageId)).digests;
+  await until('the digests', async () => (await known()) !== null);
+  const bytes = readFileSync(join(world.directory, 'data/images', imageId));
+  assert.equal((await known())!.sha512, createHash('sha512').update(bytes).digest('hex'));
+  second.control.want({ ...there, image: { ...there.image!, sha256: (await known())!.sha256 } });
+  await second.control.until(there.id, 'running', ({ state }) => state === 'running');
+  assert.ok(readFileSync(join(second.directory, 'data/images', imageId)).equals(bytes));
 });

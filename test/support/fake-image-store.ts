@@ -27,6 +27,8 @@ export class FakeImageStore implements AsyncDisposable {
   hold: (() => Promise<void>) | undefined;
   /** Called when a DELETE is here; the answer waits for it. */
   holdDelete: (() => Promise<void>) | undefined;
+  /** Says what is answered to a question for digests: null, they are not known yet; undefined, those of the bytes. */
+  digests: () => Record<string, string> | null | undefined = () => undefined;
   /** PUTs whose input ended early. */
   cut = 0;
   keepBytes = true;
@@ -75,12 +77,14 @@ export class FakeImageStore implements AsyncDisposable {
   async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const url = new URL(request.url!, 'http://host');
     this.requests.push(`${request.method} ${url.pathname}`);
-    const id = /^\/v1\/images\/([0-9a-f-]{36})$/.exec(url.pathname)?.[1];
+    const [, id, about] = /^\/v1\/images\/([0-9a-f-]{36})(\/digests)?$/.exec(url.pathname) ?? [];
     if (this.breakOff || !id) {
       request.socket.destroy();
       return;
     }
-    if (request.method === 'PUT') await this.#put(id, url.searchParams, request, response);
+    const known = about && this.images.get(id);
+    if (known) this.#tellDigests(known, response);
+    else if (request.method === 'PUT') await this.#put(id, url.searchParams, request, response);
     else if (request.method === 'DELETE') {
       await this.holdDelete?.();
       this.images.delete(id);
@@ -122,6 +126,15 @@ export class FakeImageStore implements AsyncDisposable {
     const [md5, sha256, sha512] = digests.map((digest) => digest.digest('hex'));
     const result = { sizeBytes: size, virtualSizeBytes: size, md5, sha256, sha512 };
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result));
+  }
+
+  #tellDigests({ bytes }: StoredImage, response: http.ServerResponse): void {
+    const hex = (algorithm: string) => createHash(algorithm).update(bytes).digest('hex');
+    const told = this.digests();
+    const digests = told === undefined ? { md5: hex('md5'), sha256: hex('sha256'), sha512: hex('sha512') } : told;
+    response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ sizeBytes: bytes.length, digests }));
   }
 
   #get(id: string, request: http.IncomingMessage, response: http.ServerResponse): void {

@@ -42,7 +42,10 @@ export interface HostChanges {
 }
 
 /** @param options authority: that of another world, so that the two hosts are of one cloud */
-export async function hostWorld(t: TestContext, options: { authority?: TestAuthority } = {}): Promise<HostWorld> {
+export async function hostWorld(
+  t: Pick<TestContext, 'after'>,
+  options: { authority?: TestAuthority } = {},
+): Promise<HostWorld> {
   const directory = mkdtempSync(join(tmpdir(), 'bh-'));
   const hostId = newOrderedId<HostId>();
   const authority = options.authority ?? (await testAuthority());

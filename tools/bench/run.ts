@@ -7,7 +7,8 @@
  *
  * Works: single keystone neutron nova glance by default. single is what one machine does, beside another commit, the last landed
  * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB, with --beside COMMIT in turns with
- * that commit's cloud (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
+ * that commit's cloud (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts);
+ * capture, alone and as root, is how fast a server's disk becomes an image (capture.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
  * and fleet. --keep leaves logs and data behind.
  */
 import { spawn } from 'node:child_process';
@@ -22,6 +23,7 @@ import { OpenStack } from '../../test/support/openstack.ts';
 import { rawImage } from '../../test/support/small-image.ts';
 import { besideCommit, lastLanded } from './beside.ts';
 import { type BytesReport, benchBytes } from './bytes.ts';
+import { benchCapture } from './capture.ts';
 import { compare, type LoadResult } from './report.ts';
 import { benchScale, quickSizes, sizes } from './scale.ts';
 import type { Size } from './scale-fill.ts';
@@ -57,6 +59,10 @@ async function main(): Promise<number> {
     console.log(
       `\n${await benchScale(all, { rounds: Number(values.rounds), beside: values.beside, controlFlags: profileFlags() })}`,
     );
+    return 0;
+  }
+  if (wanted.includes('capture')) {
+    console.log(`\n${await benchCapture({ rounds: Number(values.rounds) })}`);
     return 0;
   }
   const scratch = mkdtempSync(join(tmpdir(), 'bothy-bench-'));

@@ -8,6 +8,7 @@ import { HostClient, registerHost } from '../../../control/host/index.ts';
 import {
   ImageController,
   ImageCopies,
+  ImageDigests,
   ImageImporter,
   ImageImportService,
   ImageMemberService,
@@ -98,7 +99,8 @@ export class ImageApi implements AsyncDisposable {
     const transfer = new ImageTransfer({ database, images, client, log });
     const wantedCopies = options.copies ?? 1;
     const copies = new ImageCopies({ database, client, transfer, log, copies: wantedCopies });
-    const controller = new ImageController({ database, feed, client, copies, wantedCopies, log });
+    const digests = new ImageDigests({ database, client, log });
+    const controller = new ImageController({ database, feed, client, copies, digests, wantedCopies, log });
     controller.start();
     const queue = new WorkQueue({ database, log });
     // Where the tests' own sources of bytes are; all else of this machine stays closed.

@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import { type HostId, type ImageId, newId, type ServerId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import * as actions from './actions/index.ts';
+import { tellDigest } from './image-digest.ts';
 import { serverStatus, taskState } from './states.ts';
 import { capturedDisk, oddName, type ServerCloud, serverCloud } from './testing.ts';
 
@@ -51,7 +52,7 @@ async function atRest(id: ServerId): Promise<void> {
 }
 const last = async (id: ServerId) => (await cloud.service.operations(cloud.member, id)).operations[0]!;
 
-test('an image is being saved while its host makes it, and active with what the host says of it', async () => {
+test('an image is being saved while its host makes it, and active as soon as it is, before its digests are known', async () => {
   const id = await active();
   const imageId = await capture(id);
   const saving = await image(imageId);
@@ -61,7 +62,7 @@ test('an image is being saved while its host makes it, and active with what the 
   await cloud.obey(host);
   const made = await image(imageId);
   assert.deepEqual([made.status, Number(made.size_bytes)], ['active', capturedDisk.sizeBytes]);
-  assert.deepEqual([made.md5, made.sha256, made.sha512], [capturedDisk.md5, capturedDisk.sha256, capturedDisk.sha512]);
+  assert.deepEqual([made.md5, made.sha256, made.sha512], [null, null, null]);
   await atRest(id);
   assert.equal((await last(id)).state, 'succeeded');
 });
@@ -135,4 +136,27 @@ test('of backups of one type as many stay as the last one says, of others and of
   await gone(await backup(id, 'daily', 0));
   await gone(daily[1]!);
   assert.equal((await image(weekly)).status, 'active');
+});
+
+test('a server that was given an image before its digest was known has it when it is, and its host is told', async () => {
+  const imageId = await capture(await active());
+  await cloud.obey(host);
+  const { ids } = await cloud.service.create(cloud.member, { ...cloud.wish({ flavor }), imageId });
+  const id = ids[0]!;
+  await cloud.controller.reconcile(id);
+  const document = async () => (await cloud.side.desiredServers(db.database.query, { serverIds: [id] }))[0]!;
+  const before = await document();
+  assert.deepEqual([before.image?.id, before.image?.sha256], [imageId, null]);
+  const sha256 = 'd'.repeat(64);
+  await sql`update image set sha256 = ${sha256} where id = ${imageId}`.execute(db.database.query);
+  const changed = async () =>
+    (await sql`select from change where resource_id = ${id}`.execute(db.database.query)).rows.length;
+  const changes = await changed();
+  for (const _ of ['once', 'again']) await tellDigest(db.database, imageId);
+  assert.equal(await changed(), changes + 1);
+  await sql`delete from image_location where image_id = ${imageId}`.execute(db.database.query);
+  await sql`delete from image where id = ${imageId}`.execute(db.database.query);
+  const told = await document();
+  assert.equal(told.image?.sha256, sha256);
+  assert.notEqual(told.stamp, before.stamp);
 });

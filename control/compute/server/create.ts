@@ -281,7 +281,7 @@ export function diskFor(flavor: Pick<FlavorRow, 'memory_mib' | 'disk_gib'>, imag
 export const imageSnapshot = (image: BootImage): ServerImage => ({
   format: fileFormat({ ...image, disk_format: image.disk_format! }),
   size_bytes: image.size_bytes ?? 0,
-  sha256: image.sha256 ?? '',
+  sha256: image.sha256,
 });
 
 export const flavorSnapshot = (flavor: FlavorRow): FlavorSnapshot => ({

@@ -48,6 +48,8 @@ interface Row {
   local_disks: LocalDisk[];
   image_id: ImageId | null;
   image: ServerImage | null;
+  image_sha256: string | null;
+  rescue_sha256: string | null;
   desired_root: ServerRoot | null;
   /** Null when this host holds the bytes itself. */
   image_sources: string[] | null;
@@ -75,6 +77,13 @@ const form = hash('sha1', JSON.stringify(desiredServer)).slice(0, 8);
 /** No join: each multiplies the guess of an unvisited table's rows, and PostgreSQL 15 would compile the statement, for seconds. */
 const personality = sql`(select files from server_personality where server_id = s.id)`;
 
+const rescueImage = sql`(s.desired_rescue ->> 'image_id')::uuid`;
+const bootImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id)`;
+
+/** Of an image whose digest was not known when the server was given it. */
+const laterDigest = (snapshot: RawBuilder<unknown>, imageId: RawBuilder<unknown>) =>
+  sql`case when ${snapshot} ->> 'sha256' is null then (select sha256 from image i where i.id = ${imageId}) end`;
+
 /** Of servers that were given to a host, all that documents are made from but ports and an image's hosts. */
 const facts = ({ hostId, serverIds }: ServerFilter) => sql`
   from (select s.host_id, s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_power,
@@ -82,15 +91,14 @@ const facts = ({ hostId, serverIds }: ServerFilter) => sql`
       s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_resize,
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
         and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.local_disks, s.image_id,
-      s.image, s.desired_root, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, ${personality} as files, a.password as admin_password,
+      s.image, s.desired_root, ${laterDigest(sql`coalesce(s.desired_root -> 'image', s.image)`, bootImage)} as image_sha256,
+      ${laterDigest(sql`s.desired_rescue -> 'image'`, rescueImage)} as rescue_sha256, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, ${personality} as files, a.password as admin_password,
       s.metadata, s.guest_password, s.guest_password_cleared, s.launch_index, s.reservation_id, s.flavor ->> 'name' as flavor_name, s.boot_roles, s.hardware, s.machine, s.created_at
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
       left join server_admin_password a on a.server_id = s.id
     where ${hostId === undefined ? sql`true` : sql`s.host_id = ${hostId}::uuid`}
       and ${serverIds === undefined ? sql`true` : sql`s.id = any(${[...serverIds]}::uuid[])`}) s`;
 
-const rescueImage = sql`(s.desired_rescue ->> 'image_id')::uuid`;
-const bootImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id)`;
 const [nearestFirst, byId] = [sql`o.connected desc, o.id`, sql`o.id`];
 
 const ownStamp = sql<string>`left(md5(${form}::text || s::text || coalesce(${sourcesOf(bootImage, byId)}::text, '-') ||
@@ -127,7 +135,9 @@ export async function desiredServers(
     memoryMiB: row.memory_mib,
     diskGiB: row.disk_gib,
     ...(row.local_disks.length > 0 && { localDisks: row.local_disks.map(localDiskOf) }),
-    image: imageOf(row.desired_root?.image_id ?? row.image_id, row.desired_root?.image ?? row.image, row.image_sources),
+    image: imageOf(row.desired_root?.image_id ?? row.image_id, row.desired_root?.image ?? row.image, {
+      ...{ sha256: row.image_sha256, sources: row.image_sources },
+    }),
     rescue: rescueOf(row),
     ...(row.desired_resize && { resize: { count: row.desired_resize.count, state: row.desired_resize.state } }),
     ...(row.capture !== null && { captures: [{ imageId: row.capture }] }),
@@ -190,18 +200,22 @@ const localDiskOf = ({ name, size_mib: sizeMiB, format }: LocalDisk): DesiredLoc
 
 const machineOf = ({ type, cpu_model: cpuModel, layout }: ServerMachine): PinnedMachine => ({ type, cpuModel, layout });
 
-function imageOf(id: string | null, image: ServerImage | null, sources: string[] | null): DesiredServer['image'] {
+function imageOf(
+  id: string | null,
+  image: ServerImage | null,
+  { sha256, sources }: { sha256: string | null; sources: string[] | null },
+): DesiredServer['image'] {
   if (id === null || image === null) return null;
   return {
     id: id as ImageId,
     format: image.format,
     sizeBytes: image.size_bytes,
-    sha256: image.sha256,
+    sha256: image.sha256 ?? sha256,
     sources: (sources ?? []).slice(0, imageLimits.sources),
   };
 }
 
-function rescueOf({ desired_rescue: rescue, rescue_sources: sources }: Row): DesiredServer['rescue'] {
-  const image = rescue && imageOf(rescue.image_id, rescue.image, sources);
+function rescueOf({ desired_rescue: rescue, rescue_sources: sources, ...row }: Row): DesiredServer['rescue'] {
+  const image = rescue && imageOf(rescue.image_id, rescue.image, { sha256: row.rescue_sha256, sources });
   return image ? { count: rescue.count, image } : null;
 }

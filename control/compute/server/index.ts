@@ -12,6 +12,7 @@ export type {
 } from './dependencies.ts';
 export { desiredServers } from './desired.ts';
 export { hostedServers } from './hosted-servers.ts';
+export { tellDigest } from './image-digest.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
 export { type LocalDiskWish, localGib } from './local-disks.ts';
 export { replacePersonality } from './personality.ts';

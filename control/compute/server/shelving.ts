@@ -28,7 +28,7 @@ export function afterSaving(
   }
   const saved: ServerShelve = {
     ...{ ...shelve, state: 'saved' },
-    image: { format: 'qcow2', size_bytes: result.sizeBytes, sha256: result.sha256 },
+    image: { format: 'qcow2', size_bytes: result.sizeBytes, sha256: result.sha256 ?? null },
   };
   if (shelve.offload_after === 0) {
     patch.desired_shelve = { ...saved, state: 'offloading', offload_at: now.toISOString() };

@@ -29,7 +29,8 @@ export interface ServerMachine {
 export interface ServerImage {
   format: ImageFormat;
   size_bytes: number;
-  sha256: string;
+  /** Null where it was not known yet: then the image's own row has it, later. */
+  sha256: string | null;
 }
 
 /** An image that a disk is made of. */

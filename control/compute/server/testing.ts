@@ -55,10 +55,7 @@ const exampleDiagnostics: GuestDiagnostics = {
 };
 
 /** What a host says of an image that it made. */
-export const capturedDisk = {
-  ...{ sizeBytes: 196_616, virtualSizeBytes: 2 ** 30 },
-  ...{ md5: 'a'.repeat(32), sha256: 'b'.repeat(64), sha512: 'c'.repeat(128) },
-};
+export const capturedDisk = { sizeBytes: 196_616, virtualSizeBytes: 2 ** 30 };
 
 export interface ServerCloud {
   database: Database;

@@ -1553,6 +1553,8 @@ CREATE UNIQUE INDEX image_task_unfinished ON public.image_task USING btree (imag
 
 CREATE INDEX image_visible ON public.image USING btree (visibility, id);
 
+CREATE INDEX image_without_digests ON public.image USING btree (id) WHERE ((sha512 IS NULL) AND (size_bytes IS NOT NULL));
+
 CREATE UNIQUE INDEX lease_epoch ON public.lease USING btree (role, epoch);
 
 CREATE INDEX metadef_namespace_project ON public.metadef_namespace USING btree (project_id, id);
@@ -1648,6 +1650,8 @@ CREATE INDEX server_soft_deleted ON public.server USING btree (soft_deleted_at) 
 CREATE INDEX server_unserved ON public.server USING btree (id) WHERE ((observed_generation < generation) OR (host_id IS NULL));
 
 CREATE INDEX server_updated ON public.server USING btree (updated_at);
+
+CREATE INDEX server_without_digest ON public.server USING btree (id) WHERE ((image @> '{"sha256": null}'::jsonb) OR (desired_root @> '{"image": {"sha256": null}}'::jsonb) OR (desired_rescue @> '{"image": {"sha256": null}}'::jsonb) OR (desired_shelve @> '{"image": {"sha256": null}}'::jsonb));
 
 CREATE INDEX subnet_network ON public.subnet USING btree (network_id);
 

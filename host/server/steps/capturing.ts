@@ -33,6 +33,7 @@ export const capture: StepFunction<'capture'> = async (work, { imageId }) => {
     desired.captures?.some((each) => each.imageId === other),
   );
   await task.save({ captures: [...others.filter((other) => other.imageId !== imageId), outcome] });
+  if (outcome.result) task.context.laterDigests.find(imageId);
   return undefined;
 };
 
@@ -62,7 +63,7 @@ async function makeImage({ task, desired }: StepWork, imageId: ImageId, asked: (
     stillWanted();
     task.say('taking in the image');
     const wish = { id: imageId, format: 'qcow2', stillWanted } as const;
-    const result = await takeOverImage(paths.capture, wish, { ...context.upload, sets: context.captureSets });
+    const result = await takeOverImage(paths.capture, wish, context.upload);
     try {
       stillWanted();
     } catch (error) {

@@ -16,6 +16,7 @@ import type { StepFunction } from './step.ts';
 export const makeDisk: StepFunction<'make-disk'> = async ({ task, desired, signal }) => {
   const { context, paths } = task;
   if (!desired.image) throw new HostFault('invalid', 'the server has no image to boot from', { permanent: true });
+  if (awaitsDigest(task, desired.image)) return awaitDigestMs;
   const { facts, base: backing } = await imageFor(task, desired.image, signal);
   const sizeBytes = diskSizeBytes(desired, facts);
   task.say('making the disk');
@@ -37,6 +38,7 @@ export const makeDisk: StepFunction<'make-disk'> = async ({ task, desired, signa
 /** Not before the image is here that the next one is made of: where it can't be had, what was there is not lost for it. */
 export const dropDisk: StepFunction<'drop-disk'> = async ({ task, desired, signal }) => {
   if (!desired.image) throw new HostFault('invalid', 'the server has no image to boot from', { permanent: true });
+  if (awaitsDigest(task, desired.image)) return awaitDigestMs;
   const { facts } = await imageFor(task, desired.image, signal);
   diskSizeBytes(desired, facts);
   task.say('removing the disk');
@@ -53,6 +55,7 @@ export const dropDisk: StepFunction<'drop-disk'> = async ({ task, desired, signa
 export const makeRescueDisk: StepFunction<'make-rescue-disk'> = async ({ task, desired, signal }) => {
   const { context, paths } = task;
   const { count, image } = desired.rescue!;
+  if (awaitsDigest(task, image)) return awaitDigestMs;
   const { facts, base: backing } = await imageFor(task, image, signal);
   task.say('making the disk of the rescue');
   const sizeBytes = diskSizeBytes({ diskGiB: 0 }, facts);
@@ -70,6 +73,16 @@ export const dropRescue: StepFunction<'drop-rescue'> = async ({ task }) => {
   await task.save({ rescue: null });
   return undefined;
 };
+
+/** The document that has it wakes the task; this is for the case that the image comes here otherwise. */
+const awaitDigestMs = 30_000;
+
+/** It was made on another host a moment ago: what comes from there can't be verified yet. */
+function awaitsDigest(task: ServerTask, image: DesiredImage): boolean {
+  if (image.sha256 !== null || task.context.images.facts(image.id)) return false;
+  task.say('waiting for the digest of the image');
+  return true;
+}
 
 /** The image on this host, in the form in which guests read it. */
 export async function imageFor(
