@@ -7,7 +7,9 @@
  * that nobody takes; the next save ends the job first and begins anew.
  */
 import { open } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, askAgent } from '../../protocols/guest-agent/index.ts';
+import { syncFile } from '../files.ts';
 import type { Guest } from '../guest/guest.ts';
 import type { GuestUser } from '../guest/users.ts';
 import { HostFault } from '../host-error.ts';
@@ -37,16 +39,35 @@ export type DiskSaver = (disk: DiskToSave) => Promise<void>;
 
 const name = 'capture';
 const lookMs = 100;
+const writeDownMs = 50;
 const agentMs = 5000;
 /** It may take long, and a core as long. */
 const convertMs = 4 * 3_600_000;
 /** What a qcow2 file has beside the data. */
 const tableBytes = (sizeBytes: number): number => Math.ceil(sizeBytes / 512) + 64 * 2 ** 20;
 
-export const saveDisk: DiskSaver = async (disk) => {
-  if (disk.guest) await saveLive(disk, disk.guest);
-  else await saveStopped(disk);
-};
+export const saveDisk: DiskSaver = (disk) =>
+  writtenDown(disk.to, disk.guest ? saveLive(disk, disk.guest) : saveStopped(disk));
+
+/**
+ * Has the disk write what has come while the rest is copied: else it would stand idle until the end, and who waits for the image would
+ * wait for it to write all of it.
+ */
+async function writtenDown(path: string, copying: Promise<void>): Promise<void> {
+  let over = false;
+  const end = copying.then(
+    () => (over = true),
+    () => (over = true),
+  );
+  const writing = async () => {
+    while (!over) {
+      await Promise.race([end, sleep(writeDownMs, undefined, { ref: false })]);
+      // Whoever takes the file in asks once more, and hears of what fails.
+      await syncFile(path).catch(() => {});
+    }
+  };
+  await Promise.all([copying, writing()]);
+}
 
 interface Job {
   id: string;
