@@ -1,6 +1,7 @@
 /** An image: what it may be, what may be done to it when, and by whom. Pure. */
 import { CloudError } from '../../contract/errors.ts';
 import type { ImageFormat } from '../../contract/host/index.ts';
+import { parseId } from '../../contract/ids.ts';
 import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { TextPlace } from './reasons.ts';
 import type { ImageRow } from './tables.ts';
@@ -39,7 +40,8 @@ export interface ImageAttributes {
 /** One step of an update; steps apply in order, all or none. */
 export type ImageChange =
   | { [K in keyof ImageAttributes]: { kind: 'attribute'; name: K; value: ImageAttributes[K] } }[keyof ImageAttributes]
-  | { kind: 'owner'; projectId: string }
+  /** Anybody; a project of this cloud, or a text. */
+  | { kind: 'owner'; owner: string }
   | { kind: 'tags'; tags: string[] }
   /** create: refuses a property that is there; replace and remove: one that isn't; set: either will do. */
   | { kind: 'property'; verb: 'create' | 'set' | 'replace'; name: string; value: string }
@@ -77,6 +79,11 @@ const tooMany = (what: 'tags' | 'properties', limit: number, wanted: number) =>
   new CloudError('too_large', 'too_many_image_parts', { what, limit, wanted });
 
 /** @throws CloudError `invalid` */
+export function checkOwner(owner: string): void {
+  checkText({ what: 'owner' }, owner, limits.nameLength);
+}
+
+/** @throws CloudError `invalid` */
 export function checkAttributes(attributes: Partial<ImageAttributes>): void {
   if (typeof attributes.name === 'string') checkText({ what: 'name' }, attributes.name, limits.nameLength);
   for (const key of ['min_disk_gib', 'min_memory_mib'] as const) {
@@ -92,6 +99,14 @@ export function checkVisibility(caller: Caller, visibility: Visibility | undefin
   throw new CloudError('forbidden', 'image_publishing_forbidden', {});
 }
 
+/** A caller without a project owns nothing; nor does anybody what belongs to no project of this cloud. */
+export const isOwnedBy = ({ project_id: owner }: Pick<ImageRow, 'project_id'>, { projectId }: Caller): boolean =>
+  owner !== null && owner === projectId;
+
+/** As it was given, or as ids are written. */
+export const ownerOf = (image: Pick<ImageRow, 'project_id' | 'foreign_owner'>): string =>
+  image.project_id ?? image.foreign_owner!;
+
 /**
  * May the caller, who sees the image, also change it?
  * @throws CloudError `forbidden`
@@ -99,7 +114,7 @@ export function checkVisibility(caller: Caller, visibility: Visibility | undefin
 export function requireOwner(caller: Caller, image: Pick<ImageRow, 'id' | 'project_id'>, operation: string): void {
   if (isAdmin(caller)) return;
   const writes = caller.roles.has('member') || caller.roles.has('manager');
-  if (writes && image.project_id === caller.projectId) return;
+  if (writes && isOwnedBy(image, caller)) return;
   throw new CloudError('forbidden', 'image_operation_forbidden', { id: image.id, operation });
 }
 
@@ -108,18 +123,20 @@ export function applyChanges(
   caller: Caller,
   image: ImageRow,
   changes: readonly ImageChange[],
-): Partial<ImageAttributes> & { project_id?: string; tags?: string[]; owner_properties?: Record<string, string> } {
+): Partial<ImageAttributes> & { owner?: string; tags?: string[]; owner_properties?: Record<string, string> } {
   const attributes: Partial<ImageAttributes> = {};
-  const rest: { project_id?: string; tags?: string[] } = {};
+  const rest: { owner?: string; tags?: string[] } = {};
   const properties = new Map(Object.entries(image.owner_properties));
   for (const change of changes) {
     if (change.kind === 'attribute') Object.assign(attributes, { [change.name]: change.value });
     else if (change.kind === 'tags') rest.tags = checkTags(change.tags);
-    else if (change.kind === 'owner') rest.project_id = change.projectId;
+    else if (change.kind === 'owner') rest.owner = change.owner;
     else applyProperty(properties, change);
   }
-  if (rest.project_id !== undefined && rest.project_id !== image.project_id && !isAdmin(caller)) {
-    throw new CloudError('forbidden', 'image_owner_fixed', {});
+  if (rest.owner !== undefined) {
+    checkOwner(rest.owner);
+    const same = (parseId(rest.owner) ?? rest.owner) === ownerOf(image);
+    if (!same && !isAdmin(caller)) throw new CloudError('forbidden', 'image_owner_fixed', {});
   }
   checkAttributes(attributes);
   checkVisibility(caller, attributes.visibility === image.visibility ? undefined : attributes.visibility);

@@ -26,7 +26,7 @@ const lookAgainMs = 60_000;
 /** Longer than that can take: every redirect with its time to answer, and an earlier upload's bytes that are being removed. */
 const silentMinutes = 5;
 
-type Task = Omit<ImageTaskRow, 'project_id'>;
+type Task = Omit<ImageTaskRow, 'project_id' | 'foreign_owner'>;
 
 export interface ImporterOptions {
   database: Database;

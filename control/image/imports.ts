@@ -8,7 +8,7 @@ import { json } from '../kit/database/schema.ts';
 import { beginOperation, recordOperation } from '../kit/operation/operations.ts';
 import { enqueue } from '../kit/queue/queue.ts';
 import { checkQuota } from '../kit/quota/quota.ts';
-import { requireOwner } from './image.ts';
+import { isOwnedBy, requireOwner } from './image.ts';
 import { importedProperties, requireImportable } from './import.ts';
 import { PropertyProtections } from './protection.ts';
 import { image as descriptor } from './resource.ts';
@@ -121,7 +121,7 @@ export class ImageImportService {
   /** Of an image, newest first. @throws CloudError `not_found`, `forbidden` */
   async tasksOf(caller: Caller, imageId: string): Promise<ImageTaskRow[]> {
     const image = await findVisible(this.#database.query, caller, imageId);
-    if (!isAdmin(caller) && image.project_id !== caller.projectId) {
+    if (!isAdmin(caller) && !isOwnedBy(image, caller)) {
       throw new CloudError('forbidden', 'image_operation_forbidden', { id: image.id, operation: 'get_task' });
     }
     const { rows } =
@@ -156,11 +156,11 @@ export class ImageImportService {
 }
 
 /** Columns and tables of a SELECT. */
-const taskColumns = sql`t.*, i.project_id from image_task t join image i on i.id = t.image_id`;
+const taskColumns = sql`t.*, i.project_id, i.foreign_owner from image_task t join image i on i.id = t.image_id`;
 
 /** The image is the task's from now on. */
 async function fillLater(tx: Tx, caller: Caller, image: ImageRow, input: ImportInput): Promise<void> {
-  await checkQuota(tx, image.project_id, descriptor.usage, { image_uploads: 1 });
+  if (image.project_id !== null) await checkQuota(tx, image.project_id, descriptor.usage, { image_uploads: 1 });
   const { rows } = await sql<{ generation: number }>`update image set status = 'importing', import_failure = '',
     generation = generation + 1, updated_at = now() where id = ${image.id} returning generation`.execute(tx);
   await insertTask(tx, caller, image, input, { status: 'pending' });

@@ -29,7 +29,8 @@ export interface ImageFilter {
   visibility?: Visibility | 'all';
   /** Of images that others share with the caller. */
   memberStatus: MemberStatus | 'all';
-  projectId?: string;
+  /** A project's id, or the text that an image has instead. */
+  owner?: string;
   /** All of them. */
   tags?: string[];
   size?: number;
@@ -115,7 +116,10 @@ function conditions(filter: ImageFilter): Condition[] {
   among('status', filter.statuses);
   among('container_format', filter.containerFormats);
   among('disk_format', filter.diskFormats);
-  if (filter.projectId !== undefined) found.push(sql`project_id = ${filter.projectId}`);
+  if (filter.owner !== undefined) {
+    const id = parseId(filter.owner);
+    found.push(sql`(foreign_owner = ${filter.owner}${id ? sql` or project_id = ${id}` : sql``})`);
+  }
   if (filter.tags) found.push(sql`tags @> ${filter.tags}::text[]`);
   if (filter.size !== undefined) found.push(sql`size_bytes = ${filter.size}`);
   if (filter.sizeMin !== undefined) found.push(sql`size_bytes >= ${filter.sizeMin}`);

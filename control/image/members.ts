@@ -4,7 +4,7 @@ import { CloudError } from '../../contract/errors.ts';
 import { parseId } from '../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Database, Queryable } from '../kit/database/database.ts';
-import { limits, requireOwner } from './image.ts';
+import { isOwnedBy, limits, requireOwner } from './image.ts';
 import { findVisible } from './service.ts';
 import type { ImageMemberRow, ImageRow } from './tables.ts';
 import type { MemberStatus } from './values.ts';
@@ -109,7 +109,7 @@ export class ImageMemberService {
   }
 }
 
-const seesAll = (caller: Caller, image: ImageRow): boolean => isAdmin(caller) || image.project_id === caller.projectId;
+const seesAll = (caller: Caller, image: ImageRow): boolean => isAdmin(caller) || isOwnedBy(image, caller);
 
 const noMember = (imageId: string, memberId: string): CloudError =>
   new CloudError('not_found', 'image_member_not_found', { image: imageId, member: memberId });

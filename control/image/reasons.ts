@@ -3,7 +3,7 @@ import type { NoFields } from '../../contract/errors.ts';
 
 /** Where the text stands; `property` is the name of the property whose value it is. */
 export interface TextPlace {
-  what: 'name' | 'tag' | 'property_name' | 'property';
+  what: 'name' | 'owner' | 'tag' | 'property_name' | 'property';
   property?: string;
 }
 

@@ -17,6 +17,7 @@ import { checkQuota, quotaUsage } from '../kit/quota/quota.ts';
 import {
   applyChanges,
   checkAttributes,
+  checkOwner,
   checkProperties,
   checkTags,
   checkVisibility,
@@ -34,8 +35,8 @@ const deletionDeadlineMs = 24 * 3600 * 1000;
 
 export interface NewImage extends Partial<ImageAttributes> {
   id?: string;
-  /** Administrators only, unless it is the caller's own. */
-  projectId?: string;
+  /** Administrators only, unless it is the caller's own; theirs may be anybody. */
+  owner?: string;
   tags?: string[];
   properties?: Record<string, string>;
 }
@@ -56,8 +57,8 @@ export class ImageService {
 
   /** @throws CloudError `forbidden`, `invalid`, `conflict`, `quota_exceeded`, `too_large` */
   async create(caller: Caller, wanted: NewImage): Promise<ImageRow> {
-    const { id: chosen, projectId: owner, tags = [], properties = {}, ...attributes } = wanted;
-    const projectId = this.#ownerOfNew(caller, owner);
+    const { id: chosen, owner: given, tags = [], properties = {}, ...attributes } = wanted;
+    const owner = this.#ownerOfNew(caller, given);
     checkAttributes(attributes);
     checkVisibility(caller, attributes.visibility);
     checkProperties(properties);
@@ -67,16 +68,17 @@ export class ImageService {
     const row = {
       ...attributes,
       id,
-      project_id: projectId,
       tags: checkTags(tags),
       owner_properties: json(properties),
     };
     try {
       const image = await this.#database.transaction(actorOf(caller), async (tx) => {
-        await checkQuota(tx, projectId, descriptor.usage, { images: 1 });
-        return tx.insertInto('image').values(row).returningAll().executeTakeFirstOrThrow();
+        const columns = await ownerColumns(tx, owner);
+        if (columns.project_id) await checkQuota(tx, columns.project_id, descriptor.usage, { images: 1 });
+        const image = { ...row, ...columns };
+        return tx.insertInto('image').values(image).returningAll().executeTakeFirstOrThrow();
       });
-      this.#log.info({ imageId: id, projectId, requestId: caller.requestId }, 'image: created');
+      this.#log.info({ imageId: id, projectId: image.project_id, requestId: caller.requestId }, 'image: created');
       return this.#protections.shown(caller, image);
     } catch (error) {
       if (violatedConstraint(error) !== 'image_pkey') throw error;
@@ -117,8 +119,12 @@ export class ImageService {
   async update(caller: Caller, imageId: string, changes: readonly ImageChange[]): Promise<ImageRow> {
     const image = await this.#change(caller, imageId, 'modify_image', async (tx, image) => {
       this.#protections.requireChanges(caller, image, changes);
-      const { owner_properties, ...columns } = applyChanges(caller, image, changes);
-      const set = owner_properties ? { ...columns, owner_properties: json(owner_properties) } : columns;
+      const { owner_properties, owner, ...columns } = applyChanges(caller, image, changes);
+      const set = {
+        ...columns,
+        ...(owner !== undefined && (await ownerColumns(tx, owner))),
+        ...(owner_properties && { owner_properties: json(owner_properties) }),
+      };
       if (Object.keys(set).length === 0) return image;
       return tx
         .updateTable('image')
@@ -206,11 +212,10 @@ export class ImageService {
 
   #ownerOfNew(caller: Caller, owner: string | undefined): string {
     if (owner === undefined) return requireProjectMember(caller, 'creating an image');
-    const projectId = parseId(owner);
-    if (!projectId) throw new CloudError('invalid', 'image_owner_malformed', { owner });
-    if (isAdmin(caller)) return projectId;
+    checkOwner(owner);
+    if (isAdmin(caller)) return owner;
     const own = requireProjectMember(caller, 'creating an image');
-    if (projectId === own) return own;
+    if (parseId(owner) === own) return own;
     throw new CloudError('forbidden', 'image_owner_forbidden', { owner });
   }
 
@@ -243,6 +248,16 @@ export async function findVisible(
     : { rows: [] };
   if (!rows[0]) throw new CloudError('not_found', 'image_not_found', { id: imageId });
   return rows[0];
+}
+
+/** A project of this cloud, which stays until the transaction ends; or whatever was said. */
+async function ownerColumns(
+  tx: Tx,
+  owner: string,
+): Promise<{ project_id: string | null; foreign_owner: string | null }> {
+  const id = parseId(owner) ?? null;
+  const { rows } = await sql`select from project where id = ${id}::uuid for key share`.execute(tx);
+  return rows[0] ? { project_id: id, foreign_owner: null } : { project_id: null, foreign_owner: owner };
 }
 
 const setTags = (tx: Tx, id: string, tags: string[]) =>

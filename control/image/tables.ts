@@ -4,7 +4,10 @@ import type { DiskFormat, ImageStatus, ImportInput, MemberStatus, Visibility } f
 
 export interface ImageTable {
   id: string;
-  project_id: string;
+  /** Its owner; null where that is no project of this cloud. */
+  project_id: string | null;
+  /** What an administrator said of whose it is, where that is no project. */
+  foreign_owner: string | null;
   name: string | null;
   visibility: Generated<Visibility>;
   status: Generated<ImageStatus>;
@@ -76,7 +79,7 @@ export interface ImageTaskTable {
 }
 
 /** With its image's owner. */
-export type ImageTaskRow = Selectable<ImageTaskTable> & { project_id: string };
+export type ImageTaskRow = Selectable<ImageTaskTable> & Pick<ImageRow, 'project_id' | 'foreign_owner'>;
 export type ImageRow = Selectable<ImageTable>;
 export type ImageMemberRow = Selectable<ImageMemberTable>;
 

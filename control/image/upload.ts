@@ -28,7 +28,7 @@ const cleanMs = 5000;
 export interface Upload {
   uploadId: string;
   imageId: ImageId;
-  projectId: string;
+  projectId: string | null;
   purpose: UploadPurpose;
   generation: number;
   host: HostEndpoint;
@@ -115,7 +115,7 @@ export async function runUpload(
 async function finish(database: Database, upload: Upload, result: ImageUploadResult, actor: Actor): Promise<void> {
   await database.transaction(actor, async (tx) => {
     // A size that was announced was counted when the upload began.
-    if (upload.sizeBytes === undefined)
+    if (upload.sizeBytes === undefined && upload.projectId !== null)
       await checkQuota(tx, upload.projectId, descriptor.usage, {
         image_bytes: result.sizeBytes,
         ...(upload.purpose === 'stage' && { image_staged_bytes: result.sizeBytes }),
@@ -180,10 +180,11 @@ function usageOf(purpose: UploadPurpose): Usage {
 /** How many bytes the upload may have, if it may begin at all. @throws CloudError `quota_exceeded` */
 async function allowedBytes(
   tx: Tx,
-  projectId: string,
+  projectId: string | null,
   purpose: UploadPurpose,
   sizeBytes: number | undefined,
 ): Promise<number> {
+  if (projectId === null) return sizeBytes ?? Number.MAX_SAFE_INTEGER;
   const quota = await lockQuota(tx, projectId, usageOf(purpose));
   // Of an unknown number at least one byte must fit; how many it will be is checked again at the end.
   const bytes = sizeBytes ?? 1;

@@ -1,6 +1,5 @@
 /** Reading bodies: Glance's image schema, and from its words to ours. Pure. */
 import { Type } from 'typebox';
-import { parseId } from '../../../contract/ids.ts';
 import {
   containerFormats,
   diskFormats,
@@ -136,7 +135,7 @@ export function parseNewImage(body: unknown): NewImage {
     else if (name === 'id') image.id = value as string;
     else if (name === 'tags') image.tags = value as string[];
     else if (name === 'owner') {
-      if (value !== null) image.projectId = value as string;
+      if (value !== null) image.owner = value as string;
     } else properties.push([name, value as string]);
   }
   image.properties = Object.fromEntries(properties);
@@ -225,17 +224,10 @@ function changeOf(verb: Verb, name: string, value: unknown, draft: PatchDraft): 
     if (attribute) return { kind: 'attribute', name: attribute, value } as ImageChange;
     if (name === 'tags') return { kind: 'tags', tags: value as string[] };
     if (value === null) throw invalid('An image needs an owner.');
-    return { kind: 'owner', projectId: ownerOf(value as string) };
+    return { kind: 'owner', owner: value as string };
   }
   if (verb === 'remove') return { kind: 'property', verb: 'remove', name };
   checkMember(name, value);
   const ours = verb === 'replace' ? 'replace' : draft === 4 ? 'create' : 'set';
   return { kind: 'property', verb: ours, name, value: value as string };
-}
-
-/** @throws CloudError `invalid` */
-function ownerOf(text: string): string {
-  const id = parseId(text);
-  if (!id) throw invalid(`the owner ${text} is not the id of a project`);
-  return id;
 }

@@ -1,7 +1,6 @@
 /** Reading the query of a list: Glance's filters, orders and pages. Pure. */
 
 import { Type } from 'typebox';
-import { parseId } from '../../../contract/ids.ts';
 import {
   type Comparison,
   type ImageFilter,
@@ -132,8 +131,7 @@ const readers: Readonly<Record<string, (filter: ImageFilter, value: string, name
     filter.memberStatus = known;
   },
   owner: (filter, value) => {
-    // No project has an id that is none.
-    filter.projectId = parseId(value) ?? '00000000-0000-0000-0000-000000000000';
+    filter.owner = value;
   },
   tag: (filter, value) => {
     filter.tags = [...(filter.tags ?? []), value.trim()];

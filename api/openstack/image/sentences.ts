@@ -9,9 +9,13 @@ import { hostSentences, kitSentences } from '../common/sentences.ts';
 export type GlanceReasons = KitReasons & HostReasons & ImageReasons;
 
 const placeOf = ({ what, property }: TextPlace): string =>
-  ({ name: 'the name', tag: 'a tag', property_name: 'the name of a property', property: `the property ${property}` })[
-    what
-  ];
+  ({
+    name: 'the name',
+    owner: 'the owner',
+    tag: 'a tag',
+    property_name: 'the name of a property',
+    property: `the property ${property}`,
+  })[what];
 
 /** Nova passes these on where a server is made from the image. */
 export const imageSentences: SentenceTable<ImageReasons> = {

@@ -40,6 +40,8 @@ export const callers = {
 };
 /** Only reads in alice's project. */
 const reader = testCaller(['reader'], callers.alice.projectId);
+/** Writes, and has no project. */
+const homeless = testCaller(['member', 'reader'], null);
 
 export interface Answer {
   status: number;
@@ -114,7 +116,7 @@ export class ImageApi implements AsyncDisposable {
       dialects: [
         observed.dialect,
         imageDialect({
-          authenticator: testAuthenticator({ ...callers, reader }),
+          authenticator: testAuthenticator({ ...callers, reader, homeless }),
           images,
           members: new ImageMemberService({ database }),
           transfer,

@@ -1,5 +1,11 @@
 /** Images as Glance shows them. Pure. */
-import { type ImageMemberRow, type ImageRow, type ImageTaskRow, taskLifeHours } from '../../../control/image/index.ts';
+import {
+  type ImageMemberRow,
+  type ImageRow,
+  type ImageTaskRow,
+  ownerOf,
+  taskLifeHours,
+} from '../../../control/image/index.ts';
 
 /** The one store that there is: the hosts' own disks. */
 export const storeId = 'hosts';
@@ -22,7 +28,7 @@ export function imageView(image: ImageRow): Record<string, unknown> {
     protected: image.protected,
     min_ram: image.min_memory_mib,
     min_disk: image.min_disk_gib,
-    owner: image.project_id,
+    owner: ownerOf(image),
     os_hidden: image.hidden,
     // Images of before SHA-512 was computed have the other.
     os_hash_algo: image.sha512 !== null ? 'sha512' : image.sha256 !== null ? 'sha256' : null,
@@ -56,7 +62,7 @@ export function taskView(task: ImageTaskRow): Record<string, unknown> {
     id: task.id,
     type: 'api_image_import',
     status: task.status,
-    owner: task.project_id,
+    owner: ownerOf(task),
     user_id: task.user_id,
     request_id: task.request_id,
     image_id: task.image_id,

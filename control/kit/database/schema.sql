@@ -446,7 +446,7 @@ CREATE TABLE public.identity_provider (
 
 CREATE TABLE public.image (
     id uuid NOT NULL,
-    project_id uuid NOT NULL,
+    project_id uuid,
     name text,
     visibility text DEFAULT 'shared'::text NOT NULL,
     status text DEFAULT 'queued'::text NOT NULL,
@@ -470,7 +470,9 @@ CREATE TABLE public.image (
     sha512 text,
     import_failure text,
     captured_from uuid,
+    foreign_owner text,
     CONSTRAINT image_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
+    CONSTRAINT image_owner CHECK (((project_id IS NULL) <> (foreign_owner IS NULL))),
     CONSTRAINT image_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'saving'::text, 'uploading'::text, 'importing'::text, 'active'::text, 'killed'::text, 'deactivated'::text, 'pending_delete'::text]))),
     CONSTRAINT image_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'private'::text, 'shared'::text, 'community'::text])))
 );
@@ -1538,6 +1540,8 @@ CREATE INDEX floating_ip_router ON public.floating_ip USING btree (router_id) WH
 CREATE INDEX image_backup ON public.image USING btree (((owner_properties ->> 'instance_uuid'::text))) WHERE (owner_properties ? 'backup_type'::text);
 
 CREATE INDEX image_copy_host ON public.image_copy USING btree (host_id);
+
+CREATE INDEX image_foreign_owner ON public.image USING btree (foreign_owner) WHERE (foreign_owner IS NOT NULL);
 
 CREATE INDEX image_location_host ON public.image_location USING btree (host_id);
 
