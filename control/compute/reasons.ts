@@ -36,6 +36,8 @@ export interface ComputeReasons {
   /** The image asks for it, and no host has it. */
   machine_type_unserved: { type: string };
   interface_not_found: { id: string; port: string };
+  server_not_on_network: { id: string };
+  server_without_address: { id: string; address: string };
   too_many_interfaces: { maximum: number };
   rebuild_image_not_found: NoFields;
   resize_to_same_flavor: NoFields;

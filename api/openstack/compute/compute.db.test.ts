@@ -314,8 +314,8 @@ test('actions: stop, start, reboot, console, lock, reset; illegal ones are 409, 
   assert.equal((await act({ 'os-resetState': { state: 'active' } }, { admin: true })).status, 202);
   await api.cloud.obey(host);
   assert.equal((await get(`/servers/${id}`)).body.server.status, 'ACTIVE');
-  for (const [later, { versions }] of Object.entries(laterActions)) {
-    const answer = await act({ [later]: null }, { version: versions?.from ?? 1 });
+  for (const later of Object.keys(laterActions)) {
+    const answer = await act({ [later]: null });
     assert.deepEqual([answer.status, answer.body.notImplemented?.code], [501, 501], later);
   }
   assert.equal((await act({ addFixedIp: null }, { version: 44 })).status, 404, 'Nova let go of it');

@@ -65,6 +65,8 @@ const servers = {
     `No CPU topology of ${vcpus} vCPUs is as image and flavor ask for sockets, cores and threads`,
   machine_type_unserved: ({ type }) => `Image property 'hw_machine_type': no host has the machine type '${type}'`,
   interface_not_found: ({ id, port }) => `Instance ${id} does not have a port with id ${port}`,
+  server_not_on_network: ({ id }) => `Network could not be found for instance ${id}.`,
+  server_without_address: ({ id, address }) => `Instance ${id} doesn't have fixed IP '${address}'.`,
   too_many_interfaces: ({ maximum }) => `An instance has at most ${maximum} interfaces`,
   resize_to_same_flavor: 'When resizing, instances must change flavor!',
   resize_to_no_disk: 'Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.',

@@ -20,6 +20,8 @@ export interface ServerPorts {
   bindServerPorts(tx: Tx, placed: readonly { serverId: ServerId; hostId: HostId }[]): Promise<unknown>;
   unbindServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
   releaseServerPorts(tx: Tx, serverId: ServerId, only?: PortId): Promise<unknown>;
+  addServerAddress(tx: Tx, serverId: ServerId, networkId: string): Promise<boolean>;
+  removeServerAddress(tx: Tx, serverId: ServerId, ip: string): Promise<boolean>;
   serverAddresses(db: Queryable, serverIds: ServerId[]): Promise<Map<ServerId, ServerInterface[]>>;
   desiredPorts(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, DesiredPorts>>;
   portStamps(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, PortStamp>>;

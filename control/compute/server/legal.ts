@@ -51,6 +51,8 @@ export const legal = {
   console: { vm: ['active', 'paused', 'rescued', 'resized'], task: 'any' },
   attach_interface: { vm: ['active', 'paused', 'stopped'], task: idle },
   detach_interface: { vm: ['active', 'paused', 'stopped'], task: idle },
+  addFixedIp: { vm: ['active', 'paused', 'stopped'], task: idle },
+  removeFixedIp: { vm: ['active', 'paused', 'stopped'], task: idle },
   attach_volume: { vm: withVolumes, task: idle },
   detach_volume: { vm: withVolumes, task: idle },
   restore: { vm: ['soft-delete'], task: idle, unplaced: true, shelved: true },

@@ -30,6 +30,7 @@ import { changedOptions } from './dhcp-options.ts';
 import { createMetadataPorts, metadataOwner, serveMetadata } from './metadata-port.ts';
 import { type PortRow, portListing } from './port.ts';
 import { checkPairs, checkPortRights, type PortWish } from './rules.ts';
+import { addServerAddress, removeServerAddress } from './server-addresses.ts';
 import {
   bindServerPorts,
   createServerPorts,
@@ -166,6 +167,14 @@ export class PortService {
 
   releaseServerPorts(tx: Tx, serverId: ServerId, only?: PortId): Promise<void> {
     return releaseServerPorts(tx, serverId, only);
+  }
+
+  addServerAddress(tx: Tx, serverId: ServerId, networkId: string): Promise<boolean> {
+    return addServerAddress(tx, serverId, networkId);
+  }
+
+  removeServerAddress(tx: Tx, serverId: ServerId, ip: string): Promise<boolean> {
+    return removeServerAddress(tx, serverId, ip);
   }
 
   serverAddresses(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, ServerInterface[]>> {

@@ -90,6 +90,21 @@ export async function updateAddresses(
   if (wants.length > 0) await takeAddresses(tx, wants);
 }
 
+/** One more, of any subnet of the network that gives addresses to such a port; those of IPv4 first. */
+export async function addAddress(tx: Tx, port: PortForAddresses, subnets: readonly SubnetFacts[]): Promise<void> {
+  const { rows } = await sql<{ count: number; next: number }>`select count(*)::integer as count,
+      coalesce(max(position) + 1, 0)::integer as next from port_ip where port_id = ${port.id}`.execute(tx);
+  const { count, next } = rows[0]!;
+  checkAddressCount(count + 1);
+  const giving = planAddresses(port, subnets).filter(({ ip }) => ip === null);
+  const [of] = giving;
+  if (!of) throw new CloudError('conflict', 'ip_address_generation_failure', { network: port.network_id });
+  const candidates = giving.flatMap((plan) => plan.subnets);
+  await takeAddresses(tx, [
+    { ...of, subnets: candidates, position: next, portId: port.id, networkId: port.network_id },
+  ]);
+}
+
 async function removeAddresses(tx: Tx, portId: string, remove: readonly CurrentIp[]): Promise<void> {
   if (remove.length === 0) return;
   const ips = remove.map(({ ip }) => ip);

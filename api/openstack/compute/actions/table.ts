@@ -4,6 +4,7 @@ import { getConsoleOutput } from './console-output.ts';
 import { getRdpConsole, getSerialConsole, getSpiceConsole, getVncConsole } from './consoles.ts';
 import { createBackup, createImage } from './create-image.ts';
 import { forceDelete, restore } from './delete.ts';
+import { addFixedIp, removeFixedIp } from './fixed-ips.ts';
 import { addFloatingIp, removeFloatingIp } from './floating-ips.ts';
 import { changePassword, triggerCrashDump } from './guest-requests.ts';
 import { laterActions } from './later.ts';
@@ -21,6 +22,7 @@ import { resume, suspend } from './suspend.ts';
 
 export const actions: Readonly<Record<string, ServerAction>> = {
   ...laterActions,
+  addFixedIp,
   addFloatingIp,
   addSecurityGroup,
   changePassword,
@@ -43,6 +45,7 @@ export const actions: Readonly<Record<string, ServerAction>> = {
   pause,
   reboot,
   rebuild,
+  removeFixedIp,
   removeFloatingIp,
   removeSecurityGroup,
   rescue,

@@ -3,7 +3,7 @@ export { changePassword } from './change-password.ts';
 export { triggerCrashDump } from './crash-dump.ts';
 export { type BackupWish, createBackup, createImage, type ImageWish } from './create-image.ts';
 export { forceDelete, remove } from './delete.ts';
-export { type AttachWish, attachInterface, detachInterface } from './interfaces.ts';
+export { type AttachWish, addFixedIp, attachInterface, detachInterface, removeFixedIp } from './interfaces.ts';
 export { lock, unlock } from './lock.ts';
 export { evacuate, liveMigrate, type MoveWish, migrate } from './move.ts';
 export { pause, unpause } from './pause.ts';

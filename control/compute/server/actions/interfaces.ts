@@ -54,6 +54,34 @@ export const detachInterface: ServerAction<PortId> = {
   },
 };
 
+/** One more address on an interface that is there: hosts and OVN hear of it by its port. */
+export const addFixedIp: ServerAction<string> = {
+  verb: 'addFixedIp',
+  doing: 'add an address to a server',
+  deadlineMs: shortlyMs,
+  async decide({ tx, deps: { ports } }, server, networkId) {
+    const added = await ports.addServerAddress(tx, server.id as ServerId, networkId).catch(asAddressFault);
+    if (!added) throw new CloudError('not_found', 'server_not_on_network', { id: server.id });
+    return 'done' as const;
+  },
+};
+
+export const removeFixedIp: ServerAction<string> = {
+  verb: 'removeFixedIp',
+  doing: 'take an address from a server',
+  deadlineMs: shortlyMs,
+  async decide({ tx, deps: { ports } }, server, address) {
+    const removed = await ports.removeServerAddress(tx, server.id as ServerId, address).catch(asAddressFault);
+    if (!removed) throw new CloudError('invalid', 'server_without_address', { id: server.id, address });
+    return 'done' as const;
+  },
+};
+
+/** That none is free is for Nova the request's fault. */
+function asAddressFault(error: unknown): never {
+  throw error instanceof CloudError && error.reason === 'ip_address_generation_failure' ? error.as('invalid') : error;
+}
+
 /** Of a create what is named wrongly is the body's fault; here Nova has a status for each. */
 const codes: Readonly<Record<string, ErrorCode>> = {
   network_not_found: 'not_found',
