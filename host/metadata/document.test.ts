@@ -137,6 +137,42 @@ test('network_data.json has a link per port and a network per way of addressing'
   ]);
 });
 
+test('each way of addressing has the fields that Nova gives it, and no other', () => {
+  const [port] = exampleServer().ports;
+  const [four, six] = port!.fixedIps;
+  const base = { id: 'network0', link: 'tap01900000-00', network_id: port!.networkId };
+  const dns4 = [{ type: 'dns', address: '9.9.9.9' }];
+  const told6 = {
+    ...{ ip_address: six!.ip, netmask: 'ffff:ffff:ffff:ffff::' },
+    routes: [{ network: '::', netmask: '::', gateway: 'fd00:1::1' }],
+    services: [{ type: 'dns', address: 'fd00:1::53' }],
+  };
+  const routes4 = [{ network: '0.0.0.0', netmask: '0.0.0.0', gateway: '10.1.0.1' }];
+  const told4 = { ip_address: '10.1.0.11', netmask: '255.255.255.0', routes: routes4, services: dns4 };
+  for (const [fixedIp, type, told] of [
+    [four!, 'ipv4_dhcp', {}],
+    [{ ...four!, dhcp: false }, 'ipv4', told4],
+    [six!, 'ipv6_slaac', told6],
+    [{ ...six!, ipv6AddressMode: 'dhcpv6-stateful' }, 'ipv6_dhcpv6-stateful', told6],
+    [{ ...six!, ipv6AddressMode: 'dhcpv6-stateless' }, 'ipv6_dhcpv6-stateless', told6],
+    [{ ...six!, ipv6AddressMode: null, dhcp: false }, 'ipv6', told6],
+    [
+      { ...six!, ipv6AddressMode: null, gateway: null, dnsNameservers: [] as string[] },
+      'ipv6',
+      { ...told6, routes: [], services: [] },
+    ],
+  ] as const) {
+    const { networks } = networkData([{ ...port!, fixedIps: [fixedIp] }]);
+    assert.deepEqual(networks, [{ ...base, type, ...told }], type);
+  }
+});
+
+test('a port without an address has no link, and the card is its guest’s', () => {
+  const [port] = exampleServer().ports;
+  const bare = { ...port!, id: '7d0e62f1-93aa-4c31-9d5e-0a1b2c3d4e5f' as PortId, fixedIps: [] };
+  assert.deepEqual(networkData([bare, port!]), networkData([port!]));
+});
+
 test('a subnet without DHCP is described statically', () => {
   const [port] = exampleServer().ports;
   const data = networkData([{ ...port!, fixedIps: [{ ...port!.fixedIps[0]!, dhcp: false }] }]);

@@ -1,5 +1,8 @@
 /**
- * network_data.json as Nova writes it (links, networks, services). Pure.
+ * network_data.json as Nova writes it (links, networks, services; nova/virt/netutils.py). Pure.
+ *
+ * A port without an address has no link, as in Nova: its card is left to its guest. Unlike Nova's: every subnet of a port is there, not the
+ * first of each family only; and IPv6 without an address mode is static, not `ipv6_dhcp`: nobody would answer.
  *
  * Automatic kinds (`ipv4_dhcp`, `ipv6_slaac`, …) appear once per link however many subnets use them: cloud-init writes
  * one stanza per entry, and a second DHCP client on the same link would fight the first. Static ones appear each.
@@ -30,6 +33,7 @@ export interface NetworkData {
 export function networkData(ports: DesiredPort[]): NetworkData {
   const data: NetworkData = { links: [], networks: [], services: [] };
   for (const port of ports) {
+    if (port.fixedIps.length === 0) continue;
     const link = linkName(port, ports);
     data.links.push({ id: link, vif_id: port.id, type: 'ovs', mtu: port.mtu, ethernet_mac_address: port.mac });
     const automatic = new Set<string>();
