@@ -14,6 +14,7 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
+import { requireExtraSpecs } from './extra-spec-check.ts';
 import { first, linksOf, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import type { Body } from './server-view.ts';
 import * as v from './validate.ts';
@@ -228,6 +229,8 @@ export function extraSpecRoutes(app: Boundary, flavors: FlavorService): void {
   app.get(base, specContracts.list, async (request) => ({ extra_specs: await present(request) }));
   app.post(base, specContracts.add, async (request) => {
     const wanted = asTexts(request.body.extra_specs);
+    requireAdmin(callerOf(request), 'change a flavor’s extra specs');
+    if (request.microversion >= 86) requireExtraSpecs(wanted);
     await flavors.editExtraSpecs(callerOf(request), param(request, 'id'), (old) => ({ ...old, ...wanted }));
     return { extra_specs: wanted };
   });
@@ -238,6 +241,8 @@ export function extraSpecRoutes(app: Boundary, flavors: FlavorService): void {
     if (keys.length !== 1 || keys[0] !== param(request, 'key')) {
       throw new Refusal('invalid', 'Request body and URI mismatch');
     }
+    requireAdmin(callerOf(request), 'change a flavor’s extra specs');
+    if (request.microversion >= 86) requireExtraSpecs(wanted);
     await flavors.editExtraSpecs(callerOf(request), param(request, 'id'), (old) => ({ ...old, ...wanted }));
     return wanted;
   });

@@ -19,6 +19,50 @@ const admin = (method: string, path: string, options: { body?: unknown; version?
 const member = (method: string, path: string, options: { body?: unknown; version?: number } = {}) =>
   api.call(api.cloud.member, method, path, options);
 
+test('from 2.86 on an extra spec of a scope that Nova knows has a name that it knows and a value of its form', async () => {
+  const made = { flavor: { name: 'specs', ram: 64, vcpus: 1, disk: 1, id: 'specs' } };
+  assert.equal((await admin('POST', '/flavors', { body: made })).status, 200);
+  const set = async (key: string, value: string, version: number, method = 'POST') => {
+    const [path, body] = method === 'POST' ? ['', { extra_specs: { [key]: value } }] : [`/${key}`, { [key]: value }];
+    const { status, body: said } = await admin(method, `/flavors/specs/os-extra_specs${path}`, { version, body });
+    return status === 200 ? 'set' : String(said.badRequest?.message);
+  };
+  const unknown = "Validation failed; extra spec 'hw:no_such' does not appear to be a valid extra spec.";
+  assert.equal(await set('hw:no_such', '1', 86), unknown);
+  assert.equal(await set('hw:no_such', '1', 86, 'PUT'), unknown);
+  const wrong: [string, string, string][] = [
+    ['hw:numa_nodes', 'two', "'two' is not a valid integer value."],
+    ['hw:numa_nodes', '0', "'0' is less than the min value of '1'."],
+    ['hw:redirected_usb_ports', '16', "'16' is greater than the max value of '15'."],
+    ['hw:pmu', 'perhaps', "'perhaps' is not a valid boolean-like value."],
+    ['quota:vif_shares_level', 'most', "'most' is not one of: custom, high, normal, low."],
+    ['hw:numa_cpus.0', 'x', "'x' is not of the format"],
+    ['capabilities:no_such', '1', "extra spec 'capabilities:no_such' does not appear to be a valid extra spec."],
+    ['trait1:HW_CPU', 'wanted', "'wanted' is not one of: required, forbidden."],
+  ];
+  for (const [key, value, sentence] of wrong) {
+    assert.ok((await set(key, value, 86)).includes(sentence), `${key}=${value}`);
+    assert.equal(await set(key, value, 85), 'set', 'before, anything was taken');
+  }
+  for (const [key, value] of [
+    ...[
+      ['note', '小屋'],
+      ['mine:anything', 'x'],
+      ['hw:cpu_policy', 'dedicated'],
+      ['resources_a:CUSTOM_B', '1'],
+    ],
+    ...[
+      ['capabilities:cpu_info:vendor', '<in> x'],
+      ['hw:numa_cpus.3', '0-2,^1'],
+      ['quota:cpu_quota', '-1'],
+    ],
+  ] as [string, string][])
+    assert.equal(await set(key, value, 96), 'set', key);
+  const asMember = { version: 86, body: { extra_specs: { 'hw:no_such': '1' } } };
+  assert.equal((await member('POST', '/flavors/specs/os-extra_specs', asMember)).status, 403);
+  assert.equal((await admin('DELETE', '/flavors/specs')).status, 202);
+});
+
 test('flavors: made, shown by version, given to projects, hidden from others, gone', async () => {
   const body = {
     flavor: { name: oddName, ram: 256, vcpus: 1, disk: 1, id: 'mine', 'os-flavor-access:is_public': false },
