@@ -52,18 +52,29 @@ export const looksOf = (resources: readonly ResourceDescriptor[]): Looks =>
 /** Marks what each change makes doubtful and answers whether anything is. */
 export function markDirty(
   looks: Looks,
-  marks: HostInterest & { marked: boolean },
+  marks: HostInterest & { marked: boolean; owners?: ReadonlyMap<string, unknown> },
   changes: readonly Change[],
 ): boolean {
+  marks.owners = ownersIn(changes);
   for (const change of changes) looks.get(change.resource_type)?.(marks, change);
   return marks.marked;
 }
+
+/** Whose ports they are, of those that changed: an address, whose row does not say so, comes with its port as a rule. */
+const ownersIn = (changes: readonly Change[]): ReadonlyMap<string, unknown> =>
+  new Map(
+    changes.flatMap(({ resource_type: type, resource_id: id, body }) =>
+      type === 'port' ? [[id, body.device_owner]] : [],
+    ),
+  );
 
 export class Marks implements HostInterest {
   readonly #sessions: Sessions;
   readonly #images: Set<ImageId>;
   /** Anything was marked. */
   marked = false;
+  /** What is known of ports whose rows are not shown, by id. */
+  owners: ReadonlyMap<string, unknown> = new Map();
 
   /** @param images takes the images whose places may have changed */
   constructor(sessions: Sessions, images: Set<ImageId>) {
@@ -87,7 +98,7 @@ export class Marks implements HostInterest {
       const known = session.view.serverOfPort(id as PortId);
       if (known) this.#server(session, known, { networks: true });
     }
-    if (!mayBeMetadataPort(row)) return;
+    if (!mayBeMetadataPort(row.device_owner ?? this.owners.get(id))) return;
     for (const session of this.#sessions.told.of('network', row.network_id as string)) {
       if (!session.view.serverOfPort(id as PortId)) this.#networks(session);
     }
@@ -120,6 +131,5 @@ export class Marks implements HostInterest {
   }
 }
 
-/** Of a port_ip row the owner is not known: any address on a known network may be the metadata port's. */
-const mayBeMetadataPort = (row: Readonly<Record<string, unknown>>): boolean =>
-  row.device_owner === undefined || row.device_owner === 'network:distributed';
+/** Where the owner is not known, any address on a known network may be the metadata port's. */
+const mayBeMetadataPort = (owner: unknown): boolean => owner === undefined || owner === 'network:distributed';

@@ -93,3 +93,21 @@ test('what is told again elsewhere, forgotten or ended is found nowhere else', (
   view.forgetAll();
   assert.equal(told.size, 0);
 });
+
+test('an address that comes with its port asks only the metadata port’s hosts for their networks', () => {
+  const told = new Told<HostSession>();
+  const network = newId();
+  const hosts = [sessionTold(told), sessionTold(told)];
+  for (const { view } of hosts) view.tellNetworks([{ id: network } as unknown as DesiredNetwork]);
+  const asked = (changes: Change[]) => {
+    for (const { session } of hosts) session.dirtyNetworks = false;
+    markDirty(looksOf(resources), new Marks({ byHost: new Map(), told }, new Set()), changes);
+    return hosts.filter(({ session }) => session.dirtyNetworks).length;
+  };
+  const port = newId();
+  const address = change('port_ip', port, { network_id: network });
+  const portOf = (owner: string) => change('port', port, { network_id: network, device_owner: owner });
+  assert.equal(asked([portOf('compute:nova'), address]), 0);
+  assert.equal(asked([portOf('network:distributed'), address]), 2);
+  assert.equal(asked([address]), 2, 'whose it is nobody knows');
+});
