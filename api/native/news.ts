@@ -17,6 +17,11 @@ export class News {
     if (held > mostChanges) this.#pages = [];
   }
 
+  /** Something is left to be taken. */
+  get waiting(): boolean {
+    return this.#pages.length > 0;
+  }
+
   /** What came behind a place, as far as one page goes; undefined where none goes on from there. */
   take(after: Position): { changes: readonly Change[]; end: Position } | undefined {
     for (let page = this.#pages.shift(); page; page = this.#pages.shift()) {

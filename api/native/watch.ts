@@ -114,7 +114,8 @@ export class ChangeWatch {
       await this.#write(`event: change\n${this.#idLine()}data: ${data}\n\n`);
     }
     this.#position = page.position;
-    return news !== undefined || page.changes.length === pageSize;
+    // What the feed brings later wakes it: after news the log has nothing more.
+    return news ? this.#news.waiting : page.changes.length === pageSize;
   }
 
   /** Writes; where the client does not keep up, waits for it, but not for ever. */
