@@ -9,6 +9,7 @@ import { parseId } from '../../contract/ids.ts';
 import { canonicalIp, formatCidr, parseCidr, parseMac } from './address.ts';
 import { type Caller, isAdmin, requireProject } from './caller.ts';
 import type { Queryable } from './database/database.ts';
+import { isOneOf } from './database/one-of.ts';
 import { type Noun, notFound } from './refusal.ts';
 
 export type ColumnKind = 'text' | 'uuid' | 'integer' | 'boolean' | 'ip' | 'cidr' | 'mac' | 'time' | 'texts';
@@ -194,7 +195,7 @@ export async function listRows<Row>(
 ): Promise<Row[]> {
   if (!isAdmin(caller)) requireProject(caller, `list ${listing.noun}`);
   const where = [listing.visible(caller), ...tagConditions(query)];
-  if (query.ids) where.push(sql`t.id = any(${[...query.ids]}::uuid[])`);
+  if (query.ids) where.push(isOneOf(own('id'), query.ids));
   for (const { column, values } of query.filters ?? []) where.push(condition(listing, column, values));
   const keys: Key[] = onePerKey(query.sort ?? [], ({ column }) => column).map(({ column, descending }) => ({
     expression: sortExpression(listing, column),

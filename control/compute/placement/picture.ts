@@ -5,6 +5,7 @@
  */
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import type { PlacementGroup } from './groups.ts';
 import type { HostCapacity } from './place.ts';
 
@@ -80,7 +81,7 @@ async function readSince(tx: Tx, horizon: string): Promise<Reading> {
 /** The hosts that hold each of these images. */
 export async function imageHolders(tx: Tx, imageIds: Iterable<string>): Promise<Map<string, ReadonlySet<string>>> {
   const { rows } = await sql<{ image_id: string; hosts: string[] }>`
-    select image_id, array_agg(host_id) as hosts from image_location where image_id = any(${[...imageIds]}::uuid[])
+    select image_id, array_agg(host_id) as hosts from image_location where ${isOneOf(sql`image_id`, [...imageIds])}
     group by image_id`.execute(tx);
   return new Map(rows.map(({ image_id, hosts }) => [image_id, new Set(hosts)]));
 }

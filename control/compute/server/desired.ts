@@ -19,6 +19,7 @@ import { serverLimits } from '../../../contract/host/limits.ts';
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
 import { endpointUrl, type ServerFilter, type ServerStamp } from '../../host/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import { hardwareDocument, type ServerHardware } from '../hardware/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { InjectedFile } from './personality.ts';
@@ -97,7 +98,7 @@ const facts = ({ hostId, serverIds }: ServerFilter) => sql`
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
       left join server_admin_password a on a.server_id = s.id
     where ${hostId === undefined ? sql`true` : sql`s.host_id = ${hostId}::uuid`}
-      and ${serverIds === undefined ? sql`true` : sql`s.id = any(${[...serverIds]}::uuid[])`}) s`;
+      and ${serverIds === undefined ? sql`true` : isOneOf(sql`s.id`, serverIds)}) s`;
 
 const [nearestFirst, byId] = [sql`o.connected desc, o.id`, sql`o.id`];
 

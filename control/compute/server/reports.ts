@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { ObservedServer } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable, type Tx, withCommit } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { forgetAdminPasswords } from './admin-password.ts';
 import { applyReport, forTenant, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
@@ -75,7 +76,7 @@ async function reportedRows(
 ): Promise<Map<string, ReportedRow>> {
   const { rows } = await sql<ReportedRow>`
     select ${stateColumns}, s.id, s.epoch, s.observed_started_at, s.observed_step, s.observed_error, s.guest_password, s.guest_password_cleared
-    from server s where s.id = any(${[...ids]}::uuid[]) ${locking}`.execute(db);
+    from server s where ${isOneOf(sql`s.id`, ids)} ${locking}`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }
 

@@ -99,7 +99,8 @@ export class Database {
    * @throws CloudError `unavailable` when the database can't be reached; `not_found` when a row's project is not there
    */
   async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T | Last<T>>): Promise<T> {
-    const begin = `begin; select set_config('bothy.actor', ${literal(actor.actorId)}, true), set_config('bothy.request', ${literal(actor.requestId)}, true)`;
+    // Not by set_config: a select is planned and run.
+    const begin = `begin; set local bothy.actor = ${literal(actor.actorId)}; set local bothy.request = ${literal(actor.requestId)}`;
     for (let attempt = 1; ; attempt++) {
       try {
         return await inTransaction(() => this.#transaction(begin, work));

@@ -1,6 +1,7 @@
 /** Reads the truth for the projection: what the given units need, and no more. SQL only. */
 import { sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import type { HostSet } from './intent/gateway.ts';
 import {
   type FloatingIpRow,
@@ -39,7 +40,7 @@ async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<Netw
   if (ids.length === 0) return [];
   const { rows } = await sql<NetworkRow>`
     select id, project_id, name, external, mtu, provider_network_type, provider_physical_network, provider_segmentation_id
-    from network where id = any(${[...ids]}::uuid[])`.execute(db);
+    from network where ${isOneOf(sql`id`, ids)}`.execute(db);
   return rows;
 }
 
@@ -48,7 +49,7 @@ async function loadSubnets(db: Queryable, networks: readonly string[]): Promise<
   const { rows } = await sql<SubnetRow>`
     select id, network_id, ip_version, cidr::text, host(gateway_ip) as gateway_ip, enable_dhcp, ipv6_address_mode,
       ipv6_ra_mode, dns_nameservers, host_routes
-    from subnet where network_id = any(${[...networks]}::uuid[])`.execute(db);
+    from subnet where ${isOneOf(sql`network_id`, networks)}`.execute(db);
   return rows;
 }
 
@@ -61,16 +62,19 @@ interface WantedPorts {
 
 async function loadPorts(db: Queryable, wanted: WantedPorts): Promise<PortRow[]> {
   const inside = wanted.floatingIps.flatMap(({ port_id }) => port_id ?? []);
-  if (wanted.ports.length + wanted.routers.length + wanted.networks.length === 0) return [];
-  const chosen = sql`
-        select id from port where id = any(${[...wanted.ports, ...inside]}::uuid[])
-        union select id from port
-          where device_id = any(${[...wanted.routers]}::text[]) and device_owner like 'network:router%' and device_id <> ''
-        union select id from port
-          where network_id = any(${[...wanted.networks]}::uuid[]) and device_owner = 'network:distributed'
-        union select service.id from port asks join port service on service.network_id = asks.network_id
+  const [{ ports, routers, networks }, named] = [wanted, [...wanted.ports, ...inside]];
+  // Only what is asked for: the plan for all kinds takes longer to make than one port to be found.
+  const chosen = [
+    named.length > 0 && isOneOf(sql`id`, named),
+    routers.length > 0 &&
+      sql`${isOneOf(sql`device_id`, routers, 'text')} and device_owner like 'network:router%' and device_id <> ''`,
+    networks.length > 0 && sql`${isOneOf(sql`network_id`, networks)} and device_owner = 'network:distributed'`,
+    ports.length > 0 &&
+      sql`id in (select service.id from port asks join port service on service.network_id = asks.network_id
             and service.device_owner = 'network:distributed'
-          where asks.id = any(${[...wanted.ports]}::uuid[]) and asks.extra_dhcp_opts <> '[]'`;
+          where ${isOneOf(sql`asks.id`, ports)} and asks.extra_dhcp_opts <> '[]')`,
+  ].filter((condition) => condition !== false);
+  if (chosen.length === 0) return [];
   const { rows } = await sql<PortRow>`
     select id, network_id, name, mac::text, admin_state_up, device_id, device_owner, port_security_enabled,
       allowed_address_pairs, extra_dhcp_opts, host_id, observed_up,
@@ -78,7 +82,10 @@ async function loadPorts(db: Queryable, wanted: WantedPorts): Promise<PortRow[]>
         from port_ip where port_id = port.id), '[]') as ips,
       array(select security_group_id::text from port_security_group where port_id = port.id order by 1)
         as security_group_ids
-    from port where id in (${chosen})`.execute(db);
+    from port where id in (${sql.join(
+      chosen.map((condition) => sql`select id from port where ${condition}`),
+      sql` union `,
+    )})`.execute(db);
   return rows;
 }
 
@@ -86,7 +93,7 @@ async function loadRouters(db: Queryable, ids: readonly string[]): Promise<Route
   if (ids.length === 0) return [];
   const { rows } = await sql<RouterRow>`
     select id, name, admin_state_up, gateway_network_id, enable_snat, routes
-    from router where id = any(${[...ids]}::uuid[])`.execute(db);
+    from router where ${isOneOf(sql`id`, ids)}`.execute(db);
   return rows;
 }
 
@@ -96,7 +103,7 @@ async function loadFloatingIps(db: Queryable, routers: readonly string[]): Promi
     select floating_ip.id, floating_network_id, port.mac::text as floating_port_mac, host(floating_ip) as floating_ip,
       floating_ip.port_id, host(fixed_ip) as fixed_ip, router_id
     from floating_ip join port on port.id = floating_port_id
-    where router_id is not null and floating_ip.port_id is not null and router_id = any(${[...routers]}::uuid[])`.execute(
+    where router_id is not null and floating_ip.port_id is not null and ${isOneOf(sql`router_id`, routers)}`.execute(
     db,
   );
   return rows;
@@ -110,7 +117,7 @@ async function loadSecurityGroups(db: Queryable, ids: readonly string[]): Promis
         'port_range_min', port_range_min, 'port_range_max', port_range_max, 'remote_group_id', remote_group_id,
         'remote_ip_prefix', normalized_cidr::text) order by id)
       from security_group_rule where security_group_id = security_group.id), '[]') as rules
-    from security_group where id = any(${[...ids]}::uuid[])`.execute(db);
+    from security_group where ${isOneOf(sql`id`, ids)}`.execute(db);
   return rows;
 }
 
@@ -127,14 +134,14 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
       'port',
       (
         await sql<{ id: string }>`
-      select id from port where network_id = any(${ofNetworks}::uuid[])`.execute(db)
+      select id from port where ${isOneOf(sql`network_id`, ofNetworks)}`.execute(db)
       ).rows,
     );
   }
   const answersOfNetworks = ids(touched.dhcpPortsOfNetworks);
   if (answersOfNetworks.length > 0) {
     const { rows } = await sql<{ id: string }>`select id from port
-      where network_id = any(${answersOfNetworks}::uuid[]) and extra_dhcp_opts <> '[]'`.execute(db);
+      where ${isOneOf(sql`network_id`, answersOfNetworks)} and extra_dhcp_opts <> '[]'`.execute(db);
     add('port', rows);
   }
   const routersOfNetworks = ids(touched.routersOfNetworks);
@@ -144,7 +151,7 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
       (
         await sql<{ id: string }>`
       select distinct device_id as id from port
-      where network_id = any(${routersOfNetworks}::uuid[]) and device_owner like 'network:router%'`.execute(db)
+      where ${isOneOf(sql`network_id`, routersOfNetworks)} and device_owner like 'network:router%'`.execute(db)
       ).rows,
     );
   }
@@ -155,7 +162,7 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
       (
         await sql<{ id: string }>`
       select distinct router_id as id from floating_ip
-      where port_id = any(${routersOfPorts}::uuid[]) and router_id is not null`.execute(db)
+      where ${isOneOf(sql`port_id`, routersOfPorts)} and router_id is not null`.execute(db)
       ).rows,
     );
   }
@@ -164,7 +171,7 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
     const { rows } = await sql<{ kind: UnitKind; id: string }>`
       select case device_owner when 'network:distributed' then 'network' else 'router' end as kind,
         case device_owner when 'network:distributed' then network_id::text else device_id end as id
-      from port where id = any(${servicePorts}::uuid[])
+      from port where ${isOneOf(sql`id`, servicePorts)}
         and (device_owner = 'network:distributed' or device_owner like 'network:router%')`.execute(db);
     for (const { kind, id } of rows) units.add(unit(kind, id));
   }

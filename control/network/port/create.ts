@@ -9,6 +9,7 @@ import { portLimits } from '../../../contract/host/limits.ts';
 import { newId, type PortId } from '../../../contract/ids.ts';
 import { randomMac } from '../../kit/address.ts';
 import { type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import { lockQuota, type Quota, requireQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
@@ -72,7 +73,7 @@ export async function loadNetworks(db: Queryable, ids: readonly string[]): Promi
   const { rows } =
     await sql<NetworkFacts>`select n.id, n.project_id, n.name, n.shared, n.external, n.port_security_enabled,
       coalesce((select jsonb_agg(to_jsonb(s) order by s.created_at, s.id) from subnet s where s.network_id = n.id), '[]') as subnets
-    from network n where n.id = any(${[...new Set(ids)]}::uuid[])`.execute(db);
+    from network n where ${isOneOf(sql`n.id`, [...new Set(ids)])}`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }
 

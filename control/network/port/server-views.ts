@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import type { DesiredFixedIp, DesiredNetwork, DesiredPort } from '../../../contract/host/index.ts';
 import type { HostId, NetworkId, PortId, ServerId } from '../../../contract/ids.ts';
 import type { Queryable } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 
 export interface ServerInterface {
   networkName: string;
@@ -21,7 +22,7 @@ export interface ServerInterface {
 const serverPort = (serverIds: readonly string[]) => sql`server_port sp
   join port p on p.id = sp.port_id
   join network n on n.id = p.network_id
-  where sp.server_id = any(${[...serverIds]}::uuid[])`;
+  where ${isOneOf(sql`sp.server_id`, serverIds)}`;
 
 const order = sql`order by sp.server_id, sp.position, p.id`;
 
@@ -92,7 +93,7 @@ export async function desiredPorts(
           'ipv6AddressMode', s.ipv6_address_mode, 'dhcp', s.enable_dhcp,
           'hostRoutes', s.host_routes) order by i.position) as ips
       from port_ip i join subnet s on s.id = i.subnet_id where i.port_id = p.id) fixed
-    where sp.server_id = any(${[...serverIds]}::uuid[]) ${order}`.execute(db);
+    where ${isOneOf(sql`sp.server_id`, serverIds)} ${order}`.execute(db);
   const all = collect(
     rows.map(({ server_id, facts, fixedIps, ...port }) => ({
       server_id,
@@ -118,7 +119,7 @@ export async function portStamps(db: Queryable, serverIds: readonly ServerId[]):
       from server_port sp join port p on p.id = sp.port_id join network n on n.id = p.network_id
       cross join lateral (select ${subnetFacts} as facts
         from port_ip i join subnet s on s.id = i.subnet_id where i.port_id = p.id) fixed
-      where sp.server_id = any(${[...serverIds]}::uuid[]) group by sp.server_id) each`.execute(db);
+      where ${isOneOf(sql`sp.server_id`, serverIds)} group by sp.server_id) each`.execute(db);
   return new Map(rows[0]!.all.map(({ server, ...stamp }) => [server, stamp]));
 }
 
