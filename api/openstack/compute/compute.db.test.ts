@@ -319,6 +319,7 @@ test('actions: stop, start, reboot, console, lock, reset; illegal ones are 409, 
     assert.deepEqual([answer.status, answer.body.notImplemented?.code], [501, 501], later);
   }
   assert.equal((await act({ addFixedIp: null }, { version: 44 })).status, 404, 'Nova let go of it');
+  assert.equal((await act({ resetNetwork: null })).body.computeFault?.code, 410);
   assert.match((await act({ fly: null })).body.badRequest.message, /no such action: fly/);
   assert.equal((await act({ 'os-stop': null, 'os-start': null })).status, 400);
   const actions = (await get(`/servers/${id}/os-instance-actions`)).body.instanceActions;
@@ -446,6 +447,36 @@ test('lists page with links, filter and refuse what they do not know as their ve
   const updated = await api.call(api.cloud.member, 'PUT', `/servers/${a}`, { body: { server: { name: 'list-é' } } });
   assert.equal(updated.body.server.name, 'list-é');
   assert.ok(!('key_name' in updated.body.server), 'PUT before 2.75 answers less');
+});
+
+test('a filter that Nova knows leaves out what does not match it, whoever may use it', async () => {
+  const id = await make({ name: 'filtered', accessIPv4: '192.0.2.7', accessIPv6: '2001:db8::7' });
+  const { server } = (await get(`/servers/${id}`)).body;
+  const launched = String(server['OS-SRV-USG:launched_at']);
+  const found = async (filter: string, { admin = true, version = 96 } = {}) => {
+    const caller = admin ? api.cloud.admin : api.cloud.member;
+    const { body } = await api.call(caller, 'GET', `/servers?name=filtered&${filter}`, { version });
+    return body.servers.length as number;
+  };
+  for (const [matches, differs] of [
+    [`launched_at=${launched}`, 'launched_at=2001-01-01T00:00:00'],
+    ['progress=100', 'progress=7'],
+    ['access_ip_v4=192.0', 'access_ip_v4=198'],
+    ['access_ip_v6=db8::7', 'access_ip_v6=db8::8'],
+    ['auto_disk_config=False', 'auto_disk_config=True'],
+    ['root_device_name=vda', 'root_device_name=sda'],
+    ['kernel_id=^$', 'kernel_id=x'],
+    ['ramdisk_id=', 'ramdisk_id=x'],
+    ['soft_deleted=1', 'locked_by=owner'],
+    ['locked_by=', 'terminated_at=2001-01-01T00:00:00'],
+  ] as const) {
+    assert.deepEqual([await found(matches), await found(differs)], [1, 0], `${matches} and ${differs}`);
+  }
+  for (const filter of ['launched_at=2001-01-01T00:00:00', 'terminated_at=2001-01-01T00:00:00', 'progress=7']) {
+    const versions = [82, 83].map((version) => found(filter, { admin: false, version }));
+    assert.deepEqual(await Promise.all(versions), [1, 0], filter);
+  }
+  assert.equal(await found('locked_by=owner', { admin: false, version: 74 }), 1, 'no filter of everybody’s');
 });
 
 test('everything of another project’s server is 404; readers may look and are 403 where they touch', async () => {

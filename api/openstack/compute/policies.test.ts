@@ -150,7 +150,7 @@ POST /servers/:/action removeFixedIp member
 POST /servers/:/action removeFloatingIp member
 POST /servers/:/action removeSecurityGroup member
 POST /servers/:/action rescue member
-POST /servers/:/action resetNetwork admin
+POST /servers/:/action resetNetwork caller
 POST /servers/:/action resize member
 POST /servers/:/action restore member
 POST /servers/:/action resume member

@@ -92,8 +92,10 @@ export function limitRoutes(app: Boundary, quotas: QuotaService): void {
   app.get('/limits', limitContract, async (request) => {
     refuseUnknown(request, ['reserved', 'tenant_id'], request.microversion >= 75 ? 75 : 57);
     const asked = first(queryOf(request), 'tenant_id');
-    const projectId = asked === undefined ? null : projectOf(asked);
-    const { limits, usage } = await quotas.show(callerOf(request), projectId, countedIn(request.microversion));
+    // Nova asks nobody here whether there is such a project, unlike where quotas are shown.
+    const projectId = asked === undefined ? null : (parseId(asked) ?? nobody);
+    const counted = countedIn(request.microversion);
+    const { limits, usage } = await quotas.showOrDefaults(callerOf(request), projectId, counted);
     const absolute: Body = {};
     for (const [limit, name, until = 9999] of maximums) {
       const { ours, otherwise, until: shown } = resources[name]!;
@@ -105,6 +107,8 @@ export function limitRoutes(app: Boundary, quotas: QuotaService): void {
     return { limits: { rate: [], absolute } };
   });
 }
+
+const nobody = '00000000-0000-0000-0000-000000000000';
 
 function projectOf(text: string): string {
   const id = parseId(text);

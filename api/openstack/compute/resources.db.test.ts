@@ -201,6 +201,15 @@ test('limits and quota sets: by version, set by administrators, never below what
   assert.equal((await api.call(callerOf(newId()), 'GET', path)).status, 403);
 });
 
+test('limits of a project that there is not are what a new one would have, for administrators', async () => {
+  const { absolute: fresh } = (await admin('GET', `/limits?tenant_id=${newId()}`)).body.limits;
+  assert.ok(fresh.maxTotalCores > 0);
+  assert.equal(fresh.totalCoresUsed, 0);
+  assert.deepEqual((await admin('GET', '/limits?tenant_id=nonsense')).body.limits.absolute, fresh);
+  assert.equal((await member('GET', '/limits?tenant_id=nonsense')).status, 403);
+  assert.equal((await admin('GET', '/os-quota-sets/nonsense')).status, 400, 'as Nova asks here');
+});
+
 test('the quota class default is what every project has that was given nothing else', async () => {
   const path = '/os-quota-class-sets/default';
   const shown = (await admin('GET', path)).body.quota_class_set;

@@ -153,8 +153,18 @@ function readStates(list: ListRequest, asked: Query, query: Query, microversion:
   if (power !== undefined) filter.powerState = /^\d{1,3}$/.test(power) ? Number(power) : -1;
   const locked = first(query, 'locked');
   if (locked !== undefined && microversion >= 73) filter.locked = isTrue(locked, 'locked');
-  const drive = first(query, 'config_drive');
-  if (drive !== undefined) filter.configDrive = looseBoolean(drive);
+  const progress = first(query, 'progress');
+  if (progress !== undefined) filter.progress = /^\d{1,3}$/.test(progress) ? Number(progress) : -1;
+  const truth = (key: string) => {
+    const text = first(query, key);
+    return text === undefined ? undefined : looseBoolean(text);
+  };
+  const drive = truth('config_drive');
+  if (drive !== undefined) filter.configDrive = drive;
+  const auto = truth('auto_disk_config');
+  if (auto !== undefined) filter.diskConfig = auto ? 'AUTO' : 'MANUAL';
+  const soft = truth('soft_deleted');
+  if (soft !== undefined) filter.softDeleted = soft;
   if (microversion >= 26) {
     const tags = (key: string) => first(query, key)?.split(',');
     Object.assign(
@@ -179,8 +189,10 @@ function readTimes(filter: ServerFilter, query: Query, caller: Caller): void {
   }
   if (since) filter.changesSince = since;
   if (before) filter.changesBefore = before;
-  const created = time('created_at');
+  const [created, launched, terminated] = [time('created_at'), time('launched_at'), time('terminated_at')];
   if (created) filter.createdAt = created;
+  if (launched) filter.launchedAt = launched;
+  if (terminated) filter.terminatedAt = terminated;
   const deleted = first(query, 'deleted');
   if (deleted !== undefined && isAdmin(caller)) {
     if (looseBoolean(deleted)) filter.which = 'deleted';
@@ -211,6 +223,10 @@ function readTexts(filter: ServerFilter, query: Query): void {
   take('availability_zone', 'availability_zone');
   take('node', 'node');
   take('reservation_id', 'reservation_id');
+  take('locked_by', 'locked_by');
+  take('access_ipv4', 'access_ip_v4');
+  take('access_ipv6', 'access_ip_v6');
+  for (const field of ['root_device_name', 'kernel_id', 'ramdisk_id'] as const) take(field, field);
   filter.patterns = patterns;
   const ipv4 = first(query, 'ip');
   if (ipv4 !== undefined) filter.ipv4 = ipv4;

@@ -22,6 +22,13 @@ export const patternFields = {
   availability_zone: sql`coalesce(h.availability_zone, s.availability_zone, '')`,
   node: sql`coalesce(h.name, '')`,
   reservation_id: sql`s.reservation_id`,
+  locked_by: sql`coalesce(s.locked_by, '')`,
+  access_ipv4: sql`coalesce(host(s.access_ipv4), '')`,
+  access_ipv6: sql`coalesce(host(s.access_ipv6), '')`,
+  // The same for all servers, or nobody's.
+  root_device_name: sql`'/dev/vda'::text`,
+  kernel_id: sql`''::text`,
+  ramdisk_id: sql`''::text`,
 } as const;
 
 export const sortKeys = {
@@ -70,6 +77,13 @@ export interface ServerFilter {
   changesSince?: Date;
   changesBefore?: Date;
   createdAt?: Date;
+  launchedAt?: Date;
+  terminatedAt?: Date;
+  /** In percent, as the dialect shows it. */
+  progress?: number;
+  diskConfig?: 'AUTO' | 'MANUAL';
+  /** Whether those that can be restored are among what is, or among what is deleted. */
+  softDeleted?: boolean;
   launchIndex?: number;
   configDrive?: boolean;
   locked?: boolean;
@@ -95,13 +109,14 @@ function source(reach: Reach, filter: ServerFilter): RawBuilder<unknown> {
     where c.resource_type = 'server' and c.action = 'deleted' and ${since ? sql`c.at >= ${since}` : sql`true`}
       and ${reach === 'all' ? sql`true` : sql`c.project_id = ${reach.projectId}::uuid`}`;
   // What can be restored is shown to those who ask for what is deleted, or for its state.
+  if (which === 'deleted' && filter.softDeleted === false) return gone;
   if (which === 'deleted') return sql`${gone} union all ${present(sql`soft_deleted_at is not null`)}`;
   if (which === 'both') return sql`${present(sql`true`)} union all ${gone}`;
   return present(asksForSoftDeleted(filter) ? sql`true` : sql`soft_deleted_at is null`);
 }
 
-const asksForSoftDeleted = ({ statuses, vmStates }: ServerFilter): boolean =>
-  statuses?.includes('SOFT_DELETED') === true || vmStates?.includes('soft-delete') === true;
+const asksForSoftDeleted = ({ softDeleted, statuses, vmStates }: ServerFilter): boolean =>
+  softDeleted === true || statuses?.includes('SOFT_DELETED') === true || vmStates?.includes('soft-delete') === true;
 
 function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
   const all = [reachCondition(reach)];
@@ -120,7 +135,13 @@ function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
   when(f.powerState, (v) => sql`${powerStateSql} = ${v}`);
   when(f.changesSince, (v) => sql`coalesce(s.deleted_at, s.updated_at) >= ${v}`);
   when(f.changesBefore, (v) => sql`coalesce(s.deleted_at, s.updated_at) < ${endOfSecond(v)}`);
-  when(f.createdAt, (v) => sql`date_trunc('second', s.created_at) = date_trunc('second', ${v}::timestamptz)`);
+  const inSecond = (column: string, time: Date | undefined) =>
+    when(time, (v) => sql`date_trunc('second', ${sql.ref(column)}) = date_trunc('second', ${v}::timestamptz)`);
+  inSecond('s.created_at', f.createdAt);
+  inSecond('s.launched_at', f.launchedAt);
+  inSecond('s.deleted_at', f.terminatedAt);
+  when(f.progress, (v) => sql`case ${statusSql} when 'ACTIVE' then 100 else 0 end = ${v}`);
+  when(f.diskConfig, (v) => sql`s.disk_config = ${v}`);
   when(f.launchIndex, (v) => sql`s.launch_index = ${v}`);
   when(f.configDrive, (v) => sql`s.config_drive = ${v}`);
   when(f.locked, (v) => sql`s.locked = ${v}`);

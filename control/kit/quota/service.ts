@@ -51,6 +51,20 @@ export class QuotaService {
       requireAdmin(caller, 'show another project’s quotas');
       await this.#requireKnown(id);
     }
+    return this.#view(id, resources);
+  }
+
+  /**
+   * As `show`, but of a project that is none what a new one would have.
+   * @throws CloudError `forbidden`
+   */
+  async showOrDefaults(caller: Caller, projectId: string | null, resources: readonly string[]): Promise<QuotaView> {
+    const id = projectId ?? requireProject(caller, 'show quotas');
+    if (id !== caller.projectId) requireAdmin(caller, 'show another project’s quotas');
+    return this.#view(id, resources);
+  }
+
+  async #view(id: string, resources: readonly string[]): Promise<QuotaView> {
     const db = this.#database.query;
     const [limits, usage] = await Promise.all([
       quotaLimits(db, id),

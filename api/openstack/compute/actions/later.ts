@@ -17,5 +17,4 @@ const later = (what: string): ServerAction =>
 
 export const laterActions: Readonly<Record<string, ServerAction>> = {
   injectNetworkInfo: later('Injecting network information'),
-  resetNetwork: later('Resetting a server’s network'),
 };
