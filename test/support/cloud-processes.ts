@@ -121,6 +121,7 @@ class Starter {
     const configure = (name: string, onPort: number) =>
       controlConfiguration(identity, {
         ...{ databaseUrl, northbound: `unix:${northbound}`, port: onPort, logLevel, runDirectory: this.#in(name) },
+        hostSocket: this.#in('host.sock'),
       });
     const configuration = configure('control', port);
     const { cloudId } = identity;

@@ -37,10 +37,17 @@ export async function simulatedIdentity(directory: string, hosts: number): Promi
   return { directory, cloudId, adminPassword, ca: authority.caFile, control: files(control), hosts: made };
 }
 
-/** Control's configuration; `localHost` is the first host, as on a machine that `bothy up` made. */
+/** Control's configuration; `localHost` is the first host, as on a machine that `bothy up` made, where its socket is told. */
 export function controlConfiguration(
   identity: SimulatedIdentity,
-  over: { databaseUrl: string; northbound: string; port: number; logLevel: LogLevel; runDirectory: string },
+  over: {
+    databaseUrl: string;
+    northbound: string;
+    port: number;
+    logLevel: LogLevel;
+    runDirectory: string;
+    hostSocket?: string;
+  },
 ): ControlConfiguration {
   mkdirSync(over.runDirectory, { recursive: true });
   const [first] = identity.hosts;
@@ -56,7 +63,11 @@ export function controlConfiguration(
     healthSocket: join(over.runDirectory, 'health.sock'),
     sealingKeys: [Buffer.alloc(32, 'tests').toString('base64')],
     retention: { changeLogDays: 7, operationDays: 30 },
-    localHost: { id: first!.id, name: first!.name, socket: join(over.runDirectory, 'no-such-host.sock') },
+    localHost: {
+      id: first!.id,
+      name: first!.name,
+      socket: over.hostSocket ?? join(over.runDirectory, 'no-such-host.sock'),
+    },
     bootstrap: {
       adminPassword: identity.adminPassword,
       external: { cidr: '172.24.4.0/24', gateway: '172.24.4.1', cidr6: 'fd0b:724::/64', gateway6: 'fd0b:724::1' },
