@@ -4,7 +4,7 @@ import type { Engine } from '../../engine/engine.ts';
 import { hostEngines } from '../../engine/open-vswitch.ts';
 import { ovnCentralEngines } from '../../engine/ovn-central.ts';
 import { names } from '../../host/network/names.ts';
-import { serviceUser } from '../install/users.ts';
+import { guestUser, serviceUser } from '../install/users.ts';
 import { controlEngine, hostEngine } from '../process/definitions.ts';
 import type { Settings } from '../settings.ts';
 import { cloudLayout } from './layout.ts';
@@ -31,6 +31,7 @@ export function cloudEngines({ paths, values }: Settings): Engine[] {
       cacheDirectory: layout.controlCache,
       configurationFile: layout.controlConfiguration,
       user: serviceUser,
+      imageGroup: guestUser,
       port: Number(values.port),
     }),
     hostEngine({

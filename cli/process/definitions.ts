@@ -46,9 +46,21 @@ export interface BothyProcessOptions {
   configurationFile: string;
 }
 
-export function controlEngine(options: BothyProcessOptions & { user: string; port: number }): Engine {
+export interface ControlOptions extends BothyProcessOptions {
+  user: string;
+  /** May read the images of this machine's host: so downloads pass one process. */
+  imageGroup: string;
+  port: number;
+}
+
+export function controlEngine(options: ControlOptions): Engine {
   const app = join(options.run, 'app');
-  const privileges = [`--reuid=${options.user}`, `--regid=${options.user}`, '--clear-groups', '--no-new-privs'];
+  const privileges = [
+    `--reuid=${options.user}`,
+    `--regid=${options.user}`,
+    `--groups=${options.imageGroup}`,
+    '--no-new-privs',
+  ];
   // Ports below 1024 need one capability, and nothing else does.
   const capability =
     options.port < 1024

@@ -47,6 +47,8 @@ export {
   type HostError,
   hostPaths,
   type ImageDigests,
+  type ImageFile,
   type ImageUploadResult,
   imageDigests,
+  imageFile,
 } from './service.ts';

@@ -11,6 +11,11 @@ export const hostPaths = {
    * ends early nothing stays. GET streams it out (Range allowed), DELETE removes it; all idempotent.
    */
   image: (id: ImageId) => `/v1/images/${id}`,
+  /**
+   * GET, by who is on this machine: {@link ImageFile}, where its bytes are and stay as long as it is open. Who may not open it streams it;
+   * the group that may read images may.
+   */
+  imageFile: (id: ImageId) => `/v1/images/${id}/file`,
   /** GET: {@link ImageDigests}; where they are not known yet the host is at work on them from now on. Idempotent. */
   imageDigests: (id: ImageId) => `/v1/images/${id}/digests`,
   /** GET ?bytes=n: the last n bytes of the serial console's output, as they came from the guest. */
@@ -65,6 +70,9 @@ export const capturedImage = object({
   sha512: optional(nullable(hex(128))),
 });
 export type CapturedImage = Static<typeof capturedImage>;
+
+export const imageFile = object({ path: text(4096, { pattern: '^/' }), sizeBytes: count });
+export type ImageFile = Static<typeof imageFile>;
 
 /** Null as long as the host is at work on them. */
 export const imageDigests = object({

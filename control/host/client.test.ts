@@ -7,7 +7,8 @@ import { type HostId, type ImageId, newId } from '../../contract/ids.ts';
 import { type TestAuthority, testAuthority } from '../../test/support/certificates.ts';
 import { collect } from '../../test/support/collect.ts';
 import { FakeImageStore } from '../../test/support/fake-image-store.ts';
-import { HostClient, type HostEndpoint } from './client.ts';
+import type { HostEndpoint } from './answers.ts';
+import { HostClient } from './client.ts';
 
 const hostId = newId<HostId>();
 let authority: TestAuthority;

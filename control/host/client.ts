@@ -10,33 +10,34 @@ import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:h
 import https from 'node:https';
 import type { Duplex, Readable } from 'node:stream';
 import type { PeerCertificate } from 'node:tls';
-import type { Static, TSchema } from 'typebox';
-import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts';
+import { CloudError, hasReason } from '../../contract/errors.ts';
 import {
   type ConsoleKind,
   consoleProtocol,
   type GuestDiagnostics,
   guestDiagnostics,
-  type HostError,
   hostPaths,
   type ImageDigests,
   type ImageFormat,
   type ImageUploadResult,
   imageDigests,
+  imageFile,
 } from '../../contract/host/index.ts';
-import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import type { ImageId, ServerId } from '../../contract/ids.ts';
 import { http } from '../../contract/node-http.ts';
-import { read } from '../../contract/schema/read.ts';
 import type { Secret } from '../../contract/secret.ts';
-import { type ByteAnswer, type ByteRequest, getBytes, pump } from '../../protocols/bytes/index.ts';
+import { type ByteRequest, type Bytes, getBytes, openBytes, pump } from '../../protocols/bytes/index.ts';
 import { refuseInTransaction } from '../kit/database/transaction-scope.ts';
-
-/** Where a host's service answers; from its HostFacts. */
-export interface HostEndpoint {
-  id: HostId;
-  /** Empty where it has told none. */
-  url: string;
-}
+import {
+  answer,
+  answerOf,
+  collect,
+  type HostEndpoint,
+  maxAnswerBytes,
+  refusal,
+  refused,
+  unreachable,
+} from './answers.ts';
 
 export interface HostClientOptions {
   /** PEM texts of control's own certificate and of the cloud's CA. */
@@ -70,7 +71,6 @@ const answerMs = 15_000;
 const silenceMs = 60_000;
 /** Inspection of a stored image may read much of it. */
 const inspectionMs = 300_000;
-const maxAnswerBytes = 1024 * 1024;
 
 export class HostClient {
   readonly #plain = new http.Agent({ keepAlive: true, maxFreeSockets: 4 });
@@ -119,8 +119,24 @@ export class HostClient {
     return upload(host, request, source, options.signal);
   }
 
-  /** Streams an image out; the caller must send it on or destroy it. */
-  async getImage(host: HostEndpoint, id: ImageId, range?: ByteRange): Promise<ByteAnswer> {
+  /** An image's bytes, from its file where it can be opened here, else as the host streams them. */
+  async getImage(host: HostEndpoint, id: ImageId, range?: ByteRange): Promise<Bytes> {
+    return (await this.#openImage(host, id, range)) ?? (await this.#streamImage(host, id, range));
+  }
+
+  async #openImage(host: HostEndpoint, id: ImageId, range?: ByteRange): Promise<Bytes | undefined> {
+    if (!this.isLocal(host)) return undefined;
+    try {
+      const file = answerOf(host, imageFile, await this.#ask(host, 'GET', hostPaths.imageFile(id)));
+      return await openBytes({ ...file, range, silenceMs });
+    } catch (error) {
+      // Where it is gone meanwhile the host says so once more; whatever else keeps us from the file does not keep the host from it.
+      if (hasReason(error, 'host_unreachable')) throw error;
+      return undefined;
+    }
+  }
+
+  async #streamImage(host: HostEndpoint, id: ImageId, range?: ByteRange): Promise<Bytes> {
     const answer = await getBytes({
       to: this.#target(host),
       path: hostPaths.image(id),
@@ -238,33 +254,6 @@ export class HostClient {
   }
 }
 
-/** @throws CloudError `unavailable` where the host has answered something else */
-function answerOf<T extends TSchema>(host: HostEndpoint, schema: T, bytes: Buffer): Static<T> {
-  try {
-    return read(schema, JSON.parse(bytes.toString('utf8')));
-  } catch (cause) {
-    throw unreachable(host, cause);
-  }
-}
-
-const unreachable = (host: HostEndpoint, cause: unknown): CloudError =>
-  new CloudError('unavailable', 'host_unreachable', { host: host.id }, { cause });
-
-/** The answer's head. */
-function answer(host: HostEndpoint, request: ClientRequest, timeoutMs: number): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-    request.once('response', (response) => {
-      clearTimeout(timer);
-      resolve(response);
-    });
-    request.on('error', (error) => {
-      clearTimeout(timer);
-      reject(unreachable(host, error));
-    });
-  });
-}
-
 /** Pipes without looking at the bytes. A host may refuse before it has read all: then its word counts, not the broken pipe. */
 function upload(
   host: HostEndpoint,
@@ -343,45 +332,4 @@ function parseResult(body: Buffer): ImageUploadResult {
     throw new CloudError('internal', 'host_answer_malformed', {});
   }
   return { sizeBytes, virtualSizeBytes, md5, sha256, sha512 };
-}
-
-async function collect(host: HostEndpoint, response: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of response) {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size > maxBytes) throw new Error(`the answer has more than ${maxBytes} bytes`);
-    }
-  } catch (error) {
-    throw unreachable(host, error);
-  }
-  return Buffer.concat(chunks);
-}
-
-const byStatus: Readonly<Record<number, ErrorCode>> = {
-  400: 'invalid',
-  404: 'not_found',
-  409: 'conflict',
-  411: 'invalid',
-  413: 'too_large',
-  415: 'invalid',
-  507: 'no_capacity',
-};
-
-async function refusal(host: HostEndpoint, response: IncomingMessage): Promise<CloudError> {
-  const body = await collect(host, response, maxAnswerBytes).catch(() => Buffer.alloc(0));
-  return refused(host, response.statusCode!, body.toString('utf8'));
-}
-
-/** The host's refusal as a CloudError: its own code where it is one of ours, else by HTTP status. */
-function refused(host: HostEndpoint, status: number, body: string): CloudError {
-  let said: HostError['error'] | undefined;
-  try {
-    said = (JSON.parse(body) as HostError).error;
-  } catch {}
-  const code = errorCodes.find((known) => known === said?.code) ?? byStatus[status] ?? 'unavailable';
-  const text = typeof said?.message === 'string' ? said.message.slice(0, 1000) : `the host answered ${status}`;
-  return new CloudError(code, 'host_refused', { host: host.id, host_code: String(said?.code ?? status), said: text });
 }

@@ -1,4 +1,5 @@
-export { type ByteRange, type GuestPasswordWish, HostClient, type HostEndpoint } from './client.ts';
+export type { HostEndpoint } from './answers.ts';
+export { type ByteRange, type GuestPasswordWish, HostClient } from './client.ts';
 export type { HostedNetworks, HostedServers, ServerFilter, ServerStamp } from './hosted.ts';
 export { closeCodes } from './messages.ts';
 export {

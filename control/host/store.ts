@@ -4,8 +4,8 @@ import type { HostFacts } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import { isOneOf } from '../kit/database/one-of.ts';
+import type { HostEndpoint } from './answers.ts';
 import type { Capacity } from './capacity.ts';
-import type { HostEndpoint } from './client.ts';
 import type { HostRow } from './tables.ts';
 
 /** The stream `connectionId` speaks for the host from now on. False when no such host is registered. */

@@ -10,7 +10,7 @@ import { type Readable, Transform } from 'node:stream';
 import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
 import type { ImageId } from '../../contract/ids.ts';
-import { type ByteAnswer, contentLength } from '../../protocols/bytes/index.ts';
+import type { Bytes } from '../../protocols/bytes/index.ts';
 import type { ByteRange, HostClient } from '../host/index.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import { cloudActor, type Database } from '../kit/database/database.ts';
@@ -129,7 +129,7 @@ export class ImageTransfer {
   async download(
     caller: Caller,
     imageId: string,
-  ): Promise<{ image: ImageRow; read: (range?: ByteRange) => Promise<ByteAnswer> }> {
+  ): Promise<{ image: ImageRow; read: (range?: ByteRange) => Promise<Bytes> }> {
     const image = await findVisible(this.#database.query, caller, imageId);
     if (image.status === 'deactivated' && !isAdmin(caller)) {
       throw new CloudError('forbidden', 'image_deactivated', {});
@@ -148,7 +148,7 @@ export class ImageTransfer {
   }
 
   /** From the first of its hosts that answers, those on this machine first. @throws CloudError `unavailable` */
-  async #read({ id, size_bytes: size }: ImageRow, range?: ByteRange): Promise<ByteAnswer> {
+  async #read({ id, size_bytes: size }: ImageRow, range?: ByteRange): Promise<Bytes> {
     const imageId = id as ImageId;
     const wanted = range ? range.last - range.first + 1 : size;
     const locations = (await locationsOf(this.#database.query, imageId)).sort(
@@ -158,7 +158,7 @@ export class ImageTransfer {
     for (const host of locations) {
       try {
         const answer = await this.#client.getImage(host, imageId, range);
-        if (contentLength(answer.head) === wanted) return answer;
+        if (answer.length === wanted) return answer;
         answer.destroy();
         throw new Error(`the host has another number of bytes than ${wanted}`);
       } catch (error) {

@@ -31,6 +31,7 @@ export interface ServiceRoutes {
   putImage(id: ImageId, exchange: Exchange): Promise<void>;
   getImage(id: ImageId, exchange: Exchange): Promise<void>;
   deleteImage(id: ImageId, exchange: Exchange): Promise<void>;
+  imageFile(id: ImageId, exchange: Exchange): Promise<void>;
   imageDigests(id: ImageId, exchange: Exchange): Promise<void>;
   consoleLog(id: ServerId, exchange: Exchange): Promise<void>;
   nmi(id: ServerId, exchange: Exchange): Promise<void>;
@@ -40,6 +41,12 @@ export interface ServiceRoutes {
   /** Takes over the connection and answers on it, or throws and has written nothing. */
   console(id: ServerId, kind: ConsoleKind, caller: Duplex, head: Buffer): Promise<void>;
 }
+
+/** What there is to ask about an image; control's alone. */
+const imageRoutes: Readonly<Record<string, 'imageDigests' | 'imageFile'>> = {
+  digests: 'imageDigests',
+  file: 'imageFile',
+};
 
 /** What there is of a server, and by which method; all of it is control's alone. */
 const serverRoutes: Readonly<Record<string, { method: string; route: ServerRoute }>> = {
@@ -216,9 +223,10 @@ export class HostHttpService {
       throw new HostFault('method_not_allowed', `${method} is not possible here`);
     }
     const [name = ''] = rest;
-    if (kind === 'images' && rest.length === 1 && name === 'digests' && method === 'GET') {
-      if (peer !== 'control') throw new HostFault('forbidden', 'only control asks for digests');
-      return routes.imageDigests(id as ImageId, exchange);
+    const asked = kind === 'images' && rest.length === 1 && Object.hasOwn(imageRoutes, name) && imageRoutes[name];
+    if (asked && method === 'GET') {
+      if (peer !== 'control') throw new HostFault('forbidden', 'only control asks about images');
+      return routes[asked](id as ImageId, exchange);
     }
     const found = kind === 'servers' && rest.length === 1 && Object.hasOwn(serverRoutes, name) && serverRoutes[name];
     if (found && found.method === method) {

@@ -1,12 +1,13 @@
 /** What the host's HTTPS service does for each path. Reads and writes through the image store and the server directories. */
 import { open } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import { type ImageDigests, imageFormats } from '../../contract/host/index.ts';
+import { resolve } from 'node:path';
+import { type ImageDigests, type ImageFile, imageFormats } from '../../contract/host/index.ts';
 import type { ImageId, ServerId } from '../../contract/ids.ts';
 import { readConsoleTail } from '../guest/console-log.ts';
 import { HostFault } from '../host-error.ts';
 import type { LaterDigests } from '../image/later-digests.ts';
-import type { ImageStore } from '../image/store.ts';
+import type { ImageFacts, ImageStore } from '../image/store.ts';
 import { deleteImage, receiveImage, type UploadContext } from '../image/upload.ts';
 import { serverPaths } from '../paths.ts';
 import { type GuestRequestOptions, guestRequests } from './guest-requests.ts';
@@ -40,15 +41,18 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
     },
 
     async getImage(id, exchange) {
-      const facts = images.facts(id);
-      if (!facts) throw new HostFault('not_found', `image ${id} is not on this host`);
-      await sendFile(images.path(id), facts.sizeBytes, exchange);
+      await sendFile(images.path(id), factsOf(images, id).sizeBytes, exchange);
     },
 
     async deleteImage(id, { response }) {
       await options.refuseCapture(id);
       await deleteImage(upload, id);
       response.writeHead(204).end();
+    },
+
+    async imageFile(id, { response }) {
+      const { sizeBytes } = factsOf(images, id);
+      answerJson(response, 200, { path: resolve(images.path(id)), sizeBytes } satisfies ImageFile);
     },
 
     async imageDigests(id, { response }) {
@@ -70,6 +74,12 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
       answerJson(response, 200, options.health());
     },
   };
+}
+
+function factsOf(images: ImageStore, id: ImageId): ImageFacts {
+  const facts = images.facts(id);
+  if (!facts) throw new HostFault('not_found', `image ${id} is not on this host`);
+  return facts;
 }
 
 function wholeNumber(text: string | null, name: string): number | undefined {

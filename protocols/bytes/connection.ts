@@ -6,6 +6,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { type Head, headEnd, parseHead } from './head.ts';
 import { pieces } from './memory.ts';
+import type { Part, Parts } from './sending.ts';
 
 export interface ByteRequest {
   /** A unix socket, or a TLS server. */
@@ -18,18 +19,10 @@ export interface ByteRequest {
   silenceMs: number;
 }
 
-/** Bytes that came, in a piece of memory that is given back with the last of them. */
-export interface Part {
-  bytes: Buffer;
-  piece: Buffer | undefined;
-}
-
 const maxHeadBytes = 16 * 1024;
 
-export class Connection {
-  /** Called when there are bytes, or no more. */
+export class Connection implements Parts {
   onChange: () => void = () => {};
-  /** What the next piece of memory shall be. */
   size: 'large' | 'small' = 'small';
   failure: Error | undefined;
   ended = false;
@@ -76,7 +69,6 @@ export class Connection {
     return parseHead(bytes.subarray(0, end));
   }
 
-  /** The next bytes that came; undefined where there are none now. */
   take(): Part | undefined {
     const full = this.#full.shift();
     if (full && full.bytes.length > 0) return full;
@@ -101,7 +93,6 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  /** Nobody wants what may still come. A part that somebody still reads is not used again. */
   close({ stillRead }: { stillRead?: Part | undefined } = {}): void {
     if (this.#closed) return;
     this.#closed = true;

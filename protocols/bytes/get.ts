@@ -10,7 +10,7 @@
 import { Writable } from 'node:stream';
 import { type ByteRequest, Connection } from './connection.ts';
 import { contentLength, type Head } from './head.ts';
-import { Sending } from './sending.ts';
+import { type Bytes, sendParts } from './sending.ts';
 
 /** The answer's head has come; its body has to be taken, or the answer destroyed. @throws what the connection failed by */
 export function getBytes(request: ByteRequest): Promise<ByteAnswer> {
@@ -35,7 +35,7 @@ export function getBytes(request: ByteRequest): Promise<ByteAnswer> {
   });
 }
 
-export class ByteAnswer {
+export class ByteAnswer implements Bytes {
   readonly head: Head;
   readonly #connection: Connection;
   readonly #silenceMs: number;
@@ -45,6 +45,10 @@ export class ByteAnswer {
     this.#connection = connection;
     this.#silenceMs = silenceMs;
     connection.onChange = () => {};
+  }
+
+  get length(): number | undefined {
+    return contentLength(this.head);
   }
 
   destroy(): void {
@@ -61,19 +65,14 @@ export class ByteAnswer {
         done(bytes > maxBytes ? new Error(`the answer has more than ${maxBytes} bytes`) : null);
       },
     });
-    const [failure] = await Promise.all([whyNotWhole(sink), this.#send(sink, contentLength(this.head))]);
+    const [failure] = await Promise.all([whyNotWhole(sink), this.#send(sink, this.length)]);
     if (failure) throw failure;
     return Buffer.concat(chunks).toString('utf8');
   }
 
-  /**
-   * Writes the body, and ends the sink after it. The sink must be done with a buffer when it calls back, as sockets and
-   * answers of HTTP are. Whoever breaks off takes the other along, so that nobody takes a piece for the whole.
-   * @throws why the body did not come whole; a sink that went away is no error
-   */
   async sendTo(sink: Writable): Promise<void> {
     try {
-      const length = contentLength(this.head);
+      const { length } = this;
       if (length === undefined) throw new Error('the answer has no length');
       await this.#send(sink, length);
     } catch (error) {
@@ -84,10 +83,7 @@ export class ByteAnswer {
   }
 
   #send(sink: Writable, length: number | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const done = (failure?: Error) => (failure ? reject(failure) : resolve());
-      new Sending(this.#connection, sink, { length, silenceMs: this.#silenceMs, done });
-    });
+    return sendParts(this.#connection, sink, { length, silenceMs: this.#silenceMs });
   }
 }
 

@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
-import type { ByteAnswer } from '../../protocols/bytes/index.ts';
+import type { Bytes } from '../../protocols/bytes/index.ts';
 
 /** All bytes of an answer. @throws why they did not come whole */
-export async function collect(answer: ByteAnswer): Promise<Buffer> {
+export async function collect(answer: Bytes): Promise<Buffer> {
   const chunks: Buffer[] = [];
   await answer.sendTo(
     new Writable({

@@ -77,13 +77,15 @@ export class FakeImageStore implements AsyncDisposable {
   async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const url = new URL(request.url!, 'http://host');
     this.requests.push(`${request.method} ${url.pathname}`);
-    const [, id, about] = /^\/v1\/images\/([0-9a-f-]{36})(\/digests)?$/.exec(url.pathname) ?? [];
+    const [, id, about] = /^\/v1\/images\/([0-9a-f-]{36})(\/digests|\/file)?$/.exec(url.pathname) ?? [];
     if (this.breakOff || !id) {
       request.socket.destroy();
       return;
     }
-    const known = about && this.images.get(id);
-    if (known) this.#tellDigests(known, response);
+    const known = about === '/digests' && this.images.get(id);
+    // Its bytes are in no file.
+    if (about === '/file') notFound(response);
+    else if (known) this.#tellDigests(known, response);
     else if (request.method === 'PUT') await this.#put(id, url.searchParams, request, response);
     else if (request.method === 'DELETE') {
       await this.holdDelete?.();
@@ -140,9 +142,7 @@ export class FakeImageStore implements AsyncDisposable {
   #get(id: string, request: http.IncomingMessage, response: http.ServerResponse): void {
     const image = this.images.get(id);
     if (!image) {
-      response
-        .writeHead(404, { 'content-type': 'application/json' })
-        .end('{"error":{"code":"not_found","message":"no image"}}');
+      notFound(response);
       return;
     }
     this.#downloads.add(response);
@@ -153,4 +153,10 @@ export class FakeImageStore implements AsyncDisposable {
       response.writeHead(206, { 'content-length': piece.length }).end(piece);
     } else response.writeHead(200, { 'content-length': image.bytes.length }).end(image.bytes);
   }
+}
+
+function notFound(response: http.ServerResponse): void {
+  response
+    .writeHead(404, { 'content-type': 'application/json' })
+    .end('{"error":{"code":"not_found","message":"no image"}}');
 }
