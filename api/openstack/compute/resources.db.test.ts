@@ -324,6 +324,24 @@ test('half a surrogate pair anywhere in a body is refused, not failed on', async
   }
 });
 
+test('key pairs have the limit that their project is shown, exactly, however many are asked for at once', async () => {
+  const owner = callerOf(await testProject(api.db.database));
+  await testUser(api.db.database, owner.userId);
+  const quota = { quota_set: { key_pairs: 3 } };
+  assert.equal((await admin('PUT', `/os-quota-sets/${owner.projectId}`, { body: quota })).status, 200);
+  const { absolute } = (await api.call(owner, 'GET', '/limits')).body.limits;
+  assert.equal(absolute.maxTotalKeypairs, 3);
+  const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ4ULpE3DfAP2wmeJTrbKXCQyCDOXkI7JNyXNaOmpcc';
+  const made = await Promise.all(
+    Array.from({ length: 8 }, (_, index) =>
+      api.call(owner, 'POST', '/os-keypairs', { body: { keypair: { name: `key-${index}`, public_key: key } } }),
+    ),
+  );
+  const refused = made.filter(({ status }) => status === 403);
+  assert.deepEqual([made.filter(({ status }) => status === 200).length, refused.length], [3, 5]);
+  assert.equal(refused[0]?.body.forbidden.message, 'Quota exceeded, too many key pairs.');
+});
+
 test('a key pair can not be made for a user who is gone, and those of a user go with the user', async () => {
   const { database } = api.db;
   const gone = callerOf(api.cloud.projectId);

@@ -40,7 +40,7 @@ export class KeyPairService {
     const made = wish.publicKey === null ? await generate() : null;
     const key = made ?? (wish.type === 'ssh' ? readSshKey(wish.publicKey!) : readCertificate(wish.publicKey!));
     const keyPair = await this.#database.transaction(actorOf(caller), async (tx) => {
-      await requireQuota(tx, userId);
+      await requireQuota(tx, userId, caller.projectId);
       const id = newOrderedId();
       try {
         const { rows } = await sql<KeyPairRow>`insert into key_pair (id, user_id, name, type, public_key, fingerprint)
@@ -111,12 +111,13 @@ export class KeyPairService {
 const notFound = (name: string, userId: string): CloudError =>
   new CloudError('not_found', 'key_pair_not_found', { name, user: userId });
 
-/** Key pairs count per user, as in Nova; the limit is every user's. */
-async function requireQuota(tx: Tx, userId: string): Promise<void> {
+/** Key pairs count per user, as in Nova; the limit is the one that the project is shown in which one is asked for. */
+async function requireQuota(tx: Tx, userId: string, projectId: string | null): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`quota key_pairs ${userId}`}, 0))`.execute(tx);
   const { rows } = await sql<{ used: number; maximum: number | null }>`select
     (select count(*) from key_pair where user_id = ${userId}) as used,
-    (select maximum from quota where resource = 'key_pairs' and project_id is null) as maximum`.execute(tx);
+    (select maximum from quota where resource = 'key_pairs' and (project_id = ${projectId}::uuid or project_id is null)
+      order by project_id nulls last limit 1) as maximum`.execute(tx);
   const { used, maximum } = rows[0]!;
   if (maximum !== null && maximum >= 0 && used >= maximum) {
     throw new CloudError('quota_exceeded', 'quota_exceeded', {
