@@ -23,11 +23,11 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
       if (!roles.some((role: { name: string }) => role.name === name))
         await admin.must('POST', 'identity', '/v3/roles', { role: { name } });
     }
-    await privateNetwork(admin);
     const guestFile = await ensureGuestImage();
     const { domains } = await admin.must('GET', 'identity', '/v3/domains?name=Default');
     const { networks } = await admin.must('GET', 'network', '/v2.0/networks?router:external=true');
     await admin.must('PUT', 'network', `/v2.0/networks/${networks[0].id}`, { network: { name: 'public' } });
+    await privateNetwork(admin, networks[0].id);
     return {
       guestFile,
       images: [await uploadGuest(admin, 'cirros-1-disk', ofGuest), await uploadGuest(admin, 'cirros-2-disk', ofGuest)],
@@ -43,11 +43,16 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
 /** The guest has QEMU's agent, which changes the password of the user whom Tempest logs in as. */
 const ofGuest = { hw_qemu_guest_agent: 'yes', os_admin_user: 'cirros' };
 
-async function privateNetwork(admin: OpenStack): Promise<void> {
+/** Behind a router, so that its servers can have floating addresses. */
+async function privateNetwork(admin: OpenStack, externalNetwork: string): Promise<void> {
   const { network } = await admin.must('POST', 'network', '/v2.0/networks', { network: { name: 'private' } });
-  await admin.must('POST', 'network', '/v2.0/subnets', {
+  const { subnet } = await admin.must('POST', 'network', '/v2.0/subnets', {
     subnet: { network_id: network.id, ip_version: 4, cidr: '10.99.0.0/24' },
   });
+  const { router } = await admin.must('POST', 'network', '/v2.0/routers', {
+    router: { external_gateway_info: { network_id: externalNetwork } },
+  });
+  await admin.must('PUT', 'network', `/v2.0/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id });
 }
 
 async function flavor(admin: OpenStack, id: string, ram: number, disk: number): Promise<string> {
