@@ -14,6 +14,7 @@ import pino, { type Logger } from 'pino';
 import { observer } from '../../api/boundary/testing/hold-answers.ts';
 import { freePort } from '../../cli/cloud/free-port.ts';
 import { postgresEngine, postgresUrl } from '../../cli/cloud/postgres.ts';
+import type { ControlConfiguration } from '../../cli/process/configuration.ts';
 import { type ControlHooks, type RunningControl, startControl } from '../../cli/process/start-control.ts';
 import { hostStreamPath } from '../../contract/host/index.ts';
 import { newId } from '../../contract/ids.ts';
@@ -39,6 +40,8 @@ export interface SimulatedCloudOptions {
   hosts?: number;
   /** 'own': a cluster of this cloud alone, which the test may stop and start. */
   postgres?: 'shared' | 'own';
+  /** Of its configuration, what is not as by default. */
+  settings?: Partial<ControlConfiguration>;
   /** Where the log goes; BOTHY_TEST_LOG=debug shows it. */
   log?: Logger;
 }
@@ -105,6 +108,7 @@ export class SimulatedCloud implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
   readonly #northboundSocket: string;
   readonly #postgres: { stop(): Promise<void>; start(): Promise<void> } | undefined;
+  readonly #settings: Partial<ControlConfiguration>;
   #runs = 0;
   readonly #holder = newId();
 
@@ -116,6 +120,7 @@ export class SimulatedCloud implements AsyncDisposable {
     log: Logger;
     stack: AsyncDisposableStack;
     postgres: { stop(): Promise<void>; start(): Promise<void> } | undefined;
+    settings: Partial<ControlConfiguration>;
   }) {
     this.directory = parts.directory;
     this.identity = parts.identity;
@@ -124,6 +129,7 @@ export class SimulatedCloud implements AsyncDisposable {
     this.log = parts.log;
     this.#stack = parts.stack;
     this.#postgres = parts.postgres;
+    this.#settings = parts.settings;
     this.database = new Database({ url: new Secret(parts.databaseUrl), applicationName: 'test' });
     this.northbound = new FakeDatabase(northbound);
     this.northd = new FakeNorthd(this.northbound);
@@ -141,7 +147,8 @@ export class SimulatedCloud implements AsyncDisposable {
       const databaseUrl = postgres?.url ?? (await sharedPostgres(stack));
       const identity = await simulatedIdentity(directory, options.hosts ?? 1);
       const log = options.log ?? pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
-      const parts = { directory, identity, databaseUrl, port: await freePort(), log, stack, postgres };
+      const { settings = {} } = options;
+      const parts = { directory, identity, databaseUrl, port: await freePort(), log, stack, postgres, settings };
       const cloud = new SimulatedCloud(parts);
       await cloud.#begin();
       return cloud;
@@ -197,7 +204,7 @@ export class SimulatedCloud implements AsyncDisposable {
       logLevel: 'info',
       runDirectory: run,
     });
-    const inner = { ...configuration, listen: { address: '127.0.0.1', port: 0 } };
+    const inner = { ...configuration, ...this.#settings, listen: { address: '127.0.0.1', port: 0 } };
     const running = await startControl(inner, this.log.child({ control: name }), {
       credentials: { lookEveryMs: 50 },
       // What cli/process/lease-holder.ts proves of processes: who serves the port comes after one that is dead.

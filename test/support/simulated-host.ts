@@ -37,6 +37,8 @@ export class SimulatedHost {
   readonly steps: string[] = [];
   /** The host dies after this step, once. */
   dieAfter: string | undefined;
+  /** Or after so many steps since `steps` was last emptied, once. */
+  dieAfterSteps: number | undefined;
 
   constructor(options: SimulatedHostOptions) {
     this.#options = options;
@@ -97,8 +99,9 @@ export class SimulatedHost {
 
   #step(step: string): void {
     this.steps.push(step);
-    if (this.dieAfter !== step) return;
+    if (this.dieAfter !== step && this.dieAfterSteps !== this.steps.length) return;
     this.dieAfter = undefined;
+    this.dieAfterSteps = undefined;
     this.kill();
     throw new ProcessDied(step);
   }
