@@ -17,6 +17,8 @@ let serial = 0;
 export interface Guest {
   id: string;
   floatingIp: string;
+  /** Who enters by SSH; absent: cirros. */
+  user?: string;
   ipv4: string;
   ipv6: string;
   portId: string;
@@ -163,7 +165,7 @@ export class Tenant implements AsyncDisposable {
     );
   }
 
-  ssh(guest: Guest, command: string, deadlineMs = 20_000): Promise<Output> {
+  ssh(guest: Pick<Guest, 'floatingIp' | 'user'>, command: string, deadlineMs = 20_000): Promise<Output> {
     return run('ssh', this.#sshArguments(guest, command), { deadlineMs });
   }
 
@@ -178,10 +180,10 @@ export class Tenant implements AsyncDisposable {
     return { count: () => last, ended: () => child.exitCode !== null, close: () => child.kill() };
   }
 
-  #sshArguments(guest: Guest, command: string): string[] {
+  #sshArguments(guest: Pick<Guest, 'floatingIp' | 'user'>, command: string): string[] {
     const options = ['UserKnownHostsFile=/dev/null', 'StrictHostKeyChecking=no', 'ConnectTimeout=5', 'LogLevel=ERROR'];
     const key = join(this.#folder, 'key');
-    return ['-i', key, ...options.flatMap((o) => ['-o', o]), `cirros@${guest.floatingIp}`, command];
+    return ['-i', key, ...options.flatMap((o) => ['-o', o]), `${guest.user ?? 'cirros'}@${guest.floatingIp}`, command];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
