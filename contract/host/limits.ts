@@ -59,6 +59,7 @@ export const portLimits = {
   dnsNameservers: 5,
   hostRoutes: 20,
   mtu: { minimum: 68, maximum: 65_535 },
+  tagLength: 60,
   /** Addresses of a network's metadata port: one of each IPv4 subnet. */
   metadataAddresses: 10_000,
 } as const;

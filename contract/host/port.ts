@@ -33,6 +33,8 @@ export const desiredPort = object({
   mtu,
   /** Where in the machine: its place among the server's interfaces, which no other's coming and going changes. */
   slot: optional(integer(0, portLimits.slots - 1)),
+  /** By which its guest finds it in its metadata (Nova's device tags). Absent: it has none. */
+  tag: optional(text(portLimits.tagLength)),
   fixedIps: list(desiredFixedIp, portLimits.fixedIps + portLimits.slaacIps),
 });
 export type DesiredPort = Static<typeof desiredPort>;

@@ -36,6 +36,10 @@ export const addresses = {
   card: (slot: number) => `,bus=${portName(slot)}`,
 } as const;
 
+/** Where the firmware and the guest's kernel find the card in this slot; undefined where that hangs on what other cards there are. */
+export const cardAddress = (slot: number): string | undefined =>
+  slot < hotSlots ? `0000:${String(slot + 1).padStart(2, '0')}:00.0` : undefined;
+
 /** The name of the port of the card in this slot. */
 export const portName = (slot: number): string => `card-port${slot}`;
 

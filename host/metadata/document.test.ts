@@ -167,6 +167,23 @@ test('each way of addressing has the fields that Nova gives it, and no other', (
   }
 });
 
+test('a card with a tag is among the devices, and where it is as far as that is known', () => {
+  const [port] = exampleServer().ports;
+  const machine = { type: 'pc-q35-7.2', cpuModel: 'host', layout: 1 } as const;
+  const devicesOf = (changes: Parameters<typeof exampleServer>[0], version = 'latest') =>
+    JSON.parse(String(openstackFiles(exampleServer(changes), version).get('meta_data.json'))).devices;
+  const ports = [port!, { ...port!, tag: '小屋', slot: 3 }, { ...port!, tag: 'far', slot: 4 }];
+  const told = { type: 'nic', mac: port!.mac, vf_trusted: false };
+  const far = { ...told, bus: 'none', address: 'none', tags: ['far'] };
+  assert.deepEqual(devicesOf({ ports, machine }), [
+    { ...told, bus: 'pci', address: '0000:04:00.0', tags: ['小屋'] },
+    far,
+  ]);
+  assert.deepEqual(devicesOf({ ports: [{ ...port!, tag: 'far' }] }), [far], 'a machine of before there were places');
+  assert.equal('vf_trusted' in devicesOf({ ports }, '2017-02-22')[0], false);
+  assert.deepEqual(devicesOf({ ports: [port!], machine }), []);
+});
+
 test('a port without an address has no link, and the card is its guest’s', () => {
   const [port] = exampleServer().ports;
   const bare = { ...port!, id: '7d0e62f1-93aa-4c31-9d5e-0a1b2c3d4e5f' as PortId, fixedIps: [] };

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { ec2Id } from '../../contract/ec2-ids.ts';
 import type { DesiredServer } from '../../contract/host/index.ts';
+import { cardAddress } from '../guest/layout.ts';
 import { networkData } from './network-data.ts';
 import { atLeast, since } from './versions.ts';
 
@@ -78,9 +79,19 @@ export function metaData(
     document.random_seed = (options.randomSeed ?? randomBytes(512)).toString('base64');
   }
   if (atLeast(version, since.projectId)) document.project_id = server.projectId;
-  if (atLeast(version, since.devices)) document.devices = [];
+  if (atLeast(version, since.devices)) document.devices = devices(server, version);
   if (atLeast(version, since.dedicatedCpus)) document.dedicated_cpus = [];
   return document;
+}
+
+/** Cards that were given a tag, by which a guest tells them apart (nova/api/metadata/base.py). */
+function devices({ ports, machine }: DesiredServer, version: string): object[] {
+  return ports.flatMap(({ mac, tag, slot }, index) => {
+    if (tag === undefined) return [];
+    const address = (machine?.layout ?? 0) > 0 ? cardAddress(slot ?? index) : undefined;
+    const trusted = atLeast(version, since.trustedCards) ? { vf_trusted: false } : {};
+    return [{ ...trusted, type: 'nic', mac, bus: address ? 'pci' : 'none', address: address ?? 'none', tags: [tag] }];
+  });
 }
 
 /** The bytes that the user gave, or null where none were given. */

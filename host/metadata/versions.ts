@@ -34,6 +34,7 @@ export const since = {
   projectId: '2015-10-15',
   devices: '2016-06-30',
   vendorData2: '2016-10-06',
+  trustedCards: '2018-08-27',
   dedicatedCpus: '2020-10-14',
 } as const;
 

@@ -75,7 +75,7 @@ export interface PortStamp {
  * What a port's part of the document is made from, from p, n, sp and `fixed`. A subnet has many columns and many ports: which transaction
  * wrote its row says as much; that of a restored dump means nothing, and is of another incarnation.
  */
-const portFacts = sql<string>`concat_ws(' ', p.id, p.network_id, p.mac, n.mtu, sp.position, fixed.facts)`;
+const portFacts = sql<string>`concat_ws(' ', p.id, p.network_id, p.mac, n.mtu, sp.position, fixed.facts, sp.tag)`;
 const subnetFacts = sql`string_agg(concat_ws(' ', i.ip, i.subnet_id, s.xmin), ' ' order by i.position)`;
 
 export async function desiredPorts(
@@ -83,8 +83,8 @@ export async function desiredPorts(
   serverIds: readonly ServerId[],
 ): Promise<Map<ServerId, DesiredPorts>> {
   if (serverIds.length === 0) return new Map();
-  const { rows } = await sql<{ server_id: ServerId; facts: string } & DesiredPort>`
-    select sp.server_id, p.id, p.network_id as "networkId", p.mac::text as mac, n.mtu, sp.position as slot, ${portFacts} as facts,
+  const { rows } = await sql<{ server_id: ServerId; facts: string; tag: string | null } & Omit<DesiredPort, 'tag'>>`
+    select sp.server_id, p.id, p.network_id as "networkId", p.mac::text as mac, n.mtu, sp.position as slot, sp.tag, ${portFacts} as facts,
       coalesce(fixed.ips, '[]') as "fixedIps"
     from server_port sp join port p on p.id = sp.port_id join network n on n.id = p.network_id
     cross join lateral (select ${subnetFacts} as facts,
@@ -95,9 +95,9 @@ export async function desiredPorts(
       from port_ip i join subnet s on s.id = i.subnet_id where i.port_id = p.id) fixed
     where ${isOneOf(sql`sp.server_id`, serverIds)} ${order}`.execute(db);
   const all = collect(
-    rows.map(({ server_id, facts, fixedIps, ...port }) => ({
+    rows.map(({ server_id, facts, fixedIps, tag, ...port }) => ({
       server_id,
-      value: { facts, port: { ...port, fixedIps: fixedIps as DesiredFixedIp[] } },
+      value: { facts, port: { ...port, ...(tag !== null && { tag }), fixedIps: fixedIps as DesiredFixedIp[] } },
     })),
   );
   const stampOf = (facts: string) => hash('md5', facts).slice(0, 16);
