@@ -316,15 +316,16 @@ export class HostStreams {
   async #deliver(sessions: HostSession[]): Promise<void> {
     const taken = this.#take(sessions);
     try {
-      const db = this.#database.query;
       const ids = [...new Set(taken.flatMap((work) => work.ids))];
-      const [documents, whereabouts, networks] = await Promise.all([
-        ids.length > 0 ? this.#servers.desiredServers(db, { serverIds: ids }) : [],
-        whereaboutsOf(db, ids),
-        Promise.all(
-          taken.map((work) => (work.networks ? this.#networks.desiredNetworks(db, work.session.hostId) : undefined)),
-        ),
-      ]);
+      const [documents, whereabouts, networks] = await this.#database.together((db) =>
+        Promise.all([
+          ids.length > 0 ? this.#servers.desiredServers(db, { serverIds: ids }) : [],
+          whereaboutsOf(db, ids),
+          Promise.all(
+            taken.map((work) => (work.networks ? this.#networks.desiredNetworks(db, work.session.hostId) : undefined)),
+          ),
+        ]),
+      );
       const byId = new Map(documents.map((document) => [document.id, document]));
       for (const [index, { session, ids: servers }] of taken.entries()) {
         if (session.closed) continue;

@@ -8,10 +8,10 @@ import { CloudError } from '../../../contract/errors.ts';
 import { type Queryable, sqlState } from '../../kit/database/database.ts';
 import { endOfSecond, onePerKey } from '../../kit/listing.ts';
 import { safePattern } from './pattern.ts';
-import { type ListedServer, listedColumns } from './server.ts';
+import type { ListedServer } from './server.ts';
 import type { ServerStatus, TaskState, VmState } from './states.ts';
-import { powerStateSql, stateColumns, statusSql, taskStateSql, vmStateSql } from './states-sql.ts';
-import { hostColumns, type Reach, reachCondition } from './store.ts';
+import { powerStateSql, statusSql, taskStateSql, vmStateSql } from './states-sql.ts';
+import { listedRow, type Reach, reachCondition } from './store.ts';
 
 /** Fields that callers may filter by a regular expression, as Nova lets them. */
 export const patternFields = {
@@ -160,7 +160,7 @@ function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
   return all;
 }
 
-const columns = sql`${sql.join(listedColumns.map((name) => sql.ref(`s.${name}`)))}, ${stateColumns}, s.deleted_at, ${hostColumns}`;
+const columns = sql`${listedRow}, s.deleted_at`;
 
 /** @throws CloudError `invalid` for an unknown marker or a broken regular expression */
 export async function listServers(db: Queryable, reach: Reach, filter: ServerFilter): Promise<ListedServer[]> {

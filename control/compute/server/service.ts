@@ -32,6 +32,7 @@ import {
 import { listServers, type ServerFilter } from './list.ts';
 import { addServerSecurityGroup, removeServerSecurityGroup, serverSecurityGroups } from './security-groups.ts';
 import type { ListedServer, ServerRow, ShownServer } from './server.ts';
+import { showServer, type WholeServer } from './show.ts';
 import { vmState } from './states.ts';
 import {
   findDeletedServer,
@@ -78,26 +79,15 @@ export class ServerService {
   }
 
   /**
-   * A server with all that is shown of it, in one round trip.
+   * A server with all that is shown of it.
    * @param options.userData administrators only
    * @throws CloudError `not_found`, also for a server that is hidden from the caller
    */
-  async show(
-    caller: Caller,
-    id: ServerId,
-    options: { userData: boolean },
-  ): Promise<{ server: ShownServer; interfaces: ServerInterface[]; userData: string | null }> {
+  async show(caller: Caller, id: ServerId, options: { userData: boolean }): Promise<WholeServer> {
     if (options.userData) requireAdmin(caller, 'read servers’ user data');
-    const reach = reachOf(caller);
-    const [server, interfaces, userData] = await this.#options.database.together((db) =>
-      Promise.all([
-        findServer(db, reach, id),
-        this.#options.ports.serverAddresses(db, [id]),
-        options.userData ? userDataOf(db, [id]) : undefined,
-      ]),
-    );
-    if (!server) throw notFound('server', id);
-    return { server, interfaces: interfaces.get(id) ?? [], userData: userData?.get(id) ?? null };
+    const whole = await showServer(this.#options.database.query, reachOf(caller), id, options);
+    if (!whole) throw notFound('server', id);
+    return whole;
   }
 
   /** Interfaces with addresses of many servers, one query. Ask only for servers that the caller may see. */

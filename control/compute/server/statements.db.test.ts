@@ -7,6 +7,7 @@ import { explainedDatabase } from '../../kit/database/test-plans.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
 import { ServerController } from './controller.ts';
 import { listServers } from './list.ts';
+import { showServer } from './show.ts';
 import { type ServerCloud, serverCloud, silentLog } from './testing.ts';
 
 let db: TestDatabase;
@@ -77,3 +78,15 @@ for (const [what, list] of [
     wasted();
   });
 }
+
+test('a server is shown with its interfaces by one statement that reads no more than them', async () => {
+  const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor: await cloud.addFlavor() }));
+  const reach = { projectId: cloud.projectId };
+  for (let n = 0; n < 8; n++) {
+    const shown = await showServer(explained.database.query, reach, ids[0]!, { userData: true });
+    assert.equal(shown?.interfaces.length, 1);
+  }
+  wasted();
+  const other = { projectId: newId() };
+  assert.equal(await showServer(explained.database.query, other, ids[0]!, { userData: false }), undefined);
+});

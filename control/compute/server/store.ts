@@ -8,9 +8,10 @@ import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import { endOfSecond } from '../../kit/listing.ts';
 import { keepAdminPassword } from './admin-password.ts';
 import { type InjectedFile, keepPersonality } from './personality.ts';
-import type { ServerRow, ShownServer } from './server.ts';
+import { listedColumns, type ServerRow, type ShownServer } from './server.ts';
 import type { ServerFault, ServerRoot, ServerSize } from './snapshots.ts';
 import type { Power, ServerCapture, ServerRescue, ServerResize, ServerShelve } from './states.ts';
+import { stateColumns } from './states-sql.ts';
 
 /** A server row as `create` writes it; everything else has its default. */
 export type NewServer = Pick<
@@ -120,6 +121,9 @@ export const reachCondition = (reach: Reach) =>
 
 export const hostColumns = sql`h.name as host_name, h.availability_zone as host_zone, h.connected as host_connected,
   h.enabled as host_enabled`;
+
+/** What is shown of a server; without the cold half of its row, which is its host's. */
+export const listedRow = sql`${sql.join(listedColumns.map((name) => sql.ref(`s.${name}`)))}, ${stateColumns}, ${hostColumns}`;
 
 export async function findServer(db: Queryable, reach: Reach, id: string): Promise<ShownServer | undefined> {
   const { rows } = await sql<ShownServer>`select s.*, ${hostColumns}, null::timestamptz as deleted_at

@@ -1,6 +1,6 @@
 /** What others show or do with the ports of servers: read only, one query each. */
 import { hash } from 'node:crypto';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { DesiredFixedIp, DesiredNetwork, DesiredPort } from '../../../contract/host/index.ts';
 import type { HostId, NetworkId, PortId, ServerId } from '../../../contract/ids.ts';
 import type { Queryable } from '../../kit/database/database.ts';
@@ -24,6 +24,20 @@ const serverPort = (serverIds: readonly string[]) => sql`server_port sp
   join network n on n.id = p.network_id
   where ${isOneOf(sql`sp.server_id`, serverIds)}`;
 
+/** From p. */
+const addresses = sql`coalesce((select jsonb_agg(jsonb_build_object('ip', host(a.ip), 'version', family(a.ip), 'type', a.type)
+    order by a.type, a.position)
+  from (
+    select i.ip, i.position, 'fixed' as type from port_ip i where i.port_id = p.id
+    union all
+    select f.floating_ip, i.position, 'floating' from floating_ip f
+    left join port_ip i on i.port_id = p.id and i.ip = f.fixed_ip where f.port_id = p.id) a), '[]')`;
+
+/** From p. */
+const groups = sql`coalesce((select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name) order by g.name, g.id)
+  from port_security_group pg join security_group g on g.id = pg.security_group_id
+  where pg.port_id = p.id), '[]')`;
+
 const order = sql`order by sp.server_id, sp.position, p.id`;
 
 function collect<T>(rows: readonly { server_id: ServerId; value: T }[]): Map<ServerId, T[]> {
@@ -43,19 +57,17 @@ export async function serverAddresses(
   if (serverIds.length === 0) return new Map();
   const { rows } = await sql<{ server_id: ServerId } & ServerInterface>`
     select sp.server_id, n.name as "networkName", p.id as "portId", p.mac::text as mac, sp.position,
-      coalesce((select jsonb_agg(jsonb_build_object('ip', host(a.ip), 'version', family(a.ip), 'type', a.type)
-          order by a.type, a.position)
-        from (
-          select i.ip, i.position, 'fixed' as type from port_ip i where i.port_id = p.id
-          union all
-          select f.floating_ip, i.position, 'floating' from floating_ip f
-          left join port_ip i on i.port_id = p.id and i.ip = f.fixed_ip where f.port_id = p.id) a), '[]') as addresses,
-      coalesce((select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name) order by g.name, g.id)
-        from port_security_group pg join security_group g on g.id = pg.security_group_id
-        where pg.port_id = p.id), '[]') as "securityGroups"
+      ${addresses} as addresses, ${groups} as "securityGroups"
     from ${serverPort(serverIds)} ${order}`.execute(db);
   return collect(rows.map(({ server_id, ...value }) => ({ server_id, value })));
 }
+
+/** The same of one server as a value, for a statement that reads it as well. @param serverId a column of that statement */
+export const interfacesOf = (serverId: RawBuilder<unknown>): RawBuilder<ServerInterface[]> => sql`(
+  select coalesce(json_agg(json_build_object('networkName', n.name, 'portId', p.id, 'mac', p.mac::text,
+    'position', sp.position, 'addresses', ${addresses}, 'securityGroups', ${groups}) order by sp.position, p.id), '[]')
+  from server_port sp join port p on p.id = sp.port_id join network n on n.id = p.network_id
+  where sp.server_id = ${serverId})`;
 
 /** A server's ports in its document. */
 export interface DesiredPorts {
