@@ -3,7 +3,7 @@
  * it, so what passes goes through pieces that are used again, and what sockets hand us in memory of their own is freed at once.
  */
 
-export const largePieceBytes = 256 * 1024;
+export const largePieceBytes = 512 * 1024;
 /** For streams whose other end is slow, and for those beyond the number of large pieces. */
 export const smallPieceBytes = 32 * 1024;
 
@@ -42,7 +42,7 @@ class Pieces {
   }
 }
 
-/** Of this thread: 6 MiB at most are kept. */
+/** Of this thread: 12 MiB at most are kept. */
 export const pieces = new Pieces({ maxLarge: 24 });
 
 /** Buffers that share their memory with others (Node's pool, threads) are left to the collector. */

@@ -5,7 +5,7 @@
  * each as often as the others.
  */
 
-/** Work between two looks at everything else. One piece of 256 KiB takes 0.2 to 0.3 ms to encrypt and to send. */
+/** Work between two looks at everything else. One piece of 512 KiB takes about half of it to encrypt and to send. */
 const budgetMs = 1;
 
 export class Turns {
