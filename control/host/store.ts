@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { HostFacts } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Queryable } from '../kit/database/database.ts';
-import { isOneOf } from '../kit/database/one-of.ts';
+import { isOneOf, rowsOf } from '../kit/database/one-of.ts';
 import type { HostEndpoint } from './answers.ts';
 import type { Capacity } from './capacity.ts';
 import type { HostRow } from './tables.ts';
@@ -71,9 +71,6 @@ export async function whereaboutsOf(
   serverIds: readonly ServerId[],
 ): Promise<(id: ServerId) => Whereabouts> {
   if (serverIds.length === 0) return () => nowhere;
-  // One row is planned as one, see isOneOf.
-  const wanted =
-    serverIds.length === 1 ? sql`(values (${serverIds[0]}::uuid))` : sql`unnest(${[...serverIds]}::uuid[])`;
   const { rows } = await sql<{
     id: ServerId;
     exists: boolean;
@@ -84,7 +81,9 @@ export async function whereaboutsOf(
     select wanted.id, s.id is not null as exists, s.host_id, s.epoch,
       coalesce((select json_agg(json_build_object('id', a.server_id, 'host_id', a.host_id, 'epoch', a.epoch,
         'generation', a.generation)) from server_absence a where a.server_id = wanted.id), '[]') as absences
-    from ${wanted} as wanted (id) left join server s on s.id = wanted.id`.execute(db);
+    from ${rowsOf({ values: serverIds, type: 'uuid' })} as wanted (id) left join server s on s.id = wanted.id`.execute(
+    db,
+  );
   const found = new Map(
     rows.map(({ id, exists, host_id: hostId, epoch, absences }): [ServerId, Whereabouts] => [
       id,

@@ -13,3 +13,14 @@ export function isOneOf(
   const cast = sql.raw(type);
   return values.length === 1 ? sql`${column} = ${values[0]}::${cast}` : sql`${column} = any(${[...values]}::${cast}[])`;
 }
+
+/** Lists side by side as rows of a table, for `from`: `unnest`, where one row is planned as one. */
+export function rowsOf(
+  ...columns: readonly { values: readonly unknown[]; type: 'uuid' | 'boolean' }[]
+): RawBuilder<unknown> {
+  const one = columns[0]!.values.length === 1;
+  const each = columns.map(({ values, type }) =>
+    one ? sql`${values[0]}::${sql.raw(type)}` : sql`${[...values]}::${sql.raw(type)}[]`,
+  );
+  return one ? sql`(values (${sql.join(each)}))` : sql`unnest(${sql.join(each)})`;
+}

@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Replica, RowChange } from '../../../protocols/ovsdb/index.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
+import { rowsOf } from '../../kit/database/one-of.ts';
 import { Turn } from '../../kit/projection/index.ts';
 import { portStatus } from './actual.ts';
 
@@ -22,7 +23,7 @@ export async function recordPortsUp(database: Database, ports: ReadonlyMap<strin
     await database.transaction(cloudActor, (tx) =>
       sql`
         update port set observed_up = seen.up, updated_at = now()
-        from unnest(${ids}::uuid[], ${ups}::boolean[]) as seen (id, up)
+        from ${rowsOf({ values: ids, type: 'uuid' }, { values: ups, type: 'boolean' })} as seen (id, up)
         where port.id = seen.id and port.observed_up <> seen.up`.execute(tx),
     );
   }

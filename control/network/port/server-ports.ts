@@ -10,6 +10,7 @@ import { type HostId, type PortId, type ProjectId, parseId, type ServerId } from
 import { canonicalIp } from '../../kit/address.ts';
 import { type Caller, isAdmin, requireProjectMember } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
+import { rowsOf } from '../../kit/database/one-of.ts';
 import { maySeeNetwork, mayUseNetwork } from '../access.ts';
 import { createPorts, loadGround, loadNetworks, type NetworkFacts, type NewPort, type PortGround } from './create.ts';
 
@@ -244,7 +245,7 @@ export async function bindServerPorts(
 ): Promise<void> {
   const [servers, hosts] = [placed.map(({ serverId }) => serverId), placed.map(({ hostId }) => hostId)];
   await sql`update port p set host_id = w.host_id, generation = generation + 1, updated_at = now()
-    from unnest(${servers}::uuid[], ${hosts}::uuid[]) as w (server_id, host_id) join server_port sp on sp.server_id = w.server_id
+    from ${rowsOf({ values: servers, type: 'uuid' }, { values: hosts, type: 'uuid' })} as w (server_id, host_id) join server_port sp on sp.server_id = w.server_id
     where p.id = sp.port_id and p.host_id is distinct from w.host_id`.execute(tx);
 }
 
