@@ -4,7 +4,7 @@
  *
  *   <data>/desired.json            what control last said, see desired/store.ts
  *   <data>/erased                  servers whose disks were erased, see server/erased.ts
- *   <data>/images/<id>[.json]      stored images and what is known about them; readable to all guests, who see no names
+ *   <data>/images/<id>[.json]      stored images and what is known about them; readable to all guests, who see no names, and to control
  *   <data>/images/<id>.raw         the raw disk that was made of an image, where guests can't read the image itself
  *   <data>/images/incoming/        uploads and fetches under way
  *   <data>/servers/<id>/           one server: record.json, disk.qcow2, rescue.qcow2, ephemeral0-<MiB>.raw, swap-<MiB>.raw, memory, config-drive.iso, firmware-variables.fd, tpm/, console.log, qemu.log

@@ -4,7 +4,7 @@
  *
  * Owns no file: a server's number is in its record, which is written before the first file or process has it, and goes with
  * the server's directory after its last. So what a new host process finds on the disk is what is given, and a crash on any
- * line leaves a number given to one server or to none. What all guests share is a group that may read images (and /dev/kvm).
+ * line leaves a number given to one server or to none. What all guests share is a group that may read images (and /dev/kvm); control's process is in it too.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import type { ServerId } from '../../contract/ids.ts';
