@@ -78,7 +78,7 @@ export class ImageController {
     const db = database.query;
     try {
       const few = await imagesToCopy(db, hostId as HostId, wantedCopies, maxLooks);
-      const bare = await imagesWithoutDigests(db, maxLooks);
+      const bare = await imagesWithoutDigests(db, hostId as HostId, maxLooks);
       for (const id of new Set([...(await imagesToClean(db, hostId)), ...few, ...bare])) await enqueue(db, 'image', id);
     } catch (error) {
       log.warn({ err: error, hostId }, 'image: could not look at what waits for a host; the timer will');
@@ -91,7 +91,8 @@ export class ImageController {
     const db = database.query;
     try {
       const few = wantedCopies < 2 ? [] : await imagesToCopy(db, undefined, wantedCopies, maxLooks);
-      for (const id of new Set([...few, ...(await imagesWithoutDigests(db, maxLooks))])) await enqueue(db, 'image', id);
+      for (const id of new Set([...few, ...(await imagesWithoutDigests(db, undefined, maxLooks))]))
+        await enqueue(db, 'image', id);
     } catch (error) {
       log.warn({ err: error }, 'image: could not look for images that lack something; the next look will');
     }

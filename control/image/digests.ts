@@ -6,7 +6,7 @@
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { ImageDigests as Answer } from '../../contract/host/index.ts';
-import type { ImageId } from '../../contract/ids.ts';
+import type { HostId, ImageId } from '../../contract/ids.ts';
 import type { HostClient } from '../host/index.ts';
 import { cloudActor, type Database, type Queryable } from '../kit/database/database.ts';
 import { enqueue } from '../kit/queue/queue.ts';
@@ -66,10 +66,15 @@ export class ImageDigests {
 
 const waitMs = (ageMs: number): number => Math.min(longestMs, Math.max(firstMs, ageMs / 4));
 
-/** For a host's return, and now and then: those on hosts that are there. */
-export async function imagesWithoutDigests(db: Queryable, limit: number): Promise<string[]> {
+/** For a host's return those that it holds; now and then those on any host that is there. */
+export async function imagesWithoutDigests(
+  db: Queryable,
+  hostId: HostId | undefined,
+  limit: number,
+): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`select id from image where ${lacking}
-    and exists (select from image_location l join host h on h.id = l.host_id where l.image_id = image.id and h.connected)
+    and exists (select from image_location l join host h on h.id = l.host_id where l.image_id = image.id and h.connected
+      and h.id = coalesce(${hostId ?? null}::uuid, h.id))
     limit ${limit}`.execute(db);
   return rows.map(({ id }) => id);
 }

@@ -8,7 +8,7 @@
  * Works: single keystone neutron nova glance by default. single is what one machine does, beside another commit, the last landed
  * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB, with --beside COMMIT in turns with
  * that commit's cloud (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts);
- * capture, alone and as root, is how fast a server's disk becomes an image (capture.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
+ * lists, alone, is a page of a project with 10,000 servers (lists.ts); capture, alone and as root, is how fast a server's disk becomes an image (capture.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
  * and fleet. --keep leaves logs and data behind.
  */
 import { spawn } from 'node:child_process';
@@ -24,6 +24,7 @@ import { rawImage } from '../../test/support/small-image.ts';
 import { besideCommit, lastLanded } from './beside.ts';
 import { type BytesReport, benchBytes } from './bytes.ts';
 import { benchCapture } from './capture.ts';
+import { benchLists } from './lists.ts';
 import { compare, type LoadResult } from './report.ts';
 import { benchScale, quickSizes, sizes } from './scale.ts';
 import type { Size } from './scale-fill.ts';
@@ -64,6 +65,12 @@ async function main(): Promise<number> {
   if (wanted.includes('capture')) {
     console.log(`\n${await benchCapture({ rounds: Number(values.rounds) })}`);
     return 0;
+  }
+  if (wanted.includes('lists')) {
+    const { text, missed } = await benchLists(100 * Number(values.rounds));
+    console.log(`\n${text}`);
+    if (missed.length > 0) console.log(`\ntargets missed: ${missed.join('; ')}`);
+    return values.strict && missed.length > 0 ? 1 : 0;
   }
   const scratch = mkdtempSync(join(tmpdir(), 'bothy-bench-'));
   try {
