@@ -73,7 +73,7 @@ export class ImageService {
     };
     try {
       const image = await this.#database.transaction(actorOf(caller), async (tx) => {
-        const columns = await ownerColumns(tx, owner);
+        const columns = await ownerColumns(tx, caller, owner);
         if (columns.project_id) await checkQuota(tx, columns.project_id, descriptor.usage, { images: 1 });
         const image = { ...row, ...columns };
         return tx.insertInto('image').values(image).returningAll().executeTakeFirstOrThrow();
@@ -122,7 +122,7 @@ export class ImageService {
       const { owner_properties, owner, ...columns } = applyChanges(caller, image, changes);
       const set = {
         ...columns,
-        ...(owner !== undefined && (await ownerColumns(tx, owner))),
+        ...(owner !== undefined && (await ownerColumns(tx, caller, owner))),
         ...(owner_properties && { owner_properties: json(owner_properties) }),
       };
       if (Object.keys(set).length === 0) return image;
@@ -250,14 +250,21 @@ export async function findVisible(
   return rows[0];
 }
 
-/** A project of this cloud, which stays until the transaction ends; or whatever was said. */
+/**
+ * A project of this cloud, which stays until the transaction ends; or whatever was said. The caller's own is a project, whatever
+ * becomes of it meanwhile.
+ */
 async function ownerColumns(
   tx: Tx,
+  caller: Caller,
   owner: string,
 ): Promise<{ project_id: string | null; foreign_owner: string | null }> {
   const id = parseId(owner) ?? null;
-  const { rows } = await sql`select from project where id = ${id}::uuid for key share`.execute(tx);
-  return rows[0] ? { project_id: id, foreign_owner: null } : { project_id: null, foreign_owner: owner };
+  const known =
+    id !== null &&
+    (id === caller.projectId ||
+      (await sql`select from project where id = ${id} for key share`.execute(tx)).rows.length > 0);
+  return known ? { project_id: id, foreign_owner: null } : { project_id: null, foreign_owner: owner };
 }
 
 const setTags = (tx: Tx, id: string, tags: string[]) =>
