@@ -35,10 +35,11 @@ export interface Actor {
 export const cloudActor: Actor = { actorId: null, requestId: null };
 
 const plain = /^[0-9A-Za-z-]{1,80}$/;
-const literal = (text: string | null): string => {
-  if (text === null) return `''`;
+/** Not by set_config: a select is planned and run. What is not set is none, as after each transaction that set it. */
+const settingOf = (name: 'actor' | 'request', text: string | null): string => {
+  if (text === null) return '';
   if (!plain.test(text)) throw new CloudError('invalid', 'actor_malformed', {});
-  return `'${text}'`;
+  return `; set local bothy.${name} = '${text}'`;
 };
 
 /** What a transaction answers, see {@link withCommit}. */
@@ -99,8 +100,7 @@ export class Database {
    * @throws CloudError `unavailable` when the database can't be reached; `not_found` when a row's project is not there
    */
   async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T | Last<T>>): Promise<T> {
-    // Not by set_config: a select is planned and run.
-    const begin = `begin; set local bothy.actor = ${literal(actor.actorId)}; set local bothy.request = ${literal(actor.requestId)}`;
+    const begin = `begin${settingOf('actor', actor.actorId)}${settingOf('request', actor.requestId)}`;
     for (let attempt = 1; ; attempt++) {
       try {
         return await inTransaction(() => this.#transaction(begin, work));
