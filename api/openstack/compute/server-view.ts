@@ -23,7 +23,7 @@ export const plainTime = (date: Date | null): string | null => (date ? `${date.t
 export const hostIdOf = (hostName: string | null, projectId: string): string =>
   hostName === null ? '' : hash('sha224', `${projectId}${hostName}`);
 
-export function briefServer(request: FastifyRequest, server: ListedServer): Body {
+export function briefServer(request: FastifyRequest, server: Pick<ListedServer, 'id' | 'name'>): Body {
   return { id: server.id, name: server.name, links: linksOf(request, 'servers', server.id) };
 }
 

@@ -70,15 +70,15 @@ async function listServers(
 ): Promise<Body> {
   const caller = callerOf(request);
   const { filter, allProjects, limit, empty } = readList(request, caller);
-  const rows = empty ? [] : await servers.list(caller, filter, { allProjects });
-  const bodies = options.detail
-    ? await detailed(servers, request, rows)
-    : rows.map((server) => briefServer(request, server));
+  const bodies = async () =>
+    options.detail
+      ? detailed(servers, request, await servers.list(caller, filter, { allProjects }))
+      : (await servers.listNames(caller, filter, { allProjects })).map((server) => briefServer(request, server));
+  const shown = empty ? [] : await bodies();
   const collection = options.detail ? 'servers/detail' : 'servers';
-  const links = empty
-    ? undefined
-    : nextLinks(request, collection, { limit, count: rows.length, last: rows.at(-1)?.id });
-  return links ? { servers: bodies, servers_links: links } : { servers: bodies };
+  const last = shown.at(-1)?.id as string | undefined;
+  const links = empty ? undefined : nextLinks(request, collection, { limit, count: shown.length, last });
+  return links ? { servers: shown, servers_links: links } : { servers: shown };
 }
 
 async function detailed(servers: ServerService, request: FastifyRequest, rows: ListedServer[]): Promise<Body[]> {

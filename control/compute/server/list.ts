@@ -163,7 +163,19 @@ function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
 const columns = sql`${listedRow}, s.deleted_at`;
 
 /** @throws CloudError `invalid` for an unknown marker or a broken regular expression */
-export async function listServers(db: Queryable, reach: Reach, filter: ServerFilter): Promise<ListedServer[]> {
+export const listServers = (db: Queryable, reach: Reach, filter: ServerFilter): Promise<ListedServer[]> =>
+  readPage(db, { reach, filter, columns });
+
+/** Of the same servers what they are called: the rest of a row takes longer to read than to find. */
+export const listServerNames = (db: Queryable, reach: Reach, filter: ServerFilter): Promise<NamedServer[]> =>
+  readPage(db, { reach, filter, columns: sql`s.id, s.name` });
+
+export type NamedServer = Pick<ListedServer, 'id' | 'name'>;
+
+async function readPage<Row>(
+  db: Queryable,
+  { reach, filter, columns }: { reach: Reach; filter: ServerFilter; columns: RawBuilder<unknown> },
+): Promise<Row[]> {
   const from = sql`(${source(reach, filter)}) s left join host h on h.id = s.host_id`;
   const where = conditions(reach, filter);
   const sort = onePerKey(filter.sort ?? [], ({ key }) => key);
@@ -174,7 +186,7 @@ export async function listServers(db: Queryable, reach: Reach, filter: ServerFil
   if (filter.marker !== undefined) where.push(await afterMarker(db, from, reach, filter.marker, sort));
   const order = sort.map(({ key, direction }) => sql`${sortKeys[key]} ${sql.raw(direction)}`);
   try {
-    const { rows } = await sql<ListedServer>`select ${columns} from ${from}
+    const { rows } = await sql<Row>`select ${columns} from ${from}
       where ${sql.join(where, sql` and `)} order by ${sql.join(order)} limit ${filter.limit ?? null}::bigint`.execute(
       db,
     );

@@ -29,7 +29,7 @@ import {
   createServers,
   type ServerWish,
 } from './create.ts';
-import { listServers, type ServerFilter } from './list.ts';
+import { listServerNames, listServers, type NamedServer, type ServerFilter } from './list.ts';
 import { addServerSecurityGroup, removeServerSecurityGroup, serverSecurityGroups } from './security-groups.ts';
 import type { ListedServer, ServerRow, ShownServer } from './server.ts';
 import { showServer, type WholeServer } from './show.ts';
@@ -65,10 +65,12 @@ export class ServerService {
 
   /** @param options.allProjects administrators only */
   async list(caller: Caller, filter: ServerFilter, options: { allProjects: boolean }): Promise<ListedServer[]> {
-    if (options.allProjects) requireAdmin(caller, 'list the servers of all projects');
-    if (filter.which === 'deleted') requireAdmin(caller, 'list deleted servers');
-    const reach: Reach = options.allProjects ? 'all' : { projectId: requireProject(caller, 'list servers') };
-    return listServers(this.#options.database.query, reach, filter);
+    return listServers(this.#options.database.query, listReach(caller, filter, options), filter);
+  }
+
+  /** The same, and of each no more than what it is called. */
+  async listNames(caller: Caller, filter: ServerFilter, options: { allProjects: boolean }): Promise<NamedServer[]> {
+    return listServerNames(this.#options.database.query, listReach(caller, filter, options), filter);
   }
 
   /** @throws CloudError `not_found`, also for a server that is hidden from the caller */
@@ -242,4 +244,11 @@ export class ServerService {
   ): Promise<T> {
     return onLockedServer(this.#options, caller, id, operation, work);
   }
+}
+
+/** @throws CloudError `forbidden` */
+function listReach(caller: Caller, { which }: ServerFilter, { allProjects }: { allProjects: boolean }): Reach {
+  if (allProjects) requireAdmin(caller, 'list the servers of all projects');
+  if (which === 'deleted') requireAdmin(caller, 'list deleted servers');
+  return allProjects ? 'all' : { projectId: requireProject(caller, 'list servers') };
 }
