@@ -22,6 +22,7 @@ import {
 import { DesiredStore } from './desired/store.ts';
 import type { DiskKeeper } from './disk/disk-keeper.ts';
 import type { DiskSaver } from './disk/save-disk.ts';
+import type { CpuGroups } from './guest/cpu-groups.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { QemuLauncher } from './guest/launcher.ts';
 import type { TpmKeeper } from './guest/tpm.ts';
@@ -59,6 +60,7 @@ export interface HostDependencies {
   saveDisk: DiskSaver;
   keeper: DiskKeeper;
   tpm: TpmKeeper;
+  cpuGroups?: CpuGroups | undefined;
   log: HostLogger;
   bootId: string;
   qemuVersion: string;
@@ -162,7 +164,7 @@ export class Host {
   #newContext(limits: ServerLimits, maxVirtualBytes: number): ServerContext {
     const { dataDirectory, runDirectory, durable = true } = this.#configuration;
     const { log, bootId, launcher, network, guestUsers, vendorData = {}, vendorServices } = this.#dependencies;
-    const { inspect, convert, saveDisk, keeper, tpm } = this.#dependencies;
+    const { inspect, convert, saveDisk, keeper, tpm, cpuGroups } = this.#dependencies;
     const images = this.#images;
     return {
       laterDigests: this.#laterDigests,
@@ -170,9 +172,7 @@ export class Host {
         ...{ store: images, sets: this.#digestSets, inspect, maxVirtualBytes },
         inUse: (id) => this.#reconciler.imageInUse(id),
       },
-      saveDisk,
-      tpm,
-      keeper,
+      ...{ saveDisk, tpm, cpuGroups, keeper },
       ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log },
       metadataFiles: async (server) =>
         metadataFiles(server, { vendorData, services: (await vendorServices?.of(server)) ?? {} }),
@@ -271,6 +271,7 @@ export class Host {
         cpuModel: this.#verdict.accelerator === 'kvm' ? 'host' : 'max',
         layout: 1,
       },
+      cpuLimits: this.#dependencies.cpuGroups !== undefined,
       url: url.replace('{port}', String(this.#service.port)),
     };
   }

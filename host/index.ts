@@ -1,4 +1,5 @@
 export type { HostConfiguration } from './configuration.ts';
+export { type CpuGroups, openCpuGroups, purgeCpuGroups } from './guest/cpu-groups.ts';
 export { Host, type HostDependencies } from './host.ts';
 export type { HostNetworkPort } from './host-network.ts';
 export type { HostLogger } from './logger.ts';

@@ -5,6 +5,7 @@
  */
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { purgeCpuGroups } from '../../host/index.ts';
 import { purgeHostNetwork } from '../../host/network/index.ts';
 import { CommandError } from '../command.ts';
 import { withdrawClientConfig } from '../demo/client-config.ts';
@@ -39,6 +40,7 @@ export async function purgeCloud(settings: Settings): Promise<void> {
     const { tag, run } = settings.paths;
     await purgeHostNetwork({ tag, runDirectory: run });
   });
+  await step('removing control groups', async () => purgeCpuGroups(settings.paths.tag));
   await step('removing files', async () => {
     const { paths } = settings;
     const { adminPasswordFile } = cloudLayout(paths);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { HostId } from '../../contract/ids.ts';
 import { userIds } from '../../engine/process.ts';
-import { Host, qemuMachine } from '../../host/index.ts';
+import { Host, openCpuGroups, qemuMachine } from '../../host/index.ts';
 import { MetadataService, VendorServices } from '../../host/metadata/index.ts';
 import { HostNetwork, metadataPaths } from '../../host/network/index.ts';
 import type { HostConfiguration } from './configuration.ts';
@@ -63,6 +63,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
     {
       network,
       ...machine,
+      cpuGroups: openCpuGroups(configuration.tag),
       log,
       ...{ vendorData, vendorServices },
       desired: (servers) => metadata.update(servers),

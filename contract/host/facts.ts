@@ -1,6 +1,6 @@
 /** What a host says about itself. */
 import type { Static } from 'typebox';
-import { integer, list, object, oneOf, optional, text } from '../schema/type.ts';
+import { boolean, integer, list, object, oneOf, optional, text } from '../schema/type.ts';
 import { hostLimits as limits } from './limits.ts';
 import { cpuModel, machineLayout, machineType } from './machine.ts';
 
@@ -22,6 +22,8 @@ export const hostFacts = object({
   bothyVersion: text(limits.versionLength),
   /** What its guests can be: machine types, the newest first, and what a new server gets. Absent (an older host): not known. */
   machine: optional(object({ types: list(machineType, limits.machineTypes), cpuModel, layout: machineLayout })),
+  /** It can limit what a guest has of its processors. Absent (an older host): it can not. */
+  cpuLimits: optional(boolean),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */
   url: text(limits.urlLength),
 });

@@ -50,5 +50,14 @@ export const guestHardware = object({
   /** How long it may take to shut down. */
   shutdownSeconds: optional(integer(1, 86_400)),
   diskLimits: optional(diskLimits),
+  cpuLimits: optional(
+    object({
+      /** How it stands to other servers when all want the processors; 1024 is as much as one of which nothing is said. */
+      shares: optional(integer(2, 2 ** 18)),
+      /** The most that each processor may run in a period. */
+      quotaUs: optional(integer(1000, 1_000_000)),
+      periodUs: optional(integer(1000, 1_000_000)),
+    }),
+  ),
 });
 export type GuestHardware = Static<typeof guestHardware>;

@@ -16,6 +16,8 @@ export type UnservedWhy =
   | 'no_device'
   | 'no_kernel'
   | 'no_host_filters'
+  /** No host's kernel lets it say what a guest has of the processors. */
+  | 'no_cpu_groups'
   | 'other_engine';
 
 /** Servers. */

@@ -2,6 +2,7 @@
 import type { DesiredServer } from '../../contract/host/index.ts';
 import type { DiskKeeper } from '../disk/disk-keeper.ts';
 import type { DiskSaver } from '../disk/save-disk.ts';
+import type { CpuGroups } from '../guest/cpu-groups.ts';
 import type { QemuLauncher } from '../guest/launcher.ts';
 import type { TpmKeeper } from '../guest/tpm.ts';
 import type { GuestUsers } from '../guest/users.ts';
@@ -62,6 +63,8 @@ export interface ServerContext {
   saveDisk: DiskSaver;
   keeper: DiskKeeper;
   tpm: TpmKeeper;
+  /** Undefined: this machine gives no say over its processors. */
+  cpuGroups: Pick<CpuGroups, 'enter' | 'leave'> | undefined;
   /** Undefined: guests run as this process (tests). */
   guestUsers: GuestUsers | undefined;
   lease: Pick<Lease, 'state'>;

@@ -49,6 +49,14 @@ export function bootSectorDisk(bootText = defaultText): Buffer {
   return disk;
 }
 
+/** Never rests: cli, jmp to itself. A raw disk of 1 MiB. */
+export function burningDisk(): Buffer {
+  const disk = Buffer.alloc(1024 * 1024);
+  Buffer.from([0xfa, 0xeb, 0xfe]).copy(disk);
+  disk.writeUInt16LE(0xaa55, 510);
+  return disk;
+}
+
 /**
  * Shows its text on its screen and says it on its serial port; then shows each key there and says it here, and says again what comes in
  * at the serial port. It looks with each tick of its timer.

@@ -11,6 +11,7 @@ import {
   never,
   notServed,
   number,
+  orNothing,
   type Reader,
   watchdog,
   words,
@@ -19,6 +20,10 @@ import {
 /** A second; 0 is no limit. */
 const diskLimit = (key: keyof NonNullable<Asked['limits']>): Reader =>
   number({ min: 0, max: Number.MAX_SAFE_INTEGER }, (value) => ({ limits: { [key]: value } }));
+
+/** Less than nothing is no limit; so are numbers beyond what is written out here. */
+const cpuQuota: Reader = (text) =>
+  /^-\d{1,20}$/.test(text.trim()) ? {} : number({ min: 1000, max: 1e15 }, (cpuQuotaUs) => ({ cpuQuotaUs }))(text);
 
 const hidden = flag((hidden) => ({ hidden }));
 
@@ -72,6 +77,13 @@ export const extraSpecs: Readonly<Record<string, Reader>> = {
   'hw_rng:rate_period': number({ min: 1, max: 2 ** 31 - 1 }, (rngPeriodMs) => ({ rngPeriodMs })),
   'hw_video:ram_max_mb': number({ min: 0, max: 1024 }, (videoRamMaxMiB) => ({ videoRamMaxMiB })),
   'os:secure_boot': words(['disabled', 'optional', 'required'], (secureBoot) => ({ secureBoot })),
+  // libvirt's bounds, which Nova leaves to it.
+  'quota:cpu_shares': number({ min: 2, max: 2 ** 18 }, (cpuShares) => ({ cpuShares })),
+  'quota:cpu_period': orNothing(
+    ['0'],
+    number({ min: 1000, max: 1_000_000 }, (cpuPeriodUs) => ({ cpuPeriodUs })),
+  ),
+  'quota:cpu_quota': cpuQuota,
   'quota:disk_read_bytes_sec': diskLimit('bps_rd'),
   'quota:disk_write_bytes_sec': diskLimit('bps_wr'),
   'quota:disk_total_bytes_sec': diskLimit('bps'),

@@ -32,6 +32,9 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
     videoRamMaxMiB,
     rngBytes,
     rngPeriodMs,
+    cpuShares,
+    cpuPeriodUs,
+    cpuQuotaUs,
     ...plain
   } = asked;
   const refuse = (name: string, value: string) => {
@@ -62,6 +65,7 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
     ...(tablet && { pointer: input ?? ('usb' as const) }),
     ...(topology && { topology }),
     ...(rngBytes !== undefined && { rng: { bytes: rngBytes, periodMs: rngPeriodMs ?? 1000 } }),
+    ...cpuLimitsOf({ cpuShares, cpuPeriodUs, cpuQuotaUs }),
     ...(Object.keys(limits).length > 0 && { diskLimits: { ...noLimits, ...limits } }),
     ...agentOf(properties, plain.guest_agent),
     ...(Object.keys(image).length > 0 && { image }),
@@ -96,6 +100,17 @@ export const recoveredHardware = ({ guestAgent, ...same }: GuestHardware = {}): 
 });
 
 const noLimits = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+
+/** A quota of a whole period or more limits nothing: no processor runs longer than time does. */
+function cpuLimitsOf({
+  cpuShares: shares,
+  cpuPeriodUs: periodUs = 100_000,
+  cpuQuotaUs: quotaUs = Number.POSITIVE_INFINITY,
+}: Pick<Asked, 'cpuShares' | 'cpuPeriodUs' | 'cpuQuotaUs'>): Pick<ServerHardware, 'cpuLimits'> {
+  const limited = quotaUs < periodUs;
+  if (shares === undefined && !limited) return {};
+  return { cpuLimits: { ...(shares !== undefined && { shares }), ...(limited && { quotaUs, periodUs }) } };
+}
 
 function agentOf(
   { os_admin_user: user, os_type: type = '' }: Texts,

@@ -3,7 +3,10 @@ import { watchdogActions } from '../../../contract/host/index.ts';
 import type { UnservedWhy } from '../reasons.ts';
 import type { ServerHardware } from './server-hardware.ts';
 
-type Kept = Omit<ServerHardware, 'tpm' | 'pointer' | 'topology' | 'rng' | 'diskLimits' | 'image' | 'admin_user'>;
+type Kept = Omit<
+  ServerHardware,
+  'tpm' | 'pointer' | 'topology' | 'rng' | 'diskLimits' | 'cpuLimits' | 'image' | 'admin_user'
+>;
 
 /** What one or all of them ask for. */
 export interface Asked extends Kept {
@@ -16,6 +19,10 @@ export interface Asked extends Kept {
   rngBytes?: number;
   rngPeriodMs?: number;
   limits?: Partial<NonNullable<ServerHardware['diskLimits']>>;
+  /** Nova's own numbers: 0 and less say nothing. */
+  cpuShares?: number;
+  cpuPeriodUs?: number;
+  cpuQuotaUs?: number;
   cpu?: Partial<Record<'sockets' | 'cores' | 'threads' | 'maxSockets' | 'maxCores' | 'maxThreads', number>>;
 }
 
@@ -93,6 +100,12 @@ export function flag(ask: (value: boolean) => Asked): Reader {
 
 /** What no machine here has: one may say that one wants none. */
 export const notServed = (why: UnservedWhy): Reader => flag((wanted) => (wanted ? never(why)('') : {}));
+
+/** For some words it says nothing. */
+export const orNothing =
+  (nothing: readonly string[], reader: Reader): Reader =>
+  (value) =>
+    nothing.includes(value.trim()) ? {} : reader(value);
 
 export const watchdog: Reader = words([...watchdogActions, 'disabled'], (action) =>
   action === 'disabled' ? {} : { watchdog: action },

@@ -16,7 +16,7 @@ import { quotaLimits } from '../../kit/quota/limits.ts';
 import { lockQuota, type Quota, requireQuota, timesWithin } from '../../kit/quota/quota.ts';
 import type { ServerPort, ServerPortRequest, ServerPortsWish } from '../../network/port/server-ports.ts';
 import type { FlavorRow } from '../flavor/index.ts';
-import { hardwareOf, requireMachineType, type ServerHardware } from '../hardware/index.ts';
+import { hardwareOf, requireAbleHost, type ServerHardware } from '../hardware/index.ts';
 import { lockServerGroup } from '../server-group/index.ts';
 import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
 import { type LocalDiskWish, localDisksOf, localGib, requireDiskBuses } from './local-disks.ts';
@@ -111,7 +111,7 @@ export async function createServers(
     ]);
     const flavor = requireIngredients(wish, found);
     const hardware = hardwareOf(image.owner_properties, flavor);
-    await requireMachineType(tx, hardware, found.host_id);
+    await requireAbleHost(tx, hardware, found.host_id);
     const diskGib = diskFor(flavor, image);
     const localDisks = localDisksFor(wish, flavor, hardware);
     await checkMetadata(tx, projectId, wish.metadata);

@@ -39,6 +39,16 @@ export async function quit(task: ServerTask, why: string): Promise<undefined> {
   await guest.quit();
   guest.release();
   if (task.guest === guest) task.guest = undefined;
+  leaveCpuGroup(task);
+}
+
+/** Its next QEMU finds the group as it is, and erasing the server waits for its end: a process still there is no failure here. */
+function leaveCpuGroup({ context, id }: ServerTask): void {
+  try {
+    context.cpuGroups?.leave(id);
+  } catch (error) {
+    context.log.warn({ err: error, serverId: id }, 'server: the group of its processes stays for now');
+  }
 }
 
 export const halt: StepFunction<'halt'> = async ({ task, desired }, { error }) => {
@@ -46,6 +56,8 @@ export const halt: StepFunction<'halt'> = async ({ task, desired }, { error }) =
     { serverId: task.id, error },
     error ? 'server: the guest died' : 'server: the guest switched itself off',
   );
+  // One that switched itself off leaves its QEMU standing.
+  if (!task.guest?.process.alive) leaveCpuGroup(task);
   await task.save({ running: null, memory: null, halted: { generation: desired.generation, error } });
   return undefined;
 };

@@ -42,6 +42,8 @@ async function plug(task: ServerTask, desired: DesiredServer): Promise<{ tap: st
 
 export const launch: StepFunction<'launch'> = async ({ task, desired, signal }) => {
   const { context, paths } = task;
+  if (desired.hardware?.cpuLimits && !context.cpuGroups)
+    throw new HostFault('cpu_limits', 'this host can not limit the processors of a guest', { permanent: true });
   const memory = await savedMemory(task, desired);
   task.say(memory ? 'resuming the guest from its memory' : 'starting the guest');
   await makeDirectories(paths);
@@ -236,16 +238,23 @@ export const noteRunning: StepFunction<'note-running'> = async ({ task, desired 
     throw new HostFault('guest_start_failed', 'QEMU laid something else where its sockets should be');
   }
   try {
+    limitProcessors(task, desired);
     await limitDisks(task, desired);
   } catch (cause) {
     // Nobody looks after a guest that is given up: it would run on, with the disk to itself.
     await task.guest!.kill();
-    const message = `QEMU did not limit the disks: ${(cause as Error).message}`;
+    const message = `the guest could not be limited as its flavor says: ${(cause as Error).message}`;
     throw new HostFault('guest_start_failed', message, { cause });
   }
   await task.save({ running: { startedAt: new Date().toISOString(), bootId: task.context.bootId } });
   return undefined;
 };
+
+/** Safe to repeat. A guest that nothing limits has a group too: what others weigh is measured against it. */
+function limitProcessors({ context, id, guest }: ServerTask, { vcpus, hardware }: DesiredServer): void {
+  if (!context.cpuGroups || !guest!.process.alive) return;
+  context.cpuGroups.enter({ id, pid: guest!.process.pid, vcpus, limits: hardware?.cpuLimits });
+}
 
 /** For each disk; QEMU forgets it with each end. */
 async function limitDisks(task: ServerTask, { hardware, localDisks = [] }: DesiredServer): Promise<void> {

@@ -8,7 +8,7 @@ import type { ImageId } from '../../../../contract/ids.ts';
 import type { Secret } from '../../../../contract/secret.ts';
 import type { Caller } from '../../../kit/caller.ts';
 import type { Tx } from '../../../kit/database/database.ts';
-import { hardwareOf, requireMachineType } from '../../hardware/index.ts';
+import { hardwareOf, requireAbleHost } from '../../hardware/index.ts';
 import { replaceAdminPassword } from '../admin-password.ts';
 import { checkMetadata, diskFor, imageSnapshot } from '../create.ts';
 import type { BootImage } from '../dependencies.ts';
@@ -43,7 +43,7 @@ export const rebuild: ServerAction<RebuildWish> = {
     const image = await rebuildImage(work, wish.imageId);
     const disk_gib = diskFor(server.flavor, image);
     const hardware = hardwareOf(image.owner_properties, server.flavor);
-    await requireMachineType(tx, hardware, server.host_id);
+    await requireAbleHost(tx, hardware, server.host_id);
     const key = wish.keyName === undefined ? undefined : await keyOf(tx, caller, wish.keyName);
     if (wish.notes.metadata) await checkMetadata(tx, server.project_id, wish.notes.metadata);
     await checkPersonality(tx, server.project_id, wish.files);

@@ -9,7 +9,7 @@ import { type Caller, isAdmin } from '../../../kit/caller.ts';
 import type { Tx } from '../../../kit/database/database.ts';
 import { checkQuota } from '../../../kit/quota/quota.ts';
 import type { FlavorRow } from '../../flavor/index.ts';
-import { resizedHardware } from '../../hardware/index.ts';
+import { requireAbleHost, resizedHardware } from '../../hardware/index.ts';
 import { lockPlacement } from '../../placement/index.ts';
 import { beginMigration, endMigration } from '../../server-migration/index.ts';
 import { flavorSnapshot } from '../create.ts';
@@ -39,11 +39,13 @@ export const resize: ServerAction<ResizeWish> = {
     if (disk_gib < server.disk_gib)
       throw new CloudError('invalid', 'resize_of_disk_down', { disk_gib: server.disk_gib });
     const local_disks = resizedLocalDisks(flavor, server.local_disks);
+    const hardwareAfter = resizedHardware(server.hardware, flavor);
+    await requireAbleHost(tx, hardwareAfter, server.host_id);
     const after: ServerSize = {
       ...{ flavor_id: flavor.id, flavor: flavorSnapshot(flavor) },
       ...{ vcpus: flavor.vcpus, memory_mib: flavor.memory_mib, disk_gib },
       ...{ local_disks, local_gib: localGib(local_disks) },
-      hardware: resizedHardware(server.hardware, flavor),
+      hardware: hardwareAfter,
     };
     await requireRoom(tx, server, after);
     await beginMigration(tx, {
