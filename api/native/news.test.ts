@@ -16,7 +16,9 @@ test('a watcher that has seen all before a page takes it, and of one that it has
   news.put([change(8, 3)], { after: at(7), end: at(9) });
   const first = news.take(at(5, 1));
   assert.deepEqual(numbers(first), ['5.2']);
+  assert.ok(news.waiting, 'the second page is not forgotten by who has taken the first');
   assert.deepEqual(numbers(news.take(first!.end)), ['8.3']);
+  assert.ok(!news.waiting);
   assert.equal(news.take(at(9)), undefined);
 });
 
