@@ -16,6 +16,7 @@ export type UnservedWhy =
   | 'no_device'
   | 'no_kernel'
   | 'no_host_filters'
+  | 'no_card_limits'
   /** No host's kernel lets it say what a guest has of the processors. */
   | 'no_cpu_groups'
   | 'other_engine';

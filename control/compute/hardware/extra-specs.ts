@@ -97,6 +97,7 @@ export const extraSpecs: Readonly<Record<string, Reader>> = {
 /** Nova's scopes, and why what has no line above is not served. The name of a group may follow `resources` and `trait`. */
 const scopes: readonly [scope: RegExp, why: UnservedWhy][] = [
   [/^hw:numa_/, 'one_numa_node'],
+  [/^quota:vif_(?:in|out)bound_/, 'no_card_limits'],
   [/^(?:hw|hw_rng|hw_video|os|quota):/, 'unknown'],
   [/^(?:aggregate_instance_extra_specs|capabilities):/, 'no_host_filters'],
   [/^(?:resources|trait)(?:[a-zA-Z0-9_-]{1,64})?:/, 'no_host_filters'],
