@@ -163,7 +163,8 @@ class Room {
   }
 }
 
-const keyOf = ({ address, user }: Asker): string => `${networkOf(address)} ${user}`;
+/** Whoever asks, by the network and the name. */
+export const keyOf = ({ address, user }: Asker): string => `${networkOf(address)} ${user}`;
 
 /** Who has one IPv6 address has 2^64 of them. */
 function networkOf(address: string): string {

@@ -99,7 +99,7 @@ export async function provePassword(
     where ${userCondition(user)}`.execute(db);
   const row = rows[0];
   const locked = row !== undefined && isLocked(policy, row);
-  const right = await passwords.verify(password, locked ? null : row?.hash, asker);
+  const right = await passwords.prove(password, locked ? null : row?.hash, asker);
   if (!row) throw unauthenticated('no such user');
   if (locked) throw unauthenticated('locked out');
   if (!right) {
@@ -187,7 +187,7 @@ export async function proveApplicationCredential(
     from application_credential c join "user" u on u.id = c.user_id
       join application_credential_secret s on s.application_credential_id = c.id where ${condition}`.execute(db);
   const row = rows[0];
-  const right = await passwords.verify(secret, row?.hash, asker);
+  const right = await passwords.prove(secret, row?.hash, asker);
   if (!row || !right) throw unauthenticated(row ? 'wrong secret' : 'no such application credential');
   return {
     userId: row.user_id,

@@ -7,7 +7,8 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Secret } from '../../contract/secret.ts';
-import { type Asker, FairGate, type GateLimits } from './fair-gate.ts';
+import { type Asker, FairGate, type GateLimits, keyOf } from './fair-gate.ts';
+import { GuessPace } from './guess-pace.ts';
 
 export interface PasswordCost {
   memoryKiB: number;
@@ -34,6 +35,7 @@ interface Parsed extends PasswordCost {
 export class PasswordHasher {
   readonly #cost: PasswordCost;
   readonly #gate: FairGate;
+  readonly #pace = new GuessPace();
 
   constructor({ cost = defaultCost, ...limits }: { cost?: PasswordCost } & Partial<GateLimits> = {}) {
     this.#cost = cost;
@@ -53,13 +55,33 @@ export class PasswordHasher {
    * so that the time of the answer does not tell who exists.
    * @throws CloudError `unavailable` when too many wait already
    */
-  async verify(password: Secret, stored: string | null | undefined, asker?: Asker): Promise<boolean> {
+  async verify(
+    password: Secret,
+    stored: string | null | undefined,
+    asker?: Asker,
+    before: () => void = () => {},
+  ): Promise<boolean> {
     const text = password.reveal();
     const known = stored ? parse(stored) : undefined;
     const against = known ?? { ...this.#cost, salt: Buffer.alloc(saltBytes), hash: Buffer.alloc(hashBytes) };
-    const computed = await this.#compute(asker, text.length > maxPasswordLength ? '' : text, against);
-    const right = known !== undefined && text.length <= maxPasswordLength && timingSafeEqual(computed, known.hash);
-    if (right && asker) this.#gate.welcome(asker);
+    const computed = await this.#compute(asker, text.length > maxPasswordLength ? '' : text, against, before);
+    return known !== undefined && text.length <= maxPasswordLength && timingSafeEqual(computed, known.hash);
+  }
+
+  /**
+   * `verify` of one who logs in by it: wrong ones are counted, and who has many waits.
+   * @throws CloudError `unavailable` also where this name has to wait (guess-pace.ts)
+   */
+  async prove(password: Secret, stored: string | null | undefined, asker: Asker): Promise<boolean> {
+    const name = keyOf(asker);
+    this.#pace.check(name);
+    // Again when its turn comes: others of the name may have been wrong meanwhile.
+    const right = await this.verify(password, stored, asker, () => this.#pace.check(name));
+    if (!right) this.#pace.wrong(name);
+    else {
+      this.#pace.right(name);
+      this.#gate.welcome(asker);
+    }
     return right;
   }
 
@@ -74,17 +96,19 @@ export class PasswordHasher {
     asker: Asker | undefined,
     text: string,
     { memoryKiB, passes, parallelism, salt, hash }: Parsed,
+    before: () => void = () => {},
   ): Promise<Buffer> {
-    return this.#gate.run(asker, () =>
-      compute('argon2id', {
+    return this.#gate.run(asker, async () => {
+      before();
+      return compute('argon2id', {
         message: text,
         nonce: salt,
         parallelism,
         tagLength: hash.length,
         memory: memoryKiB,
         passes,
-      }),
-    );
+      });
+    });
   }
 }
 

@@ -108,6 +108,8 @@ export interface IdentityReasons {
 export interface IdentityReasons {
   identity_not_set_up: NoFields;
   too_many_logins: { whose: 'user' | 'address' | 'everyone'; retry_after_seconds: number };
+  /** Of this name from this network. */
+  too_many_wrong_logins: { retry_after_seconds: number };
   password_locked: NoFields;
   password_empty: NoFields;
   password_too_long: { maximum: number };

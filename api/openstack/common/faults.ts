@@ -82,12 +82,14 @@ export interface FaultForm {
 /** A console's token opens it for whoever reads it, also where it stands in an address within another. */
 const withoutTokens = (url: string): string => url.replace(/(token(?:s?\/|s?=|%3D))[^&/?%]+/gi, '$1***');
 
+const tooMany = ['too_many_logins', 'too_many_wrong_logins'];
+
 /** Installs error and not-found handlers that speak one service's form. Defects are logged once, here, with their cause. */
 export function speakFaults(app: FastifyInstance, form: FaultForm): void {
   const send = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const fault = toFault(error, form);
     // Too many at once are no defect; a line for each would be the next flood.
-    if (fault.status >= 500 && fault.reason !== 'too_many_logins')
+    if (fault.status >= 500 && !tooMany.includes(fault.reason ?? ''))
       request.log.error({ err: error, requestId: request.id, url: withoutTokens(request.url) }, 'request failed');
     if (!request.raw.complete && reply.getHeader('connection') === 'close') answerBeforeClosing(request, reply);
     if (fault.status === 401) reply.header('www-authenticate', `Keystone uri="https://${request.host}/identity"`);

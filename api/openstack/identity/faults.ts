@@ -6,10 +6,11 @@ import { keystoneSentences } from './sentences.ts';
 export const identityFaults: FaultForm = {
   sentences: keystoneSentences,
   body({ status: general, message, reason, details }: Fault, _request, reply) {
+    const held = reason === 'too_many_logins' || reason === 'too_many_wrong_logins';
     // Whose own share is used up is told so; that is not the service's failure, and no gateway should take it for one.
-    const status = reason === 'too_many_logins' && details.whose !== 'everyone' ? 429 : general;
+    const status = held && details.whose !== 'everyone' ? 429 : general;
     reply.code(status);
-    if (reason === 'too_many_logins') reply.header('retry-after', String(details.retry_after_seconds));
+    if (held) reply.header('retry-after', String(details.retry_after_seconds));
     return { error: { code: status, message, title: http.STATUS_CODES[status] ?? 'Error' } };
   },
 };

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
 import { PasswordHasher } from '../../../control/identity/index.ts';
 import { adminPassword } from '../../../control/identity/testing.ts';
 import { byPassword, makeTenant, type TestApi, testApi } from './testing.ts';
@@ -38,6 +39,20 @@ test('the default domain can be named default wherever a domain id comes in', as
   });
   assert.equal(made.body.project.domain_id, 'default');
   assert.equal(made.body.project.parent_id, 'default', 'a project at the top has its domain as parent');
+});
+
+test('who was wrong often for one name, known or not, waits before the next try', async () => {
+  const known = `known ${newId()}`;
+  await admin('POST', '/users', { user: { name: known, password: 'right' } });
+  for (const name of [known, `unknown ${newId()}`]) {
+    const login = (password: string) =>
+      ask({ methods: ['password'], password: { user: { name, domain: { id: 'default' }, password } } });
+    for (let n = 0; n < 10; n++) assert.equal((await login(`guess ${n}`)).status, 401);
+    const held = await login('right');
+    assert.equal(held.status, 429);
+    assert.match(held.body.error.message, /too many wrong logins of this user from this address; try again in 1 s/);
+    assert.equal(held.headers['retry-after'], '1');
+  }
 });
 
 test('wrong passwords, users, projects and domains all get the same answer', async () => {

@@ -76,7 +76,7 @@ test('who knows the password guesses no more passcodes than anybody: only a whol
 
 test('of many guesses at once no more count than one after the other', async () => {
   const { id, password } = await makeUser();
-  const guesses = Array.from({ length: 12 }, (_, index) => ask(id, `guess ${index}`));
+  const guesses = Array.from({ length: 9 }, (_, index) => ask(id, `guess ${index}`));
   assert.ok((await Promise.all(guesses)).every(({ status }) => status === 401));
   assert.equal((await ask(id, password)).status, 401);
 });

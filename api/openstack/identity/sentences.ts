@@ -71,6 +71,8 @@ const identitySentences: SentenceTable<IdentityReasons> = {
   effective_assignments_inherited: 'effective assignments are none that are inherited; do not ask for both',
 
   identity_not_set_up: 'identity has not been set up yet',
+  too_many_wrong_logins: ({ retry_after_seconds }) =>
+    `too many wrong logins of this user from this address; try again in ${retry_after_seconds} s`,
   too_many_logins: ({ whose }) => `too many logins ${whoseLogins[whose]}wait already; try again in a moment`,
   password_locked:
     'You cannot change your password at this time due to password policy disallowing password changes. Please contact your administrator to reset your password.',
