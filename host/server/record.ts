@@ -119,6 +119,13 @@ export async function readRecord(path: string): Promise<ServerRecord | undefined
   }
 }
 
+/** The record without changes, whatever else has become of it since. */
+export function undone(record: ServerRecord, changes: Partial<ServerRecord>, before: ServerRecord): ServerRecord {
+  const changed = Object.entries(before).filter(([key]) => Object.hasOwn(changes, key));
+  const others = Object.entries(record).filter(([key]) => !Object.hasOwn(changes, key));
+  return Object.fromEntries([...others, ...changed]) as unknown as ServerRecord;
+}
+
 export async function writeRecord(path: string, record: ServerRecord, options: { durable: boolean }): Promise<void> {
   await writeWhole(path, JSON.stringify(record), options);
 }

@@ -2,10 +2,11 @@
  * One server on this host, driven to its desired state. Owns the server's record, its Guest and its back-off; the steps
  * themselves are in steps/. Takes no facts from what woke it: each pass looks at the whole again.
  */
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import type { ImageId, ServerId } from '../../contract/ids.ts';
+import { exists } from '../disk/disk.ts';
 import { localDisksAmong } from '../disk/local-disk.ts';
 import { Guest } from '../guest/guest.ts';
 import type { QemuProcess } from '../guest/launcher.ts';
@@ -17,7 +18,7 @@ import { backOffMs } from './back-off.ts';
 import { ProcessDied, type ServerContext } from './context.ts';
 import { decide, type ServerFacts, type Step } from './decide.ts';
 import { closeToOthers } from './ownership.ts';
-import { knownPassword, readRecord, type ServerRecord, writeRecord } from './record.ts';
+import { knownPassword, readRecord, type ServerRecord, undone, writeRecord } from './record.ts';
 import { devicesOf } from './steps/cards.ts';
 import { perform } from './steps/index.ts';
 
@@ -174,12 +175,17 @@ export class ServerTask {
     this.#publish();
   }
 
+  /** Known is what is on disk: a change that could not be written is not there. */
   async save(changes: Partial<ServerRecord>): Promise<void> {
-    this.record = { ...this.record!, ...changes };
+    const before = this.record!;
+    this.record = { ...before, ...changes };
     // One after the other, each with all that is known by then.
     const write = () => writeRecord(this.paths.record, this.record!, { durable: this.context.durable });
     this.#saving = this.#saving.then(write, write);
-    await this.#saving;
+    await this.#saving.catch((error) => {
+      this.record = undone(this.record!, changes, before);
+      throw error;
+    });
   }
 
   /** Control has deleted the image: it is not made, also where its making would begin only after another start of this process. */
@@ -299,7 +305,7 @@ export class ServerTask {
     const here = (path: string) => dirname(path) === data && names?.includes(basename(path)) === true;
     return {
       record: this.record,
-      files: names !== undefined || (await there(run)),
+      files: names !== undefined || (await exists(run)),
       disk: here(disk),
       rescueDisk: here(rescueDisk),
       localDisks: localDisksAmong(names ?? []),
@@ -389,9 +395,3 @@ export class ServerTask {
     this.#owner.observed(this);
   }
 }
-
-const there = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
@@ -317,4 +317,26 @@ test('a guest whose disks QEMU does not limit is not left running without a limi
   const failed = await world.control.until(server.id, 'given up', ({ state }) => state === 'failed');
   assert.deepEqual([failed.error?.code, world.machine.guest(server.id)], ['guest_start_failed', undefined]);
   assert.match(failed.error!.message, /cannot be used at the same time/);
+});
+
+test('a guest of whose start there can be no record does not run on when its server is given up', async (t) => {
+  const world = await hostWorld(t);
+  let record = '';
+  const step = (name: string) => {
+    // Where a folder is, no file can be put.
+    if (name !== 'spawn' || world.machine.launches > 1) return;
+    rmSync(record);
+    mkdirSync(record);
+  };
+  await world.host({ dependencies: { step } }).start();
+  const server = wantedServer(await world.storeImage());
+  record = join(world.directory, 'data/servers', server.id, 'record.json');
+  world.control.want(server);
+  await world.control.until(server.id, 'failed', ({ state }) => state === 'failed');
+  assert.deepEqual(world.machine.guests, []);
+  assert.equal(world.machine.launches, 1);
+  rmSync(record, { recursive: true });
+  world.control.want({ ...server, generation: 2 });
+  await world.control.until(server.id, 'running', ({ state }) => state === 'running');
+  assert.equal(world.machine.guests.length, 1);
 });

@@ -232,23 +232,29 @@ export const waitForGuest: StepFunction<'wait-for-guest'> = async ({ task, signa
 };
 
 export const noteRunning: StepFunction<'note-running'> = async ({ task, desired }) => {
-  const guestAgent = desired.hardware?.guestAgent ?? false;
-  if (!(await sealRunDirectory(task.paths, task.user, { guestAgent }))) {
-    await task.guest!.kill();
-    throw new HostFault('guest_start_failed', 'QEMU laid something else where its sockets should be');
+  try {
+    const guestAgent = desired.hardware?.guestAgent ?? false;
+    if (!(await sealRunDirectory(task.paths, task.user, { guestAgent })))
+      throw new HostFault('guest_start_failed', 'QEMU laid something else where its sockets should be');
+    await limit(task, desired);
+    await task.save({ running: { startedAt: new Date().toISOString(), bootId: task.context.bootId } });
+  } catch (error) {
+    // Nobody looks after a guest that is given up, whatever failed: it would run on, with the disk to itself.
+    await task.guest?.kill();
+    throw error;
   }
+  return undefined;
+};
+
+async function limit(task: ServerTask, desired: DesiredServer): Promise<void> {
   try {
     limitProcessors(task, desired);
     await limitDisks(task, desired);
   } catch (cause) {
-    // Nobody looks after a guest that is given up: it would run on, with the disk to itself.
-    await task.guest!.kill();
     const message = `the guest could not be limited as its flavor says: ${(cause as Error).message}`;
     throw new HostFault('guest_start_failed', message, { cause });
   }
-  await task.save({ running: { startedAt: new Date().toISOString(), bootId: task.context.bootId } });
-  return undefined;
-};
+}
 
 /** Safe to repeat. A guest that nothing limits has a group too: what others weigh is measured against it. */
 function limitProcessors({ context, id, guest }: ServerTask, { vcpus, hardware }: DesiredServer): void {
