@@ -13,7 +13,7 @@ import { actions } from '../../api/openstack/compute/actions/table.ts';
 import type { ServerId } from '../../contract/ids.ts';
 import { type ControllerStep, serverActions } from '../../control/compute/server/index.ts';
 import type { ServerRecord } from '../../host/server/record.ts';
-import { partOf } from '../support/part-of.ts';
+import { fuzzing, partOf } from '../support/part-of.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
 import { makeTenancy, reaches, serverBody, statusOf } from '../support/tenancy.ts';
 import { type Act, type Asking, acts, otherActs, reading, refusals, refused, type World } from './server-acts.ts';
@@ -112,7 +112,8 @@ for (const { name, act } of partOf(all, 3)) {
     for (let n = 1; n <= plain.controllerSteps.length; n++) deaths.push({ who: 'controller', after: n });
     for (let n = 1; n <= plain.statements; n += 3) deaths.push({ who: 'control, of its statements', after: n });
     t.diagnostic(`${JSON.stringify(plain.hostSteps)} ${plain.controllerSteps} ${plain.statements} statements`);
-    for (const death of partOf(deaths, 2)) await run(act, { death, end: plain.end });
+    // All of them take ten minutes.
+    for (const death of partOf(deaths, 2, fuzzing)) await run(act, { death, end: plain.end });
   });
 }
 
