@@ -82,6 +82,24 @@ test('whatever goes wrong with one service is an empty object of that one, and a
   assert.ok(!JSON.stringify(warnings).includes('http://'), JSON.stringify(warnings));
 });
 
+test('what nobody could write into a document again is no answer', async () => {
+  const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+  reply = (response, path) => response.end(path === '/deep' ? deep(32_000) : deep(64));
+  using vendor = services(['deep', 'fine']);
+  const found = await vendor.of(exampleServer());
+  assert.equal(JSON.stringify(found), `{"deep":{},"fine":${deep(64)}}`);
+  assert.equal(warnings.length, 1);
+});
+
+test('nothing of an answer is in the log: it may be a token', async () => {
+  const secret = 's3cr3t-小屋';
+  reply = (response, path) => response.end(path === '/text' ? secret : `{"token": "${secret}", }`);
+  using vendor = services(['text', 'json']);
+  assert.deepEqual(await vendor.of(exampleServer()), { text: {}, json: {} });
+  assert.equal(warnings.length, 2);
+  assert.ok(!/s3c|小屋/.test(JSON.stringify(warnings)), JSON.stringify(warnings));
+});
+
 test('an answer without content is an empty object, and nothing to tell', async () => {
   reply = (response) => response.writeHead(204).end();
   using vendor = services(['join']);

@@ -42,6 +42,9 @@ interface VendorLimits {
 }
 const defaults: VendorLimits = { callMs: 5000, keptMs: 15_000, bytes: 65_535 };
 
+/** What writes the answer into a document, and what reads it there, may recurse: as deep as bodies of callers may be. */
+const maxDepth = 64;
+
 interface Asked {
   /** What the services were told: another server's document is another question. */
   question: string;
@@ -110,7 +113,7 @@ export class VendorServices {
         throw new Error(`it answered ${status}`);
       }
       const text = await textOf(response, this.#limits.bytes);
-      return text === '' ? {} : JSON.parse(text);
+      return text === '' ? {} : readJson(text);
     } catch (error) {
       const why = signal.aborted ? 'no answer in time' : (error as Error).message;
       // Its address may have a secret in it.
@@ -151,6 +154,23 @@ const questionAbout = (server: DesiredServer): string =>
     metadata: server.metadata,
     'boot-roles': (server.bootRoles ?? []).join(','),
   });
+
+/** @throws without a word of the text: JSON.parse quotes what it can't read, and that may be a token */
+function readJson(text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Error('its answer is not JSON');
+  }
+  if (isDeeper(value, maxDepth)) throw new Error(`its answer is nested deeper than ${maxDepth} levels`);
+  return value;
+}
+
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((item) => isDeeper(item, levels - 1)));
 
 async function textOf(response: IncomingMessage, most: number): Promise<string> {
   const pieces: Buffer[] = [];
