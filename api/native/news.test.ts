@@ -39,3 +39,16 @@ test('pages of another incarnation of the database are nobody’s, and what wait
   news.put(many, { after: at(8), end: at(9) });
   assert.equal(news.take(at(8)), undefined);
 });
+
+test('a watcher that writes while too much comes to be held for it is told that the log has more', () => {
+  const news = new News();
+  news.put([change(5, 1)], { after: at(5), end: at(7) });
+  news.put([change(8, 1)], { after: at(7), end: at(9) });
+  const { end } = news.take(at(5))!;
+  // Nothing of this concerns the watcher, so nothing but `waiting` sends it on; what does was dropped with it.
+  const many = Array.from({ length: 501 }, (_, n) => change(10, n));
+  news.put(many, { after: at(9), end: at(11) });
+  assert.ok(news.waiting);
+  assert.equal(news.take(end), undefined, 'the log is read');
+  assert.ok(!news.waiting);
+});

@@ -9,17 +9,21 @@ const mostChanges = 500;
 
 export class News {
   #pages: { changes: readonly Change[]; stretch: Stretch }[] = [];
+  /** Nobody has been told yet that the log has more. */
+  #dropped = false;
 
   /** In the order of the log. */
   put(changes: readonly Change[], stretch: Stretch): void {
     this.#pages.push({ changes, stretch });
     const held = this.#pages.reduce((sum, page) => sum + page.changes.length, 0);
-    if (held > mostChanges) this.#pages = [];
+    if (held <= mostChanges) return;
+    this.#pages = [];
+    this.#dropped = true;
   }
 
-  /** Something is left to be taken. */
+  /** Something is left to be taken, here or, where it was too much to hold, from the log. */
   get waiting(): boolean {
-    return this.#pages.length > 0;
+    return this.#dropped || this.#pages.length > 0;
   }
 
   /** What came behind a place, as far as one page goes; undefined where none goes on from there. */
@@ -33,6 +37,7 @@ export class News {
       return { changes: changes.filter(({ position }) => isBefore(after, position)), end: stretch.end };
     }
     this.#pages = [];
+    this.#dropped = false;
     return undefined;
   }
 }
