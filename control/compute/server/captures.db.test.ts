@@ -123,6 +123,23 @@ test('bytes beyond the quota make no image', async () => {
   await sql`delete from quota where project_id = ${cloud.projectId}`.execute(db.database.query);
 });
 
+test('of an image that became nobody’s while it was made no quota is asked', async () => {
+  const id = await active();
+  const imageId = await capture(id);
+  const query = db.database.query;
+  await sql`update image set project_id = null, foreign_owner = 'elsewhere' where id = ${imageId}`.execute(query);
+  const limit = (maximum: number) =>
+    sql`update quota set maximum = ${maximum} where project_id is null and resource = 'image_bytes'`.execute(query);
+  await limit(2000);
+  await cloud.obey(host);
+  await limit(2 ** 40);
+  const { rows } = await sql`select status from image where id = ${imageId} and desired_presence = 'present'`.execute(
+    query,
+  );
+  assert.deepEqual(rows, [{ status: 'active' }]);
+  await atRest(id);
+});
+
 test('of backups of one type as many stay as the last one says, of others and of other servers all', async () => {
   const [id, other] = [await active(), await active()];
   const weekly = await backup(id, 'weekly', 1);
