@@ -46,7 +46,7 @@ export class ImageDigests {
     return undefined;
   }
 
-  /** False where the bytes are not those that are known. */
+  /** False where the bytes are not those that are known; an image that is gone, or whose digests came meanwhile, is done with. */
   #keep(imageId: ImageId, { sizeBytes, digests }: Answer): Promise<boolean> {
     const { md5, sha256, sha512 } = digests!;
     return this.#options.database.transaction(cloudActor, async (tx) => {
@@ -55,7 +55,10 @@ export class ImageDigests {
         where id = ${imageId} and ${lacking} and size_bytes = ${sizeBytes} and coalesce(sha256, ${sha256}) = ${sha256}
           and coalesce(md5, ${md5}) = ${md5}
         returning id`.execute(tx);
-      if (!rows[0]) return false;
+      if (!rows[0]) {
+        const { rows: open } = await sql`select from image where id = ${imageId} and ${lacking}`.execute(tx);
+        return open.length === 0;
+      }
       // Copies may be made from now on; and servers have it whose hosts wait for it.
       await enqueue(tx, 'image', imageId);
       await enqueue(tx, 'image_digest', imageId);

@@ -75,7 +75,7 @@ test('whatever goes wrong with one service is an empty object of that one, and a
     silent: () => {},
   };
   reply = (response, path) => (bad[path.slice(1)] ?? (() => response.end('{"b": 2}')))(response);
-  using vendor = services([...Object.keys(bad), 'good'], { callMs: 300 });
+  using vendor = services([...Object.keys(bad), 'good'], { callMs: 2000 });
   const found = await vendor.of(exampleServer());
   assert.deepEqual(found, { ...Object.fromEntries(Object.keys(bad).map((name) => [name, {}])), good: { b: 2 } });
   await until('a line for each', () => warnings.length === Object.keys(bad).length);
