@@ -3,12 +3,13 @@
  * often it booted prove what happened.
  */
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { GuestByClient } from '../support/guest-by-client.ts';
 import { ensurePublicGuest, uploadGuest } from '../support/guest-image.ts';
-import { type LiveCloud, liveCloud, mustRun, notLive, run, until } from '../support/live-cloud.ts';
+import { type LiveCloud, liveCloud, mustRun, notLive, until } from '../support/live-cloud.ts';
 import type { OpenStack } from '../support/openstack.ts';
 import { administrator, type Guest, Tenant } from '../support/tenant.ts';
 
@@ -17,6 +18,7 @@ describe('actions on a server', { skip: notLive, concurrency: 1 }, () => {
   let admin: OpenStack;
   let tenant: Tenant;
   let guest: Guest;
+  let client: GuestByClient;
   /** Of the guest's present boot. */
   let boot = '';
 
@@ -29,10 +31,11 @@ describe('actions on a server', { skip: notLive, concurrency: 1 }, () => {
       const properties = { hw_qemu_guest_agent: 'yes', os_admin_user: 'cirros' };
       const imageRef = await uploadGuest(admin, 'guest with an agent', properties);
       guest = await tenant.boot('小屋 of actions', { config_drive: true, imageRef });
-      await inGuest('echo kept | sudo tee /mark >/dev/null && sync');
+      client = new GuestByClient(cloud, tenant, guest, cloud.adminEnvironment);
+      await client.inside('echo kept | sudo tee /mark >/dev/null && sync');
       const counter = 'n=0; while :; do n=$((n+1)); echo $n >/tmp/count; sleep 0.2; done';
-      await inGuest(`setsid sh -c '${counter}' </dev/null >/dev/null 2>&1 &`);
-      boot = await bootId();
+      await client.inside(`setsid sh -c '${counter}' </dev/null >/dev/null 2>&1 &`);
+      boot = await client.bootId();
     },
     { timeout: 600_000 },
   );
@@ -45,42 +48,7 @@ describe('actions on a server', { skip: notLive, concurrency: 1 }, () => {
     { timeout: 300_000 },
   );
 
-  const openstack = async (...args: string[]) => {
-    const env = { PATH: process.env.PATH!, HOME: '/nonexistent', LANG: 'C.UTF-8', ...cloud.adminEnvironment };
-    return run('openstack', args, { env });
-  };
-  const tell = async (...args: string[]) => {
-    const result = await openstack(...args);
-    assert.equal(result.status, 0, `openstack ${args.join(' ')}\n${result.stdout}${result.stderr}`);
-  };
-  const becomes = (status: string) =>
-    until(
-      `the server to be ${status}`,
-      async () => {
-        const { server } = await tenant.client.must('GET', 'compute', `/servers/${guest.id}`);
-        return server.status === status && server['OS-EXT-STS:task_state'] === null;
-      },
-      120_000,
-      200,
-    );
-  const inGuest = async (command: string) => {
-    const result = await tenant.ssh(guest, command);
-    assert.equal(result.status, 0, `${command}\n${result.stdout}${result.stderr}`);
-    return result.stdout.trim();
-  };
-  const bootId = () => inGuest('cat /proc/sys/kernel/random/boot_id');
-  const counted = async () => Number(await inGuest('cat /tmp/count'));
-  const answers = () =>
-    until('the guest to answer', async () => (await tenant.ssh(guest, 'true')).status === 0, 150_000, 300);
-  const files = () => join(cloud.data, 'host/servers', guest.id);
-  const qemus = () =>
-    readdirSync('/proc').filter((pid) => {
-      try {
-        return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`guest=${guest.id}`);
-      } catch {
-        return false;
-      }
-    });
+  const counted = async () => Number(await client.inside('cat /tmp/count'));
 
   test('its diagnostics count what passed its card', async () => {
     const { body } = await admin.call('GET', 'compute', `/servers/${guest.id}/diagnostics`, undefined, {
@@ -94,120 +62,120 @@ describe('actions on a server', { skip: notLive, concurrency: 1 }, () => {
 
   test('pause stops the guest where it is, and unpause lets it go on', async () => {
     const before = await counted();
-    await tell('server', 'pause', guest.id);
-    await becomes('PAUSED');
-    assert.equal(qemus().length, 1);
-    assert.notEqual((await tenant.ssh(guest, 'true', 8000)).status, 0);
-    await tell('server', 'unpause', guest.id);
-    await becomes('ACTIVE');
-    await answers();
-    assert.equal(await bootId(), boot);
+    await client.tell('server', 'pause', guest.id);
+    await client.becomes('PAUSED');
+    assert.equal(client.qemus.length, 1);
+    assert.equal(await client.reachable(8000), false);
+    await client.tell('server', 'unpause', guest.id);
+    await client.becomes('ACTIVE');
+    await client.answers();
+    assert.equal(await client.bootId(), boot);
     assert.ok((await counted()) > before);
   });
 
   test('suspend ends its QEMU and resume brings back what was in its memory', async () => {
     const before = await counted();
-    await tell('server', 'suspend', guest.id);
-    await becomes('SUSPENDED');
-    assert.deepEqual(qemus(), []);
-    assert.ok(existsSync(join(files(), 'memory')));
-    await tell('server', 'resume', guest.id);
-    await becomes('ACTIVE');
-    await answers();
-    assert.equal(await bootId(), boot, 'it has not booted again');
+    await client.tell('server', 'suspend', guest.id);
+    await client.becomes('SUSPENDED');
+    assert.deepEqual(client.qemus, []);
+    assert.ok(existsSync(join(client.files, 'memory')));
+    await client.tell('server', 'resume', guest.id);
+    await client.becomes('ACTIVE');
+    await client.answers();
+    assert.equal(await client.bootId(), boot, 'it has not booted again');
     assert.ok((await counted()) > before, 'what ran in it runs on');
-    assert.equal(existsSync(join(files(), 'memory')), false);
+    assert.equal(existsSync(join(client.files, 'memory')), false);
   });
 
   test('a non-maskable interrupt is seen by its kernel', async () => {
-    await tell('--os-compute-api-version', '2.17', 'server', 'dump', 'create', guest.id);
+    await client.tell('--os-compute-api-version', '2.17', 'server', 'dump', 'create', guest.id);
     await until(
       'the kernel to say so',
-      async () => (await openstack('console', 'log', 'show', guest.id)).stdout.includes('NMI received'),
+      async () => (await client.openstack('console', 'log', 'show', guest.id)).stdout.includes('NMI received'),
       20_000,
       300,
     );
-    assert.equal(await bootId(), boot);
+    assert.equal(await client.bootId(), boot);
   });
 
   test('its password is set by the agent in it', async () => {
-    await tell('server', 'set', '--password', '密 🏔 pw', guest.id);
-    const [user, hash] = (await inGuest('sudo grep ^cirros: /etc/shadow')).split(':');
+    await client.tell('server', 'set', '--password', '密 🏔 pw', guest.id);
+    const [user, hash] = (await client.inside('sudo grep ^cirros: /etc/shadow')).split(':');
     const salt = hash!.split('$')[2]!;
     const expected = await mustRun('openssl', ['passwd', '-6', '-salt', salt, '密 🏔 pw']);
     assert.deepEqual([user, hash], ['cirros', expected.trim()]);
   });
 
   test('a rescue boots another disk, with the server’s own beside it; unrescue comes back to that', async () => {
-    await tell('server', 'rescue', '--image', 'guest', guest.id);
-    await becomes('RESCUE');
-    await answers();
-    assert.notEqual(await bootId(), boot);
-    assert.equal(await inGuest('test -e /mark || echo none'), 'none');
-    await inGuest('sudo mount -o ro /dev/vdb2 /mnt');
-    assert.equal(await inGuest('cat /mnt/mark'), 'kept');
-    await tell('server', 'unrescue', guest.id);
-    await becomes('ACTIVE');
-    await answers();
-    assert.equal(await inGuest('cat /mark'), 'kept');
-    assert.equal(existsSync(join(files(), 'rescue.qcow2')), false);
-    boot = await bootId();
+    await client.tell('server', 'rescue', '--image', 'guest', guest.id);
+    await client.becomes('RESCUE');
+    await client.answers();
+    assert.notEqual(await client.bootId(), boot);
+    assert.equal(await client.inside('test -e /mark || echo none'), 'none');
+    await client.inside('sudo mount -o ro /dev/vdb2 /mnt');
+    assert.equal(await client.inside('cat /mnt/mark'), 'kept');
+    await client.tell('server', 'unrescue', guest.id);
+    await client.becomes('ACTIVE');
+    await client.answers();
+    assert.equal(await client.inside('cat /mark'), 'kept');
+    assert.equal(existsSync(join(client.files, 'rescue.qcow2')), false);
+    boot = await client.bootId();
   });
 
   test('moves are refused with the reason, and a reset of the state changes no truth', async () => {
-    const refused = await openstack('server', 'migrate', guest.id);
+    const refused = await client.openstack('server', 'migrate', guest.id);
     assert.match(refused.stderr, /No valid host was found\. There is no other host/);
-    await tell('server', 'set', '--state', 'error', guest.id);
-    await becomes('ERROR');
-    assert.equal(await bootId(), boot);
-    await tell('server', 'set', '--state', 'active', guest.id);
-    await becomes('ACTIVE');
-    assert.equal(await bootId(), boot);
+    await client.tell('server', 'set', '--state', 'error', guest.id);
+    await client.becomes('ERROR');
+    assert.equal(await client.bootId(), boot);
+    await client.tell('server', 'set', '--state', 'active', guest.id);
+    await client.becomes('ACTIVE');
+    assert.equal(await client.bootId(), boot);
   });
 
   test('for an image of it while it runs, its agent has its file systems hold still', {
     timeout: 180_000,
   }, async () => {
-    await tell('server', 'image', 'create', '--name', 'of a live disk', '--wait', guest.id);
-    assert.equal(await bootId(), boot);
-    await inGuest('echo after | sudo tee /after >/dev/null && sync');
+    await client.tell('server', 'image', 'create', '--name', 'of a live disk', '--wait', guest.id);
+    assert.equal(await client.bootId(), boot);
+    await client.inside('echo after | sudo tee /after >/dev/null && sync');
     const { images } = await admin.must('GET', 'image', '/v2/images?name=of%20a%20live%20disk');
     assert.equal(images[0].status, 'active');
     // A file system that was mounted and not frozen still has a journal to be played back.
     assert.equal(await unplayedJournal(join(cloud.data, 'host/images', images[0].id)), false);
-    assert.equal(await unplayedJournal(join(files(), 'disk.qcow2')), true, 'of the disk itself');
+    assert.equal(await unplayedJournal(join(client.files, 'disk.qcow2')), true, 'of the disk itself');
     await admin.must('DELETE', 'image', `/v2/images/${images[0].id}`);
   });
 
   test('shelved, it leaves its host; unshelved, it has the disk and the addresses that it had', {
     timeout: 300_000,
   }, async () => {
-    await tell('server', 'shelve', guest.id);
-    await becomes('SHELVED_OFFLOADED');
-    assert.deepEqual(qemus(), []);
-    assert.equal(existsSync(files()), false);
+    await client.tell('server', 'shelve', guest.id);
+    await client.becomes('SHELVED_OFFLOADED');
+    assert.deepEqual(client.qemus, []);
+    assert.equal(existsSync(client.files), false);
     const saved = async () =>
       (await admin.must('GET', 'image', `/v2/images?owner=${await ownerOf()}`)).images as { name: string }[];
     assert.deepEqual(
       (await saved()).map(({ name }) => name),
       ['小屋 of actions-shelved'],
     );
-    await tell('server', 'unshelve', guest.id);
-    await becomes('ACTIVE');
-    await answers();
-    assert.equal(await inGuest('cat /mark /after'), 'kept\nafter');
-    assert.notEqual(await bootId(), boot);
-    boot = await bootId();
+    await client.tell('server', 'unshelve', guest.id);
+    await client.becomes('ACTIVE');
+    await client.answers();
+    assert.equal(await client.inside('cat /mark /after'), 'kept\nafter');
+    assert.notEqual(await client.bootId(), boot);
+    boot = await client.bootId();
     await until('the image of its disk to be gone', async () => (await saved()).length === 0, 30_000);
     const { ports } = await tenant.client.must('GET', 'network', `/v2.0/ports?device_id=${guest.id}`);
     assert.deepEqual(
       ports.map(({ id }: { id: string }) => id),
       [guest.portId],
     );
-    await tell('server', 'reboot', '--hard', guest.id);
-    await becomes('ACTIVE');
-    await answers();
-    assert.equal(await inGuest('cat /mark'), 'kept', 'its disk needs the image no more');
+    await client.tell('server', 'reboot', '--hard', guest.id);
+    await client.becomes('ACTIVE');
+    await client.answers();
+    assert.equal(await client.inside('cat /mark'), 'kept', 'its disk needs the image no more');
   });
 
   const ownerOf = async (): Promise<string> =>
@@ -232,7 +200,7 @@ describe('actions on a server', { skip: notLive, concurrency: 1 }, () => {
   }
 
   test('what was done is told, each with how it ended', async () => {
-    const listed = await openstack('server', 'event', 'list', guest.id, '-f', 'json', '-c', 'Action');
+    const listed = await client.openstack('server', 'event', 'list', guest.id, '-f', 'json', '-c', 'Action');
     const actions = (JSON.parse(listed.stdout) as { Action: string }[]).map(({ Action }) => Action).reverse();
     const done = ['create', 'pause', 'unpause', 'suspend', 'resume', 'trigger_crash_dump', 'changePassword'];
     const disks = ['createImage', 'shelve', 'unshelve', 'reboot'];

@@ -29,12 +29,15 @@ export class Tenant implements AsyncDisposable {
   readonly #admin: OpenStack;
   readonly #folder = mkdtempSync(join(tmpdir(), 'bothy-tenant-'));
   #made: { service: 'identity' | 'network' | 'compute'; path: string }[] = [];
+  /** For the openstack client. */
+  readonly environment: Readonly<Record<string, string>>;
   networkId = '';
   groupId = '';
   externalId = '';
   keyName = 'key';
 
-  private constructor(client: OpenStack, admin: OpenStack) {
+  private constructor(client: OpenStack, admin: OpenStack, environment: Record<string, string>) {
+    this.environment = environment;
     this.client = client;
     this.#admin = admin;
   }
@@ -48,7 +51,8 @@ export class Tenant implements AsyncDisposable {
     const { roles } = await admin.must('GET', 'identity', '/v3/roles?name=member');
     await admin.must('PUT', 'identity', `/v3/projects/${project.id}/users/${user.id}/roles/${roles[0].id}`);
     const client = new OpenStack({ authUrl: cloud.adminEnvironment.OS_AUTH_URL!, caFile: cloud.caFile });
-    const tenant = new Tenant(await client.login({ name, password, project: name }), admin);
+    const environment = { ...cloud.adminEnvironment, OS_USERNAME: name, OS_PASSWORD: password, OS_PROJECT_NAME: name };
+    const tenant = new Tenant(await client.login({ name, password, project: name }), admin, environment);
     tenant.#made.push(
       { service: 'identity', path: `/v3/projects/${project.id}` },
       { service: 'identity', path: `/v3/users/${user.id}` },
