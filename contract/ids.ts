@@ -20,6 +20,10 @@ export type PortId = Id<'port'>;
 export type SecurityGroupId = Id<'security_group'>;
 export type ServerId = Id<'server'>;
 export type HostId = Id<'host'>;
+export type VolumeId = Id<'volume'>;
+export type LayerId = Id<'volume_layer'>;
+export type AttachmentId = Id<'volume_attachment'>;
+export type BackupId = Id<'backup'>;
 export type OperationId = Id<'operation'>;
 
 const random = new Uint8Array(1024);

@@ -14,6 +14,7 @@ import { operation } from './kit/operation/resource.ts';
 import { quota, userQuota } from './kit/quota/resource.ts';
 import type { ResourceDescriptor, Usage, UserUsage } from './kit/resource.ts';
 import { networkResources } from './network/resources.ts';
+import { storageResources } from './storage/resources.ts';
 
 export const resources: readonly ResourceDescriptor[] = [
   ...[accountedIncarnation, operation],
@@ -23,6 +24,7 @@ export const resources: readonly ResourceDescriptor[] = [
   ...[image, imageMember, metadefNamespace],
   ...networkResources,
   ...[aggregate, flavor, keyPair, serverGroup, server, serverMigration, serverAbsence],
+  ...storageResources,
 ];
 
 /** Everything that counts against quota. */

@@ -1,7 +1,8 @@
 /** What a host says about itself. */
 import type { Static } from 'typebox';
-import { boolean, integer, list, object, oneOf, optional, text } from '../schema/type.ts';
-import { hostLimits as limits } from './limits.ts';
+import { boolean, count, integer, list, nullable, object, oneOf, optional, text } from '../schema/type.ts';
+import { poolName } from './layer.ts';
+import { layerLimits, hostLimits as limits } from './limits.ts';
 import { cpuModel, machineLayout, machineType } from './machine.ts';
 
 export const hostFacts = object({
@@ -24,6 +25,22 @@ export const hostFacts = object({
   machine: optional(object({ types: list(machineType, limits.machineTypes), cpuModel, layout: machineLayout })),
   /** It can limit what a guest has of its processors. Absent (an older host): it can not. */
   cpuLimits: optional(boolean),
+  /** Where volumes may lie on it. Absent (an older host): nowhere. */
+  pools: optional(
+    list(
+      object({
+        name: poolName,
+        tier: oneOf('ram', 'flash', 'disk'),
+        kind: oneOf('directory', 'file-system', 'block-device'),
+        totalBytes: count,
+        freeBytes: count,
+        /** Why nothing may be made there; null: it is well. */
+        problem: nullable(text(limits.reasonLength)),
+      }),
+      layerLimits.pools,
+      { distinct: 'name' },
+    ),
+  ),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */
   url: text(limits.urlLength),
 });

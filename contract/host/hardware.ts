@@ -9,7 +9,7 @@ export const videoModels = ['none', 'vga', 'cirrus', 'bochs', 'virtio', 'vmvga']
 export const watchdogActions = ['none', 'pause', 'poweroff', 'reset'] as const;
 
 /** A second, for each disk; 0: no limit. */
-const diskLimits = object({
+export const diskLimits = object({
   bps: count,
   bps_rd: count,
   bps_wr: count,

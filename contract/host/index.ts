@@ -10,7 +10,16 @@ export {
   watchdogActions,
 } from './hardware.ts';
 export { type DesiredImage, desiredImage, hostUrl, type ImageFormat, imageFormats } from './image.ts';
-export { hostLimits, imageLimits, messageLimits, portLimits, serverLimits } from './limits.ts';
+export {
+  absentLayer,
+  capturedFormats,
+  type DesiredLayer,
+  desiredLayer,
+  type ObservedLayer,
+  observedLayer,
+  poolName,
+} from './layer.ts';
+export { hostLimits, imageLimits, layerLimits, messageLimits, portLimits, serverLimits } from './limits.ts';
 export { guestMachine, type PinnedMachine } from './machine.ts';
 export { type ControlMessage, type HostMessage, hostStreamPath } from './messages.ts';
 export { type DesiredNetwork, desiredNetwork } from './network.ts';
@@ -27,6 +36,7 @@ export {
   readControlMessage,
   readEach,
   readHostMessage,
+  readLayer,
   readNetwork,
   readServer,
   type Unreadable,
@@ -35,6 +45,7 @@ export {
   absentServer,
   type DesiredLocalDisk,
   type DesiredServer,
+  type DesiredVolume,
   desiredServer,
   type ObservedServer,
   observedServer,

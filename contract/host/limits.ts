@@ -46,6 +46,21 @@ export const serverLimits = {
   availabilityZoneLength: 255,
   machineTypeLength: 64,
   stampLength: 64,
+  /** Beside the one that it boots from: as many as a machine has places for. */
+  volumes: 26,
+  deviceNameLength: 64,
+} as const;
+
+/** Of a volume's content on a host. */
+export const layerLimits = {
+  poolNameLength: 63,
+  /** Pools of one host. */
+  pools: 100,
+  poolPathLength: 4096,
+  captures: 4,
+  backups: 4,
+  backupNameLength: 255,
+  stampLength: 64,
 } as const;
 
 /** Of an interface and its network. */
@@ -84,6 +99,7 @@ export const hostLimits = {
 /** Of one message. */
 export const messageLimits = {
   servers: 20_000,
+  layers: 200_000,
   networks: 20_000,
   images: 1_000_000,
   quarantinedImages: 10_000,

@@ -21,7 +21,7 @@
  * For bytes (images, console logs) control and other hosts call the host's own HTTPS service, see service.ts.
  */
 import type { Static } from 'typebox';
-import type { HostId, ImageId, NetworkId, ServerId } from '../ids.ts';
+import type { HostId, ImageId, LayerId, NetworkId, ServerId } from '../ids.ts';
 import {
   boolean,
   dictionary,
@@ -36,6 +36,7 @@ import {
   text,
 } from '../schema/type.ts';
 import { hostFacts } from './facts.ts';
+import type { DesiredLayer, ObservedLayer } from './layer.ts';
 import { messageLimits as limits, serverLimits } from './limits.ts';
 import type { DesiredNetwork } from './network.ts';
 import { versions } from './protocol.ts';
@@ -64,6 +65,9 @@ export const controlMessages = {
     type: literal('snapshot'),
     servers: documents<DesiredServer>(limits.servers),
     unchanged: optional(list(id<ServerId>(), limits.servers)),
+    /** Absent: an older control, which knows of none. */
+    layers: optional(documents<DesiredLayer>(limits.layers)),
+    unchangedLayers: optional(list(id<LayerId>(), limits.layers)),
     networks: documents<DesiredNetwork>(limits.networks),
     images: list(id<ImageId>(), limits.images),
     incarnation: optional(id<string>()),
@@ -72,13 +76,18 @@ export const controlMessages = {
   update: object({
     type: literal('update'),
     servers: documents<DesiredServer>(limits.servers),
+    layers: optional(documents<DesiredLayer>(limits.layers)),
     networks: documents<DesiredNetwork>(limits.networks),
     removedNetworks: list(id<NetworkId>(), limits.networks),
     images: optional(list(id<ImageId>(), limits.images)),
     position: optional(position),
   }),
-  /** The observation `absent` was recorded: the host may forget the server. */
-  forget: object({ type: literal('forget'), servers: list(id<ServerId>(), limits.servers) }),
+  /** The observation `absent` was recorded: the host may forget the server, or the layer. */
+  forget: object({
+    type: literal('forget'),
+    servers: list(id<ServerId>(), limits.servers),
+    layers: optional(list(id<LayerId>(), limits.layers)),
+  }),
 };
 
 export const hostMessages = {
@@ -93,11 +102,15 @@ export const hostMessages = {
     holds: optional(
       dictionary({ maxProperties: limits.servers, maxKeyLength: 36, maxValueLength: serverLimits.stampLength }),
     ),
+    holdsLayers: optional(
+      dictionary({ maxProperties: limits.layers, maxKeyLength: 36, maxValueLength: serverLimits.stampLength }),
+    ),
   }),
   report: object({
     type: literal('report'),
     complete: boolean,
     servers: documents<ObservedServer>(limits.servers),
+    layers: optional(documents<ObservedLayer>(limits.layers)),
   }),
   /**
    * `ids` and `images` are complete; `servers` may be a part, and others of `ids` are as they were told before on this stream or

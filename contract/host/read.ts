@@ -7,6 +7,7 @@ import type { TSchema } from 'typebox';
 import { parseId } from '../ids.ts';
 import { Mismatch, read } from '../schema/read.ts';
 import { count } from '../schema/type.ts';
+import { absentLayer, type DesiredLayer, deletedLayer, desiredLayer, observedLayer } from './layer.ts';
 import { type ControlMessage, controlMessages, type HostMessage, hostMessages } from './messages.ts';
 import { type DesiredNetwork, desiredNetwork } from './network.ts';
 import { quarantinedServer } from './quarantine.ts';
@@ -14,7 +15,7 @@ import { absentServer, type DesiredServer, deletedServer, desiredServer, observe
 
 /** A document that could not be read, with as much of whose it is as could be. */
 export interface Unreadable {
-  kind: 'server' | 'network' | 'observation' | 'quarantine';
+  kind: 'server' | 'network' | 'layer' | 'observation' | 'layer observation' | 'quarantine';
   id: string | null;
   epoch: number | null;
   generation: number | null;
@@ -36,6 +37,7 @@ export function readControlMessage(json: string): Reading<ControlMessage> {
   if (message?.type === 'snapshot' || message?.type === 'update') {
     message.servers = readEach('server', readServer, message.servers, unreadable);
     message.networks = readEach('network', readNetwork, message.networks, unreadable);
+    if (message.layers) message.layers = readEach('layer', readLayer, message.layers, unreadable);
   }
   return { message, unreadable };
 }
@@ -46,6 +48,10 @@ export function readHostMessage(json: string): Reading<HostMessage> {
   const unreadable: Unreadable[] = [];
   if (message?.type === 'report') {
     message.servers = readEach('observation', (value) => read(observedServer, value), message.servers, unreadable);
+    if (message.layers) {
+      const readOne = (value: unknown) => read(observedLayer, value);
+      message.layers = readEach('layer observation', readOne, message.layers, unreadable);
+    }
   }
   if (message?.type === 'quarantine') {
     message.servers = readEach('quarantine', (value) => read(quarantinedServer, value), message.servers, unreadable);
@@ -60,6 +66,16 @@ export function readServer(value: unknown): DesiredServer {
   } catch (error) {
     if ((value as { presence?: unknown } | null)?.presence !== 'absent') throw error;
     return absentServer(read(deletedServer, value));
+  }
+}
+
+/** One that shall be absent needs little more than its name. @throws Mismatch */
+export function readLayer(value: unknown): DesiredLayer {
+  try {
+    return read(desiredLayer, value);
+  } catch (error) {
+    if ((value as { presence?: unknown } | null)?.presence !== 'absent') throw error;
+    return absentLayer(read(deletedLayer, value));
   }
 }
 

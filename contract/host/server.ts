@@ -1,6 +1,6 @@
 /** A server: what shall be on the host, and what the host says that is. */
 import type { Static } from 'typebox';
-import type { ImageId, ProjectId, ServerId } from '../ids.ts';
+import type { AttachmentId, ImageId, LayerId, ProjectId, ServerId, VolumeId } from '../ids.ts';
 import {
   boolean,
   count,
@@ -15,7 +15,7 @@ import {
   optional,
   text,
 } from '../schema/type.ts';
-import { guestHardware } from './hardware.ts';
+import { diskLimits, guestHardware } from './hardware.ts';
 import { desiredImage } from './image.ts';
 import { hostLimits, serverLimits as limits } from './limits.ts';
 import { guestMachine } from './machine.ts';
@@ -32,6 +32,28 @@ export const desiredLocalDisk = object({
   format: oneOf('ext2', 'ext3', 'ext4', 'swap'),
 });
 export type DesiredLocalDisk = Static<typeof desiredLocalDisk>;
+
+/** A volume that its guest has as a disk. */
+export const desiredVolume = object({
+  id: id<VolumeId>(),
+  attachmentId: id<AttachmentId>(),
+  /** Its top, on this host. A guest that has the layer below open is switched to this one. */
+  layerId: id<LayerId>(),
+  /** As large as the guest shall see it; only grows. */
+  sizeBytes: integer(1, Number.MAX_SAFE_INTEGER),
+  /** Its place in the machine, which stays its own. */
+  slot: integer(0, limits.volumes - 1),
+  /** It boots from the disks in this order, 0 first; null: not from this one. */
+  bootIndex: nullable(integer(0, 255)),
+  readOnly: boolean,
+  /** What the guest is told beside it. */
+  tag: nullable(text(60)),
+  /** How the API calls it: /dev/vdb. */
+  device: text(limits.deviceNameLength),
+  /** Of its type. Absent: none. */
+  limits: optional(diskLimits),
+});
+export type DesiredVolume = Static<typeof desiredVolume>;
 
 export const desiredServer = object({
   id: id<ServerId>(),
@@ -68,11 +90,13 @@ export const desiredServer = object({
   diskGiB: integer(0, limits.diskGiB),
   /** In the order in which the guest sees them, behind the disk with its system. Absent: none. */
   localDisks: optional(list(desiredLocalDisk, limits.localDisks, { distinct: 'name' })),
+  /** Absent: none. */
+  volumes: optional(list(desiredVolume, limits.volumes, { distinct: 'id' })),
   /** As it was pinned when it got its first host. Absent (an older control): the newest type of the host, layout 0. */
   machine: optional(guestMachine),
   /** What its machine has beyond that, as image and flavor asked at its making. Absent (an older control): nothing. */
   hardware: optional(guestHardware),
-  /** Null only where a server boots from elsewhere (volumes, a later issue). */
+  /** Null only where it boots from a volume. */
   image: nullable(desiredImage),
   ports: list(desiredPort, limits.ports, { distinct: 'id' }),
   configDrive: boolean,
@@ -182,6 +206,18 @@ export const observedServer = object({
         ),
       }),
       limits.captures,
+    ),
+  ),
+  /** What its guest has open, whatever its document says by now; `releasing`: it was asked to let go of it. Empty, or absent: none. */
+  volumes: optional(
+    list(
+      object({
+        id: id<VolumeId>(),
+        layerId: id<LayerId>(),
+        sizeBytes: count,
+        state: oneOf('attached', 'releasing'),
+      }),
+      2 * limits.volumes,
     ),
   ),
   /** What its guest posted as its password, and after how many clearings; control keeps the first one of each. */

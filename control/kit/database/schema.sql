@@ -1023,6 +1023,24 @@ CREATE TABLE public.service_provider (
     relay_state_prefix text NOT NULL
 );
 
+CREATE TABLE public.storage_pool (
+    id uuid NOT NULL,
+    host_id uuid NOT NULL,
+    name text NOT NULL,
+    tier text NOT NULL,
+    kind text NOT NULL,
+    total_bytes bigint NOT NULL,
+    free_bytes bigint NOT NULL,
+    problem text,
+    disabled boolean DEFAULT false NOT NULL,
+    disabled_reason text,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT storage_pool_kind_check CHECK ((kind = ANY (ARRAY['directory'::text, 'file-system'::text, 'block-device'::text]))),
+    CONSTRAINT storage_pool_tier_check CHECK ((tier = ANY (ARRAY['ram'::text, 'flash'::text, 'disk'::text])))
+);
+
 CREATE TABLE public.subnet (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -1138,10 +1156,136 @@ CREATE TABLE public.user_quota (
     CONSTRAINT user_quota_maximum_check CHECK ((maximum >= '-1'::integer))
 );
 
+CREATE TABLE public.volume (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text,
+    size_gib integer NOT NULL,
+    volume_type_id uuid NOT NULL,
+    availability_zone text,
+    host_id uuid,
+    pool_id uuid,
+    layer_id uuid,
+    bootable boolean DEFAULT false NOT NULL,
+    read_only boolean DEFAULT false NOT NULL,
+    multiattach boolean DEFAULT false NOT NULL,
+    consumes_quota boolean DEFAULT true NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    image_metadata jsonb,
+    source_volume_id uuid,
+    source_snapshot_id uuid,
+    source_image_id uuid,
+    desired_task jsonb,
+    desired_presence text DEFAULT 'present'::text NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    fault jsonb,
+    launched_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT volume_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
+    CONSTRAINT volume_size_gib_check CHECK ((size_gib > 0))
+);
+
+CREATE TABLE public.volume_attachment (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    volume_id uuid NOT NULL,
+    server_id uuid,
+    mode text DEFAULT 'rw'::text NOT NULL,
+    slot integer,
+    device text,
+    boot_index integer,
+    tag text,
+    delete_on_termination boolean DEFAULT false NOT NULL,
+    connector jsonb,
+    completed_at timestamp with time zone,
+    desired_presence text DEFAULT 'present'::text NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    observed_state text,
+    observed_layer_id uuid,
+    observed_size_bytes bigint,
+    attached_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT volume_attachment_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
+    CONSTRAINT volume_attachment_mode_check CHECK ((mode = ANY (ARRAY['rw'::text, 'ro'::text]))),
+    CONSTRAINT volume_attachment_observed_state_check CHECK ((observed_state = ANY (ARRAY['attached'::text, 'releasing'::text])))
+);
+
+CREATE TABLE public.volume_layer (
+    id uuid NOT NULL,
+    volume_id uuid NOT NULL,
+    host_id uuid NOT NULL,
+    pool_id uuid NOT NULL,
+    parent_id uuid,
+    image_id uuid,
+    image jsonb,
+    size_bytes bigint NOT NULL,
+    read_only boolean DEFAULT false NOT NULL,
+    desired_source jsonb,
+    desired_captures jsonb DEFAULT '[]'::jsonb NOT NULL,
+    desired_backups jsonb DEFAULT '[]'::jsonb NOT NULL,
+    desired_presence text DEFAULT 'present'::text NOT NULL,
+    epoch bigint DEFAULT 1 NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    observed_epoch bigint DEFAULT 0 NOT NULL,
+    observed_generation bigint DEFAULT 0 NOT NULL,
+    observed_state text DEFAULT 'none'::text NOT NULL,
+    observed_size_bytes bigint DEFAULT 0 NOT NULL,
+    observed_allocated_bytes bigint DEFAULT 0 NOT NULL,
+    observed_step text,
+    observed_error jsonb,
+    observed_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT volume_layer_check CHECK (((parent_id IS NULL) OR (image_id IS NULL))),
+    CONSTRAINT volume_layer_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
+    CONSTRAINT volume_layer_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'ready'::text, 'absent'::text, 'failed'::text]))),
+    CONSTRAINT volume_layer_size_bytes_check CHECK ((size_bytes > 0))
+);
+
 CREATE TABLE public.volume_ownership (
     volume_id uuid NOT NULL,
     host_id uuid,
     epoch bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.volume_snapshot (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    volume_id uuid NOT NULL,
+    layer_id uuid,
+    name text DEFAULT ''::text NOT NULL,
+    description text,
+    size_gib integer NOT NULL,
+    consumes_quota boolean DEFAULT true NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    desired_presence text DEFAULT 'present'::text NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    fault jsonb,
+    ready_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT volume_snapshot_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text])))
+);
+
+CREATE TABLE public.volume_type (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    description text,
+    public boolean DEFAULT true NOT NULL,
+    extra_specs jsonb DEFAULT '{}'::jsonb NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.volume_type_access (
+    volume_type_id uuid NOT NULL,
+    project_id uuid NOT NULL
 );
 
 ALTER TABLE ONLY public.change ATTACH PARTITION public.change_default DEFAULT;
@@ -1435,6 +1579,12 @@ ALTER TABLE ONLY public.service_provider
 ALTER TABLE ONLY public.service_provider
     ADD CONSTRAINT service_provider_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.storage_pool
+    ADD CONSTRAINT storage_pool_host_id_name_key UNIQUE (host_id, name);
+
+ALTER TABLE ONLY public.storage_pool
+    ADD CONSTRAINT storage_pool_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_pkey PRIMARY KEY (id);
 
@@ -1480,8 +1630,35 @@ ALTER TABLE ONLY public.user_quota
 ALTER TABLE ONLY public.user_quota
     ADD CONSTRAINT user_quota_project_id_user_id_resource_key UNIQUE (project_id, user_id, resource);
 
+ALTER TABLE ONLY public.volume_attachment
+    ADD CONSTRAINT volume_attachment_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.volume_attachment
+    ADD CONSTRAINT volume_attachment_server_id_slot_key UNIQUE (server_id, slot);
+
+ALTER TABLE ONLY public.volume_attachment
+    ADD CONSTRAINT volume_attachment_volume_id_key UNIQUE (volume_id);
+
+ALTER TABLE ONLY public.volume_layer
+    ADD CONSTRAINT volume_layer_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.volume_ownership
     ADD CONSTRAINT volume_ownership_pkey PRIMARY KEY (volume_id);
+
+ALTER TABLE ONLY public.volume
+    ADD CONSTRAINT volume_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.volume_snapshot
+    ADD CONSTRAINT volume_snapshot_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.volume_type_access
+    ADD CONSTRAINT volume_type_access_pkey PRIMARY KEY (volume_type_id, project_id);
+
+ALTER TABLE ONLY public.volume_type
+    ADD CONSTRAINT volume_type_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.volume_type
+    ADD CONSTRAINT volume_type_pkey PRIMARY KEY (id);
 
 CREATE INDEX aggregate_host_host ON public.aggregate_host USING btree (host_id);
 
@@ -1675,6 +1852,30 @@ CREATE INDEX user_group_member_user ON public.user_group_member USING btree (use
 
 CREATE INDEX user_password_past_user ON public.user_password_past USING btree (user_id, id);
 
+CREATE INDEX volume_host ON public.volume USING btree (host_id);
+
+CREATE INDEX volume_layer_host ON public.volume_layer USING btree (host_id, id);
+
+CREATE INDEX volume_layer_image ON public.volume_layer USING btree (image_id) WHERE (image_id IS NOT NULL);
+
+CREATE INDEX volume_layer_of ON public.volume USING btree (layer_id);
+
+CREATE INDEX volume_layer_parent ON public.volume_layer USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+
+CREATE INDEX volume_layer_pool ON public.volume_layer USING btree (pool_id) WHERE (desired_presence = 'present'::text);
+
+CREATE INDEX volume_pool ON public.volume USING btree (pool_id);
+
+CREATE INDEX volume_project ON public.volume USING btree (project_id, created_at, id);
+
+CREATE INDEX volume_snapshot_layer ON public.volume_snapshot USING btree (layer_id);
+
+CREATE INDEX volume_snapshot_project ON public.volume_snapshot USING btree (project_id, created_at, id);
+
+CREATE INDEX volume_snapshot_volume ON public.volume_snapshot USING btree (volume_id);
+
+CREATE INDEX volume_type_of ON public.volume USING btree (volume_type_id);
+
 ALTER INDEX public.change_server_deleted ATTACH PARTITION public.change_default_at_idx;
 
 ALTER INDEX public.change_server_deleted_project ATTACH PARTITION public.change_default_project_id_at_idx;
@@ -1805,6 +2006,8 @@ CREATE TRIGGER service_change AFTER INSERT OR DELETE OR UPDATE ON public.service
 
 CREATE TRIGGER service_provider_change AFTER INSERT OR DELETE OR UPDATE ON public.service_provider FOR EACH ROW EXECUTE FUNCTION public.append_change('service_provider');
 
+CREATE TRIGGER storage_pool_change AFTER INSERT OR DELETE OR UPDATE ON public.storage_pool FOR EACH ROW EXECUTE FUNCTION public.append_change('storage_pool', 'id', '~free_bytes');
+
 CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet');
 
 CREATE TRIGGER token_revocation_change AFTER INSERT OR DELETE ON public.token_revocation FOR EACH ROW EXECUTE FUNCTION public.append_change('token_revocation');
@@ -1820,6 +2023,16 @@ CREATE TRIGGER user_group_change AFTER INSERT OR DELETE OR UPDATE ON public.user
 CREATE TRIGGER user_group_member_change AFTER INSERT OR DELETE OR UPDATE ON public.user_group_member FOR EACH ROW EXECUTE FUNCTION public.append_change('user_group_member', 'group_id');
 
 CREATE TRIGGER user_quota_change AFTER INSERT OR DELETE OR UPDATE ON public.user_quota FOR EACH ROW EXECUTE FUNCTION public.append_change('user_quota');
+
+CREATE TRIGGER volume_attachment_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_attachment FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_attachment', 'id', '=observed_state', '=observed_layer_id', '=observed_size_bytes', '=attached_at');
+
+CREATE TRIGGER volume_change AFTER INSERT OR DELETE OR UPDATE ON public.volume FOR EACH ROW EXECUTE FUNCTION public.append_change('volume', 'id', '=launched_at');
+
+CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error');
+
+CREATE TRIGGER volume_snapshot_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_snapshot FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_snapshot', 'id', '=ready_at');
+
+CREATE TRIGGER volume_type_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_type FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_type');
 
 ALTER TABLE ONLY public.access_rule
     ADD CONSTRAINT access_rule_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
@@ -2076,6 +2289,9 @@ ALTER TABLE ONLY public.server
 ALTER TABLE ONLY public.server_user_data
     ADD CONSTRAINT server_user_data_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.storage_pool
+    ADD CONSTRAINT storage_pool_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id) ON DELETE CASCADE;
 
@@ -2121,5 +2337,53 @@ ALTER TABLE ONLY public.user_password
 ALTER TABLE ONLY public.user_quota
     ADD CONSTRAINT user_quota_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.volume_attachment
+    ADD CONSTRAINT volume_attachment_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.volume_attachment
+    ADD CONSTRAINT volume_attachment_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.volume_attachment
+    ADD CONSTRAINT volume_attachment_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id);
+
+ALTER TABLE ONLY public.volume
+    ADD CONSTRAINT volume_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
+
+ALTER TABLE ONLY public.volume_layer
+    ADD CONSTRAINT volume_layer_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
+
+ALTER TABLE ONLY public.volume
+    ADD CONSTRAINT volume_layer_id_fkey FOREIGN KEY (layer_id) REFERENCES public.volume_layer(id);
+
+ALTER TABLE ONLY public.volume_layer
+    ADD CONSTRAINT volume_layer_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.volume_layer(id);
+
+ALTER TABLE ONLY public.volume_layer
+    ADD CONSTRAINT volume_layer_pool_id_fkey FOREIGN KEY (pool_id) REFERENCES public.storage_pool(id);
+
 ALTER TABLE ONLY public.volume_ownership
     ADD CONSTRAINT volume_ownership_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
+
+ALTER TABLE ONLY public.volume
+    ADD CONSTRAINT volume_pool_id_fkey FOREIGN KEY (pool_id) REFERENCES public.storage_pool(id);
+
+ALTER TABLE ONLY public.volume
+    ADD CONSTRAINT volume_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.volume_snapshot
+    ADD CONSTRAINT volume_snapshot_layer_id_fkey FOREIGN KEY (layer_id) REFERENCES public.volume_layer(id);
+
+ALTER TABLE ONLY public.volume_snapshot
+    ADD CONSTRAINT volume_snapshot_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.volume_snapshot
+    ADD CONSTRAINT volume_snapshot_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id);
+
+ALTER TABLE ONLY public.volume_type_access
+    ADD CONSTRAINT volume_type_access_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.volume_type_access
+    ADD CONSTRAINT volume_type_access_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES public.volume_type(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.volume
+    ADD CONSTRAINT volume_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES public.volume_type(id);

@@ -1,0 +1,121 @@
+/**
+ * A layer: one file of a volume's content on a host. A volume is the top of a chain of them, and only a top is ever written; a snapshot
+ * is a layer that nobody writes to any more. What a layer builds on is its document's word, never its file's.
+ */
+import type { Static } from 'typebox';
+import type { BackupId, ImageId, LayerId, VolumeId } from '../ids.ts';
+import { boolean, count, id, integer, list, literal, nullable, object, oneOf, optional, text } from '../schema/type.ts';
+import { desiredImage } from './image.ts';
+import { hostLimits, layerLimits as limits } from './limits.ts';
+import { capturedImage } from './service.ts';
+
+/** Lower-case hex. */
+const sha256 = text(64, { pattern: '^[0-9a-f]{64}$' });
+
+/** A pool of a host, by its own name for it. */
+export const poolName = text(limits.poolNameLength, { pattern: '^[a-z0-9][a-z0-9-]*$' });
+
+/** Formats that an image is made in of a volume. */
+export const capturedFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhd', 'vhdx'] as const;
+
+export const desiredLayer = object({
+  id: id<LayerId>(),
+  /** Of which volume it was made; for people. */
+  volumeId: id<VolumeId>(),
+  /** Ownership: a host writes a layer only under the epoch it was given. */
+  epoch: count,
+  generation: count,
+  presence: oneOf('present', 'absent'),
+  pool: poolName,
+  /** As a guest sees it. Only grows. */
+  sizeBytes: integer(1, Number.MAX_SAFE_INTEGER),
+  /**
+   * What it builds on, at most one of the two: a layer of this host, or an image. Null both: nothing, it is zeros where nobody has written.
+   * Where its file builds on something else it is made to build on this one, its content kept.
+   */
+  parentId: nullable(id<LayerId>()),
+  image: nullable(desiredImage),
+  /** Its content comes from there, once, before it is ready; beyond its end zeros. Absent: from what it builds on. */
+  source: optional(
+    nullable(object({ backupId: id<BackupId>(), name: text(limits.backupNameLength), sha256: nullable(sha256) })),
+  ),
+  /** Nobody writes to it any more, and what it holds is final as soon as no guest has it open as the top of its volume. */
+  readOnly: boolean,
+  /** Images to be made of its content into this host's store; named until their outcome is known. */
+  captures: optional(
+    list(object({ imageId: id<ImageId>(), format: oneOf(...capturedFormats) }), limits.captures, {
+      distinct: 'imageId',
+    }),
+  ),
+  /** Files to be made of its content in the directory for backups; named until their outcome is known. */
+  backups: optional(
+    list(
+      object({
+        id: id<BackupId>(),
+        /** Of the file. */
+        name: text(limits.backupNameLength),
+        /** The file holds only what differs from that of this backup. */
+        parentName: nullable(text(limits.backupNameLength)),
+      }),
+      limits.backups,
+      { distinct: 'id' },
+    ),
+  ),
+  /** Control's name for this content. */
+  stamp: optional(text(limits.stampLength)),
+});
+export type DesiredLayer = Static<typeof desiredLayer>;
+
+/** What a layer that shall not be must say: the rest of its document may be anything. */
+export const deletedLayer = object({
+  id: id<LayerId>(),
+  epoch: count,
+  generation: count,
+  presence: literal('absent'),
+});
+
+/** The least that says "this shall not exist on your machine". */
+export const absentLayer = ({
+  id,
+  epoch,
+  generation,
+}: Pick<DesiredLayer, 'id' | 'epoch' | 'generation'>): DesiredLayer => ({
+  ...{ id, epoch, generation, presence: 'absent' },
+  ...{ volumeId: '00000000-0000-0000-0000-000000000000' as VolumeId, pool: 'none', sizeBytes: 1 },
+  ...{ parentId: null, image: null, readOnly: true },
+});
+
+const outcomeError = nullable(
+  object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) }),
+);
+
+export const observedLayer = object({
+  id: id<LayerId>(),
+  epoch: count,
+  generation: count,
+  /**
+   * building: a step is under way; ready: the file is as its document says; absent: nothing of it is left; failed: the host gave up on
+   * this generation, `error` says why.
+   */
+  state: oneOf('building', 'ready', 'absent', 'failed'),
+  sizeBytes: count,
+  /** What its file takes of the pool. */
+  allocatedBytes: count,
+  captures: optional(
+    list(object({ imageId: id<ImageId>(), result: nullable(capturedImage), error: outcomeError }), limits.captures),
+  ),
+  backups: optional(
+    list(
+      object({
+        id: id<BackupId>(),
+        result: nullable(object({ sizeBytes: count, sha256 })),
+        error: outcomeError,
+      }),
+      limits.backups,
+    ),
+  ),
+  /** What the host is doing or waiting for, for people. */
+  step: nullable(text(hostLimits.stepLength)),
+  error: outcomeError,
+});
+export type ObservedLayer = Static<typeof observedLayer>;

@@ -1,0 +1,34 @@
+/** The attachment's table as Kysely sees it; the columns' meaning stands in migration 0305. */
+import type { Generated } from 'kysely';
+import type { Json, Timestamp } from '../../kit/database/schema.ts';
+
+export interface VolumeAttachmentTable {
+  id: string;
+  project_id: string;
+  volume_id: string;
+  server_id: string | null;
+  mode: Generated<'rw' | 'ro'>;
+  slot: number | null;
+  device: string | null;
+  boot_index: number | null;
+  tag: string | null;
+  delete_on_termination: Generated<boolean>;
+  connector: Json<Record<string, unknown>> | null;
+  completed_at: Timestamp | null;
+  desired_presence: Generated<'present' | 'absent'>;
+  generation: Generated<number>;
+  observed_state: 'attached' | 'releasing' | null;
+  observed_layer_id: string | null;
+  observed_size_bytes: number | null;
+  attached_at: Timestamp | null;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+interface AttachmentTables {
+  volume_attachment: VolumeAttachmentTable;
+}
+
+declare module '../../kit/database/schema.ts' {
+  interface Schema extends AttachmentTables {}
+}

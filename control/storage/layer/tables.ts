@@ -1,0 +1,67 @@
+/** The layer's table as Kysely sees it; the columns' meaning stands in migration 0302. */
+import type { Generated } from 'kysely';
+import type { DesiredLayer, ImageFormat } from '../../../contract/host/index.ts';
+import type { Json, Timestamp } from '../../kit/database/schema.ts';
+
+/** What hosts report, see contract/host/layer.ts; none: nothing yet. */
+export type ObservedLayerState = 'none' | 'building' | 'ready' | 'absent' | 'failed';
+
+/** The image that a layer builds on, as it was. */
+export interface LayerImage {
+  format: ImageFormat;
+  size_bytes: number;
+  sha256: string | null;
+}
+
+export interface LayerSource {
+  backup_id: string;
+  name: string;
+  sha256: string | null;
+}
+
+export interface LayerCapture {
+  image_id: string;
+  format: NonNullable<DesiredLayer['captures']>[number]['format'];
+}
+
+export interface LayerBackup {
+  id: string;
+  name: string;
+  parent_name: string | null;
+}
+
+export interface VolumeLayerTable {
+  id: string;
+  volume_id: string;
+  host_id: string;
+  pool_id: string;
+  parent_id: string | null;
+  image_id: string | null;
+  image: Json<LayerImage> | null;
+  size_bytes: number;
+  read_only: Generated<boolean>;
+  desired_source: Json<LayerSource> | null;
+  desired_captures: Json<LayerCapture[]>;
+  desired_backups: Json<LayerBackup[]>;
+  desired_presence: Generated<'present' | 'absent'>;
+  epoch: Generated<number>;
+  generation: Generated<number>;
+  observed_epoch: Generated<number>;
+  observed_generation: Generated<number>;
+  observed_state: Generated<ObservedLayerState>;
+  observed_size_bytes: Generated<number>;
+  observed_allocated_bytes: Generated<number>;
+  observed_step: string | null;
+  observed_error: Json<{ code: string; message: string }> | null;
+  observed_at: Timestamp | null;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+interface LayerTables {
+  volume_layer: VolumeLayerTable;
+}
+
+declare module '../../kit/database/schema.ts' {
+  interface Schema extends LayerTables {}
+}

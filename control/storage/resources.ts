@@ -1,0 +1,13 @@
+/** The resources of this area, each after those that it refers to. */
+import type { ResourceDescriptor } from '../kit/resource.ts';
+import { volumeAttachment } from './attachment/resource.ts';
+import { volumeLayer } from './layer/resource.ts';
+import { storagePool } from './pool/resource.ts';
+import { volumeSnapshot } from './snapshot/resource.ts';
+import { volume } from './volume/resource.ts';
+import { volumeType } from './volume-type/resource.ts';
+
+export const storageResources: readonly ResourceDescriptor[] = [
+  ...[storagePool, volumeType, volumeLayer],
+  ...[volume, volumeSnapshot, volumeAttachment],
+];

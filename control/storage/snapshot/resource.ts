@@ -1,0 +1,12 @@
+import { sql } from 'kysely';
+import type { ResourceDescriptor } from '../../kit/resource.ts';
+
+export const volumeSnapshot = {
+  noun: 'volume_snapshot',
+  memberColumns: ['user_id', 'volume_id', 'size_gib', 'metadata', 'desired_presence', 'fault', 'ready_at'],
+  usage: {
+    volume_snapshots: (p) =>
+      sql`select count(*) as used from volume_snapshot where project_id = ${p} and consumes_quota`,
+  },
+  keepsProject: {},
+} satisfies ResourceDescriptor;
