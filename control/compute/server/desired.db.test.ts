@@ -5,6 +5,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { desiredPort, desiredServer } from '../../../contract/host/index.ts';
 import { newId } from '../../../contract/ids.ts';
 import { testDatabase, testProject } from '../../kit/database/testing.ts';
+import { testAttachment, testVolume } from '../../storage/attachment/testing.ts';
 import { serverCloud } from './testing.ts';
 
 test('whatever changes a server’s document changes its stamp, field by field, and a report or a host that goes does not', async () => {
@@ -32,7 +33,18 @@ test('whatever changes a server’s document changes its stamp, field by field, 
     image_id: cloud.imageId,
     image: { format: 'raw', size_bytes: 1, sha256: 'aa' },
   });
+  const volume = await testVolume(db.database, { projectId: cloud.projectId, hostId: host });
+  const other = await testVolume(db.database, { projectId: cloud.projectId, hostId: host });
+  await testAttachment(db.database, { serverId: id, volumeId: volume.id });
   const changes = [
+    sql`update volume_attachment set tag = '小屋'`,
+    sql`update volume_attachment set slot = 3`,
+    sql`update volume_attachment set device = '/dev/vdx'`,
+    sql`update volume_attachment set boot_index = 0`,
+    sql`update volume_attachment set mode = 'ro'`,
+    sql`update volume_layer set size_bytes = size_bytes + 1`,
+    sql`update volume set layer_id = ${other.layerId} where id = ${volume.id}`,
+    sql`update volume_attachment set desired_presence = 'absent'`,
     set(sql`project_id = ${await testProject(db.database)}`),
     set(sql`user_id = ${newId()}`),
     set(sql`epoch = epoch + 1`),
@@ -106,6 +118,7 @@ test('whatever changes a server’s document changes its stamp, field by field, 
   );
   for (const change of [
     set(sql`observed_state = 'running', observed_generation = 9, updated_at = now()`),
+    sql`update volume_attachment set observed_state = 'attached', attached_at = now()`,
     sql`update host set connected = true, last_seen_at = now() where id = ${elsewhere}`,
   ]) {
     await change.execute(db.database.query);

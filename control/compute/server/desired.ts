@@ -20,6 +20,8 @@ import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids
 import { endpointUrl, type ServerFilter, type ServerStamp } from '../../host/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
+import type { DesiredPorts } from '../../network/port/server-views.ts';
+import { type DesiredVolumeRow, desiredVolumesOf, volumeDocument } from '../../storage/attachment/index.ts';
 import { hardwareDocument, type ServerHardware } from '../hardware/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { InjectedFile } from './personality.ts';
@@ -47,6 +49,7 @@ interface Row {
   memory_mib: number;
   disk_gib: number;
   local_disks: LocalDisk[];
+  volumes: DesiredVolumeRow[] | null;
   image_id: ImageId | null;
   image: ServerImage | null;
   image_sha256: string | null;
@@ -93,7 +96,7 @@ const facts = ({ hostId, serverIds }: ServerFilter) => sql`
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
         and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.local_disks, s.image_id,
       s.image, s.desired_root, ${laterDigest(sql`coalesce(s.desired_root -> 'image', s.image)`, bootImage)} as image_sha256,
-      ${laterDigest(sql`s.desired_rescue -> 'image'`, rescueImage)} as rescue_sha256, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, ${personality} as files, a.password as admin_password,
+      ${laterDigest(sql`s.desired_rescue -> 'image'`, rescueImage)} as rescue_sha256, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, ${personality} as files, ${desiredVolumesOf(sql`s.id`)} as volumes, a.password as admin_password,
       s.metadata, s.guest_password, s.guest_password_cleared, s.launch_index, s.reservation_id, s.flavor ->> 'name' as flavor_name, s.boot_roles, s.hardware, s.machine, s.created_at
     from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
       left join server_admin_password a on a.server_id = s.id
@@ -121,7 +124,11 @@ export async function desiredServers(
     ${facts(which)} order by s.id`.execute(db);
   if (rows.length === 0) return [];
   const ports = await (beside ?? portsOf(rows.map((row) => row.id)));
-  return rows.map((row) => ({
+  return rows.map((row) => documentOf(row, ports.get(row.id)));
+}
+
+function documentOf(row: Row & { own_stamp: string }, ports: DesiredPorts | undefined): DesiredServer {
+  return {
     id: row.id,
     projectId: row.project_id,
     userId: row.user_id,
@@ -136,6 +143,7 @@ export async function desiredServers(
     memoryMiB: row.memory_mib,
     diskGiB: row.disk_gib,
     ...(row.local_disks.length > 0 && { localDisks: row.local_disks.map(localDiskOf) }),
+    ...(row.volumes && { volumes: row.volumes.map(volumeDocument) }),
     image: imageOf(row.desired_root?.image_id ?? row.image_id, row.desired_root?.image ?? row.image, {
       ...{ sha256: row.image_sha256, sources: row.image_sources },
     }),
@@ -143,7 +151,7 @@ export async function desiredServers(
     ...(row.desired_resize && { resize: { count: row.desired_resize.count, state: row.desired_resize.state } }),
     ...(row.capture !== null && { captures: [{ imageId: row.capture }] }),
     ...(row.desired_root_count > 0 && { rootCount: row.desired_root_count }),
-    ports: ports.get(row.id)?.ports ?? [],
+    ports: ports?.ports ?? [],
     configDrive: row.config_drive,
     availabilityZone: row.zone,
     keys: row.keys.flatMap((key) =>
@@ -163,8 +171,8 @@ export async function desiredServers(
     hardware: hardwareDocument(row.hardware),
     ...(row.machine && { machine: machineOf(row.machine) }),
     createdAt: row.created_at.toISOString(),
-    stamp: row.own_stamp + (ports.get(row.id)?.stamp ?? ''),
-  }));
+    stamp: row.own_stamp + (ports?.stamp ?? ''),
+  };
 }
 
 /** What tells whether a host has the document in force, without reading documents. */

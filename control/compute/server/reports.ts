@@ -9,12 +9,24 @@ import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable, type Tx, withCommit } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
+import {
+  type AttachmentChange,
+  applyVolumes,
+  attachmentsOfServer,
+  type KnownAttachment,
+  recordVolumes,
+} from '../../storage/attachment/index.ts';
 import { forgetAdminPasswords } from './admin-password.ts';
 import { applyReport, forTenant, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
 import { endCapture } from './captures.ts';
 import { afterSaving, dropSaved } from './shelving.ts';
 import { isSatisfied } from './states.ts';
 import { stateColumns } from './states-sql.ts';
+
+/** What a report is compared with. */
+interface KnownRow extends ReportedRow {
+  attachments: KnownAttachment[] | null;
+}
 
 /**
  * @returns the servers whose `absent` is recorded, or that this host has no more business with: it may forget them
@@ -36,9 +48,11 @@ export async function recordReports(
     const steps: OperationStep[] = [];
     const forget: ServerId[] = [];
     const ran: string[] = [];
+    const volumes: AttachmentChange[] = [];
     for (const [id, report] of reports) {
       const row = known.get(id);
       const outcome = row ? applyReport(row, hostId, report, now) : undefined;
+      if (row && outcome?.kind !== 'ignored') volumes.push(...volumeChanges(row, report));
       if (outcome?.kind === 'ignored') {
         deps.log.info({ serverId: id, hostId, reason: outcome.reason }, 'report ignored');
       } else if (outcome?.kind === 'recorded') {
@@ -61,6 +75,7 @@ export async function recordReports(
       if (report.state === 'absent' && mayForget(row, outcome?.kind)) forget.push(id as ServerId);
     }
     const last = patches.length > 0 ? [writePatches(tx, patches, steps, { hostId, ran })] : [];
+    if (volumes.length > 0) last.push(recordVolumes(tx, volumes));
     for (const id of forget) {
       // The controller takes the row away: one place for it, whether the host's word or the deadline came first.
       if (known.get(id)?.host_id === hostId) last.push(enqueue(tx, 'server', id));
@@ -73,9 +88,9 @@ async function reportedRows(
   db: Queryable,
   ids: readonly string[],
   locking: RawBuilder<unknown>,
-): Promise<Map<string, ReportedRow>> {
-  const { rows } = await sql<ReportedRow>`
-    select ${stateColumns}, s.id, s.epoch, s.observed_started_at, s.observed_step, s.observed_error, s.guest_password, s.guest_password_cleared
+): Promise<Map<string, KnownRow>> {
+  const { rows } = await sql<KnownRow>`
+    select ${stateColumns}, ${attachmentsOfServer(sql`s.id`)} as attachments, s.id, s.epoch, s.observed_started_at, s.observed_step, s.observed_error, s.guest_password, s.guest_password_cleared
     from server s where ${isOneOf(sql`s.id`, ids)} ${locking}`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }
@@ -88,9 +103,13 @@ async function dropKnown(db: Queryable, hostId: HostId, reports: Map<string, Obs
   const now = new Date().toISOString();
   for (const [id, row] of await reportedRows(db, [...reports.keys()], sql``)) {
     const report = reports.get(id)!;
-    if (report.state !== 'absent' && applyReport(row, hostId, report, now).kind === 'unchanged') reports.delete(id);
+    const known = applyReport(row, hostId, report, now).kind === 'unchanged' && volumeChanges(row, report).length === 0;
+    if (report.state !== 'absent' && known) reports.delete(id);
   }
 }
+
+const volumeChanges = ({ attachments }: KnownRow, report: ObservedServer): AttachmentChange[] =>
+  attachments ? applyVolumes(attachments, report) : [];
 
 /** Absent is recorded (or was), or the server is nobody's or another host's. Not: ours, wanted, and lost. */
 function mayForget(row: ReportedRow | undefined, kind: string | undefined): boolean {

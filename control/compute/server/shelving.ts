@@ -9,6 +9,7 @@ import { removeSavedDisk } from '../../image/index.ts';
 import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
 import { beginOperation, endOperations } from '../../kit/operation/operations.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
+import { volumesLeftHost } from '../../storage/attachment/index.ts';
 import type { ObservedPatch } from './apply-report.ts';
 import type { ServerPorts } from './dependencies.ts';
 import type { ServerShelve, ServerState } from './states.ts';
@@ -90,6 +91,7 @@ export async function leaveHost(tx: Tx, id: string, ports: Pick<ServerPorts, 'un
     returning generation`.execute(tx);
   if (!rows[0]) return false;
   await ports.unbindServerPorts(tx, id as ServerId);
+  await volumesLeftHost(tx, id);
   await endOperations(tx, id, rows[0].generation, { state: 'succeeded' });
   return true;
 }

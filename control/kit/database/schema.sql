@@ -1209,6 +1209,8 @@ CREATE TABLE public.volume_attachment (
     attached_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    server_generation bigint DEFAULT 0 NOT NULL,
+    named_server_id uuid,
     CONSTRAINT volume_attachment_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_attachment_mode_check CHECK ((mode = ANY (ARRAY['rw'::text, 'ro'::text]))),
     CONSTRAINT volume_attachment_observed_state_check CHECK ((observed_state = ANY (ARRAY['attached'::text, 'releasing'::text])))

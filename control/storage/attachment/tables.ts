@@ -1,4 +1,4 @@
-/** The attachment's table as Kysely sees it; the columns' meaning stands in migration 0305. */
+/** The attachment's table as Kysely sees it; the columns' meaning stands in migrations 0305 and 0350. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 
@@ -21,6 +21,9 @@ export interface VolumeAttachmentTable {
   observed_layer_id: string | null;
   observed_size_bytes: number | null;
   attached_at: Timestamp | null;
+  /** Of its server, since which it is as it is. */
+  server_generation: Generated<number>;
+  named_server_id: string | null;
   created_at: Timestamp;
   updated_at: Timestamp;
 }

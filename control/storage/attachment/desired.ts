@@ -1,0 +1,33 @@
+/** What a server's document says of its volumes. SQL in, documents out; pure beyond that. */
+import { type RawBuilder, sql } from 'kysely';
+import type { DesiredVolume } from '../../../contract/host/index.ts';
+import type { AttachmentId, LayerId, VolumeId } from '../../../contract/ids.ts';
+
+/** As {@link desiredVolumesOf} reads it. */
+export interface DesiredVolumeRow {
+  id: VolumeId;
+  attachment_id: AttachmentId;
+  layer_id: LayerId;
+  size_bytes: number;
+  slot: number;
+  boot_index: number | null;
+  read_only: boolean;
+  tag: string | null;
+  device: string;
+}
+
+/**
+ * Of a server by its id: the volumes that it shall have and that have a place, as one value; null where there are none. All that a
+ * document says of them is in it, so that it may go into the document's stamp.
+ */
+export const desiredVolumesOf = (serverId: RawBuilder<unknown>): RawBuilder<DesiredVolumeRow[] | null> => sql`
+  (select json_agg(json_build_object('id', v.id, 'attachment_id', a.id, 'layer_id', v.layer_id, 'size_bytes', l.size_bytes,
+    'slot', a.slot, 'boot_index', a.boot_index, 'read_only', a.mode = 'ro' or v.read_only, 'tag', a.tag, 'device', a.device)
+    order by a.slot)
+  from volume_attachment a join volume v on v.id = a.volume_id join volume_layer l on l.id = v.layer_id
+  where a.server_id = ${serverId} and a.desired_presence = 'present')`;
+
+export const volumeDocument = (row: DesiredVolumeRow): DesiredVolume => ({
+  ...{ id: row.id, attachmentId: row.attachment_id, layerId: row.layer_id, sizeBytes: row.size_bytes, slot: row.slot },
+  ...{ bootIndex: row.boot_index, readOnly: row.read_only, tag: row.tag, device: row.device },
+});

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { LayerId, VolumeId } from '../../../contract/ids.ts';
+import { applyVolumes, type KnownAttachment } from './observed.ts';
+
+const row = (over: Partial<KnownAttachment> = {}): KnownAttachment => ({
+  ...{ id: 'attachment', volume_id: 'volume', desired_presence: 'present', server_generation: 5, observed_state: null },
+  ...{ observed_layer_id: null, observed_size_bytes: null, attached: false, ...over },
+});
+const has = { id: 'volume' as VolumeId, layerId: 'layer' as LayerId, sizeBytes: 7, state: 'attached' } as const;
+const seen = { observed_state: 'attached', observed_layer_id: 'layer', observed_size_bytes: 7 } as const;
+
+test('a volume is attached once its guest has it, whatever generation the host has served', () => {
+  const [change] = applyVolumes([row()], { generation: 4, state: 'building', volumes: [has] });
+  assert.deepEqual(change, { id: 'attachment', gone: false, attached: true, ...seen });
+});
+
+test('a guest that is off has its volumes as soon as its host has heard of them', () => {
+  assert.deepEqual(applyVolumes([row()], { generation: 4, state: 'stopped' }), []);
+  assert.equal(applyVolumes([row()], { generation: 5, state: 'stopped' })[0]?.attached, true);
+  assert.deepEqual(applyVolumes([row()], { generation: 5, state: 'running', volumes: [] }), []);
+});
+
+test('a volume is free when the host that was told so says that nobody has it, and not before', () => {
+  const leaving = row({ desired_presence: 'absent', attached: true, ...seen });
+  const gone = (report: Parameters<typeof applyVolumes>[1]) =>
+    applyVolumes([leaving], report).some((change) => change.gone);
+  assert.equal(gone({ generation: 4, state: 'running', volumes: [] }), false, 'it may plug it yet');
+  assert.equal(gone({ generation: 5, state: 'running', volumes: [has] }), false);
+  assert.equal(gone({ generation: 5, state: 'running', volumes: [{ ...has, state: 'releasing' }] }), false);
+  assert.equal(gone({ generation: 5, state: 'running', volumes: [] }), true);
+  assert.equal(gone({ generation: 6, state: 'stopped' }), true);
+});
+
+test('what is known already changes nothing', () => {
+  const known = row({ attached: true, ...seen });
+  assert.deepEqual(applyVolumes([known], { generation: 5, state: 'running', volumes: [has] }), []);
+});

@@ -1,0 +1,97 @@
+/**
+ * What a host's word on a server says of its volumes. Pure first, then the one statement that writes it. A row goes when nobody can have
+ * the volume any more: it shall not be had, and the host has said, of the generation that says so, that its guest does not have it.
+ * So a guest that never lets go keeps nobody waiting beyond its next stop.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import type { ObservedServer } from '../../../contract/host/index.ts';
+import type { Tx } from '../../kit/database/database.ts';
+
+/** What is compared with a report; read with the server's row ({@link attachmentsOfServer}). */
+export interface KnownAttachment {
+  id: string;
+  volume_id: string;
+  desired_presence: 'present' | 'absent';
+  server_generation: number;
+  observed_state: 'attached' | 'releasing' | null;
+  observed_layer_id: string | null;
+  observed_size_bytes: number | null;
+  attached: boolean;
+}
+
+export interface AttachmentChange {
+  id: string;
+  gone: boolean;
+  observed_state: KnownAttachment['observed_state'];
+  observed_layer_id: string | null;
+  observed_size_bytes: number | null;
+  attached: boolean;
+}
+
+type Report = Pick<ObservedServer, 'generation' | 'state' | 'volumes'>;
+
+/** Of a server by its id: all its attachments, as one value; null where there are none. */
+export const attachmentsOfServer = (serverId: RawBuilder<unknown>): RawBuilder<KnownAttachment[] | null> => sql`
+  (select json_agg(json_build_object('id', a.id, 'volume_id', a.volume_id, 'desired_presence', a.desired_presence,
+    'server_generation', a.server_generation, 'observed_state', a.observed_state, 'observed_layer_id', a.observed_layer_id,
+    'observed_size_bytes', a.observed_size_bytes, 'attached', a.attached_at is not null))
+   from volume_attachment a where a.server_id = ${serverId})`;
+
+/** What no guest runs in has its volumes as soon as its host knows of them: they are there with its next start. */
+const restful: ReadonlySet<string> = new Set(['stopped', 'suspended']);
+
+/** What changes. A report that does not count (another owner's, an older one) must not come here. */
+export function applyVolumes(known: readonly KnownAttachment[], report: Report): AttachmentChange[] {
+  const had = new Map((report.volumes ?? []).map((volume) => [volume.id as string, volume]));
+  return known.flatMap((row) => {
+    const volume = had.get(row.volume_id);
+    const heard = report.generation >= row.server_generation;
+    const gone = !volume && heard && row.desired_presence === 'absent';
+    const change: AttachmentChange = {
+      ...{ id: row.id, gone, observed_state: volume?.state ?? null },
+      ...{ observed_layer_id: volume?.layerId ?? null, observed_size_bytes: volume?.sizeBytes ?? null },
+      attached: row.attached || volume !== undefined || (heard && restful.has(report.state)),
+    };
+    return gone || differs(row, change) ? [change] : [];
+  });
+}
+
+const differs = (row: KnownAttachment, change: AttachmentChange): boolean =>
+  row.observed_state !== change.observed_state ||
+  row.observed_layer_id !== change.observed_layer_id ||
+  row.observed_size_bytes !== change.observed_size_bytes ||
+  row.attached !== change.attached;
+
+/** Writes it, and wakes whoever waits for it: the volumes, and snapshots of them whose content is not final yet. */
+export async function recordVolumes(tx: Tx, changes: readonly AttachmentChange[]): Promise<void> {
+  if (changes.length === 0) return;
+  await sql`
+    with p as (select * from jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) as p(id uuid, gone boolean, observed_state text,
+        observed_layer_id uuid, observed_size_bytes bigint, attached boolean)),
+    gone as (delete from volume_attachment a using p where a.id = p.id and p.gone returning a.volume_id),
+    seen as (
+      update volume_attachment a set observed_state = p.observed_state, observed_layer_id = p.observed_layer_id,
+        observed_size_bytes = p.observed_size_bytes, attached_at = case when p.attached then coalesce(a.attached_at, now()) end,
+        updated_at = now()
+      from p where a.id = p.id and not p.gone returning a.volume_id),
+    touched as (select volume_id from gone union select volume_id from seen)
+    ${wakeOf(sql`touched`)}`.execute(tx);
+}
+
+/** The server has no host any more: what it shall not have is free, and nobody has the rest open. */
+export async function volumesLeftHost(tx: Tx, serverId: string): Promise<void> {
+  await sql`
+    with gone as (delete from volume_attachment where server_id = ${serverId} and desired_presence = 'absent' returning volume_id),
+    left_host as (
+      update volume_attachment set observed_state = null, observed_layer_id = null, observed_size_bytes = null,
+        attached_at = coalesce(attached_at, now()), updated_at = now()
+      where server_id = ${serverId} and desired_presence = 'present' returning volume_id),
+    touched as (select volume_id from gone union select volume_id from left_host)
+    ${wakeOf(sql`touched`)}`.execute(tx);
+}
+
+/** Whom it concerns that a volume, of these, is had otherwise than before. @param touched a table with `volume_id` */
+export const wakeOf = (touched: RawBuilder<unknown>): RawBuilder<unknown> => sql`
+  select enqueue('volume', volume_id::text, now()) from ${touched}
+  union all select enqueue('volume_snapshot', n.id::text, now()) from volume_snapshot n
+    where n.ready_at is null and n.volume_id in (select volume_id from ${touched})`;
