@@ -123,6 +123,15 @@ function toNumber(value: bigint, what: string): number {
   return Number(value);
 }
 
+/** The name of the file below, as the header has it; '' for none, undefined where the header is wrong. @param head from the file's beginning */
+export function backingOf(head: Buffer): string | undefined {
+  const offset = Number(head.readBigUInt64BE(8));
+  const length = head.readUInt32BE(16);
+  if (offset === 0 && length === 0) return '';
+  if (offset < 72 || length > 1023 || offset + length > head.length) return undefined;
+  return head.toString('utf8', offset, offset + length);
+}
+
 export interface OverlayOptions {
   sizeBytes: number;
   /** Undefined: what was not written reads as zeros. */

@@ -1,0 +1,119 @@
+/**
+ * A layer with all that it builds on, as its files say (header.ts), and the chain as QEMU is told it: spelled out to the lowest file, so
+ * that no program follows a name in a file. Pure but for `readChain`, which looks at files and changes nothing.
+ */
+import { open } from 'node:fs/promises';
+import type { ImageId, LayerId, VolumeId } from '../../contract/ids.ts';
+import { isNoEntry } from '../files.ts';
+import { HostFault } from '../host-error.ts';
+import type { BaseFile } from '../image/store.ts';
+import { type LayerHeader, readHeader } from './header.ts';
+import { baseNode, layerNode } from './names.ts';
+
+export interface ChainLink {
+  layerId: LayerId;
+  path: string;
+  /** As a guest sees it; a lower layer may be smaller, and is zeros beyond its end. */
+  sizeBytes: number;
+}
+
+export interface LayerChain {
+  top: ChainLink;
+  /** What the top builds on, the nearest first. */
+  lower: readonly ChainLink[];
+  /** The image that the lowest of them builds on. */
+  base: (BaseFile & { imageId: ImageId }) | null;
+}
+
+export interface ChainSources {
+  /** Undefined: this host knows no such layer. */
+  layerPath(id: LayerId): string | undefined;
+  /** Undefined: the image is not here, or not in a form that guests read. */
+  imageBase(id: ImageId): BaseFile | undefined;
+}
+
+/** More than control lets a chain become; a chain that bites its own tail ends here too. */
+const maxLayers = 1000;
+
+/** @throws HostFault `layer_not_ready` where a file of the chain is not (yet) there */
+export async function readChain(layerId: LayerId, sources: ChainSources): Promise<LayerChain> {
+  const links: ChainLink[] = [];
+  let next: LayerId | undefined = layerId;
+  let base: LayerChain['base'] = null;
+  while (next !== undefined) {
+    if (links.length === maxLayers) throw new HostFault('layer_damaged', `the chain of layer ${layerId} has no end`);
+    const path = sources.layerPath(next);
+    const header = path === undefined ? undefined : await headerAt(path);
+    if (!header) throw new HostFault('layer_not_ready', `layer ${next} is not on this host yet`);
+    links.push({ layerId: next, path: path!, sizeBytes: header.sizeBytes });
+    const { buildsOn }: LayerHeader = header;
+    next = buildsOn?.kind === 'layer' ? buildsOn.id : undefined;
+    if (buildsOn?.kind !== 'image') continue;
+    const file = sources.imageBase(buildsOn.id);
+    if (!file)
+      throw new HostFault('image_missing', `image ${buildsOn.id}, on which a volume builds, is not on this host`);
+    base = { ...file, imageId: buildsOn.id };
+  }
+  return { top: links[0]!, lower: links.slice(1), base };
+}
+
+/** Undefined where there is no such file. */
+export async function headerAt(path: string): Promise<LayerHeader | undefined> {
+  const file = await open(path, 'r').catch((error) => {
+    if (isNoEntry(error)) return undefined;
+    throw error;
+  });
+  try {
+    return file && (await readHeader(file));
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Options of `blockdev-add`. */
+export type BlockNode = Record<string, unknown>;
+
+export interface Spelling {
+  /** Names the nodes, so that jobs can name them. Absent: they have none. */
+  volumeId?: VolumeId;
+  /** Where a program behind walls finds a file. Absent: where it is. */
+  placeOf?: (path: string) => string;
+}
+
+/** All that lies below the top, read-only; null where nothing does: then `backing` has to be null too. */
+export function lowerNodes({ lower, base }: LayerChain, spelling: Spelling = {}): BlockNode | null {
+  const { volumeId, placeOf = (path) => path } = spelling;
+  const file = (path: string) => ({ driver: 'file', filename: placeOf(path), 'read-only': true });
+  const named = (name: (id: VolumeId) => string) => volumeId !== undefined && { 'node-name': name(volumeId) };
+  let node: BlockNode | null = base && {
+    driver: base.format,
+    ...named(baseNode),
+    'read-only': true,
+    file: file(base.path),
+    ...(base.format === 'qcow2' && { backing: null }),
+  };
+  for (const { layerId, path } of lower.toReversed()) {
+    node = {
+      driver: 'qcow2',
+      ...named((id) => layerNode(id, layerId)),
+      'read-only': true,
+      file: file(path),
+      backing: node,
+    };
+  }
+  return node;
+}
+
+/** The whole chain for a program of ours; a guest's QEMU has options of its own for the top. */
+export function chainNodes(chain: LayerChain, spelling: Spelling & { readOnly: boolean }): BlockNode {
+  const { volumeId, placeOf = (path) => path, readOnly } = spelling;
+  const { layerId, path } = chain.top;
+  return {
+    driver: 'qcow2',
+    ...(volumeId !== undefined && { 'node-name': layerNode(volumeId, layerId) }),
+    'read-only': readOnly,
+    discard: 'unmap',
+    file: { driver: 'file', filename: placeOf(path), 'read-only': readOnly, discard: 'unmap' },
+    backing: lowerNodes(chain, spelling),
+  };
+}

@@ -1,0 +1,31 @@
+/**
+ * The header of a layer's file, read by ourselves: what it builds on and how large it is. A guest's QEMU may have written the
+ * file, so nothing in it is believed: a name that is none of ours, or more than a header should have, is refused. Owns nothing.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { readPiece } from '../files.ts';
+import { HostFault } from '../host-error.ts';
+import { backingOf, qcow2Magic } from '../image/qcow2.ts';
+import { type BuildsOn, parseBackingName } from './names.ts';
+
+export interface LayerHeader {
+  sizeBytes: number;
+  buildsOn: BuildsOn;
+}
+
+/** A layer's header with its extensions and the name in it. QEMU writes some hundred bytes. */
+const headBytes = 4096;
+
+/** @throws HostFault where it is no layer of ours */
+export async function readHeader(file: FileHandle): Promise<LayerHeader> {
+  const head = await readPiece(file, 0, headBytes);
+  if (head.length < 104 || !head.subarray(0, 4).equals(qcow2Magic) || head.readUInt32BE(4) !== 3) throw damaged();
+  const size = head.readBigUInt64BE(24);
+  const name = backingOf(head);
+  const buildsOn = name === undefined ? undefined : parseBackingName(name);
+  if (buildsOn === undefined || size > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged();
+  return { sizeBytes: Number(size), buildsOn };
+}
+
+const damaged = () =>
+  new HostFault('layer_damaged', 'the file of the layer is damaged or none of ours', { permanent: true });

@@ -1,0 +1,77 @@
+/**
+ * The files of this host's layers for those who open them: servers' tasks and the layers' own. Owns who may write to which file (users,
+ * locks, who has it open); makes and removes none.
+ *
+ * Whose is what: a layer that a guest writes to is that guest's user's alone (0600), from before its QEMU opens it until it is closed. A layer
+ * that nobody writes to any more is root's and may be read by the group of all guests (0440), as images are: many guests build on it, an ACL
+ * for each would be a process for each, and its directory shows no names. Any other is root's alone.
+ */
+import { chmod, chown, stat } from 'node:fs/promises';
+import type { LayerId } from '../../contract/ids.ts';
+import type { GuestUser } from '../guest/users.ts';
+import { type ChainSources, type LayerChain, readChain } from './chain.ts';
+import { LayerLocks } from './locks.ts';
+import { OpenLayers } from './open-layers.ts';
+
+export interface LayerFilesOptions extends ChainSources {
+  /** The group that QEMU reads images as; undefined: all is this process's own (tests). */
+  guestGid: number | undefined;
+}
+
+export class LayerFiles {
+  readonly open = new OpenLayers();
+  readonly #options: LayerFilesOptions;
+  readonly #locks = new LayerLocks();
+  readonly #listeners = new Set<(layerId: LayerId) => void>();
+
+  constructor(options: LayerFilesOptions) {
+    this.#options = options;
+  }
+
+  /** The chain of a layer as it is now; under `lock` it stays so. @throws HostFault `layer_not_ready` where a part is not there yet */
+  chain(layerId: LayerId): Promise<LayerChain> {
+    return readChain(layerId, this.#options);
+  }
+
+  /** One at a time for each layer: its file is opened to write, or changed, only within. */
+  lock<T>(layerId: LayerId, work: () => Promise<T>): Promise<T> {
+    return this.#locks.with(layerId, work);
+  }
+
+  /**
+   * Makes the chain such that QEMU of this user can open it: the top to write, the rest to read. Within the lock of the top, and after
+   * `open.opened`, else it may be taken back at once.
+   */
+  async prepareFor(user: GuestUser | undefined, { top, lower }: LayerChain): Promise<void> {
+    if (!user || this.#options.guestGid === undefined) return;
+    for (const { path } of lower) await this.seal(path);
+    await give(top.path, { uid: user.uid, gid: user.gid, mode: 0o600 });
+  }
+
+  /** Nobody writes to it any more: all guests may read it. */
+  async seal(path: string): Promise<void> {
+    const { guestGid } = this.#options;
+    if (guestGid !== undefined) await give(path, { uid: 0, gid: guestGid, mode: 0o440 });
+  }
+
+  /** No guest has it open: it is root's alone. */
+  async takeBack(path: string): Promise<void> {
+    if (this.#options.guestGid !== undefined) await give(path, { uid: 0, gid: 0, mode: 0o600 });
+  }
+
+  /** Called where the file of a layer came, was replaced or became larger. Answers a function that ends it. */
+  listen(listener: (layerId: LayerId) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  changed(layerId: LayerId): void {
+    for (const listener of this.#listeners) listener(layerId);
+  }
+}
+
+async function give(path: string, { uid, gid, mode }: { uid: number; gid: number; mode: number }): Promise<void> {
+  const found = await stat(path);
+  if (found.uid !== uid || found.gid !== gid) await chown(path, uid, gid);
+  if ((found.mode & 0o777) !== mode) await chmod(path, mode);
+}

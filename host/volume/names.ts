@@ -1,0 +1,46 @@
+/**
+ * What layers are called: their files, their nodes in QEMU, and how a layer's file says what it builds on. Pure.
+ *
+ * The name of the backing file in a layer's header is no path but `layer:<id>` or `image:<id>`. So the file itself says what its content
+ * needs, changed in the same write as the content's meaning; a pool may be mounted elsewhere; and a program that follows the name instead
+ * of being told the chain opens nothing (QEMU: "Unknown protocol 'layer'").
+ */
+import { createHash } from 'node:crypto';
+import type { ImageId, LayerId, VolumeId } from '../../contract/ids.ts';
+import { parseId } from '../../contract/ids.ts';
+
+/** What a layer reads where nobody has written to it; null: zeros. */
+export type BuildsOn = { kind: 'layer'; id: LayerId } | { kind: 'image'; id: ImageId } | null;
+
+export const backingName = (buildsOn: NonNullable<BuildsOn>): string => `${buildsOn.kind}:${buildsOn.id}`;
+
+/** Undefined where the name is none of ours. */
+export function parseBackingName(name: string): BuildsOn | undefined {
+  if (name === '') return null;
+  const [kind, rest] = name.split(/:(.*)/s);
+  const id = rest === undefined ? undefined : parseId(rest);
+  if (id === undefined || id !== rest) return undefined;
+  if (kind === 'layer') return { kind, id: id as LayerId };
+  return kind === 'image' ? { kind, id: id as ImageId } : undefined;
+}
+
+export const sameBase = (a: BuildsOn, b: BuildsOn): boolean => a?.kind === b?.kind && a?.id === b?.id;
+
+const extension = '.qcow2';
+
+export const layerFileName = (id: LayerId): string => `${id}${extension}`;
+
+/** Undefined: not a layer's name. */
+export const layerOfFileName = (name: string): LayerId | undefined =>
+  name.endsWith(extension) ? parseId<LayerId>(name.slice(0, -extension.length)) : undefined;
+
+/**
+ * Of one layer as a part of one volume's chain: two volumes of a guest may build on the same layer, and each has nodes of its own for it,
+ * which come and go with its chain. QEMU takes 31 characters.
+ */
+export const layerNode = (volumeId: VolumeId, layerId: LayerId): string => `l-${short(volumeId, layerId)}`;
+export const layerFileNode = (volumeId: VolumeId, layerId: LayerId): string => `f-${short(volumeId, layerId)}`;
+/** Of the image below all layers of a volume. */
+export const baseNode = (volumeId: VolumeId): string => `b-${short(volumeId)}`;
+
+const short = (...ids: string[]): string => createHash('sha256').update(ids.join(' ')).digest('hex').slice(0, 28);
