@@ -16,7 +16,8 @@ export type UnservedWhy =
   | 'no_device'
   | 'no_kernel'
   | 'no_host_filters'
-  | 'no_card_limits'
+  /** Its network counts a rate and a burst. */
+  | 'no_card_peak'
   /** No host's kernel lets it say what a guest has of the processors. */
   | 'no_cpu_groups'
   | 'other_engine';

@@ -10,6 +10,7 @@ import { type TestDatabase, testDatabase } from '../../control/kit/database/test
 import { eui64 } from '../../control/network/ovn/address.ts';
 import { names, Projector, unit } from '../../control/network/ovn/index.ts';
 import { ovnNames } from '../../control/network/port/dhcp-options.ts';
+import type { CardLimits } from '../../control/network/port/tables.ts';
 import { TestCloud } from '../simulated/ovn-cloud.ts';
 import { type Endpoint, labMissing, OvnLab } from './ovn-lab.ts';
 
@@ -35,8 +36,8 @@ const isClosed = (from: Endpoint, address: string, port: number) =>
   assert.equal(knock(from, address, port, 500), 'closed');
 const settled = (...units: Parameters<Projector['reached']>[0]) => projector.reached(units, { timeoutMs });
 
-async function serve(on: Endpoint, port: number): Promise<void> {
-  const child = lab.spawnInside(on.namespace, process.execPath, peer, 'serve', String(port));
+async function serve(on: Endpoint, port: number, mode: 'serve' | 'pour' = 'serve'): Promise<void> {
+  const child = lab.spawnInside(on.namespace, process.execPath, peer, mode, String(port));
   await new Promise((resolve) => child.stdout!.once('data', resolve));
 }
 
@@ -108,6 +109,7 @@ before(async () => {
   await cloud.rule(ids.group, { protocol: 'tcp', port_range_min: 80, port_range_max: 80 });
   await cloud.rule(ids.group, { protocol: 'tcp', port_range_min: 80, port_range_max: 80, ethertype: 'IPv6' });
   await cloud.rule(ids.group, { protocol: 'tcp', port_range_min: 82, port_range_max: 82, remote_group_id: ids.group });
+  await cloud.rule(ids.group, { protocol: 'tcp', port_range_min: 90, port_range_max: 90 });
   const red = await tenant(cloud, 'red', { v4: '10.1.0.0/24', v6 }, { v4: '203.0.113.1', v6: '2001:db8::1' });
   await red.guest('r1', '11', [ids.group], { host_id: host });
   await red.guest('r2', '12', [ids.group]);
@@ -363,4 +365,33 @@ test('a router whose gateway moves to another external network speaks there, and
   assert.doesNotMatch(acls(ids.ext!), /10\.2\.0\.0/);
   assert.match(acls(other), /10\.2\.0\.0/);
   assert.equal(knock(at.b1!, '198.51.100.254', 80), '198.51.100.2');
+});
+
+/** What r2 gets of r1, in thousands of bits a second. */
+const poured = () => Number(lab.inside(at.r2!.namespace, process.execPath, peer, 'drink', '10.1.0.11', '90', '4000'));
+
+async function limit(who: 'r1' | 'r2', limits: CardLimits): Promise<void> {
+  await cloud.run(sql`update port set card_limits = ${JSON.stringify(limits)}::jsonb where id = ${ids[who]}`);
+  await settled(unit('port', ids[who]!));
+  lab.run('ovn-nbctl', `--db=${lab.northbound}`, '--wait=hv', '--timeout=15', 'sync');
+}
+
+test('a transfer keeps to what the flavor of its sender or of its receiver lets through, and is free without', {
+  skip,
+}, async () => {
+  await serve(at.r1!, 90, 'pour');
+  const within = (rate: number) => {
+    const seen = poured();
+    assert.ok(seen > rate * 0.85 && seen < rate * 1.15, `${seen} kbit/s of ${rate}`);
+  };
+  const free = poured();
+  assert.ok(free > 40_000, `${free} kbit/s without limits`);
+  await limit('r1', { outbound: { rate_kbit: 8000, burst_kbit: 6400 } });
+  within(8000);
+  await limit('r2', { inbound: { rate_kbit: 4000, burst_kbit: 3200 }, outbound: { rate_kbit: 1000, burst_kbit: 800 } });
+  within(4000);
+  await limit('r1', {});
+  within(4000);
+  await limit('r2', {});
+  assert.ok(poured() > 40_000);
 });

@@ -46,7 +46,8 @@ const unserved: Readonly<Record<UnservedWhy, string>> = {
   no_device: 'no machine here has that',
   no_kernel: 'a server starts what is on its disk',
   no_host_filters: 'hosts are chosen by their zone and their room, not by what they are',
-  no_card_limits: 'no host limits what passes through the network cards of a server',
+  no_card_peak:
+    'what passes through a network card is limited to its average, and above that to its burst; there is no peak beside',
   no_cpu_groups: 'no host can limit what a server has of its processors',
   other_engine: 'it is of an engine that is not here; servers are QEMU guests',
 };

@@ -21,6 +21,15 @@ import {
 const diskLimit = (key: keyof NonNullable<Asked['limits']>): Reader =>
   number({ min: 0, max: Number.MAX_SAFE_INTEGER }, (value) => ({ limits: { [key]: value } }));
 
+/** As libvirt takes them, and no more than OVN's meters count; 0 is no limit. */
+const cardLimit = (key: keyof NonNullable<Asked['cards']>): Reader =>
+  orNothing(
+    ['0'],
+    number({ min: 1, max: 500_000_000 }, (value) => ({ cards: { [key]: value } })),
+  );
+/** A meter has one rate and a burst; none beside that. */
+const cardPeak = orNothing(['0'], never('no_card_peak'));
+
 /** Less than nothing is no limit; so are numbers beyond what is written out here. */
 const cpuQuota: Reader = (text) =>
   /^-\d{1,20}$/.test(text.trim()) ? {} : number({ min: 1000, max: 1e15 }, (cpuQuotaUs) => ({ cpuQuotaUs }))(text);
@@ -90,6 +99,12 @@ export const extraSpecs: Readonly<Record<string, Reader>> = {
   'quota:disk_read_iops_sec': diskLimit('iops_rd'),
   'quota:disk_write_iops_sec': diskLimit('iops_wr'),
   'quota:disk_total_iops_sec': diskLimit('iops'),
+  'quota:vif_inbound_average': cardLimit('inboundAverage'),
+  'quota:vif_inbound_burst': cardLimit('inboundBurst'),
+  'quota:vif_inbound_peak': cardPeak,
+  'quota:vif_outbound_average': cardLimit('outboundAverage'),
+  'quota:vif_outbound_burst': cardLimit('outboundBurst'),
+  'quota:vif_outbound_peak': cardPeak,
   // How numbered groups of `resources` are spread; nothing without them, and they are refused.
   group_policy: already('value', 'none', 'isolate'),
 };
@@ -97,7 +112,6 @@ export const extraSpecs: Readonly<Record<string, Reader>> = {
 /** Nova's scopes, and why what has no line above is not served. The name of a group may follow `resources` and `trait`. */
 const scopes: readonly [scope: RegExp, why: UnservedWhy][] = [
   [/^hw:numa_/, 'one_numa_node'],
-  [/^quota:vif_(?:in|out)bound_/, 'no_card_limits'],
   [/^(?:hw|hw_rng|hw_video|os|quota):/, 'unknown'],
   [/^(?:aggregate_instance_extra_specs|capabilities):/, 'no_host_filters'],
   [/^(?:resources|trait)(?:[a-zA-Z0-9_-]{1,64})?:/, 'no_host_filters'],

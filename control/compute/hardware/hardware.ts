@@ -5,6 +5,7 @@
  */
 import { CloudError } from '../../../contract/errors.ts';
 import type { GuestHardware } from '../../../contract/host/index.ts';
+import type { CardLimits } from '../../network/port/tables.ts';
 import type { UnservedWhy } from '../reasons.ts';
 import { asksFor, extraSpecs, unservedWhy } from './extra-specs.ts';
 import { askingFamilies, imageProperties, legacyNames, unservedProperty } from './image-properties.ts';
@@ -23,6 +24,7 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
   read('flavor', specs, extraSpecs, asked);
   const {
     limits = {},
+    cards = {},
     cpu = {},
     tpmModel: model,
     tpmVersion,
@@ -50,8 +52,8 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
   const topology = topologyOf(flavor.vcpus, cpu);
   if ((plain.videoRamMiB ?? 0) > (videoRamMaxMiB ?? 0)) throw refuse('hw_video_ram', String(plain.videoRamMiB));
   if (!hasVideoRam(plain)) throw refuse('hw_video_ram', String(plain.videoRamMiB));
-  const twice = limitedTwice(limits);
-  if (twice) throw refuse(twice, String(specs[twice]));
+  const alone = limitedTwice(limits) ?? burstAlone(cards);
+  if (alone) throw refuse(alone, String(specs[alone]));
   // As in Nova: a version alone means the older interface, a model alone nothing.
   const tpmModel = model ?? 'tpm-tis';
   if (model !== undefined && tpmVersion === undefined) throw refuse('hw_tpm_model', model);
@@ -67,6 +69,7 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
     ...(rngBytes !== undefined && { rng: { bytes: rngBytes, periodMs: rngPeriodMs ?? 1000 } }),
     ...cpuLimitsOf({ cpuShares, cpuPeriodUs, cpuQuotaUs }),
     ...(Object.keys(limits).length > 0 && { diskLimits: { ...noLimits, ...limits } }),
+    ...cardLimitsOf(cards),
     ...agentOf(properties, plain.guest_agent),
     ...(Object.keys(image).length > 0 && { image }),
   };
@@ -87,7 +90,8 @@ export function hardwareDocument({
   guest_agent,
   admin_user: _,
   machine_type: __,
-  image: ___,
+  card_limits: ___,
+  image: ____,
   ...same
 }: ServerHardware): GuestHardware {
   return { guestAgent: guest_agent ?? false, ...same };
@@ -144,9 +148,10 @@ function read(of: 'image' | 'flavor', texts: Texts, readers: Readers, into: Aske
     };
     if (!Object.hasOwn(readers, name)) throw refused(of === 'flavor' ? unservedWhy(name) : unservedProperty(name));
     try {
-      const { limits, cpu, ...plain } = readers[name]!(value);
+      const { limits, cpu, cards, ...plain } = readers[name]!(value);
       Object.assign(into, plain);
       if (limits) into.limits = { ...into.limits, ...limits };
+      if (cards) into.cards = { ...into.cards, ...cards };
       if (cpu) into.cpu = { ...into.cpu, ...cpu };
     } catch (error) {
       throw error instanceof Unserved ? refused(error.why, error) : error;
@@ -187,4 +192,29 @@ function limitedTwice(limits: NonNullable<Asked['limits']>): string | undefined 
   const { bps = 0, bps_rd = 0, bps_wr = 0, iops = 0, iops_rd = 0, iops_wr = 0 } = limits;
   if (bps > 0 && bps_rd + bps_wr > 0) return 'quota:disk_total_bytes_sec';
   return iops > 0 && iops_rd + iops_wr > 0 ? 'quota:disk_total_iops_sec' : undefined;
+}
+
+/** As libvirt: what may come at once is said of a rate. */
+function burstAlone(cards: NonNullable<Asked['cards']>): string | undefined {
+  for (const way of ['inbound', 'outbound'] as const)
+    if (cards[`${way}Burst`] !== undefined && cards[`${way}Average`] === undefined) return `quota:vif_${way}_burst`;
+  return undefined;
+}
+
+/**
+ * In OVN's units: thousands of bits. Where nothing is said of bursts they are of most of a second, as in Neutron: with less TCP
+ * does not come near its rate.
+ */
+function cardLimitsOf(cards: NonNullable<Asked['cards']>): Pick<ServerHardware, 'card_limits'> {
+  const limits: CardLimits = {};
+  for (const way of ['inbound', 'outbound'] as const) {
+    const [average, burst] = [cards[`${way}Average`], cards[`${way}Burst`]];
+    if (average === undefined) continue;
+    const rate_kbit = average * 8;
+    limits[way] = {
+      rate_kbit,
+      burst_kbit: Math.ceil(burst === undefined ? rate_kbit * 0.8 : (burst * 8 * 1024) / 1000),
+    };
+  }
+  return Object.keys(limits).length > 0 ? { card_limits: limits } : {};
 }

@@ -1,4 +1,5 @@
 import type { GuestHardware } from '../../../contract/host/index.ts';
+import type { CardLimits } from '../../network/port/tables.ts';
 
 /** As the server's row keeps it. */
 export interface ServerHardware extends Omit<GuestHardware, 'guestAgent'> {
@@ -7,6 +8,8 @@ export interface ServerHardware extends Omit<GuestHardware, 'guestAgent'> {
   admin_user?: string;
   /** The one that the image asks for; else the newest of its first host. */
   machine_type?: string;
+  /** The network's business (control/network/ovn); its host hears nothing of it. */
+  card_limits?: CardLimits;
   /** Of the image's properties those that are about the machine, for the next flavor. Absent: of before they were kept. */
   image?: Record<string, string>;
 }

@@ -5,7 +5,7 @@ import type { ServerHardware } from './server-hardware.ts';
 
 type Kept = Omit<
   ServerHardware,
-  'tpm' | 'pointer' | 'topology' | 'rng' | 'diskLimits' | 'cpuLimits' | 'image' | 'admin_user'
+  'tpm' | 'pointer' | 'topology' | 'rng' | 'diskLimits' | 'cpuLimits' | 'card_limits' | 'image' | 'admin_user'
 >;
 
 /** What one or all of them ask for. */
@@ -19,6 +19,8 @@ export interface Asked extends Kept {
   rngBytes?: number;
   rngPeriodMs?: number;
   limits?: Partial<NonNullable<ServerHardware['diskLimits']>>;
+  /** Thousands of bytes a second, and 1024s of them at once. */
+  cards?: Partial<Record<'inboundAverage' | 'inboundBurst' | 'outboundAverage' | 'outboundBurst', number>>;
   /** Nova's own numbers: 0 and less say nothing. */
   cpuShares?: number;
   cpuPeriodUs?: number;

@@ -21,7 +21,9 @@ import { cloudActor, type Database, type Queryable } from '../../kit/database/da
 import { json } from '../../kit/database/schema.ts';
 import { beginOperation, endOperations, passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
+import type { CardLimits } from '../../network/port/tables.ts';
 import type { Placement } from '../placement/index.ts';
+import { cardLimits } from './binding.ts';
 import { giveUpCapture } from './captures.ts';
 import { confirmResizeOfDeleted, confirmWhenDue } from './confirming.ts';
 import type { ServerPorts } from './dependencies.ts';
@@ -73,6 +75,7 @@ interface Look extends ServerState {
   memory_mib: number;
   disk_gib: number;
   local_gib: number;
+  card_limits: CardLimits;
   availability_zone: string | null;
   requested_host_id: string | null;
   server_group_id: string | null;
@@ -271,7 +274,7 @@ export class ServerController {
   async #look(id: string): Promise<Look | undefined> {
     const { rows } = await sql<Look>`
       select ${stateColumns}, s.id, s.project_id, s.resized_at, ${diskImage} as image_id, s.epoch, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib,
-        s.availability_zone, s.requested_host_id, s.server_group_id, h.connected as host_connected,
+        ${cardLimits} as card_limits, s.availability_zone, s.requested_host_id, s.server_group_id, h.connected as host_connected,
         case when h.connected then now() else coalesce(h.last_seen_at, h.created_at) end as host_seen_at, o.deadline, o.created_at as operation_started, o.waiting_for,
         o.verb, now() as now
       from server s left join host h on h.id = s.host_id

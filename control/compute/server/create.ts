@@ -136,7 +136,12 @@ export async function createServers(
       }),
     ]);
     const byId = new Map(rows.map((row) => [row.id, row]));
-    const made = servers.map((server): Unplaced => ({ ...server, ...byId.get(server.id)!, host_id: null }));
+    const made = servers.map(
+      (server): Unplaced => ({
+        ...{ ...server, ...byId.get(server.id)!, host_id: null },
+        card_limits: server.hardware.card_limits ?? {},
+      }),
+    );
     return withCommit(insertServerPorts(tx, serverPorts(wish, ids, ports)).then(() => ({ ids, reservationId, made })));
   });
   deps.created?.(made);

@@ -1,11 +1,16 @@
 /** What servers need of their neighbours; the composition root hands the real services in. */
 import type { GuestDiagnostics } from '../../../contract/host/index.ts';
-import type { HostId, ImageId, PortId, ServerId } from '../../../contract/ids.ts';
+import type { ImageId, PortId, ServerId } from '../../../contract/ids.ts';
 import type { GuestPasswordWish, HostEndpoint } from '../../host/index.ts';
 import type { DiskFormat } from '../../image/index.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
-import type { ServerPort, ServerPortsPlan, ServerPortsWish } from '../../network/port/server-ports.ts';
+import type {
+  ServerPort,
+  ServerPortBinding,
+  ServerPortsPlan,
+  ServerPortsWish,
+} from '../../network/port/server-ports.ts';
 import type { DesiredPorts, PortStamp, ServerInterface } from '../../network/port/server-views.ts';
 
 /** Part of PortService (control/network/port). */
@@ -17,7 +22,7 @@ export interface ServerPorts {
     plan: ServerPortsPlan,
     serverIds: readonly ServerId[],
   ): Promise<ServerPort[][]>;
-  bindServerPorts(tx: Tx, placed: readonly { serverId: ServerId; hostId: HostId }[]): Promise<unknown>;
+  bindServerPorts(tx: Tx, placed: readonly ServerPortBinding[]): Promise<unknown>;
   unbindServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;
   releaseServerPorts(tx: Tx, serverId: ServerId, only?: PortId): Promise<unknown>;
   addServerAddress(tx: Tx, serverId: ServerId, networkId: string): Promise<boolean>;

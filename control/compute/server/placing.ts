@@ -190,7 +190,7 @@ export class Placing {
         from ${given} join host h on h.id = g.host_id where s.id = g.id`.execute(tx),
       this.#options.ports.bindServerPorts(
         tx,
-        all.map(({ server, hostId }) => ({ serverId: server.id as ServerId, hostId })),
+        all.map(({ server, hostId }) => ({ serverId: server.id as ServerId, hostId, limits: server.card_limits })),
       ),
       // Until a word of the host: then it is looked at again, in case the host goes away without one.
       putOff(

@@ -1,12 +1,15 @@
 /** The servers that wait for a host. SQL, nothing else. */
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
+import type { CardLimits } from '../../network/port/tables.ts';
 import type { PlacementRequest } from '../placement/index.ts';
+import { cardLimits } from './binding.ts';
 
 /** A server to place, as a look found it. */
 export interface Unplaced extends PlacementRequest {
   id: string;
   project_id: string;
+  card_limits: CardLimits;
   /** Beside `disk_gib`. */
   local_gib: number;
   /** Of which its disk is made. */
@@ -43,7 +46,7 @@ export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promis
  */
 export async function othersWaiting(tx: Tx, asked: readonly Unplaced[], limit: number): Promise<Unplaced[]> {
   const { rows } = await sql<Unplaced>`
-    select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib,
+    select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib, ${cardLimits} as card_limits,
       s.availability_zone, s.requested_host_id, s.server_group_id, now() as now,
       (select deadline from operation where resource_id = s.id and state = 'running' order by created_at desc limit 1) as deadline
     from server s

@@ -16,7 +16,7 @@ export function isOneOf(
 
 /** Lists side by side as rows of a table, for `from`: `unnest`, where one row is planned as one. */
 export function rowsOf(
-  ...columns: readonly { values: readonly unknown[]; type: 'uuid' | 'boolean' }[]
+  ...columns: readonly { values: readonly unknown[]; type: 'uuid' | 'boolean' | 'text' }[]
 ): RawBuilder<unknown> {
   const one = columns[0]!.values.length === 1;
   const each = columns.map(({ values, type }) =>

@@ -694,7 +694,8 @@ CREATE TABLE public.port (
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    card_limits jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 
 CREATE TABLE public.port_ip (

@@ -24,6 +24,7 @@ export const monitored: Monitored = {
   ],
   Port_Group: ['name', 'external_ids'],
   ACL: ['priority', 'direction', 'match', 'action', 'log', 'external_ids'],
+  QoS: ['priority', 'direction', 'match', 'action', 'bandwidth', 'external_ids'],
   Logical_Router: ['name', 'enabled', 'options', 'external_ids'],
   Logical_Router_Port: ['name', 'mac', 'networks', 'enabled', 'ipv6_ra_configs', 'options', 'external_ids'],
   Gateway_Chassis: ['name', 'chassis_name', 'priority', 'external_ids'],

@@ -3,7 +3,7 @@
  * the intent functions are pure functions of it.
  */
 
-import type { DhcpOption } from '../port/tables.ts';
+import type { CardLimits, DhcpOption } from '../port/tables.ts';
 import type { Rule } from '../security-group/rules.ts';
 import { HostSet } from './intent/gateway.ts';
 
@@ -46,6 +46,7 @@ export interface PortRow {
   extra_dhcp_opts: DhcpOption[];
   host_id: string | null;
   observed_up: boolean;
+  card_limits: CardLimits;
   /** In the order that the caller gave. */
   ips: { subnet_id: string; ip: string }[];
   security_group_ids: string[];

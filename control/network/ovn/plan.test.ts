@@ -40,6 +40,7 @@ const least: Readonly<Record<string, DesiredRow['columns']>> = {
   Logical_Router_Port: { name: 'lrp', networks: ['10.0.0.1/24'] },
   Logical_Switch_Port: { name: 'lsp' },
   NAT: { type: 'snat' },
+  QoS: { direction: 'to-lport' },
   Gateway_Chassis: { name: 'chassis' },
 };
 

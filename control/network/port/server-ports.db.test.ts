@@ -54,7 +54,7 @@ test('a server without requests gets a dual-stack port on the only network, in t
     return ids;
   });
   assert.equal(made?.created, true);
-  await transact((tx) => ports.bindServerPorts(tx, [{ serverId, hostId }]));
+  await transact((tx) => ports.bindServerPorts(tx, [{ serverId, hostId, limits: {} }]));
 
   const [shown] = (await ports.serverAddresses(db.database.query, [serverId])).get(serverId)!;
   assert.equal(shown?.networkName, oddName);

@@ -13,6 +13,7 @@ import type { Tx } from '../../kit/database/database.ts';
 import { rowsOf } from '../../kit/database/one-of.ts';
 import { maySeeNetwork, mayUseNetwork } from '../access.ts';
 import { createPorts, loadGround, loadNetworks, type NetworkFacts, type NewPort, type PortGround } from './create.ts';
+import type { CardLimits } from './tables.ts';
 
 /** One interface that a server asks for: on a network, or an existing port. */
 export interface ServerPortRequest {
@@ -238,20 +239,28 @@ async function takePort(tx: Tx, caller: Caller, serverId: ServerId, text: string
   return id!;
 }
 
-/** Where servers' ports are to be plugged. Safe to repeat. */
-export async function bindServerPorts(
-  tx: Tx,
-  placed: readonly { serverId: ServerId; hostId: HostId }[],
-): Promise<void> {
-  const [servers, hosts] = [placed.map(({ serverId }) => serverId), placed.map(({ hostId }) => hostId)];
-  await sql`update port p set host_id = w.host_id, generation = generation + 1, updated_at = now()
-    from ${rowsOf({ values: servers, type: 'uuid' }, { values: hosts, type: 'uuid' })} as w (server_id, host_id) join server_port sp on sp.server_id = w.server_id
-    where p.id = sp.port_id and p.host_id is distinct from w.host_id`.execute(tx);
+/** Where a server's ports are to be plugged, and what may pass them. */
+export interface ServerPortBinding {
+  serverId: ServerId;
+  hostId: HostId;
+  limits: CardLimits;
+}
+
+/** Also where only the limits are others. Safe to repeat. */
+export async function bindServerPorts(tx: Tx, placed: readonly ServerPortBinding[]): Promise<void> {
+  const bindings = rowsOf(
+    { values: placed.map(({ serverId }) => serverId), type: 'uuid' },
+    { values: placed.map(({ hostId }) => hostId), type: 'uuid' },
+    { values: placed.map(({ limits }) => JSON.stringify(limits)), type: 'text' },
+  );
+  await sql`update port p set host_id = w.host_id, card_limits = w.limits::jsonb, generation = generation + 1, updated_at = now()
+    from ${bindings} as w (server_id, host_id, limits) join server_port sp on sp.server_id = w.server_id
+    where p.id = sp.port_id and (p.host_id is distinct from w.host_id or p.card_limits <> w.limits::jsonb)`.execute(tx);
 }
 
 /** The server has no host for now; its ports are its own, with their addresses. Safe to repeat. */
 export async function unbindServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
-  await sql`update port p set host_id = null, binding_host = '', generation = generation + 1, updated_at = now()
+  await sql`update port p set host_id = null, binding_host = '', card_limits = '{}', generation = generation + 1, updated_at = now()
     from server_port sp where sp.server_id = ${serverId} and p.id = sp.port_id and p.host_id is not null`.execute(tx);
 }
 
@@ -267,7 +276,7 @@ export async function releaseServerPorts(tx: Tx, serverId: ServerId, only: PortI
   const lent = rows.filter((row) => !row.delete_with_device).map(({ id }) => id);
   if (lent.length === 0) return;
   await sql`with gone as (delete from server_port where server_id = ${serverId} and port_id = any(${lent}::uuid[]))
-    update port set device_id = '', device_owner = '', host_id = null, binding_host = '',
+    update port set device_id = '', device_owner = '', host_id = null, binding_host = '', card_limits = '{}',
       generation = generation + 1, updated_at = now() where id = any(${lent}::uuid[])`.execute(tx);
 }
 

@@ -38,6 +38,7 @@ import {
   planServerPorts,
   releaseServerPorts,
   type ServerPort,
+  type ServerPortBinding,
   type ServerPortsPlan,
   type ServerPortsWish,
   unbindServerPorts,
@@ -157,7 +158,7 @@ export class PortService {
     return createServerPorts(tx, caller, plan, serverIds);
   }
 
-  bindServerPorts(tx: Tx, placed: readonly { serverId: ServerId; hostId: HostId }[]): Promise<void> {
+  bindServerPorts(tx: Tx, placed: readonly ServerPortBinding[]): Promise<void> {
     return bindServerPorts(tx, placed);
   }
 

@@ -12,6 +12,18 @@ export interface DhcpOption {
   ip_version: 4 | 6;
 }
 
+/** A second, in thousands of bits, and how many of them may come at once. */
+export interface CardLimit {
+  rate_kbit: number;
+  burst_kbit: number;
+}
+
+/** What may pass a server's card each way, as its guest sees it; absent: as much as comes. */
+export interface CardLimits {
+  inbound?: CardLimit;
+  outbound?: CardLimit;
+}
+
 export interface PortTable {
   id: string;
   project_id: string;
@@ -31,6 +43,8 @@ export interface PortTable {
   binding_host: Generated<string>;
   delete_with_device: Generated<boolean>;
   observed_up: Generated<boolean>;
+  /** What the flavor of its server lets through; written with the binding. */
+  card_limits: Json<CardLimits>;
   tags: Generated<string[]>;
   generation: Generated<number>;
   created_at: Timestamp;

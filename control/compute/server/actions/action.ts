@@ -19,6 +19,7 @@ import type { Database, Tx } from '../../../kit/database/database.ts';
 import { beginOperation, recordOperation } from '../../../kit/operation/operations.ts';
 import { enqueue } from '../../../kit/queue/queue.ts';
 import { notFound } from '../../../kit/refusal.ts';
+import { bindPorts } from '../binding.ts';
 import type { ServerHosts, ServerImages, ServerPorts } from '../dependencies.ts';
 import { requireLegal, type Verb } from '../legal.ts';
 import type { ServerRow } from '../server.ts';
@@ -89,6 +90,7 @@ export async function act<Argument>(
     }
     const generation = await updateDesired(tx, server.id, verb, decision);
     const placed = server.host_id !== null;
+    if (decision.size?.hardware) await bindPorts(tx, deps.ports, { ...server, hardware: decision.size.hardware });
     await beginOperation(tx, actorOf(caller), {
       ...{ ...about, generation, deadlineMs: action.deadlineMs },
       owner: placed ? `host ${server.host_id}` : 'control',

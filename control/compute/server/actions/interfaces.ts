@@ -6,9 +6,10 @@
 import { sql } from 'kysely';
 import { CloudError, type ErrorCode } from '../../../../contract/errors.ts';
 import { serverLimits } from '../../../../contract/host/limits.ts';
-import type { HostId, PortId, ProjectId, ServerId } from '../../../../contract/ids.ts';
+import type { PortId, ProjectId, ServerId } from '../../../../contract/ids.ts';
 import type { Tx } from '../../../kit/database/database.ts';
 import type { ServerPortRequest } from '../../../network/port/server-ports.ts';
+import { bindPorts } from '../binding.ts';
 import { insertServerPorts } from '../store.ts';
 import { type ServerAction, shortlyMs } from './action.ts';
 
@@ -36,7 +37,7 @@ export const attachInterface: ServerAction<AttachWish> = {
       .catch(asAttachFault);
     const { portId } = made![0]!;
     await insertServerPorts(tx, [{ server_id: serverId, port_id: portId, position, tag }]);
-    if (server.host_id !== null) await ports.bindServerPorts(tx, [{ serverId, hostId: server.host_id as HostId }]);
+    await bindPorts(tx, ports, server);
     attached(portId);
     return {};
   },

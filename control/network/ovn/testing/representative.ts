@@ -52,6 +52,7 @@ const port = (
   extra_dhcp_opts: [],
   host_id: null,
   observed_up: false,
+  card_limits: {},
   ips: ips.map(([of, ip]) => ({ subnet_id: subnetId(of), ip })),
   security_group_ids: [],
   ...row,
@@ -152,7 +153,11 @@ const ports: ModelRows['ports'] = [
       [3, '10.1.0.11'],
       [4, 'fd00:1::f816:3eff:fe00:5'],
     ],
-    { host_id: ids.host1, ...groups(ids.web) },
+    {
+      host_id: ids.host1,
+      card_limits: { inbound: { rate_kbit: 8000, burst_kbit: 6400 }, outbound: { rate_kbit: 256, burst_kbit: 525 } },
+      ...groups(ids.web),
+    },
   ),
   port(6, ids.red, [[3, '10.1.0.12']], {
     extra_dhcp_opts: [
