@@ -9,6 +9,7 @@ import { novaSentences } from '../api/openstack/compute/sentences.ts';
 import { keystoneSentences } from '../api/openstack/identity/sentences.ts';
 import { glanceSentences } from '../api/openstack/image/sentences.ts';
 import { neutronSentences } from '../api/openstack/network/sentences.ts';
+import { cinderSentences } from '../api/openstack/volume/sentences.ts';
 import { operatorSentences } from '../cli/sentences.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -49,6 +50,7 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
     sentences: novaSentences,
     areas: ['KitReasons', 'HostReasons', 'ImageReasons', 'NetworkReasons', 'ComputeReasons'],
   },
+  Cinder: { sentences: cinderSentences, areas: ['KitReasons', 'HostReasons', 'ImageReasons', 'StorageReasons'] },
   'the command line': {
     sentences: operatorSentences,
     areas: ['ProcessReasons', 'HostLinkReasons', 'NetworkOperatorReasons'],

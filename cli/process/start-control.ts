@@ -11,6 +11,7 @@ import { computeDialect } from '../../api/openstack/compute/index.ts';
 import { identityDialect } from '../../api/openstack/identity/index.ts';
 import { imageDialect } from '../../api/openstack/image/index.ts';
 import { networkDialect } from '../../api/openstack/network/index.ts';
+import { volumeDialect } from '../../api/openstack/volume/index.ts';
 import { type ApiOptions, createApi, type Dialect, renewCertificate } from '../../api/server.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
@@ -30,6 +31,7 @@ import { QuotaService } from '../../control/kit/quota/index.ts';
 import { openNetwork } from '../../control/network/open.ts';
 import { Projector } from '../../control/network/ovn/index.ts';
 import { resources, usage, userUsage } from '../../control/resources.ts';
+import { openStorage } from '../../control/storage/open.ts';
 import { Credentials } from '../../protocols/tls/index.ts';
 import type { ControlConfiguration } from './configuration.ts';
 import { controlHealth } from './control-health.ts';
@@ -49,6 +51,9 @@ const catalogue = [
   { type: 'image', name: 'glance', path: '/image' },
   { type: 'network', name: 'neutron', path: '/network' },
   { type: 'compute', name: 'nova', path: '/compute/v2.1' },
+  // One service under the names that clients of different ages look for.
+  { type: 'block-storage', name: 'cinder', path: '/volume/v3/{project_id}' },
+  { type: 'volumev3', name: 'cinderv3', path: '/volume/v3/{project_id}' },
 ];
 
 /** For tests. */
@@ -160,6 +165,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const client = new HostClient({ tls, local: configuration.localHost });
   const { imageProtections: protections, imageCopies: copies, imageImport: web } = configuration;
   const image = openImage({ database, feed, client, log, region, protections, copies, web });
+  const storage = openStorage({ database });
   const network = openNetwork({ database });
   const { ports } = network;
   const { images } = image.services;
@@ -176,11 +182,11 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     networks: ports,
   });
   const projector = new Projector({ database, feed, log, holder, northbound: { target: northbound } });
-  return { identity, client, image, network, compute, hosts, projector };
+  return { identity, client, image, storage, network, compute, hosts, projector };
 }
 
 function dialects(
-  { identity, image, network, compute }: Awaited<ReturnType<typeof openAreas>>,
+  { identity, image, storage, network, compute }: Awaited<ReturnType<typeof openAreas>>,
   { database, feed, publicUrl }: { database: Database; feed: ChangeFeed; publicUrl: string },
 ): Dialect[] {
   const authenticator = identity;
@@ -193,6 +199,7 @@ function dialects(
       ...{ securityGroups: network.securityGroups, networks: network.networks, images: image.services.images },
       floatingIps: network.floatingIps,
     }),
+    volumeDialect({ authenticator, ...storage.services }),
     nativeDialect({ identity, database, feed }),
     consoleDialect(),
   ];

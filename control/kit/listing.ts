@@ -49,6 +49,8 @@ export interface ListQuery extends TagFilters {
   limit?: number;
   /** The id of the last row of the page before (of the first one after, when reversed). */
   marker?: string;
+  /** How many to leave out first. */
+  offset?: number;
   reverse?: boolean;
 }
 
@@ -211,7 +213,7 @@ export async function listRows<Row>(
   const order = keys.map(({ expression, descending }) => (descending ? sql`${expression} desc` : expression));
   const { rows } = await sql<Row>`select ${listing.select} from ${listing.from}
     where ${sql.join(where, sql` and `)} order by ${sql.join(order)}
-    limit ${Math.min(query.limit ?? maxPage, maxPage)}`.execute(db);
+    limit ${Math.min(query.limit ?? maxPage, maxPage)} offset ${query.offset ?? 0}`.execute(db);
   if (listing.unpack) for (const row of rows) listing.unpack(row);
   return query.reverse ? rows.reverse() : rows;
 }

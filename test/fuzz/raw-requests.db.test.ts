@@ -17,6 +17,7 @@ const lifeMs = 3000;
 const forms: Record<string, (body: Record<string, Record<string, unknown>>) => unknown> = {
   identity: (body) => body.error?.code,
   compute: (body) => Object.values(body)[0]?.code,
+  volume: (body) => Object.values(body)[0]?.code,
   network: (body) => body.NeutronError?.message,
   native: (body) => body.error?.code,
 };

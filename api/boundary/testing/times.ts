@@ -4,7 +4,7 @@
  * this table.
  */
 
-/** As most of Nova's tables, and what Keystone keeps of passwords and application credentials: no zone. */
+/** As most of Nova's tables, and all of Cinder's, and what Keystone keeps of passwords and application credentials: no zone. */
 const bare = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/;
 /** Keystone's tokens. */
 const zoned = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
@@ -54,6 +54,18 @@ const forms: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
         ['created_at', 'started_at', 'heartbeat_timestamp'].map((field) => [`${what}.${field}`, spaced]),
       ),
     ),
+  },
+  // Types and quotas tell none; of a version document and an extension the day is fixed.
+  volume: {
+    ...Object.fromEntries(
+      ['created_at', 'updated_at', 'attached_at', 'detached_at', 'launched_at', 'terminated_at'].map((field) => [
+        field,
+        bare,
+      ]),
+    ),
+    'versions.updated': seconds,
+    'extension.updated': seconds,
+    'extensions.updated': seconds,
   },
 };
 

@@ -45,9 +45,13 @@ const defect: Fault = {
   details: {},
 };
 
-export function toFault(error: unknown, form: Pick<FaultForm, 'overrides' | 'sentences'> = {}): Fault {
+export function toFault(
+  error: unknown,
+  form: Pick<FaultForm, 'overrides' | 'reasonOverrides' | 'sentences'> = {},
+): Fault {
   if (error instanceof CloudError) {
-    const status = form.overrides?.[error.code] ?? statusOf[error.code];
+    const ofReason = form.reasonOverrides?.[(error as CloudError).reason];
+    const status = ofReason ?? form.overrides?.[error.code] ?? statusOf[error.code];
     if (error.code === 'internal') return { ...defect, status };
     // What a dialect itself refuses has a sentence already, and no reason.
     const said = error instanceof Refusal;
@@ -75,6 +79,8 @@ export interface FaultForm {
   /** Builds the body; may set headers. */
   body(fault: Fault, request: FastifyRequest, reply: FastifyReply): unknown;
   overrides?: Partial<Record<ErrorCode, number>>;
+  /** Where one reason has another status than the rest of its code. */
+  reasonOverrides?: Partial<Record<Reason, number>>;
   /** The dialect's words. A reason that is not among them (of an area that the dialect does not reach) is told plainly. */
   sentences?: Partial<SentenceTable<Reasons>>;
 }

@@ -1,60 +1,18 @@
-/**
- * Nova's microversions: which version a request asks for, and the headers that say which one answered.
- * Within major version 2 a microversion is its minor number here: 96 is 2.96.
- */
+/** Nova's microversions, and the headers that say which one answered. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Refusal } from '../../boundary/refusal.ts';
+import { askedFor, readMicroversion, UnsupportedVersion, type VersionRange } from '../common/microversion.ts';
 
-export const minimumVersion = 1;
-/** The newest whose differences are all honoured by the calls that we answer. */
-export const maximumVersion = 96;
+const range: VersionRange = { service: 'compute', major: 2, minimum: 1, maximum: 96 };
+export const { minimum: minimumVersion, maximum: maximumVersion } = range;
 
-const header = 'openstack-api-version';
 const legacyHeader = 'x-openstack-nova-api-version';
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Minor number of the compute microversion; 1 where the dialect is not Nova's. */
-    microversion: number;
-  }
-}
-
-export class UnsupportedVersion extends Error {
-  constructor(asked: string) {
-    super(
-      `Version ${asked} is not supported by the API. Minimum is 2.${minimumVersion} and maximum is 2.${maximumVersion}.`,
-    );
-  }
-}
-
 /**
+ * The common header wins over Nova's own.
  * @throws CloudError `invalid` for what is no version, UnsupportedVersion for one out of range
  */
-export function parseMicroversion(headers: FastifyRequest['headers']): number {
-  const asked = askedFor(headers);
-  if (asked === undefined) return minimumVersion;
-  if (asked === 'latest') return maximumVersion;
-  const match = /^([1-9]\d*)\.([1-9]\d*|0)$/.exec(asked);
-  if (!match) {
-    throw new Refusal(
-      'invalid',
-      `API Version String ${asked.slice(0, 50)} is of invalid format. Must be of format MajorNum.MinorNum.`,
-    );
-  }
-  const minor = Number(match[2]);
-  if (match[1] !== '2' || minor < minimumVersion || minor > maximumVersion) throw new UnsupportedVersion(asked);
-  return minor;
-}
-
-/** The new header may name several services: "compute 2.53, volume 3.1". It wins over the old one. */
-function askedFor(headers: FastifyRequest['headers']): string | undefined {
-  const lines = [headers[header] ?? []].flat();
-  for (const item of lines.flatMap((line) => line.split(','))) {
-    const [service, version] = item.trim().split(/\s+/);
-    if (service === 'compute' && version !== undefined) return version;
-  }
-  return [headers[legacyHeader] ?? []].flat()[0]?.trim();
-}
+export const parseMicroversion = (headers: FastifyRequest['headers']): number =>
+  readMicroversion(askedFor(headers, range.service) ?? [headers[legacyHeader] ?? []].flat()[0]?.trim(), range);
 
 /** v2.0 is 2.1 without microversions: it never heard of their headers. */
 const isLegacy = (url: string): boolean => /^\/compute\/v2(?:[/?]|$)/.test(url);

@@ -1,11 +1,11 @@
 /**
- * Nova's roles at the door. Services ask for what changes things, and for administrators; that whoever only looks needs a role, too,
- * is Nova's rule (`project_reader`): a token with none that it knows gets nothing but what is everybody's.
+ * Roles at the door, as Nova and Cinder have them. Services ask for what changes things, and for administrators; that whoever only looks
+ * needs a role, too, is those two's rule (`project_reader`): a token with none that they know gets nothing but what is everybody's.
  */
 import type { FastifyRequest } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Contract, Rights } from '../../boundary/contract.ts';
-import { callerOf } from '../common/authenticate.ts';
+import { callerOf } from './authenticate.ts';
 
 const roles: Readonly<Partial<Record<Rights, readonly string[]>>> = {
   reader: ['reader', 'member', 'manager', 'admin'],

@@ -1,0 +1,39 @@
+/** Cinder's form of a refusal: one key that depends on the status, with code and message. */
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { Reason } from '../../../contract/errors.ts';
+import { speakFaults } from '../common/faults.ts';
+import { cinderSentences } from './sentences.ts';
+
+const names: Readonly<Record<number, string>> = {
+  400: 'badRequest',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'itemNotFound',
+  405: 'badMethod',
+  409: 'conflictingRequest',
+  413: 'overLimit',
+  415: 'badMediaType',
+  501: 'notImplemented',
+  503: 'serviceUnavailable',
+};
+
+const conflicts: Partial<Record<Reason, number>> = {};
+
+export const cinderFault = (code: number, message: string): Record<string, { code: number; message: string }> => ({
+  [names[code] ?? 'computeFault']: { code, message },
+});
+
+export function speakCinderFaults(app: FastifyInstance): void {
+  speakFaults(app, {
+    sentences: cinderSentences,
+    // What is in the wrong state is 400 to Cinder (InvalidVolume), and a quota 413; 409 it says where something is there already.
+    overrides: { conflict: 400, quota_exceeded: 413 },
+    reasonOverrides: conflicts,
+    body: (fault) => cinderFault(fault.status, fault.message),
+  });
+}
+
+/** Something that Cinder can do and this release can't: said plainly, in Cinder's form. */
+export function notInThisRelease(reply: FastifyReply, what: string): FastifyReply {
+  return reply.code(501).send(cinderFault(501, `${what} is not in this release of Bothy.`));
+}

@@ -1,0 +1,74 @@
+/**
+ * Cinder's API, v3 with microversions. Translates; decides nothing. See README.md for what is and what is not in it.
+ */
+import type { FastifyInstance } from 'fastify';
+import { parseId } from '../../../contract/ids.ts';
+import type { VolumeTypeService } from '../../../control/storage/volume-type/index.ts';
+import { Boundary } from '../../boundary/boundary.ts';
+import { readJson } from '../../boundary/json.ts';
+import { Refusal } from '../../boundary/refusal.ts';
+import type { Dialect } from '../../server.ts';
+import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
+import { permit } from '../common/permit.ts';
+import * as a from './answers.ts';
+import { extensionRoutes } from './extensions.ts';
+import { cinderFault, speakCinderFaults } from './faults.ts';
+import { maximumVersion, speakMicroversions } from './microversion.ts';
+import { typeRoutes } from './types.ts';
+import { sentences } from './validate.ts';
+import { versionRoutes } from './versions.ts';
+
+export interface VolumeDialectOptions {
+  authenticator: Authenticator;
+  volumeTypes: VolumeTypeService;
+  /** For documents and walks: everything once. */
+  withoutProjectPaths?: boolean;
+}
+
+export function volumeDialect(options: VolumeDialectOptions): Dialect {
+  return {
+    prefix: '/volume',
+    plugin: async (app) => {
+      speakCinderFaults(app);
+      readJson(app);
+      speakMicroversions(app, (error, reply) => reply.code(406).send(cinderFault(406, error.message)));
+      authenticateAll(app, options.authenticator);
+      versionRoutes(boundaryOf(app));
+      // Since 3.67 Cinder asks for no project in its paths, whatever the version of the request is.
+      await app.register(async (scope) => routes(scope, options), { prefix: '/v3' });
+      if (options.withoutProjectPaths) return;
+      await app.register(
+        async (scope) => {
+          requireOwnProject(scope);
+          routes(scope, options);
+        },
+        { prefix: '/v3/:projectId' },
+      );
+    },
+  };
+}
+
+export const volumeInfo = {
+  title: 'Block Storage API v3',
+  version: `3.${maximumVersion}`,
+  description: "OpenStack's Block Storage API (Cinder's) as Bothy answers it, with microversions.",
+  fault: a.cinderFault,
+} as const;
+
+/** The project in a path is only said again: it is that of the token. */
+function requireOwnProject(app: FastifyInstance): void {
+  app.addHook('preHandler', async (request) => {
+    const asked = parseId((request.params as { projectId: string }).projectId);
+    if (asked === undefined || asked !== callerOf(request).projectId)
+      throw new Refusal('invalid', 'Malformed request url');
+  });
+}
+
+const boundaryOf = (app: FastifyInstance): Boundary =>
+  new Boundary(app, { sentences, permit, versionOf: (request) => request.microversion });
+
+function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
+  const boundary = boundaryOf(app);
+  extensionRoutes(boundary);
+  typeRoutes(boundary, options.volumeTypes);
+}

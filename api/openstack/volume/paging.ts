@@ -1,0 +1,94 @@
+/** Cinder's pages (limit, offset, marker, sort), its links, and the address of a request. */
+import type { FastifyRequest } from 'fastify';
+import { Refusal } from '../../boundary/refusal.ts';
+import { callerOf } from '../common/authenticate.ts';
+import { first, type Link, type Query } from '../compute/paging.ts';
+
+export { first, type Link, type Query, queryOf } from '../compute/paging.ts';
+
+/** Cinder's osapi_max_limit. */
+export const maxLimit = 1000;
+
+export interface Page {
+  limit: number;
+  offset: number;
+  marker: string | undefined;
+  sort: { column: string; descending: boolean }[];
+}
+
+function wholeNumber(query: Query, key: 'limit' | 'offset'): number | undefined {
+  const text = first(query, key);
+  if (text === undefined) return undefined;
+  if (/^-\d+$/.test(text)) throw new Refusal('invalid', `${key} param must be positive`);
+  if (!/^\d{1,9}$/.test(text)) throw new Refusal('invalid', `${key} param must be an integer`);
+  return Number(text);
+}
+
+/**
+ * @param columns ours, by the keys that Cinder sorts this resource by
+ * @throws CloudError `invalid`
+ */
+export function pageOf(query: Query, columns: Readonly<Record<string, string>>): Page {
+  return {
+    limit: Math.min(wholeNumber(query, 'limit') ?? maxLimit, maxLimit),
+    offset: wholeNumber(query, 'offset') ?? 0,
+    marker: first(query, 'marker'),
+    sort: sortOf(query).map(({ key, direction }) => {
+      if (!Object.hasOwn(columns, key))
+        throw new Refusal('invalid', `Sort key provided is invalid: ${key.slice(0, 50)}`);
+      if (direction !== 'asc' && direction !== 'desc') {
+        throw new Refusal('invalid', 'Unknown sort direction, must be one of: asc, desc');
+      }
+      return { column: columns[key]!, descending: direction === 'desc' };
+    }),
+  };
+}
+
+/** `sort=name:asc,size`, or the older `sort_key` and `sort_dir`. */
+function sortOf(query: Query): { key: string; direction: string }[] {
+  const [sort, key, direction] = [first(query, 'sort'), first(query, 'sort_key'), first(query, 'sort_dir')];
+  if (sort === undefined) return [{ key: key?.trim() ?? 'created_at', direction: direction?.trim() ?? 'desc' }];
+  if (key !== undefined || direction !== undefined) {
+    throw new Refusal(
+      'invalid',
+      "The 'sort_key' and 'sort_dir' parameters are deprecated and cannot be used with the 'sort' parameter.",
+    );
+  }
+  return sort
+    .trim()
+    .split(',')
+    .map((one) => {
+      const [name = '', way = ''] = one.split(':');
+      return { key: name.trim(), direction: way.trim() || 'desc' };
+    });
+}
+
+export const rootOf = (request: FastifyRequest): string => `${request.protocol}://${request.host}/volume`;
+
+/** Cinder's links name the project of whoever asks, whatever path they asked by. */
+const own = (request: FastifyRequest): string => {
+  const { projectId } = callerOf(request);
+  return projectId === null ? '' : `/${projectId}`;
+};
+
+/** Cinder's pair of links for one resource. */
+export function linksOf(request: FastifyRequest, collection: string, id: string): Link[] {
+  const tail = `${own(request)}/${collection}/${encodeURIComponent(id)}`;
+  return [
+    { rel: 'self', href: `${rootOf(request)}/v3${tail}` },
+    { rel: 'bookmark', href: `${rootOf(request)}${tail}` },
+  ];
+}
+
+/** The next page's link when this page is full. */
+export function nextLinks(
+  request: FastifyRequest,
+  collection: string,
+  page: { limit: number; count: number; last: string | undefined },
+): Link[] | undefined {
+  if (page.count < page.limit || page.last === undefined) return undefined;
+  const query = new URLSearchParams(request.url.split('?')[1] ?? '');
+  query.set('marker', page.last);
+  query.delete('offset');
+  return [{ rel: 'next', href: `${rootOf(request)}/v3${own(request)}/${collection}?${query}` }];
+}

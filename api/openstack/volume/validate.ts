@@ -1,0 +1,28 @@
+/** Cinder's basic types of bodies (cinder/api/validation/parameter_types.py), and its sentences for what is wrong, which are Nova's. */
+import { Type } from 'typebox';
+import { parseId } from '../../../contract/ids.ts';
+import * as v from '../compute/validate.ts';
+
+export { boolean, integer, sentences, since, strict, text, toBoolean, uuid, when } from '../compute/validate.ts';
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+const printable = (text: string): boolean => !control.test(text);
+
+/** May be of any script; not of spaces alone. */
+export const name = Type.Refine(
+  v.text(1, 255),
+  (text) => printable(text) && text.trim() !== '',
+  () => 'is not a name: printable characters, not white space alone',
+);
+/** A name that may be empty or missing. */
+export const nameOrNull = Type.Union([v.text(0, 255), Type.Null()]);
+export const description = Type.Union([v.text(0, 255), Type.Null()]);
+export const uuidOrNull = Type.Union([v.uuid, Type.Null()]);
+export const isUuid = (text: string): boolean => parseId(text) !== undefined;
+/** Keys and values of 255 characters. */
+export const metadata = Type.Refine(
+  Type.Record(Type.String(), v.text(0, 255)),
+  (values) => Object.keys(values).every(v.metadataKey),
+  () => 'a key is empty, longer than 255 characters or not printable',
+);

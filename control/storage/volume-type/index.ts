@@ -1,0 +1,2 @@
+export { usableBy, type VolumeTypeRow } from './listing.ts';
+export { defaultTypeName, typeOf, VolumeTypeService } from './service.ts';
