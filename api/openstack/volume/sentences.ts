@@ -15,8 +15,14 @@ const volumeTypes = {
   volume_type_not_found: ({ id }) => `Volume type ${id} could not be found.`,
 } satisfies Some;
 
+const places = {
+  layer_gone: () => 'What the volume was to be made of is gone.',
+  no_pool: ({ why, fix }) => `No valid backend was found: ${why}. To help: ${fix}.`,
+} satisfies Some;
+
 export const storageSentences = {
   ...volumeTypes,
+  ...places,
 } satisfies SentenceTable<StorageReasons>;
 
 export const cinderSentences: SentenceTable<CinderReasons> = {

@@ -68,6 +68,27 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.count_pool_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  before bigint := 0;
+  after bigint := 0;
+begin
+  if tg_op <> 'INSERT' and old.desired_presence = 'present' and not old.read_only then
+    before := old.size_bytes;
+  end if;
+  if tg_op <> 'DELETE' and new.desired_presence = 'present' and not new.read_only then
+    after := new.size_bytes;
+  end if;
+  if before <> after then
+    insert into storage_pool_usage as u (pool_id, promised_bytes) values (coalesce(new.pool_id, old.pool_id), after)
+    on conflict (pool_id) do update set promised_bytes = u.promised_bytes + after - before;
+  end if;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.enqueue(task text, resource text, due timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1038,9 +1059,20 @@ CREATE TABLE public.storage_pool (
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    over_subscription double precision DEFAULT 20 NOT NULL,
+    reserved_percentage integer DEFAULT 0 NOT NULL,
     CONSTRAINT storage_pool_kind_check CHECK ((kind = ANY (ARRAY['directory'::text, 'file-system'::text, 'block-device'::text]))),
+    CONSTRAINT storage_pool_over_subscription_check CHECK ((over_subscription >= (1)::double precision)),
+    CONSTRAINT storage_pool_reserved_percentage_check CHECK (((reserved_percentage >= 0) AND (reserved_percentage <= 100))),
     CONSTRAINT storage_pool_tier_check CHECK ((tier = ANY (ARRAY['ram'::text, 'flash'::text, 'disk'::text])))
 );
+
+CREATE TABLE public.storage_pool_usage (
+    pool_id uuid NOT NULL,
+    promised_bytes numeric DEFAULT 0 NOT NULL,
+    CONSTRAINT storage_pool_usage_promised_bytes_check CHECK ((promised_bytes >= (0)::numeric))
+)
+WITH (fillfactor='50');
 
 CREATE TABLE public.subnet (
     id uuid NOT NULL,
@@ -1243,6 +1275,9 @@ CREATE TABLE public.volume_layer (
     observed_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    former_parent_id uuid,
+    observed_captures jsonb DEFAULT '[]'::jsonb NOT NULL,
+    observed_backups jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT volume_layer_check CHECK (((parent_id IS NULL) OR (image_id IS NULL))),
     CONSTRAINT volume_layer_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_layer_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'ready'::text, 'absent'::text, 'failed'::text]))),
@@ -1588,6 +1623,9 @@ ALTER TABLE ONLY public.storage_pool
 ALTER TABLE ONLY public.storage_pool
     ADD CONSTRAINT storage_pool_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.storage_pool_usage
+    ADD CONSTRAINT storage_pool_usage_pkey PRIMARY KEY (pool_id);
+
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_pkey PRIMARY KEY (id);
 
@@ -1857,6 +1895,8 @@ CREATE INDEX user_password_past_user ON public.user_password_past USING btree (u
 
 CREATE INDEX volume_host ON public.volume USING btree (host_id);
 
+CREATE INDEX volume_layer_former_parent ON public.volume_layer USING btree (former_parent_id) WHERE (former_parent_id IS NOT NULL);
+
 CREATE INDEX volume_layer_host ON public.volume_layer USING btree (host_id, id);
 
 CREATE INDEX volume_layer_image ON public.volume_layer USING btree (image_id) WHERE (image_id IS NOT NULL);
@@ -2031,7 +2071,11 @@ CREATE TRIGGER volume_attachment_change AFTER INSERT OR DELETE OR UPDATE ON publ
 
 CREATE TRIGGER volume_change AFTER INSERT OR DELETE OR UPDATE ON public.volume FOR EACH ROW EXECUTE FUNCTION public.append_change('volume', 'id', '=launched_at');
 
-CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error');
+CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups');
+
+CREATE TRIGGER volume_layer_usage AFTER INSERT OR DELETE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.count_pool_usage();
+
+CREATE TRIGGER volume_layer_usage_moved AFTER UPDATE OF size_bytes, read_only, desired_presence ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.count_pool_usage();
 
 CREATE TRIGGER volume_snapshot_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_snapshot FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_snapshot', 'id', '=ready_at');
 
@@ -2295,6 +2339,9 @@ ALTER TABLE ONLY public.server_user_data
 ALTER TABLE ONLY public.storage_pool
     ADD CONSTRAINT storage_pool_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.storage_pool_usage
+    ADD CONSTRAINT storage_pool_usage_pool_id_fkey FOREIGN KEY (pool_id) REFERENCES public.storage_pool(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id) ON DELETE CASCADE;
 
@@ -2351,6 +2398,9 @@ ALTER TABLE ONLY public.volume_attachment
 
 ALTER TABLE ONLY public.volume
     ADD CONSTRAINT volume_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
+
+ALTER TABLE ONLY public.volume_layer
+    ADD CONSTRAINT volume_layer_former_parent_id_fkey FOREIGN KEY (former_parent_id) REFERENCES public.volume_layer(id);
 
 ALTER TABLE ONLY public.volume_layer
     ADD CONSTRAINT volume_layer_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);

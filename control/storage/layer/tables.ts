@@ -1,6 +1,6 @@
-/** The layer's table as Kysely sees it; the columns' meaning stands in migration 0302. */
-import type { Generated } from 'kysely';
-import type { DesiredLayer, ImageFormat } from '../../../contract/host/index.ts';
+/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302 and 0310. */
+import type { Generated, Selectable } from 'kysely';
+import type { DesiredLayer, ImageFormat, ObservedLayer } from '../../../contract/host/index.ts';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 
 /** What hosts report, see contract/host/layer.ts; none: nothing yet. */
@@ -30,12 +30,32 @@ export interface LayerBackup {
   parent_name: string | null;
 }
 
+/** What came of a capture or a backup: one of `result` and `error`. */
+export interface LayerCaptureOutcome {
+  image_id: string;
+  result: NonNullable<ObservedLayer['captures']>[number]['result'];
+  error: LayerError | null;
+}
+
+export interface LayerBackupOutcome {
+  id: string;
+  result: { size_bytes: number; sha256: string } | null;
+  error: LayerError | null;
+}
+
+/** In the words of the host's engines: for administrators. */
+export interface LayerError {
+  code: string;
+  message: string;
+}
+
 export interface VolumeLayerTable {
   id: string;
   volume_id: string;
   host_id: string;
   pool_id: string;
   parent_id: string | null;
+  former_parent_id: string | null;
   image_id: string | null;
   image: Json<LayerImage> | null;
   size_bytes: number;
@@ -52,11 +72,15 @@ export interface VolumeLayerTable {
   observed_size_bytes: Generated<number>;
   observed_allocated_bytes: Generated<number>;
   observed_step: string | null;
-  observed_error: Json<{ code: string; message: string }> | null;
+  observed_error: Json<LayerError> | null;
+  observed_captures: Json<LayerCaptureOutcome[]>;
+  observed_backups: Json<LayerBackupOutcome[]>;
   observed_at: Timestamp | null;
   created_at: Timestamp;
   updated_at: Timestamp;
 }
+
+export type LayerRow = Selectable<VolumeLayerTable>;
 
 interface LayerTables {
   volume_layer: VolumeLayerTable;

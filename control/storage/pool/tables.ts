@@ -1,4 +1,4 @@
-/** The pool's table as Kysely sees it; the columns' meaning stands in migration 0300. */
+/** The pool's tables as Kysely sees it; the columns' meaning stands in migrations 0300, 0311 and 0312. */
 import type { Generated } from 'kysely';
 import type { Timestamp } from '../../kit/database/schema.ts';
 
@@ -15,6 +15,8 @@ export interface StoragePoolTable {
   problem: string | null;
   disabled: Generated<boolean>;
   disabled_reason: string | null;
+  over_subscription: Generated<number>;
+  reserved_percentage: Generated<number>;
   generation: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;
@@ -22,6 +24,7 @@ export interface StoragePoolTable {
 
 interface PoolTables {
   storage_pool: StoragePoolTable;
+  storage_pool_usage: { pool_id: string; promised_bytes: Generated<number> };
 }
 
 declare module '../../kit/database/schema.ts' {

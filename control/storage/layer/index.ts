@@ -1,0 +1,14 @@
+export { hasFailed, hasFailedInSql, isLost, isLostInSql, isServed, isServedInSql } from './layer.ts';
+export { releaseLayers } from './release.ts';
+export {
+  addBackup,
+  addCapture,
+  endBackup,
+  endCapture,
+  findLayer,
+  freezeLayer,
+  growLayer,
+  insertLayer,
+  type NewLayer,
+} from './store.ts';
+export type { LayerBackup, LayerCapture, LayerImage, LayerRow, LayerSource } from './tables.ts';

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import { hasReason } from '../../../contract/errors.ts';
+import { type LayerId, newId, type VolumeId } from '../../../contract/ids.ts';
+import { cloudActor, type Tx } from '../../kit/database/database.ts';
+import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
+import { testPool, testVolume } from '../testing.ts';
+import { addCapture, endCapture, findLayer, freezeLayer, insertLayer, releaseLayers } from './index.ts';
+
+let db: TestDatabase;
+let pool: Awaited<ReturnType<typeof testPool>>;
+let projectId: string;
+before(async () => {
+  db = await testDatabase();
+  pool = await testPool(db.database);
+  projectId = await testProject(db.database);
+});
+after(() => db[Symbol.asyncDispose]());
+
+const inTx = <T>(work: (tx: Tx) => Promise<T>) => db.database.transaction(cloudActor, work);
+const present = async (id: string) => (await findLayer(db.database.query, id))?.desired_presence === 'present';
+
+/** A volume with a layer of its own, on the parent where one is given. */
+async function volume(parentId?: string): Promise<{ id: VolumeId; top: LayerId }> {
+  const id = newId<VolumeId>();
+  const base = parentId === undefined ? null : { parentId };
+  const top = await inTx((tx) => insertLayer(tx, { volumeId: id, pool, sizeBytes: 2 ** 30, base }));
+  await testVolume(db.database, { projectId, layerId: top, id });
+  return { id, top };
+}
+
+/** A snapshot: the top is frozen, and a new one is on it. */
+async function snapshot(of: { id: VolumeId; top: LayerId }): Promise<{ id: string; layer: LayerId }> {
+  const [id, layer] = [newId(), of.top];
+  of.top = await inTx(async (tx) => {
+    await freezeLayer(tx, layer);
+    const top = await insertLayer(tx, { volumeId: of.id, pool, sizeBytes: 2 ** 30, base: { parentId: layer } });
+    await sql`update volume set layer_id = ${top} where id = ${of.id}`.execute(tx);
+    await sql`insert into volume_snapshot (id, project_id, user_id, volume_id, layer_id, size_gib)
+      values (${id}, ${projectId}, ${newId()}, ${of.id}, ${layer}, 1)`.execute(tx);
+    return top;
+  });
+  return { id, layer };
+}
+
+const remove = (noun: 'volume' | 'volume_snapshot', id: string) =>
+  inTx(async (tx) => {
+    const { rows } = await sql<{ layer_id: string }>`update ${sql.table(noun)} set desired_presence = 'absent'
+      where id = ${id} returning layer_id`.execute(tx);
+    return releaseLayers(tx, [rows[0]!.layer_id]);
+  });
+
+test('a volume and its snapshots go in any order, and a layer goes when nobody needs it', async () => {
+  const source = await volume();
+  const [first, second] = [await snapshot(source), await snapshot(source)];
+  assert.deepEqual(await remove('volume_snapshot', first.id), [], 'what is above builds on it');
+  assert.deepEqual(await remove('volume', source.id), [source.top]);
+  assert.deepEqual(await remove('volume_snapshot', second.id), [second.layer, first.layer]);
+});
+
+test('a clone outlives its source, and the last of them takes the common layers along', async () => {
+  const source = await volume();
+  const shot = await snapshot(source);
+  const clones = [await volume(shot.layer), await volume(shot.layer)];
+  await remove('volume_snapshot', shot.id);
+  assert.deepEqual(await remove('volume', source.id), [source.top]);
+  assert.deepEqual(await remove('volume', clones[0]!.id), [clones[0]!.top]);
+  assert.ok(await present(shot.layer));
+  assert.deepEqual(await remove('volume', clones[1]!.id), [clones[1]!.top, shot.layer]);
+});
+
+test('of many that let go of one layer at the same moment none leaves it behind, whoever is the last', async () => {
+  for (let round = 0; round < 5; round++) {
+    const source = await volume();
+    const shot = await snapshot(source);
+    const clones = await Promise.all(Array.from({ length: 6 }, () => volume(shot.layer)));
+    const gone = await Promise.all([
+      remove('volume_snapshot', shot.id),
+      remove('volume', source.id),
+      ...clones.map(({ id }) => remove('volume', id)),
+    ]);
+    assert.equal(gone.flat().filter((id) => id === shot.layer).length, 1);
+    assert.equal(gone.flat().length, clones.length + 2);
+  }
+});
+
+test('whoever builds on a layer while it is let go of has it, or is told that it is gone', async () => {
+  for (let round = 0; round < 10; round++) {
+    const source = await volume();
+    const shot = await snapshot(source);
+    await remove('volume', source.id);
+    const [clone] = await Promise.all([
+      volume(shot.layer).catch((error) => {
+        assert.ok(hasReason(error, 'layer_gone'), String(error));
+      }),
+      remove('volume_snapshot', shot.id),
+    ]);
+    assert.equal(await present(shot.layer), clone !== undefined);
+  }
+});
+
+test('nobody builds on what is still written to, or lies on another host', async () => {
+  const source = await volume();
+  const gone = (error: unknown) => hasReason(error, 'layer_gone');
+  await assert.rejects(volume(source.top), gone);
+  const shot = await snapshot(source);
+  const elsewhere = await testPool(db.database);
+  const base = { parentId: shot.layer };
+  await assert.rejects(
+    inTx((tx) => insertLayer(tx, { volumeId: newId(), pool: elsewhere, sizeBytes: 1, base })),
+    gone,
+  );
+});
+
+test('a layer of which an image is made stays until that is done', async () => {
+  const source = await volume();
+  const imageId = newId();
+  await inTx((tx) => addCapture(tx, source.top, { image_id: imageId, format: 'raw' }));
+  assert.deepEqual(await remove('volume', source.id), []);
+  await inTx((tx) => endCapture(tx, source.top, imageId));
+  assert.deepEqual(await inTx((tx) => releaseLayers(tx, [source.top])), [source.top]);
+});
