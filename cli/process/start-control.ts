@@ -86,7 +86,7 @@ export async function startControl(
   await feed.start();
   const { holder = leaseHolder(join(dirname(configuration.healthSocket), 'lease-holder.json')) } = hooks;
   const areas = await openAreas({ configuration, log, hooks, database, feed, tls, holder });
-  const queue = new WorkQueue({ database, log });
+  const queue = new WorkQueue({ database, log, holder });
   const history = new HistoryKeeper({ database, log, resources, retention: configuration.retention, holder });
   const consoles = consoleUpgrades({ consoles: areas.compute.services.consoles, log });
   const api = await createApi({

@@ -3,6 +3,7 @@
  * made it necessary; it carries no facts. Several wishes to look at one resource are one job. A job that throws runs
  * again with exponential back-off; a job of a process that died is taken over.
  */
+import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { type Runner, run, type Task, type TaskList, type WorkerEvents } from 'graphile-worker';
 import { sql } from 'kysely';
@@ -45,7 +46,10 @@ export async function putOff(tx: Tx, task: string, wishes: readonly LaterWish[])
   );
 }
 
-/** Reconciles take seconds at most. One that is cut off with its process is free for others after this. */
+/**
+ * Reconciles take seconds at most. One that is cut off with its process is free for others after this; for the next process of the
+ * same name at once.
+ */
 const takeBackMs = 60_000;
 const takeBackEveryMs = 15_000;
 const runAgainMs = 1000;
@@ -58,16 +62,19 @@ export class WorkQueue {
   readonly #pool: PatientPool;
   #runner: Runner | undefined;
   #takeBackTimer: NodeJS.Timeout | undefined;
+  readonly #holder: string;
   /** The name under which the runner locks its jobs. */
   #name = '';
   #stopped = false;
 
-  constructor(options: { database: Database; log: Logger }) {
+  /** @param options.holder who this process is to those after it: one of its name begins only when it is dead (cli/process/lease-holder.ts) */
+  constructor(options: { database: Database; log: Logger; holder?: string }) {
+    this.#holder = options.holder ?? randomUUID();
     this.#database = options.database;
     this.#log = options.log;
     this.#pool = new PatientPool(this.#database.pool, {
       // Jobs whose hand-over or end was cut off with a connection are locked by us, and nobody works on them.
-      returned: () => void this.#takeBack(this.#name),
+      returned: () => void this.#takeBack({ of: this.#name }),
       unended: (error) => this.#log.error({ err: error }, 'work queue: the end of a job could not be recorded'),
     });
   }
@@ -76,14 +83,17 @@ export class WorkQueue {
   async start(tasks: Readonly<Record<string, Reconcile>>, options: { concurrency?: number } = {}): Promise<void> {
     const taskList = Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, this.#task(name, task)]));
     const { concurrency = 8 } = options;
+    // Before anything of ours is locked: what is so under this name is of a process that died.
+    await this.#takeBack({ of: this.#holder });
     await this.#run({ taskList, concurrency });
-    await this.#takeBack();
     this.#takeBackTimer = setInterval(() => void this.#takeBack(), takeBackEveryMs).unref();
   }
 
   async #run(work: { taskList: TaskList; concurrency: number }): Promise<void> {
     const events: WorkerEvents = new EventEmitter();
     events.on('pool:create', ({ workerPool }) => {
+      // Read whenever it takes or ends a job, and told only here (graphile-worker 0.18, main.js): no option gives it a name.
+      workerPool.id = `${this.#holder} ${workerPool.id}`;
       this.#name = workerPool.id;
     });
     const runner = await run({
@@ -104,7 +114,7 @@ export class WorkQueue {
     const again = (error?: unknown) => {
       if (this.#stopped || this.#runner !== runner) return;
       this.#log.error({ err: error }, 'work queue: the runner ended, another begins');
-      void this.#takeBack(this.#name);
+      void this.#takeBack({ of: this.#name });
       setTimeout(() => this.#stopped || this.#run(work).catch(again), runAgainMs).unref();
     };
     runner.promise.then(() => again(), again);
@@ -142,11 +152,11 @@ export class WorkQueue {
    * graphile-worker itself would leave a dead process's jobs locked for four hours. The wish becomes a new job: if the old
    * one is worked on after all, its end must not take away what was wished since.
    */
-  async #takeBack(dead = ''): Promise<void> {
+  async #takeBack(dead: { of: string } = { of: '' }): Promise<void> {
     try {
       await sql`
         with dead as (
-          delete from graphile_worker._private_jobs where locked_by = ${dead}
+          delete from graphile_worker._private_jobs where split_part(locked_by, ' ', 1) = ${dead.of} or locked_by = ${dead.of}
             or locked_at < now() - ${takeBackMs}::double precision * interval '1 millisecond' returning task_id, payload)
         select enqueue(identifier, payload ->> 'id', now())
         from dead join graphile_worker._private_tasks task on task.id = task_id`.execute(this.#database.query);

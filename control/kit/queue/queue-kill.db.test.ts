@@ -1,0 +1,76 @@
+/** The process that works on a job is killed outright. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import pino from 'pino';
+import { newId } from '../../../contract/ids.ts';
+import { until } from '../../../test/support/until.ts';
+import { type TestDatabase, testDatabase } from '../database/testing.ts';
+import { enqueue, WorkQueue } from './queue.ts';
+
+const log = pino({ level: 'silent' });
+let db: TestDatabase;
+before(async () => {
+  db = await testDatabase();
+});
+after(() => db[Symbol.asyncDispose]());
+
+/** A process that takes every job and never ends one. */
+const worker = (holder: string) => `
+  import pino from 'pino';
+  import { Secret } from '${import.meta.resolve('../../../contract/secret.ts')}';
+  import { Database } from '${import.meta.resolve('../database/database.ts')}';
+  import { WorkQueue } from '${import.meta.resolve('./queue.ts')}';
+  const database = new Database({ url: new Secret(${JSON.stringify(db.url.reveal())}) });
+  const queue = new WorkQueue({ database, log: pino({ level: 'silent' }), holder: ${JSON.stringify(holder)} });
+  await queue.start({ look: (id) => (console.log(id), new Promise(() => {})) });`;
+
+async function killedAtWork(holder: string, id: string): Promise<void> {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', worker(holder)], {
+    cwd: import.meta.dirname,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    await enqueue(db.database.query, 'look', id);
+    const [said] = await once(child.stdout, 'data');
+    assert.equal(String(said).trim(), id);
+  } finally {
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  }
+}
+
+const lockedBy = async () => {
+  const { rows } = await sql<{ locked_by: string | null }>`select locked_by from graphile_worker._private_jobs`.execute(
+    db.database.query,
+  );
+  return rows.map((row) => row.locked_by);
+};
+
+async function withQueue(holder: string, look: (id: string) => void, work: () => Promise<unknown>): Promise<void> {
+  const queue = new WorkQueue({ database: db.database, log, holder });
+  await queue.start({ look: async (id) => look(id) });
+  try {
+    await work();
+  } finally {
+    await queue.stop();
+  }
+}
+
+test('the next process of its name does at once what a killed one was at; others leave it that for a while', async () => {
+  const [holder, id] = [newId(), newId()];
+  await killedAtWork(holder, id);
+  await withQueue(newId(), assert.fail, async () => {
+    assert.equal((await lockedBy())[0]?.startsWith(`${holder} `), true, 'it might live');
+  });
+  const looked: string[] = [];
+  await withQueue(
+    holder,
+    (each) => looked.push(each),
+    () => until('the job to be done', async () => (await lockedBy()).length === 0, { timeoutMs: 10_000 }),
+  );
+  assert.deepEqual(looked, [id]);
+});
