@@ -5,6 +5,33 @@ import { poolName } from './layer.ts';
 import { layerLimits, hostLimits as limits } from './limits.ts';
 import { cpuModel, machineLayout, machineType } from './machine.ts';
 
+const hostPools = list(
+  object({
+    name: poolName,
+    tier: oneOf('ram', 'flash', 'disk'),
+    kind: oneOf('directory', 'file-system', 'block-device'),
+    totalBytes: count,
+    freeBytes: count,
+    /** Of what it holds, how much may be promised. Absent: 2000, as Cinder's max_over_subscription_ratio of 20. */
+    promisedPercentage: optional(integer(100, 100_000)),
+    /** Of what it holds, how much is kept free. Absent: 0. */
+    reservedPercentage: optional(integer(0, 100)),
+    /** Why nothing may be made there; null: it is well. */
+    problem: nullable(text(limits.reasonLength)),
+  }),
+  layerLimits.pools,
+  { distinct: 'name' },
+);
+export type HostPool = Static<typeof hostPools>[number];
+
+/** How pools are, between two hellos. */
+export const poolLevels = list(
+  object({ name: poolName, totalBytes: count, freeBytes: count, problem: nullable(text(limits.reasonLength)) }),
+  layerLimits.pools,
+  { distinct: 'name' },
+);
+export type PoolLevel = Static<typeof poolLevels>[number];
+
 export const hostFacts = object({
   name: text(limits.nameLength),
   /** 'kvm' only after a probe guest has booted under it on this machine; else 'tcg'. */
@@ -26,21 +53,7 @@ export const hostFacts = object({
   /** It can limit what a guest has of its processors. Absent (an older host): it can not. */
   cpuLimits: optional(boolean),
   /** Where volumes may lie on it. Absent (an older host): nowhere. */
-  pools: optional(
-    list(
-      object({
-        name: poolName,
-        tier: oneOf('ram', 'flash', 'disk'),
-        kind: oneOf('directory', 'file-system', 'block-device'),
-        totalBytes: count,
-        freeBytes: count,
-        /** Why nothing may be made there; null: it is well. */
-        problem: nullable(text(limits.reasonLength)),
-      }),
-      layerLimits.pools,
-      { distinct: 'name' },
-    ),
-  ),
+  pools: optional(hostPools),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */
   url: text(limits.urlLength),
 });

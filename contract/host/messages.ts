@@ -35,7 +35,7 @@ import {
   optional,
   text,
 } from '../schema/type.ts';
-import { hostFacts } from './facts.ts';
+import { hostFacts, poolLevels } from './facts.ts';
 import type { DesiredLayer, ObservedLayer } from './layer.ts';
 import { messageLimits as limits, serverLimits } from './limits.ts';
 import type { DesiredNetwork } from './network.ts';
@@ -111,6 +111,8 @@ export const hostMessages = {
     complete: boolean,
     servers: documents<ObservedServer>(limits.servers),
     layers: optional(documents<ObservedLayer>(limits.layers)),
+    /** Of those pools that are not as they were said to be; a percent more or less free is no news. */
+    pools: optional(poolLevels),
   }),
   /**
    * `ids` and `images` are complete; `servers` may be a part, and others of `ids` are as they were told before on this stream or
