@@ -33,6 +33,8 @@ export interface ComputeReasons {
   server_never_placed: { id: string; call: string };
   /** Its image does not say that there is one. */
   server_without_agent: { id: string };
+  /** What its TPM knows lies with its disk on its host, and would be lost. */
+  server_with_tpm: { id: string; call: string };
   /** An image property or extra spec that asks for what no machine here has. */
   hardware_unserved: { of: 'image' | 'flavor'; name: string; value: string; why: UnservedWhy };
   /** No sockets, cores and threads make so many processors as image and flavor ask. */

@@ -62,6 +62,7 @@ const servers = {
   server_never_placed: ({ id, call }) => `Cannot '${call}' instance ${id}: it was never placed on a host`,
   server_without_agent: ({ id }) =>
     `QEMU guest agent is not enabled: the image of instance ${id} has no hw_qemu_guest_agent`,
+  server_with_tpm: ({ id, call }) => `Operation '${call}' not supported for vTPM-enabled instance (${id}).`,
   hardware_unserved: ({ of, name, value, why }) =>
     `${of === 'image' ? 'Image property' : 'Flavor extra spec'} '${name}' with the value '${value}' is not supported: ${unserved[why]}`,
   topology_unserved: ({ vcpus }) =>

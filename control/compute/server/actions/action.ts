@@ -121,6 +121,11 @@ export function reachOf(caller: Caller): Reach {
   return isAdmin(caller) ? 'all' : { projectId: requireProject(caller, 'see a server') };
 }
 
+/** What its TPM knows goes with its disk (host/server/steps/disks.ts); Nova refuses the same acts. @throws CloudError `conflict` */
+export function requireNoTpm({ id, hardware }: ServerRow, call: string): void {
+  if (hardware.tpm) throw new CloudError('conflict', 'server_with_tpm', { id, call });
+}
+
 export function requireUnlocked(caller: Caller, server: ServerRow): void {
   if (server.locked && !isAdmin(caller)) throw new CloudError('conflict', 'server_locked', { id: server.id });
 }

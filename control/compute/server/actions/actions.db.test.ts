@@ -299,3 +299,14 @@ test('every verb that is offered is in Nova’s table', () => {
   const verbs = Object.values(actions).flatMap((action) => ('verb' in action ? action.verb : []));
   for (const verb of verbs) assert.ok(legal[verb as Verb], verb);
 });
+
+test('a server with a TPM is neither shelved nor rebuilt: what the TPM knows would be lost', async () => {
+  const id = await active();
+  await sql`update server set hardware = '{"tpm": {"model": "tpm-crb", "version": "2.0"}}' where id = ${id}`.execute(
+    db.database.query,
+  );
+  for (const [call, action] of Object.entries({ shelve: actions.shelve, rebuild })) {
+    await assert.rejects(act(id, action), { code: 'conflict', reason: 'server_with_tpm', fields: { id, call } }, call);
+  }
+  assert.deepEqual(await shown(id), ['ACTIVE', null]);
+});

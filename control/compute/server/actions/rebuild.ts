@@ -1,6 +1,6 @@
 /**
  * Rebuild: the root disk is made anew from an image. What makes it the same server stays: its id, its ports and addresses, its
- * place and size; what people call it, its key and what its guest is told may be given anew.
+ * place and size; what a UEFI firmware has written down goes with the disk, as in Nova. What people call it, its key and what its guest is told may be given anew.
  */
 import { sql } from 'kysely';
 import { CloudError, isCloudError } from '../../../../contract/errors.ts';
@@ -16,7 +16,7 @@ import { checkPersonality, type InjectedFile, replacePersonality } from '../pers
 import type { ServerRow } from '../server.ts';
 import type { KeySnapshot } from '../snapshots.ts';
 import { replaceUserData, type ServerNotes, updateNotes } from '../store.ts';
-import { type ActionWork, bytesMs, type Decision, type ServerAction } from './action.ts';
+import { type ActionWork, bytesMs, type Decision, requireNoTpm, type ServerAction } from './action.ts';
 
 /** What is not named stays. */
 export interface RebuildWish {
@@ -40,6 +40,7 @@ export const rebuild: ServerAction<RebuildWish> = {
   deadlineMs: bytesMs,
   async decide(work, server, wish): Promise<Decision> {
     const { tx, caller } = work;
+    requireNoTpm(server, 'rebuild');
     const image = await rebuildImage(work, wish.imageId);
     const disk_gib = diskFor(server.flavor, image);
     const hardware = hardwareOf(image.owner_properties, server.flavor);

@@ -1,6 +1,7 @@
 /**
  * Shelve: the disk becomes an image, and the server leaves its host; unshelve makes it run again, where there is room for it. What makes
- * it the same server stays: its id, its ports and addresses, its size, and its place in the quota.
+ * it the same server stays: its id, its ports and addresses, its size, and its place in the quota. As in Nova, what a UEFI firmware has
+ * written down (boot entries, keys) does not: it comes back with the firmware's defaults.
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../../contract/errors.ts';
@@ -10,7 +11,7 @@ import type { Tx } from '../../../kit/database/database.ts';
 import type { ServerRow } from '../server.ts';
 import type { ServerRoot } from '../snapshots.ts';
 import type { ServerShelve } from '../states.ts';
-import { bytesMs, type Decision, type ServerAction } from './action.ts';
+import { bytesMs, type Decision, requireNoTpm, type ServerAction } from './action.ts';
 import { beginImage, captureMs, longestImageName } from './create-image.ts';
 
 export interface UnshelveWish {
@@ -28,6 +29,7 @@ export const shelve: ServerAction = {
   doing: 'shelve a server',
   deadlineMs: captureMs,
   async decide(work, server): Promise<Decision> {
+    requireNoTpm(server, 'shelve');
     const imageId = newId<ImageId>();
     const name = `${[...server.name].slice(0, longestImageName - suffix.length).join('')}${suffix}`;
     await beginImage(work, server, { imageId, name, metadata: {} }, { image_type: 'snapshot' });
