@@ -269,7 +269,7 @@ export class Host {
       machine: {
         types: [...this.#dependencies.machineTypes],
         cpuModel: this.#verdict.accelerator === 'kvm' ? 'host' : 'max',
-        layout: 1,
+        layout: 2,
       },
       cpuLimits: this.#dependencies.cpuGroups !== undefined,
       url: url.replace('{port}', String(this.#service.port)),

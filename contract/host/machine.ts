@@ -11,9 +11,9 @@ export const cpuModel = text(limits.machineTypeLength, { pattern: '^[A-Za-z0-9._
 
 /**
  * Which device is at which address. 0: in the order of the command line, as first light had it, nothing can be plugged in;
- * 1: fixed addresses, each card in a port of its own (host/guest/layout.ts).
+ * 1: fixed addresses, each card in a port of its own (host/guest/layout.ts); 2: and a bus into which volumes are plugged.
  */
-export const machineLayout = integer(0, 1);
+export const machineLayout = integer(0, 2);
 
 export const guestMachine = object({ type: machineType, cpuModel, layout: machineLayout });
 export type PinnedMachine = Static<typeof guestMachine>;

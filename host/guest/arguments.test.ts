@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { ServerId } from '../../contract/ids.ts';
 import { serverPaths } from '../paths.ts';
 import { type GuestMachine, qemuArguments } from './arguments.ts';
+import { type GuestVolume, volumeDeviceId } from './volumes.ts';
 
 const id = '01900000-0000-7000-8000-000000000051' as ServerId;
 const paths = serverPaths({ dataDirectory: '/var/lib/bothy/host', runDirectory: '/run/bothy/abcd/host' }, id);
@@ -22,6 +23,8 @@ const machine: GuestMachine = {
     },
   ],
   hardware: {},
+  volumes: [],
+  volumeBus: false,
   incoming: false,
   configDrive: true,
   ports: [
@@ -78,6 +81,73 @@ test('what image and flavor may ask for is the command line that was agreed on',
   const text = `${JSON.stringify(qemuArguments({ ...machine, hardware }), null, 2)}\n`;
   if (process.env.UPDATE_GOLDEN) writeFileSync(everything, text);
   assert.equal(text, readFileSync(everything, 'utf8'));
+});
+
+const withVolumes = new URL('./arguments-layout2.golden.json', import.meta.url);
+const volume = (n: number, changes: Partial<GuestVolume> = {}): GuestVolume => ({
+  ...{ id: `01900000-0000-7000-8000-0000000000a${n}`, slot: n, bootIndex: null },
+  node: {
+    driver: 'qcow2',
+    'node-name': `l-${n}`,
+    file: { driver: 'file', filename: `/pool/${n}.qcow2` },
+    backing: null,
+  },
+  ...changes,
+});
+
+test('a machine that boots from a volume, with another one and a bus for more, is the one that was agreed on', () => {
+  const layout = { ...machine.machine, layout: 2 };
+  const volumes = [volume(0, { bootIndex: 0 }), volume(3)];
+  const args = qemuArguments({ ...machine, machine: layout, disks: [], volumes, volumeBus: true });
+  const text = `${JSON.stringify(args, null, 2)}\n`;
+  if (process.env.UPDATE_GOLDEN) writeFileSync(withVolumes, text);
+  assert.equal(text, readFileSync(withVolumes, 'utf8'));
+});
+
+const idOf = (n: number) => volumeDeviceId(volume(n).id);
+
+const disksOf = (changes: Partial<GuestMachine>) =>
+  qemuArguments({ ...machine, configDrive: false, volumeBus: true, ...changes })
+    .filter((each) => /^(virtio-blk-pci|scsi-hd|ide-hd),/.test(each))
+    .map((each) => each.replace(/,(werror|rerror|serial)=[^,]+/g, ''));
+
+test('the order in which a machine boots is its own disk, then volumes; a rescue comes before both', () => {
+  const [own] = machine.disks;
+  const volumes = [volume(1, { bootIndex: 2 }), volume(2, { bootIndex: 1 })];
+  assert.deepEqual(disksOf({ volumes }), [
+    'virtio-blk-pci,drive=disk,id=disk0,bootindex=0,bus=pcie.0,addr=0x9',
+    `virtio-blk-pci,bus=volumes,addr=0x2,drive=l-1,id=${idOf(1)},bootindex=2`,
+    `virtio-blk-pci,bus=volumes,addr=0x3,drive=l-2,id=${idOf(2)},bootindex=1`,
+  ]);
+  const rescue = { ...own!, name: 'rescue', path: paths.rescueDisk };
+  assert.deepEqual(disksOf({ disks: [rescue], volumes: [volume(0, { bootIndex: 0 })] }), [
+    'virtio-blk-pci,drive=rescue,id=rescue0,bootindex=0,bus=pcie.0,addr=0x9',
+    `virtio-blk-pci,bus=pcie.0,addr=0xa,drive=l-0,id=${idOf(0)},bootindex=1`,
+  ]);
+  const ephemeral = { name: 'ephemeral0', path: '/e.raw', base: null };
+  assert.deepEqual(disksOf({ disks: [ephemeral], volumes: [volume(0, { bootIndex: 0 })] }), [
+    `virtio-blk-pci,bus=pcie.0,addr=0x9,drive=l-0,id=${idOf(0)},bootindex=0`,
+    'virtio-blk-pci,drive=ephemeral0,id=ephemeral00,bus=pcie.0,addr=0xa',
+  ]);
+});
+
+test('volumes are on the bus of the other disks; one that SATA has no port for is not there', () => {
+  const volumes = [1, 2, 3, 4, 5, 6].map((n) => volume(n));
+  const sata = disksOf({ volumes, volumeBus: false, hardware: { diskBus: 'sata' } });
+  assert.deepEqual(
+    sata.map((each) => /bus=(ide\.\d)/.exec(each)?.[1]),
+    ['ide.0', 'ide.1', 'ide.2', 'ide.3', 'ide.4'],
+  );
+  const scsi = disksOf({ volumes: [volume(2)], volumeBus: false, hardware: { diskBus: 'scsi' } });
+  assert.equal(scsi[1], `scsi-hd,bus=scsi.0,scsi-id=18,drive=l-2,id=${idOf(2)}`);
+});
+
+test('a machine of before there were volumes has its old devices where they were when one comes', () => {
+  for (const layout of [0, 1]) {
+    const old = { ...machine, machine: { ...machine.machine, layout } };
+    const [before, after] = [qemuArguments(old), qemuArguments({ ...old, volumes: [volume(1)], volumeBus: true })];
+    assert.deepEqual(after.slice(0, before.length), before);
+  }
 });
 
 test('a card is where its slot says, whatever others there are', () => {

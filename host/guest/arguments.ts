@@ -22,7 +22,8 @@ import {
   processors,
   randomness,
 } from './hardware.ts';
-import { addresses, cardPorts } from './layout.ts';
+import { addresses, cardPorts, volumeBridge } from './layout.ts';
+import { type GuestVolume, type PlacedVolume, placeVolumes, volumeArguments } from './volumes.ts';
 
 export interface GuestDisk {
   name: string;
@@ -44,6 +45,9 @@ export interface GuestMachine {
   >;
   /** In the order in which the guest sees them; it boots from the first. */
   disks: readonly GuestDisk[];
+  volumes: readonly GuestVolume[];
+  /** It has the bus into which volumes are plugged. */
+  volumeBus: boolean;
   configDrive: boolean;
   /** In the order in which the guest shall see them. */
   ports: GuestCard[];
@@ -66,6 +70,8 @@ export function qemuArguments(machine: GuestMachine): string[] {
   const { paths } = machine;
   const { hardware } = machine;
   const fixed = machine.machine.layout > 0;
+  const disks = machine.disks.map(({ name }) => name);
+  const volumes = placeVolumes(disks, machine.volumes, hardware.diskBus);
   const guest = { ...machine, cpuModel: machine.machine.cpuModel, fixed };
   return [
     ...['-no-user-config', '-nodefaults'],
@@ -97,16 +103,32 @@ export function qemuArguments(machine: GuestMachine): string[] {
     ...(fixed ? cardPorts(machine.ports.map(({ slot }) => slot)) : []),
     ...['-device', `virtio-rng-pci,rng=rng${randomness(guest)}${fixed ? addresses.rng : ''}`],
     ...hardwareArguments(guest),
-    ...disks(machine, fixed),
+    ...blockDevices(machine, volumes, fixed),
     ...machine.ports.flatMap((port, index) => card(hardware, port, index, fixed)),
     ...(hardware.guestAgent ? agentChannel(paths.agent, fixed ? addresses.channels : '') : []),
+    // Behind all: a machine without fixed addresses keeps those that it had.
+    ...(machine.volumeBus ? volumeBridge(fixed) : []),
+    ...volumes
+      .filter(({ index }) => index === undefined)
+      .flatMap((volume) => volumeArguments(volume, hardware.diskBus, fixed)),
     ...(machine.incoming ? ['-S', '-incoming', 'fd:3'] : []),
   ];
 }
 
-function disks({ paths, disks, configDrive, hardware }: GuestMachine, fixed: boolean): string[] {
+/** Disks and the volumes that are among them, each in its place, and the config drive. */
+function blockDevices(
+  { paths, disks, configDrive, hardware }: GuestMachine,
+  volumes: readonly PlacedVolume[],
+  fixed: boolean,
+): string[] {
   const args = diskController(hardware, fixed);
-  args.push(...disks.flatMap((each, index) => disk(each, index, diskDevice(hardware.diskBus, index, fixed))));
+  const rest = [...disks];
+  for (let index = 0; index < disks.length + volumes.length; index++) {
+    const volume = volumes.find((each) => each.index === index);
+    if (volume) args.push(...volumeArguments(volume, hardware.diskBus, fixed));
+    const next = volume ? undefined : rest.shift();
+    if (next) args.push(...disk(next, index, diskDevice(hardware.diskBus, index, fixed)));
+  }
   if (configDrive) {
     const file = { driver: 'file', filename: paths.configDrive };
     args.push('-blockdev', JSON.stringify({ driver: 'raw', 'node-name': 'config-drive', 'read-only': true, file }));

@@ -1,15 +1,17 @@
 /**
- * Which device of a guest is at which PCI address (layout 1). Addresses are never given out by QEMU, whose order is the command
- * line's: a card that comes or goes would move what is behind it, and a guest finds its cards by address (enp1s0, ens1).
+ * Which device of a guest is at which PCI address (layouts 1 and 2). Addresses are never given out by QEMU, whose order is the
+ * command line's: a card that comes or goes would move what is behind it, and a guest finds its cards by address (enp1s0, ens1).
  *
  *   00:01      video
  *   00:02.0-3  ports of cards, one card each: buses 1 to 4, slots 1 to 4, also where no card is in them: into these one can be plugged
+ *   00:03      bridge to the bus of volumes, each at its slot and one: from layout 2 on always, else where there are volumes at a start
  *   00:04      random numbers       00:05  channels (the agent's)    00:06  watchdog    00:07  SCSI    00:08  pointer
- *   00:09-0e   disks, the one that it boots from first      00:0f  config drive
+ *   00:09-0e   disks, the one that it boots from first, be it a volume      00:0f  config drive
  *   00:10-1e   ports of cards beyond the fourth, which get them at a start
  *
  * A port that is there costs a guest under TCG about 0.2 s of its boot, so there are few of them. They come before all other bridges:
- * the firmware numbers buses in this order, so more ports move no bus. Pure.
+ * the firmware numbers buses in this order, so more ports move no bus. A bridge of conventional PCI costs nothing that can be measured,
+ * has a place for every volume, and guests hear by ACPI of what comes there. Pure.
  */
 
 /** Into which a card may be plugged while the guest runs. */
@@ -35,6 +37,17 @@ export const addresses = {
   configDrive: ',bus=pcie.0,addr=0xf',
   card: (slot: number) => `,bus=${portName(slot)}`,
 } as const;
+
+export const volumeBus = 'volumes';
+/** Layouts that have it whatever volumes there are. */
+export const hasVolumeBus = (layout: number): boolean => layout >= 2;
+/** Its number must be no card port's. */
+export const volumeBridge = (fixed: boolean): string[] => [
+  '-device',
+  `pci-bridge,id=${volumeBus},chassis_nr=200${fixed ? ',bus=pcie.0,addr=0x3' : ''}`,
+];
+/** Where on it the volume in this slot is. */
+export const volumeAddress = (slot: number): string => hex(slot + 1);
 
 /** Where the firmware and the guest's kernel find the card in this slot; undefined where that hangs on what other cards there are. */
 export const cardAddress = (slot: number): string | undefined =>

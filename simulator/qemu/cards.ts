@@ -1,13 +1,12 @@
 /**
- * Cards that come and go while the machine runs, by QMP, in QEMU 7.2's words. One that shall go is gone when the guest lets go of it,
+ * Cards and disks that come and go while the machine runs, by QMP, in QEMU 7.2's words. One that shall go is gone when the guest lets go of it,
  * or at a reset; a guest that does not hears of it again with each request, and QEMU says nothing.
  */
 import type { Release } from './claims.ts';
-import type { MachineDescription } from './command-line.ts';
+import { addDisk, type DiskContext } from './disks.ts';
 import { type SimulatedGuest, StateRefusal } from './guest.ts';
 
-export interface CardContext {
-  description: MachineDescription;
+export interface CardContext extends DiskContext {
   guest: SimulatedGuest;
   event(name: string, data: Record<string, unknown>): void;
   /** @throws QemuRefusal */
@@ -24,6 +23,7 @@ export const cardCommands = {
   'qom-list'({ description }: CardContext, { path }: Arguments) {
     if (path !== '/machine/peripheral') return refuse(`Device '${path}' not found`);
     const ids = [...description.disks, ...description.cards].flatMap(({ id }) => (id === undefined ? [] : [id]));
+    ids.push(...description.controllers);
     return [{ name: 'type', type: 'string' }, ...ids.map((name) => ({ name, type: 'child<device>' }))];
   },
   netdev_add(context: CardContext, { id, type, ifname, vnet_hdr }: Arguments) {
@@ -41,7 +41,14 @@ export const cardCommands = {
     taps.delete(String(id));
     return {};
   },
-  device_add({ description }: CardContext, args: Arguments) {
+  device_add(context: CardContext, args: Arguments) {
+    const { description } = context;
+    const known = [...description.cards, ...description.disks].some(({ id }) => id === args.id);
+    if (known) return refuse(`Duplicate device ID '${args.id}'`);
+    if (args.driver === 'virtio-blk-pci') {
+      addDisk(context, args);
+      return {};
+    }
     const {
       id,
       driver,
@@ -50,7 +57,6 @@ export const cardCommands = {
       mac,
       host_mtu: mtu = 1500,
     } = args as Record<string, string> & { host_mtu?: number };
-    if (description.cards.some((card) => card.id === id)) return refuse(`Duplicate device ID '${id}'`);
     if (!description.pci.isPort(bus!)) return refuse(`Bus '${bus}' not found`);
     const tap = description.taps.get(netdev!);
     if (!tap) return refuse(`Property '${driver}.netdev' can't find value '${netdev}'`);
@@ -62,11 +68,12 @@ export const cardCommands = {
     return {};
   },
   device_del({ description, guest, event }: CardContext, { id }: Arguments) {
-    if (!description.cards.some((card) => card.id === id)) return refuse(`Device '${id}' not found`);
+    const of = [description.cards, description.disks].find((devices) => devices.some((device) => device.id === id));
+    if (!of) return refuse(`Device '${id}' not found`);
     guest.letGo(() => {
-      const at = description.cards.findIndex((card) => card.id === id);
+      const at = of.findIndex((device) => device.id === id);
       if (at < 0) return;
-      description.cards.splice(at, 1);
+      of.splice(at, 1);
       description.pci.release(String(id));
       event('DEVICE_DELETED', { device: id, path: `/machine/peripheral/${id}` });
     });

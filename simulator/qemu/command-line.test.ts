@@ -17,6 +17,8 @@ const good = qemuArguments({
     paths,
     configDrive: true,
     hardware: { guestAgent: true },
+    volumes: [],
+    volumeBus: false,
     incoming: false,
   },
   machine: { type: 'pc-q35-7.2', cpuModel: 'host', layout: 1 },
@@ -34,6 +36,7 @@ test("the host's own command line is understood, commas and all", () => {
       ...machine,
       pci: undefined,
       taps: undefined,
+      nodes: undefined,
       disks: machine.disks.map(({ id, node }) => [id, node.name, node.driver, node.readOnly]),
     },
     {
@@ -64,8 +67,10 @@ test("the host's own command line is understood, commas and all", () => {
         { id: 'nic1', tap: 'ab12t000000002', vnetHeader: false, mac: 'fa:16:3e:00:00:02', mtu: 9000 },
       ],
       files: ['/dev/urandom'],
+      controllers: [],
       pci: undefined,
       taps: undefined,
+      nodes: undefined,
     },
   );
 });

@@ -19,6 +19,7 @@ export interface SocketDevice {
 export interface Disk {
   id: string | undefined;
   node: BlockNode;
+  serial?: string;
 }
 
 export interface Card {
@@ -51,6 +52,10 @@ export interface MachineDescription {
   /** Where its screen is served. */
   vnc: SocketDevice | undefined;
   disks: Disk[];
+  /** All that were named, by their names. */
+  nodes: Map<string, BlockNode>;
+  /** Bridges. */
+  controllers: string[];
   cards: Card[];
   /** Back ends of cards, by their ids; `release` lets go of the tap. */
   taps: Map<string, { tap: string; vnetHeader: boolean; release?: () => void }>;
@@ -110,7 +115,16 @@ function emptyDefinitions(): Definitions {
       agent: undefined,
       vnc: undefined,
     },
-    ...{ sockets: [], disks: [], cards: [], taps: new Map(), files: [], pci: new PciAddresses() },
+    ...{
+      sockets: [],
+      disks: [],
+      nodes: new Map(),
+      controllers: [],
+      cards: [],
+      taps: new Map(),
+      files: [],
+      pci: new PciAddresses(),
+    },
   };
   const [sockets, taps, nodes] = [new Map(), new Map(), new Map()];
   return { machine, sockets, taps, nodes, objects: new Set(), ids: new Set(), buses: new Set() };
@@ -289,16 +303,18 @@ function blockDevice(defined: Definitions, value: string): void {
     defined.ids.add(`node ${name}`);
   }
   defined.nodes.set(node.name!, node);
+  defined.machine.nodes.set(node.name!, node);
 }
 
 /** Properties of each device model that the simulator knows. */
 const models: Record<string, readonly string[]> = {
   VGA: ['vgamem_mb'],
   'pcie-root-port': ['chassis', 'slot', 'multifunction'],
+  'pci-bridge': ['chassis_nr'],
   'virtio-rng-pci': ['rng'],
   'virtio-serial-pci': [],
   virtserialport: ['chardev', 'name'],
-  'virtio-blk-pci': ['drive', 'bootindex', 'serial', 'write-cache'],
+  'virtio-blk-pci': ['drive', 'bootindex', 'serial', 'write-cache', 'werror', 'rerror'],
   'virtio-net-pci': ['netdev', 'mac', 'host_mtu', 'romfile', 'bootindex'],
 };
 
@@ -321,13 +337,18 @@ function device(defined: Definitions, value: string): void {
     defined.buses.add(`${id}.0`);
   } else if (model === 'pcie-root-port') {
     machine.pci.addPort(list.required('id'));
+  } else if (model === 'pci-bridge') {
+    machine.pci.addBridge(list.required('id'));
+    machine.controllers.push(list.required('id'));
   } else if (model === 'VGA') {
     return;
   } else if (model === 'virtserialport') {
     channel(defined, list);
   } else if (model === 'virtio-blk-pci') {
     if (!list.has('drive')) throw list.refusal('drive property not set');
-    machine.disks.push({ id, node: taken(nodes, list, 'drive', 'virtio-blk-device') });
+    const serial = list.optional('serial');
+    const node = taken(nodes, list, 'drive', 'virtio-blk-device');
+    machine.disks.push({ id, node, ...(serial !== undefined && { serial }) });
   } else {
     const name = list.optional('netdev');
     const { tap, vnetHeader } =

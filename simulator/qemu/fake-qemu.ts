@@ -6,7 +6,8 @@
 import { accessSync, appendFileSync, constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { type AgentBehaviour, serveAgent } from './agent.ts';
-import { type OpenedFile, openBlockNode, systemReason } from './block-nodes.ts';
+import { BlockGraph } from './block-graph.ts';
+import { systemReason } from './block-nodes.ts';
 import type { Claims } from './claims.ts';
 import { type MachineDescription, parseCommandLine } from './command-line.ts';
 import { type GuestBehaviour, type RunState, SimulatedGuest } from './guest.ts';
@@ -118,6 +119,9 @@ export class FakeQemu {
   /** Commands that came by QMP, for assertions. */
   readonly executed: string[] = [];
 
+  /** Limits of its disks, by the devices that have them. */
+  readonly throttles = new Map<string, Record<string, unknown>>();
+
   /** Resolves when QEMU listens or has ended; the words of a failed start are in its log. */
   async start(): Promise<void> {
     try {
@@ -148,7 +152,7 @@ export class FakeQemu {
   async #run(description: MachineDescription): Promise<void> {
     this.#description = description;
     this.#writePidFile(description);
-    const opened = this.#openDisks(description);
+    const blocks = this.#openDisks(description);
     for (const back of description.taps.values()) back.release = this.#claimTap(back.tap);
     const guest = new SimulatedGuest({
       onShutdown: description.onShutdown,
@@ -161,8 +165,7 @@ export class FakeQemu {
     });
     this.#guest = guest;
     if (description.incoming !== undefined) guest.await();
-    const virtualSizes = opened.map(({ virtualSizeBytes }) => virtualSizeBytes);
-    await this.#listen(description, virtualSizes);
+    await this.#listen(description, blocks);
     if (description.incoming !== undefined) this.#load(description, guest);
     if (this.#alive && !description.heldAtStart) guest.resume();
   }
@@ -184,17 +187,17 @@ export class FakeQemu {
     this.#pidFile = pidFile;
   }
 
-  #openDisks({ disks, files }: MachineDescription) {
+  #openDisks({ disks, nodes, files }: MachineDescription): BlockGraph {
     for (const path of files) this.#readable(path);
-    return disks.map(({ node }) => {
+    const blocks = new BlockGraph(disks, (file) => this.#held(this.#options.claims.file(file.path, file.mode)));
+    for (const node of nodes.values()) {
       try {
-        const opened = openBlockNode(node);
-        for (const file of opened.files) this.#claimFile(file);
-        return opened;
+        blocks.open(node);
       } catch (error) {
         throw error instanceof QemuRefusal ? error : unable(`-blockdev ${node.name}: ${(error as Error).message}`);
       }
-    });
+    }
+    return blocks;
   }
 
   #readable(path: string): void {
@@ -205,13 +208,12 @@ export class FakeQemu {
     }
   }
 
-  #claimFile(file: OpenedFile): void {
-    this.#claim(() => this.#options.claims.file(file.path, file.mode));
+  #claimTap(tap: string): () => void {
+    return this.#held(this.#options.claims.tap(tap));
   }
 
   /** Let go of before QEMU's end or with it. */
-  #claimTap(tap: string): () => void {
-    const release = this.#options.claims.tap(tap);
+  #held(release: () => void): () => void {
     this.#claims.push(release);
     return () => {
       const at = this.#claims.indexOf(release);
@@ -223,7 +225,7 @@ export class FakeQemu {
     this.#claims.push(take());
   }
 
-  async #listen(description: MachineDescription, virtualSizes: number[]): Promise<void> {
+  async #listen(description: MachineDescription, blocks: BlockGraph): Promise<void> {
     const { monitor, serial, agent, vnc } = description;
     try {
       if (agent) {
@@ -250,7 +252,8 @@ export class FakeQemu {
         const event = (name: string, data?: Record<string, unknown>) => this.#qmp?.event(name, data);
         const end = () => this.#exit('clean');
         const claimTap = (tap: string) => this.#claimTap(tap);
-        const context = { pid, claimTap, description, guest, virtualSizes, event, end, outgoing: undefined };
+        const { throttles } = this;
+        const context = { pid, claimTap, description, guest, blocks, throttles, event, end, outgoing: undefined };
         const qmp = new QmpServer({
           path: monitor.path,
           context,

@@ -3,6 +3,8 @@ import type { KeyValues } from './key-values.ts';
 
 export class PciAddresses {
   readonly #ports = new Set<string>();
+  /** Buses behind bridges, with more than one place. */
+  readonly #bridges = new Set<string>();
   /** Who is where. */
   readonly #taken = new Map<string, string>();
 
@@ -15,12 +17,20 @@ export class PciAddresses {
     return this.#ports.has(bus);
   }
 
+  addBridge(id: string): void {
+    this.#bridges.add(id);
+  }
+
+  isBridge(bus: string): boolean {
+    return this.#bridges.has(bus);
+  }
+
   /** @throws QemuRefusal */
   take(list: KeyValues, device: string): void {
     const bus = list.optional('bus');
     if (bus === undefined) return;
     const port = this.#ports.has(bus);
-    if (!port && bus !== 'pcie.0') throw list.refusal(`Bus '${bus}' not found`);
+    if (!port && bus !== 'pcie.0' && !this.#bridges.has(bus)) throw list.refusal(`Bus '${bus}' not found`);
     const address = port ? '' : list.optional('addr');
     // Where none is named QEMU finds a free one.
     if (address === undefined) return;
@@ -39,6 +49,14 @@ export class PciAddresses {
   /** False where another is in the port. */
   plug(port: string, device: string): boolean {
     const key = `${port} 0.0`;
+    if (this.#taken.has(key)) return false;
+    this.#taken.set(key, device);
+    return true;
+  }
+
+  /** False where another is at this place of the bus. */
+  plugAt(bus: string, address: string, device: string): boolean {
+    const key = `${bus} ${Number(address)}.0`;
     if (this.#taken.has(key)) return false;
     this.#taken.set(key, device);
     return true;

@@ -1,6 +1,7 @@
 /** What each QMP command does and answers. A command that is not here is not found. */
 import { type CardContext, cardCommands } from './cards.ts';
 import type { MachineDescription } from './command-line.ts';
+import { diskCommands } from './disks.ts';
 import { type ShutdownReason, type SimulatedGuest, StateRefusal } from './guest.ts';
 import { Outgoing } from './migration.ts';
 
@@ -11,10 +12,11 @@ export interface CommandContext extends CardContext {
   pid: number;
   description: MachineDescription;
   guest: SimulatedGuest;
-  virtualSizes: readonly number[];
   event(name: string, data: Record<string, unknown>): void;
   /** QEMU ends in order. */
   end(): void;
+  /** Limits of disks, by their devices. */
+  throttles: Map<string, Record<string, unknown>>;
   /** The last migration out of this QEMU. */
   outgoing: Outgoing | undefined;
   /** Runs once the answer has been written. */
@@ -30,8 +32,26 @@ export const takes: Readonly<Record<string, readonly string[]>> = {
   'qom-list': ['path'],
   netdev_add: ['type', 'id', 'ifname', 'script', 'downscript', 'vnet_hdr'],
   netdev_del: ['id'],
-  device_add: ['driver', 'netdev', 'id', 'mac', 'host_mtu', 'romfile', 'bus'],
+  device_add: [
+    'driver',
+    'netdev',
+    'id',
+    'mac',
+    'host_mtu',
+    'romfile',
+    'bus',
+    'addr',
+    'drive',
+    'serial',
+    'werror',
+    'rerror',
+  ],
   device_del: ['id'],
+  'blockdev-add': ['driver', 'node-name', 'read-only', 'discard', 'cache', 'file', 'backing'],
+  'blockdev-del': ['node-name'],
+  'blockdev-snapshot': ['node', 'overlay'],
+  block_resize: ['node-name', 'size'],
+  'query-named-block-nodes': ['flat'],
   block_set_io_throttle: ['id', 'bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'],
   'migrate-set-parameters': ['max-bandwidth'],
 };
@@ -57,8 +77,8 @@ export const commands: Readonly<Record<string, Command>> = {
       'cpu-index': index,
       target: 'x86_64',
     })),
-  'query-block': ({ description, virtualSizes, guest }) =>
-    description.disks.map((disk, index) => block(disk, virtualSizes[index]!, guest.state)),
+  'query-block': ({ description, blocks, guest }) =>
+    description.disks.map((disk) => block(disk, blocks.sizeOf(disk.node), guest.state)),
   'query-blockstats': ({ description }) =>
     description.disks.map(({ id, node }) => ({
       'node-name': node.name,
@@ -79,15 +99,17 @@ export const commands: Readonly<Record<string, Command>> = {
       label: id,
     })),
   'query-commands': () => ['qmp_capabilities', ...Object.keys(commands)].map((name) => ({ name })),
-  block_set_io_throttle({ description }, { id, bps, bps_rd, bps_wr, iops, iops_rd, iops_wr }) {
+  block_set_io_throttle({ description, throttles }, { id, bps, bps_rd, bps_wr, iops, iops_rd, iops_wr }) {
     if ((bps && (bps_rd || bps_wr)) || (iops && (iops_rd || iops_wr))) {
       throw new StateRefusal('bps/iops/max total values and read/write values cannot be used at the same time');
     }
     const found = description.disks.some((disk) => id === `/machine/peripheral/${disk.id}/virtio-backend`);
     if (!found) throw new StateRefusal(`Device '${id}' not found`);
+    throttles.set(String(id), { bps, bps_rd, bps_wr, iops, iops_rd, iops_wr });
     return {};
   },
   ...cardCommands,
+  ...diskCommands,
   stop: nothing((guest) => guest.pause()),
   cont: nothing((guest) => guest.resume()),
   system_reset: nothing((guest) => guest.reset()),

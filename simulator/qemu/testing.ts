@@ -61,6 +61,8 @@ export async function prepareGuest(directory: string, serverId: ServerId) {
     paths,
     disks: [{ name: 'disk', path: paths.disk, base }],
     hardware: {},
+    volumes: [],
+    volumeBus: false,
     incoming: false,
     configDrive: true,
     ports: [{ tap: 'simt000000001', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false, slot: 0 }],

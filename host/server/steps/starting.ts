@@ -5,6 +5,7 @@ import type { DesiredServer } from '../../../contract/host/index.ts';
 import { exists, makeConfigDrive } from '../../disk/disk.ts';
 import { diskDeviceId, type GuestDisk, type GuestMachine, qemuArguments } from '../../guest/arguments.ts';
 import { firmwareFiles } from '../../guest/hardware.ts';
+import { hasVolumeBus } from '../../guest/layout.ts';
 import { HostFault } from '../../host-error.ts';
 import { makeDirectories, openRunDirectory, own, sealRunDirectory } from '../ownership.ts';
 import type { CardRecord, DiskRecord, MachineShape } from '../record.ts';
@@ -131,6 +132,8 @@ const machineFor = (
   paths: task.paths,
   configDrive: desired.configDrive,
   hardware: desired.hardware ?? {},
+  volumes: [],
+  volumeBus: hasVolumeBus((desired.machine ?? unpinned).layout) && (desired.hardware?.diskBus ?? 'virtio') === 'virtio',
   ports: cardsOf(task, desired).map(({ id, mac, mtu, slot }) => {
     const port = plugged[desired.ports.findIndex((each) => each.id === id)];
     return { ...(port ?? { tap: null, vnetHeader: false }), mac, mtu, slot };
