@@ -1,11 +1,49 @@
 /** What the storage area refuses (see contract/errors.ts). */
 
+/** Layers and pools. */
 export interface StorageReasons {
-  volume_type_not_found: { id: string };
   /** Nobody needs it any more, or it was never there: what was to be made of it can't be. */
   layer_gone: { id: string };
   /** No pool takes a volume, or the pool of one takes no more; `why` and `fix` are words for whoever asked. */
   no_pool: { why: string; fix: string };
+}
+
+/** Volume types. */
+export interface StorageReasons {
+  volume_type_not_found: { id: string };
+  volume_type_name_taken: { name: string };
+  volume_type_is_default: { id: string };
+  /** It cannot be deleted. */
+  volume_type_in_use: { id: string };
+  /** What they are made like cannot be changed. */
+  volume_type_has_volumes: { id: string };
+  /** Nobody needs to be let use it. */
+  volume_type_public: { id: string };
+  volume_type_access_of_public: { id: string };
+  volume_type_access_exists: { id: string; project: string };
+  volume_type_access_missing: { id: string; project: string };
+  volume_type_encryption_exists: { id: string };
+  volume_type_encryption_not_found: { id: string };
+  /** No host encrypts yet. */
+  volume_type_encrypted: { name: string };
+  /** `id` is the project's. */
+  default_volume_type_not_found: { id: string };
+}
+
+/** QoS specs. */
+export interface StorageReasons {
+  qos_specs_not_found: { id: string };
+  qos_specs_name_taken: { name: string };
+  qos_specs_in_use: { id: string };
+  qos_specs_key_missing: { id: string; key: string };
+  qos_spec_no_number: { key: string; value: string };
+  volume_type_has_other_qos: { id: string; specs: string };
+}
+
+/** Group types. */
+export interface StorageReasons {
+  group_type_not_found: { id: string };
+  group_type_name_taken: { name: string };
 }
 
 declare module '../../contract/errors.ts' {

@@ -21,10 +21,19 @@ const callers = {
 // What the walk makes counts.
 await sql`update quota set maximum = -1 where project_id is null`.execute(api.db.database.query);
 
+const make = async (path: string, body: object): Promise<string> => {
+  const answer = await api.call(admin, 'POST', path, { body, version: 'latest' });
+  assert.ok(answer.status < 300, JSON.stringify(answer.body));
+  return (Object.values(answer.body)[0] as { id: string }).id;
+};
 const type = (await api.call(admin, 'GET', '/types/default')).body.volume_type;
 
 /** What is there to be asked for, by the collection that its id is of. */
-const ids: Readonly<Record<string, string>> = { types: type.id };
+const ids: Readonly<Record<string, string>> = {
+  types: type.id,
+  'qos-specs': await make('/qos-specs', { qos_specs: { name: 'walked' } }),
+  group_types: await make('/group_types', { group_type: { name: 'walked' } }),
+};
 
 /** Of what is deleted another one each time, so that the rest stays. */
 const idIn = (url: string, gone: boolean): string => (gone ? newId() : (ids[url.split('/')[3]!] ?? newId()));

@@ -17,7 +17,12 @@ const names: Readonly<Record<number, string>> = {
   503: 'serviceUnavailable',
 };
 
-const conflicts: Partial<Record<Reason, number>> = {};
+const conflicts: Partial<Record<Reason, number>> = {
+  volume_type_name_taken: 409,
+  volume_type_access_exists: 409,
+  qos_specs_name_taken: 409,
+  group_type_name_taken: 409,
+};
 
 export const cinderFault = (code: number, message: string): Record<string, { code: number; message: string }> => ({
   [names[code] ?? 'computeFault']: { code, message },

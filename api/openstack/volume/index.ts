@@ -1,19 +1,33 @@
 /**
  * Cinder's API, v3 with microversions. Translates; decides nothing. See README.md for what is and what is not in it.
  */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
-import type { VolumeTypeService } from '../../../control/storage/volume-type/index.ts';
+import { requireAdmin } from '../../../control/kit/caller.ts';
+import type { GroupTypeService } from '../../../control/storage/group-type/index.ts';
+import type { QosSpecsService } from '../../../control/storage/qos-specs/index.ts';
+import type {
+  DefaultTypeService,
+  TypeEncryptionService,
+  VolumeTypeService,
+} from '../../../control/storage/volume-type/index.ts';
 import { Boundary } from '../../boundary/boundary.ts';
+import type { Contract } from '../../boundary/contract.ts';
 import { readJson } from '../../boundary/json.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
 import { permit } from '../common/permit.ts';
 import * as a from './answers.ts';
+import { defaultTypeRoutes } from './default-types.ts';
 import { extensionRoutes } from './extensions.ts';
 import { cinderFault, speakCinderFaults } from './faults.ts';
+import { resourceFilterRoutes } from './filters.ts';
+import { groupTypeRoutes } from './group-types.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
+import { qosSpecsRoutes } from './qos-specs.ts';
+import { typeEncryptionRoutes } from './type-encryption.ts';
+import { typeSpecRoutes } from './type-specs.ts';
 import { typeRoutes } from './types.ts';
 import { sentences } from './validate.ts';
 import { versionRoutes } from './versions.ts';
@@ -21,6 +35,10 @@ import { versionRoutes } from './versions.ts';
 export interface VolumeDialectOptions {
   authenticator: Authenticator;
   volumeTypes: VolumeTypeService;
+  typeEncryptions: TypeEncryptionService;
+  defaultTypes: DefaultTypeService;
+  qosSpecs: QosSpecsService;
+  groupTypes: GroupTypeService;
   /** For documents and walks: everything once. */
   withoutProjectPaths?: boolean;
 }
@@ -65,10 +83,22 @@ function requireOwnProject(app: FastifyInstance): void {
 }
 
 const boundaryOf = (app: FastifyInstance): Boundary =>
-  new Boundary(app, { sentences, permit, versionOf: (request) => request.microversion });
+  new Boundary(app, { sentences, permit: permitted, versionOf: (request) => request.microversion });
+
+/** What only administrators may do is refused to others before their request is looked at. */
+function permitted(contract: Pick<Contract, 'summary' | 'rights'>, request: FastifyRequest): void {
+  if (contract.rights === 'admin') requireAdmin(callerOf(request), contract.summary);
+  permit(contract, request);
+}
 
 function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   const boundary = boundaryOf(app);
   extensionRoutes(boundary);
+  resourceFilterRoutes(boundary);
   typeRoutes(boundary, options.volumeTypes);
+  typeSpecRoutes(boundary, options.volumeTypes);
+  typeEncryptionRoutes(boundary, options);
+  defaultTypeRoutes(boundary, options.defaultTypes);
+  qosSpecsRoutes(boundary, options.qosSpecs);
+  groupTypeRoutes(boundary, options.groupTypes);
 }

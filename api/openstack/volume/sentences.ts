@@ -13,6 +13,36 @@ type Some = Partial<SentenceTable<CinderReasons>>;
 
 const volumeTypes = {
   volume_type_not_found: ({ id }) => `Volume type ${id} could not be found.`,
+  volume_type_name_taken: ({ name }) => `Volume Type ${name} already exists.`,
+  volume_type_is_default: ({ id }) => `The volume type ${id} is a default volume type and cannot be deleted.`,
+  volume_type_in_use: 'Target volume type is still in use.',
+  volume_type_has_volumes: 'Volume Type is currently in use.',
+  volume_type_public: 'Access list not available for public volume types.',
+  volume_type_access_of_public:
+    'Invalid volume type: Type access modification is not applicable to public volume type.',
+  volume_type_access_exists: ({ id, project }) =>
+    `Volume type access for ${id} / ${project} combination already exists.`,
+  volume_type_access_missing: ({ id, project }) => `Volume type access not found for ${id} / ${project} combination.`,
+  volume_type_encryption_exists: ({ id }) => `Volume type encryption for type ${id} already exists.`,
+  volume_type_encryption_not_found: ({ id }) => `Volume type encryption for type ${id} does not exist.`,
+  volume_type_encrypted: ({ name }) =>
+    `Invalid volume type: volumes of type ${name} shall be encrypted, and no host of this cloud encrypts volumes yet.`,
+  default_volume_type_not_found: ({ id }) => `Default type for project ${id} not found.`,
+} satisfies Some;
+
+const qosSpecs = {
+  qos_specs_not_found: ({ id }) => `No such QoS spec ${id}.`,
+  qos_specs_name_taken: ({ name }) => `QoS Specs ${name} already exists.`,
+  qos_specs_in_use: 'Qos specs still in use.',
+  qos_specs_key_missing: ({ id, key }) => `QoS spec ${id} has no spec with key ${key}.`,
+  qos_spec_no_number: ({ key, value }) => `Invalid qos specs: ${key} is a whole number, not '${value}'.`,
+  volume_type_has_other_qos: ({ id, specs }) =>
+    `Invalid volume type: Type ${id} is already associated with another qos specs: ${specs}`,
+} satisfies Some;
+
+const groupTypes = {
+  group_type_not_found: ({ id }) => `Group type ${id} could not be found.`,
+  group_type_name_taken: ({ name }) => `Group Type ${name} already exists.`,
 } satisfies Some;
 
 const places = {
@@ -23,6 +53,8 @@ const places = {
 export const storageSentences = {
   ...volumeTypes,
   ...places,
+  ...qosSpecs,
+  ...groupTypes,
 } satisfies SentenceTable<StorageReasons>;
 
 export const cinderSentences: SentenceTable<CinderReasons> = {

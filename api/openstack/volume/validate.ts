@@ -3,7 +3,18 @@ import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import * as v from '../compute/validate.ts';
 
-export { boolean, integer, sentences, since, strict, text, toBoolean, uuid, when } from '../compute/validate.ts';
+export {
+  boolean,
+  integer,
+  looseBoolean,
+  sentences,
+  since,
+  strict,
+  text,
+  toBoolean,
+  uuid,
+  when,
+} from '../compute/validate.ts';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
@@ -25,4 +36,21 @@ export const metadata = Type.Refine(
   Type.Record(Type.String(), v.text(0, 255)),
   (values) => Object.keys(values).every(v.metadataKey),
   () => 'a key is empty, longer than 255 characters or not printable',
+);
+const specKey = /^[\p{L}\p{M}\p{N}_:. /-]{1,255}$/u;
+const specs = (keys: RegExp) =>
+  Type.Refine(
+    Type.Record(Type.String(), v.text(0, 255)),
+    (values) => Object.keys(values).every((key) => keys.test(key)),
+    () => 'a key is empty, longer than 255 characters, or has others than letters, digits and -_:. /',
+  );
+/** What a type is made with. */
+export const extraSpecs = specs(specKey);
+/** What is set later: keys are parts of paths then. */
+export const keyedSpecs = specs(/^[\p{L}\p{M}\p{N}_:.-]{1,255}$/u);
+/** One of them, which the path names again. */
+export const oneSpec = Type.Refine(
+  keyedSpecs,
+  (values) => Object.keys(values).length === 1,
+  () => 'exactly one key is wanted',
 );

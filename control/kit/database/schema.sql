@@ -419,6 +419,17 @@ CREATE TABLE public.forgotten (
     CONSTRAINT forgotten_kind_check CHECK ((kind = ANY (ARRAY['project'::text, 'user'::text])))
 );
 
+CREATE TABLE public.group_type (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    description text,
+    public boolean DEFAULT true NOT NULL,
+    group_specs jsonb DEFAULT '{}'::jsonb NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.host (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -754,6 +765,17 @@ CREATE TABLE public.project_endpoint (
 CREATE TABLE public.project_endpoint_group (
     project_id uuid NOT NULL,
     endpoint_group_id uuid NOT NULL
+);
+
+CREATE TABLE public.qos_specs (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    consumer text DEFAULT 'back-end'::text NOT NULL,
+    specs jsonb DEFAULT '{}'::jsonb NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT qos_specs_consumer_check CHECK ((consumer = ANY (ARRAY['front-end'::text, 'back-end'::text, 'both'::text])))
 );
 
 CREATE TABLE public.quarantined_image (
@@ -1318,12 +1340,31 @@ CREATE TABLE public.volume_type (
     extra_specs jsonb DEFAULT '{}'::jsonb NOT NULL,
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    qos_specs_id uuid
 );
 
 CREATE TABLE public.volume_type_access (
     volume_type_id uuid NOT NULL,
     project_id uuid NOT NULL
+);
+
+CREATE TABLE public.volume_type_default (
+    project_id uuid NOT NULL,
+    volume_type_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.volume_type_encryption (
+    volume_type_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider text NOT NULL,
+    control_location text NOT NULL,
+    cipher text,
+    key_size integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone,
+    CONSTRAINT volume_type_encryption_control_location_check CHECK ((control_location = ANY (ARRAY['front-end'::text, 'back-end'::text])))
 );
 
 ALTER TABLE ONLY public.change ATTACH PARTITION public.change_default DEFAULT;
@@ -1428,6 +1469,12 @@ ALTER TABLE ONLY public.floating_ip
 ALTER TABLE ONLY public.forgotten
     ADD CONSTRAINT forgotten_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.group_type
+    ADD CONSTRAINT group_type_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.group_type
+    ADD CONSTRAINT group_type_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.host
     ADD CONSTRAINT host_name_key UNIQUE (name);
 
@@ -1529,6 +1576,12 @@ ALTER TABLE ONLY public.project_endpoint
 
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.qos_specs
+    ADD CONSTRAINT qos_specs_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.qos_specs
+    ADD CONSTRAINT qos_specs_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.quarantined_image
     ADD CONSTRAINT quarantined_image_pkey PRIMARY KEY (host_id, image_id);
@@ -1694,6 +1747,15 @@ ALTER TABLE ONLY public.volume_snapshot
 
 ALTER TABLE ONLY public.volume_type_access
     ADD CONSTRAINT volume_type_access_pkey PRIMARY KEY (volume_type_id, project_id);
+
+ALTER TABLE ONLY public.volume_type_default
+    ADD CONSTRAINT volume_type_default_pkey PRIMARY KEY (project_id);
+
+ALTER TABLE ONLY public.volume_type_encryption
+    ADD CONSTRAINT volume_type_encryption_id_key UNIQUE (id);
+
+ALTER TABLE ONLY public.volume_type_encryption
+    ADD CONSTRAINT volume_type_encryption_pkey PRIMARY KEY (volume_type_id);
 
 ALTER TABLE ONLY public.volume_type
     ADD CONSTRAINT volume_type_name_key UNIQUE (name);
@@ -1917,7 +1979,11 @@ CREATE INDEX volume_snapshot_project ON public.volume_snapshot USING btree (proj
 
 CREATE INDEX volume_snapshot_volume ON public.volume_snapshot USING btree (volume_id);
 
+CREATE INDEX volume_type_default_type ON public.volume_type_default USING btree (volume_type_id);
+
 CREATE INDEX volume_type_of ON public.volume USING btree (volume_type_id);
+
+CREATE INDEX volume_type_qos_specs ON public.volume_type USING btree (qos_specs_id);
 
 ALTER INDEX public.change_server_deleted ATTACH PARTITION public.change_default_at_idx;
 
@@ -1969,6 +2035,8 @@ CREATE TRIGGER flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.flavor F
 
 CREATE TRIGGER floating_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.floating_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('floating_ip');
 
+CREATE TRIGGER group_type_change AFTER INSERT OR DELETE OR UPDATE ON public.group_type FOR EACH ROW EXECUTE FUNCTION public.append_change('group_type');
+
 CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
 
 CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN (((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
@@ -2008,6 +2076,8 @@ CREATE TRIGGER project_endpoint_change AFTER INSERT OR DELETE OR UPDATE ON publi
 CREATE TRIGGER project_endpoint_group_change AFTER INSERT OR DELETE OR UPDATE ON public.project_endpoint_group FOR EACH ROW EXECUTE FUNCTION public.append_change('project_endpoint_group', 'project_id');
 
 CREATE TRIGGER project_forgotten AFTER DELETE ON public.project FOR EACH ROW EXECUTE FUNCTION public.note_forgotten('project');
+
+CREATE TRIGGER qos_specs_change AFTER INSERT OR DELETE OR UPDATE ON public.qos_specs FOR EACH ROW EXECUTE FUNCTION public.append_change('qos_specs');
 
 CREATE TRIGGER quota_change AFTER INSERT OR DELETE OR UPDATE ON public.quota FOR EACH ROW EXECUTE FUNCTION public.append_change('quota');
 
@@ -2437,6 +2507,18 @@ ALTER TABLE ONLY public.volume_type_access
 
 ALTER TABLE ONLY public.volume_type_access
     ADD CONSTRAINT volume_type_access_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES public.volume_type(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.volume_type_default
+    ADD CONSTRAINT volume_type_default_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.volume_type_default
+    ADD CONSTRAINT volume_type_default_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES public.volume_type(id);
+
+ALTER TABLE ONLY public.volume_type_encryption
+    ADD CONSTRAINT volume_type_encryption_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES public.volume_type(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.volume_type
+    ADD CONSTRAINT volume_type_qos_specs_id_fkey FOREIGN KEY (qos_specs_id) REFERENCES public.qos_specs(id);
 
 ALTER TABLE ONLY public.volume
     ADD CONSTRAINT volume_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES public.volume_type(id);

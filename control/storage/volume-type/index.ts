@@ -1,2 +1,14 @@
+export { lockType, touchType } from './change.ts';
+export { type DefaultType, DefaultTypeService, defaultTypeName, typeOf } from './default.ts';
+export { type EncryptionRow, type EncryptionWish, requireServedType, TypeEncryptionService } from './encryption.ts';
+export {
+  amount,
+  type DiskLimits,
+  isLimitKey,
+  type QosConsumer,
+  type QosSpecs,
+  qosLimits,
+  qosOfTypeSql,
+} from './limits.ts';
 export { usableBy, type VolumeTypeRow } from './listing.ts';
-export { defaultTypeName, typeOf, VolumeTypeService } from './service.ts';
+export { VolumeTypeService, type VolumeTypeWish } from './service.ts';

@@ -19,6 +19,11 @@ export const volumeTypeListing: Listing<VolumeTypeRow> = {
     name: { kind: 'text', sortable: true },
     description: { kind: 'text', sortable: true },
     public: { kind: 'boolean', sortable: true },
+    /** Has all of the pairs of an object, as JSON. */
+    extra_specs: {
+      kind: 'text',
+      matches: (values) => sql`t.extra_specs @> any(${[...values]}::jsonb[])`,
+    },
     created_at: { kind: 'time', sortable: true },
     updated_at: { kind: 'time', sortable: true },
   },

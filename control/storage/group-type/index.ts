@@ -1,0 +1,1 @@
+export { type GroupTypeRow, GroupTypeService, type GroupTypeWish } from './service.ts';

@@ -1,0 +1,1 @@
+export { type QosSpecsRow, QosSpecsService } from './service.ts';

@@ -1,0 +1,3 @@
+import type { ResourceDescriptor } from '../../kit/resource.ts';
+
+export const qosSpecs = { noun: 'qos_specs' } satisfies ResourceDescriptor;
