@@ -1,13 +1,15 @@
 /**
  * The disks that a server has beside the one with its system: ephemeral ones, which come with an empty file system, and swap space.
  * Raw files that take room only for what is written. What such a file is stands in its name, so that a look at the folder tells
- * which are there and whole: each is made beside and renamed.
+ * which are there and whole: each is made beside and renamed. What an ephemeral disk was before a resize is a copy beside it, as Nova's
+ * is, until the resize is confirmed or reverted: it takes no time where the file system shares what is equal.
  */
 import { execFile } from 'node:child_process';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DesiredLocalDisk } from '../../contract/host/index.ts';
+import { syncFile } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 
 export type LocalDiskFile = Pick<DesiredLocalDisk, 'name' | 'sizeMiB'>;
@@ -17,6 +19,10 @@ const mebibyte = 2 ** 20;
 const tools = '/usr/sbin';
 const formatMs = 10 * 60_000;
 
+/** What a disk was before a resize. */
+const keptFile = ({ name, sizeMiB }: LocalDiskFile): string => `${name}-${sizeMiB}.before-resize`;
+const copyMs = 4 * 3_600_000;
+
 export const localDiskFile = ({ name, sizeMiB }: LocalDiskFile): string => `${name}-${sizeMiB}.raw`;
 
 /** Those among a folder's files. */
@@ -25,6 +31,58 @@ export function localDisksAmong(files: readonly string[]): LocalDiskFile[] {
     const [, name, size] = /^(ephemeral\d|swap)-(\d{1,13})\.raw$/.exec(file) ?? [];
     return name === undefined ? [] : [{ name, sizeMiB: Number(size) }];
   });
+}
+
+/** Those of which there is a copy from before a resize. */
+export function keptDisksAmong(files: readonly string[]): LocalDiskFile[] {
+  return files.flatMap((file) => {
+    const [, name, size] = /^(ephemeral\d)-(\d{1,13})\.before-resize$/.exec(file) ?? [];
+    return name === undefined ? [] : [{ name, sizeMiB: Number(size) }];
+  });
+}
+
+/** Swap has nothing to keep. No QEMU has the disk open. Safe to repeat. */
+export async function keepLocalDisks(directory: string, signal: AbortSignal): Promise<void> {
+  const files = await readdir(directory);
+  const kept = new Set(keptDisksAmong(files).map(({ name }) => name));
+  for (const disk of localDisksAmong(files)) {
+    if (disk.name === 'swap' || kept.has(disk.name)) continue;
+    const path = join(directory, keptFile(disk));
+    await copy(join(directory, localDiskFile(disk)), `${path}.new`, signal);
+    await rename(`${path}.new`, path);
+  }
+}
+
+/** They are again what was kept, where something was. The others of the name go first: of a name there is never a second. Safe to repeat. */
+export async function restoreLocalDisks(directory: string): Promise<void> {
+  const files = await readdir(directory);
+  const present = localDisksAmong(files);
+  for (const kept of keptDisksAmong(files)) {
+    for (const disk of present) if (disk.name === kept.name) await dropLocalDisk(directory, disk);
+    await rename(join(directory, keptFile(kept)), join(directory, localDiskFile(kept)));
+  }
+  await forgetLocalDisks(directory);
+}
+
+/** Also what a copy that was cut off has left. */
+export async function forgetLocalDisks(directory: string): Promise<void> {
+  const left = (await readdir(directory)).filter((file) => /\.before-resize(?:\.new)?$/.test(file));
+  for (const file of left) await rm(join(directory, file), { force: true });
+}
+
+async function copy(from: string, to: string, signal: AbortSignal): Promise<void> {
+  // Nobody else reads it, from its first byte.
+  await (await open(to, 'w', 0o600)).close();
+  try {
+    await promisify(execFile)('cp', ['--reflink=auto', '--sparse=always', from, to], { timeout: copyMs, signal });
+  } catch (cause) {
+    signal.throwIfAborted();
+    const { stderr = '', message } = cause as Error & { stderr?: string };
+    throw new HostFault('resize_failed', `what a disk was could not be kept: ${stderr.trim().slice(-300) || message}`, {
+      cause,
+    });
+  }
+  await syncFile(to);
 }
 
 /** @throws HostFault */

@@ -17,6 +17,7 @@ const blank: ServerFacts = {
   disk: false,
   rescueDisk: false,
   localDisks: [],
+  keptDisks: [],
   memory: false,
   plugged: false,
   guest: undefined,

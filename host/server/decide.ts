@@ -19,6 +19,8 @@ export interface ServerFacts {
   disk: boolean;
   rescueDisk: boolean;
   localDisks: readonly LocalDiskFile[];
+  /** Of which there is what they were before a resize. */
+  keptDisks: readonly LocalDiskFile[];
   /** A whole memory of a suspended guest. */
   memory: boolean;
   /** Ports that may be plugged. */
@@ -219,7 +221,7 @@ function decideWithoutGuest(desired: DesiredServer, facts: ServerFacts): Step {
   const disks = rescueStep(desired, facts);
   if (disks) return disks;
   // A memory knows its disks as they are.
-  const local = facts.memory ? undefined : localDiskStep(desired, facts.localDisks);
+  const local = facts.memory ? undefined : localDiskStep(desired, facts.localDisks, facts.keptDisks);
   if (local) return local;
   if (wanted && !(suspended && facts.memory)) return { do: 'launch' };
   if (facts.plugged) return { do: 'unplug' };

@@ -7,7 +7,7 @@ import { basename, dirname } from 'node:path';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import type { ImageId, ServerId } from '../../contract/ids.ts';
 import { exists } from '../disk/disk.ts';
-import { localDisksAmong } from '../disk/local-disk.ts';
+import { keptDisksAmong, localDisksAmong } from '../disk/local-disk.ts';
 import { Guest } from '../guest/guest.ts';
 import type { QemuProcess } from '../guest/launcher.ts';
 import type { GuestUser } from '../guest/users.ts';
@@ -309,6 +309,7 @@ export class ServerTask {
       disk: here(disk),
       rescueDisk: here(rescueDisk),
       localDisks: localDisksAmong(names ?? []),
+      keptDisks: keptDisksAmong(names ?? []),
       memory: here(memory),
       plugged: this.plugging !== undefined || (this.record?.ports.length ?? 0) > 0,
       cards: await this.#cards(),

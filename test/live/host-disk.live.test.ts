@@ -170,7 +170,7 @@ test('a resize grows the disk; a revert brings back what was on it, a confirm ke
 });
 
 test(
-  'ephemeral and swap disks are the guest’s, keep what it wrote over its starts, and are new after a rebuild',
+  'ephemeral and swap disks are the guest’s, keep what it wrote over its starts, are again what they were after a revert, and new after a rebuild',
   options,
   async (t) => {
     const server = await liveHost(t);
@@ -195,6 +195,14 @@ test(
     await server.want({ power: 'off' }, 'stopped');
     const held = (pattern: number) =>
       execFileSync('qemu-io', ['-r', '-f', 'raw', '-c', `read -P ${pattern} 32M 64k`, ephemeral], { encoding: 'utf8' });
+    assert.doesNotMatch(held(0x66), /failed/);
+    const larger = localDisks.map((disk) => ({ ...disk, sizeMiB: 2 * disk.sizeMiB }));
+    await server.want({ localDisks: larger, resize: { count: server.now.generation + 1, state: 'kept' } }, 'stopped');
+    const resized = join(directory, 'ephemeral0-128.raw');
+    execFileSync('qemu-io', ['-f', 'raw', '-c', 'write -P 0x77 32M 64k', resized]);
+    await server.want({ power: 'on' }, 'running');
+    await server.want({ localDisks, resize: { count: server.now.generation + 1, state: 'reverted' } }, 'running');
+    await server.want({ power: 'off' }, 'stopped');
     assert.doesNotMatch(held(0x66), /failed/);
     await server.want({ power: 'on', rootCount: 5 }, 'running');
     await server.want({ power: 'off' }, 'stopped');

@@ -153,6 +153,7 @@ const works: Work[] = [
   { name: 'rebuild with them', before: [createWithDisks], ...rebuild },
   { name: 'resize with larger ones', before: [createWithDisks], ...resizeDisks },
   { name: 'revert of that', before: [createWithDisks, resizeDisks], ...revertDisks },
+  { name: 'confirmation of that', before: [createWithDisks, resizeDisks], keeps: true, ...confirm },
   { name: 'hard reboot after its confirmation', before: [createWithDisks, resizeDisks, confirm], ...reboot('hard') },
   { name: 'delete with them', before: [createWithDisks], ...remove },
   { name: 'stop', before: [create], ...power('off', 'stopped') },
@@ -281,6 +282,10 @@ function check(world: HostWorld, work: Work, server: DesiredServer, launchesBefo
   const disks = machine.guest(server.id)?.machine.disks.map(({ id }) => id) ?? [];
   if (work.state === 'running') assert.equal(disks[0], server.rescue ? 'rescue0' : 'disk0');
   const localDisks = (server.localDisks ?? []).map(({ name }) => name);
+  assert.equal(
+    files.some((name) => name.includes('before-resize')),
+    localDisks.length > 0 && server.resize?.state === 'kept',
+  );
   const found = files.filter((name) => name.endsWith('.raw')).map((name) => name.split('-')[0]);
   assert.deepEqual(found, localDisks);
   if (localDisks.length > 0) assert.deepEqual(disks.slice(1, 1 + localDisks.length), ['ephemeral00', 'swap0']);

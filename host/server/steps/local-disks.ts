@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { DesiredServer } from '../../../contract/host/index.ts';
 import {
   dropLocalDisk,
+  forgetLocalDisks,
   growLocalDisk,
   type LocalDiskFile,
   localDiskFile,
@@ -37,6 +38,7 @@ const filesOf = async ({ paths }: ServerTask): Promise<LocalDiskFile[]> => local
 
 /** Also where the process died between two of them, nothing is left of them in the end. */
 export async function dropLocalDisks(task: ServerTask): Promise<void> {
+  await forgetLocalDisks(task.paths.data);
   for (const disk of await filesOf(task)) await dropLocalDisk(task.paths.data, disk);
 }
 

@@ -1,10 +1,11 @@
-/** Steps of a resize: what the disk was is kept in it until somebody confirms or reverts. The record says first what is begun. */
+/** Steps of a resize: what the disk was is kept in it, what ephemeral disks were beside them, until somebody confirms or reverts. The record says first what is begun. */
+import { forgetLocalDisks, keepLocalDisks, restoreLocalDisks } from '../../disk/local-disk.ts';
 import type { ServerTask } from '../task.ts';
 import type { StepFunction } from './step.ts';
 
 const kept = (task: ServerTask, sizeBytes: number) => ({ path: task.paths.disk, sizeBytes, user: task.user });
 
-export const resizeDisk: StepFunction<'resize-disk'> = async ({ task, desired }) => {
+export const resizeDisk: StepFunction<'resize-disk'> = async ({ task, desired, signal }) => {
   task.say('growing the disk');
   const disk = task.record!.disk!;
   const fromBytes = task.record?.resize?.fromBytes ?? disk.sizeBytes;
@@ -13,6 +14,8 @@ export const resizeDisk: StepFunction<'resize-disk'> = async ({ task, desired })
   await task.context.step('record-resize');
   await task.context.keeper.keep(kept(task, sizeBytes));
   await task.context.step('keep-disk');
+  await keepLocalDisks(task.paths.data, signal);
+  await task.context.step('keep-local-disks');
   await task.save({ disk: { ...disk, sizeBytes }, resize: { count: desired.resize!.count, fromBytes } });
   return undefined;
 };
@@ -22,6 +25,8 @@ export const restoreDisk: StepFunction<'restore-disk'> = async ({ task }) => {
   const { disk, resize } = task.record!;
   await task.context.keeper.restore(kept(task, disk!.sizeBytes));
   await task.context.step('take-back-disk');
+  await restoreLocalDisks(task.paths.data);
+  await task.context.step('take-back-local-disks');
   await task.save({ disk: { ...disk!, sizeBytes: resize!.fromBytes }, resize: null });
   return undefined;
 };
@@ -31,6 +36,7 @@ export const forgetDisk: StepFunction<'forget-disk'> = async ({ task }) => {
   const { guest, record } = task;
   const running = guest !== undefined && guest.state !== 'gone' ? guest : undefined;
   await task.context.keeper.forget(kept(task, record!.disk!.sizeBytes), running);
+  await forgetLocalDisks(task.paths.data);
   await task.context.step('drop-kept');
   await task.save({ resize: null });
   return undefined;
