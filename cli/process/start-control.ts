@@ -199,7 +199,7 @@ function dialects(
       ...{ securityGroups: network.securityGroups, networks: network.networks, images: image.services.images },
       floatingIps: network.floatingIps,
     }),
-    volumeDialect({ authenticator, ...storage.services }),
+    volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
     nativeDialect({ identity, database, feed }),
     consoleDialect(),
   ];
