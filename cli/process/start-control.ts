@@ -99,13 +99,16 @@ export async function startControl(
       ...dialects(areas, { database, feed, publicUrl: configuration.publicUrl }),
     ],
   });
-  const { hosts, image, compute, projector, identity, client } = areas;
+  const { hosts, image, storage, compute, projector, identity, client } = areas;
   credentials.onChange((renewed) => {
     renewCertificate(api, renewed);
     client.renew(renewed);
     log.info('certificate renewed');
   });
-  await queue.start({ ...image.tasks, ...compute.tasks });
+  await queue.start({
+    ...{ ...image.tasks, ...compute.tasks },
+    image_digest: async (id) => void (await Promise.all([compute.tellDigest(id), storage.tellDigest(id)])),
+  });
   for (const part of [image, compute, hosts]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.
@@ -165,7 +168,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const client = new HostClient({ tls, local: configuration.localHost });
   const { imageProtections: protections, imageCopies: copies, imageImport: web } = configuration;
   const image = openImage({ database, feed, client, log, region, protections, copies, web });
-  const storage = openStorage({ database });
+  const storage = openStorage({ database, log });
   const network = openNetwork({ database });
   const { ports } = network;
   const { images } = image.services;
@@ -178,7 +181,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   });
   const hosts = new HostStreams({
     ...{ database, feed, cloudId, resources, log },
-    servers: compute.hosted,
+    ...{ servers: compute.hosted, layers: storage.hosted },
     networks: ports,
   });
   const projector = new Projector({ database, feed, log, holder, northbound: { target: northbound } });
