@@ -1,34 +1,40 @@
 /**
- * Images that hosts make of servers' disks: no upload, so there is no lease. The server's row says that one is wanted, and whoever
- * owns that row begins and ends it here, in its own transactions. `captured_from` names the server until then; who deletes the image
- * meanwhile wakes that server.
+ * Images that hosts make of servers' disks and of volumes: no upload, so there is no lease. The row of the server or volume says that one
+ * is wanted, and whoever owns that row begins and ends it here, in its own transactions. `captured_from` names it until then; who deletes
+ * the image meanwhile wakes its task.
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { CapturedImage } from '../../contract/host/index.ts';
-import type { ImageId, ServerId } from '../../contract/ids.ts';
+import type { ImageId, ServerId, VolumeId } from '../../contract/ids.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
 import { enqueue } from '../kit/queue/queue.ts';
 import { checkQuota, lockQuota, timesWithin } from '../kit/quota/quota.ts';
 import { checkProperties, limits } from './image.ts';
 import { image as descriptor } from './resource.ts';
+import type { DiskFormat, Visibility } from './values.ts';
 
 export interface NewCapture {
   id: ImageId;
   projectId: string;
-  serverId: ServerId;
+  from: { kind: 'server' | 'volume'; id: ServerId | VolumeId };
   /** Whose store takes it. */
   hostId: string;
   name: string;
   minDiskGib: number;
   minMemoryMib: number;
+  /** Absent: QCOW2. */
+  diskFormat?: DiskFormat;
+  /** Absent: private. */
+  visibility?: Visibility;
+  protected?: boolean;
   properties: Record<string, string>;
 }
 
 /** @throws CloudError `quota_exceeded`, `invalid`, `too_large` */
 export async function beginCapture(tx: Tx, capture: NewCapture): Promise<void> {
-  const { id, projectId, serverId, hostId, name, properties } = capture;
+  const { id, projectId, from, hostId, name, properties, diskFormat = 'qcow2', visibility = 'private' } = capture;
   if ([...name].length > limits.nameLength) {
     throw new CloudError('invalid', 'image_text_too_long', { what: 'name', maximum: limits.nameLength });
   }
@@ -36,9 +42,9 @@ export async function beginCapture(tx: Tx, capture: NewCapture): Promise<void> {
   await checkQuota(tx, projectId, descriptor.usage, { images: 1, image_bytes: 1 });
   await sql`with made as (
       insert into image (id, project_id, name, status, visibility, disk_format, container_format, min_disk_gib, min_memory_mib,
-        owner_properties, captured_from)
-      values (${id}, ${projectId}, ${name}, 'saving', 'private', 'qcow2', 'bare', ${capture.minDiskGib}, ${capture.minMemoryMib},
-        ${json(properties)}, ${serverId})
+        owner_properties, captured_from, captured_by, protected)
+      values (${id}, ${projectId}, ${name}, 'saving', ${visibility}, ${diskFormat}, 'bare', ${capture.minDiskGib}, ${capture.minMemoryMib},
+        ${json(properties)}, ${from.id}, ${from.kind}, ${capture.protected ?? false})
       returning id)
     insert into image_location (image_id, host_id) select id, ${hostId} from made`.execute(tx);
 }
@@ -59,11 +65,11 @@ export async function inheritedFrom(
 export async function finishCapture(
   tx: Tx,
   id: ImageId,
-  serverId: ServerId,
+  from: ServerId | VolumeId,
   result: CapturedImage,
 ): Promise<string | undefined> {
   const { rows } = await sql<{ project_id: string | null }>`select project_id from image
-    where id = ${id} and captured_from = ${serverId} and desired_presence = 'present' for update`.execute(tx);
+    where id = ${id} and captured_from = ${from} and desired_presence = 'present' for update`.execute(tx);
   if (!rows[0]) return 'the image was deleted while it was made';
   if (!(await fits(tx, rows[0].project_id, result.sizeBytes))) {
     await failCapture(tx, id);

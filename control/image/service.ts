@@ -195,7 +195,7 @@ export class ImageService {
         deadlineMs: deletionDeadlineMs,
       });
       await enqueue(tx, 'image', image.id);
-      if (image.captured_from !== null) await enqueue(tx, 'server', image.captured_from);
+      if (image.captured_from !== null) await enqueue(tx, image.captured_by, image.captured_from);
       return image.id as ImageId;
     });
     this.onDeleted(id);

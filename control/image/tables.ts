@@ -28,8 +28,9 @@ export interface ImageTable {
   import_failure: string | null;
   desired_presence: Generated<'present' | 'absent'>;
   upload_id: string | null;
-  /** The server of whose disk its host makes it, while it does. */
+  /** The server or volume of whose disk its host makes it, while it does. */
   captured_from: string | null;
+  captured_by: Generated<'server' | 'volume'>;
   generation: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;

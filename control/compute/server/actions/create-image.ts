@@ -76,7 +76,7 @@ export async function beginImage(
   await beginCapture(tx, {
     id: wish.imageId,
     projectId: server.project_id,
-    serverId: server.id as ServerId,
+    from: { kind: 'server', id: server.id as ServerId },
     hostId: server.host_id!,
     name: wish.name,
     minDiskGib: server.disk_gib,
