@@ -105,11 +105,8 @@ export async function startControl(
     client.renew(renewed);
     log.info('certificate renewed');
   });
-  await queue.start({
-    ...{ ...image.tasks, ...compute.tasks },
-    image_digest: async (id) => void (await Promise.all([compute.tellDigest(id), storage.tellDigest(id)])),
-  });
-  for (const part of [image, compute, hosts]) part.start();
+  await queue.start({ ...image.tasks, ...storage.tasks, ...compute.tasks });
+  for (const part of [image, storage, compute, hosts]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.
   for (const part of [projector, history]) part.start();
@@ -119,6 +116,7 @@ export async function startControl(
     async close() {
       credentials.close();
       compute.stop();
+      storage.stop();
       consoles.close();
       await Promise.all([image.stop(), hosts.stop(), projector.stop(), queue.stop(), history.stop()]);
       await api.close();
@@ -168,10 +166,10 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const client = new HostClient({ tls, local: configuration.localHost });
   const { imageProtections: protections, imageCopies: copies, imageImport: web } = configuration;
   const image = openImage({ database, feed, client, log, region, protections, copies, web });
-  const storage = openStorage({ database, log });
   const network = openNetwork({ database });
   const { ports } = network;
   const { images } = image.services;
+  const storage = openStorage({ database, images, log });
   const compute = openCompute({
     ...{ database, ports, images, hosts: client, log },
     ...{ reclaimSeconds, shelvedOffloadSeconds, confirmSeconds },
@@ -181,7 +179,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   });
   const hosts = new HostStreams({
     ...{ database, feed, cloudId, resources, log },
-    ...{ servers: compute.hosted, layers: storage.hosted },
+    servers: compute.hosted,
     networks: ports,
   });
   const projector = new Projector({ database, feed, log, holder, northbound: { target: northbound } });
@@ -202,7 +200,7 @@ function dialects(
       ...{ securityGroups: network.securityGroups, networks: network.networks, images: image.services.images },
       floatingIps: network.floatingIps,
     }),
-    volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
+    volumeDialect({ authenticator, ...storage.services }),
     nativeDialect({ identity, database, feed }),
     consoleDialect(),
   ];

@@ -2,22 +2,41 @@
 import type { Logger } from 'pino';
 import type { Database } from '../kit/database/database.ts';
 import { GroupTypeService } from './group-type/index.ts';
-import { hostedLayers, tellDigest } from './layer/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
+import { SnapshotController, SnapshotService, type SnapshotStep } from './snapshot/index.ts';
+import { VolumeController, type VolumeImages, VolumeService, type VolumeStep } from './volume/index.ts';
 import { DefaultTypeService, TypeEncryptionService, VolumeTypeService } from './volume-type/index.ts';
 
-export function openStorage({ database, log }: { database: Database; log: Logger }) {
+export interface StorageAreaOptions {
+  database: Database;
+  images: VolumeImages;
+  log: Logger;
+  /** For crash tests: throws where the process shall die. */
+  afterVolumeStep?: (step: VolumeStep | SnapshotStep, id: string) => void;
+}
+
+export function openStorage({ database, images, log, afterVolumeStep: afterStep }: StorageAreaOptions) {
+  const behind = { database, log, ...(afterStep && { afterStep }) };
+  const [volumes, snapshots] = [new VolumeController(behind), new SnapshotController(behind)];
   return {
     services: {
+      volumes: new VolumeService({ database, images, log }),
+      snapshots: new SnapshotService({ database, log }),
       volumeTypes: new VolumeTypeService({ database }),
       typeEncryptions: new TypeEncryptionService({ database }),
       defaultTypes: new DefaultTypeService({ database }),
       qosSpecs: new QosSpecsService({ database }),
       groupTypes: new GroupTypeService({ database }),
     },
-    /** What hosts are told and say of layers and pools. */
-    hosted: hostedLayers({ database, log }),
-    /** The digest of this image is known now. */
-    tellDigest: (imageId: string) => tellDigest(database, imageId),
+    /** For the work queue. */
+    tasks: { ...volumes.tasks(), ...snapshots.tasks() },
+    start() {
+      volumes.start();
+      snapshots.start();
+    },
+    stop() {
+      volumes.stop();
+      snapshots.stop();
+    },
   };
 }

@@ -5,8 +5,6 @@ import { newId } from '../../../contract/ids.ts';
 import { type ServerCloud, serverCloud, silentLog } from '../../../control/compute/server/testing.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
-import { QuotaService } from '../../../control/kit/quota/index.ts';
-import { usage, userUsage } from '../../../control/resources.ts';
 import { openStorage } from '../../../control/storage/open.ts';
 import type { RouteEntry } from '../../boundary/contract.ts';
 import { holdAnswers, routeTable } from '../../boundary/testing/hold-answers.ts';
@@ -38,7 +36,7 @@ export async function volumeApi(): Promise<VolumeApi> {
   const db = await testDatabase();
   const { database } = db;
   const cloud = await serverCloud(database);
-  const storage = openStorage({ database, log: silentLog });
+  const storage = openStorage({ database, images: cloud.images, log: silentLog });
   const callers = new Map<string, Caller>();
   const dialect = volumeDialect({
     authenticator: {
@@ -49,7 +47,6 @@ export async function volumeApi(): Promise<VolumeApi> {
       },
     },
     ...storage.services,
-    quotas: new QuotaService({ database, usage, userUsage }),
   });
   const app = Fastify({
     genReqId: () => `req-${newId()}`,

@@ -503,6 +503,8 @@ CREATE TABLE public.image (
     import_failure text,
     captured_from uuid,
     foreign_owner text,
+    captured_by text DEFAULT 'server'::text NOT NULL,
+    CONSTRAINT image_captured_by_check CHECK ((captured_by = ANY (ARRAY['server'::text, 'volume'::text]))),
     CONSTRAINT image_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT image_owner CHECK (((project_id IS NULL) <> (foreign_owner IS NULL))),
     CONSTRAINT image_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'saving'::text, 'uploading'::text, 'importing'::text, 'active'::text, 'killed'::text, 'deactivated'::text, 'pending_delete'::text]))),

@@ -1,19 +1,34 @@
 /** The volume's table as Kysely sees it; the columns' meaning stands in migration 0303. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
+import type { SnapshotStatus, VolumeStatus } from './statuses.ts';
 
 /** Of a volume or a snapshot; without a generation that it ended, it lasts until something new is asked. */
 export interface StorageFault {
   code: string;
   message: string;
   generation: number;
+  /** An administrator declared this status (os-reset_status): it is shown, and holds, until another one takes it back. */
+  status?: VolumeStatus | SnapshotStatus;
+  /** What an administrator's tool said of how far a snapshot is. */
+  progress?: string;
 }
 
-/** The one thing that holds a volume, until it is done; other fields are each kind's own. */
-export interface VolumeTask {
-  kind: string;
-  [field: string]: unknown;
-}
+/** The one thing that holds a volume, until it is done. */
+export type VolumeTask =
+  /** Its size is the new one from the start. */
+  | { kind: 'extend'; from_gib: number }
+  /** Of the layer, which is its top or was. */
+  | { kind: 'upload'; image_id: string; layer_id: string }
+  | { kind: 'backup'; backup_id: string; snapshot_id: string | null }
+  | { kind: 'restore'; backup_id: string }
+  | { kind: 'revert'; snapshot_id: string }
+  | { kind: 'reimage'; image_id: string }
+  | { kind: 'transfer'; transfer_id: string }
+  | { kind: 'retype' }
+  | { kind: 'migrate' };
+
+export type VolumeTaskKind = VolumeTask['kind'];
 
 export interface VolumeTable {
   id: string;

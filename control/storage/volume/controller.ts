@@ -1,0 +1,252 @@
+/**
+ * The volume controller: writes down what has come about, ends what was begun, and gives up what took too long. Takes nothing but an id;
+ * reads the whole state; every step is one transaction and may be repeated.
+ *
+ *   content complete       → launched; its creation ends
+ *   task done              → it holds the volume no longer
+ *   its host gave up       → the fault says why
+ *   host tries again, and it works → the fault goes
+ *   deadline passed        → the fault says what was waited for
+ *   shall be absent        → goes as soon as nobody has it
+ *
+ * What is shown never waits for this: it is derived from the same rows (states.ts). If the process dies after any step, the durable job
+ * or the sweep finds the volume where it was.
+ */
+import { sql } from 'kysely';
+import type { Logger } from 'pino';
+import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
+import { json } from '../../kit/database/schema.ts';
+import { endOperations } from '../../kit/operation/operations.ts';
+import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
+import { findLayer, hasFailed, isLost, isServed, type LayerRow } from '../layer/index.ts';
+import { removeVolume } from './remove.ts';
+import { isLaunched } from './states.ts';
+import { changeVolume, lockVolume } from './store.ts';
+import type { VolumeTask } from './tables.ts';
+import { endUpload, isWanted, type UploadOutcome } from './upload.ts';
+import { faultOf, type ListedVolume } from './volume.ts';
+
+/** The steps after which a test may kill the controller. */
+export type VolumeStep = 'looked' | 'launched' | 'task ended' | 'failed' | 'mended' | 'expired' | 'removed';
+
+export interface VolumeControllerOptions {
+  database: Database;
+  log: Logger;
+  /** For crash tests: throws where the process shall die. */
+  afterStep?: (step: VolumeStep, volumeId: string) => void;
+}
+
+interface Look {
+  volume: ListedVolume;
+  top: LayerRow | undefined;
+  /** Of the operation that runs. */
+  deadline: Date | null;
+  waitingFor: string | null;
+  verb: string | null;
+  now: Date;
+}
+
+const sweepMs = 30_000;
+
+export class VolumeController {
+  readonly #options: VolumeControllerOptions;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: VolumeControllerOptions) {
+    this.#options = options;
+  }
+
+  /** For the work queue. */
+  tasks(): { volume: Reconcile } {
+    return { volume: (id) => this.reconcile(id) };
+  }
+
+  /** Starts the timer that finds what no job knows of. */
+  start(): void {
+    const again = () => {
+      this.#timer = setTimeout(() => void this.sweep().finally(again), sweepMs);
+      this.#timer.unref();
+    };
+    void this.sweep().finally(again);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Gives a job to every volume that is not complete, shall not be, is faulted by its host, or is past its operation's deadline. */
+  async sweep(): Promise<void> {
+    const { database, log } = this.#options;
+    try {
+      await sql`select enqueue('volume', id::text, now()) from (
+          select id from volume where launched_at is null and fault is null
+          union select id from volume where desired_presence = 'absent'
+          union select id from volume where fault ->> 'code' in ('host', 'extend', 'restore')
+          union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'volume'
+            and exists (select from volume where id = o.resource_id)) due`.execute(database.query);
+    } catch (error) {
+      log.warn({ err: error }, 'volume sweep failed, will be tried again');
+    }
+  }
+
+  async reconcile(id: string): Promise<void> {
+    const step = await this.#options.database.transaction(cloudActor, async (tx) => {
+      const look = await lookAt(tx, id);
+      if (!look) return undefined;
+      this.#options.afterStep?.('looked', id);
+      return takeStep(tx, look);
+    });
+    if (!step) return;
+    this.#options.log.info({ volumeId: id, step }, 'volume step');
+    this.#options.afterStep?.(step, id);
+    // There may be another.
+    await this.reconcile(id);
+  }
+}
+
+async function lookAt(tx: Tx, id: string): Promise<Look | undefined> {
+  const { rows } = await sql`select from volume where id = ${id} for update`.execute(tx);
+  if (rows.length === 0) return undefined;
+  const [volume, operation] = await Promise.all([
+    lockVolume(tx, 'all', id),
+    sql<
+      Omit<Look, 'volume' | 'top'>
+    >`select deadline, waiting_for as "waitingFor", verb, now() as now from (select 1) one
+      left join operation on resource_id = ${id} and state = 'running' order by created_at desc limit 1`.execute(tx),
+  ]);
+  const top = volume.layer_id === null ? undefined : await findLayer(tx, volume.layer_id);
+  return { volume, top, ...operation.rows[0]! };
+}
+
+/** Undefined: there is nothing to do but wait. */
+async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
+  const { volume, top } = look;
+  if (volume.desired_presence === 'absent') return towardsAbsent(tx, volume);
+  if (volume.launched_at === null && isLaunched(volume)) return launch(tx, volume);
+  const failure = top && failureOf(top);
+  if (volume.fault && byHost.has(volume.fault.code) && !failure && top && isServed(top)) return mend(tx, volume);
+  if (volume.desired_task) {
+    const ended = await towardsEndOf(tx, look, volume.desired_task);
+    if (ended) return ended;
+  }
+  if (failure && !volume.fault) return fail(tx, look, failure);
+  if (look.deadline && isLaunched(volume) && !volume.desired_task && !volume.fault) return finish(tx, volume);
+  return expire(tx, look);
+}
+
+async function towardsAbsent(tx: Tx, volume: ListedVolume): Promise<VolumeStep | undefined> {
+  if (volume.attachment?.server_id) return undefined;
+  await removeVolume(tx, volume);
+  return 'removed';
+}
+
+async function launch(tx: Tx, { id, generation }: ListedVolume): Promise<VolumeStep> {
+  await Promise.all([
+    sql`update volume set launched_at = now() where id = ${id}`.execute(tx),
+    endOperations(tx, id, generation, { state: 'succeeded' }),
+  ]);
+  return 'launched';
+}
+
+/** What was begun has come about, and somebody else has written that down. */
+async function finish(tx: Tx, { id, generation }: ListedVolume): Promise<VolumeStep> {
+  await endOperations(tx, id, generation, { state: 'succeeded' });
+  return 'task ended';
+}
+
+function failureOf(top: LayerRow): string | undefined {
+  if (isLost(top)) return 'Its host has the volume’s file no more.';
+  return hasFailed(top) ? (top.observed_error?.message ?? 'The host could not make the volume.') : undefined;
+}
+
+async function fail(tx: Tx, { volume }: Look, message: string): Promise<VolumeStep> {
+  const { id, generation, desired_task: task } = volume;
+  await changeVolume(tx, id, { fault: faultOf(faultCode(task), message, generation), task: null });
+  await endOperations(tx, id, generation + 1, { state: 'failed', code: 'internal', message });
+  return 'failed';
+}
+
+/** Faults that go when the host has done it after all. */
+const byHost: ReadonlySet<string> = new Set(['host', 'extend', 'restore']);
+
+/** What it failed at: the status is made of it. */
+const faultCode = (task: VolumeTask | null): string =>
+  task?.kind === 'extend' || task?.kind === 'restore' ? task.kind : 'host';
+
+/** The host has done it after all. */
+async function mend(tx: Tx, { id, generation }: ListedVolume): Promise<VolumeStep> {
+  await changeVolume(tx, id, { fault: null });
+  await endOperations(tx, id, generation, { state: 'succeeded' });
+  return 'mended';
+}
+
+/** Undefined: it goes on. */
+async function towardsEndOf(tx: Tx, look: Look, task: VolumeTask): Promise<VolumeStep | undefined> {
+  const { volume, top } = look;
+  switch (task.kind) {
+    case 'extend':
+      return top && isServed(top) && guestSees(volume, top.size_bytes) ? endTask(tx, volume) : undefined;
+    case 'revert':
+    case 'reimage':
+      return top && isServed(top) ? endTask(tx, volume) : undefined;
+    case 'upload':
+      return towardsEndOfUpload(tx, look, task);
+    // Whoever began these ends them.
+    case 'backup':
+    case 'restore':
+    case 'transfer':
+    case 'retype':
+    case 'migrate':
+      return undefined;
+  }
+}
+
+/** A guest that has it open was told of its size; one that is off learns it with its start. */
+const guestSees = ({ attachment }: ListedVolume, bytes: number): boolean =>
+  attachment?.observed_size_bytes == null || attachment.observed_size_bytes >= bytes;
+
+async function endTask(tx: Tx, { id, generation }: ListedVolume): Promise<VolumeStep> {
+  await changeVolume(tx, id, { task: null });
+  await endOperations(tx, id, generation, { state: 'succeeded' });
+  return 'task ended';
+}
+
+async function towardsEndOfUpload(
+  tx: Tx,
+  { volume, deadline, now }: Look,
+  task: Extract<VolumeTask, { kind: 'upload' }>,
+): Promise<VolumeStep | undefined> {
+  const { id, generation } = volume;
+  const layer = await findLayer(tx, task.layer_id);
+  const late = deadline !== null && deadline.getTime() <= now.getTime();
+  const said = layer?.observed_captures.find(({ image_id }) => image_id === task.image_id);
+  let outcome: UploadOutcome | undefined = said && { result: said.result, error: said.error };
+  if (!layer)
+    outcome = { result: null, error: { code: 'internal', message: 'The layer that it was made of is gone.' } };
+  else if (!(await isWanted(tx, task.image_id))) outcome = { result: null, error: givenUp('it was deleted') };
+  else if (late && !outcome) outcome = { result: null, error: givenUp('the host did not finish it in time') };
+  if (!outcome) return undefined;
+  const failure = await endUpload(tx, id, task, outcome);
+  const end = failure === null ? ({ state: 'succeeded' } as const) : failed(failure);
+  await endOperations(tx, id, generation, end);
+  return 'task ended';
+}
+
+const givenUp = (why: string) => ({ code: 'unavailable', message: `The image was given up: ${why}.` });
+const failed = (message: string) => ({ state: 'failed', code: 'unavailable', message }) as const;
+
+/** What took too long is told, and no more waited for; what its host does in the end counts all the same. */
+async function expire(tx: Tx, { volume, deadline, now, verb, waitingFor }: Look): Promise<VolumeStep | undefined> {
+  const { id, generation, fault } = volume;
+  if (deadline === null || fault) return undefined;
+  if (deadline.getTime() > now.getTime()) {
+    await enqueue(tx, 'volume', id, { at: deadline });
+    return undefined;
+  }
+  const message = `The ${verb} did not finish in time; it was waiting for ${waitingFor ?? 'the host'}.`;
+  await sql`update volume set fault = ${json(faultOf(faultCode(volume.desired_task), message, generation))}::jsonb, desired_task = null, updated_at = now()
+    where id = ${id}`.execute(tx);
+  await endOperations(tx, id, generation, failed(message));
+  return 'expired';
+}

@@ -1,0 +1,285 @@
+/**
+ * Creation of volumes: the one transaction that decides. Type, source, image and quota are read together; then a pool is chosen and the
+ * rows are written: the volume, its first layer, for a clone the layer that freezes what it is made of, the operation and the job.
+ *
+ * Where no pool takes it the volume is made all the same, as Cinder does, with the reason as its fault: it can be looked at and deleted.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { type ImageId, type LayerId, newId, newOrderedId, parseId, type VolumeId } from '../../../contract/ids.ts';
+import { fileFormat } from '../../image/index.ts';
+import { actorOf, type Caller, requireProjectMember } from '../../kit/caller.ts';
+import type { Actor, Database, Queryable, Tx } from '../../kit/database/database.ts';
+import { json } from '../../kit/database/schema.ts';
+import { insertLayer, type NewLayer } from '../layer/index.ts';
+import { choosePool, type PoolWish, recordPoolChoice } from '../pool/index.ts';
+import { requireServedType, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
+import { freezeTop } from './freeze.ts';
+import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
+import { findSource, type SourceWish, type VolumeSource } from './source.ts';
+import { faultOf, gibBytes, gibOf, type ImageFacts, imageMetadataOf, type VolumeRow } from './volume.ts';
+
+/** What a volume needs to know of its image. */
+export interface VolumeImage extends ImageFacts {
+  virtual_size_bytes: number | null;
+  sha256: string | null;
+}
+
+/** Part of ImageService (control/image). */
+export interface VolumeImages {
+  /** @throws CloudError when the image is hidden from the caller or not active */
+  findForServer(db: Queryable, caller: Caller, imageId: string): Promise<VolumeImage>;
+}
+
+export interface VolumeWish extends SourceWish {
+  name: string;
+  description: string | null;
+  /** Null: as large as what it is made of. */
+  sizeGib: number | null;
+  /** Id or name; null: its source's, or the project's default. */
+  type: string | null;
+  imageId: string | null;
+  zone: string | null;
+  metadata: Record<string, string>;
+  /** Ids of volumes on whose host it shall be, or not be. */
+  sameHost: string[];
+  differentHost: string[];
+  /** The server on whose host it shall be. */
+  localTo: string | null;
+  /** The host that it must be on: its server's. Never a caller's own wish. */
+  hostId?: string | null;
+}
+
+export const emptyWish: VolumeWish = {
+  ...{ name: '', description: null, sizeGib: null, type: null, imageId: null, zone: null, metadata: {} },
+  ...{ snapshotId: null, sourceVolumeId: null, sameHost: [], differentHost: [], localTo: null },
+};
+
+export interface CreateDependencies {
+  database: Database;
+  images: VolumeImages;
+}
+
+export const createDeadlineMs = 10 * 60_000;
+/** An image may have to come from another host first. */
+export const createFromImageDeadlineMs = 60 * 60_000;
+
+/** @throws CloudError `invalid`, `forbidden`, `not_found`, `quota_exceeded` */
+export function createVolume(deps: CreateDependencies, caller: Caller, wish: VolumeWish): Promise<VolumeId> {
+  const projectId = requireProjectMember(caller, 'create a volume');
+  return deps.database.transaction(actorOf(caller), async (tx) => {
+    const { id } = await createVolumeIn(tx, deps, caller, { projectId, wish });
+    return id;
+  });
+}
+
+export interface MadeVolume {
+  id: VolumeId;
+  sizeGib: number;
+  /** Null where no pool takes it: `fault` says why. */
+  hostId: string | null;
+  layerId: LayerId | null;
+  fault: string | null;
+}
+
+/** The same in a transaction of somebody else, who also makes the server that has it. */
+export async function createVolumeIn(
+  tx: Tx,
+  deps: Pick<CreateDependencies, 'images'>,
+  caller: Caller,
+  { projectId, wish }: { projectId: string; wish: VolumeWish },
+): Promise<MadeVolume> {
+  requireOneSource(wish);
+  const [source, image, asked, limited, hints] = await Promise.all([
+    findSource(tx, caller, wish),
+    wish.imageId === null ? null : deps.images.findForServer(tx, caller, wish.imageId),
+    typeOf(tx, projectId, wish.type),
+    typesAreLimited(tx),
+    readHints(tx, projectId, wish),
+  ]);
+  const type = source && wish.type === null ? source.type : asked;
+  await requireMakeable(tx, type);
+  const sizeGib = sizeFor(wish, source, image);
+  requireSizeOfType(type, sizeGib);
+  requireZone(wish, hints, source);
+  await requireVolumeQuota(tx, projectId, { volumes: 1, gigabytes: sizeGib, each: sizeGib });
+  if (limited) await requireTypeQuota(tx, projectId, type, { volumes: 1, gigabytes: sizeGib });
+  return place(tx, { caller, projectId, wish, source, image, type, sizeGib, hints });
+}
+
+interface Ingredients {
+  caller: Caller;
+  projectId: string;
+  wish: VolumeWish;
+  source: VolumeSource | null;
+  image: VolumeImage | null;
+  type: VolumeTypeRow;
+  sizeGib: number;
+  hints: Hints;
+}
+
+async function place(tx: Tx, all: Ingredients): Promise<MadeVolume> {
+  const { caller, projectId, wish, source, image, type, sizeGib, hints } = all;
+  const id = newId<VolumeId>();
+  const poolWish: PoolWish = {
+    ...{ sizeBytes: sizeGib * gibBytes, extraSpecs: type.extra_specs, availabilityZone: wish.zone },
+    hostId: source?.host_id ?? wish.hostId ?? hints.same,
+    ...{ notOnHosts: hints.different, imageId: image?.id ?? null },
+  };
+  const found = await choosePool(tx, poolWish);
+  const { pool } = found;
+  const fault = pool ? null : [found.message, found.fix].filter((text) => text !== '').join(': ');
+  const layerId = pool ? newId<LayerId>() : null;
+  const row = {
+    ...{ id, project_id: projectId, user_id: caller.userId, name: wish.name, description: wish.description },
+    ...{ size_gib: sizeGib, volume_type_id: type.id, availability_zone: wish.zone, metadata: wish.metadata },
+    ...{ host_id: pool?.host_id ?? null, pool_id: pool?.id ?? null, layer_id: layerId },
+    bootable: image !== null || (source?.bootable ?? false),
+    image_metadata: image ? imageMetadataOf(image) : (source?.image_metadata ?? null),
+    ...{ source_volume_id: source?.kind === 'volume' ? source.id : null, source_image_id: image?.id ?? null },
+    source_snapshot_id: source?.kind === 'snapshot' ? source.id : null,
+    fault: fault === null ? null : faultOf('no_capacity', fault, 1),
+  };
+  if (pool && layerId) {
+    const parentId = source?.kind === 'volume' ? (await freezeTop(tx, source)).frozen : source?.layer_id;
+    await insertLayer(tx, {
+      ...{ id: layerId, volumeId: id, pool, sizeBytes: sizeGib * gibBytes },
+      base: parentId ? { parentId } : image ? imageBase(image) : null,
+    });
+  }
+  const deadlineMs = image ? createFromImageDeadlineMs : createDeadlineMs;
+  await Promise.all([
+    insertVolume(tx, actorOf(caller), row, { deadlineMs, hostId: row.host_id }),
+    recordPoolChoice(tx, { projectId, volumeId: id, wish: poolWish, found }),
+  ]);
+  return { id, sizeGib, hostId: row.host_id, layerId, fault };
+}
+
+export const imageBase = (image: VolumeImage): NonNullable<NewLayer['base']> => ({
+  imageId: image.id as ImageId,
+  image: {
+    format: fileFormat({ ...image, disk_format: image.disk_format! }),
+    size_bytes: image.size_bytes ?? 0,
+    sha256: image.sha256,
+  },
+});
+
+type NewVolume = Pick<
+  VolumeRow,
+  | ('id' | 'project_id' | 'user_id' | 'name' | 'description' | 'size_gib' | 'volume_type_id' | 'availability_zone')
+  | ('metadata' | 'host_id' | 'pool_id' | 'layer_id' | 'bootable' | 'image_metadata' | 'source_volume_id')
+  | ('source_image_id' | 'source_snapshot_id' | 'fault')
+>;
+
+/** The volume, its operation and, for the case that nobody says a word of it, its job. */
+async function insertVolume(
+  tx: Tx,
+  actor: Actor,
+  row: NewVolume,
+  { deadlineMs, hostId }: { deadlineMs: number; hostId: string | null },
+): Promise<void> {
+  const { metadata, image_metadata, fault, ...plain } = row;
+  const values = { ...plain, metadata: json(metadata), image_metadata: image_metadata && json(image_metadata) };
+  await tx
+    .insertInto('volume')
+    .values({ ...values, fault: fault && json(fault) })
+    .execute();
+  const deadline = sql`now() + ${deadlineMs}::double precision * interval '1 millisecond'`;
+  const [state, finished] = fault ? [sql`'failed'`, sql`now()`] : [sql`'running'`, sql`null`];
+  await sql`with begun as (
+      insert into operation (id, project_id, resource_type, resource_id, verb, generation, state, finished_at, owner, waiting_for,
+        deadline, error_code, error_message, actor_id, request_id)
+      values (${newOrderedId()}, ${row.project_id}, 'volume', ${row.id}, 'create', 1, ${state}, ${finished},
+        ${hostId === null ? 'control' : `host ${hostId}`}, ${fault ? null : 'the host to make the volume'}, ${deadline},
+        ${fault ? 'no_capacity' : null}, ${fault?.message ?? null}, ${actor.actorId}, ${actor.requestId}))
+    select enqueue('volume', ${row.id}::text, ${deadline})`.execute(tx);
+}
+
+function requireOneSource(wish: VolumeWish): void {
+  const named = { snapshot: wish.snapshotId, imageRef: wish.imageId, source_volume: wish.sourceVolumeId };
+  const sources = Object.entries(named).flatMap(([name, id]) => (id === null ? [] : [name]));
+  if (sources.length > 1) throw new CloudError('invalid', 'volume_sources_exclusive', { sources });
+}
+
+/** @throws CloudError `invalid` for what no volume here can be yet */
+export async function requireMakeable(tx: Tx, type: VolumeTypeRow): Promise<void> {
+  const { multiattach = '' } = type.extra_specs;
+  if (/^<is>\s*true$/i.test(multiattach)) {
+    throw new CloudError('invalid', 'volume_type_unfit', { type: type.name, why: 'multiattach' });
+  }
+  await requireServedType(tx, type);
+}
+
+/** Cinder's provisioning:min_vol_size and max_vol_size. @throws CloudError `invalid` */
+export function requireSizeOfType(type: Pick<VolumeTypeRow, 'name' | 'extra_specs'>, sizeGib: number): void {
+  const limit = (name: string) => {
+    const value = Number.parseInt(type.extra_specs[name] ?? '', 10);
+    return Number.isNaN(value) ? null : value;
+  };
+  const [minimum_gib, maximum_gib] = [limit('provisioning:min_vol_size'), limit('provisioning:max_vol_size')];
+  if (sizeGib >= (minimum_gib ?? 1) && sizeGib <= (maximum_gib ?? sizeGib)) return;
+  const fields = { size_gib: sizeGib, type: type.name, minimum_gib, maximum_gib };
+  throw new CloudError('invalid', 'volume_size_beyond_type', fields);
+}
+
+/** @throws CloudError `invalid` where it would be smaller than what it is made of */
+function sizeFor(wish: VolumeWish, source: VolumeSource | null, image: VolumeImage | null): number {
+  const size = wish.sizeGib ?? source?.size_gib;
+  if (size === undefined) throw new CloudError('invalid', 'volume_size_missing', {});
+  if (source && size < source.size_gib) {
+    const fields = { size_gib: size, of: source.kind, minimum_gib: source.size_gib };
+    throw new CloudError('invalid', 'volume_size_below', fields);
+  }
+  if (image) requireImageFits(image, size);
+  return size;
+}
+
+/** @throws CloudError `invalid` */
+export function requireImageFits(image: VolumeImage, sizeGib: number): void {
+  const needed = gibOf(Math.max(image.virtual_size_bytes ?? 0, image.size_bytes ?? 0));
+  if (needed > sizeGib) {
+    throw new CloudError('invalid', 'volume_image_too_large', { image_gib: needed, size_gib: sizeGib });
+  }
+  if (image.min_disk_gib > sizeGib) {
+    const fields = { size_gib: sizeGib, minimum_gib: image.min_disk_gib };
+    throw new CloudError('invalid', 'volume_below_minimum_disk', fields);
+  }
+}
+
+/** What is known of where it may be. */
+interface Hints {
+  zone_known: boolean;
+  same: string | null;
+  different: string[];
+}
+
+async function readHints(tx: Tx, projectId: string, wish: VolumeWish): Promise<Hints> {
+  const { zone, sameHost, differentHost, localTo } = wish;
+  const plain = sameHost.length + differentHost.length === 0 && localTo === null;
+  if (plain && zone === null) return { zone_known: true, same: null, different: [] };
+  const ids = (texts: readonly string[]) => texts.map((text) => parseId(text) ?? hintUnknown('same_host', text));
+  const server = localTo === null ? null : (parseId(localTo) ?? hintUnknown('local_to_instance', localTo));
+  const of = (volumes: string[]) => sql`select host_id from volume where id = any(${volumes}::uuid[])
+    and project_id = ${projectId} and host_id is not null`;
+  const { rows } = await sql<Hints & { server_known: boolean }>`select
+    (${zone}::text is null or exists (select from host where availability_zone = ${zone}::text)) as zone_known,
+    coalesce((select host_id from server where id = ${server}::uuid and project_id = ${projectId}),
+      (${of(ids(sameHost))} order by id limit 1)) as same,
+    exists (select from server where id = ${server}::uuid and project_id = ${projectId}) as server_known,
+    array(${of(ids(differentHost))}) as different`.execute(tx);
+  const { server_known, ...hints } = rows[0]!;
+  if (localTo !== null && !server_known) hintUnknown('local_to_instance', localTo);
+  return hints;
+}
+
+function hintUnknown(hint: string, id: string): never {
+  throw new CloudError('invalid', 'volume_hint_unknown', { hint, id });
+}
+
+/** A clone is where its source is. */
+function requireZone({ zone }: VolumeWish, hints: Hints, source: VolumeSource | null): void {
+  if (zone === null) return;
+  if (!hints.zone_known) throw new CloudError('invalid', 'volume_zone_unknown', { zone });
+  if (source?.host_zone && source.host_zone !== zone)
+    throw new CloudError('invalid', 'volume_zone_of_source', { zone });
+}

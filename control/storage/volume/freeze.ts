@@ -1,0 +1,36 @@
+/**
+ * The present content of a volume becomes a layer that nobody writes to any more, and a new empty one on it is the volume's top. For
+ * snapshots, for clones, and for images of a volume that a guest has. Its server's host switches the guest over (tellServers); until
+ * it has, the frozen content is not final.
+ */
+import type { LayerId } from '../../../contract/ids.ts';
+import type { Tx } from '../../kit/database/database.ts';
+import { tellServers } from '../attachment/index.ts';
+import { freezeLayer, insertLayer } from '../layer/index.ts';
+import { changeVolume } from './store.ts';
+
+export interface Freezable {
+  id: string;
+  layer_id: string | null;
+  host_id: string | null;
+  pool_id: string | null;
+  /** Of the volume as it is now. */
+  layer_bytes: number;
+}
+
+/** The volume's row must be locked. */
+export async function freezeTop(tx: Tx, volume: Freezable): Promise<{ frozen: string; top: LayerId }> {
+  const { id, layer_id: frozen, host_id, pool_id } = volume;
+  if (frozen === null || host_id === null || pool_id === null) throw new Error('a volume without a layer is frozen');
+  // One round trip: statements of a transaction run in order.
+  const [, top] = await Promise.all([
+    freezeLayer(tx, frozen),
+    insertLayer(tx, {
+      ...{ volumeId: id, pool: { id: pool_id, host_id }, sizeBytes: volume.layer_bytes },
+      base: { parentId: frozen },
+    }),
+  ]);
+  await changeVolume(tx, id, { layerId: top });
+  await tellServers(tx, [id]);
+  return { frozen, top };
+}

@@ -1,0 +1,42 @@
+export { begin, done, onLockedVolume } from './act.ts';
+export { VolumeController, type VolumeControllerOptions, type VolumeStep } from './controller.ts';
+export {
+  type CreateDependencies,
+  createVolumeIn,
+  emptyWish,
+  type MadeVolume,
+  requireImageFits,
+  type VolumeImage,
+  type VolumeImages,
+  type VolumeWish,
+} from './create.ts';
+export { freezeTop } from './freeze.ts';
+export {
+  contains,
+  keysetBehind,
+  type TimeComparison,
+  timeConditions,
+  type VolumeFilter,
+  type VolumePage,
+  type VolumeSortKey,
+  volumeSortKeys,
+} from './list.ts';
+export { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
+export { removeVolume, removeWithServer } from './remove.ts';
+export { replaceTop } from './revert.ts';
+export { type ListOptions, type MetadataKind, VolumeService } from './service.ts';
+export { isReady, type SnapshotState, snapshotStatus } from './snapshot-states.ts';
+export { layerSettledSql, snapshotStatusSql, snapshotTaskSql, topInForceSql } from './snapshot-states-sql.ts';
+export {
+  type AttachmentState,
+  type AttachmentStatus,
+  attachmentStatus,
+  type VolumeState,
+  volumeStatus,
+} from './states.ts';
+export { attachmentStatusSql, volumeStatusSql } from './states-sql.ts';
+export { type SnapshotStatus, snapshotStatuses, type VolumeStatus, volumeStatuses } from './statuses.ts';
+export { changeVolume, findVolume, lockVolume, type Reach, reachCondition, reachOf } from './store.ts';
+export type { StorageFault, VolumeTask } from './tables.ts';
+export type { Uploaded, UploadWish } from './upload.ts';
+export { faultOf, gibBytes, gibOf, type ListedVolume, requireStatus, type ShownAttachment, zoneOf } from './volume.ts';

@@ -1,0 +1,70 @@
+/** What a project's volumes count against: how many, how large, and the same of each type where somebody limited that. */
+import { sql } from 'kysely';
+import type { Queryable, Tx } from '../../kit/database/database.ts';
+import { lockQuota, requireQuota } from '../../kit/quota/quota.ts';
+import type { Usage } from '../../kit/resource.ts';
+import { volume as descriptor } from './resource.ts';
+
+export interface QuotaWish {
+  volumes?: number;
+  gigabytes?: number;
+  snapshots?: number;
+  /** How large the volume shall be, where that changes. */
+  each?: number;
+}
+
+const snapshots: Usage = {
+  volume_snapshots: (p) => sql`select count(*) as used from volume_snapshot where project_id = ${p} and consumes_quota`,
+};
+
+/** Cinder's names for what a project may have of one type. */
+export const usageOfType = ({ id, name }: { id: string; name: string }): Usage => ({
+  [`volumes_${name}`]: (p) =>
+    sql`select count(*) as used from volume where project_id = ${p} and volume_type_id = ${id} and consumes_quota`,
+  [`gigabytes_${name}`]: (p) => sql`select
+    (select coalesce(sum(size_gib), 0) from volume where project_id = ${p} and volume_type_id = ${id} and consumes_quota)
+    + (select coalesce(sum(s.size_gib), 0) from volume_snapshot s join volume v on v.id = s.volume_id
+        where s.project_id = ${p} and v.volume_type_id = ${id} and s.consumes_quota) as used`,
+  [`snapshots_${name}`]: (p) => sql`select count(*) as used from volume_snapshot s join volume v on v.id = s.volume_id
+    where s.project_id = ${p} and v.volume_type_id = ${id} and s.consumes_quota`,
+});
+
+/** Of a project at all, whatever the type. A size alone is compared with its limit, nothing is counted. */
+function usageFor({ volumes, gigabytes, snapshots: taken, each }: QuotaWish): Usage {
+  const { volumes: counted, volume_gigabytes: summed } = descriptor.usage;
+  return {
+    ...(volumes && { volumes: counted }),
+    ...(gigabytes && { volume_gigabytes: summed }),
+    ...(taken && snapshots),
+    ...(each && { volume_gigabytes_each: () => sql`select 0 as used` }),
+  };
+}
+
+const wantedOf = ({ volumes, gigabytes, snapshots: taken, each }: QuotaWish) => ({
+  ...{ volumes, volume_gigabytes: gigabytes, volume_snapshots: taken, volume_gigabytes_each: each },
+});
+
+/** Does anybody limit a type? Then each of its volumes is counted once more. */
+export async function typesAreLimited(db: Queryable): Promise<boolean> {
+  const { rows } = await sql<{ limited: boolean }>`select exists (select from quota
+    where maximum >= 0 and resource ~ '^(volumes|gigabytes|snapshots)_') as limited`.execute(db);
+  return rows[0]!.limited;
+}
+
+/** @throws CloudError `quota_exceeded` */
+export async function requireVolumeQuota(tx: Tx, projectId: string, wish: QuotaWish): Promise<void> {
+  const usage = usageFor(wish);
+  if (Object.keys(usage).length > 0) requireQuota(await lockQuota(tx, projectId, usage), wantedOf(wish));
+}
+
+/** The same of one type; only where {@link typesAreLimited}. @throws CloudError `quota_exceeded` */
+export async function requireTypeQuota(
+  tx: Tx,
+  projectId: string,
+  type: { id: string; name: string },
+  { volumes, gigabytes, snapshots: taken }: QuotaWish,
+): Promise<void> {
+  const quota = await lockQuota(tx, projectId, usageOfType(type));
+  const { name } = type;
+  requireQuota(quota, { [`volumes_${name}`]: volumes, [`gigabytes_${name}`]: gigabytes, [`snapshots_${name}`]: taken });
+}

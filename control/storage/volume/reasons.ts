@@ -1,0 +1,64 @@
+/** What volumes and their snapshots refuse (see contract/errors.ts). */
+import type { NoFields } from '../../../contract/errors.ts';
+
+/** What was asked of a volume whose status does not allow it. */
+export type VolumeVerb =
+  | 'attach'
+  | 'backup'
+  | 'clone'
+  | 'delete'
+  | 'detach'
+  | 'extend'
+  | 'metadata'
+  | 'migrate'
+  | 'read_only'
+  | 'reimage'
+  | 'restore'
+  | 'retype'
+  | 'revert'
+  | 'snapshot'
+  | 'transfer'
+  | 'upload';
+
+export interface VolumeReasons {
+  volume_not_found: { id: string };
+  /** `wanted`: any of them would do. */
+  volume_status_unfit: { id: string; call: VolumeVerb; status: string; wanted: readonly string[] };
+  /** It can't go: `why` says what is in the way. */
+  volume_in_the_way: { id: string; why: 'attached' | 'snapshots' | 'snapshots_of_others' | 'snapshots_busy' };
+  volume_size_missing: NoFields;
+  volume_size_below: { size_gib: number; of: 'snapshot' | 'volume' | 'backup'; minimum_gib: number };
+  volume_image_too_large: { image_gib: number; size_gib: number };
+  volume_below_minimum_disk: { size_gib: number; minimum_gib: number };
+  volume_size_beyond_type: { size_gib: number; type: string; minimum_gib: number | null; maximum_gib: number | null };
+  volume_extend_not_larger: { size_gib: number; wanted_gib: number };
+  volume_sources_exclusive: { sources: readonly string[] };
+  volume_zone_unknown: { zone: string };
+  volume_zone_of_source: { zone: string };
+  volume_type_unfit: { type: string; why: 'multiattach' | 'other_pool' | 'same' };
+  /** Another disk is in its place: the hint names what is not there. */
+  volume_hint_unknown: { hint: string; id: string };
+  volume_revert_snapshot: { id: string; why: 'none' | 'not_latest' | 'size'; snapshot: string | null };
+  volume_without_image_metadata: { id: string };
+  volume_metadata_missing: { id: string; key: string };
+  volume_migration_unserved: { id: string };
+  volume_manage_unserved: NoFields;
+  volume_image_format_unserved: { format: string; container: string };
+  volume_reset_unserved: { id: string; status: string };
+  volume_marker_not_found: { id: string };
+}
+
+export interface SnapshotReasons {
+  volume_snapshot_not_found: { id: string };
+  /** `wanted`: any of them would do. */
+  snapshot_status_unfit: { id: string; status: string; wanted: readonly string[] };
+  /** What a tool may say of a snapshot depends on what it is. */
+  snapshot_progress_unfit: { id: string; status: string; wanted: string };
+  snapshot_marker_not_found: { id: string };
+  snapshot_metadata_missing: { id: string; key: string };
+  snapshot_reset_unserved: { id: string; status: string };
+}
+
+declare module '../../../contract/errors.ts' {
+  interface Reasons extends VolumeReasons, SnapshotReasons {}
+}

@@ -1,0 +1,98 @@
+/**
+ * The end of volumes. A volume that nobody has goes in the transaction that is asked for it: what is left of it are layers, which their
+ * host removes when it comes to it (../layer/release.ts). So nothing is ever stuck in 'deleting', and a clone outlives its source.
+ * One that somebody still has waits for that, and for nothing else.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import type { ImageId } from '../../../contract/ids.ts';
+import { failCapture } from '../../image/index.ts';
+import { actorOf, type Caller, isAdmin, requireAdmin } from '../../kit/caller.ts';
+import type { Tx } from '../../kit/database/database.ts';
+import { endOperations } from '../../kit/operation/operations.ts';
+import { enqueue } from '../../kit/queue/queue.ts';
+import { endCapture, releaseLayers } from '../layer/index.ts';
+import { type ActDependencies, done, onLockedVolume } from './act.ts';
+import { snapshotStatusSql } from './snapshot-states-sql.ts';
+import { attachmentStatus } from './states.ts';
+import { type ListedVolume, requireStatus } from './volume.ts';
+
+export interface DeleteOptions {
+  /** With its snapshots. */
+  cascade: boolean;
+  /** Administrators: whatever its status. */
+  force: boolean;
+}
+
+/** @throws CloudError `not_found`, `forbidden`; `invalid` where something is in the way */
+export async function deleteVolume(
+  deps: ActDependencies,
+  caller: Caller,
+  id: string,
+  options: DeleteOptions,
+): Promise<void> {
+  await onLockedVolume(deps, caller, id, 'delete a volume', async (tx, volume) => {
+    if (options.force) requireAdmin(caller, 'force the deletion of a volume');
+    if (volume.desired_presence === 'absent') return;
+    await requireDeletable(tx, caller, volume, options);
+    await done(tx, actorOf(caller), volume, 'delete');
+    await removeVolume(tx, volume);
+  });
+  deps.log.info({ requestId: caller.requestId, volumeId: id, ...options }, 'volume deleted');
+}
+
+async function requireDeletable(tx: Tx, caller: Caller, volume: ListedVolume, options: DeleteOptions): Promise<void> {
+  const { id, project_id, attachment } = volume;
+  const inTheWay = (why: 'attached' | 'snapshots' | 'snapshots_of_others' | 'snapshots_busy') =>
+    new CloudError('invalid', 'volume_in_the_way', { id, why });
+  if (attachment && attachmentStatus(attachment) !== 'reserved') throw inTheWay('attached');
+  if (!options.force) {
+    requireStatus(volume, 'delete', ['available', 'error', 'error_restoring', 'error_extending', 'error_managing']);
+  }
+  const { rows } = await sql<{ project_id: string; status: string }>`select s.project_id, ${snapshotStatusSql} as status
+    from volume_snapshot s join volume v on v.id = s.volume_id left join volume_layer l on l.id = s.layer_id
+    where s.volume_id = ${id}`.execute(tx);
+  if (rows.length > 0 && !options.cascade) throw inTheWay('snapshots');
+  if (options.force) return;
+  if (rows.some(({ status }) => !['available', 'error', 'deleting'].includes(status))) throw inTheWay('snapshots_busy');
+  if (!isAdmin(caller) && rows.some((snapshot) => snapshot.project_id !== project_id)) {
+    throw inTheWay('snapshots_of_others');
+  }
+}
+
+/**
+ * The rows of a volume and its snapshots go, and the layers that nobody else needs; while somebody has it, it only shall not be. The
+ * volume's row must be locked. Safe to repeat.
+ */
+export async function removeVolume(
+  tx: Tx,
+  { id, desired_task: task, generation }: Pick<ListedVolume, 'id' | 'desired_task' | 'generation'>,
+): Promise<void> {
+  const { rows: held } = await sql`delete from volume_attachment where volume_id = ${id} and server_id is null`
+    .execute(tx)
+    .then(() => sql`select from volume_attachment where volume_id = ${id}`.execute(tx));
+  if (held.length > 0) {
+    await sql`update volume set desired_presence = 'absent', generation = generation + 1, updated_at = now()
+      where id = ${id} and desired_presence = 'present'`.execute(tx);
+    return;
+  }
+  if (task?.kind === 'upload') {
+    await Promise.all([endCapture(tx, task.layer_id, task.image_id), failCapture(tx, task.image_id as ImageId)]);
+  }
+  const { rows } = await sql<{ layer_id: string | null }>`
+    with taken as (delete from volume_snapshot where volume_id = ${id} returning layer_id)
+    select layer_id from taken union select layer_id from volume where id = ${id}`.execute(tx);
+  await sql`delete from volume where id = ${id}`.execute(tx);
+  const layers = rows.flatMap(({ layer_id }) => layer_id ?? []);
+  await releaseLayers(tx, task?.kind === 'upload' ? [...layers, task.layer_id] : layers);
+  await endOperations(tx, id, generation, { state: 'succeeded' });
+}
+
+/** Those that a server was to take along when it goes: its attachments are gone by then, or go with its row. */
+export async function removeWithServer(tx: Tx, volumeIds: readonly string[]): Promise<void> {
+  for (const id of volumeIds) {
+    await sql`update volume set desired_presence = 'absent', generation = generation + 1, updated_at = now()
+      where id = ${id} and desired_presence = 'present'`.execute(tx);
+    await enqueue(tx, 'volume', id);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Administrators: declare a status, or take that back. Nothing is written that is not so: what is declared is kept as somebody's word
+ * (`fault.status`), shown and heeded until another one takes it back; `available` and `in-use` do that, and have the cloud try again what
+ * failed. What is shown then is what is.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
+import { enqueue } from '../../kit/queue/queue.ts';
+import { type ActDependencies, done, onLockedVolume } from './act.ts';
+import { type VolumeStatus, volumeStatuses } from './statuses.ts';
+import { changeVolume } from './store.ts';
+import { faultOf } from './volume.ts';
+
+export interface ResetWish {
+  status: string | null;
+  attachStatus: string | null;
+}
+
+/** @throws CloudError `forbidden`, `not_found`; `invalid` for a status that nobody may declare */
+export async function resetVolume(deps: ActDependencies, caller: Caller, id: string, wish: ResetWish): Promise<void> {
+  await onLockedVolume(deps, caller, id, 'reset a volume’s status', async (tx, volume) => {
+    requireAdmin(caller, 'reset a volume’s status');
+    // Nobody has it, says the administrator: what another machine reserved is free. What a server has its host says.
+    if (wish.attachStatus === 'detached') {
+      await sql`delete from volume_attachment where volume_id = ${id} and server_id is null`.execute(tx);
+    }
+    const status = wish.status && declared(id, wish.status);
+    if (!status) return;
+    const truth = status === 'available' || status === 'in-use';
+    // Nobody has it; or no pool took it, and there is nothing that could be tried again.
+    if ((status === 'in-use' && !volume.attachment) || (truth && volume.layer_id === null)) {
+      throw new CloudError('invalid', 'volume_reset_unserved', { id, status });
+    }
+    const message = `An administrator reset the volume’s status to ${status}.`;
+    const fault = truth ? null : faultOf('reset', message, volume.generation, { status });
+    await changeVolume(tx, id, { fault });
+    // Its host tries again what it gave up.
+    if (truth && volume.layer_id !== null) {
+      await sql`update volume_layer set generation = generation + 1, updated_at = now()
+        where id = ${volume.layer_id} and observed_state = 'failed'`.execute(tx);
+    }
+    await done(tx, actorOf(caller), volume, 'resetStatus');
+    await enqueue(tx, 'volume', id);
+  });
+}
+
+/** Cinder refuses these too: they would be lies, or the beginning of something. */
+const refused: ReadonlySet<string> = new Set(['deleting', 'error_deleting', 'detaching']);
+
+function declared(id: string, text: string): VolumeStatus {
+  const status = volumeStatuses.find((each) => each === text);
+  if (status !== undefined && !refused.has(status)) return status;
+  throw new CloudError('invalid', 'volume_reset_unserved', { id, status: text });
+}

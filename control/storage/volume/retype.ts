@@ -1,0 +1,42 @@
+/** A volume gets another type, where it lies: what its host limits for it follows. To another pool it can't go yet. */
+import { CloudError } from '../../../contract/errors.ts';
+import { actorOf, type Caller } from '../../kit/caller.ts';
+import { tellServers } from '../attachment/index.ts';
+import { choose, readPools } from '../pool/index.ts';
+import { typeOf } from '../volume-type/index.ts';
+import { type ActDependencies, done, onLockedVolume } from './act.ts';
+import { requireMakeable, requireSizeOfType } from './create.ts';
+import { requireTypeQuota, typesAreLimited } from './quota.ts';
+import { changeVolume } from './store.ts';
+import { requireStatus } from './volume.ts';
+
+/** @throws CloudError `not_found`, `forbidden`, `invalid`, `quota_exceeded` */
+export async function retypeVolume(
+  deps: ActDependencies,
+  caller: Caller,
+  id: string,
+  { type: asked }: { type: string; policy: 'never' | 'on-demand' },
+): Promise<void> {
+  await onLockedVolume(deps, caller, id, 'retype a volume', async (tx, volume) => {
+    const { project_id, pool_id, size_gib } = volume;
+    const type = await typeOf(tx, project_id, asked);
+    await requireMakeable(tx, type);
+    requireSizeOfType(type, size_gib);
+    requireStatus(volume, 'retype', ['available', 'in-use']);
+    if (type.id === volume.volume_type_id) throw unfit(type.name, 'same');
+    const [pool] = (await readPools(tx, null)).filter((each) => each.id === pool_id);
+    // Asked for nothing more: what it may take of the pool it has already.
+    const { verdicts } = choose({ sizeBytes: 0, extraSpecs: type.extra_specs, poolId: pool_id }, pool ? [pool] : []);
+    if (verdicts[0]?.refusals.includes('type_unmet') !== false) throw unfit(type.name, 'other_pool');
+    if (volume.consumes_quota && (await typesAreLimited(tx))) {
+      await requireTypeQuota(tx, project_id, type, { volumes: 1, gigabytes: size_gib });
+    }
+    await changeVolume(tx, id, { typeId: type.id });
+    await tellServers(tx, [id]);
+    await done(tx, actorOf(caller), volume, 'retype');
+  });
+  deps.log.info({ requestId: caller.requestId, volumeId: id, type: asked }, 'volume retyped');
+}
+
+const unfit = (type: string, why: 'other_pool' | 'same') =>
+  new CloudError('invalid', 'volume_type_unfit', { type, why });
