@@ -11,14 +11,8 @@ import { join } from 'node:path';
 import type { DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
 import { Credentials } from '../protocols/tls/index.ts';
 import type { HostConfiguration } from './configuration.ts';
-import {
-  applyMessage,
-  type DesiredState,
-  emptyState,
-  heldStamps,
-  quarantineNews,
-  type StateMessage,
-} from './desired/state.ts';
+import { DesiredHolder } from './desired/holder.ts';
+import type { DesiredState, StateMessage } from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';
 import type { DiskKeeper } from './disk/disk-keeper.ts';
 import type { DiskSaver } from './disk/save-disk.ts';
@@ -48,7 +42,10 @@ import { httpsSource } from './service/fetch-source.ts';
 import { HostHttpService } from './service/http-service.ts';
 import { serviceRoutes } from './service/routes.ts';
 import { ControlStream } from './stream/client.ts';
+import type { Observations } from './stream/news.ts';
 import { quarantineStatus } from './stream/quarantine.ts';
+import { Storage } from './volume/storage.ts';
+import type { LayerTools } from './volume/tools.ts';
 
 export interface HostDependencies {
   network: HostNetworkPort;
@@ -59,6 +56,7 @@ export interface HostDependencies {
   convert: ImageConverter;
   saveDisk: DiskSaver;
   keeper: DiskKeeper;
+  layerTools: LayerTools;
   tpm: TpmKeeper;
   cpuGroups?: CpuGroups | undefined;
   log: HostLogger;
@@ -85,7 +83,7 @@ const networkRetryMs = 5000;
 export class Host {
   readonly #configuration: HostConfiguration;
   readonly #dependencies: HostDependencies;
-  readonly #store: DesiredStore;
+  readonly #desired: DesiredHolder;
   readonly #images: ImageStore;
   readonly #erased: ErasedServers;
   readonly #digestSets = intakeDigestSets();
@@ -94,9 +92,9 @@ export class Host {
   readonly #lease = new Lease({ onChange: (state) => this.#leaseChanged(state) });
   readonly #source: ReturnType<typeof httpsSource>;
   readonly #reconciler: Reconciler;
+  readonly #storage: Storage;
   readonly #service: HostHttpService;
   readonly #stream: ControlStream;
-  #state: DesiredState | undefined;
   #verdict: AcceleratorVerdict = { accelerator: 'tcg', reason: 'not looked at yet' };
   #capacity: Awaited<ReturnType<typeof capacity>> | undefined;
   #networkStarted = false;
@@ -124,16 +122,18 @@ export class Host {
     const tls = this.#credentials.current;
     const maxVirtualBytes = configuration.maxVirtualBytes ?? 16 * 2 ** 40;
     const limits = { ...defaultLimits, ...configuration.limits };
-    this.#store = new DesiredStore({ dataDirectory, durable });
+    this.#desired = new DesiredHolder({ store: new DesiredStore({ dataDirectory, durable }), log });
     this.#erased = new ErasedServers(dataDirectory);
     this.#images = new ImageStore({ dataDirectory, durable, guestGid: guests?.gid, log });
     this.#laterDigests = new LaterDigests({ store: this.#images, found: () => this.#stream.quarantineChanged(), log });
     this.#source = httpsSource(tls);
-    const context = this.#newContext(limits, maxVirtualBytes);
-    const { upload } = context;
+    const basis = this.#newContext(limits, maxVirtualBytes);
+    const { upload } = basis;
+    this.#storage = this.#newStorage(basis);
+    const context: ServerContext = { ...basis, layers: this.#storage.files };
     this.#reconciler = new Reconciler({
       context,
-      report: (observed) => this.#stream.report(observed),
+      report: (servers) => this.#stream.report({ servers }),
       died: () => this.abandon(),
       sweepIntervalMs: configuration.sweepIntervalMs ?? 30_000,
       consoleIntervalMs: 5000,
@@ -148,7 +148,10 @@ export class Host {
         running: (id) => this.#reconciler.running(id),
         ...{ network: dependencies.network, agentTimeoutMs, consoles: new Consoles() },
       },
-      refuseCapture: (id) => this.#reconciler.refuseCapture(id),
+      refuseCapture: async (id) => {
+        await this.#reconciler.refuseCapture(id);
+        await this.#storage.layers.refuseCapture(id);
+      },
       health: () => this.status(),
     });
     const { listen, socket } = configuration;
@@ -161,7 +164,7 @@ export class Host {
     });
   }
 
-  #newContext(limits: ServerLimits, maxVirtualBytes: number): ServerContext {
+  #newContext(limits: ServerLimits, maxVirtualBytes: number): Omit<ServerContext, 'layers'> {
     const { dataDirectory, runDirectory, durable = true } = this.#configuration;
     const { log, bootId, launcher, network, guestUsers, vendorData = {}, vendorServices } = this.#dependencies;
     const { inspect, convert, saveDisk, keeper, tpm, cpuGroups } = this.#dependencies;
@@ -170,7 +173,7 @@ export class Host {
       laterDigests: this.#laterDigests,
       upload: {
         ...{ store: images, sets: this.#digestSets, inspect, maxVirtualBytes },
-        inUse: (id) => this.#reconciler.imageInUse(id),
+        inUse: (id) => this.#reconciler.imageInUse(id) || this.#storage.layers.imageInUse(id),
       },
       ...{ saveDisk, tpm, cpuGroups, keeper },
       ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log },
@@ -191,11 +194,24 @@ export class Host {
     };
   }
 
+  #newStorage(context: Omit<ServerContext, 'layers'>): Storage {
+    const { hostId, guests, pools, backupDirectory, sweepIntervalMs = 30_000 } = this.#configuration;
+    return new Storage({
+      ...context,
+      ...{ hostId, pools, backupDirectory, sweepIntervalMs, guestGid: guests?.gid, cloudId: () => this.#cloudId },
+      tools: this.#dependencies.layerTools,
+      report: (layers) => this.#stream.report({ layers }),
+      levels: (levels) => this.#stream.report({ pools: levels }),
+      died: () => this.abandon(),
+    });
+  }
+
   #leaseChanged(state: LeaseState): void {
     const { log } = this.#dependencies;
     if (state === 'ended') log.warn({}, 'control is silent and the lease has ended: nothing is begun until it answers');
     else log.info({}, 'control lends this host its servers');
     this.#reconciler.wakeAll();
+    this.#storage.layers.wakeUnsettled();
   }
 
   /** Opens everything. Resolves when the service answers and guests are being looked after; control may be away. */
@@ -205,8 +221,12 @@ export class Host {
       await mkdir(path, { recursive: true, mode: 0o711 });
     }
     this.#dependencies.guestUsers?.open(dataDirectory);
-    await this.#loadState();
-    await Promise.all([this.#images.open(), this.#erased.open()]);
+    const saved = await this.#desired.load(this.#cloudId);
+    if (saved) {
+      this.#cloudId = saved.cloudId;
+      this.#adopt(saved);
+    }
+    await Promise.all([this.#images.open(), this.#erased.open(), this.#storage.open()]);
     this.#capacity = await (this.#dependencies.capacity ?? capacity)(dataDirectory);
     await Promise.all([
       this.#service.start(),
@@ -218,7 +238,10 @@ export class Host {
     const { accelerator, reason } = this.#verdict;
     this.#dependencies.log.info({ accelerator, reason }, 'accelerator chosen');
     this.#laterDigests.start();
-    await this.#reconciler.start(this.#state);
+    if (saved) this.#storage.layers.take(saved);
+    await this.#reconciler.start(saved);
+    // No guest has a volume before servers' tasks open some: then they say what the guests that run have open.
+    this.#storage.files.open.allTold();
     this.#stream.start();
   }
 
@@ -229,7 +252,7 @@ export class Host {
     clearTimeout(this.#networkTimer);
     clearTimeout(this.#networkWatch);
     this.#stream.stop();
-    await this.#reconciler.close();
+    await Promise.all([this.#reconciler.close(), this.#storage.layers.close()]);
     await this.#service.stop();
     this.#digestSets.close();
     await this.#laterDigests.close();
@@ -247,6 +270,7 @@ export class Host {
     clearTimeout(this.#networkWatch);
     this.#stream.abandon();
     this.#reconciler.abandon();
+    this.#storage.layers.abandon();
     void this.#service.stop();
     this.#digestSets.close();
     void this.#laterDigests.close();
@@ -272,6 +296,7 @@ export class Host {
         layout: 2,
       },
       cpuLimits: this.#dependencies.cpuGroups !== undefined,
+      pools: this.#storage.facts(),
       url: url.replace('{port}', String(this.#service.port)),
     };
   }
@@ -283,11 +308,12 @@ export class Host {
       facts: this.facts(),
       control: this.#stream.status,
       lease: this.#lease.status,
-      desired: { known: this.#state !== undefined, sequence: this.#state?.sequence ?? 0 },
+      desired: { known: this.#desired.state !== undefined, sequence: this.#desired.state?.sequence ?? 0 },
       network: { started: this.#networkStarted },
       ...this.#reconciler.counts(),
       lastSweep: this.#reconciler.lastSweep ?? null,
       observed: this.#reconciler.observations(),
+      layers: this.#storage.layers.status(),
       quarantine: quarantineStatus(this.#reconciler.quarantine()),
     };
   }
@@ -300,7 +326,7 @@ export class Host {
 
   /** Nothing is under way on this host. For tests that wait. */
   get idle(): boolean {
-    return this.#reconciler.idle;
+    return this.#reconciler.idle && this.#storage.layers.idle;
   }
 
   #newStream(): ControlStream {
@@ -317,55 +343,29 @@ export class Host {
         this.#cloudId ??= cloudId;
       },
       received: (message, unreadable) => this.#received(message, unreadable),
-      observations: () => (this.#reconciler.complete ? this.#reconciler.observations() : undefined),
-      remembers: () => this.#state?.remembers ?? null,
-      holds: () => this.#state && heldStamps(this.#state),
+      observations: () => this.#observations(),
+      remembers: () => this.#desired.remembers,
+      holds: () => this.#desired.stamps,
       quarantine: () => this.#reconciler.quarantine(),
     });
   }
 
-  async #loadState(): Promise<void> {
-    const { log } = this.#dependencies;
-    const { state, damaged } = await this.#store.load();
-    if (damaged) log.error({ damaged }, 'the saved desired state is damaged and was put aside');
-    if (!state) return;
-    if (this.#cloudId !== null && state.cloudId !== this.#cloudId) {
-      throw new Error(`the data directory belongs to cloud ${state.cloudId}, not to ${this.#cloudId}`);
-    }
-    this.#cloudId = state.cloudId;
-    this.#complain([...state.unreadable.values()]);
-    this.#adopt(state);
-  }
-
-  #complain(unreadable: readonly Unreadable[]): void {
-    if (unreadable.length === 0) return;
-    const some = unreadable.slice(0, 10).map(({ document: _, ...rest }) => rest);
-    this.#dependencies.log.error(
-      { count: unreadable.length, some },
-      'documents of control cannot be read; what they are about is left as it is',
-    );
+  #observations(): Observations | undefined {
+    const { layers } = this.#storage;
+    if (!this.#reconciler.complete || !layers.complete) return undefined;
+    return { servers: this.#reconciler.observations(), layers: layers.observations() };
   }
 
   #adopt(state: DesiredState): void {
-    this.#state = state;
+    this.#desired.adopt(state);
     this.#dependencies.desired?.([...state.servers.values()]);
   }
 
-  /** Saved first, then acted on: after a crash the host must not fall back behind what it has done. */
   async #received(message: StateMessage, unreadable: readonly Unreadable[]): Promise<void> {
-    if (!this.#state && message.type !== 'snapshot') throw new Error('a change before the first snapshot');
-    const { log } = this.#dependencies;
-    const before = this.#state ?? emptyState(this.#cloudId!);
-    const { state, refused } = applyMessage(before, message, unreadable);
-    this.#complain(unreadable);
-    if (refused.length > 0) log.warn({ refused }, 'control sent servers of an older epoch or generation');
-    const { fresh, lifted } = quarantineNews(before, state);
-    if (fresh.length > 0)
-      log.error({ quarantined: fresh }, 'servers that control does not account for are quarantined: kept as they are');
-    if (lifted.length > 0) log.info({ lifted }, 'servers are out of quarantine');
-    await this.#store.save(state);
+    const state = await this.#desired.next(message, unreadable, this.#cloudId!);
     if (this.#dead || this.#closing) return;
     this.#adopt(state);
+    this.#storage.layers.take(state);
     await this.#reconciler.take(state);
   }
 

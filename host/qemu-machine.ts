@@ -11,6 +11,7 @@ import { acceleratorCacheFile, type HostDependencies } from './host.ts';
 import { qemuImgConverter, qemuImgInspector } from './image/inspect.ts';
 import { readBootId, readMachineTypes, readQemuVersion } from './machine-facts.ts';
 import { guestsDirectory } from './paths.ts';
+import { qemuLayerTools } from './volume/qemu-tools.ts';
 
 export type QemuMachine = Pick<
   HostDependencies,
@@ -20,6 +21,7 @@ export type QemuMachine = Pick<
   | 'convert'
   | 'saveDisk'
   | 'keeper'
+  | 'layerTools'
   | 'tpm'
   | 'bootId'
   | 'qemuVersion'
@@ -45,6 +47,7 @@ export async function qemuMachine(
     convert: qemuImgConverter(inspector),
     saveDisk,
     keeper: diskKeeper,
+    layerTools: qemuLayerTools(inspector),
     tpm: tpmKeeper,
     bootId,
     qemuVersion,

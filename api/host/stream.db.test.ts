@@ -19,6 +19,7 @@ import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { cloudActor, type Queryable } from '../../control/kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../control/kit/database/testing.ts';
 import { resources } from '../../control/resources.ts';
+import { hostedLayers } from '../../control/storage/layer/index.ts';
 import { type TestAuthority, testAuthority } from '../../test/support/certificates.ts';
 import { FakeHost, testFacts } from '../../test/support/fake-host.ts';
 import { until } from '../../test/support/until.ts';
@@ -122,6 +123,7 @@ async function start({ protocol, ...timing }: StartOptions = {}) {
     feed,
     resources,
     servers,
+    layers: hostedLayers({ database: db.database, log }),
     networks: new Networks(),
     log,
     cloudId,

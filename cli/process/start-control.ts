@@ -105,7 +105,10 @@ export async function startControl(
     client.renew(renewed);
     log.info('certificate renewed');
   });
-  await queue.start({ ...image.tasks, ...storage.tasks, ...compute.tasks });
+  await queue.start({
+    ...{ ...image.tasks, ...storage.tasks, ...compute.tasks },
+    image_digest: async (id) => void (await Promise.all([compute.tellDigest(id), storage.tellDigest(id)])),
+  });
   for (const part of [image, storage, compute, hosts]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.
@@ -179,7 +182,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   });
   const hosts = new HostStreams({
     ...{ database, feed, cloudId, resources, log },
-    servers: compute.hosted,
+    ...{ servers: compute.hosted, layers: storage.hosted },
     networks: ports,
   });
   const projector = new Projector({ database, feed, log, holder, northbound: { target: northbound } });
@@ -200,7 +203,7 @@ function dialects(
       ...{ securityGroups: network.securityGroups, networks: network.networks, images: image.services.images },
       floatingIps: network.floatingIps,
     }),
-    volumeDialect({ authenticator, ...storage.services }),
+    volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
     nativeDialect({ identity, database, feed }),
     consoleDialect(),
   ];

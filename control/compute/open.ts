@@ -48,7 +48,9 @@ export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: Compu
     /** What hosts are told and say of servers. */
     hosted: hostedServers(options),
     /** For the work queue. */
-    tasks: { ...controller.tasks(), image_digest: (id: string) => tellDigest(database, id) },
+    tasks: controller.tasks(),
+    /** The digest of this image is known now. */
+    tellDigest: (imageId: string) => tellDigest(database, imageId),
     start: () => controller.start(),
     stop: () => controller.stop(),
   };

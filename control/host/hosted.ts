@@ -1,15 +1,29 @@
 /** What the streams need of other areas; the composition root hands the real ones in. */
-import type { DesiredNetwork, DesiredServer, ObservedServer } from '../../contract/host/index.ts';
-import type { HostId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
+import type {
+  DesiredLayer,
+  DesiredNetwork,
+  DesiredServer,
+  HostPool,
+  ObservedLayer,
+  ObservedServer,
+  PoolLevel,
+} from '../../contract/host/index.ts';
+import type { HostId, LayerId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
 import type { Queryable } from '../kit/database/database.ts';
 
-/** A server's document without the document: what tells whether it is news, and whom a change of it concerns. */
-export interface ServerStamp {
-  id: ServerId;
+/** A document without the document: what tells whether it is news. */
+export interface DocumentStamp<Id extends string> {
+  id: Id;
   epoch: number;
   generation: number;
   /** As in the document. */
   stamp: string;
+}
+
+export type LayerStamp = DocumentStamp<LayerId>;
+
+/** With whom a change of it concerns. */
+export interface ServerStamp extends DocumentStamp<ServerId> {
   ports: PortId[];
   networks: NetworkId[];
 }
@@ -32,6 +46,34 @@ export interface ServerFilter {
   /** The owner. */
   hostId?: HostId;
   serverIds?: readonly ServerId[];
+}
+
+/** What the streams need of control/storage. */
+export interface HostedLayers {
+  /** Complete documents of those that still exist, each with its owner, which never changes. */
+  desiredLayers(db: Queryable, filter: LayerFilter): Promise<OwnedLayer[]>;
+  /** Of all that the host shall have or remove. */
+  layerStamps(db: Queryable, hostId: HostId): Promise<LayerStamp[]>;
+  /** As for servers. */
+  recordReports(
+    hostId: HostId,
+    observed: readonly ObservedLayer[],
+    options?: { complete: boolean },
+  ): Promise<LayerId[]>;
+  /** The pools that the host says that it has: all of them. */
+  recordPools(db: Queryable, hostId: HostId, pools: readonly HostPool[]): Promise<void>;
+  /** How some of them are by now. */
+  recordLevels(db: Queryable, hostId: HostId, levels: readonly PoolLevel[]): Promise<void>;
+}
+
+export interface LayerFilter {
+  hostId?: HostId;
+  layerIds?: readonly LayerId[];
+}
+
+export interface OwnedLayer {
+  hostId: HostId;
+  layer: DesiredLayer;
 }
 
 /** What the streams need of control/network. */

@@ -1,6 +1,15 @@
 export type { HostEndpoint } from './answers.ts';
 export { type ByteRange, type GuestPasswordWish, HostClient } from './client.ts';
-export type { HostedNetworks, HostedServers, ServerFilter, ServerStamp } from './hosted.ts';
+export type {
+  HostedLayers,
+  HostedNetworks,
+  HostedServers,
+  LayerFilter,
+  LayerStamp,
+  OwnedLayer,
+  ServerFilter,
+  ServerStamp,
+} from './hosted.ts';
 export { closeCodes } from './messages.ts';
 export {
   lockQuarantinedImage,

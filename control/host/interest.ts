@@ -3,7 +3,7 @@
  * (`wakes.hosts`); here that becomes marks on sessions. Takes from a change only whom it may concern; facts are read from
  * the tables. Pure: marks the sessions it is given.
  */
-import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
+import type { ImageId, LayerId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
 import type { Change } from '../kit/change-log/changes.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import type { HostSession } from './session.ts';
@@ -20,6 +20,8 @@ declare module '../kit/resource.ts' {
 export interface HostInterest {
   /** A server's document, on its owner and wherever it was known. */
   server(id: string, ownerId: unknown, options: { deleted: boolean }): void;
+  /** A layer's document, on its owner, which never changes. */
+  layer(id: string, ownerId: unknown): void;
   /** A port in a server's document or a network's metadata port; `row`: what is known of the port's row. */
   port(id: string, row: Readonly<Record<string, unknown>>): void;
   /** A network's document, and those of the servers on it. */
@@ -85,10 +87,19 @@ export class Marks implements HostInterest {
   server(id: string, ownerId: unknown, { deleted }: { deleted: boolean }): void {
     const serverId = id as ServerId;
     const owner = this.#sessions.byHost.get(ownerId as string);
-    this.#server(owner, serverId, { networks: owner !== undefined && (deleted || !owner.view.knows(serverId)) });
+    this.#server(owner, serverId, {
+      networks: owner !== undefined && (deleted || !owner.view.servers.knows(serverId)),
+    });
     for (const session of this.#sessions.told.of('server', serverId)) {
       if (session !== owner) this.#server(session, serverId, { networks: true });
     }
+  }
+
+  layer(id: string, ownerId: unknown): void {
+    const owner = this.#sessions.byHost.get(ownerId as string);
+    if (!owner) return;
+    owner.dirtyLayers.add(id as LayerId);
+    this.marked = true;
   }
 
   port(id: string, row: Readonly<Record<string, unknown>>): void {

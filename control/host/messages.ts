@@ -8,7 +8,9 @@ import {
   type HostFacts,
   type HostMessage,
   hostUrl,
+  type ObservedLayer,
   type ObservedServer,
+  type PoolLevel,
   type Reading,
   readHostMessage,
 } from '../../contract/host/index.ts';
@@ -32,7 +34,16 @@ export function parseHostMessage(json: string): Reading<HostMessage> {
   const { message, unreadable } = readMessage(json);
   if (message?.type === 'hello') return { message: { ...message, facts: rebuildFacts(message.facts) }, unreadable };
   if (message?.type === 'report') {
-    return { message: { ...message, servers: message.servers.map(rebuildServer) }, unreadable };
+    const { servers, layers, pools } = message;
+    return {
+      message: {
+        ...message,
+        servers: servers.map(rebuildServer),
+        ...(layers && { layers: layers.map(rebuildLayer) }),
+        ...(pools && { pools: pools.map(rebuildLevel) }),
+      },
+      unreadable,
+    };
   }
   if (message?.type === 'quarantine') {
     return { message: { ...message, servers: message.servers.map(rebuildText) }, unreadable };
@@ -68,6 +79,13 @@ const rebuildServer = (server: ObservedServer): ObservedServer => ({
   startedAt: server.startedAt && storableTime(server.startedAt),
 });
 
+const rebuildLayer = (layer: ObservedLayer): ObservedLayer => rebuildText(layer);
+
+const rebuildLevel = <Level extends PoolLevel>(level: Level): Level => ({
+  ...level,
+  problem: level.problem === null ? null : storable(level.problem),
+});
+
 /** As PostgreSQL reads it: some days that JavaScript takes exist for nobody else, and its years begin with 1. */
 function storableTime(text: string): string | null {
   const time = new Date(text);
@@ -82,6 +100,7 @@ const rebuildFacts = (given: HostFacts): HostFacts => ({
   qemuVersion: storable(given.qemuVersion),
   bothyVersion: storable(given.bothyVersion),
   url: usableUrl(given.url),
+  ...(given.pools && { pools: given.pools.map(rebuildLevel) }),
 });
 
 /** Other hosts are told this address: what is none is nobody's, and costs only what the host would have lent. */

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { isCloudError } from '../../contract/errors.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import type { Database } from '../kit/database/database.ts';
-import type { HostedServers } from './hosted.ts';
+import type { DocumentStamp, HostedLayers, HostedServers } from './hosted.ts';
 import type { HostSession } from './session.ts';
 import { absencesFor, imagesOn } from './store.ts';
 
@@ -16,6 +16,7 @@ const share = 0.04;
 export interface ResyncOptions {
   database: Database;
   servers: Pick<HostedServers, 'serverStamps'>;
+  layers: Pick<HostedLayers, 'layerStamps'>;
   log: Logger;
   /** In this time everything has been looked at once, where that costs little. */
   everyMs: number;
@@ -63,16 +64,18 @@ export class Resync {
 
   async one(session: HostSession): Promise<void> {
     if (!session.open) return;
-    const { database, servers, log, marked } = this.#options;
+    const { database, servers, layers, log, marked } = this.#options;
     try {
-      const [stamps, absences, images] = await Promise.all([
+      const [serverStamps, layerStamps, absences, images] = await Promise.all([
         servers.serverStamps(database.query, session.hostId),
+        layers.layerStamps(database.query, session.hostId),
         absencesFor(database.query, session.hostId),
         imagesOn(database.query, session.hostId),
       ]);
-      const inOrder = new Set(stamps.flatMap((each) => (session.view.isNews(each) ? [] : [each.id])));
-      for (const { id } of [...stamps, ...absences]) if (!inOrder.has(id)) session.dirtyServers.add(id);
-      for (const id of session.view.servers()) if (!inOrder.has(id)) session.dirtyServers.add(id);
+      const { view } = session;
+      markOthers(view.servers, session.dirtyServers, serverStamps);
+      for (const { id } of absences) session.dirtyServers.add(id);
+      markOthers(view.layers, session.dirtyLayers, layerStamps);
       session.dirtyNetworks = true;
       // Only what to look at: the host may have been told newer things since this was read.
       marked([...images, ...session.view.images()]);
@@ -80,4 +83,14 @@ export class Resync {
       if (!isCloudError(error)) log.warn({ err: error, hostId: session.hostId }, 'host stream: resync failed');
     }
   }
+}
+
+/** Marks what the host was told otherwise, and what it was told that is no more. */
+function markOthers<Id extends string>(
+  view: { ids(): Id[]; isNews(stamp: DocumentStamp<Id>): boolean },
+  marks: Set<Id>,
+  stamps: readonly DocumentStamp<Id>[],
+): void {
+  const inOrder = new Set(stamps.flatMap((each) => (view.isNews(each) ? [] : [each.id])));
+  for (const id of [...stamps.map((each) => each.id), ...view.ids()]) if (!inOrder.has(id)) marks.add(id);
 }

@@ -27,8 +27,13 @@ test('a host that says more than can be recorded is not read until it can', asyn
   const owner: SessionOwner = {
     ...{ cloudId: newId(), leaseMs: 1000, protocol: hostProtocol, log: pino({ level: 'silent' }), told: new Told() },
     connect: async () => true,
-    readSnapshot: async () => ({ servers: [], networks: [], images: [], held: undefined }),
-    record: async () => [],
+    readSnapshot: async () => ({
+      servers: [],
+      networks: [],
+      images: [],
+      held: { servers: undefined, layers: undefined },
+    }),
+    record: async () => ({ servers: [], layers: [] }),
     quarantined: () => new Promise<void>((resolve) => waiting.push(resolve)),
     opened() {},
     ended() {},

@@ -8,18 +8,16 @@ import { isCloudError } from '../../contract/errors.ts';
 import {
   agree,
   type ControlMessage,
-  type DesiredNetwork,
-  type DesiredServer,
   type HostMessage,
-  type ObservedServer,
   type ProtocolRange,
   type Reading,
   speaking,
 } from '../../contract/host/index.ts';
-import { type HostId, newId, type ServerId } from '../../contract/ids.ts';
+import { type HostId, type LayerId, newId, type ServerId } from '../../contract/ids.ts';
 import { isDatabaseUnavailable } from '../kit/database/database.ts';
-import type { ServerStamp } from './hosted.ts';
+import type { LayerStamp, ServerStamp } from './hosted.ts';
 import { closeCodes, parseHostMessage } from './messages.ts';
+import { type Forgettable, PendingReports, type Reported } from './pending.ts';
 import type { Told } from './told.ts';
 import { HostView } from './view.ts';
 
@@ -42,9 +40,9 @@ export type HostHello = HostMessage & { type: 'hello' };
 type SnapshotMessage = ControlMessage & { type: 'snapshot' };
 
 /** What a stream begins with. */
-export interface HostSnapshot extends Omit<SnapshotMessage, 'type' | 'unchanged'> {
-  /** Servers whose documents the host has. Undefined: it was not asked what it has. */
-  held: ServerStamp[] | undefined;
+export interface HostSnapshot extends Omit<SnapshotMessage, 'type' | 'unchanged' | 'unchangedLayers'> {
+  /** What of its documents the host has. Undefined: it did not say what it has. */
+  held: { servers: ServerStamp[] | undefined; layers: LayerStamp[] | undefined };
 }
 
 /** What the session needs of the service that holds it. */
@@ -59,7 +57,7 @@ export interface SessionOwner {
   connect(session: HostSession, hello: HostHello): Promise<boolean>;
   readSnapshot(session: HostSession, hello: HostHello): Promise<HostSnapshot>;
   /** Records and answers whom the host may forget. */
-  record(session: HostSession, observed: ObservedServer[], complete: boolean): Promise<ServerId[]>;
+  record(session: HostSession, reported: Reported): Promise<Forgettable>;
   /** Keeps what the host says of its quarantine. */
   quarantined(hostId: HostId, message: HostMessage & { type: 'quarantine' }): Promise<void>;
   /** The snapshot is out: changes may flow. */
@@ -67,7 +65,7 @@ export interface SessionOwner {
   ended(session: HostSession): void;
 }
 
-/** Above this many servers waiting to be recorded, the host has to wait. */
+/** Above this many servers and layers waiting to be recorded, the host has to wait. */
 const maxPendingReports = 20_000;
 /** As many words on its quarantine; each is as large as a message may be. */
 const maxPendingQuarantines = 4;
@@ -79,8 +77,9 @@ export class HostSession {
   readonly hostId: HostId;
   readonly connectionId: string = newId();
   readonly view: HostView;
-  /** Servers to read again, and whether to read the networks again; see HostStreams. */
+  /** What to read again; see news.ts. */
   readonly dirtyServers = new Set<ServerId>();
+  readonly dirtyLayers = new Set<LayerId>();
   dirtyNetworks = false;
   dirtyImages = false;
   /** By the clock that nobody sets, as all silences. */
@@ -93,8 +92,7 @@ export class HostSession {
   readonly #connection: HostConnection;
   readonly #owner: SessionOwner;
   #phase: 'awaiting hello' | 'connecting' | 'open' | 'closed' = 'awaiting hello';
-  #pending = new Map<ServerId, ObservedServer>();
-  #pendingComplete = false;
+  readonly #pending = new PendingReports();
   #recording = false;
   #quarantine: Promise<void> = Promise.resolve();
   #pendingQuarantines = 0;
@@ -225,11 +223,16 @@ export class HostSession {
       }
       const { held, ...snapshot } = await this.#owner.readSnapshot(this, hello);
       if (this.closed) return;
-      this.view.tellHeld(held ?? []);
+      this.view.tellHeld({ servers: held.servers ?? [], layers: held.layers ?? [] });
       this.view.tellServers(snapshot.servers);
+      this.view.tellLayers(snapshot.layers ?? []);
       this.view.tellNetworks(snapshot.networks);
       this.view.tellImages(snapshot.images);
-      this.send({ type: 'snapshot', ...snapshot, ...(held && { unchanged: held.map(({ id }) => id) }) });
+      this.send({
+        ...{ type: 'snapshot', ...snapshot },
+        ...(held.servers && { unchanged: held.servers.map(({ id }) => id) }),
+        ...(held.layers && { unchangedLayers: held.layers.map(({ id }) => id) }),
+      });
       this.#phase = 'open';
       this.#owner.opened(this);
       this.#record();
@@ -264,37 +267,33 @@ export class HostSession {
     else this.#connection.resume();
   }
 
-  /** The newest word on each server counts; those before it need not be recorded. */
   #observed(report: HostMessage & { type: 'report' }): void {
-    for (const server of report.servers) this.#pending.set(server.id, server);
-    if (report.complete) this.#pendingComplete = true;
+    this.#pending.add(report);
     this.#holdBack();
     this.#record();
   }
 
   #record(): void {
-    if (this.#recording || this.#phase !== 'open') return;
-    if (this.#pending.size === 0 && !this.#pendingComplete) return;
+    if (this.#recording || this.#phase !== 'open' || this.#pending.empty) return;
     this.#recording = true;
-    const batch = [...this.#pending.values()];
-    const complete = this.#pendingComplete;
-    this.#pending = new Map();
-    this.#pendingComplete = false;
+    const reported = this.#pending.take();
     this.#holdBack();
-    this.#owner.record(this, batch, complete).then(
-      (forgettable) => {
+    this.#owner.record(this, reported).then(
+      ({ servers, layers }) => {
         this.#recording = false;
         if (this.closed) return;
-        for (const id of forgettable) this.view.forget(id);
-        if (forgettable.length > 0) this.send({ type: 'forget', servers: forgettable });
+        for (const id of servers) this.view.servers.forget(id);
+        for (const id of layers) this.view.layers.forget(id);
+        if (servers.length + layers.length > 0)
+          this.send({ type: 'forget', servers, ...(layers.length > 0 && { layers }) });
         this.#record();
       },
-      (error) => this.#recordingFailed(error, batch, complete),
+      (error) => this.#recordingFailed(error, reported),
     );
   }
 
   /** Without the database reports wait; what else fails is a defect, and a new stream starts from a complete report. */
-  #recordingFailed(error: unknown, batch: ObservedServer[], complete: boolean): void {
+  #recordingFailed(error: unknown, reported: Reported): void {
     this.#recording = false;
     if (this.closed) return;
     if (!isDatabaseUnavailable(error)) {
@@ -302,33 +301,7 @@ export class HostSession {
       this.end(closeCodes.internal, 'the report could not be recorded');
       return;
     }
-    for (const server of batch) if (!this.#pending.has(server.id)) this.#pending.set(server.id, server);
-    this.#pendingComplete ||= complete;
+    this.#pending.giveBack(reported);
     setTimeout(() => this.#record(), retryMs).unref();
   }
-}
-
-/** What may be news to a host. */
-export interface News {
-  documents: readonly DesiredServer[];
-  /** The complete list; undefined: nothing was read. */
-  networks: readonly DesiredNetwork[] | undefined;
-  /** The view's images are not what the host was told. */
-  images: boolean;
-}
-
-/** What an update says, or undefined when the host knows all of it. */
-export function updateFor(view: HostView, news: News): (ControlMessage & { type: 'update' }) | undefined {
-  const servers = view.tellServers(news.documents);
-  const { networks, removedNetworks } = news.networks
-    ? view.tellNetworks(news.networks)
-    : { networks: [], removedNetworks: [] };
-  if (servers.length + networks.length + removedNetworks.length === 0 && !news.images) return undefined;
-  return {
-    type: 'update',
-    servers,
-    networks,
-    removedNetworks,
-    ...(news.images ? { images: view.images() } : {}),
-  };
 }

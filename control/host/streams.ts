@@ -8,13 +8,7 @@
  * a snapshot; the host row's `connected` then falls by the sweep of liveness.ts.
  */
 import type { Logger } from 'pino';
-import {
-  absentServer,
-  type DesiredServer,
-  hostProtocol,
-  type ObservedServer,
-  type ProtocolRange,
-} from '../../contract/host/index.ts';
+import { hostProtocol, type ProtocolRange } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Database } from '../kit/database/database.ts';
@@ -23,29 +17,25 @@ import type { ResourceDescriptor } from '../kit/resource.ts';
 import { capacityOf } from './capacity.ts';
 import { Endings } from './endings.ts';
 import { DatabaseHistory } from './history.ts';
-import type { HostedNetworks, HostedServers } from './hosted.ts';
+import type { HostedLayers, HostedNetworks, HostedServers } from './hosted.ts';
 import { looksOf, Marks, markDirty, onlyOf } from './interest.ts';
 import { Liveness } from './liveness.ts';
 import { closeCodes } from './messages.ts';
 import { Missed } from './missed.ts';
+import { giveBackMarks, isDirty, readNews, takeMarks, updateFor } from './news.ts';
+import type { Forgettable, Reported } from './pending.ts';
 import { recordQuarantine } from './quarantine.ts';
 import { Resync } from './resync.ts';
-import {
-  type HostConnection,
-  type HostHello,
-  HostSession,
-  type HostSnapshot,
-  type SessionOwner,
-  updateFor,
-} from './session.ts';
+import { type HostConnection, type HostHello, HostSession, type HostSnapshot, type SessionOwner } from './session.ts';
 import { readSnapshot, type SnapshotSources } from './snapshot.ts';
-import { confirmAbsences, connectHost, disconnectHosts, findHost, placesOf, whereaboutsOf } from './store.ts';
+import { confirmAbsences, connectHost, disconnectHosts, findHost, placesOf } from './store.ts';
 import { Told } from './told.ts';
 
 export interface HostStreamsOptions {
   database: Database;
   feed: ChangeFeed;
   servers: HostedServers;
+  layers: HostedLayers;
   networks: HostedNetworks;
   log: Logger;
   cloudId: string;
@@ -75,7 +65,7 @@ export class HostStreams {
   readonly #database: Database;
   readonly #feed: ChangeFeed;
   readonly #servers: HostedServers;
-  readonly #networks: HostedNetworks;
+  readonly #layers: HostedLayers;
   readonly #looks: ReturnType<typeof looksOf>;
   readonly #log: Logger;
   readonly #timing: Timing;
@@ -103,7 +93,7 @@ export class HostStreams {
     this.#database = options.database;
     this.#feed = options.feed;
     this.#servers = options.servers;
-    this.#networks = options.networks;
+    this.#layers = options.layers;
     this.#looks = looksOf(options.resources);
     this.#log = options.log;
     this.#timing = { ...defaults, ...options.timing };
@@ -118,10 +108,8 @@ export class HostStreams {
       told: this.#told,
       connect: (session, hello) => this.#gate.run(() => this.#connect(session, hello)),
       readSnapshot: (session, hello) => this.#gate.run(() => this.#read(session, hello)),
-      record: (session, observed, complete) =>
-        complete
-          ? this.#gate.run(() => this.#record(session, observed, complete))
-          : this.#record(session, observed, complete),
+      record: (session, reported) =>
+        reported.complete ? this.#gate.run(() => this.#record(session, reported)) : this.#record(session, reported),
       quarantined: (hostId, message) => recordQuarantine(this.#database, hostId, message),
       opened: (session) => this.#opened(session),
       ended: (session) => this.#ended(session),
@@ -131,7 +119,8 @@ export class HostStreams {
       sessions: () => this.#all,
     });
     this.#resync = new Resync({
-      ...{ database: options.database, servers: options.servers, log: options.log, everyMs: this.#timing.resyncMs },
+      ...{ database: options.database, servers: options.servers, layers: options.layers, log: options.log },
+      everyMs: this.#timing.resyncMs,
       sessions: () => this.#byHost.values(),
       marked: (images) => {
         for (const id of images) this.#changedImages.add(id);
@@ -186,6 +175,7 @@ export class HostStreams {
       capacityOf(facts),
     );
     if (!known) return false;
+    await this.#layers.recordPools(this.#database.query, session.hostId, facts.pools ?? []);
     if (session.closed) {
       await disconnectHosts(this.#database.query, [session.connectionId]);
       return true;
@@ -197,12 +187,22 @@ export class HostStreams {
     return true;
   }
 
-  async #record(session: HostSession, observed: ObservedServer[], complete: boolean): Promise<ServerId[]> {
-    const recorded = await this.#servers.recordReports(session.hostId, observed, { complete });
+  async #record({ hostId }: HostSession, { servers, layers, pools, complete }: Reported): Promise<Forgettable> {
+    const [forgotten, forgottenLayers] = await Promise.all([
+      this.#recordServers(hostId, servers, complete),
+      layers.length > 0 ? this.#layers.recordReports(hostId, layers, { complete }) : [],
+      pools.length > 0 ? this.#layers.recordLevels(this.#database.query, hostId, pools) : undefined,
+    ]);
+    return { servers: forgotten, layers: forgottenLayers };
+  }
+
+  async #recordServers(hostId: HostId, observed: Reported['servers'], complete: boolean): Promise<ServerId[]> {
+    if (observed.length === 0 && !complete) return [];
+    const recorded = await this.#servers.recordReports(hostId, observed, { complete });
     const absent = observed.filter(({ state }) => state === 'absent');
     if (absent.length === 0) return recorded;
     // Gone from the database, or someone else's by now: the host's word ends what it had to hear of them.
-    const confirmed = await confirmAbsences(this.#database.query, session.hostId, absent);
+    const confirmed = await confirmAbsences(this.#database.query, hostId, absent);
     return [...new Set([...recorded, ...confirmed])];
   }
 
@@ -297,61 +297,27 @@ export class HostStreams {
     }
   }
 
-  /** As much of what is marked as goes into one round; what is left has the next one. */
-  #take(sessions: readonly HostSession[]): { session: HostSession; ids: ServerId[]; networks: boolean }[] {
-    let left = oneRound.documents;
-    return sessions.map((session) => {
+  async #deliver(sessions: HostSession[]): Promise<void> {
+    for (const session of sessions) {
       // Whom nothing was said to for longest comes first: the order of the map is the order of the rounds.
       this.#byHost.delete(session.hostId);
       this.#byHost.set(session.hostId, session);
-      const ids = [...session.dirtyServers].slice(0, left);
-      left -= ids.length;
-      for (const id of ids) session.dirtyServers.delete(id);
-      const { dirtyNetworks: networks } = session;
-      session.dirtyNetworks = false;
-      return { session, ids, networks };
-    });
-  }
-
-  async #deliver(sessions: HostSession[]): Promise<void> {
-    const taken = this.#take(sessions);
+    }
+    const taken = takeMarks(sessions, oneRound.documents);
     try {
-      const ids = [...new Set(taken.flatMap((work) => work.ids))];
-      const [documents, whereabouts, networks] = await this.#database.together((db) =>
-        Promise.all([
-          ids.length > 0 ? this.#servers.desiredServers(db, { serverIds: ids }) : [],
-          whereaboutsOf(db, ids),
-          Promise.all(
-            taken.map((work) => (work.networks ? this.#networks.desiredNetworks(db, work.session.hostId) : undefined)),
-          ),
-        ]),
-      );
-      const byId = new Map(documents.map((document) => [document.id, document]));
-      for (const [index, { session, ids: servers }] of taken.entries()) {
+      const newsOf = await this.#database.together((db) => readNews(this.#sources, db, taken));
+      for (const work of taken) {
+        const { session } = work;
         if (session.closed) continue;
-        const news: DesiredServer[] = [];
-        for (const id of servers) {
-          const { owner, absences } = whereabouts(id);
-          const absence = absences.get(session.hostId);
-          // What is neither the host's nor told to be absent is left alone: nothing is erased because it is missing.
-          if (absence) news.push(absentServer(absence));
-          else if (owner?.hostId !== session.hostId) continue;
-          else if (byId.get(id)?.epoch === owner.epoch) news.push(byId.get(id)!);
-          // It changed owners between the two reads.
-          else if (byId.has(id)) session.dirtyServers.add(id);
-        }
         const { dirtyImages: images } = session;
         session.dirtyImages = false;
-        const update = updateFor(session.view, { documents: news, networks: networks[index], images });
+        const update = updateFor(session.view, newsOf(work), { images });
         if (update) session.send({ ...update, ...this.#history.position });
         if (isDirty(session)) this.#wanted = true;
       }
     } catch (error) {
       this.#log.warn({ err: error }, 'host stream: reading desired state failed, will try again');
-      for (const { session, ids, networks } of taken) {
-        for (const id of ids) session.dirtyServers.add(id);
-        session.dirtyNetworks ||= networks;
-      }
+      taken.forEach(giveBackMarks);
       this.#retrySoon();
     }
   }
@@ -363,6 +329,3 @@ export class HostStreams {
     }, retryMs).unref();
   }
 }
-
-const isDirty = (session: HostSession): boolean =>
-  session.dirtyServers.size > 0 || session.dirtyNetworks || session.dirtyImages;

@@ -87,7 +87,7 @@ test('what is told again elsewhere, forgotten or ended is found nowhere else', (
   assert.equal(view.serverOfPort(port as never), b, 'the port is its new server’s');
   assert.deepEqual([...told.of('port', port)], [session]);
   assert.deepEqual([...view.serversOnNetwork(network as never)], [b]);
-  view.forget(b);
+  view.servers.forget(b);
   assert.deepEqual([...told.of('network of a server', network)], []);
   view.tellNetworks([{ id: network } as unknown as DesiredNetwork]);
   view.forgetAll();

@@ -3,18 +3,10 @@
  * new stream starts with a new view and a complete snapshot.
  */
 import { hash } from 'node:crypto';
-import type { DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
+import type { DesiredLayer, DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
-import type { ServerStamp } from './hosted.ts';
+import type { DocumentStamp, LayerStamp, ServerStamp } from './hosted.ts';
 import type { ToldKind } from './told.ts';
-
-interface ToldServer {
-  content: string;
-  epoch: number;
-  generation: number;
-  networks: readonly NetworkId[];
-  ports: readonly PortId[];
-}
 
 /** Hears what the view comes to know and what it forgets. */
 export interface ViewListener {
@@ -24,13 +16,73 @@ export interface ViewListener {
 
 const nobody: ViewListener = { learned: () => {}, forgot: () => {} };
 
-/** What is told of a server, as far as this view keeps it. */
-type Told = Omit<ServerStamp, 'stamp'> & { content: string };
-
 const contentOf = (document: unknown): string => hash('sha1', JSON.stringify(document), 'base64');
+const stampOf = (document: { stamp?: string | undefined }): string => document.stamp ?? contentOf(document);
+
+/** The documents of one kind that the host was told: their stamps. */
+class ToldDocuments<Stamp extends DocumentStamp<string>> {
+  readonly #told = new Map<Stamp['id'], Stamp>();
+  readonly #learned: (stamp: Stamp) => void;
+  readonly #forgot: (stamp: Stamp) => void;
+
+  constructor(learned: (stamp: Stamp) => void = () => {}, forgot: (stamp: Stamp) => void = () => {}) {
+    this.#learned = learned;
+    this.#forgot = forgot;
+  }
+
+  knows(id: Stamp['id']): boolean {
+    return this.#told.has(id);
+  }
+
+  ids(): Stamp['id'][] {
+    return [...this.#told.keys()];
+  }
+
+  stamps(): Iterable<Stamp> {
+    return this.#told.values();
+  }
+
+  /** The host was told something else of it, or nothing. */
+  isNews({ id, stamp }: Pick<Stamp, 'id' | 'stamp'>): boolean {
+    return this.#told.get(id)?.stamp !== stamp;
+  }
+
+  /** Counts as told from now on; answers whether it is news. */
+  tell(stamp: Stamp): boolean {
+    const told = this.#told.get(stamp.id);
+    if (told?.stamp === stamp.stamp) return false;
+    // Two reads may finish in either order; an owner's epoch and a desired generation never go back.
+    if (told && (stamp.epoch < told.epoch || (stamp.epoch === told.epoch && stamp.generation < told.generation)))
+      return false;
+    this.learn(stamp);
+    return true;
+  }
+
+  learn(stamp: Stamp): void {
+    this.forget(stamp.id);
+    this.#told.set(stamp.id, stamp);
+    this.#learned(stamp);
+  }
+
+  forget(id: Stamp['id']): void {
+    const told = this.#told.get(id);
+    if (!told) return;
+    this.#told.delete(id);
+    this.#forgot(told);
+  }
+
+  forgetAll(): void {
+    for (const id of this.ids()) this.forget(id);
+  }
+}
 
 export class HostView {
-  readonly #servers = new Map<ServerId, ToldServer>();
+  readonly servers = new ToldDocuments<ServerStamp>(
+    (stamp) => this.#learned(stamp),
+    (stamp) => this.#forgot(stamp),
+  );
+  /** A layer's owner never changes, so nobody has to be found by them. */
+  readonly layers = new ToldDocuments<LayerStamp>();
   readonly #networks = new Map<NetworkId, string>();
   readonly #serverOfPort = new Map<PortId, ServerId>();
   /** How many of the servers are on each network. */
@@ -42,10 +94,6 @@ export class HostView {
     this.#listener = listener;
   }
 
-  knows(id: ServerId): boolean {
-    return this.#servers.has(id);
-  }
-
   knowsNetwork(id: NetworkId): boolean {
     return this.#networks.has(id);
   }
@@ -55,54 +103,60 @@ export class HostView {
   }
 
   serversOnNetwork(id: NetworkId): ServerId[] {
-    return [...this.#servers].flatMap(([serverId, told]) => (told.networks.includes(id) ? serverId : []));
-  }
-
-  servers(): ServerId[] {
-    return [...this.#servers.keys()];
+    return [...this.servers.stamps()].flatMap((told) => (told.networks.includes(id) ? told.id : []));
   }
 
   /** Those documents that differ from what the host was told; they count as told from now on. */
   tellServers(documents: readonly DesiredServer[]): DesiredServer[] {
     return documents.filter((document) => {
-      const told = this.#servers.get(document.id);
-      const content = document.stamp ?? contentOf(document);
-      if (told?.content === content) return false;
-      // Two reads may finish in either order; an owner's epoch and a desired generation never go back.
-      if (
-        told &&
-        (document.epoch < told.epoch || (document.epoch === told.epoch && document.generation < told.generation))
-      )
-        return false;
+      const { id, epoch, generation, ports } = document;
+      const networks = [...new Set(ports.map((port) => port.networkId))];
+      const stamp = stampOf(document);
+      return this.servers.tell({ id, epoch, generation, stamp, networks, ports: ports.map((port) => port.id) });
+    });
+  }
+
+  /** As {@link tellServers}. */
+  tellLayers(documents: readonly DesiredLayer[]): DesiredLayer[] {
+    return documents.filter((document) => {
       const { id, epoch, generation } = document;
-      const ports = document.ports.map((port) => port.id);
-      this.#learn({ id, epoch, generation, content, ports, networks: document.ports.map((port) => port.networkId) });
-      return true;
+      return this.layers.tell({ id, epoch, generation, stamp: stampOf(document) });
     });
   }
 
   /** Documents that the host has from an earlier stream. */
-  tellHeld(servers: readonly ServerStamp[]): void {
-    for (const { stamp, ...server } of servers) this.#learn({ ...server, content: stamp });
+  tellHeld({ servers, layers }: { servers: readonly ServerStamp[]; layers: readonly LayerStamp[] }): void {
+    for (const stamp of servers) this.servers.learn({ ...stamp, networks: [...new Set(stamp.networks)] });
+    for (const stamp of layers) this.layers.learn(stamp);
   }
 
-  /** The host was told something else of this server, or nothing. */
-  isNews({ id, stamp }: ServerStamp): boolean {
-    return this.#servers.get(id)?.content !== stamp;
-  }
-
-  #learn({ id, epoch, generation, content, ports, networks }: Told): void {
-    this.forget(id);
-    const distinct = networks.length > 1 ? [...new Set(networks)] : networks;
-    this.#servers.set(id, { content, epoch, generation, networks: distinct, ports });
+  #learned({ id, ports, networks }: ServerStamp): void {
     this.#listener.learned('server', id);
     for (const port of ports) {
       this.#serverOfPort.set(port, id);
       this.#listener.learned('port', port);
     }
-    for (const network of distinct) {
+    for (const network of networks) {
       this.#onNetwork.set(network, (this.#onNetwork.get(network) ?? 0) + 1);
       this.#listener.learned('network of a server', network);
+    }
+  }
+
+  #forgot({ id, ports, networks }: ServerStamp): void {
+    this.#listener.forgot('server', id);
+    for (const port of ports) {
+      // It may be another server's by now.
+      if (this.#serverOfPort.get(port) !== id) continue;
+      this.#serverOfPort.delete(port);
+      this.#listener.forgot('port', port);
+    }
+    for (const network of networks) {
+      const left = this.#onNetwork.get(network)! - 1;
+      if (left > 0) this.#onNetwork.set(network, left);
+      else {
+        this.#onNetwork.delete(network);
+        this.#listener.forgot('network of a server', network);
+      }
     }
   }
 
@@ -138,30 +192,10 @@ export class HostView {
     return [...this.#images];
   }
 
-  forget(id: ServerId): void {
-    const told = this.#servers.get(id);
-    if (!told) return;
-    this.#servers.delete(id);
-    this.#listener.forgot('server', id);
-    for (const port of told.ports) {
-      // It may be another server's by now.
-      if (this.#serverOfPort.get(port) !== id) continue;
-      this.#serverOfPort.delete(port);
-      this.#listener.forgot('port', port);
-    }
-    for (const network of told.networks) {
-      const left = this.#onNetwork.get(network)! - 1;
-      if (left > 0) this.#onNetwork.set(network, left);
-      else {
-        this.#onNetwork.delete(network);
-        this.#listener.forgot('network of a server', network);
-      }
-    }
-  }
-
   /** The stream has ended: there is nobody who knows anything. */
   forgetAll(): void {
-    for (const id of this.servers()) this.forget(id);
+    this.servers.forgetAll();
+    this.layers.forgetAll();
     for (const id of [...this.#networks.keys()]) this.#forgetNetwork(id);
   }
 

@@ -16,6 +16,7 @@ export type { Comparison, ImageFilter, ImageListOptions, SortKey } from './list.
 export { ImageMemberService } from './members.ts';
 export { PropertyProtections, type PropertyRule, parseProtections } from './protection.ts';
 export { ImageService, type NewImage } from './service.ts';
+export { imageSources, laterDigest, sourceOrders } from './sources.ts';
 export type { ImageMemberRow, ImageRow, ImageTaskRow } from './tables.ts';
 export { ImageTransfer } from './transfer.ts';
 export {

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Database } from '../kit/database/database.ts';
 import { GroupTypeService } from './group-type/index.ts';
+import { hostedLayers, tellDigest } from './layer/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
 import { SnapshotController, SnapshotService, type SnapshotStep } from './snapshot/index.ts';
 import { VolumeController, type VolumeImages, VolumeService, type VolumeStep } from './volume/index.ts';
@@ -38,5 +39,9 @@ export function openStorage({ database, images, log, afterVolumeStep: afterStep 
       volumes.stop();
       snapshots.stop();
     },
+    /** What hosts are told and say of layers and pools. */
+    hosted: hostedLayers({ database, log }),
+    /** The digest of this image is known now. */
+    tellDigest: (imageId: string) => tellDigest(database, imageId),
   };
 }

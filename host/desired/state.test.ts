@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ControlMessage, Unreadable } from '../../contract/host/index.ts';
-import type { ServerId } from '../../contract/ids.ts';
+import type { ControlMessage, DesiredLayer, Unreadable } from '../../contract/host/index.ts';
+import type { LayerId, ServerId, VolumeId } from '../../contract/ids.ts';
 import { exampleNetwork, exampleServer } from '../metadata/testing.ts';
 import { applyMessage, type DesiredState, emptyState, heldStamps } from './state.ts';
 import { DesiredStore, decodeState, encodeState } from './store.ts';
@@ -50,7 +51,7 @@ test('an update says what it names; a snapshot says all, and what it leaves out 
 test('a snapshot may name what is held by its id alone; what is not held it must not', () => {
   const stamped = [server, other].map((document) => ({ ...document, stamp: `of ${document.id}` }));
   const state = applyMessage(start(), { ...update, servers: stamped }).state;
-  assert.deepEqual(heldStamps(state), { [server.id]: `of ${server.id}`, [other.id]: `of ${other.id}` });
+  assert.deepEqual(heldStamps(state).servers, { [server.id]: `of ${server.id}`, [other.id]: `of ${other.id}` });
   const named = { type: 'snapshot' as const, servers: [], networks: [], images: [] };
   const missing = applyMessage(state, { ...named, unchanged: [server.id] }).state;
   assert.deepEqual([...missing.quarantined.keys()], [other.id]);
@@ -61,7 +62,7 @@ test('a snapshot may name what is held by its id alone; what is not held it must
   assert.throws(() => applyMessage(emptyState(cloudId), { ...named, unchanged: [server.id] }), /not held/);
   assert.throws(() => applyMessage(start(), { ...named, unchanged: [server.id] }), /not held/, 'one without a stamp');
   const unread = applyMessage(state, update, [{ ...misread(), id: server.id }]).state;
-  assert.deepEqual(Object.keys(heldStamps(unread)), [other.id], 'its newest document may be readable now');
+  assert.deepEqual(Object.keys(heldStamps(unread).servers), [other.id], 'its newest document may be readable now');
 });
 
 test('a snapshot from an older database quarantines what it names as it was, and keeps the networks of it', () => {
@@ -224,4 +225,55 @@ test('documents that another version wrote are kept as they are, and the others 
     unreadable: new Map([[server.id, { ...misread(), document: { ...server, power: 'off' } }]]),
   });
   assert.equal(decodeState(text).servers.get(server.id)!.power, 'off');
+});
+
+const layer: DesiredLayer = {
+  id: '01900000-0000-7000-8000-0000000000a1' as LayerId,
+  volumeId: '01900000-0000-7000-8000-0000000000b1' as VolumeId,
+  ...{ epoch: 1, generation: 3, presence: 'present', pool: 'local', sizeBytes: 2 ** 30 },
+  ...{ parentId: null, image: null, readOnly: false, stamp: 'of the first' },
+};
+const secondLayer = { ...layer, id: '01900000-0000-7000-8000-0000000000a2' as LayerId, stamp: 'of the second' };
+const withLayers = () => applyMessage(start(), { ...update, layers: [layer, secondLayer] }).state;
+
+test('layers are taken, quarantined, refused and forgotten as servers are', () => {
+  const state = withLayers();
+  assert.deepEqual(heldStamps(state).layers, { [layer.id]: 'of the first', [secondLayer.id]: 'of the second' });
+  const named = { ...nothing, servers: [server, other], layers: [], unchangedLayers: [layer.id] };
+  const missing = applyMessage(state, named, [], now).state;
+  assert.deepEqual([...missing.quarantinedLayers], [[secondLayer.id, { reason: 'missing', since: now }]]);
+  assert.equal(missing.layers.get(secondLayer.id), secondLayer, 'what is missing stays what shall be');
+  const older = applyMessage(state, {
+    ...named,
+    unchangedLayers: [],
+    layers: [{ ...layer, generation: 2 }, secondLayer],
+  });
+  assert.deepEqual([older.refused, [...older.state.quarantinedLayers.keys()]], [[layer.id], [layer.id]]);
+  const back = applyMessage(missing, { ...update, layers: [secondLayer] }).state;
+  assert.equal(back.quarantinedLayers.size, 0);
+  const gone = applyMessage(state, { ...update, layers: [{ ...layer, generation: 4, presence: 'absent' }] }).state;
+  const forgotten = applyMessage(gone, { type: 'forget', servers: [], layers: [layer.id, secondLayer.id] }).state;
+  assert.deepEqual([...forgotten.layers.keys()], [secondLayer.id], 'only what shall be absent is forgotten');
+});
+
+test('a control that knows of no layers says nothing about them', () => {
+  const after = applyMessage(withLayers(), { ...nothing, servers: [server, other] }).state;
+  assert.deepEqual([after.layers.size, after.quarantinedLayers.size], [2, 0]);
+});
+
+test('a layer whose newest document cannot be read stays what it was; a state of before there were volumes is read', () => {
+  const bad = { kind: 'layer' as const, id: layer.id, document: { ...layer, generation: 4, pool: 7 } };
+  const state = applyMessage(withLayers(), update, [misread({ ...bad, generation: 4 })]).state;
+  assert.equal(state.layers.get(layer.id), layer);
+  assert.deepEqual([...state.unreadable.keys()], [layer.id]);
+  assert.deepEqual(decodeState(encodeState(state)).layers, state.layers);
+  const snapshot = applyMessage(state, { ...nothing, servers: [server, other], layers: [secondLayer] }, [
+    misread({ ...bad, generation: 4 }),
+  ]).state;
+  assert.deepEqual([...snapshot.layers.keys()].sort(), [layer.id, secondLayer.id]);
+  assert.equal(snapshot.quarantinedLayers.size, 0);
+  const [, body = ''] = encodeState(start()).split('\n');
+  const { layers: _, quarantinedLayers: __, ...before } = JSON.parse(body) as Record<string, unknown>;
+  const text = JSON.stringify(before);
+  assert.equal(decodeState(`${hash('sha256', text)}\n${text}\n`).layers.size, 0);
 });

@@ -1,22 +1,30 @@
 /**
  * The desired state of one host, and what a message makes of it. Pure.
  *
- * Nothing leaves the state because it is missing: a server goes when a document says that it is absent, and the host has said so
- * too (`forget`). One that a snapshot does not name, or names with an older epoch or generation, is quarantined: its last document
- * stays in force, and control is told. So a control on a lost, fresh or older database costs no guest and no disk. An older
- * document in an update comes from a read that was overtaken: it is refused, and nothing more.
+ * Servers and layers are documents with epoch and generation, see documents.ts: one that a snapshot does not name, or names with an older
+ * epoch or generation, is quarantined: its last document stays in force, and control is told. So a control on a lost, fresh or older database
+ * costs no guest, no disk and no volume.
  *
- * A document that could not be read is kept beside those that could. It names its server all the same: what was known of it
+ * A document that could not be read is kept beside those that could. It names its server (or layer) all the same: what was known of it
  * before stays what shall be, and it is reported as failed until a word comes that can be read.
  */
-import type { ControlMessage, DesiredNetwork, DesiredServer, Unreadable } from '../../contract/host/index.ts';
-import type { ImageId, NetworkId, ServerId } from '../../contract/ids.ts';
-
-export interface Quarantine {
-  reason: 'missing' | 'older';
-  /** ISO 8601. */
-  since: string;
-}
+import type {
+  ControlMessage,
+  DesiredLayer,
+  DesiredNetwork,
+  DesiredServer,
+  Unreadable,
+} from '../../contract/host/index.ts';
+import type { ImageId, LayerId, NetworkId, ServerId } from '../../contract/ids.ts';
+import {
+  forgetDocuments,
+  heldDocument,
+  type Quarantine,
+  quarantineMissing,
+  stampsOf,
+  takeDocuments,
+  takeMisread,
+} from './documents.ts';
 
 export interface DesiredState {
   /** The cloud that this host belongs to; learnt from the first control, for good. */
@@ -28,13 +36,16 @@ export interface DesiredState {
   /** The documents in force, those of quarantined servers among them. */
   servers: ReadonlyMap<ServerId, DesiredServer>;
   quarantined: ReadonlyMap<ServerId, Quarantine>;
+  /** The same of layers. */
+  layers: ReadonlyMap<LayerId, DesiredLayer>;
+  quarantinedLayers: ReadonlyMap<LayerId, Quarantine>;
   /** Those that control named, and those kept. */
   networks: ReadonlyMap<NetworkId, DesiredNetwork>;
   /** Those that control did not name and quarantined servers are on. */
   keptNetworks: ReadonlySet<NetworkId>;
   /** Images whose bytes this host shall keep. */
   images: ReadonlySet<ImageId>;
-  /** Servers and networks whose newest document can't be read, by id. */
+  /** Servers, layers and networks whose newest document can't be read, by id. */
   unreadable: ReadonlyMap<string, Unreadable>;
 }
 
@@ -43,29 +54,17 @@ type Message<T> = Extract<StateMessage, { type: T }>;
 
 export interface Applied {
   state: DesiredState;
-  /** Documents that were too old to be taken. */
-  refused: ServerId[];
+  /** Servers and layers whose documents were too old to be taken. */
+  refused: string[];
 }
 
 export function emptyState(cloudId: string): DesiredState {
   return {
     ...{ cloudId, sequence: 0, remembers: null },
-    ...{ servers: new Map(), quarantined: new Map(), networks: new Map(), keptNetworks: new Set() },
-    ...{ images: new Set(), unreadable: new Map() },
+    ...{ servers: new Map(), quarantined: new Map(), layers: new Map(), quarantinedLayers: new Map() },
+    ...{ networks: new Map(), keptNetworks: new Set(), images: new Set(), unreadable: new Map() },
   };
 }
-
-interface Version {
-  epoch: number;
-  generation: number;
-}
-
-export const isOlder = (a: Version, b: Version): boolean =>
-  a.epoch < b.epoch || (a.epoch === b.epoch && a.generation < b.generation);
-
-/** Of one that does not say it, nothing is newer and nothing older. */
-const versionOf = ({ epoch, generation }: Unreadable): Version | undefined =>
-  epoch === null || generation === null ? undefined : { epoch, generation };
 
 /** @param now ISO 8601 */
 export function applyMessage(
@@ -85,6 +84,22 @@ export function applyMessage(
   }
 }
 
+interface Next {
+  servers: Map<ServerId, DesiredServer>;
+  layers: Map<LayerId, DesiredLayer>;
+  networks: Map<NetworkId, DesiredNetwork>;
+  unreadable: Map<string, Unreadable>;
+}
+
+const serversOf = ({ servers, unreadable }: Pick<DesiredState, 'servers' | 'unreadable'>) => ({
+  ...{ documents: servers, unreadable },
+});
+const layersOf = ({ layers, unreadable }: Pick<DesiredState, 'layers' | 'unreadable'>) => ({
+  ...{ documents: layers, unreadable },
+});
+const nextServers = ({ servers: documents, unreadable }: Next) => ({ documents, unreadable });
+const nextLayers = ({ layers: documents, unreadable }: Next) => ({ documents, unreadable });
+
 function applySnapshot(
   state: DesiredState,
   message: Message<'snapshot'>,
@@ -93,61 +108,53 @@ function applySnapshot(
 ): Applied {
   const next: Next = {
     servers: new Map(),
+    // An older control knows of none: it says nothing about them.
+    layers: new Map(message.layers ? [] : state.layers),
     networks: new Map(message.networks.map((each) => [each.id, each])),
     unreadable: new Map(),
   };
-  const documents = [...message.servers, ...(message.unchanged ?? []).map((id) => heldDocument(state, id))];
-  const refused = takeServers(state, documents, next);
+  const servers = [...message.servers, ...(message.unchanged ?? []).map((id) => heldDocument(state.servers, id))];
+  const unchanged = (message.unchangedLayers ?? []).map((id) => heldDocument(state.layers, id));
+  const layers = message.layers && [...message.layers, ...unchanged];
+  const refused = [
+    ...takeDocuments(serversOf(state), servers, nextServers(next)),
+    ...takeDocuments(layersOf(state), layers ?? [], nextLayers(next)),
+  ];
   takeUnreadable(state, misread, next);
-  const quarantined = new Map<ServerId, Quarantine>();
-  const named = new Map(documents.map((document) => [document.id, document]));
-  for (const [id, known] of state.servers) {
-    const document = named.get(id);
-    const before = state.quarantined.get(id);
-    if (document) {
-      if (isOlder(document, known)) quarantined.set(id, { reason: 'older', since: before?.since ?? now });
-    } else if (next.servers.has(id)) {
-      // Its newest document, or one of whom nothing is known, can't be read: all is as it was.
-      if (before) quarantined.set(id, before);
-    } else {
-      next.servers.set(id, known);
-      // What shall be absent stays so until it is, whoever has forgotten it.
-      if (known.presence === 'present') quarantined.set(id, { reason: 'missing', since: before?.since ?? now });
-    }
-  }
+  const { quarantined: before, quarantinedLayers: layersBefore } = state;
+  const quarantined = quarantineMissing({ documents: state.servers, quarantined: before }, servers, next.servers, now);
+  const known = { documents: state.layers, quarantined: layersBefore };
+  const quarantinedLayers = layers ? quarantineMissing(known, layers, next.layers, now) : layersBefore;
   const { incarnation, position, images } = message;
   const remembers = incarnation === undefined || position === undefined ? state.remembers : { incarnation, position };
-  return {
-    state: withNetworks({ ...state, ...next, quarantined, images: new Set(images), remembers }, state.networks),
-    refused,
-  };
+  const after = { ...state, ...next, quarantined, quarantinedLayers, images: new Set(images), remembers };
+  return { state: withNetworks(after, state.networks), refused };
 }
 
-/** @throws where control believes that this host holds what it does not: all must be told anew */
-function heldDocument({ servers }: DesiredState, id: ServerId): DesiredServer {
-  const held = servers.get(id);
-  if (held?.stamp === undefined) throw new Error('control calls unchanged what is not held');
-  return held;
-}
-
-/** For the hello: what need not be told again. Of one whose newest document can't be read, that may be readable now. */
-export function heldStamps({ servers, unreadable }: DesiredState): Record<ServerId, string> {
-  return Object.fromEntries(
-    [...servers.values()].flatMap(({ id, stamp }) => (stamp === undefined || unreadable.has(id) ? [] : [[id, stamp]])),
-  );
-}
+/** For the hello: what need not be told again. */
+export const heldStamps = ({ servers, layers, unreadable }: DesiredState) => ({
+  servers: stampsOf(servers, unreadable),
+  layers: stampsOf(layers, unreadable),
+});
 
 function applyUpdate(state: DesiredState, message: Message<'update'>, misread: readonly Unreadable[]): Applied {
+  const { layers = [] } = message;
   const next: Next = {
     servers: new Map(state.servers),
+    layers: new Map(state.layers),
     networks: new Map([...state.networks].filter(([id]) => !state.keptNetworks.has(id))),
     unreadable: new Map(state.unreadable),
   };
-  const refused = takeServers(state, message.servers, next);
+  const refused = [
+    ...takeDocuments(serversOf(state), message.servers, nextServers(next)),
+    ...takeDocuments(layersOf(state), layers, nextLayers(next)),
+  ];
   const quarantined = new Map(state.quarantined);
   for (const document of message.servers) {
     if (next.servers.get(document.id) === document) quarantined.delete(document.id);
   }
+  const quarantinedLayers = new Map(state.quarantinedLayers);
+  for (const document of layers) if (next.layers.get(document.id) === document) quarantinedLayers.delete(document.id);
   for (const network of message.networks) {
     next.networks.set(network.id, network);
     next.unreadable.delete(network.id);
@@ -160,19 +167,18 @@ function applyUpdate(state: DesiredState, message: Message<'update'>, misread: r
   const images = message.images ? new Set(message.images) : state.images;
   const { position } = message;
   const remembers = state.remembers && position !== undefined ? { ...state.remembers, position } : state.remembers;
-  return { state: withNetworks({ ...state, ...next, quarantined, images, remembers }, state.networks), refused };
+  const after = { ...state, ...next, quarantined, quarantinedLayers, images, remembers };
+  return { state: withNetworks(after, state.networks), refused };
 }
 
 function applyForget(state: DesiredState, message: Message<'forget'>): DesiredState {
-  const servers = new Map(state.servers);
-  const quarantined = new Map(state.quarantined);
-  for (const id of message.servers) {
-    // Only what shall be absent may be forgotten: a late word must not take a server that came back.
-    if (servers.get(id)?.presence !== 'absent') continue;
-    servers.delete(id);
-    quarantined.delete(id);
-  }
-  return { ...state, servers, quarantined };
+  const servers = forgetDocuments({ documents: state.servers, quarantined: state.quarantined }, message.servers);
+  const held = { documents: state.layers, quarantined: state.quarantinedLayers };
+  const layers = message.layers ? forgetDocuments(held, message.layers) : held;
+  return {
+    ...{ ...state, servers: servers.documents, quarantined: servers.quarantined },
+    ...{ layers: layers.documents, quarantinedLayers: layers.quarantined },
+  };
 }
 
 /** The networks that control names, and of those known before the ones that quarantined servers are on. */
@@ -190,62 +196,27 @@ function withNetworks(state: DesiredState, before: DesiredState['networks']): De
   return { ...state, networks, keptNetworks };
 }
 
-/** Who has come into quarantine, and who out of it. */
-export function quarantineNews(before: DesiredState, after: DesiredState): { fresh: object[]; lifted: ServerId[] } {
-  const fresh = [...after.quarantined].filter(([id]) => !before.quarantined.has(id));
-  return {
-    fresh: fresh.map(([id, { reason }]) => ({ id, reason })),
-    lifted: [...before.quarantined.keys()].filter((id) => !after.quarantined.has(id)),
-  };
-}
-
-interface Next {
-  servers: Map<ServerId, DesiredServer>;
-  networks: Map<NetworkId, DesiredNetwork>;
-  unreadable: Map<string, Unreadable>;
-}
-
-/** What is older than what is known, read or not, changes nothing; its ids are answered. */
-function takeServers(state: DesiredState, documents: readonly DesiredServer[], next: Next): ServerId[] {
-  const refused: ServerId[] = [];
-  for (const document of documents) {
-    const known = state.servers.get(document.id);
-    const misread = state.unreadable.get(document.id);
-    const misreadVersion = misread && versionOf(misread);
-    const late = known !== undefined && isOlder(document, known);
-    if (late || (misreadVersion && isOlder(document, misreadVersion))) {
-      refused.push(document.id);
-      if (known) next.servers.set(document.id, known);
-      if (misread) next.unreadable.set(document.id, misread);
-    } else {
-      next.servers.set(document.id, document);
-      next.unreadable.delete(document.id);
-    }
-  }
-  return refused;
-}
-
 function takeUnreadable(state: DesiredState, misread: readonly Unreadable[], next: Next): void {
   for (const document of misread) {
     const { id } = document;
     if (id === null) {
       // Whose it is can't be known: nothing that it may be about is taken for unwanted.
-      for (const [known, each] of state.servers) if (!next.servers.has(known)) next.servers.set(known, each);
-      for (const [known, each] of state.networks) if (!next.networks.has(known)) next.networks.set(known, each);
+      keepKnown(state.servers, next.servers);
+      keepKnown(state.layers, next.layers);
+      keepKnown(state.networks, next.networks);
+      const { servers, layers, networks } = next as { [K in 'servers' | 'layers' | 'networks']: Map<string, unknown> };
       for (const [known, each] of state.unreadable) {
-        if (!next.servers.has(known as ServerId) && !next.networks.has(known as NetworkId)) {
-          next.unreadable.set(known, each);
-        }
+        if (![servers, layers, networks].some((kind) => kind.has(known))) next.unreadable.set(known, each);
       }
     } else if (document.kind === 'network') {
       const known = state.networks.get(id as NetworkId);
       if (known) next.networks.set(known.id, known);
       next.unreadable.set(id, document);
-    } else {
-      const known = state.servers.get(id as ServerId);
-      const version = versionOf(document);
-      if (known) next.servers.set(known.id, known);
-      if (!known || !version || !isOlder(version, known)) next.unreadable.set(id, document);
-    }
+    } else if (document.kind === 'layer') takeMisread(state.layers, document, nextLayers(next));
+    else takeMisread(state.servers, document, nextServers(next));
   }
+}
+
+function keepKnown<Id, D>(before: ReadonlyMap<Id, D>, next: Map<Id, D>): void {
+  for (const [id, each] of before) if (!next.has(id)) next.set(id, each);
 }

@@ -8,10 +8,11 @@
 import { hash } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readEach, readNetwork, readServer, type Unreadable } from '../../contract/host/index.ts';
-import type { ImageId, NetworkId, ServerId } from '../../contract/ids.ts';
+import { readEach, readLayer, readNetwork, readServer, type Unreadable } from '../../contract/host/index.ts';
+import type { ImageId, LayerId, NetworkId, ServerId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
-import type { DesiredState, Quarantine } from './state.ts';
+import type { Quarantine } from './documents.ts';
+import type { DesiredState } from './state.ts';
 
 const formatVersion = 1;
 
@@ -47,10 +48,12 @@ export function encodeState(state: DesiredState): string {
     cloudId: state.cloudId,
     sequence: state.sequence,
     servers: [...state.servers.values()],
+    layers: [...state.layers.values()],
     networks: [...state.networks.values()],
     images: [...state.images],
     unreadable: [...state.unreadable.values()].map(({ kind, document }) => ({ kind, document })),
     quarantined: [...state.quarantined],
+    quarantinedLayers: [...state.quarantinedLayers],
     keptNetworks: [...state.keptNetworks],
     remembers: state.remembers,
   });
@@ -66,15 +69,18 @@ export function decodeState(text: string): DesiredState {
   if (saved.version !== formatVersion) throw new Error(`the saved state has format ${saved.version}`);
   const misread: Unreadable[] = [];
   const servers = readEach('server', readServer, saved.servers, misread);
+  const layers = readEach('layer', readLayer, saved.layers ?? [], misread);
   const networks = readEach('network', readNetwork, saved.networks, misread);
   const state = {
     cloudId: saved.cloudId,
     sequence: saved.sequence,
     servers: new Map(servers.map((server) => [server.id, server])),
+    layers: new Map(layers.map((layer) => [layer.id, layer])),
     networks: new Map(networks.map((network) => [network.id, network])),
     images: new Set(saved.images as ImageId[]),
     unreadable: new Map<string, Unreadable>(),
     quarantined: new Map(saved.quarantined ?? []),
+    quarantinedLayers: new Map(saved.quarantinedLayers ?? []),
     keptNetworks: new Set(saved.keptNetworks ?? []),
     remembers: saved.remembers ?? null,
   };
@@ -84,6 +90,7 @@ export function decodeState(text: string): DesiredState {
   for (const server of readEach('server', readServer, documents('server'), misread)) {
     state.servers.set(server.id, server);
   }
+  for (const layer of readEach('layer', readLayer, documents('layer'), misread)) state.layers.set(layer.id, layer);
   for (const network of readEach('network', readNetwork, documents('network'), misread)) {
     state.networks.set(network.id, network);
   }
@@ -101,6 +108,9 @@ interface SavedState {
   unreadable?: unknown[];
   /** Absent in a state that was saved before there were incarnations. */
   quarantined?: [ServerId, Quarantine][];
+  /** Absent in a state of before there were volumes. */
+  layers?: unknown[];
+  quarantinedLayers?: [LayerId, Quarantine][];
   keptNetworks?: NetworkId[];
   remembers?: DesiredState['remembers'];
 }

@@ -21,66 +21,77 @@ export interface Walls {
   below?: string;
   /** The one file that may be written, and how large it may become. */
   output?: { path: string; maxBytes: number };
+  /** More files that are read, each at its place behind the walls. */
+  more?: readonly { path: string; at: string }[];
+  /** How much address space the program may have; 1 GiB where absent. */
+  memoryBytes?: number;
   timeoutMs?: number;
   signal?: AbortSignal;
 }
 
-const limitsOf = ({ output, timeoutMs = defaultMs }: Walls): string[] => [
-  ...['--as=1073741824', `--cpu=${Math.ceil(timeoutMs / 2000)}`, `--fsize=${output?.maxBytes ?? 0}`],
+const limitsOf = ({ output, more = [], memoryBytes = 2 ** 30, timeoutMs = defaultMs }: Walls): string[] => [
+  ...[`--as=${memoryBytes}`, `--cpu=${Math.ceil(timeoutMs / 2000)}`, `--fsize=${output?.maxBytes ?? 0}`],
   // A thread takes as much of the address space as its stack may become: on a slow disk qemu-img has dozens.
-  ...['--nofile=64', '--nproc=64', '--core=0', `--stack=${2 * 2 ** 20}`],
+  ...[`--nofile=${64 + 2 * more.length}`, '--nproc=64', '--core=0', `--stack=${2 * 2 ** 20}`],
 ];
 const defaultMs = 20_000;
 
 /**
- * A root directory in memory, seen by this process and its children alone: /usr, what leads into it, and the file. Nothing can
+ * A root directory in memory, seen by this process and its children alone: /usr, what leads into it, and the files. Nothing can
  * be written there but the output, not even by root.
  */
 const walls = `set -e
-file=$1; output=$2; below=$3; shift 3
 mount -t tmpfs -o size=64k,mode=755,nosuid,nodev none /mnt
 mkdir /mnt/usr
 for name in bin lib lib32 lib64 sbin; do [ ! -e "/$name" ] || ln -s "usr/$name" "/mnt/$name"; done
 mount --bind /usr /mnt/usr
 mount -o remount,bind,ro,nosuid,nodev /mnt/usr
-: > /mnt${inside}
-mount --bind "$file" /mnt${inside}
-mount -o remount,bind,ro,nosuid,nodev /mnt${inside}
-if [ -n "$below" ]; then
-  : > /mnt${below}
-  mount --bind "$below" /mnt${below}
-  mount -o remount,bind,ro,nosuid,nodev /mnt${below}
-fi
-if [ -n "$output" ]; then
-  : > /mnt${outside}
-  mount --bind "$output" /mnt${outside}
-  mount -o remount,bind,nosuid,nodev,noexec /mnt${outside}
-fi
+while [ "$1" != -- ]; do
+  case $1 in read) rights=ro;; write) rights=noexec;; esac
+  mkdir -p "/mnt\${3%/*}"
+  : > "/mnt$3"
+  mount --bind "$2" "/mnt$3"
+  mount -o "remount,bind,$rights,nosuid,nodev" "/mnt$3"
+  shift 3
+done
+shift
 mount -o remount,ro /mnt
 exec chroot /mnt "$@"`;
 
-/** Runs the command behind the walls; without a user (tests) only under the limits. */
-export function runWalledIn(command: string[], options: Walls) {
-  const { user, path, output, timeoutMs = defaultMs, signal } = options;
+/** What the script takes: how, which file, and where it shall be. */
+const filesOf = ({ path, output, below: under, more = [] }: Walls): string[] => [
+  ...['read', path, inside],
+  ...(under === undefined ? [] : ['read', under, below]),
+  ...more.flatMap((each) => ['read', each.path, each.at]),
+  ...(output ? ['write', output.path, outside] : []),
+];
+
+/** The program and arguments by which a command runs behind the walls; without a user (tests) only under the limits. */
+export function walledIn(command: string[], options: Walls): { program: string; args: string[] } {
+  const { user, timeoutMs = defaultMs } = options;
   const limited = ['prlimit', ...limitsOf(options), '--'];
-  if (!user) return run(limited[0]!, [...limited.slice(1), ...command], timeoutMs, signal);
+  if (!user) return { program: limited[0]!, args: [...limited.slice(1), ...command] };
   const [program, args] = asGuestUser(user, command[0]!, command.slice(1));
   const namespaces = ['--mount', '--propagation=private', '--net', '--ipc', '--uts', '--pid', '--fork'];
-  const script = ['/bin/sh', '-c', walls, 'walls', path, output?.path ?? '', options.below ?? ''];
+  const script = ['/bin/sh', '-c', walls, 'walls', ...filesOf(options), '--'];
   // It ends the whole group: a death signal of the parent would not outlive setpriv's change of user.
   const timeout = ['--signal=KILL', `${timeoutMs / 1000}s`, 'unshare'];
-  return run(
-    'timeout',
-    [...timeout, ...namespaces, '--', ...script, ...limited, program, ...args],
-    timeoutMs + 5000,
-    signal,
-  );
+  return { program: 'timeout', args: [...timeout, ...namespaces, '--', ...script, ...limited, program, ...args] };
+}
+
+/** Else each thread reserves 64 MiB for what it allocates (mallopt(3)). */
+export const walledEnvironment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', MALLOC_ARENA_MAX: '2' };
+
+/** Runs the command behind the walls, to its end. */
+export function runWalledIn(command: string[], options: Walls) {
+  const { user, timeoutMs = defaultMs, signal } = options;
+  const { program, args } = walledIn(command, options);
+  return run(program, args, user ? timeoutMs + 5000 : timeoutMs, signal);
 }
 
 function run(command: string, args: string[], timeoutMs: number, signal?: AbortSignal) {
   return new Promise<{ stdout: string; stderr: string; failed: boolean }>((resolve) => {
-    // Else each thread reserves 64 MiB for what it allocates (mallopt(3)).
-    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', MALLOC_ARENA_MAX: '2' };
+    const env = walledEnvironment;
     const options = { timeout: timeoutMs, maxBuffer: 1024 * 1024, killSignal: 'SIGKILL', cwd: '/', env } as const;
     const child = execFile(command, args, options, (error, stdout, stderr) => {
       signal?.removeEventListener('abort', end);

@@ -13,6 +13,7 @@ import type { ImageStore } from '../image/store.ts';
 import type { UploadContext } from '../image/upload.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
+import type { LayerFiles } from '../volume/index.ts';
 import type { ErasedServers } from './erased.ts';
 
 export interface ServerLimits {
@@ -62,6 +63,8 @@ export interface ServerContext {
   laterDigests: Pick<LaterDigests, 'find'>;
   saveDisk: DiskSaver;
   keeper: DiskKeeper;
+  /** The files of volumes, and who has which open. */
+  layers: LayerFiles;
   tpm: TpmKeeper;
   /** Undefined: this machine gives no say over its processors. */
   cpuGroups: Pick<CpuGroups, 'enter' | 'leave'> | undefined;

@@ -14,17 +14,17 @@ import {
   hostProtocol,
   hostStreamPath,
   messageLimits,
-  type ObservedServer,
   type ProtocolRange,
   type Reading,
   readControlMessage,
   speaking,
   type Unreadable,
 } from '../../contract/host/index.ts';
-import type { HostId, ServerId } from '../../contract/ids.ts';
+import type { HostId } from '../../contract/ids.ts';
 import type { TlsTexts } from '../../protocols/tls/index.ts';
 import type { HostLogger } from '../logger.ts';
 import { backOffMs } from '../server/back-off.ts';
+import { mayWait, News, type Observations } from './news.ts';
 import { type HostQuarantine, ToldQuarantine } from './quarantine.ts';
 
 export interface StreamOptions {
@@ -46,11 +46,11 @@ export interface StreamOptions {
   /** Resolves once the state is saved. Called one message at a time. */
   received(message: Exclude<ControlMessage, { type: 'hello' }>, unreadable: readonly Unreadable[]): Promise<void>;
   /** Everything that is, or undefined while not everything was looked at yet. */
-  observations(): ObservedServer[] | undefined;
+  observations(): Observations | undefined;
   /** Where control has said what this host remembers of it; an older control has not, and knows no quarantine. */
   remembers(): { incarnation: string; position: string } | null;
   /** The stamps of the documents in force; undefined before there are any. */
-  holds(): Record<string, string> | undefined;
+  holds(): { servers: Record<string, string>; layers: Record<string, string> } | undefined;
   quarantine(): HostQuarantine;
   retryFirstMs?: number;
   retryMaxMs?: number;
@@ -82,7 +82,7 @@ export class ControlStream {
   /** Messages are worked through one after the other. */
   #work: Promise<void> = Promise.resolve();
   #reportedComplete = false;
-  readonly #changed = new Map<ServerId, ObservedServer>();
+  readonly #news = new News();
   #told = new ToldQuarantine();
   #quarantineTimer: NodeJS.Timeout | undefined;
   #flushing = false;
@@ -136,10 +136,10 @@ export class ControlStream {
    * Takes changes; sends them soon, together with those that come meanwhile. What is only under way may wait a moment:
    * mostly its end comes first, and spares control a transaction.
    */
-  report(observed: ObservedServer[]): void {
-    for (const server of observed) this.#changed.set(server.id, server);
+  report(observed: Partial<Observations>): void {
+    this.#news.add(observed);
     if (this.#flushing) return;
-    if (observed.every(({ state, error }) => state === 'building' && error === null)) {
+    if (mayWait(observed)) {
       this.#laterTimer ??= setTimeout(() => this.#flush(), underWayMs).unref();
       return;
     }
@@ -172,17 +172,15 @@ export class ControlStream {
     if (!this.#reportedComplete) {
       const all = this.#options.observations();
       if (all) {
-        this.#changed.clear();
+        this.#news.take();
         this.#reportedComplete = true;
-        this.#send({ type: 'report', complete: true, servers: all });
+        this.#send({ type: 'report', complete: true, ...all });
         this.#tellQuarantine();
         return;
       }
     }
-    if (this.#changed.size === 0) return;
-    const servers = [...this.#changed.values()];
-    this.#changed.clear();
-    this.#send({ type: 'report', complete: false, servers });
+    const news = this.#news.take();
+    if (news) this.#send({ type: 'report', complete: false, ...news });
   }
 
   #send(message: HostMessage): void {
@@ -218,7 +216,7 @@ export class ControlStream {
       this.#send({
         ...{ type: 'hello', ...speaking(protocol), cloudId: cloudId(), facts: facts() },
         ...(remembers && { remembers }),
-        ...(holds && { holds }),
+        ...(holds && { holds: holds.servers, holdsLayers: holds.layers }),
       });
       pingWithTime(socket);
     });

@@ -98,7 +98,7 @@ test('who writes to a layer is known from what guests opened, and changes are to
   const { open } = new LayerFiles({
     ...{ layerPath: () => undefined, imageBase: () => undefined, guestGid: undefined },
   });
-  const told: LayerId[] = [];
+  const told: (LayerId | undefined)[] = [];
   open.listen((id) => told.push(id));
   const [first, second] = [newOrderedId<LayerId>(), newOrderedId<LayerId>()];
   const guest: OpenLayer = {

@@ -17,7 +17,7 @@ export class OpenLayers {
   /** By server and volume. */
   readonly #open = new Map<string, OpenLayer>();
   readonly #byLayer = new Map<LayerId, Set<OpenLayer>>();
-  readonly #listeners = new Set<(layerId: LayerId) => void>();
+  readonly #listeners = new Set<(layerId: LayerId | undefined) => void>();
   #allTold = false;
 
   /** From just before the guest's QEMU opens the layer to write, and again with each new top of the volume. */
@@ -44,7 +44,7 @@ export class OpenLayers {
   allTold(): void {
     if (this.#allTold) return;
     this.#allTold = true;
-    for (const listener of this.#listeners) for (const layerId of this.#byLayer.keys()) listener(layerId);
+    this.#tell(undefined);
   }
 
   get complete(): boolean {
@@ -56,8 +56,8 @@ export class OpenLayers {
     return [...(this.#byLayer.get(layerId) ?? [])];
   }
 
-  /** Called where a layer was opened or closed. Answers a function that ends it. */
-  listen(listener: (layerId: LayerId) => void): () => void {
+  /** Called where a layer was opened or closed; without one where all is known. Answers a function that ends it. */
+  listen(listener: (layerId: LayerId | undefined) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -69,7 +69,7 @@ export class OpenLayers {
     if (all?.size === 0) this.#byLayer.delete(open.layerId);
   }
 
-  #tell(layerId: LayerId): void {
+  #tell(layerId: LayerId | undefined): void {
     for (const listener of this.#listeners) listener(layerId);
   }
 }

@@ -16,8 +16,8 @@ export interface QmpEvent {
 }
 
 export interface QmpConnectOptions {
-  /** Path of the unix socket. */
-  path: string;
+  /** Path of the unix socket, or a connection that is there already. */
+  path: string | Socket;
   /** For the connection, the greeting and the negotiation together. */
   timeoutMs?: number;
   signal?: AbortSignal;
@@ -56,7 +56,7 @@ export class QmpClient {
 
   /** Connects, reads the greeting and leaves negotiation mode. */
   static async connect(options: QmpConnectOptions): Promise<QmpClient> {
-    const socket = connect({ path: options.path });
+    const socket = typeof options.path === 'string' ? connect({ path: options.path }) : options.path;
     const client = new QmpClient(socket, options.maxMessageBytes);
     const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     const abort = () => client.#fail('the connection to QEMU was given up');

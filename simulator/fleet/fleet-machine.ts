@@ -13,6 +13,7 @@ import { type HostLogger, silent } from '../../host/logger.ts';
 import { HostNetwork } from '../../host/network/index.ts';
 import { FakeMachine, type QemuBehaviour } from '../qemu/index.ts';
 import { keepNothing, saveEmptyDisk } from '../qemu/save-disk.ts';
+import { headersOnly } from './layer-tools.ts';
 import { FakeSwitch } from './switch.ts';
 
 export interface SimulatedMachineOptions {
@@ -80,6 +81,7 @@ export class SimulatedMachine {
         convert: async () => {},
         saveDisk: saveEmptyDisk,
         keeper: keepNothing,
+        layerTools: headersOnly,
         tpm: { start: async () => {}, end: async () => {} },
         bootId: `boot ${this.#boots} of ${name}`,
         qemuVersion: '7.2.22',

@@ -5,17 +5,19 @@ import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import {
   type ControlMessage,
+  type DesiredLayer,
   type DesiredNetwork,
   type DesiredServer,
   type HostMessage,
   hostProtocol,
   hostStreamPath,
+  type ObservedLayer,
   type ObservedServer,
   type QuarantinedImage,
   type QuarantinedServer,
   speaking,
 } from '../../contract/host/index.ts';
-import { type HostId, type ImageId, newId, type ServerId } from '../../contract/ids.ts';
+import { type HostId, type ImageId, type LayerId, newId, type ServerId } from '../../contract/ids.ts';
 import type { TestTls } from './certificates.ts';
 import { patienceMs, until } from './until.ts';
 
@@ -30,6 +32,7 @@ export class FakeControl {
   connections = 0;
   readonly messages: HostMessage[] = [];
   readonly observed = new Map<ServerId, ObservedServer>();
+  readonly observedLayers = new Map<LayerId, ObservedLayer>();
   /** Every state that each server was reported in, in order. */
   readonly history: ObservedServer[] = [];
   closed: { code: number; reason: string } | undefined;
@@ -37,6 +40,7 @@ export class FakeControl {
   pinged: string | undefined;
   /** What a new connection gets as its snapshot. */
   servers: DesiredServer[] = [];
+  layers: DesiredLayer[] = [];
   networks: DesiredNetwork[] = [];
   images: ImageId[] = [];
   /** Of the protocol, as its hello says. */
@@ -112,9 +116,32 @@ export class FakeControl {
     this.send({ type: 'update', servers: [server], networks: [], removedNetworks: [] });
   }
 
+  wantLayer(layer: DesiredLayer): void {
+    this.layers = [...this.layers.filter(({ id }) => id !== layer.id), layer];
+    this.send({ type: 'update', servers: [], layers: [layer], networks: [], removedNetworks: [] });
+  }
+
+  forgetLayer(id: LayerId): void {
+    this.layers = this.layers.filter((layer) => layer.id !== id);
+    this.send({ type: 'forget', servers: [], layers: [id] });
+  }
+
+  async untilLayer(id: LayerId, what: string, holds: (observed: ObservedLayer) => boolean): Promise<ObservedLayer> {
+    const holdsNow = () => {
+      const observed = this.observedLayers.get(id);
+      return observed !== undefined && holds(observed);
+    };
+    try {
+      await until(`layer to be ${what}`, holdsNow);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; last: ${JSON.stringify(this.observedLayers.get(id))}`);
+    }
+    return this.observedLayers.get(id)!;
+  }
+
   snapshot(): void {
-    const { servers, networks, images, incarnation, position } = this;
-    this.send({ type: 'snapshot', servers, networks, images, incarnation, position });
+    const { servers, layers, networks, images, incarnation, position } = this;
+    this.send({ type: 'snapshot', servers, layers, networks, images, incarnation, position });
   }
 
   forget(id: ServerId): void {
@@ -168,6 +195,7 @@ export class FakeControl {
       this.messages.push(message);
       if (message.type === 'quarantine') this.#quarantine(message);
       if (message.type !== 'report') return;
+      for (const layer of message.layers ?? []) this.observedLayers.set(layer.id, layer);
       for (const server of message.servers) {
         this.observed.set(server.id, server);
         this.history.push(server);

@@ -7,6 +7,7 @@ import {
   type HostMessage,
   hostProtocol,
   hostStreamPath,
+  type ObservedLayer,
   type ObservedServer,
   speaking,
 } from '../../contract/host/index.ts';
@@ -57,13 +58,17 @@ export class FakeHost {
   hello(
     facts: Partial<HostFacts> = {},
     cloudId: string | null = null,
-    more: Pick<HostMessage & { type: 'hello' }, 'remembers' | 'holds'> = {},
+    more: Pick<HostMessage & { type: 'hello' }, 'remembers' | 'holds' | 'holdsLayers'> = {},
   ): void {
     this.send({ type: 'hello', ...speaking(hostProtocol), cloudId, facts: { ...testFacts, ...facts }, ...more });
   }
 
   report(servers: ObservedServer[], options: { complete: boolean } = { complete: false }): void {
     this.send({ type: 'report', complete: options.complete, servers });
+  }
+
+  reportLayers(layers: ObservedLayer[], more: Partial<HostMessage & { type: 'report' }> = {}): void {
+    this.send({ type: 'report', complete: false, servers: [], layers, ...more });
   }
 
   /** Waits for the next message of a type that fits, and takes it and all before it. */

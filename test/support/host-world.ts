@@ -12,6 +12,7 @@ import type { HostConfiguration } from '../../host/configuration.ts';
 import { Host, type HostDependencies } from '../../host/host.ts';
 import { silent } from '../../host/logger.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
+import { headersOnly } from '../../simulator/fleet/layer-tools.ts';
 import { MemoryNetwork } from '../../simulator/fleet/network.ts';
 import { FakeMachine } from '../../simulator/qemu/index.ts';
 import { keepNothing, saveEmptyDisk } from '../../simulator/qemu/save-disk.ts';
@@ -132,6 +133,7 @@ function dependenciesOf(
     convert: async () => {},
     saveDisk: saveEmptyDisk,
     keeper: keepNothing,
+    layerTools: headersOnly,
     tpm: { start: async () => {}, end: async () => {} },
     log: silent,
     bootId: 'boot-1',

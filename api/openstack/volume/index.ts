@@ -4,6 +4,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
+import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { GroupTypeService } from '../../../control/storage/group-type/index.ts';
 import type { QosSpecsService } from '../../../control/storage/qos-specs/index.ts';
 import type {
@@ -26,6 +27,7 @@ import { resourceFilterRoutes } from './filters.ts';
 import { groupTypeRoutes } from './group-types.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
 import { qosSpecsRoutes } from './qos-specs.ts';
+import { limitRoutes, quotaClassRoutes, quotaSetRoutes } from './quotas.ts';
 import { typeEncryptionRoutes } from './type-encryption.ts';
 import { typeSpecRoutes } from './type-specs.ts';
 import { typeRoutes } from './types.ts';
@@ -39,6 +41,7 @@ export interface VolumeDialectOptions {
   defaultTypes: DefaultTypeService;
   qosSpecs: QosSpecsService;
   groupTypes: GroupTypeService;
+  quotas: QuotaService;
   /** For documents and walks: everything once. */
   withoutProjectPaths?: boolean;
 }
@@ -101,4 +104,7 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   defaultTypeRoutes(boundary, options.defaultTypes);
   qosSpecsRoutes(boundary, options.qosSpecs);
   groupTypeRoutes(boundary, options.groupTypes);
+  quotaSetRoutes(boundary, options);
+  quotaClassRoutes(boundary, options);
+  limitRoutes(boundary, options);
 }

@@ -5,6 +5,8 @@ import { newId } from '../../../contract/ids.ts';
 import { type ServerCloud, serverCloud, silentLog } from '../../../control/compute/server/testing.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
+import { QuotaService } from '../../../control/kit/quota/index.ts';
+import { usage, userUsage } from '../../../control/resources.ts';
 import { openStorage } from '../../../control/storage/open.ts';
 import type { RouteEntry } from '../../boundary/contract.ts';
 import { holdAnswers, routeTable } from '../../boundary/testing/hold-answers.ts';
@@ -47,6 +49,7 @@ export async function volumeApi(): Promise<VolumeApi> {
       },
     },
     ...storage.services,
+    quotas: new QuotaService({ database, usage, userUsage }),
   });
   const app = Fastify({
     genReqId: () => `req-${newId()}`,

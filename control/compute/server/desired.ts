@@ -17,7 +17,8 @@ import {
 } from '../../../contract/host/index.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import type { HostId, ImageId, ProjectId, ServerId } from '../../../contract/ids.ts';
-import { endpointUrl, type ServerFilter, type ServerStamp } from '../../host/index.ts';
+import type { ServerFilter, ServerStamp } from '../../host/index.ts';
+import { imageSources, laterDigest, sourceOrders } from '../../image/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import type { DesiredPorts } from '../../network/port/server-views.ts';
@@ -84,10 +85,6 @@ const personality = sql`(select files from server_personality where server_id = 
 const rescueImage = sql`(s.desired_rescue ->> 'image_id')::uuid`;
 const bootImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id)`;
 
-/** Of an image whose digest was not known when the server was given it. */
-const laterDigest = (snapshot: RawBuilder<unknown>, imageId: RawBuilder<unknown>) =>
-  sql`case when ${snapshot} ->> 'sha256' is null then (select sha256 from image i where i.id = ${imageId}) end`;
-
 /** Of servers that were given to a host, all that documents are made from but ports and an image's hosts. */
 const facts = ({ hostId, serverIds }: ServerFilter) => sql`
   from (select s.host_id, s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_power,
@@ -103,7 +100,9 @@ const facts = ({ hostId, serverIds }: ServerFilter) => sql`
     where ${hostId === undefined ? sql`true` : sql`s.host_id = ${hostId}::uuid`}
       and ${serverIds === undefined ? sql`true` : isOneOf(sql`s.id`, serverIds)}) s`;
 
-const [nearestFirst, byId] = [sql`o.connected desc, o.id`, sql`o.id`];
+const { nearestFirst, byId } = sourceOrders;
+const sourcesOf = (imageId: RawBuilder<unknown>, order: RawBuilder<unknown>) =>
+  imageSources(imageId, sql`s.host_id`, order);
 
 const ownStamp = sql<string>`left(md5(${form}::text || s::text || coalesce(${sourcesOf(bootImage, byId)}::text, '-') ||
   case when s.desired_rescue is not null then coalesce(${sourcesOf(rescueImage, byId)}::text, '-') else '' end), 16)`;
@@ -194,15 +193,6 @@ export async function serverStamps(
     const { stamp = '', ports: portIds = [], networks = [] } = ports.get(server.id) ?? {};
     return { ...server, stamp: server.stamp + stamp, ports: portIds, networks };
   });
-}
-
-/** The hosts that have an image's bytes, those first that are there; null where this host holds them itself. */
-function sourcesOf(imageId: RawBuilder<unknown>, order: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`(
-  case when exists (select from image_location l where l.image_id = ${imageId} and l.host_id = s.host_id) then null
-    else (select json_agg(${endpointUrl('o')} order by ${order})
-      from image_location l join host o on o.id = l.host_id
-      where l.image_id = ${imageId} and ${endpointUrl('o')} <> '') end)`;
 }
 
 const localDiskOf = ({ name, size_mib: sizeMiB, format }: LocalDisk): DesiredLocalDisk => ({ name, sizeMiB, format });

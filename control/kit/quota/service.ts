@@ -43,6 +43,7 @@ export class QuotaService {
 
   /**
    * Limits and usage of the caller's own project; administrators may ask for any.
+   * @param resources of those that are counted at all
    * @throws CloudError `forbidden`, `invalid` for a project that is none
    */
   async show(caller: Caller, projectId: string | null, resources: readonly string[]): Promise<QuotaView> {
@@ -56,19 +57,26 @@ export class QuotaService {
 
   /**
    * As `show`, but of a project that is none what a new one would have.
+   * @param more counted beside them: what there is one of for each of something
    * @throws CloudError `forbidden`
    */
-  async showOrDefaults(caller: Caller, projectId: string | null, resources: readonly string[]): Promise<QuotaView> {
+  async showOrDefaults(
+    caller: Caller,
+    projectId: string | null,
+    resources: readonly string[],
+    more: Usage = {},
+  ): Promise<QuotaView> {
     const id = projectId ?? requireProject(caller, 'show quotas');
     if (id !== caller.projectId) requireAdmin(caller, 'show another project’s quotas');
-    return this.#view(id, resources);
+    return this.#view(id, resources, more);
   }
 
-  async #view(id: string, resources: readonly string[]): Promise<QuotaView> {
+  async #view(id: string, resources: readonly string[], more: Usage = {}): Promise<QuotaView> {
     const db = this.#database.query;
+    const counted = { ...this.#counted(resources), ...more };
     const [limits, usage] = await Promise.all([
       quotaLimits(db, id),
-      resources.length > 0 ? quotaUsage(db, id, this.#counted(resources)) : {},
+      Object.keys(counted).length > 0 ? quotaUsage(db, id, counted) : {},
     ]);
     return { limits, usage };
   }
@@ -128,12 +136,13 @@ export class QuotaService {
     caller: Caller,
     projectId: string,
     limits: Readonly<Record<string, number>>,
-    options: { force: boolean; counted: readonly string[] },
+    options: { force: boolean; counted: readonly string[]; more?: Usage },
   ): Promise<void> {
     requireAdmin(caller, 'set quotas');
     await this.#requireKnown(projectId);
     await this.#database.transaction(actorOf(caller), async (tx) => {
-      if (!options.force) await requireAboveUsage(tx, projectId, limits, this.#counted(options.counted));
+      const counted = { ...this.#counted(options.counted), ...options.more };
+      if (!options.force) await requireAboveUsage(tx, projectId, limits, counted);
       await setLimits(tx, projectId, limits);
     });
   }
@@ -157,7 +166,7 @@ export class QuotaService {
   }
 
   #counted(resources: readonly string[]): Usage {
-    return Object.fromEntries(resources.map((resource) => [resource, this.#usage[resource]!]));
+    return Object.fromEntries(Object.entries(this.#usage).filter(([resource]) => resources.includes(resource)));
   }
 
   #ofUser(userId: string): Usage {

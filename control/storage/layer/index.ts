@@ -1,3 +1,5 @@
+export { hostedLayers } from './hosted-layers.ts';
+export { tellDigest } from './image-digest.ts';
 export { hasFailed, hasFailedInSql, isLost, isLostInSql, isServed, isServedInSql } from './layer.ts';
 export { releaseLayers } from './release.ts';
 export {

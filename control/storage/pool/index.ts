@@ -1,4 +1,5 @@
 export { capabilitiesOf } from './capabilities.ts';
 export { choose, type PoolChoice, type PoolState, type PoolVerdict, type PoolWish } from './choose.ts';
+export { recordLevels, recordPools } from './facts.ts';
 export { choosePool, lockPools, readPools, recordPoolChoice, requireRoom } from './placement.ts';
 export type { PoolTier } from './tables.ts';

@@ -11,4 +11,5 @@ export {
   qosOfTypeSql,
 } from './limits.ts';
 export { usableBy, type VolumeTypeRow } from './listing.ts';
+export { usageOfType } from './quota.ts';
 export { VolumeTypeService, type VolumeTypeWish } from './service.ts';

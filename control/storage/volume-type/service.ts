@@ -12,6 +12,7 @@ import { notFound } from '../../kit/refusal.ts';
 import { isUsed, lockType } from './change.ts';
 import { defaultTypeName, typeOf } from './default.ts';
 import { type VolumeTypeRow, volumeTypeListing } from './listing.ts';
+import { dropTypeQuota, renameTypeQuota } from './quota.ts';
 
 export interface VolumeTypeWish {
   name: string;
@@ -55,6 +56,14 @@ export class VolumeTypeService {
     });
   }
 
+  /** All of them, as quotas have names for each. */
+  async names(): Promise<{ id: string; name: string }[]> {
+    const { rows } = await sql<{ id: string; name: string }>`select id, name from volume_type order by name`.execute(
+      this.#database.query,
+    );
+    return rows;
+  }
+
   /** @throws CloudError `forbidden`, `not_found`, `conflict` */
   async update(
     caller: Caller,
@@ -69,6 +78,7 @@ export class VolumeTypeService {
         where id = ${type.id} returning *`
         .execute(tx)
         .catch((error: unknown) => nameTaken(error, now.name));
+      await renameTypeQuota(tx, type.name, now.name);
       return rows[0]!;
     });
   }
@@ -83,6 +93,7 @@ export class VolumeTypeService {
       }
       if (await isUsed(tx, type.id)) throw new CloudError('conflict', 'volume_type_in_use', { id: type.id });
       await sql`delete from volume_type where id = ${type.id}`.execute(tx);
+      await dropTypeQuota(tx, type.name);
     });
   }
 

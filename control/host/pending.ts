@@ -1,0 +1,59 @@
+/** What a host has said and nobody has recorded yet: the newest word on each counts, those before it need not be recorded. */
+import type { HostMessage, ObservedLayer, ObservedServer, PoolLevel } from '../../contract/host/index.ts';
+import type { LayerId, ServerId } from '../../contract/ids.ts';
+
+/** Of one or several reports. */
+export interface Reported {
+  servers: ObservedServer[];
+  layers: ObservedLayer[];
+  pools: PoolLevel[];
+  /** All that the host has is in it. */
+  complete: boolean;
+}
+
+/** What the host may forget. */
+export interface Forgettable {
+  servers: ServerId[];
+  layers: LayerId[];
+}
+
+export class PendingReports {
+  #servers = new Map<string, ObservedServer>();
+  #layers = new Map<string, ObservedLayer>();
+  #pools = new Map<string, PoolLevel>();
+  #complete = false;
+
+  get size(): number {
+    return this.#servers.size + this.#layers.size + this.#pools.size;
+  }
+
+  get empty(): boolean {
+    return this.size === 0 && !this.#complete;
+  }
+
+  add({ servers, layers = [], pools = [], complete }: Omit<HostMessage & { type: 'report' }, 'type'>): void {
+    for (const each of servers) this.#servers.set(each.id, each);
+    for (const each of layers) this.#layers.set(each.id, each);
+    for (const each of pools) this.#pools.set(each.name, each);
+    this.#complete ||= complete;
+  }
+
+  /** What could not be recorded waits again, but for what is known better by now. */
+  giveBack(reported: Reported): void {
+    const newer = this.take();
+    this.add(reported);
+    this.add(newer);
+  }
+
+  take(): Reported {
+    const [servers, layers, pools] = [this.#servers, this.#layers, this.#pools].map((each) => [...each.values()]);
+    const complete = this.#complete;
+    this.clear();
+    return { servers, layers, pools, complete } as Reported;
+  }
+
+  clear(): void {
+    [this.#servers, this.#layers, this.#pools] = [new Map(), new Map(), new Map()];
+    this.#complete = false;
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * What a host's word on a layer changes. Pure: a row and a report in, the new observed columns out. A report is never trusted: it counts
+ * only from the owner, of the present epoch, and never goes back. It moves desired columns in two ways: a layer whose content has come
+ * from a backup needs that no more, and one whose file builds on what it shall lets go of what it built on before.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { ObservedLayer } from '../../../contract/host/index.ts';
+import type {
+  LayerBackupOutcome,
+  LayerCaptureOutcome,
+  LayerError,
+  LayerRow,
+  LayerSource,
+  ObservedLayerState,
+} from './tables.ts';
+
+export type ReportedLayer = Pick<
+  LayerRow,
+  | 'id'
+  | 'host_id'
+  | 'epoch'
+  | 'generation'
+  | 'former_parent_id'
+  | 'desired_presence'
+  | 'desired_source'
+  | 'desired_captures'
+  | 'desired_backups'
+  | 'observed_epoch'
+  | 'observed_generation'
+  | 'observed_state'
+  | 'observed_size_bytes'
+  | 'observed_allocated_bytes'
+  | 'observed_step'
+  | 'observed_error'
+  | 'observed_captures'
+  | 'observed_backups'
+>;
+
+/** The columns that a report may write. */
+export interface LayerPatch {
+  id: string;
+  former_parent_id: string | null;
+  desired_source: LayerSource | null;
+  observed_epoch: number;
+  observed_generation: number;
+  observed_state: Exclude<ObservedLayerState, 'none'>;
+  observed_size_bytes: number;
+  observed_allocated_bytes: number;
+  observed_step: string | null;
+  observed_error: LayerError | null;
+  observed_captures: LayerCaptureOutcome[];
+  observed_backups: LayerBackupOutcome[];
+}
+
+export type LayerOutcome =
+  | { kind: 'ignored'; reason: 'not the owner' | 'other epoch' | 'older generation' | 'generation from the future' }
+  | { kind: 'unchanged' }
+  /** Nothing is left, as it shall be: the row may go. */
+  | { kind: 'gone' }
+  | {
+      kind: 'recorded';
+      patch: LayerPatch;
+      /** Somebody may wait for it: more has changed than how far it is and how much it takes. */
+      news: boolean;
+      /** What its file built on and does no more: to be released. */
+      left: string | null;
+    };
+
+const maxText = 500;
+const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text);
+const cutError = (error: LayerError | null): LayerError | null =>
+  error && { code: cut(error.code), message: cut(error.message) };
+
+export function applyReport(row: ReportedLayer, hostId: string, report: ObservedLayer): LayerOutcome {
+  if (row.host_id !== hostId) return { kind: 'ignored', reason: 'not the owner' };
+  if (row.epoch !== report.epoch) return { kind: 'ignored', reason: 'other epoch' };
+  if (report.generation > row.generation) return { kind: 'ignored', reason: 'generation from the future' };
+  // A layer that shall not be is never made again, whatever else was asked of it first.
+  if (row.desired_presence === 'absent' && report.state === 'absent') return { kind: 'gone' };
+  if (report.generation < row.observed_generation) return { kind: 'ignored', reason: 'older generation' };
+  const served = report.state === 'ready' && report.generation === row.generation;
+  const patch: LayerPatch = {
+    id: row.id,
+    former_parent_id: served ? null : row.former_parent_id,
+    desired_source: served ? null : row.desired_source,
+    observed_epoch: report.epoch,
+    observed_generation: report.generation,
+    observed_state: report.state,
+    observed_size_bytes: report.sizeBytes,
+    observed_allocated_bytes: report.allocatedBytes,
+    observed_step: report.step === null ? null : cut(report.step),
+    observed_error: cutError(report.error),
+    observed_captures: capturesOf(row, report),
+    observed_backups: backupsOf(row, report),
+  };
+  if (same(row, patch, watched) && same(row, patch, unwatched)) return { kind: 'unchanged' };
+  return { kind: 'recorded', patch, news: !same(row, patch, watched), left: served ? row.former_parent_id : null };
+}
+
+/** Of those that are wanted; what was said once stays said until somebody has taken note. */
+function capturesOf(row: ReportedLayer, { captures = [] }: ObservedLayer): LayerCaptureOutcome[] {
+  const said = captures.map(({ imageId, result, error }) => ({ image_id: imageId, result, error: cutError(error) }));
+  return merged(
+    row.desired_captures,
+    (each) => each.image_id,
+    [...row.observed_captures, ...said],
+    (each) => each.image_id,
+  );
+}
+
+function backupsOf(row: ReportedLayer, { backups = [] }: ObservedLayer): LayerBackupOutcome[] {
+  const said = backups.map(({ id, result, error }) => ({
+    id,
+    result: result && { size_bytes: result.sizeBytes, sha256: result.sha256 },
+    error: cutError(error),
+  }));
+  return merged(
+    row.desired_backups,
+    (each) => each.id,
+    [...row.observed_backups, ...said],
+    (each) => each.id,
+  );
+}
+
+/** @param outcomes the first word on each counts */
+function merged<Wanted, Outcome>(
+  wanted: readonly Wanted[],
+  idOf: (each: Wanted) => string,
+  outcomes: readonly Outcome[],
+  idOfOutcome: (each: Outcome) => string,
+): Outcome[] {
+  return wanted.flatMap((each) => outcomes.find((outcome) => idOfOutcome(outcome) === idOf(each)) ?? []);
+}
+
+const watched = [
+  ...['former_parent_id', 'desired_source', 'observed_epoch', 'observed_generation', 'observed_state'],
+  ...['observed_size_bytes', 'observed_error', 'observed_captures', 'observed_backups'],
+] as (keyof LayerPatch)[];
+const unwatched = ['observed_step', 'observed_allocated_bytes'] as const;
+
+const same = (row: ReportedLayer, patch: LayerPatch, columns: readonly (keyof LayerPatch)[]): boolean =>
+  columns.every((column) => isDeepStrictEqual(row[column], patch[column]));

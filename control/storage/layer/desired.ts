@@ -1,0 +1,95 @@
+/**
+ * What hosts shall have of layers: documents of many in one query, and their stamps, by the rule of control/compute/server/desired.ts. A
+ * pure reading of the tables.
+ */
+import { hash } from 'node:crypto';
+import { type RawBuilder, sql } from 'kysely';
+import { absentLayer, type DesiredLayer, desiredLayer, imageLimits } from '../../../contract/host/index.ts';
+import type { BackupId, HostId, ImageId, LayerId, VolumeId } from '../../../contract/ids.ts';
+import type { LayerFilter, LayerStamp, OwnedLayer } from '../../host/index.ts';
+import { imageSources, laterDigest, sourceOrders } from '../../image/index.ts';
+import type { Queryable } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
+import type { LayerBackup, LayerCapture, LayerImage, LayerSource } from './tables.ts';
+
+interface Row {
+  host_id: HostId;
+  id: LayerId;
+  volume_id: VolumeId;
+  epoch: number;
+  generation: number;
+  desired_presence: 'present' | 'absent';
+  pool: string;
+  size_bytes: number;
+  parent_id: LayerId | null;
+  image_id: ImageId | null;
+  image: LayerImage | null;
+  image_sha256: string | null;
+  read_only: boolean;
+  desired_source: LayerSource | null;
+  desired_captures: LayerCapture[];
+  desired_backups: LayerBackup[];
+  stamp: string;
+  /** Null when this host holds the bytes itself. */
+  image_sources: string[] | null;
+}
+
+/** Another form of documents has other stamps. */
+const form = hash('sha1', JSON.stringify(desiredLayer)).slice(0, 8);
+
+/** All that documents are made from but an image's hosts. */
+const facts = ({ hostId, layerIds }: LayerFilter) => sql`
+  from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
+      l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.desired_source,
+      l.desired_captures, l.desired_backups
+    from volume_layer l join storage_pool p on p.id = l.pool_id
+    where ${hostId === undefined ? sql`true` : sql`l.host_id = ${hostId}::uuid`}
+      and ${layerIds === undefined ? sql`true` : isOneOf(sql`l.id`, layerIds)}) l`;
+
+const sources = (order: RawBuilder<unknown>) =>
+  sql`case when l.image_id is not null then ${imageSources(sql`l.image_id`, sql`l.host_id`, order)} end`;
+
+/** Of one that shall not be, nothing else is told. */
+const stamp = sql<string>`left(md5(case when l.desired_presence = 'absent' then concat_ws(' ', l.id, l.epoch, l.generation, 'absent')
+  else ${form}::text || l::text || coalesce(${sources(sourceOrders.byId)}::text, '-') end), 16)`;
+
+export async function desiredLayers(db: Queryable, which: LayerFilter): Promise<OwnedLayer[]> {
+  const { rows } = await sql<Row>`
+    select l.*, ${stamp} as stamp, ${sources(sourceOrders.nearestFirst)} as image_sources ${facts(which)} order by l.id`.execute(
+    db,
+  );
+  return rows.map((row) => ({ hostId: row.host_id, layer: documentOf(row) }));
+}
+
+export async function layerStamps(db: Queryable, hostId: HostId): Promise<LayerStamp[]> {
+  // One value: a hundred thousand rows would cost their reader more than the database.
+  const { rows } = await sql<{ all: LayerStamp[] }>`
+    select coalesce(json_agg(json_build_object('id', l.id, 'epoch', l.epoch, 'generation', l.generation, 'stamp', ${stamp})
+      order by l.id), '[]') as all ${facts({ hostId })}`.execute(db);
+  return rows[0]!.all;
+}
+
+function documentOf(row: Row): DesiredLayer {
+  const { id, epoch, generation, stamp } = row;
+  if (row.desired_presence === 'absent') return { ...absentLayer({ id, epoch, generation }), stamp };
+  return {
+    ...{ id, volumeId: row.volume_id, epoch, generation, presence: 'present' },
+    ...{ pool: row.pool, sizeBytes: row.size_bytes, parentId: row.parent_id, image: imageOf(row) },
+    ...(row.desired_source && { source: sourceOf(row.desired_source) }),
+    readOnly: row.read_only,
+    ...(row.desired_captures.length > 0 && { captures: row.desired_captures.map(captureOf) }),
+    ...(row.desired_backups.length > 0 && { backups: row.desired_backups.map(backupOf) }),
+    stamp,
+  };
+}
+
+function imageOf({ image_id: id, image, image_sha256, image_sources }: Row): DesiredLayer['image'] {
+  if (id === null || image === null) return null;
+  const { format, size_bytes: sizeBytes, sha256 } = image;
+  const hosts = (image_sources ?? []).slice(0, imageLimits.sources);
+  return { id, format, sizeBytes, sha256: sha256 ?? image_sha256, sources: hosts };
+}
+
+const sourceOf = ({ backup_id, name, sha256 }: LayerSource) => ({ backupId: backup_id as BackupId, name, sha256 });
+const captureOf = ({ image_id, format }: LayerCapture) => ({ imageId: image_id as ImageId, format });
+const backupOf = ({ id, name, parent_name: parentName }: LayerBackup) => ({ id: id as BackupId, name, parentName });

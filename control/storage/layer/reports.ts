@@ -1,0 +1,117 @@
+/**
+ * Records what hosts report of layers, many at a time. Owns the observed_* columns; what a report means is decided in apply-report.ts.
+ * Takes away the rows of layers of which nothing is left. If the process dies the host reports again.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import type { Logger } from 'pino';
+import type { ObservedLayer } from '../../../contract/host/index.ts';
+import type { HostId, LayerId } from '../../../contract/ids.ts';
+import { cloudActor, type Database, type Queryable, type Tx, withCommit } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
+import { json } from '../../kit/database/schema.ts';
+import { applyReport, type LayerPatch, type ReportedLayer } from './apply-report.ts';
+import { releaseLayers } from './release.ts';
+
+/** @returns the layers that the host may forget: nothing is left of them, and nobody here waits for that any more */
+export async function recordReports(
+  deps: { database: Database; log: Logger },
+  hostId: HostId,
+  observed: readonly ObservedLayer[],
+  { complete }: { complete: boolean } = { complete: false },
+): Promise<LayerId[]> {
+  // The last word on a layer counts, where one message has two.
+  const reports = new Map(observed.map((report) => [report.id as string, report]));
+  if (complete) await dropKnown(deps.database.query, hostId, reports);
+  if (reports.size === 0) return [];
+  return deps.database.transaction(cloudActor, async (tx) => {
+    const known = await reportedRows(tx, [...reports.keys()], sql`order by l.id for no key update`);
+    const forget: LayerId[] = [];
+    const [patches, gone, news, left]: [LayerPatch[], string[], string[], string[]] = [[], [], [], []];
+    for (const [id, report] of reports) {
+      const row = known.get(id);
+      const outcome = row && applyReport(row, hostId, report);
+      if (outcome?.kind === 'ignored') {
+        deps.log.info({ layerId: id, hostId, reason: outcome.reason }, 'report on a layer ignored');
+      } else if (outcome?.kind === 'gone') gone.push(id);
+      else if (outcome?.kind === 'recorded') {
+        patches.push(outcome.patch);
+        if (outcome.news) news.push(id);
+        if (outcome.left !== null) left.push(outcome.left);
+        if (row!.observed_state !== report.state)
+          deps.log.info({ layerId: id, hostId, state: report.state, err: report.error }, 'layer observed');
+      }
+      // What is lost although it shall be there the host has to keep in mind: it is asked for it.
+      const ours = outcome !== undefined && outcome.kind !== 'ignored' && outcome.kind !== 'gone';
+      if (report.state === 'absent' && !ours) forget.push(id as LayerId);
+    }
+    if (left.length > 0) {
+      await writePatches(tx, patches);
+      await releaseLayers(tx, left);
+    }
+    const last = [
+      ...(patches.length > 0 && left.length === 0 ? [writePatches(tx, patches)] : []),
+      ...(news.length > 0 ? [wakeWaiting(tx, news)] : []),
+      ...(gone.length > 0 ? [takeAway(tx, gone)] : []),
+    ];
+    return withCommit(Promise.all(last).then(() => forget));
+  });
+}
+
+async function reportedRows(
+  db: Queryable,
+  ids: readonly string[],
+  locking: RawBuilder<unknown>,
+): Promise<Map<string, ReportedLayer>> {
+  const { rows } = await sql<ReportedLayer>`
+    select id, host_id, epoch, generation, former_parent_id, desired_presence, desired_source, desired_captures, desired_backups,
+      observed_epoch, observed_generation, observed_state, observed_size_bytes, observed_allocated_bytes, observed_step, observed_error,
+      observed_captures, observed_backups
+    from volume_layer l where ${isOneOf(sql`l.id`, ids)} ${locking}`.execute(db);
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** All that a host has is what is known already, as a rule; what is news is looked at again under the lock. */
+async function dropKnown(db: Queryable, hostId: HostId, reports: Map<string, ObservedLayer>): Promise<void> {
+  for (const [id, row] of await reportedRows(db, [...reports.keys()], sql``)) {
+    if (applyReport(row, hostId, reports.get(id)!).kind === 'unchanged') reports.delete(id);
+  }
+}
+
+async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<void> {
+  await sql`
+    update volume_layer l set former_parent_id = p.former_parent_id, desired_source = nullif(p.desired_source, 'null'::jsonb),
+      observed_epoch = p.observed_epoch, observed_generation = p.observed_generation, observed_state = p.observed_state,
+      observed_size_bytes = p.observed_size_bytes, observed_allocated_bytes = p.observed_allocated_bytes,
+      observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb),
+      observed_captures = p.observed_captures, observed_backups = p.observed_backups, observed_at = now(), updated_at = now()
+    from jsonb_to_recordset(${json(patches)}::jsonb) as p(id uuid, former_parent_id uuid, desired_source jsonb, observed_epoch bigint,
+      observed_generation bigint, observed_state text, observed_size_bytes bigint, observed_allocated_bytes bigint,
+      observed_step text, observed_error jsonb, observed_captures jsonb, observed_backups jsonb)
+    where l.id = p.id`.execute(tx);
+}
+
+/** The volumes and snapshots that refer to the layers, and the volumes of which they were made: tasks on them may be theirs. */
+async function wakeWaiting(tx: Tx, layerIds: readonly string[]): Promise<void> {
+  await sql`
+    select enqueue('volume', id::text, now()) from (
+      select v.id from volume v where ${isOneOf(sql`v.layer_id`, layerIds)}
+      union select v.id from volume_layer l join volume v on v.id = l.volume_id where ${isOneOf(sql`l.id`, layerIds)}) waiting
+    union all select enqueue('volume_snapshot', s.id::text, now()) from volume_snapshot s
+      where ${isOneOf(sql`s.layer_id`, layerIds)}
+    union all select enqueue('backup', b ->> 'id', now()) from volume_layer l, jsonb_array_elements(l.observed_backups) b
+      where ${isOneOf(sql`l.id`, layerIds)}`.execute(tx);
+}
+
+/** Nothing is left of these layers: whoever was to go with them is woken. */
+async function takeAway(tx: Tx, layerIds: readonly string[]): Promise<void> {
+  await sql`
+    with gone as (delete from volume_layer where ${isOneOf(sql`id`, layerIds)} returning id),
+    above as (update volume_layer set parent_id = case when ${isOneOf(sql`parent_id`, layerIds)} then null else parent_id end,
+        former_parent_id = case when ${isOneOf(sql`former_parent_id`, layerIds)} then null else former_parent_id end
+      where (${isOneOf(sql`parent_id`, layerIds)} or ${isOneOf(sql`former_parent_id`, layerIds)})
+        and not ${isOneOf(sql`id`, layerIds)}),
+    volumes as (update volume set layer_id = null where ${isOneOf(sql`layer_id`, layerIds)} returning id),
+    snapshots as (update volume_snapshot set layer_id = null where ${isOneOf(sql`layer_id`, layerIds)} returning id)
+    select enqueue('volume', id::text, now()) from volumes
+    union all select enqueue('volume_snapshot', id::text, now()) from snapshots`.execute(tx);
+}

@@ -1,0 +1,128 @@
+/**
+ * The next step towards a layer's desired state. Pure: what shall be and what is in, one step out. Every step may be repeated, and after
+ * each one everything is looked at again, so a crash between any two steps changes nothing.
+ *
+ * No step touches a file before it is known what the guests that run have open, nor one that a guest writes to; what is to be done to such
+ * a file its guest's QEMU does.
+ */
+import type { DesiredLayer } from '../../contract/host/index.ts';
+import type { BackupId, ImageId } from '../../contract/ids.ts';
+import { type BuildsOn, sameBase } from './names.ts';
+import type { Outcomes } from './outcomes.ts';
+
+export interface LayerFacts {
+  file: { sizeBytes: number; buildsOn: BuildsOn; owner: 'guest' | 'group' | 'root' } | undefined;
+  /** It was once whole here. */
+  made: boolean;
+  /** The last epoch under which it was erased here, as a document had said. */
+  erasedEpoch: number | undefined;
+  outcomes: Outcomes | undefined;
+  /** The file that it shall build on is here. */
+  parentHere: boolean;
+  /** Guests that write to it. */
+  writers: number;
+  /** All guests that run have been asked. */
+  guestsKnown: boolean;
+  /** Control is silent for longer than it lends, see ../lease/README.md. */
+  leaseEnded: boolean;
+}
+
+export type Step =
+  | { do: 'await-lease' }
+  /** Somebody else has to do something first. */
+  | { do: 'wait'; what: string }
+  /** It was erased under this very epoch: no other is made for it. */
+  | { do: 'stay-erased' }
+  /** It was made, and its file is not there. */
+  | { do: 'miss' }
+  | { do: 'note-made' }
+  | { do: 'make' }
+  | { do: 'restore' }
+  | { do: 'rebase'; onto: BuildsOn }
+  | { do: 'grow' }
+  /** Nobody writes to it any more: guests may read it. */
+  | { do: 'seal' }
+  /** No guest has it open any more. */
+  | { do: 'take-back' }
+  | { do: 'capture'; imageId: ImageId }
+  | { do: 'back-up'; backupId: BackupId }
+  | { do: 'forget-outcomes' }
+  | { do: 'remove' }
+  | { do: 'nothing'; state: 'ready' | 'absent' };
+
+export type Doing = Exclude<Step, { do: 'nothing' }>;
+
+export function decide(desired: DesiredLayer, facts: LayerFacts): Step {
+  const step = desired.presence === 'absent' ? decideAbsent(facts) : decidePresent(desired, facts);
+  return facts.leaseEnded && begins.has(step.do) ? { do: 'await-lease' } : step;
+}
+
+/** What a host whose lease has ended does not do. */
+const begins: ReadonlySet<Step['do']> = new Set(['make', 'restore', 'rebase', 'grow', 'capture', 'back-up']);
+
+/** What its document says that it builds on. What comes from a backup stands for itself. */
+export const wantedBase = ({ parentId, image, source }: DesiredLayer): BuildsOn => {
+  if (source) return null;
+  if (parentId !== null) return { kind: 'layer', id: parentId };
+  return image && { kind: 'image', id: image.id };
+};
+
+/** Its file is as its document says, whatever else is to be made of it. */
+export const isReady = (desired: DesiredLayer, { file }: Pick<LayerFacts, 'file'>): boolean =>
+  file !== undefined &&
+  sameBase(file.buildsOn, wantedBase(desired)) &&
+  (desired.readOnly || file.sizeBytes >= desired.sizeBytes);
+
+function decideAbsent({ file, outcomes, writers, guestsKnown }: LayerFacts): Step {
+  if (file && !guestsKnown) return waitForGuests;
+  if (file && writers > 0) return { do: 'wait', what: 'waiting for the guest to let go of it' };
+  return file || outcomes ? { do: 'remove' } : { do: 'nothing', state: 'absent' };
+}
+
+const waitForWriter: Step = { do: 'wait', what: 'waiting for the guest to write to it no more' };
+const waitForGuests: Step = { do: 'wait', what: 'waiting until it is known what guests have open' };
+
+function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
+  const { file, made, writers, guestsKnown } = facts;
+  if (!file) return decideWithoutFile(desired, facts);
+  if (!made) return { do: 'note-made' };
+  const onto = wantedBase(desired);
+  if (!sameBase(file.buildsOn, onto)) {
+    if (!guestsKnown) return waitForGuests;
+    if (desired.readOnly && writers > 0) return waitForWriter;
+    return facts.parentHere ? { do: 'rebase', onto } : waitForParent;
+  }
+  if (!isReady(desired, facts)) {
+    if (!guestsKnown) return waitForGuests;
+    // The server's task tells it, which knows the size that the guest has been shown: one of two sizes in flight would shrink it.
+    return writers > 0 ? { do: 'wait', what: 'waiting for the guest to be shown the new size' } : { do: 'grow' };
+  }
+  if (guestsKnown && writers === 0) {
+    if (desired.readOnly && file.owner !== 'group') return { do: 'seal' };
+    if (!desired.readOnly && file.owner !== 'root') return { do: 'take-back' };
+  }
+  return outcomeWanted(desired, facts) ?? { do: 'nothing', state: 'ready' };
+}
+
+const waitForParent: Step = { do: 'wait', what: 'waiting for the layer that it builds on' };
+
+function decideWithoutFile(desired: DesiredLayer, { made, erasedEpoch, parentHere }: LayerFacts): Step {
+  if (made) return { do: 'miss' };
+  if (erasedEpoch !== undefined && erasedEpoch >= desired.epoch) return { do: 'stay-erased' };
+  if (desired.source) return { do: 'restore' };
+  return parentHere ? { do: 'make' } : waitForParent;
+}
+
+function outcomeWanted({ captures, backups }: DesiredLayer, facts: LayerFacts): Step | undefined {
+  const { outcomes, guestsKnown, writers } = facts;
+  const capture = captures?.find(({ imageId }) => !outcomes?.captures.some((each) => each.imageId === imageId));
+  const backup = backups?.find(({ id }) => !outcomes?.backups.some((each) => each.id === id));
+  if (capture || backup) {
+    if (!guestsKnown) return waitForGuests;
+    if (writers > 0) return waitForWriter;
+  }
+  if (capture) return { do: 'capture', imageId: capture.imageId };
+  if (backup) return { do: 'back-up', backupId: backup.id };
+  const asked = (captures?.length ?? 0) + (backups?.length ?? 0) > 0;
+  return outcomes && !asked ? { do: 'forget-outcomes' } : undefined;
+}

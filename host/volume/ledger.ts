@@ -1,0 +1,70 @@
+/**
+ * Which layers this host has made, and which it has erased and under which epoch. A layer that was made and whose file is gone is a loss to
+ * be told, never an empty one in its place; and a document that wants one that was erased comes from a database that is older than that.
+ *
+ * Owns `<data>/layers`, a line for each act, written again without what is over at each start. A line `+ <id>` comes after the file, so that
+ * a crash between leaves a file that is found and noted; `- <id> <epoch>` comes before the file goes.
+ */
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LayerId } from '../../contract/ids.ts';
+import { parseId } from '../../contract/ids.ts';
+import { readIfThere, writeWhole } from '../files.ts';
+import { Together } from './together.ts';
+
+/** Erased ones that are remembered. */
+const remembered = 100_000;
+
+export class LayerLedger {
+  readonly #path: string;
+  readonly #made = new Set<LayerId>();
+  readonly #erased = new Map<LayerId, number>();
+  readonly #lines = new Together<string>((lines) => appendFile(this.#path, lines.join(''), { mode: 0o600 }));
+
+  constructor(dataDirectory: string) {
+    this.#path = join(dataDirectory, 'layers');
+  }
+
+  async open(): Promise<void> {
+    const text = (await readIfThere(this.#path))?.toString('utf8') ?? '';
+    for (const line of text.split('\n')) {
+      const [sign, name = '', epoch = ''] = line.split(' ');
+      const id = parseId<LayerId>(name);
+      if (id && sign === '+') this.#made.add(id);
+      if (!id || sign !== '-' || !/^\d{1,15}$/.test(epoch)) continue;
+      this.#made.delete(id);
+      this.#erased.delete(id);
+      this.#erased.set(id, Number(epoch));
+    }
+    for (const id of [...this.#erased.keys()].slice(0, -remembered)) this.#erased.delete(id);
+    if (text === '') return;
+    const made = [...this.#made].map((id) => `+ ${id}\n`);
+    const erased = [...this.#erased].map(([id, epoch]) => `- ${id} ${epoch}\n`);
+    // Erased first: one that was made again after that is both.
+    await writeWhole(this.#path, [...erased, ...made].join(''));
+  }
+
+  isMade(id: LayerId): boolean {
+    return this.#made.has(id);
+  }
+
+  /** The last epoch under which it was erased here. */
+  erasedEpoch(id: LayerId): number | undefined {
+    return this.#erased.get(id);
+  }
+
+  /** Its file is there. */
+  async made(id: LayerId): Promise<void> {
+    if (this.#made.has(id)) return;
+    await this.#lines.ask(`+ ${id}\n`);
+    this.#made.add(id);
+  }
+
+  /** Before its file goes. */
+  async erase(id: LayerId, epoch: number): Promise<void> {
+    if (!this.#made.has(id) && this.#erased.get(id) === epoch) return;
+    await this.#lines.ask(`- ${id} ${epoch}\n`);
+    this.#made.delete(id);
+    this.#erased.set(id, epoch);
+  }
+}

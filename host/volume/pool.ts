@@ -1,0 +1,199 @@
+/**
+ * The pools of this host: directories where layers lie, named in its settings. Owns in each a mark, `bothy-pool.json`, that says whose it is,
+ * and `<data>/pools.json`, which pools this host has marked. A pool that is gone (its file system is not mounted), full, read-only or
+ * somebody else's is refused by name, and nothing in it is touched. If this process dies between the two files, the mark is found to be ours.
+ */
+import { access, chmod, chown, constants, mkdir, readdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostFacts } from '../../contract/host/index.ts';
+import type { HostId, LayerId } from '../../contract/ids.ts';
+import { isNoEntry, readIfThere, writeWhole } from '../files.ts';
+import { HostFault } from '../host-error.ts';
+import { layerFileName } from './names.ts';
+
+type PoolFacts = NonNullable<HostFacts['pools']>[number];
+
+export interface PoolSetting {
+  name: string;
+  tier: PoolFacts['tier'];
+  path: string;
+  /** It is ours from the first: made where it is not there. */
+  own?: true;
+}
+
+export interface PoolsOptions {
+  settings: readonly PoolSetting[];
+  dataDirectory: string;
+  hostId: HostId;
+  /** Null before the first control has said which. */
+  cloudId(): string | null;
+  /** Guests pass through to files whose names they were given. Undefined: all is this process's own (tests). */
+  guestGid: number | undefined;
+}
+
+interface Pool {
+  setting: PoolSetting;
+  totalBytes: number;
+  freeBytes: number;
+  /** Why nothing of it may be touched. */
+  refused: string | null;
+  /** Why nothing may be made there, though what is there is ours. */
+  closed: string | null;
+}
+
+const markName = 'bothy-pool.json';
+/** With less the pool counts as full: a file system needs some for its own books. */
+const reserveBytes = 64 * 2 ** 20;
+
+export const defaultPool = (dataDirectory: string): PoolSetting => ({
+  ...{ name: 'local', tier: 'disk', path: join(dataDirectory, 'volumes'), own: true },
+});
+
+export class Pools {
+  readonly #options: PoolsOptions;
+  readonly #pools: Map<string, Pool>;
+  /** By name, the path under which this host marked it. */
+  #marked: Record<string, string> = {};
+
+  constructor(options: PoolsOptions) {
+    this.#options = options;
+    const unknown = { totalBytes: 0, freeBytes: 0, refused: 'it was not looked at yet', closed: null };
+    this.#pools = new Map(options.settings.map((setting) => [setting.name, { setting, ...unknown }]));
+  }
+
+  async open(): Promise<void> {
+    const text = (await readIfThere(this.#markedFile))?.toString('utf8');
+    try {
+      const saved: unknown = JSON.parse(text ?? '{}');
+      if (typeof saved === 'object' && saved !== null) this.#marked = saved as Record<string, string>;
+    } catch {
+      // The marks themselves say whose the pools are.
+    }
+    await this.look();
+  }
+
+  /** Looks at every pool again. */
+  async look(): Promise<void> {
+    for (const pool of this.#pools.values()) await this.#lookAt(pool);
+  }
+
+  facts(): PoolFacts[] {
+    return [...this.#pools.values()].map(({ setting: { name, tier }, totalBytes, freeBytes, refused, closed }) => ({
+      ...{ name, tier, kind: 'directory', totalBytes, freeBytes },
+      problem: refused ?? closed,
+    }));
+  }
+
+  has(name: string): boolean {
+    return this.#pools.has(name);
+  }
+
+  /** Directories whose files are ours. */
+  usable(): { name: string; path: string }[] {
+    const fine = [...this.#pools.values()].filter(({ refused }) => refused === null);
+    return fine.map(({ setting: { name, path } }) => ({ name, path }));
+  }
+
+  /** Where the layer lies in that pool, if it does. */
+  layerPath(name: string, id: LayerId): string | undefined {
+    const pool = this.#pools.get(name);
+    return pool && join(pool.setting.path, layerFileName(id));
+  }
+
+  /**
+   * The directory of a pool whose files may be touched; where something shall be made there, its mark is looked at once more.
+   * @throws HostFault that says by name what is wrong with it
+   */
+  async require(name: string, { toMake }: { toMake: boolean }): Promise<string> {
+    const pool = this.#pools.get(name);
+    if (!pool) throw new HostFault('pool_unknown', `this host has no storage pool ${name}`, { permanent: true });
+    if (toMake || pool.refused !== null) await this.#lookAt(pool);
+    const problem = pool.refused ?? (toMake ? pool.closed : null);
+    if (problem !== null) throw new HostFault('pool_unavailable', `the storage pool ${name} can't be used: ${problem}`);
+    return pool.setting.path;
+  }
+
+  get #markedFile(): string {
+    return join(this.#options.dataDirectory, 'pools.json');
+  }
+
+  async #lookAt(pool: Pool): Promise<void> {
+    try {
+      pool.refused = await this.#whose(pool.setting);
+      if (pool.refused !== null) return;
+      const { bavail, blocks, bsize } = await statfs(pool.setting.path);
+      pool.totalBytes = blocks * bsize;
+      pool.freeBytes = bavail * bsize;
+      pool.closed = await closed(pool);
+    } catch (error) {
+      pool.refused = `it can't be looked at (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`;
+    }
+  }
+
+  /** Null: ours. */
+  async #whose({ name, path, own }: PoolSetting): Promise<string | null> {
+    const { hostId, cloudId } = this.#options;
+    const known = this.#marked[name] === path;
+    if (own && !known) await mkdir(path, { recursive: true, mode: 0o710 });
+    const mark = await readIfThere(join(path, markName));
+    const cloud = cloudId();
+    if (mark) {
+      const said = readMark(mark);
+      if (!said) return `its mark ${markName} can't be read`;
+      if (said.hostId !== hostId || (cloud !== null && said.cloudId !== cloud))
+        return `it belongs to host ${said.hostId} of cloud ${said.cloudId}`;
+      if (said.pool !== name) return `it is the pool ${said.pool}`;
+      if (!known) await this.#remember(name, path);
+      return null;
+    }
+    if (known) return `its mark ${markName} is gone; is its file system mounted?`;
+    const names = await namesIn(path);
+    if (!names) return `there is no directory ${path}`;
+    if (names.some((each) => each !== 'lost+found')) return 'there are files of somebody else in it';
+    if (cloud === null) return null;
+    await this.#mark(name, path, cloud);
+    return null;
+  }
+
+  async #mark(pool: string, path: string, cloudId: string): Promise<void> {
+    const { hostId, guestGid } = this.#options;
+    if (guestGid !== undefined) await chown(path, 0, guestGid);
+    await chmod(path, 0o710);
+    await writeWhole(join(path, markName), JSON.stringify({ cloudId, hostId, pool }), { durable: true });
+    await this.#remember(pool, path);
+  }
+
+  async #remember(name: string, path: string): Promise<void> {
+    this.#marked = { ...this.#marked, [name]: path };
+    await writeWhole(this.#markedFile, JSON.stringify(this.#marked), { durable: true });
+  }
+}
+
+async function closed({ setting, freeBytes }: Pool): Promise<string | null> {
+  if (freeBytes < reserveBytes) return 'it is full';
+  try {
+    await access(setting.path, constants.W_OK);
+    return null;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EROFS' ? 'it is read-only' : 'it can not be written to';
+  }
+}
+
+function readMark(bytes: Buffer): { cloudId: string; hostId: string; pool: string } | undefined {
+  try {
+    const { cloudId, hostId, pool } = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>;
+    if (typeof cloudId !== 'string' || typeof hostId !== 'string' || typeof pool !== 'string') return undefined;
+    return { cloudId, hostId, pool };
+  } catch {
+    return undefined;
+  }
+}
+
+async function namesIn(path: string): Promise<string[] | undefined> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (isNoEntry(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,144 @@
+/** The work on whole files by QEMU's own programs, behind the walls of ../image/walls.ts. Owns nothing: what it works on is its caller's. */
+import { chown, stat } from 'node:fs/promises';
+import type { VolumeId } from '../../contract/ids.ts';
+import type { GuestUser } from '../guest/users.ts';
+import { HostFault } from '../host-error.ts';
+import { outside, runWalledIn, type Walls } from '../image/walls.ts';
+import { type BlockNode, chainNodes, type LayerChain } from './chain.ts';
+import { outputOptions } from './formats.ts';
+import { streamJob } from './jobs.ts';
+import type { BuildsOn } from './names.ts';
+import { withStorageDaemon } from './storage-daemon.ts';
+import type { BackupFile, LayerTools, ToolWork } from './tools.ts';
+
+/** It may take long, and a core as long. */
+const longMs = 4 * 3_600_000;
+/** What a qcow2 file has beside the data. */
+const tableBytes = (sizeBytes: number): number => Math.ceil(sizeBytes / 256) + 2 ** 30;
+/** Each file of a chain that is open has tables in memory. */
+const memoryBytes = (files: number): number => 2 ** 30 + files * 48 * 2 ** 20;
+/** For the names of nodes inside a program of ours, whose chain it is does not matter. */
+const nobodys = '00000000-0000-0000-0000-000000000000' as VolumeId;
+
+/** @param user that reads what all guests may read; undefined: as this process, without walls (tests) */
+export function qemuLayerTools(user: GuestUser | undefined): LayerTools {
+  return {
+    stream: (chain, onto, work) => stream(user, chain, onto, work),
+    grow: async (chain, sizeBytes) => {
+      const { node, walls } = inPlace(user, chain, sizeBytes);
+      await give(user, chain.top.path);
+      await qemuImg(['resize', '-q', asJson(node), String(sizeBytes)], { ...walls, timeoutMs: 60_000 });
+    },
+    async convert(chain, to, format, work) {
+      const { node, walls } = reading(user, chain, to);
+      await give(user, to);
+      await qemuImg(
+        ['convert', '-W', '-m', '8', ...outputOptions[format], asJson(node), walls.to],
+        withSignal(walls, work),
+      );
+    },
+    backUp: (chain, to, earlier, work) => backUp(user, chain, { to, earlier }, work),
+    async restore(backups, to, work) {
+      await give(user, to);
+      const sizes = await Promise.all(backups.map(async ({ path }) => (await stat(path)).size));
+      const walls = writing(user, to, backups[0]!.path, sizes.reduce((a, b) => a + b, 0) * 16 + 2 ** 40);
+      // Each names the next one: each was found by its digest, and nothing else is behind the walls.
+      const more = backups.map(({ path, name }) => ({ path, at: `/backups/${name}` }));
+      const source = user ? more[0]!.at : backups[0]!.path;
+      const options = { ...walls, more, memoryBytes: memoryBytes(backups.length) };
+      await qemuImg(
+        ['convert', '-W', '-m', '8', '-f', 'qcow2', '-O', 'qcow2', source, walls.to],
+        withSignal(options, work),
+      );
+    },
+  };
+}
+
+async function stream(user: GuestUser | undefined, chain: LayerChain, onto: BuildsOn, work: ToolWork): Promise<void> {
+  const sizes = [chain.top, ...chain.lower].map(({ sizeBytes }) => sizeBytes);
+  const { node, walls } = inPlace(user, chain, Math.max(...sizes));
+  await give(user, chain.top.path);
+  const streaming = { volumeId: nobodys, layerId: chain.top.layerId, onto };
+  await withStorageDaemon(node, withSignal(walls, work), (execute) => streamJob(execute, streaming, work));
+}
+
+async function backUp(
+  user: GuestUser | undefined,
+  chain: LayerChain,
+  { to, earlier }: { to: string; earlier: readonly BackupFile[] },
+  work: ToolWork,
+): Promise<void> {
+  const { node, walls } = reading(user, chain, to);
+  await give(user, to);
+  const [parent] = earlier;
+  if (!parent) {
+    const compressed = ['-c', '-O', 'qcow2', '-o', 'compression_type=zstd'];
+    await qemuImg(['convert', '-W', '-m', '8', ...compressed, asJson(node), walls.to], withSignal(walls, work));
+    return;
+  }
+  const overlay = { driver: 'qcow2', file: { driver: 'file', filename: walls.to }, backing: node };
+  const more = [...walls.more, ...earlier.map(({ path, name }) => ({ path, at: `/backups/${name}` }))];
+  const below = user ? `/backups/${parent.name}` : parent.path;
+  const options = { ...walls, more, memoryBytes: memoryBytes(more.length) };
+  await qemuImg(['rebase', '-b', below, '-F', 'qcow2', asJson(overlay)], withSignal(options, work));
+}
+
+/** The file that is written is the program's while it is. */
+const give = async (user: GuestUser | undefined, path: string): Promise<void> => {
+  if (user) await chown(path, user.uid, user.gid);
+};
+
+const asJson = (node: BlockNode): string => `json:${JSON.stringify(node)}`;
+const withSignal = <W extends Walls>(walls: W, { signal }: ToolWork): W => ({ ...walls, signal });
+
+/** The lower files of a chain, and where they are for whoever reads them. */
+function placed(user: GuestUser | undefined, files: readonly string[]) {
+  const more = files.map((path, index) => ({ path, at: `/layers/${index}` }));
+  const places = new Map(more.map(({ path, at }) => [path, user ? at : path]));
+  return { more, placeOf: (path: string) => places.get(path)! };
+}
+
+const lowerFiles = ({ lower, base }: LayerChain): string[] => [
+  ...lower.map(({ path }) => path),
+  ...(base ? [base.path] : []),
+];
+
+/** The top is written where it is. */
+function inPlace(user: GuestUser | undefined, chain: LayerChain, sizeBytes: number) {
+  const { more, placeOf } = placed(user, lowerFiles(chain));
+  const top = user ? outside : chain.top.path;
+  const spelling = { placeOf: (path: string) => (path === chain.top.path ? top : placeOf(path)) };
+  const node = chainNodes(chain, { ...spelling, volumeId: nobodys, readOnly: false });
+  const maxBytes = sizeBytes + tableBytes(sizeBytes);
+  const walls: Walls = {
+    ...{ user, path: more[0]?.path ?? chain.top.path, more, memoryBytes: memoryBytes(more.length + 1) },
+    ...{ output: { path: chain.top.path, maxBytes }, timeoutMs: longMs },
+  };
+  return { node, walls };
+}
+
+/** The chain is read, and another file written. */
+function reading(user: GuestUser | undefined, chain: LayerChain, to: string) {
+  const { more, placeOf } = placed(user, [chain.top.path, ...lowerFiles(chain)]);
+  const { sizeBytes } = chain.top;
+  const walls = writing(user, to, chain.top.path, sizeBytes + tableBytes(sizeBytes));
+  return {
+    node: chainNodes(chain, { placeOf, readOnly: true }),
+    walls: { ...walls, more, memoryBytes: memoryBytes(more.length + 1) },
+  };
+}
+
+const writing = (user: GuestUser | undefined, to: string, path: string, maxBytes: number) => ({
+  ...{ user, path, output: { path: to, maxBytes }, timeoutMs: longMs },
+  to: user ? outside : to,
+});
+
+async function qemuImg(command: string[], walls: Walls): Promise<void> {
+  const { stderr, failed } = await runWalledIn(['qemu-img', ...command], walls);
+  walls.signal?.throwIfAborted();
+  if (failed)
+    throw new HostFault(
+      'qemu_img_failed',
+      `qemu-img ${command[0]}: ${stderr.trim().slice(-300) || 'it took too long or too much'}`,
+    );
+}

@@ -1,0 +1,104 @@
+/** Steps that change what the file of a layer builds on, and how large it is; its content stays. */
+import { constants, copyFile, rename, rm } from 'node:fs/promises';
+import type { DesiredLayer } from '../../../contract/host/index.ts';
+import { syncFile } from '../../files.ts';
+import { HostFault } from '../../host-error.ts';
+import type { LayerChain } from '../chain.ts';
+import { wantedBase } from '../decide.ts';
+import { streamJob } from '../jobs.ts';
+import { type BuildsOn, sameBase } from '../names.ts';
+import type { LayerTask } from '../task.ts';
+import type { ToolWork } from '../tools.ts';
+import type { StepFunction } from './step.ts';
+
+/** Who writes to it lets it go soon, or changes it itself. */
+const lookAgainMs = 500;
+
+/**
+ * A layer that a guest writes to its own QEMU changes. One that nobody has open is changed in its place; one that nobody writes to any more
+ * is replaced by a changed copy, for guests may read it: they go on with the file that they have open.
+ */
+export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }) => {
+  const { files, pools } = task.context;
+  await pools.require(desired.pool, { toMake: true });
+  const wanted = (now: DesiredLayer) => sameBase(wantedBase(now), onto);
+  const [writer] = files.open.writersOf(task.id);
+  return task.whileWanted(wanted, async (signal) => {
+    const work = { signal, progress: (part: number) => task.say(`moving what it builds on into it, ${part} %`) };
+    task.say('moving what it builds on into it');
+    if (writer) {
+      if (await waitsForOthers(task, await files.chain(task.id), onto)) return lookAgainMs;
+      const { volumeId } = writer;
+      await streamJob((command, args) => writer.execute(command, args), { volumeId, layerId: task.id, onto }, work);
+      return undefined;
+    }
+    return files.lock(task.id, async () => {
+      // The lock may have been a guest's that opened it.
+      if (files.open.writersOf(task.id).length > 0) return lookAgainMs;
+      const chain = await files.chain(task.id);
+      if (await waitsForOthers(task, chain, onto)) return lookAgainMs;
+      await (desired.readOnly ? replace(task, chain, onto, work) : change(task, chain, onto, work));
+      return undefined;
+    });
+  });
+};
+
+/** What lies between has to be there, and final: a guest may just be leaving it. */
+async function waitsForOthers(task: LayerTask, { lower, base }: LayerChain, onto: BuildsOn): Promise<boolean> {
+  const { files } = task.context;
+  const at = onto?.kind === 'layer' ? lower.findIndex(({ layerId }) => layerId === onto.id) : lower.length;
+  const isBelow = onto?.kind === 'image' ? base?.imageId === onto.id : at >= 0;
+  if (!isBelow) {
+    throw new HostFault('invalid', 'a layer can only be made to build on what lies below it already', {
+      permanent: true,
+    });
+  }
+  if (lower.slice(0, at + 1).some(({ layerId }) => files.open.writersOf(layerId).length > 0)) {
+    task.say('waiting for the guest to write no more to what it builds on');
+    return true;
+  }
+  for (const { path } of lower) await files.seal(path);
+  return false;
+}
+
+async function change(task: LayerTask, chain: LayerChain, onto: BuildsOn, work: ToolWork): Promise<void> {
+  await task.context.tools.stream(chain, onto, work);
+  await task.context.files.takeBack(chain.top.path);
+  if (task.context.durable) await syncFile(chain.top.path);
+}
+
+async function replace(task: LayerTask, chain: LayerChain, onto: BuildsOn, work: ToolWork): Promise<void> {
+  const { tools, files, durable } = task.context;
+  const { path } = chain.top;
+  const beside = `${path}.rebased`;
+  try {
+    // Where the file system can, both share their blocks.
+    await copyFile(path, beside, constants.COPYFILE_FICLONE);
+    await tools.stream({ ...chain, top: { ...chain.top, path: beside } }, onto, work);
+    await files.seal(beside);
+    if (durable) await syncFile(beside);
+    await task.context.step('rebase-copy');
+    work.signal.throwIfAborted();
+    await rename(beside, path);
+    files.changed(task.id);
+  } finally {
+    if (!task.closed) await rm(beside, { force: true });
+  }
+}
+
+export const grow: StepFunction<'grow'> = async ({ task, desired }) => {
+  const { files, tools, durable } = task.context;
+  task.say('growing the layer');
+  return files.lock(task.id, async () => {
+    if (files.open.writersOf(task.id).length > 0) return lookAgainMs;
+    const chain = await files.chain(task.id);
+    // Never smaller: QEMU would cut off what is beyond without asking.
+    if (chain.top.sizeBytes >= desired.sizeBytes) return undefined;
+    for (const { path } of chain.lower) await files.seal(path);
+    await tools.grow(chain, desired.sizeBytes);
+    await files.takeBack(chain.top.path);
+    if (durable) await syncFile(chain.top.path);
+    files.changed(task.id);
+    return undefined;
+  });
+};

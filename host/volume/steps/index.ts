@@ -1,0 +1,59 @@
+/** The steps of a layer: a function each, a line each. */
+import type { DesiredLayer } from '../../../contract/host/index.ts';
+import { HostFault } from '../../host-error.ts';
+import type { Doing } from '../decide.ts';
+import type { LayerTask } from '../task.ts';
+import { grow, rebase } from './changing.ts';
+import { make, restore } from './making.ts';
+import { backUp, capture, forgetOutcomes } from './outcomes.ts';
+import { remove } from './removing.ts';
+import type { StepFunction } from './step.ts';
+
+/** Who does what is waited for wakes the task; this is for the case that nobody does. */
+const waitMs = 5000;
+
+const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
+  async 'await-lease'({ task }) {
+    task.say('waiting for control, which has been silent for longer than it lends');
+    return waitMs;
+  },
+  async wait({ task }, { what }) {
+    task.say(what);
+    return waitMs;
+  },
+  async 'stay-erased'() {
+    const message = 'it was erased here when it was deleted: the database is older than that';
+    throw new HostFault('layer_erased', message, { permanent: true });
+  },
+  // Tried again and again: the file may come back.
+  async miss() {
+    throw new HostFault('layer_missing', 'its file was made on this host and is not there any more');
+  },
+  async 'note-made'({ task }) {
+    await task.context.ledger.made(task.id);
+    return undefined;
+  },
+  make,
+  restore,
+  rebase,
+  grow,
+  async seal({ task, desired }) {
+    await task.context.files.seal((await task.path(desired))!);
+    return undefined;
+  },
+  async 'take-back'({ task, desired }) {
+    await task.context.files.takeBack((await task.path(desired))!);
+    return undefined;
+  },
+  capture,
+  'back-up': backUp,
+  'forget-outcomes': forgetOutcomes,
+  remove,
+};
+
+export async function perform(task: LayerTask, step: Doing, desired: DesiredLayer): Promise<number | undefined> {
+  const act = functions[step.do] as StepFunction;
+  const waitMs = await act({ task, desired }, step);
+  await task.context.step(step.do);
+  return waitMs;
+}

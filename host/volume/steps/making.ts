@@ -1,0 +1,115 @@
+/** Steps that make the file of a layer: beside its place, then renamed, then noted. */
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { DesiredImage, DesiredLayer } from '../../../contract/host/index.ts';
+import { HostFault } from '../../host-error.ts';
+import { qcow2Overlay } from '../../image/qcow2.ts';
+import { wantedBase } from '../decide.ts';
+import { backingName, sameBase } from '../names.ts';
+import type { LayerTask } from '../task.ts';
+import type { StepFunction } from './step.ts';
+
+/** An empty one: what it builds on is a name in its header, and costs nothing. */
+export const make: StepFunction<'make'> = async ({ task, desired }) => {
+  await task.context.pools.require(desired.pool, { toMake: true });
+  const path = (await task.path(desired))!;
+  const base = wantedBase(desired);
+  const format = base?.kind === 'image' ? await imageFor(task, desired.image!, desired) : 'qcow2';
+  if (format === undefined) return awaitDigestMs;
+  task.say('making the layer');
+  const beside = `${path}.new`;
+  const { fileBytes, pieces } = qcow2Overlay({
+    sizeBytes: desired.sizeBytes,
+    backing: base ? { path: backingName(base), format } : undefined,
+  });
+  const file = await open(beside, 'w', 0o600);
+  try {
+    for (const { offset, bytes } of pieces) await file.write(bytes, 0, bytes.length, offset);
+    await file.truncate(fileBytes);
+    if (task.context.durable) await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await putInPlace(task, beside, path);
+  return undefined;
+};
+
+async function putInPlace(task: LayerTask, beside: string, path: string): Promise<void> {
+  const { context, id } = task;
+  await rename(beside, path);
+  await context.step('place-layer');
+  if (context.durable) await context.sync.ask(dirname(path));
+  await context.ledger.made(id);
+  context.files.changed(id);
+}
+
+/** The document that has it wakes the task; this is for the case that the image comes here otherwise. */
+const awaitDigestMs = 30_000;
+
+/** The format in which guests read the image, once it is here; undefined where it can't be verified yet. */
+async function imageFor(
+  task: LayerTask,
+  image: DesiredImage,
+  { sizeBytes }: DesiredLayer,
+): Promise<'raw' | 'qcow2' | undefined> {
+  const { images, fetcher } = task.context;
+  if (image.sha256 === null && !images.facts(image.id)) {
+    task.say('waiting for the digest of the image');
+    return undefined;
+  }
+  let base = images.base(image.id);
+  if (!base) {
+    task.say('fetching the image');
+    const timer = setInterval(() => task.say(fetcher.progress(image) ?? 'fetching the image'), 1000);
+    const wanted = (desired: DesiredLayer) => sameBase(wantedBase(desired), { kind: 'image', id: image.id });
+    try {
+      await task.whileWanted(wanted, (signal) => fetcher.ensure(image, signal));
+    } finally {
+      clearInterval(timer);
+    }
+    base = images.base(image.id)!;
+  }
+  const { virtualSizeBytes } = images.facts(image.id)!;
+  if (virtualSizeBytes === null) throw new HostFault('image_refused', 'the image is no disk', { permanent: true });
+  if (virtualSizeBytes > sizeBytes) {
+    const message = `the volume of ${sizeBytes} bytes is smaller than the image, which needs ${virtualSizeBytes}`;
+    throw new HostFault('disk_too_small', message, { permanent: true });
+  }
+  return base.format;
+}
+
+/** What a backup holds, as a layer that stands for itself. */
+export const restore: StepFunction<'restore'> = async ({ task, desired }) => {
+  const { pools, backups, tools, files, durable } = task.context;
+  await pools.require(desired.pool, { toMake: true });
+  const path = (await task.path(desired))!;
+  const { name, sha256, backupId } = desired.source!;
+  task.say('verifying the backup');
+  const beside = `${path}.restored`;
+  const wanted = (now: DesiredLayer) => now.source?.backupId === backupId;
+  try {
+    await task.whileWanted(wanted, async (signal) => {
+      const chain = await backups.chain(name, sha256, signal);
+      const file = await open(beside, 'w', 0o600);
+      await file.close();
+      task.say('restoring the backup');
+      await tools.restore(chain, beside, { signal, progress: (part) => task.say(`restoring the backup, ${part} %`) });
+    });
+    await files.takeBack(beside);
+    if (durable) await synced(beside);
+    await task.context.step('copy-backup');
+    await putInPlace(task, beside, path);
+  } finally {
+    if (!task.closed) await rm(beside, { force: true });
+  }
+  return undefined;
+};
+
+async function synced(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}

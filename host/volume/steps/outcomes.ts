@@ -1,0 +1,163 @@
+/**
+ * Steps that make something of what a layer holds: images in this host's store, backups in the directory for them. What came of each, good
+ * or bad, is kept until nobody asks any more. A failure is the image's or the backup's, not the layer's.
+ */
+import { randomUUID } from 'node:crypto';
+import { open, rm, writeFile } from 'node:fs/promises';
+import type { CapturedImage, DesiredLayer } from '../../../contract/host/index.ts';
+import { asFault, HostFault } from '../../host-error.ts';
+import { qcow2Overlay } from '../../image/qcow2.ts';
+import { takeOverImage } from '../../image/take-over.ts';
+import { ProcessDied } from '../../server/context.ts';
+import type { LayerChain } from '../chain.ts';
+import { backingName } from '../names.ts';
+import type { Outcomes } from '../outcomes.ts';
+import { type LayerTask, Superseded } from '../task.ts';
+import type { StepFunction } from './step.ts';
+
+type Capture = NonNullable<DesiredLayer['captures']>[number];
+type Backup = NonNullable<DesiredLayer['backups']>[number];
+type OutcomeError = { code: string; message: string };
+
+export const capture: StepFunction<'capture'> = async ({ task, desired }, { imageId }) => {
+  const wish = desired.captures!.find((each) => each.imageId === imageId)!;
+  const made = await outcomeOf(task, 'no image could be made of it', () => makeImage(task, desired, wish));
+  await task.context.step('adopt-image');
+  await keep(task, desired, { captures: [{ imageId, ...made }], backups: [] });
+  if (made.result) task.context.laterDigests.find(imageId);
+  return undefined;
+};
+
+export const backUp: StepFunction<'back-up'> = async ({ task, desired }, { backupId }) => {
+  const wish = desired.backups!.find(({ id }) => id === backupId)!;
+  const made = await outcomeOf(task, 'no backup could be made of it', () => makeBackup(task, desired, wish));
+  await task.context.step('place-backup');
+  await keep(task, desired, { captures: [], backups: [{ id: backupId, ...made }] });
+  return undefined;
+};
+
+export const forgetOutcomes: StepFunction<'forget-outcomes'> = async ({ task }) => {
+  await task.context.outcomes.forget(task.id);
+  return undefined;
+};
+
+/** What is no more asked for goes with the next that comes. */
+async function keep(task: LayerTask, { captures, backups }: DesiredLayer, more: Outcomes): Promise<void> {
+  const known = task.context.outcomes.of(task.id) ?? { captures: [], backups: [] };
+  const asked = {
+    captures: known.captures.filter(({ imageId }) => captures?.some((each) => each.imageId === imageId)),
+    backups: known.backups.filter(({ id }) => backups?.some((each) => each.id === id)),
+  };
+  await task.context.outcomes.save(task.id, {
+    captures: [...asked.captures, ...more.captures],
+    backups: [...asked.backups, ...more.backups],
+  });
+}
+
+async function outcomeOf<T>(
+  task: LayerTask,
+  words: string,
+  make: () => Promise<T>,
+): Promise<{ result: T | null; error: OutcomeError | null }> {
+  try {
+    return { result: await make(), error: null };
+  } catch (error) {
+    if (error instanceof ProcessDied || error instanceof Superseded || task.closed) throw error;
+    const fault = asFault(error);
+    // It may become ready: that is no outcome.
+    if (fault.code === 'layer_not_ready') throw error;
+    task.context.log.error({ err: error, layerId: task.id }, `layer: ${words}`);
+    return { result: null, error: { code: fault.code, message: fault.message } };
+  }
+}
+
+/**
+ * Runs work on what the layer holds, at the size that its document says. Nobody opens it to write meanwhile.
+ * @throws Superseded
+ */
+async function whileStill<T>(
+  task: LayerTask,
+  desired: DesiredLayer,
+  work: (chain: LayerChain) => Promise<T>,
+): Promise<T> {
+  const { files } = task.context;
+  return files.lock(task.id, async () => {
+    if (files.open.writersOf(task.id).length > 0) throw new HostFault('layer_not_ready', 'a guest writes to the layer');
+    const chain = await files.chain(task.id);
+    for (const { path } of [chain.top, ...chain.lower]) await files.seal(path);
+    if (chain.top.sizeBytes >= desired.sizeBytes) return work(chain);
+    const path = `${chain.top.path}.image`;
+    try {
+      await writeOverlay(path, desired);
+      await files.seal(path);
+      const top = { layerId: task.id, path, sizeBytes: desired.sizeBytes };
+      return await work({ ...chain, top, lower: [chain.top, ...chain.lower] });
+    } finally {
+      if (!task.closed) await rm(path, { force: true });
+    }
+  });
+}
+
+/** Larger than what it builds on: zeros beyond its end. */
+async function writeOverlay(path: string, { id, sizeBytes }: DesiredLayer): Promise<void> {
+  const backing = { path: backingName({ kind: 'layer', id }), format: 'qcow2' as const };
+  const { fileBytes, pieces } = qcow2Overlay({ sizeBytes, backing });
+  const bytes = Buffer.alloc(fileBytes);
+  for (const piece of pieces) piece.bytes.copy(bytes, piece.offset);
+  await rm(path, { force: true });
+  await writeFile(path, bytes, { mode: 0o600 });
+}
+
+function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, format }: Capture): Promise<CapturedImage> {
+  const { images, tools, upload } = task.context;
+  const named = ({ captures }: DesiredLayer) => captures?.some((each) => each.imageId === imageId) === true;
+  return task.whileWanted(named, async (signal, asked) => {
+    // Control's word that the image goes may come before the document that asks for it no more.
+    using deletion = images.deletions.watchOnce(imageId);
+    const stillWanted = () => {
+      asked();
+      deletion.refuse();
+    };
+    stillWanted();
+    task.say('copying the layer into an image');
+    const to = await images.incoming(`upload-${randomUUID()}`);
+    try {
+      await (await open(to, 'wx', 0o600)).close();
+      const progress = (part: number) => task.say(`copying the layer into an image, ${part} %`);
+      await whileStill(task, desired, (chain) => tools.convert(chain, to, format, { signal, progress }));
+      await task.context.step('copy-layer');
+      stillWanted();
+      task.say('taking in the image');
+      const result = await takeOverImage(to, { id: imageId, format, stillWanted }, upload);
+      try {
+        stillWanted();
+      } catch (error) {
+        await images.remove(imageId);
+        throw error;
+      }
+      return result;
+    } finally {
+      if (!task.closed) await rm(to, { force: true });
+      images.letGo(to);
+    }
+  });
+}
+
+function makeBackup(
+  task: LayerTask,
+  desired: DesiredLayer,
+  wish: Backup,
+): Promise<{ sizeBytes: number; sha256: string }> {
+  const { backups, tools } = task.context;
+  const named = (now: DesiredLayer) => now.backups?.some(({ id }) => id === wish.id) === true;
+  return task.whileWanted(named, async (signal) => {
+    const earlier = wish.parentName === null ? [] : await backups.chain(wish.parentName, null, signal);
+    task.say('making a backup');
+    const work = { signal, progress: (part: number) => task.say(`making a backup, ${part} %`) };
+    return backups.make(wish, earlier, {
+      write: (to) => whileStill(task, desired, (chain) => tools.backUp(chain, to, earlier, work)),
+      written: () => task.context.step('copy-layer'),
+      signal,
+    });
+  });
+}

@@ -1,0 +1,53 @@
+/**
+ * A storage daemon for one piece of work on files of layers, behind walls as qemu-img. Owns its process: it ends with the work, and with
+ * this process too, however that dies, for a daemon that is left would keep the file locked for hours. Its standard input is the lifeline.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { QmpClient } from '../../protocols/qmp/index.ts';
+import { HostFault } from '../host-error.ts';
+import { type Walls, walledEnvironment, walledIn } from '../image/walls.ts';
+import type { BlockNode } from './chain.ts';
+import type { Execute } from './jobs.ts';
+
+const lifeline = '"$@" </dev/null & exec 3>&-; cat >/dev/null; kill -9 $!';
+const startMs = 20_000;
+const maxWords = 4096;
+
+/** @throws HostFault where it can't open the node; what the work throws */
+export async function withStorageDaemon<T>(
+  node: BlockNode,
+  walls: Walls,
+  work: (execute: Execute) => Promise<T>,
+): Promise<T> {
+  const daemon = ['qemu-storage-daemon', '--blockdev', JSON.stringify(node)];
+  const monitor = ['--chardev', 'socket,id=monitor,fd=3', '--monitor', 'chardev=monitor'];
+  const { program, args } = walledIn(['sh', '-c', lifeline, 'sh', ...daemon, ...monitor], walls);
+  const child = spawn(program, args, { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env: walledEnvironment, cwd: '/' });
+  const ended = once(child, 'close').catch(() => {});
+  let words = '';
+  child.stderr!.on('data', (data: Buffer) => {
+    if (words.length < maxWords) words += data.toString('utf8');
+  });
+  child.stdin!.on('error', () => {});
+  const socket = child.stdio[3] as Socket;
+  let client: QmpClient | undefined;
+  try {
+    client = await QmpClient.connect({ path: socket, timeoutMs: startMs }).catch((cause) => {
+      const said = words.trim().slice(-300);
+      throw new HostFault('layer_unreadable', `the chain of a layer can't be opened: ${said || cause.message}`, {
+        cause,
+      });
+    });
+    const qmp = client;
+    const result = await work((command, options) => qmp.execute(command, options));
+    // It closes what it has open, and so has it written.
+    await qmp.execute('quit').catch(() => {});
+    return result;
+  } finally {
+    client?.close();
+    child.stdin!.end();
+    await ended;
+  }
+}

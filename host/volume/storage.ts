@@ -1,0 +1,111 @@
+/**
+ * All that this host has to do with volumes, made and opened in its order: pools, what is remembered of layers, the layers themselves. Host
+ * makes one and hands out its parts.
+ */
+import { join } from 'node:path';
+import type { PoolLevel } from '../../contract/host/index.ts';
+import type { LayerId } from '../../contract/ids.ts';
+import { syncDirectory } from '../files.ts';
+import { BackupDirectory } from './backups.ts';
+import type { LayerContext } from './context.ts';
+import { LayerFiles } from './layer-files.ts';
+import { Layers, type LayersOptions } from './layers.ts';
+import { LayerLedger } from './ledger.ts';
+import { OutcomeStore } from './outcomes.ts';
+import { defaultPool, type PoolSetting, Pools, type PoolsOptions } from './pool.ts';
+import { Together } from './together.ts';
+
+type Shared =
+  | 'tools'
+  | 'images'
+  | 'fetcher'
+  | 'upload'
+  | 'laterDigests'
+  | 'lease'
+  | 'durable'
+  | 'limits'
+  | 'log'
+  | 'step';
+
+export interface StorageOptions
+  extends Pick<LayerContext, Shared>,
+    Omit<PoolsOptions, 'settings'>,
+    Pick<LayersOptions, 'report' | 'died' | 'sweepIntervalMs'> {
+  /** Absent: one, in the data directory. */
+  pools: readonly PoolSetting[] | undefined;
+  /** Absent: in the data directory. */
+  backupDirectory: string | undefined;
+  /** Pools that are no longer as they were told. */
+  levels(pools: PoolLevel[]): void;
+}
+
+/** What a pool may gain or lose without its being news. */
+const newsPart = 0.01;
+
+export class Storage {
+  readonly pools: Pools;
+  readonly files: LayerFiles;
+  readonly layers: Layers;
+  readonly #context: LayerContext;
+  readonly #told = new Map<string, PoolLevel>();
+
+  constructor(options: StorageOptions) {
+    const { dataDirectory, hostId, guestGid, durable, images } = options;
+    const settings = options.pools ?? [defaultPool(dataDirectory)];
+    this.pools = new Pools({ settings, dataDirectory, hostId, cloudId: options.cloudId, guestGid });
+    this.files = new LayerFiles({
+      layerPath: (id) => this.#layerPath(id),
+      imageBase: (id) => images.base(id),
+      guestGid,
+    });
+    const owner = guestGid === undefined ? undefined : { uid: 0, gid: 0 };
+    const directory = options.backupDirectory ?? join(dataDirectory, 'backups');
+    this.#context = {
+      ...options,
+      ...{ pools: this.pools, files: this.files },
+      ledger: new LayerLedger(dataDirectory),
+      outcomes: new OutcomeStore({ dataDirectory, durable }),
+      backups: new BackupDirectory({ directory, hostId, durable, owner }),
+      sync: new Together(async (directories) => {
+        for (const each of new Set(directories)) await syncDirectory(each);
+      }),
+    };
+    this.layers = new Layers({
+      ...{ context: this.#context, report: options.report, died: options.died },
+      sweepIntervalMs: options.sweepIntervalMs,
+      swept: () => options.levels(this.#news()),
+    });
+  }
+
+  async open(): Promise<void> {
+    const { ledger, outcomes, backups, log } = this.#context;
+    await Promise.all([this.pools.open(), ledger.open(), outcomes.open()]);
+    // A share that is not there keeps nobody's volumes from their work.
+    await backups.open().catch((err) => log.warn({ err }, 'the directory for backups can not be opened'));
+    for (const { name, problem } of this.pools.facts()) {
+      if (problem !== null) log.error({ pool: name, problem }, 'a storage pool can not be used');
+    }
+  }
+
+  /** As a hello says it; reports say what has changed since. */
+  facts(): ReturnType<Pools['facts']> {
+    const facts = this.pools.facts();
+    for (const pool of facts) this.#told.set(pool.name, pool);
+    return facts;
+  }
+
+  #news(): PoolLevel[] {
+    const news = this.pools.facts().filter((pool) => {
+      const told = this.#told.get(pool.name);
+      if (told?.problem !== pool.problem || told.totalBytes !== pool.totalBytes) return true;
+      return Math.abs(told.freeBytes - pool.freeBytes) > newsPart * pool.totalBytes;
+    });
+    for (const pool of news) this.#told.set(pool.name, pool);
+    return news.map(({ name, totalBytes, freeBytes, problem }) => ({ name, totalBytes, freeBytes, problem }));
+  }
+
+  #layerPath(id: LayerId): string | undefined {
+    const pool = this.layers.desired(id)?.pool;
+    return pool === undefined ? undefined : this.pools.layerPath(pool, id);
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * One layer on this host, driven to its desired state: look at everything, decide, do one step that may be repeated, look again. Takes no
+ * facts from what woke it. Owns its back-off and what is reported of it, and nothing on disk; the steps are in steps/.
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
+import type { ImageId, LayerId } from '../../contract/ids.ts';
+import { isNoEntry } from '../files.ts';
+import { asFault, type HostFault } from '../host-error.ts';
+import { backOffMs } from '../server/back-off.ts';
+import { ProcessDied } from '../server/context.ts';
+import type { LayerContext } from './context.ts';
+import { type Doing, decide, isReady, type LayerFacts, wantedBase } from './decide.ts';
+import { type LayerHeader, readHeader } from './header.ts';
+
+export interface LayerOwner {
+  desired(id: LayerId): DesiredLayer | undefined;
+  /** Its file is here. */
+  isHere(id: LayerId): boolean;
+  /** Where its file is, or would be; undefined where no pool of this host may have it. */
+  path(desired: DesiredLayer): Promise<string | undefined>;
+  /** Its observation may have changed. */
+  observed(task: LayerTask): void;
+  /** A hook killed this host. */
+  died(): void;
+}
+
+/** The work is for something that nobody wants any more. */
+export class Superseded extends Error {}
+
+/** Does a step; answers how long to wait before the next look (nothing: at once). */
+export type Perform = (task: LayerTask, step: Doing, desired: DesiredLayer) => Promise<number | undefined>;
+
+interface SeenFile {
+  sizeBytes: number;
+  allocatedBytes: number;
+  imageId: ImageId | undefined;
+}
+
+interface Work {
+  isWanted(desired: DesiredLayer): boolean;
+  stop: AbortController;
+}
+
+export class LayerTask {
+  readonly id: LayerId;
+  readonly context: LayerContext;
+  readonly #owner: LayerOwner;
+  readonly #perform: Perform;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #doing: Work | undefined;
+  #seen: DesiredLayer | undefined;
+  #failures = 0;
+  #retryAtMs = 0;
+  #error: HostFault | undefined;
+  #gaveUp = false;
+  #observed: ObservedLayer | undefined;
+  #ready = false;
+  #file: SeenFile | undefined;
+
+  constructor(id: LayerId, context: LayerContext, owner: LayerOwner, perform: Perform) {
+    this.id = id;
+    this.#perform = perform;
+    this.context = context;
+    this.#owner = owner;
+  }
+
+  get observed(): ObservedLayer | undefined {
+    return this.#observed;
+  }
+
+  /** What was seen of its file last. */
+  get file(): SeenFile | undefined {
+    return this.#file;
+  }
+
+  get idle(): boolean {
+    return this.#running === undefined;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Looks again now; work that nobody wants any more ends. */
+  wake(): void {
+    if (this.#closed) return;
+    const desired = this.#owner.desired(this.id);
+    if (this.#doing && (!desired || !this.#doing.isWanted(desired))) this.#doing.stop.abort(new Superseded());
+    clearTimeout(this.#timer);
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#again && !this.#closed) this.wake();
+    });
+  }
+
+  /** Stops acting. */
+  async close(): Promise<void> {
+    this.abandon();
+    await this.#running;
+  }
+
+  /** The task after a simulated death: not a line more. */
+  abandon(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#doing?.stop.abort(new Superseded());
+  }
+
+  /**
+   * Runs work that takes long as long as its document still asks for it.
+   * @throws Superseded where it does no more, also before it begins
+   */
+  async whileWanted<T>(
+    isWanted: (desired: DesiredLayer) => boolean,
+    work: (signal: AbortSignal, stillWanted: () => void) => Promise<T>,
+  ): Promise<T> {
+    const stop = new AbortController();
+    const stillWanted = () => {
+      const desired = this.#owner.desired(this.id);
+      if (this.#closed || !desired || desired.presence !== 'present' || !isWanted(desired)) throw new Superseded();
+    };
+    stillWanted();
+    this.#doing = { isWanted: (desired) => desired.presence === 'present' && isWanted(desired), stop };
+    try {
+      return await work(stop.signal, stillWanted);
+    } finally {
+      this.#doing = undefined;
+    }
+  }
+
+  /** Where its file is, or shall be. */
+  path(desired: DesiredLayer): Promise<string | undefined> {
+    return this.#owner.path(desired);
+  }
+
+  /** A word for people about what is under way. */
+  say(step: string): void {
+    if (this.#seen) this.#become(this.#seen, this.#ready ? 'ready' : 'building', step);
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      const desired = this.#owner.desired(this.id);
+      if (!desired) {
+        this.#observed = undefined;
+        return;
+      }
+      this.#take(desired);
+      if (this.#gaveUp && desired.presence === 'present') return;
+      const waitMs = this.#retryAtMs - performance.now();
+      if (waitMs > 0) {
+        this.#wakeIn(waitMs);
+        return;
+      }
+      try {
+        await this.#pass(desired);
+      } catch (error) {
+        if (this.#closed) return;
+        if (error instanceof ProcessDied) {
+          this.#owner.died();
+          return;
+        }
+        if (error instanceof Superseded) this.#again = true;
+        else this.#failed(error, desired);
+      }
+    }
+  }
+
+  /** A new generation starts with a clean slate. */
+  #take(desired: DesiredLayer): void {
+    const before = this.#seen;
+    this.#seen = desired;
+    if (before?.generation === desired.generation && before.epoch === desired.epoch) return;
+    this.#failures = 0;
+    this.#retryAtMs = 0;
+    this.#gaveUp = false;
+    this.#error = undefined;
+  }
+
+  async #pass(desired: DesiredLayer): Promise<void> {
+    const facts = await this.#look(desired);
+    this.#ready = desired.presence === 'present' && isReady(desired, facts);
+    const step = decide(desired, facts);
+    if (step.do === 'nothing') {
+      this.#failures = 0;
+      this.#error = undefined;
+      this.#become(desired, step.state, null);
+      return;
+    }
+    const waitMs = await this.#perform(this, step, desired);
+    if (this.#closed) throw new ProcessDied('after a step');
+    if (waitMs === undefined) this.#again = true;
+    else this.#wakeIn(waitMs);
+  }
+
+  async #look(desired: DesiredLayer): Promise<LayerFacts> {
+    const { ledger, outcomes, files, lease } = this.context;
+    const path = await this.#owner.path(desired);
+    const found = path === undefined ? undefined : await this.#lookAt(path, desired);
+    this.#file = found && {
+      ...{ sizeBytes: found.sizeBytes, allocatedBytes: found.allocatedBytes },
+      imageId: found.buildsOn?.kind === 'image' ? found.buildsOn.id : undefined,
+    };
+    const base = wantedBase(desired);
+    return {
+      file: found,
+      made: ledger.isMade(this.id),
+      erasedEpoch: ledger.erasedEpoch(this.id),
+      outcomes: outcomes.of(this.id),
+      parentHere: base?.kind !== 'layer' || this.#owner.isHere(base.id),
+      writers: files.open.writersOf(this.id).length,
+      guestsKnown: files.open.complete,
+      leaseEnded: lease.state === 'ended',
+    };
+  }
+
+  async #lookAt(path: string, desired: DesiredLayer) {
+    let file: FileHandle;
+    try {
+      file = await open(path, 'r');
+    } catch (error) {
+      if (isNoEntry(error)) return undefined;
+      throw error;
+    }
+    try {
+      const { uid, gid, mode, blocks } = await file.stat();
+      // What shall go may be damaged.
+      const header: LayerHeader =
+        desired.presence === 'absent' ? { sizeBytes: 0, buildsOn: null } : await readHeader(file);
+      return { ...header, allocatedBytes: blocks * 512, owner: this.#ownerOf({ uid, gid, mode }, desired) };
+    } finally {
+      await file.close();
+    }
+  }
+
+  #ownerOf(file: { uid: number; gid: number; mode: number }, { readOnly }: DesiredLayer): 'group' | 'root' | 'guest' {
+    const { guestGid } = this.context;
+    if (guestGid === undefined) return readOnly ? 'group' : 'root';
+    if (file.uid !== 0) return 'guest';
+    const shared = file.gid === guestGid && (file.mode & 0o777) === 0o440;
+    if (shared) return 'group';
+    return file.gid === 0 && (file.mode & 0o077) === 0 ? 'root' : 'guest';
+  }
+
+  #failed(error: unknown, desired: DesiredLayer): void {
+    const fault = asFault(error);
+    const { limits, log } = this.context;
+    this.#failures++;
+    this.#error = fault;
+    this.#gaveUp = fault.permanent && desired.presence === 'present';
+    const fields = { err: error, layerId: this.id, failures: this.#failures };
+    if (this.#gaveUp) {
+      log.error(fields, 'layer: given up');
+      this.#become(desired, 'failed', null);
+      return;
+    }
+    log.warn(fields, 'layer: a step failed, will try again');
+    const waitMs = backOffMs(this.#failures, { firstMs: limits.retryFirstMs, maxMs: limits.retryMaxMs });
+    this.#retryAtMs = performance.now() + waitMs;
+    this.#become(desired, this.#ready ? 'ready' : 'building', null);
+    this.#wakeIn(waitMs);
+  }
+
+  #wakeIn(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#closed) this.#timer = setTimeout(() => this.wake(), Math.max(1, ms));
+  }
+
+  #become(desired: DesiredLayer, state: ObservedLayer['state'], step: string | null): void {
+    if (this.#closed) return;
+    const { captures = [], backups = [] } = this.context.outcomes.of(this.id) ?? {};
+    const error = this.#error && { code: this.#error.code, message: this.#error.message };
+    const observed: ObservedLayer = {
+      ...{ id: this.id, epoch: desired.epoch, generation: desired.generation, state },
+      sizeBytes: this.#file?.sizeBytes ?? 0,
+      allocatedBytes: this.#file?.allocatedBytes ?? 0,
+      captures: captures.filter(({ imageId }) => desired.captures?.some((each) => each.imageId === imageId)),
+      backups: backups.filter(({ id }) => desired.backups?.some((each) => each.id === id)),
+      ...{ step, error: error ?? null },
+    };
+    this.#observed = observed;
+    this.#owner.observed(this);
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * What is done to whole files of layers by QEMU's own programs. The real ones are in qemu-tools.ts; simulated hosts have some that change
+ * headers only. None is called for a file that a guest writes to.
+ */
+
+import type { LayerChain } from './chain.ts';
+import type { CapturedImageFormat } from './formats.ts';
+import type { BuildsOn } from './names.ts';
+
+export interface ToolWork {
+  /** Ends it; what it has written is nobody's. */
+  signal: AbortSignal;
+  progress(percent: number): void;
+}
+
+export interface BackupFile {
+  name: string;
+  path: string;
+}
+
+export interface LayerTools {
+  /** Moves into the top what it reads of the layers above `onto`, and has its file say that it builds on that. In place. */
+  stream(chain: LayerChain, onto: BuildsOn, work: ToolWork): Promise<void>;
+  /** The top is so large from now on. */
+  grow(chain: LayerChain, sizeBytes: number): Promise<void>;
+  /** Writes what the chain holds into a file that is there and empty. The chain's top is as large as the image shall be. */
+  convert(chain: LayerChain, to: string, format: CapturedImageFormat, work: ToolWork): Promise<void>;
+  /**
+   * Writes what the chain holds into a file as a qcow2 that stands for itself, compressed; or, where there are earlier backups (the nearest
+   * first), what differs from the first of them.
+   */
+  backUp(chain: LayerChain, to: string, earlier: readonly BackupFile[], work: ToolWork): Promise<void>;
+  /** Writes what the first of these backups holds into a file that is there and empty; the others are what it builds on. */
+  restore(backups: readonly BackupFile[], to: string, work: ToolWork): Promise<void>;
+}

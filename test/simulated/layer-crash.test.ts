@@ -1,0 +1,174 @@
+/**
+ * The host process dies after each step of each kind of work on layers and starts again: the end is always the same. The n-th run dies after
+ * the n-th step; the runs end when a piece of work is through before its host would have died.
+ */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
+import { type BackupId, type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import { ProcessDied } from '../../host/server/context.ts';
+import { headerAt } from '../../host/volume/chain.ts';
+import { type HostWorld, hostWorld } from '../support/host-world.ts';
+import { until } from '../support/until.ts';
+
+const size = 64 * 2 ** 20;
+
+const wantedLayer = (changes: Partial<DesiredLayer> = {}): DesiredLayer => ({
+  ...{ id: newOrderedId<LayerId>(), volumeId: newId<VolumeId>(), epoch: 1, generation: 1, presence: 'present' },
+  ...{ pool: 'local', sizeBytes: size, parentId: null, image: null, readOnly: false },
+  ...changes,
+});
+
+interface Act {
+  change(layer: DesiredLayer, world: HostWorld): DesiredLayer | Promise<DesiredLayer>;
+  done?(observed: ObservedLayer, layer: DesiredLayer): boolean;
+}
+
+interface Work extends Act {
+  name: string;
+  before?: Act[];
+  /** What lies in the pool at its end, beside the mark and the layers below. */
+  left?: 'nothing';
+  /** As large as the layer's file is, where it is not what its document says. */
+  fileBytes?: number;
+}
+
+const create: Act = { change: (layer) => layer };
+const onImage: Act = {
+  change: async (layer, world) => ({ ...layer, image: await world.storeImage() }),
+};
+const grow: Act = {
+  change: (layer) => ({ ...layer, sizeBytes: 2 * layer.sizeBytes }),
+  done: (observed, layer) => observed.sizeBytes === layer.sizeBytes,
+};
+const freeze: Act = { change: (layer) => ({ ...layer, readOnly: true }) };
+const flatten: Act = { change: (layer) => ({ ...layer, parentId: null, image: null }) };
+const capture: Act = {
+  change: (layer) => ({ ...layer, captures: [{ imageId: newId<ImageId>(), format: 'qcow2' }] }),
+  done: (observed, { captures }) =>
+    observed.captures?.some(({ imageId, result }) => imageId === captures![0]!.imageId && result !== null) === true,
+};
+const largerImage: Act = {
+  ...capture,
+  change: async (layer, world) => ({ ...(await capture.change(layer, world)), sizeBytes: 2 * layer.sizeBytes }),
+};
+const backUp: Act = {
+  change: (layer) => ({ ...layer, backups: [{ id: newId<BackupId>(), name: 'one.backup', parentName: null }] }),
+  done: (observed, { backups }) =>
+    observed.backups?.some(({ id, result }) => id === backups![0]!.id && result !== null) === true,
+};
+const remove: Act = { change: (layer) => ({ ...layer, presence: 'absent' }) };
+
+const works: Work[] = [
+  { name: 'create', ...create },
+  { name: 'create on an image', ...onImage },
+  { name: 'grow', before: [create], ...grow },
+  { name: 'flatten', before: [onImage], ...flatten },
+  { name: 'flatten of one that nobody writes to any more', before: [onImage, freeze], ...flatten },
+  { name: 'image', before: [create, freeze], ...capture },
+  {
+    name: 'image of one that was frozen before it was grown',
+    before: [create, freeze],
+    ...largerImage,
+    fileBytes: size,
+  },
+  { name: 'backup', before: [create, freeze], ...backUp },
+  { name: 'delete', before: [create], left: 'nothing', ...remove },
+  { name: 'delete after an image and a backup', before: [create, freeze, capture, backUp], left: 'nothing', ...remove },
+];
+
+/** A host that dies after the n-th step from the moment that it is armed. */
+function mortal(world: HostWorld) {
+  let left = Number.POSITIVE_INFINITY;
+  const steps: string[] = [];
+  let dead = false;
+  const host = world.host({
+    dependencies: {
+      step: (name) => {
+        steps.push(name);
+        if (--left <= 0) throw new ProcessDied(name);
+      },
+    },
+  });
+  void host.died.then(() => {
+    dead = true;
+  });
+  const arm = (n: number) => {
+    left = n;
+  };
+  return { host, steps, arm, isDead: () => dead };
+}
+
+for (const work of works) {
+  test(`layer, ${work.name}: the end is the same wherever the host process dies`, async (t) => {
+    const died: string[] = [];
+    for (let n = 1; n < 20; n++) {
+      const step = await runOnce(t, work, n);
+      if (step === undefined) break;
+      died.push(step);
+    }
+    assert.ok(died.length >= 1, `steps: ${died}`);
+    t.diagnostic(`died after: ${died.join(', ')}`);
+  });
+}
+
+async function runOnce(t: TestContext, work: Work, n: number): Promise<string | undefined> {
+  const world = await hostWorld(t);
+  const { control } = world;
+  const first = mortal(world);
+  await first.host.start();
+  let layer = wantedLayer({ generation: 0 });
+  const isDone = (act: Act) => (observed: ObservedLayer) => {
+    const state = layer.presence === 'absent' ? 'absent' : 'ready';
+    const served = observed.state === state && observed.generation === layer.generation;
+    return served && observed.step === null && (act.done?.(observed, layer) ?? true);
+  };
+  const want = async (act: Act) => {
+    layer = { ...(await act.change(layer, world)), generation: layer.generation + 1 };
+    control.wantLayer(layer);
+  };
+  for (const act of work.before ?? []) {
+    await want(act);
+    await control.untilLayer(layer.id, 'as before', isDone(act));
+  }
+  first.arm(n);
+  await want(work);
+  const isThrough = () => {
+    const observed = control.observedLayers.get(layer.id);
+    return observed !== undefined && isDone(work)(observed);
+  };
+  await until('death or the end', () => first.isDead() || isThrough());
+  const step = first.isDead() ? first.steps.at(-1) : undefined;
+  if (step !== undefined) {
+    control.observedLayers.clear();
+    await world.host().start();
+  }
+  const observed = await control.untilLayer(layer.id, 'as it shall be', isDone(work));
+  assert.equal(observed.error, null);
+  await check(world, work, layer);
+  return step;
+}
+
+async function check({ directory }: HostWorld, work: Work, layer: DesiredLayer): Promise<void> {
+  const data = join(directory, 'data');
+  const pool = join(data, 'volumes');
+  const file = `${layer.id}.qcow2`;
+  assert.deepEqual(readdirSync(pool), [...(work.left === 'nothing' ? [] : [file]), 'bothy-pool.json'].sort());
+  assert.deepEqual(
+    readdirSync(join(data, 'images/incoming')).filter((name) => name.startsWith('upload-')),
+    [],
+  );
+  assert.equal(
+    readdirSync(join(data, 'backups')).some((name) => name.endsWith('.new')),
+    false,
+  );
+  if (work.left === 'nothing') {
+    assert.deepEqual(readdirSync(join(data, 'layer-outcomes')), []);
+    return;
+  }
+  const header = await headerAt(join(pool, file));
+  const base = layer.image ? { kind: 'image', id: layer.image.id } : null;
+  assert.deepEqual(header, { sizeBytes: work.fileBytes ?? layer.sizeBytes, buildsOn: base });
+}
