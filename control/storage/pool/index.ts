@@ -1,5 +1,6 @@
 export { capabilitiesOf } from './capabilities.ts';
 export { choose, type PoolChoice, type PoolState, type PoolVerdict, type PoolWish } from './choose.ts';
 export { recordLevels, recordPools } from './facts.ts';
+export { type PoolFigures, poolFigures } from './figures.ts';
 export { choosePool, lockPools, readPools, recordPoolChoice, requireRoom } from './placement.ts';
 export type { PoolTier } from './tables.ts';

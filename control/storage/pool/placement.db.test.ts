@@ -7,8 +7,16 @@ import { newId } from '../../../contract/ids.ts';
 import { cloudActor, type Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
 import { freezeLayer, growLayer, insertLayer } from '../layer/index.ts';
-import { testPool } from '../testing.ts';
-import { choosePool, type PoolWish, recordLevels, recordPoolChoice, recordPools, requireRoom } from './index.ts';
+import { testPool, testVolume } from '../testing.ts';
+import {
+  choosePool,
+  type PoolWish,
+  poolFigures,
+  recordLevels,
+  recordPoolChoice,
+  recordPools,
+  requireRoom,
+} from './index.ts';
 
 const gib = 2 ** 30;
 let db: TestDatabase;
@@ -67,6 +75,33 @@ test('what grows where it is needs room there', async () => {
     inTx((tx) => requireRoom(tx, pool.id, 21 * gib)),
     refused,
   );
+});
+
+test('what a pool holds is somebody’s own, shared, or of nobody any more', async () => {
+  const pool = await testPool(db.database);
+  const projectId = await testProject(db.database);
+  const layer = (parentId?: string) =>
+    inTx(async (tx) => {
+      const base = parentId === undefined ? null : { parentId };
+      const id = await insertLayer(tx, { volumeId: newId(), pool, sizeBytes: gib, base });
+      await sql`update volume_layer set observed_allocated_bytes = 100 where id = ${id}`.execute(tx);
+      return id;
+    });
+  const below = await layer();
+  await inTx((tx) => freezeLayer(tx, below));
+  const tops = [await layer(below), await layer(below), await layer()];
+  const volumes = await Promise.all(tops.map((layerId) => testVolume(db.database, { projectId, layerId })));
+  await sql`update volume set pool_id = ${pool.id}, size_gib = 2 where id = any(${volumes}::uuid[])`.execute(
+    db.database.query,
+  );
+  const [before] = await poolFigures(db.database.query, pool.id);
+  assert.deepEqual([before!.volumes, before!.volume_gib, before!.promised_bytes], [3, 6, 3 * gib]);
+  assert.deepEqual([before!.own_bytes, before!.shared_bytes, before!.reclaimable_bytes], [300, 100, 0]);
+  await sql`update volume set desired_presence = 'absent' where id = any(${volumes.slice(1)}::uuid[])`.execute(
+    db.database.query,
+  );
+  const now = (await poolFigures(db.database.query)).find(({ id }) => id === pool.id)!;
+  assert.deepEqual([now.own_bytes, now.shared_bytes, now.reclaimable_bytes], [200, 0, 200]);
 });
 
 test('a choice leaves a why-record for the volume', async () => {

@@ -1,5 +1,5 @@
 /** The pool's tables as Kysely sees it; the columns' meaning stands in migrations 0300, 0311 and 0312. */
-import type { Generated } from 'kysely';
+import type { Generated, Selectable } from 'kysely';
 import type { Timestamp } from '../../kit/database/schema.ts';
 
 export type PoolTier = 'ram' | 'flash' | 'disk';
@@ -21,6 +21,8 @@ export interface StoragePoolTable {
   created_at: Timestamp;
   updated_at: Timestamp;
 }
+
+export type StoragePoolRow = Selectable<StoragePoolTable>;
 
 interface PoolTables {
   storage_pool: StoragePoolTable;

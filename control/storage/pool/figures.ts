@@ -1,0 +1,60 @@
+/** What pools hold, for those who run the cloud: read when asked, from all layers. */
+import { sql } from 'kysely';
+import type { Queryable } from '../../kit/database/database.ts';
+import { roomOf } from './choose.ts';
+import type { StoragePoolRow } from './tables.ts';
+
+export interface PoolFigures
+  extends Pick<
+    StoragePoolRow,
+    | ('id' | 'host_id' | 'name' | 'tier' | 'kind' | 'total_bytes' | 'free_bytes' | 'problem' | 'disabled')
+    | ('disabled_reason' | 'over_subscription' | 'reserved_percentage' | 'updated_at')
+  > {
+  host_name: string;
+  host_enabled: boolean;
+  connected: boolean;
+  availability_zone: string;
+  /** How many volumes are in it, and how large they are together. */
+  volumes: number;
+  volume_gib: number;
+  /** The full size of all that may still grow; Cinder's provisioned capacity. */
+  promised_bytes: number;
+  /** What may still be promised. */
+  room_bytes: number;
+  /** What the files of layers take that are of one volume or snapshot alone, of several, of none any more. */
+  own_bytes: number;
+  shared_bytes: number;
+  reclaimable_bytes: number;
+}
+
+/** Of all pools, or of one. */
+export async function poolFigures(db: Queryable, poolId: string | null = null): Promise<PoolFigures[]> {
+  const { rows } = await sql<Omit<PoolFigures, 'room_bytes'>>`
+    with recursive
+    pools as (select * from storage_pool where ${poolId}::uuid is null or id = ${poolId}::uuid),
+    layers as (select l.* from volume_layer l join pools p on p.id = l.pool_id),
+    holders as (
+      select id, layer_id from volume where desired_presence = 'present' and layer_id is not null
+      union all select id, layer_id from volume_snapshot where desired_presence = 'present' and layer_id is not null),
+    chains (holder, layer_id) as (
+      select id, layer_id from holders
+      union all select holder, l.parent_id from chains join volume_layer l on l.id = chains.layer_id where l.parent_id is not null),
+    uses as (select layer_id, count(*) as holders from chains group by layer_id),
+    taken as (
+      select pool_id,
+        coalesce(sum(observed_allocated_bytes) filter (where holders = 1), 0)::float8 as own_bytes,
+        coalesce(sum(observed_allocated_bytes) filter (where holders > 1), 0)::float8 as shared_bytes,
+        coalesce(sum(observed_allocated_bytes) filter (where holders is null), 0)::float8 as reclaimable_bytes
+      from layers left join uses on uses.layer_id = layers.id group by pool_id),
+    made as (select pool_id, count(*)::integer as volumes, sum(size_gib)::float8 as volume_gib
+      from volume where desired_presence = 'present' and pool_id is not null group by pool_id)
+    select p.id, p.host_id, p.name, p.tier, p.kind, p.total_bytes, p.free_bytes, p.problem, p.disabled, p.disabled_reason,
+      p.over_subscription, p.reserved_percentage, p.updated_at, h.name as host_name, h.enabled as host_enabled, h.connected,
+      h.availability_zone, coalesce(made.volumes, 0) as volumes, coalesce(made.volume_gib, 0) as volume_gib,
+      coalesce(u.promised_bytes, 0)::float8 as promised_bytes, coalesce(t.own_bytes, 0) as own_bytes,
+      coalesce(t.shared_bytes, 0) as shared_bytes, coalesce(t.reclaimable_bytes, 0) as reclaimable_bytes
+    from pools p join host h on h.id = p.host_id left join storage_pool_usage u on u.pool_id = p.id
+      left join taken t on t.pool_id = p.id left join made on made.pool_id = p.id
+    order by h.name, p.name`.execute(db);
+  return rows.map((row) => ({ ...row, room_bytes: roomOf(row).room }));
+}
