@@ -1,6 +1,7 @@
 /** The area opens itself: its services and what works behind them, made in order, begun and ended together. */
 import type { Logger } from 'pino';
 import type { Database } from '../kit/database/database.ts';
+import { ConnectionService } from './connection/index.ts';
 import { GroupTypeService } from './group-type/index.ts';
 import { hostedLayers, tellDigest } from './layer/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
@@ -23,6 +24,7 @@ export function openStorage({ database, images, log, afterVolumeStep: afterStep 
     services: {
       volumes: new VolumeService({ database, images, log }),
       snapshots: new SnapshotService({ database, log }),
+      connections: new ConnectionService({ database }),
       volumeTypes: new VolumeTypeService({ database }),
       typeEncryptions: new TypeEncryptionService({ database }),
       defaultTypes: new DefaultTypeService({ database }),

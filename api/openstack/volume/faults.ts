@@ -22,6 +22,7 @@ const conflicts: Partial<Record<Reason, number>> = {
   volume_type_access_exists: 409,
   qos_specs_name_taken: 409,
   group_type_name_taken: 409,
+  attachment_of_server: 409,
 };
 
 export const cinderFault = (code: number, message: string): Record<string, { code: number; message: string }> => ({

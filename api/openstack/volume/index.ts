@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
+import type { ConnectionService } from '../../../control/storage/connection/index.ts';
 import type { GroupTypeService } from '../../../control/storage/group-type/index.ts';
 import type { QosSpecsService } from '../../../control/storage/qos-specs/index.ts';
 import type {
@@ -20,6 +21,7 @@ import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
 import { permit } from '../common/permit.ts';
 import * as a from './answers.ts';
+import { attachmentRoutes } from './attachments.ts';
 import { defaultTypeRoutes } from './default-types.ts';
 import { extensionRoutes } from './extensions.ts';
 import { cinderFault, speakCinderFaults } from './faults.ts';
@@ -42,6 +44,7 @@ export interface VolumeDialectOptions {
   qosSpecs: QosSpecsService;
   groupTypes: GroupTypeService;
   quotas: QuotaService;
+  connections: ConnectionService;
   /** For documents and walks: everything once. */
   withoutProjectPaths?: boolean;
 }
@@ -107,4 +110,5 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   quotaSetRoutes(boundary, options);
   quotaClassRoutes(boundary, options);
   limitRoutes(boundary, options);
+  attachmentRoutes(boundary, options.connections);
 }

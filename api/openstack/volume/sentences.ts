@@ -3,12 +3,21 @@ import type { SentenceTable } from '../../../contract/errors.ts';
 import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { ImageReasons } from '../../../control/image/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
+import type { ConnectionReasons } from '../../../control/storage/connection/reasons.ts';
 import type { StorageReasons } from '../../../control/storage/reasons.ts';
+import type { SnapshotReasons, VolumeReasons } from '../../../control/storage/volume/reasons.ts';
 import { hostSentences, kitSentences } from '../common/sentences.ts';
 import { imageSentences } from '../image/sentences.ts';
+import { volumeSentences } from './volume-sentences.ts';
 
 /** All that a call of this dialect may be refused for. */
-export type CinderReasons = KitReasons & HostReasons & ImageReasons & StorageReasons;
+export type CinderReasons = KitReasons &
+  HostReasons &
+  ImageReasons &
+  StorageReasons &
+  VolumeReasons &
+  SnapshotReasons &
+  ConnectionReasons;
 type Some = Partial<SentenceTable<CinderReasons>>;
 
 const volumeTypes = {
@@ -45,6 +54,14 @@ const groupTypes = {
   group_type_name_taken: ({ name }) => `Group Type ${name} already exists.`,
 } satisfies Some;
 
+const connections = {
+  attachment_not_found: ({ id }) => `Volume attachment could not be found with filter: attachment_id = ${id}.`,
+  attachment_of_server: ({ server }) => `Detach volume from instance ${server} using the Compute API`,
+  volume_not_exported: ({ id }) =>
+    `Unable to connect to volume ${id}: it is local to its host, and only servers of that host reach it.`,
+  volume_read_only: ({ id }) => `Invalid attaching mode 'rw' for volume ${id}: it is read-only.`,
+} satisfies SentenceTable<ConnectionReasons>;
+
 const places = {
   layer_gone: () => 'What the volume was to be made of is gone.',
   no_pool: ({ why, fix }) => `No valid backend was found: ${why}. To help: ${fix}.`,
@@ -64,6 +81,8 @@ export const cinderSentences: SentenceTable<CinderReasons> = {
   marker_not_found: ({ marker }) => `Marker ${marker} could not be found.`,
   quota_exceeded: quotaSentence,
   ...storageSentences,
+  ...volumeSentences,
+  ...connections,
 };
 
 /** What Cinder calls what we count. */

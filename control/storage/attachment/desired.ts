@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { DesiredVolume } from '../../../contract/host/index.ts';
 import type { AttachmentId, LayerId, VolumeId } from '../../../contract/ids.ts';
+import { type QosSpecs, qosLimits, qosOfTypeSql } from '../volume-type/index.ts';
 
 /** As {@link desiredVolumesOf} reads it. */
 export interface DesiredVolumeRow {
@@ -14,6 +15,8 @@ export interface DesiredVolumeRow {
   read_only: boolean;
   tag: string | null;
   device: string;
+  size_gib: number;
+  qos: QosSpecs | null;
 }
 
 /**
@@ -22,12 +25,24 @@ export interface DesiredVolumeRow {
  */
 export const desiredVolumesOf = (serverId: RawBuilder<unknown>): RawBuilder<DesiredVolumeRow[] | null> => sql`
   (select json_agg(json_build_object('id', v.id, 'attachment_id', a.id, 'layer_id', v.layer_id, 'size_bytes', l.size_bytes,
-    'slot', a.slot, 'boot_index', a.boot_index, 'read_only', a.mode = 'ro' or v.read_only, 'tag', a.tag, 'device', a.device)
+    'slot', a.slot, 'boot_index', a.boot_index, 'read_only', a.mode = 'ro' or v.read_only, 'tag', a.tag, 'device', a.device,
+    'size_gib', v.size_gib, 'qos', ${qosOfTypeSql(sql`t.qos_specs_id`)})
     order by a.slot)
   from volume_attachment a join volume v on v.id = a.volume_id join volume_layer l on l.id = v.layer_id
+    join volume_type t on t.id = v.volume_type_id
   where a.server_id = ${serverId} and a.desired_presence = 'present')`;
 
-export const volumeDocument = (row: DesiredVolumeRow): DesiredVolume => ({
-  ...{ id: row.id, attachmentId: row.attachment_id, layerId: row.layer_id, sizeBytes: row.size_bytes, slot: row.slot },
-  ...{ bootIndex: row.boot_index, readOnly: row.read_only, tag: row.tag, device: row.device },
-});
+export function volumeDocument(row: DesiredVolumeRow): DesiredVolume {
+  const limits = qosLimits(row.qos, row.size_gib);
+  return {
+    ...{
+      id: row.id,
+      attachmentId: row.attachment_id,
+      layerId: row.layer_id,
+      sizeBytes: row.size_bytes,
+      slot: row.slot,
+    },
+    ...{ bootIndex: row.boot_index, readOnly: row.read_only, tag: row.tag, device: row.device },
+    ...(limits && { limits }),
+  };
+}

@@ -1,0 +1,2 @@
+export type { ShownAttachment } from './listing.ts';
+export { ConnectionService, type ForeignAttachment } from './service.ts';

@@ -1,0 +1,36 @@
+/** Attachments as callers see them: of their project's volumes. */
+import { sql } from 'kysely';
+import { type Caller, isAdmin, requireProject } from '../../kit/caller.ts';
+import type { Listing } from '../../kit/listing.ts';
+import { attachmentStatusSql } from '../volume/index.ts';
+
+export interface ShownAttachment {
+  id: string;
+  volume_id: string;
+  /** Of this cloud, or whatever the other side named. */
+  instance: string | null;
+  status: 'reserved' | 'attaching' | 'attached' | 'detaching';
+  mode: 'rw' | 'ro';
+  device: string | null;
+  /** It is a server's of this cloud. */
+  local: boolean;
+  attached_at: Date | null;
+}
+
+export const attachmentListing: Listing<ShownAttachment> = {
+  noun: 'attachment',
+  select: sql`t.id, t.volume_id, t.instance, t.status, t.mode, t.device, t.local, t.attached_at`,
+  from: sql`(select a.id, a.project_id, a.volume_id, coalesce(a.server_id, a.named_server_id) as instance, ${attachmentStatusSql} as status,
+    a.mode, a.device, a.server_id is not null as local, coalesce(a.attached_at, a.completed_at) as attached_at, a.created_at
+    from volume_attachment a) t`,
+  columns: {
+    id: { kind: 'uuid', sortable: true },
+    created_at: { kind: 'time', sortable: true },
+    volume_id: { kind: 'uuid', sortable: true },
+    instance: { kind: 'uuid', sortable: true },
+    status: { kind: 'text', sortable: true },
+    project_id: { kind: 'uuid' },
+  },
+  visible: (caller: Caller) =>
+    isAdmin(caller) ? sql`true` : sql`t.project_id = ${requireProject(caller, 'see attachments')}::uuid`,
+};

@@ -1,0 +1,122 @@
+/**
+ * A server gets a volume: the row that says so, with its place in the machine. In the transaction of whoever locked the server's row, which
+ * raises the server's generation by one: a host's word of before does not count for the volume.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { serverLimits } from '../../../contract/host/limits.ts';
+import { type AttachmentId, newId } from '../../../contract/ids.ts';
+import type { Caller } from '../../kit/caller.ts';
+import { sqlState, type Tx } from '../../kit/database/database.ts';
+import { lockVolume, reachOf } from '../volume/store.ts';
+import { requireStatus } from '../volume/volume.ts';
+import { freeDevice, freeSlot } from './slots.ts';
+
+/** A server, its row locked. */
+export interface VolumeServer {
+  id: string;
+  project_id: string;
+  host_id: string | null;
+  generation: number;
+  /** How its disks beside its volumes are called. */
+  devices: readonly string[];
+  /** `sd` where its disks are not on virtio. */
+  prefix?: 'vd' | 'sd';
+}
+
+export interface AttachmentWish {
+  tag: string | null;
+  deleteOnTermination: boolean;
+  /** 0: it boots from it. */
+  bootIndex?: number | null;
+}
+
+export interface AttachmentRowWish extends AttachmentWish {
+  volumeId: string;
+  /** It has it, and nobody has to say so first. */
+  atOnce: boolean;
+}
+
+export interface NewAttachment {
+  id: AttachmentId;
+  device: string;
+}
+
+/**
+ * @throws CloudError `not_found` for a volume out of reach; `invalid` where it is not available, or on another host; `forbidden` where
+ *   the machine has no place left
+ */
+export async function attachVolume(
+  tx: Tx,
+  caller: Caller,
+  server: VolumeServer,
+  { volumeId, ...wish }: AttachmentWish & { volumeId: string },
+): Promise<NewAttachment> {
+  const volume = await lockVolume(tx, reachOf(caller), volumeId);
+  requireStatus(volume, 'attach', ['available']);
+  const host = server.host_id ?? (await hostOfVolumes(tx, server.id));
+  if (host !== null && host !== volume.host_id) {
+    throw new CloudError('invalid', 'volume_on_other_host', { id: volume.id, server: server.id });
+  }
+  // One that has no host has it at once: nobody has to do anything for it.
+  const atOnce = server.host_id === null;
+  const [made] = await insertAttachments(tx, server, [{ volumeId: volume.id, ...wish, atOnce }]);
+  return made!;
+}
+
+/**
+ * The rows alone, the one that it boots from first: the volumes are locked by this transaction, or made in it.
+ * @throws CloudError as {@link attachVolume}
+ */
+export async function insertAttachments(
+  tx: Tx,
+  server: VolumeServer,
+  wishes: readonly AttachmentRowWish[],
+): Promise<NewAttachment[]> {
+  const { rows: others } = await sql<{ slot: number; device: string | null }>`select slot, device from volume_attachment
+    where server_id = ${server.id}`.execute(tx);
+  const slots = new Set(others.map(({ slot }) => slot));
+  const devices = new Set([...server.devices, ...others.flatMap(({ device }) => device ?? [])]);
+  const first = (wish: AttachmentRowWish) => Number(wish.bootIndex !== 0);
+  const rows = wishes
+    .toSorted((a, b) => first(a) - first(b))
+    .map((wish) => {
+      const slot = freeSlot(slots);
+      if (slot === undefined) {
+        throw new CloudError('forbidden', 'server_volumes_full', { id: server.id, maximum: serverLimits.volumes });
+      }
+      const device = freeDevice(devices, server.prefix);
+      slots.add(slot);
+      devices.add(device);
+      return {
+        ...{ id: newId<AttachmentId>(), volume_id: wish.volumeId, slot, device, boot_index: wish.bootIndex ?? null },
+        ...{ tag: wish.tag, delete_on_termination: wish.deleteOnTermination, at_once: wish.atOnce },
+      };
+    });
+  try {
+    await sql`insert into volume_attachment (id, project_id, server_id, server_generation, volume_id, slot, device, boot_index, tag,
+        delete_on_termination, attached_at)
+      select id, ${server.project_id}::uuid, ${server.id}::uuid, ${server.generation + 1}::bigint, volume_id, slot, device, boot_index, tag,
+        delete_on_termination, case when at_once then now() end
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, volume_id uuid, slot integer, device text,
+        boot_index integer, tag text, delete_on_termination boolean, at_once boolean)`.execute(tx);
+  } catch (error) {
+    if (sqlState(error) !== '23505') throw error;
+    // One that the request names twice: another's row would have been seen under the volume's lock.
+    const id =
+      wishes.find(({ volumeId }, index) => wishes.findIndex((other) => other.volumeId === volumeId) < index)
+        ?.volumeId ?? '';
+    const fields = { id, call: 'attach', status: 'reserved', wanted: ['available'] } as const;
+    throw new CloudError('invalid', 'volume_status_unfit', fields, { cause: error });
+  }
+  return rows;
+}
+
+/** Where a server that has no host has to go for the volumes that it has. */
+async function hostOfVolumes(tx: Tx, serverId: string): Promise<string | null> {
+  const { rows } = await sql<{
+    host_id: string | null;
+  }>`select v.host_id from volume_attachment a join volume v on v.id = a.volume_id
+    where a.server_id = ${serverId} and v.host_id is not null limit 1`.execute(tx);
+  return rows[0]?.host_id ?? null;
+}
