@@ -42,15 +42,23 @@ function declaredReasons(): Map<string, Set<string>> {
 
 const declared = declaredReasons();
 
+const storage = ['StorageReasons', 'VolumeReasons', 'SnapshotReasons'];
+
 const dialects: Record<string, { sentences: object; areas: string[] }> = {
   Keystone: { sentences: keystoneSentences, areas: ['KitReasons', 'IdentityReasons'] },
   Glance: { sentences: glanceSentences, areas: ['KitReasons', 'HostReasons', 'ImageReasons'] },
   Neutron: { sentences: neutronSentences, areas: ['KitReasons', 'HostReasons', 'NetworkReasons'] },
   Nova: {
     sentences: novaSentences,
-    areas: ['KitReasons', 'HostReasons', 'ImageReasons', 'NetworkReasons', 'ComputeReasons'],
+    areas: [
+      ...['KitReasons', 'HostReasons', 'ImageReasons', 'NetworkReasons', 'ComputeReasons'],
+      ...[...storage, 'ServerVolumeReasons'],
+    ],
   },
-  Cinder: { sentences: cinderSentences, areas: ['KitReasons', 'HostReasons', 'ImageReasons', 'StorageReasons'] },
+  Cinder: {
+    sentences: cinderSentences,
+    areas: ['KitReasons', 'HostReasons', 'ImageReasons', ...storage, 'ConnectionReasons'],
+  },
   'the command line': {
     sentences: operatorSentences,
     areas: ['ProcessReasons', 'HostLinkReasons', 'NetworkOperatorReasons'],

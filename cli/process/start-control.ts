@@ -200,6 +200,7 @@ function dialects(
     networkDialect({ authenticator, services: network, publicUrl }),
     computeDialect({
       ...{ authenticator, ...compute.services },
+      ...{ volumes: storage.services.volumes, snapshots: storage.services.snapshots },
       ...{ securityGroups: network.securityGroups, networks: network.networks, images: image.services.images },
       floatingIps: network.floatingIps,
     }),

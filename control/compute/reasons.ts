@@ -46,6 +46,8 @@ export interface ComputeReasons {
   server_without_address: { id: string; address: string };
   too_many_interfaces: { maximum: number };
   rebuild_image_not_found: NoFields;
+  /** It boots from a volume, which keeps its content. */
+  rebuild_to_other_image: { image: string };
   resize_to_same_flavor: NoFields;
   resize_to_no_disk: NoFields;
   resize_of_disk_down: { disk_gib: number };
@@ -72,12 +74,16 @@ export interface ComputeReasons {
   move_to_same_host: { host: string };
   /** Nobody takes a server from a host that lives. */
   host_still_in_use: { host: string };
+  /** That it boots from a volume is what does not allow it. */
+  volume_backed: { id: string; call: string };
   server_counts_reversed: { min_count: number; max_count: number };
   one_hostname_for_many_servers: NoFields;
   one_port_for_many_servers: NoFields;
   one_fixed_ip_for_many_servers: NoFields;
   key_pair_unknown: { name: string };
   availability_zone_unknown: { zone: string };
+  /** Neither an image nor a volume is named. */
+  nothing_to_boot_from: NoFields;
   image_not_bootable: { id: string; disk_format: string | null };
   image_too_large_for_flavor: { disk_bytes: number; image_bytes: number };
   flavor_disk_below_minimum: { disk_bytes: number; minimum_bytes: number };

@@ -14,6 +14,7 @@ export { ImageImporter } from './importer.ts';
 export { ImageImportService, taskLifeHours } from './imports.ts';
 export type { Comparison, ImageFilter, ImageListOptions, SortKey } from './list.ts';
 export { ImageMemberService } from './members.ts';
+export { insertImageOfVolumes } from './of-volumes.ts';
 export { PropertyProtections, type PropertyRule, parseProtections } from './protection.ts';
 export { ImageService, type NewImage } from './service.ts';
 export { imageSources, laterDigest, sourceOrders } from './sources.ts';

@@ -16,7 +16,17 @@ import type { ServerRecord } from '../../host/server/record.ts';
 import { fuzzing, partOf } from '../support/part-of.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
 import { makeTenancy, reaches, serverBody, statusOf } from '../support/tenancy.ts';
-import { type Act, type Asking, acts, otherActs, reading, refusals, refused, type World } from './server-acts.ts';
+import {
+  type Act,
+  type Asking,
+  acts,
+  ofVolumes,
+  otherActs,
+  reading,
+  refusals,
+  refused,
+  type World,
+} from './server-acts.ts';
 
 let cloud: SimulatedCloud;
 let world: World;
@@ -75,7 +85,10 @@ const all = Object.entries({ ...acts, ...otherActs }).flatMap(([name, some]) =>
 
 describe('the list is whole', () => {
   test('each action of control is in it', () => {
-    assert.deepEqual([...Object.keys(acts), ...Object.keys(refused)].sort(), Object.keys(serverActions).sort());
+    assert.deepEqual(
+      [...Object.keys(acts), ...Object.keys(refused), ...ofVolumes].sort(),
+      Object.keys(serverActions).sort(),
+    );
   });
 
   test('each of Nova’s actions on the wire is tried, refused, or changes nothing', async () => {

@@ -78,7 +78,10 @@ export const refusals: Record<keyof typeof refused, object> = {
   evacuate: { evacuate: { onSharedStorage: false } },
 };
 
-export const acts: Record<Exclude<Name, keyof typeof refused>, Act | readonly Act[]> = {
+/** They are one transaction of control each; what a host does for them: test/simulated/host-volumes.test.ts. */
+export const ofVolumes = ['attachVolume', 'detachVolume', 'updateAttachment'] as const satisfies readonly Name[];
+
+export const acts: Record<Exclude<Name, keyof typeof refused | (typeof ofVolumes)[number]>, Act | readonly Act[]> = {
   start: post('ACTIVE', { 'os-start': null }, stop),
   stop,
   softReboot: post('ACTIVE', { reboot: { type: 'SOFT' } }),

@@ -30,6 +30,8 @@ const forms: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     stop: bare,
     started_at: bare,
     ended_at: bare,
+    // Of volumes and snapshots, which Cinder told it so.
+    createdAt: bare,
   },
   identity: {
     updated: seconds,

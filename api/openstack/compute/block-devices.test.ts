@@ -21,6 +21,7 @@ test('the boot image and blank disks are read from the new form, sizes in GiB an
       { kind: 'swap', sizeMiB: 64, format: null },
     ],
     diskBuses: [],
+    volumes: [],
   });
   const one = readBlockDevices({
     imageRef: image,
@@ -30,6 +31,7 @@ test('the boot image and blank disks are read from the new form, sizes in GiB an
     bootImage: undefined,
     localDisks: [{ kind: 'ephemeral', sizeMiB: null, format: 'ext3' }],
     diskBuses: ['scsi'],
+    volumes: [],
   });
 });
 
@@ -43,6 +45,44 @@ test('the old form names blank disks by their virtual names, and what is no devi
     { kind: 'ephemeral', sizeMiB: null, format: null },
     { kind: 'swap', sizeMiB: 8, format: null },
   ]);
+});
+
+test('volumes are read from the new form: there already, or to be made of an image, a snapshot or nothing', () => {
+  const asked = {
+    imageRef: image,
+    block_device_mapping_v2: [
+      {
+        source_type: 'image',
+        uuid: image,
+        destination_type: 'volume',
+        volume_size: 3,
+        boot_index: '0',
+        volume_type: 'fast',
+      },
+      { source_type: 'volume', uuid: image, boot_index: 1, tag: 'data', delete_on_termination: 'true' },
+      { source_type: 'snapshot', uuid: image, boot_index: null },
+      { source_type: 'blank', destination_type: 'volume', volume_size: '4', boot_index: -1 },
+    ],
+  } as const;
+  const none = { id: image, sizeGib: null, type: null, bootIndex: null, tag: null, deleteOnTermination: false };
+  assert.deepEqual(readBlockDevices(asked as never), {
+    ...{ bootImage: undefined, localDisks: [], diskBuses: [] },
+    volumes: [
+      { ...none, source: 'image', sizeGib: 3, bootIndex: 0, type: 'fast' },
+      { ...none, source: 'volume', bootIndex: 1, tag: 'data', deleteOnTermination: true },
+      { ...none, source: 'snapshot' },
+      { ...none, source: 'blank', id: null, sizeGib: 4 },
+    ],
+  });
+});
+
+test('of the old form the volume that is called as the first disk is booted from', () => {
+  const volume = (device_name: string) => ({ device_name, volume_id: image });
+  const { volumes } = readBlockDevices({ block_device_mapping: [volume('/dev/vdb'), volume('vda')] });
+  assert.deepEqual(
+    volumes.map(({ bootIndex }) => bootIndex),
+    [null, 0],
+  );
 });
 
 const v2 = (...devices: NonNullable<Asked['block_device_mapping_v2']>): Asked => ({
@@ -61,15 +101,29 @@ const refused: [string, Asked, RegExp][] = [
   ['a second image', v2(root, { ...root, boot_index: 1 }), /Mapping image to local is not supported/],
   ['a gap in the boot sequence', v2(root, { ...blank, boot_index: 2 }), /Boot sequence/],
   ['two that boot first', v2(root, root), /Boot sequence/],
-  ['a volume', v2({ source_type: 'volume', uuid: image, destination_type: 'volume' }), /from a volume \(volumes\)/],
-  ['a snapshot', v2({ source_type: 'snapshot', uuid: image }), /from a snapshot \(volumes\)/],
-  ['an image to a volume', v2({ ...root, destination_type: 'volume', volume_size: 1 }), /to a volume \(volumes\)/],
+  [
+    'a volume on the host’s disk',
+    v2({ source_type: 'volume', uuid: image, destination_type: 'local' }),
+    /volume with destination_type=local/,
+  ],
+  [
+    'a type of a volume that is there',
+    v2({ source_type: 'volume', uuid: image, volume_type: 'fast' }),
+    /volume type to existing volume/,
+  ],
+  ['a volume of an image without a size', v2({ ...root, destination_type: 'volume' }), /non-zero size/],
+  ['a blank volume without a size', v2({ source_type: 'blank', destination_type: 'volume' }), /non-zero size/],
+  [
+    'volumes alone that nothing boots from',
+    { block_device_mapping_v2: [{ source_type: 'volume', uuid: image }] },
+    /Boot sequence/,
+  ],
+  ['a volume’s id that is none', v2({ source_type: 'volume', uuid: 'mine' }), /failed to get volume mine/],
   ['a volume’s type', v2({ ...blank, volume_type: 'fast' }), /volume_type with destination_type=local/],
   ['a CD', v2({ ...blank, device_type: 'cdrom' }), /type cdrom/],
-  ['a tag', v2({ ...blank, tag: 'disk' }), /tag of a block device/],
+  ['a tag of the host’s disk', v2({ ...blank, tag: 'disk' }), /tag of a block device/],
   ['another file system', v2({ ...blank, guest_format: 'ntfs' }), /guest_format ntfs/],
   ['more disks than Nova’s default allows', v2(blank, blank, blank), /more local devices/],
-  ['an old volume', { block_device_mapping: [{ volume_id: image, device_name: 'vda' }] }, /from a volume/],
   ['an old one that says nothing', { block_device_mapping: [{ device_name: 'vdb' }] }, /Unrecognized legacy format/],
 ];
 for (const [name, asked, message] of refused) {

@@ -174,7 +174,7 @@ test('what a body says wrongly is refused as Nova refuses it', async () => {
       }),
       undefined,
       400,
-      /volumes/,
+      /Volume .* could not be found/,
     ],
     [wish({ availability_zone: 'nowhere' }), undefined, 400, /availability zone is not available/],
     [wish({ availability_zone: 'nova:rack-1' }), undefined, 403, /admin/],

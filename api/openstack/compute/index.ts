@@ -16,6 +16,8 @@ import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
 import type { NetworkService } from '../../../control/network/network/service.ts';
 import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
+import type { SnapshotService } from '../../../control/storage/snapshot/index.ts';
+import type { VolumeService } from '../../../control/storage/volume/index.ts';
 import { Boundary } from '../../boundary/boundary.ts';
 import { readJson } from '../../boundary/json.ts';
 import type { Dialect } from '../../server.ts';
@@ -49,6 +51,8 @@ import { serverRoutes } from './servers.ts';
 import { tenantUsageRoutes } from './tenant-usage.ts';
 import { sentences } from './validate.ts';
 import { extensionRoutes, versionRoutes } from './versions.ts';
+import { volumeAttachmentRoutes } from './volume-attachments.ts';
+import { snapshotRoutes, volumeRoutes } from './volumes.ts';
 
 export interface ComputeDialectOptions {
   authenticator: Authenticator;
@@ -66,6 +70,8 @@ export interface ComputeDialectOptions {
   images: ImageService;
   networks: NetworkService;
   floatingIps: FloatingIpService;
+  volumes: VolumeService;
+  snapshots: SnapshotService;
   /** For documents and walks: everything once. */
   withoutLegacy?: boolean;
 }
@@ -106,6 +112,7 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   serverPasswordRoutes(boundary, servers);
   serverNetworkRoutes(boundary, servers);
   serverInterfaceRoutes(boundary, servers);
+  volumeAttachmentRoutes(boundary, servers);
   diagnosticsRoutes(boundary, servers);
   consoleRoutes(boundary, options.consoles);
   instanceActionRoutes(boundary, servers);
@@ -130,6 +137,8 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   oldHostRoutes(boundary, hypervisors);
   networkRoutes(boundary, options.networks);
   floatingIpRoutes(boundary, options);
+  volumeRoutes(boundary, options.volumes);
+  snapshotRoutes(boundary, options.snapshots);
   externalEventRoutes(boundary);
   migrationRoutes(boundary, options.migrations);
   serverMigrationRoutes(boundary, servers);

@@ -98,6 +98,10 @@ export function instanceActionRoutes(app: Boundary, servers: ServerService): voi
   });
 }
 
+/** Named by Nova's functions: those that are about something else than the server itself are called so. */
+const eventOf = (name: string): string =>
+  /_(interface|volume)$/.test(name) ? `compute_${name}` : `compute_${name}_instance`;
+
 const nameOf = (operation: ServerOperation): string => novaNames[operation.verb] ?? operation.verb;
 
 function actionBody(request: FastifyRequest, server: ShownServer, operation: ServerOperation): Body {
@@ -117,7 +121,7 @@ function eventBody(request: FastifyRequest, server: ShownServer, operation: Serv
   const version = request.microversion;
   const results = { running: null, succeeded: 'Success', failed: 'Error' } as const;
   return {
-    event: `compute_${nameOf(operation)}_instance`,
+    event: eventOf(nameOf(operation)),
     start_time: plainTime(operation.created_at),
     finish_time: plainTime(operation.finished_at),
     result: results[operation.state],

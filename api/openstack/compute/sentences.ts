@@ -5,12 +5,25 @@ import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { ImageReasons } from '../../../control/image/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
+import type { StorageReasons } from '../../../control/storage/reasons.ts';
+import type { ServerVolumeReasons } from '../../../control/storage/server-volume/reasons.ts';
+import type { SnapshotReasons, VolumeReasons } from '../../../control/storage/volume/reasons.ts';
 import { hostSentences, kitSentences } from '../common/sentences.ts';
 import { imageSentences } from '../image/sentences.ts';
 import { neutronSentences } from '../network/sentences.ts';
+import { storageSentences } from '../volume/sentences.ts';
+import { volumeSentences } from '../volume/volume-sentences.ts';
 
 /** All that a call of this dialect may be refused for. */
-export type NovaReasons = KitReasons & HostReasons & ImageReasons & NetworkReasons & ComputeReasons;
+export type NovaReasons = KitReasons &
+  HostReasons &
+  ImageReasons &
+  NetworkReasons &
+  StorageReasons &
+  VolumeReasons &
+  SnapshotReasons &
+  ServerVolumeReasons &
+  ComputeReasons;
 type Some = Partial<SentenceTable<NovaReasons>>;
 
 /** What Nova calls what we count. */
@@ -124,6 +137,24 @@ const servers = {
   pattern_malformed: 'a filter is no valid regular expression',
 } satisfies Some;
 
+const serverVolumes = {
+  nothing_to_boot_from: 'Missing imageRef attribute',
+  volume_backed: ({ id, call }) =>
+    call === 'createBackup'
+      ? 'Backup is not supported for volume-backed instances.'
+      : `Instance ${id} cannot be ${call}d: Cannot ${call} a volume-backed instance`,
+  rebuild_to_other_image: ({ image }) =>
+    `Image ${image} is unacceptable: Unable to rebuild with a different image for a volume-backed server.`,
+  volume_on_other_host: ({ id, server }) =>
+    `Invalid volume: volume ${id} is on another host than instance ${server}, and local volumes are where they are`,
+  volumes_on_several_hosts: 'Block Device Mapping is Invalid: the volumes are on different hosts.',
+  volumes_for_many_servers: 'Cannot attach one or more volumes to multiple instances',
+  volume_not_bootable: ({ id }) => `Block Device Mapping is Invalid: Block Device ${id} is not bootable.`,
+  server_volumes_full: ({ id, maximum }) => `Instance ${id} has ${maximum} volumes, and no place for another.`,
+  volume_not_attached: ({ server, volume }) => `Instance ${server} is not attached to volume ${volume}`,
+  root_volume_stays: 'Cannot detach a root device volume',
+} satisfies SentenceTable<ServerVolumeReasons> & Some;
+
 const flavors = {
   flavor_not_found: ({ id }) => `Flavor ${id} could not be found.`,
   flavor_id_taken: ({ id }) => `Flavor with ID ${id} already exists.`,
@@ -176,9 +207,11 @@ const consoles = {
 } satisfies Some;
 
 export const novaSentences: SentenceTable<NovaReasons> = {
-  // Nova passes on what Neutron says of a server's ports, and Glance of its image.
+  // Nova passes on what Neutron says of a server's ports, Glance of its image, and Cinder of its volumes.
   ...imageSentences,
   ...neutronSentences,
+  ...storageSentences,
+  ...volumeSentences,
   port_not_found: ({ id }) => `Port id ${id} could not be found.`,
   ...kitSentences,
   ...hostSentences,
@@ -186,6 +219,7 @@ export const novaSentences: SentenceTable<NovaReasons> = {
   marker_not_found: ({ marker }) => `marker [${marker}] not found`,
   quota_exceeded: quotaSentence,
   ...servers,
+  ...serverVolumes,
   ...flavors,
   ...serverGroups,
   ...aggregates,

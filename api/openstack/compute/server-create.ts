@@ -3,7 +3,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, parseId } from '../../../contract/ids.ts';
 import { Secret } from '../../../contract/secret.ts';
-import { newAdminPassword, type ServerWish } from '../../../control/compute/server/index.ts';
+import { newAdminPassword, rootVolume, type ServerWish } from '../../../control/compute/server/index.ts';
 import type { ServerPortRequest } from '../../../control/network/port/server-ports.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { blockDevice, oldBlockDevice, readBlockDevices } from './block-devices.ts';
@@ -95,7 +95,7 @@ export function readCreate(microversion: number, { server, ...hints }: CreateBod
       description: microversion >= 19 ? (server.description ?? null) : name,
       hostname: server.hostname ?? null,
       flavor: lastSegment(String(server.flavorRef)),
-      imageId: readImage(server, bootImage),
+      imageId: rootVolume(disks.volumes) ? null : readImage(server, bootImage),
       ...disks,
       ports: Array.isArray(networks) ? readNetworks(networks) : [],
       automatic: typeof networks === 'string' ? networks : null,
@@ -130,10 +130,7 @@ function groupOf(hints: Omit<CreateBody, 'server'>): string | null {
 const lastSegment = (ref: string): string => (/^https?:\/\//.test(ref) ? (ref.split('/').at(-1) ?? ref) : ref);
 
 const notHere = (what: string): never => {
-  throw new Refusal(
-    'invalid',
-    `${what} is not in this release of Bothy: a server boots from an image to the disk of its host`,
-  );
+  throw new Refusal('invalid', `${what} is not in this release of Bothy`);
 };
 
 function refuseUnsupported(server: CreateBody['server']): void {

@@ -1,4 +1,4 @@
-/** What else hangs below /servers/{id}: addresses, interfaces, volumes (security groups: security-groups.ts). */
+/** What else hangs below /servers/{id}: addresses and interfaces (security groups: security-groups.ts, volumes: volume-attachments.ts). */
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { type PortId, parseId } from '../../../contract/ids.ts';
@@ -7,7 +7,6 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { notInThisRelease } from './faults.ts';
 import { addressesBody } from './server-view.ts';
 import { serverIdOf } from './servers.ts';
 import * as v from './validate.ts';
@@ -32,16 +31,9 @@ const attached = (version: number) =>
     ),
   });
 
-const later = { rights: 'caller', answers: {}, later: true } as const;
 const contracts = {
   addresses: { summary: "List a server's addresses", rights: 'reader', answers: { 200: a.record({ addresses }) } },
   ofNetwork: { summary: "List a server's addresses on a network", rights: 'reader', answers: { 200: addresses } },
-  volumes: {
-    summary: "List a server's volumes: none",
-    rights: 'reader',
-    answers: { 200: a.record({ volumeAttachments: a.none }) },
-  },
-  attachVolume: { summary: 'Attach a volume', ...later },
   interfaces: {
     summary: "List a server's interfaces",
     rights: 'reader',
@@ -75,15 +67,6 @@ export function serverNetworkRoutes(app: Boundary, servers: ServerService): void
       throw new Refusal('not_found', 'Instance is not a member of specified network');
     }
     return { [network]: all[network] };
-  });
-  // Volumes come with their own issue; until then no server has one.
-  app.get('/servers/:id/os-volume_attachments', contracts.volumes, async (request) => {
-    await servers.get(callerOf(request), serverIdOf(request));
-    return { volumeAttachments: [] };
-  });
-  app.post('/servers/:id/os-volume_attachments', contracts.attachVolume, async (request, reply) => {
-    await servers.get(callerOf(request), serverIdOf(request));
-    return notInThisRelease(reply, 'Attaching a volume');
   });
 }
 

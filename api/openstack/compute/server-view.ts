@@ -98,7 +98,11 @@ function addExtensions(
   body['OS-EXT-STS:task_state'] = taskState(server, deleted);
   body['OS-EXT-STS:vm_state'] = vmState(server, deleted);
   body['OS-EXT-STS:power_state'] = powerState(server);
-  body['os-extended-volumes:volumes_attached'] = [];
+  body['os-extended-volumes:volumes_attached'] = server.volumes.map(
+    ({ volume_id: id, delete_on_termination: goes }) => ({
+      ...{ id, ...(version >= 3 && { delete_on_termination: goes }) },
+    }),
+  );
   const groups = new Set(interfaces.flatMap((port) => port.securityGroups.map((group) => group.name)));
   if (groups.size > 0) body.security_groups = [...groups].map((name) => ({ name }));
   if (isAdmin(options.caller)) {

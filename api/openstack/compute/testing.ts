@@ -22,6 +22,8 @@ import { FloatingIpService } from '../../../control/network/floating-ip/service.
 import { NetworkService } from '../../../control/network/network/service.ts';
 import { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import { usage, userUsage } from '../../../control/resources.ts';
+import { SnapshotService } from '../../../control/storage/snapshot/index.ts';
+import { VolumeService } from '../../../control/storage/volume/index.ts';
 import type { RouteEntry } from '../../boundary/contract.ts';
 import { holdAnswers, routeTable } from '../../boundary/testing/hold-answers.ts';
 import { computeDialect } from './index.ts';
@@ -52,6 +54,8 @@ export async function computeApi(): Promise<ComputeApi> {
   const { database } = db;
   const cloud = await serverCloud(database);
   const callers = new Map<string, Caller>();
+  const log = pino({ level: 'silent' });
+  const images = new ImageService({ database, log });
   const dialect = computeDialect({
     authenticator: {
       async authenticate(token, requestId) {
@@ -73,7 +77,11 @@ export async function computeApi(): Promise<ComputeApi> {
     securityGroups: new SecurityGroupService({ database }),
     networks: new NetworkService({ database }),
     floatingIps: new FloatingIpService({ database }),
-    images: new ImageService({ database, log: pino({ level: 'silent' }) }),
+    ...{
+      images,
+      volumes: new VolumeService({ database, images, log }),
+      snapshots: new SnapshotService({ database, log }),
+    },
   });
   const app = Fastify({
     genReqId: () => `req-${newId()}`,

@@ -33,9 +33,12 @@ export interface PlacementRequest {
   requested_host_id: string | null;
   /** Its server group. */
   server_group_id?: string | null;
+  /** Where its volumes are. */
+  volume_host_id?: string | null;
 }
 
 export type Refusal =
+  | 'volumes_elsewhere'
   | 'other_host_requested'
   | 'other_zone'
   | 'disabled'
@@ -126,6 +129,7 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   const refusals: Refusal[] = [];
   if (request.requested_host_id !== null && request.requested_host_id !== host.id)
     refusals.push('other_host_requested');
+  if (request.volume_host_id != null && request.volume_host_id !== host.id) refusals.push('volumes_elsewhere');
   if (request.availability_zone !== null && request.availability_zone !== host.availability_zone)
     refusals.push('other_zone');
   if (!host.enabled) refusals.push('disabled');
@@ -175,6 +179,7 @@ const size: ReadonlySet<Refusal> = new Set(['too_few_vcpus', 'too_little_memory'
 
 const words: Readonly<Record<Refusal, string>> = {
   other_host_requested: 'is not the requested host',
+  volumes_elsewhere: 'does not have the volumes of the server',
   other_zone: 'is in another availability zone',
   disabled: 'is closed for new servers',
   disconnected: 'is not connected',
@@ -188,6 +193,7 @@ const words: Readonly<Record<Refusal, string>> = {
 /** What each refusal's end would look like, from the tenant's side. */
 const cures: Readonly<Record<Refusal, string>> = {
   other_host_requested: 'do not ask for a certain host',
+  volumes_elsewhere: 'use volumes that are where there is room for the server',
   other_zone: 'do not ask for a certain availability zone, or ask for another',
   disabled: 'ask the administrators to open a host',
   disconnected: 'try again when the hosts are back',
@@ -209,7 +215,8 @@ function explain(request: PlacementRequest, judged: readonly Judged[]): { messag
   if (request.availability_zone !== null && asked.length > 0 && zoned.length === 0) {
     return { message: `no host is in availability zone '${request.availability_zone}'`, fix: cures.other_zone };
   }
-  const relevant = zoned.length > 0 ? zoned : judged;
+  const withVolumes = zoned.filter(({ verdict }) => !verdict.refusals.includes('volumes_elsewhere'));
+  const relevant = [withVolumes, zoned, judged].find((some) => some.length > 0)!;
   const counts = new Map<Refusal, number>();
   for (const { verdict } of relevant) {
     for (const refusal of verdict.refusals) counts.set(refusal, (counts.get(refusal) ?? 0) + 1);

@@ -65,8 +65,9 @@ export class PlacementRound {
   }
 
   #ranking(request: PlacementRequest, imageId: string | null): Ranking {
-    const { vcpus, memory_mib, disk_gib, availability_zone, requested_host_id } = request;
-    const kind = JSON.stringify([vcpus, memory_mib, disk_gib, availability_zone, requested_host_id, imageId]);
+    const { vcpus, memory_mib, disk_gib, availability_zone, requested_host_id, volume_host_id = null } = request;
+    const place = [availability_zone, requested_host_id, volume_host_id];
+    const kind = JSON.stringify([vcpus, memory_mib, disk_gib, ...place, imageId]);
     const known = this.#rankings.get(kind);
     if (known) return known;
     const made = new Ranking(request, this.#hosts.values(), this.#holdersOf(imageId));

@@ -22,6 +22,7 @@ import { json } from '../../kit/database/schema.ts';
 import { beginOperation, endOperations, passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
+import { releaseServerVolumes } from '../../storage/server-volume/index.ts';
 import type { Placement } from '../placement/index.ts';
 import { cardLimits } from './binding.ts';
 import { giveUpCapture } from './captures.ts';
@@ -33,7 +34,7 @@ import { dropSaved, leaveHost, offloadWhenDue } from './shelving.ts';
 import { isSatisfied, type ServerState } from './states.ts';
 import { stateColumns } from './states-sql.ts';
 import { updateDesired } from './store.ts';
-import { diskImage, isAwaited, type Unplaced } from './waiting.ts';
+import { diskImage, isAwaited, type Unplaced, volumeHost } from './waiting.ts';
 
 /** The steps after which a test may kill the controller. */
 export type ControllerStep =
@@ -79,6 +80,7 @@ interface Look extends ServerState {
   availability_zone: string | null;
   requested_host_id: string | null;
   server_group_id: string | null;
+  volume_host_id: string | null;
   deadline: Date | null;
   operation_started: Date | null;
   waiting_for: string | null;
@@ -274,7 +276,7 @@ export class ServerController {
   async #look(id: string): Promise<Look | undefined> {
     const { rows } = await sql<Look>`
       select ${stateColumns}, s.id, s.project_id, s.resized_at, ${diskImage} as image_id, s.epoch, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib,
-        ${cardLimits} as card_limits, s.availability_zone, s.requested_host_id, s.server_group_id, h.connected as host_connected,
+        ${cardLimits} as card_limits, s.availability_zone, s.requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, h.connected as host_connected,
         case when h.connected then now() else coalesce(h.last_seen_at, h.created_at) end as host_seen_at, o.deadline, o.created_at as operation_started, o.waiting_for,
         o.verb, now() as now
       from server s left join host h on h.id = s.host_id
@@ -364,6 +366,7 @@ export class ServerController {
       if (rows[0].desired_capture) await failCapture(tx, rows[0].desired_capture.image_id as ImageId);
       else if (rows[0].desired_shelve) await dropSaved(tx, rows[0].desired_shelve);
       await this.#options.ports.releaseServerPorts(tx, server.id as ServerId);
+      await releaseServerVolumes(tx, server.id);
       await sql`delete from server where id = ${server.id}`.execute(tx);
       await endOperations(tx, server.id, rows[0].generation, { state: 'succeeded' });
     });

@@ -5,65 +5,29 @@
 
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import { CloudError } from '../../../contract/errors.ts';
+import { CloudError, hasReason } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
-import { type ImageId, newOrderedId, type ServerId } from '../../../contract/ids.ts';
-import type { Secret } from '../../../contract/secret.ts';
+import { newOrderedId, type ServerId } from '../../../contract/ids.ts';
 import { fileFormat } from '../../image/index.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProjectMember } from '../../kit/caller.ts';
-import { type Database, type Tx, withCommit } from '../../kit/database/database.ts';
+import { type Tx, withCommit } from '../../kit/database/database.ts';
 import { quotaLimits } from '../../kit/quota/limits.ts';
 import { lockQuota, type Quota, requireQuota, timesWithin } from '../../kit/quota/quota.ts';
-import type { ServerPort, ServerPortRequest, ServerPortsWish } from '../../network/port/server-ports.ts';
+import type { ServerPortsWish } from '../../network/port/server-ports.ts';
 import type { FlavorRow } from '../flavor/index.ts';
 import { hardwareOf, requireAbleHost, type ServerHardware } from '../hardware/index.ts';
 import { lockServerGroup } from '../server-group/index.ts';
-import type { BootImage, ServerImages, ServerPorts } from './dependencies.ts';
-import { type LocalDiskWish, localDisksOf, localGib, requireDiskBuses } from './local-disks.ts';
-import { checkPersonality, type InjectedFile } from './personality.ts';
+import { type BootSource, planVolumes, type ServerVolumeWish } from './create-volumes.ts';
+import type { BootImage } from './dependencies.ts';
+import { mappedVolumes } from './image-mapping.ts';
+import { localDisksOf, localGib, requireDiskBuses } from './local-disks.ts';
+import { checkPersonality } from './personality.ts';
 import { server as descriptor } from './resource.ts';
-import { createDeadlineMs, hostnameFrom } from './server.ts';
+import { hostnameFrom } from './server.ts';
 import type { FlavorSnapshot, KeySnapshot, LocalDisk, ServerImage } from './snapshots.ts';
-import { insertServerPorts, insertServers, type NewServer } from './store.ts';
-import type { Unplaced } from './waiting.ts';
-
-export interface ServerWish {
-  name: string;
-  description: string | null;
-  /** Null: made from the name. */
-  hostname: string | null;
-  /** The flavor's id as callers see it. */
-  flavor: string;
-  imageId: ImageId;
-  /** Beside the one with its system; empty: what the flavor says. */
-  localDisks: LocalDiskWish[];
-  /** That its disks shall be on, each of them. */
-  diskBuses: string[];
-  ports: ServerPortRequest[];
-  automatic: 'auto' | 'none' | null;
-  /** Names or ids; empty: the project's default group. */
-  securityGroups: string[];
-  keyName: string | null;
-  /** Base64. */
-  userData: string | null;
-  /** Nova's personality. */
-  files: InjectedFile[];
-  configDrive: boolean;
-  /** Reaches the guest by its config drive only. */
-  adminPassword: Secret | null;
-  metadata: Record<string, string>;
-  tags: string[];
-  availabilityZone: string | null;
-  /** Id of a server group of the project. */
-  serverGroup: string | null;
-  /** Name of a host; administrators only. */
-  requestedHost: string | null;
-  minCount: number;
-  maxCount: number;
-  diskConfig: 'AUTO' | 'MANUAL';
-  accessIpv4: string | null;
-  accessIpv6: string | null;
-}
+import type { NewServer } from './store.ts';
+import type { ServerWish } from './wish.ts';
+import { type CreateDependencies, writeServers } from './write-servers.ts';
 
 export interface CreatedServers {
   ids: ServerId[];
@@ -79,23 +43,31 @@ interface Ingredients {
 
 const gib = 1024 ** 3;
 
-/** The jobs of servers that are placed without them, for the case that this process dies before it did. */
-const jobInMs = 1000;
-
-export interface CreateDependencies {
-  database: Database;
-  ports: ServerPorts;
-  images: ServerImages;
-  /** Told of what has been made and waits for a host. */
-  created?: ((servers: readonly Unplaced[]) => void) | undefined;
-}
-
 /** @throws CloudError `invalid`, `forbidden`, `conflict`, `quota_exceeded` */
 export async function createServers(
   deps: CreateDependencies,
   caller: Caller,
   wish: ServerWish,
 ): Promise<CreatedServers> {
+  try {
+    return await decide(deps, caller, wish);
+  } catch (error) {
+    // An image without bytes may name volumes to boot from; that is asked only of one that is no disk.
+    const volumes = hasReason(error, 'image_not_a_disk') && (await volumesOfImage(deps, caller, wish));
+    if (!volumes) throw error;
+    return decide(deps, caller, { ...wish, imageId: null, volumes: [...volumes, ...wish.volumes] });
+  }
+}
+
+async function volumesOfImage(
+  { images }: CreateDependencies,
+  caller: Caller,
+  { imageId }: ServerWish,
+): Promise<ServerVolumeWish[] | undefined> {
+  return imageId === null ? undefined : mappedVolumes((await images.show(caller, imageId)).owner_properties);
+}
+
+async function decide(deps: CreateDependencies, caller: Caller, wish: ServerWish): Promise<CreatedServers> {
   const projectId = requireProjectMember(caller, 'create a server');
   if (wish.requestedHost !== null) requireAdmin(caller, 'create a server on a host of one’s choice');
   checkCounts(wish);
@@ -104,45 +76,30 @@ export async function createServers(
     // All that is read travels together, then all that is written: round trips are most of what a creation takes.
     const [found, image, quota, group, plan] = await Promise.all([
       ingredients(tx, caller, wish),
-      deps.images.findForServer(tx, caller, wish.imageId),
+      wish.imageId === null ? null : deps.images.findForServer(tx, caller, wish.imageId),
       lockQuota(tx, projectId, descriptor.usage, { userId: caller.userId, usage: descriptor.userUsage }),
       wish.serverGroup === null ? {} : lockServerGroup(tx, projectId, wish.serverGroup),
       deps.ports.planServerPorts(tx, caller, portsWish(wish)),
     ]);
     const flavor = requireIngredients(wish, found);
-    const hardware = hardwareOf(image.owner_properties, flavor);
+    const volumes = await planVolumes(tx, deps, caller, { volumes: wish.volumes, count: wish.maxCount });
+    const properties = image?.owner_properties ?? volumes.boot?.properties ?? {};
+    const hardware = hardwareOf(properties, flavor);
     await requireAbleHost(tx, hardware, found.host_id);
-    const diskGib = diskFor(flavor, image);
+    const diskGib = image ? diskFor(flavor, image) : diskBeside(flavor, volumes.boot);
     const localDisks = localDisksFor(wish, flavor, hardware);
     await checkMetadata(tx, projectId, wish.metadata);
     await checkPersonality(tx, projectId, wish.files);
     const count = countWithinQuota({ ...quota, ...group }, wish, flavor);
     const reservationId = `r-${randomBytes(5).toString('hex').slice(0, 8)}`;
-    const configDrive = needsConfigDrive(wish, image, plan);
+    const configDrive = needsConfigDrive(wish, properties, plan);
     const all = {
       ...{ caller, projectId, wish, flavor, hardware, image, found },
       ...{ diskGib, localDisks, reservationId, configDrive },
     };
     const servers = Array.from({ length: count }, (_, index) => newServer(all, index));
-    const ids = servers.map(({ id }) => id);
-    const [ports, rows] = await Promise.all([
-      deps.ports.createServerPorts(tx, caller, plan, ids),
-      insertServers(tx, actor, servers, {
-        userData: wish.userData,
-        files: wish.files,
-        adminPassword: configDrive ? wish.adminPassword : null,
-        deadlineMs: createDeadlineMs,
-        jobInMs: deps.created ? jobInMs : 0,
-      }),
-    ]);
-    const byId = new Map(rows.map((row) => [row.id, row]));
-    const made = servers.map(
-      (server): Unplaced => ({
-        ...{ ...server, ...byId.get(server.id)!, host_id: null },
-        card_limits: server.hardware.card_limits ?? {},
-      }),
-    );
-    return withCommit(insertServerPorts(tx, serverPorts(wish, ids, ports)).then(() => ({ ids, reservationId, made })));
+    const made = await writeServers(deps, tx, { caller, wish, servers, ports: plan, volumes });
+    return withCommit(Promise.all(made.last).then(() => ({ ids: made.ids, reservationId, made: made.unplaced })));
   });
   deps.created?.(made);
   return created;
@@ -161,7 +118,7 @@ interface ServerParts {
   hardware: ServerHardware;
   diskGib: number;
   localDisks: LocalDisk[];
-  image: BootImage;
+  image: BootImage | null;
   found: Ingredients;
   reservationId: string;
   configDrive: boolean;
@@ -171,11 +128,12 @@ interface ServerParts {
  * Asked for, or the only way to what the guest shall know: cloud-init 22.4.2 asks the metadata service at its IPv4 address only, and
  * writes files (personality) that it finds on a config drive only.
  */
-const needsConfigDrive = (wish: ServerWish, image: BootImage, plan: { withoutIpv4: boolean }): boolean =>
-  wish.configDrive ||
-  wish.files.length > 0 ||
-  plan.withoutIpv4 ||
-  image.owner_properties.img_config_drive === 'mandatory';
+const needsConfigDrive = (
+  wish: ServerWish,
+  properties: BootSource['properties'],
+  plan: { withoutIpv4: boolean },
+): boolean =>
+  wish.configDrive || wish.files.length > 0 || plan.withoutIpv4 || properties.img_config_drive === 'mandatory';
 
 function newServer(parts: ServerParts, index: number) {
   const { wish, flavor, image, found, localDisks } = parts;
@@ -188,8 +146,8 @@ function newServer(parts: ServerParts, index: number) {
     name,
     description: wish.description,
     hostname: wish.hostname ?? hostnameFrom(name, id),
-    image_id: image.id,
-    image: imageSnapshot(image),
+    image_id: image?.id ?? null,
+    image: image && imageSnapshot(image),
     flavor_id: flavor.id,
     flavor: flavorSnapshot(flavor),
     vcpus: flavor.vcpus,
@@ -283,6 +241,16 @@ export function diskFor(flavor: Pick<FlavorRow, 'memory_mib' | 'disk_gib'>, imag
   return flavor.disk_gib;
 }
 
+/** One that boots from a volume has no disk of its own. */
+function diskBeside(flavor: Pick<FlavorRow, 'memory_mib'>, boot: BootSource | null): number {
+  if (!boot) throw new CloudError('invalid', 'nothing_to_boot_from', {});
+  if (flavor.memory_mib < boot.minMemoryMib) {
+    const fields = { memory_mib: flavor.memory_mib, minimum_mib: boot.minMemoryMib };
+    throw new CloudError('invalid', 'flavor_memory_too_small', fields);
+  }
+  return 0;
+}
+
 export const imageSnapshot = (image: BootImage): ServerImage => ({
   format: fileFormat({ ...image, disk_format: image.disk_format! }),
   size_bytes: image.size_bytes ?? 0,
@@ -333,12 +301,3 @@ const portsWish = (wish: ServerWish): ServerPortsWish => ({
   securityGroups: wish.securityGroups,
   automatic: wish.automatic,
 });
-
-/** Each server's interfaces in order, with the tags that the wish gives them. */
-const serverPorts = (wish: ServerWish, ids: readonly ServerId[], ports: readonly ServerPort[][]) =>
-  ids.flatMap((server_id, index) =>
-    ports[index]!.map(({ portId }, position) => ({
-      ...{ server_id, port_id: portId, position },
-      tag: wish.ports[position]?.tag ?? null,
-    })),
-  );

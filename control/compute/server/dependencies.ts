@@ -1,6 +1,6 @@
 /** What servers need of their neighbours; the composition root hands the real services in. */
 import type { GuestDiagnostics } from '../../../contract/host/index.ts';
-import type { ImageId, PortId, ServerId } from '../../../contract/ids.ts';
+import type { PortId, ServerId } from '../../../contract/ids.ts';
 import type { GuestPasswordWish, HostEndpoint } from '../../host/index.ts';
 import type { DiskFormat } from '../../image/index.ts';
 import type { Caller } from '../../kit/caller.ts';
@@ -35,6 +35,8 @@ export interface ServerPorts {
 /** What a server needs to know of its image. */
 export interface BootImage {
   id: string;
+  name: string | null;
+  md5: string | null;
   disk_format: DiskFormat | null;
   container_format: string | null;
   size_bytes: number | null;
@@ -48,7 +50,9 @@ export interface BootImage {
 /** Part of ImageService (control/image). */
 export interface ServerImages {
   /** @throws CloudError when the image is hidden from the caller or not active */
-  findForServer(db: Queryable, caller: Caller, imageId: ImageId): Promise<BootImage>;
+  findForServer(db: Queryable, caller: Caller, imageId: string): Promise<BootImage>;
+  /** Also one without bytes. @throws CloudError `not_found` */
+  show(caller: Caller, imageId: string): Promise<Pick<BootImage, 'owner_properties'>>;
 }
 
 /** Part of HostClient (control/host). */

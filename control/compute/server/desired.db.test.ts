@@ -43,6 +43,8 @@ test('whatever changes a server’s document changes its stamp, field by field, 
     sql`update volume_attachment set boot_index = 0`,
     sql`update volume_attachment set mode = 'ro'`,
     sql`update volume_layer set size_bytes = size_bytes + 1`,
+    sql`with q as (insert into qos_specs (id, name, consumer, specs) values (${newId()}, 'q', 'front-end', '{"total_iops_sec": "100"}')
+      returning id) update volume_type set qos_specs_id = (select id from q)`,
     sql`update volume set layer_id = ${other.layerId} where id = ${volume.id}`,
     sql`update volume_attachment set desired_presence = 'absent'`,
     set(sql`project_id = ${await testProject(db.database)}`),

@@ -3,7 +3,8 @@ export * as serverActions from './actions/index.ts';
 export { newAdminPassword } from './admin-password.ts';
 export { hostOfServer, requireConsole } from './console.ts';
 export { type ControllerStep, ServerController, type ServerControllerOptions } from './controller.ts';
-export type { CreatedServers, ServerWish } from './create.ts';
+export type { CreatedServers } from './create.ts';
+export { rootVolume, type ServerVolumeWish } from './create-volumes.ts';
 export type {
   BootImage,
   ServerHosts,
@@ -34,3 +35,4 @@ export {
 } from './states.ts';
 export { stateColumns } from './states-sql.ts';
 export type { ServerNotes, ServerOperation } from './store.ts';
+export type { ServerWish } from './wish.ts';

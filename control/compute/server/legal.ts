@@ -53,8 +53,9 @@ export const legal = {
   detach_interface: { vm: ['active', 'paused', 'stopped'], task: idle },
   addFixedIp: { vm: ['active', 'paused', 'stopped'], task: idle },
   removeFixedIp: { vm: ['active', 'paused', 'stopped'], task: idle },
-  attach_volume: { vm: withVolumes, task: idle },
-  detach_volume: { vm: withVolumes, task: idle },
+  attach_volume: { vm: withVolumes, task: idle, unplaced: true, shelved: true },
+  detach_volume: { vm: withVolumes, task: idle, unplaced: true, shelved: true },
+  update_attachment: any,
   restore: { vm: ['soft-delete'], task: idle, unplaced: true, shelved: true },
   // Always accepted: nothing is ever stuck.
   delete: any,

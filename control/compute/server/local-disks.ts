@@ -48,6 +48,21 @@ export function requireDiskBuses(bus = 'virtio', wanted: readonly string[]): voi
   if (other !== undefined) throw new CloudError('invalid', 'other_disk_bus', { wanted: other, bus });
 }
 
+/** How the API calls the disks that a server has of its host's: /dev/vda is the one that it boots from. */
+export function diskDevices(
+  { image_id: image, local_disks: disks }: { image_id: string | null; local_disks: readonly unknown[] },
+  prefix: string,
+): string[] {
+  const names = Array.from(
+    { length: disks.length + 1 },
+    (_, index) => `/dev/${prefix}${String.fromCharCode(97 + index)}`,
+  );
+  return image === null ? names.slice(1) : names;
+}
+
+export const devicePrefix = ({ diskBus }: { diskBus?: string }): 'vd' | 'sd' =>
+  diskBus === undefined || diskBus === 'virtio' ? 'vd' : 'sd';
+
 /** What they take of a host's disk, as far as the database can count it. */
 export const localGib = (disks: readonly LocalDisk[]): number =>
   Math.min(

@@ -3,9 +3,9 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import type { HostId, PortId, ServerId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
-import type { ServerWish } from './create.ts';
 import { newAdminPassword, serverActions } from './index.ts';
 import { type ServerCloud, serverCloud } from './testing.ts';
+import type { ServerWish } from './wish.ts';
 
 let db: TestDatabase;
 let cloud: ServerCloud;

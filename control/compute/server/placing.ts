@@ -10,7 +10,7 @@ import { sql } from 'kysely';
 import { type HostId, newOrderedId, type ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Tx, withCommit } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
-import { endOperations, passOperation } from '../../kit/operation/operations.ts';
+import { passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, putOff } from '../../kit/queue/queue.ts';
 import {
   HostPicture,
@@ -22,8 +22,7 @@ import {
   placementGroups,
 } from '../placement/index.ts';
 import type { ServerPorts } from './dependencies.ts';
-import { faultOf } from './server.ts';
-import type { ServerFault } from './snapshots.ts';
+import { refuseServer, sentences } from './refuse.ts';
 import { othersWaiting, stillToPlace, type Unplaced } from './waiting.ts';
 
 export interface PlacingOptions {
@@ -146,7 +145,7 @@ export class Placing {
       }
       decided.push({ server, found });
       if (found.host) given.push({ server, hostId: found.host.id as HostId });
-      else written.push(refuse(tx, server, found));
+      else written.push(refuseServer(tx, server, refusalOf(found)));
     }
     await Promise.all(written);
     return [
@@ -223,24 +222,13 @@ const requestOf = (server: Unplaced): PlacementRequest => ({
   availability_zone: server.availability_zone,
   requested_host_id: server.requested_host_id,
   server_group_id: server.server_group_id ?? null,
+  volume_host_id: server.volume_host_id ?? null,
 });
 
-/** No host: ERROR, with why, and what would help. */
-async function refuse(tx: Tx, server: Unplaced, found: Placement): Promise<void> {
-  const message = `${sentence(found.message)} ${sentence(found.fix)}`.trim();
-  const fault: ServerFault = {
-    ...faultOf('no_capacity', message, server.generation),
-    details: found.verdicts.map(({ name, refusals }) => `${name}: ${refusals.join(', ')}`).join('\n'),
-  };
-  // One that was to be unshelved is shelved as before.
-  await sql`update server set fault = case when desired_shelve is null then ${json(fault)}::jsonb end,
-    desired_shelve = desired_shelve || '{"state": "offloaded"}', updated_at = now() where id = ${server.id}`.execute(
-    tx,
-  );
-  await endOperations(tx, server.id, server.generation, { state: 'failed', code: 'no_capacity', message });
-}
-
-const sentence = (text: string): string => (text === '' ? '' : `${text[0]!.toUpperCase()}${text.slice(1)}.`);
+const refusalOf = (found: Placement) => ({
+  message: sentences(found),
+  details: found.verdicts.map(({ name, refusals }) => `${name}: ${refusals.join(', ')}`).join('\n'),
+});
 
 /** A text of its own for each count would be planned anew with each call. */
 async function recordDecisions(tx: Tx, decided: readonly Decided[]): Promise<void> {

@@ -19,7 +19,7 @@ import {
 import { forgetAdminPasswords } from './admin-password.ts';
 import { applyReport, forTenant, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
 import { endCapture } from './captures.ts';
-import { afterSaving, dropSaved } from './shelving.ts';
+import { afterSaving, afterStopping, dropSaved } from './shelving.ts';
 import { isSatisfied } from './states.ts';
 import { stateColumns } from './states-sql.ts';
 
@@ -64,6 +64,14 @@ export async function recordReports(
             afterSaving(outcome.patch, row!.desired_shelve, { result, now: new Date(now) });
             outcome.satisfied = isSatisfied({ ...row!, ...outcome.patch, launched_at: row!.launched_at });
           }
+        } else if (
+          afterStopping(outcome.patch, {
+            shelve: row!.desired_shelve,
+            satisfied: outcome.satisfied,
+            now: new Date(now),
+          })
+        ) {
+          outcome.satisfied = false;
         } else if (row!.desired_shelve && !outcome.patch.desired_shelve) await dropSaved(tx, row!.desired_shelve);
         patches.push(outcome.patch);
         steps.push(stepOf(row!, outcome, report));

@@ -5,9 +5,9 @@ import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
 import { Secret } from '../../../contract/secret.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import * as serverActions from './actions/index.ts';
-import type { ServerWish } from './create.ts';
 import { serverStatus, taskState } from './states.ts';
 import { callerOf, oddName, type ServerCloud, serverCloud } from './testing.ts';
+import type { ServerWish } from './wish.ts';
 
 let db: TestDatabase;
 let cloud: ServerCloud;

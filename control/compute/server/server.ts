@@ -1,6 +1,7 @@
 /** A server: its row, and its name. What follows from the row is in states.ts, when each verb is legal in legal.ts. Pure. */
 
 import type { Selectable } from 'kysely';
+import type { ServerVolume } from '../../storage/server-volume/index.ts';
 import type { ServerFault } from './snapshots.ts';
 import type { ServerState } from './states.ts';
 import type { ServerTable } from './tables.ts';
@@ -21,6 +22,8 @@ export interface ListedServer extends ServerState, Pick<ServerRow, (typeof liste
   host_zone: string | null;
   host_connected: boolean | null;
   host_enabled: boolean | null;
+  /** In the order in which it got them. */
+  volumes: Pick<ServerVolume, 'volume_id' | 'delete_on_termination'>[];
   deleted_at: Date | null;
 }
 
@@ -34,6 +37,9 @@ export const listedColumns = [
 
 /** The whole row, with the same. */
 export type ShownServer = ServerRow & ListedServer;
+
+/** It has no disk of its own, and boots from a volume. */
+export const isVolumeBacked = ({ image_id }: Pick<ServerRow, 'image_id'>): boolean => image_id === null;
 
 /** A DNS label made from a name of any script, as Nova's sanitize_hostname makes it; the id helps where nothing is left. */
 export function hostnameFrom(name: string, id: string): string {

@@ -12,6 +12,7 @@ import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import type { ServerInterface } from '../../network/port/server-views.ts';
 import type { SecurityGroupRow } from '../../network/security-group/security-group.ts';
+import { type ServerVolume, serverVolumes } from '../../storage/server-volume/index.ts';
 import {
   type ActionDependencies,
   act,
@@ -22,13 +23,7 @@ import {
 } from './actions/action.ts';
 import { remove } from './actions/delete.ts';
 import { type GuestRequest, hostOf, request } from './actions/request.ts';
-import {
-  type CreateDependencies,
-  type CreatedServers,
-  checkMetadata,
-  createServers,
-  type ServerWish,
-} from './create.ts';
+import { type CreatedServers, checkMetadata, createServers } from './create.ts';
 import { listServerNames, listServers, type NamedServer, type ServerFilter } from './list.ts';
 import { addServerSecurityGroup, removeServerSecurityGroup, serverSecurityGroups } from './security-groups.ts';
 import type { ListedServer, ServerRow, ShownServer } from './server.ts';
@@ -46,6 +41,9 @@ import {
   updateNotes,
   userDataOf,
 } from './store.ts';
+
+import type { ServerWish } from './wish.ts';
+import type { CreateDependencies } from './write-servers.ts';
 
 export interface ServerServiceOptions extends ActionDependencies, Pick<CreateDependencies, 'created'> {}
 
@@ -103,6 +101,12 @@ export class ServerService {
   async ports(caller: Caller, id: ServerId): Promise<ServerPortRow[]> {
     await this.get(caller, id);
     return serverPorts(this.#options.database.query, id);
+  }
+
+  /** The volumes that a server has, or is letting go of, in the order in which it got them. */
+  async volumes(caller: Caller, id: ServerId, page: { limit?: number; offset?: number } = {}): Promise<ServerVolume[]> {
+    await this.get(caller, id);
+    return serverVolumes(this.#options.database.query, id, page);
   }
 
   /** Security groups of all of a server's ports, each once. */

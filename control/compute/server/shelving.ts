@@ -40,6 +40,17 @@ export function afterSaving(
   } else patch.desired_shelve = saved;
 }
 
+/** One that boots from a volume has nothing to be saved: once it is off it leaves its host, as in Nova. True where it is so far. */
+export function afterStopping(
+  patch: ObservedPatch,
+  { shelve, satisfied, now }: { shelve: ServerShelve | null; satisfied: boolean; now: Date },
+): boolean {
+  if (shelve?.state !== 'saving' || shelve.image_id !== null || !satisfied) return false;
+  patch.desired_shelve = { ...shelve, state: 'offloading', offload_at: now.toISOString() };
+  patch.generation++;
+  return true;
+}
+
 /** The server is what it was before. */
 function takeBack(patch: ObservedPatch, { power }: ServerShelve): void {
   patch.desired_shelve = null;
@@ -97,5 +108,6 @@ export async function leaveHost(tx: Tx, id: string, ports: Pick<ServerPorts, 'un
 }
 
 /** It runs again from what was saved of it, or is deleted: as in Nova, nobody has to tidy up after it. */
-export const dropSaved = (tx: Tx, { image_id }: ServerShelve): Promise<void> =>
-  removeSavedDisk(tx, image_id as ImageId);
+export const dropSaved = async (tx: Tx, { image_id }: ServerShelve): Promise<void> => {
+  if (image_id !== null) await removeSavedDisk(tx, image_id as ImageId);
+};

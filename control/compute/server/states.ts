@@ -40,7 +40,8 @@ export interface ServerCapture {
 
 /** A server whose disk becomes an image, so that its host can do without it. */
 export interface ServerShelve {
-  image_id: string;
+  /** Null: it boots from a volume, which stays where it is; it is only switched off. */
+  image_id: string | null;
   /**
    * saving: its host makes the image; saved: it is off, and could go; offloading: its host removes it; offloaded: it has no host;
    * unshelving: it shall run again, until it does.

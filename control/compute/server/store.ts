@@ -6,6 +6,7 @@ import { newOrderedId, type PortId, type ServerId } from '../../../contract/ids.
 import type { Secret } from '../../../contract/secret.ts';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import { endOfSecond } from '../../kit/listing.ts';
+import { serverVolumesOf } from '../../storage/server-volume/index.ts';
 import { keepAdminPassword } from './admin-password.ts';
 import { type InjectedFile, keepPersonality } from './personality.ts';
 import { listedColumns, type ServerRow, type ShownServer } from './server.ts';
@@ -123,17 +124,19 @@ export const hostColumns = sql`h.name as host_name, h.availability_zone as host_
   h.enabled as host_enabled`;
 
 /** What is shown of a server; without the cold half of its row, which is its host's. */
-export const listedRow = sql`${sql.join(listedColumns.map((name) => sql.ref(`s.${name}`)))}, ${stateColumns}, ${hostColumns}`;
+export const listedRow = sql`${sql.join(listedColumns.map((name) => sql.ref(`s.${name}`)))}, ${stateColumns}, ${hostColumns},
+  ${serverVolumesOf(sql`s.id`)} as volumes`;
 
 export async function findServer(db: Queryable, reach: Reach, id: string): Promise<ShownServer | undefined> {
-  const { rows } = await sql<ShownServer>`select s.*, ${hostColumns}, null::timestamptz as deleted_at
+  const { rows } =
+    await sql<ShownServer>`select s.*, ${hostColumns}, ${serverVolumesOf(sql`s.id`)} as volumes, null::timestamptz as deleted_at
     from server s left join host h on h.id = s.host_id where s.id = ${id} and ${reachCondition(reach)}`.execute(db);
   return rows[0];
 }
 
 /** As it was when it was deleted, of what the change log still has. */
 export async function findDeletedServer(db: Queryable, reach: Reach, id: string): Promise<ShownServer | undefined> {
-  const { rows } = await sql<ShownServer>`select s.*, ${hostColumns}, c.at as deleted_at
+  const { rows } = await sql<ShownServer>`select s.*, ${hostColumns}, '[]'::json as volumes, c.at as deleted_at
     from change c, lateral jsonb_populate_record(null::server, c.body) s left join host h on h.id = s.host_id
     where c.resource_type = 'server' and c.resource_id = ${id} and c.action = 'deleted' and ${reachCondition(reach)}
     order by c.at desc limit 1`.execute(db);
@@ -266,7 +269,8 @@ const rebuiltColumns = ({ image, hardware, keys, ...columns }: NonNullable<Desir
   }),
   ...(keys && { keys: JSON.stringify(keys) }),
   desired_root: null,
-  desired_root_count: sql`generation + 1`,
+  // What boots from a volume has no disk of its own to be made anew.
+  ...(image && { desired_root_count: sql`generation + 1` }),
 });
 
 export interface ServerOperation {

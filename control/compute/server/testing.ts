@@ -17,11 +17,11 @@ import type { Database } from '../../kit/database/database.ts';
 import { testProject, testUser } from '../../kit/database/testing.ts';
 import { PortService } from '../../network/port/service.ts';
 import { type ControllerStep, ServerController } from './controller.ts';
-import type { ServerWish } from './create.ts';
 import type { ServerHosts } from './dependencies.ts';
 import { hostedServers } from './hosted-servers.ts';
 import { ServerService } from './service.ts';
 import { stateOfPower } from './states.ts';
+import type { ServerWish } from './wish.ts';
 
 export const silentLog = pino({ level: 'silent' });
 export const oddName = '小屋 🏔 "x"; drop';
@@ -176,6 +176,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       minCount: 1,
       maxCount: 1,
       localDisks: [],
+      volumes: [],
       diskBuses: [],
       diskConfig: 'MANUAL',
       accessIpv4: null,

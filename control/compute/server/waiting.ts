@@ -16,6 +16,8 @@ export interface Unplaced extends PlacementRequest {
   image_id: string | null;
   /** The one it was given to, which is away and has not said a word of it. */
   host_id: string | null;
+  /** That of its volumes, where it has such: it goes nowhere else. */
+  volume_host_id: string | null;
   epoch: number;
   generation: number;
   /** The database's time at the look. */
@@ -29,6 +31,10 @@ export const isAwaited = sql`coalesce(s.desired_shelve ->> 'state' <> 'offloaded
 
 /** What its disk will be made of: it is good to be where that is. */
 export const diskImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id)`;
+
+/** Where its volumes are; null: it has none, or none has a place. */
+export const volumeHost = sql`(select v.host_id from volume_attachment a join volume v on v.id = a.volume_id
+  where a.server_id = s.id and v.host_id is not null limit 1)`;
 
 /** Of these, those of which nothing has moved since the look: no other placement, no word of the host, no wish to delete. */
 export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Set<string>> {
@@ -47,7 +53,7 @@ export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promis
 export async function othersWaiting(tx: Tx, asked: readonly Unplaced[], limit: number): Promise<Unplaced[]> {
   const { rows } = await sql<Unplaced>`
     select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib, ${cardLimits} as card_limits,
-      s.availability_zone, s.requested_host_id, s.server_group_id, now() as now,
+      s.availability_zone, s.requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, now() as now,
       (select deadline from operation where resource_id = s.id and state = 'running' order by created_at desc limit 1) as deadline
     from server s
     where s.host_id is null and s.fault is null and s.desired_presence = 'present' and s.observed_state = 'none'

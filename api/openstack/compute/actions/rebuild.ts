@@ -59,7 +59,7 @@ export const rebuild = action({
   answers: { 202: v.since(answers, answer) },
   async run(call, argument) {
     const { servers, caller, id, request, reply } = call;
-    const asked = readWish(argument);
+    const asked = readWish(argument, request.microversion);
     await servers.act(caller, id, serverActions.rebuild, asked);
     reply.header('location', linksOf(request, 'servers', id)[0]!.href);
     return { server: await shown(call, asked) };
@@ -79,7 +79,7 @@ async function shown({ servers, caller, id, request }: ActionCall, { password }:
 }
 
 /** @throws CloudError `invalid` */
-function readWish(given: Wish): RebuildWish {
+function readWish(given: Wish, version: number): RebuildWish {
   if (given.preserve_ephemeral !== undefined && v.toBoolean(given.preserve_ephemeral)) {
     throw new Refusal('invalid', 'The current driver does not support preserving ephemeral partitions.');
   }
@@ -91,6 +91,7 @@ function readWish(given: Wish): RebuildWish {
     password: given.adminPass === undefined ? newAdminPassword() : new Secret(given.adminPass),
     notes: { ...notesOf(given), ...(given.metadata !== undefined && { metadata: given.metadata }) },
     files: given.personality ?? [],
+    reimage: version >= 93,
     ...(given.key_name !== undefined && { keyName: given.key_name }),
     ...(given.user_data !== undefined && { userData: given.user_data }),
   };

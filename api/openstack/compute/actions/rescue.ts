@@ -17,11 +17,15 @@ export const rescue = action({
   rights: 'member',
   body: Type.Union([wish, Type.Null()]),
   answers: { 200: a.record({ adminPass: a.text }) },
-  async run({ servers, caller, id, reply }, argument) {
+  async run({ servers, caller, id, request, reply }, argument) {
     const { adminPass, rescue_image_ref: image } = argument ?? {};
     const password = adminPass === undefined ? newAdminPassword() : new Secret(adminPass);
     const imageId = image === undefined ? null : (parseId<ImageId>(image) ?? null);
-    await servers.act(caller, id, serverActions.rescue, { imageId, password });
+    await servers.act(caller, id, serverActions.rescue, {
+      imageId,
+      password,
+      volumeBacked: request.microversion >= 87,
+    });
     reply.code(200);
     return { adminPass: password.reveal() };
   },

@@ -2,11 +2,13 @@
  * Images of a server's disk, by hand or as one of a row of backups. The server's row names the image until its host has made it; the
  * host copies the disk as it is at one moment, whether the guest runs or not.
  */
+import { CloudError } from '../../../../contract/errors.ts';
 import type { ImageId, ServerId } from '../../../../contract/ids.ts';
 import { beginCapture, inheritedFrom, limits } from '../../../image/index.ts';
-import type { ServerRow } from '../server.ts';
+import { isVolumeBacked, type ServerRow } from '../server.ts';
 import type { ServerCapture } from '../states.ts';
 import type { ActionWork, Decision, ServerAction } from './action.ts';
+import { imageOfVolumes } from './image-of-volumes.ts';
 
 export interface ImageWish {
   /** Of the image to be; chosen by the caller, who has to answer it. */
@@ -31,7 +33,8 @@ export const createImage: ServerAction<ImageWish> = {
   verb: 'createImage',
   doing: 'make an image of a server',
   deadlineMs: captureMs,
-  decide(work, server, wish) {
+  async decide(work, server, wish) {
+    if (isVolumeBacked(server)) return imageOfVolumes(work, server, wish);
     // As Nova, whose callers may call it something else.
     const { image_type = 'snapshot' } = wish.metadata;
     return capture(work, server, wish, { image_type }, { image_id: wish.imageId, kind: 'image' });
@@ -42,7 +45,9 @@ export const createBackup: ServerAction<BackupWish> = {
   verb: 'createBackup',
   doing: 'back up a server',
   deadlineMs: captureMs,
-  decide(work, server, wish) {
+  async decide(work, server, wish) {
+    if (isVolumeBacked(server))
+      throw new CloudError('invalid', 'volume_backed', { id: server.id, call: 'createBackup' });
     const { imageId, backupType, rotation } = wish;
     const properties = { image_type: 'backup', backup_type: backupType };
     const wanted = { image_id: imageId, kind: 'backup', backup_type: backupType, keep: rotation } as const;

@@ -18,3 +18,10 @@ export { shelve, shelveOffload, type UnshelveWish, unshelve } from './shelve.ts'
 export { start } from './start.ts';
 export { stop } from './stop.ts';
 export { resume, suspend } from './suspend.ts';
+export {
+  type AttachVolumeWish,
+  attachVolume,
+  detachVolume,
+  type TerminationWish,
+  updateAttachment,
+} from './volumes.ts';

@@ -13,10 +13,11 @@ import { replaceAdminPassword } from '../admin-password.ts';
 import { checkMetadata, diskFor, imageSnapshot } from '../create.ts';
 import type { BootImage } from '../dependencies.ts';
 import { checkPersonality, type InjectedFile, replacePersonality } from '../personality.ts';
-import type { ServerRow } from '../server.ts';
+import { isVolumeBacked, type ServerRow } from '../server.ts';
 import type { KeySnapshot } from '../snapshots.ts';
 import { replaceUserData, type ServerNotes, updateNotes } from '../store.ts';
 import { type ActionWork, bytesMs, type Decision, requireNoTpm, type ServerAction } from './action.ts';
+import { reimageRoot } from './reimage-root.ts';
 
 /** What is not named stays. */
 export interface RebuildWish {
@@ -32,6 +33,8 @@ export interface RebuildWish {
   userData?: string | null;
   /** Nova's personality; those of before go with the disk. */
   files: InjectedFile[];
+  /** The volume that it boots from gets the image's content, too: since 2.93. */
+  reimage?: boolean;
 }
 
 export const rebuild: ServerAction<RebuildWish> = {
@@ -42,12 +45,14 @@ export const rebuild: ServerAction<RebuildWish> = {
     const { tx, caller } = work;
     requireNoTpm(server, 'rebuild');
     const image = await rebuildImage(work, wish.imageId);
-    const disk_gib = diskFor(server.flavor, image);
+    const volumeBacked = isVolumeBacked(server);
+    const disk_gib = volumeBacked ? server.disk_gib : diskFor(server.flavor, image);
     const hardware = hardwareOf(image.owner_properties, server.flavor);
     await requireAbleHost(tx, hardware, server.host_id);
     const key = wish.keyName === undefined ? undefined : await keyOf(tx, caller, wish.keyName);
     if (wish.notes.metadata) await checkMetadata(tx, server.project_id, wish.notes.metadata);
     await checkPersonality(tx, server.project_id, wish.files);
+    if (volumeBacked) await reimageRoot(work, server, { image, reimage: wish.reimage ?? false });
     await updateNotes(tx, server.id, wish.notes);
     await replacePersonality(tx, server.id, wish.files);
     if (wish.userData !== undefined) await replaceUserData(tx, server.id, wish.userData);
@@ -57,8 +62,11 @@ export const rebuild: ServerAction<RebuildWish> = {
       // Of a server in ERROR: nothing of what it was before is left to go on with.
       rescue: null,
       ...(isHeld(server) && { power: 'on' as const }),
+      // What its guest has in its memory is of the disk as it was.
+      ...(volumeBacked && server.desired_power !== 'off' && { reboot: 'hard' as const }),
       rebuild: {
-        ...{ image_id: image.id, image: imageSnapshot(image), disk_gib, hardware },
+        ...{ image_id: volumeBacked ? null : image.id, image: volumeBacked ? null : imageSnapshot(image) },
+        ...{ disk_gib, hardware },
         ...(key !== undefined && { key_name: key?.name ?? null, keys: key ? [key] : [] }),
       },
     };

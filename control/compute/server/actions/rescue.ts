@@ -8,7 +8,7 @@ import type { Secret } from '../../../../contract/secret.ts';
 import { replaceAdminPassword } from '../admin-password.ts';
 import { imageSnapshot } from '../create.ts';
 import type { BootImage } from '../dependencies.ts';
-import type { ServerRow } from '../server.ts';
+import { isVolumeBacked, type ServerRow } from '../server.ts';
 import { type ActionWork, bytesMs, type Decision, type ServerAction } from './action.ts';
 
 export interface RescueWish {
@@ -16,13 +16,18 @@ export interface RescueWish {
   imageId: ImageId | null;
   /** For the rescue's guest, by its config drive. */
   password: Secret | null;
+  /** Also one that boots from a volume: since 2.87. */
+  volumeBacked?: boolean;
 }
 
 export const rescue: ServerAction<RescueWish> = {
   verb: 'rescue',
   doing: 'rescue a server',
   deadlineMs: bytesMs,
-  async decide(work, server, { imageId, password }): Promise<Decision> {
+  async decide(work, server, { imageId, password, volumeBacked }): Promise<Decision> {
+    if (isVolumeBacked(server) && !volumeBacked) {
+      throw new CloudError('invalid', 'volume_backed', { id: server.id, call: 'rescue' });
+    }
     const chosen = imageId ?? (server.image_id as ImageId | null);
     if (chosen === null) throw new CloudError('invalid', 'rescue_without_image', { id: server.id });
     if (server.config_drive && password) await replaceAdminPassword(work.tx, server.id, password);

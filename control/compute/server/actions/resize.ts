@@ -15,7 +15,7 @@ import { beginMigration, endMigration } from '../../server-migration/index.ts';
 import { flavorSnapshot } from '../create.ts';
 import { localGib, resizedLocalDisks } from '../local-disks.ts';
 import { server as descriptor, shareOf } from '../resource.ts';
-import type { ServerRow } from '../server.ts';
+import { isVolumeBacked, type ServerRow } from '../server.ts';
 import type { ServerSize } from '../snapshots.ts';
 import type { ServerResize } from '../states.ts';
 import { bytesMs, type Decision, type ServerAction } from './action.ts';
@@ -33,11 +33,7 @@ export const resize: ServerAction<ResizeWish> = {
   async decide({ tx, caller }, server, { flavor: wanted, diskConfig }): Promise<Decision> {
     const flavor = await flavorOf(tx, caller, wanted);
     if (flavor.id === server.flavor_id) throw new CloudError('invalid', 'resize_to_same_flavor', {});
-    if (flavor.disk_gib === 0 && server.flavor.disk_gib !== 0) throw new CloudError('invalid', 'resize_to_no_disk', {});
-    // A flavor without a disk leaves it as it is.
-    const disk_gib = flavor.disk_gib === 0 ? server.disk_gib : flavor.disk_gib;
-    if (disk_gib < server.disk_gib)
-      throw new CloudError('invalid', 'resize_of_disk_down', { disk_gib: server.disk_gib });
+    const disk_gib = diskAfter(server, flavor);
     const local_disks = resizedLocalDisks(flavor, server.local_disks);
     const hardwareAfter = resizedHardware(server.hardware, flavor);
     await requireAbleHost(tx, hardwareAfter, server.host_id);
@@ -64,6 +60,15 @@ export const resize: ServerAction<ResizeWish> = {
     };
   },
 };
+
+/** A flavor without a disk leaves it as it is; what boots from a volume has none. @throws CloudError `invalid` */
+function diskAfter(server: ServerRow, flavor: FlavorRow): number {
+  if (isVolumeBacked(server)) return server.disk_gib;
+  if (flavor.disk_gib === 0 && server.flavor.disk_gib !== 0) throw new CloudError('invalid', 'resize_to_no_disk', {});
+  const disk_gib = flavor.disk_gib === 0 ? server.disk_gib : flavor.disk_gib;
+  if (disk_gib < server.disk_gib) throw new CloudError('invalid', 'resize_of_disk_down', { disk_gib: server.disk_gib });
+  return disk_gib;
+}
 
 export const confirmResize: ServerAction = {
   verb: 'confirmResize',

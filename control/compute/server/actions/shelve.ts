@@ -8,7 +8,7 @@ import { CloudError } from '../../../../contract/errors.ts';
 import { type ImageId, newId } from '../../../../contract/ids.ts';
 import { requireAdmin } from '../../../kit/caller.ts';
 import type { Tx } from '../../../kit/database/database.ts';
-import type { ServerRow } from '../server.ts';
+import { isVolumeBacked, type ServerRow } from '../server.ts';
 import type { ServerRoot } from '../snapshots.ts';
 import type { ServerShelve } from '../states.ts';
 import { bytesMs, type Decision, requireNoTpm, type ServerAction } from './action.ts';
@@ -30,6 +30,10 @@ export const shelve: ServerAction = {
   deadlineMs: captureMs,
   async decide(work, server): Promise<Decision> {
     requireNoTpm(server, 'shelve');
+    const power = server.desired_power === 'off' ? 'off' : 'on';
+    if (isVolumeBacked(server)) {
+      return { power: 'off', shelve: { image_id: null, state: 'saving', offload_after: 0, power } };
+    }
     const imageId = newId<ImageId>();
     const name = `${[...server.name].slice(0, longestImageName - suffix.length).join('')}${suffix}`;
     await beginImage(work, server, { imageId, name, metadata: {} }, { image_type: 'snapshot' });
@@ -38,7 +42,7 @@ export const shelve: ServerAction = {
       capture: { image_id: imageId, kind: 'shelve' },
       shelve: {
         ...{ image_id: imageId, state: 'saving', offload_after: work.deps.shelvedOffloadSeconds ?? 0 },
-        power: server.desired_power === 'off' ? 'off' : 'on',
+        power,
       },
     };
   },
@@ -67,8 +71,8 @@ export const unshelve: ServerAction<UnshelveWish> = {
     }
     if (host !== null) requireAdmin(caller, 'unshelve a server to a host of choice');
     const place = await placeFor(tx, server, { zone, host });
-    const root = await savedDisk(tx, server, shelved);
-    return { power: 'on', place, root, shelve: { ...shelved, state: 'unshelving', offloaded: true } };
+    const root = isVolumeBacked(server) ? {} : { root: await savedDisk(tx, server, shelved) };
+    return { power: 'on', place, ...root, shelve: { ...shelved, state: 'unshelving', offloaded: true } };
   },
 };
 
@@ -95,6 +99,8 @@ async function placeFor(
 async function savedDisk(tx: Tx, server: ServerRow, { image_id, image }: ServerShelve): Promise<ServerRoot> {
   const { rows } = await sql`select from image where id = ${image_id} and status = 'active'
     and desired_presence = 'present'`.execute(tx);
-  if (!rows[0] || !image) throw new CloudError('conflict', 'shelved_image_gone', { id: server.id, image: image_id });
+  if (!rows[0] || !image || image_id === null) {
+    throw new CloudError('conflict', 'shelved_image_gone', { id: server.id, image: String(image_id) });
+  }
   return { image_id, image };
 }

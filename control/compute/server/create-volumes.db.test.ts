@@ -1,0 +1,188 @@
+/** Servers that are made with volumes: one transaction, one host. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import { newId, type ServerId } from '../../../contract/ids.ts';
+import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { testPool, testVolume } from '../../storage/attachment/testing.ts';
+import type { ServerVolumeWish } from './create-volumes.ts';
+import { type ServerCloud, serverCloud } from './testing.ts';
+
+let db: TestDatabase;
+let cloud: ServerCloud;
+let flavor: string;
+
+before(async () => {
+  db = await testDatabase();
+  cloud = await serverCloud(db.database);
+  flavor = await cloud.addFlavor();
+});
+after(() => db[Symbol.asyncDispose]());
+
+const wishOf = (over: Partial<ServerVolumeWish> = {}): ServerVolumeWish => ({
+  ...{ source: 'blank', id: null, sizeGib: null, bootIndex: null, tag: null, deleteOnTermination: false, type: null },
+  ...over,
+});
+
+async function hostWithPool(options: Parameters<ServerCloud['addHost']>[0] = {}) {
+  const hostId = await cloud.addHost(options);
+  await testPool(db.database, hostId);
+  return hostId;
+}
+
+async function create(volumes: ServerVolumeWish[], over: Partial<Parameters<ServerCloud['wish']>[0]> = {}) {
+  const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor, volumes, ...over }));
+  for (const id of ids) await cloud.controller.reconcile(id);
+  return ids;
+}
+
+interface Row {
+  device: string;
+  boot_index: number | null;
+  tag: string | null;
+  delete_on_termination: boolean;
+  volume_id: string;
+  host_id: string | null;
+  size_gib: number;
+  source_image_id: string | null;
+}
+const volumesOf = async (id: string) =>
+  (
+    await sql<Row>`select a.device, a.boot_index, a.tag, a.delete_on_termination, a.volume_id, v.host_id, v.size_gib, v.source_image_id
+      from volume_attachment a join volume v on v.id = a.volume_id where a.server_id = ${id} order by a.slot`.execute(
+      db.database.query,
+    )
+  ).rows;
+const row = async (id: string) =>
+  (
+    await sql<{ host_id: string | null; image_id: string | null; disk_gib: number; fault: { message: string } | null }>`
+      select host_id, image_id, disk_gib, fault from server where id = ${id}`.execute(db.database.query)
+  ).rows[0]!;
+
+test('a server boots from a volume that is made of an image with it, and both are on one host', async () => {
+  await hostWithPool();
+  await cloud.addHost({ vcpus: 1000, memoryMiB: 10 ** 6 });
+  const root = wishOf({
+    source: 'image',
+    id: cloud.imageId,
+    sizeGib: 3,
+    bootIndex: 0,
+    tag: 'boot',
+    deleteOnTermination: true,
+  });
+  const [id] = await create([wishOf({ sizeGib: 1 }), root], { imageId: null });
+  const [first, second] = await volumesOf(id!);
+  const server = await row(id!);
+  assert.ok(server.host_id !== null, server.fault?.message);
+  assert.deepEqual([server.image_id, server.disk_gib], [null, 0]);
+  const made = {
+    device: '/dev/vda',
+    boot_index: 0,
+    tag: 'boot',
+    delete_on_termination: true,
+    size_gib: 3,
+    source_image_id: cloud.imageId,
+  };
+  assert.deepEqual(first, { ...made, host_id: server.host_id, volume_id: first!.volume_id });
+  assert.equal(second!.device, '/dev/vdb');
+  const [document] = await cloud.side.desiredServers(db.database.query, { serverIds: [id!] });
+  assert.equal(document!.image, null);
+  assert.deepEqual(
+    document!.volumes!.map(({ bootIndex }) => bootIndex),
+    [0, null],
+  );
+});
+
+test('a server goes where its volumes are, although there is more room elsewhere', async () => {
+  const small = await hostWithPool();
+  await hostWithPool({ vcpus: 500, memoryMiB: 10 ** 6 });
+  const volume = await testVolume(db.database, { projectId: cloud.projectId, hostId: small });
+  const [id] = await create([wishOf({ source: 'volume', id: volume.id })]);
+  assert.equal((await row(id!)).host_id, small);
+  const { rows } = await sql<{
+    message: string;
+  }>`select explanation ->> 'refusals' as message from decision where resource_id = ${id!}`.execute(db.database.query);
+  assert.match(rows[0]!.message, /volumes_elsewhere/);
+});
+
+test('what is not available, not bootable, somebody else’s or on several hosts makes nothing', async () => {
+  const [one, other] = [await hostWithPool(), await hostWithPool()];
+  const { projectId } = cloud;
+  const [a, b] = [
+    await testVolume(db.database, { projectId, hostId: one }),
+    await testVolume(db.database, { projectId, hostId: other }),
+  ];
+  const count = async () =>
+    (
+      await sql<{
+        n: number;
+      }>`select (select count(*) from server) + (select count(*) from volume) + (select count(*) from volume_attachment) as n`.execute(
+        db.database.query,
+      )
+    ).rows[0]!.n;
+  const before = await count();
+  const there = (id: string, over: Partial<ServerVolumeWish> = {}) => wishOf({ source: 'volume', id, ...over });
+  const refused = (volumes: ServerVolumeWish[], reason: string, over = {}) =>
+    assert.rejects(create(volumes, over), { reason });
+  await refused([there(a.id), there(b.id)], 'volumes_on_several_hosts');
+  await refused([there(a.id, { bootIndex: 0 })], 'volume_not_bootable', { imageId: null });
+  await refused([there(a.id), there(a.id)], 'volume_status_unfit');
+  await refused([there(a.id)], 'volumes_for_many_servers', { minCount: 2, maxCount: 2 });
+  await refused([there(newId())], 'volume_not_found');
+  await refused([], 'nothing_to_boot_from', { imageId: null });
+  await refused([wishOf({ source: 'image', id: cloud.imageId, sizeGib: 15_000, bootIndex: 0 })], 'quota_exceeded', {
+    imageId: null,
+  });
+  assert.equal(await count(), before);
+});
+
+test('where no host has room for the volume the server is in error with the reason, and nothing else was made', async () => {
+  await using empty = await testDatabase();
+  const bare = await serverCloud(empty.database);
+  await bare.addHost();
+  const wish = bare.wish({
+    flavor: await bare.addFlavor(),
+    imageId: null,
+    volumes: [wishOf({ source: 'image', id: bare.imageId, sizeGib: 1, bootIndex: 0 })],
+  });
+  const { ids } = await bare.service.create(bare.member, wish);
+  const { rows } = await sql<{
+    fault: { reason: string; message: string };
+  }>`select fault from server where id = ${ids[0]!}`.execute(empty.database.query);
+  assert.equal(rows[0]!.fault.reason, 'no_capacity');
+  assert.match(rows[0]!.fault.message, /no pool/);
+  assert.equal((await sql`select from volume`.execute(empty.database.query)).rows.length, 0);
+});
+
+test('each of several servers gets volumes of its own, and they count against the quota', async () => {
+  await hostWithPool();
+  const root = wishOf({ source: 'image', id: cloud.imageId, sizeGib: 2, bootIndex: 0 });
+  const ids = await create([root], { imageId: null, minCount: 2, maxCount: 2 });
+  const volumes = (await Promise.all(ids.map((id) => volumesOf(id)))).map(([first]) => first!.volume_id);
+  assert.equal(new Set(volumes).size, 2);
+});
+
+test('with a server go the volumes that shall go with it, and the others are free', async () => {
+  await hostWithPool();
+  const hostOf = async (id: ServerId) => (await row(id)).host_id!;
+  const root = wishOf({ source: 'image', id: cloud.imageId, sizeGib: 2, bootIndex: 0, deleteOnTermination: true });
+  const [id] = await create([root, wishOf({ sizeGib: 1 })], { imageId: null });
+  const [first, second] = await volumesOf(id!);
+  const host = await hostOf(id!);
+  await cloud.obey(host as never);
+  await cloud.service.delete(cloud.member, id!);
+  await cloud.obey(host as never);
+  await cloud.controller.reconcile(id!);
+  const presence = async (volumeId: string) =>
+    (
+      await sql<{ p: string }>`select desired_presence as p from volume where id = ${volumeId}`.execute(
+        db.database.query,
+      )
+    ).rows[0]?.p;
+  assert.equal(await presence(first!.volume_id), 'absent');
+  assert.equal(await presence(second!.volume_id), 'present');
+  assert.equal(
+    (await sql`select from volume_attachment where server_id = ${id!}`.execute(db.database.query)).rows.length,
+    0,
+  );
+});

@@ -1,0 +1,191 @@
+/**
+ * The volumes that a server is made with: those that are there, and those that are made with it, in its own transaction. Local volumes are
+ * where their server is: what is there decides where it goes; where nothing is, the host is chosen here, for both together.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { type ImageId, parseId } from '../../../contract/ids.ts';
+import type { Caller } from '../../kit/caller.ts';
+import type { Tx } from '../../kit/database/database.ts';
+import { notFound } from '../../kit/refusal.ts';
+import { type AttachmentRowWish, insertAttachments } from '../../storage/server-volume/index.ts';
+import { createVolumeIn, emptyWish } from '../../storage/volume/create.ts';
+import { lockVolume, reachOf } from '../../storage/volume/store.ts';
+import { gibBytes, requireStatus } from '../../storage/volume/volume.ts';
+import { typeOf } from '../../storage/volume-type/index.ts';
+import type { PlacementRequest } from '../placement/index.ts';
+import type { BootImage, ServerImages } from './dependencies.ts';
+import { devicePrefix, diskDevices } from './local-disks.ts';
+import type { NewServer } from './store.ts';
+import { type ChosenHost, chooseHosts, type VolumeSize } from './volume-hosts.ts';
+
+/** As a request's block device mapping names it. */
+export interface ServerVolumeWish {
+  /** A volume that is there, or what a new one is made from. */
+  source: 'volume' | 'snapshot' | 'image' | 'blank';
+  /** Of the source; null: blank. */
+  id: string | null;
+  /** Null: as large as its source. */
+  sizeGib: number | null;
+  /** 0: the server boots from it. Null: from others only. */
+  bootIndex: number | null;
+  tag: string | null;
+  deleteOnTermination: boolean;
+  /** Name or id of its type; null: the default one. */
+  type: string | null;
+}
+
+/** What a server boots from, as far as its machine asks. */
+export interface BootSource {
+  properties: Readonly<Record<string, string>>;
+  minMemoryMib: number;
+}
+
+export interface VolumePlan {
+  wishes: readonly ServerVolumeWish[];
+  /** Where the server has to go for them; null: anywhere. */
+  hostId: string | null;
+  /** Null: it does not boot from a volume. */
+  boot: BootSource | null;
+}
+
+const noVolumes: VolumePlan = { wishes: [], hostId: null, boot: null };
+
+export const rootVolume = (wishes: readonly ServerVolumeWish[]): ServerVolumeWish | undefined =>
+  wishes.find(({ bootIndex }) => bootIndex === 0);
+
+interface Found extends BootSource {
+  hostId: string | null;
+  bootable: boolean;
+}
+
+/**
+ * Locks what is there and says what follows from it for the server.
+ * @throws CloudError `not_found`; `invalid` where one is not available, can't be booted from, or they are on several hosts
+ */
+export async function planVolumes(
+  tx: Tx,
+  { images }: { images: ServerImages },
+  caller: Caller,
+  { volumes: wishes, count }: { volumes: readonly ServerVolumeWish[]; count: number },
+): Promise<VolumePlan> {
+  if (wishes.length === 0) return noVolumes;
+  const there = wishes.filter(({ source }) => source === 'volume');
+  if (count > 1 && there.length > 0) throw new CloudError('invalid', 'volumes_for_many_servers', {});
+  const found = new Map<ServerVolumeWish, Found>();
+  // In one order, so that of two requests for the same volumes one waits for the other.
+  for (const wish of there.toSorted((a, b) => (a.id! < b.id! ? -1 : 1)))
+    found.set(wish, await ofVolume(tx, caller, wish.id!));
+  for (const wish of wishes.filter(({ source }) => source === 'snapshot'))
+    found.set(wish, await ofSnapshot(tx, caller, wish.id!));
+  const hosts = new Set([...found.values()].flatMap(({ hostId }) => hostId ?? []));
+  if (hosts.size > 1) throw new CloudError('invalid', 'volumes_on_several_hosts', {});
+  const [hostId = null] = hosts;
+  return { wishes, hostId, boot: await bootSource(tx, { images, caller, found }, rootVolume(wishes)) };
+}
+
+async function ofVolume(tx: Tx, caller: Caller, id: string): Promise<Found> {
+  const volume = await lockVolume(tx, reachOf(caller), id);
+  requireStatus(volume, 'attach', ['available']);
+  return { hostId: volume.host_id, bootable: volume.bootable, ...sourceOf(volume.image_metadata) };
+}
+
+async function ofSnapshot(tx: Tx, caller: Caller, id: string): Promise<Found> {
+  const reach = reachOf(caller);
+  const { rows } = await sql<{
+    host_id: string | null;
+    bootable: boolean;
+    image_metadata: Record<string, string> | null;
+  }>`
+    select v.host_id, v.bootable, v.image_metadata from volume_snapshot n join volume v on v.id = n.volume_id
+    where n.id = ${parseId(id) ?? null}::uuid and ${reach === 'all' ? sql`true` : sql`n.project_id = ${reach.projectId}::uuid`}`.execute(
+    tx,
+  );
+  if (!rows[0]) throw notFound('volume_snapshot', id);
+  return { hostId: rows[0].host_id, bootable: rows[0].bootable, ...sourceOf(rows[0].image_metadata) };
+}
+
+/** What a volume has kept of the image that it was made from. */
+const sourceOf = (metadata: Record<string, string> | null): BootSource => ({
+  properties: metadata ?? {},
+  minMemoryMib: Number.parseInt(metadata?.min_ram ?? '0', 10) || 0,
+});
+
+async function bootSource(
+  tx: Tx,
+  { images, caller, found }: { images: ServerImages; caller: Caller; found: ReadonlyMap<ServerVolumeWish, Found> },
+  root: ServerVolumeWish | undefined,
+): Promise<BootSource | null> {
+  if (!root) return null;
+  const known = found.get(root);
+  if (known && !known.bootable) throw new CloudError('invalid', 'volume_not_bootable', { id: root.id! });
+  if (known) return known;
+  if (root.source !== 'image') return { properties: {}, minMemoryMib: 0 };
+  const image: BootImage = await images.findForServer(tx, caller, root.id! as ImageId);
+  return { properties: image.owner_properties, minMemoryMib: image.min_memory_mib };
+}
+
+/** Which host each of the servers goes to for its volumes; null: to any. Where none has room, why. */
+export async function hostsForVolumes(
+  tx: Tx,
+  {
+    projectId,
+    request,
+    plan,
+    count,
+  }: { projectId: string; request: PlacementRequest; plan: VolumePlan; count: number },
+): Promise<ChosenHost[]> {
+  const made = plan.wishes.filter(({ source }) => source !== 'volume');
+  if (plan.hostId !== null || made.length === 0) return Array(count).fill({ hostId: plan.hostId, why: '' });
+  const volumes: VolumeSize[] = [];
+  for (const { sizeGib, type } of made) {
+    const { extra_specs: extraSpecs } = await typeOf(tx, projectId, type);
+    volumes.push({ sizeBytes: (sizeGib ?? 1) * gibBytes, extraSpecs });
+  }
+  const imageId = rootVolume(made)?.id ?? null;
+  return chooseHosts(tx, request, { volumes, imageId, count });
+}
+
+/**
+ * Makes those that are to be made, on the host of each server, and gives each server its own.
+ * @returns by server why it found no place for its volumes: then it can't run
+ */
+export async function giveVolumes(
+  tx: Tx,
+  { images, caller }: { images: ServerImages; caller: Caller },
+  { plan, servers, hosts }: { plan: VolumePlan; servers: readonly NewServer[]; hosts: readonly ChosenHost[] },
+): Promise<Map<string, string>> {
+  const failed = new Map<string, string>();
+  for (const [index, server] of plan.wishes.length === 0 ? [] : servers.entries()) {
+    const { hostId, why } = hosts[index]!;
+    const rows: AttachmentRowWish[] = [];
+    for (const wish of plan.wishes) {
+      // Of a server that can't run nothing is made that somebody would have to delete.
+      if (wish.source !== 'volume' && hostId === null) failed.set(server.id, why);
+      if (wish.source !== 'volume' && failed.has(server.id)) continue;
+      const made = wish.source === 'volume' ? null : await makeVolume(tx, { images, caller }, { wish, server, hostId });
+      if (made?.fault != null) failed.set(server.id, made.fault);
+      const { tag, deleteOnTermination, bootIndex } = wish;
+      rows.push({ volumeId: made?.id ?? wish.id!, tag, deleteOnTermination, bootIndex, atOnce: false });
+    }
+    const prefix = devicePrefix(server.hardware);
+    const place = { host_id: null, generation: 0, devices: diskDevices(server, prefix), prefix };
+    await insertAttachments(tx, { ...server, ...place }, rows);
+  }
+  return failed;
+}
+
+function makeVolume(
+  tx: Tx,
+  { images, caller }: { images: ServerImages; caller: Caller },
+  { wish, server, hostId }: { wish: ServerVolumeWish; server: NewServer; hostId: string | null },
+) {
+  return createVolumeIn(tx, { images }, caller, {
+    projectId: server.project_id,
+    wish: {
+      ...{ ...emptyWish, sizeGib: wish.sizeGib, type: wish.type, hostId },
+      ...(wish.source === 'snapshot' && { snapshotId: wish.id }),
+      ...(wish.source === 'image' && { imageId: wish.id }),
+    },
+  });
+}
