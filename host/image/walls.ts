@@ -23,6 +23,8 @@ export interface Walls {
   output?: { path: string; maxBytes: number };
   /** More files that are read, each at its place behind the walls. */
   more?: readonly { path: string; at: string }[];
+  /** It is there too: without it QEMU takes a weaker kind of lock. For files that a guest's QEMU may want. */
+  nullDevice?: true;
   /** How much address space the program may have; 1 GiB where absent. */
   memoryBytes?: number;
   timeoutMs?: number;
@@ -51,7 +53,7 @@ while [ "$1" != -- ]; do
   mkdir -p "/mnt\${3%/*}"
   : > "/mnt$3"
   mount --bind "$2" "/mnt$3"
-  mount -o "remount,bind,$rights,nosuid,nodev" "/mnt$3"
+  [ "$1" = device ] || mount -o "remount,bind,$rights,nosuid,nodev" "/mnt$3"
   shift 3
 done
 shift
@@ -59,11 +61,12 @@ mount -o remount,ro /mnt
 exec chroot /mnt "$@"`;
 
 /** What the script takes: how, which file, and where it shall be. */
-const filesOf = ({ path, output, below: under, more = [] }: Walls): string[] => [
+const filesOf = ({ path, output, below: under, more = [], nullDevice }: Walls): string[] => [
   ...['read', path, inside],
   ...(under === undefined ? [] : ['read', under, below]),
   ...more.flatMap((each) => ['read', each.path, each.at]),
   ...(output ? ['write', output.path, outside] : []),
+  ...(nullDevice ? ['device', '/dev/null', '/dev/null'] : []),
 ];
 
 /** The program and arguments by which a command runs behind the walls; without a user (tests) only under the limits. */

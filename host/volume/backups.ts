@@ -6,7 +6,7 @@
  * Owns files of its own name while they are written (`<name>.<host>.new`); a finished one is in its place whole, and is never changed.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostId } from '../../contract/ids.ts';
 import { isNoEntry, readPiece, syncDirectory, syncFile } from '../files.ts';
@@ -18,8 +18,8 @@ export interface BackupsOptions {
   directory: string;
   hostId: HostId;
   durable: boolean;
-  /** Its files are made by a user of no rights; given back here. Undefined: they are this process's (tests). */
-  owner: { uid: number; gid: number } | undefined;
+  /** Of who reads them for us; nobody else in it reaches the directory. Undefined: they are this process's own (tests). */
+  gid: number | undefined;
 }
 
 export interface BackupWork {
@@ -63,6 +63,7 @@ export class BackupDirectory {
       const path = this.#path(next.name);
       const head = await this.#head(path, next.name);
       if (next.sha256 !== null && (await digestOf(path, signal)) !== next.sha256) throw damaged(next.name);
+      await this.#share(path);
       files.push({ name: next.name, path });
       next = head.parent;
     }
@@ -75,7 +76,7 @@ export class BackupDirectory {
     [parent]: readonly BackupFile[],
     { write, written, signal }: BackupWork,
   ): Promise<{ sizeBytes: number; sha256: string }> {
-    const { hostId, durable, directory, owner } = this.#options;
+    const { hostId, durable, directory } = this.#options;
     const path = this.#path(wish.name);
     const beside = `${path}.${hostId}.new`;
     try {
@@ -83,8 +84,8 @@ export class BackupDirectory {
       await (await open(beside, 'w', 0o600)).close();
       await write(beside);
       await written();
-      if (owner) await giveBack(beside, owner);
       if (below) await nameParent(beside, below);
+      await this.#share(beside);
       if (durable) await syncFile(beside);
       const sha256 = await digestOf(beside, signal);
       const { size: sizeBytes } = await stat(beside);
@@ -102,6 +103,16 @@ export class BackupDirectory {
   #path(name: string): string {
     if (!plainName.test(name)) throw new HostFault('invalid', 'the backup has no usable name', { permanent: true });
     return join(this.#options.directory, name);
+  }
+
+  /** Root's, to be read by who works behind walls; it was made by such a one, or on another host. */
+  async #share(path: string): Promise<void> {
+    const { gid } = this.#options;
+    if (gid === undefined) return;
+    const found = await stat(path);
+    if (found.uid === 0 && found.gid === gid && (found.mode & 0o777) === 0o440) return;
+    await chown(path, 0, gid);
+    await chmod(path, 0o440);
   }
 
   async #head(path: string, name: string): Promise<BackupHeader> {
@@ -124,11 +135,6 @@ async function nameParent(path: string, parent: { name: string; sha256: string }
   await using file = await open(path, 'r+');
   const head = backupHead(await readPiece(file, 0, headBytes), parent);
   await file.write(head, 0, head.length, 0);
-}
-
-async function giveBack(path: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
-  await using file = await open(path, 'r+');
-  await file.chown(uid, gid);
 }
 
 /** By a process of its own: hundreds of megabytes a second would keep the event loop from everything else. */

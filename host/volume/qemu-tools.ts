@@ -8,6 +8,7 @@ import { type BlockNode, chainNodes, type LayerChain } from './chain.ts';
 import { outputOptions } from './formats.ts';
 import { streamJob } from './jobs.ts';
 import type { BuildsOn } from './names.ts';
+import { writeOverlay } from './overlay.ts';
 import { withStorageDaemon } from './storage-daemon.ts';
 import type { BackupFile, LayerTools, ToolWork } from './tools.ts';
 
@@ -76,6 +77,8 @@ async function backUp(
     await qemuImg(['convert', '-W', '-m', '8', ...compressed, asJson(node), walls.to], withSignal(walls, work));
     return;
   }
+  // Empty: what it reads through what is below it is compared with the parent, and what differs is written.
+  await writeOverlay(to, { sizeBytes: chain.top.sizeBytes, buildsOn: null, format: 'qcow2' }, { durable: false });
   const overlay = { driver: 'qcow2', file: { driver: 'file', filename: walls.to }, backing: node };
   const more = [...walls.more, ...earlier.map(({ path, name }) => ({ path, at: `/backups/${name}` }))];
   const below = user ? `/backups/${parent.name}` : parent.path;
@@ -112,7 +115,7 @@ function inPlace(user: GuestUser | undefined, chain: LayerChain, sizeBytes: numb
   const maxBytes = sizeBytes + tableBytes(sizeBytes);
   const walls: Walls = {
     ...{ user, path: more[0]?.path ?? chain.top.path, more, memoryBytes: memoryBytes(more.length + 1) },
-    ...{ output: { path: chain.top.path, maxBytes }, timeoutMs: longMs },
+    ...{ output: { path: chain.top.path, maxBytes }, timeoutMs: longMs, nullDevice: true },
   };
   return { node, walls };
 }
@@ -128,8 +131,8 @@ function reading(user: GuestUser | undefined, chain: LayerChain, to: string) {
   };
 }
 
-const writing = (user: GuestUser | undefined, to: string, path: string, maxBytes: number) => ({
-  ...{ user, path, output: { path: to, maxBytes }, timeoutMs: longMs },
+const writing = (user: GuestUser | undefined, to: string, path: string, maxBytes: number): Walls & { to: string } => ({
+  ...{ user, path, output: { path: to, maxBytes }, timeoutMs: longMs, nullDevice: true },
   to: user ? outside : to,
 });
 

@@ -11,7 +11,8 @@ import { type Walls, walledEnvironment, walledIn } from '../image/walls.ts';
 import type { BlockNode } from './chain.ts';
 import type { Execute } from './jobs.ts';
 
-const lifeline = '"$@" </dev/null & exec 3>&-; cat >/dev/null; kill -9 $!';
+/** Behind walls the daemon is in a group of its own, which `timeout` makes. */
+const lifeline = '"$@" </dev/null & exec 3>&-; cat >/dev/null; kill -9 -- -$! $! 2>/dev/null';
 const startMs = 20_000;
 const maxWords = 4096;
 
@@ -23,8 +24,12 @@ export async function withStorageDaemon<T>(
 ): Promise<T> {
   const daemon = ['qemu-storage-daemon', '--blockdev', JSON.stringify(node)];
   const monitor = ['--chardev', 'socket,id=monitor,fd=3', '--monitor', 'chardev=monitor'];
-  const { program, args } = walledIn(['sh', '-c', lifeline, 'sh', ...daemon, ...monitor], walls);
-  const child = spawn(program, args, { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env: walledEnvironment, cwd: '/' });
+  const { program, args } = walledIn([...daemon, ...monitor], walls);
+  const child = spawn('sh', ['-c', lifeline, 'sh', program, ...args], {
+    stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+    env: walledEnvironment,
+    cwd: '/',
+  });
   const ended = once(child, 'close').catch(() => {});
   let words = '';
   child.stderr!.on('data', (data: Buffer) => {

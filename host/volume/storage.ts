@@ -58,14 +58,13 @@ export class Storage {
       imageBase: (id) => images.base(id),
       guestGid,
     });
-    const owner = guestGid === undefined ? undefined : { uid: 0, gid: 0 };
     const directory = options.backupDirectory ?? join(dataDirectory, 'backups');
     this.#context = {
       ...options,
       ...{ pools: this.pools, files: this.files },
       ledger: new LayerLedger(dataDirectory),
       outcomes: new OutcomeStore({ dataDirectory, durable }),
-      backups: new BackupDirectory({ directory, hostId, durable, owner }),
+      backups: new BackupDirectory({ directory, hostId, durable, gid: guestGid }),
       sync: new Together(async (directories) => {
         for (const each of new Set(directories)) await syncDirectory(each);
       }),

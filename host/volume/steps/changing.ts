@@ -62,6 +62,8 @@ async function waitsForOthers(task: LayerTask, { lower, base }: LayerChain, onto
 }
 
 async function change(task: LayerTask, chain: LayerChain, onto: BuildsOn, work: ToolWork): Promise<void> {
+  // What was made of it may have left it open to readers alone.
+  await task.context.files.takeBack(chain.top.path);
   await task.context.tools.stream(chain, onto, work);
   await task.context.files.takeBack(chain.top.path);
   if (task.context.durable) await syncFile(chain.top.path);
@@ -74,6 +76,7 @@ async function replace(task: LayerTask, chain: LayerChain, onto: BuildsOn, work:
   try {
     // Where the file system can, both share their blocks.
     await copyFile(path, beside, constants.COPYFILE_FICLONE);
+    await files.takeBack(beside);
     await tools.stream({ ...chain, top: { ...chain.top, path: beside } }, onto, work);
     await files.seal(beside);
     if (durable) await syncFile(beside);
@@ -95,6 +98,7 @@ export const grow: StepFunction<'grow'> = async ({ task, desired }) => {
     // Never smaller: QEMU would cut off what is beyond without asking.
     if (chain.top.sizeBytes >= desired.sizeBytes) return undefined;
     for (const { path } of chain.lower) await files.seal(path);
+    await files.takeBack(chain.top.path);
     await tools.grow(chain, desired.sizeBytes);
     await files.takeBack(chain.top.path);
     if (durable) await syncFile(chain.top.path);

@@ -2,10 +2,11 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DesiredImage, DesiredLayer } from '../../../contract/host/index.ts';
+import { syncFile } from '../../files.ts';
 import { HostFault } from '../../host-error.ts';
-import { qcow2Overlay } from '../../image/qcow2.ts';
 import { wantedBase } from '../decide.ts';
-import { backingName, sameBase } from '../names.ts';
+import { sameBase } from '../names.ts';
+import { writeOverlay } from '../overlay.ts';
 import type { LayerTask } from '../task.ts';
 import type { StepFunction } from './step.ts';
 
@@ -18,18 +19,8 @@ export const make: StepFunction<'make'> = async ({ task, desired }) => {
   if (format === undefined) return awaitDigestMs;
   task.say('making the layer');
   const beside = `${path}.new`;
-  const { fileBytes, pieces } = qcow2Overlay({
-    sizeBytes: desired.sizeBytes,
-    backing: base ? { path: backingName(base), format } : undefined,
-  });
-  const file = await open(beside, 'w', 0o600);
-  try {
-    for (const { offset, bytes } of pieces) await file.write(bytes, 0, bytes.length, offset);
-    await file.truncate(fileBytes);
-    if (task.context.durable) await file.datasync();
-  } finally {
-    await file.close();
-  }
+  const { sizeBytes } = desired;
+  await writeOverlay(beside, { sizeBytes, buildsOn: base, format }, task.context);
   await putInPlace(task, beside, path);
   return undefined;
 };
@@ -96,7 +87,7 @@ export const restore: StepFunction<'restore'> = async ({ task, desired }) => {
       await tools.restore(chain, beside, { signal, progress: (part) => task.say(`restoring the backup, ${part} %`) });
     });
     await files.takeBack(beside);
-    if (durable) await synced(beside);
+    if (durable) await syncFile(beside);
     await task.context.step('copy-backup');
     await putInPlace(task, beside, path);
   } finally {
@@ -104,12 +95,3 @@ export const restore: StepFunction<'restore'> = async ({ task, desired }) => {
   }
   return undefined;
 };
-
-async function synced(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
-}

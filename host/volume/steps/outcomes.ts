@@ -3,15 +3,14 @@
  * or bad, is kept until nobody asks any more. A failure is the image's or the backup's, not the layer's.
  */
 import { randomUUID } from 'node:crypto';
-import { open, rm, writeFile } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import type { CapturedImage, DesiredLayer } from '../../../contract/host/index.ts';
 import { asFault, HostFault } from '../../host-error.ts';
-import { qcow2Overlay } from '../../image/qcow2.ts';
 import { takeOverImage } from '../../image/take-over.ts';
 import { ProcessDied } from '../../server/context.ts';
 import type { LayerChain } from '../chain.ts';
-import { backingName } from '../names.ts';
 import type { Outcomes } from '../outcomes.ts';
+import { writeOverlay } from '../overlay.ts';
 import { type LayerTask, Superseded } from '../task.ts';
 import type { StepFunction } from './step.ts';
 
@@ -88,7 +87,14 @@ async function whileStill<T>(
     if (chain.top.sizeBytes >= desired.sizeBytes) return work(chain);
     const path = `${chain.top.path}.image`;
     try {
-      await writeOverlay(path, desired);
+      // Larger than what it builds on: zeros beyond its end.
+      const { sizeBytes } = desired;
+      await rm(path, { force: true });
+      await writeOverlay(
+        path,
+        { sizeBytes, buildsOn: { kind: 'layer', id: task.id }, format: 'qcow2' },
+        { durable: false },
+      );
       await files.seal(path);
       const top = { layerId: task.id, path, sizeBytes: desired.sizeBytes };
       return await work({ ...chain, top, lower: [chain.top, ...chain.lower] });
@@ -96,16 +102,6 @@ async function whileStill<T>(
       if (!task.closed) await rm(path, { force: true });
     }
   });
-}
-
-/** Larger than what it builds on: zeros beyond its end. */
-async function writeOverlay(path: string, { id, sizeBytes }: DesiredLayer): Promise<void> {
-  const backing = { path: backingName({ kind: 'layer', id }), format: 'qcow2' as const };
-  const { fileBytes, pieces } = qcow2Overlay({ sizeBytes, backing });
-  const bytes = Buffer.alloc(fileBytes);
-  for (const piece of pieces) piece.bytes.copy(bytes, piece.offset);
-  await rm(path, { force: true });
-  await writeFile(path, bytes, { mode: 0o600 });
 }
 
 function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, format }: Capture): Promise<CapturedImage> {
