@@ -239,7 +239,7 @@ export async function imagesToCopy(
     select image_id as id from image_copy where host_id = ${hostId ?? null}::uuid and deadline < now()
     union select id from (
       select id from image where ${copies} > 1 and status in ('active', 'deactivated') and desired_presence = 'present'
-        and (select count(*) from image_location l join host h on h.id = l.host_id where l.image_id = image.id
+        and size_bytes > 0 and (select count(*) from image_location l join host h on h.id = l.host_id where l.image_id = image.id
           and ${isThere(sql`h`)}) < ${copies}
       limit ${limit}) few`.execute(db);
   return rows.map(({ id }) => id);

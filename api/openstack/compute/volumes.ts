@@ -186,7 +186,7 @@ function volumeBody(row: ListedVolume) {
         {
           id: row.id,
           volumeId: row.id,
-          ...(has.server_id && { serverId: has.server_id }),
+          ...(has.instance_id && { serverId: has.instance_id }),
           ...(has.device && { device: has.device }),
         },
       ]

@@ -46,8 +46,9 @@ export function dataRoutes(app: Boundary, transfer: ImageTransfer): void {
 
   app.get('/v2/images/:id/file', download, async (request, reply) => {
     const { image, read } = await transfer.download(callerOf(request), request.params.id);
-    if (image.status !== 'active' && image.status !== 'deactivated') return reply.code(204).send();
-    const size = image.size_bytes!;
+    const size = image.size_bytes ?? 0;
+    // One of a server that boots from volumes has none, on no host.
+    if ((image.status !== 'active' && image.status !== 'deactivated') || size === 0) return reply.code(204).send();
     const range = parseRange(request.headers.range, size);
     reply.type(octets).header('accept-ranges', 'bytes');
     if (range === 'unsatisfiable') {

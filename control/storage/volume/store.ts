@@ -25,7 +25,8 @@ export const volumeFrom = sql`volume v join volume_type t on t.id = v.volume_typ
 export const volumeColumns = sql`v.*, t.name as type_name, h.name as host_name, h.availability_zone as host_zone,
   p.name as pool_name, coalesce(l.size_bytes, 0) as layer_bytes, l.observed_state as layer_state, ${sourceOpenSql} as source_open,
   case when a.id is not null then jsonb_build_object('id', a.id, 'server_id', a.server_id, 'desired_presence', a.desired_presence,
-    'connector', a.connector, 'completed_at', a.completed_at, 'attached_at', a.attached_at, 'device', a.device, 'mode', a.mode, 'observed_size_bytes', a.observed_size_bytes) end
+    'connector', a.connector, 'completed_at', a.completed_at, 'attached_at', case when a.server_id is null then a.completed_at else a.attached_at end,
+    'instance_id', coalesce(a.server_id, a.named_server_id), 'device', a.device, 'mode', a.mode, 'observed_size_bytes', a.observed_size_bytes) end
     as attachment`;
 
 /** @throws CloudError `not_found`, also for what is out of reach */

@@ -12,6 +12,8 @@ export type VolumeRow = Selectable<VolumeTable>;
 /** What is shown of who has it. */
 export interface ShownAttachment extends AttachmentState {
   id: string;
+  /** The server; or what another machine is called by who attached it there. */
+  instance_id: string | null;
   device: string | null;
   mode: 'rw' | 'ro';
   /** As large as its guest sees it; null: no guest has it open. */

@@ -247,6 +247,7 @@ test('an image of a server that boots from a volume is snapshots of its volumes,
   });
   const image = await cloud.images.show(cloud.member, imageId);
   assert.deepEqual([image.status, image.size_bytes, image.owner_properties.mine], ['active', 0, 'x']);
+  assert.match(image.md5!, /^d41d8cd9/, 'nobody is asked for the digests of no bytes');
   const mapping = JSON.parse(image.owner_properties.block_device_mapping!);
   assert.deepEqual(
     mapping.map((each: { boot_index: number | null; volume_size: number }) => [each.boot_index, each.volume_size]),
