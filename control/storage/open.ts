@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../kit/database/database.ts';
 import { ConnectionService } from './connection/index.ts';
 import { GroupTypeService } from './group-type/index.ts';
-import { hostedLayers, tellDigest } from './layer/index.ts';
+import { hostedLayers, LayerShortener, tellDigest } from './layer/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
 import { SnapshotController, SnapshotService, type SnapshotStep } from './snapshot/index.ts';
 import { VolumeController, type VolumeImages, VolumeService, type VolumeStep } from './volume/index.ts';
@@ -20,6 +20,7 @@ export interface StorageAreaOptions {
 export function openStorage({ database, images, log, afterVolumeStep: afterStep }: StorageAreaOptions) {
   const behind = { database, log, ...(afterStep && { afterStep }) };
   const [volumes, snapshots] = [new VolumeController(behind), new SnapshotController(behind)];
+  const layers = new LayerShortener({ database, log });
   return {
     services: {
       volumes: new VolumeService({ database, images, log }),
@@ -32,12 +33,14 @@ export function openStorage({ database, images, log, afterVolumeStep: afterStep 
       groupTypes: new GroupTypeService({ database }),
     },
     /** For the work queue. */
-    tasks: { ...volumes.tasks(), ...snapshots.tasks() },
+    tasks: { ...volumes.tasks(), ...snapshots.tasks(), ...layers.tasks() },
     start() {
+      layers.start();
       volumes.start();
       snapshots.start();
     },
     stop() {
+      layers.stop();
       volumes.stop();
       snapshots.stop();
     },

@@ -1302,6 +1302,7 @@ CREATE TABLE public.volume_layer (
     former_parent_id uuid,
     observed_captures jsonb DEFAULT '[]'::jsonb NOT NULL,
     observed_backups jsonb DEFAULT '[]'::jsonb NOT NULL,
+    shorten_at timestamp with time zone,
     CONSTRAINT volume_layer_check CHECK (((parent_id IS NULL) OR (image_id IS NULL))),
     CONSTRAINT volume_layer_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_layer_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'ready'::text, 'absent'::text, 'failed'::text]))),
@@ -1971,6 +1972,8 @@ CREATE INDEX volume_layer_parent ON public.volume_layer USING btree (parent_id) 
 
 CREATE INDEX volume_layer_pool ON public.volume_layer USING btree (pool_id) WHERE (desired_presence = 'present'::text);
 
+CREATE INDEX volume_layer_shorten ON public.volume_layer USING btree (shorten_at) WHERE (shorten_at IS NOT NULL);
+
 CREATE INDEX volume_pool ON public.volume USING btree (pool_id);
 
 CREATE INDEX volume_project ON public.volume USING btree (project_id, created_at, id);
@@ -2143,7 +2146,7 @@ CREATE TRIGGER volume_attachment_change AFTER INSERT OR DELETE OR UPDATE ON publ
 
 CREATE TRIGGER volume_change AFTER INSERT OR DELETE OR UPDATE ON public.volume FOR EACH ROW EXECUTE FUNCTION public.append_change('volume', 'id', '=launched_at');
 
-CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups');
+CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '~shorten_at', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups');
 
 CREATE TRIGGER volume_layer_usage AFTER INSERT OR DELETE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.count_pool_usage();
 

@@ -6,7 +6,8 @@ import { applyReport, type ReportedLayer } from './apply-report.ts';
 
 const [id, hostId, below] = [newId<LayerId>(), newId(), newId()];
 const row = (over: Partial<ReportedLayer> = {}): ReportedLayer => ({
-  ...{ id, host_id: hostId, epoch: 1, generation: 3, former_parent_id: null, desired_presence: 'present' },
+  ...{ id, host_id: hostId, epoch: 1, generation: 3, parent_id: null, former_parent_id: null },
+  desired_presence: 'present',
   ...{ desired_source: null, desired_captures: [], desired_backups: [], observed_epoch: 1, observed_generation: 2 },
   ...{ observed_state: 'ready', observed_size_bytes: 100, observed_allocated_bytes: 10, observed_step: null },
   ...{ observed_error: null, observed_captures: [], observed_backups: [] },
@@ -52,13 +53,22 @@ test('a layer that shall not be is gone with its host’s word, of whichever gen
 test('once the file builds on what it shall, what it built on before is left, and its backup needed no more', () => {
   const source = { backup_id: newId(), name: 'a', sha256: null };
   const moving = row({ former_parent_id: below, desired_source: source });
-  const building = recorded(moving, report({ state: 'building' }));
-  assert.deepEqual([building.left, building.patch.former_parent_id], [null, below]);
-  assert.deepEqual(building.patch.desired_source, source);
-  const older = recorded(moving, report({ generation: 2, sizeBytes: 1 }));
-  assert.equal(older.left, null, 'ready as of an older document says nothing of this one');
-  const done = recorded(moving, report());
-  assert.deepEqual([done.left, done.patch.former_parent_id, done.patch.desired_source], [below, null, null]);
+  const building = recorded(moving, report({ state: 'building' })).patch;
+  assert.deepEqual([building.former_parent_id, building.desired_source], [below, source]);
+  const older = recorded(moving, report({ generation: 2, sizeBytes: 1 })).patch;
+  assert.equal(older.former_parent_id, below, 'ready as of an older document says nothing of this one');
+  const done = recorded(moving, report()).patch;
+  assert.deepEqual([done.former_parent_id, done.desired_source, done.generation], [null, null, 3]);
+});
+
+test('a layer that its host could not make to build on another builds on what it did, and has not failed at anything', () => {
+  const moving = row({ parent_id: newId(), former_parent_id: below });
+  const error = { code: 'no_space', message: 'the pool is full' };
+  const { patch } = recorded(moving, report({ state: 'failed', error }));
+  assert.deepEqual([patch.parent_id, patch.former_parent_id, patch.generation], [below, null, 4]);
+  assert.equal(patch.observed_generation, 3, 'nothing of the new generation is known yet');
+  const going = recorded({ ...moving, desired_presence: 'absent' }, report({ state: 'failed', error })).patch;
+  assert.equal(going.former_parent_id, below);
 });
 
 test('outcomes of what is wanted are kept until somebody takes note; of what is not wanted nobody hears', () => {

@@ -1,7 +1,8 @@
 /**
  * What a host's word on a layer changes. Pure: a row and a report in, the new observed columns out. A report is never trusted: it counts
- * only from the owner, of the present epoch, and never goes back. It moves desired columns in two ways: a layer whose content has come
- * from a backup needs that no more, and one whose file builds on what it shall lets go of what it built on before.
+ * only from the owner, of the present epoch, and never goes back. It moves desired columns in three ways: a layer whose content has come
+ * from a backup needs that no more; one whose file builds on what it shall lets go of what it built on before; and where the host could
+ * not make it so it builds on that again, since nobody asked for it (shorten.ts).
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { ObservedLayer } from '../../../contract/host/index.ts';
@@ -20,6 +21,7 @@ export type ReportedLayer = Pick<
   | 'host_id'
   | 'epoch'
   | 'generation'
+  | 'parent_id'
   | 'former_parent_id'
   | 'desired_presence'
   | 'desired_source'
@@ -39,6 +41,10 @@ export type ReportedLayer = Pick<
 /** The columns that a report may write. */
 export interface LayerPatch {
   id: string;
+  generation: number;
+  parent_id: string | null;
+  /** On a layer again, and on no image. */
+  put_back: boolean;
   former_parent_id: string | null;
   desired_source: LayerSource | null;
   observed_epoch: number;
@@ -62,8 +68,6 @@ export type LayerOutcome =
       patch: LayerPatch;
       /** Somebody may wait for it: more has changed than how far it is and how much it takes. */
       news: boolean;
-      /** What its file built on and does no more: to be released. */
-      left: string | null;
     };
 
 const maxText = 500;
@@ -76,12 +80,16 @@ export function applyReport(row: ReportedLayer, hostId: string, report: Observed
   if (row.epoch !== report.epoch) return { kind: 'ignored', reason: 'other epoch' };
   if (report.generation > row.generation) return { kind: 'ignored', reason: 'generation from the future' };
   // A layer that shall not be is never made again, whatever else was asked of it first.
-  if (row.desired_presence === 'absent' && report.state === 'absent') return { kind: 'gone' };
+  const absent = row.desired_presence === 'absent';
+  if (absent && report.state === 'absent') return { kind: 'gone' };
   if (report.generation < row.observed_generation) return { kind: 'ignored', reason: 'older generation' };
-  const served = report.state === 'ready' && report.generation === row.generation;
+  const ofNow = report.generation === row.generation;
+  const served = ofNow && report.state === 'ready';
+  const putBack = !absent && ofNow && report.state === 'failed' && row.former_parent_id !== null;
   const patch: LayerPatch = {
-    id: row.id,
-    former_parent_id: served ? null : row.former_parent_id,
+    ...{ id: row.id, put_back: putBack, generation: row.generation + (putBack ? 1 : 0) },
+    parent_id: putBack ? row.former_parent_id : row.parent_id,
+    former_parent_id: served || putBack ? null : row.former_parent_id,
     desired_source: served ? null : row.desired_source,
     observed_epoch: report.epoch,
     observed_generation: report.generation,
@@ -94,7 +102,7 @@ export function applyReport(row: ReportedLayer, hostId: string, report: Observed
     observed_backups: backupsOf(row, report),
   };
   if (same(row, patch, watched) && same(row, patch, unwatched)) return { kind: 'unchanged' };
-  return { kind: 'recorded', patch, news: !same(row, patch, watched), left: served ? row.former_parent_id : null };
+  return { kind: 'recorded', patch, news: !same(row, patch, watched) };
 }
 
 /** Of those that are wanted; what was said once stays said until somebody has taken note. */
@@ -132,11 +140,12 @@ function merged<Wanted, Outcome>(
   return wanted.flatMap((each) => outcomes.find((outcome) => idOfOutcome(outcome) === idOf(each)) ?? []);
 }
 
+type Column = Exclude<keyof LayerPatch, 'put_back'>;
 const watched = [
   ...['former_parent_id', 'desired_source', 'observed_epoch', 'observed_generation', 'observed_state'],
   ...['observed_size_bytes', 'observed_error', 'observed_captures', 'observed_backups'],
-] as (keyof LayerPatch)[];
+] as Column[];
 const unwatched = ['observed_step', 'observed_allocated_bytes'] as const;
 
-const same = (row: ReportedLayer, patch: LayerPatch, columns: readonly (keyof LayerPatch)[]): boolean =>
+const same = (row: ReportedLayer, patch: LayerPatch, columns: readonly Column[]): boolean =>
   columns.every((column) => isDeepStrictEqual(row[column], patch[column]));

@@ -1,5 +1,5 @@
 /**
- * Layers that nobody needs any more become absent. What needs a layer: a volume whose top it is, a snapshot, a layer that builds on it or
+ * Layers that nobody needs any more become absent; what is left only for a layer that builds on it is noted as spare. What needs a layer: a volume whose top it is, a snapshot, a layer that builds on it or
  * whose file still does, an image or a backup that is being made of it. Whoever lets go of one says so here, in the transaction that
  * does it.
  *
@@ -11,13 +11,15 @@ import type { LayerId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 
-/** Who needs the layer that the query calls `l`. */
-const isNeeded: RawBuilder<boolean> = sql<boolean>`(
+/** Somebody needs the layer that the query calls `l`, beside those layers that build on it. */
+export const isNeededByOthers: RawBuilder<boolean> = sql<boolean>`(
   l.desired_captures <> '[]' or l.desired_backups <> '[]'
   or exists (select from volume v where v.layer_id = l.id and v.desired_presence = 'present')
   or exists (select from volume_snapshot s where s.layer_id = l.id and s.desired_presence = 'present')
-  or exists (select from volume_layer c where c.parent_id = l.id and c.desired_presence = 'present')
   or exists (select from volume_layer c where c.former_parent_id = l.id and c.desired_presence = 'present'))`;
+
+const isNeeded: RawBuilder<boolean> = sql<boolean>`(${isNeededByOthers}
+  or exists (select from volume_layer c where c.parent_id = l.id and c.desired_presence = 'present'))`;
 
 /**
  * Makes those of the layers absent that nobody needs, and then what they built on, and so on down. Call it last in the transaction, after
@@ -41,7 +43,17 @@ export async function releaseLayers(tx: Tx, layerIds: readonly string[]): Promis
         returning id, array_remove(array[parent_id, former_parent_id], null) as parents`.execute(tx),
     ]);
     gone.push(...rows.map(({ id }) => id));
+    if (rows.length < ids.length) await markSpare(tx, ids);
     ids = [...new Set(rows.flatMap(({ parents }) => parents))];
   }
   return gone;
+}
+
+/** Those that are left only for what builds on them: they may be merged into that (shorten.ts). */
+async function markSpare(tx: Tx, ids: readonly string[]): Promise<void> {
+  await sql`with spare as (
+      update volume_layer l set shorten_at = now()
+      where ${isOneOf(sql`l.id`, ids)} and desired_presence = 'present' and read_only and shorten_at is null and not ${isNeededByOthers}
+      returning id)
+    select enqueue('volume_layer', id::text, now()) from spare`.execute(tx);
 }

@@ -9,6 +9,7 @@ import type { HostId, LayerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable, type Tx, withCommit } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { json } from '../../kit/database/schema.ts';
+import { enqueue } from '../../kit/queue/queue.ts';
 import { applyReport, type LayerPatch, type ReportedLayer } from './apply-report.ts';
 import { releaseLayers } from './release.ts';
 
@@ -25,36 +26,57 @@ export async function recordReports(
   if (reports.size === 0) return [];
   return deps.database.transaction(cloudActor, async (tx) => {
     const known = await reportedRows(tx, [...reports.keys()], sql`order by l.id for no key update`);
-    const forget: LayerId[] = [];
-    const [patches, gone, news, left]: [LayerPatch[], string[], string[], string[]] = [[], [], [], []];
-    for (const [id, report] of reports) {
-      const row = known.get(id);
-      const outcome = row && applyReport(row, hostId, report);
-      if (outcome?.kind === 'ignored') {
-        deps.log.info({ layerId: id, hostId, reason: outcome.reason }, 'report on a layer ignored');
-      } else if (outcome?.kind === 'gone') gone.push(id);
-      else if (outcome?.kind === 'recorded') {
-        patches.push(outcome.patch);
-        if (outcome.news) news.push(id);
-        if (outcome.left !== null) left.push(outcome.left);
-        if (row!.observed_state !== report.state)
-          deps.log.info({ layerId: id, hostId, state: report.state, err: report.error }, 'layer observed');
-      }
-      // What is lost although it shall be there the host has to keep in mind: it is asked for it.
-      const ours = outcome !== undefined && outcome.kind !== 'ignored' && outcome.kind !== 'gone';
-      if (report.state === 'absent' && !ours) forget.push(id as LayerId);
-    }
-    if (left.length > 0) {
-      await writePatches(tx, patches);
-      await releaseLayers(tx, left);
-    }
+    const { patches, gone, news, forget } = judge(deps, hostId, reports, known);
+    const merged = patches.flatMap(({ id, former_parent_id }) => {
+      const former = known.get(id)!.former_parent_id;
+      return former !== null && former_parent_id === null ? { id, former } : [];
+    });
     const last = [
-      ...(patches.length > 0 && left.length === 0 ? [writePatches(tx, patches)] : []),
+      ...(patches.length > 0 ? [writePatches(tx, patches)] : []),
       ...(news.length > 0 ? [wakeWaiting(tx, news)] : []),
       ...(gone.length > 0 ? [takeAway(tx, gone)] : []),
     ];
+    if (merged.length > 0) await endMerges(tx, merged);
     return withCommit(Promise.all(last).then(() => forget));
   });
+}
+
+/** What the reports mean, of those that count. */
+function judge(
+  { log }: { log: Logger },
+  hostId: HostId,
+  reports: ReadonlyMap<string, ObservedLayer>,
+  known: ReadonlyMap<string, ReportedLayer>,
+) {
+  const patches: LayerPatch[] = [];
+  const [gone, news]: [string[], string[]] = [[], []];
+  const forget: LayerId[] = [];
+  for (const [id, report] of reports) {
+    const row = known.get(id);
+    const outcome = row && applyReport(row, hostId, report);
+    if (outcome?.kind === 'ignored') {
+      log.info({ layerId: id, hostId, reason: outcome.reason }, 'report on a layer ignored');
+    } else if (outcome?.kind === 'gone') gone.push(id);
+    else if (outcome?.kind === 'recorded') {
+      patches.push(outcome.patch);
+      if (outcome.news) news.push(id);
+      if (row!.observed_state !== report.state)
+        log.info({ layerId: id, hostId, state: report.state, err: report.error }, 'layer observed');
+    }
+    // What is lost although it shall be there the host has to keep in mind: it is asked for it.
+    const ours = outcome !== undefined && outcome.kind !== 'ignored' && outcome.kind !== 'gone';
+    if (report.state === 'absent' && !ours) forget.push(id as LayerId);
+  }
+  return { patches, gone, news, forget };
+}
+
+/** What was merged goes, and the chain may still be too long; where it could not be, not again soon. */
+async function endMerges(tx: Tx, merged: readonly { id: string; former: string }[]): Promise<void> {
+  const formers = merged.map(({ former }) => former);
+  await releaseLayers(tx, formers);
+  await sql`update volume_layer set shorten_at = now() + interval '10 minutes'
+    where ${isOneOf(sql`id`, formers)} and shorten_at is not null`.execute(tx);
+  for (const { id } of merged) await enqueue(tx, 'volume_layer', id);
 }
 
 async function reportedRows(
@@ -63,7 +85,7 @@ async function reportedRows(
   locking: RawBuilder<unknown>,
 ): Promise<Map<string, ReportedLayer>> {
   const { rows } = await sql<ReportedLayer>`
-    select id, host_id, epoch, generation, former_parent_id, desired_presence, desired_source, desired_captures, desired_backups,
+    select id, host_id, epoch, generation, parent_id, former_parent_id, desired_presence, desired_source, desired_captures, desired_backups,
       observed_epoch, observed_generation, observed_state, observed_size_bytes, observed_allocated_bytes, observed_step, observed_error,
       observed_captures, observed_backups
     from volume_layer l where ${isOneOf(sql`l.id`, ids)} ${locking}`.execute(db);
@@ -79,12 +101,13 @@ async function dropKnown(db: Queryable, hostId: HostId, reports: Map<string, Obs
 
 async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<void> {
   await sql`
-    update volume_layer l set former_parent_id = p.former_parent_id, desired_source = nullif(p.desired_source, 'null'::jsonb),
+    update volume_layer l set generation = p.generation, parent_id = p.parent_id, image_id = case when not p.put_back then l.image_id end,
+      image = case when not p.put_back then l.image end, former_parent_id = p.former_parent_id, desired_source = nullif(p.desired_source, 'null'::jsonb),
       observed_epoch = p.observed_epoch, observed_generation = p.observed_generation, observed_state = p.observed_state,
       observed_size_bytes = p.observed_size_bytes, observed_allocated_bytes = p.observed_allocated_bytes,
       observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb),
       observed_captures = p.observed_captures, observed_backups = p.observed_backups, observed_at = now(), updated_at = now()
-    from jsonb_to_recordset(${json(patches)}::jsonb) as p(id uuid, former_parent_id uuid, desired_source jsonb, observed_epoch bigint,
+    from jsonb_to_recordset(${json(patches)}::jsonb) as p(id uuid, generation bigint, parent_id uuid, put_back boolean, former_parent_id uuid, desired_source jsonb, observed_epoch bigint,
       observed_generation bigint, observed_state text, observed_size_bytes bigint, observed_allocated_bytes bigint,
       observed_step text, observed_error jsonb, observed_captures jsonb, observed_backups jsonb)
     where l.id = p.id`.execute(tx);

@@ -45,10 +45,11 @@ export async function insertLayer(tx: Tx, layer: NewLayer): Promise<LayerId> {
   return id;
 }
 
-/** Nobody writes to the layer any more. That it is frozen already is fine. */
+/** Nobody writes to the layer any more. That it is frozen already is fine. What is on it makes a chain longer: shorten.ts looks at that. */
 export async function freezeLayer(tx: Tx, id: string): Promise<void> {
-  await sql`update volume_layer set read_only = true, generation = generation + 1, updated_at = now()
-    where id = ${id} and not read_only`.execute(tx);
+  await sql`with frozen as (update volume_layer set read_only = true, generation = generation + 1, updated_at = now()
+      where id = ${id} and not read_only returning id, parent_id)
+    select enqueue('volume_layer', id::text, now()) from frozen where parent_id is not null`.execute(tx);
 }
 
 /** Only ever grows. */

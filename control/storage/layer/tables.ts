@@ -1,4 +1,4 @@
-/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302 and 0310. */
+/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310 and 0313. */
 import type { Generated, Selectable } from 'kysely';
 import type { DesiredLayer, ImageFormat, ObservedLayer } from '../../../contract/host/index.ts';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
@@ -76,6 +76,7 @@ export interface VolumeLayerTable {
   observed_captures: Json<LayerCaptureOutcome[]>;
   observed_backups: Json<LayerBackupOutcome[]>;
   observed_at: Timestamp | null;
+  shorten_at: Timestamp | null;
   created_at: Timestamp;
   updated_at: Timestamp;
 }
