@@ -5,11 +5,23 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
+import { notPools, storagePools } from './cloud/storage-pools.ts';
 import { isFile, notTargets, vendorTargets } from './cloud/vendor-data.ts';
 import { CommandError } from './command.ts';
 import { nearest } from './nearest.ts';
+import {
+  address,
+  card,
+  cidr,
+  days,
+  isRange,
+  number,
+  oneOf,
+  port,
+  regularExpression,
+  uidRange,
+} from './setting-checks.ts';
 
 interface Definition {
   fallback: string;
@@ -20,64 +32,8 @@ interface Definition {
   help: string;
 }
 
-const port = (value: string) =>
-  /^\d+$/.test(value) && +value > 0 && +value < 65536 ? undefined : 'a port number, 1 to 65535';
-const days = (value: string) =>
-  /^\d{1,4}$/.test(value) && +value > 0 && +value <= 3650 ? undefined : 'days, 1 to 3650';
-const number = (most: number) => (value: string) =>
-  /^\d{1,9}$/.test(value) && +value <= most ? undefined : `a whole number, 0 to ${most}`;
-const regularExpression = (value: string) => {
-  try {
-    new RegExp(value, 'u');
-    return undefined;
-  } catch {
-    return 'a regular expression (as JavaScript has them)';
-  }
-};
-const oneOf =
-  (...values: string[]) =>
-  (value: string) =>
-    values.includes(value) ? undefined : `one of ${values.join(', ')}`;
-const cidr = (family: 4 | 6, longest: number, example: string) => (value: string) => {
-  if (value === '' && family === 6) return undefined;
-  const [base = '', length = '', ...rest] = value.split('/');
-  const whole = rest.length === 0 && isIP(base) === family && /^\d{1,3}$/.test(length);
-  if (!whole || +length < 8 || +length > longest) return `an IPv${family} range such as ${example}`;
-  const hostBits = BigInt((family === 4 ? 32 : 128) - +length);
-  return addressBits(base, family) % (1n << hostBits) === 0n
-    ? undefined
-    : `a range's first address, such as ${example}`;
-};
-
-function addressBits(text: string, family: 4 | 6): bigint {
-  if (family === 4) return text.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
-  // A dotted tail does not come up in a prefix; URL writes the address in its shortest form.
-  const [head = '', tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split('::');
-  const groups = (part: string | undefined) => (part ?? '').split(':').filter((group) => group !== '');
-  const gap = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length;
-  const all = [...groups(head), ...new Array<string>(gap).fill('0'), ...groups(tail)];
-  return all.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
-}
-
-function uidRange(value: string): string | undefined {
-  const [, first, last] = /^(\d{1,10})-(\d{1,10})$/.exec(value)?.map(Number) ?? [];
-  const good = first !== undefined && last !== undefined && first >= 1000 && last - first >= 15 && last < 2 ** 31 - 1;
-  return good ? undefined : 'FIRST-LAST, at least 16 user numbers from 1000 to 2147483646, such as 900000-903999';
-}
-
 /** Of what stands between commas. */
 export const list = (value: string): string[] => value.split(',').flatMap((part) => part.trim() || []);
-
-function isRange(value: string): boolean {
-  const [base = '', length, ...rest] = value.split('/');
-  const most = { 0: -1, 4: 32, 6: 128 }[isIP(base)]!;
-  return rest.length === 0 && most > 0 && (length === undefined || (/^\d{1,3}$/.test(length) && +length <= most));
-}
-
-const address = (value: string) =>
-  isIP(value) === 0 ? 'an IP address; ::, 0.0.0.0 or one of this machine' : undefined;
-const card = (value: string) =>
-  value === '' || /^[^\s/:]{1,15}$/.test(value) ? undefined : 'the name of a network card, as ip link shows it';
 
 export const definitions = {
   listen: {
@@ -167,6 +123,26 @@ export const definitions = {
     fallback: '',
     check: (v: string) => (v === '' ? undefined : uidRange(v)),
     help: 'Numbers of the users that guests run as, one each, e.g. 900000-903999; empty: some that nobody else has.',
+  },
+  storage_pools: {
+    fallback: '',
+    check: (v: string) => (storagePools(v) === null ? notPools : undefined),
+    help: "Where this machine's volumes lie, NAME:TIER:DIRECTORY with commas between (tiers: ram, flash, disk); empty: one named local, of tier disk, in the data directory.",
+  },
+  storage_over_provision: {
+    fallback: '20',
+    check: (v: string) => (/^\d{1,3}(\.\d{1,2})?$/.test(v) && +v >= 1 ? undefined : 'a number, 1 to 999.99'),
+    help: "How many times what its pools hold may be promised to volumes, which take only what is written (Cinder's max_over_subscription_ratio).",
+  },
+  storage_reserved: {
+    fallback: '0',
+    check: number(90),
+    help: "Percentage of each pool that is kept free (Cinder's reserved_percentage).",
+  },
+  backup_directory: {
+    fallback: '',
+    check: (v: string) => (v === '' || v.startsWith('/') ? undefined : 'a directory, from the root on'),
+    help: 'Where backups of volumes lie, best another disk or a share of all hosts; empty: in the data directory.',
   },
   accelerator: {
     fallback: 'auto',

@@ -4,7 +4,7 @@ import type { HostId } from '../contract/ids.ts';
 import type { CredentialFiles } from '../protocols/tls/index.ts';
 import type { GuestAccounts } from './guest/users.ts';
 import type { ServerLimits } from './server/context.ts';
-import type { PoolSetting } from './volume/pool.ts';
+import type { StorageSetting } from './volume/pool.ts';
 
 export interface HostConfiguration {
   hostId: HostId;
@@ -35,10 +35,8 @@ export interface HostConfiguration {
   accelerator: 'auto' | 'kvm' | 'tcg';
   /** What guests do that control does not account for; 'run' where absent. */
   quarantinedGuests?: 'run' | 'stop' | undefined;
-  /** Where volumes may lie; absent: one pool in the data directory. */
-  pools?: readonly PoolSetting[] | undefined;
-  /** Where backups of volumes lie; absent: in the data directory. */
-  backupDirectory?: string | undefined;
+  /** Absent: one pool and the backups in the data directory. */
+  storage?: StorageSetting;
   /** False: nothing is synced to the disk (simulated fleets). */
   durable?: boolean;
   maxVirtualBytes?: number;

@@ -195,10 +195,10 @@ export class Host {
   }
 
   #newStorage(context: Omit<ServerContext, 'layers'>): Storage {
-    const { hostId, guests, pools, backupDirectory, sweepIntervalMs = 30_000 } = this.#configuration;
+    const { hostId, guests, storage: setting = {}, sweepIntervalMs = 30_000 } = this.#configuration;
     return new Storage({
       ...context,
-      ...{ hostId, pools, backupDirectory, sweepIntervalMs, guestGid: guests?.gid, cloudId: () => this.#cloudId },
+      ...{ hostId, setting, sweepIntervalMs, guestGid: guests?.gid, cloudId: () => this.#cloudId },
       tools: this.#dependencies.layerTools,
       report: (layers) => this.#stream.report({ layers }),
       levels: (levels) => this.#stream.report({ pools: levels }),

@@ -5,3 +5,4 @@ export type { HostNetworkPort } from './host-network.ts';
 export type { HostLogger } from './logger.ts';
 export { type QemuMachine, qemuMachine } from './qemu-machine.ts';
 export { findGuests, stopGuests } from './stop-guests.ts';
+export type { PoolSetting, StorageSetting } from './volume/pool.ts';

@@ -24,6 +24,7 @@ import { guestUidsOf } from './guest-uids.ts';
 import { type CloudIdentity, ensureIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { namespaceOf } from './namespace.ts';
+import { storagePools } from './storage-pools.ts';
 import { vendorCaOf, vendorDataOf, vendorTargets } from './vendor-data.ts';
 import { bothyVersion } from './version.ts';
 
@@ -155,6 +156,7 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
     accelerator: values.accelerator as HostConfiguration['accelerator'],
     datapath: values.datapath as HostConfiguration['datapath'],
     quarantinedGuests: values.quarantined_guests as HostConfiguration['quarantinedGuests'],
+    storage: storageOf(settings),
     southbound: layout.southbound,
     vendorData: vendorDataOf(values.vendor_data),
     vendorServices: {
@@ -163,6 +165,18 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
     },
     uplink: values.uplink as HostConfiguration['uplink'],
     external: { interface: values.external_interface, ...externalOf(settings) },
+  };
+}
+
+function storageOf({ values }: Settings): HostConfiguration['storage'] {
+  const pools = storagePools(values.storage_pools);
+  return {
+    ...(pools && { pools }),
+    percentages: {
+      promised: Math.round(Number(values.storage_over_provision) * 100),
+      reserved: Number(values.storage_reserved),
+    },
+    ...(values.backup_directory !== '' && { backupDirectory: values.backup_directory }),
   };
 }
 

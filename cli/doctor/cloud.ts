@@ -10,6 +10,7 @@ import { HttpClient } from '../demo/http.ts';
 import { type ClockReading, getFromSocket, type Health } from '../process/health.ts';
 import type { Settings } from '../settings.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
+import { checkStorage } from './storage.ts';
 
 export async function checkProcesses(state: CloudState): Promise<Finding[]> {
   const findings: Finding[] = [];
@@ -108,7 +109,8 @@ export async function checkHost(hostSocket: string): Promise<Finding[]> {
     const cure = 'bothy down --keep-guests, then bothy up';
     findings.push(warning('host version', `the host process is Bothy ${runs}, the files here are ${here}`, cure));
   }
-  return [...findings, checkStream(health.control), checkLease(health.lease), checkReconciliation(health)];
+  const states = [checkStream(health.control), checkLease(health.lease), checkReconciliation(health)];
+  return [...findings, ...states, ...checkStorage(health)];
 }
 
 const hostLog = 'see: bothy logs host';

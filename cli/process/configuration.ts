@@ -5,6 +5,7 @@
 
 import type { PasswordPolicy } from '../../control/identity/index.ts';
 import type { PropertyRule } from '../../control/image/index.ts';
+import type { StorageSetting } from '../../host/index.ts';
 import type { VendorTarget } from '../../host/metadata/index.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -83,6 +84,7 @@ export interface HostConfiguration {
   accelerator: 'auto' | 'kvm' | 'tcg';
   datapath: 'auto' | 'system' | 'netdev';
   quarantinedGuests: 'run' | 'stop';
+  storage: StorageSetting;
   southbound: string;
   /** What every guest is told beside what is its own. */
   vendorData: Record<string, unknown>;

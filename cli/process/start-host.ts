@@ -58,7 +58,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
       socket: { path: configuration.socket, owner: userIds(configuration.controlUser) },
       guests,
       accelerator: configuration.accelerator,
-      quarantinedGuests: configuration.quarantinedGuests,
+      ...{ quarantinedGuests: configuration.quarantinedGuests, storage: configuration.storage },
     },
     {
       network,

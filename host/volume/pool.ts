@@ -21,8 +21,19 @@ export interface PoolSetting {
   own?: true;
 }
 
+/** What the machine has for volumes. */
+export interface StorageSetting {
+  /** Absent: one pool, in the data directory. */
+  pools?: readonly PoolSetting[];
+  /** Of what they hold, how much may be promised and how much is kept free; absent: as control has it. */
+  percentages?: { promised: number; reserved: number };
+  /** Where backups lie; absent: in the data directory. */
+  backupDirectory?: string;
+}
+
 export interface PoolsOptions {
   settings: readonly PoolSetting[];
+  percentages?: StorageSetting['percentages'] | undefined;
   dataDirectory: string;
   hostId: HostId;
   /** Null before the first control has said which. */
@@ -78,8 +89,13 @@ export class Pools {
   }
 
   facts(): PoolFacts[] {
+    const { percentages } = this.#options;
+    const levels = percentages && {
+      promisedPercentage: percentages.promised,
+      reservedPercentage: percentages.reserved,
+    };
     return [...this.#pools.values()].map(({ setting: { name, tier }, totalBytes, freeBytes, refused, closed }) => ({
-      ...{ name, tier, kind: 'directory', totalBytes, freeBytes },
+      ...{ name, tier, kind: 'directory', totalBytes, freeBytes, ...levels },
       problem: refused ?? closed,
     }));
   }

@@ -12,7 +12,7 @@ import { LayerFiles } from './layer-files.ts';
 import { Layers, type LayersOptions } from './layers.ts';
 import { LayerLedger } from './ledger.ts';
 import { OutcomeStore } from './outcomes.ts';
-import { defaultPool, type PoolSetting, Pools, type PoolsOptions } from './pool.ts';
+import { defaultPool, Pools, type PoolsOptions, type StorageSetting } from './pool.ts';
 import { Together } from './together.ts';
 
 type Shared =
@@ -29,12 +29,9 @@ type Shared =
 
 export interface StorageOptions
   extends Pick<LayerContext, Shared>,
-    Omit<PoolsOptions, 'settings'>,
+    Omit<PoolsOptions, 'settings' | 'percentages'>,
     Pick<LayersOptions, 'report' | 'died' | 'sweepIntervalMs'> {
-  /** Absent: one, in the data directory. */
-  pools: readonly PoolSetting[] | undefined;
-  /** Absent: in the data directory. */
-  backupDirectory: string | undefined;
+  setting: StorageSetting;
   /** Pools that are no longer as they were told. */
   levels(pools: PoolLevel[]): void;
 }
@@ -50,15 +47,15 @@ export class Storage {
   readonly #told = new Map<string, PoolLevel>();
 
   constructor(options: StorageOptions) {
-    const { dataDirectory, hostId, guestGid, durable, images } = options;
-    const settings = options.pools ?? [defaultPool(dataDirectory)];
-    this.pools = new Pools({ settings, dataDirectory, hostId, cloudId: options.cloudId, guestGid });
+    const { dataDirectory, hostId, cloudId, guestGid, durable, images, setting } = options;
+    const { percentages, pools: settings = [defaultPool(dataDirectory)] } = setting;
+    this.pools = new Pools({ settings, percentages, dataDirectory, hostId, cloudId, guestGid });
     this.files = new LayerFiles({
       layerPath: (id) => this.#layerPath(id),
       imageBase: (id) => images.base(id),
       guestGid,
     });
-    const directory = options.backupDirectory ?? join(dataDirectory, 'backups');
+    const directory = setting.backupDirectory ?? join(dataDirectory, 'backups');
     this.#context = {
       ...options,
       ...{ pools: this.pools, files: this.files },

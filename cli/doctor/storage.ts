@@ -1,0 +1,50 @@
+/** What the host says of its storage pools and of what lies in them. Changes nothing. */
+import type { Host } from '../../host/index.ts';
+import { type Finding, ok, problem, warning } from './finding.ts';
+
+type HostHealth = ReturnType<Host['status']>;
+
+const hostLog = 'see: bothy logs host';
+
+export function checkStorage({ facts, layers }: Pick<HostHealth, 'facts' | 'layers'>): Finding[] {
+  return [...(facts.pools ?? []).map(checkPool), ...checkLayers(layers)];
+}
+
+function checkPool({
+  name,
+  tier,
+  totalBytes,
+  freeBytes,
+  problem: wrong,
+}: NonNullable<HostHealth['facts']['pools']>[number]) {
+  const check = `storage pool ${name}`;
+  const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  const detail = `${tier}, ${gibibytes(freeBytes)} of ${gibibytes(totalBytes)} free`;
+  if (wrong !== null) {
+    const cure = 'mount its file system, make room, or name another directory as storage_pools in bothy.conf';
+    return problem(check, `nothing is made there: ${wrong}`, cure);
+  }
+  if (freeBytes < totalBytes / 20) return warning(check, detail, 'make room: guests stand still when it is full');
+  return ok(check, detail);
+}
+
+function checkLayers({ count, busy, quarantined, unclaimed }: HostHealth['layers']): Finding[] {
+  const failed = busy.filter(({ state, error }) => state === 'failed' || error !== null);
+  const named = failed.slice(0, 3).map(({ id, error }) => `${id}: ${error?.message}`);
+  const detail = `${count} layers of volumes`;
+  const findings =
+    failed.length === 0
+      ? [ok('volumes', detail)]
+      : [warning('volumes', `${detail}; ${failed.length} failed: ${named.join('; ')}`, hostLog)];
+  if (quarantined.length > 0) {
+    const told = `${quarantined.length} layers that the database does not account for are kept`;
+    findings.push(problem('volumes in quarantine', told, 'see docs/runbook-lost-database.md'));
+  }
+  for (const { pool, files } of unclaimed) {
+    const told = `${files.length} files that nobody names, the first ${files[0]}`;
+    findings.push(
+      warning(`storage pool ${pool}, leftovers`, told, 'nothing needs them; remove them when you are sure'),
+    );
+  }
+  return findings;
+}

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type HostId, newId, newOrderedId } from '../../contract/ids.ts';
+import { defaultPool, Pools, type PoolsOptions } from './pool.ts';
+
+function machine(t: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), 'bp-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const dataDirectory = join(directory, 'data');
+  const disk = join(directory, 'disk 小屋');
+  mkdirSync(dataDirectory);
+  mkdirSync(disk);
+  const cloudId: string = newId();
+  const hostId = newOrderedId<HostId>();
+  const pools = (changes: Partial<PoolsOptions> = {}) =>
+    new Pools({
+      settings: [{ name: 'fast', tier: 'flash', path: disk }],
+      ...{ dataDirectory, hostId, cloudId: () => cloudId, guestGid: undefined, ...changes },
+    });
+  const opened = async (changes: Partial<PoolsOptions> = {}) => {
+    const all = pools(changes);
+    await all.open();
+    return all;
+  };
+  return { directory, dataDirectory, disk, cloudId, hostId, opened };
+}
+
+const problemOf = (pools: Pools) => pools.facts()[0]!.problem;
+
+test('an empty directory is marked as ours and used, and so after every start', async (t) => {
+  const { disk, opened, cloudId, hostId } = machine(t);
+  const pools = await opened();
+  const [fast] = pools.facts();
+  assert.deepEqual([fast!.problem, fast!.tier, fast!.totalBytes > fast!.freeBytes], [null, 'flash', true]);
+  assert.deepEqual(JSON.parse(readFileSync(join(disk, 'bothy-pool.json'), 'utf8')), { cloudId, hostId, pool: 'fast' });
+  assert.equal(await pools.require('fast', { toMake: true }), disk);
+  writeFileSync(join(disk, 'something'), '');
+  assert.equal(problemOf(await opened()), null);
+});
+
+test('the pool that needs no setting is made where it is not there', async (t) => {
+  const { dataDirectory, opened } = machine(t);
+  const pools = await opened({ settings: [defaultPool(dataDirectory)] });
+  assert.deepEqual([problemOf(pools), pools.facts()[0]!.name], [null, 'local']);
+  assert.deepEqual(readdirSync(join(dataDirectory, 'volumes')), ['bothy-pool.json']);
+});
+
+test('a pool whose file system is not mounted is refused by name, and nothing is written in its place', async (t) => {
+  const { disk, directory, opened } = machine(t);
+  const pools = await opened();
+  renameSync(disk, join(directory, 'unmounted'));
+  mkdirSync(disk);
+  await assert.rejects(pools.require('fast', { toMake: true }), { code: 'pool_unavailable', message: /fast.*mounted/ });
+  assert.match(problemOf(await opened())!, /mounted/);
+  assert.deepEqual(readdirSync(disk), []);
+  rmSync(disk, { recursive: true });
+  renameSync(join(directory, 'unmounted'), disk);
+  await pools.require('fast', { toMake: false });
+  assert.equal(problemOf(pools), null, 'it came back');
+});
+
+test('what is another host’s, another cloud’s, another pool or somebody’s files is left alone', async (t) => {
+  const { disk, opened } = machine(t);
+  await opened();
+  assert.match(problemOf(await opened({ hostId: newOrderedId<HostId>() }))!, /belongs to host/);
+  assert.match(problemOf(await opened({ cloudId: () => 'another' }))!, /of cloud/);
+  const other = { name: 'slow', tier: 'disk' as const, path: disk };
+  assert.match(problemOf(await opened({ settings: [other] }))!, /it is the pool fast/);
+  writeFileSync(join(disk, 'bothy-pool.json'), '{');
+  assert.match(problemOf(await opened())!, /can't be read/);
+});
+
+test('a directory with files of somebody else is no pool', async (t) => {
+  const { disk, opened } = machine(t);
+  writeFileSync(join(disk, 'thesis.txt'), '');
+  const pools = await opened();
+  assert.match(problemOf(pools)!, /somebody else/);
+  assert.deepEqual(pools.usable(), []);
+  assert.deepEqual(readdirSync(disk), ['thesis.txt']);
+  await assert.rejects(pools.require('none', { toMake: false }), { code: 'pool_unknown', permanent: true });
+});
+
+test('before the cloud is known a pool is looked at and not marked', async (t) => {
+  const { disk, opened, cloudId } = machine(t);
+  let known: string | null = null;
+  const pools = await opened({ cloudId: () => known });
+  assert.deepEqual([problemOf(pools), readdirSync(disk)], [null, []]);
+  known = cloudId;
+  await pools.require('fast', { toMake: true });
+  assert.deepEqual(readdirSync(disk), ['bothy-pool.json']);
+});
