@@ -3,11 +3,13 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
-import { requireAdmin } from '../../../control/kit/caller.ts';
+import { isAdmin, requireAdmin, requireProjectMember } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { ConnectionService } from '../../../control/storage/connection/index.ts';
 import type { GroupTypeService } from '../../../control/storage/group-type/index.ts';
 import type { QosSpecsService } from '../../../control/storage/qos-specs/index.ts';
+import type { SnapshotService } from '../../../control/storage/snapshot/index.ts';
+import type { VolumeService } from '../../../control/storage/volume/index.ts';
 import type {
   DefaultTypeService,
   TypeEncryptionService,
@@ -27,17 +29,23 @@ import { extensionRoutes } from './extensions.ts';
 import { cinderFault, speakCinderFaults } from './faults.ts';
 import { resourceFilterRoutes } from './filters.ts';
 import { groupTypeRoutes } from './group-types.ts';
+import { metadataRoutes } from './metadata.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
 import { qosSpecsRoutes } from './qos-specs.ts';
 import { limitRoutes, quotaClassRoutes, quotaSetRoutes } from './quotas.ts';
+import { snapshotRoutes } from './snapshots.ts';
 import { typeEncryptionRoutes } from './type-encryption.ts';
 import { typeSpecRoutes } from './type-specs.ts';
 import { typeRoutes } from './types.ts';
 import { sentences } from './validate.ts';
 import { versionRoutes } from './versions.ts';
+import { volumeActionRoutes, volumeActions } from './volume-actions.ts';
+import { volumeRoutes } from './volumes.ts';
 
 export interface VolumeDialectOptions {
   authenticator: Authenticator;
+  volumes: VolumeService;
+  snapshots: SnapshotService;
   volumeTypes: VolumeTypeService;
   typeEncryptions: TypeEncryptionService;
   defaultTypes: DefaultTypeService;
@@ -91,9 +99,11 @@ function requireOwnProject(app: FastifyInstance): void {
 const boundaryOf = (app: FastifyInstance): Boundary =>
   new Boundary(app, { sentences, permit: permitted, versionOf: (request) => request.microversion });
 
-/** What only administrators may do is refused to others before their request is looked at. */
+/** What not everybody may do is refused to others before their request is looked at. */
 function permitted(contract: Pick<Contract, 'summary' | 'rights'>, request: FastifyRequest): void {
-  if (contract.rights === 'admin') requireAdmin(callerOf(request), contract.summary);
+  const { rights, summary } = contract;
+  if (rights === 'admin') requireAdmin(callerOf(request), summary);
+  if (rights === 'member' && !isAdmin(callerOf(request))) requireProjectMember(callerOf(request), summary);
   permit(contract, request);
 }
 
@@ -101,6 +111,10 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   const boundary = boundaryOf(app);
   extensionRoutes(boundary);
   resourceFilterRoutes(boundary);
+  volumeRoutes(boundary, options.volumes);
+  volumeActionRoutes(boundary, options, volumeActions);
+  metadataRoutes(boundary, options);
+  snapshotRoutes(boundary, options.snapshots);
   typeRoutes(boundary, options.volumeTypes);
   typeSpecRoutes(boundary, options.volumeTypes);
   typeEncryptionRoutes(boundary, options);

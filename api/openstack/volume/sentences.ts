@@ -88,6 +88,9 @@ export const cinderSentences: SentenceTable<CinderReasons> = {
 /** What Cinder calls what we count. */
 function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exceeded']): string {
   const name = cinderResource[resource] ?? resource;
+  if (resource === 'volume_gigabytes_each') {
+    return `Requested volume size ${wanted}G is larger than maximum allowed limit ${limit}G.`;
+  }
   if (resource.includes('gigabytes')) {
     return `Requested volume or snapshot exceeds allowed ${name} quota. Requested ${wanted}G, quota is ${limit}G and ${used}G has been consumed.`;
   }

@@ -1,82 +1,102 @@
-/** What Cinder says of volumes and snapshots; Nova passes it on. */
+/** What Cinder says of volumes and snapshots (cinder/volume/api.py), word for word where clients look for it; Nova passes it on. */
 import type { SentenceTable } from '../../../contract/errors.ts';
 import type { SnapshotReasons, VolumeReasons, VolumeVerb } from '../../../control/storage/volume/reasons.ts';
 
-const listed = (words: readonly string[]): string => words.join(' or ');
+type Unfit = VolumeReasons['volume_status_unfit'];
 
-/** What was asked for, as Cinder's refusals begin. */
-const doing: Readonly<Record<VolumeVerb, string>> = {
-  ...{ attach: 'attach', backup: 'back up', clone: 'clone', delete: 'delete', detach: 'detach', extend: 'extend' },
-  ...{ metadata: 'change the metadata of', migrate: 'migrate', read_only: 'change the mode of', reimage: 'reimage' },
-  ...{ restore: 'restore to', retype: 'retype', revert: 'revert', snapshot: 'snapshot', transfer: 'transfer' },
-  upload: 'upload',
+const orList = (wanted: readonly string[]): string => wanted.join(' or ');
+
+const unfit: Readonly<Record<VolumeVerb, (fields: Unfit) => string>> = {
+  attach: ({ status }) => `Volume status must be available to reserve, but the status is ${status}.`,
+  backup: ({ status }) => `Volume to be backed up must be available or in-use, but the current status is "${status}".`,
+  clone: ({ wanted }) => `Originating source volume status must be one of '${wanted.join(', ')}' values`,
+  delete: ({ wanted }) =>
+    `Volume status must be ${orList(wanted)} and must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.`,
+  detach: () =>
+    "Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' to detach.",
+  extend: ({ id, status, wanted }) => `Volume ${id} status must be '${orList(wanted)}' to extend, currently ${status}.`,
+  metadata: ({ status }) => `Updating volume metadata is not allowed for volumes in ${status} status.`,
+  migrate: ({ id }) => `Volume ${id} status must be available or in-use.`,
+  read_only: ({ id, status }) =>
+    `Volume ${id} status must be available to update readonly flag, but current status is: ${status}.`,
+  reimage: ({ id, status, wanted }) =>
+    `Volume ${id} status must be ${orList(wanted)} to reimage, but the status is ${status}.`,
+  restore: ({ status }) => `Volume to be restored to must be available, but the current status is "${status}".`,
+  retype: () =>
+    'Retype needs volume to be in available or in-use state, not be part of an active migration or a consistency group, requested type has to be different that the one from the volume, and for in-use volumes front-end qos specs cannot change.',
+  revert: ({ id }) => `Can't revert volume ${id} to its latest snapshot. Volume's status must be 'available'.`,
+  snapshot: ({ id, status, wanted }) =>
+    `Volume ${id} status must be ${wanted.join(', ')}, but current status is: ${status}.`,
+  transfer: ({ status }) => `status must be available, and it is ${status}`,
+  upload: ({ id, wanted }) => `Volume ${id} status must be ${orList(wanted)}`,
 };
 
-const inTheWay: Readonly<Record<VolumeReasons['volume_in_the_way']['why'], string>> = {
-  attached: 'it is attached',
-  snapshots: 'it has dependent snapshots',
+const inTheWay = {
+  attached: 'it is attached, or about to be or to be no more',
+  snapshots: 'it has snapshots',
   snapshots_of_others: 'it has snapshots of another project',
-  snapshots_busy: 'it has snapshots that something is being done with',
-};
+  snapshots_busy: 'something is being done with its snapshots',
+} as const satisfies Record<VolumeReasons['volume_in_the_way']['why'], string>;
 
-const typeUnfit: Readonly<Record<VolumeReasons['volume_type_unfit']['why'], string>> = {
-  multiattach: 'local volumes are nobody’s but one server’s at a time',
-  other_pool: 'its volumes are in another pool, and no volume is moved yet',
-  same: 'the volume has it already',
-};
-
-const revertTo: Readonly<Record<VolumeReasons['volume_revert_snapshot']['why'], string>> = {
-  none: 'it has no snapshot',
-  not_latest: 'only its latest snapshot can be reverted to',
-  size: 'it has another size than its snapshot',
-};
-
-const volumes: SentenceTable<VolumeReasons> = {
-  volume_not_found: ({ id }) => `Volume ${id} could not be found.`,
-  volume_status_unfit: ({ id, call, status, wanted }) =>
-    `Invalid volume: Unable to ${doing[call]} volume ${id}: Volume status must be ${listed(wanted)} but current status is ${status}.`,
-  volume_in_the_way: ({ id, why }) => `Invalid volume: Volume ${id} can not be deleted: ${inTheWay[why]}.`,
-  volume_size_missing: 'Invalid input received: Volume size must be specified as an integer greater than 0',
+const sizes = {
+  volume_size_missing: "Invalid input received: Volume size 'None' must be an integer and greater than 0",
   volume_size_below: ({ size_gib, of, minimum_gib }) =>
-    `Invalid input received: Volume size '${size_gib}'GB cannot be smaller than the ${of} size ${minimum_gib}GB. They must be >= original ${of} size.`,
+    of === 'snapshot'
+      ? `Invalid input received: Volume size '${size_gib}'GB cannot be smaller than the snapshot size ${minimum_gib}GB. They must be >= original snapshot size.`
+      : of === 'volume'
+        ? `Invalid input received: Volume size '${size_gib}'GB cannot be smaller than original volume size  ${minimum_gib}GB. They must be >= original volume size.`
+        : `Invalid input received: Volume size ${size_gib}GB cannot be smaller than the backup size ${minimum_gib}GB. It must be >= backup size.`,
   volume_image_too_large: ({ image_gib, size_gib }) =>
     `Invalid input received: Size of specified image ${image_gib}GB is larger than volume size ${size_gib}GB.`,
   volume_below_minimum_disk: ({ size_gib, minimum_gib }) =>
     `Invalid input received: Volume size ${size_gib}GB cannot be smaller than the image minDisk size ${minimum_gib}GB.`,
   volume_size_beyond_type: ({ size_gib, type, minimum_gib, maximum_gib }) =>
-    `Invalid input received: Specified volume size of '${size_gib}' is not within the ${minimum_gib ?? 'least'} to ${maximum_gib ?? 'most'} GB of volumes of type '${type}'.`,
+    minimum_gib !== null && size_gib < minimum_gib
+      ? `Invalid input received: Specified volume size of '${size_gib}' is less than the minimum required size of '${minimum_gib}' for volume type '${type}'.`
+      : `Invalid input received: Specified volume size of '${size_gib}' is greater than the maximum allowable size of '${maximum_gib}' for volume type '${type}'.`,
   volume_extend_not_larger: ({ size_gib, wanted_gib }) =>
     `Invalid input received: New size for extend must be greater than current size. (current: ${size_gib}, extended: ${wanted_gib}).`,
-  volume_sources_exclusive: ({ sources }) =>
-    `Invalid input received: Only one of ${sources.join(', ')} can be specified to create a volume from.`,
+} satisfies Partial<SentenceTable<VolumeReasons>>;
+
+const volumes: SentenceTable<VolumeReasons> = {
+  ...sizes,
+  volume_not_found: ({ id }) => `Volume ${id} could not be found.`,
+  volume_marker_not_found: ({ id }) => `Volume ${id} could not be found.`,
+  volume_status_unfit: (fields) => `Invalid volume: ${unfit[fields.call](fields)}`,
+  volume_in_the_way: ({ id, why }) =>
+    `Invalid volume: Volume ${id} can't be deleted: ${inTheWay[why]}. It must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.`,
+  volume_sources_exclusive: ({ sources }) => `Invalid input received: May specify only one of ${sources.join(', ')}`,
   volume_zone_unknown: ({ zone }) => `Availability zone '${zone}' is invalid.`,
   volume_zone_of_source: ({ zone }) =>
-    `Invalid input received: Volume must be in the same availability zone as its source, which '${zone}' is not.`,
-  volume_type_unfit: ({ type, why }) => `Invalid volume type: ${type}: ${typeUnfit[why]}.`,
-  volume_hint_unknown: ({ hint, id }) => `Invalid input received: scheduler hint ${hint}: ${id} could not be found.`,
-  volume_revert_snapshot: ({ id, why }) => `Invalid volume: Volume ${id} can not be reverted: ${revertTo[why]}.`,
-  volume_without_image_metadata: ({ id }) => `Volume ${id} has no image metadata.`,
-  volume_metadata_missing: ({ id, key }) => `Volume ${id} has no metadata with key ${key}.`,
+    `Invalid input received: Volume must be in the same availability zone as what it is made from, which is not in '${zone}'.`,
+  volume_type_unfit: ({ type, why }) =>
+    why === 'multiattach'
+      ? `Invalid volume type: ${type}: volumes of several machines at a time are not served: here a local volume is one machine's.`
+      : why === 'same'
+        ? `Invalid volume: ${unfit.retype({ id: '', call: 'retype', status: '', wanted: [] })}`
+        : `Invalid volume: the pool of the volume is not as type ${type} asks, and volumes do not move to another pool yet.`,
+  volume_hint_unknown: ({ hint, id }) => `Invalid input received: ${hint} names ${id}, and there is none.`,
+  volume_revert_snapshot: ({ id, why, snapshot }) =>
+    why === 'none'
+      ? `Volume ${id} doesn't have any snapshots.`
+      : why === 'not_latest'
+        ? `Specified snapshot ${snapshot} is None or not the latest one of volume ${id}.`
+        : `Can't revert volume ${id} to its latest snapshot ${snapshot}. The volume size must be equal to the snapshot size.`,
   volume_migration_unserved: ({ id }) =>
-    `Invalid volume: Volume ${id} stays where it is: no host takes over volumes of others yet.`,
-  volume_manage_unserved: 'Volumes that are not of this cloud are not taken over, and none is given away.',
+    `Invalid volume: Volume ${id} can't be migrated: it lies on its host's own disks, and volumes do not move between hosts yet.`,
   volume_image_format_unserved: ({ format, container }) =>
-    `Invalid input received: no image is made in disk format ${format} and container format ${container}.`,
-  volume_reset_unserved: ({ id, status }) =>
-    `Invalid input received: the status of volume ${id} is not reset to ${status}.`,
-  volume_marker_not_found: ({ id }) => `Marker ${id} could not be found.`,
+    `Invalid input received: no image of format '${format}' in container '${container}' is made of volumes here.`,
+  volume_reset_unserved: ({ status }) => `Cannot reset-state to ${status}`,
 };
 
 const snapshots: SentenceTable<SnapshotReasons> = {
   volume_snapshot_not_found: ({ id }) => `Snapshot ${id} could not be found.`,
-  snapshot_status_unfit: ({ id, status, wanted }) =>
-    `Invalid snapshot: Snapshot ${id} status must be ${listed(wanted)} but current status is ${status}.`,
-  snapshot_progress_unfit: ({ id, status, wanted }) =>
-    `Provided snapshot status ${wanted} not allowed for snapshot ${id} with status ${status}.`,
-  snapshot_marker_not_found: ({ id }) => `Marker ${id} could not be found.`,
-  snapshot_metadata_missing: ({ id, key }) => `Snapshot ${id} has no metadata with key ${key}.`,
-  snapshot_reset_unserved: ({ id, status }) =>
-    `Invalid input received: the status of snapshot ${id} is not reset to ${status}.`,
+  snapshot_marker_not_found: ({ id }) => `Snapshot ${id} could not be found.`,
+  snapshot_status_unfit: ({ wanted }) =>
+    `Invalid snapshot: Snapshot status must be ${orList(wanted)} and must not be part of a group.`,
+  snapshot_reset_unserved: ({ status }) => `Invalid input for field/attribute status. Value: ${status}.`,
+  snapshot_progress_unfit: ({ status, wanted }) =>
+    `Provided snapshot status ${wanted} not allowed for snapshot with status ${status}.`,
 };
 
 export const volumeSentences = { ...volumes, ...snapshots };

@@ -1241,6 +1241,7 @@ CREATE TABLE public.volume (
     launched_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    read_only_said boolean DEFAULT false NOT NULL,
     CONSTRAINT volume_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_size_gib_check CHECK ((size_gib > 0))
 );

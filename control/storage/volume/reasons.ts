@@ -39,10 +39,7 @@ export interface VolumeReasons {
   /** Another disk is in its place: the hint names what is not there. */
   volume_hint_unknown: { hint: string; id: string };
   volume_revert_snapshot: { id: string; why: 'none' | 'not_latest' | 'size'; snapshot: string | null };
-  volume_without_image_metadata: { id: string };
-  volume_metadata_missing: { id: string; key: string };
   volume_migration_unserved: { id: string };
-  volume_manage_unserved: NoFields;
   volume_image_format_unserved: { format: string; container: string };
   volume_reset_unserved: { id: string; status: string };
   volume_marker_not_found: { id: string };
@@ -55,7 +52,6 @@ export interface SnapshotReasons {
   /** What a tool may say of a snapshot depends on what it is. */
   snapshot_progress_unfit: { id: string; status: string; wanted: string };
   snapshot_marker_not_found: { id: string };
-  snapshot_metadata_missing: { id: string; key: string };
   snapshot_reset_unserved: { id: string; status: string };
 }
 

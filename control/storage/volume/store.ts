@@ -79,7 +79,7 @@ export async function changeVolume(tx: Tx, id: string, change: VolumeChange): Pr
       ...(layerId !== undefined && { layer_id: layerId, launched_at: sql<Date>`coalesce(launched_at, now())` }),
       ...(typeId !== undefined && { volume_type_id: typeId }),
       ...(bootable !== undefined && { bootable }),
-      ...(readOnly !== undefined && { read_only: readOnly }),
+      ...(readOnly !== undefined && { read_only: readOnly, read_only_said: true }),
       ...(imageMetadata !== undefined && { image_metadata: imageMetadata && json(imageMetadata) }),
       generation: sql`generation + 1`,
       updated_at: sql`now()`,

@@ -44,6 +44,8 @@ export interface VolumeTable {
   layer_id: string | null;
   bootable: Generated<boolean>;
   read_only: Generated<boolean>;
+  /** Somebody has said which. */
+  read_only_said: Generated<boolean>;
   multiattach: Generated<boolean>;
   consumes_quota: Generated<boolean>;
   metadata: Json<Record<string, string>>;

@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
+import { callerOf } from '../../../control/compute/server/testing.ts';
+import { testPool } from '../../../control/storage/testing.ts';
+import { volumeApi } from './testing.ts';
+
+const api = await volumeApi();
+after(() => api[Symbol.asyncDispose]());
+const { member, admin } = api.cloud;
+const db = api.db.database;
+const microseconds = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/;
+
+before(() => testPool(db));
+
+/** The host does what it is told. */
+const obey = () =>
+  sql`update volume_layer set observed_state = 'ready', observed_generation = generation,
+  observed_epoch = epoch, observed_size_bytes = size_bytes`.execute(db.query);
+
+const call = (method: string, path: string, body?: unknown, version: number | 'latest' = 0, caller = member) =>
+  api.call(caller, method, path, { ...(body !== undefined && { body }), version });
+const act = (id: string, body: unknown, version: number | 'latest' = 0, caller = member) =>
+  call('POST', `/volumes/${id}/action`, body, version, caller);
+
+async function made(over: object = {}): Promise<string> {
+  const { body, status } = await call('POST', '/volumes', { volume: { size: 1, name: 'v', ...over } });
+  assert.equal(status, 202, JSON.stringify(body));
+  await obey();
+  return body.volume.id;
+}
+
+const statusOf = async (id: string) => (await call('GET', `/volumes/${id}`)).body.volume.status;
+
+test('a volume is made, shown, changed and deleted in Cinder’s form', async () => {
+  const { body } = await call('POST', '/volumes', { volume: { size: '1', name: ' 卷 🏔 ', metadata: { a: 'b' } } });
+  assert.equal(body.volume.status, 'creating');
+  await obey();
+  const { volume } = (await call('GET', `/volumes/${body.volume.id}`)).body;
+  assert.deepEqual([volume.name, volume.size, volume.bootable, volume.metadata], ['卷 🏔', 1, 'false', { a: 'b' }]);
+  assert.match(volume.created_at, microseconds);
+  assert.deepEqual([volume.updated_at, volume.status, volume.volume_type], [null, 'available', '__DEFAULT__']);
+  assert.equal(volume['os-vol-host-attr:host'], undefined);
+  assert.equal(volume.consumes_quota, undefined);
+  const newest = (await call('GET', `/volumes/${volume.id}`, undefined, 'latest', admin)).body.volume;
+  assert.match(newest['os-vol-host-attr:host'], /.+@.+#.+/);
+  assert.deepEqual([newest.consumes_quota, newest.shared_targets, newest.group_id], [true, false, null]);
+  const changed = await call('PUT', `/volumes/${volume.id}`, { volume: { name: 'n', description: 'd' } });
+  assert.deepEqual([changed.body.volume.name, changed.body.volume.description], ['n', 'd']);
+  assert.equal((await call('PUT', `/volumes/${volume.id}`, { volume: {} }, 53)).status, 400);
+  assert.equal((await call('DELETE', `/volumes/${volume.id}`)).status, 202);
+  const gone = await call('GET', `/volumes/${volume.id}`);
+  assert.deepEqual(gone.body, { itemNotFound: { code: 404, message: `Volume ${volume.id} could not be found.` } });
+});
+
+test('what can’t be made is refused as Cinder refuses it', async () => {
+  const refused = async (volume: object, version = 0) => {
+    const { status, body } = await call('POST', '/volumes', { volume }, version);
+    return [status, Object.values(body as Record<string, { message: string }>)[0]!.message] as const;
+  };
+  for (const size of ['#$%', 0, -1, '', '0', 1.5]) assert.equal((await refused({ size }))[0], 400);
+  assert.match((await refused({}))[1], /must be an integer and greater than 0/);
+  const id = newId();
+  assert.deepEqual(await refused({ size: 1, snapshot_id: id }), [404, `Snapshot ${id} could not be found.`]);
+  assert.deepEqual(await refused({ size: 1, source_volid: id }), [404, `Volume ${id} could not be found.`]);
+  assert.equal((await refused({ size: 1, volume_type: id }))[0], 404);
+  assert.equal((await refused({ size: 1, imageRef: id }))[0], 400);
+  assert.equal((await refused({ size: 1, imageRef: 'not there' }))[0], 400);
+  assert.equal((await refused({ size: 1, multiattach: true }))[0], 400);
+  assert.equal((await refused({ size: 1, backup_id: id }, 47))[0], 404);
+  assert.equal(
+    (await refused({ size: 1, availability_zone: 'nowhere' }))[1],
+    "Availability zone 'nowhere' is invalid.",
+  );
+  assert.equal((await refused({ size: 1, whatever: 1 }, 53))[0], 400);
+  assert.equal((await call('POST', '/volumes', { volume: { size: 1, whatever: 1 } }, 52)).status, 202);
+  const hints = { volume: { size: 1 }, 'OS-SCH-HNT:scheduler_hints': { same_host: [id, 'x'] } };
+  assert.equal((await call('POST', '/volumes', hints)).status, 400);
+  await sql`insert into quota (id, project_id, resource, maximum) values (gen_random_uuid(), ${member.projectId}, 'volume_gigabytes_each', 5)`.execute(
+    db.query,
+  );
+  const [status, message] = await refused({ size: 6 });
+  assert.deepEqual([status, message], [413, 'Requested volume size 6G is larger than maximum allowed limit 5G.']);
+});
+
+test('lists have filters by their versions, pages with links, and counts', async () => {
+  const caller = callerOf(
+    await api.cloud.database.query
+      .insertInto('project')
+      .values({
+        id: newId(),
+        domain_id: (await db.query.selectFrom('domain').select('id').executeTakeFirstOrThrow()).id,
+        name: 'lists',
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+      .then(({ id }) => id),
+  );
+  for (const name of ['a', 'b', 'c']) {
+    await call('POST', '/volumes', { volume: { size: 1, name, metadata: { key: name } } }, 0, caller);
+  }
+  const list = async (query: string, version: number | 'latest' = 0, path = '/volumes/detail') => {
+    const { body, status } = await call('GET', `${path}?${query}`, undefined, version, caller);
+    return status === 200 ? body.volumes.map((v: { name: string }) => v.name) : status;
+  };
+  assert.deepEqual(await list(''), ['c', 'b', 'a']);
+  assert.deepEqual(await list('sort=name:asc', 0, '/volumes'), ['a', 'b', 'c']);
+  assert.deepEqual(await list('name=b&status=creating'), ['b']);
+  assert.deepEqual(await list('status=null'), []);
+  assert.deepEqual(await list(`metadata=${encodeURIComponent("{'key': 'a'}")}`), ['a']);
+  assert.deepEqual(await list('bootable=false&limit=2'), ['c', 'b']);
+  assert.deepEqual(await list('limit=0'), []);
+  assert.equal(await list('bootable=maybe', 2), 400);
+  assert.deepEqual(await list('nonsense=1', 30), ['c', 'b', 'a']);
+  assert.equal(await list('nonsense=1', 31), 400);
+  assert.deepEqual(await list('name~=b', 34), ['b']);
+  assert.deepEqual(await list('created_at=gt:2016-01-01,lt:2017-01-01', 60), []);
+  assert.deepEqual(await list('created_at=gt:2016-01-01', 60), ['c', 'b', 'a']);
+  assert.equal(await list('created_at=after:2016-01-01', 60), 400);
+  assert.equal(await list(`marker=${newId()}`), 404);
+  assert.equal(await list('sort=colour'), 400);
+  const { body } = await call('GET', '/volumes?limit=1&with_count=True', undefined, 45, caller);
+  assert.equal(body.count, 3);
+  const next = new URL(body.volumes_links[0].href);
+  const second = await call('GET', `/${next.pathname.split('/').at(-1)}${next.search}`, undefined, 45, caller);
+  assert.deepEqual(
+    second.body.volumes.map((v: { name: string }) => v.name),
+    ['b'],
+  );
+  const summary = await call('GET', '/volumes/summary', undefined, 36, caller);
+  assert.deepEqual(summary.body['volume-summary'], {
+    total_count: 3,
+    total_size: 3,
+    metadata: { key: ['a', 'b', 'c'] },
+  });
+  assert.equal((await call('GET', '/volumes/summary', undefined, 11, caller)).status, 404);
+});
+
+test('metadata, those of images too, are read and written one by one and together', async () => {
+  const id = await made();
+  const path = `/volumes/${id}/metadata`;
+  const metadata = { key1: 'value1', key4: '<value&special_chars>', '🏔': '卷' };
+  assert.deepEqual((await call('POST', path, { metadata })).body, { metadata });
+  assert.deepEqual((await call('PUT', path, { metadata: { a: 'b', c: 'd' } })).body, { metadata: { a: 'b', c: 'd' } });
+  assert.deepEqual((await call('PUT', `${path}/a`, { meta: { a: 'x' } })).body, { meta: { a: 'x' } });
+  assert.equal((await call('PUT', `${path}/a`, { meta: { b: 'x' } })).status, 400);
+  assert.deepEqual((await call('GET', `${path}/a`)).body, { meta: { a: 'x' } });
+  assert.equal((await call('DELETE', `${path}/c`)).status, 200);
+  assert.deepEqual((await call('DELETE', `${path}/c`)).status, 404);
+  assert.deepEqual((await call('GET', path)).body, { metadata: { a: 'x' } });
+  const set = await act(id, { 'os-set_image_metadata': { metadata: { image_name: 'i', kernel: 'k' } } });
+  assert.deepEqual([set.status, set.body.metadata], [200, { image_name: 'i', kernel: 'k' }]);
+  assert.equal((await act(id, { 'os-unset_image_metadata': { key: 'kernel' } })).status, 200);
+  assert.equal((await act(id, { 'os-unset_image_metadata': { key: 'kernel' } })).status, 404);
+  assert.deepEqual((await act(id, { 'os-show_image_metadata': null })).body, { metadata: { image_name: 'i' } });
+  assert.deepEqual((await call('GET', `/volumes/${id}`)).body.volume.volume_image_metadata, { image_name: 'i' });
+});
+
+test('actions answer with Cinder’s statuses', async () => {
+  const id = await made();
+  assert.equal((await act(id, { 'os-set_bootable': { bootable: true } })).status, 200);
+  assert.equal((await call('GET', `/volumes/${id}`)).body.volume.bootable, 'true');
+  assert.equal((await act(id, { 'os-update_readonly_flag': { readonly: 'False' } })).status, 202);
+  assert.equal((await call('GET', `/volumes/${id}`)).body.volume.metadata.readonly, 'False');
+  for (const new_size of [null, 'abc', 0, '']) assert.equal((await act(id, { 'os-extend': { new_size } })).status, 400);
+  assert.equal((await act(id, { 'os-extend': { new_size: 1 } })).status, 400);
+  assert.equal((await act(newId(), { 'os-extend': { new_size: 3 } })).status, 404);
+  assert.equal((await act(id, { revert: { snapshot_id: newId() } }, 39)).status, 404);
+  assert.equal((await act(id, { revert: { snapshot_id: newId() } }, 40)).status, 400);
+  assert.equal((await act(id, { 'os-retype': { new_type: 'none' } })).status, 400);
+  assert.equal((await act(id, { 'os-migrate_volume': { host: 'x' } }, 0, admin)).status, 400);
+  assert.equal((await act(id, { 'os-unmanage': {} }, 0, admin)).status, 400);
+  assert.equal((await act(id, { 'os-reset_status': { status: 'error' } })).status, 403);
+  assert.equal((await act(id, { 'os-reset_status': { status: 'ERROR' } }, 0, admin)).status, 202);
+  assert.equal(await statusOf(id), 'error');
+  assert.equal((await act(id, { 'os-reset_status': {} }, 0, admin)).status, 400);
+  await act(id, { 'os-reset_status': { status: 'available' } }, 0, admin);
+  const upload = { image_name: 'i', disk_format: 'qcow2', container_format: 'bare' };
+  const { status, body } = await act(id, { 'os-volume_upload_image': upload });
+  assert.deepEqual([status, body['os-volume_upload_image'].status], [202, 'uploading']);
+  assert.equal(await statusOf(id), 'uploading');
+  const delayed = await call('DELETE', `/volumes/${id}`);
+  assert.deepEqual([delayed.status, Object.keys(delayed.body)], [400, ['badRequest']]);
+  assert.equal((await act(id, { 'os-force_delete': {} })).status, 403);
+  assert.equal((await act(id, { 'os-force_delete': {} }, 0, admin)).status, 202);
+});
+
+test('snapshots are made, shown, listed and deleted in Cinder’s form', async () => {
+  const id = await made();
+  const { status, body } = await call('POST', '/snapshots', {
+    snapshot: { volume_id: id, name: 's', metadata: { a: 'b' } },
+  });
+  assert.deepEqual([status, body.snapshot.status, body.snapshot.volume_id], [202, 'creating', id]);
+  await obey();
+  const snapshot = (await call('GET', `/snapshots/${body.snapshot.id}`, undefined, 66)).body.snapshot;
+  assert.deepEqual([snapshot.status, snapshot.size, snapshot.metadata], ['available', 1, { a: 'b' }]);
+  assert.equal(snapshot['os-extended-snapshot-attributes:progress'], '100%');
+  assert.match(snapshot.created_at, microseconds);
+  const path = `/snapshots/${snapshot.id}`;
+  const update = await call('PUT', path, { snapshot: { name: 'n', description: 'd' } });
+  assert.deepEqual([update.status, update.body.snapshot.name], [200, 'n']);
+  const unforced = { snapshot: { volume_id: id, force: false } };
+  assert.equal((await call('POST', '/snapshots', unforced, 66)).status, 400);
+  assert.equal((await call('POST', '/snapshots', { snapshot: { volume_id: newId() } })).status, 404);
+  assert.equal((await call('POST', '/snapshots', { snapshot: { volume_id: null } })).status, 400);
+  const list = (await call('GET', `/snapshots/detail?volume_id=${id}&limit=1`)).body;
+  assert.deepEqual([list.snapshots.length, list.snapshots_links.length], [1, 1]);
+  assert.equal((await call('GET', '/snapshots?limit=invalid')).status, 400);
+  assert.equal((await call('GET', '/snapshots?sort_key=invalid')).status, 400);
+  assert.equal((await call('GET', `/snapshots?marker=${newId()}`)).status, 404);
+  assert.deepEqual((await call('PUT', `${path}/metadata/a`, { meta: { a: 'c' } })).body, { meta: { a: 'c' } });
+  const busy = await call('DELETE', `/volumes/${id}`);
+  assert.deepEqual([busy.status, /have snapshots/.test(busy.body.badRequest.message)], [400, true]);
+  const reset = (state: string) => call('POST', `${path}/action`, { 'os-reset_status': { status: state } }, 0, admin);
+  assert.equal((await reset('creating')).status, 202);
+  const tell = { 'os-update_snapshot_status': { status: 'error', progress: '80%' } };
+  assert.equal((await call('POST', `${path}/action`, tell)).status, 202);
+  const told = (await call('GET', path, undefined, 0, admin)).body.snapshot;
+  assert.deepEqual([told.status, told['os-extended-snapshot-attributes:progress']], ['error', '80%']);
+  assert.equal((await call('DELETE', path)).status, 202);
+  assert.equal((await call('GET', path)).status, 404);
+  assert.equal((await call('DELETE', `/volumes/${id}?cascade=True`)).status, 202);
+});
