@@ -5,7 +5,6 @@
  * If the process dies on any line: guests run on, the saved desired state is whole, and the next start finds the guests by
  * their processes and goes on from what is.
  */
-
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
@@ -59,6 +58,8 @@ export interface HostDependencies {
   layerTools: LayerTools;
   tpm: TpmKeeper;
   cpuGroups?: CpuGroups | undefined;
+  /** QEMU can use io_uring here. Absent: it can't. */
+  ioUring?: boolean;
   log: HostLogger;
   bootId: string;
   qemuVersion: string;
@@ -175,18 +176,12 @@ export class Host {
         ...{ store: images, sets: this.#digestSets, inspect, maxVirtualBytes },
         inUse: (id) => this.#reconciler.imageInUse(id) || this.#storage.layers.imageInUse(id),
       },
-      ...{ saveDisk, tpm, cpuGroups, keeper },
+      ...{ saveDisk, tpm, cpuGroups, keeper, ioUring: this.#dependencies.ioUring ?? false },
       ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log },
       metadataFiles: async (server) =>
         metadataFiles(server, { vendorData, services: (await vendorServices?.of(server)) ?? {} }),
       images,
-      fetcher: new ImageFetcher({
-        store: images,
-        open: this.#source.open,
-        convert,
-        maxVirtualBytes,
-        log,
-      }),
+      fetcher: new ImageFetcher({ store: images, open: this.#source.open, convert, maxVirtualBytes, log }),
       lease: this.#lease,
       erased: this.#erased,
       accelerator: () => this.#verdict.accelerator,

@@ -22,6 +22,17 @@ export async function readMachineTypes(): Promise<string[]> {
   return types.sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
 }
 
+/** Whether QEMU can use io_uring: it was built with it, and the kernel lets programs. */
+export async function probeIoUring(): Promise<boolean> {
+  const node = 'driver=raw,file.driver=file,file.filename=/proc/self/exe,file.aio=io_uring,read-only=on';
+  try {
+    await promisify(execFile)('qemu-img', ['info', '--image-opts', node], { timeout: 10_000 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 type Capacity = Pick<HostFacts, 'architecture' | 'cpus' | 'memoryMiB' | 'diskGiB' | 'bootedAt'>;
 
 /** To the second, and the same each time: the kernel's own word, not what is left of two clocks. */

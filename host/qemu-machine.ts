@@ -9,7 +9,7 @@ import { tpmKeeper } from './guest/tpm.ts';
 import { type GuestUser, GuestUsers, inspectorUid } from './guest/users.ts';
 import { acceleratorCacheFile, type HostDependencies } from './host.ts';
 import { qemuImgConverter, qemuImgInspector } from './image/inspect.ts';
-import { readBootId, readMachineTypes, readQemuVersion } from './machine-facts.ts';
+import { probeIoUring, readBootId, readMachineTypes, readQemuVersion } from './machine-facts.ts';
 import { guestsDirectory } from './paths.ts';
 import { qemuLayerTools } from './volume/qemu-tools.ts';
 
@@ -23,6 +23,7 @@ export type QemuMachine = Pick<
   | 'keeper'
   | 'layerTools'
   | 'tpm'
+  | 'ioUring'
   | 'bootId'
   | 'qemuVersion'
   | 'machineTypes'
@@ -34,7 +35,12 @@ export async function qemuMachine(
   configuration: Pick<HostConfiguration, 'dataDirectory' | 'runDirectory' | 'guests' | 'accelerator'>,
 ): Promise<QemuMachine> {
   const { dataDirectory, runDirectory, guests, accelerator: wish } = configuration;
-  const [bootId, qemuVersion, machineTypes] = await Promise.all([readBootId(), readQemuVersion(), readMachineTypes()]);
+  const [bootId, qemuVersion, machineTypes, ioUring] = await Promise.all([
+    readBootId(),
+    readQemuVersion(),
+    readMachineTypes(),
+    probeIoUring(),
+  ]);
   const groups = guests && wish !== 'tcg' ? await openKvmDevice(guests) : [];
   const user: GuestUser | undefined = guests && { uid: guests.uid, gid: guests.gid, groups };
   // In the group for the one image that it is shown.
@@ -49,6 +55,7 @@ export async function qemuMachine(
     keeper: diskKeeper,
     layerTools: qemuLayerTools(inspector),
     tpm: tpmKeeper,
+    ioUring,
     bootId,
     qemuVersion,
     machineTypes,

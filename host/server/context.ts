@@ -25,6 +25,8 @@ export interface ServerLimits {
   powerdownRepeatMs: number;
   /** How long a guest may take to let go of a card, until it is left to its next start. */
   unplugTimeoutMs: number;
+  /** How often it is asked for a volume again. */
+  unplugRepeatMs: number;
   launchTimeoutMs: number;
   retryFirstMs: number;
   retryMaxMs: number;
@@ -40,6 +42,7 @@ export const defaultLimits: ServerLimits = {
   softRebootTimeoutMs: 120_000,
   powerdownRepeatMs: 10_000,
   unplugTimeoutMs: 30_000,
+  unplugRepeatMs: 5000,
   launchTimeoutMs: 30_000,
   retryFirstMs: 500,
   retryMaxMs: 60_000,
@@ -66,6 +69,8 @@ export interface ServerContext {
   /** The files of volumes, and who has which open. */
   layers: LayerFiles;
   tpm: TpmKeeper;
+  /** QEMU can use io_uring on this machine. */
+  ioUring: boolean;
   /** Undefined: this machine gives no say over its processors. */
   cpuGroups: Pick<CpuGroups, 'enter' | 'leave'> | undefined;
   /** Undefined: guests run as this process (tests). */

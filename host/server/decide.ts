@@ -5,12 +5,13 @@
  * A memory that lies beside the disk is of a guest that has not run since: it goes before anything else may run on that disk.
  */
 import type { DesiredServer } from '../../contract/host/index.ts';
-import type { ImageId } from '../../contract/ids.ts';
+import type { ImageId, LayerId } from '../../contract/ids.ts';
 import type { LocalDiskFile } from '../disk/local-disk.ts';
 import type { RunState } from '../guest/guest.ts';
 import { type CardFacts, type CardStep, cardStep } from './cards.ts';
 import { type LocalDiskStep, localDiskStep } from './local-disks.ts';
 import type { ServerRecord } from './record.ts';
+import { awaitsNextStart, type VolumeFacts, type VolumeStep, volumeStep } from './volumes.ts';
 
 export interface ServerFacts {
   record: ServerRecord | undefined;
@@ -28,6 +29,10 @@ export interface ServerFacts {
   guest: GuestFacts | undefined;
   /** Of the guest that runs; absent: of before they came and went while it ran. */
   cards?: CardFacts | undefined;
+  /** Of the guest that runs; absent: it has none and shall have none. */
+  volumes?: VolumeFacts | undefined;
+  /** Without which it can't be started now. */
+  layer?: { layerId: LayerId; why: string } | undefined;
   bootId: string;
   /** The last epoch under which its disk was erased here, as a document had said. */
   erasedEpoch: number | undefined;
@@ -77,11 +82,20 @@ export type Step =
   | { do: 'forget-disk' }
   /** An image of its disk is wanted, and all else is as it shall be. */
   | { do: 'capture'; imageId: ImageId }
+  /** It has no disk of its own. */
+  | { do: 'make-record' }
   | CardStep
   | LocalDiskStep
+  | VolumeStep
   | { do: 'unplug' }
   | { do: 'erase' }
-  | { do: 'nothing'; state: 'running' | 'stopped' | 'paused' | 'suspended' | 'absent'; error: HaltError };
+  | {
+      do: 'nothing';
+      state: 'running' | 'stopped' | 'paused' | 'suspended' | 'absent';
+      error: HaltError;
+      /** What comes with the next start, in words. */
+      waits?: string;
+    };
 
 type Rest = Extract<Step, { do: 'nothing' }>;
 const nothing = (state: Rest['state'], error: HaltError = null): Step => ({ do: 'nothing', state, error });
@@ -103,6 +117,7 @@ function captureWanted(desired: DesiredServer | undefined, { record, disk }: Ser
 function beginsSomething(step: Step): boolean {
   switch (step.do) {
     case 'make-disk':
+    case 'make-record':
     case 'drop-disk':
     case 'make-rescue-disk':
     case 'make-local-disk':
@@ -142,8 +157,11 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
   if (isConfirmed(desired, record)) return { do: 'forget-disk' };
   if (rescueStep(desired, facts)) return decideChangingDisks(desired, guest);
   const step = decideRunning(desired, facts, guest);
-  const settled = step.do === 'nothing' && (step.state === 'running' || step.state === 'paused');
-  return (settled && facts.cards && cardStep(desired, facts.cards)) || step;
+  if (step.do !== 'nothing' || (step.state !== 'running' && step.state !== 'paused')) return step;
+  const coming =
+    (facts.cards && cardStep(desired, facts.cards)) ?? (facts.volumes && volumeStep(desired, facts.volumes));
+  const waits = facts.volumes && awaitsNextStart(desired, facts.volumes);
+  return coming ?? (waits ? { ...step, waits } : step);
 }
 
 /** The guest shall be there: it is not off, and has not gone off by itself since control last asked. */
@@ -164,9 +182,13 @@ function rebuildPending(desired: DesiredServer, record: ServerRecord | undefined
   return record?.disk != null && (record.disk.count ?? 0) < (desired.rootCount ?? 0);
 }
 
+/** One without boots from a volume. */
+const hasDisk = (desired: DesiredServer, record: ServerRecord | undefined): boolean =>
+  desired.image !== null || record?.disk != null;
+
 /** What is to be done to its disk for a resize, or to take one back. */
 function resizeStep(desired: DesiredServer, record: ServerRecord | undefined): Step | undefined {
-  if (!record?.disk) return undefined;
+  if (!record?.disk && (!record || hasDisk(desired, record))) return undefined;
   const { resize } = desired;
   if (resize?.state === 'reverted') return record.resize ? { do: 'restore-disk' } : undefined;
   return resize && resize.count > (record.resize?.count ?? 0) ? { do: 'resize-disk' } : undefined;
@@ -209,7 +231,9 @@ function decideWithoutGuest(desired: DesiredServer, facts: ServerFacts): Step {
   }
   // The record is written before the disk is made: a disk without one is somebody's, of whom we know nothing.
   if (facts.disk && !record?.disk) return { do: 'keep-out' };
-  if (!facts.disk) {
+  if (!facts.disk && !hasDisk(desired, record)) {
+    if (!record) return { do: 'make-record' };
+  } else if (!facts.disk) {
     const erased = !record?.disk && facts.erasedEpoch !== undefined && facts.erasedEpoch >= desired.epoch;
     return erased ? { do: 'stay-erased' } : { do: 'make-disk' };
   }
@@ -223,7 +247,8 @@ function decideWithoutGuest(desired: DesiredServer, facts: ServerFacts): Step {
   // A memory knows its disks as they are.
   const local = facts.memory ? undefined : localDiskStep(desired, facts.localDisks, facts.keptDisks);
   if (local) return local;
-  if (wanted && !(suspended && facts.memory)) return { do: 'launch' };
+  if (wanted && !(suspended && facts.memory))
+    return facts.layer ? { do: 'await-layer', ...facts.layer } : { do: 'launch' };
   if (facts.plugged) return { do: 'unplug' };
   if (suspended) return nothing('suspended');
   return nothing('stopped', isHalted(desired, record) ? record!.halted!.error : null);

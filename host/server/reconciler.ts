@@ -13,6 +13,7 @@ import type { ImageFacts } from '../image/store.ts';
 import { guestsDirectory, serversDirectory } from '../paths.ts';
 import { backOffMs } from './back-off.ts';
 import type { ServerContext } from './context.ts';
+import { imageInUse } from './image-in-use.ts';
 import { misreadServer } from './misread.ts';
 import { isServerId } from './record.ts';
 import { type RunningGuest, ServerTask, type TaskOwner } from './task.ts';
@@ -60,6 +61,9 @@ export class Reconciler implements TaskOwner {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#context = options.context;
+    this.#context.layers.listen((layerId) => {
+      for (const task of this.#tasks.values()) if (task.awaitedLayer === layerId) task.wake();
+    });
   }
 
   /** Finds the guests that run and begins to act, if a desired state is known. */
@@ -143,13 +147,7 @@ export class Reconciler implements TaskOwner {
   }
 
   imageInUse(id: ImageId): boolean {
-    for (const { record } of this.#tasks.values()) {
-      if (record?.disk?.imageId === id || record?.rescue?.imageId === id) return true;
-    }
-    for (const { image, rescue, presence } of this.#state?.servers.values() ?? []) {
-      if (presence === 'present' && (image?.id === id || rescue?.image.id === id)) return true;
-    }
-    return false;
+    return imageInUse(id, [...this.#tasks.values()], this.#state?.servers.values() ?? []);
   }
 
   async refuseCapture(imageId: ImageId): Promise<void> {
@@ -257,7 +255,7 @@ export class Reconciler implements TaskOwner {
     for (const { serverId, process } of await this.#context.launcher.list()) {
       const task = this.#task(serverId);
       if (task.guest) process.kill();
-      else task.adopt(process);
+      else await task.adopt(process);
       this.#context.log.info({ serverId, pid: process.pid }, 'found a guest that runs');
     }
   }
@@ -364,7 +362,7 @@ export class Reconciler implements TaskOwner {
         process.kill();
       } else {
         const found = this.#task(serverId);
-        found.adopt(process);
+        await found.adopt(process);
         found.wake();
       }
     }

@@ -4,7 +4,7 @@
  * describes where the act can't be seen afterwards, and after it where it can.
  */
 import type { CapturedImage, DesiredServer, GuestHardware } from '../../contract/host/index.ts';
-import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
+import type { ImageId, LayerId, PortId, ServerId, VolumeId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
 
@@ -30,6 +30,10 @@ export interface MachineShape {
   localDisks?: string[];
   /** In their order, MAC and MTU. */
   cards: string[];
+  /** Ids and slots; absent: none. */
+  volumes?: string[];
+  /** It has the bus of volumes. */
+  volumeBus?: true;
 }
 
 export interface ServerRecord {
@@ -55,6 +59,10 @@ export interface ServerRecord {
   ports: PortId[];
   /** The cards of the QEMU that was started last; absent: of before they came and went while it ran. */
   cards?: CardRecord[];
+  /** Volumes of the QEMU that was started last, each from before it is opened until it is closed; absent: none. */
+  volumes?: VolumeRecord[];
+  /** That QEMU has a bus into which they are plugged. */
+  volumeBus?: boolean;
   /** A QEMU that has really run: if there is none now, it ended without us. Null from before we end it. */
   running: { startedAt: string; bootId: string } | null;
   /**
@@ -70,6 +78,24 @@ export interface CardRecord {
   mac: string;
   mtu: number;
   /** When the guest was asked to let go of it (ms since 1970); its port has left it by then. */
+  askedAt?: number;
+}
+
+export type DiskLimits = NonNullable<GuestHardware['diskLimits']>;
+
+export interface VolumeRecord {
+  id: VolumeId;
+  slot: number;
+  readOnly: boolean;
+  /** Its top that is open, and as large as that is. */
+  layerId: LayerId;
+  sizeBytes: number;
+  /** All that were its top in this QEMU, the present one last: each has a node until the volume is closed. */
+  tops: LayerId[];
+  limits: DiskLimits | null;
+  /** False: it is on its way in. */
+  plugged: boolean;
+  /** When the guest was first asked to let go of it (ms since 1970). */
   askedAt?: number;
 }
 

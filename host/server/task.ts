@@ -2,12 +2,8 @@
  * One server on this host, driven to its desired state. Owns the server's record, its Guest and its back-off; the steps
  * themselves are in steps/. Takes no facts from what woke it: each pass looks at the whole again.
  */
-import { readdir } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
-import type { ImageId, ServerId } from '../../contract/ids.ts';
-import { exists } from '../disk/disk.ts';
-import { keptDisksAmong, localDisksAmong } from '../disk/local-disk.ts';
+import type { ImageId, LayerId, ServerId, VolumeId } from '../../contract/ids.ts';
 import { Guest } from '../guest/guest.ts';
 import type { QemuProcess } from '../guest/launcher.ts';
 import type { GuestUser } from '../guest/users.ts';
@@ -17,9 +13,10 @@ import { type ServerPaths, serverPaths } from '../paths.ts';
 import { backOffMs } from './back-off.ts';
 import { ProcessDied, type ServerContext } from './context.ts';
 import { decide, type ServerFacts, type Step } from './decide.ts';
+import { look } from './look.ts';
+import { observedServer } from './observe.ts';
 import { closeToOthers } from './ownership.ts';
-import { knownPassword, readRecord, type ServerRecord, undone, writeRecord } from './record.ts';
-import { devicesOf } from './steps/cards.ts';
+import { knownPassword, readRecord, type ServerRecord, undone, type VolumeRecord, writeRecord } from './record.ts';
 import { perform } from './steps/index.ts';
 
 export interface TaskOwner {
@@ -53,6 +50,10 @@ export class ServerTask {
   plugging: Promise<{ tap: string; vnetHeader: boolean }[]> | undefined;
   /** Since when, and until when, a guest has been asked to end. */
   powerdown: { deadlineMs: number; nextPressMs: number } | undefined;
+  /** When this process last asked the guest for a volume. */
+  readonly askedFor = new Map<VolumeId, number>();
+  /** Without it no step can be done now. */
+  awaitedLayer: LayerId | undefined;
   #loaded = false;
   #running: Promise<void> | undefined;
   #saving: Promise<void> = Promise.resolve();
@@ -108,9 +109,11 @@ export class ServerTask {
     return uid == null ? undefined : this.context.guestUsers?.user(uid);
   }
 
-  /** Takes over a QEMU that runs already. */
-  adopt(process: QemuProcess): void {
+  /** Takes over a QEMU that runs already, and says what it has open before anybody else touches that. */
+  async adopt(process: QemuProcess): Promise<void> {
+    await this.load();
     this.guest = this.newGuest(process);
+    for (const volume of this.record?.volumes ?? []) this.tellOpen(volume);
   }
 
   newGuest(process: QemuProcess): Guest {
@@ -125,6 +128,22 @@ export class ServerTask {
       },
     });
     return guest;
+  }
+
+  /** The guest has the layer open as the top of a volume, or is about to. */
+  tellOpen({ id, layerId }: Pick<VolumeRecord, 'id' | 'layerId'>): void {
+    const { guest } = this;
+    const execute = <T>(command: string, args?: Record<string, unknown>) => guest!.execute<T>(command, args);
+    this.context.layers.open.opened({ serverId: this.id, volumeId: id, layerId, execute });
+  }
+
+  /** Its QEMU has ended. */
+  letGo(guest: Guest): void {
+    guest.release();
+    if (this.guest === guest) this.guest = undefined;
+    this.askedFor.clear();
+    for (const { id } of this.record?.volumes ?? [])
+      this.context.layers.open.closed({ serverId: this.id, volumeId: id });
   }
 
   /** Looks again now; waits that belong to an older desired state end. */
@@ -278,9 +297,10 @@ export class ServerTask {
   }
 
   async #pass(desired: DesiredServer | undefined): Promise<void> {
-    const facts = await this.#look();
+    const facts = await this.#look(desired);
     const step = decide(desired, facts);
     if (step.do !== 'power-down') this.powerdown = undefined;
+    this.awaitedLayer = undefined;
     this.#unclaimed = !desired && (facts.files || facts.guest !== undefined);
     if (step.do === 'nothing') {
       this.#settle(step, desired);
@@ -293,46 +313,16 @@ export class ServerTask {
     else this.#wakeIn(waitMs);
   }
 
-  async #look(): Promise<ServerFacts> {
+  async #look(desired: DesiredServer | undefined): Promise<ServerFacts> {
     await this.load();
-    if (this.guest?.state === 'gone') {
-      this.guest.release();
-      this.guest = undefined;
-    }
-    // One look at the folder: each question wakes a thread, and passes are many.
-    const { data, run, disk, rescueDisk, memory } = this.paths;
-    const names = await readdir(data).catch(() => undefined);
-    const here = (path: string) => dirname(path) === data && names?.includes(basename(path)) === true;
-    return {
-      record: this.record,
-      files: names !== undefined || (await exists(run)),
-      disk: here(disk),
-      rescueDisk: here(rescueDisk),
-      localDisks: localDisksAmong(names ?? []),
-      keptDisks: keptDisksAmong(names ?? []),
-      memory: here(memory),
-      plugged: this.plugging !== undefined || (this.record?.ports.length ?? 0) > 0,
-      cards: await this.#cards(),
-      guest: this.guest && { state: this.guest.state, ending: this.guest.ending },
-      bootId: this.context.bootId,
-      erasedEpoch: this.context.erased.epochOf(this.id),
-      leaseEnded: this.context.lease.state === 'ended',
-    };
-  }
-
-  async #cards(): Promise<ServerFacts['cards']> {
-    const { guest, record } = this;
-    const { unplugTimeoutMs } = this.context.limits;
-    if (!guest || !record?.cards) return undefined;
-    const asked = record.cards.some(({ askedAt }) => askedAt !== undefined) && !guest.ending;
-    const devices = asked ? await devicesOf(this).catch(() => undefined) : undefined;
-    return { cards: record.cards, devices, now: Date.now(), unplugTimeoutMs };
+    if (this.guest?.state === 'gone') this.letGo(this.guest);
+    return look(this, desired);
   }
 
   #settle(step: Extract<Step, { do: 'nothing' }>, desired: DesiredServer | undefined): void {
     this.#failures = 0;
     this.#error = undefined;
-    this.#pending = null;
+    this.#pending = step.waits ?? null;
     if (step.state === 'absent') {
       this.record = undefined;
       this.context.guestUsers?.release(this.id);
@@ -377,22 +367,9 @@ export class ServerTask {
       if (!this.#closed) this.#owner.observed(this);
       return;
     }
-    this.#observed = {
-      id: this.id,
-      epoch: desired.epoch,
-      generation: desired.generation,
-      state,
-      rebootCount: this.record?.rebootCount ?? 0,
-      rescueCount: this.record?.rescue?.count ?? 0,
-      rootCount: this.record?.disk?.count ?? 0,
-      resizeCount: this.record?.resize?.count ?? 0,
-      captures:
-        this.record?.captures?.filter(({ imageId }) => desired.captures?.some((c) => c.imageId === imageId)) ?? [],
-      ...(this.record?.guestPassword && { guestPassword: this.record.guestPassword }),
-      step: state === 'building' ? this.#pending : null,
-      error,
-      startedAt: this.guest ? (this.record?.running?.startedAt ?? null) : null,
-    };
+    const [record, guest] = [this.record, this.guest !== undefined];
+    const step = state === 'failed' ? null : this.#pending;
+    this.#observed = observedServer(desired, { record, guest, state, error, step });
     this.#owner.observed(this);
   }
 }

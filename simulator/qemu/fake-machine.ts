@@ -21,14 +21,14 @@ let lastPid = 5_000_000;
 export class FakeMachine implements QemuLauncher {
   /** Of guests to come. */
   behaviour: QemuBehaviour;
-  readonly #claims: Claims;
+  readonly claims: Claims;
   readonly #running = new Map<number, { serverId: ServerId; qemu: FakeQemu }>();
   readonly #behaviours = new Map<ServerId, Partial<QemuBehaviour>>();
   /** QEMUs started so far. */
   launches = 0;
 
   constructor(options: FakeMachineOptions = {}) {
-    this.#claims = new Claims({ tapExists: options.tapExists });
+    this.claims = new Claims({ tapExists: options.tapExists });
     this.behaviour = { ...defaultBehaviour, ...options.behaviour };
   }
 
@@ -49,7 +49,7 @@ export class FakeMachine implements QemuLauncher {
     lastPid += 1000; // room for its threads
     const pid = lastPid;
     const behaviour = { ...this.behaviour, ...this.#behaviours.get(serverId) };
-    const qemu = new FakeQemu({ pid, args, logFile, incoming, claims: this.#claims, behaviour });
+    const qemu = new FakeQemu({ pid, args, logFile, incoming, claims: this.claims, behaviour });
     this.launches++;
     this.#running.set(pid, { serverId, qemu });
     void qemu.exited.then(() => this.#running.delete(pid));

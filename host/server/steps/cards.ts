@@ -16,7 +16,7 @@ export async function devicesOf(task: ServerTask): Promise<ReadonlySet<string>> 
 }
 
 /** True where QEMU has done it, false where it refuses: there is no such thing, or it can not be had. */
-async function done(task: ServerTask, command: string, args: Record<string, unknown>): Promise<boolean> {
+export async function done(task: ServerTask, command: string, args: Record<string, unknown>): Promise<boolean> {
   try {
     await task.guest!.execute(command, args);
     return true;

@@ -35,6 +35,14 @@ export const makeDisk: StepFunction<'make-disk'> = async ({ task, desired, signa
   return undefined;
 };
 
+/** Of a server that boots from a volume: only its volumes hold what it is. */
+export const makeRecord: StepFunction<'make-record'> = async ({ task, desired }) => {
+  await makeDirectories(task.paths);
+  task.record ??= newRecord(desired.epoch);
+  await task.save({ uid: userFor(task) });
+  return undefined;
+};
+
 /** Not before the image is here that the next one is made of: where it can't be had, what was there is not lost for it. */
 export const dropDisk: StepFunction<'drop-disk'> = async ({ task, desired, signal }) => {
   if (!desired.image) throw new HostFault('invalid', 'the server has no image to boot from', { permanent: true });

@@ -37,8 +37,7 @@ export async function quit(task: ServerTask, why: string): Promise<undefined> {
   const guest = task.guest;
   if (!guest) return;
   await guest.quit();
-  guest.release();
-  if (task.guest === guest) task.guest = undefined;
+  task.letGo(guest);
   leaveCpuGroup(task);
 }
 

@@ -4,7 +4,7 @@ import { HostFault } from '../../host-error.ts';
 import type { ServerTask } from '../task.ts';
 import { capture } from './capturing.ts';
 import { awaitCard, forgetCard, plugCard, unplugCard } from './cards.ts';
-import { dropDisk, dropRescue, makeDisk, makeRescueDisk } from './disks.ts';
+import { dropDisk, dropRescue, makeDisk, makeRecord, makeRescueDisk } from './disks.ts';
 import { halt, powerDown, quit } from './ending.ts';
 import { dropDisk as dropLocalDisk, growDisk, makeLocalDisk } from './local-disks.ts';
 import { continueGuest, dropMemory, pause, saveMemory } from './memory.ts';
@@ -12,6 +12,16 @@ import { erase, unplug } from './removing.ts';
 import { forgetDisk, resizeDisk, restoreDisk } from './resizing.ts';
 import { launch, noteRunning, resume, waitForGuest } from './starting.ts';
 import type { Doing, StepFunction } from './step.ts';
+import {
+  awaitLayer,
+  awaitVolume,
+  closeVolume,
+  growVolume,
+  limitVolume,
+  plugVolume,
+  switchVolume,
+  unplugVolume,
+} from './volumes.ts';
 
 /** Its return wakes all tasks; this is for the case that nobody does. */
 const awaitLeaseMs = 60_000;
@@ -37,6 +47,7 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
     'its disk was erased here when the server was deleted: the database is older than that',
   ),
   'make-disk': makeDisk,
+  'make-record': makeRecord,
   'drop-disk': dropDisk,
   'make-rescue-disk': makeRescueDisk,
   'drop-rescue': dropRescue,
@@ -59,6 +70,14 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   'unplug-card': unplugCard,
   'await-card': awaitCard,
   'forget-card': forgetCard,
+  'plug-volume': plugVolume,
+  'unplug-volume': unplugVolume,
+  'await-volume': awaitVolume,
+  'close-volume': closeVolume,
+  'switch-volume': switchVolume,
+  'grow-volume': growVolume,
+  'limit-volume': limitVolume,
+  'await-layer': awaitLayer,
   unplug,
   erase,
 };

@@ -5,14 +5,17 @@ import type { DesiredServer } from '../../../contract/host/index.ts';
 import { exists, makeConfigDrive } from '../../disk/disk.ts';
 import { diskDeviceId, type GuestDisk, type GuestMachine, qemuArguments } from '../../guest/arguments.ts';
 import { firmwareFiles } from '../../guest/hardware.ts';
-import { hasVolumeBus } from '../../guest/layout.ts';
+import { throttledDevice } from '../../guest/volumes.ts';
 import { HostFault } from '../../host-error.ts';
 import { makeDirectories, openRunDirectory, own, sealRunDirectory } from '../ownership.ts';
 import type { CardRecord, DiskRecord, MachineShape } from '../record.ts';
 import type { ServerTask } from '../task.ts';
+import { volumesToOpen } from '../volumes.ts';
 import { imageFor, userFor } from './disks.ts';
 import { localDisksFor } from './local-disks.ts';
+import { unpinned, volumesAtStart, volumesShape, withVolumes } from './starting-volumes.ts';
 import type { StepFunction } from './step.ts';
+import { throttle } from './volumes.ts';
 
 /** A memory is read as fast as the disk gives it. */
 const loadTimeoutMs = 10 * 60_000;
@@ -55,19 +58,26 @@ export const launch: StepFunction<'launch'> = async ({ task, desired, signal }) 
   const [plugged] = await Promise.all([plug(task, desired), prepareFiles(task, desired, { fresh: !memory })]);
   await context.step('prepare-launch');
   // Whatever reboots were asked for so far, this start serves them.
+  const volumes = volumesAtStart(task, desired, disks);
   const anew = memory === undefined && { memory: null, cards: desiredCards(desired) };
-  await task.save({ rebootCount: desired.reboot.count, halted: null, running: null, ...anew });
+  await task.save({ rebootCount: desired.reboot.count, halted: null, running: null, ...anew, ...volumes.record });
   await context.step('record-launch');
-  const args = qemuArguments({ ...machineFor(task, desired, plugged), disks, incoming: memory !== undefined });
-  if (task.closed || context.lease.state === 'ended') return undefined;
-  const process = await context.launcher.launch({
-    ...{ serverId: task.id, args, logFile: paths.qemuLog, user: task.user },
-    ...(memory !== undefined && { incoming: memory }),
+  return withVolumes(task, volumes.open, async (opened) => {
+    const args = qemuArguments({
+      ...machineFor(task, desired, plugged),
+      ...{ disks, volumes: opened, volumeBus: volumes.record.volumeBus, incoming: memory !== undefined },
+    });
+    if (task.closed || context.lease.state === 'ended') return undefined;
+    const process = await context.launcher.launch({
+      ...{ serverId: task.id, args, logFile: paths.qemuLog, user: task.user },
+      ...(memory !== undefined && { incoming: memory }),
+    });
+    task.guest = task.newGuest(process);
+    for (const volume of volumes.open) task.tellOpen(volume);
+    await context.step('spawn');
+    await answering(task, signal);
+    return undefined;
   });
-  task.guest = task.newGuest(process);
-  await context.step('spawn');
-  await answering(task, signal);
-  return undefined;
 };
 
 /** The path of the memory to begin with; undefined where there is none. @throws HostFault where it is another machine's */
@@ -91,6 +101,7 @@ export const shapeOf = (task: ServerTask, desired: DesiredServer): MachineShape 
   ...hardwareShape(desired),
   ...localDisksShape(desired),
   cards: cardsOf(task, desired).map(({ mac, mtu }) => `${mac} ${mtu}`),
+  ...volumesShape(task),
 });
 
 const machineShape = ({ machine }: DesiredServer): Pick<MachineShape, 'machine'> =>
@@ -107,9 +118,6 @@ function localDisksShape({ localDisks = [] }: DesiredServer): Pick<MachineShape,
   return { localDisks: localDisks.map(({ name, sizeMiB }) => `${name} ${sizeMiB}`) };
 }
 
-/** Where control does not say: as an older one would have it. */
-const unpinned = { type: 'q35', cpuModel: 'host', layout: 0 } as const;
-
 const desiredCards = ({ ports }: DesiredServer): CardRecord[] =>
   ports.map(({ id, mac, mtu, slot }, index) => ({ id, slot: slot ?? index, mac, mtu }));
 
@@ -123,7 +131,7 @@ const machineFor = (
   task: ServerTask,
   desired: DesiredServer,
   plugged: readonly { tap: string; vnetHeader: boolean }[],
-): Omit<GuestMachine, 'disks' | 'incoming'> => ({
+): Omit<GuestMachine, 'disks' | 'volumes' | 'volumeBus' | 'incoming'> => ({
   id: desired.id,
   accelerator: task.context.accelerator(),
   machine: desired.machine ?? unpinned,
@@ -132,8 +140,6 @@ const machineFor = (
   paths: task.paths,
   configDrive: desired.configDrive,
   hardware: desired.hardware ?? {},
-  volumes: [],
-  volumeBus: hasVolumeBus((desired.machine ?? unpinned).layout) && (desired.hardware?.diskBus ?? 'virtio') === 'virtio',
   ports: cardsOf(task, desired).map(({ id, mac, mtu, slot }) => {
     const port = plugged[desired.ports.findIndex((each) => each.id === id)];
     return { ...(port ?? { tap: null, vnetHeader: false }), mac, mtu, slot };
@@ -148,10 +154,10 @@ async function disksFor(task: ServerTask, desired: DesiredServer, signal: AbortS
     ...{ name, path },
     base: { path: await baseFor(task, desired, made, signal), format: made.imageFormat },
   });
-  const root = await one('disk', paths.disk, disk!);
+  const root = disk ? [await one('disk', paths.disk, disk)] : [];
   // A rescue has its own disk and that of the system, as Nova's.
-  if (rescue) return [await one('rescue', paths.rescueDisk, rescue), root];
-  return [root, ...(await localDisksFor(task, desired))];
+  if (rescue) return [await one('rescue', paths.rescueDisk, rescue), ...root];
+  return [...root, ...(await localDisksFor(task, desired))];
 }
 
 /** @param options.fresh false: the guest goes on, and finds on its config drive what it knew */
@@ -266,12 +272,15 @@ function limitProcessors({ context, id, guest }: ServerTask, { vcpus, hardware }
 }
 
 /** For each disk; QEMU forgets it with each end. */
-async function limitDisks(task: ServerTask, { hardware, localDisks = [] }: DesiredServer): Promise<void> {
+async function limitDisks(task: ServerTask, desired: DesiredServer): Promise<void> {
+  const { hardware, localDisks = [] } = desired;
+  for (const volume of volumesToOpen(desired, task.record)) await throttle(task, desired, volume);
   if (!hardware?.diskLimits) return;
-  const names = task.record?.rescue ? ['rescue', 'disk'] : ['disk', ...localDisks.map((disk) => disk.name)];
-  for (const name of names.map(diskDeviceId)) {
-    const virtio = (hardware.diskBus ?? 'virtio') === 'virtio';
-    const id = virtio ? `/machine/peripheral/${name}/virtio-backend` : name;
+  const { disk, rescue } = task.record!;
+  const system = [...(rescue ? ['rescue'] : []), ...(disk ? ['disk'] : [])];
+  const names = rescue ? system : [...system, ...localDisks.map(({ name }) => name)];
+  for (const name of names) {
+    const id = throttledDevice(hardware.diskBus, diskDeviceId(name));
     await task.guest!.execute('block_set_io_throttle', { id, ...hardware.diskLimits });
   }
 }

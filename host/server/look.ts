@@ -1,0 +1,87 @@
+/** What is in, of one server: its files, its QEMU, what it waits for. Changes nothing but what the task knows. */
+import { readdir } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import type { DesiredServer } from '../../contract/host/index.ts';
+import type { LayerId } from '../../contract/ids.ts';
+import { exists } from '../disk/disk.ts';
+import { keptDisksAmong, localDisksAmong } from '../disk/local-disk.ts';
+import { hotBus } from '../guest/volumes.ts';
+import { asFault } from '../host-error.ts';
+import { isWanted, type ServerFacts } from './decide.ts';
+import { devicesOf } from './steps/cards.ts';
+import type { ServerTask } from './task.ts';
+import type { LayerFacts } from './volumes.ts';
+import { volumesToOpen } from './volumes.ts';
+
+export async function look(task: ServerTask, desired: DesiredServer | undefined): Promise<ServerFacts> {
+  const { record, guest, context } = task;
+  // One look at the folder: each question wakes a thread, and passes are many.
+  const { data, run, disk, rescueDisk, memory } = task.paths;
+  const names = await readdir(data).catch(() => undefined);
+  const here = (path: string) => dirname(path) === data && names?.includes(basename(path)) === true;
+  return {
+    record,
+    files: names !== undefined || (await exists(run)),
+    disk: here(disk),
+    rescueDisk: here(rescueDisk),
+    localDisks: localDisksAmong(names ?? []),
+    keptDisks: keptDisksAmong(names ?? []),
+    memory: here(memory),
+    plugged: task.plugging !== undefined || (record?.ports.length ?? 0) > 0,
+    cards: await cardFacts(task),
+    volumes: await volumeFacts(task, desired),
+    layer: await layerAwaited(task, desired),
+    guest: guest && { state: guest.state, ending: guest.ending },
+    bootId: context.bootId,
+    erasedEpoch: context.erased.epochOf(task.id),
+    leaseEnded: context.lease.state === 'ended',
+  };
+}
+
+async function cardFacts(task: ServerTask): Promise<ServerFacts['cards']> {
+  const { guest, record } = task;
+  const { unplugTimeoutMs } = task.context.limits;
+  if (!guest || !record?.cards) return undefined;
+  const asked = record.cards.some(({ askedAt }) => askedAt !== undefined) && !guest.ending;
+  const devices = asked ? await devicesOf(task).catch(() => undefined) : undefined;
+  return { cards: record.cards, devices, now: Date.now(), unplugTimeoutMs };
+}
+
+/** Of a guest that runs or stands still; undefined where there is nothing to be done about any. */
+async function volumeFacts(task: ServerTask, desired: DesiredServer | undefined): Promise<ServerFacts['volumes']> {
+  const { guest, record, context } = task;
+  const [volumes, wanted] = [record?.volumes ?? [], desired?.volumes ?? []];
+  const runs = guest && !guest.ending && (guest.state === 'running' || guest.state === 'paused');
+  if (!runs || !record?.running || volumes.length + wanted.length === 0) return undefined;
+  const bus = hotBus(desired?.hardware?.diskBus);
+  const settled = wanted.every(({ id }) => volumes.some((volume) => volume.id === id && volume.plugged));
+  const moving = !settled || volumes.some(({ askedAt }) => askedAt !== undefined);
+  const devices = moving ? await devicesOf(task) : undefined;
+  const open = new Set(volumes.filter(({ plugged }) => plugged).map(({ layerId }) => layerId));
+  const missing = wanted.filter(({ layerId }) => !open.has(layerId)).map(({ layerId }) => layerId);
+  return {
+    ...{ volumes, devices, hot: bus !== undefined && devices?.has(bus) === true },
+    layers: new Map(await Promise.all(missing.map(async (id) => [id, await layerFacts(task, id)] as const))),
+    ...{ asked: task.askedFor, now: Date.now() },
+    ...{ unplugTimeoutMs: context.limits.unplugTimeoutMs, unplugRepeatMs: context.limits.unplugRepeatMs },
+  };
+}
+
+async function layerFacts({ context }: ServerTask, id: LayerId): Promise<LayerFacts> {
+  try {
+    const { lower } = await context.layers.chain(id);
+    return { lower: lower.map(({ layerId }) => layerId) };
+  } catch (error) {
+    return { problem: asFault(error).message };
+  }
+}
+
+/** The first layer that the guest needs for its start and that can't be opened yet. */
+async function layerAwaited(task: ServerTask, desired: DesiredServer | undefined): Promise<ServerFacts['layer']> {
+  if (task.guest || desired?.presence !== 'present' || !isWanted(desired, task.record)) return undefined;
+  for (const { layerId } of volumesToOpen(desired, task.record)) {
+    const facts = await layerFacts(task, layerId);
+    if ('problem' in facts) return { layerId, why: facts.problem };
+  }
+  return undefined;
+}

@@ -1,0 +1,30 @@
+/** What a host says of a server that it has looked at. Pure. */
+import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
+import type { ServerRecord } from './record.ts';
+import { observedVolumes } from './volumes.ts';
+
+export interface Observation extends Pick<ObservedServer, 'state' | 'error' | 'step'> {
+  record: ServerRecord | undefined;
+  /** QEMU runs. */
+  guest: boolean;
+}
+
+export function observedServer(
+  desired: DesiredServer,
+  { record, guest, state, error, step }: Observation,
+): ObservedServer {
+  const { id, epoch, generation } = desired;
+  const asked = ({ imageId }: { imageId: string }) => desired.captures?.some((capture) => capture.imageId === imageId);
+  return {
+    ...{ id, epoch, generation, state },
+    rebootCount: record?.rebootCount ?? 0,
+    rescueCount: record?.rescue?.count ?? 0,
+    rootCount: record?.disk?.count ?? 0,
+    resizeCount: record?.resize?.count ?? 0,
+    captures: record?.captures?.filter(asked) ?? [],
+    ...(record?.volumes && { volumes: observedVolumes(desired, record, { guest }) }),
+    ...(record?.guestPassword && { guestPassword: record.guestPassword }),
+    ...{ step, error },
+    startedAt: guest ? (record?.running?.startedAt ?? null) : null,
+  };
+}

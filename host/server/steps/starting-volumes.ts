@@ -1,0 +1,57 @@
+/** A guest's volumes at its start. */
+import type { DesiredServer } from '../../../contract/host/index.ts';
+import { hasVolumeBus } from '../../guest/layout.ts';
+import { type GuestVolume, placeVolumes } from '../../guest/volumes.ts';
+import { HostFault } from '../../host-error.ts';
+import type { MachineShape, ServerRecord } from '../record.ts';
+import type { ServerTask } from '../task.ts';
+import { type VolumeToOpen, volumesToOpen } from '../volumes.ts';
+import { newVolume, spelled, withLayer } from './volumes.ts';
+
+/** Where control does not say: as an older one would have it. */
+export const unpinned = { type: 'q35', cpuModel: 'host', layout: 0 } as const;
+
+/** Which it starts with, and what the record says of them. @throws HostFault where there is nothing to boot from */
+export function volumesAtStart(
+  { record }: ServerTask,
+  desired: DesiredServer,
+  disks: readonly { name: string }[],
+): { open: VolumeToOpen[]; record: Required<Pick<ServerRecord, 'volumes' | 'volumeBus'>> } {
+  const all = volumesToOpen(desired, record);
+  const bus = desired.hardware?.diskBus ?? 'virtio';
+  const names = disks.map(({ name }) => name);
+  const placed = placeVolumes(
+    names,
+    all.map((volume) => ({ ...volume, node: {} })),
+    bus,
+  ).map(({ volume }) => volume.id);
+  const open = all.filter(({ id }) => placed.includes(id));
+  const boots =
+    names.some((name) => name === 'disk' || name === 'rescue') || open.some((each) => each.bootIndex !== null);
+  if (!boots)
+    throw new HostFault('invalid', 'the server has neither an image nor a volume to boot from', { permanent: true });
+  const always = hasVolumeBus((desired.machine ?? unpinned).layout);
+  const volumeBus = record?.memory ? (record.volumeBus ?? always) : bus === 'virtio' && (always || open.length > 0);
+  return { open, record: { volumes: open.map((volume) => newVolume(desired, volume, true)), volumeBus } };
+}
+
+/** Runs the work within the locks of all, with their files open to the guest's user. */
+export function withVolumes<T>(
+  task: ServerTask,
+  volumes: readonly VolumeToOpen[],
+  work: (opened: GuestVolume[]) => Promise<T>,
+): Promise<T> {
+  const [first, ...rest] = volumes;
+  if (!first) return work([]);
+  return withLayer(task, first.layerId, async (chain) => {
+    const { id, slot, bootIndex } = first;
+    const opened = { id, slot, bootIndex, node: await spelled(task, chain, first) };
+    return withVolumes(task, rest, (others) => work([opened, ...others]));
+  });
+}
+
+/** What a memory knows of them. */
+export const volumesShape = ({ record }: ServerTask): Pick<MachineShape, 'volumes' | 'volumeBus'> => ({
+  ...(record?.volumes?.length && { volumes: record.volumes.map(({ id, slot }) => `${id} ${slot}`) }),
+  ...(record?.volumeBus && { volumeBus: true }),
+});

@@ -1,0 +1,184 @@
+/**
+ * Steps of volumes that come, change and go while the guest runs; which is next: ../volumes.ts. The record has a volume from before the
+ * first of its nodes is opened until the last is closed, so nothing of it is ever open and forgotten; each step finds what another life
+ * of this process has done of it.
+ */
+import type { DesiredServer } from '../../../contract/host/index.ts';
+import type { LayerId, VolumeId } from '../../../contract/ids.ts';
+import { heldStill } from '../../disk/save-disk.ts';
+import { throttledDevice, volumeDevice, volumeDeviceId } from '../../guest/volumes.ts';
+import { HostFault } from '../../host-error.ts';
+import { type LayerChain, layerNode } from '../../volume/index.ts';
+import type { DiskLimits, VolumeRecord } from '../record.ts';
+import type { ServerTask } from '../task.ts';
+import { volumeNode } from '../volume-nodes.ts';
+import { limitsOf, type VolumeToOpen } from '../volumes.ts';
+import { devicesOf, done } from './cards.ts';
+import type { StepFunction } from './step.ts';
+
+const noLimits: DiskLimits = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+/** A layer's coming wakes the task; this is for the case that it does not. */
+const awaitLayerMs = 1000;
+/** QEMU lets go of a disk's nodes a moment after it said that the disk is gone. */
+const closingMs = 50;
+
+export const newVolume = (desired: DesiredServer, volume: VolumeToOpen, plugged: boolean): VolumeRecord => ({
+  ...{
+    id: volume.id,
+    slot: volume.slot,
+    readOnly: volume.readOnly,
+    layerId: volume.layerId,
+    sizeBytes: volume.sizeBytes,
+  },
+  ...{ tops: [volume.layerId], limits: limitsOf(desired, volume), plugged },
+});
+
+const recordOf = (task: ServerTask, id: VolumeId): VolumeRecord | undefined =>
+  task.record?.volumes?.find((volume) => volume.id === id);
+
+/** Changes what is known of one volume, or adds it. */
+async function note(task: ServerTask, id: VolumeId, changes: Partial<VolumeRecord> | VolumeRecord): Promise<void> {
+  const before = task.record?.volumes ?? [];
+  const known = before.find((volume) => volume.id === id);
+  const volumes = known
+    ? before.map((volume) => (volume === known ? { ...volume, ...changes } : volume))
+    : [...before, changes as VolumeRecord];
+  await task.save({ volumes });
+}
+
+/** All nodes of the machine. */
+async function nodesOf(task: ServerTask): Promise<ReadonlySet<string>> {
+  const nodes = await task.guest!.execute<{ 'node-name': string }[]>('query-named-block-nodes', { flat: true });
+  return new Set(nodes.map((node) => node['node-name']));
+}
+
+/** What a disk of the machine is now. */
+async function insertedOf(task: ServerTask, id: VolumeId): Promise<{ node: string; sizeBytes: number } | undefined> {
+  interface Block {
+    qdev?: string;
+    inserted?: { 'node-name': string; image: { 'virtual-size': number } };
+  }
+  const blocks = await task.guest!.execute<Block[]>('query-block');
+  const inserted = blocks.find(({ qdev }) => qdev?.includes(volumeDeviceId(id)))?.inserted;
+  return inserted && { node: inserted['node-name'], sizeBytes: inserted.image['virtual-size'] };
+}
+
+/** Within the layer's lock, with its files such that the guest can open them. */
+export async function withLayer<T>(task: ServerTask, id: LayerId, act: (chain: LayerChain) => Promise<T>): Promise<T> {
+  const { layers } = task.context;
+  return layers.lock(id, async () => {
+    const chain = await layers.chain(id);
+    await layers.prepareFor(task.user, chain);
+    return act(chain);
+  });
+}
+
+export const spelled = (task: ServerTask, chain: LayerChain, { id, readOnly }: Pick<VolumeRecord, 'id' | 'readOnly'>) =>
+  volumeNode(chain, { volumeId: id, readOnly, ioUring: task.context.ioUring });
+
+export const plugVolume: StepFunction<'plug-volume'> = async ({ task, desired }, { volume }) => {
+  const { context } = task;
+  const { id, layerId } = volume;
+  task.say(`attaching volume ${id}`);
+  await note(task, id, newVolume(desired, volume, false));
+  await context.step('record-volume');
+  task.tellOpen({ id, layerId });
+  const sizeBytes = await withLayer(task, layerId, async (chain) => {
+    const node = await spelled(task, chain, volume);
+    if (!(await nodesOf(task)).has(layerNode(id, layerId))) await task.guest!.execute('blockdev-add', node);
+    await context.step('add-node');
+    if (!(await devicesOf(task)).has(volumeDeviceId(id)))
+      await task.guest!.execute('device_add', volumeDevice(desired.hardware?.diskBus, { ...volume, node }));
+    return chain.top.sizeBytes;
+  });
+  await context.step('add-disk');
+  await throttle(task, desired, volume);
+  await note(task, id, { plugged: true, sizeBytes });
+  return undefined;
+};
+
+/** That it is asked again is no news. */
+export const unplugVolume: StepFunction<'unplug-volume'> = async ({ task }, { volume: { id, askedAt } }) => {
+  if (askedAt === undefined) task.say(`waiting for the guest to let go of volume ${id}`);
+  task.askedFor.set(id, Date.now());
+  await done(task, 'device_del', { id: volumeDeviceId(id) });
+  await task.context.step('ask-for-disk');
+  if (askedAt === undefined) await note(task, id, { askedAt: Date.now() });
+  return undefined;
+};
+
+/** QEMU's word that it is gone wakes the task. */
+export const awaitVolume: StepFunction<'await-volume'> = async (_work, { ms }) => ms;
+
+/** Tops last to first: each builds on the one before it. */
+export const closeVolume: StepFunction<'close-volume'> = async ({ task }, { volume: { id, tops } }) => {
+  const names = tops.map((layerId) => layerNode(id, layerId));
+  for (const name of names.toReversed()) await done(task, 'blockdev-del', { 'node-name': name });
+  const left = await nodesOf(task);
+  if (names.some((name) => left.has(name))) return closingMs;
+  await task.context.step('remove-nodes');
+  task.context.layers.open.closed({ serverId: task.id, volumeId: id });
+  task.askedFor.delete(id);
+  await task.save({ volumes: task.record!.volumes!.filter((volume) => volume.id !== id) });
+  return undefined;
+};
+
+export const awaitLayer: StepFunction<'await-layer'> = async ({ task }, { layerId, why }) => {
+  task.say(`waiting for a volume's layer: ${why}`);
+  task.awaitedLayer = layerId;
+  return awaitLayerMs;
+};
+
+/** One layer up: what was the top is read only from the moment on that this one is. */
+export const switchVolume: StepFunction<'switch-volume'> = async ({ task, desired }, { volume: { id }, layerId }) => {
+  const { context } = task;
+  const record = recordOf(task, id)!;
+  const [below, name] = [layerNode(id, record.layerId), layerNode(id, layerId)];
+  task.say(`keeping what volume ${id} holds`);
+  if (!record.tops.includes(layerId)) await note(task, id, { tops: [...record.tops, layerId] });
+  await context.step('record-top');
+  await withLayer(task, layerId, async (chain) => {
+    const found = await insertedOf(task, id);
+    if (found?.node !== name) {
+      if (found?.node !== below) throw new HostFault('volume_unknown', `QEMU has something else as volume ${id}`);
+      const node = { ...(await spelled(task, chain, record)), backing: null };
+      if (!(await nodesOf(task)).has(name)) await task.guest!.execute('blockdev-add', node);
+      await context.step('add-top');
+      const agentSocket = desired.hardware?.guestAgent ? task.paths.agent : undefined;
+      const cover = () => task.guest!.execute('blockdev-snapshot', { node: below, overlay: name });
+      await heldStill({ agentSocket, requireQuiesce: false }, cover);
+      await context.step('cover-top');
+    }
+    task.tellOpen({ id, layerId });
+  });
+  await note(task, id, { layerId });
+  return undefined;
+};
+
+/** QEMU would shrink it too, without a question. */
+export const growVolume: StepFunction<'grow-volume'> = async ({ task }, { volume: { id, layerId, sizeBytes } }) => {
+  task.say(`growing volume ${id}`);
+  const held = await task.context.layers.lock(layerId, async () => {
+    const found = await insertedOf(task, id);
+    if (!found || found.sizeBytes > sizeBytes) return found?.sizeBytes ?? sizeBytes;
+    await task.guest!.execute('block_resize', { 'node-name': layerNode(id, layerId), size: sizeBytes });
+    return sizeBytes;
+  });
+  await task.context.step('resize-node');
+  await note(task, id, { sizeBytes: held });
+  return undefined;
+};
+
+export const limitVolume: StepFunction<'limit-volume'> = async ({ task, desired }, { volume }) => {
+  await throttle(task, desired, volume);
+  await note(task, volume.id, { limits: limitsOf(desired, volume) });
+  return undefined;
+};
+
+/** QEMU forgets it with each end of the device. */
+export async function throttle(task: ServerTask, desired: DesiredServer, volume: VolumeToOpen): Promise<void> {
+  const limits = limitsOf(desired, volume);
+  if (!limits && !recordOf(task, volume.id)?.limits) return;
+  const id = throttledDevice(desired.hardware?.diskBus, volumeDeviceId(volume.id));
+  await task.guest!.execute('block_set_io_throttle', { id, ...(limits ?? noLimits) });
+}

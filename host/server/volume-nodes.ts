@@ -1,0 +1,43 @@
+/** How a guest's QEMU opens a volume: options of its block nodes. Owns nothing. */
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { VolumeId } from '../../contract/ids.ts';
+import { type BlockNode, chainNodes, type LayerChain } from '../volume/index.ts';
+
+export interface VolumeSpelling {
+  volumeId: VolumeId;
+  readOnly: boolean;
+  /** QEMU can use io_uring here. */
+  ioUring: boolean;
+}
+
+/**
+ * The top past the page cache, whose second copy its guest pays for and a crash of the machine loses; what lies below through it: nobody
+ * writes to it, and many guests read the same.
+ */
+export async function volumeNode(
+  chain: LayerChain,
+  { volumeId, readOnly, ioUring }: VolumeSpelling,
+): Promise<BlockNode> {
+  const direct = await takesDirect(chain.top.path);
+  const node = chainNodes(chain, { volumeId, readOnly });
+  const aio = ioUring ? 'io_uring' : direct ? 'native' : 'threads';
+  const { file, backing } = node as { file: BlockNode; backing: BlockNode | null };
+  return {
+    ...node,
+    cache: { direct },
+    file: { ...file, aio, cache: { direct } },
+    backing: backing && { ...backing, cache: { direct: false } },
+  };
+}
+
+/** Some file systems in memory do not. */
+async function takesDirect(path: string): Promise<boolean> {
+  try {
+    await (await open(path, constants.O_RDONLY | constants.O_DIRECT)).close();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EINVAL') return false;
+    throw error;
+  }
+}

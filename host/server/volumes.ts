@@ -1,0 +1,169 @@
+/**
+ * What is to be done next to a guest's volumes while it runs. A volume that shall go is asked for until the guest lets go of it: one that
+ * was booting did not hear, and asking again hurts nobody. After a while the server is as it shall be all the same; the report says what
+ * is still held, and a reset or the next start ends it. A volume whose top is another by now is switched to it where the new one builds
+ * on the present one; any other comes with the next start. Pure.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { DesiredServer, DesiredVolume, ObservedServer } from '../../contract/host/index.ts';
+import type { LayerId, VolumeId } from '../../contract/ids.ts';
+import { volumeDeviceId } from '../guest/volumes.ts';
+import type { DiskLimits, ServerRecord, VolumeRecord } from './record.ts';
+
+export type VolumeStep =
+  | { do: 'plug-volume'; volume: DesiredVolume }
+  /** Asks the guest to let go of it, also again. */
+  | { do: 'unplug-volume'; volume: VolumeRecord }
+  | { do: 'await-volume'; ms: number }
+  /** It has let go of it. */
+  | { do: 'close-volume'; volume: VolumeRecord }
+  | { do: 'switch-volume'; volume: DesiredVolume; layerId: LayerId }
+  | { do: 'grow-volume'; volume: DesiredVolume }
+  | { do: 'limit-volume'; volume: DesiredVolume }
+  | { do: 'await-layer'; layerId: LayerId; why: string };
+
+/** Of a layer that a guest shall open: what it builds on, or why it can't be opened yet. */
+export type LayerFacts = { lower: readonly LayerId[] } | { problem: string };
+
+export interface VolumeFacts {
+  volumes: readonly VolumeRecord[];
+  /** Devices of the machine; undefined: not known now. */
+  devices: ReadonlySet<string> | undefined;
+  /** The machine has a bus into which volumes are plugged. */
+  hot: boolean;
+  /** Of those that are not open yet. */
+  layers: ReadonlyMap<LayerId, LayerFacts>;
+  /** When each was last asked for, by this process. */
+  asked: ReadonlyMap<VolumeId, number>;
+  now: number;
+  unplugTimeoutMs: number;
+  unplugRepeatMs: number;
+}
+
+/** Limits that a volume has, of its type or else of the flavor. */
+export const limitsOf = ({ hardware }: DesiredServer, { limits }: Pick<DesiredVolume, 'limits'>): DiskLimits | null =>
+  limits ?? hardware?.diskLimits ?? null;
+
+/** The volume of the document that this one of the guest is; undefined: it shall go. */
+export const wantedAs = ({ volumes = [] }: DesiredServer, record: VolumeRecord): DesiredVolume | undefined =>
+  volumes.find(({ id, slot, readOnly }) => id === record.id && slot === record.slot && readOnly === record.readOnly);
+
+export function volumeStep(desired: DesiredServer, facts: VolumeFacts): VolumeStep | undefined {
+  for (const record of facts.volumes) {
+    const step = leaving(desired, record, facts);
+    if (step) return step;
+  }
+  const coming = facts.volumes.filter(({ askedAt }) => askedAt === undefined);
+  let waits: VolumeStep | undefined;
+  for (const volume of desired.volumes ?? []) {
+    const record = coming.find(({ id }) => id === volume.id);
+    const step = record?.plugged ? changing(desired, volume, record, facts) : arriving(volume, record, facts);
+    if (step?.do === 'await-layer') waits ??= step;
+    else if (step) return step;
+  }
+  return waits ?? awaiting(facts);
+}
+
+function leaving(desired: DesiredServer, record: VolumeRecord, facts: VolumeFacts): VolumeStep | undefined {
+  const { devices, asked, now, unplugRepeatMs } = facts;
+  if (record.askedAt === undefined) {
+    return wantedAs(desired, record) ? undefined : { do: 'unplug-volume', volume: record };
+  }
+  if (!devices) return undefined;
+  if (!devices.has(volumeDeviceId(record.id))) return { do: 'close-volume', volume: record };
+  const last = asked.get(record.id) ?? 0;
+  // A clock that was set back makes nobody wait longer.
+  return last > now || now - last >= unplugRepeatMs ? { do: 'unplug-volume', volume: record } : undefined;
+}
+
+function awaiting({ volumes, asked, now, unplugTimeoutMs, unplugRepeatMs }: VolumeFacts): VolumeStep | undefined {
+  for (const { id, askedAt } of volumes) {
+    if (askedAt === undefined) continue;
+    const left = Math.min(unplugTimeoutMs, askedAt + unplugTimeoutMs - now);
+    const again = (asked.get(id) ?? 0) + unplugRepeatMs - now;
+    if (left > 0) return { do: 'await-volume', ms: Math.max(1, Math.min(left, again)) };
+  }
+  return undefined;
+}
+
+const layerAwaited = (layerId: LayerId, facts: LayerFacts | undefined): VolumeStep | undefined => {
+  if (facts && !('problem' in facts)) return undefined;
+  return { do: 'await-layer', layerId, why: facts?.problem ?? 'it has not been looked at' };
+};
+
+function arriving(
+  volume: DesiredVolume,
+  record: VolumeRecord | undefined,
+  { volumes, hot, layers }: VolumeFacts,
+): VolumeStep | undefined {
+  const taken = volumes.some((other) => other !== record && (other.slot === volume.slot || other.id === volume.id));
+  if (!hot || taken) return undefined;
+  return layerAwaited(volume.layerId, layers.get(volume.layerId)) ?? { do: 'plug-volume', volume };
+}
+
+function changing(
+  desired: DesiredServer,
+  volume: DesiredVolume,
+  record: VolumeRecord,
+  { layers }: VolumeFacts,
+): VolumeStep | undefined {
+  if (volume.layerId !== record.layerId) {
+    const found = layers.get(volume.layerId);
+    const waits = layerAwaited(volume.layerId, found);
+    if (waits) return waits;
+    const layerId = nextAbove(volume, record, found);
+    return layerId && { do: 'switch-volume', volume, layerId };
+  }
+  if (volume.sizeBytes > record.sizeBytes) return { do: 'grow-volume', volume };
+  return isDeepStrictEqual(limitsOf(desired, volume), record.limits) ? undefined : { do: 'limit-volume', volume };
+}
+
+/** The next layer on the way from the present top to the one that it shall be; undefined where that one does not build on it. */
+function nextAbove(volume: DesiredVolume, record: VolumeRecord, found: LayerFacts | undefined): LayerId | undefined {
+  const chain = found && 'lower' in found ? [volume.layerId, ...found.lower] : [];
+  return chain[chain.indexOf(record.layerId) - 1];
+}
+
+/** What waits for the next start of a guest that runs, in words; null: nothing. */
+export function awaitsNextStart(desired: DesiredServer, { volumes, hot, layers }: VolumeFacts): string | null {
+  const here = new Map(volumes.map((record) => [record.id, record]));
+  for (const volume of desired.volumes ?? []) {
+    const record = here.get(volume.id);
+    if (!record && !hot)
+      return `volume ${volume.id} comes with the next start of the guest, whose machine takes none while it runs`;
+    if (!record) return `volume ${volume.id} comes as soon as the guest lets go of the one in its place`;
+    if (record.layerId !== volume.layerId && !nextAbove(volume, record, layers.get(volume.layerId)))
+      return `volume ${volume.id} has other contents with the next start of the guest`;
+  }
+  return null;
+}
+
+/**
+ * What its guest has open, for the report. One on its way in is not had yet; one that shall go is held until nothing of it is open, also
+ * by a guest that is suspended: its memory knows the disk, and goes on with no other.
+ */
+export function observedVolumes(
+  desired: DesiredServer,
+  { volumes = [], memory }: ServerRecord,
+  { guest }: { guest: boolean },
+): NonNullable<ObservedServer['volumes']> {
+  return volumes.flatMap((record) => {
+    const stays = record.askedAt === undefined && wantedAs(desired, record) !== undefined;
+    const had = guest ? !stays || record.plugged : !stays && memory !== null;
+    const { id, layerId, sizeBytes } = record;
+    return had ? [{ id, layerId, sizeBytes, state: stays ? 'attached' : 'releasing' } as const] : [];
+  });
+}
+
+/** A volume as a guest is to have it at its start. */
+export type VolumeToOpen = Omit<DesiredVolume, 'attachmentId' | 'tag' | 'device'>;
+
+/** A guest that goes on with its memory has the volumes that this knows, also those that shall go; others come when it runs. */
+export function volumesToOpen(desired: DesiredServer, record: ServerRecord | undefined): VolumeToOpen[] {
+  if (!record?.memory) return desired.volumes ?? [];
+  return (record.volumes ?? []).map((known) => {
+    const { id, slot, readOnly, layerId, sizeBytes, limits } = known;
+    const unwanted = { id, slot, readOnly, layerId, sizeBytes, bootIndex: null, ...(limits && { limits }) };
+    return wantedAs(desired, known) ?? unwanted;
+  });
+}
