@@ -14,7 +14,13 @@ async function running(t: TestContext, changes: Partial<DesiredServer> = {}) {
   const world = await hostWorld(t);
   const host = world.host({ configuration });
   await host.start();
-  let server: DesiredServer = { ...wantedServer(await world.storeImage()), configDrive: false, machine, ...changes, generation: 0 };
+  let server: DesiredServer = {
+    ...wantedServer(await world.storeImage()),
+    configDrive: false,
+    machine,
+    ...changes,
+    generation: 0,
+  };
   /** Says what shall be, without waiting for it. */
   const say = (more: Partial<DesiredServer>) => {
     server = { ...server, ...more, generation: server.generation + 1 };

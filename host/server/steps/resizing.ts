@@ -17,7 +17,10 @@ export const resizeDisk: StepFunction<'resize-disk'> = async ({ task, desired, s
   await task.context.step('keep-disk');
   await keepLocalDisks(task.paths.data, signal);
   await task.context.step('keep-local-disks');
-  await task.save({ ...(disk && { disk: { ...disk, sizeBytes } }), resize: { count: desired.resize!.count, fromBytes } });
+  await task.save({
+    ...(disk && { disk: { ...disk, sizeBytes } }),
+    resize: { count: desired.resize!.count, fromBytes },
+  });
   return undefined;
 };
 
