@@ -22,7 +22,7 @@ export function observedServer(
     rootCount: record?.disk?.count ?? 0,
     resizeCount: record?.resize?.count ?? 0,
     captures: record?.captures?.filter(asked) ?? [],
-    ...(record?.volumes && { volumes: observedVolumes(desired, record, { guest }) }),
+    ...(record?.volumes?.length && { volumes: observedVolumes(desired, record, { guest }) }),
     ...(record?.guestPassword && { guestPassword: record.guestPassword }),
     ...{ step, error },
     startedAt: guest ? (record?.running?.startedAt ?? null) : null,

@@ -7,7 +7,7 @@ import type { ImageId, LayerId, ServerId, VolumeId } from '../../contract/ids.ts
 import { Guest } from '../guest/guest.ts';
 import type { QemuProcess } from '../guest/launcher.ts';
 import type { GuestUser } from '../guest/users.ts';
-import { asFault, type HostFault } from '../host-error.ts';
+import { asFault, HostFault } from '../host-error.ts';
 import { deletedMeanwhile } from '../image/deletions.ts';
 import { type ServerPaths, serverPaths } from '../paths.ts';
 import { backOffMs } from './back-off.ts';
@@ -132,8 +132,10 @@ export class ServerTask {
 
   /** The guest has the layer open as the top of a volume, or is about to. */
   tellOpen({ id, layerId }: Pick<VolumeRecord, 'id' | 'layerId'>): void {
-    const { guest } = this;
-    const execute = <T>(command: string, args?: Record<string, unknown>) => guest!.execute<T>(command, args);
+    const execute = async <T>(command: string, args?: Record<string, unknown>) => {
+      if (!this.guest) throw new HostFault('guest_silent', 'QEMU does not run');
+      return this.guest.execute<T>(command, args);
+    };
     this.context.layers.open.opened({ serverId: this.id, volumeId: id, layerId, execute });
   }
 
@@ -142,6 +144,11 @@ export class ServerTask {
     guest.release();
     if (this.guest === guest) this.guest = undefined;
     this.askedFor.clear();
+    this.tellClosed();
+  }
+
+  /** No guest of it has any volume. */
+  tellClosed(): void {
     for (const { id } of this.record?.volumes ?? [])
       this.context.layers.open.closed({ serverId: this.id, volumeId: id });
   }

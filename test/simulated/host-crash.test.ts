@@ -10,6 +10,7 @@ import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts
 import { type ImageId, newId, type PortId } from '../../contract/ids.ts';
 import { ProcessDied } from '../../host/server/context.ts';
 import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
+import { makeLayer, volumeBytes, volumeOf } from '../support/layers.ts';
 import { partOf } from '../support/part-of.ts';
 import { until } from '../support/until.ts';
 
@@ -142,6 +143,43 @@ const revertDisks: Act = {
   }),
   state: 'running',
 };
+const createWithVolumeBus: Act = {
+  change: (server) => ({ ...server, machine: { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 } }),
+  state: 'running',
+};
+const volumesOf = ({ volumes }: Pick<ObservedServer, 'volumes'>) => (volumes ?? []).map(({ layerId }) => layerId);
+const haveVolumes = (observed: ObservedServer, { volumes = [] }: DesiredServer): boolean =>
+  String(volumesOf(observed)) === String(volumes.map(({ layerId }) => layerId));
+const attachVolume: Act = {
+  change: async (server, world) => ({ ...server, volumes: [volumeOf(await makeLayer(world))] }),
+  state: 'running',
+  done: haveVolumes,
+};
+const detachVolume: Act = { change: (server) => ({ ...server, volumes: [] }), state: 'running', done: haveVolumes };
+const snapshotVolume: Act = {
+  change: async ({ volumes: [volume] = [], ...server }, world) => {
+    const layerId = await makeLayer(world, { parentId: volume!.layerId });
+    return { ...server, volumes: [{ ...volume!, layerId }] };
+  },
+  state: 'running',
+  done: haveVolumes,
+};
+const growVolume: Act = {
+  change: ({ volumes: [volume] = [], ...server }) => ({
+    ...server,
+    volumes: [{ ...volume!, sizeBytes: 2 * volumeBytes }],
+  }),
+  state: 'running',
+  done: ({ volumes }) => volumes?.[0]?.sizeBytes === 2 * volumeBytes,
+};
+const createFromVolume: Act = {
+  change: async (server, world) => {
+    const volumes = [volumeOf(await makeLayer(world), { slot: 0, bootIndex: 0 })];
+    return { ...server, machine: { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 }, image: null, volumes };
+  },
+  state: 'running',
+  done: haveVolumes,
+};
 const unrescue: Act = { change: (server) => ({ ...server, power: 'on', rescue: null }), state: 'running' };
 const remove: Act = { change: (server) => ({ ...server, presence: 'absent' }), state: 'absent' };
 const pause = power('paused', 'paused');
@@ -197,6 +235,22 @@ const works: Work[] = [
     ...{ name: 'resume with a card that came', before: [createModern, attach, suspend], keeps: true },
     ...power('on', 'running'),
   },
+  { name: 'attach of a volume', before: [createWithVolumeBus], keeps: true, ...attachVolume },
+  { name: 'detach of a volume', before: [createWithVolumeBus, attachVolume], keeps: true, ...detachVolume },
+  { name: 'snapshot of its volume', before: [createWithVolumeBus, attachVolume], keeps: true, ...snapshotVolume },
+  {
+    ...{ name: 'detach after that', before: [createWithVolumeBus, attachVolume, snapshotVolume], keeps: true },
+    ...detachVolume,
+  },
+  { name: 'growth of its volume', before: [createWithVolumeBus, attachVolume], keeps: true, ...growVolume },
+  { name: 'suspend with a volume', before: [createWithVolumeBus, attachVolume], ...suspend },
+  {
+    ...{ name: 'resume with a volume', before: [createWithVolumeBus, attachVolume, suspend], keeps: true },
+    ...power('on', 'running'),
+  },
+  { name: 'create from a volume', ...createFromVolume },
+  { name: 'resize of one from a volume', before: [createFromVolume], ...resize },
+  { name: 'delete of one from a volume', before: [createFromVolume], ...remove },
   { name: 'delete of a rescued server', before: [create, rescue], ...remove },
 ];
 
@@ -227,8 +281,9 @@ async function runOnce(t: TestContext, work: Work, n: number): Promise<string | 
     const there = observed?.state === act.state && observed.generation === server.generation;
     return there && (act.done?.(observed, server) ?? true);
   };
-  const want = async (act: Act) => {
+  const want = async (act: Act, begin = () => {}) => {
     server = { ...(await act.change(server, world)), generation: server.generation + 1 };
+    begin();
     control.want(server);
   };
   let memory: string | undefined;
@@ -238,8 +293,7 @@ async function runOnce(t: TestContext, work: Work, n: number): Promise<string | 
     memory = machine.guest(server.id)?.guest.memory ?? memory;
   }
   const launchesBefore = machine.launches;
-  first.arm(n);
-  await want(work);
+  await want(work, () => first.arm(n));
   await until('death or the end', () => first.isDead() || isDone(work)());
   const step = first.isDead() ? first.steps.at(-1) : undefined;
   if (step !== undefined) {
@@ -280,7 +334,9 @@ function check(world: HostWorld, work: Work, server: DesiredServer, launchesBefo
   assert.equal(observed.rootCount, server.rootCount ?? 0);
   assert.equal(observed.rescueCount, server.rescue?.count ?? 0);
   const disks = machine.guest(server.id)?.machine.disks.map(({ id }) => id) ?? [];
-  if (work.state === 'running') assert.equal(disks[0], server.rescue ? 'rescue0' : 'disk0');
+  const own = server.image === null ? `vol-${server.volumes![0]!.id}` : 'disk0';
+  if (work.state === 'running') assert.equal(disks[0], server.rescue ? 'rescue0' : own);
+  checkVolumes(world, work, server);
   const localDisks = (server.localDisks ?? []).map(({ name }) => name);
   assert.equal(
     files.some((name) => name.includes('before-resize')),
@@ -289,4 +345,29 @@ function check(world: HostWorld, work: Work, server: DesiredServer, launchesBefo
   const found = files.filter((name) => name.endsWith('.raw')).map((name) => name.split('-')[0]);
   assert.deepEqual(found, localDisks);
   if (localDisks.length > 0) assert.deepEqual(disks.slice(1, 1 + localDisks.length), ['ephemeral00', 'swap0']);
+}
+
+/** What a guest has is open, and nothing else. */
+function checkVolumes(
+  { control, machine, directory }: HostWorld,
+  { state }: Work,
+  { id, volumes = [] }: DesiredServer,
+) {
+  const has = hasGuest(state) ? volumes : [];
+  const found = machine.guest(id)?.machine.disks.flatMap((disk) => disk.id?.match(/^vol-(.+)/)?.[1] ?? []) ?? [];
+  assert.deepEqual(
+    found,
+    has.map((volume) => volume.id),
+  );
+  assert.deepEqual(
+    volumesOf(control.observed.get(id)!),
+    has.map(({ layerId }) => layerId),
+  );
+  for (const layer of control.layers) {
+    const path = join(directory, 'data/volumes', `${layer.id}.qcow2`);
+    const open = () => machine.claims.file(path, 'write')();
+    const chain = has.length > 0 && (layer.id === has[0]!.layerId || layer.readOnly);
+    if (chain) assert.throws(open, /lock/);
+    else open();
+  }
 }

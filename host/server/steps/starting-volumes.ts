@@ -35,8 +35,22 @@ export function volumesAtStart(
   return { open, record: { volumes: open.map((volume) => newVolume(desired, volume, true)), volumeBus } };
 }
 
-/** Runs the work within the locks of all, with their files open to the guest's user. */
-export function withVolumes<T>(
+/** Runs the work, which starts a guest, within the locks of all, with their files open to its user. */
+export async function withVolumes<T>(
+  task: ServerTask,
+  volumes: readonly VolumeToOpen[],
+  work: (opened: GuestVolume[]) => Promise<T>,
+): Promise<T> {
+  // Before the files are given to the guest's user: they would be taken back at once.
+  for (const volume of volumes) task.tellOpen(volume);
+  try {
+    return await withinLocks(task, volumes, work);
+  } finally {
+    if (!task.guest) task.tellClosed();
+  }
+}
+
+async function withinLocks<T>(
   task: ServerTask,
   volumes: readonly VolumeToOpen[],
   work: (opened: GuestVolume[]) => Promise<T>,
@@ -46,7 +60,7 @@ export function withVolumes<T>(
   return withLayer(task, first.layerId, async (chain) => {
     const { id, slot, bootIndex } = first;
     const opened = { id, slot, bootIndex, node: await spelled(task, chain, first) };
-    return withVolumes(task, rest, (others) => work([opened, ...others]));
+    return withinLocks(task, rest, (others) => work([opened, ...others]));
   });
 }
 

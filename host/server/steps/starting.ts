@@ -73,7 +73,6 @@ export const launch: StepFunction<'launch'> = async ({ task, desired, signal }) 
       ...(memory !== undefined && { incoming: memory }),
     });
     task.guest = task.newGuest(process);
-    for (const volume of volumes.open) task.tellOpen(volume);
     await context.step('spawn');
     await answering(task, signal);
     return undefined;
