@@ -73,3 +73,27 @@ test('attachments of others are not found, and a reader reserves nothing', async
   assert.equal((await call('POST', '/attachments', { body }, callerOf(api.cloud.projectId, ['reader']))).status, 403);
   assert.equal((await call('GET', '/attachments/x')).status, 404);
 });
+
+test('the older calls say on the volume who has it, and change nothing that a server has', async () => {
+  const [id, instance_uuid] = [await volume(), newId()];
+  const act = (body: object, caller = api.cloud.member) => call('POST', `/volumes/${id}/action`, { body }, caller);
+  const shown = async () => (await call('GET', `/volumes/${id}`)).body.volume;
+  assert.equal((await act({ 'os-reserve': {} })).status, 202);
+  assert.equal((await shown()).status, 'attaching');
+  assert.equal((await act({ 'os-reserve': {} })).status, 400);
+  assert.equal((await act({ 'os-unreserve': {} })).status, 202);
+  assert.equal((await act({ 'os-attach': { mountpoint: '/dev/vdb' } })).status, 400);
+  assert.equal((await act({ 'os-attach': { instance_uuid, mountpoint: '/dev/vdb' } })).status, 202);
+  const { status, attachments } = await shown();
+  assert.deepEqual([status, attachments.length], ['in-use', 1]);
+  const { server_id, device, volume_id } = attachments[0];
+  assert.deepEqual([server_id, device, volume_id], [instance_uuid, '/dev/vdb', id]);
+  assert.equal((await act({ 'os-begin_detaching': {} })).status, 202);
+  assert.equal((await shown()).status, 'detaching');
+  assert.equal((await act({ 'os-roll_detaching': {} })).status, 202);
+  assert.equal((await act({ 'os-initialize_connection': { connector: { host: 'x' } } })).status, 400);
+  assert.equal((await act({ 'os-terminate_connection': { connector: { host: 'x' } } })).status, 202);
+  assert.equal((await act({ 'os-force_detach': { attachment_id: null, connector: null } })).status, 403);
+  assert.equal((await act({ 'os-detach': null })).status, 202);
+  assert.deepEqual(await shown().then((one) => [one.status, one.attachments]), ['available', []]);
+});

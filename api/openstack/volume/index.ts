@@ -23,6 +23,7 @@ import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll, callerOf } from '../common/authenticate.ts';
 import { permit } from '../common/permit.ts';
 import * as a from './answers.ts';
+import { attachmentActions } from './attachment-actions.ts';
 import { attachmentRoutes } from './attachments.ts';
 import { defaultTypeRoutes } from './default-types.ts';
 import { extensionRoutes } from './extensions.ts';
@@ -112,7 +113,7 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   extensionRoutes(boundary);
   resourceFilterRoutes(boundary);
   volumeRoutes(boundary, options.volumes);
-  volumeActionRoutes(boundary, options, volumeActions);
+  volumeActionRoutes(boundary, options, { ...volumeActions, ...attachmentActions });
   metadataRoutes(boundary, options);
   snapshotRoutes(boundary, options.snapshots);
   typeRoutes(boundary, options.volumeTypes);

@@ -90,11 +90,18 @@ const shownMetadata = ({ metadata, read_only, read_only_said }: ListedVolume): R
 
 function attachmentsOf({ id, attachment, host_name }: ListedVolume, admin: boolean) {
   if (!attachment || attachmentStatus(attachment) === 'reserved' || attachment.attached_at === null) return [];
-  const { server_id, device, attached_at } = attachment;
+  const { server_id, instance_id, device, connector, attached_at } = attachment;
+  // Of what this cloud has no hand in it is known what was said of it.
+  const where = server_id === null ? namedHost(connector) : host_name;
   return [
     {
-      ...{ id, attachment_id: attachment.id, volume_id: id, server_id, device },
-      ...{ host_name: admin ? host_name : null, attached_at: cinderTime(new Date(attached_at)) },
+      ...{ id, attachment_id: attachment.id, volume_id: id, server_id: instance_id, device },
+      ...{ host_name: admin ? where : null, attached_at: cinderTime(new Date(attached_at)) },
     },
   ];
 }
+
+const namedHost = (connector: unknown): string | null => {
+  const { host } = (connector ?? {}) as { host?: unknown };
+  return typeof host === 'string' ? host : null;
+};
