@@ -32,6 +32,7 @@ import { capacity } from './machine-facts.ts';
 import { metadataFiles, type VendorData } from './metadata/document.ts';
 import type { GuestPasswords } from './metadata/password.ts';
 import type { VendorServices } from './metadata/vendor-services.ts';
+import { NetworkStart } from './network-start.ts';
 import { guestsDirectory } from './paths.ts';
 import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
 import { ErasedServers } from './server/erased.ts';
@@ -79,8 +80,6 @@ export interface HostDependencies {
   step?: (name: string) => void | Promise<void>;
 }
 
-const networkRetryMs = 5000;
-
 export class Host {
   readonly #configuration: HostConfiguration;
   readonly #dependencies: HostDependencies;
@@ -98,9 +97,7 @@ export class Host {
   readonly #stream: ControlStream;
   #verdict: AcceleratorVerdict = { accelerator: 'tcg', reason: 'not looked at yet' };
   #capacity: Awaited<ReturnType<typeof capacity>> | undefined;
-  #networkStarted = false;
-  #networkTimer: NodeJS.Timeout | undefined;
-  #networkWatch: NodeJS.Timeout | undefined;
+  readonly #networkStart: NetworkStart;
   /** Being stopped in order: steps under way end. */
   #closing = false;
   /** Ended without a word: nothing more is done. */
@@ -141,6 +138,8 @@ export class Host {
       quarantinedGuests: configuration.quarantinedGuests ?? 'run',
       quarantineChanged: () => this.#stream.quarantineChanged(),
     });
+    const { network } = dependencies;
+    this.#networkStart = new NetworkStart({ network, log, sweep: (options) => this.#reconciler.sweep(options) });
     const { consoleLogBytes: maxConsoleBytes, agentTimeoutMs } = limits;
     const routes = serviceRoutes({
       ...{ dataDirectory, runDirectory, maxConsoleBytes, images: this.#images, upload },
@@ -225,7 +224,7 @@ export class Host {
     this.#capacity = await (this.#dependencies.capacity ?? capacity)(dataDirectory);
     await Promise.all([
       this.#service.start(),
-      this.#startNetwork(),
+      this.#networkStart.begin(),
       this.#dependencies.accelerator().then((verdict) => {
         this.#verdict = verdict;
       }),
@@ -244,10 +243,10 @@ export class Host {
   async stop(): Promise<void> {
     if (this.#dead || this.#closing) return;
     this.#closing = true;
-    clearTimeout(this.#networkTimer);
-    clearTimeout(this.#networkWatch);
+    this.#networkStart.end();
     this.#stream.stop();
     await Promise.all([this.#reconciler.close(), this.#storage.layers.close()]);
+    await this.#desired.close();
     await this.#service.stop();
     this.#digestSets.close();
     await this.#laterDigests.close();
@@ -261,11 +260,11 @@ export class Host {
   abandon(): void {
     if (this.#dead) return;
     this.#dead = true;
-    clearTimeout(this.#networkTimer);
-    clearTimeout(this.#networkWatch);
+    this.#networkStart.end();
     this.#stream.abandon();
     this.#reconciler.abandon();
     this.#storage.layers.abandon();
+    void this.#desired.abandon();
     void this.#service.stop();
     this.#digestSets.close();
     void this.#laterDigests.close();
@@ -282,7 +281,7 @@ export class Host {
       accelerator: this.#verdict.accelerator,
       acceleratorReason: this.#verdict.reason,
       ...this.#capacity!,
-      datapath: this.#networkStarted ? this.#dependencies.network.datapath.type : 'netdev',
+      datapath: this.#networkStart.started ? this.#dependencies.network.datapath.type : 'netdev',
       qemuVersion: this.#dependencies.qemuVersion,
       bothyVersion,
       machine: {
@@ -304,7 +303,7 @@ export class Host {
       control: this.#stream.status,
       lease: this.#lease.status,
       desired: { known: this.#desired.state !== undefined, sequence: this.#desired.state?.sequence ?? 0 },
-      network: { started: this.#networkStarted },
+      network: { started: this.#networkStart.started },
       ...this.#reconciler.counts(),
       lastSweep: this.#reconciler.lastSweep ?? null,
       observed: this.#reconciler.observations(),
@@ -367,27 +366,6 @@ export class Host {
   async #step(name: string): Promise<void> {
     if (this.#dead) throw new ProcessDied(name);
     await this.#dependencies.step?.(name);
-  }
-
-  /** Guests that run need nothing from us, so a switch that is down must not keep the host from its other work. */
-  async #startNetwork(): Promise<void> {
-    const { network, log } = this.#dependencies;
-    try {
-      await network.start({ timeoutMs: 30_000 });
-      this.#networkStarted = true;
-      network.onChange(() => {
-        if (this.#networkWatch || this.#dead || this.#closing) return;
-        this.#networkWatch = setTimeout(() => {
-          this.#networkWatch = undefined;
-          this.#reconciler.sweep();
-        }, 1000).unref();
-      });
-      this.#reconciler.sweep({ thorough: true });
-    } catch (err) {
-      log.error({ err }, 'the network could not be started, will try again');
-      if (!this.#dead && !this.#closing)
-        this.#networkTimer = setTimeout(() => void this.#startNetwork(), networkRetryMs).unref();
-    }
   }
 }
 

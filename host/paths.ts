@@ -2,7 +2,7 @@
  * Where the host keeps what. Below the data directory lies what must last, below the run directory what belongs to a
  * running process; both are the host's alone. A unix socket's path has at most 107 bytes, so the run directory is short.
  *
- *   <data>/desired.json            what control last said, see desired/store.ts
+ *   <data>/desired.json, .log      what control last said, see desired/store.ts
  *   <data>/erased                  servers whose disks were erased, see server/erased.ts
  *   <data>/images/<id>[.json]      stored images and what is known about them; readable to all guests, who see no names, and to control
  *   <data>/images/<id>.raw         the raw disk that was made of an image, where guests can't read the image itself

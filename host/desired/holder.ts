@@ -48,17 +48,28 @@ export class DesiredHolder {
   async next(message: StateMessage, unreadable: readonly Unreadable[], cloudId: string): Promise<DesiredState> {
     if (!this.#state && message.type !== 'snapshot') throw new Error('a change before the first snapshot');
     const before = this.#state ?? emptyState(cloudId);
-    const { state, refused } = applyMessage(before, message, unreadable);
+    const now = new Date().toISOString();
+    const { state, refused } = applyMessage(before, message, unreadable, now);
     this.#complain(unreadable);
     if (refused.length > 0) this.#log.warn({ refused }, 'control sent documents of an older epoch or generation');
     this.#tellQuarantine('servers', quarantineNews(before.quarantined, state.quarantined));
     this.#tellQuarantine('layers', quarantineNews(before.quarantinedLayers, state.quarantinedLayers));
-    await this.#store.save(state);
+    await this.#store.record({ message, unreadable, now }, state);
     return state;
   }
 
   adopt(state: DesiredState): void {
     this.#state = state;
+  }
+
+  /** The process ends in order. */
+  async close(): Promise<void> {
+    await this.#store.close(this.#state);
+  }
+
+  /** As a dead process would: without a word. */
+  abandon(): Promise<void> {
+    return this.#store.abandon();
   }
 
   #complain(unreadable: readonly Unreadable[]): void {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { ControlMessage, DesiredLayer, Unreadable } from '../../contract/host/index.ts';
 import type { LayerId, ServerId, VolumeId } from '../../contract/ids.ts';
 import { exampleNetwork, exampleServer } from '../metadata/testing.ts';
-import { applyMessage, type DesiredState, emptyState, heldStamps } from './state.ts';
+import { applyMessage, type DesiredState, emptyState, heldStamps, type StateMessage } from './state.ts';
 import { DesiredStore, decodeState, encodeState } from './store.ts';
 
 const cloudId = '01900000-0000-7000-8000-0000000000cc';
@@ -276,4 +276,94 @@ test('a layer whose newest document cannot be read stays what it was; a state of
   const { layers: _, quarantinedLayers: __, ...before } = JSON.parse(body) as Record<string, unknown>;
   const text = JSON.stringify(before);
   assert.equal(decodeState(`${hash('sha256', text)}\n${text}\n`).layers.size, 0);
+});
+
+/** A store whose process may die: what is on the disk is what the next one finds. */
+async function storeAt(t: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), 'desired-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const stores: DesiredStore[] = [];
+  const store = () => {
+    const made = new DesiredStore({ dataDirectory: directory, durable: false });
+    stores.push(made);
+    return made;
+  };
+  t.after(() => Promise.all(stores.map((each) => each.abandon())));
+  const log = join(directory, 'desired.log');
+  let state = emptyState(cloudId);
+  const hear = async (to: DesiredStore, message: StateMessage, unreadable: Unreadable[] = []) => {
+    const next = applyMessage(state, message, unreadable, now).state;
+    await to.record({ message, unreadable, now }, next);
+    state = next;
+    return state;
+  };
+  return { directory, store, log, hear };
+}
+const whole: StateMessage = { ...nothing, servers: [server, other], networks: [exampleNetwork()], layers: [layer] };
+
+test('each message is saved for what it costs, and the next process finds the state that they made', async (t) => {
+  const { directory, store, log, hear } = await storeAt(t);
+  const first = store();
+  await hear(first, whole);
+  await hear(first, { ...update, layers: [secondLayer] }, [misread()]);
+  const state = await hear(first, { type: 'forget', servers: [server.id] });
+  assert.deepEqual(readdirSync(directory), ['desired.log']);
+  const next = store();
+  assert.deepEqual((await next.load()).state, state);
+  assert.deepEqual((await store().load()).state, state, 'and so does the one after that');
+  assert.deepEqual(readdirSync(directory), ['desired.json'], 'from one file');
+  const later = await hear(next, { ...update, servers: [{ ...server, generation: 9 }] });
+  assert.deepEqual((await store().load()).state, later);
+  // The process died between the state and the end of the log.
+  writeFileSync(log, '');
+  const lines = store();
+  await hear(lines, { ...update, removedNetworks: [exampleNetwork().id] });
+  const kept = readFileSync(log);
+  const { state: folded } = await store().load();
+  writeFileSync(log, kept);
+  assert.deepEqual((await store().load()).state, folded, 'what it has already is passed over');
+});
+
+test('a message that was torn at the end of the log was never acted on; what is damaged before it counts as none', async (t) => {
+  const { directory, store, log, hear } = await storeAt(t);
+  const first = store();
+  const before = await hear(first, whole);
+  await hear(first, { ...update, layers: [secondLayer] });
+  const bytes = readFileSync(log);
+  for (const torn of [
+    bytes.subarray(0, -1),
+    bytes.subarray(0, -300),
+    Buffer.concat([bytes.subarray(0, -9), Buffer.from('xxxxxxxx\n')]),
+  ]) {
+    rmSync(join(directory, 'desired.json'), { force: true });
+    writeFileSync(log, torn);
+    assert.deepEqual((await store().load()).state, before);
+  }
+  rmSync(join(directory, 'desired.json'));
+  bytes[200]! ^= 1;
+  writeFileSync(log, bytes);
+  const { state, damaged } = await store().load();
+  assert.deepEqual([state, damaged], [undefined, 'the log of the saved state does not match its checksums']);
+  assert.deepEqual(readdirSync(directory), ['desired.log.damaged']);
+});
+
+test('a log with a message missing is not believed, and one that has grown long is folded into the state', async (t) => {
+  const { directory, store, log, hear } = await storeAt(t);
+  const first = store();
+  await hear(first, whole);
+  await hear(first, { ...update, layers: [secondLayer] });
+  const state = await hear(first, { ...update, layers: [layer] });
+  const lines = readFileSync(log, 'utf8').split('\n');
+  writeFileSync(log, [lines[0], ...lines.slice(2)].join('\n'));
+  assert.match((await store().load()).damaged!, /missing/);
+  const second = store();
+  await second.save(state);
+  const long = exampleServer({ ...server, userData: 'a'.repeat(60_000), generation: 20 });
+  for (let n = 0; n < 40; n++) await hear(second, { ...update, servers: [{ ...long, generation: 20 + n }] });
+  assert.ok(statSync(log).size < 1.2 * 2 ** 20, `${statSync(log).size} bytes`);
+  await second.close((await store().load()).state);
+  assert.deepEqual(
+    readdirSync(directory).filter((name) => !name.endsWith('.damaged')),
+    ['desired.json'],
+  );
 });
