@@ -5,6 +5,7 @@
 import type { ServerId } from '../../contract/ids.ts';
 import type { serverActions } from '../../control/compute/server/index.ts';
 import type { Tenancy } from '../support/tenancy.ts';
+import { until } from '../support/until.ts';
 
 export interface World extends Tenancy {
   larger: string;
@@ -13,7 +14,7 @@ export interface World extends Tenancy {
 }
 
 export interface Asking {
-  method?: 'DELETE';
+  method?: 'DELETE' | 'PUT';
   /** Below the server's own; absent: its actions. */
   path?: string;
   body?: object;
@@ -51,6 +52,24 @@ const attach: Act = {
   status: 'ACTIVE',
   ask: ({ networkId }) => ({ path: '/os-interface', body: { interfaceAttachment: { net_id: networkId } } }),
 };
+/** Nova's older calls hand volumes on. It goes with the server. */
+const attachVolume: Act = {
+  status: 'ACTIVE',
+  async ask({ client }) {
+    const { volume } = await client.must('POST', 'compute', '/os-volumes', { volume: { size: 1 } });
+    const status = async () => (await client.must('GET', 'compute', `/os-volumes/${volume.id}`)).volume?.status;
+    await until('the volume to be there', async () => (await status()) === 'available');
+    const volumeAttachment = { volumeId: volume.id, delete_on_termination: true };
+    return { path: '/os-volume_attachments', body: { volumeAttachment }, version: 79 };
+  },
+};
+const ofItsVolume = (asking: (volumeId: string) => Asking): NonNullable<Act['ask']> =>
+  async function ask({ client }, id) {
+    const { volumeAttachments } = await client.must('GET', 'compute', `/servers/${id}/os-volume_attachments`);
+    const { volumeId } = volumeAttachments?.[0] ?? {};
+    return { path: `/os-volume_attachments/${volumeId}`, ...asking(volumeId) };
+  };
+const detachVolume = ofItsVolume(() => ({ method: 'DELETE' }));
 const addFixedAddress: Act = {
   status: 'ACTIVE',
   ask: ({ networkId }) => ({ body: { addFixedIp: { networkId } } }),
@@ -78,10 +97,7 @@ export const refusals: Record<keyof typeof refused, object> = {
   evacuate: { evacuate: { onSharedStorage: false } },
 };
 
-/** They are one transaction of control each; what a host does for them: test/simulated/host-volumes.test.ts. */
-export const ofVolumes = ['attachVolume', 'detachVolume', 'updateAttachment'] as const satisfies readonly Name[];
-
-export const acts: Record<Exclude<Name, keyof typeof refused | (typeof ofVolumes)[number]>, Act | readonly Act[]> = {
+export const acts: Record<Exclude<Name, keyof typeof refused>, Act | readonly Act[]> = {
   start: post('ACTIVE', { 'os-start': null }, stop),
   stop,
   softReboot: post('ACTIVE', { reboot: { type: 'SOFT' } }),
@@ -121,6 +137,21 @@ export const acts: Record<Exclude<Name, keyof typeof refused | (typeof ofVolumes
       const { interfaceAttachments } = await client.must('GET', 'compute', `/servers/${id}/os-interface`);
       return { method: 'DELETE', path: `/os-interface/${interfaceAttachments[0].port_id}` };
     },
+  },
+  attachVolume: [attachVolume, { ...attachVolume, status: 'SHUTOFF', before: [stop] }],
+  detachVolume: [
+    { status: 'ACTIVE', before: [attachVolume], ask: detachVolume },
+    { status: 'SHUTOFF', before: [attachVolume, stop], ask: detachVolume },
+  ],
+  updateAttachment: {
+    status: 'ACTIVE',
+    before: [attachVolume],
+    ask: ofItsVolume((volumeId) => ({
+      method: 'PUT',
+      body: { volumeAttachment: { volumeId, delete_on_termination: false } },
+      version: 85,
+    })),
+    unrecorded: true,
   },
   addFixedIp: addFixedAddress,
   removeFixedIp: {
