@@ -121,8 +121,8 @@ for (const { name, act } of partOf(all, 3)) {
 
 const host = () => cloud.hosts[0]!;
 
-async function created(name: string): Promise<ServerId> {
-  const body = await world.client.must('POST', 'compute', '/servers', serverBody(world, name));
+async function created(name: string, more?: object): Promise<ServerId> {
+  const body = await world.client.must('POST', 'compute', '/servers', serverBody(world, name, { ...more }));
   await reaches(cloud, world, body.server.id, 'ACTIVE');
   return body.server.id;
 }
@@ -149,7 +149,8 @@ let runs = 0;
 /** One act on a server of its own; answers its steps and its end. */
 async function run(act: Act, crash?: { death: Death; end: unknown }) {
   const name = `run ${++runs}`;
-  const subject = act.ask ? await created(name) : undefined;
+  const made = act.made?.(world);
+  const subject = act.ask ? await created(name, made) : undefined;
   if (subject) {
     host().machine.qemus.behave(subject, { agent: { passwords: new Map(), refuses: null } });
     for (const each of act.before ?? []) await undisturbed(subject, each);
@@ -161,7 +162,7 @@ async function run(act: Act, crash?: { death: Death; end: unknown }) {
   const asking = subject && act.ask ? await act.ask(world, subject) : undefined;
   const { control } = cloud;
   const watch = arm(crash?.death);
-  const request = asking && subject ? ask(subject, asking) : begin(name);
+  const request = asking && subject ? ask(subject, asking) : begin(name, made);
   const answer = await request.catch(() => undefined);
   if (!crash) assert.ok(answer && answer.status < 300, JSON.stringify(answer?.body));
   const isOver = async () => {
@@ -172,7 +173,7 @@ async function run(act: Act, crash?: { death: Death; end: unknown }) {
   const { hostSteps, statements } = watch();
   const noted = controllerSteps;
   await reviveAll(crash?.death);
-  const id = subject ?? (await idOf(name)) ?? (await begin(name)).body.server.id;
+  const id = subject ?? (await idOf(name)) ?? (await begin(name, made)).body.server.id;
   // As a careful client: what nobody knows of is asked for again.
   if (crash && asking && (await operations(id)) === since) {
     const again = await ask(id, asking);
@@ -221,7 +222,8 @@ async function reviveAll(death: Death | undefined): Promise<void> {
   if (death && death.who !== 'host') await replaceControl();
 }
 
-const begin = (name: string) => world.client.call('POST', 'compute', '/servers', serverBody(world, name));
+const begin = (name: string, more?: object) =>
+  world.client.call('POST', 'compute', '/servers', serverBody(world, name, { ...more }));
 
 const rowsOf = async <T>(query: ReturnType<typeof sql<T>>) => (await query.execute(cloud.database.query)).rows;
 

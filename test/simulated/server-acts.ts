@@ -29,6 +29,8 @@ export interface Act {
   before?: readonly Act[];
   /** Absent: the server is created. */
   ask?: (world: World, id: ServerId) => Asking | Promise<Asking>;
+  /** What the server is made with beside what all are. */
+  made?: (world: World) => object;
   /** No operation of the server records it: it is asked for again where nobody knows, and may have happened. */
   unrecorded?: true;
 }
@@ -69,6 +71,20 @@ const ofItsVolume = (asking: (volumeId: string) => Asking): NonNullable<Act['ask
     const { volumeId } = volumeAttachments?.[0] ?? {};
     return { path: `/os-volume_attachments/${volumeId}`, ...asking(volumeId) };
   };
+/** It boots from a volume of its own, which goes with it. */
+const fromVolume = ({ imageId }: World): object => ({
+  imageRef: '',
+  block_device_mapping_v2: [
+    {
+      boot_index: 0,
+      source_type: 'image',
+      uuid: imageId,
+      destination_type: 'volume',
+      volume_size: 1,
+      delete_on_termination: true,
+    },
+  ],
+});
 const detachVolume = ofItsVolume(() => ({ method: 'DELETE' }));
 const addFixedAddress: Act = {
   status: 'ACTIVE',
@@ -113,21 +129,38 @@ export const acts: Record<Exclude<Name, keyof typeof refused>, Act | readonly Ac
   unlock: post('ACTIVE', { unlock: null }, lock),
   rescue: [rescue, { ...rescue, before: [stop] }],
   unrescue: post('ACTIVE', { unrescue: null }, rescue),
-  rebuild: [[], [stop]].map((before) => ({
-    status: before.length > 0 ? 'SHUTOFF' : 'ACTIVE',
-    before,
-    ask: ({ imageId }) => ({ body: { rebuild: { imageRef: imageId } } }),
-  })),
-  resize: [resize, { ...resize, before: [stop] }],
-  confirmResize: post('ACTIVE', { confirmResize: null }, resize),
+  rebuild: [
+    ...[[], [stop]].map((before) => ({
+      status: before.length > 0 ? 'SHUTOFF' : 'ACTIVE',
+      before,
+      ask: ({ imageId }: World) => ({ body: { rebuild: { imageRef: imageId } } }),
+    })),
+    {
+      status: 'ACTIVE',
+      made: fromVolume,
+      ask: ({ imageId }: World) => ({ body: { rebuild: { imageRef: imageId } }, version: 93 }),
+    },
+  ],
+  resize: [resize, { ...resize, before: [stop] }, { ...resize, made: fromVolume }],
+  confirmResize: [
+    post('ACTIVE', { confirmResize: null }, resize),
+    { ...post('ACTIVE', { confirmResize: null }, resize), made: fromVolume },
+  ],
   revertResize: [post('ACTIVE', { revertResize: null }, resize), post('SHUTOFF', { revertResize: null }, stop, resize)],
-  shelve: [shelve, { ...shelve, before: [stop] }],
+  shelve: [shelve, { ...shelve, before: [stop] }, { ...shelve, status: 'SHELVED_OFFLOADED', made: fromVolume }],
   shelveOffload: offload,
-  unshelve: [post('ACTIVE', { unshelve: null }, shelve), post('ACTIVE', { unshelve: null }, shelve, offload)],
-  createImage: [[], [stop], [suspend]].map((before) => ({
-    ...post(before[0]?.status ?? 'ACTIVE', { createImage: { name: 'made' } }),
-    before,
-  })),
+  unshelve: [
+    post('ACTIVE', { unshelve: null }, shelve),
+    post('ACTIVE', { unshelve: null }, shelve, offload),
+    { ...post('ACTIVE', { unshelve: null }, { ...shelve, status: 'SHELVED_OFFLOADED' }), made: fromVolume },
+  ],
+  createImage: [
+    ...[[], [stop], [suspend]].map((before) => ({
+      ...post(before[0]?.status ?? 'ACTIVE', { createImage: { name: 'made' } }),
+      before,
+    })),
+    { ...post('ACTIVE', { createImage: { name: 'made' } }), made: fromVolume },
+  ],
   createBackup: post('ACTIVE', { createBackup: { name: 'made', backup_type: 'daily', rotation: 1 } }),
   attachInterface: [attach, { ...attach, status: 'SHUTOFF', before: [stop] }],
   detachInterface: {
@@ -177,7 +210,7 @@ export const acts: Record<Exclude<Name, keyof typeof refused>, Act | readonly Ac
 
 /** Beside the server's own actions: its beginning, and what Nova does in the network's name. */
 export const otherActs: Record<string, Act | readonly Act[]> = {
-  create: { status: 'ACTIVE' },
+  create: [{ status: 'ACTIVE' }, { status: 'ACTIVE', made: fromVolume }],
   addSecurityGroup: addGroup,
   removeSecurityGroup: {
     ...{ ...addGroup, before: [addGroup] },
