@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import pino from 'pino';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
 import { type HostId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
-import { HostStreams, registerHost } from '../../control/host/index.ts';
+import { type HostedLayers, HostStreams, registerHost } from '../../control/host/index.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { cloudActor, type Tx } from '../../control/kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../control/kit/database/testing.ts';
@@ -37,13 +37,31 @@ afterEach(() => {
   for (const host of opened.splice(0)) host.close();
 });
 
+/** What is asked of layers, by name. */
+function counted(layers: HostedLayers, asked: string[]): HostedLayers {
+  const count = <K extends keyof HostedLayers>(name: K): HostedLayers[K] =>
+    ((...given: unknown[]) => {
+      asked.push(name);
+      return (layers[name] as (...all: unknown[]) => unknown)(...given);
+    }) as HostedLayers[K];
+  return {
+    ...{
+      desiredLayers: count('desiredLayers'),
+      layerStamps: count('layerStamps'),
+      recordReports: count('recordReports'),
+    },
+    ...{ recordPools: count('recordPools'), recordLevels: count('recordLevels') },
+  };
+}
+
 async function start({ resyncMs = 60_000 } = {}) {
+  const asked: string[] = [];
   const feed = new ChangeFeed({ database: db.database, url: db.url, log });
   await feed.start();
   const hosts = new HostStreams({
     ...{ database: db.database, feed, resources, log, cloudId, timing: { resyncMs } },
     servers: { desiredServers: async () => [], serverStamps: async () => [], recordReports: async () => [] },
-    layers: hostedLayers({ database: db.database, log }),
+    layers: counted(hostedLayers({ database: db.database, log }), asked),
     networks: { desiredNetworks: async () => [] },
   });
   hosts.start();
@@ -52,6 +70,7 @@ async function start({ resyncMs = 60_000 } = {}) {
   await app.listen({ port: 0, host: '127.0.0.1' });
   return {
     port: (app.server.address() as { port: number }).port,
+    asked,
     async [Symbol.asyncDispose]() {
       await hosts.stop();
       await app.close();
@@ -205,4 +224,47 @@ test('one observation that cannot be read harms no other, and free space is kept
     const { rows } = await level();
     return JSON.stringify(rows) === JSON.stringify([{ free_bytes: 7, problem: 'nearly full ' }]);
   });
+});
+
+test('hosts that come back with all that they hold cost three questions each, and write nothing of layers', async () => {
+  await using control = await start();
+  const hosts = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const id = await register();
+      await dial(control.port, id);
+      for (let n = 0; n < 3; n++) await makeVolume(id);
+      const { host, snapshot } = await dial(control.port, id);
+      host.reportLayers(snapshot.layers!.map(ready));
+      await until('its layers to be ready', async () => {
+        const { rows } = await sql`select from volume_layer where host_id = ${id} and observed_state = 'ready'`.execute(
+          db.database.query,
+        );
+        return rows.length === 3;
+      });
+      return { id, snapshot };
+    }),
+  );
+  const written = async () => {
+    const { rows } = await sql`select (select string_agg(xmin::text, ',' order by id) from volume_layer) as layers,
+      (select string_agg(xmin::text, ',' order by id) from storage_pool) as pools`.execute(db.database.query);
+    return rows;
+  };
+  const before = await written();
+  control.asked.length = 0;
+  for (const { id, snapshot } of hosts) {
+    const remembers = { incarnation: snapshot.incarnation!, position: snapshot.position! };
+    const holdsLayers = Object.fromEntries(snapshot.layers!.map((layer) => [layer.id, layer.stamp!]));
+    const { host, snapshot: again } = await dial(control.port, id, { remembers, holdsLayers });
+    assert.deepEqual([again.layers, again.unchangedLayers?.length], [[], 3]);
+    host.reportLayers(snapshot.layers!.map(ready), { complete: true });
+  }
+  const expected = hosts.flatMap(() => ['layerStamps', 'recordPools', 'recordReports']);
+  await until('all to be asked', () => control.asked.length >= expected.length);
+  assert.deepEqual(control.asked.toSorted(), expected.sort());
+  await until('reports to be compared', async () => {
+    const { rows } = await sql`select from pg_stat_activity where datname = current_database() and state = 'active'
+      and pid <> pg_backend_pid()`.execute(db.database.query);
+    return rows.length === 0;
+  });
+  assert.deepEqual(await written(), before);
 });

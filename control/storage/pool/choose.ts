@@ -72,6 +72,7 @@ export interface PoolChoice {
   pool: PoolState | null;
   /** Best first; cut to `verdictsKept`. */
   verdicts: PoolVerdict[];
+  /** How many were looked at: all, where none takes it. */
   pools: number;
   refusals: Partial<Record<PoolRefusal, number>>;
   /** For the tenant. */

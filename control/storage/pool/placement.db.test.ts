@@ -9,9 +9,11 @@ import { type TestDatabase, testDatabase, testProject } from '../../kit/database
 import { freezeLayer, growLayer, insertLayer } from '../layer/index.ts';
 import { testPool, testVolume } from '../testing.ts';
 import {
+  choose,
   choosePool,
   type PoolWish,
   poolFigures,
+  readPools,
   recordLevels,
   recordPoolChoice,
   recordPools,
@@ -102,6 +104,34 @@ test('what a pool holds is somebody’s own, shared, or of nobody any more', asy
   );
   const now = (await poolFigures(db.database.query)).find(({ id }) => id === pool.id)!;
   assert.deepEqual([now.own_bytes, now.shared_bytes, now.reclaimable_bytes], [200, 0, 200]);
+});
+
+test('of many pools the one wins that would win if all were looked at; where none fits, all have a say', async () => {
+  const wish = { sizeBytes: gib, extraSpecs: { volume_backend_name: 'many' } };
+  const pools = await Promise.all(
+    Array.from({ length: 40 }, (_, index) =>
+      testPool(db.database, { name: 'many', tier: index % 2 ? 'flash' : 'disk', zone: `zone ${index % 3}` }),
+    ),
+  );
+  await sql`insert into storage_pool_usage (pool_id, promised_bytes) select id, (random() * 100)::integer * ${gib}::bigint
+    from storage_pool where name = 'many'`.execute(db.database.query);
+  await sql`update host set connected = false where id = ${pools[0]!.host_id}`.execute(db.database.query);
+  const both = (asked: PoolWish) =>
+    inTx(async (tx) => [await choosePool(tx, asked), choose(asked, await readPools(tx, null))] as const);
+  for (const over of [
+    {},
+    { availabilityZone: 'zone 1' },
+    { notOnHosts: [pools[3]!.host_id] },
+    { hostId: pools[5]!.host_id },
+  ]) {
+    for (const tier of ['disk', 'flash']) {
+      const [found, best] = await both({ ...wish, ...over, extraSpecs: { ...wish.extraSpecs, 'bothy:tier': tier } });
+      assert.equal(found.pool?.id, best.pool?.id);
+    }
+  }
+  const [none, all] = await both({ ...wish, extraSpecs: { ...wish.extraSpecs, 'bothy:tier': 'ram' } });
+  assert.deepEqual([none.pool, none.pools, none.refusals], [null, all.pools, all.refusals]);
+  await sql`update storage_pool set disabled = true where name = 'many'`.execute(db.database.query);
 });
 
 test('a choice leaves a why-record for the volume', async () => {

@@ -2,7 +2,7 @@
  * The pool of a new volume, decided in the transaction that makes the volume: what one decision took, the next one sees. What a pool has
  * promised is counted by the trigger of migration 0312 when the layer is inserted.
  */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { newOrderedId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
@@ -13,14 +13,18 @@ import { choose, type PoolChoice, type PoolState, type PoolWish, roomOf } from '
 const poolLock = 0x70_6f_6f_6c;
 /** A host's process, or ours, is being restarted: seconds, as a rule. */
 const awaySeconds = 60;
+/** Of each kind: more than one, since the largest may have no room for this very volume. */
+const emptiest = 4;
 
 /**
  * Chooses a pool; then insert the layer in the same transaction, and do little else: choices are made one after another.
  * A `pool` of null is no error here: `message` and `fix` say why, for the volume's fault.
  */
 export async function choosePool(tx: Tx, wish: PoolWish): Promise<PoolChoice> {
-  const [, pools] = await Promise.all([lockPools(tx), readPools(tx, wish.imageId ?? null)]);
-  return choose(wish, pools);
+  const [, some] = await Promise.all([lockPools(tx), readFitting(tx, wish)]);
+  const found = choose(wish, some);
+  // Why none takes it, all have to say.
+  return found.pool ? found : choose(wish, await readPools(tx, wish.imageId ?? null));
 }
 
 /** Choices are made one after another; ends with the transaction. Whoever also places servers takes that lock first. */
@@ -29,17 +33,50 @@ export async function lockPools(tx: Tx): Promise<void> {
 }
 
 /** All pools as choices see them. To be asked under {@link lockPools}: then nobody else takes of them. */
-export async function readPools(tx: Tx, imageId: string | null): Promise<PoolState[]> {
+export const readPools = (tx: Tx, imageId: string | null): Promise<PoolState[]> => readSome(tx, imageId, sql`true`);
+
+async function readSome(tx: Tx, imageId: string | null, which: RawBuilder<unknown>): Promise<PoolState[]> {
   // One value, since thousands of rows of many columns cost the reader more than the database.
   const { rows } = await sql<{ pools: PoolState[] }>`
     select coalesce(json_agg(each), '[]') as pools from (
       select p.id, p.host_id, p.name, p.tier, h.name as host_name, h.availability_zone, h.enabled as host_enabled, h.connected,
-        coalesce(h.connected or h.last_seen_at > now() - make_interval(secs => ${awaySeconds}), false) as seen_lately, p.disabled, p.problem,
-        p.total_bytes, p.free_bytes, coalesce(u.promised_bytes, 0) as promised_bytes, p.over_subscription, p.reserved_percentage,
-        l.image_id is not null as holds_image
+        ${seenLately} as seen_lately, p.disabled, p.problem, p.total_bytes, p.free_bytes, coalesce(u.promised_bytes, 0) as promised_bytes,
+        p.over_subscription, p.reserved_percentage, l.image_id is not null as holds_image
       from storage_pool p join host h on h.id = p.host_id left join storage_pool_usage u on u.pool_id = p.id
-        left join image_location l on l.host_id = p.host_id and l.image_id = ${imageId}::uuid) each`.execute(tx);
+        left join image_location l on l.host_id = p.host_id and l.image_id = ${imageId}::uuid
+      where ${which}) each`.execute(tx);
   return rows[0]!.pools;
+}
+
+const seenLately = sql`coalesce(h.connected or h.last_seen_at > now() - make_interval(secs => ${awaySeconds}), false)`;
+
+/**
+ * Those that may win: of each kind that a type can ask for (name, tier, zone), with and without the image, the emptiest few. In a cloud
+ * of a thousand hosts a choice is paid for by what it looks at, while all others wait.
+ */
+async function readFitting(
+  tx: Tx,
+  { hostId = null, poolId = null, notOnHosts = [], imageId = null }: PoolWish,
+): Promise<PoolState[]> {
+  if (hostId !== null || poolId !== null) {
+    return readSome(
+      tx,
+      imageId,
+      sql`(${hostId}::uuid is null or p.host_id = ${hostId}) and (${poolId}::uuid is null or p.id = ${poolId})`,
+    );
+  }
+  const promisable = sql`greatest(p.total_bytes * (1 - p.reserved_percentage / 100.0)::float8 * p.over_subscription, 1)`;
+  return readSome(
+    tx,
+    imageId,
+    sql`p.id in (select id from (
+      select p.id, row_number() over (partition by p.name, p.tier, h.availability_zone, l.image_id
+        order by h.connected desc, coalesce(u.promised_bytes, 0)::float8 / ${promisable}, p.id) as place
+      from storage_pool p join host h on h.id = p.host_id left join storage_pool_usage u on u.pool_id = p.id
+        left join image_location l on l.host_id = p.host_id and l.image_id = ${imageId}::uuid
+      where h.enabled and ${seenLately} and not p.disabled and p.problem is null and p.free_bytes > 0
+        and not p.host_id = any(${[...notOnHosts]}::uuid[])) ranked where place <= ${emptiest})`,
+  );
 }
 
 /** The why-record of a choice, for the volume that it was made for. */
