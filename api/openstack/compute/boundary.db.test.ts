@@ -75,7 +75,7 @@ const walk: Walk<AnyRank> = {
     alias: 'os-keypairs',
   }),
   body: ({ url, method }) => {
-    if (method === 'POST' && url.endsWith('/servers')) return { server: wish };
+    if (method === 'POST' && /(servers|os-volumes_boot)$/.test(url)) return { server: wish };
     if (method === 'PUT' && url.endsWith('/os-aggregates/:id')) return { aggregate: { name: 'walked' } };
     if (method !== 'PUT' || !url.endsWith('/:key')) return undefined;
     return url.includes('/metadata/') ? { meta: { x: '1' } } : { x: '1' };

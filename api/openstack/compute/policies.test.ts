@@ -112,6 +112,7 @@ DELETE /os-snapshots/: member
 GET /os-tenant-networks reader
 GET /os-tenant-networks/: reader
 GET /os-volumes reader
+POST /os-volumes_boot member
 POST /os-volumes member
 GET /os-volumes/detail reader
 GET /os-volumes/: reader

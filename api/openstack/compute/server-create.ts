@@ -61,7 +61,7 @@ function createSchema(version: number) {
   });
 }
 
-type CreateBody = Static<ReturnType<typeof createSchema>>;
+export type CreateBody = Static<ReturnType<typeof createSchema>>;
 
 /** Each version in which the body changed (nova/api/openstack/compute/schemas/servers.py). */
 const changes = [1, 19, 32, 33, 37, 42, 52, 57, 63, 67, 74, 90, 94];

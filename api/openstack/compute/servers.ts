@@ -1,5 +1,5 @@
 /** /servers: create, list, show, update, delete. */
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isCloudError } from '../../../contract/errors.ts';
 import { parseId, type ServerId } from '../../../contract/ids.ts';
 import type { ListedServer, ServerNotes, ServerService } from '../../../control/compute/server/index.ts';
@@ -10,7 +10,7 @@ import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { linksOf, nextLinks } from './paging.ts';
 import * as c from './server-contracts.ts';
-import { type CreateRequest, readCreate } from './server-create.ts';
+import { type CreateBody, type CreateRequest, readCreate } from './server-create.ts';
 import { readList } from './server-list.ts';
 import { type Body, briefServer, serverBody } from './server-view.ts';
 
@@ -23,7 +23,7 @@ export function serverIdOf(request: FastifyRequest): ServerId {
 }
 
 export function serverRoutes(app: Boundary, servers: ServerService): void {
-  app.post('/servers', c.create, async (request, reply) => {
+  const create = async (request: FastifyRequest & { body: CreateBody }, reply: FastifyReply) => {
     const asked = readCreate(request.microversion, request.body);
     const { ids, reservationId } = await creating(() => servers.create(callerOf(request), asked.wish));
     reply.code(202);
@@ -31,7 +31,10 @@ export function serverRoutes(app: Boundary, servers: ServerService): void {
     const links = linksOf(request, 'servers', ids[0]!);
     reply.header('location', links[0]!.href);
     return { server: createdBody(ids[0]!, links, asked) };
-  });
+  };
+  app.post('/servers', c.create, create);
+  // The same by another name, of before a server's volumes could be named in its own request.
+  app.post('/os-volumes_boot', { ...c.create, summary: 'Create servers that boot from volumes' }, create);
   app.get('/servers', c.list, (request) => listServers(servers, request, { detail: false }));
   app.get('/servers/detail', c.details, (request) => listServers(servers, request, { detail: true }));
   app.get('/servers/:id', c.show, async (request) => ({ server: await showServer(servers, request, { one: true }) }));

@@ -158,3 +158,35 @@ test('what is done with volumes is among what was done to the server, by Nova’
   });
   assert.equal(shown.body.instanceAction.events[0].event, 'compute_attach_volume');
 });
+
+test('until 2.35 volumes and snapshots are handed on in Nova’s older form, and a server that boots from one has a path of its own', async () => {
+  const list = async (path: string, version = 1) => api.call(member(), 'GET', path, { version });
+  const made = await api.call(member(), 'POST', '/os-volumes', {
+    body: { volume: { size: 1, display_name: '小屋', metadata: { a: 'b' } } },
+  });
+  assert.equal(made.status, 200, JSON.stringify(made.body));
+  const { id, displayName, size, attachments, metadata } = made.body.volume;
+  assert.deepEqual([displayName, size, attachments, metadata], ['小屋', 1, [{}], { a: 'b' }]);
+  assert.ok((await list('/os-volumes/detail')).body.volumes.some((one: { id: string }) => one.id === id));
+  assert.equal((await list('/os-volumes', 36)).status, 404);
+  assert.equal((await list(`/os-volumes/${newId()}`)).status, 404);
+  for (const size of [0, '#$%', undefined]) {
+    assert.equal((await api.call(member(), 'POST', '/os-volumes', { body: { volume: { size } } })).status, 400);
+  }
+  const there = await volume();
+  const snapshot = await api.call(member(), 'POST', '/os-snapshots', {
+    body: { snapshot: { volume_id: there, display_name: 's' } },
+  });
+  assert.deepEqual([snapshot.status, snapshot.body.snapshot.volumeId], [200, there]);
+  assert.equal((await list('/os-snapshots')).body.snapshots[0].id, snapshot.body.snapshot.id);
+  assert.equal((await api.call(member(), 'DELETE', `/os-volumes/${there}`)).status, 400, 'it has a snapshot');
+  await sql`update volume_snapshot set ready_at = now()`.execute(api.db.database.query);
+  assert.equal((await api.call(member(), 'DELETE', `/os-snapshots/${snapshot.body.snapshot.id}`)).status, 202);
+  assert.equal((await api.call(member(), 'DELETE', `/os-volumes/${there}`)).status, 202);
+  const server = {
+    name: 'x',
+    flavorRef: flavor,
+    block_device_mapping: [{ device_name: 'vda', volume_id: await volume(true) }],
+  };
+  assert.equal((await api.call(member(), 'POST', '/os-volumes_boot', { body: { server } })).status, 202);
+});
