@@ -6,6 +6,8 @@ import type { LayerId, ServerId, VolumeId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { tellServers } from '../../storage/attachment/index.ts';
 import { testAttachment, testVolume } from '../../storage/attachment/testing.ts';
+import * as serverActions from './actions/index.ts';
+import { taskState } from './states.ts';
 import { type ServerCloud, serverCloud } from './testing.ts';
 
 let db: TestDatabase;
@@ -103,6 +105,10 @@ test('what a volume’s change told its server makes older words count for it no
     verb: string;
   }>`select generation, desired_verb as verb from server where id = ${id}`.execute(db.database.query);
   assert.deepEqual(rows[0], { generation: 3, verb: 'volume' });
+  assert.equal(taskState(await cloud.service.get(cloud.member, id)), null, 'nothing is done to the server');
+  await cloud.service.act(cloud.member, id, serverActions.stop);
+  await db.database.transaction({ actorId: null, requestId: null }, (tx) => tellServers(tx, [volume.id]));
+  assert.equal(taskState(await cloud.service.get(cloud.member, id)), 'powering-off');
 });
 
 test('a volume that shall be had no more is free once its host has heard so and its guest has let go', async () => {

@@ -5,12 +5,15 @@ import { isOneOf } from '../../kit/database/one-of.ts';
 
 /**
  * To be called in the transaction that changes a volume's top, its size, its mode or its limits. What its server's host said before
- * counts for the volume no more ({@link topIsInForceSql}); one that nobody has, or whose server has no host, tells nobody.
+ * counts for the volume no more ({@link topIsInForceSql}); one that nobody has, or whose server has no host, tells nobody. What is
+ * being done to the server goes on, and is called what it was.
  */
 export async function tellServers(tx: Tx, volumeIds: readonly string[]): Promise<void> {
   if (volumeIds.length === 0) return;
   await sql`with told as (
-      update server s set generation = s.generation + 1, desired_verb = 'volume', updated_at = now()
+      update server s set generation = s.generation + 1, updated_at = now(),
+        desired_verb = case when exists (select from operation o where o.resource_id = s.id and o.state = 'running')
+          then s.desired_verb else 'volume' end
       from (select distinct server_id from volume_attachment a where ${isOneOf(sql`a.volume_id`, volumeIds)}
         and a.server_id is not null) w
       where s.id = w.server_id and s.host_id is not null and s.desired_presence = 'present'
