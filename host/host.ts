@@ -290,7 +290,7 @@ export class Host {
         layout: 2,
       },
       cpuLimits: this.#dependencies.cpuGroups !== undefined,
-      pools: this.#storage.facts(),
+      pools: this.#storage.pools.facts(),
       url: url.replace('{port}', String(this.#service.port)),
     };
   }
@@ -329,7 +329,11 @@ export class Host {
       ...{ hostId, urls, controlName, log: this.#dependencies.log, tls: () => this.#credentials.current },
       ...this.#configuration.controlRetry,
       ...(protocol && { protocol }),
-      facts: () => this.facts(),
+      facts: () => {
+        const facts = this.facts();
+        this.#storage.told(facts.pools ?? []);
+        return facts;
+      },
       cloudId: () => this.#cloudId,
       heard: () => this.#lease.renew(),
       greeted: ({ cloudId, leaseMs }) => {

@@ -83,11 +83,9 @@ export class Storage {
     }
   }
 
-  /** As a hello says it; reports say what has changed since. */
-  facts(): ReturnType<Pools['facts']> {
-    const facts = this.pools.facts();
-    for (const pool of facts) this.#told.set(pool.name, pool);
-    return facts;
+  /** A hello says it; reports say what has changed since. */
+  told(pools: readonly PoolLevel[]): void {
+    for (const pool of pools) this.#told.set(pool.name, pool);
   }
 
   #news(): PoolLevel[] {
@@ -96,7 +94,7 @@ export class Storage {
       if (told?.problem !== pool.problem || told.totalBytes !== pool.totalBytes) return true;
       return Math.abs(told.freeBytes - pool.freeBytes) > newsPart * pool.totalBytes;
     });
-    for (const pool of news) this.#told.set(pool.name, pool);
+    this.told(news);
     return news.map(({ name, totalBytes, freeBytes, problem }) => ({ name, totalBytes, freeBytes, problem }));
   }
 

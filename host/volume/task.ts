@@ -3,6 +3,7 @@
  * facts from what woke it. Owns its back-off and what is reported of it, and nothing on disk; the steps are in steps/.
  */
 import { type FileHandle, open } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
 import type { ImageId, LayerId } from '../../contract/ids.ts';
 import { isNoEntry } from '../files.ts';
@@ -40,6 +41,14 @@ interface SeenFile {
 interface Work {
   isWanted(desired: DesiredLayer): boolean;
   stop: AbortController;
+}
+
+/** What a layer may take more or less of its pool without its being news. */
+const newsBytes = 16 * 2 ** 20;
+
+function isNoNews(before: ObservedLayer, { allocatedBytes, ...after }: ObservedLayer): boolean {
+  const { allocatedBytes: earlier, ...known } = before;
+  return Math.abs(earlier - allocatedBytes) < newsBytes && isDeepStrictEqual(known, after);
 }
 
 export class LayerTask {
@@ -284,6 +293,8 @@ export class LayerTask {
       backups: backups.filter(({ id }) => desired.backups?.some((each) => each.id === id)),
       ...{ step, error: error ?? null },
     };
+    const before = this.#observed;
+    if (before && isNoNews(before, observed)) return;
     this.#observed = observed;
     this.#owner.observed(this);
   }
