@@ -1,6 +1,7 @@
 /**
- * Who a cloud is: ids made once, kept in `<data>/cloud.json`. The file is also the data directory's marker: only a
- * directory that has it is ever purged.
+ * Who a cloud is: ids made once, kept in `<data>/cloud.json`. The file is also the data directory's marker: a first start makes it before
+ * anything else, and only a directory that has it, or nothing but what people may put there for a first start, is ever purged. Where it
+ * was lost under a cloud that runs, the run directory of that very path stands for it, and then only what a cloud makes may lie there.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { newId, newOrderedId } from '../../contract/ids.ts';
@@ -29,13 +30,26 @@ export function readIdentity(paths: CloudPaths): CloudIdentity | undefined {
   );
 }
 
+/** The settings, written by people; and the mark itself, cut off. */
+const beforeMark: ReadonlySet<string> = new Set(['bothy.conf', 'cloud.json.new']);
+const madeByCloud: ReadonlySet<string> = new Set([
+  ...['ca.pem', 'cache', 'certificates', 'clouds.yaml', 'host', 'log', 'openrc', 'ovn', 'postgres', 'secrets'],
+]);
+
+/** Whether the directory is a cloud's, or may become one's: nothing of others is in it. @throws CommandError where its mark is damaged */
+export function isCloudDirectory(paths: CloudPaths): boolean {
+  if (readIdentity(paths) !== undefined) return true;
+  const ran = existsSync(paths.run);
+  return namesIn(paths.data).every((name) => beforeMark.has(name) || (ran && madeByCloud.has(name)));
+}
+
+const namesIn = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : []);
+
 /** Reads the identity, or makes it where the directory is empty (or not there). */
 export function ensureIdentity(paths: CloudPaths): CloudIdentity {
   const known = readIdentity(paths);
   if (known !== undefined) return known;
-  const foreign = existsSync(paths.data)
-    ? readdirSync(paths.data).filter((name) => !['bothy.conf', 'cloud.json.new'].includes(name))
-    : [];
+  const foreign = namesIn(paths.data).filter((name) => !beforeMark.has(name));
   if (foreign.length > 0) {
     throw new CommandError(
       `${paths.data} is not empty and is no data directory of Bothy (it has ${foreign.slice(0, 3).join(', ')})`,

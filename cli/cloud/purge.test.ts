@@ -35,6 +35,25 @@ test('a purge refuses a directory with content but without the mark of a cloud',
   assert.throws(() => refuseDangerous(cloudPaths(foreign)), /no data directory of Bothy/);
 });
 
+test('a first start that was killed before it left its mark is purged, with the settings that were written for it', () => {
+  const data = join(directory, 'early');
+  mkdirSync(data);
+  for (const name of ['bothy.conf', 'cloud.json.new']) writeFileSync(join(data, name), '');
+  refuseDangerous(cloudPaths(data));
+  mkdirSync(join(data, 'log'));
+  assert.throws(() => refuseDangerous(cloudPaths(data)), /no data directory of Bothy/, 'logs may be anybody’s');
+});
+
+test('where the mark was lost, the run directory of the path stands for it, and covers nothing of others', () => {
+  const paths = { ...cloudPaths(join(directory, 'lost')), run: join(directory, 'run') };
+  for (const name of ['log', 'postgres', 'host']) mkdirSync(join(paths.data, name), { recursive: true });
+  assert.throws(() => refuseDangerous(paths), /no data directory of Bothy/);
+  mkdirSync(paths.run);
+  refuseDangerous(paths);
+  writeFileSync(join(paths.data, 'wedding.jpg'), '');
+  assert.throws(() => refuseDangerous(paths), /no data directory of Bothy/);
+});
+
 test('a cloud is made in an empty directory only, and then keeps its ids', () => {
   const data = join(directory, 'cloud');
   const paths = cloudPaths(data);

@@ -11,7 +11,7 @@ import { CommandError } from '../command.ts';
 import { withdrawClientConfig } from '../demo/client-config.ts';
 import type { CloudPaths, Settings } from '../settings.ts';
 import { step } from '../terminal.ts';
-import { readIdentity } from './identity.ts';
+import { isCloudDirectory } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 
 /** Refuses what no cloud's data directory can be, whatever lies in it. */
@@ -26,7 +26,7 @@ export function refuseDangerous(paths: CloudPaths): void {
       'name the data directory of a cloud with --data',
     );
   }
-  if (existsSync(paths.data) && readdirSync(paths.data).length > 0 && readIdentity(paths) === undefined) {
+  if (!isCloudDirectory(paths)) {
     throw new CommandError(
       `${paths.data} has no cloud.json: it is no data directory of Bothy, so nothing in it is deleted`,
       'name the data directory of a cloud with --data',

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
+import { underMachineLock } from '../cloud/machine-lock.ts';
 import { requireCloudNamespace } from '../cloud/namespace.ts';
 import { requireRoot } from '../cloud/preflight.ts';
 import { purgeCloud, refuseDangerous } from '../cloud/purge.ts';
@@ -31,8 +32,10 @@ tap, network namespace and nft table of it. It asks first on a terminal, and wan
     if (keepGuests && purge) throw new CommandError('--keep-guests and --purge contradict each other', 'choose one');
     requireRoot('stopping a cloud');
     requireCloudNamespace(settings);
+    if (purge) refuseDangerous(settings.paths);
+    // A start under way comes to its supervisor first, even one whose terminal is gone: else it would begin what is removed here.
+    await underMachineLock(async () => {});
     if (purge) {
-      refuseDangerous(settings.paths);
       if (!existsSync(settings.paths.data) && !existsSync(settings.paths.run)) {
         say(`There is no cloud in ${settings.paths.data}; nothing to remove.`);
         return 0;

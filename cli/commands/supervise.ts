@@ -5,8 +5,9 @@
 import { appendFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cloudEngines } from '../cloud/engines.ts';
+import { readIdentity } from '../cloud/identity.ts';
 import { cloudLayout } from '../cloud/layout.ts';
-import { type Command, dataOption } from '../command.ts';
+import { type Command, CommandError, dataOption } from '../command.ts';
 import { nodeFlags, sourceRoot } from '../process/definitions.ts';
 import { collectWhenIdle, exposedGc } from '../process/idle.ts';
 import { run } from '../run.ts';
@@ -27,6 +28,9 @@ export const command: Command = {
 
 async function supervise(data: string | undefined, foreground: boolean): Promise<number> {
   const settings = loadSettings(data);
+  // Removed since it was prepared: processes would make its directories anew, and nobody would know whose they are.
+  if (readIdentity(settings.paths) === undefined)
+    throw new CommandError(`${settings.paths.data} is no data directory of a cloud`, "run 'bothy up'");
   const layout = cloudLayout(settings.paths);
   const log = logger(layout.supervisorLog, foreground);
   const supervisor = new Supervisor(cloudEngines(settings), { logDirectory: settings.paths.log, log });

@@ -1,12 +1,13 @@
 /** Bad days of the command line: each ends with a message that says what to do, an exit code, and nothing half-made. */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { cloudPaths } from '../../../cli/settings.ts';
-import { bothy, mustRun, notLive, type Output, repository, run } from '../../support/live-cloud.ts';
+import { bothy, mustRun, notLive, type Output, repository, run, until } from '../../support/live-cloud.ts';
 
 const skip = notLive ?? (process.env.BOTHY_TEST_DATA ? 'a cloud is given, and this starts one of its own' : undefined);
 
@@ -93,6 +94,60 @@ describe('bad days of the command line', { skip, concurrency: 1 }, () => {
     assert.ok(!existsSync(cloudPaths(foreign).run));
     refused(await call(['down', '--purge', '--yes', '--data', foreign]), 1, /no cloud\.json/);
     assert.deepEqual(readdirSync(foreign), ['thesis.txt']);
+  });
+
+  const nothingLeft = async () => {
+    assert.deepEqual([existsSync(data), existsSync(cloudPaths(data).run)], [false, false]);
+    // Of a process that ends the command line is empty.
+    assert.equal((await run('pgrep', ['-f', `--data ${data}`])).stdout, '');
+  };
+  const start = () => {
+    const child = spawn(bothy, ['up', '--detach', '--data', data], { stdio: 'ignore', detached: true });
+    return { child, ended: new Promise((resolve) => child.once('exit', resolve)) };
+  };
+  const purge = async () => {
+    const gone = await call(['down', '--purge', '--yes', '--data', data]);
+    assert.equal(gone.status, 0, gone.stdout + gone.stderr);
+    await nothingLeft();
+  };
+
+  test('a first start that is killed leaves nothing that a purge does not remove, and the next one carries on', async () => {
+    const { run: runDirectory } = cloudPaths(data);
+    const marks = [
+      data,
+      join(data, 'cloud.json'),
+      runDirectory,
+      join(data, 'ca.pem'),
+      join(runDirectory, 'supervisor.sock'),
+    ];
+    for (const mark of marks) {
+      const { child, ended } = start();
+      await until(`${mark} to be made`, async () => existsSync(mark), 30_000, 2);
+      child.kill('SIGKILL');
+      await ended;
+      await purge();
+    }
+    const { child, ended } = start();
+    await until('its mark', async () => existsSync(join(data, 'cloud.json')), 30_000, 2);
+    child.kill('SIGKILL');
+    await ended;
+    const next = await call(['up', '--detach', '--data', data]);
+    assert.equal(next.status, 0, next.stdout + next.stderr);
+    await purge();
+  });
+
+  test('a purge waits for a first start that goes on alone, and removes what it made', async () => {
+    mkdirSync(data, { mode: 0o711 });
+    writeFileSync(join(data, 'bothy.conf'), '');
+    const { ended } = start();
+    await until(
+      'it to be at work',
+      async () => (await run('flock', ['-n', '/run/bothy', 'true'])).status !== 0,
+      30_000,
+    );
+    await purge();
+    await ended;
+    await nothingLeft();
   });
 
   test('a disk that is nearly full is refused; with room the same command succeeds, and a purge spares the mount', async () => {
