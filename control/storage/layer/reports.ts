@@ -100,6 +100,11 @@ async function dropKnown(db: Queryable, hostId: HostId, reports: Map<string, Obs
 }
 
 async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<void> {
+  // One is planned as one: that is what hosts mostly say.
+  const rows =
+    patches.length === 1
+      ? sql`jsonb_to_record(${json(patches[0])}::jsonb)`
+      : sql`jsonb_to_recordset(${json(patches)}::jsonb)`;
   await sql`
     update volume_layer l set generation = p.generation, parent_id = p.parent_id, image_id = case when not p.put_back then l.image_id end,
       image = case when not p.put_back then l.image end, former_parent_id = p.former_parent_id, desired_source = nullif(p.desired_source, 'null'::jsonb),
@@ -107,9 +112,9 @@ async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<voi
       observed_size_bytes = p.observed_size_bytes, observed_allocated_bytes = p.observed_allocated_bytes,
       observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb),
       observed_captures = p.observed_captures, observed_backups = p.observed_backups, observed_at = now(), updated_at = now()
-    from jsonb_to_recordset(${json(patches)}::jsonb) as p(id uuid, generation bigint, parent_id uuid, put_back boolean, former_parent_id uuid, desired_source jsonb, observed_epoch bigint,
-      observed_generation bigint, observed_state text, observed_size_bytes bigint, observed_allocated_bytes bigint,
-      observed_step text, observed_error jsonb, observed_captures jsonb, observed_backups jsonb)
+    from ${rows} as p(id uuid, generation bigint, parent_id uuid, put_back boolean, former_parent_id uuid, desired_source jsonb,
+      observed_epoch bigint, observed_generation bigint, observed_state text, observed_size_bytes bigint,
+      observed_allocated_bytes bigint, observed_step text, observed_error jsonb, observed_captures jsonb, observed_backups jsonb)
     where l.id = p.id`.execute(tx);
 }
 

@@ -115,20 +115,24 @@ export class LayerShortener {
   }
 }
 
-/** The longest chain through the layer, from its top down. */
+/** The longest chain through the layer, from its top down. What is looked up for each is so by `offset 0`: else it is joined with all there are. */
 async function chainOf(db: Queryable, id: string): Promise<ChainLink[]> {
   const { rows } = await sql<ChainLink>`
     with recursive
     above (id, height) as (
       select id, 0 from volume_layer where id = ${id} and desired_presence = 'present'
-      union all select l.id, height + 1 from above join volume_layer l on l.parent_id = above.id and l.desired_presence = 'present'),
-    chain (id, parent_id, depth) as (
-      (select l.id, l.parent_id, 0 from above join volume_layer l on l.id = above.id order by height desc, l.id limit 1)
-      union all select l.id, l.parent_id, depth + 1 from chain join volume_layer l on l.id = chain.parent_id)
-    select l.id, l.observed_allocated_bytes as allocated_bytes, ${isServedInSql('l')} as served, l.former_parent_id is not null as moving,
-      (coalesce(l.shorten_at < now() + interval '1 minute', false) and l.read_only and not ${isNeededByOthers}
-        and (select count(*) from volume_layer c where c.parent_id = l.id and c.desired_presence = 'present') = 1) as spare
-    from chain join volume_layer l on l.id = chain.id order by depth`.execute(db);
+      union all select c.id, height + 1 from above, lateral (
+        select id from volume_layer where parent_id = above.id and desired_presence = 'present' offset 0) c),
+    chain (id, depth) as (
+      (select id, 0 from above order by height desc, id limit 1)
+      union all select l.parent_id, depth + 1 from chain, lateral (
+        select parent_id from volume_layer where id = chain.id and parent_id is not null offset 0) l)
+    select l.* from chain, lateral (
+      select l.id, l.observed_allocated_bytes as allocated_bytes, ${isServedInSql('l')} as served, l.former_parent_id is not null as moving,
+        (coalesce(l.shorten_at < now() + interval '1 minute', false) and l.read_only and not ${isNeededByOthers}
+          and (select count(*) from volume_layer c where c.parent_id = l.id and c.desired_presence = 'present') = 1) as spare
+      from volume_layer l where l.id = chain.id offset 0) l
+    order by depth`.execute(db);
   return rows;
 }
 
