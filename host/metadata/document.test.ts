@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import type { PortId } from '../../contract/ids.ts';
+import type { DesiredVolume } from '../../contract/host/index.ts';
+import type { PortId, VolumeId } from '../../contract/ids.ts';
 import { answer } from './answer.ts';
 import { ec2MetaData, metadataFiles, openstackFiles } from './document.ts';
 import { netmask, networkData } from './network-data.ts';
@@ -182,6 +183,20 @@ test('a card with a tag is among the devices, and where it is as far as that is 
   assert.deepEqual(devicesOf({ ports: [{ ...port!, tag: 'far' }] }), [far], 'a machine of before there were places');
   assert.equal('vf_trusted' in devicesOf({ ports }, '2017-02-22')[0], false);
   assert.deepEqual(devicesOf({ ports: [port!], machine }), []);
+});
+
+test('a volume with a tag is among the devices with its serial, and the EC2 tree names all but the one that is booted from', () => {
+  const volume = { attachmentId: 'a', layerId: 'l', sizeBytes: 1, slot: 0, readOnly: false } as never as DesiredVolume;
+  const volumes = [
+    { ...volume, id: 'root' as VolumeId, bootIndex: 0, tag: 'boot', device: '/dev/vda' },
+    { ...volume, id: 'data' as VolumeId, bootIndex: null, tag: null, device: '/dev/vdb' },
+  ];
+  const server = exampleServer({ volumes });
+  const { devices } = JSON.parse(String(openstackFiles(server, 'latest').get('meta_data.json')));
+  const disk = { type: 'disk', bus: 'none', address: 'none', serial: 'root', path: '/dev/vda', tags: ['boot'] };
+  assert.deepEqual(devices, [disk]);
+  const mapping = ec2MetaData(server)['block-device-mapping'];
+  assert.deepEqual(mapping, { ami: 'vda', root: '/dev/vda', ebs0: '/dev/vdb' });
 });
 
 test('a port without an address has no link, and the card is its guest’s', () => {

@@ -84,14 +84,19 @@ export function metaData(
   return document;
 }
 
-/** Cards that were given a tag, by which a guest tells them apart (nova/api/metadata/base.py). */
-function devices({ ports, machine }: DesiredServer, version: string): object[] {
-  return ports.flatMap(({ mac, tag, slot }, index) => {
+/** Cards and volumes that were given a tag, by which a guest tells them apart (nova/api/metadata/base.py). */
+function devices({ ports, machine, volumes = [] }: DesiredServer, version: string): object[] {
+  const disks = volumes.flatMap(({ id, tag, device }) =>
+    // Where the guest's kernel finds it hangs on the bridge's number, which is the firmware's; it has the serial in any case.
+    tag === null ? [] : [{ type: 'disk', bus: 'none', address: 'none', serial: id, path: device, tags: [tag] }],
+  );
+  const cards = ports.flatMap(({ mac, tag, slot }, index) => {
     if (tag === undefined) return [];
     const address = (machine?.layout ?? 0) > 0 ? cardAddress(slot ?? index) : undefined;
     const trusted = atLeast(version, since.trustedCards) ? { vf_trusted: false } : {};
     return [{ ...trusted, type: 'nic', mac, bus: address ? 'pci' : 'none', address: address ?? 'none', tags: [tag] }];
   });
+  return [...cards, ...disks];
 }
 
 /** The bytes that the user gave, or null where none were given. */
@@ -111,10 +116,11 @@ export interface Ec2Tree {
 }
 
 /** As Nova names them: letters in the order in which the guest sees its disks. */
-function blockDevices({ hardware, localDisks = [] }: DesiredServer): Ec2Tree {
+function blockDevices({ hardware, localDisks = [], volumes = [] }: DesiredServer): Ec2Tree {
   const prefix = (hardware?.diskBus ?? 'virtio') === 'virtio' ? 'vd' : 'sd';
   const local = localDisks.map(({ name }, index) => [name, `/dev/${prefix}${'bcdefgh'[index]}`]);
-  return { ami: `${prefix}a`, root: `/dev/${prefix}a`, ...Object.fromEntries(local) };
+  const others = volumes.filter(({ bootIndex }) => bootIndex !== 0).map(({ device }, index) => [`ebs${index}`, device]);
+  return { ami: `${prefix}a`, root: `/dev/${prefix}a`, ...Object.fromEntries([...local, ...others]) };
 }
 
 export function ec2MetaData(server: DesiredServer): Ec2Tree {
