@@ -29,7 +29,8 @@ export function openstackClient(cloud: LiveCloud, folder: string): Stestr {
 
 /** Of the services that there are, in the versions that there are. */
 export const isOfClient = (id: string): boolean =>
-  /\.functional\.(common|compute|identity|image)\./.test(id) && !/\.(identity\.v2|image\.v1)\./.test(id);
+  /\.functional\.(common|compute|identity|image|volume)\./.test(id) &&
+  !/\.(identity\.v2|image\.v1|volume\.v[12])\./.test(id);
 
 function entry({ adminEnvironment: admin, caFile }: LiveCloud, scope: object) {
   return {

@@ -65,6 +65,7 @@ export function volumeDialect(options: VolumeDialectOptions): Dialect {
       speakCinderFaults(app);
       readJson(app);
       speakMicroversions(app, (error, reply) => reply.code(406).send(cinderFault(406, error.message)));
+      refuseEmptyIds(app);
       authenticateAll(app, options.authenticator);
       versionRoutes(boundaryOf(app));
       // Since 3.67 Cinder asks for no project in its paths, whatever the version of the request is.
@@ -94,6 +95,16 @@ function requireOwnProject(app: FastifyInstance): void {
     const asked = parseId((request.params as { projectId: string }).projectId);
     if (asked === undefined || asked !== callerOf(request).projectId)
       throw new Refusal('invalid', 'Malformed request url');
+  });
+}
+
+/** `/volumes/` names a volume without an id, and no list: clients could not read one there. As in Cinder, whose routes end without a slash. */
+function refuseEmptyIds(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ url }) => {
+    const [path = ''] = url.split('?');
+    const [, , , ...parts] = path.split('/');
+    const named = parts.length - (parseId(parts[0] ?? '') === undefined ? 0 : 1);
+    if (path.endsWith('/') && named > 1) throw new Refusal('not_found', 'The resource could not be found.');
   });
 }
 

@@ -1,6 +1,7 @@
 /** /snapshots: what volumes were at a moment. */
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { notFound } from '../../../control/kit/refusal.ts';
 import type { ListedSnapshot, SnapshotService } from '../../../control/storage/snapshot/index.ts';
 import { snapshotStatus } from '../../../control/storage/volume/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
@@ -50,7 +51,8 @@ const contracts = {
     body: v.strict({
       snapshot: v.strict({
         ...names,
-        ...{ volume_id: v.uuid, force: optional(v.boolean) },
+        // Cinder takes null and finds no such volume.
+        ...{ volume_id: v.uuidOrNull, force: optional(v.boolean) },
         metadata: optional(Type.Union([v.metadata, Type.Null()])),
       }),
     }),
@@ -139,6 +141,7 @@ export function snapshotRoutes(app: Boundary, snapshots: SnapshotService): void 
   }));
   app.post('/snapshots', contracts.create, async (request, reply) => {
     const { volume_id: volumeId, force, metadata, ...wish } = request.body.snapshot;
+    if (volumeId === null) throw notFound('volume', 'None');
     const forced = force !== undefined && v.toBoolean(force);
     // From 3.66 on nobody has to insist; who insists on not is told.
     const always = request.microversion >= 66;

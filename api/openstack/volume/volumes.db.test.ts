@@ -54,6 +54,13 @@ test('a volume is made, shown, changed and deleted in Cinder’s form', async ()
   assert.deepEqual(gone.body, { itemNotFound: { code: 404, message: `Volume ${volume.id} could not be found.` } });
 });
 
+test('a path that ends where an id should be finds nothing, as does a snapshot of no volume', async () => {
+  for (const path of ['/volumes/', '/volumes/?limit=1', '/snapshots/'])
+    assert.equal((await call('GET', path)).status, 404);
+  assert.equal((await call('GET', '/volumes')).status, 200);
+  assert.equal((await call('POST', '/snapshots', { snapshot: { volume_id: null } })).status, 404);
+});
+
 test('what can’t be made is refused as Cinder refuses it', async () => {
   const refused = async (volume: object, version = 0) => {
     const { status, body } = await call('POST', '/volumes', { volume }, version);
@@ -203,7 +210,6 @@ test('snapshots are made, shown, listed and deleted in Cinder’s form', async (
   const unforced = { snapshot: { volume_id: id, force: false } };
   assert.equal((await call('POST', '/snapshots', unforced, 66)).status, 400);
   assert.equal((await call('POST', '/snapshots', { snapshot: { volume_id: newId() } })).status, 404);
-  assert.equal((await call('POST', '/snapshots', { snapshot: { volume_id: null } })).status, 400);
   const list = (await call('GET', `/snapshots/detail?volume_id=${id}&limit=1`)).body;
   assert.deepEqual([list.snapshots.length, list.snapshots_links.length], [1, 1]);
   assert.equal((await call('GET', '/snapshots?limit=invalid')).status, 400);
