@@ -118,16 +118,19 @@ async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<voi
     where l.id = p.id`.execute(tx);
 }
 
-/** The volumes and snapshots that refer to the layers, and the volumes of which they were made: tasks on them may be theirs. */
+/**
+ * The volumes and snapshots that refer to the layers, and the volumes of which they were made: tasks on them may be theirs. In one order,
+ * since others wake the same at the same time.
+ */
 async function wakeWaiting(tx: Tx, layerIds: readonly string[]): Promise<void> {
   await sql`
-    select enqueue('volume', id::text, now()) from (
-      select v.id from volume v where ${isOneOf(sql`v.layer_id`, layerIds)}
-      union select v.id from volume_layer l join volume v on v.id = l.volume_id where ${isOneOf(sql`l.id`, layerIds)}) waiting
-    union all select enqueue('volume_snapshot', s.id::text, now()) from volume_snapshot s
-      where ${isOneOf(sql`s.layer_id`, layerIds)}
-    union all select enqueue('backup', b ->> 'id', now()) from volume_layer l, jsonb_array_elements(l.observed_backups) b
-      where ${isOneOf(sql`l.id`, layerIds)}`.execute(tx);
+    select enqueue(task, id::text, now()) from (
+      select 'volume' as task, v.id from volume v where ${isOneOf(sql`v.layer_id`, layerIds)}
+      union select 'volume', v.id from volume_layer l join volume v on v.id = l.volume_id where ${isOneOf(sql`l.id`, layerIds)}
+      union select 'volume_snapshot', s.id from volume_snapshot s where ${isOneOf(sql`s.layer_id`, layerIds)}
+      union select 'backup', (b ->> 'id')::uuid from volume_layer l, jsonb_array_elements(l.observed_backups) b
+        where ${isOneOf(sql`l.id`, layerIds)}
+      order by task, id) waiting`.execute(tx);
 }
 
 /** Nothing is left of these layers: whoever was to go with them is woken. */
