@@ -150,7 +150,9 @@ const serverVolumes = {
   volumes_on_several_hosts: 'Block Device Mapping is Invalid: the volumes are on different hosts.',
   volumes_for_many_servers: 'Cannot attach one or more volumes to multiple instances',
   volume_not_bootable: ({ id }) => `Block Device Mapping is Invalid: Block Device ${id} is not bootable.`,
-  server_volumes_full: ({ id, maximum }) => `Instance ${id} has ${maximum} volumes, and no place for another.`,
+  server_volumes_full: ({ maximum }) =>
+    `The maximum allowed number of disk devices (${maximum}) to attach to a single instance has been exceeded.`,
+  too_many_new_volumes: ({ maximum }) => `At most ${maximum} volumes are made with the instances of one request.`,
   volume_not_attached: ({ server, volume }) => `Instance ${server} is not attached to volume ${volume}`,
   root_volume_stays: 'Cannot detach a root device volume',
 } satisfies SentenceTable<ServerVolumeReasons> & Some;

@@ -133,6 +133,15 @@ test('what is not available, not bootable, somebody else’s or on several hosts
   await refused([wishOf({ source: 'image', id: cloud.imageId, sizeGib: 15_000, bootIndex: 0 })], 'quota_exceeded', {
     imageId: null,
   });
+  await refused(
+    Array.from({ length: 27 }, () => wishOf({ sizeGib: 1 })),
+    'server_volumes_full',
+  );
+  await refused(
+    Array.from({ length: 11 }, () => wishOf({ sizeGib: 1 })),
+    'too_many_new_volumes',
+    { maxCount: 10 },
+  );
   assert.equal(await count(), before);
 });
 

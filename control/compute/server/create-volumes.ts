@@ -4,6 +4,7 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
+import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, parseId } from '../../../contract/ids.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
@@ -49,6 +50,9 @@ export interface VolumePlan {
   boot: BootSource | null;
 }
 
+/** Of one request: each takes some statements of a transaction that others wait for. */
+const newVolumes = 100;
+
 const noVolumes: VolumePlan = { wishes: [], hostId: null, boot: null };
 
 export const rootVolume = (wishes: readonly ServerVolumeWish[]): ServerVolumeWish | undefined =>
@@ -70,6 +74,7 @@ export async function planVolumes(
   { volumes: wishes, count }: { volumes: readonly ServerVolumeWish[]; count: number },
 ): Promise<VolumePlan> {
   if (wishes.length === 0) return noVolumes;
+  requireBounds(wishes, count);
   const there = wishes.filter(({ source }) => source === 'volume');
   if (count > 1 && there.length > 0) throw new CloudError('invalid', 'volumes_for_many_servers', {});
   const found = new Map<ServerVolumeWish, Found>();
@@ -82,6 +87,15 @@ export async function planVolumes(
   if (hosts.size > 1) throw new CloudError('invalid', 'volumes_on_several_hosts', {});
   const [hostId = null] = hosts;
   return { wishes, hostId, boot: await bootSource(tx, { images, caller, found }, rootVolume(wishes)) };
+}
+
+/** Before anything is locked: all others that place something wait meanwhile. */
+function requireBounds(wishes: readonly ServerVolumeWish[], count: number): void {
+  if (wishes.length > serverLimits.volumes) {
+    throw new CloudError('forbidden', 'server_volumes_full', { maximum: serverLimits.volumes });
+  }
+  const made = wishes.filter(({ source }) => source !== 'volume').length * count;
+  if (made > newVolumes) throw new CloudError('invalid', 'too_many_new_volumes', { maximum: newVolumes });
 }
 
 async function ofVolume(tx: Tx, caller: Caller, id: string): Promise<Found> {

@@ -83,7 +83,7 @@ export async function insertAttachments(
     .map((wish) => {
       const slot = freeSlot(slots);
       if (slot === undefined) {
-        throw new CloudError('forbidden', 'server_volumes_full', { id: server.id, maximum: serverLimits.volumes });
+        throw new CloudError('forbidden', 'server_volumes_full', { maximum: serverLimits.volumes });
       }
       const device = freeDevice(devices, server.prefix);
       slots.add(slot);

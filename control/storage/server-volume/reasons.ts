@@ -9,7 +9,10 @@ export interface ServerVolumeReasons {
   volume_not_bootable: { id: string };
   /** A local volume is where its host is. */
   volume_on_other_host: { id: string; server: string };
-  server_volumes_full: { id: string; maximum: number };
+  /** A machine has no more places. */
+  server_volumes_full: { maximum: number };
+  /** Of all servers of one request together. */
+  too_many_new_volumes: { maximum: number };
   volume_not_attached: { server: string; volume: string };
   /** The server boots from it. */
   root_volume_stays: { id: string };
