@@ -32,6 +32,7 @@ import { externalEventRoutes } from './external-events.ts';
 import { novaFault, speakNovaFaults } from './faults.ts';
 import { extraSpecRoutes, flavorAccessRoutes, flavorRoutes } from './flavors.ts';
 import { floatingIpRoutes } from './floating-ips.ts';
+import { goneRoutes } from './gone.ts';
 import { hypervisorRoutes, serviceRoutes, zoneRoutes } from './hosts.ts';
 import { imageMetadataRoutes, imageRoutes } from './images.ts';
 import { instanceActionRoutes } from './instance-actions.ts';
@@ -143,4 +144,5 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   migrationRoutes(boundary, options.migrations);
   serverMigrationRoutes(boundary, servers);
   tenantUsageRoutes(boundary, options.tenantUsages);
+  goneRoutes(boundary);
 }

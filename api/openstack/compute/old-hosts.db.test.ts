@@ -80,3 +80,28 @@ test('events of servers are refused: with the reason to those who may tell them'
   assert.match((await tell(service, [extended], 50)).body.badRequest.message, /Invalid input/);
   assert.match((await tell(service, [extended], 51)).body.badRequest.message, /taken from nobody/);
 });
+
+test('what Nova let go of is gone at every version, with and without a body, and says what it is no longer', async () => {
+  const pages: [method: string, path: string, body?: unknown][] = [
+    ['GET', '/os-agents'],
+    ['GET', '/os-cells/capacities'],
+    ['PUT', '/os-cells/here', { cell: {} }],
+    ['GET', '/os-fping/x'],
+    ['POST', '/os-networks', { network: {} }],
+    ['GET', '/servers/x/os-virtual-interfaces'],
+    ['POST', '/servers/x/consoles', { console: {} }],
+  ];
+  for (const [method, path, body] of pages) {
+    for (const version of [1, 96]) {
+      const answer = await admin(method, path, body, version);
+      assert.deepEqual(
+        [answer.status, answer.body.computeFault?.code],
+        [410, 410],
+        `${method} ${path} at 2.${version}`,
+      );
+    }
+  }
+  const metal = await admin('POST', '/os-baremetal-nodes', {}, 35);
+  assert.deepEqual([metal.status, metal.body.badRequest?.message.includes('node-create')], [400, true]);
+  assert.equal((await admin('POST', '/os-baremetal-nodes', {}, 36)).status, 404);
+});

@@ -132,7 +132,7 @@ POST /servers/:/action createBackup member
 POST /servers/:/action createImage member
 POST /servers/:/action evacuate admin
 POST /servers/:/action forceDelete member
-POST /servers/:/action injectNetworkInfo admin
+POST /servers/:/action injectNetworkInfo caller
 POST /servers/:/action lock member
 POST /servers/:/action migrate manager
 POST /servers/:/action os-getConsoleOutput member
@@ -152,6 +152,56 @@ POST /servers/:/action removeFloatingIp member
 POST /servers/:/action removeSecurityGroup member
 POST /servers/:/action rescue member
 POST /servers/:/action resetNetwork caller
+GET /os-agents caller
+POST /os-agents caller
+PUT /os-agents/: caller
+DELETE /os-agents/: caller
+GET /os-cells caller
+POST /os-cells caller
+GET /os-cells/capacities caller
+GET /os-cells/detail caller
+GET /os-cells/info caller
+POST /os-cells/sync_instances caller
+GET /os-cells/: caller
+PUT /os-cells/: caller
+DELETE /os-cells/: caller
+GET /os-cells/:/capacities caller
+POST /os-certificates caller
+GET /os-certificates/: caller
+GET /os-cloudpipe caller
+POST /os-cloudpipe caller
+PUT /os-cloudpipe/: caller
+GET /os-fixed-ips/: caller
+POST /os-fixed-ips/:/action caller
+GET /os-floating-ip-dns caller
+PUT /os-floating-ip-dns/: caller
+DELETE /os-floating-ip-dns/: caller
+GET /os-floating-ip-dns/:/entries/: caller
+PUT /os-floating-ip-dns/:/entries/: caller
+DELETE /os-floating-ip-dns/:/entries/: caller
+GET /os-floating-ips-bulk caller
+POST /os-floating-ips-bulk caller
+GET /os-floating-ips-bulk/: caller
+PUT /os-floating-ips-bulk/: caller
+GET /os-fping caller
+GET /os-fping/: caller
+POST /os-networks caller
+POST /os-networks/add caller
+DELETE /os-networks/: caller
+POST /os-networks/:/action caller
+GET /os-security-group-default-rules caller
+POST /os-security-group-default-rules caller
+GET /os-security-group-default-rules/: caller
+DELETE /os-security-group-default-rules/: caller
+POST /os-tenant-networks caller
+DELETE /os-tenant-networks/: caller
+GET /servers/:/consoles caller
+POST /servers/:/consoles caller
+GET /servers/:/consoles/: caller
+DELETE /servers/:/consoles/: caller
+POST /os-baremetal-nodes admin
+DELETE /os-baremetal-nodes/: admin
+POST /os-baremetal-nodes/:/action admin
 POST /servers/:/action resize member
 POST /servers/:/action restore member
 POST /servers/:/action resume member
@@ -188,7 +238,7 @@ GET /servers/:/os-server-password reader
 DELETE /servers/:/os-server-password member
 GET /servers/:/os-server-password reader
 DELETE /servers/:/os-server-password member
-GET /servers/:/os-virtual-interfaces reader
+GET /servers/:/os-virtual-interfaces caller
 GET /servers/:/os-volume_attachments reader
 POST /servers/:/os-volume_attachments member
 GET /servers/:/os-volume_attachments/: reader

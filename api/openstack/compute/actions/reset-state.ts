@@ -12,10 +12,14 @@ export const resetState = action({
   run: ({ servers, caller, id }, { state }) => servers.act(caller, id, serverActions.resetState, state),
 });
 
-/** Of one hypervisor that Nova dropped with its release 23, and the action with it. */
-export const resetNetwork = action({
-  summary: "Reset a server's network: in no Nova any more",
-  rights: 'caller',
-  answers: {},
-  run: ({ reply }) => reply.code(410).send(novaFault(410, 'The resetNetwork action is gone: no hypervisor has it.')),
-});
+/** Of one hypervisor that Nova dropped with its release 23, and the actions with it. */
+const gone = (name: string) =>
+  action({
+    summary: 'Of a hypervisor that is in no Nova any more',
+    rights: 'caller',
+    answers: {},
+    run: ({ reply }) => reply.code(410).send(novaFault(410, `The ${name} action is gone: no hypervisor has it.`)),
+  });
+
+export const resetNetwork = gone('resetNetwork');
+export const injectNetworkInfo = gone('injectNetworkInfo');

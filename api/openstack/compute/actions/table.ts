@@ -14,7 +14,7 @@ import { pause, unpause } from './pause.ts';
 import { reboot, start, stop } from './power.ts';
 import { rebuild } from './rebuild.ts';
 import { rescue, unrescue } from './rescue.ts';
-import { resetNetwork, resetState } from './reset-state.ts';
+import { injectNetworkInfo, resetNetwork, resetState } from './reset-state.ts';
 import { confirmResize, resize, revertResize } from './resize.ts';
 import { addSecurityGroup, removeSecurityGroup } from './security-groups.ts';
 import { shelve, shelveOffload, unshelve } from './shelve.ts';
@@ -49,6 +49,7 @@ export const actions: Readonly<Record<string, ServerAction>> = {
   removeFloatingIp,
   removeSecurityGroup,
   rescue,
+  injectNetworkInfo,
   resetNetwork,
   resize,
   restore,
