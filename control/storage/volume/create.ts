@@ -9,15 +9,23 @@ import { CloudError } from '../../../contract/errors.ts';
 import { type ImageId, type LayerId, newId, newOrderedId, parseId, type VolumeId } from '../../../contract/ids.ts';
 import { fileFormat } from '../../image/index.ts';
 import { actorOf, type Caller, requireProjectMember } from '../../kit/caller.ts';
-import type { Actor, Database, Queryable, Tx } from '../../kit/database/database.ts';
+import { type Actor, type Database, type Queryable, type Tx, withCommit } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { insertLayer, type NewLayer } from '../layer/index.ts';
-import { choosePool, type PoolWish, recordPoolChoice } from '../pool/index.ts';
+import { choosePool, type PoolState, type PoolWish, recordPoolChoice } from '../pool/index.ts';
 import { requireServedType, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
 import { freezeTop } from './freeze.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 import { findSource, type SourceWish, type VolumeSource } from './source.ts';
-import { faultOf, gibBytes, gibOf, type ImageFacts, imageMetadataOf, type VolumeRow } from './volume.ts';
+import {
+  faultOf,
+  gibBytes,
+  gibOf,
+  type ImageFacts,
+  imageMetadataOf,
+  type ListedVolume,
+  type VolumeRow,
+} from './volume.ts';
 
 /** What a volume needs to know of its image. */
 export interface VolumeImage extends ImageFacts {
@@ -65,11 +73,11 @@ export const createDeadlineMs = 10 * 60_000;
 export const createFromImageDeadlineMs = 60 * 60_000;
 
 /** @throws CloudError `invalid`, `forbidden`, `not_found`, `quota_exceeded` */
-export function createVolume(deps: CreateDependencies, caller: Caller, wish: VolumeWish): Promise<VolumeId> {
+export function createVolume(deps: CreateDependencies, caller: Caller, wish: VolumeWish): Promise<ListedVolume> {
   const projectId = requireProjectMember(caller, 'create a volume');
   return deps.database.transaction(actorOf(caller), async (tx) => {
-    const { id } = await createVolumeIn(tx, deps, caller, { projectId, wish });
-    return id;
+    const { written } = await decide(tx, deps, caller, { projectId, wish });
+    return withCommit(written);
   });
 }
 
@@ -87,8 +95,25 @@ export async function createVolumeIn(
   tx: Tx,
   deps: Pick<CreateDependencies, 'images'>,
   caller: Caller,
-  { projectId, wish }: { projectId: string; wish: VolumeWish },
+  asked: { projectId: string; wish: VolumeWish },
 ): Promise<MadeVolume> {
+  const { made, written } = await decide(tx, deps, caller, asked);
+  await written;
+  return made;
+}
+
+/** What is made, and the last statements that make it, which refuse nothing. */
+interface Decided {
+  made: MadeVolume;
+  written: Promise<ListedVolume>;
+}
+
+async function decide(
+  tx: Tx,
+  deps: Pick<CreateDependencies, 'images'>,
+  caller: Caller,
+  { projectId, wish }: { projectId: string; wish: VolumeWish },
+): Promise<Decided> {
   requireOneSource(wish);
   const [source, image, asked, limited, hints] = await Promise.all([
     findSource(tx, caller, wish),
@@ -98,12 +123,14 @@ export async function createVolumeIn(
     readHints(tx, projectId, wish),
   ]);
   const type = source && wish.type === null ? source.type : asked;
-  await requireMakeable(tx, type);
   const sizeGib = sizeFor(wish, source, image);
   requireSizeOfType(type, sizeGib);
   requireZone(wish, hints, source);
-  await requireVolumeQuota(tx, projectId, { volumes: 1, gigabytes: sizeGib, each: sizeGib });
-  if (limited) await requireTypeQuota(tx, projectId, type, { volumes: 1, gigabytes: sizeGib });
+  await Promise.all([
+    requireMakeable(tx, type),
+    requireVolumeQuota(tx, projectId, { volumes: 1, gigabytes: sizeGib, each: sizeGib }),
+    limited ? requireTypeQuota(tx, projectId, type, { volumes: 1, gigabytes: sizeGib }) : undefined,
+  ]);
   return place(tx, { caller, projectId, wish, source, image, type, sizeGib, hints });
 }
 
@@ -118,7 +145,7 @@ interface Ingredients {
   hints: Hints;
 }
 
-async function place(tx: Tx, all: Ingredients): Promise<MadeVolume> {
+async function place(tx: Tx, all: Ingredients): Promise<Decided> {
   const { caller, projectId, wish, source, image, type, sizeGib, hints } = all;
   const id = newId<VolumeId>();
   const poolWish: PoolWish = {
@@ -140,19 +167,39 @@ async function place(tx: Tx, all: Ingredients): Promise<MadeVolume> {
     source_snapshot_id: source?.kind === 'snapshot' ? source.id : null,
     fault: fault === null ? null : faultOf('no_capacity', fault, 1),
   };
-  if (pool && layerId) {
-    const parentId = source?.kind === 'volume' ? (await freezeTop(tx, source)).frozen : source?.layer_id;
-    await insertLayer(tx, {
-      ...{ id: layerId, volumeId: id, pool, sizeBytes: sizeGib * gibBytes },
-      base: parentId ? { parentId } : image ? imageBase(image) : null,
-    });
-  }
+  const layers =
+    pool && layerId ? insertFirstLayer(tx, { volumeId: id, layerId, pool, sizeGib, source, image }) : undefined;
+  // What it builds on may be gone: that is known before anything else is said.
+  if (source) await layers;
   const deadlineMs = image ? createFromImageDeadlineMs : createDeadlineMs;
-  await Promise.all([
-    insertVolume(tx, actorOf(caller), row, { deadlineMs, hostId: row.host_id }),
+  const written = Promise.all([
+    layers,
+    insertVolume(tx, actorOf(caller), row, { deadlineMs }),
     recordPoolChoice(tx, { projectId, volumeId: id, wish: poolWish, found }),
-  ]);
-  return { id, sizeGib, hostId: row.host_id, layerId, fault };
+  ]).then(([, volume]) => shown(volume, all, pool));
+  written.catch(() => {});
+  return { made: { id, sizeGib, hostId: row.host_id, layerId, fault }, written };
+}
+
+/** As a read of it would show it. */
+const shown = (volume: VolumeRow, { type, sizeGib }: Ingredients, pool: PoolState | null): ListedVolume => ({
+  ...volume,
+  ...{ type_name: type.name, host_name: pool?.host_name ?? null, host_zone: pool?.availability_zone ?? null },
+  ...{ pool_name: pool?.name ?? null, layer_bytes: pool ? sizeGib * gibBytes : 0, layer_state: pool ? 'none' : null },
+  ...{ source_open: false, attachment: null },
+});
+
+async function insertFirstLayer(
+  tx: Tx,
+  layer: { volumeId: VolumeId; layerId: LayerId; pool: PoolState; sizeGib: number } & Pick<
+    Ingredients,
+    'source' | 'image'
+  >,
+): Promise<void> {
+  const { volumeId, layerId: id, pool, sizeGib, source, image } = layer;
+  const parentId = source?.kind === 'volume' ? (await freezeTop(tx, source)).frozen : source?.layer_id;
+  const base = parentId ? { parentId } : image ? imageBase(image) : null;
+  await insertLayer(tx, { id, volumeId, pool, sizeBytes: sizeGib * gibBytes, base });
 }
 
 export const imageBase = (image: VolumeImage): NonNullable<NewLayer['base']> => ({
@@ -171,28 +218,30 @@ type NewVolume = Pick<
   | ('source_image_id' | 'source_snapshot_id' | 'fault')
 >;
 
-/** The volume, its operation and, for the case that nobody says a word of it, its job. */
+/** The volume and its operation. It needs no job: its host's word brings one, and where none comes the sweep does. */
 async function insertVolume(
   tx: Tx,
   actor: Actor,
   row: NewVolume,
-  { deadlineMs, hostId }: { deadlineMs: number; hostId: string | null },
-): Promise<void> {
-  const { metadata, image_metadata, fault, ...plain } = row;
-  const values = { ...plain, metadata: json(metadata), image_metadata: image_metadata && json(image_metadata) };
-  await tx
-    .insertInto('volume')
-    .values({ ...values, fault: fault && json(fault) })
-    .execute();
+  { deadlineMs }: { deadlineMs: number },
+): Promise<VolumeRow> {
+  const { fault, host_id: host } = row;
   const deadline = sql`now() + ${deadlineMs}::double precision * interval '1 millisecond'`;
-  const [state, finished] = fault ? [sql`'failed'`, sql`now()`] : [sql`'running'`, sql`null`];
-  await sql`with begun as (
+  const { rows } = await sql<VolumeRow>`with begun as (
       insert into operation (id, project_id, resource_type, resource_id, verb, generation, state, finished_at, owner, waiting_for,
         deadline, error_code, error_message, actor_id, request_id)
-      values (${newOrderedId()}, ${row.project_id}, 'volume', ${row.id}, 'create', 1, ${state}, ${finished},
-        ${hostId === null ? 'control' : `host ${hostId}`}, ${fault ? null : 'the host to make the volume'}, ${deadline},
-        ${fault ? 'no_capacity' : null}, ${fault?.message ?? null}, ${actor.actorId}, ${actor.requestId}))
-    select enqueue('volume', ${row.id}::text, ${deadline})`.execute(tx);
+      values (${newOrderedId()}, ${row.project_id}, 'volume', ${row.id}, 'create', 1, ${fault ? 'failed' : 'running'},
+        case when ${fault !== null}::boolean then now() end, ${host === null ? 'control' : `host ${host}`},
+        ${fault ? null : 'the host to make the volume'}, ${deadline}, ${fault ? 'no_capacity' : null},
+        ${fault?.message ?? null}, ${actor.actorId}, ${actor.requestId}))
+    insert into volume (id, project_id, user_id, name, description, size_gib, volume_type_id, availability_zone, metadata, host_id,
+      pool_id, layer_id, bootable, image_metadata, source_volume_id, source_image_id, source_snapshot_id, fault)
+    values (${row.id}, ${row.project_id}, ${row.user_id}, ${row.name}, ${row.description}, ${row.size_gib}, ${row.volume_type_id},
+      ${row.availability_zone}, ${json(row.metadata)}, ${host}, ${row.pool_id}, ${row.layer_id}, ${row.bootable},
+      ${row.image_metadata && json(row.image_metadata)}, ${row.source_volume_id}, ${row.source_image_id},
+      ${row.source_snapshot_id}, ${fault && json(fault)})
+    returning *`.execute(tx);
+  return rows[0]!;
 }
 
 function requireOneSource(wish: VolumeWish): void {

@@ -43,9 +43,9 @@ export class VolumeService {
 
   /** @throws CloudError `invalid`, `forbidden`, `not_found`, `quota_exceeded` */
   async create(caller: Caller, wish: VolumeWish): Promise<ListedVolume> {
-    const id = await createVolume(this.#deps, caller, wish);
-    this.#deps.log.info({ requestId: caller.requestId, volumeId: id }, 'volume creation accepted');
-    return this.get(caller, id);
+    const volume = await createVolume(this.#deps, caller, wish);
+    this.#deps.log.info({ requestId: caller.requestId, volumeId: volume.id }, 'volume creation accepted');
+    return volume;
   }
 
   /** @throws CloudError `not_found`, also for a volume that is hidden from the caller */
