@@ -45,6 +45,20 @@ test('every session has its limits, whatever made it', async () => {
   assert.deepEqual(settings(urgent), ['1000', '1000', '2000']);
 });
 
+test('no session compiles its statements, though the server would', async () => {
+  const admin = new pg.Client({ connectionString: db.url.reveal() });
+  await admin.connect();
+  const jit = async (query: Promise<{ rows: { jit: string }[] }>) => (await query).rows[0]!.jit;
+  await admin.query(`do $$ begin execute format('alter database %I set jit = on', current_database()); end $$`);
+  await admin.end();
+  const client = await connect({ url: db.url, applicationName: 'test' });
+  assert.equal(await jit(client.query('show jit')), 'off');
+  await client.end();
+  await using database = limited();
+  assert.equal(await jit(database.pool.query('show jit')), 'off');
+  assert.equal(await jit(sql<{ jit: string }>`show jit`.execute(database.urgent)), 'off');
+});
+
 test('options of the administrator’s own URL stay', async () => {
   const text = db.url.reveal();
   const url = new Secret(`${text}${text.includes('?') ? '&' : '?'}options=${encodeURIComponent('-c work_mem=7MB')}`);

@@ -57,14 +57,17 @@ export interface ConnectionOptions {
   limits?: SessionLimits;
 }
 
-/** TCP gives a silent peer up after this, on both sides: idle 5 s, then a probe a second (Node.js: ten of them). */
-const tcpOptions =
-  '-c tcp_user_timeout=10000 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=5';
+/**
+ * TCP gives a silent peer up after this, on both sides: idle 5 s, then a probe a second (Node.js: ten of them). No just-in-time compiler:
+ * it takes seconds of processor time for each of our long statements that reads a handful of rows, and a PostgreSQL that is not ours has it on.
+ */
+const sessionOptions =
+  '-c tcp_user_timeout=10000 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=5 -c jit=off';
 
 /** What pg.Client and pg.Pool take. */
 export function connectionConfig({ url, applicationName, limits = sessionLimits }: ConnectionOptions) {
   return {
-    ...withTcpOptions(url.reveal()),
+    ...withSessionOptions(url.reveal()),
     application_name: applicationName,
     connectionTimeoutMillis: limits.connectMs,
     keepAlive: true,
@@ -77,12 +80,12 @@ export function connectionConfig({ url, applicationName, limits = sessionLimits 
 }
 
 /** Options of the administrator's own URL come later, so they win. */
-function withTcpOptions(url: string): { connectionString: string; options?: string } {
+function withSessionOptions(url: string): { connectionString: string; options?: string } {
   const cut = url.indexOf('?');
   const query = new URLSearchParams(cut < 0 ? '' : url.slice(cut + 1));
   const theirs = query.get('options');
-  if (theirs === null) return { connectionString: url, options: tcpOptions };
-  query.set('options', `${tcpOptions} ${theirs}`);
+  if (theirs === null) return { connectionString: url, options: sessionOptions };
+  query.set('options', `${sessionOptions} ${theirs}`);
   return { connectionString: `${url.slice(0, cut)}?${query}` };
 }
 
