@@ -6,6 +6,7 @@ import { GroupTypeService } from './group-type/index.ts';
 import { hostedLayers, LayerShortener, tellDigest } from './layer/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
 import { SnapshotController, SnapshotService, type SnapshotStep } from './snapshot/index.ts';
+import { TransferService } from './transfer/index.ts';
 import { VolumeController, type VolumeImages, VolumeService, type VolumeStep } from './volume/index.ts';
 import { DefaultTypeService, TypeEncryptionService, VolumeTypeService } from './volume-type/index.ts';
 
@@ -30,6 +31,7 @@ export function openStorage({ database, images, log, afterVolumeStep: afterStep 
       typeEncryptions: new TypeEncryptionService({ database }),
       defaultTypes: new DefaultTypeService({ database }),
       qosSpecs: new QosSpecsService({ database }),
+      transfers: new TransferService({ database }),
       groupTypes: new GroupTypeService({ database }),
     },
     /** For the work queue. */

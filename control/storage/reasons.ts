@@ -40,6 +40,12 @@ export interface StorageReasons {
   volume_type_has_other_qos: { id: string; specs: string };
 }
 
+/** Transfers. */
+export interface StorageReasons {
+  volume_transfer_not_found: { id: string };
+  volume_transfer_key_wrong: { id: string };
+}
+
 /** Group types. */
 export interface StorageReasons {
   group_type_not_found: { id: string };

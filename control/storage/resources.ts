@@ -6,10 +6,11 @@ import { volumeLayer } from './layer/resource.ts';
 import { storagePool } from './pool/resource.ts';
 import { qosSpecs } from './qos-specs/resource.ts';
 import { volumeSnapshot } from './snapshot/resource.ts';
+import { volumeTransfer } from './transfer/resource.ts';
 import { volume } from './volume/resource.ts';
 import { volumeType } from './volume-type/resource.ts';
 
 export const storageResources: readonly ResourceDescriptor[] = [
   ...[storagePool, qosSpecs, volumeType, groupType, volumeLayer],
-  ...[volume, volumeSnapshot, volumeAttachment],
+  ...[volume, volumeSnapshot, volumeAttachment, volumeTransfer],
 ];

@@ -9,6 +9,7 @@ import type { ConnectionService } from '../../../control/storage/connection/inde
 import type { GroupTypeService } from '../../../control/storage/group-type/index.ts';
 import type { QosSpecsService } from '../../../control/storage/qos-specs/index.ts';
 import type { SnapshotService } from '../../../control/storage/snapshot/index.ts';
+import type { TransferService } from '../../../control/storage/transfer/index.ts';
 import type { VolumeService } from '../../../control/storage/volume/index.ts';
 import type {
   DefaultTypeService,
@@ -35,6 +36,7 @@ import { maximumVersion, speakMicroversions } from './microversion.ts';
 import { qosSpecsRoutes } from './qos-specs.ts';
 import { limitRoutes, quotaClassRoutes, quotaSetRoutes } from './quotas.ts';
 import { snapshotRoutes } from './snapshots.ts';
+import { transferRoutes } from './transfers.ts';
 import { typeEncryptionRoutes } from './type-encryption.ts';
 import { typeSpecRoutes } from './type-specs.ts';
 import { typeRoutes } from './types.ts';
@@ -52,6 +54,7 @@ export interface VolumeDialectOptions {
   defaultTypes: DefaultTypeService;
   qosSpecs: QosSpecsService;
   groupTypes: GroupTypeService;
+  transfers: TransferService;
   quotas: QuotaService;
   connections: ConnectionService;
   /** For documents and walks: everything once. */
@@ -133,6 +136,7 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   defaultTypeRoutes(boundary, options.defaultTypes);
   qosSpecsRoutes(boundary, options.qosSpecs);
   groupTypeRoutes(boundary, options.groupTypes);
+  transferRoutes(boundary, options.transfers);
   quotaSetRoutes(boundary, options);
   quotaClassRoutes(boundary, options);
   limitRoutes(boundary, options);

@@ -50,6 +50,8 @@ const qosSpecs = {
 } satisfies Some;
 
 const groupTypes = {
+  volume_transfer_not_found: ({ id }) => `Transfer ${id} could not be found.`,
+  volume_transfer_key_wrong: () => 'Invalid auth key: Attempt to transfer the volume with a wrong key.',
   group_type_not_found: ({ id }) => `Group type ${id} could not be found.`,
   group_type_name_taken: ({ name }) => `Group Type ${name} already exists.`,
 } satisfies Some;

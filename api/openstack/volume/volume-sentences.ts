@@ -27,6 +27,7 @@ const unfit: Readonly<Record<VolumeVerb, (fields: Unfit) => string>> = {
   revert: ({ id }) => `Can't revert volume ${id} to its latest snapshot. Volume's status must be 'available'.`,
   snapshot: ({ id, status, wanted }) =>
     `Volume ${id} status must be ${wanted.join(', ')}, but current status is: ${status}.`,
+  accept_transfer: ({ id, status }) => `Transfer of volume ${id} can not be accepted: the volume is ${status}.`,
   transfer: ({ status }) => `status must be available, and it is ${status}`,
   upload: ({ id, wanted }) => `Volume ${id} status must be ${orList(wanted)}`,
 };

@@ -1336,6 +1336,19 @@ CREATE TABLE public.volume_snapshot (
     CONSTRAINT volume_snapshot_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text])))
 );
 
+CREATE TABLE public.volume_transfer (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    volume_id uuid NOT NULL,
+    name text NOT NULL,
+    key_salt text NOT NULL,
+    key_digest text NOT NULL,
+    with_snapshots boolean NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.volume_type (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -1749,6 +1762,12 @@ ALTER TABLE ONLY public.volume
 ALTER TABLE ONLY public.volume_snapshot
     ADD CONSTRAINT volume_snapshot_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.volume_transfer
+    ADD CONSTRAINT volume_transfer_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.volume_transfer
+    ADD CONSTRAINT volume_transfer_volume_id_key UNIQUE (volume_id);
+
 ALTER TABLE ONLY public.volume_type_access
     ADD CONSTRAINT volume_type_access_pkey PRIMARY KEY (volume_type_id, project_id);
 
@@ -1985,6 +2004,8 @@ CREATE INDEX volume_snapshot_project ON public.volume_snapshot USING btree (proj
 
 CREATE INDEX volume_snapshot_volume ON public.volume_snapshot USING btree (volume_id);
 
+CREATE INDEX volume_transfer_project ON public.volume_transfer USING btree (project_id, created_at, id);
+
 CREATE INDEX volume_type_default_type ON public.volume_type_default USING btree (volume_type_id);
 
 CREATE INDEX volume_type_of ON public.volume USING btree (volume_type_id);
@@ -2154,6 +2175,8 @@ CREATE TRIGGER volume_layer_usage AFTER INSERT OR DELETE ON public.volume_layer 
 CREATE TRIGGER volume_layer_usage_moved AFTER UPDATE OF size_bytes, read_only, desired_presence ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.count_pool_usage();
 
 CREATE TRIGGER volume_snapshot_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_snapshot FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_snapshot', 'id', '=ready_at');
+
+CREATE TRIGGER volume_transfer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_transfer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_transfer', 'id', 'key_salt', 'key_digest');
 
 CREATE TRIGGER volume_type_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_type FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_type');
 
@@ -2507,6 +2530,12 @@ ALTER TABLE ONLY public.volume_snapshot
 
 ALTER TABLE ONLY public.volume_snapshot
     ADD CONSTRAINT volume_snapshot_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id);
+
+ALTER TABLE ONLY public.volume_transfer
+    ADD CONSTRAINT volume_transfer_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.volume_transfer
+    ADD CONSTRAINT volume_transfer_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.volume_type_access
     ADD CONSTRAINT volume_type_access_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;

@@ -3,6 +3,7 @@ import type { NoFields } from '../../../contract/errors.ts';
 
 /** What was asked of a volume whose status does not allow it. */
 export type VolumeVerb =
+  | 'accept_transfer'
   | 'attach'
   | 'backup'
   | 'clone'

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
+import { testPool } from '../../../control/storage/testing.ts';
+import { volumeApi } from './testing.ts';
+
+const api = await volumeApi();
+after(() => api[Symbol.asyncDispose]());
+const { member: giver } = api.cloud;
+const db = api.db.database;
+const taker = {
+  ...giver,
+  userId: newId<typeof giver.userId>(),
+  projectId: newId<NonNullable<typeof giver.projectId>>(),
+};
+
+before(async () => {
+  await testPool(db);
+  await sql`insert into project (id, domain_id, name) select ${taker.projectId}, domain_id, 'taker' from project
+    where id = ${giver.projectId}`.execute(db.query);
+});
+
+const call = (caller: typeof giver, method: string, path: string, body?: unknown, version: number | 'latest' = 0) =>
+  api.call(caller, method, path, { ...(body !== undefined && { body }), version });
+
+async function available(): Promise<string> {
+  const { body } = await call(giver, 'POST', '/volumes', { volume: { size: 1, name: '卷' } });
+  await sql`update volume_layer set observed_state = 'ready', observed_generation = generation,
+    observed_epoch = epoch, observed_size_bytes = size_bytes`.execute(db.query);
+  return body.volume.id;
+}
+
+async function given(path = 'os-volume-transfer', more: object = {}, version: number | 'latest' = 0) {
+  const volumeId = await available();
+  const wish = { transfer: { volume_id: volumeId, name: '礼', ...more } };
+  const { status, body } = await call(giver, 'POST', `/${path}`, wish, version);
+  assert.equal(status, 202, JSON.stringify(body));
+  return { volumeId, transfer: body.transfer };
+}
+
+const accept = (id: string, key: string, caller = taker, path = 'os-volume-transfer', version: number | 'latest' = 0) =>
+  call(caller, 'POST', `/${path}/${id}/accept`, { accept: { auth_key: key } }, version);
+const statusOf = async (caller: typeof giver, id: string) =>
+  (await call(caller, 'GET', `/volumes/${id}`)).body.volume?.status;
+
+test('whoever has id and key takes the volume, and whoever gave it has it no more', async () => {
+  const { volumeId, transfer } = await given();
+  assert.equal(await statusOf(giver, volumeId), 'awaiting-transfer');
+  const shown = (await call(giver, 'GET', `/os-volume-transfer/${transfer.id}`)).body.transfer;
+  assert.deepEqual([shown.name, shown.volume_id, shown.auth_key], ['礼', volumeId, undefined]);
+  assert.equal((await call(taker, 'GET', `/os-volume-transfer/${transfer.id}`)).status, 404);
+  assert.equal((await accept(transfer.id, 'another key')).status, 400);
+  assert.equal((await accept(newId(), transfer.auth_key)).status, 404);
+  assert.equal(await statusOf(taker, volumeId), undefined);
+  assert.equal((await accept(transfer.id, transfer.auth_key)).status, 202);
+  assert.equal(await statusOf(taker, volumeId), 'available');
+  assert.equal(await statusOf(giver, volumeId), undefined);
+  assert.equal((await accept(transfer.id, transfer.auth_key)).status, 404, 'once');
+});
+
+test('of many who show the key at once one takes the volume, and each has quota for what is its own', async () => {
+  const { volumeId, transfer } = await given();
+  const answers = await Promise.all(Array.from({ length: 8 }, () => accept(transfer.id, transfer.auth_key)));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [202, ...Array(7).fill(404)]);
+  assert.equal(await statusOf(taker, volumeId), 'available');
+  await sql`insert into quota (id, project_id, resource, maximum) values (gen_random_uuid(), ${taker.projectId}, 'volumes', 1)`.execute(
+    db.query,
+  );
+  const second = await given();
+  assert.equal((await accept(second.transfer.id, second.transfer.auth_key)).status, 413);
+  assert.equal(await statusOf(giver, second.volumeId), 'awaiting-transfer');
+  await sql`delete from quota where project_id = ${taker.projectId}`.execute(db.query);
+});
+
+test('a volume is kept by deleting its transfer, and only an available one is given away', async () => {
+  const { volumeId, transfer } = await given();
+  const again = await call(giver, 'POST', '/os-volume-transfer', { transfer: { volume_id: volumeId } });
+  assert.equal(again.status, 400);
+  assert.equal((await call(taker, 'DELETE', `/os-volume-transfer/${transfer.id}`)).status, 404);
+  assert.equal((await call(giver, 'DELETE', `/os-volume-transfer/${transfer.id}`)).status, 202);
+  assert.equal(await statusOf(giver, volumeId), 'available');
+  assert.equal((await accept(transfer.id, transfer.auth_key)).status, 404);
+});
+
+test('snapshots go along by the newer call, and stay by the older one and where they shall', async () => {
+  const snapshotOf = async (volumeId: string) => {
+    const { body } = await call(giver, 'POST', '/snapshots', { snapshot: { volume_id: volumeId } });
+    await sql`update volume_layer set observed_state = 'ready', observed_generation = generation,
+      observed_epoch = epoch, observed_size_bytes = size_bytes`.execute(db.query);
+    return body.snapshot.id as string;
+  };
+  for (const [more, goes] of [
+    [{}, true],
+    [{ no_snapshots: true }, false],
+  ] as const) {
+    const volumeId = await available();
+    const snapshot = await snapshotOf(volumeId);
+    const { body } = await call(
+      giver,
+      'POST',
+      '/volume-transfers',
+      { transfer: { volume_id: volumeId, ...more } },
+      'latest',
+    );
+    assert.deepEqual([body.transfer.no_snapshots, body.transfer.accepted], [!goes, false]);
+    const { status, body: answer } = await accept(
+      body.transfer.id,
+      body.transfer.auth_key,
+      taker,
+      'volume-transfers',
+      'latest',
+    );
+    assert.deepEqual(
+      [status, answer.transfer.accepted, answer.transfer.destination_project_id],
+      [202, true, taker.projectId],
+    );
+    assert.equal((await call(taker, 'GET', `/snapshots/${snapshot}`)).status, goes ? 200 : 404);
+  }
+  assert.equal((await call(giver, 'GET', '/volume-transfers', undefined, 54)).status, 404);
+});
+
+test('transfers are listed with pages and filters, each project its own', async () => {
+  const all = [await given(), await given()];
+  const list = (await call(giver, 'GET', '/os-volume-transfer/detail')).body.transfers;
+  assert.ok(all.every(({ transfer }) => list.some(({ id }: { id: string }) => id === transfer.id)));
+  const [one] = (await call(giver, 'GET', `/os-volume-transfer?volume_id=${all[0]!.volumeId}&limit=1`)).body.transfers;
+  assert.deepEqual(Object.keys(one).sort(), ['id', 'links', 'name', 'volume_id']);
+  assert.deepEqual((await call(taker, 'GET', '/os-volume-transfer')).body.transfers, []);
+});

@@ -1,0 +1,1 @@
+export { type TransferRow, TransferService, type TransferWish } from './service.ts';
