@@ -1,8 +1,11 @@
 /** Volumes of servers in a whole simulated cloud, by Nova's API alone: what a user sees of them, and that nothing is left behind. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import type { ServerId } from '../../contract/ids.ts';
+import { effort, Random } from '../fuzz/random.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
 import { createServer, deleteServer, makeTenancy, reaches, type Tenancy } from '../support/tenancy.ts';
 
@@ -94,4 +97,55 @@ test('a server boots from a volume that is made of an image with it, and takes i
   await is(first, 'gone');
   await remove(second);
   await nothingLeft();
+});
+
+const { seed, full } = effort();
+const random = new Random(seed);
+
+test(`a storm of attaching, detaching, snapshots, clones and stops ends with nothing left that nobody asked for (seed ${seed})`, async () => {
+  const servers = await Promise.all([1, 2, 3].map((n) => running(`storm ${n}`)));
+  const volumes = await Promise.all([1, 2, 3, 4].map(() => volume()));
+  const one = <T>(list: readonly T[]): T => list[random.below(Math.max(list.length, 1))]!;
+  const snapshots: string[] = [];
+  const call = async (method: string, path: string, body?: object) => {
+    const answer = await tenancy.client.call(method, 'compute', path, body);
+    // What the state of things does not allow is refused; nothing else goes wrong.
+    assert.ok(answer.status < 500, `${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  };
+  const acts: (() => Promise<unknown>)[] = [
+    () =>
+      call('POST', `/servers/${one(servers)}/os-volume_attachments`, { volumeAttachment: { volumeId: one(volumes) } }),
+    () => call('DELETE', `/servers/${one(servers)}/os-volume_attachments/${one(volumes)}`),
+    async () => {
+      const made = await call('POST', '/os-snapshots', { snapshot: { volume_id: one(volumes), force: true } });
+      if (made?.snapshot) snapshots.push(made.snapshot.id);
+    },
+    async () => {
+      const snapshot_id = one(snapshots);
+      const made = snapshot_id && (await call('POST', '/os-volumes', { volume: { size: 1, snapshot_id } }));
+      if (made?.volume) volumes.push(made.volume.id);
+    },
+    () => call('DELETE', `/os-snapshots/${one(snapshots) ?? 'none'}`),
+    () => call('POST', `/servers/${one(servers)}/action`, { [one(['os-stop', 'os-start'])]: null }),
+  ];
+  await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      for (let n = 0; n < (full ? 60 : 12); n++) await one(acts)();
+    }),
+  );
+  await Promise.all(servers.map(gone));
+  const rest = (path: string, ids: readonly string[]) =>
+    cloud.until(`${path} to go`, async () => {
+      const answers = await Promise.all(ids.map((id) => tenancy.client.call('DELETE', 'compute', `/${path}/${id}`)));
+      return answers.every(({ status }) => status === 404);
+    });
+  await rest('os-snapshots', snapshots);
+  await rest('os-volumes', volumes);
+  await nothingLeft();
+  const files = cloud.hosts.flatMap(({ machine }) => readdirSync(join(machine.dataDirectory, 'volumes')));
+  assert.deepEqual(
+    files.filter((name) => name.endsWith('.qcow2')),
+    [],
+  );
 });
