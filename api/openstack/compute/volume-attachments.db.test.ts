@@ -169,6 +169,7 @@ test('until 2.35 volumes and snapshots are handed on in Nova’s older form, and
   assert.deepEqual([displayName, size, attachments, metadata], ['小屋', 1, [{}], { a: 'b' }]);
   assert.ok((await list('/os-volumes/detail')).body.volumes.some((one: { id: string }) => one.id === id));
   assert.equal((await list('/os-volumes', 36)).status, 404);
+  assert.equal((await list('/os-volumes/')).status, 404, 'an id is missing');
   assert.equal((await list(`/os-volumes/${newId()}`)).status, 404);
   for (const size of [0, '#$%', undefined]) {
     assert.equal((await api.call(member(), 'POST', '/os-volumes', { body: { volume: { size } } })).status, 400);

@@ -99,6 +99,7 @@ const snapshotContracts = {
 
 export function volumeRoutes(app: Boundary, service: VolumeService): void {
   const list = async (request: FastifyRequest) => {
+    refuseEmptyId(request);
     const rows = await service.list(callerOf(request), { filter: {}, ...pageOf(request) }, { allProjects: false });
     return { volumes: rows.map(volumeBody) };
   };
@@ -126,6 +127,7 @@ export function volumeRoutes(app: Boundary, service: VolumeService): void {
 
 export function snapshotRoutes(app: Boundary, service: SnapshotService): void {
   const list = async (request: FastifyRequest) => {
+    refuseEmptyId(request);
     const rows = await service.list(callerOf(request), { filter: {}, ...pageOf(request) }, { allProjects: false });
     return { snapshots: rows.map(snapshotBody) };
   };
@@ -163,6 +165,11 @@ function wholeSize(size: string | number | null): number | null {
   if (size === null) return null;
   if (Number(size) > 0) return Number(size);
   throw new Refusal('invalid', `Invalid input received: Volume size '${size}' must be an integer and greater than 0`);
+}
+
+/** `/os-volumes/` names a volume without an id, and no list: clients could not read one there. */
+function refuseEmptyId({ url }: FastifyRequest): void {
+  if (url.split('?')[0]!.endsWith('/')) throw new Refusal('not_found', 'The resource could not be found.');
 }
 
 const most = 1000;
