@@ -63,12 +63,21 @@ async function insertedOf(task: ServerTask, id: VolumeId): Promise<{ node: strin
   return inserted && { node: inserted['node-name'], sizeBytes: inserted.image['virtual-size'] };
 }
 
-/** Within the layer's lock, with its files such that the guest can open them. */
-export async function withLayer<T>(task: ServerTask, id: LayerId, act: (chain: LayerChain) => Promise<T>): Promise<T> {
+/**
+ * Within the layer's lock, with its files such that the guest can open them.
+ * @param written what the guest writes to until then: QEMU opens it to write once more when it is covered, so it stays the guest's
+ */
+export async function withLayer<T>(
+  task: ServerTask,
+  id: LayerId,
+  act: (chain: LayerChain) => Promise<T>,
+  written?: LayerId,
+): Promise<T> {
   const { layers } = task.context;
   return layers.lock(id, async () => {
     const chain = await layers.chain(id);
-    await layers.prepareFor(task.user, chain);
+    const lower = chain.lower.filter(({ layerId }) => layerId !== written);
+    await layers.prepareFor(task.user, { ...chain, lower });
     return act(chain);
   });
 }
@@ -137,7 +146,7 @@ export const switchVolume: StepFunction<'switch-volume'> = async ({ task, desire
   task.say(`keeping what volume ${id} holds`);
   if (!record.tops.includes(layerId)) await note(task, id, { tops: [...record.tops, layerId] });
   await context.step('record-top');
-  await withLayer(task, layerId, async (chain) => {
+  const cover = async (chain: LayerChain) => {
     const found = await insertedOf(task, id);
     if (found?.node !== name) {
       if (found?.node !== below) throw new HostFault('volume_unknown', `QEMU has something else as volume ${id}`);
@@ -145,12 +154,13 @@ export const switchVolume: StepFunction<'switch-volume'> = async ({ task, desire
       if (!(await nodesOf(task)).has(name)) await task.guest!.execute('blockdev-add', node);
       await context.step('add-top');
       const agentSocket = desired.hardware?.guestAgent ? task.paths.agent : undefined;
-      const cover = () => task.guest!.execute('blockdev-snapshot', { node: below, overlay: name });
-      await heldStill({ agentSocket, requireQuiesce: false }, cover);
+      const act = () => task.guest!.execute('blockdev-snapshot', { node: below, overlay: name });
+      await heldStill({ agentSocket, requireQuiesce: false }, act);
       await context.step('cover-top');
     }
     task.tellOpen({ id, layerId });
-  });
+  };
+  await withLayer(task, layerId, cover, record.layerId);
   await note(task, id, { layerId });
   return undefined;
 };

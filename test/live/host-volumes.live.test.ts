@@ -1,0 +1,272 @@
+/**
+ * Volumes in a real guest under real QEMU, told what to do by its host alone. A writer in the guest writes a numbered sequence over and
+ * over the same 64 blocks, each after the one before is on the disk: what a snapshot holds has to be the sequence up to some number, exactly.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, createReadStream, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { DesiredImage, DesiredServer, ObservedServer } from '../../contract/host/index.ts';
+import { type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import { qemuMachine } from '../../host/index.ts';
+import { chainNodes, readChain } from '../../host/volume/chain.ts';
+import { bootSectorDisk } from '../support/boot-sector-guest.ts';
+import { ensureGuestImage } from '../support/guest-image.ts';
+import { GuestShell } from '../support/guest-shell.ts';
+import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
+import { makeLayer, volumeBytes, volumeOf } from '../support/layers.ts';
+import { until } from '../support/until.ts';
+
+const missing = ['/usr/bin/qemu-system-x86_64', '/usr/bin/qemu-storage-daemon'].filter((path) => !existsSync(path));
+const skip = missing.length > 0 ? `needs ${missing.join(', ')}` : process.getuid?.() !== 0 ? 'needs root' : false;
+const options = { skip, timeout: 300_000 };
+const guests = { uid: 64055, gid: 64055, uids: { first: 0x6fff_c000, count: 256 } };
+const blocks = 64;
+
+class Machine {
+  readonly world: HostWorld;
+  server: DesiredServer;
+  readonly #configuration = {
+    ...({ guests, accelerator: 'tcg', durable: true } as const),
+    limits: { unplugTimeoutMs: 3000, unplugRepeatMs: 1000 },
+  };
+  #real: Awaited<ReturnType<typeof qemuMachine>> | undefined;
+
+  constructor(world: HostWorld, server: Partial<DesiredServer>) {
+    this.world = world;
+    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 };
+    const plain = { machine, ports: [], configDrive: false, memoryMiB: 256, generation: 0 };
+    this.server = { ...wantedServer(null), ...plain, ...server };
+  }
+
+  /** A new life of the host process. */
+  async host() {
+    const { directory } = this.world;
+    const base = { dataDirectory: join(directory, 'data'), runDirectory: join(directory, 'run') };
+    this.#real ??= await qemuMachine({ ...base, ...this.#configuration });
+    const host = this.world.host({ configuration: this.#configuration, dependencies: this.#real });
+    await host.start();
+    return host;
+  }
+
+  async end(): Promise<void> {
+    for (const { process } of (await this.#real?.launcher.list()) ?? []) {
+      process.kill();
+      await process.exited;
+    }
+  }
+
+  async want(changes: Partial<DesiredServer>, state: ObservedServer['state'] = 'running'): Promise<ObservedServer> {
+    this.server = { ...this.server, ...changes, generation: this.server.generation + 1 };
+    const { control } = this.world;
+    control.want(this.server);
+    const { generation } = this.server;
+    return control.until(this.server.id, state, (seen) => seen.state === state && seen.generation === generation);
+  }
+
+  seen(what: string, holds: (observed: ObservedServer) => boolean): Promise<ObservedServer> {
+    return this.world.control.until(this.server.id, what, holds);
+  }
+
+  shell(): Promise<GuestShell> {
+    return GuestShell.open(join(this.world.directory, 'run/guests', this.server.id, 'serial.sock'));
+  }
+
+  /** What the layer holds, read by qemu-img from outside. */
+  async contents(id: LayerId): Promise<Buffer> {
+    const { directory } = this.world;
+    const chain = await readChain(id, {
+      layerPath: (layer) => join(directory, 'data/volumes', `${layer}.qcow2`),
+      imageBase: () => undefined,
+    });
+    const to = join(directory, 'contents.raw');
+    const node = `json:${JSON.stringify(chainNodes(chain, { readOnly: true }))}`;
+    execFileSync('qemu-img', ['convert', '-O', 'raw', node, to]);
+    const bytes = readFileSync(to);
+    rmSync(to);
+    return bytes;
+  }
+}
+
+async function machineFor(t: TestContext, server: Partial<DesiredServer> = {}): Promise<Machine> {
+  const world = await hostWorld(t);
+  chmodSync(world.directory, 0o755);
+  const machine = new Machine(world, server);
+  t.after(() => machine.end());
+  return machine;
+}
+
+async function smallGuest({ client, endpoint }: HostWorld): Promise<DesiredImage> {
+  const [id, file] = [newId<ImageId>(), await ensureGuestImage()];
+  const stored = await client.putImage(endpoint(), id, createReadStream(file), { format: 'qcow2', maxBytes: 2 ** 31 });
+  return { id, format: 'qcow2', sizeBytes: stored.sizeBytes, sha256: stored.sha256, sources: [] };
+}
+
+/** In the guest; its number goes on until it is ended. */
+const writer = (device: string) =>
+  `(i=1; while [ ! -e /tmp/enough ]; do printf %04096d $i | dd of=${device} bs=4096 seek=$((i % ${blocks})) conv=notrunc,fsync 2>/dev/null || break; echo $i >/tmp/written; i=$((i + 1)); done; touch /tmp/ended) </dev/null >/dev/null 2>&1 &`;
+
+/** The last number of the sequence that the bytes hold; fails where they hold anything but all up to it. */
+function sequenceIn(bytes: Buffer): number {
+  const found = Array.from({ length: blocks }, (_, at) => bytes.subarray(at * 4096, (at + 1) * 4096));
+  const numbers = found.map((block) => (block.every((byte) => byte === 0) ? 0 : Number(block.toString('latin1'))));
+  const last = Math.max(...numbers);
+  const expected = numbers.map((_, at) => Math.max(0, last - ((((last - at) % blocks) + blocks) % blocks)));
+  assert.deepEqual(numbers, expected, 'an exact prefix');
+  return last;
+}
+
+const written = async (shell: GuestShell) => Number(await shell.run('cat /tmp/written 2>/dev/null || echo 0'));
+
+test(
+  'a guest takes a volume while it runs, a snapshot holds an exact prefix of what it writes, it grows, goes and comes again',
+  options,
+  async (t) => {
+    const machine = await machineFor(t, { hardware: { guestAgent: true } });
+    const { world } = machine;
+    let host = await machine.host();
+    await machine.want({ image: await smallGuest(world) });
+    const shell = await machine.shell();
+    t.after(() => shell.close());
+    const first = await makeLayer(world);
+    const volume = volumeOf(first);
+    const asked = performance.now();
+    await machine.want({ volumes: [volume] });
+    t.diagnostic(`attach: ${Math.round(performance.now() - asked)} ms`);
+    const inGuest = (what: string) => `until [ -e /sys/block/vdb ]; do sleep 0.1; done; cat /sys/block/vdb/${what}`;
+    assert.equal(await shell.run(inGuest('serial')), volume.id.slice(0, 20));
+    assert.equal(await shell.run(inGuest('size')), String(volumeBytes / 512));
+    await shell.run(writer('/dev/vdb'));
+    await until('some blocks to be written', async () => (await written(shell)) > 20);
+
+    const second = await makeLayer(world, { parentId: first });
+    const before = await written(shell);
+    await machine.want({ volumes: [{ ...volume, layerId: second }] });
+    const after = await written(shell);
+    const kept = sequenceIn(await machine.contents(first));
+    assert.ok(kept >= before && kept <= after + 1, `${before} <= ${kept} <= ${after}`);
+
+    // Another life of the host process, which knows what is open, then another snapshot.
+    await host.stop();
+    host = await machine.host();
+    const third = await makeLayer(world, { parentId: second });
+    await machine.want({ volumes: [{ ...volume, layerId: third }] });
+    assert.ok(sequenceIn(await machine.contents(second)) >= kept);
+    assert.equal(sequenceIn(await machine.contents(first)), kept, 'nobody writes to a snapshot');
+
+    const large = { ...volume, layerId: third, sizeBytes: 2 * volumeBytes };
+    const { volumes } = await machine.want({ volumes: [large] });
+    assert.equal(volumes![0]!.sizeBytes, 2 * volumeBytes);
+    await shell.run(`until [ $(cat /sys/block/vdb/size) = ${(2 * volumeBytes) / 512} ]; do sleep 0.1; done`);
+    await shell.run('touch /tmp/enough; until [ -e /tmp/ended ]; do sleep 0.1; done');
+    const last = await written(shell);
+
+    assert.deepEqual((await machine.want({ volumes: [] })).volumes ?? [], []);
+    await shell.run('until [ ! -e /sys/block/vdb ]; do sleep 0.1; done');
+    assert.equal(sequenceIn(await machine.contents(third)), last);
+    await machine.want({ volumes: [large] });
+    const sum = await shell.run('until [ -e /sys/block/vdb ]; do sleep 0.1; done; sha256sum /dev/vdb');
+    const bytes = await machine.want({ volumes: [] }).then(() => machine.contents(third));
+    assert.equal(sum.split(' ')[0], createHash('sha256').update(bytes).digest('hex'));
+  },
+);
+
+test('a guest boots from a volume of an image, and finds on it what it wrote, after a restart', options, async (t) => {
+  const machine = await machineFor(t);
+  const { world } = machine;
+  await machine.host();
+  const image = await smallGuest(world);
+  const layerId = newOrderedId<LayerId>();
+  const [sizeBytes, volumeId] = [2 ** 30, newOrderedId<VolumeId>()];
+  world.control.wantLayer({
+    ...{ id: layerId, volumeId, epoch: 1, generation: 1, presence: 'present', pool: 'local' },
+    ...{ sizeBytes, parentId: null, image, readOnly: false },
+  });
+  const root = volumeOf(layerId, { id: volumeId, slot: 0, bootIndex: 0, sizeBytes, device: '/dev/vda' });
+  await machine.want({ volumes: [root, volumeOf(await makeLayer(world))] });
+  const before = await machine.shell();
+  assert.equal(await before.run('cat /sys/block/vda/serial'), root.id.slice(0, 20));
+  await before.run('echo kept >/home/cirros/kept; sync; echo more >/dev/vdb; sync');
+  before.close();
+  await machine.want({ reboot: { count: 1, type: 'hard' } });
+  const after = await machine.shell();
+  t.after(() => after.close());
+  assert.equal(await after.run('cat /home/cirros/kept; head -n 1 /dev/vdb'), 'kept\nmore');
+});
+
+test(
+  'a volume gets one top after another while QEMU has it open, and what is below is nobody’s to write to',
+  options,
+  async (t) => {
+    const machine = await machineFor(t, { memoryMiB: 64 });
+    const { world } = machine;
+    await machine.host();
+    const image = await world.storeImage(bootSectorDisk());
+    const layers = [await makeLayer(world)];
+    const volume = volumeOf(layers[0]!);
+    await machine.want({ image, volumes: [volume] });
+    for (let n = 0; n < 3; n++) {
+      layers.push(await makeLayer(world, { parentId: layers.at(-1)! }));
+      const asked = performance.now();
+      const { volumes } = await machine.want({ volumes: [{ ...volume, layerId: layers.at(-1)! }] });
+      t.diagnostic(`switch: ${Math.round(performance.now() - asked)} ms`);
+      assert.equal(volumes![0]!.layerId, layers.at(-1));
+      const below = join(world.directory, 'data/volumes', `${layers.at(-2)}.qcow2`);
+      await until(
+        'what is below to be sealed',
+        () => (statSync(below).mode & 0o777) === 0o440 && statSync(below).uid === 0,
+      );
+    }
+    const top = { ...volume, layerId: layers.at(-1)! };
+    const grown = await machine.want({ volumes: [{ ...top, sizeBytes: 2 * volumeBytes }] });
+    assert.equal(grown.volumes![0]!.sizeBytes, 2 * volumeBytes);
+    // Its next QEMU opens the whole chain anew.
+    await machine.want({ reboot: { count: 1, type: 'hard' } });
+    await machine.want({ volumes: [] });
+  },
+);
+
+test('a guest that does not let go of a volume keeps it until it is stopped, and no longer', options, async (t) => {
+  const machine = await machineFor(t, { memoryMiB: 64 });
+  const { world } = machine;
+  await machine.host();
+  const volume = volumeOf(await makeLayer(world));
+  await machine.want({ image: await world.storeImage(bootSectorDisk()) });
+  assert.equal((await machine.want({ volumes: [volume] })).volumes?.[0]?.state, 'attached');
+  assert.equal((await machine.want({ volumes: [] })).volumes?.[0]?.state, 'releasing');
+  const stopped = await machine.want({ power: 'off', hardware: { shutdownSeconds: 1 } }, 'stopped');
+  assert.deepEqual(stopped.volumes ?? [], []);
+  assert.equal((await machine.contents(volume.layerId)).length, volumeBytes);
+});
+
+test(
+  'a guest whose pool is full stands still and says why, and goes on when there is room, with nothing lost',
+  options,
+  async (t) => {
+    const machine = await machineFor(t);
+    const { world } = machine;
+    const pool = join(world.directory, 'data/volumes');
+    mkdirSync(pool, { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=300m,mode=710', 'tmpfs', pool]);
+    t.after(() => execFileSync('umount', ['-l', pool]));
+    await machine.host();
+    const volume = volumeOf(await makeLayer(world));
+    await machine.want({ image: await smallGuest(world), volumes: [volume] });
+    const shell = await machine.shell();
+    t.after(() => shell.close());
+    // Somebody else takes the room.
+    const ballast = join(pool, 'ballast');
+    execFileSync('fallocate', ['-l', '280M', ballast]);
+    const bytes = 40_000_000;
+    const copying = shell.run(`yes 0123456789 | head -c ${bytes} | dd of=/dev/vdb bs=1M conv=fsync 2>/dev/null`);
+    const full = await machine.seen('waiting for room', ({ step }) => /waits for its disk/.test(step ?? ''));
+    assert.match(full.step!, /full/);
+    rmSync(ballast);
+    await copying;
+    await machine.seen('running', ({ state }) => state === 'running');
+    await shell.run(`yes 0123456789 | head -c ${bytes} | cmp -n ${bytes} - /dev/vdb`);
+    assert.equal((await shell.run('dmesg | grep -c "I/O error" || true')).trim(), '0');
+  },
+);

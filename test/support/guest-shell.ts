@@ -1,0 +1,67 @@
+/** A shell of the small guest on its serial port, for live tests of guests without a network. */
+import { connect, type Socket } from 'node:net';
+import { until } from './until.ts';
+
+const prompt = /\$ $/;
+const bootMs = 120_000;
+
+export class GuestShell {
+  readonly #socket: Socket;
+  #text = '';
+  #commands = 0;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setEncoding('utf8').on('data', (text) => {
+      this.#text += text;
+    });
+    socket.on('error', () => {});
+  }
+
+  /** At its shell, after a boot if it has to be. */
+  static async open(path: string): Promise<GuestShell> {
+    const shell = new GuestShell(connect(path));
+    await shell.#until('login', () => {
+      // A getty that began before somebody listened says its words again.
+      shell.#socket.write('\n');
+      return /login: $|\$ $/.test(shell.#text);
+    });
+    if (prompt.test(shell.#text)) return shell;
+    await shell.#answer('cirros', /assword: $/);
+    await shell.#answer('gocubsgo', prompt);
+    // Nothing that is typed comes back, and no prompt.
+    await shell.#answer('stty -echo', prompt);
+    await shell.#answer('PS1=; echo ready', /ready\r?\n$/);
+    return shell;
+  }
+
+  /** What the command says on both outputs; it runs as root. @throws where it fails */
+  async run(command: string, timeoutMs = 60_000): Promise<string> {
+    const mark = `end-of-${++this.#commands}`;
+    this.#text = '';
+    this.#socket.write(`sudo sh -c '${command}' 2>&1; echo ${mark}=$?\n`);
+    const end = new RegExp(`([\\s\\S]*)${mark}=(\\d+)\r?\n`);
+    await until(`the guest to have done: ${command}`, () => end.test(this.#text), { timeoutMs });
+    const [, output = '', status] = end.exec(this.#text)!;
+    if (status !== '0') throw new Error(`${command} ended with ${status}: ${output}`);
+    return output.replaceAll('\r', '').trim();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  async #answer(text: string, next: RegExp): Promise<void> {
+    this.#text = '';
+    this.#socket.write(`${text}\n`);
+    await until(`an answer to ${text}`, () => next.test(this.#text), { timeoutMs: 30_000 });
+  }
+
+  async #until(what: string, holds: () => boolean): Promise<void> {
+    const deadline = Date.now() + bootMs;
+    while (!holds()) {
+      if (Date.now() > deadline) throw new Error(`waited in vain for ${what}: ${this.#text.slice(-500)}`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}
