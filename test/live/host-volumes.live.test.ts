@@ -188,12 +188,12 @@ test('a guest boots from a volume of an image, and finds on it what it wrote, af
   await machine.want({ volumes: [root, volumeOf(await makeLayer(world))] });
   const before = await machine.shell();
   assert.equal(await before.run('cat /sys/block/vda/serial'), root.id.slice(0, 20));
-  await before.run('echo kept >/home/cirros/kept; sync; echo more >/dev/vdb; sync');
+  await before.run('echo kept >/etc/kept; sync; echo more >/dev/vdb; sync');
   before.close();
   await machine.want({ reboot: { count: 1, type: 'hard' } });
   const after = await machine.shell();
   t.after(() => after.close());
-  assert.equal(await after.run('cat /home/cirros/kept; head -n 1 /dev/vdb'), 'kept\nmore');
+  assert.equal(await after.run('cat /etc/kept; head -n 1 /dev/vdb'), 'kept\nmore');
 });
 
 test(
