@@ -234,7 +234,7 @@ export class Host {
     this.#laterDigests.start();
     if (saved) this.#storage.layers.take(saved);
     await this.#reconciler.start(saved);
-    // No guest has a volume before servers' tasks open some: then they say what the guests that run have open.
+    // The guests that run have been found, and what each has open is told.
     this.#storage.files.open.allTold();
     this.#stream.start();
   }

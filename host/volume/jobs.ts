@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LayerId, VolumeId } from '../../contract/ids.ts';
+import { QmpError } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
 import { type BuildsOn, backingName, baseNode, layerNode } from './names.ts';
 import type { ToolWork } from './tools.ts';
@@ -18,12 +19,26 @@ interface Job {
   error?: string;
 }
 
+/** In QEMU's words, which end in those of strerror(3). */
+export const faultCode = (words: string, otherwise: string): string =>
+  /No space left on device|Disk quota exceeded/.test(words) ? 'no_capacity' : otherwise;
+
 const lookMs = { first: 10, longest: 500 };
 
 export interface Streaming {
   volumeId: VolumeId;
   layerId: LayerId;
   onto: BuildsOn;
+}
+
+/** What is no part of the chain any more: a node of its own holds the file, and its space, as long as its QEMU runs. */
+export async function closeNodes(execute: Execute, volumeId: VolumeId, layerIds: readonly LayerId[]): Promise<void> {
+  for (const layerId of layerIds) {
+    await execute('blockdev-del', { 'node-name': layerNode(volumeId, layerId) }).catch((error) => {
+      // It went with the node above it, or was never one of its own.
+      if (!(error instanceof QmpError)) throw error;
+    });
+  }
 }
 
 /** @throws HostFault where the job failed; the signal's reason where it was given up */
@@ -55,7 +70,10 @@ async function runJob(execute: Execute, id: string, begin: () => Promise<unknown
       await execute('job-dismiss', { id });
       work.signal.throwIfAborted();
       if (job.error !== undefined)
-        throw new HostFault('job_failed', `QEMU could not move the content of a layer: ${job.error}`);
+        throw new HostFault(
+          faultCode(job.error, 'job_failed'),
+          `QEMU could not move the content of a layer: ${job.error}`,
+        );
       return;
     }
     const total = job['total-progress'];

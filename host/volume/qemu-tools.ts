@@ -6,7 +6,7 @@ import { HostFault } from '../host-error.ts';
 import { outside, runWalledIn, type Walls } from '../image/walls.ts';
 import { type BlockNode, chainNodes, type LayerChain } from './chain.ts';
 import { outputOptions } from './formats.ts';
-import { streamJob } from './jobs.ts';
+import { faultCode, streamJob } from './jobs.ts';
 import type { BuildsOn } from './names.ts';
 import { writeOverlay } from './overlay.ts';
 import { withStorageDaemon } from './storage-daemon.ts';
@@ -139,9 +139,7 @@ const writing = (user: GuestUser | undefined, to: string, path: string, maxBytes
 async function qemuImg(command: string[], walls: Walls): Promise<void> {
   const { stderr, failed } = await runWalledIn(['qemu-img', ...command], walls);
   walls.signal?.throwIfAborted();
-  if (failed)
-    throw new HostFault(
-      'qemu_img_failed',
-      `qemu-img ${command[0]}: ${stderr.trim().slice(-300) || 'it took too long or too much'}`,
-    );
+  if (!failed) return;
+  const words = stderr.trim().slice(-300) || 'it took too long or too much';
+  throw new HostFault(faultCode(words, 'qemu_img_failed'), `qemu-img ${command[0]}: ${words}`);
 }

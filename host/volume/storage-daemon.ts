@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { QmpClient } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
 import { type Walls, walledEnvironment, walledIn } from '../image/walls.ts';
@@ -12,9 +13,11 @@ import type { BlockNode } from './chain.ts';
 import type { Execute } from './jobs.ts';
 
 /** Behind walls the daemon is in a group of its own, which `timeout` makes. */
-const lifeline = '"$@" </dev/null & exec 3>&-; cat >/dev/null; kill -9 -- -$! $! 2>/dev/null';
+const lifeline = '"$@" </dev/null & exec 3>&-; cat >/dev/null; kill -9 -$! $! 2>/dev/null';
 const startMs = 20_000;
 const maxWords = 4096;
+/** How long it may take to write what it has in memory. */
+const closingMs = 60_000;
 
 /** @throws HostFault where it can't open the node; what the work throws */
 export async function withStorageDaemon<T>(
@@ -46,10 +49,13 @@ export async function withStorageDaemon<T>(
       });
     });
     const qmp = client;
-    const result = await work((command, options) => qmp.execute(command, options));
-    // It closes what it has open, and so has it written.
-    await qmp.execute('quit').catch(() => {});
-    return result;
+    try {
+      return await work((command, options) => qmp.execute(command, options));
+    } finally {
+      // Also after a failure: killed, it would leave what it has written so far as clusters that nobody knows.
+      await qmp.execute('quit').catch(() => {});
+      await Promise.race([qmp.closed, sleep(closingMs, undefined, { ref: false })]);
+    }
   } finally {
     client?.close();
     child.stdin!.end();

@@ -10,17 +10,20 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
+import type { DesiredLayer, ObservedLayer, ObservedServer } from '../../contract/host/index.ts';
 import { type BackupId, type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { qemuMachine } from '../../host/index.ts';
 import { chainNodes, readChain } from '../../host/volume/chain.ts';
-import { type HostWorld, hostWorld } from '../support/host-world.ts';
+import { bootSectorDisk } from '../support/boot-sector-guest.ts';
+import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
+import { volumeOf } from '../support/layers.ts';
 
 const options = { skip: !existsSync('/usr/bin/qemu-storage-daemon'), timeout: 180_000 };
 const guests =
@@ -108,8 +111,14 @@ async function livePool(t: TestContext): Promise<Pool> {
   chmodSync(world.directory, 0o755);
   const configuration = { guests, accelerator: 'tcg', durable: true } as const;
   const base = { dataDirectory: join(world.directory, 'data'), runDirectory: join(world.directory, 'run') };
-  const { layerTools, inspect, convert } = await qemuMachine({ ...base, ...configuration });
-  await world.host({ configuration, dependencies: { layerTools, inspect, convert } }).start();
+  const machine = await qemuMachine({ ...base, ...configuration });
+  t.after(async () => {
+    for (const { process } of await machine.launcher.list()) {
+      process.kill();
+      await process.exited;
+    }
+  });
+  await world.host({ configuration, dependencies: machine }).start();
   return new Pool(world);
 }
 
@@ -169,6 +178,48 @@ test('a frozen layer is merged by being replaced: who has it open reads on', opt
   await pool.remove(first);
   assert.deepEqual(await pool.contents(top, 4), [1, 2, 3, 0]);
   await pool.check(second);
+});
+
+test('what a guest writes to its own QEMU merges, while it runs, and lets go of what is merged', options, async (t) => {
+  const pool = await livePool(t);
+  const { control } = pool.world;
+  const first = await pool.want({});
+  await pool.write(first, 1, 1);
+  await pool.freeze(first);
+  const second = await pool.want({ parentId: first });
+  await pool.write(second, 2, 2);
+  await pool.freeze(second);
+  const top = await pool.want({ parentId: second });
+  await pool.write(top, 3, 3);
+  const image = await pool.world.storeImage(bootSectorDisk('a guest with a volume\r\n'));
+  const volumes = [volumeOf(top, { sizeBytes: size })];
+  const server = wantedServer(image, { ports: [], memoryMiB: 64, volumes });
+  control.want(server);
+  const isRunning = ({ state, volumes: open = [] }: ObservedServer) => state === 'running' && open[0]?.layerId === top;
+  await control.until(server.id, 'running with its volume', isRunning, 60_000);
+  const openFiles = () => {
+    const [pid] = execFileSync('pgrep', ['-f', `guest=${server.id},`])
+      .toString()
+      .split('\n');
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  };
+  assert.ok(openFiles().includes(pool.path(second)));
+  await pool.want({ id: top, parentId: first });
+  await pool.remove(second);
+  assert.deepEqual(
+    openFiles().filter((path) => path.startsWith(pool.path(second))),
+    [],
+  );
+  await pool.want({ id: top, parentId: null });
+  await pool.remove(first);
+  assert.deepEqual(
+    openFiles().filter((path) => path.startsWith(pool.path(first))),
+    [],
+  );
+  control.want({ ...server, generation: server.generation + 1, power: 'off' });
+  await control.until(server.id, 'stopped', ({ state }) => state === 'stopped', 60_000);
+  assert.deepEqual(await pool.contents(top), [0, 1, 2, 3, 0, 0]);
+  await pool.check(top);
 });
 
 test('a layer grows, and what is beyond its parent is zeros', options, async (t) => {

@@ -1,11 +1,12 @@
 /** Steps that change what the file of a layer builds on, and how large it is; its content stays. */
 import { constants, copyFile, rename, rm } from 'node:fs/promises';
 import type { DesiredLayer } from '../../../contract/host/index.ts';
+import type { LayerId } from '../../../contract/ids.ts';
 import { syncFile } from '../../files.ts';
 import { HostFault } from '../../host-error.ts';
 import type { LayerChain } from '../chain.ts';
 import { wantedBase } from '../decide.ts';
-import { streamJob } from '../jobs.ts';
+import { closeNodes, type Execute, streamJob } from '../jobs.ts';
 import { type BuildsOn, sameBase } from '../names.ts';
 import type { LayerTask } from '../task.ts';
 import type { ToolWork } from '../tools.ts';
@@ -27,9 +28,12 @@ export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }
     const work = { signal, progress: (part: number) => task.say(`moving what it builds on into it, ${part} %`) };
     task.say('moving what it builds on into it');
     if (writer) {
-      if (await waitsForOthers(task, await files.chain(task.id), onto)) return lookAgainMs;
+      const chain = await files.chain(task.id);
+      if (await waitsForOthers(task, chain, onto)) return lookAgainMs;
       const { volumeId } = writer;
-      await streamJob((command, args) => writer.execute(command, args), { volumeId, layerId: task.id, onto }, work);
+      const execute: Execute = (command, args) => writer.execute(command, args);
+      await streamJob(execute, { volumeId, layerId: task.id, onto }, work);
+      await closeNodes(execute, volumeId, between(chain, onto));
       return undefined;
     }
     return files.lock(task.id, async () => {
@@ -42,6 +46,12 @@ export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }
     });
   });
 };
+
+/** Nearest first: each builds on the next one. */
+function between({ lower }: LayerChain, onto: BuildsOn): LayerId[] {
+  const ids = lower.map(({ layerId }) => layerId);
+  return onto?.kind === 'layer' ? ids.slice(0, ids.indexOf(onto.id)) : ids;
+}
 
 /** What lies between has to be there, and final: a guest may just be leaving it. */
 async function waitsForOthers(task: LayerTask, { lower, base }: LayerChain, onto: BuildsOn): Promise<boolean> {
