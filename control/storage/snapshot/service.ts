@@ -125,7 +125,7 @@ export class SnapshotService {
       }
       await record(tx, actorOf(caller), snapshot, 'delete');
       await sql`delete from volume_snapshot where id = ${id}`.execute(tx);
-      await endOperations(tx, id, snapshot.generation, { state: 'succeeded' });
+      await endOperations(tx, id, Number.MAX_SAFE_INTEGER, { state: 'succeeded' });
       if (snapshot.layer_id !== null) await releaseLayers(tx, [snapshot.layer_id]);
     });
     this.#log.info({ requestId: caller.requestId, snapshotId: id, force }, 'snapshot deleted');

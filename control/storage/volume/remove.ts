@@ -66,7 +66,7 @@ async function requireDeletable(tx: Tx, caller: Caller, volume: ListedVolume, op
  */
 export async function removeVolume(
   tx: Tx,
-  { id, desired_task: task, generation }: Pick<ListedVolume, 'id' | 'desired_task' | 'generation'>,
+  { id, desired_task: task }: Pick<ListedVolume, 'id' | 'desired_task'>,
 ): Promise<void> {
   const { rows: held } = await sql`delete from volume_attachment where volume_id = ${id} and server_id is null`
     .execute(tx)
@@ -79,13 +79,14 @@ export async function removeVolume(
   if (task?.kind === 'upload') {
     await Promise.all([endCapture(tx, task.layer_id, task.image_id), failCapture(tx, task.image_id as ImageId)]);
   }
-  const { rows } = await sql<{ layer_id: string | null }>`
-    with taken as (delete from volume_snapshot where volume_id = ${id} returning layer_id)
-    select layer_id from taken union select layer_id from volume where id = ${id}`.execute(tx);
+  const { rows } = await sql<{ id: string; layer_id: string | null }>`
+    with taken as (delete from volume_snapshot where volume_id = ${id} returning id, layer_id)
+    select id, layer_id from taken union all select id, layer_id from volume where id = ${id}`.execute(tx);
   await sql`delete from volume where id = ${id}`.execute(tx);
   const layers = rows.flatMap(({ layer_id }) => layer_id ?? []);
   await releaseLayers(tx, task?.kind === 'upload' ? [...layers, task.layer_id] : layers);
-  await endOperations(tx, id, generation, { state: 'succeeded' });
+  // Whatever was begun with any of them.
+  for (const gone of rows) await endOperations(tx, gone.id, Number.MAX_SAFE_INTEGER, { state: 'succeeded' });
 }
 
 /** Those that a server was to take along when it goes: its attachments are gone by then, or go with its row. */
