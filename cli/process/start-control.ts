@@ -172,7 +172,8 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const network = openNetwork({ database });
   const { ports } = network;
   const { images } = image.services;
-  const storage = openStorage({ database, images, log });
+  const { operationDays } = configuration.retention;
+  const storage = openStorage({ database, images, log, operationDays });
   const compute = openCompute({
     ...{ database, ports, images, hosts: client, log },
     ...{ reclaimSeconds, shelvedOffloadSeconds, confirmSeconds },

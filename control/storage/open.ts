@@ -1,9 +1,11 @@
 /** The area opens itself: its services and what works behind them, made in order, begun and ended together. */
 import type { Logger } from 'pino';
 import type { Database } from '../kit/database/database.ts';
+import { BackendService } from './backend/index.ts';
 import { ConnectionService } from './connection/index.ts';
 import { GroupTypeService } from './group-type/index.ts';
 import { hostedLayers, LayerShortener, tellDigest } from './layer/index.ts';
+import { MessageService } from './message/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
 import { SnapshotController, SnapshotService, type SnapshotStep } from './snapshot/index.ts';
 import { TransferService } from './transfer/index.ts';
@@ -14,11 +16,15 @@ export interface StorageAreaOptions {
   database: Database;
   images: VolumeImages;
   log: Logger;
+  /** How long operations are kept. */
+  operationDays?: number;
   /** For crash tests: throws where the process shall die. */
   afterVolumeStep?: (step: VolumeStep | SnapshotStep, id: string) => void;
 }
 
-export function openStorage({ database, images, log, afterVolumeStep: afterStep }: StorageAreaOptions) {
+const defaultOperationDays = 30;
+
+export function openStorage({ database, images, log, operationDays, afterVolumeStep: afterStep }: StorageAreaOptions) {
   const behind = { database, log, ...(afterStep && { afterStep }) };
   const [volumes, snapshots] = [new VolumeController(behind), new SnapshotController(behind)];
   const layers = new LayerShortener({ database, log });
@@ -33,6 +39,8 @@ export function openStorage({ database, images, log, afterVolumeStep: afterStep 
       qosSpecs: new QosSpecsService({ database }),
       transfers: new TransferService({ database }),
       groupTypes: new GroupTypeService({ database }),
+      backends: new BackendService({ database }),
+      messages: new MessageService({ database, keepDays: operationDays ?? defaultOperationDays }),
     },
     /** For the work queue. */
     tasks: { ...volumes.tasks(), ...snapshots.tasks(), ...layers.tasks() },

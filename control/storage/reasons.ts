@@ -46,6 +46,12 @@ export interface StorageReasons {
   volume_transfer_key_wrong: { id: string };
 }
 
+/** Messages, and pools as `host@pool`. */
+export interface StorageReasons {
+  storage_message_not_found: { id: string };
+  storage_backend_not_found: { id: string };
+}
+
 /** Group types. */
 export interface StorageReasons {
   group_type_not_found: { id: string };

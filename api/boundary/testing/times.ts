@@ -57,13 +57,21 @@ const forms: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
       ),
     ),
   },
-  // Types and quotas tell none; of a version document and an extension the day is fixed.
+  // Of a version document and an extension the day is fixed.
   volume: {
     ...Object.fromEntries(
-      ['created_at', 'updated_at', 'attached_at', 'detached_at', 'launched_at', 'terminated_at'].map((field) => [
-        field,
-        bare,
-      ]),
+      [
+        'created_at',
+        'updated_at',
+        'attached_at',
+        'detached_at',
+        'launched_at',
+        'terminated_at',
+        'guaranteed_until',
+        'timestamp',
+        'updated',
+        'last-update',
+      ].map((field) => [field, bare]),
     ),
     'versions.updated': seconds,
     'extension.updated': seconds,

@@ -5,8 +5,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseId } from '../../../contract/ids.ts';
 import { isAdmin, requireAdmin, requireProjectMember } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
+import type { BackendService } from '../../../control/storage/backend/index.ts';
 import type { ConnectionService } from '../../../control/storage/connection/index.ts';
 import type { GroupTypeService } from '../../../control/storage/group-type/index.ts';
+import type { MessageService } from '../../../control/storage/message/index.ts';
 import type { QosSpecsService } from '../../../control/storage/qos-specs/index.ts';
 import type { SnapshotService } from '../../../control/storage/snapshot/index.ts';
 import type { TransferService } from '../../../control/storage/transfer/index.ts';
@@ -26,15 +28,19 @@ import { permit } from '../common/permit.ts';
 import * as a from './answers.ts';
 import { attachmentActions } from './attachment-actions.ts';
 import { attachmentRoutes } from './attachments.ts';
+import { clusterRoutes, workerRoutes } from './clusters.ts';
 import { defaultTypeRoutes } from './default-types.ts';
 import { extensionRoutes } from './extensions.ts';
 import { cinderFault, speakCinderFaults } from './faults.ts';
 import { resourceFilterRoutes } from './filters.ts';
 import { groupTypeRoutes } from './group-types.ts';
+import { messageRoutes } from './messages.ts';
 import { metadataRoutes } from './metadata.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
+import { poolRoutes } from './pools.ts';
 import { qosSpecsRoutes } from './qos-specs.ts';
 import { limitRoutes, quotaClassRoutes, quotaSetRoutes } from './quotas.ts';
+import { hostRoutes, serviceRoutes, zoneRoutes } from './services.ts';
 import { snapshotRoutes } from './snapshots.ts';
 import { transferRoutes } from './transfers.ts';
 import { typeEncryptionRoutes } from './type-encryption.ts';
@@ -57,6 +63,8 @@ export interface VolumeDialectOptions {
   transfers: TransferService;
   quotas: QuotaService;
   connections: ConnectionService;
+  backends: BackendService;
+  messages: MessageService;
   /** For documents and walks: everything once. */
   withoutProjectPaths?: boolean;
 }
@@ -140,5 +148,12 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   quotaSetRoutes(boundary, options);
   quotaClassRoutes(boundary, options);
   limitRoutes(boundary, options);
+  serviceRoutes(boundary, options.backends);
+  hostRoutes(boundary, options.backends);
+  zoneRoutes(boundary, options.backends);
+  poolRoutes(boundary, options.backends);
+  clusterRoutes(boundary);
+  workerRoutes(boundary);
+  messageRoutes(boundary, options.messages);
   attachmentRoutes(boundary, options.connections);
 }

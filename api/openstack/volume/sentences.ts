@@ -69,11 +69,17 @@ const places = {
   no_pool: ({ why, fix }) => `No valid backend was found: ${why}. To help: ${fix}.`,
 } satisfies Some;
 
+const inventory = {
+  storage_message_not_found: ({ id }) => `Message ${id} could not be found.`,
+  storage_backend_not_found: ({ id }) => `Service cinder-volume could not be found on host ${id}.`,
+} satisfies Some;
+
 export const storageSentences = {
   ...volumeTypes,
   ...places,
   ...qosSpecs,
   ...groupTypes,
+  ...inventory,
 } satisfies SentenceTable<StorageReasons>;
 
 export const cinderSentences: SentenceTable<CinderReasons> = {
@@ -96,17 +102,12 @@ function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exce
   if (resource.includes('gigabytes')) {
     return `Requested volume or snapshot exceeds allowed ${name} quota. Requested ${wanted}G, quota is ${limit}G and ${used}G has been consumed.`;
   }
-  const what = resource.startsWith('volume_snapshots')
-    ? 'snapshots'
-    : resource.startsWith('backup')
-      ? 'backups'
-      : resource.startsWith('groups')
-        ? 'groups'
-        : 'volumes';
+  const what = /^(?:volume_)?(snapshots|backups|groups)/.exec(resource)?.[1] ?? 'volumes';
   return `Maximum number of ${what} allowed (${limit}) exceeded for quota '${name}'.`;
 }
 
 const cinderResource: Readonly<Record<string, string>> = {
   volume_gigabytes: 'gigabytes',
   volume_snapshots: 'snapshots',
+  volume_groups: 'groups',
 };

@@ -54,3 +54,12 @@ export const oneSpec = Type.Refine(
   (values) => Object.keys(values).length === 1,
   () => 'exactly one key is wanted',
 );
+/** Of a pool: `host@pool`, perhaps with what follows `#`. */
+export const hostName = Type.Union([
+  Type.Refine(
+    v.text(1, 255),
+    (text) => /^[\p{L}\p{M}\p{N}._#@:/+[\]-]+$/u.test(text),
+    () => 'is no name of a host',
+  ),
+  Type.Null(),
+]);

@@ -660,6 +660,7 @@ CREATE TABLE public.operation (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
+    dismissed_at timestamp with time zone,
     CONSTRAINT operation_check CHECK (((state = 'running'::text) = (finished_at IS NULL))),
     CONSTRAINT operation_state_check CHECK ((state = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text])))
 )
@@ -684,6 +685,7 @@ CREATE TABLE public.operation_default (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
+    dismissed_at timestamp with time zone,
     CONSTRAINT operation_check CHECK (((state = 'running'::text) = (finished_at IS NULL))),
     CONSTRAINT operation_state_check CHECK ((state = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text])))
 );
@@ -1068,6 +1070,20 @@ CREATE TABLE public.service_provider (
     enabled boolean DEFAULT true NOT NULL,
     relay_state_prefix text NOT NULL
 );
+
+CREATE VIEW public.storage_message AS
+ SELECT operation.id,
+    operation.project_id,
+    operation.resource_type,
+    operation.resource_id,
+    operation.verb,
+    operation.error_code,
+    operation.error_message,
+    operation.request_id,
+    operation.created_at,
+    COALESCE(operation.finished_at, operation.created_at) AS updated_at
+   FROM public.operation
+  WHERE ((operation.state = 'failed'::text) AND (operation.dismissed_at IS NULL) AND (operation.error_code IS DISTINCT FROM 'conflict'::text) AND (operation.resource_type = ANY (ARRAY['volume'::text, 'volume_snapshot'::text, 'backup'::text])));
 
 CREATE TABLE public.storage_pool (
     id uuid NOT NULL,

@@ -52,6 +52,8 @@ export interface OperationTable {
   created_at: Timestamp;
   updated_at: Timestamp;
   finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+  /** Those who were told that it failed don't want to hear of it any more. */
+  dismissed_at: Timestamp | null;
 }
 
 export interface DecisionTable {

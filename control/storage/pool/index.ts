@@ -1,4 +1,4 @@
-export { capabilitiesOf } from './capabilities.ts';
+export { capabilitiesOf, unmetSpecs } from './capabilities.ts';
 export { choose, type PoolChoice, type PoolState, type PoolVerdict, type PoolWish } from './choose.ts';
 export { recordLevels, recordPools } from './facts.ts';
 export { type PoolFigures, poolFigures } from './figures.ts';

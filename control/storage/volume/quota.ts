@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { lockQuota, requireQuota } from '../../kit/quota/quota.ts';
 import type { Usage } from '../../kit/resource.ts';
+import { usageOfType } from '../volume-type/index.ts';
 import { volume as descriptor } from './resource.ts';
 
 export interface QuotaWish {
@@ -16,18 +17,6 @@ export interface QuotaWish {
 const snapshots: Usage = {
   volume_snapshots: (p) => sql`select count(*) as used from volume_snapshot where project_id = ${p} and consumes_quota`,
 };
-
-/** Cinder's names for what a project may have of one type. */
-export const usageOfType = ({ id, name }: { id: string; name: string }): Usage => ({
-  [`volumes_${name}`]: (p) =>
-    sql`select count(*) as used from volume where project_id = ${p} and volume_type_id = ${id} and consumes_quota`,
-  [`gigabytes_${name}`]: (p) => sql`select
-    (select coalesce(sum(size_gib), 0) from volume where project_id = ${p} and volume_type_id = ${id} and consumes_quota)
-    + (select coalesce(sum(s.size_gib), 0) from volume_snapshot s join volume v on v.id = s.volume_id
-        where s.project_id = ${p} and v.volume_type_id = ${id} and s.consumes_quota) as used`,
-  [`snapshots_${name}`]: (p) => sql`select count(*) as used from volume_snapshot s join volume v on v.id = s.volume_id
-    where s.project_id = ${p} and v.volume_type_id = ${id} and s.consumes_quota`,
-});
 
 /** Of a project at all, whatever the type. A size alone is compared with its limit, nothing is counted. */
 function usageFor({ volumes, gigabytes, snapshots: taken, each }: QuotaWish): Usage {

@@ -1,0 +1,1 @@
+export { type BackendRow, BackendService, type ProjectOnBackend } from './service.ts';

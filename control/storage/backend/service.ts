@@ -1,0 +1,108 @@
+/**
+ * Pools of hosts as those who run the cloud see and steer them: `host@pool` is what takes volumes. Zones are for everyone, all else is the
+ * administrators'. Closing a pool keeps new volumes away and touches none that is there.
+ */
+import { sql } from 'kysely';
+import { parseId } from '../../../contract/ids.ts';
+import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
+import type { Database } from '../../kit/database/database.ts';
+import { notFound } from '../../kit/refusal.ts';
+import { type PoolFigures, poolFigures, unmetSpecs } from '../pool/index.ts';
+
+export interface BackendRow extends PoolFigures {
+  /** `host@pool`. */
+  backend: string;
+  /** When its host was heard of last. */
+  seen_at: Date;
+}
+
+export interface ProjectOnBackend {
+  project_id: string;
+  volumes: number;
+  volume_gib: number;
+  snapshots: number;
+  snapshot_gib: number;
+}
+
+export class BackendService {
+  readonly #database: Database;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+  }
+
+  /** Where volumes may be made, and whether a pool there takes some now. Without any host there is still the zone that the first one will be in. */
+  async zones(): Promise<{ name: string; available: boolean }[]> {
+    const { rows } = await sql<{ name: string; available: boolean }>`
+      select h.availability_zone as name,
+        bool_or(h.enabled and h.connected and p.id is not null and not p.disabled and p.problem is null) as available
+      from host h left join storage_pool p on p.host_id = h.id
+      group by h.availability_zone order by h.availability_zone`.execute(this.#database.query);
+    return rows.length > 0 ? rows : [{ name: 'nova', available: false }];
+  }
+
+  /**
+   * @param options.type only those that a volume of this type could lie in, by its name or id
+   * @throws CloudError `forbidden`, `not_found` for a type that is none
+   */
+  async list(caller: Caller, { type }: { type?: string } = {}): Promise<BackendRow[]> {
+    requireAdmin(caller, 'list storage backends');
+    const specs = type === undefined ? {} : await this.#specsOf(type);
+    const [figures, { rows: seen }] = await Promise.all([
+      poolFigures(this.#database.query),
+      sql<{
+        id: string;
+        at: Date;
+      }>`select id, case when connected then now() else coalesce(last_seen_at, created_at) end as at
+        from host`.execute(this.#database.query),
+    ]);
+    const seenAt = new Map(seen.map(({ id, at }) => [id, at]));
+    const fit = figures.filter((pool) => unmetSpecs(specs, pool).length === 0);
+    return fit.map((pool) => ({
+      ...pool,
+      backend: `${pool.host_name}@${pool.name}`,
+      seen_at: seenAt.get(pool.host_id) ?? pool.updated_at,
+    }));
+  }
+
+  /** @throws CloudError `forbidden`, `not_found` */
+  async get(caller: Caller, backend: string): Promise<BackendRow> {
+    const found = (await this.list(caller)).find((one) => one.backend === backend);
+    if (!found) throw notFound('storage_backend', backend);
+    return found;
+  }
+
+  /** What the projects have there. */
+  async projects(caller: Caller, backend: string): Promise<ProjectOnBackend[]> {
+    const { id } = await this.get(caller, backend);
+    const { rows } = await sql<ProjectOnBackend>`
+      select project_id, sum(volumes)::integer as volumes, sum(volume_gib)::float8 as volume_gib,
+        sum(snapshots)::integer as snapshots, sum(snapshot_gib)::float8 as snapshot_gib
+      from (
+        select project_id, 1 as volumes, size_gib as volume_gib, 0 as snapshots, 0 as snapshot_gib
+        from volume where pool_id = ${id} and desired_presence = 'present'
+        union all select s.project_id, 0, 0, 1, s.size_gib
+        from volume_snapshot s join volume v on v.id = s.volume_id
+        where v.pool_id = ${id} and s.desired_presence = 'present') taken
+      group by project_id order by project_id`.execute(this.#database.query);
+    return rows;
+  }
+
+  /** Whether new volumes may lie there. @throws CloudError `forbidden`, `not_found` */
+  async setEnabled(caller: Caller, backend: string, state: { enabled: boolean; reason: string | null }): Promise<void> {
+    const { id } = await this.get(caller, backend);
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      await sql`update storage_pool set disabled = ${!state.enabled}, disabled_reason = ${state.enabled ? null : state.reason},
+        generation = generation + 1, updated_at = now() where id = ${id}`.execute(tx);
+    });
+  }
+
+  async #specsOf(type: string): Promise<Record<string, string>> {
+    const { rows } = await sql<{ extra_specs: Record<string, string> }>`select extra_specs from volume_type
+      where id = ${parseId(type) ?? null}::uuid or name = ${type} order by name = ${type} limit 1`.execute(
+      this.#database.query,
+    );
+    if (!rows[0]) throw notFound('volume_type', type);
+    return rows[0].extra_specs;
+  }
+}

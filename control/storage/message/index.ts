@@ -1,0 +1,1 @@
+export { type MessageKind, type MessageRow, MessageService } from './service.ts';
