@@ -152,6 +152,7 @@ export class Host {
         await this.#reconciler.refuseCapture(id);
         await this.#storage.layers.refuseCapture(id);
       },
+      backups: this.#storage.backups,
       health: () => this.status(),
     });
     const { listen, socket } = configuration;

@@ -18,6 +18,8 @@ export const hostPaths = {
   imageFile: (id: ImageId) => `/v1/images/${id}/file`,
   /** GET: {@link ImageDigests}; where they are not known yet the host is at work on them from now on. Idempotent. */
   imageDigests: (id: ImageId) => `/v1/images/${id}/digests`,
+  /** DELETE: the file of a backup goes from the directory that this host has for them; idempotent. Who still builds on it, control knows. */
+  backup: (name: string) => `/v1/backups/${encodeURIComponent(name)}`,
   /** GET ?bytes=n: the last n bytes of the serial console's output, as they came from the guest. */
   consoleLog: (id: ServerId) => `/v1/servers/${id}/console-log`,
   /**

@@ -159,6 +159,15 @@ export class HostClient {
     response.resume();
   }
 
+  /** Idempotent. @throws CloudError with the host's own code; `unavailable` when it can't be reached */
+  async deleteBackup(host: HostEndpoint, name: string): Promise<void> {
+    const request = this.#request(host, 'DELETE', hostPaths.backup(name));
+    request.end();
+    const response = await answer(host, request, answerMs);
+    if (response.statusCode! >= 300 && response.statusCode !== 404) throw await refusal(host, response);
+    response.resume();
+  }
+
   /** Of an image that the host holds. @throws CloudError with the host's own code; `unavailable` when it can't be reached */
   async imageDigests(host: HostEndpoint, id: ImageId): Promise<ImageDigests> {
     return answerOf(host, imageDigests, await this.#ask(host, 'GET', hostPaths.imageDigests(id)));

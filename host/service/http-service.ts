@@ -31,6 +31,7 @@ export interface ServiceRoutes {
   putImage(id: ImageId, exchange: Exchange): Promise<void>;
   getImage(id: ImageId, exchange: Exchange): Promise<void>;
   deleteImage(id: ImageId, exchange: Exchange): Promise<void>;
+  deleteBackup(name: string, exchange: Exchange): Promise<void>;
   imageFile(id: ImageId, exchange: Exchange): Promise<void>;
   imageDigests(id: ImageId, exchange: Exchange): Promise<void>;
   consoleLog(id: ServerId, exchange: Exchange): Promise<void>;
@@ -213,6 +214,10 @@ export class HostHttpService {
     const method = request.method ?? '';
     if (url.pathname === hostPaths.health && method === 'GET') return routes.health(exchange);
     const [, version, kind, idText, ...rest] = url.pathname.split('/');
+    if (version === 'v1' && kind === 'backups' && rest.length === 0 && method === 'DELETE') {
+      if (peer !== 'control') throw new HostFault('forbidden', 'only control removes backups');
+      return routes.deleteBackup(decoded(idText ?? ''), exchange);
+    }
     const id = parseId(idText ?? '');
     if (version !== 'v1' || id === undefined) throw new HostFault('not_found', 'there is nothing here');
     if (kind === 'images' && rest.length === 0) {
@@ -255,6 +260,15 @@ export class HostHttpService {
     request.resume();
     const patience = setTimeout(() => socket.destroy(), drainMs).unref();
     request.once('close', () => clearTimeout(patience));
+  }
+}
+
+/** A part of a path as it was before it was encoded. @throws HostFault */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new HostFault('not_found', 'there is nothing here');
   }
 }
 

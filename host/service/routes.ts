@@ -10,6 +10,7 @@ import type { LaterDigests } from '../image/later-digests.ts';
 import type { ImageFacts, ImageStore } from '../image/store.ts';
 import { deleteImage, receiveImage, type UploadContext } from '../image/upload.ts';
 import { serverPaths } from '../paths.ts';
+import type { BackupDirectory } from '../volume/backups.ts';
 import { type GuestRequestOptions, guestRequests } from './guest-requests.ts';
 import { answerJson, type Exchange, type ServiceRoutes } from './http-service.ts';
 
@@ -23,6 +24,7 @@ export interface RouteOptions {
   guests: GuestRequestOptions;
   /** No image of this id shall be made of a disk. */
   refuseCapture(id: ImageId): Promise<void>;
+  backups: Pick<BackupDirectory, 'remove'>;
   health(): unknown;
 }
 
@@ -47,6 +49,11 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
     async deleteImage(id, { response }) {
       await options.refuseCapture(id);
       await deleteImage(upload, id);
+      response.writeHead(204).end();
+    },
+
+    async deleteBackup(name, { response }) {
+      await options.backups.remove(name);
       response.writeHead(204).end();
     },
 

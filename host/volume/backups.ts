@@ -99,6 +99,13 @@ export class BackupDirectory {
     }
   }
 
+  /** Those that build on it are read no more; whoever asks has seen to that. */
+  async remove(name: string): Promise<void> {
+    const { durable, directory } = this.#options;
+    await rm(this.#path(name), { force: true });
+    if (durable) await syncDirectory(directory);
+  }
+
   /** @throws HostFault where the name is none of a file in this directory */
   #path(name: string): string {
     if (!plainName.test(name)) throw new HostFault('invalid', 'the backup has no usable name', { permanent: true });

@@ -43,6 +43,7 @@ export class Storage {
   readonly pools: Pools;
   readonly files: LayerFiles;
   readonly layers: Layers;
+  readonly backups: BackupDirectory;
   readonly #context: LayerContext;
   readonly #told = new Map<string, PoolLevel>();
 
@@ -56,12 +57,13 @@ export class Storage {
       guestGid,
     });
     const directory = setting.backupDirectory ?? join(dataDirectory, 'backups');
+    this.backups = new BackupDirectory({ directory, hostId, durable, gid: guestGid });
     this.#context = {
       ...options,
       ...{ pools: this.pools, files: this.files },
       ledger: new LayerLedger(dataDirectory),
       outcomes: new OutcomeStore({ dataDirectory, durable }),
-      backups: new BackupDirectory({ directory, hostId, durable, gid: guestGid }),
+      backups: this.backups,
       sync: new Together(async (directories) => {
         for (const each of new Set(directories)) await syncDirectory(each);
       }),

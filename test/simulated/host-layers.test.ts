@@ -4,7 +4,7 @@ import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
-import { type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import { type BackupId, type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { type HostWorld, hostWorld } from '../support/host-world.ts';
 import { until } from '../support/until.ts';
 
@@ -201,4 +201,27 @@ test('while control is silent nothing is begun, and what shall go goes', async (
   assert.equal(existsSync(file(layer)), false);
   control.thaw();
   await control.untilLayer(layer.id, 'ready', isReady);
+});
+
+test('a backup goes when control says so, once or twice; a name that leads elsewhere is refused', async (t) => {
+  const { world, control } = await started(t);
+  const layer = await made(world, { readOnly: true });
+  const backup = { id: newId<BackupId>(), name: 'volume-1.backup', parentName: null };
+  control.wantLayer({ ...layer, generation: 2, backups: [backup] });
+  const { backups } = await control.untilLayer(layer.id, 'saved', (seen) => (seen.backups?.length ?? 0) > 0);
+  assert.equal(backups![0]!.error, null);
+  const directory = join(world.directory, 'data/backups');
+  assert.deepEqual(readdirSync(directory), ['volume-1.backup']);
+  for (const client of [world.client, world.client]) await client.deleteBackup(world.endpoint(), backup.name);
+  assert.deepEqual(readdirSync(directory), []);
+  for (const wrong of ['../desired.json', '', '.', '-rf', 'a/b']) {
+    await assert.rejects(world.client.deleteBackup(world.endpoint(), wrong), wrong);
+  }
+  control.wantLayer({
+    ...layer,
+    generation: 3,
+    backups: [{ ...backup, id: newId<BackupId>(), name: '../desired.json' }],
+  });
+  const refused = (seen: ObservedLayer) => seen.generation === 3 && seen.backups?.[0]?.error?.code === 'invalid';
+  await control.untilLayer(layer.id, 'refused', refused);
 });
