@@ -53,6 +53,10 @@ export const volumeAddress = (slot: number): string => hex(slot + 1);
 export const cardAddress = (slot: number): string | undefined =>
   slot < hotSlots ? `0000:${String(slot + 1).padStart(2, '0')}:00.0` : undefined;
 
+/** Where the guest's kernel finds the volume in this slot, behind the last bridge of cards that is always there. */
+export const volumePciAddress = (slot: number): string =>
+  `0000:${String(hotSlots + 1).padStart(2, '0')}:${(slot + 1).toString(16).padStart(2, '0')}.0`;
+
 /** The name of the port of the card in this slot. */
 export const portName = (slot: number): string => `card-port${slot}`;
 

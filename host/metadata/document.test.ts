@@ -195,6 +195,11 @@ test('a volume with a tag is among the devices with its serial, and the EC2 tree
   const { devices } = JSON.parse(String(openstackFiles(server, 'latest').get('meta_data.json')));
   const disk = { type: 'disk', bus: 'none', address: 'none', serial: 'root', path: '/dev/vda', tags: ['boot'] };
   assert.deepEqual(devices, [disk]);
+  const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 };
+  const plugged = exampleServer({ machine, volumes: [{ ...volumes[1]!, slot: 3, tag: 'data' }] });
+  const { devices: known } = JSON.parse(String(openstackFiles(plugged, 'latest').get('meta_data.json')));
+  const place = { bus: 'pci', address: '0000:05:04.0' };
+  assert.deepEqual(known, [{ ...disk, ...place, serial: 'data', path: '/dev/vdb', tags: ['data'] }]);
   const mapping = ec2MetaData(server)['block-device-mapping'];
   assert.deepEqual(mapping, { ami: 'vda', root: '/dev/vda', ebs0: '/dev/vdb' });
 });

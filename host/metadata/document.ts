@@ -5,8 +5,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { ec2Id } from '../../contract/ec2-ids.ts';
-import type { DesiredServer } from '../../contract/host/index.ts';
-import { cardAddress } from '../guest/layout.ts';
+import type { DesiredServer, DesiredVolume } from '../../contract/host/index.ts';
+import { cardAddress, hasVolumeBus, volumePciAddress } from '../guest/layout.ts';
 import { networkData } from './network-data.ts';
 import { atLeast, since } from './versions.ts';
 
@@ -85,11 +85,14 @@ export function metaData(
 }
 
 /** Cards and volumes that were given a tag, by which a guest tells them apart (nova/api/metadata/base.py). */
-function devices({ ports, machine, volumes = [] }: DesiredServer, version: string): object[] {
-  const disks = volumes.flatMap(({ id, tag, device }) =>
-    // Where the guest's kernel finds it hangs on the bridge's number, which is the firmware's; it has the serial in any case.
-    tag === null ? [] : [{ type: 'disk', bus: 'none', address: 'none', serial: id, path: device, tags: [tag] }],
-  );
+function devices(server: DesiredServer, version: string): object[] {
+  const { ports, machine, volumes = [] } = server;
+  const disks = volumes.flatMap((volume) => {
+    const { id, tag, device } = volume;
+    const address = diskAddress(server, volume);
+    const place = { bus: address ? 'pci' : 'none', address: address ?? 'none' };
+    return tag === null ? [] : [{ type: 'disk', ...place, serial: id, path: device, tags: [tag] }];
+  });
   const cards = ports.flatMap(({ mac, tag, slot }, index) => {
     if (tag === undefined) return [];
     const address = (machine?.layout ?? 0) > 0 ? cardAddress(slot ?? index) : undefined;
@@ -97,6 +100,12 @@ function devices({ ports, machine, volumes = [] }: DesiredServer, version: strin
     return [{ ...trusted, type: 'nic', mac, bus: address ? 'pci' : 'none', address: address ?? 'none', tags: [tag] }];
   });
   return [...cards, ...disks];
+}
+
+/** Of a volume in its slot on the bus of volumes; one that the machine boots from instead of a disk of its own is elsewhere. */
+function diskAddress({ machine, hardware, image }: DesiredServer, volume: DesiredVolume): string | undefined {
+  const slotted = hasVolumeBus(machine?.layout ?? 0) && (hardware?.diskBus ?? 'virtio') === 'virtio';
+  return slotted && (image !== null || volume.bootIndex === null) ? volumePciAddress(volume.slot) : undefined;
 }
 
 /** The bytes that the user gave, or null where none were given. */

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredImage, DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import { volumePciAddress } from '../../host/guest/layout.ts';
 import { qemuMachine } from '../../host/index.ts';
 import { chainNodes, readChain } from '../../host/volume/chain.ts';
 import { bootSectorDisk } from '../support/boot-sector-guest.ts';
@@ -138,6 +139,7 @@ test(
     const inGuest = (what: string) => `until [ -e /sys/block/vdb ]; do sleep 0.1; done; cat /sys/block/vdb/${what}`;
     assert.equal(await shell.run(inGuest('serial')), volume.id.slice(0, 20));
     assert.equal(await shell.run(inGuest('size')), String(volumeBytes / 512));
+    assert.ok((await shell.run('readlink -f /sys/block/vdb/device')).includes(`/${volumePciAddress(1)}/`));
     await shell.run(writer('/dev/vdb'));
     await until('some blocks to be written', async () => (await written(shell)) > 20);
 
@@ -250,12 +252,21 @@ test(
     const pool = join(world.directory, 'data/volumes');
     mkdirSync(pool, { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=300m,mode=710', 'tmpfs', pool]);
-    t.after(() => execFileSync('umount', ['-l', pool]));
-    await machine.host();
-    const volume = volumeOf(await makeLayer(world));
-    await machine.want({ image: await smallGuest(world), volumes: [volume] });
-    const shell = await machine.shell();
-    t.after(() => shell.close());
+    try {
+      await fillAndFree(machine, pool);
+    } finally {
+      execFileSync('umount', ['-l', pool]);
+    }
+  },
+);
+
+async function fillAndFree(machine: Machine, pool: string): Promise<void> {
+  await machine.host();
+  const { world } = machine;
+  const volume = volumeOf(await makeLayer(world));
+  await machine.want({ image: await smallGuest(world), volumes: [volume] });
+  const shell = await machine.shell();
+  try {
     // Somebody else takes the room.
     const ballast = join(pool, 'ballast');
     execFileSync('fallocate', ['-l', '280M', ballast]);
@@ -268,5 +279,7 @@ test(
     await machine.seen('running', ({ state }) => state === 'running');
     await shell.run(`yes 0123456789 | head -c ${bytes} | cmp -n ${bytes} - /dev/vdb`);
     assert.equal((await shell.run('dmesg | grep -c "I/O error" || true')).trim(), '0');
-  },
-);
+  } finally {
+    shell.close();
+  }
+}
