@@ -3,11 +3,13 @@
  * the n-th step; the runs end when a piece of work is through before its host would have died.
  */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
 import { type BackupId, type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import { qcow2Overlay } from '../../host/image/qcow2.ts';
 import { ProcessDied } from '../../host/server/context.ts';
 import { headerAt } from '../../host/volume/chain.ts';
 import { type HostWorld, hostWorld } from '../support/host-world.ts';
@@ -59,6 +61,15 @@ const backUp: Act = {
   done: (observed, { backups }) =>
     observed.backups?.some(({ id, result }) => id === backups![0]!.id && result !== null) === true,
 };
+/** From a backup that lies in the directory for them. */
+const restore: Act = {
+  change(layer, { directory }) {
+    const bytes = emptyQcow2();
+    writeFileSync(join(directory, 'data/backups/one.backup'), bytes);
+    const source = { backupId: newId<BackupId>(), name: 'one.backup', sha256: hash('sha256', bytes) };
+    return { ...layer, source };
+  },
+};
 const remove: Act = { change: (layer) => ({ ...layer, presence: 'absent' }) };
 
 const works: Work[] = [
@@ -75,9 +86,17 @@ const works: Work[] = [
     fileBytes: size,
   },
   { name: 'backup', before: [create, freeze], ...backUp },
+  { name: 'restore', ...restore },
   { name: 'delete', before: [create], left: 'nothing', ...remove },
   { name: 'delete after an image and a backup', before: [create, freeze, capture, backUp], left: 'nothing', ...remove },
 ];
+
+function emptyQcow2(): Buffer {
+  const { fileBytes, pieces } = qcow2Overlay({ sizeBytes: size, backing: undefined });
+  const bytes = Buffer.alloc(fileBytes);
+  for (const piece of pieces) piece.bytes.copy(bytes, piece.offset);
+  return bytes;
+}
 
 /** A host that dies after the n-th step from the moment that it is armed. */
 function mortal(world: HostWorld) {
