@@ -123,7 +123,7 @@ export class Host {
     this.#desired = new DesiredHolder({ store: new DesiredStore({ dataDirectory, durable }), log });
     this.#erased = new ErasedServers(dataDirectory);
     this.#images = new ImageStore({ dataDirectory, durable, guestGid: guests?.gid, log });
-    this.#laterDigests = new LaterDigests({ store: this.#images, found: () => this.#stream.quarantineChanged(), log });
+    this.#laterDigests = new LaterDigests({ store: this.#images, found: () => this.#digestsFound(), log });
     this.#source = httpsSource(tls);
     const basis = this.#newContext(limits, maxVirtualBytes);
     const { upload } = basis;
@@ -346,7 +346,13 @@ export class Host {
       remembers: () => this.#desired.remembers,
       holds: () => this.#desired.stamps,
       quarantine: () => this.#reconciler.quarantine(),
+      digestOf: (id) => this.#images.facts(id)?.sha256 ?? undefined,
     });
+  }
+
+  #digestsFound(): void {
+    this.#stream.quarantineChanged();
+    this.#stream.digestsFound();
   }
 
   #observations(): Observations | undefined {

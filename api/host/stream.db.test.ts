@@ -4,7 +4,13 @@ import { after, afterEach, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import { sql } from 'kysely';
 import pino from 'pino';
-import type { DesiredNetwork, DesiredServer, ObservedServer, ProtocolRange } from '../../contract/host/index.ts';
+import {
+  type DesiredNetwork,
+  type DesiredServer,
+  hostProtocol,
+  type ObservedServer,
+  type ProtocolRange,
+} from '../../contract/host/index.ts';
 import { type HostId, type ImageId, type NetworkId, newId, newOrderedId, type ServerId } from '../../contract/ids.ts';
 import {
   closeCodes,
@@ -216,7 +222,7 @@ test("control speaks first; after the host's hello comes a complete snapshot, an
   await makeServer(await register());
   const host = await dial(control.port, hostId);
   const hello = await host.next('hello');
-  assert.deepEqual([hello.cloudId, hello.hostId, hello.protocol], [cloudId, hostId, 1]);
+  assert.deepEqual([hello.cloudId, hello.hostId, hello.protocol], [cloudId, hostId, hostProtocol.highest]);
   host.hello({ cpus: 7, name: 'nul \0 and half a pair \ud800' }, cloudId);
   const snapshot = await host.next('snapshot');
   assert.deepEqual(
@@ -704,7 +710,7 @@ test('what breaks the protocol ends that stream only', async () => {
   assert.equal(await first('null'), closeCodes.invalidMessage);
   assert.equal(await first('{"type":7}'), closeCodes.invalidMessage);
   assert.equal(await first(report()), closeCodes.protocolError, 'a report before hello');
-  assert.equal(await first(hello({ protocol: 2 })), closeCodes.protocolError);
+  assert.equal(await first(hello({ protocol: hostProtocol.highest + 1 })), closeCodes.protocolError);
   assert.equal(await first(hello({ cloudId: newId() })), closeCodes.otherCloud);
   assert.equal(await first(hello({ facts: { ...testFacts, cpus: '4' } })), closeCodes.invalidMessage);
   assert.equal(await first(hello({ facts: { ...testFacts, name: 'x'.repeat(300) } })), closeCodes.invalidMessage);

@@ -1,13 +1,13 @@
 /**
  * Versions of the stream's protocol. A new field or a new type of message needs none: they are ignored by a peer that does
  * not know them. A version is raised when a peer that ignores would do wrong; then both are spoken until no older peer is
- * left. Pure.
+ * left (older.ts). Pure.
  */
 import type { Static } from 'typebox';
 import { count, object, optional } from '../schema/type.ts';
 
 /** What this code speaks. */
-export const hostProtocol: ProtocolRange = { lowest: 1, highest: 1 };
+export const hostProtocol: ProtocolRange = { lowest: 1, highest: 2 };
 
 export interface ProtocolRange {
   lowest: number;

@@ -11,6 +11,7 @@ import {
   type HostMessage,
   type ProtocolRange,
   type Reading,
+  readableByHost,
   speaking,
 } from '../../contract/host/index.ts';
 import { type HostId, type LayerId, newId, type ServerId } from '../../contract/ids.ts';
@@ -89,6 +90,10 @@ export class HostSession {
   /** How far the host's clock was ahead of ours at its last ping, less the ping's way; undefined before. */
   clockOffsetMs: number | undefined;
   readonly openedMs: number = performance.now();
+  /** Of the protocol; until its hello the host might be of any. */
+  #version = 1;
+  /** Of these servers the host said that it has documents. */
+  #held: ReadonlySet<ServerId> = new Set();
   readonly #connection: HostConnection;
   readonly #owner: SessionOwner;
   #phase: 'awaiting hello' | 'connecting' | 'open' | 'closed' = 'awaiting hello';
@@ -131,7 +136,8 @@ export class HostSession {
   }
 
   send(message: ControlMessage): void {
-    if (this.#phase !== 'closed') this.#connection.send(JSON.stringify(message));
+    if (this.#phase === 'closed') return;
+    this.#connection.send(JSON.stringify(readableByHost(this.#version, message, this.#held)));
   }
 
   ping(): void {
@@ -210,10 +216,13 @@ export class HostSession {
     this.#phase = 'connecting';
     this.hostName = hello.facts.name;
     const { protocol } = this.#owner;
-    if (agree(protocol, hello) === undefined) {
+    const version = agree(protocol, hello);
+    if (version === undefined) {
       const reason = `control speaks protocols ${protocol.lowest} to ${protocol.highest}, not ${hello.protocol}`;
       return this.end(closeCodes.protocolError, reason);
     }
+    this.#version = version;
+    this.#held = new Set(Object.keys(hello.holds ?? {}) as ServerId[]);
     if (hello.cloudId !== null && hello.cloudId !== this.#owner.cloudId) {
       return this.end(closeCodes.otherCloud, `the host belongs to cloud ${hello.cloudId}`);
     }

@@ -14,13 +14,15 @@ import {
   hostProtocol,
   hostStreamPath,
   messageLimits,
+  type ObservedServer,
   type ProtocolRange,
   type Reading,
+  readableByControl,
   readControlMessage,
   speaking,
   type Unreadable,
 } from '../../contract/host/index.ts';
-import type { HostId } from '../../contract/ids.ts';
+import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { TlsTexts } from '../../protocols/tls/index.ts';
 import type { HostLogger } from '../logger.ts';
 import { backOffMs } from '../server/back-off.ts';
@@ -52,6 +54,8 @@ export interface StreamOptions {
   /** The stamps of the documents in force; undefined before there are any. */
   holds(): { servers: Record<string, string>; layers: Record<string, string> } | undefined;
   quarantine(): HostQuarantine;
+  /** Of an image that is here: its SHA-256, where it is known. */
+  digestOf(id: ImageId): string | undefined;
   retryFirstMs?: number;
   retryMaxMs?: number;
   /** Attempts count as failed until a stream has been open and of use for so long. */
@@ -90,6 +94,9 @@ export class ControlStream {
   /** What was said to be held did not help: all is asked for. */
   #wantsAll = false;
   #lastError: string | null = null;
+  /** Of the protocol, with the control that greeted last. */
+  #version = hostProtocol.highest;
+  readonly #incomplete = new Map<ServerId, ObservedServer>();
 
   constructor(options: StreamOptions) {
     if (options.urls.length === 0) throw new Error('no control is named');
@@ -184,7 +191,17 @@ export class ControlStream {
   }
 
   #send(message: HostMessage): void {
-    this.#socket?.send(JSON.stringify(message));
+    const { message: readable, incomplete } = readableByControl(this.#version, message, this.#options.digestOf);
+    if (message.type === 'report') {
+      for (const { id } of message.servers) this.#incomplete.delete(id);
+      for (const server of incomplete) this.#incomplete.set(server.id, server);
+    }
+    this.#socket?.send(JSON.stringify(readable));
+  }
+
+  /** What an older control was not told for want of a digest may be said now. */
+  digestsFound(): void {
+    if (this.#incomplete.size > 0) this.report({ servers: [...this.#incomplete.values()] });
   }
 
   #dial(): void {
@@ -305,11 +322,14 @@ export class ControlStream {
   #greet(socket: WebSocket, hello: ControlMessage & { type: 'hello' }): void {
     const { hostId, cloudId, greeted, log, protocol = hostProtocol } = this.#options;
     const own = cloudId();
-    if (agree(protocol, hello) === undefined) this.#refuse(socket, `control speaks protocol ${hello.protocol}`);
+    const version = agree(protocol, hello);
+    if (version === undefined) this.#refuse(socket, `control speaks protocol ${hello.protocol}`);
     else if (hello.hostId !== hostId) this.#refuse(socket, `control takes this host for ${hello.hostId}`);
     else if (own !== null && hello.cloudId !== own) this.#refuse(socket, `control is of cloud ${hello.cloudId}`);
     else {
       this.#state = 'open';
+      this.#version = version;
+      this.#incomplete.clear();
       this.#lastError = null;
       log.info({ url: this.#url }, 'connected to control');
       greeted(hello);

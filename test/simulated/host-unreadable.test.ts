@@ -4,6 +4,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { DesiredServer } from '../../contract/host/index.ts';
+import { type ImageId, newId } from '../../contract/ids.ts';
 import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
 import { until } from '../support/until.ts';
 
@@ -152,4 +153,22 @@ test('what a newer control says beyond this version is ignored', async (t) => {
   world.control.want({ ...server, news: { deep: [1] } } as DesiredServer);
   await world.control.until(server.id, 'running', ({ state }) => state === 'running');
   assert.equal(world.control.connections, 1);
+});
+
+test('a control of before digests came later is told of an image with its digest, and never without', async (t) => {
+  const world = await hostWorld(t);
+  const { control } = world;
+  control.versions = { protocol: 1 };
+  await world.host().start();
+  const server = wantedServer(await world.storeImage());
+  control.want(server);
+  await control.until(server.id, 'running', ({ state }) => state === 'running');
+  const imageId = newId<ImageId>();
+  control.want({ ...server, generation: server.generation + 1, captures: [{ imageId }] });
+  await control.until(server.id, 'running', ({ captures }) => captures?.[0]?.imageId === imageId);
+  const told = control.messages.flatMap((message) =>
+    message.type === 'report' ? message.servers.flatMap(({ captures = [] }) => captures) : [],
+  );
+  assert.ok(told.length > 0);
+  for (const { result } of told) assert.match(result?.sha256 ?? '', /^[0-9a-f]{64}$/);
 });

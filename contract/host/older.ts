@@ -1,0 +1,52 @@
+/**
+ * What a peer of an older protocol can read of what this one says. Of protocol 2 it is that digests of an image may come later: to a
+ * peer of protocol 1 what waits for one is not said until it is known, seconds later. Pure.
+ */
+import type { ImageId, ServerId } from '../ids.ts';
+import type { ControlMessage, HostMessage } from './messages.ts';
+import type { DesiredServer, ObservedServer } from './server.ts';
+
+/** The first protocol in which an image's digest may be unknown, in a document and in an outcome. */
+const digestsLater = 2;
+
+const awaitsDigest = ({ presence, image, rescue }: DesiredServer): boolean =>
+  presence === 'present' && (image?.sha256 === null || rescue?.image.sha256 === null);
+
+/**
+ * A server whose document has to wait goes on as it was: a host that holds an earlier one is told that this is in force.
+ * @param held of which servers the host said that it holds documents
+ */
+export function readableByHost(version: number, message: ControlMessage, held: ReadonlySet<ServerId>): ControlMessage {
+  if (version >= digestsLater || (message.type !== 'snapshot' && message.type !== 'update')) return message;
+  const waiting = message.servers.filter(awaitsDigest).map(({ id }) => id);
+  if (waiting.length === 0) return message;
+  const servers = message.servers.filter(({ id }) => !waiting.includes(id));
+  if (message.type === 'update') return { ...message, servers };
+  const inForce = waiting.filter((id) => held.has(id));
+  return { ...message, servers, ...(inForce.length > 0 && { unchanged: [...(message.unchanged ?? []), ...inForce] }) };
+}
+
+/**
+ * An image of a disk is not said to be made before its digest is known.
+ * @param digestOf undefined where it is not known
+ * @returns the message, and the servers of which something was left out
+ */
+export function readableByControl(
+  version: number,
+  message: HostMessage,
+  digestOf: (id: ImageId) => string | undefined,
+): { message: HostMessage; incomplete: ObservedServer[] } {
+  if (version >= digestsLater || message.type !== 'report') return { message, incomplete: [] };
+  const incomplete: ObservedServer[] = [];
+  const servers = message.servers.map((server) => {
+    if (!server.captures?.length) return server;
+    const captures = server.captures.flatMap((capture) => {
+      if (!capture.result || capture.result.sha256) return [capture];
+      const sha256 = digestOf(capture.imageId);
+      return sha256 === undefined ? [] : [{ ...capture, result: { ...capture.result, sha256 } }];
+    });
+    if (captures.length < server.captures.length) incomplete.push(server);
+    return { ...server, captures };
+  });
+  return { message: { ...message, servers }, incomplete };
+}
