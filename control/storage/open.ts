@@ -3,6 +3,8 @@ import type { Logger } from 'pino';
 import type { Database } from '../kit/database/database.ts';
 import { BackendService } from './backend/index.ts';
 import { ConnectionService } from './connection/index.ts';
+import { GroupService } from './group/index.ts';
+import { GroupSnapshotService } from './group-snapshot/index.ts';
 import { GroupTypeService } from './group-type/index.ts';
 import { hostedLayers, LayerShortener, tellDigest } from './layer/index.ts';
 import { MessageService } from './message/index.ts';
@@ -27,6 +29,7 @@ const defaultOperationDays = 30;
 export function openStorage({ database, images, log, operationDays, afterVolumeStep: afterStep }: StorageAreaOptions) {
   const behind = { database, log, ...(afterStep && { afterStep }) };
   const [volumes, snapshots] = [new VolumeController(behind), new SnapshotController(behind)];
+  const groupTypes = new GroupTypeService({ database });
   const layers = new LayerShortener({ database, log });
   return {
     services: {
@@ -38,7 +41,9 @@ export function openStorage({ database, images, log, operationDays, afterVolumeS
       defaultTypes: new DefaultTypeService({ database }),
       qosSpecs: new QosSpecsService({ database }),
       transfers: new TransferService({ database }),
-      groupTypes: new GroupTypeService({ database }),
+      groupTypes,
+      groups: new GroupService({ database, images, groupTypes }),
+      groupSnapshots: new GroupSnapshotService({ database }),
       backends: new BackendService({ database }),
       messages: new MessageService({ database, keepDays: operationDays ?? defaultOperationDays }),
     },

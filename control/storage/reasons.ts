@@ -40,6 +40,21 @@ export interface StorageReasons {
   volume_type_has_other_qos: { id: string; specs: string };
 }
 
+/** Groups and their snapshots. */
+export interface StorageReasons {
+  volume_group_not_found: { id: string };
+  group_snapshot_not_found: { id: string };
+  group_status_unfit: { id: string; status: string };
+  group_reset_unserved: { id: string; status: string };
+  group_empty: { id: string };
+  group_has_volumes: { id: string };
+  group_has_snapshots: { id: string };
+  /** The volume's type is none of the group's. */
+  group_type_unmet: { id: string; volume: string | null };
+  volume_in_other_group: { id: string; volume: string };
+  volume_not_in_group: { id: string; volume: string };
+}
+
 /** Transfers. */
 export interface StorageReasons {
   volume_transfer_not_found: { id: string };

@@ -1,6 +1,8 @@
 /** The resources of this area, each after those that it refers to. */
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import { volumeAttachment } from './attachment/resource.ts';
+import { volumeGroup } from './group/resource.ts';
+import { groupSnapshot } from './group-snapshot/resource.ts';
 import { groupType } from './group-type/resource.ts';
 import { volumeLayer } from './layer/resource.ts';
 import { storagePool } from './pool/resource.ts';
@@ -12,5 +14,5 @@ import { volumeType } from './volume-type/resource.ts';
 
 export const storageResources: readonly ResourceDescriptor[] = [
   ...[storagePool, qosSpecs, volumeType, groupType, volumeLayer],
-  ...[volume, volumeSnapshot, volumeAttachment, volumeTransfer],
+  ...[volumeGroup, volume, groupSnapshot, volumeSnapshot, volumeAttachment, volumeTransfer],
 ];

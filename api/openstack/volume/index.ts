@@ -7,6 +7,8 @@ import { isAdmin, requireAdmin, requireProjectMember } from '../../../control/ki
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { BackendService } from '../../../control/storage/backend/index.ts';
 import type { ConnectionService } from '../../../control/storage/connection/index.ts';
+import type { GroupService } from '../../../control/storage/group/index.ts';
+import type { GroupSnapshotService } from '../../../control/storage/group-snapshot/index.ts';
 import type { GroupTypeService } from '../../../control/storage/group-type/index.ts';
 import type { MessageService } from '../../../control/storage/message/index.ts';
 import type { QosSpecsService } from '../../../control/storage/qos-specs/index.ts';
@@ -33,7 +35,9 @@ import { defaultTypeRoutes } from './default-types.ts';
 import { extensionRoutes } from './extensions.ts';
 import { cinderFault, speakCinderFaults } from './faults.ts';
 import { resourceFilterRoutes } from './filters.ts';
+import { groupSnapshotRoutes } from './group-snapshots.ts';
 import { groupTypeRoutes } from './group-types.ts';
+import { groupRoutes } from './groups.ts';
 import { messageRoutes } from './messages.ts';
 import { metadataRoutes } from './metadata.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
@@ -60,6 +64,8 @@ export interface VolumeDialectOptions {
   defaultTypes: DefaultTypeService;
   qosSpecs: QosSpecsService;
   groupTypes: GroupTypeService;
+  groups: GroupService;
+  groupSnapshots: GroupSnapshotService;
   transfers: TransferService;
   quotas: QuotaService;
   connections: ConnectionService;
@@ -144,6 +150,8 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   defaultTypeRoutes(boundary, options.defaultTypes);
   qosSpecsRoutes(boundary, options.qosSpecs);
   groupTypeRoutes(boundary, options.groupTypes);
+  groupRoutes(boundary, options.groups);
+  groupSnapshotRoutes(boundary, options.groupSnapshots);
   transferRoutes(boundary, options.transfers);
   quotaSetRoutes(boundary, options);
   quotaClassRoutes(boundary, options);

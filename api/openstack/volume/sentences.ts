@@ -56,6 +56,23 @@ const groupTypes = {
   group_type_name_taken: ({ name }) => `Group Type ${name} already exists.`,
 } satisfies Some;
 
+const groups = {
+  volume_group_not_found: ({ id }) => `Group ${id} could not be found.`,
+  group_snapshot_not_found: ({ id }) => `GroupSnapshot ${id} could not be found.`,
+  group_status_unfit: ({ id, status }) => `Invalid group: Group ${id} must be available, and its status is ${status}.`,
+  group_reset_unserved: ({ id, status }) => `Invalid group: The status of group ${id} can not be reset to ${status}.`,
+  group_empty: () => 'Invalid group: Source group is empty. Nothing can be made of it.',
+  group_has_volumes: ({ id }) =>
+    `Invalid group: Group ${id} still contains volumes. The delete-volumes flag is required to delete it.`,
+  group_has_snapshots: ({ id }) => `Invalid group: Cannot delete group ${id}: it has dependent group snapshots.`,
+  group_type_unmet: ({ id, volume }) =>
+    `Invalid input received: The volume type of ${volume === null ? 'the new volume' : `volume ${volume}`} is not supported by group ${id}.`,
+  volume_in_other_group: ({ id, volume }) =>
+    `Invalid volume: Cannot add volume ${volume} to group ${id}: it is in a group already, or of another project.`,
+  volume_not_in_group: ({ id, volume }) =>
+    `Invalid volume: Cannot remove volume ${volume} from group ${id}: it is not in the group.`,
+} satisfies Some;
+
 const connections = {
   attachment_not_found: ({ id }) => `Volume attachment could not be found with filter: attachment_id = ${id}.`,
   attachment_of_server: ({ server }) => `Detach volume from instance ${server} using the Compute API`,
@@ -78,6 +95,7 @@ export const storageSentences = {
   ...volumeTypes,
   ...places,
   ...qosSpecs,
+  ...groups,
   ...groupTypes,
   ...inventory,
 } satisfies SentenceTable<StorageReasons>;

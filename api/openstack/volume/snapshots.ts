@@ -120,7 +120,7 @@ function briefBody(snapshot: ListedSnapshot) {
 
 const snapshotBody = ({ microversion: version }: FastifyRequest, snapshot: ListedSnapshot) => ({
   ...briefBody(snapshot),
-  ...(version >= 14 && { group_snapshot_id: null }),
+  ...(version >= 14 && { group_snapshot_id: snapshot.group_snapshot_id }),
   ...(version >= 41 && { user_id: snapshot.user_id }),
   ...(version >= 65 && { consumes_quota: snapshot.consumes_quota }),
 });

@@ -16,6 +16,7 @@ const unfit: Readonly<Record<VolumeVerb, (fields: Unfit) => string>> = {
     "Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' to detach.",
   extend: ({ id, status, wanted }) => `Volume ${id} status must be '${orList(wanted)}' to extend, currently ${status}.`,
   metadata: ({ status }) => `Updating volume metadata is not allowed for volumes in ${status} status.`,
+  group: ({ id, status }) => `Cannot add volume ${id} to a group: its status is ${status}.`,
   migrate: ({ id }) => `Volume ${id} status must be available or in-use.`,
   read_only: ({ id, status }) =>
     `Volume ${id} status must be available to update readonly flag, but current status is: ${status}.`,
@@ -34,6 +35,7 @@ const unfit: Readonly<Record<VolumeVerb, (fields: Unfit) => string>> = {
 
 const inTheWay = {
   attached: 'it is attached, or about to be or to be no more',
+  group: 'it is in a group',
   snapshots: 'it has snapshots',
   snapshots_of_others: 'it has snapshots of another project',
   snapshots_busy: 'something is being done with its snapshots',
@@ -66,6 +68,8 @@ const volumes: SentenceTable<VolumeReasons> = {
   volume_status_unfit: (fields) => `Invalid volume: ${unfit[fields.call](fields)}`,
   volume_in_the_way: ({ id, why }) =>
     `Invalid volume: Volume ${id} can't be deleted: ${inTheWay[why]}. It must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.`,
+  snapshot_of_group: () =>
+    'Invalid snapshot: Snapshot status must be available or error and must not be part of a group.',
   volume_sources_exclusive: ({ sources }) => `Invalid input received: May specify only one of ${sources.join(', ')}`,
   volume_zone_unknown: ({ zone }) => `Availability zone '${zone}' is invalid.`,
   volume_zone_of_source: ({ zone }) =>

@@ -55,7 +55,7 @@ export function volumeBody(request: FastifyRequest, volume: ListedVolume) {
     ...{ encrypted: false, replication_status: null, consistencygroup_id: null, multiattach: volume.multiattach },
     attachments: attachmentsOf(volume, admin),
     ...(admin && { migration_status: null }),
-    ...(version >= 13 && { group_id: null }),
+    ...(version >= 13 && { group_id: volume.group_id }),
     ...(admin && version >= 21 && { provider_id: null }),
     ...(version >= 48 && { shared_targets: false, service_uuid: null }),
     ...(admin && version >= 61 && { cluster_name: null }),

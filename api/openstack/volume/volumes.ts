@@ -117,7 +117,7 @@ export function volumeRoutes(app: Boundary, volumes: VolumeService): void {
     volume: wholeVolumeBody(request, await volumes.get(callerOf(request), request.params.id)),
   }));
   app.post('/volumes', contracts.create, async (request, reply) => {
-    const wish = wishOf(request.body.volume, request.body['OS-SCH-HNT:scheduler_hints'] ?? {});
+    const wish = wishOf(request.body.volume, request.body['OS-SCH-HNT:scheduler_hints'] ?? {}, request.microversion);
     const volume = await volumes.create(callerOf(request), wish).catch((error) => {
       if (!hasReason(error, 'image_not_found')) throw error;
       throw new Refusal('invalid', 'Invalid image identifier or unable to access requested image.');
@@ -182,7 +182,7 @@ interface CreateWish {
   backup_id?: string | null;
 }
 
-function wishOf(wish: CreateWish, hints: Record<string, unknown>): VolumeWish {
+function wishOf(wish: CreateWish, hints: Record<string, unknown>, version: number): VolumeWish {
   if (wish.multiattach != null && v.toBoolean(wish.multiattach)) {
     const how = 'Contact your administrator to create a multiattach enabled volume type';
     throw new Refusal(
@@ -191,10 +191,14 @@ function wishOf(wish: CreateWish, hints: Record<string, unknown>): VolumeWish {
     );
   }
   for (const [what, id] of [
-    ['Group', wish.group_id || wish.consistencygroup_id],
+    ['ConsistencyGroup', wish.consistencygroup_id],
     ['Backup', wish.backup_id],
   ]) {
     if (id) throw new Refusal('not_found', `${what} ${id.slice(0, 255)} could not be found.`);
+  }
+  const groupId = version >= 13 ? wish.group_id || null : null;
+  if (groupId !== null && !wish.volume_type) {
+    throw new Refusal('invalid', `volume_type must be provided when creating a volume in a group.`);
   }
   const image = wish.image_id || wish.imageRef || null;
   const { name, description } = wish;
@@ -209,6 +213,7 @@ function wishOf(wish: CreateWish, hints: Record<string, unknown>): VolumeWish {
       sourceVolumeId: wish.source_volid ?? null,
       metadata: wish.metadata ?? {},
     },
+    groupId,
     ...hintsOf(hints),
   };
 }

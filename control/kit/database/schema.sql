@@ -419,6 +419,20 @@ CREATE TABLE public.forgotten (
     CONSTRAINT forgotten_kind_check CHECK ((kind = ANY (ARRAY['project'::text, 'user'::text])))
 );
 
+CREATE TABLE public.group_snapshot (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    group_type_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text,
+    fault jsonb,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.group_type (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -1258,6 +1272,7 @@ CREATE TABLE public.volume (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     read_only_said boolean DEFAULT false NOT NULL,
+    group_id uuid,
     CONSTRAINT volume_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_size_gib_check CHECK ((size_gib > 0))
 );
@@ -1288,6 +1303,23 @@ CREATE TABLE public.volume_attachment (
     CONSTRAINT volume_attachment_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_attachment_mode_check CHECK ((mode = ANY (ARRAY['rw'::text, 'ro'::text]))),
     CONSTRAINT volume_attachment_observed_state_check CHECK ((observed_state = ANY (ARRAY['attached'::text, 'releasing'::text])))
+);
+
+CREATE TABLE public.volume_group (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text,
+    group_type_id uuid NOT NULL,
+    volume_type_ids uuid[] NOT NULL,
+    availability_zone text,
+    source_group_id uuid,
+    source_group_snapshot_id uuid,
+    fault jsonb,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.volume_layer (
@@ -1349,6 +1381,7 @@ CREATE TABLE public.volume_snapshot (
     ready_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    group_snapshot_id uuid,
     CONSTRAINT volume_snapshot_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text])))
 );
 
@@ -1501,6 +1534,9 @@ ALTER TABLE ONLY public.floating_ip
 
 ALTER TABLE ONLY public.forgotten
     ADD CONSTRAINT forgotten_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.group_snapshot
+    ADD CONSTRAINT group_snapshot_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.group_type
     ADD CONSTRAINT group_type_name_key UNIQUE (name);
@@ -1766,6 +1802,9 @@ ALTER TABLE ONLY public.volume_attachment
 ALTER TABLE ONLY public.volume_attachment
     ADD CONSTRAINT volume_attachment_volume_id_key UNIQUE (volume_id);
 
+ALTER TABLE ONLY public.volume_group
+    ADD CONSTRAINT volume_group_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.volume_layer
     ADD CONSTRAINT volume_layer_pkey PRIMARY KEY (id);
 
@@ -1855,6 +1894,10 @@ CREATE INDEX floating_ip_floating_port ON public.floating_ip USING btree (floati
 CREATE INDEX floating_ip_project ON public.floating_ip USING btree (project_id, id);
 
 CREATE INDEX floating_ip_router ON public.floating_ip USING btree (router_id) WHERE (router_id IS NOT NULL);
+
+CREATE INDEX group_snapshot_of_group ON public.group_snapshot USING btree (group_id);
+
+CREATE INDEX group_snapshot_project ON public.group_snapshot USING btree (project_id, created_at, id);
 
 CREATE INDEX image_backup ON public.image USING btree (((owner_properties ->> 'instance_uuid'::text))) WHERE (owner_properties ? 'backup_type'::text);
 
@@ -1994,6 +2037,8 @@ CREATE INDEX user_group_member_user ON public.user_group_member USING btree (use
 
 CREATE INDEX user_password_past_user ON public.user_password_past USING btree (user_id, id);
 
+CREATE INDEX volume_group_project ON public.volume_group USING btree (project_id, created_at, id);
+
 CREATE INDEX volume_host ON public.volume USING btree (host_id);
 
 CREATE INDEX volume_layer_former_parent ON public.volume_layer USING btree (former_parent_id) WHERE (former_parent_id IS NOT NULL);
@@ -2010,11 +2055,15 @@ CREATE INDEX volume_layer_pool ON public.volume_layer USING btree (pool_id) WHER
 
 CREATE INDEX volume_layer_shorten ON public.volume_layer USING btree (shorten_at) WHERE (shorten_at IS NOT NULL);
 
+CREATE INDEX volume_of_group ON public.volume USING btree (group_id) WHERE (group_id IS NOT NULL);
+
 CREATE INDEX volume_pool ON public.volume USING btree (pool_id);
 
 CREATE INDEX volume_project ON public.volume USING btree (project_id, created_at, id);
 
 CREATE INDEX volume_snapshot_layer ON public.volume_snapshot USING btree (layer_id);
+
+CREATE INDEX volume_snapshot_of_group_snapshot ON public.volume_snapshot USING btree (group_snapshot_id) WHERE (group_snapshot_id IS NOT NULL);
 
 CREATE INDEX volume_snapshot_project ON public.volume_snapshot USING btree (project_id, created_at, id);
 
@@ -2077,6 +2126,8 @@ CREATE TRIGGER federation_protocol_change AFTER INSERT OR DELETE OR UPDATE ON pu
 CREATE TRIGGER flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.flavor FOR EACH ROW EXECUTE FUNCTION public.append_change('flavor');
 
 CREATE TRIGGER floating_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.floating_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('floating_ip');
+
+CREATE TRIGGER group_snapshot_change AFTER INSERT OR DELETE OR UPDATE ON public.group_snapshot FOR EACH ROW EXECUTE FUNCTION public.append_change('group_snapshot');
 
 CREATE TRIGGER group_type_change AFTER INSERT OR DELETE OR UPDATE ON public.group_type FOR EACH ROW EXECUTE FUNCTION public.append_change('group_type');
 
@@ -2184,6 +2235,8 @@ CREATE TRIGGER volume_attachment_change AFTER INSERT OR DELETE OR UPDATE ON publ
 
 CREATE TRIGGER volume_change AFTER INSERT OR DELETE OR UPDATE ON public.volume FOR EACH ROW EXECUTE FUNCTION public.append_change('volume', 'id', '=launched_at');
 
+CREATE TRIGGER volume_group_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_group FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_group');
+
 CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '~shorten_at', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups');
 
 CREATE TRIGGER volume_layer_usage AFTER INSERT OR DELETE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.count_pool_usage();
@@ -2264,6 +2317,15 @@ ALTER TABLE ONLY public.floating_ip
 
 ALTER TABLE ONLY public.floating_ip
     ADD CONSTRAINT floating_ip_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id);
+
+ALTER TABLE ONLY public.group_snapshot
+    ADD CONSTRAINT group_snapshot_group_id_fkey FOREIGN KEY (group_id) REFERENCES public.volume_group(id);
+
+ALTER TABLE ONLY public.group_snapshot
+    ADD CONSTRAINT group_snapshot_group_type_id_fkey FOREIGN KEY (group_type_id) REFERENCES public.group_type(id);
+
+ALTER TABLE ONLY public.group_snapshot
+    ADD CONSTRAINT group_snapshot_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public.host_usage
     ADD CONSTRAINT host_usage_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
@@ -2511,6 +2573,15 @@ ALTER TABLE ONLY public.volume_attachment
 ALTER TABLE ONLY public.volume_attachment
     ADD CONSTRAINT volume_attachment_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id);
 
+ALTER TABLE ONLY public.volume_group
+    ADD CONSTRAINT volume_group_group_type_id_fkey FOREIGN KEY (group_type_id) REFERENCES public.group_type(id);
+
+ALTER TABLE ONLY public.volume
+    ADD CONSTRAINT volume_group_id_fkey FOREIGN KEY (group_id) REFERENCES public.volume_group(id);
+
+ALTER TABLE ONLY public.volume_group
+    ADD CONSTRAINT volume_group_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
 ALTER TABLE ONLY public.volume
     ADD CONSTRAINT volume_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
 
@@ -2537,6 +2608,9 @@ ALTER TABLE ONLY public.volume
 
 ALTER TABLE ONLY public.volume
     ADD CONSTRAINT volume_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.volume_snapshot
+    ADD CONSTRAINT volume_snapshot_group_snapshot_id_fkey FOREIGN KEY (group_snapshot_id) REFERENCES public.group_snapshot(id);
 
 ALTER TABLE ONLY public.volume_snapshot
     ADD CONSTRAINT volume_snapshot_layer_id_fkey FOREIGN KEY (layer_id) REFERENCES public.volume_layer(id);

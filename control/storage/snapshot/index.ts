@@ -1,5 +1,5 @@
 export { SnapshotController, type SnapshotControllerOptions, type SnapshotStep } from './controller.ts';
-export { insertSnapshot, SnapshotService, type SnapshotWish } from './service.ts';
+export { insertSnapshot, requireSnapshotQuota, SnapshotService, type SnapshotWish } from './service.ts';
 export type { ListedSnapshot, SnapshotRow } from './snapshot.ts';
 export {
   findSnapshot,

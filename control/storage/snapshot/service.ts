@@ -66,7 +66,7 @@ export class SnapshotService {
       const volume = await lockVolume(tx, reachOf(caller), wish.volumeId);
       if (!isAdmin(caller)) requireProjectMember(caller, 'make a snapshot');
       requireStatus(volume, 'snapshot', wish.inUse ? ['available', 'in-use'] : ['available']);
-      await requireQuota(tx, volume);
+      await requireSnapshotQuota(tx, volume);
       return insertSnapshot(tx, actorOf(caller), volume, { ...wish, userId: caller.userId });
     });
     this.#log.info({ requestId: caller.requestId, snapshotId: id, volumeId: wish.volumeId }, 'snapshot accepted');
@@ -118,6 +118,7 @@ export class SnapshotService {
   async delete(caller: Caller, id: string, { force }: { force: boolean }): Promise<void> {
     await this.#change(caller, id, 'delete a snapshot', async (tx, snapshot) => {
       if (force) requireAdmin(caller, 'force the deletion of a snapshot');
+      if (snapshot.group_snapshot_id !== null && !force) throw new CloudError('invalid', 'snapshot_of_group', { id });
       const status = snapshotStatus(snapshot);
       const wanted = ['available', 'error'];
       if (!force && !wanted.includes(status)) {
@@ -186,7 +187,11 @@ const toldNext: Partial<Record<SnapshotStatus, readonly SnapshotStatus[]>> = {
   deleting: ['deleting', 'error_deleting'],
 };
 
-async function requireQuota(tx: Tx, { project_id, size_gib, volume_type_id, type_name }: ListedVolume): Promise<void> {
+/** @throws CloudError `quota_exceeded` */
+export async function requireSnapshotQuota(
+  tx: Tx,
+  { project_id, size_gib, volume_type_id, type_name }: ListedVolume,
+): Promise<void> {
   const wish = { snapshots: 1, gigabytes: size_gib };
   await requireVolumeQuota(tx, project_id, wish);
   if (!(await typesAreLimited(tx))) return;
@@ -198,7 +203,7 @@ export async function insertSnapshot(
   tx: Tx,
   actor: Actor,
   volume: ListedVolume,
-  wish: Omit<SnapshotWish, 'volumeId' | 'inUse'> & { userId: string },
+  wish: Omit<SnapshotWish, 'volumeId' | 'inUse'> & { userId: string; groupSnapshotId?: string },
 ): Promise<string> {
   const id = newId();
   const { frozen } = await freezeTop(tx, volume);
@@ -207,6 +212,7 @@ export async function insertSnapshot(
     .values({
       ...{ id, project_id: volume.project_id, user_id: wish.userId, volume_id: volume.id, layer_id: frozen },
       ...{ name: wish.name, description: wish.description, size_gib: volume.size_gib, metadata: json(wish.metadata) },
+      group_snapshot_id: wish.groupSnapshotId ?? null,
     })
     .execute();
   await beginOperation(tx, actor, {

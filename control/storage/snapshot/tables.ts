@@ -17,6 +17,7 @@ export interface VolumeSnapshotTable {
   desired_presence: Generated<'present' | 'absent'>;
   generation: Generated<number>;
   fault: Json<StorageFault> | null;
+  group_snapshot_id: string | null;
   ready_at: Timestamp | null;
   created_at: Timestamp;
   updated_at: Timestamp;

@@ -85,6 +85,8 @@ export class TransferService {
       'transfer a volume',
       async (tx, volume) => {
         requireStatus(volume, 'transfer', ['available']);
+        if (volume.group_id !== null)
+          throw new CloudError('invalid', 'volume_in_the_way', { id: volume.id, why: 'group' });
         await sql`insert into volume_transfer (id, project_id, volume_id, name, key_salt, key_digest, with_snapshots)
         values (${id}, ${volume.project_id}, ${volume.id}, ${wish.name}, ${salt}, ${digestOf(key, salt)}, ${wish.withSnapshots})`.execute(
           tx,

@@ -15,6 +15,7 @@ import { insertLayer, type NewLayer } from '../layer/index.ts';
 import { choosePool, type PoolState, type PoolWish, recordPoolChoice } from '../pool/index.ts';
 import { requireServedType, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
 import { freezeTop } from './freeze.ts';
+import { requireGroup } from './group.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 import { findSource, type SourceWish, type VolumeSource } from './source.ts';
 import {
@@ -48,6 +49,8 @@ export interface VolumeWish extends SourceWish {
   type: string | null;
   imageId: string | null;
   zone: string | null;
+  /** The group that it is in from the beginning. */
+  groupId: string | null;
   metadata: Record<string, string>;
   /** Ids of volumes on whose host it shall be, or not be. */
   sameHost: string[];
@@ -59,7 +62,7 @@ export interface VolumeWish extends SourceWish {
 }
 
 export const emptyWish: VolumeWish = {
-  ...{ name: '', description: null, sizeGib: null, type: null, imageId: null, zone: null, metadata: {} },
+  ...{ name: '', description: null, sizeGib: null, type: null, imageId: null, zone: null, groupId: null, metadata: {} },
   ...{ snapshotId: null, sourceVolumeId: null, sameHost: [], differentHost: [], localTo: null },
 };
 
@@ -126,6 +129,7 @@ async function decide(
   const sizeGib = sizeFor(wish, source, image);
   requireSizeOfType(type, sizeGib);
   requireZone(wish, hints, source);
+  if (wish.groupId !== null) await requireGroup(tx, caller, { ...wish, groupId: wish.groupId, typeId: type.id });
   await Promise.all([
     requireMakeable(tx, type),
     requireVolumeQuota(tx, projectId, { volumes: 1, gigabytes: sizeGib, each: sizeGib }),
@@ -165,6 +169,7 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     image_metadata: image ? imageMetadataOf(image) : (source?.image_metadata ?? null),
     ...{ source_volume_id: source?.kind === 'volume' ? source.id : null, source_image_id: image?.id ?? null },
     source_snapshot_id: source?.kind === 'snapshot' ? source.id : null,
+    group_id: wish.groupId,
     fault: fault === null ? null : faultOf('no_capacity', fault, 1),
   };
   const layers =
@@ -215,7 +220,7 @@ type NewVolume = Pick<
   VolumeRow,
   | ('id' | 'project_id' | 'user_id' | 'name' | 'description' | 'size_gib' | 'volume_type_id' | 'availability_zone')
   | ('metadata' | 'host_id' | 'pool_id' | 'layer_id' | 'bootable' | 'image_metadata' | 'source_volume_id')
-  | ('source_image_id' | 'source_snapshot_id' | 'fault')
+  | ('source_image_id' | 'source_snapshot_id' | 'group_id' | 'fault')
 >;
 
 /** The volume and its operation. It needs no job: its host's word brings one, and where none comes the sweep does. */
@@ -235,11 +240,11 @@ async function insertVolume(
         ${fault ? null : 'the host to make the volume'}, ${deadline}, ${fault ? 'no_capacity' : null},
         ${fault?.message ?? null}, ${actor.actorId}, ${actor.requestId}))
     insert into volume (id, project_id, user_id, name, description, size_gib, volume_type_id, availability_zone, metadata, host_id,
-      pool_id, layer_id, bootable, image_metadata, source_volume_id, source_image_id, source_snapshot_id, fault)
+      pool_id, layer_id, bootable, image_metadata, source_volume_id, source_image_id, source_snapshot_id, group_id, fault)
     values (${row.id}, ${row.project_id}, ${row.user_id}, ${row.name}, ${row.description}, ${row.size_gib}, ${row.volume_type_id},
       ${row.availability_zone}, ${json(row.metadata)}, ${host}, ${row.pool_id}, ${row.layer_id}, ${row.bootable},
       ${row.image_metadata && json(row.image_metadata)}, ${row.source_volume_id}, ${row.source_image_id},
-      ${row.source_snapshot_id}, ${fault && json(fault)})
+      ${row.source_snapshot_id}, ${row.group_id}, ${fault && json(fault)})
     returning *`.execute(tx);
   return rows[0]!;
 }

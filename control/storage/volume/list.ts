@@ -47,6 +47,7 @@ export interface VolumeFilter {
   metadata?: Record<string, string>;
   imageMetadata?: Record<string, string>;
   volumeTypeId?: string;
+  groupId?: string;
   snapshotId?: string;
   sourceVolumeId?: string;
   /** As administrators see it: host, or host@pool… */
@@ -93,6 +94,7 @@ function conditions(reach: Reach, f: VolumeFilter): RawBuilder<unknown>[] {
   when(f.projectId, uuid(sql`v.project_id`));
   when(f.userId, uuid(sql`v.user_id`));
   when(f.volumeTypeId, uuid(sql`v.volume_type_id`));
+  when(f.groupId, uuid(sql`v.group_id`));
   when(f.snapshotId, uuid(sql`v.source_snapshot_id`));
   when(f.sourceVolumeId, uuid(sql`v.source_volume_id`));
   when(f.name, (v) => sql`v.name = ${v}`);

@@ -10,6 +10,7 @@ export type VolumeVerb =
   | 'delete'
   | 'detach'
   | 'extend'
+  | 'group'
   | 'metadata'
   | 'migrate'
   | 'read_only'
@@ -26,7 +27,9 @@ export interface VolumeReasons {
   /** `wanted`: any of them would do. */
   volume_status_unfit: { id: string; call: VolumeVerb; status: string; wanted: readonly string[] };
   /** It can't go: `why` says what is in the way. */
-  volume_in_the_way: { id: string; why: 'attached' | 'snapshots' | 'snapshots_of_others' | 'snapshots_busy' };
+  volume_in_the_way: { id: string; why: 'attached' | 'group' | 'snapshots' | 'snapshots_of_others' | 'snapshots_busy' };
+  /** It goes with all of its group, or not. */
+  snapshot_of_group: { id: string };
   volume_size_missing: NoFields;
   volume_size_below: { size_gib: number; of: 'snapshot' | 'volume' | 'backup'; minimum_gib: number };
   volume_image_too_large: { image_gib: number; size_gib: number };

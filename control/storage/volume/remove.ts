@@ -43,9 +43,10 @@ export async function deleteVolume(
 
 async function requireDeletable(tx: Tx, caller: Caller, volume: ListedVolume, options: DeleteOptions): Promise<void> {
   const { id, project_id, attachment } = volume;
-  const inTheWay = (why: 'attached' | 'snapshots' | 'snapshots_of_others' | 'snapshots_busy') =>
+  const inTheWay = (why: 'attached' | 'group' | 'snapshots' | 'snapshots_of_others' | 'snapshots_busy') =>
     new CloudError('invalid', 'volume_in_the_way', { id, why });
   if (attachment && attachmentStatus(attachment) !== 'reserved') throw inTheWay('attached');
+  if (volume.group_id !== null) throw inTheWay('group');
   if (!options.force) {
     requireStatus(volume, 'delete', ['available', 'error', 'error_restoring', 'error_extending', 'error_managing']);
   }

@@ -9,6 +9,7 @@ export const volume = {
     'volume_type_id',
     'availability_zone',
     'bootable',
+    'group_id',
     'read_only',
     'metadata',
     'image_metadata',

@@ -50,6 +50,7 @@ export interface VolumeTable {
   consumes_quota: Generated<boolean>;
   metadata: Json<Record<string, string>>;
   image_metadata: Json<Record<string, string>> | null;
+  group_id: string | null;
   source_volume_id: string | null;
   source_snapshot_id: string | null;
   source_image_id: string | null;

@@ -1,0 +1,1 @@
+export { GroupSnapshotService, type ListedGroupSnapshot } from './service.ts';

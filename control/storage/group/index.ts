@@ -1,0 +1,2 @@
+export { GroupService, type GroupWish, type ListedGroup } from './service.ts';
+export { lockGroup } from './store.ts';
