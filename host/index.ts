@@ -6,3 +6,4 @@ export type { HostLogger } from './logger.ts';
 export { type QemuMachine, qemuMachine } from './qemu-machine.ts';
 export { findGuests, stopGuests } from './stop-guests.ts';
 export type { PoolSetting, StorageSetting } from './volume/pool.ts';
+export { purgePools } from './volume/purge.ts';

@@ -5,14 +5,15 @@
  */
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { purgeCpuGroups } from '../../host/index.ts';
+import { purgeCpuGroups, purgePools } from '../../host/index.ts';
 import { purgeHostNetwork } from '../../host/network/index.ts';
 import { CommandError } from '../command.ts';
 import { withdrawClientConfig } from '../demo/client-config.ts';
 import type { CloudPaths, Settings } from '../settings.ts';
 import { step } from '../terminal.ts';
-import { isCloudDirectory } from './identity.ts';
+import { isCloudDirectory, readIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
+import { storagePools } from './storage-pools.ts';
 
 /** Refuses what no cloud's data directory can be, whatever lies in it. */
 export function refuseDangerous(paths: CloudPaths): void {
@@ -41,6 +42,9 @@ export async function purgeCloud(settings: Settings): Promise<void> {
     await purgeHostNetwork({ tag, runDirectory: run });
   });
   await step('removing control groups', async () => purgeCpuGroups(settings.paths.tag));
+  const [pools, identity] = [storagePools(settings.values.storage_pools), readIdentity(settings.paths)];
+  // Those that lie elsewhere.
+  if (pools && identity) await step('removing volumes', async () => purgePools(pools, identity));
   await step('removing files', async () => {
     const { paths } = settings;
     const { adminPasswordFile } = cloudLayout(paths);

@@ -15,8 +15,9 @@ export const command: Command = {
   description: `Stops the cloud. Guests are asked to shut down (ACPI) and ended after a deadline; their disks stay, and the next
 'bothy up' starts those again that ran. With --keep-guests they go on running, with their network.
 
---purge removes the cloud for good: guests, disks, images, database, certificates, logs, and every process, bridge,
-tap, network namespace and nft table of it. It asks first on a terminal, and wants --yes elsewhere.`,
+--purge removes the cloud for good: guests, disks, volumes, images, database, certificates, logs, and every process, bridge,
+tap, network namespace and nft table of it. Backups of volumes stay where backup_directory names a place of its own.
+It asks first on a terminal, and wants --yes elsewhere.`,
   options: {
     'keep-guests': { type: 'boolean', help: 'leave guests and their network running' },
     purge: { type: 'boolean', help: 'remove the cloud and all its data' },

@@ -3,8 +3,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type HostId, newId, newOrderedId } from '../../contract/ids.ts';
+import { type HostId, type LayerId, newId, newOrderedId } from '../../contract/ids.ts';
 import { defaultPool, Pools, type PoolsOptions } from './pool.ts';
+import { purgePools } from './purge.ts';
 
 function machine(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'bp-'));
@@ -91,4 +92,19 @@ test('before the cloud is known a pool is looked at and not marked', async (t) =
   known = cloudId;
   await pools.require('fast', { toMake: true });
   assert.deepEqual(readdirSync(disk), ['bothy-pool.json']);
+});
+
+test('a purge takes the layers of its own cloud and host, then the mark, and nothing else', async (t) => {
+  const { disk, opened, cloudId, hostId } = machine(t);
+  await opened();
+  const settings = [{ name: 'fast', tier: 'flash' as const, path: disk }];
+  const id = newOrderedId<LayerId>();
+  for (const name of [`${id}.qcow2`, `${id}.qcow2.rebased`, 'notes.txt', 'other.qcow2'])
+    writeFileSync(join(disk, name), '');
+  purgePools(settings, { cloudId, hostId: newOrderedId<HostId>() });
+  purgePools(settings, { cloudId: 'another', hostId });
+  assert.equal(readdirSync(disk).length, 5);
+  purgePools(settings, { cloudId, hostId });
+  purgePools([...settings, { name: 'gone', tier: 'disk', path: join(disk, 'none') }], { cloudId, hostId });
+  assert.deepEqual(readdirSync(disk).sort(), ['notes.txt', 'other.qcow2']);
 });

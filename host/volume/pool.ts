@@ -52,7 +52,7 @@ interface Pool {
   closed: string | null;
 }
 
-const markName = 'bothy-pool.json';
+export const markName = 'bothy-pool.json';
 /** With less the pool counts as full: a file system needs some for its own books. */
 const reserveBytes = 64 * 2 ** 20;
 
@@ -195,7 +195,7 @@ async function closed({ setting, freeBytes }: Pool): Promise<string | null> {
   }
 }
 
-function readMark(bytes: Buffer): { cloudId: string; hostId: string; pool: string } | undefined {
+export function readMark(bytes: Buffer): { cloudId: string; hostId: string; pool: string } | undefined {
   try {
     const { cloudId, hostId, pool } = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>;
     if (typeof cloudId !== 'string' || typeof hostId !== 'string' || typeof pool !== 'string') return undefined;
