@@ -127,6 +127,8 @@ export interface ComputeReasons {
   aggregate_name_taken: { name: string };
   aggregate_not_empty: { id: string };
   aggregate_host_exists: { aggregate: string; host: string };
+  /** An image comes to a host with a server, or as one of the copies of each image; not by wish. */
+  image_not_on_host: { image: string; host: string };
   aggregate_host_missing: { aggregate: string; host: string };
   aggregate_host_in_two_zones: { host: string };
   /** Their zone is where they run. */

@@ -85,3 +85,22 @@ test('what is no aggregate is refused, and members know none', async () => {
   assert.equal((await act(id, { set_metadata: { metadata: { availability_zone: '' } } })).status, 400);
   assert.equal((await api.call(api.cloud.member, 'GET', '/os-aggregates')).status, 403);
 });
+
+test('images are on the hosts of an aggregate, or it is said which is not on which; from 2.81 on', async () => {
+  const id = await make('with images');
+  const { imageId } = api.cloud;
+  const hostId = await api.cloud.addHost({ name: 'cached' });
+  await act(id, { add_host: { host: 'cached' } });
+  const cache = (ids: string[], version = 81) =>
+    admin('POST', `/${id}/images`, { cache: ids.map((image) => ({ id: image })) }, version);
+  const refused = await cache([imageId]);
+  assert.equal(refused.status, 400);
+  assert.match(refused.body.badRequest.message, new RegExp(`Image ${imageId} is not on host cached`));
+  await sql`insert into image_location (image_id, host_id) values (${imageId}, ${hostId})`.execute(
+    api.db.database.query,
+  );
+  assert.equal((await cache([imageId])).status, 202);
+  assert.equal((await cache([imageId, imageId])).status, 400);
+  assert.equal((await cache([])).status, 400);
+  assert.equal((await cache([imageId], 80)).status, 404);
+});

@@ -49,6 +49,11 @@ const contracts = {
   },
   show: { summary: 'Show an aggregate', ...admin, answers: one },
   update: { summary: 'Change the name or the zone of an aggregate', ...admin, body: updated, answers: one },
+  images: {
+    ...{ summary: 'Have images on the hosts of an aggregate', ...admin, versions: { from: 81 } },
+    body: v.strict({ cache: Type.Array(v.strict({ id: v.uuid }), { minItems: 1, maxItems: 1000 }) }),
+    answers: { 202: null },
+  },
   remove: { summary: 'Delete an aggregate', ...admin, answers: { 200: null } },
 } as const;
 
@@ -102,6 +107,12 @@ export function aggregateRoutes(app: Boundary, aggregates: AggregateService): vo
   app.delete('/os-aggregates/:id', contracts.remove, async (request, reply) => {
     await aggregates.delete(callerOf(request), numberOf(request));
     return reply.code(200).send();
+  });
+  app.post('/os-aggregates/:id/images', contracts.images, async (request, reply) => {
+    const images = request.body.cache.map(({ id }) => id);
+    if (new Set(images).size < images.length) throw new Refusal('invalid', 'Duplicate images in request');
+    await aggregates.requireImages(callerOf(request), numberOf(request), images);
+    return reply.code(202).send();
   });
   const summary = 'Act on an aggregate';
   app.actions('/os-aggregates/:id/action', { summary, ...admin }, actions, async (request, _reply, chosen) => ({

@@ -178,6 +178,8 @@ const aggregates = {
   aggregate_not_empty: ({ id }) =>
     `Cannot perform action 'delete' on aggregate ${id}. Reason: Host aggregate is not empty.`,
   aggregate_host_exists: ({ aggregate, host }) => `Aggregate ${aggregate} already has host ${host}.`,
+  image_not_on_host: ({ image, host }) =>
+    `Image ${image} is not on host ${host}, and is not sent ahead in this release of Bothy: it comes there with its first server, or as one of its image_copies`,
   aggregate_host_missing: ({ aggregate, host }) => `Cannot remove host ${host} in aggregate ${aggregate}`,
   aggregate_host_in_two_zones: ({ host }) => `Host ${host} already in another availability zone.`,
   aggregate_host_has_servers: ({ host }) =>

@@ -113,6 +113,21 @@ export class AggregateService {
     });
   }
 
+  /**
+   * Nova's image cache: that the hosts have the images ahead of the first server. Where they have, there is nothing to do.
+   * @throws CloudError `not_found`; `invalid` that names the first image and host of which this is not so
+   */
+  async requireImages(caller: Caller, number: number, images: readonly string[]): Promise<void> {
+    requireAdmin(caller, 'cache images on the hosts of an aggregate');
+    const { id } = await readOne(this.#database.query, number);
+    const { rows } = await sql<{ image: string; host: string }>`select w.image, h.name as host
+      from unnest(${[...images]}::uuid[]) with ordinality as w(image, place), aggregate_host x join host h on h.id = x.host_id
+      where x.aggregate_id = ${id} and not exists (select from image_location l join image i on i.id = l.image_id
+        where l.image_id = w.image and l.host_id = h.id and i.desired_presence = 'present')
+      order by w.place, h.name limit 1`.execute(this.#database.query);
+    if (rows[0]) throw new CloudError('invalid', 'image_not_on_host', rows[0]);
+  }
+
   async #write(caller: Caller, operation: string, work: (tx: Tx) => Promise<number>): Promise<AggregateRow> {
     requireAdmin(caller, operation);
     return this.#database.transaction(actorOf(caller), async (tx) => {
