@@ -244,6 +244,36 @@ test('a guest that does not let go of a volume keeps it until it is stopped, and
 });
 
 test(
+  'real QEMU takes volumes on SCSI, and at a start on SATA and in machines of before, and limits each',
+  options,
+  async (t) => {
+    const machine = await machineFor(t, { memoryMiB: 64 });
+    const { world } = machine;
+    await machine.host();
+    const image = await world.storeImage(bootSectorDisk());
+    const plain = { type: 'pc-q35-7.2', cpuModel: 'max' };
+    const limits = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 200, iops_rd: 0, iops_wr: 0 };
+    for (const [diskBus, layout] of [
+      ['scsi', 2],
+      ['sata', 2],
+      ['virtio', 1],
+      ['virtio', 0],
+    ] as const) {
+      const first = volumeOf(await makeLayer(world), { slot: 1, limits });
+      const volumes = [first, volumeOf(await makeLayer(world), { slot: 2 })];
+      const hardware = { diskBus, shutdownSeconds: 1 };
+      const on = { image, power: 'on', machine: { ...plain, layout }, hardware } as const;
+      const started = await machine.want({ ...on, volumes: [first] });
+      assert.equal(started.volumes?.length, 1, `${diskBus} ${layout}`);
+      const hot = await machine.want({ volumes });
+      assert.equal(hot.volumes?.length, diskBus === 'sata' ? 1 : 2, `${diskBus} ${layout}`);
+      const off = await machine.want({ power: 'off', volumes: [] }, 'stopped');
+      assert.deepEqual(off.volumes ?? [], []);
+    }
+  },
+);
+
+test(
   'a guest whose pool is full stands still and says why, and goes on when there is room, with nothing lost',
   options,
   async (t) => {
