@@ -74,6 +74,13 @@ test('what is another host’s, another cloud’s, another pool or somebody’s 
   assert.match(problemOf(await opened())!, /can't be read/);
 });
 
+test('a mark that a process died over keeps no later one from the pool', async (t) => {
+  const { disk, opened } = machine(t);
+  writeFileSync(join(disk, 'bothy-pool.json.new'), '{"clou');
+  assert.equal(problemOf(await opened()), null);
+  assert.deepEqual(readdirSync(disk), ['bothy-pool.json']);
+});
+
 test('a directory with files of somebody else is no pool', async (t) => {
   const { disk, opened } = machine(t);
   writeFileSync(join(disk, 'thesis.txt'), '');

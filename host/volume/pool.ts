@@ -53,6 +53,8 @@ interface Pool {
 }
 
 export const markName = 'bothy-pool.json';
+/** What may lie in a new pool: the file system's own, and a mark that this process died over before it was whole. */
+const ofNobody: ReadonlySet<string> = new Set(['lost+found', `${markName}.new`]);
 /** With less the pool counts as full: a file system needs some for its own books. */
 const reserveBytes = 64 * 2 ** 20;
 
@@ -165,7 +167,7 @@ export class Pools {
     if (known) return `its mark ${markName} is gone; is its file system mounted?`;
     const names = await namesIn(path);
     if (!names) return `there is no directory ${path}`;
-    if (names.some((each) => each !== 'lost+found')) return 'there are files of somebody else in it';
+    if (names.some((each) => !ofNobody.has(each))) return 'there are files of somebody else in it';
     if (cloud === null) return null;
     await this.#mark(name, path, cloud);
     return null;
