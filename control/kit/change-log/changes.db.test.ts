@@ -7,7 +7,7 @@ import { newId } from '../../../contract/ids.ts';
 import { patienceMs, until } from '../../../test/support/until.ts';
 import { cloudActor, type Database } from '../database/database.ts';
 import { currentIncarnation, renewIncarnation, settleIncarnation } from '../database/incarnation.ts';
-import { type TestDatabase, testDatabase, testProject } from '../database/testing.ts';
+import { type TestDatabase, testDatabase, testProject, untilFinal } from '../database/testing.ts';
 import {
   ChangeFeed,
   currentPosition,
@@ -93,8 +93,10 @@ test('the feed delivers every change once and in order while transactions commit
 test('an update that changes nothing but updated_at writes no change', async () => {
   const id = newId();
   await sql`insert into domain (id, name) values (${id}, 'same')`.execute(db.database.query);
+  await untilFinal(db.database.query);
   const from = await currentPosition(db.database.query);
   await sql`update domain set updated_at = now() + interval '1 s' where id = ${id}`.execute(db.database.query);
+  await untilFinal(db.database.query);
   assert.deepEqual((await readChanges(db.database.query, { after: from, limit: 10 })).changes, []);
 });
 
@@ -128,6 +130,7 @@ test('a change of nothing but what was seen says so, and one of anything else be
 
 test('a change carries who made it and at whose request', async () => {
   const [id, actorId] = [newId(), newId()];
+  await untilFinal(db.database.query);
   const from = await currentPosition(db.database.query);
   await db.database.transaction({ actorId, requestId: 'req-1' }, (tx) =>
     sql`insert into domain (id, name) values (${id}, 'signed')`.execute(tx),
