@@ -231,4 +231,5 @@ export const reading = [
   'os-getSerialConsole',
   'os-getVNCConsole',
   'resetNetwork',
+  'injectNetworkInfo',
 ] as const;

@@ -3,7 +3,6 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
 import { callerOf, oddName } from '../../../control/compute/server/testing.ts';
-import { laterActions } from './actions/later.ts';
 import { type ComputeApi, computeApi } from './testing.ts';
 
 let api: ComputeApi;
@@ -279,7 +278,7 @@ test('an administrator names the host; a quota is 403 with Nova’s sentence', a
   );
 });
 
-test('actions: stop, start, reboot, console, lock, reset; illegal ones are 409, later ones 501, unknown ones 400', async () => {
+test('actions: stop, start, reboot, console, lock, reset; illegal ones are 409, gone ones 410, unknown ones 400', async () => {
   const id = await make();
   const act = (body: unknown, options: { admin?: boolean; version?: number } = {}) =>
     api.call(options.admin ? api.cloud.admin : api.cloud.member, 'POST', `/servers/${id}/action`, {
@@ -314,12 +313,10 @@ test('actions: stop, start, reboot, console, lock, reset; illegal ones are 409, 
   assert.equal((await act({ 'os-resetState': { state: 'active' } }, { admin: true })).status, 202);
   await api.cloud.obey(host);
   assert.equal((await get(`/servers/${id}`)).body.server.status, 'ACTIVE');
-  for (const later of Object.keys(laterActions)) {
-    const answer = await act({ [later]: null });
-    assert.deepEqual([answer.status, answer.body.notImplemented?.code], [501, 501], later);
-  }
   assert.equal((await act({ addFixedIp: null }, { version: 44 })).status, 404, 'Nova let go of it');
-  assert.equal((await act({ resetNetwork: null })).body.computeFault?.code, 410);
+  for (const gone of ['resetNetwork', 'injectNetworkInfo']) {
+    assert.equal((await act({ [gone]: null })).body.computeFault?.code, 410);
+  }
   assert.match((await act({ fly: null })).body.badRequest.message, /no such action: fly/);
   assert.equal((await act({ 'os-stop': null, 'os-start': null })).status, 400);
   const actions = (await get(`/servers/${id}/os-instance-actions`)).body.instanceActions;

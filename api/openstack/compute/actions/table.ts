@@ -7,7 +7,6 @@ import { forceDelete, restore } from './delete.ts';
 import { addFixedIp, removeFixedIp } from './fixed-ips.ts';
 import { addFloatingIp, removeFloatingIp } from './floating-ips.ts';
 import { changePassword, triggerCrashDump } from './guest-requests.ts';
-import { laterActions } from './later.ts';
 import { lock, unlock } from './lock.ts';
 import { evacuate, liveMigrate, migrate } from './move.ts';
 import { pause, unpause } from './pause.ts';
@@ -21,7 +20,6 @@ import { shelve, shelveOffload, unshelve } from './shelve.ts';
 import { resume, suspend } from './suspend.ts';
 
 export const actions: Readonly<Record<string, ServerAction>> = {
-  ...laterActions,
   addFixedIp,
   addFloatingIp,
   addSecurityGroup,
