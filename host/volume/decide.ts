@@ -19,6 +19,8 @@ export interface LayerFacts {
   outcomes: Outcomes | undefined;
   /** The file that it shall build on is here. */
   parentHere: boolean;
+  /** So is the image, in a form that guests read. */
+  imageHere: boolean;
   /** Guests that write to it. */
   writers: number;
   /** All guests that run have been asked. */
@@ -38,6 +40,8 @@ export type Step =
   | { do: 'note-made' }
   | { do: 'make' }
   | { do: 'restore' }
+  /** The image that it builds on was lost. */
+  | { do: 'fetch' }
   | { do: 'rebase'; onto: BuildsOn }
   | { do: 'grow' }
   /** Nobody writes to it any more: guests may read it. */
@@ -58,7 +62,7 @@ export function decide(desired: DesiredLayer, facts: LayerFacts): Step {
 }
 
 /** What a host whose lease has ended does not do. */
-const begins: ReadonlySet<Step['do']> = new Set(['make', 'restore', 'rebase', 'grow', 'capture', 'back-up']);
+const begins: ReadonlySet<Step['do']> = new Set(['make', 'restore', 'fetch', 'rebase', 'grow', 'capture', 'back-up']);
 
 /** What its document says that it builds on. What comes from a backup stands for itself. */
 export const wantedBase = ({ parentId, image, source }: DesiredLayer): BuildsOn => {
@@ -97,6 +101,7 @@ function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
     // The server's task tells it, which knows the size that the guest has been shown: one of two sizes in flight would shrink it.
     return writers > 0 ? { do: 'wait', what: 'waiting for the guest to be shown the new size' } : { do: 'grow' };
   }
+  if (!facts.imageHere) return { do: 'fetch' };
   if (guestsKnown && writers === 0) {
     if (desired.readOnly && file.owner !== 'group') return { do: 'seal' };
     if (!desired.readOnly && file.owner !== 'root') return { do: 'take-back' };

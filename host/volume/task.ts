@@ -209,7 +209,7 @@ export class LayerTask {
   }
 
   async #look(desired: DesiredLayer): Promise<LayerFacts> {
-    const { ledger, outcomes, files, lease } = this.context;
+    const { ledger, outcomes, files, lease, images } = this.context;
     const path = await this.#owner.path(desired);
     const found = path === undefined ? undefined : await this.#lookAt(path, desired);
     this.#file = found && {
@@ -223,6 +223,7 @@ export class LayerTask {
       erasedEpoch: ledger.erasedEpoch(this.id),
       outcomes: outcomes.of(this.id),
       parentHere: base?.kind !== 'layer' || this.#owner.isHere(base.id),
+      imageHere: base?.kind !== 'image' || images.base(base.id) !== undefined,
       writers: files.open.writersOf(this.id).length,
       guestsKnown: files.open.complete,
       leaseEnded: lease.state === 'ended',

@@ -1,6 +1,6 @@
 /** Layers of a host whose control, pools and files are not always as they should be. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
@@ -33,6 +33,23 @@ async function made({ control }: HostWorld, changes: Partial<DesiredLayer> = {})
   await control.untilLayer(layer.id, 'ready', isReady);
   return layer;
 }
+
+test('an image that is lost under a layer is fetched again', async (t) => {
+  const other = await hostWorld(t);
+  const source = other.host();
+  await source.start();
+  const stored = await other.storeImage();
+  const world = await hostWorld(t, { authority: other.authority });
+  const first = world.host();
+  await first.start();
+  const layer = await made(world, { image: { ...stored!, sources: [source.facts().url] } });
+  const copy = join(world.directory, 'data/images', stored!.id);
+  await first.stop();
+  rmSync(copy);
+  await world.host().start();
+  await until('the image to be back', () => existsSync(copy));
+  await world.control.untilLayer(layer.id, 'ready', ({ state, step }) => state === 'ready' && step === null);
+});
 
 test('a layer waits for the one that it builds on, and says so', async (t) => {
   const { control, file } = await started(t);

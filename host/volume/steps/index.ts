@@ -4,7 +4,7 @@ import { HostFault } from '../../host-error.ts';
 import type { Doing } from '../decide.ts';
 import type { LayerTask } from '../task.ts';
 import { grow, rebase } from './changing.ts';
-import { make, restore } from './making.ts';
+import { fetch, make, restore } from './making.ts';
 import { backUp, capture, forgetOutcomes } from './outcomes.ts';
 import { remove } from './removing.ts';
 import type { StepFunction } from './step.ts';
@@ -35,6 +35,7 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   },
   make,
   restore,
+  fetch,
   rebase,
   grow,
   async seal({ task, desired }) {

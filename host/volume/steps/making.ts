@@ -69,6 +69,10 @@ async function imageFor(
   return base.format;
 }
 
+/** It is here again; the layer's file says in which format it reads it. */
+export const fetch: StepFunction<'fetch'> = async ({ task, desired }) =>
+  (await imageFor(task, desired.image!, desired)) === undefined ? awaitDigestMs : undefined;
+
 /** What a backup holds, as a layer that stands for itself. */
 export const restore: StepFunction<'restore'> = async ({ task, desired }) => {
   const { pools, backups, tools, files, durable } = task.context;
