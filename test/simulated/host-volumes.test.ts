@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type LayerId, newOrderedId } from '../../contract/ids.ts';
+import { ProcessDied } from '../../host/server/context.ts';
 import { hostWorld, wantedServer } from '../support/host-world.ts';
 import { makeLayer, volumeBytes, volumeOf } from '../support/layers.ts';
 import { until } from '../support/until.ts';
@@ -178,6 +179,29 @@ test('a suspended guest goes on with its volumes, also with one that was detache
   assert.deepEqual(held(kept), [[one.layerId, 'releasing']]);
   assert.deepEqual(held(await want({ power: 'on' })), [[two.layerId, 'attached']]);
   assert.equal(qemu().guest.memory, memory);
+});
+
+test('a guest that is suspended while a volume is half on its way in goes on, with it or without', async (t) => {
+  for (const deathAfter of ['record-volume', 'add-node', 'add-disk']) {
+    const { world, host, say, seen, want, qemu } = await running(t);
+    await want({});
+    const { memory } = qemu().guest;
+    const volume = volumeOf(await makeLayer(world));
+    await host.stop();
+    const step = (name: string) => {
+      if (name === deathAfter) throw new ProcessDied(name);
+    };
+    const mortal = world.host({ configuration, dependencies: { step } });
+    await mortal.start();
+    say({ volumes: [volume] });
+    await mortal.died;
+    say({ volumes: [], power: 'suspended' });
+    await world.host({ configuration }).start();
+    await seen('suspended', ({ state }) => state === 'suspended');
+    assert.deepEqual(held(await want({ power: 'on' })), [], deathAfter);
+    assert.equal(qemu().guest.memory, memory);
+    world.machine.claims.file(`${world.directory}/data/volumes/${volume.layerId}.qcow2`, 'write')();
+  }
 });
 
 test('a host process that comes back knows what is open and goes on', async (t) => {

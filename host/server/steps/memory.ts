@@ -11,6 +11,7 @@ import { HostFault } from '../../host-error.ts';
 import type { ServerTask } from '../task.ts';
 import { shapeOf } from './starting.ts';
 import type { StepFunction } from './step.ts';
+import { settleVolumes } from './volumes.ts';
 
 export const pause: StepFunction<'pause'> = async ({ task }) => {
   task.say('pausing the guest');
@@ -42,6 +43,7 @@ export const saveMemory: StepFunction<'save-memory'> = async ({ task, desired })
   const { paths, context, guest } = task;
   task.say('saving the memory');
   for (const path of [paths.memory, `${paths.memory}.new`]) await rm(path, { force: true });
+  await settleVolumes(task);
   await task.save({ memory: shapeOf(task, desired) });
   await context.step('record-memory');
   await receiveMemory(guest!, {

@@ -119,18 +119,34 @@ export const unplugVolume: StepFunction<'unplug-volume'> = async ({ task }, { vo
 /** QEMU's word that it is gone wakes the task. */
 export const awaitVolume: StepFunction<'await-volume'> = async (_work, { ms }) => ms;
 
-/** Tops last to first: each builds on the one before it. */
-export const closeVolume: StepFunction<'close-volume'> = async ({ task }, { volume: { id, tops } }) => {
+export const closeVolume: StepFunction<'close-volume'> = async ({ task }, { volume }) =>
+  (await closed(task, volume)) ? undefined : closingMs;
+
+/** Its device is gone: now its nodes, tops last to first, for each builds on the one before it. False: QEMU has not let go of them yet. */
+async function closed(task: ServerTask, { id, tops }: VolumeRecord): Promise<boolean> {
   const names = tops.map((layerId) => layerNode(id, layerId));
   for (const name of names.toReversed()) await done(task, 'blockdev-del', { 'node-name': name });
   const left = await nodesOf(task);
-  if (names.some((name) => left.has(name))) return closingMs;
+  if (names.some((name) => left.has(name))) return false;
   await task.context.step('remove-nodes');
   task.context.layers.open.closed({ serverId: task.id, volumeId: id });
   task.askedFor.delete(id);
   await task.save({ volumes: task.record!.volumes!.filter((volume) => volume.id !== id) });
-  return undefined;
-};
+  return true;
+}
+
+/** Of a guest that stands still: what its memory is about to know, no volume half on its way in or out. @throws HostFault to be tried again */
+export async function settleVolumes(task: ServerTask): Promise<void> {
+  const volumes = task.record?.volumes ?? [];
+  if (volumes.every(({ plugged, askedAt }) => plugged && askedAt === undefined)) return;
+  const devices = await devicesOf(task);
+  for (const volume of volumes) {
+    const there = devices.has(volumeDeviceId(volume.id));
+    if (there && !volume.plugged) await note(task, volume.id, { plugged: true });
+    if (!there && !(await closed(task, volume)))
+      throw new HostFault('suspend_failed', `QEMU has not let go of volume ${volume.id} yet`);
+  }
+}
 
 export const awaitLayer: StepFunction<'await-layer'> = async ({ task }, { layerId, why }) => {
   task.say(`waiting for a volume's layer: ${why}`);
