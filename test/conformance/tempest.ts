@@ -81,8 +81,15 @@ function services({ externalNetwork }: Prepared): Sections {
     'network-feature-enabled': { api_extensions: 'all', floating_ips: true, ipv6: true, ipv6_subnet_attributes: true },
     image: { container_formats: 'bare,ovf,ova', disk_formats: 'raw,qcow2,vmdk,iso,vdi,vhd', build_timeout: 120 },
     'image-feature-enabled': { import_image: true, manage_locations: true },
-    volume: { catalog_type: 'volumev3', max_microversion: 'latest', volume_size: 1, build_timeout: 300 },
-    'volume-feature-enabled': { backup: true, snapshot: true, clone: true },
+    volume: {
+      ...{ catalog_type: 'volumev3', max_microversion: 'latest', volume_size: 1, build_timeout: 300 },
+      // What pools say of themselves (control/storage/pool/capabilities.ts): types of the tests ask for it.
+      ...{ vendor_name: 'Bothy', storage_protocol: 'file' },
+    },
+    'volume-feature-enabled': {
+      ...{ backup: true, snapshot: true, clone: true },
+      ...{ extend_attached_volume: true },
+    },
   };
 }
 
