@@ -46,7 +46,7 @@ export class OpenStack {
   }
 
   /** @param path below the service's endpoint; network paths start with /v2.0, image paths with /v2 */
-  url(service: 'identity' | 'image' | 'network' | 'compute', path: string): string {
+  url(service: 'identity' | 'image' | 'network' | 'compute' | 'block-storage', path: string): string {
     const base = this.#endpoints.get(service);
     if (!base) throw new Error(`no endpoint of type ${service}`);
     const version = path.match(/^\/v\d[\d.]*/)?.[0];

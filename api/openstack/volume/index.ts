@@ -38,6 +38,7 @@ import { resourceFilterRoutes } from './filters.ts';
 import { groupSnapshotRoutes } from './group-snapshots.ts';
 import { groupTypeRoutes } from './group-types.ts';
 import { groupRoutes } from './groups.ts';
+import { manageRoutes } from './manage.ts';
 import { messageRoutes } from './messages.ts';
 import { metadataRoutes } from './metadata.ts';
 import { maximumVersion, speakMicroversions } from './microversion.ts';
@@ -143,6 +144,7 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   volumeRoutes(boundary, options.volumes);
   volumeActionRoutes(boundary, options, { ...volumeActions, ...attachmentActions });
   metadataRoutes(boundary, options);
+  manageRoutes(boundary);
   snapshotRoutes(boundary, options.snapshots);
   typeRoutes(boundary, options.volumeTypes);
   typeSpecRoutes(boundary, options.volumeTypes);

@@ -178,6 +178,9 @@ test('actions answer with Cinder’s statuses', async () => {
   assert.equal((await act(id, { 'os-retype': { new_type: 'none' } })).status, 400);
   assert.equal((await act(id, { 'os-migrate_volume': { host: 'x' } }, 0, admin)).status, 400);
   assert.equal((await act(id, { 'os-unmanage': {} }, 0, admin)).status, 400);
+  assert.equal((await call('POST', '/os-volume-manage', { volume: { host: 'x' } }, 0, admin)).status, 400);
+  const manageable = await call('GET', '/manageable_volumes/detail', undefined, 8, admin);
+  assert.deepEqual(manageable.body, { 'manageable-volumes': [] });
   assert.equal((await act(id, { 'os-reset_status': { status: 'error' } })).status, 403);
   assert.equal((await act(id, { 'os-reset_status': { status: 'ERROR' } }, 0, admin)).status, 202);
   assert.equal(await statusOf(id), 'error');

@@ -9,8 +9,16 @@ import { CloudError } from '../../../contract/errors.ts';
 import { type ImageId, type LayerId, newId, newOrderedId, parseId, type VolumeId } from '../../../contract/ids.ts';
 import { fileFormat } from '../../image/index.ts';
 import { actorOf, type Caller, requireProjectMember } from '../../kit/caller.ts';
-import { type Actor, type Database, type Queryable, type Tx, withCommit } from '../../kit/database/database.ts';
+import {
+  type Actor,
+  type Database,
+  type Queryable,
+  type Tx,
+  violatedConstraint,
+  withCommit,
+} from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
+import { notFound } from '../../kit/refusal.ts';
 import { insertLayer, type NewLayer } from '../layer/index.ts';
 import { choosePool, type PoolState, type PoolWish, recordPoolChoice } from '../pool/index.ts';
 import { requireServedType, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
@@ -78,9 +86,14 @@ export const createFromImageDeadlineMs = 60 * 60_000;
 /** @throws CloudError `invalid`, `forbidden`, `not_found`, `quota_exceeded` */
 export function createVolume(deps: CreateDependencies, caller: Caller, wish: VolumeWish): Promise<ListedVolume> {
   const projectId = requireProjectMember(caller, 'create a volume');
-  return deps.database.transaction(actorOf(caller), async (tx) => {
+  const made = deps.database.transaction(actorOf(caller), async (tx) => {
     const { written } = await decide(tx, deps, caller, { projectId, wish });
     return withCommit(written);
+  });
+  return made.catch((error) => {
+    // Somebody deleted the type since it was read.
+    if (violatedConstraint(error) === 'volume_volume_type_id_fkey') throw notFound('volume_type', wish.type ?? '');
+    throw error;
   });
 }
 
