@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type LocalDiskWish, localDisksOf, localGib, resizedLocalDisks } from './local-disks.ts';
+import { diskDevices, type LocalDiskWish, localDisksOf, localGib, resizedLocalDisks } from './local-disks.ts';
 
 const flavor = { ephemeral_gib: 4, swap_mib: 512 };
 const ephemeral = (sizeMiB: number | null): LocalDiskWish => ({ kind: 'ephemeral', sizeMiB, format: null });
@@ -41,4 +41,12 @@ test('with another flavor what was given stays, the rest follows, and no ephemer
   assert.throws(() => resizedLocalDisks({ ephemeral_gib: 3, swap_mib: 512 }, localDisksOf(flavor, [])), {
     reason: 'resize_of_ephemeral_down',
   });
+});
+
+test('a config drive has a letter before those of volumes, unless it is a CD', () => {
+  const server = { image_id: 'an image', local_disks: ['swap'], config_drive: true, hardware: {} };
+  assert.deepEqual(diskDevices(server, 'vd'), ['/dev/vda', '/dev/vdb', '/dev/vdc']);
+  assert.deepEqual(diskDevices({ ...server, hardware: { cdromBus: 'sata' } }, 'vd'), ['/dev/vda', '/dev/vdb']);
+  assert.deepEqual(diskDevices({ ...server, config_drive: false }, 'vd'), ['/dev/vda', '/dev/vdb']);
+  assert.deepEqual(diskDevices(server, 'sd'), ['/dev/sda', '/dev/sdb']);
 });

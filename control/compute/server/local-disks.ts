@@ -48,16 +48,25 @@ export function requireDiskBuses(bus = 'virtio', wanted: readonly string[]): voi
   if (other !== undefined) throw new CloudError('invalid', 'other_disk_bus', { wanted: other, bus });
 }
 
-/** How the API calls the disks that a server has of its host's: /dev/vda is the one that it boots from. */
-export function diskDevices(
-  { image_id: image, local_disks: disks }: { image_id: string | null; local_disks: readonly unknown[] },
-  prefix: string,
-): string[] {
+/**
+ * How the API calls the disks that a server has of its host's: /dev/vda is the one that it boots from. A config drive is one more where it is no
+ * CD: the guest finds it before any volume.
+ */
+export function diskDevices(server: DiskedServer, prefix: string): string[] {
+  const { image_id: image, local_disks: disks, config_drive, hardware } = server;
+  const drive = image !== null && config_drive && prefix === 'vd' && hardware.cdromBus === undefined;
   const names = Array.from(
-    { length: disks.length + 1 },
+    { length: disks.length + 1 + Number(drive) },
     (_, index) => `/dev/${prefix}${String.fromCharCode(97 + index)}`,
   );
   return image === null ? names.slice(1) : names;
+}
+
+export interface DiskedServer {
+  image_id: string | null;
+  local_disks: readonly unknown[];
+  config_drive: boolean;
+  hardware: { cdromBus?: string };
 }
 
 export const devicePrefix = ({ diskBus }: { diskBus?: string }): 'vd' | 'sd' =>
