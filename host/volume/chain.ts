@@ -1,6 +1,6 @@
 /**
- * A layer with all that it builds on, as its files say (header.ts), and the chain as QEMU is told it: spelled out to the lowest file, so
- * that no program follows a name in a file. Pure but for `readChain`, which looks at files and changes nothing.
+ * A layer with all that it builds on, as was noted of each (ledger.ts; of two, its file says which), and the chain as QEMU is told it: spelled
+ * out to the lowest file, so that no program follows a name in a file. Pure but for `readChain`, which looks at files and changes nothing.
  */
 import { open } from 'node:fs/promises';
 import type { ImageId, LayerId, VolumeId } from '../../contract/ids.ts';
@@ -8,7 +8,7 @@ import { isNoEntry } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import type { BaseFile } from '../image/store.ts';
 import { type LayerHeader, readHeader } from './header.ts';
-import { baseNode, layerNode } from './names.ts';
+import { type BuildsOn, baseNode, layerNode } from './names.ts';
 
 export interface ChainLink {
   layerId: LayerId;
@@ -28,6 +28,8 @@ export interface LayerChain {
 export interface ChainSources {
   /** Undefined: this host knows no such layer. */
   layerPath(id: LayerId): string | undefined;
+  /** All that its file may say that it builds on. */
+  basesOf(id: LayerId): readonly BuildsOn[];
   /** Undefined: the image is not here, or not in a form that guests read. */
   imageBase(id: ImageId): BaseFile | undefined;
 }
@@ -43,7 +45,8 @@ export async function readChain(layerId: LayerId, sources: ChainSources): Promis
   while (next !== undefined) {
     if (links.length === maxLayers) throw new HostFault('layer_damaged', `the chain of layer ${layerId} has no end`);
     const path = sources.layerPath(next);
-    const header = path === undefined ? undefined : await headerAt(path);
+    const header: LayerHeader | undefined =
+      path === undefined ? undefined : await headerAt(path, sources.basesOf(next));
     if (!header) throw new HostFault('layer_not_ready', `layer ${next} is not on this host yet`);
     links.push({ layerId: next, path: path!, sizeBytes: header.sizeBytes });
     const { buildsOn }: LayerHeader = header;
@@ -58,13 +61,13 @@ export async function readChain(layerId: LayerId, sources: ChainSources): Promis
 }
 
 /** Undefined where there is no such file. */
-export async function headerAt(path: string): Promise<LayerHeader | undefined> {
+export async function headerAt(path: string, bases: readonly BuildsOn[]): Promise<LayerHeader | undefined> {
   const file = await open(path, 'r').catch((error) => {
     if (isNoEntry(error)) return undefined;
     throw error;
   });
   try {
-    return file && (await readHeader(file));
+    return file && (await readHeader(file, bases));
   } finally {
     await file?.close();
   }

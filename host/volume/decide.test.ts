@@ -12,7 +12,8 @@ const layer: DesiredLayer = {
 const onParent = { kind: 'layer', id: parentId } as const;
 const file = { sizeBytes: 1024, buildsOn: onParent, owner: 'root' } as const;
 const here: LayerFacts = {
-  ...{ file, made: true, erasedEpoch: undefined, outcomes: undefined, parentHere: true, imageHere: true },
+  ...{ file, made: true, baseNoted: true, erasedEpoch: undefined, outcomes: undefined },
+  ...{ parentHere: true, imageHere: true },
   ...{ writers: 0, guestsKnown: true, leaseEnded: false },
 };
 const absent = { ...layer, presence: 'absent' as const };
@@ -35,6 +36,7 @@ test('a layer is made when what it builds on is here, and never in place of one 
     ['its content is a backup', { source: { backupId: newId<BackupId>(), name: 'b', sha256: null } }, none, 'restore'],
     ['the process died before it was noted', {}, { made: false }, 'note-made'],
     ['the image that it builds on is lost', {}, { imageHere: false }, 'fetch'],
+    ['on what it builds was never noted', {}, { baseNoted: false }, 'note-made'],
     ['all is well', {}, {}, 'nothing'],
   ]);
 });

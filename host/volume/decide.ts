@@ -7,6 +7,7 @@
  */
 import type { DesiredLayer } from '../../contract/host/index.ts';
 import type { BackupId, ImageId } from '../../contract/ids.ts';
+import type { LayerLedger } from './ledger.ts';
 import { type BuildsOn, sameBase } from './names.ts';
 import type { Outcomes } from './outcomes.ts';
 
@@ -14,6 +15,8 @@ export interface LayerFacts {
   file: { sizeBytes: number; buildsOn: BuildsOn; owner: 'guest' | 'group' | 'root' } | undefined;
   /** It was once whole here. */
   made: boolean;
+  /** It is noted what its file may say that it builds on. */
+  baseNoted: boolean;
   /** The last epoch under which it was erased here, as a document had said. */
   erasedEpoch: number | undefined;
   outcomes: Outcomes | undefined;
@@ -71,6 +74,10 @@ export const wantedBase = ({ parentId, image, source }: DesiredLayer): BuildsOn 
   return image && { kind: 'image', id: image.id };
 };
 
+/** What its file may say that it builds on: what was noted, else its document's word. Never more: a guest may have written the file. */
+export const basesOf = (desired: DesiredLayer, ledger: Pick<LayerLedger, 'basesOf'>): readonly BuildsOn[] =>
+  ledger.basesOf(desired.id) ?? [wantedBase(desired)];
+
 /** Its file is as its document says, whatever else is to be made of it. */
 export const isReady = (desired: DesiredLayer, { file }: Pick<LayerFacts, 'file'>): boolean =>
   file !== undefined &&
@@ -87,9 +94,9 @@ const waitForWriter: Step = { do: 'wait', what: 'waiting for the guest to write 
 const waitForGuests: Step = { do: 'wait', what: 'waiting until it is known what guests have open' };
 
 function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
-  const { file, made, writers, guestsKnown } = facts;
+  const { file, made, baseNoted, writers, guestsKnown } = facts;
   if (!file) return decideWithoutFile(desired, facts);
-  if (!made) return { do: 'note-made' };
+  if (!made || !baseNoted) return { do: 'note-made' };
   const onto = wantedBase(desired);
   if (!sameBase(file.buildsOn, onto)) {
     if (!guestsKnown) return waitForGuests;

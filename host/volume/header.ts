@@ -6,7 +6,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { readPiece } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import { backingOf, qcow2Magic } from '../image/qcow2.ts';
-import { type BuildsOn, parseBackingName } from './names.ts';
+import { type BuildsOn, parseBackingName, sameBase } from './names.ts';
 
 export interface LayerHeader {
   sizeBytes: number;
@@ -16,14 +16,22 @@ export interface LayerHeader {
 /** A layer's header with its extensions and the name in it. QEMU writes some hundred bytes. */
 const headBytes = 4096;
 
-/** @throws HostFault where it is no layer of ours */
-export async function readHeader(file: FileHandle): Promise<LayerHeader> {
+/** Its content lies in another file, whose name QEMU would follow. */
+const dataFile = 4n;
+
+/**
+ * @param bases all that it may build on
+ * @throws HostFault where it is no layer of ours, or says that it builds on something else
+ */
+export async function readHeader(file: FileHandle, bases: readonly BuildsOn[]): Promise<LayerHeader> {
   const head = await readPiece(file, 0, headBytes);
   if (head.length < 104 || !head.subarray(0, 4).equals(qcow2Magic) || head.readUInt32BE(4) !== 3) throw damaged();
   const size = head.readBigUInt64BE(24);
   const name = backingOf(head);
   const buildsOn = name === undefined ? undefined : parseBackingName(name);
   if (buildsOn === undefined || size > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged();
+  if (head.readBigUInt64BE(72) & dataFile) throw damaged();
+  if (!bases.some((base) => sameBase(base, buildsOn))) throw damaged();
   return { sizeBytes: Number(size), buildsOn };
 }
 

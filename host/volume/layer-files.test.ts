@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -15,9 +15,11 @@ function pool(t: TestContext) {
   t.after(() => rmSync(directory, { recursive: true }));
   const pathOf = (id: LayerId) => join(directory, `${id}.qcow2`);
   const images = new Map<ImageId, { path: string; format: 'raw' | 'qcow2' }>();
+  const bases = new Map<LayerId, BuildsOn[]>();
   const files = new LayerFiles({
     layerPath: pathOf,
     imageBase: (id) => images.get(id),
+    basesOf: (id) => bases.get(id) ?? [null],
     guestGid: undefined,
   });
   const make = (buildsOn: BuildsOn, sizeBytes = 2 ** 30): LayerId => {
@@ -27,12 +29,13 @@ function pool(t: TestContext) {
     const bytes = Buffer.alloc(fileBytes);
     for (const piece of pieces) piece.bytes.copy(bytes, piece.offset);
     writeFileSync(pathOf(id), bytes);
+    bases.set(id, [buildsOn]);
     return id;
   };
-  return { files, make, images, pathOf };
+  return { files, make, images, pathOf, bases };
 }
 
-test('a chain is what the files say, spelled out down to the image, and only its top can be written', async (t) => {
+test('a chain is spelled out down to the image, and only its top can be written', async (t) => {
   const { files, make, images, pathOf } = pool(t);
   const imageId = newId<ImageId>();
   images.set(imageId, { path: '/images/one', format: 'raw' });
@@ -53,6 +56,32 @@ test('a chain is what the files say, spelled out down to the image, and only its
   const low = { ...below, file: file(pathOf(lowest), true), backing: base };
   assert.deepEqual(lowerNodes(chain), { ...below, file: file(pathOf(middle), true), backing: low });
   assert.equal(chainNodes(chain, { readOnly: false })['read-only'], false);
+});
+
+test('a file that says that it builds on what was not noted of it is refused; of two that were noted it says which', async (t) => {
+  const { files, make, bases } = pool(t);
+  const [mine, foreign] = [make(null), make(null)];
+  const top = make({ kind: 'layer', id: foreign });
+  const image = make({ kind: 'image', id: newId<ImageId>() });
+  for (const id of [top, image]) {
+    bases.set(id, [{ kind: 'layer', id: mine }, null]);
+    await assert.rejects(files.chain(id), { code: 'layer_damaged' });
+  }
+  bases.set(top, [
+    { kind: 'layer', id: mine },
+    { kind: 'layer', id: foreign },
+  ]);
+  assert.equal((await files.chain(top)).lower[0]!.layerId, foreign);
+});
+
+test('a file whose content would lie in another one is refused', async (t) => {
+  const { files, make, pathOf } = pool(t);
+  const top = make(null);
+  const file = openSync(pathOf(top), 'r+');
+  // The external data file bit of the incompatible features.
+  writeSync(file, Buffer.from([4]), 0, 1, 79);
+  closeSync(file);
+  await assert.rejects(files.chain(top), { code: 'layer_damaged' });
 });
 
 test('what builds on nothing says so, and a missing part is waited for', async (t) => {
@@ -96,7 +125,7 @@ test('two volumes on one layer have nodes of their own, with names that QEMU tak
 
 test('who writes to a layer is known from what guests opened, and changes are told', () => {
   const { open } = new LayerFiles({
-    ...{ layerPath: () => undefined, imageBase: () => undefined, guestGid: undefined },
+    ...{ layerPath: () => undefined, imageBase: () => undefined, basesOf: () => [], guestGid: undefined },
   });
   const told: (LayerId | undefined)[] = [];
   open.listen((id) => told.push(id));
@@ -117,7 +146,7 @@ test('who writes to a layer is known from what guests opened, and changes are to
 
 test('work on one layer is done one after the other, whatever becomes of it; work on others is not held up', async () => {
   const files = new LayerFiles({
-    ...{ layerPath: () => undefined, imageBase: () => undefined, guestGid: undefined },
+    ...{ layerPath: () => undefined, imageBase: () => undefined, basesOf: () => [], guestGid: undefined },
   });
   const [id, other] = [newOrderedId<LayerId>(), newOrderedId<LayerId>()];
   const order: string[] = [];

@@ -8,9 +8,11 @@ import type { LayerId } from '../../contract/ids.ts';
 import { syncDirectory } from '../files.ts';
 import { BackupDirectory } from './backups.ts';
 import type { LayerContext } from './context.ts';
+import { basesOf } from './decide.ts';
 import { LayerFiles } from './layer-files.ts';
 import { Layers, type LayersOptions } from './layers.ts';
 import { LayerLedger } from './ledger.ts';
+import type { BuildsOn } from './names.ts';
 import { OutcomeStore } from './outcomes.ts';
 import { defaultPool, Pools, type PoolsOptions, type StorageSetting } from './pool.ts';
 import { Together } from './together.ts';
@@ -54,6 +56,7 @@ export class Storage {
     this.files = new LayerFiles({
       layerPath: (id) => this.#layerPath(id),
       imageBase: (id) => images.base(id),
+      basesOf: (id) => this.#basesOf(id),
       guestGid,
     });
     const directory = setting.backupDirectory ?? join(dataDirectory, 'backups');
@@ -98,6 +101,11 @@ export class Storage {
     });
     this.told(news);
     return news.map(({ name, totalBytes, freeBytes, problem }) => ({ name, totalBytes, freeBytes, problem }));
+  }
+
+  #basesOf(id: LayerId): readonly BuildsOn[] {
+    const desired = this.layers.desired(id);
+    return desired ? basesOf(desired, this.#context.ledger) : [];
   }
 
   #layerPath(id: LayerId): string | undefined {

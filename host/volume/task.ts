@@ -11,7 +11,7 @@ import { asFault, type HostFault } from '../host-error.ts';
 import { backOffMs } from '../server/back-off.ts';
 import { ProcessDied } from '../server/context.ts';
 import type { LayerContext } from './context.ts';
-import { type Doing, decide, isReady, type LayerFacts, wantedBase } from './decide.ts';
+import { basesOf, type Doing, decide, isReady, type LayerFacts, wantedBase } from './decide.ts';
 import { type LayerHeader, readHeader } from './header.ts';
 
 export interface LayerOwner {
@@ -220,6 +220,7 @@ export class LayerTask {
     return {
       file: found,
       made: ledger.isMade(this.id),
+      baseNoted: ledger.basesOf(this.id) !== undefined,
       erasedEpoch: ledger.erasedEpoch(this.id),
       outcomes: outcomes.of(this.id),
       parentHere: base?.kind !== 'layer' || this.#owner.isHere(base.id),
@@ -242,7 +243,9 @@ export class LayerTask {
       const { uid, gid, mode, blocks } = await file.stat();
       // What shall go may be damaged.
       const header: LayerHeader =
-        desired.presence === 'absent' ? { sizeBytes: 0, buildsOn: null } : await readHeader(file);
+        desired.presence === 'absent'
+          ? { sizeBytes: 0, buildsOn: null }
+          : await readHeader(file, basesOf(desired, this.context.ledger));
       return { ...header, allocatedBytes: blocks * 512, owner: this.#ownerOf({ uid, gid, mode }, desired) };
     } finally {
       await file.close();

@@ -21,6 +21,7 @@ import type { DesiredLayer, ObservedLayer, ObservedServer } from '../../contract
 import { type BackupId, type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { qemuMachine } from '../../host/index.ts';
 import { chainNodes, readChain } from '../../host/volume/chain.ts';
+import { wantedBase } from '../../host/volume/decide.ts';
 import { bootSectorDisk } from '../support/boot-sector-guest.ts';
 import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
 import { volumeOf } from '../support/layers.ts';
@@ -71,6 +72,7 @@ class Pool {
     const chain = await readChain(id, {
       layerPath: (layer) => this.path(layer),
       imageBase: (image) => ({ path: join(images, image), format: 'raw' }),
+      basesOf: (layer) => [wantedBase(this.#documents.get(layer)!)],
     });
     return `json:${JSON.stringify(chainNodes(chain, { readOnly }))}`;
   }

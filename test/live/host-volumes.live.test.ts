@@ -13,6 +13,7 @@ import { type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '
 import { volumePciAddress } from '../../host/guest/layout.ts';
 import { qemuMachine } from '../../host/index.ts';
 import { chainNodes, readChain } from '../../host/volume/chain.ts';
+import { wantedBase } from '../../host/volume/decide.ts';
 import { bootSectorDisk } from '../support/boot-sector-guest.ts';
 import { ensureGuestImage } from '../support/guest-image.ts';
 import { GuestShell } from '../support/guest-shell.ts';
@@ -77,10 +78,11 @@ class Machine {
 
   /** What the layer holds, read by qemu-img from outside. */
   async contents(id: LayerId): Promise<Buffer> {
-    const { directory } = this.world;
+    const { directory, control } = this.world;
     const chain = await readChain(id, {
       layerPath: (layer) => join(directory, 'data/volumes', `${layer}.qcow2`),
       imageBase: () => undefined,
+      basesOf: (layer) => [wantedBase(control.layers.find(({ id: each }) => each === layer)!)],
     });
     const to = join(directory, 'contents.raw');
     const node = `json:${JSON.stringify(chainNodes(chain, { readOnly: true }))}`;

@@ -1,6 +1,6 @@
 /** Layers of a host whose control, pools and files are not always as they should be. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
@@ -241,4 +241,27 @@ test('a backup goes when control says so, once or twice; a name that leads elsew
   });
   const refused = (seen: ObservedLayer) => seen.generation === 3 && seen.backups?.[0]?.error?.code === 'invalid';
   await control.untilLayer(layer.id, 'refused', refused);
+});
+
+test('a layer whose file says that it builds on somebody else’s is refused, and the other stays closed to its guests', async (t) => {
+  const { world, host, control, file } = await started(t);
+  const [foreign, parent] = [await made(world, { readOnly: true }), await made(world, { readOnly: true })];
+  const top = await made(world, { parentId: parent.id });
+  // As a guest's QEMU may, which has the file to write.
+  const bytes = readFileSync(file(top));
+  bytes.write(foreign.id, bytes.indexOf(parent.id));
+  writeFileSync(file(top), bytes);
+  control.wantLayer({ ...top, generation: 2, readOnly: true, captures: [{ imageId: newId(), format: 'raw' }] });
+  const refused = await control.untilLayer(top.id, 'refused', ({ state }) => state === 'failed');
+  assert.equal(refused.error?.code, 'layer_damaged');
+  assert.deepEqual(refused.captures, []);
+  await host.stop();
+  await world.host({ configuration: { sweepIntervalMs: 20 } }).start();
+  control.wantLayer({ ...top, generation: 3, parentId: null });
+  const again = await control.untilLayer(top.id, 'refused', (seen) => seen.generation === 3 && seen.state === 'failed');
+  assert.equal(again.error?.code, 'layer_damaged');
+  // Deleted it can be, as any.
+  control.wantLayer({ ...top, generation: 4, presence: 'absent' });
+  await control.untilLayer(top.id, 'gone', ({ state }) => state === 'absent');
+  assert.equal(existsSync(file(foreign)), true);
 });

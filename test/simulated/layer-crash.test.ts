@@ -12,6 +12,7 @@ import { type BackupId, type ImageId, type LayerId, newId, newOrderedId, type Vo
 import { qcow2Overlay } from '../../host/image/qcow2.ts';
 import { ProcessDied } from '../../host/server/context.ts';
 import { headerAt } from '../../host/volume/chain.ts';
+import { wantedBase } from '../../host/volume/decide.ts';
 import { type HostWorld, hostWorld } from '../support/host-world.ts';
 import { until } from '../support/until.ts';
 
@@ -187,7 +188,7 @@ async function check({ directory }: HostWorld, work: Work, layer: DesiredLayer):
     assert.deepEqual(readdirSync(join(data, 'layer-outcomes')), []);
     return;
   }
-  const header = await headerAt(join(pool, file));
-  const base = layer.image ? { kind: 'image', id: layer.image.id } : null;
+  const base = wantedBase(layer);
+  const header = await headerAt(join(pool, file), [base]);
   assert.deepEqual(header, { sizeBytes: work.fileBytes ?? layer.sizeBytes, buildsOn: base });
 }

@@ -4,8 +4,8 @@ import type { DesiredLayer } from '../../../contract/host/index.ts';
 import type { LayerId } from '../../../contract/ids.ts';
 import { syncFile } from '../../files.ts';
 import { HostFault } from '../../host-error.ts';
-import type { LayerChain } from '../chain.ts';
-import { wantedBase } from '../decide.ts';
+import { headerAt, type LayerChain } from '../chain.ts';
+import { basesOf, wantedBase } from '../decide.ts';
 import { closeNodes, type Execute, streamJob } from '../jobs.ts';
 import { type BuildsOn, sameBase } from '../names.ts';
 import type { LayerTask } from '../task.ts';
@@ -32,7 +32,8 @@ export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }
       if (await waitsForOthers(task, chain, onto)) return lookAgainMs;
       const { volumeId } = writer;
       const execute: Execute = (command, args) => writer.execute(command, args);
-      await streamJob(execute, { volumeId, layerId: task.id, onto }, work);
+      const stream = () => streamJob(execute, { volumeId, layerId: task.id, onto }, work);
+      await noted(task, desired, onto, stream);
       await closeNodes(execute, volumeId, between(chain, onto));
       return undefined;
     }
@@ -41,11 +42,23 @@ export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }
       if (files.open.writersOf(task.id).length > 0) return lookAgainMs;
       const chain = await files.chain(task.id);
       if (await waitsForOthers(task, chain, onto)) return lookAgainMs;
-      await (desired.readOnly ? replace(task, chain, onto, work) : change(task, chain, onto, work));
+      const act = desired.readOnly ? replace : change;
+      await noted(task, desired, onto, () => act(task, chain, onto, work));
       return undefined;
     });
   });
 };
+
+/** While the work is under way, and if this process dies in it also later, the file may say either: it changes with the last of the content. */
+async function noted(task: LayerTask, desired: DesiredLayer, onto: BuildsOn, work: () => Promise<void>): Promise<void> {
+  const { ledger } = task.context;
+  const before = basesOf(desired, ledger);
+  const both = before.some((base) => sameBase(base, onto)) ? before : [...before, onto];
+  await ledger.mayBuildOn(task.id, both);
+  await work();
+  const header = await headerAt((await task.path(desired))!, both);
+  if (header && sameBase(header.buildsOn, onto)) await ledger.mayBuildOn(task.id, [onto]);
+}
 
 /** Nearest first: each builds on the next one. */
 function between({ lower }: LayerChain, onto: BuildsOn): LayerId[] {

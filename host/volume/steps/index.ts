@@ -1,7 +1,7 @@
 /** The steps of a layer: a function each, a line each. */
 import type { DesiredLayer } from '../../../contract/host/index.ts';
 import { HostFault } from '../../host-error.ts';
-import type { Doing } from '../decide.ts';
+import { basesOf, type Doing } from '../decide.ts';
 import type { LayerTask } from '../task.ts';
 import { grow, rebase } from './changing.ts';
 import { fetch, make, restore } from './making.ts';
@@ -29,8 +29,11 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   async miss() {
     throw new HostFault('layer_missing', 'its file was made on this host and is not there any more');
   },
-  async 'note-made'({ task }) {
-    await task.context.ledger.made(task.id);
+  async 'note-made'({ task, desired }) {
+    const { ledger } = task.context;
+    // Its file is what one of these says; were it not, it would have been refused.
+    await ledger.mayBuildOn(task.id, basesOf(desired, ledger));
+    await ledger.made(task.id);
     return undefined;
   },
   make,

@@ -5,7 +5,7 @@ import type { DesiredImage, DesiredLayer } from '../../../contract/host/index.ts
 import { syncFile } from '../../files.ts';
 import { HostFault } from '../../host-error.ts';
 import { wantedBase } from '../decide.ts';
-import { sameBase } from '../names.ts';
+import { type BuildsOn, sameBase } from '../names.ts';
 import { writeOverlay } from '../overlay.ts';
 import type { LayerTask } from '../task.ts';
 import type { StepFunction } from './step.ts';
@@ -21,12 +21,16 @@ export const make: StepFunction<'make'> = async ({ task, desired }) => {
   const beside = `${path}.new`;
   const { sizeBytes } = desired;
   await writeOverlay(beside, { sizeBytes, buildsOn: base, format }, task.context);
-  await putInPlace(task, beside, path);
+  await putInPlace(task, { beside, path, base });
   return undefined;
 };
 
-async function putInPlace(task: LayerTask, beside: string, path: string): Promise<void> {
+async function putInPlace(
+  task: LayerTask,
+  { beside, path, base }: { beside: string; path: string; base: BuildsOn },
+): Promise<void> {
   const { context, id } = task;
+  await context.ledger.mayBuildOn(id, [base]);
   await rename(beside, path);
   await context.step('place-layer');
   if (context.durable) await context.sync.ask(dirname(path));
@@ -93,7 +97,7 @@ export const restore: StepFunction<'restore'> = async ({ task, desired }) => {
     await files.takeBack(beside);
     if (durable) await syncFile(beside);
     await task.context.step('copy-backup');
-    await putInPlace(task, beside, path);
+    await putInPlace(task, { beside, path, base: null });
   } finally {
     if (!task.closed) await rm(beside, { force: true });
   }
