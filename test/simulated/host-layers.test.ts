@@ -265,3 +265,18 @@ test('a layer whose file says that it builds on somebody else’s is refused, an
   await control.untilLayer(top.id, 'gone', ({ state }) => state === 'absent');
   assert.equal(existsSync(file(foreign)), true);
 });
+
+test('no image or backup is made of a layer whose file says that it is larger than the layer', async (t) => {
+  const { world, control, file } = await started(t);
+  const layer = await made(world, { readOnly: true });
+  const bytes = readFileSync(file(layer));
+  bytes.writeBigUInt64BE(2n ** 50n, 24);
+  writeFileSync(file(layer), bytes);
+  const captures = [{ imageId: newId<ImageId>(), format: 'raw' as const }];
+  const backups = [{ id: newId<BackupId>(), name: 'one.backup', parentName: null }];
+  control.wantLayer({ ...layer, generation: 2, captures, backups });
+  const both = (seen: ObservedLayer) => seen.captures?.length === 1 && seen.backups?.length === 1;
+  const seen = await control.untilLayer(layer.id, 'refused', both);
+  assert.deepEqual([seen.captures![0]!.error?.code, seen.backups![0]!.error?.code], ['layer_damaged', 'layer_damaged']);
+  assert.deepEqual(readdirSync(join(world.directory, 'data/backups')), []);
+});

@@ -83,6 +83,9 @@ async function whileStill<T>(
   return files.lock(task.id, async () => {
     if (files.open.writersOf(task.id).length > 0) throw new HostFault('layer_not_ready', 'a guest writes to the layer');
     const chain = await files.chain(task.id);
+    // Its guest's QEMU may have written any size into its file: what is made of it would take as much, of space and of time.
+    if (chain.top.sizeBytes > desired.sizeBytes)
+      throw new HostFault('layer_damaged', 'the file of the layer is larger than the layer', { permanent: true });
     for (const { path } of [chain.top, ...chain.lower]) await files.seal(path);
     if (chain.top.sizeBytes >= desired.sizeBytes) return work(chain);
     const path = `${chain.top.path}.image`;
