@@ -41,7 +41,8 @@ export class LayerLedger {
       const [sign, name = '', epoch = '', ...more] = line.split(' ');
       const id = parseId<LayerId>(name);
       if (id && sign === '+') this.#made.add(id);
-      if (id && sign === '=') this.#bases.set(id, basesIn([epoch, ...more]));
+      const bases = id && sign === '=' ? basesIn([epoch, ...more]) : [];
+      if (id && bases.length > 0) this.#bases.set(id, bases);
       if (!id || sign !== '-' || !/^\d{1,15}$/.test(epoch)) continue;
       this.#made.delete(id);
       this.#bases.delete(id);
@@ -95,6 +96,6 @@ export class LayerLedger {
   }
 }
 
-/** A word that is none is none that a file may say. */
+/** A word that was cut off by a crash says nothing: its act was not begun. */
 const basesIn = (words: readonly string[]): BuildsOn[] =>
   words.flatMap((word) => (word === nothing ? null : (parseBackingName(word) ?? [])));
