@@ -3,7 +3,7 @@
  *
  * The name of the backing file in a layer's header is no path but `layer:<id>` or `image:<id>`. So the file itself says what its content
  * needs, changed in the same write as the content's meaning; a pool may be mounted elsewhere; and a program that follows the name instead
- * of being told the chain opens nothing (QEMU: "Unknown protocol 'layer'").
+ * of being told the chain opens nothing (QEMU: "Unknown protocol 'layer'"). What a file may say is in the ledger; a guest may have written it.
  */
 import { createHash } from 'node:crypto';
 import type { ImageId, LayerId, VolumeId } from '../../contract/ids.ts';
