@@ -30,6 +30,8 @@ export const desiredLocalDisk = object({
   name: text(limits.localDiskNameLength, { pattern: '^(ephemeral[0-9]|swap)$' }),
   sizeMiB: integer(1, limits.diskGiB * 1024),
   format: oneOf('ext2', 'ext3', 'ext4', 'swap'),
+  /** What the guest is told beside it. Absent: nothing. */
+  tag: optional(text(60)),
 });
 export type DesiredLocalDisk = Static<typeof desiredLocalDisk>;
 
@@ -88,6 +90,8 @@ export const desiredServer = object({
   vcpus: integer(1, limits.vcpus),
   memoryMiB: integer(1, limits.memoryMiB),
   diskGiB: integer(0, limits.diskGiB),
+  /** What the guest is told beside the disk with its system. Absent: nothing. */
+  rootTag: optional(text(60)),
   /** In the order in which the guest sees them, behind the disk with its system. Absent: none. */
   localDisks: optional(list(desiredLocalDisk, limits.localDisks, { distinct: 'name' })),
   /** Absent: none. */

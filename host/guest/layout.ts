@@ -18,6 +18,7 @@
 export const hotSlots = 4;
 
 const firstPort = 0x02;
+const firstDisk = 0x09;
 const morePorts = 0x10;
 const portsOfDevice = 8;
 const lastDevice = 0x1e;
@@ -33,7 +34,7 @@ export const addresses = {
   watchdog: ',bus=pcie.0,addr=0x6',
   scsi: ',bus=pcie.0,addr=0x7',
   pointer: ',bus=pcie.0,addr=0x8',
-  disk: (index: number) => `,bus=pcie.0,addr=${hex(0x09 + index)}`,
+  disk: (index: number) => `,bus=pcie.0,addr=${hex(firstDisk + index)}`,
   configDrive: ',bus=pcie.0,addr=0xf',
   card: (slot: number) => `,bus=${portName(slot)}`,
 } as const;
@@ -56,6 +57,10 @@ export const cardAddress = (slot: number): string | undefined =>
 /** Where the guest's kernel finds the volume in this slot, behind the last bridge of cards that is always there. */
 export const volumePciAddress = (slot: number): string =>
   `0000:${String(hotSlots + 1).padStart(2, '0')}:${(slot + 1).toString(16).padStart(2, '0')}.0`;
+
+/** Where the firmware and the guest's kernel find the n-th disk of the host's on virtio, from 0: the one that it boots from. */
+export const diskPciAddress = (index: number): string =>
+  `0000:00:${(firstDisk + index).toString(16).padStart(2, '0')}.0`;
 
 /** The name of the port of the card in this slot. */
 export const portName = (slot: number): string => `card-port${slot}`;

@@ -185,6 +185,25 @@ test('a card with a tag is among the devices, and where it is as far as that is 
   assert.deepEqual(devicesOf({ ports: [port!], machine }), []);
 });
 
+test('a disk of the host’s with a tag is among the devices, where the machine has it', () => {
+  const localDisks = [
+    { name: 'ephemeral0', sizeMiB: 1, format: 'ext4', tag: '倉' },
+    { name: 'swap', sizeMiB: 1, format: 'swap' },
+  ] as const;
+  const devicesOf = (layout: number, hardware = {}) => {
+    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout };
+    const server = exampleServer({ machine, hardware, rootTag: 'system', localDisks: [...localDisks] });
+    return JSON.parse(String(openstackFiles(server, 'latest').get('meta_data.json'))).devices;
+  };
+  const disk = (address: string, path: string, tag: string) => {
+    return { type: 'disk', bus: address === 'none' ? 'none' : 'pci', address, path, tags: [tag] };
+  };
+  assert.deepEqual(devicesOf(2), [disk('0000:00:09.0', '/dev/vda', 'system'), disk('0000:00:0a.0', '/dev/vdb', '倉')]);
+  const scsi = [disk('none', '/dev/sda', 'system'), disk('none', '/dev/sdb', '倉')];
+  assert.deepEqual(devicesOf(2, { diskBus: 'scsi' }), scsi);
+  assert.deepEqual(devicesOf(0)[0], disk('none', '/dev/vda', 'system'));
+});
+
 test('a volume with a tag is among the devices with its serial, and the EC2 tree names all but the one that is booted from', () => {
   const volume = { attachmentId: 'a', layerId: 'l', sizeBytes: 1, slot: 0, readOnly: false } as never as DesiredVolume;
   const volumes = [

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { ec2Id } from '../../contract/ec2-ids.ts';
 import type { DesiredServer, DesiredVolume } from '../../contract/host/index.ts';
-import { cardAddress, hasVolumeBus, volumePciAddress } from '../guest/layout.ts';
+import { cardAddress, diskPciAddress, hasVolumeBus, volumePciAddress } from '../guest/layout.ts';
 import { networkData } from './network-data.ts';
 import { atLeast, since } from './versions.ts';
 
@@ -84,7 +84,7 @@ export function metaData(
   return document;
 }
 
-/** Cards and volumes that were given a tag, by which a guest tells them apart (nova/api/metadata/base.py). */
+/** Cards and disks that were given a tag, by which a guest tells them apart (nova/api/metadata/base.py). */
 function devices(server: DesiredServer, version: string): object[] {
   const { ports, machine, volumes = [] } = server;
   const disks = volumes.flatMap((volume) => {
@@ -99,7 +99,19 @@ function devices(server: DesiredServer, version: string): object[] {
     const trusted = atLeast(version, since.trustedCards) ? { vf_trusted: false } : {};
     return [{ ...trusted, type: 'nic', mac, bus: address ? 'pci' : 'none', address: address ?? 'none', tags: [tag] }];
   });
-  return [...cards, ...disks];
+  return [...cards, ...ownDisks(server), ...disks];
+}
+
+/** Those of its host's that were given a tag: the one that it boots from, then the others. */
+function ownDisks({ image, rootTag, localDisks = [], machine, hardware }: DesiredServer): object[] {
+  const addressed = (machine?.layout ?? 0) > 0 && (hardware?.diskBus ?? 'virtio') === 'virtio';
+  const prefix = (hardware?.diskBus ?? 'virtio') === 'virtio' ? 'vd' : 'sd';
+  const own = [...(image === null ? [] : [rootTag]), ...localDisks.map(({ tag }) => tag)];
+  return own.flatMap((tag, index) => {
+    const place = addressed ? { bus: 'pci', address: diskPciAddress(index) } : { bus: 'none', address: 'none' };
+    const path = `/dev/${prefix}${'abcdefgh'[index]}`;
+    return tag === undefined ? [] : [{ type: 'disk', ...place, path, tags: [tag] }];
+  });
 }
 
 /** Of a volume in its slot on the bus of volumes; one that the machine boots from instead of a disk of its own is elsewhere. */

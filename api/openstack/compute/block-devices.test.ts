@@ -16,6 +16,7 @@ test('the boot image and blank disks are read from the new form, sizes in GiB an
   ];
   assert.deepEqual(readBlockDevices({ block_device_mapping_v2: devices }), {
     bootImage: image,
+    rootTag: null,
     localDisks: [
       { kind: 'ephemeral', sizeMiB: 2048, format: null },
       { kind: 'swap', sizeMiB: 64, format: null },
@@ -29,6 +30,7 @@ test('the boot image and blank disks are read from the new form, sizes in GiB an
   });
   assert.deepEqual(one, {
     bootImage: undefined,
+    rootTag: null,
     localDisks: [{ kind: 'ephemeral', sizeMiB: null, format: 'ext3' }],
     diskBuses: ['scsi'],
     volumes: [],
@@ -66,7 +68,7 @@ test('volumes are read from the new form: there already, or to be made of an ima
   } as const;
   const none = { id: image, sizeGib: null, type: null, bootIndex: null, tag: null, deleteOnTermination: false };
   assert.deepEqual(readBlockDevices(asked as never), {
-    ...{ bootImage: undefined, localDisks: [], diskBuses: [] },
+    ...{ bootImage: undefined, rootTag: null, localDisks: [], diskBuses: [] },
     volumes: [
       { ...none, source: 'image', sizeGib: 3, bootIndex: 0, type: 'fast' },
       { ...none, source: 'volume', bootIndex: 1, tag: 'data', deleteOnTermination: true },
@@ -74,6 +76,17 @@ test('volumes are read from the new form: there already, or to be made of an ima
       { ...none, source: 'blank', id: null, sizeGib: 4 },
     ],
   });
+});
+
+test('a tag of a disk of the host’s is told to the guest, too', () => {
+  const { rootTag, localDisks } = readBlockDevices({
+    imageRef: image,
+    block_device_mapping_v2: [
+      { ...root, tag: 'system' },
+      { ...blank, tag: '倉' },
+    ],
+  } as never);
+  assert.deepEqual([rootTag, localDisks.map(({ tag }) => tag)], ['system', ['倉']]);
 });
 
 test('of the old form the volume that is called as the first disk is booted from', () => {
@@ -121,7 +134,6 @@ const refused: [string, Asked, RegExp][] = [
   ['a volume’s id that is none', v2({ source_type: 'volume', uuid: 'mine' }), /failed to get volume mine/],
   ['a volume’s type', v2({ ...blank, volume_type: 'fast' }), /volume_type with destination_type=local/],
   ['a CD', v2({ ...blank, device_type: 'cdrom' }), /type cdrom/],
-  ['a tag of the host’s disk', v2({ ...blank, tag: 'disk' }), /tag of a block device/],
   ['another file system', v2({ ...blank, guest_format: 'ntfs' }), /guest_format ntfs/],
   ['more disks than Nova’s default allows', v2(blank, blank, blank), /more local devices/],
   ['an old one that says nothing', { block_device_mapping: [{ device_name: 'vdb' }] }, /Unrecognized legacy format/],

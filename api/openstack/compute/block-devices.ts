@@ -43,6 +43,8 @@ type Device = Static<ReturnType<typeof blockDevice>>;
 export interface BlockDevices {
   /** Of the disk of its own that it boots from, where a mapping names it. */
   bootImage: string | undefined;
+  /** What the guest is told beside that disk. */
+  rootTag: string | null;
   localDisks: LocalDiskWish[];
   /** Each bus that a mapping asks for. */
   diskBuses: string[];
@@ -81,6 +83,7 @@ export function readBlockDevices(server: {
   }
   return {
     bootImage: root && sourceId(root),
+    rootTag: root?.tag ?? null,
     localDisks: locals.filter(({ source_type }) => source_type === 'blank').map(localDisk),
     diskBuses: [...new Set(devices.flatMap(({ disk_bus }) => disk_bus || []))],
     volumes: devices.filter((device) => !isLocal(device)).map(volumeOf),
@@ -126,7 +129,7 @@ function typed(device: Device): Typed {
 }
 
 function requireServed(device: Typed): void {
-  const { source_type, destination_type, volume_type, device_type, tag, volume_size } = device;
+  const { source_type, destination_type, volume_type, device_type, volume_size } = device;
   if (device_type && device_type !== 'disk') throw notHere(`A block device of type ${device_type}`);
   if (destination_type === 'volume') {
     if (source_type === 'volume' && volume_type)
@@ -142,7 +145,6 @@ function requireServed(device: Typed): void {
   }
   if (volume_type) throw invalid('Specifying a volume_type with destination_type=local is not supported.');
   if (source_type === 'image' && bootIndexOf(device) !== 0) throw invalid('Mapping image to local is not supported.');
-  if (tag !== undefined) throw notHere('The tag of a block device with destination_type=local');
 }
 
 /** Boot indexes count from 0 without a gap; a negative one, or none, is not booted from. An image is booted from where nothing is first. */
@@ -156,14 +158,17 @@ function requireSequence(devices: readonly Device[], { imageGiven }: { imageGive
 }
 
 /** Swap space has its size in MiB. */
-function localDisk({ guest_format: format, volume_size: size }: Device): LocalDiskWish {
-  if (format === 'swap') return { kind: 'swap', sizeMiB: size === undefined ? null : Number(size), format: null };
+function localDisk({ guest_format: format, volume_size: size, tag }: Device): LocalDiskWish {
+  const told = tag === undefined ? {} : { tag };
+  if (format === 'swap')
+    return { kind: 'swap', sizeMiB: size === undefined ? null : Number(size), format: null, ...told };
   if (format && format !== 'ext2' && format !== 'ext3' && format !== 'ext4') {
     throw notHere(`A block device with guest_format ${format}`);
   }
   return {
     ...{ kind: 'ephemeral', sizeMiB: size === undefined ? null : Number(size) * 1024 },
     format: format ? (format as 'ext2' | 'ext3' | 'ext4') : null,
+    ...told,
   };
 }
 

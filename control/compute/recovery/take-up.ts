@@ -33,7 +33,7 @@ export async function raiseServer(tx: Tx, held: Held, presence: 'present' | 'abs
       observed_state = ${held.guest ? 'running' : 'stopped'}, observed_power = ${held.guest ? 'on' : 'off'},
       launched_at = coalesce(launched_at, ${server.createdAt}::timestamptz), fault = null, updated_at = now(),
       machine = coalesce(${machineOf(server)}::jsonb, machine), vcpus = ${server.vcpus}, memory_mib = ${server.memoryMiB}, disk_gib = ${server.diskGiB},
-      local_disks = ${localDisksOf(server).json}::jsonb, local_gib = ${localDisksOf(server).gib},
+      root_tag = ${server.rootTag ?? null}, local_disks = ${localDisksOf(server).json}::jsonb, local_gib = ${localDisksOf(server).gib},
       name = case when ${presence} = 'present' then ${server.name} else name end,
       hostname = case when ${presence} = 'present' then ${server.hostname} else hostname end,
       metadata = case when ${presence} = 'present' then ${JSON.stringify(server.metadata)}::jsonb else metadata end
@@ -56,12 +56,12 @@ export async function remakeServer(tx: Tx, held: Held): Promise<void> {
   };
   const keys: KeySnapshot[] = server.keys.map(({ name, publicKey, type }) => ({ name, public_key: publicKey, type }));
   await sql`
-    insert into server (id, project_id, user_id, name, hostname, image_id, image, flavor_id, flavor, vcpus, memory_mib, disk_gib, local_disks, local_gib,
+    insert into server (id, project_id, user_id, name, hostname, image_id, image, flavor_id, flavor, vcpus, memory_mib, disk_gib, local_disks, local_gib, root_tag,
       key_name, keys, config_drive, metadata, reservation_id, host_id, epoch, generation, desired_power, desired_rescue,
       desired_reboot_count, desired_reboot_type, observed_state, observed_power, launched_at, hardware, machine, boot_roles, created_at)
     values (${server.id}, ${server.projectId}, ${parseId(server.userId) ?? nobody}, ${server.name}, ${server.hostname},
       ${server.image?.id ?? null}, ${image && JSON.stringify(image)}::jsonb, ${flavor.row}, ${JSON.stringify(flavor.snapshot)}::jsonb,
-      ${server.vcpus}, ${server.memoryMiB}, ${server.diskGiB}, ${localDisksOf(server).json}::jsonb, ${localDisksOf(server).gib}, ${keys[0]?.name ?? null}, ${JSON.stringify(keys)}::jsonb,
+      ${server.vcpus}, ${server.memoryMiB}, ${server.diskGiB}, ${localDisksOf(server).json}::jsonb, ${localDisksOf(server).gib}, ${server.rootTag ?? null}, ${keys[0]?.name ?? null}, ${JSON.stringify(keys)}::jsonb,
       ${server.configDrive}, ${JSON.stringify(server.metadata)}::jsonb, ${server.reservationId ?? `r-${randomBytes(4).toString('hex')}`}, ${hostId},
       ${server.epoch}, ${server.generation + 1}, ${server.power}, ${rescueOf(server)}::jsonb, ${server.reboot.count}, ${server.reboot.type},
       ${held.guest ? 'running' : 'stopped'}, ${held.guest ? 'on' : 'off'}, ${server.createdAt}, ${JSON.stringify(recoveredHardware(server.hardware))}::jsonb,
@@ -91,11 +91,9 @@ function rescueOf({ rescue }: DesiredServer): string | null {
 
 /** Which of them a request gave, only the database knew: as they are, they stay. */
 function localDisksOf({ localDisks = [] }: DesiredServer): { json: string; gib: number } {
-  const disks: LocalDisk[] = localDisks.map(({ name, sizeMiB, format }) => ({
-    name,
-    size_mib: sizeMiB,
-    format,
-    given: true,
+  const disks: LocalDisk[] = localDisks.map(({ name, sizeMiB, format, tag }) => ({
+    ...{ name, size_mib: sizeMiB, format, given: true },
+    ...(tag !== undefined && { tag }),
   }));
   return { json: JSON.stringify(disks), gib: localGib(disks) };
 }

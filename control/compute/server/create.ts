@@ -155,6 +155,7 @@ function newServer(parts: ServerParts, index: number) {
     disk_gib: parts.diskGib,
     local_disks: localDisks,
     local_gib: localGib(localDisks),
+    root_tag: wish.rootTag,
     key_name: wish.keyName,
     keys: found.key ? [found.key] : [],
     config_drive: parts.configDrive,

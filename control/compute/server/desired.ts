@@ -50,6 +50,7 @@ interface Row {
   memory_mib: number;
   disk_gib: number;
   local_disks: LocalDisk[];
+  root_tag: string | null;
   volumes: DesiredVolumeRow[] | null;
   image_id: ImageId | null;
   image: ServerImage | null;
@@ -91,7 +92,7 @@ const facts = ({ hostId, serverIds }: ServerFilter) => sql`
       case when s.desired_shelve ->> 'state' = 'offloading' then 'absent' else s.desired_presence end as desired_presence,
       s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_resize,
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
-        and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.local_disks, s.image_id,
+        and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.local_disks, s.root_tag, s.image_id,
       s.image, s.desired_root, ${laterDigest(sql`coalesce(s.desired_root -> 'image', s.image)`, bootImage)} as image_sha256,
       ${laterDigest(sql`s.desired_rescue -> 'image'`, rescueImage)} as rescue_sha256, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, ${personality} as files, ${desiredVolumesOf(sql`s.id`)} as volumes, a.password as admin_password,
       s.metadata, s.guest_password, s.guest_password_cleared, s.launch_index, s.reservation_id, s.flavor ->> 'name' as flavor_name, s.boot_roles, s.hardware, s.machine, s.created_at
@@ -141,6 +142,7 @@ function documentOf(row: Row & { own_stamp: string }, ports: DesiredPorts | unde
     vcpus: row.vcpus,
     memoryMiB: row.memory_mib,
     diskGiB: row.disk_gib,
+    ...(row.root_tag !== null && { rootTag: row.root_tag }),
     ...(row.local_disks.length > 0 && { localDisks: row.local_disks.map(localDiskOf) }),
     ...(row.volumes && { volumes: row.volumes.map(volumeDocument) }),
     image: imageOf(row.desired_root?.image_id ?? row.image_id, row.desired_root?.image ?? row.image, {
@@ -195,7 +197,10 @@ export async function serverStamps(
   });
 }
 
-const localDiskOf = ({ name, size_mib: sizeMiB, format }: LocalDisk): DesiredLocalDisk => ({ name, sizeMiB, format });
+const localDiskOf = ({ name, size_mib: sizeMiB, format, tag }: LocalDisk): DesiredLocalDisk => ({
+  ...{ name, sizeMiB, format },
+  ...(tag !== undefined && { tag }),
+});
 
 const machineOf = ({ type, cpu_model: cpuModel, layout }: ServerMachine): PinnedMachine => ({ type, cpuModel, layout });
 

@@ -10,6 +10,8 @@ export interface LocalDiskWish {
   kind: 'ephemeral' | 'swap';
   sizeMiB: number | null;
   format: 'ext2' | 'ext3' | 'ext4' | null;
+  /** What the guest is told beside it; absent: nothing. */
+  tag?: string;
 }
 
 type Sizes = Pick<FlavorSnapshot, 'ephemeral_gib' | 'swap_mib'>;
@@ -18,14 +20,15 @@ const mibOfGib = 1024;
 
 /** @throws CloudError `invalid` where the flavor allows less */
 export function localDisksOf(flavor: Sizes, wishes: readonly LocalDiskWish[]): LocalDisk[] {
-  const given: LocalDisk[] = wishes.map(({ kind, sizeMiB, format }, index) => {
+  const given: LocalDisk[] = wishes.map(({ kind, sizeMiB, format, tag }, index) => {
+    const told = tag === undefined ? {} : { tag };
     const before = wishes.slice(0, index).filter((each) => each.kind === kind).length;
     if (kind === 'swap') {
       if (before > 0) throw new CloudError('invalid', 'more_than_one_swap', {});
-      return { name: 'swap', size_mib: sizeMiB ?? flavor.swap_mib, format: 'swap', given: true };
+      return { name: 'swap', size_mib: sizeMiB ?? flavor.swap_mib, format: 'swap', given: true, ...told };
     }
     const size_mib = sizeMiB ?? flavor.ephemeral_gib * mibOfGib;
-    return { name: `ephemeral${before}`, size_mib, format: format ?? 'ext4', given: true };
+    return { name: `ephemeral${before}`, size_mib, format: format ?? 'ext4', given: true, ...told };
   });
   requireWithin(flavor, given);
   return complete(flavor, given);

@@ -61,6 +61,8 @@ export interface LocalDisk {
   format: 'ext2' | 'ext3' | 'ext4' | 'swap';
   /** By the request: it does not follow the flavor. */
   given: boolean;
+  /** What the guest is told beside it; absent: nothing. */
+  tag?: string;
 }
 
 /** What a resize changes. */

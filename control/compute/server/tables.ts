@@ -29,6 +29,8 @@ export interface ServerTable {
   disk_gib: number;
   /** The disks beside the one with its system, in the order in which its guest sees them. */
   local_disks: Json<LocalDisk[]>;
+  /** What the guest is told beside the disk that it boots from. */
+  root_tag: string | null;
   /** What those take of the host's disk. */
   local_gib: Generated<number>;
   key_name: string | null;

@@ -176,6 +176,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       minCount: 1,
       maxCount: 1,
       localDisks: [],
+      rootTag: null,
       volumes: [],
       diskBuses: [],
       diskConfig: 'MANUAL',

@@ -18,6 +18,8 @@ export interface ServerWish {
   volumes: ServerVolumeWish[];
   /** Beside the one with its system; empty: what the flavor says. */
   localDisks: LocalDiskWish[];
+  /** What the guest is told beside the one with its system. */
+  rootTag: string | null;
   /** That its disks shall be on, each of them. */
   diskBuses: string[];
   ports: ServerPortRequest[];
