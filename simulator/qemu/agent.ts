@@ -6,6 +6,8 @@ export interface AgentBehaviour {
   passwords: Map<string, string>;
   /** What it refuses to set one with; null: it sets it. */
   refuses: string | null;
+  /** Called when it is told to shut the guest down; absent: it can't. */
+  shutdown?: () => void;
 }
 
 interface Request {
@@ -31,6 +33,9 @@ function answer(socket: Socket, agent: AgentBehaviour, { execute, arguments: arg
   if (execute === 'guest-sync-delimited') {
     socket.write(Buffer.of(0xff));
     say({ return: args.id });
+  } else if (execute === 'guest-shutdown' && agent.shutdown) {
+    // Done, it says nothing.
+    agent.shutdown();
   } else if (execute !== 'guest-set-user-password') {
     say({ error: { class: 'CommandNotFound', desc: `The command ${execute} has not been found` } });
   } else if (agent.refuses !== null) {

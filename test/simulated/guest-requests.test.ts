@@ -60,6 +60,22 @@ test('a password is set by the agent; a guest without one, or one that refuses, 
   await assert.rejects(without.client.setPassword(without.host, without.server.id, wish), { code: 'conflict' });
 });
 
+test('a guest that does not hear the power button is shut down by its agent', async (t) => {
+  const { server, qemu, world } = await running(t, { guestAgent: true });
+  const told: string[] = [];
+  qemu.behaviour.shutdownMs = null;
+  qemu.behaviour.agent = {
+    ...{ passwords: new Map(), refuses: null },
+    shutdown() {
+      told.push('shutdown');
+      qemu.guest.powerOff();
+    },
+  };
+  world.control.want({ ...server, generation: 2, power: 'off' });
+  await world.control.until(server.id, 'stopped', ({ state }) => state === 'stopped');
+  assert.deepEqual([told, qemu.guest.counts.powerdown], [['shutdown'], 1]);
+});
+
 test('of a server that is off, or unknown, nothing can be asked', async (t) => {
   const { client, host, server, world } = await running(t);
   world.control.want({ ...server, generation: 2, power: 'off' });

@@ -1,4 +1,6 @@
 /** Steps at the guest's end. */
+import type { DesiredServer } from '../../../contract/host/index.ts';
+import { askAgent } from '../../../protocols/guest-agent/index.ts';
 import type { ServerTask } from '../task.ts';
 import type { StepFunction } from './step.ts';
 
@@ -23,11 +25,23 @@ export const powerDown: StepFunction<'power-down'> = async ({ task, desired }, {
   }
   if (now >= powerdown.nextPressMs) {
     task.say(purposes[purpose]);
-    await task.guest!.powerdown();
+    await press(task, desired);
     powerdown.nextPressMs = now + limits.powerdownRepeatMs;
   }
   return Math.min(powerdown.nextPressMs, powerdown.deadlineMs) - now;
 };
+
+/** An agent that is told to shut down says nothing, and one that does not listen has this long to be found out. */
+const agentWordMs = 2000;
+
+/** The power button, and a word to the agent where there is one: a guest may hear either alone, and more often than once. */
+async function press({ guest, paths }: ServerTask, desired: DesiredServer | undefined): Promise<void> {
+  if (desired?.hardware?.guestAgent) {
+    const timeoutMs = agentWordMs;
+    askAgent(paths.agent, 'guest-shutdown', { mode: 'powerdown' }, { timeoutMs }).catch(() => {});
+  }
+  await guest!.powerdown();
+}
 
 /** `running` is taken back first: a host that dies in between must not take the end for a crash. */
 export async function quit(task: ServerTask, why: string): Promise<undefined> {
