@@ -135,6 +135,12 @@ test('an empty database: guests go on, control restarted meanwhile changes nothi
     after.map((each) => [each.addr, each['OS-EXT-IPS-MAC:mac_addr']]),
     before.map((each) => [each.addr, each['OS-EXT-IPS-MAC:mac_addr']]),
   );
+  // A host that has just come back tells of its images again, and until it has, they are not taken up: whoever asks again gets them.
+  await cloud.until('the image to be taken up', async () => {
+    await recover(cloud);
+    const { status } = await tenancy.client.call('GET', 'image', `/v2/images/${tenancy.imageId}`);
+    return status === 200;
+  });
   const { status } = await tenancy.client.must('GET', 'image', `/v2/images/${tenancy.imageId}`);
   assert.equal(status, 'active');
   assert.deepEqual(await recover(cloud), [], 'nothing is left to do');
