@@ -10,7 +10,7 @@ const lookMs = 10_000;
 /** Share of the time since the last look in which the event loop had something to do. */
 const idleBelow = 0.1;
 /** Heap above what the last collection left that makes another one worth its while. */
-const worthBytes = 6 * 2 ** 20;
+const worthBytes = 2 * 2 ** 20;
 
 export function collectWhenIdle(gc: typeof globalThis.gc = globalThis.gc): void {
   let before = performance.eventLoopUtilization();
