@@ -7,7 +7,7 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { first, pageOf, queryOf } from './paging.ts';
+import { listPage } from './paging.ts';
 import { cinderTime } from './times.ts';
 import * as v from './validate.ts';
 
@@ -87,18 +87,17 @@ const complete = {
   },
 } as const;
 
-/** Ours, by the keys that Cinder sorts by. */
-const columns = { created_at: 'created_at', id: 'id', volume_id: 'volume_id', attach_status: 'status' };
+const listed = {
+  columns: { created_at: 'created_at', id: 'id', volume_id: 'volume_id', attach_status: 'status' },
+  filters: { volume_id: 'volume_id', status: 'status', attach_status: 'status', instance_id: 'instance' },
+};
 
 export function attachmentRoutes(app: Boundary, connections: ConnectionService): void {
   const list = async (request: FastifyRequest): Promise<ShownAttachment[]> => {
-    const asked = queryOf(request);
-    const allProjects = first(asked, 'all_tenants') !== undefined && v.looseBoolean(first(asked, 'all_tenants')!, true);
-    return connections.list(
-      callerOf(request),
-      { ...pageOf(asked, columns), filters: filtersOf(request) },
-      { allProjects },
+    const { rows } = await listPage(request, 'attachments', listed, (...asked) =>
+      connections.list(callerOf(request), ...asked),
     );
+    return rows;
   };
   const shown = async (request: FastifyRequest, id: string) => ({
     attachment: detailBody(await connections.get(callerOf(request), id)),
@@ -133,14 +132,6 @@ export function attachmentRoutes(app: Boundary, connections: ConnectionService):
     const { id } = request.params as { id: string };
     await connections.complete(callerOf(request), id);
     return reply.code(204).send();
-  });
-}
-
-function filtersOf(request: FastifyRequest) {
-  const names = { volume_id: 'volume_id', status: 'status', attach_status: 'status', instance_id: 'instance' };
-  return Object.entries(names).flatMap(([key, column]) => {
-    const value = first(queryOf(request), key);
-    return value === undefined ? [] : [{ column, values: [value] }];
   });
 }
 

@@ -6,7 +6,7 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
 import { textsOf } from './groups.ts';
-import { first, nextLinks, pageOf, queryOf } from './paging.ts';
+import { listPage } from './paging.ts';
 import { cinderTime } from './times.ts';
 import * as v from './validate.ts';
 
@@ -62,26 +62,19 @@ const reset = {
   },
 } as const;
 
-/** Ours, by the keys that Cinder sorts by. */
-const columns = { created_at: 'created_at', id: 'id', name: 'name', updated_at: 'updated_at' };
+const listed = {
+  columns: { created_at: 'created_at', id: 'id', name: 'name', updated_at: 'updated_at' },
+  filters: { name: 'name', status: 'status', group_id: 'group_id' },
+};
 
 export function groupSnapshotRoutes(app: Boundary, snapshots: GroupSnapshotService): void {
   const list = async <Shown>(
     request: FastifyRequest,
     show: (request: FastifyRequest, snapshot: ListedGroupSnapshot) => Shown,
   ) => {
-    const asked = queryOf(request);
-    const { marker, ...page } = pageOf(asked, columns);
-    const all = first(asked, 'all_tenants');
-    const filters = (['name', 'status', 'group_id'] as const).flatMap((column) => {
-      const value = first(asked, column);
-      return value === undefined ? [] : [{ column, values: [value] }];
-    });
-    const wish = { ...page, filters, ...(marker !== undefined && { marker }) };
-    const allProjects = all !== undefined && v.looseBoolean(all, true);
-    const rows = page.limit === 0 ? [] : await snapshots.list(callerOf(request), wish, { allProjects });
-    const last = { limit: page.limit, count: rows.length, last: rows.at(-1)?.id };
-    const links = nextLinks(request, 'group_snapshots', last);
+    const { rows, links } = await listPage(request, 'group_snapshots', listed, (...asked) =>
+      snapshots.list(callerOf(request), ...asked),
+    );
     return { group_snapshots: rows.map((row) => show(request, row)), ...(links && { group_snapshot_links: links }) };
   };
   app.get('/group_snapshots', contracts.list, (request) => list(request, (_, row) => briefBody(row)));

@@ -8,7 +8,7 @@ import type { ActionContract } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { first, nextLinks, pageOf, queryOf } from './paging.ts';
+import { first, listPage, queryOf } from './paging.ts';
 import { cinderTime } from './times.ts';
 import * as v from './validate.ts';
 
@@ -123,12 +123,16 @@ const actions: Readonly<Record<string, GroupAction>> = {
   ...{ failover_replication: replication('go over'), list_replication_targets: replication('list targets') },
 };
 
-/** Ours, by the keys that Cinder sorts by. */
-const columns = { created_at: 'created_at', id: 'id', name: 'name', updated_at: 'updated_at' };
-const filters = ['name', 'status', 'group_type_id', 'availability_zone'] as const;
+const listed = {
+  columns: { created_at: 'created_at', id: 'id', name: 'name', updated_at: 'updated_at' },
+  filters: { name: 'name', status: 'status', group_type_id: 'group_type_id', availability_zone: 'availability_zone' },
+};
 
 export function groupRoutes(app: Boundary, groups: GroupService): void {
-  const list = listOf(groups);
+  const list = async <Shown>(request: FastifyRequest, show: (request: FastifyRequest, group: ListedGroup) => Shown) => {
+    const page = await listPage(request, 'groups', listed, (...asked) => groups.list(callerOf(request), ...asked));
+    return { groups: page.rows.map((row) => show(request, row)), ...(page.links && { group_links: page.links }) };
+  };
   app.get('/groups', contracts.list, (request) => list(request, (_, group) => briefBody(group)));
   app.get('/groups/detail', contracts.details, (request) => list(request, detailBody));
   app.get('/groups/:id', contracts.show, async (request) => ({
@@ -176,23 +180,6 @@ export function groupRoutes(app: Boundary, groups: GroupService): void {
     return reply.code(202).send();
   });
 }
-
-const listOf =
-  (groups: GroupService) =>
-  async <Shown>(request: FastifyRequest, show: (request: FastifyRequest, group: ListedGroup) => Shown) => {
-    const asked = queryOf(request);
-    const { marker, ...page } = pageOf(asked, columns);
-    const all = first(asked, 'all_tenants');
-    const wanted = filters.flatMap((column) => {
-      const value = first(asked, column);
-      return value === undefined ? [] : [{ column, values: [value] }];
-    });
-    const wish = { ...page, filters: wanted, ...(marker !== undefined && { marker }) };
-    const allProjects = all !== undefined && v.looseBoolean(all, true);
-    const rows = page.limit === 0 ? [] : await groups.list(callerOf(request), wish, { allProjects });
-    const links = nextLinks(request, 'groups', { limit: page.limit, count: rows.length, last: rows.at(-1)?.id });
-    return { groups: rows.map((row) => show(request, row)), ...(links && { group_links: links }) };
-  };
 
 export const textsOf = ({ name, description }: { name?: string | null; description?: string | null }) => ({
   ...{ name: name?.trim() ?? '', description: description?.trim() ?? null },

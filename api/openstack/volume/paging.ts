@@ -1,8 +1,10 @@
 /** Cinder's pages (limit, offset, marker, sort), its links, and the address of a request. */
 import type { FastifyRequest } from 'fastify';
+import type { ListQuery } from '../../../control/kit/listing.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
-import { first, type Link, type Query } from '../compute/paging.ts';
+import { first, type Link, type Query, queryOf } from '../compute/paging.ts';
+import { looseBoolean } from '../compute/validate.ts';
 
 export { first, type Link, type Query, queryOf } from '../compute/paging.ts';
 
@@ -91,4 +93,36 @@ export function nextLinks(
   query.set('marker', page.last);
   query.delete('offset');
   return [{ rel: 'next', href: `${rootOf(request)}/v3${own(request)}/${collection}?${query}` }];
+}
+
+/** What a list is asked by: ours, by the keys that Cinder sorts and filters by. */
+export interface ListedBy {
+  columns: Readonly<Record<string, string>>;
+  filters: Readonly<Record<string, string>>;
+}
+
+/**
+ * A page of the caller's project, or (`all_tenants`, administrators) of all.
+ * @returns the rows, and the next page's links where there may be one
+ */
+export async function listPage<Row extends { id: string }>(
+  request: FastifyRequest,
+  collection: string,
+  { columns, filters }: ListedBy,
+  list: (query: ListQuery, options: { allProjects: boolean }) => Promise<Row[]>,
+): Promise<{ rows: Row[]; links: Link[] | undefined }> {
+  const asked = queryOf(request);
+  const { marker, ...page } = pageOf(asked, columns);
+  const wanted = Object.entries(filters).flatMap(([key, column]) => {
+    const value = first(asked, key);
+    return value === undefined ? [] : [{ column, values: [value] }];
+  });
+  const all = first(asked, 'all_tenants');
+  const allProjects = all !== undefined && looseBoolean(all, true);
+  const query = { ...page, filters: wanted, ...(marker !== undefined && { marker }) };
+  const rows = page.limit === 0 ? [] : await list(query, { allProjects });
+  return {
+    rows,
+    links: nextLinks(request, collection, { limit: page.limit, count: rows.length, last: rows.at(-1)?.id }),
+  };
 }

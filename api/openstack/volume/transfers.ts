@@ -5,7 +5,7 @@ import type { TransferRow, TransferService } from '../../../control/storage/tran
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { first, linksOf, pageOf, queryOf } from './paging.ts';
+import { linksOf, listPage } from './paging.ts';
 import { cinderTime } from './times.ts';
 import * as v from './validate.ts';
 
@@ -66,8 +66,10 @@ const contractsOf = ({ versions }: Api) =>
     delete: { summary: 'Keep a volume that was to be given away', rights: 'member', versions, answers: { 202: null } },
   }) as const;
 
-/** Ours, by the keys that Cinder sorts by. */
-const columns = { created_at: 'created_at', id: 'id', name: 'name', volume_id: 'volume_id' };
+const listed = {
+  columns: { created_at: 'created_at', id: 'id', name: 'name', volume_id: 'volume_id' },
+  filters: { name: 'name', volume_id: 'volume_id', id: 'id' },
+};
 
 const apis: readonly Api[] = [
   { path: 'os-volume-transfer', versions: { from: 0 } },
@@ -81,21 +83,11 @@ export function transferRoutes(app: Boundary, transfers: TransferService): void 
 function routesOf(app: Boundary, transfers: TransferService, api: Api): void {
   const contracts = contractsOf(api);
   const path = `/${api.path}` as const;
-  const list = (request: FastifyRequest): Promise<TransferRow[]> => {
-    const asked = queryOf(request);
-    const all = first(asked, 'all_tenants');
-    const { marker, ...page } = pageOf(asked, columns);
-    const filters = (['name', 'volume_id', 'id'] as const).flatMap((column) => {
-      const value = first(asked, column);
-      return value === undefined ? [] : [{ column, values: [value] }];
-    });
-    const allProjects = all !== undefined && v.looseBoolean(all, true);
-    if (page.limit === 0) return Promise.resolve([]);
-    return transfers.list(
-      callerOf(request),
-      { ...page, filters, ...(marker !== undefined && { marker }) },
-      { allProjects },
+  const list = async (request: FastifyRequest): Promise<TransferRow[]> => {
+    const { rows } = await listPage(request, api.path, listed, (...asked) =>
+      transfers.list(callerOf(request), ...asked),
     );
+    return rows;
   };
   app.get(path, contracts.list, async (request) => ({
     transfers: (await list(request)).map((row) => briefBody(request, row)),
