@@ -21,6 +21,7 @@ import { cloudActor, type Database, type Queryable } from '../../kit/database/da
 import { json } from '../../kit/database/schema.ts';
 import { beginOperation, endOperations, passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
+import { Sweep } from '../../kit/queue/sweep.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
 import { releaseServerVolumes } from '../../storage/server-volume/index.ts';
 import type { Placement } from '../placement/index.ts';
@@ -100,10 +101,11 @@ export class ServerController {
   readonly #options: ServerControllerOptions;
   readonly #awayMs: number;
   readonly #placing: Placing;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #sweep: Sweep;
 
   constructor(options: ServerControllerOptions) {
     this.#options = options;
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs });
     this.#awayMs = options.hostAwayMs ?? hostAwayMs;
     this.#placing = new Placing({
       ...{ ...options, awayMs: this.#awayMs },
@@ -130,16 +132,11 @@ export class ServerController {
 
   /** Starts the timer that finds what no job knows of (a job lost to 25 failures, a restored database). */
   start(): void {
-    const again = () => {
-      this.#timer = setTimeout(() => void this.sweep().finally(again), sweepMs);
-      this.#timer.unref();
-    };
-    void this.sweep().finally(again);
+    this.#sweep.start();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#sweep.stop();
   }
 
   /** Gives a job to every server that is unplaced, unwanted, to be reclaimed, or past its operation's deadline. */

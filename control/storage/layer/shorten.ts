@@ -10,6 +10,7 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { cloudActor, type Database, type Queryable, type Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
+import { Sweep } from '../../kit/queue/sweep.ts';
 import { isServedInSql } from './layer.ts';
 import { isNeededByOthers } from './release.ts';
 
@@ -65,10 +66,11 @@ const isMergeable = ({ spare, served }: ChainLink): boolean => spare && served;
 
 export class LayerShortener {
   readonly #options: { database: Database; log: Logger };
-  #timer: NodeJS.Timeout | undefined;
+  readonly #sweep: Sweep;
 
   constructor(options: { database: Database; log: Logger }) {
     this.#options = options;
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs });
   }
 
   /** For the work queue. */
@@ -77,14 +79,11 @@ export class LayerShortener {
   }
 
   start(): void {
-    const again = () => {
-      this.#timer = setTimeout(() => void this.sweep().finally(again), sweepMs).unref();
-    };
-    again();
+    this.#sweep.start();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#sweep.stop();
   }
 
   /** Gives jobs to chains with something to merge. */

@@ -9,6 +9,7 @@ import { hasReason } from '../../../contract/errors.ts';
 import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
+import { Sweep } from '../../kit/queue/sweep.ts';
 import { findLayer, hasFailed, isLost, type LayerRow } from '../layer/index.ts';
 import { faultOf, isReady } from '../volume/index.ts';
 import type { ListedSnapshot } from './snapshot.ts';
@@ -28,10 +29,11 @@ const sweepMs = 30_000;
 
 export class SnapshotController {
   readonly #options: SnapshotControllerOptions;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #sweep: Sweep;
 
   constructor(options: SnapshotControllerOptions) {
     this.#options = options;
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs });
   }
 
   /** For the work queue. */
@@ -41,16 +43,11 @@ export class SnapshotController {
 
   /** Starts the timer that finds what no job knows of. */
   start(): void {
-    const again = () => {
-      this.#timer = setTimeout(() => void this.sweep().finally(again), sweepMs);
-      this.#timer.unref();
-    };
-    void this.sweep().finally(again);
+    this.#sweep.start();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#sweep.stop();
   }
 
   /** Gives a job to every snapshot that is not final. */

@@ -18,6 +18,7 @@ import { cloudActor, type Database, type Tx } from '../../kit/database/database.
 import { json } from '../../kit/database/schema.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
+import { Sweep } from '../../kit/queue/sweep.ts';
 import { findLayer, hasFailed, isLost, isServed, type LayerRow } from '../layer/index.ts';
 import { removeVolume } from './remove.ts';
 import { isLaunched } from './states.ts';
@@ -50,10 +51,11 @@ const sweepMs = 30_000;
 
 export class VolumeController {
   readonly #options: VolumeControllerOptions;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #sweep: Sweep;
 
   constructor(options: VolumeControllerOptions) {
     this.#options = options;
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs });
   }
 
   /** For the work queue. */
@@ -63,16 +65,11 @@ export class VolumeController {
 
   /** Starts the timer that finds what no job knows of. */
   start(): void {
-    const again = () => {
-      this.#timer = setTimeout(() => void this.sweep().finally(again), sweepMs);
-      this.#timer.unref();
-    };
-    void this.sweep().finally(again);
+    this.#sweep.start();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#sweep.stop();
   }
 
   /** Gives a job to every volume that is not complete, shall not be, is faulted by its host, or is past its operation's deadline. */
