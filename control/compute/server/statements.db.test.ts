@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
+import { Database } from '../../kit/database/database.ts';
 import { explainedDatabase } from '../../kit/database/test-plans.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
 import { ServerController } from './controller.ts';
@@ -78,6 +79,19 @@ for (const [what, list] of [
     wasted();
   });
 }
+
+test('a page of a long list is planned once, not at each call', async () => {
+  await using stack = new AsyncDisposableStack();
+  const database = new Database({ url: db.url, maxConnections: 1 });
+  stack.defer(() => database.close());
+  for (const limit of [50, 40, 50, 64, 50, 50, 50, 50, 50, 50]) await listServers(database.query, 'all', { limit });
+  const { rows } = await sql<{ custom: number; generic: number }>`
+    select custom_plans as custom, generic_plans as generic from pg_prepared_statements where statement like '%host_zone%'`.execute(
+    database.query,
+  );
+  // The first call has no name, and PostgreSQL tries five plans for the very values.
+  assert.deepEqual(rows, [{ custom: 5, generic: 4 }]);
+});
 
 test('a server is shown with its interfaces by one statement that reads no more than them', async () => {
   const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor: await cloud.addFlavor() }));
