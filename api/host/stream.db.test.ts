@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { after, afterEach, before, test } from 'node:test';
 import { connect } from 'node:tls';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import pino from 'pino';
 import {
   type DesiredNetwork,
@@ -12,6 +12,7 @@ import {
   type ProtocolRange,
 } from '../../contract/host/index.ts';
 import { type HostId, type ImageId, type NetworkId, newId, newOrderedId, type ServerId } from '../../contract/ids.ts';
+import { HypervisorService } from '../../control/compute/hypervisor/index.ts';
 import {
   closeCodes,
   type HostedNetworks,
@@ -24,6 +25,7 @@ import {
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { cloudActor, type Queryable } from '../../control/kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../control/kit/database/testing.ts';
+import { testAdmin } from '../../control/network/testing.ts';
 import { resources } from '../../control/resources.ts';
 import { hostedLayers } from '../../control/storage/layer/index.ts';
 import { type TestAuthority, testAuthority } from '../../test/support/certificates.ts';
@@ -688,6 +690,25 @@ test("who has no certificate of the cloud's authority, or one that names no host
   const unknown = await dial(control.port, newId());
   unknown.hello();
   assert.equal((await unknown.end()).code, closeCodes.unknownHost);
+});
+
+test('a host that was removed is told so and gone; made known again it begins anew, and a word against it outlives its streams', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const { host } = await connected(control.port, hostId);
+  const say = (word: RawBuilder<unknown>) => word.execute(db.database.query);
+  await say(sql`update host set forced_down = true where id = ${hostId}`);
+  const { host: again } = await connected(control.port, hostId);
+  assert.equal((await host.end()).code, closeCodes.replaced);
+  assert.equal((await hostRow(hostId)).forced_down, true);
+  await new HypervisorService({ database: db.database }).remove(testAdmin(), hostId);
+  assert.equal((await again.end()).code, closeCodes.unknownHost);
+  const refused = await dial(control.port, hostId);
+  refused.hello();
+  assert.equal((await refused.end()).code, closeCodes.unknownHost);
+  await registerHost(db.database, { id: hostId, name: `host ${hostId}` });
+  await connected(control.port, hostId);
+  assert.equal((await hostRow(hostId)).forced_down, false, 'of what was said of the one before nothing is left');
 });
 
 test('what breaks the protocol ends that stream only', async () => {

@@ -135,6 +135,17 @@ export interface ComputeReasons {
   aggregate_host_has_servers: { host: string };
 }
 
+/** Hosts that are to leave the cloud. */
+export interface ComputeReasons {
+  host_carries_servers: { host: string };
+  /** Servers that it has, and of which the database knows nothing. */
+  host_in_quarantine: { host: string };
+  host_keeps_volumes: { host: string };
+  /** Of this one it is the last to have the bytes. */
+  host_keeps_image: { host: string; image: string };
+  host_is_up: { host: string };
+}
+
 /** Key pairs. */
 export interface ComputeReasons {
   key_pair_not_found: { name: string; user: string };

@@ -8,6 +8,8 @@ export interface HostTable {
   availability_zone: Generated<string>;
   enabled: Generated<boolean>;
   disabled_reason: string | null;
+  /** An administrator's word that it is down, whatever its stream says; a host that comes back does not end it. */
+  forced_down: Generated<boolean>;
   /** Empty until the host's first connection. */
   facts: Json<Partial<HostFacts>>;
   physical_networks: Generated<string[]>;

@@ -159,9 +159,9 @@ interface Copy {
   host: HostEndpoint;
 }
 
-/** The host is connected, or will be in a moment. */
+/** The host is connected, or will be in a moment, and nobody says that it is down. */
 const isThere = (host: RawBuilder<unknown>) =>
-  sql`(${host}.connected or ${host}.last_seen_at > now() - make_interval(mins => ${patienceMinutes}))`;
+  sql`(not ${host}.forced_down and (${host}.connected or ${host}.last_seen_at > now() - make_interval(mins => ${patienceMinutes})))`;
 
 const deadline = sql`now() + ${leaseMs}::double precision * interval '1 millisecond'`;
 
@@ -193,7 +193,8 @@ async function held(tx: Tx, imageId: string): Promise<number> {
 
 /** With the fewest images first. */
 async function hostForCopy(tx: Tx, imageId: string): Promise<HostEndpoint | undefined> {
-  const { rows } = await sql<HostEndpoint>`select ${endpointColumns} from host where connected and enabled
+  const { rows } =
+    await sql<HostEndpoint>`select ${endpointColumns} from host where connected and enabled and not forced_down
     and not exists (select from image_location l where l.image_id = ${imageId} and l.host_id = host.id)
     and not exists (select from image_copy c where c.image_id = ${imageId} and c.host_id = host.id)
     order by (select count(*) from image_location l where l.host_id = host.id), random() limit 1`.execute(tx);

@@ -21,7 +21,7 @@ export async function locationsOf(db: Queryable, imageId: string): Promise<Locat
 /** Hosts that could take an upload now. */
 export async function hostsForUpload(db: Queryable): Promise<HostEndpoint[]> {
   const { rows } =
-    await sql<Location>`select ${endpointColumns}, host.connected from host where connected order by enabled desc, random() limit 20`.execute(
+    await sql<Location>`select ${endpointColumns}, host.connected from host where connected order by enabled and not forced_down desc, random() limit 20`.execute(
       db,
     );
   return rows;

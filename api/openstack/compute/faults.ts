@@ -30,11 +30,6 @@ export function speakNovaFaults(app: FastifyInstance): void {
   });
 }
 
-/** Something that Nova can do and this release can't: said plainly, in Nova's form. */
-export function notInThisRelease(reply: FastifyReply, what: string): FastifyReply {
-  return reply.code(501).send(novaFault(501, `${what} is not in this release of Bothy.`));
-}
-
 /** What a driver of Nova's may not know how to do, and its clients expect that. */
 export const unsupported = (reply: FastifyReply): FastifyReply =>
   reply.code(501).send(novaFault(501, 'The requested functionality is not supported.'));

@@ -96,8 +96,9 @@ const service = {
 const changed = {
   host: a.text,
   binary: a.text,
-  status: a.one('enabled', 'disabled'),
+  status: a.some(a.one('enabled', 'disabled')),
   disabled_reason: a.some(a.text),
+  forced_down: a.some(a.boolean),
 };
 
 export const services = {
@@ -117,22 +118,25 @@ const serviceChange = v.strict({
   forced_down: Type.Optional(v.boolean),
 });
 export type ServiceChange = Static<typeof serviceChange>;
-const oldServiceChange = v.strict({
-  ...{ host: v.fqdn, binary: v.text(1, 255) },
-  ...{ disabled_reason: Type.Optional(reason), forced_down: Type.Optional(v.boolean) },
-});
+const firstServiceChange = {
+  ...{ host: v.fqdn, binary: v.text(1, 255), disabled_reason: Type.Optional(reason) },
+};
+const oldServiceChange = v.strict({ ...firstServiceChange, forced_down: Type.Optional(v.boolean) });
 export type OldServiceChange = Static<typeof oldServiceChange>;
 
 /** Before 2.53 the path names a verb and the body the host. */
 export const setService = {
-  summary: 'Enable or disable a compute service',
+  summary: 'Enable or disable a compute service, or say that it is down',
   rights: 'admin',
-  body: new Versions<TSchema>({ 1: () => oldServiceChange, 53: () => serviceChange }),
+  body: new Versions<TSchema>({
+    1: () => v.strict(firstServiceChange),
+    11: () => oldServiceChange,
+    53: () => serviceChange,
+  }),
   answers: { 200: a.record({ service: Type.Union([a.record(service), a.record(changed)]) }) },
 } as const;
 export const removeService = {
-  summary: 'Remove a host: not while it carries servers',
+  summary: 'Remove a host: not one that is up, nor one with servers, volumes or the last copy of an image',
   rights: 'admin',
-  answers: {},
-  later: true,
+  answers: { 204: null },
 } as const;

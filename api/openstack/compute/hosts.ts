@@ -6,7 +6,7 @@ import { requireAdmin } from '../../../control/kit/caller.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
-import { notInThisRelease, unsupported } from './faults.ts';
+import { unsupported } from './faults.ts';
 import type { OldServiceChange, ServiceChange } from './host-contracts.ts';
 import * as c from './host-contracts.ts';
 import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
@@ -41,7 +41,7 @@ export function zoneRoutes(app: Boundary, service: HypervisorService): void {
 const internalZone = { zoneName: 'internal', zoneState: { available: true }, hosts: {} };
 
 const zoneHost = (host: Hypervisor): Body => ({
-  'nova-compute': { available: host.connected, active: host.enabled, updated_at: plainTime(host.last_seen_at) },
+  'nova-compute': { available: host.up, active: host.enabled, updated_at: plainTime(host.last_seen_at) },
 });
 
 /** Callers before 2.53 know hosts by small numbers. */
@@ -53,7 +53,7 @@ function hypervisorBody(request: FastifyRequest, host: Hypervisor, detail: boole
   const body: Body = {
     id: idOf(request, host),
     hypervisor_hostname: host.name,
-    state: host.connected ? 'up' : 'down',
+    state: host.up ? 'up' : 'down',
     status: host.enabled ? 'enabled' : 'disabled',
   };
   if (!detail) return body;
@@ -87,8 +87,8 @@ const usage = (host: Hypervisor) => ({
 });
 
 /** As the program of that name says it, less what only the machine itself knows at the moment: users and load. */
-function uptimeOf({ connected, facts }: Hypervisor): string | null {
-  if (!connected || facts.bootedAt === undefined) return null;
+function uptimeOf({ up, facts }: Hypervisor): string | null {
+  if (!up || facts.bootedAt === undefined) return null;
   const now = new Date();
   const minutes = Math.max(0, Math.floor((now.getTime() - Date.parse(facts.bootedAt)) / 60_000));
   const [days, hours, rest] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24, minutes % 60];
@@ -213,7 +213,7 @@ export function hypervisorRoutes(app: Boundary, service: HypervisorService): voi
     const uptime = uptimeOf(host);
     if (uptime !== null) return { hypervisor: { ...hypervisorBody(request, host, false), uptime } };
     // A host of before it said so: clients know that there are hypervisors without, and go on.
-    if (host.connected) return unsupported(reply);
+    if (host.up) return unsupported(reply);
     throw new Refusal('invalid', `Compute service of ${host.name} is unavailable at this time.`);
   });
   for (const what of ['search', 'servers'] as const) {
@@ -237,10 +237,10 @@ function serviceBody(request: FastifyRequest, host: Hypervisor): Body {
     host: host.name,
     zone: host.availability_zone,
     status: host.enabled ? 'enabled' : 'disabled',
-    state: host.connected ? 'up' : 'down',
+    state: host.up ? 'up' : 'down',
     updated_at: plainTime(host.last_seen_at),
     disabled_reason: host.disabled_reason,
-    ...(request.microversion >= 11 && { forced_down: false }),
+    ...(request.microversion >= 11 && { forced_down: host.forced_down }),
   };
 }
 
@@ -259,54 +259,62 @@ export function serviceRoutes(app: Boundary, service: HypervisorService): void {
     const id = param(request, 'id');
     if (request.microversion < 53) return oldService(request, service, id);
     const wanted = request.body as ServiceChange;
-    if (wanted.forced_down !== undefined) throw noForce();
     if (wanted.disabled_reason !== undefined && wanted.status !== 'disabled') {
       throw new Refusal('invalid', "Specifying disabled_reason requires that status is 'disabled'.");
     }
-    if (wanted.status === undefined)
+    if (wanted.status === undefined && wanted.forced_down === undefined)
       throw new Refusal('invalid', 'No updates were requested. Fields status or forced_down should be specified.');
     const host = await hostOf(request, service, id);
-    await service.setEnabled(caller, host.id, {
-      enabled: wanted.status === 'enabled',
-      reason: wanted.disabled_reason ?? null,
+    await service.say(caller, host.id, {
+      ...(wanted.status !== undefined && {
+        open: { enabled: wanted.status === 'enabled', reason: wanted.disabled_reason ?? null },
+      }),
+      ...(wanted.forced_down !== undefined && { forcedDown: v.toBoolean(wanted.forced_down) }),
     });
     return { service: serviceBody(request, await service.host(caller, host.id)) };
   });
   app.delete('/os-services/:id', c.removeService, async (request, reply) => {
-    const host = await hostOf(request, service, param(request, 'id'));
-    if (host.servers === 0) return notInThisRelease(reply, 'Removing a host');
-    throw new Refusal(
-      'conflict',
-      'Unable to delete compute service that is hosting instances. Migrate or delete the instances first.',
-    );
+    const id = param(request, 'id');
+    if (request.microversion < 53 && !/^-?\d{1,20}$/.test(id)) {
+      throw new Refusal('invalid', `id '${id.slice(0, 100)}' is no integer`);
+    }
+    await service.remove(callerOf(request), (await hostOf(request, service, id)).id);
+    return reply.code(204).send();
   });
 }
 
-/** Whether a host is down its own stream says; to be told otherwise would only serve an evacuation, which there is not. */
-const noForce = () => new Refusal('invalid', 'forced_down is not in this release of Bothy: servers are not evacuated.');
-
-/** PUT /os-services/enable, disable and disable-log-reason. */
+/** PUT /os-services/enable, disable, disable-log-reason and, from 2.11 on, force-down. */
 async function oldService(request: FastifyRequest, service: HypervisorService, verb: string): Promise<Body> {
-  if (verb === 'force-down' && request.microversion >= 11) throw noForce();
-  if (!['enable', 'disable', 'disable-log-reason'].includes(verb)) throw new Refusal('not_found', 'Unknown action');
+  const verbs = ['enable', 'disable', 'disable-log-reason', ...(request.microversion >= 11 ? ['force-down'] : [])];
+  if (!verbs.includes(verb)) throw new Refusal('not_found', 'Unknown action');
   const caller = callerOf(request);
-  const wanted = request.body as OldServiceChange;
+  const { host: name, binary, ...wanted } = request.body as OldServiceChange;
   if (verb === 'disable-log-reason' && wanted.disabled_reason === undefined) {
     throw new Refusal('invalid', 'Missing disabled reason field');
   }
-  const host = (await service.hosts(caller)).find((row) => row.name === wanted.host);
-  if (!host || wanted.binary !== 'nova-compute') {
-    throw new Refusal('not_found', `Could not find binary ${wanted.binary} on host ${wanted.host}.`);
+  if (verb === 'force-down' && wanted.forced_down === undefined) {
+    throw new Refusal('invalid', 'Missing forced_down field');
+  }
+  if (binary !== 'nova-compute') {
+    throw new Refusal(
+      'invalid',
+      `Updating a ${binary} service is not supported. Only nova-compute services can be updated.`,
+    );
+  }
+  const host = (await service.hosts(caller)).find((row) => row.name === name);
+  if (!host) throw new Refusal('not_found', `Could not find binary ${binary} on host ${name}.`);
+  if (verb === 'force-down') {
+    const forcedDown = v.toBoolean(wanted.forced_down!);
+    await service.say(caller, host.id, { forcedDown });
+    return { service: { host: host.name, binary, forced_down: forcedDown } };
   }
   const enabled = verb === 'enable';
-  const why = verb === 'disable-log-reason' ? wanted.disabled_reason! : null;
-  await service.setEnabled(caller, host.id, { enabled, reason: why });
+  const reason = verb === 'disable-log-reason' ? wanted.disabled_reason! : null;
+  await service.say(caller, host.id, { open: { enabled, reason } });
   return {
     service: {
-      host: host.name,
-      binary: 'nova-compute',
-      status: enabled ? 'enabled' : 'disabled',
-      ...(why !== null && { disabled_reason: why }),
+      ...{ host: host.name, binary, status: enabled ? 'enabled' : 'disabled' },
+      ...(reason !== null && { disabled_reason: reason }),
     },
   };
 }

@@ -69,7 +69,7 @@ export function oldHostRoutes(app: Boundary, hypervisors: HypervisorService): vo
     // Before anything is done: the whole request or nothing.
     if (maintenance_mode !== undefined || status === undefined) return unsupported(reply);
     const enabled = status.toLowerCase() === 'enable';
-    await hypervisors.setEnabled(caller, host.id, { enabled, reason: null });
+    await hypervisors.say(caller, host.id, { open: { enabled, reason: null } });
     return { host: host.name, status: enabled ? 'enabled' : 'disabled' };
   });
   for (const act of ['startup', 'shutdown', 'reboot'] as const) {

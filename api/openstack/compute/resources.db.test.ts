@@ -292,17 +292,6 @@ test('zones, hypervisors and services show the hosts and steer them', async () =
   assert.equal((await member('GET', '/os-availability-zone')).body.availabilityZoneInfo[0].zoneState.available, false);
   const opened = await admin('PUT', '/os-services/enable', { body: { host: 'rack-1', binary: 'nova-compute' } });
   assert.deepEqual([opened.status, opened.body.service.status], [200, 'enabled']);
-  const down = { host: 'rack-1', binary: 'nova-compute', forced_down: true };
-  const forced = await admin('PUT', '/os-services/force-down', { body: down, version: 11 });
-  assert.deepEqual([forced.status, /servers are not evacuated/.test(forced.body.badRequest.message)], [400, true]);
-  assert.equal((await admin('DELETE', `/os-services/${host}`, { version: 53 })).status, 501);
-  const carrying = sql`insert into host_usage (host_id, servers, vcpus, memory_mib, disk_gib) values (${host}, 1, 0, 0, 0)
-    on conflict (host_id) do update set servers = 1`;
-  await carrying.execute(api.db.database.query);
-  assert.equal((await admin('DELETE', `/os-services/${host}`, { version: 53 })).status, 409);
-  await sql`update host_usage set servers = 0 where host_id = ${host}`.execute(api.db.database.query);
-  assert.equal((await admin('DELETE', `/os-services/${newId()}`, { version: 53 })).status, 404);
-  assert.equal((await member('DELETE', `/os-services/${host}`, { version: 53 })).status, 403);
 });
 
 test('extensions are listed for old clients', async () => {

@@ -184,6 +184,16 @@ const aggregates = {
   aggregate_host_in_two_zones: ({ host }) => `Host ${host} already in another availability zone.`,
   aggregate_host_has_servers: ({ host }) =>
     `Host ${host} contains instances in its availability zone, which so can't be another.`,
+  host_carries_servers:
+    'Unable to delete compute service that is hosting instances. Migrate or delete the instances first.',
+  host_in_quarantine: ({ host }) =>
+    `Unable to delete compute service of ${host}: it has instances that the database knows nothing of. Settle them with 'bothy recover' first.`,
+  host_keeps_volumes: ({ host }) =>
+    `Unable to delete compute service of ${host}: volumes are on its disks. Delete them first.`,
+  host_keeps_image: ({ host, image }) =>
+    `Unable to delete compute service of ${host}: no other host has image ${image}. Delete it, or have it copied, first.`,
+  host_is_up: ({ host }) =>
+    `Unable to delete compute service of ${host}, which is up. Stop it first, or say by forced_down that it is down.`,
 } satisfies Some;
 
 const whyKeyInvalid = {

@@ -125,10 +125,12 @@ function addExtensions(
 }
 
 function hostStatus(server: ListedServer): string {
-  if (server.host_id === null) return '';
-  if (server.host_connected === null) return 'UNKNOWN';
+  // Also of one that is gone, whose host has gone as well.
+  if (server.host_id === null || server.host_connected === null) return '';
+  if (server.host_forced_down) return 'DOWN';
   if (!server.host_enabled) return 'MAINTENANCE';
-  return server.host_connected ? 'UP' : 'DOWN';
+  // One that is silent may be up.
+  return server.host_connected ? 'UP' : 'UNKNOWN';
 }
 
 function imageBody(request: FastifyRequest, server: ListedServer): unknown {

@@ -9,11 +9,14 @@ export interface Hypervisor {
   availability_zone: string;
   enabled: boolean;
   disabled_reason: string | null;
+  forced_down: boolean;
   facts: Partial<HostFacts>;
   vcpus: number;
   memory_mib: number;
   disk_gib: number;
   connected: boolean;
+  /** Connected, and nobody says that it is down. */
+  up: boolean;
   last_seen_at: Date | null;
   created_at: Date;
   updated_at: Date;
@@ -32,8 +35,8 @@ export async function listHypervisors(
   options: { id?: string; marker?: string; limit?: number } = {},
 ): Promise<Hypervisor[]> {
   const { rows } = await sql<Hypervisor>`
-    select h.id, h.name, h.availability_zone, h.enabled, h.disabled_reason, h.facts, h.vcpus, h.memory_mib, h.disk_gib,
-      h.connected, h.last_seen_at, h.created_at, h.updated_at,
+    select h.id, h.name, h.availability_zone, h.enabled, h.disabled_reason, h.forced_down, h.facts, h.vcpus, h.memory_mib, h.disk_gib,
+      h.connected, h.connected and not h.forced_down as up, h.last_seen_at, h.created_at, h.updated_at,
       coalesce(u.vcpus, 0)::integer as used_vcpus, coalesce(u.memory_mib, 0)::bigint as used_memory_mib,
       coalesce(u.disk_gib, 0)::bigint as used_disk_gib, coalesce(u.servers, 0)::integer as servers,
       coalesce(b.building, 0)::integer as building, h.number::integer
@@ -77,13 +80,24 @@ export async function projectsOnHost(db: Queryable, hostId: string): Promise<Pro
   return rows;
 }
 
-/** Opens or closes a host for new servers. Answers false where there is no such host. */
-export async function setHostEnabled(
-  db: Queryable,
-  hostId: string,
-  state: { enabled: boolean; reason: string | null },
-): Promise<boolean> {
-  const { numAffectedRows } = await sql`update host set enabled = ${state.enabled}, disabled_reason = ${state.reason},
-    updated_at = now() where id = ${hostId}`.execute(db);
-  return numAffectedRows === 1n;
+/** What administrators say of a host; what is not named stays. */
+export interface HostWord {
+  /** Whether new servers may be placed there, and why not. */
+  open?: { enabled: boolean; reason: string | null };
+  /** It is down, whatever its stream says; false takes that back. */
+  forcedDown?: boolean;
+}
+
+/** Answers false where there is no such host. */
+export async function setHostWord(db: Queryable, hostId: string, { open, forcedDown }: HostWord): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('host')
+    .set({
+      ...(open && { enabled: open.enabled, disabled_reason: open.reason }),
+      ...(forcedDown !== undefined && { forced_down: forcedDown }),
+      updated_at: sql`now()`,
+    })
+    .where('id', '=', hostId)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
 }

@@ -4,13 +4,15 @@ import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import {
+  type HostWord,
   type Hypervisor,
   listHypervisors,
   type ProjectOnHost,
   projectsOnHost,
   serversOfHypervisors,
-  setHostEnabled,
+  setHostWord,
 } from './list.ts';
+import { removeHost } from './remove.ts';
 
 export interface Zone {
   name: string;
@@ -27,7 +29,8 @@ export class HypervisorService {
 
   /** Without any host there is still the zone that the first one will be in. */
   async zones(): Promise<Zone[]> {
-    const { rows } = await sql<Zone>`select availability_zone as name, bool_or(enabled and connected) as available
+    const { rows } =
+      await sql<Zone>`select availability_zone as name, bool_or(enabled and connected and not forced_down) as available
       from host group by availability_zone order by availability_zone`.execute(this.#database.query);
     return rows.length > 0 ? rows : [{ name: 'nova', available: false }];
   }
@@ -57,10 +60,19 @@ export class HypervisorService {
     return projectsOnHost(this.#database.query, hostId);
   }
 
-  /** Whether new servers may be placed there; those that are there stay. */
-  async setEnabled(caller: Caller, id: string, state: { enabled: boolean; reason: string | null }): Promise<void> {
+  /** Whether new servers may be placed there, and whether it is taken for down; those that are there stay as they are. */
+  async say(caller: Caller, id: string, word: HostWord): Promise<void> {
     requireAdmin(caller, 'open or close a host');
-    const known = await this.#database.transaction(actorOf(caller), (tx) => setHostEnabled(tx, id, state));
+    const known = await this.#database.transaction(actorOf(caller), (tx) => setHostWord(tx, id, word));
     if (!known) throw notFound('host', id);
+  }
+
+  /**
+   * Takes a host out of the cloud, with its places in aggregates and the copies of images that are elsewhere too.
+   * @throws CloudError `not_found`; `conflict` where it is up, or something is lost with it
+   */
+  async remove(caller: Caller, id: string): Promise<void> {
+    requireAdmin(caller, 'remove a host');
+    await this.#database.transaction(actorOf(caller), (tx) => removeHost(tx, id));
   }
 }

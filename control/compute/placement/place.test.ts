@@ -8,6 +8,7 @@ const host = (id: string, over: Partial<HostCapacity> = {}): HostCapacity => ({
   availability_zone: 'nova',
   enabled: true,
   connected: true,
+  forced_down: false,
   seen_lately: true,
   vcpus: 16,
   memory_mib: 16384,
@@ -30,6 +31,15 @@ test('the host that stays freest takes the server; of equals the one that holds 
   assert.equal(place(request, [host('a', { used_memory_mib: 8192 }), host('b')]).host?.id, 'b');
   assert.equal(place(request, [host('a'), host('b', { holds_image: true })]).host?.id, 'b');
   assert.equal(place(request, [host('b'), host('a')]).host?.id, 'a', 'and the same snapshot gives the same answer');
+});
+
+test('a host that an administrator says is down takes nothing, is not waited for, and the tenant hears why', () => {
+  const down = place(request, [host('a', { forced_down: true })]);
+  assert.deepEqual([down.host, down.soon], [null, false]);
+  assert.match(down.message, /down by an administrator/);
+  const away = host('a', { forced_down: true, connected: false });
+  assert.equal(place(request, [away]).soon, false, 'not though it was here a moment ago');
+  assert.equal(place(request, [away, host('b')]).host?.id, 'b');
 });
 
 /** Where `count` servers go that are placed one after the other: how many each host gets. */

@@ -14,6 +14,8 @@ export interface HostCapacity {
   availability_zone: string;
   enabled: boolean;
   connected: boolean;
+  /** Down by an administrator's word. */
+  forced_down: boolean;
   /** Connected, or it was a moment ago: its process or ours is being restarted. */
   seen_lately: boolean;
   vcpus: number;
@@ -42,6 +44,7 @@ export type Refusal =
   | 'other_host_requested'
   | 'other_zone'
   | 'disabled'
+  | 'forced_down'
   | 'disconnected'
   | 'too_few_vcpus'
   | 'too_little_memory'
@@ -133,6 +136,7 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   if (request.availability_zone !== null && request.availability_zone !== host.availability_zone)
     refusals.push('other_zone');
   if (!host.enabled) refusals.push('disabled');
+  if (host.forced_down) refusals.push('forced_down');
   if (!host.connected) refusals.push('disconnected');
   if (free.vcpus < request.vcpus) refusals.push('too_few_vcpus');
   if (free.memory_mib < request.memory_mib) refusals.push('too_little_memory');
@@ -182,6 +186,7 @@ const words: Readonly<Record<Refusal, string>> = {
   volumes_elsewhere: 'does not have the volumes of the server',
   other_zone: 'is in another availability zone',
   disabled: 'is closed for new servers',
+  forced_down: 'is down by an administrator’s word',
   disconnected: 'is not connected',
   too_few_vcpus: 'has too few vCPUs free',
   too_little_memory: 'has too little memory free',
@@ -196,6 +201,7 @@ const cures: Readonly<Record<Refusal, string>> = {
   volumes_elsewhere: 'use volumes that are where there is room for the server',
   other_zone: 'do not ask for a certain availability zone, or ask for another',
   disabled: 'ask the administrators to open a host',
+  forced_down: 'ask the administrators to take back that a host is down',
   disconnected: 'try again when the hosts are back',
   too_few_vcpus: 'use a flavor with fewer vCPUs or delete a server',
   too_little_memory: 'use a flavor with less memory or delete a server',

@@ -21,6 +21,7 @@ const hosts = Array.from(
     availability_zone: n % 7 === 0 ? 'east' : 'nova',
     enabled: n % 11 !== 0,
     connected: n % 13 !== 0,
+    forced_down: n % 17 === 0,
     seen_lately: n % 3 !== 0,
     vcpus: 8 + roll(3) * 4,
     memory_mib: 8192,

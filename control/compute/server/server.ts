@@ -22,6 +22,7 @@ export interface ListedServer extends ServerState, Pick<ServerRow, (typeof liste
   host_zone: string | null;
   host_connected: boolean | null;
   host_enabled: boolean | null;
+  host_forced_down: boolean | null;
   /** In the order in which it got them. */
   volumes: Pick<ServerVolume, 'volume_id' | 'delete_on_termination'>[];
   deleted_at: Date | null;

@@ -122,7 +122,7 @@ export const reachCondition = (reach: Reach) =>
   reach === 'all' ? sql`true` : sql`s.project_id = ${reach.projectId}::uuid`;
 
 export const hostColumns = sql`h.name as host_name, h.availability_zone as host_zone, h.connected as host_connected,
-  h.enabled as host_enabled`;
+  h.enabled as host_enabled, h.forced_down as host_forced_down`;
 
 /** What is shown of a server; without the cold half of its row, which is its host's. */
 export const listedRow = sql`${sql.join(listedColumns.map((name) => sql.ref(`s.${name}`)))}, ${stateColumns}, ${hostColumns},

@@ -460,7 +460,8 @@ CREATE TABLE public.host (
     last_seen_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL
+    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    forced_down boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.host_usage (
@@ -2134,7 +2135,7 @@ CREATE TRIGGER group_type_change AFTER INSERT OR DELETE OR UPDATE ON public.grou
 
 CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
 
-CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN (((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
+CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN ((((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.forced_down IS DISTINCT FROM new.forced_down)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
 
 CREATE TRIGGER host_updated AFTER UPDATE ON public.host FOR EACH ROW WHEN (((((to_jsonb(old.*) - 'last_seen_at'::text) - 'updated_at'::text) - 'changed_in'::text) IS DISTINCT FROM (((to_jsonb(new.*) - 'last_seen_at'::text) - 'updated_at'::text) - 'changed_in'::text))) EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
 

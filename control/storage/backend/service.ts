@@ -35,7 +35,7 @@ export class BackendService {
   async zones(): Promise<{ name: string; available: boolean }[]> {
     const { rows } = await sql<{ name: string; available: boolean }>`
       select h.availability_zone as name,
-        bool_or(h.enabled and h.connected and p.id is not null and not p.disabled and p.problem is null) as available
+        bool_or(h.enabled and h.connected and not h.forced_down and p.id is not null and not p.disabled and p.problem is null) as available
       from host h left join storage_pool p on p.host_id = h.id
       group by h.availability_zone order by h.availability_zone`.execute(this.#database.query);
     return rows.length > 0 ? rows : [{ name: 'nova', available: false }];

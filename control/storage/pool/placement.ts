@@ -48,7 +48,7 @@ async function readSome(tx: Tx, imageId: string | null, which: RawBuilder<unknow
   return rows[0]!.pools;
 }
 
-const seenLately = sql`coalesce(h.connected or h.last_seen_at > now() - make_interval(secs => ${awaySeconds}), false)`;
+const seenLately = sql`coalesce(not h.forced_down and (h.connected or h.last_seen_at > now() - make_interval(secs => ${awaySeconds})), false)`;
 
 /**
  * Those that may win: of each kind that a type can ask for (name, tier, zone), with and without the image, the emptiest few. In a cloud

@@ -16,7 +16,8 @@ export interface MoveWish {
 interface Where {
   /** The server's own. */
   name: string | null;
-  connected: boolean | null;
+  /** Nor said to be down. */
+  up: boolean | null;
   others: number;
   /** There is one of the name that was asked for. */
   known: boolean;
@@ -25,8 +26,9 @@ interface Where {
 async function look({ tx }: ActionWork, server: ServerRow, host: string | null): Promise<Where> {
   const { rows } = await sql<Where>`select
     (select name from host where id = ${server.host_id}) as name,
-    (select connected from host where id = ${server.host_id}) as connected,
-    (select count(*)::integer from host where id is distinct from ${server.host_id} and connected and enabled) as others,
+    (select connected and not forced_down from host where id = ${server.host_id}) as up,
+    (select count(*)::integer from host where id is distinct from ${server.host_id} and connected and enabled
+      and not forced_down) as others,
     exists (select from host where name = ${host}::text) as known`.execute(tx);
   return rows[0]!;
 }
@@ -64,7 +66,7 @@ export const evacuate: ServerAction<MoveWish> = {
     const where = await look(work, server, host);
     if (host !== null && !where.known) throw new CloudError('not_found', 'host_not_found', { id: host });
     if (host !== null && host === where.name) throw new CloudError('invalid', 'move_to_same_host', { host });
-    if (where.connected) throw new CloudError('invalid', 'host_still_in_use', { host: where.name ?? '' });
+    if (where.up) throw new CloudError('invalid', 'host_still_in_use', { host: where.name ?? '' });
     throw nowhere(server, where.others);
   },
 };
