@@ -13,6 +13,8 @@ import type { DesiredState } from '../desired/state.ts';
 import { isNoEntry } from '../files.ts';
 import { deletedMeanwhile } from '../image/deletions.ts';
 import type { LayerContext } from './context.ts';
+import { directoryLayers } from './directory.ts';
+import type { LayerKind } from './kind.ts';
 import { misreadLayer } from './misread.ts';
 import { layerFileName, layerOfFileName } from './names.ts';
 import { perform } from './steps/index.ts';
@@ -161,6 +163,10 @@ export class Layers implements LayerOwner {
 
   isHere(id: LayerId): boolean {
     return this.#tasks.get(id)?.file !== undefined;
+  }
+
+  kind(_desired: DesiredLayer): LayerKind {
+    return directoryLayers;
   }
 
   /** Of one that shall not be the document need not say the pool: it may lie in any. */

@@ -2,22 +2,21 @@
  * One layer on this host, driven to its desired state: look at everything, decide, do one step that may be repeated, look again. Takes no
  * facts from what woke it. Owns its back-off and what is reported of it, and nothing on disk; the steps are in steps/.
  */
-import { type FileHandle, open } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
 import type { ImageId, LayerId } from '../../contract/ids.ts';
-import { isNoEntry } from '../files.ts';
 import { asFault, type HostFault } from '../host-error.ts';
 import { backOffMs } from '../server/back-off.ts';
 import { ProcessDied } from '../server/context.ts';
 import type { LayerContext } from './context.ts';
-import { basesOf, type Doing, decide, isReady, type LayerFacts, wantedBase } from './decide.ts';
-import { type LayerHeader, readHeader } from './header.ts';
+import { type Doing, decide, isReady, type LayerFacts, wantedBase } from './decide.ts';
+import type { LayerKind } from './kind.ts';
 
 export interface LayerOwner {
   desired(id: LayerId): DesiredLayer | undefined;
   /** Its file is here. */
   isHere(id: LayerId): boolean;
+  kind(desired: DesiredLayer): LayerKind;
   /** Where its file is, or would be; undefined where no pool of this host may have it. */
   path(desired: DesiredLayer): Promise<string | undefined>;
   /** Its observation may have changed. */
@@ -142,6 +141,11 @@ export class LayerTask {
     }
   }
 
+  /** What its pool's layers are. */
+  kind(desired: DesiredLayer): LayerKind {
+    return this.#owner.kind(desired);
+  }
+
   /** Where its file is, or shall be. */
   path(desired: DesiredLayer): Promise<string | undefined> {
     return this.#owner.path(desired);
@@ -210,8 +214,8 @@ export class LayerTask {
 
   async #look(desired: DesiredLayer): Promise<LayerFacts> {
     const { ledger, outcomes, files, lease, images } = this.context;
-    const path = await this.#owner.path(desired);
-    const found = path === undefined ? undefined : await this.#lookAt(path, desired);
+    const kind = this.#owner.kind(desired);
+    const found = await kind.look(this, desired);
     this.#file = found && {
       ...{ sizeBytes: found.sizeBytes, allocatedBytes: found.allocatedBytes },
       imageId: found.buildsOn?.kind === 'image' ? found.buildsOn.id : undefined,
@@ -224,41 +228,11 @@ export class LayerTask {
       erasedEpoch: ledger.erasedEpoch(this.id),
       outcomes: outcomes.of(this.id),
       parentHere: base?.kind !== 'layer' || this.#owner.isHere(base.id),
-      imageHere: base?.kind !== 'image' || images.base(base.id) !== undefined,
+      imageHere: base?.kind !== 'image' || (found && !kind.readsImages) || images.base(base.id) !== undefined,
       writers: files.open.writersOf(this.id).length,
       guestsKnown: files.open.complete,
       leaseEnded: lease.state === 'ended',
     };
-  }
-
-  async #lookAt(path: string, desired: DesiredLayer) {
-    let file: FileHandle;
-    try {
-      file = await open(path, 'r');
-    } catch (error) {
-      if (isNoEntry(error)) return undefined;
-      throw error;
-    }
-    try {
-      const { uid, gid, mode, blocks } = await file.stat();
-      // What shall go may be damaged.
-      const header: LayerHeader =
-        desired.presence === 'absent'
-          ? { sizeBytes: 0, buildsOn: null }
-          : await readHeader(file, basesOf(desired, this.context.ledger));
-      return { ...header, allocatedBytes: blocks * 512, owner: this.#ownerOf({ uid, gid, mode }, desired) };
-    } finally {
-      await file.close();
-    }
-  }
-
-  #ownerOf(file: { uid: number; gid: number; mode: number }, { readOnly }: DesiredLayer): 'group' | 'root' | 'guest' {
-    const { guestGid } = this.context;
-    if (guestGid === undefined) return readOnly ? 'group' : 'root';
-    if (file.uid !== 0) return 'guest';
-    const shared = file.gid === guestGid && (file.mode & 0o777) === 0o440;
-    if (shared) return 'group';
-    return file.gid === 0 && (file.mode & 0o077) === 0 ? 'root' : 'guest';
   }
 
   #failed(error: unknown, desired: DesiredLayer): void {

@@ -2,17 +2,16 @@
 import type { DesiredLayer } from '../../../contract/host/index.ts';
 import { HostFault } from '../../host-error.ts';
 import { basesOf, type Doing } from '../decide.ts';
+import type { KindStep } from '../kind.ts';
 import type { LayerTask } from '../task.ts';
-import { grow, rebase } from './changing.ts';
-import { fetch, make, restore } from './making.ts';
 import { backUp, capture, forgetOutcomes } from './outcomes.ts';
-import { remove } from './removing.ts';
 import type { StepFunction } from './step.ts';
 
 /** Who does what is waited for wakes the task; this is for the case that nobody does. */
 const waitMs = 5000;
 
-const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
+/** What is the same for layers of every kind. */
+const functions: { [Name in Exclude<Doing['do'], KindStep>]: StepFunction<Name> } = {
   async 'await-lease'({ task }) {
     task.say('waiting for control, which has been silent for longer than it lends');
     return waitMs;
@@ -36,27 +35,13 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
     await ledger.made(task.id);
     return undefined;
   },
-  make,
-  restore,
-  fetch,
-  rebase,
-  grow,
-  async seal({ task, desired }) {
-    await task.context.files.seal((await task.path(desired))!);
-    return undefined;
-  },
-  async 'take-back'({ task, desired }) {
-    await task.context.files.takeBack((await task.path(desired))!);
-    return undefined;
-  },
   capture,
   'back-up': backUp,
   'forget-outcomes': forgetOutcomes,
-  remove,
 };
 
 export async function perform(task: LayerTask, step: Doing, desired: DesiredLayer): Promise<number | undefined> {
-  const act = functions[step.do] as StepFunction;
+  const act = { ...functions, ...task.kind(desired).steps }[step.do] as StepFunction;
   const waitMs = await act({ task, desired }, step);
   await task.context.step(step.do);
   return waitMs;

@@ -5,12 +5,10 @@
 import { randomUUID } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import type { CapturedImage, DesiredLayer } from '../../../contract/host/index.ts';
-import { asFault, HostFault } from '../../host-error.ts';
+import { asFault } from '../../host-error.ts';
 import { takeOverImage } from '../../image/take-over.ts';
 import { ProcessDied } from '../../server/context.ts';
-import type { LayerChain } from '../chain.ts';
 import type { Outcomes } from '../outcomes.ts';
-import { writeOverlay } from '../overlay.ts';
 import { type LayerTask, Superseded } from '../task.ts';
 import type { StepFunction } from './step.ts';
 
@@ -70,43 +68,6 @@ async function outcomeOf<T>(
   }
 }
 
-/**
- * Runs work on what the layer holds, at the size that its document says. Nobody opens it to write meanwhile.
- * @throws Superseded
- */
-async function whileStill<T>(
-  task: LayerTask,
-  desired: DesiredLayer,
-  work: (chain: LayerChain) => Promise<T>,
-): Promise<T> {
-  const { files } = task.context;
-  return files.lock(task.id, async () => {
-    if (files.open.writersOf(task.id).length > 0) throw new HostFault('layer_not_ready', 'a guest writes to the layer');
-    const chain = await files.chain(task.id);
-    // Its guest's QEMU may have written any size into its file: what is made of it would take as much, of space and of time.
-    if (chain.top.sizeBytes > desired.sizeBytes)
-      throw new HostFault('layer_damaged', 'the file of the layer is larger than the layer', { permanent: true });
-    for (const { path } of [chain.top, ...chain.lower]) await files.seal(path);
-    if (chain.top.sizeBytes >= desired.sizeBytes) return work(chain);
-    const path = `${chain.top.path}.image`;
-    try {
-      // Larger than what it builds on: zeros beyond its end.
-      const { sizeBytes } = desired;
-      await rm(path, { force: true });
-      await writeOverlay(
-        path,
-        { sizeBytes, buildsOn: { kind: 'layer', id: task.id }, format: 'qcow2' },
-        { durable: false },
-      );
-      await files.seal(path);
-      const top = { layerId: task.id, path, sizeBytes: desired.sizeBytes };
-      return await work({ ...chain, top, lower: [chain.top, ...chain.lower] });
-    } finally {
-      if (!task.closed) await rm(path, { force: true });
-    }
-  });
-}
-
 function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, format }: Capture): Promise<CapturedImage> {
   const { images, tools, upload } = task.context;
   const named = ({ captures }: DesiredLayer) => captures?.some((each) => each.imageId === imageId) === true;
@@ -123,7 +84,9 @@ function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, format }: 
     try {
       await (await open(to, 'wx', 0o600)).close();
       const progress = (part: number) => task.say(`copying the layer into an image, ${part} %`);
-      await whileStill(task, desired, (chain) => tools.convert(chain, to, format, { signal, progress }));
+      await task
+        .kind(desired)
+        .whileStill(task, desired, (chain) => tools.convert(chain, to, format, { signal, progress }));
       await task.context.step('copy-layer');
       stillWanted();
       task.say('taking in the image');
@@ -154,7 +117,7 @@ function makeBackup(
     task.say('making a backup');
     const work = { signal, progress: (part: number) => task.say(`making a backup, ${part} %`) };
     return backups.make(wish, earlier, {
-      write: (to) => whileStill(task, desired, (chain) => tools.backUp(chain, to, earlier, work)),
+      write: (to) => task.kind(desired).whileStill(task, desired, (chain) => tools.backUp(chain, to, earlier, work)),
       written: () => task.context.step('copy-layer'),
       signal,
     });

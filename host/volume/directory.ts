@@ -1,0 +1,105 @@
+/** Layers as qcow2 files in a directory. Owns nothing; what is done to them is in steps/. */
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import type { DesiredLayer } from '../../contract/host/index.ts';
+import { isNoEntry } from '../files.ts';
+import { HostFault } from '../host-error.ts';
+import type { LayerChain } from './chain.ts';
+import { basesOf } from './decide.ts';
+import { type LayerHeader, readHeader } from './header.ts';
+import type { LayerKind, SeenLayer } from './kind.ts';
+import { writeOverlay } from './overlay.ts';
+import { grow, rebase } from './steps/changing.ts';
+import { fetch, make, restore } from './steps/making.ts';
+import { remove } from './steps/removing.ts';
+import type { LayerTask } from './task.ts';
+
+export const directoryLayers: LayerKind = {
+  look,
+  steps: {
+    make,
+    restore,
+    fetch,
+    rebase,
+    grow,
+    async seal({ task, desired }) {
+      await task.context.files.seal((await task.path(desired))!);
+      return undefined;
+    },
+    async 'take-back'({ task, desired }) {
+      await task.context.files.takeBack((await task.path(desired))!);
+      return undefined;
+    },
+    remove,
+  },
+  whileStill,
+  readsImages: true,
+};
+
+async function look(task: LayerTask, desired: DesiredLayer): Promise<SeenLayer | undefined> {
+  const path = await task.path(desired);
+  return path === undefined ? undefined : lookAt(task, path, desired);
+}
+
+async function lookAt(task: LayerTask, path: string, desired: DesiredLayer): Promise<SeenLayer | undefined> {
+  const { ledger, guestGid } = task.context;
+  let file: FileHandle;
+  try {
+    file = await open(path, 'r');
+  } catch (error) {
+    if (isNoEntry(error)) return undefined;
+    throw error;
+  }
+  try {
+    const { uid, gid, mode, blocks } = await file.stat();
+    // What shall go may be damaged.
+    const header: LayerHeader =
+      desired.presence === 'absent'
+        ? { sizeBytes: 0, buildsOn: null }
+        : await readHeader(file, basesOf(desired, ledger));
+    const owner =
+      guestGid === undefined ? (desired.readOnly ? 'group' : 'root') : ownerOf({ uid, gid, mode }, guestGid);
+    return { ...header, allocatedBytes: blocks * 512, owner };
+  } finally {
+    await file.close();
+  }
+}
+
+function ownerOf(file: { uid: number; gid: number; mode: number }, guestGid: number): 'group' | 'root' | 'guest' {
+  if (file.uid !== 0) return 'guest';
+  const shared = file.gid === guestGid && (file.mode & 0o777) === 0o440;
+  if (shared) return 'group';
+  return file.gid === 0 && (file.mode & 0o077) === 0 ? 'root' : 'guest';
+}
+
+async function whileStill<T>(
+  task: LayerTask,
+  desired: DesiredLayer,
+  work: (chain: LayerChain) => Promise<T>,
+): Promise<T> {
+  const { files } = task.context;
+  return files.lock(task.id, async () => {
+    if (files.open.writersOf(task.id).length > 0) throw new HostFault('layer_not_ready', 'a guest writes to the layer');
+    const chain = await files.chain(task.id);
+    // Its guest's QEMU may have written any size into its file: what is made of it would take as much, of space and of time.
+    if (chain.top.sizeBytes > desired.sizeBytes)
+      throw new HostFault('layer_damaged', 'the file of the layer is larger than the layer', { permanent: true });
+    for (const { path } of [chain.top, ...chain.lower]) await files.seal(path);
+    if (chain.top.sizeBytes >= desired.sizeBytes) return work(chain);
+    const path = `${chain.top.path}.image`;
+    try {
+      // Larger than what it builds on: zeros beyond its end.
+      const { sizeBytes } = desired;
+      await rm(path, { force: true });
+      await writeOverlay(
+        path,
+        { sizeBytes, buildsOn: { kind: 'layer', id: task.id }, format: 'qcow2' },
+        { durable: false },
+      );
+      await files.seal(path);
+      const top = { layerId: task.id, path, sizeBytes: desired.sizeBytes };
+      return await work({ ...chain, top, lower: [chain.top, ...chain.lower] });
+    } finally {
+      if (!task.closed) await rm(path, { force: true });
+    }
+  });
+}
