@@ -6,12 +6,12 @@ import { HostFault } from '../host-error.ts';
 import type { LayerChain } from './chain.ts';
 import { basesOf } from './decide.ts';
 import { type LayerHeader, readHeader } from './header.ts';
-import type { LayerKind, SeenLayer } from './kind.ts';
+import type { LayerKind } from './kind.ts';
 import { writeOverlay } from './overlay.ts';
 import { grow, rebase } from './steps/changing.ts';
 import { fetch, make, restore } from './steps/making.ts';
 import { remove } from './steps/removing.ts';
-import type { LayerTask } from './task.ts';
+import type { LayerTask, SeenLayer } from './task.ts';
 
 export const directoryLayers: LayerKind = {
   look,

@@ -17,7 +17,7 @@ import { directoryLayers } from './directory.ts';
 import type { LayerKind } from './kind.ts';
 import { misreadLayer } from './misread.ts';
 import { layerFileName, layerOfFileName } from './names.ts';
-import { perform } from './steps/index.ts';
+import { performer } from './steps/index.ts';
 import { leftovers } from './steps/removing.ts';
 import { type LayerOwner, LayerTask } from './task.ts';
 
@@ -45,6 +45,7 @@ const told = 100;
 export class Layers implements LayerOwner {
   readonly #options: LayersOptions;
   readonly #context: LayerContext;
+  readonly #perform = performer((desired) => this.kind(desired));
   readonly #tasks = new Map<LayerId, LayerTask>();
   readonly #changed = new Set<LayerId>();
   /** By the layer that they wait for. */
@@ -198,7 +199,7 @@ export class Layers implements LayerOwner {
   #task(id: LayerId): LayerTask {
     let task = this.#tasks.get(id);
     if (!task) {
-      task = new LayerTask(id, this.#context, this, perform);
+      task = new LayerTask(id, this.#context, this, this.#perform);
       this.#tasks.set(id, task);
     }
     return task;

@@ -8,15 +8,30 @@ import type { ImageId, LayerId } from '../../contract/ids.ts';
 import { asFault, type HostFault } from '../host-error.ts';
 import { backOffMs } from '../server/back-off.ts';
 import { ProcessDied } from '../server/context.ts';
+import type { LayerChain } from './chain.ts';
 import type { LayerContext } from './context.ts';
 import { type Doing, decide, isReady, type LayerFacts, wantedBase } from './decide.ts';
-import type { LayerKind } from './kind.ts';
+
+export type SeenLayer = NonNullable<LayerFacts['file']> & { allocatedBytes: number };
+
+/** What a kind of pool (kind.ts) says of a layer. */
+export interface LayerReading {
+  /** What is there of it; undefined: nothing. @throws HostFault where its pool can't be used */
+  look(task: LayerTask, desired: DesiredLayer): Promise<SeenLayer | undefined>;
+  /**
+   * Runs work on what the layer holds, as a chain of files of this host, at the size that its document says. Nobody opens it to write meanwhile.
+   * @throws Superseded
+   */
+  whileStill<T>(task: LayerTask, desired: DesiredLayer, work: (chain: LayerChain) => Promise<T>): Promise<T>;
+  /** The image that one builds on has to be on this host also after it was made. */
+  readonly readsImages: boolean;
+}
 
 export interface LayerOwner {
   desired(id: LayerId): DesiredLayer | undefined;
   /** Its file is here. */
   isHere(id: LayerId): boolean;
-  kind(desired: DesiredLayer): LayerKind;
+  kind(desired: DesiredLayer): LayerReading;
   /** Where its file is, or would be; undefined where no pool of this host may have it. */
   path(desired: DesiredLayer): Promise<string | undefined>;
   /** Its observation may have changed. */
@@ -142,7 +157,7 @@ export class LayerTask {
   }
 
   /** What its pool's layers are. */
-  kind(desired: DesiredLayer): LayerKind {
+  kind(desired: DesiredLayer): LayerReading {
     return this.#owner.kind(desired);
   }
 

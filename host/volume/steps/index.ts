@@ -2,8 +2,8 @@
 import type { DesiredLayer } from '../../../contract/host/index.ts';
 import { HostFault } from '../../host-error.ts';
 import { basesOf, type Doing } from '../decide.ts';
-import type { KindStep } from '../kind.ts';
-import type { LayerTask } from '../task.ts';
+import type { KindStep, LayerKind } from '../kind.ts';
+import type { Perform } from '../task.ts';
 import { backUp, capture, forgetOutcomes } from './outcomes.ts';
 import type { StepFunction } from './step.ts';
 
@@ -40,9 +40,11 @@ const functions: { [Name in Exclude<Doing['do'], KindStep>]: StepFunction<Name> 
   'forget-outcomes': forgetOutcomes,
 };
 
-export async function perform(task: LayerTask, step: Doing, desired: DesiredLayer): Promise<number | undefined> {
-  const act = { ...functions, ...task.kind(desired).steps }[step.do] as StepFunction;
-  const waitMs = await act({ task, desired }, step);
-  await task.context.step(step.do);
-  return waitMs;
+export function performer(kindOf: (desired: DesiredLayer) => LayerKind): Perform {
+  return async (task, step, desired) => {
+    const act = { ...functions, ...kindOf(desired).steps }[step.do] as StepFunction;
+    const waitMs = await act({ task, desired }, step);
+    await task.context.step(step.do);
+    return waitMs;
+  };
 }
