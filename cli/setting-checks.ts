@@ -52,6 +52,12 @@ export function isRange(value: string): boolean {
   return rest.length === 0 && most > 0 && (length === undefined || (/^\d{1,3}$/.test(length) && +length <= most));
 }
 
+/** Of this machine also without TLS. */
+export function isPage(value: string): boolean {
+  const { protocol, hostname } = URL.parse(value) ?? {};
+  return protocol === 'https:' || (protocol === 'http:' && /^(localhost|127\.0\.0\.1|\[::1\])$/.test(hostname ?? ''));
+}
+
 export const address = (value: string) =>
   isIP(value) === 0 ? 'an IP address; ::, 0.0.0.0 or one of this machine' : undefined;
 export const card = (value: string) =>

@@ -15,6 +15,7 @@ import {
   card,
   cidr,
   days,
+  isPage,
   isRange,
   number,
   oneOf,
@@ -103,6 +104,11 @@ export const definitions = {
     fallback: '',
     check: isFile,
     help: "File that says which roles may make and read which properties of images, in Glance's form; empty: everybody may.",
+  },
+  trusted_dashboards: {
+    fallback: '',
+    check: (v: string) => (list(v).every(isPage) ? undefined : 'addresses of web pages, separated by commas'),
+    help: "Pages that users are sent back to with their token when they log in at an identity provider (Keystone's trusted_dashboard), such as https://dashboard.example/auth/websso/.",
   },
   vendor_data: {
     fallback: '',

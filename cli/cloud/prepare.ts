@@ -115,6 +115,7 @@ function controlConfiguration({
     tls: { certificate: certificates.api.certificate, key: certificates.api.key, ca: certificates.ca },
     sealingKeys,
     passwordPolicy: passwordPolicyOf(settings),
+    trustedDashboards: list(values.trusted_dashboards),
     reclaimSeconds: Number(values.reclaim_instance_interval),
     shelvedOffloadSeconds: Number(values.shelved_offload_time),
     confirmSeconds: Number(values.resize_confirm_window),

@@ -163,6 +163,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const identity = new IdentityService({
     ...{ database, feed, log, region, publicUrl, catalogue, resources },
     ...(passwordPolicy && { passwordPolicy }),
+    ...(configuration.trustedDashboards && { trustedDashboards: configuration.trustedDashboards }),
     sealingKeys: configuration.sealingKeys.map((key) => new Secret(Buffer.from(key, 'base64'))),
   });
   await identity.start();

@@ -1,5 +1,5 @@
 /**
- * A log-in with an access token of another identity provider. The provider is asked first, outside of any transaction; then one
+ * A log-in with an access token of another identity provider, or with the code that a browser brings from there. The provider is asked first, outside of any transaction; then one
  * transaction makes the user, the memberships and the projects what the mapping says. If the process dies between the two nothing
  * has happened; the same token does it again.
  *
@@ -11,7 +11,13 @@ import type { Logger } from 'pino';
 import { CloudError } from '../../contract/errors.ts';
 import { type DomainId, newOrderedId, type ProjectId, type UserId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
-import { type Claims, Provider, ProviderUnreachable, TokenRefused } from '../../protocols/oidc/provider.ts';
+import {
+  type BrowserLogin,
+  type Claims,
+  Provider,
+  ProviderUnreachable,
+  TokenRefused,
+} from '../../protocols/oidc/provider.ts';
 import type { Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
 import { Gate } from '../kit/gate.ts';
@@ -25,6 +31,8 @@ import { applyMapping, assertionOf, type Mapped } from './mapping.ts';
 /** Questions to providers under way, and those that wait: strangers can ask for them. */
 const width = 8;
 const mostWaiting = 64;
+/** OpenID Connect Core 1.0, section 5.4. */
+const usualScope = 'openid email profile';
 
 export class FederatedLogin {
   readonly #context: IdentityContext;
@@ -52,22 +60,66 @@ export class FederatedLogin {
 
   /** @throws CloudError `not_found`, `forbidden` for a provider that is switched off, `unauthenticated`, `unavailable` */
   async prove(name: string, protocol: string, token: Secret | undefined, requestId: string): Promise<Proven> {
-    const { provider, rules } = await this.#federation.waysIn(name, protocol);
-    if (!provider.enabled) throw new CloudError('forbidden', 'identity_provider_disabled', {});
-    if (!token) throw unauthenticated('no access token');
-    const claims = await this.#ask(provider, token);
+    return this.#prove([name, protocol], requestId, (row) => {
+      if (!token) throw unauthenticated('no access token');
+      return this.#ask(row, (provider) => provider.claimsOf(token.reveal()));
+    });
+  }
+
+  /**
+   * The same by the code of a log-in that was begun with {@link authorizationUrl}.
+   * @throws CloudError as `prove`
+   */
+  proveByCode(
+    name: string,
+    protocol: string,
+    { code, issuer, login }: { code: string; issuer: string | undefined; login: BrowserLogin },
+    requestId: string,
+  ): Promise<Proven> {
+    return this.#prove([name, protocol], requestId, (row) => {
+      if (issuer !== undefined && issuer !== row.remote_ids[0]) throw unauthenticated('a code of another issuer');
+      return this.#ask(row, (provider) => provider.claimsOfCode(code, login));
+    });
+  }
+
+  /** Where a browser logs in. @throws CloudError `not_found`, `forbidden`, `invalid` where we are no client there, `unavailable` */
+  async authorizationUrl(name: string, protocol: string, login: BrowserLogin & { state: string }): Promise<string> {
+    const { provider: row } = await this.#wayIn(name, protocol);
+    if (row.client_id === null) throw new CloudError('invalid', 'websso_without_client', { name });
+    const scope = row.client_scope ?? usualScope;
+    return this.#ask(row, (provider) => provider.authorizationUrl({ ...login, scope }));
+  }
+
+  /** Where browsers log in when nobody says where. @throws CloudError `not_found`, `invalid` where there are several */
+  onlyProvider(protocol: string): Promise<string> {
+    return this.#federation.onlyClientOf(protocol);
+  }
+
+  async #wayIn(name: string, protocol: string) {
+    const way = await this.#federation.waysIn(name, protocol);
+    if (!way.provider.enabled) throw new CloudError('forbidden', 'identity_provider_disabled', {});
+    return way;
+  }
+
+  async #prove(
+    [name, protocol]: readonly [string, string],
+    requestId: string,
+    ask: (row: IdentityProviderRow) => Promise<Claims>,
+  ): Promise<Proven> {
+    const { provider, rules } = await this.#wayIn(name, protocol);
+    const claims = await ask(provider);
     const mapped = applyMapping(rules, assertionOf(claims));
     const { id, version } = await this.#admit(provider, { protocol, mapped, requestId });
     return { ...nobodyYet, userId: id, version, methods: [protocol === 'openid' ? 'openid' : 'mapped'] };
   }
 
-  async #ask(row: IdentityProviderRow, token: Secret): Promise<Claims> {
+  async #ask<T>(row: IdentityProviderRow, question: (provider: Provider) => Promise<T>): Promise<T> {
     if (this.#asking >= mostWaiting) {
       throw new CloudError('unavailable', 'too_many_logins', { whose: 'everyone', retry_after_seconds: 1 });
     }
     this.#asking++;
     try {
-      return await this.#gate.run(() => this.#of(row).claimsOf(token.reveal()));
+      return await this.#gate.run(() => question(this.#of(row)));
     } catch (error) {
       if (error instanceof TokenRefused) throw unauthenticated(error);
       if (!(error instanceof ProviderUnreachable)) throw error;
@@ -89,7 +141,7 @@ export class FederatedLogin {
     const provider = new Provider({
       issuer,
       audiences: row.client_id ? [row.client_id] : [this.#audience],
-      ...(row.client_id && secret ? { client: { id: row.client_id, secret } } : {}),
+      ...(row.client_id ? { client: { id: row.client_id, secret } } : {}),
     });
     this.#providers.set(row.id, { made, provider });
     return provider;

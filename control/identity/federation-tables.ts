@@ -13,6 +13,8 @@ export interface IdentityProviderTable {
   remote_ids: Generated<string[]>;
   authorization_ttl: number | null;
   client_id: string | null;
+  /** Asked of it for a log-in in a browser; null: the usual. */
+  client_scope: string | null;
   sealed_client_secret: ColumnType<Buffer | null, Buffer | null | undefined, Buffer | null>;
   created_at: Timestamp;
 }

@@ -18,6 +18,8 @@ export interface ProviderChange {
   remoteIds?: string[];
   authorizationTtl?: number | null;
   clientId?: string | null;
+  /** What is asked about users who log in with a browser. */
+  clientScope?: string | null;
   /** Null takes it away. */
   clientSecret?: string | null;
 }
@@ -88,7 +90,8 @@ export class FederationService {
         remote_ids: remoteIds,
         authorization_ttl: authorizationTtl,
       },
-      ...{ client_id: change.clientId ?? null, sealed_client_secret: this.#sealed(id, change.clientSecret ?? null) },
+      ...{ client_id: change.clientId ?? null, client_scope: change.clientScope ?? null },
+      ...{ sealed_client_secret: this.#sealed(id, change.clientSecret ?? null) },
     };
     return this.#providers.insert(caller, values, async (tx) => {
       if (domainId) {
@@ -106,7 +109,7 @@ export class FederationService {
     const { id } = await this.findProvider(name);
     return this.#providers.update(caller, id, () => ({
       ...{ description: change.description, enabled: change.enabled, remote_ids: change.remoteIds },
-      ...{ authorization_ttl: change.authorizationTtl, client_id: change.clientId },
+      ...{ authorization_ttl: change.authorizationTtl, client_id: change.clientId, client_scope: change.clientScope },
       ...(change.clientSecret === undefined ? {} : { sealed_client_secret: this.#sealed(id, change.clientSecret) }),
     }));
   }
@@ -203,6 +206,15 @@ export class FederationService {
     const row = await this.findProvider(provider);
     const { mapping_id: id } = await this.#findProtocol(row, protocol);
     return { provider: row, rules: (await this.#mappings.find(id)).rules };
+  }
+
+  /** The provider that browsers are sent to by this protocol, where there is one. @throws CloudError `not_found`, `invalid` */
+  async onlyClientOf(protocol: string): Promise<string> {
+    const [only, ...others] = await this.#providers.list(sql`t.enabled and t.client_id is not null
+      and exists (select from federation_protocol p where p.identity_provider_id = t.id and p.name = ${protocol})`);
+    if (!only) throw notFound('federation_protocol', protocol);
+    if (others.length > 0) throw new CloudError('invalid', 'websso_without_provider', {});
+    return only.name;
   }
 
   /** @throws CloudError `forbidden`, `not_found` (provider, mapping), `conflict` */

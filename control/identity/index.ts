@@ -4,3 +4,4 @@ export type { CatalogueEntry } from './catalogue.ts';
 export { type PasswordCost, PasswordHasher } from './password.ts';
 export type { PasswordPolicy } from './password-policy.ts';
 export { type IdentityOptions, IdentityService, type LoginRequest } from './service.ts';
+export { webSsoMinutes } from './websso.ts';

@@ -17,6 +17,13 @@ export interface IdentityReasons {
   mapping_gives_no_user: NoFields;
   mapping_names_too_many: NoFields;
   identity_provider_disabled: NoFields;
+  websso_without_origin: NoFields;
+  /** That is nobody's way back. */
+  websso_without_state: NoFields;
+  /** It has to be said which. */
+  websso_without_provider: NoFields;
+  /** Nobody has told us who we are there. */
+  websso_without_client: { name: string };
   identity_provider_unreachable: { name: string };
 }
 

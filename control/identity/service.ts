@@ -44,6 +44,7 @@ import { type Claims, keyIdOf, newAuditId, signToken, verifyToken } from './toke
 import { TokenCache, type TokenEntry } from './token-cache.ts';
 import { TokenKeys } from './token-keys.ts';
 import { scopeOf, scopeToTry, toEntry, type WantedScope } from './token-scope.ts';
+import { WebSso, type WebSsoReturn, type WebSsoWish } from './websso.ts';
 
 export interface IdentityOptions {
   database: Database;
@@ -61,6 +62,8 @@ export interface IdentityOptions {
   sealingKeys: readonly Secret<Buffer>[];
   /** Absent: Keystone's defaults, which ask for nothing. */
   passwordPolicy?: PasswordPolicy;
+  /** The pages that tokens of browsers' log-ins are taken to (Keystone's trusted_dashboard). */
+  trustedDashboards?: readonly string[];
 }
 
 export interface LoginRequest {
@@ -81,6 +84,7 @@ export class IdentityService extends IdentityParts {
   readonly #context: IdentityContext;
   readonly #cache: TokenCache;
   readonly #federated: FederatedLogin;
+  readonly #webSso: WebSso;
   /** Reads under way, so that a burst of requests with one token reads once. Emptied with each change. */
   readonly #reading = new Map<string, Promise<TokenEntry>>();
   readonly #feed: IdentityOptions['feed'];
@@ -90,7 +94,7 @@ export class IdentityService extends IdentityParts {
   #unsubscribe: () => void = () => {};
 
   constructor(options: IdentityOptions) {
-    const { database, feed, log, region, publicUrl } = options;
+    const { database, feed, log, region, publicUrl, trustedDashboards: trusted = [] } = options;
     const cache = new TokenCache();
     const lifetimeMs = options.tokenLifetimeMs ?? defaultLifetimeMs;
     const context = new IdentityContext({
@@ -106,11 +110,9 @@ export class IdentityService extends IdentityParts {
     this.#log = log;
     this.#lifetimeMs = lifetimeMs;
     this.#cache.onApply((changes) => this.catalogue.apply(changes));
-    this.#federated = new FederatedLogin(context, this.federation, {
-      audience: `${publicUrl}/identity`,
-      lifetimeMs,
-      log,
-    });
+    const base = `${publicUrl}/identity`;
+    this.#federated = new FederatedLogin(context, this.federation, { audience: base, lifetimeMs, log });
+    this.#webSso = new WebSso({ sealer: context.sealer, federated: this.#federated, trusted, base });
     this.keys = new TokenKeys({ database, lifetimeMs: this.#lifetimeMs });
     const listening = () => feed.listening;
     this.catalogue = new Catalogue({ database, listening, region, publicUrl, entries: options.catalogue });
@@ -151,7 +153,7 @@ export class IdentityService extends IdentityParts {
    * @throws CloudError `unauthenticated` (InsufficientFactors where the proofs are right and too few), `forbidden`, `unavailable`
    */
   async login(request: LoginRequest, requestId: string): Promise<{ token: string; entry: TokenEntry }> {
-    try {
+    return this.#refusalsLogged(requestId, async () => {
       const proven = await this.#withReceipt(combineProofs(await this.#prove(request)), request.receipt);
       await requireFactors(this.#context.query, proven);
       await forgetGuesses(this.#context, proven.userId, request.proofs);
@@ -161,12 +163,7 @@ export class IdentityService extends IdentityParts {
         'token issued',
       );
       return made;
-    } catch (error) {
-      if (error instanceof CloudError && error.code === 'unauthenticated') {
-        this.#log.info({ requestId, reason: error.cause }, 'login refused');
-      }
-      throw error;
-    }
+    });
   }
 
   /**
@@ -174,9 +171,36 @@ export class IdentityService extends IdentityParts {
    * @throws CloudError `unauthenticated`, `not_found` (provider, protocol), `forbidden`, `unavailable`
    */
   async loginFederated(provider: string, protocol: string, token: Secret | undefined, requestId: string) {
-    const proven = await this.#federated.prove(provider, protocol, token, requestId);
+    return this.#admit(await this.#federated.prove(provider, protocol, token, requestId), requestId);
+  }
+
+  async #admit(proven: Proven, requestId: string) {
     await requireFactors(this.#context.query, proven);
     return this.#issue(proven, { scope: { type: 'unscoped' }, trustId: null, requestId });
+  }
+
+  /** Sends a browser to another identity provider; see websso.ts for what it answers and throws. */
+  beginWebSso(wish: WebSsoWish, requestId: string) {
+    return this.#refusalsLogged(requestId, () => this.#webSso.begin(wish));
+  }
+
+  /** An unscoped token for whoever has logged in there, and the page of the dashboard that it is for. */
+  finishWebSso(back: WebSsoReturn, requestId: string): Promise<{ token: string; origin: string }> {
+    return this.#refusalsLogged(requestId, async () => {
+      const { proven, origin } = await this.#webSso.finish(back, requestId);
+      return { token: (await this.#admit(proven, requestId)).token, origin };
+    });
+  }
+
+  async #refusalsLogged<T>(requestId: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof CloudError && error.code === 'unauthenticated') {
+        this.#log.info({ requestId, reason: error.cause }, 'login refused');
+      }
+      throw error;
+    }
   }
 
   /**

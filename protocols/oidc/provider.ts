@@ -1,9 +1,11 @@
 /**
- * An OpenID Connect provider as whoever takes its access tokens sees it: found by its issuer (OpenID Connect Discovery 1.0), its
- * tokens verified by its keys (RFC 9068, RFC 7519) or, where they are no statements themselves, asked about (RFC 7662).
+ * An OpenID Connect provider as whoever takes its word sees it: found by its issuer (OpenID Connect Discovery 1.0), its access
+ * tokens verified by its keys (RFC 9068, RFC 7519) or, where they are no statements themselves, asked about (RFC 7662); and a log-in of a
+ * browser there by authorization code (OpenID Connect Core 1.0, section 3.1) with a proof that only who began it can end it (RFC 7636).
  *
  * What the provider answers is bounded in time and size. Knows no user of ours and no cloud.
  */
+import { createHash } from 'node:crypto';
 import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
 
 export interface ProviderOptions {
@@ -11,8 +13,8 @@ export interface ProviderOptions {
   issuer: string;
   /** Whom a token must be for: one of these must be its audience, or the client that it was given to. */
   audiences: readonly string[];
-  /** To ask about tokens that are no statements. */
-  client?: { id: string; secret: string };
+  /** To ask about tokens that are no statements, and to log in; without a secret it is a public one, which may only log in. */
+  client?: { id: string; secret: string | null };
   /** How long the provider's configuration is believed; an hour. */
   configurationLastsMs?: number;
 }
@@ -29,6 +31,19 @@ interface Configuration {
   jwks_uri?: string;
   introspection_endpoint?: string;
   userinfo_endpoint?: string;
+  authorization_endpoint?: string;
+  token_endpoint?: string;
+  token_endpoint_auth_methods_supported?: string[];
+}
+
+/** What a log-in of a browser begins with and ends with; texts that nobody else can guess. */
+export interface BrowserLogin {
+  /** Where the provider sends the browser back to. */
+  redirectUri: string;
+  /** Is repeated in what the provider states of the user. */
+  nonce: string;
+  /** RFC 7636's code_verifier: its digest goes with the browser, itself with the code. */
+  verifier: string;
 }
 
 const timeoutMs = 5000;
@@ -57,7 +72,69 @@ export class Provider {
     return { ...(await this.#userinfo(token, own)), ...own };
   }
 
-  async #verify(token: string): Promise<JWTPayload> {
+  /**
+   * Where a browser is sent so that its user logs in there.
+   * @param login.state comes back with the browser
+   * @throws ProviderUnreachable
+   */
+  async authorizationUrl(login: BrowserLogin & { scope: string; state: string }): Promise<string> {
+    const { authorization_endpoint: endpoint } = await this.#configured();
+    if (!endpoint) throw new ProviderUnreachable('it has no page to log in');
+    const url = new URL(requireSafe(endpoint));
+    const parameters = {
+      ...{ response_type: 'code', client_id: this.#client().id, redirect_uri: login.redirectUri, scope: login.scope },
+      ...{ state: login.state, nonce: login.nonce, code_challenge_method: 'S256' },
+      code_challenge: createHash('sha256').update(login.verifier).digest('base64url'),
+    };
+    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+    return url.href;
+  }
+
+  /**
+   * What the provider states of the user who logged in there, for the code that the browser came back with.
+   * @throws TokenRefused, ProviderUnreachable
+   */
+  async claimsOfCode(code: string, { redirectUri, nonce, verifier }: BrowserLogin): Promise<Claims> {
+    const given = await this.#exchange({ code, redirect_uri: redirectUri, code_verifier: verifier });
+    const { id_token: statement, access_token: token } = given;
+    if (typeof statement !== 'string') throw new TokenRefused('the provider states nothing of the user');
+    const { id } = this.#client();
+    const own = await this.#verify(statement, id);
+    if (own.nonce !== nonce) throw new TokenRefused('a statement for another log-in');
+    if (own.azp !== undefined && own.azp !== id) throw new TokenRefused(`a statement for ${String(own.azp)}`);
+    if (typeof own.sub !== 'string') throw new TokenRefused('a statement of nobody');
+    const told = typeof token === 'string' ? await this.#userinfo(token, { ...own, scope: 'openid' }) : {};
+    return { ...told, ...own };
+  }
+
+  async #exchange(sent: Record<string, string>): Promise<Claims> {
+    const { token_endpoint: url, token_endpoint_auth_methods_supported: ways } = await this.#configured();
+    if (!url) throw new ProviderUnreachable('it gives no tokens');
+    const { id, secret } = this.#client();
+    const inBody = secret === null || (ways !== undefined && !ways.includes('client_secret_basic'));
+    return fetchJson(
+      url,
+      {
+        method: 'POST',
+        headers: { accept: 'application/json', ...(inBody ? {} : { authorization: basic(id, secret) }) },
+        body: new URLSearchParams({
+          ...{ grant_type: 'authorization_code', ...sent },
+          ...(inBody && { client_id: id, ...(secret !== null && { client_secret: secret }) }),
+        }),
+      },
+      // RFC 6749, section 5.2: a code that is no good, or not any more.
+      [400, 401, 403],
+    );
+  }
+
+  #client(): NonNullable<ProviderOptions['client']> {
+    const { client } = this.#options;
+    if (!client) throw new TokenRefused('we are no client of the provider');
+    return client;
+  }
+
+  /** @param audience the only one that it may be for; else one of ours */
+  async #verify(token: string, audience?: string): Promise<JWTPayload> {
     const { jwks_uri: uri } = await this.#configured();
     if (!uri) throw new TokenRefused('the provider publishes no keys');
     if (this.#keys?.uri !== uri) {
@@ -72,9 +149,10 @@ export class Provider {
         issuer: this.#options.issuer,
         algorithms,
         clockTolerance: 30,
+        ...(audience !== undefined && { audience }),
       });
       if (payload.exp === undefined) throw new TokenRefused('a token without an end');
-      this.#requireOurs(payload);
+      if (audience === undefined) this.#requireOurs(payload);
       return payload;
     } catch (error) {
       if (error instanceof TokenRefused) throw error;
@@ -88,14 +166,11 @@ export class Provider {
   async #introspect(token: string): Promise<Claims> {
     const { client } = this.#options;
     const { introspection_endpoint: url } = await this.#configured();
-    if (!client || !url) throw new TokenRefused('the token is no statement, and nobody here may ask about it');
-    const basic = Buffer.from(`${encodeURIComponent(client.id)}:${encodeURIComponent(client.secret)}`).toString(
-      'base64',
-    );
+    if (!client?.secret || !url) throw new TokenRefused('the token is no statement, and nobody here may ask about it');
     const answer = await fetchJson(url, {
       method: 'POST',
-      headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded' },
-      body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
+      headers: { authorization: basic(client.id, client.secret) },
+      body: new URLSearchParams({ token, token_type_hint: 'access_token' }),
     });
     if (answer.active !== true) throw new TokenRefused('the provider says that it is not active');
     if (answer.iss !== undefined && answer.iss !== this.#options.issuer) throw new TokenRefused('of another issuer');
@@ -151,6 +226,10 @@ export class Provider {
   }
 }
 
+/** RFC 6749, section 2.3.1. */
+const basic = (id: string, secret: string): string =>
+  `Basic ${Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString('base64')}`;
+
 const isStatement = (token: string): boolean => {
   try {
     decodeJwt(token);
@@ -168,14 +247,19 @@ export function requireSafe(url: string): string {
   throw new ProviderUnreachable('an address that is not https');
 }
 
-async function fetchJson(url: string, init: RequestInit): Promise<Record<string, unknown>> {
+/** @param refusals statuses that speak of what was sent, not of the provider */
+async function fetchJson(
+  url: string,
+  init: RequestInit,
+  refusals: readonly number[] = [401, 403],
+): Promise<Record<string, unknown>> {
   try {
     const answer = await fetch(requireSafe(url), {
       ...init,
       redirect: 'error',
       signal: AbortSignal.timeout(timeoutMs),
     });
-    if (answer.status === 401 || answer.status === 403) throw new TokenRefused(`the provider answers ${answer.status}`);
+    if (refusals.includes(answer.status)) throw new TokenRefused(`the provider answers ${answer.status}`);
     if (!answer.ok) throw new ProviderUnreachable(`${url} answers ${answer.status}`);
     const parts: Uint8Array[] = [];
     let length = 0;

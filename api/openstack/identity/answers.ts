@@ -130,7 +130,7 @@ export const accessKey = closed('EC2 credential', {
 
 export const identityProvider = closed('Identity provider', {
   ...{ id: text, domain_id: id, description, enabled: boolean, remote_ids: Type.Array(text) },
-  ...{ authorization_ttl: orNull(Type.Integer()), oidc: record({ client_id: orNull(text) }) },
+  ...{ authorization_ttl: orNull(Type.Integer()), oidc: record({ client_id: orNull(text), scope: orNull(text) }) },
   links: record({ self: text, protocols: text }),
 });
 export const serviceProvider = closed('Service provider', {

@@ -273,7 +273,7 @@ test('nobody takes the name of another user of the domain', async () => {
 
 test('providers, protocols and mappings are made, shown, changed and removed, and no secret is told', async () => {
   const { name, provider } = await setUp({ description: 'x', authorization_ttl: 5 });
-  assert.deepEqual(provider.oidc, { client_id: 'bothy' });
+  assert.deepEqual(provider.oidc, { client_id: 'bothy', scope: null });
   const path = `OS-FEDERATION/identity_providers/${name}`;
   assert.deepEqual((await call('GET', path)).body.identity_provider, provider);
   assert.equal((await call('GET', `OS-FEDERATION/identity_providers?id=${name}`)).body.identity_providers.length, 1);

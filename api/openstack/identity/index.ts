@@ -33,6 +33,7 @@ import { serviceProviderRoutes } from './routes/service-providers.ts';
 import { trustRoutes } from './routes/trusts.ts';
 import { userRoutes } from './routes/users.ts';
 import { versionRoutes } from './routes/versions.ts';
+import { webSsoRoutes } from './routes/websso.ts';
 
 const all: Routes[] = [
   versionRoutes,
@@ -53,6 +54,7 @@ const all: Routes[] = [
   federationRoutes,
   serviceProviderRoutes,
   federatedAuthRoutes,
+  webSsoRoutes,
   groupRoutes,
   roleRoutes,
   grantRoutes,

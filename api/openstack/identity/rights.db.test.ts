@@ -70,6 +70,11 @@ const open = new Set([
   'POST /identity/v3/users/:id/password',
   'GET /identity/v3/OS-FEDERATION/identity_providers/:id/protocols/:protocol/auth',
   'POST /identity/v3/OS-FEDERATION/identity_providers/:id/protocols/:protocol/auth',
+  ...['GET', 'POST'].flatMap((method) => [
+    `${method} /identity/v3/auth/OS-FEDERATION/websso/:protocol`,
+    `${method} /identity/v3/auth/OS-FEDERATION/identity_providers/:id/protocols/:protocol/websso`,
+  ]),
+  'GET /identity/v3/auth/OS-FEDERATION/identity_providers/:id/protocols/:protocol/websso/callback',
 ]);
 
 /** What anyone with a token may: it tells of themselves, or of the cloud as a whole. */

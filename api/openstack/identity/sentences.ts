@@ -126,6 +126,11 @@ const identitySentences: SentenceTable<IdentityReasons> = {
     'Could not map any federated user properties to identity values. Check debug logs or the mapping used for additional details.',
   mapping_names_too_many: 'the mapping names more than its remote side has',
   identity_provider_disabled: 'The identity provider is disabled.',
+  websso_without_origin: 'Request must have an origin query parameter',
+  websso_without_state: 'a browser comes back from an identity provider with the state that it left with',
+  websso_without_provider:
+    'there are several identity providers with this protocol: name one, by /v3/auth/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/websso',
+  websso_without_client: ({ name }) => `the identity provider ${name} has no oidc.client_id to log in with`,
   identity_provider_unreachable: ({ name }) => `the identity provider ${name} could not be asked`,
 
   credential_not_found: absent('credential'),

@@ -488,7 +488,8 @@ CREATE TABLE public.identity_provider (
     authorization_ttl integer,
     client_id text,
     sealed_client_secret bytea,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    client_scope text
 );
 
 CREATE TABLE public.image (

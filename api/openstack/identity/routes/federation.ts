@@ -23,16 +23,25 @@ import { mappingBody } from './mapping-schema.ts';
 
 const name = Type.String({ minLength: 1, maxLength: 64 });
 const text = Type.String({ maxLength: 65_535 });
+/** RFC 6749, section 3.3. */
+const scope = Type.String({ pattern: '^[!#-\\[\\]-~]+( [!#-\\[\\]-~]+)*$', maxLength: 1000 });
 const closed = { additionalProperties: false };
 const provider = {
   enabled: Type.Optional(flag),
   description: Type.Optional(nullable(text)),
   authorization_ttl: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 5_256_000 }))),
   remote_ids: Type.Optional(nullable(Type.Array(Type.String({ minLength: 1, maxLength: 255 }), { maxItems: 100 }))),
-  /** Ours alone: whose tokens are taken, and what asks the provider about them. */
+  /** Ours alone: whose tokens are taken, what asks the provider about them, and what for where a browser logs in there. */
   oidc: Type.Optional(
     nullable(
-      Type.Object({ client_id: Type.Optional(nullable(text)), client_secret: Type.Optional(nullable(text)) }, closed),
+      Type.Object(
+        {
+          client_id: Type.Optional(nullable(text)),
+          client_secret: Type.Optional(nullable(text)),
+          scope: Type.Optional(nullable(scope)),
+        },
+        closed,
+      ),
     ),
   ),
 };
@@ -97,17 +106,18 @@ interface Given {
   description?: string | null;
   authorization_ttl?: number | null;
   remote_ids?: string[] | null;
-  oidc?: { client_id?: string | null; client_secret?: string | null } | null;
+  oidc?: { client_id?: string | null; client_secret?: string | null; scope?: string | null } | null;
 }
 
 function changeOf({ enabled, description, authorization_ttl: ttl, remote_ids: remote, oidc }: Given): ProviderChange {
-  const client = oidc === null ? { client_id: null, client_secret: null } : oidc;
+  const client = oidc === null ? { client_id: null, client_secret: null, scope: null } : oidc;
   return {
     ...(enabled !== undefined && { enabled }),
     ...(description !== undefined && { description }),
     ...(ttl !== undefined && { authorizationTtl: ttl }),
     ...(remote !== undefined && { remoteIds: remote ?? [] }),
     ...(client?.client_id !== undefined && { clientId: client.client_id }),
+    ...(client?.scope !== undefined && { clientScope: client.scope }),
     ...(client?.client_secret !== undefined && { clientSecret: client.client_secret }),
   };
 }
@@ -122,7 +132,11 @@ const providerView = (deps: Deps) => (row: IdentityProviderRow) => ({
     description: row.description,
     enabled: row.enabled,
   },
-  ...{ remote_ids: row.remote_ids, authorization_ttl: row.authorization_ttl, oidc: { client_id: row.client_id } },
+  ...{
+    remote_ids: row.remote_ids,
+    authorization_ttl: row.authorization_ttl,
+    oidc: { client_id: row.client_id, scope: row.client_scope },
+  },
   links: {
     self: at(deps, 'identity_providers', row.name),
     protocols: at(deps, 'identity_providers', row.name, 'protocols'),
