@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { type RawBuilder, sql } from 'kysely';
-import { newId } from '../../../contract/ids.ts';
+import { type HostId, newId } from '../../../contract/ids.ts';
 import { testProject } from '../../../control/kit/database/testing.ts';
+import { testPool, testVolume } from '../../../control/storage/testing.ts';
 import { type ComputeApi, computeApi } from './testing.ts';
 
 let api: ComputeApi;
@@ -163,6 +164,26 @@ test('a host with the last copy of an image stays; other copies are made again e
     sql<{ key: string }>`select key from graphile_worker.jobs where key = ${`image:${image}`}`,
   );
   assert.equal(rows.length, 1, 'somebody looks whether one more is wanted');
+});
+
+test('a host with volumes stays; what was deleted and it never said was gone keeps nobody', async () => {
+  await apart();
+  const pool = await testPool(api.db.database, { hostId: id as HostId });
+  const [base, top] = [newId(), newId()];
+  const project = await testProject(api.db.database);
+  const layer = (one: string, parent: string | null) => sql`
+    insert into volume_layer (id, volume_id, host_id, pool_id, size_bytes, read_only, parent_id, observed_state, observed_generation)
+    values (${one}, ${newId()}, ${id}, ${pool.id}, 1024, ${parent === null}, ${parent}, 'ready', 1)`;
+  await run(layer(base, null));
+  await run(layer(top, base));
+  const volume = await testVolume(api.db.database, { projectId: project, layerId: top });
+  await run(sql`update volume set desired_presence = 'absent', layer_id = null where id = ${volume}`);
+  assert.match(message((await remove()).body), /volumes are on its disks/);
+  await run(sql`update volume_layer set desired_presence = 'absent' where id in (${top}, ${base})`);
+  await run(sql`update volume set layer_id = ${top} where id = ${volume}`);
+  assert.equal((await remove()).status, 204);
+  assert.deepEqual((await run(sql`select from volume_layer where host_id = ${id}`)).rows, []);
+  assert.deepEqual((await run(sql`select layer_id from volume where id = ${volume}`)).rows, [{ layer_id: null }]);
 });
 
 test('of a removal and a placement at the same time one comes first, and the other hears of it', async () => {

@@ -2,7 +2,8 @@
  * A host leaves the cloud for good, in one transaction: its row, and with it its stream (`control/host/streams.ts`), its gateways
  * (`control/network/ovn/hosts.ts`) and its places in aggregates.
  *
- * Never takes anything along that is nowhere else: a host with servers, volumes or the last copy of an image stays. What is left on its disk
+ * Never takes anything along that is nowhere else: a host with servers, volumes or the last copy of an image stays; of what was deleted, and
+ * which it never said is gone, nobody waits any longer. What is left on its disk
  * nobody erases, here or there: a host without a row is told nothing. It may come back under its certificate only when it is made known
  * again ({@link registerHost}), which the host of a control process is at each start; then it begins anew.
  */
@@ -11,6 +12,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { forgetHostImages } from '../../image/host-gone.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { forgetHostLayers } from '../../storage/layer/index.ts';
 
 interface Ties {
   servers: boolean;
@@ -38,6 +40,7 @@ export async function removeHost(tx: Tx, id: string): Promise<void> {
   if (ties.image !== null) throw new CloudError('conflict', 'host_keeps_image', { host: host.name, image: ties.image });
   if (host.up) throw refuse('host_is_up');
   await forgetHostImages(tx, id);
+  await forgetHostLayers(tx, id);
   await sql`delete from host where id = ${id}`.execute(tx);
 }
 
@@ -45,7 +48,8 @@ async function readTies(tx: Tx, id: string): Promise<Ties> {
   const { rows } = await sql<Ties>`select
     exists (select from server where host_id = ${id}) or exists (select from port where host_id = ${id}) as servers,
     exists (select from quarantined_server where host_id = ${id}) as quarantined,
-    exists (select from volume where host_id = ${id}) or exists (select from volume_layer where host_id = ${id}) as volumes,
+    exists (select from volume where host_id = ${id} or pool_id in (select id from storage_pool where host_id = ${id})) or exists (select from volume_layer where host_id = ${id}
+      and desired_presence = 'present') as volumes,
     (select l.image_id from image_location l join image i on i.id = l.image_id
       where l.host_id = ${id} and i.desired_presence = 'present' and i.status <> 'queued'
         and not exists (select from image_location o where o.image_id = l.image_id and o.host_id <> ${id})

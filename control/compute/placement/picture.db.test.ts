@@ -40,6 +40,7 @@ test('after whatever happened to hosts and what they carry, a remembered picture
     () => run(sql`update server set memory_mib = 77 where host_id = ${two}`),
     () => run(sql`delete from server where host_id = ${two}`),
     () => run(sql`update host set enabled = false where id = ${one}`),
+    () => run(sql`update host set forced_down = true where id = ${one}`),
     () => run(sql`update host set vcpus = 5, memory_mib = 6, disk_gib = 7, availability_zone = 'x' where id = ${one}`),
     () => run(sql`update host set last_seen_at = now() where id = ${three}`),
     () => run(sql`update host set connected = true, last_seen_at = now() where id = ${three}`),

@@ -2,6 +2,7 @@ export { hostedLayers } from './hosted-layers.ts';
 export { tellDigest } from './image-digest.ts';
 export { hasFailed, hasFailedInSql, isLost, isLostInSql, isServed, isServedInSql } from './layer.ts';
 export { releaseLayers } from './release.ts';
+export { forgetHostLayers } from './reports.ts';
 export { LayerShortener } from './shorten.ts';
 export {
   addBackup,

@@ -133,6 +133,17 @@ async function wakeWaiting(tx: Tx, layerIds: readonly string[]): Promise<void> {
       order by task, id) waiting`.execute(tx);
 }
 
+/** The host leaves the cloud, and with it what it never said was gone: nobody will hear of that any more. Ask only where no other layer is there. */
+export async function forgetHostLayers(tx: Tx, hostId: string): Promise<void> {
+  const { rows } = await sql<{ id: string }>`select id from volume_layer
+    where host_id = ${hostId} and desired_presence = 'absent' order by id for update`.execute(tx);
+  if (rows.length > 0)
+    await takeAway(
+      tx,
+      rows.map(({ id }) => id),
+    );
+}
+
 /** Nothing is left of these layers: whoever was to go with them is woken. */
 async function takeAway(tx: Tx, layerIds: readonly string[]): Promise<void> {
   await sql`

@@ -76,12 +76,15 @@ const cookieOf = (request: FastifyRequest, name: string): string | undefined =>
 const script = "document.forms['sso'].submit()";
 const scriptDigest = createHash('sha256').update(script).digest('base64');
 
-/** As Keystone's own page does it. It does nothing else, is kept by nobody and framed by nobody. */
+/**
+ * As Keystone's own page does it. It does nothing else, is kept by nobody and framed by nobody. The dashboard may want to know which site
+ * sends the form, but not with what code the browser came: with `no-referrer` Chromium says that it is none.
+ */
 function sendPage(reply: FastifyReply, origin: string, token: string): FastifyReply {
   const policy = `default-src 'none'; script-src 'sha256-${scriptDigest}'; form-action ${new URL(origin).origin}; frame-ancestors 'none'; base-uri 'none'`;
   return reply
     .header('cache-control', 'no-store')
-    .header('referrer-policy', 'no-referrer')
+    .header('referrer-policy', 'strict-origin')
     .header('content-security-policy', policy)
     .type('text/html; charset=utf-8')
     .send(`<!DOCTYPE html>
