@@ -168,6 +168,11 @@ test('a browser that logs in at the provider takes a token of its user to the da
   });
   assert.deepEqual([body.token.user.name, body.token.methods], ['alice 小屋', ['openid']]);
   assert.match(String(page.headers['content-security-policy']), /form-action https:\/\/dashboard\.test; /);
+  assert.equal(
+    page.headers['referrer-policy'],
+    'strict-origin',
+    'a dashboard may ask who sends it, not with what code',
+  );
   assert.deepEqual(
     [page.headers['cache-control'], browser.cookies.here.size],
     ['no-store', 0],
