@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Database } from '../kit/database/database.ts';
 import { defaultLimits, quotaLimits, resetLimits, setLimits } from '../kit/quota/limits.ts';
-import { quotaUsage } from '../kit/quota/quota.ts';
+import { quotaUsage, requireAboveUsage } from '../kit/quota/quota.ts';
 import { forbidden } from '../kit/rows.ts';
 import { floatingIp } from './floating-ip/resource.ts';
 import { network } from './network/resource.ts';
@@ -62,9 +62,19 @@ export class NetworkQuotaService {
     return rows.map((row) => ({ projectId: row.project_id, limits: { ...defaults, ...row.limits } }));
   }
 
-  async set(caller: Caller, projectId: string, limits: Partial<Limits>): Promise<Limits> {
+  /**
+   * @param options.aboveUsage none may fall below what is used
+   * @throws CloudError `forbidden`, `not_found`, `invalid`
+   */
+  async set(
+    caller: Caller,
+    projectId: string,
+    limits: Partial<Limits>,
+    options: { aboveUsage: boolean },
+  ): Promise<Limits> {
     if (!isAdmin(caller)) throw forbidden('update_quota');
     return this.#database.transaction(actorOf(caller), async (tx) => {
+      if (options.aboveUsage) await requireAboveUsage(tx, projectId, limits as Record<string, number>, counted);
       await setLimits(tx, projectId, limits);
       return pick(await quotaLimits(tx, projectId));
     });

@@ -33,6 +33,7 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['port-security', 'Port Security', 'Filters and anti-spoofing of a port, which can be switched off'],
   ['project-id', 'project_id field enabled', 'project_id beside tenant_id'],
   ['provider', 'Provider Network', 'How a network is carried, for administrators'],
+  ['quota-check-limit', 'Quota engine limit check', 'Refuses a limit below what is used, for who asks'],
   ['quota_details', 'Quota details management support', 'Quota used and left'],
   ['quotas', 'Quota management support', 'Quota of a project'],
   ['router', 'Neutron L3 Router', 'Routers and floating IPs'],

@@ -199,6 +199,20 @@ test('quota is refused in Neutron words, changed by administrators only, and fal
   assert.deepEqual((await me.get(path)).body, (await me.get(`${path}/default`)).body);
 });
 
+test('a limit below what is used is refused to who asks for that check, and to nobody else', async () => {
+  const caller = testCaller();
+  const [me, admin] = [api.as(caller), api.as(testAdmin())];
+  const path = `/quotas/${caller.projectId}`;
+  for (const name of ['one', 'two']) assert.equal((await me.post('/networks', { network: { name } })).status, 201);
+  const asked = { network: 1, port: 7, check_limit: true };
+  refused(await admin.put(path, { quota: asked }), 400, 'HTTPBadRequest', /limit 1 for network .* already used .*2/);
+  assert.deepEqual((await me.get(path)).body, (await me.get(`${path}/default`)).body, 'none of them was set');
+  assert.equal((await admin.put(path, { quota: { ...asked, network: -1 } })).body.quota.network, -1);
+  assert.equal((await admin.put(path, { quota: { ...asked, check_limit: false } })).body.quota.network, 1);
+  assert.equal((await admin.put(path, { quota: { force: true } })).body.quota.port, 7, 'the client says it alone');
+  refused(await admin.put(path, { quota: { check_limit: 'maybe' } }), 400, 'HTTPBadRequest');
+});
+
 test('clients find versions without a token, and extensions, agents and zones with one', async () => {
   const root = await api.app.inject({ url: '/network/' });
   assert.deepEqual(root.json().versions[0].links[0].href, 'https://cloud.test/network/v2.0/');

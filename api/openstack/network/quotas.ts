@@ -6,7 +6,7 @@ import { networkQuotas } from '../../../control/network/quota.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { type Attributes, type Reader, reader, readPut, Unreadable } from './attributes.ts';
+import { type Attributes, boolean, type Reader, reader, readPut, Unreadable } from './attributes.ts';
 import { putBody } from './contracts.ts';
 import { neutronRefusal } from './fault.ts';
 import { quotaNames } from './sentences.ts';
@@ -29,6 +29,9 @@ const attributes: Attributes = {
   ...Object.fromEntries(networkQuotas.map((name) => [quotaNames[name]!, { to: name, put: true, read: limit }])),
   project_id: { put: true, read: overlooked },
   tenant_id: { put: true, read: overlooked },
+  check_limit: { put: true, read: boolean },
+  // What is the rule here, as in Neutron: a limit is set whatever is used.
+  force: { put: true, read: reader(boolean.schema, (value) => void boolean(value)) },
 };
 
 const shown = <T>(values: Record<NetworkQuota, T>): Record<string, T> =>
@@ -70,6 +73,8 @@ const contracts = {
   reset: { summary: 'Give a project the default quota', rights: 'admin', answers: { 204: null } },
 } as const;
 
+type Change = Partial<Limits> & { check_limit?: boolean };
+
 function projectOf(request: FastifyRequest): string {
   const { project } = request.params as { project: string };
   const id = parseId(project);
@@ -103,8 +108,8 @@ export function addQuotas(app: Boundary, service: NetworkQuotaService): void {
     });
   }
   app.put('/v2.0/quotas/:project', contracts.set, async (request) => {
-    const limits = readPut('quota', attributes, request.body) as Partial<Limits>;
-    return { quota: shown(await service.set(callerOf(request), projectOf(request), limits)) };
+    const { check_limit: aboveUsage = false, ...limits } = readPut('quota', attributes, request.body) as Change;
+    return { quota: shown(await service.set(callerOf(request), projectOf(request), limits, { aboveUsage })) };
   });
   app.delete('/v2.0/quotas/:project', contracts.reset, async (request, reply) => {
     await service.reset(callerOf(request), projectOf(request));

@@ -287,4 +287,6 @@ export const neutronSentences: SentenceTable<NeutronReasons> = {
   ...routers,
   ...securityGroups,
   quota_exceeded: ({ resource }) => `Quota exceeded for resources: ['${quotaNames[resource] ?? resource}'].`,
+  quota_below_usage: ({ resource, limit, used }) =>
+    `Quota limit ${limit} for ${quotaNames[resource] ?? resource} must be greater than or equal to already used ${used}`,
 };

@@ -108,3 +108,23 @@ export function requireQuota(quota: Quota, wanted: Wanted): void {
     }
   }
 }
+
+/**
+ * For who sets limits and does not want one below what there is already.
+ * @param counted how what can be counted is; a limit of anything else is not looked at
+ * @throws CloudError `invalid`
+ */
+export async function requireAboveUsage(
+  db: Queryable,
+  projectId: string,
+  limits: Readonly<Record<string, number>>,
+  counted: Usage,
+): Promise<void> {
+  const asked = Object.fromEntries(Object.entries(counted).filter(([resource]) => resource in limits));
+  if (Object.keys(asked).length === 0) return;
+  const usage = await quotaUsage(db, projectId, asked);
+  for (const [resource, used] of Object.entries(usage)) {
+    const limit = limits[resource]!;
+    if (limit >= 0 && limit < used) throw new CloudError('invalid', 'quota_below_usage', { resource, limit, used });
+  }
+}

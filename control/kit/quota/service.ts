@@ -6,7 +6,7 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller, requireAdmin, requireProject } from '../caller.ts';
-import type { Database, Tx } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
 import type { Usage, UserUsage } from '../resource.ts';
 import {
   defaultLimits,
@@ -18,7 +18,7 @@ import {
   setUserLimits,
   userLimits,
 } from './limits.ts';
-import { quotaUsage } from './quota.ts';
+import { quotaUsage, requireAboveUsage } from './quota.ts';
 
 export interface QuotaView {
   limits: Limits;
@@ -179,23 +179,6 @@ export class QuotaService {
   async #requireKnown(projectId: string): Promise<void> {
     const { rows } = await sql`select from project where id = ${projectId}`.execute(this.#database.query);
     if (rows.length === 0) throw new CloudError('invalid', 'quota_project_invalid', { project: projectId });
-  }
-}
-
-async function requireAboveUsage(
-  tx: Tx,
-  projectId: string,
-  limits: Readonly<Record<string, number>>,
-  counted: Usage,
-): Promise<void> {
-  const resources = Object.keys(limits).filter((resource) => resource in counted);
-  if (resources.length === 0) return;
-  const usage = await quotaUsage(tx, projectId, counted);
-  for (const resource of resources) {
-    const [limit, used] = [limits[resource]!, usage[resource] ?? 0];
-    if (limit >= 0 && limit < used) {
-      throw new CloudError('invalid', 'quota_below_usage', { resource, limit, used });
-    }
   }
 }
 
