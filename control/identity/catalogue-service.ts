@@ -96,16 +96,12 @@ export class CatalogueService {
     }));
   }
 
-  /** As in Keystone, those below go along. @throws CloudError `forbidden` while endpoints or limits are in one of them, `not_found` */
+  /** As in Keystone, those below go along. @throws CloudError `forbidden` while endpoints are in one of them, `not_found` */
   async deleteRegion(caller: Caller, name: string): Promise<void> {
     requireAdministrator(caller, 'identity:delete_region');
     const { id } = await this.region(name);
-    const refusals = {
-      endpoint_region_id_fkey: () => new CloudError('forbidden', 'region_in_use', { id: name }),
-      registered_limit_region_id_fkey: () =>
-        new CloudError('forbidden', 'catalogue_entry_limited', { noun: 'region', id: name }),
-    };
-    await refusing(refusals, () =>
+    const inUse = () => new CloudError('forbidden', 'region_in_use', { id: name });
+    await refusing({ endpoint_region_id_fkey: inUse }, () =>
       this.#regions.delete(caller, id, async (_, tx) => {
         // In one statement, since each refers to the one above.
         await sql`with recursive within(id) as (select ${id}::uuid
@@ -163,13 +159,10 @@ export class CatalogueService {
     });
   }
 
-  /** With its endpoints. @throws CloudError `forbidden` also while projects or domains have limits of it, `not_found` */
+  /** With its endpoints; limits of it stay. @throws CloudError `forbidden`, `not_found` */
   async deleteService(caller: Caller, id: string): Promise<void> {
     requireAdministrator(caller, 'identity:delete_service');
-    const limited = () => new CloudError('forbidden', 'catalogue_entry_limited', { noun: 'service', id });
-    await refusing({ own_limit_registered_limit_id_fkey: limited }, () =>
-      this.#services.delete(caller, id, (row) => requireAdded('service', row)),
-    );
+    await this.#services.delete(caller, id, (row) => requireAdded('service', row));
   }
 
   /** @throws CloudError `forbidden` */

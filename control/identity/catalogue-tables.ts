@@ -1,4 +1,4 @@
-/** The catalogue's tables as Kysely sees them; the truth is migrations/0121-catalogue.sql and 0125-limits.sql. */
+/** The catalogue's tables as Kysely sees them; the truth is migrations/0121-catalogue.sql, 0125-limits.sql and 0414-limit-names.sql. */
 import type { Generated, Selectable } from 'kysely';
 import type { DomainId, ProjectId } from '../../contract/ids.ts';
 import type { Json } from '../kit/database/schema.ts';
@@ -68,7 +68,7 @@ export interface PolicyTable {
 export interface RegisteredLimitTable {
   id: string;
   service_id: string;
-  region_id: string | null;
+  region: string | null;
   resource_name: string;
   default_limit: number;
   description: string | null;

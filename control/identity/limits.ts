@@ -1,7 +1,7 @@
 /**
  * Unified limits: what a project may have, told in one place. For what this cloud itself serves they are the rows of quota, which
  * every creation counts against and every dialect tells: nothing is kept twice. Limits of other services are kept here and
- * enforced by those.
+ * enforced by those; the service and the region that one names may go before it, as in Keystone.
  *
  * The model is flat: a project's limit is its own, whatever is above it.
  */
@@ -60,15 +60,15 @@ const registered = sql`${served}, found as (
   select q.id, v.service_id, null::text as region, v.name as resource_name, case when q.maximum < 0 then -1 else q.maximum / v.unit end
       as default_limit, null::text as description, v.quota, v.unit
     from quota q join served v on v.quota = q.resource where q.project_id is null
-  union all select l.id, l.service_id, r.name, l.resource_name, l.default_limit, l.description, null, 1
-    from registered_limit l left join region r on r.id = l.region_id)`;
+  union all select l.id, l.service_id, l.region, l.resource_name, l.default_limit, l.description, null, 1
+    from registered_limit l)`;
 
 const own = sql`${served}, found as (
   select q.id, v.service_id, null::text as region, v.name as resource_name, case when q.maximum < 0 then -1 else q.maximum / v.unit end
       as resource_limit, null::text as description, q.project_id, null::uuid as domain_id, v.quota, v.unit
     from quota q join served v on v.quota = q.resource where q.project_id is not null
-  union all select o.id, l.service_id, r.name, l.resource_name, o.resource_limit, o.description, o.project_id, o.domain_id, null, 1
-    from own_limit o join registered_limit l on l.id = o.registered_limit_id left join region r on r.id = l.region_id)`;
+  union all select o.id, l.service_id, l.region, l.resource_name, o.resource_limit, o.description, o.project_id, o.domain_id, null, 1
+    from own_limit o join registered_limit l on l.id = o.registered_limit_id)`;
 
 const named = ({ serviceId, region, resource }: Partial<LimitName>) =>
   matching({ service_id: serviceId, region, resource_name: resource });
@@ -99,11 +99,11 @@ export class LimitService {
     return this.#write(caller, async (tx) => {
       const made: RegisteredLimit[] = [];
       for (const { limit, description, ...name } of wanted) {
-        const regionId = await regionOf(tx, name.region);
+        await requireNamed(tx, name);
         await this.#requireFree(tx, name);
         const id = newOrderedId();
-        await sql`insert into registered_limit (id, service_id, region_id, resource_name, default_limit, description)
-          values (${id}, ${name.serviceId}, ${regionId}, ${name.resource}, ${limit}, ${description})`.execute(tx);
+        await sql`insert into registered_limit (id, service_id, region, resource_name, default_limit, description)
+          values (${id}, ${name.serviceId}, ${name.region}, ${name.resource}, ${limit}, ${description})`.execute(tx);
         made.push(await this.registeredOne(id, tx));
       }
       return made;
@@ -137,10 +137,11 @@ export class LimitService {
         return this.registeredOne(id, tx);
       }
       if (renamed) {
+        await requireNamed(tx, name, known);
         await this.#requireFree(tx, name);
         await this.#requireUnused(tx, id);
       }
-      await sql`update registered_limit set service_id = ${name.serviceId}, region_id = ${await regionOf(tx, name.region)},
+      await sql`update registered_limit set service_id = ${name.serviceId}, region = ${name.region},
         resource_name = ${name.resource}, default_limit = ${limit}, description = ${description} where id = ${id}`.execute(
         tx,
       );
@@ -257,15 +258,13 @@ export class LimitService {
   }
 
   #write<T>(caller: Caller, work: (tx: Tx) => Promise<T>): Promise<T> {
-    const unknown = (attribute: string) => () => new CloudError('invalid', 'limit_names_unknown', { attribute });
     const taken = () => new CloudError('conflict', 'limit_taken', {});
     const refusals = {
-      registered_limit_service_id_fkey: unknown('service_id'),
-      own_limit_project_id_fkey: unknown('project_id'),
-      own_limit_domain_id_fkey: unknown('domain_id'),
+      own_limit_project_id_fkey: () => namesUnknown('project_id'),
+      own_limit_domain_id_fkey: () => namesUnknown('domain_id'),
       own_limit_registered_limit_id_project_id_domain_id_key: taken,
       quota_project_id_resource_key: taken,
-      registered_limit_service_id_region_id_resource_name_key: taken,
+      registered_limit_service_id_region_resource_name_key: taken,
     };
     return refusing(refusals, () => this.#context.write(actorOf(caller), work));
   }
@@ -280,16 +279,24 @@ function visible(caller: Caller): RawBuilder<unknown> {
   return sql`(domain_id = ${caller.domainId} or project_id in (select id from project where domain_id = ${caller.domainId}))`;
 }
 
-/** @throws CloudError `invalid` */
-async function regionOf(tx: Tx, name: string | null): Promise<string | null> {
-  if (name === null) return null;
-  const row = await tx.selectFrom('region').select('id').where('name', '=', name).executeTakeFirst();
-  if (!row) throw new CloudError('invalid', 'limit_names_unknown', { attribute: 'region_id' });
-  return row.id;
+const namesUnknown = (attribute: string) => new CloudError('invalid', 'limit_names_unknown', { attribute });
+
+/**
+ * Only of what it did not name before: a service or region may have gone since.
+ * @throws CloudError `invalid`
+ */
+async function requireNamed(tx: Tx, name: LimitName, before?: LimitName): Promise<void> {
+  const known = async (attribute: 'service_id' | 'region_id', condition: RawBuilder<unknown>) => {
+    const { rows } = await sql`select ${condition}`.execute(tx);
+    if (rows.length === 0) throw namesUnknown(attribute);
+  };
+  if (name.serviceId !== before?.serviceId) await known('service_id', sql`from service where id = ${name.serviceId}`);
+  if (name.region !== null && name.region !== before?.region)
+    await known('region_id', sql`from region where name = ${name.region}`);
 }
 
 /** @throws CloudError `invalid` */
 async function requireProject(tx: Tx, id: ProjectId | null): Promise<void> {
   const row = id && (await tx.selectFrom('project').select('id').where('id', '=', id).executeTakeFirst());
-  if (!row) throw new CloudError('invalid', 'limit_names_unknown', { attribute: 'project_id' });
+  if (!row) throw namesUnknown('project_id');
 }

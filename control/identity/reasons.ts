@@ -150,7 +150,6 @@ export interface IdentityReasons {
   region_not_found: Id;
   region_in_use: Id;
   region_above_itself: NoFields;
-  catalogue_entry_limited: { noun: 'service' | 'region'; id: string };
   endpoint_service_unknown: NoFields;
   endpoint_region_unknown: NoFields;
   /** It is made from the cloud's settings at each start. */

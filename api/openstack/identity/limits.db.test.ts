@@ -119,29 +119,42 @@ test('limits of other services are kept: registered, given to projects and domai
   assert.equal((await call('GET', 'limits/model')).body.model.name, 'flat');
 });
 
-test('what has limits is not removed from the catalogue, and no limit takes the name of another', async () => {
+test('a service and a region may go before the limits that name them, which stay as they are until they are taken back', async () => {
   const service = await make('service', { type: unique() });
   const region = await make('region', { id: unique() });
   const below = await make('region', { id: unique(), parent_region_id: region.id });
   const name = { service_id: service.id, region_id: below.id, resource_name: 'snapshots' };
   const { body } = await call('POST', 'registered_limits', { registered_limits: [{ ...name, default_limit: 1 }] });
   const [row] = body.registered_limits;
-  for (const one of [below, region]) {
-    const { status, body: told } = await call('DELETE', `regions/${one.id}`);
-    assert.equal(status, 403, JSON.stringify(told));
-  }
   const limits = [{ ...name, resource_limit: 5, domain_id: 'default' }];
   const [limit] = (await call('POST', 'limits', { limits })).body.limits;
-  const refused = await call('DELETE', `services/${service.id}`);
-  assert.equal(refused.status, 403, JSON.stringify(refused.body));
-  await call('DELETE', `limits/${limit.id}`);
+  for (const gone of [`regions/${region.id}`, `services/${service.id}`]) {
+    const { status, body: told } = await call('DELETE', gone);
+    assert.equal(status, 204, JSON.stringify(told));
+  }
+  for (const query of ['registered_limits', 'limits']) {
+    const { body: found } = await call('GET', `${query}?service_id=${service.id}&region_id=${below.id}`);
+    assert.equal(found[query].length, 1, JSON.stringify(found));
+  }
+  const more = { registered_limits: [{ ...name, resource_name: 'volumes', default_limit: 1 }] };
+  assert.equal((await call('POST', 'registered_limits', more)).status, 400, 'no new one names what is gone');
+  assert.equal((await call('DELETE', `registered_limits/${row.id}`)).status, 403, 'a domain has one of it');
+  assert.equal((await call('DELETE', `limits/${limit.id}`)).status, 204);
+  const path = `registered_limits/${row.id}`;
+  const changed = await call('PATCH', path, { registered_limit: { default_limit: 2, resource_name: 'images' } });
+  assert.equal(changed.body.registered_limit?.region_id, below.id, JSON.stringify(changed.body));
+  assert.equal((await call('DELETE', path)).status, 204);
+});
+
+test('no limit takes the name of another', async () => {
+  const service = await make('service', { type: unique() });
+  const name = { service_id: service.id, region_id: 'RegionOne', resource_name: 'snapshots' };
+  const { body } = await call('POST', 'registered_limits', { registered_limits: [{ ...name, default_limit: 1 }] });
+  const [row] = body.registered_limits;
   const taken = { service_id: compute, region_id: null, resource_name: 'servers' };
   const renamed = await call('PATCH', `registered_limits/${row.id}`, { registered_limit: taken });
   assert.equal(renamed.status, 409, JSON.stringify(renamed.body));
   assert.equal((await registered(`?service_id=${compute}&resource_name=servers`)).length, 1);
-  assert.equal((await call('DELETE', `services/${service.id}`)).status, 204, 'what is registered goes along');
-  assert.equal((await call('DELETE', `regions/${region.id}`)).status, 204);
-  assert.equal((await call('GET', `regions/${below.id}`)).status, 404);
 });
 
 test('a limit is of one project or one domain, and no less than -1', async () => {

@@ -153,8 +153,6 @@ const identitySentences: SentenceTable<IdentityReasons> = {
   endpoint_not_found: absent('endpoint'),
   region_not_found: absent('region'),
   region_in_use: ({ id }) => `Unable to delete region ${id} because it or its child regions have associated endpoints.`,
-  catalogue_entry_limited: ({ noun, id }) =>
-    `Unable to delete ${noun} ${id} because there are limits associated with it.`,
   region_above_itself: 'a region can not be below itself',
   endpoint_service_unknown:
     'Expecting to find endpoint service_id in service table. The server could not comply with the request since it is either malformed or otherwise incorrect.',

@@ -838,10 +838,10 @@ CREATE TABLE public.region (
 CREATE TABLE public.registered_limit (
     id uuid NOT NULL,
     service_id uuid NOT NULL,
-    region_id uuid,
     resource_name text NOT NULL,
     default_limit bigint NOT NULL,
     description text,
+    region text,
     CONSTRAINT registered_limit_default_limit_check CHECK ((default_limit >= '-1'::integer))
 );
 
@@ -1677,7 +1677,7 @@ ALTER TABLE ONLY public.registered_limit
     ADD CONSTRAINT registered_limit_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.registered_limit
-    ADD CONSTRAINT registered_limit_service_id_region_id_resource_name_key UNIQUE NULLS NOT DISTINCT (service_id, region_id, resource_name);
+    ADD CONSTRAINT registered_limit_service_id_region_resource_name_key UNIQUE NULLS NOT DISTINCT (service_id, region, resource_name);
 
 ALTER TABLE ONLY public.role_assignment
     ADD CONSTRAINT role_assignment_pkey PRIMARY KEY (id);
@@ -2431,12 +2431,6 @@ ALTER TABLE ONLY public.quota
 
 ALTER TABLE ONLY public.region
     ADD CONSTRAINT region_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.region(id);
-
-ALTER TABLE ONLY public.registered_limit
-    ADD CONSTRAINT registered_limit_region_id_fkey FOREIGN KEY (region_id) REFERENCES public.region(id);
-
-ALTER TABLE ONLY public.registered_limit
-    ADD CONSTRAINT registered_limit_service_id_fkey FOREIGN KEY (service_id) REFERENCES public.service(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.role_assignment
     ADD CONSTRAINT role_assignment_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;
