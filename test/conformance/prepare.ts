@@ -1,6 +1,7 @@
 /**
  * What the suites expect of a cloud before they begin: roles, two images, two flavors, an external network. The client's own tests look
- * for an image whose name is `cirros-…-disk` and for networks `private` and `public`, as a developer's cloud has them.
+ * for an image whose name is `cirros-…-disk`, for networks `private` and `public` and for a default volume type `lvmdriver-1`, as a
+ * developer's cloud has them.
  */
 import { ensureGuestImage, uploadGuest } from '../support/guest-image.ts';
 import type { LiveCloud } from '../support/live-cloud.ts';
@@ -28,6 +29,7 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
     const { networks } = await admin.must('GET', 'network', '/v2.0/networks?router:external=true');
     await admin.must('PUT', 'network', `/v2.0/networks/${networks[0].id}`, { network: { name: 'public' } });
     await privateNetwork(admin, networks[0].id);
+    await defaultVolumeType(admin, 'lvmdriver-1');
     return {
       guestFile,
       images: [await uploadGuest(admin, 'cirros-1-disk', ofGuest), await uploadGuest(admin, 'cirros-2-disk', ofGuest)],
@@ -53,6 +55,15 @@ async function privateNetwork(admin: OpenStack, externalNetwork: string): Promis
     router: { external_gateway_info: { network_id: externalNetwork } },
   });
   await admin.must('PUT', 'network', `/v2.0/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id });
+}
+
+/** Of the administrator's project alone. */
+async function defaultVolumeType(admin: OpenStack, name: string): Promise<void> {
+  const { volume_type } = await admin.must('POST', 'block-storage', '/types', { volume_type: { name } });
+  const body = { default_type: { volume_type: volume_type.id } };
+  const headers = { 'openstack-api-version': 'volume 3.62' };
+  const { status } = await admin.call('PUT', 'block-storage', `/default-types/${admin.projectId}`, body, headers);
+  if (status !== 200) throw new Error(`the default volume type can not be set: ${status}`);
 }
 
 async function flavor(admin: OpenStack, id: string, ram: number, disk: number): Promise<string> {
