@@ -39,6 +39,16 @@ export const desiredLayer = object({
   source: optional(
     nullable(object({ backupId: id<BackupId>(), name: text(limits.backupNameLength), sha256: nullable(sha256) })),
   ),
+  /**
+   * It is of a volume with a cache, and its alone. `writes`: a generation of the cache, to which its guest writes, and what the guest reads
+   * through it stays in it; `full` is said when its file takes so much. `base`: below generations, or the top of a volume that no guest has;
+   * generations that are no more needed sink into it, so what it holds is not final, also where nobody else writes to it any more.
+   */
+  cache: optional(
+    nullable(object({ role: oneOf('base', 'writes'), fullBytes: nullable(integer(1, Number.MAX_SAFE_INTEGER)) })),
+  ),
+  /** Where its file builds on generations, these go down into what it shall build on, which is a `base`, and not up into it. */
+  sinks: optional(boolean),
   /** Nobody writes to it any more, and what it holds is final as soon as no guest has it open as the top of its volume. */
   readOnly: boolean,
   /** Images to be made of its content into this host's store; named until their outcome is known. */
@@ -101,6 +111,8 @@ export const observedLayer = object({
   sizeBytes: count,
   /** What its file takes of the pool. */
   allocatedBytes: count,
+  /** A generation of a cache takes as much as its document says that it may. Absent: it does not. */
+  full: optional(boolean),
   captures: optional(
     list(object({ imageId: id<ImageId>(), result: nullable(capturedImage), error: outcomeError }), limits.captures),
   ),

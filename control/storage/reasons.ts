@@ -26,6 +26,8 @@ export interface StorageReasons {
   volume_type_encryption_not_found: { id: string };
   /** No host encrypts yet. */
   volume_type_encrypted: { name: string };
+  /** Of an extra spec about a cache: it is none, says what none can be, or is missing (then `value` is empty). */
+  volume_type_cache_unfit: { key: string; value: string; wanted: string };
   /** `id` is the project's. */
   default_volume_type_not_found: { id: string };
 }

@@ -26,6 +26,8 @@ export interface GuestOptions {
   qmpPath: string;
   /** Called whenever the state may have changed. */
   onChange(): void;
+  /** A file to which it writes has become larger than was said. */
+  onGrown(): void;
 }
 
 const quitGraceMs = 2000;
@@ -145,6 +147,7 @@ export class Guest {
   #told(event: string): void {
     // No change of state: the guest has let go of a device.
     if (event === 'DEVICE_DELETED') this.#options.onChange();
+    else if (event === 'BLOCK_WRITE_THRESHOLD') this.#options.onGrown();
     else void this.look();
   }
 

@@ -21,8 +21,8 @@ export interface Walls {
   below?: string;
   /** The one file that may be written, and how large it may become. */
   output?: { path: string; maxBytes: number };
-  /** More files that are read, each at its place behind the walls. */
-  more?: readonly { path: string; at: string }[];
+  /** More files that are read, or written as the output is, each at its place behind the walls. */
+  more?: readonly { path: string; at: string; written?: true }[];
   /** It is there too: without it QEMU takes a weaker kind of lock. For files that a guest's QEMU may want. */
   nullDevice?: true;
   /** How much address space the program may have; 1 GiB where absent. */
@@ -64,7 +64,7 @@ exec chroot /mnt "$@"`;
 const filesOf = ({ path, output, below: under, more = [], nullDevice }: Walls): string[] => [
   ...['read', path, inside],
   ...(under === undefined ? [] : ['read', under, below]),
-  ...more.flatMap((each) => ['read', each.path, each.at]),
+  ...more.flatMap(({ path: file, at, written }) => [written ? 'write' : 'read', file, at]),
   ...(output ? ['write', output.path, outside] : []),
   ...(nullDevice ? ['device', '/dev/null', '/dev/null'] : []),
 ];

@@ -126,6 +126,9 @@ export class ServerTask {
         }
         this.wake();
       },
+      onGrown: () => {
+        for (const { layerId } of this.record?.volumes ?? []) this.context.layers.open.grew(layerId);
+      },
     });
     return guest;
   }

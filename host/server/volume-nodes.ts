@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { VolumeId } from '../../contract/ids.ts';
-import { type BlockNode, chainNodes, type LayerChain } from '../volume/index.ts';
+import { type BlockNode, cacheNode, chainNodes, type LayerChain } from '../volume/index.ts';
 
 export interface VolumeSpelling {
   volumeId: VolumeId;
@@ -15,10 +15,20 @@ export interface VolumeSpelling {
  * The top past the page cache, whose second copy its guest pays for and a crash of the machine loses; what lies below through it: nobody
  * writes to it, and many guests read the same.
  */
-export async function volumeNode(
-  chain: LayerChain,
-  { volumeId, readOnly, ioUring }: VolumeSpelling,
-): Promise<BlockNode> {
+export async function volumeNode(chain: LayerChain, spelling: VolumeSpelling): Promise<BlockNode> {
+  const top = await topNode(chain, spelling);
+  if (!isCached(chain.top, spelling)) return top;
+  return { driver: 'copy-on-read', 'node-name': cacheNode(spelling.volumeId), discard: 'unmap', file: top };
+}
+
+/** What its guest reads stays in the top, which is a generation of its cache. */
+export const isCached = (
+  { cache }: Pick<LayerChain['top'], 'cache'>,
+  { readOnly }: Pick<VolumeSpelling, 'readOnly'>,
+): boolean => cache?.role === 'writes' && !readOnly;
+
+/** The top with what is below it. */
+export async function topNode(chain: LayerChain, { volumeId, readOnly, ioUring }: VolumeSpelling): Promise<BlockNode> {
   const direct = await takesDirect(chain.top.path);
   const node = chainNodes(chain, { volumeId, readOnly });
   const aio = ioUring ? 'io_uring' : direct ? 'native' : 'threads';

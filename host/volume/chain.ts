@@ -3,18 +3,21 @@
  * out to the lowest file, so that no program follows a name in a file. Pure but for `readChain`, which looks at files and changes nothing.
  */
 import { open } from 'node:fs/promises';
+import type { DesiredLayer } from '../../contract/host/index.ts';
 import type { ImageId, LayerId, VolumeId } from '../../contract/ids.ts';
 import { isNoEntry } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import type { BaseFile } from '../image/store.ts';
 import { type LayerHeader, readHeader } from './header.ts';
-import { type BuildsOn, baseNode, layerNode } from './names.ts';
+import { type BuildsOn, baseNode, layerFileNode, layerNode } from './names.ts';
 
 export interface ChainLink {
   layerId: LayerId;
   path: string;
   /** As a guest sees it; a lower layer may be smaller, and is zeros beyond its end. */
   sizeBytes: number;
+  /** It is of one volume with a cache alone, as its document says. */
+  cache?: NonNullable<DesiredLayer['cache']>;
 }
 
 export interface LayerChain {
@@ -30,6 +33,8 @@ export interface ChainSources {
   layerPath(id: LayerId): string | undefined;
   /** All that its file may say that it builds on. */
   basesOf(id: LayerId): readonly BuildsOn[];
+  /** What it is to a cache, as its document says; undefined: nothing. */
+  cacheOf?(id: LayerId): ChainLink['cache'];
   /** Undefined: the image is not here, or not in a form that guests read. */
   imageBase(id: ImageId): BaseFile | undefined;
 }
@@ -48,7 +53,8 @@ export async function readChain(layerId: LayerId, sources: ChainSources): Promis
     const header: LayerHeader | undefined =
       path === undefined ? undefined : await headerAt(path, sources.basesOf(next));
     if (!header) throw new HostFault('layer_not_ready', `layer ${next} is not on this host yet`);
-    links.push({ layerId: next, path: path!, sizeBytes: header.sizeBytes });
+    const cache = sources.cacheOf?.(next);
+    links.push({ layerId: next, path: path!, sizeBytes: header.sizeBytes, ...(cache && { cache }) });
     const { buildsOn }: LayerHeader = header;
     next = buildsOn?.kind === 'layer' ? buildsOn.id : undefined;
     if (buildsOn?.kind !== 'image') continue;
@@ -95,28 +101,40 @@ export function lowerNodes({ lower, base }: LayerChain, spelling: Spelling = {})
     file: file(base.path),
     ...(base.format === 'qcow2' && { backing: null }),
   };
-  for (const { layerId, path } of lower.toReversed()) {
+  for (const link of lower.toReversed()) {
+    const { layerId, path } = link;
     node = {
       driver: 'qcow2',
       ...named((id) => layerNode(id, layerId)),
       'read-only': true,
-      file: file(path),
+      file: link.cache ? cacheFile(link, spelling) : file(path),
       backing: node,
     };
   }
   return node;
 }
 
+/**
+ * What sinks is written to what is below, by QEMU itself: its file is opened as the node above it is, now to read and now to write, so nothing
+ * is said of that here. Named, since a node that is told anew what it builds on has to be told its file too.
+ */
+const cacheFile = ({ layerId, path }: ChainLink, { volumeId, placeOf = (each) => each }: Spelling): BlockNode => ({
+  driver: 'file',
+  ...(volumeId !== undefined && { 'node-name': layerFileNode(volumeId, layerId) }),
+  filename: placeOf(path),
+});
+
 /** The whole chain for a program of ours; a guest's QEMU has options of its own for the top. */
 export function chainNodes(chain: LayerChain, spelling: Spelling & { readOnly: boolean }): BlockNode {
   const { volumeId, placeOf = (path) => path, readOnly } = spelling;
-  const { layerId, path } = chain.top;
+  const { layerId, path, cache } = chain.top;
+  const name = cache && volumeId !== undefined && { 'node-name': layerFileNode(volumeId, layerId) };
   return {
     driver: 'qcow2',
     ...(volumeId !== undefined && { 'node-name': layerNode(volumeId, layerId) }),
     'read-only': readOnly,
     discard: 'unmap',
-    file: { driver: 'file', filename: placeOf(path), 'read-only': readOnly, discard: 'unmap' },
+    file: { driver: 'file', ...name, filename: placeOf(path), 'read-only': readOnly, discard: 'unmap' },
     backing: lowerNodes(chain, spelling),
   };
 }

@@ -26,6 +26,8 @@ export interface LayerFacts {
   imageHere: boolean;
   /** Guests that write to it. */
   writers: number;
+  /** A guest has the volume of which it was made. */
+  volumeOpen: boolean;
   /** All guests that run have been asked. */
   guestsKnown: boolean;
   /** Control is silent for longer than it lends, see ../lease/README.md. */
@@ -46,6 +48,8 @@ export type Step =
   /** The image that it builds on was lost. */
   | { do: 'fetch' }
   | { do: 'rebase'; onto: BuildsOn }
+  /** As rebase, but what lies between goes down, not up. */
+  | { do: 'sink'; onto: NonNullable<BuildsOn> }
   | { do: 'grow' }
   /** Nobody writes to it any more: guests may read it. */
   | { do: 'seal' }
@@ -65,7 +69,16 @@ export function decide(desired: DesiredLayer, facts: LayerFacts): Step {
 }
 
 /** What a host whose lease has ended does not do. */
-const begins: ReadonlySet<Step['do']> = new Set(['make', 'restore', 'fetch', 'rebase', 'grow', 'capture', 'back-up']);
+const begins: ReadonlySet<Step['do']> = new Set([
+  'make',
+  'restore',
+  'fetch',
+  'rebase',
+  'sink',
+  'grow',
+  'capture',
+  'back-up',
+]);
 
 /** What its document says that it builds on. What comes from a backup stands for itself. */
 export const wantedBase = ({ parentId, image, source }: DesiredLayer): BuildsOn => {
@@ -84,6 +97,9 @@ export const isReady = (desired: DesiredLayer, { file }: Pick<LayerFacts, 'file'
   sameBase(file.buildsOn, wantedBase(desired)) &&
   (desired.readOnly || file.sizeBytes >= desired.sizeBytes);
 
+/** Nobody writes to it, and it is not of a cache: whoever builds on it may read it. */
+export const isShared = ({ readOnly, cache }: Pick<DesiredLayer, 'readOnly' | 'cache'>): boolean => readOnly && !cache;
+
 function decideAbsent({ file, outcomes, writers, guestsKnown }: LayerFacts): Step {
   if (file && !guestsKnown) return waitForGuests;
   if (file && writers > 0) return { do: 'wait', what: 'waiting for the guest to let go of it' };
@@ -101,17 +117,21 @@ function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
   if (!sameBase(file.buildsOn, onto)) {
     if (!guestsKnown) return waitForGuests;
     if (desired.readOnly && writers > 0) return waitForWriter;
-    return facts.parentHere ? { do: 'rebase', onto } : waitForParent;
+    if (!facts.parentHere) return waitForParent;
+    return desired.sinks && onto ? { do: 'sink', onto } : { do: 'rebase', onto };
   }
   if (!isReady(desired, facts)) {
     if (!guestsKnown) return waitForGuests;
+    const below = desired.cache && writers === 0 && facts.volumeOpen;
+    if (below) return { do: 'wait', what: 'waiting for the guest to let go of it' };
     // The server's task tells it, which knows the size that the guest has been shown: one of two sizes in flight would shrink it.
     return writers > 0 ? { do: 'wait', what: 'waiting for the guest to be shown the new size' } : { do: 'grow' };
   }
   if (!facts.imageHere) return { do: 'fetch' };
   if (guestsKnown && writers === 0) {
-    if (desired.readOnly && file.owner !== 'group') return { do: 'seal' };
-    if (!desired.readOnly && file.owner !== 'root') return { do: 'take-back' };
+    if (isShared(desired)) {
+      if (file.owner !== 'group') return { do: 'seal' };
+    } else if (file.owner !== 'root' && !(desired.cache && facts.volumeOpen)) return { do: 'take-back' };
   }
   return outcomeWanted(desired, facts) ?? { do: 'nothing', state: 'ready' };
 }
@@ -125,13 +145,14 @@ function decideWithoutFile(desired: DesiredLayer, { made, erasedEpoch, parentHer
   return parentHere ? { do: 'make' } : waitForParent;
 }
 
-function outcomeWanted({ captures, backups }: DesiredLayer, facts: LayerFacts): Step | undefined {
+function outcomeWanted({ captures, backups, readOnly, cache }: DesiredLayer, facts: LayerFacts): Step | undefined {
   const { outcomes, guestsKnown, writers } = facts;
   const capture = captures?.find(({ imageId }) => !outcomes?.captures.some((each) => each.imageId === imageId));
   const backup = backups?.find(({ id }) => !outcomes?.backups.some((each) => each.id === id));
   if (capture || backup) {
     if (!guestsKnown) return waitForGuests;
     if (writers > 0) return waitForWriter;
+    if (readOnly && cache) return { do: 'wait', what: 'waiting for what sinks into it' };
   }
   if (capture) return { do: 'capture', imageId: capture.imageId };
   if (backup) return { do: 'back-up', backupId: backup.id };

@@ -4,13 +4,14 @@ import type { DesiredLayer } from '../../contract/host/index.ts';
 import { isNoEntry } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import type { LayerChain } from './chain.ts';
-import { basesOf } from './decide.ts';
+import { basesOf, isShared } from './decide.ts';
 import { type LayerHeader, readHeader } from './header.ts';
 import type { LayerKind } from './kind.ts';
 import { writeOverlay } from './overlay.ts';
 import { grow, rebase } from './steps/changing.ts';
 import { fetch, make, restore } from './steps/making.ts';
 import { remove } from './steps/removing.ts';
+import { sink } from './steps/sinking.ts';
 import type { LayerTask, SeenLayer } from './task.ts';
 
 export const directoryLayers: LayerKind = {
@@ -20,6 +21,7 @@ export const directoryLayers: LayerKind = {
     restore,
     fetch,
     rebase,
+    sink,
     grow,
     async seal({ task, desired }) {
       await task.context.files.seal((await task.path(desired))!);
@@ -57,7 +59,7 @@ async function lookAt(task: LayerTask, path: string, desired: DesiredLayer): Pro
         ? { sizeBytes: 0, buildsOn: null }
         : await readHeader(file, basesOf(desired, ledger));
     const owner =
-      guestGid === undefined ? (desired.readOnly ? 'group' : 'root') : ownerOf({ uid, gid, mode }, guestGid);
+      guestGid === undefined ? (isShared(desired) ? 'group' : 'root') : ownerOf({ uid, gid, mode }, guestGid);
     return { ...header, allocatedBytes: blocks * 512, owner };
   } finally {
     await file.close();

@@ -1,4 +1,4 @@
 export { type BlockNode, chainNodes, type LayerChain, lowerNodes } from './chain.ts';
 export { LayerFiles } from './layer-files.ts';
-export { baseNode, layerFileNode, layerNode } from './names.ts';
+export { baseNode, cacheNode, layerFileNode, layerNode } from './names.ts';
 export { type OpenLayer, OpenLayers } from './open-layers.ts';

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LayerId, VolumeId } from '../../contract/ids.ts';
 import { QmpError } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
-import { type BuildsOn, backingName, baseNode, layerNode } from './names.ts';
+import { type BuildsOn, backingName, baseNode, cacheNode, layerFileNode, layerNode } from './names.ts';
 import type { ToolWork } from './tools.ts';
 
 export type Execute = <T = unknown>(command: string, args?: Record<string, unknown>) => Promise<T>;
@@ -59,28 +59,88 @@ export async function streamJob(
   await runJob(execute, job, begin, work);
 }
 
-async function runJob(execute: Execute, id: string, begin: () => Promise<unknown>, work: ToolWork): Promise<void> {
+export interface Sinking {
+  volumeId: VolumeId;
+  /** `device`: a guest has it as a disk, which is of the cache's own node; `layer`: nobody has it, and the layer is the root of all there is. */
+  root: 'device' | 'layer';
+  layerId: LayerId;
+  /** Between it and what it shall build on, the nearest first. */
+  sunk: readonly LayerId[];
+  onto: LayerId;
+}
+
+/**
+ * What the layers between hold goes into the base. QEMU's own end of a commit says in the file above that it builds on the base before the
+ * base's data is sure to be on the disk (7.2: commit_prepare(), commit_clean()), and writes the name of a filter as its format. So the job is cancelled
+ * when all is copied: QEMU then takes the base back to be read, which flushes it, and the rest is ours.
+ * @throws HostFault where the job failed; the signal's reason where it was given up
+ */
+export async function sinkJob(execute: Execute, sinking: Sinking, work: ToolWork): Promise<void> {
+  const { volumeId, layerId, sunk, onto } = sinking;
+  const node = layerNode(volumeId, layerId);
+  const root = sinking.root === 'device' ? cacheNode(volumeId) : node;
+  const [job, base] = [`sink-${node}`, layerNode(volumeId, onto)];
+  const begin = () =>
+    execute('block-commit', {
+      ...{ 'job-id': job, device: root, 'top-node': layerNode(volumeId, sunk[0]!), 'base-node': base },
+      ...{ 'auto-finalize': false, 'auto-dismiss': false },
+    });
+  await runJob(execute, job, begin, work, { endsPending: true });
+  await execute('change-backing-file', {
+    ...{ device: root, 'image-node-name': node, 'backing-file': backingName({ kind: 'layer', id: onto }) },
+  });
+  await buildOn(execute, { node, file: layerFileNode(volumeId, layerId), base });
+  await closeNodes(execute, volumeId, sunk);
+}
+
+interface NodeInfo {
+  'node-name': string;
+  ro: boolean;
+  cache: { direct: boolean };
+}
+
+/** The node reads what it does not hold from the base. All else of it is said as it is: what is not said would change. */
+async function buildOn(execute: Execute, { node, file, base }: { node: string; file: string; base: string }) {
+  const nodes = await execute<NodeInfo[]>('query-named-block-nodes', { flat: true });
+  const known = nodes.find((each) => each['node-name'] === node);
+  if (!known) throw new HostFault('layer_not_ready', 'QEMU has the layer open no more');
+  const { ro, cache } = known;
+  const options = { driver: 'qcow2', 'node-name': node, 'read-only': ro, cache: { direct: cache.direct }, file };
+  await execute('blockdev-reopen', { options: [{ ...options, ...(!ro && { discard: 'unmap' }), backing: base }] });
+}
+
+/** @param options.endsPending it is cancelled as soon as all is done that it does before its end, and that is its end */
+async function runJob(
+  execute: Execute,
+  id: string,
+  begin: () => Promise<unknown>,
+  work: ToolWork,
+  { endsPending = false }: { endsPending?: boolean } = {},
+): Promise<void> {
   const find = async () => (await execute<Job[]>('query-jobs')).find((each) => each.id === id);
   if (!(await find())) await begin();
-  let cancelled = false;
+  let [cancelled, pending] = [false, false];
   for (let waitMs = lookMs.first; ; waitMs = Math.min(lookMs.longest, waitMs * 2)) {
     const job = await find();
     if (!job) throw new HostFault('job_lost', 'QEMU ended its work on a layer without a word');
     if (job.status === 'concluded') {
       await execute('job-dismiss', { id });
       work.signal.throwIfAborted();
-      if (job.error !== undefined)
+      if (pending) return;
+      if (job.error !== undefined || endsPending)
         throw new HostFault(
-          faultCode(job.error, 'job_failed'),
-          `QEMU could not move the content of a layer: ${job.error}`,
+          faultCode(job.error ?? '', 'job_failed'),
+          `QEMU could not move the content of a layer: ${job.error ?? 'it ended too early'}`,
         );
       return;
     }
     const total = job['total-progress'];
     if (total > 0) work.progress(Math.floor((100 * job['current-progress']) / total));
-    if (work.signal.aborted && !cancelled) {
+    pending ||= endsPending && job.status === 'pending' && !cancelled;
+    if ((work.signal.aborted || pending) && !cancelled) {
       cancelled = true;
       await execute('job-cancel', { id });
+      waitMs = lookMs.first;
     }
     await sleep(waitMs);
   }

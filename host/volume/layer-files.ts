@@ -4,12 +4,13 @@
  *
  * Whose is what: a layer that a guest writes to is that guest's user's alone (0600), from before its QEMU opens it until it is closed. A layer
  * that nobody writes to any more is root's and may be read by the group of all guests (0440), as images are: many guests build on it, an ACL
- * for each would be a process for each, and its directory shows no names. Any other is root's alone.
+ * for each would be a process for each, and its directory shows no names. What is of a volume's cache is as its top is, all of it. Any other is
+ * root's alone.
  */
 import { chmod, chown, stat } from 'node:fs/promises';
 import type { LayerId } from '../../contract/ids.ts';
 import type { GuestUser } from '../guest/users.ts';
-import { type ChainSources, type LayerChain, readChain } from './chain.ts';
+import { type ChainLink, type ChainSources, type LayerChain, readChain } from './chain.ts';
 import { LayerLocks } from './locks.ts';
 import { OpenLayers } from './open-layers.ts';
 
@@ -33,6 +34,11 @@ export class LayerFiles {
     return readChain(layerId, this.#options);
   }
 
+  /** What the layer is to a cache. */
+  cacheOf(layerId: LayerId): ChainLink['cache'] {
+    return this.#options.cacheOf?.(layerId);
+  }
+
   /** One at a time for each layer: its file is opened to write, or changed, only within. */
   lock<T>(layerId: LayerId, work: () => Promise<T>): Promise<T> {
     return this.#locks.with(layerId, work);
@@ -44,8 +50,10 @@ export class LayerFiles {
    */
   async prepareFor(user: GuestUser | undefined, { top, lower }: LayerChain): Promise<void> {
     if (!user || this.#options.guestGid === undefined) return;
-    for (const { path } of lower) await this.seal(path);
-    await give(top.path, { uid: user.uid, gid: user.gid, mode: 0o600 });
+    const theirs = { uid: user.uid, gid: user.gid, mode: 0o600 };
+    // What sinks from one generation of a cache into another one is moved by the guest's QEMU.
+    for (const { path, cache } of lower) await (cache ? give(path, theirs) : this.seal(path));
+    await give(top.path, theirs);
   }
 
   /** Nobody writes to it any more: all guests may read it. */

@@ -40,6 +40,8 @@ export const layerOfFileName = (name: string): LayerId | undefined =>
  */
 export const layerNode = (volumeId: VolumeId, layerId: LayerId): string => `l-${short(volumeId, layerId)}`;
 export const layerFileNode = (volumeId: VolumeId, layerId: LayerId): string => `f-${short(volumeId, layerId)}`;
+/** What keeps in a volume's cache what its guest reads; the guest's disk is of it. */
+export const cacheNode = (volumeId: VolumeId): string => `c-${short(volumeId)}`;
 /** Of the image below all layers of a volume. */
 export const baseNode = (volumeId: VolumeId): string => `b-${short(volumeId)}`;
 

@@ -56,7 +56,17 @@ export class OpenLayers {
     return [...(this.#byLayer.get(layerId) ?? [])];
   }
 
-  /** Called where a layer was opened or closed; without one where all is known. Answers a function that ends it. */
+  /** The guests that have the volume; mostly none or one. */
+  ofVolume(volumeId: VolumeId): OpenLayer[] {
+    return [...this.#open.values()].filter((open) => open.volumeId === volumeId);
+  }
+
+  /** Its file has become much larger, as its QEMU says. */
+  grew(layerId: LayerId): void {
+    this.#tell(layerId);
+  }
+
+  /** Called where a layer was opened or closed, or grew; without one where all is known. Answers a function that ends it. */
   listen(listener: (layerId: LayerId | undefined) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -1,12 +1,12 @@
 /** The work on whole files by QEMU's own programs, behind the walls of ../image/walls.ts. Owns nothing: what it works on is its caller's. */
 import { chown, stat } from 'node:fs/promises';
-import type { VolumeId } from '../../contract/ids.ts';
+import type { LayerId, VolumeId } from '../../contract/ids.ts';
 import type { GuestUser } from '../guest/users.ts';
 import { HostFault } from '../host-error.ts';
 import { outside, runWalledIn, type Walls } from '../image/walls.ts';
 import { type BlockNode, chainNodes, type LayerChain } from './chain.ts';
 import { outputOptions } from './formats.ts';
-import { faultCode, streamJob } from './jobs.ts';
+import { faultCode, sinkJob, streamJob } from './jobs.ts';
 import type { BuildsOn } from './names.ts';
 import { writeOverlay } from './overlay.ts';
 import { withStorageDaemon } from './storage-daemon.ts';
@@ -24,21 +24,24 @@ const nobodys = '00000000-0000-0000-0000-000000000000' as VolumeId;
 /** @param user that reads what all guests may read; undefined: as this process, without walls (tests) */
 export function qemuLayerTools(user: GuestUser | undefined): LayerTools {
   return {
-    stream: (chain, onto, work) => stream(user, chain, onto, work),
-    grow: async (chain, sizeBytes) => {
-      const { node, walls } = inPlace(user, chain, sizeBytes);
-      await give(user, chain.top.path);
-      await qemuImg(['resize', '-q', asJson(node), String(sizeBytes)], { ...walls, timeoutMs: 60_000 });
-    },
-    async convert(chain, to, format, work) {
-      const { node, walls } = reading(user, chain, to);
-      await give(user, to);
-      await qemuImg(
-        ['convert', '-W', '-m', '8', ...outputOptions[format], asJson(node), walls.to],
-        withSignal(walls, work),
-      );
-    },
-    backUp: (chain, to, earlier, work) => backUp(user, chain, { to, earlier }, work),
+    stream: (chain, onto, work) => lent(user, chain, () => stream(user, chain, onto, work)),
+    sink: (chain, onto, work) => lent(user, chain, () => sink(user, chain, onto, work)),
+    grow: (chain, sizeBytes) =>
+      lent(user, chain, async () => {
+        const { node, walls } = inPlace(user, chain, sizeBytes);
+        await give(user, chain.top.path);
+        await qemuImg(['resize', '-q', asJson(node), String(sizeBytes)], { ...walls, timeoutMs: 60_000 });
+      }),
+    convert: (chain, to, format, work) =>
+      lent(user, chain, async () => {
+        const { node, walls } = reading(user, chain, to);
+        await give(user, to);
+        await qemuImg(
+          ['convert', '-W', '-m', '8', ...outputOptions[format], asJson(node), walls.to],
+          withSignal(walls, work),
+        );
+      }),
+    backUp: (chain, to, earlier, work) => lent(user, chain, () => backUp(user, chain, { to, earlier }, work)),
     async restore(backups, to, work) {
       await give(user, to);
       const sizes = await Promise.all(backups.map(async ({ path }) => (await stat(path)).size));
@@ -61,6 +64,19 @@ async function stream(user: GuestUser | undefined, chain: LayerChain, onto: Buil
   await give(user, chain.top.path);
   const streaming = { volumeId: nobodys, layerId: chain.top.layerId, onto };
   await withStorageDaemon(node, withSignal(walls, work), (execute) => streamJob(execute, streaming, work));
+}
+
+async function sink(user: GuestUser | undefined, chain: LayerChain, onto: LayerId, work: ToolWork): Promise<void> {
+  const at = chain.lower.findIndex(({ layerId }) => layerId === onto);
+  const [sunk, below] = [chain.lower.slice(0, at), chain.lower[at]!];
+  const sizes = [chain.top, ...chain.lower].map(({ sizeBytes }) => sizeBytes);
+  const { node, walls } = inPlace(user, chain, Math.max(...sizes), below.path);
+  await give(user, chain.top.path);
+  const sinking = { volumeId: nobodys, root: 'layer', layerId: chain.top.layerId, onto } as const;
+  const between = sunk.map(({ layerId }) => layerId);
+  await withStorageDaemon(node, withSignal(walls, work), (execute) =>
+    sinkJob(execute, { ...sinking, sunk: between }, work),
+  );
 }
 
 async function backUp(
@@ -91,6 +107,17 @@ const give = async (user: GuestUser | undefined, path: string): Promise<void> =>
   if (user) await chown(path, user.uid, user.gid);
 };
 
+/** What is of a cache nobody else may read, and the program has it meanwhile. */
+async function lent(user: GuestUser | undefined, { lower }: LayerChain, work: () => Promise<void>): Promise<void> {
+  const theirs = user ? lower.filter(({ cache }) => cache) : [];
+  for (const { path } of theirs) await give(user, path);
+  try {
+    await work();
+  } finally {
+    for (const { path } of theirs) await chown(path, 0, 0);
+  }
+}
+
 const asJson = (node: BlockNode): string => `json:${JSON.stringify(node)}`;
 const withSignal = <W extends Walls>(walls: W, { signal }: ToolWork): W => ({ ...walls, signal });
 
@@ -106,9 +133,11 @@ const lowerFiles = ({ lower, base }: LayerChain): string[] => [
   ...(base ? [base.path] : []),
 ];
 
-/** The top is written where it is. */
-function inPlace(user: GuestUser | undefined, chain: LayerChain, sizeBytes: number) {
-  const { more, placeOf } = placed(user, lowerFiles(chain));
+/** The top is written where it is, and with it, where it is said, one that is below it. */
+function inPlace(user: GuestUser | undefined, chain: LayerChain, sizeBytes: number, alsoWritten?: string) {
+  const placement = placed(user, lowerFiles(chain));
+  const { placeOf } = placement;
+  const more = placement.more.map((each) => (each.path === alsoWritten ? { ...each, written: true as const } : each));
   const top = user ? outside : chain.top.path;
   const spelling = { placeOf: (path: string) => (path === chain.top.path ? top : placeOf(path)) };
   const node = chainNodes(chain, { ...spelling, volumeId: nobodys, readOnly: false });

@@ -57,6 +57,7 @@ export class Storage {
       layerPath: (id) => this.#layerPath(id),
       imageBase: (id) => images.base(id),
       basesOf: (id) => this.#basesOf(id),
+      cacheOf: (id) => this.layers.desired(id)?.cache ?? undefined,
       guestGid,
     });
     const directory = setting.backupDirectory ?? join(dataDirectory, 'backups');

@@ -245,6 +245,7 @@ export class LayerTask {
       parentHere: base?.kind !== 'layer' || this.#owner.isHere(base.id),
       imageHere: base?.kind !== 'image' || (found && !kind.readsImages) || images.base(base.id) !== undefined,
       writers: files.open.writersOf(this.id).length,
+      volumeOpen: files.open.ofVolume(desired.volumeId).length > 0,
       guestsKnown: files.open.complete,
       leaseEnded: lease.state === 'ended',
     };
@@ -277,11 +278,13 @@ export class LayerTask {
   #become(desired: DesiredLayer, state: ObservedLayer['state'], step: string | null): void {
     if (this.#closed) return;
     const { captures = [], backups = [] } = this.context.outcomes.of(this.id) ?? {};
+    const full = desired.cache?.fullBytes != null && (this.#file?.allocatedBytes ?? 0) >= desired.cache.fullBytes;
     const error = this.#error && { code: this.#error.code, message: this.#error.message };
     const observed: ObservedLayer = {
       ...{ id: this.id, epoch: desired.epoch, generation: desired.generation, state },
       sizeBytes: this.#file?.sizeBytes ?? 0,
       allocatedBytes: this.#file?.allocatedBytes ?? 0,
+      ...(full && { full }),
       captures: captures.filter(({ imageId }) => desired.captures?.some((each) => each.imageId === imageId)),
       backups: backups.filter(({ id }) => desired.backups?.some((each) => each.id === id)),
       ...{ step, error: error ?? null },

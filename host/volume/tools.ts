@@ -3,6 +3,7 @@
  * headers only. None is called for a file that a guest writes to.
  */
 
+import type { LayerId } from '../../contract/ids.ts';
 import type { LayerChain } from './chain.ts';
 import type { CapturedImageFormat } from './formats.ts';
 import type { BuildsOn } from './names.ts';
@@ -21,6 +22,8 @@ export interface BackupFile {
 export interface LayerTools {
   /** Moves into the top what it reads of the layers above `onto`, and has its file say that it builds on that. In place. */
   stream(chain: LayerChain, onto: BuildsOn, work: ToolWork): Promise<void>;
+  /** Moves down, into the layer `onto` of the chain, what lies between it and the top, and has the top's file say that it builds on that. */
+  sink(chain: LayerChain, onto: LayerId, work: ToolWork): Promise<void>;
   /** The top is so large from now on. */
   grow(chain: LayerChain, sizeBytes: number): Promise<void>;
   /** Writes what the chain holds into a file that is there and empty. The chain's top is as large as the image shall be. */

@@ -18,6 +18,7 @@ async function write(path: string, sizeBytes: number, buildsOn: BuildsOn): Promi
 
 export const headersOnly: LayerTools = {
   stream: ({ top }, onto) => write(top.path, top.sizeBytes, onto),
+  sink: ({ top }, onto) => write(top.path, top.sizeBytes, { kind: 'layer', id: onto }),
   async grow({ top, lower, base }, sizeBytes) {
     const [next] = lower;
     const image = base && ({ kind: 'image', id: base.imageId } as const);

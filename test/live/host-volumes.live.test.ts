@@ -5,127 +5,27 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, createReadStream, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import type { DesiredImage, DesiredServer, ObservedServer } from '../../contract/host/index.ts';
-import { type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import { test } from 'node:test';
+import { type LayerId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { volumePciAddress } from '../../host/guest/layout.ts';
-import { qemuMachine } from '../../host/index.ts';
-import { chainNodes, readChain } from '../../host/volume/chain.ts';
-import { wantedBase } from '../../host/volume/decide.ts';
 import { bootSectorDisk } from '../support/boot-sector-guest.ts';
-import { ensureGuestImage } from '../support/guest-image.ts';
-import { GuestShell } from '../support/guest-shell.ts';
-import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
 import { makeLayer, volumeBytes, volumeOf } from '../support/layers.ts';
 import { until } from '../support/until.ts';
-
-const missing = ['/usr/bin/qemu-system-x86_64', '/usr/bin/qemu-storage-daemon'].filter((path) => !existsSync(path));
-const skip = missing.length > 0 ? `needs ${missing.join(', ')}` : process.getuid?.() !== 0 ? 'needs root' : false;
-const options = { skip, timeout: 300_000 };
-const guests = { uid: 64055, gid: 64055, uids: { first: 0x6fff_c000, count: 256 } };
-const blocks = 64;
-
-class Machine {
-  readonly world: HostWorld;
-  server: DesiredServer;
-  readonly #configuration = {
-    ...({ guests, accelerator: 'tcg', durable: true } as const),
-    limits: { unplugTimeoutMs: 3000, unplugRepeatMs: 1000 },
-  };
-  #real: Awaited<ReturnType<typeof qemuMachine>> | undefined;
-
-  constructor(world: HostWorld, server: Partial<DesiredServer>) {
-    this.world = world;
-    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 };
-    const plain = { machine, ports: [], configDrive: false, memoryMiB: 256, generation: 0 };
-    this.server = { ...wantedServer(null), ...plain, ...server };
-  }
-
-  /** A new life of the host process. */
-  async host() {
-    const { directory } = this.world;
-    const base = { dataDirectory: join(directory, 'data'), runDirectory: join(directory, 'run') };
-    this.#real ??= await qemuMachine({ ...base, ...this.#configuration });
-    const host = this.world.host({ configuration: this.#configuration, dependencies: this.#real });
-    await host.start();
-    return host;
-  }
-
-  async end(): Promise<void> {
-    for (const { process } of (await this.#real?.launcher.list()) ?? []) {
-      process.kill();
-      await process.exited;
-    }
-  }
-
-  async want(changes: Partial<DesiredServer>, state: ObservedServer['state'] = 'running'): Promise<ObservedServer> {
-    this.server = { ...this.server, ...changes, generation: this.server.generation + 1 };
-    const { control } = this.world;
-    control.want(this.server);
-    const { generation } = this.server;
-    return control.until(this.server.id, state, (seen) => seen.state === state && seen.generation === generation);
-  }
-
-  seen(what: string, holds: (observed: ObservedServer) => boolean): Promise<ObservedServer> {
-    return this.world.control.until(this.server.id, what, holds);
-  }
-
-  shell(): Promise<GuestShell> {
-    return GuestShell.open(join(this.world.directory, 'run/guests', this.server.id, 'serial.sock'));
-  }
-
-  /** What the layer holds, read by qemu-img from outside. */
-  async contents(id: LayerId): Promise<Buffer> {
-    const { directory, control } = this.world;
-    const chain = await readChain(id, {
-      layerPath: (layer) => join(directory, 'data/volumes', `${layer}.qcow2`),
-      imageBase: () => undefined,
-      basesOf: (layer) => [wantedBase(control.layers.find(({ id: each }) => each === layer)!)],
-    });
-    const to = join(directory, 'contents.raw');
-    const node = `json:${JSON.stringify(chainNodes(chain, { readOnly: true }))}`;
-    execFileSync('qemu-img', ['convert', '-O', 'raw', node, to]);
-    const bytes = readFileSync(to);
-    rmSync(to);
-    return bytes;
-  }
-}
-
-async function machineFor(t: TestContext, server: Partial<DesiredServer> = {}): Promise<Machine> {
-  const world = await hostWorld(t);
-  chmodSync(world.directory, 0o755);
-  const machine = new Machine(world, server);
-  t.after(() => machine.end());
-  return machine;
-}
-
-async function smallGuest({ client, endpoint }: HostWorld): Promise<DesiredImage> {
-  const [id, file] = [newId<ImageId>(), await ensureGuestImage()];
-  const stored = await client.putImage(endpoint(), id, createReadStream(file), { format: 'qcow2', maxBytes: 2 ** 31 });
-  return { id, format: 'qcow2', sizeBytes: stored.sizeBytes, sha256: stored.sha256, sources: [] };
-}
-
-/** In the guest; its number goes on until it is ended. */
-const writer = (device: string) =>
-  `(i=1; while [ ! -e /tmp/enough ]; do printf %04096d $i | dd of=${device} bs=4096 seek=$((i % ${blocks})) conv=notrunc,fsync 2>/dev/null || break; echo $i >/tmp/written; i=$((i + 1)); done; touch /tmp/ended) </dev/null >/dev/null 2>&1 &`;
-
-/** The last number of the sequence that the bytes hold; fails where they hold anything but all up to it. */
-function sequenceIn(bytes: Buffer): number {
-  const found = Array.from({ length: blocks }, (_, at) => bytes.subarray(at * 4096, (at + 1) * 4096));
-  const numbers = found.map((block) => (block.every((byte) => byte === 0) ? 0 : Number(block.toString('latin1'))));
-  const last = Math.max(...numbers);
-  const expected = numbers.map((_, at) => Math.max(0, last - ((((last - at) % blocks) + blocks) % blocks)));
-  assert.deepEqual(numbers, expected, 'an exact prefix');
-  return last;
-}
-
-const written = async (shell: GuestShell) => Number(await shell.run('cat /tmp/written 2>/dev/null || echo 0'));
+import {
+  machineFor,
+  sequenceIn,
+  smallGuest,
+  type VolumeMachine,
+  volumeTests,
+  writer,
+  written,
+} from '../support/volume-machine.ts';
 
 test(
   'a guest takes a volume while it runs, a snapshot holds an exact prefix of what it writes, it grows, goes and comes again',
-  options,
+  volumeTests,
   async (t) => {
     const machine = await machineFor(t, { hardware: { guestAgent: true } });
     const { world } = machine;
@@ -177,32 +77,36 @@ test(
   },
 );
 
-test('a guest boots from a volume of an image, and finds on it what it wrote, after a restart', options, async (t) => {
-  const machine = await machineFor(t);
-  const { world } = machine;
-  await machine.host();
-  const image = await smallGuest(world);
-  const layerId = newOrderedId<LayerId>();
-  const [sizeBytes, volumeId] = [2 ** 30, newOrderedId<VolumeId>()];
-  world.control.wantLayer({
-    ...{ id: layerId, volumeId, epoch: 1, generation: 1, presence: 'present', pool: 'local' },
-    ...{ sizeBytes, parentId: null, image, readOnly: false },
-  });
-  const root = volumeOf(layerId, { id: volumeId, slot: 0, bootIndex: 0, sizeBytes, device: '/dev/vda' });
-  await machine.want({ volumes: [root, volumeOf(await makeLayer(world))] });
-  const before = await machine.shell();
-  assert.equal(await before.run('cat /sys/block/vda/serial'), root.id.slice(0, 20));
-  await before.run('echo kept >/etc/kept; sync; echo more >/dev/vdb; sync');
-  before.close();
-  await machine.want({ reboot: { count: 1, type: 'hard' } });
-  const after = await machine.shell();
-  t.after(() => after.close());
-  assert.equal(await after.run('cat /etc/kept; head -n 1 /dev/vdb'), 'kept\nmore');
-});
+test(
+  'a guest boots from a volume of an image, and finds on it what it wrote, after a restart',
+  volumeTests,
+  async (t) => {
+    const machine = await machineFor(t);
+    const { world } = machine;
+    await machine.host();
+    const image = await smallGuest(world);
+    const layerId = newOrderedId<LayerId>();
+    const [sizeBytes, volumeId] = [2 ** 30, newOrderedId<VolumeId>()];
+    world.control.wantLayer({
+      ...{ id: layerId, volumeId, epoch: 1, generation: 1, presence: 'present', pool: 'local' },
+      ...{ sizeBytes, parentId: null, image, readOnly: false },
+    });
+    const root = volumeOf(layerId, { id: volumeId, slot: 0, bootIndex: 0, sizeBytes, device: '/dev/vda' });
+    await machine.want({ volumes: [root, volumeOf(await makeLayer(world))] });
+    const before = await machine.shell();
+    assert.equal(await before.run('cat /sys/block/vda/serial'), root.id.slice(0, 20));
+    await before.run('echo kept >/etc/kept; sync; echo more >/dev/vdb; sync');
+    before.close();
+    await machine.want({ reboot: { count: 1, type: 'hard' } });
+    const after = await machine.shell();
+    t.after(() => after.close());
+    assert.equal(await after.run('cat /etc/kept; head -n 1 /dev/vdb'), 'kept\nmore');
+  },
+);
 
 test(
   'a volume gets one top after another while QEMU has it open, and what is below is nobody’s to write to',
-  options,
+  volumeTests,
   async (t) => {
     const machine = await machineFor(t, { memoryMiB: 64 });
     const { world } = machine;
@@ -232,7 +136,7 @@ test(
   },
 );
 
-test('a guest that does not let go of a volume keeps it until it is stopped, and no longer', options, async (t) => {
+test('a guest that does not let go of a volume keeps it until it is stopped, and no longer', volumeTests, async (t) => {
   const machine = await machineFor(t, { memoryMiB: 64 });
   const { world } = machine;
   await machine.host();
@@ -247,7 +151,7 @@ test('a guest that does not let go of a volume keeps it until it is stopped, and
 
 test(
   'real QEMU takes volumes on SCSI, and at a start on SATA and in machines of before, and limits each',
-  options,
+  volumeTests,
   async (t) => {
     const machine = await machineFor(t, { memoryMiB: 64 });
     const { world } = machine;
@@ -277,7 +181,7 @@ test(
 
 test(
   'a guest whose pool is full stands still and says why, and goes on when there is room, with nothing lost',
-  options,
+  volumeTests,
   async (t) => {
     const machine = await machineFor(t);
     const { world } = machine;
@@ -292,7 +196,7 @@ test(
   },
 );
 
-async function fillAndFree(machine: Machine, pool: string): Promise<void> {
+async function fillAndFree(machine: VolumeMachine, pool: string): Promise<void> {
   await machine.host();
   const { world } = machine;
   const volume = volumeOf(await makeLayer(world));

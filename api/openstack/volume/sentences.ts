@@ -36,6 +36,10 @@ const volumeTypes = {
   volume_type_encryption_not_found: ({ id }) => `Volume type encryption for type ${id} does not exist.`,
   volume_type_encrypted: ({ name }) =>
     `Invalid volume type: volumes of type ${name} shall be encrypted, and no host of this cloud encrypts volumes yet.`,
+  volume_type_cache_unfit: ({ key, value, wanted }) =>
+    value === ''
+      ? `Invalid volume type: of its cache ${key} is missing: ${wanted}.`
+      : `Invalid extra spec: ${key} can't be '${value}': ${wanted}.`,
   default_volume_type_not_found: ({ id }) => `Default type for project ${id} not found.`,
 } satisfies Some;
 

@@ -79,7 +79,11 @@ const volumes: SentenceTable<VolumeReasons> = {
       ? `Invalid volume type: ${type}: volumes of several machines at a time are not served: here a local volume is one machine's.`
       : why === 'same'
         ? `Invalid volume: ${unfit.retype({ id: '', call: 'retype', status: '', wanted: [] })}`
-        : `Invalid volume: the pool of the volume is not as type ${type} asks, and volumes do not move to another pool yet.`,
+        : why === 'other_cache'
+          ? `Invalid volume: type ${type} has another cache than the volume, and a volume’s cache stays what it was made with.`
+          : `Invalid volume: the pool of the volume is not as type ${type} asks, and volumes do not move to another pool yet.`,
+  volume_cache_sinks: ({ id }) =>
+    `Invalid volume: what volume ${id} held is still on its way out of its cache for a snapshot or a clone; try again in a while.`,
   volume_hint_unknown: ({ hint, id }) => `Invalid input received: ${hint} names ${id}, and there is none.`,
   volume_revert_snapshot: ({ id, why, snapshot }) =>
     why === 'none'

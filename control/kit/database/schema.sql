@@ -49,6 +49,21 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.count_cache_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op <> 'INSERT' and old.cache_pool_id is not null then
+    update storage_pool_usage set promised_bytes = promised_bytes - old.cache_bytes where pool_id = old.cache_pool_id;
+  end if;
+  if tg_op <> 'DELETE' and new.cache_pool_id is not null then
+    insert into storage_pool_usage as u (pool_id, promised_bytes) values (new.cache_pool_id, new.cache_bytes)
+    on conflict (pool_id) do update set promised_bytes = u.promised_bytes + excluded.promised_bytes;
+  end if;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.count_host_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -75,10 +90,10 @@ declare
   before bigint := 0;
   after bigint := 0;
 begin
-  if tg_op <> 'INSERT' and old.desired_presence = 'present' and not old.read_only then
+  if tg_op <> 'INSERT' and old.desired_presence = 'present' and not old.read_only and old.cache_role is distinct from 'writes' then
     before := old.size_bytes;
   end if;
-  if tg_op <> 'DELETE' and new.desired_presence = 'present' and not new.read_only then
+  if tg_op <> 'DELETE' and new.desired_presence = 'present' and not new.read_only and new.cache_role is distinct from 'writes' then
     after := new.size_bytes;
   end if;
   if before <> after then
@@ -1276,6 +1291,10 @@ CREATE TABLE public.volume (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     read_only_said boolean DEFAULT false NOT NULL,
     group_id uuid,
+    cache_pool_id uuid,
+    cache_bytes bigint,
+    CONSTRAINT volume_cache_bytes_check CHECK ((cache_bytes > 0)),
+    CONSTRAINT volume_cache_whole CHECK (((cache_pool_id IS NULL) = (cache_bytes IS NULL))),
     CONSTRAINT volume_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_size_gib_check CHECK ((size_gib > 0))
 );
@@ -1355,8 +1374,14 @@ CREATE TABLE public.volume_layer (
     observed_captures jsonb DEFAULT '[]'::jsonb NOT NULL,
     observed_backups jsonb DEFAULT '[]'::jsonb NOT NULL,
     shorten_at timestamp with time zone,
+    cache_role text,
+    full_bytes bigint,
+    sinks boolean DEFAULT false NOT NULL,
+    observed_full boolean DEFAULT false NOT NULL,
+    CONSTRAINT volume_layer_cache_role_check CHECK ((cache_role = ANY (ARRAY['base'::text, 'writes'::text]))),
     CONSTRAINT volume_layer_check CHECK (((parent_id IS NULL) OR (image_id IS NULL))),
     CONSTRAINT volume_layer_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
+    CONSTRAINT volume_layer_full_bytes_check CHECK ((full_bytes > 0)),
     CONSTRAINT volume_layer_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'ready'::text, 'absent'::text, 'failed'::text]))),
     CONSTRAINT volume_layer_size_bytes_check CHECK ((size_bytes > 0))
 );
@@ -2236,6 +2261,8 @@ CREATE TRIGGER user_quota_change AFTER INSERT OR DELETE OR UPDATE ON public.user
 
 CREATE TRIGGER volume_attachment_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_attachment FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_attachment', 'id', '=observed_state', '=observed_layer_id', '=observed_size_bytes', '=attached_at');
 
+CREATE TRIGGER volume_cache_usage AFTER INSERT OR DELETE OR UPDATE OF cache_pool_id, cache_bytes ON public.volume FOR EACH ROW EXECUTE FUNCTION public.count_cache_usage();
+
 CREATE TRIGGER volume_change AFTER INSERT OR DELETE OR UPDATE ON public.volume FOR EACH ROW EXECUTE FUNCTION public.append_change('volume', 'id', '=launched_at');
 
 CREATE TRIGGER volume_group_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_group FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_group');
@@ -2569,6 +2596,9 @@ ALTER TABLE ONLY public.volume_attachment
 
 ALTER TABLE ONLY public.volume_attachment
     ADD CONSTRAINT volume_attachment_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id);
+
+ALTER TABLE ONLY public.volume
+    ADD CONSTRAINT volume_cache_pool_id_fkey FOREIGN KEY (cache_pool_id) REFERENCES public.storage_pool(id);
 
 ALTER TABLE ONLY public.volume_group
     ADD CONSTRAINT volume_group_group_type_id_fkey FOREIGN KEY (group_type_id) REFERENCES public.group_type(id);

@@ -23,6 +23,7 @@ export type ReportedLayer = Pick<
   | 'generation'
   | 'parent_id'
   | 'former_parent_id'
+  | 'sinks'
   | 'desired_presence'
   | 'desired_source'
   | 'desired_captures'
@@ -32,6 +33,7 @@ export type ReportedLayer = Pick<
   | 'observed_state'
   | 'observed_size_bytes'
   | 'observed_allocated_bytes'
+  | 'observed_full'
   | 'observed_step'
   | 'observed_error'
   | 'observed_captures'
@@ -46,7 +48,9 @@ export interface LayerPatch {
   /** On a layer again, and on no image. */
   put_back: boolean;
   former_parent_id: string | null;
+  sinks: boolean;
   desired_source: LayerSource | null;
+  observed_full: boolean;
   observed_epoch: number;
   observed_generation: number;
   observed_state: Exclude<ObservedLayerState, 'none'>;
@@ -85,12 +89,15 @@ export function applyReport(row: ReportedLayer, hostId: string, report: Observed
   if (report.generation < row.observed_generation) return { kind: 'ignored', reason: 'older generation' };
   const ofNow = report.generation === row.generation;
   const served = ofNow && report.state === 'ready';
-  const putBack = !absent && ofNow && report.state === 'failed' && row.former_parent_id !== null;
+  const putBack = !absent && ofNow && report.state === 'failed' && row.former_parent_id !== null && !row.sinks;
   const patch: LayerPatch = {
     ...{ id: row.id, put_back: putBack, generation: row.generation + (putBack ? 1 : 0) },
     parent_id: putBack ? row.former_parent_id : row.parent_id,
     former_parent_id: served || putBack ? null : row.former_parent_id,
+    // What could not sink stays where it is, and is tried again with the next start of its host.
+    sinks: row.sinks && !served,
     desired_source: served ? null : row.desired_source,
+    observed_full: report.full ?? false,
     observed_epoch: report.epoch,
     observed_generation: report.generation,
     observed_state: report.state,
@@ -142,7 +149,15 @@ function merged<Wanted, Outcome>(
 
 type Column = Exclude<keyof LayerPatch, 'put_back'>;
 const watched = [
-  ...['former_parent_id', 'desired_source', 'observed_epoch', 'observed_generation', 'observed_state'],
+  ...[
+    'former_parent_id',
+    'sinks',
+    'desired_source',
+    'observed_full',
+    'observed_epoch',
+    'observed_generation',
+    'observed_state',
+  ],
   ...['observed_size_bytes', 'observed_error', 'observed_captures', 'observed_backups'],
 ] as Column[];
 const unwatched = ['observed_step', 'observed_allocated_bytes'] as const;

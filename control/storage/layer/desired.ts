@@ -25,6 +25,9 @@ interface Row {
   image_id: ImageId | null;
   image: LayerImage | null;
   image_sha256: string | null;
+  cache_role: 'base' | 'writes' | null;
+  full_bytes: number | null;
+  sinks: boolean;
   read_only: boolean;
   desired_source: LayerSource | null;
   desired_captures: LayerCapture[];
@@ -40,7 +43,7 @@ const form = hash('sha1', JSON.stringify(desiredLayer)).slice(0, 8);
 /** All that documents are made from but an image's hosts. */
 const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
-      l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.desired_source,
+      l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.desired_source,
       l.desired_captures, l.desired_backups
     from volume_layer l join storage_pool p on p.id = l.pool_id
     where ${hostId === undefined ? sql`true` : sql`l.host_id = ${hostId}::uuid`}
@@ -76,6 +79,8 @@ function documentOf(row: Row): DesiredLayer {
     ...{ id, volumeId: row.volume_id, epoch, generation, presence: 'present' },
     ...{ pool: row.pool, sizeBytes: row.size_bytes, parentId: row.parent_id, image: imageOf(row) },
     ...(row.desired_source && { source: sourceOf(row.desired_source) }),
+    ...(row.cache_role && { cache: { role: row.cache_role, fullBytes: row.full_bytes } }),
+    ...(row.sinks && { sinks: true }),
     readOnly: row.read_only,
     ...(row.desired_captures.length > 0 && { captures: row.desired_captures.map(captureOf) }),
     ...(row.desired_backups.length > 0 && { backups: row.desired_backups.map(backupOf) }),

@@ -85,7 +85,7 @@ async function reportedRows(
   locking: RawBuilder<unknown>,
 ): Promise<Map<string, ReportedLayer>> {
   const { rows } = await sql<ReportedLayer>`
-    select id, host_id, epoch, generation, parent_id, former_parent_id, desired_presence, desired_source, desired_captures, desired_backups,
+    select id, host_id, epoch, generation, parent_id, former_parent_id, sinks, observed_full, desired_presence, desired_source, desired_captures, desired_backups,
       observed_epoch, observed_generation, observed_state, observed_size_bytes, observed_allocated_bytes, observed_step, observed_error,
       observed_captures, observed_backups
     from volume_layer l where ${isOneOf(sql`l.id`, ids)} ${locking}`.execute(db);
@@ -107,12 +107,12 @@ async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<voi
       : sql`jsonb_to_recordset(${json(patches)}::jsonb)`;
   await sql`
     update volume_layer l set generation = p.generation, parent_id = p.parent_id, image_id = case when not p.put_back then l.image_id end,
-      image = case when not p.put_back then l.image end, former_parent_id = p.former_parent_id, desired_source = nullif(p.desired_source, 'null'::jsonb),
+      image = case when not p.put_back then l.image end, former_parent_id = p.former_parent_id, sinks = p.sinks, observed_full = p.observed_full, desired_source = nullif(p.desired_source, 'null'::jsonb),
       observed_epoch = p.observed_epoch, observed_generation = p.observed_generation, observed_state = p.observed_state,
       observed_size_bytes = p.observed_size_bytes, observed_allocated_bytes = p.observed_allocated_bytes,
       observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb),
       observed_captures = p.observed_captures, observed_backups = p.observed_backups, observed_at = now(), updated_at = now()
-    from ${rows} as p(id uuid, generation bigint, parent_id uuid, put_back boolean, former_parent_id uuid, desired_source jsonb,
+    from ${rows} as p(id uuid, generation bigint, parent_id uuid, put_back boolean, former_parent_id uuid, sinks boolean, observed_full boolean, desired_source jsonb,
       observed_epoch bigint, observed_generation bigint, observed_state text, observed_size_bytes bigint,
       observed_allocated_bytes bigint, observed_step text, observed_error jsonb, observed_captures jsonb, observed_backups jsonb)
     where l.id = p.id`.execute(tx);

@@ -23,7 +23,7 @@ const sweepAtATime = 100;
 export interface ChainLink {
   id: string;
   allocated_bytes: number;
-  /** Its host has said that it is as it shall be. */
+  /** Its host has said that it is as it shall be; it is of no cache, whose layers are ../cache's to move. */
   served: boolean;
   /** Its file still builds on something else. */
   moving: boolean;
@@ -127,7 +127,7 @@ async function chainOf(db: Queryable, id: string): Promise<ChainLink[]> {
       union all select l.parent_id, depth + 1 from chain, lateral (
         select parent_id from volume_layer where id = chain.id and parent_id is not null offset 0) l)
     select l.* from chain, lateral (
-      select l.id, l.observed_allocated_bytes as allocated_bytes, ${isServedInSql('l')} as served, l.former_parent_id is not null as moving,
+      select l.id, l.observed_allocated_bytes as allocated_bytes, (${isServedInSql('l')} and l.cache_role is null) as served, l.former_parent_id is not null as moving,
         (coalesce(l.shorten_at < now() + interval '1 minute', false) and l.read_only and not ${isNeededByOthers}
           and (select count(*) from volume_layer c where c.parent_id = l.id and c.desired_presence = 'present') = 1) as spare
       from volume_layer l where l.id = chain.id offset 0) l

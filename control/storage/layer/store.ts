@@ -20,27 +20,32 @@ export interface NewLayer {
   base: { parentId: string } | { imageId: string; image: LayerImage } | null;
   /** The backup that its content comes from. */
   source?: LayerSource;
+  /** What it is to its volume's cache. Absent: it has none. */
+  cache?: { role: 'base' | 'writes'; fullBytes: number | null };
 }
 
 /**
  * A new layer that may be written to. Whoever releases its parent at the same moment waits, or this one finds it gone.
- * @throws CloudError `conflict` `layer_gone` where the parent is not there, still written to, or on another host
+ * @throws CloudError `conflict` `layer_gone` where the parent is not there, still written to (but for a generation's base), or on another host
  */
 export async function insertLayer(tx: Tx, layer: NewLayer): Promise<LayerId> {
-  const { id = newId<LayerId>(), volumeId, pool, sizeBytes, base, source } = layer;
+  const { id = newId<LayerId>(), volumeId, pool, sizeBytes, base, source, cache } = layer;
   const image = base && 'imageId' in base ? base : null;
   const columns = sql`insert into volume_layer
-    (id, volume_id, host_id, pool_id, size_bytes, image_id, image, desired_source, parent_id)`;
+    (id, volume_id, host_id, pool_id, size_bytes, image_id, image, desired_source, cache_role, full_bytes, parent_id)`;
   const values = sql`${id}::uuid, ${volumeId}::uuid, ${pool.host_id}::uuid, ${pool.id}::uuid, ${sizeBytes}::bigint,
-    ${image?.imageId ?? null}::uuid, ${image && json(image.image)}::jsonb, ${source ? json(source) : null}::jsonb`;
+    ${image?.imageId ?? null}::uuid, ${image && json(image.image)}::jsonb, ${source ? json(source) : null}::jsonb,
+    ${cache?.role ?? null}::text, ${cache?.fullBytes ?? null}::bigint`;
   if (!base || image) {
     await sql`${columns} values (${values}, null)`.execute(tx);
     return id;
   }
   const { parentId } = base as { parentId: string };
   const { numAffectedRows } = await sql`${columns} select ${values}, p.id from (
-      select id from volume_layer where id = ${parentId} and desired_presence = 'present' and read_only
-        and host_id = ${pool.host_id} for share) p`.execute(tx);
+      select id from volume_layer where id = ${parentId} and desired_presence = 'present'
+        and (read_only or (cache_role = 'base' and ${cache?.role === 'writes'}::boolean)) and host_id = ${pool.host_id} for share) p`.execute(
+    tx,
+  );
   if (numAffectedRows !== 1n) throw new CloudError('conflict', 'layer_gone', { id: parentId });
   return id;
 }

@@ -1,4 +1,4 @@
-/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310 and 0313. */
+/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313 and 0440. */
 import type { Generated, Selectable } from 'kysely';
 import type { DesiredLayer, ImageFormat, ObservedLayer } from '../../../contract/host/index.ts';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
@@ -63,6 +63,9 @@ export interface VolumeLayerTable {
   desired_source: Json<LayerSource> | null;
   desired_captures: Json<LayerCapture[]>;
   desired_backups: Json<LayerBackup[]>;
+  cache_role: 'base' | 'writes' | null;
+  full_bytes: number | null;
+  sinks: Generated<boolean>;
   desired_presence: Generated<'present' | 'absent'>;
   epoch: Generated<number>;
   generation: Generated<number>;
@@ -71,6 +74,7 @@ export interface VolumeLayerTable {
   observed_state: Generated<ObservedLayerState>;
   observed_size_bytes: Generated<number>;
   observed_allocated_bytes: Generated<number>;
+  observed_full: Generated<boolean>;
   observed_step: string | null;
   observed_error: Json<LayerError> | null;
   observed_captures: Json<LayerCaptureOutcome[]>;

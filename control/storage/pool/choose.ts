@@ -39,6 +39,8 @@ export interface PoolWish {
   notOnHosts?: readonly string[];
   /** The image that it is made from. */
   imageId?: string | null;
+  /** Another pool of the same host is to be its cache. */
+  cache?: { pool: string | null; tier: PoolState['tier'] | null; bytes: number } | null;
 }
 
 export type PoolRefusal =
@@ -47,6 +49,7 @@ export type PoolRefusal =
   | 'host_to_avoid'
   | 'other_zone'
   | 'type_unmet'
+  | 'no_cache'
   | 'disabled'
   | 'host_disabled'
   | 'disconnected'
@@ -70,6 +73,8 @@ export interface PoolVerdict {
 
 export interface PoolChoice {
   pool: PoolState | null;
+  /** Of that pool's host, where a cache was asked for. */
+  cachePool: PoolState | null;
   /** Best first; cut to `verdictsKept`. */
   verdicts: PoolVerdict[];
   /** How many were looked at: all, where none takes it. */
@@ -91,7 +96,7 @@ interface Judged {
 
 /** Which of the pools takes it, and why the others do not. */
 export function choose(wish: PoolWish, pools: readonly PoolState[]): PoolChoice {
-  const judged = pools.map((pool) => ({ pool, verdict: judge(wish, pool) })).sort(order);
+  const judged = pools.map((pool) => ({ pool, verdict: judge(wish, pool, pools) })).sort(order);
   const refusals: Partial<Record<PoolRefusal, number>> = {};
   for (const refusal of judged.flatMap(({ verdict }) => verdict.refusals))
     refusals[refusal] = (refusals[refusal] ?? 0) + 1;
@@ -100,6 +105,7 @@ export function choose(wish: PoolWish, pools: readonly PoolState[]): PoolChoice 
   const verdicts = judged.slice(0, verdictsKept).map(({ verdict }) => verdict);
   return {
     pool,
+    cachePool: (pool && wish.cache && cacheFor(wish.cache, pool, pools)) ?? null,
     verdicts,
     pools: pools.length,
     refusals,
@@ -118,7 +124,23 @@ function order(a: Judged, b: Judged): number {
   );
 }
 
-function judge(wish: PoolWish, pool: PoolState): PoolVerdict {
+/** The pool of the same host that may be the cache of what lies in this one; of several the one with the largest free share. */
+function cacheFor(
+  wish: NonNullable<PoolWish['cache']>,
+  pool: PoolState,
+  pools: readonly PoolState[],
+): PoolState | undefined {
+  const fit = (each: PoolState): boolean => {
+    const { room, free } = roomOf(each);
+    const named = (wish.pool ?? each.name) === each.name && (wish.tier ?? each.tier) === each.tier;
+    const well = !each.disabled && each.problem === null && room >= wish.bytes && free >= wish.bytes;
+    return each.id !== pool.id && each.host_id === pool.host_id && named && well;
+  };
+  const share = (each: PoolState) => roomOf(each).room / Math.max(1, roomOf(each).promisable);
+  return pools.filter(fit).sort((a, b) => share(b) - share(a) || (a.id < b.id ? -1 : 1))[0];
+}
+
+function judge(wish: PoolWish, pool: PoolState, pools: readonly PoolState[]): PoolVerdict {
   const { room, free, promisable } = roomOf(pool);
   const unmet = unmetSpecs(wish.extraSpecs, pool);
   const { poolId = null, hostId = null, availabilityZone: zone = null, sizeBytes } = wish;
@@ -128,6 +150,7 @@ function judge(wish: PoolWish, pool: PoolState): PoolVerdict {
     ['host_to_avoid', wish.notOnHosts?.includes(pool.host_id) ?? false],
     ['other_zone', zone !== null && zone !== pool.availability_zone],
     ['type_unmet', unmet.length > 0],
+    ['no_cache', wish.cache != null && cacheFor(wish.cache, pool, pools) === undefined],
     ['disabled', pool.disabled],
     // What is there already may have children there: a host that is closed takes nothing new.
     ['host_disabled', !pool.host_enabled && hostId === null],
@@ -160,6 +183,7 @@ const words: Readonly<Record<PoolRefusal, string>> = {
   host_to_avoid: 'is on a host where it must not be',
   other_zone: 'is in another availability zone',
   type_unmet: 'is not as the volume type asks',
+  no_cache: 'is on a host without a pool for the cache that the volume type asks for, or with too little room in it',
   disabled: 'is closed for new volumes',
   host_disabled: 'is on a host that is closed',
   disconnected: 'is on a host that is away',
@@ -175,6 +199,7 @@ const cures: Readonly<Record<PoolRefusal, string>> = {
   host_to_avoid: 'do not ask for other hosts than those of certain volumes',
   other_zone: 'do not ask for a certain availability zone, or ask for another',
   type_unmet: 'use another volume type',
+  no_cache: 'use another volume type, or ask the administrators for a faster pool',
   disabled: 'ask the administrators to open a pool',
   host_disabled: 'ask the administrators to open a host',
   disconnected: 'try again when the hosts are back',

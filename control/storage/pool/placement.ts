@@ -21,7 +21,9 @@ const emptiest = 4;
  * A `pool` of null is no error here: `message` and `fix` say why, for the volume's fault.
  */
 export async function choosePool(tx: Tx, wish: PoolWish): Promise<PoolChoice> {
-  const [, some] = await Promise.all([lockPools(tx), readFitting(tx, wish)]);
+  // A cache may be in any other pool of a host.
+  const read = () => (wish.cache ? readPools(tx, wish.imageId ?? null) : readFitting(tx, wish));
+  const [, some] = await Promise.all([lockPools(tx), read()]);
   const found = choose(wish, some);
   // Why none takes it, all have to say.
   return found.pool ? found : choose(wish, await readPools(tx, wish.imageId ?? null));

@@ -8,6 +8,7 @@ import { serverLimits } from '../../../contract/host/limits.ts';
 import { type AttachmentId, newId } from '../../../contract/ids.ts';
 import type { Caller } from '../../kit/caller.ts';
 import { sqlState, type Tx } from '../../kit/database/database.ts';
+import { beginCaches } from '../cache/index.ts';
 import { lockVolume, reachOf } from '../volume/store.ts';
 import { requireStatus } from '../volume/volume.ts';
 import { freeDevice, freeSlot } from './slots.ts';
@@ -109,6 +110,10 @@ export async function insertAttachments(
     const fields = { id, call: 'attach', status: 'reserved', wanted: ['available'] } as const;
     throw new CloudError('invalid', 'volume_status_unfit', fields, { cause: error });
   }
+  await beginCaches(
+    tx,
+    wishes.map(({ volumeId }) => volumeId),
+  );
   return rows;
 }
 

@@ -7,6 +7,7 @@
  *   its host gave up       → the fault says why
  *   host tries again, and it works → the fault goes
  *   deadline passed        → the fault says what was waited for
+ *   its cache is full, or nobody has it → its generations come and sink (../cache)
  *   shall be absent        → goes as soon as nobody has it
  *
  * What is shown never waits for this: it is derived from the same rows (states.ts). If the process dies after any step, the durable job
@@ -19,6 +20,7 @@ import { json } from '../../kit/database/schema.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
+import { isOwed, tendCache } from '../cache/index.ts';
 import { findLayer, hasFailed, isLost, isServed, type LayerRow } from '../layer/index.ts';
 import { removeVolume } from './remove.ts';
 import { isLaunched } from './states.ts';
@@ -28,7 +30,7 @@ import { endUpload, isWanted, type UploadOutcome } from './upload.ts';
 import { faultOf, type ListedVolume } from './volume.ts';
 
 /** The steps after which a test may kill the controller. */
-export type VolumeStep = 'looked' | 'launched' | 'task ended' | 'failed' | 'mended' | 'expired' | 'removed';
+export type VolumeStep = 'looked' | 'launched' | 'task ended' | 'failed' | 'mended' | 'expired' | 'removed' | 'cache';
 
 export interface VolumeControllerOptions {
   database: Database;
@@ -79,6 +81,7 @@ export class VolumeController {
       await sql`select enqueue('volume', id::text, now()) from (
           select id from volume where launched_at is null and fault is null
           union select id from volume where desired_presence = 'absent'
+          union select id from volume where cache_pool_id is not null
           union select id from volume where fault ->> 'code' in ('host', 'extend', 'restore')
           union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'volume'
             and exists (select from volume where id = o.resource_id)) due`.execute(database.query);
@@ -121,6 +124,7 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
   const { volume, top } = look;
   if (volume.desired_presence === 'absent') return towardsAbsent(tx, volume);
   if (volume.launched_at === null && isLaunched(volume)) return launch(tx, volume);
+  if (volume.cache_pool_id !== null && (await tendCache(tx, volume))) return 'cache';
   const failure = top && failureOf(top);
   if (volume.fault && byHost.has(volume.fault.code) && !failure && top && isServed(top)) return mend(tx, volume);
   if (volume.desired_task) {
@@ -134,6 +138,7 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
 
 async function towardsAbsent(tx: Tx, volume: ListedVolume): Promise<VolumeStep | undefined> {
   if (volume.attachment?.server_id) return undefined;
+  if (await isOwed(tx, volume)) return (await tendCache(tx, volume)) && 'cache';
   await removeVolume(tx, volume);
   return 'removed';
 }

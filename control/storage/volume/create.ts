@@ -21,7 +21,7 @@ import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { insertLayer, type NewLayer } from '../layer/index.ts';
 import { choosePool, type PoolState, type PoolWish, recordPoolChoice } from '../pool/index.ts';
-import { requireServedType, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
+import { cacheWords, requireServedType, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
 import { freezeTop } from './freeze.ts';
 import { requireGroup } from './group.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
@@ -168,16 +168,18 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
   const poolWish: PoolWish = {
     ...{ sizeBytes: sizeGib * gibBytes, extraSpecs: type.extra_specs, availabilityZone: wish.zone },
     hostId: source?.host_id ?? wish.hostId ?? hints.same,
-    ...{ notOnHosts: hints.different, imageId: image?.id ?? null },
+    ...{ notOnHosts: hints.different, imageId: image?.id ?? null, cache: cacheWords(type.extra_specs) },
   };
   const found = await choosePool(tx, poolWish);
-  const { pool } = found;
+  const { pool, cachePool } = found;
   const fault = pool ? null : [found.message, found.fix].filter((text) => text !== '').join(': ');
   const layerId = pool ? newId<LayerId>() : null;
   const row = {
     ...{ id, project_id: projectId, user_id: caller.userId, name: wish.name, description: wish.description },
     ...{ size_gib: sizeGib, volume_type_id: type.id, availability_zone: wish.zone, metadata: wish.metadata },
     ...{ host_id: pool?.host_id ?? null, pool_id: pool?.id ?? null, layer_id: layerId },
+    cache_pool_id: cachePool?.id ?? null,
+    cache_bytes: cachePool && poolWish.cache ? poolWish.cache.bytes : null,
     bootable: image !== null || (source?.bootable ?? false),
     image_metadata: image ? imageMetadataOf(image) : (source?.image_metadata ?? null),
     ...{ source_volume_id: source?.kind === 'volume' ? source.id : null, source_image_id: image?.id ?? null },
@@ -186,7 +188,9 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     fault: fault === null ? null : faultOf('no_capacity', fault, 1),
   };
   const layers =
-    pool && layerId ? insertFirstLayer(tx, { volumeId: id, layerId, pool, sizeGib, source, image }) : undefined;
+    pool && layerId
+      ? insertFirstLayer(tx, { volumeId: id, layerId, pool, cached: cachePool !== null, sizeGib, source, image })
+      : undefined;
   // What it builds on may be gone: that is known before anything else is said.
   if (source) await layers;
   const deadlineMs = image ? createFromImageDeadlineMs : createDeadlineMs;
@@ -209,15 +213,16 @@ const shown = (volume: VolumeRow, { type, sizeGib }: Ingredients, pool: PoolStat
 
 async function insertFirstLayer(
   tx: Tx,
-  layer: { volumeId: VolumeId; layerId: LayerId; pool: PoolState; sizeGib: number } & Pick<
+  layer: { volumeId: VolumeId; layerId: LayerId; pool: PoolState; cached: boolean; sizeGib: number } & Pick<
     Ingredients,
     'source' | 'image'
   >,
 ): Promise<void> {
-  const { volumeId, layerId: id, pool, sizeGib, source, image } = layer;
+  const { volumeId, layerId: id, pool, cached, sizeGib, source, image } = layer;
   const parentId = source?.kind === 'volume' ? (await freezeTop(tx, source)).frozen : source?.layer_id;
   const base = parentId ? { parentId } : image ? imageBase(image) : null;
-  await insertLayer(tx, { id, volumeId, pool, sizeBytes: sizeGib * gibBytes, base });
+  const cache = cached && { cache: { role: 'base', fullBytes: null } as const };
+  await insertLayer(tx, { id, volumeId, pool, sizeBytes: sizeGib * gibBytes, base, ...cache });
 }
 
 export const imageBase = (image: VolumeImage): NonNullable<NewLayer['base']> => ({
@@ -233,6 +238,7 @@ type NewVolume = Pick<
   VolumeRow,
   | ('id' | 'project_id' | 'user_id' | 'name' | 'description' | 'size_gib' | 'volume_type_id' | 'availability_zone')
   | ('metadata' | 'host_id' | 'pool_id' | 'layer_id' | 'bootable' | 'image_metadata' | 'source_volume_id')
+  | ('cache_pool_id' | 'cache_bytes')
   | ('source_image_id' | 'source_snapshot_id' | 'group_id' | 'fault')
 >;
 
@@ -253,9 +259,9 @@ async function insertVolume(
         ${fault ? null : 'the host to make the volume'}, ${deadline}, ${fault ? 'no_capacity' : null},
         ${fault?.message ?? null}, ${actor.actorId}, ${actor.requestId}))
     insert into volume (id, project_id, user_id, name, description, size_gib, volume_type_id, availability_zone, metadata, host_id,
-      pool_id, layer_id, bootable, image_metadata, source_volume_id, source_image_id, source_snapshot_id, group_id, fault)
+      pool_id, layer_id, cache_pool_id, cache_bytes, bootable, image_metadata, source_volume_id, source_image_id, source_snapshot_id, group_id, fault)
     values (${row.id}, ${row.project_id}, ${row.user_id}, ${row.name}, ${row.description}, ${row.size_gib}, ${row.volume_type_id},
-      ${row.availability_zone}, ${json(row.metadata)}, ${host}, ${row.pool_id}, ${row.layer_id}, ${row.bootable},
+      ${row.availability_zone}, ${json(row.metadata)}, ${host}, ${row.pool_id}, ${row.layer_id}, ${row.cache_pool_id}, ${row.cache_bytes}, ${row.bootable},
       ${row.image_metadata && json(row.image_metadata)}, ${row.source_volume_id}, ${row.source_image_id},
       ${row.source_snapshot_id}, ${row.group_id}, ${fault && json(fault)})
     returning *`.execute(tx);

@@ -3,9 +3,9 @@
  * snapshots, for clones, and for images of a volume that a guest has. Its server's host switches the guest over (tellServers); until
  * it has, the frozen content is not final.
  */
-import type { LayerId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
+import { freezeCached } from '../cache/index.ts';
 import { freezeLayer, insertLayer } from '../layer/index.ts';
 import { changeVolume } from './store.ts';
 
@@ -14,14 +14,22 @@ export interface Freezable {
   layer_id: string | null;
   host_id: string | null;
   pool_id: string | null;
+  cache_pool_id: string | null;
+  cache_bytes: number | null;
   /** Of the volume as it is now. */
   layer_bytes: number;
 }
 
 /** The volume's row must be locked. */
-export async function freezeTop(tx: Tx, volume: Freezable): Promise<{ frozen: string; top: LayerId }> {
+export async function freezeTop(tx: Tx, volume: Freezable): Promise<{ frozen: string; top: string }> {
   const { id, layer_id: frozen, host_id, pool_id } = volume;
   if (frozen === null || host_id === null || pool_id === null) throw new Error('a volume without a layer is frozen');
+  if (volume.cache_pool_id !== null) {
+    const made = await freezeCached(tx, volume);
+    await changeVolume(tx, id, { layerId: made.top });
+    await tellServers(tx, [id]);
+    return made;
+  }
   // One round trip: statements of a transaction run in order.
   const [, top] = await Promise.all([
     freezeLayer(tx, frozen),

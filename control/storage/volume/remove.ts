@@ -11,6 +11,7 @@ import { actorOf, type Caller, isAdmin, requireAdmin } from '../../kit/caller.ts
 import type { Tx } from '../../kit/database/database.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
+import { type CachedVolume, isOwed } from '../cache/index.ts';
 import { endCapture, releaseLayers } from '../layer/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { snapshotStatusSql } from './snapshot-states-sql.ts';
@@ -62,17 +63,20 @@ async function requireDeletable(tx: Tx, caller: Caller, volume: ListedVolume, op
 }
 
 /**
- * The rows of a volume and its snapshots go, and the layers that nobody else needs; while somebody has it, it only shall not be. The
+ * The rows of a volume and its snapshots go, and the layers that nobody else needs; while somebody has it, or waits for what is
+ * in its cache, it only shall not be. The
  * volume's row must be locked. Safe to repeat.
  */
 export async function removeVolume(
   tx: Tx,
-  { id, desired_task: task }: Pick<ListedVolume, 'id' | 'desired_task'>,
+  volume: Pick<ListedVolume, 'id' | 'desired_task'> & CachedVolume,
 ): Promise<void> {
+  const { id, desired_task: task } = volume;
   const { rows: held } = await sql`delete from volume_attachment where volume_id = ${id} and server_id is null`
     .execute(tx)
     .then(() => sql`select from volume_attachment where volume_id = ${id}`.execute(tx));
-  if (held.length > 0) {
+  // What a clone was made of may still be in the cache.
+  if (held.length > 0 || (await isOwed(tx, volume))) {
     await sql`update volume set desired_presence = 'absent', generation = generation + 1, updated_at = now()
       where id = ${id} and desired_presence = 'present'`.execute(tx);
     return;

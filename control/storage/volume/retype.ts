@@ -1,9 +1,10 @@
 /** A volume gets another type, where it lies: what its host limits for it follows. To another pool it can't go yet. */
+import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import { tellServers } from '../attachment/index.ts';
 import { choose, readPools } from '../pool/index.ts';
-import { typeOf } from '../volume-type/index.ts';
+import { sameCache, typeOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { requireMakeable, requireSizeOfType } from './create.ts';
 import { requireTypeQuota, typesAreLimited } from './quota.ts';
@@ -24,6 +25,11 @@ export async function retypeVolume(
     requireSizeOfType(type, size_gib);
     requireStatus(volume, 'retype', ['available', 'in-use']);
     if (type.id === volume.volume_type_id) throw unfit(type.name, 'same');
+    const [present] = (
+      await sql<{ extra_specs: Record<string, string> }>`select extra_specs from volume_type
+      where id = ${volume.volume_type_id}`.execute(tx)
+    ).rows;
+    if (!sameCache(present!.extra_specs, type.extra_specs)) throw unfit(type.name, 'other_cache');
     const [pool] = (await readPools(tx, null)).filter((each) => each.id === pool_id);
     // Asked for nothing more: what it may take of the pool it has already.
     const { verdicts } = choose({ sizeBytes: 0, extraSpecs: type.extra_specs, poolId: pool_id }, pool ? [pool] : []);
@@ -38,5 +44,5 @@ export async function retypeVolume(
   deps.log.info({ requestId: caller.requestId, volumeId: id, type: asked }, 'volume retyped');
 }
 
-const unfit = (type: string, why: 'other_pool' | 'same') =>
+const unfit = (type: string, why: 'other_pool' | 'other_cache' | 'same') =>
   new CloudError('invalid', 'volume_type_unfit', { type, why });

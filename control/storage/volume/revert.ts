@@ -8,6 +8,7 @@ import { type ImageId, parseId } from '../../../contract/ids.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
+import { isOwed } from '../cache/index.ts';
 import { insertLayer, type NewLayer, releaseLayers } from '../layer/index.ts';
 import { type ActDependencies, begin, onLockedVolume } from './act.ts';
 import { createFromImageDeadlineMs, imageBase, requireImageFits } from './create.ts';
@@ -84,10 +85,12 @@ export async function reimageVolume(
 /** @returns the volume's new generation */
 export async function replaceTop(
   tx: Tx,
-  { id, layer_id: old, host_id, pool_id, size_gib }: ListedVolume,
+  volume: ListedVolume,
   base: NonNullable<NewLayer['base']>,
   change: VolumeChange,
 ): Promise<number> {
+  const { id, layer_id: old, host_id, pool_id, size_gib } = volume;
+  if (await isOwed(tx, volume)) throw new CloudError('conflict', 'volume_cache_sinks', { id });
   if (host_id === null || pool_id === null || old === null) {
     throw new CloudError('invalid', 'volume_status_unfit', {
       id,
@@ -98,6 +101,7 @@ export async function replaceTop(
   }
   const layerId = await insertLayer(tx, {
     ...{ volumeId: id, pool: { id: pool_id, host_id }, sizeBytes: size_gib * gibBytes, base },
+    ...(volume.cache_pool_id !== null && { cache: { role: 'base', fullBytes: null } }),
   });
   const generation = await changeVolume(tx, id, { ...change, layerId });
   await tellServers(tx, [id]);

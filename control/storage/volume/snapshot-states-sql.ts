@@ -6,7 +6,7 @@ import { topIsInForceSql } from '../attachment/index.ts';
 export const snapshotTaskSql = sql<string | null>`(case when v.desired_task ->> 'snapshot_id' = s.id::text
   then v.desired_task ->> 'kind' end)`;
 
-export const layerSettledSql = sql<boolean>`coalesce(l.read_only and l.observed_generation >= l.generation, false)`;
+export const layerSettledSql = sql<boolean>`coalesce(l.read_only and l.cache_role is null and l.observed_generation >= l.generation, false)`;
 
 /** Asked only of what is not ready. */
 export const topInForceSql = sql<boolean>`(s.ready_at is not null or ${topIsInForceSql})`;

@@ -9,7 +9,7 @@ export interface SnapshotState {
   fault: Pick<StorageFault, 'code' | 'status'> | null;
   ready_at: Date | null;
   layer_state: ObservedLayerState | null;
-  /** Its host knows that nobody writes to the layer any more. */
+  /** Its host knows that nobody writes to the layer any more, and nothing sinks into it. */
   layer_settled: boolean;
   /** A guest that has the volume has no layer but the present top open. */
   top_in_force: boolean;

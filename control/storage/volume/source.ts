@@ -24,6 +24,8 @@ export interface VolumeSource {
   host_id: string | null;
   host_zone: string | null;
   pool_id: string | null;
+  cache_pool_id: string | null;
+  cache_bytes: number | null;
   bootable: boolean;
   image_metadata: Record<string, string> | null;
   type: VolumeTypeRow;
@@ -44,7 +46,9 @@ async function ofVolume(tx: Tx, caller: Caller, id: string): Promise<VolumeSourc
 
 const placeOf = (volume: ListedVolume) => {
   const { id, size_gib, layer_id, layer_bytes, host_id, host_zone, pool_id, bootable, image_metadata } = volume;
-  return { id, size_gib, layer_id, layer_bytes, host_id, host_zone, pool_id, bootable, image_metadata };
+  const { cache_pool_id, cache_bytes } = volume;
+  const place = { layer_id, layer_bytes, host_id, host_zone, pool_id, cache_pool_id, cache_bytes };
+  return { id, size_gib, ...place, bootable, image_metadata };
 };
 
 async function typeById(tx: Tx, id: string): Promise<VolumeTypeRow> {
@@ -63,7 +67,7 @@ async function ofSnapshot(tx: Tx, caller: Caller, id: string): Promise<VolumeSou
   await sql`select from volume_snapshot where id = ${known} for key share`.execute(tx);
   const { rows } =
     await sql<SnapshotSource>`select s.id, s.size_gib, s.layer_id, l.size_bytes as layer_bytes, l.host_id,
-      h.availability_zone as host_zone, l.pool_id, v.bootable, v.image_metadata, to_jsonb(t) as type,
+      h.availability_zone as host_zone, l.pool_id, v.cache_pool_id, v.cache_bytes, v.bootable, v.image_metadata, to_jsonb(t) as type,
       ${snapshotStatusSql} as status
     from volume_snapshot s join volume v on v.id = s.volume_id join volume_type t on t.id = v.volume_type_id
       left join volume_layer l on l.id = s.layer_id left join host h on h.id = l.host_id

@@ -15,8 +15,9 @@ export const attachmentStatusSql = sql<string>`(case when a.desired_presence = '
   when a.completed_at is not null then 'attached' when a.connector is null then 'reserved' else 'attaching' end)`;
 
 /** Asked only of what is not launched. */
-export const sourceOpenSql = sql<boolean>`(v.launched_at is null and v.source_volume_id is not null and exists (
-  select from (select v.source_volume_id as id) source join volume v on v.id = source.id where not ${topIsInForceSql}))`;
+export const sourceOpenSql = sql<boolean>`(v.launched_at is null and v.source_volume_id is not null and (exists (
+  select from (select v.source_volume_id as id) source join volume v on v.id = source.id where not ${topIsInForceSql})
+  or exists (select from volume_layer b where b.id = l.parent_id and b.cache_role is not null and b.volume_id <> v.id)))`;
 
 export const volumeStatusSql = sql<string>`(case when v.desired_presence = 'absent' then 'deleting'
   when v.fault is not null then coalesce(v.fault ->> 'status', ${byTable(sql`v.fault ->> 'code'`, statusOfFault, 'error')})

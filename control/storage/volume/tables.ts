@@ -1,4 +1,4 @@
-/** The volume's table as Kysely sees it; the columns' meaning stands in migration 0303. */
+/** The volume's table as Kysely sees it; the columns' meaning stands in migrations 0303 and 0440. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { SnapshotStatus, VolumeStatus } from './statuses.ts';
@@ -42,6 +42,8 @@ export interface VolumeTable {
   host_id: string | null;
   pool_id: string | null;
   layer_id: string | null;
+  cache_pool_id: string | null;
+  cache_bytes: number | null;
   bootable: Generated<boolean>;
   read_only: Generated<boolean>;
   /** Somebody has said which. */

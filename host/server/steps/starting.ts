@@ -15,7 +15,7 @@ import { imageFor, userFor } from './disks.ts';
 import { localDisksFor } from './local-disks.ts';
 import { unpinned, volumesAtStart, volumesShape, withVolumes } from './starting-volumes.ts';
 import type { StepFunction } from './step.ts';
-import { throttle } from './volumes.ts';
+import { throttle, watchCache } from './volumes.ts';
 
 /** A memory is read as fast as the disk gives it. */
 const loadTimeoutMs = 10 * 60_000;
@@ -273,7 +273,10 @@ function limitProcessors({ context, id, guest }: ServerTask, { vcpus, hardware }
 /** For each disk; QEMU forgets it with each end. */
 async function limitDisks(task: ServerTask, desired: DesiredServer): Promise<void> {
   const { hardware, localDisks = [] } = desired;
-  for (const volume of volumesToOpen(desired, task.record)) await throttle(task, desired, volume);
+  for (const volume of volumesToOpen(desired, task.record)) {
+    await watchCache(task, volume);
+    await throttle(task, desired, volume);
+  }
   if (!hardware?.diskLimits) return;
   const { disk, rescue } = task.record!;
   const system = [...(rescue ? ['rescue'] : []), ...(disk ? ['disk'] : [])];

@@ -8,10 +8,10 @@ import type { LayerId, VolumeId } from '../../../contract/ids.ts';
 import { heldStill } from '../../disk/save-disk.ts';
 import { throttledDevice, volumeDevice, volumeDeviceId } from '../../guest/volumes.ts';
 import { HostFault } from '../../host-error.ts';
-import { type LayerChain, layerNode } from '../../volume/index.ts';
+import { cacheNode, type LayerChain, layerFileNode, layerNode } from '../../volume/index.ts';
 import type { DiskLimits, VolumeRecord } from '../record.ts';
 import type { ServerTask } from '../task.ts';
-import { volumeNode } from '../volume-nodes.ts';
+import { isCached, topNode, volumeNode } from '../volume-nodes.ts';
 import { limitsOf, type VolumeToOpen } from '../volumes.ts';
 import { devicesOf, done } from './cards.ts';
 import type { StepFunction } from './step.ts';
@@ -46,10 +46,14 @@ async function note(task: ServerTask, id: VolumeId, changes: Partial<VolumeRecor
   await task.save({ volumes });
 }
 
-/** All nodes of the machine. */
-async function nodesOf(task: ServerTask): Promise<ReadonlySet<string>> {
-  const nodes = await task.guest!.execute<{ 'node-name': string }[]>('query-named-block-nodes', { flat: true });
-  return new Set(nodes.map((node) => node['node-name']));
+/** All nodes of the machine; each with whether it is only read. */
+async function nodesOf(task: ServerTask): Promise<ReadonlyMap<string, boolean>> {
+  interface Node {
+    'node-name': string;
+    ro: boolean;
+  }
+  const nodes = await task.guest!.execute<Node[]>('query-named-block-nodes', { flat: true });
+  return new Map(nodes.map((node) => [node['node-name'], node.ro]));
 }
 
 /** What a disk of the machine is now. */
@@ -82,8 +86,11 @@ export async function withLayer<T>(
   });
 }
 
-export const spelled = (task: ServerTask, chain: LayerChain, { id, readOnly }: Pick<VolumeRecord, 'id' | 'readOnly'>) =>
-  volumeNode(chain, { volumeId: id, readOnly, ioUring: task.context.ioUring });
+const spellingOf = (task: ServerTask, { id, readOnly }: Pick<VolumeRecord, 'id' | 'readOnly'>) =>
+  ({ volumeId: id, readOnly, ioUring: task.context.ioUring }) as const;
+
+export const spelled = (task: ServerTask, chain: LayerChain, volume: Pick<VolumeRecord, 'id' | 'readOnly'>) =>
+  volumeNode(chain, spellingOf(task, volume));
 
 export const plugVolume: StepFunction<'plug-volume'> = async ({ task, desired }, { volume }) => {
   const { context } = task;
@@ -101,6 +108,7 @@ export const plugVolume: StepFunction<'plug-volume'> = async ({ task, desired },
     return chain.top.sizeBytes;
   });
   await context.step('add-disk');
+  await watchCache(task, volume);
   await throttle(task, desired, volume);
   await note(task, id, { plugged: true, sizeBytes });
   return undefined;
@@ -124,7 +132,8 @@ export const closeVolume: StepFunction<'close-volume'> = async ({ task }, { volu
 
 /** Its device is gone: now its nodes, tops last to first, for each builds on the one before it. False: QEMU has not let go of them yet. */
 async function closed(task: ServerTask, { id, tops }: VolumeRecord): Promise<boolean> {
-  const names = tops.map((layerId) => layerNode(id, layerId));
+  // The cache's node is on all of them.
+  const names = [...tops.map((layerId) => layerNode(id, layerId)), cacheNode(id)];
   for (const name of names.toReversed()) await done(task, 'blockdev-del', { 'node-name': name });
   const left = await nodesOf(task);
   if (names.some((name) => left.has(name))) return false;
@@ -163,11 +172,12 @@ export const switchVolume: StepFunction<'switch-volume'> = async ({ task, desire
   if (!record.tops.includes(layerId)) await note(task, id, { tops: [...record.tops, layerId] });
   await context.step('record-top');
   const cover = async (chain: LayerChain) => {
-    const found = await insertedOf(task, id);
-    if (found?.node !== name) {
-      if (found?.node !== below) throw new HostFault('volume_unknown', `QEMU has something else as volume ${id}`);
-      const node = { ...(await spelled(task, chain, record)), backing: null };
-      if (!(await nodesOf(task)).has(name)) await task.guest!.execute('blockdev-add', node);
+    const [found, nodes] = [await insertedOf(task, id), await nodesOf(task)];
+    if (!isCovered({ found: found?.node, nodes, below, name, cached: cacheNode(id) })) {
+      if (found?.node !== below && found?.node !== cacheNode(id))
+        throw new HostFault('volume_unknown', `QEMU has something else as volume ${id}`);
+      const node = { ...(await topNode(chain, spellingOf(task, record))), backing: null };
+      if (!nodes.has(name)) await task.guest!.execute('blockdev-add', node);
       await context.step('add-top');
       const agentSocket = desired.hardware?.guestAgent ? task.paths.agent : undefined;
       const act = () => task.guest!.execute('blockdev-snapshot', { node: below, overlay: name });
@@ -177,9 +187,33 @@ export const switchVolume: StepFunction<'switch-volume'> = async ({ task, desire
     task.tellOpen({ id, layerId });
   };
   await withLayer(task, layerId, cover, record.layerId);
+  await watchCache(task, { id, layerId, readOnly: record.readOnly });
   await note(task, id, { layerId });
   return undefined;
 };
+
+/** The disk is of the layer; or of the cache's node, and the layer below is one that QEMU only reads by now. */
+function isCovered(seen: {
+  found: string | undefined;
+  nodes: ReadonlyMap<string, boolean>;
+  below: string;
+  name: string;
+  cached: string;
+}): boolean {
+  const { found, nodes, below, name, cached } = seen;
+  return found === name || (found === cached && nodes.has(name) && nodes.get(below) !== false);
+}
+
+/** Its QEMU says when the generation to which it writes is full: once, and again only if it is asked again. */
+export async function watchCache(
+  task: ServerTask,
+  { id, layerId, readOnly }: Pick<VolumeRecord, 'id' | 'layerId' | 'readOnly'>,
+): Promise<void> {
+  const cache = task.context.layers.cacheOf(layerId);
+  if (!cache || cache.fullBytes === null || !isCached({ cache }, { readOnly })) return;
+  const node = layerFileNode(id, layerId);
+  await task.guest!.execute('block-set-write-threshold', { 'node-name': node, 'write-threshold': cache.fullBytes });
+}
 
 /** QEMU would shrink it too, without a question. */
 export const growVolume: StepFunction<'grow-volume'> = async ({ task }, { volume: { id, layerId, sizeBytes } }) => {
@@ -187,7 +221,8 @@ export const growVolume: StepFunction<'grow-volume'> = async ({ task }, { volume
   const held = await task.context.layers.lock(layerId, async () => {
     const found = await insertedOf(task, id);
     if (!found || found.sizeBytes > sizeBytes) return found?.sizeBytes ?? sizeBytes;
-    await task.guest!.execute('block_resize', { 'node-name': layerNode(id, layerId), size: sizeBytes });
+    const node = found.node === cacheNode(id) ? found.node : layerNode(id, layerId);
+    await task.guest!.execute('block_resize', { 'node-name': node, size: sizeBytes });
     return sizeBytes;
   });
   await task.context.step('resize-node');

@@ -13,7 +13,7 @@ import type { ToolWork } from '../tools.ts';
 import type { StepFunction } from './step.ts';
 
 /** Who writes to it lets it go soon, or changes it itself. */
-const lookAgainMs = 500;
+export const lookAgainMs = 500;
 
 /**
  * A layer that a guest writes to its own QEMU changes. One that nobody has open is changed in its place; one that nobody writes to any more
@@ -50,7 +50,12 @@ export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }
 };
 
 /** While the work is under way, and if this process dies in it also later, the file may say either: it changes with the last of the content. */
-async function noted(task: LayerTask, desired: DesiredLayer, onto: BuildsOn, work: () => Promise<void>): Promise<void> {
+export async function noted(
+  task: LayerTask,
+  desired: DesiredLayer,
+  onto: BuildsOn,
+  work: () => Promise<void>,
+): Promise<void> {
   const { ledger } = task.context;
   const before = basesOf(desired, ledger);
   const both = before.some((base) => sameBase(base, onto)) ? before : [...before, onto];
@@ -61,13 +66,13 @@ async function noted(task: LayerTask, desired: DesiredLayer, onto: BuildsOn, wor
 }
 
 /** Nearest first: each builds on the next one. */
-function between({ lower }: LayerChain, onto: BuildsOn): LayerId[] {
+export function between({ lower }: LayerChain, onto: BuildsOn): LayerId[] {
   const ids = lower.map(({ layerId }) => layerId);
   return onto?.kind === 'layer' ? ids.slice(0, ids.indexOf(onto.id)) : ids;
 }
 
 /** What lies between has to be there, and final: a guest may just be leaving it. */
-async function waitsForOthers(task: LayerTask, { lower, base }: LayerChain, onto: BuildsOn): Promise<boolean> {
+export async function waitsForOthers(task: LayerTask, { lower, base }: LayerChain, onto: BuildsOn): Promise<boolean> {
   const { files } = task.context;
   const at = onto?.kind === 'layer' ? lower.findIndex(({ layerId }) => layerId === onto.id) : lower.length;
   const isBelow = onto?.kind === 'image' ? base?.imageId === onto.id : at >= 0;
@@ -80,7 +85,7 @@ async function waitsForOthers(task: LayerTask, { lower, base }: LayerChain, onto
     task.say('waiting for the guest to write no more to what it builds on');
     return true;
   }
-  for (const { path } of lower) await files.seal(path);
+  for (const { path, cache } of lower) if (!cache) await files.seal(path);
   return false;
 }
 
@@ -120,7 +125,7 @@ export const grow: StepFunction<'grow'> = async ({ task, desired }) => {
     const chain = await files.chain(task.id);
     // Never smaller: QEMU would cut off what is beyond without asking.
     if (chain.top.sizeBytes >= desired.sizeBytes) return undefined;
-    for (const { path } of chain.lower) await files.seal(path);
+    for (const { path, cache } of chain.lower) if (!cache) await files.seal(path);
     await files.takeBack(chain.top.path);
     await tools.grow(chain, desired.sizeBytes);
     await files.takeBack(chain.top.path);

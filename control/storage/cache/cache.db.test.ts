@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import type { ObservedLayer } from '../../../contract/host/index.ts';
+import { type LayerId, newId } from '../../../contract/ids.ts';
+import { cloudActor } from '../../kit/database/database.ts';
+import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { hostedLayers } from '../layer/index.ts';
+import { testPool } from '../testing.ts';
+import { silentLog, type VolumeCloud, volumeCloud } from '../volume/testing.ts';
+import { beginCaches } from './index.ts';
+
+let db: TestDatabase;
+let cloud: VolumeCloud;
+let fast: string;
+const specs = { 'bothy:tier': 'disk', 'bothy:cache_pool': 'fast', 'bothy:cache_gib': '1' };
+before(async () => {
+  db = await testDatabase();
+  cloud = await volumeCloud(db.database);
+  fast = (await testPool(db.database, { hostId: cloud.hostId, name: 'fast', tier: 'flash' })).id;
+  await sql`insert into volume_type (id, name, public, extra_specs) values (${newId()}, 'cached', true, ${JSON.stringify(specs)}::jsonb)`.execute(
+    db.database.query,
+  );
+});
+after(() => db[Symbol.asyncDispose]());
+
+const promised = async () => {
+  const { rows } = await sql<{
+    n: number;
+  }>`select coalesce((select promised_bytes from storage_pool_usage where pool_id = ${fast}), 0)::float8 as n`.execute(
+    db.database.query,
+  );
+  return rows[0]!.n;
+};
+
+/** From the top down, all that is there: the role of each, `final` of none. */
+async function chainOf(volumeId: string): Promise<string> {
+  const { rows } = await sql<{ role: string | null; pool: string }>`
+    with recursive chain as (select l.*, 0 as depth from volume v join volume_layer l on l.id = v.layer_id where v.id = ${volumeId}
+      union all select l.*, depth + 1 from chain join volume_layer l on l.id = chain.parent_id)
+    select cache_role as role, p.name as pool from chain join storage_pool p on p.id = chain.pool_id order by depth`.execute(
+    db.database.query,
+  );
+  return rows.map(({ role, pool }) => `${role ?? 'final'}@${pool}`).join(' ');
+}
+
+/** Hosts and controllers do what they shall, to the end. */
+async function obeyed(serverId?: string): Promise<void> {
+  for (let n = 0; n < 12; n++) {
+    if (serverId) await cloud.switchOver(serverId);
+    const { rows } = await sql<{ id: LayerId; epoch: number; generation: number; size_bytes: number }>`
+      select id, epoch, generation, size_bytes from volume_layer where desired_presence = 'present'
+        and (observed_generation <> generation or observed_state <> 'ready')`.execute(db.database.query);
+    const reports = rows.map(
+      ({ id, epoch, generation, size_bytes }): ObservedLayer => ({
+        ...{ id, epoch, generation, state: 'ready', sizeBytes: size_bytes, allocatedBytes: 0, step: null, error: null },
+      }),
+    );
+    await layers().recordReports(cloud.hostId, reports, { complete: false });
+    await sql`delete from volume_layer where desired_presence = 'absent'`.execute(db.database.query);
+    await cloud.settle();
+  }
+}
+
+const layers = () => hostedLayers({ database: db.database, log: silentLog });
+
+async function attached(volumeId: string): Promise<string> {
+  const { serverId } = await cloud.attach(volumeId);
+  await db.database.transaction(cloudActor, (tx) => beginCaches(tx, [volumeId]));
+  await obeyed(serverId);
+  return serverId;
+}
+
+async function fill(volumeId: string): Promise<void> {
+  await sql`update volume_layer set observed_full = true where id = (select layer_id from volume where id = ${volumeId})`.execute(
+    db.database.query,
+  );
+}
+
+const detach = (volumeId: string) =>
+  sql`delete from volume_attachment where volume_id = ${volumeId}`.execute(db.database.query);
+
+test('a cached volume has its generations while a server has it, and everything sinks when none has', async () => {
+  const volume = await cloud.made({ type: 'cached' });
+  assert.equal(await promised(), 2 ** 30, 'what a cache may take is reserved');
+  assert.equal(await chainOf(volume.id), 'base@local');
+  const server = await attached(volume.id);
+  assert.equal(await chainOf(volume.id), 'writes@fast base@local');
+  assert.equal(await promised(), 2 ** 30, 'a generation takes of what is reserved');
+  await fill(volume.id);
+  await obeyed(server);
+  assert.equal(await chainOf(volume.id), 'writes@fast writes@fast base@local');
+  await fill(volume.id);
+  await cloud.settle();
+  assert.equal(await chainOf(volume.id), 'writes@fast base@local', 'the older one is on its way down');
+  await obeyed(server);
+  assert.equal(await chainOf(volume.id), 'writes@fast base@local');
+  assert.equal(await cloud.status(volume.id), 'in-use');
+  await detach(volume.id);
+  await obeyed();
+  assert.equal(await chainOf(volume.id), 'base@local final@local');
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
+  assert.equal(await promised(), 0);
+});
+
+test('a snapshot of a cached volume is final when what it holds has sunk, and its clone has a cache of its own', async () => {
+  const volume = await cloud.made({ type: 'cached' });
+  const server = await attached(volume.id);
+  const wish = { volumeId: volume.id, name: 'x', description: null, metadata: {}, inUse: true };
+  const { id } = await cloud.snapshots.create(cloud.member, wish);
+  const statusOf = async () => (await cloud.snapshots.get(cloud.member, id)).ready_at !== null;
+  assert.equal(await chainOf(volume.id), 'writes@fast base@local writes@fast base@local');
+  await cloud.settle();
+  assert.equal(await statusOf(), false);
+  await obeyed(server);
+  assert.equal(await chainOf(volume.id), 'writes@fast base@local final@local');
+  assert.equal(await statusOf(), true);
+  const clone = await cloud.made({ snapshotId: id });
+  assert.equal(await chainOf(clone.id), 'base@local final@local');
+  assert.equal(await promised(), 2 ** 31);
+  await detach(volume.id);
+  await obeyed();
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: true, force: false });
+  assert.equal(await chainOf(clone.id), 'base@local final@local', 'a clone outlives its source');
+});
+
+test('a clone of a volume that a server has waits for what is in the cache, and its source goes no sooner', async () => {
+  const volume = await cloud.made({ type: 'cached' });
+  const server = await attached(volume.id);
+  const clone = await cloud.volumes.create(cloud.member, cloud.wish({ sourceVolumeId: volume.id }));
+  await cloud.switchOver(server);
+  await cloud.obey();
+  assert.equal(await cloud.status(clone.id), 'creating');
+  await detach(volume.id);
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
+  assert.equal(await cloud.status(volume.id), 'deleting');
+  await obeyed();
+  assert.equal(await cloud.status(clone.id), 'available');
+  await assert.rejects(cloud.volumes.get(cloud.member, volume.id), { code: 'not_found' });
+  await cloud.volumes.delete(cloud.member, clone.id, { cascade: false, force: false });
+});
+
+test('where no host has a pool for the cache, or too little room in it, the volume says so', async () => {
+  for (const [name, over] of [
+    ['nowhere', { 'bothy:cache_pool': 'faster' }],
+    ['too large', { 'bothy:cache_gib': '5000' }],
+  ] as const) {
+    await sql`insert into volume_type (id, name, public, extra_specs)
+      values (${newId()}, ${name}, true, ${JSON.stringify({ ...specs, ...over })}::jsonb)`.execute(db.database.query);
+    const volume = await cloud.made({ type: name });
+    assert.match(volume.fault?.message ?? '', /cache/);
+  }
+});

@@ -1,0 +1,153 @@
+/**
+ * The cache of a volume under real QEMU: generations come, sink and go while a guest writes a numbered sequence, and whoever of QEMU and the host
+ * process dies on the way, what the volume holds is an exact prefix of it.
+ */
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { DesiredLayer } from '../../contract/host/index.ts';
+import { type LayerId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import { volumeBytes, volumeOf } from '../support/layers.ts';
+import { until } from '../support/until.ts';
+import {
+  machineFor,
+  sequenceIn,
+  smallGuest,
+  type VolumeMachine,
+  volumeTests,
+  writer,
+  written,
+} from '../support/volume-machine.ts';
+
+const fullBytes = 8 * 2 ** 20;
+
+/** A volume with a cache, told to its host as control tells it. */
+class CachedVolume {
+  readonly id = newOrderedId<VolumeId>();
+  readonly machine: VolumeMachine;
+  readonly base = newOrderedId<LayerId>();
+  top = this.base;
+
+  constructor(machine: VolumeMachine) {
+    this.machine = machine;
+  }
+
+  get volume() {
+    return volumeOf(this.top, { id: this.id });
+  }
+
+  async make(): Promise<void> {
+    await this.tell(this.base, { cache: { role: 'base', fullBytes: null } });
+  }
+
+  /** Another generation, or another base, on the present top. */
+  async cover(role: 'writes' | 'base'): Promise<LayerId> {
+    const below = this.document(this.top)!;
+    if (below.cache?.role === 'writes') this.want(below.id, { readOnly: true });
+    const id = newOrderedId<LayerId>();
+    await this.tell(id, {
+      parentId: this.top,
+      cache: { role, fullBytes: role === 'writes' ? fullBytes : null },
+    });
+    this.top = id;
+    return id;
+  }
+
+  document(id: LayerId): DesiredLayer | undefined {
+    return this.machine.world.control.layers.find((layer) => layer.id === id);
+  }
+
+  want(id: LayerId, changes: Partial<DesiredLayer>): void {
+    const { control } = this.machine.world;
+    const before = this.document(id) ?? {
+      ...{ id, volumeId: this.id, epoch: 1, generation: 0, presence: 'present', pool: 'local' },
+      ...{ sizeBytes: volumeBytes, parentId: null, image: null, readOnly: false },
+    };
+    control.wantLayer({ ...(before as DesiredLayer), ...changes, generation: before.generation + 1 });
+  }
+
+  async tell(id: LayerId, changes: Partial<DesiredLayer>): Promise<void> {
+    this.want(id, changes);
+    await this.served(id);
+  }
+
+  async served(id: LayerId): Promise<void> {
+    const { generation, presence } = this.document(id)!;
+    const state = presence === 'absent' ? 'absent' : 'ready';
+    const { control } = this.machine.world;
+    await control.untilLayer(id, state, (seen) => seen.state === state && seen.generation === generation);
+  }
+
+  bytesOf(id: LayerId): number {
+    return statSync(join(this.machine.world.directory, 'data/volumes', `${id}.qcow2`)).blocks * 512;
+  }
+}
+
+test(
+  'generations of a cache come and sink under a guest that writes, and nothing of what it wrote is lost or old',
+  volumeTests,
+  async (t) => {
+    const machine = await machineFor(t);
+    const { world } = machine;
+    let host = await machine.host();
+    await machine.want({ image: await smallGuest(world) });
+    const shell = await machine.shell();
+    t.after(() => shell.close());
+    const cached = new CachedVolume(machine);
+    await cached.make();
+    const first = await cached.cover('writes');
+    await machine.want({ volumes: [cached.volume] });
+    await shell.run('until [ -e /sys/block/vdb ]; do sleep 0.1; done');
+    await shell.run(writer('/dev/vdb'));
+    await until('some blocks to be written', async () => (await written(shell)) > 20);
+
+    // It is full, as QEMU says at once; control puts another one on it.
+    await shell.run('yes first | head -c 9000000 | dd of=/dev/vdb bs=1M seek=16 conv=fsync 2>/dev/null');
+    await world.control.untilLayer(first, 'full', ({ full }) => full === true);
+    const second = await cached.cover('writes');
+    await machine.want({ volumes: [cached.volume] });
+    const third = await cached.cover('writes');
+    await machine.want({ volumes: [cached.volume] });
+    await shell.run('yes third | head -c 1000000 | dd of=/dev/vdb bs=1M seek=17 conv=fsync 2>/dev/null');
+
+    // The oldest sinks below one that is not the top, then that one below the top; the host process dies in between.
+    await cached.tell(second, { parentId: cached.base, sinks: true });
+    assert.ok(cached.bytesOf(cached.base) > 8_000_000);
+    await cached.tell(first, { presence: 'absent' });
+    await host.stop();
+    host = await machine.host();
+    await cached.tell(third, { parentId: cached.base, sinks: true });
+    await cached.tell(second, { presence: 'absent' });
+    // What is read from below stays in the generation that its guest writes to.
+    const before = cached.bytesOf(third);
+    await shell.run(
+      'sync; echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vdb of=/dev/null bs=1M skip=20 count=4 2>/dev/null',
+    );
+    assert.ok(cached.bytesOf(third) - before >= 3 * 2 ** 20, 'promoted');
+    // It grows, as any volume does.
+    cached.want(third, { sizeBytes: 2 * volumeBytes });
+    const large = { ...cached.volume, sizeBytes: 2 * volumeBytes };
+    await machine.want({ volumes: [large] });
+    await shell.run(`until [ $(cat /sys/block/vdb/size) = ${(2 * volumeBytes) / 512} ]; do sleep 0.1; done`);
+    await shell.run('touch /tmp/enough; until [ -e /tmp/ended ]; do sleep 0.1; done');
+    const last = await written(shell);
+
+    // Nobody has it: all of it sinks.
+    await machine.want({ volumes: [] });
+    const base = await cached.cover('base');
+    cached.want(base, { sizeBytes: 2 * volumeBytes });
+    await cached.tell(base, { parentId: cached.base, sinks: true });
+    await cached.tell(third, { presence: 'absent' });
+    const bytes = await machine.contents(base);
+    assert.equal(bytes.length, 2 * volumeBytes);
+    assert.equal(sequenceIn(bytes), last);
+    assert.ok(bytes.subarray(17 * 2 ** 20, 17 * 2 ** 20 + 999_999).equals(repeated('third\n', 999_999)));
+    assert.ok(bytes.subarray(18 * 2 ** 20, 18 * 2 ** 20 + 6).toString() !== 'third\n');
+    // The next guest starts with it, on another generation.
+    await cached.cover('writes');
+    await machine.want({ volumes: [{ ...cached.volume, sizeBytes: 2 * volumeBytes }] });
+  },
+);
+
+const repeated = (text: string, length: number): Buffer => Buffer.alloc(length, text);
