@@ -22,6 +22,7 @@ export type ServerId = Id<'server'>;
 export type HostId = Id<'host'>;
 export type VolumeId = Id<'volume'>;
 export type LayerId = Id<'volume_layer'>;
+export type VolumeKeyId = Id<'volume_key'>;
 export type AttachmentId = Id<'volume_attachment'>;
 export type BackupId = Id<'backup'>;
 export type OperationId = Id<'operation'>;

@@ -7,7 +7,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
+import type { ControlMessage, DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
 import { Credentials } from '../protocols/tls/index.ts';
 import type { HostConfiguration } from './configuration.ts';
 import { DesiredHolder } from './desired/holder.ts';
@@ -79,6 +79,8 @@ export interface HostDependencies {
   /** Called after each step with its name; a test throws ProcessDied here. */
   step?: (name: string) => void | Promise<void>;
 }
+
+type KeysMessage = ControlMessage & { type: 'keys' };
 
 export class Host {
   readonly #configuration: HostConfiguration;
@@ -366,7 +368,9 @@ export class Host {
     this.#dependencies.desired?.([...state.servers.values()]);
   }
 
-  async #received(message: StateMessage, unreadable: readonly Unreadable[]): Promise<void> {
+  async #received(message: StateMessage | KeysMessage, unreadable: readonly Unreadable[]): Promise<void> {
+    // Before anything is written down: keys are not.
+    if (message.type === 'keys') return;
     const state = await this.#desired.next(message, unreadable, this.#cloudId!);
     if (this.#dead || this.#closing) return;
     this.#adopt(state);

@@ -1,4 +1,5 @@
 /** Layers and pools over the wire: a host is told what shall be, and what it says is recorded. */
+
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { sql } from 'kysely';
@@ -6,6 +7,7 @@ import pino from 'pino';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
 import { type HostId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { type HostedLayers, HostStreams, registerHost } from '../../control/host/index.ts';
+import { testSealer } from '../../control/identity/testing.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { cloudActor, type Tx } from '../../control/kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../control/kit/database/testing.ts';
@@ -50,7 +52,7 @@ function counted(layers: HostedLayers, asked: string[]): HostedLayers {
       layerStamps: count('layerStamps'),
       recordReports: count('recordReports'),
     },
-    ...{ recordPools: count('recordPools'), recordLevels: count('recordLevels') },
+    ...{ recordPools: count('recordPools'), recordLevels: count('recordLevels'), handOutKeys: count('handOutKeys') },
   };
 }
 
@@ -61,7 +63,7 @@ async function start({ resyncMs = 60_000 } = {}) {
   const hosts = new HostStreams({
     ...{ database: db.database, feed, resources, log, cloudId, timing: { resyncMs } },
     servers: { desiredServers: async () => [], serverStamps: async () => [], recordReports: async () => [] },
-    layers: counted(hostedLayers({ database: db.database, log }), asked),
+    layers: counted(hostedLayers({ database: db.database, sealer: testSealer, log }), asked),
     networks: { desiredNetworks: async () => [] },
   });
   hosts.start();

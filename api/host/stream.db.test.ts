@@ -22,6 +22,7 @@ import {
   type ServerFilter,
   type ServerStamp,
 } from '../../control/host/index.ts';
+import { testSealer } from '../../control/identity/testing.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { cloudActor, type Queryable } from '../../control/kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../control/kit/database/testing.ts';
@@ -131,7 +132,7 @@ async function start({ protocol, ...timing }: StartOptions = {}) {
     feed,
     resources,
     servers,
-    layers: hostedLayers({ database: db.database, log }),
+    layers: hostedLayers({ database: db.database, sealer: testSealer, log }),
     networks: new Networks(),
     log,
     cloudId,

@@ -19,7 +19,7 @@ import { bootstrapCloud } from '../../control/bootstrap.ts';
 import { openCompute } from '../../control/compute/open.ts';
 import type { ControllerStep } from '../../control/compute/server/index.ts';
 import { HostClient, HostStreams, registerHost } from '../../control/host/index.ts';
-import { bootstrapIdentity, IdentityService } from '../../control/identity/index.ts';
+import { bootstrapIdentity, IdentityService, Sealer } from '../../control/identity/index.ts';
 import { openImage } from '../../control/image/open.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { Database } from '../../control/kit/database/database.ts';
@@ -160,11 +160,12 @@ interface Ground {
 async function openAreas({ configuration, log, hooks, database, feed, tls, holder }: Ground) {
   const { region, publicUrl, cloudId, northbound, passwordPolicy } = configuration;
   const { reclaimSeconds = 0, shelvedOffloadSeconds = 0, confirmSeconds = 0 } = configuration;
+  const sealingKeys = configuration.sealingKeys.map((key) => new Secret(Buffer.from(key, 'base64')));
   const identity = new IdentityService({
     ...{ database, feed, log, region, publicUrl, catalogue, resources },
     ...(passwordPolicy && { passwordPolicy }),
     ...(configuration.trustedDashboards && { trustedDashboards: configuration.trustedDashboards }),
-    sealingKeys: configuration.sealingKeys.map((key) => new Secret(Buffer.from(key, 'base64'))),
+    sealingKeys,
   });
   await identity.start();
   const client = new HostClient({ tls, local: configuration.localHost });
@@ -174,7 +175,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const { ports } = network;
   const { images } = image.services;
   const { operationDays } = configuration.retention;
-  const storage = openStorage({ database, images, log, operationDays });
+  const storage = openStorage({ database, images, log, operationDays, sealer: new Sealer(sealingKeys) });
   const compute = openCompute({
     ...{ database, ports, images, hosts: client, log },
     ...{ reclaimSeconds, shelvedOffloadSeconds, confirmSeconds },

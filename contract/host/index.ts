@@ -15,6 +15,8 @@ export {
   capturedFormats,
   type DesiredLayer,
   desiredLayer,
+  type LayerEncryption,
+  layerEncryption,
   type ObservedLayer,
   observedLayer,
   poolName,

@@ -3,7 +3,7 @@
  * is a layer that nobody writes to any more. What a layer builds on is its document's word, never its file's.
  */
 import type { Static } from 'typebox';
-import type { BackupId, ImageId, LayerId, VolumeId } from '../ids.ts';
+import type { BackupId, ImageId, LayerId, VolumeId, VolumeKeyId } from '../ids.ts';
 import { boolean, count, id, integer, list, literal, nullable, object, oneOf, optional, text } from '../schema/type.ts';
 import { desiredImage } from './image.ts';
 import { hostLimits, layerLimits as limits } from './limits.ts';
@@ -17,6 +17,15 @@ export const poolName = text(limits.poolNameLength, { pattern: '^[a-z0-9][a-z0-9
 
 /** Formats that an image is made in of a volume. */
 export const capturedFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhd', 'vhdx'] as const;
+
+/** How a layer's file is encrypted: LUKS (version 1) within qcow2. The key itself is asked for (messages.ts), and kept nowhere. */
+export const layerEncryption = object({
+  keyId: id<VolumeKeyId>(),
+  cipher: oneOf('aes-xts-plain64'),
+  /** As Linux counts it: XTS takes half of it for each of two keys. */
+  keySizeBits: oneOf(256, 512),
+});
+export type LayerEncryption = Static<typeof layerEncryption>;
 
 export const desiredLayer = object({
   id: id<LayerId>(),
@@ -35,6 +44,11 @@ export const desiredLayer = object({
    */
   parentId: nullable(id<LayerId>()),
   image: nullable(desiredImage),
+  /**
+   * What is written to it is encrypted; what it builds on is as that is. An image is copied into it before it is ready: it does not build on
+   * one. Absent: it is in the clear.
+   */
+  encryption: optional(layerEncryption),
   /** Its content comes from there, once, before it is ready; beyond its end zeros. Absent: from what it builds on. */
   source: optional(
     nullable(object({ backupId: id<BackupId>(), name: text(limits.backupNameLength), sha256: nullable(sha256) })),

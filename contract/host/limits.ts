@@ -103,6 +103,8 @@ export const messageLimits = {
   networks: 20_000,
   images: 1_000_000,
   quarantinedImages: 10_000,
+  /** Of encrypted layers, asked for at a time. */
+  keys: 1000,
   /** A snapshot of some thousand servers with full user data. */
   controlBytes: 256 * 1024 * 1024,
   /** A complete report of 10,000 servers fits; more than a host can hold. */

@@ -18,10 +18,13 @@
  * answered by an observation `failed`, while the others go on. Peers may be of different versions: unknown fields and
  * unknown types of messages are ignored, and both hellos say which versions of the protocol are spoken (protocol.ts).
  *
+ * Keys of encrypted layers are in no document: a host asks for one when it has to open a layer, and forgets it with the layer; it keeps none
+ * on disk.
+ *
  * For bytes (images, console logs) control and other hosts call the host's own HTTPS service, see service.ts.
  */
 import type { Static } from 'typebox';
-import type { HostId, ImageId, LayerId, NetworkId, ServerId } from '../ids.ts';
+import type { HostId, ImageId, LayerId, NetworkId, ServerId, VolumeKeyId } from '../ids.ts';
 import {
   boolean,
   dictionary,
@@ -37,7 +40,7 @@ import {
 } from '../schema/type.ts';
 import { hostFacts, poolLevels } from './facts.ts';
 import type { DesiredLayer, ObservedLayer } from './layer.ts';
-import { messageLimits as limits, serverLimits } from './limits.ts';
+import { hostLimits, messageLimits as limits, serverLimits } from './limits.ts';
 import type { DesiredNetwork } from './network.ts';
 import { versions } from './protocol.ts';
 import { type QuarantinedServer, quarantinedImage } from './quarantine.ts';
@@ -88,6 +91,18 @@ export const controlMessages = {
     servers: list(id<ServerId>(), limits.servers),
     layers: optional(list(id<LayerId>(), limits.layers)),
   }),
+  /** What the host asked for. Null: there is no such key any more, or none that can be read; `problem` says which. */
+  keys: object({
+    type: literal('keys'),
+    keys: list(
+      object({
+        id: id<VolumeKeyId>(),
+        passphrase: nullable(text(64, { pattern: '^[0-9a-f]{64}$' })),
+        problem: nullable(text(hostLimits.reasonLength)),
+      }),
+      limits.keys,
+    ),
+  }),
 };
 
 export const hostMessages = {
@@ -124,6 +139,8 @@ export const hostMessages = {
     servers: documents<QuarantinedServer>(limits.servers),
     images: list(quarantinedImage, limits.quarantinedImages, { distinct: 'id' }),
   }),
+  /** The host has to open layers, and has not the keys of these. Answered by `keys`; it asks again where no answer comes. */
+  ask: object({ type: literal('ask'), keys: list(id<VolumeKeyId>(), limits.keys) }),
 };
 
 export type ControlMessage = {

@@ -1,6 +1,7 @@
 /**
  * What a peer of an older protocol can read of what this one says. Of protocol 2 it is that digests of an image may come later: to a
- * peer of protocol 1 what waits for one is not said until it is known, seconds later. Pure.
+ * peer of protocol 1 what waits for one is not said until it is known, seconds later. Of protocol 3 it is that layers may be encrypted: a
+ * host that overlooks that would make them in the clear, and is told of none. Pure.
  */
 import type { ImageId, ServerId } from '../ids.ts';
 import type { ControlMessage, HostMessage } from './messages.ts';
@@ -8,6 +9,8 @@ import type { DesiredServer, ObservedServer } from './server.ts';
 
 /** The first protocol in which an image's digest may be unknown, in a document and in an outcome. */
 const digestsLater = 2;
+/** The first in which a layer may be encrypted. */
+const encryptedLayers = 3;
 
 const awaitsDigest = ({ presence, image, rescue }: DesiredServer): boolean =>
   presence === 'present' && (image?.sha256 === null || rescue?.image.sha256 === null);
@@ -17,7 +20,15 @@ const awaitsDigest = ({ presence, image, rescue }: DesiredServer): boolean =>
  * @param held of which servers the host said that it holds documents
  */
 export function readableByHost(version: number, message: ControlMessage, held: ReadonlySet<ServerId>): ControlMessage {
-  if (version >= digestsLater || (message.type !== 'snapshot' && message.type !== 'update')) return message;
+  if (version >= encryptedLayers || (message.type !== 'snapshot' && message.type !== 'update')) return message;
+  const { layers } = message;
+  const readable = { ...message, ...(layers && { layers: layers.filter(({ encryption }) => !encryption) }) };
+  return version >= digestsLater ? readable : withDigests(readable, held);
+}
+
+type StateMessage = ControlMessage & { type: 'snapshot' | 'update' };
+
+function withDigests(message: StateMessage, held: ReadonlySet<ServerId>): StateMessage {
   const waiting = message.servers.filter(awaitsDigest).map(({ id }) => id);
   if (waiting.length === 0) return message;
   const servers = message.servers.filter(({ id }) => !waiting.includes(id));

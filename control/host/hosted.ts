@@ -1,5 +1,6 @@
 /** What the streams need of other areas; the composition root hands the real ones in. */
 import type {
+  ControlMessage,
   DesiredLayer,
   DesiredNetwork,
   DesiredServer,
@@ -8,7 +9,7 @@ import type {
   ObservedServer,
   PoolLevel,
 } from '../../contract/host/index.ts';
-import type { HostId, LayerId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
+import type { HostId, LayerId, NetworkId, PortId, ServerId, VolumeKeyId } from '../../contract/ids.ts';
 import type { Queryable } from '../kit/database/database.ts';
 
 /** A document without the document: what tells whether it is news. */
@@ -64,7 +65,12 @@ export interface HostedLayers {
   recordPools(db: Queryable, hostId: HostId, pools: readonly HostPool[]): Promise<void>;
   /** How some of them are by now. */
   recordLevels(db: Queryable, hostId: HostId, levels: readonly PoolLevel[]): Promise<void>;
+  /** The keys that the host asks for, an answer each: those of layers that it has. */
+  handOutKeys(hostId: HostId, ids: readonly VolumeKeyId[]): Promise<HandedOutKey[]>;
 }
+
+/** One of the keys of encrypted layers, for the host's stream alone. */
+export type HandedOutKey = (ControlMessage & { type: 'keys' })['keys'][number];
 
 export interface LayerFilter {
   hostId?: HostId;

@@ -1,6 +1,7 @@
 export type { HostEndpoint } from './answers.ts';
 export { type ByteRange, type GuestPasswordWish, HostClient } from './client.ts';
 export type {
+  HandedOutKey,
   HostedLayers,
   HostedNetworks,
   HostedServers,

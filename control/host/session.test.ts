@@ -35,6 +35,7 @@ test('a host that says more than can be recorded is not read until it can', asyn
     }),
     record: async () => ({ servers: [], layers: [] }),
     quarantined: () => new Promise<void>((resolve) => waiting.push(resolve)),
+    handOutKeys: async () => [],
     opened() {},
     ended() {},
   };

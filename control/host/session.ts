@@ -14,9 +14,9 @@ import {
   readableByHost,
   speaking,
 } from '../../contract/host/index.ts';
-import { type HostId, type LayerId, newId, type ServerId } from '../../contract/ids.ts';
+import { type HostId, type LayerId, newId, type ServerId, type VolumeKeyId } from '../../contract/ids.ts';
 import { isDatabaseUnavailable } from '../kit/database/database.ts';
-import type { LayerStamp, ServerStamp } from './hosted.ts';
+import type { HandedOutKey, LayerStamp, ServerStamp } from './hosted.ts';
 import { closeCodes, parseHostMessage } from './messages.ts';
 import { type Forgettable, PendingReports, type Reported } from './pending.ts';
 import type { Told } from './told.ts';
@@ -61,6 +61,8 @@ export interface SessionOwner {
   record(session: HostSession, reported: Reported): Promise<Forgettable>;
   /** Keeps what the host says of its quarantine. */
   quarantined(hostId: HostId, message: HostMessage & { type: 'quarantine' }): Promise<void>;
+  /** Answers what the host asks for. */
+  handOutKeys(hostId: HostId, ids: readonly VolumeKeyId[]): Promise<HandedOutKey[]>;
   /** The snapshot is out: changes may flow. */
   opened(session: HostSession): void;
   ended(session: HostSession): void;
@@ -101,6 +103,7 @@ export class HostSession {
   #recording = false;
   #quarantine: Promise<void> = Promise.resolve();
   #pendingQuarantines = 0;
+  #answering = false;
 
   constructor(hostId: HostId, connection: HostConnection, owner: SessionOwner) {
     this.hostId = hostId;
@@ -184,6 +187,7 @@ export class HostSession {
       else void this.#begin(message);
     } else if (!this.greeted) this.end(closeCodes.protocolError, 'a report before hello');
     else if (message.type === 'report') this.#observed(message);
+    else if (message.type === 'ask') void this.#asked(message.keys);
     else this.#quarantined(message);
   }
 
@@ -249,6 +253,19 @@ export class HostSession {
       this.#owner.log.warn({ err: error, hostId: this.hostId }, 'host stream: opening failed');
       this.end(closeCodes.tryAgainLater, 'control cannot serve now');
     }
+  }
+
+  /** One question at a time; the host asks again what nobody answered. */
+  async #asked(ids: readonly VolumeKeyId[]): Promise<void> {
+    if (this.#answering || this.#phase === 'closed') return;
+    this.#answering = true;
+    try {
+      const keys = await this.#owner.handOutKeys(this.hostId, [...new Set(ids)]);
+      this.send({ type: 'keys', keys });
+    } catch (error) {
+      this.#owner.log.warn({ err: error, hostId: this.hostId }, 'host stream: keys could not be handed out');
+    }
+    this.#answering = false;
   }
 
   /** One after the other. Where it can't be kept the host says all of it again on a new stream. */

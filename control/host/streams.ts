@@ -111,6 +111,7 @@ export class HostStreams {
       record: (session, reported) =>
         reported.complete ? this.#gate.run(() => this.#record(session, reported)) : this.#record(session, reported),
       quarantined: (hostId, message) => recordQuarantine(this.#database, hostId, message),
+      handOutKeys: (hostId, ids) => this.#layers.handOutKeys(hostId, ids),
       opened: (session) => this.#opened(session),
       ended: (session) => this.#ended(session),
     };

@@ -8,7 +8,7 @@ import { resources } from '../resources.ts';
 import { bootstrapIdentity } from './bootstrap.ts';
 import type { CatalogueEntry } from './catalogue.ts';
 import { PasswordHasher } from './password.ts';
-import { sealingKeyBytes } from './sealing.ts';
+import { Sealer, sealingKeyBytes } from './sealing.ts';
 import { type IdentityOptions, IdentityService } from './service.ts';
 
 export const adminPassword = new Secret('the first administrator of the tests');
@@ -32,6 +32,9 @@ export interface TestIdentity extends AsyncDisposable {
   another(options?: Partial<IdentityOptions>): Promise<{ identity: IdentityService; feed: ChangeFeed }>;
 }
 
+const testSealingKeys = [new Secret(Buffer.alloc(sealingKeyBytes, 'tests'))];
+export const testSealer = new Sealer(testSealingKeys);
+
 export async function testIdentity(options: Partial<IdentityOptions> = {}): Promise<TestIdentity> {
   const db = await testDatabase();
   const stops: (() => Promise<void>)[] = [];
@@ -47,7 +50,7 @@ export async function testIdentity(options: Partial<IdentityOptions> = {}): Prom
       catalogue: testCatalogue,
       resources,
       passwords: cheapPasswords(),
-      sealingKeys: [new Secret(Buffer.alloc(sealingKeyBytes, 'tests'))],
+      sealingKeys: testSealingKeys,
       ...over,
     });
     await identity.start();

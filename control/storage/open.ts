@@ -1,5 +1,6 @@
 /** The area opens itself: its services and what works behind them, made in order, begun and ended together. */
 import type { Logger } from 'pino';
+import type { Sealer } from '../identity/index.ts';
 import type { Database } from '../kit/database/database.ts';
 import { BackendService } from './backend/index.ts';
 import { ConnectionService } from './connection/index.ts';
@@ -17,6 +18,8 @@ import { DefaultTypeService, TypeEncryptionService, VolumeTypeService } from './
 export interface StorageAreaOptions {
   database: Database;
   images: VolumeImages;
+  /** Seals the keys of encrypted volumes. */
+  sealer: Pick<Sealer, 'seal' | 'open'>;
   log: Logger;
   /** How long operations are kept. */
   operationDays?: number;
@@ -26,7 +29,14 @@ export interface StorageAreaOptions {
 
 const defaultOperationDays = 30;
 
-export function openStorage({ database, images, log, operationDays, afterVolumeStep: afterStep }: StorageAreaOptions) {
+export function openStorage({
+  database,
+  images,
+  sealer,
+  log,
+  operationDays,
+  afterVolumeStep: afterStep,
+}: StorageAreaOptions) {
   const behind = { database, log, ...(afterStep && { afterStep }) };
   const [volumes, snapshots] = [new VolumeController(behind), new SnapshotController(behind)];
   const groupTypes = new GroupTypeService({ database });
@@ -60,7 +70,7 @@ export function openStorage({ database, images, log, operationDays, afterVolumeS
       snapshots.stop();
     },
     /** What hosts are told and say of layers and pools. */
-    hosted: hostedLayers({ database, log }),
+    hosted: hostedLayers({ database, sealer, log }),
     /** The digest of this image is known now. */
     tellDigest: (imageId: string) => tellDigest(database, imageId),
   };

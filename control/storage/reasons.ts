@@ -24,10 +24,18 @@ export interface StorageReasons {
   volume_type_access_missing: { id: string; project: string };
   volume_type_encryption_exists: { id: string };
   volume_type_encryption_not_found: { id: string };
-  /** No host encrypts yet. */
-  volume_type_encrypted: { name: string };
   /** Of an extra spec about a cache: it is none, says what none can be, or is missing (then `value` is empty). */
   volume_type_cache_unfit: { key: string; value: string; wanted: string };
+  /** No host does it so. */
+  volume_type_encryption_unserved: {
+    name: string;
+    what: 'provider' | 'control_location' | 'cipher' | 'key_size' | 'cache';
+    value: string;
+  };
+  /** What it is made of is encrypted in another way, or not at all. */
+  volume_encryption_differs: { type: string; of: 'volume' | 'snapshot' };
+  /** What it holds would leave it in the clear. */
+  volume_encrypted: { id: string; call: 'upload' | 'backup' | 'restore' };
   /** `id` is the project's. */
   default_volume_type_not_found: { id: string };
 }

@@ -1,9 +1,11 @@
 /** A whole simulated cloud: the life of volumes, from the transaction that makes them to the files of real hosts and back. */
+
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
+import { testSealer } from '../../control/identity/testing.ts';
 import { ImageService } from '../../control/image/index.ts';
 import type { Caller } from '../../control/kit/caller.ts';
 import { testProject } from '../../control/kit/database/testing.ts';
@@ -21,7 +23,7 @@ before(async () => {
   const { database } = cloud;
   // As the dialects have it: what it writes the control finds in the change log and in the queue.
   const images = new ImageService({ database, log: silentLog });
-  storage = openStorage({ database, images, log: silentLog }).services;
+  storage = openStorage({ database, images, sealer: testSealer, log: silentLog }).services;
   member = callerOf(await testProject(database));
 });
 after(() => cloud[Symbol.asyncDispose]());

@@ -20,6 +20,12 @@ export type CinderReasons = KitReasons &
   ConnectionReasons;
 type Some = Partial<SentenceTable<CinderReasons>>;
 
+const encryptedCalls = {
+  upload: 'an image of it would hold its content in the clear, which this cloud does not make.',
+  backup: 'a backup of it would hold its content in the clear, which this cloud does not make.',
+  restore: 'this cloud does not restore a backup into an encrypted volume.',
+};
+
 const volumeTypes = {
   volume_type_not_found: ({ id }) => `Volume type ${id} could not be found.`,
   volume_type_name_taken: ({ name }) => `Volume Type ${name} already exists.`,
@@ -34,12 +40,15 @@ const volumeTypes = {
   volume_type_access_missing: ({ id, project }) => `Volume type access not found for ${id} / ${project} combination.`,
   volume_type_encryption_exists: ({ id }) => `Volume type encryption for type ${id} already exists.`,
   volume_type_encryption_not_found: ({ id }) => `Volume type encryption for type ${id} does not exist.`,
-  volume_type_encrypted: ({ name }) =>
-    `Invalid volume type: volumes of type ${name} shall be encrypted, and no host of this cloud encrypts volumes yet.`,
   volume_type_cache_unfit: ({ key, value, wanted }) =>
     value === ''
       ? `Invalid volume type: of its cache ${key} is missing: ${wanted}.`
       : `Invalid extra spec: ${key} can't be '${value}': ${wanted}.`,
+  volume_type_encryption_unserved: ({ name, what, value }) =>
+    `Invalid volume type: volumes of type ${name} shall be encrypted with ${what} '${value}', which no host of this cloud does; they do provider luks, cipher aes-xts-plain64, key sizes 256 and 512, front-end.`,
+  volume_encryption_differs: ({ type, of }) =>
+    `Invalid volume_type provided: ${type} (requested type is not compatible with how the ${of} is encrypted; either match source volume, or omit type argument).`,
+  volume_encrypted: ({ id, call }) => `Invalid volume: Volume ${id} is encrypted, and ${encryptedCalls[call]}`,
   default_volume_type_not_found: ({ id }) => `Default type for project ${id} not found.`,
 } satisfies Some;
 

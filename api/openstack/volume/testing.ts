@@ -1,8 +1,10 @@
 /** The volume dialect over a test database, spoken to by inject. Tests only. */
+
 import Fastify, { type FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { type ServerCloud, serverCloud, silentLog } from '../../../control/compute/server/testing.ts';
+import { testSealer } from '../../../control/identity/testing.ts';
 import type { Caller } from '../../../control/kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../../control/kit/database/testing.ts';
 import { QuotaService } from '../../../control/kit/quota/index.ts';
@@ -38,7 +40,7 @@ export async function volumeApi(): Promise<VolumeApi> {
   const db = await testDatabase();
   const { database } = db;
   const cloud = await serverCloud(database);
-  const storage = openStorage({ database, images: cloud.images, log: silentLog });
+  const storage = openStorage({ database, images: cloud.images, sealer: testSealer, log: silentLog });
   const callers = new Map<string, Caller>();
   const dialect = volumeDialect({
     authenticator: {

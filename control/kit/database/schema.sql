@@ -104,6 +104,14 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.drop_volume_key() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from volume_key k where k.id = old.key_id and not exists (select from volume_layer l where l.key_id = k.id);
+  return null;
+end $$;
+
 CREATE FUNCTION public.enqueue(task text, resource text, due timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1344,6 +1352,16 @@ CREATE TABLE public.volume_group (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.volume_key (
+    id uuid NOT NULL,
+    cipher text NOT NULL,
+    key_size_bits integer NOT NULL,
+    sealed bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT volume_key_cipher_check CHECK ((cipher = 'aes-xts-plain64'::text)),
+    CONSTRAINT volume_key_key_size_bits_check CHECK ((key_size_bits = ANY (ARRAY[256, 512])))
+);
+
 CREATE TABLE public.volume_layer (
     id uuid NOT NULL,
     volume_id uuid NOT NULL,
@@ -1378,6 +1396,7 @@ CREATE TABLE public.volume_layer (
     full_bytes bigint,
     sinks boolean DEFAULT false NOT NULL,
     observed_full boolean DEFAULT false NOT NULL,
+    key_id uuid,
     CONSTRAINT volume_layer_cache_role_check CHECK ((cache_role = ANY (ARRAY['base'::text, 'writes'::text]))),
     CONSTRAINT volume_layer_check CHECK (((parent_id IS NULL) OR (image_id IS NULL))),
     CONSTRAINT volume_layer_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
@@ -1833,6 +1852,9 @@ ALTER TABLE ONLY public.volume_attachment
 ALTER TABLE ONLY public.volume_group
     ADD CONSTRAINT volume_group_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.volume_key
+    ADD CONSTRAINT volume_key_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.volume_layer
     ADD CONSTRAINT volume_layer_pkey PRIMARY KEY (id);
 
@@ -2075,6 +2097,8 @@ CREATE INDEX volume_layer_host ON public.volume_layer USING btree (host_id, id);
 
 CREATE INDEX volume_layer_image ON public.volume_layer USING btree (image_id) WHERE (image_id IS NOT NULL);
 
+CREATE INDEX volume_layer_key ON public.volume_layer USING btree (key_id) WHERE (key_id IS NOT NULL);
+
 CREATE INDEX volume_layer_of ON public.volume USING btree (layer_id);
 
 CREATE INDEX volume_layer_parent ON public.volume_layer USING btree (parent_id) WHERE (parent_id IS NOT NULL);
@@ -2268,6 +2292,8 @@ CREATE TRIGGER volume_change AFTER INSERT OR DELETE OR UPDATE ON public.volume F
 CREATE TRIGGER volume_group_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_group FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_group');
 
 CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '~shorten_at', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups');
+
+CREATE TRIGGER volume_layer_key_drop AFTER DELETE ON public.volume_layer FOR EACH ROW WHEN ((old.key_id IS NOT NULL)) EXECUTE FUNCTION public.drop_volume_key();
 
 CREATE TRIGGER volume_layer_usage AFTER INSERT OR DELETE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.count_pool_usage();
 
@@ -2620,6 +2646,9 @@ ALTER TABLE ONLY public.volume_layer
 
 ALTER TABLE ONLY public.volume
     ADD CONSTRAINT volume_layer_id_fkey FOREIGN KEY (layer_id) REFERENCES public.volume_layer(id);
+
+ALTER TABLE ONLY public.volume_layer
+    ADD CONSTRAINT volume_layer_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.volume_key(id);
 
 ALTER TABLE ONLY public.volume_layer
     ADD CONSTRAINT volume_layer_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.volume_layer(id);

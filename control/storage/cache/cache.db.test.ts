@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import type { ObservedLayer } from '../../../contract/host/index.ts';
 import { type LayerId, newId } from '../../../contract/ids.ts';
+import { testSealer } from '../../identity/testing.ts';
 import { cloudActor } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { hostedLayers } from '../layer/index.ts';
@@ -62,7 +63,7 @@ async function obeyed(serverId?: string): Promise<void> {
   }
 }
 
-const layers = () => hostedLayers({ database: db.database, log: silentLog });
+const layers = () => hostedLayers({ database: db.database, sealer: testSealer, log: silentLog });
 
 async function attached(volumeId: string): Promise<string> {
   const { serverId } = await cloud.attach(volumeId);

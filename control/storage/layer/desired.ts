@@ -4,8 +4,14 @@
  */
 import { hash } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
-import { absentLayer, type DesiredLayer, desiredLayer, imageLimits } from '../../../contract/host/index.ts';
-import type { BackupId, HostId, ImageId, LayerId, VolumeId } from '../../../contract/ids.ts';
+import {
+  absentLayer,
+  type DesiredLayer,
+  desiredLayer,
+  imageLimits,
+  type LayerEncryption,
+} from '../../../contract/host/index.ts';
+import type { BackupId, HostId, ImageId, LayerId, VolumeId, VolumeKeyId } from '../../../contract/ids.ts';
 import type { LayerFilter, LayerStamp, OwnedLayer } from '../../host/index.ts';
 import { imageSources, laterDigest, sourceOrders } from '../../image/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
@@ -28,6 +34,9 @@ interface Row {
   cache_role: 'base' | 'writes' | null;
   full_bytes: number | null;
   sinks: boolean;
+  key_id: VolumeKeyId | null;
+  cipher: LayerEncryption['cipher'] | null;
+  key_size_bits: LayerEncryption['keySizeBits'] | null;
   read_only: boolean;
   desired_source: LayerSource | null;
   desired_captures: LayerCapture[];
@@ -44,8 +53,8 @@ const form = hash('sha1', JSON.stringify(desiredLayer)).slice(0, 8);
 const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
       l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.desired_source,
-      l.desired_captures, l.desired_backups
-    from volume_layer l join storage_pool p on p.id = l.pool_id
+      l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits
+    from volume_layer l join storage_pool p on p.id = l.pool_id left join volume_key k on k.id = l.key_id
     where ${hostId === undefined ? sql`true` : sql`l.host_id = ${hostId}::uuid`}
       and ${layerIds === undefined ? sql`true` : isOneOf(sql`l.id`, layerIds)}) l`;
 
@@ -78,6 +87,7 @@ function documentOf(row: Row): DesiredLayer {
   return {
     ...{ id, volumeId: row.volume_id, epoch, generation, presence: 'present' },
     ...{ pool: row.pool, sizeBytes: row.size_bytes, parentId: row.parent_id, image: imageOf(row) },
+    ...encryptionOf(row),
     ...(row.desired_source && { source: sourceOf(row.desired_source) }),
     ...(row.cache_role && { cache: { role: row.cache_role, fullBytes: row.full_bytes } }),
     ...(row.sinks && { sinks: true }),
@@ -94,6 +104,9 @@ function imageOf({ image_id: id, image, image_sha256, image_sources }: Row): Des
   const hosts = (image_sources ?? []).slice(0, imageLimits.sources);
   return { id, format, sizeBytes, sha256: sha256 ?? image_sha256, sources: hosts };
 }
+
+const encryptionOf = ({ key_id: keyId, cipher, key_size_bits: keySizeBits }: Row): Pick<DesiredLayer, 'encryption'> =>
+  keyId && cipher && keySizeBits ? { encryption: { keyId, cipher, keySizeBits } } : {};
 
 const sourceOf = ({ backup_id, name, sha256 }: LayerSource) => ({ backupId: backup_id as BackupId, name, sha256 });
 const captureOf = ({ image_id, format }: LayerCapture) => ({ imageId: image_id as ImageId, format });

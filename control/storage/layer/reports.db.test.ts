@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import pino from 'pino';
 import type { ObservedLayer } from '../../../contract/host/index.ts';
 import { type LayerId, newId, type VolumeId } from '../../../contract/ids.ts';
+import { testSealer } from '../../identity/testing.ts';
 import { cloudActor, type Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
 import { testPool, testVolume } from '../testing.ts';
@@ -30,7 +31,7 @@ let side: ReturnType<typeof hostedLayers>;
 before(async () => {
   db = await testDatabase();
   projectId = await testProject(db.database);
-  side = hostedLayers({ database: db.database, log: pino({ level: 'silent' }) });
+  side = hostedLayers({ database: db.database, sealer: testSealer, log: pino({ level: 'silent' }) });
 });
 after(() => db[Symbol.asyncDispose]());
 beforeEach(async () => {

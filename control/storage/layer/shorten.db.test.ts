@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import pino from 'pino';
 import { type LayerId, newId, type VolumeId } from '../../../contract/ids.ts';
+import { testSealer } from '../../identity/testing.ts';
 import { cloudActor, type Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
 import { testPool, testVolume } from '../testing.ts';
@@ -45,7 +46,7 @@ before(async () => {
   pool = await testPool(db.database);
   projectId = await testProject(db.database);
   const deps = { database: db.database, log: pino({ level: 'silent' }) };
-  side = hostedLayers(deps);
+  side = hostedLayers({ ...deps, sealer: testSealer });
   shortener = new LayerShortener(deps);
 });
 after(() => db[Symbol.asyncDispose]());

@@ -1,9 +1,11 @@
 /** What is asked of PostgreSQL about layers reads what it answers, not what the cloud holds. */
+
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import pino from 'pino';
 import { newId, type VolumeId } from '../../../contract/ids.ts';
+import { testSealer } from '../../identity/testing.ts';
 import { cloudActor } from '../../kit/database/database.ts';
 import { explainedDatabase } from '../../kit/database/test-plans.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
@@ -46,7 +48,7 @@ after(async () => {
 test('making, freezing, reporting, releasing and merging of layers reads the layers that it is about', async () => {
   const { database } = explained;
   const deps = { database, log: pino({ level: 'silent' }) };
-  const [side, shortener] = [hostedLayers(deps), new LayerShortener(deps)];
+  const [side, shortener] = [hostedLayers({ ...deps, sealer: testSealer }), new LayerShortener(deps)];
   // Named statements have plans for any value as well: the later runs show those.
   for (let round = 0; round < 8; round++) {
     const volumeId = newId<VolumeId>();

@@ -22,6 +22,8 @@ export interface NewLayer {
   source?: LayerSource;
   /** What it is to its volume's cache. Absent: it has none. */
   cache?: { role: 'base' | 'writes'; fullBytes: number | null };
+  /** The key that its file is encrypted with; null: it is in the clear. Absent: as what it builds on. */
+  keyId?: string | null;
 }
 
 /**
@@ -29,23 +31,24 @@ export interface NewLayer {
  * @throws CloudError `conflict` `layer_gone` where the parent is not there, still written to (but for a generation's base), or on another host
  */
 export async function insertLayer(tx: Tx, layer: NewLayer): Promise<LayerId> {
-  const { id = newId<LayerId>(), volumeId, pool, sizeBytes, base, source, cache } = layer;
+  const { id = newId<LayerId>(), volumeId, pool, sizeBytes, base, source, cache, keyId } = layer;
   const image = base && 'imageId' in base ? base : null;
   const columns = sql`insert into volume_layer
-    (id, volume_id, host_id, pool_id, size_bytes, image_id, image, desired_source, cache_role, full_bytes, parent_id)`;
+    (id, volume_id, host_id, pool_id, size_bytes, image_id, image, desired_source, cache_role, full_bytes, parent_id, key_id)`;
   const values = sql`${id}::uuid, ${volumeId}::uuid, ${pool.host_id}::uuid, ${pool.id}::uuid, ${sizeBytes}::bigint,
     ${image?.imageId ?? null}::uuid, ${image && json(image.image)}::jsonb, ${source ? json(source) : null}::jsonb,
     ${cache?.role ?? null}::text, ${cache?.fullBytes ?? null}::bigint`;
   if (!base || image) {
-    await sql`${columns} values (${values}, null)`.execute(tx);
+    await sql`${columns} values (${values}, null, ${keyId ?? null}::uuid)`.execute(tx);
     return id;
   }
   const { parentId } = base as { parentId: string };
-  const { numAffectedRows } = await sql`${columns} select ${values}, p.id from (
-      select id from volume_layer where id = ${parentId} and desired_presence = 'present'
+  const { numAffectedRows } =
+    await sql`${columns} select ${values}, p.id, ${keyId === undefined ? sql`p.key_id` : sql`${keyId}::uuid`} from (
+      select id, key_id from volume_layer where id = ${parentId} and desired_presence = 'present'
         and (read_only or (cache_role = 'base' and ${cache?.role === 'writes'}::boolean)) and host_id = ${pool.host_id} for share) p`.execute(
-    tx,
-  );
+      tx,
+    );
   if (numAffectedRows !== 1n) throw new CloudError('conflict', 'layer_gone', { id: parentId });
   return id;
 }

@@ -1,4 +1,4 @@
-/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313 and 0440. */
+/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313, 0440 and 0450. */
 import type { Generated, Selectable } from 'kysely';
 import type { DesiredLayer, ImageFormat, ObservedLayer } from '../../../contract/host/index.ts';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
@@ -58,6 +58,8 @@ export interface VolumeLayerTable {
   former_parent_id: string | null;
   image_id: string | null;
   image: Json<LayerImage> | null;
+  /** Its file is encrypted with this key. */
+  key_id: string | null;
   size_bytes: number;
   read_only: Generated<boolean>;
   desired_source: Json<LayerSource> | null;

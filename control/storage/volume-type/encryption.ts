@@ -1,6 +1,6 @@
 /**
- * How volumes of a type shall be encrypted: administrators' alone, and not changed while volumes have the type. No host encrypts
- * yet, so a volume of such a type is refused ({@link requireServedType}) rather than made in the clear.
+ * How volumes of a type shall be encrypted: administrators' alone, and not changed while volumes have the type. Anything may be written down;
+ * what hosts do is LUKS by QEMU, and a volume of a type that asks for something else is refused ({@link servedEncryption}).
  */
 import { type Selectable, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
@@ -8,6 +8,7 @@ import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Database, Queryable, Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
+import type { VolumeEncryption } from '../volume-key/index.ts';
 import { isUsed, lockType, touchType } from './change.ts';
 import type { VolumeTypeRow } from './listing.ts';
 import type { VolumeTypeEncryptionTable } from './tables.ts';
@@ -83,7 +84,31 @@ export async function encryptionOf(db: Queryable, typeId: string): Promise<Encry
   return rows[0];
 }
 
-/** @throws CloudError `invalid` for a type whose volumes no host can make as it says */
-export async function requireServedType(db: Queryable, type: Pick<VolumeTypeRow, 'id' | 'name'>): Promise<void> {
-  if (await encryptionOf(db, type.id)) throw new CloudError('invalid', 'volume_type_encrypted', { name: type.name });
+/** As Nova reads them: the classes that once did it stand for the format. */
+const luksProviders: ReadonlySet<string> = new Set([
+  ...['luks', 'LuksEncryptor', 'nova.volume.encryptors.luks.LuksEncryptor', 'os_brick.encryptors.luks.LuksEncryptor'],
+]);
+const servedCipher = 'aes-xts-plain64';
+/** As cryptsetup's. */
+const defaultBits = 256;
+
+/**
+ * How volumes of a type are encrypted; undefined: they are not.
+ * @throws CloudError `invalid` where no host does it so
+ */
+export async function servedEncryption(
+  db: Queryable,
+  type: Pick<VolumeTypeRow, 'id' | 'name'>,
+): Promise<VolumeEncryption | undefined> {
+  const row = await encryptionOf(db, type.id);
+  if (!row) return undefined;
+  const { provider, control_location, cipher, key_size } = row;
+  const unserved = (what: 'provider' | 'control_location' | 'cipher' | 'key_size', value: string | number) =>
+    new CloudError('invalid', 'volume_type_encryption_unserved', { name: type.name, what, value: String(value) });
+  if (!luksProviders.has(provider)) throw unserved('provider', provider);
+  if (control_location !== 'front-end') throw unserved('control_location', control_location);
+  if (cipher !== null && cipher !== servedCipher) throw unserved('cipher', cipher);
+  const keySizeBits = key_size ?? defaultBits;
+  if (keySizeBits !== 256 && keySizeBits !== 512) throw unserved('key_size', keySizeBits);
+  return { cipher: servedCipher, keySizeBits };
 }

@@ -1,7 +1,7 @@
 export { cacheWords, sameCache } from './cache-words.ts';
 export { lockType, touchType } from './change.ts';
 export { type DefaultType, DefaultTypeService, defaultTypeName, typeOf } from './default.ts';
-export { type EncryptionRow, type EncryptionWish, requireServedType, TypeEncryptionService } from './encryption.ts';
+export { type EncryptionRow, type EncryptionWish, servedEncryption, TypeEncryptionService } from './encryption.ts';
 export {
   amount,
   type DiskLimits,

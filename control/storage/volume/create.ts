@@ -4,6 +4,7 @@
  *
  * Where no pool takes it the volume is made all the same, as Cinder does, with the reason as its fault: it can be looked at and deleted.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type ImageId, type LayerId, newId, newOrderedId, parseId, type VolumeId } from '../../../contract/ids.ts';
@@ -21,7 +22,8 @@ import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { insertLayer, type NewLayer } from '../layer/index.ts';
 import { choosePool, type PoolState, type PoolWish, recordPoolChoice } from '../pool/index.ts';
-import { cacheWords, requireServedType, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
+import { encryptionWith, insertKey, type VolumeEncryption } from '../volume-key/index.ts';
+import { cacheWords, servedEncryption, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
 import { freezeTop } from './freeze.ts';
 import { requireGroup } from './group.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
@@ -143,12 +145,13 @@ async function decide(
   requireSizeOfType(type, sizeGib);
   requireZone(wish, hints, source);
   if (wish.groupId !== null) await requireGroup(tx, caller, { ...wish, groupId: wish.groupId, typeId: type.id });
-  await Promise.all([
-    requireMakeable(tx, type),
+  const [encryption] = await Promise.all([
+    encryptionFor(tx, type, source),
+    requireMakeable(type),
     requireVolumeQuota(tx, projectId, { volumes: 1, gigabytes: sizeGib, each: sizeGib }),
     limited ? requireTypeQuota(tx, projectId, type, { volumes: 1, gigabytes: sizeGib }) : undefined,
   ]);
-  return place(tx, { caller, projectId, wish, source, image, type, sizeGib, hints });
+  return place(tx, { caller, projectId, wish, source, image, type, encryption, sizeGib, hints });
 }
 
 interface Ingredients {
@@ -158,12 +161,14 @@ interface Ingredients {
   source: VolumeSource | null;
   image: VolumeImage | null;
   type: VolumeTypeRow;
+  /** With a key of its own; undefined: in the clear, or as its source. */
+  encryption: VolumeEncryption | undefined;
   sizeGib: number;
   hints: Hints;
 }
 
 async function place(tx: Tx, all: Ingredients): Promise<Decided> {
-  const { caller, projectId, wish, source, image, type, sizeGib, hints } = all;
+  const { caller, projectId, wish, source, image, type, encryption, sizeGib, hints } = all;
   const id = newId<VolumeId>();
   const poolWish: PoolWish = {
     ...{ sizeBytes: sizeGib * gibBytes, extraSpecs: type.extra_specs, availabilityZone: wish.zone },
@@ -187,9 +192,10 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     group_id: wish.groupId,
     fault: fault === null ? null : faultOf('no_capacity', fault, 1),
   };
+  const keyId = pool && encryption ? await insertKey(tx, encryption) : (source?.key_id ?? null);
   const layers =
     pool && layerId
-      ? insertFirstLayer(tx, { volumeId: id, layerId, pool, cached: cachePool !== null, sizeGib, source, image })
+      ? insertFirstLayer(tx, { volumeId: id, layerId, pool, cached: cachePool !== null, sizeGib, source, image, keyId })
       : undefined;
   // What it builds on may be gone: that is known before anything else is said.
   if (source) await layers;
@@ -198,14 +204,18 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     layers,
     insertVolume(tx, actorOf(caller), row, { deadlineMs }),
     recordPoolChoice(tx, { projectId, volumeId: id, wish: poolWish, found }),
-  ]).then(([, volume]) => shown(volume, all, pool));
+  ]).then(([, volume]) => shown(volume, all, { pool, keyId: pool && keyId }));
   written.catch(() => {});
   return { made: { id, sizeGib, hostId: row.host_id, layerId, fault }, written };
 }
 
 /** As a read of it would show it. */
-const shown = (volume: VolumeRow, { type, sizeGib }: Ingredients, pool: PoolState | null): ListedVolume => ({
-  ...volume,
+const shown = (
+  volume: VolumeRow,
+  { type, sizeGib }: Ingredients,
+  { pool, keyId }: { pool: PoolState | null; keyId: string | null },
+): ListedVolume => ({
+  ...{ ...volume, key_id: keyId },
   ...{ type_name: type.name, host_name: pool?.host_name ?? null, host_zone: pool?.availability_zone ?? null },
   ...{ pool_name: pool?.name ?? null, layer_bytes: pool ? sizeGib * gibBytes : 0, layer_state: pool ? 'none' : null },
   ...{ source_open: false, attachment: null },
@@ -213,16 +223,20 @@ const shown = (volume: VolumeRow, { type, sizeGib }: Ingredients, pool: PoolStat
 
 async function insertFirstLayer(
   tx: Tx,
-  layer: { volumeId: VolumeId; layerId: LayerId; pool: PoolState; cached: boolean; sizeGib: number } & Pick<
-    Ingredients,
-    'source' | 'image'
-  >,
+  layer: {
+    volumeId: VolumeId;
+    layerId: LayerId;
+    pool: PoolState;
+    cached: boolean;
+    sizeGib: number;
+    keyId: string | null;
+  } & Pick<Ingredients, 'source' | 'image'>,
 ): Promise<void> {
-  const { volumeId, layerId: id, pool, cached, sizeGib, source, image } = layer;
+  const { volumeId, layerId: id, pool, cached, sizeGib, source, image, keyId } = layer;
   const parentId = source?.kind === 'volume' ? (await freezeTop(tx, source)).frozen : source?.layer_id;
   const base = parentId ? { parentId } : image ? imageBase(image) : null;
   const cache = cached && { cache: { role: 'base', fullBytes: null } as const };
-  await insertLayer(tx, { id, volumeId, pool, sizeBytes: sizeGib * gibBytes, base, ...cache });
+  await insertLayer(tx, { id, volumeId, pool, sizeBytes: sizeGib * gibBytes, base, keyId, ...cache });
 }
 
 export const imageBase = (image: VolumeImage): NonNullable<NewLayer['base']> => ({
@@ -274,13 +288,37 @@ function requireOneSource(wish: VolumeWish): void {
   if (sources.length > 1) throw new CloudError('invalid', 'volume_sources_exclusive', { sources });
 }
 
+/**
+ * How the new volume is encrypted with a key of its own. What is made of an encrypted one has the key of that.
+ * @throws CloudError `invalid` where no host does it so; where its source is encrypted in another way, as Cinder
+ */
+async function encryptionFor(
+  tx: Tx,
+  type: VolumeTypeRow,
+  source: VolumeSource | null,
+): Promise<VolumeEncryption | undefined> {
+  const encryption = await servedEncryption(tx, type);
+  // No host opens such layers yet.
+  if (encryption)
+    throw new CloudError('invalid', 'volume_type_encryption_unserved', {
+      name: type.name,
+      what: 'provider',
+      value: 'luks',
+    });
+  if (!source) return encryption;
+  const present = source.key_id === null ? undefined : await encryptionWith(tx, source.key_id);
+  if (!isDeepStrictEqual(encryption, present)) {
+    throw new CloudError('invalid', 'volume_encryption_differs', { type: type.name, of: source.kind });
+  }
+  return undefined;
+}
+
 /** @throws CloudError `invalid` for what no volume here can be yet */
-export async function requireMakeable(tx: Tx, type: VolumeTypeRow): Promise<void> {
+export function requireMakeable(type: VolumeTypeRow): void {
   const { multiattach = '' } = type.extra_specs;
   if (/^<is>\s*true$/i.test(multiattach)) {
     throw new CloudError('invalid', 'volume_type_unfit', { type: type.name, why: 'multiattach' });
   }
-  await requireServedType(tx, type);
 }
 
 /** Cinder's provisioning:min_vol_size and max_vol_size. @throws CloudError `invalid` */

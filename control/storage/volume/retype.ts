@@ -1,10 +1,12 @@
 /** A volume gets another type, where it lies: what its host limits for it follows. To another pool it can't go yet. */
+import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import { tellServers } from '../attachment/index.ts';
 import { choose, readPools } from '../pool/index.ts';
-import { sameCache, typeOf } from '../volume-type/index.ts';
+import { encryptionWith } from '../volume-key/index.ts';
+import { sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { requireMakeable, requireSizeOfType } from './create.ts';
 import { requireTypeQuota, typesAreLimited } from './quota.ts';
@@ -21,7 +23,12 @@ export async function retypeVolume(
   await onLockedVolume(deps, caller, id, 'retype a volume', async (tx, volume) => {
     const { project_id, pool_id, size_gib } = volume;
     const type = await typeOf(tx, project_id, asked);
-    await requireMakeable(tx, type);
+    requireMakeable(type);
+    const encryption = await servedEncryption(tx, type);
+    const encrypted = volume.key_id === null ? undefined : await encryptionWith(tx, volume.key_id);
+    if (!isDeepStrictEqual(encryption, encrypted)) {
+      throw new CloudError('invalid', 'volume_encryption_differs', { type: type.name, of: 'volume' });
+    }
     requireSizeOfType(type, size_gib);
     requireStatus(volume, 'retype', ['available', 'in-use']);
     if (type.id === volume.volume_type_id) throw unfit(type.name, 'same');

@@ -100,7 +100,7 @@ export async function replaceTop(
     });
   }
   const layerId = await insertLayer(tx, {
-    ...{ volumeId: id, pool: { id: pool_id, host_id }, sizeBytes: size_gib * gibBytes, base },
+    ...{ volumeId: id, pool: { id: pool_id, host_id }, sizeBytes: size_gib * gibBytes, base, keyId: volume.key_id },
     ...(volume.cache_pool_id !== null && { cache: { role: 'base', fullBytes: null } }),
   });
   const generation = await changeVolume(tx, id, { ...change, layerId });

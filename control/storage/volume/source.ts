@@ -21,6 +21,8 @@ export interface VolumeSource {
   size_gib: number;
   layer_id: string | null;
   layer_bytes: number;
+  /** What it holds is encrypted with it. */
+  key_id: string | null;
   host_id: string | null;
   host_zone: string | null;
   pool_id: string | null;
@@ -46,8 +48,8 @@ async function ofVolume(tx: Tx, caller: Caller, id: string): Promise<VolumeSourc
 
 const placeOf = (volume: ListedVolume) => {
   const { id, size_gib, layer_id, layer_bytes, host_id, host_zone, pool_id, bootable, image_metadata } = volume;
-  const { cache_pool_id, cache_bytes } = volume;
-  const place = { layer_id, layer_bytes, host_id, host_zone, pool_id, cache_pool_id, cache_bytes };
+  const { cache_pool_id, cache_bytes, key_id } = volume;
+  const place = { layer_id, layer_bytes, key_id, host_id, host_zone, pool_id, cache_pool_id, cache_bytes };
   return { id, size_gib, ...place, bootable, image_metadata };
 };
 
@@ -66,7 +68,7 @@ async function ofSnapshot(tx: Tx, caller: Caller, id: string): Promise<VolumeSou
   // Not deleted meanwhile: whoever does locks it.
   await sql`select from volume_snapshot where id = ${known} for key share`.execute(tx);
   const { rows } =
-    await sql<SnapshotSource>`select s.id, s.size_gib, s.layer_id, l.size_bytes as layer_bytes, l.host_id,
+    await sql<SnapshotSource>`select s.id, s.size_gib, s.layer_id, l.size_bytes as layer_bytes, l.key_id, l.host_id,
       h.availability_zone as host_zone, l.pool_id, v.cache_pool_id, v.cache_bytes, v.bootable, v.image_metadata, to_jsonb(t) as type,
       ${snapshotStatusSql} as status
     from volume_snapshot s join volume v on v.id = s.volume_id join volume_type t on t.id = v.volume_type_id

@@ -49,6 +49,7 @@ export async function uploadVolume(
     if (!servedFormats.has(format) || container !== 'bare') {
       throw new CloudError('invalid', 'volume_image_format_unserved', { format, container });
     }
+    if (volume.key_id !== null) throw new CloudError('invalid', 'volume_encrypted', { id, call: 'upload' });
     const status = requireStatus(volume, 'upload', wish.force ? ['available', 'in-use'] : ['available']);
     if (volume.layer_id === null || volume.host_id === null) throw new Error('an available volume has no layer');
     const layerId = status === 'in-use' ? (await freezeTop(tx, volume)).frozen : volume.layer_id;
