@@ -309,6 +309,20 @@ describe('the openstack client', { skip: notLive, concurrency: 1 }, () => {
     assert.deepEqual(await ask('server', 'list'), []);
   });
 
+  test('says that a host is down, takes that back, and removes no host that has the only copy of an image', async () => {
+    await asAdministrator(async () => {
+      const services = (...words: string[]) => ['--os-compute-api-version', '2.53', 'compute', 'service', ...words];
+      const [{ Host: host, ID: id }] = await ask(...services('list', '--service', 'nova-compute'));
+      const state = async () => (await ask(...services('list', '--service', 'nova-compute')))[0].State;
+      await tell(...services('set', '--down', host, 'nova-compute'));
+      assert.equal(await state(), 'down');
+      assert.equal((await ask('hypervisor', 'list'))[0].State, 'down');
+      await refuse(/no other host has image/, ...services('delete', id));
+      await tell(...services('set', '--up', host, 'nova-compute'));
+      assert.equal(await state(), 'up');
+    });
+  });
+
   test('shows hypervisors, limits and quotas', async () => {
     await asAdministrator(async () => {
       const hypervisors = await ask('hypervisor', 'list');

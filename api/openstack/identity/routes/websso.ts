@@ -26,7 +26,7 @@ const contracts = {
 } as const;
 
 export const webSsoRoutes: Routes = (app, deps) => {
-  // Dashboards send a form, Keystone takes either; what is in it is of no interest.
+  // Keystone answers either; what a POST would bring here is in the address as well.
   app.route(['GET', 'POST'], `${root}/websso/:protocol`, contracts.beginAnywhere, (request, reply) =>
     sendAway(deps, request, reply, { protocol: request.params.protocol }),
   );
