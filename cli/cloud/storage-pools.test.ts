@@ -8,6 +8,9 @@ test('pools are read with their tiers and directories; none means the one in the
     { name: 'fast', tier: 'flash', path: '/srv/nvme 小屋' },
     { name: 'slow', tier: 'disk', path: '/srv/raid/' },
   ]);
+  assert.deepEqual(storagePools('slow:disk:/srv/raid:200'), [
+    { name: 'slow', tier: 'disk', path: '/srv/raid', iopsPerVolume: 200 },
+  ]);
 });
 
 test('what names no directory, an unknown tier, or the same twice is refused', () => {
@@ -19,6 +22,8 @@ test('what names no directory, an unknown tier, or the same twice is refused', (
     'fast:flash:a',
     'a:disk:/a,',
     'a:disk:/',
+    'a:disk:/a:0',
+    'a:disk:/a:fast',
   ]) {
     assert.equal(storagePools(wrong), null, wrong);
   }

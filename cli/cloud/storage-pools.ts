@@ -9,10 +9,12 @@ export function storagePools(value: string): PoolSetting[] | undefined | null {
   if (value.trim() === '') return undefined;
   const pools: PoolSetting[] = [];
   for (const part of value.split(',')) {
-    const [, name, tier, path] = /^\s*([a-z0-9][a-z0-9-]{0,62}):(ram|flash|disk):(\/[^:]*[^:\s])\s*$/.exec(part) ?? [];
+    const [, name, tier, path, iops] =
+      /^\s*([a-z0-9][a-z0-9-]{0,62}):(ram|flash|disk):(\/[^:]*[^:\s])(?::([1-9]\d{0,6}))?\s*$/.exec(part) ?? [];
     if (name === undefined || path === undefined) return null;
     if (pools.some((pool) => pool.name === name || pool.path === path)) return null;
-    pools.push({ name, tier: tier as PoolSetting['tier'], path });
+    const limit = iops !== undefined && { iopsPerVolume: Number(iops) };
+    pools.push({ name, tier: tier as PoolSetting['tier'], path, ...limit });
   }
   return pools;
 }

@@ -17,6 +17,8 @@ export interface GuestVolume {
   bootIndex: number | null;
   /** As `blockdev-add` takes it, with its name. */
   node: Readonly<Record<string, unknown>>;
+  /** What has to be there before the node: a group of so many reads and writes a second, and a node in it. */
+  limit?: { id: string; iops: number; node: Readonly<Record<string, unknown>> } | null;
 }
 
 /** By which QMP finds a volume's device. The whole id: two that were made in one millisecond may begin with the same 20 characters. */
@@ -106,5 +108,11 @@ export function volumeArguments(
       ? keyValues(volumeDevice(bus, volume))
       : `${diskDevice(bus, index, fixed)}${keyValues({ driver: '', ...common(bus, id, node) })}`;
   const bootIndex = boot === undefined ? '' : `,bootindex=${boot}`;
-  return ['-blockdev', JSON.stringify(node), '-device', `${device}${bootIndex}`];
+  const limit = volume.limit
+    ? [
+        ...['-object', `throttle-group,id=${volume.limit.id},x-iops-total=${volume.limit.iops}`],
+        ...['-blockdev', JSON.stringify(volume.limit.node)],
+      ]
+    : [];
+  return [...limit, '-blockdev', JSON.stringify(node), '-device', `${device}${bootIndex}`];
 }

@@ -32,14 +32,14 @@ export async function topNode(chain: LayerChain, { volumeId, readOnly, ioUring }
   const direct = await takesDirect(chain.top.path);
   const node = chainNodes(chain, { volumeId, readOnly });
   const aio = ioUring ? 'io_uring' : direct ? 'native' : 'threads';
-  const { file: spelled, backing } = node as { file: BlockNode; backing: BlockNode | null };
+  const { file: spelled, backing } = node as { file: BlockNode; backing: BlockNode | string | null };
   // Said of the file, too, it would stay so when QEMU turns what was covered read only, and QEMU would open it to write again and again.
   const { 'read-only': _inherited, ...file } = spelled;
   return {
     ...node,
     cache: { direct },
     file: { ...file, aio, cache: { direct } },
-    backing: backing && { ...backing, cache: { direct: false } },
+    backing: typeof backing === 'object' && backing ? { ...backing, cache: { direct: false } } : backing,
   };
 }
 

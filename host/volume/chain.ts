@@ -9,7 +9,7 @@ import { isNoEntry } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import type { BaseFile } from '../image/store.ts';
 import { type LayerHeader, readHeader } from './header.ts';
-import { type BuildsOn, baseNode, layerFileNode, layerNode } from './names.ts';
+import { type BuildsOn, baseNode, layerFileNode, layerNode, throttleGroup, throttleNode } from './names.ts';
 
 export interface ChainLink {
   layerId: LayerId;
@@ -18,6 +18,8 @@ export interface ChainLink {
   sizeBytes: number;
   /** It is of one volume with a cache alone, as its document says. */
   cache?: NonNullable<DesiredLayer['cache']>;
+  /** Of a base, what a cache above it may ask of its pool, per second. */
+  iops?: number;
 }
 
 export interface LayerChain {
@@ -35,6 +37,8 @@ export interface ChainSources {
   basesOf(id: LayerId): readonly BuildsOn[];
   /** What it is to a cache, as its document says; undefined: nothing. */
   cacheOf?(id: LayerId): ChainLink['cache'];
+  /** What a cache may ask of the layer's pool, per second; undefined: as much as it gives. */
+  iopsOf?(id: LayerId): number | undefined;
   /** Undefined: the image is not here, or not in a form that guests read. */
   imageBase(id: ImageId): BaseFile | undefined;
 }
@@ -54,7 +58,9 @@ export async function readChain(layerId: LayerId, sources: ChainSources): Promis
       path === undefined ? undefined : await headerAt(path, sources.basesOf(next));
     if (!header) throw new HostFault('layer_not_ready', `layer ${next} is not on this host yet`);
     const cache = sources.cacheOf?.(next);
-    links.push({ layerId: next, path: path!, sizeBytes: header.sizeBytes, ...(cache && { cache }) });
+    const iops = cache?.role === 'base' ? sources.iopsOf?.(next) : undefined;
+    const more = { ...(cache && { cache }), ...(iops !== undefined && { iops }) };
+    links.push({ layerId: next, path: path!, sizeBytes: header.sizeBytes, ...more });
     const { buildsOn }: LayerHeader = header;
     next = buildsOn?.kind === 'layer' ? buildsOn.id : undefined;
     if (buildsOn?.kind !== 'image') continue;
@@ -89,12 +95,17 @@ export interface Spelling {
   placeOf?: (path: string) => string;
 }
 
-/** All that lies below the top, read-only; null where nothing does: then `backing` has to be null too. */
-export function lowerNodes({ lower, base }: LayerChain, spelling: Spelling = {}): BlockNode | null {
+/**
+ * All that lies below the top, read-only; null where nothing does: then `backing` has to be null too. A name, where a guest's QEMU has to have its node
+ * first ({@link limitOf}).
+ */
+export function lowerNodes(chain: LayerChain, spelling: Spelling = {}): BlockNode | string | null {
+  const { lower, base } = chain;
+  const limited = throttled(chain);
   const { volumeId, placeOf = (path) => path } = spelling;
   const file = (path: string) => ({ driver: 'file', filename: placeOf(path), 'read-only': true });
   const named = (name: (id: VolumeId) => string) => volumeId !== undefined && { 'node-name': name(volumeId) };
-  let node: BlockNode | null = base && {
+  let node: BlockNode | string | null = base && {
     driver: base.format,
     ...named(baseNode),
     'read-only': true,
@@ -110,8 +121,38 @@ export function lowerNodes({ lower, base }: LayerChain, spelling: Spelling = {})
       file: link.cache ? cacheFile(link, spelling) : file(path),
       backing: node,
     };
+    if (link === limited && volumeId !== undefined && !spelling.placeOf) node = throttleNode(volumeId, link.layerId);
   }
   return node;
+}
+
+/** The base that the generations of a cache are on, where its pool limits what they may ask of it. */
+function throttled({ top, lower }: LayerChain): ChainLink | undefined {
+  const base = top.cache?.role === 'writes' ? lower.find(({ cache }) => cache?.role !== 'writes') : undefined;
+  return base?.iops === undefined ? undefined : base;
+}
+
+/** What has to be there before a guest's QEMU opens the chain: a group of so many reads and writes a second, and a node in it. */
+export interface ChainLimit {
+  id: string;
+  iops: number;
+  node: BlockNode;
+}
+
+/**
+ * Null: nothing. The node is one of its own, since QEMU (7.2, bdrv_open_backing_file()) takes options of a backing file that is a filter for one of its
+ * file, beside the name in the header, and refuses both.
+ */
+export function limitOf(chain: LayerChain, volumeId: VolumeId): ChainLimit | null {
+  const base = throttled(chain);
+  if (base?.iops === undefined) return null;
+  const below = { ...chain, top: base, lower: chain.lower.slice(chain.lower.indexOf(base)) };
+  const spelled = lowerNodes(below, { volumeId }) as BlockNode;
+  // Below what is only read everything is only read, unless it says so itself: then a sink could not write.
+  const { 'read-only': _inherited, ...file } = spelled;
+  const id = throttleGroup(volumeId);
+  const node = { driver: 'throttle', 'node-name': throttleNode(volumeId, base.layerId), 'throttle-group': id };
+  return { id, iops: base.iops, node: { ...node, 'read-only': true, file: { ...file, cache: { direct: false } } } };
 }
 
 /**

@@ -1,4 +1,4 @@
-export { type BlockNode, chainNodes, type LayerChain, lowerNodes } from './chain.ts';
+export { type BlockNode, type ChainLimit, chainNodes, type LayerChain, limitOf, lowerNodes } from './chain.ts';
 export { LayerFiles } from './layer-files.ts';
-export { baseNode, cacheNode, layerFileNode, layerNode } from './names.ts';
+export { baseNode, cacheNode, layerFileNode, layerNode, throttleGroup, throttleNodesOf } from './names.ts';
 export { type OpenLayer, OpenLayers } from './open-layers.ts';

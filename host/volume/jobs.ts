@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LayerId, VolumeId } from '../../contract/ids.ts';
 import { QmpError } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
-import { type BuildsOn, backingName, baseNode, cacheNode, layerFileNode, layerNode } from './names.ts';
+import { type BuildsOn, backingName, baseNode, cacheNode, layerFileNode, layerNode, throttleNode } from './names.ts';
 import type { ToolWork } from './tools.ts';
 
 export type Execute = <T = unknown>(command: string, args?: Record<string, unknown>) => Promise<T>;
@@ -79,7 +79,9 @@ export async function sinkJob(execute: Execute, sinking: Sinking, work: ToolWork
   const { volumeId, layerId, sunk, onto } = sinking;
   const node = layerNode(volumeId, layerId);
   const root = sinking.root === 'device' ? cacheNode(volumeId) : node;
-  const [job, base] = [`sink-${node}`, layerNode(volumeId, onto)];
+  const job = `sink-${node}`;
+  const limit = throttleNode(volumeId, onto);
+  const base = (await nodesOf(execute)).some((each) => each['node-name'] === limit) ? limit : layerNode(volumeId, onto);
   const begin = () =>
     execute('block-commit', {
       ...{ 'job-id': job, device: root, 'top-node': layerNode(volumeId, sunk[0]!), 'base-node': base },
@@ -99,10 +101,11 @@ interface NodeInfo {
   cache: { direct: boolean };
 }
 
+const nodesOf = (execute: Execute) => execute<NodeInfo[]>('query-named-block-nodes', { flat: true });
+
 /** The node reads what it does not hold from the base. All else of it is said as it is: what is not said would change. */
 async function buildOn(execute: Execute, { node, file, base }: { node: string; file: string; base: string }) {
-  const nodes = await execute<NodeInfo[]>('query-named-block-nodes', { flat: true });
-  const known = nodes.find((each) => each['node-name'] === node);
+  const known = (await nodesOf(execute)).find((each) => each['node-name'] === node);
   if (!known) throw new HostFault('layer_not_ready', 'QEMU has the layer open no more');
   const { ro, cache } = known;
   const options = { driver: 'qcow2', 'node-name': node, 'read-only': ro, cache: { direct: cache.direct }, file };

@@ -42,6 +42,12 @@ export const layerNode = (volumeId: VolumeId, layerId: LayerId): string => `l-${
 export const layerFileNode = (volumeId: VolumeId, layerId: LayerId): string => `f-${short(volumeId, layerId)}`;
 /** What keeps in a volume's cache what its guest reads; the guest's disk is of it. */
 export const cacheNode = (volumeId: VolumeId): string => `c-${short(volumeId)}`;
+/** What keeps a cache from asking too much of the pool below it; and the group of all of one volume. */
+export const throttleNode = (volumeId: VolumeId, layerId: LayerId): string =>
+  `${throttleNodesOf(volumeId)}${short(layerId).slice(0, 14)}`;
+/** What all such nodes of a volume begin with. */
+export const throttleNodesOf = (volumeId: VolumeId): string => `t-${short(volumeId).slice(0, 14)}`;
+export const throttleGroup = (volumeId: VolumeId): string => `g-${short(volumeId)}`;
 /** Of the image below all layers of a volume. */
 export const baseNode = (volumeId: VolumeId): string => `b-${short(volumeId)}`;
 

@@ -17,6 +17,8 @@ export interface PoolSetting {
   name: string;
   tier: PoolFacts['tier'];
   path: string;
+  /** So many reads and writes a second the cache of one volume may ask it for. Absent: as many as it gives. */
+  iopsPerVolume?: number;
   /** It is ours from the first: made where it is not there. */
   own?: true;
 }
@@ -110,6 +112,10 @@ export class Pools {
   usable(): { name: string; path: string }[] {
     const fine = [...this.#pools.values()].filter(({ refused }) => refused === null);
     return fine.map(({ setting: { name, path } }) => ({ name, path }));
+  }
+
+  iopsPerVolume(name: string): number | undefined {
+    return this.#pools.get(name)?.setting.iopsPerVolume;
   }
 
   /** Where the layer lies in that pool, if it does. */

@@ -58,6 +58,7 @@ export class Storage {
       imageBase: (id) => images.base(id),
       basesOf: (id) => this.#basesOf(id),
       cacheOf: (id) => this.layers.desired(id)?.cache ?? undefined,
+      iopsOf: (id) => this.pools.iopsPerVolume(this.layers.desired(id)?.pool ?? ''),
       guestGid,
     });
     const directory = setting.backupDirectory ?? join(dataDirectory, 'backups');

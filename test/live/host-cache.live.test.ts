@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DesiredLayer } from '../../contract/host/index.ts';
 import { type LayerId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { volumeBytes, volumeOf } from '../support/layers.ts';
@@ -21,12 +21,17 @@ import {
 } from '../support/volume-machine.ts';
 
 const fullBytes = 8 * 2 ** 20;
+/** The slow one is slow enough for somebody to die before a sink is through. */
+const pools = [
+  { name: 'local', tier: 'disk', iopsPerVolume: 60 },
+  { name: 'fast', tier: 'ram' },
+] as const;
 
 /** A volume with a cache, told to its host as control tells it. */
 class CachedVolume {
   readonly id = newOrderedId<VolumeId>();
   readonly machine: VolumeMachine;
-  readonly base = newOrderedId<LayerId>();
+  base = newOrderedId<LayerId>();
   top = this.base;
 
   constructor(machine: VolumeMachine) {
@@ -48,6 +53,7 @@ class CachedVolume {
     const id = newOrderedId<LayerId>();
     await this.tell(id, {
       parentId: this.top,
+      pool: role === 'writes' ? 'fast' : 'local',
       cache: { role, fullBytes: role === 'writes' ? fullBytes : null },
     });
     this.top = id;
@@ -80,7 +86,7 @@ class CachedVolume {
   }
 
   bytesOf(id: LayerId): number {
-    return statSync(join(this.machine.world.directory, 'data/volumes', `${id}.qcow2`)).blocks * 512;
+    return statSync(this.machine.path(id)).blocks * 512;
   }
 }
 
@@ -88,7 +94,7 @@ test(
   'generations of a cache come and sink under a guest that writes, and nothing of what it wrote is lost or old',
   volumeTests,
   async (t) => {
-    const machine = await machineFor(t);
+    const machine = await machineFor(t, { pools });
     const { world } = machine;
     let host = await machine.host();
     await machine.want({ image: await smallGuest(world) });
@@ -147,6 +153,55 @@ test(
     // The next guest starts with it, on another generation.
     await cached.cover('writes');
     await machine.want({ volumes: [{ ...cached.volume, sizeBytes: 2 * volumeBytes }] });
+  },
+);
+
+test(
+  'whoever dies during a rotation and a sink, the volume holds what its guest wrote, exactly',
+  volumeTests,
+  async (t) => {
+    const machine = await machineFor(t, { pools });
+    const { world } = machine;
+    let host = await machine.host();
+    const image = await smallGuest(world);
+    const cached = new CachedVolume(machine);
+    await cached.make();
+    for (const dies of ['the host in a sink', 'QEMU in a sink', 'QEMU in a rotation'] as const) {
+      const first = await cached.cover('writes');
+      await machine.want({ image, power: 'on', volumes: [cached.volume] });
+      const shell = await machine.shell();
+      await shell.run('until [ -e /sys/block/vdb ]; do sleep 0.1; done');
+      const before = cached.bytesOf(first);
+      await shell.run('yes first | head -c 9000000 | dd of=/dev/vdb bs=1M seek=16 conv=fsync 2>/dev/null');
+      assert.ok(cached.bytesOf(first) > before);
+      await shell.run(writer('/dev/vdb'));
+      await until('some blocks to be written', async () => (await written(shell)) > 20);
+      const second = await cached.cover('writes');
+      const last = await written(shell);
+      if (dies === 'QEMU in a rotation') {
+        machine.want({ volumes: [cached.volume] }).catch(() => {});
+        await sleep(20);
+      } else {
+        await machine.want({ volumes: [cached.volume] });
+        cached.want(second, { parentId: cached.base, sinks: true });
+        await sleep(100);
+      }
+      if (dies === 'the host in a sink') {
+        await host.stop();
+        host = await machine.host();
+        await cached.served(second);
+      } else await machine.kill();
+      shell.close();
+      await machine.want({ power: 'off', hardware: { shutdownSeconds: 1 }, volumes: [] }, 'stopped');
+      const base = await cached.cover('base');
+      await cached.tell(base, { parentId: cached.base, sinks: true });
+      for (const id of [second, first]) await cached.tell(id, { presence: 'absent' });
+      const bytes = await machine.contents(base);
+      assert.ok(sequenceIn(bytes) >= last, dies);
+      t.diagnostic(`died: ${dies}`);
+      assert.ok(bytes.subarray(16 * 2 ** 20, 16 * 2 ** 20 + 9_000_000).equals(repeated('first\n', 9_000_000)), dies);
+      cached.base = base;
+    }
   },
 );
 

@@ -34,6 +34,8 @@ interface Work extends Act {
   before?: Act[];
   /** What lies in the pool at its end, beside the mark and the layers below. */
   left?: 'nothing';
+  /** How many files are below it. */
+  below?: number;
   /** As large as the layer's file is, where it is not what its document says. */
   fileBytes?: number;
 }
@@ -71,6 +73,25 @@ const restore: Act = {
     return { ...layer, source };
   },
 };
+/** On a generation of a cache that is on a base. */
+const onCache: Act = {
+  async change(layer, { control }) {
+    const cached = { volumeId: layer.volumeId, readOnly: true };
+    const base = wantedLayer({ ...cached, readOnly: false, cache: { role: 'base', fullBytes: null } });
+    const generation = wantedLayer({ ...cached, parentId: base.id, cache: { role: 'writes', fullBytes: size } });
+    for (const below of [base, generation]) {
+      control.wantLayer(below);
+      await control.untilLayer(below.id, 'ready', ({ state }) => state === 'ready');
+    }
+    return { ...layer, parentId: generation.id, cache: { role: 'base', fullBytes: null } };
+  },
+};
+const sink: Act = {
+  change(layer, { control }) {
+    const below = control.layers.find(({ id }) => id === layer.parentId)!;
+    return { ...layer, parentId: below.parentId, sinks: true };
+  },
+};
 const remove: Act = { change: (layer) => ({ ...layer, presence: 'absent' }) };
 
 const works: Work[] = [
@@ -87,6 +108,7 @@ const works: Work[] = [
     fileBytes: size,
   },
   { name: 'backup', before: [create, freeze], ...backUp },
+  { name: 'sink of a generation', before: [onCache], below: 2, ...sink },
   { name: 'restore', ...restore },
   { name: 'delete', before: [create], left: 'nothing', ...remove },
   { name: 'delete after an image and a backup', before: [create, freeze, capture, backUp], left: 'nothing', ...remove },
@@ -175,7 +197,9 @@ async function check({ directory }: HostWorld, work: Work, layer: DesiredLayer):
   const data = join(directory, 'data');
   const pool = join(data, 'volumes');
   const file = `${layer.id}.qcow2`;
-  assert.deepEqual(readdirSync(pool), [...(work.left === 'nothing' ? [] : [file]), 'bothy-pool.json'].sort());
+  const others = readdirSync(pool).filter((name) => name !== file && name !== 'bothy-pool.json');
+  assert.equal(others.length, work.below ?? 0);
+  assert.equal(readdirSync(pool).includes(file), work.left !== 'nothing');
   assert.deepEqual(
     readdirSync(join(data, 'images/incoming')).filter((name) => name.startsWith('upload-')),
     [],

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { DesiredImage, DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type ImageId, type LayerId, newId } from '../../contract/ids.ts';
-import { qemuMachine } from '../../host/index.ts';
+import { type PoolSetting, qemuMachine } from '../../host/index.ts';
 import { chainNodes, readChain } from '../../host/volume/chain.ts';
 import { wantedBase } from '../../host/volume/decide.ts';
 import { ensureGuestImage } from './guest-image.ts';
@@ -19,17 +19,31 @@ export const volumeTests = { skip, timeout: 300_000 };
 const guests = { uid: 64055, gid: 64055, uids: { first: 0x6fff_c000, count: 256 } };
 const blocks = 64;
 
+export interface MachineOptions extends Partial<DesiredServer> {
+  /** Pools beside the one named local, or that one with other words; where they lie is the machine's to say. */
+  pools?: readonly Pick<PoolSetting, 'name' | 'tier' | 'iopsPerVolume'>[];
+}
+
 export class VolumeMachine {
   readonly world: HostWorld;
   server: DesiredServer;
-  readonly #configuration = {
-    ...({ guests, accelerator: 'tcg', durable: true } as const),
-    limits: { unplugTimeoutMs: 3000, unplugRepeatMs: 1000 },
-  };
+  readonly #pools: readonly PoolSetting[];
+  readonly #configuration;
   #real: Awaited<ReturnType<typeof qemuMachine>> | undefined;
 
-  constructor(world: HostWorld, server: Partial<DesiredServer>) {
+  constructor(world: HostWorld, { pools = [], ...server }: MachineOptions) {
     this.world = world;
+    const local = { name: 'local', tier: 'disk', path: join(world.directory, 'data/volumes'), own: true } as const;
+    this.#pools = [...(pools.some(({ name }) => name === 'local') ? [] : [local]), ...pools].map((pool) => ({
+      ...local,
+      ...pool,
+      path: pool.name === 'local' ? local.path : join(world.directory, pool.name),
+    }));
+    this.#configuration = {
+      ...({ guests, accelerator: 'tcg', durable: true } as const),
+      limits: { unplugTimeoutMs: 3000, unplugRepeatMs: 1000 },
+      storage: { pools: this.#pools },
+    };
     const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 };
     const plain = { machine, ports: [], configDrive: false, memoryMiB: 256, generation: 0 };
     this.server = { ...wantedServer(null), ...plain, ...server };
@@ -45,19 +59,25 @@ export class VolumeMachine {
     return host;
   }
 
-  async end(): Promise<void> {
-    for (const { process } of (await this.#real?.launcher.list()) ?? []) {
-      process.kill();
-      await process.exited;
-    }
-  }
-
   async want(changes: Partial<DesiredServer>, state: ObservedServer['state'] = 'running'): Promise<ObservedServer> {
     this.server = { ...this.server, ...changes, generation: this.server.generation + 1 };
     const { control } = this.world;
     control.want(this.server);
     const { generation } = this.server;
     return control.until(this.server.id, state, (seen) => seen.state === state && seen.generation === generation);
+  }
+
+  /** QEMU dies, as by kill -9. */
+  async kill(): Promise<void> {
+    for (const { process } of (await this.#real?.launcher.list()) ?? []) {
+      process.kill();
+      await process.exited;
+    }
+  }
+
+  path(id: LayerId): string {
+    const layer = this.world.control.layers.find((each) => each.id === id);
+    return join(this.#pools.find(({ name }) => name === layer?.pool)!.path, `${id}.qcow2`);
   }
 
   seen(what: string, holds: (observed: ObservedServer) => boolean): Promise<ObservedServer> {
@@ -72,7 +92,7 @@ export class VolumeMachine {
   async contents(id: LayerId): Promise<Buffer> {
     const { directory, control } = this.world;
     const chain = await readChain(id, {
-      layerPath: (layer) => join(directory, 'data/volumes', `${layer}.qcow2`),
+      layerPath: (layer) => this.path(layer),
       imageBase: () => undefined,
       basesOf: (layer) => [wantedBase(control.layers.find(({ id: each }) => each === layer)!)],
     });
@@ -85,11 +105,11 @@ export class VolumeMachine {
   }
 }
 
-export async function machineFor(t: TestContext, server: Partial<DesiredServer> = {}): Promise<VolumeMachine> {
+export async function machineFor(t: TestContext, server: MachineOptions = {}): Promise<VolumeMachine> {
   const world = await hostWorld(t);
   chmodSync(world.directory, 0o755);
   const machine = new VolumeMachine(world, server);
-  t.after(() => machine.end());
+  t.after(() => machine.kill());
   return machine;
 }
 

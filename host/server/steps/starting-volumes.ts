@@ -3,6 +3,7 @@ import type { DesiredServer } from '../../../contract/host/index.ts';
 import { hasVolumeBus } from '../../guest/layout.ts';
 import { type GuestVolume, placeVolumes } from '../../guest/volumes.ts';
 import { HostFault } from '../../host-error.ts';
+import { limitOf } from '../../volume/index.ts';
 import type { MachineShape, ServerRecord } from '../record.ts';
 import type { ServerTask } from '../task.ts';
 import { type VolumeToOpen, volumesToOpen } from '../volumes.ts';
@@ -59,7 +60,7 @@ async function withinLocks<T>(
   if (!first) return work([]);
   return withLayer(task, first.layerId, async (chain) => {
     const { id, slot, bootIndex } = first;
-    const opened = { id, slot, bootIndex, node: await spelled(task, chain, first) };
+    const opened = { id, slot, bootIndex, node: await spelled(task, chain, first), limit: limitOf(chain, id) };
     return withinLocks(task, rest, (others) => work([opened, ...others]));
   });
 }

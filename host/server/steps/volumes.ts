@@ -8,7 +8,15 @@ import type { LayerId, VolumeId } from '../../../contract/ids.ts';
 import { heldStill } from '../../disk/save-disk.ts';
 import { throttledDevice, volumeDevice, volumeDeviceId } from '../../guest/volumes.ts';
 import { HostFault } from '../../host-error.ts';
-import { cacheNode, type LayerChain, layerFileNode, layerNode } from '../../volume/index.ts';
+import {
+  cacheNode,
+  type LayerChain,
+  layerFileNode,
+  layerNode,
+  limitOf,
+  throttleGroup,
+  throttleNodesOf,
+} from '../../volume/index.ts';
 import type { DiskLimits, VolumeRecord } from '../record.ts';
 import type { ServerTask } from '../task.ts';
 import { isCached, topNode, volumeNode } from '../volume-nodes.ts';
@@ -92,6 +100,16 @@ const spellingOf = (task: ServerTask, { id, readOnly }: Pick<VolumeRecord, 'id' 
 export const spelled = (task: ServerTask, chain: LayerChain, volume: Pick<VolumeRecord, 'id' | 'readOnly'>) =>
   volumeNode(chain, spellingOf(task, volume));
 
+/** What the cache may ask of the pool below it. One that is left of another life may say another number, and is used by nobody. */
+async function limitCache(task: ServerTask, chain: LayerChain, id: VolumeId): Promise<void> {
+  const limit = limitOf(chain, id);
+  if (!limit || (await nodesOf(task)).has(limit.node['node-name'] as string)) return;
+  await done(task, 'object-del', { id: limit.id });
+  const limits = { 'iops-total': limit.iops };
+  await task.guest!.execute('object-add', { 'qom-type': 'throttle-group', id: limit.id, limits });
+  await task.guest!.execute('blockdev-add', limit.node);
+}
+
 export const plugVolume: StepFunction<'plug-volume'> = async ({ task, desired }, { volume }) => {
   const { context } = task;
   const { id, layerId } = volume;
@@ -101,6 +119,7 @@ export const plugVolume: StepFunction<'plug-volume'> = async ({ task, desired },
   task.tellOpen({ id, layerId });
   const sizeBytes = await withLayer(task, layerId, async (chain) => {
     const node = await spelled(task, chain, volume);
+    await limitCache(task, chain, id);
     if (!(await nodesOf(task)).has(layerNode(id, layerId))) await task.guest!.execute('blockdev-add', node);
     await context.step('add-node');
     if (!(await devicesOf(task)).has(volumeDeviceId(id)))
@@ -133,10 +152,14 @@ export const closeVolume: StepFunction<'close-volume'> = async ({ task }, { volu
 /** Its device is gone: now its nodes, tops last to first, for each builds on the one before it. False: QEMU has not let go of them yet. */
 async function closed(task: ServerTask, { id, tops }: VolumeRecord): Promise<boolean> {
   // The cache's node is on all of them.
+  const cached = await done(task, 'blockdev-del', { 'node-name': cacheNode(id) });
   const names = [...tops.map((layerId) => layerNode(id, layerId)), cacheNode(id)];
   for (const name of names.toReversed()) await done(task, 'blockdev-del', { 'node-name': name });
   const left = await nodesOf(task);
   if (names.some((name) => left.has(name))) return false;
+  for (const name of left.keys())
+    if (name.startsWith(throttleNodesOf(id))) await done(task, 'blockdev-del', { 'node-name': name });
+  if (cached) await done(task, 'object-del', { id: throttleGroup(id) });
   await task.context.step('remove-nodes');
   task.context.layers.open.closed({ serverId: task.id, volumeId: id });
   task.askedFor.delete(id);
