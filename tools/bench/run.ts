@@ -8,7 +8,7 @@
  * Works: single keystone neutron nova glance by default. single is what one machine does, beside another commit, the last landed
  * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB, with --beside COMMIT in turns with
  * that commit's cloud (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts);
- * lists, alone, is a page of a project with 10,000 servers, with --beside COMMIT in turns with that commit's (lists.ts); capture, alone and as root, is how fast a server's disk becomes an image (capture.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
+ * lists, alone, is a page of a project with 10,000 servers, with --beside COMMIT in turns with that commit's (lists.ts); cache, alone, is how fast a volume's cache answers to heat (cache.ts); capture, alone and as root, is how fast a server's disk becomes an image (capture.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
  * and fleet. --keep leaves logs and data behind.
  */
 import { spawn } from 'node:child_process';
@@ -23,6 +23,7 @@ import { OpenStack } from '../../test/support/openstack.ts';
 import { rawImage } from '../../test/support/small-image.ts';
 import { besideCommit, lastLanded } from './beside.ts';
 import { type BytesReport, benchBytes } from './bytes.ts';
+import { benchCache } from './cache.ts';
 import { benchCapture } from './capture.ts';
 import { benchLists } from './lists.ts';
 import { compare, type LoadResult } from './report.ts';
@@ -65,6 +66,12 @@ async function main(): Promise<number> {
   if (wanted.includes('capture')) {
     console.log(`\n${await benchCapture({ rounds: Number(values.rounds) })}`);
     return 0;
+  }
+  if (wanted.includes('cache')) {
+    const { text, missed } = await benchCache();
+    console.log(`\n${text}`);
+    if (missed.length > 0) console.log(`\ntargets missed: ${missed.join('; ')}`);
+    return values.strict && missed.length > 0 ? 1 : 0;
   }
   if (wanted.includes('lists')) {
     const { text, missed } = await benchLists({ count: 100 * Number(values.rounds), beside: values.beside });
