@@ -240,6 +240,32 @@ test('a floating IP that leads nowhere is refused', async () => {
   assert.equal((await make({ port_id: two.id, fixed_ip_address: ip })).body.floatingip.fixed_ip_address, ip);
 });
 
+test('a floating IP leads to a router behind another router, and comes loose with what it leads to', async () => {
+  const me = api.as(testCaller());
+  const four = await ownSubnet(me, '10.0.0.0/24');
+  const six = await ownSubnet(me, 'fd00:7::/64', { network_id: four.network_id, ip_version: 6 });
+  const above = await newRouter(me, withGateway());
+  await me.put(`/routers/${above.id}/add_router_interface`, { subnet_id: four.id });
+  const behind = await newRouter(me);
+  const floating = { floating_network_id: outside.id };
+  const path = `/floatingips/${(await me.post('/floatingips', { floatingip: floating })).body.floatingip.id}`;
+  for (const removed of ['subnet_id', 'port_id']) {
+    const fixed_ips = [{ subnet_id: four.id }, { subnet_id: six.id }];
+    const { port } = (await me.post('/ports', { port: { network_id: four.network_id, fixed_ips } })).body;
+    await me.put(`/routers/${behind.id}/add_router_interface`, { port_id: port.id });
+    const on = await me.put(path, { floatingip: { port_id: port.id } });
+    assert.equal(on.body.floatingip?.router_id, above.id, JSON.stringify(on.body));
+    const by = removed === 'port_id' ? { port_id: port.id } : { subnet_id: four.id };
+    assert.equal((await me.put(`/routers/${behind.id}/remove_router_interface`, by)).status, 200);
+    const { floatingip } = (await me.get(path)).body;
+    assert.deepEqual([floatingip.port_id, floatingip.fixed_ip_address, floatingip.router_id], [null, null, null]);
+    if (removed === 'subnet_id') await me.put(`/routers/${behind.id}/remove_router_interface`, { subnet_id: six.id });
+  }
+  const held = (await admin.get(`/ports?device_owner=network:floatingip&network_id=${outside.id}`)).body.ports[0];
+  const own = { floatingip: { ...floating, port_id: held.id } };
+  refused(await admin.post('/floatingips', own), 400, 'BadRequest', /unable to be assigned a floating IP/);
+});
+
 test('of many who want the last floating IPs as many get one as there are', async () => {
   const external = (await admin.post('/networks', { network: { 'router:external': true } })).body.network.id;
   await ownSubnet(admin, '198.51.100.0/29', { network_id: external, enable_dhcp: false });

@@ -11,6 +11,7 @@ import { checkQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { maySeeNetwork } from '../access.ts';
+import { interfaceOwners } from '../address/plan.ts';
 import { cloudGround, createPorts, loadNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { type FloatingIpRow, floatingIpListing } from './floating-ip.ts';
@@ -185,7 +186,8 @@ async function findInside(tx: Tx, caller: Caller, wish: InsideWish): Promise<Ins
 }
 
 function chooseIp(wish: InsideWish, owner: string, ips: { ip: string; subnet_id: string }[]) {
-  if (owner.startsWith('network:'))
+  // An interface of a router may lie behind another router. Nothing else that is the cloud's own is anybody's to reach.
+  if (owner.startsWith('network:') && !interfaceOwners.includes(owner))
     throw new CloudError('invalid', 'floating_ip_port_unfit', { port: String(wish.port_id) });
   if (wish.fixed_ip) {
     if (wish.fixed_ip.includes(':')) {

@@ -194,7 +194,11 @@ export async function removeBySubnet(
   if (rest.length === 0) {
     await deletePortRows(tx, [port.id]);
   } else {
-    await sql`delete from port_ip where port_id = ${port.id} and subnet_id = ${subnetId}`.execute(tx);
+    // A floating IP of a router above this one comes loose, as with the whole port.
+    await sql`with gone as (delete from port_ip where port_id = ${port.id} and subnet_id = ${subnetId} returning ip)
+      update floating_ip set port_id = null, fixed_ip = null, router_id = null, generation = generation + 1,
+        updated_at = now()
+      where port_id = ${port.id} and fixed_ip in (select ip from gone)`.execute(tx);
     await sql`update port set generation = generation + 1, updated_at = now() where id = ${port.id}`.execute(tx);
   }
   return result(router, port.id, port.network_id, subnetId, [subnetId]);
