@@ -27,10 +27,12 @@ export function openstackClient(cloud: LiveCloud, folder: string): Stestr {
   });
 }
 
-/** Of the services that there are, in the versions that there are. */
+/** Of the services that there are, in the versions that there are; of networking, of the resources that there are. */
 export const isOfClient = (id: string): boolean =>
-  /\.functional\.(common|compute|identity|image|volume)\./.test(id) &&
-  !/\.(identity\.v2|image\.v1|volume\.v[12])\./.test(id);
+  /\.functional\.(common|compute|identity|image|volume|network)\./.test(id) &&
+  !/\.(identity\.v2|image\.v1|volume\.v[12])\./.test(id) &&
+  (!id.includes('.network.') ||
+    /\.test_(floating_ip|ip_availability|network(_agent)?|port|router|security_group(_rule)?|subnet)\./.test(id));
 
 function entry({ adminEnvironment: admin, caFile }: LiveCloud, scope: object) {
   return {

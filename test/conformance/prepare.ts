@@ -1,7 +1,7 @@
 /**
  * What the suites expect of a cloud before they begin: roles, two images, two flavors, an external network. The client's own tests look
- * for an image whose name is `cirros-…-disk`, for networks `private` and `public` and for a default volume type `lvmdriver-1`, as a
- * developer's cloud has them.
+ * for an image whose name is `cirros-…-disk`, networks `private` and `public`, a project `demo` and a default volume type
+ * `lvmdriver-1`, as a developer's cloud has them.
  */
 import { ensureGuestImage, uploadGuest } from '../support/guest-image.ts';
 import type { LiveCloud } from '../support/live-cloud.ts';
@@ -29,6 +29,7 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
     const { networks } = await admin.must('GET', 'network', '/v2.0/networks?router:external=true');
     await admin.must('PUT', 'network', `/v2.0/networks/${networks[0].id}`, { network: { name: 'public' } });
     await privateNetwork(admin, networks[0].id);
+    await admin.must('POST', 'identity', '/v3/projects', { project: { name: 'demo' } });
     await defaultVolumeType(admin, 'lvmdriver-1');
     return {
       guestFile,
