@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto';
 import type { PostgresPool } from 'kysely';
 import type pg from 'pg';
+import { KnownColumns, queryDescribed } from './described.ts';
 
 const maxNames = 400;
 const maxSeen = 2000;
@@ -49,12 +50,12 @@ export function prepareStatements(client: pg.Client, names: StatementNames): voi
   const plain = client.query.bind(client) as Query;
   // Names are never used again once a plan was refused: `deallocate` would fail in the transaction that met it.
   let age = 0;
+  const known = new KnownColumns();
   const query: Query = (text, values, ...rest) => {
     const name = typeof text === 'string' && Array.isArray(values) && values.length > 0 ? names.of(text) : undefined;
-    if (name === undefined) return plain(text, values, ...rest);
-    const result = plain({ name: `${name}_${age}`, text, values }, ...rest);
-    if (!(result instanceof Promise)) return result;
-    return result.catch((error) => {
+    if (name === undefined || rest.length > 0) return plain(text, values, ...rest);
+    const named = { name: `${name}_${age}`, text: text as string, values: values as unknown[] };
+    return queryDescribed(plain, known, named).catch((error) => {
       if (isStalePlan(error)) age++;
       throw error;
     });
