@@ -22,7 +22,11 @@ function checkPool({
   const detail = `${tier}, ${gibibytes(freeBytes)} of ${gibibytes(totalBytes)} free`;
   if (wrong !== null) {
     const cure = 'mount its file system, make room, or name another directory as storage_pools in bothy.conf';
-    return problem(check, `nothing is made there: ${wrong}`, cure);
+    return problem(
+      check,
+      `nothing is made there: ${wrong}; what caches of volumes still hold there is nowhere else`,
+      cure,
+    );
   }
   if (freeBytes < totalBytes / 20) return warning(check, detail, 'make room: guests stand still when it is full');
   return ok(check, detail);

@@ -156,53 +156,52 @@ test(
   },
 );
 
-test(
-  'whoever dies during a rotation and a sink, the volume holds what its guest wrote, exactly',
-  volumeTests,
-  async (t) => {
-    const machine = await machineFor(t, { pools });
-    const { world } = machine;
-    let host = await machine.host();
-    const image = await smallGuest(world);
-    const cached = new CachedVolume(machine);
-    await cached.make();
-    for (const dies of ['the host in a sink', 'QEMU in a sink', 'QEMU in a rotation'] as const) {
-      const first = await cached.cover('writes');
-      await machine.want({ image, power: 'on', volumes: [cached.volume] });
-      const shell = await machine.shell();
-      await shell.run('until [ -e /sys/block/vdb ]; do sleep 0.1; done');
-      const before = cached.bytesOf(first);
-      await shell.run('yes first | head -c 9000000 | dd of=/dev/vdb bs=1M seek=16 conv=fsync 2>/dev/null');
-      assert.ok(cached.bytesOf(first) > before);
-      await shell.run(writer('/dev/vdb'));
-      await until('some blocks to be written', async () => (await written(shell)) > 20);
-      const second = await cached.cover('writes');
-      const last = await written(shell);
-      if (dies === 'QEMU in a rotation') {
-        machine.want({ volumes: [cached.volume] }).catch(() => {});
-        await sleep(20);
-      } else {
-        await machine.want({ volumes: [cached.volume] });
-        cached.want(second, { parentId: cached.base, sinks: true });
-        await sleep(100);
-      }
-      if (dies === 'the host in a sink') {
-        await host.stop();
-        host = await machine.host();
-        await cached.served(second);
-      } else await machine.kill();
-      shell.close();
-      await machine.want({ power: 'off', hardware: { shutdownSeconds: 1 }, volumes: [] }, 'stopped');
-      const base = await cached.cover('base');
-      await cached.tell(base, { parentId: cached.base, sinks: true });
-      for (const id of [second, first]) await cached.tell(id, { presence: 'absent' });
-      const bytes = await machine.contents(base);
-      assert.ok(sequenceIn(bytes) >= last, dies);
-      t.diagnostic(`died: ${dies}`);
-      assert.ok(bytes.subarray(16 * 2 ** 20, 16 * 2 ** 20 + 9_000_000).equals(repeated('first\n', 9_000_000)), dies);
-      cached.base = base;
+test('whoever dies during a rotation and a sink, the volume holds what its guest wrote, exactly', {
+  ...volumeTests,
+  timeout: 600_000,
+}, async (t) => {
+  const machine = await machineFor(t, { pools });
+  const { world } = machine;
+  let host = await machine.host();
+  const image = await smallGuest(world);
+  const cached = new CachedVolume(machine);
+  await cached.make();
+  for (const dies of ['the host in a sink', 'QEMU in a sink', 'QEMU in a rotation'] as const) {
+    const first = await cached.cover('writes');
+    await machine.want({ image, power: 'on', volumes: [cached.volume] });
+    const shell = await machine.shell();
+    await shell.run('until [ -e /sys/block/vdb ]; do sleep 0.1; done');
+    const before = cached.bytesOf(first);
+    await shell.run('yes first | head -c 9000000 | dd of=/dev/vdb bs=1M seek=16 conv=fsync 2>/dev/null');
+    assert.ok(cached.bytesOf(first) > before);
+    await shell.run(writer('/dev/vdb'));
+    await until('some blocks to be written', async () => (await written(shell)) > 20);
+    const second = await cached.cover('writes');
+    const last = await written(shell);
+    if (dies === 'QEMU in a rotation') {
+      machine.want({ volumes: [cached.volume] }).catch(() => {});
+      await sleep(20);
+    } else {
+      await machine.want({ volumes: [cached.volume] });
+      cached.want(second, { parentId: cached.base, sinks: true });
+      await sleep(100);
     }
-  },
-);
+    if (dies === 'the host in a sink') {
+      await host.stop();
+      host = await machine.host();
+      await cached.served(second);
+    } else await machine.kill();
+    shell.close();
+    await machine.want({ power: 'off', hardware: { shutdownSeconds: 1 }, volumes: [] }, 'stopped');
+    const base = await cached.cover('base');
+    await cached.tell(base, { parentId: cached.base, sinks: true });
+    for (const id of [second, first]) await cached.tell(id, { presence: 'absent' });
+    const bytes = await machine.contents(base);
+    assert.ok(sequenceIn(bytes) >= last, dies);
+    t.diagnostic(`died: ${dies}`);
+    assert.ok(bytes.subarray(16 * 2 ** 20, 16 * 2 ** 20 + 9_000_000).equals(repeated('first\n', 9_000_000)), dies);
+    cached.base = base;
+  }
+});
 
 const repeated = (text: string, length: number): Buffer => Buffer.alloc(length, text);
