@@ -201,14 +201,25 @@ const administrators: Readonly<Record<string, VolumeAction>> = {
     run: ({ volumes, caller, id }) => volumes.delete(caller, id, { cascade: false, force: true }),
   }),
   'os-migrate_volume': action({
-    summary: 'Move a volume to another host',
+    summary: 'Move a volume to another pool of its host',
     rights: 'admin',
     body: v.strict({
       ...{ host: optional(Type.Union([v.text(0, 255), Type.Null()])), force_host_copy: optional(v.boolean) },
       ...{ lock_volume: optional(v.boolean), cluster: optional(v.nameOrNull) },
     }),
     answers: accepted,
-    run: ({ volumes, caller, id }) => volumes.migrate(caller, id),
+    run: ({ volumes, caller, id }, { host, cluster }) =>
+      volumes.migrate(caller, id, { backend: host ?? null, cluster: cluster ?? null }),
+  }),
+  'os-migrate_volume_completion': action({
+    summary: 'End a migration for another service: here each ends by itself',
+    rights: 'admin',
+    body: v.strict({ new_volume: v.uuid, error: optional(v.boolean) }),
+    answers: { 200: null },
+    async run({ volumes, caller, id }) {
+      await volumes.get(caller, id);
+      throw new Refusal('invalid', 'Invalid volume: a migration has no second volume here, and ends by itself.');
+    },
   }),
   'os-unmanage': action({
     summary: 'Take a volume out of the cloud and leave its content where it is',

@@ -78,8 +78,6 @@ function ask(request: FastifyRequest): { plain: Ask; like: Ask; admins: Ask } {
 export function volumeFilter(request: FastifyRequest): VolumeFilter {
   const { plain, like, admins } = ask(request);
   const version = request.microversion;
-  // Nothing migrates.
-  const never = Boolean(plain('migration_status'));
   return defined({
     ...common(request),
     ...{ bootable: truthOf('bootable', plain('bootable'), version >= 2), size: wholeNumber('size', plain('size')) },
@@ -91,7 +89,7 @@ export function volumeFilter(request: FastifyRequest): VolumeFilter {
     ...{ snapshotId: admins('snapshot_id'), sourceVolumeId: admins('source_volid'), hostName: admins('host') },
     groupId: version >= 10 ? plain('group_id') : undefined,
     imageMetadata: version >= 4 ? dictionary('glance_metadata', plain('glance_metadata')) : undefined,
-    ...(never && { never }),
+    migrationStatus: plain('migration_status'),
   });
 }
 

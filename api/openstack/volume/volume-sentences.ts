@@ -61,6 +61,19 @@ const sizes = {
     `Invalid input received: New size for extend must be greater than current size. (current: ${size_gib}, extended: ${wanted_gib}).`,
 } satisfies Partial<SentenceTable<VolumeReasons>>;
 
+const stays: Readonly<Record<VolumeReasons['volume_migration_unfit']['why'], (to: string | null) => string>> = {
+  snapshots: () => 'Invalid volume: Volume must not have snapshots to go to another pool',
+  group: () => 'Invalid volume: Volume must not be part of a group to go to another pool',
+  cache: () => 'Invalid volume: a volume with a cache stays in the pool that it was made in',
+  connected: () => 'Invalid volume: another machine has the volume connected, and would not follow it to another pool',
+  nowhere: () => 'Invalid volume: the volume lies nowhere yet',
+  cluster: () => 'Invalid input received: there are no clusters of volume services here; name a host as host@pool#pool',
+  unknown: (to) => `Invalid host: No available service named '${to}', as host@pool#pool`,
+  same: () => 'Invalid host: Destination host must be different than the current host',
+  other_host: (to) =>
+    `Invalid host: '${to}' is another machine, and the volume lies on its host's own disks: it goes to other pools of that alone`,
+};
+
 const volumes: SentenceTable<VolumeReasons> = {
   ...sizes,
   volume_not_found: ({ id }) => `Volume ${id} could not be found.`,
@@ -81,7 +94,7 @@ const volumes: SentenceTable<VolumeReasons> = {
         ? `Invalid volume: ${unfit.retype({ id: '', call: 'retype', status: '', wanted: [] })}`
         : why === 'other_cache'
           ? `Invalid volume: type ${type} has another cache than the volume, and a volume’s cache stays what it was made with.`
-          : `Invalid volume: the pool of the volume is not as type ${type} asks, and volumes do not move to another pool yet.`,
+          : `Invalid volume: the pool of the volume is not as type ${type} asks, and the migration policy is 'never': retype requires migration, which is not allowed.`,
   volume_cache_sinks: ({ id }) =>
     `Invalid volume: what volume ${id} held is still on its way out of its cache for a snapshot or a clone; try again in a while.`,
   volume_hint_unknown: ({ hint, id }) => `Invalid input received: ${hint} names ${id}, and there is none.`,
@@ -91,8 +104,7 @@ const volumes: SentenceTable<VolumeReasons> = {
       : why === 'not_latest'
         ? `Specified snapshot ${snapshot} is None or not the latest one of volume ${id}.`
         : `Can't revert volume ${id} to its latest snapshot ${snapshot}. The volume size must be equal to the snapshot size.`,
-  volume_migration_unserved: ({ id }) =>
-    `Invalid volume: Volume ${id} can't be migrated: it lies on its host's own disks, and volumes do not move between hosts yet.`,
+  volume_migration_unfit: ({ id, why, to }) => `${stays[why](to)} (volume ${id})`,
   volume_image_format_unserved: ({ format, container }) =>
     `Invalid input received: no image of format '${format}' in container '${container}' is made of volumes here.`,
   volume_reset_unserved: ({ status }) => `Cannot reset-state to ${status}`,

@@ -1,7 +1,13 @@
 /** Volumes as Cinder shows them, by the microversion that was asked for (cinder/api/v3/views/volumes.py). */
 import type { FastifyRequest } from 'fastify';
 import { isAdmin } from '../../../control/kit/caller.ts';
-import { attachmentStatus, type ListedVolume, volumeStatus, zoneOf } from '../../../control/storage/volume/index.ts';
+import {
+  attachmentStatus,
+  type ListedVolume,
+  migrationStatus,
+  volumeStatus,
+  zoneOf,
+} from '../../../control/storage/volume/index.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
 import { linksOf } from './paging.ts';
@@ -54,7 +60,7 @@ export function volumeBody(request: FastifyRequest, volume: ListedVolume) {
     ...{ links: linksOf(request, 'volumes', volume.id), user_id: volume.user_id, bootable: String(volume.bootable) },
     ...{ encrypted: false, replication_status: null, consistencygroup_id: null, multiattach: volume.multiattach },
     attachments: attachmentsOf(volume, admin),
-    ...(admin && { migration_status: null }),
+    ...(admin && { migration_status: migrationStatus(volume) }),
     ...(version >= 13 && { group_id: volume.group_id }),
     ...(admin && version >= 21 && { provider_id: null }),
     ...(version >= 48 && { shared_targets: false, service_uuid: null }),

@@ -1301,9 +1301,11 @@ CREATE TABLE public.volume (
     group_id uuid,
     cache_pool_id uuid,
     cache_bytes bigint,
+    move_outcome text,
     CONSTRAINT volume_cache_bytes_check CHECK ((cache_bytes > 0)),
     CONSTRAINT volume_cache_whole CHECK (((cache_pool_id IS NULL) = (cache_bytes IS NULL))),
     CONSTRAINT volume_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
+    CONSTRAINT volume_move_outcome_check CHECK ((move_outcome = ANY (ARRAY['success'::text, 'error'::text]))),
     CONSTRAINT volume_size_gib_check CHECK ((size_gib > 0))
 );
 

@@ -4,6 +4,7 @@
  *
  *   content complete       → launched; its creation ends
  *   task done              → it holds the volume no longer
+ *   on its way to another pool → the next stage (move.ts)
  *   its host gave up       → the fault says why
  *   host tries again, and it works → the fault goes
  *   deadline passed        → the fault says what was waited for
@@ -22,6 +23,7 @@ import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { isOwed, tendCache } from '../cache/index.ts';
 import { findLayer, hasFailed, isLost, isServed, type LayerRow } from '../layer/index.ts';
+import { tendMove } from './move.ts';
 import { removeVolume } from './remove.ts';
 import { isLaunched } from './states.ts';
 import { changeVolume, lockVolume } from './store.ts';
@@ -30,7 +32,16 @@ import { endUpload, isWanted, type UploadOutcome } from './upload.ts';
 import { faultOf, type ListedVolume } from './volume.ts';
 
 /** The steps after which a test may kill the controller. */
-export type VolumeStep = 'looked' | 'launched' | 'task ended' | 'failed' | 'mended' | 'expired' | 'removed' | 'cache';
+export type VolumeStep =
+  | 'looked'
+  | 'launched'
+  | 'moved'
+  | 'task ended'
+  | 'failed'
+  | 'mended'
+  | 'expired'
+  | 'removed'
+  | 'cache';
 
 export interface VolumeControllerOptions {
   database: Database;
@@ -82,6 +93,7 @@ export class VolumeController {
           select id from volume where launched_at is null and fault is null
           union select id from volume where desired_presence = 'absent'
           union select id from volume where cache_pool_id is not null
+          union select id from volume where desired_task ->> 'kind' in ('retype', 'migrate')
           union select id from volume where fault ->> 'code' in ('host', 'extend', 'restore')
           union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'volume'
             and exists (select from volume where id = o.resource_id)) due`.execute(database.query);
@@ -132,9 +144,15 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
     if (ended) return ended;
   }
   if (failure && !volume.fault) return fail(tx, look, failure);
+  // Content of any size takes its time; what did not begin is turned back.
+  if (volume.desired_task && isMove(volume.desired_task)) return undefined;
   if (look.deadline && isLaunched(volume) && !volume.desired_task && !volume.fault) return finish(tx, volume);
   return expire(tx, look);
 }
+
+const isMove = ({ kind }: VolumeTask): boolean => kind === 'retype' || kind === 'migrate';
+
+const isLate = ({ deadline, now }: Look): boolean => deadline !== null && deadline.getTime() <= now.getTime();
 
 async function towardsAbsent(tx: Tx, volume: ListedVolume): Promise<VolumeStep | undefined> {
   if (volume.attachment?.server_id) return undefined;
@@ -162,9 +180,13 @@ function failureOf(top: LayerRow): string | undefined {
   return hasFailed(top) ? (top.observed_error?.message ?? 'The host could not make the volume.') : undefined;
 }
 
-async function fail(tx: Tx, { volume }: Look, message: string): Promise<VolumeStep> {
+async function fail(tx: Tx, { volume, top }: Look, message: string): Promise<VolumeStep> {
   const { id, generation, desired_task: task } = volume;
-  await changeVolume(tx, id, { fault: faultOf(faultCode(task), message, generation), task: null });
+  await changeVolume(tx, id, {
+    fault: faultOf(faultCode(task), message, generation),
+    task: null,
+    ...(task && isMove(task) && top && { poolId: top.pool_id, moveOutcome: 'error' }),
+  });
   await endOperations(tx, id, generation + 1, { state: 'failed', code: 'internal', message });
   return 'failed';
 }
@@ -198,9 +220,10 @@ async function towardsEndOf(tx: Tx, look: Look, task: VolumeTask): Promise<Volum
     case 'backup':
     case 'restore':
     case 'transfer':
+      return undefined;
     case 'retype':
     case 'migrate':
-      return undefined;
+      return top && tendMove(tx, { volume, top, late: isLate(look) }, task);
   }
 }
 
@@ -216,12 +239,13 @@ async function endTask(tx: Tx, { id, generation }: ListedVolume): Promise<Volume
 
 async function towardsEndOfUpload(
   tx: Tx,
-  { volume, deadline, now }: Look,
+  look: Look,
   task: Extract<VolumeTask, { kind: 'upload' }>,
 ): Promise<VolumeStep | undefined> {
+  const { volume } = look;
   const { id, generation } = volume;
   const layer = await findLayer(tx, task.layer_id);
-  const late = deadline !== null && deadline.getTime() <= now.getTime();
+  const late = isLate(look);
   const said = layer?.observed_captures.find(({ image_id }) => image_id === task.image_id);
   let outcome: UploadOutcome | undefined = said && { result: said.result, error: said.error };
   if (!layer)

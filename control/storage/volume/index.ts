@@ -39,4 +39,13 @@ export { type SnapshotStatus, snapshotStatuses, type VolumeStatus, volumeStatuse
 export { changeVolume, findVolume, lockVolume, type Reach, reachCondition, reachOf } from './store.ts';
 export type { StorageFault, VolumeTask } from './tables.ts';
 export type { Uploaded, UploadWish } from './upload.ts';
-export { faultOf, gibBytes, gibOf, type ListedVolume, requireStatus, type ShownAttachment, zoneOf } from './volume.ts';
+export {
+  faultOf,
+  gibBytes,
+  gibOf,
+  type ListedVolume,
+  migrationStatus,
+  requireStatus,
+  type ShownAttachment,
+  zoneOf,
+} from './volume.ts';

@@ -4,7 +4,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { onePerKey } from '../../kit/listing.ts';
-import { volumeStatusSql } from './states-sql.ts';
+import { migrationStatusSql, volumeStatusSql } from './states-sql.ts';
 import { type Reach, reachCondition, volumeColumns, volumeFrom } from './store.ts';
 import { defaultZone, type ListedVolume } from './volume.ts';
 
@@ -55,8 +55,7 @@ export interface VolumeFilter {
   consumesQuota?: boolean;
   createdAt?: { is: TimeComparison; at: Date }[];
   updatedAt?: { is: TimeComparison; at: Date }[];
-  /** Nothing can match: what was asked for is nowhere. */
-  never?: boolean;
+  migrationStatus?: string;
 }
 
 export interface VolumePage {
@@ -89,7 +88,7 @@ function conditions(reach: Reach, f: VolumeFilter): RawBuilder<unknown>[] {
     const id = parseId(text);
     return id ? sql`${column} = ${id}::uuid` : sql`false`;
   };
-  if (f.never) all.push(sql`false`);
+  when(f.migrationStatus, (v) => sql`${migrationStatusSql} = ${v}`);
   when(f.ids, (v) => sql`v.id = any(${v.flatMap((id) => parseId(id) ?? [])}::uuid[])`);
   when(f.projectId, uuid(sql`v.project_id`));
   when(f.userId, uuid(sql`v.user_id`));

@@ -45,7 +45,12 @@ export interface VolumeReasons {
   /** Another disk is in its place: the hint names what is not there. */
   volume_hint_unknown: { hint: string; id: string };
   volume_revert_snapshot: { id: string; why: 'none' | 'not_latest' | 'size'; snapshot: string | null };
-  volume_migration_unserved: { id: string };
+  /** It stays in its pool: `why` says what holds it, or what is wrong with where it shall go. */
+  volume_migration_unfit: {
+    id: string;
+    why: 'snapshots' | 'group' | 'cache' | 'connected' | 'nowhere' | 'cluster' | 'unknown' | 'same' | 'other_host';
+    to: string | null;
+  };
   volume_image_format_unserved: { format: string; container: string };
   volume_reset_unserved: { id: string; status: string };
   volume_marker_not_found: { id: string };

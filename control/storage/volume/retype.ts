@@ -1,24 +1,26 @@
-/** A volume gets another type, where it lies: what its host limits for it follows. To another pool it can't go yet. */
+/** A volume gets another type: where it lies, if its pool is as that asks, else in another pool of its host. What its host limits for it follows. */
 import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
+import type { Actor, Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
-import { choose, readPools } from '../pool/index.ts';
+import { choose, choosePool, readPools, recordPoolChoice } from '../pool/index.ts';
 import { encryptionWith } from '../volume-key/index.ts';
 import { sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { requireMakeable, requireSizeOfType } from './create.ts';
+import { beginMove, requireMovable } from './move.ts';
 import { requireTypeQuota, typesAreLimited } from './quota.ts';
 import { changeVolume } from './store.ts';
-import { requireStatus } from './volume.ts';
+import { type ListedVolume, requireStatus } from './volume.ts';
 
 /** @throws CloudError `not_found`, `forbidden`, `invalid`, `quota_exceeded` */
 export async function retypeVolume(
   deps: ActDependencies,
   caller: Caller,
   id: string,
-  { type: asked }: { type: string; policy: 'never' | 'on-demand' },
+  { type: asked, policy }: { type: string; policy: 'never' | 'on-demand' },
 ): Promise<void> {
   await onLockedVolume(deps, caller, id, 'retype a volume', async (tx, volume) => {
     const { project_id, pool_id, size_gib } = volume;
@@ -40,15 +42,31 @@ export async function retypeVolume(
     const [pool] = (await readPools(tx, null)).filter((each) => each.id === pool_id);
     // Asked for nothing more: what it may take of the pool it has already.
     const { verdicts } = choose({ sizeBytes: 0, extraSpecs: type.extra_specs, poolId: pool_id }, pool ? [pool] : []);
-    if (verdicts[0]?.refusals.includes('type_unmet') !== false) throw unfit(type.name, 'other_pool');
+    const moves = verdicts[0]?.refusals.includes('type_unmet') !== false;
+    if (moves && policy === 'never') throw unfit(type.name, 'other_pool');
+    if (moves) await requireMovable(tx, volume);
     if (volume.consumes_quota && (await typesAreLimited(tx))) {
       await requireTypeQuota(tx, project_id, type, { volumes: 1, gigabytes: size_gib });
     }
+    if (moves) return moveToType(tx, actorOf(caller), volume, type);
     await changeVolume(tx, id, { typeId: type.id });
     await tellServers(tx, [id]);
     await done(tx, actorOf(caller), volume, 'retype');
   });
   deps.log.info({ requestId: caller.requestId, volumeId: id, type: asked }, 'volume retyped');
+}
+
+async function moveToType(
+  tx: Tx,
+  actor: Actor,
+  volume: ListedVolume,
+  type: { id: string; extra_specs: Record<string, string> },
+): Promise<void> {
+  const wish = { sizeBytes: volume.layer_bytes, extraSpecs: type.extra_specs, hostId: volume.host_id };
+  const found = await choosePool(tx, wish);
+  if (!found.pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
+  await recordPoolChoice(tx, { projectId: volume.project_id, volumeId: volume.id, wish, found });
+  await beginMove(tx, actor, volume, { kind: 'retype', pool: found.pool, typeId: type.id });
 }
 
 const unfit = (type: string, why: 'other_pool' | 'other_cache' | 'same') =>

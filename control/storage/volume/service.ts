@@ -4,7 +4,7 @@
  * Owns the rows of volumes. If the process dies, a transaction has happened or has not.
  */
 import { CloudError } from '../../../contract/errors.ts';
-import { actorOf, type Caller, isAdmin, requireAdmin, requireProject } from '../../kit/caller.ts';
+import { actorOf, type Caller, isAdmin, requireProject } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
@@ -18,6 +18,7 @@ import {
   type VolumePage,
   type VolumeSummary,
 } from './list.ts';
+import { migrateVolume } from './migrate.ts';
 import { type DeleteOptions, deleteVolume } from './remove.ts';
 import { type ResetWish, resetVolume } from './reset.ts';
 import { retypeVolume } from './retype.ts';
@@ -146,11 +147,8 @@ export class VolumeService {
     return resetVolume(this.#deps, caller, id, wish);
   }
 
-  /** There is no way for a volume from one host to another yet. @throws CloudError `forbidden`, `not_found`, `invalid` always */
-  async migrate(caller: Caller, id: string): Promise<never> {
-    const volume = await this.get(caller, id);
-    requireAdmin(caller, 'migrate a volume');
-    throw new CloudError('invalid', 'volume_migration_unserved', { id: volume.id });
+  migrate(caller: Caller, id: string, wish: { backend: string | null; cluster: string | null }): Promise<void> {
+    return migrateVolume(this.#deps, caller, id, wish);
   }
 
   #change<T>(

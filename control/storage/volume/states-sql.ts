@@ -19,6 +19,10 @@ export const sourceOpenSql = sql<boolean>`(v.launched_at is null and v.source_vo
   select from (select v.source_volume_id as id) source join volume v on v.id = source.id where not ${topIsInForceSql})
   or exists (select from volume_layer b where b.id = l.parent_id and b.cache_role is not null and b.volume_id <> v.id)))`;
 
+/** Cinder's migration_status, as `migrationStatus` has it (volume.ts). */
+export const migrationStatusSql = sql<string | null>`(case when v.desired_task ->> 'kind' in ('retype', 'migrate')
+  then 'migrating' else v.move_outcome end)`;
+
 export const volumeStatusSql = sql<string>`(case when v.desired_presence = 'absent' then 'deleting'
   when v.fault is not null then coalesce(v.fault ->> 'status', ${byTable(sql`v.fault ->> 'code'`, statusOfFault, 'error')})
   when v.desired_task is not null then ${byTable(sql`v.desired_task ->> 'kind'`, statusOfTask, null)}

@@ -61,6 +61,8 @@ export interface VolumeChange {
   sizeGib?: number;
   layerId?: string;
   typeId?: string;
+  poolId?: string;
+  moveOutcome?: 'success' | 'error' | null;
   bootable?: boolean;
   readOnly?: boolean;
   imageMetadata?: Record<string, string> | null;
@@ -68,7 +70,7 @@ export interface VolumeChange {
 
 /** @returns the new generation */
 export async function changeVolume(tx: Tx, id: string, change: VolumeChange): Promise<number> {
-  const { task, fault, sizeGib, layerId, typeId, bootable, readOnly, imageMetadata } = change;
+  const { task, fault, sizeGib, layerId, typeId, poolId, moveOutcome, bootable, readOnly, imageMetadata } = change;
   const { generation } = await tx
     .updateTable('volume')
     .set({
@@ -78,6 +80,8 @@ export async function changeVolume(tx: Tx, id: string, change: VolumeChange): Pr
       // Another top comes only after the first: from now on the new one's state says nothing of that.
       ...(layerId !== undefined && { layer_id: layerId, launched_at: sql<Date>`coalesce(launched_at, now())` }),
       ...(typeId !== undefined && { volume_type_id: typeId }),
+      ...(poolId !== undefined && { pool_id: poolId }),
+      ...(moveOutcome !== undefined && { move_outcome: moveOutcome }),
       ...(bootable !== undefined && { bootable }),
       ...(readOnly !== undefined && { read_only: readOnly, read_only_said: true }),
       ...(imageMetadata !== undefined && { image_metadata: imageMetadata && json(imageMetadata) }),

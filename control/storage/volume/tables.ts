@@ -1,4 +1,4 @@
-/** The volume's table as Kysely sees it; the columns' meaning stands in migrations 0303 and 0440. */
+/** The volume's table as Kysely sees it; the columns' meaning stands in migrations 0303, 0440 and 0460. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { SnapshotStatus, VolumeStatus } from './statuses.ts';
@@ -14,6 +14,19 @@ export interface StorageFault {
   progress?: string;
 }
 
+/** To another pool of its host, see move.ts. */
+export interface MoveTask {
+  kind: 'retype' | 'migrate';
+  stage: 'switching' | 'moving' | 'returning' | 'settling';
+  /** Where it goes. */
+  pool_id: string;
+  /** That it has when it is there; null: its own. */
+  type_id: string | null;
+  /** Its top, and what was its top before. */
+  layer_id: string;
+  below_id: string;
+}
+
 /** The one thing that holds a volume, until it is done. */
 export type VolumeTask =
   /** Its size is the new one from the start. */
@@ -25,8 +38,7 @@ export type VolumeTask =
   | { kind: 'revert'; snapshot_id: string }
   | { kind: 'reimage'; image_id: string }
   | { kind: 'transfer'; transfer_id: string }
-  | { kind: 'retype' }
-  | { kind: 'migrate' };
+  | MoveTask;
 
 export type VolumeTaskKind = VolumeTask['kind'];
 
@@ -60,6 +72,8 @@ export interface VolumeTable {
   desired_presence: Generated<'present' | 'absent'>;
   generation: Generated<number>;
   fault: Json<StorageFault> | null;
+  /** What came of its last move to another pool; null: none, or one that is under way. */
+  move_outcome: 'success' | 'error' | null;
   launched_at: Timestamp | null;
   created_at: Timestamp;
   updated_at: Timestamp;

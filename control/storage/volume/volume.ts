@@ -64,6 +64,23 @@ export function requireStatus(
   throw new CloudError('invalid', 'volume_status_unfit', { id: volume.id, call, status, wanted });
 }
 
+/** @throws CloudError `invalid` where something holds it in its pool, as Cinder's migrate_volume refuses it */
+export function requireUnmoved(volume: ListedVolume, hasSnapshots: boolean): void {
+  const { id, group_id, cache_pool_id, attachment, host_id } = volume;
+  const unfit = (why: 'snapshots' | 'group' | 'cache' | 'connected' | 'nowhere') =>
+    new CloudError('invalid', 'volume_migration_unfit', { id, why, to: null });
+  if (hasSnapshots) throw unfit('snapshots');
+  if (group_id !== null) throw unfit('group');
+  if (cache_pool_id !== null) throw unfit('cache');
+  // Another machine would have to be told where it is now.
+  if (attachment && attachment.server_id === null) throw unfit('connected');
+  if (host_id === null) throw unfit('nowhere');
+}
+
+/** Cinder's migration_status. */
+export const migrationStatus = ({ desired_task: task, move_outcome }: VolumeRow): string | null =>
+  task?.kind === 'retype' || task?.kind === 'migrate' ? 'migrating' : move_outcome;
+
 /** What is kept of an image. */
 export interface ImageFacts {
   id: string;

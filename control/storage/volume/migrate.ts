@@ -1,0 +1,57 @@
+/** An administrator puts a volume into another pool of its host. To another host there is no way yet. */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
+import type { Tx } from '../../kit/database/database.ts';
+import { choosePool, recordPoolChoice } from '../pool/index.ts';
+import { type ActDependencies, onLockedVolume } from './act.ts';
+import { beginMove, requireMovable } from './move.ts';
+import { findVolume, reachOf } from './store.ts';
+import { type ListedVolume, requireStatus } from './volume.ts';
+
+/**
+ * @param wish.backend `host@pool` or, as Cinder's, `host@pool#pool`; null: nobody said
+ * @throws CloudError `not_found`, `forbidden`, `invalid`, `no_capacity`
+ */
+export async function migrateVolume(
+  deps: ActDependencies,
+  caller: Caller,
+  id: string,
+  { backend, cluster }: { backend: string | null; cluster: string | null },
+): Promise<void> {
+  await findVolume(deps.database.query, reachOf(caller), id);
+  requireAdmin(caller, 'migrate a volume');
+  await onLockedVolume(deps, caller, id, 'migrate a volume', async (tx, volume) => {
+    requireStatus(volume, 'migrate', ['available', 'in-use']);
+    if (cluster !== null) throw unfit(id, 'cluster', cluster);
+    const pool = await poolOf(tx, volume, backend ?? '');
+    await requireMovable(tx, volume);
+    const { rows } = await sql<{ extra_specs: Record<string, string> }>`select extra_specs from volume_type
+      where id = ${volume.volume_type_id}`.execute(tx);
+    const wish = {
+      sizeBytes: volume.layer_bytes,
+      extraSpecs: rows[0]!.extra_specs,
+      poolId: pool.id,
+      hostId: volume.host_id,
+    };
+    const found = await choosePool(tx, wish);
+    if (!found.pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
+    await recordPoolChoice(tx, { projectId: volume.project_id, volumeId: id, wish, found });
+    await beginMove(tx, actorOf(caller), volume, { kind: 'migrate', pool, typeId: null });
+  });
+  deps.log.info({ requestId: caller.requestId, volumeId: id, backend }, 'volume migration accepted');
+}
+
+async function poolOf(tx: Tx, volume: ListedVolume, backend: string): Promise<{ id: string }> {
+  const { rows } = await sql<{ id: string; host_id: string }>`select p.id, p.host_id
+    from storage_pool p join host h on h.id = p.host_id
+    where ${backend} in (h.name || '@' || p.name, h.name || '@' || p.name || '#' || p.name)`.execute(tx);
+  const [pool] = rows;
+  if (!pool) throw unfit(volume.id, 'unknown', backend);
+  if (pool.id === volume.pool_id) throw unfit(volume.id, 'same', backend);
+  if (pool.host_id !== volume.host_id) throw unfit(volume.id, 'other_host', backend);
+  return pool;
+}
+
+const unfit = (id: string, why: 'cluster' | 'unknown' | 'same' | 'other_host', to: string) =>
+  new CloudError('invalid', 'volume_migration_unfit', { id, why, to });

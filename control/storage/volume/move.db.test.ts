@@ -1,0 +1,250 @@
+/** A volume goes to another pool of its host, by retype or by an administrator's word; the controller may die after each step. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { sql } from 'kysely';
+import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { testPool } from '../testing.ts';
+import type { VolumeStep } from './controller.ts';
+import type { VolumeWish } from './create.ts';
+import { type VolumeCloud, volumeCloud } from './testing.ts';
+import { migrationStatus } from './volume.ts';
+
+let db: TestDatabase;
+let cloud: VolumeCloud;
+let flash: string;
+let host: string;
+before(async () => {
+  db = await testDatabase();
+});
+after(() => db[Symbol.asyncDispose]());
+beforeEach(async () => {
+  // Volumes of the one before lie on another host.
+  await sql`update storage_pool set disabled = true`.execute(db.database.query);
+  cloud = await volumeCloud(db.database);
+  host = `host-${cloud.hostId}`;
+  flash = (await testPool(db.database, { hostId: cloud.hostId, name: 'flash', tier: 'flash' })).id;
+  await sql`insert into volume_type (id, name, extra_specs) values (gen_random_uuid(), 'fast', '{"bothy:tier": "flash"}')
+    on conflict do nothing`.execute(db.database.query);
+});
+
+const open = (pool: string, takes: boolean) =>
+  sql`update storage_pool set disabled = ${!takes} where id = ${pool}`.execute(db.database.query);
+/** In the slower pool. */
+async function made(over: Partial<VolumeWish> = {}) {
+  await open(flash, false);
+  const volume = await cloud.made(over);
+  await open(flash, true);
+  return volume;
+}
+
+const get = (id: string) => cloud.volumes.get(cloud.admin, id);
+const retype = (id: string, policy: 'never' | 'on-demand' = 'on-demand') =>
+  cloud.volumes.retype(cloud.member, id, { type: 'fast', policy });
+const migrate = (id: string, backend: string | null, cluster: string | null = null) =>
+  cloud.volumes.migrate(cloud.admin, id, { backend, cluster });
+const refused =
+  (reason: string, fields: object = {}) =>
+  (error: { reason: string; fields: object }) => {
+    assert.equal(error.reason, reason);
+    assert.deepEqual({ ...error.fields, ...fields }, error.fields);
+    return true;
+  };
+
+interface Layer {
+  id: string;
+  pool_id: string;
+  parent_id: string | null;
+  former_parent_id: string | null;
+}
+/** Those that shall be, from the oldest on. */
+const layersOf = async (id: string): Promise<Layer[]> =>
+  (
+    await sql<Layer>`select id, pool_id, parent_id, former_parent_id from volume_layer
+    where volume_id = ${id} and desired_presence = 'present' order by created_at, parent_id nulls first`.execute(
+      db.database.query,
+    )
+  ).rows;
+const promised = async (poolId: string): Promise<number> =>
+  (
+    await sql<{ n: number }>`select coalesce(sum(promised_bytes), 0)::float8 as n from storage_pool_usage
+    where pool_id = ${poolId}`.execute(db.database.query)
+  ).rows[0]!.n;
+/** The host has said that files build on what they shall (layer/apply-report.ts), and has removed what shall not be. */
+async function merged(): Promise<void> {
+  await cloud.obey();
+  await sql`update volume_layer set former_parent_id = null`.execute(db.database.query);
+}
+/** Its host gave up, and the merge is put back (layer/apply-report.ts). */
+const putBack = (id: string) =>
+  sql`update volume_layer set parent_id = former_parent_id, former_parent_id = null, generation = generation + 1,
+    observed_error = '{"code": "disk_full", "message": "the pool is full"}' where volume_id = ${id} and former_parent_id is not null`.execute(
+    db.database.query,
+  );
+const operation = async (id: string) =>
+  (
+    await sql<{
+      verb: string;
+      state: string;
+      error_message: string | null;
+    }>`select verb, state, error_message from operation
+    where resource_id = ${id} order by created_at desc limit 1`.execute(db.database.query)
+  ).rows[0];
+
+async function dieAndRepeat(step: VolumeStep, id: string): Promise<void> {
+  await cloud
+    .dyingController(step)
+    .reconcile(id)
+    .catch((error: Error) => assert.match(error.message, /^died after/));
+  await cloud.controller.reconcile(id);
+  await cloud.controller.reconcile(id);
+}
+
+for (const step of ['looked', 'moved', 'task ended'] as const) {
+  test(`a volume that nobody has is retyped into another pool when the controller dies after '${step}'`, async () => {
+    const { id, layer_id: old } = await made();
+    await retype(id);
+    await dieAndRepeat(step, id);
+    const under = await get(id);
+    assert.deepEqual(
+      [await cloud.status(id), migrationStatus(under), under.pool_name],
+      ['retyping', 'migrating', 'local'],
+    );
+    await cloud.obey();
+    await dieAndRepeat(step, id);
+    const [top] = (await layersOf(id)).filter((layer) => layer.id !== old);
+    assert.deepEqual([top!.pool_id, top!.parent_id, top!.former_parent_id], [flash, null, old]);
+    assert.equal(await cloud.status(id), 'retyping', 'its content is not there yet');
+    await merged();
+    await dieAndRepeat(step, id);
+    const there = await get(id);
+    assert.deepEqual([await cloud.status(id), migrationStatus(there)], ['available', 'success']);
+    assert.deepEqual([there.pool_name, there.type_name], ['flash', 'fast']);
+    assert.deepEqual([await promised(cloud.poolId), await promised(flash)], [0, 2 ** 30]);
+    assert.equal((await operation(id))!.state, 'succeeded');
+  });
+}
+
+test('what a guest writes to moves when it writes to the new top, and not before', async () => {
+  const { id } = await made({ imageId: cloud.imageId });
+  await cloud.controller.reconcile(id);
+  const { serverId } = await cloud.attach(id);
+  await retype(id);
+  await cloud.obey();
+  await cloud.controller.reconcile(id);
+  const [, before] = await layersOf(id);
+  assert.equal(before!.former_parent_id, null, 'its guest has the old top open');
+  await cloud.switchOver(serverId);
+  await cloud.controller.reconcile(id);
+  const { rows } = await sql<{ image_id: string | null; parent_id: string | null }>`select image_id, parent_id
+    from volume_layer where id = ${before!.id}`.execute(db.database.query);
+  assert.deepEqual(rows, [{ image_id: cloud.imageId, parent_id: null }], 'the image is in the host’s store already');
+  await merged();
+  await cloud.controller.reconcile(id);
+  assert.deepEqual([await cloud.status(id), (await get(id)).pool_name], ['in-use', 'flash']);
+});
+
+for (const step of ['looked', 'moved', 'task ended'] as const) {
+  test(`what could not move comes back with all that was written when the controller dies after '${step}'`, async () => {
+    const { id, layer_id: old } = await made();
+    const { serverId } = await cloud.attach(id);
+    await retype(id);
+    await cloud.obey();
+    await cloud.switchOver(serverId);
+    await cloud.controller.reconcile(id);
+    await putBack(id);
+    await dieAndRepeat(step, id);
+    const { state, error_message } = (await operation(id))!;
+    assert.deepEqual([state, /the pool is full/.test(error_message!)], ['failed', true]);
+    assert.equal((await layersOf(id)).length, 3, 'what was written meanwhile is kept');
+    await cloud.obey();
+    await cloud.switchOver(serverId);
+    await dieAndRepeat(step, id);
+    await merged();
+    await dieAndRepeat(step, id);
+    const { layer_id, pool_name, type_name, ...after } = await get(id);
+    const top = (await layersOf(id)).find((layer) => layer.id === layer_id)!;
+    assert.deepEqual([top.pool_id, top.parent_id, pool_name, type_name], [cloud.poolId, old, 'local', '__DEFAULT__']);
+    assert.deepEqual([await cloud.status(id), after.move_outcome], ['in-use', 'error']);
+  });
+}
+
+test('where the other pool can’t even begin, the volume is at once where it was', async () => {
+  const { id, layer_id: old } = await made();
+  await retype(id);
+  await sql`update volume_layer set observed_state = 'failed', observed_generation = generation, observed_epoch = epoch,
+    observed_error = '{"code": "pool_gone", "message": "the pool is gone"}' where pool_id = ${flash}`.execute(
+    db.database.query,
+  );
+  await cloud.controller.reconcile(id);
+  assert.deepEqual(
+    (await layersOf(id)).map((layer) => [layer.pool_id, layer.parent_id]),
+    [
+      [cloud.poolId, null],
+      [cloud.poolId, old],
+    ],
+  );
+  assert.match((await operation(id))!.error_message!, /the pool is gone/);
+  await cloud.obey();
+  assert.deepEqual([await cloud.status(id), migrationStatus(await get(id))], ['available', 'error']);
+  assert.equal(await promised(flash), 0);
+});
+
+test('an administrator names the pool, as Cinder does, and the type stays', async () => {
+  const { id, type_name } = await made();
+  await migrate(id, `${host}@flash#flash`);
+  assert.equal(await cloud.status(id), 'maintenance');
+  await cloud.obey();
+  await cloud.controller.reconcile(id);
+  await merged();
+  await cloud.controller.reconcile(id);
+  const there = await get(id);
+  assert.deepEqual([await cloud.status(id), there.pool_name, there.type_name], ['available', 'flash', type_name]);
+  const list = (status: string) =>
+    cloud.volumes.list(cloud.member, { filter: { migrationStatus: status }, limit: 9 }, { allProjects: false });
+  assert.deepEqual([(await list('success')).length, (await list('migrating')).length], [1, 0]);
+});
+
+test('what holds a volume in its pool, and where it can’t go, is said', async () => {
+  const { id } = await made();
+  const other = await testPool(db.database);
+  const unfit = (why: string) => refused('volume_migration_unfit', { why });
+  await assert.rejects(migrate(id, 'nowhere@flash'), unfit('unknown'));
+  await assert.rejects(migrate(id, null), unfit('unknown'));
+  await assert.rejects(migrate(id, `${host}@local#local`), unfit('same'));
+  await assert.rejects(migrate(id, `host-${other.host_id}@local`), unfit('other_host'));
+  await assert.rejects(migrate(id, null, 'a cluster'), unfit('cluster'));
+  await assert.rejects(cloud.volumes.migrate(cloud.member, id, { backend: `${host}@flash`, cluster: null }), {
+    code: 'forbidden',
+  });
+  await assert.rejects(retype(id, 'never'), refused('volume_type_unfit', { why: 'other_pool' }));
+  await sql`update storage_pool set problem = 'pool_gone' where id = ${flash}`.execute(db.database.query);
+  await assert.rejects(retype(id), refused('no_pool'));
+  await sql`update storage_pool set problem = null where id = ${flash}`.execute(db.database.query);
+  await cloud.snapshots.create(cloud.member, {
+    ...{ volumeId: id, name: '', description: null, metadata: {}, inUse: false },
+  });
+  await cloud.obey();
+  await cloud.settle();
+  await assert.rejects(retype(id), unfit('snapshots'));
+  await assert.rejects(migrate(id, `${host}@flash`), unfit('snapshots'));
+  assert.equal(await cloud.status(id), 'available');
+});
+
+test('on its way a volume counts for both types, and nothing else is done to it', async () => {
+  const { id } = await made();
+  const second = await made();
+  await sql`insert into quota (id, project_id, resource, maximum) values (gen_random_uuid(), ${cloud.projectId}, 'volumes_fast', 1)`.execute(
+    db.database.query,
+  );
+  await retype(id);
+  await assert.rejects(retype(second.id), { code: 'quota_exceeded' });
+  await assert.rejects(retype(id), refused('volume_status_unfit'));
+  await assert.rejects(migrate(id, `${host}@flash`), refused('volume_status_unfit'));
+  await assert.rejects(
+    cloud.volumes.delete(cloud.member, id, { cascade: false, force: false }),
+    refused('volume_status_unfit'),
+  );
+  await cloud.volumes.delete(cloud.admin, id, { cascade: false, force: true });
+  await cloud.obey();
+  await retype(second.id);
+});
