@@ -26,7 +26,7 @@ import { testDatabase } from '../../control/kit/database/testing.ts';
 import { ensureEngine, stopEngine } from '../../engine/process.ts';
 import { FakeDatabase, FakeNorthd, FakeOvsdbServer, northbound } from '../../simulator/ovsdb/index.ts';
 import { OpenStack } from './openstack.ts';
-import { SimulatedHost } from './simulated-host.ts';
+import { SimulatedHost, type SimulatedHostOptions } from './simulated-host.ts';
 import {
   controlConfiguration,
   type SimulatedIdentity,
@@ -40,6 +40,8 @@ export interface SimulatedCloudOptions {
   hosts?: number;
   /** 'own': a cluster of this cloud alone, which the test may stop and start. */
   postgres?: 'shared' | 'own';
+  /** Of each host, beside the one named local. */
+  pools?: SimulatedHostOptions['pools'];
   /** Of its configuration, what is not as by default. */
   settings?: Partial<ControlConfiguration>;
   /** Where the log goes; BOTHY_TEST_LOG=debug shows it. */
@@ -149,8 +151,9 @@ export class SimulatedCloud implements AsyncDisposable {
       const log = options.log ?? pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
       const { settings = {} } = options;
       const parts = { directory, identity, databaseUrl, port: await freePort(), log, stack, postgres, settings };
+      const { pools } = options;
       const cloud = new SimulatedCloud(parts);
-      await cloud.#begin();
+      await cloud.#begin(pools);
       return cloud;
     } catch (error) {
       await stack.disposeAsync();
@@ -158,7 +161,7 @@ export class SimulatedCloud implements AsyncDisposable {
     }
   }
 
-  async #begin(): Promise<void> {
+  async #begin(pools: SimulatedCloudOptions['pools']): Promise<void> {
     const stack = this.#stack;
     stack.defer(() => this.database.close());
     const server = new FakeOvsdbServer([this.northbound]);
@@ -181,6 +184,7 @@ export class SimulatedCloud implements AsyncDisposable {
         streamPath: hostStreamPath,
         northd: this.northd,
         log: this.log,
+        ...(pools && { pools }),
       });
       stack.defer(() => simulated.remove());
       this.hosts.push(simulated);

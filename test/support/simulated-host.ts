@@ -9,6 +9,7 @@ import type { TlsFiles } from '../../cli/process/configuration.ts';
 import type { HostFacts } from '../../contract/host/index.ts';
 import type { HostId } from '../../contract/ids.ts';
 import type { Host } from '../../host/host.ts';
+import type { PoolSetting } from '../../host/index.ts';
 import { ProcessDied } from '../../host/server/context.ts';
 import { SimulatedMachine } from '../../simulator/fleet/fleet-machine.ts';
 import type { FakeNorthd } from '../../simulator/ovsdb/index.ts';
@@ -24,6 +25,8 @@ export interface SimulatedHostOptions {
   streamPath: string;
   northd: FakeNorthd;
   log: Logger;
+  /** Beside the one named local. */
+  pools?: readonly Pick<PoolSetting, 'name' | 'tier'>[];
 }
 
 export class SimulatedHost {
@@ -86,6 +89,7 @@ export class SimulatedHost {
     }
     const host = this.#machine.host({
       configuration: {
+        ...this.#storage(),
         credentials: { lookEveryMs: 50 },
         controlRetry: { retryFirstMs: 20, retryMaxMs: 100 },
         // As long as on real machines, in more attempts: a host that has the image may be starting again.
@@ -95,6 +99,14 @@ export class SimulatedHost {
     });
     this.#host = host;
     await host.start();
+  }
+
+  #storage() {
+    const { directory, pools } = this.#options;
+    if (!pools) return {};
+    const local = { name: 'local', tier: 'disk', path: join(directory, 'pools', 'local'), own: true } as const;
+    const others = pools.map((pool) => ({ ...pool, path: join(directory, 'pools', pool.name), own: true as const }));
+    return { storage: { pools: [local, ...others] } };
   }
 
   #step(step: string): void {
