@@ -163,6 +163,23 @@ test('where no host has room for the volume the server is in error with the reas
   assert.equal((await sql`select from volume`.execute(empty.database.query)).rows.length, 0);
 });
 
+test('a server goes where there is a pool for the cache of its volume, and its volume begins with a generation there', async () => {
+  await hostWithPool();
+  const fast = await cloud.addHost();
+  const pools = [await testPool(db.database, fast), await testPool(db.database, fast, 'fast')];
+  const specs = { volume_backend_name: 'local', 'bothy:cache_pool': 'fast', 'bothy:cache_gib': '1' };
+  await sql`insert into volume_type (id, name, public, extra_specs)
+    values (${newId()}, 'cached', true, ${JSON.stringify(specs)}::jsonb)`.execute(db.database.query);
+  const root = wishOf({ source: 'image', id: cloud.imageId, sizeGib: 1, bootIndex: 0, type: 'cached' });
+  for (const id of await create([root], { imageId: null, minCount: 4, maxCount: 4 })) {
+    assert.equal((await row(id)).host_id, fast);
+    const { rows } = await sql<{ pool_id: string; below: string }>`select l.pool_id, b.pool_id as below
+      from volume_attachment a join volume v on v.id = a.volume_id join volume_layer l on l.id = v.layer_id
+        join volume_layer b on b.id = l.parent_id where a.server_id = ${id}`.execute(db.database.query);
+    assert.deepEqual(rows, [{ pool_id: pools[1], below: pools[0] }]);
+  }
+});
+
 test('each of several servers gets volumes of its own, and they count against the quota', async () => {
   await hostWithPool();
   const root = wishOf({ source: 'image', id: cloud.imageId, sizeGib: 2, bootIndex: 0 });

@@ -13,7 +13,7 @@ import { type AttachmentRowWish, insertAttachments } from '../../storage/server-
 import { createVolumeIn, emptyWish } from '../../storage/volume/create.ts';
 import { lockVolume, reachOf } from '../../storage/volume/store.ts';
 import { gibBytes, requireStatus } from '../../storage/volume/volume.ts';
-import { typeOf } from '../../storage/volume-type/index.ts';
+import { cacheWords, typeOf } from '../../storage/volume-type/index.ts';
 import type { PlacementRequest } from '../placement/index.ts';
 import type { BootImage, ServerImages } from './dependencies.ts';
 import { devicePrefix, diskDevices } from './local-disks.ts';
@@ -154,7 +154,7 @@ export async function hostsForVolumes(
   const volumes: VolumeSize[] = [];
   for (const { sizeGib, type } of made) {
     const { extra_specs: extraSpecs } = await typeOf(tx, projectId, type);
-    volumes.push({ sizeBytes: (sizeGib ?? 1) * gibBytes, extraSpecs });
+    volumes.push({ sizeBytes: (sizeGib ?? 1) * gibBytes, extraSpecs, cache: cacheWords(extraSpecs) });
   }
   const imageId = rootVolume(made)?.id ?? null;
   return chooseHosts(tx, request, { volumes, imageId, count });

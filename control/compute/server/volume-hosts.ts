@@ -4,6 +4,7 @@
  */
 import type { Tx } from '../../kit/database/database.ts';
 import { choose, lockPools, type PoolState, readPools } from '../../storage/pool/index.ts';
+import type { CacheWords } from '../../storage/volume-type/index.ts';
 import {
   HostPicture,
   imageHolders,
@@ -20,6 +21,8 @@ export interface VolumeSize {
   sizeBytes: number;
   /** Of its type. */
   extraSpecs: Readonly<Record<string, string>>;
+  /** Of its type, too. */
+  cache: CacheWords | null;
 }
 
 export interface ChosenHost {

@@ -98,3 +98,20 @@ test('extra specs are read as Cinder reads them', () => {
   assert.deepEqual(met({ 'what nobody has': 'x' }), ['what nobody has']);
   assert.deepEqual(met({ __proto__: 'x', constructor: 'x', toString: 's== x' }), ['constructor', 'toString']);
 });
+
+test('a volume with a cache goes where another pool of its host has room for that, the emptier of two', () => {
+  const at = (host_id: string, over: Partial<PoolState> = {}) => ({ host_id, ...over });
+  const fast = { name: 'fast', tier: 'flash' } as const;
+  const cache = { pool: null, tier: 'flash', bytes: gib } as const;
+  const pools = [
+    pool('a', at('one')),
+    pool('b', at('two', { promised_bytes: 900 * gib })),
+    pool('c', at('two', { ...fast, promised_bytes: 500 * gib })),
+    pool('d', at('two', fast)),
+  ];
+  const found = choose({ ...wish, extraSpecs: { 'bothy:tier': 'disk' }, cache }, pools);
+  assert.deepEqual([found.pool?.id, found.cachePool?.id], ['b', 'd']);
+  const none = choose({ ...wish, cache: { ...cache, bytes: 200 * gib } }, pools);
+  assert.deepEqual([none.pool, none.cachePool], [null, null]);
+  assert.match(none.message, /cache/);
+});

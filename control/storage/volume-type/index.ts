@@ -1,4 +1,4 @@
-export { cacheWords, sameCache } from './cache-words.ts';
+export { type CacheWords, cacheWords, sameCache } from './cache-words.ts';
 export { lockType, touchType } from './change.ts';
 export { type DefaultType, DefaultTypeService, defaultTypeName, typeOf } from './default.ts';
 export { type EncryptionRow, type EncryptionWish, servedEncryption, TypeEncryptionService } from './encryption.ts';
