@@ -44,6 +44,7 @@ import { serviceRoutes } from './service/routes.ts';
 import { ControlStream } from './stream/client.ts';
 import type { Observations } from './stream/news.ts';
 import { quarantineStatus } from './stream/quarantine.ts';
+import { LayerKeys } from './volume/keys.ts';
 import { Storage } from './volume/storage.ts';
 import type { LayerTools } from './volume/tools.ts';
 
@@ -93,6 +94,13 @@ export class Host {
   readonly #credentials: Credentials;
   readonly #lease = new Lease({ onChange: (state) => this.#leaseChanged(state) });
   readonly #source: ReturnType<typeof httpsSource>;
+  readonly #keys = new LayerKeys({
+    ask: (ids) => this.#stream.ask(ids),
+    told: () => {
+      this.#reconciler.wakeAll();
+      this.#storage.layers.wakeUnsettled();
+    },
+  });
   readonly #reconciler: Reconciler;
   readonly #storage: Storage;
   readonly #service: HostHttpService;
@@ -196,7 +204,7 @@ export class Host {
     return new Storage({
       ...context,
       ...{ hostId, setting, sweepIntervalMs, guestGid: guests?.gid, cloudId: () => this.#cloudId },
-      tools: this.#dependencies.layerTools,
+      ...{ tools: this.#dependencies.layerTools, keys: this.#keys },
       report: (layers) => this.#stream.report({ layers }),
       levels: (levels) => this.#stream.report({ pools: levels }),
       died: () => this.abandon(),
@@ -370,7 +378,7 @@ export class Host {
 
   async #received(message: StateMessage | KeysMessage, unreadable: readonly Unreadable[]): Promise<void> {
     // Before anything is written down: keys are not.
-    if (message.type === 'keys') return;
+    if (message.type === 'keys') return this.#keys.take(message.keys);
     const state = await this.#desired.next(message, unreadable, this.#cloudId!);
     if (this.#dead || this.#closing) return;
     this.#adopt(state);

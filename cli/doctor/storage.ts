@@ -32,7 +32,7 @@ function checkPool({
   return ok(check, detail);
 }
 
-function checkLayers({ count, busy, quarantined, unclaimed }: HostHealth['layers']): Finding[] {
+function checkLayers({ count, encrypted, busy, quarantined, unclaimed }: HostHealth['layers']): Finding[] {
   const failed = busy.filter(({ state, error }) => state === 'failed' || error !== null);
   const named = failed.slice(0, 3).map(({ id, error }) => `${id}: ${error?.message}`);
   const detail = `${count} layers of volumes`;
@@ -40,6 +40,12 @@ function checkLayers({ count, busy, quarantined, unclaimed }: HostHealth['layers
     failed.length === 0
       ? [ok('volumes', detail)]
       : [warning('volumes', `${detail}; ${failed.length} failed: ${named.join('; ')}`, hostLog)];
+  if (encrypted > 0) {
+    const told = `${encrypted} layers; their keys are in the database alone, sealed: without it nobody reads them again`;
+    findings.push(
+      warning('encrypted volumes', told, 'keep dumps of the database, and secrets/sealing-keys, on another machine'),
+    );
+  }
   if (quarantined.length > 0) {
     const told = `${quarantined.length} layers that the database does not account for are kept`;
     findings.push(problem('volumes in quarantine', told, 'see docs/runbook-lost-database.md'));

@@ -9,6 +9,7 @@ import {
   agree,
   type ControlMessage,
   type HostMessage,
+  messageLimits,
   type ProtocolRange,
   type Reading,
   readableByHost,
@@ -103,6 +104,7 @@ export class HostSession {
   #recording = false;
   #quarantine: Promise<void> = Promise.resolve();
   #pendingQuarantines = 0;
+  readonly #keysAsked = new Set<VolumeKeyId>();
   #answering = false;
 
   constructor(hostId: HostId, connection: HostConnection, owner: SessionOwner) {
@@ -255,15 +257,19 @@ export class HostSession {
     }
   }
 
-  /** One question at a time; the host asks again what nobody answered. */
+  /** One answer at a time, to all that was asked meanwhile; the host asks again what nobody answered. */
   async #asked(ids: readonly VolumeKeyId[]): Promise<void> {
-    if (this.#answering || this.#phase === 'closed') return;
+    if (this.#keysAsked.size <= messageLimits.keys) for (const id of ids) this.#keysAsked.add(id);
+    if (this.#answering) return;
     this.#answering = true;
-    try {
-      const keys = await this.#owner.handOutKeys(this.hostId, [...new Set(ids)]);
-      this.send({ type: 'keys', keys });
-    } catch (error) {
-      this.#owner.log.warn({ err: error, hostId: this.hostId }, 'host stream: keys could not be handed out');
+    while (this.#keysAsked.size > 0 && !this.closed) {
+      const asked = [...this.#keysAsked].slice(0, messageLimits.keys);
+      for (const id of asked) this.#keysAsked.delete(id);
+      try {
+        this.send({ type: 'keys', keys: await this.#owner.handOutKeys(this.hostId, asked) });
+      } catch (error) {
+        this.#owner.log.warn({ err: error, hostId: this.hostId }, 'host stream: keys could not be handed out');
+      }
     }
     this.#answering = false;
   }

@@ -10,6 +10,7 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 import type { ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { commandLineOf, identifyProcess, type ProcessIdentity, startTimeOf } from '../../engine/process-identity.ts';
@@ -33,6 +34,8 @@ export interface QemuLaunch {
   logFile: string;
   /** A memory that the guest goes on with: QEMU reads it as its file descriptor 3, whatever its user may open. */
   incoming?: string;
+  /** What opens its encrypted volumes: no command line, file or environment has it. Absent: it has none. */
+  secrets?: readonly { id: string; data: string }[];
 }
 
 export interface QemuLauncher {
@@ -47,6 +50,25 @@ export function asGuestUser(user: GuestUser | undefined, command: string, args: 
   const groups = user.groups.length > 0 ? `--groups=${user.groups.join(',')}` : '--clear-groups';
   const drop = [`--reuid=${user.uid}`, `--regid=${user.gid}`, groups, '--no-new-privs'];
   return ['setpriv', [...drop, '--inh-caps=-all', '--bounding-set=-all', '--', command, ...args]];
+}
+
+/**
+ * As the guest's user: a pipe of its own, which QEMU can open by name where it could not open a socket of ours; the shell then becomes QEMU. A
+ * memory dump would have the secrets, so there is none.
+ */
+const readingSecrets = `ulimit -c 0
+secrets=$(cat <&4)
+exec 4<<END
+$secrets
+END
+unset secrets
+exec "$@"`;
+
+/** In the form of QEMU's -readconfig. What ends before it has read all has ended; who started it sees that. */
+function tell(pipe: Writable, secrets: NonNullable<QemuLaunch['secrets']>): void {
+  const once = new Map(secrets.map(({ id, data }) => [id, data]));
+  pipe.on('error', () => {});
+  pipe.end([...once].map(([id, data]) => `[object "${id}"]\n  qom-type = "secret"\n  data = "${data}"\n`).join(''));
 }
 
 export interface ProcessLauncherOptions {
@@ -68,13 +90,18 @@ export class ProcessLauncher implements QemuLauncher {
     this.#command = options.command ?? 'qemu-system-x86_64';
   }
 
-  launch({ args, logFile, user, incoming }: QemuLaunch): Promise<QemuProcess> {
-    const [command, all] = asGuestUser(user, this.#command, args);
+  launch({ args, logFile, user, incoming, secrets = [] }: QemuLaunch): Promise<QemuProcess> {
+    const told = secrets.length > 0;
+    const read = ['-c', readingSecrets, 'sh', this.#command, '-readconfig', '/dev/fd/4', ...args];
+    const [command, all] = told ? asGuestUser(user, 'sh', read) : asGuestUser(user, this.#command, args);
     const memory = incoming === undefined ? [] : [openSync(incoming, 'r')];
     const log = openSync(logFile, 'a', 0o600);
     try {
       const env = { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8' };
-      const child = spawn(command, all, { detached: true, stdio: ['ignore', log, log, ...memory], cwd: '/', env });
+      const third = told && memory.length === 0 ? (['ignore'] as const) : memory;
+      const stdio = ['ignore', log, log, ...third, ...(told ? (['pipe'] as const) : [])] as const;
+      const child = spawn(command, all, { detached: true, stdio: [...stdio], cwd: '/', env });
+      if (told) tell(child.stdio[4] as Writable, secrets);
       let alive = true;
       const exited = new Promise<void>((resolve) => {
         const ended = () => {

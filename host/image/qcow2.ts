@@ -136,30 +136,60 @@ export interface OverlayOptions {
   sizeBytes: number;
   /** Undefined: what was not written reads as zeros. */
   backing: { path: string; format: 'raw' | 'qcow2' } | undefined;
+  /** The header of its encryption. Absent: it is in the clear. */
+  luks?: { bytes: number; pieces: { offset: number; bytes: Buffer }[] } | undefined;
+}
+
+/** Of qcow2: the content is encrypted as LUKS does. */
+export const luksMethod = 2;
+
+/** Where the header of its encryption lies; undefined where it names none. @param head from the file's beginning */
+export function luksPlaceOf(head: Buffer): number | undefined {
+  for (let at = head.readUInt32BE(100); at + 24 <= head.length; ) {
+    const [type, length] = [head.readUInt32BE(at), head.readUInt32BE(at + 4)];
+    if (type === extension.end) return undefined;
+    if (type === extension.encryption) {
+      const offset = head.readBigUInt64BE(at + 8);
+      return length === 16 && offset <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(offset) : undefined;
+    }
+    at += 8 + Math.ceil(length / 8) * 8;
+  }
+  return undefined;
 }
 
 /** The pieces of an empty overlay, and how long the file is; everything between them is a hole. */
-export function qcow2Overlay({ sizeBytes, backing }: OverlayOptions): {
+export function qcow2Overlay({ sizeBytes, backing, luks }: OverlayOptions): {
   fileBytes: number;
   pieces: { offset: number; bytes: Buffer }[];
 } {
   const cluster = 65_536;
   const l1Entries = Math.ceil(sizeBytes / ((cluster / 8) * cluster));
   const l1Clusters = Math.ceil((l1Entries * 8) / cluster);
-  const clusters = 3 + l1Clusters;
+  const luksAt = (3 + l1Clusters) * cluster;
+  const clusters = 3 + l1Clusters + Math.ceil((luks?.bytes ?? 0) / cluster);
   const path = Buffer.from(backing?.path ?? '');
   if (path.length > 1023) throw new Error('the path of the backing file is too long');
   const format = Buffer.from(backing?.format ?? '');
-  const header = Buffer.alloc(104 + 8 + 8 + 8 + path.length);
+  const header = Buffer.alloc(104 + 16 + 24 + 8 + path.length);
+  let at = 104;
   qcow2Magic.copy(header);
   header.writeUInt32BE(3, 4);
   if (backing) {
-    header.writeBigUInt64BE(128n, 8);
+    const nameAt = header.length - path.length;
+    header.writeBigUInt64BE(BigInt(nameAt), 8);
     header.writeUInt32BE(path.length, 16);
-    header.writeUInt32BE(extension.backingFormat, 104);
-    header.writeUInt32BE(format.length, 108);
-    format.copy(header, 112);
-    path.copy(header, 128);
+    header.writeUInt32BE(extension.backingFormat, at);
+    header.writeUInt32BE(format.length, at + 4);
+    format.copy(header, at + 8);
+    path.copy(header, nameAt);
+    at += 16;
+  }
+  if (luks) {
+    header.writeUInt32BE(luksMethod, 32);
+    header.writeUInt32BE(extension.encryption, at);
+    header.writeUInt32BE(16, at + 4);
+    header.writeBigUInt64BE(BigInt(luksAt), at + 8);
+    header.writeBigUInt64BE(BigInt(luks.bytes), at + 16);
   }
   header.writeUInt32BE(16, 20);
   header.writeBigUInt64BE(BigInt(sizeBytes), 24);
@@ -179,6 +209,7 @@ export function qcow2Overlay({ sizeBytes, backing }: OverlayOptions): {
       { offset: 0, bytes: header },
       { offset: cluster, bytes: refcountTable },
       { offset: 2 * cluster, bytes: refcounts },
+      ...(luks?.pieces.map(({ offset, bytes }) => ({ offset: luksAt + offset, bytes })) ?? []),
     ],
   };
 }

@@ -7,6 +7,7 @@ import { exists } from '../disk/disk.ts';
 import { keptDisksAmong, localDisksAmong } from '../disk/local-disk.ts';
 import { hotBus } from '../guest/volumes.ts';
 import { asFault } from '../host-error.ts';
+import { keysOf } from '../volume/index.ts';
 import { isWanted, type ServerFacts } from './decide.ts';
 import { devicesOf } from './steps/cards.ts';
 import type { ServerTask } from './task.ts';
@@ -69,7 +70,10 @@ async function volumeFacts(task: ServerTask, desired: DesiredServer | undefined)
 
 async function layerFacts({ context }: ServerTask, id: LayerId): Promise<LayerFacts> {
   try {
-    const { lower } = await context.layers.chain(id);
+    const chain = await context.layers.chain(id);
+    const awaited = context.layers.keys.missing(keysOf(chain).map((key) => key.id));
+    if (awaited !== undefined) return { problem: awaited };
+    const { lower } = chain;
     return { lower: lower.map(({ layerId }) => layerId) };
   } catch (error) {
     return { problem: asFault(error).message };

@@ -22,7 +22,7 @@ import {
   speaking,
   type Unreadable,
 } from '../../contract/host/index.ts';
-import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import type { HostId, ImageId, ServerId, VolumeKeyId } from '../../contract/ids.ts';
 import type { TlsTexts } from '../../protocols/tls/index.ts';
 import type { HostLogger } from '../logger.ts';
 import { backOffMs } from '../server/back-off.ts';
@@ -155,6 +155,13 @@ export class ControlStream {
       this.#flushing = false;
       this.#flush();
     });
+  }
+
+  /** Keys of layers that have to be opened. Lost where no stream is open: who needs them asks again. */
+  ask(keys: VolumeKeyId[]): void {
+    for (let at = 0; this.#state === 'open' && at < keys.length; at += messageLimits.keys) {
+      this.#send({ type: 'ask', keys: keys.slice(at, at + messageLimits.keys) });
+    }
   }
 
   /** The quarantine is looked at again soon: what changes it often changes much of it. */

@@ -4,12 +4,13 @@
  */
 import { open } from 'node:fs/promises';
 import type { DesiredLayer } from '../../contract/host/index.ts';
-import type { ImageId, LayerId, VolumeId } from '../../contract/ids.ts';
+import type { ImageId, LayerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
+import type { Secret } from '../../contract/secret.ts';
 import { isNoEntry } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import type { BaseFile } from '../image/store.ts';
 import { type LayerHeader, readHeader } from './header.ts';
-import { type BuildsOn, baseNode, layerFileNode, layerNode, throttleGroup, throttleNode } from './names.ts';
+import { type BuildsOn, baseNode, keyObject, layerFileNode, layerNode, throttleGroup, throttleNode } from './names.ts';
 
 export interface ChainLink {
   layerId: LayerId;
@@ -20,6 +21,8 @@ export interface ChainLink {
   cache?: NonNullable<DesiredLayer['cache']>;
   /** Of a base, what a cache above it may ask of its pool, per second. */
   iops?: number;
+  /** Absent: it is in the clear. */
+  key?: ChainKey;
 }
 
 export interface LayerChain {
@@ -28,6 +31,12 @@ export interface LayerChain {
   lower: readonly ChainLink[];
   /** The image that the lowest of them builds on. */
   base: (BaseFile & { imageId: ImageId }) | null;
+}
+
+export interface ChainKey {
+  id: VolumeKeyId;
+  /** Undefined: this process has it not (yet). */
+  passphrase: Secret | undefined;
 }
 
 export interface ChainSources {
@@ -39,6 +48,8 @@ export interface ChainSources {
   cacheOf?(id: LayerId): ChainLink['cache'];
   /** What a cache may ask of the layer's pool, per second; undefined: as much as it gives. */
   iopsOf?(id: LayerId): number | undefined;
+  /** With which its file is encrypted; undefined: it is in the clear. */
+  keyOf?(id: LayerId): ChainKey | undefined;
   /** Undefined: the image is not here, or not in a form that guests read. */
   imageBase(id: ImageId): BaseFile | undefined;
 }
@@ -54,12 +65,14 @@ export async function readChain(layerId: LayerId, sources: ChainSources): Promis
   while (next !== undefined) {
     if (links.length === maxLayers) throw new HostFault('layer_damaged', `the chain of layer ${layerId} has no end`);
     const path = sources.layerPath(next);
+    const key: ChainKey | undefined = sources.keyOf?.(next);
+    const encrypted: boolean | undefined = sources.keyOf && key !== undefined;
     const header: LayerHeader | undefined =
-      path === undefined ? undefined : await headerAt(path, sources.basesOf(next));
+      path === undefined ? undefined : await headerAt(path, sources.basesOf(next), encrypted);
     if (!header) throw new HostFault('layer_not_ready', `layer ${next} is not on this host yet`);
     const cache = sources.cacheOf?.(next);
     const iops = cache?.role === 'base' ? sources.iopsOf?.(next) : undefined;
-    const more = { ...(cache && { cache }), ...(iops !== undefined && { iops }) };
+    const more = { ...(cache && { cache }), ...(iops !== undefined && { iops }), ...(key && { key }) };
     links.push({ layerId: next, path: path!, sizeBytes: header.sizeBytes, ...more });
     const { buildsOn }: LayerHeader = header;
     next = buildsOn?.kind === 'layer' ? buildsOn.id : undefined;
@@ -73,17 +86,38 @@ export async function readChain(layerId: LayerId, sources: ChainSources): Promis
 }
 
 /** Undefined where there is no such file. */
-export async function headerAt(path: string, bases: readonly BuildsOn[]): Promise<LayerHeader | undefined> {
+export async function headerAt(
+  path: string,
+  bases: readonly BuildsOn[],
+  encrypted?: boolean,
+): Promise<LayerHeader | undefined> {
   const file = await open(path, 'r').catch((error) => {
     if (isNoEntry(error)) return undefined;
     throw error;
   });
   try {
-    return file && (await readHeader(file, bases));
+    return file && (await readHeader(file, bases, encrypted));
   } finally {
     await file?.close();
   }
 }
+
+/** Each of the keys that its parts are encrypted with. */
+export function keysOf({ top, lower }: LayerChain): ChainKey[] {
+  const keys = [top, ...lower].flatMap(({ key }) => key ?? []);
+  return [...new Map(keys.map((key) => [key.id, key])).values()];
+}
+
+/** The name of a secret that its QEMU has; never the secret. */
+const encryption = ({ key }: Pick<ChainLink, 'key'>) =>
+  key && { encrypt: { format: 'luks', 'key-secret': keyObject(key.id) } };
+
+/** What its QEMU has to have before it can open the chain, as `object-add` takes it. @throws HostFault where one is not here */
+export const secretObjects = (chain: LayerChain) =>
+  keysOf(chain).map(({ id, passphrase }) => {
+    if (!passphrase) throw new HostFault('layer_not_ready', 'the key of an encrypted volume is not here yet');
+    return { 'qom-type': 'secret', id: keyObject(id), data: passphrase.reveal() };
+  });
 
 /** Options of `blockdev-add`. */
 export type BlockNode = Record<string, unknown>;
@@ -118,6 +152,7 @@ export function lowerNodes(chain: LayerChain, spelling: Spelling = {}): BlockNod
       driver: 'qcow2',
       ...named((id) => layerNode(id, layerId)),
       'read-only': true,
+      ...encryption(link),
       file: link.cache ? cacheFile(link, spelling) : file(path),
       backing: node,
     };
@@ -175,6 +210,7 @@ export function chainNodes(chain: LayerChain, spelling: Spelling & { readOnly: b
     ...(volumeId !== undefined && { 'node-name': layerNode(volumeId, layerId) }),
     'read-only': readOnly,
     discard: 'unmap',
+    ...encryption(chain.top),
     file: { driver: 'file', ...name, filename: placeOf(path), 'read-only': readOnly, discard: 'unmap' },
     backing: lowerNodes(chain, spelling),
   };

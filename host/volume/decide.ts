@@ -80,9 +80,9 @@ const begins: ReadonlySet<Step['do']> = new Set([
   'back-up',
 ]);
 
-/** What its document says that it builds on. What comes from a backup stands for itself. */
-export const wantedBase = ({ parentId, image, source }: DesiredLayer): BuildsOn => {
-  if (source) return null;
+/** What its document says that it builds on. What comes from a backup stands for itself, and so does an encrypted one of an image. */
+export const wantedBase = ({ parentId, image, source, encryption }: DesiredLayer): BuildsOn => {
+  if (source || (encryption && image)) return null;
   if (parentId !== null) return { kind: 'layer', id: parentId };
   return image && { kind: 'image', id: image.id };
 };
@@ -118,6 +118,7 @@ function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
     if (!guestsKnown) return waitForGuests;
     if (desired.readOnly && writers > 0) return waitForWriter;
     if (!facts.parentHere) return waitForParent;
+    if (!facts.imageHere && desired.image && onto === null) return { do: 'fetch' };
     return desired.sinks && onto ? { do: 'sink', onto } : { do: 'rebase', onto };
   }
   if (!isReady(desired, facts)) {

@@ -57,7 +57,7 @@ async function lookAt(task: LayerTask, path: string, desired: DesiredLayer): Pro
     const header: LayerHeader =
       desired.presence === 'absent'
         ? { sizeBytes: 0, buildsOn: null }
-        : await readHeader(file, basesOf(desired, ledger));
+        : await readHeader(file, basesOf(desired, ledger), desired.encryption !== undefined);
     const owner =
       guestGid === undefined ? (isShared(desired) ? 'group' : 'root') : ownerOf({ uid, gid, mode }, guestGid);
     return { ...header, allocatedBytes: blocks * 512, owner };

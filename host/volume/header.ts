@@ -5,7 +5,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { readPiece } from '../files.ts';
 import { HostFault } from '../host-error.ts';
-import { backingOf, qcow2Magic } from '../image/qcow2.ts';
+import { backingOf, luksMethod, luksPlaceOf, qcow2Magic } from '../image/qcow2.ts';
+import { isLuksHead, luksHeadBytes } from './luks.ts';
 import { type BuildsOn, parseBackingName, sameBase } from './names.ts';
 
 export interface LayerHeader {
@@ -21,9 +22,14 @@ const dataFile = 4n;
 
 /**
  * @param bases all that it may build on
+ * @param encrypted whether it shall be; undefined: it does not matter
  * @throws HostFault where it is no layer of ours, or says that it builds on something else
  */
-export async function readHeader(file: FileHandle, bases: readonly BuildsOn[]): Promise<LayerHeader> {
+export async function readHeader(
+  file: FileHandle,
+  bases: readonly BuildsOn[],
+  encrypted?: boolean,
+): Promise<LayerHeader> {
   const head = await readPiece(file, 0, headBytes);
   if (head.length < 104 || !head.subarray(0, 4).equals(qcow2Magic) || head.readUInt32BE(4) !== 3) throw damaged();
   const size = head.readBigUInt64BE(24);
@@ -32,7 +38,16 @@ export async function readHeader(file: FileHandle, bases: readonly BuildsOn[]): 
   if (buildsOn === undefined || size > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged();
   if (head.readBigUInt64BE(72) & dataFile) throw damaged();
   if (!bases.some((base) => sameBase(base, buildsOn))) throw damaged();
+  if (encrypted !== undefined && !(await isEncryptedAs(file, head, encrypted))) throw damaged();
   return { sizeBytes: Number(size), buildsOn };
+}
+
+/** What shall be encrypted is never taken for what is not, nor the other way. */
+async function isEncryptedAs(file: FileHandle, head: Buffer, encrypted: boolean): Promise<boolean> {
+  if (!encrypted) return head.readUInt32BE(32) === 0;
+  const place = luksPlaceOf(head);
+  if (head.readUInt32BE(32) !== luksMethod || place === undefined) return false;
+  return isLuksHead(await readPiece(file, place, luksHeadBytes));
 }
 
 const damaged = () =>

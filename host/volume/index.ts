@@ -1,4 +1,13 @@
-export { type BlockNode, type ChainLimit, chainNodes, type LayerChain, limitOf, lowerNodes } from './chain.ts';
+export {
+  type BlockNode,
+  type ChainLimit,
+  chainNodes,
+  keysOf,
+  type LayerChain,
+  limitOf,
+  lowerNodes,
+  secretObjects,
+} from './chain.ts';
 export { LayerFiles } from './layer-files.ts';
-export { baseNode, cacheNode, layerFileNode, layerNode, throttleGroup, throttleNodesOf } from './names.ts';
+export { baseNode, cacheNode, keyObject, layerFileNode, layerNode, throttleGroup, throttleNodesOf } from './names.ts';
 export { type OpenLayer, OpenLayers } from './open-layers.ts';

@@ -6,9 +6,12 @@ import { type TestContext, test } from 'node:test';
 import { type ImageId, type LayerId, newId, newOrderedId, type ServerId, type VolumeId } from '../../contract/ids.ts';
 import { qcow2Overlay } from '../image/qcow2.ts';
 import { chainNodes, type LayerChain, lowerNodes } from './chain.ts';
+import { LayerKeys } from './keys.ts';
 import { LayerFiles } from './layer-files.ts';
 import { type BuildsOn, backingName, layerNode, parseBackingName } from './names.ts';
 import type { OpenLayer } from './open-layers.ts';
+
+const noKeys = new LayerKeys({ ask() {}, told() {} });
 
 function pool(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'bl-'));
@@ -20,6 +23,7 @@ function pool(t: TestContext) {
     layerPath: pathOf,
     imageBase: (id) => images.get(id),
     basesOf: (id) => bases.get(id) ?? [null],
+    keys: noKeys,
     guestGid: undefined,
   });
   const make = (buildsOn: BuildsOn, sizeBytes = 2 ** 30): LayerId => {
@@ -125,7 +129,7 @@ test('two volumes on one layer have nodes of their own, with names that QEMU tak
 
 test('who writes to a layer is known from what guests opened, and changes are told', () => {
   const { open } = new LayerFiles({
-    ...{ layerPath: () => undefined, imageBase: () => undefined, basesOf: () => [], guestGid: undefined },
+    ...{ layerPath: () => undefined, imageBase: () => undefined, basesOf: () => [], keys: noKeys, guestGid: undefined },
   });
   const told: (LayerId | undefined)[] = [];
   open.listen((id) => told.push(id));
@@ -146,7 +150,7 @@ test('who writes to a layer is known from what guests opened, and changes are to
 
 test('work on one layer is done one after the other, whatever becomes of it; work on others is not held up', async () => {
   const files = new LayerFiles({
-    ...{ layerPath: () => undefined, imageBase: () => undefined, basesOf: () => [], guestGid: undefined },
+    ...{ layerPath: () => undefined, imageBase: () => undefined, basesOf: () => [], keys: noKeys, guestGid: undefined },
   });
   const [id, other] = [newOrderedId<LayerId>(), newOrderedId<LayerId>()];
   const order: string[] = [];

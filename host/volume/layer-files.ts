@@ -8,15 +8,17 @@
  * root's alone.
  */
 import { chmod, chown, stat } from 'node:fs/promises';
-import type { LayerId } from '../../contract/ids.ts';
+import type { LayerId, VolumeKeyId } from '../../contract/ids.ts';
 import type { GuestUser } from '../guest/users.ts';
 import { type ChainLink, type ChainSources, type LayerChain, readChain } from './chain.ts';
+import type { LayerKeys } from './keys.ts';
 import { LayerLocks } from './locks.ts';
 import { OpenLayers } from './open-layers.ts';
 
 export interface LayerFilesOptions extends ChainSources {
   /** The group that QEMU reads images as; undefined: all is this process's own (tests). */
   guestGid: number | undefined;
+  keys: LayerKeys;
 }
 
 export class LayerFiles {
@@ -32,6 +34,15 @@ export class LayerFiles {
   /** The chain of a layer as it is now; under `lock` it stays so. @throws HostFault `layer_not_ready` where a part is not there yet */
   chain(layerId: LayerId): Promise<LayerChain> {
     return readChain(layerId, this.#options);
+  }
+
+  get keys(): LayerKeys {
+    return this.#options.keys;
+  }
+
+  /** With which the layer is encrypted; undefined: it is in the clear. */
+  keyIdOf(layerId: LayerId): VolumeKeyId | undefined {
+    return this.#options.keyOf?.(layerId)?.id;
   }
 
   /** What the layer is to a cache. */

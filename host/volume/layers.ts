@@ -34,6 +34,8 @@ export interface LayersOptions {
 /** For people: what is under way, what failed, and what nobody accounts for. */
 export interface LayersStatus {
   count: number;
+  /** Of them: what can't be read without the database's keys. */
+  encrypted: number;
   /** Not settled, the first hundred. */
   busy: Pick<ObservedLayer, 'id' | 'state' | 'step' | 'error'>[];
   quarantined: LayerId[];
@@ -87,6 +89,8 @@ export class Layers implements LayerOwner {
       this.#tasks.delete(id);
       this.#children.delete(id);
     }
+    const keyIds = [...state.layers.values()].flatMap(({ encryption }) => encryption?.keyId ?? []);
+    this.#context.files.keys.keepOnly(new Set(keyIds));
     if (!before) this.#sweepIn(0);
   }
 
@@ -140,6 +144,7 @@ export class Layers implements LayerOwner {
     );
     return {
       count: this.#tasks.size,
+      encrypted: [...(this.#state?.layers.values() ?? [])].filter(({ encryption }) => encryption).length,
       busy: busy.slice(0, told).map(({ id, state, step, error }) => ({ id, state, step, error })),
       quarantined: [...(this.#state?.quarantinedLayers.keys() ?? [])],
       unclaimed: this.#unclaimed,

@@ -6,7 +6,7 @@
  * of being told the chain opens nothing (QEMU: "Unknown protocol 'layer'"). What a file may say is in the ledger; a guest may have written it.
  */
 import { createHash } from 'node:crypto';
-import type { ImageId, LayerId, VolumeId } from '../../contract/ids.ts';
+import type { ImageId, LayerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 
 /** What a layer reads where nobody has written to it; null: zeros. */
@@ -50,5 +50,8 @@ export const throttleNodesOf = (volumeId: VolumeId): string => `t-${short(volume
 export const throttleGroup = (volumeId: VolumeId): string => `g-${short(volumeId)}`;
 /** Of the image below all layers of a volume. */
 export const baseNode = (volumeId: VolumeId): string => `b-${short(volumeId)}`;
+
+/** The secret in a QEMU that opens what is encrypted with the key. */
+export const keyObject = (keyId: VolumeKeyId): string => `key-${keyId}`;
 
 const short = (...ids: string[]): string => createHash('sha256').update(ids.join(' ')).digest('hex').slice(0, 28);

@@ -4,7 +4,7 @@ import type { LayerId, VolumeId } from '../../contract/ids.ts';
 import type { GuestUser } from '../guest/users.ts';
 import { HostFault } from '../host-error.ts';
 import { outside, runWalledIn, type Walls } from '../image/walls.ts';
-import { type BlockNode, chainNodes, type LayerChain } from './chain.ts';
+import { type BlockNode, chainNodes, type LayerChain, secretObjects } from './chain.ts';
 import { outputOptions } from './formats.ts';
 import { faultCode, sinkJob, streamJob } from './jobs.ts';
 import type { BuildsOn } from './names.ts';
@@ -30,6 +30,8 @@ export function qemuLayerTools(user: GuestUser | undefined): LayerTools {
       lent(user, chain, async () => {
         const { node, walls } = inPlace(user, chain, sizeBytes);
         await give(user, chain.top.path);
+        const secrets = secretObjects(chain);
+        if (secrets.length > 0) return growEncrypted(node, { ...walls, timeoutMs: 60_000 }, { sizeBytes, secrets });
         await qemuImg(['resize', '-q', asJson(node), String(sizeBytes)], { ...walls, timeoutMs: 60_000 });
       }),
     convert: (chain, to, format, work) =>
@@ -63,7 +65,22 @@ async function stream(user: GuestUser | undefined, chain: LayerChain, onto: Buil
   const { node, walls } = inPlace(user, chain, Math.max(...sizes));
   await give(user, chain.top.path);
   const streaming = { volumeId: nobodys, layerId: chain.top.layerId, onto };
-  await withStorageDaemon(node, withSignal(walls, work), (execute) => streamJob(execute, streaming, work));
+  await withStorageDaemon(
+    node,
+    withSignal(walls, work),
+    (execute) => streamJob(execute, streaming, work),
+    secretObjects(chain),
+  );
+}
+
+/** By a daemon, which takes secrets by its monitor. */
+async function growEncrypted(
+  node: BlockNode,
+  walls: Walls,
+  { sizeBytes, secrets }: { sizeBytes: number; secrets: ReturnType<typeof secretObjects> },
+): Promise<void> {
+  const resize = { 'node-name': node['node-name'], size: sizeBytes };
+  await withStorageDaemon(node, walls, async (execute) => void (await execute('block_resize', resize)), secrets);
 }
 
 async function sink(user: GuestUser | undefined, chain: LayerChain, onto: LayerId, work: ToolWork): Promise<void> {
@@ -74,8 +91,11 @@ async function sink(user: GuestUser | undefined, chain: LayerChain, onto: LayerI
   await give(user, chain.top.path);
   const sinking = { volumeId: nobodys, root: 'layer', layerId: chain.top.layerId, onto } as const;
   const between = sunk.map(({ layerId }) => layerId);
-  await withStorageDaemon(node, withSignal(walls, work), (execute) =>
-    sinkJob(execute, { ...sinking, sunk: between }, work),
+  await withStorageDaemon(
+    node,
+    withSignal(walls, work),
+    (execute) => sinkJob(execute, { ...sinking, sunk: between }, work),
+    secretObjects(chain),
   );
 }
 

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { QmpClient } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
 import { type Walls, walledEnvironment, walledIn } from '../image/walls.ts';
-import type { BlockNode } from './chain.ts';
+import type { BlockNode, secretObjects } from './chain.ts';
 import type { Execute } from './jobs.ts';
 
 /** Behind walls the daemon is in a group of its own, which `timeout` makes. */
@@ -24,8 +24,10 @@ export async function withStorageDaemon<T>(
   node: BlockNode,
   walls: Walls,
   work: (execute: Execute) => Promise<T>,
+  secrets: ReturnType<typeof secretObjects> = [],
 ): Promise<T> {
-  const daemon = ['qemu-storage-daemon', '--blockdev', JSON.stringify(node)];
+  // Secrets are on no command line, and the node needs them first.
+  const daemon = ['qemu-storage-daemon', ...(secrets.length === 0 ? ['--blockdev', JSON.stringify(node)] : [])];
   const monitor = ['--chardev', 'socket,id=monitor,fd=3', '--monitor', 'chardev=monitor'];
   const { program, args } = walledIn([...daemon, ...monitor], walls);
   const child = spawn('sh', ['-c', lifeline, 'sh', program, ...args], {
@@ -50,6 +52,7 @@ export async function withStorageDaemon<T>(
     });
     const qmp = client;
     try {
+      if (secrets.length > 0) await openEncrypted(qmp, node, secrets);
       return await work((command, options) => qmp.execute(command, options));
     } finally {
       // Also after a failure: killed, it would leave what it has written so far as clusters that nobody knows.
@@ -61,4 +64,15 @@ export async function withStorageDaemon<T>(
     child.stdin!.end();
     await ended;
   }
+}
+
+async function openEncrypted(
+  qmp: QmpClient,
+  node: BlockNode,
+  secrets: ReturnType<typeof secretObjects>,
+): Promise<void> {
+  for (const secret of secrets) await qmp.execute('object-add', secret);
+  await qmp.execute('blockdev-add', node).catch((cause) => {
+    throw new HostFault('layer_unreadable', `the chain of a layer can't be opened: ${cause.message}`, { cause });
+  });
 }

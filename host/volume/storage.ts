@@ -7,8 +7,10 @@ import type { PoolLevel } from '../../contract/host/index.ts';
 import type { LayerId } from '../../contract/ids.ts';
 import { syncDirectory } from '../files.ts';
 import { BackupDirectory } from './backups.ts';
+import type { ChainKey } from './chain.ts';
 import type { LayerContext } from './context.ts';
 import { basesOf } from './decide.ts';
+import type { LayerKeys } from './keys.ts';
 import { LayerFiles } from './layer-files.ts';
 import { Layers, type LayersOptions } from './layers.ts';
 import { LayerLedger } from './ledger.ts';
@@ -34,6 +36,7 @@ export interface StorageOptions
     Omit<PoolsOptions, 'settings' | 'percentages'>,
     Pick<LayersOptions, 'report' | 'died' | 'sweepIntervalMs'> {
   setting: StorageSetting;
+  keys: LayerKeys;
   /** Pools that are no longer as they were told. */
   levels(pools: PoolLevel[]): void;
 }
@@ -59,7 +62,8 @@ export class Storage {
       basesOf: (id) => this.#basesOf(id),
       cacheOf: (id) => this.layers.desired(id)?.cache ?? undefined,
       iopsOf: (id) => this.pools.iopsPerVolume(this.layers.desired(id)?.pool ?? ''),
-      guestGid,
+      keyOf: (id) => this.#keyOf(id),
+      ...{ guestGid, keys: options.keys },
     });
     const directory = setting.backupDirectory ?? join(dataDirectory, 'backups');
     this.backups = new BackupDirectory({ directory, hostId, durable, gid: guestGid });
@@ -108,6 +112,11 @@ export class Storage {
   #basesOf(id: LayerId): readonly BuildsOn[] {
     const desired = this.layers.desired(id);
     return desired ? basesOf(desired, this.#context.ledger) : [];
+  }
+
+  #keyOf(id: LayerId): ChainKey | undefined {
+    const keyId = this.layers.desired(id)?.encryption?.keyId;
+    return keyId && { id: keyId, passphrase: this.files.keys.of(keyId) };
   }
 
   #layerPath(id: LayerId): string | undefined {

@@ -236,6 +236,7 @@ export class LayerTask {
       imageId: found.buildsOn?.kind === 'image' ? found.buildsOn.id : undefined,
     };
     const base = wantedBase(desired);
+    const copied = found?.buildsOn?.kind === 'image' && base === null ? found.buildsOn : base;
     return {
       file: found,
       made: ledger.isMade(this.id),
@@ -243,7 +244,7 @@ export class LayerTask {
       erasedEpoch: ledger.erasedEpoch(this.id),
       outcomes: outcomes.of(this.id),
       parentHere: base?.kind !== 'layer' || this.#owner.isHere(base.id),
-      imageHere: base?.kind !== 'image' || (found && !kind.readsImages) || images.base(base.id) !== undefined,
+      imageHere: copied?.kind !== 'image' || (found && !kind.readsImages) || images.base(copied.id) !== undefined,
       writers: files.open.writersOf(this.id).length,
       volumeOpen: files.open.ofVolume(desired.volumeId).length > 0,
       guestsKnown: files.open.complete,

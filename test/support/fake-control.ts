@@ -17,7 +17,7 @@ import {
   type QuarantinedServer,
   speaking,
 } from '../../contract/host/index.ts';
-import { type HostId, type ImageId, type LayerId, newId, type ServerId } from '../../contract/ids.ts';
+import { type HostId, type ImageId, type LayerId, newId, type ServerId, type VolumeKeyId } from '../../contract/ids.ts';
 import type { TestTls } from './certificates.ts';
 import { patienceMs, until } from './until.ts';
 
@@ -45,6 +45,10 @@ export class FakeControl {
   images: ImageId[] = [];
   /** Of the protocol, as its hello says. */
   versions: { protocol: number; lowestProtocol?: number } = speaking(hostProtocol);
+  /** Passphrases of keys that it tells when it is asked; null: it says that there is none. */
+  readonly keys = new Map<VolumeKeyId, string | null>();
+  /** Of which keys it was asked, in order. */
+  readonly asked: VolumeKeyId[] = [];
   incarnation: string = newId();
   position = '1.1.1';
   leaseMs = 30_000;
@@ -194,6 +198,7 @@ export class FakeControl {
       const message = JSON.parse(data.toString()) as HostMessage;
       this.messages.push(message);
       if (message.type === 'quarantine') this.#quarantine(message);
+      if (message.type === 'ask') this.#tellKeys(message.keys);
       if (message.type !== 'report') return;
       for (const layer of message.layers ?? []) this.observedLayers.set(layer.id, layer);
       for (const server of message.servers) {
@@ -204,5 +209,15 @@ export class FakeControl {
     const { cloudId, hostId } = this;
     this.send({ type: 'hello', ...this.versions, cloudId, hostId, leaseMs: this.leaseMs });
     this.snapshot();
+  }
+  #tellKeys(ids: readonly VolumeKeyId[]): void {
+    this.asked.push(...ids);
+    const keys = ids.flatMap((id) => {
+      const passphrase = this.keys.get(id);
+      return passphrase === undefined
+        ? []
+        : [{ id, passphrase, problem: passphrase === null ? 'there is none' : null }];
+    });
+    if (keys.length > 0) this.send({ type: 'keys', keys });
   }
 }

@@ -1,5 +1,5 @@
 /** Layers of volumes on a host, for tests of those who open them. */
-import type { DesiredVolume } from '../../contract/host/index.ts';
+import type { DesiredVolume, LayerEncryption } from '../../contract/host/index.ts';
 import { type AttachmentId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import type { HostWorld } from './host-world.ts';
 
@@ -10,18 +10,20 @@ export interface LayerOptions {
   /** Nobody writes to it any more. */
   parentId?: LayerId | null;
   sizeBytes?: number;
+  encryption?: LayerEncryption;
 }
 
 /** A layer whose file is there when this resolves. */
 export async function makeLayer(
   { control }: Pick<HostWorld, 'control'>,
-  { id = newOrderedId<LayerId>(), parentId = null, sizeBytes = volumeBytes }: LayerOptions = {},
+  { id = newOrderedId<LayerId>(), parentId = null, sizeBytes = volumeBytes, encryption }: LayerOptions = {},
 ): Promise<LayerId> {
   const parent = control.layers.find((layer) => layer.id === parentId);
   if (parent) control.wantLayer({ ...parent, readOnly: true, generation: parent.generation + 1 });
   control.wantLayer({
     ...{ id, volumeId: newOrderedId<VolumeId>(), epoch: 1, generation: 1, presence: 'present', pool: 'local' },
     ...{ sizeBytes, parentId, image: null, readOnly: false },
+    ...(encryption && { encryption }),
   });
   await control.untilLayer(id, 'ready', ({ state }) => state === 'ready');
   return id;

@@ -35,7 +35,7 @@ export const volumeAnswer = a.record({
   'os-vol-mig-status-attr:name_id': a.some(a.orNull(a.id)),
   ...{ group_id: a.some(a.orNull(a.id)), provider_id: a.some(a.orNull(a.text)), shared_targets: a.some(a.boolean) },
   ...{ service_uuid: a.some(a.orNull(a.id)), cluster_name: a.some(a.orNull(a.text)), volume_type_id: a.some(a.id) },
-  consumes_quota: a.some(a.boolean),
+  ...{ consumes_quota: a.some(a.boolean), encryption_key_id: a.some(a.id) },
 });
 
 export const briefVolumeAnswer = a.record({ id: a.id, name: a.orNull(a.text), links: a.links });
@@ -58,7 +58,12 @@ export function volumeBody(request: FastifyRequest, volume: ListedVolume) {
     ...{ description: volume.description, volume_type: volume.type_name, snapshot_id: volume.source_snapshot_id },
     ...{ source_volid: volume.source_volume_id, metadata: shownMetadata(volume) },
     ...{ links: linksOf(request, 'volumes', volume.id), user_id: volume.user_id, bootable: String(volume.bootable) },
-    ...{ encrypted: false, replication_status: null, consistencygroup_id: null, multiattach: volume.multiattach },
+    ...{
+      encrypted: volume.key_id !== null,
+      replication_status: null,
+      consistencygroup_id: null,
+      multiattach: volume.multiattach,
+    },
     attachments: attachmentsOf(volume, admin),
     ...(admin && { migration_status: migrationStatus(volume) }),
     ...(version >= 13 && { group_id: volume.group_id }),
@@ -66,6 +71,7 @@ export function volumeBody(request: FastifyRequest, volume: ListedVolume) {
     ...(version >= 48 && { shared_targets: false, service_uuid: null }),
     ...(admin && version >= 61 && { cluster_name: null }),
     ...(version >= 63 && { volume_type_id: volume.volume_type_id }),
+    ...(version >= 64 && volume.key_id !== null && { encryption_key_id: volume.key_id }),
     ...(version >= 65 && { consumes_quota: volume.consumes_quota }),
   };
 }

@@ -79,6 +79,16 @@ const contracts = {
     },
   },
   show: { summary: 'Show a volume', rights: 'reader', answers: { 200: a.record({ volume: volumeAnswer }) } },
+  encryption: {
+    summary: 'Show how a volume is encrypted',
+    rights: 'reader',
+    answers: {
+      200: a.record({
+        ...{ encryption_key_id: a.orNull(a.id), provider: a.some(a.text), control_location: a.some(a.text) },
+        ...{ cipher: a.some(a.orNull(a.text)), key_size: a.some(a.orNull(a.integer)) },
+      }),
+    },
+  },
   create: {
     summary: 'Make a volume',
     rights: 'member',
@@ -116,6 +126,12 @@ export function volumeRoutes(app: Boundary, volumes: VolumeService): void {
   app.get('/volumes/:id', contracts.show, async (request) => ({
     volume: wholeVolumeBody(request, await volumes.get(callerOf(request), request.params.id)),
   }));
+  app.get('/volumes/:id/encryption', contracts.encryption, async (request) => {
+    const { keyId, type } = await volumes.encryption(callerOf(request), request.params.id);
+    if (!type) return { encryption_key_id: keyId };
+    const { provider, control_location, cipher, key_size } = type;
+    return { encryption_key_id: keyId, provider, control_location, cipher, key_size };
+  });
   app.post('/volumes', contracts.create, async (request, reply) => {
     const wish = wishOf(request.body.volume, request.body['OS-SCH-HNT:scheduler_hints'] ?? {}, request.microversion);
     const volume = await volumes.create(callerOf(request), wish).catch((error) => {

@@ -8,7 +8,9 @@ import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Database, Queryable, Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
+import type { StorageReasons } from '../reasons.ts';
 import type { VolumeEncryption } from '../volume-key/index.ts';
+import { cacheWords } from './cache-words.ts';
 import { isUsed, lockType, touchType } from './change.ts';
 import type { VolumeTypeRow } from './listing.ts';
 import type { VolumeTypeEncryptionTable } from './tables.ts';
@@ -84,6 +86,8 @@ export async function encryptionOf(db: Queryable, typeId: string): Promise<Encry
   return rows[0];
 }
 
+type EncryptionReason = StorageReasons['volume_type_encryption_unserved'];
+
 /** As Nova reads them: the classes that once did it stand for the format. */
 const luksProviders: ReadonlySet<string> = new Set([
   ...['luks', 'LuksEncryptor', 'nova.volume.encryptors.luks.LuksEncryptor', 'os_brick.encryptors.luks.LuksEncryptor'],
@@ -98,16 +102,18 @@ const defaultBits = 256;
  */
 export async function servedEncryption(
   db: Queryable,
-  type: Pick<VolumeTypeRow, 'id' | 'name'>,
+  type: Pick<VolumeTypeRow, 'id' | 'name' | 'extra_specs'>,
 ): Promise<VolumeEncryption | undefined> {
   const row = await encryptionOf(db, type.id);
   if (!row) return undefined;
   const { provider, control_location, cipher, key_size } = row;
-  const unserved = (what: 'provider' | 'control_location' | 'cipher' | 'key_size', value: string | number) =>
+  const unserved = (what: EncryptionReason['what'], value: string | number) =>
     new CloudError('invalid', 'volume_type_encryption_unserved', { name: type.name, what, value: String(value) });
   if (!luksProviders.has(provider)) throw unserved('provider', provider);
   if (control_location !== 'front-end') throw unserved('control_location', control_location);
   if (cipher !== null && cipher !== servedCipher) throw unserved('cipher', cipher);
+  // What sinks between files of two keys has been tried by nobody.
+  if (cacheWords(type.extra_specs)) throw unserved('cache', 'bothy:cache_pool');
   const keySizeBits = key_size ?? defaultBits;
   if (keySizeBits !== 256 && keySizeBits !== 512) throw unserved('key_size', keySizeBits);
   return { cipher: servedCipher, keySizeBits };

@@ -1,7 +1,13 @@
 export { type CacheWords, cacheWords, sameCache } from './cache-words.ts';
 export { lockType, touchType } from './change.ts';
 export { type DefaultType, DefaultTypeService, defaultTypeName, typeOf } from './default.ts';
-export { type EncryptionRow, type EncryptionWish, servedEncryption, TypeEncryptionService } from './encryption.ts';
+export {
+  type EncryptionRow,
+  type EncryptionWish,
+  encryptionOf,
+  servedEncryption,
+  TypeEncryptionService,
+} from './encryption.ts';
 export {
   amount,
   type DiskLimits,

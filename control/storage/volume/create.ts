@@ -298,13 +298,6 @@ async function encryptionFor(
   source: VolumeSource | null,
 ): Promise<VolumeEncryption | undefined> {
   const encryption = await servedEncryption(tx, type);
-  // No host opens such layers yet.
-  if (encryption)
-    throw new CloudError('invalid', 'volume_type_encryption_unserved', {
-      name: type.name,
-      what: 'provider',
-      value: 'luks',
-    });
   if (!source) return encryption;
   const present = source.key_id === null ? undefined : await encryptionWith(tx, source.key_id);
   if (!isDeepStrictEqual(encryption, present)) {

@@ -7,6 +7,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller, isAdmin, requireProject } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
+import { type EncryptionRow, encryptionOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { createVolume, type VolumeWish } from './create.ts';
 import { extendVolume } from './extend.ts';
@@ -57,6 +58,12 @@ export class VolumeService {
   /** @throws CloudError `not_found` for a marker that is hidden or none */
   list(caller: Caller, page: VolumePage, options: ListOptions): Promise<ListedVolume[]> {
     return listVolumes(this.#deps.database.query, listReach(caller, options), page);
+  }
+
+  /** How it is encrypted, as its type says, and with which key; the key's id alone where it is not. @throws CloudError `not_found` */
+  async encryption(caller: Caller, id: string): Promise<{ keyId: string | null; type: EncryptionRow | undefined }> {
+    const { key_id: keyId, volume_type_id } = await this.get(caller, id);
+    return { keyId, type: keyId === null ? undefined : await encryptionOf(this.#deps.database.query, volume_type_id) };
   }
 
   count(caller: Caller, filter: VolumeFilter, options: ListOptions): Promise<number> {

@@ -3,7 +3,7 @@ import type { DesiredServer } from '../../../contract/host/index.ts';
 import { hasVolumeBus } from '../../guest/layout.ts';
 import { type GuestVolume, placeVolumes } from '../../guest/volumes.ts';
 import { HostFault } from '../../host-error.ts';
-import { limitOf } from '../../volume/index.ts';
+import { limitOf, secretObjects } from '../../volume/index.ts';
 import type { MachineShape, ServerRecord } from '../record.ts';
 import type { ServerTask } from '../task.ts';
 import { type VolumeToOpen, volumesToOpen } from '../volumes.ts';
@@ -36,11 +36,16 @@ export function volumesAtStart(
   return { open, record: { volumes: open.map((volume) => newVolume(desired, volume, true)), volumeBus } };
 }
 
+/** With what its QEMU needs before it can open it. */
+export interface OpenedVolume extends GuestVolume {
+  secrets: ReturnType<typeof secretObjects>;
+}
+
 /** Runs the work, which starts a guest, within the locks of all, with their files open to its user. */
 export async function withVolumes<T>(
   task: ServerTask,
   volumes: readonly VolumeToOpen[],
-  work: (opened: GuestVolume[]) => Promise<T>,
+  work: (opened: OpenedVolume[]) => Promise<T>,
 ): Promise<T> {
   // Before the files are given to the guest's user: they would be taken back at once.
   for (const volume of volumes) task.tellOpen(volume);
@@ -54,13 +59,14 @@ export async function withVolumes<T>(
 async function withinLocks<T>(
   task: ServerTask,
   volumes: readonly VolumeToOpen[],
-  work: (opened: GuestVolume[]) => Promise<T>,
+  work: (opened: OpenedVolume[]) => Promise<T>,
 ): Promise<T> {
   const [first, ...rest] = volumes;
   if (!first) return work([]);
   return withLayer(task, first.layerId, async (chain) => {
     const { id, slot, bootIndex } = first;
-    const opened = { id, slot, bootIndex, node: await spelled(task, chain, first), limit: limitOf(chain, id) };
+    const node = await spelled(task, chain, first);
+    const opened = { id, slot, bootIndex, node, limit: limitOf(chain, id), secrets: secretObjects(chain) };
     return withinLocks(task, rest, (others) => work([opened, ...others]));
   });
 }

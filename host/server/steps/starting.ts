@@ -71,6 +71,7 @@ export const launch: StepFunction<'launch'> = async ({ task, desired, signal }) 
     const process = await context.launcher.launch({
       ...{ serverId: task.id, args, logFile: paths.qemuLog, user: task.user },
       ...(memory !== undefined && { incoming: memory }),
+      secrets: opened.flatMap(({ secrets }) => secrets),
     });
     task.guest = task.newGuest(process);
     await context.step('spawn');

@@ -10,10 +10,13 @@ import { throttledDevice, volumeDevice, volumeDeviceId } from '../../guest/volum
 import { HostFault } from '../../host-error.ts';
 import {
   cacheNode,
+  keyObject,
+  keysOf,
   type LayerChain,
   layerFileNode,
   layerNode,
   limitOf,
+  secretObjects,
   throttleGroup,
   throttleNodesOf,
 } from '../../volume/index.ts';
@@ -94,6 +97,31 @@ export async function withLayer<T>(
   });
 }
 
+/** Those that its QEMU has. */
+const secretsOf = async (task: ServerTask): Promise<ReadonlySet<string>> => {
+  const objects = await task.guest!.execute<{ name: string }[]>('qom-list', { path: '/objects' });
+  return new Set(objects.map(({ name }) => name));
+};
+
+/** What its QEMU needs to open the chain: by its monitor, and nowhere else. */
+async function tellSecrets(task: ServerTask, chain: LayerChain): Promise<void> {
+  if (keysOf(chain).length === 0) return;
+  const here = await secretsOf(task);
+  for (const secret of secretObjects(chain)) if (!here.has(secret.id)) await task.guest!.execute('object-add', secret);
+}
+
+/** What only this volume needed its QEMU forgets. */
+async function takeSecrets(task: ServerTask, id: VolumeId): Promise<void> {
+  const { layers } = task.context;
+  const keysIn = (volumes: readonly VolumeRecord[]) =>
+    new Set(volumes.flatMap(({ tops }) => tops.flatMap((top) => layers.keyIdOf(top) ?? [])));
+  const volumes = task.record!.volumes!;
+  const others = keysIn(volumes.filter((volume) => volume.id !== id));
+  for (const keyId of keysIn(volumes.filter((volume) => volume.id === id))) {
+    if (!others.has(keyId)) await done(task, 'object-del', { id: keyObject(keyId) });
+  }
+}
+
 const spellingOf = (task: ServerTask, { id, readOnly }: Pick<VolumeRecord, 'id' | 'readOnly'>) =>
   ({ volumeId: id, readOnly, ioUring: task.context.ioUring }) as const;
 
@@ -120,6 +148,7 @@ export const plugVolume: StepFunction<'plug-volume'> = async ({ task, desired },
   const sizeBytes = await withLayer(task, layerId, async (chain) => {
     const node = await spelled(task, chain, volume);
     await limitCache(task, chain, id);
+    await tellSecrets(task, chain);
     if (!(await nodesOf(task)).has(layerNode(id, layerId))) await task.guest!.execute('blockdev-add', node);
     await context.step('add-node');
     if (!(await devicesOf(task)).has(volumeDeviceId(id)))
@@ -161,6 +190,7 @@ async function closed(task: ServerTask, { id, tops }: VolumeRecord): Promise<boo
     if (name.startsWith(throttleNodesOf(id))) await done(task, 'blockdev-del', { 'node-name': name });
   if (cached) await done(task, 'object-del', { id: throttleGroup(id) });
   await task.context.step('remove-nodes');
+  await takeSecrets(task, id);
   task.context.layers.open.closed({ serverId: task.id, volumeId: id });
   task.askedFor.delete(id);
   await task.save({ volumes: task.record!.volumes!.filter((volume) => volume.id !== id) });
@@ -200,6 +230,7 @@ export const switchVolume: StepFunction<'switch-volume'> = async ({ task, desire
       if (found?.node !== below && found?.node !== cacheNode(id))
         throw new HostFault('volume_unknown', `QEMU has something else as volume ${id}`);
       const node = { ...(await topNode(chain, spellingOf(task, record))), backing: null };
+      await tellSecrets(task, chain);
       if (!nodes.has(name)) await task.guest!.execute('blockdev-add', node);
       await context.step('add-top');
       const agentSocket = desired.hardware?.guestAgent ? task.paths.agent : undefined;

@@ -4,12 +4,13 @@ import type { DesiredLayer } from '../../../contract/host/index.ts';
 import type { LayerId } from '../../../contract/ids.ts';
 import { syncFile } from '../../files.ts';
 import { HostFault } from '../../host-error.ts';
-import { headerAt, type LayerChain } from '../chain.ts';
+import { headerAt, keysOf, type LayerChain } from '../chain.ts';
 import { basesOf, wantedBase } from '../decide.ts';
 import { closeNodes, type Execute, streamJob } from '../jobs.ts';
 import { type BuildsOn, sameBase } from '../names.ts';
 import type { LayerTask } from '../task.ts';
 import type { ToolWork } from '../tools.ts';
+import { awaitKeyMs, awaitsKeys } from './making.ts';
 import type { StepFunction } from './step.ts';
 
 /** Who writes to it lets it go soon, or changes it itself. */
@@ -42,12 +43,15 @@ export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }
       if (files.open.writersOf(task.id).length > 0) return lookAgainMs;
       const chain = await files.chain(task.id);
       if (await waitsForOthers(task, chain, onto)) return lookAgainMs;
+      if (awaitsKeys(task, idsOf(chain))) return awaitKeyMs;
       const act = desired.readOnly ? replace : change;
       await noted(task, desired, onto, () => act(task, chain, onto, work));
       return undefined;
     });
   });
 };
+
+const idsOf = (chain: LayerChain) => keysOf(chain).map(({ id }) => id);
 
 /** While the work is under way, and if this process dies in it also later, the file may say either: it changes with the last of the content. */
 export async function noted(
@@ -125,6 +129,7 @@ export const grow: StepFunction<'grow'> = async ({ task, desired }) => {
     const chain = await files.chain(task.id);
     // Never smaller: QEMU would cut off what is beyond without asking.
     if (chain.top.sizeBytes >= desired.sizeBytes) return undefined;
+    if (awaitsKeys(task, idsOf(chain))) return awaitKeyMs;
     for (const { path, cache } of chain.lower) if (!cache) await files.seal(path);
     await files.takeBack(chain.top.path);
     await tools.grow(chain, desired.sizeBytes);

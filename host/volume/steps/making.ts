@@ -2,9 +2,11 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DesiredImage, DesiredLayer } from '../../../contract/host/index.ts';
+import type { VolumeKeyId } from '../../../contract/ids.ts';
 import { syncFile } from '../../files.ts';
 import { HostFault } from '../../host-error.ts';
 import { wantedBase } from '../decide.ts';
+import { luksHeader } from '../luks.ts';
 import { type BuildsOn, sameBase } from '../names.ts';
 import { writeOverlay } from '../overlay.ts';
 import type { LayerTask } from '../task.ts';
@@ -14,16 +16,29 @@ import type { StepFunction } from './step.ts';
 export const make: StepFunction<'make'> = async ({ task, desired }) => {
   await task.context.pools.require(desired.pool, { toMake: true });
   const path = (await task.path(desired))!;
-  const base = wantedBase(desired);
+  const { encryption } = desired;
+  if (encryption && awaitsKeys(task, [encryption.keyId])) return awaitKeyMs;
+  // An encrypted one is made on its image, which is then moved into it.
+  const base: BuildsOn = encryption && desired.image ? { kind: 'image', id: desired.image.id } : wantedBase(desired);
   const format = base?.kind === 'image' ? await imageFor(task, desired.image!, desired) : 'qcow2';
   if (format === undefined) return awaitDigestMs;
   task.say('making the layer');
   const beside = `${path}.new`;
   const { sizeBytes } = desired;
-  await writeOverlay(beside, { sizeBytes, buildsOn: base, format }, task.context);
+  const luks = encryption && luksHeader(encryption, task.context.files.keys.of(encryption.keyId)!);
+  await writeOverlay(beside, { sizeBytes, buildsOn: base, format, luks }, task.context);
   await putInPlace(task, { beside, path, base });
   return undefined;
 };
+
+export const awaitKeyMs = 500;
+
+/** They are not here yet: that is said, and they are asked for. @throws HostFault `key_lost` */
+export function awaitsKeys(task: LayerTask, ids: readonly VolumeKeyId[]): boolean {
+  const awaited = task.context.files.keys.missing(ids);
+  if (awaited !== undefined) task.say(awaited);
+  return awaited !== undefined;
+}
 
 async function putInPlace(
   task: LayerTask,
@@ -79,6 +94,8 @@ export const fetch: StepFunction<'fetch'> = async ({ task, desired }) =>
 
 /** What a backup holds, as a layer that stands for itself. */
 export const restore: StepFunction<'restore'> = async ({ task, desired }) => {
+  if (desired.encryption)
+    throw new HostFault('encrypted', 'no backup is restored into an encrypted layer', { permanent: true });
   const { pools, backups, tools, files, durable } = task.context;
   await pools.require(desired.pool, { toMake: true });
   const path = (await task.path(desired))!;

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import type { CapturedImage, DesiredLayer } from '../../../contract/host/index.ts';
-import { asFault } from '../../host-error.ts';
+import { asFault, HostFault } from '../../host-error.ts';
 import { takeOverImage } from '../../image/take-over.ts';
 import { ProcessDied } from '../../server/context.ts';
 import type { Outcomes } from '../outcomes.ts';
@@ -68,7 +68,8 @@ async function outcomeOf<T>(
   }
 }
 
-function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, format }: Capture): Promise<CapturedImage> {
+async function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, format }: Capture): Promise<CapturedImage> {
+  requireClear(desired);
   const { images, tools, upload } = task.context;
   const named = ({ captures }: DesiredLayer) => captures?.some((each) => each.imageId === imageId) === true;
   return task.whileWanted(named, async (signal, asked) => {
@@ -105,11 +106,17 @@ function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, format }: 
   });
 }
 
-function makeBackup(
+/** What is made of an encrypted one would hold its content in the clear. Control refuses it before. */
+function requireClear({ encryption }: DesiredLayer): void {
+  if (encryption) throw new HostFault('encrypted', 'the layer is encrypted, and what is made of it would not be');
+}
+
+async function makeBackup(
   task: LayerTask,
   desired: DesiredLayer,
   wish: Backup,
 ): Promise<{ sizeBytes: number; sha256: string }> {
+  requireClear(desired);
   const { backups, tools } = task.context;
   const named = (now: DesiredLayer) => now.backups?.some(({ id }) => id === wish.id) === true;
   return task.whileWanted(named, async (signal) => {

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
+import type { ObservedLayer } from '../../../contract/host/index.ts';
+import { type HostId, type LayerId, newId, type VolumeKeyId } from '../../../contract/ids.ts';
+import { Secret } from '../../../contract/secret.ts';
+import { Sealer } from '../../identity/index.ts';
+import { testSealer } from '../../identity/testing.ts';
+import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { hostedLayers } from '../layer/index.ts';
+import { silentLog, type VolumeCloud, volumeCloud } from '../volume/testing.ts';
+
+let db: TestDatabase;
+let cloud: VolumeCloud;
+before(async () => {
+  db = await testDatabase();
+  cloud = await volumeCloud(db.database);
+  await typed('sealed', {});
+});
+after(() => db[Symbol.asyncDispose]());
+
+const side = (sealer = testSealer) => hostedLayers({ database: db.database, sealer, log: silentLog });
+
+async function typed(name: string, over: { cipher?: string; provider?: string; specs?: object }): Promise<void> {
+  const { cipher = 'aes-xts-plain64', provider = 'luks', specs = {} } = over;
+  await sql`with made as (insert into volume_type (id, name, public, extra_specs)
+      values (${newId()}, ${name}, true, ${JSON.stringify(specs)}::jsonb) returning id)
+    insert into volume_type_encryption (volume_type_id, id, provider, control_location, cipher, key_size)
+    select id, ${newId()}, ${provider}, 'front-end', ${cipher}, 256 from made`.execute(db.database.query);
+}
+
+const keyOf = async (id: string) => (await cloud.volumes.get(cloud.member, id)).key_id as VolumeKeyId;
+const rows = async () =>
+  (await sql<{ id: string; sealed: Buffer | null }>`select id, sealed from volume_key`.execute(db.database.query)).rows;
+const told = async (keyId: VolumeKeyId, hostId: HostId = cloud.hostId, sealer = testSealer) =>
+  (await side(sealer).handOutKeys(hostId, [keyId]))[0]!;
+
+test('a key is made when the host of its layers first asks, told to no other, and goes with the last layer that needs it', async () => {
+  const volume = await cloud.made({ type: 'sealed' });
+  const keyId = await keyOf(volume.id);
+  const documents = await side().desiredLayers(db.database.query, { layerIds: [volume.layer_id as LayerId] });
+  assert.deepEqual(documents[0]!.layer.encryption, { keyId, cipher: 'aes-xts-plain64', keySizeBits: 256 });
+  assert.equal((await rows())[0]!.sealed, null);
+  // The layer that the test's host says it has was made before anybody asked: as if the row were of an older database.
+  assert.match((await told(keyId)).problem ?? '', /no such key/);
+  await sql`update volume_layer set observed_size_bytes = 0`.execute(db.database.query);
+  const [first, again] = await Promise.all([told(keyId), told(keyId)]);
+  assert.match(first.passphrase ?? '', /^[0-9a-f]{64}$/);
+  assert.deepEqual(again, first);
+  assert.ok(!(await rows())[0]!.sealed!.toString('latin1').includes(first.passphrase!), 'sealed');
+  assert.equal((await told(keyId, newId<HostId>())).passphrase, null);
+  const other = new Sealer([new Secret(Buffer.alloc(32, 'another'))]);
+  assert.match((await told(keyId, cloud.hostId, other)).problem ?? '', /not among the sealing keys/);
+
+  const clone = await cloud.made({ sourceVolumeId: volume.id });
+  assert.equal(await keyOf(clone.id), keyId, 'what is made of it has its key');
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
+  await obeyed();
+  assert.equal((await rows()).length, 1, 'a clone needs it');
+  await cloud.volumes.delete(cloud.member, clone.id, { cascade: false, force: false });
+  await obeyed();
+  assert.deepEqual(await rows(), []);
+});
+
+/** Its host has removed what shall not be. */
+async function obeyed(): Promise<void> {
+  for (let n = 0; n < 4; n++) {
+    const { rows: absent } = await sql<{ id: LayerId; epoch: number; generation: number }>`
+      select id, epoch, generation from volume_layer where desired_presence = 'absent'`.execute(db.database.query);
+    const reports = absent.map(
+      (row): ObservedLayer => ({ ...row, state: 'absent', sizeBytes: 0, allocatedBytes: 0, step: null, error: null }),
+    );
+    await side().recordReports(cloud.hostId, reports);
+    await cloud.settle();
+  }
+}
+
+test('what no host can do is refused by name, and nothing is made of it in the clear', async () => {
+  await typed('strange', { cipher: 'serpent-xts-plain64' });
+  await typed('second', { provider: 'luks2' });
+  await typed('both', { specs: { 'bothy:cache_pool': 'fast', 'bothy:cache_gib': '1' } });
+  const make = (type: string) => cloud.volumes.create(cloud.member, cloud.wish({ type }));
+  const reason = 'volume_type_encryption_unserved';
+  await assert.rejects(make('strange'), {
+    reason,
+    fields: { name: 'strange', what: 'cipher', value: 'serpent-xts-plain64' },
+  });
+  await assert.rejects(make('second'), { reason });
+  await assert.rejects(make('both'), { reason });
+  const plain = await cloud.made();
+  const sealed = await cloud.made({ type: 'sealed' });
+  const cloned = (sourceVolumeId: string, type: string | null) =>
+    cloud.volumes.create(cloud.member, cloud.wish({ sourceVolumeId, type }));
+  await assert.rejects(cloned(plain.id, 'sealed'), { reason: 'volume_encryption_differs' });
+  const clear = (await cloud.volumes.get(cloud.member, plain.id)).type_name;
+  await assert.rejects(cloned(sealed.id, clear), { reason: 'volume_encryption_differs' });
+  const upload = {
+    name: 'x',
+    diskFormat: 'raw',
+    containerFormat: 'bare',
+    force: true,
+    visibility: 'private',
+    protected: false,
+  } as const;
+  await assert.rejects(cloud.volumes.upload(cloud.member, sealed.id, upload), { reason: 'volume_encrypted' });
+  await assert.rejects(cloud.volumes.retype(cloud.member, plain.id, { type: 'sealed', policy: 'never' }), {
+    reason: 'volume_encryption_differs',
+  });
+});

@@ -1,0 +1,195 @@
+/**
+ * Encrypted volumes in a real guest under real QEMU, told what to do by its host alone. What the guest writes is never on the disk as it wrote
+ * it, and no key is where others can see it.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { LayerEncryption } from '../../contract/host/index.ts';
+import { type LayerId, newId, newOrderedId, type VolumeId, type VolumeKeyId } from '../../contract/ids.ts';
+import { luksPlaceOf } from '../../host/image/qcow2.ts';
+import type { GuestShell } from '../support/guest-shell.ts';
+import { makeLayer, volumeBytes, volumeOf } from '../support/layers.ts';
+import { until } from '../support/until.ts';
+import { machineFor, smallGuest, type VolumeMachine, volumeTests } from '../support/volume-machine.ts';
+
+/** The guest makes it of two halves, so that no command line or memory of a shell spells it before it is on the disk. */
+const pattern = 'never-in-the-clear';
+const onDevice = (device: string, at: number) =>
+  `h=never-in-; (for i in $(seq 1 4096); do printf %s $h; printf %s the-clear; done) | dd of=${device} bs=4096 seek=${at} conv=notrunc,fsync 2>/dev/null`;
+/** By its digest: what the guest prints is in its console's log. */
+const readBack = (device: string, at: number) =>
+  `dd if=${device} bs=18 count=1 skip=${at * 4096} iflag=skip_bytes 2>/dev/null | sha256sum | cut -c -64`;
+const expected = createHash('sha256').update(pattern).digest('hex');
+
+function newKey({ world }: VolumeMachine): LayerEncryption & { passphrase: string } {
+  const [keyId, passphrase] = [newId<VolumeKeyId>(), randomBytes(32).toString('hex')];
+  world.control.keys.set(keyId, passphrase);
+  return { keyId, cipher: 'aes-xts-plain64', keySizeBits: 512, passphrase };
+}
+
+/** In no file of the host, and in nothing that other users see of a process. */
+function assertNowhere({ world }: VolumeMachine, text: string): void {
+  const found = execFileSync('sh', ['-c', 'grep -rlaF -e "$1" "$2" || true', 'sh', text, world.directory]);
+  assert.equal(found.toString(), '', 'in no file');
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid))) {
+    for (const part of ['cmdline', 'environ']) {
+      const bytes = readBytes(`/proc/${pid}/${part}`);
+      assert.ok(!bytes.includes(text), `${part} of ${pid}`);
+    }
+  }
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    return Buffer.alloc(0);
+  }
+}
+
+const pidOf = ({ world, server }: VolumeMachine): number =>
+  Number(readFileSync(join(world.directory, 'run/guests', server.id, 'pid'), 'utf8'));
+
+async function shellOf(t: TestContext, machine: VolumeMachine): Promise<GuestShell> {
+  const shell = await machine.shell();
+  t.after(() => shell.close());
+  return shell;
+}
+
+const device = (name: string) => `until [ -e /sys/block/${name} ]; do sleep 0.1; done; `;
+
+test(
+  'what a guest writes to an encrypted volume is on no disk as it wrote it, and is there again after every death',
+  volumeTests,
+  async (t) => {
+    const machine = await machineFor(t);
+    const { world } = machine;
+    let host = await machine.host();
+    const { passphrase, ...encryption } = newKey(machine);
+    await machine.want({ image: await smallGuest(world) });
+    let shell = await shellOf(t, machine);
+    const began = performance.now();
+    const first = await makeLayer(world, { encryption });
+    t.diagnostic(`made: ${Math.round(performance.now() - began)} ms`);
+    const volume = volumeOf(first);
+    await machine.want({ volumes: [volume] });
+    await shell.run(device('vdb') + onDevice('/dev/vdb', 0));
+
+    // A snapshot, and what is written after it.
+    const second = await makeLayer(world, { parentId: first, encryption });
+    await machine.want({ volumes: [{ ...volume, layerId: second }] });
+    await shell.run(onDevice('/dev/vdb', 100));
+    assertNowhere(machine, pattern);
+    assertNowhere(machine, passphrase);
+    assert.equal(await shell.run(readBack('/dev/vdb', 0)), expected);
+
+    // Another life of the host process: nothing is asked for as long as nothing is to be opened.
+    world.control.asked.length = 0;
+    await host.stop();
+    host = await machine.host();
+    await machine.want({ name: 'again' });
+    assert.deepEqual(world.control.asked, []);
+
+    // QEMU is killed, and control does not tell keys: the guest waits, and says for what.
+    const told = world.control.keys.get(encryption.keyId)!;
+    world.control.keys.delete(encryption.keyId);
+    process.kill(pidOf(machine), 'SIGKILL');
+    await machine.seen('ended', ({ state }) => state === 'stopped' || state === 'building');
+    const top = { ...volume, layerId: second };
+    machine.server = {
+      ...machine.server,
+      generation: machine.server.generation + 1,
+      reboot: { count: 1, type: 'hard' },
+    };
+    world.control.want(machine.server);
+    await machine.seen('waiting for the key', ({ step }) => /waiting for control to tell the key/.test(step ?? ''));
+    world.control.keys.set(encryption.keyId, told);
+    await machine.want({ volumes: [top] });
+    shell.close();
+    shell = await shellOf(t, machine);
+    assert.equal(await shell.run(device('vdb') + readBack('/dev/vdb', 0)), expected);
+    assert.equal(await shell.run(readBack('/dev/vdb', 100)), expected);
+    assertNowhere(machine, passphrase);
+    assert.match(
+      readFileSync(`/proc/${pidOf(machine)}/limits`, 'utf8'),
+      /Max core file size +0 +0/,
+      'its memory is dumped nowhere',
+    );
+
+    // Off the guest: grown, made to build on nothing, still sealed.
+    await machine.want({ volumes: [] });
+    await shell.run('until [ ! -e /sys/block/vdb ]; do sleep 0.1; done');
+    const layer = world.control.layers.find(({ id }) => id === second)!;
+    world.control.wantLayer({ ...layer, generation: 2, sizeBytes: 2 * volumeBytes });
+    await world.control.untilLayer(
+      second,
+      'grown',
+      (seen) => seen.state === 'ready' && seen.sizeBytes === 2 * volumeBytes,
+    );
+    world.control.wantLayer({ ...layer, generation: 3, sizeBytes: 2 * volumeBytes, parentId: null });
+    await world.control.untilLayer(second, 'alone', (seen) => seen.state === 'ready' && seen.generation === 3);
+    assertNowhere(machine, pattern);
+    await machine.want({ volumes: [{ ...top, sizeBytes: 2 * volumeBytes }] });
+    assert.equal(await shell.run(device('vdb') + readBack('/dev/vdb', 0)), expected);
+  },
+);
+
+test(
+  'an encrypted volume of an image is a copy of it, and boots; a lost key and a damaged header are said',
+  volumeTests,
+  async (t) => {
+    const machine = await machineFor(t);
+    const { world } = machine;
+    await machine.host();
+    const { passphrase: _, ...encryption } = newKey(machine);
+    const [id, volumeId, sizeBytes] = [newOrderedId<LayerId>(), newOrderedId<VolumeId>(), 2 ** 30];
+    const image = await smallGuest(world);
+    world.control.wantLayer({
+      ...{ id, volumeId, epoch: 1, generation: 1, presence: 'present', pool: 'local' },
+      ...{ sizeBytes, parentId: null, image, encryption, readOnly: false },
+    });
+    await world.control.untilLayer(id, 'ready', ({ state }) => state === 'ready');
+    const path = join(world.directory, 'data/volumes', `${id}.qcow2`);
+    const head = Buffer.alloc(4096);
+    await using file = await open(path, 'r+');
+    await file.read(head, 0, head.length, 0);
+    assert.equal(head.readBigUInt64BE(8), 0n, 'it builds on nothing');
+    assert.ok((await stat(path)).size > 2 ** 22);
+    const root = volumeOf(id, { id: volumeId, slot: 0, bootIndex: 0, sizeBytes, device: '/dev/vda' });
+    await machine.want({ volumes: [root] });
+    const shell = await shellOf(t, machine);
+    await shell.run('echo kept >/etc/kept; sync');
+    assert.match(await shell.run('cat /etc/kept'), /kept/);
+    await machine.want({ power: 'off', hardware: { shutdownSeconds: 1 } }, 'stopped');
+
+    const lost = newKey(machine);
+    world.control.keys.set(lost.keyId, null);
+    const missing = newOrderedId<LayerId>();
+    const { passphrase: __, ...unknown } = lost;
+    world.control.wantLayer({
+      ...{
+        id: missing,
+        volumeId: newOrderedId<VolumeId>(),
+        epoch: 1,
+        generation: 1,
+        presence: 'present',
+        pool: 'local',
+      },
+      ...{ sizeBytes, parentId: null, image: null, encryption: unknown, readOnly: false },
+    });
+    await world.control.untilLayer(missing, 'without its key', ({ error }) => error?.code === 'key_lost');
+
+    // Its QEMU is taken over and writes another LUKS header: it harms itself alone, and keeps nobody busy.
+    const place = luksPlaceOf(head)!;
+    await file.write(Buffer.from([0x7f, 0xff, 0xff, 0xff]), 0, 4, place + 164);
+    const damaged = world.control.layers.find((layer) => layer.id === id)!;
+    world.control.wantLayer({ ...damaged, generation: 2 });
+    await world.control.untilLayer(id, 'damaged', ({ error }) => error?.code === 'layer_damaged');
+    await until('nothing else to be hurt', () => world.control.observedLayers.get(missing)?.error?.code === 'key_lost');
+  },
+);
