@@ -1,5 +1,5 @@
 import type { Command } from '../command.ts';
-import { restartIfCold } from '../process/warm.ts';
+import { restartIfCold } from '../process/strip-types.mjs';
 
 export const command: Command = {
   summary: 'host process (internal)',

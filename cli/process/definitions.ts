@@ -17,7 +17,7 @@ import { pidIn } from '../supervisor/process-table.ts';
 export const sourceRoot = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 const nodeInClone = `node_modules/node-linux-${process.arch}/bin/node`;
-/** The same for all processes and as in ./bothy: code in the compile cache is good only for the flags that it was compiled with. */
+/** As in ./bothy, whose compile cache the supervisor shares: code in it is good only for the flags that it was compiled with. */
 export const nodeFlags = ['--disable-warning=ExperimentalWarning'];
 
 /**
@@ -41,7 +41,7 @@ export const mallocSettings = {
 export interface BothyProcessOptions {
   /** Run directory of the cloud. */
   run: string;
-  /** Holds the compile cache of the process; belongs to it. */
+  /** Holds the process's sources without their types (strip-types.mjs); belongs to it. */
   cacheDirectory: string;
   configurationFile: string;
 }
@@ -74,7 +74,7 @@ export function controlEngine(options: ControlOptions): Engine {
     programs: ['unshare', 'sh', 'dash', 'bash', 'mount', 'setpriv', 'node'],
     args: [
       ...['--mount', '--propagation', 'private', '--', '/bin/sh', '-c', script, 'control', sourceRoot, app],
-      ...[...privileges, ...capability, '--', join(app, nodeInClone), ...processFlags],
+      ...[...privileges, ...capability, '--', join(app, nodeInClone), ...processFlags, ...withoutTypes(app)],
       ...[join(app, 'cli/main.ts'), 'control', '--configuration', options.configurationFile],
     ],
     after: ['postgres', 'ovn-northbound'],
@@ -90,7 +90,10 @@ export function hostEngine(options: BothyProcessOptions): Engine {
     ...common('host', options),
     command: process.execPath,
     programs: ['node'],
-    args: [...processFlags, join(sourceRoot, 'cli/main.ts'), 'host', '--configuration', options.configurationFile],
+    args: [
+      ...[...processFlags, ...withoutTypes(sourceRoot)],
+      ...[join(sourceRoot, 'cli/main.ts'), 'host', '--configuration', options.configurationFile],
+    ],
     after: ['ovs-vswitchd', 'ovn-controller'],
     async prepare() {
       rmSync(readyFile(options.configurationFile), { force: true });
@@ -98,11 +101,13 @@ export function hostEngine(options: BothyProcessOptions): Engine {
   };
 }
 
+const withoutTypes = (root: string): string[] => ['--import', join(root, 'cli/process/strip-types.mjs')];
+
 function common(name: string, options: BothyProcessOptions) {
   const pidFile = join(options.run, `${name}.pid`);
   return {
     name,
-    env: { NODE_COMPILE_CACHE: options.cacheDirectory, NODE_ENV: 'production', ...mallocSettings },
+    env: { BOTHY_STRIPPED: options.cacheDirectory, NODE_ENV: 'production', ...mallocSettings },
     restartAlso: [],
     outlives: 'cloud' as const,
     pidFile,
