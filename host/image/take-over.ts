@@ -4,16 +4,16 @@
  * `ImageStore.open` removes it.
  *
  * Who made the file may be a guest's QEMU that its guest has taken over. So it is made root's first, which keeps everybody from opening it to
- * write, and then asked whether nobody has it open still: the kernel gives a read lease for no other file (fcntl(2), F_SETLEASE).
+ * write, and then asked whether nobody has it open still (../open-elsewhere.ts).
  * A file of which that can't be said is copied like an upload.
  */
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import type { CapturedImage, ImageFormat } from '../../contract/host/index.ts';
 import type { ImageId } from '../../contract/ids.ts';
 import { HostFault } from '../host-error.ts';
+import { isOpenElsewhere } from '../open-elsewhere.ts';
 import { ImageRefused } from './qcow2.ts';
 import { inspectFile, receiveImage, type UploadContext } from './upload.ts';
 
@@ -39,7 +39,7 @@ export async function takeOverImage(
     await using file = await open(path, 'r');
     const flushed = file.datasync();
     flushed.catch(() => {}); // seen below
-    if (!(await nobodyWrites(path))) {
+    if ((await isOpenElsewhere([{ path, open: 'write' }])) !== 'no') {
       const source = createReadStream(path, { highWaterMark: 2 ** 20 });
       return await receiveImage(source, { id, format, maxBytes: Number.MAX_SAFE_INTEGER, sizeBytes }, context);
     }
@@ -56,14 +56,4 @@ export async function takeOverImage(
     await rm(path, { force: true });
     store.letGo(path);
   }
-}
-
-/** F_SETLEASE and F_RDLCK of Linux. Node.js has no fcntl; perl-base is part of every Debian. */
-const lease = 'open(my $file, "<", $ARGV[0]) or exit 2; fcntl($file, 1024, 0) or exit 1';
-
-function nobodyWrites(path: string): Promise<boolean> {
-  const options = { timeout: 10_000, env: { PATH: '/usr/bin:/bin' }, cwd: '/' };
-  return new Promise((resolve) => {
-    execFile('perl', ['-e', lease, path], options, (error) => resolve(error === null));
-  });
 }

@@ -63,7 +63,7 @@ async function volumeFacts(task: ServerTask, desired: DesiredServer | undefined)
   return {
     ...{ volumes, devices, hot: bus !== undefined && devices?.has(bus) === true },
     layers: new Map(await Promise.all(missing.map(async (id) => [id, await layerFacts(task, id)] as const))),
-    ...{ asked: task.askedFor, now: Date.now() },
+    ...{ asked: task.askedFor, kept: task.keptOpen, now: Date.now() },
     ...{ unplugTimeoutMs: context.limits.unplugTimeoutMs, unplugRepeatMs: context.limits.unplugRepeatMs },
   };
 }

@@ -52,6 +52,8 @@ export class ServerTask {
   powerdown: { deadlineMs: number; nextPressMs: number } | undefined;
   /** When this process last asked the guest for a volume. */
   readonly askedFor = new Map<VolumeId, number>();
+  /** When a volume that its QEMU says it has closed was last seen to be open there. */
+  readonly keptOpen = new Map<VolumeId, number>();
   /** Without it no step can be done now. */
   awaitedLayer: LayerId | undefined;
   #loaded = false;
@@ -147,6 +149,7 @@ export class ServerTask {
     guest.release();
     if (this.guest === guest) this.guest = undefined;
     this.askedFor.clear();
+    this.keptOpen.clear();
     this.tellClosed();
   }
 

@@ -35,6 +35,8 @@ export interface VolumeFacts {
   layers: ReadonlyMap<LayerId, LayerFacts>;
   /** When each was last asked for, by this process. */
   asked: ReadonlyMap<VolumeId, number>;
+  /** Those whose disk is gone and whose files are open all the same: when that was last seen, by this process. */
+  kept: ReadonlyMap<VolumeId, number>;
   now: number;
   unplugTimeoutMs: number;
   unplugRepeatMs: number;
@@ -65,15 +67,16 @@ export function volumeStep(desired: DesiredServer, facts: VolumeFacts): VolumeSt
 }
 
 function leaving(desired: DesiredServer, record: VolumeRecord, facts: VolumeFacts): VolumeStep | undefined {
-  const { devices, asked, now, unplugRepeatMs } = facts;
+  const { devices, asked, kept, now, unplugRepeatMs } = facts;
   if (record.askedAt === undefined) {
     return wantedAs(desired, record) ? undefined : { do: 'unplug-volume', volume: record };
   }
   if (!devices) return undefined;
-  if (!devices.has(volumeDeviceId(record.id))) return { do: 'close-volume', volume: record };
-  const last = asked.get(record.id) ?? 0;
   // A clock that was set back makes nobody wait longer.
-  return last > now || now - last >= unplugRepeatMs ? { do: 'unplug-volume', volume: record } : undefined;
+  const due = (last = 0) => last > now || now - last >= unplugRepeatMs;
+  if (!devices.has(volumeDeviceId(record.id)))
+    return due(kept.get(record.id)) ? { do: 'close-volume', volume: record } : undefined;
+  return due(asked.get(record.id)) ? { do: 'unplug-volume', volume: record } : undefined;
 }
 
 function awaiting({ volumes, asked, now, unplugTimeoutMs, unplugRepeatMs }: VolumeFacts): VolumeStep | undefined {
@@ -125,7 +128,9 @@ function nextAbove(volume: DesiredVolume, record: VolumeRecord, found: LayerFact
 }
 
 /** What waits for the next start of a guest that runs, in words; null: nothing. */
-export function awaitsNextStart(desired: DesiredServer, { volumes, hot, layers }: VolumeFacts): string | null {
+export function awaitsNextStart(desired: DesiredServer, { volumes, hot, layers, kept }: VolumeFacts): string | null {
+  for (const id of kept.keys())
+    return `volume ${id} is free when the guest ends: its disk is gone, but the guest’s QEMU keeps its file open`;
   const here = new Map(volumes.map((record) => [record.id, record]));
   for (const volume of desired.volumes ?? []) {
     const record = here.get(volume.id);

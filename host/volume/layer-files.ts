@@ -8,12 +8,18 @@
  * root's alone.
  */
 import { chmod, chown, stat } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { LayerId, VolumeKeyId } from '../../contract/ids.ts';
+import { isNoEntry } from '../files.ts';
 import type { GuestUser } from '../guest/users.ts';
+import { type AskedFile, isOpenElsewhere } from '../open-elsewhere.ts';
 import { type ChainLink, type ChainSources, type LayerChain, readChain } from './chain.ts';
 import type { LayerKeys } from './keys.ts';
 import { LayerLocks } from './locks.ts';
 import { OpenLayers } from './open-layers.ts';
+
+/** How often, and how far apart, it is asked whether somebody has a file open still. */
+const [glances, glanceMs] = [5, 20];
 
 export interface LayerFilesOptions extends ChainSources {
   /** The group that QEMU reads images as; undefined: all is this process's own (tests). */
@@ -78,6 +84,56 @@ export class LayerFiles {
     if (this.#options.guestGid !== undefined) await give(path, { uid: 0, gid: 0, mode: 0o600 });
   }
 
+  /**
+   * Takes back the files of a volume whose nodes a guest's QEMU has closed, and answers whether they are closed indeed: a QEMU that its guest
+   * has taken over would keep one, and go on with the bytes of whoever has the volume next. Nothing in the files is believed, for the same reason.
+   * @param tops those that the guest has written to, the present one last
+   */
+  async isLetGo(tops: readonly LayerId[]): Promise<boolean> {
+    const own = new Set(this.#ownOf(tops.at(-1)));
+    const asked = [...own].map((id) => ({ id, open: 'any' as const }));
+    return this.#areClosed([
+      ...asked,
+      ...tops.filter((id) => !own.has(id)).map((id) => ({ id, open: 'write' as const })),
+    ]);
+  }
+
+  /** Nobody writes to it any more, also no QEMU that was told to read it only. What is of a cache is moved by its guest's QEMU. */
+  async isCovered(layerId: LayerId): Promise<boolean> {
+    return this.cacheOf(layerId) !== undefined || this.#areClosed([{ id: layerId, open: 'write' }]);
+  }
+
+  /** The top, and below it what is of its cache. */
+  #ownOf(top: LayerId | undefined): LayerId[] {
+    const own: LayerId[] = [];
+    const next = top === undefined ? [] : [top];
+    for (let id = next.pop(); id !== undefined; id = next.pop()) {
+      if (own.includes(id)) continue;
+      own.push(id);
+      for (const base of this.#options.basesOf(id))
+        if (base?.kind === 'layer' && this.cacheOf(base.id)) next.push(base.id);
+    }
+    return own;
+  }
+
+  async #areClosed(layers: readonly { id: LayerId; open: AskedFile['open'] }[]): Promise<boolean> {
+    if (this.#options.guestGid === undefined) return true;
+    const files: AskedFile[] = [];
+    for (const { id, open } of layers) {
+      const path = this.#options.layerPath(id);
+      // Before they are asked for: what nobody may open by its name is not opened a moment later.
+      if (path !== undefined && (await isThere(open === 'any' ? this.takeBack(path) : this.seal(path))))
+        files.push({ path, open });
+    }
+    if (files.length === 0) return true;
+    for (let n = 1; (await isOpenElsewhere(files)) === 'yes'; n++) {
+      // This process reads headers now and then.
+      if (n === glances) return false;
+      await setTimeout(glanceMs);
+    }
+    return true;
+  }
+
   /** Called where the file of a layer came, was replaced or became larger. Answers a function that ends it. */
   listen(listener: (layerId: LayerId) => void): () => void {
     this.#listeners.add(listener);
@@ -88,6 +144,16 @@ export class LayerFiles {
     for (const listener of this.#listeners) listener(layerId);
   }
 }
+
+/** @throws what is not the file's absence */
+const isThere = (done: Promise<void>): Promise<boolean> =>
+  done.then(
+    () => true,
+    (error) => {
+      if (isNoEntry(error)) return false;
+      throw error;
+    },
+  );
 
 async function give(path: string, { uid, gid, mode }: { uid: number; gid: number; mode: number }): Promise<void> {
   const found = await stat(path);

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type LayerId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
@@ -148,6 +149,50 @@ test('a guest that does not let go of a volume keeps it until it is stopped, and
   assert.deepEqual(stopped.volumes ?? [], []);
   assert.equal((await machine.contents(volume.layerId)).length, volumeBytes);
 });
+
+test(
+  'what a QEMU keeps open of a volume that it says it has closed is nobody else’s, and is free with its end',
+  volumeTests,
+  async (t) => {
+    const machine = await machineFor(t);
+    const { world } = machine;
+    await machine.host();
+    const pathOf = (id: LayerId) => join(world.directory, 'data/volumes', `${id}.qcow2`);
+    await machine.want({ image: await smallGuest(world) });
+    const shell = await machine.shell();
+    await shell.run('true');
+    shell.close();
+    const first = await makeLayer(world);
+    const volume = volumeOf(first);
+    await machine.want({ volumes: [volume] });
+
+    // As a QEMU would that its guest has taken over, which can pass it on to whom it likes.
+    const writer = await open(pathOf(first), 'r+');
+    const second = await makeLayer(world, { parentId: first });
+    machine.server = { ...machine.server, volumes: [{ ...volume, layerId: second }], generation: 100 };
+    world.control.want(machine.server);
+    const covered = await machine.seen('the writer', ({ error }) => error?.code === 'volume_kept');
+    assert.equal(covered.volumes?.[0]?.layerId, first, 'what is below is not final');
+    await writer.close();
+    await machine.seen('the new top', ({ volumes }) => volumes?.[0]?.layerId === second);
+
+    const reader = await open(pathOf(second), 'r');
+    const kept = await machine.want({ volumes: [] });
+    assert.equal(kept.volumes?.[0]?.state, 'releasing');
+    await machine.seen('why', ({ step }) => /keeps its file open/.test(step ?? ''));
+    assert.equal(statSync(pathOf(second)).uid, 0);
+    await reader.close();
+    await machine.want({}, 'running');
+    await machine.seen('its end', ({ volumes }) => volumes === undefined || volumes.length === 0);
+
+    const again = { ...volume, layerId: second };
+    await machine.want({ volumes: [again] });
+    await using _more = await open(pathOf(second), 'r');
+    assert.equal((await machine.want({ volumes: [] })).volumes?.[0]?.state, 'releasing');
+    const stopped = await machine.want({ power: 'off', hardware: { shutdownSeconds: 1 } }, 'stopped');
+    assert.deepEqual(stopped.volumes ?? [], []);
+  },
+);
 
 test(
   'real QEMU takes volumes on SCSI, and at a start on SATA and in machines of before, and limits each',

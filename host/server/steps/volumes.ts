@@ -176,10 +176,14 @@ export const unplugVolume: StepFunction<'unplug-volume'> = async ({ task }, { vo
 export const awaitVolume: StepFunction<'await-volume'> = async (_work, { ms }) => ms;
 
 export const closeVolume: StepFunction<'close-volume'> = async ({ task }, { volume }) =>
-  (await closed(task, volume)) ? undefined : closingMs;
+  (await closed(task, volume)) || task.keptOpen.has(volume.id) ? undefined : closingMs;
 
-/** Its device is gone: now its nodes, tops last to first, for each builds on the one before it. False: QEMU has not let go of them yet. */
-async function closed(task: ServerTask, { id, tops }: VolumeRecord): Promise<boolean> {
+/**
+ * Its device is gone: now its nodes, tops last to first, for each builds on the one before it, and then the files. False: QEMU has not let go of
+ * them yet.
+ */
+async function closed(task: ServerTask, { id, layerId, tops }: VolumeRecord): Promise<boolean> {
+  const { layers } = task.context;
   // The cache's node is on all of them.
   const cached = await done(task, 'blockdev-del', { 'node-name': cacheNode(id) });
   const names = [...tops.map((layerId) => layerNode(id, layerId)), cacheNode(id)];
@@ -191,8 +195,18 @@ async function closed(task: ServerTask, { id, tops }: VolumeRecord): Promise<boo
   if (cached) await done(task, 'object-del', { id: throttleGroup(id) });
   await task.context.step('remove-nodes');
   await takeSecrets(task, id);
-  task.context.layers.open.closed({ serverId: task.id, volumeId: id });
+  if (!(await layers.lock(layerId, () => layers.isLetGo(tops)))) {
+    if (!task.keptOpen.has(id))
+      task.context.log.error(
+        { serverId: task.id, volumeId: id },
+        'server: QEMU keeps a file open that it says it has closed',
+      );
+    task.keptOpen.set(id, Date.now());
+    return false;
+  }
+  layers.open.closed({ serverId: task.id, volumeId: id });
   task.askedFor.delete(id);
+  task.keptOpen.delete(id);
   await task.save({ volumes: task.record!.volumes!.filter((volume) => volume.id !== id) });
   return true;
 }
@@ -239,6 +253,8 @@ export const switchVolume: StepFunction<'switch-volume'> = async ({ task, desire
       await context.step('cover-top');
     }
     task.tellOpen({ id, layerId });
+    if (!(await context.layers.isCovered(record.layerId)))
+      throw new HostFault('volume_kept', `the guest’s QEMU can still write to what volume ${id} held`);
   };
   await withLayer(task, layerId, cover, record.layerId);
   await watchCache(task, { id, layerId, readOnly: record.readOnly });
