@@ -175,7 +175,8 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const { ports } = network;
   const { images } = image.services;
   const { operationDays } = configuration.retention;
-  const storage = openStorage({ database, images, log, operationDays, sealer: new Sealer(sealingKeys) });
+  const sealer = new Sealer(sealingKeys);
+  const storage = openStorage({ database, images, client, sealer, log, operationDays });
   const compute = openCompute({
     ...{ database, ports, images, hosts: client, log },
     ...{ reclaimSeconds, shelvedOffloadSeconds, confirmSeconds },

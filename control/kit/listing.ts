@@ -195,10 +195,7 @@ export async function listRows<Row>(
   listing: Listing<Row>,
   query: ListQuery,
 ): Promise<Row[]> {
-  if (!isAdmin(caller)) requireProject(caller, `list ${listing.noun}`);
-  const where = [listing.visible(caller), ...tagConditions(query)];
-  if (query.ids) where.push(isOneOf(own('id'), query.ids));
-  for (const { column, values } of query.filters ?? []) where.push(condition(listing, column, values));
+  const where = conditionsOf(caller, listing, query);
   const keys: Key[] = onePerKey(query.sort ?? [], ({ column }) => column).map(({ column, descending }) => ({
     expression: sortExpression(listing, column),
     descending: descending !== (query.reverse ?? false),
@@ -216,6 +213,27 @@ export async function listRows<Row>(
     limit ${Math.min(query.limit ?? maxPage, maxPage)} offset ${query.offset ?? 0}`.execute(db);
   if (listing.unpack) for (const row of rows) listing.unpack(row);
   return query.reverse ? rows.reverse() : rows;
+}
+
+/** What is listed at all, whatever the page. */
+function conditionsOf(caller: Caller, listing: Listing<unknown>, query: ListQuery): RawBuilder<unknown>[] {
+  if (!isAdmin(caller)) requireProject(caller, `list ${listing.noun}`);
+  const where = [listing.visible(caller), ...tagConditions(query)];
+  if (query.ids) where.push(isOneOf(own('id'), query.ids));
+  for (const { column, values } of query.filters ?? []) where.push(condition(listing, column, values));
+  return where;
+}
+
+/** How many there are, whatever the page. */
+export async function countRows(
+  db: Queryable,
+  caller: Caller,
+  listing: Listing<unknown>,
+  query: ListQuery,
+): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*) as count from ${listing.from}
+    where ${sql.join(conditionsOf(caller, listing, query), sql` and `)}`.execute(db);
+  return rows[0]!.count;
 }
 
 /** What was made by one request, in the order that it was asked for in. */

@@ -1,8 +1,10 @@
 /** The area opens itself: its services and what works behind them, made in order, begun and ended together. */
 import type { Logger } from 'pino';
+import type { HostClient } from '../host/index.ts';
 import type { Sealer } from '../identity/index.ts';
 import type { Database } from '../kit/database/database.ts';
 import { BackendService } from './backend/index.ts';
+import { BackupController, BackupService, type BackupStep } from './backup/index.ts';
 import { ConnectionService } from './connection/index.ts';
 import { GroupService } from './group/index.ts';
 import { GroupSnapshotService } from './group-snapshot/index.ts';
@@ -20,25 +22,22 @@ export interface StorageAreaOptions {
   images: VolumeImages;
   /** Seals the keys of encrypted volumes. */
   sealer: Pick<Sealer, 'seal' | 'open'>;
+  /** Asked to remove the files of backups. */
+  client: Pick<HostClient, 'deleteBackup'>;
   log: Logger;
   /** How long operations are kept. */
   operationDays?: number;
   /** For crash tests: throws where the process shall die. */
-  afterVolumeStep?: (step: VolumeStep | SnapshotStep, id: string) => void;
+  afterVolumeStep?: (step: VolumeStep | SnapshotStep | BackupStep, id: string) => void;
 }
 
 const defaultOperationDays = 30;
 
-export function openStorage({
-  database,
-  images,
-  sealer,
-  log,
-  operationDays,
-  afterVolumeStep: afterStep,
-}: StorageAreaOptions) {
+export function openStorage(options: StorageAreaOptions) {
+  const { database, images, client, sealer, log, operationDays, afterVolumeStep: afterStep } = options;
   const behind = { database, log, ...(afterStep && { afterStep }) };
   const [volumes, snapshots] = [new VolumeController(behind), new SnapshotController(behind)];
+  const backups = new BackupController({ ...behind, client });
   const groupTypes = new GroupTypeService({ database });
   const layers = new LayerShortener({ database, log });
   return {
@@ -51,6 +50,7 @@ export function openStorage({
       defaultTypes: new DefaultTypeService({ database }),
       qosSpecs: new QosSpecsService({ database }),
       transfers: new TransferService({ database }),
+      backups: new BackupService({ database, images, log }),
       groupTypes,
       groups: new GroupService({ database, images, groupTypes }),
       groupSnapshots: new GroupSnapshotService({ database }),
@@ -58,16 +58,18 @@ export function openStorage({
       messages: new MessageService({ database, keepDays: operationDays ?? defaultOperationDays }),
     },
     /** For the work queue. */
-    tasks: { ...volumes.tasks(), ...snapshots.tasks(), ...layers.tasks() },
+    tasks: { ...volumes.tasks(), ...snapshots.tasks(), ...layers.tasks(), ...backups.tasks() },
     start() {
       layers.start();
       volumes.start();
       snapshots.start();
+      backups.start();
     },
     stop() {
       layers.stop();
       volumes.stop();
       snapshots.stop();
+      backups.stop();
     },
     /** What hosts are told and say of layers and pools. */
     hosted: hostedLayers({ database, sealer, log }),

@@ -71,6 +71,26 @@ export interface StorageReasons {
   volume_transfer_key_wrong: { id: string };
 }
 
+/** Backups. */
+export interface StorageReasons {
+  backup_not_found: { id: string };
+  /** `wanted`: any of them would do. */
+  backup_status_unfit: { id: string; status: string; wanted: readonly string[] };
+  /** The volume is in use. */
+  backup_needs_force: { id: string };
+  backup_snapshot_unfit: { id: string; status: string };
+  /** The snapshot is of another volume. */
+  backup_snapshot_of_other: { id: string; volume: string };
+  /** There is none that the volume's next could be the difference to. */
+  backup_parent_missing: { id: string };
+  backup_has_dependents: { id: string };
+  backup_volume_too_small: { size_gib: number; minimum_gib: number };
+  backup_reset_unserved: { id: string; status: string };
+  backup_exists: { id: string };
+  /** What was exported cannot be read: `field` is what is wrong with it. */
+  backup_record_unreadable: { field: string };
+}
+
 /** Messages, and pools as `host@pool`. */
 export interface StorageReasons {
   storage_message_not_found: { id: string };

@@ -1,6 +1,7 @@
 /** The resources of this area, each after those that it refers to. */
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import { volumeAttachment } from './attachment/resource.ts';
+import { backup } from './backup/resource.ts';
 import { volumeGroup } from './group/resource.ts';
 import { groupSnapshot } from './group-snapshot/resource.ts';
 import { groupType } from './group-type/resource.ts';
@@ -14,5 +15,5 @@ import { volumeType } from './volume-type/resource.ts';
 
 export const storageResources: readonly ResourceDescriptor[] = [
   ...[storagePool, qosSpecs, volumeType, groupType, volumeLayer],
-  ...[volumeGroup, volume, groupSnapshot, volumeSnapshot, volumeAttachment, volumeTransfer],
+  ...[volumeGroup, volume, groupSnapshot, volumeSnapshot, volumeAttachment, volumeTransfer, backup],
 ];

@@ -23,7 +23,8 @@ before(async () => {
   const { database } = cloud;
   // As the dialects have it: what it writes the control finds in the change log and in the queue.
   const images = new ImageService({ database, log: silentLog });
-  storage = openStorage({ database, images, sealer: testSealer, log: silentLog }).services;
+  const client = { deleteBackup: async () => {} };
+  storage = openStorage({ database, images, client, sealer: testSealer, log: silentLog }).services;
   member = callerOf(await testProject(database));
 });
 after(() => cloud[Symbol.asyncDispose]());

@@ -71,6 +71,7 @@ const forms: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
         'timestamp',
         'updated',
         'last-update',
+        'data_timestamp',
       ].map((field) => [field, bare]),
     ),
     'versions.updated': seconds,

@@ -6,6 +6,7 @@ import { parseId } from '../../../contract/ids.ts';
 import { isAdmin, requireAdmin, requireProjectMember } from '../../../control/kit/caller.ts';
 import type { QuotaService } from '../../../control/kit/quota/index.ts';
 import type { BackendService } from '../../../control/storage/backend/index.ts';
+import type { BackupService } from '../../../control/storage/backup/index.ts';
 import type { ConnectionService } from '../../../control/storage/connection/index.ts';
 import type { GroupService } from '../../../control/storage/group/index.ts';
 import type { GroupSnapshotService } from '../../../control/storage/group-snapshot/index.ts';
@@ -30,6 +31,7 @@ import { permit } from '../common/permit.ts';
 import * as a from './answers.ts';
 import { attachmentActions } from './attachment-actions.ts';
 import { attachmentRoutes } from './attachments.ts';
+import { backupRoutes } from './backups.ts';
 import { clusterRoutes, workerRoutes } from './clusters.ts';
 import { defaultTypeRoutes } from './default-types.ts';
 import { extensionRoutes } from './extensions.ts';
@@ -70,6 +72,7 @@ export interface VolumeDialectOptions {
   transfers: TransferService;
   quotas: QuotaService;
   connections: ConnectionService;
+  backups: BackupService;
   backends: BackendService;
   messages: MessageService;
   /** For documents and walks: everything once. */
@@ -141,7 +144,7 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   const boundary = boundaryOf(app);
   extensionRoutes(boundary);
   resourceFilterRoutes(boundary);
-  volumeRoutes(boundary, options.volumes);
+  volumeRoutes(boundary, options);
   volumeActionRoutes(boundary, options, { ...volumeActions, ...attachmentActions });
   metadataRoutes(boundary, options);
   manageRoutes(boundary);
@@ -155,6 +158,7 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   groupRoutes(boundary, options.groups);
   groupSnapshotRoutes(boundary, options.groupSnapshots);
   transferRoutes(boundary, options.transfers);
+  backupRoutes(boundary, options.backups);
   quotaSetRoutes(boundary, options);
   quotaClassRoutes(boundary, options);
   limitRoutes(boundary, options);

@@ -69,6 +69,10 @@ const events: readonly Event[] = [
     detail: ['021', 'Failed to attach volume.'],
   },
   {
+    ...{ resource_type: 'volume', verb: 'restore', action: ['015', 'restore backup'] },
+    detail: ['026', 'Backup driver failed to restore backup.'],
+  },
+  {
     ...{ resource_type: 'volume_snapshot', verb: 'create', action: ['009', 'create snapshot'] },
     detail: ['013', 'Snapshot failed to create.'],
   },
@@ -83,10 +87,6 @@ const events: readonly Event[] = [
   {
     ...{ resource_type: 'backup', verb: 'delete', action: ['014', 'delete backup'] },
     detail: ['025', 'Backup driver failed to delete backup.'],
-  },
-  {
-    ...{ resource_type: 'backup', verb: 'restore', action: ['015', 'restore backup'] },
-    detail: ['026', 'Backup driver failed to restore backup.'],
   },
 ];
 const unknownDetail = ['001', 'An unknown error occurred.'] as const;

@@ -99,6 +99,23 @@ const places = {
   no_pool: ({ why, fix }) => `No valid backend was found: ${why}. To help: ${fix}.`,
 } satisfies Some;
 
+const backups = {
+  backup_not_found: ({ id }) => `Backup ${id} could not be found.`,
+  backup_status_unfit: ({ wanted }) => `Invalid backup: Backup status must be ${wanted.join(' or ')}`,
+  backup_needs_force: () => 'Invalid volume: Backing up an in-use volume must use the force flag.',
+  backup_snapshot_unfit: ({ status }) =>
+    `Invalid snapshot: Snapshot to be backed up must be available, but the current status is "${status}".`,
+  backup_snapshot_of_other: ({ id, volume }) =>
+    `Invalid volume: Snapshot ${id} to be backed up is none of volume ${volume}.`,
+  backup_parent_missing: () => 'Invalid backup: No backups available to do an incremental backup.',
+  backup_has_dependents: () => 'Invalid backup: Incremental backups exist for this backup.',
+  backup_volume_too_small: ({ size_gib, minimum_gib }) =>
+    `Invalid volume: volume size ${size_gib} is too small to restore backup of size ${minimum_gib}.`,
+  backup_reset_unserved: ({ status }) => `Invalid backup: The status of the backup can not be reset to ${status}.`,
+  backup_exists: () => 'Invalid backup: Backup already exists in database.',
+  backup_record_unreadable: ({ field }) => `Invalid input received: Can't parse backup record: ${field}.`,
+} satisfies Some;
+
 const inventory = {
   storage_message_not_found: ({ id }) => `Message ${id} could not be found.`,
   storage_backend_not_found: ({ id }) => `Service cinder-volume could not be found on host ${id}.`,
@@ -111,6 +128,7 @@ export const storageSentences = {
   ...groups,
   ...groupTypes,
   ...inventory,
+  ...backups,
 } satisfies SentenceTable<StorageReasons>;
 
 export const cinderSentences: SentenceTable<CinderReasons> = {
@@ -129,6 +147,9 @@ function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exce
   const name = cinderResource[resource] ?? resource;
   if (resource === 'volume_gigabytes_each') {
     return `Requested volume size ${wanted}G is larger than maximum allowed limit ${limit}G.`;
+  }
+  if (resource === 'backup_gigabytes') {
+    return `Requested backup exceeds allowed Backup gigabytes quota. Requested ${wanted}G, quota is ${limit}G and ${used}G has been consumed.`;
   }
   if (resource.includes('gigabytes')) {
     return `Requested volume or snapshot exceeds allowed ${name} quota. Requested ${wanted}G, quota is ${limit}G and ${used}G has been consumed.`;

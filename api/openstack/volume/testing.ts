@@ -25,6 +25,8 @@ export interface VolumeApi extends AsyncDisposable {
   db: TestDatabase;
   cloud: ServerCloud;
   storage: ReturnType<typeof openStorage>;
+  /** Files of backups that a host was told to remove. */
+  removedFiles: string[];
   app: FastifyInstance;
   entries: readonly RouteEntry[];
   /** @param path below /volume/v3; with `//` before it, from the root on */
@@ -40,7 +42,9 @@ export async function volumeApi(): Promise<VolumeApi> {
   const db = await testDatabase();
   const { database } = db;
   const cloud = await serverCloud(database);
-  const storage = openStorage({ database, images: cloud.images, sealer: testSealer, log: silentLog });
+  const removedFiles: string[] = [];
+  const client = { deleteBackup: async (_host: unknown, name: string) => void removedFiles.push(name) };
+  const storage = openStorage({ database, images: cloud.images, client, sealer: testSealer, log: silentLog });
   const callers = new Map<string, Caller>();
   const dialect = volumeDialect({
     authenticator: {
@@ -66,7 +70,7 @@ export async function volumeApi(): Promise<VolumeApi> {
   const { entries } = routeTable(app);
   await app.register(dialect.plugin, { prefix: dialect.prefix });
   return {
-    ...{ db, cloud, storage, app, entries },
+    ...{ db, cloud, storage, removedFiles, app, entries },
     async call(caller, method, path, { body, version, headers = {}, raw } = {}) {
       if (caller) callers.set(caller.userId, caller);
       const minor = version === 'latest' ? 'latest' : `3.${version}`;

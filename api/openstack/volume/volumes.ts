@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { hasReason } from '../../../contract/errors.ts';
+import type { BackupService } from '../../../control/storage/backup/index.ts';
 import { emptyWish, type VolumeService, type VolumeWish } from '../../../control/storage/volume/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
@@ -109,7 +110,10 @@ const contracts = {
   },
 } as const;
 
-export function volumeRoutes(app: Boundary, volumes: VolumeService): void {
+export function volumeRoutes(
+  app: Boundary,
+  { volumes, backups }: { volumes: VolumeService; backups: Pick<BackupService, 'createVolume'> },
+): void {
   for (const [path, contract] of [
     ['/volumes', contracts.list],
     ['/volumes/detail', contracts.detail],
@@ -134,7 +138,14 @@ export function volumeRoutes(app: Boundary, volumes: VolumeService): void {
   });
   app.post('/volumes', contracts.create, async (request, reply) => {
     const wish = wishOf(request.body.volume, request.body['OS-SCH-HNT:scheduler_hints'] ?? {}, request.microversion);
-    const volume = await volumes.create(callerOf(request), wish).catch((error) => {
+    const caller = callerOf(request);
+    const { backup_id: backup } = request.body.volume;
+    // Before 3.47 it was overlooked.
+    const ofBackup = request.microversion >= 47 && backup ? backup : null;
+    const made = ofBackup
+      ? backups.createVolume(caller, ofBackup, wish).then((id) => volumes.get(caller, id))
+      : volumes.create(caller, wish);
+    const volume = await made.catch((error) => {
       if (!hasReason(error, 'image_not_found')) throw error;
       throw new Refusal('invalid', 'Invalid image identifier or unable to access requested image.');
     });
@@ -195,7 +206,6 @@ interface CreateWish {
   image_id?: string | null;
   imageRef?: string | null;
   group_id?: string | null;
-  backup_id?: string | null;
 }
 
 function wishOf(wish: CreateWish, hints: Record<string, unknown>, version: number): VolumeWish {
@@ -206,12 +216,8 @@ function wishOf(wish: CreateWish, hints: Record<string, unknown>, version: numbe
       `multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. ${how} and use it to create multiattach volumes.`,
     );
   }
-  for (const [what, id] of [
-    ['ConsistencyGroup', wish.consistencygroup_id],
-    ['Backup', wish.backup_id],
-  ]) {
-    if (id) throw new Refusal('not_found', `${what} ${id.slice(0, 255)} could not be found.`);
-  }
+  const { consistencygroup_id: group } = wish;
+  if (group) throw new Refusal('not_found', `ConsistencyGroup ${group} could not be found.`);
   const groupId = version >= 13 ? wish.group_id || null : null;
   if (groupId !== null && !wish.volume_type) {
     throw new Refusal('invalid', `volume_type must be provided when creating a volume in a group.`);

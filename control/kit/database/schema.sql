@@ -230,6 +230,35 @@ CREATE TABLE public.application_credential_secret (
     hash text NOT NULL
 );
 
+CREATE TABLE public.backup (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text,
+    volume_id uuid NOT NULL,
+    snapshot_id uuid,
+    parent_id uuid,
+    size_gib integer NOT NULL,
+    volume jsonb NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    container text,
+    availability_zone text,
+    host_id uuid,
+    file_name text NOT NULL,
+    file_bytes bigint,
+    sha256 text,
+    layer_id uuid,
+    data_at timestamp with time zone DEFAULT now() NOT NULL,
+    desired_presence text DEFAULT 'present'::text NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    fault jsonb,
+    ready_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT backup_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text])))
+);
+
 CREATE TABLE public.change (
     sequence bigint NOT NULL,
     transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
@@ -1518,6 +1547,9 @@ ALTER TABLE ONLY public.application_credential_secret
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_user_id_name_key UNIQUE (user_id, name);
 
+ALTER TABLE ONLY public.backup
+    ADD CONSTRAINT backup_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.change_floor
     ADD CONSTRAINT change_floor_pkey PRIMARY KEY (only_row);
 
@@ -1895,6 +1927,14 @@ ALTER TABLE ONLY public.volume_type
 
 CREATE INDEX aggregate_host_host ON public.aggregate_host USING btree (host_id);
 
+CREATE INDEX backup_file ON public.backup USING btree (file_name);
+
+CREATE INDEX backup_parent ON public.backup USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+
+CREATE INDEX backup_project ON public.backup USING btree (project_id, created_at, id);
+
+CREATE INDEX backup_volume ON public.backup USING btree (volume_id, data_at);
+
 CREATE INDEX change_server_deleted ON ONLY public.change USING btree (at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
 
 CREATE INDEX change_default_at_idx ON public.change_default USING btree (at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
@@ -2115,6 +2155,8 @@ CREATE INDEX volume_pool ON public.volume USING btree (pool_id);
 
 CREATE INDEX volume_project ON public.volume USING btree (project_id, created_at, id);
 
+CREATE INDEX volume_restoring ON public.volume USING btree (((desired_task ->> 'backup_id'::text))) WHERE ((desired_task ->> 'kind'::text) = 'restore'::text);
+
 CREATE INDEX volume_snapshot_layer ON public.volume_snapshot USING btree (layer_id);
 
 CREATE INDEX volume_snapshot_of_group_snapshot ON public.volume_snapshot USING btree (group_snapshot_id) WHERE (group_snapshot_id IS NOT NULL);
@@ -2164,6 +2206,8 @@ CREATE TRIGGER accounted_incarnation_change AFTER INSERT ON public.accounted_inc
 CREATE TRIGGER aggregate_change AFTER INSERT OR DELETE OR UPDATE ON public.aggregate FOR EACH ROW EXECUTE FUNCTION public.append_change('aggregate');
 
 CREATE TRIGGER application_credential_change AFTER INSERT OR DELETE OR UPDATE ON public.application_credential FOR EACH ROW EXECUTE FUNCTION public.append_change('application_credential');
+
+CREATE TRIGGER backup_change AFTER INSERT OR DELETE OR UPDATE ON public.backup FOR EACH ROW EXECUTE FUNCTION public.append_change('backup');
 
 CREATE TRIGGER credential_change AFTER INSERT OR DELETE OR UPDATE ON public.credential FOR EACH ROW EXECUTE FUNCTION public.append_change('credential', 'id', 'sealed', 'access_hash');
 
@@ -2324,6 +2368,15 @@ ALTER TABLE ONLY public.application_credential_secret
 
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.backup
+    ADD CONSTRAINT backup_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.backup
+    ADD CONSTRAINT backup_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.backup(id);
+
+ALTER TABLE ONLY public.backup
+    ADD CONSTRAINT backup_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public.console_token
     ADD CONSTRAINT console_token_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;

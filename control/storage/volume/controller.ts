@@ -25,6 +25,7 @@ import { isOwed, tendCache } from '../cache/index.ts';
 import { findLayer, hasFailed, isLost, isServed, type LayerRow } from '../layer/index.ts';
 import { tendMove } from './move.ts';
 import { removeVolume } from './remove.ts';
+import { endRestore, giveUpRestore, type RestoreTask } from './restore.ts';
 import { isLaunched } from './states.ts';
 import { changeVolume, lockVolume } from './store.ts';
 import type { VolumeTask } from './tables.ts';
@@ -216,9 +217,10 @@ async function towardsEndOf(tx: Tx, look: Look, task: VolumeTask): Promise<Volum
       return top && isServed(top) ? endTask(tx, volume) : undefined;
     case 'upload':
       return towardsEndOfUpload(tx, look, task);
+    case 'restore':
+      return towardsEndOfRestore(tx, look, task);
     // Whoever began these ends them.
     case 'backup':
-    case 'restore':
     case 'transfer':
       return undefined;
     case 'retype':
@@ -235,6 +237,32 @@ async function endTask(tx: Tx, { id, generation }: ListedVolume): Promise<Volume
   await changeVolume(tx, id, { task: null });
   await endOperations(tx, id, generation, { state: 'succeeded' });
   return 'task ended';
+}
+
+async function towardsEndOfRestore(
+  tx: Tx,
+  { volume, top, deadline, now }: Look,
+  { into }: RestoreTask,
+): Promise<VolumeStep | undefined> {
+  const { id, generation } = volume;
+  if (into === null) return top && isServed(top) ? endTask(tx, volume) : undefined;
+  const layer = await findLayer(tx, into.layer_id);
+  if (layer && isServed(layer)) {
+    await endRestore(tx, volume, into);
+    return 'task ended';
+  }
+  const late = deadline !== null && deadline.getTime() <= now.getTime();
+  const failure = layer ? restoreFailure(layer, late) : 'The layer that was to be made of the backup is gone.';
+  if (failure === undefined) return undefined;
+  // It holds what it held.
+  await giveUpRestore(tx, id, into);
+  await endOperations(tx, id, generation, failed(failure));
+  return 'task ended';
+}
+
+function restoreFailure(layer: LayerRow, late: boolean): string | undefined {
+  if (hasFailed(layer)) return layer.observed_error?.message ?? 'The host could not restore the backup.';
+  return late ? 'The host did not restore the backup in time.' : undefined;
 }
 
 async function towardsEndOfUpload(

@@ -20,7 +20,7 @@ import {
 } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { insertLayer, type NewLayer } from '../layer/index.ts';
+import { insertLayer, type LayerSource, type NewLayer } from '../layer/index.ts';
 import { choosePool, type PoolState, type PoolWish, recordPoolChoice } from '../pool/index.ts';
 import { encryptionWith, insertKey, type VolumeEncryption } from '../volume-key/index.ts';
 import { cacheWords, servedEncryption, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
@@ -28,6 +28,7 @@ import { freezeTop } from './freeze.ts';
 import { requireGroup } from './group.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 import { findSource, type SourceWish, type VolumeSource } from './source.ts';
+import type { VolumeTask } from './tables.ts';
 import {
   faultOf,
   gibBytes,
@@ -69,6 +70,15 @@ export interface VolumeWish extends SourceWish {
   localTo: string | null;
   /** The host that it must be on: its server's. Never a caller's own wish. */
   hostId?: string | null;
+  /** The backup that its content comes from. Never a caller's own wish either. */
+  restored?: RestoredContent;
+}
+
+export interface RestoredContent {
+  source: LayerSource;
+  sizeGib: number;
+  bootable: boolean;
+  imageMetadata: Record<string, string> | null;
 }
 
 export const emptyWish: VolumeWish = {
@@ -84,6 +94,8 @@ export interface CreateDependencies {
 export const createDeadlineMs = 10 * 60_000;
 /** An image may have to come from another host first. */
 export const createFromImageDeadlineMs = 60 * 60_000;
+/** All of its bytes are copied. */
+export const restoreDeadlineMs = 6 * 3600_000;
 
 /** @throws CloudError `invalid`, `forbidden`, `not_found`, `quota_exceeded` */
 export function createVolume(deps: CreateDependencies, caller: Caller, wish: VolumeWish): Promise<ListedVolume> {
@@ -183,23 +195,24 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     ...{ id, project_id: projectId, user_id: caller.userId, name: wish.name, description: wish.description },
     ...{ size_gib: sizeGib, volume_type_id: type.id, availability_zone: wish.zone, metadata: wish.metadata },
     ...{ host_id: pool?.host_id ?? null, pool_id: pool?.id ?? null, layer_id: layerId },
-    cache_pool_id: cachePool?.id ?? null,
-    cache_bytes: cachePool && poolWish.cache ? poolWish.cache.bytes : null,
-    bootable: image !== null || (source?.bootable ?? false),
-    image_metadata: image ? imageMetadataOf(image) : (source?.image_metadata ?? null),
+    ...natureOf(all),
+    ...{ cache_pool_id: cachePool?.id ?? null, cache_bytes: cachePool && poolWish.cache ? poolWish.cache.bytes : null },
     ...{ source_volume_id: source?.kind === 'volume' ? source.id : null, source_image_id: image?.id ?? null },
     source_snapshot_id: source?.kind === 'snapshot' ? source.id : null,
     group_id: wish.groupId,
     fault: fault === null ? null : faultOf('no_capacity', fault, 1),
+    desired_task: pool ? taskOf(wish) : null,
   };
   const keyId = pool && encryption ? await insertKey(tx, encryption) : (source?.key_id ?? null);
   const layers =
     pool && layerId
-      ? insertFirstLayer(tx, { volumeId: id, layerId, pool, cached: cachePool !== null, sizeGib, source, image, keyId })
+      ? insertFirstLayer(tx, {
+          ...{ volumeId: id, layerId, pool, cached: cachePool !== null, sizeGib, source, image, keyId, wish },
+        })
       : undefined;
   // What it builds on may be gone: that is known before anything else is said.
   if (source) await layers;
-  const deadlineMs = image ? createFromImageDeadlineMs : createDeadlineMs;
+  const deadlineMs = wish.restored ? restoreDeadlineMs : image ? createFromImageDeadlineMs : createDeadlineMs;
   const written = Promise.all([
     layers,
     insertVolume(tx, actorOf(caller), row, { deadlineMs }),
@@ -208,6 +221,16 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
   written.catch(() => {});
   return { made: { id, sizeGib, hostId: row.host_id, layerId, fault }, written };
 }
+
+/** What it is besides its content: as what it is made of was. */
+function natureOf({ image, source, wish: { restored } }: Ingredients) {
+  if (restored) return { bootable: restored.bootable, image_metadata: restored.imageMetadata };
+  const bootable = image !== null || (source?.bootable ?? false);
+  return { bootable, image_metadata: image ? imageMetadataOf(image) : (source?.image_metadata ?? null) };
+}
+
+const taskOf = ({ restored }: VolumeWish): VolumeTask | null =>
+  restored ? { kind: 'restore', backup_id: restored.source.backup_id, into: null } : null;
 
 /** As a read of it would show it. */
 const shown = (
@@ -230,13 +253,14 @@ async function insertFirstLayer(
     cached: boolean;
     sizeGib: number;
     keyId: string | null;
-  } & Pick<Ingredients, 'source' | 'image'>,
+  } & Pick<Ingredients, 'source' | 'image' | 'wish'>,
 ): Promise<void> {
-  const { volumeId, layerId: id, pool, cached, sizeGib, source, image, keyId } = layer;
+  const { volumeId, layerId: id, pool, cached, sizeGib, source, image, keyId, wish } = layer;
   const parentId = source?.kind === 'volume' ? (await freezeTop(tx, source)).frozen : source?.layer_id;
   const base = parentId ? { parentId } : image ? imageBase(image) : null;
   const cache = cached && { cache: { role: 'base', fullBytes: null } as const };
-  await insertLayer(tx, { id, volumeId, pool, sizeBytes: sizeGib * gibBytes, base, keyId, ...cache });
+  const content = wish.restored && { source: wish.restored.source };
+  await insertLayer(tx, { id, volumeId, pool, sizeBytes: sizeGib * gibBytes, base, keyId, ...cache, ...content });
 }
 
 export const imageBase = (image: VolumeImage): NonNullable<NewLayer['base']> => ({
@@ -252,7 +276,7 @@ type NewVolume = Pick<
   VolumeRow,
   | ('id' | 'project_id' | 'user_id' | 'name' | 'description' | 'size_gib' | 'volume_type_id' | 'availability_zone')
   | ('metadata' | 'host_id' | 'pool_id' | 'layer_id' | 'bootable' | 'image_metadata' | 'source_volume_id')
-  | ('cache_pool_id' | 'cache_bytes')
+  | ('cache_pool_id' | 'cache_bytes' | 'desired_task')
   | ('source_image_id' | 'source_snapshot_id' | 'group_id' | 'fault')
 >;
 
@@ -273,17 +297,20 @@ async function insertVolume(
         ${fault ? null : 'the host to make the volume'}, ${deadline}, ${fault ? 'no_capacity' : null},
         ${fault?.message ?? null}, ${actor.actorId}, ${actor.requestId}))
     insert into volume (id, project_id, user_id, name, description, size_gib, volume_type_id, availability_zone, metadata, host_id,
-      pool_id, layer_id, cache_pool_id, cache_bytes, bootable, image_metadata, source_volume_id, source_image_id, source_snapshot_id, group_id, fault)
+      pool_id, layer_id, cache_pool_id, cache_bytes, bootable, image_metadata, source_volume_id, source_image_id, source_snapshot_id, group_id, fault,
+      desired_task)
     values (${row.id}, ${row.project_id}, ${row.user_id}, ${row.name}, ${row.description}, ${row.size_gib}, ${row.volume_type_id},
       ${row.availability_zone}, ${json(row.metadata)}, ${host}, ${row.pool_id}, ${row.layer_id}, ${row.cache_pool_id}, ${row.cache_bytes}, ${row.bootable},
       ${row.image_metadata && json(row.image_metadata)}, ${row.source_volume_id}, ${row.source_image_id},
-      ${row.source_snapshot_id}, ${row.group_id}, ${fault && json(fault)})
+      ${row.source_snapshot_id}, ${row.group_id}, ${fault && json(fault)},
+      ${row.desired_task && json(row.desired_task)})
     returning *`.execute(tx);
   return rows[0]!;
 }
 
 function requireOneSource(wish: VolumeWish): void {
-  const named = { snapshot: wish.snapshotId, imageRef: wish.imageId, source_volume: wish.sourceVolumeId };
+  const backup = wish.restored?.source.backup_id ?? null;
+  const named = { snapshot: wish.snapshotId, imageRef: wish.imageId, source_volume: wish.sourceVolumeId, backup };
   const sources = Object.entries(named).flatMap(([name, id]) => (id === null ? [] : [name]));
   if (sources.length > 1) throw new CloudError('invalid', 'volume_sources_exclusive', { sources });
 }
@@ -328,11 +355,19 @@ export function requireSizeOfType(type: Pick<VolumeTypeRow, 'name' | 'extra_spec
 
 /** @throws CloudError `invalid` where it would be smaller than what it is made of */
 function sizeFor(wish: VolumeWish, source: VolumeSource | null, image: VolumeImage | null): number {
-  const size = wish.sizeGib ?? source?.size_gib;
+  const { restored } = wish;
+  const size = wish.sizeGib ?? source?.size_gib ?? restored?.sizeGib;
   if (size === undefined) throw new CloudError('invalid', 'volume_size_missing', {});
   if (source && size < source.size_gib) {
     const fields = { size_gib: size, of: source.kind, minimum_gib: source.size_gib };
     throw new CloudError('invalid', 'volume_size_below', fields);
+  }
+  if (restored && size < restored.sizeGib) {
+    throw new CloudError('invalid', 'volume_size_below', {
+      size_gib: size,
+      of: 'backup',
+      minimum_gib: restored.sizeGib,
+    });
   }
   if (image) requireImageFits(image, size);
   return size;

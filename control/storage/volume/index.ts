@@ -6,6 +6,7 @@ export {
   emptyWish,
   type MadeVolume,
   requireImageFits,
+  restoreDeadlineMs,
   type VolumeImage,
   type VolumeImages,
   type VolumeWish,

@@ -16,6 +16,7 @@ import { endCapture, releaseLayers } from '../layer/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { snapshotStatusSql } from './snapshot-states-sql.ts';
 import { attachmentStatus } from './states.ts';
+import type { VolumeTask } from './tables.ts';
 import { type ListedVolume, requireStatus } from './volume.ts';
 
 export interface DeleteOptions {
@@ -89,9 +90,15 @@ export async function removeVolume(
     select id, layer_id from taken union all select id, layer_id from volume where id = ${id}`.execute(tx);
   await sql`delete from volume where id = ${id}`.execute(tx);
   const layers = rows.flatMap(({ layer_id }) => layer_id ?? []);
-  await releaseLayers(tx, task?.kind === 'upload' ? [...layers, task.layer_id] : layers);
+  await releaseLayers(tx, [...layers, ...layersOf(task)]);
   // Whatever was begun with any of them.
   for (const gone of rows) await endOperations(tx, gone.id, Number.MAX_SAFE_INTEGER, { state: 'succeeded' });
+}
+
+/** Of which something was to become. One that is being backed up is held by that, and let go when the backup is made. */
+function layersOf(task: VolumeTask | null): string[] {
+  if (task?.kind === 'upload') return [task.layer_id];
+  return task?.kind === 'restore' && task.into ? [task.into.layer_id] : [];
 }
 
 /** Those that a server was to take along when it goes: its attachments are gone by then, or go with its row. */

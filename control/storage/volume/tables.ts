@@ -34,11 +34,19 @@ export type VolumeTask =
   /** Of the layer, which is its top or was. */
   | { kind: 'upload'; image_id: string; layer_id: string }
   | { kind: 'backup'; backup_id: string; snapshot_id: string | null }
-  | { kind: 'restore'; backup_id: string }
+  /** Of a new volume its first layer is made of the backup; another one gets this layer, with what else the backup says, once it is whole. */
+  | { kind: 'restore'; backup_id: string; into: RestoredLayer | null }
   | { kind: 'revert'; snapshot_id: string }
   | { kind: 'reimage'; image_id: string }
   | { kind: 'transfer'; transfer_id: string }
   | MoveTask;
+
+export interface RestoredLayer {
+  layer_id: string;
+  bootable: boolean;
+  metadata: Record<string, string>;
+  image_metadata: Record<string, string> | null;
+}
 
 export type VolumeTaskKind = VolumeTask['kind'];
 
