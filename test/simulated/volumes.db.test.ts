@@ -115,3 +115,45 @@ test('a volume whose snapshots come and go keeps a short chain of files', async 
   await removeVolume(id);
   await nothingLeft();
 });
+
+test('a volume comes back from a backup after whoever made it died, and no file is left when all are gone', async () => {
+  const backupFiles = () =>
+    cloud.hosts
+      .flatMap(({ machine }) => readdirSync(join(machine.dataDirectory, 'backups')))
+      .filter((name) => !name.startsWith('.'));
+  const backupIs = (id: string, status: string) =>
+    cloud.until(`the backup to be ${status}`, async () => (await storage.backups.get(member, id)).status === status);
+  const source = await make();
+  await until('the source', source.id, 'available');
+  const wish = {
+    volumeId: source.id,
+    snapshotId: null,
+    name: '',
+    description: null,
+    metadata: {},
+    container: null,
+    zone: null,
+  };
+  const begin = (incremental: boolean) => storage.backups.create(member, { ...wish, incremental, force: false });
+  const full = await begin(false);
+  for (const host of cloud.hosts) host.kill();
+  await cloud.replaceControl();
+  await Promise.all(cloud.hosts.map((host) => host.start()));
+  await backupIs(full.id, 'available');
+  const next = await begin(true);
+  await backupIs(next.id, 'available');
+  await until('the source', source.id, 'available');
+  assert.deepEqual(backupFiles().sort(), [`${full.id}.qcow2`, `${next.id}.qcow2`].sort());
+  const { volumeId } = await storage.backups.restore(member, full.id, { volumeId: null, name: null });
+  cloud.control.kill();
+  await cloud.startControl();
+  await until('what was restored', volumeId, 'available');
+  await backupIs(full.id, 'available');
+  await storage.backups.restore(member, full.id, { volumeId, name: null });
+  await until('what was restored again', volumeId, 'available');
+  for (const id of [source.id, volumeId]) await removeVolume(id);
+  await nothingLeft();
+  for (const { id } of [next, full]) await storage.backups.delete(member, id, { force: false });
+  await cloud.until('no backup to be left', async () => (await rows('backup')) === 0);
+  assert.deepEqual(backupFiles(), []);
+});
