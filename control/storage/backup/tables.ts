@@ -1,4 +1,4 @@
-/** The table of backups as Kysely sees it; the columns' meaning stands in migration 0371. */
+/** The table of backups as Kysely sees it; the columns' meaning stands in migration 0461. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { StorageFault } from '../volume/index.ts';
