@@ -110,6 +110,13 @@ const contracts = {
   },
 } as const;
 
+/** What is not encrypted has a key that is null, and nothing else. */
+function encryptionBody({ keyId, type }: Awaited<ReturnType<VolumeService['encryption']>>) {
+  if (!type) return { encryption_key_id: keyId };
+  const { provider, control_location, cipher, key_size } = type;
+  return { encryption_key_id: keyId, provider, control_location, cipher, key_size };
+}
+
 export function volumeRoutes(
   app: Boundary,
   { volumes, backups }: { volumes: VolumeService; backups: Pick<BackupService, 'createVolume'> },
@@ -130,12 +137,9 @@ export function volumeRoutes(
   app.get('/volumes/:id', contracts.show, async (request) => ({
     volume: wholeVolumeBody(request, await volumes.get(callerOf(request), request.params.id)),
   }));
-  app.get('/volumes/:id/encryption', contracts.encryption, async (request) => {
-    const { keyId, type } = await volumes.encryption(callerOf(request), request.params.id);
-    if (!type) return { encryption_key_id: keyId };
-    const { provider, control_location, cipher, key_size } = type;
-    return { encryption_key_id: keyId, provider, control_location, cipher, key_size };
-  });
+  app.get('/volumes/:id/encryption', contracts.encryption, async (request) =>
+    encryptionBody(await volumes.encryption(callerOf(request), request.params.id)),
+  );
   app.post('/volumes', contracts.create, async (request, reply) => {
     const wish = wishOf(request.body.volume, request.body['OS-SCH-HNT:scheduler_hints'] ?? {}, request.microversion);
     const caller = callerOf(request);

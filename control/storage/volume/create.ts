@@ -7,7 +7,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import { type ImageId, type LayerId, newId, newOrderedId, parseId, type VolumeId } from '../../../contract/ids.ts';
+import { type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../../contract/ids.ts';
 import { fileFormat } from '../../image/index.ts';
 import { actorOf, type Caller, requireProjectMember } from '../../kit/caller.ts';
 import {
@@ -26,6 +26,7 @@ import { encryptionWith, insertKey, type VolumeEncryption } from '../volume-key/
 import { cacheWords, servedEncryption, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
 import { freezeTop } from './freeze.ts';
 import { requireGroup } from './group.ts';
+import { type Hints, type PlaceWish, readHints, requireZone } from './hints.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 import { findSource, type SourceWish, type VolumeSource } from './source.ts';
 import type { VolumeTask } from './tables.ts';
@@ -51,7 +52,7 @@ export interface VolumeImages {
   findForServer(db: Queryable, caller: Caller, imageId: string): Promise<VolumeImage>;
 }
 
-export interface VolumeWish extends SourceWish {
+export interface VolumeWish extends SourceWish, PlaceWish {
   name: string;
   description: string | null;
   /** Null: as large as what it is made of. */
@@ -59,15 +60,9 @@ export interface VolumeWish extends SourceWish {
   /** Id or name; null: its source's, or the project's default. */
   type: string | null;
   imageId: string | null;
-  zone: string | null;
   /** The group that it is in from the beginning. */
   groupId: string | null;
   metadata: Record<string, string>;
-  /** Ids of volumes on whose host it shall be, or not be. */
-  sameHost: string[];
-  differentHost: string[];
-  /** The server on whose host it shall be. */
-  localTo: string | null;
   /** The host that it must be on: its server's. Never a caller's own wish. */
   hostId?: string | null;
   /** The backup that its content comes from. Never a caller's own wish either. */
@@ -383,42 +378,4 @@ export function requireImageFits(image: VolumeImage, sizeGib: number): void {
     const fields = { size_gib: sizeGib, minimum_gib: image.min_disk_gib };
     throw new CloudError('invalid', 'volume_below_minimum_disk', fields);
   }
-}
-
-/** What is known of where it may be. */
-interface Hints {
-  zone_known: boolean;
-  same: string | null;
-  different: string[];
-}
-
-async function readHints(tx: Tx, projectId: string, wish: VolumeWish): Promise<Hints> {
-  const { zone, sameHost, differentHost, localTo } = wish;
-  const plain = sameHost.length + differentHost.length === 0 && localTo === null;
-  if (plain && zone === null) return { zone_known: true, same: null, different: [] };
-  const ids = (texts: readonly string[]) => texts.map((text) => parseId(text) ?? hintUnknown('same_host', text));
-  const server = localTo === null ? null : (parseId(localTo) ?? hintUnknown('local_to_instance', localTo));
-  const of = (volumes: string[]) => sql`select host_id from volume where id = any(${volumes}::uuid[])
-    and project_id = ${projectId} and host_id is not null`;
-  const { rows } = await sql<Hints & { server_known: boolean }>`select
-    (${zone}::text is null or exists (select from host where availability_zone = ${zone}::text)) as zone_known,
-    coalesce((select host_id from server where id = ${server}::uuid and project_id = ${projectId}),
-      (${of(ids(sameHost))} order by id limit 1)) as same,
-    exists (select from server where id = ${server}::uuid and project_id = ${projectId}) as server_known,
-    array(${of(ids(differentHost))}) as different`.execute(tx);
-  const { server_known, ...hints } = rows[0]!;
-  if (localTo !== null && !server_known) hintUnknown('local_to_instance', localTo);
-  return hints;
-}
-
-function hintUnknown(hint: string, id: string): never {
-  throw new CloudError('invalid', 'volume_hint_unknown', { hint, id });
-}
-
-/** A clone is where its source is. */
-function requireZone({ zone }: VolumeWish, hints: Hints, source: VolumeSource | null): void {
-  if (zone === null) return;
-  if (!hints.zone_known) throw new CloudError('invalid', 'volume_zone_unknown', { zone });
-  if (source?.host_zone && source.host_zone !== zone)
-    throw new CloudError('invalid', 'volume_zone_of_source', { zone });
 }
