@@ -33,7 +33,7 @@ export interface StorageReasons {
     value: string;
   };
   /** What it is made of is encrypted in another way, or not at all. */
-  volume_encryption_differs: { type: string; of: 'volume' | 'snapshot' };
+  volume_encryption_differs: { type: string; of: 'volume' | 'snapshot' | 'backup' };
   /** What it holds would leave it in the clear. */
   volume_encrypted: { id: string; call: 'upload' | 'backup' | 'restore' };
   /** `id` is the project's. */

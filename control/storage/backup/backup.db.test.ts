@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { testPool } from '../testing.ts';
 import { snapshotStatus } from '../volume/index.ts';
 import { callerOf, type VolumeCloud, volumeCloud } from '../volume/testing.ts';
 import { type BackupCloud, backupCloud } from './testing.ts';
@@ -278,4 +280,46 @@ test('an administrator’s word is shown until it is taken back, and none is dec
   await assert.rejects(own.backups.reset(cloud.admin, backup.id, 'restoring'), { reason: 'backup_reset_unserved' });
   const { id } = await own.backups.create(cloud.member, own.wish((await cloud.made()).id));
   await assert.rejects(own.backups.reset(cloud.admin, id, 'available'), { reason: 'backup_reset_unserved' });
+});
+
+test('what is encrypted is neither backed up nor restored into: nothing of it comes to lie in the clear', async () => {
+  await sql`with made as (insert into volume_type (id, name, public) values (${newId()}, 'sealed', true) returning id)
+    insert into volume_type_encryption (volume_type_id, id, provider, control_location, cipher, key_size)
+    select id, ${newId()}, 'luks', 'front-end', 'aes-xts-plain64', 256 from made`.execute(db.database.query);
+  const [sealed, plain] = [await cloud.made({ type: 'sealed' }), await cloud.made()];
+  const { id } = await own.made(plain.id);
+  const before = await cloud.volumes.get(cloud.member, sealed.id);
+  await assert.rejects(own.backups.create(cloud.member, own.wish(sealed.id)), {
+    reason: 'volume_encrypted',
+    fields: { id: sealed.id, call: 'backup' },
+  });
+  await assert.rejects(own.backups.restore(cloud.member, id, { volumeId: sealed.id, name: null }), {
+    reason: 'volume_encrypted',
+    fields: { id: sealed.id, call: 'restore' },
+  });
+  await assert.rejects(own.backups.createVolume(cloud.member, id, cloud.wish({ type: 'sealed', sizeGib: 1 })), {
+    reason: 'volume_encryption_differs',
+  });
+  const after = await cloud.volumes.get(cloud.member, sealed.id);
+  assert.deepEqual(
+    [after.layer_id, after.key_id, await cloud.status(sealed.id)],
+    [before.layer_id, before.key_id, 'available'],
+  );
+});
+
+test('a volume with a cache has one still when a backup has been restored into it', async () => {
+  await testPool(db.database, { hostId: cloud.hostId, name: 'fast', tier: 'flash' });
+  const specs = { 'bothy:cache_pool': 'fast', 'bothy:cache_gib': '1' };
+  await sql`insert into volume_type (id, name, public, extra_specs) values (${newId()}, 'cached', true, ${JSON.stringify(specs)}::jsonb)`.execute(
+    db.database.query,
+  );
+  const volume = await cloud.made({ type: 'cached' });
+  const { id } = await own.made(volume.id);
+  await own.backups.restore(cloud.member, id, { volumeId: volume.id, name: null });
+  await own.obey();
+  await own.settle();
+  const { layer_id } = await cloud.volumes.get(cloud.member, volume.id);
+  assert.notEqual(layer_id, volume.layer_id);
+  const { rows } = await sql`select cache_role from volume_layer where id = ${layer_id}`.execute(db.database.query);
+  assert.deepEqual([rows, await cloud.status(volume.id)], [[{ cache_role: 'base' }], 'available']);
 });

@@ -48,6 +48,7 @@ export function createBackup(database: Database, caller: Caller, wish: BackupWis
   const id = newId();
   return database.transaction(actorOf(caller), async (tx) => {
     const volume = await lockVolume(tx, reachOf(caller), wish.volumeId);
+    if (volume.key_id !== null) throw new CloudError('invalid', 'volume_encrypted', { id: volume.id, call: 'backup' });
     const from = await contentOf(tx, caller, volume, wish);
     await checkQuota(tx, projectId, descriptor.usage, { backups: 1, backup_gigabytes: from.sizeGib });
     const parent = wish.incremental ? await latestOf(tx, caller, volume, from.at) : null;

@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller, requireProjectMember } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
+import { isOwed } from '../cache/index.ts';
 import { insertLayer } from '../layer/index.ts';
 import { requireRoom } from '../pool/index.ts';
 import {
@@ -90,11 +91,13 @@ async function hostThatIsThere(tx: Tx, hostId: string | null): Promise<string | 
   return rows.length > 0 ? hostId : null;
 }
 
-/** @throws CloudError `invalid` where it is smaller than the backup's, or somebody has it */
+/** @throws CloudError `invalid` where it is smaller than the backup's, encrypted, or somebody has it; `conflict` while somebody waits for its cache */
 async function intoVolume(tx: Tx, caller: Caller, backup: ListedBackup, volumeId: string): Promise<Restored> {
   const volume = await lockVolume(tx, reachOf(caller), volumeId);
   const { id, name, size_gib, host_id, pool_id } = volume;
+  if (volume.key_id !== null) throw new CloudError('invalid', 'volume_encrypted', { id, call: 'restore' });
   requireStatus(volume, 'restore', ['available']);
+  if (await isOwed(tx, volume)) throw new CloudError('conflict', 'volume_cache_sinks', { id });
   if (size_gib < backup.size_gib)
     throw new CloudError('invalid', 'backup_volume_too_small', { size_gib, minimum_gib: backup.size_gib });
   if (host_id === null || pool_id === null) throw new Error('an available volume has no pool');
@@ -102,6 +105,7 @@ async function intoVolume(tx: Tx, caller: Caller, backup: ListedBackup, volumeId
   await requireRoom(tx, pool_id, sizeBytes);
   const layerId = await insertLayer(tx, {
     ...{ volumeId: id, pool: { id: pool_id, host_id }, sizeBytes, base: null, source: sourceOf(backup) },
+    ...(volume.cache_pool_id !== null && { cache: { role: 'base', fullBytes: null } }),
   });
   const { bootable, metadata, image_metadata } = backup.volume;
   const into = { layer_id: layerId, bootable, metadata, image_metadata };

@@ -153,7 +153,7 @@ async function decide(
   requireZone(wish, hints, source);
   if (wish.groupId !== null) await requireGroup(tx, caller, { ...wish, groupId: wish.groupId, typeId: type.id });
   const [encryption] = await Promise.all([
-    encryptionFor(tx, type, source),
+    encryptionFor(tx, type, { source, restored: wish.restored }),
     requireMakeable(type),
     requireVolumeQuota(tx, projectId, { volumes: 1, gigabytes: sizeGib, each: sizeGib }),
     limited ? requireTypeQuota(tx, projectId, type, { volumes: 1, gigabytes: sizeGib }) : undefined,
@@ -317,9 +317,13 @@ function requireOneSource(wish: VolumeWish): void {
 async function encryptionFor(
   tx: Tx,
   type: VolumeTypeRow,
-  source: VolumeSource | null,
+  { source, restored }: { source: VolumeSource | null; restored: RestoredContent | undefined },
 ): Promise<VolumeEncryption | undefined> {
   const encryption = await servedEncryption(tx, type);
+  // Hosts restore in the clear only.
+  if (restored && encryption) {
+    throw new CloudError('invalid', 'volume_encryption_differs', { type: type.name, of: 'backup' });
+  }
   if (!source) return encryption;
   const present = source.key_id === null ? undefined : await encryptionWith(tx, source.key_id);
   if (!isDeepStrictEqual(encryption, present)) {
