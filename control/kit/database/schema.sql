@@ -2133,6 +2133,8 @@ CREATE INDEX volume_group_project ON public.volume_group USING btree (project_id
 
 CREATE INDEX volume_host ON public.volume USING btree (host_id);
 
+CREATE INDEX volume_layer_cache ON public.volume_layer USING btree (volume_id) WHERE (cache_role IS NOT NULL);
+
 CREATE INDEX volume_layer_former_parent ON public.volume_layer USING btree (former_parent_id) WHERE (former_parent_id IS NOT NULL);
 
 CREATE INDEX volume_layer_host ON public.volume_layer USING btree (host_id, id);

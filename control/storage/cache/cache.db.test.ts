@@ -104,6 +104,37 @@ test('a cached volume has its generations while a server has it, and everything 
   assert.equal(await promised(), 0);
 });
 
+test('the sweep finds a cache that nobody was woken for, and lets one at rest be', async () => {
+  const volume = await cloud.made({ type: 'cached' });
+  const found = async () => {
+    await sql`delete from graphile_worker._private_jobs`.execute(db.database.query);
+    await cloud.controller.sweep();
+    const { rows } = await sql`select from graphile_worker.jobs where key = ${`volume:${volume.id}`}`.execute(
+      db.database.query,
+    );
+    return rows.length === 1;
+  };
+  await cloud.settle();
+  const seen = [await found()];
+  const server = await attached(volume.id);
+  seen.push(await found());
+  await fill(volume.id);
+  seen.push(await found());
+  await obeyed(server);
+  await fill(volume.id);
+  await obeyed(server);
+  seen.push(await found());
+  await detach(volume.id);
+  seen.push(await found());
+  await cloud.settle();
+  assert.equal(await chainOf(volume.id), 'base@local writes@fast base@local');
+  seen.push(await found());
+  await obeyed();
+  seen.push(await found());
+  assert.deepEqual(seen, [false, false, true, false, true, true, false]);
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
+});
+
 test('a snapshot of a cached volume is final when what it holds has sunk, and its clone has a cache of its own', async () => {
   const volume = await cloud.made({ type: 'cached' });
   const server = await attached(volume.id);

@@ -1,2 +1,2 @@
-export type { CachedVolume } from './store.ts';
+export { type CachedVolume, cacheDueSql } from './store.ts';
 export { beginCaches, freezeCached, isOwed, tendCache } from './tend.ts';

@@ -81,3 +81,12 @@ export async function wakeWaitingForBase(tx: Tx, volumeId: string): Promise<void
     tx,
   );
 }
+
+/**
+ * Volumes whose cache has something to do that no report may bring about any more: the top is full, or a generation that nobody has, or a base
+ * waits for what is above it. One at rest is not among them.
+ */
+export const cacheDueSql = sql`select v.id from volume v join volume_layer t on t.id = v.layer_id
+  where v.cache_pool_id is not null and (t.observed_full
+    or (t.cache_role = 'writes' and not exists (select from volume_attachment a where a.volume_id = v.id and a.server_id is not null))
+    or (select count(*) from volume_layer b where b.volume_id = v.id and b.cache_role = 'base' and b.desired_presence = 'present') > 1)`;

@@ -21,7 +21,7 @@ import { json } from '../../kit/database/schema.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
-import { isOwed, tendCache } from '../cache/index.ts';
+import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
 import { findLayer, hasFailed, isLost, isServed, type LayerRow } from '../layer/index.ts';
 import { tendMove } from './move.ts';
 import { removeVolume } from './remove.ts';
@@ -86,14 +86,14 @@ export class VolumeController {
     this.#sweep.stop();
   }
 
-  /** Gives a job to every volume that is not complete, shall not be, is faulted by its host, or is past its operation's deadline. */
+  /** Gives a job to every volume that is not complete, moves, shall not be, is faulted by its host, has a cache with something to do, or is past its operation's deadline. */
   async sweep(): Promise<void> {
     const { database, log } = this.#options;
     try {
       await sql`select enqueue('volume', id::text, now()) from (
           select id from volume where launched_at is null and fault is null
           union select id from volume where desired_presence = 'absent'
-          union select id from volume where cache_pool_id is not null
+          union ${cacheDueSql}
           union select id from volume where desired_task ->> 'kind' in ('retype', 'migrate')
           union select id from volume where fault ->> 'code' in ('host', 'extend', 'restore')
           union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'volume'
