@@ -16,6 +16,7 @@ import { endpointColumns, type HostClient, type HostEndpoint } from '../../host/
 import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
+import { Sweep } from '../../kit/queue/sweep.ts';
 import { endBackup, findLayer, releaseLayers } from '../layer/index.ts';
 import { changeVolume, faultOf, lockVolume } from '../volume/index.ts';
 import { type BackupRow, changeBackup } from './store.ts';
@@ -36,10 +37,11 @@ const lookAgainMs = 60_000;
 
 export class BackupController {
   readonly #options: BackupControllerOptions;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #sweep: Sweep;
 
   constructor(options: BackupControllerOptions) {
     this.#options = options;
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs });
   }
 
   /** For the work queue. */
@@ -49,16 +51,11 @@ export class BackupController {
 
   /** Starts the timer that finds what no job knows of. */
   start(): void {
-    const again = () => {
-      this.#timer = setTimeout(() => void this.sweep().finally(again), sweepMs);
-      this.#timer.unref();
-    };
-    void this.sweep().finally(again);
+    this.#sweep.start();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#sweep.stop();
   }
 
   /** Gives a job to every backup that is being made or shall not be. */
