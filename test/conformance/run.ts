@@ -3,7 +3,7 @@
  * `results/` and `docs/conformance.md`. The cloud is gone at the end, come what may.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -13,7 +13,7 @@ import { isOfClient, openstackClient } from './clients.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { idsOf, type Stestr, type Verdict } from './stestr.ts';
 import { keepResult, page, readReasons, readResult } from './table.ts';
-import { tempest } from './tempest.ts';
+import { poolNames, tempest } from './tempest.ts';
 
 interface Suite {
   /** Debian's packages whose versions tell what was run. */
@@ -79,14 +79,28 @@ async function main(): Promise<void> {
 /** What Tempest's tests of lock-out and password history are told of the cloud (tempest.ts). */
 const passwordSettings = { lockout_attempts: '2', lockout_seconds: '5', password_unique: '2' };
 
+/** Two directories, between which Tempest's tests move volumes; each ends with the cloud that used it. */
+function twoPools(): { setting: string; remove(): void } {
+  const directory = mkdtempSync(join(tmpdir(), 'bothy-pools-'));
+  const setting = poolNames.map((name) => `${name}:disk:${join(directory, name)}`).join();
+  // Guests pass through to their files.
+  chmodSync(directory, 0o711);
+  for (const name of poolNames) mkdirSync(join(directory, name));
+  return { setting, remove: () => rmSync(directory, { recursive: true }) };
+}
+
 async function cloudOf(data: string | undefined): Promise<LiveCloud> {
-  const own = data === undefined ? await startThrowAwayCloud(passwordSettings) : undefined;
+  const pools = data === undefined ? twoPools() : undefined;
+  const own = pools && (await startThrowAwayCloud({ ...passwordSettings, storage_pools: pools.setting }));
   const directory = data ?? own!.data;
   return {
     data: directory,
     adminEnvironment: environmentOf(join(directory, 'openrc')),
     caFile: join(directory, 'ca.pem'),
-    [Symbol.asyncDispose]: async () => own?.[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await own?.[Symbol.asyncDispose]();
+      pools?.remove();
+    },
   };
 }
 

@@ -8,6 +8,9 @@ import type { LiveCloud } from '../support/live-cloud.ts';
 import type { Prepared } from './prepare.ts';
 import { Stestr } from './stestr.ts';
 
+/** Of the cloud's pools: Tempest moves volumes between two. */
+export const poolNames = ['first', 'second'];
+
 type Sections = Record<string, Record<string, string | number | boolean>>;
 
 export function tempest(cloud: LiveCloud, prepared: Prepared, folder: string): Stestr {
@@ -84,11 +87,11 @@ function services({ externalNetwork }: Prepared): Sections {
     volume: {
       ...{ catalog_type: 'volumev3', max_microversion: 'latest', volume_size: 1, build_timeout: 300 },
       // What pools say of themselves (control/storage/pool/capabilities.ts): types of the tests ask for it.
-      ...{ vendor_name: 'Bothy', storage_protocol: 'file' },
+      ...{ vendor_name: 'Bothy', storage_protocol: 'file', backend_names: poolNames.join() },
     },
     'volume-feature-enabled': {
       ...{ backup: true, snapshot: true, clone: true },
-      ...{ extend_attached_volume: true },
+      ...{ extend_attached_volume: true, extend_attached_encrypted_volume: true, multi_backend: true },
     },
   };
 }

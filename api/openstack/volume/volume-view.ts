@@ -85,7 +85,7 @@ export function wholeVolumeBody(request: FastifyRequest, volume: ListedVolume) {
       Object.keys(volume.image_metadata).length > 0 && { volume_image_metadata: volume.image_metadata }),
     ...(isAdmin(callerOf(request)) && {
       'os-vol-host-attr:host': hostOf(volume),
-      'os-vol-mig-status-attr:migstat': null,
+      'os-vol-mig-status-attr:migstat': migrationStatus(volume),
       'os-vol-mig-status-attr:name_id': null,
     }),
   };

@@ -164,6 +164,17 @@ test('metadata, those of images too, are read and written one by one and togethe
   assert.deepEqual((await call('GET', `/volumes/${id}`)).body.volume.volume_image_metadata, { image_name: 'i' });
 });
 
+test('what came of a move is told to administrators, under both of its names', async () => {
+  const id = await made();
+  await sql`update volume set move_outcome = 'success' where id = ${id}`.execute(db.query);
+  const told = async (caller: typeof admin) => {
+    const { volume } = (await call('GET', `/volumes/${id}`, undefined, 0, caller)).body;
+    return [volume.migration_status, volume['os-vol-mig-status-attr:migstat']];
+  };
+  assert.deepEqual(await told(admin), ['success', 'success']);
+  assert.deepEqual(await told(member), [undefined, undefined]);
+});
+
 test('actions answer with Cinder’s statuses', async () => {
   const id = await made();
   assert.equal((await act(id, { 'os-set_bootable': { bootable: true } })).status, 200);

@@ -23,6 +23,7 @@ import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
 import { findLayer, hasFailed, isLost, isServed, type LayerRow } from '../layer/index.ts';
+import { recordExtension } from './extend.ts';
 import { tendMove } from './move.ts';
 import { removeVolume } from './remove.ts';
 import { endRestore, giveUpRestore, type RestoreTask } from './restore.ts';
@@ -188,7 +189,9 @@ async function fail(tx: Tx, { volume, top }: Look, message: string): Promise<Vol
     task: null,
     ...(task && isMove(task) && top && { poolId: top.pool_id, moveOutcome: 'error' }),
   });
-  await endOperations(tx, id, generation + 1, { state: 'failed', code: 'internal', message });
+  const failure = { state: 'failed', code: 'internal', message } as const;
+  if (task?.kind === 'extend') await recordExtension(tx, volume, failure);
+  await endOperations(tx, id, generation + 1, failure);
   return 'failed';
 }
 
@@ -211,7 +214,9 @@ async function towardsEndOf(tx: Tx, look: Look, task: VolumeTask): Promise<Volum
   const { volume, top } = look;
   switch (task.kind) {
     case 'extend':
-      return top && isServed(top) && guestSees(volume, top.size_bytes) ? endTask(tx, volume) : undefined;
+      if (!top || !isServed(top) || !guestSees(volume, top.size_bytes)) return undefined;
+      await recordExtension(tx, volume);
+      return endTask(tx, volume);
     case 'revert':
     case 'reimage':
       return top && isServed(top) ? endTask(tx, volume) : undefined;

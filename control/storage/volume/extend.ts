@@ -1,6 +1,9 @@
 /** A volume grows: at once in what is asked for and counted, and for its user when its host (and the guest that has it) have followed. */
+import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
+import type { Actor, Tx } from '../../kit/database/database.ts';
+import { recordOperation } from '../../kit/operation/operations.ts';
 import { tellServers } from '../attachment/index.ts';
 import { growLayer } from '../layer/index.ts';
 import { requireRoom } from '../pool/index.ts';
@@ -8,7 +11,7 @@ import { type ActDependencies, begin, onLockedVolume } from './act.ts';
 import { requireSizeOfType } from './create.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 import { changeVolume } from './store.ts';
-import { gibBytes, requireStatus } from './volume.ts';
+import { gibBytes, type ListedVolume, requireStatus } from './volume.ts';
 
 /**
  * @param options.inUse also of a volume that somebody has
@@ -45,4 +48,32 @@ export async function extendVolume(
     await begin(tx, actorOf(caller), volume, { verb: 'extend', generation, waitingFor: 'the host to make it larger' });
   });
   deps.log.info({ requestId: caller.requestId, volumeId: id, sizeGib }, 'volume extension accepted');
+}
+
+/**
+ * The server that has the volume had a part in it, which Nova tells of as an action of that server: in the name of who asked for the
+ * extension. To be called before the volume's own operation ends.
+ */
+export async function recordExtension(
+  tx: Tx,
+  { id, attachment }: ListedVolume,
+  outcome?: { state: 'failed'; code: string; message: string },
+): Promise<void> {
+  if (!attachment?.server_id) return;
+  const { rows } = await sql<{ projectId: string; generation: number } & Actor>`
+    select s.project_id as "projectId", s.generation, o.actor_id as "actorId", o.request_id as "requestId" from server s, operation o
+    where s.id = ${attachment.server_id} and o.resource_id = ${id} and o.verb = 'extend' and o.state = 'running'`.execute(
+    tx,
+  );
+  const [asked] = rows;
+  if (!asked) return;
+  const { projectId, generation } = asked;
+  const part = {
+    projectId,
+    generation,
+    resourceType: 'server',
+    resourceId: attachment.server_id,
+    verb: 'extend_volume',
+  };
+  await recordOperation(tx, asked, part, outcome);
 }

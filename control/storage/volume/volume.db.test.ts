@@ -193,6 +193,11 @@ test('a volume grows, free or in use, never shrinks, and holds until its guest s
   await cloud.switchOver(serverId);
   await cloud.settle();
   assert.equal(await cloud.status(id), 'in-use');
+  const { rows } =
+    await sql`select o.verb, o.state, o.actor_id = v.actor_id and o.request_id is not distinct from v.request_id as same
+    from operation o, operation v where o.resource_id = ${serverId} and v.resource_id = ${id} and v.verb = 'extend'
+    order by v.created_at desc limit 1`.execute(db.database.query);
+  assert.deepEqual(rows, [{ verb: 'extend_volume', state: 'succeeded', same: true }], 'an act of the server, too');
   await assert.rejects(extend(9000, true), refused('no_pool'));
 });
 
