@@ -5,7 +5,7 @@
  *   not placed      → place: host, epoch + 1, ports bound, decision row, in one transaction
  *   placed          → the host's stream hands it over; reports close the operation (reports.ts)
  *   its host is gone before it said a word of the server → place again, under the next epoch
- *   deadline passed → ERROR, saying what was waited for
+ *   deadline passed → ERROR, saying what was waited for; a volume without which it can't start has failed → so at once
  *   resized         → confirmed after a while, where the cloud is set so
  *   shelved         → it leaves its host; then it has none, and nothing is to be done
  *   soft-deleted   → at the end of its time it shall be absent
@@ -35,7 +35,7 @@ import { dropSaved, leaveHost, offloadWhenDue } from './shelving.ts';
 import { isSatisfied, type ServerState } from './states.ts';
 import { stateColumns } from './states-sql.ts';
 import { updateDesired } from './store.ts';
-import { diskImage, isAwaited, type Unplaced, volumeHost } from './waiting.ts';
+import { diskImage, type FailedVolume, failedVolume, isAwaited, type Unplaced, volumeHost } from './waiting.ts';
 
 /** The steps after which a test may kill the controller. */
 export type ControllerStep =
@@ -82,6 +82,7 @@ interface Look extends ServerState {
   requested_host_id: string | null;
   server_group_id: string | null;
   volume_host_id: string | null;
+  failed_volume: FailedVolume | null;
   deadline: Date | null;
   operation_started: Date | null;
   waiting_for: string | null;
@@ -93,6 +94,12 @@ interface Look extends ServerState {
 const after = (seconds = 0) => (seconds > 0 ? sql`${seconds} * interval '1 second'` : sql`interval '1000 years'`);
 
 const isClean = ({ host_id, observed_state }: Look): boolean => host_id === null || observed_state === 'absent';
+
+/** It shall run and does not, and a volume that it needs for that has come to nothing: no more is heard of it by waiting. */
+const awaitsFailed = (server: Look): server is Look & { failed_volume: FailedVolume } =>
+  server.failed_volume !== null && server.desired_power === 'on' && !/^(running|paused)$/.test(server.observed_state);
+
+const failedMessage = ({ id, message }: FailedVolume): string => `Its volume ${id} has failed: ${message}`;
 
 const sweepMs = 30_000;
 const awayRetryMs = 1000;
@@ -175,6 +182,7 @@ export class ServerController {
       return;
     }
     if (isSatisfied(server) || server.deadline === null) return;
+    if (awaitsFailed(server)) return this.#giveUp(server, 'host', failedMessage(server.failed_volume));
     if (server.deadline.getTime() <= server.now.getTime()) return this.#expire(server);
     const lookAt = this.#mayMoveAt(server);
     if (lookAt !== undefined && lookAt <= server.now.getTime()) return this.#place(server);
@@ -273,7 +281,7 @@ export class ServerController {
   async #look(id: string): Promise<Look | undefined> {
     const { rows } = await sql<Look>`
       select ${stateColumns}, s.id, s.project_id, s.resized_at, ${diskImage} as image_id, s.epoch, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib,
-        ${cardLimits} as card_limits, s.availability_zone, s.requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, h.connected as host_connected,
+        ${cardLimits} as card_limits, s.availability_zone, s.requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${failedVolume} as failed_volume, h.connected as host_connected,
         case when h.connected then now() else coalesce(h.last_seen_at, h.created_at) end as host_seen_at, o.deadline, o.created_at as operation_started, o.waiting_for,
         o.verb, now() as now
       from server s left join host h on h.id = s.host_id
@@ -308,20 +316,23 @@ export class ServerController {
     const message = `The ${server.verb} did not finish in time; it was waiting for ${server.waiting_for ?? 'the host'}.`;
     // The server is none the worse for it.
     if (server.desired_capture) return this.#giveUpCapture(server, message);
+    await this.#giveUp(server, 'deadline', message);
+  }
+
+  async #giveUp(server: Look, reason: 'deadline' | 'host', message: string): Promise<void> {
     await this.#options.database.transaction(cloudActor, async (tx) => {
       // Only if nothing has moved since the look: the host's report may have come in between.
       const { numAffectedRows } = await sql`
-        update server set fault = ${json(faultOf('deadline', message, server.generation))}::jsonb, updated_at = now()
+        update server set fault = ${json(faultOf(reason, message, server.generation))}::jsonb, updated_at = now()
         where id = ${server.id} and generation = ${server.generation}
-          and exists (select from operation o where o.resource_id = server.id and o.state = 'running' and o.deadline <= now())`.execute(
-        tx,
-      );
+          and exists (select from operation o where o.resource_id = server.id and o.state = 'running'
+            and (o.deadline <= now() or ${reason === 'host'}::boolean))`.execute(tx);
       if (numAffectedRows !== 1n) return;
       await endOperations(tx, server.id, server.generation, { state: 'failed', code: 'unavailable', message });
     });
     this.#options.log.warn(
-      { serverId: server.id, verb: server.verb, waitingFor: server.waiting_for },
-      'deadline passed',
+      { serverId: server.id, verb: server.verb, waitingFor: server.waiting_for, message },
+      reason === 'deadline' ? 'deadline passed' : 'given up',
     );
     this.#options.afterStep?.('expired', server.id);
   }

@@ -5,8 +5,11 @@ import { sql } from 'kysely';
 import { newId, type ServerId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testPool, testVolume } from '../../storage/attachment/testing.ts';
+import { VolumeController } from '../../storage/volume/index.ts';
+import * as serverActions from './actions/index.ts';
 import type { ServerVolumeWish } from './create-volumes.ts';
-import { type ServerCloud, serverCloud } from './testing.ts';
+import { serverStatus } from './states.ts';
+import { type ServerCloud, serverCloud, silentLog } from './testing.ts';
 
 let db: TestDatabase;
 let cloud: ServerCloud;
@@ -211,4 +214,63 @@ test('with a server go the volumes that shall go with it, and the others are fre
     (await sql`select from volume_attachment where server_id = ${id!}`.execute(db.database.query)).rows.length,
     0,
   );
+});
+
+test('a server whose volume can not be made is told so at once, whichever process dies, and runs if it is made after all', async () => {
+  const hostId = await hostWithPool();
+  const root = wishOf({ source: 'image', id: cloud.imageId, sizeGib: 3, bootIndex: 0 });
+  const [id] = (await create([root], { imageId: null, requestedHost: null })) as [ServerId];
+  const [{ volume_id: volumeId }] = (await volumesOf(id)) as [Row];
+  const said = (state: string, error: object | null) =>
+    sql`update volume_layer set observed_state = ${state}, observed_generation = generation, observed_epoch = epoch,
+      observed_error = ${error && JSON.stringify(error)}::jsonb where volume_id = ${volumeId}`.execute(
+      db.database.query,
+    );
+  const volumes = new VolumeController({ database: db.database, log: silentLog });
+  const waits = { state: 'building', step: 'waiting for a volume' } as const;
+  const [{ host_id }] = (await volumesOf(id)) as [Row];
+  await cloud.report(host_id as typeof hostId, id, waits);
+  await volumes.reconcile(volumeId);
+  await cloud.controller.reconcile(id);
+  assert.equal(serverStatus(await cloud.service.get(cloud.member, id)), 'BUILD');
+  await said('failed', { code: 'image_refused', message: 'the image is no disk' });
+  await volumes.reconcile(volumeId);
+  const { rows } =
+    await sql`select from graphile_worker._private_jobs where key = ${`server:${id}`} and run_at <= now()`.execute(
+      db.database.query,
+    );
+  assert.equal(rows.length, 1, 'its server is looked at');
+  await assert.rejects(cloud.dyingController('expired').reconcile(id), /died after/);
+  await cloud.controller.reconcile(id);
+  const failed = await cloud.service.get(cloud.member, id);
+  assert.deepEqual(
+    [serverStatus(failed), failed.fault?.reason, failed.fault?.message],
+    ['ERROR', 'host', `Its volume ${volumeId} has failed: the image is no disk`],
+  );
+  const operations = await sql`select state from operation where resource_id = ${id} and state <> 'succeeded'`.execute(
+    db.database.query,
+  );
+  assert.deepEqual(operations.rows, [{ state: 'failed' }]);
+  await said('ready', null);
+  await volumes.reconcile(volumeId);
+  await cloud.report(host_id as typeof hostId, id, { state: 'running' });
+  assert.equal(serverStatus(await cloud.service.get(cloud.member, id)), 'ACTIVE');
+});
+
+test('a server that is to be off, or runs, is none the worse for a volume that has failed', async () => {
+  const hostId = await hostWithPool();
+  const volume = await testVolume(db.database, { projectId: cloud.projectId, hostId });
+  const [id] = (await create([wishOf({ source: 'volume', id: volume.id })])) as [ServerId];
+  await cloud.obey(hostId);
+  await sql`update volume set fault = '{"code": "host", "message": "gone", "generation": 1}' where id = ${volume.id}`.execute(
+    db.database.query,
+  );
+  await cloud.service.act(cloud.member, id, serverActions.stop);
+  await cloud.controller.reconcile(id);
+  assert.equal((await row(id)).fault, null);
+  await cloud.obey(hostId);
+  assert.equal(serverStatus(await cloud.service.get(cloud.member, id)), 'SHUTOFF');
+  await cloud.service.act(cloud.member, id, serverActions.start);
+  await cloud.controller.reconcile(id);
+  assert.match((await row(id)).fault!.message, /has failed: gone/);
 });

@@ -36,6 +36,17 @@ export const diskImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.i
 export const volumeHost = sql`(select v.host_id from volume_attachment a join volume v on v.id = a.volume_id
   where a.server_id = s.id and v.host_id is not null limit 1)`;
 
+/** A volume that it shall have, and why its host gave it up. */
+export interface FailedVolume {
+  id: string;
+  message: string;
+}
+
+/** Null: none of its volumes is given up. */
+export const failedVolume = sql<FailedVolume | null>`(select json_build_object('id', v.id, 'message', v.fault ->> 'message')
+  from volume_attachment a join volume v on v.id = a.volume_id
+  where a.server_id = s.id and a.desired_presence = 'present' and v.fault ->> 'code' = 'host' order by a.slot limit 1)`;
+
 /** Of these, those of which nothing has moved since the look: no other placement, no word of the host, no wish to delete. */
 export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Set<string>> {
   const [ids, epochs] = [servers.map(({ id }) => id), servers.map(({ epoch }) => epoch)];

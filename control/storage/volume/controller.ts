@@ -5,7 +5,7 @@
  *   content complete       → launched; its creation ends
  *   task done              → it holds the volume no longer
  *   on its way to another pool → the next stage (move.ts)
- *   its host gave up       → the fault says why
+ *   its host gave up       → the fault says why; a server that waits for it is looked at
  *   host tries again, and it works → the fault goes
  *   deadline passed        → the fault says what was waited for
  *   its cache is full, or nobody has it → its generations come and sink (../cache)
@@ -192,6 +192,8 @@ async function fail(tx: Tx, { volume, top }: Look, message: string): Promise<Vol
   const failure = { state: 'failed', code: 'internal', message } as const;
   if (task?.kind === 'extend') await recordExtension(tx, volume, failure);
   await endOperations(tx, id, generation + 1, failure);
+  const serverId = volume.attachment?.server_id;
+  if (serverId) await enqueue(tx, 'server', serverId);
   return 'failed';
 }
 
