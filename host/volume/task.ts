@@ -257,7 +257,8 @@ export class LayerTask {
     const { limits, log } = this.context;
     this.#failures++;
     this.#error = fault;
-    this.#gaveUp = fault.permanent && desired.presence === 'present';
+    // What a cache holds goes down sooner or later: nobody asked for it who could ask again.
+    this.#gaveUp = fault.permanent && desired.presence === 'present' && !desired.sinks;
     const fields = { err: error, layerId: this.id, failures: this.#failures };
     if (this.#gaveUp) {
       log.error(fields, 'layer: given up');

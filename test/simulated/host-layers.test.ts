@@ -280,3 +280,22 @@ test('no image or backup is made of a layer whose file says that it is larger th
   assert.deepEqual([seen.captures![0]!.error?.code, seen.backups![0]!.error?.code], ['layer_damaged', 'layer_damaged']);
   assert.deepEqual(readdirSync(join(world.directory, 'data/backups')), []);
 });
+
+test('what a cache holds and can not go down now is said in words, tried again, and goes down when it can', async (t) => {
+  const { world, control, file } = await started(t);
+  const volumeId = newId<VolumeId>();
+  const base = await made(world, { volumeId, cache: { role: 'base', fullBytes: null } });
+  const cache = { role: 'writes', fullBytes: 2 ** 20 } as const;
+  const generation = await made(world, { volumeId, parentId: base.id, cache });
+  control.wantLayer({ ...generation, generation: 2, readOnly: true });
+  const above = await made(world, { volumeId, parentId: generation.id, cache });
+  const bytes = readFileSync(file(generation));
+  writeFileSync(file(generation), Buffer.from(bytes).fill(0, 0, 4));
+  control.wantLayer({ ...above, generation: 2, parentId: base.id, sinks: true });
+  const failing = await control.untilLayer(above.id, 'refused', ({ error }) => error !== null);
+  assert.equal(failing.error?.code, 'layer_damaged');
+  assert.notEqual(failing.state, 'failed');
+  writeFileSync(file(generation), bytes);
+  const sunk = await control.untilLayer(above.id, 'sunk', (seen) => isReady(seen) && seen.generation === 2);
+  assert.equal(sunk.error, null);
+});

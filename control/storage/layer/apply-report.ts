@@ -94,7 +94,7 @@ export function applyReport(row: ReportedLayer, hostId: string, report: Observed
     ...{ id: row.id, put_back: putBack, generation: row.generation + (putBack ? 1 : 0) },
     parent_id: putBack ? row.former_parent_id : row.parent_id,
     former_parent_id: served || putBack ? null : row.former_parent_id,
-    // What could not sink stays where it is, and is tried again with the next start of its host.
+    // What could not sink stays where it is, and its host tries again.
     sinks: row.sinks && !served,
     desired_source: served ? null : row.desired_source,
     observed_full: report.full ?? false,
