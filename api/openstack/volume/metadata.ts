@@ -1,4 +1,9 @@
-/** /volumes/{id}/metadata and /snapshots/{id}/metadata: pairs of texts that people write on them. */
+/**
+ * /volumes/{id}/metadata and /snapshots/{id}/metadata: pairs of texts that people write on them. From 3.15 on a volume's have an ETag,
+ * and a change that names one (`If-Match`) is made of these pairs only: what they are is looked at under the row's lock.
+ */
+import { createHash } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Caller } from '../../../control/kit/caller.ts';
 import type { SnapshotService } from '../../../control/storage/snapshot/index.ts';
@@ -17,6 +22,8 @@ type Edit = (present: Texts) => Texts;
 interface Holder {
   path: 'volumes' | 'snapshots';
   noun: 'Volume' | 'Snapshot';
+  /** Cinder has them of volumes only. */
+  etags: boolean;
   read(caller: Caller, id: string): Promise<Texts>;
   edit(caller: Caller, id: string, edit: Edit): Promise<Texts>;
 }
@@ -36,20 +43,61 @@ const contracts = (what: string) =>
     remove: { summary: `Take one of a ${what}’s metadata`, rights: 'member', answers: { 200: null } },
   }) as const;
 
-function routesOf(app: Boundary, { path, noun, read, edit }: Holder): void {
+/** Says 412, without a body, as Cinder does. */
+class Unmatched extends Error {}
+
+const etagsFrom = 15;
+
+/** Of the pairs, in whatever order they were written. Without quotes, as Cinder's: clients send it back as they got it. */
+const etagOf = (metadata: Texts): string =>
+  createHash('sha256')
+    .update(JSON.stringify(Object.entries(metadata).toSorted(([a], [b]) => (a < b ? -1 : 1))))
+    .digest('hex')
+    .slice(0, 32);
+
+/** Those that a change may be made of; undefined: of any. Weak ones match nothing (RFC 9110, 13.1.1). */
+function wantedEtags({ headers }: FastifyRequest): string[] | undefined {
+  const text = headers['if-match']?.trim();
+  if (!text || text === '*') return undefined;
+  const quoted = [...text.slice(0, 8192).matchAll(/(W\/)?"([^"]*)"/g)];
+  return quoted.length === 0 ? [text] : quoted.flatMap(([, weak, tag]) => (weak ? [] : (tag ?? [])));
+}
+
+/** @throws Unmatched */
+function guarded(request: FastifyRequest, etags: boolean, edit: Edit): Edit {
+  const wanted = etags && request.microversion >= etagsFrom ? wantedEtags(request) : undefined;
+  if (!wanted) return edit;
+  return (present) => {
+    if (!wanted.includes(etagOf(present))) throw new Unmatched();
+    return edit(present);
+  };
+}
+
+function routesOf(app: Boundary, holder: Holder): void {
+  const { path, noun, read, etags } = holder;
+  const edit = (request: FastifyRequest, id: string, change: Edit) =>
+    holder.edit(callerOf(request), id, guarded(request, etags, change));
+  const orUnmatched = (reply: FastifyReply) => (error: unknown) => {
+    if (!(error instanceof Unmatched)) throw error;
+    return reply.code(412).send();
+  };
   const contract = contracts(noun.toLowerCase());
   const missing = (id: string, key: string) =>
     new Refusal('not_found', `${noun} ${id} has no metadata with key ${key.slice(0, 255)}.`);
-  app.get(`/${path}/:id/metadata`, contract.list, async (request) => ({
-    metadata: await read(callerOf(request), request.params.id),
-  }));
-  app.post(`/${path}/:id/metadata`, contract.add, async (request) => {
-    const { metadata } = request.body;
-    return { metadata: await edit(callerOf(request), request.params.id, (present) => ({ ...present, ...metadata })) };
+  app.get(`/${path}/:id/metadata`, contract.list, async (request, reply) => {
+    const metadata = await read(callerOf(request), request.params.id);
+    if (etags && request.microversion >= etagsFrom) reply.header('etag', etagOf(metadata));
+    return { metadata };
   });
-  app.put(`/${path}/:id/metadata`, contract.replace, async (request) => {
+  app.post(`/${path}/:id/metadata`, contract.add, (request, reply) => {
     const { metadata } = request.body;
-    return { metadata: await edit(callerOf(request), request.params.id, () => metadata) };
+    const made = edit(request, request.params.id, (present) => ({ ...present, ...metadata }));
+    return made.then((all) => ({ metadata: all })).catch(orUnmatched(reply));
+  });
+  app.put(`/${path}/:id/metadata`, contract.replace, (request, reply) => {
+    const { metadata } = request.body;
+    const made = edit(request, request.params.id, () => metadata);
+    return made.then((all) => ({ metadata: all })).catch(orUnmatched(reply));
   });
   app.get(`/${path}/:id/metadata/:key`, contract.show, async (request) => {
     const { id, key } = request.params;
@@ -57,21 +105,21 @@ function routesOf(app: Boundary, { path, noun, read, edit }: Holder): void {
     if (!Object.hasOwn(present, key)) throw missing(id, key);
     return { meta: { [key]: present[key]! } };
   });
-  app.put(`/${path}/:id/metadata/:key`, contract.set, async (request) => {
+  app.put(`/${path}/:id/metadata/:key`, contract.set, (request, reply) => {
     const { id, key } = request.params;
     const { meta } = request.body;
     if (!Object.hasOwn(meta, key)) throw new Refusal('invalid', 'Request body and URI mismatch');
     if (Object.keys(meta).length > 1) throw new Refusal('invalid', 'Request body contains too many items');
-    await edit(callerOf(request), id, (present) => ({ ...present, ...meta }));
-    return { meta };
+    const made = edit(request, id, (present) => ({ ...present, ...meta }));
+    return made.then(() => ({ meta })).catch(orUnmatched(reply));
   });
-  app.delete(`/${path}/:id/metadata/:key`, contract.remove, async (request, reply) => {
+  app.delete(`/${path}/:id/metadata/:key`, contract.remove, (request, reply) => {
     const { id, key } = request.params;
-    await edit(callerOf(request), id, (present) => {
+    const made = edit(request, id, (present) => {
       if (!Object.hasOwn(present, key)) throw missing(id, key);
       return without(present, key);
     });
-    return reply.code(200).send();
+    return made.then(() => reply.code(200).send()).catch(orUnmatched(reply));
   });
 }
 
@@ -80,12 +128,12 @@ export function metadataRoutes(
   { volumes, snapshots }: { volumes: VolumeService; snapshots: SnapshotService },
 ): void {
   routesOf(app, {
-    ...{ path: 'volumes', noun: 'Volume' },
+    ...{ path: 'volumes', noun: 'Volume', etags: true },
     read: async (caller, id) => (await volumes.get(caller, id)).metadata,
     edit: (caller, id, edit) => volumes.editMetadata(caller, id, 'metadata', edit),
   });
   routesOf(app, {
-    ...{ path: 'snapshots', noun: 'Snapshot' },
+    ...{ path: 'snapshots', noun: 'Snapshot', etags: false },
     read: async (caller, id) => (await snapshots.get(caller, id)).metadata,
     edit: (caller, id, edit) => snapshots.editMetadata(caller, id, edit),
   });

@@ -242,3 +242,34 @@ test('snapshots are made, shown, listed and deleted in Cinder’s form', async (
   assert.equal((await call('GET', path)).status, 404);
   assert.equal((await call('DELETE', `/volumes/${id}?cascade=True`)).status, 202);
 });
+
+test('from 3.15 on metadata have an ETag, and a change that names another one is not made', async () => {
+  const id = await made({ metadata: { a: '1', b: '2' } });
+  const path = `/volumes/${id}/metadata`;
+  const ask = (method: string, where: string, etag?: string, body?: object, version = 15) =>
+    api.call(member, method, where, { version, ...(body && { body }), ...(etag && { headers: { 'if-match': etag } }) });
+  assert.equal((await ask('GET', path, undefined, undefined, 14)).headers.etag, undefined);
+  const etag = String((await ask('GET', path)).headers.etag);
+  assert.match(etag, /^[0-9a-f]{32}$/);
+  assert.equal((await ask('PUT', `${path}/a`, etag, { meta: { a: '3' } })).status, 200);
+  for (const [method, where, body] of [
+    ['PUT', `${path}/a`, { meta: { a: '4' } }],
+    ['PUT', path, { metadata: { c: '5' } }],
+    ['POST', path, { metadata: { c: '5' } }],
+    ['DELETE', `${path}/a`, undefined],
+  ] as const) {
+    const { status, body: said } = await ask(method, where, `"${etag}", W/"other"`, body);
+    assert.deepEqual([status, said], [412, ''], `${method} ${where}`);
+  }
+  const { body, headers } = await ask('GET', path);
+  assert.deepEqual(body.metadata, { a: '3', b: '2' });
+  assert.notEqual(headers.etag, etag);
+  assert.equal((await ask('DELETE', `${path}/a`, `"x", "${headers.etag}"`)).status, 200);
+  assert.equal(
+    (await ask('PUT', path, etag, { metadata: { b: '2', a: '1' } }, 14)).status,
+    200,
+    'before it is overlooked',
+  );
+  assert.equal((await ask('GET', path)).headers.etag, etag, 'the same pairs in another order');
+  assert.equal((await ask('PUT', path, '*', { metadata: {} })).status, 200);
+});
