@@ -13,7 +13,6 @@ import type { CloudPaths, Settings } from '../settings.ts';
 import { step } from '../terminal.ts';
 import { isCloudDirectory, readIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
-import { storagePools } from './storage-pools.ts';
 
 /** Refuses what no cloud's data directory can be, whatever lies in it. */
 export function refuseDangerous(paths: CloudPaths): void {
@@ -42,9 +41,9 @@ export async function purgeCloud(settings: Settings): Promise<void> {
     await purgeHostNetwork({ tag, runDirectory: run });
   });
   await step('removing control groups', async () => purgeCpuGroups(settings.paths.tag));
-  const [pools, identity] = [storagePools(settings.values.storage_pools), readIdentity(settings.paths)];
-  // Those that lie elsewhere.
-  if (pools && identity) await step('removing volumes', async () => purgePools(pools, identity));
+  const identity = readIdentity(settings.paths);
+  // Those that lie elsewhere, and what is mounted below the files that go next.
+  if (identity) await step('removing volumes', () => purgePools(cloudLayout(settings.paths).hostData, identity));
   await step('removing files', async () => {
     const { paths } = settings;
     const { adminPasswordFile } = cloudLayout(paths);

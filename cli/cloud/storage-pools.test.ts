@@ -13,6 +13,15 @@ test('pools are read with their tiers and directories; none means the one in the
   ]);
 });
 
+test('a pool may be a file system that is mounted for it, by device, id or name, or a blank device', () => {
+  const setting = 'a:disk:filesystem=UUID=6f1c-2, b:flash:filesystem=LABEL=小屋:90, c:flash:block=/dev/disk/by-id/x';
+  assert.deepEqual(storagePools(setting), [
+    { name: 'a', tier: 'disk', device: { kind: 'file-system', source: 'UUID=6f1c-2' } },
+    { name: 'b', tier: 'flash', device: { kind: 'file-system', source: 'LABEL=小屋' }, iopsPerVolume: 90 },
+    { name: 'c', tier: 'flash', device: { kind: 'block-device', source: '/dev/disk/by-id/x' } },
+  ]);
+});
+
 test('what names no directory, an unknown tier, or the same twice is refused', () => {
   for (const wrong of [
     'fast',
@@ -24,9 +33,15 @@ test('what names no directory, an unknown tier, or the same twice is refused', (
     'a:disk:/',
     'a:disk:/a:0',
     'a:disk:/a:fast',
+    'a:disk:UUID=1',
+    'a:disk:block=UUID=1',
+    'a:disk:filesystem=',
+    'a:disk:filesystem=sdb',
+    'a:disk:tape=/dev/st0',
   ]) {
     assert.equal(storagePools(wrong), null, wrong);
   }
   assert.equal(storagePools('a:disk:/a,a:disk:/b'), null);
   assert.equal(storagePools('a:disk:/a,b:disk:/a'), null);
+  assert.equal(storagePools('a:disk:block=/dev/sdb,b:disk:filesystem=/dev/sdb'), null);
 });

@@ -21,7 +21,8 @@ function checkPool({
   const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   const detail = `${tier}, ${gibibytes(freeBytes)} of ${gibibytes(totalBytes)} free`;
   if (wrong !== null) {
-    const cure = 'mount its file system, make room, or name another directory as storage_pools in bothy.conf';
+    const cure =
+      'mount its file system, bring its device back, make room, or name another place as storage_pools in bothy.conf';
     return problem(
       check,
       `nothing is made there: ${wrong}; what caches of volumes still hold there is nowhere else`,

@@ -102,16 +102,15 @@ test('before the cloud is known a pool is looked at and not marked', async (t) =
 });
 
 test('a purge takes the layers of its own cloud and host, then the mark, and nothing else', async (t) => {
-  const { disk, opened, cloudId, hostId } = machine(t);
+  const { disk, opened, cloudId, hostId, dataDirectory } = machine(t);
   await opened();
-  const settings = [{ name: 'fast', tier: 'flash' as const, path: disk }];
   const id = newOrderedId<LayerId>();
   for (const name of [`${id}.qcow2`, `${id}.qcow2.rebased`, 'notes.txt', 'other.qcow2'])
     writeFileSync(join(disk, name), '');
-  purgePools(settings, { cloudId, hostId: newOrderedId<HostId>() });
-  purgePools(settings, { cloudId: 'another', hostId });
+  await purgePools(dataDirectory, { cloudId, hostId: newOrderedId<HostId>() });
+  await purgePools(dataDirectory, { cloudId: 'another', hostId });
   assert.equal(readdirSync(disk).length, 5);
-  purgePools(settings, { cloudId, hostId });
-  purgePools([...settings, { name: 'gone', tier: 'disk', path: join(disk, 'none') }], { cloudId, hostId });
+  await purgePools(dataDirectory, { cloudId, hostId });
+  await purgePools(dataDirectory, { cloudId, hostId });
   assert.deepEqual(readdirSync(disk).sort(), ['notes.txt', 'other.qcow2']);
 });

@@ -1,5 +1,5 @@
 /**
- * The pools of this host: directories where layers lie, named in its settings. Owns in each a mark, `bothy-pool.json`, that says whose it is,
+ * The pools of this host: directories where layers lie, or devices that are mounted on one (device/), named in its settings. Owns in each a mark, `bothy-pool.json`, that says whose it is,
  * and `<data>/pools.json`, which pools this host has marked. A pool that is gone (its file system is not mounted), full, read-only or
  * somebody else's is refused by name, and nothing in it is touched. If this process dies between the two files, the mark is found to be ours.
  */
@@ -9,6 +9,7 @@ import type { HostFacts } from '../../contract/host/index.ts';
 import type { HostId, LayerId } from '../../contract/ids.ts';
 import { isNoEntry, readIfThere, writeWhole } from '../files.ts';
 import { HostFault } from '../host-error.ts';
+import type { PoolDevice, PoolDevices } from './device/devices.ts';
 import { layerFileName } from './names.ts';
 
 type PoolFacts = NonNullable<HostFacts['pools']>[number];
@@ -16,7 +17,10 @@ type PoolFacts = NonNullable<HostFacts['pools']>[number];
 export interface PoolSetting {
   name: string;
   tier: PoolFacts['tier'];
-  path: string;
+  /** Absent: where its device is mounted. */
+  path?: string;
+  /** Absent: it is a directory. */
+  device?: PoolDevice;
   /** So many reads and writes a second the cache of one volume may ask it for. Absent: as many as it gives. */
   iopsPerVolume?: number;
   /** It is ours from the first: made where it is not there. */
@@ -46,6 +50,9 @@ export interface PoolsOptions {
 
 interface Pool {
   setting: PoolSetting;
+  path: string;
+  /** Under way; a look at a device that hangs may take any time. */
+  look: Promise<void> | null;
   totalBytes: number;
   freeBytes: number;
   /** Why nothing of it may be touched. */
@@ -55,41 +62,46 @@ interface Pool {
 }
 
 export const markName = 'bothy-pool.json';
+/** In the data directory: by name, the path of each pool that this host has marked. */
+export const markedName = 'pools.json';
 /** What may lie in a new pool: the file system's own, and a mark that this process died over before it was whole. */
 const ofNobody: ReadonlySet<string> = new Set(['lost+found', `${markName}.new`]);
 /** With less the pool counts as full: a file system needs some for its own books. */
 const reserveBytes = 64 * 2 ** 20;
+/** One that does not answer must not keep the others from their work. */
+const answersWithinMs = 30_000;
 
 export const defaultPool = (dataDirectory: string): PoolSetting => ({
   ...{ name: 'local', tier: 'disk', path: join(dataDirectory, 'volumes'), own: true },
 });
+
+/** Where devices of pools are mounted. */
+export const mountsOf = (dataDirectory: string): string => join(dataDirectory, 'pools');
 
 export class Pools {
   readonly #options: PoolsOptions;
   readonly #pools: Map<string, Pool>;
   /** By name, the path under which this host marked it. */
   #marked: Record<string, string> = {};
+  #devices: Promise<PoolDevices> | undefined;
 
   constructor(options: PoolsOptions) {
     this.#options = options;
-    const unknown = { totalBytes: 0, freeBytes: 0, refused: 'it was not looked at yet', closed: null };
-    this.#pools = new Map(options.settings.map((setting) => [setting.name, { setting, ...unknown }]));
+    const unknown = { totalBytes: 0, freeBytes: 0, refused: 'it was not looked at yet', closed: null, look: null };
+    const pathOf = ({ name, path }: PoolSetting) => path ?? join(mountsOf(options.dataDirectory), name);
+    this.#pools = new Map(
+      options.settings.map((setting) => [setting.name, { setting, path: pathOf(setting), ...unknown }]),
+    );
   }
 
   async open(): Promise<void> {
-    const text = (await readIfThere(this.#markedFile))?.toString('utf8');
-    try {
-      const saved: unknown = JSON.parse(text ?? '{}');
-      if (typeof saved === 'object' && saved !== null) this.#marked = saved as Record<string, string>;
-    } catch {
-      // The marks themselves say whose the pools are.
-    }
+    this.#marked = readMarked(await readIfThere(this.#markedFile));
     await this.look();
   }
 
   /** Looks at every pool again. */
   async look(): Promise<void> {
-    for (const pool of this.#pools.values()) await this.#lookAt(pool);
+    await Promise.all([...this.#pools.values()].map((pool) => this.#lookAt(pool)));
   }
 
   facts(): PoolFacts[] {
@@ -98,9 +110,9 @@ export class Pools {
       promisedPercentage: percentages.promised,
       reservedPercentage: percentages.reserved,
     };
-    return [...this.#pools.values()].map(({ setting: { name, tier }, totalBytes, freeBytes, refused, closed }) => ({
-      ...{ name, tier, kind: 'directory', totalBytes, freeBytes, ...levels },
-      problem: refused ?? closed,
+    return [...this.#pools.values()].map(({ setting, totalBytes, freeBytes, refused, closed }) => ({
+      ...{ name: setting.name, tier: setting.tier, kind: setting.device?.kind ?? 'directory' },
+      ...{ totalBytes, freeBytes, ...levels, problem: refused ?? closed },
     }));
   }
 
@@ -111,7 +123,7 @@ export class Pools {
   /** Directories whose files are ours. */
   usable(): { name: string; path: string }[] {
     const fine = [...this.#pools.values()].filter(({ refused }) => refused === null);
-    return fine.map(({ setting: { name, path } }) => ({ name, path }));
+    return fine.map(({ setting: { name }, path }) => ({ name, path }));
   }
 
   iopsPerVolume(name: string): number | undefined {
@@ -121,7 +133,7 @@ export class Pools {
   /** Where the layer lies in that pool, if it does. */
   layerPath(name: string, id: LayerId): string | undefined {
     const pool = this.#pools.get(name);
-    return pool && join(pool.setting.path, layerFileName(id));
+    return pool && join(pool.path, layerFileName(id));
   }
 
   /**
@@ -134,18 +146,35 @@ export class Pools {
     if (toMake || pool.refused !== null) await this.#lookAt(pool);
     const problem = pool.refused ?? (toMake ? pool.closed : null);
     if (problem !== null) throw new HostFault('pool_unavailable', `the storage pool ${name} can't be used: ${problem}`);
-    return pool.setting.path;
+    return pool.path;
   }
 
   get #markedFile(): string {
-    return join(this.#options.dataDirectory, 'pools.json');
+    return join(this.#options.dataDirectory, markedName);
   }
 
   async #lookAt(pool: Pool): Promise<void> {
+    pool.look ??= this.#see(pool).finally(() => {
+      pool.look = null;
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        pool.refused = 'it does not answer';
+        resolve();
+      }, answersWithinMs).unref();
+    });
+    await Promise.race([pool.look, silence]);
+    clearTimeout(timer);
+  }
+
+  async #see(pool: Pool): Promise<void> {
+    const { setting, path } = pool;
     try {
-      pool.refused = await this.#whose(pool.setting);
+      if (setting.device) pool.refused = await (await this.#deviced()).mount(setting.name, setting.device, path);
+      if (!setting.device || pool.refused === null) pool.refused = await this.#take(pool);
       if (pool.refused !== null) return;
-      const { bavail, blocks, bsize } = await statfs(pool.setting.path);
+      const { bavail, blocks, bsize } = await statfs(path);
       pool.totalBytes = blocks * bsize;
       pool.freeBytes = bavail * bsize;
       pool.closed = await closed(pool);
@@ -154,29 +183,46 @@ export class Pools {
     }
   }
 
-  /** Null: ours. */
-  async #whose({ name, path, own }: PoolSetting): Promise<string | null> {
+  /** Few machines have such a pool. */
+  #deviced(): Promise<PoolDevices> {
+    const { dataDirectory, cloudId } = this.#options;
+    this.#devices ??= import('./device/devices.ts').then(({ PoolDevices: Devices }) => {
+      const whose = (name: string, path: string) => this.#whose(this.#pools.get(name)!, path);
+      return new Devices({ dataDirectory, mounts: mountsOf(dataDirectory), cloudId, whose });
+    });
+    return this.#devices;
+  }
+
+  /** Null: it is ours, from now on if it was nobody's. */
+  async #take(pool: Pool): Promise<string | null> {
+    const { path, setting } = pool;
+    if (setting.own && this.#marked[setting.name] !== path) await mkdir(path, { recursive: true, mode: 0o710 });
+    const whose = await this.#whose(pool, path);
+    if (typeof whose === 'object') return whose.refusal;
+    const cloud = this.#options.cloudId();
+    if (whose === "nobody's" && cloud !== null) await this.#mark(setting.name, path, cloud);
+    else if (whose === 'ours' && this.#marked[setting.name] !== path) await this.#remember(setting.name, path);
+    return null;
+  }
+
+  /** Whose is what lies at `at`, which may be mounted elsewhere than the pool will be. */
+  async #whose({ setting: { name }, path }: Pool, at: string): Promise<'ours' | "nobody's" | { refusal: string }> {
     const { hostId, cloudId } = this.#options;
-    const known = this.#marked[name] === path;
-    if (own && !known) await mkdir(path, { recursive: true, mode: 0o710 });
-    const mark = await readIfThere(join(path, markName));
+    const mark = await readIfThere(join(at, markName));
     const cloud = cloudId();
     if (mark) {
       const said = readMark(mark);
-      if (!said) return `its mark ${markName} can't be read`;
+      if (!said) return { refusal: `its mark ${markName} can't be read` };
       if (said.hostId !== hostId || (cloud !== null && said.cloudId !== cloud))
-        return `it belongs to host ${said.hostId} of cloud ${said.cloudId}`;
-      if (said.pool !== name) return `it is the pool ${said.pool}`;
-      if (!known) await this.#remember(name, path);
-      return null;
+        return { refusal: `it belongs to host ${said.hostId} of cloud ${said.cloudId}` };
+      return said.pool === name ? 'ours' : { refusal: `it is the pool ${said.pool}` };
     }
-    if (known) return `its mark ${markName} is gone; is its file system mounted?`;
-    const names = await namesIn(path);
-    if (!names) return `there is no directory ${path}`;
-    if (names.some((each) => !ofNobody.has(each))) return 'there are files of somebody else in it';
-    if (cloud === null) return null;
-    await this.#mark(name, path, cloud);
-    return null;
+    if (this.#marked[name] === path) return { refusal: `its mark ${markName} is gone; is its file system mounted?` };
+    const names = await namesIn(at);
+    if (!names) return { refusal: `there is no directory ${path}` };
+    return names.every((each) => ofNobody.has(each))
+      ? "nobody's"
+      : { refusal: 'there are files of somebody else in it' };
   }
 
   async #mark(pool: string, path: string, cloudId: string): Promise<void> {
@@ -193,10 +239,10 @@ export class Pools {
   }
 }
 
-async function closed({ setting, freeBytes }: Pool): Promise<string | null> {
+async function closed({ path, freeBytes }: Pool): Promise<string | null> {
   if (freeBytes < reserveBytes) return 'it is full';
   try {
-    await access(setting.path, constants.W_OK);
+    await access(path, constants.W_OK);
     return null;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EROFS' ? 'it is read-only' : 'it can not be written to';
@@ -210,6 +256,16 @@ export function readMark(bytes: Buffer): { cloudId: string; hostId: string; pool
     return { cloudId, hostId, pool };
   } catch {
     return undefined;
+  }
+}
+
+/** Of the file of all marked pools; where it can't be read the marks themselves say whose the pools are. */
+export function readMarked(bytes: Buffer | undefined): Record<string, string> {
+  try {
+    const saved: unknown = JSON.parse(bytes?.toString('utf8') ?? '{}');
+    return typeof saved === 'object' && saved !== null ? (saved as Record<string, string>) : {};
+  } catch {
+    return {};
   }
 }
 

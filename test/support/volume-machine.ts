@@ -27,7 +27,7 @@ export interface MachineOptions extends Partial<DesiredServer> {
 export class VolumeMachine {
   readonly world: HostWorld;
   server: DesiredServer;
-  readonly #pools: readonly PoolSetting[];
+  readonly #pools: readonly (PoolSetting & { path: string })[];
   readonly #configuration;
   #real: Awaited<ReturnType<typeof qemuMachine>> | undefined;
 
