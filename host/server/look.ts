@@ -70,7 +70,7 @@ async function volumeFacts(task: ServerTask, desired: DesiredServer | undefined)
 
 async function layerFacts({ context }: ServerTask, id: LayerId): Promise<LayerFacts> {
   try {
-    const chain = await context.layers.chain(id);
+    const chain = await context.layers.openable(id);
     const awaited = context.layers.keys.missing(keysOf(chain).map((key) => key.id));
     if (awaited !== undefined) return { problem: awaited };
     const { lower } = chain;

@@ -91,6 +91,10 @@ export const wantedBase = ({ parentId, image, source, encryption }: DesiredLayer
 export const basesOf = (desired: DesiredLayer, ledger: Pick<LayerLedger, 'basesOf'>): readonly BuildsOn[] =>
   ledger.basesOf(desired.id) ?? [wantedBase(desired)];
 
+/** As large as its file may say that it is: a document may be older than what a guest was shown. */
+export const largestOf = (desired: DesiredLayer, ledger: Pick<LayerLedger, 'sizeOf'>): number =>
+  Math.max(desired.sizeBytes, ledger.sizeOf(desired.id) ?? 0);
+
 /** Its file is as its document says, whatever else is to be made of it. */
 export const isReady = (desired: DesiredLayer, { file }: Pick<LayerFacts, 'file'>): boolean =>
   file !== undefined &&

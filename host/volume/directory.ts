@@ -4,9 +4,10 @@ import type { DesiredLayer } from '../../contract/host/index.ts';
 import { isNoEntry } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import type { LayerChain } from './chain.ts';
-import { basesOf, isShared } from './decide.ts';
+import { basesOf, isShared, largestOf } from './decide.ts';
 import { type LayerHeader, readHeader } from './header.ts';
 import type { LayerKind } from './kind.ts';
+import { requireSize } from './layer-files.ts';
 import { writeOverlay } from './overlay.ts';
 import { grow, rebase } from './steps/changing.ts';
 import { fetch, make, restore } from './steps/making.ts';
@@ -58,6 +59,9 @@ async function lookAt(task: LayerTask, path: string, desired: DesiredLayer): Pro
       desired.presence === 'absent'
         ? { sizeBytes: 0, buildsOn: null }
         : await readHeader(file, basesOf(desired, ledger), desired.encryption !== undefined);
+    // A base is as large as what sank into it.
+    if (desired.presence === 'present' && !desired.readOnly && desired.cache?.role !== 'base')
+      requireSize(header, largestOf(desired, ledger));
     const owner =
       guestGid === undefined ? (isShared(desired) ? 'group' : 'root') : ownerOf({ uid, gid, mode }, guestGid);
     return { ...header, allocatedBytes: blocks * 512, owner };

@@ -12,6 +12,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { LayerId, VolumeKeyId } from '../../contract/ids.ts';
 import { isNoEntry } from '../files.ts';
 import type { GuestUser } from '../guest/users.ts';
+import { HostFault } from '../host-error.ts';
 import { type AskedFile, isOpenElsewhere } from '../open-elsewhere.ts';
 import { type ChainLink, type ChainSources, type LayerChain, readChain } from './chain.ts';
 import type { LayerKeys } from './keys.ts';
@@ -25,6 +26,10 @@ export interface LayerFilesOptions extends ChainSources {
   /** The group that QEMU reads images as; undefined: all is this process's own (tests). */
   guestGid: number | undefined;
   keys: LayerKeys;
+  /** As large as the layer's file may say that it is; undefined: its document is not known. */
+  largestOf?(id: LayerId): number | undefined;
+  /** The layer's file is about to become so large. */
+  mayBecome?(id: LayerId, sizeBytes: number): Promise<void>;
 }
 
 export class LayerFiles {
@@ -40,6 +45,22 @@ export class LayerFiles {
   /** The chain of a layer as it is now; under `lock` it stays so. @throws HostFault `layer_not_ready` where a part is not there yet */
   chain(layerId: LayerId): Promise<LayerChain> {
     return readChain(layerId, this.#options);
+  }
+
+  /**
+   * The chain for a guest that is to write to the layer. The guest before may have written any size into its file, and this one would have
+   * what nobody asked for, of a pool that others share.
+   * @throws HostFault `layer_not_ready`, `layer_damaged`
+   */
+  async openable(layerId: LayerId): Promise<LayerChain> {
+    const chain = await this.chain(layerId);
+    requireSize(chain.top, this.#options.largestOf?.(layerId));
+    return chain;
+  }
+
+  /** Before a guest's QEMU makes the file of its layer larger. */
+  async mayBecome(layerId: LayerId, sizeBytes: number): Promise<void> {
+    await this.#options.mayBecome?.(layerId, sizeBytes);
   }
 
   get keys(): LayerKeys {
@@ -143,6 +164,13 @@ export class LayerFiles {
   changed(layerId: LayerId): void {
     for (const listener of this.#listeners) listener(layerId);
   }
+}
+
+/** @throws HostFault `layer_damaged` */
+export function requireSize({ sizeBytes }: { sizeBytes: number }, largest = Number.POSITIVE_INFINITY): void {
+  if (sizeBytes <= largest) return;
+  const message = `the file of the layer says ${sizeBytes} bytes, and was never made larger than ${largest}`;
+  throw new HostFault('layer_damaged', message, { permanent: true });
 }
 
 /** @throws what is not the file's absence */

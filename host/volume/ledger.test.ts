@@ -47,3 +47,17 @@ test('a line that a crash cut off takes nothing back of what was noted before', 
   assert.deepEqual(next.basesOf(id), [base]);
   assert.equal(next.basesOf(fresh), undefined);
 });
+
+test('as large as this host made a layer it may be after every start, whatever a crash cut off, and no more when the layer is gone', async (t) => {
+  const { open, ledger, file } = await ledgerOf(t);
+  const [id, gone] = [newOrderedId<LayerId>(), newOrderedId<LayerId>()];
+  await ledger.mayBecome(id, 1000);
+  await ledger.mayBecome(id, 2000);
+  await ledger.mayBecome(id, 500);
+  await ledger.mayBecome(gone, 1000);
+  await ledger.erase(gone, 1);
+  appendFileSync(file, `~ ${id} 3`);
+  await open();
+  const next = await open();
+  assert.deepEqual([next.sizeOf(id), next.sizeOf(gone)], [2000, undefined]);
+});

@@ -3,10 +3,12 @@
  * loss to be told, never an empty one in its place; and a document that wants one that was erased comes from a database that is older than that.
  *
  * A guest may write whatever it likes into the file of its layer, also as whose it builds on another tenant's. So what a file may say that it
- * builds on is kept here: one thing, and two while it is being made to build on another, of which the file says which it is.
+ * builds on is kept here: one thing, and two while it is being made to build on another, of which the file says which it is. And it may say
+ * any size: so the one that this host grew it to is kept.
  *
  * Owns `<data>/layers`, a line for each act, written again without what is over at each start. A line `+ <id>` comes after the file, so that
- * a crash between leaves a file that is found and noted; `- <id> <epoch>` comes before the file goes, `= <id> <base>...` before it can say so.
+ * a crash between leaves a file that is found and noted; `- <id> <epoch>` comes before the file goes, `= <id> <base>...` and
+ * `~ <id> <bytes>` before it can say so.
  */
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,11 +26,14 @@ const nothing = 'nothing';
 const basesLine = (id: LayerId, bases: readonly BuildsOn[]): string =>
   `= ${id} ${bases.map((base) => (base ? backingName(base) : nothing)).join(' ')}\n`;
 
+const sizeLine = (id: LayerId, sizeBytes: number): string => `~ ${id} ${sizeBytes}\n`;
+
 export class LayerLedger {
   readonly #path: string;
   readonly #made = new Set<LayerId>();
   readonly #erased = new Map<LayerId, number>();
   readonly #bases = new Map<LayerId, readonly BuildsOn[]>();
+  readonly #sizes = new Map<LayerId, number>();
   readonly #lines = new Together<string>((lines) => appendFile(this.#path, lines.join(''), { mode: 0o600 }));
 
   constructor(dataDirectory: string) {
@@ -43,9 +48,12 @@ export class LayerLedger {
       if (id && sign === '+') this.#made.add(id);
       const bases = id && sign === '=' ? basesIn([epoch, ...more]) : [];
       if (id && bases.length > 0) this.#bases.set(id, bases);
+      if (id && sign === '~' && /^\d{1,16}$/.test(epoch))
+        this.#sizes.set(id, Math.max(this.#sizes.get(id) ?? 0, Number(epoch)));
       if (!id || sign !== '-' || !/^\d{1,15}$/.test(epoch)) continue;
       this.#made.delete(id);
       this.#bases.delete(id);
+      this.#sizes.delete(id);
       this.#erased.delete(id);
       this.#erased.set(id, Number(epoch));
     }
@@ -54,8 +62,9 @@ export class LayerLedger {
     const made = [...this.#made].map((id) => `+ ${id}\n`);
     const erased = [...this.#erased].map(([id, epoch]) => `- ${id} ${epoch}\n`);
     const bases = [...this.#bases].map(([id, known]) => basesLine(id, known));
+    const sizes = [...this.#sizes].map(([id, bytes]) => sizeLine(id, bytes));
     // Erased first: one that was made again after that is both.
-    await writeWhole(this.#path, [...erased, ...bases, ...made].join(''));
+    await writeWhole(this.#path, [...erased, ...bases, ...sizes, ...made].join(''));
   }
 
   isMade(id: LayerId): boolean {
@@ -72,6 +81,18 @@ export class LayerLedger {
     if (isDeepStrictEqual(this.#bases.get(id), bases)) return;
     await this.#lines.ask(basesLine(id, bases));
     this.#bases.set(id, bases);
+  }
+
+  /** The largest that this host has made it after its making; undefined: it never did. */
+  sizeOf(id: LayerId): number | undefined {
+    return this.#sizes.get(id);
+  }
+
+  /** Before its file is so large. */
+  async mayBecome(id: LayerId, sizeBytes: number): Promise<void> {
+    if ((this.#sizes.get(id) ?? 0) >= sizeBytes) return;
+    await this.#lines.ask(sizeLine(id, sizeBytes));
+    this.#sizes.set(id, sizeBytes);
   }
 
   /** The last epoch under which it was erased here. */
@@ -92,6 +113,7 @@ export class LayerLedger {
     await this.#lines.ask(`- ${id} ${epoch}\n`);
     this.#made.delete(id);
     this.#bases.delete(id);
+    this.#sizes.delete(id);
     this.#erased.set(id, epoch);
   }
 }

@@ -9,7 +9,7 @@ import { syncDirectory } from '../files.ts';
 import { BackupDirectory } from './backups.ts';
 import type { ChainKey } from './chain.ts';
 import type { LayerContext } from './context.ts';
-import { basesOf } from './decide.ts';
+import { basesOf, largestOf } from './decide.ts';
 import type { LayerKeys } from './keys.ts';
 import { LayerFiles } from './layer-files.ts';
 import { Layers, type LayersOptions } from './layers.ts';
@@ -63,6 +63,11 @@ export class Storage {
       cacheOf: (id) => this.layers.desired(id)?.cache ?? undefined,
       iopsOf: (id) => this.pools.iopsPerVolume(this.layers.desired(id)?.pool ?? ''),
       keyOf: (id) => this.#keyOf(id),
+      largestOf: (id) => {
+        const desired = this.layers.desired(id);
+        return desired && largestOf(desired, this.#context.ledger);
+      },
+      mayBecome: (id, sizeBytes) => this.#context.ledger.mayBecome(id, sizeBytes),
       ...{ guestGid, keys: options.keys },
     });
     const directory = setting.backupDirectory ?? join(dataDirectory, 'backups');

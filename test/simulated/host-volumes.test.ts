@@ -1,5 +1,6 @@
 /** Volumes that come, change and go while the guest runs, and guests that do not let go of them. */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type LayerId, newOrderedId } from '../../contract/ids.ts';
@@ -133,6 +134,32 @@ test('a volume grows and is limited while the guest runs, and never shrinks', as
   assert.equal(throttled(), 200, 'also by its next QEMU');
   await want({ volumes: [volume] });
   assert.equal(throttled(), 0);
+});
+
+test('a file that says that it is larger than it was ever made is given to no guest, and its layer has failed by name', async (t) => {
+  const { world, say, seen, want } = await running(t);
+  const volume = volumeOf(await makeLayer(world));
+  await want({ volumes: [volume] });
+  const grown = { ...volume, sizeBytes: 2 * volumeBytes };
+  await want({ volumes: [grown] });
+  say({ power: 'off' });
+  await seen('stopped', ({ state }) => state === 'stopped');
+  // As a guest's QEMU may that has it to write.
+  const file = `${world.directory}/data/volumes/${volume.layerId}.qcow2`;
+  const forge = (bytes: number) => {
+    const head = readFileSync(file);
+    head.writeBigUInt64BE(BigInt(bytes), 24);
+    writeFileSync(file, head);
+  };
+  forge(4 * volumeBytes);
+  say({ power: 'on' });
+  const refused = await seen('waiting', ({ step }) => /never made larger than/.test(step ?? ''));
+  assert.equal(refused.state, 'building');
+  const layer = await world.control.untilLayer(volume.layerId, 'refused', ({ state }) => state === 'failed');
+  assert.equal(layer.error?.code, 'layer_damaged');
+  assert.match(layer.error!.message, new RegExp(`says ${4 * volumeBytes} bytes, .* larger than ${2 * volumeBytes}`));
+  forge(2 * volumeBytes);
+  await seen('running', ({ state }) => state === 'running');
 });
 
 test('a server boots from a volume, without a disk of its own', async (t) => {

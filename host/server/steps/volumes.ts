@@ -90,7 +90,7 @@ export async function withLayer<T>(
 ): Promise<T> {
   const { layers } = task.context;
   return layers.lock(id, async () => {
-    const chain = await layers.chain(id);
+    const chain = await layers.openable(id);
     const lower = chain.lower.filter(({ layerId }) => layerId !== written);
     await layers.prepareFor(task.user, { ...chain, lower });
     return act(chain);
@@ -292,6 +292,7 @@ export const growVolume: StepFunction<'grow-volume'> = async ({ task }, { volume
     const found = await insertedOf(task, id);
     if (!found || found.sizeBytes > sizeBytes) return found?.sizeBytes ?? sizeBytes;
     const node = found.node === cacheNode(id) ? found.node : layerNode(id, layerId);
+    await task.context.layers.mayBecome(layerId, sizeBytes);
     await task.guest!.execute('block_resize', { 'node-name': node, size: sizeBytes });
     return sizeBytes;
   });

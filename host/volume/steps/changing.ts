@@ -131,6 +131,7 @@ export const grow: StepFunction<'grow'> = async ({ task, desired }) => {
     if (chain.top.sizeBytes >= desired.sizeBytes) return undefined;
     if (awaitsKeys(task, idsOf(chain))) return awaitKeyMs;
     for (const { path, cache } of chain.lower) if (!cache) await files.seal(path);
+    await task.context.ledger.mayBecome(task.id, desired.sizeBytes);
     await files.takeBack(chain.top.path);
     await tools.grow(chain, desired.sizeBytes);
     await files.takeBack(chain.top.path);
