@@ -105,7 +105,7 @@ export class VolumeMachine {
   }
 }
 
-export async function machineFor(t: TestContext, server: MachineOptions = {}): Promise<VolumeMachine> {
+export async function machineFor(t: Pick<TestContext, 'after'>, server: MachineOptions = {}): Promise<VolumeMachine> {
   const world = await hostWorld(t);
   chmodSync(world.directory, 0o755);
   const machine = new VolumeMachine(world, server);

@@ -8,7 +8,7 @@
  * Works: single keystone neutron nova glance by default. single is what one machine does, beside another commit, the last landed
  * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB, with --beside COMMIT in turns with
  * that commit's cloud (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts);
- * lists, alone, is a page of a project with 10,000 servers, with --beside COMMIT in turns with that commit's (lists.ts); cache, alone, is how fast a volume's cache answers to heat (cache.ts); capture, alone and as root, is how fast a server's disk becomes an image (capture.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
+ * lists, alone, is a page of a project with 10,000 servers, with --beside COMMIT in turns with that commit's (lists.ts); cache, alone, is how fast a volume's cache answers to heat (cache.ts); volumes, alone and as root, is how fast volumes come about and what they cost their guests (volumes.ts); capture, alone and as root, is how fast a server's disk becomes an image (capture.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
  * and fleet. --keep leaves logs and data behind.
  */
 import { spawn } from 'node:child_process';
@@ -30,6 +30,7 @@ import { compare, type LoadResult } from './report.ts';
 import { benchScale, quickSizes, sizes } from './scale.ts';
 import type { Size } from './scale-fill.ts';
 import { benchSingle, type SingleReport } from './single.ts';
+import { benchVolumes } from './volumes.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -67,18 +68,11 @@ async function main(): Promise<number> {
     console.log(`\n${await benchCapture({ rounds: Number(values.rounds) })}`);
     return 0;
   }
-  if (wanted.includes('cache')) {
-    const { text, missed } = await benchCache();
-    console.log(`\n${text}`);
-    if (missed.length > 0) console.log(`\ntargets missed: ${missed.join('; ')}`);
-    return values.strict && missed.length > 0 ? 1 : 0;
-  }
-  if (wanted.includes('lists')) {
-    const { text, missed } = await benchLists({ count: 100 * Number(values.rounds), beside: values.beside });
-    console.log(`\n${text}`);
-    if (missed.length > 0) console.log(`\ntargets missed: ${missed.join('; ')}`);
-    return values.strict && missed.length > 0 ? 1 : 0;
-  }
+  if (wanted.includes('volumes'))
+    return tell(await benchVolumes({ rounds: Number(values.rounds), flags: profileFlags() }));
+  if (wanted.includes('cache')) return tell(await benchCache());
+  if (wanted.includes('lists'))
+    return tell(await benchLists({ count: 100 * Number(values.rounds), beside: values.beside }));
   const scratch = mkdtempSync(join(tmpdir(), 'bothy-bench-'));
   try {
     const result = process.env.OS_AUTH_URL ? await drive({}, scratch) : await benchSimulated(scratch);
@@ -92,6 +86,13 @@ async function main(): Promise<number> {
   } finally {
     if (!values.keep) rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** Of a work that is measured alone. */
+function tell({ text, missed }: { text: string; missed: string[] }): number {
+  console.log(`\n${text}`);
+  if (missed.length > 0) console.log(`\ntargets missed: ${missed.join('; ')}`);
+  return values.strict && missed.length > 0 ? 1 : 0;
 }
 
 type Result = LoadResult & { bytes?: BytesReport; single?: SingleReport };

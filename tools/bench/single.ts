@@ -3,11 +3,10 @@
  * the native change log says ACTIVE. A second cloud runs the code of another commit (beside.ts) and gets the same work in turns, so that
  * what else the machine does falls on both; of interest are the ratios.
  */
-import { readFileSync } from 'node:fs';
-import https from 'node:https';
 import type { CloudProcesses } from '../../test/support/cloud-processes.ts';
 import { OpenStack } from '../../test/support/openstack.ts';
 import { until } from '../../test/support/until.ts';
+import { ChangeWatch } from './change-watch.ts';
 import { cloudPids, cpuMs } from './processor.ts';
 
 /** What is set out for; null: nothing. */
@@ -63,7 +62,7 @@ class Client {
   readonly cloud: CloudProcesses;
   readonly figures: Figures = new Map();
   readonly #openstack: OpenStack;
-  readonly #watch: ActiveWatch;
+  readonly #watch: ChangeWatch;
   #spec: Record<string, unknown> = {};
   #manyPorts = '';
   #made = 0;
@@ -79,7 +78,8 @@ class Client {
   private constructor(cloud: CloudProcesses, openstack: OpenStack) {
     this.cloud = cloud;
     this.#openstack = openstack;
-    this.#watch = new ActiveWatch(cloud, openstack.token);
+    const runs = ({ observed_state: state }: Record<string, unknown>) => state === 'running';
+    this.#watch = new ChangeWatch(cloud, { token: openstack.token, type: 'server', holds: runs });
   }
 
   close(): void {
@@ -124,7 +124,7 @@ class Client {
       const id = await this.#boot();
       answers.push(performance.now() - start);
       ids.push(id);
-      await this.#watch.active(id);
+      await this.#watch.seen(id);
     });
     this.put('POST to its answer, p50 ms', median(answers));
     ids.push(...(await this.#many()));
@@ -173,7 +173,7 @@ class Client {
       while (left-- > 0) ids.push(await this.#boot());
     };
     await Promise.all(Array.from({ length: 8 }, one));
-    await Promise.all(ids.map((id) => this.#watch.active(id)));
+    await Promise.all(ids.map((id) => this.#watch.seen(id)));
     this.put(name, servers / ((performance.now() - start) / 1000));
     this.put(processorOf(name), (this.#cpuMs() - cpu) / servers);
     return ids;
@@ -191,57 +191,6 @@ class Client {
       for (const port of all) await this.#openstack.must('DELETE', 'network', `/v2.0/ports/${port.id}`);
       await this.#openstack.must('DELETE', 'network', `/v2.0/networks/${id}`);
     }
-  }
-}
-
-/** The native change log, watched: says when a server runs as asked. */
-class ActiveWatch {
-  readonly opened: Promise<void>;
-  readonly #active = new Set<string>();
-  readonly #waiting = new Map<string, () => void>();
-  readonly #request: ReturnType<typeof https.get>;
-
-  constructor(cloud: CloudProcesses, token: string) {
-    const opened = Promise.withResolvers<void>();
-    this.opened = opened.promise;
-    const url = `${cloud.publicUrl}/native/v1/changes?watch=true&types=server`;
-    const options = { agent: false as const, ca: readFileSync(cloud.caFile), headers: { 'x-auth-token': token } };
-    let rest = '';
-    this.#request = https.get(url, options, (response) => {
-      if (response.statusCode !== 200) return opened.reject(new Error(`the watch: ${response.statusCode}`));
-      response.setEncoding('utf8');
-      response.on('data', (text: string) => {
-        const events = (rest + text).split('\n\n');
-        rest = events.pop()!;
-        for (const event of events) this.#event(event);
-        opened.resolve();
-      });
-      response.on('error', () => {});
-    });
-    this.#request.on('error', opened.reject);
-  }
-
-  /** @throws when it is not by then */
-  async active(id: string): Promise<void> {
-    if (this.#active.has(id)) return;
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new Error(`server ${id} is not active after 30 s`)), 30_000);
-    await Promise.race([new Promise<void>((done) => this.#waiting.set(id, done)), late.promise]);
-    clearTimeout(timer);
-  }
-
-  close(): void {
-    this.#request.destroy();
-  }
-
-  #event(text: string): void {
-    const data = /^data: (.*)$/m.exec(text)?.[1];
-    if (data === undefined) return;
-    const { id, resource } = JSON.parse(data);
-    if (resource?.observed_state !== 'running') return;
-    this.#active.add(id);
-    this.#waiting.get(id)?.();
-    this.#waiting.delete(id);
   }
 }
 
