@@ -18,6 +18,15 @@ export function networkCondition(caller: Caller, table: string): RawBuilder<unkn
   return sql`(${column('project_id')} = ${caller.projectId} or (${column('shared')} or ${column('external')}))`;
 }
 
+/** For rows aliased `table` that belong to one project, and are everyone's to see and use where `shared`. */
+export function sharedCondition(caller: Caller, table: string): RawBuilder<unknown> {
+  if (isAdmin(caller)) return sql`true`;
+  return sql`(${sql.ref(`${table}.project_id`)} = ${caller.projectId} or ${sql.ref(`${table}.shared`)})`;
+}
+
+export const mayUseShared = (caller: Caller, row: { project_id: string; shared: boolean }): boolean =>
+  isAdmin(caller) || row.project_id === caller.projectId || row.shared;
+
 interface NetworkRights {
   project_id: string;
   shared: boolean;

@@ -1,6 +1,7 @@
 /** The network opens itself: all of its services on one database. They hold no state of their own. */
 import type { Database } from '../kit/database/database.ts';
 import { TagService } from '../kit/tags.ts';
+import { AddressScopeService } from './address-scope/service.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkInventory } from './inventory.ts';
 import { NetworkService } from './network/service.ts';
@@ -9,10 +10,13 @@ import { NetworkQuotaService } from './quota.ts';
 import { RouterService } from './router/service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
 import { SubnetService } from './subnet/service.ts';
+import { SubnetPoolService } from './subnet-pool/service.ts';
 
 export const openNetwork = (options: { database: Database }) => ({
   networks: new NetworkService(options),
   subnets: new SubnetService(options),
+  subnetPools: new SubnetPoolService(options),
+  addressScopes: new AddressScopeService(options),
   ports: new PortService(options),
   routers: new RouterService(options),
   floatingIps: new FloatingIpService(options),

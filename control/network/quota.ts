@@ -11,10 +11,12 @@ import { port } from './port/resource.ts';
 import { router } from './router/resource.ts';
 import { securityGroup, securityGroupRule } from './security-group/resource.ts';
 import { subnet } from './subnet/resource.ts';
+import { subnetPool } from './subnet-pool/resource.ts';
 
 const counted = {
   ...network.usage,
   ...subnet.usage,
+  ...subnetPool.usage,
   ...port.usage,
   ...router.usage,
   ...floatingIp.usage,

@@ -71,6 +71,36 @@ export interface NetworkReasons {
   fixed_ip_without_subnet_or_address: NoFields;
 }
 
+/** Subnet pools and address scopes. */
+export interface NetworkReasons {
+  subnet_pool_not_found: Id;
+  empty_subnet_pool_prefix_list: NoFields;
+  prefix_version_mismatch: NoFields;
+  illegal_subnet_pool_prefix_bounds: { bound: string; length: number; other: string; other_length: number };
+  illegal_subnet_pool_prefix_update: { why: 'not_a_superset' | 'in_use' };
+  illegal_subnet_pool_ip_version_association_to_address_scope: { pool: string; scope: string; ip_version: number };
+  onboarded_subnet_conflicts: { subnet: string; cidr: string; pool: string };
+  default_subnet_pool_exists: NoFields;
+  subnet_pool_has_allocations: Id;
+  subnet_pool_of_another_ip_version: { ip_version: number; of_pool: number };
+  min_prefix_subnet_allocation_error: { length: number; minimum: number };
+  max_prefix_subnet_allocation_error: { length: number; maximum: number };
+  subnet_pool_exhausted: { length: number };
+  subnet_pool_prefix_not_available: { cidr: string };
+  subnet_pool_quota_exceeded: { id: string; quota: number };
+  subnet_without_cidr_or_pool: NoFields;
+  subnet_with_pool_and_default_pool: NoFields;
+  subnet_with_cidr_and_prefix_length: NoFields;
+  allocation_pools_without_cidr: NoFields;
+  no_default_subnet_pool: { ip_version: number };
+  network_subnet_pool_affinity_error: NoFields;
+  network_address_scope_affinity_error: NoFields;
+  address_scope_not_found: Id;
+  address_scope_in_use: Id;
+  address_scope_stays_shared: Id;
+  address_scope_prefix_conflict: NoFields;
+}
+
 /** Ports. */
 export interface NetworkReasons {
   port_not_found: Id;

@@ -1,12 +1,15 @@
 /** The resources of this area, each after those that it refers to. */
 import type { ResourceDescriptor } from '../kit/resource.ts';
+import { addressScope } from './address-scope/resource.ts';
 import { floatingIp } from './floating-ip/resource.ts';
 import { network } from './network/resource.ts';
 import { port, portIp, portSecurityGroup } from './port/resource.ts';
 import { router } from './router/resource.ts';
 import { securityGroup, securityGroupRule } from './security-group/resource.ts';
 import { subnet } from './subnet/resource.ts';
+import { subnetPool } from './subnet-pool/resource.ts';
 
 export const networkResources: readonly ResourceDescriptor[] = [
+  ...[addressScope, subnetPool],
   ...[network, subnet, securityGroup, securityGroupRule, port, portIp, portSecurityGroup, router, floatingIp],
 ];

@@ -6,6 +6,7 @@ import { type HostId, newId, type ProjectId, type ServerId } from '../../contrac
 import type { Database } from '../kit/database/database.ts';
 import { explainedDatabase } from '../kit/database/test-plans.ts';
 import { testDatabase, testProject } from '../kit/database/testing.ts';
+import { AddressScopeService } from './address-scope/service.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkService } from './network/service.ts';
 import { everything } from './ovn/everything.ts';
@@ -19,6 +20,7 @@ import { PortService } from './port/service.ts';
 import { RouterService } from './router/service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
 import { SubnetService } from './subnet/service.ts';
+import { SubnetPoolService } from './subnet-pool/service.ts';
 import { fillNetworks, numberedId as id, kinds } from './test-filled.ts';
 import { testCaller } from './testing.ts';
 
@@ -41,6 +43,7 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
     new FloatingIpService({ database }),
     new SecurityGroupService({ database }),
   ];
+  const [pools, scopes] = [new SubnetPoolService({ database }), new AddressScopeService({ database })];
   const [network, subnet, router, port] = [
     id(kinds.network, 207),
     id(kinds.subnet, 207),
@@ -83,6 +86,8 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
     'list networks': () => networks.list(caller, {}),
     'show a network': () => networks.read(caller, network),
     'list subnets of a network': () => subnets.list(caller, by('network_id', network)),
+    'list subnet pools': () => pools.list(caller, {}),
+    'list address scopes': () => scopes.list(caller, {}),
     'list routers': () => routers.list(caller, {}),
     'list floating IPs': () => floating.list(caller, {}),
     'list floating IPs of a port': () => floating.list(caller, by('port_id', port)),
@@ -129,7 +134,7 @@ test('every reference from a table of the area has an index, so that a deletion 
     select c.conrelid::regclass || '.' || a.attname as reference
     from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
     where c.contype = 'f' and c.conrelid::regclass::text in
-      ('port', 'port_ip', 'port_security_group', 'floating_ip', 'router', 'subnet', 'security_group_rule', 'network', 'server_port')
+      ('port', 'port_ip', 'port_security_group', 'floating_ip', 'router', 'subnet', 'security_group_rule', 'network', 'server_port', 'subnet_pool', 'address_scope')
       and not exists (select from pg_index i where i.indrelid = c.conrelid and i.indkey[0] = c.conkey[1])
     order by 1`.execute(db.database.query);
   assert.deepEqual(

@@ -24,6 +24,8 @@ const ids: Record<string, string> = {
   subnets: subnet.id,
   ports: await made('/ports', { port: { network_id } }),
   routers: await made('/routers', { router: {} }),
+  subnetpools: await made('/subnetpools', { subnetpool: { name: 'p', prefixes: ['10.7.0.0/16'] } }),
+  'address-scopes': await made('/address-scopes', { address_scope: { ip_version: 4 } }),
   'security-groups': await made('/security-groups', { security_group: { name: 'g' } }),
 };
 
@@ -37,6 +39,8 @@ const walk: Walk = {
     alias: 'router',
   }),
   body: ({ url, method }) => {
+    // Who shares it would show it to those who may not change it.
+    if (url.endsWith('/address-scopes/:id')) return { address_scope: { name: 'x' } };
     if (method !== 'POST') return undefined;
     if (url.endsWith('/ports')) return { port: { network_id } };
     return url.endsWith('/subnets') ? { subnet: { network_id, cidr: '10.8.0.0/24', ip_version: 4 } } : undefined;

@@ -16,6 +16,9 @@ test('nothing of another project can be read, changed, used or deleted: it does 
   const router = (await owner.post('/routers', { router: { name: oddName } })).body.router;
   const group = (await owner.get('/security-groups')).body.security_groups[0];
   const rule = group.security_group_rules[0];
+  const { subnetpool } = (await owner.post('/subnetpools', { subnetpool: { name: 'p', prefixes: ['10.0.0.0/8'] } }))
+    .body;
+  const { address_scope } = (await owner.post('/address-scopes', { address_scope: { ip_version: 4 } })).body;
   const table: [string, string, string][] = [
     ['networks', network_id, 'NetworkNotFound'],
     ['subnets', subnet.id, 'SubnetNotFound'],
@@ -23,6 +26,8 @@ test('nothing of another project can be read, changed, used or deleted: it does 
     ['routers', router.id, 'RouterNotFound'],
     ['security-groups', group.id, 'SecurityGroupNotFound'],
     ['security-group-rules', rule.id, 'SecurityGroupRuleNotFound'],
+    ['subnetpools', subnetpool.id, 'SubnetPoolNotFound'],
+    ['address-scopes', address_scope.id, 'AddressScopeNotFound'],
     ['floatingips', newId(), 'FloatingIPNotFound'],
   ];
   for (const [path, id, type] of table) {
@@ -63,6 +68,8 @@ test('a caller who may only read can write nothing', async () => {
   const { port } = (await me.post('/ports', { port: { network_id } })).body;
   const router = (await me.post('/routers', { router: {} })).body.router;
   const group = (await me.post('/security-groups', { security_group: { name: 'g' } })).body.security_group;
+  const pool = (await me.post('/subnetpools', { subnetpool: { name: 'p', prefixes: ['10.0.0.0/8'] } })).body.subnetpool;
+  const scope = (await me.post('/address-scopes', { address_scope: { ip_version: 4 } })).body.address_scope;
   const admin = api.as(testAdmin());
   const external = await newNetwork(admin, { 'router:external': true });
   await newSubnet(admin, external, '203.0.113.0/24', { enable_dhcp: false });
@@ -78,6 +85,15 @@ test('a caller who may only read can write nothing', async () => {
     ['post', '/ports', { port: { network_id } }],
     ['put', `/ports/${port.id}`, { port: { name: 'x' } }],
     ['delete', `/ports/${port.id}`, undefined],
+    ['post', '/subnetpools', { subnetpool: { name: 'p', prefixes: ['10.0.0.0/8'] } }],
+    ['put', `/subnetpools/${pool.id}`, { subnetpool: { name: 'x' } }],
+    ['put', `/subnetpools/${pool.id}/add_prefixes`, { prefixes: ['10.0.0.0/8'] }],
+    ['put', `/subnetpools/${pool.id}/remove_prefixes`, { prefixes: ['10.0.0.0/8'] }],
+    ['put', `/subnetpools/${pool.id}/onboard_network_subnets`, { network_id }],
+    ['delete', `/subnetpools/${pool.id}`, undefined],
+    ['post', '/address-scopes', { address_scope: { ip_version: 4 } }],
+    ['put', `/address-scopes/${scope.id}`, { address_scope: { name: 'x' } }],
+    ['delete', `/address-scopes/${scope.id}`, undefined],
     ['post', '/routers', { router: {} }],
     ['put', `/routers/${router.id}`, { router: { name: 'x' } }],
     ['put', `/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id }],
@@ -98,6 +114,7 @@ test('a caller who may only read can write nothing', async () => {
       routers: router.id,
       'security-groups': group.id,
       floatingips: floatingip.id,
+      subnetpools: pool.id,
     }).flatMap(([path, id]): [string, string, object | undefined][] => [
       ['put', `/${path}/${id}/tags`, { tags: ['x'] }],
       ['put', `/${path}/${id}/tags/x`, undefined],

@@ -8,10 +8,12 @@ import * as a from './answers.ts';
 import { neutronRefusal } from './fault.ts';
 
 const known: readonly [alias: string, name: string, description: string][] = [
+  ['address-scope', 'Address scope', 'Subnet pools whose subnets route to each other without translation'],
   ['agent', 'agent', 'Hosts of the network, for administrators'],
   ['allowed-address-pairs', 'Allowed Address Pairs', 'Further addresses that a port may use'],
   ['availability_zone', 'Availability Zone', 'Availability zones'],
   ['binding', 'Port Binding', 'Where a port is bound, for administrators'],
+  ['default-subnetpools', 'Default Subnetpools', 'Subnets out of the default pool'],
   ['empty-string-filtering', 'Empty String Filtering Extension', 'Filters with an empty value'],
   ['ext-gw-mode', 'Neutron L3 Configurable external gateway mode', 'Routers with and without source NAT'],
   ['external-net', 'Neutron external network', 'External networks'],
@@ -53,6 +55,9 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ],
   ['standard-attr-timestamp', 'Resource timestamps', 'Times of creation and change'],
   ['stateful-security-group', 'Stateful security group', 'Security groups without connection tracking'],
+  ['subnet_allocation', 'Subnet Allocation', 'Subnet pools'],
+  ['subnet_onboard', 'Subnet Onboard', "Subnets that become a pool's after they were made"],
+  ['subnetpool-prefix-ops', 'Subnet Pool Prefix Operations', 'Adds and removes single prefixes of a pool'],
   ['subnet-service-types', 'Subnet service types', 'Subnets for devices of some types only'],
 ];
 

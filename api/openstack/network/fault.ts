@@ -30,6 +30,11 @@ const irregular: Partial<Record<keyof NeutronReasons, string>> = {
   floating_ip_port_already_associated: 'FloatingIPPortAlreadyAssociated',
   external_gateway_for_floating_ip_not_found: 'ExternalGatewayForFloatingIPNotFound',
   router_interface_in_use_by_floating_ip: 'RouterInterfaceInUseByFloatingIP',
+  onboarded_subnet_conflicts: 'IllegalSubnetPoolUpdate',
+  subnet_pool_has_allocations: 'SubnetPoolDeleteError',
+  subnet_pool_exhausted: 'SubnetAllocationError',
+  subnet_pool_prefix_not_available: 'SubnetAllocationError',
+  address_scope_stays_shared: 'AddressScopeUpdateError',
   network_mtu_subnet_conflict: 'NetworkMTUSubnetConflict',
   // So Neutron spells it.
   security_group_several_remotes: 'SecurityGroupMultipleRemoteEntites',

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 
 import type { TagService } from '../../../control/kit/tags.ts';
+import type { AddressScopeService } from '../../../control/network/address-scope/service.ts';
 import type { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
 import type { NetworkInventory } from '../../../control/network/inventory.ts';
 import type { NetworkService } from '../../../control/network/network/service.ts';
@@ -10,6 +11,7 @@ import type { NetworkQuotaService } from '../../../control/network/quota.ts';
 import type { RouterService } from '../../../control/network/router/service.ts';
 import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import type { SubnetService } from '../../../control/network/subnet/service.ts';
+import type { SubnetPoolService } from '../../../control/network/subnet-pool/service.ts';
 import { Boundary } from '../../boundary/boundary.ts';
 import type { Sentences } from '../../boundary/contract.ts';
 import { readJson } from '../../boundary/json.ts';
@@ -17,6 +19,7 @@ import { plainSentence } from '../../boundary/sentences.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll } from '../common/authenticate.ts';
 import { speakFaults } from '../common/faults.ts';
+import { addressScopes } from './address-scopes.ts';
 import * as a from './answers.ts';
 import { badRequest } from './attributes.ts';
 import { addExtensions } from './extensions.ts';
@@ -29,6 +32,7 @@ import { addQuotas } from './quotas.ts';
 import { addResource, type Resource } from './resource.ts';
 import { addRouterVerbs, routers } from './routers.ts';
 import { securityGroupRules, securityGroups } from './security-groups.ts';
+import { addSubnetPoolVerbs, subnetPools } from './subnet-pools.ts';
 import { subnets } from './subnets.ts';
 import { addTags } from './tags.ts';
 import { addVersions } from './versions.ts';
@@ -36,6 +40,8 @@ import { addVersions } from './versions.ts';
 export interface NetworkServices {
   networks: NetworkService;
   subnets: SubnetService;
+  subnetPools: SubnetPoolService;
+  addressScopes: AddressScopeService;
   ports: PortService;
   routers: RouterService;
   floatingIps: FloatingIpService;
@@ -63,7 +69,7 @@ export const networkInfo = {
 const prefix = '/network';
 
 /** Collections of features that this cloud does not have yet: clients list them to find out. */
-const emptyCollections = { subnetpools: 'subnetpools', 'service-providers': 'service_providers' } as const;
+const emptyCollections = { 'service-providers': 'service_providers' } as const;
 
 export function networkDialect(deps: {
   authenticator: Authenticator;
@@ -77,12 +83,17 @@ export function networkDialect(deps: {
   const tagged: Resource[] = [
     networks(services.networks),
     subnets(services.subnets),
+    subnetPools(services.subnetPools),
     ports(services.ports),
     routers(services.routers),
     floatingIps(services.floatingIps),
     securityGroups(services.securityGroups),
   ];
-  const resources: Resource[] = [...tagged, securityGroupRules(services.securityGroups)];
+  const resources: Resource[] = [
+    ...tagged,
+    securityGroupRules(services.securityGroups),
+    addressScopes(services.addressScopes),
+  ];
   return {
     prefix,
     plugin: async (fastify) => {
@@ -94,6 +105,7 @@ export function networkDialect(deps: {
       for (const resource of resources) addResource(app, baseUrl, resource);
       for (const resource of tagged) addTags(app, services.tags, resource);
       addRouterVerbs(app, services.routers);
+      addSubnetPoolVerbs(app, services.subnetPools);
       addQuotas(app, services.quotas);
       addInventory(app, services.inventory);
       addExtensions(app);

@@ -43,8 +43,8 @@ const attributes: Attributes = {
   },
   availability_zone_hints: { post: true, read: listOf(nothing), noFilter: true, show: a.none },
   availability_zones: { noFilter: true, show: a.none },
-  ipv4_address_scope: { noFilter: true, show: a.nothing },
-  ipv6_address_scope: { noFilter: true, show: a.nothing },
+  ipv4_address_scope: { show: a.orNull(a.id) },
+  ipv6_address_scope: { show: a.orNull(a.id) },
   tags: { noFilter: true, show: a.texts },
 };
 
@@ -74,8 +74,8 @@ export const networks = (service: NetworkService): Resource<NetworkRow> => ({
     mtu: row.mtu,
     availability_zone_hints: [],
     availability_zones: [],
-    ipv4_address_scope: null,
-    ipv6_address_scope: null,
+    ipv4_address_scope: row.ipv4_address_scope,
+    ipv6_address_scope: row.ipv6_address_scope,
     ...(isAdmin(caller)
       ? {
           'provider:network_type': row.provider_network_type,

@@ -51,6 +51,8 @@ export const invalidInputs = {
   dns_name_server_malformed: ({ server }) => `Error parsing dns address ${server}`,
   dns_name_server_of_another_ip_version: ({ server, ip_version }) =>
     `dns_nameserver '${server}' does not match the ip_version '${ip_version}'`,
+  default_subnet_pool_exists:
+    'A default subnetpool for this IP family has already been set. Only one default may exist per IP family',
   host_route_malformed: ({ destination, nexthop }) => `Invalid route: destination ${destination}, nexthop ${nexthop}`,
   host_route_of_another_ip_version: ({ destination, nexthop, ip_version }) =>
     `destination '${destination}' or nexthop '${nexthop}' does not match the ip_version '${ip_version}'`,
@@ -104,6 +106,16 @@ const badFloatingIps = {
     `Port ${port} has multiple fixed IPv4 addresses.  Must provide a specific IPv4 address when assigning a floating IP`,
 } satisfies Some;
 
+const badSubnets = {
+  subnet_without_cidr_or_pool: 'a subnetpool must be specified in the absence of a cidr',
+  subnet_with_pool_and_default_pool: 'subnetpool_id and use_default_subnetpool cannot both be specified',
+  subnet_with_cidr_and_prefix_length: 'cidr and prefixlen must not be supplied together',
+  allocation_pools_without_cidr: 'allocation_pools allowed only for specific subnet requests',
+  no_default_subnet_pool: ({ ip_version }) => `No default subnetpool found for IPv${ip_version}`,
+  subnet_pool_of_another_ip_version: ({ ip_version, of_pool }) =>
+    `Cannot allocate IPv${ip_version} subnet from IPv${of_pool} subnet pool`,
+} satisfies Some;
+
 /** Each sentence of the table within the same words. */
 function framed<T extends object>(table: T, frame: (sentence: string) => string): T {
   const say = (sentence: unknown) =>
@@ -114,6 +126,7 @@ function framed<T extends object>(table: T, frame: (sentence: string) => string)
 /** BadRequest: 'Bad … request: ….' */
 export const badRequests = {
   ...framed(badPorts, (sentence) => `Bad port request: ${sentence}.`),
+  ...framed(badSubnets, (sentence) => `Bad subnets request: ${sentence}.`),
   ...framed(badRouters, (sentence) => `Bad router request: ${sentence}.`),
   ...framed(badFloatingIps, (sentence) => `Bad floatingip request: ${sentence}.`),
 };
@@ -154,6 +167,44 @@ const networks = {
     `Unable to complete operation for ${id}. The number of DNS nameservers exceeds the limit ${maximum}.`,
   host_routes_exhausted: ({ id, maximum }) =>
     `Unable to complete operation for ${id}. The number of host routes exceeds the limit ${maximum}.`,
+} satisfies Some;
+
+const notAllocated = {
+  not_a_superset: 'Existing prefixes must be a subset of the new prefixes',
+  in_use: 'One or more the prefixes to be removed is in use by a subnet.',
+};
+
+const subnetPools = {
+  subnet_pool_not_found: ({ id }) => `Subnet pool ${id} could not be found.`,
+  empty_subnet_pool_prefix_list: 'Empty subnet pool prefix list.',
+  prefix_version_mismatch: 'Cannot mix IPv4 and IPv6 prefixes in a subnet pool.',
+  illegal_subnet_pool_prefix_bounds: ({ bound, length, other, other_length }) =>
+    `Illegal prefix bounds: ${bound}=${length}, ${other}=${other_length}.`,
+  illegal_subnet_pool_prefix_update: ({ why }) => `Illegal update to prefixes: ${notAllocated[why]}.`,
+  illegal_subnet_pool_ip_version_association_to_address_scope: ({ pool, scope, ip_version }) =>
+    `Illegal subnetpool association: subnetpool ${pool} cannot associate with address scope ${scope} because subnetpool ip_version is not ${ip_version}.`,
+  onboarded_subnet_conflicts: ({ subnet, cidr, pool }) =>
+    `Illegal subnetpool update : Onboarding subnet ${subnet}: ${cidr} conflicts with allocated prefixes in subnet pool ${pool}.`,
+  subnet_pool_has_allocations: () => 'Unable to delete subnet pool: Subnet pool has existing allocations.',
+  min_prefix_subnet_allocation_error: ({ length, minimum }) =>
+    `Unable to allocate subnet with prefix length ${length}, minimum allowed prefix is ${minimum}.`,
+  max_prefix_subnet_allocation_error: ({ length, maximum }) =>
+    `Unable to allocate subnet with prefix length ${length}, maximum allowed prefix is ${maximum}.`,
+  subnet_pool_exhausted: ({ length }) =>
+    `Failed to allocate subnet: Insufficient prefix space to allocate subnet size /${length}.`,
+  subnet_pool_prefix_not_available: ({ cidr }) =>
+    `Failed to allocate subnet: Cannot allocate requested subnet ${cidr} from the available set of prefixes.`,
+  subnet_pool_quota_exceeded: ({ quota }) => `Per-project subnet pool prefix quota exceeded: it is ${quota}.`,
+  network_subnet_pool_affinity_error: 'Subnets hosted on the same network must be allocated from the same subnet pool.',
+  network_address_scope_affinity_error:
+    'Subnets of the same address family hosted on the same network must all participate in the same address scope.',
+  address_scope_not_found: ({ id }) => `Address scope ${id} could not be found.`,
+  address_scope_in_use: ({ id }) =>
+    `Unable to complete operation on address scope ${id}. There are one or more subnet pools in use on the address scope.`,
+  address_scope_stays_shared: ({ id }) =>
+    `Unable to update address scope ${id} : Shared address scope can't be unshared.`,
+  address_scope_prefix_conflict:
+    'Failed to associate address scope: subnetpools within an address scope must have unique prefixes.',
 } satisfies Some;
 
 const ports = {
@@ -270,6 +321,7 @@ const securityGroups = {
 export const quotaNames: Readonly<Record<string, string>> = {
   networks: 'network',
   subnets: 'subnet',
+  subnet_pools: 'subnetpool',
   ports: 'port',
   routers: 'router',
   floating_ips: 'floatingip',
@@ -283,6 +335,7 @@ export const neutronSentences: SentenceTable<NeutronReasons> = {
   ...framed(invalidInputs, (sentence) => `Invalid input for operation: ${sentence}.`),
   ...badRequests,
   ...networks,
+  ...subnetPools,
   ...ports,
   ...routers,
   ...securityGroups,

@@ -6,6 +6,7 @@ import * as a from './answers.ts';
 import {
   type Attributes,
   boolean,
+  integer,
   ip,
   listOf,
   nothing,
@@ -20,11 +21,10 @@ import {
   unique,
   uuid,
 } from './attributes.ts';
-import { neutronRefusal } from './fault.ts';
 import { type Resource, standardView } from './resource.ts';
 
 /** A network without host bits: 10.0.0.1/24 is a mistake that somebody should hear of. */
-const cidr: Reader = reader(Type.String({ examples: ['10.77.0.0/24'] }), (value) => {
+export const cidr: Reader = reader(Type.String({ examples: ['10.77.0.0/24'] }), (value) => {
   const read = typeof value === 'string' ? parseCidr(value) : undefined;
   if (read === undefined || typeof value !== 'string')
     throw new Unreadable(`'${String(value).slice(0, 80)}' is not a valid IP subnet.`);
@@ -33,6 +33,12 @@ const cidr: Reader = reader(Type.String({ examples: ['10.77.0.0/24'] }), (value)
     throw new Unreadable(`'${value}' isn't a recognized IP subnet cidr, '${formatCidr(read)}' is recommended.`);
   }
   return formatCidr(read);
+});
+
+const prefixLength: Reader = reader(integer.schema, (value) => {
+  const number = integer(value) as number;
+  if (number < 0) throw new Unreadable(`'${number}' should be non-negative.`);
+  return number;
 });
 
 const modes = nullable(oneOf('dhcpv6-stateful', 'dhcpv6-stateless', 'slaac'));
@@ -63,12 +69,9 @@ const attributes: Attributes = {
     show: a.list({ destination: a.text, nexthop: a.text }),
   },
   service_types: { post: true, put: true, read: unique(listOf(text(255), 50)), show: a.texts },
-  subnetpool_id: { post: true, read: nothing, noFilter: true, show: a.nothing },
-  use_default_subnetpool: {
-    post: true,
-    read: reader(boolean.schema, (value) => (boolean(value) ? nothing('subnet pools') : undefined)),
-    noFilter: true,
-  },
+  subnetpool_id: { to: 'subnet_pool_id', post: true, read: nullable(uuid), show: a.orNull(a.id) },
+  use_default_subnetpool: { to: 'use_default_subnet_pool', post: true, read: boolean, noFilter: true },
+  prefixlen: { to: 'prefix_length', post: true, read: nullable(prefixLength), noFilter: true },
   segment_id: { post: true, read: nothing, noFilter: true },
   'router:external': { to: 'external' },
   tags: { noFilter: true, show: a.texts },
@@ -101,17 +104,14 @@ export const subnets = (service: SubnetService): Resource<SubnetRow> => ({
     dns_nameservers: row.dns_nameservers,
     host_routes: row.host_routes,
     service_types: row.service_types,
-    subnetpool_id: null,
+    subnetpool_id: row.subnet_pool_id,
   }),
 });
 
+/** What is null was not asked for, but a gateway that shall not be. */
 function wishOf(wish: Record<string, unknown>): SubnetWish {
-  if (wish.cidr === undefined || wish.cidr === null) {
-    throw neutronRefusal(
-      'invalid',
-      'BadRequest',
-      'Bad subnets request: a subnetpool must be specified in the absence of a cidr.',
-    );
-  }
-  return wish as unknown as SubnetWish;
+  const given = Object.entries(wish).filter(([name, value]) => value !== null || !optional.has(name));
+  return Object.fromEntries(given) as unknown as SubnetWish;
 }
+
+const optional: ReadonlySet<string> = new Set(['cidr', 'prefix_length', 'subnet_pool_id']);

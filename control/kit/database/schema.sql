@@ -187,6 +187,18 @@ CREATE TABLE public.accounted_incarnation (
     at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.address_scope (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    ip_version integer NOT NULL,
+    shared boolean DEFAULT false NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT address_scope_ip_version_check CHECK ((ip_version = ANY (ARRAY[4, 6])))
+);
+
 CREATE TABLE public.aggregate (
     id uuid NOT NULL,
     number integer NOT NULL,
@@ -1203,9 +1215,31 @@ CREATE TABLE public.subnet (
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    subnet_pool_id uuid,
     CONSTRAINT subnet_ip_version_check CHECK ((ip_version = ANY (ARRAY[4, 6]))),
     CONSTRAINT subnet_ipv6_address_mode_check CHECK ((ipv6_address_mode = ANY (ARRAY['slaac'::text, 'dhcpv6-stateful'::text, 'dhcpv6-stateless'::text]))),
     CONSTRAINT subnet_ipv6_ra_mode_check CHECK ((ipv6_ra_mode = ANY (ARRAY['slaac'::text, 'dhcpv6-stateful'::text, 'dhcpv6-stateless'::text])))
+);
+
+CREATE TABLE public.subnet_pool (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    ip_version integer NOT NULL,
+    prefixes cidr[] NOT NULL,
+    min_prefix_length integer NOT NULL,
+    max_prefix_length integer NOT NULL,
+    default_prefix_length integer NOT NULL,
+    default_quota integer,
+    is_default boolean DEFAULT false NOT NULL,
+    shared boolean DEFAULT false NOT NULL,
+    address_scope_id uuid,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT subnet_pool_ip_version_check CHECK ((ip_version = ANY (ARRAY[4, 6])))
 );
 
 CREATE TABLE public.token_key (
@@ -1526,6 +1560,9 @@ ALTER TABLE ONLY public.access_rule
 ALTER TABLE ONLY public.accounted_incarnation
     ADD CONSTRAINT accounted_incarnation_pkey PRIMARY KEY (incarnation);
 
+ALTER TABLE ONLY public.address_scope
+    ADD CONSTRAINT address_scope_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.aggregate_host
     ADD CONSTRAINT aggregate_host_pkey PRIMARY KEY (aggregate_id, host_id);
 
@@ -1832,6 +1869,9 @@ ALTER TABLE ONLY public.storage_pool_usage
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.subnet_pool
+    ADD CONSTRAINT subnet_pool_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.token_key
     ADD CONSTRAINT token_key_pkey PRIMARY KEY (id);
 
@@ -1924,6 +1964,10 @@ ALTER TABLE ONLY public.volume_type
 
 ALTER TABLE ONLY public.volume_type
     ADD CONSTRAINT volume_type_pkey PRIMARY KEY (id);
+
+CREATE INDEX address_scope_project ON public.address_scope USING btree (project_id, id);
+
+CREATE INDEX address_scope_shared ON public.address_scope USING btree (id) WHERE shared;
 
 CREATE INDEX aggregate_host_host ON public.aggregate_host USING btree (host_id);
 
@@ -2113,7 +2157,17 @@ CREATE INDEX server_without_digest ON public.server USING btree (id) WHERE ((ima
 
 CREATE INDEX subnet_network ON public.subnet USING btree (network_id);
 
+CREATE INDEX subnet_pool_address_scope ON public.subnet_pool USING btree (address_scope_id) WHERE (address_scope_id IS NOT NULL);
+
+CREATE UNIQUE INDEX subnet_pool_default ON public.subnet_pool USING btree (ip_version) WHERE is_default;
+
+CREATE INDEX subnet_pool_project ON public.subnet_pool USING btree (project_id, id);
+
+CREATE INDEX subnet_pool_shared ON public.subnet_pool USING btree (id) WHERE shared;
+
 CREATE INDEX subnet_project ON public.subnet USING btree (project_id, id);
+
+CREATE INDEX subnet_subnet_pool ON public.subnet USING btree (subnet_pool_id) WHERE (subnet_pool_id IS NOT NULL);
 
 CREATE INDEX token_revocation_expiry ON public.token_revocation USING btree (expires_at);
 
@@ -2204,6 +2258,8 @@ ALTER INDEX public.operation_running ATTACH PARTITION public.operation_default_r
 CREATE TRIGGER access_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.access_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('access_rule');
 
 CREATE TRIGGER accounted_incarnation_change AFTER INSERT ON public.accounted_incarnation FOR EACH ROW EXECUTE FUNCTION public.append_change('accounted_incarnation', 'incarnation');
+
+CREATE TRIGGER address_scope_change AFTER INSERT OR DELETE OR UPDATE ON public.address_scope FOR EACH ROW EXECUTE FUNCTION public.append_change('address_scope');
 
 CREATE TRIGGER aggregate_change AFTER INSERT OR DELETE OR UPDATE ON public.aggregate FOR EACH ROW EXECUTE FUNCTION public.append_change('aggregate');
 
@@ -2317,6 +2373,8 @@ CREATE TRIGGER storage_pool_change AFTER INSERT OR DELETE OR UPDATE ON public.st
 
 CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet');
 
+CREATE TRIGGER subnet_pool_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet_pool FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet_pool');
+
 CREATE TRIGGER token_revocation_change AFTER INSERT OR DELETE ON public.token_revocation FOR EACH ROW EXECUTE FUNCTION public.append_change('token_revocation');
 
 CREATE TRIGGER trust_change AFTER INSERT OR DELETE OR UPDATE ON public.trust FOR EACH ROW EXECUTE FUNCTION public.append_change('trust');
@@ -2355,6 +2413,9 @@ CREATE TRIGGER volume_type_change AFTER INSERT OR DELETE OR UPDATE ON public.vol
 
 ALTER TABLE ONLY public.access_rule
     ADD CONSTRAINT access_rule_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.address_scope
+    ADD CONSTRAINT address_scope_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public.aggregate_host
     ADD CONSTRAINT aggregate_host_aggregate_id_fkey FOREIGN KEY (aggregate_id) REFERENCES public.aggregate(id);
@@ -2629,8 +2690,17 @@ ALTER TABLE ONLY public.storage_pool_usage
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.subnet_pool
+    ADD CONSTRAINT subnet_pool_address_scope_id_fkey FOREIGN KEY (address_scope_id) REFERENCES public.address_scope(id);
+
+ALTER TABLE ONLY public.subnet_pool
+    ADD CONSTRAINT subnet_pool_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.subnet
+    ADD CONSTRAINT subnet_subnet_pool_id_fkey FOREIGN KEY (subnet_pool_id) REFERENCES public.subnet_pool(id);
 
 ALTER TABLE ONLY public.trust
     ADD CONSTRAINT trust_origin_user_id_fkey FOREIGN KEY (origin_user_id) REFERENCES public."user"(id) ON DELETE CASCADE;

@@ -6,11 +6,20 @@ import type { NetworkTable } from './tables.ts';
 
 export interface NetworkRow extends Selectable<NetworkTable> {
   subnets: string[];
+  /** Of the pools that its subnets come from. */
+  ipv4_address_scope: string | null;
+  ipv6_address_scope: string | null;
 }
+
+const scopeOf = (
+  version: 4 | 6,
+) => sql`(select p.address_scope_id from subnet s join subnet_pool p on p.id = s.subnet_pool_id
+  where s.network_id = t.id and s.ip_version = ${sql.lit(version)} and p.address_scope_id is not null limit 1)`;
 
 export const networkListing: Listing<NetworkRow> = {
   noun: 'network',
-  select: sql<NetworkRow>`t.*, array(select s.id from subnet s where s.network_id = t.id order by s.created_at, s.id) as subnets`,
+  select: sql<NetworkRow>`t.*, array(select s.id from subnet s where s.network_id = t.id order by s.created_at, s.id) as subnets,
+    ${scopeOf(4)} as ipv4_address_scope, ${scopeOf(6)} as ipv6_address_scope`,
   from: sql`network t`,
   visible: (caller) => networkCondition(caller, 't'),
   columns: {
@@ -28,6 +37,8 @@ export const networkListing: Listing<NetworkRow> = {
     provider_network_type: { kind: 'text' },
     provider_physical_network: { kind: 'text' },
     provider_segmentation_id: { kind: 'integer' },
+    ipv4_address_scope: { kind: 'uuid', expression: scopeOf(4) },
+    ipv6_address_scope: { kind: 'uuid', expression: scopeOf(6) },
     dns_domain: { kind: 'text' },
     generation: { kind: 'integer' },
     created_at: { kind: 'time', sortable: true },

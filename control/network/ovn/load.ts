@@ -48,7 +48,8 @@ async function loadSubnets(db: Queryable, networks: readonly string[]): Promise<
   if (networks.length === 0) return [];
   const { rows } = await sql<SubnetRow>`
     select id, network_id, ip_version, cidr::text, host(gateway_ip) as gateway_ip, enable_dhcp, ipv6_address_mode,
-      ipv6_ra_mode, dns_nameservers, host_routes
+      ipv6_ra_mode, dns_nameservers, host_routes,
+      (select p.address_scope_id from subnet_pool p where p.id = subnet.subnet_pool_id) as address_scope_id
     from subnet where ${isOneOf(sql`network_id`, networks)}`.execute(db);
   return rows;
 }
@@ -130,13 +131,9 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
   };
   const ofNetworks = ids(touched.portsOfNetworks);
   if (ofNetworks.length > 0) {
-    add(
-      'port',
-      (
-        await sql<{ id: string }>`
-      select id from port where ${isOneOf(sql`network_id`, ofNetworks)}`.execute(db)
-      ).rows,
-    );
+    const { rows } = await sql<{ id: string }>`select id from port
+      where ${isOneOf(sql`network_id`, ofNetworks)}`.execute(db);
+    add('port', rows);
   }
   const answersOfNetworks = ids(touched.dhcpPortsOfNetworks);
   if (answersOfNetworks.length > 0) {
@@ -146,14 +143,16 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
   }
   const routersOfNetworks = ids(touched.routersOfNetworks);
   if (routersOfNetworks.length > 0) {
-    add(
-      'router',
-      (
-        await sql<{ id: string }>`
-      select distinct device_id as id from port
-      where ${isOneOf(sql`network_id`, routersOfNetworks)} and device_owner like 'network:router%'`.execute(db)
-      ).rows,
-    );
+    const { rows } = await sql<{ id: string }>`select distinct device_id as id from port
+      where ${isOneOf(sql`network_id`, routersOfNetworks)} and device_owner like 'network:router%'`.execute(db);
+    add('router', rows);
+  }
+  const ofPools = ids(touched.routersOfSubnetPools);
+  if (ofPools.length > 0) {
+    const { rows } = await sql<{ id: string }>`select distinct p.device_id as id
+      from subnet s join port p on p.network_id = s.network_id and p.device_owner like 'network:router%'
+      where ${isOneOf(sql`s.subnet_pool_id`, ofPools)}`.execute(db);
+    add('router', rows);
   }
   const routersOfPorts = ids(touched.routersOfPorts);
   if (routersOfPorts.length > 0) {

@@ -31,6 +31,8 @@ export interface SubnetRow {
   ipv6_ra_mode: Ipv6Mode | null;
   dns_nameservers: string[];
   host_routes: { destination: string; nexthop: string }[];
+  /** Of the pool that its prefix is from. */
+  address_scope_id: string | null;
 }
 
 export interface PortRow {

@@ -28,6 +28,8 @@ export class Touched {
   readonly dhcpPortsOfNetworks = new Set<string>();
   /** All routers with an interface or a gateway on these networks. */
   readonly routersOfNetworks = new Set<string>();
+  /** All routers on networks with subnets of these pools. */
+  readonly routersOfSubnetPools = new Set<string>();
   /** All routers that have a floating IP for these ports. */
   readonly routersOfPorts = new Set<string>();
   /** Ports of which only the database knows whether they are a router's or the metadata service's. */

@@ -5,6 +5,7 @@ export const subnet = {
   noun: 'subnet',
   memberColumns: [
     'network_id',
+    'subnet_pool_id',
     'ip_version',
     'cidr',
     'gateway_ip',

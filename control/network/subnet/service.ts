@@ -19,6 +19,7 @@ import type { Ipv6Mode } from '../address/plan.ts';
 import { choosesOwnAddress, interfaceOwners, type SubnetFacts } from '../address/plan.ts';
 import type { NetworkTable } from '../network/tables.ts';
 import { findMetadataPort, metadataOwner, serveMetadata, serveMetadataOn } from '../port/metadata-port.ts';
+import { checkAffinity, type Prefix, takePrefixes } from '../subnet-pool/allocate.ts';
 import { subnet as descriptor } from './resource.ts';
 import {
   checkDhcp,
@@ -42,7 +43,12 @@ export interface SubnetWish {
   name?: string;
   description?: string;
   ip_version: 4 | 6;
-  cidr: string;
+  /** Without one a pool gives it. */
+  cidr?: string;
+  /** How long the pool's prefix shall be. */
+  prefix_length?: number;
+  subnet_pool_id?: string;
+  use_default_subnet_pool?: boolean;
   /** Undefined: the first address; null: none. */
   gateway_ip?: string | null;
   enable_dhcp?: boolean;
@@ -56,11 +62,21 @@ export interface SubnetWish {
 
 export type SubnetPatch = Omit<
   Partial<SubnetWish>,
-  'project_id' | 'network_id' | 'ip_version' | 'cidr' | 'ipv6_ra_mode' | 'ipv6_address_mode'
+  | 'project_id'
+  | 'network_id'
+  | 'ip_version'
+  | 'cidr'
+  | 'prefix_length'
+  | 'subnet_pool_id'
+  | 'use_default_subnet_pool'
+  | 'ipv6_ra_mode'
+  | 'ipv6_address_mode'
 >;
 
 interface LockedNetwork extends NetworkTable {
   subnet_cidrs: string[];
+  /** Some of its subnets are a pool's. */
+  pooled: boolean;
 }
 
 export class SubnetService {
@@ -80,11 +96,13 @@ export class SubnetService {
 
   /** All or none. */
   async create(caller: Caller, wishes: readonly SubnetWish[]): Promise<SubnetRow[]> {
-    const rows = wishes.map((wish) => ({
-      ...newRow(wish),
-      project_id: projectFor(caller, wish.project_id, 'create_subnet'),
-    }));
+    const asked = wishes.map((wish) => {
+      checkSource(wish);
+      return { ...wish, project_id: projectFor(caller, wish.project_id, 'create_subnet') };
+    });
     return this.#database.transaction(actorOf(caller), async (tx) => {
+      const prefixes = await takePrefixes(tx, caller, asked);
+      const rows = asked.map((wish, at) => newRow(wish, prefixes[at]!));
       const byProject = Map.groupBy(rows, (row) => row.project_id);
       const withinQuotas = Promise.all(
         [...byProject.keys()]
@@ -99,6 +117,7 @@ export class SubnetService {
           withinQuotas,
         ]);
         checkNoOverlap(parseCidr(row.cidr)!, network.subnet_cidrs, row.network_id);
+        if (row.subnet_pool_id !== null || network.pooled) await checkAffinity(tx, row);
         if (row.ip_version === 6 && (network.mtu as unknown as number) < 1280) {
           throw new CloudError('conflict', 'network_mtu_subnet_conflict', { id: row.network_id, minimum: 1280 });
         }
@@ -174,9 +193,22 @@ export class SubnetService {
   }
 }
 
-function newRow(wish: SubnetWish) {
+/** A prefix comes from one place. @throws CloudError `invalid` */
+function checkSource(wish: SubnetWish): void {
+  const { cidr, subnet_pool_id: pool, use_default_subnet_pool: byDefault = false } = wish;
+  if (cidr !== undefined) readSubnetCidr(cidr, wish.ip_version);
+  if (byDefault && pool !== undefined) throw new CloudError('invalid', 'subnet_with_pool_and_default_pool', {});
+  if (cidr !== undefined && wish.prefix_length !== undefined) {
+    throw new CloudError('invalid', 'subnet_with_cidr_and_prefix_length', {});
+  }
+  if (cidr !== undefined) return;
+  if (pool === undefined && !byDefault) throw new CloudError('invalid', 'subnet_without_cidr_or_pool', {});
+  if (wish.allocation_pools !== undefined) throw new CloudError('invalid', 'allocation_pools_without_cidr', {});
+}
+
+function newRow(wish: SubnetWish & { project_id: string }, prefix: Prefix) {
   const id = newId();
-  const cidr = readSubnetCidr(wish.cidr, wish.ip_version);
+  const cidr = readSubnetCidr(prefix.cidr, wish.ip_version);
   const gateway =
     wish.gateway_ip === undefined ? defaultGateway(cidr) : wish.gateway_ip && checkGateway(cidr, wish.gateway_ip);
   const enableDhcp = wish.enable_dhcp ?? true;
@@ -185,7 +217,9 @@ function newRow(wish: SubnetWish) {
   checkIpv6Modes(cidr, modes, enableDhcp);
   return {
     id,
+    project_id: wish.project_id,
     network_id: wish.network_id,
+    subnet_pool_id: prefix.subnet_pool_id,
     name: wish.name ?? '',
     description: wish.description ?? '',
     ip_version: wish.ip_version,
@@ -213,7 +247,8 @@ async function lockNetwork(tx: Tx, caller: Caller, id: string): Promise<LockedNe
   const [, { rows }] = await Promise.all([
     sql`select from network where id = ${id} for update`.execute(tx),
     sql<LockedNetwork & { shared: boolean; external: boolean }>`select n.*,
-      array(select s.cidr::text from subnet s where s.network_id = n.id) as subnet_cidrs from network n where n.id = ${id}`.execute(
+      array(select s.cidr::text from subnet s where s.network_id = n.id) as subnet_cidrs,
+      exists (select from subnet s where s.network_id = n.id and s.subnet_pool_id is not null) as pooled from network n where n.id = ${id}`.execute(
       tx,
     ),
   ]);

@@ -19,6 +19,7 @@ export const subnetListing: Listing<SubnetRow> = {
     id: { kind: 'uuid', sortable: true },
     project_id: { kind: 'uuid', sortable: true },
     network_id: { kind: 'uuid', sortable: true },
+    subnet_pool_id: { kind: 'uuid', sortable: true },
     name: { kind: 'text', sortable: true },
     description: { kind: 'text' },
     ip_version: { kind: 'integer', sortable: true },

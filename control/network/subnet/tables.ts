@@ -6,6 +6,8 @@ export interface SubnetTable {
   id: string;
   project_id: string;
   network_id: string;
+  /** Whose prefix it has. */
+  subnet_pool_id: string | null;
   name: Generated<string>;
   description: Generated<string>;
   ip_version: 4 | 6;

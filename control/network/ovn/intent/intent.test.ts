@@ -132,6 +132,24 @@ test('when no host is alive all candidates count, so that a restart of control m
   assert.deepEqual(hosts(false).choose('r', 'p'), hosts(true).choose('r', 'p'));
 });
 
+test('a subnet of the address scope that the external network is of leaves as it is, the others by translation', () => {
+  const scoped = (...ofScope: string[]) =>
+    new IndexedModel({
+      networks: [...representative.networks.values()],
+      subnets: [...representative.subnets.values()].map((subnet) => ({
+        ...subnet,
+        address_scope_id: ofScope.includes(subnet.network_id) ? 'scope' : null,
+      })),
+      ports: [...representative.ports.values()],
+      routers: [...representative.routers.values()],
+    });
+  const translated = (model: IndexedModel) =>
+    desiredRows(model, unit('router', ids.router)).filter(({ key }) => key.startsWith('snat/')).length;
+  assert.equal(translated(scoped()), 1);
+  assert.equal(translated(scoped(ids.red)), 1);
+  assert.equal(translated(scoped(ids.red, ids.external)), 0);
+});
+
 test("a floating IP is handled on its guest's host if that has the network, else by the gateway", () => {
   const rows = desiredRows(representative, unit('router', ids.router)).filter((row) =>
     row.key.startsWith('floating_ip'),

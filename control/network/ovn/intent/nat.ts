@@ -1,6 +1,6 @@
 /**
  * NAT of a router: IPv4 only. Each IPv4 subnet leaves behind the gateway's address; a floating IP is one address to one.
- * IPv6 passes through as it is.
+ * IPv6 passes through as it is, and so does IPv4 of a subnet that is of one address scope with the external network.
  *
  * A floating IP is handled on the guest's own host (logical_port and external_mac) when that host has the physical
  * network: no detour through the gateway's host, and it goes on when that one dies. Else it is handled by the gateway.
@@ -35,8 +35,10 @@ function snat(
 ): DesiredRow[] {
   const inside = ports.filter((port) => port !== gateway).flatMap((port) => port.ips);
   const subnets = new Set(inside.map(({ subnet_id }) => model.subnets.get(subnet_id)));
+  const scopes = new Set(model.subnetsOf(gateway.network_id).map((subnet) => subnet.address_scope_id ?? undefined));
   return [...subnets]
     .filter((subnet) => subnet?.ip_version === 4)
+    .filter((subnet) => subnet!.address_scope_id === null || !scopes.has(subnet!.address_scope_id))
     .map((subnet) => ({
       table: 'NAT',
       key: `snat/${subnet!.id}`,

@@ -31,6 +31,7 @@ const subnet = (n: number, network_id: string, cidr: string, row: Partial<Subnet
   ipv6_ra_mode: null,
   dns_nameservers: [],
   host_routes: [],
+  address_scope_id: null,
   ...row,
 });
 

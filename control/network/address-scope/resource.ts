@@ -1,0 +1,7 @@
+import type { ResourceDescriptor } from '../../kit/resource.ts';
+
+export const addressScope = {
+  noun: 'address_scope',
+  memberColumns: ['ip_version', 'shared'],
+  keepsProject: {},
+} satisfies ResourceDescriptor;
