@@ -94,7 +94,7 @@ const volumes: SentenceTable<VolumeReasons> = {
         ? `Invalid volume: ${unfit.retype({ id: '', call: 'retype', status: '', wanted: [] })}`
         : why === 'other_cache'
           ? `Invalid volume: type ${type} has another cache than the volume, and a volume’s cache stays what it was made with.`
-          : `Invalid volume: the pool of the volume is not as type ${type} asks, and the migration policy is 'never': retype requires migration, which is not allowed.`,
+          : `Invalid volume: ${why === 'other_pool' ? 'the pool of the volume is not as' : 'the volume is not encrypted as'} type ${type} asks, and the migration policy is 'never'. Retype requires migration but is not allowed.`,
   volume_cache_sinks: ({ id }) =>
     `Invalid volume: what volume ${id} held is still on its way out of its cache for a snapshot or a clone; try again in a while.`,
   volume_hint_unknown: ({ hint, id }) => `Invalid input received: ${hint} names ${id}, and there is none.`,

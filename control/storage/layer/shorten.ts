@@ -145,7 +145,10 @@ async function lockInOrder(tx: Tx, links: readonly ChainLink[]): Promise<void> {
 
 /** The layer shall build on what the lowest of them does; until its file does, the highest of them stays, and with it the others. */
 async function begin(tx: Tx, { into, highest, lowest }: Merge): Promise<void> {
-  await sql`update volume_layer l set parent_id = b.parent_id, image_id = b.image_id, image = b.image, former_parent_id = ${highest},
+  // Of an encrypted layer the image is a copy within.
+  const clear = sql`l.key_id is null and b.key_id is null`;
+  await sql`update volume_layer l set parent_id = b.parent_id, image_id = case when ${clear} then b.image_id end,
+      image = case when ${clear} then b.image end, former_parent_id = ${highest},
       generation = l.generation + 1, updated_at = now()
     from volume_layer b where l.id = ${into} and b.id = ${lowest}`.execute(tx);
 }

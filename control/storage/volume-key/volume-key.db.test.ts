@@ -104,6 +104,6 @@ test('what no host can do is refused by name, and nothing is made of it in the c
   } as const;
   await assert.rejects(cloud.volumes.upload(cloud.member, sealed.id, upload), { reason: 'volume_encrypted' });
   await assert.rejects(cloud.volumes.retype(cloud.member, plain.id, { type: 'sealed', policy: 'never' }), {
-    reason: 'volume_encryption_differs',
+    reason: 'volume_type_unfit',
   });
 });

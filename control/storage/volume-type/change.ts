@@ -21,8 +21,9 @@ export async function touchType(tx: Tx, id: string): Promise<void> {
   await sql`update volume_type set generation = generation + 1, updated_at = now() where id = ${id}`.execute(tx);
 }
 
-/** Whether a volume has the type. */
+/** Whether a volume has the type, or is on its way to it (../volume/move.ts). */
 export async function isUsed(db: Queryable, id: string): Promise<boolean> {
-  const { rows } = await sql`select from volume where volume_type_id = ${id} limit 1`.execute(db);
+  const { rows } = await sql`select from volume
+    where volume_type_id = ${id} or desired_task ->> 'type_id' = ${id} limit 1`.execute(db);
   return rows.length > 0;
 }

@@ -97,14 +97,19 @@ const servedCipher = 'aes-xts-plain64';
 const defaultBits = 256;
 
 /**
- * How volumes of a type are encrypted; undefined: they are not.
+ * How volumes of a type are encrypted; undefined: they are not. The type stays so until the transaction ends: whoever changes it waits, and
+ * then sees who has it.
  * @throws CloudError `invalid` where no host does it so
  */
 export async function servedEncryption(
-  db: Queryable,
+  tx: Tx,
   type: Pick<VolumeTypeRow, 'id' | 'name' | 'extra_specs'>,
 ): Promise<VolumeEncryption | undefined> {
-  const row = await encryptionOf(db, type.id);
+  // One round trip, but two statements: the look must not see the type as it was before.
+  const [, row] = await Promise.all([
+    sql`select from volume_type where id = ${type.id} for key share`.execute(tx),
+    encryptionOf(tx, type.id),
+  ]);
   if (!row) return undefined;
   const { provider, control_location, cipher, key_size } = row;
   const unserved = (what: EncryptionReason['what'], value: string | number) =>

@@ -20,8 +20,15 @@ export interface Freezable {
   layer_bytes: number;
 }
 
-/** The volume's row must be locked. */
-export async function freezeTop(tx: Tx, volume: Freezable): Promise<{ frozen: string; top: string }> {
+/**
+ * The volume's row must be locked.
+ * @param onTop.keyId that the new top is encrypted with, null: it is in the clear. Absent: as what is frozen
+ */
+export async function freezeTop(
+  tx: Tx,
+  volume: Freezable,
+  onTop: { keyId?: string | null } = {},
+): Promise<{ frozen: string; top: string }> {
   const { id, layer_id: frozen, host_id, pool_id } = volume;
   if (frozen === null || host_id === null || pool_id === null) throw new Error('a volume without a layer is frozen');
   if (volume.cache_pool_id !== null) {
@@ -35,7 +42,7 @@ export async function freezeTop(tx: Tx, volume: Freezable): Promise<{ frozen: st
     freezeLayer(tx, frozen),
     insertLayer(tx, {
       ...{ volumeId: id, pool: { id: pool_id, host_id }, sizeBytes: volume.layer_bytes },
-      base: { parentId: frozen },
+      ...{ base: { parentId: frozen }, ...onTop },
     }),
   ]);
   await changeVolume(tx, id, { layerId: top });

@@ -2,22 +2,28 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { sql } from 'kysely';
+import { cloudActor } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { releaseLayers } from '../layer/index.ts';
 import { testPool } from '../testing.ts';
+import { TypeEncryptionService, VolumeTypeService } from '../volume-type/index.ts';
 import type { VolumeStep } from './controller.ts';
 import type { VolumeWish } from './create.ts';
-import { type VolumeCloud, volumeCloud } from './testing.ts';
+import { silentLog, type VolumeCloud, volumeCloud } from './testing.ts';
 import { migrationStatus } from './volume.ts';
 
 let db: TestDatabase;
 let cloud: VolumeCloud;
 let flash: string;
 let host: string;
+let foreign: string[];
 before(async () => {
   db = await testDatabase();
 });
 after(() => db[Symbol.asyncDispose]());
 beforeEach(async () => {
+  foreign = (await sql<{ id: string }>`select id from volume_key`.execute(db.database.query)).rows.map(({ id }) => id);
   // Volumes of the one before lie on another host.
   await sql`update storage_pool set disabled = true`.execute(db.database.query);
   cloud = await volumeCloud(db.database);
@@ -38,8 +44,23 @@ async function made(over: Partial<VolumeWish> = {}) {
 }
 
 const get = (id: string) => cloud.volumes.get(cloud.admin, id);
-const retype = (id: string, policy: 'never' | 'on-demand' = 'on-demand') =>
-  cloud.volumes.retype(cloud.member, id, { type: 'fast', policy });
+const retype = (id: string, policy: 'never' | 'on-demand' = 'on-demand', type = 'fast') =>
+  cloud.volumes.retype(cloud.member, id, { type, policy });
+const keyOf = async (id: string) => (await get(id)).key_id;
+/** A type whose volumes are encrypted, in a pool of that tier; any will do where none is said. */
+const sealedType = (name: string, tier?: string) =>
+  sql`with made as (insert into volume_type (id, name, extra_specs)
+      values (gen_random_uuid(), ${name}, ${JSON.stringify(tier ? { 'bothy:tier': tier } : {})}::jsonb)
+      on conflict do nothing returning id)
+    insert into volume_type_encryption (volume_type_id, id, provider, control_location, cipher, key_size)
+    select id, gen_random_uuid(), 'luks', 'front-end', 'aes-xts-plain64', 256 from made`.execute(db.database.query);
+/** Those that came with this test's volumes. */
+const keys = async (): Promise<string[]> =>
+  (
+    await sql<{ id: string }>`select id from volume_key where not ${isOneOf(sql`id`, foreign)}`.execute(
+      db.database.query,
+    )
+  ).rows.map((row) => row.id);
 const migrate = (id: string, backend: string | null, cluster: string | null = null) =>
   cloud.volumes.migrate(cloud.admin, id, { backend, cluster });
 const refused =
@@ -53,13 +74,15 @@ const refused =
 interface Layer {
   id: string;
   pool_id: string;
+  key_id: string | null;
+  image_id: string | null;
   parent_id: string | null;
   former_parent_id: string | null;
 }
 /** Those that shall be, from the oldest on. */
 const layersOf = async (id: string): Promise<Layer[]> =>
   (
-    await sql<Layer>`select id, pool_id, parent_id, former_parent_id from volume_layer
+    await sql<Layer>`select id, pool_id, key_id, image_id, parent_id, former_parent_id from volume_layer
     where volume_id = ${id} and desired_presence = 'present' order by created_at, parent_id nulls first`.execute(
       db.database.query,
     )
@@ -72,7 +95,17 @@ const promised = async (poolId: string): Promise<number> =>
 /** The host has said that files build on what they shall (layer/apply-report.ts), and has removed what shall not be. */
 async function merged(): Promise<void> {
   await cloud.obey();
-  await sql`update volume_layer set former_parent_id = null`.execute(db.database.query);
+  await db.database.transaction(cloudActor, async (tx) => {
+    const { rows } = await sql<{ id: string }>`with merged as (select id, former_parent_id from volume_layer
+        where former_parent_id is not null)
+      update volume_layer l set former_parent_id = null from merged m where m.id = l.id returning m.former_parent_id as id`.execute(
+      tx,
+    );
+    await releaseLayers(
+      tx,
+      rows.map((row) => row.id),
+    );
+  });
 }
 /** Its host gave up, and the merge is put back (layer/apply-report.ts). */
 const putBack = (id: string) =>
@@ -167,6 +200,92 @@ for (const step of ['looked', 'moved', 'task ended'] as const) {
     assert.deepEqual([await cloud.status(id), after.move_outcome], ['in-use', 'error']);
   });
 }
+
+for (const step of ['looked', 'moved', 'task ended'] as const) {
+  test(`a volume becomes encrypted in its pool, and clear again, when the controller dies after '${step}'`, async () => {
+    await sealedType('sealed');
+    const { id, layer_id: old, type_name } = await made({ imageId: cloud.imageId });
+    await cloud.controller.reconcile(id);
+    await assert.rejects(retype(id, 'never', 'sealed'), refused('volume_type_unfit', { why: 'other_encryption' }));
+    await retype(id, 'on-demand', 'sealed');
+    assert.equal(await keyOf(id), null, 'its content is in the clear still');
+    assert.equal((await keys()).length, 1);
+    await cloud.obey();
+    await dieAndRepeat(step, id);
+    const [top] = (await layersOf(id)).filter((layer) => layer.id !== old);
+    assert.deepEqual(
+      [top!.pool_id, top!.parent_id, top!.image_id, top!.former_parent_id, [top!.key_id]],
+      [cloud.poolId, null, null, old, await keys()],
+      'no image in the clear is below it',
+    );
+    await merged();
+    await dieAndRepeat(step, id);
+    const there = await get(id);
+    assert.deepEqual([there.key_id, there.type_name, await cloud.status(id)], [top!.key_id, 'sealed', 'available']);
+
+    await retype(id, 'on-demand', type_name);
+    assert.equal(await keyOf(id), top!.key_id, 'it is encrypted still');
+    await cloud.obey();
+    await dieAndRepeat(step, id);
+    await merged();
+    await dieAndRepeat(step, id);
+    await cloud.obey();
+    const clear = await get(id);
+    assert.deepEqual([clear.key_id, clear.type_name, await cloud.status(id)], [null, type_name, 'available']);
+    assert.deepEqual(await keys(), [], 'its key is gone with the last layer that had it');
+    const [layer] = await layersOf(id);
+    assert.deepEqual([layer!.key_id, layer!.image_id, layer!.parent_id], [null, null, null]);
+  });
+
+  test(`what could not become encrypted is in the clear again when the controller dies after '${step}'`, async () => {
+    await sealedType('sealed and fast', 'flash');
+    const { id, layer_id: old } = await made();
+    const { serverId } = await cloud.attach(id);
+    await retype(id, 'on-demand', 'sealed and fast');
+    await cloud.obey();
+    await cloud.switchOver(serverId);
+    await cloud.controller.reconcile(id);
+    await putBack(id);
+    await dieAndRepeat(step, id);
+    await cloud.obey();
+    await cloud.switchOver(serverId);
+    await dieAndRepeat(step, id);
+    await merged();
+    await dieAndRepeat(step, id);
+    await cloud.obey();
+    const { layer_id, key_id, pool_name } = await get(id);
+    const top = (await layersOf(id)).find((layer) => layer.id === layer_id)!;
+    assert.deepEqual([top.key_id, top.parent_id, key_id, pool_name], [null, old, null, 'local']);
+    assert.deepEqual(await keys(), []);
+  });
+}
+
+test('the type that a volume is on its way to stays as it is', async () => {
+  await sealedType('sealed');
+  const { id } = await made();
+  await retype(id, 'on-demand', 'sealed');
+  const deps = { database: db.database, log: silentLog };
+  const { rows } = await sql<{ id: string }>`select id from volume_type where name = 'sealed'`.execute(
+    db.database.query,
+  );
+  await assert.rejects(new TypeEncryptionService(deps).delete(cloud.admin, rows[0]!.id), { code: 'conflict' });
+  await assert.rejects(new VolumeTypeService(deps).delete(cloud.admin, rows[0]!.id), { code: 'conflict' });
+});
+
+test('an encrypted volume goes to another pool with its key', async () => {
+  await sealedType('sealed');
+  const { id, key_id } = await made({ type: 'sealed' });
+  await migrate(id, `${host}@flash`);
+  await cloud.obey();
+  await cloud.controller.reconcile(id);
+  await merged();
+  await cloud.controller.reconcile(id);
+  await cloud.obey();
+  const [layer] = await layersOf(id);
+  assert.deepEqual([layer!.key_id, layer!.pool_id, await keys()], [key_id, flash, [key_id]]);
+  await cloud.volumes.delete(cloud.member, id, { cascade: false, force: false });
+  await cloud.obey();
+});
 
 test('where the other pool can’t even begin, the volume is at once where it was', async () => {
   const { id, layer_id: old } = await made();

@@ -1,12 +1,13 @@
 /**
- * A volume goes to another pool of its host, while its guest writes to it, without a copy beside it: its content is frozen, a new top in the
- * other pool comes on it, and when the guest writes to that (or nobody has the volume) what lies below moves up into it (the layers' own
- * step, host/volume/steps/changing.ts).
+ * A volume goes to another pool of its host, to another encryption, or both, while its guest writes to it, without a copy beside it: its
+ * content is frozen, a new top (in the other pool, with the other key) comes on it, and when the guest writes to that (or nobody has the
+ * volume) what lies below moves up into it (the layers' own step, host/volume/steps/changing.ts).
  *
  *   switching → moving → there                    what it was made of is released by the host's word
  *       └─────────┴────→ returning → settling → where it was   a top in the old pool comes on what was written meanwhile, which moves up
  *
- * The volume shows its old type and pool until it is there. One step in the transaction of the volume's controller, which calls again; if the
+ * The volume shows its old type, pool and key until it is there. A new key is made with the new top, and a key goes with the last layer that has
+ * it (../volume-key/). One step in the transaction of the volume's controller, which calls again; if the
  * process dies the rows say where it was. Never moves to another host.
  */
 import { sql } from 'kysely';
@@ -15,6 +16,7 @@ import { isOneOf } from '../../kit/database/one-of.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
 import { tellServers, topIsInForceSql } from '../attachment/index.ts';
 import { freezeLayer, hasFailed, insertLayer, isServed, type LayerRow, releaseLayers } from '../layer/index.ts';
+import { insertKey, type VolumeEncryption } from '../volume-key/index.ts';
 import { begin } from './act.ts';
 import { freezeTop } from './freeze.ts';
 import { changeVolume } from './store.ts';
@@ -29,12 +31,16 @@ export interface MoveWish {
   pool: { id: string };
   /** That it has when it is there; null: its own. */
   typeId: string | null;
+  /** How it is encrypted then, with a key of its own; null: not at all. Absent: as it is. */
+  encryption?: VolumeEncryption | null;
 }
 
 /** The volume's row is locked, {@link requireMovable} has let it pass, and the pool was chosen in this transaction. */
 export async function beginMove(tx: Tx, actor: Actor, volume: ListedVolume, wish: MoveWish): Promise<void> {
-  const { kind, pool, typeId } = wish;
-  const { frozen, top } = await freezeTop(tx, { ...volume, pool_id: pool.id });
+  const { kind, pool, typeId, encryption } = wish;
+  const keyId = encryption && (await insertKey(tx, encryption));
+  const onTop = keyId !== undefined && { keyId };
+  const { frozen, top } = await freezeTop(tx, { ...volume, pool_id: pool.id }, onTop || {});
   const task: MoveTask = {
     kind,
     stage: 'switching',
@@ -42,6 +48,7 @@ export async function beginMove(tx: Tx, actor: Actor, volume: ListedVolume, wish
     type_id: typeId,
     layer_id: top,
     below_id: frozen,
+    ...(onTop && { former_key_id: volume.key_id }),
   };
   const generation = await changeVolume(tx, volume.id, { task, moveOutcome: null });
   const waitingFor = `the host to move it, from layer ${frozen} to ${top}`;
@@ -106,7 +113,7 @@ async function turnBack(tx: Tx, volume: ListedVolume, top: LayerRow, task: MoveT
   if (made) await freezeLayer(tx, top.id);
   const layerId = await insertLayer(tx, {
     ...{ volumeId: id, pool: { id: pool_id!, host_id: host_id! }, sizeBytes: top.size_bytes },
-    base: { parentId: made ? top.id : task.below_id },
+    ...{ base: { parentId: made ? top.id : task.below_id }, keyId: volume.key_id },
   });
   const back: MoveTask | null = made ? { ...task, stage: 'returning', layer_id: layerId } : null;
   const generation = await changeVolume(tx, id, { layerId, task: back, moveOutcome: 'error' });
@@ -139,7 +146,8 @@ async function linksOf(tx: Tx, topId: string): Promise<Link[]> {
 }
 
 /**
- * What the top builds on goes up into it, down to `onto`; null: all but an image. False: others are at work in the chain. Locked as those
+ * What the top builds on goes up into it, down to `onto`; null: all but an image that lies there in the clear, and also that where the top is
+ * encrypted. False: others are at work in the chain. Locked as those
  * lock who shorten chains (../layer/shorten.ts), who then leave it alone until it is done.
  */
 async function moveUp(tx: Tx, topId: string, onto: string | null): Promise<boolean> {
@@ -149,9 +157,11 @@ async function moveUp(tx: Tx, topId: string, onto: string | null): Promise<boole
   const links = await linksOf(tx, topId);
   if (links.some(({ busy }) => busy)) return false;
   const lowest = links.at(-1)!.id;
+  // Of an encrypted layer the image is a copy within.
+  const clear = sql`l.key_id is null and b.key_id is null`;
   const base =
     onto === null
-      ? sql`parent_id = null, image_id = b.image_id, image = b.image`
+      ? sql`parent_id = null, image_id = case when ${clear} then b.image_id end, image = case when ${clear} then b.image end`
       : sql`parent_id = ${onto}::uuid, image_id = null, image = null`;
   await sql`update volume_layer l set ${base}, former_parent_id = l.parent_id, generation = l.generation + 1, updated_at = now()
     from volume_layer b where l.id = ${topId} and b.id = ${lowest}`.execute(tx);

@@ -1,4 +1,7 @@
-/** A volume gets another type: where it lies, if its pool is as that asks, else in another pool of its host. What its host limits for it follows. */
+/**
+ * A volume gets another type: where it lies, if its pool and its encryption are as that asks, else by a move (move.ts). What its host limits for it
+ * follows.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
@@ -6,7 +9,7 @@ import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Actor, Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
 import { choose, choosePool, readPools, recordPoolChoice } from '../pool/index.ts';
-import { encryptionWith } from '../volume-key/index.ts';
+import { encryptionWith, type VolumeEncryption } from '../volume-key/index.ts';
 import { sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { requireMakeable, requireSizeOfType } from './create.ts';
@@ -28,9 +31,7 @@ export async function retypeVolume(
     requireMakeable(type);
     const encryption = await servedEncryption(tx, type);
     const encrypted = volume.key_id === null ? undefined : await encryptionWith(tx, volume.key_id);
-    if (!isDeepStrictEqual(encryption, encrypted)) {
-      throw new CloudError('invalid', 'volume_encryption_differs', { type: type.name, of: 'volume' });
-    }
+    const rekeyed = !isDeepStrictEqual(encryption, encrypted);
     requireSizeOfType(type, size_gib);
     requireStatus(volume, 'retype', ['available', 'in-use']);
     if (type.id === volume.volume_type_id) throw unfit(type.name, 'same');
@@ -42,13 +43,17 @@ export async function retypeVolume(
     const [pool] = (await readPools(tx, null)).filter((each) => each.id === pool_id);
     // Asked for nothing more: what it may take of the pool it has already.
     const { verdicts } = choose({ sizeBytes: 0, extraSpecs: type.extra_specs, poolId: pool_id }, pool ? [pool] : []);
-    const moves = verdicts[0]?.refusals.includes('type_unmet') !== false;
-    if (moves && policy === 'never') throw unfit(type.name, 'other_pool');
+    const leaves = verdicts[0]?.refusals.includes('type_unmet') !== false;
+    const moves = leaves || rekeyed;
+    if (moves && policy === 'never') throw unfit(type.name, leaves ? 'other_pool' : 'other_encryption');
     if (moves) await requireMovable(tx, volume);
     if (volume.consumes_quota && (await typesAreLimited(tx))) {
       await requireTypeQuota(tx, project_id, type, { volumes: 1, gigabytes: size_gib });
     }
-    if (moves) return moveToType(tx, actorOf(caller), volume, type);
+    if (moves) {
+      const wish = { leaves, ...(rekeyed && { encryption: encryption ?? null }) };
+      return moveToType(tx, actorOf(caller), volume, type, wish);
+    }
     await changeVolume(tx, id, { typeId: type.id });
     await tellServers(tx, [id]);
     await done(tx, actorOf(caller), volume, 'retype');
@@ -61,13 +66,18 @@ async function moveToType(
   actor: Actor,
   volume: ListedVolume,
   type: { id: string; extra_specs: Record<string, string> },
+  { leaves, ...wanted }: { leaves: boolean; encryption?: VolumeEncryption | null },
 ): Promise<void> {
-  const wish = { sizeBytes: volume.layer_bytes, extraSpecs: type.extra_specs, hostId: volume.host_id };
+  const wish = {
+    ...{ sizeBytes: volume.layer_bytes, extraSpecs: type.extra_specs, hostId: volume.host_id },
+    // Where it lies is as good as ever.
+    ...(!leaves && { poolId: volume.pool_id }),
+  };
   const found = await choosePool(tx, wish);
   if (!found.pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
   await recordPoolChoice(tx, { projectId: volume.project_id, volumeId: volume.id, wish, found });
-  await beginMove(tx, actor, volume, { kind: 'retype', pool: found.pool, typeId: type.id });
+  await beginMove(tx, actor, volume, { kind: 'retype', pool: found.pool, typeId: type.id, ...wanted });
 }
 
-const unfit = (type: string, why: 'other_pool' | 'other_cache' | 'same') =>
+const unfit = (type: string, why: 'other_pool' | 'other_encryption' | 'other_cache' | 'same') =>
   new CloudError('invalid', 'volume_type_unfit', { type, why });

@@ -22,8 +22,11 @@ export const volumeFrom = sql`volume v join volume_type t on t.id = v.volume_typ
   left join volume_layer l on l.id = v.layer_id left join volume_attachment a on a.volume_id = v.id
   left join host h on h.id = v.host_id left join storage_pool p on p.id = v.pool_id`;
 
+/** On its way to another encryption its content is as it was until all of it is there (move.ts). */
+const keyIdSql = sql`case when v.desired_task ? 'former_key_id' then (v.desired_task ->> 'former_key_id')::uuid else l.key_id end`;
+
 export const volumeColumns = sql`v.*, t.name as type_name, h.name as host_name, h.availability_zone as host_zone,
-  p.name as pool_name, coalesce(l.size_bytes, 0) as layer_bytes, l.key_id, l.observed_state as layer_state, ${sourceOpenSql} as source_open,
+  p.name as pool_name, coalesce(l.size_bytes, 0) as layer_bytes, ${keyIdSql} as key_id, l.observed_state as layer_state, ${sourceOpenSql} as source_open,
   case when a.id is not null then jsonb_build_object('id', a.id, 'server_id', a.server_id, 'desired_presence', a.desired_presence,
     'connector', a.connector, 'completed_at', a.completed_at, 'attached_at', case when a.server_id is null then a.completed_at else a.attached_at end,
     'instance_id', coalesce(a.server_id, a.named_server_id), 'device', a.device, 'mode', a.mode, 'observed_size_bytes', a.observed_size_bytes) end

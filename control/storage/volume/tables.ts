@@ -14,7 +14,7 @@ export interface StorageFault {
   progress?: string;
 }
 
-/** To another pool of its host, see move.ts. */
+/** To another pool of its host, to another encryption, or both; see move.ts. */
 export interface MoveTask {
   kind: 'retype' | 'migrate';
   stage: 'switching' | 'moving' | 'returning' | 'settling';
@@ -25,6 +25,8 @@ export interface MoveTask {
   /** Its top, and what was its top before. */
   layer_id: string;
   below_id: string;
+  /** What its content is encrypted with until it is there, null: it is in the clear. Absent: it stays as it is. */
+  former_key_id?: string | null;
 }
 
 /** The one thing that holds a volume, until it is done. */

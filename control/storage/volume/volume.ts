@@ -29,7 +29,7 @@ export interface ListedVolume extends VolumeRow, Omit<VolumeState, keyof VolumeR
   pool_name: string | null;
   /** Of its top; 0: there is none. */
   layer_bytes: number;
-  /** That its top is encrypted with; null: it is in the clear. */
+  /** That its content is encrypted with; null: it is in the clear. */
   key_id: string | null;
   attachment: ShownAttachment | null;
 }
