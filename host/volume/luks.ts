@@ -34,7 +34,7 @@ const slotSectors = (keyBytes: number): number =>
   Math.ceil(Math.ceil((keyBytes * stripes) / sectorBytes) / alignedSectors) * alignedSectors;
 
 /** A header with a new master key, which its passphrase opens. */
-export function luksHeader({ keySizeBits }: LayerEncryption, passphrase: Secret): LuksHeader {
+export function luksHeader({ keySizeBits }: Pick<LayerEncryption, 'keySizeBits'>, passphrase: Secret): LuksHeader {
   const keyBytes = keySizeBits / 8;
   const each = slotSectors(keyBytes);
   const payloadSectors = alignedSectors + slots.count * each;

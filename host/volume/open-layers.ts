@@ -61,6 +61,11 @@ export class OpenLayers {
     return [...this.#open.values()].filter((open) => open.volumeId === volumeId);
   }
 
+  /** All that the guest has open. */
+  ofServer(serverId: ServerId): OpenLayer[] {
+    return [...this.#open.values()].filter((open) => open.serverId === serverId);
+  }
+
   /** Its file has become much larger, as its QEMU says. */
   grew(layerId: LayerId): void {
     this.#tell(layerId);

@@ -21,10 +21,15 @@ const refuse = (words: string): never => {
 
 export const cardCommands = {
   'qom-list'({ description }: CardContext, { path }: Arguments) {
+    const type = { name: 'type', type: 'string' };
+    if (path === '/objects') {
+      const objects = [...description.objects, ['pc.ram', 'memory-backend-ram']];
+      return [type, ...objects.map(([name, kind]) => ({ name, type: `child<${kind}>` }))];
+    }
     if (path !== '/machine/peripheral') return refuse(`Device '${path}' not found`);
     const ids = [...description.disks, ...description.cards].flatMap(({ id }) => (id === undefined ? [] : [id]));
     ids.push(...description.controllers);
-    return [{ name: 'type', type: 'string' }, ...ids.map((name) => ({ name, type: 'child<device>' }))];
+    return [type, ...ids.map((name) => ({ name, type: 'child<device>' }))];
   },
   netdev_add(context: CardContext, { id, type, ifname, vnet_hdr }: Arguments) {
     const { taps } = context.description;

@@ -67,6 +67,7 @@ test("the host's own command line is understood, commas and all", () => {
         { id: 'nic1', tap: 'ab12t000000002', vnetHeader: false, mac: 'fa:16:3e:00:00:02', mtu: 9000 },
       ],
       files: ['/dev/urandom'],
+      objects: new Map([['rng', 'rng-random']]),
       controllers: [],
       pci: undefined,
       taps: undefined,

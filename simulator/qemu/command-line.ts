@@ -54,6 +54,8 @@ export interface MachineDescription {
   disks: Disk[];
   /** All that were named, by their names. */
   nodes: Map<string, BlockNode>;
+  /** Back ends by their names, each with its kind. */
+  objects: Map<string, string>;
   /** Bridges. */
   controllers: string[];
   cards: Card[];
@@ -119,6 +121,7 @@ function emptyDefinitions(): Definitions {
       sockets: [],
       disks: [],
       nodes: new Map(),
+      objects: new Map(),
       controllers: [],
       cards: [],
       taps: new Map(),
@@ -237,12 +240,13 @@ const handlers: Record<string, Handler> = {
   },
   '-object': (defined, value) => {
     const list = new KeyValues('-object', value, 'qom-type');
-    list.oneOf('qom-type', ['rng-random']);
+    const kind = list.oneOf('qom-type', ['rng-random']);
     list.only(['qom-type', 'id', 'filename']);
     const id = list.required('id');
     if (defined.objects.has(id))
       throw list.refusal(`attempt to add duplicate property '${id}' to object (type 'container')`);
     defined.objects.add(id);
+    defined.machine.objects.set(id, kind);
     if (list.has('filename')) defined.machine.files.push(list.required('filename'));
   },
   '-blockdev': blockDevice,

@@ -35,6 +35,7 @@ const conversation = [
   '{"execute":"query-name"}',
   '{"execute":"query-kvm"}',
   '{"execute":"query-chardev"}',
+  '{"execute":"qom-list","arguments":{"path":"/objects"}}',
   '{"execute":"stop"}',
   '{"execute":"stop"}',
   '{"execute":"query-status"}',

@@ -3,12 +3,20 @@
  * the n-th step; the runs end when a piece of work is through before its host would have died.
  */
 import assert from 'node:assert/strict';
-import { hash } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
-import { type BackupId, type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import type { DesiredLayer, LayerEncryption, ObservedLayer } from '../../contract/host/index.ts';
+import {
+  type BackupId,
+  type ImageId,
+  type LayerId,
+  newId,
+  newOrderedId,
+  type VolumeId,
+  type VolumeKeyId,
+} from '../../contract/ids.ts';
 import { qcow2Overlay } from '../../host/image/qcow2.ts';
 import { ProcessDied } from '../../host/server/context.ts';
 import { headerAt } from '../../host/volume/chain.ts';
@@ -50,6 +58,21 @@ const grow: Act = {
 };
 const freeze: Act = { change: (layer) => ({ ...layer, readOnly: true }) };
 const flatten: Act = { change: (layer) => ({ ...layer, parentId: null, image: null }) };
+const newEncryption = ({ control }: HostWorld): LayerEncryption => {
+  const keyId = newId<VolumeKeyId>();
+  control.keys.set(keyId, randomBytes(32).toString('hex'));
+  return { keyId, cipher: 'aes-xts-plain64', keySizeBits: 256 };
+};
+/** On a frozen one whose content is encrypted otherwise. */
+const onOther = (seal: { above: boolean; below: boolean }): Act => ({
+  async change(layer, world) {
+    const sealed = (yes: boolean) => yes && { encryption: newEncryption(world) };
+    const below = wantedLayer({ volumeId: layer.volumeId, readOnly: true, ...sealed(seal.below) });
+    world.control.wantLayer(below);
+    await world.control.untilLayer(below.id, 'ready', ({ state }) => state === 'ready');
+    return { ...layer, parentId: below.id, ...sealed(seal.above) };
+  },
+});
 const capture: Act = {
   change: (layer) => ({ ...layer, captures: [{ imageId: newId<ImageId>(), format: 'qcow2' }] }),
   done: (observed, { captures }) =>
@@ -100,6 +123,14 @@ const works: Work[] = [
   { name: 'grow', before: [create], ...grow },
   { name: 'flatten', before: [onImage], ...flatten },
   { name: 'flatten of one that nobody writes to any more', before: [onImage, freeze], ...flatten },
+  { name: 'flatten into an encrypted one', before: [onOther({ above: true, below: false })], below: 1, ...flatten },
+  {
+    name: 'flatten of an encrypted one into a clear one',
+    before: [onOther({ above: false, below: true })],
+    below: 1,
+    ...flatten,
+  },
+  { name: 'flatten from one key to another', before: [onOther({ above: true, below: true })], below: 1, ...flatten },
   { name: 'image', before: [create, freeze], ...capture },
   {
     name: 'image of one that was frozen before it was grown',

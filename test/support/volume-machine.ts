@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { DesiredImage, DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type ImageId, type LayerId, newId } from '../../contract/ids.ts';
+import { Secret } from '../../contract/secret.ts';
 import { type PoolSetting, qemuMachine } from '../../host/index.ts';
-import { chainNodes, readChain } from '../../host/volume/chain.ts';
+import { chainNodes, readChain, secretObjects } from '../../host/volume/chain.ts';
 import { wantedBase } from '../../host/volume/decide.ts';
 import { ensureGuestImage } from './guest-image.ts';
 import { GuestShell } from './guest-shell.ts';
@@ -95,10 +96,15 @@ export class VolumeMachine {
       layerPath: (layer) => this.path(layer),
       imageBase: () => undefined,
       basesOf: (layer) => [wantedBase(control.layers.find(({ id: each }) => each === layer)!)],
+      keyOf: (layer) => {
+        const keyId = control.layers.find(({ id: each }) => each === layer)?.encryption?.keyId;
+        return keyId && { id: keyId, passphrase: new Secret(control.keys.get(keyId)!) };
+      },
     });
     const to = join(directory, 'contents.raw');
     const node = `json:${JSON.stringify(chainNodes(chain, { readOnly: true }))}`;
-    execFileSync('qemu-img', ['convert', '-O', 'raw', node, to]);
+    const secrets = secretObjects(chain).flatMap(({ id, data }) => ['--object', `secret,id=${id},data=${data}`]);
+    execFileSync('qemu-img', ['convert', ...secrets, '-O', 'raw', node, to]);
     const bytes = readFileSync(to);
     rmSync(to);
     return bytes;

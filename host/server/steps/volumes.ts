@@ -10,7 +10,8 @@ import { throttledDevice, volumeDevice, volumeDeviceId } from '../../guest/volum
 import { HostFault } from '../../host-error.ts';
 import {
   cacheNode,
-  keyObject,
+  forgetKeys,
+  keysIn,
   keysOf,
   type LayerChain,
   layerFileNode,
@@ -97,30 +98,17 @@ export async function withLayer<T>(
   });
 }
 
-/** Those that its QEMU has. */
-const secretsOf = async (task: ServerTask): Promise<ReadonlySet<string>> => {
-  const objects = await task.guest!.execute<{ name: string }[]>('qom-list', { path: '/objects' });
-  return new Set(objects.map(({ name }) => name));
-};
-
 /** What its QEMU needs to open the chain: by its monitor, and nowhere else. */
 async function tellSecrets(task: ServerTask, chain: LayerChain): Promise<void> {
   if (keysOf(chain).length === 0) return;
-  const here = await secretsOf(task);
+  const here = await keysIn(executeOf(task));
   for (const secret of secretObjects(chain)) if (!here.has(secret.id)) await task.guest!.execute('object-add', secret);
 }
 
-/** What only this volume needed its QEMU forgets. */
-async function takeSecrets(task: ServerTask, id: VolumeId): Promise<void> {
-  const { layers } = task.context;
-  const keysIn = (volumes: readonly VolumeRecord[]) =>
-    new Set(volumes.flatMap(({ tops }) => tops.flatMap((top) => layers.keyIdOf(top) ?? [])));
-  const volumes = task.record!.volumes!;
-  const others = keysIn(volumes.filter((volume) => volume.id !== id));
-  for (const keyId of keysIn(volumes.filter((volume) => volume.id === id))) {
-    if (!others.has(keyId)) await done(task, 'object-del', { id: keyObject(keyId) });
-  }
-}
+const executeOf =
+  (task: ServerTask) =>
+  <T>(command: string, args?: Record<string, unknown>) =>
+    task.guest!.execute<T>(command, args);
 
 const spellingOf = (task: ServerTask, { id, readOnly }: Pick<VolumeRecord, 'id' | 'readOnly'>) =>
   ({ volumeId: id, readOnly, ioUring: task.context.ioUring }) as const;
@@ -194,7 +182,7 @@ async function closed(task: ServerTask, { id, layerId, tops }: VolumeRecord): Pr
     if (name.startsWith(throttleNodesOf(id))) await done(task, 'blockdev-del', { 'node-name': name });
   if (cached) await done(task, 'object-del', { id: throttleGroup(id) });
   await task.context.step('remove-nodes');
-  await takeSecrets(task, id);
+  await forgetKeys(executeOf(task), layers, { serverId: task.id, closed: id });
   if (!(await layers.lock(layerId, () => layers.isLetGo(tops)))) {
     if (!task.keptOpen.has(id))
       task.context.log.error(

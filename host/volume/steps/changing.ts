@@ -8,6 +8,7 @@ import { headerAt, keysOf, type LayerChain } from '../chain.ts';
 import { basesOf, wantedBase } from '../decide.ts';
 import { closeNodes, type Execute, streamJob } from '../jobs.ts';
 import { type BuildsOn, sameBase } from '../names.ts';
+import { forgetKeys } from '../secrets.ts';
 import type { LayerTask } from '../task.ts';
 import type { ToolWork } from '../tools.ts';
 import { awaitKeyMs, awaitsKeys } from './making.ts';
@@ -36,6 +37,7 @@ export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }
       const stream = () => streamJob(execute, { volumeId, layerId: task.id, onto }, work);
       await noted(task, desired, onto, stream);
       await closeNodes(execute, volumeId, between(chain, onto));
+      if (keysOf(chain).length > 0) await forgetKeys(execute, files, writer);
       return undefined;
     }
     return files.lock(task.id, async () => {
