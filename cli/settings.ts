@@ -133,7 +133,7 @@ export const definitions = {
   storage_pools: {
     fallback: '',
     check: (v: string) => (storagePools(v) === null ? notPools : undefined),
-    help: "Where this machine's volumes lie, NAME:TIER:PLACE with commas between (tiers: ram, flash, disk; places: a directory, filesystem=DEVICE or filesystem=UUID=… or LABEL=… to be mounted, block=DEVICE, a blank one or a file of zeros, which is formatted once), and :IOPS at the end where no cache may ask for more of one volume than so many reads and writes a second; empty: one named local, of tier disk, in the data directory.",
+    help: "Where this machine's volumes lie, NAME:TIER:PLACE with commas between (tiers: ram, flash, disk; places: a directory, filesystem=DEVICE or filesystem=UUID=… or LABEL=… to be mounted, block=DEVICE, a blank one or a file of zeros, which is formatted once, rbd=USER@POOL, a pool of a Ceph cluster), and :IOPS at the end where no cache may ask for more of one volume than so many reads and writes a second; empty: one named local, of tier disk, in the data directory.",
   },
   storage_over_provision: {
     fallback: '20',

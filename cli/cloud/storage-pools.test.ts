@@ -22,6 +22,12 @@ test('a pool may be a file system that is mounted for it, by device, id or name,
   ]);
 });
 
+test('a pool of a Ceph cluster is its user, its pool and where its files are', () => {
+  assert.deepEqual(storagePools('big:disk:rbd=bothy@vols/rack-1?keyring=/srv/小屋.keyring')?.[0]?.rbd, {
+    ...{ conf: '/etc/ceph/ceph.conf', user: 'bothy', keyring: '/srv/小屋.keyring', pool: 'vols', namespace: 'rack-1' },
+  });
+});
+
 test('what names no directory, an unknown tier, or the same twice is refused', () => {
   for (const wrong of [
     'fast',
@@ -38,10 +44,18 @@ test('what names no directory, an unknown tier, or the same twice is refused', (
     'a:disk:filesystem=',
     'a:disk:filesystem=sdb',
     'a:disk:tape=/dev/st0',
+    'a:disk:rbd=vols',
+    'a:disk:rbd=a@b?conf=here',
+    'a:disk:rbd=a@b?key=/x',
+    'a:disk:rbd=a@b/c/d',
+    'a:disk:rbd=a@b@c',
+    'a:disk:rbd=a@b:100',
+    'a:disk:block=rbd=a@b',
   ]) {
     assert.equal(storagePools(wrong), null, wrong);
   }
   assert.equal(storagePools('a:disk:/a,a:disk:/b'), null);
   assert.equal(storagePools('a:disk:/a,b:disk:/a'), null);
   assert.equal(storagePools('a:disk:block=/dev/sdb,b:disk:filesystem=/dev/sdb'), null);
+  assert.equal(storagePools('a:disk:rbd=a@b,b:disk:rbd=c@b'), null);
 });

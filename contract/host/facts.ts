@@ -9,7 +9,7 @@ const hostPools = list(
   object({
     name: poolName,
     tier: oneOf('ram', 'flash', 'disk'),
-    kind: oneOf('directory', 'file-system', 'block-device'),
+    kind: oneOf('directory', 'file-system', 'block-device', 'rbd'),
     totalBytes: count,
     freeBytes: count,
     /** Of what it holds, how much may be promised. Absent: 2000, as Cinder's max_over_subscription_ratio of 20. */

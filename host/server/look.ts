@@ -73,8 +73,8 @@ async function layerFacts({ context }: ServerTask, id: LayerId): Promise<LayerFa
     const chain = await context.layers.openable(id);
     const awaited = context.layers.keys.missing(keysOf(chain).map((key) => key.id));
     if (awaited !== undefined) return { problem: awaited };
-    const { lower } = chain;
-    return { lower: lower.map(({ layerId }) => layerId) };
+    const { top, lower } = chain;
+    return { lower: [...(top.within ?? []), ...lower.map(({ layerId }) => layerId)] };
   } catch (error) {
     return { problem: asFault(error).message };
   }

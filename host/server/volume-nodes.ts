@@ -2,13 +2,16 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { VolumeId } from '../../contract/ids.ts';
-import { type BlockNode, cacheNode, chainNodes, type LayerChain } from '../volume/index.ts';
+import type { GuestUser } from '../guest/users.ts';
+import { type BlockNode, cacheNode, chainNodes, type LayerChain, layerNode } from '../volume/index.ts';
 
 export interface VolumeSpelling {
   volumeId: VolumeId;
   readOnly: boolean;
   /** QEMU can use io_uring here. */
   ioUring: boolean;
+  /** Whom QEMU runs as; absent: as this process. */
+  user?: GuestUser | undefined;
 }
 
 /**
@@ -28,7 +31,15 @@ export const isCached = (
 ): boolean => cache?.role === 'writes' && !readOnly;
 
 /** The top with what is below it. */
-export async function topNode(chain: LayerChain, { volumeId, readOnly, ioUring }: VolumeSpelling): Promise<BlockNode> {
+export async function topNode(
+  chain: LayerChain,
+  { volumeId, readOnly, ioUring, user }: VolumeSpelling,
+): Promise<BlockNode> {
+  const { remote, layerId } = chain.top;
+  if (remote) {
+    const options = { 'read-only': readOnly, discard: 'unmap', cache: { direct: true } };
+    return { ...remote.node(user), 'node-name': layerNode(volumeId, layerId), ...options };
+  }
   const direct = await takesDirect(chain.top.path);
   const node = chainNodes(chain, { volumeId, readOnly });
   const aio = ioUring ? 'io_uring' : direct ? 'native' : 'threads';

@@ -7,16 +7,29 @@ import type { DesiredLayer } from '../../contract/host/index.ts';
 import type { ImageId, LayerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import { isNoEntry } from '../files.ts';
+import type { GuestUser } from '../guest/users.ts';
 import { HostFault } from '../host-error.ts';
 import type { BaseFile } from '../image/store.ts';
 import { type LayerHeader, readHeader } from './header.ts';
 import { type BuildsOn, baseNode, keyObject, layerFileNode, layerNode, throttleGroup, throttleNode } from './names.ts';
+
+/** How an image of a cluster is opened. */
+export interface RemoteNode {
+  /** Gives this user what its QEMU needs; before each opening. */
+  grant(user: GuestUser | undefined): Promise<void>;
+  /** What opens it, to the lowest. */
+  node(user: GuestUser | undefined): BlockNode;
+}
 
 export interface ChainLink {
   layerId: LayerId;
   path: string;
   /** As a guest sees it; a lower layer may be smaller, and is zeros beyond its end. */
   sizeBytes: number;
+  /** It is an image of a cluster: this opens it, and all below it; `path` is its name for people. */
+  remote?: RemoteNode;
+  /** Layers below it that are snapshots of the same image, the nearest first. */
+  within?: readonly LayerId[];
   /** It is of one volume with a cache alone, as its document says. */
   cache?: NonNullable<DesiredLayer['cache']>;
   /** Of a base, what a cache above it may ask of its pool, per second. */
@@ -50,6 +63,8 @@ export interface ChainSources {
   iopsOf?(id: LayerId): number | undefined;
   /** With which its file is encrypted; undefined: it is in the clear. */
   keyOf?(id: LayerId): ChainKey | undefined;
+  /** Undefined: it lies in no cluster. */
+  remoteLink?(id: LayerId): Promise<ChainLink> | undefined;
   /** Undefined: the image is not here, or not in a form that guests read. */
   imageBase(id: ImageId): BaseFile | undefined;
 }
@@ -64,6 +79,11 @@ export async function readChain(layerId: LayerId, sources: ChainSources): Promis
   let base: LayerChain['base'] = null;
   while (next !== undefined) {
     if (links.length === maxLayers) throw new HostFault('layer_damaged', `the chain of layer ${layerId} has no end`);
+    const remote = await sources.remoteLink?.(next);
+    // A file can not say that it builds on it.
+    if (remote && links.length > 0)
+      throw new HostFault('invalid', `layer ${links.at(-1)!.layerId} is a file and builds on one in a Ceph cluster`);
+    if (remote) return { top: remote, lower: [], base: null };
     const path = sources.layerPath(next);
     const key: ChainKey | undefined = sources.keyOf?.(next);
     const encrypted: boolean | undefined = sources.keyOf && key !== undefined;

@@ -87,6 +87,10 @@ export class LayerFiles {
    * `open.opened`, else it may be taken back at once.
    */
   async prepareFor(user: GuestUser | undefined, { top, lower }: LayerChain): Promise<void> {
+    if (top.remote) {
+      await top.remote.grant(user);
+      return;
+    }
     if (!user || this.#options.guestGid === undefined) return;
     const theirs = { uid: user.uid, gid: user.gid, mode: 0o600 };
     // What sinks from one generation of a cache into another one is moved by the guest's QEMU.

@@ -17,12 +17,15 @@ import { directoryLayers } from './directory.ts';
 import type { LayerKind } from './kind.ts';
 import { misreadLayer } from './misread.ts';
 import { layerFileName, layerOfFileName } from './names.ts';
+import type { RbdStorage } from './rbd/index.ts';
 import { performer } from './steps/index.ts';
 import { leftovers } from './steps/removing.ts';
 import { type LayerOwner, LayerTask } from './task.ts';
 
 export interface LayersOptions {
   context: LayerContext;
+  /** Undefined: no pool is of a Ceph cluster. */
+  rbd(): RbdStorage | undefined;
   /** Called with what has changed since the last call. */
   report(observed: ObservedLayer[]): void;
   died(): void;
@@ -116,9 +119,7 @@ export class Layers implements LayerOwner {
   }
 
   imageInUse(id: ImageId): boolean {
-    for (const { image, presence } of this.#state?.layers.values() ?? []) {
-      if (presence === 'present' && image?.id === id) return true;
-    }
+    if (this.#namesImage(id)) return true;
     // As long as a file builds on it, whatever it shall build on.
     return [...this.#tasks.values()].some(({ file }) => file?.imageId === id);
   }
@@ -171,8 +172,15 @@ export class Layers implements LayerOwner {
     return this.#tasks.get(id)?.file !== undefined;
   }
 
-  kind(_desired: DesiredLayer): LayerKind {
-    return directoryLayers;
+  kind(desired: DesiredLayer): LayerKind {
+    const rbd = this.#options.rbd();
+    return rbd?.has(desired) ? rbd.kind : directoryLayers;
+  }
+
+  /** Those that shall be and build on this one. */
+  children(id: LayerId): DesiredLayer[] {
+    const all = [...(this.#children.get(id) ?? [])].flatMap((each) => this.desired(each) ?? []);
+    return all.filter(({ parentId, presence }) => parentId === id && presence === 'present');
   }
 
   /** Of one that shall not be the document need not say the pool: it may lie in any. */
@@ -244,6 +252,13 @@ export class Layers implements LayerOwner {
     return unreadable?.kind === 'layer' ? misreadLayer(id, unreadable, observed, state.layers.get(id)) : observed;
   }
 
+  #namesImage(id: string): boolean {
+    for (const { image, presence } of this.#state?.layers.values() ?? []) {
+      if (presence === 'present' && image?.id === id) return true;
+    }
+    return false;
+  }
+
   #stop(): void {
     this.#closed = true;
     clearTimeout(this.#sweepTimer);
@@ -272,6 +287,11 @@ export class Layers implements LayerOwner {
       if (files.length > 0) unclaimed.push({ pool: name, files: files.slice(0, told) });
       for (const each of names) if (this.#isLeftover(each)) await rm(join(path, each), { force: true });
     }
+    const isNamed = (id: LayerId) => this.#state!.layers.has(id) || this.#state!.unreadable.has(id);
+    const remote = await this.#options.rbd()?.sweep(isNamed, (id) => this.#namesImage(id));
+    for (const { pool, files } of remote?.unclaimed ?? []) unclaimed.push({ pool, files: files.slice(0, told) });
+    for (const { pool, error } of remote?.failed ?? [])
+      log.warn({ err: error, pool }, 'a pool of a Ceph cluster could not be swept');
     const before = new Set(this.#unclaimed.flatMap(({ files }) => files));
     const fresh = unclaimed.flatMap(({ files }) => files).filter((each) => !before.has(each));
     if (fresh.length > 0) log.warn({ files: fresh }, 'files in storage pools that no document names are left alone');

@@ -11,6 +11,8 @@ import { isNoEntry, readIfThere, writeWhole } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import type { PoolDevice, PoolDevices } from './device/devices.ts';
 import { layerFileName } from './names.ts';
+import type { RbdSetting } from './rbd/client.ts';
+import type { RbdOwner, RbdPool } from './rbd/pool.ts';
 
 type PoolFacts = NonNullable<HostFacts['pools']>[number];
 
@@ -25,6 +27,8 @@ export interface PoolSetting {
   iopsPerVolume?: number;
   /** It is ours from the first: made where it is not there. */
   own?: true;
+  /** It is no directory but a pool of a Ceph cluster. */
+  rbd?: RbdSetting;
 }
 
 /** What the machine has for volumes. */
@@ -51,6 +55,8 @@ export interface PoolsOptions {
 interface Pool {
   setting: PoolSetting;
   path: string;
+  /** Of a pool of a cluster, once that is read which knows it. */
+  rbd?: RbdPool;
   /** Under way; a look at a device that hangs may take any time. */
   look: Promise<void> | null;
   totalBytes: number;
@@ -111,7 +117,7 @@ export class Pools {
       reservedPercentage: percentages.reserved,
     };
     return [...this.#pools.values()].map(({ setting, totalBytes, freeBytes, refused, closed }) => ({
-      ...{ name: setting.name, tier: setting.tier, kind: setting.device?.kind ?? 'directory' },
+      ...{ name: setting.name, tier: setting.tier, kind: setting.rbd ? 'rbd' : (setting.device?.kind ?? 'directory') },
       ...{ totalBytes, freeBytes, ...levels, problem: refused ?? closed },
     }));
   }
@@ -122,7 +128,7 @@ export class Pools {
 
   /** Directories whose files are ours. */
   usable(): { name: string; path: string }[] {
-    const fine = [...this.#pools.values()].filter(({ refused }) => refused === null);
+    const fine = [...this.#pools.values()].filter(({ refused, setting }) => refused === null && !setting.rbd);
     return fine.map(({ setting: { name }, path }) => ({ name, path }));
   }
 
@@ -130,10 +136,25 @@ export class Pools {
     return this.#pools.get(name)?.setting.iopsPerVolume;
   }
 
-  /** Where the layer lies in that pool, if it does. */
+  get hasRemote(): boolean {
+    return this.#options.settings.some(({ rbd }) => rbd);
+  }
+
+  /** Makes those that know the pools of Ceph clusters, by the pools' names here. */
+  remote(make: (setting: RbdSetting, owner: RbdOwner) => RbdPool): ReadonlyMap<string, RbdPool> {
+    const made = new Map<string, RbdPool>();
+    for (const [name, pool] of this.#pools) {
+      if (!pool.setting.rbd) continue;
+      pool.rbd = make(pool.setting.rbd, this.#options);
+      made.set(name, pool.rbd);
+    }
+    return made;
+  }
+
+  /** Where the layer's file lies in that pool, if it does. */
   layerPath(name: string, id: LayerId): string | undefined {
     const pool = this.#pools.get(name);
-    return pool && join(pool.path, layerFileName(id));
+    return pool && !pool.setting.rbd ? join(pool.path, layerFileName(id)) : undefined;
   }
 
   /**
@@ -169,6 +190,10 @@ export class Pools {
   }
 
   async #see(pool: Pool): Promise<void> {
+    if (pool.rbd) {
+      Object.assign(pool, await pool.rbd.look());
+      return;
+    }
     const { setting, path } = pool;
     try {
       if (setting.device) pool.refused = await (await this.#deviced()).mount(setting.name, setting.device, path);

@@ -17,6 +17,7 @@ import { LayerLedger } from './ledger.ts';
 import type { BuildsOn } from './names.ts';
 import { OutcomeStore } from './outcomes.ts';
 import { defaultPool, Pools, type PoolsOptions, type StorageSetting } from './pool.ts';
+import type { RbdStorage } from './rbd/index.ts';
 import { Together } from './together.ts';
 
 type Shared =
@@ -50,13 +51,17 @@ export class Storage {
   readonly layers: Layers;
   readonly backups: BackupDirectory;
   readonly #context: LayerContext;
+  readonly #dataDirectory: string;
   readonly #told = new Map<string, PoolLevel>();
+  #rbd: RbdStorage | undefined;
 
   constructor(options: StorageOptions) {
     const { dataDirectory, hostId, cloudId, guestGid, durable, images, setting } = options;
+    this.#dataDirectory = dataDirectory;
     const { percentages, pools: settings = [defaultPool(dataDirectory)] } = setting;
     this.pools = new Pools({ settings, percentages, dataDirectory, hostId, cloudId, guestGid });
     this.files = new LayerFiles({
+      remoteLink: (id) => this.#rbd?.link(id),
       layerPath: (id) => this.#layerPath(id),
       imageBase: (id) => images.base(id),
       basesOf: (id) => this.#basesOf(id),
@@ -83,6 +88,7 @@ export class Storage {
       }),
     };
     this.layers = new Layers({
+      rbd: () => this.#rbd,
       ...{ context: this.#context, report: options.report, died: options.died },
       sweepIntervalMs: options.sweepIntervalMs,
       swept: () => options.levels(this.#news()),
@@ -91,6 +97,7 @@ export class Storage {
 
   async open(): Promise<void> {
     const { ledger, outcomes, backups, log } = this.#context;
+    if (this.pools.hasRemote) await this.#openRemote();
     await Promise.all([this.pools.open(), ledger.open(), outcomes.open()]);
     // A share that is not there keeps nobody's volumes from their work.
     await backups.open().catch((err) => log.warn({ err }, 'the directory for backups can not be opened'));
@@ -122,6 +129,17 @@ export class Storage {
   #keyOf(id: LayerId): ChainKey | undefined {
     const keyId = this.layers.desired(id)?.encryption?.keyId;
     return keyId && { id: keyId, passphrase: this.files.keys.of(keyId) };
+  }
+
+  /** What a host without such a pool does not even read. */
+  async #openRemote(): Promise<void> {
+    const { RbdStorage } = await import('./rbd/index.ts');
+    this.#rbd = new RbdStorage({
+      ...{ pools: this.pools, dataDirectory: this.#dataDirectory },
+      desired: (id) => this.layers.desired(id),
+      children: (id) => this.layers.children(id),
+    });
+    await this.#rbd.open();
   }
 
   #layerPath(id: LayerId): string | undefined {

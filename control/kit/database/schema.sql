@@ -1182,7 +1182,7 @@ CREATE TABLE public.storage_pool (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     over_subscription double precision DEFAULT 20 NOT NULL,
     reserved_percentage integer DEFAULT 0 NOT NULL,
-    CONSTRAINT storage_pool_kind_check CHECK ((kind = ANY (ARRAY['directory'::text, 'file-system'::text, 'block-device'::text]))),
+    CONSTRAINT storage_pool_kind_check CHECK ((kind = ANY (ARRAY['directory'::text, 'file-system'::text, 'block-device'::text, 'rbd'::text]))),
     CONSTRAINT storage_pool_over_subscription_check CHECK ((over_subscription >= (1)::double precision)),
     CONSTRAINT storage_pool_reserved_percentage_check CHECK (((reserved_percentage >= 0) AND (reserved_percentage <= 100))),
     CONSTRAINT storage_pool_tier_check CHECK ((tier = ANY (ARRAY['ram'::text, 'flash'::text, 'disk'::text])))

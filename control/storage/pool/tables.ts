@@ -9,7 +9,7 @@ export interface StoragePoolTable {
   host_id: string;
   name: string;
   tier: PoolTier;
-  kind: 'directory' | 'file-system' | 'block-device';
+  kind: 'directory' | 'file-system' | 'block-device' | 'rbd';
   total_bytes: number;
   free_bytes: number;
   problem: string | null;

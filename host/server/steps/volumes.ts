@@ -111,7 +111,7 @@ const executeOf =
     task.guest!.execute<T>(command, args);
 
 const spellingOf = (task: ServerTask, { id, readOnly }: Pick<VolumeRecord, 'id' | 'readOnly'>) =>
-  ({ volumeId: id, readOnly, ioUring: task.context.ioUring }) as const;
+  ({ volumeId: id, readOnly, ioUring: task.context.ioUring, user: task.user }) as const;
 
 export const spelled = (task: ServerTask, chain: LayerChain, volume: Pick<VolumeRecord, 'id' | 'readOnly'>) =>
   volumeNode(chain, spellingOf(task, volume));
@@ -224,6 +224,12 @@ export const switchVolume: StepFunction<'switch-volume'> = async ({ task, desire
   const record = recordOf(task, id)!;
   const [below, name] = [layerNode(id, record.layerId), layerNode(id, layerId)];
   task.say(`keeping what volume ${id} holds`);
+  // In a cluster the frozen layer is a snapshot of the image that the guest has open, and goes on with.
+  if (await isSameImage(task, record, layerId)) {
+    task.tellOpen({ id, layerId });
+    await note(task, id, { layerId });
+    return undefined;
+  }
   if (!record.tops.includes(layerId)) await note(task, id, { tops: [...record.tops, layerId] });
   await context.step('record-top');
   const cover = async (chain: LayerChain) => {
@@ -273,13 +279,19 @@ export async function watchCache(
   await task.guest!.execute('block-set-write-threshold', { 'node-name': node, 'write-threshold': cache.fullBytes });
 }
 
+async function isSameImage(task: ServerTask, { layerId: present }: VolumeRecord, layerId: LayerId): Promise<boolean> {
+  const { top } = await task.context.layers.chain(layerId);
+  return top.within?.includes(present) === true;
+}
+
 /** QEMU would shrink it too, without a question. */
 export const growVolume: StepFunction<'grow-volume'> = async ({ task }, { volume: { id, layerId, sizeBytes } }) => {
   task.say(`growing volume ${id}`);
   const held = await task.context.layers.lock(layerId, async () => {
     const found = await insertedOf(task, id);
     if (!found || found.sizeBytes > sizeBytes) return found?.sizeBytes ?? sizeBytes;
-    const node = found.node === cacheNode(id) ? found.node : layerNode(id, layerId);
+    // A cache's is above the layer's; an image of a cluster keeps the name that it was opened with.
+    const { node } = found;
     await task.context.layers.mayBecome(layerId, sizeBytes);
     await task.guest!.execute('block_resize', { 'node-name': node, size: sizeBytes });
     return sizeBytes;

@@ -57,7 +57,7 @@ async function putInPlace(
 const awaitDigestMs = 30_000;
 
 /** The format in which guests read the image, once it is here; undefined where it can't be verified yet. */
-async function imageFor(
+export async function imageFor(
   task: LayerTask,
   image: DesiredImage,
   { sizeBytes }: DesiredLayer,
