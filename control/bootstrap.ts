@@ -9,6 +9,7 @@ import { newId, newOrderedId } from '../contract/ids.ts';
 import { formatIp, parseCidr, parseIp, rangeOf } from './kit/address.ts';
 import { cloudActor, type Database, type Tx } from './kit/database/database.ts';
 import { json } from './kit/database/schema.ts';
+import { share } from './network/rbac-policy/share.ts';
 
 export interface FirstStart {
   cloudId: string;
@@ -75,6 +76,7 @@ async function createExternalNetwork(tx: Tx, { external }: FirstStart): Promise<
       provider_physical_network: physicalNetwork,
     })
     .execute();
+  await share(tx, 'network', [{ id: networkId, project_id: projectId }], 'access_as_external');
   for (const range of ranges) {
     await tx
       .insertInto('subnet')

@@ -24,7 +24,10 @@ let watcher: pg.Client;
 before(async () => {
   identity = await testIdentity();
   cloud = await serverCloud(identity.db.database);
-  await sql`update network set shared = true where id = ${cloud.networkId}`.execute(cloud.database.query);
+  await sql`insert into rbac_policy (id, project_id, network_id, action)
+    select gen_random_uuid(), project_id, id, 'access_as_shared' from network where id = ${cloud.networkId}`.execute(
+    cloud.database.query,
+  );
   await cloud.addHost();
   flavor = await cloud.addFlavor();
   const client = () => new pg.Client({ connectionString: identity.db.url.reveal() });
@@ -88,10 +91,7 @@ test('whatever names a project references it, and is either counted before a del
       .map(({ table }) => table)
       .filter((table) => !free.includes(table))
       .sort(),
-    references
-      .map(({ table }) => table)
-      .filter((table) => table !== 'project')
-      .sort(),
+    [...new Set(references.map(({ table }) => table))].filter((table) => table !== 'project').sort(),
   );
   assert.deepEqual(
     references

@@ -43,12 +43,12 @@ export async function lockOwn<Row extends { id: string; project_id: string }>(
   noun: Noun,
   id: string,
   operation: string,
-  options: { maySee?: (row: Row) => boolean } = {},
+  options: { maySee?: (row: Row) => boolean | Promise<boolean> } = {},
 ): Promise<Row> {
   const { rows } = await sql<Row>`select * from ${sql.table(noun)} where id = ${id} for update`.execute(tx);
   const row = rows[0];
   const own = row && (isAdmin(caller) || row.project_id === caller.projectId);
-  if (!row || (!own && !options.maySee?.(row))) throw notFound(noun, id);
+  if (!row || (!own && !(await options.maySee?.(row)))) throw notFound(noun, id);
   if (!own) throw forbidden(operation);
   requireWriter(caller, operation);
   return row;

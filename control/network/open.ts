@@ -1,12 +1,14 @@
 /** The network opens itself: all of its services on one database. They hold no state of their own. */
 import type { Database } from '../kit/database/database.ts';
 import { TagService } from '../kit/tags.ts';
+import { AddressGroupService } from './address-group/service.ts';
 import { AddressScopeService } from './address-scope/service.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkInventory } from './inventory.ts';
 import { NetworkService } from './network/service.ts';
 import { PortService } from './port/service.ts';
 import { NetworkQuotaService } from './quota.ts';
+import { RbacPolicyService } from './rbac-policy/service.ts';
 import { RouterService } from './router/service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
 import { SubnetService } from './subnet/service.ts';
@@ -16,11 +18,13 @@ export const openNetwork = (options: { database: Database }) => ({
   networks: new NetworkService(options),
   subnets: new SubnetService(options),
   subnetPools: new SubnetPoolService(options),
+  addressGroups: new AddressGroupService(options),
   addressScopes: new AddressScopeService(options),
   ports: new PortService(options),
   routers: new RouterService(options),
   floatingIps: new FloatingIpService(options),
   securityGroups: new SecurityGroupService(options),
+  rbacPolicies: new RbacPolicyService(options),
   tags: new TagService(options),
   quotas: new NetworkQuotaService(options),
   inventory: new NetworkInventory(options),

@@ -8,6 +8,7 @@ import { forbidden } from '../kit/rows.ts';
 import { floatingIp } from './floating-ip/resource.ts';
 import { network } from './network/resource.ts';
 import { port } from './port/resource.ts';
+import { rbacPolicy } from './rbac-policy/resource.ts';
 import { router } from './router/resource.ts';
 import { securityGroup, securityGroupRule } from './security-group/resource.ts';
 import { subnet } from './subnet/resource.ts';
@@ -22,6 +23,7 @@ const counted = {
   ...floatingIp.usage,
   ...securityGroup.usage,
   ...securityGroupRule.usage,
+  ...rbacPolicy.usage,
 };
 
 export type NetworkQuota = keyof typeof counted;

@@ -101,6 +101,24 @@ export interface NetworkReasons {
   address_scope_prefix_conflict: NoFields;
 }
 
+/** Policies of who may use what. */
+export interface NetworkReasons {
+  rbac_policy_not_found: Id;
+  rbac_policy_in_use: { object: string };
+  duplicate_rbac_policy: NoFields;
+  rbac_action_of_another_type: { type: string };
+  rbac_object_of_another_project: Id;
+  address_group_not_found: Id;
+}
+
+/** Address groups. */
+export interface NetworkReasons {
+  address_group_in_use: Id;
+  addresses_already_exist: { id: string; addresses: readonly string[] };
+  addresses_not_found: { id: string; addresses: readonly string[] };
+  too_many_addresses: { maximum: number };
+}
+
 /** Ports. */
 export interface NetworkReasons {
   port_not_found: Id;

@@ -1,15 +1,18 @@
 /** The resources of this area, each after those that it refers to. */
 import type { ResourceDescriptor } from '../kit/resource.ts';
+import { addressGroup } from './address-group/resource.ts';
 import { addressScope } from './address-scope/resource.ts';
 import { floatingIp } from './floating-ip/resource.ts';
 import { network } from './network/resource.ts';
 import { port, portIp, portSecurityGroup } from './port/resource.ts';
+import { rbacPolicy } from './rbac-policy/resource.ts';
 import { router } from './router/resource.ts';
 import { securityGroup, securityGroupRule } from './security-group/resource.ts';
 import { subnet } from './subnet/resource.ts';
 import { subnetPool } from './subnet-pool/resource.ts';
 
 export const networkResources: readonly ResourceDescriptor[] = [
-  ...[addressScope, subnetPool],
+  ...[addressScope, subnetPool, addressGroup],
   ...[network, subnet, securityGroup, securityGroupRule, port, portIp, portSecurityGroup, router, floatingIp],
+  rbacPolicy,
 ];

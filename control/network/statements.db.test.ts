@@ -17,6 +17,7 @@ import { MemoryNorthbound } from './ovn/testing/memory-northbound.ts';
 import { unit } from './ovn/units.ts';
 import { Touched } from './ovn/wakes.ts';
 import { PortService } from './port/service.ts';
+import { RbacPolicyService } from './rbac-policy/service.ts';
 import { RouterService } from './router/service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
 import { SubnetService } from './subnet/service.ts';
@@ -43,7 +44,11 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
     new FloatingIpService({ database }),
     new SecurityGroupService({ database }),
   ];
-  const [pools, scopes] = [new SubnetPoolService({ database }), new AddressScopeService({ database })];
+  const [pools, scopes, policies] = [
+    new SubnetPoolService({ database }),
+    new AddressScopeService({ database }),
+    new RbacPolicyService({ database }),
+  ];
   const [network, subnet, router, port] = [
     id(kinds.network, 207),
     id(kinds.subnet, 207),
@@ -87,6 +92,7 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
     'show a network': () => networks.read(caller, network),
     'list subnets of a network': () => subnets.list(caller, by('network_id', network)),
     'list subnet pools': () => pools.list(caller, {}),
+    'list policies': () => policies.list(caller, {}),
     'list address scopes': () => scopes.list(caller, {}),
     'list routers': () => routers.list(caller, {}),
     'list floating IPs': () => floating.list(caller, {}),
@@ -134,7 +140,7 @@ test('every reference from a table of the area has an index, so that a deletion 
     select c.conrelid::regclass || '.' || a.attname as reference
     from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
     where c.contype = 'f' and c.conrelid::regclass::text in
-      ('port', 'port_ip', 'port_security_group', 'floating_ip', 'router', 'subnet', 'security_group_rule', 'network', 'server_port', 'subnet_pool', 'address_scope')
+      ('port', 'port_ip', 'port_security_group', 'floating_ip', 'router', 'subnet', 'security_group_rule', 'network', 'server_port', 'subnet_pool', 'address_scope', 'address_group')
       and not exists (select from pg_index i where i.indrelid = c.conrelid and i.indkey[0] = c.conkey[1])
     order by 1`.execute(db.database.query);
   assert.deepEqual(

@@ -1,3 +1,4 @@
+import { isShared } from '../../../control/network/access.ts';
 import { type AddressScopeRow, addressScopeListing } from '../../../control/network/address-scope/address-scope.ts';
 import type {
   AddressScopePatch,
@@ -30,12 +31,12 @@ export const addressScopes = (service: AddressScopeService): Resource<AddressSco
   create: (caller, wishes) => service.create(caller, wishes as unknown as AddressScopeWish[]),
   update: (caller, id, wish) => service.update(caller, id, wish as AddressScopePatch),
   delete: (caller, id) => service.delete(caller, id),
-  view: (row) => ({
+  view: (row, caller) => ({
     id: row.id,
     tenant_id: row.project_id,
     project_id: row.project_id,
     name: row.name,
     ip_version: row.ip_version,
-    shared: row.shared,
+    shared: isShared(caller, row),
   }),
 });

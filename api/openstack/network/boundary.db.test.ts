@@ -26,6 +26,14 @@ const ids: Record<string, string> = {
   routers: await made('/routers', { router: {} }),
   subnetpools: await made('/subnetpools', { subnetpool: { name: 'p', prefixes: ['10.7.0.0/16'] } }),
   'address-scopes': await made('/address-scopes', { address_scope: { ip_version: 4 } }),
+  'rbac-policies': await made('/rbac-policies', {
+    // Of another network, so that what the walk looks at stays unseen by others.
+    rbac_policy: {
+      ...{ object_type: 'network', object_id: await newNetwork(me) },
+      ...{ action: 'access_as_shared', target_tenant: '*' },
+    },
+  }),
+  'address-groups': await made('/address-groups', { address_group: { addresses: ['10.0.0.0/8'] } }),
   'security-groups': await made('/security-groups', { security_group: { name: 'g' } }),
 };
 
@@ -42,6 +50,11 @@ const walk: Walk = {
     // Who shares it would show it to those who may not change it.
     if (url.endsWith('/address-scopes/:id')) return { address_scope: { name: 'x' } };
     if (method !== 'POST') return undefined;
+    if (url.endsWith('/rbac-policies')) {
+      return {
+        rbac_policy: { object_type: 'network', object_id: newId(), action: 'access_as_shared', target_tenant: newId() },
+      };
+    }
     if (url.endsWith('/ports')) return { port: { network_id } };
     return url.endsWith('/subnets') ? { subnet: { network_id, cidr: '10.8.0.0/24', ip_version: 4 } } : undefined;
   },

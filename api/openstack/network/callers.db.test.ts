@@ -18,6 +18,7 @@ test('nothing of another project can be read, changed, used or deleted: it does 
   const rule = group.security_group_rules[0];
   const { subnetpool } = (await owner.post('/subnetpools', { subnetpool: { name: 'p', prefixes: ['10.0.0.0/8'] } }))
     .body;
+  const { address_group } = (await owner.post('/address-groups', { address_group: {} })).body;
   const { address_scope } = (await owner.post('/address-scopes', { address_scope: { ip_version: 4 } })).body;
   const table: [string, string, string][] = [
     ['networks', network_id, 'NetworkNotFound'],
@@ -27,6 +28,7 @@ test('nothing of another project can be read, changed, used or deleted: it does 
     ['security-groups', group.id, 'SecurityGroupNotFound'],
     ['security-group-rules', rule.id, 'SecurityGroupRuleNotFound'],
     ['subnetpools', subnetpool.id, 'SubnetPoolNotFound'],
+    ['address-groups', address_group.id, 'AddressGroupNotFound'],
     ['address-scopes', address_scope.id, 'AddressScopeNotFound'],
     ['floatingips', newId(), 'FloatingIPNotFound'],
   ];
@@ -70,6 +72,14 @@ test('a caller who may only read can write nothing', async () => {
   const group = (await me.post('/security-groups', { security_group: { name: 'g' } })).body.security_group;
   const pool = (await me.post('/subnetpools', { subnetpool: { name: 'p', prefixes: ['10.0.0.0/8'] } })).body.subnetpool;
   const scope = (await me.post('/address-scopes', { address_scope: { ip_version: 4 } })).body.address_scope;
+  const addresses = (await me.post('/address-groups', { address_group: {} })).body.address_group;
+  const target = testCaller();
+  await api.as(target).get('/networks');
+  const policy = {
+    ...{ object_type: 'network', object_id: network_id },
+    ...{ action: 'access_as_shared', target_tenant: target.projectId },
+  };
+  const rbac = (await me.post('/rbac-policies', { rbac_policy: policy })).body.rbac_policy;
   const admin = api.as(testAdmin());
   const external = await newNetwork(admin, { 'router:external': true });
   await newSubnet(admin, external, '203.0.113.0/24', { enable_dhcp: false });
@@ -91,6 +101,14 @@ test('a caller who may only read can write nothing', async () => {
     ['put', `/subnetpools/${pool.id}/remove_prefixes`, { prefixes: ['10.0.0.0/8'] }],
     ['put', `/subnetpools/${pool.id}/onboard_network_subnets`, { network_id }],
     ['delete', `/subnetpools/${pool.id}`, undefined],
+    ['post', '/address-groups', { address_group: {} }],
+    ['put', `/address-groups/${addresses.id}`, { address_group: {} }],
+    ['put', `/address-groups/${addresses.id}/add_addresses`, { addresses: [] }],
+    ['put', `/address-groups/${addresses.id}/remove_addresses`, { addresses: [] }],
+    ['delete', `/address-groups/${addresses.id}`, undefined],
+    ['post', '/rbac-policies', { rbac_policy: policy }],
+    ['put', `/rbac-policies/${rbac.id}`, { rbac_policy: {} }],
+    ['delete', `/rbac-policies/${rbac.id}`, undefined],
     ['post', '/address-scopes', { address_scope: { ip_version: 4 } }],
     ['put', `/address-scopes/${scope.id}`, { address_scope: { name: 'x' } }],
     ['delete', `/address-scopes/${scope.id}`, undefined],
@@ -115,6 +133,7 @@ test('a caller who may only read can write nothing', async () => {
       'security-groups': group.id,
       floatingips: floatingip.id,
       subnetpools: pool.id,
+      'address-groups': addresses.id,
     }).flatMap(([path, id]): [string, string, object | undefined][] => [
       ['put', `/${path}/${id}/tags`, { tags: ['x'] }],
       ['put', `/${path}/${id}/tags/x`, undefined],

@@ -8,6 +8,7 @@ import * as a from './answers.ts';
 import { neutronRefusal } from './fault.ts';
 
 const known: readonly [alias: string, name: string, description: string][] = [
+  ['address-group', 'Address group', 'Addresses that rules of security groups name together'],
   ['address-scope', 'Address scope', 'Subnet pools whose subnets route to each other without translation'],
   ['agent', 'agent', 'Hosts of the network, for administrators'],
   ['allowed-address-pairs', 'Allowed Address Pairs', 'Further addresses that a port may use'],
@@ -38,8 +39,19 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['quota-check-limit', 'Quota engine limit check', 'Refuses a limit below what is used, for who asks'],
   ['quota_details', 'Quota details management support', 'Quota used and left'],
   ['quotas', 'Quota management support', 'Quota of a project'],
+  ['rbac-address-group', 'Add address_group type to RBAC', 'Address groups of other projects'],
+  ['rbac-address-scope', 'Add address_scope type to RBAC', 'Address scopes of other projects'],
+  ['rbac-policies', 'RBAC Policies', 'Who may use what is of another project'],
+  ['rbac-security-groups', 'Add security_group type to network RBAC', 'Security groups of other projects'],
+  ['rbac-subnetpool', 'Add subnetpool type to RBAC', 'Subnet pools of other projects'],
   ['router', 'Neutron L3 Router', 'Routers and floating IPs'],
   ['security-group', 'security-group', 'Security groups'],
+  [
+    'security-groups-remote-address-group',
+    'Remote address group id field for security group rules',
+    'Rules that name an address group',
+  ],
+  ['security-groups-shared-filtering', 'Security group filtering on the shared field', 'Security groups by `shared`'],
   [
     'security-groups-normalized-cidr',
     'Normalized CIDR field for security group rules',

@@ -2,12 +2,14 @@
 import type { FastifyRequest } from 'fastify';
 
 import type { TagService } from '../../../control/kit/tags.ts';
+import type { AddressGroupService } from '../../../control/network/address-group/service.ts';
 import type { AddressScopeService } from '../../../control/network/address-scope/service.ts';
 import type { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
 import type { NetworkInventory } from '../../../control/network/inventory.ts';
 import type { NetworkService } from '../../../control/network/network/service.ts';
 import type { PortService } from '../../../control/network/port/service.ts';
 import type { NetworkQuotaService } from '../../../control/network/quota.ts';
+import type { RbacPolicyService } from '../../../control/network/rbac-policy/service.ts';
 import type { RouterService } from '../../../control/network/router/service.ts';
 import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import type { SubnetService } from '../../../control/network/subnet/service.ts';
@@ -19,6 +21,7 @@ import { plainSentence } from '../../boundary/sentences.ts';
 import type { Dialect } from '../../server.ts';
 import { type Authenticator, authenticateAll } from '../common/authenticate.ts';
 import { speakFaults } from '../common/faults.ts';
+import { addAddressGroupVerbs, addressGroups } from './address-groups.ts';
 import { addressScopes } from './address-scopes.ts';
 import * as a from './answers.ts';
 import { badRequest } from './attributes.ts';
@@ -29,6 +32,7 @@ import { addInventory } from './inventory.ts';
 import { networks } from './networks.ts';
 import { ports } from './ports.ts';
 import { addQuotas } from './quotas.ts';
+import { rbacPolicies } from './rbac-policies.ts';
 import { addResource, type Resource } from './resource.ts';
 import { addRouterVerbs, routers } from './routers.ts';
 import { securityGroupRules, securityGroups } from './security-groups.ts';
@@ -41,11 +45,13 @@ export interface NetworkServices {
   networks: NetworkService;
   subnets: SubnetService;
   subnetPools: SubnetPoolService;
+  addressGroups: AddressGroupService;
   addressScopes: AddressScopeService;
   ports: PortService;
   routers: RouterService;
   floatingIps: FloatingIpService;
   securityGroups: SecurityGroupService;
+  rbacPolicies: RbacPolicyService;
   tags: TagService;
   quotas: NetworkQuotaService;
   inventory: NetworkInventory;
@@ -88,11 +94,13 @@ export function networkDialect(deps: {
     routers(services.routers),
     floatingIps(services.floatingIps),
     securityGroups(services.securityGroups),
+    addressGroups(services.addressGroups),
   ];
   const resources: Resource[] = [
     ...tagged,
     securityGroupRules(services.securityGroups),
     addressScopes(services.addressScopes),
+    rbacPolicies(services.rbacPolicies),
   ];
   return {
     prefix,
@@ -105,6 +113,7 @@ export function networkDialect(deps: {
       for (const resource of resources) addResource(app, baseUrl, resource);
       for (const resource of tagged) addTags(app, services.tags, resource);
       addRouterVerbs(app, services.routers);
+      addAddressGroupVerbs(app, services.addressGroups);
       addSubnetPoolVerbs(app, services.subnetPools);
       addQuotas(app, services.quotas);
       addInventory(app, services.inventory);

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { isAdmin } from '../../../control/kit/caller.ts';
+import { isShared } from '../../../control/network/access.ts';
 import { type NetworkRow, networkListing } from '../../../control/network/network/network.ts';
 import type { NetworkService, NetworkWish } from '../../../control/network/network/service.ts';
 import * as a from './answers.ts';
@@ -67,7 +68,7 @@ export const networks = (service: NetworkService): Resource<NetworkRow> => ({
     admin_state_up: row.admin_state_up,
     status: 'ACTIVE',
     subnets: row.subnets,
-    shared: row.shared,
+    shared: isShared(caller, row),
     'router:external': row.external,
     is_default: row.is_default,
     port_security_enabled: row.port_security_enabled,

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import { notFound } from '../../../control/kit/refusal.ts';
+import { isShared } from '../../../control/network/access.ts';
 import { type RuleWish, readPort, readProtocol } from '../../../control/network/security-group/rules.ts';
 import {
   type NestedRule,
@@ -14,7 +15,6 @@ import * as a from './answers.ts';
 import {
   type Attributes,
   boolean,
-  nothing,
   nullable,
   oneOf,
   type Reader,
@@ -22,6 +22,7 @@ import {
   standard,
   text,
   Unreadable,
+  uuid,
 } from './attributes.ts';
 import { neutronRefusal } from './fault.ts';
 import { type Resource, standardView, type View } from './resource.ts';
@@ -35,7 +36,7 @@ const ruleMembers = {
   port_range_max: a.orNull(a.integer),
   remote_group_id: a.orNull(a.id),
   remote_ip_prefix: a.orNull(a.text),
-  remote_address_group_id: a.nothing,
+  remote_address_group_id: a.orNull(a.id),
   normalized_cidr: a.orNull(a.text),
 };
 const ruleAnswer = Type.Object(
@@ -67,12 +68,12 @@ export const securityGroups = (service: SecurityGroupService): Resource<Security
   create: (caller, wishes) => service.create(caller, wishes as SecurityGroupWish[]),
   update: (caller, id, wish) => service.update(caller, id, wish as SecurityGroupWish),
   delete: (caller, id) => service.delete(caller, id),
-  view: (row) => ({
+  view: (row, caller) => ({
     id: row.id,
     name: row.name,
     ...standardView(row),
     stateful: row.stateful,
-    shared: false,
+    shared: isShared(caller, row),
     security_group_rules: row.rules.map(ruleView),
   }),
 });
@@ -120,7 +121,7 @@ const ruleAttributes: Attributes = {
   port_range_max: { post: true, read: portNumber, show: ruleMembers.port_range_max },
   remote_group_id: { post: true, read: nullable(groupReference), show: ruleMembers.remote_group_id },
   remote_ip_prefix: { post: true, read: nullable(text(64)), show: ruleMembers.remote_ip_prefix },
-  remote_address_group_id: { post: true, read: nothing, noFilter: true, show: ruleMembers.remote_address_group_id },
+  remote_address_group_id: { post: true, read: nullable(uuid), show: ruleMembers.remote_address_group_id },
   normalized_cidr: { show: ruleMembers.normalized_cidr },
 };
 
@@ -150,7 +151,7 @@ function ruleView(row: SecurityGroupRuleRow | NestedRule): View {
     port_range_min: row.port_range_min,
     port_range_max: row.port_range_max,
     remote_group_id: row.remote_group_id,
-    remote_address_group_id: null,
+    remote_address_group_id: row.remote_address_group_id,
     remote_ip_prefix: row.remote_ip_prefix,
     normalized_cidr: row.normalized_cidr,
   };

@@ -51,6 +51,10 @@ export const invalidInputs = {
   dns_name_server_malformed: ({ server }) => `Error parsing dns address ${server}`,
   dns_name_server_of_another_ip_version: ({ server, ip_version }) =>
     `dns_nameserver '${server}' does not match the ip_version '${ip_version}'`,
+  rbac_action_of_another_type: ({ type }) =>
+    `Invalid action 'access_as_external' for object type '${type}'. Valid actions: access_as_shared`,
+  rbac_object_of_another_project: 'Only admins can manipulate policies on objects they do not own',
+  too_many_addresses: ({ maximum }) => `an address group can have at most ${maximum} addresses`,
   default_subnet_pool_exists:
     'A default subnetpool for this IP family has already been set. Only one default may exist per IP family',
   host_route_malformed: ({ destination, nexthop }) => `Invalid route: destination ${destination}, nexthop ${nexthop}`,
@@ -198,6 +202,15 @@ const subnetPools = {
   network_subnet_pool_affinity_error: 'Subnets hosted on the same network must be allocated from the same subnet pool.',
   network_address_scope_affinity_error:
     'Subnets of the same address family hosted on the same network must all participate in the same address scope.',
+  rbac_policy_not_found: ({ id }) => `RBAC policy with ID ${id} not found`,
+  rbac_policy_in_use: ({ object }) =>
+    `RBAC policy on object ${object} cannot be removed because other objects depend on it.`,
+  duplicate_rbac_policy: 'An RBAC policy already exists with those values.',
+  address_group_not_found: ({ id }) => `Address group ${id} could not be found.`,
+  address_group_in_use: ({ id }) => `Address group ${id} is in use on one or more security group rules.`,
+  addresses_already_exist: ({ id, addresses }) =>
+    `Addresses ${addresses.join(', ')} already exist in the address group ${id}.`,
+  addresses_not_found: ({ id, addresses }) => `Addresses ${addresses.join(', ')} not found in the address group ${id}.`,
   address_scope_not_found: ({ id }) => `Address scope ${id} could not be found.`,
   address_scope_in_use: ({ id }) =>
     `Unable to complete operation on address scope ${id}. There are one or more subnet pools in use on the address scope.`,
@@ -327,6 +340,7 @@ export const quotaNames: Readonly<Record<string, string>> = {
   floating_ips: 'floatingip',
   security_groups: 'security_group',
   security_group_rules: 'security_group_rule',
+  rbac_policies: 'rbac_policy',
 };
 
 export const neutronSentences: SentenceTable<NeutronReasons> = {

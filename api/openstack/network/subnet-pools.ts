@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { isShared } from '../../../control/network/access.ts';
 import type {
   SubnetPoolPatch,
   SubnetPoolService,
@@ -66,7 +67,7 @@ export const subnetPools = (service: SubnetPoolService): Resource<SubnetPoolRow>
   create: (caller, wishes) => service.create(caller, wishes as unknown as SubnetPoolWish[]),
   update: (caller, id, wish) => service.update(caller, id, wish as SubnetPoolPatch),
   delete: (caller, id) => service.delete(caller, id),
-  view: (row) => ({
+  view: (row, caller) => ({
     id: row.id,
     name: row.name,
     ...standardView(row),
@@ -77,7 +78,7 @@ export const subnetPools = (service: SubnetPoolService): Resource<SubnetPoolRow>
     default_prefixlen: String(row.default_prefix_length),
     default_quota: row.default_quota,
     is_default: row.is_default,
-    shared: row.shared,
+    shared: isShared(caller, row),
     address_scope_id: row.address_scope_id,
   }),
 });

@@ -213,7 +213,8 @@ export function violatedConstraint(error: unknown): string | undefined {
 function projectNotFound(error: unknown): CloudError | undefined {
   if (!/_(project|parent)_id_fkey$/.test(violatedConstraint(error) ?? '')) return undefined;
   // Seen from the other side, a deletion, the same constraint speaks of (id).
-  const [, id] = /\((?:project|parent)_id\)=\(([0-9a-f-]+)\)/.exec((error as pg.DatabaseError).detail ?? '') ?? [];
+  const [, id] =
+    /\((?:target_)?(?:project|parent)_id\)=\(([0-9a-f-]+)\)/.exec((error as pg.DatabaseError).detail ?? '') ?? [];
   if (id === undefined) return undefined;
   return new CloudError('not_found', 'project_not_found', { id }, { cause: error });
 }

@@ -187,6 +187,19 @@ CREATE TABLE public.accounted_incarnation (
     at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.address_group (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    addresses cidr[] DEFAULT '{}'::cidr[] NOT NULL,
+    shared boolean DEFAULT false NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.address_scope (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -891,6 +904,24 @@ CREATE TABLE public.quota (
     CONSTRAINT quota_maximum_check CHECK ((maximum >= '-1'::integer))
 );
 
+CREATE TABLE public.rbac_policy (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    network_id uuid,
+    subnet_pool_id uuid,
+    address_scope_id uuid,
+    security_group_id uuid,
+    address_group_id uuid,
+    action text NOT NULL,
+    target_project_id uuid,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT rbac_policy_action_check CHECK ((action = ANY (ARRAY['access_as_shared'::text, 'access_as_external'::text]))),
+    CONSTRAINT rbac_policy_check CHECK ((num_nonnulls(network_id, subnet_pool_id, address_scope_id, security_group_id, address_group_id) = 1)),
+    CONSTRAINT rbac_policy_check1 CHECK (((action = 'access_as_shared'::text) OR (network_id IS NOT NULL)))
+);
+
 CREATE TABLE public.region (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -963,7 +994,8 @@ CREATE TABLE public.security_group (
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    shared boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.security_group_rule (
@@ -982,6 +1014,7 @@ CREATE TABLE public.security_group_rule (
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    remote_address_group_id uuid,
     CONSTRAINT security_group_rule_direction_check CHECK ((direction = ANY (ARRAY['ingress'::text, 'egress'::text]))),
     CONSTRAINT security_group_rule_ethertype_check CHECK ((ethertype = ANY (ARRAY['IPv4'::text, 'IPv6'::text])))
 );
@@ -1560,6 +1593,9 @@ ALTER TABLE ONLY public.access_rule
 ALTER TABLE ONLY public.accounted_incarnation
     ADD CONSTRAINT accounted_incarnation_pkey PRIMARY KEY (incarnation);
 
+ALTER TABLE ONLY public.address_group
+    ADD CONSTRAINT address_group_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.address_scope
     ADD CONSTRAINT address_scope_pkey PRIMARY KEY (id);
 
@@ -1782,6 +1818,12 @@ ALTER TABLE ONLY public.quota
 ALTER TABLE ONLY public.quota
     ADD CONSTRAINT quota_project_id_resource_key UNIQUE NULLS NOT DISTINCT (project_id, resource);
 
+ALTER TABLE ONLY public.rbac_policy
+    ADD CONSTRAINT rbac_policy_once UNIQUE NULLS NOT DISTINCT (network_id, subnet_pool_id, address_scope_id, security_group_id, address_group_id, action, target_project_id);
+
+ALTER TABLE ONLY public.rbac_policy
+    ADD CONSTRAINT rbac_policy_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.region
     ADD CONSTRAINT region_name_key UNIQUE (name);
 
@@ -1965,6 +2007,8 @@ ALTER TABLE ONLY public.volume_type
 ALTER TABLE ONLY public.volume_type
     ADD CONSTRAINT volume_type_pkey PRIMARY KEY (id);
 
+CREATE INDEX address_group_project ON public.address_group USING btree (project_id, id);
+
 CREATE INDEX address_scope_project ON public.address_scope USING btree (project_id, id);
 
 CREATE INDEX address_scope_shared ON public.address_scope USING btree (id) WHERE shared;
@@ -2107,6 +2151,18 @@ CREATE INDEX project_parent ON public.project USING btree (parent_id);
 
 CREATE INDEX quarantined_server_server ON public.quarantined_server USING btree (server_id);
 
+CREATE INDEX rbac_policy_address_group ON public.rbac_policy USING btree (address_group_id) WHERE (address_group_id IS NOT NULL);
+
+CREATE INDEX rbac_policy_address_scope ON public.rbac_policy USING btree (address_scope_id) WHERE (address_scope_id IS NOT NULL);
+
+CREATE INDEX rbac_policy_project ON public.rbac_policy USING btree (project_id, id);
+
+CREATE INDEX rbac_policy_security_group ON public.rbac_policy USING btree (security_group_id) WHERE (security_group_id IS NOT NULL);
+
+CREATE INDEX rbac_policy_subnet_pool ON public.rbac_policy USING btree (subnet_pool_id) WHERE (subnet_pool_id IS NOT NULL);
+
+CREATE INDEX rbac_policy_target ON public.rbac_policy USING btree (target_project_id);
+
 CREATE INDEX role_assignment_group ON public.role_assignment USING btree (group_id);
 
 CREATE INDEX role_assignment_project ON public.role_assignment USING btree (project_id);
@@ -2120,6 +2176,8 @@ CREATE INDEX router_project ON public.router USING btree (project_id, id);
 CREATE UNIQUE INDEX security_group_default ON public.security_group USING btree (project_id) WHERE is_default;
 
 CREATE INDEX security_group_project ON public.security_group USING btree (project_id, id);
+
+CREATE INDEX security_group_rule_address_group ON public.security_group_rule USING btree (remote_address_group_id) WHERE (remote_address_group_id IS NOT NULL);
 
 CREATE INDEX security_group_rule_group ON public.security_group_rule USING btree (security_group_id);
 
@@ -2259,6 +2317,8 @@ CREATE TRIGGER access_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.acc
 
 CREATE TRIGGER accounted_incarnation_change AFTER INSERT ON public.accounted_incarnation FOR EACH ROW EXECUTE FUNCTION public.append_change('accounted_incarnation', 'incarnation');
 
+CREATE TRIGGER address_group_change AFTER INSERT OR DELETE OR UPDATE ON public.address_group FOR EACH ROW EXECUTE FUNCTION public.append_change('address_group');
+
 CREATE TRIGGER address_scope_change AFTER INSERT OR DELETE OR UPDATE ON public.address_scope FOR EACH ROW EXECUTE FUNCTION public.append_change('address_scope');
 
 CREATE TRIGGER aggregate_change AFTER INSERT OR DELETE OR UPDATE ON public.aggregate FOR EACH ROW EXECUTE FUNCTION public.append_change('aggregate');
@@ -2330,6 +2390,8 @@ CREATE TRIGGER project_forgotten AFTER DELETE ON public.project FOR EACH ROW EXE
 CREATE TRIGGER qos_specs_change AFTER INSERT OR DELETE OR UPDATE ON public.qos_specs FOR EACH ROW EXECUTE FUNCTION public.append_change('qos_specs');
 
 CREATE TRIGGER quota_change AFTER INSERT OR DELETE OR UPDATE ON public.quota FOR EACH ROW EXECUTE FUNCTION public.append_change('quota');
+
+CREATE TRIGGER rbac_policy_change AFTER INSERT OR DELETE OR UPDATE ON public.rbac_policy FOR EACH ROW EXECUTE FUNCTION public.append_change('rbac_policy');
 
 CREATE TRIGGER region_change AFTER INSERT OR DELETE OR UPDATE ON public.region FOR EACH ROW EXECUTE FUNCTION public.append_change('region');
 
@@ -2413,6 +2475,9 @@ CREATE TRIGGER volume_type_change AFTER INSERT OR DELETE OR UPDATE ON public.vol
 
 ALTER TABLE ONLY public.access_rule
     ADD CONSTRAINT access_rule_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.address_group
+    ADD CONSTRAINT address_group_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public.address_scope
     ADD CONSTRAINT address_scope_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
@@ -2600,6 +2665,27 @@ ALTER TABLE ONLY public.quarantined_server
 ALTER TABLE ONLY public.quota
     ADD CONSTRAINT quota_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.rbac_policy
+    ADD CONSTRAINT rbac_policy_address_group_id_fkey FOREIGN KEY (address_group_id) REFERENCES public.address_group(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.rbac_policy
+    ADD CONSTRAINT rbac_policy_address_scope_id_fkey FOREIGN KEY (address_scope_id) REFERENCES public.address_scope(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.rbac_policy
+    ADD CONSTRAINT rbac_policy_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.rbac_policy
+    ADD CONSTRAINT rbac_policy_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.rbac_policy
+    ADD CONSTRAINT rbac_policy_security_group_id_fkey FOREIGN KEY (security_group_id) REFERENCES public.security_group(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.rbac_policy
+    ADD CONSTRAINT rbac_policy_subnet_pool_id_fkey FOREIGN KEY (subnet_pool_id) REFERENCES public.subnet_pool(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.rbac_policy
+    ADD CONSTRAINT rbac_policy_target_project_id_fkey FOREIGN KEY (target_project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.region
     ADD CONSTRAINT region_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.region(id);
 
@@ -2635,6 +2721,9 @@ ALTER TABLE ONLY public.router
 
 ALTER TABLE ONLY public.security_group
     ADD CONSTRAINT security_group_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.security_group_rule
+    ADD CONSTRAINT security_group_rule_remote_address_group_id_fkey FOREIGN KEY (remote_address_group_id) REFERENCES public.address_group(id);
 
 ALTER TABLE ONLY public.security_group_rule
     ADD CONSTRAINT security_group_rule_remote_group_id_fkey FOREIGN KEY (remote_group_id) REFERENCES public.security_group(id) ON DELETE CASCADE;

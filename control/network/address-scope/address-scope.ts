@@ -2,16 +2,18 @@
 import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type { Listing } from '../../kit/listing.ts';
-import { sharedCondition } from '../access.ts';
+import { type Grant, grantsOf, sharedCondition } from '../access.ts';
 import type { AddressScopeTable } from './tables.ts';
 
-export type AddressScopeRow = Selectable<AddressScopeTable>;
+export interface AddressScopeRow extends Selectable<AddressScopeTable> {
+  grants: Grant[];
+}
 
 export const addressScopeListing: Listing<AddressScopeRow> = {
   noun: 'address_scope',
-  select: sql<AddressScopeRow>`t.*`,
+  select: sql<AddressScopeRow>`t.*, ${grantsOf('address_scope', 't')} as grants`,
   from: sql`address_scope t`,
-  visible: (caller) => sharedCondition(caller, 't'),
+  visible: (caller) => sharedCondition(caller, 't', 'address_scope'),
   columns: {
     id: { kind: 'uuid', sortable: true },
     project_id: { kind: 'uuid', sortable: true },

@@ -8,6 +8,8 @@ import { type Database, violatedConstraint } from '../../kit/database/database.t
 import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
+import { sees } from '../access.ts';
+import { share } from '../rbac-policy/share.ts';
 import { type AddressScopeRow, addressScopeListing } from './address-scope.ts';
 
 export interface AddressScopeWish {
@@ -42,6 +44,11 @@ export class AddressScopeService {
     });
     return this.#database.transaction(actorOf(caller), async (tx) => {
       await tx.insertInto('address_scope').values(rows).execute();
+      await share(
+        tx,
+        'address_scope',
+        rows.filter(({ shared }) => shared),
+      );
       return listMade(
         tx,
         caller,
@@ -55,11 +62,12 @@ export class AddressScopeService {
   async update(caller: Caller, id: string, patch: AddressScopePatch): Promise<AddressScopeRow> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const now = await lockOwn<AddressScopeRow>(tx, caller, 'address_scope', id, 'update_address_scope', {
-        maySee: (row) => row.shared,
+        maySee: () => sees(tx, caller, addressScopeListing, id),
       });
       if (patch.shared !== undefined && patch.shared !== now.shared) {
         if (!isAdmin(caller)) throw forbidden('update_address_scope', 'shared');
         if (now.shared) throw new CloudError('invalid', 'address_scope_stays_shared', { id });
+        await share(tx, 'address_scope', [now]);
       }
       await tx
         .updateTable('address_scope')
@@ -73,7 +81,7 @@ export class AddressScopeService {
   async delete(caller: Caller, id: string): Promise<void> {
     await this.#database.transaction(actorOf(caller), async (tx) => {
       await lockOwn<AddressScopeRow>(tx, caller, 'address_scope', id, 'delete_address_scope', {
-        maySee: (row) => row.shared,
+        maySee: () => sees(tx, caller, addressScopeListing, id),
       });
       await sql`delete from address_scope where id = ${id}`.execute(tx).catch((error: unknown) => {
         if (violatedConstraint(error) === undefined) throw error;

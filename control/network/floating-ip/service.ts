@@ -10,7 +10,7 @@ import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
-import { maySeeNetwork } from '../access.ts';
+import { maySee } from '../access.ts';
 import { interfaceOwners } from '../address/plan.ts';
 import { cloudGround, createPorts, loadNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
@@ -119,7 +119,7 @@ async function takeAddress(
   wish: FloatingIpWish,
 ): Promise<{ portId: string; ip: string }> {
   const network = (await loadNetworks(tx, [wish.floating_network_id])).get(wish.floating_network_id);
-  if (!network || !maySeeNetwork(caller, network)) throw notFound('network', wish.floating_network_id);
+  if (!network || !maySee(caller, network)) throw notFound('network', wish.floating_network_id);
   if (!network.external) throw new CloudError('invalid', 'floating_ip_network_not_external', { network: network.id });
   if (!network.subnets.some((subnet) => subnet.ip_version === 4)) {
     throw new CloudError('invalid', 'floating_ip_network_without_ipv4', { network: network.id });

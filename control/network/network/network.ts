@@ -1,11 +1,12 @@
 /** A network as it is read: the row, and the ids of its subnets. */
 import { type Selectable, sql } from 'kysely';
 import type { Listing } from '../../kit/listing.ts';
-import { networkCondition } from '../access.ts';
+import { type Grant, grantsOf, sharedCondition } from '../access.ts';
 import type { NetworkTable } from './tables.ts';
 
 export interface NetworkRow extends Selectable<NetworkTable> {
   subnets: string[];
+  grants: Grant[];
   /** Of the pools that its subnets come from. */
   ipv4_address_scope: string | null;
   ipv6_address_scope: string | null;
@@ -19,9 +20,9 @@ const scopeOf = (
 export const networkListing: Listing<NetworkRow> = {
   noun: 'network',
   select: sql<NetworkRow>`t.*, array(select s.id from subnet s where s.network_id = t.id order by s.created_at, s.id) as subnets,
-    ${scopeOf(4)} as ipv4_address_scope, ${scopeOf(6)} as ipv6_address_scope`,
+    ${grantsOf('network', 't')} as grants, ${scopeOf(4)} as ipv4_address_scope, ${scopeOf(6)} as ipv6_address_scope`,
   from: sql`network t`,
-  visible: (caller) => networkCondition(caller, 't'),
+  visible: (caller) => sharedCondition(caller, 't', 'network'),
   columns: {
     id: { kind: 'uuid', sortable: true },
     project_id: { kind: 'uuid', sortable: true },

@@ -13,9 +13,10 @@ import { defined } from '../../kit/database/schema.ts';
 import { type Listing, type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
-import { maySeeNetwork } from '../access.ts';
+import { sees } from '../access.ts';
 import type { NetworkFacts } from '../port/create.ts';
 import { createMetadataPorts, metadataOwner } from '../port/metadata-port.ts';
+import { leftWithoutRight, share, unshare } from '../rbac-policy/share.ts';
 import { type NetworkRow, networkListing } from './network.ts';
 import { chooseProvider, type Provider, type ProviderWish } from './provider.ts';
 import { network as descriptor } from './resource.ts';
@@ -41,6 +42,11 @@ const forAdministrators = [
   ['provider_network_type', 'provider:network_type'],
   ['provider_physical_network', 'provider:physical_network'],
   ['provider_segmentation_id', 'provider:segmentation_id'],
+] as const;
+
+const sharing = [
+  ['shared', 'access_as_shared'],
+  ['external', 'access_as_external'],
 ] as const;
 
 const { minimum: minimumMtu } = portLimits.mtu;
@@ -91,14 +97,22 @@ export class NetworkService {
               id,
               project_id: project,
               name: wish.name ?? '',
-              shared: false,
               external: false,
+              grants: [],
               port_security_enabled: true,
               subnets: [],
             }),
           ),
         ),
       ]);
+      for (const [attribute, action] of sharing) {
+        await share(
+          tx,
+          'network',
+          rows.filter((row) => row[attribute]),
+          action,
+        );
+      }
       return withCommit(
         listMade(
           tx,
@@ -113,11 +127,10 @@ export class NetworkService {
   async update(caller: Caller, id: string, wish: NetworkWish): Promise<NetworkRow> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const now = await lockOwn<NetworkRow>(tx, caller, 'network', id, 'update_network', {
-        maySee: (row) => maySeeNetwork(caller, row),
+        maySee: () => sees(tx, caller, networkListing, id),
       });
       refuseForOthers(caller, wish, 'update_network', now);
-      if (wish.external === false && now.external) await checkNotInUseAsExternal(tx, id);
-      if (wish.shared === false && now.shared) await checkNotInUseByOthers(tx, now);
+      await changeSharing(tx, now, wish);
       if (wish.is_default === true && !now.is_default) await checkOnlyDefault(tx, id);
       if (wish.mtu !== undefined) await checkMtu(tx, now, wish.mtu);
       const { project_id: _, provider_network_type: type, ...columns } = wish;
@@ -137,7 +150,7 @@ export class NetworkService {
   async delete(caller: Caller, id: string): Promise<void> {
     await this.#database.transaction(actorOf(caller), async (tx) => {
       await lockOwn<NetworkRow>(tx, caller, 'network', id, 'delete_network', {
-        maySee: (row) => maySeeNetwork(caller, row),
+        maySee: () => sees(tx, caller, networkListing, id),
       });
       const { rows } = await sql<{ id: string }>`select id from port
         where network_id = ${id} and device_owner <> ${metadataOwner} limit 20`.execute(tx);
@@ -238,11 +251,21 @@ async function checkNotInUseAsExternal(tx: Tx, id: string): Promise<void> {
   }
 }
 
-async function checkNotInUseByOthers(tx: Tx, network: NetworkRow): Promise<void> {
-  const { rows } = await sql`select from port where network_id = ${network.id} and project_id <> ${network.project_id}
-    and device_owner not in ('network:router_gateway', 'network:floatingip') limit 1`.execute(tx);
-  if (rows.length > 0) {
-    throw new CloudError('conflict', 'invalid_shared_setting', { id: network.id });
+/** Policies with what the network calls itself. @throws CloudError `conflict` while somebody relies on what shall go */
+async function changeSharing(tx: Tx, now: NetworkRow, wish: NetworkWish): Promise<void> {
+  const { id } = now;
+  if (wish.external === false && now.external) {
+    await checkNotInUseAsExternal(tx, id);
+    await unshare(tx, 'network', id, 'access_as_external', { all: true });
+  }
+  if (wish.shared === false && now.shared) {
+    await unshare(tx, 'network', id, 'access_as_shared');
+    if (await leftWithoutRight(tx, 'network', id, 'access_as_shared', null)) {
+      throw new CloudError('conflict', 'invalid_shared_setting', { id });
+    }
+  }
+  for (const [attribute, action] of sharing) {
+    if (wish[attribute] && !now[attribute]) await share(tx, 'network', [now], action);
   }
 }
 

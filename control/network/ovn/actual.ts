@@ -23,6 +23,7 @@ export const monitored: Monitored = {
     ...['dhcpv4_options', 'dhcpv6_options', 'external_ids'],
   ],
   Port_Group: ['name', 'external_ids'],
+  Address_Set: ['name', 'addresses', 'external_ids'],
   ACL: ['priority', 'direction', 'match', 'action', 'log', 'external_ids'],
   QoS: ['priority', 'direction', 'match', 'action', 'bandwidth', 'external_ids'],
   Logical_Router: ['name', 'enabled', 'options', 'external_ids'],
@@ -38,6 +39,7 @@ export const rootTables: ReadonlySet<string> = new Set([
   'Logical_Switch',
   'Logical_Router',
   'Port_Group',
+  'Address_Set',
   'DHCP_Options',
 ]);
 

@@ -48,5 +48,8 @@ export const names = {
   gatewayChassis: (portId: string, hostId: string) => `${portId}_${hostId}`,
   /** Used in match expressions, where a name is [A-Za-z_.][A-Za-z0-9_.]*. */
   portGroup: (securityGroupId: string) => `sg_${securityGroupId.replaceAll('-', '_')}`,
+  /** As above; a set is of one IP version. */
+  addressSet: (addressGroupId: string, version: 'ip4' | 'ip6') =>
+    `ag_${addressGroupId.replaceAll('-', '_')}_${version}`,
   dropGroup: 'bothy_drop',
 } as const;

@@ -4,6 +4,7 @@ import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import type { HostSet } from './intent/gateway.ts';
 import {
+  type AddressGroupRow,
   type FloatingIpRow,
   IndexedModel,
   type NetworkRow,
@@ -19,10 +20,11 @@ import type { Touched } from './wakes.ts';
 export async function loadModel(db: Queryable, units: readonly Unit[], hosts: HostSet): Promise<IndexedModel> {
   const ids = (kind: UnitKind) => units.filter((name) => kindOf(name) === kind && idForm.test(idOf(name))).map(idOf);
   const routerIds = ids('router');
-  const [routers, floatingIps, securityGroups] = await Promise.all([
+  const [routers, floatingIps, securityGroups, addressGroups] = await Promise.all([
     loadRouters(db, routerIds),
     loadFloatingIps(db, routerIds),
     loadSecurityGroups(db, ids('security_group')),
+    loadAddressGroups(db, ids('address_group')),
   ]);
   const ports = await loadPorts(db, { ports: ids('port'), routers: routerIds, networks: ids('network'), floatingIps });
   const needed = [
@@ -33,7 +35,7 @@ export async function loadModel(db: Queryable, units: readonly Unit[], hosts: Ho
     ]),
   ];
   const [networks, subnets] = await Promise.all([loadNetworks(db, needed), loadSubnets(db, needed)]);
-  return new IndexedModel({ networks, subnets, ports, routers, floatingIps, securityGroups, hosts });
+  return new IndexedModel({ networks, subnets, ports, routers, floatingIps, securityGroups, addressGroups, hosts });
 }
 
 async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<NetworkRow[]> {
@@ -116,9 +118,16 @@ async function loadSecurityGroups(db: Queryable, ids: readonly string[]): Promis
     select id, name, stateful, coalesce((
       select json_agg(json_build_object('id', id, 'direction', direction, 'ethertype', ethertype, 'protocol', protocol,
         'port_range_min', port_range_min, 'port_range_max', port_range_max, 'remote_group_id', remote_group_id,
-        'remote_ip_prefix', normalized_cidr::text) order by id)
+        'remote_ip_prefix', normalized_cidr::text, 'remote_address_group_id', remote_address_group_id) order by id)
       from security_group_rule where security_group_id = security_group.id), '[]') as rules
     from security_group where ${isOneOf(sql`id`, ids)}`.execute(db);
+  return rows;
+}
+
+async function loadAddressGroups(db: Queryable, ids: readonly string[]): Promise<AddressGroupRow[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await sql<AddressGroupRow>`select id, name, addresses::text[] as addresses
+    from address_group where ${isOneOf(sql`id`, ids)}`.execute(db);
   return rows;
 }
 

@@ -25,6 +25,7 @@ async function projected(rows: typeof modelRows): Promise<{ nb: MemoryNorthbound
   const units: Unit[] = [
     dropUnit,
     ...[...model.networks.keys()].map((id) => unit('network', id)),
+    ...[...model.addressGroups.keys()].map((id) => unit('address_group', id)),
     ...[...model.securityGroups.keys()].map((id) => unit('security_group', id)),
     ...[...model.ports.keys()].map((id) => unit('port', id)),
     ...[...model.routers.keys()].map((id) => unit('router', id)),

@@ -80,6 +80,12 @@ export interface SecurityGroupRow {
   rules: SecurityGroupRuleRow[];
 }
 
+export interface AddressGroupRow {
+  id: string;
+  name: string;
+  addresses: string[];
+}
+
 export type SecurityGroupRuleRow = Omit<Rule, 'security_group_id' | 'description'> & { id: string };
 
 export interface Model {
@@ -90,6 +96,7 @@ export interface Model {
   routers: ReadonlyMap<string, RouterRow>;
   floatingIps: ReadonlyMap<string, FloatingIpRow>;
   securityGroups: ReadonlyMap<string, SecurityGroupRow>;
+  addressGroups: ReadonlyMap<string, AddressGroupRow>;
   hosts: HostSet;
 }
 
@@ -100,6 +107,7 @@ export interface ModelRows {
   routers?: readonly RouterRow[];
   floatingIps?: readonly FloatingIpRow[];
   securityGroups?: readonly SecurityGroupRow[];
+  addressGroups?: readonly AddressGroupRow[];
   hosts?: HostSet;
 }
 
@@ -110,6 +118,7 @@ export class IndexedModel implements Model {
   readonly routers: ReadonlyMap<string, RouterRow>;
   readonly floatingIps: ReadonlyMap<string, FloatingIpRow>;
   readonly securityGroups: ReadonlyMap<string, SecurityGroupRow>;
+  readonly addressGroups: ReadonlyMap<string, AddressGroupRow>;
   readonly hosts: HostSet;
   readonly #subnetsOfNetwork: ReadonlyMap<string, SubnetRow[]>;
   readonly #portsOfDevice: ReadonlyMap<string, PortRow[]>;
@@ -123,6 +132,7 @@ export class IndexedModel implements Model {
     this.routers = byId(rows.routers);
     this.floatingIps = byId(rows.floatingIps);
     this.securityGroups = byId(rows.securityGroups);
+    this.addressGroups = byId(rows.addressGroups);
     this.hosts = rows.hosts ?? new HostSet([]);
     this.#subnetsOfNetwork = Map.groupBy(this.subnets.values(), (subnet) => subnet.network_id);
     this.#portsOfDevice = Map.groupBy(this.ports.values(), (port) => port.device_id);

@@ -134,6 +134,7 @@ test("a router's gateway that moves to another external network takes chassis an
     const all = new Set<Unit>([
       dropUnit,
       ...[...model.networks.keys()].map((id) => unit('network', id)),
+      ...[...model.addressGroups.keys()].map((id) => unit('address_group', id)),
       ...[...model.securityGroups.keys()].map((id) => unit('security_group', id)),
       ...[gateway.id, ...model.ports.keys()].map((id) => unit('port', id)),
       ...[...model.routers.keys()].map((id) => unit('router', id)),

@@ -12,6 +12,7 @@ import { type Queryable, type Tx, violatedConstraint } from '../../kit/database/
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { lockQuota, type Quota, requireQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { type Grant, grantsOf } from '../access.ts';
 import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
 import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from '../address/plan.ts';
 import { ensureDefaultGroup, findDefaultGroup } from '../security-group/default-group.ts';
@@ -24,8 +25,8 @@ export interface NetworkFacts {
   id: string;
   project_id: string;
   name: string;
-  shared: boolean;
   external: boolean;
+  grants: readonly Grant[];
   port_security_enabled: boolean;
   subnets: SubnetFacts[];
 }
@@ -71,7 +72,7 @@ const inQuota = (owner: string): boolean => !ownedByCloud(owner) || interfaceOwn
 
 export async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<Map<string, NetworkFacts>> {
   const { rows } =
-    await sql<NetworkFacts>`select n.id, n.project_id, n.name, n.shared, n.external, n.port_security_enabled,
+    await sql<NetworkFacts>`select n.id, n.project_id, n.name, n.external, n.port_security_enabled, ${grantsOf('network', 'n')} as grants,
       coalesce((select jsonb_agg(to_jsonb(s) order by s.created_at, s.id) from subnet s where s.network_id = n.id), '[]') as subnets
     from network n where ${isOneOf(sql`n.id`, [...new Set(ids)])}`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));

@@ -11,7 +11,7 @@ import { canonicalIp } from '../../kit/address.ts';
 import { type Caller, isAdmin, requireProjectMember } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { rowsOf } from '../../kit/database/one-of.ts';
-import { maySeeNetwork, mayUseNetwork } from '../access.ts';
+import { maySee, mayUse, usedByProject } from '../access.ts';
 import { createPorts, loadGround, loadNetworks, type NetworkFacts, type NewPort, type PortGround } from './create.ts';
 import type { CardLimits } from './tables.ts';
 
@@ -154,7 +154,7 @@ async function automaticRequests(
 ): Promise<ServerPortRequest[]> {
   if (automatic === 'none') return [];
   const { rows } = await sql<{ id: string }>`select n.id from network n
-    where (n.project_id = ${caller.projectId} or n.shared) and not n.external
+    where ${usedByProject(caller, 'n')} and not n.external
       and exists (select from subnet s where s.network_id = n.id)
     limit 2`.execute(tx);
   if (rows.length > 1) {
@@ -180,10 +180,10 @@ async function usableNetworks(
   for (const [index, id] of ids.entries()) {
     const network = id === undefined ? undefined : known.get(id);
     const name = requests[index]!.networkId ?? '';
-    if (!network || !maySeeNetwork(caller, network)) {
+    if (!network || !maySee(caller, network)) {
       throw new CloudError('invalid', 'network_not_found', { id: name });
     }
-    if (!mayUseNetwork(caller, network) || (network.external && !isAdmin(caller))) {
+    if (!mayUse(caller, network) || (network.external && !isAdmin(caller))) {
       throw new CloudError('forbidden', 'external_network_attach_forbidden', { id: network.id });
     }
     if (network.subnets.length === 0) {

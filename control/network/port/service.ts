@@ -14,7 +14,7 @@ import { defined, json } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
-import { maySeeNetwork, mayUseNetwork } from '../access.ts';
+import { maySee, mayUse } from '../access.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
 import {
   cloudOwners,
@@ -196,8 +196,8 @@ export class PortService {
 }
 
 function newPort(caller: Caller, wish: NewPortWish, project: string, network: NetworkFacts | undefined): NewPort {
-  if (!network || !maySeeNetwork(caller, network)) throw notFound('network', wish.network_id);
-  if (!mayUseNetwork(caller, network)) throw forbidden('create_port');
+  if (!network || !maySee(caller, network)) throw notFound('network', wish.network_id);
+  if (!mayUse(caller, network)) throw forbidden('create_port');
   checkPortRights(caller, wish, network.project_id, 'create_port');
   if (wish.allowed_address_pairs === undefined) return { ...wish, project_id: project };
   // A pair may mean "the port's own MAC address": decide that one now.

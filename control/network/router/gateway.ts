@@ -9,7 +9,7 @@ import { type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden } from '../../kit/rows.ts';
-import { maySeeNetwork } from '../access.ts';
+import { maySee } from '../access.ts';
 import type { FixedIpWish } from '../address/plan.ts';
 import { cloudGround, createPorts, loadNetworks, type NetworkFacts } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
@@ -78,7 +78,7 @@ export async function setGateway(
 
 async function externalNetwork(tx: Tx, caller: Caller, wish: GatewayWish): Promise<NetworkFacts> {
   const network = (await loadNetworks(tx, [wish.network_id])).get(wish.network_id);
-  if (!network || !maySeeNetwork(caller, network)) throw notFound('network', wish.network_id);
+  if (!network || !maySee(caller, network)) throw notFound('network', wish.network_id);
   if (!network.external) throw new CloudError('invalid', 'gateway_network_not_external', { network: wish.network_id });
   for (const { ip } of wish.external_fixed_ips ?? []) {
     if (ip !== undefined && network.subnets.some((subnet) => subnet.gateway_ip === ip)) {

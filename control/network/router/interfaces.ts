@@ -6,6 +6,7 @@ import { inCidr, parseCidr, parseIp } from '../../kit/address.ts';
 import { type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { type Granted, grantsOf, mayUse } from '../access.ts';
 import { interfaceOwners, type SubnetFacts } from '../address/plan.ts';
 import { createPorts, loadNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
@@ -51,15 +52,14 @@ export async function routerPorts(tx: Tx, routerId: string): Promise<RouterPort[
 
 const isInterface = (port: RouterPort): boolean => interfaceOwners.includes(port.device_owner);
 
-type ShownSubnet = SubnetFacts & { project_id: string; shared: boolean; network_project: string };
+type ShownSubnet = SubnetFacts & Granted & { network_project: string };
 
 async function findSubnet(tx: Tx, caller: Caller, id: string): Promise<ShownSubnet> {
-  const { rows } = await sql<ShownSubnet>`select s.*, n.shared, n.project_id as network_project
+  const { rows } =
+    await sql<ShownSubnet>`select s.*, n.project_id as network_project, ${grantsOf('network', 'n')} as grants
     from subnet s join network n on n.id = s.network_id where s.id = ${id}`.execute(tx);
   const subnet = rows[0];
-  const sees =
-    subnet &&
-    (isAdmin(caller) || subnet.shared || [subnet.project_id, subnet.network_project].includes(caller.projectId ?? ''));
+  const sees = subnet && (mayUse(caller, subnet) || subnet.network_project === caller.projectId);
   if (!sees) throw notFound('subnet', id);
   return subnet;
 }

@@ -8,7 +8,7 @@ import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { ownCondition } from '../access.ts';
+import { sharedCondition } from '../access.ts';
 
 export async function findDefaultGroup(db: Queryable, projectId: string): Promise<SecurityGroupId | undefined> {
   const { rows } = await sql<{
@@ -49,7 +49,9 @@ async function makeDefaultGroup(tx: Tx, projectId: string): Promise<SecurityGrou
 export async function findGroupsById(db: Queryable, caller: Caller, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   const { rows } = await sql<{ id: string }>`select id from security_group
-    where ${isOneOf(sql`id`, [...new Set(ids)])} and ${ownCondition(caller, 'security_group')}`.execute(db);
+    where ${isOneOf(sql`id`, [...new Set(ids)])} and ${sharedCondition(caller, 'security_group', 'security_group')}`.execute(
+    db,
+  );
   const known = new Set(rows.map(({ id }) => id));
   const missing = ids.find((id) => !known.has(id));
   if (missing !== undefined) throw notFound('security_group', missing);

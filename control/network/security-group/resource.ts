@@ -3,7 +3,7 @@ import type { ResourceDescriptor } from '../../kit/resource.ts';
 
 export const securityGroup = {
   noun: 'security_group',
-  memberColumns: ['stateful', 'is_default'],
+  memberColumns: ['stateful', 'is_default', 'shared'],
   usage: { security_groups: (p) => sql`select count(*) as used from security_group where project_id = ${p}` },
   keepsProject: { except: sql`is_default` },
   wakes: { northbound: (touched, { resource_id: id }) => touched.unit('security_group', id) },
@@ -20,6 +20,7 @@ export const securityGroupRule = {
     'port_range_max',
     'remote_group_id',
     'remote_ip_prefix',
+    'remote_address_group_id',
   ],
   usage: {
     security_group_rules: (p) => sql`select count(*) as used from security_group_rule where project_id = ${p}`,

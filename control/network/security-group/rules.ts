@@ -49,6 +49,7 @@ export interface RuleWish {
   port_range_max?: number | null;
   remote_group_id?: string | null;
   remote_ip_prefix?: string | null;
+  remote_address_group_id?: string | null;
   description?: string;
 }
 
@@ -89,11 +90,13 @@ export function readRule(wish: RuleWish): Rule {
     port_range_min: wish.port_range_min ?? null,
     port_range_max: wish.port_range_max ?? null,
     remote_group_id: wish.remote_group_id ?? null,
+    remote_address_group_id: wish.remote_address_group_id ?? null,
     remote_ip_prefix: readPrefix(wish.remote_ip_prefix ?? null, ethertype),
     description: wish.description ?? '',
   };
   checkRange(rule);
-  if (rule.remote_group_id !== null && rule.remote_ip_prefix !== null) {
+  const remotes = [rule.remote_group_id, rule.remote_ip_prefix, rule.remote_address_group_id];
+  if (remotes.filter((remote) => remote !== null).length > 1) {
     throw new CloudError('invalid', 'security_group_several_remotes', {});
   }
   if (rule.port_range_min === 1 && rule.port_range_max === 65535) {
@@ -154,6 +157,7 @@ export function sameRule(a: Rule, b: Rule): boolean {
     a.port_range_min === b.port_range_min &&
     a.port_range_max === b.port_range_max &&
     a.remote_group_id === b.remote_group_id &&
+    a.remote_address_group_id === b.remote_address_group_id &&
     prefix(a) === prefix(b)
   );
 }

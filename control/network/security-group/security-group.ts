@@ -1,7 +1,7 @@
-/** Security groups and their rules as they are read: their project's, and no one else's. */
+/** Security groups and their rules as they are read: their project's, and theirs who were given the use of the group. */
 import { type Selectable, sql } from 'kysely';
 import type { Column, Listing } from '../../kit/listing.ts';
-import { ownCondition } from '../access.ts';
+import { type Grant, goesWith, grantsOf, sharedCondition } from '../access.ts';
 import type { SecurityGroupRuleTable, SecurityGroupTable } from './tables.ts';
 
 export type SecurityGroupRuleRow = Selectable<SecurityGroupRuleTable>;
@@ -14,6 +14,7 @@ export type NestedRule = Omit<SecurityGroupRuleRow, 'created_at' | 'updated_at'>
 
 export interface SecurityGroupRow extends Selectable<SecurityGroupTable> {
   rules: NestedRule[];
+  grants: Grant[];
 }
 
 const common: Record<string, Column> = {
@@ -28,14 +29,14 @@ const common: Record<string, Column> = {
 export const securityGroupListing: Listing<SecurityGroupRow> = {
   noun: 'security_group',
   select: sql<SecurityGroupRow>`t.*, coalesce((select jsonb_agg(to_jsonb(r) order by r.id)
-    from security_group_rule r where r.security_group_id = t.id), '[]') as rules`,
+    from security_group_rule r where r.security_group_id = t.id), '[]') as rules, ${grantsOf('security_group', 't')} as grants`,
   from: sql`security_group t`,
-  visible: (caller) => ownCondition(caller, 't'),
+  visible: (caller) => sharedCondition(caller, 't', 'security_group'),
   columns: {
     ...common,
     name: { kind: 'text', sortable: true },
     stateful: { kind: 'boolean' },
-    shared: { kind: 'boolean', expression: sql`false` },
+    shared: { kind: 'boolean' },
   },
 };
 
@@ -43,7 +44,7 @@ export const securityGroupRuleListing: Listing<SecurityGroupRuleRow> = {
   noun: 'security_group_rule',
   select: sql<SecurityGroupRuleRow>`t.*`,
   from: sql`security_group_rule t`,
-  visible: (caller) => ownCondition(caller, 't'),
+  visible: (caller) => goesWith(caller, 't', 'security_group'),
   columns: {
     ...common,
     security_group_id: { kind: 'uuid', sortable: true },
@@ -53,6 +54,7 @@ export const securityGroupRuleListing: Listing<SecurityGroupRuleRow> = {
     port_range_min: { kind: 'integer', sortable: true },
     port_range_max: { kind: 'integer', sortable: true },
     remote_group_id: { kind: 'uuid', sortable: true },
+    remote_address_group_id: { kind: 'uuid', sortable: true },
     remote_ip_prefix: { kind: 'text', sortable: true },
     normalized_cidr: { kind: 'cidr', sortable: true },
   },

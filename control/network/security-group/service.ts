@@ -9,7 +9,8 @@ import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
+import { forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
+import { sees, sharedCondition } from '../access.ts';
 import { ensureDefaultGroup, findDefaultGroup } from './default-group.ts';
 import { securityGroup, securityGroupRule } from './resource.ts';
 import { type Rule, type RuleWish, readRule, sameRule } from './rules.ts';
@@ -95,7 +96,9 @@ export class SecurityGroupService {
 
   async update(caller: Caller, id: string, wish: SecurityGroupWish): Promise<SecurityGroupRow> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
-      const now = await lockOwn<SecurityGroupRow>(tx, caller, 'security_group', id, 'update_security_group');
+      const now = await lockOwn<SecurityGroupRow>(tx, caller, 'security_group', id, 'update_security_group', {
+        maySee: () => sees(tx, caller, securityGroupListing, id),
+      });
       if (wish.name !== undefined && wish.name !== now.name) {
         if (now.is_default) {
           throw new CloudError('conflict', 'security_group_cannot_update_default', {});
@@ -118,7 +121,9 @@ export class SecurityGroupService {
 
   async delete(caller: Caller, id: string): Promise<void> {
     await this.#database.transaction(actorOf(caller), async (tx) => {
-      const now = await lockOwn<SecurityGroupRow>(tx, caller, 'security_group', id, 'delete_security_group');
+      const now = await lockOwn<SecurityGroupRow>(tx, caller, 'security_group', id, 'delete_security_group', {
+        maySee: () => sees(tx, caller, securityGroupListing, id),
+      });
       if (now.is_default && !isAdmin(caller)) {
         throw new CloudError('conflict', 'security_group_cannot_remove_default', {});
       }
@@ -158,6 +163,7 @@ export class SecurityGroupService {
         'security_group_rule',
         id,
         'delete_security_group_rule',
+        { maySee: () => sees(tx, caller, securityGroupRuleListing, id) },
       );
       await sql`delete from security_group_rule where id = ${id}`.execute(tx);
       await touchGroup(tx, rule.security_group_id);
@@ -176,11 +182,13 @@ async function addRules(tx: Tx, caller: Caller, groupId: string, rules: readonly
     where id = ${groupId}`.execute(tx);
   const project = found[0]?.project_id;
   if (project === undefined || (!isAdmin(caller) && project !== caller.projectId)) {
+    if (await sees(tx, caller, securityGroupListing, groupId)) throw forbidden('create_security_group_rule');
     throw notFound('security_group', groupId);
   }
   await checkQuota(tx, project, securityGroupRule.usage, { security_group_rules: rules.length });
   await sql`select from security_group where id = ${groupId} for update`.execute(tx);
-  await checkRemoteGroups(tx, caller, rules);
+  await checkRemotes(tx, caller, rules, 'security_group', 'remote_group_id');
+  await checkRemotes(tx, caller, rules, 'address_group', 'remote_address_group_id');
   const { rows: existing } = await sql<Rule & { id: string }>`select * from security_group_rule
     where security_group_id = ${groupId}`.execute(tx);
   rules.forEach((rule, index) => {
@@ -198,13 +206,17 @@ async function addRules(tx: Tx, caller: Caller, groupId: string, rules: readonly
   return values.map(({ id }) => id);
 }
 
-async function checkRemoteGroups(tx: Tx, caller: Caller, rules: readonly Rule[]): Promise<void> {
-  const ids = [...new Set(rules.flatMap((rule) => rule.remote_group_id ?? []))];
+/** What the rules name is there for the caller, and stays until the transaction ends. */
+async function checkRemotes(
+  tx: Tx,
+  caller: Caller,
+  rules: readonly Rule[],
+  type: 'security_group' | 'address_group',
+  column: 'remote_group_id' | 'remote_address_group_id',
+): Promise<void> {
+  const ids = [...new Set(rules.flatMap((rule) => rule[column] ?? []))];
   if (ids.length === 0) return;
-  const { rows } = await sql<{ id: string; project_id: string }>`select id, project_id from security_group
-    where id = any(${ids}::uuid[]) for key share`.execute(tx);
-  for (const id of ids) {
-    const group = rows.find((row) => row.id === id);
-    if (!group || (!isAdmin(caller) && group.project_id !== caller.projectId)) throw notFound('security_group', id);
-  }
+  const { rows } = await sql<{ id: string }>`select t.id from ${sql.table(type)} t
+    where t.id = any(${ids}::uuid[]) and ${sharedCondition(caller, 't', type)} for key share`.execute(tx);
+  for (const id of ids) if (!rows.some((row) => row.id === id)) throw notFound(type, id);
 }

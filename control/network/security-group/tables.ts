@@ -8,6 +8,8 @@ export interface SecurityGroupTable {
   description: Generated<string>;
   stateful: Generated<boolean>;
   is_default: Generated<boolean>;
+  /** With everybody, by a policy. */
+  shared: Generated<boolean>;
   tags: Generated<string[]>;
   generation: Generated<number>;
   created_at: Timestamp;
@@ -25,6 +27,7 @@ export interface SecurityGroupRuleTable {
   port_range_max: number | null;
   remote_group_id: string | null;
   remote_ip_prefix: string | null;
+  remote_address_group_id: string | null;
   normalized_cidr: GeneratedAlways<string | null>;
   description: Generated<string>;
   generation: Generated<number>;

@@ -9,7 +9,7 @@ import { bitsOf, parseCidr } from '../../kit/address.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { mayUseShared } from '../access.ts';
+import { grantsOf, mayUse } from '../access.ts';
 import { cut, isWithin, minus } from './space.ts';
 import type { SubnetPoolRow } from './subnet-pool.ts';
 
@@ -65,7 +65,7 @@ async function lockPools(tx: Tx, caller: Caller, ids: readonly string[]): Promis
   // One round trip, but two statements: what is taken must be read as it is once the locks are ours.
   const [, { rows }] = await Promise.all([
     sql`select from subnet_pool where id = any(${[...ids]}::uuid[]) order by id for no key update`.execute(tx),
-    sql<OpenPool>`select p.*, p.prefixes::text[] as prefixes, coalesce((
+    sql<OpenPool>`select p.*, p.prefixes::text[] as prefixes, ${grantsOf('subnet_pool', 'p')} as grants, coalesce((
         select jsonb_agg(jsonb_build_object('cidr', s.cidr, 'project_id', s.project_id))
         from subnet s where s.subnet_pool_id = p.id), '[]') as taken
       from subnet_pool p where p.id = any(${[...ids]}::uuid[])`.execute(tx),
@@ -74,7 +74,7 @@ async function lockPools(tx: Tx, caller: Caller, ids: readonly string[]): Promis
   for (const id of ids) {
     const pool = pools.get(id);
     // The default one is for all, whosever it is.
-    if (!pool || !(pool.is_default || mayUseShared(caller, pool))) throw notFound('subnet_pool', id);
+    if (!pool || !(pool.is_default || mayUse(caller, pool))) throw notFound('subnet_pool', id);
   }
   return pools;
 }

@@ -5,7 +5,7 @@ import { type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden } from '../../kit/rows.ts';
-import { maySeeNetwork } from '../access.ts';
+import { type Granted, grantsOf, maySee } from '../access.ts';
 import { grownPrefixes } from './rules.ts';
 import { checkScope } from './scope.ts';
 import { haveCommon } from './space.ts';
@@ -18,10 +18,10 @@ export interface Onboarded {
 
 /** @param pool its row is held */
 export async function onboard(tx: Tx, caller: Caller, pool: SubnetPoolRow, networkId: string): Promise<Onboarded[]> {
-  const { rows: found } = await sql<{ project_id: string; shared: boolean; external: boolean }>`
-    select project_id, shared, external from network where id = ${networkId} for update`.execute(tx);
+  const { rows: found } = await sql<Granted>`select n.project_id, ${grantsOf('network', 'n')} as grants
+    from network n where id = ${networkId} for update`.execute(tx);
   const network = found[0];
-  if (!network || !maySeeNetwork(caller, network)) throw notFound('network', networkId);
+  if (!network || !maySee(caller, network)) throw notFound('network', networkId);
   if (!isAdmin(caller) && network.project_id !== caller.projectId) throw forbidden('onboard_network_subnets');
   const { rows: subnets } = await sql<Onboarded>`select id, cidr::text from subnet
     where network_id = ${networkId} and ip_version = ${pool.ip_version}

@@ -4,7 +4,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { mayUseShared } from '../access.ts';
+import { grantsOf, mayUse } from '../access.ts';
 import type { AddressScopeRow } from '../address-scope/address-scope.ts';
 import { haveCommon } from './space.ts';
 
@@ -24,11 +24,10 @@ export async function checkScope(tx: Tx, caller: Caller, pool: Scoped, before: s
   const { address_scope_id: id } = pool;
   if (id !== before) await checkRescoping(tx, pool);
   if (id === null) return;
-  const { rows } = await sql<AddressScopeRow>`select * from address_scope where id = ${id} for no key update`.execute(
-    tx,
-  );
+  const { rows } = await sql<AddressScopeRow>`select s.*, ${grantsOf('address_scope', 's')} as grants
+    from address_scope s where id = ${id} for no key update`.execute(tx);
   const scope = rows[0];
-  if (!scope || (id !== before && !mayUseShared(caller, scope))) throw notFound('address_scope', id);
+  if (!scope || (id !== before && !mayUse(caller, scope))) throw notFound('address_scope', id);
   if (scope.ip_version !== pool.ip_version) {
     throw new CloudError('invalid', 'illegal_subnet_pool_ip_version_association_to_address_scope', {
       pool: pool.id,

@@ -12,7 +12,8 @@ import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
-import { mayUseShared } from '../access.ts';
+import { sees } from '../access.ts';
+import { share } from '../rbac-policy/share.ts';
 import { onboard } from './onboard.ts';
 import { subnetPool as descriptor } from './resource.ts';
 import { grownPrefixes, type PrefixLengths, readPrefixes, readPrefixLengths } from './rules.ts';
@@ -76,6 +77,11 @@ export class SubnetPoolService {
         await checkScope(tx, caller, row);
         await tx.insertInto('subnet_pool').values(row).execute().catch(refuseSecondDefault);
       }
+      await share(
+        tx,
+        'subnet_pool',
+        rows.filter(({ shared }) => shared),
+      );
       return listMade(
         tx,
         caller,
@@ -171,7 +177,7 @@ export class SubnetPoolService {
 
 async function lockPool(tx: Tx, caller: Caller, id: string, operation: string): Promise<SubnetPoolRow> {
   await lockOwn<SubnetPoolRow>(tx, caller, 'subnet_pool', id, operation, {
-    maySee: (row) => mayUseShared(caller, row),
+    maySee: () => sees(tx, caller, subnetPoolListing, id),
   });
   // As it is listed: the driver gives arrays of networks as one text.
   return readRow(tx, caller, subnetPoolListing, id);

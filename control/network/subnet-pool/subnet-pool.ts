@@ -1,16 +1,18 @@
 /** A subnet pool as it is read: its project's, and everyone's where it is shared. */
 import { type Selectable, sql } from 'kysely';
 import type { Listing } from '../../kit/listing.ts';
-import { sharedCondition } from '../access.ts';
+import { type Grant, grantsOf, sharedCondition } from '../access.ts';
 import type { SubnetPoolTable } from './tables.ts';
 
-export type SubnetPoolRow = Selectable<SubnetPoolTable>;
+export interface SubnetPoolRow extends Selectable<SubnetPoolTable> {
+  grants: Grant[];
+}
 
 export const subnetPoolListing: Listing<SubnetPoolRow> = {
   noun: 'subnet_pool',
-  select: sql<SubnetPoolRow>`t.*, t.prefixes::text[] as prefixes`,
+  select: sql<SubnetPoolRow>`t.*, t.prefixes::text[] as prefixes, ${grantsOf('subnet_pool', 't')} as grants`,
   from: sql`subnet_pool t`,
-  visible: (caller) => sharedCondition(caller, 't'),
+  visible: (caller) => sharedCondition(caller, 't', 'subnet_pool'),
   columns: {
     id: { kind: 'uuid', sortable: true },
     project_id: { kind: 'uuid', sortable: true },

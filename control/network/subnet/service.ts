@@ -14,7 +14,7 @@ import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.t
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
-import { maySeeNetwork } from '../access.ts';
+import { type Granted, grantsOf, maySee, sees } from '../access.ts';
 import type { Ipv6Mode } from '../address/plan.ts';
 import { choosesOwnAddress, interfaceOwners, type SubnetFacts } from '../address/plan.ts';
 import type { NetworkTable } from '../network/tables.ts';
@@ -246,24 +246,22 @@ async function lockNetwork(tx: Tx, caller: Caller, id: string): Promise<LockedNe
   // One round trip, but two statements: what is read must be as it is once the lock is ours.
   const [, { rows }] = await Promise.all([
     sql`select from network where id = ${id} for update`.execute(tx),
-    sql<LockedNetwork & { shared: boolean; external: boolean }>`select n.*,
+    sql<LockedNetwork & Granted>`select n.*, ${grantsOf('network', 'n')} as grants,
       array(select s.cidr::text from subnet s where s.network_id = n.id) as subnet_cidrs,
       exists (select from subnet s where s.network_id = n.id and s.subnet_pool_id is not null) as pooled from network n where n.id = ${id}`.execute(
       tx,
     ),
   ]);
   const network = rows[0];
-  if (!network || !maySeeNetwork(caller, network)) throw notFound('network', id);
+  if (!network || !maySee(caller, network)) throw notFound('network', id);
   if (!isAdmin(caller) && network.project_id !== caller.projectId) throw forbidden('create_subnet');
   return network;
 }
 
 async function lockSubnet(tx: Tx, caller: Caller, id: string, operation: string): Promise<SubnetRow> {
-  const { rows } = await sql<{ shared: boolean; project_id: string }>`select n.shared, n.project_id
-    from subnet s join network n on n.id = s.network_id where s.id = ${id} for update of n`.execute(tx);
-  const network = rows[0];
+  await sql`select from subnet s join network n on n.id = s.network_id where s.id = ${id} for update of n`.execute(tx);
   return lockOwn<SubnetRow>(tx, caller, 'subnet', id, operation, {
-    maySee: () => network !== undefined && (network.shared || network.project_id === caller.projectId),
+    maySee: () => sees(tx, caller, subnetListing, id),
   });
 }
 

@@ -2,6 +2,7 @@
 import { type Selectable, sql } from 'kysely';
 import { isAdmin } from '../../kit/caller.ts';
 import type { Listing } from '../../kit/listing.ts';
+import { goesWith } from '../access.ts';
 import type { SubnetTable } from './tables.ts';
 
 export type SubnetRow = Selectable<SubnetTable>;
@@ -13,8 +14,8 @@ export const subnetListing: Listing<SubnetRow> = {
   visible: (caller) =>
     isAdmin(caller)
       ? sql`true`
-      : sql`(t.project_id = ${caller.projectId}
-          or exists (select from network n where n.id = t.network_id and (n.shared or n.project_id = ${caller.projectId})))`,
+      : sql`(${goesWith(caller, 't', 'network')}
+          or exists (select from network n where n.id = t.network_id and n.project_id = ${caller.projectId}))`,
   columns: {
     id: { kind: 'uuid', sortable: true },
     project_id: { kind: 'uuid', sortable: true },

@@ -5,7 +5,7 @@ import { idOf, kindOf, type Unit } from '../units.ts';
 import { networkRows } from './network.ts';
 import { portRows } from './port.ts';
 import { routerRows } from './router.ts';
-import { dropRows, securityGroupRows } from './security.ts';
+import { addressGroupRows, dropRows, securityGroupRows } from './security.ts';
 
 export function desiredRows(model: IndexedModel, name: Unit): DesiredRow[] {
   const id = idOf(name);
@@ -14,6 +14,8 @@ export function desiredRows(model: IndexedModel, name: Unit): DesiredRow[] {
       return dropRows();
     case 'network':
       return networkRows(model, id);
+    case 'address_group':
+      return addressGroupRows(model, id);
     case 'security_group':
       return securityGroupRows(model, id);
     case 'port':

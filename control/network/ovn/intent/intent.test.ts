@@ -18,6 +18,7 @@ function units(model: IndexedModel): Unit[] {
   return [
     dropUnit,
     ...[...model.networks.keys()].map((id) => unit('network', id)),
+    ...[...model.addressGroups.keys()].map((id) => unit('address_group', id)),
     ...[...model.securityGroups.keys()].map((id) => unit('security_group', id)),
     ...[...model.ports.keys()].map((id) => unit('port', id)),
     ...[...model.routers.keys()].map((id) => unit('router', id)),
@@ -72,6 +73,7 @@ const rule = (row: Partial<SecurityGroupRuleRow>): SecurityGroupRuleRow => ({
   port_range_min: null,
   port_range_max: null,
   remote_group_id: null,
+  remote_address_group_id: null,
   remote_ip_prefix: null,
   ...row,
 });

@@ -62,6 +62,21 @@ export function dropRows(): DesiredRow[] {
   ];
 }
 
+/** Two sets, for one has addresses of one IP version. Both are always there, so that whatever a rule names exists. */
+export function addressGroupRows(model: IndexedModel, id: string): DesiredRow[] {
+  const group = model.addressGroups.get(id);
+  if (!group) return [];
+  return (['ip4', 'ip6'] as const).map((version) => ({
+    table: 'Address_Set',
+    key: version,
+    columns: {
+      name: names.addressSet(id, version),
+      addresses: group.addresses.filter((address) => address.includes(':') === (version === 'ip6')),
+    },
+    labels: { 'bothy:name': group.name },
+  }));
+}
+
 export function securityGroupRows(model: IndexedModel, id: string): DesiredRow[] {
   const group = model.securityGroups.get(id);
   if (!group) return [];
@@ -87,6 +102,7 @@ export function ruleMatch(portGroup: string, rule: SecurityGroupRuleRow): string
     ip,
     // ovn-northd keeps these address sets: all addresses of the group's ports.
     ...(rule.remote_group_id ? [`${remote} == $${names.portGroup(rule.remote_group_id)}_${ip}`] : []),
+    ...(rule.remote_address_group_id ? [`${remote} == $${names.addressSet(rule.remote_address_group_id, ip)}`] : []),
     ...(rule.remote_ip_prefix && !isAny(rule.remote_ip_prefix) ? [`${remote} == ${rule.remote_ip_prefix}`] : []),
     ...protocolMatch(rule),
   ].join(' && ');

@@ -11,6 +11,7 @@ export const ids = {
   closedRouter: id('b', 2),
   web: id('c', 1),
   stateless: id('c', 2),
+  partners: id('8', 1),
   host1: id('d', 1),
   host2: id('d', 2),
   deadHost: id('d', 3),
@@ -67,6 +68,7 @@ const rule = (n: number, row: Partial<SecurityGroupRuleRow>): SecurityGroupRuleR
   port_range_min: null,
   port_range_max: null,
   remote_group_id: null,
+  remote_address_group_id: null,
   remote_ip_prefix: null,
   ...row,
 });
@@ -244,8 +246,14 @@ export const modelRows: ModelRows = {
   ],
   securityGroups: [
     { id: ids.web, name: 'web', stateful: true, rules },
-    { id: ids.stateless, name: 'stateless', stateful: false, rules: [rule(20, { protocol: 'udp' })] },
+    {
+      id: ids.stateless,
+      name: 'stateless',
+      stateful: false,
+      rules: [rule(20, { protocol: 'udp' }), rule(21, { remote_address_group_id: ids.partners })],
+    },
   ],
+  addressGroups: [{ id: ids.partners, name: 'partners', addresses: ['192.0.2.0/24', '2001:db8:7::/48'] }],
   hosts: new HostSet([
     host(ids.host1, ['physnet1'], true),
     host(ids.host2, ['physnet1', 'physnet2'], true),
