@@ -51,7 +51,15 @@ export const desiredLayer = object({
   encryption: optional(layerEncryption),
   /** Its content comes from there, once, before it is ready; beyond its end zeros. Absent: from what it builds on. */
   source: optional(
-    nullable(object({ backupId: id<BackupId>(), name: text(limits.backupNameLength), sha256: nullable(sha256) })),
+    nullable(
+      object({
+        backupId: id<BackupId>(),
+        name: text(limits.backupNameLength),
+        sha256: nullable(sha256),
+        /** With the layer's own key. Absent: it is in the clear. */
+        encrypted: optional(boolean),
+      }),
+    ),
   ),
   /**
    * It is of a volume with a cache, and its alone. `writes`: a generation of the cache, to which its guest writes, and what the guest reads
@@ -71,14 +79,14 @@ export const desiredLayer = object({
       distinct: 'imageId',
     }),
   ),
-  /** Files to be made of its content in the directory for backups; named until their outcome is known. */
+  /** Files to be made of its content in the directory for backups, encrypted with its key if it has one; named until their outcome is known. */
   backups: optional(
     list(
       object({
         id: id<BackupId>(),
         /** Of the file. */
         name: text(limits.backupNameLength),
-        /** The file holds only what differs from that of this backup. */
+        /** The file holds only what differs from that of this backup. Null where the layer is encrypted. */
         parentName: nullable(text(limits.backupNameLength)),
       }),
       limits.backups,

@@ -34,8 +34,8 @@ export interface StorageReasons {
   };
   /** What it is made of is encrypted in another way, or not at all. */
   volume_encryption_differs: { type: string; of: 'volume' | 'snapshot' | 'backup' };
-  /** What it holds would leave it in the clear. */
-  volume_encrypted: { id: string; call: 'upload' | 'backup' | 'restore' };
+  /** What can't be done with what is encrypted. */
+  volume_encrypted: { id: string; call: 'upload' | 'increment' };
   /** `id` is the project's. */
   default_volume_type_not_found: { id: string };
 }
@@ -89,6 +89,8 @@ export interface StorageReasons {
   backup_exists: { id: string };
   /** What was exported cannot be read: `field` is what is wrong with it. */
   backup_record_unreadable: { field: string };
+  /** It is encrypted, and nobody has what opens it. */
+  backup_key_missing: { id: string; key: string };
 }
 
 /** Messages, and pools as `host@pool`. */

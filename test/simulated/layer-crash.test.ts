@@ -96,6 +96,13 @@ const restore: Act = {
     return { ...layer, source };
   },
 };
+const sealed: Act = { change: (layer, world) => ({ ...layer, encryption: newEncryption(world) }) };
+const restoreSealed: Act = {
+  async change(layer, world) {
+    const { source, ...clear } = await restore.change(layer, world);
+    return { ...clear, encryption: newEncryption(world), source: { ...source!, encrypted: true } };
+  },
+};
 /** On a generation of a cache that is on a base. */
 const onCache: Act = {
   async change(layer, { control }) {
@@ -141,6 +148,8 @@ const works: Work[] = [
   { name: 'backup', before: [create, freeze], ...backUp },
   { name: 'sink of a generation', before: [onCache], below: 2, ...sink },
   { name: 'restore', ...restore },
+  { name: 'backup of an encrypted one', before: [sealed, freeze], ...backUp },
+  { name: 'restore of an encrypted one', ...restoreSealed },
   { name: 'delete', before: [create], left: 'nothing', ...remove },
   { name: 'delete after an image and a backup', before: [create, freeze, capture, backUp], left: 'nothing', ...remove },
 ];

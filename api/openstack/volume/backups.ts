@@ -24,6 +24,7 @@ const detail = {
   ...{ fail_reason: a.orNull(a.text), volume_id: a.id, is_incremental: a.boolean, has_dependent_backups: a.boolean },
   ...{ snapshot_id: a.orNull(a.id), data_timestamp: a.time, 'os-backup-project-attr:project_id': a.some(a.id) },
   ...{ metadata: a.some(a.textsByName), user_id: a.some(a.id) },
+  encryption_key_id: a.some(a.id),
 };
 const page = (item: typeof brief) => ({
   200: a.record({ backups: a.list(item), backups_links: a.some(a.links), count: a.some(a.integer) }),
@@ -241,5 +242,6 @@ function detailBody(request: FastifyRequest, backup: ListedBackup) {
     ...(version >= 18 && isAdmin(callerOf(request)) && { 'os-backup-project-attr:project_id': backup.project_id }),
     ...(version >= 43 && { metadata: backup.metadata }),
     ...(version >= 56 && { user_id: backup.user_id }),
+    ...(version >= 64 && backup.key_id !== null && { encryption_key_id: backup.key_id }),
   };
 }

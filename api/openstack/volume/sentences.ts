@@ -22,8 +22,7 @@ type Some = Partial<SentenceTable<CinderReasons>>;
 
 const encryptedCalls = {
   upload: 'an image of it would hold its content in the clear, which this cloud does not make.',
-  backup: 'a backup of it would hold its content in the clear, which this cloud does not make.',
-  restore: 'this cloud does not restore a backup into an encrypted volume.',
+  increment: 'this cloud makes full backups of such alone: make one that is not incremental.',
 };
 
 const volumeTypes = {
@@ -113,6 +112,8 @@ const backups = {
     `Invalid volume: volume size ${size_gib} is too small to restore backup of size ${minimum_gib}.`,
   backup_reset_unserved: ({ status }) => `Invalid backup: The status of the backup can not be reset to ${status}.`,
   backup_exists: () => 'Invalid backup: Backup already exists in database.',
+  backup_key_missing: ({ key }) =>
+    `Invalid backup: it is encrypted, and its key ${key} is not in this cloud: records carry no keys, and without it nobody can read the backup.`,
   backup_record_unreadable: ({ field }) => `Invalid input received: Can't parse backup record: ${field}.`,
 } satisfies Some;
 

@@ -108,7 +108,10 @@ CREATE FUNCTION public.drop_volume_key() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-  delete from volume_key k where k.id = old.key_id and not exists (select from volume_layer l where l.key_id = k.id);
+  -- Of two that let go of it at once the second waits, and sees what the first did.
+  perform from volume_key where id = old.key_id for update;
+  delete from volume_key k where k.id = old.key_id and not exists (select from volume_layer l where l.key_id = k.id)
+    and not exists (select from backup b where b.key_id = k.id);
   return null;
 end $$;
 
@@ -281,6 +284,7 @@ CREATE TABLE public.backup (
     ready_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    key_id uuid,
     CONSTRAINT backup_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text])))
 );
 
@@ -2017,6 +2021,8 @@ CREATE INDEX aggregate_host_host ON public.aggregate_host USING btree (host_id);
 
 CREATE INDEX backup_file ON public.backup USING btree (file_name);
 
+CREATE INDEX backup_key ON public.backup USING btree (key_id) WHERE (key_id IS NOT NULL);
+
 CREATE INDEX backup_parent ON public.backup USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 
 CREATE INDEX backup_project ON public.backup USING btree (project_id, created_at, id);
@@ -2327,6 +2333,8 @@ CREATE TRIGGER application_credential_change AFTER INSERT OR DELETE OR UPDATE ON
 
 CREATE TRIGGER backup_change AFTER INSERT OR DELETE OR UPDATE ON public.backup FOR EACH ROW EXECUTE FUNCTION public.append_change('backup');
 
+CREATE TRIGGER backup_key_drop AFTER DELETE ON public.backup FOR EACH ROW WHEN ((old.key_id IS NOT NULL)) EXECUTE FUNCTION public.drop_volume_key();
+
 CREATE TRIGGER credential_change AFTER INSERT OR DELETE OR UPDATE ON public.credential FOR EACH ROW EXECUTE FUNCTION public.append_change('credential', 'id', 'sealed', 'access_hash');
 
 CREATE TRIGGER domain_change AFTER INSERT OR DELETE OR UPDATE ON public.domain FOR EACH ROW EXECUTE FUNCTION public.append_change('domain');
@@ -2499,6 +2507,9 @@ ALTER TABLE ONLY public.application_credential
 
 ALTER TABLE ONLY public.backup
     ADD CONSTRAINT backup_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.backup
+    ADD CONSTRAINT backup_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.volume_key(id);
 
 ALTER TABLE ONLY public.backup
     ADD CONSTRAINT backup_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.backup(id);

@@ -282,29 +282,93 @@ test('an administrator’s word is shown until it is taken back, and none is dec
   await assert.rejects(own.backups.reset(cloud.admin, id, 'available'), { reason: 'backup_reset_unserved' });
 });
 
-test('what is encrypted is neither backed up nor restored into: nothing of it comes to lie in the clear', async () => {
-  await sql`with made as (insert into volume_type (id, name, public) values (${newId()}, 'sealed', true) returning id)
+const sealedType = (name: string, bits = 256) =>
+  sql`with made as (insert into volume_type (id, name, public) values (${newId()}, ${name}, true) returning id)
     insert into volume_type_encryption (volume_type_id, id, provider, control_location, cipher, key_size)
-    select id, ${newId()}, 'luks', 'front-end', 'aes-xts-plain64', 256 from made`.execute(db.database.query);
+    select id, ${newId()}, 'luks', 'front-end', 'aes-xts-plain64', ${bits} from made`.execute(db.database.query);
+const keyOf = async (id: string) => (await cloud.volumes.get(cloud.member, id)).key_id;
+const hasKey = async (id: string | null): Promise<boolean> =>
+  (await sql`select from volume_key where id = ${id}`.execute(db.database.query)).rows.length > 0;
+const topOf = async (id: string) =>
+  (
+    await sql<{
+      key_id: string | null;
+      source: { encrypted?: true } | null;
+    }>`select l.key_id, l.desired_source as source
+      from volume v join volume_layer l on l.id = coalesce((v.desired_task -> 'into' ->> 'layer_id')::uuid, v.layer_id)
+      where v.id = ${id}`.execute(db.database.query)
+  ).rows[0]!;
+
+test('a backup of an encrypted volume is encrypted with its key, which stays with it, and comes back encrypted only', async () => {
+  await sealedType('sealed');
+  await sealedType('sealed more', 512);
   const [sealed, plain] = [await cloud.made({ type: 'sealed' }), await cloud.made()];
-  const { id } = await own.made(plain.id);
-  const before = await cloud.volumes.get(cloud.member, sealed.id);
-  await assert.rejects(own.backups.create(cloud.member, own.wish(sealed.id)), {
+  const [backup, { id: clear }] = [await own.made(sealed.id), await own.made(plain.id)];
+  assert.equal(backup.key_id, sealed.key_id);
+  await assert.rejects(own.backups.create(cloud.member, own.wish(sealed.id, { incremental: true })), {
     reason: 'volume_encrypted',
-    fields: { id: sealed.id, call: 'backup' },
+    fields: { id: sealed.id, call: 'increment' },
   });
-  await assert.rejects(own.backups.restore(cloud.member, id, { volumeId: sealed.id, name: null }), {
-    reason: 'volume_encrypted',
-    fields: { id: sealed.id, call: 'restore' },
-  });
-  await assert.rejects(own.backups.createVolume(cloud.member, id, cloud.wish({ type: 'sealed', sizeGib: 1 })), {
-    reason: 'volume_encryption_differs',
-  });
-  const after = await cloud.volumes.get(cloud.member, sealed.id);
+  await cloud.volumes.delete(cloud.member, sealed.id, { cascade: false, force: false });
+  await cloud.obey();
+  assert.ok(await hasKey(backup.key_id), 'it is the backup’s');
+
+  const differs = { reason: 'volume_encryption_differs' };
+  const into = (id: string, volumeId: string | null) => own.backups.restore(cloud.member, id, { volumeId, name: null });
+  await assert.rejects(into(backup.id, plain.id), differs);
+  const of = (id: string, type: string) => own.backups.createVolume(cloud.member, id, cloud.wish({ type, sizeGib: 1 }));
+  await assert.rejects(of(backup.id, plain.type_name), differs);
+  await assert.rejects(of(backup.id, 'sealed more'), differs);
+
+  const other = await cloud.made({ type: 'sealed' });
+  await into(backup.id, other.id);
+  assert.equal(await keyOf(other.id), other.key_id, 'it holds what it held');
+  assert.deepEqual([(await topOf(other.id)).key_id, (await topOf(other.id)).source?.encrypted], [backup.key_id, true]);
+  await own.obey();
+  await own.settle();
+  assert.equal(await keyOf(other.id), backup.key_id);
+  await cloud.obey();
+  assert.ok(!(await hasKey(other.key_id)), 'its own key is gone with what it opened');
+
+  const { volumeId } = await into(backup.id, null);
+  const made = await cloud.volumes.get(cloud.member, volumeId);
   assert.deepEqual(
-    [after.layer_id, after.key_id, await cloud.status(sealed.id)],
-    [before.layer_id, before.key_id, 'available'],
+    [made.type_name, made.key_id, (await topOf(volumeId)).source?.encrypted],
+    ['sealed', backup.key_id, true],
   );
+
+  const third = await cloud.made({ type: 'sealed' });
+  await into(clear, third.id);
+  assert.deepEqual(
+    [(await topOf(third.id)).key_id, (await topOf(third.id)).source?.encrypted],
+    [third.key_id, undefined],
+  );
+  await own.obey();
+  await own.settle();
+  const fourth = await of(clear, 'sealed more');
+  assert.ok((await topOf(fourth)).key_id, 'what was in the clear becomes encrypted');
+});
+
+test('the record of an encrypted backup carries no key, and is taken in where the key is alone', async () => {
+  await sealedType('sealed for records');
+  const volume = await cloud.made({ type: 'sealed for records' });
+  await sql`update volume_key set sealed = 'x' where id = ${volume.key_id}`.execute(db.database.query);
+  const backup = await own.made(volume.id);
+  const { record } = await own.backups.export(cloud.admin, backup.id);
+  const removed = async () => {
+    await own.backups.delete(cloud.member, backup.id, { force: false });
+    await own.controller.reconcile(backup.id);
+  };
+  await removed();
+  assert.equal((await own.backups.import(cloud.admin, record)).key_id, volume.key_id, 'its volume has it still');
+  await removed();
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
+  await cloud.obey();
+  assert.ok(!(await hasKey(volume.key_id)), 'gone with the last that needs it');
+  await assert.rejects(own.backups.import(cloud.admin, record), {
+    reason: 'backup_key_missing',
+    fields: { id: backup.id, key: volume.key_id },
+  });
 });
 
 test('a volume with a cache has one still when a backup has been restored into it', async () => {

@@ -1,7 +1,7 @@
 /**
  * A backup is made of a volume by the volume's host, into its directory: no byte passes control. Of a volume that nobody has its top is
  * read, which nobody can take meanwhile; of one in use a layer that is frozen for it, so that the backup is of one moment; of a snapshot
- * the snapshot's layer. The volume is held by the task until the backup is made or given up (controller.ts).
+ * the snapshot's layer. Of an encrypted one it is encrypted with the same key. The volume is held by the task until the backup is made or given up (controller.ts).
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
@@ -48,7 +48,9 @@ export function createBackup(database: Database, caller: Caller, wish: BackupWis
   const id = newId();
   return database.transaction(actorOf(caller), async (tx) => {
     const volume = await lockVolume(tx, reachOf(caller), wish.volumeId);
-    if (volume.key_id !== null) throw new CloudError('invalid', 'volume_encrypted', { id: volume.id, call: 'backup' });
+    // No program compares what is encrypted with two passphrases on its way.
+    if (volume.key_id !== null && wish.incremental)
+      throw new CloudError('invalid', 'volume_encrypted', { id: volume.id, call: 'increment' });
     const from = await contentOf(tx, caller, volume, wish);
     await checkQuota(tx, projectId, descriptor.usage, { backups: 1, backup_gigabytes: from.sizeGib });
     const parent = wish.incremental ? await latestOf(tx, caller, volume, from.at) : null;
@@ -60,6 +62,7 @@ export function createBackup(database: Database, caller: Caller, wish: BackupWis
       volume: asItIs(volume),
       ...{ metadata: wish.metadata, container: wish.container, availability_zone: wish.zone ?? volume.host_zone },
       ...{ host_id: volume.host_id, file_name: fileName, file_bytes: null, sha256: null, layer_id: layerId },
+      key_id: volume.key_id,
       ...{ data_at: from.at ?? new Date(), ready_at: null },
     });
     await addBackup(tx, layerId, { id, name: fileName, parent_name: parent?.file_name ?? null });
@@ -114,6 +117,7 @@ async function latestOf(
 ): Promise<{ id: string; file_name: string }> {
   const { rows } = await sql<{ id: string; file_name: string }>`select id, file_name from backup
     where volume_id = ${id} and host_id = ${host_id} and ready_at is not null and fault is null and desired_presence = 'present'
+      and key_id is null
       and ${isAdmin(caller) ? sql`true` : sql`project_id = ${caller.projectId}::uuid`}
       and (${before}::timestamptz is null or data_at < ${before}::timestamptz)
     order by data_at desc, id desc limit 1 for share`.execute(tx);
@@ -121,6 +125,6 @@ async function latestOf(
   return rows[0];
 }
 
-const asItIs = ({ name, description, bootable, metadata, image_metadata }: ListedVolume) => ({
-  ...{ name, description, bootable, metadata, image_metadata },
+const asItIs = ({ name, description, bootable, metadata, image_metadata, volume_type_id }: ListedVolume) => ({
+  ...{ name, description, bootable, metadata, image_metadata, type_id: volume_type_id },
 });

@@ -28,6 +28,8 @@ const record = Type.Object({
   },
   ...{ size: Type.Integer({ minimum: 1, maximum: 0x7fffffff }), metadata: texts, data_timestamp: text },
   host: orNull(id),
+  /** The key itself is in no record: where it is not in the database any more nobody reads the file. */
+  encryption_key_id: Type.Optional(orNull(id)),
   file: Type.Object({
     name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$' }),
     size_bytes: Type.Integer({ minimum: 0 }),
@@ -35,7 +37,7 @@ const record = Type.Object({
   }),
   volume: Type.Object({
     ...{ name: text, description: orNull(text), bootable: Type.Boolean(), metadata: texts },
-    image_metadata: orNull(texts),
+    ...{ image_metadata: orNull(texts), type_id: Type.Optional(id) },
   }),
 });
 type BackupRecord = Static<typeof record>;
@@ -55,6 +57,7 @@ export function exportRecord(backup: ListedBackup): string {
   const said: BackupRecord = {
     ...{ id, volume_id, snapshot_id, parent_id, display_name: backup.name, display_description: backup.description },
     ...{ size: backup.size_gib, metadata, container, availability_zone, host, volume },
+    encryption_key_id: backup.key_id,
     data_timestamp: backup.data_at.toISOString(),
     file: { name: backup.file_name, size_bytes: backup.file_bytes!, sha256: backup.sha256! },
   };
@@ -91,13 +94,18 @@ export async function rowOf(
   owner: { projectId: string; userId: string },
 ): Promise<Omit<BackupRow, 'generation' | 'desired_presence' | 'fault' | 'created_at' | 'updated_at'>> {
   const { id, volume_id, snapshot_id, metadata, container, availability_zone, volume, file } = said;
-  const { rows } = await sql<{ host: string | null; parent: string | null }>`select
+  const keyId = said.encryption_key_id ?? null;
+  const { rows } = await sql<{ host: string | null; parent: string | null; key: string | null }>`select
+    (select id from volume_key where id = ${keyId} and sealed is not null for key share) as key,
     (select id from host where id = ${said.host}) as host,
     (select id from backup where id = ${said.parent_id} and desired_presence = 'present' for share) as parent`.execute(
     db,
   );
   if (said.parent_id !== null && rows[0]!.parent === null) throw unreadable('parent_id: import that one first');
+  if (keyId !== null && rows[0]!.key === null)
+    throw new CloudError('invalid', 'backup_key_missing', { id, key: keyId });
   return {
+    ...{ key_id: keyId },
     ...{ id, project_id: owner.projectId, user_id: owner.userId, volume_id, snapshot_id, parent_id: said.parent_id },
     ...{ name: said.display_name, description: said.display_description, size_gib: said.size, volume, metadata },
     ...{ container, availability_zone, host_id: rows[0]!.host, layer_id: null, data_at: new Date(said.data_timestamp) },

@@ -2,12 +2,13 @@
  * What a backup holds comes back: as a new volume, or into one that nobody has. That one keeps what it holds until its host has made a
  * layer of all that the backup holds, which becomes its top then (../volume/controller.ts); so a restore that fails costs nothing.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller, requireProjectMember } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { isOwed } from '../cache/index.ts';
-import { insertLayer } from '../layer/index.ts';
+import { insertLayer, type LayerSource } from '../layer/index.ts';
 import { requireRoom } from '../pool/index.ts';
 import {
   begin,
@@ -15,6 +16,7 @@ import {
   createVolumeIn,
   emptyWish,
   gibBytes,
+  type ListedVolume,
   lockVolume,
   reachOf,
   requireStatus,
@@ -22,6 +24,7 @@ import {
   type VolumeImages,
   type VolumeWish,
 } from '../volume/index.ts';
+import { encryptionWith } from '../volume-key/index.ts';
 import { type ListedBackup, lockBackup, requireBackupStatus } from './store.ts';
 
 export interface RestoreDependencies {
@@ -78,10 +81,12 @@ async function newVolume(
 ): Promise<string> {
   const restored = {
     ...{ source: sourceOf(backup), sizeGib: backup.size_gib, bootable: backup.volume.bootable },
-    imageMetadata: backup.volume.image_metadata,
+    ...{ imageMetadata: backup.volume.image_metadata, keyId: backup.key_id },
   };
+  // Of what is encrypted another type than its own would be refused.
+  const type = wish.type ?? (backup.key_id === null ? null : (backup.volume.type_id ?? null));
   const hostId = await hostThatIsThere(tx, backup.host_id);
-  const { id } = await createVolumeIn(tx, deps, caller, { projectId, wish: { ...wish, hostId, restored } });
+  const { id } = await createVolumeIn(tx, deps, caller, { projectId, wish: { ...wish, type, hostId, restored } });
   return id;
 }
 
@@ -91,12 +96,12 @@ async function hostThatIsThere(tx: Tx, hostId: string | null): Promise<string | 
   return rows.length > 0 ? hostId : null;
 }
 
-/** @throws CloudError `invalid` where it is smaller than the backup's, encrypted, or somebody has it; `conflict` while somebody waits for its cache */
+/** @throws CloudError `invalid` where it is smaller than the backup's, not as encrypted, or somebody has it; `conflict` while somebody waits for its cache */
 async function intoVolume(tx: Tx, caller: Caller, backup: ListedBackup, volumeId: string): Promise<Restored> {
   const volume = await lockVolume(tx, reachOf(caller), volumeId);
   const { id, name, size_gib, host_id, pool_id } = volume;
-  if (volume.key_id !== null) throw new CloudError('invalid', 'volume_encrypted', { id, call: 'restore' });
   requireStatus(volume, 'restore', ['available']);
+  await requireAsSealed(tx, volume, backup);
   if (await isOwed(tx, volume)) throw new CloudError('conflict', 'volume_cache_sinks', { id });
   if (size_gib < backup.size_gib)
     throw new CloudError('invalid', 'backup_volume_too_small', { size_gib, minimum_gib: backup.size_gib });
@@ -105,6 +110,7 @@ async function intoVolume(tx: Tx, caller: Caller, backup: ListedBackup, volumeId
   await requireRoom(tx, pool_id, sizeBytes);
   const layerId = await insertLayer(tx, {
     ...{ volumeId: id, pool: { id: pool_id, host_id }, sizeBytes, base: null, source: sourceOf(backup) },
+    keyId: backup.key_id ?? volume.key_id,
     ...(volume.cache_pool_id !== null && { cache: { role: 'base', fullBytes: null } }),
   });
   const { bootable, metadata, image_metadata } = backup.volume;
@@ -116,4 +122,18 @@ async function intoVolume(tx: Tx, caller: Caller, backup: ListedBackup, volumeId
   return { volumeId: id, volumeName: name };
 }
 
-const sourceOf = ({ id, file_name: name, sha256 }: ListedBackup) => ({ backup_id: id, name, sha256 });
+/** What is in the clear may become encrypted, and what is encrypted stays so, with its own key. */
+async function requireAsSealed(tx: Tx, { key_id, type_name }: ListedVolume, backup: ListedBackup): Promise<void> {
+  if (backup.key_id === null) return;
+  const [ofBackup, ofVolume] = [
+    await encryptionWith(tx, backup.key_id),
+    key_id === null ? undefined : await encryptionWith(tx, key_id),
+  ];
+  if (!isDeepStrictEqual(ofBackup, ofVolume))
+    throw new CloudError('invalid', 'volume_encryption_differs', { type: type_name, of: 'backup' });
+}
+
+const sourceOf = ({ id, file_name: name, sha256, key_id }: ListedBackup): LayerSource => ({
+  ...{ backup_id: id, name, sha256 },
+  ...(key_id !== null && { encrypted: true }),
+});

@@ -1,4 +1,4 @@
-/** The table of backups as Kysely sees it; the columns' meaning stands in migration 0461. */
+/** The table of backups as Kysely sees it; the columns' meaning stands in migrations 0461 and 0505. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { StorageFault } from '../volume/index.ts';
@@ -10,6 +10,8 @@ export interface BackedUpVolume {
   bootable: boolean;
   metadata: Record<string, string>;
   image_metadata: Record<string, string> | null;
+  /** Absent: it was not kept yet. */
+  type_id?: string;
 }
 
 export interface BackupTable {
@@ -30,6 +32,7 @@ export interface BackupTable {
   file_name: string;
   file_bytes: number | null;
   sha256: string | null;
+  key_id: string | null;
   layer_id: string | null;
   data_at: Timestamp;
   desired_presence: Generated<'present' | 'absent'>;

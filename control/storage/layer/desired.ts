@@ -108,6 +108,9 @@ function imageOf({ image_id: id, image, image_sha256, image_sources }: Row): Des
 const encryptionOf = ({ key_id: keyId, cipher, key_size_bits: keySizeBits }: Row): Pick<DesiredLayer, 'encryption'> =>
   keyId && cipher && keySizeBits ? { encryption: { keyId, cipher, keySizeBits } } : {};
 
-const sourceOf = ({ backup_id, name, sha256 }: LayerSource) => ({ backupId: backup_id as BackupId, name, sha256 });
+const sourceOf = ({ backup_id, name, sha256, encrypted }: LayerSource) => ({
+  ...{ backupId: backup_id as BackupId, name, sha256 },
+  ...(encrypted && { encrypted }),
+});
 const captureOf = ({ image_id, format }: LayerCapture) => ({ imageId: image_id as ImageId, format });
 const backupOf = ({ id, name, parent_name: parentName }: LayerBackup) => ({ id: id as BackupId, name, parentName });

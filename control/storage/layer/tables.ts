@@ -17,6 +17,8 @@ export interface LayerSource {
   backup_id: string;
   name: string;
   sha256: string | null;
+  /** With the layer's own key. */
+  encrypted?: true;
 }
 
 export interface LayerCapture {

@@ -39,7 +39,8 @@ export async function handOut(
 ): Promise<HandedOutKey[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<KeyRow>`select k.id, k.sealed,
-      exists (select from volume_layer l where l.key_id = k.id and l.observed_size_bytes > 0) as used
+      exists (select from volume_layer l where l.key_id = k.id and l.observed_size_bytes > 0)
+        or exists (select from backup b where b.key_id = k.id and b.ready_at is not null) as used
     from volume_key k where ${isOneOf(sql`k.id`, ids)}
       and exists (select from volume_layer l where l.key_id = k.id and l.host_id = ${hostId})`.execute(
     deps.database.query,

@@ -74,6 +74,8 @@ export interface RestoredContent {
   sizeGib: number;
   bootable: boolean;
   imageMetadata: Record<string, string> | null;
+  /** It is encrypted with it; null: it is in the clear. */
+  keyId: string | null;
 }
 
 export const emptyWish: VolumeWish = {
@@ -198,7 +200,7 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     fault: fault === null ? null : faultOf('no_capacity', fault, 1),
     desired_task: pool ? taskOf(wish) : null,
   };
-  const keyId = pool && encryption ? await insertKey(tx, encryption) : (source?.key_id ?? null);
+  const keyId = pool && encryption ? await insertKey(tx, encryption) : ((source ?? sealedBackup(wish))?.key_id ?? null);
   const layers =
     pool && layerId
       ? insertFirstLayer(tx, {
@@ -320,17 +322,18 @@ async function encryptionFor(
   { source, restored }: { source: VolumeSource | null; restored: RestoredContent | undefined },
 ): Promise<VolumeEncryption | undefined> {
   const encryption = await servedEncryption(tx, type);
-  // Hosts restore in the clear only.
-  if (restored && encryption) {
-    throw new CloudError('invalid', 'volume_encryption_differs', { type: type.name, of: 'backup' });
-  }
-  if (!source) return encryption;
-  const present = source.key_id === null ? undefined : await encryptionWith(tx, source.key_id);
+  const from = source ?? sealedBackup({ restored });
+  if (!from) return encryption;
+  const present = from.key_id === null ? undefined : await encryptionWith(tx, from.key_id);
   if (!isDeepStrictEqual(encryption, present)) {
-    throw new CloudError('invalid', 'volume_encryption_differs', { type: type.name, of: source.kind });
+    throw new CloudError('invalid', 'volume_encryption_differs', { type: type.name, of: from.kind });
   }
   return undefined;
 }
+
+/** Undefined where there is none, or one in the clear, of which a volume may be encrypted in any way. */
+const sealedBackup = ({ restored }: Pick<VolumeWish, 'restored'>) =>
+  restored && restored.keyId !== null ? { kind: 'backup' as const, key_id: restored.keyId } : undefined;
 
 /** @throws CloudError `invalid` for what no volume here can be yet */
 export function requireMakeable(type: VolumeTypeRow): void {

@@ -10,6 +10,7 @@ import { luksHeader } from '../luks.ts';
 import { type BuildsOn, sameBase } from '../names.ts';
 import { writeOverlay } from '../overlay.ts';
 import type { LayerTask } from '../task.ts';
+import { keyOf, linksOf, sealInto } from './sealing.ts';
 import type { StepFunction } from './step.ts';
 
 /** An empty one: what it builds on is a name in its header, and costs nothing. */
@@ -94,22 +95,29 @@ export const fetch: StepFunction<'fetch'> = async ({ task, desired }) =>
 
 /** What a backup holds, as a layer that stands for itself. */
 export const restore: StepFunction<'restore'> = async ({ task, desired }) => {
-  if (desired.encryption)
-    throw new HostFault('encrypted', 'no backup is restored into an encrypted layer', { permanent: true });
   const { pools, backups, tools, files, durable } = task.context;
   await pools.require(desired.pool, { toMake: true });
   const path = (await task.path(desired))!;
-  const { name, sha256, backupId } = desired.source!;
+  const { name, sha256, backupId, encrypted = false } = desired.source!;
+  const { encryption, sizeBytes } = desired;
+  if (encrypted && !encryption)
+    throw new HostFault('encrypted', 'an encrypted backup is not restored in the clear', { permanent: true });
+  if (encryption && awaitsKeys(task, [encryption.keyId])) return awaitKeyMs;
   task.say('verifying the backup');
   const beside = `${path}.restored`;
   const wanted = (now: DesiredLayer) => now.source?.backupId === backupId;
   try {
     await task.whileWanted(wanted, async (signal) => {
       const chain = await backups.chain(name, sha256, signal);
+      const work = { signal, progress: (part: number) => task.say(`restoring the backup, ${part} %`) };
+      task.say('restoring the backup');
+      if (encryption) {
+        const [top, ...lower] = linksOf(chain, { sizeBytes, key: encrypted ? keyOf(task, encryption) : undefined });
+        return sealInto(task, { to: beside, encryption, sizeBytes, below: { top: top!, lower, base: null } }, work);
+      }
       const file = await open(beside, 'w', 0o600);
       await file.close();
-      task.say('restoring the backup');
-      await tools.restore(chain, beside, { signal, progress: (part) => task.say(`restoring the backup, ${part} %`) });
+      await tools.restore(chain, beside, work);
     });
     await files.takeBack(beside);
     if (durable) await syncFile(beside);

@@ -8,8 +8,11 @@ import type { CapturedImage, DesiredLayer } from '../../../contract/host/index.t
 import { asFault, HostFault } from '../../host-error.ts';
 import { takeOverImage } from '../../image/take-over.ts';
 import { ProcessDied } from '../../server/context.ts';
+import { keysOf } from '../chain.ts';
 import type { Outcomes } from '../outcomes.ts';
 import { type LayerTask, Superseded } from '../task.ts';
+import { awaitKeyMs, awaitsKeys } from './making.ts';
+import { sealInto } from './sealing.ts';
 import type { StepFunction } from './step.ts';
 
 type Capture = NonNullable<DesiredLayer['captures']>[number];
@@ -27,6 +30,16 @@ export const capture: StepFunction<'capture'> = async ({ task, desired }, { imag
 
 export const backUp: StepFunction<'back-up'> = async ({ task, desired }, { backupId }) => {
   const wish = desired.backups!.find(({ id }) => id === backupId)!;
+  if (desired.encryption) {
+    const keys = keysOf(await task.context.files.chain(task.id));
+    if (
+      awaitsKeys(
+        task,
+        keys.map(({ id }) => id),
+      )
+    )
+      return awaitKeyMs;
+  }
   const made = await outcomeOf(task, 'no backup could be made of it', () => makeBackup(task, desired, wish));
   await task.context.step('place-backup');
   await keep(task, desired, { captures: [], backups: [{ id: backupId, ...made }] });
@@ -106,7 +119,7 @@ async function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, form
   });
 }
 
-/** What is made of an encrypted one would hold its content in the clear. Control refuses it before. */
+/** An image of an encrypted one would hold its content in the clear. Control refuses it before. */
 function requireClear({ encryption }: DesiredLayer): void {
   if (encryption) throw new HostFault('encrypted', 'the layer is encrypted, and what is made of it would not be');
 }
@@ -116,15 +129,22 @@ async function makeBackup(
   desired: DesiredLayer,
   wish: Backup,
 ): Promise<{ sizeBytes: number; sha256: string }> {
-  requireClear(desired);
   const { backups, tools } = task.context;
+  if (desired.encryption && wish.parentName !== null)
+    throw new HostFault('encrypted', 'of an encrypted layer full backups are made only');
   const named = (now: DesiredLayer) => now.backups?.some(({ id }) => id === wish.id) === true;
   return task.whileWanted(named, async (signal) => {
     const earlier = wish.parentName === null ? [] : await backups.chain(wish.parentName, null, signal);
     task.say('making a backup');
     const work = { signal, progress: (part: number) => task.say(`making a backup, ${part} %`) };
     return backups.make(wish, earlier, {
-      write: (to) => task.kind(desired).whileStill(task, desired, (chain) => tools.backUp(chain, to, earlier, work)),
+      write: (to) =>
+        task.kind(desired).whileStill(task, desired, (chain) => {
+          const { encryption } = desired;
+          return encryption
+            ? sealInto(task, { to, encryption, sizeBytes: chain.top.sizeBytes, below: chain }, work)
+            : tools.backUp(chain, to, earlier, work);
+        }),
       written: () => task.context.step('copy-layer'),
       signal,
     });
