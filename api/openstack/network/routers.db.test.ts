@@ -279,3 +279,17 @@ test('of many who want the last floating IPs as many get one as there are', asyn
   for (const answer of answers.filter(({ status }) => status !== 201))
     refused(answer, 409, 'IpAddressGenerationFailure');
 });
+
+test('how a router is spread over hosts is shown to administrators and changed by them', async () => {
+  const [me, admin] = [api.as(testCaller()), api.as(testAdmin())];
+  refused(await me.post('/routers', { router: { distributed: true } }), 403, 'PolicyNotAuthorized');
+  const { router } = (await me.post('/routers', { router: {} })).body;
+  assert.deepEqual([router.distributed, router.ha], [undefined, undefined]);
+  refused(await me.put(`/routers/${router.id}`, { router: { ha: false } }), 403, 'PolicyNotAuthorized');
+  refused(await me.get('/routers?ha=true'), 400, 'InvalidInput');
+  const seen = (await admin.get(`/routers/${router.id}`)).body.router;
+  assert.deepEqual([seen.distributed, seen.ha], [true, true]);
+  const changed = await admin.put(`/routers/${router.id}`, { router: { distributed: false, ha: false } });
+  assert.deepEqual([changed.body.router.distributed, changed.body.router.ha], [false, false]);
+  assert.equal((await admin.get(`/routers?distributed=false&id=${router.id}`)).body.routers.length, 1);
+});

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
 import type { InterfaceResult } from '../../../control/network/router/interfaces.ts';
 import { type RouterRow, routerListing } from '../../../control/network/router/router.ts';
 import type { InterfaceWish, RouterService, RouterWish } from '../../../control/network/router/service.ts';
@@ -59,6 +60,8 @@ const attributes: Attributes = {
       }),
     ),
   },
+  distributed: { post: true, put: true, read: boolean, admin: true, show: a.boolean },
+  ha: { post: true, put: true, read: boolean, admin: true, show: a.boolean },
   routes: { put: true, read: listOf(route), noFilter: true, show: a.list({ destination: a.text, nexthop: a.text }) },
   availability_zone_hints: { post: true, read: listOf(nothing), noFilter: true, show: a.none },
   availability_zones: { noFilter: true, show: a.none },
@@ -81,7 +84,7 @@ export const routers = (service: RouterService): Resource<RouterRow> => ({
 
 const wishOf = ({ availability_zone_hints: _, ...wish }: Record<string, unknown>): RouterWish => wish as RouterWish;
 
-function viewOf(row: RouterRow): View {
+function viewOf(row: RouterRow, caller: Caller): View {
   return {
     id: row.id,
     name: row.name,
@@ -96,6 +99,7 @@ function viewOf(row: RouterRow): View {
             enable_snat: row.enable_snat,
             external_fixed_ips: row.gateway_ips,
           },
+    ...(isAdmin(caller) ? { distributed: row.distributed, ha: row.ha } : {}),
     routes: row.routes,
     availability_zone_hints: [],
     availability_zones: [],
@@ -171,7 +175,7 @@ export function addRouterVerbs(app: Boundary, service: RouterService): void {
     app.put(`/v2.0/routers/:id/${verb}`, contract, async (request) => {
       const routes = routesOf(request.body);
       const row = await service.changeRoutes(callerOf(request), idOf(request, target), { [member]: routes });
-      return { router: viewOf(row) };
+      return { router: viewOf(row, callerOf(request)) };
     });
   }
 }

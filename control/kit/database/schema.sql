@@ -985,7 +985,9 @@ CREATE TABLE public.router (
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    distributed boolean DEFAULT true NOT NULL,
+    ha boolean DEFAULT true NOT NULL
 );
 
 CREATE TABLE public.security_group (

@@ -12,7 +12,8 @@ export const network = {
       touched.unit('network', id);
       if (action !== 'updated') return;
       touched.routersOfNetworks.add(id);
-      touched.dhcpPortsOfNetworks.add(id);
+      // Its MTU is in DHCP answers, and whether it is up in every port.
+      touched.portsOfNetworks.add(id);
     },
   },
 } satisfies ResourceDescriptor;

@@ -41,7 +41,7 @@ export async function loadModel(db: Queryable, units: readonly Unit[], hosts: Ho
 async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<NetworkRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<NetworkRow>`
-    select id, project_id, name, external, mtu, provider_network_type, provider_physical_network, provider_segmentation_id
+    select id, project_id, name, admin_state_up, external, mtu, provider_network_type, provider_physical_network, provider_segmentation_id
     from network where ${isOneOf(sql`id`, ids)}`.execute(db);
   return rows;
 }
@@ -95,7 +95,7 @@ async function loadPorts(db: Queryable, wanted: WantedPorts): Promise<PortRow[]>
 async function loadRouters(db: Queryable, ids: readonly string[]): Promise<RouterRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<RouterRow>`
-    select id, name, admin_state_up, gateway_network_id, enable_snat, routes
+    select id, name, admin_state_up, gateway_network_id, enable_snat, distributed, ha, routes
     from router where ${isOneOf(sql`id`, ids)}`.execute(db);
   return rows;
 }

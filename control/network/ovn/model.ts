@@ -11,6 +11,7 @@ export interface NetworkRow {
   id: string;
   project_id: string;
   name: string;
+  admin_state_up: boolean;
   external: boolean;
   mtu: number;
   provider_network_type: 'geneve' | 'flat' | 'vlan' | 'local';
@@ -60,6 +61,8 @@ export interface RouterRow {
   admin_state_up: boolean;
   gateway_network_id: string | null;
   enable_snat: boolean;
+  distributed: boolean;
+  ha: boolean;
   routes: { destination: string; nexthop: string }[];
 }
 

@@ -24,6 +24,8 @@ export const routerListing: Listing<RouterRow> = {
     admin_state_up: { kind: 'boolean', sortable: true },
     status: { kind: 'text', sortable: true, expression: sql`'ACTIVE'::text` },
     gateway_network_id: { kind: 'uuid' },
+    distributed: { kind: 'boolean' },
+    ha: { kind: 'boolean' },
     generation: { kind: 'integer' },
     created_at: { kind: 'time', sortable: true },
     updated_at: { kind: 'time', sortable: true },

@@ -3,12 +3,12 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
-import { actorOf, type Caller } from '../../kit/caller.ts';
+import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { defined, json } from '../../kit/database/schema.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
-import { lockOwn, projectFor, touched } from '../../kit/rows.ts';
+import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { interfaceOwners } from '../address/plan.ts';
 import { checkGatewayRights, type GatewayWish, removeGateway, setGateway } from './gateway.ts';
 import {
@@ -30,6 +30,8 @@ export interface RouterWish {
   name?: string;
   description?: string;
   admin_state_up?: boolean;
+  distributed?: boolean;
+  ha?: boolean;
   /** Null: no gateway. */
   gateway?: GatewayWish | null;
   routes?: Route[];
@@ -59,6 +61,7 @@ export class RouterService {
     const { gateway, routes: _, project_id, ...columns } = wish;
     const project = projectFor(caller, project_id, 'create_router');
     checkGatewayRights(caller, gateway ?? null, 'create_router');
+    checkFlagRights(caller, wish, 'create_router');
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const id = newId();
       await checkQuota(tx, project, descriptor.usage, { routers: 1 });
@@ -80,6 +83,7 @@ export class RouterService {
 
   async update(caller: Caller, id: string, wish: RouterWish): Promise<RouterRow> {
     checkGatewayRights(caller, wish.gateway ?? null, 'update_router');
+    checkFlagRights(caller, wish, 'update_router');
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const now = await lockOwn<RouterRow>(tx, caller, 'router', id, 'update_router');
       const { gateway, routes, project_id: _, ...columns } = wish;
@@ -166,4 +170,11 @@ async function connectedRoutes(tx: Tx, routerId: string, routes: readonly Route[
     ips.map(({ cidr }) => cidr),
     ips.map(({ ip }) => ip),
   );
+}
+
+/** @throws CloudError `forbidden`: how a router is spread over hosts is administrators' business */
+function checkFlagRights(caller: Caller, wish: RouterWish, operation: string): void {
+  for (const flag of ['distributed', 'ha'] as const) {
+    if (wish[flag] !== undefined && !isAdmin(caller)) throw forbidden(operation, flag);
+  }
 }

@@ -14,6 +14,10 @@ export interface RouterTable {
   admin_state_up: Generated<boolean>;
   gateway_network_id: string | null;
   enable_snat: Generated<boolean>;
+  /** Floating IPs are handled on the hosts of their guests, where these have the physical network; else all by the gateway. */
+  distributed: Generated<boolean>;
+  /** Further hosts stand by for the gateway. */
+  ha: Generated<boolean>;
   routes: Json<Route[]>;
   tags: Generated<string[]>;
   generation: Generated<number>;

@@ -164,3 +164,43 @@ test("a floating IP is handled on its guest's host if that has the network, else
     ],
   );
 });
+
+const parts = () => ({
+  networks: [...representative.networks.values()],
+  subnets: [...representative.subnets.values()],
+  ports: [...representative.ports.values()],
+  routers: [...representative.routers.values()],
+  floatingIps: [...representative.floatingIps.values()],
+  hosts: representative.hosts,
+});
+
+test('a router that is not distributed handles all floating IPs itself, and one without HA has a single chassis', () => {
+  const rowsWith = (flags: { distributed?: boolean; ha?: boolean }) => {
+    const routers = parts().routers.map((router) => ({ ...router, ...flags }));
+    return desiredRows(new IndexedModel({ ...parts(), routers }), unit('router', ids.router));
+  };
+  const local = (flags: { distributed?: boolean }) =>
+    rowsWith(flags).filter(({ key, columns }) => key.startsWith('floating_ip') && columns.logical_port !== null).length;
+  assert.deepEqual([local({}), local({ distributed: false })], [1, 0]);
+  const chassis = (flags: { ha?: boolean }) => rowsWith(flags).filter(({ table }) => table === 'Gateway_Chassis');
+  assert.equal(chassis({ ha: false }).length, 1);
+  assert.equal(chassis({ ha: false })[0]!.key, chassis({})[0]!.key);
+  assert.ok(chassis({}).length > 1);
+});
+
+test('no port of a network that is down is enabled, and all are as they were once it is up again', () => {
+  const enabled = (up: boolean) => {
+    const networks = parts().networks.map((network) => ({ ...network, admin_state_up: up }));
+    const model = new IndexedModel({ ...parts(), networks });
+    return [...model.ports.keys()]
+      .flatMap((id) => desiredRows(model, unit('port', id)))
+      .filter(({ table }) => table === 'Logical_Switch_Port')
+      .map(({ columns }) => columns.enabled);
+  };
+  assert.deepEqual(new Set(enabled(false)), new Set([false]));
+  const administrated = [...representative.ports.values()].filter((port) => port.device_owner !== 'network:floatingip');
+  assert.deepEqual(
+    enabled(true),
+    administrated.map((port) => port.admin_state_up),
+  );
+});

@@ -3,7 +3,7 @@
  * IPv6 passes through as it is, and so does IPv4 of a subnet that is of one address scope with the external network.
  *
  * A floating IP is handled on the guest's own host (logical_port and external_mac) when that host has the physical
- * network: no detour through the gateway's host, and it goes on when that one dies. Else it is handled by the gateway.
+ * network and the router is distributed: no detour through the gateway's host, and it goes on when that one dies. Else it is handled by the gateway.
  * Both ways work on the userspace datapath, which has NAT in its own connection tracker.
  */
 import { versionOf } from '../address.ts';
@@ -22,7 +22,7 @@ export function natRows(
   const hang = { ...parent, column: 'nat' };
   return [
     ...(router.enable_snat && external ? snat(model, hang, ports, gateway, external) : []),
-    ...model.floatingIpsOf(router.id).flatMap((floating) => floatingIp(model, hang, floating)),
+    ...model.floatingIpsOf(router.id).flatMap((floating) => floatingIp(model, hang, router, floating)),
   ];
 }
 
@@ -50,10 +50,11 @@ function snat(
 function floatingIp(
   model: IndexedModel,
   parent: NonNullable<DesiredRow['parent']>,
+  router: RouterRow,
   floating: FloatingIpRow,
 ): DesiredRow[] {
   if (!floating.port_id || !floating.fixed_ip) return [];
-  const distributed = isDistributed(model, floating);
+  const distributed = router.distributed && isDistributed(model, floating);
   return [
     {
       table: 'NAT',

@@ -30,7 +30,9 @@ const isGuestPort = (port: PortRow): boolean => !port.device_owner.startsWith('n
 const isFiltered = (port: PortRow): boolean => isGuestPort(port) && port.port_security_enabled;
 
 function columns(model: IndexedModel, port: PortRow): DesiredRow['columns'] {
-  const common = { name: port.id, enabled: port.admin_state_up };
+  // A network that is down carries nothing: none of its ports does, its routers' included.
+  const up = port.admin_state_up && model.networks.get(port.network_id)?.admin_state_up !== false;
+  const common = { name: port.id, enabled: up };
   if (isRouterPort(port)) {
     const options: Record<string, string> = { 'router-port': names.routerPort(port.id) };
     // Announces the router's own address and those of its NAT rules when the gateway moves to another host.

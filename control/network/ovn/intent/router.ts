@@ -80,7 +80,8 @@ function advertisement(addresses: { subnet: SubnetRow }[], mtu: number | undefin
 function gatewayChassis(model: IndexedModel, router: RouterRow, gateway: PortRow): DesiredRow[] {
   if (gateway.ips.length === 0) return [];
   const network = model.networks.get(gateway.network_id);
-  const hosts = model.hosts.choose(router.id, network?.provider_physical_network ?? null);
+  const chosen = model.hosts.choose(router.id, network?.provider_physical_network ?? null);
+  const hosts = router.ha ? chosen : chosen.slice(0, 1);
   const owner = unit('router', router.id);
   return hosts.map((host, place) => ({
     table: 'Gateway_Chassis',

@@ -77,7 +77,13 @@ const slaac = { ipv6_address_mode: 'slaac', ipv6_ra_mode: 'slaac' } as const;
 const stateful = { ipv6_address_mode: 'dhcpv6-stateful', ipv6_ra_mode: 'dhcpv6-stateful' } as const;
 const stateless = { ipv6_address_mode: 'dhcpv6-stateless', ipv6_ra_mode: 'dhcpv6-stateless' } as const;
 const onRouter = { device_owner: 'network:router_interface', device_id: ids.router };
-const network = { project_id: id('1', 1), external: false, mtu: 1442, provider_physical_network: null } as const;
+const network = {
+  admin_state_up: true,
+  project_id: id('1', 1),
+  external: false,
+  mtu: 1442,
+  provider_physical_network: null,
+} as const;
 
 const networks: ModelRows['networks'] = [
   {
@@ -188,7 +194,10 @@ const ports: ModelRows['ports'] = [
   }),
 ];
 
-const router = { admin_state_up: true, gateway_network_id: ids.external, enable_snat: true, routes: [] };
+const router = {
+  ...{ admin_state_up: true, gateway_network_id: ids.external, enable_snat: true },
+  ...{ distributed: true, ha: true, routes: [] },
+};
 const floating = { floating_network_id: ids.external, router_id: ids.router };
 const host = (hostId: string, physical_networks: string[], alive: boolean) => ({
   id: hostId,
