@@ -222,6 +222,9 @@ const cacheFile = ({ layerId, path }: ChainLink, { volumeId, placeOf = (each) =>
 
 /** The whole chain for a program of ours; a guest's QEMU has options of its own for the top. */
 export function chainNodes(chain: LayerChain, spelling: Spelling & { readOnly: boolean }): BlockNode {
+  // What runs behind walls reaches no cluster.
+  if (chain.top.remote)
+    throw new HostFault('invalid', `layer ${chain.top.layerId} is in a Ceph cluster, and no file`, { permanent: true });
   const { volumeId, placeOf = (path) => path, readOnly } = spelling;
   const { layerId, path, cache } = chain.top;
   const name = cache && volumeId !== undefined && { 'node-name': layerFileNode(volumeId, layerId) };

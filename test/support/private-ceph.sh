@@ -77,4 +77,5 @@ done
 ceph osd pool create vols 32 >/dev/null
 ceph osd pool application enable vols rbd 
 rbd pool init vols
-ceph auth get-or-create client.bothy mon 'profile rbd' mgr 'profile rbd pool=vols' osd 'profile rbd pool=vols' -o $D/bothy.keyring
+rbd namespace create vols/rack-1
+ceph auth get-or-create client.bothy mon 'profile rbd' mgr 'profile rbd pool=vols namespace=rack-1' osd 'profile rbd pool=vols namespace=rack-1' -o $D/bothy.keyring

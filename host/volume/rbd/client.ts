@@ -26,7 +26,8 @@ export interface Asked {
 const quickMs = 15_000;
 /** Content is moved: as long as work on files may take. */
 export const longMs = 4 * 3_600_000;
-const atOnce = 4;
+/** Few, so that a cluster that hangs is not asked by many; what moves content does not keep the others from their answers. */
+const atOnce = { quick: 4, long: 2 };
 
 /** errno of what Ceph's programs end with. */
 export const [noEntry, exists, notEmpty] = [2, 17, 39];
@@ -44,8 +45,8 @@ export class RbdError extends Error {
 
 export class RbdClient {
   readonly #setting: RbdSetting;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #quick = new Turns(atOnce.quick);
+  readonly #long = new Turns(atOnce.long);
 
   constructor(setting: RbdSetting) {
     this.#setting = setting;
@@ -63,7 +64,7 @@ export class RbdClient {
     const { programs } = this.#setting;
     // Clones whose parents' snapshots and images can be deleted before them.
     const all = [...this.#identity(), '--rbd-default-clone-format=2', ...args];
-    return this.#oneOfFew(asked, () => run(programs?.rbd ?? 'rbd', all, asked));
+    return this.#turns(asked).take(() => run(programs?.rbd ?? 'rbd', all, asked));
   }
 
   async json<T>(args: readonly string[], asked: Asked = {}): Promise<T> {
@@ -90,7 +91,7 @@ export class RbdClient {
       pools: { name: string; stats: { stored: number; max_avail: number } }[];
     }
     const args = ['--connect-timeout', '5', ...this.#identity(), 'df', '--format', 'json'];
-    const { pools } = parsed<Levels>(await this.#oneOfFew({}, () => run(programs?.ceph ?? 'ceph', args, {})));
+    const { pools } = parsed<Levels>(await this.#quick.take(() => run(programs?.ceph ?? 'ceph', args, {})));
     const found = pools.find(({ name }) => name === pool);
     if (!found) throw new RbdError(`the cluster has no pool ${pool}`, noEntry);
     const { stored, max_avail } = found.stats;
@@ -102,16 +103,29 @@ export class RbdClient {
     return ['--conf', conf, '--id', user, '--keyring', keyring];
   }
 
-  async #oneOfFew<T>({ signal }: Asked, work: () => Promise<T>): Promise<T> {
-    if (this.#running >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
+  #turns({ timeoutMs = quickMs }: Asked): Turns {
+    return timeoutMs > quickMs ? this.#long : this.#quick;
+  }
+}
+
+/** So many at once; the others wait for their turn. */
+class Turns {
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor(atOnce: number) {
+    this.#free = atOnce;
+  }
+
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free--;
     try {
-      signal?.throwIfAborted();
       return await work();
     } finally {
       const next = this.#waiting.shift();
       if (next) next();
-      else this.#running--;
+      else this.#free++;
     }
   }
 }
@@ -132,7 +146,8 @@ export function parsed<T>(text: string): T {
   }
 }
 
-function run(program: string, args: string[], { timeoutMs = quickMs, signal }: Asked): Promise<string> {
+async function run(program: string, args: string[], { timeoutMs = quickMs, signal }: Asked): Promise<string> {
+  signal?.throwIfAborted();
   const env = { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8' };
   const options = { timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 256 * 2 ** 20, cwd: '/', env } as const;
   return new Promise((resolve, reject) => {

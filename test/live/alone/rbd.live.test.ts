@@ -35,7 +35,7 @@ async function cloud(t: TestContext) {
   chmodSync(world.directory, 0o755);
   const { directory, control } = world;
   const base = { dataDirectory: join(directory, 'data'), runDirectory: join(directory, 'run') };
-  const rbd = { conf: ceph.conf, keyring: ceph.keyring, user: 'bothy', pool: 'vols' };
+  const rbd = { conf: ceph.conf, keyring: ceph.keyring, user: 'bothy', pool: 'vols', namespace: 'rack-1' };
   const storage = { pools: [{ name: 'big', tier: 'disk' as const, rbd }] };
   const configuration = { guests, accelerator: 'tcg' as const, durable: true, storage, sweepIntervalMs: 1000 };
   const real = await qemuMachine({ ...base, ...configuration });
@@ -71,7 +71,7 @@ const next = (layer: DesiredLayer, changes: Partial<DesiredLayer>): DesiredLayer
 const gone = (layer: DesiredLayer) => next(layer, { presence: 'absent' });
 
 function contents(ceph: PrivateCeph, image: string): Buffer {
-  return execFileSync('rbd', ['--conf', ceph.conf, 'export', `vols/${image}`, '-'], {
+  return execFileSync('rbd', ['--conf', ceph.conf, 'export', `vols/rack-1/${image}`, '-'], {
     maxBuffer: 2 ** 30,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
@@ -107,7 +107,7 @@ test('volumes in a Ceph cluster', { skip, timeout: 600_000 }, async (t) => {
 
   await t.test('layers are made, cloned, grown, copied out and back, and go in any order', async () => {
     let bottom = await want(layerOf());
-    ceph.rbd('bench', '--io-type', 'write', '--io-total', '4M', '--io-size', '4K', `vols/bothy-${bottom.id}`);
+    ceph.rbd('bench', '--io-type', 'write', '--io-total', '4M', '--io-size', '4K', `vols/rack-1/bothy-${bottom.id}`);
     const filled = contents(ceph, `bothy-${bottom.id}`);
     bottom = next(bottom, { readOnly: true });
     control.wantLayer(bottom);
@@ -185,7 +185,7 @@ test('volumes in a Ceph cluster', { skip, timeout: 600_000 }, async (t) => {
   });
 
   await t.test('nothing is left but the mark, and a cluster that is away is refused by name', async () => {
-    await until('copies to go', () => !/image-/.test(ceph.rbd('ls', 'vols')), { timeoutMs: 30_000 });
+    await until('copies to go', () => !/image-/.test(ceph.rbd('ls', 'vols/rack-1')), { timeoutMs: 30_000 });
     process.kill(ceph.pid('mon.a'), 'SIGKILL');
     await until('the pool to be refused', () => host.status().facts.pools![0]!.problem !== null, { timeoutMs: 90_000 });
     assert.match(host.status().facts.pools![0]!.problem!, /Ceph/);
