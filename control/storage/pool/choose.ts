@@ -7,9 +7,11 @@
  * refuse: the layer waits for it; but those that are here go first.
  */
 import { type PoolTraits, unmetSpecs } from './capabilities.ts';
+import type { PoolKind } from './tables.ts';
 
 export interface PoolState extends PoolTraits {
   id: string;
+  kind: PoolKind;
   host_id: string;
   host_name: string;
   host_enabled: boolean;
@@ -39,6 +41,10 @@ export interface PoolWish {
   notOnHosts?: readonly string[];
   /** The image that it is made from. */
   imageId?: string | null;
+  /** Where what it builds on lies, and whether a guest writes to that. */
+  from?: { poolId: string; kind: PoolKind; inUse: boolean } | null;
+  /** With a key, its own or its source's. */
+  encrypted?: boolean;
   /** Another pool of the same host is to be its cache. */
   cache?: { pool: string | null; tier: PoolState['tier'] | null; bytes: number } | null;
 }
@@ -50,6 +56,8 @@ export type PoolRefusal =
   | 'other_zone'
   | 'type_unmet'
   | 'no_cache'
+  | 'no_encryption'
+  | 'cluster_apart'
   | 'disabled'
   | 'host_disabled'
   | 'disconnected'
@@ -133,8 +141,9 @@ function cacheFor(
   const fit = (each: PoolState): boolean => {
     const { room, free } = roomOf(each);
     const named = (wish.pool ?? each.name) === each.name && (wish.tier ?? each.tier) === each.tier;
-    const well = !each.disabled && each.problem === null && room >= wish.bytes && free >= wish.bytes;
-    return each.id !== pool.id && each.host_id === pool.host_id && named && well;
+    const well =
+      each.kind !== 'rbd' && !each.disabled && each.problem === null && room >= wish.bytes && free >= wish.bytes;
+    return pool.kind !== 'rbd' && each.id !== pool.id && each.host_id === pool.host_id && named && well;
   };
   const share = (each: PoolState) => roomOf(each).room / Math.max(1, roomOf(each).promisable);
   return pools.filter(fit).sort((a, b) => share(b) - share(a) || (a.id < b.id ? -1 : 1))[0];
@@ -151,6 +160,8 @@ function judge(wish: PoolWish, pool: PoolState, pools: readonly PoolState[]): Po
     ['other_zone', zone !== null && zone !== pool.availability_zone],
     ['type_unmet', unmet.length > 0],
     ['no_cache', wish.cache != null && cacheFor(wish.cache, pool, pools) === undefined],
+    ['no_encryption', pool.kind === 'rbd' && wish.encrypted === true],
+    ['cluster_apart', isApart(wish, pool)],
     ['disabled', pool.disabled],
     // What is there already may have children there: a host that is closed takes nothing new.
     ['host_disabled', !pool.host_enabled && hostId === null],
@@ -168,6 +179,10 @@ function judge(wish: PoolWish, pool: PoolState, pools: readonly PoolState[]): Po
   return { pool_id, name, host_name, refusals, unmet, room_bytes: room, free_bytes: free, score };
 }
 
+/** What lies in a cluster does not leave it; into it goes what nobody writes to meanwhile. */
+const isApart = ({ from }: PoolWish, { id, kind }: PoolState): boolean =>
+  from != null && from.poolId !== id && (from.kind === 'rbd' || (kind === 'rbd' && from.inUse));
+
 /** What the pool may still promise, as Cinder counts thin pools (cinder/scheduler/filters/capacity_filter.py). */
 export function roomOf(
   pool: Pick<PoolState, 'total_bytes' | 'free_bytes' | 'promised_bytes' | 'over_subscription' | 'reserved_percentage'>,
@@ -184,6 +199,8 @@ const words: Readonly<Record<PoolRefusal, string>> = {
   other_zone: 'is in another availability zone',
   type_unmet: 'is not as the volume type asks',
   no_cache: 'is on a host without a pool for the cache that the volume type asks for, or with too little room in it',
+  no_encryption: 'is of a Ceph cluster, where no volume is encrypted',
+  cluster_apart: 'is not in the Ceph cluster where it lies, or is in one and it is in use',
   disabled: 'is closed for new volumes',
   host_disabled: 'is on a host that is closed',
   disconnected: 'is on a host that is away',
@@ -200,6 +217,8 @@ const cures: Readonly<Record<PoolRefusal, string>> = {
   other_zone: 'do not ask for a certain availability zone, or ask for another',
   type_unmet: 'use another volume type',
   no_cache: 'use another volume type, or ask the administrators for a faster pool',
+  no_encryption: 'use another volume type',
+  cluster_apart: 'detach it first, or copy it by way of an image or a backup',
   disabled: 'ask the administrators to open a pool',
   host_disabled: 'ask the administrators to open a host',
   disconnected: 'try again when the hosts are back',

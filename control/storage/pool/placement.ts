@@ -8,6 +8,7 @@ import { newOrderedId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { choose, type PoolChoice, type PoolState, type PoolWish, roomOf } from './choose.ts';
+import type { PoolKind } from './tables.ts';
 
 /** Any constant that no other advisory lock uses: 'pool' in ASCII. */
 const poolLock = 0x70_6f_6f_6c;
@@ -29,6 +30,12 @@ export async function choosePool(tx: Tx, wish: PoolWish): Promise<PoolChoice> {
   return found.pool ? found : choose(wish, await readPools(tx, wish.imageId ?? null));
 }
 
+/** Of a pool in which something lies that is to be built on. */
+export async function placeOf(tx: Tx, poolId: string, inUse: boolean): Promise<NonNullable<PoolWish['from']>> {
+  const { rows } = await sql<{ kind: PoolKind }>`select kind from storage_pool where id = ${poolId}`.execute(tx);
+  return { poolId, kind: rows[0]?.kind ?? 'directory', inUse };
+}
+
 /** Choices are made one after another; ends with the transaction. Whoever also places servers takes that lock first. */
 export async function lockPools(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(${poolLock})`.execute(tx);
@@ -41,7 +48,7 @@ async function readSome(tx: Tx, imageId: string | null, which: RawBuilder<unknow
   // One value, since thousands of rows of many columns cost the reader more than the database.
   const { rows } = await sql<{ pools: PoolState[] }>`
     select coalesce(json_agg(each), '[]') as pools from (
-      select p.id, p.host_id, p.name, p.tier, h.name as host_name, h.availability_zone, h.enabled as host_enabled, h.connected,
+      select p.id, p.kind, p.host_id, p.name, p.tier, h.name as host_name, h.availability_zone, h.enabled as host_enabled, h.connected,
         ${seenLately} as seen_lately, p.disabled, p.problem, p.total_bytes, p.free_bytes, coalesce(u.promised_bytes, 0) as promised_bytes,
         p.over_subscription, p.reserved_percentage, l.image_id is not null as holds_image
       from storage_pool p join host h on h.id = p.host_id left join storage_pool_usage u on u.pool_id = p.id

@@ -4,12 +4,14 @@ import type { Timestamp } from '../../kit/database/schema.ts';
 
 export type PoolTier = 'ram' | 'flash' | 'disk';
 
+export type PoolKind = 'directory' | 'file-system' | 'block-device' | 'rbd';
+
 export interface StoragePoolTable {
   id: string;
   host_id: string;
   name: string;
   tier: PoolTier;
-  kind: 'directory' | 'file-system' | 'block-device' | 'rbd';
+  kind: PoolKind;
   total_bytes: number;
   free_bytes: number;
   problem: string | null;

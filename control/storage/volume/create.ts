@@ -21,7 +21,7 @@ import {
 import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { insertLayer, type LayerSource, type NewLayer } from '../layer/index.ts';
-import { choosePool, type PoolState, type PoolWish, recordPoolChoice } from '../pool/index.ts';
+import { choosePool, type PoolState, type PoolWish, placeOf, recordPoolChoice } from '../pool/index.ts';
 import { encryptionWith, insertKey, type VolumeEncryption } from '../volume-key/index.ts';
 import { cacheWords, servedEncryption, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
 import { freezeTop } from './freeze.ts';
@@ -179,10 +179,13 @@ interface Ingredients {
 async function place(tx: Tx, all: Ingredients): Promise<Decided> {
   const { caller, projectId, wish, source, image, type, encryption, sizeGib, hints } = all;
   const id = newId<VolumeId>();
+  // Its top is frozen: what is built on is written to by nobody.
+  const from = source?.pool_id ? await placeOf(tx, source.pool_id, false) : null;
   const poolWish: PoolWish = {
     ...{ sizeBytes: sizeGib * gibBytes, extraSpecs: type.extra_specs, availabilityZone: wish.zone },
     hostId: source?.host_id ?? wish.hostId ?? hints.same,
     ...{ notOnHosts: hints.different, imageId: image?.id ?? null, cache: cacheWords(type.extra_specs) },
+    ...{ from, encrypted: encryption !== undefined || (source?.key_id ?? null) !== null },
   };
   const found = await choosePool(tx, poolWish);
   const { pool, cachePool } = found;

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
-import { choosePool, recordPoolChoice } from '../pool/index.ts';
+import { choosePool, placeOf, recordPoolChoice } from '../pool/index.ts';
 import { type ActDependencies, onLockedVolume } from './act.ts';
 import { beginMove, requireMovable } from './move.ts';
 import { findVolume, reachOf } from './store.ts';
@@ -33,6 +33,8 @@ export async function migrateVolume(
       extraSpecs: rows[0]!.extra_specs,
       poolId: pool.id,
       hostId: volume.host_id,
+      from: await placeOf(tx, volume.pool_id!, volume.attachment !== null),
+      encrypted: volume.key_id !== null,
     };
     const found = await choosePool(tx, wish);
     if (!found.pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });

@@ -8,7 +8,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Actor, Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
-import { choose, choosePool, readPools, recordPoolChoice } from '../pool/index.ts';
+import { choose, choosePool, placeOf, readPools, recordPoolChoice } from '../pool/index.ts';
 import { encryptionWith, type VolumeEncryption } from '../volume-key/index.ts';
 import { sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
@@ -70,6 +70,8 @@ async function moveToType(
 ): Promise<void> {
   const wish = {
     ...{ sizeBytes: volume.layer_bytes, extraSpecs: type.extra_specs, hostId: volume.host_id },
+    from: await placeOf(tx, volume.pool_id!, volume.attachment !== null),
+    encrypted: wanted.encryption ? true : wanted.encryption === undefined && volume.key_id !== null,
     // Where it lies is as good as ever.
     ...(!leaves && { poolId: volume.pool_id }),
   };
