@@ -35,6 +35,8 @@ export interface Caller {
   trustId?: string;
   /** Set when the application credential names the only requests that it is good for. */
   accessRules?: readonly AccessRule[];
+  /** The one revision of a row that the caller means to change; see `lockOwn`. */
+  onlyAt?: { noun: string; id: string; generation: number };
   /** When the token ends by itself. */
   expiresAt?: Date;
 }

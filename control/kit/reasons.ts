@@ -24,6 +24,8 @@ export interface KitReasons {
   tag_invalid: { tag: string; maximum: number };
   too_many_tags: { maximum: number };
   tag_not_found: { tag: string };
+  /** Somebody else changed it since. */
+  revision_number_constraint_failed: { expected: number; current: number };
 }
 
 /** Of reading what changed. */

@@ -51,7 +51,21 @@ export async function lockOwn<Row extends { id: string; project_id: string }>(
   if (!row || (!own && !(await options.maySee?.(row)))) throw notFound(noun, id);
   if (!own) throw forbidden(operation);
   requireWriter(caller, operation);
-  return row;
+  return checkRevision(caller, noun, row);
+}
+
+/** Held under the row's lock: of several who saw one revision and change it, the first does. */
+export function checkRevision<Row extends { id: string; generation?: number }>(
+  caller: Caller,
+  noun: Noun,
+  row: Row,
+): Row {
+  const { onlyAt } = caller;
+  if (onlyAt?.noun !== noun || onlyAt.id !== row.id || onlyAt.generation === row.generation) return row;
+  throw new CloudError('conflict', 'revision_number_constraint_failed', {
+    expected: onlyAt.generation,
+    current: row.generation ?? 0,
+  });
 }
 
 /** Columns of every changed row: the generation is Neutron's revision_number. */

@@ -25,6 +25,8 @@ export const kitSentences: SentenceTable<KitReasons> = {
   tag_invalid: ({ tag, maximum }) => `'${tag}' is not a valid tag: 1 to ${maximum} characters and no comma`,
   too_many_tags: ({ maximum }) => `a resource can have at most ${maximum} tags`,
   tag_not_found: ({ tag }) => `Tag ${tag} could not be found.`,
+  revision_number_constraint_failed: ({ expected, current }) =>
+    `Constrained to ${expected}, but current revision is ${current}`,
 };
 
 export const hostSentences: SentenceTable<HostReasons> = {

@@ -46,6 +46,11 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['rbac-policies', 'RBAC Policies', 'Who may use what is of another project'],
   ['rbac-security-groups', 'Add security_group type to network RBAC', 'Security groups of other projects'],
   ['rbac-subnetpool', 'Add subnetpool type to RBAC', 'Subnet pools of other projects'],
+  [
+    'revision-if-match',
+    'If-Match constraints based on revision_number',
+    'Changes of one revision, or none, by the header If-Match',
+  ],
   ['router', 'Neutron L3 Router', 'Routers and floating IPs'],
   ['security-group', 'security-group', 'Security groups'],
   [

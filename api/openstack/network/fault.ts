@@ -89,6 +89,7 @@ export const invalidInput = (message: string): Refusal =>
   neutronRefusal('invalid', 'InvalidInput', `Invalid input for operation: ${message}.`);
 
 export const neutronFaults: FaultForm = {
+  reasonOverrides: { revision_number_constraint_failed: 412 },
   sentences: neutronSentences,
   body: (fault) => ({ NeutronError: { type: faultType(fault), message: messageOf(fault), detail: '' } }),
 };

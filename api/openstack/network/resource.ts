@@ -8,6 +8,7 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import { type Attributes, readPost, readPut } from './attributes.ts';
 import { answers, fieldsQuery, listQuery, postBody, putBody } from './contracts.ts';
+import { callerFor } from './if-match.ts';
 import { pageLinks, type RawQuery, readListQuery } from './list-query.ts';
 
 export type View = Record<string, unknown>;
@@ -80,15 +81,16 @@ export function addResource(app: Boundary, baseUrl: (request: FastifyRequest) =>
       explain: { body: (body: unknown) => readPut(single, attributes, body) },
     } as const;
     app.put(`/v2.0/${path}/:id`, contract, async (request) => {
-      const caller = callerOf(request);
       const id = idOf(request, resource);
+      const caller = callerFor(request, listing.noun, id);
       const row = await update(caller, id, readPut(single, attributes, request.body));
       return { [single]: resource.view(row, caller) };
     });
   }
   const remove = { summary: `Delete a ${noun}`, rights: 'member', answers: { 204: null } } as const;
   app.delete(`/v2.0/${path}/:id`, remove, async (request, reply) => {
-    await resource.delete(callerOf(request), idOf(request, { listing }));
+    const id = idOf(request, { listing });
+    await resource.delete(callerFor(request, listing.noun, id), id);
     return reply.code(204).send();
   });
 }

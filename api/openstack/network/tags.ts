@@ -1,9 +1,11 @@
+import type { FastifyRequest } from 'fastify';
 import type { TagService } from '../../../control/kit/tags.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
 import { listOf, readAttributes, text } from './attributes.ts';
 import { bodySchema } from './contracts.ts';
+import { callerFor } from './if-match.ts';
 import { idOf, type Resource } from './resource.ts';
 
 const attributes = { tags: { put: true, required: true, read: listOf(text(255)) } };
@@ -26,16 +28,20 @@ const contracts = {
 
 export function addTags(app: Boundary, service: TagService, resource: Resource): void {
   const { listing, path } = resource;
+  const changed = (request: FastifyRequest) => {
+    const id = idOf(request, resource);
+    return [callerFor(request, listing.noun, id), listing, id] as const;
+  };
   const tagOf = (params: unknown): string => (params as { tag: string }).tag;
   app.get(`/v2.0/${path}/:id/tags`, contracts.list, async (request) => ({
     tags: await service.list(callerOf(request), listing, idOf(request, resource)),
   }));
   app.put(`/v2.0/${path}/:id/tags`, contracts.replace, async (request) => {
     const { tags } = readAttributes(attributes, request.body, 'put') as { tags?: string[] };
-    return { tags: await service.replace(callerOf(request), listing, idOf(request, resource), tags ?? []) };
+    return { tags: await service.replace(...changed(request), tags ?? []) };
   });
   app.delete(`/v2.0/${path}/:id/tags`, contracts.clear, async (request, reply) => {
-    await service.replace(callerOf(request), listing, idOf(request, resource), []);
+    await service.replace(...changed(request), []);
     return reply.code(204).send();
   });
   app.get(`/v2.0/${path}/:id/tags/:tag`, contracts.check, async (request, reply) => {
@@ -43,11 +49,11 @@ export function addTags(app: Boundary, service: TagService, resource: Resource):
     return reply.code(204).send();
   });
   app.put(`/v2.0/${path}/:id/tags/:tag`, contracts.add, async (request, reply) => {
-    await service.add(callerOf(request), listing, idOf(request, resource), tagOf(request.params));
+    await service.add(...changed(request), tagOf(request.params));
     return reply.code(201).send();
   });
   app.delete(`/v2.0/${path}/:id/tags/:tag`, contracts.remove, async (request, reply) => {
-    await service.remove(callerOf(request), listing, idOf(request, resource), tagOf(request.params));
+    await service.remove(...changed(request), tagOf(request.params));
     return reply.code(204).send();
   });
 }

@@ -13,7 +13,7 @@ import { type Database, type Queryable, type Tx, violatedConstraint, withCommit 
 import { defined, json } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
+import { checkRevision, forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
 import { maySee, mayUse } from '../access.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
 import {
@@ -214,7 +214,7 @@ async function lockPort(tx: Tx, caller: Caller, id: string, operation: string): 
     if (rows[0]?.own) {
       requireWriter(caller, operation);
       const locked = await sql<PortRow>`select * from port where id = ${id} for update`.execute(tx);
-      if (locked.rows[0]) return locked.rows[0];
+      if (locked.rows[0]) return checkRevision(caller, 'port', locked.rows[0]);
     }
   }
   return lockOwn<PortRow>(tx, caller, 'port', id, operation);
