@@ -103,3 +103,46 @@ export const nativeFault = Type.Object(
   },
   { title: 'Fault' },
 );
+
+const share = Type.Number({ minimum: 0, maximum: 1 });
+const shareOrNull = Type.Union([share, Type.Null()]);
+const curvePoint = Type.Object({ cache_bytes: integer, miss_ratio: share }, exact);
+
+const cache = Type.Object(
+  {
+    volume_id: text,
+    policy: Type.Enum(['write-back', 'write-through']),
+    size_bytes: integer,
+    reads: integer,
+    hits: Type.Integer({ description: 'Reads that are sure to have found everything in the generation that fills' }),
+    hit_ratio: shareOrNull,
+    promoted_bytes: Type.Integer({ description: 'What came into the cache: read or written for the first time' }),
+    sunk_bytes: integer,
+    warmings: Type.Integer({
+      description: 'How often a hot spot began elsewhere and was found in the cache after a while',
+    }),
+    last_warming_seconds: Type.Union([
+      Type.Number({ description: 'From the start of the last hot spot to 80 % hits' }),
+      Type.Null(),
+    ]),
+    advice: Type.Object(
+      {
+        generations: Type.Integer({ description: 'What it is made from' }),
+        miss_ratio: shareOrNull,
+        next_gib: Type.Union([curvePoint, Type.Null()]),
+        curve: Type.Array(curvePoint, { description: 'Share of reads that go below a cache of so many bytes' }),
+      },
+      exact,
+    ),
+    pool: Type.Optional(Type.String({ description: 'For administrators' })),
+    problem: Type.Optional(
+      Type.Union([Type.String({ description: 'For administrators: what its host says does not go on' }), Type.Null()]),
+    ),
+  },
+  { ...exact, title: 'Cache' },
+);
+
+export const cacheDocument = Type.Object(
+  { cache: Type.Union([cache, Type.Null({ description: 'The volume has none' })]) },
+  exact,
+);

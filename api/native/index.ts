@@ -14,6 +14,7 @@ import { nativeFaults } from './faults.ts';
 import { operationRoutes } from './operations.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { nativeSentences } from './query.ts';
+import { volumeCacheRoutes } from './volume-cache.ts';
 
 const root = {
   summary: 'What there is here',
@@ -53,6 +54,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       changeRoutes(boundary, deps, app);
       operationRoutes(boundary, deps);
       quarantineRoutes(boundary, deps);
+      volumeCacheRoutes(boundary, deps);
       let document: object | undefined;
       boundary.get('/v1/openapi.json', described, () => {
         document ??= openApiDocument(nativeInfo, boundary.entries);

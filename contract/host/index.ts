@@ -12,6 +12,7 @@ export {
 export { type DesiredImage, desiredImage, hostUrl, type ImageFormat, imageFormats } from './image.ts';
 export {
   absentLayer,
+  type CacheUse,
   capturedFormats,
   type DesiredLayer,
   desiredLayer,

@@ -65,9 +65,17 @@ export const desiredLayer = object({
    * It is of a volume with a cache, and its alone. `writes`: a generation of the cache, to which its guest writes, and what the guest reads
    * through it stays in it; `full` is said when its file takes so much. `base`: below generations, or the top of a volume that no guest has;
    * generations that are no more needed sink into it, so what it holds is not final, also where nobody else writes to it any more.
+   * `reads`: the generation is in the volume's own pool, and what its guest reads from below it stays in files of that other pool, of so many bytes in
+   * all, which are nobody's only copy. Absent: it stays in the generation itself.
    */
   cache: optional(
-    nullable(object({ role: oneOf('base', 'writes'), fullBytes: nullable(integer(1, Number.MAX_SAFE_INTEGER)) })),
+    nullable(
+      object({
+        role: oneOf('base', 'writes'),
+        fullBytes: nullable(integer(1, Number.MAX_SAFE_INTEGER)),
+        reads: optional(object({ pool: poolName, bytes: integer(1, Number.MAX_SAFE_INTEGER) })),
+      }),
+    ),
   ),
   /** Where its file builds on generations, these go down into what it shall build on, which is a `base`, and not up into it. */
   sinks: optional(boolean),
@@ -121,6 +129,25 @@ const outcomeError = nullable(
   object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) }),
 );
 
+/**
+ * What a volume's cache has done since its host began to count; `run` is another one when it began anew. A read is a guest's; a miss is one that
+ * brought something into the cache, or may have.
+ */
+export const cacheUse = object({
+  run: id<string>(),
+  reads: count,
+  misses: count,
+  promotedBytes: count,
+  /** How often most of what was read was not there and then was, and how long that took the last time. */
+  warmings: count,
+  lastWarmingMs: nullable(count),
+  /** Of so many generations it is known what came into them: what was in the one before, in the one before that, …, and in none of those. */
+  generations: count,
+  againBytes: list(count, limits.cacheHistory),
+  freshBytes: count,
+});
+export type CacheUse = Static<typeof cacheUse>;
+
 export const observedLayer = object({
   id: id<LayerId>(),
   epoch: count,
@@ -133,6 +160,8 @@ export const observedLayer = object({
   sizeBytes: count,
   /** What its file takes of the pool. */
   allocatedBytes: count,
+  /** Of the generation that a guest writes to. Absent: nothing new. */
+  use: optional(cacheUse),
   /** A generation of a cache takes as much as its document says that it may. Absent: it does not. */
   full: optional(boolean),
   captures: optional(

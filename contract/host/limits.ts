@@ -60,6 +60,8 @@ export const layerLimits = {
   captures: 4,
   backups: 4,
   backupNameLength: 255,
+  /** Generations of a cache that are remembered. */
+  cacheHistory: 8,
   stampLength: 64,
 } as const;
 

@@ -2,7 +2,7 @@
  * A volume as a disk of its guest: its device, on the command line and as QMP takes it, and its name. Which files it is of is the
  * caller's (`node`, the whole chain spelled out). Pure.
  *
- * A full pool is the host's trouble and passes: the guest stands still until there is room (`werror=enospc`). Any other error is its
+ * A full pool is the host's trouble and passes: the guest stands still until there is room (`werror=enospc`; what a cache keeps of a read is written, too). Any other error is its
  * guest's news, as from a disk of its own: it may have others that are well.
  */
 import type { GuestHardware } from '../../contract/host/index.ts';
@@ -48,7 +48,7 @@ const common = (bus: GuestHardware['diskBus'], id: string, node: GuestVolume['no
   ...{ drive: node['node-name'], id: volumeDeviceId(id) },
   // A virtio disk has room for no more of it.
   serial: (bus ?? 'virtio') === 'virtio' ? id.slice(0, 20) : id,
-  ...{ werror: 'enospc', rerror: 'report' },
+  ...{ werror: 'enospc', rerror: 'enospc' },
 });
 
 export const keyValues = ({ driver, ...properties }: Readonly<Record<string, unknown>>): string =>

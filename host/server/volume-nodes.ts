@@ -24,11 +24,11 @@ export async function volumeNode(chain: LayerChain, spelling: VolumeSpelling): P
   return { driver: 'copy-on-read', 'node-name': cacheNode(spelling.volumeId), discard: 'unmap', file: top };
 }
 
-/** What its guest reads stays in the top, which is a generation of its cache. */
+/** What its guest reads stays in the top, which is a generation of its cache in a faster pool. */
 export const isCached = (
   { cache }: Pick<LayerChain['top'], 'cache'>,
   { readOnly }: Pick<VolumeSpelling, 'readOnly'>,
-): boolean => cache?.role === 'writes' && !readOnly;
+): boolean => cache?.role === 'writes' && !cache.reads && !readOnly;
 
 /** The top with what is below it. */
 export async function topNode(

@@ -129,7 +129,7 @@ export function keysOf({ top, lower }: LayerChain): ChainKey[] {
 }
 
 /** The name of a secret that its QEMU has; never the secret. */
-const encryption = ({ key }: Pick<ChainLink, 'key'>) =>
+export const encryption = ({ key }: Pick<ChainLink, 'key'>) =>
   key && { encrypt: { format: 'luks', 'key-secret': keyObject(key.id) } };
 
 /** What its QEMU has to have before it can open the chain, as `object-add` takes it. @throws HostFault where one is not here */
@@ -192,6 +192,8 @@ export interface ChainLimit {
   id: string;
   iops: number;
   node: BlockNode;
+  /** The layer that is behind it. */
+  base: LayerId;
 }
 
 /**
@@ -207,7 +209,12 @@ export function limitOf(chain: LayerChain, volumeId: VolumeId): ChainLimit | nul
   const { 'read-only': _inherited, ...file } = spelled;
   const id = throttleGroup(volumeId);
   const node = { driver: 'throttle', 'node-name': throttleNode(volumeId, base.layerId), 'throttle-group': id };
-  return { id, iops: base.iops, node: { ...node, 'read-only': true, file: { ...file, cache: { direct: false } } } };
+  return {
+    id,
+    iops: base.iops,
+    base: base.layerId,
+    node: { ...node, 'read-only': true, file: { ...file, cache: { direct: false } } },
+  };
 }
 
 /**

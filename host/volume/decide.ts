@@ -26,6 +26,8 @@ export interface LayerFacts {
   imageHere: boolean;
   /** Guests that write to it. */
   writers: number;
+  /** Its guest's QEMU has not all that belongs below it. */
+  unfurnished: boolean;
   /** A guest has the volume of which it was made. */
   volumeOpen: boolean;
   /** All guests that run have been asked. */
@@ -58,6 +60,8 @@ export type Step =
   | { do: 'capture'; imageId: ImageId }
   | { do: 'back-up'; backupId: BackupId }
   | { do: 'forget-outcomes' }
+  /** What its guest's QEMU has below it beside layers. */
+  | { do: 'furnish' }
   | { do: 'remove' }
   | { do: 'nothing'; state: 'ready' | 'absent' };
 
@@ -138,6 +142,7 @@ function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
       if (file.owner !== 'group') return { do: 'seal' };
     } else if (file.owner !== 'root' && !(desired.cache && facts.volumeOpen)) return { do: 'take-back' };
   }
+  if (facts.unfurnished) return { do: 'furnish' };
   return outcomeWanted(desired, facts) ?? { do: 'nothing', state: 'ready' };
 }
 

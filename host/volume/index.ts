@@ -9,6 +9,15 @@ export {
   secretObjects,
 } from './chain.ts';
 export { LayerFiles } from './layer-files.ts';
-export { baseNode, cacheNode, layerFileNode, layerNode, throttleGroup, throttleNodesOf } from './names.ts';
+export {
+  baseNode,
+  cacheNode,
+  layerFileNode,
+  layerNode,
+  readNodes,
+  readSlots,
+  throttleGroup,
+  throttleNodesOf,
+} from './names.ts';
 export { type OpenLayer, OpenLayers } from './open-layers.ts';
 export { forgetKeys, keysIn } from './secrets.ts';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
-import { type Execute, streamJob } from './jobs.ts';
+import { streamJob } from './jobs.ts';
 import { layerNode } from './names.ts';
+import type { Execute } from './nodes.ts';
 
 const streaming = {
   ...{ volumeId: newId<VolumeId>(), layerId: newOrderedId<LayerId>() },

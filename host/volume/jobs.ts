@@ -3,13 +3,12 @@
  * one job of a fixed name for each layer. If this process dies the job goes on in its QEMU, and whoever comes next watches it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LayerId, VolumeId } from '../../contract/ids.ts';
-import { QmpError } from '../../protocols/qmp/index.ts';
+import type { LayerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
 import { HostFault } from '../host-error.ts';
 import { type BuildsOn, backingName, baseNode, cacheNode, layerFileNode, layerNode, throttleNode } from './names.ts';
+import { buildOn, closeNodes, type Execute, nodesOf, type Rebuilt } from './nodes.ts';
+import { readFilesBelow } from './reads.ts';
 import type { ToolWork } from './tools.ts';
-
-export type Execute = <T = unknown>(command: string, args?: Record<string, unknown>) => Promise<T>;
 
 interface Job {
   id: string;
@@ -29,16 +28,6 @@ export interface Streaming {
   volumeId: VolumeId;
   layerId: LayerId;
   onto: BuildsOn;
-}
-
-/** What is no part of the chain any more: a node of its own holds the file, and its space, as long as its QEMU runs. */
-export async function closeNodes(execute: Execute, volumeId: VolumeId, layerIds: readonly LayerId[]): Promise<void> {
-  for (const layerId of layerIds) {
-    await execute('blockdev-del', { 'node-name': layerNode(volumeId, layerId) }).catch((error) => {
-      // It went with the node above it, or was never one of its own.
-      if (!(error instanceof QmpError)) throw error;
-    });
-  }
 }
 
 /** @throws HostFault where the job failed; the signal's reason where it was given up */
@@ -61,55 +50,66 @@ export async function streamJob(
 
 export interface Sinking {
   volumeId: VolumeId;
-  /** `device`: a guest has it as a disk, which is of the cache's own node; `layer`: nobody has it, and the layer is the root of all there is. */
-  root: 'device' | 'layer';
+  /** Its guest's top; where nobody has the volume, the layer itself. */
+  top: LayerId;
   layerId: LayerId;
+  /** That it is encrypted with. */
+  keyId?: VolumeKeyId | undefined;
   /** Between it and what it shall build on, the nearest first. */
   sunk: readonly LayerId[];
   onto: LayerId;
+  /** It is a base itself: what its guest asks for has come through a limit already. */
+  isBase?: boolean;
 }
 
 /**
  * What the layers between hold goes into the base. QEMU's own end of a commit says in the file above that it builds on the base before the
  * base's data is sure to be on the disk (7.2: commit_prepare(), commit_clean()), and writes the name of a filter as its format. So the job is cancelled
  * when all is copied: QEMU then takes the base back to be read, which flushes it, and the rest is ours.
+ * @param ending runs the end, at which nobody else may change what the volume's QEMU has
  * @throws HostFault where the job failed; the signal's reason where it was given up
  */
-export async function sinkJob(execute: Execute, sinking: Sinking, work: ToolWork): Promise<void> {
+export async function sinkJob(
+  execute: Execute,
+  sinking: Sinking,
+  work: ToolWork,
+  ending: (end: () => Promise<void>) => Promise<void> = (end) => end(),
+): Promise<void> {
   const { volumeId, layerId, sunk, onto } = sinking;
-  const node = layerNode(volumeId, layerId);
-  const root = sinking.root === 'device' ? cacheNode(volumeId) : node;
-  const job = `sink-${node}`;
-  const limit = throttleNode(volumeId, onto);
-  const base = (await nodesOf(execute)).some((each) => each['node-name'] === limit) ? limit : layerNode(volumeId, onto);
+  const job = sinkJobOf(volumeId, layerId);
+  const names = new Set((await nodesOf(execute)).map((each) => each['node-name']));
+  const oneOf = (first: string, otherwise: string) => (names.has(first) ? first : otherwise);
+  const root = oneOf(cacheNode(volumeId), layerNode(volumeId, sinking.top));
+  const base = oneOf(throttleNode(volumeId, onto), layerNode(volumeId, onto));
   const begin = () =>
     execute('block-commit', {
       ...{ 'job-id': job, device: root, 'top-node': layerNode(volumeId, sunk[0]!), 'base-node': base },
       ...{ 'auto-finalize': false, 'auto-dismiss': false },
     });
   await runJob(execute, job, begin, work, { endsPending: true });
-  await execute('change-backing-file', {
-    ...{ device: root, 'image-node-name': node, 'backing-file': backingName({ kind: 'layer', id: onto }) },
+  await ending(async () => {
+    await execute('change-backing-file', {
+      ...{ device: root, 'image-node-name': layerNode(volumeId, layerId) },
+      'backing-file': backingName({ kind: 'layer', id: onto }),
+    });
+    // Who reads through one limit reads through no other.
+    await buildOn(execute, {
+      ...(await lowestAbove(execute, sinking)),
+      base: sinking.isBase ? layerNode(volumeId, onto) : base,
+    });
+    await closeNodes(execute, volumeId, sunk);
   });
-  await buildOn(execute, { node, file: layerFileNode(volumeId, layerId), base });
-  await closeNodes(execute, volumeId, sunk);
 }
 
-interface NodeInfo {
-  'node-name': string;
-  ro: boolean;
-  cache: { direct: boolean };
-}
+/** The job by which what is below the layer goes down. */
+export const sinkJobOf = (volumeId: VolumeId, layerId: LayerId): string => `sink-${layerNode(volumeId, layerId)}`;
 
-const nodesOf = (execute: Execute) => execute<NodeInfo[]>('query-named-block-nodes', { flat: true });
-
-/** The node reads what it does not hold from the base. All else of it is said as it is: what is not said would change. */
-async function buildOn(execute: Execute, { node, file, base }: { node: string; file: string; base: string }) {
-  const known = (await nodesOf(execute)).find((each) => each['node-name'] === node);
-  if (!known) throw new HostFault('layer_not_ready', 'QEMU has the layer open no more');
-  const { ro, cache } = known;
-  const options = { driver: 'qcow2', 'node-name': node, 'read-only': ro, cache: { direct: cache.direct }, file };
-  await execute('blockdev-reopen', { options: [{ ...options, ...(!ro && { discard: 'unmap' }), backing: base }] });
+/** What reads from below the layer: the file in which that stays, where there is one; else the layer. */
+async function lowestAbove(execute: Execute, { volumeId, layerId, keyId }: Sinking): Promise<Omit<Rebuilt, 'base'>> {
+  const names = new Set((await nodesOf(execute)).map((each) => each['node-name']));
+  const reads = readFilesBelow(names, volumeId, layerId).at(-1);
+  const { node, file } = reads ?? { node: layerNode(volumeId, layerId), file: layerFileNode(volumeId, layerId) };
+  return { node, file, keyId };
 }
 
 /** @param options.endsPending it is cancelled as soon as all is done that it does before its end, and that is its end */

@@ -9,7 +9,7 @@
  */
 import { chmod, chown, stat } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
-import type { LayerId, VolumeKeyId } from '../../contract/ids.ts';
+import type { LayerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
 import { isNoEntry } from '../files.ts';
 import type { GuestUser } from '../guest/users.ts';
 import { HostFault } from '../host-error.ts';
@@ -35,7 +35,8 @@ export interface LayerFilesOptions extends ChainSources {
 export class LayerFiles {
   readonly open = new OpenLayers();
   readonly #options: LayerFilesOptions;
-  readonly #locks = new LayerLocks();
+  readonly #locks = new LayerLocks<LayerId>();
+  readonly #nodeLocks = new LayerLocks<VolumeId>();
   readonly #listeners = new Set<(layerId: LayerId) => void>();
 
   constructor(options: LayerFilesOptions) {
@@ -80,6 +81,11 @@ export class LayerFiles {
   /** One at a time for each layer: its file is opened to write, or changed, only within. */
   lock<T>(layerId: LayerId, work: () => Promise<T>): Promise<T> {
     return this.#locks.with(layerId, work);
+  }
+
+  /** One at a time for each volume: what its guest's QEMU has below its generations is changed only within. */
+  lockNodes<T>(volumeId: VolumeId, work: () => Promise<T>): Promise<T> {
+    return this.#nodeLocks.with(volumeId, work);
   }
 
   /**

@@ -14,9 +14,10 @@ import { isNoEntry } from '../files.ts';
 import { deletedMeanwhile } from '../image/deletions.ts';
 import type { LayerContext } from './context.ts';
 import { directoryLayers } from './directory.ts';
+import type { CacheMeter, UsedCache } from './heat/meter.ts';
 import type { LayerKind } from './kind.ts';
 import { misreadLayer } from './misread.ts';
-import { layerFileName, layerOfFileName } from './names.ts';
+import { layerFileName, layerOfFileName, layerOfReadsFileName } from './names.ts';
 import type { RbdStorage } from './rbd/index.ts';
 import { performer } from './steps/index.ts';
 import { leftovers } from './steps/removing.ts';
@@ -62,6 +63,7 @@ export class Layers implements LayerOwner {
   #sweeping: Promise<void> | undefined;
   #sweepTimer: NodeJS.Timeout | undefined;
   #unclaimed: LayersStatus['unclaimed'] = [];
+  #meter: Promise<CacheMeter> | undefined;
 
   constructor(options: LayersOptions) {
     this.#options = options;
@@ -205,6 +207,18 @@ export class Layers implements LayerOwner {
     this.#options.died();
   }
 
+  furnished(): void {
+    // Most hosts have no caches: what counts their use is loaded with the first.
+    this.#meter ??= import('./heat/meter.ts').then(
+      (module) =>
+        new module.CacheMeter({
+          caches: () => [...this.#tasks.values()].flatMap((task) => usedCache(task, this.desired(task.id)) ?? []),
+          tell: (id, use) => this.#tasks.get(id)?.tellUse(use),
+        }),
+    );
+    void this.#meter.then((meter) => (this.#closed ? meter.close() : meter.wake()));
+  }
+
   #wakeAll(): void {
     for (const task of this.#tasks.values()) task.wake();
   }
@@ -262,6 +276,7 @@ export class Layers implements LayerOwner {
   #stop(): void {
     this.#closed = true;
     clearTimeout(this.#sweepTimer);
+    void this.#meter?.then((meter) => meter.close());
     for (const unlisten of this.#unlisten) unlisten();
   }
 
@@ -307,11 +322,27 @@ export class Layers implements LayerOwner {
     return id !== undefined && !this.#state!.layers.has(id) && !this.#state!.unreadable.has(id);
   }
 
+  /** A guest may have the volume of the layer. */
+  #isOpen(id: LayerId): boolean {
+    const { open } = this.#context.files;
+    const volumeId = this.desired(id)?.volumeId;
+    return !open.complete || (volumeId !== undefined && open.ofVolume(volumeId).length > 0);
+  }
+
   #isLeftover(name: string): boolean {
+    const reader = layerOfReadsFileName(name);
+    if (reader !== undefined) return !this.#isOpen(reader);
     const suffix = leftovers.find((each) => name.endsWith(each));
     const id = suffix === undefined ? undefined : layerOfFileName(name.slice(0, -suffix.length));
     return id !== undefined && (this.#tasks.get(id)?.idle ?? true);
   }
+}
+
+function usedCache({ id, fills }: LayerTask, desired: DesiredLayer | undefined): UsedCache | undefined {
+  if (!fills || !desired) return undefined;
+  const { volumeId, execute } = fills.writer;
+  const asks: UsedCache['execute'] = (command, args) => execute(command, args);
+  return { volumeId, layerId: id, execute: asks, fills: fills.fills, sizeBytes: desired.sizeBytes };
 }
 
 const isSettled = ({ observed }: LayerTask): boolean =>

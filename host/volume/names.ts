@@ -42,6 +42,20 @@ export const layerNode = (volumeId: VolumeId, layerId: LayerId): string => `l-${
 export const layerFileNode = (volumeId: VolumeId, layerId: LayerId): string => `f-${short(volumeId, layerId)}`;
 /** What keeps in a volume's cache what its guest reads; the guest's disk is of it. */
 export const cacheNode = (volumeId: VolumeId): string => `c-${short(volumeId)}`;
+/** Below a layer, in one of {@link readSlots}, what keeps there what is read from further below: the node that does, and the file that it does it in. */
+export const readNodes = (volumeId: VolumeId, layerId: LayerId, slot: ReadSlot) => {
+  const id = short(volumeId, layerId);
+  return { copy: `k${slot}-${id}`, node: `r${slot}-${id}`, file: `p${slot}-${id}` };
+};
+/** Two at most: one that fills, and one that is read from until then. */
+export const readSlots = [0, 1] as const;
+export type ReadSlot = (typeof readSlots)[number];
+export const readsFileName = (id: LayerId, slot: ReadSlot): string => `${layerFileName(id)}.reads${slot}`;
+/** Undefined: not the name of such a file. */
+export const layerOfReadsFileName = (name: string): LayerId | undefined => {
+  const [, layer] = /^(.*)\.reads[01]$/.exec(name) ?? [];
+  return layer === undefined ? undefined : layerOfFileName(layer);
+};
 /** What keeps a cache from asking too much of the pool below it; and the group of all of one volume. */
 export const throttleNode = (volumeId: VolumeId, layerId: LayerId): string =>
   `${throttleNodesOf(volumeId)}${short(layerId).slice(0, 14)}`;

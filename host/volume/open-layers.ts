@@ -9,6 +9,8 @@ export interface OpenLayer {
   serverId: ServerId;
   volumeId: VolumeId;
   layerId: LayerId;
+  /** Its QEMU could not write what its guest read; until somebody has seen to it. */
+  inTrouble?: boolean;
   /** Asks its QEMU. @throws HostFault where it does not answer; QmpError where it refuses */
   execute<T = unknown>(command: string, args?: Record<string, unknown>): Promise<T>;
 }
@@ -64,6 +66,14 @@ export class OpenLayers {
   /** All that the guest has open. */
   ofServer(serverId: ServerId): OpenLayer[] {
     return [...this.#open.values()].filter((open) => open.serverId === serverId);
+  }
+
+  /** Its guest stands still, since QEMU could not write to one of its files. */
+  troubled(of: Pick<OpenLayer, 'serverId' | 'volumeId'>): void {
+    const open = this.#open.get(key(of));
+    if (!open) return;
+    open.inTrouble = true;
+    this.#tell(open.layerId);
   }
 
   /** Its file has become much larger, as its QEMU says. */

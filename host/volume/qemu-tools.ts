@@ -89,7 +89,8 @@ async function sink(user: GuestUser | undefined, chain: LayerChain, onto: LayerI
   const sizes = [chain.top, ...chain.lower].map(({ sizeBytes }) => sizeBytes);
   const { node, walls } = inPlace(user, chain, Math.max(...sizes), below.path);
   await give(user, chain.top.path);
-  const sinking = { volumeId: nobodys, root: 'layer', layerId: chain.top.layerId, onto } as const;
+  const { layerId, key } = chain.top;
+  const sinking = { volumeId: nobodys, top: layerId, layerId, keyId: key?.id, onto };
   const between = sunk.map(({ layerId }) => layerId);
   await withStorageDaemon(
     node,

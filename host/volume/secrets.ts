@@ -6,9 +6,9 @@ import type { ServerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
 import { QmpError } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
 import { keysOf } from './chain.ts';
-import type { Execute } from './jobs.ts';
 import type { LayerFiles } from './layer-files.ts';
 import { keyObject } from './names.ts';
+import type { Execute } from './nodes.ts';
 
 const prefix = keyObject('' as VolumeKeyId);
 

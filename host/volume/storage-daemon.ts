@@ -10,7 +10,7 @@ import { QmpClient } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
 import { type Walls, walledEnvironment, walledIn } from '../image/walls.ts';
 import type { BlockNode, secretObjects } from './chain.ts';
-import type { Execute } from './jobs.ts';
+import type { Execute } from './nodes.ts';
 
 /** Behind walls the daemon is in a group of its own, which `timeout` makes. */
 const lifeline = '"$@" </dev/null & exec 3>&-; cat >/dev/null; kill -9 -$! $! 2>/dev/null';

@@ -3,7 +3,7 @@
  * facts from what woke it. Owns its back-off and what is reported of it, and nothing on disk; the steps are in steps/.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
+import type { CacheUse, DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
 import type { ImageId, LayerId } from '../../contract/ids.ts';
 import { asFault, type HostFault } from '../host-error.ts';
 import { backOffMs } from '../server/back-off.ts';
@@ -11,6 +11,8 @@ import { ProcessDied } from '../server/context.ts';
 import type { LayerChain } from './chain.ts';
 import type { LayerContext } from './context.ts';
 import { type Doing, decide, isReady, type LayerFacts, wantedBase } from './decide.ts';
+import type { OpenLayer } from './open-layers.ts';
+import { lengthOf } from './reads.ts';
 
 export type SeenLayer = NonNullable<LayerFacts['file']> & { allocatedBytes: number };
 
@@ -36,6 +38,8 @@ export interface LayerOwner {
   path(desired: DesiredLayer): Promise<string | undefined>;
   /** Its observation may have changed. */
   observed(task: LayerTask): void;
+  /** Its guest's QEMU has all that belongs below it. */
+  furnished(task: LayerTask): void;
   /** A hook killed this host. */
   died(): void;
 }
@@ -50,6 +54,12 @@ interface SeenFile {
   sizeBytes: number;
   allocatedBytes: number;
   imageId: ImageId | undefined;
+}
+
+export interface Furnished {
+  writer: OpenLayer;
+  fills: { path: string; bytes: number };
+  renewed: boolean;
 }
 
 interface Work {
@@ -82,7 +92,13 @@ export class LayerTask {
   #gaveUp = false;
   #observed: ObservedLayer | undefined;
   #ready = false;
+  #use: CacheUse | undefined;
   #file: SeenFile | undefined;
+  /**
+   * Whose QEMU has all that belongs below the layer, and which file of its cache fills: another one comes when it is full, where `renewed`; else the
+   * layer is that file. Undefined: not known.
+   */
+  #furnished: Furnished | undefined;
 
   constructor(id: LayerId, context: LayerContext, owner: LayerOwner, perform: Perform) {
     this.id = id;
@@ -166,6 +182,26 @@ export class LayerTask {
     return this.#owner.path(desired);
   }
 
+  noteFurnished(furnished: Furnished): void {
+    this.#furnished = furnished;
+    this.#owner.furnished(this);
+  }
+
+  /** Where a guest writes to it and it is of a cache: the file that fills. */
+  get fills(): Furnished | undefined {
+    const furnished = this.#furnished;
+    return furnished && this.context.files.open.writersOf(this.id).includes(furnished.writer) ? furnished : undefined;
+  }
+
+  /** What its cache has done so far. */
+  tellUse(use: CacheUse): void {
+    this.#use = use;
+    if (this.#observed && !this.#closed) {
+      this.#observed = { ...this.#observed, use };
+      this.#owner.observed(this);
+    }
+  }
+
   /** A word for people about what is under way. */
   say(step: string): void {
     if (this.#seen) this.#become(this.#seen, this.#ready ? 'ready' : 'building', step);
@@ -246,10 +282,22 @@ export class LayerTask {
       parentHere: base?.kind !== 'layer' || this.#owner.isHere(base.id),
       imageHere: copied?.kind !== 'image' || (found && !kind.readsImages) || images.base(copied.id) !== undefined,
       writers: files.open.writersOf(this.id).length,
+      unfurnished: await this.#isUnfurnished(desired),
       volumeOpen: files.open.ofVolume(desired.volumeId).length > 0,
       guestsKnown: files.open.complete,
       leaseEnded: lease.state === 'ended',
     };
+  }
+
+  /** Of a generation that a guest writes to. */
+  async #isUnfurnished({ cache, readOnly }: DesiredLayer): Promise<boolean> {
+    const [writer] = this.context.files.open.writersOf(this.id);
+    if (!writer || cache?.role !== 'writes' || readOnly) return false;
+    const furnished = this.#furnished;
+    if (furnished?.writer !== writer) return true;
+    if (!furnished.renewed || writer.inTrouble) return furnished.renewed;
+    const { path, bytes } = furnished.fills;
+    return ((await lengthOf(path)) ?? bytes) >= bytes;
   }
 
   #failed(error: unknown, desired: DesiredLayer): void {
@@ -287,6 +335,7 @@ export class LayerTask {
       sizeBytes: this.#file?.sizeBytes ?? 0,
       allocatedBytes: this.#file?.allocatedBytes ?? 0,
       ...(full && { full }),
+      ...(this.#use && { use: this.#use }),
       captures: captures.filter(({ imageId }) => desired.captures?.some((each) => each.imageId === imageId)),
       backups: backups.filter(({ id }) => desired.backups?.some((each) => each.id === id)),
       ...{ step, error: error ?? null },

@@ -3,92 +3,18 @@
  * process dies on the way, what the volume holds is an exact prefix of it.
  */
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DesiredLayer } from '../../contract/host/index.ts';
-import { type LayerId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
-import { volumeBytes, volumeOf } from '../support/layers.ts';
+import { CachedVolume } from '../support/cached-volume.ts';
+import { volumeBytes } from '../support/layers.ts';
 import { until } from '../support/until.ts';
-import {
-  machineFor,
-  sequenceIn,
-  smallGuest,
-  type VolumeMachine,
-  volumeTests,
-  writer,
-  written,
-} from '../support/volume-machine.ts';
+import { machineFor, sequenceIn, smallGuest, volumeTests, writer, written } from '../support/volume-machine.ts';
 
-const fullBytes = 8 * 2 ** 20;
 /** The slow one is slow enough for somebody to die before a sink is through. */
 const pools = [
   { name: 'local', tier: 'disk', iopsPerVolume: 60 },
   { name: 'fast', tier: 'ram' },
 ] as const;
-
-/** A volume with a cache, told to its host as control tells it. */
-class CachedVolume {
-  readonly id = newOrderedId<VolumeId>();
-  readonly machine: VolumeMachine;
-  base = newOrderedId<LayerId>();
-  top = this.base;
-
-  constructor(machine: VolumeMachine) {
-    this.machine = machine;
-  }
-
-  get volume() {
-    return volumeOf(this.top, { id: this.id });
-  }
-
-  async make(): Promise<void> {
-    await this.tell(this.base, { cache: { role: 'base', fullBytes: null } });
-  }
-
-  /** Another generation, or another base, on the present top. */
-  async cover(role: 'writes' | 'base'): Promise<LayerId> {
-    const below = this.document(this.top)!;
-    if (below.cache?.role === 'writes') this.want(below.id, { readOnly: true });
-    const id = newOrderedId<LayerId>();
-    await this.tell(id, {
-      parentId: this.top,
-      pool: role === 'writes' ? 'fast' : 'local',
-      cache: { role, fullBytes: role === 'writes' ? fullBytes : null },
-    });
-    this.top = id;
-    return id;
-  }
-
-  document(id: LayerId): DesiredLayer | undefined {
-    return this.machine.world.control.layers.find((layer) => layer.id === id);
-  }
-
-  want(id: LayerId, changes: Partial<DesiredLayer>): void {
-    const { control } = this.machine.world;
-    const before = this.document(id) ?? {
-      ...{ id, volumeId: this.id, epoch: 1, generation: 0, presence: 'present', pool: 'local' },
-      ...{ sizeBytes: volumeBytes, parentId: null, image: null, readOnly: false },
-    };
-    control.wantLayer({ ...(before as DesiredLayer), ...changes, generation: before.generation + 1 });
-  }
-
-  async tell(id: LayerId, changes: Partial<DesiredLayer>): Promise<void> {
-    this.want(id, changes);
-    await this.served(id);
-  }
-
-  async served(id: LayerId): Promise<void> {
-    const { generation, presence } = this.document(id)!;
-    const state = presence === 'absent' ? 'absent' : 'ready';
-    const { control } = this.machine.world;
-    await control.untilLayer(id, state, (seen) => seen.state === state && seen.generation === generation);
-  }
-
-  bytesOf(id: LayerId): number {
-    return statSync(this.machine.path(id)).blocks * 512;
-  }
-}
 
 test(
   'generations of a cache come and sink under a guest that writes, and nothing of what it wrote is lost or old',

@@ -12,8 +12,9 @@ import { type LayerId, newOrderedId, type VolumeId } from '../../contract/ids.ts
 import { topNode, volumeNode } from '../../host/server/volume-nodes.ts';
 import type { LayerChain } from '../../host/volume/chain.ts';
 import { limitOf } from '../../host/volume/index.ts';
-import { type Execute, sinkJob } from '../../host/volume/jobs.ts';
+import { sinkJob } from '../../host/volume/jobs.ts';
 import { layerNode } from '../../host/volume/names.ts';
+import type { Execute } from '../../host/volume/nodes.ts';
 import { writeOverlay } from '../../host/volume/overlay.ts';
 import { QmpClient } from '../../protocols/qmp/index.ts';
 import { curve, type Second } from './cache-curve.ts';
@@ -141,7 +142,7 @@ class BenchVolume {
     const [top, older] = this.#generations;
     if (older) {
       this.sunkBytes += statSync(this.#path(older)).blocks * 512;
-      const sinking = { volumeId: this.id, root: 'device', layerId: top!, sunk: [older], onto: this.#base } as const;
+      const sinking = { volumeId: this.id, top: top!, layerId: top!, sunk: [older], onto: this.#base };
       await sinkJob(this.#execute, sinking, { signal: new AbortController().signal, progress: () => {} });
       rmSync(this.#path(older));
       this.#generations.pop();

@@ -1404,7 +1404,10 @@ CREATE TABLE public.volume (
     cache_pool_id uuid,
     cache_bytes bigint,
     move_outcome text,
+    cache_policy text,
     CONSTRAINT volume_cache_bytes_check CHECK ((cache_bytes > 0)),
+    CONSTRAINT volume_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['write-back'::text, 'write-through'::text]))),
+    CONSTRAINT volume_cache_policy_whole CHECK (((cache_policy IS NULL) = (cache_pool_id IS NULL))),
     CONSTRAINT volume_cache_whole CHECK (((cache_pool_id IS NULL) = (cache_bytes IS NULL))),
     CONSTRAINT volume_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_move_outcome_check CHECK ((move_outcome = ANY (ARRAY['success'::text, 'error'::text]))),
@@ -1437,6 +1440,21 @@ CREATE TABLE public.volume_attachment (
     CONSTRAINT volume_attachment_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_attachment_mode_check CHECK ((mode = ANY (ARRAY['rw'::text, 'ro'::text]))),
     CONSTRAINT volume_attachment_observed_state_check CHECK ((observed_state = ANY (ARRAY['attached'::text, 'releasing'::text])))
+);
+
+CREATE TABLE public.volume_cache_use (
+    volume_id uuid NOT NULL,
+    seen jsonb,
+    reads bigint DEFAULT 0 NOT NULL,
+    misses bigint DEFAULT 0 NOT NULL,
+    promoted_bytes bigint DEFAULT 0 NOT NULL,
+    sunk_bytes bigint DEFAULT 0 NOT NULL,
+    warmings bigint DEFAULT 0 NOT NULL,
+    last_warming_ms bigint,
+    generations bigint DEFAULT 0 NOT NULL,
+    again_bytes bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    fresh_bytes bigint DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.volume_group (
@@ -1970,6 +1988,9 @@ ALTER TABLE ONLY public.volume_attachment
 
 ALTER TABLE ONLY public.volume_attachment
     ADD CONSTRAINT volume_attachment_volume_id_key UNIQUE (volume_id);
+
+ALTER TABLE ONLY public.volume_cache_use
+    ADD CONSTRAINT volume_cache_use_pkey PRIMARY KEY (volume_id);
 
 ALTER TABLE ONLY public.volume_group
     ADD CONSTRAINT volume_group_pkey PRIMARY KEY (id);
@@ -2854,6 +2875,9 @@ ALTER TABLE ONLY public.volume_attachment
 
 ALTER TABLE ONLY public.volume
     ADD CONSTRAINT volume_cache_pool_id_fkey FOREIGN KEY (cache_pool_id) REFERENCES public.storage_pool(id);
+
+ALTER TABLE ONLY public.volume_cache_use
+    ADD CONSTRAINT volume_cache_use_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.volume_group
     ADD CONSTRAINT volume_group_group_type_id_fkey FOREIGN KEY (group_type_id) REFERENCES public.group_type(id);

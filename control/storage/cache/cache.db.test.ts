@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
-import type { ObservedLayer } from '../../../contract/host/index.ts';
+import type { CacheUse, ObservedLayer } from '../../../contract/host/index.ts';
 import { type LayerId, newId } from '../../../contract/ids.ts';
 import { testSealer } from '../../identity/testing.ts';
 import { cloudActor } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { hostedLayers } from '../layer/index.ts';
 import { testPool } from '../testing.ts';
+import { cacheReport } from '../volume/index.ts';
 import { silentLog, type VolumeCloud, volumeCloud } from '../volume/testing.ts';
 import { beginCaches } from './index.ts';
 
@@ -49,12 +50,21 @@ async function chainOf(volumeId: string): Promise<string> {
 async function obeyed(serverId?: string): Promise<void> {
   for (let n = 0; n < 12; n++) {
     if (serverId) await cloud.switchOver(serverId);
-    const { rows } = await sql<{ id: LayerId; epoch: number; generation: number; size_bytes: number }>`
-      select id, epoch, generation, size_bytes from volume_layer where desired_presence = 'present'
+    const { rows } = await sql<{ id: LayerId; epoch: number; generation: number; size_bytes: number; taken: number }>`
+      select id, epoch, generation, size_bytes, observed_allocated_bytes as taken from volume_layer where desired_presence = 'present'
         and (observed_generation <> generation or observed_state <> 'ready')`.execute(db.database.query);
     const reports = rows.map(
-      ({ id, epoch, generation, size_bytes }): ObservedLayer => ({
-        ...{ id, epoch, generation, state: 'ready', sizeBytes: size_bytes, allocatedBytes: 0, step: null, error: null },
+      ({ id, epoch, generation, size_bytes, taken }): ObservedLayer => ({
+        ...{
+          id,
+          epoch,
+          generation,
+          state: 'ready',
+          sizeBytes: size_bytes,
+          allocatedBytes: taken,
+          step: null,
+          error: null,
+        },
       }),
     );
     await layers().recordReports(cloud.hostId, reports, { complete: false });
@@ -102,6 +112,78 @@ test('a cached volume has its generations while a server has it, and everything 
   assert.equal(await chainOf(volume.id), 'base@local final@local');
   await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
   assert.equal(await promised(), 0);
+});
+
+test('what is written through lies in the pool of the volume, and of what is read its host is told where it stays', async () => {
+  const through = { ...specs, 'bothy:cache_policy': 'write-through' };
+  await sql`insert into volume_type (id, name, public, extra_specs)
+    values (${newId()}, 'through', true, ${JSON.stringify(through)}::jsonb)`.execute(db.database.query);
+  const volume = await cloud.made({ type: 'through' });
+  assert.equal(await promised(), 2 ** 30);
+  const server = await attached(volume.id);
+  assert.equal(await chainOf(volume.id), 'writes@local base@local');
+  const told = await layers().desiredLayers(db.database.query, { hostId: cloud.hostId });
+  const reads = { pool: 'fast', bytes: 2 ** 30 };
+  assert.deepEqual(
+    told.map(({ layer }) => layer.cache).filter((cache) => cache?.role === 'writes'),
+    [{ role: 'writes', fullBytes: 2 ** 29, reads }],
+  );
+  await fill(volume.id);
+  await obeyed(server);
+  assert.equal(await chainOf(volume.id), 'writes@local writes@local base@local');
+  await detach(volume.id);
+  await obeyed();
+  assert.equal(await chainOf(volume.id), 'base@local final@local');
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
+  assert.equal(await promised(), 0);
+});
+
+test('what hosts count of a cache is added up over their lives, and told to whoever sees the volume', async () => {
+  const volume = await cloud.made({ type: 'cached' });
+  const server = await attached(volume.id);
+  const top = async () => {
+    const { rows } = await sql<{ id: LayerId; epoch: number; generation: number }>`select l.id, l.epoch, l.generation
+      from volume v join volume_layer l on l.id = v.layer_id where v.id = ${volume.id}`.execute(db.database.query);
+    return rows[0]!;
+  };
+  const say = async (use: CacheUse, allocatedBytes = 0) => {
+    const observed = {
+      ...(await top()),
+      state: 'ready' as const,
+      sizeBytes: 2 ** 30,
+      allocatedBytes,
+      step: null,
+      error: null,
+    };
+    await layers().recordReports(cloud.hostId, [{ ...observed, use }], { complete: false });
+  };
+  const counted: CacheUse = {
+    ...{ run: newId(), reads: 1000, misses: 100, promotedBytes: 6_553_600, warmings: 1, lastWarmingMs: 4000 },
+    ...{ generations: 3, againBytes: [2_000_000, 1_000_000, 0, 0, 0, 0, 0, 0], freshBytes: 1_000_000 },
+  };
+  await say(counted);
+  await say(counted);
+  await say({ ...counted, run: newId(), reads: 500, misses: 50 }, 7 * 65536);
+  const report = (await cacheReport(db.database.query, cloud.member, volume.id))!;
+  assert.deepEqual(
+    [report.reads, report.misses, report.last_warming_ms, report.policy],
+    [1500, 150, 4000, 'write-back'],
+  );
+  assert.deepEqual(
+    report.curve.slice(0, 3).map(({ miss_ratio }) => miss_ratio),
+    [0.1, 0.05, 0.025],
+  );
+  assert.deepEqual(report.next_gib, { cache_bytes: 2 ** 31, miss_ratio: 0.025 });
+  await assert.rejects(cacheReport(db.database.query, { ...cloud.member, projectId: newId() }, volume.id), {
+    code: 'not_found',
+  });
+  await detach(volume.id);
+  await obeyed(server);
+  await obeyed();
+  assert.equal((await cacheReport(db.database.query, cloud.member, volume.id))!.sunk_bytes, 7 * 65536);
+  const plain = await cloud.made();
+  assert.equal(await cacheReport(db.database.query, cloud.member, plain.id), null);
+  for (const { id } of [volume, plain]) await cloud.volumes.delete(cloud.member, id, { cascade: false, force: false });
 });
 
 test('the sweep finds a cache that nobody was woken for, and lets one at rest be', async () => {

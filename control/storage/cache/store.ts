@@ -13,6 +13,7 @@ export interface CachedVolume {
   layer_id: string | null;
   cache_pool_id: string | null;
   cache_bytes: number | null;
+  cache_policy: 'write-back' | 'write-through' | null;
 }
 
 interface ChainRow extends CacheLayer {
@@ -45,8 +46,9 @@ export async function coverTop(
   volume: CachedVolume,
   { top, role, sizeBytes }: { top: Pick<CacheLayer, 'id' | 'role'>; role: 'base' | 'writes'; sizeBytes: number },
 ): Promise<LayerId> {
-  const { id, host_id, pool_id, cache_pool_id, cache_bytes } = volume;
-  const poolId = role === 'base' ? pool_id : cache_pool_id;
+  const { id, host_id, pool_id, cache_pool_id, cache_bytes, cache_policy } = volume;
+  // What is written through is never only where it is fast.
+  const poolId = role === 'base' || cache_policy === 'write-through' ? pool_id : cache_pool_id;
   if (host_id === null || poolId === null || cache_bytes === null)
     throw new Error('a volume without a cache is covered');
   if (top.role === 'writes') await freezeLayer(tx, top.id);

@@ -46,7 +46,8 @@ async function setTop(tx: Tx, id: string, layerId: string): Promise<void> {
 
 /** Servers are about to have these volumes: those with a cache get the first generation of it. Their rows are locked, or new. */
 export async function beginCaches(tx: Tx, volumeIds: readonly string[]): Promise<void> {
-  const { rows } = await sql<CachedVolume>`select id, host_id, pool_id, layer_id, cache_pool_id, cache_bytes from volume
+  const { rows } =
+    await sql<CachedVolume>`select id, host_id, pool_id, layer_id, cache_pool_id, cache_bytes, cache_policy from volume
     where id = any(${[...volumeIds]}::uuid[]) and cache_pool_id is not null and layer_id is not null`.execute(tx);
   for (const volume of rows) {
     const [top] = await cacheChain(tx, volume.layer_id!);

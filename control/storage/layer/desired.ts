@@ -33,6 +33,9 @@ interface Row {
   image_sha256: string | null;
   cache_role: 'base' | 'writes' | null;
   full_bytes: number | null;
+  /** Where what its guest reads from below it stays, if not in itself. */
+  reads_pool: string | null;
+  reads_bytes: number | null;
   sinks: boolean;
   key_id: VolumeKeyId | null;
   cipher: LayerEncryption['cipher'] | null;
@@ -53,8 +56,11 @@ const form = hash('sha1', JSON.stringify(desiredLayer)).slice(0, 8);
 const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
       l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.desired_source,
-      l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits
-    from volume_layer l join storage_pool p on p.id = l.pool_id left join volume_key k on k.id = l.key_id
+      l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes
+    from volume_layer l join storage_pool p on p.id = l.pool_id
+      left join volume_key k on k.id = l.key_id
+      left join volume v on l.cache_role = 'writes' and v.id = l.volume_id and v.cache_policy = 'write-through'
+      left join storage_pool f on f.id = v.cache_pool_id
     where ${hostId === undefined ? sql`true` : sql`l.host_id = ${hostId}::uuid`}
       and ${layerIds === undefined ? sql`true` : isOneOf(sql`l.id`, layerIds)}) l`;
 
@@ -89,7 +95,7 @@ function documentOf(row: Row): DesiredLayer {
     ...{ pool: row.pool, sizeBytes: row.size_bytes, parentId: row.parent_id, image: imageOf(row) },
     ...encryptionOf(row),
     ...(row.desired_source && { source: sourceOf(row.desired_source) }),
-    ...(row.cache_role && { cache: { role: row.cache_role, fullBytes: row.full_bytes } }),
+    ...(row.cache_role && { cache: cacheOf(row, row.cache_role) }),
     ...(row.sinks && { sinks: true }),
     readOnly: row.read_only,
     ...(row.desired_captures.length > 0 && { captures: row.desired_captures.map(captureOf) }),
@@ -104,6 +110,11 @@ function imageOf({ image_id: id, image, image_sha256, image_sources }: Row): Des
   const hosts = (image_sources ?? []).slice(0, imageLimits.sources);
   return { id, format, sizeBytes, sha256: sha256 ?? image_sha256, sources: hosts };
 }
+
+const cacheOf = ({ full_bytes: fullBytes, reads_pool: pool, reads_bytes: bytes }: Row, role: 'base' | 'writes') => ({
+  ...{ role, fullBytes },
+  ...(pool !== null && bytes !== null && { reads: { pool, bytes } }),
+});
 
 const encryptionOf = ({ key_id: keyId, cipher, key_size_bits: keySizeBits }: Row): Pick<DesiredLayer, 'encryption'> =>
   keyId && cipher && keySizeBits ? { encryption: { keyId, cipher, keySizeBits } } : {};

@@ -10,6 +10,7 @@ import { cloudActor, type Database, type Queryable, type Tx, withCommit } from '
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { json } from '../../kit/database/schema.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
+import { recordSunk, recordUse } from '../cache-use/index.ts';
 import { applyReport, type LayerPatch, type ReportedLayer } from './apply-report.ts';
 import { releaseLayers } from './release.ts';
 
@@ -29,14 +30,16 @@ export async function recordReports(
     const { patches, gone, news, forget } = judge(deps, hostId, reports, known);
     const merged = patches.flatMap(({ id, former_parent_id }) => {
       const former = known.get(id)!.former_parent_id;
-      return former !== null && former_parent_id === null ? { id, former } : [];
+      return former !== null && former_parent_id === null ? { id, former, sank: known.get(id)!.sinks } : [];
     });
     const last = [
       ...(patches.length > 0 ? [writePatches(tx, patches)] : []),
       ...(news.length > 0 ? [wakeWaiting(tx, news)] : []),
       ...(gone.length > 0 ? [takeAway(tx, gone)] : []),
     ];
+    for (const { id, former, sank } of merged) if (sank) await recordSunk(tx, { above: id, highest: former });
     if (merged.length > 0) await endMerges(tx, merged);
+    for (const [id, { use }] of reports) if (use && known.get(id)?.host_id === hostId) await recordUse(tx, id, use);
     return withCommit(Promise.all(last).then(() => forget));
   });
 }

@@ -8,9 +8,10 @@ const gib = (value: string) => ({ 'bothy:cache_gib': value });
 test('a type says where its cache is and how large', () => {
   assert.equal(cacheWords({ 'bothy:tier': 'disk' }), null);
   assert.deepEqual(cacheWords({ 'bothy:cache_tier': 'ram', ...gib('0.125'), 'bothy:cache_policy': 'write-back' }), {
-    ...{ pool: null, tier: 'ram', bytes: 2 ** 27 },
+    ...{ pool: null, tier: 'ram', bytes: 2 ** 27, policy: 'write-back' },
   });
-  assert.deepEqual(cacheWords({ 'bothy:cache_pool': 'fast', ...gib('2') })?.bytes, 2 ** 31);
+  const through = cacheWords({ 'bothy:cache_pool': 'fast', ...gib('2'), 'bothy:cache_policy': 'write-through' });
+  assert.deepEqual([through?.bytes, through?.policy], [2 ** 31, 'write-through']);
 });
 
 const refusedKey = (work: () => unknown): string => {

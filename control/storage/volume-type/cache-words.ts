@@ -11,7 +11,11 @@ export interface CacheWords {
   pool: string | null;
   tier: 'ram' | 'flash' | null;
   bytes: number;
+  /** `write-through`: what a guest writes goes to the volume's own pool, and nothing is lost with the other one. */
+  policy: CachePolicy;
 }
+
+export type CachePolicy = 'write-back' | 'write-through';
 
 const gibBytes = 1024 ** 3;
 /** The least that two generations of some use take. */
@@ -22,7 +26,10 @@ const checks: Readonly<Record<string, { is: (value: string) => boolean; wanted: 
   'bothy:cache_pool': { is: (value) => /^[a-z0-9][a-z0-9-]{0,62}$/.test(value), wanted: 'the name of a pool' },
   'bothy:cache_tier': { is: (value) => value === 'ram' || value === 'flash', wanted: 'ram or flash' },
   'bothy:cache_gib': { is: isSize, wanted: `a number of GiB from ${leastGib} on` },
-  'bothy:cache_policy': { is: (value) => value === 'write-back', wanted: 'write-back' },
+  'bothy:cache_policy': {
+    is: (value) => value === 'write-back' || value === 'write-through',
+    wanted: 'write-back or write-through',
+  },
 };
 
 function isSize(value: string): boolean {
@@ -56,7 +63,8 @@ export function cacheWords(specs: Specs): CacheWords | null {
     });
   }
   const bytes = Math.floor(Number(specs['bothy:cache_gib']) * gibBytes);
-  return { pool, tier: tier as CacheWords['tier'], bytes };
+  const policy = (specs['bothy:cache_policy'] ?? 'write-back') as CachePolicy;
+  return { pool, tier: tier as CacheWords['tier'], bytes, policy };
 }
 
 /** The words of both are the same: a volume may change from one to the other where it is. */

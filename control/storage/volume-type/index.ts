@@ -1,4 +1,4 @@
-export { type CacheWords, cacheWords, sameCache } from './cache-words.ts';
+export { type CachePolicy, type CacheWords, cacheWords, sameCache } from './cache-words.ts';
 export { lockType, touchType } from './change.ts';
 export { type DefaultType, DefaultTypeService, defaultTypeName, typeOf } from './default.ts';
 export {

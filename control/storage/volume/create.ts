@@ -179,12 +179,13 @@ interface Ingredients {
 async function place(tx: Tx, all: Ingredients): Promise<Decided> {
   const { caller, projectId, wish, source, image, type, encryption, sizeGib, hints } = all;
   const id = newId<VolumeId>();
+  const cache = cacheWords(type.extra_specs);
   // Its top is frozen: what is built on is written to by nobody.
   const from = source?.pool_id ? await placeOf(tx, source.pool_id, false) : null;
   const poolWish: PoolWish = {
     ...{ sizeBytes: sizeGib * gibBytes, extraSpecs: type.extra_specs, availabilityZone: wish.zone },
     hostId: source?.host_id ?? wish.hostId ?? hints.same,
-    ...{ notOnHosts: hints.different, imageId: image?.id ?? null, cache: cacheWords(type.extra_specs) },
+    ...{ notOnHosts: hints.different, imageId: image?.id ?? null, cache },
     ...{ from, encrypted: encryption !== undefined || (source?.key_id ?? null) !== null },
   };
   const found = await choosePool(tx, poolWish);
@@ -196,7 +197,8 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     ...{ size_gib: sizeGib, volume_type_id: type.id, availability_zone: wish.zone, metadata: wish.metadata },
     ...{ host_id: pool?.host_id ?? null, pool_id: pool?.id ?? null, layer_id: layerId },
     ...natureOf(all),
-    ...{ cache_pool_id: cachePool?.id ?? null, cache_bytes: cachePool && poolWish.cache ? poolWish.cache.bytes : null },
+    ...{ cache_pool_id: cachePool?.id ?? null, cache_bytes: cachePool && cache ? cache.bytes : null },
+    cache_policy: cachePool && cache ? cache.policy : null,
     ...{ source_volume_id: source?.kind === 'volume' ? source.id : null, source_image_id: image?.id ?? null },
     source_snapshot_id: source?.kind === 'snapshot' ? source.id : null,
     group_id: wish.groupId,
@@ -276,7 +278,7 @@ type NewVolume = Pick<
   VolumeRow,
   | ('id' | 'project_id' | 'user_id' | 'name' | 'description' | 'size_gib' | 'volume_type_id' | 'availability_zone')
   | ('metadata' | 'host_id' | 'pool_id' | 'layer_id' | 'bootable' | 'image_metadata' | 'source_volume_id')
-  | ('cache_pool_id' | 'cache_bytes' | 'desired_task')
+  | ('cache_pool_id' | 'cache_bytes' | 'cache_policy' | 'desired_task')
   | ('source_image_id' | 'source_snapshot_id' | 'group_id' | 'fault')
 >;
 
@@ -297,10 +299,10 @@ async function insertVolume(
         ${fault ? null : 'the host to make the volume'}, ${deadline}, ${fault ? 'no_capacity' : null},
         ${fault?.message ?? null}, ${actor.actorId}, ${actor.requestId}))
     insert into volume (id, project_id, user_id, name, description, size_gib, volume_type_id, availability_zone, metadata, host_id,
-      pool_id, layer_id, cache_pool_id, cache_bytes, bootable, image_metadata, source_volume_id, source_image_id, source_snapshot_id, group_id, fault,
+      pool_id, layer_id, cache_pool_id, cache_bytes, cache_policy, bootable, image_metadata, source_volume_id, source_image_id, source_snapshot_id, group_id, fault,
       desired_task)
     values (${row.id}, ${row.project_id}, ${row.user_id}, ${row.name}, ${row.description}, ${row.size_gib}, ${row.volume_type_id},
-      ${row.availability_zone}, ${json(row.metadata)}, ${host}, ${row.pool_id}, ${row.layer_id}, ${row.cache_pool_id}, ${row.cache_bytes}, ${row.bootable},
+      ${row.availability_zone}, ${json(row.metadata)}, ${host}, ${row.pool_id}, ${row.layer_id}, ${row.cache_pool_id}, ${row.cache_bytes}, ${row.cache_policy}, ${row.bootable},
       ${row.image_metadata && json(row.image_metadata)}, ${row.source_volume_id}, ${row.source_image_id},
       ${row.source_snapshot_id}, ${row.group_id}, ${fault && json(fault)},
       ${row.desired_task && json(row.desired_task)})

@@ -5,7 +5,7 @@
  */
 import type { Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
-import { freezeCached } from '../cache/index.ts';
+import { type CachedVolume, freezeCached } from '../cache/index.ts';
 import { freezeLayer, insertLayer } from '../layer/index.ts';
 import { changeVolume } from './store.ts';
 
@@ -16,6 +16,7 @@ export interface Freezable {
   pool_id: string | null;
   cache_pool_id: string | null;
   cache_bytes: number | null;
+  cache_policy: CachedVolume['cache_policy'];
   /** Of the volume as it is now. */
   layer_bytes: number;
 }

@@ -1,4 +1,5 @@
 export { begin, done, onLockedVolume } from './act.ts';
+export { type CacheReport, cacheReport } from './cache-report.ts';
 export { VolumeController, type VolumeControllerOptions, type VolumeStep } from './controller.ts';
 export {
   type CreateDependencies,

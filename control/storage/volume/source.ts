@@ -28,6 +28,7 @@ export interface VolumeSource {
   pool_id: string | null;
   cache_pool_id: string | null;
   cache_bytes: number | null;
+  cache_policy: ListedVolume['cache_policy'];
   bootable: boolean;
   image_metadata: Record<string, string> | null;
   type: VolumeTypeRow;
@@ -48,8 +49,18 @@ async function ofVolume(tx: Tx, caller: Caller, id: string): Promise<VolumeSourc
 
 const placeOf = (volume: ListedVolume) => {
   const { id, size_gib, layer_id, layer_bytes, host_id, host_zone, pool_id, bootable, image_metadata } = volume;
-  const { cache_pool_id, cache_bytes, key_id } = volume;
-  const place = { layer_id, layer_bytes, key_id, host_id, host_zone, pool_id, cache_pool_id, cache_bytes };
+  const { cache_pool_id, cache_bytes, cache_policy, key_id } = volume;
+  const place = {
+    layer_id,
+    layer_bytes,
+    key_id,
+    host_id,
+    host_zone,
+    pool_id,
+    cache_pool_id,
+    cache_bytes,
+    cache_policy,
+  };
   return { id, size_gib, ...place, bootable, image_metadata };
 };
 
@@ -69,7 +80,7 @@ async function ofSnapshot(tx: Tx, caller: Caller, id: string): Promise<VolumeSou
   await sql`select from volume_snapshot where id = ${known} for key share`.execute(tx);
   const { rows } =
     await sql<SnapshotSource>`select s.id, s.size_gib, s.layer_id, l.size_bytes as layer_bytes, l.key_id, l.host_id,
-      h.availability_zone as host_zone, l.pool_id, v.cache_pool_id, v.cache_bytes, v.bootable, v.image_metadata, to_jsonb(t) as type,
+      h.availability_zone as host_zone, l.pool_id, v.cache_pool_id, v.cache_bytes, v.cache_policy, v.bootable, v.image_metadata, to_jsonb(t) as type,
       ${snapshotStatusSql} as status
     from volume_snapshot s join volume v on v.id = s.volume_id join volume_type t on t.id = v.volume_type_id
       left join volume_layer l on l.id = s.layer_id left join host h on h.id = l.host_id

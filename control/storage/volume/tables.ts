@@ -1,6 +1,7 @@
 /** The volume's table as Kysely sees it; the columns' meaning stands in migrations 0303, 0440 and 0460. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
+import type { CachePolicy } from '../volume-type/index.ts';
 import type { SnapshotStatus, VolumeStatus } from './statuses.ts';
 
 /** Of a volume or a snapshot; without a generation that it ended, it lasts until something new is asked. */
@@ -66,6 +67,7 @@ export interface VolumeTable {
   layer_id: string | null;
   cache_pool_id: string | null;
   cache_bytes: number | null;
+  cache_policy: CachePolicy | null;
   bootable: Generated<boolean>;
   read_only: Generated<boolean>;
   /** Somebody has said which. */

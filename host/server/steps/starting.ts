@@ -289,6 +289,9 @@ async function limitDisks(task: ServerTask, desired: DesiredServer): Promise<voi
 }
 
 export const resume: StepFunction<'resume'> = async ({ task }, { why }) => {
+  // What a cache keeps it could also do without.
+  for (const { id } of task.record?.volumes ?? [])
+    task.context.layers.open.troubled({ serverId: task.id, volumeId: id });
   task.say(why);
   await task.guest!.resume();
   await task.guest!.changed(100);

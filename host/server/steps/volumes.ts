@@ -17,13 +17,15 @@ import {
   layerFileNode,
   layerNode,
   limitOf,
+  readNodes,
+  readSlots,
   secretObjects,
   throttleGroup,
   throttleNodesOf,
 } from '../../volume/index.ts';
 import type { DiskLimits, VolumeRecord } from '../record.ts';
 import type { ServerTask } from '../task.ts';
-import { isCached, topNode, volumeNode } from '../volume-nodes.ts';
+import { topNode, volumeNode } from '../volume-nodes.ts';
 import { limitsOf, type VolumeToOpen } from '../volumes.ts';
 import { devicesOf, done } from './cards.ts';
 import type { StepFunction } from './step.ts';
@@ -174,7 +176,8 @@ async function closed(task: ServerTask, { id, layerId, tops }: VolumeRecord): Pr
   const { layers } = task.context;
   // The cache's node is on all of them.
   const cached = await done(task, 'blockdev-del', { 'node-name': cacheNode(id) });
-  const names = [...tops.map((layerId) => layerNode(id, layerId)), cacheNode(id)];
+  const nodesBelow = (layerId: LayerId) => readSlots.map((slot) => readNodes(id, layerId, slot).copy);
+  const names = [...tops.flatMap((layerId) => [...nodesBelow(layerId), layerNode(id, layerId)]), cacheNode(id)];
   for (const name of names.toReversed()) await done(task, 'blockdev-del', { 'node-name': name });
   const left = await nodesOf(task);
   if (names.some((name) => left.has(name))) return false;
@@ -274,7 +277,7 @@ export async function watchCache(
   { id, layerId, readOnly }: Pick<VolumeRecord, 'id' | 'layerId' | 'readOnly'>,
 ): Promise<void> {
   const cache = task.context.layers.cacheOf(layerId);
-  if (!cache || cache.fullBytes === null || !isCached({ cache }, { readOnly })) return;
+  if (!cache || cache.fullBytes === null || cache.role !== 'writes' || readOnly) return;
   const node = layerFileNode(id, layerId);
   await task.guest!.execute('block-set-write-threshold', { 'node-name': node, 'write-threshold': cache.fullBytes });
 }

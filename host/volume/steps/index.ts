@@ -4,6 +4,7 @@ import { HostFault } from '../../host-error.ts';
 import { basesOf, type Doing } from '../decide.ts';
 import type { KindStep, LayerKind } from '../kind.ts';
 import type { Perform } from '../task.ts';
+import { furnish } from './furnishing.ts';
 import { backUp, capture, forgetOutcomes } from './outcomes.ts';
 import type { StepFunction } from './step.ts';
 
@@ -35,6 +36,7 @@ const functions: { [Name in Exclude<Doing['do'], KindStep>]: StepFunction<Name> 
     await ledger.made(task.id);
     return undefined;
   },
+  furnish,
   capture,
   'back-up': backUp,
   'forget-outcomes': forgetOutcomes,

@@ -6,16 +6,19 @@
  * chain that reads as before, and a second sink of the same writes the same.
  */
 import type { DesiredLayer } from '../../../contract/host/index.ts';
-import type { LayerId } from '../../../contract/ids.ts';
+import type { LayerId, VolumeId } from '../../../contract/ids.ts';
 import { HostFault } from '../../host-error.ts';
 import type { LayerChain } from '../chain.ts';
 import { wantedBase } from '../decide.ts';
-import { type Execute, sinkJob } from '../jobs.ts';
+import { sinkJob } from '../jobs.ts';
 import { type BuildsOn, sameBase } from '../names.ts';
+import type { Execute } from '../nodes.ts';
 import type { OpenLayer } from '../open-layers.ts';
+import { dropReads, settleReads } from '../reads.ts';
 import type { LayerTask } from '../task.ts';
 import type { ToolWork } from '../tools.ts';
 import { between, lookAgainMs, noted, waitsForOthers } from './changing.ts';
+import { belowIn } from './furnishing.ts';
 import type { StepFunction } from './step.ts';
 
 type Base = { kind: 'layer'; id: LayerId };
@@ -64,9 +67,29 @@ async function sinkInGuest(
   }
   const chain = await files.chain(task.id);
   if (await waitsForOthers(task, chain, base)) return lookAgainMs;
-  const sinking = { volumeId, root: 'device', layerId: task.id, sunk: between(chain, base), onto: base.id } as const;
-  await noted(task, desired, base, () => sinkJob(execute, sinking, work));
+  const sunk = between(chain, base);
+  const keyId = chain.top.key?.id;
+  const isBase = desired.cache?.role === 'base';
+  await files.lockNodes(volumeId, () => withoutReads(execute, chain, { volumeId, sunk }));
+  const sinking = { volumeId, top: open.layerId, layerId: task.id, keyId, sunk, onto: base.id, isBase };
+  const ending = (end: () => Promise<void>) => files.lockNodes(volumeId, end);
+  await noted(task, desired, base, () => sinkJob(execute, sinking, work, ending));
   return undefined;
+}
+
+/** What is kept of reads below what sinks would sink too; and of what was added above it one is in force. */
+async function withoutReads(
+  execute: Execute,
+  chain: LayerChain,
+  { volumeId, sunk }: { volumeId: VolumeId; sunk: readonly LayerId[] },
+): Promise<void> {
+  const below = await belowIn(execute, chain, volumeId);
+  for (const { layerId, key } of [chain.top, ...chain.lower]) {
+    const covered = { volumeId, layerId, keyId: key?.id, below: sunk.includes(layerId) ? below(layerId) : '' };
+    if (layerId === chain.top.layerId || sunk.includes(layerId)) await settleReads(execute, covered);
+    // The files themselves go with a sweep: QEMU may have them open a moment longer.
+    if (sunk.includes(layerId)) await dropReads(execute, covered);
+  }
 }
 
 async function sinkHere(

@@ -1,0 +1,53 @@
+/** Block nodes of a QEMU, a guest's or a storage daemon's: which there are, and what one builds on. Owns nothing. */
+import type { LayerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
+import { QmpError } from '../../protocols/qmp/index.ts';
+import { HostFault } from '../host-error.ts';
+import { keyObject, layerNode } from './names.ts';
+
+export type Execute = <T = unknown>(command: string, args?: Record<string, unknown>) => Promise<T>;
+
+export interface NodeInfo {
+  'node-name': string;
+  ro: boolean;
+  cache: { direct: boolean };
+}
+
+export const nodesOf = (execute: Execute) => execute<NodeInfo[]>('query-named-block-nodes', { flat: true });
+
+export interface Rebuilt {
+  node: string;
+  /** The node of its file. */
+  file: string;
+  /** The node that it shall read from what it does not hold. */
+  base: string;
+  /** That it is encrypted with. */
+  keyId?: VolumeKeyId | undefined;
+}
+
+/** All else of the node is said as it is: what is not said would change. */
+export async function buildOn(execute: Execute, { node, file, base, keyId }: Rebuilt): Promise<void> {
+  const known = (await nodesOf(execute)).find((each) => each['node-name'] === node);
+  if (!known) throw new HostFault('layer_not_ready', 'QEMU has the layer open no more');
+  const { ro, cache } = known;
+  const options = { driver: 'qcow2', 'node-name': node, 'read-only': ro, cache: { direct: cache.direct }, file };
+  const encrypt = keyId && { encrypt: { format: 'luks', 'key-secret': keyObject(keyId) } };
+  await execute('blockdev-reopen', {
+    options: [{ ...options, ...(!ro && { discard: 'unmap' }), ...encrypt, backing: base }],
+  });
+}
+
+/** False where QEMU refuses: it went with the node above it, or was never one of its own, or is used. */
+export async function closeNode(execute: Execute, name: string): Promise<boolean> {
+  try {
+    await execute('blockdev-del', { 'node-name': name });
+    return true;
+  } catch (error) {
+    if (!(error instanceof QmpError)) throw error;
+    return false;
+  }
+}
+
+/** What is no part of the chain any more: a node of its own holds the file, and its space, as long as its QEMU runs. */
+export async function closeNodes(execute: Execute, volumeId: VolumeId, layerIds: readonly LayerId[]): Promise<void> {
+  for (const layerId of layerIds) await closeNode(execute, layerNode(volumeId, layerId));
+}
