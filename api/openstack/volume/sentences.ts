@@ -21,6 +21,7 @@ export type CinderReasons = KitReasons &
 type Some = Partial<SentenceTable<CinderReasons>>;
 
 const encryptedCalls = {
+  transfer: 'transferring encrypted volume is not supported',
   upload: 'an image of it would hold its content in the clear, which this cloud does not make.',
   increment: 'this cloud makes full backups of such alone: make one that is not incremental.',
 };
@@ -47,7 +48,11 @@ const volumeTypes = {
     `Invalid volume type: volumes of type ${name} shall be encrypted with ${what} '${value}', which no host of this cloud does; they do provider luks, cipher aes-xts-plain64, key sizes 256 and 512, front-end.`,
   volume_encryption_differs: ({ type, of }) =>
     `Invalid volume_type provided: ${type} (requested type is not compatible with how the ${of} is encrypted; either match source volume, or omit type argument).`,
-  volume_encrypted: ({ id, call }) => `Invalid volume: Volume ${id} is encrypted, and ${encryptedCalls[call]}`,
+  volume_encrypted: ({ id, call }) =>
+    // Word for word what Cinder says.
+    call === 'transfer'
+      ? `Invalid volume: ${encryptedCalls.transfer}`
+      : `Invalid volume: Volume ${id} is encrypted, and ${encryptedCalls[call]}`,
   default_volume_type_not_found: ({ id }) => `Default type for project ${id} not found.`,
 } satisfies Some;
 

@@ -24,8 +24,8 @@ before(async () => {
 const call = (caller: typeof giver, method: string, path: string, body?: unknown, version: number | 'latest' = 0) =>
   api.call(caller, method, path, { ...(body !== undefined && { body }), version });
 
-async function available(): Promise<string> {
-  const { body } = await call(giver, 'POST', '/volumes', { volume: { size: 1, name: '卷' } });
+async function available(more: object = {}): Promise<string> {
+  const { body } = await call(giver, 'POST', '/volumes', { volume: { size: 1, name: '卷', ...more } });
   await sql`update volume_layer set observed_state = 'ready', observed_generation = generation,
     observed_epoch = epoch, observed_size_bytes = size_bytes`.execute(db.query);
   return body.volume.id;
@@ -127,4 +127,25 @@ test('transfers are listed with pages and filters, each project its own', async 
   const [one] = (await call(giver, 'GET', `/os-volume-transfer?volume_id=${all[0]!.volumeId}&limit=1`)).body.transfers;
   assert.deepEqual(Object.keys(one).sort(), ['id', 'links', 'name', 'volume_id']);
   assert.deepEqual((await call(taker, 'GET', '/os-volume-transfer')).body.transfers, []);
+});
+
+test('an encrypted volume goes with its key, from the version on in which Cinder gives one', async () => {
+  await sql`with made as (insert into volume_type (id, name, public) values (${newId()}, 'sealed', true) returning id)
+    insert into volume_type_encryption (volume_type_id, id, provider, control_location, cipher, key_size)
+    select id, ${newId()}, 'luks', 'front-end', 'aes-xts-plain64', 256 from made`.execute(db.query);
+  const volumeId = await available({ volume_type: 'sealed' });
+  const give = (version: number) =>
+    call(giver, 'POST', '/volume-transfers', { transfer: { volume_id: volumeId, name: '' } }, version);
+  const keyFor = async (caller: typeof giver) =>
+    (await call(caller, 'GET', `/volumes/${volumeId}`, undefined, 'latest')).body.volume?.encryption_key_id;
+  const refused = await give(69);
+  assert.deepEqual(
+    [refused.status, refused.body.badRequest.message],
+    [400, 'Invalid volume: transferring encrypted volume is not supported'],
+  );
+  const [keyId, { body }] = [await keyFor(giver), await give(70)];
+  const { id, auth_key: key } = body.transfer;
+  assert.equal((await accept(id, key, taker, 'volume-transfers', 70)).status, 202);
+  assert.equal(await keyFor(giver), undefined);
+  assert.equal(await keyFor(taker), keyId);
 });

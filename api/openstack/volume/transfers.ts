@@ -100,7 +100,10 @@ function routesOf(app: Boundary, transfers: TransferService, api: Api): void {
   }));
   app.post(path, contracts.create, async (request, reply) => {
     const { volume_id: volumeId, name: called, no_snapshots: alone = api.versions.from < 55 } = request.body.transfer;
-    const wish = { volumeId, name: called?.trim() ?? '', withSnapshots: !v.toBoolean(alone) };
+    const wish = {
+      ...{ volumeId, name: called?.trim() ?? '', withSnapshots: !v.toBoolean(alone) },
+      encrypted: request.microversion >= 70,
+    };
     const { transfer, key } = await transfers.create(callerOf(request), wish);
     return reply.code(202).send({ transfer: { ...detailBody(request, transfer), auth_key: key } });
   });

@@ -30,6 +30,8 @@ export interface TransferWish {
   name: string;
   /** They go along; else they stay with whoever gives the volume away. */
   withSnapshots: boolean;
+  /** An encrypted one may go, too: earlier clients expect that it is refused. Its key stays what it is, for keys are nobody's here. */
+  encrypted: boolean;
 }
 
 const shown = sql<TransferRow>`t.id, t.project_id, t.volume_id, t.name, t.with_snapshots, t.generation, t.created_at, t.updated_at`;
@@ -85,6 +87,8 @@ export class TransferService {
       'transfer a volume',
       async (tx, volume) => {
         requireStatus(volume, 'transfer', ['available']);
+        if (volume.key_id !== null && !wish.encrypted)
+          throw new CloudError('invalid', 'volume_encrypted', { id: volume.id, call: 'transfer' });
         if (volume.group_id !== null)
           throw new CloudError('invalid', 'volume_in_the_way', { id: volume.id, why: 'group' });
         await sql`insert into volume_transfer (id, project_id, volume_id, name, key_salt, key_digest, with_snapshots)

@@ -11,6 +11,7 @@ import type { LayerId } from '../../../contract/ids.ts';
 import { HostFault } from '../../host-error.ts';
 import type { LayerChain } from '../chain.ts';
 import type { LayerKind } from '../kind.ts';
+import type { StepWork } from '../steps/step.ts';
 import type { LayerTask, SeenLayer } from '../task.ts';
 import { flattened, grown, removed } from './changing.ts';
 import type { Placed } from './ledger.ts';
@@ -26,8 +27,14 @@ export function rbdLayers(world: RbdWorld): LayerKind {
   return {
     look: (task, desired) => look(world, counted, task, desired),
     steps: {
-      make: (work) => made(world, work),
-      restore: (work) => restored(world, work),
+      async make(work) {
+        requireClear(work);
+        return made(world, work);
+      },
+      async restore(work) {
+        requireClear(work);
+        return restored(world, work);
+      },
       rebase: (work, { onto }) => flattened(world, work, onto),
       grow: (work) => grown(world, work),
       async remove(work) {
@@ -46,6 +53,12 @@ export function rbdLayers(world: RbdWorld): LayerKind {
     whileStill: (task, desired, work) => whileStill(world, task, desired, work),
     readsImages: false,
   };
+}
+
+/** @throws HostFault: it would lie in the cluster in the clear */
+function requireClear({ desired }: StepWork): void {
+  if (desired.encryption)
+    throw new HostFault('encrypted', 'no layer in a Ceph cluster is encrypted by its host', { permanent: true });
 }
 
 async function look(
