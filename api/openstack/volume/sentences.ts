@@ -45,7 +45,9 @@ const volumeTypes = {
       ? `Invalid volume type: of its cache ${key} is missing: ${wanted}.`
       : `Invalid extra spec: ${key} can't be '${value}': ${wanted}.`,
   volume_type_encryption_unserved: ({ name, what, value }) =>
-    `Invalid volume type: volumes of type ${name} shall be encrypted with ${what} '${value}', which no host of this cloud does; they do provider luks, cipher aes-xts-plain64, key sizes 256 and 512, front-end.`,
+    what === 'version'
+      ? `Invalid volume type: provider '${value}' of type ${name} is LUKS version 2, and QEMU, which encrypts volumes in this cloud, does version 1: its provider is luks.`
+      : `Invalid volume type: volumes of type ${name} shall be encrypted with ${what} '${value}', which no host of this cloud does; they do provider luks, cipher aes-xts-plain64, key sizes 256 and 512, front-end.`,
   volume_encryption_differs: ({ type, of }) =>
     `Invalid volume_type provided: ${type} (requested type is not compatible with how the ${of} is encrypted; either match source volume, or omit type argument).`,
   volume_encrypted: ({ id, call }) =>

@@ -9,6 +9,7 @@ import { testSealer } from '../../identity/testing.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { hostedLayers } from '../layer/index.ts';
 import { silentLog, type VolumeCloud, volumeCloud } from '../volume/testing.ts';
+import { TypeEncryptionService, VolumeTypeService } from '../volume-type/index.ts';
 
 let db: TestDatabase;
 let cloud: VolumeCloud;
@@ -81,6 +82,15 @@ test('what no host can do is refused by name, and nothing is made of it in the c
   await typed('both', { specs: { 'bothy:cache_pool': 'fast', 'bothy:cache_gib': '1' } });
   const make = (type: string) => cloud.volumes.create(cloud.member, cloud.wish({ type }));
   const reason = 'volume_type_encryption_unserved';
+  const types = new TypeEncryptionService({ database: db.database });
+  const { id: typeId } = await new VolumeTypeService({ database: db.database }).create(cloud.admin, {
+    ...{ name: 'third', description: null, public: true, extraSpecs: {} },
+  });
+  const wish = { provider: 'luks2', control_location: 'front-end', cipher: null, key_size: null } as const;
+  const version2 = { reason, fields: { name: 'third', what: 'version', value: 'luks2' } };
+  await assert.rejects(types.create(cloud.admin, typeId, wish), version2);
+  await types.create(cloud.admin, typeId, { ...wish, provider: 'luks' });
+  await assert.rejects(types.update(cloud.admin, typeId, { provider: 'luks2' }), version2);
   await assert.rejects(make('strange'), {
     reason,
     fields: { name: 'strange', what: 'cipher', value: 'serpent-xts-plain64' },

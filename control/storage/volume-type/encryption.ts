@@ -1,6 +1,7 @@
 /**
- * How volumes of a type shall be encrypted: administrators' alone, and not changed while volumes have the type. Anything may be written down;
- * what hosts do is LUKS by QEMU, and a volume of a type that asks for something else is refused ({@link servedEncryption}).
+ * How volumes of a type shall be encrypted: administrators' alone, and not changed while volumes have the type. What hosts do is LUKS by QEMU, and
+ * a volume of a type that asks for something else is refused ({@link servedEncryption}). Anything may be written down, as in Cinder, but for LUKS
+ * version 2: it looks like what is served, and no volume could ever be of it.
  */
 import { type Selectable, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
@@ -31,10 +32,11 @@ export class TypeEncryptionService {
     return encryptionOf(this.#database.query, typeId);
   }
 
-  /** @throws CloudError `not_found`; `conflict` where there is one, or while volumes have the type */
+  /** @throws CloudError `not_found`; `invalid` for LUKS version 2; `conflict` where there is one, or while volumes have the type */
   async create(caller: Caller, typeId: string, wish: EncryptionWish): Promise<EncryptionRow> {
     requireAdmin(caller, 'encrypt a volume type');
     return this.#change(caller, typeId, async (tx, type) => {
+      requireVersion1(type, wish);
       if (await encryptionOf(tx, type.id)) {
         throw new CloudError('conflict', 'volume_type_encryption_exists', { id: type.id });
       }
@@ -49,6 +51,7 @@ export class TypeEncryptionService {
   async update(caller: Caller, typeId: string, change: Partial<EncryptionWish>): Promise<EncryptionRow> {
     requireAdmin(caller, 'change how a volume type is encrypted');
     return this.#change(caller, typeId, async (tx, type) => {
+      requireVersion1(type, change);
       const present = await encryptionOf(tx, type.id);
       if (!present) throw notFound('volume_type_encryption', type.id);
       const now = { ...present, ...change };
@@ -93,6 +96,17 @@ const luksProviders: ReadonlySet<string> = new Set([
   ...['luks', 'LuksEncryptor', 'nova.volume.encryptors.luks.LuksEncryptor', 'os_brick.encryptors.luks.LuksEncryptor'],
 ]);
 const servedCipher = 'aes-xts-plain64';
+/** As Nova reads them, too. */
+const version2Providers: ReadonlySet<string> = new Set([
+  ...['luks2', 'Luks2Encryptor', 'os_brick.encryptors.luks.Luks2Encryptor'],
+]);
+
+/** QEMU's block layer reads and writes LUKS version 1 (crypto/block-luks.c). */
+function requireVersion1({ name }: Pick<VolumeTypeRow, 'name'>, { provider }: Partial<EncryptionWish>): void {
+  if (provider !== undefined && version2Providers.has(provider))
+    throw new CloudError('invalid', 'volume_type_encryption_unserved', { name, what: 'version', value: provider });
+}
+
 /** As cryptsetup's. */
 const defaultBits = 256;
 
