@@ -87,6 +87,38 @@ test('a volume that a guest has grows, is snapshot, cloned and made an image of 
   await nothingLeft();
 });
 
+/** What hosts put on disks, and who asks for keys, is test/live's; here it is told and said by whom it should be. */
+test('a volume becomes encrypted and clear again, is cloned and backed up on the way, and every key goes with what it opens', async () => {
+  const { id: typeId } = (await must('POST', '/types', { volume_type: { name: 'versiegelt 🔒' } })).volume_type;
+  const encryption = { provider: 'luks', cipher: 'aes-xts-plain64', key_size: 512, control_location: 'front-end' };
+  await must('POST', `/types/${typeId}/encryption`, { encryption });
+  const id = await made({ imageRef: tenancy.imageId });
+  const clear = (await shown('volume', id)).volume_type;
+  const retype = (new_type: string) => act(id, { 'os-retype': { new_type, migration_policy: 'on-demand' } });
+  await retype(typeId);
+  await is('volume', id, 'available');
+  const sealed = await shown('volume', id);
+  assert.deepEqual([sealed.encrypted, sealed.volume_type], [true, 'versiegelt 🔒']);
+  const clone = await made({ source_volid: id, size: null });
+  assert.equal((await shown('volume', clone)).encryption_key_id, sealed.encryption_key_id);
+  const { id: backup } = (await must('POST', '/backups', { backup: { volume_id: clone, name: 'b' } })).backup;
+  await cloud.until('the backup', async () => (await must('GET', `/backups/${backup}`)).backup.status === 'available');
+  await must('DELETE', `/volumes/${clone}`);
+  await retype(clear);
+  await is('volume', id, 'available');
+  assert.equal((await shown('volume', id)).encrypted, false);
+  const { volume_id: again } = (await must('POST', `/backups/${backup}/restore`, { restore: {} })).restore;
+  await is('volume', again, 'available');
+  assert.equal((await shown('volume', again)).encryption_key_id, sealed.encryption_key_id);
+  await must('DELETE', `/backups/${backup}`);
+  for (const volume of [id, again]) await must('DELETE', `/volumes/${volume}`);
+  await nothingLeft();
+  await cloud.until('every key to be gone', async () => {
+    const { rows } = await sql`select from volume_key`.execute(cloud.database.query);
+    return rows.length === 0;
+  });
+});
+
 /** No row of any volume, layer or attachment is left. */
 const nothingLeft = () =>
   cloud.until('nothing to be left of volumes', async () => {
