@@ -1,6 +1,7 @@
 /** Steps that change a layer in the cluster, and its end. */
 import type { LayerId } from '../../../contract/ids.ts';
 import { wantedBase } from '../decide.ts';
+import type { LayerFiles } from '../layer-files.ts';
 import { type BuildsOn, sameBase } from '../names.ts';
 import type { StepWork } from '../steps/step.ts';
 import { longMs, noEntry, notEmpty, type RbdClient, unless } from './client.ts';
@@ -58,8 +59,14 @@ export async function removed(world: RbdWorld, { task, desired }: StepWork): Pro
   await ledger.erase(task.id, desired.epoch);
   await task.context.step('note-erased');
   const pool = poolOf(world, desired);
-  if (pool) await files.lock(task.id, () => removeFrom(pool, task.id, (name) => task.context.step(name)));
+  if (pool) await oneOfImage(files, pool, task.id, () => removeFrom(pool, task.id, (name) => task.context.step(name)));
   if (outcomes.of(task.id)) await outcomes.forget(task.id);
+}
+
+/** Of two that go from one image at once, each would leave the image to the other. */
+function oneOfImage(files: LayerFiles, { ledger }: RbdPool, id: LayerId, work: () => Promise<void>): Promise<void> {
+  const image = ledger.of(id)?.image ?? id;
+  return files.lock(id, () => (image === id ? work() : files.lock(image, work)));
 }
 
 async function removeFrom(pool: RbdPool, id: LayerId, step: (name: string) => unknown): Promise<void> {

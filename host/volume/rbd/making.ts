@@ -133,13 +133,14 @@ async function onLayer(world: RbdWorld, pool: RbdPool, work: StepWork, below: La
   if (!placed) return fromElsewhere(world, pool, work, below);
   const buildsOn: BuildsOn = { kind: 'layer', id: below };
   return files.lock(below, async () => {
+    const claimant = pool.ledger.claimantOf(below);
+    const follows = parent?.volumeId === desired.volumeId && parent.readOnly && claimant === undefined;
+    // Also where this process died when it was a snapshot already: a guest may have written to what comes after it.
+    if (claimant === task.id || (follows && !pool.ledger.of(below)!.frozen)) {
+      await follow(pool, task, { image: placed.image, below });
+      return undefined;
+    }
     if (!pool.ledger.of(below)!.frozen) {
-      const claimant = pool.ledger.claimantOf(below);
-      const follows = parent?.volumeId === desired.volumeId && parent.readOnly;
-      if (follows && (claimant === undefined || claimant === task.id)) {
-        await follow(pool, task, { image: placed.image, below });
-        return undefined;
-      }
       if (!(await frozen(world, pool, task, below))) {
         task.say('waiting for the volume that it is made of to go on from it');
         return lookAgainMs;
