@@ -81,7 +81,8 @@ export interface HostDependencies {
   step?: (name: string) => void | Promise<void>;
 }
 
-type KeysMessage = ControlMessage & { type: 'keys' };
+/** What the desired state has nothing of. */
+type AsideMessage = ControlMessage & { type: 'keys' | 'pools' };
 
 export class Host {
   readonly #configuration: HostConfiguration;
@@ -376,9 +377,10 @@ export class Host {
     this.#dependencies.desired?.([...state.servers.values()]);
   }
 
-  async #received(message: StateMessage | KeysMessage, unreadable: readonly Unreadable[]): Promise<void> {
+  async #received(message: StateMessage | AsideMessage, unreadable: readonly Unreadable[]): Promise<void> {
     // Before anything is written down: keys are not.
     if (message.type === 'keys') return this.#keys.take(message.keys);
+    if (message.type === 'pools') return this.#storage.declare(message.pools);
     const state = await this.#desired.next(message, unreadable, this.#cloudId!);
     if (this.#dead || this.#closing) return;
     this.#adopt(state);

@@ -63,7 +63,7 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
     sentences: operatorSentences,
     areas: ['ProcessReasons', 'HostLinkReasons', 'NetworkOperatorReasons'],
   },
-  native: { sentences: nativeSentences, areas: ['KitReasons', 'ChangeReasons'] },
+  native: { sentences: nativeSentences, areas: ['KitReasons', 'ChangeReasons', 'StoragePoolReasons'] },
 };
 
 test('every dialect has a sentence for each reason of the areas below it, and for no other', () => {

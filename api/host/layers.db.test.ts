@@ -52,7 +52,12 @@ function counted(layers: HostedLayers, asked: string[]): HostedLayers {
       layerStamps: count('layerStamps'),
       recordReports: count('recordReports'),
     },
-    ...{ recordPools: count('recordPools'), recordLevels: count('recordLevels'), handOutKeys: count('handOutKeys') },
+    ...{
+      declaredPools: count('declaredPools'),
+      recordPools: count('recordPools'),
+      recordLevels: count('recordLevels'),
+      handOutKeys: count('handOutKeys'),
+    },
   };
 }
 
@@ -228,7 +233,7 @@ test('one observation that cannot be read harms no other, and free space is kept
   });
 });
 
-test('hosts that come back with all that they hold cost three questions each, and write nothing of layers', async () => {
+test('hosts that come back with all that they hold cost four questions each, and write nothing of layers', async () => {
   await using control = await start();
   const hosts = await Promise.all(
     Array.from({ length: 4 }, async () => {
@@ -260,7 +265,7 @@ test('hosts that come back with all that they hold cost three questions each, an
     assert.deepEqual([again.layers, again.unchangedLayers?.length], [[], 3]);
     host.reportLayers(snapshot.layers!.map(ready), { complete: true });
   }
-  const expected = hosts.flatMap(() => ['layerStamps', 'recordPools', 'recordReports']);
+  const expected = hosts.flatMap(() => ['declaredPools', 'layerStamps', 'recordPools', 'recordReports']);
   await until('all to be asked', () => control.asked.length >= expected.length);
   assert.deepEqual(control.asked.toSorted(), expected.sort());
   await until('reports to be compared', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { newId } from '../../contract/ids.ts';
+import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { holdDocument } from '../boundary/testing/documents.ts';
 import { type Walk, walkRights, walkWrongTypes } from '../boundary/testing/walk.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
@@ -13,7 +14,9 @@ let walk: Walk;
 
 before(async () => {
   api = await testApi({
-    dialects: ({ identity, db, feed }) => [nativeDialect({ identity, database: db.database, feed })],
+    dialects: ({ identity, db, feed }) => [
+      nativeDialect({ identity, database: db.database, feed, pools: new StoragePoolService(db) }),
+    ],
   });
   const tokens = {
     admin: api.admin,
@@ -24,11 +27,12 @@ before(async () => {
     entries: api.entries.filter(({ url }) => url.startsWith('/native')),
     path: () => ({ id: newId() }),
     tries: 40,
-    async call({ method, url, as }) {
+    async call({ method, url, payload, as }) {
       // A watch that is taken does not end by itself.
       const path = /^[^?]*\?watch=(?!.*%00)[^&]*$/.test(url) ? `${url.split('?')[0]}?watch=0` : url;
       const headers = as ? { token: tokens[as] } : {};
-      const { status, body } = await api.call({ method: method as 'GET', path, ...headers });
+      const sent = payload === undefined ? {} : { body: payload, headers: { 'content-type': 'application/json' } };
+      const { status, body } = await api.call({ method: method as 'GET', path, ...headers, ...sent });
       return { status, text: JSON.stringify(body) };
     },
   };

@@ -1,11 +1,13 @@
 /** What the routes of the native dialect are made with. */
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database } from '../../control/kit/database/database.ts';
+import type { StoragePoolService } from '../../control/storage/pool/index.ts';
 import type { NativeAuthenticator } from './caller.ts';
 
 export interface NativeDeps {
   identity: NativeAuthenticator;
   database: Database;
+  pools: StoragePoolService;
   feed: Pick<ChangeFeed, 'subscribe'>;
   /** For tests. */
   watch?: { keepaliveMs?: number; stalledMs?: number };

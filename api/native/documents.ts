@@ -86,6 +86,41 @@ export const quarantineDocument = Type.Object(
   { ...exact, title: 'Quarantine' },
 );
 
+const number = Type.Number();
+const pool = Type.Object(
+  {
+    ...onHost,
+    name: text,
+    kind: text,
+    tier: Type.Enum(['ram', 'flash', 'disk']),
+    availability_zone: text,
+    from: Type.Enum(['settings', 'api'], { description: "What its host's settings name they alone can change" }),
+    source: Type.Union([Type.String({ description: 'Where a declared one lies' }), Type.Null()]),
+    iops_per_volume: Type.Union([integer, Type.Null()]),
+    enabled: Type.Boolean({ description: 'Whether new volumes may lie there' }),
+    disabled_reason: orNull,
+    problem: Type.Union([Type.String({ description: 'Why nothing is made there' }), Type.Null()]),
+    host_connected: Type.Boolean(),
+    host_enabled: Type.Boolean(),
+    over_subscription: number,
+    reserved_percentage: integer,
+    total_bytes: number,
+    free_bytes: number,
+    promised_bytes: number,
+    room_bytes: Type.Number({ description: 'What may still be promised' }),
+    own_bytes: Type.Number({ description: 'What is taken for one volume or snapshot alone' }),
+    shared_bytes: Type.Number({ description: 'What is taken for several' }),
+    reclaimable_bytes: Type.Number({ description: 'What is taken and nobody needs any more' }),
+    volumes: integer,
+    volume_gib: number,
+    created_at: text,
+    updated_at: text,
+  },
+  { ...exact, title: 'Storage pool' },
+);
+export const onePool = Type.Object({ storage_pool: pool }, exact);
+export const poolList = Type.Object({ storage_pools: Type.Array(pool) }, exact);
+
 export const versionDocument = Type.Object(
   { version: text, links: Type.Record(Type.String(), Type.String()) },
   { additionalProperties: false },

@@ -4,6 +4,7 @@
  */
 import type { SentenceTable } from '../../contract/errors.ts';
 import type { ChangeReasons, KitReasons } from '../../control/kit/reasons.ts';
+import type { StoragePoolReasons } from '../../control/storage/pool/reasons.ts';
 import type { Fault, FaultForm } from '../openstack/common/faults.ts';
 import { kitSentences } from '../openstack/common/sentences.ts';
 
@@ -13,13 +14,30 @@ const whyExpired = {
   in_the_future: 'it lies in the future',
 };
 
-export const nativeSentences: SentenceTable<KitReasons & ChangeReasons> = {
+export const nativeSentences: SentenceTable<KitReasons & ChangeReasons & StoragePoolReasons> = {
   ...kitSentences,
   authentication_required: 'the request needs a token that is valid',
   resume_token_malformed: 'the resume token is malformed; take one from an earlier answer',
   resume_token_expired: ({ why }) =>
     `the resume token is of no use any more: ${whyExpired[why]}; list anew, then carry on from "resume"`,
   change_feed_not_started: 'the change feed has not started',
+  storage_pool_not_found: ({ id }) => `there is no storage pool ${id}`,
+  storage_pool_host_not_found: ({ id }) => `there is no host ${id}`,
+  storage_pool_name_taken: ({ name, host, by }) =>
+    by === 'settings'
+      ? `the settings of host ${host} name a storage pool ${name}, and go before what is declared here`
+      : `host ${host} has a storage pool ${name} already`,
+  storage_pool_place_taken: ({ source, host, pool }) => `${source} of host ${host} is the storage pool ${pool} already`,
+  storage_pool_source_unfit: ({ kind, source }) =>
+    kind === 'file-system'
+      ? `${source} is no path from the root on, and no UUID=… or LABEL=… of a file system`
+      : `${source} is no path from the root on`,
+  storage_pool_of_settings: ({ name, host, what }) =>
+    `the settings of host ${host} name the storage pool ${name}; ${what} is said there, in storage_pools of its bothy.conf`,
+  storage_pool_not_empty: ({ volumes, layers }) =>
+    `there are ${volumes} volumes with ${layers} layers in it; close it ("enabled": false) and move or delete them first`,
+  storage_pools_too_many: ({ host, most }) =>
+    `host ${host} has ${most} storage pools, which is the most that one may have`,
 };
 
 export const nativeFaults: FaultForm = {

@@ -14,6 +14,7 @@ import { nativeFaults } from './faults.ts';
 import { operationRoutes } from './operations.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { nativeSentences } from './query.ts';
+import { storagePoolRoutes } from './storage-pools.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
 
 const root = {
@@ -30,7 +31,7 @@ const described = {
 export const nativeInfo = {
   title: 'Bothy native API',
   version: '1',
-  description: 'Changes and operations: what the OpenStack APIs have no words for.',
+  description: 'Changes, operations, storage pools: what the OpenStack APIs have no words for.',
   fault: nativeFault,
 } as const;
 
@@ -48,6 +49,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
           changes: '/native/v1/changes',
           operations: '/native/v1/operations',
           quarantine: '/native/v1/quarantine',
+          storage_pools: '/native/v1/storage-pools',
           openapi: '/native/v1/openapi.json',
         },
       }));
@@ -55,6 +57,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       operationRoutes(boundary, deps);
       quarantineRoutes(boundary, deps);
       volumeCacheRoutes(boundary, deps);
+      storagePoolRoutes(boundary, deps);
       let document: object | undefined;
       boundary.get('/v1/openapi.json', described, () => {
         document ??= openApiDocument(nativeInfo, boundary.entries);

@@ -9,6 +9,7 @@ import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { untilFinal } from '../../control/kit/database/testing.ts';
 import { beginOperation } from '../../control/kit/operation/operations.ts';
+import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { patienceMs } from '../../test/support/until.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
 import type { NativeDeps } from './deps.ts';
@@ -35,7 +36,8 @@ async function serve(more: Partial<NativeDeps> = {}): Promise<{ app: FastifyInst
 before(async () => {
   api = await testApi({
     dialects: (cloud) => {
-      deps = { identity: cloud.identity, database: cloud.db.database, feed: cloud.feed };
+      const { identity, feed, db } = cloud;
+      deps = { identity, feed, database: db.database, pools: new StoragePoolService(db) };
       return [nativeDialect(deps)];
     },
   });

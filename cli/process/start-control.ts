@@ -209,7 +209,7 @@ function dialects(
       floatingIps: network.floatingIps,
     }),
     volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
-    nativeDialect({ identity, database, feed }),
+    nativeDialect({ identity, database, feed, pools: storage.services.pools }),
     consoleDialect(),
   ];
 }

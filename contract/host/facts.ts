@@ -9,6 +9,8 @@ const hostPools = list(
   object({
     name: poolName,
     tier: oneOf('ram', 'flash', 'disk'),
+    /** Control has declared it, not this host's settings. Absent: its settings. */
+    declared: optional(boolean),
     kind: oneOf('directory', 'file-system', 'block-device', 'rbd'),
     totalBytes: count,
     freeBytes: count,

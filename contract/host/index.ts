@@ -27,6 +27,7 @@ export { guestMachine, type PinnedMachine } from './machine.ts';
 export { type ControlMessage, type HostMessage, hostStreamPath } from './messages.ts';
 export { type DesiredNetwork, desiredNetwork } from './network.ts';
 export { readableByControl, readableByHost } from './older.ts';
+export { type DeclaredPool, declaredPool, declaredPoolKinds, poolTiers } from './pool.ts';
 export { type DesiredFixedIp, type DesiredPort, desiredFixedIp, desiredPort } from './port.ts';
 export { agree, hostProtocol, type ProtocolRange, speaking } from './protocol.ts';
 export {

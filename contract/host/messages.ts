@@ -40,8 +40,9 @@ import {
 } from '../schema/type.ts';
 import { hostFacts, poolLevels } from './facts.ts';
 import type { DesiredLayer, ObservedLayer } from './layer.ts';
-import { hostLimits, messageLimits as limits, serverLimits } from './limits.ts';
+import { hostLimits, layerLimits, messageLimits as limits, serverLimits } from './limits.ts';
 import type { DesiredNetwork } from './network.ts';
+import { declaredPool } from './pool.ts';
 import { versions } from './protocol.ts';
 import { type QuarantinedServer, quarantinedImage } from './quarantine.ts';
 import type { DesiredServer, ObservedServer } from './server.ts';
@@ -90,6 +91,14 @@ export const controlMessages = {
     type: literal('forget'),
     servers: list(id<ServerId>(), limits.servers),
     layers: optional(list(id<LayerId>(), limits.layers)),
+  }),
+  /**
+   * All pools that administrators have declared for this host. One that is not among them any more goes, as soon as no layer lies in it: its
+   * mark and its mount, never a file. Told before the snapshot, and when it has changed; an older control tells none.
+   */
+  pools: object({
+    type: literal('pools'),
+    pools: list(declaredPool, layerLimits.pools, { distinct: 'name', misfits: 'left out' }),
   }),
   /** What the host asked for. Null: there is no such key any more, or none that can be read; `problem` says which. */
   keys: object({

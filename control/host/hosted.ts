@@ -1,6 +1,7 @@
 /** What the streams need of other areas; the composition root hands the real ones in. */
 import type {
   ControlMessage,
+  DeclaredPool,
   DesiredLayer,
   DesiredNetwork,
   DesiredServer,
@@ -61,6 +62,8 @@ export interface HostedLayers {
     observed: readonly ObservedLayer[],
     options?: { complete: boolean },
   ): Promise<LayerId[]>;
+  /** The pools that are declared for these hosts: all of each. */
+  declaredPools(db: Queryable, hostIds: readonly HostId[]): Promise<ReadonlyMap<HostId, DeclaredPool[]>>;
   /** The pools that the host says that it has: all of them. */
   recordPools(db: Queryable, hostId: HostId, pools: readonly HostPool[]): Promise<void>;
   /** How some of them are by now. */

@@ -26,6 +26,8 @@ export interface HostInterest {
   port(id: string, row: Readonly<Record<string, unknown>>): void;
   /** A network's document, and those of the servers on it. */
   network(id: string): void;
+  /** The pools that are declared for a host. */
+  pools(hostId: unknown): void;
   /** Where an image's bytes shall be. */
   image(id: string): void;
 }
@@ -121,6 +123,13 @@ export class Marks implements HostInterest {
         this.#server(session, server, { networks: true });
     }
     for (const session of this.#sessions.told.of('network', id)) this.#networks(session);
+  }
+
+  pools(hostId: unknown): void {
+    const session = this.#sessions.byHost.get(hostId as string);
+    if (!session) return;
+    session.dirtyPools = true;
+    this.marked = true;
   }
 
   image(id: string): void {

@@ -5,6 +5,7 @@
 import {
   absentServer,
   type ControlMessage,
+  type DeclaredPool,
   type DesiredLayer,
   type DesiredNetwork,
   type DesiredServer,
@@ -28,10 +29,15 @@ export interface Taken {
   servers: ServerId[];
   layers: LayerId[];
   networks: boolean;
+  pools: boolean;
 }
 
 export const isDirty = (session: HostSession): boolean =>
-  session.dirtyServers.size > 0 || session.dirtyLayers.size > 0 || session.dirtyNetworks || session.dirtyImages;
+  session.dirtyServers.size > 0 ||
+  session.dirtyLayers.size > 0 ||
+  session.dirtyNetworks ||
+  session.dirtyPools ||
+  session.dirtyImages;
 
 /** As much of what is marked as goes into one round, of each kind; what is left has the next one. */
 export function takeMarks(sessions: readonly HostSession[], documents: number): Taken[] {
@@ -41,9 +47,10 @@ export function takeMarks(sessions: readonly HostSession[], documents: number): 
     const layers = takeSome(session.dirtyLayers, left.layers);
     left.servers -= servers.length;
     left.layers -= layers.length;
-    const { dirtyNetworks: networks } = session;
+    const { dirtyNetworks: networks, dirtyPools: pools } = session;
     session.dirtyNetworks = false;
-    return { session, servers, layers, networks };
+    session.dirtyPools = false;
+    return { session, servers, layers, networks, pools };
   });
 }
 
@@ -53,10 +60,11 @@ function takeSome<Id>(marks: Set<Id>, most: number): Id[] {
   return some;
 }
 
-export function giveBackMarks({ session, servers, layers, networks }: Taken): void {
+export function giveBackMarks({ session, servers, layers, networks, pools }: Taken): void {
   for (const id of servers) session.dirtyServers.add(id);
   for (const id of layers) session.dirtyLayers.add(id);
   session.dirtyNetworks ||= networks;
+  session.dirtyPools ||= pools;
 }
 
 /** What may be news to a host. */
@@ -65,6 +73,8 @@ interface News {
   layers: readonly DesiredLayer[];
   /** The complete list; undefined: nothing was read. */
   networks: readonly DesiredNetwork[] | undefined;
+  /** The same. */
+  pools: readonly DeclaredPool[] | undefined;
 }
 
 /** One query serves all documents of one kind. Answers what of them is each session's; what changed owners meanwhile is marked again. */
@@ -75,10 +85,12 @@ export async function readNews(
 ): Promise<(work: Taken) => News> {
   const serverIds = [...new Set(taken.flatMap(({ servers }) => servers))];
   const layerIds = [...new Set(taken.flatMap(({ layers }) => layers))];
-  const [documents, whereabouts, layers, networks] = await Promise.all([
+  const poolsOf = taken.flatMap(({ pools, session }) => (pools ? session.hostId : []));
+  const [documents, whereabouts, layers, pools, networks] = await Promise.all([
     serverIds.length > 0 ? from.servers.desiredServers(db, { serverIds }) : [],
     whereaboutsOf(db, serverIds),
     layerIds.length > 0 ? from.layers.desiredLayers(db, { layerIds }) : [],
+    poolsOf.length > 0 ? from.layers.declaredPools(db, poolsOf) : undefined,
     Promise.all(
       taken.map(
         async (work) =>
@@ -108,6 +120,7 @@ export async function readNews(
       servers: serversOf(work),
       layers: own.flatMap(({ layer }) => (wanted.has(layer.id) ? layer : [])),
       networks: networksOf.get(work),
+      pools: work.pools ? (pools?.get(work.session.hostId) ?? []) : undefined,
     };
   };
 }

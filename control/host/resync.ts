@@ -77,6 +77,7 @@ export class Resync {
       for (const { id } of absences) session.dirtyServers.add(id);
       markOthers(view.layers, session.dirtyLayers, layerStamps);
       session.dirtyNetworks = true;
+      session.dirtyPools = true;
       // Only what to look at: the host may have been told newer things since this was read.
       marked([...images, ...session.view.images()]);
     } catch (error) {

@@ -31,6 +31,7 @@ test('a host that says more than can be recorded is not read until it can', asyn
       servers: [],
       networks: [],
       images: [],
+      pools: [],
       held: { servers: undefined, layers: undefined },
     }),
     record: async () => ({ servers: [], layers: [] }),

@@ -8,6 +8,7 @@ import { isCloudError } from '../../contract/errors.ts';
 import {
   agree,
   type ControlMessage,
+  type DeclaredPool,
   type HostMessage,
   messageLimits,
   type ProtocolRange,
@@ -43,6 +44,8 @@ type SnapshotMessage = ControlMessage & { type: 'snapshot' };
 
 /** What a stream begins with. */
 export interface HostSnapshot extends Omit<SnapshotMessage, 'type' | 'unchanged' | 'unchangedLayers'> {
+  /** Those that are declared for the host. */
+  pools: DeclaredPool[];
   /** What of its documents the host has. Undefined: it did not say what it has. */
   held: { servers: ServerStamp[] | undefined; layers: LayerStamp[] | undefined };
 }
@@ -85,6 +88,7 @@ export class HostSession {
   readonly dirtyServers = new Set<ServerId>();
   readonly dirtyLayers = new Set<LayerId>();
   dirtyNetworks = false;
+  dirtyPools = false;
   dirtyImages = false;
   /** By the clock that nobody sets, as all silences. */
   lastHeardMs: number = performance.now();
@@ -236,13 +240,16 @@ export class HostSession {
       if (!(await this.#owner.connect(this, hello))) {
         return this.end(closeCodes.unknownHost, 'no host with this id is registered');
       }
-      const { held, ...snapshot } = await this.#owner.readSnapshot(this, hello);
+      const { held, pools, ...snapshot } = await this.#owner.readSnapshot(this, hello);
       if (this.closed) return;
       this.view.tellHeld({ servers: held.servers ?? [], layers: held.layers ?? [] });
       this.view.tellServers(snapshot.servers);
       this.view.tellLayers(snapshot.layers ?? []);
       this.view.tellNetworks(snapshot.networks);
       this.view.tellImages(snapshot.images);
+      // Before the layers that lie in them.
+      this.view.tellPools(pools);
+      this.send({ type: 'pools', pools });
       this.send({
         ...{ type: 'snapshot', ...snapshot },
         ...(held.servers && { unchanged: held.servers.map(({ id }) => id) }),

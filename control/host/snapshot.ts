@@ -24,11 +24,12 @@ export async function readSnapshot(from: SnapshotSources, hostId: HostId, hello:
   const place = await from.history.place();
   // Stamps of another history of the database prove nothing in this one.
   const inForce = hello.remembers?.incarnation === place.incarnation;
-  const [servers, layers, networks, images] = await Promise.all([
+  const [servers, layers, networks, images, pools] = await Promise.all([
     readServers(from, hostId, hello.holds && (inForce ? hello.holds : {})),
     readLayers(from, hostId, hello.holdsLayers && (inForce ? hello.holdsLayers : {})),
     from.networks.desiredNetworks(db, hostId),
     imagesOn(db, hostId),
+    from.layers.declaredPools(db, [hostId]),
   ]);
   // Read after the servers: of one that leaves the host meanwhile both are seen, and its absence counts.
   const absences = await absencesFor(db, hostId);
@@ -38,7 +39,7 @@ export async function readSnapshot(from: SnapshotSources, hostId: HostId, hello:
     servers: [...servers.documents.filter(({ id }) => !gone.has(id)), ...absences.map(absentServer)],
     layers: layers.documents.map(({ layer }) => layer),
     held: { servers: held, layers: layers.held },
-    ...{ networks, images, ...place },
+    ...{ networks, images, ...place, pools: pools.get(hostId) ?? [] },
   };
 }
 

@@ -312,7 +312,9 @@ export class HostStreams {
         if (session.closed) continue;
         const { dirtyImages: images } = session;
         session.dirtyImages = false;
-        const update = updateFor(session.view, newsOf(work), { images });
+        const news = newsOf(work);
+        if (news.pools && session.view.tellPools(news.pools)) session.send({ type: 'pools', pools: [...news.pools] });
+        const update = updateFor(session.view, news, { images });
         if (update) session.send({ ...update, ...this.#history.position });
         if (isDirty(session)) this.#wanted = true;
       }

@@ -3,7 +3,7 @@
  * new stream starts with a new view and a complete snapshot.
  */
 import { hash } from 'node:crypto';
-import type { DesiredLayer, DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
+import type { DeclaredPool, DesiredLayer, DesiredNetwork, DesiredServer } from '../../contract/host/index.ts';
 import type { ImageId, NetworkId, PortId, ServerId } from '../../contract/ids.ts';
 import type { DocumentStamp, LayerStamp, ServerStamp } from './hosted.ts';
 import type { ToldKind } from './told.ts';
@@ -89,6 +89,7 @@ export class HostView {
   readonly #onNetwork = new Map<NetworkId, number>();
   readonly #listener: ViewListener;
   #images = new Set<ImageId>();
+  #pools = '';
 
   constructor(listener: ViewListener = nobody) {
     this.#listener = listener;
@@ -173,6 +174,14 @@ export class HostView {
       return true;
     });
     return { networks: changed, removedNetworks };
+  }
+
+  /** All pools that are declared for the host; answers whether that is news. */
+  tellPools(pools: readonly DeclaredPool[]): boolean {
+    const content = contentOf(pools);
+    const isNews = content !== this.#pools;
+    this.#pools = content;
+    return isNews;
   }
 
   /** All images that the host shall keep. */

@@ -11,6 +11,7 @@ import { GroupSnapshotService } from './group-snapshot/index.ts';
 import { GroupTypeService } from './group-type/index.ts';
 import { hostedLayers, LayerShortener, tellDigest } from './layer/index.ts';
 import { MessageService } from './message/index.ts';
+import { StoragePoolService } from './pool/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
 import { SnapshotController, SnapshotService, type SnapshotStep } from './snapshot/index.ts';
 import { TransferService } from './transfer/index.ts';
@@ -55,6 +56,7 @@ export function openStorage(options: StorageAreaOptions) {
       groups: new GroupService({ database, images, groupTypes }),
       groupSnapshots: new GroupSnapshotService({ database }),
       backends: new BackendService({ database }),
+      pools: new StoragePoolService({ database }),
       messages: new MessageService({ database, keepDays: operationDays ?? defaultOperationDays }),
     },
     /** For the work queue. */

@@ -114,3 +114,45 @@ test('a purge takes the layers of its own cloud and host, then the mark, and not
   await purgePools(dataDirectory, { cloudId, hostId });
   assert.deepEqual(readdirSync(disk).sort(), ['notes.txt', 'other.qcow2']);
 });
+
+test('a pool that control declares is one, also for the next process while control is away; the settings go before', async (t) => {
+  const { disk, directory, opened } = machine(t);
+  const other = join(directory, 'other');
+  mkdirSync(other);
+  const pools = await opened();
+  const wanted = { tier: 'disk', kind: 'directory' } as const;
+  await pools.declare([
+    { name: 'slow', source: other, iopsPerVolume: 90, ...wanted },
+    { name: 'fast', source: '/elsewhere', ...wanted },
+  ]);
+  await pools.look();
+  const told = (from: Pools) => from.facts().map(({ name, declared, problem }) => [name, declared, problem]);
+  const expected = [
+    ['fast', undefined, null],
+    ['slow', true, null],
+  ];
+  assert.deepEqual(told(pools), expected);
+  const next = await opened();
+  assert.deepEqual(told(next), expected);
+  assert.deepEqual([next.iopsPerVolume('slow'), await next.require('fast', { toMake: true })], [90, disk]);
+});
+
+test('what control declares no more goes with its mark, and stays as long as layers lie in it', async (t) => {
+  const { directory, opened } = machine(t);
+  const other = join(directory, 'other');
+  mkdirSync(other);
+  const pools = await opened();
+  await pools.declare([{ name: 'slow', tier: 'disk', kind: 'directory', source: other }]);
+  await pools.look();
+  const layer = join(other, `${newOrderedId<LayerId>()}.qcow2`);
+  writeFileSync(layer, '');
+  await pools.declare([]);
+  await pools.look();
+  assert.equal(await pools.require('slow', { toMake: true }), other, 'a layer lies there');
+  rmSync(layer);
+  // Whoever died in the middle of it: the mark is gone, and that it was leaving is known.
+  rmSync(join(other, 'bothy-pool.json'));
+  const next = await opened();
+  assert.deepEqual([next.has('slow'), readdirSync(other)], [false, []]);
+  assert.equal((await opened()).has('slow'), false);
+});

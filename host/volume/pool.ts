@@ -1,16 +1,18 @@
 /**
- * The pools of this host: directories where layers lie, or devices that are mounted on one (device/), named in its settings. Owns in each a mark, `bothy-pool.json`, that says whose it is,
+ * The pools of this host: directories where layers lie, or devices that are mounted on one (device/), named in its settings or declared by
+ * control. Owns in each a mark, `bothy-pool.json`, that says whose it is,
  * and `<data>/pools.json`, which pools this host has marked. A pool that is gone (its file system is not mounted), full, read-only or
  * somebody else's is refused by name, and nothing in it is touched. If this process dies between the two files, the mark is found to be ours.
  */
-import { access, chmod, chown, constants, mkdir, readdir, statfs } from 'node:fs/promises';
+import { access, chmod, chown, constants, mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { HostFacts } from '../../contract/host/index.ts';
+import type { DeclaredPool, HostFacts } from '../../contract/host/index.ts';
 import type { HostId, LayerId } from '../../contract/ids.ts';
 import { isNoEntry, readIfThere, writeWhole } from '../files.ts';
 import { HostFault } from '../host-error.ts';
+import { type Declared, DeclaredPools, declaredNext } from './declared.ts';
 import type { PoolDevice, PoolDevices } from './device/devices.ts';
-import { layerFileName } from './names.ts';
+import { layerFileName, layerOfFileName } from './names.ts';
 import type { RbdSetting } from './rbd/client.ts';
 import type { RbdOwner, RbdPool } from './rbd/pool.ts';
 
@@ -54,6 +56,8 @@ export interface PoolsOptions {
 
 interface Pool {
   setting: PoolSetting;
+  /** By control, and so; absent: by the settings. */
+  declared?: Declared;
   path: string;
   /** Of a pool of a cluster, once that is read which knows it. */
   rbd?: RbdPool;
@@ -86,28 +90,75 @@ export const mountsOf = (dataDirectory: string): string => join(dataDirectory, '
 
 export class Pools {
   readonly #options: PoolsOptions;
-  readonly #pools: Map<string, Pool>;
+  readonly #pools = new Map<string, Pool>();
+  readonly #declared: DeclaredPools;
   /** By name, the path under which this host marked it. */
   #marked: Record<string, string> = {};
   #devices: Promise<PoolDevices> | undefined;
+  #saving: Promise<void> = Promise.resolve();
 
   constructor(options: PoolsOptions) {
     this.#options = options;
+    this.#declared = new DeclaredPools(options.dataDirectory);
+    for (const setting of options.settings) this.#add(setting);
+  }
+
+  #add(setting: PoolSetting, declared?: Declared): void {
     const unknown = { totalBytes: 0, freeBytes: 0, refused: 'it was not looked at yet', closed: null, look: null };
-    const pathOf = ({ name, path }: PoolSetting) => path ?? join(mountsOf(options.dataDirectory), name);
-    this.#pools = new Map(
-      options.settings.map((setting) => [setting.name, { setting, path: pathOf(setting), ...unknown }]),
-    );
+    const path = setting.path ?? join(mountsOf(this.#options.dataDirectory), setting.name);
+    this.#pools.set(setting.name, { setting, path, ...unknown, ...(declared && { declared }) });
   }
 
   async open(): Promise<void> {
     this.#marked = readMarked(await readIfThere(this.#markedFile));
+    for (const each of await this.#declared.load().catch(() => [])) this.#keep(each);
     await this.look();
   }
 
   /** Looks at every pool again. */
   async look(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map((pool) => this.#lookAt(pool)));
+    const pools = [...this.#pools.values()];
+    await Promise.all(pools.map((pool) => this.#lookAt(pool)));
+    if (pools.some(({ declared, path }) => declared?.leaving && this.#marked[declared.name] !== path))
+      await this.#forget();
+  }
+
+  /** All that control has declared, to be looked at next. What it names no more goes when no layer lies in it. */
+  async declare(wanted: readonly DeclaredPool[]): Promise<void> {
+    const before = [...this.#pools.values()].flatMap(({ declared }) => declared ?? []);
+    const next = declaredNext(before, wanted);
+    // Before anything of a pool is undone, it is written down that it is leaving.
+    await this.#declared.save(next);
+    for (const each of next) this.#keep(each);
+  }
+
+  /** The settings go before: of their pools nothing is declared. */
+  #keep(declared: Declared): void {
+    const pool = this.#pools.get(declared.name);
+    if (!pool) this.#add(settingOf(declared), declared);
+    else if (pool.declared) Object.assign(pool, { declared, setting: settingOf(declared) });
+  }
+
+  /** Those that have left. */
+  async #forget(): Promise<void> {
+    for (const [name, { declared, path }] of this.#pools) {
+      if (declared?.leaving && this.#marked[name] !== path) this.#pools.delete(name);
+    }
+    await this.#declared.save([...this.#pools.values()].flatMap(({ declared }) => declared ?? []));
+  }
+
+  /** False: layers lie in it, so it stays. */
+  async #leave({ setting, path }: Pool): Promise<boolean> {
+    const { name, device } = setting;
+    const whose = await this.#whose(this.#pools.get(name)!, path).catch(() => undefined);
+    if (whose === 'ours') {
+      if ((await readdir(path)).some(isOfLayer)) return false;
+      await rm(join(path, markName), { force: true });
+    }
+    if (device) await (await this.#deviced()).release(name, path);
+    const { [name]: _, ...marked } = this.#marked;
+    await this.#saveMarked(marked);
+    return true;
   }
 
   facts(): PoolFacts[] {
@@ -116,9 +167,9 @@ export class Pools {
       promisedPercentage: percentages.promised,
       reservedPercentage: percentages.reserved,
     };
-    return [...this.#pools.values()].map(({ setting, totalBytes, freeBytes, refused, closed }) => ({
+    return [...this.#pools.values()].map(({ setting, declared, totalBytes, freeBytes, refused, closed }) => ({
       ...{ name: setting.name, tier: setting.tier, kind: setting.rbd ? 'rbd' : (setting.device?.kind ?? 'directory') },
-      ...{ totalBytes, freeBytes, ...levels, problem: refused ?? closed },
+      ...{ totalBytes, freeBytes, ...(declared ? { declared: true } : levels), problem: refused ?? closed },
     }));
   }
 
@@ -196,6 +247,10 @@ export class Pools {
     }
     const { setting, path } = pool;
     try {
+      if (pool.declared?.leaving && (await this.#leave(pool))) {
+        pool.refused = 'it is no pool any more';
+        return;
+      }
       if (setting.device) pool.refused = await (await this.#deviced()).mount(setting.name, setting.device, path);
       if (!setting.device || pool.refused === null) pool.refused = await this.#take(pool);
       if (pool.refused !== null) return;
@@ -259,10 +314,21 @@ export class Pools {
   }
 
   async #remember(name: string, path: string): Promise<void> {
-    this.#marked = { ...this.#marked, [name]: path };
-    await writeWhole(this.#markedFile, JSON.stringify(this.#marked), { durable: true });
+    await this.#saveMarked({ ...this.#marked, [name]: path });
+  }
+
+  /** One after another: the file has all pools. */
+  async #saveMarked(marked: Record<string, string>): Promise<void> {
+    this.#marked = marked;
+    this.#saving = this.#saving
+      .catch(() => {})
+      .then(() => writeWhole(this.#markedFile, JSON.stringify(this.#marked), { durable: true }));
+    await this.#saving;
   }
 }
+
+/** Also what a step that ended in its middle left beside one. */
+const isOfLayer = (name: string): boolean => layerOfFileName(name.replace(/(\.qcow2)\..*$/, '$1')) !== undefined;
 
 async function closed({ path, freeBytes }: Pool): Promise<string | null> {
   if (freeBytes < reserveBytes) return 'it is full';
@@ -283,6 +349,11 @@ export function readMark(bytes: Buffer): { cloudId: string; hostId: string; pool
     return undefined;
   }
 }
+
+const settingOf = ({ name, tier, kind, source, iopsPerVolume }: Declared): PoolSetting => ({
+  ...{ name, tier, ...(kind === 'directory' ? { path: source } : { device: { kind, source } }) },
+  ...(iopsPerVolume !== undefined && { iopsPerVolume }),
+});
 
 /** Of the file of all marked pools; where it can't be read the marks themselves say whose the pools are. */
 export function readMarked(bytes: Buffer | undefined): Record<string, string> {

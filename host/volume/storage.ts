@@ -3,7 +3,7 @@
  * makes one and hands out its parts.
  */
 import { join } from 'node:path';
-import type { PoolLevel } from '../../contract/host/index.ts';
+import type { DeclaredPool, PoolLevel } from '../../contract/host/index.ts';
 import type { LayerId } from '../../contract/ids.ts';
 import { syncDirectory } from '../files.ts';
 import { BackupDirectory } from './backups.ts';
@@ -52,6 +52,7 @@ export class Storage {
   readonly backups: BackupDirectory;
   readonly #context: LayerContext;
   readonly #dataDirectory: string;
+  readonly #levels: StorageOptions['levels'];
   readonly #told = new Map<string, PoolLevel>();
   #rbd: RbdStorage | undefined;
 
@@ -87,6 +88,7 @@ export class Storage {
         for (const each of new Set(directories)) await syncDirectory(each);
       }),
     };
+    this.#levels = options.levels;
     this.layers = new Layers({
       rbd: () => this.#rbd,
       ...{ context: this.#context, report: options.report, died: options.died },
@@ -109,6 +111,16 @@ export class Storage {
   /** A hello says it; reports say what has changed since. */
   told(pools: readonly PoolLevel[]): void {
     for (const pool of pools) this.#told.set(pool.name, pool);
+  }
+
+  /** All pools that control has declared for this host. */
+  async declare(pools: readonly DeclaredPool[]): Promise<void> {
+    await this.pools.declare(pools);
+    // Not waited for: one that does not answer would keep what control says next.
+    void this.pools.look().then(() => {
+      this.#levels(this.#news());
+      this.layers.wakeUnsettled();
+    });
   }
 
   #news(): PoolLevel[] {

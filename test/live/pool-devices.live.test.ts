@@ -182,3 +182,20 @@ test(
     assert.equal(existsSync(join(mounted, 'theirs')), false, 'it is on the device');
   },
 );
+
+test('a device that is declared no more is let go, and is whoever’s from then on', options, async (t) => {
+  const { file, dataDirectory, owner, mounted } = machine(t);
+  const disk = file('disk');
+  const { hostId, cloudId } = owner;
+  const pools = new Pools({ settings: [], dataDirectory, hostId, cloudId: () => cloudId, guestGid: undefined });
+  await pools.open();
+  await pools.declare([{ name: 'fast', tier: 'flash', kind: 'block-device', source: disk }]);
+  await pools.look();
+  assert.deepEqual([pools.facts()[0]!.problem, existsSync(join(mounted, 'bothy-pool.json'))], [null, true]);
+  await pools.declare([]);
+  await pools.look();
+  assert.deepEqual([pools.facts(), existsSync(mounted), run('losetup', '-j', disk)], [[], false, '']);
+  await pools.declare([{ name: 'fast', tier: 'flash', kind: 'block-device', source: disk }]);
+  await pools.look();
+  assert.match(pools.facts()[0]!.problem!, /there is a file system \(ext4\)/);
+});

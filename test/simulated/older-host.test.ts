@@ -25,7 +25,7 @@ test('it is told of a server when its image has a digest; what it holds of one t
   const owner: SessionOwner = {
     ...{ cloudId: newId(), leaseMs: 1000, protocol: hostProtocol, log: pino({ level: 'silent' }), told: new Told() },
     connect: async () => true,
-    readSnapshot: async () => ({ servers: [known!, fresh!, rebuilt!], networks: [], images: [], held }),
+    readSnapshot: async () => ({ servers: [known!, fresh!, rebuilt!], networks: [], images: [], pools: [], held }),
     record: async () => ({ servers: [], layers: [] }),
     quarantined: async () => {},
     handOutKeys: async () => [],

@@ -8,7 +8,8 @@ export interface PoolFigures
   extends Pick<
     StoragePoolRow,
     | ('id' | 'host_id' | 'name' | 'tier' | 'kind' | 'total_bytes' | 'free_bytes' | 'problem' | 'disabled')
-    | ('disabled_reason' | 'over_subscription' | 'reserved_percentage' | 'updated_at')
+    | ('disabled_reason' | 'over_subscription' | 'reserved_percentage' | 'declared' | 'source' | 'iops_per_volume')
+    | ('created_at' | 'updated_at')
   > {
   host_name: string;
   host_enabled: boolean;
@@ -49,7 +50,7 @@ export async function poolFigures(db: Queryable, poolId: string | null = null): 
     made as (select pool_id, count(*)::integer as volumes, sum(size_gib)::float8 as volume_gib
       from volume where desired_presence = 'present' and pool_id is not null group by pool_id)
     select p.id, p.host_id, p.name, p.tier, p.kind, p.total_bytes, p.free_bytes, p.problem, p.disabled, p.disabled_reason,
-      p.over_subscription, p.reserved_percentage, p.updated_at, h.name as host_name, h.enabled as host_enabled, h.connected,
+      p.over_subscription, p.reserved_percentage, p.declared, p.source, p.iops_per_volume, p.created_at, p.updated_at, h.name as host_name, h.enabled as host_enabled, h.connected,
       h.availability_zone, coalesce(made.volumes, 0) as volumes, coalesce(made.volume_gib, 0) as volume_gib,
       coalesce(u.promised_bytes, 0)::float8 as promised_bytes, coalesce(t.own_bytes, 0) as own_bytes,
       coalesce(t.shared_bytes, 0) as shared_bytes, coalesce(t.reclaimable_bytes, 0) as reclaimable_bytes

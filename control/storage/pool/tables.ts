@@ -1,4 +1,4 @@
-/** The pool's tables as Kysely sees it; the columns' meaning stands in migrations 0300, 0311 and 0312. */
+/** The pool's tables as Kysely sees it; the columns' meaning stands in migrations 0300, 0311, 0312 and 0510. */
 import type { Generated, Selectable } from 'kysely';
 import type { Timestamp } from '../../kit/database/schema.ts';
 
@@ -19,6 +19,12 @@ export interface StoragePoolTable {
   disabled_reason: string | null;
   over_subscription: Generated<number>;
   reserved_percentage: Generated<number>;
+  /** By API, and not by its host's settings. */
+  declared: Generated<boolean>;
+  /** Of a declared one: where it lies, see contract/host/pool.ts. */
+  source: string | null;
+  /** Of a declared one: so many reads and writes a second the cache of one volume may ask it for. */
+  iops_per_volume: number | null;
   generation: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;

@@ -82,6 +82,16 @@ export class PoolDevices {
     return this.#take(name, { kind, source }, { device, path, content });
   }
 
+  /** It is nobody's pool any more. Nothing of it is in use. */
+  async release(name: string, path: string): Promise<void> {
+    await this.#open();
+    if (await mountAt(path)) await order('umount', path);
+    // Empty, or something is wrong: then it stays.
+    await rmdir(path).catch(() => {});
+    const { [name]: _, ...others } = this.#known!;
+    await this.#save(others);
+  }
+
   async #format(
     name: string,
     source: string,
@@ -147,14 +157,16 @@ export class PoolDevices {
     }
   }
 
+  #remember(name: string, known: Known): Promise<void> {
+    return this.#save({ ...this.#known, [name]: known });
+  }
+
   /** One after another: the file has all pools. */
-  async #remember(name: string, known: Known): Promise<void> {
+  async #save(known: Record<string, Known>): Promise<void> {
+    this.#known = known;
     this.#writing = this.#writing
       .catch(() => {})
-      .then(() => {
-        this.#known = { ...this.#known, [name]: known };
-        return writeWhole(this.#file, JSON.stringify(this.#known), { durable: true });
-      });
+      .then(() => writeWhole(this.#file, JSON.stringify(this.#known), { durable: true }));
     await this.#writing;
   }
 }
