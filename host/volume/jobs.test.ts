@@ -22,25 +22,30 @@ function qemu(states: { status: string; error?: string }[], { running = false } 
       const state = states.length > 1 ? states.shift()! : states[0]!;
       return [{ id: jobId, 'current-progress': 1, 'total-progress': 2, ...state }];
     } else return [];
-    return {};
+    return command === 'human-monitor-command' ? '\r\n' : {};
   }) as Execute;
   return { execute, commands };
 }
 
 const work = (signal = new AbortController().signal) => ({ signal, progress: () => {} });
 
-test('a job is begun, watched to its end and dismissed; the name of what is below is written with its end', async () => {
-  const { execute, commands } = qemu([{ status: 'running' }, { status: 'running' }, { status: 'concluded' }]);
+test('a job is begun, flushed before its end, which writes the name of what is below, and dismissed', async () => {
+  const states = ['running', 'running', 'pending', 'running', 'concluded'].map((status) => ({ status }));
+  const { execute, commands } = qemu(states);
   await streamJob(execute, streaming, work());
-  const [begun, ended] = commands;
+  const [begun, flushed, finalized, ended] = commands;
   assert.deepEqual(begun, [
     'block-stream',
     {
-      ...{ 'job-id': jobId, device: layerNode(streaming.volumeId, streaming.layerId), 'auto-dismiss': false },
+      ...{ 'job-id': jobId, device: layerNode(streaming.volumeId, streaming.layerId) },
+      ...{ 'auto-finalize': false, 'auto-dismiss': false },
       'base-node': layerNode(streaming.volumeId, streaming.onto.id),
       'backing-file': `layer:${streaming.onto.id}`,
     },
   ]);
+  const node = layerNode(streaming.volumeId, streaming.layerId);
+  assert.deepEqual(flushed, ['human-monitor-command', { 'command-line': `qemu-io ${node} flush` }]);
+  assert.deepEqual(finalized, ['job-finalize', { id: jobId }]);
   assert.deepEqual(ended, ['job-dismiss', { id: jobId }]);
 });
 

@@ -30,22 +30,36 @@ export interface Streaming {
   onto: BuildsOn;
 }
 
-/** @throws HostFault where the job failed; the signal's reason where it was given up */
+/**
+ * What the layer builds on goes up into it. QEMU's own end of a stream says in the file that it builds on nothing of that any more before it has
+ * written which clusters it has copied (7.2: stream_prepare(); findings/qemu-says-that-a-stream-is-done-before-its-data-is-found.sh): killed
+ * then, it leaves none of the content. So that is flushed first.
+ * @param flush of the node, as this QEMU knows to
+ * @throws HostFault where the job failed; the signal's reason where it was given up
+ */
 export async function streamJob(
   execute: Execute,
   { volumeId, layerId, onto }: Streaming,
   work: ToolWork,
+  flush: () => Promise<void> = () => flushed(execute, layerNode(volumeId, layerId)),
 ): Promise<void> {
   const node = layerNode(volumeId, layerId);
   const job = `stream-${node}`;
   const below = onto && (onto.kind === 'layer' ? layerNode(volumeId, onto.id) : baseNode(volumeId));
   const begin = () =>
     execute('block-stream', {
-      ...{ 'job-id': job, device: node, 'auto-dismiss': false },
+      ...{ 'job-id': job, device: node, 'auto-finalize': false, 'auto-dismiss': false },
       // The name is written with the last of the content: never one without the other.
       ...(onto && { 'base-node': below, 'backing-file': backingName(onto) }),
     });
-  await runJob(execute, job, begin, work);
+  await runJob(execute, job, begin, work, { beforeEnd: flush });
+}
+
+/** By a guest's QEMU, whose protocol has no command for it; its words are those of a failure. */
+async function flushed(execute: Execute, node: string): Promise<void> {
+  const words = await execute<string>('human-monitor-command', { 'command-line': `qemu-io ${node} flush` });
+  if (words.trim() !== '')
+    throw new HostFault(faultCode(words, 'job_failed'), `QEMU could not flush a layer: ${words}`);
 }
 
 export interface Sinking {
@@ -112,13 +126,19 @@ async function lowestAbove(execute: Execute, { volumeId, layerId, keyId }: Sinki
   return { node, file, keyId };
 }
 
+interface JobEnd {
+  /** Done when all is done but its end. */
+  beforeEnd?: () => Promise<void>;
+  endsPending?: boolean;
+}
+
 /** @param options.endsPending it is cancelled as soon as all is done that it does before its end, and that is its end */
 async function runJob(
   execute: Execute,
   id: string,
   begin: () => Promise<unknown>,
   work: ToolWork,
-  { endsPending = false }: { endsPending?: boolean } = {},
+  { endsPending = false, beforeEnd }: JobEnd = {},
 ): Promise<void> {
   const find = async () => (await execute<Job[]>('query-jobs')).find((each) => each.id === id);
   if (!(await find())) await begin();
@@ -139,6 +159,11 @@ async function runJob(
     }
     const total = job['total-progress'];
     if (total > 0) work.progress(Math.floor((100 * job['current-progress']) / total));
+    if (beforeEnd && job.status === 'pending' && !cancelled && !work.signal.aborted) {
+      await beforeEnd();
+      await execute('job-finalize', { id });
+      waitMs = lookMs.first;
+    }
     pending ||= endsPending && job.status === 'pending' && !cancelled;
     if ((work.signal.aborted || pending) && !cancelled) {
       cancelled = true;

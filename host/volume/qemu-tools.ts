@@ -68,7 +68,9 @@ async function stream(user: GuestUser | undefined, chain: LayerChain, onto: Buil
   await withStorageDaemon(
     node,
     withSignal(walls, work),
-    (execute) => streamJob(execute, streaming, work),
+    (execute) =>
+      // Told anew what it is, a node flushes first; for a daemon there is no shorter way.
+      streamJob(execute, streaming, work, async () => void (await execute('blockdev-reopen', { options: [node] }))),
     secretObjects(chain),
   );
 }

@@ -35,7 +35,11 @@ export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }
       if (await waitsForOthers(task, chain, onto)) return lookAgainMs;
       const { volumeId } = writer;
       const execute: Execute = (command, args) => writer.execute(command, args);
-      const stream = () => streamJob(execute, { volumeId, layerId: task.id, onto }, work);
+      const stream = async () => {
+        await streamJob(execute, { volumeId, layerId: task.id, onto }, work);
+        // What it builds on may be erased next, and QEMU has only written that it needs that no more.
+        if (task.context.durable) await syncFile((await task.path(desired))!);
+      };
       await noted(task, desired, onto, stream);
       await closeNodes(execute, volumeId, between(chain, onto));
       if (keysOf(chain).length > 0) await forgetKeys(execute, files, writer);
