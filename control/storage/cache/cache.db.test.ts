@@ -46,8 +46,8 @@ async function chainOf(volumeId: string): Promise<string> {
   return rows.map(({ role, pool }) => `${role ?? 'final'}@${pool}`).join(' ');
 }
 
-/** Hosts and controllers do what they shall, to the end. */
-async function obeyed(serverId?: string): Promise<void> {
+/** Hosts and controllers do what they shall, to the end. @param settle what controllers do */
+async function obeyed(serverId?: string, settle = () => cloud.settle()): Promise<void> {
   for (let n = 0; n < 12; n++) {
     if (serverId) await cloud.switchOver(serverId);
     const { rows } = await sql<{ id: LayerId; epoch: number; generation: number; size_bytes: number; taken: number }>`
@@ -69,7 +69,7 @@ async function obeyed(serverId?: string): Promise<void> {
     );
     await layers().recordReports(cloud.hostId, reports, { complete: false });
     await sql`delete from volume_layer where desired_presence = 'absent'`.execute(db.database.query);
-    await cloud.settle();
+    await settle();
   }
 }
 
@@ -217,6 +217,43 @@ test('the sweep finds a cache that nobody was woken for, and lets one at rest be
   await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
 });
 
+test('control may die after each step of a rotation, a sink, a snapshot and an end, and all comes to the same end', async () => {
+  const volume = await cloud.made({ type: 'cached' });
+  const server = await attached(volume.id);
+  const dying = cloud.dyingController('cache');
+  let deaths = 0;
+  const settle = async () => {
+    await dying.reconcile(volume.id).catch((error: Error) => {
+      assert.match(error.message, /^died after/);
+      deaths++;
+    });
+  };
+  const chains: string[] = [];
+  const lives = async (serverId?: string) => {
+    await obeyed(serverId, settle);
+    chains.push(await chainOf(volume.id));
+  };
+  await fill(volume.id);
+  await lives(server);
+  await fill(volume.id);
+  await lives(server);
+  const wish = { volumeId: volume.id, name: 'x', description: null, metadata: {}, inUse: true };
+  const { id } = await cloud.snapshots.create(cloud.member, wish);
+  await lives(server);
+  await detach(volume.id);
+  await lives();
+  assert.deepEqual(chains, [
+    'writes@fast writes@fast base@local',
+    'writes@fast base@local',
+    'writes@fast base@local final@local',
+    'base@local final@local final@local',
+  ]);
+  assert.ok(deaths >= 7, `${deaths}`);
+  await cloud.settle();
+  assert.notEqual((await cloud.snapshots.get(cloud.member, id)).ready_at, null);
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: true, force: false });
+});
+
 test('a snapshot of a cached volume is final when what it holds has sunk, and its clone has a cache of its own', async () => {
   const volume = await cloud.made({ type: 'cached' });
   const server = await attached(volume.id);
@@ -252,6 +289,32 @@ test('a clone of a volume that a server has waits for what is in the cache, and 
   assert.equal(await cloud.status(clone.id), 'available');
   await assert.rejects(cloud.volumes.get(cloud.member, volume.id), { code: 'not_found' });
   await cloud.volumes.delete(cloud.member, clone.id, { cascade: false, force: false });
+});
+
+test('what a cached volume held still goes to who waits for it, when the volume is reverted or made of an image meanwhile', async () => {
+  for (const act of ['revert', 'reimage'] as const) {
+    const volume = await cloud.made({ type: 'cached' });
+    const wish = { volumeId: volume.id, name: 'x', description: null, metadata: {}, inUse: true };
+    const { id: snapshotId } = await cloud.snapshots.create(cloud.member, wish);
+    await obeyed();
+    const server = await attached(volume.id);
+    const clone = await cloud.volumes.create(cloud.member, cloud.wish({ sourceVolumeId: volume.id }));
+    await cloud.switchOver(server);
+    await detach(volume.id);
+    if (act === 'revert') await cloud.volumes.revert(cloud.member, volume.id, snapshotId);
+    else await cloud.volumes.reimage(cloud.member, volume.id, { imageId: cloud.imageId, reserved: false });
+    assert.equal(await cloud.status(volume.id), act === 'revert' ? 'reverting' : 'downloading');
+    const dying = cloud.dyingController('moved');
+    await obeyed(undefined, async () => {
+      await dying.reconcile(volume.id).catch((error: Error) => assert.match(error.message, /^died after 'moved'/));
+      await cloud.settle();
+    });
+    assert.deepEqual([await cloud.status(volume.id), await cloud.status(clone.id)], ['available', 'available'], act);
+    assert.equal(await chainOf(volume.id), act === 'revert' ? 'base@local final@local' : 'base@local');
+    assert.match(await chainOf(clone.id), /^base@local final@local final@local/);
+    await cloud.volumes.delete(cloud.member, volume.id, { cascade: true, force: false });
+    await cloud.volumes.delete(cloud.member, clone.id, { cascade: false, force: false });
+  }
 });
 
 test('where no host has a pool for the cache, or too little room in it, the volume says so', async () => {

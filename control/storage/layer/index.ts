@@ -13,6 +13,7 @@ export {
   freezeLayer,
   growLayer,
   insertLayer,
+  type LayerBase,
   type NewLayer,
 } from './store.ts';
 export type { LayerBackup, LayerCapture, LayerImage, LayerRow, LayerSource } from './tables.ts';

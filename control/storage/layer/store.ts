@@ -9,6 +9,8 @@ import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import type { LayerBackup, LayerCapture, LayerImage, LayerRow, LayerSource } from './tables.ts';
 
+export type LayerBase = { parentId: string } | { imageId: string; image: LayerImage };
+
 export interface NewLayer {
   /** Absent: a new one. */
   id?: LayerId;
@@ -17,7 +19,7 @@ export interface NewLayer {
   pool: { id: string; host_id: string };
   sizeBytes: number;
   /** What it builds on: a frozen layer of the same host, or an image. Null: nothing, it is zeros where nobody writes. */
-  base: { parentId: string } | { imageId: string; image: LayerImage } | null;
+  base: LayerBase | null;
   /** The backup that its content comes from. */
   source?: LayerSource;
   /** What it is to its volume's cache. Absent: it has none. */

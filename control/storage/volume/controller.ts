@@ -16,17 +16,19 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
+import { isCloudError } from '../../../contract/errors.ts';
 import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
-import { findLayer, hasFailed, isLost, isServed, type LayerRow } from '../layer/index.ts';
+import { findLayer, hasFailed, isLost, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
 import { recordExtension } from './extend.ts';
 import { tendMove } from './move.ts';
 import { removeVolume } from './remove.ts';
 import { endRestore, giveUpRestore, type RestoreTask } from './restore.ts';
+import { type ReplacingTask, replaceTop } from './revert.ts';
 import { isLaunched } from './states.ts';
 import { changeVolume, lockVolume } from './store.ts';
 import type { VolumeTask } from './tables.ts';
@@ -221,6 +223,7 @@ async function towardsEndOf(tx: Tx, look: Look, task: VolumeTask): Promise<Volum
       return endTask(tx, volume);
     case 'revert':
     case 'reimage':
+      if (task.onto) return replaceWhenSunk(tx, look, task, task.onto);
       return top && isServed(top) ? endTask(tx, volume) : undefined;
     case 'upload':
       return towardsEndOfUpload(tx, look, task);
@@ -246,6 +249,23 @@ async function endTask(tx: Tx, { id, generation }: ListedVolume): Promise<Volume
   return 'task ended';
 }
 
+/** What it held is needed by somebody else until it has left the cache. */
+async function replaceWhenSunk(
+  tx: Tx,
+  look: Look,
+  { onto: _, ...task }: ReplacingTask,
+  onto: LayerBase,
+): Promise<VolumeStep | undefined> {
+  if (await isOwed(tx, look.volume)) return undefined;
+  try {
+    await replaceTop(tx, look.volume, onto, { task });
+    return 'moved';
+  } catch (error) {
+    if (!isCloudError(error)) throw error;
+    return fail(tx, look, 'What the volume was to hold is there no more.');
+  }
+}
+
 async function towardsEndOfRestore(
   tx: Tx,
   { volume, top, deadline, now }: Look,
@@ -255,6 +275,7 @@ async function towardsEndOfRestore(
   if (into === null) return top && isServed(top) ? endTask(tx, volume) : undefined;
   const layer = await findLayer(tx, into.layer_id);
   if (layer && isServed(layer)) {
+    if (await isOwed(tx, volume)) return undefined;
     await endRestore(tx, volume, into);
     return 'task ended';
   }

@@ -9,11 +9,12 @@ import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
 import { isOwed } from '../cache/index.ts';
-import { insertLayer, type NewLayer, releaseLayers } from '../layer/index.ts';
+import { insertLayer, type LayerBase, releaseLayers } from '../layer/index.ts';
 import { type ActDependencies, begin, onLockedVolume } from './act.ts';
 import { createFromImageDeadlineMs, imageBase, requireImageFits } from './create.ts';
 import { snapshotStatusSql } from './snapshot-states-sql.ts';
 import { changeVolume, type VolumeChange } from './store.ts';
+import type { VolumeTask } from './tables.ts';
 import { gibBytes, imageMetadataOf, type ListedVolume, requireStatus } from './volume.ts';
 
 /** @throws CloudError `not_found`, `forbidden`; `invalid` where it is not the latest one, or of another size */
@@ -35,6 +36,8 @@ export async function revertVolume(
   });
   deps.log.info({ requestId: caller.requestId, volumeId: id, snapshotId }, 'volume revert accepted');
 }
+
+export type ReplacingTask = Extract<VolumeTask, { kind: 'revert' | 'reimage' }>;
 
 interface Latest {
   id: string;
@@ -82,15 +85,23 @@ export async function reimageVolume(
   deps.log.info({ requestId: caller.requestId, volumeId: id, imageId }, 'volume reimage accepted');
 }
 
-/** @returns the volume's new generation */
+/**
+ * While somebody waits for what is in its cache that has to sink first, through the layers that it has: the volume's controller goes on then.
+ * @throws CloudError `conflict` where that is so and a server has it
+ * @returns the volume's new generation
+ */
 export async function replaceTop(
   tx: Tx,
   volume: ListedVolume,
-  base: NonNullable<NewLayer['base']>,
-  change: VolumeChange,
+  base: LayerBase,
+  change: VolumeChange & { task: ReplacingTask },
 ): Promise<number> {
   const { id, layer_id: old, host_id, pool_id, size_gib } = volume;
-  if (await isOwed(tx, volume)) throw new CloudError('conflict', 'volume_cache_sinks', { id });
+  if (await isOwed(tx, volume)) {
+    // A server would start with what it held.
+    if (volume.attachment !== null) throw new CloudError('conflict', 'volume_cache_sinks', { id });
+    return changeVolume(tx, id, { ...change, task: { ...change.task, onto: base } });
+  }
   if (host_id === null || pool_id === null || old === null) {
     throw new CloudError('invalid', 'volume_status_unfit', {
       id,

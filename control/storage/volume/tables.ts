@@ -1,6 +1,7 @@
 /** The volume's table as Kysely sees it; the columns' meaning stands in migrations 0303, 0440 and 0460. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
+import type { LayerBase } from '../layer/index.ts';
 import type { CachePolicy } from '../volume-type/index.ts';
 import type { SnapshotStatus, VolumeStatus } from './statuses.ts';
 
@@ -39,8 +40,9 @@ export type VolumeTask =
   | { kind: 'backup'; backup_id: string; snapshot_id: string | null }
   /** Of a new volume its first layer is made of the backup; another one gets this layer, with what else the backup says, once it is whole. */
   | { kind: 'restore'; backup_id: string; into: RestoredLayer | null }
-  | { kind: 'revert'; snapshot_id: string }
-  | { kind: 'reimage'; image_id: string }
+  /** `onto`: what its new top shall build on, as soon as nobody waits for what is in its cache; absent: it does. */
+  | { kind: 'revert'; snapshot_id: string; onto?: LayerBase }
+  | { kind: 'reimage'; image_id: string; onto?: LayerBase }
   | { kind: 'transfer'; transfer_id: string }
   | MoveTask;
 
