@@ -29,7 +29,7 @@ export interface StorageReasons {
   /** No host does it so. */
   volume_type_encryption_unserved: {
     name: string;
-    what: 'provider' | 'version' | 'control_location' | 'cipher' | 'key_size' | 'cache';
+    what: 'provider' | 'version' | 'control_location' | 'cipher' | 'key_size';
     value: string;
   };
   /** What it is made of is encrypted in another way, or not at all. */

@@ -1,6 +1,6 @@
 /** A volume with a cache, told to its host as control tells it, for live tests. Its pools: `local`, and the faster `fast`. */
 import { statSync } from 'node:fs';
-import type { DesiredLayer } from '../../contract/host/index.ts';
+import type { DesiredLayer, LayerEncryption } from '../../contract/host/index.ts';
 import { type LayerId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { volumeBytes, volumeOf } from './layers.ts';
 import type { VolumeMachine } from './volume-machine.ts';
@@ -15,10 +15,16 @@ export class CachedVolume {
 
   readonly #reads: number | null;
 
+  readonly #encryption: LayerEncryption | undefined;
+
   /** @param options.reads it is written through, and so many bytes of what is read stay in the faster pool */
-  constructor(machine: VolumeMachine, { reads = null }: { reads?: number | null } = {}) {
+  constructor(
+    machine: VolumeMachine,
+    { reads = null, encryption }: { reads?: number | null; encryption?: LayerEncryption } = {},
+  ) {
     this.machine = machine;
     this.#reads = reads;
+    this.#encryption = encryption;
   }
 
   get volume() {
@@ -55,6 +61,7 @@ export class CachedVolume {
     const before = this.document(id) ?? {
       ...{ id, volumeId: this.id, epoch: 1, generation: 0, presence: 'present', pool: 'local' },
       ...{ sizeBytes: volumeBytes, parentId: null, image: null, readOnly: false },
+      ...(this.#encryption && { encryption: this.#encryption }),
     };
     control.wantLayer({ ...(before as DesiredLayer), ...changes, generation: before.generation + 1 });
   }

@@ -11,7 +11,6 @@ import type { Database, Queryable, Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import type { StorageReasons } from '../reasons.ts';
 import type { VolumeEncryption } from '../volume-key/index.ts';
-import { cacheWords } from './cache-words.ts';
 import { isUsed, lockType, touchType } from './change.ts';
 import type { VolumeTypeRow } from './listing.ts';
 import type { VolumeTypeEncryptionTable } from './tables.ts';
@@ -131,8 +130,6 @@ export async function servedEncryption(
   if (!luksProviders.has(provider)) throw unserved('provider', provider);
   if (control_location !== 'front-end') throw unserved('control_location', control_location);
   if (cipher !== null && cipher !== servedCipher) throw unserved('cipher', cipher);
-  // What sinks between files of two keys has been tried by nobody.
-  if (cacheWords(type.extra_specs)) throw unserved('cache', 'bothy:cache_pool');
   const keySizeBits = key_size ?? defaultBits;
   if (keySizeBits !== 256 && keySizeBits !== 512) throw unserved('key_size', keySizeBits);
   return { cipher: servedCipher, keySizeBits };

@@ -58,7 +58,7 @@ export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }
   });
 };
 
-const idsOf = (chain: LayerChain) => keysOf(chain).map(({ id }) => id);
+export const idsOf = (chain: LayerChain) => keysOf(chain).map(({ id }) => id);
 
 /** While the work is under way, and if this process dies in it also later, the file may say either: it changes with the last of the content. */
 export async function noted(

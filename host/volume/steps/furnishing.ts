@@ -25,6 +25,7 @@ import { writeOverlay } from '../overlay.ts';
 import { addReads, dropReads, lengthOf, namesOf, type ReadFile, readFilesBelow, settleReads } from '../reads.ts';
 import type { LayerTask } from '../task.ts';
 import { lookAgainMs } from './changing.ts';
+import { awaitKeyMs, awaitsKeys } from './making.ts';
 import type { StepFunction } from './step.ts';
 
 type Reads = NonNullable<NonNullable<DesiredLayer['cache']>['reads']>;
@@ -50,6 +51,7 @@ export const furnish: StepFunction<'furnish'> = async ({ task, desired }) => {
       return lookAgainMs;
     }
     return files.lockNodes(writer.volumeId, async () => {
+      if (reads && awaitsKeys(task, chain.top.key ? [chain.top.key.id] : [])) return awaitKeyMs;
       if (limited) await limit(execute, chain, writer, limited);
       const path = reads && (await keepReads({ task, desired, reads, execute, chain, writer }));
       const fills = path === undefined ? itself : { path, bytes: reads!.bytes / 2 };

@@ -17,8 +17,9 @@ import type { OpenLayer } from '../open-layers.ts';
 import { dropReads, settleReads } from '../reads.ts';
 import type { LayerTask } from '../task.ts';
 import type { ToolWork } from '../tools.ts';
-import { between, lookAgainMs, noted, waitsForOthers } from './changing.ts';
+import { between, idsOf, lookAgainMs, noted, waitsForOthers } from './changing.ts';
 import { belowIn } from './furnishing.ts';
+import { awaitKeyMs, awaitsKeys } from './making.ts';
 import type { StepFunction } from './step.ts';
 
 type Base = { kind: 'layer'; id: LayerId };
@@ -38,6 +39,7 @@ export const sink: StepFunction<'sink'> = async ({ task, desired }, { onto }) =>
       if (files.open.ofVolume(desired.volumeId).length > 0) return lookAgainMs;
       const chain = await files.chain(task.id);
       if (await waitsForOthers(task, chain, base)) return lookAgainMs;
+      if (awaitsKeys(task, idsOf(chain))) return awaitKeyMs;
       await noted(task, desired, base, () => sinkHere(task, chain, { base, work }));
       return undefined;
     });
