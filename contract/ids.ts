@@ -21,6 +21,7 @@ export type SecurityGroupId = Id<'security_group'>;
 export type ServerId = Id<'server'>;
 export type HostId = Id<'host'>;
 export type VolumeId = Id<'volume'>;
+export type SnapshotId = Id<'volume_snapshot'>;
 export type LayerId = Id<'volume_layer'>;
 export type VolumeKeyId = Id<'volume_key'>;
 export type AttachmentId = Id<'volume_attachment'>;

@@ -356,7 +356,7 @@ export class Host {
       observations: () => this.#observations(),
       remembers: () => this.#desired.remembers,
       holds: () => this.#desired.stamps,
-      quarantine: () => this.#reconciler.quarantine(),
+      quarantine: () => ({ ...this.#reconciler.quarantine(), layers: this.#storage.layers.quarantine() }),
       digestOf: (id) => this.#images.facts(id)?.sha256 ?? undefined,
     });
   }

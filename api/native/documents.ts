@@ -81,6 +81,21 @@ export const quarantineDocument = Type.Object(
         exact,
       ),
     ),
+    layers: Type.Array(
+      Type.Object(
+        {
+          ...onHost,
+          reason: Type.Enum(['missing', 'older']),
+          since: text,
+          volume_id: text,
+          size_bytes: integer,
+          encrypted: Type.Boolean(),
+          name: orNull,
+          project_id: orNull,
+        },
+        { ...exact, description: 'A file of a volume; name and project are those of the volume whose top it is' },
+      ),
+    ),
     images: Type.Array(Type.Object({ ...onHost, size_bytes: integer, sha256: text }, exact)),
   },
   { ...exact, title: 'Quarantine' },

@@ -16,7 +16,7 @@ const show = {
 export function quarantineRoutes(app: Boundary, { database }: NativeDeps): void {
   app.get('/v1/quarantine', show, async (request) => {
     requireAdmin(callerOf(request), 'reading the quarantine');
-    const [{ servers, images }, incarnation] = await Promise.all([
+    const [{ servers, layers, images }, incarnation] = await Promise.all([
       listQuarantine({ database }),
       currentIncarnation(database.query),
     ]);
@@ -26,6 +26,11 @@ export function quarantineRoutes(app: Boundary, { database }: NativeDeps): void 
         ...{ id: server_id, host_id, host_name, reason, since: since.toISOString(), guest_runs: guest },
         name: document?.name ?? null,
         project_id: document?.projectId ?? null,
+      })),
+      layers: layers.map(({ layer_id, host_id, host_name, reason, since, document: { record, ...layer } }) => ({
+        ...{ id: layer_id, host_id, host_name, reason, since: since.toISOString() },
+        ...{ volume_id: layer.volumeId, size_bytes: layer.sizeBytes, encrypted: layer.encryption !== undefined },
+        ...{ name: record?.volume?.name ?? null, project_id: record?.volume?.projectId ?? null },
       })),
       images: images.map(({ image_id, host_id, host_name, size_bytes, sha256 }) => ({
         ...{ id: image_id, host_id, host_name, size_bytes, sha256 },

@@ -11,15 +11,18 @@ export const command: Command = {
   summary: 'take up what hosts have and the database has lost',
   usage: '[--list | --discard ID[,ID…]|all] [--data DIRECTORY]',
   description: `After the database was lost, replaced, or restored from an older dump: hosts keep the guests and disks that it does not
-account for, and wait. This takes all of them up: servers with their ids, addresses and disks, networks, images. No guest is
-ended. Safe to repeat and to interrupt.
+account for, and wait. This takes all of them up: servers with their ids, addresses and disks, volumes with their snapshots and
+who has them, networks, images. No guest is ended. Safe to repeat and to interrupt.
 
 --list shows what waits; --discard lets some of it, or all, be erased for good.
 
 Exit code 1: something stays in quarantine; its line says why. See docs/runbook-lost-database.md.`,
   options: {
     list: { type: 'boolean', help: 'only show what waits for a decision' },
-    discard: { type: 'string', help: "IDS of servers and images to be erased, with commas between; or 'all'" },
+    discard: {
+      type: 'string',
+      help: "IDS of servers, volumes, layers and images to be erased, with commas between; or 'all'",
+    },
     ...dataOption,
   },
   positionals: { min: 0, max: 0 },
@@ -87,18 +90,34 @@ function requireKnown(text: string, isKnown: (id: string) => boolean): string[] 
 type Quarantine = Awaited<ReturnType<typeof import('../../control/compute/recovery/index.ts')['listQuarantine']>>;
 type Outcome = Awaited<ReturnType<typeof import('../../control/compute/recovery/index.ts')['recover']>>[number];
 
-function show({ servers, images }: Quarantine): number {
-  if (servers.length + images.length === 0) say('Nothing is in quarantine.');
+function show({ servers, layers, images }: Quarantine): number {
+  if (servers.length + layers.length + images.length === 0) say('Nothing is in quarantine.');
   for (const { server_id, host_name, reason, since, guest, document } of servers) {
     const name = document ? ` '${document.name}'` : '';
     say(
       `server ${server_id}${name} on ${host_name}: ${reasons[reason]}, since ${since.toISOString()}; ${guest ? 'its guest runs' : 'off'}`,
     );
   }
+  for (const of of Map.groupBy(layers, ({ host_id, document }) => `${host_id} ${document.volumeId}`).values())
+    showVolume(of);
   for (const { image_id, host_name, size_bytes } of images) {
     say(`image ${image_id} on ${host_name}: ${size_bytes} bytes that no image of the database has`);
   }
   return 0;
+}
+
+/** By the volume that its layers were made of. */
+function showVolume(layers: Quarantine['layers']): void {
+  const { host_name, document } = layers[0]!;
+  const named = layers.flatMap(({ document: { record } }) => record?.volume?.name ?? [])[0];
+  const encrypted = layers.some((layer) => layer.document.encryption)
+    ? '; encrypted, and unreadable without its key'
+    : '';
+  const why = [...new Set(layers.map(({ reason }) => reasons[reason]))].join(', or ');
+  const ids = layers.map(({ layer_id }) => layer_id).join(', ');
+  say(
+    `volume ${document.volumeId}${named === undefined ? '' : ` '${named}'`} on ${host_name}: ${why}${encrypted}; layers ${ids}`,
+  );
 }
 
 const reasons = {

@@ -49,7 +49,9 @@ function checkLayers({ count, encrypted, busy, quarantined, unclaimed }: HostHea
   }
   if (quarantined.length > 0) {
     const told = `${quarantined.length} layers that the database does not account for are kept`;
-    findings.push(problem('volumes in quarantine', told, 'see docs/runbook-lost-database.md'));
+    findings.push(
+      problem('volumes in quarantine', told, 'bothy recover takes them up; bothy recover --list shows them'),
+    );
   }
   for (const { pool, files } of unclaimed) {
     const told = `${files.length} files that nobody names, the first ${files[0]}`;

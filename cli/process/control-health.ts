@@ -87,11 +87,12 @@ async function clockOf(database: Database): Promise<ClockReading[]> {
 /** What waits for an administrator; nothing where nothing does, or the database does not answer (that is said elsewhere). */
 async function quarantinePart(database: Database): Promise<HealthPart[]> {
   try {
-    const { servers, images } = await listQuarantine({ database });
-    if (servers.length + images.length === 0) return [];
+    const { servers, layers, images } = await listQuarantine({ database });
+    if (servers.length + layers.length + images.length === 0) return [];
     const { at, reason } = await currentIncarnation(database.query);
     const since = at.toISOString().slice(0, 19);
-    const what = `${servers.length} servers and ${images.length} images that the database does not account for`;
+    const volumes = new Set(layers.map(({ document }) => document.volumeId)).size;
+    const what = `${servers.length} servers, ${volumes} volumes and ${images.length} images that the database does not account for`;
     return [
       {
         name: 'quarantine',

@@ -17,6 +17,7 @@ export {
   type DesiredLayer,
   desiredLayer,
   type LayerEncryption,
+  type LayerRecord,
   layerEncryption,
   type ObservedLayer,
   observedLayer,
@@ -32,8 +33,10 @@ export { type DesiredFixedIp, type DesiredPort, desiredFixedIp, desiredPort } fr
 export { agree, hostProtocol, type ProtocolRange, speaking } from './protocol.ts';
 export {
   type QuarantinedImage,
+  type QuarantinedLayer,
   type QuarantinedServer,
   quarantinedImage,
+  quarantinedLayer,
   quarantinedServer,
 } from './quarantine.ts';
 export {

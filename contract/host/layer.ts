@@ -3,7 +3,7 @@
  * is a layer that nobody writes to any more. What a layer builds on is its document's word, never its file's.
  */
 import type { Static } from 'typebox';
-import type { BackupId, ImageId, LayerId, VolumeId, VolumeKeyId } from '../ids.ts';
+import type { BackupId, ImageId, LayerId, ProjectId, SnapshotId, UserId, VolumeId, VolumeKeyId } from '../ids.ts';
 import { boolean, count, id, integer, list, literal, nullable, object, oneOf, optional, text } from '../schema/type.ts';
 import { desiredImage } from './image.ts';
 import { hostLimits, layerLimits as limits } from './limits.ts';
@@ -26,6 +26,46 @@ export const layerEncryption = object({
   keySizeBits: oneOf(256, 512),
 });
 export type LayerEncryption = Static<typeof layerEncryption>;
+
+/**
+ * Whose the content is: of all that the database knows of it, what could not be made up where the database is lost. The host keeps it with the document, acts
+ * on none of it, and gives it back (quarantine.ts).
+ */
+export const layerRecord = object({
+  /** Of the volume whose top it is. */
+  volume: optional(
+    object({
+      id: id<VolumeId>(),
+      projectId: id<ProjectId>(),
+      userId: id<UserId>(),
+      name: text(limits.recordedNameLength),
+      typeName: text(limits.recordedNameLength),
+      bootable: boolean,
+      cache: optional(
+        object({
+          pool: poolName,
+          bytes: integer(1, Number.MAX_SAFE_INTEGER),
+          policy: oneOf('write-back', 'write-through'),
+        }),
+      ),
+    }),
+  ),
+  /** Those that are of it. */
+  snapshots: optional(
+    list(
+      object({
+        id: id<SnapshotId>(),
+        volumeId: id<VolumeId>(),
+        projectId: id<ProjectId>(),
+        userId: id<UserId>(),
+        name: text(limits.recordedNameLength),
+      }),
+      limits.recordedSnapshots,
+      { distinct: 'id' },
+    ),
+  ),
+});
+export type LayerRecord = Static<typeof layerRecord>;
 
 export const desiredLayer = object({
   id: id<LayerId>(),
@@ -101,6 +141,7 @@ export const desiredLayer = object({
       { distinct: 'id' },
     ),
   ),
+  record: optional(layerRecord),
   /** Control's name for this content. */
   stamp: optional(text(limits.stampLength)),
 });

@@ -62,6 +62,9 @@ export const layerLimits = {
   backupNameLength: 255,
   /** Generations of a cache that are remembered. */
   cacheHistory: 8,
+  /** Of a volume, a snapshot or a type. */
+  recordedNameLength: 255,
+  recordedSnapshots: 100,
   stampLength: 64,
 } as const;
 

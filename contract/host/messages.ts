@@ -44,7 +44,7 @@ import { hostLimits, layerLimits, messageLimits as limits, serverLimits } from '
 import type { DesiredNetwork } from './network.ts';
 import { declaredPool } from './pool.ts';
 import { versions } from './protocol.ts';
-import { type QuarantinedServer, quarantinedImage } from './quarantine.ts';
+import { type QuarantinedLayer, type QuarantinedServer, quarantinedImage } from './quarantine.ts';
 import type { DesiredServer, ObservedServer } from './server.ts';
 
 export const hostStreamPath = '/host/v1/stream';
@@ -139,13 +139,16 @@ export const hostMessages = {
     pools: optional(poolLevels),
   }),
   /**
-   * `ids` and `images` are complete; `servers` may be a part, and others of `ids` are as they were told before on this stream or
-   * follow.
+   * `ids`, `layerIds` and `images` are complete; `servers` and `layers` may be a part, and others of the ids are as they were told before
+   * on this stream or follow.
    */
   quarantine: object({
     type: literal('quarantine'),
     ids: list(id<ServerId>(), limits.servers),
     servers: documents<QuarantinedServer>(limits.servers),
+    /** Absent: an older host, which does not tell of its layers. */
+    layerIds: optional(list(id<LayerId>(), limits.layers)),
+    layers: optional(documents<QuarantinedLayer>(limits.layers)),
     images: list(quarantinedImage, limits.quarantinedImages, { distinct: 'id' }),
   }),
   /** The host has to open layers, and has not the keys of these. Answered by `keys`; it asks again where no answer comes. */

@@ -3,10 +3,14 @@
  * tells control, and waits for a document: nothing is erased because it is missing.
  */
 import type { Static } from 'typebox';
-import type { ImageId, ServerId } from '../ids.ts';
+import type { ImageId, LayerId, ServerId } from '../ids.ts';
 import { boolean, count, id, nullable, object, oneOf, text } from '../schema/type.ts';
 import { imageFormats } from './image.ts';
+import { desiredLayer } from './layer.ts';
 import { desiredServer } from './server.ts';
+
+/** ISO 8601. */
+const since = text(40, { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?Z$' });
 
 export const quarantinedServer = object({
   id: id<ServerId>(),
@@ -15,14 +19,23 @@ export const quarantinedServer = object({
    * unclaimed: it lies on the host's disk, and the host has no document of it.
    */
   reason: oneOf('missing', 'older', 'unclaimed'),
-  /** ISO 8601. */
-  since: text(40, { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?Z$' }),
+  since,
   /** A QEMU of it runs. */
   guest: boolean,
   /** What the host was last told, whole; null only where it is unclaimed. */
   document: nullable(desiredServer),
 });
 export type QuarantinedServer = Static<typeof quarantinedServer>;
+
+/** A layer of a volume. */
+export const quarantinedLayer = object({
+  id: id<LayerId>(),
+  /** missing, older: as of servers. */
+  reason: oneOf('missing', 'older'),
+  since,
+  document: desiredLayer,
+});
+export type QuarantinedLayer = Static<typeof quarantinedLayer>;
 
 /** An upload whose bytes the host has and that control does not list. */
 export const quarantinedImage = object({

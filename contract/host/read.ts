@@ -10,7 +10,7 @@ import { count } from '../schema/type.ts';
 import { absentLayer, type DesiredLayer, deletedLayer, desiredLayer, observedLayer } from './layer.ts';
 import { type ControlMessage, controlMessages, type HostMessage, hostMessages } from './messages.ts';
 import { type DesiredNetwork, desiredNetwork } from './network.ts';
-import { quarantinedServer } from './quarantine.ts';
+import { quarantinedLayer, quarantinedServer } from './quarantine.ts';
 import { absentServer, type DesiredServer, deletedServer, desiredServer, observedServer } from './server.ts';
 
 /** A document that could not be read, with as much of whose it is as could be. */
@@ -55,6 +55,10 @@ export function readHostMessage(json: string): Reading<HostMessage> {
   }
   if (message?.type === 'quarantine') {
     message.servers = readEach('quarantine', (value) => read(quarantinedServer, value), message.servers, unreadable);
+    if (message.layers) {
+      const readOne = (value: unknown) => read(quarantinedLayer, value);
+      message.layers = readEach('quarantine', readOne, message.layers, unreadable);
+    }
   }
   return { message, unreadable };
 }

@@ -14,10 +14,13 @@ export type {
 export { closeCodes } from './messages.ts';
 export {
   lockQuarantinedImage,
+  lockQuarantinedLayers,
   lockQuarantinedServer,
   type QuarantinedImageRow,
+  type QuarantinedLayerRow,
   type QuarantinedServerRow,
   quarantinedImages,
+  quarantinedLayers,
   quarantinedServers,
 } from './quarantine.ts';
 export { registerHost } from './register.ts';

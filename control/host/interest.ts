@@ -20,8 +20,8 @@ declare module '../kit/resource.ts' {
 export interface HostInterest {
   /** A server's document, on its owner and wherever it was known. */
   server(id: string, ownerId: unknown, options: { deleted: boolean }): void;
-  /** A layer's document, on its owner, which never changes. */
-  layer(id: string, ownerId: unknown): void;
+  /** A layer's document, on its owner, which never changes; without one on whatever host was told of it. */
+  layer(id: string, ownerId?: unknown): void;
   /** A port in a server's document or a network's metadata port; `row`: what is known of the port's row. */
   port(id: string, row: Readonly<Record<string, unknown>>): void;
   /** A network's document, and those of the servers on it. */
@@ -97,10 +97,15 @@ export class Marks implements HostInterest {
     }
   }
 
-  layer(id: string, ownerId: unknown): void {
-    const owner = this.#sessions.byHost.get(ownerId as string);
+  layer(id: string, ownerId?: unknown): void {
+    const layerId = id as LayerId;
+    const { byHost } = this.#sessions;
+    const owner =
+      ownerId === undefined
+        ? [...byHost.values()].find(({ view }) => view.layers.knows(layerId))
+        : byHost.get(ownerId as string);
     if (!owner) return;
-    owner.dirtyLayers.add(id as LayerId);
+    owner.dirtyLayers.add(layerId);
     this.marked = true;
   }
 

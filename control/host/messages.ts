@@ -46,7 +46,11 @@ export function parseHostMessage(json: string): Reading<HostMessage> {
     };
   }
   if (message?.type === 'quarantine') {
-    return { message: { ...message, servers: message.servers.map(rebuildText) }, unreadable };
+    const { servers, layers } = message;
+    return {
+      message: { ...message, servers: servers.map(rebuildText), ...(layers && { layers: layers.map(rebuildText) }) },
+      unreadable,
+    };
   }
   return { message, unreadable };
 }

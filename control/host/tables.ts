@@ -1,5 +1,5 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
-import type { DesiredServer, HostFacts, ImageFormat } from '../../contract/host/index.ts';
+import type { DesiredLayer, DesiredServer, HostFacts, ImageFormat } from '../../contract/host/index.ts';
 import type { Json, Timestamp } from '../kit/database/schema.ts';
 
 export interface HostTable {
@@ -36,7 +36,7 @@ export interface ServerAbsenceTable {
   created_at: Timestamp;
 }
 
-/** Hosts' word; see migrations/0012-quarantine.sql. */
+/** Hosts' word; see migrations/0012-quarantine.sql and 0525-quarantined-layer.sql. */
 export interface QuarantinedServerTable {
   host_id: string;
   server_id: string;
@@ -56,10 +56,19 @@ export interface QuarantinedImageTable {
   md5: string | null;
 }
 
+export interface QuarantinedLayerTable {
+  host_id: string;
+  layer_id: string;
+  reason: 'missing' | 'older';
+  since: Timestamp;
+  document: Json<DesiredLayer>;
+}
+
 interface HostTables {
   host: HostTable;
   server_absence: ServerAbsenceTable;
   quarantined_server: QuarantinedServerTable;
+  quarantined_layer: QuarantinedLayerTable;
   quarantined_image: QuarantinedImageTable;
 }
 

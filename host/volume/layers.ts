@@ -7,7 +7,7 @@
  */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
+import type { DesiredLayer, ObservedLayer, QuarantinedLayer } from '../../contract/host/index.ts';
 import type { ImageId, LayerId } from '../../contract/ids.ts';
 import type { DesiredState } from '../desired/state.ts';
 import { isNoEntry } from '../files.ts';
@@ -109,6 +109,15 @@ export class Layers implements LayerOwner {
     const ids = new Set<LayerId>(this.#tasks.keys());
     for (const [id, { kind }] of this.#state?.unreadable ?? []) if (kind === 'layer') ids.add(id as LayerId);
     return [...ids].flatMap((id) => this.#observationOf(id) ?? []);
+  }
+
+  /** What control does not account for. */
+  quarantine(): QuarantinedLayer[] {
+    const state = this.#state;
+    return [...(state?.quarantinedLayers ?? [])].map(([id, { reason, since }]) => ({
+      ...{ id, reason, since },
+      document: state!.layers.get(id)!,
+    }));
   }
 
   /** Every layer that was named has been looked at at least once. */

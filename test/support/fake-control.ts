@@ -14,6 +14,7 @@ import {
   type ObservedLayer,
   type ObservedServer,
   type QuarantinedImage,
+  type QuarantinedLayer,
   type QuarantinedServer,
   speaking,
 } from '../../contract/host/index.ts';
@@ -54,6 +55,7 @@ export class FakeControl {
   leaseMs = 30_000;
   /** The host's quarantine, as told on the present connection. */
   quarantined = new Map<ServerId, QuarantinedServer>();
+  quarantinedLayers = new Map<LayerId, QuarantinedLayer>();
   quarantinedImages: QuarantinedImage[] = [];
 
   constructor(options: { tls: TestTls; cloudId: string; hostId: HostId }) {
@@ -174,14 +176,17 @@ export class FakeControl {
     return this.observed.get(id)!;
   }
 
-  #quarantine({ ids, servers, images }: HostMessage & { type: 'quarantine' }): void {
+  #quarantine({ ids, servers, layerIds = [], layers = [], images }: HostMessage & { type: 'quarantine' }): void {
     for (const server of servers) this.quarantined.set(server.id, server);
     for (const id of this.quarantined.keys()) if (!ids.includes(id)) this.quarantined.delete(id);
+    for (const layer of layers) this.quarantinedLayers.set(layer.id, layer);
+    for (const id of this.quarantinedLayers.keys()) if (!layerIds.includes(id)) this.quarantinedLayers.delete(id);
     this.quarantinedImages = images;
   }
 
   #connected(socket: WebSocket): void {
     this.quarantined.clear();
+    this.quarantinedLayers.clear();
     this.quarantinedImages = [];
     this.socket?.terminate();
     this.socket = socket;

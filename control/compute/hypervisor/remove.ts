@@ -47,7 +47,8 @@ export async function removeHost(tx: Tx, id: string): Promise<void> {
 async function readTies(tx: Tx, id: string): Promise<Ties> {
   const { rows } = await sql<Ties>`select
     exists (select from server where host_id = ${id}) or exists (select from port where host_id = ${id}) as servers,
-    exists (select from quarantined_server where host_id = ${id}) as quarantined,
+    exists (select from quarantined_server where host_id = ${id})
+      or exists (select from quarantined_layer where host_id = ${id}) as quarantined,
     exists (select from volume where host_id = ${id} or pool_id in (select id from storage_pool where host_id = ${id})) or exists (select from volume_layer where host_id = ${id}
       and desired_presence = 'present') as volumes,
     (select l.image_id from image_location l join image i on i.id = l.image_id

@@ -1,9 +1,2 @@
-export {
-  discard,
-  isQuarantined,
-  listQuarantine,
-  type Outcome,
-  type Quarantine,
-  type RecoveryOptions,
-  recover,
-} from './recovery.ts';
+export type { Outcome, RecoveryOptions } from './outcome.ts';
+export { discard, isQuarantined, listQuarantine, type Quarantine, recover } from './recovery.ts';

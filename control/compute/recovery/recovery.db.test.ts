@@ -7,7 +7,8 @@ import { type HostId, type ImageId, newId, type ServerId } from '../../../contra
 import { recordQuarantine } from '../../host/quarantine.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { type ServerCloud, serverCloud } from '../server/testing.ts';
-import { discard, type RecoveryOptions, recover } from './recovery.ts';
+import type { RecoveryOptions } from './outcome.ts';
+import { discard, recover } from './recovery.ts';
 
 let db: TestDatabase;
 let cloud: ServerCloud;

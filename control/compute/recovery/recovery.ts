@@ -3,58 +3,50 @@
  * interrupted anywhere and run any number of times. Owns no table of its own. The hosts hear of it by the change log, as of any change.
  */
 import { sql } from 'kysely';
-import { type CloudError, isCloudError } from '../../../contract/errors.ts';
 import type { ServerId } from '../../../contract/ids.ts';
 import {
   lockQuarantinedImage,
   lockQuarantinedServer,
   type QuarantinedImageRow,
+  type QuarantinedLayerRow,
   type QuarantinedServerRow,
   quarantinedImages,
+  quarantinedLayers,
   quarantinedServers,
 } from '../../host/index.ts';
 import { recoverProject } from '../../identity/recovered-project.ts';
 import { discardImage, recoverImage } from '../../image/recovered-image.ts';
-import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
+import { cloudActor, type Tx } from '../../kit/database/database.ts';
 import { accountIncarnation } from '../../kit/database/incarnation.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { serveRecoveredNetworks } from '../../network/recovered-ports.ts';
+import { missingVolume } from '../../storage/recovery/index.ts';
 import { decideFate, type Fate, type KnownServer } from './decide.ts';
+import { discardVolumes, isMeant, layerGroups, takeUpGroup } from './layers.ts';
+import { type Ending, type Outcome, type RecoveryOptions, settled } from './outcome.ts';
 import { endServer, raiseServer, remakeServer } from './take-up.ts';
-
-export interface Outcome {
-  kind: 'server' | 'image';
-  id: string;
-  hostName: string;
-  /** Null where the host has no document of it. */
-  name: string | null;
-  /** failed: it stays in quarantine, `refusal` says why; the command may be run again. */
-  outcome: Fate['fate'] | 'discarded' | 'failed';
-  reason?: string;
-  refusal?: CloudError;
-}
-
-export interface RecoveryOptions {
-  database: Database;
-  /** For crash tests: throws where the process shall die. */
-  afterStep?: (step: string) => void | Promise<void>;
-}
 
 export interface Quarantine {
   servers: QuarantinedServerRow[];
+  layers: QuarantinedLayerRow[];
   images: QuarantinedImageRow[];
 }
 
 /** What hosts have that the database does not account for. */
 export async function listQuarantine({ database }: RecoveryOptions): Promise<Quarantine> {
-  const [servers, images] = await Promise.all([quarantinedServers(database.query), quarantinedImages(database.query)]);
-  return { servers, images };
+  const db = database.query;
+  const [servers, layers, images] = await Promise.all([
+    quarantinedServers(db),
+    quarantinedLayers(db),
+    quarantinedImages(db),
+  ]);
+  return { servers, layers, images };
 }
 
 /** Takes everything up. What is read first are names: what each of them is, is read again where it is decided. */
 export async function recover(options: RecoveryOptions): Promise<Outcome[]> {
   const { database, afterStep } = options;
-  const { servers, images } = await listQuarantine(options);
+  const { servers, layers, images } = await listQuarantine(options);
   await afterStep?.('list');
   const outcomes: Outcome[] = [];
   for (const image of images) {
@@ -62,6 +54,11 @@ export async function recover(options: RecoveryOptions): Promise<Outcome[]> {
       await imageOutcome(image, () => withImage(options, image, (tx, now) => takeUpImage(tx, now, servers))),
     );
     await afterStep?.(`image ${image.image_id}`);
+  }
+  // Before the servers, which need them.
+  for (const group of layerGroups(layers)) {
+    outcomes.push(...(await takeUpGroup(options, group, servers)));
+    await afterStep?.(`layer ${group[0]!.layer_id}`);
   }
   for (const held of servers) {
     outcomes.push(await serverOutcome(held, () => withServer(options, held, takeUpServer)));
@@ -75,13 +72,15 @@ export async function recover(options: RecoveryOptions): Promise<Outcome[]> {
 
 /** Lets these, or all, be erased. */
 export async function discard(options: RecoveryOptions, ids: readonly string[] | 'all'): Promise<Outcome[]> {
-  const { servers, images } = await listQuarantine(options);
+  const { servers, layers, images } = await listQuarantine(options);
   await options.afterStep?.('list');
   const meant = (id: string) => ids === 'all' || ids.includes(id);
   const outcomes: Outcome[] = [];
   for (const held of servers.filter(({ server_id }) => meant(server_id))) {
     outcomes.push(await serverOutcome(held, () => withServer(options, held, discardServer)));
   }
+  const kept = servers.filter(({ server_id }) => !meant(server_id));
+  outcomes.push(...(await discardVolumes(options, layers, { meant, kept })));
   for (const image of images.filter(({ image_id }) => meant(image_id))) {
     const work = async (tx: Tx, now: QuarantinedImageRow): Promise<Partial<Outcome>> => {
       await discardImage(tx, now, await projectOf(tx, now, servers));
@@ -97,8 +96,6 @@ export async function discard(options: RecoveryOptions, ids: readonly string[] |
 async function account({ database }: RecoveryOptions, outcomes: readonly Outcome[]): Promise<void> {
   if (!outcomes.some(({ outcome }) => outcome === 'failed')) await database.transaction(cloudActor, accountIncarnation);
 }
-
-type Ending = Partial<Outcome>;
 
 /** Hosts go on speaking while this runs: what one of them has put right meanwhile is nothing to take up, and least of all to erase. */
 const withServer = (
@@ -121,16 +118,6 @@ const withImage = (
     return now ? work(tx, now) : { outcome: 'wait' };
   });
 
-/** One that cannot be taken up keeps no other from it. */
-async function settled(base: Outcome, work: () => Promise<Ending>): Promise<Outcome> {
-  try {
-    return { ...base, ...(await work()) };
-  } catch (error) {
-    if (!isCloudError(error) || error.code === 'unavailable') throw error;
-    return { ...base, outcome: 'failed', refusal: error };
-  }
-}
-
 const serverOutcome = (held: QuarantinedServerRow, work: () => Promise<Ending>) =>
   settled(
     {
@@ -149,11 +136,16 @@ const imageOutcome = (image: QuarantinedImageRow, work: () => Promise<Ending>) =
 async function takeUpServer(tx: Tx, held: QuarantinedServerRow): Promise<Ending> {
   const fate = await fateOf(tx, held);
   const { document } = held;
+  const lacks = document && isTakenUp(fate) ? await missingVolume(tx, held.server_id, document.volumes ?? []) : null;
+  if (lacks !== null) return { outcome: 'leave', reason: lacks };
   if (document && fate.fate === 'raise') await raiseServer(tx, { ...held, document }, fate.presence);
   if (document && fate.fate === 'remake') await remakeServer(tx, { ...held, document });
   if (fate.fate === 'end') await endServer(tx, held);
   return { outcome: fate.fate, ...(fate.fate === 'leave' && { reason: fate.reason }) };
 }
+
+const isTakenUp = (fate: Fate): boolean =>
+  fate.fate === 'remake' || (fate.fate === 'raise' && fate.presence === 'present');
 
 async function fateOf(tx: Tx, held: QuarantinedServerRow): Promise<Fate> {
   const { rows } = await sql<KnownServer>`select host_id, epoch, generation, desired_presence from server
@@ -206,5 +198,7 @@ async function projectOf(
 }
 
 /** For those who name servers. */
-export const isQuarantined = ({ servers, images }: Quarantine, id: string): boolean =>
-  servers.some(({ server_id }) => server_id === (id as ServerId)) || images.some(({ image_id }) => image_id === id);
+export const isQuarantined = ({ servers, layers, images }: Quarantine, id: string): boolean =>
+  servers.some(({ server_id }) => server_id === (id as ServerId)) ||
+  layers.some((layer) => isMeant(layer, id)) ||
+  images.some(({ image_id }) => image_id === id);

@@ -8,6 +8,7 @@ import { recoverProject } from '../../identity/recovered-project.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { recoverPorts } from '../../network/recovered-ports.ts';
+import { recoverAttachments } from '../../storage/recovery/index.ts';
 import { recoveredHardware } from '../hardware/index.ts';
 import type {
   FlavorSnapshot,
@@ -39,9 +40,10 @@ export async function raiseServer(tx: Tx, held: Held, presence: 'present' | 'abs
       metadata = case when ${presence} = 'present' then ${JSON.stringify(server.metadata)}::jsonb else metadata end
     where id = ${server.id}`.execute(tx);
   if (presence === 'present') {
-    const { rows } = await sql<{ project_id: string }>`select project_id from server where id = ${server.id}`.execute(
-      tx,
-    );
+    const { rows } = await sql<{ project_id: string; generation: number }>`select project_id, generation from server
+      where id = ${server.id}`.execute(tx);
+    const { generation } = rows[0]!;
+    await recoverAttachments(tx, { id: server.id, generation, guest: held.guest }, server.volumes ?? []);
     await recoverPorts(tx, { projectId: rows[0]!.project_id, serverId: server.id, hostId, ports: server.ports });
   }
   await enqueue(tx, 'server', server.id);
@@ -72,6 +74,8 @@ export async function remakeServer(tx: Tx, held: Held): Promise<void> {
     );
   }
   await replacePersonality(tx, server.id, server.files ?? []);
+  const generation = server.generation + 1;
+  await recoverAttachments(tx, { id: server.id, generation, guest: held.guest }, server.volumes ?? []);
   await recoverPorts(tx, { projectId: server.projectId, serverId: server.id, hostId, ports: server.ports });
 }
 
@@ -107,7 +111,8 @@ const machineOf = ({ machine }: DesiredServer): string | null =>
       } satisfies ServerMachine)
     : null;
 
-const nobody = '00000000-0000-0000-0000-000000000000';
+/** Of whoever it was. */
+export const nobody = '00000000-0000-0000-0000-000000000000';
 
 /** A flavor of the same size, or the size alone: flavors are known to the database only. */
 async function flavorOf(tx: Tx, server: DesiredServer): Promise<{ row: string; snapshot: FlavorSnapshot }> {

@@ -890,6 +890,15 @@ CREATE TABLE public.quarantined_image (
     CONSTRAINT quarantined_image_format_check CHECK ((format = ANY (ARRAY['raw'::text, 'qcow2'::text, 'vmdk'::text, 'vdi'::text, 'vhd'::text, 'vhdx'::text, 'iso'::text, 'ploop'::text, 'ova'::text])))
 );
 
+CREATE TABLE public.quarantined_layer (
+    host_id uuid NOT NULL,
+    layer_id uuid NOT NULL,
+    reason text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    document jsonb NOT NULL,
+    CONSTRAINT quarantined_layer_reason_check CHECK ((reason = ANY (ARRAY['missing'::text, 'older'::text])))
+);
+
 CREATE TABLE public.quarantined_server (
     host_id uuid NOT NULL,
     server_id uuid NOT NULL,
@@ -1838,6 +1847,9 @@ ALTER TABLE ONLY public.qos_specs
 ALTER TABLE ONLY public.quarantined_image
     ADD CONSTRAINT quarantined_image_pkey PRIMARY KEY (host_id, image_id);
 
+ALTER TABLE ONLY public.quarantined_layer
+    ADD CONSTRAINT quarantined_layer_pkey PRIMARY KEY (host_id, layer_id);
+
 ALTER TABLE ONLY public.quarantined_server
     ADD CONSTRAINT quarantined_server_pkey PRIMARY KEY (host_id, server_id);
 
@@ -2697,6 +2709,9 @@ ALTER TABLE ONLY public.project
 
 ALTER TABLE ONLY public.quarantined_image
     ADD CONSTRAINT quarantined_image_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.quarantined_layer
+    ADD CONSTRAINT quarantined_layer_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.quarantined_server
     ADD CONSTRAINT quarantined_server_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;

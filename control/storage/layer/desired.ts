@@ -10,6 +10,8 @@ import {
   desiredLayer,
   imageLimits,
   type LayerEncryption,
+  type LayerRecord,
+  layerLimits,
 } from '../../../contract/host/index.ts';
 import type { BackupId, HostId, ImageId, LayerId, VolumeId, VolumeKeyId } from '../../../contract/ids.ts';
 import type { LayerFilter, LayerStamp, OwnedLayer } from '../../host/index.ts';
@@ -44,6 +46,7 @@ interface Row {
   desired_source: LayerSource | null;
   desired_captures: LayerCapture[];
   desired_backups: LayerBackup[];
+  record: LayerRecord | null;
   stamp: string;
   /** Null when this host holds the bytes itself. */
   image_sources: string[] | null;
@@ -52,11 +55,23 @@ interface Row {
 /** Another form of documents has other stamps. */
 const form = hash('sha1', JSON.stringify(desiredLayer)).slice(0, 8);
 
+/** See layerRecord in contract/host/layer.ts. Null: nobody's. */
+const record = sql`nullif(jsonb_strip_nulls(jsonb_build_object(
+  'volume', (select jsonb_build_object('id', v.id, 'projectId', v.project_id, 'userId', v.user_id, 'name', v.name, 'typeName', t.name,
+      'bootable', v.bootable, 'cache', case when c.id is not null then jsonb_build_object('pool', c.name, 'bytes', v.cache_bytes, 'policy', v.cache_policy) end)
+    from volume v join volume_type t on t.id = v.volume_type_id left join storage_pool c on c.id = v.cache_pool_id
+    where v.layer_id = l.id and v.desired_presence = 'present' limit 1),
+  'snapshots', (select jsonb_agg(jsonb_build_object('id', s.id, 'volumeId', s.volume_id, 'projectId', s.project_id, 'userId', s.user_id,
+      'name', s.name) order by s.id)
+    from (select * from volume_snapshot s where s.layer_id = l.id and s.desired_presence = 'present' order by s.id
+      limit ${layerLimits.recordedSnapshots}) s))), '{}')`;
+
 /** All that documents are made from but an image's hosts. */
 const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
       l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.desired_source,
-      l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes
+      l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes,
+      ${record} as record
     from volume_layer l join storage_pool p on p.id = l.pool_id
       left join volume_key k on k.id = l.key_id
       left join volume v on l.cache_role = 'writes' and v.id = l.volume_id and v.cache_policy = 'write-through'
@@ -100,6 +115,7 @@ function documentOf(row: Row): DesiredLayer {
     readOnly: row.read_only,
     ...(row.desired_captures.length > 0 && { captures: row.desired_captures.map(captureOf) }),
     ...(row.desired_backups.length > 0 && { backups: row.desired_backups.map(backupOf) }),
+    ...(row.record && { record: row.record }),
     stamp,
   };
 }

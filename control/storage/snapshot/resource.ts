@@ -18,4 +18,10 @@ export const volumeSnapshot = {
       sql`select count(*) as used from volume_snapshot where project_id = ${p} and consumes_quota`,
   },
   keepsProject: {},
+  wakes: {
+    // As of volumes; that it is gone, too.
+    hosts: (look, { body, observed_only }) => {
+      if (!observed_only && body.layer_id) look.layer(body.layer_id as string);
+    },
+  },
 } satisfies ResourceDescriptor;

@@ -29,4 +29,10 @@ export const volume = {
       + (select coalesce(sum(size_gib), 0) from volume_snapshot where project_id = ${p} and consumes_quota) as used`,
   },
   keepsProject: {},
+  wakes: {
+    // Its host keeps whose it is with its top (contract/host/layer.ts), for the day on which this database is lost.
+    hosts: (look, { body, action, observed_only }) => {
+      if (!observed_only && action !== 'deleted' && body.layer_id) look.layer(body.layer_id as string, body.host_id);
+    },
+  },
 } satisfies ResourceDescriptor;
