@@ -215,7 +215,7 @@ export class Pools {
   async require(name: string, { toMake }: { toMake: boolean }): Promise<string> {
     const pool = this.#pools.get(name);
     if (!pool) throw new HostFault('pool_unknown', `this host has no storage pool ${name}`, { permanent: true });
-    if (toMake || pool.refused !== null) await this.#lookAt(pool);
+    if ((toMake && !pool.rbd?.isFresh) || pool.refused !== null) await this.#lookAt(pool);
     const problem = pool.refused ?? (toMake ? pool.closed : null);
     if (problem !== null) throw new HostFault('pool_unavailable', `the storage pool ${name} can't be used: ${problem}`);
     return pool.path;

@@ -258,6 +258,19 @@ function check(here: Rack, work: Work, after: DesiredLayer[]): void {
   assert.deepEqual(names(join(here.world.directory, 'data/rbd-work')), []);
 }
 
+test('the copy of an image goes with the last volume that needs it, and comes again with the next', async (t) => {
+  const here = await rack(t, { sweepIntervalMs: 200 });
+  await here.host();
+  const [layer] = await onImage(here);
+  const copies = () => Object.keys(inCluster(here).images).filter((name) => name.startsWith('image-'));
+  await here.want(layer!);
+  assert.deepEqual(copies(), [`image-${layer!.image!.id}`]);
+  await here.want(next(layer!, { presence: 'absent' }));
+  await until('the copy to go', () => copies().length === 0);
+  await here.want(wantedLayer({ image: layer!.image }));
+  assert.equal(copies().length, 1);
+});
+
 test('layers of a cluster go in any order, and nothing is left but the mark', async (t) => {
   const here = await rack(t, { sweepIntervalMs: 500 });
   await here.host();

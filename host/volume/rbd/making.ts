@@ -10,7 +10,7 @@ import { writeOverlay } from '../overlay.ts';
 import { imageFor } from '../steps/making.ts';
 import type { StepWork } from '../steps/step.ts';
 import type { LayerTask } from '../task.ts';
-import { exists, unless } from './client.ts';
+import { exists, noEntry, unless } from './client.ts';
 import type { Placed } from './ledger.ts';
 import { copiedImage, layerImage, type RbdPool } from './pool.ts';
 import { anew, sizeOf } from './work.ts';
@@ -51,13 +51,14 @@ async function clone(
   { client }: RbdPool,
   from: { spec: string; sizeBytes: number },
   { task, desired }: StepWork,
-): Promise<void> {
+): Promise<true> {
   const image = layerImage(task.id);
   const spec = client.spec(image);
   await anew(client, image, () => client.rbd(['clone', from.spec, spec]));
   await task.context.step('clone-image');
   // Zeros beyond the end of what it was made of.
   if (from.sizeBytes < desired.sizeBytes) await client.rbd(['resize', '--size', sizeOf(desired.sizeBytes), spec]);
+  return true;
 }
 
 /** On the pool's one copy of the image. */
@@ -69,14 +70,18 @@ async function onImage(
 ): Promise<number | undefined> {
   const image = desired.image!;
   const { client } = pool;
+  const whole = client.spec(copiedImage(image.id), wholeSnapshot);
   const copied = await copyOnce(world, pool, { task, desired });
   if (copied === undefined) return awaitDigestMs;
   if (copied > Math.ceil(desired.sizeBytes / 2 ** 20) * 2 ** 20) {
     const message = `the volume of ${desired.sizeBytes} bytes is smaller than the image, which needs ${copied}`;
     throw new HostFault('disk_too_small', message, { permanent: true });
   }
-  const from = { spec: client.spec(copiedImage(image.id), wholeSnapshot), sizeBytes: copied };
-  await clone(pool, from, { task, desired });
+  if ((await clone(pool, { spec: whole, sizeBytes: copied }, { task, desired }).catch(unless(noEntry))) === undefined) {
+    // It went with the last volume that needed it.
+    world.copies.delete(client.spec(copiedImage(image.id)));
+    return lookAgainMs;
+  }
   await put(pool, task, { image: task.id, buildsOn: { kind: 'image', id: image.id }, frozen: false });
   return undefined;
 }

@@ -1,7 +1,7 @@
 /**
  * A pool of a Ceph cluster, or a namespace of one, in which this host's layers are images. Owns every image in it; its mark is an empty image
  * whose name says whose it is. One that has images of somebody else, or another one's mark, is refused by name, and nothing in it is touched.
- * A cluster that is away costs a look its deadline, and those who wait for the same look share it.
+ * A cluster that is away costs a look its deadline.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import type { HostId } from '../../../contract/ids.ts';
@@ -27,8 +27,8 @@ export interface RbdState {
 const markPrefix = 'bothy-pool.';
 export const layerImage = (id: string): string => `bothy-${id}`;
 export const copiedImage = (id: string): string => `image-${id}`;
-/** A look that is no older is as good as another one. */
-const freshMs = 2000;
+/** How full it is takes a process that lives for a quarter of a second: not for each layer that is made. */
+const freshMs = 10_000;
 const reserveBytes = 64 * 2 ** 20;
 
 export class RbdPool {
@@ -36,8 +36,7 @@ export class RbdPool {
   readonly ledger: RbdLedger;
   readonly setting: RbdSetting;
   readonly #owner: RbdOwner;
-  #looking: Promise<RbdState> | undefined;
-  #last: { at: number; state: RbdState } | undefined;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   /** Names of all images in it, as they were seen last. */
   names: readonly string[] = [];
 
@@ -48,19 +47,14 @@ export class RbdPool {
     this.ledger = new RbdLedger(this.client);
   }
 
-  async look(): Promise<RbdState> {
-    const isFresh = this.#last && performance.now() - this.#last.at < freshMs;
-    // As long as nobody's it may be ours in the next moment.
-    if (isFresh && this.ledger.isOpen) return this.#last!.state;
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
+  /** It was looked at a moment ago, and is ours: as long as it is nobody's it may be so in the next moment. */
+  get isFresh(): boolean {
+    return this.ledger.isOpen && performance.now() - this.#lookedAt < freshMs;
   }
 
-  async #look(): Promise<RbdState> {
+  async look(): Promise<RbdState> {
     const state = await this.#stateNow();
-    this.#last = { at: performance.now(), state };
+    this.#lookedAt = state.refused === null ? performance.now() : Number.NEGATIVE_INFINITY;
     return state;
   }
 

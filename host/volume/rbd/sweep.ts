@@ -14,8 +14,8 @@ const prefixes = { layer: layerImage(''), copy: copiedImage('') };
 
 /** Answers what nobody accounts for, which is left alone. */
 export async function sweepPool(pool: RbdPool, needed: Needed): Promise<string[]> {
-  const { refused } = await pool.look();
-  if (refused !== null) return [];
+  // As it was seen at the beginning of the sweep.
+  if (!pool.isFresh) return [];
   for (const name of pool.names) {
     // Those that read it keep it, in the trash.
     if (name.startsWith(prefixes.copy) && !needed.imageInUse(name.slice(prefixes.copy.length) as ImageId))
