@@ -1,0 +1,320 @@
+/**
+ * A whole cloud of its own for live tests of volumes: pools named local, fast (in memory) and tight (in memory, small), a guest without a network
+ * in which numbered sequences are written, and whatever kills the processes under it. Clients try again, as those of a real cloud do.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { databaseUrlOf } from '../../cli/cloud/database-url.ts';
+import { removeCloud, reserveCloud } from '../../cli/cloud/throw-away.ts';
+import { cloudPaths, loadSettings } from '../../cli/settings.ts';
+import { ensurePublicGuest } from './guest-image.ts';
+import { GuestShell } from './guest-shell.ts';
+import { bothy, environmentOf, type LiveCloud, mustRun, until } from './live-cloud.ts';
+import type { Answer, OpenStack } from './openstack.ts';
+import { administrator } from './tenant.ts';
+import { sequenceIn } from './volume-machine.ts';
+
+export const pools = ['local', 'fast', 'tight'] as const;
+export type Pool = (typeof pools)[number];
+export type Kind = 'volumes' | 'snapshots' | 'backups';
+type Service = Parameters<OpenStack['call']>[1];
+// biome-ignore lint/suspicious/noExplicitAny: answers are looked into by assertions, not by types
+type Body = any;
+
+const memory: Partial<Record<Pool, string>> = { fast: '1g', tight: '96m' };
+const settleMs = 150_000;
+
+export class VolumeCloud implements AsyncDisposable {
+  readonly data: string;
+  readonly admin: OpenStack;
+  readonly #place: string;
+  serverId = '';
+
+  static async start(): Promise<VolumeCloud> {
+    const place = mkdtempSync(join(tmpdir(), 'bothy-volumes-'));
+    // Guests pass through to their files.
+    chmodSync(place, 0o711);
+    for (const name of [...pools, 'backups']) mkdirSync(join(place, name));
+    for (const [name, size] of Object.entries(memory)) mount(join(place, name), size);
+    const tiers = { local: 'disk', fast: 'ram', tight: 'flash' };
+    const setting = pools.map((name) => `${name}:${tiers[name]}:${join(place, name)}`).join();
+    const data = await reserveCloud(tmpdir(), { storage_pools: setting, backup_directory: join(place, 'backups') });
+    try {
+      await mustRun(bothy, ['up', '--detach', '--data', data], { deadlineMs: 300_000 });
+      const adminEnvironment = environmentOf(join(data, 'openrc'));
+      const cloud: LiveCloud = {
+        data,
+        adminEnvironment,
+        caFile: join(data, 'ca.pem'),
+        async [Symbol.asyncDispose]() {},
+      };
+      await ensurePublicGuest(cloud);
+      const made = new VolumeCloud(data, place, await administrator(cloud));
+      await made.#makeTypes();
+      return made;
+    } catch (error) {
+      await removeCloud(data);
+      unmount(place);
+      throw error;
+    }
+  }
+
+  private constructor(data: string, place: string, admin: OpenStack) {
+    this.data = data;
+    this.#place = place;
+    this.admin = admin;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.admin.close();
+    await removeCloud(this.data);
+    unmount(this.#place);
+  }
+
+  pool(name: Pool): string {
+    return join(this.#place, name);
+  }
+
+  /** What lies in pools and in the directory of backups, beside their marks. */
+  files(): string[] {
+    return [...pools, 'backups'].flatMap((name) =>
+      readdirSync(join(this.#place, name))
+        .filter((file) => file !== 'bothy-pool.json')
+        .map((file) => `${name}/${file}`),
+    );
+  }
+
+  /** Somebody who has what others had. */
+  resize(name: Pool, size: string): void {
+    execFileSync('mount', ['-o', `remount,size=${size}`, this.pool(name)]);
+  }
+
+  /** An answer below 400, how often it may have to be asked for: whoever is asked may be dead just now. */
+  async must(method: string, service: Service, path: string, body?: unknown): Promise<Body> {
+    const answered = async () => {
+      const answer = await this.try(method, service, path, body);
+      if (answer && answer.status >= 400 && answer.status < 500 && answer.status !== 409)
+        throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      return answer && answer.status < 400 && answer;
+    };
+    return (await until(`${method} ${path}`, answered, settleMs)).body;
+  }
+
+  /** One attempt; undefined: nobody answered. */
+  async try(method: string, service: Service, path: string, body?: unknown): Promise<Answer | undefined> {
+    const version = service === 'compute' ? 'compute 2.90' : 'volume 3.70';
+    return this.admin.call(method, service, path, body, { 'openstack-api-version': version }).catch(() => undefined);
+  }
+
+  /** Something that is done once: who gets no answer asks again, and is refused where it was done the first time. */
+  async act(method: string, service: Service, path: string, body?: unknown): Promise<void> {
+    let asked = false;
+    const done = async () => {
+      const answer = await this.try(method, service, path, body);
+      if (!asked && answer && answer.status >= 400 && answer.status < 500)
+        throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      asked = true;
+      return answer !== undefined && answer.status < 500;
+    };
+    await until(`${method} ${path}`, done, settleMs);
+  }
+
+  /** Makes one of the name; who gets no answer looks whether there is one. */
+  async make(kind: Kind, body: { name: string } & Record<string, unknown>): Promise<string> {
+    const made = async () => {
+      const found = await this.try('GET', 'block-storage', `/${kind}/detail`);
+      const there = found?.body?.[kind]?.find(({ name }: Body) => name === body.name);
+      if (there) return there.id as string;
+      const answer = await this.try('POST', 'block-storage', `/${kind}`, { [kind.slice(0, -1)]: body });
+      if (answer && answer.status >= 400 && answer.status < 500)
+        throw new Error(`POST /${kind}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      return answer && answer.status < 300 && (answer.body[kind.slice(0, -1)].id as string);
+    };
+    return until(`a ${kind} to be taken`, made, settleMs);
+  }
+
+  volumes(method: string, path: string, body?: unknown): Promise<Body> {
+    return this.must(method, 'block-storage', path, body);
+  }
+
+  async volume(id: string): Promise<Body> {
+    return (await this.volumes('GET', `/volumes/${id}`)).volume;
+  }
+
+  /** @throws where it comes to another state for good */
+  async is(kind: Kind, id: string, ...wanted: string[]): Promise<Body> {
+    const look = async () => {
+      const resource = (await this.volumes('GET', `/${kind}/${id}`))[kind.slice(0, -1)];
+      if (/error/.test(resource.status) && !wanted.includes(resource.status))
+        throw new Error(`${kind} ${id} ${resource.name}: ${resource.status} ${JSON.stringify(await this.#why(id))}`);
+      return wanted.includes(resource.status) && resource;
+    };
+    return until(`${kind} ${id} to be ${wanted}`, look, settleMs, 50);
+  }
+
+  async gone(kind: Kind, id: string): Promise<void> {
+    const isGone = async () => (await this.try('GET', 'block-storage', `/${kind}/${id}`))?.status === 404;
+    await until(`${kind} ${id} to be gone`, isGone, settleMs, 50);
+  }
+
+  attach(volumeId: string): Promise<void> {
+    const path = `/servers/${this.serverId}/os-volume_attachments`;
+    return this.act('POST', 'compute', path, { volumeAttachment: { volumeId } });
+  }
+
+  detach(volumeId: string): Promise<void> {
+    return this.act('DELETE', 'compute', `/servers/${this.serverId}/os-volume_attachments/${volumeId}`);
+  }
+
+  async boot(): Promise<GuestShell> {
+    const { images } = await this.must('GET', 'image', '/v2/images?name=guest');
+    const { flavors } = await this.must('GET', 'compute', '/flavors');
+    const flavor = flavors.find(({ name }: Body) => name === 'm1.tiny');
+    const server = { name: 'writer', imageRef: images[0].id, flavorRef: flavor.id, networks: 'none' };
+    this.serverId = (await this.must('POST', 'compute', '/servers', { server })).server.id;
+    await this.serverIs('ACTIVE');
+    return this.shell();
+  }
+
+  serverIs(status: string): Promise<Body> {
+    let last: Body;
+    const look = async () => {
+      const { server } = await this.must('GET', 'compute', `/servers/${this.serverId}`);
+      last = server;
+      return server.status === status && server;
+    };
+    return until(`the server to be ${status}`, look, settleMs).catch((error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(last)}`);
+    });
+  }
+
+  /** Until it runs again after its QEMU's death, which is its own end: whoever has it starts it. */
+  async revive(): Promise<void> {
+    const runs = async () => {
+      const { server } = await this.must('GET', 'compute', `/servers/${this.serverId}`);
+      if (server.status === 'SHUTOFF')
+        await this.try('POST', 'compute', `/servers/${this.serverId}/action`, { 'os-start': null });
+      return server.status === 'ACTIVE' && this.qemus.length === 1;
+    };
+    await until('the server to run again', runs, settleMs, 250);
+  }
+
+  shell(): Promise<GuestShell> {
+    return GuestShell.open(join(cloudPaths(this.data).run, 'host/guests', this.serverId, 'serial.sock'));
+  }
+
+  /** kill -9. */
+  async kill(name: string): Promise<void> {
+    const { processes } = JSON.parse(await mustRun(bothy, ['status', '--json', '--data', this.data]));
+    const pid = processes.find((each: Body) => each.name === name)?.pid;
+    if (pid) killOne(pid);
+  }
+
+  /** The host process speaks with control. */
+  async connected(): Promise<boolean> {
+    return (await this.rows('select connected from host')).every(({ connected }) => connected);
+  }
+
+  get qemus(): number[] {
+    return readdirSync('/proc').flatMap((entry) => {
+      const words = /^\d+$/.test(entry) ? commandOf(entry) : '';
+      return words.startsWith('qemu-system') && words.includes(cloudPaths(this.data).run) ? Number(entry) : [];
+    });
+  }
+
+  killQemu(): void {
+    for (const pid of this.qemus) killOne(pid);
+  }
+
+  /** All that runs of the cloud ends at once, and it is started again. What memory holds of file systems stays. */
+  async restartMachine(): Promise<void> {
+    const state = JSON.parse(await mustRun(bothy, ['status', '--json', '--data', this.data]));
+    for (const pid of [state.supervisor, ...state.processes.map((each: Body) => each.pid), ...this.qemus])
+      if (pid) killOne(pid);
+    await mustRun(bothy, ['up', '--detach', '--data', this.data], { deadlineMs: 300_000 });
+  }
+
+  /** The last number of the sequence that is in a volume or snapshot, read from its files by nobody of ours. */
+  async sequence(kind: 'volume' | 'volume_snapshot', id: string): Promise<number> {
+    const [row] = await this.rows(`select layer_id from ${kind} where id = $1`, [id]);
+    const to = join(this.#place, 'read.raw');
+    const node = `json:${JSON.stringify(this.#chain(row!.layer_id))}`;
+    execFileSync('qemu-img', ['dd', '-U', '-O', 'raw', 'bs=4096', 'count=64', `if=${node}`, `of=${to}`]);
+    const bytes = readFileSync(to);
+    rmSync(to);
+    return sequenceIn(bytes);
+  }
+
+  async rows(query: string, values: unknown[] = []): Promise<Body[]> {
+    const client = new pg.Client({ connectionString: databaseUrlOf(loadSettings(this.data, {})) });
+    await client.connect();
+    try {
+      return (await client.query(query, values)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  #why(id: string): Promise<Body[]> {
+    return this.rows('select fault from volume where id = $1', [id]);
+  }
+
+  /** As the files' own headers say. */
+  #chain(layerId: string): object {
+    const found = pools.map((name) => join(this.pool(name), `${layerId}.qcow2`)).find((path) => exists(path));
+    if (!found) throw new Error(`layer ${layerId} is in no pool`);
+    const info = JSON.parse(execFileSync('qemu-img', ['info', '-U', '--output=json', found], { encoding: 'utf8' }));
+    const below = /^layer:(.+)$/.exec(info['backing-filename'] ?? '')?.[1];
+    const file = { driver: 'file', filename: found };
+    return { driver: 'qcow2', file, backing: below === undefined ? null : this.#chain(below) };
+  }
+
+  async #makeTypes(): Promise<void> {
+    const types: Record<string, Record<string, string>> = {
+      cached: { volume_backend_name: 'local', 'bothy:cache_pool': 'fast', 'bothy:cache_gib': '0.125' },
+      ...Object.fromEntries(pools.map((name) => [name, { volume_backend_name: name }])),
+    };
+    for (const [name, extra_specs] of Object.entries(types))
+      await this.volumes('POST', '/types', { volume_type: { name, extra_specs } });
+  }
+}
+
+/** One in the guest, which goes on until its device is gone (what is written to its name then is a file's) or all are told to end. */
+export const begin = (device: string): string =>
+  `(i=1; while [ ! -e /tmp/enough ]; do printf %04096d $i | dd of=/dev/${device} bs=4096 seek=$((i % 64)) conv=notrunc,fsync 2>/dev/null && [ -b /dev/${device} ] || break; echo $i >/tmp/at-${device}; i=$((i + 1)); done; [ -b /dev/${device} ] || rm -f /dev/${device}; touch /tmp/ended-${device}) </dev/null >/dev/null 2>&1 &`;
+
+/** By its serial, which is the volume's. */
+export const deviceOf = (volumeId: string): string =>
+  `n=0; while [ $n -lt 300 ]; do for d in /sys/block/vd*; do [ "$(cat $d/serial)" = ${volumeId.slice(0, 20)} ] && basename $d && exit 0; done; n=$((n + 1)); sleep 0.1; done; exit 1`;
+
+function mount(directory: string, size: string): void {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=711`, 'tmpfs', directory]);
+}
+
+function unmount(place: string): void {
+  for (const name of Object.keys(memory)) execFileSync('umount', ['-l', join(place, name)]);
+  rmSync(place, { recursive: true });
+}
+
+function killOne(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
+
+function exists(path: string): boolean {
+  return readdirSync(join(path, '..')).includes(path.split('/').at(-1)!);
+}
