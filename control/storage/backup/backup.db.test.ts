@@ -349,6 +349,17 @@ test('a backup of an encrypted volume is encrypted with its key, which stays wit
   assert.ok((await topOf(fourth)).key_id, 'what was in the clear becomes encrypted');
 });
 
+test('an encrypted backup comes back to no pool of a cluster, where it would lie in the clear', async () => {
+  await sealedType('sealed for pools');
+  const backup = await own.made((await cloud.made({ type: 'sealed for pools' })).id);
+  const larger = { hostId: cloud.hostId, name: 'ceph', totalBytes: 900 * 2 ** 30 };
+  const cluster = await testPool(db.database, larger);
+  await sql`update storage_pool set kind = 'rbd' where id = ${cluster.id}`.execute(db.database.query);
+  const { volumeId } = await own.backups.restore(cloud.member, backup.id, { volumeId: null, name: null });
+  assert.equal((await cloud.volumes.get(cloud.member, volumeId)).pool_id, cloud.poolId);
+  await sql`update storage_pool set disabled = true where id = ${cluster.id}`.execute(db.database.query);
+});
+
 test('the record of an encrypted backup carries no key, and is taken in where the key is alone', async () => {
   await sealedType('sealed for records');
   const volume = await cloud.made({ type: 'sealed for records' });

@@ -182,11 +182,12 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
   const cache = cacheWords(type.extra_specs);
   // Its top is frozen: what is built on is written to by nobody.
   const from = source?.pool_id ? await placeOf(tx, source.pool_id, false) : null;
+  const sourceKey = (source ?? sealedBackup(wish))?.key_id ?? null;
   const poolWish: PoolWish = {
     ...{ sizeBytes: sizeGib * gibBytes, extraSpecs: type.extra_specs, availabilityZone: wish.zone },
     hostId: source?.host_id ?? wish.hostId ?? hints.same,
     ...{ notOnHosts: hints.different, imageId: image?.id ?? null, cache },
-    ...{ from, encrypted: encryption !== undefined || (source?.key_id ?? null) !== null },
+    ...{ from, encrypted: encryption !== undefined || sourceKey !== null },
   };
   const found = await choosePool(tx, poolWish);
   const { pool, cachePool } = found;
@@ -205,7 +206,7 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     fault: fault === null ? null : faultOf('no_capacity', fault, 1),
     desired_task: pool ? taskOf(wish) : null,
   };
-  const keyId = pool && encryption ? await insertKey(tx, encryption) : ((source ?? sealedBackup(wish))?.key_id ?? null);
+  const keyId = pool && encryption ? await insertKey(tx, encryption) : sourceKey;
   const layers =
     pool && layerId
       ? insertFirstLayer(tx, {
