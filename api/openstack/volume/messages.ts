@@ -46,6 +46,7 @@ interface Event extends MessageKind {
   detail: readonly [number: string, words: string];
 }
 
+const unknownDetail = ['001', 'An unknown error occurred.'] as const;
 const allocate = ['001', 'schedule allocate volume'] as const;
 const created = { resource_type: 'volume', verb: 'create', action: allocate } as const;
 /** The first that fits counts. */
@@ -80,6 +81,9 @@ const events: readonly Event[] = [
     ...{ resource_type: 'volume_snapshot', verb: 'delete', action: ['010', 'delete snapshot'] },
     detail: ['016', 'Snapshot failed to delete.'],
   },
+  // Nobody had asked for anything, so Cinder has no number for it.
+  { ...{ resource_type: 'volume', verb: 'keep', action: ['000', 'keep volume'] }, detail: unknownDetail },
+  { ...{ resource_type: 'volume_snapshot', verb: 'keep', action: ['000', 'keep snapshot'] }, detail: unknownDetail },
   {
     ...{ resource_type: 'backup', verb: 'create', action: ['013', 'create backup'] },
     detail: ['020', 'Backup driver failed to create backup.'],
@@ -89,7 +93,6 @@ const events: readonly Event[] = [
     detail: ['025', 'Backup driver failed to delete backup.'],
   },
 ];
-const unknownDetail = ['001', 'An unknown error occurred.'] as const;
 
 const eventOf = (row: MessageRow): Pick<Event, 'action' | 'detail'> =>
   events.find(

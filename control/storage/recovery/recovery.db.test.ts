@@ -63,6 +63,9 @@ test('an encrypted volume whose key is lost is in error by name, its host is tol
   assert.match(outcome!.reason!, /key was in the database that is lost/);
   const volume = await found(volumeId);
   assert.deepEqual([volumeStatus(volume), volume.fault?.code, volume.name], ['error', 'key', 'secrets']);
+  const { rows } = await sql<{ error_message: string }>`select error_message from storage_message
+    where resource_id = ${volumeId}`.execute(db.database.query);
+  assert.match(rows[0]!.error_message, /key was in the database/, 'and its project is told');
   const side = hostedLayers({ database: db.database, sealer: testSealer, log: silentLog });
   const [told] = await side.desiredLayers(db.database.query, { layerIds: [layer.layer_id] });
   assert.deepEqual([told!.layer.encryption, told!.layer.generation], [encryption, 4]);

@@ -6,7 +6,7 @@ import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { json } from '../../kit/database/schema.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
-import { faultOf, gibOf } from '../volume/index.ts';
+import { faultOf, gibOf, recordLoss } from '../volume/index.ts';
 import { defaultTypeName } from '../volume-type/index.ts';
 import { below, type Top } from './plan.ts';
 
@@ -72,6 +72,10 @@ async function remake(
       ${lost ? json(faultOf('key', keyLost, 1)) : null}::jsonb, now()
     from volume_type t where t.name in (${record?.volume?.typeName ?? defaultTypeName}, ${defaultTypeName})
     order by t.name = ${defaultTypeName} limit 1`.execute(tx);
+  if (lost) {
+    const failure = { state: 'failed', code: 'unavailable', message: keyLost } as const;
+    await recordLoss(tx, 'volume', { id: volumeId, project_id: owner.projectId, generation: 1 }, failure);
+  }
   await enqueue(tx, 'volume', volumeId);
 }
 

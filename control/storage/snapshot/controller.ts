@@ -11,7 +11,7 @@ import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { findLayer, hasFailed, isLost, type LayerRow } from '../layer/index.ts';
-import { faultOf, isReady } from '../volume/index.ts';
+import { faultOf, isReady, recordLoss } from '../volume/index.ts';
 import type { ListedSnapshot } from './snapshot.ts';
 import { lockSnapshot, noteSnapshot } from './store.ts';
 
@@ -102,9 +102,13 @@ function failureOf(layer: LayerRow | undefined): string | undefined {
   return hasFailed(layer) ? (layer.observed_error?.message ?? 'The host could not make the snapshot.') : undefined;
 }
 
-async function fail<Step>(tx: Tx, { id, generation }: ListedSnapshot, message: string, step: Step): Promise<Step> {
+async function fail<Step>(tx: Tx, snapshot: ListedSnapshot, message: string, step: Step): Promise<Step> {
+  const { id, generation, ready_at } = snapshot;
+  const failure = { state: 'failed', code: 'unavailable', message } as const;
   await noteSnapshot(tx, id, { fault: faultOf('host', message, generation) });
-  await endOperations(tx, id, generation, { state: 'failed', code: 'unavailable', message });
+  await endOperations(tx, id, generation, failure);
+  // Once it was ready nobody waits for anything of it.
+  if (ready_at !== null) await recordLoss(tx, 'volume_snapshot', snapshot, failure);
   return step;
 }
 

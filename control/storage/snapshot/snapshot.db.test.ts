@@ -132,6 +132,20 @@ for (const step of ['looked', 'ready', 'failed', 'mended', 'expired'] as const) 
   });
 }
 
+test('a snapshot whose file is lost is told of, once', async () => {
+  const volume = await cloud.made();
+  const { id } = await create(volume.id);
+  await cloud.obey();
+  await dieAndRepeat('ready', id);
+  await sql`update volume_layer set observed_state = 'absent' where id = ${volume.layer_id}`.execute(db.database.query);
+  await dieAndRepeat('failed', id);
+  assert.equal(await status(id), 'error');
+  const { rows } = await sql`select verb, error_message from storage_message where resource_id = ${id}`.execute(
+    db.database.query,
+  );
+  assert.deepEqual(rows, [{ verb: 'keep', error_message: 'Its host has the snapshot’s file no more.' }]);
+});
+
 async function dieAndRepeat(step: SnapshotStep, id: string): Promise<void> {
   const dying = new SnapshotController({
     database: db.database,

@@ -25,6 +25,7 @@ import { Sweep } from '../../kit/queue/sweep.ts';
 import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
 import { findLayer, hasFailed, isLost, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
 import { recordExtension } from './extend.ts';
+import { recordLoss } from './loss.ts';
 import { tendMove } from './move.ts';
 import { removeVolume } from './remove.ts';
 import { endRestore, giveUpRestore, type RestoreTask } from './restore.ts';
@@ -184,7 +185,7 @@ function failureOf(top: LayerRow): string | undefined {
   return hasFailed(top) ? (top.observed_error?.message ?? 'The host could not make the volume.') : undefined;
 }
 
-async function fail(tx: Tx, { volume, top }: Look, message: string): Promise<VolumeStep> {
+async function fail(tx: Tx, { volume, top, deadline }: Look, message: string): Promise<VolumeStep> {
   const { id, generation, desired_task: task } = volume;
   await changeVolume(tx, id, {
     fault: faultOf(faultCode(task), message, generation),
@@ -194,6 +195,8 @@ async function fail(tx: Tx, { volume, top }: Look, message: string): Promise<Vol
   const failure = { state: 'failed', code: 'internal', message } as const;
   if (task?.kind === 'extend') await recordExtension(tx, volume, failure);
   await endOperations(tx, id, generation + 1, failure);
+  // Nobody had asked for anything: it is told all the same (../message).
+  if (deadline === null) await recordLoss(tx, 'volume', volume, failure);
   const serverId = volume.attachment?.server_id;
   if (serverId) await enqueue(tx, 'server', serverId);
   return 'failed';

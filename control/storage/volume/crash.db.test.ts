@@ -86,6 +86,20 @@ for (const step of ['looked', 'failed', 'mended'] as const) {
   });
 }
 
+for (const step of ['looked', 'failed'] as const) {
+  test(`a volume whose file is lost is told of, once, when the controller dies after '${step}'`, async () => {
+    const { id } = await cloud.made();
+    await cloud.controller.reconcile(id);
+    await sql`update volume_layer set observed_state = 'absent' where volume_id = ${id}`.execute(db.database.query);
+    await dieAndRepeat(step, id);
+    assert.equal(await cloud.status(id), 'error');
+    const { rows } = await sql`select project_id, resource_type, verb, error_message from storage_message
+      where resource_id = ${id}`.execute(db.database.query);
+    const error_message = 'Its host has the volume’s file no more.';
+    assert.deepEqual(rows, [{ project_id: cloud.projectId, resource_type: 'volume', verb: 'keep', error_message }]);
+  });
+}
+
 for (const step of ['looked', 'expired'] as const) {
   test(`what is late is an error that says what was waited for when the controller dies after '${step}'`, async () => {
     const { id } = await cloud.volumes.create(cloud.member, cloud.wish());

@@ -23,6 +23,7 @@ export {
   type VolumeSortKey,
   volumeSortKeys,
 } from './list.ts';
+export { recordLoss } from './loss.ts';
 export { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 export { removeVolume, removeWithServer } from './remove.ts';
 export { replaceTop } from './revert.ts';
