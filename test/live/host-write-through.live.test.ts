@@ -3,7 +3,9 @@
  * the faster pool is lost, so is nothing.
  */
 import assert from 'node:assert/strict';
-import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CachedVolume } from '../support/cached-volume.ts';
@@ -94,4 +96,41 @@ test('what a guest reads stays in a faster pool, what it writes never does, and 
   await machine.want({ volumes: [] });
   await until('nothing to be left', () => files().length === 0);
   assert.equal((await machine.contents(second)).length, volumeBytes);
+});
+
+test('where there is no room for what is read, the guest goes on without a cache and hears of no error', {
+  ...volumeTests,
+  timeout: 400_000,
+}, async (t) => {
+  const machine = await machineFor(t, { pools });
+  const { world } = machine;
+  const fast = join(world.directory, 'fast');
+  mkdirSync(fast);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=80m', 'none', fast]);
+  try {
+    await machine.host();
+    const cached = new CachedVolume(machine, { reads: 32 * mib });
+    await cached.make();
+    await cached.cover('writes');
+    await machine.want({ image: await smallGuest(world), volumes: [cached.volume] });
+    const shell = await machine.shell();
+    t.after(() => shell.close());
+    await shell.run('until [ -e /sys/block/vdb ]; do sleep 0.1; done');
+    await shell.run('yes first | head -c 8000000 | dd of=/dev/vdb bs=1M seek=16 conv=fsync 2>/dev/null');
+    const second = await cached.cover('writes');
+    await machine.want({ volumes: [cached.volume] });
+    await until('a file below the new top', () => readdirSync(fast).some((name) => name.startsWith(second)));
+    assert.throws(() =>
+      execFileSync('dd', ['if=/dev/zero', `of=${join(fast, 'full')}`, 'bs=64k'], { stdio: 'ignore' }),
+    );
+    const sum = await read(shell, { skip: 16, count: 5 });
+    await world.control.untilLayer(second, 'said', ({ error }) => error?.code === 'pool_unavailable');
+    assert.equal(await read(shell, { skip: 16, count: 5 }), sum);
+    assert.equal(await shell.run('dmesg | grep -c "I/O error" || true'), '0');
+    const expected = Buffer.alloc(8_000_000, 'first\n').subarray(0, 5 * mib);
+    assert.equal(sum.split(' ')[0], hash('md5', expected));
+  } finally {
+    // Before the machine's folder goes.
+    execFileSync('umount', ['-l', fast]);
+  }
 });
