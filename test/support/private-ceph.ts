@@ -12,6 +12,8 @@ export interface PrivateCeph {
   ceph(...args: string[]): string;
   rbd(...args: string[]): string;
   pid(daemon: string): number;
+  /** To all that live. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
 }
 
 const script = fileURLToPath(new URL('private-ceph.sh', import.meta.url));
@@ -31,14 +33,17 @@ export function privateCeph(t: Pick<TestContext, 'after'>): PrivateCeph {
   const directory = mkdtempSync('/var/tmp/bh-ceph-');
   const conf = join(directory, 'ceph.conf');
   const pid = (daemon: string) => Number(readFileSync(join(directory, 'run', `${daemon}.pid`), 'utf8'));
-  t.after(() => {
+  const signal = (name: NodeJS.Signals) => {
     for (const daemon of daemons) {
       try {
-        process.kill(pid(daemon), 'SIGKILL');
+        process.kill(pid(daemon), name);
       } catch {
         // It did not come so far, or was killed by the test.
       }
     }
+  };
+  t.after(() => {
+    signal('SIGKILL');
     rmSync(directory, { recursive: true, force: true });
   });
   execFileSync('bash', [script, directory], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 180_000 });
@@ -46,5 +51,5 @@ export function privateCeph(t: Pick<TestContext, 'after'>): PrivateCeph {
     (program: string) =>
     (...args: string[]) =>
       execFileSync(program, ['--conf', conf, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }).toString();
-  return { conf, keyring: join(directory, 'bothy.keyring'), ceph: run('ceph'), rbd: run('rbd'), pid };
+  return { conf, keyring: join(directory, 'bothy.keyring'), ceph: run('ceph'), rbd: run('rbd'), pid, signal };
 }
