@@ -81,3 +81,13 @@ test('one that nobody wants any more is cancelled once, and its end is waited fo
     ['block-stream', 'job-cancel', 'job-dismiss'],
   );
 });
+
+test('one that is given up and has ended since it was looked at leaves no job behind', async () => {
+  const { execute, commands } = qemu([{ status: 'running' }, { status: 'concluded' }], { running: true });
+  const late: Execute = async (command, args) => {
+    if (command === 'job-cancel') throw new Error("Job in state 'concluded' cannot accept command verb 'cancel'");
+    return execute(command, args);
+  };
+  await assert.rejects(streamJob(late, streaming, work(AbortSignal.abort(new Error('superseded')))), /superseded/);
+  assert.deepEqual(commands.at(-1), ['job-dismiss', { id: jobId }]);
+});

@@ -167,7 +167,9 @@ async function runJob(
     pending ||= endsPending && job.status === 'pending' && !cancelled;
     if ((work.signal.aborted || pending) && !cancelled) {
       cancelled = true;
-      await execute('job-cancel', { id });
+      const cancel = execute('job-cancel', { id });
+      // One that is given up may have ended since it was looked at.
+      await (pending ? cancel : cancel.catch(() => {}));
       waitMs = lookMs.first;
     }
     await sleep(waitMs);

@@ -12,7 +12,7 @@ import { removeCloud, reserveCloud } from '../../cli/cloud/throw-away.ts';
 import { cloudPaths, loadSettings } from '../../cli/settings.ts';
 import { ensurePublicGuest } from './guest-image.ts';
 import { GuestShell } from './guest-shell.ts';
-import { bothy, environmentOf, type LiveCloud, mustRun, until } from './live-cloud.ts';
+import { bothy, environmentOf, type LiveCloud, mustRun, run, until } from './live-cloud.ts';
 import type { Answer, OpenStack } from './openstack.ts';
 import { administrator } from './tenant.ts';
 import { sequenceIn } from './volume-machine.ts';
@@ -208,7 +208,7 @@ export class VolumeCloud implements AsyncDisposable {
 
   /** kill -9. */
   async kill(name: string): Promise<void> {
-    const { processes } = JSON.parse(await mustRun(bothy, ['status', '--json', '--data', this.data]));
+    const { processes } = await this.#status();
     const pid = processes.find((each: Body) => each.name === name)?.pid;
     if (pid) killOne(pid);
   }
@@ -231,7 +231,7 @@ export class VolumeCloud implements AsyncDisposable {
 
   /** All that runs of the cloud ends at once, and it is started again. What memory holds of file systems stays. */
   async restartMachine(): Promise<void> {
-    const state = JSON.parse(await mustRun(bothy, ['status', '--json', '--data', this.data]));
+    const state = await this.#status();
     for (const pid of [state.supervisor, ...state.processes.map((each: Body) => each.pid), ...this.qemus])
       if (pid) killOne(pid);
     await mustRun(bothy, ['up', '--detach', '--data', this.data], { deadlineMs: 300_000 });
@@ -256,6 +256,11 @@ export class VolumeCloud implements AsyncDisposable {
     } finally {
       await client.end();
     }
+  }
+
+  /** Also while some of it is just starting. */
+  async #status(): Promise<Body> {
+    return JSON.parse((await run(bothy, ['status', '--json', '--data', this.data])).stdout);
   }
 
   #why(id: string): Promise<Body[]> {
