@@ -244,6 +244,7 @@ export class Host {
     const { accelerator, reason } = this.#verdict;
     this.#dependencies.log.info({ accelerator, reason }, 'accelerator chosen');
     this.#laterDigests.start();
+    await this.#storage.exports.adopt();
     if (saved) this.#storage.layers.take(saved);
     await this.#reconciler.start(saved);
     // The guests that run have been found, and what each has open is told.
@@ -257,7 +258,7 @@ export class Host {
     this.#closing = true;
     this.#networkStart.end();
     this.#stream.stop();
-    await Promise.all([this.#reconciler.close(), this.#storage.layers.close()]);
+    await Promise.all([this.#reconciler.close(), this.#storage.close()]);
     await this.#desired.close();
     await this.#service.stop();
     this.#digestSets.close();
@@ -275,7 +276,7 @@ export class Host {
     this.#networkStart.end();
     this.#stream.abandon();
     this.#reconciler.abandon();
-    this.#storage.layers.abandon();
+    this.#storage.abandon();
     void this.#desired.abandon();
     void this.#service.stop();
     this.#digestSets.close();
@@ -303,6 +304,7 @@ export class Host {
       },
       cpuLimits: this.#dependencies.cpuGroups !== undefined,
       pools: this.#storage.pools.facts(),
+      ...this.#storage.exports.facts,
       url: url.replace('{port}', String(this.#service.port)),
     };
   }

@@ -4,6 +4,6 @@ export { Host, type HostDependencies } from './host.ts';
 export type { HostNetworkPort } from './host-network.ts';
 export type { HostLogger } from './logger.ts';
 export { type QemuMachine, qemuMachine } from './qemu-machine.ts';
-export { findGuests, stopGuests } from './stop-guests.ts';
+export { findGuests, stopExports, stopGuests } from './stop-guests.ts';
 export type { PoolSetting, StorageSetting } from './volume/pool.ts';
 export { purgePools } from './volume/purge.ts';

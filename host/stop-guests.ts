@@ -9,6 +9,8 @@ import { ProcessLauncher, type QemuProcess } from './guest/launcher.ts';
 import type { GuestAccounts } from './guest/users.ts';
 import { guestsDirectory, serverPaths } from './paths.ts';
 import { readRecord, writeRecord } from './server/record.ts';
+import { endProcesses } from './volume/export/processes.ts';
+import { readExportRecords } from './volume/export/record.ts';
 
 /** Whose guests. */
 export interface GuestsPlace {
@@ -16,6 +18,11 @@ export interface GuestsPlace {
   runDirectory: string;
   /** Undefined where the machine never had guests, or in tests. */
   accounts: GuestAccounts | undefined;
+}
+
+/** Volumes of machines outside: their connections end, and the next host process exports them again. */
+export async function stopExports({ dataDirectory }: Pick<GuestsPlace, 'dataDirectory'>): Promise<void> {
+  for (const record of readExportRecords(dataDirectory)) await endProcesses(record);
 }
 
 /** Every QEMU of this host that runs. */

@@ -31,6 +31,9 @@ export function runningGuests(settings: Settings): Promise<Guest[]> {
   return host.findGuests(place(settings));
 }
 
+/** Volumes of this machine that machines outside have; the next start exports them again. */
+export const stopExports = (settings: Settings): Promise<void> => host.stopExports(place(settings));
+
 export async function stopGuests(
   settings: Settings,
   options: { deadlineMs: number; progress: Progress },

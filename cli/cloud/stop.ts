@@ -11,7 +11,7 @@ import { ask } from '../supervisor/socket.ts';
 import { stopOrphans } from '../supervisor/supervisor.ts';
 import { step } from '../terminal.ts';
 import { cloudEngines } from './engines.ts';
-import { runningGuests, stopGuests } from './guests.ts';
+import { runningGuests, stopExports, stopGuests } from './guests.ts';
 import { cloudLayout } from './layout.ts';
 
 /** Answers false where nothing ran. */
@@ -39,6 +39,7 @@ export async function stopCloud(
       stopGuests(settings, { deadlineMs: options.guestDeadlineMs, progress }),
     );
   }
+  await stopExports(settings);
   await step('stopping the network', async () => {
     await stopOrphans(engines as Engine[], { keepGuests: false });
     await stopEngine(proxyEngine({ runDirectory: settings.paths.run }));

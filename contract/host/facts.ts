@@ -56,6 +56,8 @@ export const hostFacts = object({
   cpuLimits: optional(boolean),
   /** Where volumes may lie on it. Absent (an older host): nowhere. */
   pools: optional(hostPools),
+  /** Where machines outside reach its volumes by iSCSI, `address:port` or `address:first-last`. Absent: nowhere. */
+  iscsiPortal: optional(text(limits.reasonLength)),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */
   url: text(limits.urlLength),
 });

@@ -5,6 +5,7 @@
 import type { Static } from 'typebox';
 import type { BackupId, ImageId, LayerId, ProjectId, SnapshotId, UserId, VolumeId, VolumeKeyId } from '../ids.ts';
 import { boolean, count, id, integer, list, literal, nullable, object, oneOf, optional, text } from '../schema/type.ts';
+import { desiredExport, observedExport } from './export.ts';
 import { desiredImage } from './image.ts';
 import { hostLimits, layerLimits as limits } from './limits.ts';
 import { capturedImage } from './service.ts';
@@ -119,6 +120,8 @@ export const desiredLayer = object({
   ),
   /** Where its file builds on generations, these go down into what it shall build on, which is a `base`, and not up into it. */
   sinks: optional(boolean),
+  /** The top of a volume that a machine outside has, and nobody else. Absent: none has it. */
+  export: optional(desiredExport),
   /** Nobody writes to it any more, and what it holds is final as soon as no guest has it open as the top of its volume. */
   readOnly: boolean,
   /** Images to be made of its content into this host's store; named until their outcome is known. */
@@ -205,6 +208,8 @@ export const observedLayer = object({
   use: optional(cacheUse),
   /** A generation of a cache takes as much as its document says that it may. Absent: it does not. */
   full: optional(boolean),
+  /** What its document asks for, open. Absent: nothing is. */
+  export: optional(observedExport),
   captures: optional(
     list(object({ imageId: id<ImageId>(), result: nullable(capturedImage), error: outcomeError }), limits.captures),
   ),

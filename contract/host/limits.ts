@@ -68,6 +68,14 @@ export const layerLimits = {
   stampLength: 64,
 } as const;
 
+/** Of a volume for a machine outside. */
+export const exportLimits = {
+  /** RFC 7143, 4.2.7: 223 bytes. */
+  initiatorLength: 223,
+  userLength: 64,
+  portalLength: 100,
+} as const;
+
 /** Of an interface and its network. */
 export const portLimits = {
   /** Places in a machine; some more than it may have cards, since detached ones leave holes. */

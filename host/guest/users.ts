@@ -1,5 +1,5 @@
 /**
- * A user for each guest: numbers of a range that nobody else on the machine uses, without entries in /etc/passwd. A QEMU that
+ * A user for each guest, and for each volume that a machine outside has: numbers of a range that nobody else on the machine uses, without entries in /etc/passwd. A QEMU that
  * its guest has taken over can do what its user can: nothing to another guest's disk, sockets, memory or card.
  *
  * Owns no file: a server's number is in its record, which is written before the first file or process has it, and goes with
@@ -11,6 +11,7 @@ import type { ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { identifyProcess } from '../../engine/process-identity.ts';
 import { serverPaths, serversDirectory } from '../paths.ts';
+import { readExportRecords } from '../volume/export/record.ts';
 
 export interface GuestUser {
   uid: number;
@@ -54,6 +55,7 @@ export class GuestUsers {
   open(dataDirectory: string): void {
     this.#owners.clear();
     for (const [uid, id] of recordedUids(dataDirectory)) this.#owners.set(uid, id);
+    for (const { uid, id } of readExportRecords(dataDirectory)) this.#owners.set(uid, id as unknown as ServerId);
     // Without a record that can be read, the disk tells whose number it was.
     for (const id of serverIds(dataDirectory)) {
       const uid = ownerOf(serverPaths({ dataDirectory, runDirectory: '' }, id).disk);

@@ -6,6 +6,7 @@ import type { UploadContext } from '../image/upload.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
 import type { BackupDirectory } from './backups.ts';
+import type { Exports } from './export/exports.ts';
 import type { LayerFiles } from './layer-files.ts';
 import type { LayerLedger } from './ledger.ts';
 import type { OutcomeStore } from './outcomes.ts';
@@ -19,6 +20,7 @@ export interface LayerContext {
   ledger: LayerLedger;
   outcomes: OutcomeStore;
   backups: BackupDirectory;
+  exports: Exports;
   tools: LayerTools;
   images: ImageStore;
   fetcher: ImageFetcher;

@@ -14,7 +14,7 @@ const file = { sizeBytes: 1024, buildsOn: onParent, owner: 'root' } as const;
 const here: LayerFacts = {
   ...{ file, made: true, baseNoted: true, erasedEpoch: undefined, outcomes: undefined },
   ...{ parentHere: true, imageHere: true },
-  ...{ writers: 0, volumeOpen: false, guestsKnown: true, unfurnished: false, leaseEnded: false },
+  ...{ writers: 0, volumeOpen: false, guestsKnown: true, unfurnished: false, leaseEnded: false, exported: undefined },
 };
 const absent = { ...layer, presence: 'absent' as const };
 

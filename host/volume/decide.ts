@@ -7,6 +7,7 @@
  */
 import type { DesiredLayer } from '../../contract/host/index.ts';
 import type { BackupId, ImageId } from '../../contract/ids.ts';
+import type { ExportRecord } from './export/record.ts';
 import type { LayerLedger } from './ledger.ts';
 import { type BuildsOn, sameBase } from './names.ts';
 import type { Outcomes } from './outcomes.ts';
@@ -34,6 +35,8 @@ export interface LayerFacts {
   guestsKnown: boolean;
   /** Control is silent for longer than it lends, see ../lease/README.md. */
   leaseEnded: boolean;
+  /** A machine outside has it open: as its document says, or otherwise. */
+  exported: 'as-wanted' | 'otherwise' | undefined;
 }
 
 export type Step =
@@ -59,6 +62,9 @@ export type Step =
   | { do: 'take-back' }
   | { do: 'capture'; imageId: ImageId }
   | { do: 'back-up'; backupId: BackupId }
+  /** A machine outside shall have it. */
+  | { do: 'export' }
+  | { do: 'end-export' }
   | { do: 'forget-outcomes' }
   /** What its guest's QEMU has below it beside layers. */
   | { do: 'furnish' }
@@ -82,7 +88,15 @@ const begins: ReadonlySet<Step['do']> = new Set([
   'grow',
   'capture',
   'back-up',
+  'export',
 ]);
+
+/** Whether a machine outside has the layer, and as its document says. */
+export function exportedAs({ export: wanted }: DesiredLayer, open: ExportRecord | undefined): LayerFacts['exported'] {
+  if (!open) return undefined;
+  const same = ['id', 'initiator', 'user', 'readOnly'] as const;
+  return wanted && same.every((each) => wanted[each] === open[each]) ? 'as-wanted' : 'otherwise';
+}
 
 /** What its document says that it builds on. What comes from a backup stands for itself, and so does an encrypted one of an image. */
 export const wantedBase = ({ parentId, image, source, encryption }: DesiredLayer): BuildsOn => {
@@ -108,7 +122,8 @@ export const isReady = (desired: DesiredLayer, { file }: Pick<LayerFacts, 'file'
 /** Nobody writes to it, and it is not of a cache: whoever builds on it may read it. */
 export const isShared = ({ readOnly, cache }: Pick<DesiredLayer, 'readOnly' | 'cache'>): boolean => readOnly && !cache;
 
-function decideAbsent({ file, outcomes, writers, guestsKnown }: LayerFacts): Step {
+function decideAbsent({ file, outcomes, writers, guestsKnown, exported }: LayerFacts): Step {
+  if (exported) return { do: 'end-export' };
   if (file && !guestsKnown) return waitForGuests;
   if (file && writers > 0) return { do: 'wait', what: 'waiting for the guest to let go of it' };
   return file || outcomes ? { do: 'remove' } : { do: 'nothing', state: 'absent' };
@@ -119,6 +134,7 @@ const waitForGuests: Step = { do: 'wait', what: 'waiting until it is known what 
 
 function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
   const { file, made, baseNoted, writers, guestsKnown } = facts;
+  if (facts.exported === 'otherwise') return { do: 'end-export' };
   if (!file) return decideWithoutFile(desired, facts);
   if (!made || !baseNoted) return { do: 'note-made' };
   const onto = wantedBase(desired);
@@ -143,7 +159,14 @@ function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
     } else if (file.owner !== 'root' && !(desired.cache && facts.volumeOpen)) return { do: 'take-back' };
   }
   if (facts.unfurnished) return { do: 'furnish' };
-  return outcomeWanted(desired, facts) ?? { do: 'nothing', state: 'ready' };
+  return outcomeWanted(desired, facts) ?? exportWanted(desired, facts) ?? { do: 'nothing', state: 'ready' };
+}
+
+/** Nobody has the volume, and a machine outside shall. */
+function exportWanted({ export: wanted }: DesiredLayer, { exported, guestsKnown, volumeOpen }: LayerFacts) {
+  if (!wanted || exported) return undefined;
+  if (!guestsKnown) return waitForGuests;
+  return volumeOpen ? waitForWriter : ({ do: 'export' } as const);
 }
 
 const waitForParent: Step = { do: 'wait', what: 'waiting for the layer that it builds on' };

@@ -94,7 +94,10 @@ export class Layers implements LayerOwner {
       this.#tasks.delete(id);
       this.#children.delete(id);
     }
-    const keyIds = [...state.layers.values()].flatMap(({ encryption }) => encryption?.keyId ?? []);
+    const keyIds = [...state.layers.values()].flatMap(({ encryption, export: outside }) => [
+      ...(encryption ? [encryption.keyId] : []),
+      ...(outside ? [outside.secretId] : []),
+    ]);
     this.#context.files.keys.keepOnly(new Set(keyIds));
     if (!before) this.#sweepIn(0);
   }

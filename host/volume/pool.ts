@@ -12,6 +12,7 @@ import { isNoEntry, readIfThere, writeWhole } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import { type Declared, DeclaredPools, declaredNext } from './declared.ts';
 import type { PoolDevice, PoolDevices } from './device/devices.ts';
+import type { IscsiPortal } from './export/exports.ts';
 import { layerFileName, layerOfFileName } from './names.ts';
 import type { RbdSetting } from './rbd/client.ts';
 import type { RbdOwner, RbdPool } from './rbd/pool.ts';
@@ -41,6 +42,8 @@ export interface StorageSetting {
   percentages?: { promised: number; reserved: number };
   /** Where backups lie; absent: in the data directory. */
   backupDirectory?: string;
+  /** Where machines outside reach exported volumes; absent: nowhere. */
+  iscsiPortal?: IscsiPortal;
 }
 
 export interface PoolsOptions {

@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import type { DeclaredPool, PoolLevel } from '../../contract/host/index.ts';
 import type { LayerId } from '../../contract/ids.ts';
 import { syncDirectory } from '../files.ts';
+import type { GuestUsers } from '../guest/users.ts';
 import { BackupDirectory } from './backups.ts';
 import type { ChainKey } from './chain.ts';
 import type { LayerContext } from './context.ts';
 import { basesOf, largestOf } from './decide.ts';
+import { Exports } from './export/exports.ts';
 import type { LayerKeys } from './keys.ts';
 import { LayerFiles } from './layer-files.ts';
 import { Layers, type LayersOptions } from './layers.ts';
@@ -40,6 +42,9 @@ export interface StorageOptions
   keys: LayerKeys;
   /** Pools that are no longer as they were told. */
   levels(pools: PoolLevel[]): void;
+  /** Undefined (tests): all runs as this process. */
+  guestUsers: GuestUsers | undefined;
+  runDirectory: string;
 }
 
 /** What a pool may gain or lose without its being news. */
@@ -50,6 +55,7 @@ export class Storage {
   readonly files: LayerFiles;
   readonly layers: Layers;
   readonly backups: BackupDirectory;
+  readonly exports: Exports;
   readonly #context: LayerContext;
   readonly #dataDirectory: string;
   readonly #levels: StorageOptions['levels'];
@@ -77,6 +83,9 @@ export class Storage {
       ...{ guestGid, keys: options.keys },
     });
     const directory = setting.backupDirectory ?? join(dataDirectory, 'backups');
+    const { guestUsers: users, runDirectory, log } = options;
+    const portal = setting.iscsiPortal;
+    this.exports = new Exports({ portal, users, files: this.files, dataDirectory, runDirectory, log });
     this.backups = new BackupDirectory({ directory, hostId, durable, gid: guestGid });
     this.#context = {
       ...options,
@@ -84,6 +93,7 @@ export class Storage {
       ledger: new LayerLedger(dataDirectory),
       outcomes: new OutcomeStore({ dataDirectory, durable }),
       backups: this.backups,
+      exports: this.exports,
       sync: new Together(async (directories) => {
         for (const each of new Set(directories)) await syncDirectory(each);
       }),
@@ -106,6 +116,17 @@ export class Storage {
     for (const { name, problem } of this.pools.facts()) {
       if (problem !== null) log.error({ pool: name, problem }, 'a storage pool can not be used');
     }
+  }
+
+  /** Ends all acting; what machines outside have they keep. */
+  async close(): Promise<void> {
+    await this.layers.close();
+    this.exports.close();
+  }
+
+  abandon(): void {
+    this.layers.abandon();
+    this.exports.close();
   }
 
   /** A hello says it; reports say what has changed since. */

@@ -10,7 +10,7 @@ import { backOffMs } from '../server/back-off.ts';
 import { ProcessDied } from '../server/context.ts';
 import type { LayerChain } from './chain.ts';
 import type { LayerContext } from './context.ts';
-import { type Doing, decide, isReady, type LayerFacts, wantedBase } from './decide.ts';
+import { type Doing, decide, exportedAs, isReady, type LayerFacts, wantedBase } from './decide.ts';
 import type { OpenLayer } from './open-layers.ts';
 import { lengthOf } from './reads.ts';
 
@@ -286,6 +286,7 @@ export class LayerTask {
       volumeOpen: files.open.ofVolume(desired.volumeId).length > 0,
       guestsKnown: files.open.complete,
       leaseEnded: lease.state === 'ended',
+      exported: exportedAs(desired, this.context.exports.of(this.id)),
     };
   }
 
@@ -329,6 +330,7 @@ export class LayerTask {
     if (this.#closed) return;
     const { captures = [], backups = [] } = this.context.outcomes.of(this.id) ?? {};
     const full = desired.cache?.fullBytes != null && (this.#file?.allocatedBytes ?? 0) >= desired.cache.fullBytes;
+    const exported = this.context.exports.observed(this.id);
     const error = this.#error && { code: this.#error.code, message: this.#error.message };
     const observed: ObservedLayer = {
       ...{ id: this.id, epoch: desired.epoch, generation: desired.generation, state },
@@ -336,6 +338,7 @@ export class LayerTask {
       allocatedBytes: this.#file?.allocatedBytes ?? 0,
       ...(full && { full }),
       ...(this.#use && { use: this.#use }),
+      ...(exported && { export: exported }),
       captures: captures.filter(({ imageId }) => desired.captures?.some((each) => each.imageId === imageId)),
       backups: backups.filter(({ id }) => desired.backups?.some((each) => each.id === id)),
       ...{ step, error: error ?? null },

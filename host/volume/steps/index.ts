@@ -4,6 +4,7 @@ import { HostFault } from '../../host-error.ts';
 import { basesOf, type Doing } from '../decide.ts';
 import type { KindStep, LayerKind } from '../kind.ts';
 import type { Perform } from '../task.ts';
+import { endExport, exportIt } from './exporting.ts';
 import { furnish } from './furnishing.ts';
 import { backUp, capture, forgetOutcomes } from './outcomes.ts';
 import type { StepFunction } from './step.ts';
@@ -37,6 +38,8 @@ const functions: { [Name in Exclude<Doing['do'], KindStep>]: StepFunction<Name> 
     return undefined;
   },
   furnish,
+  export: exportIt,
+  'end-export': endExport,
   capture,
   'back-up': backUp,
   'forget-outcomes': forgetOutcomes,
