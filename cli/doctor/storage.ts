@@ -29,6 +29,12 @@ function checkPool({
       cure,
     );
   }
+  if (tier === 'ram')
+    return warning(
+      check,
+      `${detail}; what volumes hold there is lost when this machine restarts`,
+      'keep there only what can be lost',
+    );
   if (freeBytes < totalBytes / 20) return warning(check, detail, 'make room: guests stand still when it is full');
   return ok(check, detail);
 }

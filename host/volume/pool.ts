@@ -289,7 +289,10 @@ export class Pools {
   }
 
   /** Whose is what lies at `at`, which may be mounted elsewhere than the pool will be. */
-  async #whose({ setting: { name }, path }: Pool, at: string): Promise<'ours' | "nobody's" | { refusal: string }> {
+  async #whose(
+    { setting: { name, tier }, path }: Pool,
+    at: string,
+  ): Promise<'ours' | "nobody's" | { refusal: string }> {
     const { hostId, cloudId } = this.#options;
     const mark = await readIfThere(join(at, markName));
     const cloud = cloudId();
@@ -300,7 +303,8 @@ export class Pools {
         return { refusal: `it belongs to host ${said.hostId} of cloud ${said.cloudId}` };
       return said.pool === name ? 'ours' : { refusal: `it is the pool ${said.pool}` };
     }
-    if (this.#marked[name] === path) return { refusal: `its mark ${markName} is gone; is its file system mounted?` };
+    if (this.#marked[name] === path && !(tier === 'ram' && (await isEmptiedMemory(at))))
+      return { refusal: `its mark ${markName} is gone; is its file system mounted?` };
     const names = await namesIn(at);
     if (!names) return { refusal: `there is no directory ${path}` };
     return names.every((each) => ofNobody.has(each))
@@ -328,6 +332,14 @@ export class Pools {
       .then(() => writeWhole(this.#markedFile, JSON.stringify(this.#marked), { durable: true }));
     await this.#saving;
   }
+}
+
+/** TMPFS_MAGIC and RAMFS_MAGIC of statfs(2). */
+const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+
+/** A file system in memory begins anew with its machine, without its mark; an empty directory below a mount that is missing lies on a disk. */
+async function isEmptiedMemory(path: string): Promise<boolean> {
+  return inMemory.has((await statfs(path)).type) && (await namesIn(path))?.length === 0;
 }
 
 /** Also what a step that ended in its middle left beside one. */

@@ -104,6 +104,24 @@ test('a pool that was mounted read-only is told, and nothing is tried there', op
   await control.untilLayer(layer.id, 'ready', isReady);
 });
 
+test(
+  'a pool in memory begins anew with its machine; what it held is said to be lost and made by nobody',
+  options,
+  async (t) => {
+    const { control, path, problem } = await smallPool(t);
+    const layer = wantedLayer();
+    control.wantLayer(layer);
+    await control.untilLayer(layer.id, 'ready', isReady);
+    execFileSync('umount', ['-l', path]);
+    await until('the pool to be refused', () => /is gone/.test(problem() ?? ''));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'none', path]);
+    await until('the pool to be well', () => problem() === null);
+    const { error } = await control.untilLayer(layer.id, 'missing', (seen) => seen.error?.code === 'layer_missing');
+    assert.match(error!.message, /not there any more/);
+    assert.deepEqual(readdirSync(path), ['bothy-pool.json']);
+  },
+);
+
 /** Begins the work in a process of its own and kills that in its middle. */
 const daemonScript = (file: string) => `
 import { withStorageDaemon } from ${JSON.stringify(fileURLToPath(new URL('../../host/volume/storage-daemon.ts', import.meta.url)))};

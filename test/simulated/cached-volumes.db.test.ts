@@ -11,7 +11,7 @@ import { createServer, deleteServer, makeTenancy, reaches, type Tenancy } from '
 let cloud: SimulatedCloud;
 let tenancy: Tenancy;
 before(async () => {
-  cloud = await SimulatedCloud.start({ pools: [{ name: 'fast', tier: 'ram' }] });
+  cloud = await SimulatedCloud.start({ pools: [{ name: 'fast', tier: 'flash' }] });
   tenancy = await makeTenancy(cloud);
 });
 after(() => cloud[Symbol.asyncDispose]());
@@ -37,7 +37,7 @@ const chainIs = (volumeId: string, wanted: string) =>
   cloud.until(`the chain to be ${wanted}`, async () => (await chainOf(volumeId)) === wanted);
 
 test('a volume gets its cache with a server, sinks when it has none, and leaves nothing behind', async () => {
-  const extra_specs = { 'bothy:tier': 'disk', 'bothy:cache_tier': 'ram', 'bothy:cache_gib': '0.25' };
+  const extra_specs = { 'bothy:tier': 'disk', 'bothy:cache_tier': 'flash', 'bothy:cache_gib': '0.25' };
   const refused = await tenancy.client.call('POST', 'block-storage', '/types', {
     volume_type: { name: 'odd', extra_specs: { 'bothy:cache_policy': 'write-around' } },
   });

@@ -60,6 +60,12 @@ const properties = {
     type: 'boolean',
   },
   compression: { title: 'Compression', description: 'Not offered.', type: 'boolean' },
+  durable: {
+    title: 'Durable',
+    description:
+      'False: the pool lies in the memory of its host (tier ram). A restart of the host empties it: its volumes are in error then, and what they held is lost.',
+    type: 'boolean',
+  },
   replication_enabled: { title: 'Replication', description: 'Not offered.', type: 'boolean' },
 };
 

@@ -104,6 +104,23 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.count_ram_pool() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  before bigint := case when tg_op <> 'INSERT' then case when old.tier = 'ram' then ceil(old.total_bytes / 1048576.0) else 0 end else 0 end;
+  after bigint := case when tg_op <> 'DELETE' then case when new.tier = 'ram' then ceil(new.total_bytes / 1048576.0) else 0 end else 0 end;
+begin
+  if before > after then
+    update host_usage set memory_mib = memory_mib - (before - after), changed_in = pg_current_xact_id() where host_id = old.host_id;
+  elsif after > before then
+    insert into host_usage as u (host_id, servers, vcpus, memory_mib, disk_gib) values (new.host_id, 0, 0, after - before, 0)
+    on conflict (host_id) do update set memory_mib = u.memory_mib + excluded.memory_mib, changed_in = pg_current_xact_id();
+  end if;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.drop_volume_key() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -2480,6 +2497,8 @@ CREATE TRIGGER service_change AFTER INSERT OR DELETE OR UPDATE ON public.service
 CREATE TRIGGER service_provider_change AFTER INSERT OR DELETE OR UPDATE ON public.service_provider FOR EACH ROW EXECUTE FUNCTION public.append_change('service_provider');
 
 CREATE TRIGGER storage_pool_change AFTER INSERT OR DELETE OR UPDATE ON public.storage_pool FOR EACH ROW EXECUTE FUNCTION public.append_change('storage_pool', 'id', '~free_bytes');
+
+CREATE TRIGGER storage_pool_ram AFTER INSERT OR DELETE OR UPDATE OF tier, total_bytes ON public.storage_pool FOR EACH ROW EXECUTE FUNCTION public.count_ram_pool();
 
 CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet');
 

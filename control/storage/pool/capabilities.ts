@@ -20,6 +20,8 @@ export const capabilitiesOf = ({
   vendor_name: 'Bothy',
   storage_protocol: 'file',
   tier,
+  /** What is there outlives a restart of its host. */
+  durable: tier === 'ram' ? 'False' : 'True',
   thin_provisioning_support: 'True',
   thick_provisioning_support: 'False',
   multiattach: 'False',

@@ -23,9 +23,10 @@ import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
-import { findLayer, hasFailed, isLost, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
+import { findLayer, hasFailed, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
 import { recordExtension } from './extend.ts';
 import { recordLoss } from './loss.ts';
+import { isMissing, whyMissing } from './missing.ts';
 import { tendMove } from './move.ts';
 import { removeVolume } from './remove.ts';
 import { endRestore, giveUpRestore, type RestoreTask } from './restore.ts';
@@ -181,11 +182,12 @@ async function finish(tx: Tx, { id, generation }: ListedVolume): Promise<VolumeS
 }
 
 function failureOf(top: LayerRow): string | undefined {
-  if (isLost(top)) return 'Its host has the volume’s file no more.';
+  if (isMissing(top)) return 'Its host has the volume’s file no more.';
   return hasFailed(top) ? (top.observed_error?.message ?? 'The host could not make the volume.') : undefined;
 }
 
-async function fail(tx: Tx, { volume, top, deadline }: Look, message: string): Promise<VolumeStep> {
+async function fail(tx: Tx, { volume, top, deadline }: Look, why: string): Promise<VolumeStep> {
+  const message = top && isMissing(top) ? await whyMissing(tx, top) : why;
   const { id, generation, desired_task: task } = volume;
   await changeVolume(tx, id, {
     fault: faultOf(faultCode(task), message, generation),
