@@ -42,6 +42,8 @@ function sweep(): void {
 
 export interface Endpoint {
   namespace: string;
+  /** On the host's side. */
+  veth: string;
 }
 
 export class OvnLab {
@@ -84,7 +86,7 @@ export class OvnLab {
 
   /** Starts a process in a namespace; it ends with the lab. */
   spawnInside(namespace: string, command: string, ...args: string[]): ChildProcess {
-    const child = spawn('ip', ['netns', 'exec', namespace, command, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn('ip', ['netns', 'exec', namespace, command, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#children.push(child);
     return child;
   }
@@ -134,7 +136,30 @@ export class OvnLab {
       this.run('ip', '-n', namespace, 'route', 'add', 'default', 'via', gateway);
     const ids = plug.iface ? ['--', 'set', 'Interface', veth, `external_ids:iface-id=${plug.iface}`] : [];
     this.vsctl('add-port', plug.bridge ?? 'br-int', veth, ...ids);
-    return { namespace };
+    return { namespace, veth };
+  }
+
+  /** An endpoint becomes another guest: its interface is plugged for another port. */
+  become(
+    { namespace, veth }: Endpoint,
+    plug: {
+      iface: string;
+      mac: string;
+      addresses: readonly string[];
+      gateways: readonly string[];
+      routes: readonly { destination: string; nexthop: string }[];
+    },
+  ): void {
+    const ip = (...args: string[]) => this.run('ip', '-n', namespace, ...args);
+    ip('link', 'set', 'eth0', 'down');
+    // What it was told before is another's.
+    this.inside(namespace, 'sysctl', '-qw', 'net.ipv6.conf.eth0.accept_ra=0');
+    for (const version of ['-4', '-6']) this.run('ip', version, '-n', namespace, 'addr', 'flush', 'dev', 'eth0');
+    ip('link', 'set', 'eth0', 'address', plug.mac, 'up');
+    for (const address of plug.addresses) ip('addr', 'add', address, 'dev', 'eth0');
+    for (const gateway of plug.gateways) ip('route', 'add', 'default', 'via', gateway);
+    for (const { destination, nexthop } of plug.routes) ip('route', 'add', destination, 'via', nexthop);
+    this.vsctl('set', 'Interface', veth, `external_ids:iface-id=${plug.iface}`);
   }
 
   async close(): Promise<void> {

@@ -181,6 +181,14 @@ export class TestCloud {
     return this.insert('security_group_rule', all);
   }
 
+  async setRoutes(router: string, routes: readonly { destination: string; nexthop: string }[]): Promise<void> {
+    await this.run(sql`update router set routes = ${JSON.stringify(routes)}::jsonb where id = ${router}`);
+  }
+
+  async setHostRoutes(subnet: string, routes: readonly { destination: string; nexthop: string }[]): Promise<void> {
+    await this.run(sql`update subnet set host_routes = ${JSON.stringify(routes)}::jsonb where id = ${subnet}`);
+  }
+
   slaac(subnet: string, cidr: string, mac: string): Addressed {
     return { subnet, ip: eui64(cidr, mac) };
   }

@@ -8,7 +8,7 @@ import { type RawBuilder, sql } from 'kysely';
 export function isOneOf(
   column: RawBuilder<unknown>,
   values: readonly string[],
-  type: 'uuid' | 'text' = 'uuid',
+  type: 'uuid' | 'text' | 'inet' = 'uuid',
 ): RawBuilder<unknown> {
   const cast = sql.raw(type);
   return values.length === 1 ? sql`${column} = ${values[0]}::${cast}` : sql`${column} = any(${[...values]}::${cast}[])`;

@@ -1,5 +1,5 @@
 /** Reads the truth for the projection: what the given units need, and no more. SQL only. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import type { HostSet } from './intent/gateway.ts';
@@ -38,7 +38,7 @@ export async function loadModel(db: Queryable, units: readonly Unit[], hosts: Ho
   return new IndexedModel({ networks, subnets, ports, routers, floatingIps, securityGroups, addressGroups, hosts });
 }
 
-async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<NetworkRow[]> {
+export async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<NetworkRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<NetworkRow>`
     select id, project_id, name, admin_state_up, external, mtu, provider_network_type, provider_physical_network, provider_segmentation_id
@@ -46,7 +46,7 @@ async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<Netw
   return rows;
 }
 
-async function loadSubnets(db: Queryable, networks: readonly string[]): Promise<SubnetRow[]> {
+export async function loadSubnets(db: Queryable, networks: readonly string[]): Promise<SubnetRow[]> {
   if (networks.length === 0) return [];
   const { rows } = await sql<SubnetRow>`
     select id, network_id, ip_version, cidr::text, host(gateway_ip) as gateway_ip, enable_dhcp, ipv6_address_mode,
@@ -78,6 +78,12 @@ async function loadPorts(db: Queryable, wanted: WantedPorts): Promise<PortRow[]>
           where ${isOneOf(sql`asks.id`, ports)} and asks.extra_dhcp_opts <> '[]')`,
   ].filter((condition) => condition !== false);
   if (chosen.length === 0) return [];
+  const either = chosen.map((condition) => sql`select id from port where ${condition}`);
+  return selectPorts(db, sql`id in (${sql.join(either, sql` union `)})`);
+}
+
+/** @param condition of table `port` */
+export async function selectPorts(db: Queryable, condition: RawBuilder<unknown>): Promise<PortRow[]> {
   const { rows } = await sql<PortRow>`
     select id, network_id, name, mac::text, admin_state_up, device_id, device_owner, port_security_enabled,
       allowed_address_pairs, extra_dhcp_opts, host_id, observed_up, card_limits,
@@ -85,14 +91,11 @@ async function loadPorts(db: Queryable, wanted: WantedPorts): Promise<PortRow[]>
         from port_ip where port_id = port.id), '[]') as ips,
       array(select security_group_id::text from port_security_group where port_id = port.id order by 1)
         as security_group_ids
-    from port where id in (${sql.join(
-      chosen.map((condition) => sql`select id from port where ${condition}`),
-      sql` union `,
-    )})`.execute(db);
+    from port where ${condition}`.execute(db);
   return rows;
 }
 
-async function loadRouters(db: Queryable, ids: readonly string[]): Promise<RouterRow[]> {
+export async function loadRouters(db: Queryable, ids: readonly string[]): Promise<RouterRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<RouterRow>`
     select id, name, admin_state_up, gateway_network_id, enable_snat, distributed, ha, routes
@@ -112,7 +115,7 @@ async function loadFloatingIps(db: Queryable, routers: readonly string[]): Promi
   return rows;
 }
 
-async function loadSecurityGroups(db: Queryable, ids: readonly string[]): Promise<SecurityGroupRow[]> {
+export async function loadSecurityGroups(db: Queryable, ids: readonly string[]): Promise<SecurityGroupRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<SecurityGroupRow>`
     select id, name, stateful, coalesce((

@@ -1,0 +1,153 @@
+/**
+ * The rows that a question is decided on, found by what a packet knows: an address on a network, a router's routes. The rows are those that
+ * OVN's are made of (../ovn/model.ts), so that the answer is about the same cloud; it owns nothing and never changes.
+ */
+import { type Cidr, type Ip, inCidr, parseCidr, parseIp } from '../../kit/address.ts';
+import type { NetworkRow, PortRow, RouterRow, SecurityGroupRow, SubnetRow } from '../ovn/model.ts';
+
+/** Also one that is no port's. */
+export interface FloatingIpGround {
+  id: string;
+  floating_network_id: string;
+  floating_ip: string;
+  port_id: string | null;
+  fixed_ip: string | null;
+  router_id: string | null;
+}
+
+export interface GroundRows {
+  networks?: readonly NetworkRow[];
+  subnets?: readonly SubnetRow[];
+  ports?: readonly PortRow[];
+  routers?: readonly RouterRow[];
+  floatingIps?: readonly FloatingIpGround[];
+  securityGroups?: readonly SecurityGroupRow[];
+  /** Physical networks that some host has. */
+  physicalNetworks?: readonly string[];
+}
+
+export interface Route {
+  kind: 'connected' | 'static' | 'default';
+  out: PortRow;
+  /** Null: the packet's own destination. */
+  nexthop: string | null;
+}
+
+const byId = <Row extends { id: string }>(rows: readonly Row[] = []) => new Map(rows.map((row) => [row.id, row]));
+
+export const within = (cidr: Cidr, address: string): boolean => inCidr(cidr, parseIp(address) as Ip);
+
+export const isRouterPort = (port: PortRow): boolean => port.device_owner.startsWith('network:router');
+export const isGateway = (port: PortRow): boolean => port.device_owner === 'network:router_gateway';
+/** The cloud's own ports are filtered by nothing (../ovn/intent/port.ts). */
+export const isFiltered = (port: PortRow): boolean =>
+  !port.device_owner.startsWith('network:') && port.port_security_enabled;
+
+export class Ground {
+  readonly networks: ReadonlyMap<string, NetworkRow>;
+  readonly subnets: ReadonlyMap<string, SubnetRow & { range: Cidr }>;
+  readonly ports: ReadonlyMap<string, PortRow>;
+  readonly routers: ReadonlyMap<string, RouterRow>;
+  readonly securityGroups: ReadonlyMap<string, SecurityGroupRow>;
+  readonly floatingIps: readonly FloatingIpGround[];
+  readonly #physicalNetworks: ReadonlySet<string>;
+  readonly #byAddress: ReadonlyMap<string, PortRow[]>;
+  readonly #byNetwork: ReadonlyMap<string, PortRow[]>;
+  readonly #byRouter: ReadonlyMap<string, PortRow[]>;
+
+  constructor(rows: GroundRows) {
+    this.networks = byId(rows.networks);
+    this.subnets = byId(rows.subnets?.map((row) => ({ ...row, range: parseCidr(row.cidr)! })));
+    this.ports = byId(rows.ports);
+    this.routers = byId(rows.routers);
+    this.securityGroups = byId(rows.securityGroups);
+    this.floatingIps = rows.floatingIps ?? [];
+    this.#physicalNetworks = new Set(rows.physicalNetworks);
+    const ports = [...this.ports.values()].filter(({ device_owner }) => device_owner !== 'network:floatingip');
+    const addressed = ports.flatMap((port) => port.ips.map(({ ip }) => ({ ip, port })));
+    this.#byAddress = new Map(
+      [...Map.groupBy(addressed, ({ ip }) => ip)].map(([ip, list]) => [ip, list.map(({ port }) => port)]),
+    );
+    this.#byNetwork = Map.groupBy(ports, ({ network_id }) => network_id);
+    this.#byRouter = Map.groupBy(ports.filter(isRouterPort), ({ device_id }) => device_id);
+  }
+
+  /** @returns the subnets of a port's addresses in this version, with the address */
+  addressesOf(port: PortRow, version: 4 | 6): { ip: string; subnet: SubnetRow & { range: Cidr } }[] {
+    return port.ips.flatMap(({ ip, subnet_id }) => {
+      const subnet = this.subnets.get(subnet_id);
+      return subnet?.ip_version === version ? [{ ip, subnet }] : [];
+    });
+  }
+
+  /** Who answers for an address on a network: whose it is, else who is allowed to take it. */
+  ownerOf(networkId: string, address: string): { port: PortRow; allowedOnly: boolean } | undefined {
+    const port = this.#byAddress.get(address)?.find(({ network_id }) => network_id === networkId);
+    if (port) return { port, allowedOnly: false };
+    const pair = this.#byNetwork
+      .get(networkId)
+      ?.find((one) => one.allowed_address_pairs.some(({ ip_address }) => within(parseCidr(ip_address)!, address)));
+    return pair && { port: pair, allowedOnly: true };
+  }
+
+  /** Whether a port with this address is a member of the group: what OVN's address set of the group holds. */
+  isMember(groupId: string, address: string): boolean {
+    return (this.#byAddress.get(address) ?? []).some(
+      (port) => isFiltered(port) && port.security_group_ids.includes(groupId),
+    );
+  }
+
+  routerPorts(routerId: string): readonly PortRow[] {
+    return this.#byRouter.get(routerId) ?? [];
+  }
+
+  gatewayOf(routerId: string): PortRow | undefined {
+    return this.routerPorts(routerId).find(isGateway);
+  }
+
+  /** A floating IP that a network's neighbours see. */
+  floatingIpAt(networkId: string, address: string): FloatingIpGround | undefined {
+    return this.floatingIps.find((one) => one.floating_network_id === networkId && one.floating_ip === address);
+  }
+
+  floatingIpOf(routerId: string, portAddress: string): FloatingIpGround | undefined {
+    return this.floatingIps.find(
+      (one) => one.router_id === routerId && one.port_id !== null && one.fixed_ip === portAddress,
+    );
+  }
+
+  /** Whether what is on this network and in no row may be there all the same. */
+  hasOutside(networkId: string): boolean {
+    const type = this.networks.get(networkId)?.provider_network_type;
+    return type === 'flat' || type === 'vlan';
+  }
+
+  /** False where no host has the physical network that a router's gateway is on. */
+  canCarry(networkId: string): boolean {
+    const physical = this.networks.get(networkId)?.provider_physical_network;
+    return !physical || this.#physicalNetworks.has(physical);
+  }
+
+  /** As OVN chooses: the longest prefix, and of two the one that is connected. */
+  route(router: RouterRow, destination: string): Route | undefined {
+    const { version } = parseIp(destination) as Ip;
+    const [ports, found] = [this.routerPorts(router.id), [] as (Route & { length: number })[]];
+    const onto = (address: string) =>
+      ports.find((port) => this.addressesOf(port, version).some(({ subnet }) => within(subnet.range, address)));
+    for (const out of ports) {
+      for (const { subnet } of this.addressesOf(out, version)) {
+        if (!within(subnet.range, destination)) continue;
+        found.push({ kind: 'connected', out, nexthop: null, length: subnet.range.prefixLength });
+      }
+    }
+    for (const { destination: prefix, nexthop } of router.routes) {
+      const range = parseCidr(prefix)!;
+      const out = range.version === version && within(range, destination) ? onto(nexthop) : undefined;
+      if (out) found.push({ kind: 'static', out, nexthop, length: range.prefixLength });
+    }
+    const gateway = this.gatewayOf(router.id);
+    const outside = gateway && this.addressesOf(gateway, version).find(({ subnet }) => subnet.gateway_ip !== null);
+    if (outside) found.push({ kind: 'default', out: gateway, nexthop: outside.subnet.gateway_ip, length: 0 });
+    return found.sort((a, b) => b.length - a.length)[0];
+  }
+}

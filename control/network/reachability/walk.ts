@@ -1,0 +1,326 @@
+/**
+ * A packet's way through the cloud, one step at a time, as OVN's pipelines take it: the guest's own choice of a next hop, its port's rules,
+ * networks, routers with their routes and address translation, the rules of the port at the end. It goes on past what only a rule or a
+ * switch stops, so that all of those are named at once, and ends where there is no way on.
+ */
+import { parseCidr } from '../../kit/address.ts';
+import type { PortRow, RouterRow } from '../ovn/model.ts';
+import { type Ground, isGateway, isRouterPort, type Route, within } from './ground.ts';
+import { type Direction, missingRule, type Passage, passage } from './passage.ts';
+import type { Assumption, Hop, Opening, Packet, Stop, StopKind, StopReason } from './question.ts';
+
+/** What connection tracking remembers of a router: how a packet came to it, and how it went on. */
+export interface Translation {
+  router: string;
+  source: string;
+  destination: string;
+  newSource: string;
+  newDestination: string;
+}
+
+/** Where a way ended. */
+export type Arrival = { at: 'port'; port: PortRow } | { at: 'router' } | { at: 'outside'; network: string };
+
+/** Routers on one way; OVN's own limit is the packet's time to live. */
+const mostRouters = 16;
+const tcp = 6;
+
+export class Walk {
+  readonly hops: Hop[] = [];
+  readonly stops: Stop[] = [];
+  readonly assumptions = new Set<Assumption>();
+  readonly translations: Translation[];
+  /** As it is now. */
+  packet: Packet;
+  /** What let the packet through ports that filter, and which way. */
+  readonly passages = new Map<string, Passage & { direction: Direction }>();
+  readonly #ground: Ground;
+  readonly #way: Stop['way'];
+  /** Of the way there, on the way back. */
+  readonly #before: Walk['passages'];
+  #routers = 0;
+
+  /** @param before the way there, when this is the answer's */
+  constructor(ground: Ground, packet: Packet, before?: Walk) {
+    this.#ground = ground;
+    this.packet = packet;
+    this.#way = before ? 'back' : 'there';
+    this.#before = before?.passages ?? new Map();
+    this.translations = before?.translations ?? [];
+  }
+
+  /** From a guest's port. @returns undefined where there is no way on */
+  fromPort(port: PortRow): Arrival | undefined {
+    this.#usable(port);
+    this.#filter(port, 'egress');
+    this.#hop('port', port.id, 'leaves');
+    const { source, destination, version } = this.packet;
+    const addresses = this.#ground.addressesOf(port, version);
+    if (addresses.some(({ subnet }) => within(subnet.range, destination))) {
+      return this.#onNetwork(port.network_id, destination);
+    }
+    const { subnet } = addresses.find(({ ip }) => ip === source) ?? addresses[0]!;
+    const route = subnet.host_routes
+      .map(({ destination: prefix, nexthop }) => ({ range: parseCidr(prefix)!, nexthop }))
+      .filter(({ range }) => range.version === version && within(range, destination))
+      .sort((a, b) => b.range.prefixLength - a.range.prefixLength)[0];
+    const nexthop = route?.nexthop ?? subnet.gateway_ip;
+    if (nexthop === null) return this.#stop('subnet', subnet.id, 'no_gateway');
+    return this.#onNetwork(port.network_id, nexthop);
+  }
+
+  /**
+   * From outside onto a network, or to a router whose inside it has a route to.
+   * @param network where it comes in; by default whichever external one has the destination
+   */
+  fromOutside(network?: string): Arrival | undefined {
+    const { destination, version } = this.packet;
+    const external = [...this.#ground.networks.values()].filter((one) => one.external).map(({ id }) => id);
+    for (const id of network ? [network] : external) {
+      if (this.#ground.floatingIpAt(id, destination) || this.#ground.ownerOf(id, destination)) {
+        this.#hop('outside', id, 'enters');
+        return this.#onNetwork(id, destination);
+      }
+    }
+    for (const router of this.#ground.routers.values()) {
+      const gateway = this.#ground.gatewayOf(router.id);
+      const inside = this.#ground.routerPorts(router.id).filter((port) => port !== gateway);
+      const ranges = inside.flatMap((port) => this.#ground.addressesOf(port, version));
+      if (!gateway || !ranges.some(({ subnet }) => within(subnet.range, destination))) continue;
+      this.assumptions.add('outside_routes_here');
+      this.#hop('outside', gateway.network_id, 'enters');
+      return this.#atRouter(router, gateway);
+    }
+    return this.#stop('outside', null, 'address_unknown');
+  }
+
+  #onNetwork(networkId: string, nexthop: string): Arrival | undefined {
+    this.#hop('network', networkId, 'carries');
+    const floating = this.#ground.floatingIpAt(networkId, nexthop);
+    if (floating) return this.#atFloatingIp(floating);
+    const owner = this.#ground.ownerOf(networkId, nexthop);
+    if (!owner) return this.#unowned(networkId, nexthop);
+    const { port, allowedOnly } = owner;
+    if (allowedOnly) this.assumptions.add('guest_has_address');
+    if (isRouterPort(port)) {
+      const router = this.#ground.routers.get(port.device_id);
+      return router && this.#atRouter(router, port);
+    }
+    if (nexthop === this.packet.destination) return this.#arrive(port);
+    // A guest that stands in for a router: what it does with the packet is its own affair.
+    this.#filter(port, 'ingress');
+    this.assumptions.add('guest_forwards');
+    this.#hop('port', port.id, 'forwards');
+    return { at: 'port', port };
+  }
+
+  #atFloatingIp(floating: Ground['floatingIps'][number]): Arrival | undefined {
+    const router = this.#ground.routers.get(floating.router_id ?? '');
+    const gateway = router && this.#ground.gatewayOf(router.id);
+    if (!gateway) return this.#stop('floating_ip', floating.id, 'floating_ip_unassigned');
+    return this.#atRouter(router, gateway);
+  }
+
+  #unowned(networkId: string, nexthop: string): Arrival | undefined {
+    if (!this.#ground.hasOutside(networkId)) {
+      const direct = nexthop === this.packet.destination;
+      return this.#stop('network', networkId, direct ? 'address_unknown' : 'gateway_unknown');
+    }
+    this.#hop('outside', networkId, 'leaves');
+    return { at: 'outside', network: networkId };
+  }
+
+  #arrive(port: PortRow): Arrival {
+    this.#usable(port);
+    this.#filter(port, 'ingress');
+    this.#hop('port', port.id, 'arrives');
+    return { at: 'port', port };
+  }
+
+  #atRouter(router: RouterRow, came: PortRow): Arrival | undefined {
+    if (++this.#routers > mostRouters) return this.#stop('router', router.id, 'loop');
+    if (!router.admin_state_up) {
+      this.#stop('router', router.id, 'router_disabled', [update('router', router.id, { admin_state_up: true })]);
+    }
+    this.#enabled(came);
+    if (isGateway(came) && !this.#ground.canCarry(came.network_id)) this.#stop('router', router.id, 'no_gateway_host');
+    if (this.#isolated(router, came)) return this.#stop('router', router.id, 'behind_nat');
+    this.#translateBack(router, came);
+    if (isGateway(came)) this.#translateDestination(router);
+    if (this.#isOwn(router)) return this.#served(router);
+    const { source, destination } = this.packet;
+    const route = this.#ground.route(router, destination);
+    if (!route) return this.#stop('router', router.id, 'no_route', this.#routes(router));
+    const { out } = route;
+    this.#enabled(out);
+    if (!isGateway(out)) {
+      this.#hop('router', router.id, route.kind, out.id);
+      return this.#onNetwork(out.network_id, route.nexthop ?? destination);
+    }
+    return this.#byGateway(router, route, source);
+  }
+
+  /** Out on the external network; or back in, where one of the router's own floating IPs is asked for. */
+  #byGateway(router: RouterRow, { kind, out, nexthop }: Route, source: string): Arrival | undefined {
+    if (!this.#ground.canCarry(out.network_id)) this.#stop('router', router.id, 'no_gateway_host');
+    const before = this.packet;
+    const own = this.#ground.floatingIpOf(router.id, source);
+    const nat = this.packet.version === 4 && !this.#isAnswer(router);
+    if (nat && own) this.packet = { ...before, source: own.floating_ip };
+    else if (nat && router.enable_snat && this.#isInside(router, source)) this.#translateSource(router);
+    if (this.packet !== before) this.#remember(router, before);
+    this.#hop('router', router.id, this.packet === before ? kind : 'snat', out.id);
+    const hairpin = this.#ground.floatingIpAt(out.network_id, this.packet.destination);
+    if (hairpin?.router_id !== router.id) return this.#onNetwork(out.network_id, nexthop ?? this.packet.destination);
+    return this.#atRouter(router, out);
+  }
+
+  #translateSource(router: RouterRow): void {
+    const gateway = this.#ground.gatewayOf(router.id)!;
+    const address = this.#ground.addressesOf(gateway, 4)[0]?.ip;
+    if (address) this.packet = { ...this.packet, source: address };
+  }
+
+  #translateDestination(router: RouterRow): void {
+    const { destination, version } = this.packet;
+    const floating = this.#ground.floatingIps.find(
+      (one) => one.router_id === router.id && one.floating_ip === destination && one.fixed_ip !== null,
+    );
+    if (!floating || version !== 4) return;
+    const before = this.packet;
+    this.packet = { ...before, destination: floating.fixed_ip! };
+    this.#remember(router, before);
+    this.#hop('floating_ip', floating.id, 'dnat');
+  }
+
+  /**
+   * One connection may be translated at both ends by one router; its answer is turned back at once, where it passes the gateway. An answer
+   * that goes from inside to inside does not, and comes from another address than was asked.
+   */
+  #translateBack(router: RouterRow, came: PortRow): void {
+    if (this.#way === 'there') return;
+    const out = this.#ground.route(router, this.packet.destination)?.out;
+    if (!isGateway(came) && !(out && isGateway(out))) return;
+    for (const one of this.translations.toReversed()) {
+      const { source, destination } = this.packet;
+      if (one.router !== router.id || one.newSource !== destination || one.newDestination !== source) continue;
+      this.packet = { ...this.packet, source: one.destination, destination: one.source };
+      this.#hop('router', router.id, 'nat_back');
+    }
+  }
+
+  #remember(router: RouterRow, before: Packet): void {
+    this.translations.push({
+      router: router.id,
+      source: before.source,
+      destination: before.destination,
+      newSource: this.packet.source,
+      newDestination: this.packet.destination,
+    });
+  }
+
+  /** It goes back the way that the router remembers. */
+  #isAnswer(router: RouterRow): boolean {
+    if (this.#way === 'there') return false;
+    const { source, destination } = this.packet;
+    return this.translations.some(
+      (one) => one.router === router.id && one.source === destination && one.destination === source,
+    );
+  }
+
+  #isInside(router: RouterRow, address: string): boolean {
+    const inside = this.#ground.routerPorts(router.id).filter((port) => !isGateway(port));
+    return inside.some((port) => this.#ground.addressesOf(port, 4).some(({ subnet }) => within(subnet.range, address)));
+  }
+
+  /** From outside, by its own address: what ../ovn/intent/router.ts calls isolation. */
+  #isolated(router: RouterRow, came: PortRow): boolean {
+    const { version, destination } = this.packet;
+    return version === 4 && isGateway(came) && router.enable_snat && this.#isInside(router, destination);
+  }
+
+  #isOwn(router: RouterRow): boolean {
+    const { destination } = this.packet;
+    return this.#ground.routerPorts(router.id).some(({ ips }) => ips.some(({ ip }) => ip === destination));
+  }
+
+  /** A router answers to a ping, and to nothing else. */
+  #served(router: RouterRow): Arrival | undefined {
+    if (this.packet.icmpType === null) return this.#stop('router', router.id, 'router_serves_nothing');
+    this.#hop('router', router.id, 'answers');
+    return { at: 'router' };
+  }
+
+  #routes(router: RouterRow): Opening[] {
+    const { destination, version } = this.packet;
+    if (this.#ground.gatewayOf(router.id)) return [];
+    return [update('router', router.id, { routes: [{ destination: `${destination}/${version === 4 ? 32 : 128}` }] })];
+  }
+
+  #enabled(port: PortRow): void {
+    if (port.admin_state_up) return;
+    this.#stop('port', port.id, 'port_disabled', [update('port', port.id, { admin_state_up: true })]);
+  }
+
+  #usable(port: PortRow): void {
+    this.#enabled(port);
+    if (port.admin_state_up && !port.observed_up && !port.device_owner.startsWith('network:')) {
+      this.#stop('port', port.id, 'port_not_up');
+    }
+  }
+
+  #filter(port: PortRow, direction: Direction): void {
+    const passed = passage(this.#ground, port, direction, this.packet);
+    const asked = this.#way === 'back' ? this.#before.get(port.id) : undefined;
+    if (asked) {
+      this.#filterAnswer(port, asked, passed);
+      return;
+    }
+    // Were it open, it would be tracked, as groups are made.
+    this.passages.set(port.id, { rule: null, tracked: true, ...passed, direction });
+    if (!passed) this.#missing(port, direction);
+    else if (passed.rule) this.#hop('security_group_rule', passed.rule.id, 'allowed');
+  }
+
+  /**
+   * What was tracked comes back without a rule; what was not needs one of its own. Connection tracking takes a TCP connection's answer for
+   * invalid whose beginning it did not see. The other way round, where a stateless rule lets the answer past it, Open vSwitch' own goes on
+   * and the kernel's does not.
+   */
+  #filterAnswer(port: PortRow, asked: Passage & { direction: Direction }, passed: Passage | undefined): void {
+    const isTcp = this.packet.protocol === tcp;
+    if (asked.tracked) {
+      if (isTcp && passed?.tracked === false) this.assumptions.add('answer_untracked');
+    } else if (!passed) {
+      this.#missing(port, asked.direction === 'egress' ? 'ingress' : 'egress');
+    } else {
+      if (passed.rule) this.#hop('security_group_rule', passed.rule.id, 'allowed');
+      if (isTcp && passed.tracked) this.#stop('port', port.id, 'tracked_one_way');
+    }
+  }
+
+  /** The rule is only one way in; a stop of the port's where it has no group to put one in. */
+  #missing(port: PortRow, direction: Direction): void {
+    const values = missingRule(port, direction, this.packet);
+    const reason = direction === 'egress' ? 'egress_rule_missing' : 'ingress_rule_missing';
+    const opens: Opening[] = values ? [{ action: 'create', resource: 'security_group_rule', id: null, values }] : [];
+    this.#stop(values ? 'security_group' : 'port', values ? String(values.security_group_id) : port.id, reason, opens);
+  }
+
+  #hop(kind: Hop['kind'], id: string | null, does: string, via?: string): void {
+    const { source, destination } = this.packet;
+    this.hops.push({ kind, id, does, source, destination, ...(via === undefined ? {} : { via }) });
+  }
+
+  #stop(kind: StopKind, id: string | null, reason: StopReason, opens: Opening[] = []): undefined {
+    this.stops.push({ way: this.#way, kind, id, reason, opens });
+    return undefined;
+  }
+}
+
+const update = (resource: Opening['resource'], id: string, values: Record<string, unknown>): Opening => ({
+  action: 'update',
+  resource,
+  id,
+  values,
+});
