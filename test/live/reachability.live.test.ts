@@ -22,8 +22,11 @@ const seed = Number(process.env.BOTHY_TOPOLOGY_SEED ?? 20_261_129);
 const topologies = Number(process.env.BOTHY_TOPOLOGIES ?? 12);
 const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
 const timeoutMs = 15_000;
-/** A guest asks for so long before it counts as unanswered: neighbours are found on the first packet, which may be lost. */
-const patienceMs = 900;
+/**
+ * A guest asks for so long before it counts as unanswered. Where we say that it is answered it asks longer: neighbours are found on the first
+ * packet, which may be lost, and a machine may be slow.
+ */
+const patienceMs = { unanswered: 900, answered: 8000 };
 
 class Peer {
   readonly #child: ChildProcess;
@@ -44,9 +47,9 @@ class Peer {
     });
   }
 
-  ask(protocol: number, address: string, port: number): Promise<boolean> {
+  ask(protocol: number, address: string, port: number, ms: number): Promise<boolean> {
     const id = this.#asked++;
-    const line = { id, protocol: protocol === 6 ? 'tcp' : 'udp', address, port, ms: patienceMs };
+    const line = { id, protocol: protocol === 6 ? 'tcp' : 'udp', address, port, ms };
     this.#child.stdin!.write(`${JSON.stringify(line)}\n`);
     return new Promise((resolve) => this.#waiting.set(id, resolve));
   }
@@ -132,7 +135,9 @@ async function compare(topology: Topology): Promise<Told[]> {
       const { protocol, port } = question;
       const ground = await loadGround(db.database.query, [question.from, question.to]);
       const answer = reach(ground, question);
-      const answered = await (from < 0 ? peerOutside : peers[from]!).ask(protocol, to, port!);
+      const said = saidOf(answer, to);
+      const ms = said ? patienceMs.answered : patienceMs.unanswered;
+      const answered = await (from < 0 ? peerOutside : peers[from]!).ask(protocol, to, port!, ms);
       return {
         what: `${from < 0 ? 'outside' : `guest ${from}`} to ${to}, ${protocol}/${port}`,
         answer,

@@ -127,7 +127,7 @@ export async function loadSecurityGroups(db: Queryable, ids: readonly string[]):
   return rows;
 }
 
-async function loadAddressGroups(db: Queryable, ids: readonly string[]): Promise<AddressGroupRow[]> {
+export async function loadAddressGroups(db: Queryable, ids: readonly string[]): Promise<AddressGroupRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<AddressGroupRow>`select id, name, addresses::text[] as addresses
     from address_group where ${isOneOf(sql`id`, ids)}`.execute(db);

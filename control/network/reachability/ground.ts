@@ -3,7 +3,7 @@
  * OVN's are made of (../ovn/model.ts), so that the answer is about the same cloud; it owns nothing and never changes.
  */
 import { type Cidr, type Ip, inCidr, parseCidr, parseIp } from '../../kit/address.ts';
-import type { NetworkRow, PortRow, RouterRow, SecurityGroupRow, SubnetRow } from '../ovn/model.ts';
+import type { AddressGroupRow, NetworkRow, PortRow, RouterRow, SecurityGroupRow, SubnetRow } from '../ovn/model.ts';
 
 /** Also one that is no port's. */
 export interface FloatingIpGround {
@@ -22,6 +22,7 @@ export interface GroundRows {
   routers?: readonly RouterRow[];
   floatingIps?: readonly FloatingIpGround[];
   securityGroups?: readonly SecurityGroupRow[];
+  addressGroups?: readonly AddressGroupRow[];
   /** Physical networks that some host has. */
   physicalNetworks?: readonly string[];
 }
@@ -50,6 +51,7 @@ export class Ground {
   readonly routers: ReadonlyMap<string, RouterRow>;
   readonly securityGroups: ReadonlyMap<string, SecurityGroupRow>;
   readonly floatingIps: readonly FloatingIpGround[];
+  readonly #addressGroups: ReadonlyMap<string, AddressGroupRow>;
   readonly #physicalNetworks: ReadonlySet<string>;
   readonly #byAddress: ReadonlyMap<string, PortRow[]>;
   readonly #byNetwork: ReadonlyMap<string, PortRow[]>;
@@ -61,6 +63,7 @@ export class Ground {
     this.ports = byId(rows.ports);
     this.routers = byId(rows.routers);
     this.securityGroups = byId(rows.securityGroups);
+    this.#addressGroups = byId(rows.addressGroups);
     this.floatingIps = rows.floatingIps ?? [];
     this.#physicalNetworks = new Set(rows.physicalNetworks);
     const ports = [...this.ports.values()].filter(({ device_owner }) => device_owner !== 'network:floatingip');
@@ -95,6 +98,17 @@ export class Ground {
     return (this.#byAddress.get(address) ?? []).some(
       (port) => isFiltered(port) && port.security_group_ids.includes(groupId),
     );
+  }
+
+  inAddressGroup(groupId: string, address: string): boolean {
+    return (this.#addressGroups.get(groupId)?.addresses ?? []).some((one) => within(parseCidr(one)!, address));
+  }
+
+  /** Of one address scope with the outside: no router translates it. */
+  isScoped(subnet: SubnetRow, gateway: PortRow): boolean {
+    if (subnet.address_scope_id === null) return false;
+    const outside = [...this.subnets.values()].filter(({ network_id }) => network_id === gateway.network_id);
+    return outside.some(({ address_scope_id }) => address_scope_id === subnet.address_scope_id);
   }
 
   routerPorts(routerId: string): readonly PortRow[] {

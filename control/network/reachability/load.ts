@@ -7,7 +7,14 @@ import { CloudError } from '../../../contract/errors.ts';
 import { parseIp } from '../../kit/address.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
-import { loadNetworks, loadRouters, loadSecurityGroups, loadSubnets, selectPorts } from '../ovn/load.ts';
+import {
+  loadAddressGroups,
+  loadNetworks,
+  loadRouters,
+  loadSecurityGroups,
+  loadSubnets,
+  selectPorts,
+} from '../ovn/load.ts';
 import type { NetworkRow, PortRow, RouterRow, SubnetRow } from '../ovn/model.ts';
 import { type FloatingIpGround, Ground, isGateway } from './ground.ts';
 import type { End } from './question.ts';
@@ -102,6 +109,10 @@ class Reading {
     const remote = [
       ...new Set(securityGroups.flatMap(({ rules }) => rules.flatMap(({ remote_group_id }) => remote_group_id ?? []))),
     ];
+    const named = securityGroups.flatMap(({ rules }) =>
+      rules.flatMap(({ remote_address_group_id }) => remote_address_group_id ?? []),
+    );
+    const addressGroups = await loadAddressGroups(this.#db, [...new Set(named)]);
     const addresses = [...this.#addresses].filter((address) => parseIp(address));
     await this.#addPorts(
       sql`id in (select g.port_id from port_security_group g join port_ip i on i.port_id = g.port_id
@@ -118,6 +129,7 @@ class Reading {
       routers: [...this.#routers.values()],
       floatingIps: [...this.#floatingIps.values()],
       securityGroups,
+      addressGroups,
       physicalNetworks: physical.rows.map(({ name }) => name),
     });
   }

@@ -55,6 +55,7 @@ function matches(ground: Ground, rule: SecurityGroupRuleRow, direction: Directio
   if (rule.direction !== direction || rule.ethertype !== (packet.version === 4 ? 'IPv4' : 'IPv6')) return false;
   const other = direction === 'ingress' ? packet.source : packet.destination;
   if (rule.remote_group_id && !ground.isMember(rule.remote_group_id, other)) return false;
+  if (rule.remote_address_group_id && !ground.inAddressGroup(rule.remote_address_group_id, other)) return false;
   if (rule.remote_ip_prefix && !within(parseCidr(rule.remote_ip_prefix)!, other)) return false;
   if (!rule.protocol) return true;
   const number = protocolNumber(rule.protocol.toLowerCase());

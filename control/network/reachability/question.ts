@@ -61,6 +61,7 @@ export type StopReason =
   | 'port_disabled'
   | 'port_not_up'
   | 'no_address'
+  | 'network_disabled'
   | 'egress_rule_missing'
   | 'ingress_rule_missing'
   | 'tracked_one_way'
@@ -79,7 +80,7 @@ export type StopReason =
 /** A request to one of the network's resources that takes the stop away. */
 export interface Opening {
   action: 'create' | 'update';
-  resource: 'security_group_rule' | 'port' | 'router' | 'subnet';
+  resource: 'security_group_rule' | 'port' | 'router' | 'network';
   /** Of what is updated. */
   id: string | null;
   values: Record<string, unknown>;

@@ -96,6 +96,9 @@ export class Walk {
 
   #onNetwork(networkId: string, nexthop: string): Arrival | undefined {
     this.#hop('network', networkId, 'carries');
+    if (this.#ground.networks.get(networkId)?.admin_state_up === false) {
+      this.#stop('network', networkId, 'network_disabled', [update('network', networkId, { admin_state_up: true })]);
+    }
     const floating = this.#ground.floatingIpAt(networkId, nexthop);
     if (floating) return this.#atFloatingIp(floating);
     const owner = this.#ground.ownerOf(networkId, nexthop);
@@ -167,7 +170,9 @@ export class Walk {
     const own = this.#ground.floatingIpOf(router.id, source);
     const nat = this.packet.version === 4 && !this.#isAnswer(router);
     if (nat && own) this.packet = { ...before, source: own.floating_ip };
-    else if (nat && router.enable_snat && this.#isInside(router, source)) this.#translateSource(router);
+    else if (nat && router.enable_snat && this.#isInside(router, source) && !this.#isScoped(router, source)) {
+      this.#translateSource(router);
+    }
     if (this.packet !== before) this.#remember(router, before);
     this.#hop('router', router.id, this.packet === before ? kind : 'snat', out.id);
     const hairpin = this.#ground.floatingIpAt(out.network_id, this.packet.destination);
@@ -229,8 +234,20 @@ export class Walk {
   }
 
   #isInside(router: RouterRow, address: string): boolean {
+    return this.#insideOf(router).some(({ subnet }) => within(subnet.range, address));
+  }
+
+  /** Inside, but of one address scope with the outside: no router translates it. */
+  #isScoped(router: RouterRow, address: string): boolean {
+    const gateway = this.#ground.gatewayOf(router.id)!;
+    return this.#insideOf(router).some(
+      ({ subnet }) => within(subnet.range, address) && this.#ground.isScoped(subnet, gateway),
+    );
+  }
+
+  #insideOf(router: RouterRow) {
     const inside = this.#ground.routerPorts(router.id).filter((port) => !isGateway(port));
-    return inside.some((port) => this.#ground.addressesOf(port, 4).some(({ subnet }) => within(subnet.range, address)));
+    return inside.flatMap((port) => this.#ground.addressesOf(port, 4));
   }
 
   /** From outside, by its own address: what ../ovn/intent/router.ts calls isolation. */
