@@ -63,7 +63,10 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
     sentences: operatorSentences,
     areas: ['ProcessReasons', 'HostLinkReasons', 'NetworkOperatorReasons'],
   },
-  native: { sentences: nativeSentences, areas: ['KitReasons', 'ChangeReasons', 'StoragePoolReasons'] },
+  native: {
+    sentences: nativeSentences,
+    areas: ['KitReasons', 'ChangeReasons', 'StoragePoolReasons', 'ReachabilityReasons'],
+  },
 };
 
 test('every dialect has a sentence for each reason of the areas below it, and for no other', () => {

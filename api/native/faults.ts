@@ -4,6 +4,7 @@
  */
 import type { SentenceTable } from '../../contract/errors.ts';
 import type { ChangeReasons, KitReasons } from '../../control/kit/reasons.ts';
+import type { ReachabilityReasons } from '../../control/network/reachability/reasons.ts';
 import type { StoragePoolReasons } from '../../control/storage/pool/reasons.ts';
 import type { Fault, FaultForm } from '../openstack/common/faults.ts';
 import { kitSentences } from '../openstack/common/sentences.ts';
@@ -14,12 +15,13 @@ const whyExpired = {
   in_the_future: 'it lies in the future',
 };
 
-export const nativeSentences: SentenceTable<KitReasons & ChangeReasons & StoragePoolReasons> = {
+export const nativeSentences: SentenceTable<KitReasons & ChangeReasons & StoragePoolReasons & ReachabilityReasons> = {
   ...kitSentences,
   authentication_required: 'the request needs a token that is valid',
   resume_token_malformed: 'the resume token is malformed; take one from an earlier answer',
   resume_token_expired: ({ why }) =>
     `the resume token is of no use any more: ${whyExpired[why]}; list anew, then carry on from "resume"`,
+  reachability_too_wide: ({ limit }) => `more than ${limit} routers hang together there: too many to look at`,
   change_feed_not_started: 'the change feed has not started',
   storage_pool_not_found: ({ id }) => `there is no storage pool ${id}`,
   storage_pool_host_not_found: ({ id }) => `there is no host ${id}`,
