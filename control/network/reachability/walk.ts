@@ -170,7 +170,7 @@ export class Walk {
     const own = this.#ground.floatingIpOf(router.id, source);
     const nat = this.packet.version === 4 && !this.#isAnswer(router);
     if (nat && own) this.packet = { ...before, source: own.floating_ip };
-    else if (nat && router.enable_snat && this.#isInside(router, source) && !this.#isScoped(router, source)) {
+    else if (nat && router.enable_snat && this.#isTranslated(router, source)) {
       this.#translateSource(router);
     }
     if (this.packet !== before) this.#remember(router, before);
@@ -233,15 +233,11 @@ export class Walk {
     );
   }
 
-  #isInside(router: RouterRow, address: string): boolean {
-    return this.#insideOf(router).some(({ subnet }) => within(subnet.range, address));
-  }
-
-  /** Inside, but of one address scope with the outside: no router translates it. */
-  #isScoped(router: RouterRow, address: string): boolean {
+  /** Inside, and not of one address scope with the outside: what the router translates (../ovn/intent/nat.ts). */
+  #isTranslated(router: RouterRow, address: string): boolean {
     const gateway = this.#ground.gatewayOf(router.id)!;
     return this.#insideOf(router).some(
-      ({ subnet }) => within(subnet.range, address) && this.#ground.isScoped(subnet, gateway),
+      ({ subnet }) => within(subnet.range, address) && !this.#ground.isScoped(subnet, gateway),
     );
   }
 
@@ -253,7 +249,7 @@ export class Walk {
   /** From outside, by its own address: what ../ovn/intent/router.ts calls isolation. */
   #isolated(router: RouterRow, came: PortRow): boolean {
     const { version, destination } = this.packet;
-    return version === 4 && isGateway(came) && router.enable_snat && this.#isInside(router, destination);
+    return version === 4 && isGateway(came) && router.enable_snat && this.#isTranslated(router, destination);
   }
 
   #isOwn(router: RouterRow): boolean {

@@ -87,7 +87,7 @@ async function look(
 
 /** Its own; what its image's earlier layers have is theirs. */
 async function bytesOf({ client, ledger }: RbdPool, id: LayerId, placed: Placed): Promise<number> {
-  // Of an image whose head nobody has any more, and which was made small, `rbd du` of Ceph 16.2 dies.
+  // Nothing there is anybody's own any more, and `rbd du` (Ceph 16.2) is not at its best with such images: not asked.
   if (ledger.within(placed.image).every((each) => ledger.of(each)?.frozen)) return 0;
   interface Usage {
     images: { name: string; snapshot?: string; used_size: number }[];

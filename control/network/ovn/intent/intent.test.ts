@@ -134,7 +134,7 @@ test('when no host is alive all candidates count, so that a restart of control m
   assert.deepEqual(hosts(false).choose('r', 'p'), hosts(true).choose('r', 'p'));
 });
 
-test('a subnet of the address scope that the external network is of leaves as it is, the others by translation', () => {
+test('a subnet of the address scope that the external network is of leaves and is entered as it is, the others by translation', () => {
   const scoped = (...ofScope: string[]) =>
     new IndexedModel({
       networks: [...representative.networks.values()],
@@ -147,9 +147,12 @@ test('a subnet of the address scope that the external network is of leaves as it
     });
   const translated = (model: IndexedModel) =>
     desiredRows(model, unit('router', ids.router)).filter(({ key }) => key.startsWith('snat/')).length;
-  assert.equal(translated(scoped()), 1);
-  assert.equal(translated(scoped(ids.red)), 1);
-  assert.equal(translated(scoped(ids.red, ids.external)), 0);
+  const isolated = (model: IndexedModel) =>
+    desiredRows(model, unit('router', ids.router)).filter(({ key }) => key === 'isolation').length;
+  assert.deepEqual([translated(scoped()), isolated(scoped())], [1, 1]);
+  assert.deepEqual([translated(scoped(ids.red)), isolated(scoped(ids.red))], [1, 1]);
+  const both = scoped(ids.red, ids.external);
+  assert.deepEqual([translated(both), isolated(both)], [0, 0]);
 });
 
 test("a floating IP is handled on its guest's host if that has the network, else by the gateway", () => {

@@ -8,7 +8,7 @@
  */
 import { versionOf } from '../address.ts';
 import type { DesiredRow, RowName } from '../desired.ts';
-import type { FloatingIpRow, IndexedModel, PortRow, RouterRow } from '../model.ts';
+import type { FloatingIpRow, IndexedModel, PortRow, RouterRow, SubnetRow } from '../model.ts';
 
 export function natRows(
   model: IndexedModel,
@@ -33,18 +33,22 @@ function snat(
   gateway: PortRow,
   external_ip: string,
 ): DesiredRow[] {
+  return translated(model, ports, gateway).map((subnet) => ({
+    table: 'NAT',
+    key: `snat/${subnet.id}`,
+    columns: { type: 'snat', external_ip, logical_ip: subnet.cidr, logical_port: null, external_mac: null },
+    parent,
+  }));
+}
+
+/** The subnets inside that the outside does not see as they are: IPv4, of another address scope than the external network. */
+export function translated(model: IndexedModel, ports: readonly PortRow[], gateway: PortRow): SubnetRow[] {
   const inside = ports.filter((port) => port !== gateway).flatMap((port) => port.ips);
   const subnets = new Set(inside.map(({ subnet_id }) => model.subnets.get(subnet_id)));
   const scopes = new Set(model.subnetsOf(gateway.network_id).map((subnet) => subnet.address_scope_id ?? undefined));
   return [...subnets]
-    .filter((subnet) => subnet?.ip_version === 4)
-    .filter((subnet) => subnet!.address_scope_id === null || !scopes.has(subnet!.address_scope_id))
-    .map((subnet) => ({
-      table: 'NAT',
-      key: `snat/${subnet!.id}`,
-      columns: { type: 'snat', external_ip, logical_ip: subnet!.cidr, logical_port: null, external_mac: null },
-      parent,
-    }));
+    .filter((subnet) => subnet !== undefined)
+    .filter(({ ip_version, address_scope_id: scope }) => ip_version === 4 && (scope === null || !scopes.has(scope)));
 }
 
 function floatingIp(

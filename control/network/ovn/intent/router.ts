@@ -3,7 +3,7 @@ import { prefixLength, versionOf } from '../address.ts';
 import { type DesiredRow, names, type RowName } from '../desired.ts';
 import type { IndexedModel, PortRow, RouterRow, SubnetRow } from '../model.ts';
 import { unit } from '../units.ts';
-import { natRows } from './nat.ts';
+import { natRows, translated } from './nat.ts';
 
 export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
   const router = model.routers.get(id);
@@ -130,8 +130,7 @@ function isolation(
   gateway: PortRow | undefined,
 ): DesiredRow[] {
   if (!gateway || !router.enable_snat) return [];
-  const inside = ports.filter((port) => port !== gateway).flatMap((port) => subnetsOf(model, port));
-  const cidrs = [...new Set(inside.map(({ subnet }) => subnet.cidr).filter((cidr) => versionOf(cidr) === 4))].sort();
+  const cidrs = [...new Set(translated(model, ports, gateway).map(({ cidr }) => cidr))].sort();
   if (cidrs.length === 0) return [];
   return [
     {
