@@ -23,12 +23,25 @@ test('who asks what the tests are need not wait until the tools for them have be
   assert.match(stderr, /npm is not in PATH/);
 });
 
+test('who has the tools for the tests, by npm ci, keeps them when a cloud is started', async () => {
+  cloneWithLibraries('none');
+  mkdirSync(join(clone, 'node_modules/.bin'), { recursive: true });
+  writeFileSync(join(clone, 'node_modules/.bin/tsc'), '');
+  const npm = join(clone, 'tools/npm');
+  writeFileSync(npm, '#!/bin/sh\necho npm "$@"\nexit 1\n', { mode: 0o755 });
+  const { code, stderr } = await launch('up');
+  rmSync(npm);
+  assert.equal(code, 1);
+  assert.match(stderr, /npm ci --include=dev/);
+});
+
 /** A clone whose Node.js only says what it was asked to run. */
 function cloneWithLibraries(flavor: string): void {
   const arch = { x64: 'x64', arm64: 'arm64' }[process.arch as string] ?? 'x64';
   const bin = join(clone, `node_modules/node-linux-${arch}/bin`);
   mkdirSync(bin, { recursive: true });
-  for (const file of ['bothy', 'package-lock.json']) copyFileSync(join(repository, file), join(clone, file));
+  for (const file of ['bothy', 'package.json', 'package-lock.json', '.npmrc'])
+    copyFileSync(join(repository, file), join(clone, file));
   const lock = createHash('sha256')
     .update(readFileSync(join(clone, 'package-lock.json')))
     .digest('hex');
@@ -48,7 +61,7 @@ function launch(...args: string[]) {
 function withoutNpm(): string {
   const bin = join(clone, 'bin');
   if (mkdirSync(bin, { recursive: true }) === undefined) return bin;
-  const programs = ['dirname', 'readlink', 'uname', 'sha256sum', 'cut', 'mkdir', 'flock'];
+  const programs = ['dirname', 'readlink', 'uname', 'sha256sum', 'cut', 'mkdir', 'flock', 'rm', 'cp'];
   for (const name of programs)
     writeFileSync(join(bin, name), `#!/bin/sh\nPATH=/usr/bin:/bin exec ${name} "$@"\n`, { mode: 0o755 });
   return bin;
