@@ -3,26 +3,24 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
-import { pino } from 'pino';
 import { newId } from '../../contract/ids.ts';
-import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
-import { type TestDatabase, testDatabase } from '../../control/kit/database/testing.ts';
+import type { TestDatabase } from '../../control/kit/database/testing.ts';
 import { eui64 } from '../../control/network/ovn/address.ts';
-import { names, Projector, unit } from '../../control/network/ovn/index.ts';
+import { names, type Projector, unit } from '../../control/network/ovn/index.ts';
 import { ovnNames } from '../../control/network/port/dhcp-options.ts';
 import type { CardLimits } from '../../control/network/port/tables.ts';
 import { TestCloud } from '../simulated/ovn-cloud.ts';
-import { type Endpoint, labMissing, OvnLab } from './ovn-lab.ts';
+import { type Endpoint, labMissing, type OvnLab } from './ovn-lab.ts';
+import { type ProjectedLab, projectedLab } from './projected-lab.ts';
 
 const skip = labMissing() ?? false;
 const peer = join(import.meta.dirname, 'ovn-peer.ts');
 const dhcp = join(import.meta.dirname, 'ovn-dhcp.ts');
 const timeoutMs = 15_000;
-const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
 
+let world: ProjectedLab;
 let lab: OvnLab;
 let db: TestDatabase;
-let feed: ChangeFeed;
 let projector: Projector;
 let cloud: TestCloud;
 const host = newId();
@@ -88,18 +86,8 @@ async function tenant(
 
 before(async () => {
   if (skip) return;
-  db = await testDatabase();
-  lab = new OvnLab();
-  await lab.start(host);
-  feed = new ChangeFeed({ database: db.database, url: db.url, log });
-  await feed.start();
-  // Knocks run while this process stands still, some for longer than a lease.
-  const leaseTiming = { leaseMs: 120_000 };
-  projector = new Projector({ database: db.database, feed, log, northbound: { target: lab.northbound }, leaseTiming });
-  projector.start();
-  cloud = new TestCloud(db.database);
-  await lab.until('the projector is connected', () => projector.status().connected);
-  await cloud.host(['physnet1', 'physnet2'], host);
+  world = await projectedLab(host, ['physnet1', 'physnet2']);
+  ({ lab, db, projector, cloud } = world);
   ids.ext = await cloud.external();
   ids.ext4 = await cloud.subnet(ids.ext, '203.0.113.0/24', { gateway_ip: '203.0.113.254', enable_dhcp: false });
   ids.ext6 = await cloud.subnet(ids.ext, '2001:db8::/64', { gateway_ip: '2001:db8::fe', enable_dhcp: false });
@@ -140,13 +128,7 @@ before(async () => {
   await serve(at.outside, 80);
 });
 
-after(async () => {
-  if (skip) return;
-  await projector?.stop();
-  await feed?.stop();
-  await lab?.close();
-  await db?.[Symbol.asyncDispose]();
-});
+after(() => world?.[Symbol.asyncDispose]());
 
 test('ports that are plugged are recorded as up', { skip }, async () => {
   const up = async () =>

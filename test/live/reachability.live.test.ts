@@ -5,22 +5,19 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
-import { pino } from 'pino';
 import { newId } from '../../contract/ids.ts';
-import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
-import { type TestDatabase, testDatabase } from '../../control/kit/database/testing.ts';
-import { Projector, unit } from '../../control/network/ovn/index.ts';
+import { unit } from '../../control/network/ovn/index.ts';
 import { loadGround } from '../../control/network/reachability/load.ts';
 import type { Answer } from '../../control/network/reachability/question.ts';
 import { reach } from '../../control/network/reachability/reach.ts';
 import { TestCloud } from '../simulated/ovn-cloud.ts';
-import { type Endpoint, labMissing, OvnLab } from './ovn-lab.ts';
+import { type Endpoint, labMissing, type OvnLab } from './ovn-lab.ts';
+import { type ProjectedLab, projectedLab } from './projected-lab.ts';
 import { type External, makeTopology, outside, type Topology } from './topologies.ts';
 
 const skip = labMissing() ?? false;
 const seed = Number(process.env.BOTHY_TOPOLOGY_SEED ?? 20_261_129);
 const topologies = Number(process.env.BOTHY_TOPOLOGIES ?? 12);
-const log = pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
 const timeoutMs = 15_000;
 /**
  * A guest asks for so long before it counts as unanswered. Where we say that it is answered it asks longer: neighbours are found on the first
@@ -55,11 +52,7 @@ class Peer {
   }
 }
 
-let lab: OvnLab;
-let db: TestDatabase;
-let feed: ChangeFeed;
-let projector: Projector;
-let cloud: TestCloud;
+let world: ProjectedLab;
 let external: External;
 const at: Endpoint[] = [];
 const peers: Peer[] = [];
@@ -67,21 +60,11 @@ let peerOutside: Peer;
 
 before(async () => {
   if (skip) return;
-  const host = newId();
-  db = await testDatabase();
-  lab = new OvnLab();
-  await lab.start(host);
-  feed = new ChangeFeed({ database: db.database, url: db.url, log });
-  await feed.start();
-  const leaseTiming = { leaseMs: 120_000 };
-  projector = new Projector({ database: db.database, feed, log, northbound: { target: lab.northbound }, leaseTiming });
-  projector.start();
-  cloud = new TestCloud(db.database);
-  await lab.until('the projector is connected', () => projector.status().connected);
-  await cloud.host(['physnet1'], host);
+  world = await projectedLab(newId(), ['physnet1']);
+  const { lab, cloud } = world;
   const network = await cloud.external();
   const v4 = await cloud.subnet(network, '203.0.113.0/24', { gateway_ip: outside, enable_dhcp: false });
-  external = { network, v4, v6: '', next: 1 };
+  external = { network, v4, next: 1 };
   for (let n = 0; n < 5; n++) at.push(lab.endpoint(`g${n}`, { iface: newId(), addresses: [] }));
   const out = lab.endpoint('out', { bridge: 'br-ex', addresses: [`${outside}/24`] });
   for (const endpoint of at) peers.push(new Peer(lab, endpoint));
@@ -89,16 +72,11 @@ before(async () => {
   await Promise.all([...peers, peerOutside].map(({ ready }) => ready));
 });
 
-after(async () => {
-  if (skip) return;
-  await projector?.stop();
-  await feed?.stop();
-  await lab?.close();
-  await db?.[Symbol.asyncDispose]();
-});
+after(() => world?.[Symbol.asyncDispose]());
 
 /** The namespaces become the topology's guests. */
 async function plug(topology: Topology): Promise<void> {
+  const { lab, db, projector } = world;
   for (const [n, guest] of topology.guests.entries()) lab.become(at[n]!, { iface: guest.port, ...guest });
   const units = [
     ...topology.guests.map(({ port }) => unit('port', port)),
@@ -133,7 +111,7 @@ async function compare(topology: Topology): Promise<Told[]> {
   return Promise.all(
     topology.questions.map(async ({ from, to, question }) => {
       const { protocol, port } = question;
-      const ground = await loadGround(db.database.query, [question.from, question.to]);
+      const ground = await loadGround(world.db.database.query, [question.from, question.to]);
       const answer = reach(ground, question);
       const said = saidOf(answer, to);
       const ms = said ? patienceMs.answered : patienceMs.unanswered;
@@ -151,7 +129,7 @@ async function compare(topology: Topology): Promise<Told[]> {
 test('who reaches whom is as we say, by real packets, in generated topologies', { skip }, async (t) => {
   const counts = { asked: 0, answered: 0, wrong: 0, reasons: new Map<string, number>() };
   for (let n = 0; n < topologies; n++) {
-    const topology = await makeTopology(new TestCloud(db.database), external, seed + n);
+    const topology = await makeTopology(new TestCloud(world.db.database), external, seed + n);
     await plug(topology);
     const all = await compare(topology);
     const wrong = all.filter(({ said, answered }) => said !== answered);

@@ -10,7 +10,6 @@ import type { TestCloud } from '../simulated/ovn-cloud.ts';
 export interface External {
   network: string;
   v4: string;
-  v6: string;
   /** Of 203.0.113.0/24; counts up over all topologies. */
   next: number;
 }
