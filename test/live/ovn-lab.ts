@@ -139,11 +139,16 @@ export class OvnLab {
     return { namespace, veth };
   }
 
-  /** An endpoint becomes another guest: its interface is plugged for another port. */
-  become(
-    { namespace, veth }: Endpoint,
-    plug: {
-      iface: string;
+  /** An endpoint is unplugged and plugged for another port. Its interface is down: what it learned on the other network is forgotten. */
+  replug({ namespace, veth }: Endpoint, iface: string): void {
+    this.run('ip', '-n', namespace, 'link', 'set', 'eth0', 'down');
+    this.vsctl('set', 'Interface', veth, `external_ids:iface-id=${iface}`);
+  }
+
+  /** Its interface comes up as a guest's, which is told nothing by anybody. After the port is up: else it would ask on the network before. */
+  configure(
+    { namespace }: Endpoint,
+    guest: {
       mac: string;
       addresses: readonly string[];
       gateways: readonly string[];
@@ -151,15 +156,12 @@ export class OvnLab {
     },
   ): void {
     const ip = (...args: string[]) => this.run('ip', '-n', namespace, ...args);
-    ip('link', 'set', 'eth0', 'down');
-    // What it was told before is another's.
     this.inside(namespace, 'sysctl', '-qw', 'net.ipv6.conf.eth0.accept_ra=0');
     for (const version of ['-4', '-6']) this.run('ip', version, '-n', namespace, 'addr', 'flush', 'dev', 'eth0');
-    ip('link', 'set', 'eth0', 'address', plug.mac, 'up');
-    for (const address of plug.addresses) ip('addr', 'add', address, 'dev', 'eth0');
-    for (const gateway of plug.gateways) ip('route', 'add', 'default', 'via', gateway);
-    for (const { destination, nexthop } of plug.routes) ip('route', 'add', destination, 'via', nexthop);
-    this.vsctl('set', 'Interface', veth, `external_ids:iface-id=${plug.iface}`);
+    ip('link', 'set', 'eth0', 'address', guest.mac, 'up');
+    for (const address of guest.addresses) ip('addr', 'add', address, 'dev', 'eth0');
+    for (const gateway of guest.gateways) ip('route', 'add', 'default', 'via', gateway);
+    for (const { destination, nexthop } of guest.routes) ip('route', 'add', destination, 'via', nexthop);
   }
 
   async close(): Promise<void> {

@@ -77,7 +77,7 @@ after(() => world?.[Symbol.asyncDispose]());
 /** The namespaces become the topology's guests. */
 async function plug(topology: Topology): Promise<void> {
   const { lab, db, projector } = world;
-  for (const [n, guest] of topology.guests.entries()) lab.become(at[n]!, { iface: guest.port, ...guest });
+  for (const [n, { port }] of topology.guests.entries()) lab.replug(at[n]!, port);
   const units = [
     ...topology.guests.map(({ port }) => unit('port', port)),
     ...topology.routers.map((id) => unit('router', id)),
@@ -92,6 +92,7 @@ async function plug(topology: Topology): Promise<void> {
       );
     return rows.length === 0;
   });
+  for (const [n, guest] of topology.guests.entries()) lab.configure(at[n]!, guest);
 }
 
 interface Told {
