@@ -234,9 +234,11 @@ const idOf = async (name: string) =>
 const operations = (id: ServerId | undefined) =>
   cloud.count(sql`select count(*) as n from operation where resource_id = ${id ?? null}::uuid`);
 
+/** Nobody works for it any more: no operation, nor its host, which says so for as long. */
 const isQuiet = async (id: ServerId) =>
   (await cloud.count(
-    sql`select count(*) as n from operation where state = 'running' and resource_id = ${id}::uuid`,
+    sql`select (select count(*) from operation where state = 'running' and resource_id = ${id}::uuid)
+      + (select count(*) from server where observed_state = 'building' and id = ${id}::uuid) as n`,
   )) === 0;
 
 async function undisturbed(id: ServerId, act: Act): Promise<void> {
