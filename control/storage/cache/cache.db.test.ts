@@ -279,9 +279,13 @@ test('a clone of a volume that a server has waits for what is in the cache, and 
   const volume = await cloud.made({ type: 'cached' });
   const server = await attached(volume.id);
   const clone = await cloud.volumes.create(cloud.member, cloud.wish({ sourceVolumeId: volume.id }));
+  // Who waits does nothing to what it waits for, however often it is looked at.
+  await cloud.controller.reconcile(clone.id);
   await cloud.switchOver(server);
   await cloud.obey();
+  await cloud.controller.reconcile(clone.id);
   assert.equal(await cloud.status(clone.id), 'creating');
+  assert.equal(await chainOf(volume.id), 'writes@fast base@local writes@fast base@local');
   await detach(volume.id);
   await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
   assert.equal(await cloud.status(volume.id), 'deleting');
@@ -289,6 +293,44 @@ test('a clone of a volume that a server has waits for what is in the cache, and 
   assert.equal(await cloud.status(clone.id), 'available');
   await assert.rejects(cloud.volumes.get(cloud.member, volume.id), { code: 'not_found' });
   await cloud.volumes.delete(cloud.member, clone.id, { cascade: false, force: false });
+});
+
+test('a clone without a cache gets what was in the cache of its source, also when that goes meanwhile', async () => {
+  const volume = await cloud.made({ type: 'cached' });
+  const server = await attached(volume.id);
+  const wish = cloud.wish({ sourceVolumeId: volume.id, type: '__DEFAULT__' });
+  const clone = await cloud.volumes.create(cloud.member, wish);
+  await cloud.switchOver(server);
+  await detach(volume.id);
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
+  await obeyed();
+  assert.equal(await cloud.status(clone.id), 'available');
+  await assert.rejects(cloud.volumes.get(cloud.member, volume.id), { code: 'not_found' });
+  await cloud.volumes.delete(cloud.member, clone.id, { cascade: false, force: false });
+});
+
+test('a snapshot on one that is not final yet keeps neither from becoming so', async () => {
+  const volume = await cloud.made({ type: 'cached' });
+  const server = await attached(volume.id);
+  const wish = { volumeId: volume.id, name: 'x', description: null, metadata: {}, inUse: true };
+  const taken = [(await cloud.snapshots.create(cloud.member, wish)).id];
+  await cloud.switchOver(server);
+  await detach(volume.id);
+  await obeyed(undefined, async () => {
+    // All has sunk, and nobody has noted yet that it is final.
+    if (taken.length === 1 && (await chainOf(volume.id)) === 'base@local base@local base@local') {
+      taken.push((await cloud.snapshots.create(cloud.member, wish)).id);
+    }
+    if (taken.length === 1)
+      await cloud
+        .dyingController('cache')
+        .reconcile(volume.id)
+        .catch(() => {});
+    else await cloud.settle();
+  });
+  assert.equal(taken.length, 2);
+  for (const id of taken) assert.notEqual((await cloud.snapshots.get(cloud.member, id)).ready_at, null);
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: true, force: false });
 });
 
 test('what a cached volume held still goes to who waits for it, when the volume is reverted or made of an image meanwhile', async () => {

@@ -20,14 +20,18 @@ interface ChainRow extends CacheLayer {
   size_bytes: number;
 }
 
-/** From the top down to the first that is of no cache any more. */
+/**
+ * From the top down to the first that is of no cache of the volume any more. A clone builds on a base of its source's, maybe before that is
+ * final: what is to be done there is for the source, which alone sees what has to sink into it.
+ */
 export async function cacheChain(db: Queryable, layerId: string): Promise<ChainRow[]> {
   const { rows } = await sql<ChainRow>`
-    with recursive chain (id, depth) as (
-      select ${layerId}::uuid, 0
-      union all select l.parent_id, depth + 1 from chain, lateral (
-        select parent_id from volume_layer where id = chain.id and cache_role is not null and parent_id is not null offset 0) l)
-    select l.id, l.cache_role as role, l.read_only as "readOnly", ${isServedInSql('l')} as served,
+    with recursive chain (id, depth, owner) as (
+      select id, 0, volume_id from volume_layer where id = ${layerId}
+      union all select l.parent_id, depth + 1, owner from chain, lateral (
+        select parent_id from volume_layer where id = chain.id and volume_id = owner and cache_role is not null and parent_id is not null
+        offset 0) l)
+    select l.id, case when l.volume_id = owner then l.cache_role end as role, l.read_only as "readOnly", ${isServedInSql('l')} as served,
       l.former_parent_id is not null as moving, l.observed_full as full, l.size_bytes
     from chain join volume_layer l on l.id = chain.id order by depth`.execute(db);
   return rows;

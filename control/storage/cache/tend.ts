@@ -72,15 +72,14 @@ export async function freezeCached(tx: Tx, volume: CachedVolume): Promise<{ froz
   const next = await coverTop(tx, volume, { top: old, role: 'base', sizeBytes });
   const had = old.role === 'writes' && (await isHad(tx, volume.id));
   const top = had ? await coverTop(tx, volume, { top: { id: next, role: 'base' }, role: 'writes', sizeBytes }) : next;
-  // What nothing has to sink into is final at once.
-  if (old === base && !chain.some(({ role }) => role === 'writes')) await settleBase(tx, base.id);
+  // What nothing has to sink into is final at once; not above another one that is not yet.
+  if (chain.every(({ id, role }) => role === null || id === base.id)) await settleBase(tx, base.id);
   return { frozen: base.id, top };
 }
 
-/** Somebody waits for what is still in generations: a snapshot, or a clone, of a base that is not final. */
+/** Somebody waits for what is still in generations: a snapshot, or a clone, of a base that is not final. Nobody but this volume makes it so. */
 export async function isOwed(tx: Tx, volume: CachedVolume): Promise<boolean> {
   if (volume.cache_pool_id === null || volume.layer_id === null) return false;
   const chain = await cacheChain(tx, volume.layer_id);
-  const base = chain.findIndex(({ role, readOnly }) => role === 'base' && readOnly);
-  return base >= 0 && chain.slice(0, base).some(({ role }) => role === 'writes');
+  return chain.some(({ role, readOnly }) => role === 'base' && readOnly);
 }
