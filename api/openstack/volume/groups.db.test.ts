@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { testPool } from '../../../control/storage/testing.ts';
+import { lookAtIncomplete } from '../../../control/storage/volume/testing.ts';
 import { volumeApi } from './testing.ts';
 
 const api = await volumeApi();
@@ -13,10 +14,12 @@ let volumeType: string;
 
 const call = (method: string, path: string, body?: unknown, caller = member, version: number | 'latest' = 'latest') =>
   api.call(caller, method, path, { ...(body !== undefined && { body }), version });
-/** The host does what it is told. */
-const obey = () =>
-  sql`update volume_layer set observed_state = 'ready', observed_generation = generation,
-  observed_epoch = epoch, observed_size_bytes = size_bytes`.execute(db.query);
+/** The host does what it is told, and the controllers look at that. */
+async function obey(): Promise<void> {
+  await sql`update volume_layer set observed_state = 'ready', observed_generation = generation,
+    observed_epoch = epoch, observed_size_bytes = size_bytes`.execute(db.query);
+  await lookAtIncomplete(db);
+}
 
 before(async () => {
   await testPool(db);

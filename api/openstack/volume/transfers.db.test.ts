@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { testPool } from '../../../control/storage/testing.ts';
+import { lookAtIncomplete } from '../../../control/storage/volume/testing.ts';
 import { volumeApi } from './testing.ts';
 
 const api = await volumeApi();
@@ -24,10 +25,16 @@ before(async () => {
 const call = (caller: typeof giver, method: string, path: string, body?: unknown, version: number | 'latest' = 0) =>
   api.call(caller, method, path, { ...(body !== undefined && { body }), version });
 
-async function available(more: object = {}): Promise<string> {
-  const { body } = await call(giver, 'POST', '/volumes', { volume: { size: 1, name: '卷', ...more } });
+/** The host does what it is told, and the controllers look at that. */
+async function obey(): Promise<void> {
   await sql`update volume_layer set observed_state = 'ready', observed_generation = generation,
     observed_epoch = epoch, observed_size_bytes = size_bytes`.execute(db.query);
+  await lookAtIncomplete(db);
+}
+
+async function available(more: object = {}): Promise<string> {
+  const { body } = await call(giver, 'POST', '/volumes', { volume: { size: 1, name: '卷', ...more } });
+  await obey();
   return body.volume.id;
 }
 
@@ -86,8 +93,7 @@ test('a volume is kept by deleting its transfer, and only an available one is gi
 test('snapshots go along by the newer call, and stay by the older one and where they shall', async () => {
   const snapshotOf = async (volumeId: string) => {
     const { body } = await call(giver, 'POST', '/snapshots', { snapshot: { volume_id: volumeId } });
-    await sql`update volume_layer set observed_state = 'ready', observed_generation = generation,
-      observed_epoch = epoch, observed_size_bytes = size_bytes`.execute(db.query);
+    await obey();
     return body.snapshot.id as string;
   };
   for (const [more, goes] of [

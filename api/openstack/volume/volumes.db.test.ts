@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { callerOf } from '../../../control/compute/server/testing.ts';
 import { testPool } from '../../../control/storage/testing.ts';
+import { lookAtIncomplete } from '../../../control/storage/volume/testing.ts';
 import { volumeApi } from './testing.ts';
 
 const api = await volumeApi();
@@ -14,10 +15,12 @@ const microseconds = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/;
 
 before(() => testPool(db));
 
-/** The host does what it is told. */
-const obey = () =>
-  sql`update volume_layer set observed_state = 'ready', observed_generation = generation,
-  observed_epoch = epoch, observed_size_bytes = size_bytes`.execute(db.query);
+/** The host does what it is told, and the controllers look at that. */
+async function obey(): Promise<void> {
+  await sql`update volume_layer set observed_state = 'ready', observed_generation = generation,
+    observed_epoch = epoch, observed_size_bytes = size_bytes`.execute(db.query);
+  await lookAtIncomplete(db);
+}
 
 const call = (method: string, path: string, body?: unknown, version: number | 'latest' = 0, caller = member) =>
   api.call(caller, method, path, { ...(body !== undefined && { body }), version });

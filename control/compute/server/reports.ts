@@ -116,8 +116,8 @@ async function dropKnown(db: Queryable, hostId: HostId, reports: Map<string, Obs
   }
 }
 
-const volumeChanges = ({ attachments }: KnownRow, report: ObservedServer): AttachmentChange[] =>
-  attachments ? applyVolumes(attachments, report) : [];
+const volumeChanges = ({ attachments, observed_generation: generation }: KnownRow, report: ObservedServer) =>
+  attachments ? applyVolumes(attachments, report, { generation }) : [];
 
 /** Absent is recorded (or was), or the server is nobody's or another host's. Not: ours, wanted, and lost. */
 function mayForget(row: ReportedRow | undefined, kind: string | undefined): boolean {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
-import type { LayerId, ServerId, VolumeId } from '../../../contract/ids.ts';
+import { type LayerId, newId, type ServerId, type VolumeId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { tellServers } from '../../storage/attachment/index.ts';
 import { testAttachment, testVolume } from '../../storage/attachment/testing.ts';
@@ -109,6 +109,29 @@ test('what a volume’s change told its server makes older words count for it no
   await cloud.service.act(cloud.member, id, serverActions.stop);
   await db.database.transaction({ actorId: null, requestId: null }, (tx) => tellServers(tx, [volume.id]));
   assert.equal(taskState(await cloud.service.get(cloud.member, id)), 'powering-off');
+});
+
+test('a clone and a snapshot wait for no sweep when the host has heard of a new top, whatever its guest has', async () => {
+  const { hostId, id, volume } = await running();
+  const attachmentId = await testAttachment(db.database, { serverId: id, volumeId: volume.id });
+  const off = (heard: object = {}) => cloud.report(hostId, id, { ...heard, state: 'stopped' });
+  await off();
+  const [clone, snapshot] = [await testVolume(db.database, { projectId: cloud.projectId, hostId }), newId()];
+  await sql`update volume set launched_at = null, source_volume_id = ${volume.id} where id = ${clone.id}`.execute(
+    db.database.query,
+  );
+  await sql`insert into volume_snapshot (id, project_id, user_id, volume_id, layer_id, size_gib)
+    values (${snapshot}, ${cloud.projectId}, ${newId()}, ${volume.id}, ${volume.layerId}, 1)`.execute(
+    db.database.query,
+  );
+  await db.database.transaction({ actorId: null, requestId: null }, (tx) => tellServers(tx, [volume.id]));
+  const woken = async () => [await waiting('volume', clone.id), await waiting('volume_snapshot', snapshot)];
+  const before = (await attachment(attachmentId))!;
+  await off({ generation: before.generation - 1 });
+  assert.deepEqual(await woken(), [false, false], 'it has not heard');
+  await off();
+  assert.deepEqual(await attachment(attachmentId), before);
+  assert.deepEqual(await woken(), [true, true]);
 });
 
 test('a volume that shall be had no more is free once its host has heard so and its guest has let go', async () => {

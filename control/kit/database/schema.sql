@@ -2350,6 +2350,8 @@ CREATE INDEX volume_type_of ON public.volume USING btree (volume_type_id);
 
 CREATE INDEX volume_type_qos_specs ON public.volume_type USING btree (qos_specs_id);
 
+CREATE INDEX volume_waiting_source ON public.volume USING btree (source_volume_id) WHERE (launched_at IS NULL);
+
 ALTER INDEX public.change_server_deleted ATTACH PARTITION public.change_default_at_idx;
 
 ALTER INDEX public.change_server_deleted_project ATTACH PARTITION public.change_default_project_id_at_idx;

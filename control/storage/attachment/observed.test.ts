@@ -7,24 +7,25 @@ const row = (over: Partial<KnownAttachment> = {}): KnownAttachment => ({
   ...{ id: 'attachment', volume_id: 'volume', desired_presence: 'present', server_generation: 5, observed_state: null },
   ...{ observed_layer_id: null, observed_size_bytes: null, attached: false, ...over },
 });
+const applied = (row: KnownAttachment, report: Parameters<typeof applyVolumes>[1], generation = 5) =>
+  applyVolumes([row], report, { generation });
 const has = { id: 'volume' as VolumeId, layerId: 'layer' as LayerId, sizeBytes: 7, state: 'attached' } as const;
 const seen = { observed_state: 'attached', observed_layer_id: 'layer', observed_size_bytes: 7 } as const;
 
 test('a volume is attached once its guest has it, whatever generation the host has served', () => {
-  const [change] = applyVolumes([row()], { generation: 4, state: 'building', volumes: [has] });
+  const [change] = applied(row(), { generation: 4, state: 'building', volumes: [has] });
   assert.deepEqual(change, { id: 'attachment', gone: false, attached: true, ...seen });
 });
 
 test('a guest that is off has its volumes as soon as its host has heard of them', () => {
-  assert.deepEqual(applyVolumes([row()], { generation: 4, state: 'stopped' }), []);
-  assert.equal(applyVolumes([row()], { generation: 5, state: 'stopped' })[0]?.attached, true);
-  assert.deepEqual(applyVolumes([row()], { generation: 5, state: 'running', volumes: [] }), []);
+  assert.deepEqual(applied(row(), { generation: 4, state: 'stopped' }), []);
+  assert.equal(applied(row(), { generation: 5, state: 'stopped' })[0]?.attached, true);
+  assert.deepEqual(applied(row(), { generation: 5, state: 'running', volumes: [] }), []);
 });
 
 test('a volume is free when the host that was told so says that nobody has it, and not before', () => {
   const leaving = row({ desired_presence: 'absent', attached: true, ...seen });
-  const gone = (report: Parameters<typeof applyVolumes>[1]) =>
-    applyVolumes([leaving], report).some((change) => change.gone);
+  const gone = (report: Parameters<typeof applyVolumes>[1]) => applied(leaving, report).some((change) => change.gone);
   assert.equal(gone({ generation: 4, state: 'running', volumes: [] }), false, 'it may plug it yet');
   assert.equal(gone({ generation: 5, state: 'running', volumes: [has] }), false);
   assert.equal(gone({ generation: 5, state: 'running', volumes: [{ ...has, state: 'releasing' }] }), false);
@@ -34,5 +35,13 @@ test('a volume is free when the host that was told so says that nobody has it, a
 
 test('what is known already changes nothing', () => {
   const known = row({ attached: true, ...seen });
-  assert.deepEqual(applyVolumes([known], { generation: 5, state: 'running', volumes: [has] }), []);
+  assert.deepEqual(applied(known, { generation: 5, state: 'running', volumes: [has] }), []);
+});
+
+test('a host that has heard of what the attachment shall be is news once, though its guest has what it had', () => {
+  const known = row({ attached: true, ...seen });
+  const report = { generation: 5, state: 'running' as const, volumes: [has] };
+  assert.equal(applied(known, { ...report, generation: 4 }, 3).length, 0);
+  assert.deepEqual(applied(known, report, 4), [{ id: 'attachment', gone: false, attached: true, ...seen }]);
+  assert.equal(applied(known, { ...report, generation: 6 }, 5).length, 0);
 });

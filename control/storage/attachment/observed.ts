@@ -28,6 +28,12 @@ export interface AttachmentChange {
   attached: boolean;
 }
 
+/** Of the server before the report. */
+export interface Before {
+  /** What its host had heard of. */
+  generation: number;
+}
+
 type Report = Pick<ObservedServer, 'generation' | 'state' | 'volumes'>;
 
 /** Of a server by its id: all its attachments, as one value; null where there are none. */
@@ -40,8 +46,11 @@ export const attachmentsOfServer = (serverId: RawBuilder<unknown>): RawBuilder<K
 /** What no guest runs in has its volumes as soon as its host knows of them: they are there with its next start. */
 const restful: ReadonlySet<string> = new Set(['stopped', 'suspended']);
 
-/** What changes. A report that does not count (another owner's, an older one) must not come here. */
-export function applyVolumes(known: readonly KnownAttachment[], report: Report): AttachmentChange[] {
+/**
+ * What changes; that the host has heard now of what the attachment shall be is a change, too: with that the volume's top may come into force.
+ * A report that does not count (another owner's, an older one) must not come here.
+ */
+export function applyVolumes(known: readonly KnownAttachment[], report: Report, before: Before): AttachmentChange[] {
   const had = new Map((report.volumes ?? []).map((volume) => [volume.id as string, volume]));
   return known.flatMap((row) => {
     const volume = had.get(row.volume_id);
@@ -52,7 +61,8 @@ export function applyVolumes(known: readonly KnownAttachment[], report: Report):
       ...{ observed_layer_id: volume?.layerId ?? null, observed_size_bytes: volume?.sizeBytes ?? null },
       attached: row.attached || volume !== undefined || (heard && restful.has(report.state)),
     };
-    return gone || differs(row, change) ? [change] : [];
+    const news = heard && before.generation < row.server_generation;
+    return gone || news || differs(row, change) ? [change] : [];
   });
 }
 
@@ -62,7 +72,7 @@ const differs = (row: KnownAttachment, change: AttachmentChange): boolean =>
   row.observed_size_bytes !== change.observed_size_bytes ||
   row.attached !== change.attached;
 
-/** Writes it, and wakes whoever waits for it: the volumes, and snapshots of them whose content is not final yet. */
+/** Writes it, and wakes whoever waits for it ({@link wakeOf}). */
 export async function recordVolumes(tx: Tx, changes: readonly AttachmentChange[]): Promise<void> {
   if (changes.length === 0) return;
   await sql`
@@ -90,8 +100,13 @@ export async function volumesLeftHost(tx: Tx, serverId: string): Promise<void> {
     ${wakeOf(sql`touched`)}`.execute(tx);
 }
 
-/** Whom it concerns that a volume, of these, is had otherwise than before. @param touched a table with `volume_id` */
+/**
+ * Whom it concerns that a volume, of these, is had otherwise than before: itself, and what was made of it whose content is not complete yet.
+ * @param touched a table with `volume_id`
+ */
 export const wakeOf = (touched: RawBuilder<unknown>): RawBuilder<unknown> => sql`
   select enqueue('volume', volume_id::text, now()) from ${touched}
   union all select enqueue('volume_snapshot', n.id::text, now()) from volume_snapshot n
-    where n.ready_at is null and n.volume_id in (select volume_id from ${touched})`;
+    where n.ready_at is null and n.volume_id in (select volume_id from ${touched})
+  union all select enqueue('volume', c.id::text, now()) from volume c
+    where c.launched_at is null and c.source_volume_id in (select volume_id from ${touched})`;

@@ -21,7 +21,7 @@ export interface ListedGroupSnapshot extends Selectable<GroupSnapshotTable> {
 }
 
 const having = (wanted: string) => sql`exists (select from volume_snapshot s join volume v on v.id = s.volume_id
-  left join volume_layer l on l.id = s.layer_id where s.group_snapshot_id = t.id and ${snapshotStatusSql} = ${sql.lit(wanted)})`;
+  where s.group_snapshot_id = t.id and ${snapshotStatusSql} = ${sql.lit(wanted)})`;
 
 /** As far as the snapshots of its volumes. */
 const status = sql<string>`(case when t.fault is not null then coalesce(t.fault ->> 'status', 'error')

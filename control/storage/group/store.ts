@@ -15,7 +15,7 @@ export interface ListedGroup extends Selectable<VolumeGroupTable> {
 
 /** A group is as far as its volumes: derived, so nobody can leave it in between. */
 const status = sql<string>`(case when t.fault is not null then coalesce(t.fault ->> 'status', 'error')
-  when exists (select from volume v left join volume_layer l on l.id = v.layer_id left join volume_attachment a on a.volume_id = v.id
+  when exists (select from volume v left join volume_attachment a on a.volume_id = v.id
     where v.group_id = t.id and ${volumeStatusSql} = 'creating') then 'creating' else 'available' end)`;
 
 export const groupListing: Listing<ListedGroup> = {

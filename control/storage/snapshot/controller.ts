@@ -1,7 +1,7 @@
 /**
  * The snapshot controller: writes down that a snapshot's content is final, or why it is not. Takes nothing but an id; reads the whole
- * state; each step is one transaction and may be repeated. What is shown never waits for it (../volume/snapshot-states.ts). If the process
- * dies, the durable job or the sweep finds the snapshot where it was.
+ * state; each step is one transaction and may be repeated. A snapshot is shown as available from when that is written down, and stays so
+ * (../volume/snapshot-states.ts). If the process dies, the durable job or the sweep finds the snapshot where it was.
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
@@ -11,9 +11,9 @@ import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { findLayer, hasFailed, isLost, type LayerRow } from '../layer/index.ts';
-import { faultOf, isReady, recordLoss } from '../volume/index.ts';
+import { faultOf, recordLoss } from '../volume/index.ts';
 import type { ListedSnapshot } from './snapshot.ts';
-import { lockSnapshot, noteSnapshot } from './store.ts';
+import { isContentFinal, lockSnapshot, noteSnapshot } from './store.ts';
 
 /** The steps after which a test may kill the controller. */
 export type SnapshotStep = 'looked' | 'ready' | 'failed' | 'mended' | 'expired';
@@ -81,7 +81,7 @@ export class SnapshotController {
 async function takeStep(tx: Tx, snapshot: ListedSnapshot): Promise<SnapshotStep | undefined> {
   const { id, generation, fault, layer_id } = snapshot;
   const byHost = fault?.code === 'host';
-  if (snapshot.ready_at === null && isReady(snapshot)) {
+  if (snapshot.ready_at === null && (await isContentFinal(tx, id))) {
     await sql`update volume_snapshot set ready_at = now() where id = ${id}`.execute(tx);
     if (byHost) await noteSnapshot(tx, id, { fault: null });
     await endOperations(tx, id, generation, { state: 'succeeded' });

@@ -122,7 +122,7 @@ for (const step of ['looked', 'ready', 'failed', 'mended', 'expired'] as const) 
     }
     await dieAndRepeat(step, id);
     assert.equal(await status(id), fails || step === 'expired' ? 'error' : 'creating');
-    await cloud.obey();
+    await cloud.report();
     await dieAndRepeat(step, id);
     assert.equal(await status(id), 'available');
     const { rows } = await sql`select from operation where resource_id = ${id} and state = 'running'`.execute(
@@ -135,7 +135,7 @@ for (const step of ['looked', 'ready', 'failed', 'mended', 'expired'] as const) 
 test('a snapshot whose file is lost is told of, once', async () => {
   const volume = await cloud.made();
   const { id } = await create(volume.id);
-  await cloud.obey();
+  await cloud.report();
   await dieAndRepeat('ready', id);
   await sql`update volume_layer set observed_state = 'absent' where id = ${volume.layer_id}`.execute(db.database.query);
   await dieAndRepeat('failed', id);

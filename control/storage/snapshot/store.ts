@@ -8,21 +8,19 @@ import { onePerKey } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
 import {
   contains,
+  contentIsFinalSql,
   keysetBehind,
-  layerSettledSql,
   type Reach,
   type StorageFault,
   snapshotStatusSql,
   snapshotTaskSql,
   type TimeComparison,
   timeConditions,
-  topInForceSql,
 } from '../volume/index.ts';
 import type { ListedSnapshot } from './snapshot.ts';
 
-const from = sql`volume_snapshot s join volume v on v.id = s.volume_id left join volume_layer l on l.id = s.layer_id`;
-const columns = sql`s.*, l.observed_state as layer_state, ${layerSettledSql} as layer_settled, ${topInForceSql} as top_in_force,
-  ${snapshotTaskSql} as task`;
+const from = sql`volume_snapshot s join volume v on v.id = s.volume_id`;
+const columns = sql`s.*, ${snapshotTaskSql} as task`;
 const within = (reach: Reach) => (reach === 'all' ? sql`true` : sql`s.project_id = ${reach.projectId}::uuid`);
 
 /** @throws CloudError `not_found`, also for what is out of reach */
@@ -50,6 +48,13 @@ export async function lockSnapshot(tx: Tx, reach: Reach, id: string): Promise<Li
     findSnapshot(tx, reach, known),
   ]);
   return snapshot;
+}
+
+/** For whoever writes down that it was so once. */
+export async function isContentFinal(db: Queryable, id: string): Promise<boolean> {
+  const { rows } = await sql`select from ${from} join volume_layer l on l.id = s.layer_id
+    where s.id = ${id} and ${contentIsFinalSql}`.execute(db);
+  return rows.length > 0;
 }
 
 export async function noteSnapshot(

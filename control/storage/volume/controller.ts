@@ -11,8 +11,8 @@
  *   its cache is full, or nobody has it → its generations come and sink (../cache)
  *   shall be absent        → goes as soon as nobody has it
  *
- * What is shown never waits for this: it is derived from the same rows (states.ts). If the process dies after any step, the durable job
- * or the sweep finds the volume where it was.
+ * What is shown is derived from the same rows (states.ts), and waits for this only to be available for the first time: what was so once
+ * stays so. If the process dies after any step, the durable job or the sweep finds the volume where it was.
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
@@ -31,8 +31,7 @@ import { tendMove } from './move.ts';
 import { removeVolume } from './remove.ts';
 import { endRestore, giveUpRestore, type RestoreTask } from './restore.ts';
 import { type ReplacingTask, replaceTop } from './revert.ts';
-import { isLaunched } from './states.ts';
-import { changeVolume, lockVolume } from './store.ts';
+import { changeVolume, isContentComplete, lockVolume } from './store.ts';
 import type { VolumeTask } from './tables.ts';
 import { endUpload, isWanted, type UploadOutcome } from './upload.ts';
 import { faultOf, type ListedVolume } from './volume.ts';
@@ -141,7 +140,7 @@ async function lookAt(tx: Tx, id: string): Promise<Look | undefined> {
 async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
   const { volume, top } = look;
   if (volume.desired_presence === 'absent') return towardsAbsent(tx, volume);
-  if (volume.launched_at === null && isLaunched(volume)) return launch(tx, volume);
+  if (volume.launched_at === null && (await isContentComplete(tx, volume.id))) return launch(tx, volume);
   if (volume.cache_pool_id !== null && (await tendCache(tx, volume))) return 'cache';
   const failure = top && failureOf(top);
   if (volume.fault && byHost.has(volume.fault.code) && !failure && top && isServed(top)) return mend(tx, volume);
@@ -152,7 +151,7 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
   if (failure && !volume.fault) return fail(tx, look, failure);
   // Content of any size takes its time; what did not begin is turned back.
   if (volume.desired_task && isMove(volume.desired_task)) return undefined;
-  if (look.deadline && isLaunched(volume) && !volume.desired_task && !volume.fault) return finish(tx, volume);
+  if (look.deadline && volume.launched_at !== null && !volume.desired_task && !volume.fault) return finish(tx, volume);
   return expire(tx, look);
 }
 

@@ -33,7 +33,8 @@ const running = async (id: string) => {
 
 for (const step of ['looked', 'launched'] as const) {
   test(`a volume is launched when the controller dies after '${step}'`, async () => {
-    const { id } = await cloud.made();
+    const { id } = await cloud.volumes.create(cloud.member, cloud.wish());
+    await cloud.report();
     await dieAndRepeat(step, id);
     assert.ok((await cloud.volumes.get(cloud.member, id)).launched_at);
     assert.equal(await running(id), 0);
@@ -47,7 +48,7 @@ for (const step of ['looked', 'task ended'] as const) {
     await cloud.volumes.extend(cloud.member, id, { sizeGib: 2, inUse: false });
     await dieAndRepeat(step, id);
     assert.equal(await cloud.status(id), 'extending');
-    await cloud.obey();
+    await cloud.report();
     await dieAndRepeat(step, id);
     assert.deepEqual([await cloud.status(id), await running(id)], ['available', 0]);
   });
@@ -64,7 +65,7 @@ for (const step of ['looked', 'task ended'] as const) {
         protected: false,
       },
     });
-    await cloud.obey();
+    await cloud.report();
     await dieAndRepeat(step, id);
     const { rows } = await sql<{ status: string }>`select status from image where id = ${imageId}`.execute(
       db.database.query,
@@ -80,7 +81,7 @@ for (const step of ['looked', 'failed', 'mended'] as const) {
       where volume_id = ${id}`.execute(db.database.query);
     await dieAndRepeat(step, id);
     assert.deepEqual([await cloud.status(id), await running(id)], ['error', 0]);
-    await cloud.obey();
+    await cloud.report();
     await dieAndRepeat(step, id);
     assert.equal(await cloud.status(id), 'available');
   });
@@ -107,7 +108,7 @@ for (const step of ['looked', 'expired'] as const) {
     await dieAndRepeat(step, id);
     assert.equal(await cloud.status(id), 'error');
     assert.match((await cloud.volumes.get(cloud.member, id)).fault!.message, /waiting for the host to make the volume/);
-    await cloud.obey();
+    await cloud.report();
     await dieAndRepeat(step, id);
     assert.equal(await cloud.status(id), 'available', 'late, but there');
   });

@@ -243,8 +243,8 @@ const shown = (
 ): ListedVolume => ({
   ...{ ...volume, key_id: keyId },
   ...{ type_name: type.name, host_name: pool?.host_name ?? null, host_zone: pool?.availability_zone ?? null },
-  ...{ pool_name: pool?.name ?? null, layer_bytes: pool ? sizeGib * gibBytes : 0, layer_state: pool ? 'none' : null },
-  ...{ source_open: false, attachment: null },
+  ...{ pool_name: pool?.name ?? null, layer_bytes: pool ? sizeGib * gibBytes : 0 },
+  attachment: null,
 });
 
 async function insertFirstLayer(

@@ -28,8 +28,8 @@ export { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.t
 export { removeVolume, removeWithServer } from './remove.ts';
 export { replaceTop } from './revert.ts';
 export { type ListOptions, type MetadataKind, VolumeService } from './service.ts';
-export { isReady, type SnapshotState, snapshotStatus } from './snapshot-states.ts';
-export { layerSettledSql, snapshotStatusSql, snapshotTaskSql, topInForceSql } from './snapshot-states-sql.ts';
+export { type SnapshotState, snapshotStatus } from './snapshot-states.ts';
+export { contentIsFinalSql, snapshotStatusSql, snapshotTaskSql } from './snapshot-states-sql.ts';
 export {
   type AttachmentState,
   type AttachmentStatus,

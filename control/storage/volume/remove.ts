@@ -53,7 +53,7 @@ async function requireDeletable(tx: Tx, caller: Caller, volume: ListedVolume, op
     requireStatus(volume, 'delete', ['available', 'error', 'error_restoring', 'error_extending', 'error_managing']);
   }
   const { rows } = await sql<{ project_id: string; status: string }>`select s.project_id, ${snapshotStatusSql} as status
-    from volume_snapshot s join volume v on v.id = s.volume_id left join volume_layer l on l.id = s.layer_id
+    from volume_snapshot s join volume v on v.id = s.volume_id
     where s.volume_id = ${id}`.execute(tx);
   if (rows.length > 0 && !options.cascade) throw inTheWay('snapshots');
   if (options.force) return;

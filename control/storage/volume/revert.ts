@@ -26,7 +26,7 @@ export async function revertVolume(
 ): Promise<void> {
   await onLockedVolume(deps, caller, id, 'revert a volume', async (tx, volume) => {
     const { rows } = await sql<Latest>`select s.id, s.size_gib, s.layer_id, ${snapshotStatusSql} as status
-      from volume_snapshot s join volume v on v.id = s.volume_id left join volume_layer l on l.id = s.layer_id
+      from volume_snapshot s join volume v on v.id = s.volume_id
       where s.volume_id = ${id} order by s.created_at desc, s.id desc limit 1`.execute(tx);
     const latest = requireLatest(volume, rows[0], snapshotId);
     requireStatus(volume, 'revert', ['available']);

@@ -1,5 +1,4 @@
 /** What Cinder calls the status of a snapshot, derived as a volume's is (states.ts); here, since clones ask for it. Pure. */
-import type { ObservedLayerState } from '../layer/tables.ts';
 import { type SnapshotStatus, snapshotStatuses } from './statuses.ts';
 import type { StorageFault, VolumeTaskKind } from './tables.ts';
 
@@ -7,12 +6,8 @@ import type { StorageFault, VolumeTaskKind } from './tables.ts';
 export interface SnapshotState {
   desired_presence: 'present' | 'absent';
   fault: Pick<StorageFault, 'code' | 'status'> | null;
+  /** Since when its content is final. */
   ready_at: Date | null;
-  layer_state: ObservedLayerState | null;
-  /** Its host knows that nobody writes to the layer any more, and nothing sinks into it. */
-  layer_settled: boolean;
-  /** A guest that has the volume has no layer but the present top open. */
-  top_in_force: boolean;
   /** What is done with this very snapshot. */
   task: VolumeTaskKind | null;
 }
@@ -21,15 +16,11 @@ export const statusOfSnapshotTask: Partial<Record<VolumeTaskKind, SnapshotStatus
   ...{ revert: 'restoring', backup: 'backing-up' },
 };
 
-/** Its content is final. */
-export const isReady = ({ ready_at, layer_state, layer_settled, top_in_force }: SnapshotState): boolean =>
-  ready_at !== null || (layer_state === 'ready' && layer_settled && top_in_force);
-
 export function snapshotStatus(snapshot: SnapshotState): SnapshotStatus {
   const { fault, task } = snapshot;
   if (snapshot.desired_presence === 'absent') return 'deleting';
   if (fault) return isSnapshotStatus(fault.status) ? fault.status : 'error';
-  if (!isReady(snapshot)) return 'creating';
+  if (snapshot.ready_at === null) return 'creating';
   return (task && statusOfSnapshotTask[task]) ?? 'available';
 }
 

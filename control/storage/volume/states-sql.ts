@@ -1,4 +1,4 @@
-/** The SQL twin of the functions in states.ts, for lists; made of the same tables. `v` is the volume, `l` its top, `a` its attachment. */
+/** The SQL twin of the functions in states.ts, for lists; made of the same tables. `v` is the volume, `a` its attachment. */
 import { type RawBuilder, sql } from 'kysely';
 import { topIsInForceSql } from '../attachment/index.ts';
 import { statusOfAttachment, statusOfFault, statusOfTask } from './states.ts';
@@ -14,10 +14,13 @@ export const attachmentStatusSql = sql<string>`(case when a.desired_presence = '
   when a.server_id is not null then case when a.attached_at is null then 'attaching' else 'attached' end
   when a.completed_at is not null then 'attached' when a.connector is null then 'reserved' else 'attaching' end)`;
 
-/** Asked only of what is not launched. */
-export const sourceOpenSql = sql<boolean>`(v.launched_at is null and v.source_volume_id is not null and (exists (
+/**
+ * The first content of a new volume is there, and no guest writes to what it is cloned from. Asked until it was so once: whatever makes it
+ * so wakes the volume. `l` is its top.
+ */
+export const contentIsCompleteSql = sql<boolean>`(l.observed_state is not distinct from 'ready' and (v.source_volume_id is null or not (exists (
   select from (select v.source_volume_id as id) source join volume v on v.id = source.id where not ${topIsInForceSql})
-  or exists (select from volume_layer b where b.id = l.parent_id and b.cache_role is not null and b.volume_id <> v.id)))`;
+  or exists (select from volume_layer b where b.id = l.parent_id and b.cache_role is not null and b.volume_id <> v.id))))`;
 
 /** Cinder's migration_status, as `migrationStatus` has it (volume.ts). */
 export const migrationStatusSql = sql<string | null>`(case when v.desired_task ->> 'kind' in ('retype', 'migrate')
@@ -26,5 +29,5 @@ export const migrationStatusSql = sql<string | null>`(case when v.desired_task -
 export const volumeStatusSql = sql<string>`(case when v.desired_presence = 'absent' then 'deleting'
   when v.fault is not null then coalesce(v.fault ->> 'status', ${byTable(sql`v.fault ->> 'code'`, statusOfFault, 'error')})
   when v.desired_task is not null then ${byTable(sql`v.desired_task ->> 'kind'`, statusOfTask, null)}
-  when v.launched_at is null and (l.observed_state is distinct from 'ready' or ${sourceOpenSql}) then 'creating'
+  when v.launched_at is null then 'creating'
   when a.id is null then 'available' else ${byTable(attachmentStatusSql, statusOfAttachment, null)} end)`;

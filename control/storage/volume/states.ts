@@ -1,9 +1,11 @@
 /**
- * What Cinder calls the status of a volume: a function of what is desired, what hosts have said of its top layer, and who has it. Pure,
+ * What Cinder calls the status of a volume: a function of what is desired, whether its first content is complete, and who has it. Pure,
  * and each table total. Nobody writes a status, so none can contradict the truth. Its SQL twin for lists is in states-sql.ts; a test
  * holds the two together.
+ *
+ * That its content is complete is written down once (the controller, `launched_at`) and not made of what hosts say now: that may turn,
+ * as when the guest of what it is cloned from is told something new, and what was available would be `creating` again.
  */
-import type { ObservedLayerState } from '../layer/tables.ts';
 import type { VolumeStatus } from './statuses.ts';
 import type { StorageFault, VolumeTaskKind } from './tables.ts';
 
@@ -40,11 +42,8 @@ export interface VolumeState {
   desired_presence: 'present' | 'absent';
   desired_task: { kind: VolumeTaskKind } | null;
   fault: Pick<StorageFault, 'code' | 'status'> | null;
+  /** Since when its first content is complete. */
   launched_at: Date | null;
-  /** Null: it has no layer yet. */
-  layer_state: ObservedLayerState | null;
-  /** A guest still writes to what it is being cloned from. */
-  source_open: boolean;
   attachment: AttachmentState | null;
 }
 
@@ -59,15 +58,11 @@ export const statusOfFault: Readonly<Record<string, VolumeStatus>> = {
   ...{ extend: 'error_extending', restore: 'error_restoring' },
 };
 
-/** Its first content is complete: known as soon as its host has said so, whether or not the controller has written it down. */
-export const isLaunched = ({ launched_at, layer_state, source_open }: VolumeState): boolean =>
-  launched_at !== null || (layer_state === 'ready' && !source_open);
-
 export function volumeStatus(volume: VolumeState): VolumeStatus {
   const { fault, desired_task: task, attachment } = volume;
   if (volume.desired_presence === 'absent') return 'deleting';
   if (fault) return (fault.status as VolumeStatus | undefined) ?? statusOfFault[fault.code] ?? 'error';
   if (task) return statusOfTask[task.kind];
-  if (!isLaunched(volume)) return 'creating';
+  if (volume.launched_at === null) return 'creating';
   return attachment ? statusOfAttachment[attachmentStatus(attachment)] : 'available';
 }

@@ -5,7 +5,7 @@ import { type Caller, isAdmin, requireProject } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { sourceOpenSql } from './states-sql.ts';
+import { contentIsCompleteSql } from './states-sql.ts';
 import type { StorageFault, VolumeTask } from './tables.ts';
 import type { ListedVolume } from './volume.ts';
 
@@ -26,7 +26,7 @@ export const volumeFrom = sql`volume v join volume_type t on t.id = v.volume_typ
 const keyIdSql = sql`case when v.desired_task ? 'former_key_id' then (v.desired_task ->> 'former_key_id')::uuid else l.key_id end`;
 
 export const volumeColumns = sql`v.*, t.name as type_name, h.name as host_name, h.availability_zone as host_zone,
-  p.name as pool_name, coalesce(l.size_bytes, 0) as layer_bytes, ${keyIdSql} as key_id, l.observed_state as layer_state, ${sourceOpenSql} as source_open,
+  p.name as pool_name, coalesce(l.size_bytes, 0) as layer_bytes, ${keyIdSql} as key_id,
   case when a.id is not null then jsonb_build_object('id', a.id, 'server_id', a.server_id, 'desired_presence', a.desired_presence,
     'connector', a.connector, 'completed_at', a.completed_at, 'attached_at', case when a.server_id is null then a.completed_at else a.attached_at end,
     'instance_id', coalesce(a.server_id, a.named_server_id), 'device', a.device, 'mode', a.mode, 'observed_size_bytes', a.observed_size_bytes) end
@@ -55,6 +55,13 @@ export async function lockVolume(tx: Tx, reach: Reach, id: string): Promise<List
     findVolume(tx, reach, known),
   ]);
   return volume;
+}
+
+/** For whoever writes down that it was so once. */
+export async function isContentComplete(db: Queryable, id: string): Promise<boolean> {
+  const { rows } = await sql`select from volume v join volume_layer l on l.id = v.layer_id
+    where v.id = ${id} and ${contentIsCompleteSql}`.execute(db);
+  return rows.length > 0;
 }
 
 /** What of the row changes with a new generation; absent: as it is. */

@@ -41,13 +41,28 @@ export interface VolumeCloud {
   made(over?: Partial<VolumeWish>): Promise<ListedVolume>;
   status(id: string): Promise<string>;
   /** What the host would report if it had done all that it is told; layers that shall be absent are forgotten. */
+  report(): Promise<void>;
+  /** It does, and the controllers look at what that completes: its word wakes them. */
   obey(): Promise<void>;
   /** Runs the controllers for all there is. */
   settle(): Promise<void>;
   /** A server of the project that has the volume, as its host says, and writes to its present top. */
   attach(volumeId: string): Promise<{ serverId: string; attachmentId: string }>;
-  /** Its guest has been switched to the present tops of all its volumes. */
+  /** Its host says that its guest has been switched to the present tops of all its volumes. */
+  reportSwitch(serverId: string): Promise<void>;
+  /** It does, and the controllers look at what waited for that. */
   switchOver(serverId: string): Promise<void>;
+}
+
+/** The controllers look at what is not complete yet, as hosts' words have them do. */
+export async function lookAtIncomplete(database: Database): Promise<void> {
+  const deps = { database, log: silentLog };
+  const volumes = await sql<{ id: string }>`select id from volume where launched_at is null`.execute(database.query);
+  for (const { id } of volumes.rows) await new VolumeController(deps).reconcile(id);
+  const snapshots = await sql<{ id: string }>`select id from volume_snapshot where ready_at is null`.execute(
+    database.query,
+  );
+  for (const { id } of snapshots.rows) await new SnapshotController(deps).reconcile(id);
 }
 
 export async function volumeCloud(database: Database): Promise<VolumeCloud> {
@@ -81,12 +96,16 @@ export async function volumeCloud(database: Database): Promise<VolumeCloud> {
       return volumes.get(cloud.member, id);
     },
     status: async (id) => volumeStatus(await volumes.get(cloud.admin, id)),
-    async obey() {
+    async report() {
       await sql`delete from volume_layer where desired_presence = 'absent'`.execute(db);
       await sql`update volume_layer set observed_state = 'ready', observed_generation = generation, observed_epoch = epoch,
         observed_size_bytes = size_bytes, observed_error = null, observed_captures = coalesce((select jsonb_agg(
           jsonb_build_object('image_id', c ->> 'image_id', 'result', jsonb_build_object('sizeBytes', 5, 'virtualSizeBytes', size_bytes),
             'error', null)) from jsonb_array_elements(desired_captures) c), '[]')`.execute(db);
+    },
+    async obey() {
+      await cloud.report();
+      await lookAtIncomplete(database);
     },
     async settle() {
       const { rows } = await sql<{ id: string }>`select id from volume`.execute(db);
@@ -107,10 +126,14 @@ export async function volumeCloud(database: Database): Promise<VolumeCloud> {
         from volume where id = ${volumeId}`.execute(db);
       return { serverId, attachmentId };
     },
-    async switchOver(serverId) {
+    async reportSwitch(serverId) {
       await sql`update server set observed_generation = generation where id = ${serverId}`.execute(db);
       await sql`update volume_attachment a set observed_layer_id = v.layer_id, observed_size_bytes = v.size_gib * 1073741824::bigint
         from volume v where v.id = a.volume_id and a.server_id = ${serverId}`.execute(db);
+    },
+    async switchOver(serverId) {
+      await cloud.reportSwitch(serverId);
+      await lookAtIncomplete(database);
     },
   };
   for (const { userId } of [cloud.member, cloud.admin]) await testUser(database, userId);

@@ -14,6 +14,7 @@ import { Secret } from '../../../../contract/secret.ts';
 import { type TestDatabase, testDatabase } from '../../../kit/database/testing.ts';
 import { testPool, testVolume } from '../../../storage/attachment/testing.ts';
 import { findVolume, volumeStatus } from '../../../storage/volume/index.ts';
+import { lookAtIncomplete } from '../../../storage/volume/testing.ts';
 import type { ServerVolumeWish } from '../create-volumes.ts';
 import { serverStatus } from '../states.ts';
 import { type ServerCloud, serverCloud } from '../testing.ts';
@@ -47,7 +48,7 @@ async function running(over: Partial<Parameters<ServerCloud['wish']>[0]> = {}): 
 }
 const fromVolume = () => running({ imageId: null, volumes: [bootVolume()] });
 
-/** Layers are ready, guests have what they shall have, and no more. */
+/** Layers are ready, guests have what they shall have, and no more; and the controllers look at that. */
 async function hostDoes(): Promise<void> {
   await sql`update volume_layer set observed_state = 'ready', observed_generation = generation`.execute(
     db.database.query,
@@ -70,6 +71,7 @@ async function hostDoes(): Promise<void> {
       ...{ rootCount: server.rootCount ?? 0, volumes: state === 'running' ? has : [] },
     });
   }
+  await lookAtIncomplete(db.database);
 }
 
 const volume = () => testVolume(db.database, { projectId: cloud.projectId, hostId });
