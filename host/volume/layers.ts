@@ -287,6 +287,7 @@ export class Layers implements LayerOwner {
 
   #stop(): void {
     this.#closed = true;
+    this.#options.rbd()?.close();
     clearTimeout(this.#sweepTimer);
     void this.#meter?.then((meter) => meter.close());
     for (const unlisten of this.#unlisten) unlisten();

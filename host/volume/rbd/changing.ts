@@ -108,13 +108,16 @@ interface Trashed {
 /** An image goes by way of the trash: there it may wait for the clones that still read it. */
 export async function discard({ client }: RbdPool, name: string): Promise<void> {
   await client.rbd(['trash', 'mv', client.spec(name)]).catch(unless(noEntry));
-  await emptyTrash({ client }, (each) => each === name);
+  await emptyTrash({ client }, { isOurs: (each) => each === name, timeoutMs: longMs });
 }
 
 /** What nobody reads any more goes; the rest waits. */
-export async function emptyTrash({ client }: { client: RbdClient }, isOurs: (name: string) => boolean): Promise<void> {
+export async function emptyTrash(
+  { client }: { client: RbdClient },
+  { isOurs, timeoutMs }: { isOurs(name: string): boolean; timeoutMs: number },
+): Promise<void> {
   for (const { id, name } of (await client.list(['trash', 'ls'])) as Trashed[]) {
     if (!isOurs(name)) continue;
-    await client.rbd(['trash', 'rm', client.spec(id)], { timeoutMs: longMs }).catch(unless(noEntry, notEmpty));
+    await client.rbd(['trash', 'rm', client.spec(id)], { timeoutMs }).catch(unless(noEntry, notEmpty));
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Ceph's own programs, one process for each thing asked. A cluster that is away answers nothing at all: each process has a deadline and is
- * killed at it, and few run at once, so that a cluster that hangs costs this host neither its loop nor its memory. Owns nothing that lasts.
+ * killed at it, and few run at once, so that a cluster that hangs costs this host neither its loop nor its memory. Owns nothing that lasts:
+ * they end with it.
  */
 import { execFile } from 'node:child_process';
 import { HostFault } from '../../host-error.ts';
@@ -26,6 +27,8 @@ export interface Asked {
 const quickMs = 15_000;
 /** Content is moved: as long as work on files may take. */
 export const longMs = 4 * 3_600_000;
+/** Of what a sweep takes away: what is left of it goes with the next one, and other pools are swept meanwhile. */
+export const sweepMs = 60_000;
 /** Few, so that a cluster that hangs is not asked by many; what moves content does not keep the others from their answers. */
 const atOnce = { quick: 4, long: 2 };
 
@@ -47,6 +50,7 @@ export class RbdClient {
   readonly #setting: RbdSetting;
   readonly #quick = new Turns(atOnce.quick);
   readonly #long = new Turns(atOnce.long);
+  readonly #ended = new AbortController();
 
   constructor(setting: RbdSetting) {
     this.#setting = setting;
@@ -64,7 +68,7 @@ export class RbdClient {
     const { programs } = this.#setting;
     // Clones whose parents' snapshots and images can be deleted before them.
     const all = [...this.#identity(), '--rbd-default-clone-format=2', ...args];
-    return this.#turns(asked).take(() => run(programs?.rbd ?? 'rbd', all, asked));
+    return this.#turns(asked).take(() => this.#run(programs?.rbd ?? 'rbd', all, asked));
   }
 
   async json<T>(args: readonly string[], asked: Asked = {}): Promise<T> {
@@ -91,11 +95,24 @@ export class RbdClient {
       pools: { name: string; stats: { stored: number; max_avail: number } }[];
     }
     const args = ['--connect-timeout', '5', ...this.#identity(), 'df', '--format', 'json'];
-    const { pools } = parsed<Levels>(await this.#quick.take(() => run(programs?.ceph ?? 'ceph', args, {})));
+    const { pools } = parsed<Levels>(await this.#quick.take(() => this.#run(programs?.ceph ?? 'ceph', args, {})));
     const found = pools.find(({ name }) => name === pool);
     if (!found) throw new RbdError(`the cluster has no pool ${pool}`, noEntry);
     const { stored, max_avail } = found.stats;
     return { totalBytes: Math.floor(stored + max_avail), freeBytes: Math.floor(max_avail) };
+  }
+
+  /** Whoever waits is told at once: of a cluster that hangs nobody knows when it goes on. What was begun is done again by the next life. */
+  close(): void {
+    this.#ended.abort(new HostFault('pool_unavailable', 'the host process ends'));
+  }
+
+  #run(program: string, args: string[], { timeoutMs, signal }: Asked): Promise<string> {
+    const ended = this.#ended.signal;
+    return run(program, args, {
+      ...(timeoutMs && { timeoutMs }),
+      signal: signal ? AbortSignal.any([signal, ended]) : ended,
+    });
   }
 
   #identity(): string[] {

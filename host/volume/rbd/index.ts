@@ -41,6 +41,11 @@ export class RbdStorage {
     await this.#world.work.open();
   }
 
+  /** Ends all programs of the clusters. */
+  close(): void {
+    for (const { client } of this.#world.pools.values()) client.close();
+  }
+
   /** It is, or was, one of these. */
   has(layer: DesiredLayer): boolean {
     const known = layer.presence === 'present' || this.#options.pools.has(layer.pool);

@@ -1,7 +1,7 @@
 /** What nobody needs in a pool of a cluster: copies of images and what waits in the trash go; images that no document names are told. */
 import type { ImageId, LayerId } from '../../../contract/ids.ts';
 import { emptyTrash } from './changing.ts';
-import { noEntry, notEmpty, unless } from './client.ts';
+import { noEntry, notEmpty, sweepMs, unless } from './client.ts';
 import { copiedImage, layerImage, type RbdPool } from './pool.ts';
 
 export interface Needed {
@@ -21,7 +21,8 @@ export async function sweepPool(pool: RbdPool, needed: Needed): Promise<string[]
     if (name.startsWith(prefixes.copy) && !needed.imageInUse(name.slice(prefixes.copy.length) as ImageId))
       await discardCopy(pool, name);
   }
-  await emptyTrash(pool, (name) => name.startsWith(prefixes.layer) || name.startsWith(prefixes.copy));
+  const isOurs = (name: string) => name.startsWith(prefixes.layer) || name.startsWith(prefixes.copy);
+  await emptyTrash(pool, { isOurs, timeoutMs: sweepMs });
   const layers = pool.names.filter((name) => name.startsWith(prefixes.layer));
   return layers.filter((name) => {
     const image = name.slice(prefixes.layer.length) as LayerId;
