@@ -10,11 +10,14 @@ import { buildOn, closeNodes, type Execute, nodesOf, type Rebuilt } from './node
 import { readFilesBelow } from './reads.ts';
 import type { ToolWork } from './tools.ts';
 
+/** What QEMU says of a block job. */
 interface Job {
-  id: string;
+  device: string;
   status: string;
-  'current-progress': number;
-  'total-progress': number;
+  offset: number;
+  len: number;
+  /** Other than ok: a job that stops at an error has stopped. */
+  'io-status': 'ok' | 'failed' | 'nospace';
   error?: string;
 }
 
@@ -34,6 +37,9 @@ export interface Streaming {
  * What the layer builds on goes up into it. QEMU's own end of a stream says in the file that it builds on nothing of that any more before it has
  * written which clusters it has copied (7.2: stream_prepare(); findings/qemu-says-that-a-stream-is-done-before-its-data-is-found.sh): killed
  * then, it leaves none of the content. So that is flushed first.
+ *
+ * The job dismisses itself, and stops at an error instead of failing: one that has ended, well or not, and waits to be dismissed leaves its filter among
+ * the nodes without what it filters, and QEMU does not survive that anybody asks for its nodes then (7.2). What its end was the file says.
  * @param flush of the node, as this QEMU knows to
  * @throws HostFault where the job failed; the signal's reason where it was given up
  */
@@ -48,7 +54,7 @@ export async function streamJob(
   const below = onto && (onto.kind === 'layer' ? layerNode(volumeId, onto.id) : baseNode(volumeId));
   const begin = () =>
     execute('block-stream', {
-      ...{ 'job-id': job, device: node, 'auto-finalize': false, 'auto-dismiss': false },
+      ...{ 'job-id': job, device: node, 'auto-finalize': false, 'auto-dismiss': true, 'on-error': 'stop' },
       // The name is written with the last of the content: never one without the other.
       ...(onto && { 'base-node': below, 'backing-file': backingName(onto) }),
     });
@@ -140,32 +146,35 @@ async function runJob(
   work: ToolWork,
   { endsPending = false, beforeEnd }: JobEnd = {},
 ): Promise<void> {
-  const find = async () => (await execute<Job[]>('query-jobs')).find((each) => each.id === id);
+  const find = async () => (await execute<Job[]>('query-block-jobs')).find((each) => each.device === id);
   if (!(await find())) await begin();
-  let [cancelled, pending] = [false, false];
+  let [cancelled, pending, finalized] = [false, false, false];
+  let failed: HostFault | undefined;
   for (let waitMs = lookMs.first; ; waitMs = Math.min(lookMs.longest, waitMs * 2)) {
     const job = await find();
-    if (!job) throw new HostFault('job_lost', 'QEMU ended its work on a layer without a word');
+    if (!job) {
+      work.signal.throwIfAborted();
+      if (finalized && !cancelled) return;
+      throw failed ?? new HostFault('job_lost', 'QEMU ended its work on a layer without a word');
+    }
     if (job.status === 'concluded') {
       await execute('job-dismiss', { id });
       work.signal.throwIfAborted();
       if (pending) return;
-      if (job.error !== undefined || endsPending)
-        throw new HostFault(
-          faultCode(job.error ?? '', 'job_failed'),
-          `QEMU could not move the content of a layer: ${job.error ?? 'it ended too early'}`,
-        );
+      if (job.error !== undefined || endsPending) throw faultOf(job.error ?? 'it ended too early');
       return;
     }
-    const total = job['total-progress'];
-    if (total > 0) work.progress(Math.floor((100 * job['current-progress']) / total));
+    if (job.len > 0) work.progress(Math.floor((100 * job.offset) / job.len));
+    if (job['io-status'] !== 'ok')
+      failed = faultOf(job['io-status'] === 'nospace' ? 'No space left on device' : 'Input/output error');
     if (beforeEnd && job.status === 'pending' && !cancelled && !work.signal.aborted) {
       await beforeEnd();
       await execute('job-finalize', { id });
+      finalized = true;
       waitMs = lookMs.first;
     }
     pending ||= endsPending && job.status === 'pending' && !cancelled;
-    if ((work.signal.aborted || pending) && !cancelled) {
+    if ((work.signal.aborted || pending || failed) && !cancelled) {
       cancelled = true;
       const cancel = execute('job-cancel', { id });
       // One that is given up may have ended since it was looked at.
@@ -175,3 +184,6 @@ async function runJob(
     await sleep(waitMs);
   }
 }
+
+const faultOf = (words: string): HostFault =>
+  new HostFault(faultCode(words, 'job_failed'), `QEMU could not move the content of a layer: ${words}`);

@@ -9,6 +9,7 @@ export class GuestShell {
   readonly #socket: Socket;
   #text = '';
   #commands = 0;
+  #ended = false;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -16,6 +17,9 @@ export class GuestShell {
       this.#text += text;
     });
     socket.on('error', () => {});
+    socket.on('close', () => {
+      this.#ended = true;
+    });
   }
 
   /** At its shell, after a boot if it has to be. */
@@ -35,13 +39,18 @@ export class GuestShell {
     return shell;
   }
 
-  /** What the command says on both outputs; it runs as root. @throws where it fails */
+  /** What the command says on both outputs; it runs as root. @throws where it fails, and where its machine ends meanwhile */
   async run(command: string, timeoutMs = 60_000): Promise<string> {
     const mark = `end-of-${++this.#commands}`;
     this.#text = '';
     this.#socket.write(`sudo sh -c '${command}' 2>&1; echo ${mark}=$?\n`);
     const end = new RegExp(`([\\s\\S]*)${mark}=(\\d+)\r?\n`);
-    await until(`the guest to have done: ${command}`, () => end.test(this.#text), { timeoutMs });
+    const isDone = () => {
+      if (end.test(this.#text)) return true;
+      if (this.#ended) throw new Error(`the guest’s QEMU has ended before this was done: ${command}`);
+      return false;
+    };
+    await until(`the guest to have done: ${command}`, isDone, { timeoutMs });
     const [, output = '', status] = end.exec(this.#text)!;
     if (status !== '0') throw new Error(`${command} ended with ${status}: ${output}`);
     return output.replaceAll('\r', '').trim();

@@ -10,6 +10,7 @@ import pg from 'pg';
 import { databaseUrlOf } from '../../cli/cloud/database-url.ts';
 import { removeCloud, reserveCloud } from '../../cli/cloud/throw-away.ts';
 import { cloudPaths, loadSettings } from '../../cli/settings.ts';
+import { QmpClient } from '../../protocols/qmp/index.ts';
 import { ensurePublicGuest } from './guest-image.ts';
 import { GuestShell } from './guest-shell.ts';
 import { bothy, environmentOf, type LiveCloud, mustRun, run, until } from './live-cloud.ts';
@@ -229,6 +230,25 @@ export class VolumeCloud implements AsyncDisposable {
     for (const pid of this.qemus) killOne(pid);
   }
 
+  /**
+   * What the guest's QEMU says of itself, for the words of a test that fails: it has one monitor, so whoever has it, the host process, dies for it.
+   */
+  async qemuSays(): Promise<object> {
+    const { supervisor, processes } = await this.#status();
+    const qmp = join(cloudPaths(this.data).run, 'host/guests', this.serverId, 'qmp.sock');
+    process.kill(supervisor, 'SIGSTOP');
+    try {
+      killOne(processes.find(({ name }: Body) => name === 'host').pid);
+      const client = await QmpClient.connect({ path: qmp, timeoutMs: 5000 });
+      const questions = ['query-status', 'query-block', 'query-jobs', 'query-block-jobs'];
+      const answers = await Promise.all(questions.map(async (each) => [each, await client.execute(each)]));
+      client.close();
+      return Object.fromEntries(answers);
+    } finally {
+      process.kill(supervisor, 'SIGCONT');
+    }
+  }
+
   /** All that runs of the cloud ends at once, and it is started again. What memory holds of file systems stays. */
   async restartMachine(): Promise<void> {
     const state = await this.#status();
@@ -290,6 +310,10 @@ export class VolumeCloud implements AsyncDisposable {
 /** One in the guest, which goes on until its device is gone (what is written to its name then is a file's) or all are told to end. */
 export const begin = (device: string): string =>
   `(i=1; while [ ! -e /tmp/enough ]; do printf %04096d $i | dd of=/dev/${device} bs=4096 seek=$((i % 64)) conv=notrunc,fsync 2>/dev/null && [ -b /dev/${device} ] || break; echo $i >/tmp/at-${device}; i=$((i + 1)); done; [ -b /dev/${device} ] || rm -f /dev/${device}; touch /tmp/ended-${device}) </dev/null >/dev/null 2>&1 &`;
+
+/** All are told to end, and have; else it fails and says of each that has not what the guest's kernel knows. */
+export const end = (devices: readonly string[]): string =>
+  `touch /tmp/enough; n=0; for d in ${devices.join(' ')}; do until [ -e /tmp/ended-$d ] || [ $n = 500 ]; do sleep 0.1; n=$((n + 1)); done; done; [ $n -lt 500 ] && exit 0; for d in ${devices.join(' ')}; do [ -e /tmp/ended-$d ] || echo "$d goes on: $(ls -l /dev/$d), at $(cat /tmp/at-$d), in flight $(cat /sys/block/$d/inflight)"; done; for p in /proc/[0-9]*; do grep -q "State:.D" $p/status && cat $p/comm $p/stack; done; dmesg | tail -20; exit 1`;
 
 /** By its serial, which is the volume's. */
 export const deviceOf = (volumeId: string): string =>

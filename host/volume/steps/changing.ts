@@ -73,7 +73,10 @@ export async function noted(
   await ledger.mayBuildOn(task.id, both);
   await work();
   const header = await headerAt((await task.path(desired))!, both);
-  if (header && sameBase(header.buildsOn, onto)) await ledger.mayBuildOn(task.id, [onto]);
+  if (!header) return;
+  if (!sameBase(header.buildsOn, onto))
+    throw new HostFault('job_failed', 'QEMU ended its work on a layer, whose file does not say so');
+  await ledger.mayBuildOn(task.id, [onto]);
 }
 
 /** Nearest first: each builds on the next one. */

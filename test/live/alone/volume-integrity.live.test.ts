@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestShell } from '../../support/guest-shell.ts';
 import { notLive, until } from '../../support/live-cloud.ts';
-import { begin, deviceOf, VolumeCloud } from '../../support/volume-cloud.ts';
+import { begin, deviceOf, end, VolumeCloud } from '../../support/volume-cloud.ts';
 
 const skip = notLive ?? (process.env.BOTHY_TEST_DATA ? 'a cloud is given, and this would hurt it' : undefined);
 
@@ -170,9 +170,14 @@ class Round {
   async end({ died }: { died: boolean }): Promise<void> {
     const before = this.#told;
     if (!died) {
-      await this.#shell().run(
-        `touch /tmp/enough; for d in ${[...this.#devices.values()].join(' ')}; do until [ -e /tmp/ended-$d ]; do sleep 0.1; done; done`,
-      );
+      await this.#shell()
+        .run(end([...this.#devices.values()]), 120_000)
+        .catch(async (error) => {
+          const rows = await this.#cloud.rows('select * from volume');
+          const qemu = await this.#cloud.qemuSays().catch(String);
+          const words = { devices: [...this.#devices], qemu, rows };
+          throw new Error(`${error.message}\n${JSON.stringify(words, null, 1)}`);
+        });
       await this.#look();
     }
     for (const [act, id] of this.#ids) {
