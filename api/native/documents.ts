@@ -60,6 +60,30 @@ export const operationPage = Type.Object(
 );
 
 const exact = { additionalProperties: false } as const;
+
+const decision = Type.Object(
+  {
+    id: text,
+    project_id: orNull,
+    type: text,
+    resource_id: text,
+    kind: text,
+    outcome: text,
+    message: Type.String({ description: 'What was decided, or what was in the way' }),
+    fix: Type.Union([Type.String({ description: 'The nearest way out' }), Type.Null()]),
+    created_at: text,
+    refusals: Type.Optional(
+      Type.Unknown({ description: 'For administrators: how many hosts or pools were refused, for each reason' }),
+    ),
+    inputs: Type.Optional(
+      Type.Unknown({ description: 'For administrators: what was asked, and what was found of each host or pool' }),
+    ),
+  },
+  { ...exact, title: 'Decision' },
+);
+export const oneDecision = Type.Object({ decision }, exact);
+export const decisionPage = Type.Object({ decisions: Type.Array(decision), before: orNull }, exact);
+
 const onHost = { id: text, host_id: text, host_name: text };
 
 export const quarantineDocument = Type.Object(

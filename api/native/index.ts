@@ -8,6 +8,7 @@ import { speakFaults } from '../openstack/common/faults.ts';
 import type { Dialect } from '../server.ts';
 import { authenticateNative } from './caller.ts';
 import { changeRoutes } from './changes.ts';
+import { decisionRoutes } from './decisions.ts';
 import type { NativeDeps } from './deps.ts';
 import { nativeFault, versionDocument } from './documents.ts';
 import { nativeFaults } from './faults.ts';
@@ -31,7 +32,7 @@ const described = {
 export const nativeInfo = {
   title: 'Bothy native API',
   version: '1',
-  description: 'Changes, operations, storage pools: what the OpenStack APIs have no words for.',
+  description: 'Changes, operations, decisions, storage pools: what the OpenStack APIs have no words for.',
   fault: nativeFault,
 } as const;
 
@@ -48,6 +49,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
         links: {
           changes: '/native/v1/changes',
           operations: '/native/v1/operations',
+          decisions: '/native/v1/decisions',
           quarantine: '/native/v1/quarantine',
           storage_pools: '/native/v1/storage-pools',
           openapi: '/native/v1/openapi.json',
@@ -55,6 +57,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       }));
       changeRoutes(boundary, deps, app);
       operationRoutes(boundary, deps);
+      decisionRoutes(boundary, deps);
       quarantineRoutes(boundary, deps);
       volumeCacheRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { sql } from 'kysely';
-import { newId } from '../../contract/ids.ts';
+import { newId, newOrderedId } from '../../contract/ids.ts';
 import { untilFinal } from '../../control/kit/database/testing.ts';
 import { beginOperation } from '../../control/kit/operation/operations.ts';
 import { StoragePoolService } from '../../control/storage/pool/index.ts';
@@ -385,6 +385,29 @@ test('a user can not hold endless streams', async () => {
   assert.equal(other.response.status, 200);
   for (const stream of [...streams, other]) stream.close();
   await app.close();
+});
+
+test('of a decision members read why and what would help, and administrators what was found of each host', async () => {
+  const resource = newId();
+  const [inputs, id] = [{ verdicts: [{ name: 'rack-7-小屋', refusals: ['disabled'] }] }, newOrderedId()];
+  const explanation = { message: 'every pool is closed', fix: 'ask for one', refusals: { disabled: 1 } };
+  await sql`insert into decision (id, project_id, resource_type, resource_id, kind, outcome, inputs, explanation)
+    values (${id}, ${tenant.project.id}, 'volume', ${resource}, 'placement', 'no_capacity', ${JSON.stringify(inputs)}::jsonb,
+      ${JSON.stringify(explanation)}::jsonb)`.execute(deps.database.query);
+  const { created_at, ...own } = (await get(`/decisions/${id}`, tenant.token)).body.decision;
+  assert.ok(Date.parse(created_at) > 0);
+  assert.deepEqual(own, {
+    ...{ id, project_id: tenant.project.id, type: 'volume', resource_id: resource, kind: 'placement' },
+    ...{ outcome: 'no_capacity', message: 'every pool is closed', fix: 'ask for one' },
+  });
+  const listed = (await get(`/decisions?resource_id=${resource}`, tenant.token)).body;
+  assert.deepEqual(listed, { decisions: [{ ...own, created_at }], before: null });
+  const whole = (await get(`/decisions?all_projects&resource_id=${resource}`, api.admin)).body.decisions[0];
+  assert.deepEqual([whole.inputs, whole.refusals], [inputs, { disabled: 1 }]);
+  assert.equal((await get(`/decisions/${id}`, stranger.token)).status, 404);
+  assert.deepEqual((await get(`/decisions?resource_id=${resource}`, stranger.token)).body.decisions, []);
+  assert.equal((await get('/decisions?all_projects', stranger.token)).status, 403);
+  assert.equal((await get('/decisions?limit=odd', tenant.token)).status, 400);
 });
 
 test("operations are shown to their project's members, without the host, and to administrators whole", async () => {

@@ -25,6 +25,8 @@ export interface HostCapacity {
   used_memory_mib: number;
   used_disk_gib: number;
   holds_image: boolean;
+  /** Of a server whose volumes are made with it: no pool there takes them all. */
+  volumes_refused?: boolean;
 }
 
 export interface PlacementRequest {
@@ -41,6 +43,7 @@ export interface PlacementRequest {
 
 export type Refusal =
   | 'volumes_elsewhere'
+  | 'volumes_refused'
   | 'other_host_requested'
   | 'other_zone'
   | 'disabled'
@@ -119,7 +122,8 @@ export function settle(request: PlacementRequest, judged: readonly Judged[]): Pl
   }
   const away = (one: Judged) => one.host.seen_lately && one.verdict.refusals.join() === 'disconnected';
   const verdicts = judged.slice(0, verdictsKept).map(({ verdict }) => verdict);
-  const why = host ? { message: 'placed', fix: '' } : explain(request, judged);
+  const placed = request.volume_host_id == null ? 'placed' : 'placed where its volumes are';
+  const why = host ? { message: placed, fix: '' } : explain(request, judged);
   return { host, soon: !host && judged.some(away), verdicts, hosts: judged.length, refusals, ...why };
 }
 
@@ -133,6 +137,7 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   if (request.requested_host_id !== null && request.requested_host_id !== host.id)
     refusals.push('other_host_requested');
   if (request.volume_host_id != null && request.volume_host_id !== host.id) refusals.push('volumes_elsewhere');
+  if (host.volumes_refused) refusals.push('volumes_refused');
   if (request.availability_zone !== null && request.availability_zone !== host.availability_zone)
     refusals.push('other_zone');
   if (!host.enabled) refusals.push('disabled');
@@ -184,6 +189,7 @@ const size: ReadonlySet<Refusal> = new Set(['too_few_vcpus', 'too_little_memory'
 const words: Readonly<Record<Refusal, string>> = {
   other_host_requested: 'is not the requested host',
   volumes_elsewhere: 'does not have the volumes of the server',
+  volumes_refused: 'has no pool that takes the volumes of the server',
   other_zone: 'is in another availability zone',
   disabled: 'is closed for new servers',
   forced_down: 'is down by an administrator’s word',
@@ -199,6 +205,7 @@ const words: Readonly<Record<Refusal, string>> = {
 const cures: Readonly<Record<Refusal, string>> = {
   other_host_requested: 'do not ask for a certain host',
   volumes_elsewhere: 'use volumes that are where there is room for the server',
+  volumes_refused: 'use smaller volumes or another volume type',
   other_zone: 'do not ask for a certain availability zone, or ask for another',
   disabled: 'ask the administrators to open a host',
   forced_down: 'ask the administrators to take back that a host is down',

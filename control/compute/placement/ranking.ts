@@ -38,6 +38,11 @@ export class PlacementRound {
     return this.#hosts.get(id);
   }
 
+  /** From now on no pool of this host takes what is to be made with the servers that come. */
+  refuseVolumes(id: string): void {
+    this.#change({ ...this.#hosts.get(id)!, volumes_refused: true });
+  }
+
   /**
    * Decides one and takes what it needs, for those that come behind it.
    * @param from the host that it shall leave
@@ -77,14 +82,17 @@ export class PlacementRound {
 
   #took(id: string, { vcpus, memory_mib, disk_gib }: PlacementRequest): void {
     const host = this.#hosts.get(id)!;
-    const taken = {
+    this.#change({
       ...host,
       used_vcpus: host.used_vcpus + vcpus,
       used_memory_mib: host.used_memory_mib + memory_mib,
       used_disk_gib: host.used_disk_gib + disk_gib,
-    };
-    this.#hosts.set(id, taken);
-    for (const ranking of this.#rankings.values()) ranking.changed(taken);
+    });
+  }
+
+  #change(host: HostCapacity): void {
+    this.#hosts.set(host.id, host);
+    for (const ranking of this.#rankings.values()) ranking.changed(host);
   }
 }
 

@@ -166,6 +166,83 @@ test('where no host has room for the volume the server is in error with the reas
   assert.equal((await sql`select from volume`.execute(empty.database.query)).rows.length, 0);
 });
 
+/** A cloud of its own: what other tests left has no say in where its servers go. */
+async function aloneWith(work: (bare: ServerCloud, database: TestDatabase['database']) => Promise<void>) {
+  await using alone = await testDatabase();
+  await work(await serverCloud(alone.database), alone.database);
+}
+
+const decisionsOf = async (database: TestDatabase['database'], id: string) =>
+  (
+    await sql<{
+      outcome: string;
+      inputs: {
+        chosen: string | null;
+        verdicts: { host_id: string; refusals: string[] }[];
+        volumes?: unknown[];
+        pool_verdicts?: { refusals: string[] }[];
+      };
+      explanation: { message: string };
+    }>`select outcome, inputs, explanation from decision where resource_id = ${id} order by id`.execute(database.query)
+  ).rows;
+
+test('a server with a volume of an encrypted type goes past a host that has only a Ceph pool, and the why-record says so', () =>
+  aloneWith(async (bare, database) => {
+    const [clear, ceph] = [await bare.addHost(), await bare.addHost({ vcpus: 1000, memoryMiB: 10 ** 6 })];
+    await testPool(database, clear);
+    const inCluster = await testPool(database, ceph);
+    await sql`update storage_pool set kind = 'rbd' where id = ${inCluster}`.execute(database.query);
+    const typeId = newId();
+    await sql`insert into volume_type (id, name, public) values (${typeId}, 'secret', true)`.execute(database.query);
+    await sql`insert into volume_type_encryption (volume_type_id, id, provider, control_location)
+      values (${typeId}, ${newId()}, 'luks', 'front-end')`.execute(database.query);
+    const flavorId = await bare.addFlavor();
+    const make = async (volume: Partial<ServerVolumeWish>) => {
+      const root = wishOf({ source: 'image', id: bare.imageId, sizeGib: 1, bootIndex: 0, ...volume });
+      const wish = bare.wish({ flavor: flavorId, imageId: null, volumes: [root] });
+      const [id] = (await bare.service.create(bare.member, wish)).ids as [ServerId];
+      await bare.controller.reconcile(id);
+      return decisionsOf(database, id);
+    };
+    const plain = await make({});
+    assert.equal(plain[0]!.inputs.chosen, ceph);
+    const [with_, after_] = await make({ type: 'secret' });
+    assert.deepEqual([with_!.outcome, with_!.inputs.chosen, with_!.inputs.volumes?.length], ['placed', clear, 1]);
+    const verdict = with_!.inputs.verdicts.find(({ host_id }) => host_id === ceph);
+    assert.deepEqual(verdict!.refusals, ['volumes_refused']);
+    assert.equal(after_!.explanation.message, 'placed where its volumes are');
+    await sql`update storage_pool set disabled = true where host_id = ${clear}`.execute(database.query);
+    const [none] = await make({ type: 'secret' });
+    assert.equal(none!.outcome, 'no_capacity');
+    assert.match(none!.explanation.message, /^no pool takes one of its volumes: .*Ceph/);
+    assert.ok(none!.inputs.pool_verdicts!.some(({ refusals }) => refusals.includes('no_encryption')));
+  }));
+
+test('the volumes of servers that are made together fit together where they go', () =>
+  aloneWith(async (bare, database) => {
+    const hosts = [await bare.addHost(), await bare.addHost()];
+    for (const hostId of hosts) await testPool(database, hostId);
+    // Room for three volumes of two GiB.
+    await sql`update storage_pool set total_bytes = 7::bigint << 30, over_subscription = 1`.execute(database.query);
+    const wish = bare.wish({
+      ...{ flavor: await bare.addFlavor(), volumes: [wishOf({ sizeGib: 2 }), wishOf({ sizeGib: 2 })] },
+      ...{ minCount: 3, maxCount: 3 },
+    });
+    const { ids } = await bare.service.create(bare.member, wish);
+    const { rows } = await sql<{ host_id: string; volumes: number }>`select v.host_id, count(*)::integer as volumes
+      from volume v join volume_attachment a on a.volume_id = v.id group by v.host_id`.execute(database.query);
+    assert.deepEqual(
+      rows.sort((a, b) => (a.host_id < b.host_id ? -1 : 1)),
+      hosts.toSorted().map((host_id) => ({ host_id, volumes: 2 })),
+      'the third server has none: three GiB of each host are left in pieces',
+    );
+    const faults = await Promise.all(ids.map(async (id) => (await bare.service.get(bare.member, id)).fault?.message));
+    assert.deepEqual(
+      faults.map((fault) => fault !== undefined),
+      [false, false, true],
+    );
+  }));
+
 test('a server goes where there is a pool for the cache of its volume, and its volume begins with a generation there', async () => {
   await hostWithPool();
   const fast = await cloud.addHost();

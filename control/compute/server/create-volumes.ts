@@ -13,12 +13,13 @@ import { type AttachmentRowWish, insertAttachments } from '../../storage/server-
 import { createVolumeIn, emptyWish } from '../../storage/volume/create.ts';
 import { lockVolume, reachOf } from '../../storage/volume/store.ts';
 import { gibBytes, requireStatus } from '../../storage/volume/volume.ts';
-import { cacheWords, typeOf } from '../../storage/volume-type/index.ts';
+import { cacheWords, servedEncryption, typeOf } from '../../storage/volume-type/index.ts';
 import type { PlacementRequest } from '../placement/index.ts';
+import type { VolumeSize } from './decisions.ts';
 import type { BootImage, ServerImages } from './dependencies.ts';
 import { devicePrefix, diskDevices } from './local-disks.ts';
 import type { NewServer } from './store.ts';
-import { type ChosenHost, chooseHosts, type VolumeSize } from './volume-hosts.ts';
+import { type ChosenHost, chooseHosts } from './volume-hosts.ts';
 
 /** As a request's block device mapping names it. */
 export interface ServerVolumeWish {
@@ -142,22 +143,19 @@ async function bootSource(
 /** Which host each of the servers goes to for its volumes; null: to any. Where none has room, why. */
 export async function hostsForVolumes(
   tx: Tx,
-  {
-    projectId,
-    request,
-    plan,
-    count,
-  }: { projectId: string; request: PlacementRequest; plan: VolumePlan; count: number },
+  { request, plan, servers }: { request: PlacementRequest; plan: VolumePlan; servers: readonly NewServer[] },
 ): Promise<ChosenHost[]> {
   const made = plan.wishes.filter(({ source }) => source !== 'volume');
-  if (plan.hostId !== null || made.length === 0) return Array(count).fill({ hostId: plan.hostId, why: '' });
+  if (plan.hostId !== null || made.length === 0) return servers.map(() => ({ hostId: plan.hostId, why: '' }));
   const volumes: VolumeSize[] = [];
   for (const { sizeGib, type } of made) {
-    const { extra_specs: extraSpecs } = await typeOf(tx, projectId, type);
-    volumes.push({ sizeBytes: (sizeGib ?? 1) * gibBytes, extraSpecs, cache: cacheWords(extraSpecs) });
+    const found = await typeOf(tx, servers[0]!.project_id, type);
+    const { extra_specs: extraSpecs } = found;
+    const encrypted = (await servedEncryption(tx, found)) !== undefined;
+    volumes.push({ sizeBytes: (sizeGib ?? 1) * gibBytes, extraSpecs, cache: cacheWords(extraSpecs), encrypted });
   }
   const imageId = rootVolume(made)?.id ?? null;
-  return chooseHosts(tx, request, { volumes, imageId, count });
+  return chooseHosts(tx, request, { volumes, imageId, servers });
 }
 
 /**

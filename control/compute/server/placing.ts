@@ -7,7 +7,7 @@
  */
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { type HostId, newOrderedId, type ServerId } from '../../../contract/ids.ts';
+import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { cloudActor, type Database, type Tx, withCommit } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { passOperation } from '../../kit/operation/operations.ts';
@@ -21,6 +21,7 @@ import {
   PlacementRound,
   placementGroups,
 } from '../placement/index.ts';
+import { recordDecisions } from './decisions.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { refuseServer, sentences } from './refuse.ts';
 import { othersWaiting, stillToPlace, type Unplaced } from './waiting.ts';
@@ -150,7 +151,14 @@ export class Placing {
     await Promise.all(written);
     return [
       ...(given.length > 0 ? [this.#give(tx, given, unasked)] : []),
-      ...(decided.length > 0 ? [recordDecisions(tx, decided)] : []),
+      ...(decided.length > 0
+        ? [
+            recordDecisions(
+              tx,
+              decided.map(({ server, found }) => ({ server, request: requestOf(server), found })),
+            ),
+          ]
+        : []),
     ];
   }
 
@@ -229,25 +237,3 @@ const refusalOf = (found: Placement) => ({
   message: sentences(found),
   details: found.verdicts.map(({ name, refusals }) => `${name}: ${refusals.join(', ')}`).join('\n'),
 });
-
-/** A text of its own for each count would be planned anew with each call. */
-async function recordDecisions(tx: Tx, decided: readonly Decided[]): Promise<void> {
-  const rows = decided.map(({ server, found }) => ({
-    id: newOrderedId(),
-    project_id: server.project_id,
-    resource_id: server.id,
-    outcome: found.host ? 'placed' : 'no_capacity',
-    inputs: {
-      request: requestOf(server),
-      hosts: found.hosts,
-      chosen: found.host?.id ?? null,
-      verdicts: found.verdicts,
-    },
-    explanation: { message: found.message, refusals: found.refusals, fix: found.fix },
-  }));
-  await sql`
-    insert into decision (id, project_id, resource_type, resource_id, kind, outcome, inputs, explanation)
-    select id, project_id, 'server', resource_id, 'placement', outcome, inputs, explanation
-    from jsonb_to_recordset(${json(rows)}::jsonb) as d(id uuid, project_id uuid, resource_id uuid, outcome text,
-      inputs jsonb, explanation jsonb)`.execute(tx);
-}

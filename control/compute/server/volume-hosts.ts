@@ -1,29 +1,21 @@
 /**
- * Where servers go whose volumes are made with them: a host that takes the server and has a pool that takes the volumes, chosen in the
- * transaction that makes both. The placement that follows finds the volumes there, and goes after them.
+ * Where servers go whose volumes are made with them: a host that takes the server and has pools that take all of the volumes, chosen in the
+ * transaction that makes both, with a why-record. The placement that follows finds the volumes there, and goes after them.
  */
 import type { Tx } from '../../kit/database/database.ts';
-import { choose, lockPools, type PoolState, readPools } from '../../storage/pool/index.ts';
-import type { CacheWords } from '../../storage/volume-type/index.ts';
+import { choose, chooseTogether, lockPools, type PoolState, readPools } from '../../storage/pool/index.ts';
 import {
   HostPicture,
   imageHolders,
   lockPlacement,
+  type Placement,
   type PlacementRequest,
   PlacementRound,
   placementGroups,
 } from '../placement/index.ts';
+import { recordDecisions, type VolumeSize } from './decisions.ts';
 import { sentences } from './refuse.ts';
 import { hostAwayMs } from './server.ts';
-
-/** A volume that is to be made. */
-export interface VolumeSize {
-  sizeBytes: number;
-  /** Of its type. */
-  extraSpecs: Readonly<Record<string, string>>;
-  /** Of its type, too. */
-  cache: CacheWords | null;
-}
 
 export interface ChosenHost {
   /** Null: none takes it, `why` says the reason. */
@@ -31,12 +23,13 @@ export interface ChosenHost {
   why: string;
 }
 
-/** One for each of so many servers of the same kind. */
+/** One for each of the servers, which are of the same kind. */
 export async function chooseHosts(
   tx: Tx,
-  request: PlacementRequest,
-  { volumes, imageId, count }: { volumes: readonly VolumeSize[]; imageId: string | null; count: number },
+  asked: PlacementRequest,
+  { volumes, imageId, servers }: HostsWish,
 ): Promise<ChosenHost[]> {
+  const request = requestOf(asked);
   const group = request.server_group_id ?? null;
   const [, , hosts, holders, groups, pools] = await Promise.all([
     lockPlacement(tx),
@@ -46,19 +39,42 @@ export async function chooseHosts(
     group === null ? undefined : placementGroups(tx, [group]),
     readPools(tx, imageId),
   ]);
-  const byHost = Map.groupBy(pools, ({ host_id }) => host_id);
-  const takesAll = (of: readonly PoolState[] = []) => volumes.every((volume) => choose(volume, of).pool);
+  const left = Map.groupBy(pools, ({ host_id }) => host_id) as Map<string, PoolState[]>;
+  const takesAll = (hostId: string) => chooseTogether(volumes, left.get(hostId) ?? []) !== undefined;
   // One whose process is being restarted is no worse than the others.
-  const fit = hosts
-    .filter(({ id }) => takesAll(byHost.get(id)))
-    .map((host) => ({ ...host, connected: host.seen_lately }));
-  if (fit.length === 0 && hosts.length > 0) {
-    const none = volumes.map((volume) => choose(volume, pools)).find(({ pool }) => !pool) ?? choose(volumes[0]!, []);
-    return Array(count).fill({ hostId: null, why: sentences(none) });
-  }
-  const round = new PlacementRound(fit, holders, groups);
-  return Array.from({ length: count }, () => {
+  const seen = hosts.map((host) => ({ ...host, connected: host.seen_lately, volumes_refused: !takesAll(host.id) }));
+  const round = new PlacementRound(seen, holders, groups);
+  const decided = servers.map((server) => {
     const found = round.place(request, imageId);
-    return { hostId: found.host?.id ?? null, why: sentences(found) };
+    if (!found.host) return { server, request, ...refused(found, volumes, [...left.values()].flat()) };
+    const { id } = found.host;
+    left.set(id, chooseTogether(volumes, left.get(id) ?? []) ?? []);
+    if (!takesAll(id)) round.refuseVolumes(id);
+    return { server, request, found, volumes: { asked: volumes, verdicts: [] } };
   });
+  await recordDecisions(tx, decided);
+  return decided.map(({ found }) => ({ hostId: found.host?.id ?? null, why: sentences(found) }));
+}
+
+/** Nothing else of a server belongs into its why-record. */
+const requestOf = (server: PlacementRequest): PlacementRequest => ({
+  ...{ vcpus: server.vcpus, memory_mib: server.memory_mib, disk_gib: server.disk_gib },
+  ...{ availability_zone: server.availability_zone, requested_host_id: server.requested_host_id },
+  server_group_id: server.server_group_id ?? null,
+});
+
+interface HostsWish {
+  volumes: readonly VolumeSize[];
+  /** Of the root volume. */
+  imageId: string | null;
+  servers: readonly { id: string; project_id: string }[];
+}
+
+/** Where it is the volumes that no host takes, what pools say of the first of them that none takes by itself says more than hosts can. */
+function refused(found: Placement, asked: readonly VolumeSize[], pools: readonly PoolState[]) {
+  const none = asked.map((volume) => choose(volume, pools)).find(({ pool }) => !pool);
+  const volumes = { asked, verdicts: none?.verdicts ?? [] };
+  if (!none || found.hosts === 0) return { found, volumes };
+  const { message, fix } = none;
+  return { found: { ...found, message: `no pool takes one of its volumes: ${message}`, fix }, volumes };
 }

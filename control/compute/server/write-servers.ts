@@ -62,9 +62,8 @@ export async function writeServers(
   const failed = new Set<string>();
   let hosts: readonly ChosenHost[] = [];
   if (plans.volumes.wishes.length > 0) {
-    const { project_id: projectId } = first!;
     const request = { ...first!, disk_gib: first!.disk_gib + first!.local_gib };
-    hosts = await hostsForVolumes(tx, { projectId, request, plan: plans.volumes, count: servers.length });
+    hosts = await hostsForVolumes(tx, { request, plan: plans.volumes, servers });
     const given = await giveVolumes(tx, { images: deps.images, caller }, { plan: plans.volumes, servers, hosts });
     for (const [id, why] of given) {
       failed.add(id);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unmetSpecs } from './capabilities.ts';
-import { choose, type PoolState } from './choose.ts';
+import { choose, chooseTogether, type PoolState } from './choose.ts';
 
 const gib = 2 ** 30;
 const pool = (id: string, over: Partial<PoolState> = {}): PoolState => ({
@@ -67,6 +67,25 @@ for (const [refusal, over, asked] of [
     assert.notEqual(found.fix, '');
   });
 }
+
+test('a pool says whose host the volume had to be on', () => {
+  for (const [hostOf, words] of [
+    ['server', /where its server goes/],
+    ['source', /layers that it builds on/],
+  ] as const) {
+    assert.match(choose({ ...wish, hostId: 'host of a', hostOf }, [pool('a')]).message, words);
+  }
+  assert.equal(choose({ ...wish, hostOf: 'hint' }, [pool('a')]).message, 'placed');
+});
+
+test('volumes that are made together see what those before them took', () => {
+  const one = [pool('a', { promised_bytes: 1979 * gib })];
+  assert.deepEqual(
+    chooseTogether([wish, wish], one)?.map(({ promised_bytes }) => promised_bytes),
+    [1999 * gib],
+  );
+  assert.equal(chooseTogether([wish, wish, wish], one), undefined);
+});
 
 test('without any pool that is said', () => {
   assert.deepEqual(choose(wish, []).message, 'there is no pool yet');

@@ -35,6 +35,8 @@ export interface PoolWish {
   availabilityZone?: string | null;
   /** The host that it must be on: that of its source, or of its server. */
   hostId?: string | null;
+  /** Whose host that is. */
+  hostOf?: 'source' | 'server' | 'hint' | 'volume';
   /** The one pool that it may be in. */
   poolId?: string | null;
   /** Hosts that it must not be on. */
@@ -102,6 +104,24 @@ interface Judged {
   verdict: PoolVerdict;
 }
 
+/**
+ * The pool of one host for each of several volumes that are made together, each seeing what those before it took; undefined: they do not all
+ * fit there.
+ * @param pools the host's
+ * @returns the pools as they are then
+ */
+export function chooseTogether(wishes: readonly PoolWish[], pools: readonly PoolState[]): PoolState[] | undefined {
+  let left = [...pools];
+  for (const wish of wishes) {
+    const { pool, cachePool } = choose(wish, left);
+    if (!pool) return undefined;
+    // A generation of its cache has the size of the volume, whatever it is to hold.
+    const taken = (each: PoolState) => (each.id === pool.id || each.id === cachePool?.id ? wish.sizeBytes : 0);
+    left = left.map((each) => ({ ...each, promised_bytes: each.promised_bytes + taken(each) }));
+  }
+  return left;
+}
+
 /** Which of the pools takes it, and why the others do not. */
 export function choose(wish: PoolWish, pools: readonly PoolState[]): PoolChoice {
   const judged = pools.map((pool) => ({ pool, verdict: judge(wish, pool, pools) })).sort(order);
@@ -117,9 +137,19 @@ export function choose(wish: PoolWish, pools: readonly PoolState[]): PoolChoice 
     verdicts,
     pools: pools.length,
     refusals,
-    ...(pool ? { message: 'placed', fix: '' } : explain(judged)),
+    ...(pool ? { message: placedAs(wish), fix: '' } : explain(judged)),
   };
 }
+
+const placedWhere: Readonly<Record<NonNullable<PoolWish['hostOf']>, string>> = {
+  source: 'placed where the layers that it builds on are',
+  server: 'placed where its server goes',
+  hint: 'placed where its scheduler hint says',
+  volume: 'placed on the host that it is on',
+};
+
+const placedAs = ({ hostId, hostOf }: PoolWish): string =>
+  hostId != null && hostOf !== undefined ? placedWhere[hostOf] : 'placed';
 
 /** A total order, so that the same pools give the same answer. */
 function order(a: Judged, b: Judged): number {

@@ -1,5 +1,5 @@
 export { capabilitiesOf, unmetSpecs } from './capabilities.ts';
-export { choose, type PoolChoice, type PoolState, type PoolVerdict, type PoolWish } from './choose.ts';
+export { choose, chooseTogether, type PoolChoice, type PoolState, type PoolVerdict, type PoolWish } from './choose.ts';
 export { declaredPools, recordLevels, recordPools } from './facts.ts';
 export { type PoolFigures, poolFigures } from './figures.ts';
 export { choosePool, lockPools, placeOf, readPools, recordPoolChoice, requireRoom } from './placement.ts';

@@ -186,6 +186,7 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
   const poolWish: PoolWish = {
     ...{ sizeBytes: sizeGib * gibBytes, extraSpecs: type.extra_specs, availabilityZone: wish.zone },
     hostId: source?.host_id ?? wish.hostId ?? hints.same,
+    hostOf: source?.host_id ? 'source' : wish.hostId ? 'server' : 'hint',
     ...{ notOnHosts: hints.different, imageId: image?.id ?? null, cache },
     ...{ from, encrypted: encryption !== undefined || sourceKey !== null },
   };

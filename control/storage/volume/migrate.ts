@@ -33,6 +33,7 @@ export async function migrateVolume(
       extraSpecs: rows[0]!.extra_specs,
       poolId: pool.id,
       hostId: volume.host_id,
+      hostOf: 'volume' as const,
       from: await placeOf(tx, volume.pool_id!, volume.attachment !== null),
       encrypted: volume.key_id !== null,
     };

@@ -69,7 +69,8 @@ async function moveToType(
   { leaves, ...wanted }: { leaves: boolean; encryption?: VolumeEncryption | null },
 ): Promise<void> {
   const wish = {
-    ...{ sizeBytes: volume.layer_bytes, extraSpecs: type.extra_specs, hostId: volume.host_id },
+    ...{ sizeBytes: volume.layer_bytes, extraSpecs: type.extra_specs },
+    ...{ hostId: volume.host_id, hostOf: 'volume' as const },
     from: await placeOf(tx, volume.pool_id!, volume.attachment !== null),
     encrypted: wanted.encryption ? true : wanted.encryption === undefined && volume.key_id !== null,
     // Where it lies is as good as ever.
