@@ -50,6 +50,11 @@ export class TagService {
     return this.#change(caller, listing, id, (now) => checkTags([...now, tag]));
   }
 
+  /** Beside those that are there. */
+  addAll(caller: Caller, listing: Tagged, id: string, tags: readonly string[]): Promise<string[]> {
+    return this.#change(caller, listing, id, (now) => checkTags([...now, ...tags]));
+  }
+
   remove(caller: Caller, listing: Tagged, id: string, tag: string): Promise<string[]> {
     return this.#change(caller, listing, id, (now) => {
       if (!now.includes(tag)) throw tagNotFound(tag);

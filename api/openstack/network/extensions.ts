@@ -74,6 +74,8 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ],
   ['standard-attr-timestamp', 'Resource timestamps', 'Times of creation and change'],
   ['stateful-security-group', 'Stateful security group', 'Security groups without connection tracking'],
+  ['tag-creation', 'Tag creation extension', 'Adds several tags at once'],
+  ['tag-ports-during-bulk-creation', 'Tag Ports During Bulk Creation', 'Ports that are made with their tags'],
   ['subnet_allocation', 'Subnet Allocation', 'Subnet pools'],
   ['subnet_onboard', 'Subnet Onboard', "Subnets that become a pool's after they were made"],
   ['subnetpool-prefix-ops', 'Subnet Pool Prefix Operations', 'Adds and removes single prefixes of a pool'],

@@ -48,9 +48,10 @@ export const floatingIps = (service: FloatingIpService): Resource<FloatingIpRow>
   path: 'floatingips',
   attributes,
   listing: floatingIpListing,
+  bulk: true,
   list: (caller, query) => service.list(caller, query),
   read: (caller, id) => service.read(caller, id),
-  create: async (caller, [wish]) => [await service.create(caller, wishOf(wish!) as unknown as FloatingIpWish)],
+  create: (caller, wishes) => service.createAll(caller, wishes.map(wishOf) as unknown as FloatingIpWish[]),
   update: (caller, id, wish) => service.update(caller, id, wishOf(wish) as FloatingIpPatch),
   delete: (caller, id) => service.delete(caller, id),
   view: (row) => ({

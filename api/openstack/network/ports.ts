@@ -19,6 +19,7 @@ import {
   standard,
   text,
   Unreadable,
+  unique,
   uuid,
 } from './attributes.ts';
 import { type Resource, standardView } from './resource.ts';
@@ -89,7 +90,7 @@ const attributes: Attributes = {
   'binding:vif_type': { admin: true, noFilter: true, show: a.text },
   'binding:vif_details': { admin: true, noFilter: true, show: a.record({ port_filter: Type.Optional(a.boolean) }) },
   ip_allocation: { noFilter: true, show: a.text },
-  tags: { noFilter: true, show: a.texts },
+  tags: { post: true, read: unique(listOf(text(255))), noFilter: true, show: a.texts },
 };
 
 export const ports = (service: PortService): Resource<PortRow> => ({

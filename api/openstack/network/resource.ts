@@ -6,7 +6,7 @@ import type { Listing, ListQuery } from '../../../control/kit/listing.ts';
 import { notFound } from '../../../control/kit/refusal.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
-import { type Attributes, readPost, readPut } from './attributes.ts';
+import { type Attributes, badRequest, readPost, readPut } from './attributes.ts';
 import { answers, fieldsQuery, listQuery, postBody, putBody } from './contracts.ts';
 import { callerFor } from './if-match.ts';
 import { pageLinks, type RawQuery, readListQuery } from './list-query.ts';
@@ -25,7 +25,7 @@ export interface Resource<Row extends { id: string } = any> {
   view(row: Row, caller: Caller): View;
   list(caller: Caller, query: ListQuery): Promise<Row[]>;
   read(caller: Caller, id: string): Promise<Row>;
-  /** Many at once where `bulk`. */
+  /** Many at once where `bulk`, else one. */
   create?(caller: Caller, wishes: Record<string, unknown>[]): Promise<Row[]>;
   bulk?: boolean;
   update?(caller: Caller, id: string, wish: Record<string, unknown>): Promise<Row>;
@@ -67,7 +67,8 @@ export function addResource(app: Boundary, baseUrl: (request: FastifyRequest) =>
     app.post(`/v2.0/${path}`, contract, async (request, reply) => {
       const caller = callerOf(request);
       const { bulk, wishes } = readPost(names, attributes, request.body);
-      const rows = resource.bulk ? await create(caller, wishes) : await create(caller, wishes.slice(0, 1));
+      if (bulk && !resource.bulk) throw badRequest('Bulk operation not supported');
+      const rows = await create(caller, wishes);
       const views = rows.map((row) => resource.view(row, caller));
       return reply.code(201).send(bulk ? { [resource.plural]: views } : { [single]: views[0] });
     });

@@ -74,6 +74,7 @@ const attributes: Attributes = {
   prefixlen: { to: 'prefix_length', post: true, read: nullable(prefixLength), noFilter: true },
   segment_id: { post: true, read: nothing, noFilter: true },
   'router:external': { to: 'external' },
+  shared: {},
   tags: { noFilter: true, show: a.texts },
 };
 

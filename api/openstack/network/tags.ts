@@ -20,6 +20,13 @@ const contracts = {
     answers: { 200: answer },
     explain: { body: (body: unknown) => readAttributes(attributes, body, 'put') },
   },
+  more: {
+    summary: 'Add tags',
+    rights: 'member',
+    body: bodySchema(attributes, 'put'),
+    answers: { 200: answer },
+    explain: { body: (body: unknown) => readAttributes(attributes, body, 'put') },
+  },
   clear: { summary: 'Remove all tags', rights: 'member', answers: { 204: null } },
   check: { summary: 'Ask for a tag', rights: 'reader', answers: { 204: null } },
   add: { summary: 'Add a tag', rights: 'member', answers: { 201: null } },
@@ -39,6 +46,11 @@ export function addTags(app: Boundary, service: TagService, resource: Resource):
   app.put(`/v2.0/${path}/:id/tags`, contracts.replace, async (request) => {
     const { tags } = readAttributes(attributes, request.body, 'put') as { tags?: string[] };
     return { tags: await service.replace(...changed(request), tags ?? []) };
+  });
+  app.post(`/v2.0/${path}/:id/tags`, contracts.more, async (request) => {
+    const { tags } = readAttributes(attributes, request.body, 'put') as { tags?: string[] };
+    await service.addAll(...changed(request), tags ?? []);
+    return { tags: tags ?? [] };
   });
   app.delete(`/v2.0/${path}/:id/tags`, contracts.clear, async (request, reply) => {
     await service.replace(...changed(request), []);

@@ -6,7 +6,7 @@ import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { defined } from '../../kit/database/schema.ts';
-import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
@@ -45,29 +45,29 @@ export class FloatingIpService {
   }
 
   async create(caller: Caller, wish: FloatingIpWish): Promise<FloatingIpRow> {
-    const project = projectFor(caller, wish.project_id, 'create_floatingip');
-    if (wish.floating_ip && !isAdmin(caller)) {
-      throw forbidden('create_floatingip', 'floating_ip_address');
-    }
+    return (await this.createAll(caller, [wish]))[0]!;
+  }
+
+  /** All or none. */
+  async createAll(caller: Caller, wishes: readonly FloatingIpWish[]): Promise<FloatingIpRow[]> {
+    const plans = wishes.map((wish) => {
+      const project = projectFor(caller, wish.project_id, 'create_floatingip');
+      if (wish.floating_ip && !isAdmin(caller)) throw forbidden('create_floatingip', 'floating_ip_address');
+      return { wish, id: newId(), project };
+    });
     return this.#database.transaction(actorOf(caller), async (tx) => {
-      const id = newId();
-      await checkQuota(tx, project, descriptor.usage, { floating_ips: 1 });
-      const outside = await takeAddress(tx, caller, id, wish);
-      const inside = await findInside(tx, caller, { ...wish, id, project_id: project });
-      await tx
-        .insertInto('floating_ip')
-        .values({
-          id,
-          project_id: project,
-          floating_network_id: wish.floating_network_id,
-          floating_port_id: outside.portId,
-          floating_ip: outside.ip,
-          ...defined({ description: wish.description }),
-          ...inside,
-        })
-        .execute()
-        .catch((error: unknown) => refuseSecond(error, { ...wish, id, ip: outside.ip, fixed_ip: inside.fixed_ip }));
-      return readRow(tx, caller, floatingIpListing, id);
+      const byProject = Map.groupBy(plans, ({ project }) => project);
+      for (const project of [...byProject.keys()].sort()) {
+        await checkQuota(tx, project, descriptor.usage, { floating_ips: byProject.get(project)!.length });
+      }
+      for (const { wish, id, project } of plans)
+        await insertFloatingIp(tx, caller, { ...wish, id, project_id: project });
+      return listMade(
+        tx,
+        caller,
+        floatingIpListing,
+        plans.map(({ id }) => id),
+      );
     });
   }
 
@@ -96,6 +96,29 @@ export class FloatingIpService {
       await deletePortRows(tx, [now.floating_port_id]);
     });
   }
+}
+
+async function insertFloatingIp(
+  tx: Tx,
+  caller: Caller,
+  wish: FloatingIpWish & { id: string; project_id: string },
+): Promise<void> {
+  const { id, project_id } = wish;
+  const outside = await takeAddress(tx, caller, id, wish);
+  const inside = await findInside(tx, caller, wish);
+  await tx
+    .insertInto('floating_ip')
+    .values({
+      id,
+      project_id,
+      floating_network_id: wish.floating_network_id,
+      floating_port_id: outside.portId,
+      floating_ip: outside.ip,
+      ...defined({ description: wish.description }),
+      ...inside,
+    })
+    .execute()
+    .catch((error: unknown) => refuseSecond(error, { ...wish, ip: outside.ip, fixed_ip: inside.fixed_ip }));
 }
 
 function refuseSecond(

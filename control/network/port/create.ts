@@ -12,6 +12,7 @@ import { type Queryable, type Tx, violatedConstraint } from '../../kit/database/
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { lockQuota, type Quota, requireQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { checkTags } from '../../kit/tags.ts';
 import { type Grant, grantsOf } from '../access.ts';
 import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
 import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from '../address/plan.ts';
@@ -45,6 +46,7 @@ export interface NewPort {
   allowed_address_pairs?: AddressPair[];
   extra_dhcp_opts?: DhcpOptionWish[];
   dns_name?: string;
+  tags?: string[];
   binding_vnic_type?: string;
   binding_host?: string;
   host_id?: string | null;
@@ -252,6 +254,7 @@ async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: 
     allowed_address_pairs: port.allowed_address_pairs ?? [],
     extra_dhcp_opts: changedOptions([], port.extra_dhcp_opts ?? []),
     dns_name: port.dns_name ?? '',
+    tags: checkTags(port.tags ?? []),
     binding_vnic_type: port.binding_vnic_type ?? 'normal',
     host_id: port.host_id ?? null,
     binding_host: port.binding_host ?? '',
@@ -262,7 +265,7 @@ async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: 
     [...new Set(port.security_groups)].map((id) => ({ port_id: row.id, security_group_id: id })),
   );
   const columns = sql.raw(
-    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, binding_vnic_type, host_id, binding_host, delete_with_device',
+    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, tags, binding_vnic_type, host_id, binding_host, delete_with_device',
   );
   const { rows } = await sql<{ ports: string[]; ips: TakenIp[] }>`
     with new_port as (

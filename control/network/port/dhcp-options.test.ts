@@ -56,6 +56,14 @@ test('what is no value of its type is refused, and nothing else of it reaches a 
   assert.throws(() => changedOptions([], [option('mtu', '1400', 6)]), refusedFor('dhcp_option_unknown'));
 });
 
+test('the address of a server by IPv6, which a lease of DHCPv4 has no place for, is kept and not sent', () => {
+  const kept = [option('server-ip-address', '2015::badd'), option('tftp-server', '2015::dead')];
+  assert.deepEqual(changedOptions([], kept), kept);
+  assert.deepEqual(ovnOptions(kept, 4), { tftp_server: '"2015::dead"' });
+  assert.deepEqual(ovnOptions(kept, 6), {});
+  assert.throws(() => changedOptions([], [option('server-ip-address', 'x::y')]), refusedFor('dhcp_option_malformed'));
+});
+
 test('a change leaves options that it does not name, and takes away those without a value', () => {
   const present = [option('mtu', '1400'), option('tftp-server', 'a'), option('domain-name', 'x')];
   const wish = [{ ...option('mtu', ''), opt_value: null }, option('tftp-server', 'b')];

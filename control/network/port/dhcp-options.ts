@@ -113,6 +113,10 @@ function options(all: readonly [name: string, code: number, ovn: string, read: R
   );
 }
 
+/** Neutron takes them, though a lease of DHCPv4 has no place for an address of IPv6: kept and shown, and not sent. */
+const isKeptOnly = ({ opt_name: name, opt_value: value, ip_version: version }: DhcpOption): boolean =>
+  version === 4 && (name === 'server-ip-address' || name === '255') && address(6)(value) !== undefined;
+
 /** What OVN must know for all of this to be sent. */
 export const ovnNames = (version: 4 | 6): string[] => [
   ...new Set((version === 4 ? known4 : known6).values().map(({ ovn }) => ovn)),
@@ -143,6 +147,7 @@ export function changedOptions(present: readonly DhcpOption[], wish: readonly Dh
 function check(option: DhcpOption): void {
   const { opt_name: name, opt_value: value, ip_version: version } = option;
   const known = find(option);
+  if (isKeptOnly(option)) return;
   if (!known) throw new CloudError('invalid', 'dhcp_option_unknown', { name, version });
   if (value !== '' && known.read(value) === undefined) {
     throw new CloudError('invalid', 'dhcp_option_malformed', { name, value });

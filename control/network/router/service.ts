@@ -6,7 +6,7 @@ import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { defined, json } from '../../kit/database/schema.ts';
-import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
+import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { interfaceOwners } from '../address/plan.ts';
@@ -58,27 +58,14 @@ export class RouterService {
   }
 
   async create(caller: Caller, wish: RouterWish): Promise<RouterRow> {
-    const { gateway, routes: _, project_id, ...columns } = wish;
-    const project = projectFor(caller, project_id, 'create_router');
-    checkGatewayRights(caller, gateway ?? null, 'create_router');
-    checkFlagRights(caller, wish, 'create_router');
-    return this.#database.transaction(actorOf(caller), async (tx) => {
-      const id = newId();
-      await checkQuota(tx, project, descriptor.usage, { routers: 1 });
-      await tx
-        .insertInto('router')
-        .values({ ...defined(columns), id, project_id: project })
-        .execute();
-      if (gateway) {
-        const now = { id, gateway_network_id: null, enable_snat: true };
-        await tx
-          .updateTable('router')
-          .set(await setGateway(tx, caller, now, gateway))
-          .where('id', '=', id)
-          .execute();
-      }
-      return readRow(tx, caller, routerListing, id);
-    });
+    return (await this.createAll(caller, [wish]))[0]!;
+  }
+
+  /** All or none. */
+  createAll(caller: Caller, wishes: readonly RouterWish[]): Promise<RouterRow[]> {
+    return this.#database.transaction(actorOf(caller), async (tx) =>
+      listMade(tx, caller, routerListing, await createRouters(tx, caller, wishes)),
+    );
   }
 
   async update(caller: Caller, id: string, wish: RouterWish): Promise<RouterRow> {
@@ -160,6 +147,34 @@ export class RouterService {
       return result;
     });
   }
+}
+
+/** In the caller's transaction. Answers their ids, in the order of the wishes. @throws CloudError */
+export async function createRouters(tx: Tx, caller: Caller, wishes: readonly RouterWish[]): Promise<string[]> {
+  const plans = wishes.map((wish) => {
+    checkGatewayRights(caller, wish.gateway ?? null, 'create_router');
+    checkFlagRights(caller, wish, 'create_router');
+    return { wish, id: newId(), project: projectFor(caller, wish.project_id, 'create_router') };
+  });
+  const byProject = Map.groupBy(plans, ({ project }) => project);
+  for (const project of [...byProject.keys()].sort()) {
+    await checkQuota(tx, project, descriptor.usage, { routers: byProject.get(project)!.length });
+  }
+  for (const { wish, id, project } of plans) {
+    const { gateway, routes: _, project_id: __, ...columns } = wish;
+    await tx
+      .insertInto('router')
+      .values({ ...defined(columns), id, project_id: project })
+      .execute();
+    if (!gateway) continue;
+    const now = { id, gateway_network_id: null, enable_snat: true };
+    await tx
+      .updateTable('router')
+      .set(await setGateway(tx, caller, now, gateway))
+      .where('id', '=', id)
+      .execute();
+  }
+  return plans.map(({ id }) => id);
 }
 
 async function connectedRoutes(tx: Tx, routerId: string, routes: readonly Route[]): Promise<Route[]> {

@@ -34,6 +34,10 @@ export const subnetListing: Listing<SubnetRow> = {
       kind: 'boolean',
       expression: sql`(select n.external from network n where n.id = t.network_id)`,
     },
+    shared: {
+      kind: 'boolean',
+      expression: sql`(select n.shared from network n where n.id = t.network_id)`,
+    },
     generation: { kind: 'integer' },
     created_at: { kind: 'time', sortable: true },
     updated_at: { kind: 'time', sortable: true },

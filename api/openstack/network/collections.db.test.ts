@@ -1,0 +1,253 @@
+/** What all collections have in common, tried on each type by its own table of attributes: filters, orders, pages, parts, many at once, tags. */
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { newId } from '../../../contract/ids.ts';
+import { testAdmin } from '../../../control/network/testing.ts';
+import { addressGroups } from './address-groups.ts';
+import { addressScopes } from './address-scopes.ts';
+import { floatingIps } from './floating-ips.ts';
+import { networks } from './networks.ts';
+import { ports } from './ports.ts';
+import { rbacPolicies } from './rbac-policies.ts';
+import type { Resource, View } from './resource.ts';
+import { routers } from './routers.ts';
+import { securityGroupRules, securityGroups } from './security-groups.ts';
+import { subnetPools } from './subnet-pools.ts';
+import { subnets } from './subnets.ts';
+import { type Me, newNetwork, newSubnet, refused, testApi } from './testing.ts';
+
+const api = await testApi();
+const none = undefined as never;
+
+/** Each type, and three of it that differ in what lists are ordered and chosen by. */
+const types: [resource: Resource, three: (me: Me) => Promise<object[]>][] = [
+  [networks(none), async () => named.map((name, n) => ({ name, description: name, mtu: 1300 + n }))],
+  [
+    subnets(none),
+    async (me) => {
+      const network_id = await newNetwork(me);
+      return named.map((name, n) => ({ name, description: name, network_id, ip_version: 4, cidr: `10.${n}.0.0/24` }));
+    },
+  ],
+  [subnetPools(none), async () => named.map((name, n) => ({ name, description: name, prefixes: [`10.${n}.0.0/16`] }))],
+  [
+    ports(none),
+    async (me) => {
+      const network_id = await newNetwork(me);
+      return named.map((name) => ({ name, description: name, network_id, device_id: `of ${name}` }));
+    },
+  ],
+  [routers(none), async () => named.map((name, n) => ({ name, description: name, admin_state_up: n > 0 }))],
+  [
+    floatingIps(none),
+    async (me) => {
+      const floating_network_id = await newNetwork(me, { 'router:external': true });
+      await newSubnet(me, floating_network_id, '192.0.2.0/24');
+      return named.map((description) => ({ description, floating_network_id }));
+    },
+  ],
+  [securityGroups(none), async () => named.map((name) => ({ name, description: name }))],
+  [
+    securityGroupRules(none),
+    async (me) => {
+      const made = await me.post('/security-groups', { security_group: { name: 'of rules' } });
+      const security_group_id = made.body.security_group.id;
+      return named.map((description, n) => ({
+        ...{ description, security_group_id, direction: 'ingress', protocol: 'tcp' },
+        ...{ port_range_min: 80 + n, port_range_max: 80 + n },
+      }));
+    },
+  ],
+  [
+    addressGroups(none),
+    async () => named.map((name, n) => ({ name, description: name, addresses: [`10.${n}.0.0/24`] })),
+  ],
+  [addressScopes(none), async () => named.map((name, n) => ({ name, ip_version: n > 0 ? 4 : 6 }))],
+  [
+    rbacPolicies(none),
+    async (me) => {
+      const object_id = await newNetwork(me);
+      const targets = await Promise.all(named.map(async () => (await projectOf(api.as(testAdmin()))).tenant_id));
+      return targets.map((target_tenant) => ({
+        ...{ object_type: 'network', object_id, action: 'access_as_shared', target_tenant },
+      }));
+    },
+  ],
+];
+const named = ['b', 'c', 'a'];
+
+const projectOf = async (me: Me): Promise<{ tenant_id: string }> =>
+  (await me.post('/networks', { network: {} })).body.network;
+
+interface Made {
+  resource: Resource;
+  me: Me;
+  /** Of this project alone, and of those only what was asked for. */
+  mine: string;
+  rows: View[];
+}
+const made: Made[] = [];
+
+before(async () => {
+  for (const [resource, three] of types) {
+    const caller = testAdmin();
+    const me = api.as(caller);
+    const answer = await me.post(`/${resource.path}`, { [resource.plural]: await three(me) });
+    assert.equal(answer.status, 201, `${resource.plural}: ${JSON.stringify(answer.body)}`);
+    const rows: View[] = answer.body[resource.plural];
+    assert.equal(rows.length, 3, `many ${resource.plural} are made in one request`);
+    made.push({
+      resource,
+      me,
+      rows,
+      mine: `project_id=${caller.projectId}${rows.map(({ id }) => `&id=${id}`).join('')}`,
+    });
+  }
+});
+
+/** Attributes that have a column which `holds`, by the names that callers know. */
+const attributesOf = ({ attributes, listing }: Resource, holds: (column: { sortable?: boolean }) => boolean) =>
+  Object.entries(attributes).flatMap(([name, { to, noFilter }]) => {
+    const column = listing.columns[to ?? name];
+    return column && !noFilter && holds(column) ? [name] : [];
+  });
+
+const idsOf = (views: View[]) => views.map(({ id }) => id as string);
+const textOf = (value: unknown) => encodeURIComponent(value === null ? '' : String(value));
+
+async function listed({ resource, me }: Made, query: string): Promise<View[]> {
+  const answer = await me.get(`/${resource.path}?${query}`);
+  assert.equal(answer.status, 200, `${resource.path}?${query}: ${JSON.stringify(answer.body)}`);
+  return answer.body[resource.plural];
+}
+
+test('a list is filtered by each attribute that has a column: what has the value is there, what has another is not', async () => {
+  for (const one of made) {
+    for (const name of attributesOf(one.resource, () => true)) {
+      const value = one.rows[0]![name];
+      // What is a list in an answer has filters of its own kind.
+      if (value === undefined || typeof value === 'object') continue;
+      const found = await listed(one, `project_id=${one.rows[0]!.project_id}&${name}=${textOf(value)}`);
+      const should = one.rows.filter((row) => row[name] === value).map(({ id }) => id);
+      const there = one.rows.filter(({ id }) => idsOf(found).includes(id as string)).map(({ id }) => id);
+      assert.deepEqual(there, should, `${one.resource.plural} by ${name}`);
+      assert.ok(
+        found.every((row) => row[name] === value),
+        `${one.resource.plural} by ${name}`,
+      );
+    }
+  }
+});
+
+test('a filter that a resource does not have is refused, for every type, and so is an order by it', async () => {
+  for (const { resource, me } of made) {
+    refused(await me.get(`/${resource.path}?colour=red`), 400, 'InvalidInput', /invalid attribute for filtering/);
+    refused(await me.get(`/${resource.path}?sort_key=colour&sort_dir=asc`), 400, 'HTTPBadRequest');
+  }
+});
+
+test('a list comes in the order of each key that it can have, both ways', async () => {
+  for (const one of made) {
+    const keys = attributesOf(one.resource, ({ sortable }) => sortable === true);
+    assert.ok(keys.includes('id'), one.resource.plural);
+    for (const key of keys) {
+      const up = await listed(one, `${one.mine}&sort_key=${key}&sort_dir=asc&sort_key=id&sort_dir=asc`);
+      const down = await listed(one, `${one.mine}&sort_key=${key}&sort_dir=desc&sort_key=id&sort_dir=desc`);
+      assert.equal(up.length, 3, `${one.resource.plural} by ${key}`);
+      assert.deepEqual(idsOf(down), idsOf(up).reverse(), `${one.resource.plural} by ${key}`);
+      const values = up.map((row) => row[key]);
+      if (!values.every((value) => typeof value === 'string' || typeof value === 'number')) continue;
+      if (/_ip_|cidr|gateway_ip/.test(key)) continue;
+      const sorted = values.toSorted((a, b) => (a! < b! ? -1 : a! > b! ? 1 : 0));
+      assert.deepEqual(values, sorted, `${one.resource.plural} by ${key}`);
+    }
+  }
+});
+
+test('pages follow each other by their links, forwards to the end and back to the beginning', async () => {
+  for (const one of made) {
+    const { plural, path } = one.resource;
+    const follow = async (first: string, rel: string) => {
+      const ids: string[] = [];
+      let url: string | undefined = first;
+      let last: string | undefined;
+      while (url) {
+        const { body, status } = await one.me.get(url);
+        assert.equal(status, 200, url);
+        ids.push(...idsOf(body[plural]));
+        if (body[plural].length > 0) last = url;
+        const link = body[`${plural}_links`]?.find((known: { rel: string }) => known.rel === rel);
+        url = link?.href.slice('https://cloud.test'.length);
+      }
+      return { ids, last: last! };
+    };
+    const whole = idsOf(await listed(one, `${one.mine}&sort_key=id`));
+    const forwards = await follow(`/${path}?${one.mine}&sort_key=id&limit=1`, 'next');
+    assert.deepEqual(forwards.ids, whole, plural);
+    const backwards = await follow(forwards.last, 'previous');
+    assert.deepEqual(backwards.ids, whole.toReversed(), plural);
+  }
+});
+
+test('an answer is cut down to the fields that are asked for, in a list and alone', async () => {
+  for (const one of made) {
+    const { id } = one.rows[0]!;
+    assert.deepEqual(await listed(one, `id=${id}&fields=id&fields=project_id&fields=colour`), [
+      { id, project_id: one.rows[0]!.project_id },
+    ]);
+    const alone = await one.me.get(`/${one.resource.path}/${id}?fields=id`);
+    assert.deepEqual(alone.body, { [one.resource.single]: { id } });
+  }
+});
+
+/** Neutron's, of those that there are; an address group's are ours. */
+const tagged = 'networks subnets subnetpools ports routers floatingips security_groups address_groups'.split(' ');
+
+test('what has tags is found by them in four ways; they are set, added, checked and removed', async () => {
+  assert.deepEqual(
+    made
+      .filter(({ rows }) => 'tags' in rows[0]!)
+      .map(({ resource }) => resource.plural)
+      .sort(),
+    tagged.toSorted(),
+  );
+  for (const one of made.filter(({ resource }) => tagged.includes(resource.plural))) {
+    const [first, second, third] = idsOf(one.rows) as [string, string, string];
+    const tags = (id: string, tag = '') => `/${one.resource.path}/${id}/tags${tag}`;
+    assert.deepEqual((await one.me.put(tags(first), { tags: ['red', '小屋'] })).body, { tags: ['red', '小屋'] });
+    assert.deepEqual((await one.me.post(tags(second), { tags: ['red'] })).body, { tags: ['red'] });
+    assert.deepEqual((await one.me.post(tags(second), { tags: ['blue', 'red'] })).body, { tags: ['blue', 'red'] });
+    assert.deepEqual((await one.me.get(tags(second))).body, { tags: ['red', 'blue'] });
+    const found = async (query: string) => idsOf(await listed(one, `${one.mine}&${query}`)).sort();
+    assert.deepEqual(await found('tags=red'), [first, second].sort(), one.resource.plural);
+    assert.deepEqual(await found('tags=red,blue'), [second]);
+    assert.deepEqual(await found(`tags-any=blue,${encodeURIComponent('小屋')}`), [first, second].sort());
+    assert.deepEqual(await found('not-tags=red,blue'), [first, third].sort());
+    assert.deepEqual(await found('not-tags-any=red,blue'), [third]);
+    assert.deepEqual(await found('tags=red&not-tags-any=blue'), [first]);
+    assert.equal((await one.me.get(tags(second, '/blue'))).status, 204);
+    assert.equal((await one.me.put(tags(third, '/green'))).status, 201);
+    assert.equal((await one.me.delete(tags(second, '/blue'))).status, 204);
+    refused(await one.me.get(tags(second, '/blue')), 404, 'TagNotFound');
+    refused(await one.me.post(tags(second), { tags: ['a,b'] }), 400, 'InvalidInput');
+    for (const id of [first, second, third]) assert.equal((await one.me.delete(tags(id))).status, 204);
+    assert.deepEqual(await found('tags-any=red,blue,green'), []);
+    refused(await one.me.post(tags(newId()), { tags: ['red'] }), 404, notFoundOf(one));
+  }
+});
+
+/** The name of Neutron's exception. */
+function notFoundOf({ resource: { single } }: Made): string {
+  const words = single.replace('floatingip', 'floating_IP').replace('subnetpool', 'subnet_pool').split('_');
+  return `${words.map((word) => word[0]!.toUpperCase() + word.slice(1)).join('')}NotFound`;
+}
+
+test('many at once are made all or none, and what is made one at a time says so', async () => {
+  const me = api.as(testAdmin());
+  refused(
+    await me.post('/routers', { routers: [{ name: 'one' }, { name: 'two', tenant_id: newId() }] }),
+    404,
+    'HTTPNotFound',
+  );
+  assert.deepEqual((await me.get('/routers?name=one')).body.routers, []);
+});
