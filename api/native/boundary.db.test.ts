@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { newId } from '../../contract/ids.ts';
+import { ReachabilityService } from '../../control/network/reachability/index.ts';
 import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { holdDocument } from '../boundary/testing/documents.ts';
 import { type Walk, walkRights, walkWrongTypes } from '../boundary/testing/walk.ts';
@@ -15,7 +16,10 @@ let walk: Walk;
 before(async () => {
   api = await testApi({
     dialects: ({ identity, db, feed }) => [
-      nativeDialect({ identity, database: db.database, feed, pools: new StoragePoolService(db) }),
+      nativeDialect({
+        ...{ identity, database: db.database, feed, pools: new StoragePoolService(db) },
+        reachability: new ReachabilityService(db),
+      }),
     ],
   });
   const tokens = {

@@ -1,6 +1,7 @@
 /** What the routes of the native dialect are made with. */
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database } from '../../control/kit/database/database.ts';
+import type { ReachabilityService } from '../../control/network/reachability/index.ts';
 import type { StoragePoolService } from '../../control/storage/pool/index.ts';
 import type { NativeAuthenticator } from './caller.ts';
 
@@ -8,6 +9,7 @@ export interface NativeDeps {
   identity: NativeAuthenticator;
   database: Database;
   pools: StoragePoolService;
+  reachability: ReachabilityService;
   feed: Pick<ChangeFeed, 'subscribe'>;
   /** For tests. */
   watch?: { keepaliveMs?: number; stalledMs?: number };

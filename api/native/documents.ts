@@ -160,6 +160,62 @@ const pool = Type.Object(
 export const onePool = Type.Object({ storage_pool: pool }, exact);
 export const poolList = Type.Object({ storage_pools: Type.Array(pool) }, exact);
 
+const addressOrPort = Type.Object(
+  { port: Type.Optional(text), address: Type.Optional(text) },
+  { ...exact, description: 'A port, or an address, or a port by one of its addresses' },
+);
+const hop = Type.Object(
+  {
+    kind: text,
+    id: Type.Union([text, Type.Null()]),
+    does: Type.String({ description: 'What happens there; beyond_sight: it is not yours' }),
+    source: Type.String({ description: 'As the packet leaves it' }),
+    destination: text,
+    via: Type.Optional(Type.String({ description: 'The port that a router sends it out of' })),
+  },
+  { ...exact, title: 'Hop' },
+);
+const opening = Type.Object(
+  {
+    action: Type.Enum(['create', 'update']),
+    resource: text,
+    id: orNull,
+    values: Type.Record(Type.String(), Type.Unknown()),
+  },
+  { ...exact, description: 'A request to the network API that takes the stop away' },
+);
+const stop = Type.Object(
+  {
+    way: Type.Enum(['there', 'back'], { description: 'The way there, or that of the answer' }),
+    kind: text,
+    id: orNull,
+    reason: text,
+    message: text,
+    opens: Type.Array(opening, { description: 'Any one of them will do' }),
+  },
+  { ...exact, title: 'Stop' },
+);
+const portRange = Type.Object({ first: integer, last: integer }, exact);
+const reachability = Type.Object(
+  {
+    from: addressOrPort,
+    to: addressOrPort,
+    version: Type.Enum([4, 6]),
+    protocol: Type.Integer({ description: "IANA's number" }),
+    port: Type.Union([integer, Type.Null()]),
+    reachable: Type.Boolean({ description: 'It gets there, and its answer back' }),
+    open_ports: Type.Union([Type.Array(portRange), Type.Null()], {
+      description: 'Where no port was asked for of a protocol that has some: those that get there',
+    }),
+    there: Type.Array(hop),
+    back: Type.Array(hop),
+    stops: Type.Array(stop, { description: 'In the order of the way; the first is what stops a packet today' }),
+    assumptions: Type.Array(Type.String(), { description: 'What this cloud does not decide and the answer rests on' }),
+  },
+  { ...exact, title: 'Reachability' },
+);
+export const reachabilityDocument = Type.Object({ reachability }, exact);
+
 export const versionDocument = Type.Object(
   { version: text, links: Type.Record(Type.String(), Type.String()) },
   { additionalProperties: false },

@@ -22,6 +22,16 @@ export const nativeSentences: SentenceTable<KitReasons & ChangeReasons & Storage
   resume_token_expired: ({ why }) =>
     `the resume token is of no use any more: ${whyExpired[why]}; list anew, then carry on from "resume"`,
   reachability_too_wide: ({ limit }) => `more than ${limit} routers hang together there: too many to look at`,
+  reachability_too_many_ranges: ({ limit }) =>
+    `the rules there name more than ${limit} ranges of ports: name the port that you ask for`,
+  reachability_end_not_found: ({ side, given }) =>
+    `"${side}" is ${given}, which is neither an address nor the id of a port or server of yours`,
+  reachability_end_ambiguous: ({ address, ports }) =>
+    `several of your ports have ${address}: ${ports.join(', ')}; name one of them`,
+  reachability_ends_foreign: 'neither end is yours',
+  reachability_versions_differ: 'the two ends, or an end and the version asked for, are not of one IP version',
+  reachability_protocol_unknown: ({ protocol }) => `there is no IP protocol ${protocol}`,
+  reachability_protocol_without_ports: ({ protocol }) => `the protocol ${protocol} has no ports`,
   change_feed_not_started: 'the change feed has not started',
   storage_pool_not_found: ({ id }) => `there is no storage pool ${id}`,
   storage_pool_host_not_found: ({ id }) => `there is no host ${id}`,

@@ -15,6 +15,7 @@ import { nativeFaults } from './faults.ts';
 import { operationRoutes } from './operations.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { nativeSentences } from './query.ts';
+import { reachabilityRoutes } from './reachability.ts';
 import { storagePoolRoutes } from './storage-pools.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
 
@@ -32,7 +33,8 @@ const described = {
 export const nativeInfo = {
   title: 'Bothy native API',
   version: '1',
-  description: 'Changes, operations, decisions, storage pools: what the OpenStack APIs have no words for.',
+  description:
+    'Changes, operations, decisions, storage pools, reachability: what the OpenStack APIs have no words for.',
   fault: nativeFault,
 } as const;
 
@@ -51,6 +53,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
           operations: '/native/v1/operations',
           decisions: '/native/v1/decisions',
           quarantine: '/native/v1/quarantine',
+          reachability: '/native/v1/reachability',
           storage_pools: '/native/v1/storage-pools',
           openapi: '/native/v1/openapi.json',
         },
@@ -61,6 +64,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       quarantineRoutes(boundary, deps);
       volumeCacheRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);
+      reachabilityRoutes(boundary, deps.reachability);
       let document: object | undefined;
       boundary.get('/v1/openapi.json', described, () => {
         document ??= openApiDocument(nativeInfo, boundary.entries);

@@ -9,6 +9,7 @@ import { sql } from 'kysely';
 import { newId, newOrderedId } from '../../contract/ids.ts';
 import { untilFinal } from '../../control/kit/database/testing.ts';
 import { beginOperation } from '../../control/kit/operation/operations.ts';
+import { ReachabilityService } from '../../control/network/reachability/index.ts';
 import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { patienceMs } from '../../test/support/until.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
@@ -37,7 +38,8 @@ before(async () => {
   api = await testApi({
     dialects: (cloud) => {
       const { identity, feed, db } = cloud;
-      deps = { identity, feed, database: db.database, pools: new StoragePoolService(db) };
+      const [pools, reachability] = [new StoragePoolService(db), new ReachabilityService(db)];
+      deps = { identity, feed, database: db.database, pools, reachability };
       return [nativeDialect(deps)];
     },
   });

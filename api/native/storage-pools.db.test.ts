@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId, newOrderedId } from '../../contract/ids.ts';
+import { ReachabilityService } from '../../control/network/reachability/index.ts';
 import { declaredPools, recordPools, StoragePoolService } from '../../control/storage/pool/index.ts';
 import { testPool } from '../../control/storage/testing.ts';
 import { type TestApi, testApi } from '../openstack/identity/testing.ts';
@@ -12,7 +13,10 @@ let api: TestApi;
 before(async () => {
   api = await testApi({
     dialects: ({ identity, feed, db }) => [
-      nativeDialect({ identity, feed, database: db.database, pools: new StoragePoolService(db) }),
+      nativeDialect({
+        ...{ identity, feed, database: db.database, pools: new StoragePoolService(db) },
+        reachability: new ReachabilityService(db),
+      }),
     ],
   });
 });

@@ -209,7 +209,10 @@ function dialects(
       floatingIps: network.floatingIps,
     }),
     volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
-    nativeDialect({ identity, database, feed, pools: storage.services.pools }),
+    nativeDialect({
+      ...{ identity, database, feed, pools: storage.services.pools },
+      reachability: network.reachability,
+    }),
     consoleDialect(),
   ];
 }

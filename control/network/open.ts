@@ -9,6 +9,7 @@ import { NetworkService } from './network/service.ts';
 import { PortService } from './port/service.ts';
 import { NetworkQuotaService } from './quota.ts';
 import { RbacPolicyService } from './rbac-policy/service.ts';
+import { ReachabilityService } from './reachability/index.ts';
 import { RouterService } from './router/service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
 import { SubnetService } from './subnet/service.ts';
@@ -24,6 +25,7 @@ export const openNetwork = (options: { database: Database }) => ({
   routers: new RouterService(options),
   floatingIps: new FloatingIpService(options),
   securityGroups: new SecurityGroupService(options),
+  reachability: new ReachabilityService(options),
   rbacPolicies: new RbacPolicyService(options),
   tags: new TagService(options),
   quotas: new NetworkQuotaService(options),

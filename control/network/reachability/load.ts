@@ -45,10 +45,10 @@ class Reading {
   }
 
   async ends(ends: readonly End[]): Promise<void> {
-    const ports = ends.flatMap((end) => ('port' in end ? end.port : []));
+    const ports = ends.flatMap(({ port }) => port ?? []);
     await this.#addPorts(isOneOf(sql`id`, ports), ports.length);
     for (const port of this.#ports.values()) for (const { ip } of port.ips) this.#addresses.add(ip);
-    const addresses = ends.flatMap((end) => ('address' in end ? end.address : []));
+    const addresses = ends.flatMap(({ address }) => address ?? []);
     for (const address of addresses) this.#addresses.add(address);
     // An address that outsiders see: of a floating IP, or of a router.
     await this.#addPorts(

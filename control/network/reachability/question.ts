@@ -17,8 +17,8 @@ export interface Packet {
   icmpType: number | null;
 }
 
-/** One end: a port of the cloud, or an address outside of it. */
-export type End = { port: string } | { address: string };
+/** One end: a port of the cloud, by the one of its addresses or by whichever fits; or an address, whoever has it. */
+export type End = { port: string; address?: string } | { address: string; port?: undefined };
 
 export interface Question {
   from: End;
@@ -75,7 +75,8 @@ export type StopReason =
   | 'router_serves_nothing'
   | 'floating_ip_unassigned'
   | 'answer_from_another_address'
-  | 'loop';
+  | 'loop'
+  | 'beyond_sight';
 
 /** A request to one of the network's resources that takes the stop away. */
 export interface Opening {

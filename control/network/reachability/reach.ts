@@ -15,8 +15,8 @@ const echo = { request: { 4: 8, 6: 128 }, reply: { 4: 0, 6: 129 } } as const;
 export function reach(ground: Ground, question: Question): Answer {
   const { version } = question;
   const [from, to] = [portOf(ground, question.from), portOf(ground, question.to)];
-  const source = 'address' in question.from ? question.from.address : sourceOf(ground, from!, question);
-  const destination = 'address' in question.to ? question.to.address : destinationOf(ground, to!, from, version);
+  const source = question.from.address ?? sourceOf(ground, from!, question);
+  const destination = question.to.address ?? destinationOf(ground, to!, from, version);
   if (source === undefined || destination === undefined) {
     const port = source === undefined ? from! : to!;
     return noWay({ way: 'there', kind: 'port', id: port.id, reason: 'no_address', opens: [] });
@@ -81,7 +81,7 @@ function answer(there: Walk, back?: Walk): Answer {
 const noWay = (stop: Stop): Answer => ({ reachable: false, there: [], back: [], stops: [stop], assumptions: [] });
 
 function portOf(ground: Ground, end: Question['from']): PortRow | undefined {
-  if (!('port' in end)) return undefined;
+  if (end.port === undefined) return undefined;
   const port = ground.ports.get(end.port);
   if (!port) throw new Error(`the question's port ${end.port} is not among its rows`);
   return port;
@@ -90,7 +90,8 @@ function portOf(ground: Ground, end: Question['from']): PortRow | undefined {
 /** A guest sends from the address that is on the network of what it sends to, else from its first one. */
 function sourceOf(ground: Ground, from: PortRow, { to, version }: Question): string | undefined {
   const own = ground.addressesOf(from, version);
-  const wanted = 'address' in to ? [to.address] : (ground.ports.get(to.port)?.ips.map(({ ip }) => ip) ?? []);
+  const { address, port } = to;
+  const wanted = address === undefined ? (ground.ports.get(port!)?.ips.map(({ ip }) => ip) ?? []) : [address];
   return (own.find(({ subnet }) => wanted.some((address) => isOn(subnet.range, address))) ?? own[0])?.ip;
 }
 

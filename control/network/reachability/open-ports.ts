@@ -1,0 +1,51 @@
+/**
+ * Which ports of a protocol get there. Rules name ranges of ports, so an answer changes only where some range begins or has ended: asked
+ * at each of these the answers are all that there are. Pure.
+ */
+import { CloudError } from '../../../contract/errors.ts';
+import { protocolNumber } from '../security-group/rules.ts';
+import type { Ground } from './ground.ts';
+import type { Answer, Question } from './question.ts';
+import { reach } from './reach.ts';
+
+/** From one to the other, both among them. */
+export type PortRange = readonly [first: number, last: number];
+
+const last = 65_535;
+/** A project has a hundred rules by default; each is asked of every hop's. */
+const mostRanges = 512;
+
+/** @returns the ranges in order, none beside another, and the answer for the first port of them; for port 1 where there is none */
+export function openPorts(ground: Ground, question: Question): { open: PortRange[]; answer: Answer } {
+  const open: [number, number][] = [];
+  const starts = startsOf(ground, question.protocol);
+  let answer: Answer | undefined;
+  let closed: Answer | undefined;
+  for (const [n, first] of starts.entries()) {
+    const found = reach(ground, { ...question, port: first });
+    if (!found.reachable) {
+      closed ??= found;
+      continue;
+    }
+    answer ??= found;
+    const end = (starts[n + 1] ?? last + 1) - 1;
+    const before = open.at(-1);
+    if (before?.[1] === first - 1) before[1] = end;
+    else open.push([first, end]);
+  }
+  return { open, answer: answer ?? closed! };
+}
+
+/** @throws CloudError `invalid` */
+function startsOf(ground: Ground, protocol: number): number[] {
+  const starts = new Set([1]);
+  for (const { rules } of ground.securityGroups.values()) {
+    for (const { protocol: of, port_range_min: min, port_range_max: max } of rules) {
+      if (!of || protocolNumber(of.toLowerCase()) !== protocol) continue;
+      if (min !== null && min > 0) starts.add(min);
+      if (max !== null && max < last) starts.add(max + 1);
+    }
+  }
+  if (starts.size > mostRanges) throw new CloudError('invalid', 'reachability_too_many_ranges', { limit: mostRanges });
+  return [...starts].sort((a, b) => a - b);
+}
