@@ -6,11 +6,14 @@ export class HostFault extends Error {
   override readonly name = 'HostFault';
   readonly code: string;
   readonly permanent: boolean;
+  readonly retryMs: number | undefined;
 
-  constructor(code: string, message: string, options: { permanent?: boolean; cause?: unknown } = {}) {
+  /** @param options.retryMs when to try again, however often it was tried already: a try costs nothing, and what it waits for is missed */
+  constructor(code: string, message: string, options: { permanent?: boolean; retryMs?: number; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.permanent = options.permanent ?? false;
+    this.retryMs = options.retryMs;
   }
 }
 

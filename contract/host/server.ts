@@ -220,6 +220,8 @@ export const observedServer = object({
         layerId: id<LayerId>(),
         sizeBytes: count,
         state: oneOf('attached', 'releasing'),
+        /** The guest stands still until there is room for what it writes to it. Absent: it does not, or not for this one. */
+        full: optional(boolean),
       }),
       2 * limits.volumes,
     ),

@@ -71,7 +71,7 @@ export type Step =
   /** QEMU runs: note it. */
   | { do: 'note-running' }
   /** A guest that the machine's trouble stopped goes on. */
-  | { do: 'resume'; why: string }
+  | { do: 'resume' }
   /** A guest that we stopped goes on. */
   | { do: 'continue' }
   | { do: 'pause' }
@@ -285,7 +285,7 @@ function decideRunning(desired: DesiredServer, facts: ServerFacts, guest: GuestF
       // It was to stand still where it is: its owner looks why, then reboots it.
       return nothing('paused');
     case 'io-error':
-      return { do: 'resume', why: 'the guest waits for its disk: the disk of the host is full or fails' };
+      return { do: 'resume' };
     case 'internal-error':
     case 'guest-panicked':
       return { do: 'halt', error: { code: 'guest_died', message: `the machine stopped with ${guest.state}` } };

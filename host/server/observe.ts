@@ -1,5 +1,6 @@
 /** What a host says of a server that it has looked at. Pure. */
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
+import type { VolumeId } from '../../contract/ids.ts';
 import type { ServerRecord } from './record.ts';
 import { observedVolumes } from './volumes.ts';
 
@@ -7,11 +8,13 @@ export interface Observation extends Pick<ObservedServer, 'state' | 'error' | 's
   record: ServerRecord | undefined;
   /** QEMU runs. */
   guest: boolean;
+  /** For want of room to write to these it stands still. */
+  full: ReadonlySet<VolumeId>;
 }
 
 export function observedServer(
   desired: DesiredServer,
-  { record, guest, state, error, step }: Observation,
+  { record, guest, full, state, error, step }: Observation,
 ): ObservedServer {
   const { id, epoch, generation } = desired;
   const asked = ({ imageId }: { imageId: string }) => desired.captures?.some((capture) => capture.imageId === imageId);
@@ -22,7 +25,7 @@ export function observedServer(
     rootCount: record?.disk?.count ?? 0,
     resizeCount: record?.resize?.count ?? 0,
     captures: record?.captures?.filter(asked) ?? [],
-    ...(record?.volumes?.length && { volumes: observedVolumes(desired, record, { guest }) }),
+    ...(record?.volumes?.length && { volumes: observedVolumes(desired, record, { guest, full }) }),
     ...(record?.guestPassword && { guestPassword: record.guestPassword }),
     ...{ step, error },
     startedAt: guest ? (record?.running?.startedAt ?? null) : null,

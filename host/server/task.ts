@@ -54,6 +54,8 @@ export class ServerTask {
   readonly askedFor = new Map<VolumeId, number>();
   /** When a volume that its QEMU says it has closed was last seen to be open there. */
   readonly keptOpen = new Map<VolumeId, number>();
+  /** For want of room to write to these its guest stands still. */
+  full: ReadonlySet<VolumeId> = new Set();
   /** Without it no step can be done now. */
   awaitedLayer: LayerId | undefined;
   #loaded = false;
@@ -150,6 +152,7 @@ export class ServerTask {
     if (this.guest === guest) this.guest = undefined;
     this.askedFor.clear();
     this.keptOpen.clear();
+    this.full = new Set();
     this.tellClosed();
   }
 
@@ -346,6 +349,7 @@ export class ServerTask {
   #failed(error: unknown, desired: DesiredServer | undefined): void {
     const fault = asFault(error);
     const { limits, log } = this.context;
+    const isNews = fault.retryMs === undefined || fault.message !== this.#error?.message;
     this.#failures++;
     this.#error = fault;
     const ran = this.record?.running !== null && this.record?.running !== undefined;
@@ -357,8 +361,9 @@ export class ServerTask {
       this.#become(desired, 'failed', { code: fault.code, message: fault.message });
       return;
     }
-    log.warn(fields, 'server: a step failed, will try again');
-    const waitMs = backOffMs(this.#failures, { firstMs: limits.retryFirstMs, maxMs: limits.retryMaxMs });
+    if (isNews) log.warn(fields, 'server: a step failed, will try again');
+    const { retryFirstMs: firstMs, retryMaxMs: maxMs } = limits;
+    const waitMs = fault.retryMs ?? backOffMs(this.#failures, { firstMs, maxMs });
     this.#retryAtMs = performance.now() + waitMs;
     this.#publish();
     this.#wakeIn(waitMs);
@@ -380,9 +385,9 @@ export class ServerTask {
       if (!this.#closed) this.#owner.observed(this);
       return;
     }
-    const [record, guest] = [this.record, this.guest !== undefined];
+    const [record, guest, full] = [this.record, this.guest !== undefined, this.full];
     const step = state === 'failed' ? null : this.#pending;
-    this.#observed = observedServer(desired, { record, guest, state, error, step });
+    this.#observed = observedServer(desired, { record, guest, full, state, error, step });
     this.#owner.observed(this);
   }
 }

@@ -150,13 +150,14 @@ export function awaitsNextStart(desired: DesiredServer, { volumes, hot, layers, 
 export function observedVolumes(
   desired: DesiredServer,
   { volumes = [], memory }: ServerRecord,
-  { guest }: { guest: boolean },
+  { guest, full }: { guest: boolean; full: ReadonlySet<VolumeId> },
 ): NonNullable<ObservedServer['volumes']> {
   return volumes.flatMap((record) => {
     const stays = record.askedAt === undefined && wantedAs(desired, record) !== undefined;
     const had = guest ? !stays || record.plugged : !stays && memory !== null;
     const { id, layerId, sizeBytes } = record;
-    return had ? [{ id, layerId, sizeBytes, state: stays ? 'attached' : 'releasing' } as const] : [];
+    const state = stays ? 'attached' : 'releasing';
+    return had ? [{ id, layerId, sizeBytes, state, ...(full.has(id) && { full: true }) } as const] : [];
   });
 }
 

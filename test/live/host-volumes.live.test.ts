@@ -242,7 +242,7 @@ test(
 );
 
 async function fillAndFree(machine: VolumeMachine, pool: string): Promise<void> {
-  await machine.host();
+  const host = await machine.host();
   const { world } = machine;
   const volume = volumeOf(await makeLayer(world));
   await machine.want({ image: await smallGuest(world), volumes: [volume] });
@@ -254,10 +254,16 @@ async function fillAndFree(machine: VolumeMachine, pool: string): Promise<void> 
     const bytes = 40_000_000;
     const copying = shell.run(`yes 0123456789 | head -c ${bytes} | dd of=/dev/vdb bs=1M conv=fsync 2>/dev/null`);
     const full = await machine.seen('waiting for room', ({ step }) => /waits for its disk/.test(step ?? ''));
-    assert.match(full.step!, /full/);
+    assert.match(full.step!, new RegExp(`no room for volume ${volume.id}`));
+    const said = await machine.seen('for which', ({ error }) => error?.code === 'guest_paused');
+    assert.equal(said.volumes?.[0]?.full, true);
+    // Who comes next finds it so, and waits on.
+    await host.stop();
+    await machine.host();
     rmSync(ballast);
     await copying;
-    await machine.seen('running', ({ state }) => state === 'running');
+    const { volumes } = await machine.seen('running', ({ state }) => state === 'running');
+    assert.equal(volumes?.[0]?.full, undefined);
     await shell.run(`yes 0123456789 | head -c ${bytes} | cmp -n ${bytes} - /dev/vdb`);
     assert.equal((await shell.run('dmesg | grep -c "I/O error" || true')).trim(), '0');
   } finally {

@@ -82,6 +82,10 @@ const events: readonly Event[] = [
     detail: ['016', 'Snapshot failed to delete.'],
   },
   // Nobody had asked for anything, so Cinder has no number for it.
+  {
+    ...{ resource_type: 'volume', verb: 'write', action: ['000', 'write to volume'] },
+    detail: ['000', 'There is no room.'],
+  },
   { ...{ resource_type: 'volume', verb: 'keep', action: ['000', 'keep volume'] }, detail: unknownDetail },
   { ...{ resource_type: 'volume_snapshot', verb: 'keep', action: ['000', 'keep snapshot'] }, detail: unknownDetail },
   {

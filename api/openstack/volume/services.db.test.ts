@@ -123,13 +123,17 @@ test('what came to nothing is told with its reason to whose it is, until they ha
     );
   await fail('create', 'no_capacity', 'No pool has room.');
   await fail('extend', 'internal', 'The disk is full.');
+  await fail('write', 'no_capacity', 'Its server stands still.');
   await fail('extend', 'conflict', 'superseded by delete');
   const list = async (query = '') => (await call(member, 'GET', `/messages${query}`)).body.messages;
   const all = await list();
   assert.deepEqual(all.map((one: { event_id: string }) => one.event_id).toSorted(), [
+    'VOLUME_VOLUME_000_000',
     'VOLUME_VOLUME_001_003',
     'VOLUME_VOLUME_007_010',
   ]);
+  const [full] = await list('?event_id=VOLUME_VOLUME_000_000');
+  assert.equal(full.user_message, 'write to volume:There is no room. Its server stands still.');
   const [one] = await list('?event_id=VOLUME_VOLUME_001_003');
   assert.match(one.user_message, /^schedule allocate volume:Could not find .* No pool has room\.$/);
   assert.deepEqual([one.resource_uuid, one.request_id, one.message_level], [resource, 'req-1', 'ERROR']);
@@ -146,7 +150,7 @@ test('what came to nothing is told with its reason to whose it is, until they ha
   assert.equal((await call(other, 'DELETE', `/messages/${one.id}`)).status, 404);
   assert.equal((await call(member, 'DELETE', `/messages/${one.id}`)).status, 204);
   assert.equal((await call(member, 'DELETE', `/messages/${one.id}`)).status, 404);
-  assert.equal((await list()).length, 1);
+  assert.equal((await list()).length, 2);
 });
 
 test('there are no clusters, and nothing that was left half-done', async () => {

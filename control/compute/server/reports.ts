@@ -98,7 +98,7 @@ async function reportedRows(
   locking: RawBuilder<unknown>,
 ): Promise<Map<string, KnownRow>> {
   const { rows } = await sql<KnownRow>`
-    select ${stateColumns}, ${attachmentsOfServer(sql`s.id`)} as attachments, s.id, s.epoch, s.observed_started_at, s.observed_step, s.observed_error, s.guest_password, s.guest_password_cleared
+    select ${stateColumns}, ${attachmentsOfServer(sql`s.id`)} as attachments, s.id, s.epoch, s.observed_started_at, s.observed_step, s.guest_password, s.guest_password_cleared
     from server s where ${isOneOf(sql`s.id`, ids)} ${locking}`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }

@@ -5,6 +5,7 @@ import {
   powerStates,
   powerTasks,
   shelveTasks,
+  standsStill,
   stateOfPower,
   statuses,
   vmStateOfPower,
@@ -13,7 +14,7 @@ import {
 /** The columns that the states are made of, for those who read no whole row; in the shape of ServerState. */
 export const stateColumns = sql`s.host_id, s.generation, s.desired_presence, s.desired_power, s.desired_reboot_count,
   s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_capture, s.desired_resize, s.desired_shelve, s.desired_verb, s.soft_deleted_at, s.observed_generation, s.observed_state,
-  s.observed_power, s.observed_reboot_count, s.observed_rescue_count, s.observed_root_count, s.observed_resize_count, s.fault, s.launched_at`;
+  s.observed_power, s.observed_reboot_count, s.observed_rescue_count, s.observed_root_count, s.observed_resize_count, s.observed_error, s.fault, s.launched_at`;
 
 type Leaf = string | number | null;
 
@@ -95,4 +96,5 @@ export const statusSql = byTable(
   ),
 );
 
-export const powerStateSql = byTable(sql`s.observed_power`, powerStates, sql`0`);
+export const powerStateSql = sql`(case when s.observed_power = 'on' and s.observed_error ->> 'code' = ${sql.lit(standsStill)} then ${sql.lit(powerStates.paused)}
+  else ${byTable(sql`s.observed_power`, powerStates, sql`0`)} end)`;

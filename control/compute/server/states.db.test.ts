@@ -80,6 +80,7 @@ const choices: { [K in keyof ServerState]: ServerState[K][] } = {
   observed_rescue_count: [0, 0, 0, 1, 2],
   observed_root_count: [0, 0, 0, 2],
   observed_resize_count: [0, 0, 0, 2],
+  observed_error: [null, null, { code: 'guest_paused' }, { code: 'network' }],
   fault: [null, null, fault(1), fault(2)],
   launched_at: [null, new Date(), new Date(), new Date()],
 };

@@ -82,6 +82,8 @@ export interface ServerState {
   observed_rescue_count: number;
   observed_root_count: number;
   observed_resize_count: number;
+  /** Why its host does not get on, while it tries again. */
+  observed_error: { code: string } | null;
   fault: ServerFault | null;
   launched_at: Date | null;
 }
@@ -310,8 +312,12 @@ const rebuildTask = (server: ServerState): TaskState =>
 /** Nova's numbers (nova/objects/fields.py, InstancePowerState): running, paused, shut down, suspended. */
 export const powerStates = { on: 1, paused: 3, off: 4, suspended: 7 } as const satisfies Record<Power, number>;
 
-/** 0: no state yet. */
+/** A host's word for a guest that stands still until what it waits for is there: room for what it writes. */
+export const standsStill = 'guest_paused';
+
+/** 0: no state yet. One that stands still by no wish is paused in this number alone, as in Nova (sync_power_states). */
 export function powerState(server: ServerState): 0 | (typeof powerStates)[Power] {
+  if (server.observed_power === 'on' && server.observed_error?.code === standsStill) return powerStates.paused;
   return server.observed_power === null ? 0 : powerStates[server.observed_power];
 }
 

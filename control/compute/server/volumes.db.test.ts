@@ -7,7 +7,7 @@ import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { tellServers } from '../../storage/attachment/index.ts';
 import { testAttachment, testVolume } from '../../storage/attachment/testing.ts';
 import * as serverActions from './actions/index.ts';
-import { taskState } from './states.ts';
+import { powerState, serverStatus, taskState } from './states.ts';
 import { type ServerCloud, serverCloud } from './testing.ts';
 
 let db: TestDatabase;
@@ -148,4 +148,40 @@ test('a volume that shall be had no more is free once its host has heard so and 
   assert.equal((await attachment(attachmentId))?.state, 'releasing');
   await cloud.report(hostId, id, { generation: 3, state: 'stopped' });
   assert.equal(await attachment(attachmentId), undefined);
+});
+
+test('a guest that stands still for want of room is paused as a machine alone, and its volume’s owner is told why, once', async () => {
+  const { hostId, id, volume, has } = await running();
+  await testAttachment(db.database, { serverId: id, volumeId: volume.id });
+  await cloud.report(hostId, id, { volumes: [has] });
+  const error = { code: 'guest_paused', message: 'the guest waits for its disk' };
+  const stands = { state: 'building' as const, error, volumes: [{ ...has, full: true }] };
+  const seen = async () => {
+    const server = await cloud.service.get(cloud.member, id);
+    return [serverStatus(server), powerState(server), taskState(server)];
+  };
+  await cloud.report(hostId, id, stands);
+  assert.deepEqual(await seen(), ['ACTIVE', 3, null]);
+  // It goes on, and again there is no room: nobody has read of it yet.
+  await cloud.report(hostId, id, { volumes: [has] });
+  assert.deepEqual(await seen(), ['ACTIVE', 1, null]);
+  await cloud.report(hostId, id, stands);
+  const told = async () =>
+    (
+      await sql<{ id: string; verb: string; error_code: string; error_message: string; project_id: string }>`
+        select id, verb, error_code, error_message, project_id from storage_message where resource_id = ${volume.id}`.execute(
+        db.database.query,
+      )
+    ).rows;
+  const [message, ...more] = await told();
+  assert.deepEqual(
+    [message?.verb, message?.error_code, message?.project_id],
+    ['write', 'no_capacity', cloud.projectId],
+  );
+  assert.match(message!.error_message, /stands still, and goes on when there is/);
+  assert.deepEqual(more, []);
+  await sql`update operation set dismissed_at = now() where id = ${message!.id}`.execute(db.database.query);
+  await cloud.report(hostId, id, { volumes: [has] });
+  await cloud.report(hostId, id, stands);
+  assert.equal((await told()).length, 1);
 });

@@ -1468,6 +1468,7 @@ CREATE TABLE public.volume_attachment (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     server_generation bigint DEFAULT 0 NOT NULL,
     named_server_id uuid,
+    observed_full boolean DEFAULT false NOT NULL,
     CONSTRAINT volume_attachment_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_attachment_mode_check CHECK ((mode = ANY (ARRAY['rw'::text, 'ro'::text]))),
     CONSTRAINT volume_attachment_observed_state_check CHECK ((observed_state = ANY (ARRAY['attached'::text, 'releasing'::text])))
@@ -2520,7 +2521,7 @@ CREATE TRIGGER user_group_member_change AFTER INSERT OR DELETE OR UPDATE ON publ
 
 CREATE TRIGGER user_quota_change AFTER INSERT OR DELETE OR UPDATE ON public.user_quota FOR EACH ROW EXECUTE FUNCTION public.append_change('user_quota');
 
-CREATE TRIGGER volume_attachment_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_attachment FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_attachment', 'id', '=observed_state', '=observed_layer_id', '=observed_size_bytes', '=attached_at');
+CREATE TRIGGER volume_attachment_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_attachment FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_attachment', 'id', '=observed_state', '=observed_layer_id', '=observed_size_bytes', '=observed_full', '=attached_at');
 
 CREATE TRIGGER volume_cache_usage AFTER INSERT OR DELETE OR UPDATE OF cache_pool_id, cache_bytes ON public.volume FOR EACH ROW EXECUTE FUNCTION public.count_cache_usage();
 

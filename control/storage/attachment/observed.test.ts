@@ -5,16 +5,30 @@ import { applyVolumes, type KnownAttachment } from './observed.ts';
 
 const row = (over: Partial<KnownAttachment> = {}): KnownAttachment => ({
   ...{ id: 'attachment', volume_id: 'volume', desired_presence: 'present', server_generation: 5, observed_state: null },
-  ...{ observed_layer_id: null, observed_size_bytes: null, attached: false, ...over },
+  ...{ observed_layer_id: null, observed_size_bytes: null, observed_full: false, attached: false, ...over },
 });
 const applied = (row: KnownAttachment, report: Parameters<typeof applyVolumes>[1], generation = 5) =>
   applyVolumes([row], report, { generation });
 const has = { id: 'volume' as VolumeId, layerId: 'layer' as LayerId, sizeBytes: 7, state: 'attached' } as const;
+const roomy = { observed_full: false, fills: false };
 const seen = { observed_state: 'attached', observed_layer_id: 'layer', observed_size_bytes: 7 } as const;
 
 test('a volume is attached once its guest has it, whatever generation the host has served', () => {
   const [change] = applied(row(), { generation: 4, state: 'building', volumes: [has] });
-  assert.deepEqual(change, { id: 'attachment', gone: false, attached: true, ...seen });
+  assert.deepEqual(change, { id: 'attachment', gone: false, attached: true, ...seen, ...roomy });
+});
+
+test('that a guest stands still for want of room is news once, and that it goes on', () => {
+  const known = row({ attached: true, ...seen });
+  const full = { ...has, full: true };
+  const [first] = applied(known, { generation: 5, state: 'building', volumes: [full] });
+  assert.deepEqual([first?.observed_full, first?.fills], [true, true]);
+  assert.deepEqual(
+    applied({ ...known, observed_full: true }, { generation: 5, state: 'building', volumes: [full] }),
+    [],
+  );
+  const [last] = applied({ ...known, observed_full: true }, { generation: 5, state: 'running', volumes: [has] });
+  assert.deepEqual([last?.observed_full, last?.fills], [false, false]);
 });
 
 test('a guest that is off has its volumes as soon as its host has heard of them', () => {
@@ -42,6 +56,6 @@ test('a host that has heard of what the attachment shall be is news once, though
   const known = row({ attached: true, ...seen });
   const report = { generation: 5, state: 'running' as const, volumes: [has] };
   assert.equal(applied(known, { ...report, generation: 4 }, 3).length, 0);
-  assert.deepEqual(applied(known, report, 4), [{ id: 'attachment', gone: false, attached: true, ...seen }]);
+  assert.deepEqual(applied(known, report, 4), [{ id: 'attachment', gone: false, attached: true, ...seen, ...roomy }]);
   assert.equal(applied(known, { ...report, generation: 6 }, 5).length, 0);
 });

@@ -5,7 +5,8 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import type { ObservedServer } from '../../../contract/host/index.ts';
-import type { Tx } from '../../kit/database/database.ts';
+import { newOrderedId } from '../../../contract/ids.ts';
+import { cloudActor, type Tx } from '../../kit/database/database.ts';
 
 /** What is compared with a report; read with the server's row ({@link attachmentsOfServer}). */
 export interface KnownAttachment {
@@ -16,6 +17,7 @@ export interface KnownAttachment {
   observed_state: 'attached' | 'releasing' | null;
   observed_layer_id: string | null;
   observed_size_bytes: number | null;
+  observed_full: boolean;
   attached: boolean;
 }
 
@@ -25,6 +27,10 @@ export interface AttachmentChange {
   observed_state: KnownAttachment['observed_state'];
   observed_layer_id: string | null;
   observed_size_bytes: number | null;
+  /** Its guest stands still until there is room for what it writes to it. */
+  observed_full: boolean;
+  /** It did not before. */
+  fills: boolean;
   attached: boolean;
 }
 
@@ -40,7 +46,7 @@ type Report = Pick<ObservedServer, 'generation' | 'state' | 'volumes'>;
 export const attachmentsOfServer = (serverId: RawBuilder<unknown>): RawBuilder<KnownAttachment[] | null> => sql`
   (select json_agg(json_build_object('id', a.id, 'volume_id', a.volume_id, 'desired_presence', a.desired_presence,
     'server_generation', a.server_generation, 'observed_state', a.observed_state, 'observed_layer_id', a.observed_layer_id,
-    'observed_size_bytes', a.observed_size_bytes, 'attached', a.attached_at is not null))
+    'observed_size_bytes', a.observed_size_bytes, 'observed_full', a.observed_full, 'attached', a.attached_at is not null))
    from volume_attachment a where a.server_id = ${serverId})`;
 
 /** What no guest runs in has its volumes as soon as its host knows of them: they are there with its next start. */
@@ -59,6 +65,7 @@ export function applyVolumes(known: readonly KnownAttachment[], report: Report, 
     const change: AttachmentChange = {
       ...{ id: row.id, gone, observed_state: volume?.state ?? null },
       ...{ observed_layer_id: volume?.layerId ?? null, observed_size_bytes: volume?.sizeBytes ?? null },
+      ...{ observed_full: volume?.full === true, fills: volume?.full === true && !row.observed_full },
       attached: row.attached || volume !== undefined || (heard && restful.has(report.state)),
     };
     const news = heard && before.generation < row.server_generation;
@@ -70,18 +77,31 @@ const differs = (row: KnownAttachment, change: AttachmentChange): boolean =>
   row.observed_state !== change.observed_state ||
   row.observed_layer_id !== change.observed_layer_id ||
   row.observed_size_bytes !== change.observed_size_bytes ||
+  row.observed_full !== change.observed_full ||
   row.attached !== change.attached;
 
-/** Writes it, and wakes whoever waits for it ({@link wakeOf}). */
+/** Of one whose guest has no room for what it writes is not told again within an hour, until somebody has read it. */
+const full = 'There is no room for what its server writes to it: the server stands still, and goes on when there is.';
+
+/** Writes it, tells those whose volumes have become full, and wakes whoever waits for it ({@link wakeOf}). */
 export async function recordVolumes(tx: Tx, changes: readonly AttachmentChange[]): Promise<void> {
   if (changes.length === 0) return;
+  const rows = changes.map(({ fills, ...change }) => ({ ...change, message_id: fills ? newOrderedId() : null }));
   await sql`
-    with p as (select * from jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) as p(id uuid, gone boolean, observed_state text,
-        observed_layer_id uuid, observed_size_bytes bigint, attached boolean)),
+    with p as (select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as p(id uuid, gone boolean, observed_state text,
+        observed_layer_id uuid, observed_size_bytes bigint, observed_full boolean, message_id uuid, attached boolean)),
+    told as (
+      insert into operation (id, project_id, resource_type, resource_id, verb, generation, state, owner, deadline,
+        error_code, error_message, actor_id, request_id, finished_at)
+      select p.message_id, v.project_id, 'volume', v.id, 'write', v.generation, 'failed', 'control', now(), 'no_capacity', ${full},
+        ${cloudActor.actorId}, ${cloudActor.requestId}, now()
+      from p join volume_attachment a on a.id = p.id join volume v on v.id = a.volume_id
+      where p.message_id is not null and not exists (select from operation o where o.resource_id = v.id and o.verb = 'write'
+        and o.dismissed_at is null and o.created_at > now() - interval '1 hour')),
     gone as (delete from volume_attachment a using p where a.id = p.id and p.gone returning a.volume_id),
     seen as (
       update volume_attachment a set observed_state = p.observed_state, observed_layer_id = p.observed_layer_id,
-        observed_size_bytes = p.observed_size_bytes, attached_at = case when p.attached then coalesce(a.attached_at, now()) end,
+        observed_size_bytes = p.observed_size_bytes, observed_full = p.observed_full, attached_at = case when p.attached then coalesce(a.attached_at, now()) end,
         updated_at = now()
       from p where a.id = p.id and not p.gone returning a.volume_id),
     touched as (select volume_id from gone union select volume_id from seen)
@@ -93,7 +113,7 @@ export async function volumesLeftHost(tx: Tx, serverId: string): Promise<void> {
   await sql`
     with gone as (delete from volume_attachment where server_id = ${serverId} and desired_presence = 'absent' returning volume_id),
     left_host as (
-      update volume_attachment set observed_state = null, observed_layer_id = null, observed_size_bytes = null,
+      update volume_attachment set observed_state = null, observed_layer_id = null, observed_size_bytes = null, observed_full = false,
         attached_at = coalesce(attached_at, now()), updated_at = now()
       where server_id = ${serverId} and desired_presence = 'present' returning volume_id),
     touched as (select volume_id from gone union select volume_id from left_host)

@@ -20,6 +20,8 @@ export interface VolumeAttachmentTable {
   observed_state: 'attached' | 'releasing' | null;
   observed_layer_id: string | null;
   observed_size_bytes: number | null;
+  /** Since migration 0550: its guest stands still until there is room for what it writes to it. */
+  observed_full: Generated<boolean>;
   attached_at: Timestamp | null;
   /** Of its server, since which it is as it is. */
   server_generation: Generated<number>;

@@ -10,7 +10,8 @@ import { dropDisk as dropLocalDisk, growDisk, makeLocalDisk } from './local-disk
 import { continueGuest, dropMemory, pause, saveMemory } from './memory.ts';
 import { erase, unplug } from './removing.ts';
 import { forgetDisk, resizeDisk, restoreDisk } from './resizing.ts';
-import { launch, noteRunning, resume, waitForGuest } from './starting.ts';
+import { resume } from './resuming.ts';
+import { launch, noteRunning, waitForGuest } from './starting.ts';
 import type { Doing, StepFunction } from './step.ts';
 import {
   awaitLayer,

@@ -287,14 +287,3 @@ async function limitDisks(task: ServerTask, desired: DesiredServer): Promise<voi
     await task.guest!.execute('block_set_io_throttle', { id, ...hardware.diskLimits });
   }
 }
-
-export const resume: StepFunction<'resume'> = async ({ task }, { why }) => {
-  // What a cache keeps it could also do without.
-  for (const { id } of task.record?.volumes ?? [])
-    task.context.layers.open.troubled({ serverId: task.id, volumeId: id });
-  task.say(why);
-  await task.guest!.resume();
-  await task.guest!.changed(100);
-  if (task.guest?.state !== 'running') throw new HostFault('guest_paused', why);
-  return undefined;
-};
