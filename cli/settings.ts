@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { portalOf } from '../contract/host/index.ts';
 import { notPools, storagePools } from './cloud/storage-pools.ts';
 import { isFile, notTargets, vendorTargets } from './cloud/vendor-data.ts';
 import { CommandError } from './command.ts';
@@ -149,6 +150,11 @@ export const definitions = {
     fallback: '',
     check: (v: string) => (v === '' || v.startsWith('/') ? undefined : 'a directory, from the root on'),
     help: 'Where backups of volumes lie, best another disk or a share of all hosts; empty: in the data directory.',
+  },
+  iscsi_portal: {
+    fallback: '',
+    check: (v: string) => (v === '' || portalOf(v) ? undefined : 'ADDRESS:FIRST-LAST or ADDRESS:PORT'),
+    help: 'Where machines outside reach volumes of this machine by iSCSI, one port for each volume, such as 192.0.2.7:3260-3299; empty: nowhere.',
   },
   accelerator: {
     fallback: 'auto',

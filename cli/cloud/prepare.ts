@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { hostStreamPath } from '../../contract/host/index.ts';
+import { hostStreamPath, portalOf } from '../../contract/host/index.ts';
 import type { PasswordPolicy } from '../../control/identity/index.ts';
 import { type PropertyRule, parseProtections } from '../../control/image/index.ts';
 import { readText, writeIfChanged, writeWhole } from '../../control/kit/files.ts';
@@ -171,6 +171,7 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
 
 function storageOf({ values }: Settings): HostConfiguration['storage'] {
   const pools = storagePools(values.storage_pools);
+  const iscsiPortal = portalOf(values.iscsi_portal);
   return {
     ...(pools && { pools }),
     percentages: {
@@ -178,6 +179,7 @@ function storageOf({ values }: Settings): HostConfiguration['storage'] {
       reserved: Number(values.storage_reserved),
     },
     ...(values.backup_directory !== '' && { backupDirectory: values.backup_directory }),
+    ...(iscsiPortal && { iscsiPortal }),
   };
 }
 

@@ -8,7 +8,7 @@ import { waitUntil } from '../../engine/wait.ts';
 import { CommandError } from '../command.ts';
 import { mendInterrupted } from '../install/apt.ts';
 import { ensureInstalled } from '../install/index.ts';
-import type { PackageSet } from '../install/packages.ts';
+import { exportPackages, type PackageSet } from '../install/packages.ts';
 import { nodeFlags, sourceRoot } from '../process/definitions.ts';
 import type { Health, HealthPart } from '../process/health.ts';
 import type { Settings } from '../settings.ts';
@@ -46,7 +46,7 @@ export async function makeReady(
   checkCard(settings);
   checkGuestUids(settings);
   if ((await supervisorPid(settings)) === undefined) requireAlone(settings);
-  if (!(await ensureInstalled(packages))) mendInterrupted();
+  if (!(await ensureInstalled(packages, settings.values.iscsi_portal === '' ? [] : exportPackages))) mendInterrupted();
   if ((await supervisorPid(settings)) === undefined && !(await anythingRuns(settings))) await checkPorts(settings);
   if ((await supervisorPid(settings)) === undefined) {
     const { requireKnownDatabase } = await import('./known-database.ts');

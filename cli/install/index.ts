@@ -2,16 +2,17 @@
 import { CommandError } from '../command.ts';
 import { step } from '../terminal.ts';
 import { installationInterrupted, installPackages, missingPackages } from './apt.ts';
-import { type PackageSet, packageSets } from './packages.ts';
+import { type NeededPackage, type PackageSet, packageSets } from './packages.ts';
 import { ensureUsers, missingUsers } from './users.ts';
 
-/** Answers whether anything had to be done. */
-export async function ensureInstalled(set: PackageSet): Promise<boolean> {
+/** @param also beside the set. Answers whether anything had to be done. */
+export async function ensureInstalled(set: PackageSet, also: readonly NeededPackage[] = []): Promise<boolean> {
   if (process.platform !== 'linux') throw new CommandError('Bothy runs on Linux only', 'use a Debian 12 machine');
   const interrupted = installationInterrupted();
-  const missing = await missingPackages(packageSets[set]);
+  const wanted = [...packageSets[set], ...also];
+  const missing = await missingPackages(wanted);
   if (missing.length > 0 || interrupted) {
-    const needed = interrupted && missing.length === 0 ? packageSets[set] : missing;
+    const needed = interrupted && missing.length === 0 ? wanted : missing;
     const names = missing.map((item) => item.name).join(' ');
     await step(
       `installing ${missing.length} Debian packages`,

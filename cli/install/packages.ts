@@ -42,5 +42,8 @@ const test: NeededPackage[] = [
   { name: 'strace', why: 'shows which files qemu-img opens' },
 ];
 
+/** Only where a machine's settings name a portal for volumes of machines outside. */
+export const exportPackages: NeededPackage[] = [{ name: 'tgt', why: 'gives volumes to machines outside, by iSCSI' }];
+
 export const packageSets = { cloud, demo: [...cloud, ...image, ...demo], test: [...cloud, ...image, ...demo, ...test] };
 export type PackageSet = keyof typeof packageSets;

@@ -19,6 +19,8 @@ export const desiredExport = object({
   /** By CHAP; the secret itself is asked for as keys are (messages.ts), and kept nowhere. */
   user: text(limits.userLength, { pattern: '^[A-Za-z0-9-]+$' }),
   secretId: id<VolumeKeyId>(),
+  /** Its own, of those that the host has said ({@link portalOf}); it stays when the volume's top changes, so whoever was cut off finds it again. */
+  port: integer(1, 65_535),
   readOnly: boolean,
 });
 export type DesiredExport = Static<typeof desiredExport>;
@@ -32,6 +34,22 @@ export const observedExport = object({
   lun: integer(0, 16_383),
 });
 export type ObservedExport = Static<typeof observedExport>;
+
+/** Where machines outside reach a host; a port each. */
+export interface IscsiPortal {
+  address: string;
+  first: number;
+  last: number;
+}
+
+/** @param text `address:port` or `address:first-last`, an IPv6 address in brackets. @returns undefined where it is none */
+export function portalOf(text: string): IscsiPortal | undefined {
+  const [, bracketed, plain, from = '', to = from] =
+    /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15})):(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
+  const address = bracketed ?? plain;
+  const [first, last] = [Number(from), Number(to)];
+  return address !== undefined && first >= 1 && last >= first && last <= 65_535 ? { address, first, last } : undefined;
+}
 
 /** 96 bits of what was told, as the 16 letters that every initiator takes (RFC 7143, 12.1.3; some take no more). @param told in hex */
 export const chapSecretOf = (told: string): string => Buffer.from(told.slice(0, 24), 'hex').toString('base64url');

@@ -1,6 +1,13 @@
 /** What crosses the wire between control and a host; the theory of it is in messages.ts. */
 export { type GuestDiagnostics, type GuestPassword, guestDiagnostics, guestPassword } from './diagnostics.ts';
-export { chapSecretOf, type DesiredExport, initiatorPattern, type ObservedExport } from './export.ts';
+export {
+  chapSecretOf,
+  type DesiredExport,
+  type IscsiPortal,
+  initiatorPattern,
+  type ObservedExport,
+  portalOf,
+} from './export.ts';
 export { type HostFacts, type HostPool, hostFacts, type PoolLevel } from './facts.ts';
 export {
   diskBuses,

@@ -45,7 +45,7 @@ export function openStorage(options: StorageAreaOptions) {
     services: {
       volumes: new VolumeService({ database, images, log }),
       snapshots: new SnapshotService({ database, log }),
-      connections: new ConnectionService({ database }),
+      connections: new ConnectionService({ database, sealer }),
       volumeTypes: new VolumeTypeService({ database }),
       typeEncryptions: new TypeEncryptionService({ database }),
       defaultTypes: new DefaultTypeService({ database }),

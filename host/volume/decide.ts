@@ -94,7 +94,7 @@ const begins: ReadonlySet<Step['do']> = new Set([
 /** Whether a machine outside has the layer, and as its document says. */
 export function exportedAs({ export: wanted }: DesiredLayer, open: ExportRecord | undefined): LayerFacts['exported'] {
   if (!open) return undefined;
-  const same = ['id', 'initiator', 'user', 'readOnly'] as const;
+  const same = ['id', 'initiator', 'user', 'port', 'readOnly'] as const;
   return wanted && same.every((each) => wanted[each] === open[each]) ? 'as-wanted' : 'otherwise';
 }
 

@@ -6,13 +6,12 @@
  */
 import { access, chmod, chown, constants, mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DeclaredPool, HostFacts } from '../../contract/host/index.ts';
+import type { DeclaredPool, HostFacts, IscsiPortal } from '../../contract/host/index.ts';
 import type { HostId, LayerId } from '../../contract/ids.ts';
 import { isNoEntry, readIfThere, writeWhole } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import { type Declared, DeclaredPools, declaredNext } from './declared.ts';
 import type { PoolDevice, PoolDevices } from './device/devices.ts';
-import type { IscsiPortal } from './export/exports.ts';
 import { layerFileName, layerOfFileName } from './names.ts';
 import type { RbdSetting } from './rbd/client.ts';
 import type { RbdOwner, RbdPool } from './rbd/pool.ts';

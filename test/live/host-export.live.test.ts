@@ -77,7 +77,7 @@ class Outside {
   wish(over: Partial<DesiredExport> = {}): DesiredExport {
     const secretId = newId<VolumeKeyId>();
     this.world.control.keys.set(secretId, told);
-    return { id: newId<AttachmentId>(), initiator, user: 'machine', secretId, readOnly: false, ...over };
+    return { id: newId<AttachmentId>(), initiator, user: 'machine', secretId, port: 23260, readOnly: false, ...over };
   }
 }
 

@@ -6,6 +6,7 @@ import type { ConnectionService } from '../../../control/storage/connection/inde
 import type { ActionContract, Input } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import * as a from './answers.ts';
+import { connectionInfo, nestedInfo } from './connection-info.ts';
 import * as v from './validate.ts';
 
 export interface AttachmentCall {
@@ -100,8 +101,10 @@ export const attachmentActions: Readonly<Record<string, AttachmentAction>> = {
   'os-initialize_connection': action({
     summary: 'Ask for the way to a volume',
     body: connection,
-    answers: { 200: a.record({ connection_info: a.textsByName }) },
-    run: ({ connections, caller, id: volume }) => connections.connect(caller, volume),
+    answers: { 200: a.record({ connection_info: nestedInfo }) },
+    async run({ connections, caller, id: volume }, { connector }) {
+      return { connection_info: connectionInfo(await connections.connect(caller, volume, connector))! };
+    },
   }),
   'os-terminate_connection': action({
     summary: 'Give up the way to a volume',

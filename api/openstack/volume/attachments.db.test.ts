@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { type HostId, newId } from '../../../contract/ids.ts';
 import { callerOf } from '../../../control/compute/server/testing.ts';
 import { testVolume } from '../../../control/storage/attachment/testing.ts';
+import { ExportingHost } from '../../../control/storage/connection/testing.ts';
 import { type VolumeApi, volumeApi } from './testing.ts';
 
 let api: VolumeApi;
@@ -15,6 +16,7 @@ before(async () => {
 after(() => api[Symbol.asyncDispose]());
 
 const volume = async () => (await testVolume(api.db.database, { projectId: api.cloud.projectId, hostId })).id;
+const initiator = 'iqn.2004-10.com.example:machine-1';
 const call = (
   method: string,
   path: string,
@@ -48,14 +50,63 @@ test('a volume is reserved, completed and given back, and shown meanwhile as Cin
   assert.equal((await call('GET', `/attachments/${id}`)).status, 404);
 });
 
-test('a way for another machine there is none, which is said; and nothing is kept of the try', async () => {
+test('where there is no way for another machine, that is said; and nothing is kept of the try', async () => {
   const volume_uuid = await volume();
   const body = {
-    attachment: { volume_uuid, instance_uuid: newId(), connector: { host: 'elsewhere', initiator: 'iqn.x' } },
+    attachment: { volume_uuid, instance_uuid: newId(), connector: { host: 'elsewhere', initiator } },
   };
   const { status, body: fault } = await call('POST', '/attachments', { body });
   assert.deepEqual([status, /only servers of that host reach it/.test(fault.badRequest.message)], [400, true]);
   assert.deepEqual((await call('GET', `/attachments?volume_id=${volume_uuid}`)).body.attachments, []);
+});
+
+test('another machine is told the way to a volume as os-brick reads it, and its session ends with the attachment', async () => {
+  const host = new ExportingHost(api.db.database, await api.cloud.addHost());
+  await host.offers('192.0.2.1:3260-3263');
+  const { id: volume_uuid } = await testVolume(api.db.database, { projectId: api.cloud.projectId, hostId: host.id });
+  const connector = {
+    initiator,
+    ip: '192.0.2.9',
+    host: 'machine',
+    platform: 'x86_64',
+    os_type: 'linux',
+    multipath: false,
+  };
+  const asked = { attachment: { volume_uuid, instance_uuid: newId(), connector } };
+  const { status, body } = await host.during(call('POST', '/attachments', { body: asked }));
+  assert.equal(status, 200, JSON.stringify(body));
+  const { id, connection_info: info } = body.attachment;
+  const { auth_password, ...rest } = info;
+  assert.match(auth_password, /^[\w-]{16}$/);
+  const data = {
+    ...{ target_discovered: false, target_portal: '192.0.2.1:3260', target_lun: 1, volume_id: volume_uuid },
+    ...{ target_iqn: `iqn.2010-10.org.openstack:volume-${volume_uuid}`, attachment_id: id, auth_method: 'CHAP' },
+    ...{ auth_username: id, discard: true, qos_specs: null, access_mode: 'rw', encrypted: false, cacheable: false },
+    enforce_multipath: false,
+  };
+  assert.deepEqual(rest, { driver_volume_type: 'iscsi', ...data });
+  assert.deepEqual((await call('GET', `/attachments/${id}`)).body.attachment.connection_info, info);
+  const reader = callerOf(api.cloud.projectId, ['reader']);
+  const read = (await call('GET', `/attachments/${id}`, {}, reader)).body.attachment;
+  assert.deepEqual([read.status, read.connection_info], ['attaching', {}]);
+  const listed = (await call('GET', `/attachments/detail?volume_id=${volume_uuid}`)).body.attachments;
+  assert.deepEqual(listed[0].connection_info, {}, 'lists tell nobody how to connect');
+  const update = () => host.during(call('PUT', `/attachments/${id}`, { body: { attachment: { connector } } }));
+  assert.deepEqual((await update()).body.attachment.connection_info, info);
+  assert.equal((await call('POST', `/attachments/${id}/action`, { body: { 'os-complete': {} } })).status, 204);
+  assert.equal((await call('DELETE', `/volumes/${volume_uuid}`)).status, 400, 'somebody has it');
+  assert.equal((await host.during(call('DELETE', `/attachments/${id}`))).status, 200);
+  assert.equal((await call('GET', `/attachments/${id}`)).status, 404);
+  assert.equal((await call('GET', `/volumes/${volume_uuid}`)).body.volume.status, 'available');
+
+  const act = (act: object) => host.during(call('POST', `/volumes/${volume_uuid}/action`, { body: act }));
+  const older = await act({ 'os-initialize_connection': { connector } });
+  assert.equal(older.status, 200, JSON.stringify(older.body));
+  const { driver_volume_type, data: nested } = older.body.connection_info;
+  assert.deepEqual([driver_volume_type, nested.target_iqn], ['iscsi', data.target_iqn]);
+  assert.notEqual(nested.auth_password, auth_password, 'each has a secret of its own');
+  assert.equal((await act({ 'os-terminate_connection': { connector } })).status, 202);
+  assert.equal((await call('GET', `/volumes/${volume_uuid}`)).body.volume.status, 'available');
 });
 
 test('attachments of others are not found, and a reader reserves nothing', async () => {

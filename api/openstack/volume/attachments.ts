@@ -2,11 +2,12 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
-import type { ConnectionService, ShownAttachment } from '../../../control/storage/connection/index.ts';
+import type { ConnectionService, FoundAttachment, ShownAttachment } from '../../../control/storage/connection/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
+import { flatConnectionInfo, flatInfo } from './connection-info.ts';
 import { listPage } from './paging.ts';
 import { cinderTime } from './times.ts';
 import * as v from './validate.ts';
@@ -18,7 +19,7 @@ const summary = {
 /** Cinder has an empty text for a time that has not come. */
 const detail = a.record({
   ...{ ...summary, attached_at: Type.Union([a.time, Type.Literal('')]), detached_at: Type.Literal('') },
-  ...{ attach_mode: a.one('rw', 'ro'), connection_info: a.byName(Type.Union([a.text, a.boolean])) },
+  ...{ attach_mode: a.one('rw', 'ro'), connection_info: flatInfo },
 });
 const whole = a.record({ attachment: detail });
 
@@ -113,14 +114,19 @@ export function attachmentRoutes(app: Boundary, connections: ConnectionService):
     if (instance_uuid === undefined && request.microversion < 54) {
       throw new Refusal('invalid', "Must specify 'instance_uuid' to create attachment.");
     }
-    if (given && Object.keys(given).length > 0) await connections.connect(caller, volumeId);
     const serverId = instance_uuid === undefined ? null : parseId(instance_uuid)!;
+    if (given && Object.keys(given).length > 0) {
+      const reservation = { serverId, mode: asked ?? 'rw' };
+      return { attachment: detailBody(await connections.connect(caller, volumeId, given, reservation)) };
+    }
     const id = await connections.reserve(caller, volumeId, { serverId, mode: asked ?? 'rw', begun: false });
     return shown(request, id);
   });
   app.put('/attachments/:id', contracts.update, async (request) => {
-    const { volume_id } = await connections.get(callerOf(request), request.params.id);
-    return connections.connect(callerOf(request), volume_id);
+    const { connector } = request.body.attachment;
+    return {
+      attachment: detailBody(await connections.connectReserved(callerOf(request), request.params.id, connector)),
+    };
   });
   app.delete('/attachments/:id', contracts.remove, async (request) => {
     await connections.remove(callerOf(request), request.params.id);
@@ -137,12 +143,12 @@ export function attachmentRoutes(app: Boundary, connections: ConnectionService):
 
 const body = ({ id, status, instance, volume_id }: ShownAttachment) => ({ id, status, instance, volume_id });
 
-function detailBody(attachment: ShownAttachment) {
-  const { id, volume_id, attached_at, mode: attach_mode, local } = attachment;
+/** In lists nobody is told how to connect. */
+function detailBody(attachment: ShownAttachment | FoundAttachment) {
+  const { attached_at, mode: attach_mode } = attachment;
   return {
     ...body(attachment),
     ...{ attached_at: attached_at ? cinderTime(attached_at) : '', detached_at: '' as const, attach_mode },
-    // Where the server's host has the volume: there is no way to it from anywhere else.
-    connection_info: local ? { driver_volume_type: 'local', attachment_id: id, volume_id } : {},
+    connection_info: flatConnectionInfo(attachment),
   };
 }

@@ -92,11 +92,27 @@ const groups = {
     `Invalid volume: Cannot remove volume ${volume} from group ${id}: it is not in the group.`,
 } satisfies Some;
 
+const unexported: Readonly<Record<ConnectionReasons['volume_not_exported']['why'], string>> = {
+  encrypted: 'it is encrypted, and only this cloud’s servers are given encrypted volumes',
+  cache: 'it has a cache, which only the QEMU of a server of this cloud serves',
+  cluster: 'it lies in a Ceph cluster, which is not exported by iSCSI here',
+  no_portal:
+    'it is local to its host, and only servers of that host reach it: the host has no portal for machines outside (setting iscsi_portal)',
+  host_away: 'its host is away',
+  ports: 'all ports of its host for exported volumes (setting iscsi_portal) are taken',
+  late: 'its host did not open it in time',
+};
+
 const connections = {
   attachment_not_found: ({ id }) => `Volume attachment could not be found with filter: attachment_id = ${id}.`,
   attachment_of_server: ({ server }) => `Detach volume from instance ${server} using the Compute API`,
-  volume_not_exported: ({ id }) =>
-    `Unable to connect to volume ${id}: it is local to its host, and only servers of that host reach it.`,
+  volume_not_exported: ({ id, why }) => `Unable to connect to volume ${id}: ${unexported[why]}.`,
+  // Word for word what Cinder says.
+  connector_lacks: ({ what }) => `Connector doesn't have required information: ${what}`,
+  connector_initiator_unfit: ({ initiator }) =>
+    `Invalid connector: '${initiator}' is no name of an iSCSI initiator (iqn., eui. or naa., RFC 7143, 4.2.7).`,
+  attachment_connected: ({ id }) =>
+    `Attachment ${id} is connected to another machine, or was until just now: a machine has an attachment of its own.`,
   volume_read_only: ({ id }) => `Invalid attaching mode 'rw' for volume ${id}: it is read-only.`,
 } satisfies SentenceTable<ConnectionReasons>;
 

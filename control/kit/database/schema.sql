@@ -1489,6 +1489,19 @@ CREATE TABLE public.volume_cache_use (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.volume_export (
+    attachment_id uuid NOT NULL,
+    host_id uuid NOT NULL,
+    port integer NOT NULL,
+    initiator text NOT NULL,
+    secret_id uuid NOT NULL,
+    sealed bytea NOT NULL,
+    desired_presence text DEFAULT 'present'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT volume_export_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
+    CONSTRAINT volume_export_port_check CHECK (((port >= 1) AND (port <= 65535)))
+);
+
 CREATE TABLE public.volume_group (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -1551,6 +1564,8 @@ CREATE TABLE public.volume_layer (
     sinks boolean DEFAULT false NOT NULL,
     observed_full boolean DEFAULT false NOT NULL,
     key_id uuid,
+    exported boolean DEFAULT false NOT NULL,
+    observed_export jsonb,
     CONSTRAINT volume_layer_cache_role_check CHECK ((cache_role = ANY (ARRAY['base'::text, 'writes'::text]))),
     CONSTRAINT volume_layer_check CHECK (((parent_id IS NULL) OR (image_id IS NULL))),
     CONSTRAINT volume_layer_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
@@ -2027,6 +2042,15 @@ ALTER TABLE ONLY public.volume_attachment
 ALTER TABLE ONLY public.volume_cache_use
     ADD CONSTRAINT volume_cache_use_pkey PRIMARY KEY (volume_id);
 
+ALTER TABLE ONLY public.volume_export
+    ADD CONSTRAINT volume_export_host_id_port_key UNIQUE (host_id, port);
+
+ALTER TABLE ONLY public.volume_export
+    ADD CONSTRAINT volume_export_pkey PRIMARY KEY (attachment_id);
+
+ALTER TABLE ONLY public.volume_export
+    ADD CONSTRAINT volume_export_secret_id_key UNIQUE (secret_id);
+
 ALTER TABLE ONLY public.volume_group
     ADD CONSTRAINT volume_group_pkey PRIMARY KEY (id);
 
@@ -2311,6 +2335,8 @@ CREATE INDEX volume_host ON public.volume USING btree (host_id);
 
 CREATE INDEX volume_layer_cache ON public.volume_layer USING btree (volume_id) WHERE (cache_role IS NOT NULL);
 
+CREATE INDEX volume_layer_exported ON public.volume_layer USING btree (volume_id) WHERE exported;
+
 CREATE INDEX volume_layer_former_parent ON public.volume_layer USING btree (former_parent_id) WHERE (former_parent_id IS NOT NULL);
 
 CREATE INDEX volume_layer_host ON public.volume_layer USING btree (host_id, id);
@@ -2529,7 +2555,7 @@ CREATE TRIGGER volume_change AFTER INSERT OR DELETE OR UPDATE ON public.volume F
 
 CREATE TRIGGER volume_group_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_group FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_group');
 
-CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '~shorten_at', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups');
+CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '~shorten_at', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups', '=observed_export');
 
 CREATE TRIGGER volume_layer_key_drop AFTER DELETE ON public.volume_layer FOR EACH ROW WHEN ((old.key_id IS NOT NULL)) EXECUTE FUNCTION public.drop_volume_key();
 
@@ -2920,6 +2946,12 @@ ALTER TABLE ONLY public.volume
 
 ALTER TABLE ONLY public.volume_cache_use
     ADD CONSTRAINT volume_cache_use_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.volume_export
+    ADD CONSTRAINT volume_export_attachment_id_fkey FOREIGN KEY (attachment_id) REFERENCES public.volume_attachment(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.volume_export
+    ADD CONSTRAINT volume_export_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
 
 ALTER TABLE ONLY public.volume_group
     ADD CONSTRAINT volume_group_group_type_id_fkey FOREIGN KEY (group_type_id) REFERENCES public.group_type(id);

@@ -4,8 +4,16 @@ export interface ConnectionReasons {
   attachment_not_found: { id: string };
   /** It is a server's of this cloud: who wants to end it asks the compute service. */
   attachment_of_server: { id: string; server: string };
-  /** A local volume is nobody's but a server's of its own host. */
-  volume_not_exported: { id: string };
+  /** No machine outside gets it: `why`. */
+  volume_not_exported: {
+    id: string;
+    why: 'encrypted' | 'cache' | 'cluster' | 'no_portal' | 'host_away' | 'ports' | 'late';
+  };
+  /** What the other machine says of itself. */
+  connector_lacks: { what: 'initiator' };
+  connector_initiator_unfit: { initiator: string };
+  /** It is another machine's, or was until just now. */
+  attachment_connected: { id: string };
   volume_read_only: { id: string };
 }
 

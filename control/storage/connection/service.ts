@@ -1,18 +1,26 @@
 /**
- * Attachments by Cinder's own API: somebody beside this cloud's servers reserves a volume, says that it has it, and gives it back. The
- * rows are those that servers have (../attachment); whose server it is nobody else ends it for, since its guest would go on writing.
- * No host lets another machine to a local volume, so there is no connection to be had, and that is said.
+ * Attachments by Cinder's own API: somebody beside this cloud's servers reserves a volume, connects a machine of its own to it, says that it has
+ * it, and gives it back. The rows are those that servers have (../attachment); whose server it is nobody else ends it for, since its guest
+ * would go on writing.
+ *
+ * Who asks for a way to a volume, or ends one, waits here for the volume's host, as Cinder's callers do: the answer is the way itself. All is
+ * written down first, so if the process dies meanwhile, or the host takes too long, nothing is lost but the answer.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
+import type { ObservedExport } from '../../../contract/host/index.ts';
 import { newId, parseId } from '../../../contract/ids.ts';
+import type { Sealer } from '../../identity/index.ts';
 import { type Caller, isAdmin, requireAdmin, requireProject } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { wakeOf } from '../attachment/index.ts';
+import { endExport, exportSecret, exportUser } from '../export/index.ts';
 import { changeVolume, type ListedVolume, onLockedVolume, requireStatus } from '../volume/index.ts';
+import { connectAttachment, connectorOf, exportOf, isHostUp } from './connect.ts';
 import { attachmentListing, type ShownAttachment } from './listing.ts';
 
 export interface ForeignAttachment {
@@ -23,11 +31,40 @@ export interface ForeignAttachment {
   mode: 'rw' | 'ro';
 }
 
+/** How a machine outside reaches the volume. */
+export interface IscsiConnection extends Omit<ObservedExport, 'id'> {
+  user: string;
+  secret: string;
+}
+
+export type FoundAttachment = ShownAttachment & {
+  /** Null: there is none (yet), or the caller may not connect to volumes. */
+  connection: IscsiConnection | null;
+};
+
+export interface ConnectionOptions {
+  database: Database;
+  /** Of the secrets of exports. */
+  sealer: Pick<Sealer, 'seal' | 'open'>;
+  /** How long a caller waits for the volume's host. */
+  patienceMs?: number;
+}
+
+/** What another machine says of itself, not looked at yet. */
+type Said = Readonly<Record<string, unknown>>;
+
+const defaultPatienceMs = 30_000;
+const [firstGlanceMs, lastGlanceMs] = [30, 500];
+
 export class ConnectionService {
   readonly #database: Database;
+  readonly #sealer: ConnectionOptions['sealer'];
+  readonly #patienceMs: number;
 
-  constructor({ database }: { database: Database }) {
+  constructor({ database, sealer, patienceMs = defaultPatienceMs }: ConnectionOptions) {
     this.#database = database;
+    this.#sealer = sealer;
+    this.#patienceMs = patienceMs;
   }
 
   /** @param options.allProjects administrators; others get their own, as in Cinder */
@@ -40,9 +77,10 @@ export class ConnectionService {
   }
 
   /** @throws CloudError `not_found`, also for one that is hidden from the caller */
-  get(caller: Caller, id: string): Promise<ShownAttachment> {
+  async get(caller: Caller, id: string): Promise<FoundAttachment> {
     if (parseId(id) === undefined) throw notFound('attachment', id);
-    return readRow(this.#database.query, caller, attachmentListing, id);
+    const found = await readRow(this.#database.query, caller, attachmentListing, id);
+    return { ...found, connection: mayConnect(caller) ? await this.#connectionOf(found) : null };
   }
 
   /**
@@ -64,9 +102,11 @@ export class ConnectionService {
 
   /** What is kept and not had yet is free again; anything else stays as it is. */
   async unreserve(caller: Caller, volumeId: string): Promise<void> {
-    await this.#onVolume(caller, volumeId, 'free a volume', async (tx, volume) => {
-      await free(tx, sql`volume_id = ${volume.id} and server_id is null and completed_at is null`);
+    const id = await this.#onVolume(caller, volumeId, 'free a volume', async (tx, volume) => {
+      const { attachment } = volume;
+      return attachment && !attachment.server_id && !attachment.completed_at ? free(tx, volume) : undefined;
     });
+    await this.#untilEnded(id);
   }
 
   /** The other side says that it has the volume. @throws CloudError `invalid` where somebody else does */
@@ -75,19 +115,26 @@ export class ConnectionService {
       requireForeign(volume);
       requireStatus(volume, 'attach', ['available', 'reserved', 'attaching']);
       requireMode(volume, wish.mode);
+      const { attachment } = volume;
+      if (attachment && (await exportOf(tx, attachment.id))) return tell(tx, attachment.id, wish);
       await sql`delete from volume_attachment where volume_id = ${volume.id} and server_id is null`.execute(tx);
       await insert(tx, volume, { ...wish, begun: true, done: true });
     });
   }
 
-  /** @param options.force administrators: whatever its status, which is taken back too */
+  /** @param options.force administrators: whatever its status, which is taken back too, and also where its host is away */
   async detach(caller: Caller, volumeId: string, options: { force: boolean }): Promise<void> {
-    await this.#onVolume(caller, volumeId, 'detach a volume', async (tx, volume) => {
+    const ended = await this.#onVolume(caller, volumeId, 'detach a volume', async (tx, volume) => {
       if (options.force) requireAdmin(caller, 'force the detachment of a volume');
       requireForeign(volume);
-      await free(tx, sql`volume_id = ${volume.id} and server_id is null`);
+      const id = await free(tx, volume);
       if (options.force && volume.fault) await changeVolume(tx, volume.id, { fault: null });
+      if (!options.force || (await isHostUp(tx, volume.host_id))) return id;
+      // When it comes back it ends what nobody shall have before it does anything else with the volume.
+      await sql`delete from volume_attachment where volume_id = ${volume.id} and server_id is null`.execute(tx);
+      return undefined;
     });
+    await this.#untilEnded(ended);
   }
 
   /** It is about to be given back, or is not after all. @throws CloudError `invalid` where nobody has it */
@@ -96,20 +143,59 @@ export class ConnectionService {
       requireForeign(volume);
       if (detaching) requireStatus(volume, 'detach', ['in-use']);
       await sql`update volume_attachment set desired_presence = ${detaching ? 'absent' : 'present'}, updated_at = now()
-        where volume_id = ${volume.id} and server_id is null and completed_at is not null`.execute(tx);
+        where volume_id = ${volume.id} and server_id is null and completed_at is not null
+          and not exists (select from volume_export x where x.attachment_id = volume_attachment.id and x.desired_presence = 'absent')`.execute(
+        tx,
+      );
     });
   }
 
-  /** The way to the volume for another machine: there is none. @throws CloudError `invalid` */
-  async connect(caller: Caller, volumeId: string): Promise<never> {
-    return this.#onVolume(caller, volumeId, 'connect to a volume', async (_tx, volume) => {
-      throw new CloudError('invalid', 'volume_not_exported', { id: volume.id });
+  /**
+   * The way to a volume for a machine outside; who has reserved it, or nobody, has it from now on.
+   * @throws CloudError `invalid` where there is none, `conflict` where another one has it, `unavailable` where its host does not open it
+   */
+  async connect(
+    caller: Caller,
+    volumeId: string,
+    said: Said,
+    reservation: { serverId: string | null; mode: 'rw' | 'ro' } | null = null,
+  ): Promise<FoundAttachment> {
+    const made = await this.#onVolume(caller, volumeId, 'connect to a volume', async (tx, volume) => {
+      requireForeign(volume);
+      const connector = connectorOf(said);
+      const statuses = reservation ? unreserved : connectable;
+      requireStatus(volume, 'attach', statuses);
+      const known = volume.attachment;
+      const mode = connector.mode ?? known?.mode ?? reservation?.mode ?? (volume.read_only ? 'ro' : 'rw');
+      requireMode(volume, mode);
+      const wish = { serverId: reservation?.serverId ?? null, mode, begun: true, hostName: null, device: null };
+      const id = known?.id ?? (await insert(tx, volume, { ...wish, done: false }));
+      await connectAttachment(tx, this.#sealer, volume, id, { ...connector, mode });
+      return { id, isNew: known === null };
     });
+    return this.#connected(caller, volumeId, made);
   }
 
-  /** There is nothing to be ended, but the volume must be there. */
+  /** The same of what is reserved. */
+  async connectReserved(caller: Caller, id: string, said: Said): Promise<FoundAttachment> {
+    const volumeId = await this.#onAttachment(caller, id, async (tx, volume) => {
+      requireStatus(volume, 'attach', connectable);
+      const connector = connectorOf(said);
+      const mode = connector.mode ?? volume.attachment!.mode;
+      requireMode(volume, mode);
+      await connectAttachment(tx, this.#sealer, volume, id, { ...connector, mode });
+      return volume.id;
+    });
+    return this.#connected(caller, volumeId, { id, isNew: false });
+  }
+
+  /** No machine outside has a way to the volume any more, and its attachment ends with that; a server's stays. */
   async disconnect(caller: Caller, volumeId: string): Promise<void> {
-    await this.#onVolume(caller, volumeId, 'end a connection to a volume', async () => {});
+    const ended = await this.#onVolume(caller, volumeId, 'end a connection to a volume', async (tx, volume) => {
+      const { attachment } = volume;
+      return attachment && (await exportOf(tx, attachment.id)) ? free(tx, volume) : undefined;
+    });
+    await this.#untilEnded(ended);
   }
 
   /** The same by the attachment's id. @throws CloudError `not_found`, `conflict` for a server's of this cloud */
@@ -121,15 +207,60 @@ export class ConnectionService {
   }
 
   async remove(caller: Caller, id: string): Promise<void> {
-    await this.#onAttachment(caller, id, (tx) => free(tx, sql`id = ${id}`));
+    await this.#untilEnded(await this.#onAttachment(caller, id, free));
   }
 
-  async #onAttachment(caller: Caller, id: string, work: (tx: Tx) => Promise<void>): Promise<void> {
+  /** @throws CloudError `unavailable` where its host does not open it in time: then nothing is left of what this call began */
+  async #connected(
+    caller: Caller,
+    volumeId: string,
+    { id, isNew }: { id: string; isNew: boolean },
+  ): Promise<FoundAttachment> {
+    const open = await this.#until(async () => (await this.get(caller, id)).observed_export !== null);
+    if (open) return this.get(caller, id);
+    if (isNew) await this.#onAttachment(caller, id, free);
+    throw new CloudError('unavailable', 'volume_not_exported', { id: volumeId, why: 'late' });
+  }
+
+  /** Its host has ended the session. One that is away does it later, and the attachment says so. */
+  async #untilEnded(id: string | undefined): Promise<void> {
+    if (id === undefined) return;
+    await this.#until(async () => {
+      const { rows } = await sql<{
+        up: boolean;
+      }>`select h.connected and not h.forced_down as up from volume_attachment a
+        join volume_export x on x.attachment_id = a.id join host h on h.id = x.host_id where a.id = ${id}`.execute(
+        this.#database.query,
+      );
+      return !rows[0]?.up;
+    });
+  }
+
+  /** @returns whether it came about in time */
+  async #until(holds: () => Promise<boolean>): Promise<boolean> {
+    const end = performance.now() + this.#patienceMs;
+    for (let waitMs = firstGlanceMs; ; waitMs = Math.min(lastGlanceMs, waitMs * 1.5)) {
+      if (await holds()) return true;
+      if (performance.now() > end) return false;
+      await sleep(waitMs);
+    }
+  }
+
+  async #connectionOf({ id, observed_export: seen }: ShownAttachment): Promise<IscsiConnection | null> {
+    if (!seen) return null;
+    const { rows } = await sql<{ sealed: Buffer }>`select sealed from volume_export where attachment_id = ${id}
+      and desired_presence = 'present'`.execute(this.#database.query);
+    if (!rows[0]) return null;
+    const { portal, iqn, lun } = seen;
+    return { portal, iqn, lun, user: exportUser(id), secret: exportSecret(this.#sealer, id, rows[0].sealed) };
+  }
+
+  async #onAttachment<T>(caller: Caller, id: string, work: (tx: Tx, volume: ListedVolume) => Promise<T>): Promise<T> {
     const { volume_id: volumeId } = await this.get(caller, id);
-    await this.#onVolume(caller, volumeId, 'change an attachment', async (tx, volume) => {
+    return this.#onVolume(caller, volumeId, 'change an attachment', async (tx, volume) => {
       if (volume.attachment?.id !== id) throw notFound('attachment', id);
       requireForeign(volume);
-      await work(tx);
+      return work(tx, volume);
     });
   }
 
@@ -166,7 +297,27 @@ async function insert(
   return id;
 }
 
-async function free(tx: Tx, which: ReturnType<typeof sql>): Promise<void> {
-  await sql`with gone as (delete from volume_attachment where ${which} returning volume_id)
+/** What another machine has; one that is let in loses it when its host says so. @returns the attachment that is waited for */
+async function free(tx: Tx, volume: ListedVolume): Promise<string | undefined> {
+  const { id, attachment } = volume;
+  await endExport(tx, volume);
+  await sql`with gone as (delete from volume_attachment a where volume_id = ${id} and server_id is null
+      and not exists (select from volume_export x where x.attachment_id = a.id) returning volume_id)
     ${wakeOf(sql`gone`)}`.execute(tx);
+  return attachment?.server_id ? undefined : attachment?.id;
 }
+
+/** The machine that was let in has the volume, it says. */
+async function tell(tx: Tx, id: string, { serverId, hostName, device }: ForeignAttachment): Promise<void> {
+  await sql`update volume_attachment set named_server_id = ${serverId}::uuid, device = ${device}, completed_at = now(), updated_at = now(),
+      connector = connector || ${json(hostName === null ? {} : { host: hostName })}::jsonb where id = ${id}`.execute(
+    tx,
+  );
+}
+
+/** Whoever may change volumes may connect to them, and be told the secret. */
+const mayConnect = (caller: Caller): boolean =>
+  isAdmin(caller) || ['member', 'manager'].some((role) => caller.roles.has(role));
+
+const unreserved = ['available'] as const;
+const connectable = ['available', 'reserved', 'attaching', 'in-use'] as const;

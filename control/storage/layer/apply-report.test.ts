@@ -11,6 +11,7 @@ const row = (over: Partial<ReportedLayer> = {}): ReportedLayer => ({
   ...{ desired_source: null, desired_captures: [], desired_backups: [], observed_epoch: 1, observed_generation: 2 },
   ...{ observed_state: 'ready', observed_size_bytes: 100, observed_allocated_bytes: 10, observed_step: null },
   ...{ sinks: false, observed_full: false, observed_error: null, observed_captures: [], observed_backups: [] },
+  observed_export: null,
   ...over,
 });
 const report = (over: Partial<ObservedLayer> = {}): ObservedLayer => ({

@@ -5,7 +5,7 @@
  * not make it so it builds on that again, since nobody asked for it (shorten.ts).
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { ObservedLayer } from '../../../contract/host/index.ts';
+import type { ObservedExport, ObservedLayer } from '../../../contract/host/index.ts';
 import type {
   LayerBackupOutcome,
   LayerCaptureOutcome,
@@ -38,6 +38,7 @@ export type ReportedLayer = Pick<
   | 'observed_error'
   | 'observed_captures'
   | 'observed_backups'
+  | 'observed_export'
 >;
 
 /** The columns that a report may write. */
@@ -60,6 +61,7 @@ export interface LayerPatch {
   observed_error: LayerError | null;
   observed_captures: LayerCaptureOutcome[];
   observed_backups: LayerBackupOutcome[];
+  observed_export: ObservedExport | null;
 }
 
 export type LayerOutcome =
@@ -107,6 +109,7 @@ export function applyReport(row: ReportedLayer, hostId: string, report: Observed
     observed_error: cutError(report.error),
     observed_captures: capturesOf(row, report),
     observed_backups: backupsOf(row, report),
+    observed_export: report.export ?? null,
   };
   if (same(row, patch, watched) && same(row, patch, unwatched)) return { kind: 'unchanged' };
   return { kind: 'recorded', patch, news: !same(row, patch, watched) };
@@ -158,7 +161,7 @@ const watched = [
     'observed_generation',
     'observed_state',
   ],
-  ...['observed_size_bytes', 'observed_error', 'observed_captures', 'observed_backups'],
+  ...['observed_size_bytes', 'observed_error', 'observed_captures', 'observed_backups', 'observed_export'],
 ] as Column[];
 const unwatched = ['observed_step', 'observed_allocated_bytes'] as const;
 

@@ -18,6 +18,7 @@ import type { LayerFilter, LayerStamp, OwnedLayer } from '../../host/index.ts';
 import { imageSources, laterDigest, sourceOrders } from '../../image/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
+import { type ExportRow, exportDocument, exportDocumentSql } from '../export/index.ts';
 import type { LayerBackup, LayerCapture, LayerImage, LayerSource } from './tables.ts';
 
 interface Row {
@@ -47,6 +48,7 @@ interface Row {
   desired_captures: LayerCapture[];
   desired_backups: LayerBackup[];
   record: LayerRecord | null;
+  outside: ExportRow | null;
   stamp: string;
   /** Null when this host holds the bytes itself. */
   image_sources: string[] | null;
@@ -71,7 +73,7 @@ const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
       l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.desired_source,
       l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes,
-      ${record} as record
+      ${record} as record, ${exportDocumentSql} as outside
     from volume_layer l join storage_pool p on p.id = l.pool_id
       left join volume_key k on k.id = l.key_id
       left join volume v on l.cache_role = 'writes' and v.id = l.volume_id and v.cache_policy = 'write-through'
@@ -112,6 +114,7 @@ function documentOf(row: Row): DesiredLayer {
     ...(row.desired_source && { source: sourceOf(row.desired_source) }),
     ...(row.cache_role && { cache: cacheOf(row, row.cache_role) }),
     ...(row.sinks && { sinks: true }),
+    ...(row.outside && { export: exportDocument(row.outside) }),
     readOnly: row.read_only,
     ...(row.desired_captures.length > 0 && { captures: row.desired_captures.map(captureOf) }),
     ...(row.desired_backups.length > 0 && { backups: row.desired_backups.map(backupOf) }),

@@ -11,8 +11,14 @@ import { isOneOf } from '../../kit/database/one-of.ts';
 import { json } from '../../kit/database/schema.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { recordSunk, recordUse } from '../cache-use/index.ts';
-import { applyReport, type LayerPatch, type ReportedLayer } from './apply-report.ts';
+import { recordEnded } from '../export/index.ts';
+import { applyReport, type ReportedLayer as JudgedLayer, type LayerPatch } from './apply-report.ts';
 import { releaseLayers } from './release.ts';
+
+interface ReportedLayer extends JudgedLayer {
+  volume_id: string;
+  exported: boolean;
+}
 
 /** @returns the layers that the host may forget: nothing is left of them, and nobody here waits for that any more */
 export async function recordReports(
@@ -36,6 +42,7 @@ export async function recordReports(
       ...(patches.length > 0 ? [writePatches(tx, patches)] : []),
       ...(news.length > 0 ? [wakeWaiting(tx, news)] : []),
       ...(gone.length > 0 ? [takeAway(tx, gone)] : []),
+      ...endExports(tx, known, [...news, ...gone]),
     ];
     for (const { id, former, sank } of merged) if (sank) await recordSunk(tx, { above: id, highest: former });
     if (merged.length > 0) await endMerges(tx, merged);
@@ -73,6 +80,12 @@ function judge(
   return { patches, gone, news, forget };
 }
 
+/** Of those that a machine outside had. */
+function endExports(tx: Tx, known: ReadonlyMap<string, ReportedLayer>, ids: readonly string[]): Promise<void>[] {
+  const volumeIds = ids.flatMap((id) => (known.get(id)!.exported ? known.get(id)!.volume_id : []));
+  return volumeIds.length > 0 ? [recordEnded(tx, [...new Set(volumeIds)])] : [];
+}
+
 /** What was merged goes, and the chain may still be too long; where it could not be, not again soon. */
 async function endMerges(tx: Tx, merged: readonly { id: string; former: string }[]): Promise<void> {
   const formers = merged.map(({ former }) => former);
@@ -90,7 +103,7 @@ async function reportedRows(
   const { rows } = await sql<ReportedLayer>`
     select id, host_id, epoch, generation, parent_id, former_parent_id, sinks, observed_full, desired_presence, desired_source, desired_captures, desired_backups,
       observed_epoch, observed_generation, observed_state, observed_size_bytes, observed_allocated_bytes, observed_step, observed_error,
-      observed_captures, observed_backups
+      observed_captures, observed_backups, observed_export, exported, volume_id
     from volume_layer l where ${isOneOf(sql`l.id`, ids)} ${locking}`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }
@@ -114,10 +127,10 @@ async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<voi
       observed_epoch = p.observed_epoch, observed_generation = p.observed_generation, observed_state = p.observed_state,
       observed_size_bytes = p.observed_size_bytes, observed_allocated_bytes = p.observed_allocated_bytes,
       observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb),
-      observed_captures = p.observed_captures, observed_backups = p.observed_backups, observed_at = now(), updated_at = now()
+      observed_captures = p.observed_captures, observed_backups = p.observed_backups, observed_export = nullif(p.observed_export, 'null'::jsonb), observed_at = now(), updated_at = now()
     from ${rows} as p(id uuid, generation bigint, parent_id uuid, put_back boolean, former_parent_id uuid, sinks boolean, observed_full boolean, desired_source jsonb,
       observed_epoch bigint, observed_generation bigint, observed_state text, observed_size_bytes bigint,
-      observed_allocated_bytes bigint, observed_step text, observed_error jsonb, observed_captures jsonb, observed_backups jsonb)
+      observed_allocated_bytes bigint, observed_step text, observed_error jsonb, observed_captures jsonb, observed_backups jsonb, observed_export jsonb)
     where l.id = p.id`.execute(tx);
 }
 

@@ -1,6 +1,6 @@
-/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313, 0440 and 0450. */
+/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313, 0440, 0450 and 0560. */
 import type { Generated, Selectable } from 'kysely';
-import type { DesiredLayer, ImageFormat, ObservedLayer } from '../../../contract/host/index.ts';
+import type { DesiredLayer, ImageFormat, ObservedExport, ObservedLayer } from '../../../contract/host/index.ts';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 
 /** What hosts report, see contract/host/layer.ts; none: nothing yet. */
@@ -85,6 +85,9 @@ export interface VolumeLayerTable {
   observed_backups: Json<LayerBackupOutcome[]>;
   observed_at: Timestamp | null;
   shorten_at: Timestamp | null;
+  /** Once a machine outside was to have it. */
+  exported: Generated<boolean>;
+  observed_export: Json<ObservedExport> | null;
   created_at: Timestamp;
   updated_at: Timestamp;
 }

@@ -1,11 +1,12 @@
 /**
  * The present content of a volume becomes a layer that nobody writes to any more, and a new empty one on it is the volume's top. For
- * snapshots, for clones, and for images of a volume that a guest has. Its server's host switches the guest over (tellServers); until
- * it has, the frozen content is not final.
+ * snapshots, for clones, and for images of a volume that a guest has. Its server's host switches the guest over (tellServers), or cuts off the
+ * machine outside that has it, which finds the new top at the same place; until it has, the frozen content is not final.
  */
 import type { Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
 import { type CachedVolume, freezeCached } from '../cache/index.ts';
+import { carryExport } from '../export/index.ts';
 import { freezeLayer, insertLayer } from '../layer/index.ts';
 import { changeVolume } from './store.ts';
 
@@ -47,6 +48,6 @@ export async function freezeTop(
     }),
   ]);
   await changeVolume(tx, id, { layerId: top });
-  await tellServers(tx, [id]);
+  await Promise.all([tellServers(tx, [id]), carryExport(tx, id, top)]);
   return { frozen, top };
 }

@@ -7,6 +7,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
+import { endExport } from '../export/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { type VolumeStatus, volumeStatuses } from './statuses.ts';
 import { changeVolume } from './store.ts';
@@ -23,7 +24,9 @@ export async function resetVolume(deps: ActDependencies, caller: Caller, id: str
     requireAdmin(caller, 'reset a volume’s status');
     // Nobody has it, says the administrator: what another machine reserved is free. What a server has its host says.
     if (wish.attachStatus === 'detached') {
-      await sql`delete from volume_attachment where volume_id = ${id} and server_id is null`.execute(tx);
+      await endExport(tx, volume);
+      await sql`delete from volume_attachment a where volume_id = ${id} and server_id is null
+        and not exists (select from volume_export x where x.attachment_id = a.id)`.execute(tx);
     }
     const status = wish.status && declared(id, wish.status);
     if (!status) return;

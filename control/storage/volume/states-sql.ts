@@ -1,6 +1,7 @@
 /** The SQL twin of the functions in states.ts, for lists; made of the same tables. `v` is the volume, `a` its attachment. */
 import { type RawBuilder, sql } from 'kysely';
 import { topIsInForceSql } from '../attachment/index.ts';
+import { exportIsOpenSql } from '../export/index.ts';
 import { statusOfAttachment, statusOfFault, statusOfTask } from './states.ts';
 
 const byTable = (value: RawBuilder<unknown>, table: Readonly<Record<string, string>>, otherwise: string | null) =>
@@ -15,12 +16,12 @@ export const attachmentStatusSql = sql<string>`(case when a.desired_presence = '
   when a.completed_at is not null then 'attached' when a.connector is null then 'reserved' else 'attaching' end)`;
 
 /**
- * The first content of a new volume is there, and no guest writes to what it is cloned from. Asked until it was so once: whatever makes it
+ * The first content of a new volume is there, and neither a guest nor a machine outside writes to what it is cloned from. Asked until it was so once: whatever makes it
  * so wakes the volume. `l` is its top.
  */
 export const contentIsCompleteSql = sql<boolean>`(l.observed_state is not distinct from 'ready' and (v.source_volume_id is null or not (exists (
   select from (select v.source_volume_id as id) source join volume v on v.id = source.id where not ${topIsInForceSql})
-  or exists (select from volume_layer b where b.id = l.parent_id and b.cache_role is not null and b.volume_id <> v.id))))`;
+  or exists (select from volume_layer b where b.id = l.parent_id and (b.cache_role is not null and b.volume_id <> v.id or ${exportIsOpenSql('b')})))))`;
 
 /** Cinder's migration_status, as `migrationStatus` has it (volume.ts). */
 export const migrationStatusSql = sql<string | null>`(case when v.desired_task ->> 'kind' in ('retype', 'migrate')

@@ -93,6 +93,9 @@ export async function withLayer<T>(
 ): Promise<T> {
   const { layers } = task.context;
   return layers.lock(id, async () => {
+    // A machine outside may have had the volume before, and its session has not ended yet.
+    if (layers.open.writersOf(id).some(({ serverId }) => serverId !== task.id))
+      throw new HostFault('layer_not_ready', 'somebody else still has the volume');
     const chain = await layers.openable(id);
     const lower = chain.lower.filter(({ layerId }) => layerId !== written);
     await layers.prepareFor(task.user, { ...chain, lower });

@@ -8,7 +8,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DesiredExport, DesiredLayer, HostFacts, ObservedExport } from '../../../contract/host/index.ts';
+import type {
+  DesiredExport,
+  DesiredLayer,
+  HostFacts,
+  IscsiPortal,
+  ObservedExport,
+} from '../../../contract/host/index.ts';
 import type { LayerId, ServerId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import { QmpClient } from '../../../protocols/qmp/index.ts';
@@ -27,13 +33,6 @@ import {
   removeExportRecord,
   writeExportRecord,
 } from './record.ts';
-
-/** Where machines outside reach this host; a port each. */
-export interface IscsiPortal {
-  address: string;
-  first: number;
-  last: number;
-}
 
 export interface ExportsOptions {
   /** Undefined: nobody outside gets a volume of this host. */
@@ -111,11 +110,12 @@ export class Exports {
     const portal = this.portal;
     if (!users || !portal) throw noPortal();
     const { secretId: _, ...wanted } = desired.export;
+    const { port } = wanted;
+    this.#requirePort(portal, port);
     const uid = users.claim(wanted.id as unknown as ServerId, null);
-    const port = this.#freePort(portal);
     const record: ExportRecord = {
       ...wanted,
-      ...{ layerId: desired.id, volumeId: desired.volumeId, uid, port, ready: false },
+      ...{ layerId: desired.id, volumeId: desired.volumeId, uid, ready: false },
     };
     await writeExportRecord(dataDirectory, record);
     files.open.opened(this.#openLayer(record, undefined));
@@ -196,10 +196,14 @@ export class Exports {
     files.open.closed({ serverId: id as unknown as ServerId, volumeId });
   }
 
-  #freePort({ first, last }: IscsiPortal): number {
-    const taken = new Set([...this.#running.values()].map(({ record }) => record.port));
-    for (let port = first; port <= last; port++) if (!taken.has(port)) return port;
-    throw new HostFault('no_capacity', `all ${last - first + 1} ports for exported volumes of this host are taken`);
+  /** Tried again: settings may change, and whoever has it may be about to end. */
+  #requirePort({ first, last }: IscsiPortal, port: number): void {
+    if (port < first || port > last) {
+      const message = `port ${port}, which the volume was exported at, is not of this host's setting iscsi_portal any more`;
+      throw new HostFault('no_portal', message);
+    }
+    const other = [...this.#running.values()].find(({ record }) => record.port === port);
+    if (other) throw new HostFault('no_portal', `port ${port} still is that of volume ${other.record.volumeId}`);
   }
 
   #runOf(layerId: LayerId): string {

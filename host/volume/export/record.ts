@@ -13,7 +13,6 @@ export interface ExportRecord extends Omit<DesiredExport, 'secretId'> {
   layerId: LayerId;
   volumeId: VolumeId;
   uid: number;
-  port: number;
   /** The machine was let in: what runs is whole. */
   ready: boolean;
 }

@@ -1,0 +1,27 @@
+/** What a layer's document says of the machine outside that has it. SQL in, document out; pure beyond that. */
+import { type RawBuilder, sql } from 'kysely';
+import type { DesiredExport } from '../../../contract/host/index.ts';
+import type { AttachmentId, VolumeKeyId } from '../../../contract/ids.ts';
+
+/** As {@link exportDocumentSql} reads it. */
+export interface ExportRow {
+  id: AttachmentId;
+  initiator: string;
+  secret_id: VolumeKeyId;
+  port: number;
+  read_only: boolean;
+}
+
+/** Of the layer that the query calls `l`, as the top of a volume; null where no machine outside shall have it. */
+export const exportDocumentSql: RawBuilder<ExportRow | null> = sql`
+  (select jsonb_build_object('id', a.id, 'initiator', x.initiator, 'secret_id', x.secret_id, 'port', x.port,
+    'read_only', a.mode = 'ro' or v.read_only)
+  from volume v join volume_attachment a on a.volume_id = v.id join volume_export x on x.attachment_id = a.id
+  where l.exported and v.layer_id = l.id and x.desired_presence = 'present')`;
+
+export const exportDocument = ({ id, initiator, secret_id: secretId, port, read_only }: ExportRow): DesiredExport => ({
+  ...{ id, initiator, user: exportUser(id), secretId, port, readOnly: read_only },
+});
+
+/** The name that its machine logs in with, by CHAP. */
+export const exportUser = (attachmentId: string): string => attachmentId;
