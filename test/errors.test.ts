@@ -65,7 +65,7 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
   },
   native: {
     sentences: nativeSentences,
-    areas: ['KitReasons', 'ChangeReasons', 'StoragePoolReasons', 'ReachabilityReasons'],
+    areas: ['KitReasons', 'ChangeReasons', 'StoragePoolReasons', 'ReachabilityReasons', 'ReachabilityAssertionReasons'],
   },
 };
 

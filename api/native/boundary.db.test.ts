@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { newId } from '../../contract/ids.ts';
 import { ReachabilityService } from '../../control/network/reachability/index.ts';
+import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
 import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { holdDocument } from '../boundary/testing/documents.ts';
 import { type Walk, walkRights, walkWrongTypes } from '../boundary/testing/walk.ts';
@@ -19,6 +20,7 @@ before(async () => {
       nativeDialect({
         ...{ identity, database: db.database, feed, pools: new StoragePoolService(db) },
         reachability: new ReachabilityService(db),
+        reachabilityAssertions: new ReachabilityAssertionService(db),
       }),
     ],
   });

@@ -2,6 +2,7 @@
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database } from '../../control/kit/database/database.ts';
 import type { ReachabilityService } from '../../control/network/reachability/index.ts';
+import type { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
 import type { StoragePoolService } from '../../control/storage/pool/index.ts';
 import type { NativeAuthenticator } from './caller.ts';
 
@@ -10,6 +11,7 @@ export interface NativeDeps {
   database: Database;
   pools: StoragePoolService;
   reachability: ReachabilityService;
+  reachabilityAssertions: ReachabilityAssertionService;
   feed: Pick<ChangeFeed, 'subscribe'>;
   /** For tests. */
   watch?: { keepaliveMs?: number; stalledMs?: number };

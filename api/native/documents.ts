@@ -216,6 +216,34 @@ const reachability = Type.Object(
 );
 export const reachabilityDocument = Type.Object({ reachability }, exact);
 
+const ipVersion = Type.Union([Type.Enum([4, 6]), Type.Null()]);
+const assertion = Type.Object(
+  {
+    ...{ id: text, project_id: text, name: text, description: text },
+    kind: Type.Enum(['must', 'never']),
+    ...{ from: text, to: text, version: ipVersion, protocol: integer },
+    port: Type.Union([integer, Type.Null({ description: 'All of them, or there are none' })]),
+    on_violation: Type.Enum(['refuse', 'alarm']),
+    state: Type.Enum(['holds', 'violated', 'unknown']),
+    state_since: text,
+    finding: Type.Union([
+      Type.Null(),
+      Type.Object({ missing: Type.Enum(['from', 'to'], { description: 'The end that is not there any more' }) }, exact),
+      Type.Object(
+        {
+          ...{ there: Type.Array(hop), back: Type.Array(hop), stops: Type.Array(stop) },
+          open_ports: Type.Union([Type.Array(portRange), Type.Null()]),
+        },
+        { ...exact, description: 'Why it is violated' },
+      ),
+    ]),
+    ...{ created_at: text, updated_at: text },
+  },
+  { ...exact, title: 'Reachability assertion' },
+);
+export const oneAssertion = Type.Object({ reachability_assertion: assertion }, exact);
+export const assertionList = Type.Object({ reachability_assertions: Type.Array(assertion) }, exact);
+
 export const versionDocument = Type.Object(
   { version: text, links: Type.Record(Type.String(), Type.String()) },
   { additionalProperties: false },

@@ -5,6 +5,7 @@
 import type { SentenceTable } from '../../contract/errors.ts';
 import type { ChangeReasons, KitReasons } from '../../control/kit/reasons.ts';
 import type { ReachabilityReasons } from '../../control/network/reachability/reasons.ts';
+import type { ReachabilityAssertionReasons } from '../../control/network/reachability-assertion/reasons.ts';
 import type { StoragePoolReasons } from '../../control/storage/pool/reasons.ts';
 import type { Fault, FaultForm } from '../openstack/common/faults.ts';
 import { kitSentences } from '../openstack/common/sentences.ts';
@@ -15,7 +16,9 @@ const whyExpired = {
   in_the_future: 'it lies in the future',
 };
 
-export const nativeSentences: SentenceTable<KitReasons & ChangeReasons & StoragePoolReasons & ReachabilityReasons> = {
+export const nativeSentences: SentenceTable<
+  KitReasons & ChangeReasons & StoragePoolReasons & ReachabilityReasons & ReachabilityAssertionReasons
+> = {
   ...kitSentences,
   authentication_required: 'the request needs a token that is valid',
   resume_token_malformed: 'the resume token is malformed; take one from an earlier answer',
@@ -24,6 +27,7 @@ export const nativeSentences: SentenceTable<KitReasons & ChangeReasons & Storage
   reachability_too_wide: ({ limit }) => `more than ${limit} routers hang together there: too many to look at`,
   reachability_too_many_ranges: ({ limit }) =>
     `the rules there name more than ${limit} ranges of ports: name the port that you ask for`,
+  reachability_assertion_not_found: ({ id }) => `there is no reachability assertion ${id}`,
   reachability_end_not_found: ({ side, given }) =>
     `"${side}" is ${given}, which is neither an address nor the id of a port or server of yours`,
   reachability_end_ambiguous: ({ address, ports }) =>

@@ -16,6 +16,7 @@ import { operationRoutes } from './operations.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { nativeSentences } from './query.ts';
 import { reachabilityRoutes } from './reachability.ts';
+import { reachabilityAssertionRoutes } from './reachability-assertions.ts';
 import { storagePoolRoutes } from './storage-pools.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
 
@@ -54,6 +55,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
           decisions: '/native/v1/decisions',
           quarantine: '/native/v1/quarantine',
           reachability: '/native/v1/reachability',
+          reachability_assertions: '/native/v1/reachability-assertions',
           storage_pools: '/native/v1/storage-pools',
           openapi: '/native/v1/openapi.json',
         },
@@ -65,6 +67,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       volumeCacheRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);
       reachabilityRoutes(boundary, deps.reachability);
+      reachabilityAssertionRoutes(boundary, deps.reachabilityAssertions);
       let document: object | undefined;
       boundary.get('/v1/openapi.json', described, () => {
         document ??= openApiDocument(nativeInfo, boundary.entries);

@@ -10,6 +10,7 @@ import { newId, newOrderedId } from '../../contract/ids.ts';
 import { untilFinal } from '../../control/kit/database/testing.ts';
 import { beginOperation } from '../../control/kit/operation/operations.ts';
 import { ReachabilityService } from '../../control/network/reachability/index.ts';
+import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
 import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { patienceMs } from '../../test/support/until.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
@@ -39,7 +40,8 @@ before(async () => {
     dialects: (cloud) => {
       const { identity, feed, db } = cloud;
       const [pools, reachability] = [new StoragePoolService(db), new ReachabilityService(db)];
-      deps = { identity, feed, database: db.database, pools, reachability };
+      const reachabilityAssertions = new ReachabilityAssertionService(db);
+      deps = { identity, feed, database: db.database, pools, reachability, reachabilityAssertions };
       return [nativeDialect(deps)];
     },
   });

@@ -37,9 +37,13 @@ export function reachabilityRoutes(app: Boundary, service: ReachabilityService):
 
 const document = ({ openPorts, stops, ...told }: Told) => ({
   ...told,
-  open_ports: openPorts?.map(([first, last]) => ({ first, last })) ?? null,
-  stops: stops.map((stop) => ({ ...stop, message: stopSentence(stop) })),
+  open_ports: openPortsOf(openPorts),
+  stops: stopsOf(stops),
 });
+
+export const openPortsOf = (ranges: Told['openPorts']) => ranges?.map(([first, last]) => ({ first, last })) ?? null;
+
+export const stopsOf = (stops: readonly Stop[]) => stops.map((stop) => ({ ...stop, message: stopSentence(stop) }));
 
 const named: Readonly<Record<Stop['kind'], string>> = {
   port: 'port',

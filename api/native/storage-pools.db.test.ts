@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId, newOrderedId } from '../../contract/ids.ts';
 import { ReachabilityService } from '../../control/network/reachability/index.ts';
+import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
 import { declaredPools, recordPools, StoragePoolService } from '../../control/storage/pool/index.ts';
 import { testPool } from '../../control/storage/testing.ts';
 import { type TestApi, testApi } from '../openstack/identity/testing.ts';
@@ -16,6 +17,7 @@ before(async () => {
       nativeDialect({
         ...{ identity, feed, database: db.database, pools: new StoragePoolService(db) },
         reachability: new ReachabilityService(db),
+        reachabilityAssertions: new ReachabilityAssertionService(db),
       }),
     ],
   });

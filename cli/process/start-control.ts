@@ -30,6 +30,7 @@ import { WorkQueue } from '../../control/kit/queue/queue.ts';
 import { QuotaService } from '../../control/kit/quota/index.ts';
 import { openNetwork } from '../../control/network/open.ts';
 import { Projector } from '../../control/network/ovn/index.ts';
+import { AssertionWatch } from '../../control/network/reachability-assertion/index.ts';
 import { resources, usage, userUsage } from '../../control/resources.ts';
 import { openStorage } from '../../control/storage/open.ts';
 import { Credentials } from '../../protocols/tls/index.ts';
@@ -99,7 +100,7 @@ export async function startControl(
       ...dialects(areas, { database, feed, publicUrl: configuration.publicUrl }),
     ],
   });
-  const { hosts, image, storage, compute, projector, identity, client } = areas;
+  const { hosts, image, storage, compute, projector, assertions, identity, client } = areas;
   credentials.onChange((renewed) => {
     renewCertificate(api, renewed);
     client.renew(renewed);
@@ -109,7 +110,7 @@ export async function startControl(
     ...{ ...image.tasks, ...storage.tasks, ...compute.tasks },
     image_digest: async (id) => void (await Promise.all([compute.tellDigest(id), storage.tellDigest(id)])),
   });
-  for (const part of [image, storage, compute, hosts]) part.start();
+  for (const part of [image, storage, compute, hosts, assertions]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.
   for (const part of [projector, history]) part.start();
@@ -121,7 +122,8 @@ export async function startControl(
       compute.stop();
       storage.stop();
       consoles.close();
-      await Promise.all([image.stop(), hosts.stop(), projector.stop(), queue.stop(), history.stop()]);
+      const parts = [image, hosts, projector, assertions, queue, history];
+      await Promise.all(parts.map((part) => part.stop()));
       await api.close();
       await identity.stop();
       await feed.stop();
@@ -190,7 +192,8 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     networks: ports,
   });
   const projector = new Projector({ database, feed, log, holder, northbound: { target: northbound } });
-  return { identity, client, image, storage, network, compute, hosts, projector };
+  const assertions = new AssertionWatch({ database, feed, log });
+  return { identity, client, image, storage, network, compute, hosts, projector, assertions };
 }
 
 function dialects(
@@ -211,7 +214,7 @@ function dialects(
     volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
     nativeDialect({
       ...{ identity, database, feed, pools: storage.services.pools },
-      reachability: network.reachability,
+      ...{ reachability: network.reachability, reachabilityAssertions: network.reachabilityAssertions },
     }),
     consoleDialect(),
   ];

@@ -41,6 +41,13 @@ export interface Caller {
   expiresAt?: Date;
 }
 
+/** A project as its own reader: for what is looked at on its behalf while nobody calls. It may change nothing. */
+export const projectItself = (projectId: string): Caller => ({
+  ...{ requestId: '', userId: '' as UserId, userName: '', userDomainId: '' as DomainId },
+  ...{ projectId: projectId as ProjectId, projectName: null, projectDomainId: null, domainId: null, system: false },
+  ...{ roles: new Set<string>(), applicationCredential: null },
+});
+
 export const actorOf = (caller: Caller): Actor => ({ actorId: caller.userId, requestId: caller.requestId });
 
 /** Role `admin` in whatever scope: may see and do everything (OpenStack's long-standing default). */

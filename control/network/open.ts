@@ -1,4 +1,7 @@
-/** The network opens itself: all of its services on one database. They hold no state of their own. */
+/**
+ * The network opens itself: all of its services on one database, which asks it before the commit of what changes networks. They hold no state
+ * of their own.
+ */
 import type { Database } from '../kit/database/database.ts';
 import { TagService } from '../kit/tags.ts';
 import { AddressGroupService } from './address-group/service.ts';
@@ -10,24 +13,29 @@ import { PortService } from './port/service.ts';
 import { NetworkQuotaService } from './quota.ts';
 import { RbacPolicyService } from './rbac-policy/service.ts';
 import { ReachabilityService } from './reachability/index.ts';
+import { decideUndecided, ReachabilityAssertionService } from './reachability-assertion/index.ts';
 import { RouterService } from './router/service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
 import { SubnetService } from './subnet/service.ts';
 import { SubnetPoolService } from './subnet-pool/service.ts';
 
-export const openNetwork = (options: { database: Database }) => ({
-  networks: new NetworkService(options),
-  subnets: new SubnetService(options),
-  subnetPools: new SubnetPoolService(options),
-  addressGroups: new AddressGroupService(options),
-  addressScopes: new AddressScopeService(options),
-  ports: new PortService(options),
-  routers: new RouterService(options),
-  floatingIps: new FloatingIpService(options),
-  securityGroups: new SecurityGroupService(options),
-  reachability: new ReachabilityService(options),
-  rbacPolicies: new RbacPolicyService(options),
-  tags: new TagService(options),
-  quotas: new NetworkQuotaService(options),
-  inventory: new NetworkInventory(options),
-});
+export function openNetwork(options: { database: Database }) {
+  options.database.decideBeforeCommit(decideUndecided);
+  return {
+    networks: new NetworkService(options),
+    subnets: new SubnetService(options),
+    subnetPools: new SubnetPoolService(options),
+    addressGroups: new AddressGroupService(options),
+    addressScopes: new AddressScopeService(options),
+    ports: new PortService(options),
+    routers: new RouterService(options),
+    floatingIps: new FloatingIpService(options),
+    securityGroups: new SecurityGroupService(options),
+    reachability: new ReachabilityService(options),
+    reachabilityAssertions: new ReachabilityAssertionService(options),
+    rbacPolicies: new RbacPolicyService(options),
+    tags: new TagService(options),
+    quotas: new NetworkQuotaService(options),
+    inventory: new NetworkInventory(options),
+  };
+}

@@ -31,6 +31,20 @@ interface Segment {
   segmentation_id: number | null;
 }
 
+/** Any change of a network. */
+export interface NetworkReasons {
+  /** A standing assertion would be untrue. */
+  reachability_assertion_violated: {
+    id: string;
+    name: string;
+    kind: 'must' | 'never';
+    from: string;
+    to: string;
+    /** Of what must get there: why it would not. */
+    stops: readonly { kind: string; id: string | null; reason: string }[];
+  };
+}
+
 /** Subnets and the addresses in them. */
 export interface NetworkReasons {
   subnet_not_found: Id;

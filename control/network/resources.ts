@@ -6,6 +6,7 @@ import { floatingIp } from './floating-ip/resource.ts';
 import { network } from './network/resource.ts';
 import { port, portIp, portSecurityGroup } from './port/resource.ts';
 import { rbacPolicy } from './rbac-policy/resource.ts';
+import { reachabilityAssertion } from './reachability-assertion/resource.ts';
 import { router } from './router/resource.ts';
 import { securityGroup, securityGroupRule } from './security-group/resource.ts';
 import { subnet } from './subnet/resource.ts';
@@ -14,5 +15,5 @@ import { subnetPool } from './subnet-pool/resource.ts';
 export const networkResources: readonly ResourceDescriptor[] = [
   ...[addressScope, subnetPool, addressGroup],
   ...[network, subnet, securityGroup, securityGroupRule, port, portIp, portSecurityGroup, router, floatingIp],
-  rbacPolicy,
+  ...[rbacPolicy, reachabilityAssertion],
 ];

@@ -278,6 +278,12 @@ const whyNoRoute = {
   duplicate: 'duplicate route',
 };
 
+/** None of Neutron's: a standing assertion of the native API refuses what would break it. */
+const assertions = {
+  reachability_assertion_violated: ({ id, name, kind, from, to }) =>
+    `This would break the reachability assertion ${name || id}: ${from} ${kind === 'must' ? 'must' : 'must never'} reach ${to}.`,
+} satisfies Some;
+
 const routers = {
   router_not_found: ({ id }) => `Router ${id} could not be found.`,
   router_in_use: ({ id, ports: attached }) => `Router ${id} has ports still attached: ${attached.join(', ')}`,
@@ -352,6 +358,7 @@ export const neutronSentences: SentenceTable<NeutronReasons> = {
   ...subnetPools,
   ...ports,
   ...routers,
+  ...assertions,
   ...securityGroups,
   quota_exceeded: ({ resource }) => `Quota exceeded for resources: ['${quotaNames[resource] ?? resource}'].`,
   quota_below_usage: ({ resource, limit, used }) =>

@@ -61,6 +61,9 @@ export function withCommit<T>(answer: Promise<T>): Last<T> {
   return new Last(answer);
 }
 
+/** The SQLSTATE, one of our own, of a commit that something must be decided before; see {@link Database.decideBeforeCommit}. */
+const undecided = 'BY001';
+
 /** Deadlock and serialization failure: the transaction did nothing and may be run again. */
 export const isRetriable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
 
@@ -81,6 +84,7 @@ export class Database {
   readonly query: Queryable;
   /** For the few statements that must not wait behind others, such as the renewal of a lease: short, on a connection of their own. */
   readonly urgent: Queryable;
+  #decide: ((tx: Tx) => Promise<void>) | undefined;
   /** What a transaction's Kysely shares with `query`. */
   readonly #parts: Pick<KyselyProps, 'config' | 'dialect' | 'driver'>;
 
@@ -95,23 +99,40 @@ export class Database {
   }
 
   /**
+   * What must be decided in the very transaction that changes what it is about, and only by code: a deferred trigger refuses the commit with
+   * {@link undecided}, and the work is run again, whole, with `decide` behind it. So whoever changes nothing of the kind pays nothing.
+   */
+  decideBeforeCommit(decide: (tx: Tx) => Promise<void>): void {
+    this.#decide = decide;
+  }
+
+  /**
    * Runs `work` in one transaction (READ COMMITTED) and again, whole, after a deadlock, a serialization failure or a stale plan;
    * `work` must therefore have no effect outside the database, and asks no host (transaction-scope.ts).
    * @throws CloudError `unavailable` when the database can't be reached; `not_found` when a row's project is not there
    */
   async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T | Last<T>>): Promise<T> {
     const begin = `begin${settingOf('actor', actor.actorId)}${settingOf('request', actor.requestId)}`;
+    let decide: ((tx: Tx) => Promise<void>) | undefined;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTransaction(() => this.#transaction(begin, work));
+        return await inTransaction(() => this.#transaction(begin, work, decide));
       } catch (error) {
+        if (!decide && this.#decide && sqlState(error) === undecided) {
+          decide = this.#decide;
+          continue;
+        }
         if (attempt < 5 && (isRetriable(error) || isStalePlan(error))) continue;
         throw projectNotFound(error) ?? error;
       }
     }
   }
 
-  async #transaction<T>(begin: string, work: (tx: Tx) => Promise<T | Last<T>>): Promise<T> {
+  async #transaction<T>(
+    begin: string,
+    work: (tx: Tx) => Promise<T | Last<T>>,
+    decide: ((tx: Tx) => Promise<void>) | undefined,
+  ): Promise<T> {
     const client = await this.pool.connect();
     const connection = new TransactionConnection(client);
     let broken = false;
@@ -119,7 +140,12 @@ export class Database {
       // Not awaited: it travels with the first statement.
       const begun = client.query(begin);
       begun.catch(() => {});
-      const result = await work(this.#on(connection));
+      const tx = this.#on(connection);
+      const result = await work(tx);
+      if (decide) {
+        if (result instanceof Last) await result.answer;
+        await decide(tx);
+      }
       connection.close();
       const [{ command }] = await Promise.all([client.query('commit'), begun]);
       // That is PostgreSQL's answer where a statement had failed, and whoever asked had made nothing of it.

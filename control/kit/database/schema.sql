@@ -194,6 +194,29 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.require_reachability_decided() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from reachability_assertion where id = new.id and undecided) then
+    raise exception 'reachability assertion % is undecided', new.id using errcode = 'BY001';
+  end if;
+  return null;
+end
+$$;
+
+CREATE FUNCTION public.undecide_reachability() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if coalesce(current_setting('bothy.actor', true), '') <> '' then
+    update reachability_assertion set undecided = true
+      where project_id = coalesce(new.project_id, old.project_id) and on_violation = 'refuse' and state = 'holds' and not undecided;
+  end if;
+  return null;
+end
+$$;
+
 CREATE TABLE public.access_rule (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -950,6 +973,32 @@ CREATE TABLE public.rbac_policy (
     CONSTRAINT rbac_policy_action_check CHECK ((action = ANY (ARRAY['access_as_shared'::text, 'access_as_external'::text]))),
     CONSTRAINT rbac_policy_check CHECK ((num_nonnulls(network_id, subnet_pool_id, address_scope_id, security_group_id, address_group_id) = 1)),
     CONSTRAINT rbac_policy_check1 CHECK (((action = 'access_as_shared'::text) OR (network_id IS NOT NULL)))
+);
+
+CREATE TABLE public.reachability_assertion (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    kind text NOT NULL,
+    source text NOT NULL,
+    destination text NOT NULL,
+    ip_version integer,
+    protocol integer NOT NULL,
+    port integer,
+    on_violation text DEFAULT 'refuse'::text NOT NULL,
+    state text NOT NULL,
+    state_since timestamp with time zone DEFAULT now() NOT NULL,
+    finding jsonb,
+    ground uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    undecided boolean DEFAULT false NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT reachability_assertion_ip_version_check CHECK ((ip_version = ANY (ARRAY[4, 6]))),
+    CONSTRAINT reachability_assertion_kind_check CHECK ((kind = ANY (ARRAY['must'::text, 'never'::text]))),
+    CONSTRAINT reachability_assertion_on_violation_check CHECK ((on_violation = ANY (ARRAY['refuse'::text, 'alarm'::text]))),
+    CONSTRAINT reachability_assertion_state_check CHECK ((state = ANY (ARRAY['holds'::text, 'violated'::text, 'unknown'::text])))
 );
 
 CREATE TABLE public.region (
@@ -1898,6 +1947,9 @@ ALTER TABLE ONLY public.rbac_policy
 ALTER TABLE ONLY public.rbac_policy
     ADD CONSTRAINT rbac_policy_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.reachability_assertion
+    ADD CONSTRAINT reachability_assertion_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.region
     ADD CONSTRAINT region_name_key UNIQUE (name);
 
@@ -2251,6 +2303,12 @@ CREATE INDEX rbac_policy_subnet_pool ON public.rbac_policy USING btree (subnet_p
 
 CREATE INDEX rbac_policy_target ON public.rbac_policy USING btree (target_project_id);
 
+CREATE INDEX reachability_assertion_ground ON public.reachability_assertion USING gin (ground);
+
+CREATE INDEX reachability_assertion_project ON public.reachability_assertion USING btree (project_id, id);
+
+CREATE INDEX reachability_assertion_undecided ON public.reachability_assertion USING btree (id) WHERE undecided;
+
 CREATE INDEX role_assignment_group ON public.role_assignment USING btree (group_id);
 
 CREATE INDEX role_assignment_project ON public.role_assignment USING btree (project_id);
@@ -2411,6 +2469,10 @@ CREATE TRIGGER accounted_incarnation_change AFTER INSERT ON public.accounted_inc
 
 CREATE TRIGGER address_group_change AFTER INSERT OR DELETE OR UPDATE ON public.address_group FOR EACH ROW EXECUTE FUNCTION public.append_change('address_group');
 
+CREATE TRIGGER address_group_undecides AFTER INSERT OR DELETE ON public.address_group FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER address_group_update_undecides AFTER UPDATE ON public.address_group FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
+
 CREATE TRIGGER address_scope_change AFTER INSERT OR DELETE OR UPDATE ON public.address_scope FOR EACH ROW EXECUTE FUNCTION public.append_change('address_scope');
 
 CREATE TRIGGER aggregate_change AFTER INSERT OR DELETE OR UPDATE ON public.aggregate FOR EACH ROW EXECUTE FUNCTION public.append_change('aggregate');
@@ -2437,6 +2499,10 @@ CREATE TRIGGER flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.flavor F
 
 CREATE TRIGGER floating_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.floating_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('floating_ip');
 
+CREATE TRIGGER floating_ip_undecides AFTER INSERT OR DELETE ON public.floating_ip FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER floating_ip_update_undecides AFTER UPDATE ON public.floating_ip FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
+
 CREATE TRIGGER group_snapshot_change AFTER INSERT OR DELETE OR UPDATE ON public.group_snapshot FOR EACH ROW EXECUTE FUNCTION public.append_change('group_snapshot');
 
 CREATE TRIGGER group_type_change AFTER INSERT OR DELETE OR UPDATE ON public.group_type FOR EACH ROW EXECUTE FUNCTION public.append_change('group_type');
@@ -2461,6 +2527,10 @@ CREATE TRIGGER metadef_namespace_change AFTER INSERT OR DELETE OR UPDATE ON publ
 
 CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network FOR EACH ROW EXECUTE FUNCTION public.append_change('network');
 
+CREATE TRIGGER network_undecides AFTER INSERT OR DELETE ON public.network FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER network_update_undecides AFTER UPDATE ON public.network FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
+
 CREATE TRIGGER operation_change AFTER INSERT OR UPDATE ON public.operation FOR EACH ROW EXECUTE FUNCTION public.append_change('operation');
 
 CREATE TRIGGER own_limit_change AFTER INSERT OR DELETE OR UPDATE ON public.own_limit FOR EACH ROW EXECUTE FUNCTION public.append_change('own_limit');
@@ -2472,6 +2542,10 @@ CREATE TRIGGER port_change AFTER INSERT OR DELETE OR UPDATE ON public.port FOR E
 CREATE TRIGGER port_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.port_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('port_ip', 'port_id');
 
 CREATE TRIGGER port_security_group_change AFTER INSERT OR DELETE OR UPDATE ON public.port_security_group FOR EACH ROW EXECUTE FUNCTION public.append_change('port_security_group', 'port_id');
+
+CREATE TRIGGER port_undecides AFTER INSERT OR DELETE ON public.port FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER port_update_undecides AFTER UPDATE ON public.port FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
 
 CREATE TRIGGER project_change AFTER INSERT OR DELETE OR UPDATE ON public.project FOR EACH ROW EXECUTE FUNCTION public.append_change('project');
 
@@ -2487,6 +2561,10 @@ CREATE TRIGGER quota_change AFTER INSERT OR DELETE OR UPDATE ON public.quota FOR
 
 CREATE TRIGGER rbac_policy_change AFTER INSERT OR DELETE OR UPDATE ON public.rbac_policy FOR EACH ROW EXECUTE FUNCTION public.append_change('rbac_policy');
 
+CREATE TRIGGER reachability_assertion_change AFTER INSERT OR DELETE OR UPDATE ON public.reachability_assertion FOR EACH ROW EXECUTE FUNCTION public.append_change('reachability_assertion', 'id', 'ground', 'undecided', '~ground', '~undecided');
+
+CREATE CONSTRAINT TRIGGER reachability_assertion_decided AFTER UPDATE ON public.reachability_assertion DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.undecided) EXECUTE FUNCTION public.require_reachability_decided();
+
 CREATE TRIGGER region_change AFTER INSERT OR DELETE OR UPDATE ON public.region FOR EACH ROW EXECUTE FUNCTION public.append_change('region');
 
 CREATE TRIGGER registered_limit_change AFTER INSERT OR DELETE OR UPDATE ON public.registered_limit FOR EACH ROW EXECUTE FUNCTION public.append_change('registered_limit');
@@ -2499,9 +2577,19 @@ CREATE TRIGGER role_implication_change AFTER INSERT OR DELETE OR UPDATE ON publi
 
 CREATE TRIGGER router_change AFTER INSERT OR DELETE OR UPDATE ON public.router FOR EACH ROW EXECUTE FUNCTION public.append_change('router');
 
+CREATE TRIGGER router_undecides AFTER INSERT OR DELETE ON public.router FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER router_update_undecides AFTER UPDATE ON public.router FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
+
 CREATE TRIGGER security_group_change AFTER INSERT OR DELETE OR UPDATE ON public.security_group FOR EACH ROW EXECUTE FUNCTION public.append_change('security_group');
 
 CREATE TRIGGER security_group_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.security_group_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('security_group_rule');
+
+CREATE TRIGGER security_group_rule_undecides AFTER INSERT OR DELETE ON public.security_group_rule FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER security_group_undecides AFTER INSERT OR DELETE ON public.security_group FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER security_group_update_undecides AFTER UPDATE ON public.security_group FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
 
 CREATE TRIGGER server_absence_change AFTER INSERT OR UPDATE ON public.server_absence FOR EACH ROW EXECUTE FUNCTION public.append_change('server_absence', 'server_id');
 
@@ -2532,6 +2620,14 @@ CREATE TRIGGER storage_pool_ram AFTER INSERT OR DELETE OR UPDATE OF tier, total_
 CREATE TRIGGER subnet_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet');
 
 CREATE TRIGGER subnet_pool_change AFTER INSERT OR DELETE OR UPDATE ON public.subnet_pool FOR EACH ROW EXECUTE FUNCTION public.append_change('subnet_pool');
+
+CREATE TRIGGER subnet_pool_undecides AFTER INSERT OR DELETE ON public.subnet_pool FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER subnet_pool_update_undecides AFTER UPDATE ON public.subnet_pool FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER subnet_undecides AFTER INSERT OR DELETE ON public.subnet FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER subnet_update_undecides AFTER UPDATE ON public.subnet FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
 
 CREATE TRIGGER token_revocation_change AFTER INSERT OR DELETE ON public.token_revocation FOR EACH ROW EXECUTE FUNCTION public.append_change('token_revocation');
 
@@ -2787,6 +2883,9 @@ ALTER TABLE ONLY public.rbac_policy
 
 ALTER TABLE ONLY public.rbac_policy
     ADD CONSTRAINT rbac_policy_target_project_id_fkey FOREIGN KEY (target_project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.reachability_assertion
+    ADD CONSTRAINT reachability_assertion_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public.region
     ADD CONSTRAINT region_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.region(id);

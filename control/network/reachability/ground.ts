@@ -75,6 +75,12 @@ export class Ground {
     this.#byRouter = Map.groupBy(ports.filter(isRouterPort), ({ device_id }) => device_id);
   }
 
+  /** What an answer may change with, beside the ports on these networks. */
+  ids(): string[] {
+    const groups = [this.securityGroups, this.#addressGroups];
+    return [this.networks, this.routers, ...groups].flatMap((rows) => [...rows.keys()]);
+  }
+
   /** @returns the subnets of a port's addresses in this version, with the address */
   addressesOf(port: PortRow, version: 4 | 6): { ip: string; subnet: SubnetRow & { range: Cidr } }[] {
     return port.ips.flatMap(({ ip, subnet_id }) => {

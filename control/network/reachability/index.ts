@@ -1,3 +1,8 @@
 /** Whether one end reaches another: what the rest of the cloud asks. */
+
+export { type Asked, answerOf, readShape, type Shape, type Told, versionsOf } from './answer.ts';
+export { findEnds, requireOwnEnd } from './ends.ts';
+export { loadGround } from './load.ts';
 export type { Answer, End, Hop, Opening, Stop, StopReason } from './question.ts';
-export { type Asked, ReachabilityService, type Told } from './service.ts';
+export { ReachabilityService } from './service.ts';
+export { asSeen } from './sight.ts';

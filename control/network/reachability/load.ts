@@ -23,12 +23,17 @@ import type { End } from './question.ts';
 const mostRouters = 64;
 
 /** @throws CloudError `invalid` where too much hangs together for an answer */
-export async function loadGround(db: Queryable, ends: readonly End[]): Promise<Ground> {
+export async function loadGround(
+  db: Queryable,
+  ends: readonly End[],
+  /** As if whatever is off were on: what rules and routes decide, not power. */
+  { asIfUp = false } = {},
+): Promise<Ground> {
   const reading = new Reading(db);
   await reading.ends(ends);
   await reading.spread();
   await reading.owners();
-  return reading.ground();
+  return reading.ground({ asIfUp });
 }
 
 class Reading {
@@ -103,7 +108,7 @@ class Reading {
     for (const { ips } of gateways) for (const { ip } of ips) this.#addresses.add(ip);
   }
 
-  async ground(): Promise<Ground> {
+  async ground({ asIfUp }: { asIfUp: boolean }): Promise<Ground> {
     const groupIds = [...new Set([...this.#ports.values()].flatMap(({ security_group_ids }) => security_group_ids))];
     const securityGroups = await loadSecurityGroups(this.#db, groupIds);
     const remote = [
@@ -125,7 +130,7 @@ class Reading {
     return new Ground({
       networks: [...this.#networks.values()],
       subnets: [...this.#subnets.values()],
-      ports: [...this.#ports.values()],
+      ports: [...this.#ports.values()].map((port) => (asIfUp ? { ...port, observed_up: true } : port)),
       routers: [...this.#routers.values()],
       floatingIps: [...this.#floatingIps.values()],
       securityGroups,

@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import { type Caller, isAdmin } from '../../kit/caller.ts';
-import type { Database } from '../../kit/database/database.ts';
+import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import type { Listing } from '../../kit/listing.ts';
 import { floatingIpListing } from '../floating-ip/floating-ip.ts';
@@ -28,23 +28,22 @@ const listings: Readonly<Record<HopKind | StopKind, Listing<unknown>>> = {
 
 type Thing = { kind: HopKind | StopKind; id: string | null };
 
-export async function asSeen(database: Database, caller: Caller, answer: Answer): Promise<Answer> {
+/** @param db where statements that are asked at once share a round trip */
+export async function asSeen(db: Queryable, caller: Caller, answer: Answer): Promise<Answer> {
   if (isAdmin(caller)) return answer;
   const things: Thing[] = [...answer.there, ...answer.back, ...answer.stops];
   const named = Map.groupBy(
     things.filter(({ id }) => id !== null),
     ({ kind }) => kind,
   );
-  const seen = await database.together(async (db) => {
-    const asked = [...named].map(async ([kind, of]) => {
-      const { from, visible } = listings[kind];
-      const ids = [...new Set(of.map(({ id }) => id!))];
-      const { rows } = await sql<{ id: string }>`select t.id from ${from}
-        where ${isOneOf(sql`t.id`, ids)} and ${visible(caller)}`.execute(db);
-      return rows.map(({ id }) => `${kind} ${id}`);
-    });
-    return new Set((await Promise.all(asked)).flat());
+  const asked = [...named].map(async ([kind, of]) => {
+    const { from, visible } = listings[kind];
+    const ids = [...new Set(of.map(({ id }) => id!))];
+    const { rows } = await sql<{ id: string }>`select t.id from ${from}
+      where ${isOneOf(sql`t.id`, ids)} and ${visible(caller)}`.execute(db);
+    return rows.map(({ id }) => `${kind} ${id}`);
   });
+  const seen = new Set((await Promise.all(asked)).flat());
   const isSeen = ({ kind, id }: Thing): boolean => id === null || seen.has(`${kind} ${id}`);
   return { ...answer, there: way(answer.there, isSeen), back: way(answer.back, isSeen), stops: stops(answer, isSeen) };
 }

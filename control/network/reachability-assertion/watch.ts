@@ -1,0 +1,97 @@
+/**
+ * Decides assertions anew when something changed that they were decided by, whosever it is: by the change log, and all of them now and then,
+ * for what a process missed that was not there. Refuses nothing: what it finds is the assertion's state, a change that can be watched. If the
+ * process dies nothing is lost; the next one begins with all.
+ */
+import { sql } from 'kysely';
+import type { Logger } from 'pino';
+import type { Change, ChangeFeed } from '../../kit/change-log/changes.ts';
+import { cloudActor, type Database } from '../../kit/database/database.ts';
+import { Sweep } from '../../kit/queue/sweep.ts';
+import { decide, record } from './decide.ts';
+import type { ReachabilityAssertionRow } from './reachability-assertion.ts';
+
+const nouns: ReadonlySet<string> = new Set([
+  ...['network', 'subnet', 'subnet_pool', 'port', 'port_ip', 'port_security_group', 'router', 'floating_ip'],
+  ...['security_group', 'security_group_rule', 'address_group'],
+]);
+/** Columns by which such a row is of a network, a router or a group. */
+const belongings = ['network_id', 'floating_network_id', 'router_id', 'security_group_id', 'port_id', 'device_id'];
+const everyMs = 10 * 60_000;
+
+export class AssertionWatch {
+  readonly #database: Database;
+  readonly #feed: Pick<ChangeFeed, 'subscribe'>;
+  readonly #log: Logger;
+  readonly #sweep = new Sweep(() => this.#decideAll(), { everyMs });
+  #unsubscribe: (() => void) | undefined;
+  #touched = new Set<string>();
+  #work: Promise<void> | undefined;
+  #running = false;
+
+  constructor(options: { database: Database; feed: Pick<ChangeFeed, 'subscribe'>; log: Logger }) {
+    this.#database = options.database;
+    this.#feed = options.feed;
+    this.#log = options.log;
+  }
+
+  start(): void {
+    this.#running = true;
+    this.#unsubscribe = this.#feed.subscribe((changes) => this.#notice(changes));
+    this.#sweep.start();
+  }
+
+  /** What was begun may end. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#unsubscribe?.();
+    this.#sweep.stop();
+    await this.#work;
+  }
+
+  #notice(changes: readonly Change[]): void {
+    for (const { resource_type, resource_id, project_id, body, observed_only } of changes) {
+      if (observed_only || !nouns.has(resource_type)) continue;
+      this.#touched.add(resource_id);
+      if (project_id !== null) this.#touched.add(project_id);
+      for (const column of belongings) {
+        const id = body[column];
+        if (typeof id === 'string' && id.length === 36) this.#touched.add(id);
+      }
+    }
+    if (this.#touched.size > 0) this.#work ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#touched.size > 0 && this.#running) {
+        const ids = [...this.#touched];
+        this.#touched = new Set();
+        await this.#decideWhere(sql`project_id = any(${ids}::uuid[]) or ground && ${ids}::uuid[]`);
+      }
+    } catch (error) {
+      this.#log.warn({ err: error }, 'reachability assertions: could not be decided; the next look will');
+    } finally {
+      this.#work = undefined;
+    }
+  }
+
+  async #decideAll(): Promise<void> {
+    await this.#decideWhere(sql`true`).catch((error: unknown) => {
+      this.#log.warn({ err: error }, 'reachability assertions: could not be decided; the next look will');
+    });
+  }
+
+  async #decideWhere(condition: ReturnType<typeof sql>): Promise<void> {
+    const { rows } = await sql<{ id: string }>`
+      select id from reachability_assertion where ${condition} order by id`.execute(this.#database.query);
+    for (const { id } of rows) {
+      if (!this.#running) return;
+      await this.#database.transaction(cloudActor, async (tx) => {
+        const { rows: held } = await sql<ReachabilityAssertionRow>`
+          select * from reachability_assertion where id = ${id} for update`.execute(tx);
+        if (held[0]) await record(tx, held[0], await decide(tx, held[0]));
+      });
+    }
+  }
+}
