@@ -6,6 +6,7 @@ import type { Database } from '../kit/database/database.ts';
 import { TagService } from '../kit/tags.ts';
 import { AddressGroupService } from './address-group/service.ts';
 import { AddressScopeService } from './address-scope/service.ts';
+import { AutoTopologyService } from './auto-topology/service.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkInventory } from './inventory.ts';
 import { NetworkService } from './network/service.ts';
@@ -26,6 +27,7 @@ export function openNetwork(options: { database: Database }) {
     subnets: new SubnetService(options),
     subnetPools: new SubnetPoolService(options),
     addressGroups: new AddressGroupService(options),
+    autoTopologies: new AutoTopologyService(options),
     addressScopes: new AddressScopeService(options),
     ports: new PortService(options),
     routers: new RouterService(options),

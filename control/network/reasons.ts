@@ -24,6 +24,8 @@ export interface NetworkReasons {
   default_external_network_exists: Id;
   external_network_in_use: Id;
   invalid_shared_setting: Id;
+  auto_topology_without_external_network: NoFields;
+  auto_topology_without_subnet_pools: NoFields;
 }
 
 interface Segment {

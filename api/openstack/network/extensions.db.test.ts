@@ -93,6 +93,12 @@ const proofs: Record<string, Proof> = {
     const port = await newPort(me, await newNetwork(me), { allowed_address_pairs: pairs });
     assert.deepEqual(port.allowed_address_pairs, pairs);
   },
+  'auto-allocated-topology': async (me) => {
+    await newPool(admin, { is_default: true });
+    const { id } = ok(await me.get('/auto-allocated-topology/None'));
+    assert.ok(ok(await me.get(`/networks/${id}`)).subnets.length > 0);
+    assert.equal((await list(me, 'routers'))[0].external_gateway_info.network_id, outside.network);
+  },
   availability_zone: async (me) => {
     const zones = await list(me, 'availability_zones');
     assert.ok(zones.some(({ name, resource }) => name === 'two' && resource === 'router'));

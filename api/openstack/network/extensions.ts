@@ -12,6 +12,11 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['address-scope', 'Address scope', 'Subnet pools whose subnets route to each other without translation'],
   ['agent', 'agent', 'Hosts of the network, for administrators'],
   ['allowed-address-pairs', 'Allowed Address Pairs', 'Further addresses that a port may use'],
+  [
+    'auto-allocated-topology',
+    'Auto Allocated Topology Services',
+    'A network for the asking, with subnets and a way out',
+  ],
   ['availability_zone', 'Availability Zone', 'Availability zones'],
   ['binding', 'Port Binding', 'Where a port is bound, for administrators'],
   ['default-subnetpools', 'Default Subnetpools', 'Subnets out of the default pool'],

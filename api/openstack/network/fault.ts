@@ -35,6 +35,8 @@ const irregular: Partial<Record<keyof NeutronReasons, string>> = {
   subnet_pool_exhausted: 'SubnetAllocationError',
   subnet_pool_prefix_not_available: 'SubnetAllocationError',
   address_scope_stays_shared: 'AddressScopeUpdateError',
+  auto_topology_without_external_network: 'AutoAllocationFailure',
+  auto_topology_without_subnet_pools: 'AutoAllocationFailure',
   network_mtu_subnet_conflict: 'NetworkMTUSubnetConflict',
   // So Neutron spells it.
   security_group_several_remotes: 'SecurityGroupMultipleRemoteEntites',

@@ -155,6 +155,8 @@ const networks = {
     `External network ${id} cannot be updated to be made non-external, since it has existing gateway ports.`,
   invalid_shared_setting: ({ id }) =>
     `Unable to reconfigure sharing settings for network ${id}. Multiple projects are using it.`,
+  auto_topology_without_external_network: 'Deployment error: No default router:external network.',
+  auto_topology_without_subnet_pools: 'Deployment error: No default subnetpools defined.',
   subnet_not_found: ({ id }) => `Subnet ${id} could not be found.`,
   subnet_in_use: ({ id }) =>
     `Unable to complete operation on subnet ${id}: One or more ports have an IP allocation from this subnet.`,

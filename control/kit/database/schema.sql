@@ -298,6 +298,12 @@ CREATE TABLE public.application_credential_secret (
     hash text NOT NULL
 );
 
+CREATE TABLE public.auto_allocated_topology (
+    project_id uuid NOT NULL,
+    network_id uuid NOT NULL,
+    router_id uuid
+);
+
 CREATE TABLE public.backup (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -1740,6 +1746,15 @@ ALTER TABLE ONLY public.application_credential_secret
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_user_id_name_key UNIQUE (user_id, name);
 
+ALTER TABLE ONLY public.auto_allocated_topology
+    ADD CONSTRAINT auto_allocated_topology_network_id_key UNIQUE (network_id);
+
+ALTER TABLE ONLY public.auto_allocated_topology
+    ADD CONSTRAINT auto_allocated_topology_pkey PRIMARY KEY (project_id);
+
+ALTER TABLE ONLY public.auto_allocated_topology
+    ADD CONSTRAINT auto_allocated_topology_router_id_key UNIQUE (router_id);
+
 ALTER TABLE ONLY public.backup
     ADD CONSTRAINT backup_pkey PRIMARY KEY (id);
 
@@ -2688,6 +2703,15 @@ ALTER TABLE ONLY public.application_credential_secret
 
 ALTER TABLE ONLY public.application_credential
     ADD CONSTRAINT application_credential_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.auto_allocated_topology
+    ADD CONSTRAINT auto_allocated_topology_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.auto_allocated_topology
+    ADD CONSTRAINT auto_allocated_topology_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.auto_allocated_topology
+    ADD CONSTRAINT auto_allocated_topology_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.backup
     ADD CONSTRAINT backup_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE SET NULL;

@@ -69,59 +69,10 @@ export class NetworkService {
   }
 
   /** All or none. */
-  async create(caller: Caller, wishes: readonly NetworkWish[]): Promise<NetworkRow[]> {
-    for (const wish of wishes) refuseForOthers(caller, wish, 'create_network', undefined);
-    const plans = wishes.map((wish) => {
-      const provider = chooseProvider(wish);
-      return { wish, provider, id: newId(), project: projectFor(caller, wish.project_id, 'create_network') };
-    });
-    return this.#database.transaction(actorOf(caller), async (tx) => {
-      const byProject = Map.groupBy(plans, ({ project }) => project);
-      for (const project of [...byProject.keys()].sort()) {
-        await checkQuota(tx, project, descriptor.usage, { networks: byProject.get(project)!.length });
-      }
-      for (const { wish, provider } of plans) {
-        await checkProvider(tx, provider);
-        if (wish.is_default) await checkOnlyDefault(tx, undefined);
-      }
-      const rows = plans.map(({ id, project, wish, provider }) => ({
-        ...{ id, project_id: project },
-        ...newRow(wish, provider),
-      }));
-      await Promise.all([
-        tx.insertInto('network').values(rows).execute(),
-        createMetadataPorts(
-          tx,
-          plans.map(
-            ({ id, project, wish }): NetworkFacts => ({
-              id,
-              project_id: project,
-              name: wish.name ?? '',
-              external: false,
-              grants: [],
-              port_security_enabled: true,
-              subnets: [],
-            }),
-          ),
-        ),
-      ]);
-      for (const [attribute, action] of sharing) {
-        await share(
-          tx,
-          'network',
-          rows.filter((row) => row[attribute]),
-          action,
-        );
-      }
-      return withCommit(
-        listMade(
-          tx,
-          caller,
-          this.#listing,
-          plans.map(({ id }) => id),
-        ),
-      );
-    });
+  create(caller: Caller, wishes: readonly NetworkWish[]): Promise<NetworkRow[]> {
+    return this.#database.transaction(actorOf(caller), async (tx) =>
+      withCommit(listMade(tx, caller, this.#listing, await createNetworks(tx, caller, wishes))),
+    );
   }
 
   async update(caller: Caller, id: string, wish: NetworkWish): Promise<NetworkRow> {
@@ -148,23 +99,73 @@ export class NetworkService {
 
   /** With its subnets. Refused while ports other than the cloud's own are on it. */
   async delete(caller: Caller, id: string): Promise<void> {
-    await this.#database.transaction(actorOf(caller), async (tx) => {
-      await lockOwn<NetworkRow>(tx, caller, 'network', id, 'delete_network', {
-        maySee: () => sees(tx, caller, networkListing, id),
-      });
-      const { rows } = await sql<{ id: string }>`select id from port
-        where network_id = ${id} and device_owner <> ${metadataOwner} limit 20`.execute(tx);
-      if (rows.length > 0)
-        throw networkInUse(
-          id,
-          rows.map((row) => row.id),
-        );
-      await sql`delete from port where network_id = ${id}`.execute(tx);
-      await sql`delete from network where id = ${id}`.execute(tx).catch((error: unknown) => {
-        throw violatedConstraint(error) === undefined ? error : networkInUse(id, []);
-      });
-    });
+    await this.#database.transaction(actorOf(caller), (tx) => deleteNetwork(tx, caller, id));
   }
+}
+
+/** In the caller's transaction. Answers their ids, in the order of the wishes. @throws CloudError */
+export async function createNetworks(tx: Tx, caller: Caller, wishes: readonly NetworkWish[]): Promise<string[]> {
+  for (const wish of wishes) refuseForOthers(caller, wish, 'create_network', undefined);
+  const plans = wishes.map((wish) => {
+    const provider = chooseProvider(wish);
+    return { wish, provider, id: newId(), project: projectFor(caller, wish.project_id, 'create_network') };
+  });
+  const byProject = Map.groupBy(plans, ({ project }) => project);
+  for (const project of [...byProject.keys()].sort()) {
+    await checkQuota(tx, project, descriptor.usage, { networks: byProject.get(project)!.length });
+  }
+  for (const { wish, provider } of plans) {
+    await checkProvider(tx, provider);
+    if (wish.is_default) await checkOnlyDefault(tx, undefined);
+  }
+  const rows = plans.map(({ id, project, wish, provider }) => ({
+    ...{ id, project_id: project },
+    ...newRow(wish, provider),
+  }));
+  await Promise.all([
+    tx.insertInto('network').values(rows).execute(),
+    createMetadataPorts(
+      tx,
+      plans.map(
+        ({ id, project, wish }): NetworkFacts => ({
+          id,
+          project_id: project,
+          name: wish.name ?? '',
+          external: false,
+          grants: [],
+          port_security_enabled: true,
+          subnets: [],
+        }),
+      ),
+    ),
+  ]);
+  for (const [attribute, action] of sharing) {
+    await share(
+      tx,
+      'network',
+      rows.filter((row) => row[attribute]),
+      action,
+    );
+  }
+  return plans.map(({ id }) => id);
+}
+
+/** In the caller's transaction; see the service's. */
+export async function deleteNetwork(tx: Tx, caller: Caller, id: string): Promise<void> {
+  await lockOwn<NetworkRow>(tx, caller, 'network', id, 'delete_network', {
+    maySee: () => sees(tx, caller, networkListing, id),
+  });
+  const { rows } = await sql<{ id: string }>`select id from port
+    where network_id = ${id} and device_owner <> ${metadataOwner} limit 20`.execute(tx);
+  if (rows.length > 0)
+    throw networkInUse(
+      id,
+      rows.map((row) => row.id),
+    );
+  await sql`delete from port where network_id = ${id}`.execute(tx);
+  await sql`delete from network where id = ${id}`.execute(tx).catch((error: unknown) => {
+    throw violatedConstraint(error) === undefined ? error : networkInUse(id, []);
+  });
 }
 
 const networkInUse = (id: string, ports: readonly string[]) =>

@@ -5,7 +5,8 @@ import { type HostId, newId, type PortId, type ServerId } from '../../../contrac
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
-import { oddName, testCaller, testNetwork } from '../testing.ts';
+import { SubnetPoolService } from '../subnet-pool/service.ts';
+import { oddName, testAdmin, testCaller, testNetwork } from '../testing.ts';
 import type { ServerPortsWish } from './server-ports.ts';
 import { PortService } from './service.ts';
 
@@ -115,6 +116,22 @@ test('two networks and no request is ambiguous; none gives no port, or a refusal
   await testNetwork(db.database, caller, ['10.0.0.0/24']);
   await assert.rejects(create(null), { code: 'conflict', reason: 'network_ambiguous' });
   assert.deepEqual(await create('none'), []);
+});
+
+test("'auto' in a project without a network makes one, once the cloud has what it takes", async () => {
+  const [caller, admin] = [testCaller(), testAdmin()];
+  await testNetwork(db.database, admin, ['203.0.113.0/24'], { external: true, is_default: true });
+  await new SubnetPoolService({ database: db.database }).create(admin, [
+    { name: 'p', prefixes: ['10.0.0.0/8'], is_default: true },
+  ]);
+  await testProject(db.database, caller.projectId!);
+  const create = () =>
+    db.database.transaction(actorOf(caller), (tx) =>
+      createPorts(tx, caller, { ...wish, serverId: newId<ServerId>(), automatic: 'auto' }),
+    );
+  const [[first], [second]] = [await create(), await create()] as const;
+  const of = async (id: string) => (await ports.read(caller, id)).network_id;
+  assert.equal(await of(first!.portId), await of(second!.portId), 'the second server finds it there');
 });
 
 test('a port that the project made before is lent to one server only and stays when the server goes', async () => {

@@ -29,7 +29,7 @@ export interface ServerPortsWish {
   requests: readonly ServerPortRequest[];
   /** Names or ids; empty: the default group. */
   securityGroups: readonly string[];
-  /** What happens without requests: 'none' makes no port; else the project's only network is taken. */
+  /** What happens without requests: 'none' makes no port; else the project's only network is taken, and 'auto' makes one where there is none. */
   automatic: 'auto' | 'none' | null;
 }
 
@@ -52,10 +52,21 @@ export interface ServerPort {
 
 export const serverPortOwner = 'compute:nova';
 
-/** Everything that a request names wrongly is `invalid`. */
-export async function planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<ServerPortsPlan> {
+/**
+ * Everything that a request names wrongly is `invalid`.
+ * @param makeNetwork for 'auto' in a project that has no network: makes one, in this transaction, and answers its id
+ */
+export async function planServerPorts(
+  tx: Tx,
+  caller: Caller,
+  wish: ServerPortsWish,
+  makeNetwork: (projectId: string) => Promise<string>,
+): Promise<ServerPortsPlan> {
   const projectId = wish.projectId ?? requireProjectMember(caller, 'create server');
-  const requests = wish.requests.length > 0 ? wish.requests : await automaticRequests(tx, caller, wish.automatic);
+  const requests =
+    wish.requests.length > 0
+      ? wish.requests
+      : await automaticRequests(tx, caller, wish.automatic, () => makeNetwork(projectId));
   const onNetworks = requests.filter((request) => request.portId === undefined);
   const [networks, groups, ground] = await Promise.all([
     usableNetworks(tx, caller, onNetworks),
@@ -151,6 +162,7 @@ async function automaticRequests(
   tx: Tx,
   caller: Caller,
   automatic: 'auto' | 'none' | null,
+  makeNetwork: () => Promise<string>,
 ): Promise<ServerPortRequest[]> {
   if (automatic === 'none') return [];
   const { rows } = await sql<{ id: string }>`select n.id from network n
@@ -161,9 +173,16 @@ async function automaticRequests(
     throw new CloudError('conflict', 'network_ambiguous', {});
   }
   if (rows.length === 0 && automatic === 'auto') {
-    throw new CloudError('invalid', 'unable_to_allocate_network', {});
+    return [{ networkId: await makeNetwork().catch(asNoNetwork) }];
   }
   return rows.map(({ id }) => ({ networkId: id }));
+}
+
+/** As Nova says it, where the cloud has nothing to make one from. */
+function asNoNetwork(error: unknown): never {
+  const reasons = ['auto_topology_without_external_network', 'auto_topology_without_subnet_pools'];
+  if (!(error instanceof CloudError) || !reasons.includes(error.reason ?? '')) throw error;
+  throw new CloudError('invalid', 'unable_to_allocate_network', {});
 }
 
 async function usableNetworks(

@@ -15,6 +15,7 @@ import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.t
 import { notFound } from '../../kit/refusal.ts';
 import { checkRevision, forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
 import { maySee, mayUse } from '../access.ts';
+import { ensureTopology } from '../auto-topology/build.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
 import {
   cloudOwners,
@@ -146,7 +147,7 @@ export class PortService {
 
   /** In the transaction that decides about the server; see server-ports.ts. */
   planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<ServerPortsPlan> {
-    return planServerPorts(tx, caller, wish);
+    return planServerPorts(tx, caller, wish, (projectId) => ensureTopology(tx, caller, projectId));
   }
 
   createServerPorts(

@@ -86,16 +86,7 @@ export class RouterService {
   }
 
   async delete(caller: Caller, id: string): Promise<void> {
-    await this.#database.transaction(actorOf(caller), async (tx) => {
-      const now = await lockOwn<RouterRow>(tx, caller, 'router', id, 'delete_router');
-      const inside = (await routerPorts(tx, id)).filter((port) => interfaceOwners.includes(port.device_owner));
-      if (inside.length > 0) {
-        const ports = inside.map((port) => port.id);
-        throw new CloudError('conflict', 'router_in_use', { id, ports });
-      }
-      await removeGateway(tx, now);
-      await sql`delete from router where id = ${id}`.execute(tx);
-    });
+    await this.#database.transaction(actorOf(caller), (tx) => deleteRouter(tx, caller, id));
   }
 
   addInterface(caller: Caller, id: string, wish: InterfaceWish): Promise<InterfaceResult> {
@@ -175,6 +166,18 @@ export async function createRouters(tx: Tx, caller: Caller, wishes: readonly Rou
       .execute();
   }
   return plans.map(({ id }) => id);
+}
+
+/** In the caller's transaction. @throws CloudError `conflict` while it has interfaces, or floating IPs go through it */
+export async function deleteRouter(tx: Tx, caller: Caller, id: string): Promise<void> {
+  const now = await lockOwn<RouterRow>(tx, caller, 'router', id, 'delete_router');
+  const inside = (await routerPorts(tx, id)).filter((port) => interfaceOwners.includes(port.device_owner));
+  if (inside.length > 0) {
+    const ports = inside.map((port) => port.id);
+    throw new CloudError('conflict', 'router_in_use', { id, ports });
+  }
+  await removeGateway(tx, now);
+  await sql`delete from router where id = ${id}`.execute(tx);
 }
 
 async function connectedRoutes(tx: Tx, routerId: string, routes: readonly Route[]): Promise<Route[]> {

@@ -95,50 +95,10 @@ export class SubnetService {
   }
 
   /** All or none. */
-  async create(caller: Caller, wishes: readonly SubnetWish[]): Promise<SubnetRow[]> {
-    const asked = wishes.map((wish) => {
-      checkSource(wish);
-      return { ...wish, project_id: projectFor(caller, wish.project_id, 'create_subnet') };
-    });
-    return this.#database.transaction(actorOf(caller), async (tx) => {
-      const prefixes = await takePrefixes(tx, caller, asked);
-      const rows = asked.map((wish, at) => newRow(wish, prefixes[at]!));
-      const byProject = Map.groupBy(rows, (row) => row.project_id);
-      const withinQuotas = Promise.all(
-        [...byProject.keys()]
-          .sort()
-          .map((project) => checkQuota(tx, project, descriptor.usage, { subnets: byProject.get(project)!.length })),
-      );
-      for (const row of rows.toSorted((a, b) => (a.network_id < b.network_id ? -1 : 1))) {
-        // The first finds the quotas under way.
-        const [network, metadataPort] = await Promise.all([
-          lockNetwork(tx, caller, row.network_id),
-          findMetadataPort(tx, row),
-          withinQuotas,
-        ]);
-        checkNoOverlap(parseCidr(row.cidr)!, network.subnet_cidrs, row.network_id);
-        if (row.subnet_pool_id !== null || network.pooled) await checkAffinity(tx, row);
-        if (row.ip_version === 6 && (network.mtu as unknown as number) < 1280) {
-          throw new CloudError('conflict', 'network_mtu_subnet_conflict', { id: row.network_id, minimum: 1280 });
-        }
-        await Promise.all([
-          tx
-            .insertInto('subnet')
-            .values({ ...row, allocation_pools: json(row.allocation_pools), host_routes: json(row.host_routes) })
-            .execute(),
-          serveMetadataOn(tx, row, metadataPort),
-        ]);
-        if (choosesOwnAddress(row)) await addOwnAddresses(tx, row);
-      }
-      return withCommit(
-        listMade(
-          tx,
-          caller,
-          subnetListing,
-          rows.map(({ id }) => id),
-        ),
-      );
-    });
+  create(caller: Caller, wishes: readonly SubnetWish[]): Promise<SubnetRow[]> {
+    return this.#database.transaction(actorOf(caller), async (tx) =>
+      withCommit(listMade(tx, caller, subnetListing, await createSubnets(tx, caller, wishes))),
+    );
   }
 
   async update(caller: Caller, id: string, patch: SubnetPatch): Promise<SubnetRow> {
@@ -191,6 +151,44 @@ export class SubnetService {
       });
     });
   }
+}
+
+/** In the caller's transaction. Answers their ids, in the order of the wishes. @throws CloudError */
+export async function createSubnets(tx: Tx, caller: Caller, wishes: readonly SubnetWish[]): Promise<string[]> {
+  const asked = wishes.map((wish) => {
+    checkSource(wish);
+    return { ...wish, project_id: projectFor(caller, wish.project_id, 'create_subnet') };
+  });
+  const prefixes = await takePrefixes(tx, caller, asked);
+  const rows = asked.map((wish, at) => newRow(wish, prefixes[at]!));
+  const byProject = Map.groupBy(rows, (row) => row.project_id);
+  const withinQuotas = Promise.all(
+    [...byProject.keys()]
+      .sort()
+      .map((project) => checkQuota(tx, project, descriptor.usage, { subnets: byProject.get(project)!.length })),
+  );
+  for (const row of rows.toSorted((a, b) => (a.network_id < b.network_id ? -1 : 1))) {
+    // The first finds the quotas under way.
+    const [network, metadataPort] = await Promise.all([
+      lockNetwork(tx, caller, row.network_id),
+      findMetadataPort(tx, row),
+      withinQuotas,
+    ]);
+    checkNoOverlap(parseCidr(row.cidr)!, network.subnet_cidrs, row.network_id);
+    if (row.subnet_pool_id !== null || network.pooled) await checkAffinity(tx, row);
+    if (row.ip_version === 6 && (network.mtu as unknown as number) < 1280) {
+      throw new CloudError('conflict', 'network_mtu_subnet_conflict', { id: row.network_id, minimum: 1280 });
+    }
+    await Promise.all([
+      tx
+        .insertInto('subnet')
+        .values({ ...row, allocation_pools: json(row.allocation_pools), host_routes: json(row.host_routes) })
+        .execute(),
+      serveMetadataOn(tx, row, metadataPort),
+    ]);
+    if (choosesOwnAddress(row)) await addOwnAddresses(tx, row);
+  }
+  return rows.map(({ id }) => id);
 }
 
 /** A prefix comes from one place. @throws CloudError `invalid` */

@@ -7,24 +7,15 @@ import { columnOf, tableOf } from '../../../../protocols/ovsdb/index.ts';
 import { FakeDatabase, northbound } from '../../../../simulator/ovsdb/index.ts';
 import { IndexedModel, type SecurityGroupRuleRow } from '../model.ts';
 import { ids, representative } from '../testing/representative.ts';
-import { dropUnit, type Unit, unit } from '../units.ts';
+import { allUnits } from '../testing/units.ts';
+import { dropUnit, unit } from '../units.ts';
 import { HostSet } from './gateway.ts';
 import { desiredRows } from './index.ts';
 import { ruleMatch } from './security.ts';
 
 const golden = join(import.meta.dirname, 'northbound.golden.txt');
 
-function units(model: IndexedModel): Unit[] {
-  return [
-    dropUnit,
-    ...[...model.networks.keys()].map((id) => unit('network', id)),
-    ...[...model.addressGroups.keys()].map((id) => unit('address_group', id)),
-    ...[...model.securityGroups.keys()].map((id) => unit('security_group', id)),
-    ...[...model.ports.keys()].map((id) => unit('port', id)),
-    ...[...model.routers.keys()].map((id) => unit('router', id)),
-  ];
-}
-const all = () => Object.fromEntries(units(representative).map((name) => [name, desiredRows(representative, name)]));
+const all = () => Object.fromEntries(allUnits(representative).map((name) => [name, desiredRows(representative, name)]));
 
 test('the rows of the representative model are as in the golden file', () => {
   // One line a row, its columns below it: a change of one thing is a difference of one line.
@@ -62,7 +53,7 @@ test('every row fits the schema, its keys are unique, and what it refers to is t
 
 test('a resource that is gone has no rows', () => {
   const empty = new IndexedModel({});
-  for (const name of units(representative)) if (name !== dropUnit) assert.deepEqual(desiredRows(empty, name), []);
+  for (const name of allUnits(representative)) if (name !== dropUnit) assert.deepEqual(desiredRows(empty, name), []);
 });
 
 const rule = (row: Partial<SecurityGroupRuleRow>): SecurityGroupRuleRow => ({
