@@ -304,3 +304,19 @@ export const cacheDocument = Type.Object(
   { cache: Type.Union([cache, Type.Null({ description: 'The volume has none' })]) },
   exact,
 );
+
+const space = Type.Object(
+  {
+    volume_id: text,
+    size_bytes: Type.Number({ description: 'That its guest sees' }),
+    own_bytes: Type.Number({ description: 'What its deletion gives back: in layers that nobody else needs' }),
+    mergeable_bytes: Type.Number({
+      description: 'Of that, what lies in layers that are about to be merged: some of it comes back',
+    }),
+    snapshot_bytes: Type.Number({ description: 'What its snapshots need and no other volume does' }),
+    shared_bytes: Type.Number({ description: 'What other volumes or their snapshots need too' }),
+    reclaimable_bytes: Type.Number({ description: 'What nobody needs any more, and its host has yet to remove' }),
+  },
+  { ...exact, title: 'Space' },
+);
+export const spaceDocument = Type.Object({ space }, exact);

@@ -19,6 +19,7 @@ import { reachabilityRoutes } from './reachability.ts';
 import { reachabilityAssertionRoutes } from './reachability-assertions.ts';
 import { storagePoolRoutes } from './storage-pools.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
+import { volumeSpaceRoutes } from './volume-space.ts';
 
 const root = {
   summary: 'What there is here',
@@ -65,6 +66,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       decisionRoutes(boundary, deps);
       quarantineRoutes(boundary, deps);
       volumeCacheRoutes(boundary, deps);
+      volumeSpaceRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);
       reachabilityRoutes(boundary, deps.reachability);
       reachabilityAssertionRoutes(boundary, deps.reachabilityAssertions);

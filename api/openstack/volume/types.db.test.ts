@@ -58,6 +58,19 @@ test('members see of extra specs what is meant for them, and no QoS', async () =
   assert.equal((await names(admin, "?extra_specs={'volume_backend_name': 'secret'}")).length, 1);
 });
 
+test('a type says to everybody what its volumes may lose, until an administrator says it in other words', async () => {
+  const specs = { 'bothy:cache_tier': 'ram', 'bothy:cache_gib': '1' };
+  const { id } = await makeType({ extra_specs: specs });
+  const shown = async (caller: typeof member) =>
+    (await call(caller, 'GET', `/types/${id}`)).body.volume_type.extra_specs;
+  assert.match((await shown(member))['bothy:durability'], /memory of its host alone until it has sunk/);
+  assert.deepEqual(Object.keys(await shown(admin)).sort(), [...Object.keys(specs), 'bothy:durability'].sort());
+  const base = `/types/${id}/extra_specs`;
+  assert.deepEqual((await call(admin, 'GET', base)).body, { extra_specs: specs }, 'what was set');
+  await call(admin, 'POST', base, { extra_specs: { 'bothy:durability': 'as the weather is' } });
+  assert.equal((await shown(member))['bothy:durability'], 'as the weather is');
+});
+
 test('a type that is not public is used by the projects that were given it, and is not there for others', async () => {
   const { id, name } = await makeType({ 'os-volume-type-access:is_public': false });
   const act = (action: string, project: string | null) =>

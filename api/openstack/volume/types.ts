@@ -7,6 +7,7 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
+import { durabilityKey, durabilityOf } from './durability.ts';
 import { refuseFilters } from './filters.ts';
 import { first, nextLinks, pageOf, queryOf } from './paging.ts';
 import { pythonDict } from './python-dict.ts';
@@ -88,7 +89,7 @@ export const typeColumns = {
 };
 
 /** What of a type's extra specs is for everybody (Cinder's USER_VISIBLE_EXTRA_SPECS). */
-export const visibleSpecs = ['RESKEY:availability_zones', 'multiattach', 'replication_enabled'];
+export const visibleSpecs = ['RESKEY:availability_zones', 'multiattach', 'replication_enabled', durabilityKey];
 
 export function specsFor(request: FastifyRequest, specs: Readonly<Record<string, string>>): Record<string, string> {
   const admin = isAdmin(callerOf(request));
@@ -97,7 +98,7 @@ export function specsFor(request: FastifyRequest, specs: Readonly<Record<string,
 
 const briefBody = (request: FastifyRequest, type: VolumeTypeRow) => ({
   ...{ id: type.id, name: type.name, is_public: type.public, description: type.description },
-  extra_specs: specsFor(request, type.extra_specs),
+  extra_specs: { ...specsFor(request, type.extra_specs), ...durabilityOf(type.extra_specs) },
 });
 
 const typeBody = (request: FastifyRequest, type: VolumeTypeRow) => ({

@@ -2406,6 +2406,8 @@ CREATE INDEX volume_group_project ON public.volume_group USING btree (project_id
 
 CREATE INDEX volume_host ON public.volume USING btree (host_id);
 
+CREATE INDEX volume_layer_absent_of ON public.volume_layer USING btree (volume_id) WHERE (desired_presence = 'absent'::text);
+
 CREATE INDEX volume_layer_cache ON public.volume_layer USING btree (volume_id) WHERE (cache_role IS NOT NULL);
 
 CREATE INDEX volume_layer_exported ON public.volume_layer USING btree (volume_id) WHERE exported;

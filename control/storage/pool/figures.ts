@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
 import { roomOf } from './choose.ts';
+import { basesOf, layerHolders } from './holders.ts';
 import type { StoragePoolRow } from './tables.ts';
 
 export interface PoolFigures
@@ -22,7 +23,7 @@ export interface PoolFigures
   promised_bytes: number;
   /** What may still be promised. */
   room_bytes: number;
-  /** What the files of layers take that are of one volume or snapshot alone, of several, of none any more. */
+  /** What the files of layers take that are of one volume or snapshot alone, of several, of none any more: all that they take, each layer once. */
   own_bytes: number;
   shared_bytes: number;
   reclaimable_bytes: number;
@@ -34,18 +35,15 @@ export async function poolFigures(db: Queryable, poolId: string | null = null): 
     with recursive
     pools as (select * from storage_pool where ${poolId}::uuid is null or id = ${poolId}::uuid),
     layers as (select l.* from volume_layer l join pools p on p.id = l.pool_id),
-    holders as (
-      select id, layer_id from volume where desired_presence = 'present' and layer_id is not null
-      union all select id, layer_id from volume_snapshot where desired_presence = 'present' and layer_id is not null),
     chains (holder, layer_id) as (
-      select id, layer_id from holders
-      union all select holder, l.parent_id from chains join volume_layer l on l.id = chains.layer_id where l.parent_id is not null),
+      select holder, layer_id from (${layerHolders((layerId) => sql`${layerId} is not null`)}) held
+      union select holder, base.id from chains join volume_layer l on l.id = chains.layer_id, ${basesOf(sql`l`)}),
     uses as (select layer_id, count(*) as holders from chains group by layer_id),
     taken as (
       select pool_id,
-        coalesce(sum(observed_allocated_bytes) filter (where holders = 1), 0)::float8 as own_bytes,
-        coalesce(sum(observed_allocated_bytes) filter (where holders > 1), 0)::float8 as shared_bytes,
-        coalesce(sum(observed_allocated_bytes) filter (where holders is null), 0)::float8 as reclaimable_bytes
+        coalesce(sum(observed_allocated_bytes) filter (where desired_presence = 'present' and coalesce(holders, 1) = 1), 0)::float8 as own_bytes,
+        coalesce(sum(observed_allocated_bytes) filter (where desired_presence = 'present' and holders > 1), 0)::float8 as shared_bytes,
+        coalesce(sum(observed_allocated_bytes) filter (where desired_presence = 'absent'), 0)::float8 as reclaimable_bytes
       from layers left join uses on uses.layer_id = layers.id group by pool_id),
     made as (select pool_id, count(*)::integer as volumes, sum(size_gib)::float8 as volume_gib
       from volume where desired_presence = 'present' and pool_id is not null group by pool_id)

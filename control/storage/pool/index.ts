@@ -2,6 +2,7 @@ export { capabilitiesOf, unmetSpecs } from './capabilities.ts';
 export { choose, chooseTogether, type PoolChoice, type PoolState, type PoolVerdict, type PoolWish } from './choose.ts';
 export { declaredPools, recordLevels, recordPools } from './facts.ts';
 export { type PoolFigures, poolFigures } from './figures.ts';
+export { basesOf, layerHolders } from './holders.ts';
 export { choosePool, lockPools, placeOf, readPools, recordPoolChoice, requireRoom } from './placement.ts';
 export { type NewPool, type PoolChanges, StoragePoolService } from './service.ts';
 export type { PoolTier } from './tables.ts';

@@ -6,7 +6,7 @@ import type { HostPool } from '../../../contract/host/index.ts';
 import { newId } from '../../../contract/ids.ts';
 import { cloudActor, type Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
-import { freezeLayer, growLayer, insertLayer } from '../layer/index.ts';
+import { freezeLayer, growLayer, insertLayer, releaseLayers } from '../layer/index.ts';
 import { testPool, testVolume } from '../testing.ts';
 import {
   choose,
@@ -99,9 +99,10 @@ test('what a pool holds is somebody’s own, shared, or of nobody any more', asy
   const [before] = await poolFigures(db.database.query, pool.id);
   assert.deepEqual([before!.volumes, before!.volume_gib, before!.promised_bytes], [3, 6, 3 * gib]);
   assert.deepEqual([before!.own_bytes, before!.shared_bytes, before!.reclaimable_bytes], [300, 100, 0]);
-  await sql`update volume set desired_presence = 'absent' where id = any(${volumes.slice(1)}::uuid[])`.execute(
-    db.database.query,
-  );
+  await inTx(async (tx) => {
+    await sql`update volume set desired_presence = 'absent' where id = any(${volumes.slice(1)}::uuid[])`.execute(tx);
+    await releaseLayers(tx, tops.slice(1));
+  });
   const now = (await poolFigures(db.database.query)).find(({ id }) => id === pool.id)!;
   assert.deepEqual([now.own_bytes, now.shared_bytes, now.reclaimable_bytes], [200, 0, 200]);
 });

@@ -18,5 +18,6 @@ export {
   qosOfTypeSql,
 } from './limits.ts';
 export { usableBy, type VolumeTypeRow } from './listing.ts';
+export { type Loss, lossesOf } from './loss.ts';
 export { usageOfType } from './quota.ts';
 export { VolumeTypeService, type VolumeTypeWish } from './service.ts';

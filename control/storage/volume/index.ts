@@ -30,6 +30,7 @@ export { replaceTop } from './revert.ts';
 export { type ListOptions, type MetadataKind, VolumeService } from './service.ts';
 export { type SnapshotState, snapshotStatus } from './snapshot-states.ts';
 export { contentIsFinalSql, snapshotStatusSql, snapshotTaskSql } from './snapshot-states-sql.ts';
+export { type VolumeSpace, volumeSpace } from './space.ts';
 export {
   type AttachmentState,
   type AttachmentStatus,
