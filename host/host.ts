@@ -125,7 +125,7 @@ export class Host {
     this.died = new Promise((resolve) => {
       this.#die = resolve;
     });
-    const { dataDirectory, runDirectory, guests, controlName, durable = true } = configuration;
+    const { dataDirectory, runDirectory, guests, controlName, durable = true, listen, socket } = configuration;
     const { log } = dependencies;
     this.#credentials = new Credentials(configuration.tls, configuration.credentials);
     const tls = this.#credentials.current;
@@ -133,7 +133,8 @@ export class Host {
     const limits = { ...defaultLimits, ...configuration.limits };
     this.#desired = new DesiredHolder({ store: new DesiredStore({ dataDirectory, durable }), log });
     this.#erased = new ErasedServers(dataDirectory);
-    this.#images = new ImageStore({ dataDirectory, durable, guestGid: guests?.gid, log });
+    const gids = { guestGid: guests?.gid, controlGid: socket?.owner?.gid };
+    this.#images = new ImageStore({ dataDirectory, durable, ...gids, log });
     this.#laterDigests = new LaterDigests({ store: this.#images, found: () => this.#digestsFound(), log });
     this.#source = httpsSource(tls);
     const basis = this.#newContext(limits, maxVirtualBytes);
@@ -166,7 +167,6 @@ export class Host {
       backups: this.#storage.backups,
       health: () => this.status(),
     });
-    const { listen, socket } = configuration;
     this.#service = new HostHttpService({ tls, listen, socket, controlName, routes, log });
     this.#stream = this.#newStream();
     this.#credentials.onChange((renewed) => {

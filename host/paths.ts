@@ -4,8 +4,9 @@
  *
  *   <data>/desired.json, .log      what control last said, see desired/store.ts
  *   <data>/erased                  servers whose disks were erased, see server/erased.ts
- *   <data>/images/<id>[.json]      stored images and what is known about them; readable to all guests, who see no names, and to control
- *   <data>/images/<id>.raw         the raw disk that was made of an image, where guests can't read the image itself
+ *   <data>/images/files/<id>[.json] stored images and what is known about them; control passes through, guests do not
+ *   <data>/images/files/<id>.raw   the raw disk that was made of an image, where guests can't read the image itself
+ *   <data>/images/opened/          what each guest reads of them, see opened.ts
  *   <data>/images/incoming/        uploads and fetches under way
  *   <data>/servers/<id>/           one server: record.json, disk.qcow2, rescue.qcow2, ephemeral0-<MiB>.raw, swap-<MiB>.raw, memory, config-drive.iso, firmware-variables.fd, tpm/, console.log, qemu.log
  *   <data>/volumes/, pools.json  the pool of layers that needs no setting, and which pools are this host's, see volume/pool.ts
@@ -59,13 +60,18 @@ export type ServerPaths = ReturnType<typeof serverPaths>;
 export const serversDirectory = (dataDirectory: string) => join(dataDirectory, 'servers');
 export const guestsDirectory = (runDirectory: string) => join(runDirectory, 'guests');
 
+/** Where the files of images lie, in the directory for them; no guest may enter it. */
+export const imageFilesName = 'files';
+
 export function imagePaths(dataDirectory: string) {
   const images = join(dataDirectory, 'images');
+  const files = join(images, imageFilesName);
   return {
     images,
+    files,
     incoming: join(images, 'incoming'),
-    file: (id: ImageId) => join(images, id),
-    facts: (id: ImageId) => join(images, `${id}.json`),
-    unpacked: (id: ImageId) => join(images, `${id}.raw`),
+    file: (id: ImageId) => join(files, id),
+    facts: (id: ImageId) => join(files, `${id}.json`),
+    unpacked: (id: ImageId) => join(files, `${id}.raw`),
   };
 }

@@ -1,18 +1,20 @@
 /**
  * The images on this host: those that were uploaded to it and copies of others'. Owns <data>/images. A file at its final
  * name is whole and was inspected; its facts lie beside it and are written after it, so a file without facts is left from
- * a crash (or has lost them) and counts as absent. Files are never changed, only replaced or removed: guests read them. What was adopted
- * survives a power failure.
+ * a crash (or has lost them) and counts as absent. Files are never changed, only replaced or removed: guests read them, each those that its
+ * disks build on (../opened.ts). What was adopted survives a power failure.
  */
 import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImageFormat } from '../../contract/host/index.ts';
-import type { ImageId } from '../../contract/ids.ts';
+import type { ImageId, ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, syncFile, writeWhole } from '../files.ts';
+import type { GuestUser } from '../guest/users.ts';
 import type { HostLogger } from '../logger.ts';
-import { imagePaths } from '../paths.ts';
+import { letGo, makeStore, openedAs } from '../opened.ts';
+import { imageFilesName, imagePaths } from '../paths.ts';
 import { Deletions } from './deletions.ts';
 import type { Digests } from './digests.ts';
 
@@ -41,6 +43,8 @@ export interface ImageStoreOptions {
   durable: boolean;
   /** Group that QEMU reads images as; undefined: the process's own. */
   guestGid: number | undefined;
+  /** Group of a control on this machine, which reads them by their names; absent: there is none. */
+  controlGid?: number | undefined;
   log: HostLogger;
 }
 
@@ -63,7 +67,8 @@ export class ImageStore {
     for (const name of await readdir(this.paths.incoming)) {
       if (isTemporary(name)) await rm(join(this.paths.incoming, name), { force: true });
     }
-    const names = await readdir(this.paths.images);
+    await this.#bringIn();
+    const names = await readdir(this.paths.files);
     for (const name of names) {
       const id = name.endsWith('.json') ? parseId<ImageId>(name.slice(0, -5)) : undefined;
       if (id) await this.#load(id);
@@ -109,12 +114,28 @@ export class ImageStore {
   }
 
   async #makeDirectories(): Promise<void> {
-    for (const path of [this.paths.images, this.paths.incoming]) {
-      await mkdir(path, { recursive: true, mode: 0o710 });
-      // Guests pass through to the image whose name they were given; they see no names.
-      if (this.#options.guestGid !== undefined) await chown(path, 0, this.#options.guestGid);
-      await chmod(path, 0o710);
+    const { guestGid, controlGid: readerGid } = this.#options;
+    await makeStore(this.paths.images, { kept: imageFilesName, guestGid, readerGid });
+    await mkdir(this.paths.incoming, { recursive: true, mode: 0o700 });
+    await chmod(this.paths.incoming, 0o700);
+  }
+
+  /** An older Bothy kept the files where any guest came that knew their names. Those that run have them open and go on. */
+  async #bringIn(): Promise<void> {
+    const { images, files } = this.paths;
+    for (const name of await readdir(images)) {
+      if (parseId(name.replace(/\.(json|raw)$/, ''))) await rename(join(images, name), join(files, name));
     }
+  }
+
+  /** Where the guest of the server opens what its disks build on. */
+  async openFor(serverId: ServerId, { path }: BaseFile, user: GuestUser | undefined): Promise<string> {
+    return user && this.#options.guestGid !== undefined ? openedAs(path, serverOpens(serverId), user.gid) : path;
+  }
+
+  /** No guest of the server runs. */
+  async closeFor(serverId: ServerId): Promise<void> {
+    await letGo(this.paths.images, serverOpens(serverId));
   }
 
   facts(id: ImageId): ImageFacts | undefined {
@@ -221,6 +242,9 @@ export class ImageStore {
     if (!this.#facts.has(id)) this.#options.log.error({ imageId: id }, 'an image has no usable facts and is not used');
   }
 }
+
+/** Beside those of volumes (../volume/volume-links.ts). */
+const serverOpens = (serverId: ServerId): string => `server-${serverId}`;
 
 /** Of an upload, or of an image that is being unpacked: worth nothing once this process is gone. */
 const isTemporary = (name: string): boolean => name.startsWith('upload-') || name.startsWith('unpack-');

@@ -25,18 +25,30 @@ export const directoryLayers: LayerKind = {
     sink,
     grow,
     async seal({ task, desired }) {
-      await task.context.files.seal((await task.path(desired))!);
-      return undefined;
+      return takenFrom(task, desired, (path) => task.context.files.seal(path));
     },
     async 'take-back'({ task, desired }) {
-      await task.context.files.takeBack((await task.path(desired))!);
-      return undefined;
+      return takenFrom(task, desired, (path) => task.context.files.takeBack(path));
     },
     remove,
   },
   whileStill,
   readsImages: true,
 };
+
+/** From a guest that had it open. */
+async function takenFrom(
+  task: LayerTask,
+  desired: DesiredLayer,
+  take: (path: string) => Promise<void>,
+): Promise<undefined> {
+  const { files } = task.context;
+  const path = (await task.path(desired))!;
+  await files.lock(task.id, async () => {
+    // The lock may have been a guest's that opened it.
+    if (files.open.writersOf(task.id).length === 0) await take(path);
+  });
+}
 
 async function look(task: LayerTask, desired: DesiredLayer): Promise<SeenLayer | undefined> {
   const path = await task.path(desired);

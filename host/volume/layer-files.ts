@@ -3,9 +3,9 @@
  * locks, who has it open); makes and removes none.
  *
  * Whose is what: a layer that a guest writes to is that guest's user's alone (0600), from before its QEMU opens it until it is closed. A layer
- * that nobody writes to any more is root's and may be read by the group of all guests (0440), as images are: many guests build on it, an ACL
- * for each would be a process for each, and its directory shows no names. What is of a volume's cache is as its top is, all of it. Any other is
- * root's alone.
+ * that nobody writes to any more is root's and may be read by the group of all guests (0440), as images are: many guests build on it. What is of a
+ * volume's cache is as its top is, all of it. Any other is root's alone. Where the files lie no guest comes: each opens those of its own volumes by
+ * links in a directory of its own (volume-links.ts).
  */
 import { chmod, chown, stat } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
@@ -18,6 +18,8 @@ import { type ChainLink, type ChainSources, type LayerChain, readChain } from '.
 import type { LayerKeys } from './keys.ts';
 import { LayerLocks } from './locks.ts';
 import { OpenLayers } from './open-layers.ts';
+import { forgetEarlierName } from './pool-files.ts';
+import { VolumeLinks } from './volume-links.ts';
 
 /** How often, and how far apart, it is asked whether somebody has a file open still. */
 const [glances, glanceMs] = [5, 20];
@@ -26,6 +28,8 @@ export interface LayerFilesOptions extends ChainSources {
   /** The group that QEMU reads images as; undefined: all is this process's own (tests). */
   guestGid: number | undefined;
   keys: LayerKeys;
+  /** Directories with files that guests open: of pools, of images. Absent: none. */
+  stores?(): readonly string[];
   /** As large as the layer's file may say that it is; undefined: its document is not known. */
   largestOf?(id: LayerId): number | undefined;
   /** The layer's file is about to become so large. */
@@ -33,7 +37,8 @@ export interface LayerFilesOptions extends ChainSources {
 }
 
 export class LayerFiles {
-  readonly open = new OpenLayers();
+  readonly open: OpenLayers;
+  readonly links: VolumeLinks;
   readonly #options: LayerFilesOptions;
   readonly #locks = new LayerLocks<LayerId>();
   readonly #nodeLocks = new LayerLocks<VolumeId>();
@@ -41,6 +46,9 @@ export class LayerFiles {
 
   constructor(options: LayerFilesOptions) {
     this.#options = options;
+    // What is not removed now the sweep removes.
+    this.open = new OpenLayers((volumeId) => void this.links.removeUnused(volumeId).catch(() => {}));
+    this.links = new VolumeLinks({ open: this.open, stores: () => options.stores?.() ?? [] });
   }
 
   /** The chain of a layer as it is now; under `lock` it stays so. @throws HostFault `layer_not_ready` where a part is not there yet */
@@ -91,8 +99,21 @@ export class LayerFiles {
   /**
    * Makes the chain such that QEMU of this user can open it: the top to write, the rest to read. Within the lock of the top, and after
    * `open.opened`, else it may be taken back at once.
+   * @param options.written what the guest writes to until then: QEMU opens it to write once more when it is covered, so it stays the guest's
+   * @returns the chain with the names by which its QEMU opens it
    */
-  async prepareFor(user: GuestUser | undefined, { top, lower }: LayerChain): Promise<void> {
+  async prepareFor(
+    user: GuestUser | undefined,
+    chain: LayerChain,
+    { volumeId, written }: { volumeId: VolumeId; written?: LayerId | undefined },
+  ): Promise<LayerChain> {
+    await this.giveTo(user, { ...chain, lower: chain.lower.filter(({ layerId }) => layerId !== written) });
+    if (chain.top.remote || !user || this.#options.guestGid === undefined) return chain;
+    return this.links.place(chain, volumeId, user);
+  }
+
+  /** As `prepareFor`, for who is given the files themselves and opens none by its name. */
+  async giveTo(user: GuestUser | undefined, { top, lower }: LayerChain): Promise<void> {
     if (top.remote) {
       await top.remote.grant(user);
       return;
@@ -107,12 +128,16 @@ export class LayerFiles {
   /** Nobody writes to it any more: all guests may read it. */
   async seal(path: string): Promise<void> {
     const { guestGid } = this.#options;
-    if (guestGid !== undefined) await give(path, { uid: 0, gid: guestGid, mode: 0o440 });
+    if (guestGid !== undefined) await this.#take(path, { uid: 0, gid: guestGid, mode: 0o440 });
   }
 
   /** No guest has it open: it is root's alone. */
   async takeBack(path: string): Promise<void> {
-    if (this.#options.guestGid !== undefined) await give(path, { uid: 0, gid: 0, mode: 0o600 });
+    if (this.#options.guestGid !== undefined) await this.#take(path, { uid: 0, gid: 0, mode: 0o600 });
+  }
+
+  async #take(path: string, owner: Ownership): Promise<void> {
+    if (await give(path, owner)) await forgetEarlierName(path);
   }
 
   /**
@@ -120,7 +145,9 @@ export class LayerFiles {
    * has taken over would keep one, and go on with the bytes of whoever has the volume next. Nothing in the files is believed, for the same reason.
    * @param tops those that the guest has written to, the present one last
    */
-  async isLetGo(tops: readonly LayerId[]): Promise<boolean> {
+  async isLetGo(volumeId: VolumeId, tops: readonly LayerId[]): Promise<boolean> {
+    // Before it is asked: what nobody can open by a name is not opened a moment later.
+    await this.links.remove(volumeId);
     const own = new Set(this.#ownOf(tops.at(-1)));
     const asked = [...own].map((id) => ({ id, open: 'any' as const }));
     return this.#areClosed([
@@ -193,8 +220,16 @@ const isThere = (done: Promise<void>): Promise<boolean> =>
     },
   );
 
-async function give(path: string, { uid, gid, mode }: { uid: number; gid: number; mode: number }): Promise<void> {
+interface Ownership {
+  uid: number;
+  gid: number;
+  mode: number;
+}
+
+/** True: it was another user's. */
+async function give(path: string, { uid, gid, mode }: Ownership): Promise<boolean> {
   const found = await stat(path);
   if (found.uid !== uid || found.gid !== gid) await chown(path, uid, gid);
   if ((found.mode & 0o777) !== mode) await chmod(path, mode);
+  return found.uid !== uid;
 }

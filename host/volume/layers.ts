@@ -17,7 +17,8 @@ import { directoryLayers } from './directory.ts';
 import type { CacheMeter, UsedCache } from './heat/meter.ts';
 import type { LayerKind } from './kind.ts';
 import { misreadLayer } from './misread.ts';
-import { layerFileName, layerOfFileName, layerOfReadsFileName } from './names.ts';
+import { layerOfFileName, layerOfReadsFileName } from './names.ts';
+import { layerPathIn, layersIn } from './pool-files.ts';
 import type { RbdStorage } from './rbd/index.ts';
 import { performer } from './steps/index.ts';
 import { leftovers } from './steps/removing.ts';
@@ -205,7 +206,7 @@ export class Layers implements LayerOwner {
       return pools.layerPath(pool, id);
     }
     for (const { path } of pools.usable()) {
-      const file = join(path, layerFileName(id));
+      const file = layerPathIn(path, id);
       if (await isThere(file)) return file;
     }
     return undefined;
@@ -305,16 +306,23 @@ export class Layers implements LayerOwner {
 
   /** Looks at the pools, at what lies in them, and again at every layer that is not as it shall be or may have grown. */
   async #sweep(): Promise<void> {
-    const { pools, log } = this.#context;
+    const { pools, files: layerFiles, log } = this.#context;
     await pools.look();
     this.#options.swept();
     const unclaimed: LayersStatus['unclaimed'] = [];
     for (const { name, path } of pools.usable()) {
-      const names = await readdir(path);
+      const directory = layersIn(path);
+      const names = await readdir(directory);
       const files = names.filter((each) => this.#isNobodys(each));
       if (files.length > 0) unclaimed.push({ pool: name, files: files.slice(0, told) });
-      for (const each of names) if (this.#isLeftover(each)) await rm(join(path, each), { force: true });
+      for (const each of names) if (this.#isLeftover(each)) await rm(join(directory, each), { force: true });
+      // Of guests that an older Bothy started.
+      for (const each of await readdir(path)) if (this.#isReads(each)) await rm(join(path, each), { force: true });
     }
+    await layerFiles.links.sweep((name) => {
+      const reader = layerOfReadsFileName(name);
+      return reader !== undefined && this.#state!.layers.has(reader);
+    });
     const isNamed = (id: LayerId) => this.#state!.layers.has(id) || this.#state!.unreadable.has(id);
     const remote = await this.#options.rbd()?.sweep(isNamed, (id) => this.#namesImage(id));
     for (const { pool, files } of remote?.unclaimed ?? []) unclaimed.push({ pool, files: files.slice(0, told) });
@@ -342,9 +350,13 @@ export class Layers implements LayerOwner {
     return !open.complete || (volumeId !== undefined && open.ofVolume(volumeId).length > 0);
   }
 
-  #isLeftover(name: string): boolean {
+  /** What a cache kept of reads, of a volume that no guest has. */
+  #isReads(name: string): boolean {
     const reader = layerOfReadsFileName(name);
-    if (reader !== undefined) return !this.#isOpen(reader);
+    return reader !== undefined && !this.#isOpen(reader);
+  }
+
+  #isLeftover(name: string): boolean {
     const suffix = leftovers.find((each) => name.endsWith(each));
     const id = suffix === undefined ? undefined : layerOfFileName(name.slice(0, -suffix.length));
     return id !== undefined && (this.#tasks.get(id)?.idle ?? true);

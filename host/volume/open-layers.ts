@@ -20,7 +20,13 @@ export class OpenLayers {
   readonly #open = new Map<string, OpenLayer>();
   readonly #byLayer = new Map<LayerId, Set<OpenLayer>>();
   readonly #listeners = new Set<(layerId: LayerId | undefined) => void>();
+  readonly #onClosed: (volumeId: VolumeId) => void;
   #allTold = false;
+
+  /** @param onClosed called where a guest has a volume no more */
+  constructor(onClosed: (volumeId: VolumeId) => void = () => {}) {
+    this.#onClosed = onClosed;
+  }
 
   /** From just before the guest's QEMU opens the layer to write, and again with each new top of the volume. */
   opened(open: OpenLayer): void {
@@ -39,6 +45,7 @@ export class OpenLayers {
     const before = this.#open.get(key(of));
     if (!before) return;
     this.#drop(before);
+    this.#onClosed(before.volumeId);
     this.#tell(before.layerId);
   }
 

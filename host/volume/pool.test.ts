@@ -29,6 +29,8 @@ function machine(t: TestContext) {
   return { directory, dataDirectory, disk, cloudId, hostId, opened };
 }
 
+/** What is in a pool from the first. */
+const ours = ['bothy-pool.json', 'layers', 'opened'];
 const problemOf = (pools: Pools) => pools.facts()[0]!.problem;
 
 test('an empty directory is marked as ours and used, and so after every start', async (t) => {
@@ -46,7 +48,7 @@ test('the pool that needs no setting is made where it is not there', async (t) =
   const { dataDirectory, opened } = machine(t);
   const pools = await opened({ settings: [defaultPool(dataDirectory)] });
   assert.deepEqual([problemOf(pools), pools.facts()[0]!.name], [null, 'local']);
-  assert.deepEqual(readdirSync(join(dataDirectory, 'volumes')), ['bothy-pool.json']);
+  assert.deepEqual(readdirSync(join(dataDirectory, 'volumes')), ours);
 });
 
 test('a pool whose file system is not mounted is refused by name, and nothing is written in its place', async (t) => {
@@ -78,7 +80,7 @@ test('a mark that a process died over keeps no later one from the pool', async (
   const { disk, opened } = machine(t);
   writeFileSync(join(disk, 'bothy-pool.json.new'), '{"clou');
   assert.equal(problemOf(await opened()), null);
-  assert.deepEqual(readdirSync(disk), ['bothy-pool.json']);
+  assert.deepEqual(readdirSync(disk), ours);
 });
 
 test('a directory with files of somebody else is no pool', async (t) => {
@@ -98,7 +100,7 @@ test('before the cloud is known a pool is looked at and not marked', async (t) =
   assert.deepEqual([problemOf(pools), readdirSync(disk)], [null, []]);
   known = cloudId;
   await pools.require('fast', { toMake: true });
-  assert.deepEqual(readdirSync(disk), ['bothy-pool.json']);
+  assert.deepEqual(readdirSync(disk), ours);
 });
 
 test('a purge takes the layers of its own cloud and host, then the mark, and nothing else', async (t) => {
@@ -106,13 +108,17 @@ test('a purge takes the layers of its own cloud and host, then the mark, and not
   await opened();
   const id = newOrderedId<LayerId>();
   for (const name of [`${id}.qcow2`, `${id}.qcow2.rebased`, 'notes.txt', 'other.qcow2'])
-    writeFileSync(join(disk, name), '');
+    for (const directory of [disk, join(disk, 'layers')]) writeFileSync(join(directory, name), '');
+  mkdirSync(join(disk, 'opened', newId()));
+  const left = () => readdirSync(disk, { recursive: true }).length;
+  const before = left();
   await purgePools(dataDirectory, { cloudId, hostId: newOrderedId<HostId>() });
   await purgePools(dataDirectory, { cloudId: 'another', hostId });
-  assert.equal(readdirSync(disk).length, 5);
+  assert.equal(left(), before);
   await purgePools(dataDirectory, { cloudId, hostId });
   await purgePools(dataDirectory, { cloudId, hostId });
-  assert.deepEqual(readdirSync(disk).sort(), ['notes.txt', 'other.qcow2']);
+  const theirs = ['layers', 'layers/notes.txt', 'layers/other.qcow2', 'notes.txt', 'other.qcow2'];
+  assert.deepEqual(readdirSync(disk, { recursive: true }).sort(), theirs);
 });
 
 test('a pool that control declares is one, also for the next process while control is away; the settings go before', async (t) => {
@@ -144,15 +150,29 @@ test('what control declares no more goes with its mark, and stays as long as lay
   const pools = await opened();
   await pools.declare([{ name: 'slow', tier: 'disk', kind: 'directory', source: other }]);
   await pools.look();
-  const layer = join(other, `${newOrderedId<LayerId>()}.qcow2`);
+  const layer = join(other, 'layers', `${newOrderedId<LayerId>()}.qcow2`);
   writeFileSync(layer, '');
   await pools.declare([]);
   await pools.look();
   assert.equal(await pools.require('slow', { toMake: true }), other, 'a layer lies there');
   rmSync(layer);
   // Whoever died in the middle of it: the mark is gone, and that it was leaving is known.
-  rmSync(join(other, 'bothy-pool.json'));
+  for (const name of ours) rmSync(join(other, name), { recursive: true });
   const next = await opened();
   assert.deepEqual([next.has('slow'), readdirSync(other)], [false, []]);
   assert.equal((await opened()).has('slow'), false);
+});
+
+test('what an older Bothy left in the pool itself is where layers are, and a look that finds it again changes nothing', async (t) => {
+  const { disk, opened } = machine(t);
+  await opened();
+  const names = [newOrderedId<LayerId>(), newOrderedId<LayerId>()].map((id) => `${id}.qcow2`).sort();
+  for (const name of names) writeFileSync(join(disk, name), name);
+  writeFileSync(join(disk, `${names[0]}.reads0`), '');
+  writeFileSync(join(disk, 'notes.txt'), '');
+  const pools = await opened();
+  await pools.look();
+  assert.deepEqual(readdirSync(disk).sort(), [...ours, 'notes.txt', `${names[0]}.reads0`].sort());
+  assert.deepEqual(readdirSync(join(disk, 'layers')).sort(), names);
+  assert.equal(readFileSync(pools.layerPath('fast', names[1]!.slice(0, -6) as LayerId)!, 'utf8'), names[1]);
 });

@@ -4,15 +4,16 @@
  * and `<data>/pools.json`, which pools this host has marked. A pool that is gone (its file system is not mounted), full, read-only or
  * somebody else's is refused by name, and nothing in it is touched. If this process dies between the two files, the mark is found to be ours.
  */
-import { access, chmod, chown, constants, mkdir, readdir, rm, statfs } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DeclaredPool, HostFacts, IscsiPortal } from '../../contract/host/index.ts';
 import type { HostId, LayerId } from '../../contract/ids.ts';
 import { isNoEntry, readIfThere, writeWhole } from '../files.ts';
 import { HostFault } from '../host-error.ts';
+import { forgetStore } from '../opened.ts';
 import { type Declared, DeclaredPools, declaredNext } from './declared.ts';
 import type { PoolDevice, PoolDevices } from './device/devices.ts';
-import { layerFileName, layerOfFileName } from './names.ts';
+import { arrange, isOfLayer, layerPathIn, layersIn, layersName } from './pool-files.ts';
 import type { RbdSetting } from './rbd/client.ts';
 import type { RbdOwner, RbdPool } from './rbd/pool.ts';
 
@@ -154,7 +155,9 @@ export class Pools {
     const { name, device } = setting;
     const whose = await this.#whose(this.#pools.get(name)!, path).catch(() => undefined);
     if (whose === 'ours') {
-      if ((await readdir(path)).some(isOfLayer)) return false;
+      const names = [path, layersIn(path)].map(async (each) => (await namesIn(each)) ?? []);
+      if ((await Promise.all(names)).flat().some(isOfLayer)) return false;
+      await forgetStore(path, layersName);
       await rm(join(path, markName), { force: true });
     }
     if (device) await (await this.#deviced()).release(name, path);
@@ -207,7 +210,7 @@ export class Pools {
   /** Where the layer's file lies in that pool, if it does. */
   layerPath(name: string, id: LayerId): string | undefined {
     const pool = this.#pools.get(name);
-    return pool && !pool.setting.rbd ? join(pool.path, layerFileName(id)) : undefined;
+    return pool && !pool.setting.rbd ? layerPathIn(pool.path, id) : undefined;
   }
 
   /**
@@ -284,6 +287,7 @@ export class Pools {
     const cloud = this.#options.cloudId();
     if (whose === "nobody's" && cloud !== null) await this.#mark(setting.name, path, cloud);
     else if (whose === 'ours' && this.#marked[setting.name] !== path) await this.#remember(setting.name, path);
+    if (whose === 'ours' || cloud !== null) await arrange(path, this.#options.guestGid);
     return null;
   }
 
@@ -312,9 +316,7 @@ export class Pools {
   }
 
   async #mark(pool: string, path: string, cloudId: string): Promise<void> {
-    const { hostId, guestGid } = this.#options;
-    if (guestGid !== undefined) await chown(path, 0, guestGid);
-    await chmod(path, 0o710);
+    const { hostId } = this.#options;
     await writeWhole(join(path, markName), JSON.stringify({ cloudId, hostId, pool }), { durable: true });
     await this.#remember(pool, path);
   }
@@ -340,9 +342,6 @@ const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 async function isEmptiedMemory(path: string): Promise<boolean> {
   return inMemory.has((await statfs(path)).type) && (await namesIn(path))?.length === 0;
 }
-
-/** Also what a step that ended in its middle left beside one. */
-const isOfLayer = (name: string): boolean => layerOfFileName(name.replace(/(\.qcow2)\..*$/, '$1')) !== undefined;
 
 async function closed({ path, freeBytes }: Pool): Promise<string | null> {
   if (freeBytes < reserveBytes) return 'it is full';

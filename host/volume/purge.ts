@@ -3,13 +3,15 @@
  * stays, and so does a directory whose mark is not this cloud's and host's. Backups stay: they are for what is gone. No host process runs.
  * Safe to repeat.
  */
-import { readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isNoEntry, readIfThere } from '../files.ts';
+import { forgetStore } from '../opened.ts';
 import { order } from './device/commands.ts';
 import { lookedAt, readMounts } from './device/mounts.ts';
-import { layerOfFileName } from './names.ts';
+import { layerOfFileName, layerOfReadsFileName } from './names.ts';
 import { markedName, markName, mountsOf, readMark, readMarked } from './pool.ts';
+import { layersIn, layersName } from './pool-files.ts';
 import { leftovers } from './steps/removing.ts';
 
 /**
@@ -21,17 +23,24 @@ export async function purgePools(dataDirectory: string, owner: { cloudId: string
   const marked = readMarked(await readIfThere(join(dataDirectory, markedName)));
   const mounts = await mountedBelow(mountsOf(dataDirectory));
   const pools = new Set([...Object.values(marked), ...mounts.filter((path) => !path.endsWith(lookedAt))]);
-  for (const path of pools) if (isOwn(path, owner)) purge(path);
+  for (const path of pools) if (isOwn(path, owner)) await purge(path);
   // One may lie on another.
   for (const path of mounts.toReversed()) await order('umount', path);
 }
 
-function purge(path: string): void {
-  for (const name of readdirSync(path)) {
-    const suffix = leftovers.find((each) => name.endsWith(each)) ?? '';
-    if (layerOfFileName(name.slice(0, name.length - suffix.length))) rmSync(join(path, name), { force: true });
+async function purge(path: string): Promise<void> {
+  for (const directory of [path, layersIn(path)]) {
+    for (const name of existsSync(directory) ? readdirSync(directory) : [])
+      if (isLayers(name)) rmSync(join(directory, name), { force: true });
   }
+  await forgetStore(path, layersName);
   rmSync(join(path, markName), { force: true });
+}
+
+function isLayers(name: string): boolean {
+  const suffix = leftovers.find((each) => name.endsWith(each)) ?? '';
+  const layer = layerOfReadsFileName(name) ?? layerOfFileName(name.slice(0, name.length - suffix.length));
+  return layer !== undefined;
 }
 
 async function mountedBelow(path: string): Promise<string[]> {

@@ -70,6 +70,7 @@ export class Storage {
     this.files = new LayerFiles({
       remoteLink: (id) => this.#rbd?.link(id),
       layerPath: (id) => this.#layerPath(id),
+      stores: () => [...this.pools.usable().map(({ path }) => path), images.paths.images],
       imageBase: (id) => images.base(id),
       basesOf: (id) => this.#basesOf(id),
       cacheOf: (id) => this.layers.desired(id)?.cache ?? undefined,

@@ -5,14 +5,16 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ServerId } from '../../contract/ids.ts';
 import { qemuMachine } from '../../host/index.ts';
 import { serverPaths } from '../../host/paths.ts';
 import { bootSectorDisk } from '../support/boot-sector-guest.ts';
 import { hostWorld, wantedServer } from '../support/host-world.ts';
+import { makeLayer, volumeOf } from '../support/layers.ts';
+import { until } from '../support/until.ts';
 
 const skip = process.getuid?.() !== 0 || !existsSync('/usr/bin/qemu-system-x86_64');
 const guests = { uid: 64055, gid: 64055, uids: { first: 0x6ffe_f000, count: 256 } };
@@ -38,7 +40,8 @@ attempt("see files", sub { readlink("/proc/$pid/fd/0") });
 attempt("signal", sub { kill(0, $pid) });
 `;
 
-async function twoGuests(t: TestContext) {
+/** @param options.volumes each has an image of its own, and a volume on a frozen layer of its own */
+async function twoGuests(t: TestContext, { volumes = false } = {}) {
   const world = await hostWorld(t);
   chmodSync(world.directory, 0o755);
   const limits = { stopTimeoutMs: 300 };
@@ -51,9 +54,16 @@ async function twoGuests(t: TestContext) {
       await process.exited;
     }
   });
-  await world.host({ configuration, dependencies: machine }).start();
-  const image = await world.storeImage(bootSectorDisk());
-  const servers = [0, 1].map(() => wantedServer(image, { ports: [], memoryMiB: 64, diskGiB: 1, configDrive: true }));
+  let host = world.host({ configuration, dependencies: machine });
+  await host.start();
+  const images = [await world.storeImage(bootSectorDisk()), await world.storeImage(bootSectorDisk())];
+  const pinned = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 };
+  const servers = [];
+  for (const image of images) {
+    const attached = volumes && [volumeOf(await makeLayer(world, { parentId: await makeLayer(world) }))];
+    const more = attached && { machine: pinned, volumes: attached };
+    servers.push(wantedServer(image, { ports: [], memoryMiB: 64, diskGiB: 1, configDrive: true, ...more }));
+  }
   for (const server of servers) world.control.want(server);
   for (const { id } of servers) await world.control.until(id, 'running', ({ state }) => state === 'running', 30_000);
   const running = new Map((await machine.launcher.list()).map(({ serverId, process }) => [serverId, process.pid]));
@@ -64,7 +74,14 @@ async function twoGuests(t: TestContext) {
   return {
     world,
     servers,
-    image: join(directories.dataDirectory, 'images', image!.id),
+    data: directories.dataDirectory,
+    /** Another life of the host process. */
+    async restart(meanwhile: () => void) {
+      await host.stop();
+      meanwhile();
+      host = world.host({ configuration, dependencies: machine });
+      await host.start();
+    },
     a: guest(servers[0]!.id),
     b: guest(servers[1]!.id),
   };
@@ -90,7 +107,7 @@ test('from inside another guest’s user nothing of a guest can be opened, reach
   skip,
   timeout: 90_000,
 }, async (t) => {
-  const { a, b, image } = await twoGuests(t);
+  const { a, b } = await twoGuests(t);
   assert.notEqual(a.uid, b.uid);
   assert.equal(statSync(a.paths.disk).mode & 0o777, 0o600);
   const tried = attempts(b, a);
@@ -106,14 +123,88 @@ test('from inside another guest’s user nothing of a guest can be opened, reach
     own.some((line) => line.startsWith('unlink qmp no')),
     'not even its own sockets can be replaced',
   );
-  // Images are all guests' to read, by name, and nobody's to write or list.
-  assert.equal(as(b, ['head', '-c', '1', image]).length, 1);
-  for (const command of [
-    ['sh', '-c', `: >> ${image}`],
-    ['ls', join(image, '..')],
-  ]) {
-    assert.throws(() => as(b, command), /Permission denied/);
+});
+
+const perlOpens = `while (my $path = shift @ARGV) { print "$path\\n" if open(my $f, '<', $path) && sysread($f, my $b, 1) >= 0; }`;
+
+/** All files below the directory that the guest's user can open, knowing every name. */
+function opened(user: Guest, directory: string): string[] {
+  const all = readdirSync(directory, { recursive: true, withFileTypes: true });
+  const files = all.filter((each) => each.isFile()).map((each) => join(each.parentPath, each.name));
+  const said = as(user, ['perl', '-e', perlOpens, ...files]).trim();
+  return said.split('\n').map((path) => path.slice(directory.length + 1));
+}
+
+test('of all layers and images a guest’s user opens those of its own disks alone, with every name known, and none that it has closed', {
+  skip,
+  timeout: 180_000,
+}, async (t) => {
+  const machines = await twoGuests(t, { volumes: true });
+  const { world, a, b, data } = machines;
+  const shared = (user: Guest) => opened(user, data).filter((path) => /^(volumes|images)\//.test(path));
+  const own = (user: Guest) => shared(user).map((path) => path.replace(/\/[^/]*$/, '/…'));
+  const names = (user: Guest) => {
+    const [volume] = world.control.servers.find(({ id }) => id === user.id)!.volumes!;
+    const image = `images/opened/server-${user.id}/…`;
+    return { image, volume: `volumes/opened/${volume!.id}/…` };
+  };
+  for (const user of [a, b]) {
+    const { image, volume } = names(user);
+    assert.deepEqual(own(user).sort(), [image, volume, volume].sort());
+    for (const directory of ['volumes', 'volumes/layers', 'volumes/opened', 'images/files', dirname(volume)])
+      assert.throws(() => as(user, ['ls', join(data, directory)]), /Permission denied/);
+    assert.throws(() => as(user, ['sh', '-c', `: >> ${join(data, shared(user)[0]!)}`]), /Permission denied/);
   }
+
+  // A snapshot under the guest: what it covers is read on, the new one written.
+  const server = world.control.servers.find(({ id }) => id === a.id)!;
+  const [volume] = server.volumes!;
+  const top = await makeLayer(world, { parentId: volume!.layerId });
+  world.control.want({ ...server, generation: server.generation + 1, volumes: [{ ...volume!, layerId: top }] });
+  await world.control.until(a.id, 'covered', ({ volumes }) => volumes?.[0]?.layerId === top, 30_000);
+  assert.equal(own(a).filter((path) => path === names(a).volume).length, 3);
+
+  // Its QEMU is killed, and the volume is gone from it with its next one.
+  const now = world.control.servers.find(({ id }) => id === a.id)!;
+  world.control.want({ ...now, generation: now.generation + 1, power: 'off', volumes: [] });
+  await world.control.until(a.id, 'stopped', ({ state }) => state === 'stopped', 60_000);
+  await until('the names to be gone', () => !existsSync(join(data, 'volumes/opened', volume!.id)));
+  assert.deepEqual(own(a), [`images/opened/server-${a.id}/…`]);
+  for (const id of [volume!.layerId, top]) assert.equal(statSync(join(data, 'volumes/layers', `${id}.qcow2`)).nlink, 1);
+  assert.deepEqual(own(b).length, 3);
+});
+
+test('guests that an older Bothy started go on, and what all guests could read before is closed at once', {
+  skip,
+  timeout: 180_000,
+}, async (t) => {
+  const { world, a, b, data, restart } = await twoGuests(t, { volumes: true });
+  const volumes = join(data, 'volumes');
+  // As an older one left it: everything in the pool itself, known to QEMU by that name.
+  const layers = readdirSync(join(volumes, 'layers'));
+  await restart(() => {
+    for (const name of layers) renameSync(join(volumes, 'layers', name), join(volumes, name));
+    for (const name of ['layers', 'opened']) rmSync(join(volumes, name), { recursive: true });
+    const images = join(data, 'images');
+    for (const name of readdirSync(join(images, 'files'))) renameSync(join(images, 'files', name), join(images, name));
+    rmSync(join(images, 'opened'), { recursive: true });
+  });
+  await until('the files to be where they belong', () => readdirSync(join(volumes, 'layers')).length === layers.length);
+  const shared = (user: Guest) => opened(user, data).filter((path) => /^(volumes|images)\//.test(path));
+  for (const user of [a, b]) {
+    const [volume] = world.control.servers.find(({ id }) => id === user.id)!.volumes!;
+    assert.deepEqual(
+      shared(user),
+      [`volumes/${volume!.layerId}.qcow2`],
+      'its own top, by the name that its QEMU knows',
+    );
+  }
+  const server = world.control.servers.find(({ id }) => id === a.id)!;
+  const [volume] = server.volumes!;
+  const top = await makeLayer(world, { parentId: volume!.layerId });
+  world.control.want({ ...server, generation: server.generation + 1, volumes: [{ ...volume!, layerId: top }] });
+  await world.control.until(a.id, 'covered', ({ volumes }) => volumes?.[0]?.layerId === top, 30_000);
+  assert.equal(existsSync(join(volumes, `${volume!.layerId}.qcow2`)), false);
 });
 
 test('a card of a guest opens to its own user alone', { skip, timeout: 30_000 }, async (t) => {

@@ -46,7 +46,7 @@ test('what an encrypted volume’s cache holds sinks, in its guest and without o
   const second = [];
   for (const cached of all) second.push(await cached.cover('writes'));
   await machine.want({ volumes: volumes() });
-  const fast = join(world.directory, 'fast');
+  const fast = join(world.directory, 'fast/opened', all[1]!.id);
   const kept = () =>
     readdirSync(fast).filter((name) => name.includes('.reads') && statSync(join(fast, name)).blocks * 512 > 2 * mib);
   await until('what is read to be kept', async () => {

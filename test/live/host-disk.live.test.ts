@@ -89,7 +89,7 @@ class Server {
   }
 }
 
-const pathOf = (world: HostWorld, id: ImageId) => join(world.directory, 'data/images', id);
+const pathOf = (world: HostWorld, id: ImageId) => join(world.directory, 'data/images/files', id);
 const holds = (path: string, pattern: number, atMiB: number) =>
   execFileSync('qemu-io', ['-r', '-c', `read -P ${pattern} ${atMiB}M 64k`, path], { encoding: 'utf8' });
 

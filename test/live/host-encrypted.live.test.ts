@@ -117,7 +117,7 @@ test(
       ...{ sizeBytes, parentId: null, image, encryption, readOnly: false },
     });
     await world.control.untilLayer(id, 'ready', ({ state }) => state === 'ready');
-    const path = join(world.directory, 'data/volumes', `${id}.qcow2`);
+    const path = join(world.directory, 'data/volumes/layers', `${id}.qcow2`);
     const head = Buffer.alloc(4096);
     await using file = await open(path, 'r+');
     await file.read(head, 0, head.length, 0);

@@ -64,11 +64,11 @@ class Pool {
   }
 
   path(id: LayerId): string {
-    return join(this.world.directory, 'data/volumes', `${id}.qcow2`);
+    return join(this.world.directory, 'data/volumes/layers', `${id}.qcow2`);
   }
 
   async #chain(id: LayerId, readOnly: boolean): Promise<string> {
-    const images = join(this.world.directory, 'data/images');
+    const images = join(this.world.directory, 'data/images/files');
     const chain = await readChain(id, {
       layerPath: (layer) => this.path(layer),
       imageBase: (image) => ({ path: join(images, image), format: 'raw' }),
@@ -160,7 +160,7 @@ test(
     assert.deepEqual(await pool.contents(clone), [9, 1, 2, 4, 0, 0]);
     await pool.check(clone);
     await pool.remove(clone);
-    assert.deepEqual(readdirSync(join(pool.world.directory, 'data/volumes')), ['bothy-pool.json']);
+    assert.deepEqual(readdirSync(join(pool.world.directory, 'data/volumes/layers')), []);
   },
 );
 
@@ -256,7 +256,7 @@ test('images of each format are made of a layer, as large as its document says',
     assert.deepEqual([captures![0]!.error, captures![0]!.result?.virtualSizeBytes], [null, 40 * mebibyte], format);
     const raw = join(pool.world.directory, 'image.raw');
     const driver = { raw: 'raw', qcow2: 'qcow2', vmdk: 'vmdk', vdi: 'vdi', vhd: 'vpc', vhdx: 'vhdx' }[format];
-    const path = join(pool.world.directory, 'data/images', imageId);
+    const path = join(pool.world.directory, 'data/images/files', imageId);
     execFileSync('qemu-img', ['convert', '-f', driver, '-O', 'raw', path, raw]);
     assert.deepEqual(megabytesOf(raw, 5), [0, 0, 0, 5, 0], format);
   }

@@ -75,7 +75,7 @@ test('work that fills its pool says so, harms nothing, and is done when there is
   const bottom = wantedLayer();
   control.wantLayer(bottom);
   await control.untilLayer(bottom.id, 'ready', isReady);
-  execFileSync('qemu-io', ['-c', 'write -P 7 0 80M', join(path, `${bottom.id}.qcow2`)]);
+  execFileSync('qemu-io', ['-c', 'write -P 7 0 80M', join(path, 'layers', `${bottom.id}.qcow2`)]);
   control.wantLayer({ ...bottom, generation: 2, readOnly: true });
   const top = wantedLayer({ parentId: bottom.id });
   control.wantLayer(top);
@@ -85,10 +85,10 @@ test('work that fills its pool says so, harms nothing, and is done when there is
   control.wantLayer({ ...top, generation: 2, parentId: null });
   const { error } = await control.untilLayer(top.id, 'refused', (seen) => seen.error !== null);
   assert.equal(error?.code, 'no_capacity');
-  execFileSync('qemu-img', ['check', '-q', checked(join(path, `${top.id}.qcow2`))]);
+  execFileSync('qemu-img', ['check', '-q', checked(join(path, 'layers', `${top.id}.qcow2`))]);
   rmSync(join(path, 'ballast'));
   await control.untilLayer(top.id, 'flat', (seen) => seen.generation === 2 && isReady(seen));
-  execFileSync('qemu-io', ['-c', 'read -P 7 0 80M', join(path, `${top.id}.qcow2`)]);
+  execFileSync('qemu-io', ['-c', 'read -P 7 0 80M', join(path, 'layers', `${top.id}.qcow2`)]);
 });
 
 test('a pool that was mounted read-only is told, and nothing is tried there', options, async (t) => {
@@ -118,7 +118,7 @@ test(
     await until('the pool to be well', () => problem() === null);
     const { error } = await control.untilLayer(layer.id, 'missing', (seen) => seen.error?.code === 'layer_missing');
     assert.match(error!.message, /not there any more/);
-    assert.deepEqual(readdirSync(path), ['bothy-pool.json']);
+    assert.deepEqual(readdirSync(path, { recursive: true }).sort(), ['bothy-pool.json', 'layers', 'opened']);
   },
 );
 

@@ -122,7 +122,7 @@ test(
       const { volumes } = await machine.want({ volumes: [{ ...volume, layerId: layers.at(-1)! }] });
       t.diagnostic(`switch: ${Math.round(performance.now() - asked)} ms`);
       assert.equal(volumes![0]!.layerId, layers.at(-1));
-      const below = join(world.directory, 'data/volumes', `${layers.at(-2)}.qcow2`);
+      const below = join(world.directory, 'data/volumes/layers', `${layers.at(-2)}.qcow2`);
       await until(
         'what is below to be sealed',
         () => (statSync(below).mode & 0o777) === 0o440 && statSync(below).uid === 0,
@@ -157,7 +157,7 @@ test(
     const machine = await machineFor(t);
     const { world } = machine;
     await machine.host();
-    const pathOf = (id: LayerId) => join(world.directory, 'data/volumes', `${id}.qcow2`);
+    const pathOf = (id: LayerId) => join(world.directory, 'data/volumes/layers', `${id}.qcow2`);
     await machine.want({ image: await smallGuest(world) });
     const shell = await machine.shell();
     await shell.run('true');

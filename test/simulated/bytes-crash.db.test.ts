@@ -79,7 +79,7 @@ async function halfDownload(id: string) {
 
 const incoming = () => readdirSync(join(host().machine.dataDirectory, 'images/incoming'));
 const stored = (id: string) =>
-  readdirSync(join(host().machine.dataDirectory, 'images')).filter((name) => name.startsWith(id));
+  readdirSync(join(host().machine.dataDirectory, 'images/files')).filter((name) => name.startsWith(id));
 const hostConnected = () => cloud.until('the host to be back', async () => (await cloud.connectedHosts()) === 1);
 
 /** The image can be used as if nothing had been. */

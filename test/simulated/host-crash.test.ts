@@ -364,7 +364,7 @@ function checkVolumes(
     has.map(({ layerId }) => layerId),
   );
   for (const layer of control.layers) {
-    const path = join(directory, 'data/volumes', `${layer.id}.qcow2`);
+    const path = join(directory, 'data/volumes/layers', `${layer.id}.qcow2`);
     const open = () => machine.claims.file(path, 'write')();
     const chain = has.length > 0 && (layer.id === has[0]!.layerId || layer.readOnly);
     if (chain) assert.throws(open, /lock/);

@@ -32,7 +32,7 @@ async function serving(t: TestContext, configuration = {}, dependencies: Partial
       { format: 'raw', maxBytes: 2 ** 30, ...options },
     );
   const left = () => ({
-    stored: readdirSync(join(world.directory, 'data/images')).filter((name) => name !== 'incoming'),
+    stored: readdirSync(join(world.directory, 'data/images/files')),
     incoming: readdirSync(join(world.directory, 'data/images/incoming')),
   });
   return { world, host, put, left };
@@ -64,7 +64,7 @@ test('on one machine a download does not pass the host: its file is opened, and 
   const id = newId<ImageId>();
   const contents = randomBytes(100_000);
   await put(contents, { id });
-  const file = join(world.directory, 'data/images', id);
+  const file = join(world.directory, 'data/images/files', id);
   const opened = await world.client.getImage(world.endpoint(), id);
   await world.client.deleteImage(world.endpoint(), id);
   assert.ok((await collect(opened)).equals(contents), 'what is open is read to its end');
@@ -417,9 +417,9 @@ test('an image that was made of a disk is whole at once, and its digests are kno
   await second.control.until(there.id, 'waiting', waits);
   const known = async () => (await world.client.imageDigests(world.endpoint(), imageId)).digests;
   await until('the digests', async () => (await known()) !== null);
-  const bytes = readFileSync(join(world.directory, 'data/images', imageId));
+  const bytes = readFileSync(join(world.directory, 'data/images/files', imageId));
   assert.equal((await known())!.sha512, createHash('sha512').update(bytes).digest('hex'));
   second.control.want({ ...there, image: { ...there.image!, sha256: (await known())!.sha256 } });
   await second.control.until(there.id, 'running', ({ state }) => state === 'running');
-  assert.ok(readFileSync(join(second.directory, 'data/images', imageId)).equals(bytes));
+  assert.ok(readFileSync(join(second.directory, 'data/images/files', imageId)).equals(bytes));
 });

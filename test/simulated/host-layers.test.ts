@@ -21,7 +21,7 @@ async function started(t: TestContext, { leaseMs = 30_000 } = {}) {
   const host = world.host({ configuration: { sweepIntervalMs: 20 } });
   await host.start();
   const pool = join(world.directory, 'data/volumes');
-  const file = ({ id }: DesiredLayer) => join(pool, `${id}.qcow2`);
+  const file = ({ id }: DesiredLayer) => join(pool, 'layers', `${id}.qcow2`);
   await until('control to be heard', () => host.status().desired.known);
   return { world, host, control: world.control, pool, file };
 }
@@ -43,7 +43,7 @@ test('an image that is lost under a layer is fetched again', async (t) => {
   const first = world.host();
   await first.start();
   const layer = await made(world, { image: { ...stored!, sources: [source.facts().url] } });
-  const copy = join(world.directory, 'data/images', stored!.id);
+  const copy = join(world.directory, 'data/images/files', stored!.id);
   await first.stop();
   rmSync(copy);
   await world.host().start();
@@ -96,11 +96,11 @@ test('what lies in a pool and nobody names is left alone and told; what a step l
   writeFileSync(file(stranger), 'somebody’s');
   writeFileSync(`${file(stranger)}.new`, '');
   writeFileSync(`${file(layer)}.rebased`, '');
-  writeFileSync(join(pool, 'notes.txt'), '');
+  writeFileSync(join(pool, 'layers/notes.txt'), '');
   const name = `${stranger.id}.qcow2`;
   await until('the sweep', () => host.status().layers.unclaimed[0]?.files.includes(name) === true);
-  await until('the rest to be swept', () => readdirSync(pool).length === 4);
-  assert.deepEqual(readdirSync(pool).sort(), [`${layer.id}.qcow2`, 'bothy-pool.json', name, 'notes.txt'].sort());
+  await until('the rest to be swept', () => readdirSync(join(pool, 'layers')).length === 3);
+  assert.deepEqual(readdirSync(join(pool, 'layers')).sort(), [`${layer.id}.qcow2`, name, 'notes.txt'].sort());
 });
 
 test('what a snapshot does not name is kept as it is and shown, also by the next host process', async (t) => {

@@ -25,7 +25,7 @@ async function worldWithGuest(t: TestContext, changes: HostChanges = {}) {
     ...{ world, host, server, image },
     assertKept() {
       assert.equal(statSync(diskOf(world, server.id)).ino, disk, 'the disk is the same');
-      assert.ok(existsSync(join(world.directory, 'data/images', image.id)), 'the image is there');
+      assert.ok(existsSync(join(world.directory, 'data/images/files', image.id)), 'the image is there');
       assert.ok(world.network.ports.has(server.ports[0]!.id), 'its port is plugged');
       assert.equal(world.machine.guest(server.id)?.pid, pid, 'the guest is the same');
     },
@@ -171,7 +171,7 @@ test('a disk whose record is damaged is not made anew', async (t) => {
 
 test('an upload that control does not list is kept whatever its age; one that control deletes while it is read goes later', async (t) => {
   const { world, host, server, image } = await worldWithGuest(t);
-  const file = (id: string) => join(world.directory, 'data/images', id);
+  const file = (id: string) => join(world.directory, 'data/images/files', id);
   const other = await world.storeImage(Buffer.alloc(512, 1));
   await world.client.deleteImage(world.endpoint(), image.id);
   assert.ok(existsSync(file(image.id)), 'a guest reads it');

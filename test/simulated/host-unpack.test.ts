@@ -25,7 +25,7 @@ async function unpacking(t: TestContext, convert: ImageConverter) {
     );
     return { id, format, sizeBytes, sha256, sources: [] };
   };
-  const images = join(world.directory, 'data/images');
+  const images = join(world.directory, 'data/images/files');
   return { world, host, store, images };
 }
 
@@ -44,7 +44,7 @@ test('an image is unpacked once for all servers that wait, from where its disk l
     [['vpc', 2 ** 20]],
   );
   assert.equal(readFileSync(join(images, `${image.id}.raw`), 'utf8'), 'a raw disk');
-  assert.deepEqual(readdirSync(join(images, 'incoming')), []);
+  assert.deepEqual(readdirSync(join(images, '../incoming')), []);
   const backing = readFileSync(join(world.directory, 'data/servers', servers[0]!.id, 'disk.qcow2'));
   assert.ok(backing.includes(`${image.id}.raw`));
 
@@ -69,7 +69,7 @@ test('an image that can not be unpacked fails its servers with the reason, and l
   world.control.want(server);
   const { error } = await world.control.until(server.id, 'failed', ({ state }) => state === 'failed');
   assert.deepEqual([error!.code, error!.message], ['image_refused', "qemu-img can't unpack the image: broken"]);
-  assert.deepEqual(readdirSync(join(images, 'incoming')), []);
+  assert.deepEqual(readdirSync(join(images, '../incoming')), []);
   assert.ok(!existsSync(join(images, `${server.image!.id}.raw`)));
 });
 

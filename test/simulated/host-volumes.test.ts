@@ -56,7 +56,7 @@ test('a volume comes into its slot and goes again, and the guest keeps running',
   assert.deepEqual(disks(), ['disk0', `vol-${two.id}`]);
   assert.equal(qemu(), before);
   // Nothing of it is open: somebody else may write to it.
-  world.machine.claims.file(`${world.directory}/data/volumes/${one.layerId}.qcow2`, 'write')();
+  world.machine.claims.file(`${world.directory}/data/volumes/layers/${one.layerId}.qcow2`, 'write')();
   assert.deepEqual(held(await want({ reboot: { count: 1, type: 'hard' } })), [[two.layerId, 'attached']]);
   assert.notEqual(qemu(), before);
 });
@@ -110,7 +110,7 @@ test('a guest writes to the new top of its volume, and what was the top is read 
   assert.deepEqual(held(seen), [[third, 'attached']]);
   assert.equal(qemu(), before);
   const { claims } = world.machine;
-  const path = (id: string) => `${world.directory}/data/volumes/${id}.qcow2`;
+  const path = (id: string) => `${world.directory}/data/volumes/layers/${id}.qcow2`;
   claims.file(path(first), 'read')();
   claims.file(path(second), 'read')();
   assert.throws(() => claims.file(path(third), 'read'), /lock/);
@@ -145,7 +145,7 @@ test('a file that says that it is larger than it was ever made is given to no gu
   say({ power: 'off' });
   await seen('stopped', ({ state }) => state === 'stopped');
   // As a guest's QEMU may that has it to write.
-  const file = `${world.directory}/data/volumes/${volume.layerId}.qcow2`;
+  const file = `${world.directory}/data/volumes/layers/${volume.layerId}.qcow2`;
   const forge = (bytes: number) => {
     const head = readFileSync(file);
     head.writeBigUInt64BE(BigInt(bytes), 24);
@@ -227,7 +227,7 @@ test('a guest that is suspended while a volume is half on its way in goes on, wi
     await seen('suspended', ({ state }) => state === 'suspended');
     assert.deepEqual(held(await want({ power: 'on' })), [], deathAfter);
     assert.equal(qemu().guest.memory, memory);
-    world.machine.claims.file(`${world.directory}/data/volumes/${volume.layerId}.qcow2`, 'write')();
+    world.machine.claims.file(`${world.directory}/data/volumes/layers/${volume.layerId}.qcow2`, 'write')();
   }
 });
 

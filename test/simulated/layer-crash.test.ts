@@ -235,9 +235,9 @@ async function runOnce(t: TestContext, work: Work, n: number): Promise<string | 
 
 async function check({ directory }: HostWorld, work: Work, layer: DesiredLayer): Promise<void> {
   const data = join(directory, 'data');
-  const pool = join(data, 'volumes');
+  const pool = join(data, 'volumes/layers');
   const file = `${layer.id}.qcow2`;
-  const others = readdirSync(pool).filter((name) => name !== file && name !== 'bothy-pool.json');
+  const others = readdirSync(pool).filter((name) => name !== file);
   assert.equal(others.length, work.below ?? 0);
   assert.equal(readdirSync(pool).includes(file), work.left !== 'nothing');
   assert.deepEqual(

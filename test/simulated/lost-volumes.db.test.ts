@@ -75,7 +75,7 @@ const detach = (server: ServerId, volume: string) =>
 
 const host = () => cloud.hosts[0]!;
 const files = () =>
-  readdirSync(join(host().machine.dataDirectory, 'volumes'))
+  readdirSync(join(host().machine.dataDirectory, 'volumes/layers'))
     .filter((file) => file.endsWith('.qcow2'))
     .sort();
 const disksOf = (id: ServerId) =>

@@ -143,7 +143,7 @@ test(`a storm of attaching, detaching, snapshots, clones and stops ends with not
   await rest('os-snapshots', snapshots);
   await rest('os-volumes', volumes);
   await nothingLeft();
-  const files = cloud.hosts.flatMap(({ machine }) => readdirSync(join(machine.dataDirectory, 'volumes')));
+  const files = cloud.hosts.flatMap(({ machine }) => readdirSync(join(machine.dataDirectory, 'volumes/layers')));
   assert.deepEqual(
     files.filter((name) => name.endsWith('.qcow2')),
     [],

@@ -38,7 +38,7 @@ const until = (what: string, id: string, status: string) =>
 /** The files of layers on all hosts. */
 const files = () =>
   cloud.hosts
-    .flatMap(({ machine }) => readdirSync(join(machine.dataDirectory, 'volumes')))
+    .flatMap(({ machine }) => readdirSync(join(machine.dataDirectory, 'volumes/layers')))
     .filter((file) => file.endsWith('.qcow2'));
 const rows = (table: string) => cloud.count(sql`select count(*) as n from ${sql.table(table)}`);
 

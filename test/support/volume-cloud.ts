@@ -289,7 +289,7 @@ export class VolumeCloud implements AsyncDisposable {
 
   /** As the files' own headers say. */
   #chain(layerId: string): object {
-    const found = pools.map((name) => join(this.pool(name), `${layerId}.qcow2`)).find((path) => exists(path));
+    const found = pools.map((name) => join(this.pool(name), 'layers', `${layerId}.qcow2`)).find((path) => exists(path));
     if (!found) throw new Error(`layer ${layerId} is in no pool`);
     const info = JSON.parse(execFileSync('qemu-img', ['info', '-U', '--output=json', found], { encoding: 'utf8' }));
     const below = /^layer:(.+)$/.exec(info['backing-filename'] ?? '')?.[1];

@@ -78,7 +78,7 @@ export class VolumeMachine {
 
   path(id: LayerId): string {
     const layer = this.world.control.layers.find((each) => each.id === id);
-    return join(this.#pools.find(({ name }) => name === layer?.pool)!.path, `${id}.qcow2`);
+    return join(this.#pools.find(({ name }) => name === layer?.pool)!.path, 'layers', `${id}.qcow2`);
   }
 
   seen(what: string, holds: (observed: ObservedServer) => boolean): Promise<ObservedServer> {

@@ -24,6 +24,7 @@ export const erase: StepFunction<'erase'> = async ({ task }) => {
   const { disk, rescueDisk, memory, configDrive, consoleLog, firmwareVariables } = paths;
   for (const path of [disk, rescueDisk, memory, configDrive, consoleLog, firmwareVariables])
     await rm(path, { force: true });
+  await task.context.images.closeFor(task.id);
   await removeTree(paths.run);
   await task.context.step('remove-disk');
   await removeTree(paths.data);

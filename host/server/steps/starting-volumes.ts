@@ -63,7 +63,7 @@ async function withinLocks<T>(
 ): Promise<T> {
   const [first, ...rest] = volumes;
   if (!first) return work([]);
-  return withLayer(task, first.layerId, async (chain) => {
+  return withLayer(task, first, async (chain) => {
     const { id, slot, bootIndex } = first;
     const node = await spelled(task, chain, first);
     const opened = { id, slot, bootIndex, node, limit: limitOf(chain, id), secrets: secretObjects(chain) };

@@ -148,12 +148,13 @@ const machineFor = (
 
 /** In the order in which the guest sees them; it boots from the first. */
 async function disksFor(task: ServerTask, desired: DesiredServer, signal: AbortSignal): Promise<GuestDisk[]> {
-  const { paths, record } = task;
+  const { paths, record, context } = task;
   const { disk, rescue } = record!;
-  const one = async (name: string, path: string, made: DiskRecord): Promise<GuestDisk> => ({
-    ...{ name, path },
-    base: { path: await baseFor(task, desired, made, signal), format: made.imageFormat },
-  });
+  await context.images.closeFor(task.id);
+  const one = async (name: string, path: string, made: DiskRecord): Promise<GuestDisk> => {
+    const base = { path: await baseFor(task, desired, made, signal), format: made.imageFormat };
+    return { ...{ name, path }, base: { ...base, path: await context.images.openFor(task.id, base, task.user) } };
+  };
   const root = disk ? [await one('disk', paths.disk, disk)] : [];
   // A rescue has its own disk and that of the system, as Nova's.
   if (rescue) return [await one('rescue', paths.rescueDisk, rescue), ...root];

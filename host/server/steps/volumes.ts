@@ -82,24 +82,22 @@ async function insertedOf(task: ServerTask, id: VolumeId): Promise<{ node: strin
 }
 
 /**
- * Within the layer's lock, with its files such that the guest can open them.
- * @param written what the guest writes to until then: QEMU opens it to write once more when it is covered, so it stays the guest's
+ * Within the layer's lock, with its files such that the guest can open them, by the names that it does.
+ * @param written what the guest writes to until then
  */
 export async function withLayer<T>(
   task: ServerTask,
-  id: LayerId,
+  { id, layerId }: Pick<VolumeRecord, 'id' | 'layerId'>,
   act: (chain: LayerChain) => Promise<T>,
   written?: LayerId,
 ): Promise<T> {
   const { layers } = task.context;
-  return layers.lock(id, async () => {
+  return layers.lock(layerId, async () => {
     // A machine outside may have had the volume before, and its session has not ended yet.
-    if (layers.open.writersOf(id).some(({ serverId }) => serverId !== task.id))
+    if (layers.open.writersOf(layerId).some(({ serverId }) => serverId !== task.id))
       throw new HostFault('layer_not_ready', 'somebody else still has the volume');
-    const chain = await layers.openable(id);
-    const lower = chain.lower.filter(({ layerId }) => layerId !== written);
-    await layers.prepareFor(task.user, { ...chain, lower });
-    return act(chain);
+    const chain = await layers.openable(layerId);
+    return act(await layers.prepareFor(task.user, chain, { volumeId: id, written }));
   });
 }
 
@@ -138,7 +136,7 @@ export const plugVolume: StepFunction<'plug-volume'> = async ({ task, desired },
   await note(task, id, newVolume(desired, volume, false));
   await context.step('record-volume');
   task.tellOpen({ id, layerId });
-  const sizeBytes = await withLayer(task, layerId, async (chain) => {
+  const sizeBytes = await withLayer(task, volume, async (chain) => {
     const node = await spelled(task, chain, volume);
     await limitCache(task, chain, id);
     await tellSecrets(task, chain);
@@ -189,7 +187,7 @@ async function closed(task: ServerTask, { id, layerId, tops }: VolumeRecord): Pr
   if (cached) await done(task, 'object-del', { id: throttleGroup(id) });
   await task.context.step('remove-nodes');
   await forgetKeys(executeOf(task), layers, { serverId: task.id, closed: id });
-  if (!(await layers.lock(layerId, () => layers.isLetGo(tops)))) {
+  if (!(await layers.lock(layerId, () => layers.isLetGo(id, tops)))) {
     if (!task.keptOpen.has(id))
       task.context.log.error(
         { serverId: task.id, volumeId: id },
@@ -256,7 +254,7 @@ export const switchVolume: StepFunction<'switch-volume'> = async ({ task, desire
     if (!(await context.layers.isCovered(record.layerId)))
       throw new HostFault('volume_kept', `the guest’s QEMU can still write to what volume ${id} held`);
   };
-  await withLayer(task, layerId, cover, record.layerId);
+  await withLayer(task, { id, layerId }, cover, record.layerId);
   await watchCache(task, { id, layerId, readOnly: record.readOnly });
   await note(task, id, { layerId });
   return undefined;

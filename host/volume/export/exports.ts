@@ -126,7 +126,7 @@ export class Exports {
         ...{
           portal: portalText(portal.address, port),
           logFile: this.#logOf(desired.id),
-          prepare: files.prepareFor.bind(files),
+          prepare: files.giveTo.bind(files),
         },
       });
       await writeExportRecord(dataDirectory, { ...record, ready: true });

@@ -27,7 +27,7 @@ export class RbdWork {
   /** What another life of this process left is nobody's. */
   async open(): Promise<void> {
     await rm(this.#directory, { recursive: true, force: true });
-    await mkdir(this.#directory, { recursive: true, mode: 0o711 });
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
   }
 
   /** Runs work with the name of a file that is not there yet, and is not there afterwards. */

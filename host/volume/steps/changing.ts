@@ -42,6 +42,7 @@ export const rebase: StepFunction<'rebase'> = async ({ task, desired }, { onto }
       };
       await noted(task, desired, onto, stream);
       await closeNodes(execute, volumeId, between(chain, onto));
+      await files.links.closed(volumeId, between(chain, onto));
       if (keysOf(chain).length > 0) await forgetKeys(execute, files, writer);
       return undefined;
     }

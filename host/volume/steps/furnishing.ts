@@ -106,16 +106,18 @@ interface Keeping {
  * @throws HostFault where its pool can't be used: then the guest has none
  */
 async function keepReads({ task, desired, reads, execute, chain, writer }: Keeping): Promise<string> {
-  const { pools } = task.context;
+  const { pools, files, guestGid } = task.context;
   const { volumeId } = writer;
   const generations = [chain.top, ...chain.lower].filter(({ cache }) => cache?.role === 'writes');
   const below = await belowIn(execute, chain, volumeId);
   const covered = generations.map(({ layerId, key }) => ({ volumeId, layerId, keyId: key?.id, below: below(layerId) }));
   for (const each of covered) await settleReads(execute, each);
-  const directory = await pools.require(reads.pool, { toMake: true }).catch(async (error) => {
+  const pool = await pools.require(reads.pool, { toMake: true }).catch(async (error) => {
     for (const each of covered) await dropReads(execute, each);
     throw passing(error);
   });
+  const gid = guestGid === undefined ? undefined : (await stat(chain.top.path)).gid;
+  const directory = await files.links.directory(volumeId, pool, gid);
   const names = await namesOf(execute);
   const present = covered.flatMap(({ layerId }) => readFilesBelow(names, volumeId, layerId));
   const place = (layerId: ReadFile['layerId'], slot: ReadSlot) => join(directory, readsFileName(layerId, slot));

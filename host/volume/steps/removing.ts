@@ -9,6 +9,7 @@ export const remove: StepFunction<'remove'> = async ({ task, desired }) => {
   const { files, ledger, outcomes } = task.context;
   await ledger.erase(task.id, desired.epoch);
   await task.context.step('note-erased');
+  await files.links.closed(desired.volumeId, [task.id]);
   const path = await task.path(desired);
   if (path !== undefined) {
     await files.lock(task.id, async () => {

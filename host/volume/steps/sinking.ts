@@ -76,6 +76,7 @@ async function sinkInGuest(
   const sinking = { volumeId, top: open.layerId, layerId: task.id, keyId, sunk, onto: base.id, isBase };
   const ending = (end: () => Promise<void>) => files.lockNodes(volumeId, end);
   await noted(task, desired, base, () => sinkJob(execute, sinking, work, ending));
+  await files.links.closed(volumeId, sunk);
   return undefined;
 }
 
