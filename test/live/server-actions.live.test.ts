@@ -142,7 +142,7 @@ describe('actions on a server', { skip: notLive, concurrency: 1 }, () => {
     const { images } = await admin.must('GET', 'image', '/v2/images?name=of%20a%20live%20disk');
     assert.equal(images[0].status, 'active');
     // A file system that was mounted and not frozen still has a journal to be played back.
-    assert.equal(await unplayedJournal(join(cloud.data, 'host/images', images[0].id)), false);
+    assert.equal(await unplayedJournal(join(cloud.data, 'host/images/files', images[0].id)), false);
     assert.equal(await unplayedJournal(join(client.files, 'disk.qcow2')), true, 'of the disk itself');
     await admin.must('DELETE', 'image', `/v2/images/${images[0].id}`);
   });

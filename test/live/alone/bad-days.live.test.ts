@@ -183,8 +183,8 @@ describe('bad days of a cloud', { skip, concurrency: 1 }, () => {
   });
 
   describe('uploads', { concurrency: 1 }, () => {
-    const images = () => join(data, 'host/images');
-    const stored = () => ({ images: list(images()).sort(), incoming: list(join(images(), 'incoming')) });
+    const images = () => join(data, 'host/images/files');
+    const stored = () => ({ images: list(images()).sort(), incoming: list(join(images(), '../incoming')) });
     const create = async (name: string, format = 'raw') =>
       (await tenant.client.must('POST', 'image', '/v2/images', { name, disk_format: format, container_format: 'bare' }))
         .id as string;
