@@ -120,9 +120,8 @@ test('where there is no room for what is read, the guest goes on without a cache
     await shell.run('yes first | head -c 8000000 | dd of=/dev/vdb bs=1M seek=16 conv=fsync 2>/dev/null');
     const second = await cached.cover('writes');
     await machine.want({ volumes: [cached.volume] });
-    await until('a file below the new top', () =>
-      readdirSync(join(fast, 'opened', cached.id)).some((name) => name.startsWith(second)),
-    );
+    const opened = join(fast, 'opened', cached.id);
+    await until('a file below the new top', () => readdirSync(opened).some((name) => name.startsWith(second)));
     assert.throws(() =>
       execFileSync('dd', ['if=/dev/zero', `of=${join(fast, 'full')}`, 'bs=64k'], { stdio: 'ignore' }),
     );
