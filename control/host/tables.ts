@@ -18,6 +18,8 @@ export interface HostTable {
   disk_gib: Generated<number>;
   connected: Generated<boolean>;
   connection_id: string | null;
+  /** Administrators' note on its part in the network. */
+  agent_description: Generated<string>;
   last_seen_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
   created_at: Timestamp;
   updated_at: Timestamp;

@@ -1,7 +1,8 @@
 /** What administrators see of the network as a whole: hosts as its agents, zones, and addresses used and free. */
 import { sql } from 'kysely';
+import { CloudError } from '../../contract/errors.ts';
 import { parseIp } from '../kit/address.ts';
-import { type Caller, isAdmin } from '../kit/caller.ts';
+import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Database } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
 import { forbidden } from '../kit/rows.ts';
@@ -10,7 +11,7 @@ export interface NetworkHost {
   id: string;
   name: string;
   availability_zone: string;
-  enabled: boolean;
+  agent_description: string;
   connected: boolean;
   physical_networks: string[];
   last_seen_at: Date | null;
@@ -43,13 +44,38 @@ export class NetworkInventory {
   /** Others see none, as Neutron's policy filters them out. */
   async hosts(caller: Caller): Promise<NetworkHost[]> {
     if (!isAdmin(caller)) return [];
-    const { rows } = await sql<NetworkHost>`select id, name, availability_zone, enabled, connected, physical_networks,
+    const { rows } =
+      await sql<NetworkHost>`select id, name, availability_zone, agent_description, connected, physical_networks,
       last_seen_at, created_at from host order by name`.execute(this.#database.query);
     return rows;
   }
 
   async host(caller: Caller, id: string): Promise<NetworkHost | undefined> {
     return (await this.hosts(caller)).find((host) => host.id === id);
+  }
+
+  /** What of a host's part in the network is anybody's to change: a note. @throws CloudError */
+  async describe(caller: Caller, id: string, note: { agent_description?: string }): Promise<NetworkHost> {
+    if (!isAdmin(caller)) throw forbidden('update_agent');
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      const { rows } = await sql`select from host where id = ${id} for update`.execute(tx);
+      if (rows.length === 0) throw new CloudError('not_found', 'agent_not_found', { id });
+      if (note.agent_description === undefined) return;
+      await tx
+        .updateTable('host')
+        .set({ ...note, updated_at: sql`now()` })
+        .where('id', '=', id)
+        .execute();
+    });
+    return (await this.host(caller, id))!;
+  }
+
+  /** Refused: it is the host's, comes with it and goes with it. @throws CloudError */
+  async remove(caller: Caller, id: string): Promise<never> {
+    if (!isAdmin(caller)) throw forbidden('delete_agent');
+    const host = await this.host(caller, id);
+    if (!host) throw new CloudError('not_found', 'agent_not_found', { id });
+    throw new CloudError('conflict', 'agent_goes_with_host', { id, host: host.name });
   }
 
   async zones(): Promise<string[]> {

@@ -6,7 +6,9 @@ import type { Database } from '../kit/database/database.ts';
 import { TagService } from '../kit/tags.ts';
 import { AddressGroupService } from './address-group/service.ts';
 import { AddressScopeService } from './address-scope/service.ts';
+import { ensureTopology } from './auto-topology/build.ts';
 import { AutoTopologyService } from './auto-topology/service.ts';
+import { NetworkFlavorService } from './flavor/service.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkInventory } from './inventory.ts';
 import { NetworkService } from './network/service.ts';
@@ -28,8 +30,9 @@ export function openNetwork(options: { database: Database }) {
     subnetPools: new SubnetPoolService(options),
     addressGroups: new AddressGroupService(options),
     autoTopologies: new AutoTopologyService(options),
+    flavors: new NetworkFlavorService(options),
     addressScopes: new AddressScopeService(options),
-    ports: new PortService(options),
+    ports: new PortService({ ...options, autoNetwork: ensureTopology }),
     routers: new RouterService(options),
     floatingIps: new FloatingIpService(options),
     securityGroups: new SecurityGroupService(options),

@@ -24,6 +24,18 @@ export interface NetworkReasons {
   default_external_network_exists: Id;
   external_network_in_use: Id;
   invalid_shared_setting: Id;
+  agent_not_found: Id;
+  agent_goes_with_host: { id: string; host: string };
+  network_flavor_not_found: Id;
+  flavor_in_use: Id;
+  flavor_disabled: NoFields;
+  flavor_service_profile_binding_exists: { flavor: string; profile: string };
+  flavor_service_profile_binding_not_found: { flavor: string; profile: string };
+  service_profile_not_found: Id;
+  service_profile_in_use: Id;
+  service_profile_empty: NoFields;
+  service_profile_disabled: NoFields;
+  service_profile_driver_not_found: { driver: string };
   auto_topology_without_external_network: NoFields;
   auto_topology_without_subnet_pools: NoFields;
 }

@@ -2,6 +2,7 @@
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import { addressGroup } from './address-group/resource.ts';
 import { addressScope } from './address-scope/resource.ts';
+import { networkFlavor, serviceProfile } from './flavor/resource.ts';
 import { floatingIp } from './floating-ip/resource.ts';
 import { network } from './network/resource.ts';
 import { port, portIp, portSecurityGroup } from './port/resource.ts';
@@ -13,7 +14,7 @@ import { subnet } from './subnet/resource.ts';
 import { subnetPool } from './subnet-pool/resource.ts';
 
 export const networkResources: readonly ResourceDescriptor[] = [
-  ...[addressScope, subnetPool, addressGroup],
+  ...[addressScope, subnetPool, addressGroup, serviceProfile, networkFlavor],
   ...[network, subnet, securityGroup, securityGroupRule, port, portIp, portSecurityGroup, router, floatingIp],
   ...[rbacPolicy, reachabilityAssertion],
 ];

@@ -7,6 +7,7 @@ import type { Database } from '../kit/database/database.ts';
 import { explainedDatabase } from '../kit/database/test-plans.ts';
 import { testDatabase, testProject } from '../kit/database/testing.ts';
 import { AddressScopeService } from './address-scope/service.ts';
+import { ensureTopology } from './auto-topology/build.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkService } from './network/service.ts';
 import { everything } from './ovn/everything.ts';
@@ -35,7 +36,7 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
   const project = id(kinds.project, 7) as ProjectId;
   const caller = testCaller(['member', 'reader'], project);
   const [ports, networks, subnets] = [
-    new PortService({ database }),
+    new PortService({ database, autoNetwork: ensureTopology }),
     new NetworkService({ database }),
     new SubnetService({ database }),
   ];

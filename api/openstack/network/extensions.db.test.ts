@@ -87,6 +87,17 @@ const proofs: Record<string, Proof> = {
   agent: async () => {
     const [agent] = await list(admin, `agents?host=${encodeURIComponent(host.name)}`);
     assert.deepEqual([agent.id, agent.alive, agent.availability_zone], [host.id, true, 'two']);
+    const noted = await put(admin, 'agents', 'agent', host.id, { description: '小屋', admin_state_up: true });
+    assert.deepEqual([noted.description, noted.admin_state_up], ['小屋', true]);
+    refused(
+      await admin.put(`/agents/${host.id}`, { agent: { admin_state_up: false } }),
+      400,
+      'HTTPBadRequest',
+      /cannot be/,
+    );
+    refused(await admin.put(`/agents/${newId()}`, { agent: {} }), 404, 'AgentNotFound');
+    refused(await admin.delete(`/agents/${host.id}`), 409, 'HTTPConflict', /goes with it/);
+    refused(await admin.delete('/agents/none'), 404, 'AgentNotFound');
   },
   'allowed-address-pairs': async (me) => {
     const pairs = [{ ip_address: '10.0.0.0/24', mac_address: '02:00:00:00:00:01' }];
@@ -100,6 +111,13 @@ const proofs: Record<string, Proof> = {
     assert.equal((await list(me, 'routers'))[0].external_gateway_info.network_id, outside.network);
   },
   availability_zone: async (me) => {
+    const hinted = { availability_zone_hints: ['two'] };
+    for (const [path, single] of [
+      ['networks', 'network'],
+      ['routers', 'router'],
+    ]) {
+      refused(await me.post(`/${path}`, { [single!]: hinted }), 400, 'HTTPBadRequest', /availability_zone_hints.*two/);
+    }
     const zones = await list(me, 'availability_zones');
     assert.ok(zones.some(({ name, resource }) => name === 'two' && resource === 'router'));
   },
@@ -169,6 +187,18 @@ const proofs: Record<string, Proof> = {
       (await list(me, 'ports?fixed_ips=ip_address_substr%3D.77.5.&device_owner=')).map(({ id }) => id),
       [port.id],
     );
+  },
+  flavors: async (me) => {
+    const { id } = await post(admin, 'flavors', 'flavor', { name: 'f', service_type: 'L3_ROUTER_NAT' });
+    const profile = await post(admin, 'service_profiles', 'service_profile', { driver: 'ovn' });
+    ok(await admin.post(`/flavors/${id}/service_profiles`, { service_profile: { id: profile.id } }));
+    assert.deepEqual(ok(await me.get(`/flavors/${id}`)).service_profiles, [profile.id]);
+  },
+  'l3-flavors': async (me) => {
+    const profile = await post(admin, 'service_profiles', 'service_profile', { driver: 'ovn' });
+    const flavor = { service_type: 'L3_ROUTER_NAT', service_profiles: [profile.id] };
+    const { id: flavor_id } = await post(admin, 'flavors', 'flavor', flavor);
+    assert.equal((await newRouter(me, { flavor_id })).flavor_id, flavor_id);
   },
   'l3-ha': async () => assert.equal((await newRouter(admin, { ha: false })).ha, false),
   'net-mtu': async (me) => assert.ok((await post(me, 'networks', 'network')).mtu >= 1280),
@@ -277,6 +307,10 @@ const proofs: Record<string, Proof> = {
     const rule = await newRule(me, (await newGroup(me)).id, { remote_ip_prefix: '10.0.0.7/24' });
     assert.equal(rule.normalized_cidr, '10.0.0.0/24');
   },
+  'service-type': async (me) =>
+    assert.deepEqual(await list(me, 'service-providers'), [
+      { service_type: 'L3_ROUTER_NAT', name: 'ovn', default: true },
+    ]),
   sorting: async (me) => {
     for (const name of ['a', 'b']) await newNetwork(me, { name });
     const names = (await list(me, 'networks?sort_key=name&sort_dir=desc&router:external=False')).map(

@@ -5,6 +5,7 @@ import type { TagService } from '../../../control/kit/tags.ts';
 import type { AddressGroupService } from '../../../control/network/address-group/service.ts';
 import type { AddressScopeService } from '../../../control/network/address-scope/service.ts';
 import type { AutoTopologyService } from '../../../control/network/auto-topology/service.ts';
+import type { NetworkFlavorService } from '../../../control/network/flavor/service.ts';
 import type { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
 import type { NetworkInventory } from '../../../control/network/inventory.ts';
 import type { NetworkService } from '../../../control/network/network/service.ts';
@@ -29,6 +30,7 @@ import { badRequest } from './attributes.ts';
 import { addAutoTopology } from './auto-topology.ts';
 import { addExtensions } from './extensions.ts';
 import { invalidInput, neutronFaults } from './fault.ts';
+import { addFlavorVerbs, flavors, serviceProfiles } from './flavors.ts';
 import { floatingIps } from './floating-ips.ts';
 import { addInventory } from './inventory.ts';
 import { networks } from './networks.ts';
@@ -50,6 +52,7 @@ export interface NetworkServices {
   addressGroups: AddressGroupService;
   addressScopes: AddressScopeService;
   autoTopologies: AutoTopologyService;
+  flavors: NetworkFlavorService;
   ports: PortService;
   routers: RouterService;
   floatingIps: FloatingIpService;
@@ -77,9 +80,6 @@ export const networkInfo = {
 
 const prefix = '/network';
 
-/** Collections of features that this cloud does not have yet: clients list them to find out. */
-const emptyCollections = { 'service-providers': 'service_providers' } as const;
-
 export function networkDialect(deps: {
   authenticator: Authenticator;
   services: NetworkServices;
@@ -104,6 +104,8 @@ export function networkDialect(deps: {
     securityGroupRules(services.securityGroups),
     addressScopes(services.addressScopes),
     rbacPolicies(services.rbacPolicies),
+    flavors(services.flavors),
+    serviceProfiles(services.flavors),
   ];
   return {
     prefix,
@@ -119,15 +121,10 @@ export function networkDialect(deps: {
       addAddressGroupVerbs(app, services.addressGroups);
       addSubnetPoolVerbs(app, services.subnetPools);
       addAutoTopology(app, services.autoTopologies);
+      addFlavorVerbs(app, services.flavors);
       addQuotas(app, services.quotas);
       addInventory(app, services.inventory);
       addExtensions(app);
-      for (const [path, plural] of Object.entries(emptyCollections)) {
-        const answers = { 200: a.record({ [plural]: a.none }) };
-        app.get(`/v2.0/${path}`, { summary: `List ${plural}: none`, rights: 'caller', answers }, () => ({
-          [plural]: [],
-        }));
-      }
     },
   };
 }

@@ -1,13 +1,15 @@
 /** Agents, availability zones and addresses in use: what administrators and the client's pickers look at. */
+import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import { notFound } from '../../../control/kit/refusal.ts';
 import type { NetworkHost, NetworkInventory, NetworkUse } from '../../../control/network/inventory.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { many } from './contracts.ts';
-import { neutronRefusal } from './fault.ts';
+import { type Attributes, badRequest, boolean, nullable, readPut, text } from './attributes.ts';
+import { many, putBody } from './contracts.ts';
 import type { RawQuery } from './list-query.ts';
 import { time } from './resource.ts';
 
@@ -23,8 +25,9 @@ function agentView(host: NetworkHost) {
     topic: 'n/a',
     availability_zone: host.availability_zone,
     alive: host.connected,
-    admin_state_up: host.enabled,
-    description: '',
+    // As with OVN in Neutron: it cannot be switched off.
+    admin_state_up: true,
+    description: host.agent_description,
     configurations: { 'bridge-mappings': host.physical_networks },
     resources_synced: null,
     created_at: agentTime(host.created_at),
@@ -95,6 +98,12 @@ const useAnswer = a.record({
 });
 const queryOf = (...names: string[]) =>
   Type.Object(Object.fromEntries(names.map((name) => [name, Type.Optional(many)])));
+const attributes: Attributes = {
+  description: { to: 'agent_description', put: true, read: nullable(text(255)) },
+  admin_state_up: { put: true, read: boolean },
+};
+const changeOf = (body: unknown) =>
+  readPut('agent', attributes, body) as { agent_description?: string | null; admin_state_up?: boolean };
 const contracts = {
   agents: {
     summary: 'List agents: hosts of the network, for administrators',
@@ -103,6 +112,14 @@ const contracts = {
     answers: { 200: a.record({ agents: Type.Array(agentAnswer) }) },
   },
   agent: { summary: 'Show an agent', rights: 'admin', answers: { 200: a.record({ agent: agentAnswer }) } },
+  change: {
+    summary: 'Change the description of an agent',
+    rights: 'admin',
+    body: putBody({ single: 'agent', attributes }),
+    answers: { 200: a.record({ agent: agentAnswer }) },
+    explain: { body: changeOf },
+  },
+  remove: { summary: 'Delete an agent: refused, it goes with its host', rights: 'admin', answers: { 204: null } },
   zones: {
     summary: 'List availability zones',
     rights: 'caller',
@@ -121,6 +138,15 @@ const contracts = {
   },
 } as const;
 
+const noAgent = (id: string) => new CloudError('not_found', 'agent_not_found', { id: id.slice(0, 80) });
+
+function agentId(request: FastifyRequest): string {
+  const { id } = request.params as { id: string };
+  const parsed = parseId(id);
+  if (parsed === undefined) throw noAgent(id);
+  return parsed;
+}
+
 export function addInventory(app: Boundary, inventory: NetworkInventory): void {
   app.get('/v2.0/agents', contracts.agents, async (request) => {
     const raw = request.query as RawQuery;
@@ -131,9 +157,16 @@ export function addInventory(app: Boundary, inventory: NetworkInventory): void {
   app.get('/v2.0/agents/:id', contracts.agent, async (request) => {
     const { id } = request.params as { id: string };
     const host = await inventory.host(callerOf(request), parseId(id) ?? '');
-    if (!host) throw neutronRefusal('not_found', 'AgentNotFound', `Agent ${id.slice(0, 80)} could not be found.`);
+    if (!host) throw noAgent(id);
     return { agent: agentView(host) };
   });
+  app.put('/v2.0/agents/:id', contracts.change, async (request) => {
+    const { admin_state_up: up, agent_description: note } = changeOf(request.body);
+    if (up === false) throw badRequest('Bad agent request: OVN agent status cannot be updated.');
+    const change = note === undefined ? {} : { agent_description: note ?? '' };
+    return { agent: agentView(await inventory.describe(callerOf(request), agentId(request), change)) };
+  });
+  app.delete('/v2.0/agents/:id', contracts.remove, (request) => inventory.remove(callerOf(request), agentId(request)));
   app.get('/v2.0/availability_zones', contracts.zones, async () => ({
     availability_zones: (await inventory.zones()).flatMap((name) =>
       ['network', 'router'].map((resource) => ({ name, resource, state: 'available' })),

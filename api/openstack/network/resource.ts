@@ -30,6 +30,8 @@ export interface Resource<Row extends { id: string } = any> {
   bulk?: boolean;
   update?(caller: Caller, id: string, wish: Record<string, unknown>): Promise<Row>;
   delete(caller: Caller, id: string): Promise<void>;
+  /** Who makes, changes and deletes; default: members of its project. */
+  writers?: 'admin';
 }
 
 /** The id in a path; what is no id names nothing. */
@@ -53,13 +55,13 @@ export function addResource(app: Boundary, baseUrl: (request: FastifyRequest) =>
   const { single, path, attributes, listing } = resource;
   const shown = answers(resource);
   addReads(app, baseUrl, resource, shown);
-  const { create, update } = resource;
+  const { create, update, writers = 'member' } = resource;
   const noun = single.replaceAll('_', ' ');
   if (create) {
     const names = { single, plural: resource.plural };
     const contract = {
       summary: resource.bulk ? `Create one or more ${noun}s` : `Create a ${noun}`,
-      rights: 'member',
+      rights: writers,
       body: postBody(resource),
       answers: { 201: shown.made },
       explain: { body: (body: unknown) => readPost(names, attributes, body) },
@@ -76,7 +78,7 @@ export function addResource(app: Boundary, baseUrl: (request: FastifyRequest) =>
   if (update) {
     const contract = {
       summary: `Change a ${noun}`,
-      rights: 'member',
+      rights: writers,
       body: putBody(resource),
       answers: { 200: shown.one },
       explain: { body: (body: unknown) => readPut(single, attributes, body) },
@@ -88,7 +90,7 @@ export function addResource(app: Boundary, baseUrl: (request: FastifyRequest) =>
       return { [single]: resource.view(row, caller) };
     });
   }
-  const remove = { summary: `Delete a ${noun}`, rights: 'member', answers: { 204: null } } as const;
+  const remove = { summary: `Delete a ${noun}`, rights: writers, answers: { 204: null } } as const;
   app.delete(`/v2.0/${path}/:id`, remove, async (request, reply) => {
     const id = idOf(request, { listing });
     await resource.delete(callerFor(request, listing.noun, id), id);

@@ -155,6 +155,21 @@ const networks = {
     `External network ${id} cannot be updated to be made non-external, since it has existing gateway ports.`,
   invalid_shared_setting: ({ id }) =>
     `Unable to reconfigure sharing settings for network ${id}. Multiple projects are using it.`,
+  agent_not_found: ({ id }) => `Agent ${id} could not be found.`,
+  agent_goes_with_host: ({ id, host }) =>
+    `Agent ${id} is the network of host ${host}: it comes with the host and goes with it.`,
+  network_flavor_not_found: ({ id }) => `Flavor ${id} could not be found.`,
+  flavor_in_use: ({ id }) => `Flavor ${id} is used by some service instance.`,
+  flavor_disabled: 'Flavor is not enabled.',
+  flavor_service_profile_binding_exists: ({ flavor, profile }) =>
+    `Service Profile ${profile} is already associated with flavor ${flavor}.`,
+  flavor_service_profile_binding_not_found: ({ flavor, profile }) =>
+    `Service Profile ${profile} is not associated with flavor ${flavor}.`,
+  service_profile_not_found: ({ id }) => `Service Profile ${id} could not be found.`,
+  service_profile_in_use: ({ id }) => `Service Profile ${id} is used by some service instance.`,
+  service_profile_empty: 'Service Profile needs either a driver or metainfo.',
+  service_profile_disabled: 'Service Profile is not enabled.',
+  service_profile_driver_not_found: ({ driver }) => `Service Profile driver ${driver} could not be found.`,
   auto_topology_without_external_network: 'Deployment error: No default router:external network.',
   auto_topology_without_subnet_pools: 'Deployment error: No default subnetpools defined.',
   subnet_not_found: ({ id }) => `Subnet ${id} could not be found.`,

@@ -15,6 +15,7 @@ import { ImageService } from '../../image/index.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
 import { testProject, testUser } from '../../kit/database/testing.ts';
+import { ensureTopology } from '../../network/auto-topology/build.ts';
 import { PortService } from '../../network/port/service.ts';
 import { type ControllerStep, ServerController } from './controller.ts';
 import type { ServerHosts } from './dependencies.ts';
@@ -102,7 +103,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       '[{"start": "10.0.0.2", "end": "10.0.255.254"}]')`.execute(db);
   await sql`insert into image (id, project_id, name, status, disk_format, size_bytes, virtual_size_bytes, sha256, visibility)
     values (${imageId}, ${projectId}, ${oddName}, 'active', 'qcow2', 1000, 1000000, 'aa', 'public')`.execute(db);
-  const ports = new PortService({ database });
+  const ports = new PortService({ database, autoNetwork: ensureTopology });
   const images = new ImageService({ database, log: silentLog });
   const asked: string[] = [];
   const hosts: ServerHosts = {

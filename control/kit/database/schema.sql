@@ -588,7 +588,8 @@ CREATE TABLE public.host (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    forced_down boolean DEFAULT false NOT NULL
+    forced_down boolean DEFAULT false NOT NULL,
+    agent_description text DEFAULT ''::text NOT NULL
 );
 
 CREATE TABLE public.host_usage (
@@ -774,6 +775,23 @@ CREATE TABLE public.network (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT network_provider_network_type_check CHECK ((provider_network_type = ANY (ARRAY['geneve'::text, 'flat'::text, 'vlan'::text, 'local'::text])))
+);
+
+CREATE TABLE public.network_flavor (
+    id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    service_type text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT network_flavor_service_type_check CHECK ((service_type = 'L3_ROUTER_NAT'::text))
+);
+
+CREATE TABLE public.network_flavor_profile (
+    network_flavor_id uuid NOT NULL,
+    service_profile_id uuid NOT NULL
 );
 
 CREATE SEQUENCE public.network_segment
@@ -1068,7 +1086,8 @@ CREATE TABLE public.router (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     distributed boolean DEFAULT true NOT NULL,
-    ha boolean DEFAULT true NOT NULL
+    ha boolean DEFAULT true NOT NULL,
+    flavor_id uuid
 );
 
 CREATE TABLE public.security_group (
@@ -1260,6 +1279,19 @@ CREATE TABLE public.service (
     enabled boolean DEFAULT true NOT NULL,
     builtin boolean DEFAULT false NOT NULL,
     extra jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+CREATE TABLE public.service_profile (
+    id uuid NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    driver text DEFAULT ''::text NOT NULL,
+    metainfo text DEFAULT ''::text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT service_profile_check CHECK (((driver <> ''::text) OR (metainfo <> ''::text))),
+    CONSTRAINT service_profile_driver_check CHECK ((driver = ANY (ARRAY[''::text, 'ovn'::text])))
 );
 
 CREATE TABLE public.service_provider (
@@ -1899,6 +1931,12 @@ ALTER TABLE ONLY public.metadef_namespace
 ALTER TABLE ONLY public.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.network_flavor
+    ADD CONSTRAINT network_flavor_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.network_flavor_profile
+    ADD CONSTRAINT network_flavor_profile_pkey PRIMARY KEY (network_flavor_id, service_profile_id);
+
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_pkey PRIMARY KEY (id);
 
@@ -2033,6 +2071,9 @@ ALTER TABLE ONLY public.server_user_data
 
 ALTER TABLE ONLY public.service
     ADD CONSTRAINT service_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.service_profile
+    ADD CONSTRAINT service_profile_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.service_provider
     ADD CONSTRAINT service_provider_name_key UNIQUE (name);
@@ -2260,6 +2301,8 @@ CREATE UNIQUE INDEX lease_epoch ON public.lease USING btree (role, epoch);
 
 CREATE INDEX metadef_namespace_project ON public.metadef_namespace USING btree (project_id, id);
 
+CREATE INDEX network_flavor_profile_profile ON public.network_flavor_profile USING btree (service_profile_id);
+
 CREATE INDEX network_open ON public.network USING btree (id) WHERE (shared OR external);
 
 CREATE INDEX network_project ON public.network USING btree (project_id, id);
@@ -2329,6 +2372,8 @@ CREATE INDEX role_assignment_group ON public.role_assignment USING btree (group_
 CREATE INDEX role_assignment_project ON public.role_assignment USING btree (project_id);
 
 CREATE INDEX role_assignment_user ON public.role_assignment USING btree (user_id);
+
+CREATE INDEX router_flavor ON public.router USING btree (flavor_id) WHERE (flavor_id IS NOT NULL);
 
 CREATE INDEX router_gateway_network ON public.router USING btree (gateway_network_id, id) WHERE (gateway_network_id IS NOT NULL);
 
@@ -2544,6 +2589,8 @@ CREATE TRIGGER metadef_namespace_change AFTER INSERT OR DELETE OR UPDATE ON publ
 
 CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network FOR EACH ROW EXECUTE FUNCTION public.append_change('network');
 
+CREATE TRIGGER network_flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.network_flavor FOR EACH ROW EXECUTE FUNCTION public.append_change('network_flavor');
+
 CREATE TRIGGER network_undecides AFTER INSERT OR DELETE ON public.network FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
 
 CREATE TRIGGER network_update_undecides AFTER UPDATE ON public.network FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
@@ -2627,6 +2674,8 @@ CREATE TRIGGER server_usage AFTER INSERT OR DELETE ON public.server FOR EACH ROW
 CREATE TRIGGER server_usage_moved AFTER UPDATE OF host_id, vcpus, memory_mib, disk_gib, local_gib ON public.server FOR EACH ROW WHEN ((((((old.host_id IS DISTINCT FROM new.host_id) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.local_gib IS DISTINCT FROM new.local_gib))) EXECUTE FUNCTION public.count_host_usage();
 
 CREATE TRIGGER service_change AFTER INSERT OR DELETE OR UPDATE ON public.service FOR EACH ROW EXECUTE FUNCTION public.append_change('service');
+
+CREATE TRIGGER service_profile_change AFTER INSERT OR DELETE OR UPDATE ON public.service_profile FOR EACH ROW EXECUTE FUNCTION public.append_change('service_profile');
 
 CREATE TRIGGER service_provider_change AFTER INSERT OR DELETE OR UPDATE ON public.service_provider FOR EACH ROW EXECUTE FUNCTION public.append_change('service_provider');
 
@@ -2826,6 +2875,12 @@ ALTER TABLE ONLY public.metadef_entry
 ALTER TABLE ONLY public.metadef_namespace
     ADD CONSTRAINT metadef_namespace_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.network_flavor_profile
+    ADD CONSTRAINT network_flavor_profile_network_flavor_id_fkey FOREIGN KEY (network_flavor_id) REFERENCES public.network_flavor(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.network_flavor_profile
+    ADD CONSTRAINT network_flavor_profile_service_profile_id_fkey FOREIGN KEY (service_profile_id) REFERENCES public.service_profile(id);
+
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
@@ -2939,6 +2994,9 @@ ALTER TABLE ONLY public.role_implication
 
 ALTER TABLE ONLY public.role_implication
     ADD CONSTRAINT role_implication_prior_role_id_fkey FOREIGN KEY (prior_role_id) REFERENCES public.role(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.router
+    ADD CONSTRAINT router_flavor_id_fkey FOREIGN KEY (flavor_id) REFERENCES public.network_flavor(id);
 
 ALTER TABLE ONLY public.router
     ADD CONSTRAINT router_gateway_network_id_fkey FOREIGN KEY (gateway_network_id) REFERENCES public.network(id);

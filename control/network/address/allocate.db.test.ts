@@ -12,7 +12,7 @@ let db: TestDatabase;
 let ports: PortService;
 before(async () => {
   db = await testDatabase();
-  ports = new PortService({ database: db.database });
+  ports = new PortService({ database: db.database, autoNetwork: async () => assert.fail() });
 });
 after(() => db[Symbol.asyncDispose]());
 

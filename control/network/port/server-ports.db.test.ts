@@ -5,6 +5,7 @@ import { type HostId, newId, type PortId, type ServerId } from '../../../contrac
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
+import { ensureTopology } from '../auto-topology/build.ts';
 import { SubnetPoolService } from '../subnet-pool/service.ts';
 import { oddName, testAdmin, testCaller, testNetwork } from '../testing.ts';
 import type { ServerPortsWish } from './server-ports.ts';
@@ -14,7 +15,7 @@ let db: TestDatabase;
 let ports: PortService;
 before(async () => {
   db = await testDatabase();
-  ports = new PortService({ database: db.database });
+  ports = new PortService({ database: db.database, autoNetwork: ensureTopology });
 });
 after(() => db[Symbol.asyncDispose]());
 

@@ -15,7 +15,6 @@ import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.t
 import { notFound } from '../../kit/refusal.ts';
 import { checkRevision, forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
 import { maySee, mayUse } from '../access.ts';
-import { ensureTopology } from '../auto-topology/build.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
 import {
   cloudOwners,
@@ -60,11 +59,16 @@ export interface NewPortWish extends PortWish {
   network_id: string;
 }
 
+/** Makes a network for a project that has none, in the transaction, and answers its id. */
+export type AutoNetwork = (tx: Tx, caller: Caller, projectId: string) => Promise<string>;
+
 export class PortService {
   readonly #database: Database;
+  readonly #autoNetwork: AutoNetwork;
 
-  constructor(options: { database: Database }) {
+  constructor(options: { database: Database; autoNetwork: AutoNetwork }) {
     this.#database = options.database;
+    this.#autoNetwork = options.autoNetwork;
   }
 
   list(caller: Caller, query: ListQuery): Promise<PortRow[]> {
@@ -147,7 +151,7 @@ export class PortService {
 
   /** In the transaction that decides about the server; see server-ports.ts. */
   planServerPorts(tx: Tx, caller: Caller, wish: ServerPortsWish): Promise<ServerPortsPlan> {
-    return planServerPorts(tx, caller, wish, (projectId) => ensureTopology(tx, caller, projectId));
+    return planServerPorts(tx, caller, wish, (projectId) => this.#autoNetwork(tx, caller, projectId));
   }
 
   createServerPorts(

@@ -26,6 +26,7 @@ export const routerListing: Listing<RouterRow> = {
     gateway_network_id: { kind: 'uuid' },
     distributed: { kind: 'boolean' },
     ha: { kind: 'boolean' },
+    flavor_id: { kind: 'uuid', sortable: true },
     generation: { kind: 'integer' },
     created_at: { kind: 'time', sortable: true },
     updated_at: { kind: 'time', sortable: true },

@@ -10,6 +10,7 @@ import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.t
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { interfaceOwners } from '../address/plan.ts';
+import { checkRouterFlavor } from '../flavor/service.ts';
 import { checkGatewayRights, type GatewayWish, removeGateway, setGateway } from './gateway.ts';
 import {
   addByPort,
@@ -32,6 +33,7 @@ export interface RouterWish {
   admin_state_up?: boolean;
   distributed?: boolean;
   ha?: boolean;
+  flavor_id?: string | null;
   /** Null: no gateway. */
   gateway?: GatewayWish | null;
   routes?: Route[];
@@ -153,6 +155,7 @@ export async function createRouters(tx: Tx, caller: Caller, wishes: readonly Rou
   }
   for (const { wish, id, project } of plans) {
     const { gateway, routes: _, project_id: __, ...columns } = wish;
+    if (wish.flavor_id) await checkRouterFlavor(tx, wish.flavor_id);
     await tx
       .insertInto('router')
       .values({ ...defined(columns), id, project_id: project })

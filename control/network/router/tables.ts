@@ -18,6 +18,8 @@ export interface RouterTable {
   distributed: Generated<boolean>;
   /** Further hosts stand by for the gateway. */
   ha: Generated<boolean>;
+  /** Never changes. */
+  flavor_id: string | null;
   routes: Json<Route[]>;
   tags: Generated<string[]>;
   generation: Generated<number>;
