@@ -24,6 +24,7 @@ export interface NetworkReasons {
   default_external_network_exists: Id;
   external_network_in_use: Id;
   invalid_shared_setting: Id;
+  availability_zone_not_found: { zone: string };
   agent_not_found: Id;
   agent_goes_with_host: { id: string; host: string };
   network_flavor_not_found: Id;

@@ -32,7 +32,9 @@ export const isOfClient = (id: string): boolean =>
   /\.functional\.(common|compute|identity|image|volume|network)\./.test(id) &&
   !/\.(identity\.v2|image\.v1|volume\.v[12])\./.test(id) &&
   (!id.includes('.network.') ||
-    /\.test_(floating_ip|ip_availability|network(_agent)?|port|router|security_group(_rule)?|subnet)\./.test(id));
+    /\.test_(address_(group|scope)|floating_ip|ip_availability|network(_agent|_flavor(_profile)?|_rbac)?|port|router|security_group(_rule)?|subnet(_pool)?)\./.test(
+      id,
+    ));
 
 function entry({ adminEnvironment: admin, caFile }: LiveCloud, scope: object) {
   return {

@@ -112,12 +112,7 @@ const proofs: Record<string, Proof> = {
   },
   availability_zone: async (me) => {
     const hinted = { availability_zone_hints: ['two'] };
-    for (const [path, single] of [
-      ['networks', 'network'],
-      ['routers', 'router'],
-    ]) {
-      refused(await me.post(`/${path}`, { [single!]: hinted }), 400, 'HTTPBadRequest', /availability_zone_hints.*two/);
-    }
+    refused(await me.post('/networks', { network: hinted }), 400, 'HTTPBadRequest', /availability_zone_hints.*two/);
     const zones = await list(me, 'availability_zones');
     assert.ok(zones.some(({ name, resource }) => name === 'two' && resource === 'router'));
   },
@@ -284,6 +279,17 @@ const proofs: Record<string, Proof> = {
   router: async (me) => {
     const { router, ip } = await floating(me);
     assert.deepEqual([ip.router_id, ip.status], [router.id, 'ACTIVE']);
+  },
+  router_availability_zone: async (me) => {
+    const gateway = { external_gateway_info: { network_id: outside.network } };
+    const made = await newRouter(me, { availability_zone_hints: ['two'], ...gateway });
+    assert.deepEqual([made.availability_zone_hints, made.availability_zones], [['two'], ['two']]);
+    refused(
+      await me.post('/routers', { router: { availability_zone_hints: ['two', 'nowhere'] } }),
+      404,
+      'AvailabilityZoneNotFound',
+      /nowhere/,
+    );
   },
   'security-group': async (me) => {
     const rule = await newRule(me, (await newGroup(me)).id, {

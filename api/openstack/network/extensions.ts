@@ -59,6 +59,7 @@ const known: readonly [alias: string, name: string, description: string][] = [
     'Changes of one revision, or none, by the header If-Match',
   ],
   ['router', 'Neutron L3 Router', 'Routers and floating IPs'],
+  ['router_availability_zone', 'Router Availability Zone', 'Zones of the hosts that may carry a gateway'],
   ['security-group', 'security-group', 'Security groups'],
   [
     'security-groups-remote-address-group',

@@ -22,6 +22,7 @@ import {
   reader,
   standard,
   text,
+  unique,
   uuid,
 } from './attributes.ts';
 import { answers, bodySchema, putBody } from './contracts.ts';
@@ -65,8 +66,8 @@ const attributes: Attributes = {
   ha: { post: true, put: true, read: boolean, admin: true, show: a.boolean },
   flavor_id: { post: true, read: nullable(uuid), show: a.orNull(a.id) },
   routes: { put: true, read: listOf(route), noFilter: true, show: a.list({ destination: a.text, nexthop: a.text }) },
-  availability_zone_hints: { post: true, read: listOf(nothing), noFilter: true, show: a.none },
-  availability_zones: { noFilter: true, show: a.none },
+  availability_zone_hints: { post: true, read: unique(listOf(text(255), 10)), noFilter: true, show: a.texts },
+  availability_zones: { noFilter: true, show: a.texts },
   tags: { noFilter: true, show: a.texts },
 };
 
@@ -79,13 +80,11 @@ export const routers = (service: RouterService): Resource<RouterRow> => ({
   bulk: true,
   list: (caller, query) => service.list(caller, query),
   read: (caller, id) => service.read(caller, id),
-  create: (caller, wishes) => service.createAll(caller, wishes.map(wishOf)),
-  update: (caller, id, wish) => service.update(caller, id, wishOf(wish)),
+  create: (caller, wishes) => service.createAll(caller, wishes as RouterWish[]),
+  update: (caller, id, wish) => service.update(caller, id, wish as RouterWish),
   delete: (caller, id) => service.delete(caller, id),
   view: viewOf,
 });
-
-const wishOf = ({ availability_zone_hints: _, ...wish }: Record<string, unknown>): RouterWish => wish as RouterWish;
 
 function viewOf(row: RouterRow, caller: Caller): View {
   return {
@@ -105,8 +104,9 @@ function viewOf(row: RouterRow, caller: Caller): View {
     ...(isAdmin(caller) ? { distributed: row.distributed, ha: row.ha } : {}),
     flavor_id: row.flavor_id,
     routes: row.routes,
-    availability_zone_hints: [],
-    availability_zones: [],
+    availability_zone_hints: row.availability_zone_hints,
+    // Where its gateway may be: of more zones than one only OVN knows which.
+    availability_zones: row.gateway_network_id === null ? [] : row.availability_zone_hints,
   };
 }
 

@@ -155,6 +155,7 @@ const networks = {
     `External network ${id} cannot be updated to be made non-external, since it has existing gateway ports.`,
   invalid_shared_setting: ({ id }) =>
     `Unable to reconfigure sharing settings for network ${id}. Multiple projects are using it.`,
+  availability_zone_not_found: ({ zone }) => `AvailabilityZone ${zone} could not be found.`,
   agent_not_found: ({ id }) => `Agent ${id} could not be found.`,
   agent_goes_with_host: ({ id, host }) =>
     `Agent ${id} is the network of host ${host}: it comes with the host and goes with it.`,

@@ -1087,7 +1087,8 @@ CREATE TABLE public.router (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     distributed boolean DEFAULT true NOT NULL,
     ha boolean DEFAULT true NOT NULL,
-    flavor_id uuid
+    flavor_id uuid,
+    availability_zone_hints text[] DEFAULT '{}'::text[] NOT NULL
 );
 
 CREATE TABLE public.security_group (

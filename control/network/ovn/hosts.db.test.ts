@@ -110,6 +110,23 @@ test('when the last living host goes or the first comes, the routers follow', as
   assert.equal(b.nb.database.rows('Gateway_Chassis').size, routers);
 });
 
+test('a router whose gateway shall be in a zone goes with the hosts that come to be of it, and to no others', async () => {
+  await using b = await bench();
+  const [one, two] = b.ids as [string, string];
+  const router = await b.cloud.router();
+  await b.cloud.run(sql`update router set availability_zone_hints = '{west}' where id = ${router}`);
+  await b.cloud.gateway(router, b.ext, [{ subnet: b.subnet, ip: '203.0.113.200' }]);
+  await bringPage(b.target, [unit('router', router)], alone.mayWrite);
+  const named = () => b.ids.filter((host) => b.naming(host).includes(unit('router', router)));
+  assert.deepEqual(named(), []);
+  assert.ok((await b.set(one, sql`availability_zone = 'west'`)).includes(unit('router', router)));
+  assert.deepEqual(named(), [one]);
+  await b.set(two, sql`availability_zone = 'west'`);
+  assert.deepEqual(named(), [one, two]);
+  await b.set(one, sql`availability_zone = 'nova'`);
+  assert.deepEqual(named(), [two]);
+});
+
 test('a host that gains or loses a physical network touches the routers of its floating IPs', async () => {
   await using b = await bench();
   const [{ cloud }, host] = [b, b.ids.at(-1)!];

@@ -17,9 +17,17 @@ export const hostGraceMs = 20_000;
 interface Heard {
   id: string;
   physical_networks: string[];
+  zone: string;
   connected: boolean;
   /** Milliseconds since its last word, by the database's clock. */
   silent_ms: number | null;
+}
+
+/** A router with a gateway: where that may be. */
+interface Choosing {
+  id: string;
+  network: string;
+  zones: string[];
 }
 
 const routersAtOnce = 1000;
@@ -52,7 +60,7 @@ export class HostView {
 
   async refresh(db: Queryable, ids: readonly string[] | 'all'): Promise<void> {
     const { rows } = await sql<Heard>`
-      select id, physical_networks, connected,
+      select id, physical_networks, availability_zone as zone, connected,
         (extract(epoch from now() - last_seen_at) * 1000)::double precision as silent_ms
       from host where ${ids === 'all' ? sql`true` : sql`id = any(${[...ids]}::uuid[])`}`.execute(db);
     const now = performance.now();
@@ -73,11 +81,13 @@ export class HostView {
       return;
     }
     const leftMs = hostGraceMs - (heard.silent_ms ?? hostGraceMs);
-    const row = { id, physical_networks: heard.physical_networks, alive: heard.connected || leftMs > 0 };
+    const { physical_networks, zone } = heard;
+    const row = { id, physical_networks, zone, alive: heard.connected || leftMs > 0 };
     if (!heard.connected && leftMs > 0) this.#grace.set(id, now + leftMs + 50);
     this.#rows.set(id, row);
     const physical = before?.physical_networks.join() !== row.physical_networks.join();
-    if (physical || before?.alive !== row.alive) this.#moved.set(id, physical || this.#moved.get(id) === true);
+    const other = before?.alive !== row.alive || before.zone !== row.zone;
+    if (physical || other) this.#moved.set(id, physical || this.#moved.get(id) === true);
   }
 
   /** Routers that the moved hosts touch. What it told is forgotten only when it could tell all of it. */
@@ -106,13 +116,13 @@ export class HostView {
     const physical = new Set([...moved.keys()].flatMap((id) => set.get(id)?.physical_networks ?? []));
     const found: string[] = [];
     for (let after: string | undefined = '00000000-0000-0000-0000-000000000000'; physical.size > 0 && after; ) {
-      const { rows }: { rows: { id: string; network: string }[] } = await sql<{ id: string; network: string }>`
-        select r.id, n.provider_physical_network as network
+      const { rows }: { rows: Choosing[] } = await sql<Choosing>`
+        select r.id, n.provider_physical_network as network, r.availability_zone_hints as zones
         from router r join network n on n.id = r.gateway_network_id
         where n.provider_physical_network = any(${[...physical]}::text[]) and r.id > ${after}
         order by r.id limit ${routersAtOnce}`.execute(db);
-      for (const { id, network } of rows) {
-        if (set.choose(id, network).some((host) => moved.has(host))) found.push(id);
+      for (const { id, network, zones } of rows) {
+        if (set.choose(id, network, zones).some((host) => moved.has(host))) found.push(id);
       }
       after = rows.length < routersAtOnce ? undefined : rows.at(-1)!.id;
     }

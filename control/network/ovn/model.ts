@@ -63,6 +63,7 @@ export interface RouterRow {
   enable_snat: boolean;
   distributed: boolean;
   ha: boolean;
+  availability_zone_hints: string[];
   routes: { destination: string; nexthop: string }[];
 }
 

@@ -3,7 +3,16 @@ import type { ResourceDescriptor } from '../../kit/resource.ts';
 
 export const router = {
   noun: 'router',
-  memberColumns: ['admin_state_up', 'gateway_network_id', 'enable_snat', 'distributed', 'ha', 'flavor_id', 'routes'],
+  memberColumns: [
+    'admin_state_up',
+    'gateway_network_id',
+    'enable_snat',
+    'distributed',
+    'ha',
+    'availability_zone_hints',
+    'flavor_id',
+    'routes',
+  ],
   usage: { routers: (p) => sql`select count(*) as used from router where project_id = ${p}` },
   keepsProject: {},
   wakes: { northbound: (touched, { resource_id: id }) => touched.unit('router', id) },

@@ -34,6 +34,7 @@ export interface RouterWish {
   distributed?: boolean;
   ha?: boolean;
   flavor_id?: string | null;
+  availability_zone_hints?: string[];
   /** Null: no gateway. */
   gateway?: GatewayWish | null;
   routes?: Route[];
@@ -156,6 +157,7 @@ export async function createRouters(tx: Tx, caller: Caller, wishes: readonly Rou
   for (const { wish, id, project } of plans) {
     const { gateway, routes: _, project_id: __, ...columns } = wish;
     if (wish.flavor_id) await checkRouterFlavor(tx, wish.flavor_id);
+    if (wish.availability_zone_hints?.length) await checkZones(tx, wish.availability_zone_hints);
     await tx
       .insertInto('router')
       .values({ ...defined(columns), id, project_id: project })
@@ -191,6 +193,13 @@ async function connectedRoutes(tx: Tx, routerId: string, routes: readonly Route[
     ips.map(({ cidr }) => cidr),
     ips.map(({ ip }) => ip),
   );
+}
+
+/** @throws CloudError `not_found` for a zone without hosts */
+async function checkZones(tx: Tx, zones: readonly string[]): Promise<void> {
+  const { rows } = await sql<{ zone: string }>`select zone from unnest(${[...zones]}::text[]) as hinted(zone)
+    where not exists (select from host where availability_zone = zone) limit 1`.execute(tx);
+  if (rows[0]) throw new CloudError('not_found', 'availability_zone_not_found', { zone: rows[0].zone });
 }
 
 /** @throws CloudError `forbidden`: how a router is spread over hosts is administrators' business */

@@ -18,6 +18,8 @@ export interface RouterTable {
   distributed: Generated<boolean>;
   /** Further hosts stand by for the gateway. */
   ha: Generated<boolean>;
+  /** Zones of the hosts that may carry its gateway; none: all. Never changes. */
+  availability_zone_hints: Generated<string[]>;
   /** Never changes. */
   flavor_id: string | null;
   routes: Json<Route[]>;

@@ -10,12 +10,14 @@ const maxChassis = 3;
 export interface HostRow {
   id: string;
   physical_networks: string[];
+  zone: string;
   /** Connected, or silent for less than the grace (see ../hosts.ts). */
   alive: boolean;
 }
 
 interface Candidate {
   id: string;
+  zone: string;
   hash: number;
   alive: boolean;
 }
@@ -38,34 +40,33 @@ function weigh(router: number, host: number): number {
 /** Hosts, found by what they can carry. Never changes. */
 export class HostSet {
   readonly #byId: ReadonlyMap<string, HostRow>;
-  /** For each physical network those that count: the living, or all where none lives. */
-  readonly #candidates = new Map<string, Candidate[]>();
+  /** For each physical network all that have it. */
+  readonly #carriers = new Map<string, Candidate[]>();
+  /** Of those the ones that count. */
+  readonly #candidates: ReadonlyMap<string, readonly Candidate[]>;
 
   constructor(rows: readonly HostRow[]) {
     this.#byId = new Map(rows.map((row) => [row.id, row]));
-    for (const { id, physical_networks, alive } of rows) {
-      const candidate = { id, hash: hashOf(id), alive };
+    for (const { id, physical_networks, zone, alive } of rows) {
+      const candidate = { id, zone, hash: hashOf(id), alive };
       for (const network of physical_networks) {
-        const list = this.#candidates.get(network);
+        const list = this.#carriers.get(network);
         if (list) list.push(candidate);
-        else this.#candidates.set(network, [candidate]);
+        else this.#carriers.set(network, [candidate]);
       }
     }
-    for (const [network, list] of this.#candidates) {
-      const living = list.filter(({ alive }) => alive);
-      if (living.length > 0) this.#candidates.set(network, living);
-    }
+    this.#candidates = new Map([...this.#carriers].map(([network, list]) => [network, counting(list)]));
   }
 
   get(id: string): HostRow | undefined {
     return this.#byId.get(id);
   }
 
-  /** Ids of the hosts for a router's gateway, best first. */
-  choose(routerId: string, physicalNetwork: string | null): string[] {
+  /** Ids of the hosts for a router's gateway, best first. @param zones those that they must be of; none: any */
+  choose(routerId: string, physicalNetwork: string | null, zones: readonly string[] = []): string[] {
     const router = hashOf(routerId);
     const best: { id: string; weight: number }[] = [];
-    for (const { id, hash } of this.#candidates.get(physicalNetwork ?? '') ?? []) {
+    for (const { id, hash } of this.#candidatesOf(physicalNetwork ?? '', zones)) {
       const weight = weigh(router, hash);
       const last = best[maxChassis - 1];
       if (last && (weight > last.weight || (weight === last.weight && id > last.id))) continue;
@@ -75,4 +76,15 @@ export class HostSet {
     }
     return best.map(({ id }) => id);
   }
+
+  #candidatesOf(network: string, zones: readonly string[]): readonly Candidate[] {
+    if (zones.length === 0) return this.#candidates.get(network) ?? [];
+    return counting((this.#carriers.get(network) ?? []).filter(({ zone }) => zones.includes(zone)));
+  }
+}
+
+/** The living, or all where none lives. */
+function counting(list: readonly Candidate[]): readonly Candidate[] {
+  const living = list.filter(({ alive }) => alive);
+  return living.length > 0 ? living : list;
 }

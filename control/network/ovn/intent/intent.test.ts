@@ -97,6 +97,7 @@ test('gateways go to living hosts that have the network, each router in its own 
   const hosts = Array.from({ length: 10 }, (_, n) => ({
     id: `00000000-0000-7000-8000-00000000000${n}`,
     physical_networks: n < 6 ? ['p'] : [],
+    zone: n % 2 === 0 ? 'even' : 'odd',
     alive: n < 5,
   }));
   const set = new HostSet(hosts);
@@ -116,12 +117,19 @@ test('gateways go to living hosts that have the network, each router in its own 
     if (before[0] !== gone) assert.equal(after[0], before[0]);
     if (!before.includes(gone)) assert.deepEqual(after, before);
   }
+  // Hosts 1 and 3 live; of the zone whose only one is dead that one counts, so that it has its gateways when it is back.
+  assert.deepEqual(set.choose('r', 'p', ['odd']).sort(), [hosts[1]!.id, hosts[3]!.id]);
+  assert.deepEqual(new HostSet([{ ...hosts[5]!, zone: 'dead' }, ...hosts.slice(0, 5)]).choose('r', 'p', ['dead']), [
+    hosts[5]!.id,
+  ]);
+  assert.deepEqual(set.choose('r', 'p', ['elsewhere']), []);
   assert.deepEqual(set.choose('r', null), []);
   assert.deepEqual(set.choose('r', 'q'), []);
 });
 
 test('when no host is alive all candidates count, so that a restart of control moves nothing', () => {
-  const hosts = (alive: boolean) => new HostSet(['a', 'b'].map((id) => ({ id, physical_networks: ['p'], alive })));
+  const hosts = (alive: boolean) =>
+    new HostSet(['a', 'b'].map((id) => ({ id, physical_networks: ['p'], zone: 'z', alive })));
   assert.deepEqual(hosts(false).choose('r', 'p'), hosts(true).choose('r', 'p'));
 });
 

@@ -80,7 +80,11 @@ function advertisement(addresses: { subnet: SubnetRow }[], mtu: number | undefin
 function gatewayChassis(model: IndexedModel, router: RouterRow, gateway: PortRow): DesiredRow[] {
   if (gateway.ips.length === 0) return [];
   const network = model.networks.get(gateway.network_id);
-  const chosen = model.hosts.choose(router.id, network?.provider_physical_network ?? null);
+  const chosen = model.hosts.choose(
+    router.id,
+    network?.provider_physical_network ?? null,
+    router.availability_zone_hints,
+  );
   const hosts = router.ha ? chosen : chosen.slice(0, 1);
   const owner = unit('router', router.id);
   return hosts.map((host, place) => ({

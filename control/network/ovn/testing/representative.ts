@@ -196,12 +196,13 @@ const ports: ModelRows['ports'] = [
 
 const router = {
   ...{ admin_state_up: true, gateway_network_id: ids.external, enable_snat: true },
-  ...{ distributed: true, ha: true, routes: [] },
+  ...{ distributed: true, ha: true, availability_zone_hints: [], routes: [] },
 };
 const floating = { floating_network_id: ids.external, router_id: ids.router };
 const host = (hostId: string, physical_networks: string[], alive: boolean) => ({
   id: hostId,
   physical_networks,
+  zone: 'nova',
   alive,
 });
 
