@@ -137,7 +137,7 @@ export const desiredLayer = object({
         id: id<BackupId>(),
         /** Of the file. */
         name: text(limits.backupNameLength),
-        /** The file holds only what differs from that of this backup. Null where the layer is encrypted. */
+        /** The file holds only what differs from that of this backup, which is encrypted with the same key, or as this one in the clear. */
         parentName: nullable(text(limits.backupNameLength)),
       }),
       limits.backups,

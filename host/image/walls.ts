@@ -5,6 +5,8 @@
  * same, and its namespaces with it.
  */
 import { execFile } from 'node:child_process';
+import { dirname } from 'node:path';
+import type { Secret } from '../../contract/secret.ts';
 import { asGuestUser } from '../guest/launcher.ts';
 import type { GuestUser } from '../guest/users.ts';
 
@@ -23,6 +25,8 @@ export interface Walls {
   output?: { path: string; maxBytes: number };
   /** More files that are read, or written as the output is, each at its place behind the walls. */
   more?: readonly { path: string; at: string; written?: true }[];
+  /** Each in a file of its own, {@link secretAt}, in memory that is never swapped, for its user alone. Only with a user. */
+  secrets?: readonly Secret[];
   /** It is there too: without it QEMU takes a weaker kind of lock. For files that a guest's QEMU may want. */
   nullDevice?: true;
   /** How much address space the program may have; 1 GiB where absent. */
@@ -30,6 +34,9 @@ export interface Walls {
   timeoutMs?: number;
   signal?: AbortSignal;
 }
+
+/** Where the program finds a secret. */
+export const secretAt = (index: number): string => `/secrets/${index}`;
 
 const limitsOf = ({ output, more = [], memoryBytes = 2 ** 30, timeoutMs = defaultMs }: Walls): string[] => [
   ...[`--as=${memoryBytes}`, `--cpu=${Math.ceil(timeoutMs / 2000)}`, `--fsize=${output?.maxBytes ?? 0}`],
@@ -49,6 +56,19 @@ for name in bin lib lib32 lib64 sbin; do [ ! -e "/$name" ] || ln -s "usr/$name" 
 mount --bind /usr /mnt/usr
 mount -o remount,bind,ro,nosuid,nodev /mnt/usr
 while [ "$1" != -- ]; do
+  if [ "$1" = secrets ]; then
+    mkdir "/mnt$3"
+    mount -t ramfs -o mode=711 none "/mnt$3"
+    number=0
+    while IFS= read -r secret; do
+      (umask 077; printf %s "$secret" > "/mnt$3/$number")
+      chown "$2" "/mnt$3/$number"
+      number=$((number + 1))
+    done
+    unset secret
+    shift 3
+    continue
+  fi
   case $1 in read) rights=ro;; write) rights=noexec;; esac
   mkdir -p "/mnt\${3%/*}"
   : > "/mnt$3"
@@ -61,7 +81,8 @@ mount -o remount,ro /mnt
 exec chroot /mnt "$@"`;
 
 /** What the script takes: how, which file, and where it shall be. */
-const filesOf = ({ path, output, below: under, more = [], nullDevice }: Walls): string[] => [
+const filesOf = ({ user, path, output, below: under, more = [], nullDevice, secrets = [] }: Walls): string[] => [
+  ...(secrets.length > 0 ? ['secrets', String(user!.uid), dirname(secretAt(0))] : []),
   ...['read', path, inside],
   ...(under === undefined ? [] : ['read', under, below]),
   ...more.flatMap(({ path: file, at, written }) => [written ? 'write' : 'read', file, at]),
@@ -87,12 +108,21 @@ export const walledEnvironment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 
 
 /** Runs the command behind the walls, to its end. */
 export function runWalledIn(command: string[], options: Walls) {
-  const { user, timeoutMs = defaultMs, signal } = options;
+  const { user, timeoutMs = defaultMs, signal, secrets = [] } = options;
+  if (secrets.length > 0 && !user) throw new Error('without walls nothing hides a secret');
   const { program, args } = walledIn(command, options);
-  return run(program, args, user ? timeoutMs + 5000 : timeoutMs, signal);
+  const input = secrets.map((secret) => `${secret.reveal()}\n`).join('');
+  return run(program, args, { timeoutMs: user ? timeoutMs + 5000 : timeoutMs, signal, input });
 }
 
-function run(command: string, args: string[], timeoutMs: number, signal?: AbortSignal) {
+interface Running {
+  timeoutMs: number;
+  signal: AbortSignal | undefined;
+  /** What is on its standard input. */
+  input: string;
+}
+
+function run(command: string, args: string[], { timeoutMs, signal, input }: Running) {
   return new Promise<{ stdout: string; stderr: string; failed: boolean }>((resolve) => {
     const env = walledEnvironment;
     const options = { timeout: timeoutMs, maxBuffer: 1024 * 1024, killSignal: 'SIGKILL', cwd: '/', env } as const;
@@ -100,6 +130,9 @@ function run(command: string, args: string[], timeoutMs: number, signal?: AbortS
       signal?.removeEventListener('abort', end);
       resolve({ stdout, stderr, failed: error !== null });
     });
+    // One that ended before it has read it has failed, and says why.
+    child.stdin!.on('error', () => {});
+    child.stdin!.end(input);
     const end = () => {
       // `timeout` leads a group of its own; what it began is in it.
       try {

@@ -3,14 +3,15 @@ import { chown, stat } from 'node:fs/promises';
 import type { LayerId, VolumeId } from '../../contract/ids.ts';
 import type { GuestUser } from '../guest/users.ts';
 import { HostFault } from '../host-error.ts';
-import { outside, runWalledIn, type Walls } from '../image/walls.ts';
-import { type BlockNode, chainNodes, type LayerChain, secretObjects } from './chain.ts';
+import { outside, runWalledIn, secretAt, type Walls } from '../image/walls.ts';
+import { type BlockNode, chainNodes, encryption, keysOf, type LayerChain, secretObjects } from './chain.ts';
 import { outputOptions } from './formats.ts';
 import { faultCode, sinkJob, streamJob } from './jobs.ts';
-import type { BuildsOn } from './names.ts';
+import { type BuildsOn, keyObject } from './names.ts';
 import { writeOverlay } from './overlay.ts';
+import { withPointers } from './pointers.ts';
 import { withStorageDaemon } from './storage-daemon.ts';
-import type { BackupFile, LayerTools, ToolWork } from './tools.ts';
+import type { BackupFile, LayerTools, Sealed, ToolWork } from './tools.ts';
 
 /** It may take long, and a core as long. */
 const longMs = 4 * 3_600_000;
@@ -43,7 +44,7 @@ export function qemuLayerTools(user: GuestUser | undefined): LayerTools {
           withSignal(walls, work),
         );
       }),
-    backUp: (chain, to, earlier, work) => lent(user, chain, () => backUp(user, chain, { to, earlier }, work)),
+    backUp: (chain, to, options, work) => lent(user, chain, () => backUp(user, chain, { to, ...options }, work)),
     async restore(backups, to, work) {
       await give(user, to);
       const sizes = await Promise.all(backups.map(async ({ path }) => (await stat(path)).size));
@@ -105,7 +106,7 @@ async function sink(user: GuestUser | undefined, chain: LayerChain, onto: LayerI
 async function backUp(
   user: GuestUser | undefined,
   chain: LayerChain,
-  { to, earlier }: { to: string; earlier: readonly BackupFile[] },
+  { to, earlier, sealed }: { to: string; earlier: readonly BackupFile[]; sealed?: Sealed | undefined },
   work: ToolWork,
 ): Promise<void> {
   const { node, walls } = reading(user, chain, to);
@@ -117,7 +118,23 @@ async function backUp(
     return;
   }
   // Empty: what it reads through what is below it is compared with the parent, and what differs is written.
-  await writeOverlay(to, { sizeBytes: chain.top.sizeBytes, buildsOn: null, format: 'qcow2' }, { durable: false });
+  const { sizeBytes } = chain.top;
+  await writeOverlay(to, { sizeBytes, buildsOn: null, format: 'qcow2', luks: sealed?.luks }, { durable: false });
+  if (sealed) {
+    await withPointers({ user, to, sizeBytes, key: sealed.key }, earlier, async (pointers) => {
+      const overlay = {
+        ...{ driver: 'qcow2', ...encryption(sealed), file: { driver: 'file', filename: walls.to }, backing: node },
+      };
+      const keys = [...keysOf(chain).filter(({ id }) => id !== sealed.key.id), sealed.key];
+      const objects = keys.flatMap(({ id }, at) => ['--object', `secret,id=${keyObject(id)},file=${secretAt(at)}`]);
+      const more = [...walls.more, ...pointers.files];
+      const secrets = keys.map(({ passphrase }) => passphrase!);
+      const options = { ...walls, more, secrets, memoryBytes: memoryBytes(more.length) };
+      const rebase = ['rebase', ...objects, '-b', pointers.first, '-F', 'qcow2', asJson(overlay)];
+      await qemuImg(rebase, withSignal(options, work));
+    });
+    return;
+  }
   const overlay = { driver: 'qcow2', file: { driver: 'file', filename: walls.to }, backing: node };
   const more = [...walls.more, ...earlier.map(({ path, name }) => ({ path, at: `/backups/${name}` }))];
   const below = user ? `/backups/${parent.name}` : parent.path;

@@ -4,8 +4,9 @@
  */
 
 import type { LayerId } from '../../contract/ids.ts';
-import type { LayerChain } from './chain.ts';
+import type { ChainKey, LayerChain } from './chain.ts';
 import type { CapturedImageFormat } from './formats.ts';
+import type { LuksHeader } from './luks.ts';
 import type { BuildsOn } from './names.ts';
 
 export interface ToolWork {
@@ -17,6 +18,12 @@ export interface ToolWork {
 export interface BackupFile {
   name: string;
   path: string;
+}
+
+/** How a file that is written is encrypted, and what it is compared with. */
+export interface Sealed {
+  key: ChainKey;
+  luks: LuksHeader;
 }
 
 export interface LayerTools {
@@ -31,8 +38,14 @@ export interface LayerTools {
   /**
    * Writes what the chain holds into a file as a qcow2 that stands for itself, compressed; or, where there are earlier backups (the nearest
    * first), what differs from the first of them.
+   * @param options.sealed what differs is encrypted so, and the earlier ones are with the same key
    */
-  backUp(chain: LayerChain, to: string, earlier: readonly BackupFile[], work: ToolWork): Promise<void>;
+  backUp(
+    chain: LayerChain,
+    to: string,
+    options: { earlier: readonly BackupFile[]; sealed?: Sealed | undefined },
+    work: ToolWork,
+  ): Promise<void>;
   /** Writes what the first of these backups holds into a file that is there and empty; the others are what it builds on. */
   restore(backups: readonly BackupFile[], to: string, work: ToolWork): Promise<void>;
 }

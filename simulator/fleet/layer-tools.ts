@@ -31,6 +31,6 @@ export const headersOnly: LayerTools = {
     await write(top.path, sizeBytes, next ? { kind: 'layer', id: next.layerId } : image, top.key);
   },
   convert: ({ top }, to) => write(to, top.sizeBytes, null),
-  backUp: ({ top }, to) => write(to, top.sizeBytes, null),
+  backUp: ({ top }, to, { sealed }) => write(to, top.sizeBytes, null, sealed?.key),
   restore: ([first], to) => copyFile(first!.path, to),
 };

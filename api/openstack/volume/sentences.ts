@@ -23,7 +23,6 @@ type Some = Partial<SentenceTable<CinderReasons>>;
 const encryptedCalls = {
   transfer: 'transferring encrypted volume is not supported',
   upload: 'an image of it would hold its content in the clear, which this cloud does not make.',
-  increment: 'this cloud makes full backups of such alone: make one that is not incremental.',
 };
 
 const volumeTypes = {

@@ -305,10 +305,6 @@ test('a backup of an encrypted volume is encrypted with its key, which stays wit
   const [sealed, plain] = [await cloud.made({ type: 'sealed' }), await cloud.made()];
   const [backup, { id: clear }] = [await own.made(sealed.id), await own.made(plain.id)];
   assert.equal(backup.key_id, sealed.key_id);
-  await assert.rejects(own.backups.create(cloud.member, own.wish(sealed.id, { incremental: true })), {
-    reason: 'volume_encrypted',
-    fields: { id: sealed.id, call: 'increment' },
-  });
   await cloud.volumes.delete(cloud.member, sealed.id, { cascade: false, force: false });
   await cloud.obey();
   assert.ok(await hasKey(backup.key_id), 'it is the backup’s');
@@ -347,6 +343,21 @@ test('a backup of an encrypted volume is encrypted with its key, which stays wit
   await own.settle();
   const fourth = await of(clear, 'sealed more');
   assert.ok((await topOf(fourth)).key_id, 'what was in the clear becomes encrypted');
+});
+
+test('one of an encrypted volume builds on the latest with the same key, and on no other', async () => {
+  await sealedType('sealed by difference');
+  const volume = await cloud.made({ type: 'sealed by difference' });
+  const wish = own.wish(volume.id, { incremental: true });
+  await assert.rejects(own.backups.create(cloud.member, wish), { reason: 'backup_parent_missing' });
+  const full = await own.made(volume.id);
+  const { id } = await own.backups.create(cloud.member, wish);
+  await own.obey();
+  await own.settle();
+  const made = await own.backups.get(cloud.member, id);
+  assert.deepEqual([made.parent_id, made.key_id], [full.id, volume.key_id]);
+  await sql`update backup set key_id = null where volume_id = ${volume.id}`.execute(db.database.query);
+  await assert.rejects(own.backups.create(cloud.member, wish), { reason: 'backup_parent_missing' });
 });
 
 test('an encrypted backup comes back to no pool of a cluster, where it would lie in the clear', async () => {

@@ -48,9 +48,6 @@ export function createBackup(database: Database, caller: Caller, wish: BackupWis
   const id = newId();
   return database.transaction(actorOf(caller), async (tx) => {
     const volume = await lockVolume(tx, reachOf(caller), wish.volumeId);
-    // No program compares what is encrypted with two passphrases on its way.
-    if (volume.key_id !== null && wish.incremental)
-      throw new CloudError('invalid', 'volume_encrypted', { id: volume.id, call: 'increment' });
     const from = await contentOf(tx, caller, volume, wish);
     await checkQuota(tx, projectId, descriptor.usage, { backups: 1, backup_gigabytes: from.sizeGib });
     const parent = wish.incremental ? await latestOf(tx, caller, volume, from.at) : null;
@@ -106,18 +103,19 @@ async function ofSnapshot(tx: Tx, caller: Caller, volume: ListedVolume, snapshot
 }
 
 /**
- * The volume's latest backup that is whole, in the same host's directory, and of what the volume was before. It stays until this
+ * The volume's latest backup that is whole, in the same host's directory, encrypted with the volume's key if it has one, and of what the volume was
+ * before. It stays until this
  * transaction ends: whoever deletes it waits, and then sees us.
  */
 async function latestOf(
   tx: Tx,
   caller: Caller,
-  { id, host_id }: ListedVolume,
+  { id, host_id, key_id }: ListedVolume,
   before: Date | null,
 ): Promise<{ id: string; file_name: string }> {
   const { rows } = await sql<{ id: string; file_name: string }>`select id, file_name from backup
     where volume_id = ${id} and host_id = ${host_id} and ready_at is not null and fault is null and desired_presence = 'present'
-      and key_id is null
+      and key_id is not distinct from ${key_id}::uuid
       and ${isAdmin(caller) ? sql`true` : sql`project_id = ${caller.projectId}::uuid`}
       and (${before}::timestamptz is null or data_at < ${before}::timestamptz)
     order by data_at desc, id desc limit 1 for share`.execute(tx);

@@ -12,7 +12,7 @@ import { keysOf } from '../chain.ts';
 import type { Outcomes } from '../outcomes.ts';
 import { type LayerTask, Superseded } from '../task.ts';
 import { awaitKeyMs, awaitsKeys } from './making.ts';
-import { sealInto } from './sealing.ts';
+import { sealDifference, sealInto } from './sealing.ts';
 import type { StepFunction } from './step.ts';
 
 type Capture = NonNullable<DesiredLayer['captures']>[number];
@@ -130,8 +130,6 @@ async function makeBackup(
   wish: Backup,
 ): Promise<{ sizeBytes: number; sha256: string }> {
   const { backups, tools } = task.context;
-  if (desired.encryption && wish.parentName !== null)
-    throw new HostFault('encrypted', 'of an encrypted layer full backups are made only');
   const named = (now: DesiredLayer) => now.backups?.some(({ id }) => id === wish.id) === true;
   return task.whileWanted(named, async (signal) => {
     const earlier = wish.parentName === null ? [] : await backups.chain(wish.parentName, null, signal);
@@ -141,9 +139,9 @@ async function makeBackup(
       write: (to) =>
         task.kind(desired).whileStill(task, desired, (chain) => {
           const { encryption } = desired;
-          return encryption
-            ? sealInto(task, { to, encryption, sizeBytes: chain.top.sizeBytes, below: chain }, work)
-            : tools.backUp(chain, to, earlier, work);
+          if (!encryption) return tools.backUp(chain, to, { earlier }, work);
+          if (earlier.length > 0) return sealDifference(task, { to, encryption, below: chain, earlier }, work);
+          return sealInto(task, { to, encryption, sizeBytes: chain.top.sizeBytes, below: chain }, work);
         }),
       written: () => task.context.step('copy-layer'),
       signal,

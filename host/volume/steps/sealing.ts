@@ -31,6 +31,17 @@ export async function sealInto(
   await tools.stream({ top, lower: [below.top, ...below.lower], base: below.base }, null, work);
 }
 
+/** The same, of what differs from the first of these backups, which are encrypted with the same key. */
+export async function sealDifference(
+  task: LayerTask,
+  { to, encryption, below, earlier }: Omit<Sealing, 'sizeBytes'> & { earlier: readonly BackupFile[] },
+  work: ToolWork,
+): Promise<void> {
+  const { tools, files } = task.context;
+  const luks = luksHeader(encryption, files.keys.of(encryption.keyId)!);
+  await tools.backUp(below, to, { earlier, sealed: { key: keyOf(task, encryption), luks } }, work);
+}
+
 export const keyOf = (task: LayerTask, { keyId }: LayerEncryption): ChainKey => ({
   ...{ id: keyId, passphrase: task.context.files.keys.of(keyId) },
 });
