@@ -150,16 +150,20 @@ export class WorkQueue {
 
   /**
    * graphile-worker itself would leave a dead process's jobs locked for four hours. The wish becomes a new job: if the old
-   * one is worked on after all, its end must not take away what was wished since.
+   * one is worked on after all, its end must not take away what was wished since. All are gone before the first is wished for anew: two may be of
+   * one resource, and a wish writes to what is locked of it.
    */
   async #takeBack(dead: { of: string } = { of: '' }): Promise<void> {
     try {
       await sql`
         with dead as (
           delete from graphile_worker._private_jobs where split_part(locked_by, ' ', 1) = ${dead.of} or locked_by = ${dead.of}
-            or locked_at < now() - ${takeBackMs}::double precision * interval '1 millisecond' returning task_id, payload)
-        select enqueue(identifier, payload ->> 'id', now())
-        from dead join graphile_worker._private_tasks task on task.id = task_id`.execute(this.#database.query);
+            or locked_at < now() - ${takeBackMs}::double precision * interval '1 millisecond' returning task_id, payload),
+        gone as (
+          select json_agg(json_build_object('task', identifier, 'id', payload ->> 'id')) as jobs
+          from dead join graphile_worker._private_tasks task on task.id = task_id)
+        select enqueue(task, id, now())
+        from (select distinct w.* from gone, json_to_recordset(gone.jobs) as w(task text, id text)) as wish`.execute(this.#database.query);
     } catch (error) {
       this.#log.warn({ err: error }, 'work queue: looking for lost jobs failed, will be tried again');
     }
