@@ -13,6 +13,7 @@ import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkInventory } from './inventory.ts';
 import { NetworkService } from './network/service.ts';
 import { PortService } from './port/service.ts';
+import { PortForwardingService } from './port-forwarding/service.ts';
 import { NetworkQuotaService } from './quota.ts';
 import { RbacPolicyService } from './rbac-policy/service.ts';
 import { ReachabilityService } from './reachability/index.ts';
@@ -35,6 +36,7 @@ export function openNetwork(options: { database: Database }) {
     ports: new PortService({ ...options, autoNetwork: ensureTopology }),
     routers: new RouterService(options),
     floatingIps: new FloatingIpService(options),
+    portForwardings: new PortForwardingService(options),
     securityGroups: new SecurityGroupService(options),
     reachability: new ReachabilityService(options),
     reachabilityAssertions: new ReachabilityAssertionService(options),

@@ -232,6 +232,23 @@ export interface NetworkReasons {
   external_gateway_for_floating_ip_not_found: { network: string; subnet: string; port: string };
 }
 
+/** Port forwardings. */
+export interface NetworkReasons {
+  port_forwarding_not_found: Id;
+  port_forwarding_without_port: { side: 'internal' | 'external' };
+  port_forwarding_ranges_differ: NoFields;
+  port_forwarding_collision: { side: 'internal' | 'external'; existing: string; given: string };
+  port_forwarding_too_wide: { maximum: number };
+  port_forwarding_port_without_ipv4: { port: string };
+  port_forwarding_address_of_another_port: { ip: string; port: string; fixed_ips: readonly string[] };
+  port_forwarding_unreachable: { id: string; network: string; subnet: string; port: string };
+  port_forwarding_of_another_router: { id: string; router: string; port: string };
+  port_has_port_forwarding: { port: string };
+  /** The floating IP that stands for the port. */
+  port_has_binding_floating_ip: { id: string; ip: string; port: string; fixed_ip: string | null };
+  floating_ip_in_use_by_port_forwarding: Id;
+}
+
 /** Security groups. */
 export interface NetworkReasons {
   security_group_not_found: Id;

@@ -6,6 +6,7 @@ import { networkFlavor, serviceProfile } from './flavor/resource.ts';
 import { floatingIp } from './floating-ip/resource.ts';
 import { network } from './network/resource.ts';
 import { port, portIp, portSecurityGroup } from './port/resource.ts';
+import { portForwarding } from './port-forwarding/resource.ts';
 import { rbacPolicy } from './rbac-policy/resource.ts';
 import { reachabilityAssertion } from './reachability-assertion/resource.ts';
 import { router } from './router/resource.ts';
@@ -16,5 +17,5 @@ import { subnetPool } from './subnet-pool/resource.ts';
 export const networkResources: readonly ResourceDescriptor[] = [
   ...[addressScope, subnetPool, addressGroup, serviceProfile, networkFlavor],
   ...[network, subnet, securityGroup, securityGroupRule, port, portIp, portSecurityGroup, router, floatingIp],
-  ...[rbacPolicy, reachabilityAssertion],
+  ...[portForwarding, rbacPolicy, reachabilityAssertion],
 ];

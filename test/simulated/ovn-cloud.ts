@@ -162,6 +162,32 @@ export class TestCloud {
     });
   }
 
+  /** A floating IP in parts. */
+  async forwardedIp(external: Addressed & { network: string }): Promise<string> {
+    const id = newId();
+    const port = await this.port(external.network, [external], { device_owner: 'network:floatingip', device_id: id });
+    return this.insert('floating_ip', {
+      ...{ id, project_id: this.project, floating_network_id: external.network, floating_port_id: port },
+      floating_ip: external.ip,
+    });
+  }
+
+  /** @param ports external and internal ones, "first:last" or one */
+  portForwarding(
+    floatingIp: string,
+    to: { port: string; ip: string; router: string },
+    protocol: 'tcp' | 'udp',
+    ports: readonly [external: string, internal: string],
+  ): Promise<string> {
+    const [external, internal] = ports.map((range) => range.split(':').map(Number));
+    return this.insert('port_forwarding', {
+      ...{ id: newId(), project_id: this.project, floating_ip_id: floatingIp, router_id: to.router, protocol },
+      ...{ port_id: to.port, fixed_ip: to.ip },
+      ...{ external_first: external![0], external_last: external!.at(-1) },
+      ...{ internal_first: internal![0], internal_last: internal!.at(-1) },
+    });
+  }
+
   /** As Neutron makes them: all out, nothing in. */
   async securityGroup(row: Record<string, unknown> = {}): Promise<string> {
     const id = await this.insert('security_group', { id: newId(), project_id: this.project, name: 'sg', ...row });

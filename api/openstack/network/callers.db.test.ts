@@ -62,6 +62,17 @@ test('nothing of another project can be read, changed, used or deleted: it does 
   );
 });
 
+/** What is made below a floating IP. */
+function belowFloatingIp(id: string, internal_port_id: string): [string, string, object | undefined][] {
+  const path = `/floatingips/${id}/port_forwardings`;
+  const ports = { external_port: 1, internal_port: 1 };
+  return [
+    ['post', path, { port_forwarding: { protocol: 'tcp', internal_port_id, ...ports } }],
+    ['put', `${path}/${newId()}`, { port_forwarding: ports }],
+    ['delete', `${path}/${newId()}`, undefined],
+  ];
+}
+
 test('a caller who may only read can write nothing', async () => {
   const project = testCaller();
   const [me, reader] = [api.as(project), api.as(testCaller(['reader'], project.projectId!))];
@@ -136,12 +147,14 @@ test('a caller who may only read can write nothing', async () => {
       'address-groups': addresses.id,
     }).flatMap(([path, id]): [string, string, object | undefined][] => [
       ['put', `/${path}/${id}/tags`, { tags: ['x'] }],
+      ['post', `/${path}/${id}/tags`, { tags: ['x'] }],
       ['put', `/${path}/${id}/tags/x`, undefined],
       ['delete', `/${path}/${id}/tags/x`, undefined],
       ['delete', `/${path}/${id}/tags`, undefined],
     ]),
     ['put', `/floatingips/${floatingip.id}`, { floatingip: { description: 'x' } }],
     ['delete', `/floatingips/${floatingip.id}`, undefined],
+    ...belowFloatingIp(floatingip.id, port.id),
     ['put', `/quotas/${project.projectId}`, { quota: { port: 1 } }],
     ['delete', `/quotas/${project.projectId}`, undefined],
   ];

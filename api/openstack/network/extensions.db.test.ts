@@ -69,6 +69,15 @@ async function given(me: Me, object_type: string, path: string, id: string): Pro
   assert.equal((await other.get(`/${path}/${id}`)).status, 200);
 }
 
+/** One of a floating IP that is in parts, and how that is shown then. */
+async function forwarding(me: Me, ports: object) {
+  const { router, port, ip } = await floating(me);
+  await put(me, 'floatingips', 'floatingip', ip.id, { port_id: null });
+  const wish = { protocol: 'tcp', internal_port_id: port.id, ...ports };
+  const made = await post(me, `floatingips/${ip.id}/port_forwardings`, 'port_forwarding', wish);
+  return { made, router: router.id, shown: ok(await me.get(`/floatingips/${ip.id}`)) };
+}
+
 type Proof = (me: Me) => Promise<void>;
 
 const proofs: Record<string, Proof> = {
@@ -140,6 +149,10 @@ const proofs: Record<string, Proof> = {
     const { external_gateway_info: made } = await newRouter(admin, { external_gateway_info: gateway });
     assert.equal(made.enable_snat, false);
   },
+  'expose-port-forwarding-in-fip': async (me) => {
+    const { shown } = await forwarding(me, { external_port: 5, internal_port: 6 });
+    assert.deepEqual([shown.port_forwardings[0].external_port, shown.port_forwardings[0].internal_port], [5, 6]);
+  },
   'external-net': async (me) => {
     assert.ok((await list(me, 'networks?router:external=True')).some(({ id }) => id === outside.network));
   },
@@ -172,6 +185,24 @@ const proofs: Record<string, Proof> = {
   'fip-port-details': async (me) => {
     const { port, ip } = await floating(me);
     assert.deepEqual([ip.port_details.name, ip.port_details.network_id], ['inside', port.network_id]);
+  },
+  'floating-ip-port-forwarding': async (me) => {
+    const { made, router, shown } = await forwarding(me, { external_port: 2222, internal_port: 22 });
+    assert.deepEqual([made.external_port, made.internal_port, shown.router_id], [2222, 22, router]);
+  },
+  'floating-ip-port-forwarding-description': async (me) =>
+    assert.equal(
+      (await forwarding(me, { external_port: 1, internal_port: 1, description: 'd' })).made.description,
+      'd',
+    ),
+  'floating-ip-port-forwarding-detail': async (me) => {
+    const { made, shown } = await forwarding(me, { external_port: 1, internal_port: 1 });
+    const [{ id, internal_port_id }] = shown.port_forwardings;
+    assert.deepEqual([id, internal_port_id], [made.id, made.internal_port_id]);
+  },
+  'floating-ip-port-forwarding-port-ranges': async (me) => {
+    const { made } = await forwarding(me, { external_port_range: '80:81', internal_port_range: '8080:8081' });
+    assert.deepEqual([made.external_port_range, made.internal_port_range], ['80:81', '8080:8081']);
   },
   ip_allocation: async (me) => assert.equal((await newPort(me, await newNetwork(me))).ip_allocation, 'immediate'),
   'ip-substring-filtering': async (me) => {

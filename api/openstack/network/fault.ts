@@ -28,6 +28,8 @@ const irregular: Partial<Record<keyof NeutronReasons, string>> = {
   port_security_and_ip_required_for_security_groups: 'PortSecurityAndIPRequiredForSecurityGroups',
   port_has_another_device: 'PortInUse',
   floating_ip_port_already_associated: 'FloatingIPPortAlreadyAssociated',
+  floating_ip_in_use_by_port_forwarding: 'FipInUseByPortForwarding',
+  port_has_binding_floating_ip: 'PortHasBindingFloatingIP',
   external_gateway_for_floating_ip_not_found: 'ExternalGatewayForFloatingIPNotFound',
   router_interface_in_use_by_floating_ip: 'RouterInterfaceInUseByFloatingIP',
   onboarded_subnet_conflicts: 'IllegalSubnetPoolUpdate',

@@ -8,6 +8,7 @@ import type {
 import { portStatus } from '../../../control/network/port/port.ts';
 import * as a from './answers.ts';
 import { type Attributes, ip, nothing, nullable, reader, standard, text, uuid } from './attributes.ts';
+import { singlePort } from './port-forwardings.ts';
 import { type Resource, standardView } from './resource.ts';
 
 /** DNS names of floating IPs come later; clients send empty ones. */
@@ -39,6 +40,17 @@ const attributes: Attributes = {
       }),
     ),
   },
+  port_forwardings: {
+    noFilter: true,
+    show: a.list({
+      id: a.id,
+      protocol: a.text,
+      internal_port_id: a.id,
+      internal_ip_address: a.text,
+      internal_port: a.orNull(a.integer),
+      external_port: a.orNull(a.integer),
+    }),
+  },
   tags: { noFilter: true, show: a.texts },
 };
 
@@ -63,6 +75,14 @@ export const floatingIps = (service: FloatingIpService): Resource<FloatingIpRow>
     port_id: row.port_id,
     router_id: row.router_id,
     status: row.router_id === null ? 'DOWN' : 'ACTIVE',
+    port_forwardings: row.port_forwardings.map((one) => ({
+      id: one.id,
+      protocol: one.protocol,
+      internal_port_id: one.port_id,
+      internal_ip_address: one.fixed_ip,
+      internal_port: singlePort(one.internal_first, one.internal_last),
+      external_port: singlePort(one.external_first, one.external_last),
+    })),
     port_details: row.port_details && {
       name: row.port_details.name,
       network_id: row.port_details.network_id,

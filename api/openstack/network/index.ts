@@ -10,6 +10,7 @@ import type { FloatingIpService } from '../../../control/network/floating-ip/ser
 import type { NetworkInventory } from '../../../control/network/inventory.ts';
 import type { NetworkService } from '../../../control/network/network/service.ts';
 import type { PortService } from '../../../control/network/port/service.ts';
+import type { PortForwardingService } from '../../../control/network/port-forwarding/service.ts';
 import type { NetworkQuotaService } from '../../../control/network/quota.ts';
 import type { RbacPolicyService } from '../../../control/network/rbac-policy/service.ts';
 import type { RouterService } from '../../../control/network/router/service.ts';
@@ -34,6 +35,7 @@ import { addFlavorVerbs, flavors, serviceProfiles } from './flavors.ts';
 import { floatingIps } from './floating-ips.ts';
 import { addInventory } from './inventory.ts';
 import { networks } from './networks.ts';
+import { addPortForwardings } from './port-forwardings.ts';
 import { ports } from './ports.ts';
 import { addQuotas } from './quotas.ts';
 import { rbacPolicies } from './rbac-policies.ts';
@@ -56,6 +58,7 @@ export interface NetworkServices {
   ports: PortService;
   routers: RouterService;
   floatingIps: FloatingIpService;
+  portForwardings: PortForwardingService;
   securityGroups: SecurityGroupService;
   rbacPolicies: RbacPolicyService;
   tags: TagService;
@@ -117,6 +120,7 @@ export function networkDialect(deps: {
       addVersions(app, baseUrl, resources);
       for (const resource of resources) addResource(app, baseUrl, resource);
       for (const resource of tagged) addTags(app, services.tags, resource);
+      addPortForwardings(app, baseUrl, services.portForwardings);
       addRouterVerbs(app, services.routers);
       addAddressGroupVerbs(app, services.addressGroups);
       addSubnetPoolVerbs(app, services.subnetPools);

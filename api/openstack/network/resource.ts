@@ -51,13 +51,24 @@ const fieldsOf = (request: FastifyRequest): string[] | undefined => {
   return Array.isArray(fields) ? fields : [fields];
 };
 
-export function addResource(app: Boundary, baseUrl: (request: FastifyRequest) => string, resource: Resource): void {
+/** One that is found and made below another: how it is for this parent. Its path may name the parameter. */
+export type Bound = (request: FastifyRequest) => Resource;
+
+/**
+ * @param bound for one that is below another (`floatingips/:floatingip_id/…`): the same, for the one in the request's path
+ */
+export function addResource(
+  app: Boundary,
+  baseUrl: (request: FastifyRequest) => string,
+  resource: Resource,
+  bound: Bound = () => resource,
+): void {
   const { single, path, attributes, listing } = resource;
   const shown = answers(resource);
-  addReads(app, baseUrl, resource, shown);
-  const { create, update, writers = 'member' } = resource;
+  addReads(app, baseUrl, resource, bound, shown);
+  const { writers = 'member' } = resource;
   const noun = single.replaceAll('_', ' ');
-  if (create) {
+  if (resource.create) {
     const names = { single, plural: resource.plural };
     const contract = {
       summary: resource.bulk ? `Create one or more ${noun}s` : `Create a ${noun}`,
@@ -70,12 +81,13 @@ export function addResource(app: Boundary, baseUrl: (request: FastifyRequest) =>
       const caller = callerOf(request);
       const { bulk, wishes } = readPost(names, attributes, request.body);
       if (bulk && !resource.bulk) throw badRequest('Bulk operation not supported');
+      const { create } = bound(request) as Required<Resource>;
       const rows = await create(caller, wishes);
       const views = rows.map((row) => resource.view(row, caller));
       return reply.code(201).send(bulk ? { [resource.plural]: views } : { [single]: views[0] });
     });
   }
-  if (update) {
+  if (resource.update) {
     const contract = {
       summary: `Change a ${noun}`,
       rights: writers,
@@ -86,6 +98,7 @@ export function addResource(app: Boundary, baseUrl: (request: FastifyRequest) =>
     app.put(`/v2.0/${path}/:id`, contract, async (request) => {
       const id = idOf(request, resource);
       const caller = callerFor(request, listing.noun, id);
+      const { update } = bound(request) as Required<Resource>;
       const row = await update(caller, id, readPut(single, attributes, request.body));
       return { [single]: resource.view(row, caller) };
     });
@@ -93,7 +106,7 @@ export function addResource(app: Boundary, baseUrl: (request: FastifyRequest) =>
   const remove = { summary: `Delete a ${noun}`, rights: writers, answers: { 204: null } } as const;
   app.delete(`/v2.0/${path}/:id`, remove, async (request, reply) => {
     const id = idOf(request, { listing });
-    await resource.delete(callerFor(request, listing.noun, id), id);
+    await bound(request).delete(callerFor(request, listing.noun, id), id);
     return reply.code(204).send();
   });
 }
@@ -102,6 +115,7 @@ function addReads(
   app: Boundary,
   baseUrl: (request: FastifyRequest) => string,
   resource: Resource,
+  bound: Bound,
   shown: ReturnType<typeof answers>,
 ): void {
   const { single, plural, path, attributes, listing } = resource;
@@ -117,11 +131,12 @@ function addReads(
     const caller = callerOf(request);
     const raw = request.query as RawQuery;
     const { query, fields } = readListQuery(raw, attributes, listing, { admin: isAdmin(caller) });
-    const rows = await resource.list(caller, query);
+    const { list: rowsFor, path: place } = bound(request);
+    const rows = await rowsFor(caller, query);
     const views = rows.map((row) => resource.view(row, caller));
     const body: View = { [plural]: fields ? views.map((view) => only(view, fields)) : views };
     const links = pageLinks(
-      `${baseUrl(request)}/v2.0/${path}`,
+      `${baseUrl(request)}/v2.0/${place}`,
       raw,
       query,
       rows.map(({ id }) => id as string),
@@ -137,7 +152,7 @@ function addReads(
   } as const;
   app.get(`/v2.0/${path}/:id`, show, async (request) => {
     const caller = callerOf(request);
-    const row = await resource.read(caller, idOf(request, resource));
+    const row = await bound(request).read(caller, idOf(request, resource));
     return { [single]: only(resource.view(row, caller), fieldsOf(request)) };
   });
 }

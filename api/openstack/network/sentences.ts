@@ -7,6 +7,7 @@ import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
 import { hostSentences, kitSentences } from '../common/sentences.ts';
+import { badPortForwardings, portForwardings } from './sentences-ports.ts';
 
 /** All that a call of this dialect may be refused for. */
 export type NeutronReasons = KitReasons & HostReasons & NetworkReasons;
@@ -129,6 +130,7 @@ function framed<T extends object>(table: T, frame: (sentence: string) => string)
 
 /** BadRequest: 'Bad … request: ….' */
 export const badRequests = {
+  ...framed(badPortForwardings, (sentence) => `Bad port_forwarding request: ${sentence}.`),
   ...framed(badPorts, (sentence) => `Bad port request: ${sentence}.`),
   ...framed(badSubnets, (sentence) => `Bad subnets request: ${sentence}.`),
   ...framed(badRouters, (sentence) => `Bad router request: ${sentence}.`),
@@ -377,6 +379,7 @@ export const neutronSentences: SentenceTable<NeutronReasons> = {
   ...ports,
   ...routers,
   ...assertions,
+  ...portForwardings,
   ...securityGroups,
   quota_exceeded: ({ resource }) => `Quota exceeded for resources: ['${quotaNames[resource] ?? resource}'].`,
   quota_below_usage: ({ resource, limit, used }) =>

@@ -895,6 +895,30 @@ CREATE TABLE public.port (
     card_limits jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 
+CREATE TABLE public.port_forwarding (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    floating_ip_id uuid NOT NULL,
+    router_id uuid NOT NULL,
+    protocol text NOT NULL,
+    external_first integer NOT NULL,
+    external_last integer NOT NULL,
+    port_id uuid NOT NULL,
+    fixed_ip inet NOT NULL,
+    internal_first integer NOT NULL,
+    internal_last integer NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT port_forwarding_check CHECK (((external_last >= external_first) AND (external_last <= 65535))),
+    CONSTRAINT port_forwarding_check1 CHECK (((internal_last >= internal_first) AND (internal_last <= 65535))),
+    CONSTRAINT port_forwarding_check2 CHECK (((internal_last = internal_first) OR ((internal_last - internal_first) = (external_last - external_first)))),
+    CONSTRAINT port_forwarding_external_first_check CHECK (((external_first >= 1) AND (external_first <= 65535))),
+    CONSTRAINT port_forwarding_internal_first_check CHECK (((internal_first >= 1) AND (internal_first <= 65535))),
+    CONSTRAINT port_forwarding_protocol_check CHECK ((protocol = ANY (ARRAY['tcp'::text, 'udp'::text])))
+);
+
 CREATE TABLE public.port_ip (
     port_id uuid NOT NULL,
     subnet_id uuid NOT NULL,
@@ -1950,6 +1974,9 @@ ALTER TABLE ONLY public.own_limit
 ALTER TABLE ONLY public.policy
     ADD CONSTRAINT policy_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.port_forwarding
+    ADD CONSTRAINT port_forwarding_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.port_ip
     ADD CONSTRAINT port_ip_pkey PRIMARY KEY (subnet_id, ip);
 
@@ -2334,9 +2361,17 @@ CREATE INDEX port_device ON public.port USING btree (device_id) WHERE (device_id
 
 CREATE INDEX port_dhcp_options ON public.port USING btree (network_id) WHERE (extra_dhcp_opts <> '[]'::jsonb);
 
+CREATE INDEX port_forwarding_floating_ip ON public.port_forwarding USING btree (floating_ip_id);
+
+CREATE INDEX port_forwarding_port ON public.port_forwarding USING btree (port_id, fixed_ip);
+
+CREATE INDEX port_forwarding_project ON public.port_forwarding USING btree (project_id, id);
+
+CREATE INDEX port_forwarding_router ON public.port_forwarding USING btree (router_id);
+
 CREATE INDEX port_host ON public.port USING btree (host_id, network_id) WHERE (host_id IS NOT NULL);
 
-CREATE INDEX port_ip_port ON public.port_ip USING btree (port_id);
+CREATE UNIQUE INDEX port_ip_port_ip ON public.port_ip USING btree (port_id, ip);
 
 CREATE INDEX port_network ON public.port USING btree (network_id, id);
 
@@ -2603,6 +2638,8 @@ CREATE TRIGGER own_limit_change AFTER INSERT OR DELETE OR UPDATE ON public.own_l
 CREATE TRIGGER policy_change AFTER INSERT OR DELETE OR UPDATE ON public.policy FOR EACH ROW EXECUTE FUNCTION public.append_change('policy');
 
 CREATE TRIGGER port_change AFTER INSERT OR DELETE OR UPDATE ON public.port FOR EACH ROW EXECUTE FUNCTION public.append_change('port', 'id', '=observed_up');
+
+CREATE TRIGGER port_forwarding_change AFTER INSERT OR DELETE OR UPDATE ON public.port_forwarding FOR EACH ROW EXECUTE FUNCTION public.append_change('port_forwarding');
 
 CREATE TRIGGER port_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.port_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('port_ip', 'port_id');
 
@@ -2893,6 +2930,18 @@ ALTER TABLE ONLY public.own_limit
 
 ALTER TABLE ONLY public.own_limit
     ADD CONSTRAINT own_limit_registered_limit_id_fkey FOREIGN KEY (registered_limit_id) REFERENCES public.registered_limit(id);
+
+ALTER TABLE ONLY public.port_forwarding
+    ADD CONSTRAINT port_forwarding_floating_ip_id_fkey FOREIGN KEY (floating_ip_id) REFERENCES public.floating_ip(id);
+
+ALTER TABLE ONLY public.port_forwarding
+    ADD CONSTRAINT port_forwarding_port_id_fixed_ip_fkey FOREIGN KEY (port_id, fixed_ip) REFERENCES public.port_ip(port_id, ip) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.port_forwarding
+    ADD CONSTRAINT port_forwarding_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.port_forwarding
+    ADD CONSTRAINT port_forwarding_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id);
 
 ALTER TABLE ONLY public.port
     ADD CONSTRAINT port_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);

@@ -14,15 +14,33 @@ export interface PortDetails {
   device_owner: string;
 }
 
-export interface FloatingIpRow extends Selectable<FloatingIpTable> {
-  port_details: PortDetails | null;
+export interface ForwardingDetails {
+  id: string;
+  protocol: 'tcp' | 'udp';
+  external_first: number;
+  external_last: number;
+  port_id: string;
+  fixed_ip: string;
+  internal_first: number;
+  internal_last: number;
 }
 
-const status = sql`case when t.router_id is null then 'DOWN' else 'ACTIVE' end`;
+export interface FloatingIpRow extends Selectable<FloatingIpTable> {
+  port_details: PortDetails | null;
+  port_forwardings: ForwardingDetails[];
+}
+
+/** Of one in parts, the router of these. */
+const router = sql`coalesce(t.router_id, (select f.router_id from port_forwarding f where f.floating_ip_id = t.id limit 1))`;
+const status = sql`case when ${router} is null then 'DOWN' else 'ACTIVE' end`;
 
 export const floatingIpListing: Listing<FloatingIpRow> = {
   noun: 'floating_ip',
-  select: sql<FloatingIpRow>`t.*, case when p.id is not null then jsonb_build_object('name', p.name,
+  select: sql<FloatingIpRow>`t.*, ${router} as router_id,
+    coalesce((select jsonb_agg(jsonb_build_object('id', f.id, 'protocol', f.protocol, 'external_first', f.external_first,
+      'external_last', f.external_last, 'port_id', f.port_id, 'fixed_ip', host(f.fixed_ip), 'internal_first', f.internal_first,
+      'internal_last', f.internal_last) order by f.id) from port_forwarding f where f.floating_ip_id = t.id), '[]') as port_forwardings,
+    case when p.id is not null then jsonb_build_object('name', p.name,
     'network_id', p.network_id, 'mac_address', p.mac, 'admin_state_up', p.admin_state_up, 'observed_up', p.observed_up,
     'device_id', p.device_id, 'device_owner', p.device_owner) end as port_details`,
   from: sql`floating_ip t left join port p on p.id = t.port_id`,
@@ -34,7 +52,7 @@ export const floatingIpListing: Listing<FloatingIpRow> = {
     floating_ip: { kind: 'ip', sortable: true },
     fixed_ip: { kind: 'ip', sortable: true },
     port_id: { kind: 'uuid', sortable: true },
-    router_id: { kind: 'uuid', sortable: true },
+    router_id: { kind: 'uuid', sortable: true, expression: router },
     status: { kind: 'text', sortable: true, expression: status },
     description: { kind: 'text' },
     generation: { kind: 'integer' },

@@ -16,6 +16,7 @@ import { cloudGround, createPorts, loadNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { type FloatingIpRow, floatingIpListing } from './floating-ip.ts';
 import { floatingIp as descriptor } from './resource.ts';
+import { routersBetween } from './router-between.ts';
 
 export interface FloatingIpWish {
   project_id?: string;
@@ -75,6 +76,7 @@ export class FloatingIpService {
   async update(caller: Caller, id: string, patch: FloatingIpPatch): Promise<FloatingIpRow> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const now = await lockOwn<FloatingIpRow>(tx, caller, 'floating_ip', id, 'update_floatingip');
+      if (patch.port_id) await requireWhole(tx, id);
       const changes = patch.port_id !== undefined || patch.fixed_ip !== undefined;
       const wish = { ...now, ...defined(patch) };
       if (patch.port_id !== undefined && patch.fixed_ip === undefined) wish.fixed_ip = null;
@@ -92,6 +94,7 @@ export class FloatingIpService {
   async delete(caller: Caller, id: string): Promise<void> {
     await this.#database.transaction(actorOf(caller), async (tx) => {
       const now = await lockOwn<FloatingIpRow>(tx, caller, 'floating_ip', id, 'delete_floatingip');
+      await requireWhole(tx, id);
       await sql`delete from floating_ip where id = ${id}`.execute(tx);
       await deletePortRows(tx, [now.floating_port_id]);
     });
@@ -193,8 +196,10 @@ async function findInside(tx: Tx, caller: Caller, wish: InsideWish): Promise<Ins
     project_id: string;
     network_id: string;
     device_owner: string;
+    forwarded: boolean;
     ips: { ip: string; subnet_id: string }[];
   }>`select p.project_id, p.network_id, p.device_owner,
+      exists (select from port_forwarding f where f.port_id = p.id) as forwarded,
       coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'subnet_id', i.subnet_id) order by i.position)
         from port_ip i where i.port_id = p.id and family(i.ip) = 4), '[]') as ips
     from port p where p.id = ${wish.port_id} for share of p`.execute(tx);
@@ -203,6 +208,8 @@ async function findInside(tx: Tx, caller: Caller, wish: InsideWish): Promise<Ins
   if (!isAdmin(caller) && port.project_id !== wish.project_id) {
     throw new CloudError('invalid', 'floating_ip_port_of_another_project', { port: String(wish.port_id) });
   }
+  // Its answers would leave by the floating IP that stands for it whole.
+  if (port.forwarded) throw new CloudError('invalid', 'port_has_port_forwarding', { port: wish.port_id });
   const ip = chooseIp(wish, port.device_owner, port.ips);
   const router = await findRouter(tx, wish, ip.subnet_id);
   return { port_id: wish.port_id, fixed_ip: ip.ip, router_id: router };
@@ -230,20 +237,20 @@ function chooseIp(wish: InsideWish, owner: string, ips: { ip: string; subnet_id:
   return ips[0]!;
 }
 
-/** The router between the subnet and the external network; the subnet's own gateway goes before others. */
 async function findRouter(tx: Tx, wish: InsideWish, subnetId: string): Promise<string> {
-  const { rows } = await sql<{ id: string }>`select r.id from router r
-    join port p on p.device_id <> '' and p.device_id = r.id::text and p.device_owner like 'network:router_interface%'
-    join port_ip i on i.port_id = p.id and i.subnet_id = ${subnetId}
-    join subnet s on s.id = i.subnet_id
-    where r.gateway_network_id = ${wish.floating_network_id}
-    order by (i.ip is distinct from s.gateway_ip), r.id limit 1 for share of r`.execute(tx);
-  if (!rows[0]) {
+  const router = (await routersBetween(tx, wish.floating_network_id, [subnetId])).get(subnetId);
+  if (router === undefined) {
     throw new CloudError('not_found', 'external_gateway_for_floating_ip_not_found', {
       network: wish.floating_network_id,
       subnet: subnetId,
       port: String(wish.port_id),
     });
   }
-  return rows[0].id;
+  return router;
+}
+
+/** A floating IP in parts stands for no port as a whole, and stays as long as it has parts. */
+async function requireWhole(tx: Tx, id: string): Promise<void> {
+  const { rows } = await sql`select from port_forwarding where floating_ip_id = ${id} limit 1`.execute(tx);
+  if (rows.length > 0) throw new CloudError('conflict', 'floating_ip_in_use_by_port_forwarding', { id });
 }

@@ -31,15 +31,17 @@ export const monitored: Monitored = {
   Gateway_Chassis: ['name', 'chassis_name', 'priority', 'external_ids'],
   Logical_Router_Static_Route: ['ip_prefix', 'nexthop', 'output_port', 'external_ids'],
   NAT: ['type', 'external_ip', 'logical_ip', 'logical_port', 'external_mac', 'external_ids'],
+  Load_Balancer: ['name', 'protocol', 'vips', 'external_ids'],
   DHCP_Options: ['cidr', 'options', 'external_ids'],
 };
 
-/** Tables whose rows live by themselves; a row of the others lives only while another row holds it. */
+/** Tables whose rows live by themselves; a row of the others lives only while another row holds it. A load balancer does, and is held all the same. */
 export const rootTables: ReadonlySet<string> = new Set([
   'Logical_Switch',
   'Logical_Router',
   'Port_Group',
   'Address_Set',
+  'Load_Balancer',
   'DHCP_Options',
 ]);
 

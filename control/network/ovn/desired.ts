@@ -45,6 +45,7 @@ export const names = {
   localnet: (networkId: string) => `provider-${networkId}`,
   router: (routerId: string) => `router-${routerId}`,
   routerPort: (portId: string) => `router-port-${portId}`,
+  portForwarding: (part: string) => `port_forwarding-${part}`,
   gatewayChassis: (portId: string, hostId: string) => `${portId}_${hostId}`,
   /** Used in match expressions, where a name is [A-Za-z_.][A-Za-z0-9_.]*. */
   portGroup: (securityGroupId: string) => `sg_${securityGroupId.replaceAll('-', '_')}`,

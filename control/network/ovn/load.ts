@@ -8,6 +8,7 @@ import {
   type FloatingIpRow,
   IndexedModel,
   type NetworkRow,
+  type PortForwardingRow,
   type PortRow,
   type RouterRow,
   type SecurityGroupRow,
@@ -20,9 +21,10 @@ import type { Touched } from './wakes.ts';
 export async function loadModel(db: Queryable, units: readonly Unit[], hosts: HostSet): Promise<IndexedModel> {
   const ids = (kind: UnitKind) => units.filter((name) => kindOf(name) === kind && idForm.test(idOf(name))).map(idOf);
   const routerIds = ids('router');
-  const [routers, floatingIps, securityGroups, addressGroups] = await Promise.all([
+  const [routers, floatingIps, portForwardings, securityGroups, addressGroups] = await Promise.all([
     loadRouters(db, routerIds),
     loadFloatingIps(db, routerIds),
+    loadPortForwardings(db, routerIds),
     loadSecurityGroups(db, ids('security_group')),
     loadAddressGroups(db, ids('address_group')),
   ]);
@@ -35,7 +37,9 @@ export async function loadModel(db: Queryable, units: readonly Unit[], hosts: Ho
     ]),
   ];
   const [networks, subnets] = await Promise.all([loadNetworks(db, needed), loadSubnets(db, needed)]);
-  return new IndexedModel({ networks, subnets, ports, routers, floatingIps, securityGroups, addressGroups, hosts });
+  return new IndexedModel({
+    ...{ networks, subnets, ports, routers, floatingIps, portForwardings, securityGroups, addressGroups, hosts },
+  });
 }
 
 export async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<NetworkRow[]> {
@@ -112,6 +116,16 @@ async function loadFloatingIps(db: Queryable, routers: readonly string[]): Promi
     where router_id is not null and floating_ip.port_id is not null and ${isOneOf(sql`router_id`, routers)}`.execute(
     db,
   );
+  return rows;
+}
+
+async function loadPortForwardings(db: Queryable, routers: readonly string[]): Promise<PortForwardingRow[]> {
+  if (routers.length === 0) return [];
+  const { rows } = await sql<PortForwardingRow>`
+    select f.id, f.floating_ip_id, host(floating_ip.floating_ip) as floating_ip, f.router_id, f.protocol, f.external_first,
+      f.external_last, host(f.fixed_ip) as fixed_ip, f.internal_first, f.internal_last
+    from port_forwarding f join floating_ip on floating_ip.id = f.floating_ip_id
+    where ${isOneOf(sql`f.router_id`, routers)}`.execute(db);
   return rows;
 }
 

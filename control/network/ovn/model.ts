@@ -77,6 +77,20 @@ export interface FloatingIpRow {
   router_id: string | null;
 }
 
+/** With the addresses of its floating IP and of its port. */
+export interface PortForwardingRow {
+  id: string;
+  floating_ip_id: string;
+  floating_ip: string;
+  router_id: string;
+  protocol: 'tcp' | 'udp';
+  external_first: number;
+  external_last: number;
+  fixed_ip: string;
+  internal_first: number;
+  internal_last: number;
+}
+
 export interface SecurityGroupRow {
   id: string;
   name: string;
@@ -99,6 +113,7 @@ export interface Model {
   ports: ReadonlyMap<string, PortRow>;
   routers: ReadonlyMap<string, RouterRow>;
   floatingIps: ReadonlyMap<string, FloatingIpRow>;
+  portForwardings: ReadonlyMap<string, PortForwardingRow>;
   securityGroups: ReadonlyMap<string, SecurityGroupRow>;
   addressGroups: ReadonlyMap<string, AddressGroupRow>;
   hosts: HostSet;
@@ -110,6 +125,7 @@ export interface ModelRows {
   ports?: readonly PortRow[];
   routers?: readonly RouterRow[];
   floatingIps?: readonly FloatingIpRow[];
+  portForwardings?: readonly PortForwardingRow[];
   securityGroups?: readonly SecurityGroupRow[];
   addressGroups?: readonly AddressGroupRow[];
   hosts?: HostSet;
@@ -121,6 +137,7 @@ export class IndexedModel implements Model {
   readonly ports: ReadonlyMap<string, PortRow>;
   readonly routers: ReadonlyMap<string, RouterRow>;
   readonly floatingIps: ReadonlyMap<string, FloatingIpRow>;
+  readonly portForwardings: ReadonlyMap<string, PortForwardingRow>;
   readonly securityGroups: ReadonlyMap<string, SecurityGroupRow>;
   readonly addressGroups: ReadonlyMap<string, AddressGroupRow>;
   readonly hosts: HostSet;
@@ -128,6 +145,7 @@ export class IndexedModel implements Model {
   readonly #portsOfDevice: ReadonlyMap<string, PortRow[]>;
   readonly #metadataPort: ReadonlyMap<string, PortRow>;
   readonly #floatingIpsOfRouter: ReadonlyMap<string, FloatingIpRow[]>;
+  readonly #portForwardingsOfRouter: ReadonlyMap<string, PortForwardingRow[]>;
 
   constructor(rows: ModelRows) {
     this.networks = byId(rows.networks);
@@ -135,6 +153,7 @@ export class IndexedModel implements Model {
     this.ports = byId(rows.ports);
     this.routers = byId(rows.routers);
     this.floatingIps = byId(rows.floatingIps);
+    this.portForwardings = byId(rows.portForwardings);
     this.securityGroups = byId(rows.securityGroups);
     this.addressGroups = byId(rows.addressGroups);
     this.hosts = rows.hosts ?? new HostSet([]);
@@ -143,6 +162,7 @@ export class IndexedModel implements Model {
     const metadata = [...this.ports.values()].filter((port) => port.device_owner === 'network:distributed');
     this.#metadataPort = new Map(metadata.map((port) => [port.network_id, port]));
     this.#floatingIpsOfRouter = Map.groupBy(this.floatingIps.values(), (floating) => floating.router_id ?? '');
+    this.#portForwardingsOfRouter = Map.groupBy(this.portForwardings.values(), ({ router_id }) => router_id);
   }
 
   subnetsOf(networkId: string): readonly SubnetRow[] {
@@ -156,6 +176,9 @@ export class IndexedModel implements Model {
   }
   floatingIpsOf(routerId: string): readonly FloatingIpRow[] {
     return this.#floatingIpsOfRouter.get(routerId) ?? [];
+  }
+  portForwardingsOf(routerId: string): readonly PortForwardingRow[] {
+    return this.#portForwardingsOfRouter.get(routerId) ?? [];
   }
 }
 

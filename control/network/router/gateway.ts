@@ -98,7 +98,8 @@ async function moveGateway(tx: Tx, router: RouterGateway, network: NetworkFacts,
 
 export async function removeGateway(tx: Tx, router: RouterGateway): Promise<void> {
   if (router.gateway_network_id === null) return;
-  const { rows } = await sql`select from floating_ip where router_id = ${router.id} limit 1`.execute(tx);
+  const { rows } = await sql`select from floating_ip where router_id = ${router.id}
+    union all select from port_forwarding where router_id = ${router.id} limit 1`.execute(tx);
   if (rows.length > 0) {
     throw new CloudError('conflict', 'router_external_gateway_in_use_by_floating_ip', {
       id: router.id,

@@ -211,6 +211,8 @@ async function checkNotNeeded(
   { subnet_id, cidr }: { subnet_id: string; cidr: string },
 ): Promise<void> {
   const { rows } = await sql`select from floating_ip f join port_ip i on i.port_id = f.port_id and i.ip = f.fixed_ip
+    where f.router_id = ${router.id} and i.subnet_id = ${subnet_id}
+    union all select from port_forwarding f join port_ip i on i.port_id = f.port_id and i.ip = f.fixed_ip
     where f.router_id = ${router.id} and i.subnet_id = ${subnet_id} limit 1`.execute(tx);
   if (rows.length > 0) {
     throw new CloudError('conflict', 'router_interface_in_use_by_floating_ip', {

@@ -35,11 +35,8 @@ function columns(model: IndexedModel, port: PortRow): DesiredRow['columns'] {
   const common = { name: port.id, enabled: up };
   if (isRouterPort(port)) {
     const options: Record<string, string> = { 'router-port': names.routerPort(port.id) };
-    // Announces the router's own address and those of its NAT rules when the gateway moves to another host.
-    if (port.device_owner === 'network:router_gateway') {
-      options['nat-addresses'] = 'router';
-      options['exclude-lb-vips-from-garp'] = 'true';
-    }
+    // Announces the router's own address and those of its NAT rules and port forwardings when the gateway moves to another host.
+    if (port.device_owner === 'network:router_gateway') options['nat-addresses'] = 'router';
     return { ...common, type: 'router', addresses: ['router'], port_security: [], options };
   }
   const own = addresses(model, port);

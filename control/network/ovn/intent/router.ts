@@ -4,6 +4,7 @@ import { type DesiredRow, names, type RowName } from '../desired.ts';
 import type { IndexedModel, PortRow, RouterRow, SubnetRow } from '../model.ts';
 import { unit } from '../units.ts';
 import { natRows, translated } from './nat.ts';
+import { portForwardingRows } from './port-forwarding.ts';
 
 export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
   const router = model.routers.get(id);
@@ -27,6 +28,7 @@ export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
     ...(gateway ? gatewayChassis(model, router, gateway) : []),
     ...routes(model, self, router, ports, gateway),
     ...natRows(model, self, router, ports, gateway),
+    ...portForwardingRows(model, self, ports, gateway),
     ...isolation(model, router, ports, gateway),
   ];
 }

@@ -198,6 +198,7 @@ const router = {
   ...{ admin_state_up: true, gateway_network_id: ids.external, enable_snat: true },
   ...{ distributed: true, ha: true, availability_zone_hints: [], routes: [] },
 };
+const forwarding = { floating_ip_id: id('4', 3), floating_ip: '203.0.113.13', router_id: ids.router } as const;
 const floating = { floating_network_id: ids.external, router_id: ids.router };
 const host = (hostId: string, physical_networks: string[], alive: boolean) => ({
   id: hostId,
@@ -252,6 +253,26 @@ export const modelRows: ModelRows = {
       floating_ip: '203.0.113.12',
       port_id: portId(6),
       fixed_ip: '10.1.0.12',
+    },
+  ],
+  portForwardings: [
+    {
+      ...forwarding,
+      id: id('3', 1),
+      ...{ protocol: 'tcp', external_first: 2222, external_last: 2222 },
+      ...{ fixed_ip: '10.1.0.12', internal_first: 22, internal_last: 22 },
+    },
+    {
+      ...forwarding,
+      id: id('3', 2),
+      ...{ protocol: 'tcp', external_first: 8000, external_last: 8002 },
+      ...{ fixed_ip: '10.1.0.12', internal_first: 9000, internal_last: 9002 },
+    },
+    {
+      ...forwarding,
+      id: id('3', 3),
+      ...{ protocol: 'udp', external_first: 5000, external_last: 5001 },
+      ...{ fixed_ip: '10.1.0.13', internal_first: 53, internal_last: 53 },
     },
   ],
   securityGroups: [

@@ -1,0 +1,22 @@
+/** Which router leads from an external network to subnets. */
+import { sql } from 'kysely';
+import type { Tx } from '../../kit/database/database.ts';
+
+/** Router ids by subnet; a subnet that none leads to is not in it. */
+export type BetweenRouters = ReadonlyMap<string, string>;
+
+/** One whose interface is the subnet's own gateway goes before others. Each stays as it is until the transaction ends. */
+export async function routersBetween(
+  tx: Tx,
+  externalNetworkId: string,
+  subnetIds: readonly string[],
+): Promise<BetweenRouters> {
+  if (subnetIds.length === 0) return new Map();
+  const { rows } = await sql<{ subnet_id: string; id: string }>`select i.subnet_id, r.id from router r
+    join port p on p.device_id <> '' and p.device_id = r.id::text and p.device_owner like 'network:router_interface%'
+    join port_ip i on i.port_id = p.id and i.subnet_id = any(${[...new Set(subnetIds)]}::uuid[])
+    join subnet s on s.id = i.subnet_id
+    where r.gateway_network_id = ${externalNetworkId}
+    order by (i.ip is distinct from s.gateway_ip), r.id for share of r`.execute(tx);
+  return new Map(rows.toReversed().map(({ subnet_id, id }) => [subnet_id, id]));
+}
