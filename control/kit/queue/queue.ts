@@ -163,7 +163,9 @@ export class WorkQueue {
           select json_agg(json_build_object('task', identifier, 'id', payload ->> 'id')) as jobs
           from dead join graphile_worker._private_tasks task on task.id = task_id)
         select enqueue(task, id, now())
-        from (select distinct w.* from gone, json_to_recordset(gone.jobs) as w(task text, id text)) as wish`.execute(this.#database.query);
+        from (select distinct w.* from gone, json_to_recordset(gone.jobs) as w(task text, id text)) as wish`.execute(
+        this.#database.query,
+      );
     } catch (error) {
       this.#log.warn({ err: error }, 'work queue: looking for lost jobs failed, will be tried again');
     }
