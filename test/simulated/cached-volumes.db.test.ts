@@ -142,3 +142,46 @@ test('a group of cached and encrypted volumes, one of them in use, is snapshotte
   await deleteServer(cloud, tenancy, server);
   await nothingLeft();
 });
+
+test('a volume gets a cache, and loses it, by retypes and with a server that is off', async () => {
+  const specs = { 'bothy:cache_pool': 'fast', 'bothy:cache_gib': '0.25' };
+  for (const [name, extra_specs] of Object.entries({
+    plain: { 'bothy:tier': 'disk' },
+    quick: { 'bothy:tier': 'disk', ...specs },
+  })) {
+    await volumes('POST', '/types', { volume_type: { name, extra_specs } });
+  }
+  const { volume } = await volumes('POST', '/volumes', { volume: { size: 1, volume_type: 'plain' } });
+  const path = `/volumes/${volume.id}`;
+  await is(path, 'volume', 'available');
+  const retype = (new_type: string) => volumes('POST', `${path}/action`, { 'os-retype': { new_type } });
+  await retype('quick');
+  await chainIs(volume.id, 'base@local final@local');
+  await is(path, 'volume', 'available');
+
+  const server = await createServer(tenancy, 'warmth');
+  await reaches(cloud, tenancy, server, 'ACTIVE');
+  await tenancy.client.must('POST', 'compute', `/servers/${server}/action`, { 'os-stop': null });
+  await reaches(cloud, tenancy, server, 'SHUTOFF');
+  const attachments = `/servers/${server}/os-volume_attachments`;
+  await tenancy.client.must('POST', 'compute', attachments, { volumeAttachment: { volumeId: volume.id } });
+  await is(path, 'volume', 'in-use');
+  await chainIs(volume.id, 'writes@fast base@local final@local');
+  await retype('plain');
+  await is(path, 'volume', 'in-use');
+  await chainIs(volume.id, 'final@local final@local final@local final@local');
+  const shown = await volumes('GET', path);
+  assert.deepEqual([shown.volume.volume_type, shown.volume.migration_status], ['plain', 'success']);
+  await retype('quick');
+  await chainIs(volume.id, 'writes@fast base@local final@local final@local final@local final@local');
+  await tenancy.client.must('DELETE', 'compute', `${attachments}/${volume.id}`);
+  await is(path, 'volume', 'available');
+
+  await volumes('DELETE', path);
+  await deleteServer(cloud, tenancy, server);
+  await cloud.until('nothing to be left', async () => {
+    const { rows } = await sql<{ n: number }>`select (select count(*) from volume) + (select count(*) from volume_layer)
+      + (select coalesce(sum(promised_bytes), 0) from storage_pool_usage) as n`.execute(cloud.database.query);
+    return Number(rows[0]!.n) === 0;
+  });
+});

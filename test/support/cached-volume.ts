@@ -35,21 +35,32 @@ export class CachedVolume {
     await this.tell(this.base, { cache: { role: 'base', fullBytes: null } });
   }
 
-  /** Another generation, or another base, on the present top. */
-  async cover(role: 'writes' | 'base'): Promise<LayerId> {
+  /** Another generation, or another base, on the present top; `plain`: a layer of no cache, once it has ended. */
+  async cover(role: 'writes' | 'base' | 'plain'): Promise<LayerId> {
     const below = this.document(this.top)!;
     if (below.cache?.role === 'writes') this.want(below.id, { readOnly: true });
     const id = newOrderedId<LayerId>();
     await this.tell(id, {
       parentId: this.top,
       pool: role === 'writes' && this.#reads === null ? 'fast' : 'local',
-      cache: {
-        ...{ role, fullBytes: role === 'writes' ? fullBytes : null },
-        ...(role === 'writes' && this.#reads !== null && { reads: { pool: 'fast', bytes: this.#reads } }),
-      },
+      ...(role !== 'plain' && { cache: this.#cacheOf(role) }),
     });
     this.top = id;
     return id;
+  }
+
+  #cacheOf(role: 'writes' | 'base'): NonNullable<DesiredLayer['cache']> {
+    const reads = role === 'writes' ? this.#reads : null;
+    return {
+      ...{ role, fullBytes: role === 'writes' ? fullBytes : null },
+      ...(reads !== null && { reads: { pool: 'fast', bytes: reads } }),
+    };
+  }
+
+  /** A base into which nothing sinks any more. */
+  end(id: LayerId): void {
+    const { cache: _, ...final } = this.document(id)!;
+    this.machine.world.control.wantLayer({ ...final, readOnly: true, generation: final.generation + 1 });
   }
 
   document(id: LayerId): DesiredLayer | undefined {

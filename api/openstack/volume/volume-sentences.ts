@@ -64,7 +64,6 @@ const sizes = {
 const stays: Readonly<Record<VolumeReasons['volume_migration_unfit']['why'], (to: string | null) => string>> = {
   snapshots: () => 'Invalid volume: Volume must not have snapshots to go to another pool',
   group: () => 'Invalid volume: Volume must not be part of a group to go to another pool',
-  cache: () => 'Invalid volume: a volume with a cache stays in the pool that it was made in',
   connected: () => 'Invalid volume: another machine has the volume connected, and would not follow it to another pool',
   nowhere: () => 'Invalid volume: the volume lies nowhere yet',
   cluster: () => 'Invalid input received: there are no clusters of volume services here; name a host as host@pool#pool',
@@ -92,9 +91,7 @@ const volumes: SentenceTable<VolumeReasons> = {
       ? `Invalid volume type: ${type}: volumes of several machines at a time are not served: here a local volume is one machine's.`
       : why === 'same'
         ? `Invalid volume: ${unfit.retype({ id: '', call: 'retype', status: '', wanted: [] })}`
-        : why === 'other_cache'
-          ? `Invalid volume: type ${type} has another cache than the volume, and a volume’s cache stays what it was made with.`
-          : `Invalid volume: ${why === 'other_pool' ? 'the pool of the volume is not as' : 'the volume is not encrypted as'} type ${type} asks, and the migration policy is 'never'. Retype requires migration but is not allowed.`,
+        : `Invalid volume: ${why === 'other_pool' ? 'the pool of the volume is not as' : 'the volume is not encrypted as'} type ${type} asks, and the migration policy is 'never'. Retype requires migration but is not allowed.`,
   volume_cache_sinks: ({ id }) =>
     `Invalid volume: what volume ${id} held is still on its way out of its cache for a snapshot or a clone; try again in a while.`,
   volume_hint_unknown: ({ hint, id }) => `Invalid input received: ${hint} names ${id}, and there is none.`,

@@ -10,11 +10,18 @@ import { freezeLayer } from '../layer/index.ts';
 import { type CacheStep, planCache } from './plan.ts';
 import { beginSink, type CachedVolume, cacheChain, coverTop, isHad, settleBase, wakeWaitingForBase } from './store.ts';
 
-/** @returns what was done; undefined where nothing is to be done now */
-export async function tendCache(tx: Tx, volume: CachedVolume): Promise<CacheStep['do'] | undefined> {
+/**
+ * @param options.ends it has no generations any more, whoever has the volume (../volume/sink-first.ts)
+ * @returns what was done; undefined where nothing is to be done now
+ */
+export async function tendCache(
+  tx: Tx,
+  volume: CachedVolume,
+  { ends = false }: { ends?: boolean } = {},
+): Promise<CacheStep['do'] | undefined> {
   if (volume.cache_pool_id === null || volume.layer_id === null) return undefined;
   const chain = await cacheChain(tx, volume.layer_id);
-  const step = planCache(chain, { had: await isHad(tx, volume.id) });
+  const step = planCache(chain, { had: !ends && (await isHad(tx, volume.id)) });
   switch (step?.do) {
     case undefined:
       return undefined;
@@ -37,21 +44,28 @@ export async function tendCache(tx: Tx, volume: CachedVolume): Promise<CacheStep
 }
 
 /** Its guest is switched to it; whether its first content is complete is said by the new one, which needs all below it. */
-async function setTop(tx: Tx, id: string, layerId: string): Promise<void> {
+export async function setTop(tx: Tx, id: string, layerId: string): Promise<void> {
   await sql`update volume set layer_id = ${layerId}, generation = generation + 1, updated_at = now() where id = ${id}`.execute(
     tx,
   );
   await tellServers(tx, [id]);
 }
 
-/** Servers are about to have these volumes: those with a cache get the first generation of it. Their rows are locked, or new. */
-export async function beginCaches(tx: Tx, volumeIds: readonly string[]): Promise<void> {
+/**
+ * Servers are about to have these volumes: those with a cache get the first generation of it. Their rows are locked, or new.
+ * @param options.onlyHad those that no server has are left alone
+ */
+export async function beginCaches(
+  tx: Tx,
+  volumeIds: readonly string[],
+  { onlyHad = false }: { onlyHad?: boolean } = {},
+): Promise<void> {
   const { rows } =
     await sql<CachedVolume>`select id, host_id, pool_id, layer_id, cache_pool_id, cache_bytes, cache_policy from volume
     where id = any(${[...volumeIds]}::uuid[]) and cache_pool_id is not null and layer_id is not null`.execute(tx);
   for (const volume of rows) {
     const [top] = await cacheChain(tx, volume.layer_id!);
-    if (top?.role !== 'base') continue;
+    if (top?.role !== 'base' || (onlyHad && !(await isHad(tx, volume.id)))) continue;
     const layerId = await coverTop(tx, volume, { top, role: 'writes', sizeBytes: top.size_bytes });
     await setTop(tx, volume.id, layerId);
   }

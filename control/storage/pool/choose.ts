@@ -115,8 +115,8 @@ export function chooseTogether(wishes: readonly PoolWish[], pools: readonly Pool
   for (const wish of wishes) {
     const { pool, cachePool } = choose(wish, left);
     if (!pool) return undefined;
-    // A generation of its cache has the size of the volume, whatever it is to hold.
-    const taken = (each: PoolState) => (each.id === pool.id || each.id === cachePool?.id ? wish.sizeBytes : 0);
+    const taken = (each: PoolState) =>
+      each.id === pool.id ? wish.sizeBytes : each.id === cachePool?.id ? (wish.cache?.bytes ?? 0) : 0;
     left = left.map((each) => ({ ...each, promised_bytes: each.promised_bytes + taken(each) }));
   }
   return left;

@@ -31,6 +31,7 @@ import { tendMove } from './move.ts';
 import { removeVolume } from './remove.ts';
 import { endRestore, giveUpRestore, type RestoreTask } from './restore.ts';
 import { type ReplacingTask, replaceTop } from './revert.ts';
+import { tendSinking } from './sink-first.ts';
 import { changeVolume, isContentComplete, lockVolume } from './store.ts';
 import type { VolumeTask } from './tables.ts';
 import { endUpload, isWanted, type UploadOutcome } from './upload.ts';
@@ -141,7 +142,8 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
   const { volume, top } = look;
   if (volume.desired_presence === 'absent') return towardsAbsent(tx, volume);
   if (volume.launched_at === null && (await isContentComplete(tx, volume.id))) return launch(tx, volume);
-  if (volume.cache_pool_id !== null && (await tendCache(tx, volume))) return 'cache';
+  if (volume.cache_pool_id !== null && (await tendCache(tx, volume, { ends: isSinking(volume.desired_task) })))
+    return 'cache';
   const failure = top && failureOf(top);
   if (volume.fault && byHost.has(volume.fault.code) && !failure && top && isServed(top)) return mend(tx, volume);
   if (volume.desired_task) {
@@ -154,6 +156,8 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
   if (look.deadline && volume.launched_at !== null && !volume.desired_task && !volume.fault) return finish(tx, volume);
   return expire(tx, look);
 }
+
+const isSinking = (task: VolumeTask | null): boolean => task !== null && 'stage' in task && task.stage === 'sinking';
 
 const isMove = ({ kind }: VolumeTask): boolean => kind === 'retype' || kind === 'migrate';
 
@@ -191,7 +195,8 @@ async function fail(tx: Tx, { volume, top, deadline }: Look, why: string): Promi
   await changeVolume(tx, id, {
     fault: faultOf(faultCode(task), message, generation),
     task: null,
-    ...(task && isMove(task) && top && { poolId: top.pool_id, moveOutcome: 'error' }),
+    ...(task && isMove(task) && { moveOutcome: 'error' }),
+    ...(task && isMove(task) && !isSinking(task) && top && { poolId: top.pool_id }),
   });
   const failure = { state: 'failed', code: 'internal', message } as const;
   if (task?.kind === 'extend') await recordExtension(tx, volume, failure);
@@ -239,7 +244,9 @@ async function towardsEndOf(tx: Tx, look: Look, task: VolumeTask): Promise<Volum
       return undefined;
     case 'retype':
     case 'migrate':
-      return top && tendMove(tx, { volume, top, late: isLate(look) }, task);
+      if (!top) return undefined;
+      if (task.stage === 'sinking') return tendSinking(tx, { volume, top, late: isLate(look) }, task);
+      return tendMove(tx, { volume, top, late: isLate(look) }, task);
   }
 }
 

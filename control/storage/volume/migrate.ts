@@ -3,9 +3,12 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
+import { cacheOf } from '../cache/index.ts';
 import { choosePool, placeOf, recordPoolChoice } from '../pool/index.ts';
+import { cacheWords } from '../volume-type/index.ts';
 import { type ActDependencies, onLockedVolume } from './act.ts';
 import { beginMove, requireMovable } from './move.ts';
+import { beginSinkFirst, cacheAfter, keptCache } from './sink-first.ts';
 import { findVolume, reachOf } from './store.ts';
 import { type ListedVolume, requireStatus } from './volume.ts';
 
@@ -28,6 +31,7 @@ export async function migrateVolume(
     await requireMovable(tx, volume);
     const { rows } = await sql<{ extra_specs: Record<string, string> }>`select extra_specs from volume_type
       where id = ${volume.volume_type_id}`.execute(tx);
+    const cache = cacheOf(volume);
     const wish = {
       sizeBytes: volume.layer_bytes,
       extraSpecs: rows[0]!.extra_specs,
@@ -36,11 +40,14 @@ export async function migrateVolume(
       hostOf: 'volume' as const,
       from: await placeOf(tx, volume.pool_id!, volume.attachment !== null),
       encrypted: volume.key_id !== null,
+      cache: cache && keptCache(cacheWords(rows[0]!.extra_specs) ?? { pool: null, tier: null, bytes: 0 }),
     };
     const found = await choosePool(tx, wish);
     if (!found.pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
     await recordPoolChoice(tx, { projectId: volume.project_id, volumeId: id, wish, found });
-    await beginMove(tx, actorOf(caller), volume, { kind: 'migrate', pool, typeId: null });
+    const move = { kind: 'migrate', pool, typeId: null } as const;
+    if (!cache) return beginMove(tx, actorOf(caller), volume, move);
+    await beginSinkFirst(tx, actorOf(caller), volume, { ...move, cache: cacheAfter(cache, found) });
   });
   deps.log.info({ requestId: caller.requestId, volumeId: id, backend }, 'volume migration accepted');
 }

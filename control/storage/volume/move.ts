@@ -8,13 +8,14 @@
  *
  * The volume shows its old type, pool and key until it is there. A new key is made with the new top, and a key goes with the last layer that has
  * it (../volume-key/). One step in the transaction of the volume's controller, which calls again; if the
- * process dies the rows say where it was. Never moves to another host.
+ * process dies the rows say where it was. One with a cache has come here by sink-first.ts. Never moves to another host.
  */
 import { sql } from 'kysely';
 import type { Actor, Queryable, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
 import { tellServers, topIsInForceSql } from '../attachment/index.ts';
+import { giveCache } from '../cache/index.ts';
 import { freezeLayer, hasFailed, insertLayer, isServed, type LayerRow, releaseLayers } from '../layer/index.ts';
 import { insertKey, type VolumeEncryption } from '../volume-key/index.ts';
 import { begin } from './act.ts';
@@ -24,7 +25,7 @@ import type { MoveTask } from './tables.ts';
 import { type ListedVolume, requireUnmoved } from './volume.ts';
 
 /** Content of any size has to be written; what did not even begin until then comes back. */
-const limitMs = 24 * 3600_000;
+export const moveLimitMs = 24 * 3600_000;
 
 export interface MoveWish {
   kind: MoveTask['kind'];
@@ -33,11 +34,22 @@ export interface MoveWish {
   typeId: string | null;
   /** How it is encrypted then, with a key of its own; null: not at all. Absent: as it is. */
   encryption?: VolumeEncryption | null;
+  /** See MoveTask; absent: it has none. */
+  cache?: MoveTask['cache'];
 }
 
 /** The volume's row is locked, {@link requireMovable} has let it pass, and the pool was chosen in this transaction. */
 export async function beginMove(tx: Tx, actor: Actor, volume: ListedVolume, wish: MoveWish): Promise<void> {
-  const { kind, pool, typeId, encryption } = wish;
+  const { generation, waitingFor } = await startMove(tx, volume, wish);
+  await begin(tx, actor, volume, { verb: wish.kind, generation, waitingFor, limitMs: moveLimitMs });
+}
+
+/** The same within an operation that runs. */
+export async function startMove(
+  tx: Tx,
+  volume: ListedVolume,
+  { kind, pool, typeId, encryption, cache }: MoveWish,
+): Promise<{ generation: number; waitingFor: string }> {
   const keyId = encryption && (await insertKey(tx, encryption));
   const onTop = keyId !== undefined && { keyId };
   const { frozen, top } = await freezeTop(tx, { ...volume, pool_id: pool.id }, onTop || {});
@@ -49,10 +61,10 @@ export async function beginMove(tx: Tx, actor: Actor, volume: ListedVolume, wish
     layer_id: top,
     below_id: frozen,
     ...(onTop && { former_key_id: volume.key_id }),
+    ...(cache && { cache }),
   };
   const generation = await changeVolume(tx, volume.id, { task, moveOutcome: null });
-  const waitingFor = `the host to move it, from layer ${frozen} to ${top}`;
-  await begin(tx, actor, volume, { verb: kind, generation, waitingFor, limitMs });
+  return { generation, waitingFor: `the host to move it, from layer ${frozen} to ${top}` };
 }
 
 /** @throws CloudError `invalid` where something holds the volume where it is */
@@ -87,15 +99,18 @@ export async function tendMove(
     case 'settling':
       if (top.former_parent_id !== null) return undefined;
       await changeVolume(tx, id, { task: null });
+      if (task.cache?.former) await giveCache(tx, volume, task.cache.former);
       return 'task ended';
   }
 }
 
-async function arrive(tx: Tx, { id }: ListedVolume, { pool_id, type_id }: MoveTask): Promise<'task ended'> {
+async function arrive(tx: Tx, volume: ListedVolume, { pool_id, type_id, cache }: MoveTask): Promise<'task ended'> {
+  const { id } = volume;
   const generation = await changeVolume(tx, id, {
     ...{ task: null, poolId: pool_id, moveOutcome: 'success' },
     ...(type_id !== null && { typeId: type_id }),
   });
+  if (cache?.then) await giveCache(tx, { ...volume, pool_id }, cache.then);
   // What its new type limits.
   await tellServers(tx, [id]);
   await endOperations(tx, id, generation, { state: 'succeeded' });
@@ -119,12 +134,14 @@ async function turnBack(tx: Tx, volume: ListedVolume, top: LayerRow, task: MoveT
   const generation = await changeVolume(tx, id, { layerId, task: back, moveOutcome: 'error' });
   await tellServers(tx, [id]);
   if (!made) await releaseLayers(tx, [top.id]);
+  if (!made && task.cache?.former) await giveCache(tx, { ...volume, layer_id: layerId }, task.cache.former);
   const message = `The volume stays where it is: ${top.observed_error?.message ?? 'its host did not begin in time'}.`;
   await endOperations(tx, id, generation, { state: 'failed', code: 'unavailable', message });
   return made ? 'moved' : 'task ended';
 }
 
-async function isInForce(tx: Tx, id: string): Promise<boolean> {
+/** No guest writes to what is below its top. */
+export async function isInForce(tx: Tx, id: string): Promise<boolean> {
   const { rows } = await sql`select from volume v where v.id = ${id} and ${topIsInForceSql}`.execute(tx);
   return rows.length > 0;
 }

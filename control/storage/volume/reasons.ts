@@ -39,7 +39,7 @@ export interface VolumeReasons {
   volume_sources_exclusive: { sources: readonly string[] };
   volume_zone_unknown: { zone: string };
   volume_zone_of_source: { zone: string };
-  volume_type_unfit: { type: string; why: 'multiattach' | 'other_pool' | 'other_encryption' | 'other_cache' | 'same' };
+  volume_type_unfit: { type: string; why: 'multiattach' | 'other_pool' | 'other_encryption' | 'same' };
   /** Somebody waits for what is still in its cache. */
   volume_cache_sinks: { id: string };
   /** Another disk is in its place: the hint names what is not there. */
@@ -48,7 +48,7 @@ export interface VolumeReasons {
   /** It stays in its pool: `why` says what holds it, or what is wrong with where it shall go. */
   volume_migration_unfit: {
     id: string;
-    why: 'snapshots' | 'group' | 'cache' | 'connected' | 'nowhere' | 'cluster' | 'unknown' | 'same' | 'other_host';
+    why: 'snapshots' | 'group' | 'connected' | 'nowhere' | 'cluster' | 'unknown' | 'same' | 'other_host';
     to: string | null;
   };
   volume_image_format_unserved: { format: string; container: string };

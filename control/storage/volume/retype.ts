@@ -8,15 +8,17 @@ import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Actor, Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
+import { cacheOf, giveCache } from '../cache/index.ts';
 import { choose, choosePool, placeOf, readPools, recordPoolChoice } from '../pool/index.ts';
 import { encryptionWith, type VolumeEncryption } from '../volume-key/index.ts';
-import { sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
+import { cacheWords, sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { requireMakeable, requireSizeOfType } from './create.ts';
 import { beginMove, requireMovable } from './move.ts';
 import { requireTypeQuota, typesAreLimited } from './quota.ts';
+import { beginSinkFirst, cacheAfter, keptCache } from './sink-first.ts';
 import { changeVolume } from './store.ts';
-import { type ListedVolume, requireStatus } from './volume.ts';
+import { type ListedVolume, requireStatus, requireSwitchable } from './volume.ts';
 
 /** @throws CloudError `not_found`, `forbidden`, `invalid`, `quota_exceeded` */
 export async function retypeVolume(
@@ -35,11 +37,10 @@ export async function retypeVolume(
     requireSizeOfType(type, size_gib);
     requireStatus(volume, 'retype', ['available', 'in-use']);
     if (type.id === volume.volume_type_id) throw unfit(type.name, 'same');
-    const [present] = (
-      await sql<{ extra_specs: Record<string, string> }>`select extra_specs from volume_type
-      where id = ${volume.volume_type_id}`.execute(tx)
-    ).rows;
-    if (!sameCache(present!.extra_specs, type.extra_specs)) throw unfit(type.name, 'other_cache');
+    const words = cacheWords(type.extra_specs);
+    // A move that came to nothing may have left it without.
+    const other = (words === null) !== (volume.cache_pool_id === null);
+    const recached = other || !sameCache(await specsOf(tx, volume), type.extra_specs);
     const [pool] = (await readPools(tx, null)).filter((each) => each.id === pool_id);
     // Asked for nothing more: what it may take of the pool it has already.
     const { verdicts } = choose({ sizeBytes: 0, extraSpecs: type.extra_specs, poolId: pool_id }, pool ? [pool] : []);
@@ -47,11 +48,12 @@ export async function retypeVolume(
     const moves = leaves || rekeyed;
     if (moves && policy === 'never') throw unfit(type.name, leaves ? 'other_pool' : 'other_encryption');
     if (moves) await requireMovable(tx, volume);
+    else if (recached) requireSwitchable(volume);
     if (volume.consumes_quota && (await typesAreLimited(tx))) {
       await requireTypeQuota(tx, project_id, type, { volumes: 1, gigabytes: size_gib });
     }
-    if (moves) {
-      const wish = { leaves, ...(rekeyed && { encryption: encryption ?? null }) };
+    if (moves || recached) {
+      const wish = { leaves, moves, recached, ...(rekeyed && { encryption: encryption ?? null }) };
       return moveToType(tx, actorOf(caller), volume, type, wish);
     }
     await changeVolume(tx, id, { typeId: type.id });
@@ -61,26 +63,58 @@ export async function retypeVolume(
   deps.log.info({ requestId: caller.requestId, volumeId: id, type: asked }, 'volume retyped');
 }
 
+async function specsOf(tx: Tx, { volume_type_id }: ListedVolume): Promise<Record<string, string>> {
+  const { rows } = await sql<{ extra_specs: Record<string, string> }>`select extra_specs from volume_type
+    where id = ${volume_type_id}`.execute(tx);
+  return rows[0]!.extra_specs;
+}
+
+interface Changes {
+  /** Its pool is not as the type asks. */
+  leaves: boolean;
+  /** It leaves, or it gets another encryption: its content is written anew. */
+  moves: boolean;
+  recached: boolean;
+  encryption?: VolumeEncryption | null;
+}
+
 async function moveToType(
   tx: Tx,
   actor: Actor,
   volume: ListedVolume,
   type: { id: string; extra_specs: Record<string, string> },
-  { leaves, ...wanted }: { leaves: boolean; encryption?: VolumeEncryption | null },
+  { leaves, moves, recached, ...wanted }: Changes,
 ): Promise<void> {
+  const words = cacheWords(type.extra_specs);
+  const former = cacheOf(volume);
+  // Nothing is asked of any pool.
+  if (!moves && !words)
+    return beginSinkFirst(tx, actor, volume, { kind: 'retype', pool: null, typeId: type.id, cache: null });
   const wish = {
-    ...{ sizeBytes: volume.layer_bytes, extraSpecs: type.extra_specs },
+    // What it may take of its pool it has already, unless all of it is written anew.
+    ...{ sizeBytes: moves ? volume.layer_bytes : 0, extraSpecs: type.extra_specs },
     ...{ hostId: volume.host_id, hostOf: 'volume' as const },
     from: await placeOf(tx, volume.pool_id!, volume.attachment !== null),
     encrypted: wanted.encryption ? true : wanted.encryption === undefined && volume.key_id !== null,
     // Where it lies is as good as ever.
     ...(!leaves && { poolId: volume.pool_id }),
+    cache: words && (recached ? words : keptCache(words)),
   };
   const found = await choosePool(tx, wish);
   if (!found.pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
   await recordPoolChoice(tx, { projectId: volume.project_id, volumeId: volume.id, wish, found });
-  await beginMove(tx, actor, volume, { kind: 'retype', pool: found.pool, typeId: type.id, ...wanted });
+  const chosen = words &&
+    found.cachePool && {
+      ...{ pool_id: found.cachePool.id, bytes: words.bytes, policy: words.policy },
+    };
+  const then = recached ? chosen : cacheAfter(former, found);
+  const asked = { kind: 'retype', pool: found.pool, typeId: type.id, ...wanted } as const;
+  if (former) return beginSinkFirst(tx, actor, volume, { ...asked, pool: moves ? found.pool : null, cache: then });
+  if (moves) return beginMove(tx, actor, volume, { ...asked, ...(then && { cache: { then, former } }) });
+  await changeVolume(tx, volume.id, { typeId: type.id });
+  if (then) await giveCache(tx, volume, then);
+  await done(tx, actor, volume, 'retype');
 }
 
-const unfit = (type: string, why: 'other_pool' | 'other_encryption' | 'other_cache' | 'same') =>
+const unfit = (type: string, why: 'other_pool' | 'other_encryption' | 'same') =>
   new CloudError('invalid', 'volume_type_unfit', { type, why });

@@ -1,7 +1,9 @@
 /** The volume's table as Kysely sees it; the columns' meaning stands in migrations 0303, 0440 and 0460. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
+import type { VolumeCache } from '../cache/index.ts';
 import type { LayerBase } from '../layer/index.ts';
+import type { VolumeEncryption } from '../volume-key/index.ts';
 import type { CachePolicy } from '../volume-type/index.ts';
 import type { SnapshotStatus, VolumeStatus } from './statuses.ts';
 
@@ -29,6 +31,22 @@ export interface MoveTask {
   below_id: string;
   /** What its content is encrypted with until it is there, null: it is in the clear. Absent: it stays as it is. */
   former_key_id?: string | null;
+  /** Its cache when it is there, and if it comes back. Absent: it has none. */
+  cache?: { then: VolumeCache | null; former: VolumeCache | null };
+}
+
+/** What its cache holds goes down first, see sink-first.ts. */
+export interface SinkTask {
+  kind: 'retype' | 'migrate';
+  stage: 'sinking';
+  /** Where it goes then; null: nowhere, its cache alone changes. */
+  pool_id: string | null;
+  /** That it has when all is done; null: its own. */
+  type_id: string | null;
+  /** How it is encrypted then, null: not at all. Absent: as it is. */
+  encryption?: VolumeEncryption | null;
+  /** That it has when all is done. */
+  cache: VolumeCache | null;
 }
 
 /** The one thing that holds a volume, until it is done. */
@@ -44,7 +62,8 @@ export type VolumeTask =
   | { kind: 'revert'; snapshot_id: string; onto?: LayerBase }
   | { kind: 'reimage'; image_id: string; onto?: LayerBase }
   | { kind: 'transfer'; transfer_id: string }
-  | MoveTask;
+  | MoveTask
+  | SinkTask;
 
 export interface RestoredLayer {
   layer_id: string;

@@ -66,13 +66,20 @@ export function requireStatus(
 
 /** @throws CloudError `invalid` where something holds it in its pool, as Cinder's migrate_volume refuses it */
 export function requireUnmoved(volume: ListedVolume, hasSnapshots: boolean): void {
-  const { id, group_id, cache_pool_id, attachment, host_id } = volume;
-  const unfit = (why: 'snapshots' | 'group' | 'cache' | 'connected' | 'nowhere') =>
+  const { id, group_id, attachment, host_id } = volume;
+  const unfit = (why: 'snapshots' | 'group' | 'connected' | 'nowhere') =>
     new CloudError('invalid', 'volume_migration_unfit', { id, why, to: null });
   if (hasSnapshots) throw unfit('snapshots');
   if (group_id !== null) throw unfit('group');
-  if (cache_pool_id !== null) throw unfit('cache');
   // Another machine would have to be told where it is now.
+  if (attachment && attachment.server_id === null) throw unfit('connected');
+  if (host_id === null) throw unfit('nowhere');
+}
+
+/** New layers may come on it. @throws CloudError `invalid` where a machine outside has it, or it lies nowhere */
+export function requireSwitchable({ id, attachment, host_id }: ListedVolume): void {
+  const unfit = (why: 'connected' | 'nowhere') =>
+    new CloudError('invalid', 'volume_migration_unfit', { id, why, to: null });
   if (attachment && attachment.server_id === null) throw unfit('connected');
   if (host_id === null) throw unfit('nowhere');
 }
