@@ -9,7 +9,7 @@ import type { Queryable } from '../kit/database/database.ts';
 import type { Listing } from '../kit/listing.ts';
 
 /** What policies are about: the nouns of the tables. */
-export type Shareable = 'network' | 'subnet_pool' | 'address_scope' | 'security_group' | 'address_group';
+export type Shareable = 'network' | 'subnet_pool' | 'address_scope' | 'security_group' | 'address_group' | 'qos_policy';
 export type GrantAction = 'access_as_shared' | 'access_as_external';
 
 /** One policy as far as rights go. */

@@ -14,6 +14,7 @@ import { NetworkInventory } from './inventory.ts';
 import { NetworkService } from './network/service.ts';
 import { PortService } from './port/service.ts';
 import { PortForwardingService } from './port-forwarding/service.ts';
+import { QosPolicyService } from './qos-policy/service.ts';
 import { NetworkQuotaService } from './quota.ts';
 import { RbacPolicyService } from './rbac-policy/service.ts';
 import { ReachabilityService } from './reachability/index.ts';
@@ -41,6 +42,7 @@ export function openNetwork(options: { database: Database }) {
     reachability: new ReachabilityService(options),
     reachabilityAssertions: new ReachabilityAssertionService(options),
     rbacPolicies: new RbacPolicyService(options),
+    qosPolicies: new QosPolicyService(options),
     tags: new TagService(options),
     quotas: new NetworkQuotaService(options),
     inventory: new NetworkInventory(options),

@@ -1,5 +1,7 @@
 /** What the network area refuses (see contract/errors.ts). Ids are plain; where a caller may name it otherwise, as it was given. */
 import type { NoFields } from '../../contract/errors.ts';
+import type { QosRuleKind } from './qos-policy/rule.ts';
+import type { QosKeeper } from './qos-policy/use.ts';
 
 interface Id {
   id: string;
@@ -270,6 +272,18 @@ export interface NetworkReasons {
   security_group_invalid_icmp_value: { field: 'type' | 'code'; attribute: string; value: number };
   security_group_missing_icmp_type: { code: number };
   invalid_cidr: { cidr: string };
+}
+
+/** QoS policies. */
+export interface NetworkReasons {
+  qos_policy_not_found: Id;
+  /** With `policy`: in that one. */
+  qos_rule_not_found: { id: string; policy?: string };
+  qos_policy_in_use: { id: string; object: { type: QosKeeper; id: string } };
+  qos_policy_default_already_exists: { project: string };
+  /** The policy has a rule of the kind and direction. */
+  qos_rules_conflict: { policy: string; kind: QosRuleKind; rule: string };
+  policy_remove_authorization_error: Id;
 }
 
 /** Of the cloud's first start and of a recovery: told to who runs them, by no dialect. */

@@ -7,6 +7,7 @@ import { floatingIp } from './floating-ip/resource.ts';
 import { network } from './network/resource.ts';
 import { port, portIp, portSecurityGroup } from './port/resource.ts';
 import { portForwarding } from './port-forwarding/resource.ts';
+import { qosPolicy, qosRule } from './qos-policy/resource.ts';
 import { rbacPolicy } from './rbac-policy/resource.ts';
 import { reachabilityAssertion } from './reachability-assertion/resource.ts';
 import { router } from './router/resource.ts';
@@ -15,7 +16,7 @@ import { subnet } from './subnet/resource.ts';
 import { subnetPool } from './subnet-pool/resource.ts';
 
 export const networkResources: readonly ResourceDescriptor[] = [
-  ...[addressScope, subnetPool, addressGroup, serviceProfile, networkFlavor],
+  ...[addressScope, subnetPool, addressGroup, serviceProfile, networkFlavor, qosPolicy, qosRule],
   ...[network, subnet, securityGroup, securityGroupRule, port, portIp, portSecurityGroup, router, floatingIp],
   ...[portForwarding, rbacPolicy, reachabilityAssertion],
 ];

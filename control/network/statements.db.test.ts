@@ -18,6 +18,7 @@ import { MemoryNorthbound } from './ovn/testing/memory-northbound.ts';
 import { unit } from './ovn/units.ts';
 import { Touched } from './ovn/wakes.ts';
 import { PortService } from './port/service.ts';
+import { QosPolicyService } from './qos-policy/service.ts';
 import { RbacPolicyService } from './rbac-policy/service.ts';
 import { RouterService } from './router/service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
@@ -50,6 +51,7 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
     new AddressScopeService({ database }),
     new RbacPolicyService({ database }),
   ];
+  const qos = new QosPolicyService({ database });
   const [network, subnet, router, port] = [
     id(kinds.network, 207),
     id(kinds.subnet, 207),
@@ -58,7 +60,11 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
   ];
   const by = (column: string, value: string) => ({ filters: [{ column, values: [value] }] });
   const touch =
-    (name: 'portsOfNetworks' | 'routersOfNetworks' | 'routersOfPorts' | 'servicePorts', value: string) => () =>
+    (
+      name: 'portsOfNetworks' | 'keepersOfQosPolicies' | 'routersOfNetworks' | 'routersOfPorts' | 'servicePorts',
+      value: string,
+    ) =>
+    () =>
       expand(database.query, Object.assign(new Touched(), { [name]: new Set([value]) }));
   return {
     'networks of a host': () => ports.desiredNetworks(database.query, id(kinds.host, 50) as HostId),
@@ -74,6 +80,7 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
     'ports of a network that changed': touch('portsOfNetworks', network),
     'routers of a network that changed': touch('routersOfNetworks', network),
     'routers of a port that changed': touch('routersOfPorts', port),
+    'keepers of a QoS policy': touch('keepersOfQosPolicies', newId()),
     'whose port it is': touch('servicePorts', port),
     'routers of a host that moved': async () => {
       const [hosts, nb] = [new HostView(), new MemoryNorthbound()];
@@ -95,6 +102,7 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
     'list subnet pools': () => pools.list(caller, {}),
     'list policies': () => policies.list(caller, {}),
     'list address scopes': () => scopes.list(caller, {}),
+    'list QoS policies': () => qos.list(caller, {}),
     'list routers': () => routers.list(caller, {}),
     'list floating IPs': () => floating.list(caller, {}),
     'list floating IPs of a port': () => floating.list(caller, by('port_id', port)),
@@ -141,7 +149,7 @@ test('every reference from a table of the area has an index, so that a deletion 
     select c.conrelid::regclass || '.' || a.attname as reference
     from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
     where c.contype = 'f' and c.conrelid::regclass::text in
-      ('port', 'port_ip', 'port_security_group', 'floating_ip', 'router', 'subnet', 'security_group_rule', 'network', 'server_port', 'subnet_pool', 'address_scope', 'address_group')
+      ('port', 'port_ip', 'port_security_group', 'floating_ip', 'router', 'subnet', 'security_group_rule', 'network', 'server_port', 'subnet_pool', 'address_scope', 'address_group', 'qos_policy', 'qos_rule', 'rbac_policy')
       and not exists (select from pg_index i where i.indrelid = c.conrelid and i.indkey[0] = c.conkey[1])
     order by 1`.execute(db.database.query);
   assert.deepEqual(

@@ -19,6 +19,7 @@ const made = async (path: string, body: object): Promise<string> => {
   const answer = await me.post(path, body);
   return (Object.values(answer.body)[0] as { id: string }).id;
 };
+const policy = await made('/qos/policies', { policy: { name: 'p' } });
 const ids: Record<string, string> = {
   networks: network_id,
   subnets: subnet.id,
@@ -34,14 +35,28 @@ const ids: Record<string, string> = {
     },
   }),
   'address-groups': await made('/address-groups', { address_group: { addresses: ['10.0.0.0/8'] } }),
+  qos: policy,
   'security-groups': await made('/security-groups', { security_group: { name: 'g' } }),
+};
+
+for (const [single, body] of Object.entries({
+  bandwidth_limit_rule: { max_kbps: 1 },
+  dscp_marking_rule: { dscp_mark: 8 },
+})) {
+  ids[single] = await made(`/qos/policies/${policy}/${single}s`, { [single]: body });
+}
+const idOf = (url: string): string | undefined => {
+  const rule = /(?:bandwidth_limit|dscp_marking)_rule/.exec(url.replaceAll('-', '_'))?.[0];
+  return ids[rule ?? url.split('/')[3]!];
 };
 
 const walk: Walk = {
   entries: api.entries,
   path: ({ url, method }) => ({
     // What is deleted is another one each time, so that the rest stays.
-    id: method === 'DELETE' ? newId() : (ids[url.split('/')[3]!] ?? newId()),
+    id: method === 'DELETE' ? newId() : (idOf(url) ?? newId()),
+    policy,
+    type: 'bandwidth_limit',
     project: admin.projectId!,
     tag: 'x',
     alias: 'router',
@@ -74,11 +89,12 @@ const walk: Walk = {
   },
 };
 
+// First: the other walk may share with everybody what it tries to change.
+test('every route asks for the rights that its contract says', () => walkRights(walk));
+
 test('what is of a wrong type is refused, and nothing ends in a fault of ours', async () => {
   assert.ok((await walkWrongTypes(walk)) > 500);
 });
-
-test('every route asks for the rights that its contract says', () => walkRights(walk));
 
 test('the document that is checked in tells what the routes do', () =>
   holdDocument('network', networkInfo, networkDialect({ authenticator: null as never, services: {} as never })));

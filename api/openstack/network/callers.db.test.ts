@@ -20,6 +20,8 @@ test('nothing of another project can be read, changed, used or deleted: it does 
     .body;
   const { address_group } = (await owner.post('/address-groups', { address_group: {} })).body;
   const { address_scope } = (await owner.post('/address-scopes', { address_scope: { ip_version: 4 } })).body;
+  const project_id = router.project_id;
+  const qos = (await api.as(testAdmin()).post('/qos/policies', { policy: { project_id } })).body.policy;
   const table: [string, string, string][] = [
     ['networks', network_id, 'NetworkNotFound'],
     ['subnets', subnet.id, 'SubnetNotFound'],
@@ -31,15 +33,18 @@ test('nothing of another project can be read, changed, used or deleted: it does 
     ['address-groups', address_group.id, 'AddressGroupNotFound'],
     ['address-scopes', address_scope.id, 'AddressScopeNotFound'],
     ['floatingips', newId(), 'FloatingIPNotFound'],
+    ['qos/policies', qos.id, 'QosPolicyNotFound'],
   ];
   for (const [path, id, type] of table) {
     refused(await other.get(`/${path}/${id}`), 404, type);
     refused(await other.delete(`/${path}/${id}`), 404, type);
-    const single = path.slice(0, -1).replaceAll('-', '_');
+    const single = path === 'qos/policies' ? 'policy' : path.slice(0, -1).replaceAll('-', '_');
     if (path !== 'security-group-rules') refused(await other.put(`/${path}/${id}`, { [single]: {} }), 404, type);
-    const key = path.replaceAll('-', '_');
+    const key = path.split('/').at(-1)!.replaceAll('-', '_');
     assert.deepEqual((await other.get(`/${path}?id=${id}`)).body, { [key]: [] }, path);
   }
+  refused(await other.get(`/qos/policies/${qos.id}/bandwidth_limit_rules`), 404, 'QosPolicyNotFound');
+  refused(await other.post('/networks', { network: { qos_policy_id: qos.id } }), 404, 'QosPolicyNotFound');
   refused(await other.post('/ports', { port: { network_id } }), 404, 'NetworkNotFound');
   refused(
     await other.post('/subnets', { subnet: { network_id, cidr: '10.1.0.0/24', ip_version: 4 } }),
@@ -95,8 +100,29 @@ test('a caller who may only read can write nothing', async () => {
   const external = await newNetwork(admin, { 'router:external': true });
   await newSubnet(admin, external, '203.0.113.0/24', { enable_dhcp: false });
   const { floatingip } = (await me.post('/floatingips', { floatingip: { floating_network_id: external } })).body;
+  const qosOf = { policy: { project_id: project.projectId } };
+  const qos = (await admin.post('/qos/policies', qosOf)).body.policy;
+  const qosRules = Object.entries({ bandwidth_limit_rule: { max_kbps: 1000 }, dscp_marking_rule: { dscp_mark: 10 } });
+  const qosWrites: typeof writes = [];
+  for (const [single, body] of qosRules) {
+    const path = `/qos/policies/${qos.id}/${single}s`;
+    const { id } = (await admin.post(path, { [single]: body })).body[single];
+    const alias = { [`alias_${single}`]: body };
+    qosWrites.push(['post', path, { [single]: body }]);
+    for (const [of, payload] of [
+      [path, { [single]: body }],
+      [`/qos/alias_${single}s`, alias],
+      [`/qos/alias-${single.replaceAll('_', '-')}s`, alias],
+    ] as const) {
+      qosWrites.push(['put', `${of}/${id}`, payload], ['delete', `${of}/${id}`, undefined]);
+    }
+  }
   assert.equal((await reader.get(`/ports/${port.id}`)).status, 200);
   const writes: [string, string, object | undefined][] = [
+    ...qosWrites,
+    ['post', '/qos/policies', { policy: {} }],
+    ['put', `/qos/policies/${qos.id}`, { policy: {} }],
+    ['delete', `/qos/policies/${qos.id}`, undefined],
     ['post', '/networks', { network: {} }],
     ['put', `/networks/${network_id}`, { network: { name: 'x' } }],
     ['delete', `/networks/${network_id}`, undefined],
@@ -145,6 +171,7 @@ test('a caller who may only read can write nothing', async () => {
       floatingips: floatingip.id,
       subnetpools: pool.id,
       'address-groups': addresses.id,
+      'qos/policies': qos.id,
     }).flatMap(([path, id]): [string, string, object | undefined][] => [
       ['put', `/${path}/${id}/tags`, { tags: ['x'] }],
       ['post', `/${path}/${id}/tags`, { tags: ['x'] }],

@@ -9,6 +9,7 @@ import { flavors, serviceProfiles } from './flavors.ts';
 import { floatingIps } from './floating-ips.ts';
 import { networks } from './networks.ts';
 import { ports } from './ports.ts';
+import { qosPolicies } from './qos-policies.ts';
 import { rbacPolicies } from './rbac-policies.ts';
 import type { Resource, View } from './resource.ts';
 import { routers } from './routers.ts';
@@ -65,6 +66,7 @@ const types: [resource: Resource, three: (me: Me) => Promise<object[]>][] = [
   ],
   [flavors(none), async () => named.map((name) => ({ name, description: name, service_type: 'L3_ROUTER_NAT' }))],
   [serviceProfiles(none), async () => named.map((name) => ({ description: name, metainfo: name }))],
+  [qosPolicies(none), async () => named.map((name, n) => ({ name, description: name, is_default: n === 1 }))],
   [addressScopes(none), async () => named.map((name, n) => ({ name, ip_version: n > 0 ? 4 : 6 }))],
   [
     rbacPolicies(none),
@@ -202,7 +204,9 @@ test('an answer is cut down to the fields that are asked for, in a list and alon
 });
 
 /** Neutron's, of those that there are; an address group's are ours. */
-const tagged = 'networks subnets subnetpools ports routers floatingips security_groups address_groups'.split(' ');
+const tagged = 'networks subnets subnetpools ports routers floatingips security_groups address_groups policies'.split(
+  ' ',
+);
 
 test('what has tags is found by them in four ways; they are set, added, checked and removed', async () => {
   assert.deepEqual(
@@ -239,7 +243,11 @@ test('what has tags is found by them in four ways; they are set, added, checked 
 
 /** The name of Neutron's exception. */
 function notFoundOf({ resource: { single } }: Made): string {
-  const words = single.replace('floatingip', 'floating_IP').replace('subnetpool', 'subnet_pool').split('_');
+  const words = single
+    .replace(/^policy$/, 'qos_policy')
+    .replace('floatingip', 'floating_IP')
+    .replace('subnetpool', 'subnet_pool')
+    .split('_');
   return `${words.map((word) => word[0]!.toUpperCase() + word.slice(1)).join('')}NotFound`;
 }
 

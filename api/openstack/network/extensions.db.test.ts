@@ -7,6 +7,7 @@ import { before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { testAdmin, testCaller } from '../../../control/network/testing.ts';
+import { qosProofs } from './extension-proofs-qos.ts';
 import { type Answer, type Me, newNetwork, newSubnet, refused, testApi } from './testing.ts';
 
 const api = await testApi();
@@ -81,6 +82,7 @@ async function forwarding(me: Me, ports: object) {
 type Proof = (me: Me) => Promise<void>;
 
 const proofs: Record<string, Proof> = {
+  ...qosProofs(admin, () => outside.network),
   'address-group': async (me) => {
     const { id } = await post(me, 'address-groups', 'address_group', { addresses: ['10.0.0.0/24'] });
     const more = ok(await me.put(`/address-groups/${id}/add_addresses`, { addresses: ['10.1.0.0/24'] }));

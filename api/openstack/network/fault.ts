@@ -41,6 +41,8 @@ const irregular: Partial<Record<keyof NeutronReasons, string>> = {
   auto_topology_without_external_network: 'AutoAllocationFailure',
   auto_topology_without_subnet_pools: 'AutoAllocationFailure',
   network_mtu_subnet_conflict: 'NetworkMTUSubnetConflict',
+  qos_policy_default_already_exists: 'QoSPolicyDefaultAlreadyExists',
+  qos_rules_conflict: 'QoSRulesConflict',
   // So Neutron spells it.
   security_group_several_remotes: 'SecurityGroupMultipleRemoteEntites',
   ...everyOf(invalidInputs, 'InvalidInput'),

@@ -23,7 +23,8 @@ const attributes: Attributes = {
   port_id: { post: true, put: true, read: nullable(uuid), show: a.orNull(a.id) },
   router_id: { show: a.orNull(a.id) },
   status: { show: a.text },
-  qos_policy_id: { post: true, put: true, read: nothing, noFilter: true },
+  qos_policy_id: { post: true, put: true, read: nullable(uuid), show: a.orNull(a.id) },
+  qos_network_policy_id: { noFilter: true, show: a.orNull(a.id) },
   dns_name: { post: true, read: emptyText, noFilter: true },
   dns_domain: { post: true, read: emptyText, noFilter: true },
   port_details: {
@@ -83,6 +84,8 @@ export const floatingIps = (service: FloatingIpService): Resource<FloatingIpRow>
       internal_port: singlePort(one.internal_first, one.internal_last),
       external_port: singlePort(one.external_first, one.external_last),
     })),
+    qos_policy_id: row.qos_policy_id,
+    qos_network_policy_id: row.qos_network_policy_id,
     port_details: row.port_details && {
       name: row.port_details.name,
       network_id: row.port_details.network_id,

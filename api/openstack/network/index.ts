@@ -11,6 +11,7 @@ import type { NetworkInventory } from '../../../control/network/inventory.ts';
 import type { NetworkService } from '../../../control/network/network/service.ts';
 import type { PortService } from '../../../control/network/port/service.ts';
 import type { PortForwardingService } from '../../../control/network/port-forwarding/service.ts';
+import type { QosPolicyService } from '../../../control/network/qos-policy/service.ts';
 import type { NetworkQuotaService } from '../../../control/network/quota.ts';
 import type { RbacPolicyService } from '../../../control/network/rbac-policy/service.ts';
 import type { RouterService } from '../../../control/network/router/service.ts';
@@ -37,6 +38,8 @@ import { addInventory } from './inventory.ts';
 import { networks } from './networks.ts';
 import { addPortForwardings } from './port-forwardings.ts';
 import { ports } from './ports.ts';
+import { qosPolicies } from './qos-policies.ts';
+import { addQosRules } from './qos-rules.ts';
 import { addQuotas } from './quotas.ts';
 import { rbacPolicies } from './rbac-policies.ts';
 import { addResource, type Resource } from './resource.ts';
@@ -61,6 +64,7 @@ export interface NetworkServices {
   portForwardings: PortForwardingService;
   securityGroups: SecurityGroupService;
   rbacPolicies: RbacPolicyService;
+  qosPolicies: QosPolicyService;
   tags: TagService;
   quotas: NetworkQuotaService;
   inventory: NetworkInventory;
@@ -101,6 +105,7 @@ export function networkDialect(deps: {
     floatingIps(services.floatingIps),
     securityGroups(services.securityGroups),
     addressGroups(services.addressGroups),
+    qosPolicies(services.qosPolicies),
   ];
   const resources: Resource[] = [
     ...tagged,
@@ -126,6 +131,7 @@ export function networkDialect(deps: {
       addSubnetPoolVerbs(app, services.subnetPools);
       addAutoTopology(app, services.autoTopologies);
       addFlavorVerbs(app, services.flavors);
+      addQosRules(app, baseUrl, services.qosPolicies);
       addQuotas(app, services.quotas);
       addInventory(app, services.inventory);
       addExtensions(app);

@@ -4,7 +4,7 @@ import { isShared } from '../../../control/network/access.ts';
 import { type NetworkRow, networkListing } from '../../../control/network/network/network.ts';
 import type { NetworkService, NetworkWish } from '../../../control/network/network/service.ts';
 import * as a from './answers.ts';
-import { type Attributes, boolean, integer, listOf, nothing, nullable, standard, text } from './attributes.ts';
+import { type Attributes, boolean, integer, listOf, nothing, nullable, standard, text, uuid } from './attributes.ts';
 import { type Resource, standardView } from './resource.ts';
 
 const attributes: Attributes = {
@@ -44,6 +44,7 @@ const attributes: Attributes = {
   },
   availability_zone_hints: { post: true, read: listOf(nothing), noFilter: true, show: a.none },
   availability_zones: { noFilter: true, show: a.none },
+  qos_policy_id: { post: true, put: true, read: nullable(uuid), show: a.orNull(a.id) },
   ipv4_address_scope: { show: a.orNull(a.id) },
   ipv6_address_scope: { show: a.orNull(a.id) },
   tags: { noFilter: true, show: a.texts },
@@ -75,6 +76,7 @@ export const networks = (service: NetworkService): Resource<NetworkRow> => ({
     mtu: row.mtu,
     availability_zone_hints: [],
     availability_zones: [],
+    qos_policy_id: row.qos_policy_id,
     ipv4_address_scope: row.ipv4_address_scope,
     ipv6_address_scope: row.ipv6_address_scope,
     ...(isAdmin(caller)

@@ -89,6 +89,8 @@ const attributes: Attributes = {
   'binding:profile': { post: true, put: true, read: nothing, admin: true, noFilter: true, show: a.record({}) },
   'binding:vif_type': { admin: true, noFilter: true, show: a.text },
   'binding:vif_details': { admin: true, noFilter: true, show: a.record({ port_filter: Type.Optional(a.boolean) }) },
+  qos_policy_id: { post: true, put: true, read: nullable(uuid), show: a.orNull(a.id) },
+  qos_network_policy_id: { show: a.orNull(a.id) },
   ip_allocation: { noFilter: true, show: a.text },
   tags: { post: true, read: unique(listOf(text(255))), noFilter: true, show: a.texts },
 };
@@ -125,6 +127,8 @@ export const ports = (service: PortService): Resource<PortRow> => ({
     allowed_address_pairs: row.allowed_address_pairs,
     extra_dhcp_opts: row.extra_dhcp_opts,
     'binding:vnic_type': row.binding_vnic_type,
+    qos_policy_id: row.qos_policy_id,
+    qos_network_policy_id: row.qos_network_policy_id,
     ip_allocation: 'immediate',
     ...(isAdmin(caller)
       ? {

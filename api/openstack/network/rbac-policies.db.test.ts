@@ -147,6 +147,8 @@ test('what no policy may be is refused, and a policy goes with what it gives', a
   const network_id = await newNetwork(me);
   refused(await share(me, 'network', network_id, '*'), 403, 'PolicyNotAuthorized');
   refused(await share(me, 'port', network_id, ids.other), 400, 'InvalidInput');
+  refused(await share(me, '__proto__', network_id, ids.other), 400, 'InvalidInput');
+  assert.deepEqual((await me.get('/rbac-policies?object_type=__proto__')).body.rbac_policies, []);
   refused(await share(me, 'network', network_id, 'them'), 400, 'InvalidInput');
   refused(await share(me, 'network', network_id, newId()), 404, 'HTTPNotFound');
   refused(await share(me, 'network', network_id, ids.other, 'access'), 400, 'InvalidActionForType');

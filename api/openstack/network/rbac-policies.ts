@@ -14,14 +14,13 @@ const types = {
   address_scope: 'address_scope',
   security_group: 'security_group',
   address_group: 'address_group',
+  qos_policy: 'qos_policy',
 } as const;
-const ours: Readonly<Record<string, string>> = types;
-const theirs: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.entries(types).map(([name, type]) => [type, name]),
-);
+const ours: ReadonlyMap<string, string> = new Map(Object.entries(types));
+const theirs: ReadonlyMap<string, string> = new Map(Object.entries(types).map(([name, type]) => [type, name]));
 
 const objectType: Reader = reader(Type.String({ examples: ['network'] }), (value) => {
-  const type = ours[String(value).trim().toLowerCase()];
+  const type = ours.get(String(value).trim().toLowerCase());
   if (type === undefined) throw invalidInput(`'${String(value).slice(0, 80)}' is not a valid RBAC object type`);
   return type;
 });
@@ -72,7 +71,7 @@ export const rbacPolicies = (service: RbacPolicyService): Resource<RbacPolicyRow
     id: row.id,
     tenant_id: row.project_id,
     project_id: row.project_id,
-    object_type: theirs[row.object_type]!,
+    object_type: theirs.get(row.object_type)!,
     object_id: row.object_id,
     action: row.action,
     target_tenant: row.target_project_id ?? '*',
@@ -81,7 +80,7 @@ export const rbacPolicies = (service: RbacPolicyService): Resource<RbacPolicyRow
 
 /** As control has it: everybody is no project at all. */
 function filterOf(column: string): (value: string) => string {
-  if (column === 'object_type') return (value) => ours[value] ?? value;
+  if (column === 'object_type') return (value) => ours.get(value) ?? value;
   if (column === 'target_project_id') return (value) => (value === '*' ? '' : value);
   return (value) => value;
 }

@@ -53,6 +53,7 @@ test('a router gets a gateway with an address of each version, changes it and lo
     network_id: outside.id,
     enable_snat: false,
     external_fixed_ips: [{ subnet_id: outside.four, ip_address: '203.0.113.77' }],
+    qos_policy_id: null,
   });
   refused(
     await admin.post('/routers', {

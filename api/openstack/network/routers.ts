@@ -32,7 +32,7 @@ const gatewayParts = object({
   network_id: uuid,
   'enable_snat?': boolean,
   'external_fixed_ips?': listOf(object({ 'subnet_id?': uuid, 'ip_address?': ip }, { ip_address: 'ip' }), 64),
-  'qos_policy_id?': nothing,
+  'qos_policy_id?': nullable(uuid),
 });
 
 /** Null or nothing in it: no gateway. */
@@ -59,6 +59,7 @@ const attributes: Attributes = {
         network_id: a.id,
         enable_snat: a.boolean,
         external_fixed_ips: a.list({ subnet_id: a.id, ip_address: a.text }),
+        qos_policy_id: a.orNull(a.id),
       }),
     ),
   },
@@ -100,6 +101,7 @@ function viewOf(row: RouterRow, caller: Caller): View {
             network_id: row.gateway_network_id,
             enable_snat: row.enable_snat,
             external_fixed_ips: row.gateway_ips,
+            qos_policy_id: row.gateway_qos_policy_id,
           },
     ...(isAdmin(caller) ? { distributed: row.distributed, ha: row.ha } : {}),
     flavor_id: row.flavor_id,

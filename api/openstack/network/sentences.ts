@@ -8,6 +8,7 @@ import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
 import { hostSentences, kitSentences } from '../common/sentences.ts';
 import { badPortForwardings, portForwardings } from './sentences-ports.ts';
+import { qosPolicies } from './sentences-qos.ts';
 
 /** All that a call of this dialect may be refused for. */
 export type NeutronReasons = KitReasons & HostReasons & NetworkReasons;
@@ -381,6 +382,7 @@ export const neutronSentences: SentenceTable<NeutronReasons> = {
   ...assertions,
   ...portForwardings,
   ...securityGroups,
+  ...qosPolicies,
   quota_exceeded: ({ resource }) => `Quota exceeded for resources: ['${quotaNames[resource] ?? resource}'].`,
   quota_below_usage: ({ resource, limit, used }) =>
     `Quota limit ${limit} for ${quotaNames[resource] ?? resource} must be greater than or equal to already used ${used}`,

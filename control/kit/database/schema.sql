@@ -536,7 +536,8 @@ CREATE TABLE public.floating_ip (
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    qos_policy_id uuid
 );
 
 CREATE TABLE public.forgotten (
@@ -774,6 +775,7 @@ CREATE TABLE public.network (
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    qos_policy_id uuid,
     CONSTRAINT network_provider_network_type_check CHECK ((provider_network_type = ANY (ARRAY['geneve'::text, 'flat'::text, 'vlan'::text, 'local'::text])))
 );
 
@@ -892,7 +894,8 @@ CREATE TABLE public.port (
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    card_limits jsonb DEFAULT '{}'::jsonb NOT NULL
+    card_limits jsonb DEFAULT '{}'::jsonb NOT NULL,
+    qos_policy_id uuid
 );
 
 CREATE TABLE public.port_forwarding (
@@ -954,6 +957,36 @@ CREATE TABLE public.project_endpoint (
 CREATE TABLE public.project_endpoint_group (
     project_id uuid NOT NULL,
     endpoint_group_id uuid NOT NULL
+);
+
+CREATE TABLE public.qos_policy (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    is_default boolean DEFAULT false NOT NULL,
+    shared boolean DEFAULT false NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.qos_rule (
+    id uuid NOT NULL,
+    qos_policy_id uuid NOT NULL,
+    kind text NOT NULL,
+    direction text DEFAULT 'egress'::text NOT NULL,
+    max_kbps integer,
+    max_burst_kbps integer,
+    dscp_mark smallint,
+    CONSTRAINT qos_rule_check CHECK (((kind <> 'bandwidth_limit'::text) OR (num_nonnulls(max_kbps, max_burst_kbps) = 2))),
+    CONSTRAINT qos_rule_check1 CHECK (((kind <> 'dscp_marking'::text) OR ((dscp_mark IS NOT NULL) AND (direction = 'egress'::text)))),
+    CONSTRAINT qos_rule_direction_check CHECK ((direction = ANY (ARRAY['ingress'::text, 'egress'::text]))),
+    CONSTRAINT qos_rule_dscp_mark_check CHECK (((dscp_mark >= 0) AND (dscp_mark <= 56))),
+    CONSTRAINT qos_rule_kind_check CHECK ((kind = ANY (ARRAY['bandwidth_limit'::text, 'dscp_marking'::text]))),
+    CONSTRAINT qos_rule_max_burst_kbps_check CHECK ((max_burst_kbps >= 0)),
+    CONSTRAINT qos_rule_max_kbps_check CHECK ((max_kbps > 0))
 );
 
 CREATE TABLE public.qos_specs (
@@ -1018,8 +1051,9 @@ CREATE TABLE public.rbac_policy (
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    qos_policy_id uuid,
     CONSTRAINT rbac_policy_action_check CHECK ((action = ANY (ARRAY['access_as_shared'::text, 'access_as_external'::text]))),
-    CONSTRAINT rbac_policy_check CHECK ((num_nonnulls(network_id, subnet_pool_id, address_scope_id, security_group_id, address_group_id) = 1)),
+    CONSTRAINT rbac_policy_check CHECK ((num_nonnulls(network_id, subnet_pool_id, address_scope_id, security_group_id, address_group_id, qos_policy_id) = 1)),
     CONSTRAINT rbac_policy_check1 CHECK (((action = 'access_as_shared'::text) OR (network_id IS NOT NULL)))
 );
 
@@ -1111,6 +1145,7 @@ CREATE TABLE public.router (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     distributed boolean DEFAULT true NOT NULL,
     ha boolean DEFAULT true NOT NULL,
+    gateway_qos_policy_id uuid,
     flavor_id uuid,
     availability_zone_hints text[] DEFAULT '{}'::text[] NOT NULL
 );
@@ -2001,6 +2036,15 @@ ALTER TABLE ONLY public.project_endpoint
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.qos_policy
+    ADD CONSTRAINT qos_policy_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.qos_rule
+    ADD CONSTRAINT qos_rule_once UNIQUE (qos_policy_id, kind, direction);
+
+ALTER TABLE ONLY public.qos_rule
+    ADD CONSTRAINT qos_rule_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.qos_specs
     ADD CONSTRAINT qos_specs_name_key UNIQUE (name);
 
@@ -2023,7 +2067,7 @@ ALTER TABLE ONLY public.quota
     ADD CONSTRAINT quota_project_id_resource_key UNIQUE NULLS NOT DISTINCT (project_id, resource);
 
 ALTER TABLE ONLY public.rbac_policy
-    ADD CONSTRAINT rbac_policy_once UNIQUE NULLS NOT DISTINCT (network_id, subnet_pool_id, address_scope_id, security_group_id, address_group_id, action, target_project_id);
+    ADD CONSTRAINT rbac_policy_once UNIQUE NULLS NOT DISTINCT (network_id, subnet_pool_id, address_scope_id, security_group_id, address_group_id, qos_policy_id, action, target_project_id);
 
 ALTER TABLE ONLY public.rbac_policy
     ADD CONSTRAINT rbac_policy_pkey PRIMARY KEY (id);
@@ -2297,6 +2341,8 @@ CREATE INDEX floating_ip_floating_port ON public.floating_ip USING btree (floati
 
 CREATE INDEX floating_ip_project ON public.floating_ip USING btree (project_id, id);
 
+CREATE INDEX floating_ip_qos_policy ON public.floating_ip USING btree (qos_policy_id) WHERE (qos_policy_id IS NOT NULL);
+
 CREATE INDEX floating_ip_router ON public.floating_ip USING btree (router_id) WHERE (router_id IS NOT NULL);
 
 CREATE INDEX group_snapshot_of_group ON public.group_snapshot USING btree (group_id);
@@ -2334,6 +2380,8 @@ CREATE INDEX network_flavor_profile_profile ON public.network_flavor_profile USI
 CREATE INDEX network_open ON public.network USING btree (id) WHERE (shared OR external);
 
 CREATE INDEX network_project ON public.network USING btree (project_id, id);
+
+CREATE INDEX network_qos_policy ON public.network USING btree (qos_policy_id) WHERE (qos_policy_id IS NOT NULL);
 
 CREATE INDEX operation_deadline ON ONLY public.operation USING btree (deadline) WHERE (state = 'running'::text);
 
@@ -2379,9 +2427,15 @@ CREATE INDEX port_network_owner ON public.port USING btree (network_id, device_o
 
 CREATE INDEX port_project ON public.port USING btree (project_id, id);
 
+CREATE INDEX port_qos_policy ON public.port USING btree (qos_policy_id) WHERE (qos_policy_id IS NOT NULL);
+
 CREATE INDEX port_security_group_group ON public.port_security_group USING btree (security_group_id);
 
 CREATE INDEX project_parent ON public.project USING btree (parent_id);
+
+CREATE UNIQUE INDEX qos_policy_default ON public.qos_policy USING btree (project_id) WHERE is_default;
+
+CREATE INDEX qos_policy_project ON public.qos_policy USING btree (project_id, id);
 
 CREATE INDEX quarantined_server_server ON public.quarantined_server USING btree (server_id);
 
@@ -2390,6 +2444,8 @@ CREATE INDEX rbac_policy_address_group ON public.rbac_policy USING btree (addres
 CREATE INDEX rbac_policy_address_scope ON public.rbac_policy USING btree (address_scope_id) WHERE (address_scope_id IS NOT NULL);
 
 CREATE INDEX rbac_policy_project ON public.rbac_policy USING btree (project_id, id);
+
+CREATE INDEX rbac_policy_qos_policy ON public.rbac_policy USING btree (qos_policy_id) WHERE (qos_policy_id IS NOT NULL);
 
 CREATE INDEX rbac_policy_security_group ON public.rbac_policy USING btree (security_group_id) WHERE (security_group_id IS NOT NULL);
 
@@ -2412,6 +2468,8 @@ CREATE INDEX role_assignment_user ON public.role_assignment USING btree (user_id
 CREATE INDEX router_flavor ON public.router USING btree (flavor_id) WHERE (flavor_id IS NOT NULL);
 
 CREATE INDEX router_gateway_network ON public.router USING btree (gateway_network_id, id) WHERE (gateway_network_id IS NOT NULL);
+
+CREATE INDEX router_gateway_qos_policy ON public.router USING btree (gateway_qos_policy_id) WHERE (gateway_qos_policy_id IS NOT NULL);
 
 CREATE INDEX router_project ON public.router USING btree (project_id, id);
 
@@ -2657,6 +2715,10 @@ CREATE TRIGGER project_endpoint_group_change AFTER INSERT OR DELETE OR UPDATE ON
 
 CREATE TRIGGER project_forgotten AFTER DELETE ON public.project FOR EACH ROW EXECUTE FUNCTION public.note_forgotten('project');
 
+CREATE TRIGGER qos_policy_change AFTER INSERT OR DELETE OR UPDATE ON public.qos_policy FOR EACH ROW EXECUTE FUNCTION public.append_change('qos_policy');
+
+CREATE TRIGGER qos_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.qos_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('qos_rule');
+
 CREATE TRIGGER qos_specs_change AFTER INSERT OR DELETE OR UPDATE ON public.qos_specs FOR EACH ROW EXECUTE FUNCTION public.append_change('qos_specs');
 
 CREATE TRIGGER quota_change AFTER INSERT OR DELETE OR UPDATE ON public.quota FOR EACH ROW EXECUTE FUNCTION public.append_change('quota');
@@ -2863,6 +2925,9 @@ ALTER TABLE ONLY public.floating_ip
     ADD CONSTRAINT floating_ip_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public.floating_ip
+    ADD CONSTRAINT floating_ip_qos_policy_id_fkey FOREIGN KEY (qos_policy_id) REFERENCES public.qos_policy(id);
+
+ALTER TABLE ONLY public.floating_ip
     ADD CONSTRAINT floating_ip_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id);
 
 ALTER TABLE ONLY public.group_snapshot
@@ -2922,6 +2987,9 @@ ALTER TABLE ONLY public.network_flavor_profile
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
+ALTER TABLE ONLY public.network
+    ADD CONSTRAINT network_qos_policy_id_fkey FOREIGN KEY (qos_policy_id) REFERENCES public.qos_policy(id);
+
 ALTER TABLE ONLY public.own_limit
     ADD CONSTRAINT own_limit_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;
 
@@ -2958,6 +3026,9 @@ ALTER TABLE ONLY public.port
 ALTER TABLE ONLY public.port
     ADD CONSTRAINT port_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
+ALTER TABLE ONLY public.port
+    ADD CONSTRAINT port_qos_policy_id_fkey FOREIGN KEY (qos_policy_id) REFERENCES public.qos_policy(id);
+
 ALTER TABLE ONLY public.port_security_group
     ADD CONSTRAINT port_security_group_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;
 
@@ -2982,6 +3053,12 @@ ALTER TABLE ONLY public.project_endpoint
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.project(id);
 
+ALTER TABLE ONLY public.qos_policy
+    ADD CONSTRAINT qos_policy_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.qos_rule
+    ADD CONSTRAINT qos_rule_qos_policy_id_fkey FOREIGN KEY (qos_policy_id) REFERENCES public.qos_policy(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.quarantined_image
     ADD CONSTRAINT quarantined_image_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
@@ -3005,6 +3082,9 @@ ALTER TABLE ONLY public.rbac_policy
 
 ALTER TABLE ONLY public.rbac_policy
     ADD CONSTRAINT rbac_policy_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.rbac_policy
+    ADD CONSTRAINT rbac_policy_qos_policy_id_fkey FOREIGN KEY (qos_policy_id) REFERENCES public.qos_policy(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.rbac_policy
     ADD CONSTRAINT rbac_policy_security_group_id_fkey FOREIGN KEY (security_group_id) REFERENCES public.security_group(id) ON DELETE CASCADE;
@@ -3050,6 +3130,9 @@ ALTER TABLE ONLY public.router
 
 ALTER TABLE ONLY public.router
     ADD CONSTRAINT router_gateway_network_id_fkey FOREIGN KEY (gateway_network_id) REFERENCES public.network(id);
+
+ALTER TABLE ONLY public.router
+    ADD CONSTRAINT router_gateway_qos_policy_id_fkey FOREIGN KEY (gateway_qos_policy_id) REFERENCES public.qos_policy(id);
 
 ALTER TABLE ONLY public.router
     ADD CONSTRAINT router_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);

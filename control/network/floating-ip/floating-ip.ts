@@ -28,6 +28,8 @@ export interface ForwardingDetails {
 export interface FloatingIpRow extends Selectable<FloatingIpTable> {
   port_details: PortDetails | null;
   port_forwardings: ForwardingDetails[];
+  /** Of the external network, which holds where it has none. */
+  qos_network_policy_id: string | null;
 }
 
 /** Of one in parts, the router of these. */
@@ -42,7 +44,8 @@ export const floatingIpListing: Listing<FloatingIpRow> = {
       'internal_last', f.internal_last) order by f.id) from port_forwarding f where f.floating_ip_id = t.id), '[]') as port_forwardings,
     case when p.id is not null then jsonb_build_object('name', p.name,
     'network_id', p.network_id, 'mac_address', p.mac, 'admin_state_up', p.admin_state_up, 'observed_up', p.observed_up,
-    'device_id', p.device_id, 'device_owner', p.device_owner) end as port_details`,
+    'device_id', p.device_id, 'device_owner', p.device_owner) end as port_details,
+    (select n.qos_policy_id from network n where n.id = t.floating_network_id) as qos_network_policy_id`,
   from: sql`floating_ip t left join port p on p.id = t.port_id`,
   visible: (caller) => ownCondition(caller, 't'),
   columns: {
@@ -54,6 +57,7 @@ export const floatingIpListing: Listing<FloatingIpRow> = {
     port_id: { kind: 'uuid', sortable: true },
     router_id: { kind: 'uuid', sortable: true, expression: router },
     status: { kind: 'text', sortable: true, expression: status },
+    qos_policy_id: { kind: 'uuid' },
     description: { kind: 'text' },
     generation: { kind: 'integer' },
     created_at: { kind: 'time', sortable: true },

@@ -14,6 +14,7 @@ import { maySee } from '../access.ts';
 import { interfaceOwners } from '../address/plan.ts';
 import { cloudGround, createPorts, loadNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
+import { checkQosChange, requireQosPolicies } from '../qos-policy/use.ts';
 import { type FloatingIpRow, floatingIpListing } from './floating-ip.ts';
 import { floatingIp as descriptor } from './resource.ts';
 import { routersBetween } from './router-between.ts';
@@ -26,9 +27,10 @@ export interface FloatingIpWish {
   port_id?: string | null;
   fixed_ip?: string | null;
   description?: string;
+  qos_policy_id?: string | null;
 }
 
-export type FloatingIpPatch = Pick<FloatingIpWish, 'port_id' | 'fixed_ip' | 'description'>;
+export type FloatingIpPatch = Pick<FloatingIpWish, 'port_id' | 'fixed_ip' | 'description' | 'qos_policy_id'>;
 
 export class FloatingIpService {
   readonly #database: Database;
@@ -61,6 +63,11 @@ export class FloatingIpService {
       for (const project of [...byProject.keys()].sort()) {
         await checkQuota(tx, project, descriptor.usage, { floating_ips: byProject.get(project)!.length });
       }
+      await requireQosPolicies(
+        tx,
+        caller,
+        wishes.map((wish) => wish.qos_policy_id),
+      );
       for (const { wish, id, project } of plans)
         await insertFloatingIp(tx, caller, { ...wish, id, project_id: project });
       return listMade(
@@ -77,13 +84,18 @@ export class FloatingIpService {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const now = await lockOwn<FloatingIpRow>(tx, caller, 'floating_ip', id, 'update_floatingip');
       if (patch.port_id) await requireWhole(tx, id);
+      await checkQosChange(tx, caller, now.qos_policy_id, patch.qos_policy_id);
       const changes = patch.port_id !== undefined || patch.fixed_ip !== undefined;
       const wish = { ...now, ...defined(patch) };
       if (patch.port_id !== undefined && patch.fixed_ip === undefined) wish.fixed_ip = null;
       const inside = changes ? await findInside(tx, caller, wish) : {};
       await tx
         .updateTable('floating_ip')
-        .set({ ...defined({ description: patch.description }), ...inside, ...touched })
+        .set({
+          ...defined({ description: patch.description, qos_policy_id: patch.qos_policy_id }),
+          ...inside,
+          ...touched,
+        })
         .where('id', '=', id)
         .execute()
         .catch((error: unknown) => refuseSecond(error, { ...wish, ip: now.floating_ip }));
@@ -117,7 +129,7 @@ async function insertFloatingIp(
       floating_network_id: wish.floating_network_id,
       floating_port_id: outside.portId,
       floating_ip: outside.ip,
-      ...defined({ description: wish.description }),
+      ...defined({ description: wish.description, qos_policy_id: wish.qos_policy_id }),
       ...inside,
     })
     .execute()

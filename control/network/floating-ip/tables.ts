@@ -10,6 +10,7 @@ export interface FloatingIpTable {
   port_id: string | null;
   fixed_ip: string | null;
   router_id: string | null;
+  qos_policy_id: string | null;
   description: Generated<string>;
   dns_name: Generated<string>;
   dns_domain: Generated<string>;

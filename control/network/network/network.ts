@@ -41,6 +41,7 @@ export const networkListing: Listing<NetworkRow> = {
     ipv4_address_scope: { kind: 'uuid', expression: scopeOf(4) },
     ipv6_address_scope: { kind: 'uuid', expression: scopeOf(6) },
     dns_domain: { kind: 'text' },
+    qos_policy_id: { kind: 'uuid' },
     generation: { kind: 'integer' },
     created_at: { kind: 'time', sortable: true },
     updated_at: { kind: 'time', sortable: true },

@@ -3,7 +3,16 @@ import type { ResourceDescriptor } from '../../kit/resource.ts';
 
 export const network = {
   noun: 'network',
-  memberColumns: ['admin_state_up', 'shared', 'external', 'is_default', 'port_security_enabled', 'mtu', 'dns_domain'],
+  memberColumns: [
+    'admin_state_up',
+    'shared',
+    'external',
+    'is_default',
+    'port_security_enabled',
+    'mtu',
+    'dns_domain',
+    'qos_policy_id',
+  ],
   usage: { networks: (p) => sql`select count(*) as used from network where project_id = ${p}` },
   keepsProject: {},
   wakes: {

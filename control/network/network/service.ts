@@ -16,6 +16,7 @@ import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { sees } from '../access.ts';
 import type { NetworkFacts } from '../port/create.ts';
 import { createMetadataPorts, metadataOwner } from '../port/metadata-port.ts';
+import { checkQosChange, defaultQosPolicyOf, requireQosPolicies } from '../qos-policy/use.ts';
 import { leftWithoutRight, share, unshare } from '../rbac-policy/share.ts';
 import { type NetworkRow, networkListing } from './network.ts';
 import { chooseProvider, type Provider, type ProviderWish } from './provider.ts';
@@ -32,6 +33,7 @@ export interface NetworkWish extends ProviderWish {
   port_security_enabled?: boolean;
   mtu?: number;
   dns_domain?: string;
+  qos_policy_id?: string | null;
 }
 
 /** What only administrators may set; Neutron's rule for each is create_network:<name>. */
@@ -84,6 +86,7 @@ export class NetworkService {
       await changeSharing(tx, now, wish);
       if (wish.is_default === true && !now.is_default) await checkOnlyDefault(tx, id);
       if (wish.mtu !== undefined) await checkMtu(tx, now, wish.mtu);
+      await checkQosChange(tx, caller, now.qos_policy_id, wish.qos_policy_id);
       const { project_id: _, provider_network_type: type, ...columns } = wish;
       if (type !== undefined || wish.provider_physical_network !== undefined || wish.provider_segmentation_id != null) {
         throw new CloudError('invalid', 'provider_attributes_fixed', {});
@@ -114,6 +117,11 @@ export async function createNetworks(tx: Tx, caller: Caller, wishes: readonly Ne
   for (const project of [...byProject.keys()].sort()) {
     await checkQuota(tx, project, descriptor.usage, { networks: byProject.get(project)!.length });
   }
+  await requireQosPolicies(
+    tx,
+    caller,
+    wishes.map((wish) => wish.qos_policy_id),
+  );
   for (const { wish, provider } of plans) {
     await checkProvider(tx, provider);
     if (wish.is_default) await checkOnlyDefault(tx, undefined);
@@ -121,6 +129,7 @@ export async function createNetworks(tx: Tx, caller: Caller, wishes: readonly Ne
   const rows = plans.map(({ id, project, wish, provider }) => ({
     ...{ id, project_id: project },
     ...newRow(wish, provider),
+    qos_policy_id: wish.qos_policy_id ?? defaultQosPolicyOf(project),
   }));
   await Promise.all([
     tx.insertInto('network').values(rows).execute(),

@@ -17,6 +17,8 @@ export interface NetworkTable {
   provider_physical_network: string | null;
   provider_segmentation_id: number | null;
   dns_domain: Generated<string>;
+  /** Of its ports that name none. */
+  qos_policy_id: string | null;
   tags: Generated<string[]>;
   generation: Generated<number>;
   created_at: Timestamp;

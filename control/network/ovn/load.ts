@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
+import { qosRulesOf } from '../qos-policy/use.ts';
 import type { HostSet } from './intent/gateway.ts';
 import {
   type AddressGroupRow,
@@ -86,11 +87,16 @@ async function loadPorts(db: Queryable, wanted: WantedPorts): Promise<PortRow[]>
   return selectPorts(db, sql`id in (${sql.join(either, sql` union `)})`);
 }
 
+const qosOfNetwork = (networkId: RawBuilder<unknown>) =>
+  sql`(select of.qos_policy_id from network of where of.id = ${networkId})`;
+const qosOfPort = sql`coalesce(port.qos_policy_id,
+  case when port.device_owner not like 'network:%' then ${qosOfNetwork(sql`port.network_id`)} end)`;
+
 /** @param condition of table `port` */
 export async function selectPorts(db: Queryable, condition: RawBuilder<unknown>): Promise<PortRow[]> {
   const { rows } = await sql<PortRow>`
     select id, network_id, name, mac::text, admin_state_up, device_id, device_owner, port_security_enabled,
-      allowed_address_pairs, extra_dhcp_opts, host_id, observed_up, card_limits,
+      allowed_address_pairs, extra_dhcp_opts, host_id, observed_up, card_limits, ${qosRulesOf(qosOfPort)} as qos_rules,
       coalesce((select json_agg(json_build_object('subnet_id', subnet_id, 'ip', host(ip)) order by position, ip)
         from port_ip where port_id = port.id), '[]') as ips,
       array(select security_group_id::text from port_security_group where port_id = port.id order by 1)
@@ -102,7 +108,8 @@ export async function selectPorts(db: Queryable, condition: RawBuilder<unknown>)
 export async function loadRouters(db: Queryable, ids: readonly string[]): Promise<RouterRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<RouterRow>`
-    select id, name, admin_state_up, gateway_network_id, enable_snat, distributed, ha, availability_zone_hints, routes
+    select id, name, admin_state_up, gateway_network_id, enable_snat, distributed, ha, availability_zone_hints, routes,
+      ${qosRulesOf(sql`coalesce(router.gateway_qos_policy_id, ${qosOfNetwork(sql`router.gateway_network_id`)})`)} as gateway_qos_rules
     from router where ${isOneOf(sql`id`, ids)}`.execute(db);
   return rows;
 }
@@ -111,7 +118,8 @@ async function loadFloatingIps(db: Queryable, routers: readonly string[]): Promi
   if (routers.length === 0) return [];
   const { rows } = await sql<FloatingIpRow>`
     select floating_ip.id, floating_network_id, port.mac::text as floating_port_mac, host(floating_ip) as floating_ip,
-      floating_ip.port_id, host(fixed_ip) as fixed_ip, router_id
+      floating_ip.port_id, host(fixed_ip) as fixed_ip, router_id,
+      ${qosRulesOf(sql`coalesce(floating_ip.qos_policy_id, ${qosOfNetwork(sql`floating_network_id`)})`)} as qos_rules
     from floating_ip join port on port.id = floating_port_id
     where router_id is not null and floating_ip.port_id is not null and ${isOneOf(sql`router_id`, routers)}`.execute(
     db,
@@ -191,6 +199,7 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
       ).rows,
     );
   }
+  await addKeepers(db, ids(touched.keepersOfQosPolicies), add);
   const servicePorts = ids(touched.servicePorts);
   if (servicePorts.length > 0) {
     const { rows } = await sql<{ kind: UnitKind; id: string }>`
@@ -202,4 +211,24 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
   }
   for (const name of units) if (kindOf(name) !== 'cloud' && !idForm.test(idOf(name))) units.delete(name);
   return units;
+}
+
+/** Whatever keeps to one of the policies: by itself, or by the network that it is on. */
+async function addKeepers(
+  db: Queryable,
+  policies: readonly string[],
+  add: (kind: UnitKind, rows: { id: string }[]) => void,
+): Promise<void> {
+  if (policies.length === 0) return;
+  const keeps = (column: string) => isOneOf(sql.ref(column), policies);
+  const networks = sql`select id from network where ${keeps('network.qos_policy_id')}`;
+  const ports = await sql<{ id: string }>`select id from port where ${keeps('port.qos_policy_id')}
+    union select id from port where network_id in (${networks}) and qos_policy_id is null`.execute(db);
+  add('port', ports.rows);
+  const routers = await sql<{ id: string }>`select id from router where ${keeps('router.gateway_qos_policy_id')}
+    union select router_id from floating_ip where ${keeps('floating_ip.qos_policy_id')} and router_id is not null
+    union select device_id::uuid from port where network_id in (${networks}) and device_owner = 'network:router_gateway'`.execute(
+    db,
+  );
+  add('router', routers.rows);
 }

@@ -4,6 +4,7 @@
  */
 
 import type { CardLimits, DhcpOption } from '../port/tables.ts';
+import type { QosRule } from '../qos-policy/rule.ts';
 import type { Rule } from '../security-group/rules.ts';
 import { HostSet } from './intent/gateway.ts';
 
@@ -50,6 +51,8 @@ export interface PortRow {
   host_id: string | null;
   observed_up: boolean;
   card_limits: CardLimits;
+  /** Of the policy that it keeps to: its own, or its network's. */
+  qos_rules: QosRule[];
   /** In the order that the caller gave. */
   ips: { subnet_id: string; ip: string }[];
   security_group_ids: string[];
@@ -64,6 +67,8 @@ export interface RouterRow {
   distributed: boolean;
   ha: boolean;
   availability_zone_hints: string[];
+  /** Of the policy that its gateway keeps to. */
+  gateway_qos_rules: QosRule[];
   routes: { destination: string; nexthop: string }[];
 }
 
@@ -75,6 +80,7 @@ export interface FloatingIpRow {
   port_id: string | null;
   fixed_ip: string | null;
   router_id: string | null;
+  qos_rules: QosRule[];
 }
 
 /** With the addresses of its floating IP and of its port. */

@@ -51,6 +51,7 @@ export interface NewPort {
   binding_host?: string;
   host_id?: string | null;
   delete_with_device?: boolean;
+  qos_policy_id?: string | null;
   /** Undefined: the default of the network. */
   fixed_ips?: FixedIpWish[];
   /** For automatic addresses: only of this version. */
@@ -259,13 +260,14 @@ async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: 
     host_id: port.host_id ?? null,
     binding_host: port.binding_host ?? '',
     delete_with_device: port.delete_with_device ?? false,
+    qos_policy_id: port.qos_policy_id ?? null,
   }));
   const ips = firstTries(drafts.flatMap(({ wants }) => wants));
   const groups = drafts.flatMap(({ port, row }) =>
     [...new Set(port.security_groups)].map((id) => ({ port_id: row.id, security_group_id: id })),
   );
   const columns = sql.raw(
-    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, tags, binding_vnic_type, host_id, binding_host, delete_with_device',
+    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, tags, binding_vnic_type, host_id, binding_host, delete_with_device, qos_policy_id',
   );
   const { rows } = await sql<{ ports: string[]; ips: TakenIp[] }>`
     with new_port as (

@@ -12,6 +12,8 @@ export interface PortRow extends Selectable<PortTable> {
   fixed_ips: { subnet_id: string; ip_address: string }[];
   security_groups: string[];
   host_name: string | null;
+  /** Its network's, which holds where it has none. */
+  qos_network_policy_id: string | null;
 }
 
 const status = sql`case
@@ -76,6 +78,8 @@ const columns: Record<string, Column> = {
   binding_vnic_type: { kind: 'text' },
   host_name: { kind: 'text', expression: sql`coalesce(h.name, t.binding_host)` },
   dns_name: { kind: 'text' },
+  qos_policy_id: { kind: 'uuid' },
+  qos_network_policy_id: { kind: 'uuid', expression: sql`w.qos_policy_id` },
   generation: { kind: 'integer' },
   created_at: { kind: 'time', sortable: true },
   updated_at: { kind: 'time', sortable: true },
@@ -93,14 +97,14 @@ export const fixedIpsOf = (packed: string | null): PortRow['fixed_ips'] =>
 
 export const portListing: Listing<PortRow> = {
   noun: 'port',
-  select: sql<PortRow>`t.*, h.name as host_name,
+  select: sql<PortRow>`t.*, h.name as host_name, w.qos_policy_id as qos_network_policy_id,
     (select string_agg(i.subnet_id || host(i.ip), ',' order by i.position)
       from port_ip i where i.port_id = t.id) as fixed_ips,
     array(select g.security_group_id from port_security_group g where g.port_id = t.id order by 1) as security_groups`,
   unpack: (row) => {
     row.fixed_ips = fixedIpsOf(row.fixed_ips as unknown as string | null);
   },
-  from: sql`port t left join host h on h.id = t.host_id`,
+  from: sql`port t left join host h on h.id = t.host_id left join network w on w.id = t.network_id`,
   visible: (caller) =>
     isAdmin(caller)
       ? sql`true`

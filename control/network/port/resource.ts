@@ -14,6 +14,7 @@ export const port = {
     'extra_dhcp_opts',
     'dns_name',
     'binding_vnic_type',
+    'qos_policy_id',
     'observed_up',
   ],
   // Those that the cloud makes for itself count with what they belong to.

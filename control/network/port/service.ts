@@ -15,6 +15,7 @@ import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.t
 import { notFound } from '../../kit/refusal.ts';
 import { checkRevision, forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
 import { maySee, mayUse } from '../access.ts';
+import { checkQosChange, requireQosPolicies } from '../qos-policy/use.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
 import {
   cloudOwners,
@@ -90,6 +91,11 @@ export class PortService {
           drafts.map(({ wish, project }) => ({ ...wish, project_id: project })),
         ),
         findGroupsById(tx, caller, groups),
+        requireQosPolicies(
+          tx,
+          caller,
+          wishes.map((wish) => wish.qos_policy_id),
+        ),
       ]);
       const ports = drafts.map(({ wish, project }) =>
         newPort(caller, wish, project, ground.networks.get(wish.network_id)),
@@ -113,6 +119,7 @@ export class PortService {
       if (wish.device_owner === now.device_owner) wish = { ...wish, device_owner: undefined as never };
       checkPortRights(caller, wish, network.project_id, 'update_port');
       if (wish.security_groups) await findGroupsById(tx, caller, wish.security_groups);
+      await checkQosChange(tx, caller, now.qos_policy_id, wish.qos_policy_id);
       const security = await changedSecurity(tx, now, wish);
       if (wish.mac !== undefined && wish.mac !== now.mac) await checkMacFree(tx, now, wish.mac);
       const { fixed_ips, security_groups: _, allowed_address_pairs: pairs, extra_dhcp_opts: options, ...plain } = wish;

@@ -45,6 +45,7 @@ export interface PortTable {
   observed_up: Generated<boolean>;
   /** What the flavor of its server lets through; written with the binding. */
   card_limits: Json<CardLimits>;
+  qos_policy_id: string | null;
   tags: Generated<string[]>;
   generation: Generated<number>;
   created_at: Timestamp;

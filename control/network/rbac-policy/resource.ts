@@ -9,6 +9,7 @@ export const rbacPolicy = {
     'address_scope_id',
     'security_group_id',
     'address_group_id',
+    'qos_policy_id',
     'action',
     'target_project_id',
   ],

@@ -59,6 +59,10 @@ const users: Readonly<Record<Shareable, (id: string) => RawBuilder<unknown>>> = 
       where g.security_group_id = ${id}
     union all select project_id from security_group_rule where remote_group_id = ${id}`,
   address_group: (id) => sql`select project_id from security_group_rule where remote_address_group_id = ${id}`,
+  qos_policy: (id) => sql`select project_id from port where qos_policy_id = ${id}
+    union all select project_id from network where qos_policy_id = ${id}
+    union all select project_id from floating_ip where qos_policy_id = ${id}
+    union all select project_id from router where gateway_qos_policy_id = ${id}`,
 };
 
 const usersOutside = (id: string) => sql`select project_id from router where gateway_network_id = ${id}

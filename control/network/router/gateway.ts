@@ -14,6 +14,7 @@ import type { FixedIpWish } from '../address/plan.ts';
 import { cloudGround, createPorts, loadNetworks, type NetworkFacts } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { updateAddresses } from '../port/update-addresses.ts';
+import { checkQosChange } from '../qos-policy/use.ts';
 
 const gatewayOwner = 'network:router_gateway';
 
@@ -21,12 +22,14 @@ export interface GatewayWish {
   network_id: string;
   enable_snat?: boolean;
   external_fixed_ips?: FixedIpWish[];
+  qos_policy_id?: string | null;
 }
 
 interface RouterGateway {
   id: string;
   gateway_network_id: string | null;
   enable_snat: boolean;
+  gateway_qos_policy_id: string | null;
 }
 
 /** What only administrators may choose; Neutron's rules are create_router:external_gateway_info:… */
@@ -43,18 +46,22 @@ export async function setGateway(
   caller: Caller,
   router: RouterGateway,
   wish: GatewayWish | null,
-): Promise<{ gateway_network_id: string | null; enable_snat: boolean }> {
+): Promise<{ gateway_network_id: string | null; enable_snat: boolean; gateway_qos_policy_id: string | null }> {
   if (wish === null) {
     await removeGateway(tx, router);
-    return { gateway_network_id: null, enable_snat: true };
+    return { gateway_network_id: null, enable_snat: true, gateway_qos_policy_id: null };
   }
   const network = await externalNetwork(tx, caller, wish);
   const enable_snat = wish.enable_snat ?? true;
+  await checkQosChange(tx, caller, router.gateway_qos_policy_id, wish.qos_policy_id);
+  // A gateway on another network is another gateway: a policy of the one before is not its own.
+  const kept = router.gateway_network_id === network.id ? router.gateway_qos_policy_id : null;
+  const gateway_qos_policy_id = wish.qos_policy_id === undefined ? kept : wish.qos_policy_id;
   if (router.gateway_network_id === network.id) {
     if (wish.external_fixed_ips && wish.external_fixed_ips.length > 0) {
       await moveGateway(tx, router, network, wish.external_fixed_ips);
     }
-    return { gateway_network_id: network.id, enable_snat };
+    return { gateway_network_id: network.id, enable_snat, gateway_qos_policy_id };
   }
   await removeGateway(tx, router);
   await checkNoOverlapWithInterfaces(tx, router.id, network);
@@ -73,7 +80,7 @@ export async function setGateway(
     ],
     cloudGround([network]),
   );
-  return { gateway_network_id: network.id, enable_snat };
+  return { gateway_network_id: network.id, enable_snat, gateway_qos_policy_id };
 }
 
 async function externalNetwork(tx: Tx, caller: Caller, wish: GatewayWish): Promise<NetworkFacts> {

@@ -7,6 +7,7 @@ export const router = {
     'admin_state_up',
     'gateway_network_id',
     'enable_snat',
+    'gateway_qos_policy_id',
     'distributed',
     'ha',
     'availability_zone_hints',

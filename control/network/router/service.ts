@@ -163,7 +163,7 @@ export async function createRouters(tx: Tx, caller: Caller, wishes: readonly Rou
       .values({ ...defined(columns), id, project_id: project })
       .execute();
     if (!gateway) continue;
-    const now = { id, gateway_network_id: null, enable_snat: true };
+    const now = { id, gateway_network_id: null, enable_snat: true, gateway_qos_policy_id: null };
     await tx
       .updateTable('router')
       .set(await setGateway(tx, caller, now, gateway))

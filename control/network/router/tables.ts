@@ -14,6 +14,7 @@ export interface RouterTable {
   admin_state_up: Generated<boolean>;
   gateway_network_id: string | null;
   enable_snat: Generated<boolean>;
+  gateway_qos_policy_id: string | null;
   /** Floating IPs are handled on the hosts of their guests, where these have the physical network; else all by the gateway. */
   distributed: Generated<boolean>;
   /** Further hosts stand by for the gateway. */

@@ -155,8 +155,8 @@ test('a subnet of the address scope that the external network is of leaves and i
 });
 
 test("a floating IP is handled on its guest's host if that has the network, else by the gateway", () => {
-  const rows = desiredRows(representative, unit('router', ids.router)).filter((row) =>
-    row.key.startsWith('floating_ip'),
+  const rows = desiredRows(representative, unit('router', ids.router)).filter(
+    ({ table, key }) => table === 'NAT' && key.startsWith('floating_ip'),
   );
   assert.deepEqual(
     rows.map(({ columns }) => [columns.external_ip, columns.logical_port === null]),
@@ -182,7 +182,7 @@ test('a router that is not distributed handles all floating IPs itself, and one 
     return desiredRows(new IndexedModel({ ...parts(), routers }), unit('router', ids.router));
   };
   const local = (flags: { distributed?: boolean }) =>
-    rowsWith(flags).filter(({ key, columns }) => key.startsWith('floating_ip') && columns.logical_port !== null).length;
+    rowsWith(flags).filter(({ columns }) => columns.type === 'dnat_and_snat' && columns.logical_port !== null).length;
   assert.deepEqual([local({}), local({ distributed: false })], [1, 0]);
   const chassis = (flags: { ha?: boolean }) => rowsWith(flags).filter(({ table }) => table === 'Gateway_Chassis');
   assert.equal(chassis({ ha: false }).length, 1);

@@ -4,7 +4,7 @@ import { type DesiredRow, names, type RowName } from '../desired.ts';
 import type { IndexedModel, PortRow } from '../model.ts';
 import { dropUnit, unit } from '../units.ts';
 import { portDhcpRow, servesDhcp } from './dhcp.ts';
-import { qosRows } from './qos.ts';
+import { portQosRows } from './qos.ts';
 
 export function portRows(model: IndexedModel, id: string): DesiredRow[] {
   const port = model.ports.get(id);
@@ -21,7 +21,7 @@ export function portRows(model: IndexedModel, id: string): DesiredRow[] {
     references: { dhcpv4_options: dhcp4.reference, dhcpv6_options: dhcp6.reference },
     groups: isFiltered(port) ? groups(port) : [],
   };
-  return [...dhcp4.rows, ...dhcp6.rows, row, ...qosRows(port)];
+  return [...dhcp4.rows, ...dhcp6.rows, row, ...portQosRows(port)];
 }
 
 const isRouterPort = (port: PortRow): boolean => port.device_owner.startsWith('network:router');

@@ -5,6 +5,7 @@ import type { IndexedModel, PortRow, RouterRow, SubnetRow } from '../model.ts';
 import { unit } from '../units.ts';
 import { natRows, translated } from './nat.ts';
 import { portForwardingRows } from './port-forwarding.ts';
+import { gatewayQosRows } from './qos.ts';
 
 export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
   const router = model.routers.get(id);
@@ -30,6 +31,7 @@ export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
     ...natRows(model, self, router, ports, gateway),
     ...portForwardingRows(model, self, ports, gateway),
     ...isolation(model, router, ports, gateway),
+    ...gatewayQosRows(router, gateway, model.floatingIpsOf(id)),
   ];
 }
 

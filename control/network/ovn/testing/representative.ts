@@ -1,4 +1,5 @@
 /** A model with one of everything that the projection knows, for the golden file. Ids are fixed and readable. */
+import type { QosRule } from '../../qos-policy/rule.ts';
 import { HostSet } from '../intent/gateway.ts';
 import { IndexedModel, type ModelRows, type PortRow, type SecurityGroupRuleRow, type SubnetRow } from '../model.ts';
 
@@ -55,9 +56,17 @@ const port = (
   host_id: null,
   observed_up: false,
   card_limits: {},
+  qos_rules: [],
   ips: ips.map(([of, ip]) => ({ subnet_id: subnetId(of), ip })),
   security_group_ids: [],
   ...row,
+});
+
+const upTo = (direction: 'ingress' | 'egress', max_kbps: number, max_burst_kbps = 0): QosRule => ({
+  ...{ kind: 'bandwidth_limit', direction, max_kbps, max_burst_kbps, dscp_mark: null },
+});
+const marked = (dscp_mark: number): QosRule => ({
+  ...{ kind: 'dscp_marking', direction: 'egress', max_kbps: null, max_burst_kbps: null, dscp_mark },
 });
 
 const rule = (n: number, row: Partial<SecurityGroupRuleRow>): SecurityGroupRuleRow => ({
@@ -164,6 +173,8 @@ const ports: ModelRows['ports'] = [
     ],
     {
       host_id: ids.host1,
+      // Tighter one way, and looser the other, than what the flavor lets through.
+      qos_rules: [upTo('ingress', 4000), upTo('egress', 1000), marked(46)],
       card_limits: { inbound: { rate_kbit: 8000, burst_kbit: 6400 }, outbound: { rate_kbit: 256, burst_kbit: 525 } },
       ...groups(ids.web),
     },
@@ -181,7 +192,10 @@ const ports: ModelRows['ports'] = [
     ],
     ...groups(ids.web, ids.stateless),
   }),
-  port(7, ids.red, [[3, '10.1.0.13']], { port_security_enabled: false, admin_state_up: false }),
+  port(7, ids.red, [[3, '10.1.0.13']], {
+    ...{ port_security_enabled: false, admin_state_up: false },
+    qos_rules: [marked(0)],
+  }),
   port(8, ids.vlan, [
     [5, '10.2.0.8'],
     [7, 'fd00:3::f816:3eff:fe00:8'],
@@ -196,10 +210,10 @@ const ports: ModelRows['ports'] = [
 
 const router = {
   ...{ admin_state_up: true, gateway_network_id: ids.external, enable_snat: true },
-  ...{ distributed: true, ha: true, availability_zone_hints: [], routes: [] },
+  ...{ distributed: true, ha: true, availability_zone_hints: [], routes: [], gateway_qos_rules: [] },
 };
 const forwarding = { floating_ip_id: id('4', 3), floating_ip: '203.0.113.13', router_id: ids.router } as const;
-const floating = { floating_network_id: ids.external, router_id: ids.router };
+const floating = { floating_network_id: ids.external, router_id: ids.router, qos_rules: [] };
 const host = (hostId: string, physical_networks: string[], alive: boolean) => ({
   id: hostId,
   physical_networks,
@@ -230,6 +244,7 @@ export const modelRows: ModelRows = {
       ...router,
       id: ids.router,
       name: 'router',
+      gateway_qos_rules: [upTo('ingress', 50_000), upTo('egress', 20_000, 5000)],
       routes: [
         { destination: '172.16.0.0/12', nexthop: '10.1.0.253' },
         { destination: 'fd99::/48', nexthop: 'fd00:1::253' },
@@ -245,6 +260,7 @@ export const modelRows: ModelRows = {
       floating_ip: '203.0.113.11',
       port_id: portId(5),
       fixed_ip: '10.1.0.11',
+      qos_rules: [upTo('ingress', 3000), upTo('egress', 2000), marked(10)],
     },
     {
       ...floating,

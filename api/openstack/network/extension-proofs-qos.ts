@@ -1,0 +1,77 @@
+/** Proofs of the extensions of QoS, for extensions.db.test.ts. Not for production use. */
+import assert from 'node:assert/strict';
+import { type Me, newNetwork } from './testing.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: proofs look into answers as a client does
+type Body = any;
+
+/** @param admin writes policies; @param outside the id of an external network */
+export function qosProofs(admin: Me, outside: () => string): Record<string, (me: Me) => Promise<void>> {
+  const made = async (me: Me, path: string, single: string, body: object): Promise<Body> => {
+    const answer = await me.post(`/${path}`, { [single]: body });
+    assert.equal(answer.status, 201, JSON.stringify(answer.body));
+    return answer.body[single];
+  };
+  const shared = (over: object = {}) => made(admin, 'qos/policies', 'policy', { shared: true, ...over });
+  const limit = (policy: string, body: object) =>
+    made(admin, `qos/policies/${policy}/bandwidth_limit_rules`, 'bandwidth_limit_rule', { max_kbps: 1000, ...body });
+  return {
+    qos: async (me) => {
+      const { id: qos_policy_id } = await shared();
+      const network_id = await newNetwork(me);
+      const port = await made(me, 'ports', 'port', { network_id, qos_policy_id });
+      assert.equal(port.qos_policy_id, qos_policy_id);
+      assert.equal((await admin.delete(`/qos/policies/${qos_policy_id}`)).status, 409);
+    },
+    'qos-bw-limit-direction': async () => {
+      const { id } = await shared();
+      const rules = [await limit(id, { direction: 'ingress' }), await limit(id, {})];
+      assert.deepEqual(
+        rules.map(({ direction }) => direction),
+        ['ingress', 'egress'],
+      );
+    },
+    'qos-default': async (me) => {
+      const project_id = (await me.get('/quotas/tenant')).body.tenant.project_id;
+      const { id } = await shared({ project_id, is_default: true });
+      const network = (await me.get(`/networks/${await newNetwork(me)}`)).body.network;
+      assert.equal(network.qos_policy_id, id);
+    },
+    'qos-fip': async (me) => {
+      const { id: qos_policy_id } = await shared();
+      const wish = { floating_network_id: outside(), qos_policy_id };
+      assert.equal((await made(me, 'floatingips', 'floatingip', wish)).qos_policy_id, qos_policy_id);
+    },
+    'qos-fip-network-policy': async (me) => {
+      const { id: qos_policy_id } = await shared();
+      await admin.put(`/networks/${outside()}`, { network: { qos_policy_id } });
+      const ip = await made(me, 'floatingips', 'floatingip', { floating_network_id: outside() });
+      assert.deepEqual([ip.qos_policy_id, ip.qos_network_policy_id], [null, qos_policy_id]);
+    },
+    'qos-gateway-ip': async (me) => {
+      const { id: qos_policy_id } = await shared();
+      const gateway = { network_id: outside(), qos_policy_id };
+      const router = await made(me, 'routers', 'router', { external_gateway_info: gateway });
+      assert.equal(router.external_gateway_info.qos_policy_id, qos_policy_id);
+    },
+    'qos-port-network-policy': async (me) => {
+      const { id: qos_policy_id } = await shared();
+      const port = await made(me, 'ports', 'port', { network_id: await newNetwork(me, { qos_policy_id }) });
+      assert.deepEqual([port.qos_policy_id, port.qos_network_policy_id], [null, qos_policy_id]);
+    },
+    'qos-rule-type-details': async (me) => {
+      const { rule_type } = (await me.get('/qos/rule-types/dscp_marking')).body;
+      assert.equal(rule_type.drivers[0].supported_parameters[0].parameter_name, 'dscp_mark');
+    },
+    'qos-rule-type-filter': async (me) => {
+      for (const filter of ['all_rules', 'all_supported']) {
+        const { rule_types: types } = (await me.get(`/qos/rule-types?${filter}=true`)).body;
+        assert.ok(types.some(({ type }: Body) => type === 'bandwidth_limit'));
+      }
+    },
+    'qos-rules-alias': async () => {
+      const { id } = await limit((await shared()).id, {});
+      assert.equal((await admin.delete(`/qos/alias-bandwidth-limit-rules/${id}`)).status, 204);
+    },
+  };
+}
