@@ -30,7 +30,8 @@ export async function arrange(pool: string, guestGid: number | undefined): Promi
 }
 
 /**
- * A file that a guest writes to keeps its name beside the new one: its QEMU opens it once more by that when it is covered. Nobody else may read it,
+ * A file that a guest writes to keeps its name beside the new one: its QEMU opens it once more by that when it is covered
+ * (findings/qemu-opens-a-renamed-file-by-its-old-name.sh). Nobody else may read it,
  * and the name goes when the guest writes to it no more.
  */
 async function bringIn(from: string, guestGid: number | undefined): Promise<void> {
