@@ -52,3 +52,11 @@ test('a store that is one no more keeps what is not ours', async (t) => {
   await forgetStore(path, 'files');
   assert.deepEqual(readdirSync(path, { recursive: true }).sort(), ['files', 'files/one']);
 });
+
+test('a store that is gone is not made anew in its place', async (t) => {
+  const { path } = await store(t);
+  const gone = join(path, 'unmounted');
+  await assert.rejects(makeStore(gone, { kept: 'files', guestGid: undefined }), { code: 'ENOENT' });
+  await assert.rejects(openedAs(join(gone, 'files/one'), 'a', gid), { code: 'ENOENT' });
+  assert.deepEqual(readdirSync(path).sort(), ['files', 'opened']);
+});

@@ -9,6 +9,7 @@
  * server removed; until then it keeps the space of a file that was erased, as QEMU does that has it open. What a crash leaves is swept. Owns the
  * directories `opened`, and in them nothing but links and what is nobody's only copy.
  */
+import type { Stats } from 'node:fs';
 import { chmod, chown, link, mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isNoEntry } from './files.ts';
@@ -25,19 +26,25 @@ export interface StoreOptions {
   readerGid?: number | undefined;
 }
 
-/** Makes a store's directories, or mends who may enter them. */
+/** Makes the directories in a store, or mends who may enter them. Never the store itself: where that is gone, its file system may be. */
 export async function makeStore(store: string, { kept, guestGid, readerGid = 0 }: StoreOptions): Promise<void> {
-  await own(store, guestGid);
+  await own(store, guestGid, await stat(store));
   await own(join(store, kept), guestGid === undefined ? undefined : readerGid);
   await own(join(store, openedName), guestGid);
 }
 
 /** A directory through which a group passes and whose names it does not see. */
-async function own(path: string, gid: number | undefined): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  const found = await stat(path);
+async function own(path: string, gid: number | undefined, there?: Stats): Promise<void> {
+  const found = there ?? (await made(path));
   if (gid !== undefined && (found.uid !== 0 || found.gid !== gid)) await chown(path, 0, gid);
   if ((found.mode & 0o777) !== 0o710) await chmod(path, 0o710);
+}
+
+async function made(path: string): Promise<Stats> {
+  await mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  return stat(path);
 }
 
 /** The directory of who has the id, made where it is not there. What another group had before goes. */

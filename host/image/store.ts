@@ -115,6 +115,7 @@ export class ImageStore {
 
   async #makeDirectories(): Promise<void> {
     const { guestGid, controlGid: readerGid } = this.#options;
+    await mkdir(this.paths.images, { recursive: true, mode: 0o710 });
     await makeStore(this.paths.images, { kept: imageFilesName, guestGid, readerGid });
     await mkdir(this.paths.incoming, { recursive: true, mode: 0o700 });
     await chmod(this.paths.incoming, 0o700);
