@@ -1,10 +1,12 @@
 /**
  * Runs inside a namespace of the live network test: a DHCPv4 client that asks (DISCOVER, REQUEST) and prints the
  * acknowledged lease as JSON. It sets no address.
- *   ovn-dhcp.ts MAC
+ *   ovn-dhcp.ts MAC        what most tests look at
+ *   ovn-dhcp.ts MAC all    every option as it came: its code, and its bytes in hexadecimal; the next server's address by 0
  */
 import { createSocket } from 'node:dgram';
 
+const all = process.argv[3] === 'all';
 const mac = Buffer.from(process.argv[2]!.replaceAll(':', ''), 'hex');
 const transaction = 0x42_6f_74_68;
 const magic = 0x63825363;
@@ -63,7 +65,9 @@ socket.on('message', (packet) => {
     routes: routes(options.get(121)),
     boot: options.get(67)?.toString() ?? null,
   };
-  process.stdout.write(JSON.stringify(lease));
+  const raw = Object.fromEntries([...options].map(([code, bytes]) => [code, bytes.toString('hex')]));
+  const told = all ? { ...raw, 0: packet.subarray(20, 24).toString('hex') } : lease;
+  process.stdout.write(JSON.stringify(told));
   process.exit(0);
 });
 socket.bind(68, () => {

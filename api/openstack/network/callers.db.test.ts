@@ -78,6 +78,21 @@ function belowFloatingIp(id: string, internal_port_id: string): [string, string,
   ];
 }
 
+/** What a project has for the asking, and what is administrators'. */
+const ofProject = (projectId: string): [string, string, object | undefined][] => [
+  ['delete', `/auto-allocated-topology/${projectId}`, undefined],
+  ['post', '/flavors', { flavor: { service_type: 'L3_ROUTER_NAT' } }],
+  ['put', `/flavors/${newId()}`, { flavor: {} }],
+  ['delete', `/flavors/${newId()}`, undefined],
+  ['post', `/flavors/${newId()}/service_profiles`, { service_profile: { id: newId() } }],
+  ['delete', `/flavors/${newId()}/service_profiles/${newId()}`, undefined],
+  ['post', '/service_profiles', { service_profile: { driver: 'ovn' } }],
+  ['put', `/service_profiles/${newId()}`, { service_profile: {} }],
+  ['delete', `/service_profiles/${newId()}`, undefined],
+  ['put', `/agents/${newId()}`, { agent: {} }],
+  ['delete', `/agents/${newId()}`, undefined],
+];
+
 test('a caller who may only read can write nothing', async () => {
   const project = testCaller();
   const [me, reader] = [api.as(project), api.as(testCaller(['reader'], project.projectId!))];
@@ -182,6 +197,7 @@ test('a caller who may only read can write nothing', async () => {
     ['put', `/floatingips/${floatingip.id}`, { floatingip: { description: 'x' } }],
     ['delete', `/floatingips/${floatingip.id}`, undefined],
     ...belowFloatingIp(floatingip.id, port.id),
+    ...ofProject(project.projectId!),
     ['put', `/quotas/${project.projectId}`, { quota: { port: 1 } }],
     ['delete', `/quotas/${project.projectId}`, undefined],
   ];

@@ -146,7 +146,7 @@ test('a list is filtered by each attribute that has a column: what has the value
 
 test('a filter that a resource does not have is refused, for every type, and so is an order by it', async () => {
   for (const { resource, me } of made) {
-    refused(await me.get(`/${resource.path}?colour=red`), 400, 'InvalidInput', /invalid attribute for filtering/);
+    refused(await me.get(`/${resource.path}?colour=red`), 400, 'HTTPBadRequest', /invalid attribute for filtering/);
     refused(await me.get(`/${resource.path}?sort_key=colour&sort_dir=asc`), 400, 'HTTPBadRequest');
   }
 });

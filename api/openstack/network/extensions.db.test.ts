@@ -183,7 +183,12 @@ const proofs: Record<string, Proof> = {
     assert.equal(await verb('remove', '198.51.100.0/24'), 1);
   },
   'filter-validation': async (me) =>
-    refused(await me.get('/networks?colour=red'), 400, 'InvalidInput', /'colour' is invalid attribute for filtering/),
+    refused(
+      await me.get('/networks?colour=red'),
+      400,
+      'HTTPBadRequest',
+      /'colour'\] is invalid attribute for filtering/,
+    ),
   'fip-port-details': async (me) => {
     const { port, ip } = await floating(me);
     assert.deepEqual([ip.port_details.name, ip.port_details.network_id], ['inside', port.network_id]);

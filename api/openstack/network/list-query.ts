@@ -2,7 +2,6 @@
 import type { CloudError } from '../../../contract/errors.ts';
 import type { Listing, ListQuery } from '../../../control/kit/listing.ts';
 import { type Attributes, badRequest } from './attributes.ts';
-import { invalidInput } from './fault.ts';
 
 export type RawQuery = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -37,12 +36,14 @@ export function readListQuery(
   };
   const words = wordsOf(attributes);
   const filters: { column: string; values: string[] }[] = [];
+  const unknown: string[] = [];
   for (const [name, value] of Object.entries(raw)) {
     if (words.has(name)) continue;
     const column = columnOf(name);
-    if (column === undefined) throw invalidInput(`'${name.slice(0, 80)}' is invalid attribute for filtering`);
-    filters.push({ column, values: listOf(value) });
+    if (column === undefined) unknown.push(`'${name.slice(0, 80)}'`);
+    else filters.push({ column, values: listOf(value) });
   }
+  if (unknown.length > 0) throw badRequest(`[${unknown.slice(0, 20).join(', ')}] is invalid attribute for filtering`);
   const query: ListQuery = {
     filters,
     sort: readSort(raw, columnOf, listing),

@@ -287,7 +287,7 @@ test('how a router is spread over hosts is shown to administrators and changed b
   const { router } = (await me.post('/routers', { router: {} })).body;
   assert.deepEqual([router.distributed, router.ha], [undefined, undefined]);
   refused(await me.put(`/routers/${router.id}`, { router: { ha: false } }), 403, 'PolicyNotAuthorized');
-  refused(await me.get('/routers?ha=true'), 400, 'InvalidInput');
+  refused(await me.get('/routers?ha=true'), 400, 'HTTPBadRequest');
   const seen = (await admin.get(`/routers/${router.id}`)).body.router;
   assert.deepEqual([seen.distributed, seen.ha], [true, true]);
   const changed = await admin.put(`/routers/${router.id}`, { router: { distributed: false, ha: false } });

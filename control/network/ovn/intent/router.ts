@@ -25,7 +25,7 @@ export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
       },
       labels: { 'bothy:name': router.name },
     },
-    ...ports.flatMap((port) => routerPort(model, self, port, port === gateway)),
+    ...ports.flatMap((port) => routerPort(model, self, port, { ports, isGateway: port === gateway })),
     ...(gateway ? gatewayChassis(model, router, gateway) : []),
     ...routes(model, self, router, ports, gateway),
     ...natRows(model, self, router, ports, gateway),
@@ -41,11 +41,16 @@ const subnetsOf = (model: IndexedModel, port: PortRow): { ip: string; subnet: Su
     return subnet ? [{ ip, subnet }] : [];
   });
 
-function routerPort(model: IndexedModel, parent: RowName, port: PortRow, isGateway: boolean): DesiredRow[] {
+function routerPort(
+  model: IndexedModel,
+  parent: RowName,
+  port: PortRow,
+  { ports, isGateway }: { ports: readonly PortRow[]; isGateway: boolean },
+): DesiredRow[] {
   const addresses = subnetsOf(model, port);
   // OVN refuses a router port without a network.
   if (addresses.length === 0) return [];
-  const mtu = model.networks.get(port.network_id)?.mtu;
+  const mtu = mtuOf(model, port);
   return [
     {
       table: 'Logical_Router_Port',
@@ -56,12 +61,24 @@ function routerPort(model: IndexedModel, parent: RowName, port: PortRow, isGatew
         networks: addresses.map(({ ip, subnet }) => `${ip}/${prefixLength(subnet.cidr)}`),
         enabled: port.admin_state_up,
         ipv6_ra_configs: isGateway ? {} : advertisement(addresses, mtu),
-        options: {},
+        options: narrowMtu(model, port, ports),
       },
       labels: { 'bothy:name': port.name },
       parent: { ...parent, column: 'ports' },
     },
   ];
+}
+
+const mtuOf = (model: IndexedModel, port: PortRow): number | undefined => model.networks.get(port.network_id)?.mtu;
+
+/**
+ * What is too long for the network behind this port is answered with "fragmentation needed" or "packet too big", where it can come from
+ * a network of the router that carries more (path MTU discovery). Elsewhere OVN is spared the look at each packet's length.
+ */
+function narrowMtu(model: IndexedModel, port: PortRow, ports: readonly PortRow[]): Record<string, string> {
+  const mtu = mtuOf(model, port);
+  if (mtu === undefined || ports.every((other) => (mtuOf(model, other) ?? 0) <= mtu)) return {};
+  return { gateway_mtu: String(mtu) };
 }
 
 /** Router advertisements carry one mode for a port. Stateful wins: its guests get addresses from nowhere else. */
