@@ -135,6 +135,17 @@ test('a caller who may only read can write nothing', async () => {
   assert.equal((await reader.get(`/ports/${port.id}`)).status, 200);
   const writes: [string, string, object | undefined][] = [
     ...qosWrites,
+    ['post', '/flavors', { flavor: { name: 'f', service_type: 'L3_ROUTER_NAT' } }],
+    ['put', `/flavors/${newId()}`, { flavor: {} }],
+    ['delete', `/flavors/${newId()}`, undefined],
+    ['post', `/flavors/${newId()}/service_profiles`, { service_profile: { id: newId() } }],
+    ['delete', `/flavors/${newId()}/service_profiles/${newId()}`, undefined],
+    ['post', '/service_profiles', { service_profile: { metainfo: 'x' } }],
+    ['put', `/service_profiles/${newId()}`, { service_profile: {} }],
+    ['delete', `/service_profiles/${newId()}`, undefined],
+    ['delete', `/auto-allocated-topology/${project.projectId}`, undefined],
+    ['put', `/agents/${newId()}`, { agent: {} }],
+    ['delete', `/agents/${newId()}`, undefined],
     ['post', '/qos/policies', { policy: {} }],
     ['put', `/qos/policies/${qos.id}`, { policy: {} }],
     ['delete', `/qos/policies/${qos.id}`, undefined],

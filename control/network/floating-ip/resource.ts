@@ -9,5 +9,11 @@ export const floatingIp = {
   ],
   usage: { floating_ips: (p) => sql`select count(*) as used from floating_ip where project_id = ${p}` },
   keepsProject: {},
-  wakes: { northbound: (touched, { body }) => touched.unit('router', body.router_id) },
+  wakes: {
+    northbound: (touched, { resource_id: id, action, body }) => {
+      touched.unit('router', body.router_id);
+      // One that is given to ports in parts names no router; its policy acts there all the same.
+      if (body.router_id === null && action === 'updated') touched.routersOfForwardingIps.add(id);
+    },
+  },
 } satisfies ResourceDescriptor;

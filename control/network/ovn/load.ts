@@ -114,12 +114,14 @@ export async function loadRouters(db: Queryable, ids: readonly string[]): Promis
   return rows;
 }
 
+const qosOfFloatingIp = sql`coalesce(floating_ip.qos_policy_id, ${qosOfNetwork(sql`floating_ip.floating_network_id`)})`;
+
 async function loadFloatingIps(db: Queryable, routers: readonly string[]): Promise<FloatingIpRow[]> {
   if (routers.length === 0) return [];
   const { rows } = await sql<FloatingIpRow>`
     select floating_ip.id, floating_network_id, port.mac::text as floating_port_mac, host(floating_ip) as floating_ip,
       floating_ip.port_id, host(fixed_ip) as fixed_ip, router_id,
-      ${qosRulesOf(sql`coalesce(floating_ip.qos_policy_id, ${qosOfNetwork(sql`floating_network_id`)})`)} as qos_rules
+      ${qosRulesOf(qosOfFloatingIp)} as qos_rules
     from floating_ip join port on port.id = floating_port_id
     where router_id is not null and floating_ip.port_id is not null and ${isOneOf(sql`router_id`, routers)}`.execute(
     db,
@@ -131,7 +133,7 @@ async function loadPortForwardings(db: Queryable, routers: readonly string[]): P
   if (routers.length === 0) return [];
   const { rows } = await sql<PortForwardingRow>`
     select f.id, f.floating_ip_id, host(floating_ip.floating_ip) as floating_ip, f.router_id, f.protocol, f.external_first,
-      f.external_last, host(f.fixed_ip) as fixed_ip, f.internal_first, f.internal_last
+      f.external_last, host(f.fixed_ip) as fixed_ip, f.internal_first, f.internal_last, ${qosRulesOf(qosOfFloatingIp)} as qos_rules
     from port_forwarding f join floating_ip on floating_ip.id = f.floating_ip_id
     where ${isOneOf(sql`f.router_id`, routers)}`.execute(db);
   return rows;
@@ -199,6 +201,12 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
       ).rows,
     );
   }
+  const forwarding = ids(touched.routersOfForwardingIps);
+  if (forwarding.length > 0) {
+    const { rows } = await sql<{ id: string }>`select distinct router_id as id from port_forwarding
+      where ${isOneOf(sql`floating_ip_id`, forwarding)}`.execute(db);
+    add('router', rows);
+  }
   await addKeepers(db, ids(touched.keepersOfQosPolicies), add);
   const servicePorts = ids(touched.servicePorts);
   if (servicePorts.length > 0) {
@@ -227,6 +235,8 @@ async function addKeepers(
   add('port', ports.rows);
   const routers = await sql<{ id: string }>`select id from router where ${keeps('router.gateway_qos_policy_id')}
     union select router_id from floating_ip where ${keeps('floating_ip.qos_policy_id')} and router_id is not null
+    union select f.router_id from floating_ip join port_forwarding f on f.floating_ip_id = floating_ip.id
+      where ${keeps('floating_ip.qos_policy_id')}
     union select device_id::uuid from port where network_id in (${networks}) and device_owner = 'network:router_gateway'`.execute(
     db,
   );

@@ -95,6 +95,8 @@ export interface PortForwardingRow {
   fixed_ip: string;
   internal_first: number;
   internal_last: number;
+  /** Of the policy that its floating IP keeps to. */
+  qos_rules: QosRule[];
 }
 
 export interface SecurityGroupRow {

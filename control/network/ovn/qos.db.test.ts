@@ -35,6 +35,9 @@ test('a rule that changes touches whatever keeps to its policy, and nothing else
     { port: guest, ip: '10.0.0.7', router: routers[1]! },
   );
   await cloud.run(sql`update floating_ip set qos_policy_id = ${policy} where id = ${floating}`);
+  const inParts = await cloud.forwardedIp({ network: external, subnet: outside, ip: '203.0.113.8' });
+  await cloud.run(sql`update floating_ip set qos_policy_id = ${policy} where id = ${inParts}`);
+  await cloud.portForwarding(inParts, { port: guest, ip: '10.0.0.7', router: routers[2]! }, 'tcp', ['80', '8080']);
   const touched = new Touched();
   touch(touched, {
     resource_type: 'qos_rule',
@@ -43,12 +46,17 @@ test('a rule that changes touches whatever keeps to its policy, and nothing else
     body: { qos_policy_id: policy },
   });
   const units = await expand(db.database.query, touched);
-  const wanted = [unit('port', own), unit('port', ofNetwork), unit('router', routers[0]!), unit('router', routers[1]!)];
+  const wanted = [unit('port', own), unit('port', ofNetwork), ...routers.map((id) => unit('router', id))];
   // An interface of a router on a network with a policy is looked at for nothing: it keeps to none.
   assert.deepEqual(units, new Set([...wanted, unit('port', service)]));
+  const given = new Touched();
+  const body = { router_id: null, qos_policy_id: policy };
+  touch(given, { resource_type: 'floating_ip', resource_id: inParts, action: 'updated', body });
+  assert.deepEqual(await expand(db.database.query, given), new Set([unit('router', routers[2]!)]));
   const model = await loadModel(db.database.query, [...units], new HostSet([]));
   const rates = (id: string) => model.ports.get(id)!.qos_rules.map(({ max_kbps }) => max_kbps);
   assert.deepEqual([own, ofNetwork, service].map(rates), [[7], [7], []]);
   assert.equal(model.routers.get(routers[0]!)!.gateway_qos_rules[0]!.max_kbps, 7);
   assert.equal(model.floatingIps.get(floating)!.qos_rules[0]!.max_kbps, 7);
+  assert.equal(model.portForwardingsOf(routers[2]!)[0]!.qos_rules[0]!.max_kbps, 7);
 });

@@ -32,6 +32,8 @@ export class Touched {
   readonly routersOfSubnetPools = new Set<string>();
   /** All routers that have a floating IP for these ports. */
   readonly routersOfPorts = new Set<string>();
+  /** All routers by which ports of these floating IPs are forwarded. */
+  readonly routersOfForwardingIps = new Set<string>();
   /** Ports, and routers with their gateways and floating IPs, that keep to these QoS policies. */
   readonly keepersOfQosPolicies = new Set<string>();
   /** Ports of which only the database knows whether they are a router's or the metadata service's. */

@@ -36,7 +36,7 @@ export function portQosRows(port: PortRow): DesiredRow[] {
 export function gatewayQosRows(
   router: RouterRow,
   gateway: PortRow | undefined,
-  floatingIps: readonly FloatingIpRow[],
+  floatingIps: readonly Pick<FloatingIpRow, 'id' | 'floating_ip' | 'qos_rules'>[],
 ): DesiredRow[] {
   if (!gateway) return [];
   const { network_id: networkId } = gateway;

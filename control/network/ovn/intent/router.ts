@@ -31,9 +31,17 @@ export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
     ...natRows(model, self, router, ports, gateway),
     ...portForwardingRows(model, self, ports, gateway),
     ...isolation(model, router, ports, gateway),
-    ...gatewayQosRows(router, gateway, model.floatingIpsOf(id)),
+    ...gatewayQosRows(router, gateway, [...model.floatingIpsOf(id), ...forwardingIps(model, id)]),
   ];
 }
+
+/** Floating IPs that are given to ports in parts, each once. */
+const forwardingIps = (model: IndexedModel, routerId: string) => {
+  const parts = model
+    .portForwardingsOf(routerId)
+    .map((one) => [one.floating_ip_id, { ...one, id: one.floating_ip_id }] as const);
+  return [...new Map(parts).values()];
+};
 
 const subnetsOf = (model: IndexedModel, port: PortRow): { ip: string; subnet: SubnetRow }[] =>
   port.ips.flatMap(({ ip, subnet_id }) => {

@@ -212,7 +212,10 @@ const router = {
   ...{ admin_state_up: true, gateway_network_id: ids.external, enable_snat: true },
   ...{ distributed: true, ha: true, availability_zone_hints: [], routes: [], gateway_qos_rules: [] },
 };
-const forwarding = { floating_ip_id: id('4', 3), floating_ip: '203.0.113.13', router_id: ids.router } as const;
+const forwarding = {
+  ...{ floating_ip_id: id('4', 3), floating_ip: '203.0.113.13', router_id: ids.router },
+  qos_rules: [upTo('ingress', 1500)],
+};
 const floating = { floating_network_id: ids.external, router_id: ids.router, qos_rules: [] };
 const host = (hostId: string, physical_networks: string[], alive: boolean) => ({
   id: hostId,
