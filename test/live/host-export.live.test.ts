@@ -3,11 +3,10 @@
  * (libiscsi, and QEMU's own).
  */
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { promisify } from 'node:util';
 import type { DesiredExport, DesiredLayer, ObservedExport, ObservedLayer } from '../../contract/host/index.ts';
 import { chapSecretOf } from '../../contract/host/index.ts';
 import {
@@ -21,13 +20,10 @@ import {
 import { identifyProcess } from '../../engine/process-identity.ts';
 import { type Host, qemuMachine } from '../../host/index.ts';
 import { type HostWorld, hostWorld } from '../support/host-world.ts';
+import { loggedIn as anybodyLoggedIn, io as anybodysIo, noInitiator } from '../support/iscsi-initiator.ts';
 import { until } from '../support/until.ts';
 
-const run = promisify(execFile);
-const tools = ['/usr/sbin/tgtd', '/usr/bin/qemu-storage-daemon', '/usr/bin/iscsi-inq', '/dev/fuse'];
-const missing = tools.filter((path) => !existsSync(path));
-const skip = missing.length > 0 ? `needs ${missing.join(', ')}` : process.getuid?.() !== 0 ? 'needs root' : false;
-const options = { skip, timeout: 180_000 };
+const options = { skip: noInitiator, timeout: 180_000 };
 const uids = { first: 0x6fff_a000, count: 64 };
 const initiator = 'iqn.2004-10.com.example:machine-1';
 const told = '0123456789abcdef'.repeat(4);
@@ -89,31 +85,9 @@ const newLayer = (over: Partial<DesiredLayer> = {}): DesiredLayer => ({
 const address = ({ portal: at, iqn, lun }: ObservedExport, password = secret) =>
   `iscsi://machine%${password}@${at}/${iqn}/${lun}`;
 
-/** What QEMU's initiator says of the commands; throws where it is not let in. */
-async function io(
-  at: ObservedExport,
-  commands: string[],
-  { name = initiator, readOnly = false } = {},
-): Promise<string> {
-  const where = { driver: 'raw', 'file.driver': 'iscsi', 'file.transport': 'tcp', 'file.portal': at.portal };
-  const who = { 'file.user': 'machine', 'file.password': secret, 'file.initiator-name': name };
-  const node = Object.entries({ ...where, 'file.target': at.iqn, 'file.lun': at.lun, ...who });
-  const image = node.map(([key, value]) => `${key}=${value}`).join(',');
-  const { stdout } = await run(
-    'qemu-io',
-    [...(readOnly ? ['-r'] : []), ...commands.flatMap((each) => ['-c', each]), '--image-opts', image],
-    {
-      timeout: 20_000,
-    },
-  );
-  return stdout;
-}
-
-const loggedIn = (url: string, name = initiator): Promise<boolean> =>
-  run('iscsi-inq', ['-i', name, url], { timeout: 20_000 }).then(
-    () => true,
-    () => false,
-  );
+const io = (at: ObservedExport, commands: string[], { name = initiator, readOnly = false } = {}): Promise<string> =>
+  anybodysIo({ ...at, user: 'machine', secret }, name, commands, { readOnly });
+const loggedIn = (url: string, name = initiator) => anybodyLoggedIn(url, name);
 
 const processesOf = () =>
   readdirSync('/proc').flatMap((entry) => {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { databaseUrlOf } from '../../cli/cloud/database-url.ts';
-import { removeCloud, reserveCloud } from '../../cli/cloud/throw-away.ts';
+import { removeCloud, reserveCloud, type ThrowAwaySettings } from '../../cli/cloud/throw-away.ts';
 import { cloudPaths, loadSettings } from '../../cli/settings.ts';
 import { QmpClient } from '../../protocols/qmp/index.ts';
 import { ensurePublicGuest } from './guest-image.ts';
@@ -28,13 +28,19 @@ type Body = any;
 const memory: Partial<Record<Pool, string>> = { fast: '1g', tight: '96m' };
 const settleMs = 150_000;
 
+interface StartOptions {
+  settings?: ThrowAwaySettings;
+  guest?: boolean;
+}
+
 export class VolumeCloud implements AsyncDisposable {
   readonly data: string;
   readonly admin: OpenStack;
   readonly #place: string;
   serverId = '';
 
-  static async start(): Promise<VolumeCloud> {
+  /** @param options.guest no server is made of the guest image. Absent: it is there */
+  static async start({ settings = {}, guest = true }: StartOptions = {}): Promise<VolumeCloud> {
     const place = mkdtempSync(join(tmpdir(), 'bothy-volumes-'));
     // Guests pass through to their files.
     chmodSync(place, 0o711);
@@ -42,7 +48,8 @@ export class VolumeCloud implements AsyncDisposable {
     for (const [name, size] of Object.entries(memory)) mount(join(place, name), size);
     const tiers = { local: 'disk', fast: 'ram', tight: 'flash' };
     const setting = pools.map((name) => `${name}:${tiers[name]}:${join(place, name)}`).join();
-    const data = await reserveCloud(tmpdir(), { storage_pools: setting, backup_directory: join(place, 'backups') });
+    const own = { storage_pools: setting, backup_directory: join(place, 'backups') };
+    const data = await reserveCloud(tmpdir(), { ...own, ...settings });
     try {
       await mustRun(bothy, ['up', '--detach', '--data', data], { deadlineMs: 300_000 });
       const adminEnvironment = environmentOf(join(data, 'openrc'));
@@ -52,7 +59,7 @@ export class VolumeCloud implements AsyncDisposable {
         caFile: join(data, 'ca.pem'),
         async [Symbol.asyncDispose]() {},
       };
-      await ensurePublicGuest(cloud);
+      if (guest) await ensurePublicGuest(cloud);
       const made = new VolumeCloud(data, place, await administrator(cloud));
       await made.#makeTypes();
       return made;
