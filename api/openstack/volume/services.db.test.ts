@@ -88,6 +88,16 @@ test('hosts, pools and zones tell of the same place in their own words', async (
   const shown = (await call(admin, 'GET', `/capabilities/${encodeURIComponent(pool.name)}`)).body;
   assert.deepEqual([shown.storage_protocol, shown.pool_name], [can.storage_protocol, 'fast']);
   assert.equal((await call(admin, 'GET', '/capabilities/none')).status, 404);
+  const ways = async (change: ReturnType<typeof sql>) => {
+    await change.execute(api.db.database.query);
+    const { storage_protocol, vendor_name } = (await call(admin, 'GET', '/capabilities/store-1@fast')).body;
+    return [storage_protocol, vendor_name];
+  };
+  assert.equal(can.storage_protocol, 'file');
+  const portal = JSON.stringify({ iscsiPortal: '192.0.2.1:3260' });
+  assert.deepEqual(await ways(sql`update host set facts = facts || ${portal}::jsonb`), ['iSCSI', 'Bothy']);
+  assert.deepEqual(await ways(sql`update storage_pool set kind = 'rbd'`), ['ceph', 'Ceph']);
+  await sql`update storage_pool set kind = 'directory'`.execute(api.db.database.query);
   const zones = (await call(member, 'GET', '/os-availability-zone')).body.availabilityZoneInfo;
   assert.deepEqual(zones, [{ zoneName: 'nova', zoneState: { available: true } }]);
 });

@@ -3,22 +3,32 @@
  * extra_specs_ops.py): specs without a scope, or of the scope `capabilities`, are compared with what a pool can; other scopes are for
  * others. Pure.
  */
-import type { PoolTier } from './tables.ts';
+import { type RawBuilder, sql } from 'kysely';
+import type { PoolKind, PoolTier } from './tables.ts';
 
 export interface PoolTraits {
   name: string;
   tier: PoolTier;
   availability_zone: string;
+  kind: PoolKind;
+  /** Its host has a portal for machines outside. */
+  exports: boolean;
 }
+
+/** {@link PoolTraits.exports} of the host that the query calls `h`. */
+export const hostExportsSql: RawBuilder<boolean> = sql<boolean>`(h.facts ? 'iscsiPortal')`;
 
 /** What a pool says that it is and can: `capabilities` of the API, and what specs are compared with. */
 export const capabilitiesOf = ({
   name,
   tier,
-}: Pick<PoolTraits, 'name' | 'tier'>): Readonly<Record<string, string>> => ({
+  kind,
+  exports,
+}: Omit<PoolTraits, 'availability_zone'>): Readonly<Record<string, string>> => ({
   volume_backend_name: name,
-  vendor_name: 'Bothy',
-  storage_protocol: 'file',
+  vendor_name: kind === 'rbd' ? 'Ceph' : 'Bothy',
+  /** How a machine that is not its host comes to its volumes; `file`: not at all. */
+  storage_protocol: kind === 'rbd' ? 'ceph' : exports ? 'iSCSI' : 'file',
   tier,
   /** What is there outlives a restart of its host. */
   durable: tier === 'ram' ? 'False' : 'True',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { unmetSpecs } from './capabilities.ts';
+import { type PoolTraits, unmetSpecs } from './capabilities.ts';
 import { choose, chooseTogether, type PoolState } from './choose.ts';
 
 const gib = 2 ** 30;
@@ -10,6 +10,7 @@ const pool = (id: string, over: Partial<PoolState> = {}): PoolState => ({
     name: 'local',
     tier: 'disk',
     kind: 'directory',
+    exports: false,
     availability_zone: 'nova',
     host_id: `host of ${id}`,
     host_name: `host of ${id}`,
@@ -110,10 +111,16 @@ test('a host that is closed still takes what must be where its source is', () =>
 });
 
 test('extra specs are read as Cinder reads them', () => {
-  const traits = { name: 'fast', tier: 'flash', availability_zone: 'here' } as const;
+  const traits: PoolTraits = {
+    ...{ name: 'fast', tier: 'flash', availability_zone: 'here', kind: 'directory', exports: false },
+  };
   const met = (specs: Record<string, string>) => unmetSpecs(specs, traits);
   assert.deepEqual(met({ volume_backend_name: 'fast', 'capabilities:vendor_name': 'Bothy' }), []);
   assert.deepEqual(met({ thin_provisioning_support: '<is> True', replication_enabled: '<is> false' }), []);
+  const by = (over: Partial<PoolTraits>, protocol: string) =>
+    unmetSpecs({ storage_protocol: protocol }, { ...traits, ...over });
+  assert.deepEqual([by({ exports: true }, 'iSCSI'), by({ kind: 'rbd', exports: true }, 'ceph')], [[], []]);
+  assert.deepEqual(by({}, 'iSCSI'), ['storage_protocol'], 'its host has no portal');
   assert.deepEqual(met({ volume_backend_name: '<or> slow <or> fast', storage_protocol: '<in> fi <in> le' }), []);
   assert.deepEqual(met({ volume_backend_name: 's== fast', multiattach: '<is> True', 'other:scope': 'x' }), []);
   assert.deepEqual(met({ 'bothy:tier': 'flash', 'RESKEY:availability_zones': 'there, here' }), []);

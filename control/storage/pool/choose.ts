@@ -11,7 +11,6 @@ import type { PoolKind } from './tables.ts';
 
 export interface PoolState extends PoolTraits {
   id: string;
-  kind: PoolKind;
   host_id: string;
   host_name: string;
   host_enabled: boolean;

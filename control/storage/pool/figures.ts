@@ -1,6 +1,7 @@
 /** What pools hold, for those who run the cloud: read when asked, from all layers. */
 import { sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
+import { hostExportsSql } from './capabilities.ts';
 import { roomOf } from './choose.ts';
 import { basesOf, layerHolders } from './holders.ts';
 import type { StoragePoolRow } from './tables.ts';
@@ -16,6 +17,7 @@ export interface PoolFigures
   host_enabled: boolean;
   connected: boolean;
   availability_zone: string;
+  exports: boolean;
   /** How many volumes are in it, and how large they are together. */
   volumes: number;
   volume_gib: number;
@@ -49,7 +51,7 @@ export async function poolFigures(db: Queryable, poolId: string | null = null): 
       from volume where desired_presence = 'present' and pool_id is not null group by pool_id)
     select p.id, p.host_id, p.name, p.tier, p.kind, p.total_bytes, p.free_bytes, p.problem, p.disabled, p.disabled_reason,
       p.over_subscription, p.reserved_percentage, p.declared, p.source, p.iops_per_volume, p.created_at, p.updated_at, h.name as host_name, h.enabled as host_enabled, h.connected,
-      h.availability_zone, coalesce(made.volumes, 0) as volumes, coalesce(made.volume_gib, 0) as volume_gib,
+      h.availability_zone, ${hostExportsSql} as exports, coalesce(made.volumes, 0) as volumes, coalesce(made.volume_gib, 0) as volume_gib,
       coalesce(u.promised_bytes, 0)::float8 as promised_bytes, coalesce(t.own_bytes, 0) as own_bytes,
       coalesce(t.shared_bytes, 0) as shared_bytes, coalesce(t.reclaimable_bytes, 0) as reclaimable_bytes
     from pools p join host h on h.id = p.host_id left join storage_pool_usage u on u.pool_id = p.id

@@ -7,6 +7,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { newOrderedId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
+import { hostExportsSql } from './capabilities.ts';
 import { choose, type PoolChoice, type PoolState, type PoolWish, roomOf } from './choose.ts';
 import type { PoolKind } from './tables.ts';
 
@@ -48,7 +49,7 @@ async function readSome(tx: Tx, imageId: string | null, which: RawBuilder<unknow
   // One value, since thousands of rows of many columns cost the reader more than the database.
   const { rows } = await sql<{ pools: PoolState[] }>`
     select coalesce(json_agg(each), '[]') as pools from (
-      select p.id, p.kind, p.host_id, p.name, p.tier, h.name as host_name, h.availability_zone, h.enabled as host_enabled, h.connected,
+      select p.id, p.kind, p.host_id, p.name, p.tier, h.name as host_name, h.availability_zone, ${hostExportsSql} as exports, h.enabled as host_enabled, h.connected,
         ${seenLately} as seen_lately, p.disabled, p.problem, p.total_bytes, p.free_bytes, coalesce(u.promised_bytes, 0) as promised_bytes,
         p.over_subscription, p.reserved_percentage, l.image_id is not null as holds_image
       from storage_pool p join host h on h.id = p.host_id left join storage_pool_usage u on u.pool_id = p.id
@@ -60,7 +61,7 @@ async function readSome(tx: Tx, imageId: string | null, which: RawBuilder<unknow
 const seenLately = sql`coalesce(not h.forced_down and (h.connected or h.last_seen_at > now() - make_interval(secs => ${awaySeconds})), false)`;
 
 /**
- * Those that may win: of each kind that a type can ask for (name, tier, zone), with and without the image, the emptiest few. In a cloud
+ * Those that may win: of each sort that a type can ask for (name, tier, kind, zone, portal), with and without the image, the emptiest few. In a cloud
  * of a thousand hosts a choice is paid for by what it looks at, while all others wait.
  */
 async function readFitting(
@@ -79,7 +80,7 @@ async function readFitting(
     tx,
     imageId,
     sql`p.id in (select id from (
-      select p.id, row_number() over (partition by p.name, p.tier, h.availability_zone, l.image_id
+      select p.id, row_number() over (partition by p.name, p.tier, p.kind, h.availability_zone, ${hostExportsSql}, l.image_id
         order by h.connected desc, coalesce(u.promised_bytes, 0)::float8 / ${promisable}, p.id) as place
       from storage_pool p join host h on h.id = p.host_id left join storage_pool_usage u on u.pool_id = p.id
         left join image_location l on l.host_id = p.host_id and l.image_id = ${imageId}::uuid
