@@ -164,7 +164,7 @@ export class Host {
         await this.#reconciler.refuseCapture(id);
         await this.#storage.layers.refuseCapture(id);
       },
-      backups: this.#storage.backups,
+      ...{ backups: this.#storage.backups, managed: this.#storage.managed },
       health: () => this.status(),
     });
     this.#service = new HostHttpService({ tls, listen, socket, controlName, routes, log });

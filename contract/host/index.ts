@@ -78,4 +78,6 @@ export {
   type ImageUploadResult,
   imageDigests,
   imageFile,
+  type ManageableFiles,
+  manageableFiles,
 } from './service.ts';

@@ -16,6 +16,9 @@ const sha256 = text(64, { pattern: '^[0-9a-f]{64}$' });
 /** A pool of a host, by its own name for it. */
 export const poolName = text(limits.poolNameLength, { pattern: '^[a-z0-9][a-z0-9-]*$' });
 
+/** Of a file in the directory `manage` of a pool: neither an option nor a protocol to any program, and not hidden. */
+export const managedName = text(limits.managedNameLength, { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' });
+
 /** Formats that an image is made in of a volume. */
 export const capturedFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhd', 'vhdx'] as const;
 
@@ -103,6 +106,11 @@ export const desiredLayer = object({
     ),
   ),
   /**
+   * Its content comes from a file that an administrator laid into the directory `manage` of its pool, once, before it is ready; beyond its
+   * end zeros. The file goes when its content is here for good, and is back at its place where nothing comes of it. Absent: from elsewhere.
+   */
+  managed: optional(object({ name: managedName })),
+  /**
    * It is of a volume with a cache, and its alone. `writes`: a generation of the cache, to which its guest writes, and what the guest reads
    * through it stays in it; `full` is said when its file takes so much. `base`: below generations, or the top of a volume that no guest has;
    * generations that are no more needed sink into it, so what it holds is not final, also where nobody else writes to it any more.
@@ -139,6 +147,8 @@ export const desiredLayer = object({
         name: text(limits.backupNameLength),
         /** The file holds only what differs from that of this backup, which is encrypted with the same key, or as this one in the clear. */
         parentName: nullable(text(limits.backupNameLength)),
+        /** It goes into the directory `manage` of its pool, as a plain qcow2: it is for whoever takes it from there. */
+        managed: optional(boolean),
       }),
       limits.backups,
       { distinct: 'id' },

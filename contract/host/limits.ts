@@ -60,6 +60,8 @@ export const layerLimits = {
   captures: 4,
   backups: 4,
   backupNameLength: 255,
+  /** A file that is taken has its layer's id before its name. */
+  managedNameLength: 200,
   /** Generations of a cache that are remembered. */
   cacheHistory: 8,
   /** Of a volume, a snapshot or a type. */

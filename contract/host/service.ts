@@ -1,7 +1,8 @@
 /** The host's HTTPS service (mutual TLS over TCP; plain over a unix socket for control on the same machine). */
 import type { Static } from 'typebox';
 import type { ImageId, ServerId } from '../ids.ts';
-import { count, nullable, object, optional, text } from '../schema/type.ts';
+import { count, list, nullable, object, oneOf, optional, text } from '../schema/type.ts';
+import { hostLimits } from './limits.ts';
 
 export const hostPaths = {
   /**
@@ -20,6 +21,8 @@ export const hostPaths = {
   imageDigests: (id: ImageId) => `/v1/images/${id}/digests`,
   /** DELETE: the file of a backup goes from the directory that this host has for them; idempotent. Who still builds on it, control knows. */
   backup: (name: string) => `/v1/backups/${encodeURIComponent(name)}`,
+  /** GET: {@link ManageableFiles} of a pool of this host; an empty list where there is no such directory. */
+  manageable: (pool: string) => `/v1/pools/${encodeURIComponent(pool)}/manageable`,
   /** GET ?bytes=n: the last n bytes of the serial console's output, as they came from the guest. */
   consoleLog: (id: ServerId) => `/v1/servers/${id}/console-log`,
   /**
@@ -82,6 +85,24 @@ export const imageDigests = object({
   digests: nullable(object({ md5: hex(32), sha256: hex(64), sha512: hex(128) })),
 });
 export type ImageDigests = Static<typeof imageDigests>;
+
+/** What an administrator laid into the directory `manage` of a pool, to be made volumes of. */
+export const manageableFiles = object({
+  files: list(
+    object({
+      name: text(255),
+      /** Of the file. */
+      fileBytes: count,
+      /** As a guest would see it; null where it can't be told. */
+      sizeBytes: nullable(count),
+      format: nullable(oneOf('raw', 'qcow2')),
+      /** Why no volume is made of it; null: it is well, as far as its header tells. */
+      problem: nullable(text(hostLimits.reasonLength)),
+    }),
+    1000,
+  ),
+});
+export type ManageableFiles = Static<typeof manageableFiles>;
 
 /** Body of every error that the host's HTTPS service answers. */
 export interface HostError {

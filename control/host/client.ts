@@ -22,6 +22,8 @@ import {
   type ImageUploadResult,
   imageDigests,
   imageFile,
+  type ManageableFiles,
+  manageableFiles,
 } from '../../contract/host/index.ts';
 import type { ImageId, ServerId } from '../../contract/ids.ts';
 import { http } from '../../contract/node-http.ts';
@@ -166,6 +168,11 @@ export class HostClient {
     const response = await answer(host, request, answerMs);
     if (response.statusCode! >= 300 && response.statusCode !== 404) throw await refusal(host, response);
     response.resume();
+  }
+
+  /** What could become volumes of a pool of the host. @throws CloudError with the host's own code; `unavailable` when it can't be reached */
+  async manageable(host: HostEndpoint, pool: string): Promise<ManageableFiles> {
+    return answerOf(host, manageableFiles, await this.#ask(host, 'GET', hostPaths.manageable(pool)));
   }
 
   /** Of an image that the host holds. @throws CloudError with the host's own code; `unavailable` when it can't be reached */

@@ -10,6 +10,7 @@ import { GroupService } from './group/index.ts';
 import { GroupSnapshotService } from './group-snapshot/index.ts';
 import { GroupTypeService } from './group-type/index.ts';
 import { hostedLayers, LayerShortener, tellDigest } from './layer/index.ts';
+import { ManageService } from './manage/index.ts';
 import { MessageService } from './message/index.ts';
 import { StoragePoolService } from './pool/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
@@ -23,8 +24,8 @@ export interface StorageAreaOptions {
   images: VolumeImages;
   /** Seals the keys of encrypted volumes. */
   sealer: Pick<Sealer, 'seal' | 'open'>;
-  /** Asked to remove the files of backups. */
-  client: Pick<HostClient, 'deleteBackup'>;
+  /** Asked to remove the files of backups, and for files that could become volumes. */
+  client: Pick<HostClient, 'deleteBackup' | 'manageable'>;
   log: Logger;
   /** How long operations are kept. */
   operationDays?: number;
@@ -41,9 +42,11 @@ export function openStorage(options: StorageAreaOptions) {
   const backups = new BackupController({ ...behind, client });
   const groupTypes = new GroupTypeService({ database });
   const layers = new LayerShortener({ database, log });
+  const volumeService = new VolumeService({ database, images, log });
+  const backends = new BackendService({ database });
   return {
     services: {
-      volumes: new VolumeService({ database, images, log }),
+      volumes: volumeService,
       snapshots: new SnapshotService({ database, log }),
       connections: new ConnectionService({ database, sealer }),
       volumeTypes: new VolumeTypeService({ database }),
@@ -55,7 +58,8 @@ export function openStorage(options: StorageAreaOptions) {
       groupTypes,
       groups: new GroupService({ database, images, groupTypes }),
       groupSnapshots: new GroupSnapshotService({ database }),
-      backends: new BackendService({ database }),
+      backends,
+      manageables: new ManageService({ database, backends, volumes: volumeService, client }),
       pools: new StoragePoolService({ database }),
       messages: new MessageService({ database, keepDays: operationDays ?? defaultOperationDays }),
     },

@@ -35,7 +35,7 @@ export interface StorageReasons {
   /** What it is made of is encrypted in another way, or not at all. */
   volume_encryption_differs: { type: string; of: 'volume' | 'snapshot' | 'backup' };
   /** What can't be done with what is encrypted. */
-  volume_encrypted: { id: string; call: 'upload' | 'transfer' };
+  volume_encrypted: { id: string; call: 'upload' | 'transfer' | 'unmanage' };
   /** `id` is the project's. */
   default_volume_type_not_found: { id: string };
 }

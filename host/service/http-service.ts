@@ -32,6 +32,7 @@ export interface ServiceRoutes {
   getImage(id: ImageId, exchange: Exchange): Promise<void>;
   deleteImage(id: ImageId, exchange: Exchange): Promise<void>;
   deleteBackup(name: string, exchange: Exchange): Promise<void>;
+  manageable(pool: string, exchange: Exchange): Promise<void>;
   imageFile(id: ImageId, exchange: Exchange): Promise<void>;
   imageDigests(id: ImageId, exchange: Exchange): Promise<void>;
   consoleLog(id: ServerId, exchange: Exchange): Promise<void>;
@@ -217,6 +218,10 @@ export class HostHttpService {
     if (version === 'v1' && kind === 'backups' && rest.length === 0 && method === 'DELETE') {
       if (peer !== 'control') throw new HostFault('forbidden', 'only control removes backups');
       return routes.deleteBackup(decoded(idText ?? ''), exchange);
+    }
+    if (version === 'v1' && kind === 'pools' && rest.join('/') === 'manageable' && method === 'GET') {
+      if (peer !== 'control') throw new HostFault('forbidden', 'only control asks about pools');
+      return routes.manageable(decoded(idText ?? ''), exchange);
     }
     const id = parseId(idText ?? '');
     if (version !== 'v1' || id === undefined) throw new HostFault('not_found', 'there is nothing here');

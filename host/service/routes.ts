@@ -11,6 +11,7 @@ import type { ImageFacts, ImageStore } from '../image/store.ts';
 import { deleteImage, receiveImage, type UploadContext } from '../image/upload.ts';
 import { serverPaths } from '../paths.ts';
 import type { BackupDirectory } from '../volume/backups.ts';
+import type { ManagedFiles } from '../volume/managed.ts';
 import { type GuestRequestOptions, guestRequests } from './guest-requests.ts';
 import { answerJson, type Exchange, type ServiceRoutes } from './http-service.ts';
 
@@ -25,6 +26,7 @@ export interface RouteOptions {
   /** No image of this id shall be made of a disk. */
   refuseCapture(id: ImageId): Promise<void>;
   backups: Pick<BackupDirectory, 'remove'>;
+  managed: Pick<ManagedFiles, 'list'>;
   health(): unknown;
 }
 
@@ -55,6 +57,10 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
     async deleteBackup(name, { response }) {
       await options.backups.remove(name);
       response.writeHead(204).end();
+    },
+
+    async manageable(pool, { response }) {
+      answerJson(response, 200, await options.managed.list(pool));
     },
 
     async imageFile(id, { response }) {

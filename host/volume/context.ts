@@ -9,6 +9,7 @@ import type { BackupDirectory } from './backups.ts';
 import type { Exports } from './export/exports.ts';
 import type { LayerFiles } from './layer-files.ts';
 import type { LayerLedger } from './ledger.ts';
+import type { ManagedFiles } from './managed.ts';
 import type { OutcomeStore } from './outcomes.ts';
 import type { Pools } from './pool.ts';
 import type { Together } from './together.ts';
@@ -21,6 +22,7 @@ export interface LayerContext {
   outcomes: OutcomeStore;
   backups: BackupDirectory;
   exports: Exports;
+  managed: ManagedFiles;
   tools: LayerTools;
   images: ImageStore;
   fetcher: ImageFetcher;

@@ -14,7 +14,15 @@ const file = { sizeBytes: 1024, buildsOn: onParent, owner: 'root' } as const;
 const here: LayerFacts = {
   ...{ file, made: true, baseNoted: true, erasedEpoch: undefined, outcomes: undefined },
   ...{ parentHere: true, imageHere: true },
-  ...{ writers: 0, volumeOpen: false, guestsKnown: true, unfurnished: false, leaseEnded: false, exported: undefined },
+  ...{
+    writers: 0,
+    volumeOpen: false,
+    guestsKnown: true,
+    unfurnished: false,
+    leaseEnded: false,
+    taken: false,
+    exported: undefined,
+  },
 };
 const absent = { ...layer, presence: 'absent' as const };
 
@@ -33,6 +41,8 @@ test('a layer is made when what it builds on is here, and never in place of one 
     ['it was erased under this epoch', {}, { ...none, erasedEpoch: 3 }, 'stay-erased'],
     ['it was erased under an older one', {}, { ...none, erasedEpoch: 2 }, 'make'],
     ['control is silent', {}, { ...none, leaseEnded: true }, 'await-lease'],
+    ['its content is a file in the pool', { managed: { name: 'f' } }, none, 'take-over'],
+    ['the file that it was made of is still there', {}, { taken: true }, 'drop-taken'],
     ['its content is a backup', { source: { backupId: newId<BackupId>(), name: 'b', sha256: null } }, none, 'restore'],
     ['the process died before it was noted', {}, { made: false }, 'note-made'],
     ['the image that it builds on is lost', {}, { imageHere: false }, 'fetch'],

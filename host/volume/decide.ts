@@ -35,6 +35,8 @@ export interface LayerFacts {
   guestsKnown: boolean;
   /** Control is silent for longer than it lends, see ../lease/README.md. */
   leaseEnded: boolean;
+  /** A file was taken from the directory `manage` of its pool, and is not dropped or given back yet. */
+  taken: boolean;
   /** A machine outside has it open: as its document says, or otherwise. */
   exported: 'as-wanted' | 'otherwise' | undefined;
 }
@@ -50,6 +52,12 @@ export type Step =
   | { do: 'note-made' }
   | { do: 'make' }
   | { do: 'restore' }
+  /** Of a file in the directory `manage` of its pool. */
+  | { do: 'take-over' }
+  /** That file goes: its content is here. */
+  | { do: 'drop-taken' }
+  /** It is back at its place: nothing came of it. */
+  | { do: 'give-back' }
   /** The image that it builds on was lost. */
   | { do: 'fetch' }
   | { do: 'rebase'; onto: BuildsOn }
@@ -82,6 +90,7 @@ export function decide(desired: DesiredLayer, facts: LayerFacts): Step {
 const begins: ReadonlySet<Step['do']> = new Set([
   'make',
   'restore',
+  'take-over',
   'fetch',
   'rebase',
   'sink',
@@ -99,8 +108,8 @@ export function exportedAs({ export: wanted }: DesiredLayer, open: ExportRecord 
 }
 
 /** What its document says that it builds on. What comes from a backup stands for itself, and so does an encrypted one of an image. */
-export const wantedBase = ({ parentId, image, source, encryption }: DesiredLayer): BuildsOn => {
-  if (source || (encryption && image)) return null;
+export const wantedBase = ({ parentId, image, source, managed, encryption }: DesiredLayer): BuildsOn => {
+  if (source || managed || (encryption && image)) return null;
   if (parentId !== null) return { kind: 'layer', id: parentId };
   return image && { kind: 'image', id: image.id };
 };
@@ -122,8 +131,10 @@ export const isReady = (desired: DesiredLayer, { file }: Pick<LayerFacts, 'file'
 /** Nobody writes to it, and it is not of a cache: whoever builds on it may read it. */
 export const isShared = ({ readOnly, cache }: Pick<DesiredLayer, 'readOnly' | 'cache'>): boolean => readOnly && !cache;
 
-function decideAbsent({ file, outcomes, writers, guestsKnown, exported }: LayerFacts): Step {
+function decideAbsent({ file, made, taken, outcomes, writers, guestsKnown, exported }: LayerFacts): Step {
   if (exported) return { do: 'end-export' };
+  // What it was to be made of is somebody's; what was made of it is what shall go.
+  if (taken) return made || file ? { do: 'drop-taken' } : { do: 'give-back' };
   if (file && !guestsKnown) return waitForGuests;
   if (file && writers > 0) return { do: 'wait', what: 'waiting for the guest to let go of it' };
   return file || outcomes ? { do: 'remove' } : { do: 'nothing', state: 'absent' };
@@ -137,6 +148,7 @@ function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
   if (facts.exported === 'otherwise') return { do: 'end-export' };
   if (!file) return decideWithoutFile(desired, facts);
   if (!made || !baseNoted) return { do: 'note-made' };
+  if (facts.taken) return { do: 'drop-taken' };
   const onto = wantedBase(desired);
   if (!sameBase(file.buildsOn, onto)) {
     if (!guestsKnown) return waitForGuests;
@@ -174,6 +186,7 @@ const waitForParent: Step = { do: 'wait', what: 'waiting for the layer that it b
 function decideWithoutFile(desired: DesiredLayer, { made, erasedEpoch, parentHere }: LayerFacts): Step {
   if (made) return { do: 'miss' };
   if (erasedEpoch !== undefined && erasedEpoch >= desired.epoch) return { do: 'stay-erased' };
+  if (desired.managed) return { do: 'take-over' };
   if (desired.source) return { do: 'restore' };
   return parentHere ? { do: 'make' } : waitForParent;
 }

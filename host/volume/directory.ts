@@ -11,6 +11,7 @@ import { requireSize } from './layer-files.ts';
 import { writeOverlay } from './overlay.ts';
 import { grow, rebase } from './steps/changing.ts';
 import { fetch, make, restore } from './steps/making.ts';
+import { takeOver } from './steps/managing.ts';
 import { remove } from './steps/removing.ts';
 import { sink } from './steps/sinking.ts';
 import type { LayerTask, SeenLayer } from './task.ts';
@@ -20,6 +21,7 @@ export const directoryLayers: LayerKind = {
   steps: {
     make,
     restore,
+    'take-over': takeOver,
     fetch,
     rebase,
     sink,

@@ -6,7 +6,17 @@ import type { StepFunction } from './steps/step.ts';
 import type { LayerReading } from './task.ts';
 
 /** Steps that touch what is there of a layer. */
-export type KindStep = 'make' | 'restore' | 'fetch' | 'rebase' | 'sink' | 'grow' | 'seal' | 'take-back' | 'remove';
+export type KindStep =
+  | 'make'
+  | 'restore'
+  | 'take-over'
+  | 'fetch'
+  | 'rebase'
+  | 'sink'
+  | 'grow'
+  | 'seal'
+  | 'take-back'
+  | 'remove';
 
 export interface LayerKind extends LayerReading {
   readonly steps: { [Name in KindStep]: StepFunction<Name> };

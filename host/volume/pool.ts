@@ -77,8 +77,10 @@ interface Pool {
 export const markName = 'bothy-pool.json';
 /** In the data directory: by name, the path of each pool that this host has marked. */
 export const markedName = 'pools.json';
-/** What may lie in a new pool: the file system's own, and a mark that this process died over before it was whole. */
-const ofNobody: ReadonlySet<string> = new Set(['lost+found', `${markName}.new`]);
+/** Where administrators lay what shall become volumes (managed.ts). */
+export const manageDirectory = 'manage';
+/** What may lie in a new pool: the file system's own, what shall become volumes, and a mark that this process died over before it was whole. */
+const ofNobody: ReadonlySet<string> = new Set(['lost+found', manageDirectory, `${markName}.new`]);
 /** With less the pool counts as full: a file system needs some for its own books. */
 const reserveBytes = 64 * 2 ** 20;
 /** One that does not answer must not keep the others from their work. */

@@ -3,7 +3,7 @@ import { chown, stat } from 'node:fs/promises';
 import type { LayerId, VolumeId } from '../../contract/ids.ts';
 import type { GuestUser } from '../guest/users.ts';
 import { HostFault } from '../host-error.ts';
-import { outside, runWalledIn, secretAt, type Walls } from '../image/walls.ts';
+import { inside, outside, runWalledIn, secretAt, type Walls } from '../image/walls.ts';
 import { type BlockNode, chainNodes, encryption, keysOf, type LayerChain, secretObjects } from './chain.ts';
 import { outputOptions } from './formats.ts';
 import { faultCode, sinkJob, streamJob } from './jobs.ts';
@@ -56,6 +56,15 @@ export function qemuLayerTools(user: GuestUser | undefined): LayerTools {
       await qemuImg(
         ['convert', '-W', '-m', '8', '-f', 'qcow2', '-O', 'qcow2', source, walls.to],
         withSignal(options, work),
+      );
+    },
+    async takeOver({ path, format, sizeBytes }, to, work) {
+      await give(user, to);
+      const walls = writing(user, to, path, sizeBytes + tableBytes(sizeBytes));
+      const source = user ? inside : path;
+      await qemuImg(
+        ['convert', '-W', '-m', '8', '-f', format, '-O', 'qcow2', source, walls.to],
+        withSignal({ ...walls, memoryBytes: memoryBytes(1) }, work),
       );
     },
   };

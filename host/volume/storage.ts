@@ -16,6 +16,7 @@ import type { LayerKeys } from './keys.ts';
 import { LayerFiles } from './layer-files.ts';
 import { Layers, type LayersOptions } from './layers.ts';
 import { LayerLedger } from './ledger.ts';
+import { ManagedFiles } from './managed.ts';
 import type { BuildsOn } from './names.ts';
 import { OutcomeStore } from './outcomes.ts';
 import { defaultPool, Pools, type PoolsOptions, type StorageSetting } from './pool.ts';
@@ -56,6 +57,7 @@ export class Storage {
   readonly layers: Layers;
   readonly backups: BackupDirectory;
   readonly exports: Exports;
+  readonly managed: ManagedFiles;
   readonly #context: LayerContext;
   readonly #dataDirectory: string;
   readonly #levels: StorageOptions['levels'];
@@ -87,6 +89,10 @@ export class Storage {
     const { guestUsers: users, runDirectory, log } = options;
     const portal = setting.iscsiPortal;
     this.exports = new Exports({ portal, users, files: this.files, dataDirectory, runDirectory, log });
+    this.managed = new ManagedFiles({
+      ...{ pools: this.pools, hostId, durable, guestGid, inspect: options.upload.inspect },
+      seal: (path) => this.files.seal(path),
+    });
     this.backups = new BackupDirectory({ directory, hostId, durable, gid: guestGid });
     this.#context = {
       ...options,
@@ -95,6 +101,7 @@ export class Storage {
       outcomes: new OutcomeStore({ dataDirectory, durable }),
       backups: this.backups,
       exports: this.exports,
+      managed: this.managed,
       sync: new Together(async (directories) => {
         for (const each of new Set(directories)) await syncDirectory(each);
       }),

@@ -286,6 +286,9 @@ export class LayerTask {
       volumeOpen: files.open.ofVolume(desired.volumeId).length > 0,
       guestsKnown: files.open.complete,
       leaseEnded: lease.state === 'ended',
+      taken:
+        (desired.managed !== undefined || desired.presence === 'absent') &&
+        (await this.context.managed.isTaken(this.id)),
       exported: exportedAs(desired, this.context.exports.of(this.id)),
     };
   }

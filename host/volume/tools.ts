@@ -26,6 +26,13 @@ export interface Sealed {
   luks: LuksHeader;
 }
 
+/** One that was judged (managed.ts). */
+export interface ManagedFile {
+  path: string;
+  format: 'raw' | 'qcow2';
+  sizeBytes: number;
+}
+
 export interface LayerTools {
   /** Moves into the top what it reads of the layers above `onto`, and has its file say that it builds on that. In place. */
   stream(chain: LayerChain, onto: BuildsOn, work: ToolWork): Promise<void>;
@@ -48,4 +55,6 @@ export interface LayerTools {
   ): Promise<void>;
   /** Writes what the first of these backups holds into a file that is there and empty; the others are what it builds on. */
   restore(backups: readonly BackupFile[], to: string, work: ToolWork): Promise<void>;
+  /** Writes what the file holds, which was judged, into a qcow2 file that is there and empty. */
+  takeOver(file: ManagedFile, to: string, work: ToolWork): Promise<void>;
 }

@@ -33,4 +33,5 @@ export const headersOnly: LayerTools = {
   convert: ({ top }, to) => write(to, top.sizeBytes, null),
   backUp: ({ top }, to, { sealed }) => write(to, top.sizeBytes, null, sealed?.key),
   restore: ([first], to) => copyFile(first!.path, to),
+  takeOver: ({ sizeBytes }, to) => write(to, sizeBytes, null),
 };

@@ -1,6 +1,16 @@
 /** Layers of a host whose control, pools and files are not always as they should be. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
@@ -298,4 +308,48 @@ test('what a cache holds and can not go down now is said in words, tried again, 
   writeFileSync(file(generation), bytes);
   const sunk = await control.untilLayer(above.id, 'sunk', (seen) => isReady(seen) && seen.generation === 2);
   assert.equal(sunk.error, null);
+});
+
+test('files that an administrator lays into a pool are listed as what they are, and taken over or left where they are', async (t) => {
+  const { world, control, pool, file } = await started(t);
+  const place = join(pool, 'manage');
+  const listed = async () => (await world.client.manageable(world.endpoint(), 'local')).files;
+  assert.deepEqual(await listed(), []);
+  await assert.rejects(world.client.manageable(world.endpoint(), 'none'), { code: 'not_found' });
+  mkdirSync(place);
+  writeFileSync(join(place, 'good.raw'), 'x');
+  truncateSync(join(place, 'good.raw'), 2 ** 20);
+  writeFileSync(join(place, 'other.vmdk'), 'KDMV');
+  writeFileSync(join(place, 'empty'), '');
+  writeFileSync(join(place, '-rf'), 'x');
+  symlinkSync('/etc/passwd', join(place, 'link'));
+  const found = Object.fromEntries(
+    (await listed()).map(({ name, sizeBytes, problem }) => [name, sizeBytes ?? problem]),
+  );
+  assert.deepEqual(found, {
+    'good.raw': 2 ** 20,
+    'other.vmdk': 'the file is vmdk, not raw as declared',
+    empty: 'it is no disk',
+    link: 'it is no plain file',
+  });
+  for (const [name, why] of [
+    ['other.vmdk', /is vmdk/],
+    ['link', /no plain file/],
+    ['none', /there is no file/],
+    ['..', /./],
+  ] as const) {
+    const layer = wantedLayer({ managed: { name } });
+    control.wantLayer(layer);
+    const refused = await control.untilLayer(layer.id, 'refused', ({ error }) => error !== null);
+    assert.match(refused.error!.message, why);
+    assert.equal(existsSync(file(layer)), false);
+    control.wantLayer({ ...layer, generation: 2, presence: 'absent' });
+    await control.untilLayer(layer.id, 'gone', ({ state }) => state === 'absent');
+  }
+  assert.deepEqual(readdirSync(place).toSorted(), ['-rf', 'empty', 'good.raw', 'link', 'other.vmdk']);
+  const layer = wantedLayer({ managed: { name: 'good.raw' } });
+  control.wantLayer(layer);
+  const taken = await control.untilLayer(layer.id, 'taken over', isReady);
+  assert.equal(taken.sizeBytes, 2 ** 30, 'as large as its document says');
+  assert.deepEqual(readdirSync(place).toSorted(), ['-rf', 'empty', 'link', 'other.vmdk']);
 });

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { hash, randomBytes } from 'node:crypto';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredLayer, LayerEncryption, ObservedLayer } from '../../contract/host/index.ts';
@@ -42,6 +42,8 @@ interface Work extends Act {
   before?: Act[];
   /** What lies in the pool at its end, beside the mark and the layers below. */
   left?: 'nothing';
+  /** What lies in the directory `manage`; absent: nothing. */
+  leaves?: 'a file';
   /** How many files are below it. */
   below?: number;
   /** As large as the layer's file is, where it is not what its document says. */
@@ -122,6 +124,22 @@ const sink: Act = {
     return { ...layer, parentId: below.parentId, sinks: true };
   },
 };
+/** Of a file that an administrator laid into the pool. */
+const takeOver: Act = {
+  change(layer, { directory }) {
+    const place = join(directory, 'data/volumes/manage');
+    mkdirSync(place, { recursive: true });
+    writeFileSync(join(place, 'old.img'), emptyQcow2());
+    return { ...layer, managed: { name: 'old.img' } };
+  },
+};
+const leave: Act = {
+  change: (layer) => ({
+    ...layer,
+    backups: [{ id: newId<BackupId>(), name: `${layer.volumeId}.qcow2`, parentName: null, managed: true }],
+  }),
+  done: backUp.done!,
+};
 const remove: Act = { change: (layer) => ({ ...layer, presence: 'absent' }) };
 
 const works: Work[] = [
@@ -148,6 +166,8 @@ const works: Work[] = [
   { name: 'backup', before: [create, freeze], ...backUp },
   { name: 'sink of a generation', before: [onCache], below: 2, ...sink },
   { name: 'restore', ...restore },
+  { name: 'take over of a file', ...takeOver },
+  { name: 'leaving the cloud', before: [create], leaves: 'a file', ...leave },
   { name: 'backup of an encrypted one', before: [sealed, freeze], ...backUp },
   { name: 'restore of an encrypted one', ...restoreSealed },
   { name: 'delete', before: [create], left: 'nothing', ...remove },
@@ -252,6 +272,9 @@ async function check({ directory }: HostWorld, work: Work, layer: DesiredLayer):
     assert.deepEqual(readdirSync(join(data, 'layer-outcomes')), []);
     return;
   }
+  const manage = join(data, 'volumes/manage');
+  const left = existsSync(manage) ? readdirSync(manage) : [];
+  assert.deepEqual(left, work.leaves ? [`${layer.volumeId}.qcow2`] : []);
   const base = wantedBase(layer);
   const header = await headerAt(join(pool, file), [base]);
   assert.deepEqual(header, { sizeBytes: work.fileBytes ?? layer.sizeBytes, buildsOn: base });

@@ -23,7 +23,7 @@ before(async () => {
   const { database } = cloud;
   // As the dialects have it: what it writes the control finds in the change log and in the queue.
   const images = new ImageService({ database, log: silentLog });
-  const client = { deleteBackup: async () => {} };
+  const client = { deleteBackup: async () => {}, manageable: async () => ({ files: [] }) };
   storage = openStorage({ database, images, client, sealer: testSealer, log: silentLog }).services;
   member = callerOf(await testProject(database));
 });

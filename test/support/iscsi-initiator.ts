@@ -5,7 +5,9 @@ import { promisify } from 'node:util';
 import type { ObservedExport } from '../../contract/host/index.ts';
 
 const run = promisify(execFile);
-const tools = ['/usr/sbin/tgtd', '/usr/bin/qemu-storage-daemon', '/usr/bin/iscsi-inq', '/dev/fuse'];
+/** QEMU's own initiator is in Debian's package qemu-block-extra. */
+const module = '/usr/lib/x86_64-linux-gnu/qemu/block-iscsi.so';
+const tools = ['/usr/sbin/tgtd', '/usr/bin/qemu-storage-daemon', '/usr/bin/iscsi-inq', '/dev/fuse', module];
 const missing = tools.filter((path) => !existsSync(path));
 
 /** Why there are no machines outside here; false where there are. */

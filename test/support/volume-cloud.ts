@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import pg from 'pg';
 import { databaseUrlOf } from '../../cli/cloud/database-url.ts';
 import { removeCloud, reserveCloud, type ThrowAwaySettings } from '../../cli/cloud/throw-away.ts';
@@ -89,9 +89,9 @@ export class VolumeCloud implements AsyncDisposable {
   /** What lies in pools and in the directory of backups, beside their marks. */
   files(): string[] {
     return [...pools, 'backups'].flatMap((name) =>
-      readdirSync(join(this.#place, name))
-        .filter((file) => file !== 'bothy-pool.json')
-        .map((file) => `${name}/${file}`),
+      readdirSync(join(this.#place, name), { recursive: true, withFileTypes: true })
+        .filter((found) => !found.isDirectory() && found.name !== 'bothy-pool.json')
+        .map((found) => relative(this.#place, join(found.parentPath, found.name))),
     );
   }
 

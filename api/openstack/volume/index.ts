@@ -11,6 +11,7 @@ import type { ConnectionService } from '../../../control/storage/connection/inde
 import type { GroupService } from '../../../control/storage/group/index.ts';
 import type { GroupSnapshotService } from '../../../control/storage/group-snapshot/index.ts';
 import type { GroupTypeService } from '../../../control/storage/group-type/index.ts';
+import type { ManageService } from '../../../control/storage/manage/index.ts';
 import type { MessageService } from '../../../control/storage/message/index.ts';
 import type { QosSpecsService } from '../../../control/storage/qos-specs/index.ts';
 import type { SnapshotService } from '../../../control/storage/snapshot/index.ts';
@@ -74,6 +75,7 @@ export interface VolumeDialectOptions {
   connections: ConnectionService;
   backups: BackupService;
   backends: BackendService;
+  manageables: ManageService;
   messages: MessageService;
   /** For documents and walks: everything once. */
   withoutProjectPaths?: boolean;
@@ -147,7 +149,7 @@ function routes(app: FastifyInstance, options: VolumeDialectOptions): void {
   volumeRoutes(boundary, options);
   volumeActionRoutes(boundary, options, { ...volumeActions, ...attachmentActions });
   metadataRoutes(boundary, options);
-  manageRoutes(boundary);
+  manageRoutes(boundary, options.manageables);
   snapshotRoutes(boundary, options.snapshots);
   typeRoutes(boundary, options.volumeTypes);
   typeSpecRoutes(boundary, options.volumeTypes);

@@ -23,6 +23,7 @@ type Some = Partial<SentenceTable<CinderReasons>>;
 const encryptedCalls = {
   transfer: 'transferring encrypted volume is not supported',
   upload: 'an image of it would hold its content in the clear, which this cloud does not make.',
+  unmanage: 'unmanaging encrypted volumes is not supported.',
 };
 
 const volumeTypes = {

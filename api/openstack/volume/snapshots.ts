@@ -9,10 +9,10 @@ import type { ActionContract } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
+import { unmanageable } from './manage.ts';
 import { nextLinks } from './paging.ts';
 import { cinderTime } from './times.ts';
 import * as v from './validate.ts';
-import { unmanageable } from './volume-actions.ts';
 import { listOf, snapshotColumns, snapshotFilter, snapshotParameters } from './volume-query.ts';
 import { updatedAt } from './volume-view.ts';
 

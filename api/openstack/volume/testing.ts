@@ -2,6 +2,7 @@
 
 import Fastify, { type FastifyInstance } from 'fastify';
 import { CloudError } from '../../../contract/errors.ts';
+import type { ManageableFiles } from '../../../contract/host/index.ts';
 import { newId } from '../../../contract/ids.ts';
 import { type ServerCloud, serverCloud, silentLog } from '../../../control/compute/server/testing.ts';
 import { testSealer } from '../../../control/identity/testing.ts';
@@ -27,6 +28,8 @@ export interface VolumeApi extends AsyncDisposable {
   storage: ReturnType<typeof openStorage>;
   /** Files of backups that a host was told to remove. */
   removedFiles: string[];
+  /** Files that a host says that it has in the directory `manage` of its pool. */
+  manageable: ManageableFiles['files'];
   app: FastifyInstance;
   entries: readonly RouteEntry[];
   /** @param path below /volume/v3; with `//` before it, from the root on */
@@ -43,7 +46,11 @@ export async function volumeApi(): Promise<VolumeApi> {
   const { database } = db;
   const cloud = await serverCloud(database);
   const removedFiles: string[] = [];
-  const client = { deleteBackup: async (_host: unknown, name: string) => void removedFiles.push(name) };
+  const manageable: ManageableFiles['files'] = [];
+  const client = {
+    deleteBackup: async (_host: unknown, name: string) => void removedFiles.push(name),
+    manageable: async () => ({ files: manageable }),
+  };
   const storage = openStorage({ database, images: cloud.images, client, sealer: testSealer, log: silentLog });
   const callers = new Map<string, Caller>();
   const dialect = volumeDialect({
@@ -70,7 +77,7 @@ export async function volumeApi(): Promise<VolumeApi> {
   const { entries } = routeTable(app);
   await app.register(dialect.plugin, { prefix: dialect.prefix });
   return {
-    ...{ db, cloud, storage, removedFiles, app, entries },
+    ...{ db, cloud, storage, removedFiles, manageable, app, entries },
     async call(caller, method, path, { body, version, headers = {}, raw } = {}) {
       if (caller) callers.set(caller.userId, caller);
       const minor = version === 'latest' ? 'latest' : `3.${version}`;

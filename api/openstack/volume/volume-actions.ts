@@ -222,19 +222,13 @@ const administrators: Readonly<Record<string, VolumeAction>> = {
     },
   }),
   'os-unmanage': action({
-    summary: 'Take a volume out of the cloud and leave its content where it is',
+    summary: 'Take a volume out of the cloud and lay its content into its pool',
     rights: 'admin',
     body: anything,
     answers: accepted,
-    async run({ volumes, caller, id }) {
-      await volumes.get(caller, id);
-      throw new Refusal('invalid', unmanageable);
-    },
+    run: ({ volumes, caller, id }) => volumes.unmanage(caller, id),
   }),
 };
-
-export const unmanageable =
-  'Invalid volume: a volume is a chain of layers that belong to this cloud; none can be taken out of it or into it. Make an image of it instead.';
 
 export const volumeActions: Readonly<Record<string, VolumeAction>> = {
   ...changes,

@@ -104,6 +104,10 @@ const volumes: SentenceTable<VolumeReasons> = {
   volume_migration_unfit: ({ id, why, to }) => `${stays[why](to)} (volume ${id})`,
   volume_image_format_unserved: ({ format, container }) =>
     `Invalid input received: no image of format '${format}' in container '${container}' is made of volumes here.`,
+  volume_unmanaged: ({ id, why }) =>
+    `Invalid volume: Volume ${id} is not unmanaged: ${why === 'cache' ? 'part of what it holds may be in its cache' : 'in a Ceph cluster there is no directory that its content could be laid into'}. Make an image of it instead.`,
+  managed_file_unfit: ({ name, why }) =>
+    `Failed to manage existing volume due to invalid backend reference ${name}: ${why}.`,
   volume_reset_unserved: ({ status }) => `Cannot reset-state to ${status}`,
 };
 

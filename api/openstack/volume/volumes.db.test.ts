@@ -191,10 +191,6 @@ test('actions answer with Cinder’s statuses', async () => {
   assert.equal((await act(id, { revert: { snapshot_id: newId() } }, 40)).status, 400);
   assert.equal((await act(id, { 'os-retype': { new_type: 'none' } })).status, 400);
   assert.equal((await act(id, { 'os-migrate_volume': { host: 'x' } }, 0, admin)).status, 400);
-  assert.equal((await act(id, { 'os-unmanage': {} }, 0, admin)).status, 400);
-  assert.equal((await call('POST', '/os-volume-manage', { volume: { host: 'x' } }, 0, admin)).status, 400);
-  const manageable = await call('GET', '/manageable_volumes/detail', undefined, 8, admin);
-  assert.deepEqual(manageable.body, { 'manageable-volumes': [] });
   assert.equal((await act(id, { 'os-reset_status': { status: 'error' } })).status, 403);
   assert.equal((await act(id, { 'os-reset_status': { status: 'ERROR' } }, 0, admin)).status, 202);
   assert.equal(await statusOf(id), 'error');
@@ -208,6 +204,54 @@ test('actions answer with Cinder’s statuses', async () => {
   assert.deepEqual([delayed.status, Object.keys(delayed.body)], [400, ['badRequest']]);
   assert.equal((await act(id, { 'os-force_delete': {} })).status, 403);
   assert.equal((await act(id, { 'os-force_delete': {} }, 0, admin)).status, 202);
+});
+
+test('files of a pool are listed, and become volumes, in Cinder’s form; a volume leaves the cloud', async () => {
+  await sql`update host set facts = facts || '{"url": "https://there:1"}'`.execute(db.query);
+  const { rows } = await sql<{ host: string }>`select h.name || '@' || p.name || '#' || p.name as host
+    from host h join storage_pool p on p.host_id = h.id`.execute(db.query);
+  const { host } = rows[0]!;
+  const [old, bad] = [
+    { name: 'old.img', fileBytes: 10, sizeBytes: 2 ** 30, format: 'qcow2' as const, problem: null },
+    { name: 'bad', fileBytes: 10, sizeBytes: null, format: null, problem: 'the file is vmdk, not raw as declared' },
+  ];
+  api.manageable.push(old, bad);
+  const list = (path: string, version = 8, caller = admin) => call('GET', path, undefined, version, caller);
+  const brief = [
+    { reference: { 'source-name': 'bad' }, size: 1, safe_to_manage: false },
+    { reference: { 'source-name': 'old.img' }, size: 1, safe_to_manage: true },
+  ];
+  const where = `host=${encodeURIComponent(host)}`;
+  api.manageable.reverse();
+  for (const path of ['/manageable_volumes', '/os-volume-manage'])
+    assert.deepEqual((await list(`${path}?${where}`)).body, { 'manageable-volumes': brief });
+  assert.equal((await list(`/manageable_volumes?${where}`, 7)).status, 404);
+  assert.equal((await list('/manageable_volumes')).status, 400, 'of which host?');
+  assert.equal((await list('/manageable_volumes?host=none')).status, 404);
+  assert.equal((await list(`/manageable_volumes?${where}`, 8, member)).status, 403);
+  assert.equal((await list(`/manageable_volumes?${where}&sort=name`)).status, 400);
+  const { body } = await list(`/manageable_volumes/detail?${where}&sort=reference:desc&limit=1`);
+  const extra_info = { format: 'qcow2', file_bytes: 10, size_bytes: 2 ** 30 };
+  assert.deepEqual(body['manageable-volumes'], [{ ...brief[1], reason_not_safe: null, cinder_id: null, extra_info }]);
+
+  const take = (volume: object, caller = admin) => call('POST', '/manageable_volumes', { volume }, 8, caller);
+  const ref = { 'source-name': 'old.img' };
+  assert.equal((await take({ host, ref }, member)).status, 403);
+  assert.equal((await take({ ref })).status, 400);
+  assert.equal((await take({ host, ref: { id: 'x' } })).status, 400);
+  const refused = await take({ host, ref: { 'source-name': 'bad' } });
+  assert.deepEqual([refused.status, /is vmdk/.test(refused.body.badRequest.message)], [400, true]);
+  const taken = await take({ host, ref, name: '卷', bootable: true });
+  assert.equal(taken.status, 202, JSON.stringify(taken.body));
+  const { id, status, name, size, bootable } = taken.body.volume;
+  assert.deepEqual([status, name, size, bootable], ['creating', '卷', 1, 'true']);
+  await obey();
+  assert.equal((await act(id, { 'os-unmanage': {} })).status, 403);
+  assert.equal((await act(id, { 'os-unmanage': null }, 0, admin)).status, 202);
+  assert.equal((await call('GET', `/volumes/${id}`, undefined, 0, admin)).body.volume.status, 'deleting');
+  assert.deepEqual((await list('/manageable_snapshots')).body, { 'manageable-snapshots': [] });
+  const snapshot = { volume_id: id, ref };
+  assert.equal((await call('POST', '/manageable_snapshots', { snapshot }, 8, admin)).status, 400);
 });
 
 test('snapshots are made, shown, listed and deleted in Cinder’s form', async () => {

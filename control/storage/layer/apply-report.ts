@@ -12,6 +12,7 @@ import type {
   LayerError,
   LayerRow,
   LayerSource,
+  ManagedSource,
   ObservedLayerState,
 } from './tables.ts';
 
@@ -50,7 +51,7 @@ export interface LayerPatch {
   put_back: boolean;
   former_parent_id: string | null;
   sinks: boolean;
-  desired_source: LayerSource | null;
+  desired_source: LayerSource | ManagedSource | null;
   observed_full: boolean;
   observed_epoch: number;
   observed_generation: number;

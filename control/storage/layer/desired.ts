@@ -19,7 +19,7 @@ import { imageSources, laterDigest, sourceOrders } from '../../image/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { type ExportRow, exportDocument, exportDocumentSql } from '../export/index.ts';
-import type { LayerBackup, LayerCapture, LayerImage, LayerSource } from './tables.ts';
+import type { LayerBackup, LayerCapture, LayerImage, LayerSource, ManagedSource } from './tables.ts';
 
 interface Row {
   host_id: HostId;
@@ -44,7 +44,7 @@ interface Row {
   cipher: LayerEncryption['cipher'] | null;
   key_size_bits: LayerEncryption['keySizeBits'] | null;
   read_only: boolean;
-  desired_source: LayerSource | null;
+  desired_source: LayerSource | ManagedSource | null;
   desired_captures: LayerCapture[];
   desired_backups: LayerBackup[];
   record: LayerRecord | null;
@@ -111,7 +111,7 @@ function documentOf(row: Row): DesiredLayer {
     ...{ id, volumeId: row.volume_id, epoch, generation, presence: 'present' },
     ...{ pool: row.pool, sizeBytes: row.size_bytes, parentId: row.parent_id, image: imageOf(row) },
     ...encryptionOf(row),
-    ...(row.desired_source && { source: sourceOf(row.desired_source) }),
+    ...(row.desired_source && sourceOf(row.desired_source)),
     ...(row.cache_role && { cache: cacheOf(row, row.cache_role) }),
     ...(row.sinks && { sinks: true }),
     ...(row.outside && { export: exportDocument(row.outside) }),
@@ -138,9 +138,13 @@ const cacheOf = ({ full_bytes: fullBytes, reads_pool: pool, reads_bytes: bytes }
 const encryptionOf = ({ key_id: keyId, cipher, key_size_bits: keySizeBits }: Row): Pick<DesiredLayer, 'encryption'> =>
   keyId && cipher && keySizeBits ? { encryption: { keyId, cipher, keySizeBits } } : {};
 
-const sourceOf = ({ backup_id, name, sha256, encrypted }: LayerSource) => ({
-  ...{ backupId: backup_id as BackupId, name, sha256 },
-  ...(encrypted && { encrypted }),
-});
+function sourceOf(source: LayerSource | ManagedSource): Pick<DesiredLayer, 'source' | 'managed'> {
+  if ('managed' in source) return { managed: { name: source.managed } };
+  const { backup_id, name, sha256, encrypted } = source;
+  return { source: { backupId: backup_id as BackupId, name, sha256, ...(encrypted && { encrypted }) } };
+}
 const captureOf = ({ image_id, format }: LayerCapture) => ({ imageId: image_id as ImageId, format });
-const backupOf = ({ id, name, parent_name: parentName }: LayerBackup) => ({ id: id as BackupId, name, parentName });
+const backupOf = ({ id, name, parent_name: parentName, managed }: LayerBackup) => ({
+  ...{ id: id as BackupId, name, parentName },
+  ...(managed && { managed }),
+});

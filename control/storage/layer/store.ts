@@ -7,7 +7,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { type LayerId, newId } from '../../../contract/ids.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
-import type { LayerBackup, LayerCapture, LayerImage, LayerRow, LayerSource } from './tables.ts';
+import type { LayerBackup, LayerCapture, LayerImage, LayerRow, LayerSource, ManagedSource } from './tables.ts';
 
 export type LayerBase = { parentId: string } | { imageId: string; image: LayerImage };
 
@@ -20,8 +20,8 @@ export interface NewLayer {
   sizeBytes: number;
   /** What it builds on: a frozen layer of the same host, or an image. Null: nothing, it is zeros where nobody writes. */
   base: LayerBase | null;
-  /** The backup that its content comes from. */
-  source?: LayerSource;
+  /** The backup, or the file, that its content comes from. */
+  source?: LayerSource | ManagedSource;
   /** What it is to its volume's cache. Absent: it has none. */
   cache?: { role: 'base' | 'writes'; fullBytes: number | null };
   /** The key that its file is encrypted with; null: it is in the clear. Absent: as what it builds on. */

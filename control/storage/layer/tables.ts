@@ -21,6 +21,11 @@ export interface LayerSource {
   encrypted?: true;
 }
 
+/** A file in the directory `manage` of its pool. */
+export interface ManagedSource {
+  managed: string;
+}
+
 export interface LayerCapture {
   image_id: string;
   format: NonNullable<DesiredLayer['captures']>[number]['format'];
@@ -30,6 +35,8 @@ export interface LayerBackup {
   id: string;
   name: string;
   parent_name: string | null;
+  /** It leaves the cloud: into the directory `manage` of its pool. */
+  managed?: true;
 }
 
 /** What came of a capture or a backup: one of `result` and `error`. */
@@ -64,7 +71,7 @@ export interface VolumeLayerTable {
   key_id: string | null;
   size_bytes: number;
   read_only: Generated<boolean>;
-  desired_source: Json<LayerSource> | null;
+  desired_source: Json<LayerSource | ManagedSource> | null;
   desired_captures: Json<LayerCapture[]>;
   desired_backups: Json<LayerBackup[]>;
   cache_role: 'base' | 'writes' | null;

@@ -34,6 +34,7 @@ import { type ReplacingTask, replaceTop } from './revert.ts';
 import { tendSinking } from './sink-first.ts';
 import { changeVolume, isContentComplete, lockVolume } from './store.ts';
 import type { VolumeTask } from './tables.ts';
+import { tendUnmanage } from './unmanage.ts';
 import { endUpload, isWanted, type UploadOutcome } from './upload.ts';
 import { faultOf, type ListedVolume } from './volume.ts';
 
@@ -238,6 +239,8 @@ async function towardsEndOf(tx: Tx, look: Look, task: VolumeTask): Promise<Volum
       return towardsEndOfUpload(tx, look, task);
     case 'restore':
       return towardsEndOfRestore(tx, look, task);
+    case 'unmanage':
+      return tendUnmanage(tx, { volume, top, late: isLate(look) });
     // Whoever began these ends them.
     case 'backup':
     case 'transfer':

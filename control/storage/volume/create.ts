@@ -28,17 +28,10 @@ import { freezeTop } from './freeze.ts';
 import { requireGroup } from './group.ts';
 import { type Hints, type PlaceWish, readHints, requireZone } from './hints.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
+import { requireSizeOfType, sizeFor } from './sizes.ts';
 import { findSource, type SourceWish, type VolumeSource } from './source.ts';
 import type { VolumeTask } from './tables.ts';
-import {
-  faultOf,
-  gibBytes,
-  gibOf,
-  type ImageFacts,
-  imageMetadataOf,
-  type ListedVolume,
-  type VolumeRow,
-} from './volume.ts';
+import { faultOf, gibBytes, type ImageFacts, imageMetadataOf, type ListedVolume, type VolumeRow } from './volume.ts';
 
 /** What a volume needs to know of its image. */
 export interface VolumeImage extends ImageFacts {
@@ -67,6 +60,15 @@ export interface VolumeWish extends SourceWish, PlaceWish {
   hostId?: string | null;
   /** The backup that its content comes from. Never a caller's own wish either. */
   restored?: RestoredContent;
+  /** The file of a pool that its content comes from. Never a caller's own wish either. */
+  managed?: ManagedContent;
+}
+
+export interface ManagedContent {
+  name: string;
+  poolId: string;
+  hostId: string;
+  bootable: boolean;
 }
 
 export interface RestoredContent {
@@ -185,13 +187,16 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
   const sourceKey = (source ?? sealedBackup(wish))?.key_id ?? null;
   const poolWish: PoolWish = {
     ...{ sizeBytes: sizeGib * gibBytes, extraSpecs: type.extra_specs, availabilityZone: wish.zone },
-    hostId: source?.host_id ?? wish.hostId ?? hints.same,
-    hostOf: source?.host_id ? 'source' : wish.hostId ? 'server' : 'hint',
+    hostId: source?.host_id ?? wish.hostId ?? wish.managed?.hostId ?? hints.same,
+    hostOf: source?.host_id || wish.managed ? 'source' : wish.hostId ? 'server' : 'hint',
+    poolId: wish.managed?.poolId ?? null,
     ...{ notOnHosts: hints.different, imageId: image?.id ?? null, cache },
     ...{ from, encrypted: encryption !== undefined || sourceKey !== null },
   };
   const found = await choosePool(tx, poolWish);
   const { pool, cachePool } = found;
+  // The file stays where it is.
+  if (wish.managed && !pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
   const fault = pool ? null : [found.message, found.fix].filter((text) => text !== '').join(': ');
   const layerId = pool ? newId<LayerId>() : null;
   const row = {
@@ -216,7 +221,8 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
       : undefined;
   // What it builds on may be gone: that is known before anything else is said.
   if (source) await layers;
-  const deadlineMs = wish.restored ? restoreDeadlineMs : image ? createFromImageDeadlineMs : createDeadlineMs;
+  const deadlineMs =
+    wish.restored || wish.managed ? restoreDeadlineMs : image ? createFromImageDeadlineMs : createDeadlineMs;
   const written = Promise.all([
     layers,
     insertVolume(tx, actorOf(caller), row, { deadlineMs }),
@@ -227,7 +233,8 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
 }
 
 /** What it is besides its content: as what it is made of was. */
-function natureOf({ image, source, wish: { restored } }: Ingredients) {
+function natureOf({ image, source, wish: { restored, managed } }: Ingredients) {
+  if (managed) return { bootable: managed.bootable, image_metadata: null };
   if (restored) return { bootable: restored.bootable, image_metadata: restored.imageMetadata };
   const bootable = image !== null || (source?.bootable ?? false);
   return { bootable, image_metadata: image ? imageMetadataOf(image) : (source?.image_metadata ?? null) };
@@ -263,7 +270,8 @@ async function insertFirstLayer(
   const parentId = source?.kind === 'volume' ? (await freezeTop(tx, source)).frozen : source?.layer_id;
   const base = parentId ? { parentId } : image ? imageBase(image) : null;
   const cache = cached && { cache: { role: 'base', fullBytes: null } as const };
-  const content = wish.restored && { source: wish.restored.source };
+  const from = wish.restored?.source ?? (wish.managed && { managed: wish.managed.name });
+  const content = from && { source: from };
   await insertLayer(tx, { id, volumeId, pool, sizeBytes: sizeGib * gibBytes, base, keyId, ...cache, ...content });
 }
 
@@ -347,49 +355,5 @@ export function requireMakeable(type: VolumeTypeRow): void {
   const { multiattach = '' } = type.extra_specs;
   if (/^<is>\s*true$/i.test(multiattach)) {
     throw new CloudError('invalid', 'volume_type_unfit', { type: type.name, why: 'multiattach' });
-  }
-}
-
-/** Cinder's provisioning:min_vol_size and max_vol_size. @throws CloudError `invalid` */
-export function requireSizeOfType(type: Pick<VolumeTypeRow, 'name' | 'extra_specs'>, sizeGib: number): void {
-  const limit = (name: string) => {
-    const value = Number.parseInt(type.extra_specs[name] ?? '', 10);
-    return Number.isNaN(value) ? null : value;
-  };
-  const [minimum_gib, maximum_gib] = [limit('provisioning:min_vol_size'), limit('provisioning:max_vol_size')];
-  if (sizeGib >= (minimum_gib ?? 1) && sizeGib <= (maximum_gib ?? sizeGib)) return;
-  const fields = { size_gib: sizeGib, type: type.name, minimum_gib, maximum_gib };
-  throw new CloudError('invalid', 'volume_size_beyond_type', fields);
-}
-
-/** @throws CloudError `invalid` where it would be smaller than what it is made of */
-function sizeFor(wish: VolumeWish, source: VolumeSource | null, image: VolumeImage | null): number {
-  const { restored } = wish;
-  const size = wish.sizeGib ?? source?.size_gib ?? restored?.sizeGib;
-  if (size === undefined) throw new CloudError('invalid', 'volume_size_missing', {});
-  if (source && size < source.size_gib) {
-    const fields = { size_gib: size, of: source.kind, minimum_gib: source.size_gib };
-    throw new CloudError('invalid', 'volume_size_below', fields);
-  }
-  if (restored && size < restored.sizeGib) {
-    throw new CloudError('invalid', 'volume_size_below', {
-      size_gib: size,
-      of: 'backup',
-      minimum_gib: restored.sizeGib,
-    });
-  }
-  if (image) requireImageFits(image, size);
-  return size;
-}
-
-/** @throws CloudError `invalid` */
-export function requireImageFits(image: VolumeImage, sizeGib: number): void {
-  const needed = gibOf(Math.max(image.virtual_size_bytes ?? 0, image.size_bytes ?? 0));
-  if (needed > sizeGib) {
-    throw new CloudError('invalid', 'volume_image_too_large', { image_gib: needed, size_gib: sizeGib });
-  }
-  if (image.min_disk_gib > sizeGib) {
-    const fields = { size_gib: sizeGib, minimum_gib: image.min_disk_gib };
-    throw new CloudError('invalid', 'volume_below_minimum_disk', fields);
   }
 }

@@ -8,8 +8,8 @@ import { tellServers } from '../attachment/index.ts';
 import { growLayer } from '../layer/index.ts';
 import { requireRoom } from '../pool/index.ts';
 import { type ActDependencies, begin, onLockedVolume } from './act.ts';
-import { requireSizeOfType } from './create.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
+import { requireSizeOfType } from './sizes.ts';
 import { changeVolume } from './store.ts';
 import { gibBytes, type ListedVolume, requireStatus } from './volume.ts';
 

@@ -6,7 +6,6 @@ export {
   createVolumeIn,
   emptyWish,
   type MadeVolume,
-  requireImageFits,
   restoreDeadlineMs,
   type VolumeImage,
   type VolumeImages,
@@ -28,6 +27,7 @@ export { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.t
 export { removeVolume, removeWithServer } from './remove.ts';
 export { replaceTop } from './revert.ts';
 export { type ListOptions, type MetadataKind, VolumeService } from './service.ts';
+export { requireImageFits } from './sizes.ts';
 export { type SnapshotState, snapshotStatus } from './snapshot-states.ts';
 export { contentIsFinalSql, snapshotStatusSql, snapshotTaskSql } from './snapshot-states-sql.ts';
 export { type VolumeSpace, volumeSpace } from './space.ts';

@@ -54,6 +54,10 @@ export interface VolumeReasons {
   volume_image_format_unserved: { format: string; container: string };
   volume_reset_unserved: { id: string; status: string };
   volume_marker_not_found: { id: string };
+  /** Its content is not laid out of the cloud. */
+  volume_unmanaged: { id: string; why: 'cache' | 'cluster' };
+  /** No volume is made of the file of a pool. */
+  managed_file_unfit: { name: string; why: string };
 }
 
 export interface SnapshotReasons {

@@ -12,7 +12,7 @@ import type { Tx } from '../../kit/database/database.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { type CachedVolume, isOwed } from '../cache/index.ts';
-import { endCapture, releaseLayers } from '../layer/index.ts';
+import { endBackup, endCapture, releaseLayers } from '../layer/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { snapshotStatusSql } from './snapshot-states-sql.ts';
 import { attachmentStatus } from './states.ts';
@@ -43,7 +43,13 @@ export async function deleteVolume(
   deps.log.info({ requestId: caller.requestId, volumeId: id, ...options }, 'volume deleted');
 }
 
-async function requireDeletable(tx: Tx, caller: Caller, volume: ListedVolume, options: DeleteOptions): Promise<void> {
+/** @throws CloudError `invalid` where something is in the way */
+export async function requireDeletable(
+  tx: Tx,
+  caller: Caller,
+  volume: ListedVolume,
+  options: DeleteOptions,
+): Promise<void> {
   const { id, project_id, attachment } = volume;
   const inTheWay = (why: 'attached' | 'group' | 'snapshots' | 'snapshots_of_others' | 'snapshots_busy') =>
     new CloudError('invalid', 'volume_in_the_way', { id, why });
@@ -70,7 +76,7 @@ async function requireDeletable(tx: Tx, caller: Caller, volume: ListedVolume, op
  */
 export async function removeVolume(
   tx: Tx,
-  volume: Pick<ListedVolume, 'id' | 'desired_task'> & CachedVolume,
+  volume: Pick<ListedVolume, 'id' | 'layer_id' | 'desired_task'> & CachedVolume,
 ): Promise<void> {
   const { id, desired_task: task } = volume;
   const { rows: held } = await sql`delete from volume_attachment where volume_id = ${id} and server_id is null`
@@ -85,6 +91,7 @@ export async function removeVolume(
   if (task?.kind === 'upload') {
     await Promise.all([endCapture(tx, task.layer_id, task.image_id), failCapture(tx, task.image_id as ImageId)]);
   }
+  if (task?.kind === 'unmanage' && volume.layer_id !== null) await endBackup(tx, volume.layer_id, id);
   const { rows } = await sql<{ id: string; layer_id: string | null }>`
     with taken as (delete from volume_snapshot where volume_id = ${id} returning id, layer_id)
     select id, layer_id from taken union all select id, layer_id from volume where id = ${id}`.execute(tx);

@@ -13,10 +13,11 @@ import { choose, choosePool, placeOf, readPools, recordPoolChoice } from '../poo
 import { encryptionWith, type VolumeEncryption } from '../volume-key/index.ts';
 import { cacheWords, sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
-import { requireMakeable, requireSizeOfType } from './create.ts';
+import { requireMakeable } from './create.ts';
 import { beginMove, requireMovable } from './move.ts';
 import { requireTypeQuota, typesAreLimited } from './quota.ts';
 import { beginSinkFirst, cacheAfter, keptCache } from './sink-first.ts';
+import { requireSizeOfType } from './sizes.ts';
 import { changeVolume } from './store.ts';
 import { type ListedVolume, requireStatus, requireSwitchable } from './volume.ts';
 

@@ -26,6 +26,7 @@ import { retypeVolume } from './retype.ts';
 import { reimageVolume, revertVolume } from './revert.ts';
 import { volumeStatus } from './states.ts';
 import { changeVolume, findVolume, noteVolume, type Reach, reachOf } from './store.ts';
+import { unmanageVolume } from './unmanage.ts';
 import { type Uploaded, type UploadWish, uploadVolume } from './upload.ts';
 import { type ListedVolume, requireStatus } from './volume.ts';
 
@@ -107,6 +108,11 @@ export class VolumeService {
       await noteVolume(tx, id, { [kind]: changed });
       return changed;
     });
+  }
+
+  /** Administrators: its content is laid into its pool, for whoever takes it from there, and it goes. */
+  unmanage(caller: Caller, id: string): Promise<void> {
+    return unmanageVolume(this.#deps, caller, id);
   }
 
   async setBootable(caller: Caller, id: string, bootable: boolean): Promise<void> {

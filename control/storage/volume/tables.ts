@@ -62,6 +62,8 @@ export type VolumeTask =
   | { kind: 'revert'; snapshot_id: string; onto?: LayerBase }
   | { kind: 'reimage'; image_id: string; onto?: LayerBase }
   | { kind: 'transfer'; transfer_id: string }
+  /** Its content goes into a file of its pool; then it is none of the cloud's. */
+  | { kind: 'unmanage' }
   | MoveTask
   | SinkTask;
 

@@ -35,6 +35,10 @@ export function rbdLayers(world: RbdWorld): LayerKind {
         requireClear(work);
         return restored(world, work);
       },
+      async 'take-over'() {
+        const message = 'nothing is taken over into a pool of a Ceph cluster';
+        throw new HostFault('managed_refused', message, { permanent: true });
+      },
       rebase: (work, { onto }) => flattened(world, work, onto),
       grow: (work) => grown(world, work),
       async remove(work) {

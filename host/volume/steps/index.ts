@@ -6,6 +6,7 @@ import type { KindStep, LayerKind } from '../kind.ts';
 import type { Perform } from '../task.ts';
 import { endExport, exportIt } from './exporting.ts';
 import { furnish } from './furnishing.ts';
+import { dropTaken, giveBack } from './managing.ts';
 import { backUp, capture, forgetOutcomes } from './outcomes.ts';
 import type { StepFunction } from './step.ts';
 
@@ -40,6 +41,8 @@ const functions: { [Name in Exclude<Doing['do'], KindStep>]: StepFunction<Name> 
   furnish,
   export: exportIt,
   'end-export': endExport,
+  'drop-taken': dropTaken,
+  'give-back': giveBack,
   capture,
   'back-up': backUp,
   'forget-outcomes': forgetOutcomes,

@@ -41,7 +41,8 @@ export function awaitsKeys(task: LayerTask, ids: readonly VolumeKeyId[]): boolea
   return awaited !== undefined;
 }
 
-async function putInPlace(
+/** The file is the layer's, and that is noted. */
+export async function putInPlace(
   task: LayerTask,
   { beside, path, base }: { beside: string; path: string; base: BuildsOn },
 ): Promise<void> {

@@ -133,12 +133,17 @@ async function makeBackup(
   const named = (now: DesiredLayer) => now.backups?.some(({ id }) => id === wish.id) === true;
   return task.whileWanted(named, async (signal) => {
     const earlier = wish.parentName === null ? [] : await backups.chain(wish.parentName, null, signal);
-    task.say('making a backup');
+    const into = wish.managed ? await task.context.managed.outbox(desired) : backups;
+    task.say(wish.managed ? 'copying the content out of the cloud' : 'making a backup');
     const work = { signal, progress: (part: number) => task.say(`making a backup, ${part} %`) };
-    return backups.make(wish, earlier, {
+    return into.make(wish, earlier, {
       write: (to) =>
         task.kind(desired).whileStill(task, desired, (chain) => {
           const { encryption } = desired;
+          if (wish.managed) {
+            requireClear(desired);
+            return tools.convert(chain, to, 'qcow2', work);
+          }
           if (!encryption) return tools.backUp(chain, to, { earlier }, work);
           if (earlier.length > 0) return sealDifference(task, { to, encryption, below: chain, earlier }, work);
           return sealInto(task, { to, encryption, sizeBytes: chain.top.sizeBytes, below: chain }, work);

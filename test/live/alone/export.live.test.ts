@@ -3,6 +3,7 @@
  * the host process, control and tgtd; what it wrote is what a volume of the snapshot holds; and it is out when its attachment ends.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -119,5 +120,38 @@ describe('a machine outside', { skip, concurrency: 1 }, () => {
     await until('no file to be left', async () => cloud.files().length === 0);
     assert.deepEqual(pidsOf('tgtd'), []);
     assert.deepEqual(readdirSync(join(cloudPaths(cloud.data).data, 'host/exports')), []);
+  });
+
+  test('a volume leaves the cloud as a file, and comes back as a volume of the same content', {
+    timeout: 600_000,
+  }, async () => {
+    const id = await make({ name: 'leaves' });
+    const first = await connect(id);
+    await io(first.target, initiator, ['write -P 5 1M 64k', 'flush']);
+    await disconnect(first);
+    await cloud.is('volumes', id, 'available');
+    await cloud.act('POST', 'block-storage', `/volumes/${id}/action`, { 'os-unmanage': null });
+    await cloud.kill('host');
+    await cloud.gone('volumes', id);
+    const place = join(cloud.pool('local'), 'manage');
+    assert.deepEqual(readdirSync(place), [`${id}.qcow2`]);
+    assert.match(execFileSync('qemu-img', ['check', join(place, `${id}.qcow2`)], { encoding: 'utf8' }), /No errors/);
+    const { pools } = await cloud.volumes('GET', '/scheduler-stats/get_pools');
+    const host = pools.find(({ name }: { name: string }) => name.endsWith('#local')).name;
+    const listed = await cloud.volumes('GET', `/manageable_volumes?host=${encodeURIComponent(host)}`);
+    assert.deepEqual(listed['manageable-volumes'], [
+      { reference: { 'source-name': `${id}.qcow2` }, size: 1, safe_to_manage: true },
+    ]);
+    const ref = { 'source-name': `${id}.qcow2` };
+    const wish = { host, ref, name: 'back', volume_type: 'local' };
+    const { volume } = await cloud.volumes('POST', '/manageable_volumes', { volume: wish });
+    await cloud.kill('host');
+    await cloud.is('volumes', volume.id, 'available');
+    assert.deepEqual(readdirSync(place), []);
+    const last = await connect(volume.id);
+    await io(last.target, initiator, ['read -P 5 1M 64k']);
+    await disconnect(last);
+    await cloud.volumes('DELETE', `/volumes/${volume.id}`);
+    await cloud.gone('volumes', volume.id);
   });
 });

@@ -1,0 +1,1 @@
+export { type ManageableFile, ManageService, type ManageWish } from './service.ts';
