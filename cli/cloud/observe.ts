@@ -1,8 +1,10 @@
 /** What runs of a cloud, whether or not a supervisor can be asked. */
 
+import { existsSync } from 'node:fs';
 import { readText } from '../../control/kit/files.ts';
 import { findEngine } from '../../engine/process.ts';
 import { metadataPaths, proxyEngine } from '../../host/network/metadata-proxy.ts';
+import { resolverEngines } from '../../host/network/resolver.ts';
 import { CommandError } from '../command.ts';
 import type { ControlConfiguration } from '../process/configuration.ts';
 import type { Settings } from '../settings.ts';
@@ -58,7 +60,7 @@ export async function observeCloud(settings: Settings): Promise<CloudState> {
     }));
   const children = childrenByParent();
   const processes = engines.map((engine) => observeProcess(engine, children, answer !== undefined));
-  processes.push(...observeProxy(settings, children, answer !== undefined));
+  processes.push(...observeServed(settings, children, answer !== undefined));
   if (answer !== undefined) processes.unshift(observeSupervisor(answer.pid));
   const state = overallState(settings, answer !== undefined, engines);
   const configuration = readText(layout.controlConfiguration);
@@ -97,14 +99,23 @@ function observeProcess(engine: EngineStatus, children: Map<number, number[]>, s
   };
 }
 
-/** The host process starts it as soon as a network needs it, which its configuration tells. */
-function observeProxy({ paths }: Settings, children: Map<number, number[]>, supervised: boolean): ProcessState[] {
-  if (readText(metadataPaths(paths.run).config) === undefined) return [];
-  const engine = proxyEngine({ runDirectory: paths.run });
-  const pid = findEngine(engine) ?? null;
-  const state = pid === null ? 'stopped' : 'ready';
-  const status = { name: engine.name, state, pid, adopted: false, restarts: 0, failures: 0, lastError: null } as const;
-  return [observeProcess(status, children, supervised)];
+/** The host process starts them as soon as a network needs them, which their configurations tell. */
+function observeServed({ paths }: Settings, children: Map<number, number[]>, supervised: boolean): ProcessState[] {
+  const proxies = existsSync(metadataPaths(paths.run).config) ? [proxyEngine({ runDirectory: paths.run })] : [];
+  return [...proxies, ...resolverEngines(paths.run)].map((engine) => {
+    const pid = findEngine(engine) ?? null;
+    const state = pid === null ? 'stopped' : 'ready';
+    const status = {
+      name: engine.name,
+      state,
+      pid,
+      adopted: false,
+      restarts: 0,
+      failures: 0,
+      lastError: null,
+    } as const;
+    return observeProcess(status, children, supervised);
+  });
 }
 
 function shareOf(pid: number): number {

@@ -5,7 +5,7 @@
  */
 import type { Engine } from '../../engine/engine.ts';
 import { findEngine, stopEngine } from '../../engine/process.ts';
-import { proxyEngine } from '../../host/network/index.ts';
+import { proxyEngine, stopResolvers } from '../../host/network/index.ts';
 import type { Settings } from '../settings.ts';
 import { ask } from '../supervisor/socket.ts';
 import { stopOrphans } from '../supervisor/supervisor.ts';
@@ -43,6 +43,7 @@ export async function stopCloud(
   await step('stopping the network', async () => {
     await stopOrphans(engines as Engine[], { keepGuests: false });
     await stopEngine(proxyEngine({ runDirectory: settings.paths.run }));
+    await stopResolvers(settings.paths.run);
   });
   return true;
 }

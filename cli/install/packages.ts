@@ -15,6 +15,7 @@ const cloud: NeededPackage[] = [
   { name: 'ovn-central', why: 'OVN: network databases and ovn-northd' },
   { name: 'ovn-host', why: 'OVN: ovn-controller' },
   { name: 'haproxy', why: 'hands metadata to the guests' },
+  { name: 'unbound', why: "answers the guests' questions for names" },
   { name: 'nftables', why: "keeps guests away from the host's addresses" },
   { name: 'iproute2', why: 'network cards and namespaces' },
   { name: 'ethtool', why: 'checksum offload of virtual cables' },

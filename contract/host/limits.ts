@@ -90,6 +90,10 @@ export const portLimits = {
   hostRoutes: 20,
   mtu: { minimum: 68, maximum: 65_535 },
   tagLength: 60,
+  /** Without the dot at the end: RFC 1035, 3.1. */
+  domainLength: 253,
+  /** Named ports of one network that its resolvers are told of. */
+  networkHosts: 10_000,
   /** Addresses of a network's metadata port: one of each IPv4 subnet. */
   metadataAddresses: 10_000,
 } as const;

@@ -116,9 +116,10 @@ export class Marks implements HostInterest {
       const known = session.view.serverOfPort(id as PortId);
       if (known) this.#server(session, known, { networks: true });
     }
-    if (!mayBeMetadataPort(row.device_owner ?? this.owners.get(id))) return;
+    // A name on a network is told to all its hosts. One that is taken away they learn with what comes next, within a minute.
+    if (!row.dns_name && !mayBeMetadataPort(row.device_owner ?? this.owners.get(id))) return;
     for (const session of this.#sessions.told.of('network', row.network_id as string)) {
-      if (!session.view.serverOfPort(id as PortId)) this.#networks(session);
+      if (row.dns_name || !session.view.serverOfPort(id as PortId)) this.#networks(session);
     }
   }
 

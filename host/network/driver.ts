@@ -4,6 +4,7 @@
  * carries neither tag nor stamp. If the process dies on any line, forwarding goes on, and the same calls made again
  * complete what was begun; leftovers are found by `listPorts` and by `ensureNetworks`.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { hostSockets } from '../../engine/open-vswitch.ts';
@@ -19,6 +20,7 @@ import { type Names, names } from './names.ts';
 import type { HostNetworkOptions, ServedNetwork } from './options.ts';
 import type { Datapath } from './plan.ts';
 import { ensurePort, listPorts, type ObservedPort, type PluggedPort, removeTap } from './ports.ts';
+import { ensureResolvers, forwardersOf } from './resolver.ts';
 import { monitoredTables, readState } from './state.ts';
 
 export class HostNetwork {
@@ -134,7 +136,7 @@ export class HostNetwork {
   }
 
   /**
-   * Makes metadata reachable on exactly these networks. An endpoint that is as it was made is not looked into again
+   * Makes metadata and names reachable on exactly these networks. An endpoint that is as it was made is not looked into again
    * unless `thorough`. One network's failure does not keep the others from being served; it is thrown at the end.
    */
   ensureNetworks(networks: DesiredNetwork[], options: { thorough?: boolean } = {}): Promise<void> {
@@ -156,26 +158,34 @@ export class HostNetwork {
       try {
         if (thorough || !whole || this.#endpoints.get(namespace) !== print) await ensureNamespace(context, network);
         this.#endpoints.set(namespace, print);
-        serving.push({ id: network.id, namespace });
+        serving.push({ id: network.id, namespace, ...(network.names && { names: network.names }) });
       } catch (error) {
         this.#endpoints.delete(namespace);
         failures.push(error);
       }
     }
     const stale = [...present].filter((namespace) => !wanted.has(namespace));
-    // HAProxy first: it holds on to namespaces that it listens in.
+    // HAProxy and the resolvers first: they hold on to namespaces that they listen in.
     await this.#serveMetadata(serving);
+    await this.#serveNames(serving).catch((error) => failures.push(error));
     for (const namespace of stale) {
       this.#endpoints.delete(namespace);
       await removeNamespace(context, namespace).catch((error) => failures.push(error));
     }
-    if (failures.length > 0) throw new AggregateError(failures, 'metadata is not reachable on every network');
+    if (failures.length > 0) throw new AggregateError(failures, 'metadata or names are not there on every network');
   }
 
   #serveMetadata(networks: ServedNetwork[]): Promise<void> {
     const { runDirectory, logDirectory, proxyUser: user, serveMetadata } = this.#options;
     if (serveMetadata) return serveMetadata(networks);
     return ensureProxy({ runDirectory, logDirectory, user }, networks);
+  }
+
+  #serveNames(networks: ServedNetwork[]): Promise<void> {
+    const { runDirectory, logDirectory, serveMetadata, resolvConf = '/etc/resolv.conf' } = this.#options;
+    if (serveMetadata) return Promise.resolve();
+    const forwarders = existsSync(resolvConf) ? forwardersOf(readFileSync(resolvConf, 'utf8')) : [];
+    return ensureResolvers({ runDirectory, logDirectory, forwarders }, networks);
   }
 
   get #context(): MachineContext {

@@ -8,6 +8,7 @@
  * what the machine began, and begin nothing.
  */
 import { isIPv6 } from 'node:net';
+import { forbiddenDscp } from '../../contract/host/index.ts';
 import type { Names } from './names.ts';
 
 export interface FirewallInput {
@@ -98,10 +99,33 @@ export function guard(names: Names, devices: string[]): string {
   return `${lines.join('\n')}\n`;
 }
 
+/**
+ * Keeps from the devices what a guest may not say and no ACL can forbid: router advertisements, which OVN has marked. Caught on the way out,
+ * to a guest or a card: there the kernel sees them with either datapath. They are spoiled, not dropped: of a drop the kernel tells OVS (ENOBUFS),
+ * which then lets go of all that it was about to send with them. Nobody takes a frame for no address, or believes one of another hop limit than
+ * 255 (RFC 4861, 6.1.2).
+ */
+export function refuseForbidden(names: Names, devices: string[]): string {
+  const table = `netdev ${names.guardTable}`;
+  const lines = [`add table ${table}`];
+  for (const device of devices) {
+    const chain = `${table} ${refusalChain(device)}`;
+    lines.push(
+      `add chain ${chain}`,
+      `delete chain ${chain}`,
+      `add chain ${chain} { type filter hook egress device "${device}" priority 0; policy accept; }`,
+      `add rule ${chain} ip6 dscp ${forbiddenDscp} icmpv6 type nd-router-advert ip6 hoplimit set 0 ether daddr set 00:00:00:00:00:00`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+const refusalChain = (device: string) => `e_${device}`;
+
 /** Succeeds whether or not there was such a guard. */
 export function unguard(names: Names, device: string): string {
-  const chain = `netdev ${names.guardTable} ${guardChain(device)}`;
-  return `add table netdev ${names.guardTable}\nadd chain ${chain}\ndelete chain ${chain}\n`;
+  const chains = [guardChain(device), refusalChain(device)].map((chain) => `netdev ${names.guardTable} ${chain}`);
+  const lines = chains.flatMap((chain) => [`add chain ${chain}`, `delete chain ${chain}`]);
+  return `add table netdev ${names.guardTable}\n${lines.join('\n')}\n`;
 }
 
 /** Devices that are guarded, out of `nft list table netdev …`. */

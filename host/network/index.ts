@@ -6,3 +6,4 @@ export type { ExternalNetwork, HostNetworkOptions } from './options.ts';
 export type { Datapath } from './plan.ts';
 export type { ObservedPort, PluggedPort } from './ports.ts';
 export { type PurgeOptions, purgeHostNetwork } from './purge.ts';
+export { resolverEngines, stopResolvers } from './resolver.ts';

@@ -7,7 +7,7 @@ import { chmodSync, statSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import type { OvsdbClient } from '../../protocols/ovsdb/index.ts';
 import { CommandError, type CommandOptions, getKernel, ipBatch, nft, run, setKernel } from './command.ts';
-import { type FirewallInput, forwardingBefore, guard, machineFirewall } from './firewall.ts';
+import { type FirewallInput, forwardingBefore, guard, machineFirewall, refuseForbidden } from './firewall.ts';
 import type { Names } from './names.ts';
 import type { HostNetworkOptions } from './options.ts';
 import { type Datapath, planMachine } from './plan.ts';
@@ -27,6 +27,7 @@ export async function prepareMachine(context: MachineContext): Promise<void> {
   const cards = [options.external?.device, datapath.type === 'netdev' ? options.underlay?.device : undefined];
   const devices = cards.filter((device) => device !== undefined);
   if (datapath.type === 'netdev' && devices.length > 0) await nft(guard(names, devices), options);
+  if (options.external?.device) await nft(refuseForbidden(names, [options.external.device]), options);
   await applyChanges(context);
   const bridges = [names.integrationBridge];
   if (options.external) bridges.push(names.externalBridge);

@@ -141,6 +141,6 @@ export async function findNamespaces(context: Pick<MachineContext, 'names' | 'op
 }
 
 /** Changes when the endpoint must be looked at again. */
-export function fingerprint(network: DesiredNetwork): string {
+export function fingerprint({ names: _, ...network }: DesiredNetwork): string {
   return createHash('sha256').update(JSON.stringify(network)).digest('hex');
 }

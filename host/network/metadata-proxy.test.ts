@@ -37,7 +37,8 @@ before(async () => {
   const text = proxyConfig({ networks: [network], backend, ids: { uid: process.getuid!(), gid: process.getgid!() } })
     .replace(/^ {2}[ug]id .*\n/gm, '')
     .replace(/^ {2}bind \[.*\n/m, '')
-    .replace(/bind 169.*/, `bind 127.0.0.1:${port}`);
+    .replace(/bind 169.*/, `bind 127.0.0.1:${port}`)
+    .replace(/frontend names-(.*\n)+? {2}default_backend uplink\n/, '');
   const file = join(directory, 'haproxy.cfg');
   writeFileSync(file, text);
   proxy = spawn(haproxy, ['-db', '-f', file], { stdio: 'ignore' });

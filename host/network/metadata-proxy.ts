@@ -1,5 +1,5 @@
 /**
- * One HAProxy for the metadata of all networks on this machine: it listens in each network's namespace and hands over to
+ * One HAProxy for the metadata of all networks on this machine, and the way out of their resolvers (resolver.ts): it listens in each network's namespace and hands over to
  * the host process by a unix socket, saying on which network and from which address the request came. Whatever the
  * guest claimed about either is dropped. It outlives the host process; it runs only while there is a network.
  */
@@ -13,6 +13,7 @@ import { waitUntil } from '../../engine/wait.ts';
 import { run } from './command.ts';
 import { insideDevice, metadataAddresses } from './metadata-namespace.ts';
 import type { ServedNetwork } from './options.ts';
+import { uplinkInside, uplinkListens } from './resolver.ts';
 
 /** Keeps a request until the host process listens; cloud-init repeats nothing that was answered. */
 const awaitHost = join(import.meta.dirname, 'await-host.lua');
@@ -21,7 +22,7 @@ export const networkHeader = 'X-Bothy-Network';
 /** When the guest asked, in ms of the epoch: what it waited here counts. */
 export const askedHeader = 'x-bothy-asked-at';
 
-export interface ProxiedNetwork extends ServedNetwork {
+export interface ProxiedNetwork extends Pick<ServedNetwork, 'id' | 'namespace'> {
   /** Tells a namespace from a later one with the same name. */
   inode: number;
 }
@@ -41,6 +42,8 @@ export interface ProxyConfigInput {
  */
 const perNetwork = 64;
 const perAddress = 8;
+/** What a network's resolver may have asked at once. */
+const questionsPerNetwork = 16;
 
 /** haproxy.cfg; pure, and the same text for the same content. */
 export function proxyConfig({ networks, backend, ids, script = awaitHost }: ProxyConfigInput): string {
@@ -52,7 +55,7 @@ export function proxyConfig({ networks, backend, ids, script = awaitHost }: Prox
     `  gid ${ids.gid}`,
     '  nbthread 1',
     // Each request is a connection of its own in the second step, too.
-    `  maxconn ${2 * perNetwork * Math.max(networks.length, 1)}`,
+    `  maxconn ${(2 * perNetwork + questionsPerNetwork) * Math.max(networks.length, 1)}`,
     // After a reload the old worker may linger no longer than this, with whatever a guest keeps open.
     '  hard-stop-after 15s',
     `  lua-load '${script}'`,
@@ -82,6 +85,10 @@ export function proxyConfig({ networks, backend, ids, script = awaitHost }: Prox
     'backend direct',
     '  retries 0',
     `  server host unix@${backend}`,
+    '',
+    'backend uplink',
+    '  mode tcp',
+    `  server uplink ${uplinkListens.address}:${uplinkListens.port}`,
   ];
   return `${[...lines, ...sorted.flatMap(frontend)].join('\n')}\n`;
 }
@@ -107,6 +114,12 @@ const frontend = ({ id, namespace, inode }: ProxiedNetwork): string[] => [
   '  http-request set-header X-Forwarded-For %[src]',
   '  http-request del-header Forwarded',
   '  default_backend host',
+  '',
+  `frontend names-${id}`,
+  '  mode tcp',
+  `  maxconn ${questionsPerNetwork}`,
+  `  bind ${uplinkInside.address}:${uplinkInside.port} namespace ${namespace}`,
+  '  default_backend uplink',
 ];
 
 /**

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { exampleNetwork } from '../metadata/testing.ts';
-import { forwardingBefore, guard, guardedDevices, machineFirewall, unguard } from './firewall.ts';
+import { forwardingBefore, guard, guardedDevices, machineFirewall, refuseForbidden, unguard } from './firewall.ts';
 import { networkOf } from './machine-network.ts';
 import { planAddresses, vethOf } from './metadata-namespace.ts';
 import { neededAction, parseProcesses, proxyConfig } from './metadata-proxy.ts';
@@ -49,7 +49,8 @@ test('the protection of a machine with a way out by NAT, which remembers what fo
 });
 
 test('a guard is made and removed whatever was there', () => {
-  golden('guard.nft', guard(ours, ['ab12t000000001', 'ab12v000000002']) + unguard(ours, 'ab12t000000001'));
+  const both = ['ab12t000000001', 'ab12v000000002'];
+  golden('guard.nft', guard(ours, both) + refuseForbidden(ours, both.slice(0, 1)) + unguard(ours, both[0]!));
   assert.deepEqual(
     [...guardedDevices(guard(ours, ['ab12t000000001', 'ab12v000000002']))],
     ['ab12t000000001', 'ab12v000000002'],

@@ -1,4 +1,5 @@
 /** What the network driver of a host must be told. */
+import type { NetworkNames } from '../../contract/host/index.ts';
 import type { CommandMachine } from './command.ts';
 import type { NetworkLogger } from './log.ts';
 
@@ -11,10 +12,12 @@ export interface ExternalNetwork {
   device?: string;
 }
 
-/** A network whose guests get metadata here. */
+/** A network whose guests get metadata and names here. */
 export interface ServedNetwork {
   id: string;
   namespace: string;
+  /** Absent: control is older. */
+  names?: NetworkNames | undefined;
 }
 
 export interface HostNetworkOptions {
@@ -47,7 +50,9 @@ export interface HostNetworkOptions {
   /** Everything of the driver happens in this network namespace; tests run several hosts on one machine. */
   netns?: string;
   log?: NetworkLogger;
-  /** What stands in for this machine's kernel, and for its HAProxy: the simulator's. */
+  /** Where the machine's own name servers stand; absent: /etc/resolv.conf. */
+  resolvConf?: string;
+  /** What stands in for this machine's kernel, and for its HAProxy and its resolvers: the simulator's. */
   machine?: CommandMachine;
   serveMetadata?: (networks: ServedNetwork[]) => Promise<void>;
 }

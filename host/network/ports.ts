@@ -6,7 +6,7 @@
 import type { DesiredPort } from '../../contract/host/index.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { findLink, ipBatch, type Link, listLinks, nft } from './command.ts';
-import { guard, unguard } from './firewall.ts';
+import { guard, refuseForbidden, unguard } from './firewall.ts';
 import type { MachineContext } from './machine-network.ts';
 import { owner, ownerKey } from './names.ts';
 import { planPlug, planUnplug, type WantedPlug } from './plan.ts';
@@ -46,8 +46,8 @@ export async function ensurePort(context: MachineContext, port: DesiredPort, uid
     if (found) await ipBatch([`link del dev ${tap}`], options);
     await ipBatch([`tuntap add dev ${tap} mode tap user ${user}`], options);
   }
-  // The guard comes before the device is up, so that the kernel's stack never hears the guest.
-  if (datapath.type === 'netdev') await nft(guard(names, [tap]), options);
+  // Protection comes before the device is up and plugged: the kernel's stack never hears the guest, nor the guest another one's advertisement.
+  await nft(`${datapath.type === 'netdev' ? guard(names, [tap]) : ''}${refuseForbidden(names, [tap])}`, options);
   await ipBatch([`link set dev ${tap} alias ${aliasOf(stamp)} addrgenmode none mtu ${port.mtu} up`], options);
   await plug(context, { device: tap, logicalPort: port.id, mac: port.mac, owner: stamp });
   return { tap, vnetHeader: datapath.type === 'system' };

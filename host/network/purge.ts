@@ -12,6 +12,7 @@ import { setForwarding, stampedForwarding } from './machine-network.ts';
 import { deleteNamespace } from './metadata-namespace.ts';
 import { proxyEngine } from './metadata-proxy.ts';
 import { type Names, names } from './names.ts';
+import { stopResolvers } from './resolver.ts';
 import { addChanges, monitoredTables, readState } from './state.ts';
 
 export interface PurgeOptions {
@@ -25,6 +26,7 @@ export async function purgeHostNetwork(options: PurgeOptions): Promise<void> {
   const { netns } = options;
   if (netns !== undefined && !(await listNamespaces()).includes(netns)) return;
   await stopEngine(proxyEngine(options));
+  await stopResolvers(options.runDirectory);
   const directories = { dataDirectory: options.runDirectory, logDirectory: options.runDirectory };
   for (const engine of hostEngines({ ...options, ...directories, integrationBridge: ours.integrationBridge })) {
     if (engine.name === 'ovn-controller') await stopEngine(engine);

@@ -57,6 +57,14 @@ export class Nftables {
   }
 
   #command(line: string, tables: Tables, hasDevice: (name: string) => boolean): void {
+    const rule = /^add rule (\S+ \S+) (\S+) (.+)$/.exec(line);
+    if (rule) {
+      const [, owner, where, text] = rule;
+      const before = tables.get(owner!)?.get(where!);
+      if (before === undefined) throw new Error('Could not process rule: No such file or directory');
+      tables.get(owner!)!.set(where!, `${before} ${text}`);
+      return;
+    }
     const [, verb, object, family, table, chain, text = ''] =
       /^(add|delete) (table|chain) (\S+) (\S+)(?: (\S+))?(?: (\{.*\}))?$/.exec(line) ?? [];
     if (verb === undefined) throw new Error(`syntax error: ${line}`);
@@ -67,7 +75,7 @@ export class Nftables {
       return;
     }
     const chains = tables.get(name);
-    const device = /hook ingress device "([^"]+)"/.exec(text)?.[1];
+    const device = /hook (?:in|e)gress device "([^"]+)"/.exec(text)?.[1];
     const known = device === undefined || hasDevice(device);
     if (!chains || chain === undefined || !known) throw new Error('Could not process rule: No such file or directory');
     if (verb === 'add') chains.set(chain, text || (chains.get(chain) ?? '{ }'));

@@ -1,5 +1,6 @@
 /** The network of one machine with real OVN, Open vSwitch, nft and HAProxy, in a network namespace of its own. Needs root. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { DesiredNetwork, DesiredPort, DesiredServer } from '../../contract/host/index.ts';
 import { type NetworkId, newId, type PortId, type SubnetId } from '../../contract/ids.ts';
@@ -8,7 +9,13 @@ import { waitUntil } from '../../engine/wait.ts';
 import { MetadataService } from '../../host/metadata/index.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
 import { getKernel } from '../../host/network/command.ts';
-import { type HostNetwork, metadataPaths, proxyEngine, purgeHostNetwork } from '../../host/network/index.ts';
+import {
+  type HostNetwork,
+  metadataPaths,
+  proxyEngine,
+  purgeHostNetwork,
+  resolverEngines,
+} from '../../host/network/index.ts';
 import { configReached, raiseConfig } from '../../protocols/ovsdb/index.ts';
 import { missing, TestMachine } from './live-machine.ts';
 
@@ -20,6 +27,13 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 120_000 }, 
     id: newId<NetworkId>(),
     mtu: 1442,
     metadataPort: { id: newId<PortId>(), mac: 'fa:16:3e:00:01:02', ips: ['10.1.0.2/24'] },
+    names: {
+      domain: 'openstacklocal',
+      hosts: [
+        { name: 'a.openstacklocal', ips: ['10.1.0.11', 'fd00:1::11'] },
+        { name: 'b.openstacklocal', ips: ['10.1.0.12'] },
+      ],
+    },
   };
   const server = serverOn(network.id, '11');
   const other = serverOn(network.id, '12');
@@ -72,6 +86,22 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 120_000 }, 
     assert.equal(seen.uuid, server.id);
     assert.equal(seen.name, server.name);
     assert.equal((await metadataOf('fe80::a9fe:a9fe%eth0')).uuid, server.id);
+  });
+
+  test('names are answered where the guest finds its metadata, by IPv4 and IPv6', async () => {
+    const script = join(import.meta.dirname, 'ask-name.ts');
+    for (const at of ['10.1.0.2', '169.254.169.254', 'fe80::a9fe:a9fe%eth0']) {
+      const asked = async () => machine.run(process.execPath, [script, 'udp', at, 'b.openstacklocal', 'A'], guest);
+      await waitUntil(`an answer of ${at}`, async () => (await asked()).includes('A 10.1.0.12'), { timeoutMs: 20_000 });
+    }
+  });
+
+  test('what OVN marked as a guest’s own router advertisement is spoiled before another guest gets it', async () => {
+    const rules = await machine.run('nft', ['list', 'ruleset']);
+    assert.match(
+      rules,
+      new RegExp(`chain e_${driver.names.tap(port.id)} {[^}]*dscp 0x3f icmpv6 type nd-router-advert`),
+    );
   });
 
   test('headers that a guest sends do not make it another guest', async () => {
@@ -170,6 +200,7 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 120_000 }, 
     assert.deepEqual(await driver.listPorts(), []);
     await driver.ensureNetworks([]);
     assert.equal(findEngine(proxyEngine(machine)), undefined);
+    assert.deepEqual(resolverEngines(machine.runDirectory), []);
     assert.deepEqual(
       (await machine.leftovers()).filter((name) => /^....[tmv][0-9a-f]{9}$/.test(name)),
       [],

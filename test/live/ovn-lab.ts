@@ -7,6 +7,8 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { refuseForbidden } from '../../host/network/firewall.ts';
+import { names } from '../../host/network/names.ts';
 
 /** Why the lab can't run here; undefined when it can. */
 export function labMissing(): string | undefined {
@@ -134,6 +136,8 @@ export class OvnLab {
     for (const address of plug.addresses) this.run('ip', '-n', namespace, 'addr', 'add', address, 'dev', 'eth0');
     for (const gateway of plug.gateways ?? [])
       this.run('ip', '-n', namespace, 'route', 'add', 'default', 'via', gateway);
+    const protection = refuseForbidden(names(this.tag), [veth]);
+    this.run('ip', 'netns', 'exec', this.hostNamespace, 'nft', protection);
     const ids = plug.iface ? ['--', 'set', 'Interface', veth, `external_ids:iface-id=${plug.iface}`] : [];
     this.vsctl('add-port', plug.bridge ?? 'br-int', veth, ...ids);
     return { namespace, veth };

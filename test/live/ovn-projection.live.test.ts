@@ -292,6 +292,62 @@ test('a guest cannot pose as another guest, as DHCP server or by redirects', { s
   assert.equal(passes(nd(137)), false, 'redirects');
 });
 
+/** Sends an ICMPv6 message of each of these types to all nodes, with the hop limit that neighbour discovery asks for. perl is on every Debian. */
+const saying = `
+use Socket qw(:all);
+my ($source, $mac, $index, @types) = @ARGV;
+socket(my $s, AF_INET6, SOCK_RAW, 58) or die;
+setsockopt($s, 41, 18, pack('i', 255)) or die; # IPV6_MULTICAST_HOPS
+my $self = inet_pton(AF_INET6, $source);
+bind($s, pack_sockaddr_in6(0, $self, $index)) or die "bind: $!";
+for my $type (@types) {
+  my %body = (134 => pack('CCnNN', 64, 0, 1800, 0, 0), 136 => pack('N', 0x20000000) . $self, 137 => pack('N', 0) . $self . $self);
+  my $link = pack('CCH12', $type == 134 ? 1 : 2, 1, $mac =~ s/://gr);
+  send($s, pack('CCn', $type, 0, 0) . $body{$type} . $link, 0, pack_sockaddr_in6(0, inet_pton(AF_INET6, 'ff02::1'), $index)) or die "send: $!";
+}`;
+/** Prints the types of what it hears from an address, up to an unsolicited neighbour advertisement. */
+const hearing = `
+use Socket qw(:all); $| = 1;
+socket(my $s, AF_INET6, SOCK_RAW, 58) or die;
+print "ready\n";
+while (my $from = recv($s, my $data, 2000, 0)) {
+  next unless (unpack_sockaddr_in6($from))[1] eq inet_pton(AF_INET6, $ARGV[0]);
+  my $type = ord($data);
+  print "$type\n";
+  exit if $type == 136;
+}`;
+
+test('a guest advertises no routes and redirects nobody, unless its port has no port security', { skip }, async () => {
+  const mac = lab.inside(at.r1!.namespace, 'cat', '/sys/class/net/eth0/address').trim();
+  const source = eui64('fe80::/64', mac);
+  const index = lab.inside(at.r1!.namespace, 'cat', '/sys/class/net/eth0/ifindex').trim();
+  const heard = async () => {
+    const child = lab.spawnInside(at.r2!.namespace, 'perl', '-e', hearing, source);
+    let text = '';
+    child.stdout!.on('data', (data) => {
+      text += data;
+    });
+    await lab.until('it listens', () => text.includes('ready'));
+    lab.inside(at.r1!.namespace, 'perl', '-e', saying, source, mac, index, '134', '137', '136');
+    await lab.until('what is allowed arrives', () => text.includes('136'));
+    return text.trim().split('\n').slice(1);
+  };
+  assert.deepEqual(await heard(), ['136']);
+  const secure = async (on: boolean) => {
+    await cloud.run(sql`update port set port_security_enabled = ${on} where id = ${ids.r1}`);
+    await settled(unit('port', ids.r1!));
+    lab.run('ovn-nbctl', `--db=${lab.northbound}`, '--wait=hv', '--timeout=15', 'sync');
+  };
+  const { rows } = await sql<{ security_group_id: string }>`delete from port_security_group where port_id = ${ids.r1}
+    returning security_group_id`.execute(db.database.query);
+  await secure(false);
+  assert.deepEqual(await heard(), ['134', '137', '136']);
+  for (const { security_group_id: group } of rows)
+    await cloud.run(sql`insert into port_security_group (port_id, security_group_id) values (${ids.r1}, ${group})`);
+  await secure(true);
+  assert.deepEqual(await heard(), ['136']);
+});
+
 test('a disabled port passes nothing', { skip }, async () => {
   await cloud.run(sql`update port set admin_state_up = false where id = ${ids.r2}`);
   await settled(unit('port', ids.r2!));

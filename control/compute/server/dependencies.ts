@@ -20,7 +20,7 @@ export interface ServerPorts {
     tx: Tx,
     caller: Caller,
     plan: ServerPortsPlan,
-    serverIds: readonly ServerId[],
+    servers: readonly { id: ServerId; hostname: string }[],
   ): Promise<ServerPort[][]>;
   bindServerPorts(tx: Tx, placed: readonly ServerPortBinding[]): Promise<unknown>;
   unbindServerPorts(tx: Tx, serverId: ServerId): Promise<unknown>;

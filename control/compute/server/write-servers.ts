@@ -50,7 +50,7 @@ export async function writeServers(
   const ids = servers.map(({ id }) => id);
   const [first] = servers;
   const [ports, rows] = await Promise.all([
-    deps.ports.createServerPorts(tx, caller, plans.ports, ids),
+    deps.ports.createServerPorts(tx, caller, plans.ports, servers),
     insertServers(tx, actorOf(caller), servers, {
       userData: wish.userData,
       files: wish.files,

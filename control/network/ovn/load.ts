@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
+import { domainOf } from '../domain.ts';
 import { qosRulesOf } from '../qos-policy/use.ts';
 import type { HostSet } from './intent/gateway.ts';
 import {
@@ -46,7 +47,7 @@ export async function loadModel(db: Queryable, units: readonly Unit[], hosts: Ho
 export async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<NetworkRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<NetworkRow>`
-    select id, project_id, name, admin_state_up, external, mtu, provider_network_type, provider_physical_network, provider_segmentation_id
+    select id, project_id, name, admin_state_up, external, mtu, ${domainOf(sql`dns_domain`)} as domain, provider_network_type, provider_physical_network, provider_segmentation_id
     from network where ${isOneOf(sql`id`, ids)}`.execute(db);
   return rows;
 }

@@ -15,6 +15,8 @@ export interface NetworkRow {
   admin_state_up: boolean;
   external: boolean;
   mtu: number;
+  /** Of its guests, as `domainOf` says it. */
+  domain: string;
   provider_network_type: 'geneve' | 'flat' | 'vlan' | 'local';
   provider_physical_network: string | null;
   provider_segmentation_id: number | null;

@@ -38,7 +38,7 @@ const wish = { requests: [], securityGroups: [], automatic: null } as const;
 /** One server's ports. */
 async function createPorts(tx: Tx, caller: Caller, { serverId, ...wish }: ServerPortsWish & { serverId: ServerId }) {
   const plan = await ports.planServerPorts(tx, caller, wish);
-  const [made] = await ports.createServerPorts(tx, caller, plan, [serverId]);
+  const [made] = await ports.createServerPorts(tx, caller, plan, [{ id: serverId, hostname: 'Web.example.org' }]);
   return made!;
 }
 
@@ -96,6 +96,11 @@ test('a server without requests gets a dual-stack port on the only network, in t
   const [desiredNetwork] = await ports.desiredNetworks(db.database.query, hostId);
   assert.equal(desiredNetwork?.id, network.id);
   assert.deepEqual(desiredNetwork?.metadataPort.ips, ['10.0.0.2/24']);
+  const ips = desired!.fixedIps.map(({ ip }) => ip);
+  assert.deepEqual(desiredNetwork?.names, { domain: 'openstacklocal', hosts: [{ name: 'web.openstacklocal', ips }] });
+  await sql`update network set dns_domain = 'Huts.example.' where id = ${network.id}`.execute(db.database.query);
+  const [renamed] = await ports.desiredNetworks(db.database.query, hostId);
+  assert.deepEqual(renamed?.names, { domain: 'huts.example', hosts: [{ name: 'web.huts.example', ips }] });
 
   for (let twice = 0; twice < 2; twice++) await transact((tx) => ports.releaseServerPorts(tx, serverId));
   const { rows } =

@@ -83,21 +83,21 @@ export async function createServerPorts(
   tx: Tx,
   caller: Caller,
   plan: ServerPortsPlan,
-  serverIds: readonly ServerId[],
+  servers: readonly { id: ServerId; hostname: string }[],
 ): Promise<ServerPort[][]> {
   const taken = new Map<string, PortId>();
-  for (const serverId of serverIds) {
+  for (const server of servers) {
     for (const { portId } of plan.requests) {
       if (portId === undefined) continue;
-      const id = await takePort(tx, caller, serverId, portId);
+      const id = await takePort(tx, caller, server, portId);
       if ([...taken.values()].includes(id)) throw portInUse(portId);
       taken.set(portId, id);
     }
   }
-  const ports = serverIds.flatMap((serverId) => newPorts(plan, serverId));
+  const ports = servers.flatMap((server) => newPorts(plan, server));
   const made = await createPorts(tx, ports, plan.ground).catch(asServerFault);
   let next = 0;
-  return serverIds.map(() =>
+  return servers.map(() =>
     plan.requests.map(({ portId }) =>
       portId === undefined
         ? { portId: made[next++]!.id, created: true }
@@ -125,7 +125,7 @@ async function hasIpv4(
 
 function newPorts(
   { projectId, requests, ground: { networks }, groups }: ServerPortsPlan,
-  serverId: ServerId,
+  server: { id: ServerId; hostname: string },
 ): NewPort[] {
   const onNetworks = requests.filter((request) => request.portId === undefined);
   return onNetworks.map((request) => {
@@ -133,15 +133,18 @@ function newPorts(
     return {
       project_id: projectId,
       network_id: network.id,
-      device_id: serverId,
+      device_id: server.id,
       device_owner: serverPortOwner,
       delete_with_device: true,
-      dns_name: '',
+      dns_name: labelOf(server.hostname),
       ...(request.fixedIp === undefined ? {} : { fixed_ips: [fixedIp(request.fixedIp)] }),
       ...(groups && network.port_security_enabled ? { security_groups: groups } : {}),
     };
   });
 }
+
+/** Under which its network's resolvers know it: of a whole domain name the first label, for the domain is the network's. */
+const labelOf = (hostname: string): string => hostname.split('.', 1)[0]!.toLowerCase();
 
 /** What a server's request names wrongly is the request's fault; quota and ports in use keep their own meaning. */
 function asServerFault(error: unknown): never {
@@ -235,7 +238,12 @@ async function findGroups(tx: Tx, projectId: string, names: readonly string[]): 
 const portInUse = (text: string): CloudError => new CloudError('conflict', 'port_in_use', { id: text });
 
 /** Lends an existing port of the project to the server. The row is locked: of two servers that want it one gets it. */
-async function takePort(tx: Tx, caller: Caller, serverId: ServerId, text: string): Promise<PortId> {
+async function takePort(
+  tx: Tx,
+  caller: Caller,
+  { id: serverId, hostname }: { id: ServerId; hostname: string },
+  text: string,
+): Promise<PortId> {
   const id = parseId<PortId>(text);
   await sql`select from port where id = ${id ?? null} for update`.execute(tx);
   // What its holder may write into device_id says nothing: a server has it as long as a row says so.
@@ -253,8 +261,9 @@ async function takePort(tx: Tx, caller: Caller, serverId: ServerId, text: string
   if (!port.has_ip) {
     throw new CloudError('invalid', 'port_requires_fixed_ip', { id: text });
   }
-  await sql`update port set device_id = ${serverId}, device_owner = ${serverPortOwner}, generation = generation + 1,
-    updated_at = now() where id = ${id!}`.execute(tx);
+  await sql`update port set device_id = ${serverId}, device_owner = ${serverPortOwner},
+    dns_name = case dns_name when '' then ${labelOf(hostname)} else dns_name end, generation = generation + 1, updated_at = now()
+    where id = ${id!}`.execute(tx);
   return id!;
 }
 
@@ -295,7 +304,7 @@ export async function releaseServerPorts(tx: Tx, serverId: ServerId, only: PortI
   const lent = rows.filter((row) => !row.delete_with_device).map(({ id }) => id);
   if (lent.length === 0) return;
   await sql`with gone as (delete from server_port where server_id = ${serverId} and port_id = any(${lent}::uuid[]))
-    update port set device_id = '', device_owner = '', host_id = null, binding_host = '', card_limits = '{}',
+    update port set device_id = '', device_owner = '', dns_name = '', host_id = null, binding_host = '', card_limits = '{}',
       generation = generation + 1, updated_at = now() where id = any(${lent}::uuid[])`.execute(tx);
 }
 

@@ -2,9 +2,11 @@
 import { hash } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
 import type { DesiredFixedIp, DesiredNetwork, DesiredPort } from '../../../contract/host/index.ts';
+import { portLimits } from '../../../contract/host/limits.ts';
 import type { HostId, NetworkId, PortId, ServerId } from '../../../contract/ids.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
+import { domainOf } from '../domain.ts';
 
 export interface ServerInterface {
   networkName: string;
@@ -153,15 +155,20 @@ export async function portStamps(db: Queryable, serverIds: readonly ServerId[]):
 }
 
 /**
- * Networks that have a server's port bound to the host, each with its metadata port. From the host's ports on: every
+ * Networks that have a server's port bound to the host, each with its metadata port and the names on it. From the host's ports on: every
  * host asks this once a minute, and what it costs must be the host's, not the cloud's.
  */
 export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
   const { rows } = await sql<DesiredNetwork>`
     with here as materialized (select distinct p.network_id as id from port p
       cross join lateral (select from server_port sp where sp.port_id = p.id limit 1) taken where p.host_id = ${hostId})
-    select n.id, (select mtu from network where id = n.id) as mtu, metadata.port as "metadataPort"
-    from here n cross join lateral (
+    select n.id, own.mtu, metadata.port as "metadataPort", jsonb_build_object('domain', own.domain, 'hosts', coalesce((
+      select jsonb_agg(jsonb_build_object('name', named.name || '.' || own.domain, 'ips', named.ips) order by named.id) from (
+        select p.id, p.dns_name as name, (select jsonb_agg(host(i.ip) order by i.position) from port_ip i where i.port_id = p.id) as ips
+        from port p where p.network_id = n.id and p.dns_name <> '' order by p.id limit ${portLimits.networkHosts}) named
+      where named.ips is not null), '[]')) as names
+    from here n cross join lateral (select mtu, ${domainOf(sql`dns_domain`)} as domain from network where id = n.id limit 1) own
+    cross join lateral (
       select jsonb_build_object('id', m.id, 'mac', m.mac::text, 'ips',
         coalesce((select jsonb_agg(host(i.ip) || '/' || masklen(s.cidr) order by s.id)
           from port_ip i join subnet s on s.id = i.subnet_id

@@ -165,9 +165,9 @@ export class PortService {
     tx: Tx,
     caller: Caller,
     plan: ServerPortsPlan,
-    serverIds: readonly ServerId[],
+    servers: readonly { id: ServerId; hostname: string }[],
   ): Promise<ServerPort[][]> {
-    return createServerPorts(tx, caller, plan, serverIds);
+    return createServerPorts(tx, caller, plan, servers);
   }
 
   bindServerPorts(tx: Tx, placed: readonly ServerPortBinding[]): Promise<void> {

@@ -33,7 +33,7 @@ export const attachInterface: ServerAction<AttachWish> = {
     const wish = { projectId, requests, securityGroups: [], automatic: 'auto' } as const;
     const [made] = await ports
       .planServerPorts(tx, caller, wish)
-      .then((plan) => ports.createServerPorts(tx, caller, plan, [serverId]))
+      .then((plan) => ports.createServerPorts(tx, caller, plan, [{ id: serverId, hostname: server.hostname }]))
       .catch(asAttachFault);
     const { portId } = made![0]!;
     await insertServerPorts(tx, [{ server_id: serverId, port_id: portId, position, tag }]);

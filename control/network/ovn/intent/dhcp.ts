@@ -10,6 +10,10 @@ import type { IndexedModel, NetworkRow, PortRow, SubnetRow } from '../model.ts';
 /** Neutron's default. Addresses never change under a lease, so only the renewal traffic depends on it. */
 const leaseSeconds = '43200';
 const metadataAddress = '169.254.169.254/32';
+/** Where the network's resolver listens on each host, beside its metadata, whatever subnets there are. */
+export const resolverAddress6 = 'fe80::a9fe:a9fe';
+/** A text in options of ovn-northd. Domains have nothing in them that would have to be escaped. */
+const quoted = (text: string): string => `"${text}"`;
 
 export function dhcpRows(model: IndexedModel, network: NetworkRow): DesiredRow[] {
   return model
@@ -36,7 +40,7 @@ export function portDhcpRow(model: IndexedModel, port: PortRow, subnet: SubnetRo
 }
 
 const optionsOf = (model: IndexedModel, network: NetworkRow, subnet: SubnetRow): Record<string, string> =>
-  subnet.ip_version === 4 ? v4(model, network, subnet) : v6(subnet);
+  subnet.ip_version === 4 ? v4(model, network, subnet) : v6(network, subnet);
 
 export function servesDhcp(subnet: SubnetRow): boolean {
   if (!subnet.enable_dhcp) return false;
@@ -48,7 +52,9 @@ const braces = (items: readonly string[]): string => `{${items.join(', ')}}`;
 function v4(model: IndexedModel, network: NetworkRow, subnet: SubnetRow): Record<string, string> {
   const metadata = model.metadataPort(network.id)?.ips.find((ip) => ip.subnet_id === subnet.id)?.ip;
   const gateway = subnet.gateway_ip;
-  const dns = subnet.dns_nameservers.filter((address) => versionOf(address) === 4);
+  const own = subnet.dns_nameservers.filter((address) => versionOf(address) === 4);
+  // Who names none is answered by the network's resolver, which is where metadata is.
+  const dns = subnet.dns_nameservers.length > 0 || !metadata ? own : [metadata];
   const routes = [
     ...(metadata ? [`${metadataAddress},${metadata}`] : []),
     ...subnet.host_routes.map(({ destination, nexthop }) => `${destination},${nexthop}`),
@@ -61,15 +67,18 @@ function v4(model: IndexedModel, network: NetworkRow, subnet: SubnetRow): Record
     lease_time: leaseSeconds,
     mtu: String(network.mtu),
     ...(gateway ? { router: gateway } : {}),
+    domain_name: quoted(network.domain),
     ...(dns.length > 0 ? { dns_server: braces(dns) } : {}),
     ...(routes.length > 0 ? { classless_static_route: braces(routes) } : {}),
   };
 }
 
-function v6(subnet: SubnetRow): Record<string, string> {
-  const dns = subnet.dns_nameservers.filter((address) => versionOf(address) === 6);
+function v6(network: NetworkRow, subnet: SubnetRow): Record<string, string> {
+  const own = subnet.dns_nameservers.filter((address) => versionOf(address) === 6);
+  const dns = subnet.dns_nameservers.length > 0 ? own : [resolverAddress6];
   return {
     server_id: macFor(subnet.id),
+    domain_search: quoted(network.domain),
     ...(dns.length > 0 ? { dns_server: braces(dns) } : {}),
     ...(subnet.ipv6_address_mode === 'dhcpv6-stateless' ? { dhcpv6_stateless: 'true' } : {}),
   };

@@ -3,6 +3,7 @@ import { eui64 } from '../address.ts';
 import { type DesiredRow, names, type RowName } from '../desired.ts';
 import type { IndexedModel, PortRow } from '../model.ts';
 import { dropUnit, unit } from '../units.ts';
+import { advertisementMark } from './advertisement.ts';
 import { portDhcpRow, servesDhcp } from './dhcp.ts';
 import { portQosRows } from './qos.ts';
 
@@ -21,7 +22,8 @@ export function portRows(model: IndexedModel, id: string): DesiredRow[] {
     references: { dhcpv4_options: dhcp4.reference, dhcpv6_options: dhcp6.reference },
     groups: isFiltered(port) ? groups(port) : [],
   };
-  return [...dhcp4.rows, ...dhcp6.rows, row, ...portQosRows(port)];
+  const marks = isFiltered(port) ? [advertisementMark(port)] : [];
+  return [...dhcp4.rows, ...dhcp6.rows, row, ...marks, ...portQosRows(port)];
 }
 
 const isRouterPort = (port: PortRow): boolean => port.device_owner.startsWith('network:router');

@@ -1,8 +1,9 @@
 /** A router: its ports, gateway, routes and NAT. The switch side of each port is the port's own unit. */
 import { prefixLength, versionOf } from '../address.ts';
 import { type DesiredRow, names, type RowName } from '../desired.ts';
-import type { IndexedModel, PortRow, RouterRow, SubnetRow } from '../model.ts';
+import type { IndexedModel, NetworkRow, PortRow, RouterRow, SubnetRow } from '../model.ts';
 import { unit } from '../units.ts';
+import { resolverAddress6 } from './dhcp.ts';
 import { natRows, translated } from './nat.ts';
 import { portForwardingRows } from './port-forwarding.ts';
 import { gatewayQosRows } from './qos.ts';
@@ -58,7 +59,7 @@ function routerPort(
   const addresses = subnetsOf(model, port);
   // OVN refuses a router port without a network.
   if (addresses.length === 0) return [];
-  const mtu = mtuOf(model, port);
+  const network = model.networks.get(port.network_id);
   return [
     {
       table: 'Logical_Router_Port',
@@ -68,7 +69,7 @@ function routerPort(
         mac: port.mac,
         networks: addresses.map(({ ip, subnet }) => `${ip}/${prefixLength(subnet.cidr)}`),
         enabled: port.admin_state_up,
-        ipv6_ra_configs: isGateway ? {} : advertisement(addresses, mtu),
+        ipv6_ra_configs: isGateway ? {} : advertisement(addresses, network),
         options: narrowMtu(model, port, ports),
       },
       labels: { 'bothy:name': port.name },
@@ -90,18 +91,19 @@ function narrowMtu(model: IndexedModel, port: PortRow, ports: readonly PortRow[]
 }
 
 /** Router advertisements carry one mode for a port. Stateful wins: its guests get addresses from nowhere else. */
-function advertisement(addresses: { subnet: SubnetRow }[], mtu: number | undefined): Record<string, string> {
+function advertisement(addresses: { subnet: SubnetRow }[], network: NetworkRow | undefined): Record<string, string> {
   const subnets = addresses.map(({ subnet }) => subnet).filter((subnet) => subnet.ip_version === 6);
   const modes = subnets.map((subnet) => subnet.ipv6_ra_mode).filter((mode) => mode !== null);
   const mode = (['dhcpv6-stateful', 'dhcpv6-stateless', 'slaac'] as const).find((each) => modes.includes(each));
   if (!mode) return {};
-  const dns = subnets.flatMap((subnet) => subnet.dns_nameservers).find((address) => versionOf(address) === 6);
+  const named = subnets.flatMap((subnet) => subnet.dns_nameservers);
+  const dns = named.length > 0 ? named.find((address) => versionOf(address) === 6) : resolverAddress6;
   return {
     address_mode: mode.replace('-', '_'),
     send_periodic: 'true',
-    // A guest's own advertisements cannot be stopped (see README.md); those of software left at its defaults lose to this.
+    // A port without port security may advertise; software left at its defaults loses to this.
     router_preference: 'HIGH',
-    ...(mtu === undefined ? {} : { mtu: String(mtu) }),
+    ...(network && { mtu: String(network.mtu), dnssl: network.domain }),
     ...(dns === undefined ? {} : { rdnss: dns }),
   };
 }

@@ -54,7 +54,7 @@ export function dropRows(): DesiredRow[] {
     allow('dhcp6', 'from-lport', 'ip6 && udp.src == 546 && udp.dst == 547'),
     forbid('dhcp4-server', 'ip4 && udp.src == 67 && udp.dst == 68'),
     forbid('dhcp6-server', 'ip6 && udp.src == 547 && udp.dst == 546'),
-    // Router advertisements cannot be forbidden: northd lets them pass above all ACLs (OVN 23.03); see README.md.
+    // Router advertisements cannot be forbidden: northd lets them pass above all ACLs (OVN 23.03). They are marked, see advertisement.ts.
     forbid('redirect', 'icmp6.type == 137'),
     // Neighbour discovery is what ARP is to IPv4, which no ACL sees. Port security keeps its senders honest.
     allow('neighbour/out', 'from-lport', 'icmp6.type == {133, 135, 136, 143}'),

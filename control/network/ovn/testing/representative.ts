@@ -91,6 +91,7 @@ const network = {
   project_id: id('1', 1),
   external: false,
   mtu: 1442,
+  domain: 'openstacklocal',
   provider_physical_network: null,
 } as const;
 
@@ -101,6 +102,7 @@ const networks: ModelRows['networks'] = [
     name: 'outside',
     external: true,
     mtu: 1500,
+    domain: 'openstacklocal',
     provider_network_type: 'flat',
     provider_physical_network: 'physnet1',
     provider_segmentation_id: null,
