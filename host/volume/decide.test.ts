@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DesiredLayer } from '../../contract/host/index.ts';
-import { type BackupId, type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
-import { decide, type LayerFacts, type Step } from './decide.ts';
+import {
+  type AttachmentId,
+  type BackupId,
+  type ImageId,
+  type LayerId,
+  newId,
+  newOrderedId,
+  type VolumeId,
+  type VolumeKeyId,
+} from '../../contract/ids.ts';
+import { decide, exportedAs, type LayerFacts, type Step } from './decide.ts';
 
 const parentId = newOrderedId<LayerId>();
 const layer: DesiredLayer = {
@@ -105,4 +114,38 @@ test('what shall be absent goes when its guest has let go, with all that is reme
   const gone = { ...here, file: undefined };
   assert.equal(decide(absent, { ...gone, outcomes: { captures: [], backups: [] } }).do, 'remove');
   assert.deepEqual(decide(absent, gone), { do: 'nothing', state: 'absent' });
+});
+
+test('a machine outside gets a layer that is whole and that nobody has, and loses it before anything else is done', () => {
+  const wanted: NonNullable<DesiredLayer['export']> = {
+    ...{ id: newId<AttachmentId>(), initiator: 'iqn.2004-10.com.example:one', user: 'one' },
+    ...{ secretId: newId<VolumeKeyId>(), port: 3260, readOnly: false },
+  };
+  const none = { file: undefined, made: false };
+  expect([
+    ['all is well', { export: wanted }, {}, 'export'],
+    ['it is out already', { export: wanted }, { exported: 'as-wanted' }, 'nothing'],
+    ['it is out to another one', { export: wanted }, { exported: 'otherwise' }, 'end-export'],
+    ['nobody outside shall have it', {}, { exported: 'otherwise' }, 'end-export'],
+    ['nor is it large enough then', { sizeBytes: 2048 }, { exported: 'otherwise' }, 'end-export'],
+    ['it is not made', { export: wanted }, none, 'make'],
+    ['it is not large enough', { export: wanted, sizeBytes: 2048 }, {}, 'grow'],
+    ['a guest has the volume', { export: wanted }, { volumeOpen: true }, 'wait'],
+    ['what guests have is not known', { export: wanted }, { guestsKnown: false }, 'wait'],
+    ['control is silent', { export: wanted }, { leaseEnded: true }, 'await-lease'],
+    ['control is silent, and it has it', { export: wanted }, { leaseEnded: true, exported: 'as-wanted' }, 'nothing'],
+    ['it is deleted', { presence: 'absent' }, { exported: 'otherwise' }, 'end-export'],
+  ]);
+  const open = { ...wanted, layerId: layer.id, volumeId: layer.volumeId, uid: 1000, ready: true };
+  const as = (over: object) => exportedAs({ ...layer, export: { ...wanted, ...over } }, open);
+  assert.deepEqual([as({}), as({ port: 3261 }), as({ readOnly: true })], ['as-wanted', 'otherwise', 'otherwise']);
+  assert.deepEqual([exportedAs(layer, open), exportedAs(layer, undefined)], ['otherwise', undefined]);
+});
+
+test('what was to be made of a file gives the file back, unless it was made', () => {
+  expect([
+    ['nothing came of it', absent, { file: undefined, made: false, taken: true }, 'give-back'],
+    ['it was made', absent, { taken: true }, 'drop-taken'],
+    ['it was made, and its file is gone', absent, { file: undefined, taken: true }, 'drop-taken'],
+  ]);
 });
