@@ -77,7 +77,8 @@ export class Session {
       if (this.#process.exitCode !== null || performance.now() > end) throw new Error(`${command}: ${this.#said}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    if (/fail|error|mismatch/i.test(this.#said)) throw new Error(`${command}: ${this.#said}`);
+    // Its initiator may tell of logging in again.
+    if (/(?:read|write|flush|verification) failed/i.test(this.#said)) throw new Error(`${command}: ${this.#said}`);
   }
 
   end(): void {
