@@ -143,6 +143,14 @@ const pool = Type.Object(
     host_enabled: Type.Boolean(),
     over_subscription: number,
     reserved_percentage: integer,
+    iops: Type.Union([
+      Type.Integer({
+        description: 'Reads and writes a second that it gives to guests, where administrators have said so',
+      }),
+      Type.Null(),
+    ]),
+    iops_over_subscription: number,
+    promised_iops: Type.Number({ description: 'What the types of its volumes promise of them' }),
     total_bytes: number,
     free_bytes: number,
     promised_bytes: number,

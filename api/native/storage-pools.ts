@@ -13,6 +13,8 @@ const exact = { additionalProperties: false } as const;
 const changeable = {
   iops_per_volume: Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 9_999_999 }), Type.Null()])),
   over_subscription: Type.Optional(Type.Number({ minimum: 1, maximum: 1000 })),
+  iops: Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000_000 }), Type.Null()])),
+  iops_over_subscription: Type.Optional(Type.Number({ minimum: 1, maximum: 1000 })),
   reserved_percentage: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
   enabled: Type.Optional(Type.Boolean()),
   disabled_reason: Type.Optional(Type.Union([Type.String({ maxLength: 255 }), Type.Null()])),
@@ -83,6 +85,8 @@ const changesOf = (said: Static<typeof changes>) => ({
   ...(said.iops_per_volume !== undefined && { iopsPerVolume: said.iops_per_volume }),
   ...(said.over_subscription !== undefined && { overSubscription: said.over_subscription }),
   ...(said.reserved_percentage !== undefined && { reservedPercentage: said.reserved_percentage }),
+  ...(said.iops !== undefined && { iops: said.iops }),
+  ...(said.iops_over_subscription !== undefined && { iopsOverSubscription: said.iops_over_subscription }),
   ...(said.enabled !== undefined && { enabled: said.enabled }),
   ...(said.disabled_reason !== undefined && { disabledReason: said.disabled_reason }),
 });
@@ -95,6 +99,7 @@ const document = (pool: PoolFigures) => ({
   ...{ enabled: !pool.disabled, disabled_reason: pool.disabled_reason },
   ...{ problem: pool.problem, host_connected: pool.connected, host_enabled: pool.host_enabled },
   ...{ over_subscription: pool.over_subscription, reserved_percentage: pool.reserved_percentage },
+  ...{ iops: pool.iops, iops_over_subscription: pool.iops_over_subscription, promised_iops: pool.promised_iops },
   ...{ total_bytes: pool.total_bytes, free_bytes: pool.free_bytes },
   ...{ promised_bytes: pool.promised_bytes, room_bytes: pool.room_bytes },
   ...{ own_bytes: pool.own_bytes, shared_bytes: pool.shared_bytes, reclaimable_bytes: pool.reclaimable_bytes },

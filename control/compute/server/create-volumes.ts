@@ -13,7 +13,7 @@ import { type AttachmentRowWish, insertAttachments } from '../../storage/server-
 import { createVolumeIn, emptyWish } from '../../storage/volume/create.ts';
 import { lockVolume, reachOf } from '../../storage/volume/store.ts';
 import { gibBytes, requireStatus } from '../../storage/volume/volume.ts';
-import { cacheWords, servedEncryption, typeOf } from '../../storage/volume-type/index.ts';
+import { cacheWords, iopsOfType, servedEncryption, typeOf } from '../../storage/volume-type/index.ts';
 import type { PlacementRequest } from '../placement/index.ts';
 import type { VolumeSize } from './decisions.ts';
 import type { BootImage, ServerImages } from './dependencies.ts';
@@ -152,7 +152,9 @@ export async function hostsForVolumes(
     const found = await typeOf(tx, servers[0]!.project_id, type);
     const { extra_specs: extraSpecs } = found;
     const encrypted = (await servedEncryption(tx, found)) !== undefined;
-    volumes.push({ sizeBytes: (sizeGib ?? 1) * gibBytes, extraSpecs, cache: cacheWords(extraSpecs), encrypted });
+    const size = sizeGib ?? 1;
+    const iops = found.qos_specs_id === null ? 0 : await iopsOfType(tx, found.id, size);
+    volumes.push({ sizeBytes: size * gibBytes, extraSpecs, cache: cacheWords(extraSpecs), encrypted, iops });
   }
   const imageId = rootVolume(made)?.id ?? null;
   return chooseHosts(tx, request, { volumes, imageId, servers });

@@ -7,7 +7,7 @@ import type { PoolVerdict, PoolWish } from '../../storage/pool/index.ts';
 import type { Placement, PlacementRequest } from '../placement/index.ts';
 
 /** A volume that is to be made with a server, as its type and its wish have it. */
-export type VolumeSize = Required<Pick<PoolWish, 'sizeBytes' | 'extraSpecs' | 'cache' | 'encrypted'>>;
+export type VolumeSize = Required<Pick<PoolWish, 'sizeBytes' | 'extraSpecs' | 'cache' | 'encrypted' | 'iops'>>;
 
 export interface PlacementDecision {
   server: { id: string; project_id: string };

@@ -104,6 +104,26 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.count_pool_volumes() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op = 'UPDATE' and (old.pool_id, old.volume_type_id, old.size_gib, old.desired_task)
+    is not distinct from (new.pool_id, new.volume_type_id, new.size_gib, new.desired_task) then
+    return null;
+  end if;
+  with changed as (
+    select pool_id, volume_type_id, size_gib, sum(by)::integer as by from (
+      select p.*, -1 as by from pool_volume_places(old) p where tg_op <> 'INSERT'
+      union all select p.*, 1 from pool_volume_places(new) p where tg_op <> 'DELETE') all_places
+    group by pool_id, volume_type_id, size_gib having sum(by) <> 0 order by pool_id, volume_type_id, size_gib)
+  insert into storage_pool_volumes as u (pool_id, volume_type_id, size_gib, volumes)
+  select pool_id, volume_type_id, size_gib, by from changed
+  on conflict (pool_id, volume_type_id, size_gib) do update set volumes = u.volumes + excluded.volumes;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.count_ram_pool() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -192,6 +212,57 @@ begin
   insert into forgotten (id, kind) values (old.id, tg_argv[0]) on conflict (id) do nothing;
   return null;
 end
+$$;
+
+CREATE TABLE public.volume (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text,
+    size_gib integer NOT NULL,
+    volume_type_id uuid NOT NULL,
+    availability_zone text,
+    host_id uuid,
+    pool_id uuid,
+    layer_id uuid,
+    bootable boolean DEFAULT false NOT NULL,
+    read_only boolean DEFAULT false NOT NULL,
+    multiattach boolean DEFAULT false NOT NULL,
+    consumes_quota boolean DEFAULT true NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    image_metadata jsonb,
+    source_volume_id uuid,
+    source_snapshot_id uuid,
+    source_image_id uuid,
+    desired_task jsonb,
+    desired_presence text DEFAULT 'present'::text NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    fault jsonb,
+    launched_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    read_only_said boolean DEFAULT false NOT NULL,
+    group_id uuid,
+    cache_pool_id uuid,
+    cache_bytes bigint,
+    move_outcome text,
+    cache_policy text,
+    CONSTRAINT volume_cache_bytes_check CHECK ((cache_bytes > 0)),
+    CONSTRAINT volume_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['write-back'::text, 'write-through'::text]))),
+    CONSTRAINT volume_cache_policy_whole CHECK (((cache_policy IS NULL) = (cache_pool_id IS NULL))),
+    CONSTRAINT volume_cache_whole CHECK (((cache_pool_id IS NULL) = (cache_bytes IS NULL))),
+    CONSTRAINT volume_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
+    CONSTRAINT volume_move_outcome_check CHECK ((move_outcome = ANY (ARRAY['success'::text, 'error'::text]))),
+    CONSTRAINT volume_size_gib_check CHECK ((size_gib > 0))
+);
+
+CREATE FUNCTION public.pool_volume_places(v public.volume) RETURNS TABLE(pool_id uuid, volume_type_id uuid, size_gib integer)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select v.pool_id, v.volume_type_id, v.size_gib where v.pool_id is not null
+  union select coalesce((v.desired_task ->> 'pool_id')::uuid, v.pool_id), coalesce((v.desired_task ->> 'type_id')::uuid, v.volume_type_id), v.size_gib
+  where v.desired_task ->> 'kind' in ('retype', 'migrate') and v.pool_id is not null
 $$;
 
 CREATE FUNCTION public.require_reachability_decided() RETURNS trigger
@@ -1397,7 +1468,11 @@ CREATE TABLE public.storage_pool (
     declared boolean DEFAULT false NOT NULL,
     source text,
     iops_per_volume integer,
+    iops integer,
+    iops_over_subscription double precision DEFAULT 1 NOT NULL,
     CONSTRAINT storage_pool_declared_has_source CHECK ((declared = (source IS NOT NULL))),
+    CONSTRAINT storage_pool_iops_check CHECK ((iops > 0)),
+    CONSTRAINT storage_pool_iops_over_subscription_check CHECK ((iops_over_subscription >= (1)::double precision)),
     CONSTRAINT storage_pool_iops_per_volume_check CHECK ((iops_per_volume > 0)),
     CONSTRAINT storage_pool_kind_check CHECK ((kind = ANY (ARRAY['directory'::text, 'file-system'::text, 'block-device'::text, 'rbd'::text]))),
     CONSTRAINT storage_pool_over_subscription_check CHECK ((over_subscription >= (1)::double precision)),
@@ -1409,6 +1484,14 @@ CREATE TABLE public.storage_pool_usage (
     pool_id uuid NOT NULL,
     promised_bytes numeric DEFAULT 0 NOT NULL,
     CONSTRAINT storage_pool_usage_promised_bytes_check CHECK ((promised_bytes >= (0)::numeric))
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.storage_pool_volumes (
+    pool_id uuid NOT NULL,
+    volume_type_id uuid NOT NULL,
+    size_gib integer NOT NULL,
+    volumes integer NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -1547,49 +1630,6 @@ CREATE TABLE public.user_quota (
     resource text NOT NULL,
     maximum bigint NOT NULL,
     CONSTRAINT user_quota_maximum_check CHECK ((maximum >= '-1'::integer))
-);
-
-CREATE TABLE public.volume (
-    id uuid NOT NULL,
-    project_id uuid NOT NULL,
-    user_id uuid NOT NULL,
-    name text DEFAULT ''::text NOT NULL,
-    description text,
-    size_gib integer NOT NULL,
-    volume_type_id uuid NOT NULL,
-    availability_zone text,
-    host_id uuid,
-    pool_id uuid,
-    layer_id uuid,
-    bootable boolean DEFAULT false NOT NULL,
-    read_only boolean DEFAULT false NOT NULL,
-    multiattach boolean DEFAULT false NOT NULL,
-    consumes_quota boolean DEFAULT true NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    image_metadata jsonb,
-    source_volume_id uuid,
-    source_snapshot_id uuid,
-    source_image_id uuid,
-    desired_task jsonb,
-    desired_presence text DEFAULT 'present'::text NOT NULL,
-    generation bigint DEFAULT 1 NOT NULL,
-    fault jsonb,
-    launched_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    read_only_said boolean DEFAULT false NOT NULL,
-    group_id uuid,
-    cache_pool_id uuid,
-    cache_bytes bigint,
-    move_outcome text,
-    cache_policy text,
-    CONSTRAINT volume_cache_bytes_check CHECK ((cache_bytes > 0)),
-    CONSTRAINT volume_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['write-back'::text, 'write-through'::text]))),
-    CONSTRAINT volume_cache_policy_whole CHECK (((cache_policy IS NULL) = (cache_pool_id IS NULL))),
-    CONSTRAINT volume_cache_whole CHECK (((cache_pool_id IS NULL) = (cache_bytes IS NULL))),
-    CONSTRAINT volume_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
-    CONSTRAINT volume_move_outcome_check CHECK ((move_outcome = ANY (ARRAY['success'::text, 'error'::text]))),
-    CONSTRAINT volume_size_gib_check CHECK ((size_gib > 0))
 );
 
 CREATE TABLE public.volume_attachment (
@@ -2161,6 +2201,9 @@ ALTER TABLE ONLY public.storage_pool
 
 ALTER TABLE ONLY public.storage_pool_usage
     ADD CONSTRAINT storage_pool_usage_pkey PRIMARY KEY (pool_id);
+
+ALTER TABLE ONLY public.storage_pool_volumes
+    ADD CONSTRAINT storage_pool_volumes_pkey PRIMARY KEY (pool_id, volume_type_id, size_gib);
 
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_pkey PRIMARY KEY (id);
@@ -2827,6 +2870,8 @@ CREATE TRIGGER volume_layer_usage AFTER INSERT OR DELETE ON public.volume_layer 
 
 CREATE TRIGGER volume_layer_usage_moved AFTER UPDATE OF size_bytes, read_only, desired_presence ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.count_pool_usage();
 
+CREATE TRIGGER volume_pool_volumes AFTER INSERT OR DELETE OR UPDATE OF pool_id, volume_type_id, size_gib, desired_task ON public.volume FOR EACH ROW EXECUTE FUNCTION public.count_pool_volumes();
+
 CREATE TRIGGER volume_snapshot_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_snapshot FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_snapshot', 'id', '=ready_at');
 
 CREATE TRIGGER volume_transfer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_transfer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_transfer', 'id', 'key_salt', 'key_digest');
@@ -3195,6 +3240,9 @@ ALTER TABLE ONLY public.storage_pool
 
 ALTER TABLE ONLY public.storage_pool_usage
     ADD CONSTRAINT storage_pool_usage_pool_id_fkey FOREIGN KEY (pool_id) REFERENCES public.storage_pool(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.storage_pool_volumes
+    ADD CONSTRAINT storage_pool_volumes_pool_id_fkey FOREIGN KEY (pool_id) REFERENCES public.storage_pool(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id) ON DELETE CASCADE;

@@ -22,6 +22,9 @@ const pool = (id: string, over: Partial<PoolState> = {}): PoolState => ({
     promised_bytes: 0,
     over_subscription: 20,
     reserved_percentage: 0,
+    iops: null,
+    iops_over_subscription: 1,
+    promised_iops: 0,
   },
   ...over,
 });
@@ -58,6 +61,7 @@ for (const [refusal, over, asked] of [
   ['problem', { problem: 'read-only' }, {}],
   ['too_much_promised', { promised_bytes: 1995 * gib }, {}],
   ['too_little_space', { free_bytes: 0 }, {}],
+  ['too_few_iops', { iops: 1000, iops_over_subscription: 1.5, promised_iops: 1400 }, { iops: 101 }],
   ['too_little_space', { free_bytes: 5 * gib, reserved_percentage: 5 }, {}],
 ] as const) {
   test(`a pool says why it takes no volume, and what would help: ${refusal}`, () => {

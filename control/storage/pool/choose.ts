@@ -24,6 +24,10 @@ export interface PoolState extends PoolTraits {
   promised_bytes: number;
   over_subscription: number;
   reserved_percentage: number;
+  /** Reads and writes a second that it gives, so many times that may be promised; null: nobody has said. */
+  iops: number | null;
+  iops_over_subscription: number;
+  promised_iops: number;
   holds_image: boolean;
 }
 
@@ -46,6 +50,8 @@ export interface PoolWish {
   from?: { poolId: string; kind: PoolKind; inUse: boolean } | null;
   /** With a key, its own or its source's. */
   encrypted?: boolean;
+  /** Reads and writes a second that its type promises it. */
+  iops?: number;
   /** Another pool of the same host is to be its cache. */
   cache?: { pool: string | null; tier: PoolState['tier'] | null; bytes: number } | null;
 }
@@ -64,7 +70,8 @@ export type PoolRefusal =
   | 'disconnected'
   | 'problem'
   | 'too_much_promised'
-  | 'too_little_space';
+  | 'too_little_space'
+  | 'too_few_iops';
 
 export interface PoolVerdict {
   pool_id: string;
@@ -76,6 +83,8 @@ export interface PoolVerdict {
   /** What may still be promised, and what is free, less what is reserved. */
   room_bytes: number;
   free_bytes: number;
+  /** Reads and writes a second that may still be promised; null: nobody has said how many it gives. */
+  iops_left: number | null;
   /** Free share of what it may promise, after the volume; null where it is refused. The highest wins. */
   score: number | null;
 }
@@ -116,7 +125,10 @@ export function chooseTogether(wishes: readonly PoolWish[], pools: readonly Pool
     if (!pool) return undefined;
     const taken = (each: PoolState) =>
       each.id === pool.id ? wish.sizeBytes : each.id === cachePool?.id ? (wish.cache?.bytes ?? 0) : 0;
-    left = left.map((each) => ({ ...each, promised_bytes: each.promised_bytes + taken(each) }));
+    left = left.map((each) => ({
+      ...{ ...each, promised_bytes: each.promised_bytes + taken(each) },
+      promised_iops: each.promised_iops + (each.id === pool.id ? (wish.iops ?? 0) : 0),
+    }));
   }
   return left;
 }
@@ -198,6 +210,7 @@ function judge(wish: PoolWish, pool: PoolState, pools: readonly PoolState[]): Po
     ['problem', pool.problem !== null],
     ['too_much_promised', room < sizeBytes],
     ['too_little_space', free <= 0 || free * pool.over_subscription < sizeBytes],
+    ['too_few_iops', iopsLeft(pool) < (wish.iops ?? 0)],
   ];
   const refusals = said.flatMap(([refusal, so]) => (so ? [refusal] : []));
   const copies = wish.imageId && !pool.holds_image ? copyWeight : 0;
@@ -205,12 +218,21 @@ function judge(wish: PoolWish, pool: PoolState, pools: readonly PoolState[]): Po
   const share = promisable > 0 ? Math.round(((room - (1 + copies) * sizeBytes) / promisable) * 1e9) / 1e9 : 0;
   const { id: pool_id, name, host_name } = pool;
   const score = refusals.length === 0 ? share : null;
-  return { pool_id, name, host_name, refusals, unmet, room_bytes: room, free_bytes: free, score };
+  const iops_left = pool.iops === null ? null : iopsLeft(pool);
+  return { pool_id, name, host_name, refusals, unmet, room_bytes: room, free_bytes: free, iops_left, score };
 }
 
 /** What lies in a cluster does not leave it; into it goes what nobody writes to meanwhile. */
 const isApart = ({ from }: PoolWish, { id, kind }: PoolState): boolean =>
   from != null && from.poolId !== id && (from.kind === 'rbd' || (kind === 'rbd' && from.inUse));
+
+/** Reads and writes a second that it may still promise; what asks for none takes none. */
+export const iopsLeft = ({
+  iops,
+  iops_over_subscription,
+  promised_iops,
+}: Pick<PoolState, 'iops' | 'iops_over_subscription' | 'promised_iops'>): number =>
+  iops === null ? Number.POSITIVE_INFINITY : Math.max(0, iops * iops_over_subscription - promised_iops);
 
 /** What the pool may still promise, as Cinder counts thin pools (cinder/scheduler/filters/capacity_filter.py). */
 export function roomOf(
@@ -236,6 +258,7 @@ const words: Readonly<Record<PoolRefusal, string>> = {
   problem: 'is not well',
   too_much_promised: 'has promised too much already',
   too_little_space: 'has too little space free',
+  too_few_iops: 'has promised too many reads and writes a second already',
 };
 
 /** What each refusal's end would look like, from the tenant's side. */
@@ -254,9 +277,10 @@ const cures: Readonly<Record<PoolRefusal, string>> = {
   problem: 'ask the administrators to mend the pool',
   too_much_promised: 'ask for a smaller volume or delete one',
   too_little_space: 'ask for a smaller volume, or delete volumes or snapshots',
+  too_few_iops: 'use a volume type with fewer of them, or delete a volume of such a type',
 };
 
-const size: ReadonlySet<PoolRefusal> = new Set(['too_much_promised', 'too_little_space']);
+const size: ReadonlySet<PoolRefusal> = new Set(['too_much_promised', 'too_little_space', 'too_few_iops']);
 /** Of pools that are out of the question whatever else is said of them, nobody wants to hear the rest. */
 const beside: readonly PoolRefusal[] = ['other_pool', 'other_host', 'host_to_avoid', 'other_zone', 'type_unmet'];
 

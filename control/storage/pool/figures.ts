@@ -4,6 +4,7 @@ import type { Queryable } from '../../kit/database/database.ts';
 import { hostExportsSql } from './capabilities.ts';
 import { roomOf } from './choose.ts';
 import { basesOf, layerHolders } from './holders.ts';
+import { iopsOf, type VolumesOfKind, volumesOfPool } from './iops.ts';
 import type { StoragePoolRow } from './tables.ts';
 
 export interface PoolFigures
@@ -11,7 +12,7 @@ export interface PoolFigures
     StoragePoolRow,
     | ('id' | 'host_id' | 'name' | 'tier' | 'kind' | 'total_bytes' | 'free_bytes' | 'problem' | 'disabled')
     | ('disabled_reason' | 'over_subscription' | 'reserved_percentage' | 'declared' | 'source' | 'iops_per_volume')
-    | ('created_at' | 'updated_at')
+    | ('iops' | 'iops_over_subscription' | 'created_at' | 'updated_at')
   > {
   host_name: string;
   host_enabled: boolean;
@@ -23,6 +24,8 @@ export interface PoolFigures
   volume_gib: number;
   /** The full size of all that may still grow; Cinder's provisioned capacity. */
   promised_bytes: number;
+  /** Reads and writes a second that the types of its volumes promise. */
+  promised_iops: number;
   /** What may still be promised. */
   room_bytes: number;
   /** What the files of layers take that are of one volume or snapshot alone, of several, of none any more: all that they take, each layer once. */
@@ -33,7 +36,7 @@ export interface PoolFigures
 
 /** Of all pools, or of one. */
 export async function poolFigures(db: Queryable, poolId: string | null = null): Promise<PoolFigures[]> {
-  const { rows } = await sql<Omit<PoolFigures, 'room_bytes'>>`
+  const { rows } = await sql<Omit<PoolFigures, 'room_bytes' | 'promised_iops'> & { kinds: VolumesOfKind[] | null }>`
     with recursive
     pools as (select * from storage_pool where ${poolId}::uuid is null or id = ${poolId}::uuid),
     layers as (select l.* from volume_layer l join pools p on p.id = l.pool_id),
@@ -50,12 +53,12 @@ export async function poolFigures(db: Queryable, poolId: string | null = null): 
     made as (select pool_id, count(*)::integer as volumes, sum(size_gib)::float8 as volume_gib
       from volume where desired_presence = 'present' and pool_id is not null group by pool_id)
     select p.id, p.host_id, p.name, p.tier, p.kind, p.total_bytes, p.free_bytes, p.problem, p.disabled, p.disabled_reason,
-      p.over_subscription, p.reserved_percentage, p.declared, p.source, p.iops_per_volume, p.created_at, p.updated_at, h.name as host_name, h.enabled as host_enabled, h.connected,
+      p.over_subscription, p.reserved_percentage, p.declared, p.source, p.iops_per_volume, p.iops, p.iops_over_subscription, ${volumesOfPool(sql`p.id`)} as kinds, p.created_at, p.updated_at, h.name as host_name, h.enabled as host_enabled, h.connected,
       h.availability_zone, ${hostExportsSql} as exports, coalesce(made.volumes, 0) as volumes, coalesce(made.volume_gib, 0) as volume_gib,
       coalesce(u.promised_bytes, 0)::float8 as promised_bytes, coalesce(t.own_bytes, 0) as own_bytes,
       coalesce(t.shared_bytes, 0) as shared_bytes, coalesce(t.reclaimable_bytes, 0) as reclaimable_bytes
     from pools p join host h on h.id = p.host_id left join storage_pool_usage u on u.pool_id = p.id
       left join taken t on t.pool_id = p.id left join made on made.pool_id = p.id
     order by h.name, p.name`.execute(db);
-  return rows.map((row) => ({ ...row, room_bytes: roomOf(row).room }));
+  return rows.map(({ kinds, ...row }) => ({ ...row, room_bytes: roomOf(row).room, promised_iops: iopsOf(kinds) }));
 }

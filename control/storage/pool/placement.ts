@@ -8,7 +8,8 @@ import { newOrderedId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { hostExportsSql } from './capabilities.ts';
-import { choose, type PoolChoice, type PoolState, type PoolWish, roomOf } from './choose.ts';
+import { choose, iopsLeft, type PoolChoice, type PoolState, type PoolWish, roomOf } from './choose.ts';
+import { iopsOf, type VolumesOfKind, volumesOfPool } from './iops.ts';
 import type { PoolKind } from './tables.ts';
 
 /** Any constant that no other advisory lock uses: 'pool' in ASCII. */
@@ -47,15 +48,16 @@ export const readPools = (tx: Tx, imageId: string | null): Promise<PoolState[]> 
 
 async function readSome(tx: Tx, imageId: string | null, which: RawBuilder<unknown>): Promise<PoolState[]> {
   // One value, since thousands of rows of many columns cost the reader more than the database.
-  const { rows } = await sql<{ pools: PoolState[] }>`
+  const { rows } = await sql<{ pools: (PoolState & { kinds: VolumesOfKind[] | null })[] }>`
     select coalesce(json_agg(each), '[]') as pools from (
       select p.id, p.kind, p.host_id, p.name, p.tier, h.name as host_name, h.availability_zone, ${hostExportsSql} as exports, h.enabled as host_enabled, h.connected,
         ${seenLately} as seen_lately, p.disabled, p.problem, p.total_bytes, p.free_bytes, coalesce(u.promised_bytes, 0) as promised_bytes,
-        p.over_subscription, p.reserved_percentage, l.image_id is not null as holds_image
+        p.over_subscription, p.reserved_percentage, p.iops, p.iops_over_subscription, l.image_id is not null as holds_image,
+        case when p.iops is not null then ${volumesOfPool(sql`p.id`)} end as kinds
       from storage_pool p join host h on h.id = p.host_id left join storage_pool_usage u on u.pool_id = p.id
         left join image_location l on l.host_id = p.host_id and l.image_id = ${imageId}::uuid
       where ${which}) each`.execute(tx);
-  return rows[0]!.pools;
+  return rows[0]!.pools.map(({ kinds, ...pool }) => ({ ...pool, promised_iops: iopsOf(kinds) }));
 }
 
 const seenLately = sql`coalesce(not h.forced_down and (h.connected or h.last_seen_at > now() - make_interval(secs => ${awaySeconds})), false)`;
@@ -102,13 +104,14 @@ export async function recordPoolChoice(
 }
 
 /**
- * Room for what grows where it is.
+ * Room for what grows where it is, and reads and writes a second for what its type promises then.
  * @throws CloudError `no_capacity` `no_pool`
  */
-export async function requireRoom(tx: Tx, poolId: string, moreBytes: number): Promise<void> {
+export async function requireRoom(tx: Tx, poolId: string, moreBytes: number, moreIops = 0): Promise<void> {
   const [, pools] = await Promise.all([lockPools(tx), readPools(tx, null)]);
   const pool = pools.find(({ id }) => id === poolId);
-  if (pool && roomOf(pool).room >= moreBytes && roomOf(pool).free > 0) return;
-  const { message, fix } = choose({ sizeBytes: moreBytes, extraSpecs: {}, poolId }, pool ? [pool] : []);
+  const room = pool && roomOf(pool);
+  if (room && room.room >= moreBytes && room.free > 0 && iopsLeft(pool) >= moreIops) return;
+  const { message, fix } = choose({ sizeBytes: moreBytes, extraSpecs: {}, poolId, iops: moreIops }, pool ? [pool] : []);
   throw new CloudError('no_capacity', 'no_pool', { why: message, fix });
 }

@@ -20,6 +20,9 @@ export interface PoolChanges {
   iopsPerVolume?: number | null;
   overSubscription?: number;
   reservedPercentage?: number;
+  /** Reads and writes a second that it gives to guests; null: whatever it gives. */
+  iops?: number | null;
+  iopsOverSubscription?: number;
   enabled?: boolean;
   disabledReason?: string | null;
 }
@@ -33,7 +36,9 @@ export interface NewPool extends Omit<PoolChanges, 'tier'> {
 }
 
 /** Of what its host's settings say all but this is theirs. */
-const ofAnybody: ReadonlySet<string> = new Set(['enabled', 'disabledReason'] satisfies (keyof PoolChanges)[]);
+const ofAnybody: ReadonlySet<string> = new Set([
+  ...(['enabled', 'disabledReason', 'iops', 'iopsOverSubscription'] satisfies (keyof PoolChanges)[]),
+]);
 const notYet = 'its host has not looked at it yet';
 
 export class StoragePoolService {
@@ -67,11 +72,12 @@ export class StoragePoolService {
       await lockPools(tx);
       await requireNewPlace(tx, wish);
       const { name, tier, kind, source, overSubscription = 20, reservedPercentage = 0 } = wish;
+      const { iops = null, iopsOverSubscription = 1 } = wish;
       const made = newId();
       await sql`insert into storage_pool (id, host_id, name, tier, kind, total_bytes, free_bytes, problem, declared, source,
-          iops_per_volume, over_subscription, reserved_percentage, disabled, disabled_reason)
+          iops_per_volume, over_subscription, reserved_percentage, iops, iops_over_subscription, disabled, disabled_reason)
         values (${made}, ${wish.hostId}, ${name}, ${tier}, ${kind}, 0, 0, ${notYet}, true, ${source}, ${wish.iopsPerVolume ?? null},
-          ${overSubscription}, ${reservedPercentage}, ${wish.enabled === false}, ${wish.disabledReason ?? null})`.execute(
+          ${overSubscription}, ${reservedPercentage}, ${iops}, ${iopsOverSubscription}, ${wish.enabled === false}, ${wish.disabledReason ?? null})`.execute(
         tx,
       );
       return made;
@@ -88,9 +94,10 @@ export class StoragePoolService {
       if (!pool.declared && theirs !== undefined) throw ofSettings(pool, theirs);
       const { enabled = !pool.disabled, tier = pool.tier } = changes;
       const { overSubscription = pool.over_subscription, reservedPercentage = pool.reserved_percentage } = changes;
+      const { iops = pool.iops, iopsOverSubscription = pool.iops_over_subscription } = changes;
       const { iopsPerVolume = pool.iops_per_volume, disabledReason = pool.disabled_reason } = changes;
       await sql`update storage_pool set tier = ${tier}, iops_per_volume = ${iopsPerVolume}, over_subscription = ${overSubscription},
-        reserved_percentage = ${reservedPercentage}, disabled = ${!enabled}, disabled_reason = ${enabled ? null : disabledReason},
+        reserved_percentage = ${reservedPercentage}, iops = ${iops}, iops_over_subscription = ${iopsOverSubscription}, disabled = ${!enabled}, disabled_reason = ${enabled ? null : disabledReason},
         generation = generation + 1, updated_at = now() where id = ${pool.id}`.execute(tx);
     });
     return this.get(caller, id);
@@ -129,6 +136,8 @@ interface LockedPool {
   over_subscription: number;
   reserved_percentage: number;
   iops_per_volume: number | null;
+  iops: number | null;
+  iops_over_subscription: number;
 }
 
 async function lockPool(tx: Tx, id: string): Promise<LockedPool> {

@@ -1,4 +1,4 @@
-/** The pool's tables as Kysely sees it; the columns' meaning stands in migrations 0300, 0311, 0312 and 0510. */
+/** The pool's tables as Kysely sees it; the columns' meaning stands in migrations 0300, 0311, 0312, 0510 and 0581. */
 import type { Generated, Selectable } from 'kysely';
 import type { Timestamp } from '../../kit/database/schema.ts';
 
@@ -25,6 +25,9 @@ export interface StoragePoolTable {
   source: string | null;
   /** Of a declared one: so many reads and writes a second the cache of one volume may ask it for. */
   iops_per_volume: number | null;
+  /** Reads and writes a second that it gives to guests; null: nobody has said. */
+  iops: number | null;
+  iops_over_subscription: Generated<number>;
   generation: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;

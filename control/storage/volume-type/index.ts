@@ -11,7 +11,9 @@ export {
 export {
   amount,
   type DiskLimits,
+  iopsOfType,
   isLimitKey,
+  promisedIops,
   type QosConsumer,
   type QosSpecs,
   qosLimits,

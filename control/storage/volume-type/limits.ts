@@ -4,6 +4,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import type { DesiredVolume } from '../../../contract/host/index.ts';
+import type { Queryable } from '../../kit/database/database.ts';
 
 export type DiskLimits = NonNullable<DesiredVolume['limits']>;
 
@@ -56,4 +57,17 @@ export const isLimitKey = (key: string): boolean =>
 /** @returns undefined for what is no whole number that JavaScript counts exactly */
 export function amount(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Reads and writes a second, together, that the QoS specs promise a volume of `sizeGib`; 0: nothing is said. */
+export function promisedIops(qos: QosSpecs | null, sizeGib: number): number {
+  const { iops = 0, iops_rd = 0, iops_wr = 0 } = qosLimits(qos, sizeGib) ?? {};
+  return iops > 0 ? iops : iops_rd + iops_wr;
+}
+
+/** The same for a type as it is now. */
+export async function iopsOfType(db: Queryable, typeId: string, sizeGib: number): Promise<number> {
+  const { rows } = await sql<{ qos: QosSpecs | null }>`select ${qosOfTypeSql(sql`qos_specs_id`)} as qos from volume_type
+    where id = ${typeId}`.execute(db);
+  return promisedIops(rows[0]?.qos ?? null, sizeGib);
 }

@@ -23,7 +23,7 @@ import { notFound } from '../../kit/refusal.ts';
 import { insertLayer, type LayerSource, type NewLayer } from '../layer/index.ts';
 import { choosePool, type PoolState, type PoolWish, placeOf, recordPoolChoice } from '../pool/index.ts';
 import { encryptionWith, insertKey, type VolumeEncryption } from '../volume-key/index.ts';
-import { cacheWords, servedEncryption, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
+import { cacheWords, iopsOfType, servedEncryption, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
 import { freezeTop } from './freeze.ts';
 import { requireGroup } from './group.ts';
 import { type Hints, type PlaceWish, readHints, requireZone } from './hints.ts';
@@ -192,6 +192,7 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     poolId: wish.managed?.poolId ?? null,
     ...{ notOnHosts: hints.different, imageId: image?.id ?? null, cache },
     ...{ from, encrypted: encryption !== undefined || sourceKey !== null },
+    iops: type.qos_specs_id === null ? 0 : await iopsOfType(tx, type.id, sizeGib),
   };
   const found = await choosePool(tx, poolWish);
   const { pool, cachePool } = found;

@@ -7,6 +7,7 @@ import { recordOperation } from '../../kit/operation/operations.ts';
 import { tellServers } from '../attachment/index.ts';
 import { growLayer } from '../layer/index.ts';
 import { requireRoom } from '../pool/index.ts';
+import { iopsOfType } from '../volume-type/index.ts';
 import { type ActDependencies, begin, onLockedVolume } from './act.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 import { requireSizeOfType } from './sizes.ts';
@@ -41,7 +42,8 @@ export async function extendVolume(
     await requireVolumeQuota(tx, project_id, { gigabytes: more, each: sizeGib });
     if (await typesAreLimited(tx)) await requireTypeQuota(tx, project_id, type, { gigabytes: more });
     if (layer_id === null || pool_id === null) throw new Error('an available volume has no layer');
-    await requireRoom(tx, pool_id, (sizeGib - size_gib) * gibBytes);
+    const [before, then] = [await iopsOfType(tx, type.id, size_gib), await iopsOfType(tx, type.id, sizeGib)];
+    await requireRoom(tx, pool_id, (sizeGib - size_gib) * gibBytes, Math.max(0, then - before));
     await growLayer(tx, layer_id, sizeGib * gibBytes);
     const generation = await changeVolume(tx, id, { sizeGib, task: { kind: 'extend', from_gib: size_gib } });
     await tellServers(tx, [id]);

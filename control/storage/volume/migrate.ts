@@ -5,7 +5,7 @@ import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { cacheOf } from '../cache/index.ts';
 import { choosePool, placeOf, recordPoolChoice } from '../pool/index.ts';
-import { cacheWords } from '../volume-type/index.ts';
+import { cacheWords, iopsOfType } from '../volume-type/index.ts';
 import { type ActDependencies, onLockedVolume } from './act.ts';
 import { beginMove, requireMovable } from './move.ts';
 import { beginSinkFirst, cacheAfter, keptCache } from './sink-first.ts';
@@ -40,6 +40,7 @@ export async function migrateVolume(
       hostOf: 'volume' as const,
       from: await placeOf(tx, volume.pool_id!, volume.attachment !== null),
       encrypted: volume.key_id !== null,
+      iops: await iopsOfType(tx, volume.volume_type_id, volume.size_gib),
       cache: cache && keptCache(cacheWords(rows[0]!.extra_specs) ?? { pool: null, tier: null, bytes: 0 }),
     };
     const found = await choosePool(tx, wish);

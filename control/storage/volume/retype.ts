@@ -9,9 +9,9 @@ import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Actor, Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
 import { cacheOf, giveCache } from '../cache/index.ts';
-import { choose, choosePool, placeOf, readPools, recordPoolChoice } from '../pool/index.ts';
+import { choose, choosePool, placeOf, readPools, recordPoolChoice, requireRoom } from '../pool/index.ts';
 import { encryptionWith, type VolumeEncryption } from '../volume-key/index.ts';
-import { cacheWords, sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
+import { cacheWords, iopsOfType, sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { requireMakeable } from './create.ts';
 import { beginMove, requireMovable } from './move.ts';
@@ -53,8 +53,13 @@ export async function retypeVolume(
     if (volume.consumes_quota && (await typesAreLimited(tx))) {
       await requireTypeQuota(tx, project_id, type, { volumes: 1, gigabytes: size_gib });
     }
+    const [iops, had] = [
+      await iopsOfType(tx, type.id, size_gib),
+      await iopsOfType(tx, volume.volume_type_id, size_gib),
+    ];
+    if (!leaves && iops > had) await requireRoom(tx, pool_id!, 0, iops - had);
     if (moves || recached) {
-      const wish = { leaves, moves, recached, ...(rekeyed && { encryption: encryption ?? null }) };
+      const wish = { leaves, moves, recached, iops, ...(rekeyed && { encryption: encryption ?? null }) };
       return moveToType(tx, actorOf(caller), volume, type, wish);
     }
     await changeVolume(tx, id, { typeId: type.id });
@@ -76,6 +81,8 @@ interface Changes {
   /** It leaves, or it gets another encryption: its content is written anew. */
   moves: boolean;
   recached: boolean;
+  /** That its new type promises. */
+  iops: number;
   encryption?: VolumeEncryption | null;
 }
 
@@ -84,7 +91,7 @@ async function moveToType(
   actor: Actor,
   volume: ListedVolume,
   type: { id: string; extra_specs: Record<string, string> },
-  { leaves, moves, recached, ...wanted }: Changes,
+  { leaves, moves, recached, iops, ...wanted }: Changes,
 ): Promise<void> {
   const words = cacheWords(type.extra_specs);
   const former = cacheOf(volume);
@@ -97,8 +104,8 @@ async function moveToType(
     ...{ hostId: volume.host_id, hostOf: 'volume' as const },
     from: await placeOf(tx, volume.pool_id!, volume.attachment !== null),
     encrypted: wanted.encryption ? true : wanted.encryption === undefined && volume.key_id !== null,
-    // Where it lies is as good as ever.
-    ...(!leaves && { poolId: volume.pool_id }),
+    // Where it lies is as good as ever, and has been asked for what the new type promises.
+    ...(leaves ? { iops } : { poolId: volume.pool_id }),
     cache: words && (recached ? words : keptCache(words)),
   };
   const found = await choosePool(tx, wish);
