@@ -158,6 +158,22 @@ const proofs: Record<string, Proof> = {
   'external-net': async (me) => {
     assert.ok((await list(me, 'networks?router:external=True')).some(({ id }) => id === outside.network));
   },
+  'dns-integration': async (me) => {
+    const network = await newNetwork(me, { dns_domain: 'Huts.example.' });
+    await newSubnet(me, network, '10.0.0.0/24');
+    const port = await newPort(me, network, { dns_name: 'Bothy', fixed_ips: [{ ip_address: '10.0.0.9' }] });
+    const named = { hostname: 'bothy', ip_address: '10.0.0.9', fqdn: 'bothy.huts.example.' };
+    assert.deepEqual([port.dns_name, port.dns_assignment], ['bothy', [named]]);
+    const unnamed = await put(me, 'ports', 'port', port.id, { dns_name: '' });
+    assert.equal(unnamed.dns_assignment[0].fqdn, 'host-10-0-0-9.huts.example.');
+    for (const dns_name of ['-a', 'a_b', 'a..b', 'a.1', 'ü', 'x'.repeat(64)])
+      assert.equal((await me.put(`/ports/${port.id}`, { port: { dns_name } })).status, 400, dns_name);
+    assert.equal((await me.put(`/networks/${network}`, { network: { dns_domain: 'no.dot' } })).status, 400);
+    const ip = await post(me, 'floatingips', 'floatingip', {
+      ...{ floating_network_id: outside.network, dns_name: 'door', dns_domain: 'huts.example.' },
+    });
+    assert.deepEqual([ip.dns_name, ip.dns_domain], ['door', 'huts.example.']);
+  },
   extra_dhcp_opt: async (me) => {
     const option = { opt_name: 'mtu', opt_value: '1400', ip_version: 4 };
     const { id, extra_dhcp_opts: made } = await newPort(me, await newNetwork(me), { extra_dhcp_opts: [option] });

@@ -20,6 +20,7 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['availability_zone', 'Availability Zone', 'Availability zones'],
   ['binding', 'Port Binding', 'Where a port is bound, for administrators'],
   ['default-subnetpools', 'Default Subnetpools', 'Subnets out of the default pool'],
+  ['dns-integration', 'DNS Integration', 'Names of ports, by which guests of their network find them'],
   ['dvr', 'Distributed Virtual Router', 'Routers whose floating IPs are handled on the hosts of their guests'],
   ['empty-string-filtering', 'Empty String Filtering Extension', 'Filters with an empty value'],
   ['ext-gw-mode', 'Neutron L3 Configurable external gateway mode', 'Routers with and without source NAT'],

@@ -1,4 +1,3 @@
-import { Type } from 'typebox';
 import { type FloatingIpRow, floatingIpListing } from '../../../control/network/floating-ip/floating-ip.ts';
 import type {
   FloatingIpPatch,
@@ -7,12 +6,10 @@ import type {
 } from '../../../control/network/floating-ip/service.ts';
 import { portStatus } from '../../../control/network/port/port.ts';
 import * as a from './answers.ts';
-import { type Attributes, ip, nothing, nullable, reader, standard, text, uuid } from './attributes.ts';
+import { type Attributes, ip, nullable, standard, uuid } from './attributes.ts';
+import { dnsDomain, dnsName } from './dns-names.ts';
 import { singlePort } from './port-forwardings.ts';
 import { type Resource, standardView } from './resource.ts';
-
-/** DNS names of floating IPs come later; clients send empty ones. */
-const emptyText = reader(Type.String({ maxLength: 255 }), (value) => text(255)(value) && nothing(value));
 
 const attributes: Attributes = {
   ...standard,
@@ -25,8 +22,8 @@ const attributes: Attributes = {
   status: { show: a.text },
   qos_policy_id: { post: true, put: true, read: nullable(uuid), show: a.orNull(a.id) },
   qos_network_policy_id: { noFilter: true, show: a.orNull(a.id) },
-  dns_name: { post: true, read: emptyText, noFilter: true },
-  dns_domain: { post: true, read: emptyText, noFilter: true },
+  dns_name: { post: true, read: dnsName, noFilter: true, show: a.text },
+  dns_domain: { post: true, read: dnsDomain, noFilter: true, show: a.text },
   port_details: {
     noFilter: true,
     show: a.orNull(
@@ -64,8 +61,8 @@ export const floatingIps = (service: FloatingIpService): Resource<FloatingIpRow>
   bulk: true,
   list: (caller, query) => service.list(caller, query),
   read: (caller, id) => service.read(caller, id),
-  create: (caller, wishes) => service.createAll(caller, wishes.map(wishOf) as unknown as FloatingIpWish[]),
-  update: (caller, id, wish) => service.update(caller, id, wishOf(wish) as FloatingIpPatch),
+  create: (caller, wishes) => service.createAll(caller, wishes as unknown as FloatingIpWish[]),
+  update: (caller, id, wish) => service.update(caller, id, wish as FloatingIpPatch),
   delete: (caller, id) => service.delete(caller, id),
   view: (row) => ({
     id: row.id,
@@ -75,6 +72,8 @@ export const floatingIps = (service: FloatingIpService): Resource<FloatingIpRow>
     fixed_ip_address: row.fixed_ip,
     port_id: row.port_id,
     router_id: row.router_id,
+    dns_name: row.dns_name,
+    dns_domain: row.dns_domain,
     status: row.router_id === null ? 'DOWN' : 'ACTIVE',
     port_forwardings: row.port_forwardings.map((one) => ({
       id: one.id,
@@ -97,5 +96,3 @@ export const floatingIps = (service: FloatingIpService): Resource<FloatingIpRow>
     },
   }),
 });
-
-const wishOf = ({ dns_name: _, dns_domain: __, ...wish }: Record<string, unknown>) => wish;

@@ -5,6 +5,7 @@ import { type NetworkRow, networkListing } from '../../../control/network/networ
 import type { NetworkService, NetworkWish } from '../../../control/network/network/service.ts';
 import * as a from './answers.ts';
 import { type Attributes, boolean, integer, listOf, nothing, nullable, standard, text, uuid } from './attributes.ts';
+import { dnsDomain } from './dns-names.ts';
 import { type Resource, standardView } from './resource.ts';
 
 const attributes: Attributes = {
@@ -18,6 +19,7 @@ const attributes: Attributes = {
   is_default: { post: true, put: true, read: boolean, show: a.boolean },
   port_security_enabled: { post: true, put: true, read: boolean, show: a.boolean },
   mtu: { post: true, put: true, read: integer, show: a.integer },
+  dns_domain: { post: true, put: true, read: dnsDomain, show: a.text },
   'provider:network_type': {
     to: 'provider_network_type',
     post: true,
@@ -74,6 +76,7 @@ export const networks = (service: NetworkService): Resource<NetworkRow> => ({
     is_default: row.is_default,
     port_security_enabled: row.port_security_enabled,
     mtu: row.mtu,
+    dns_domain: row.dns_domain,
     availability_zone_hints: [],
     availability_zones: [],
     qos_policy_id: row.qos_policy_id,

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { isAdmin } from '../../../control/kit/caller.ts';
-import { type PortRow, portListing, portStatus } from '../../../control/network/port/port.ts';
+import { dnsAssignment, type PortRow, portListing, portStatus } from '../../../control/network/port/port.ts';
 import type { PortWish } from '../../../control/network/port/rules.ts';
 import type { NewPortWish, PortService } from '../../../control/network/port/service.ts';
 import * as a from './answers.ts';
@@ -22,6 +22,7 @@ import {
   unique,
   uuid,
 } from './attributes.ts';
+import { dnsName } from './dns-names.ts';
 import { type Resource, standardView } from './resource.ts';
 
 const fixedIp = object({ 'subnet_id?': uuid, 'ip_address?': ip }, { ip_address: 'ip' });
@@ -91,6 +92,11 @@ const attributes: Attributes = {
   'binding:vif_details': { admin: true, noFilter: true, show: a.record({ port_filter: Type.Optional(a.boolean) }) },
   qos_policy_id: { post: true, put: true, read: nullable(uuid), show: a.orNull(a.id) },
   qos_network_policy_id: { show: a.orNull(a.id) },
+  dns_name: { post: true, put: true, read: dnsName, show: a.text },
+  dns_assignment: {
+    noFilter: true,
+    show: a.list({ hostname: a.text, ip_address: a.text, fqdn: a.text }),
+  },
   ip_allocation: { noFilter: true, show: a.text },
   tags: { post: true, read: unique(listOf(text(255))), noFilter: true, show: a.texts },
 };
@@ -129,6 +135,8 @@ export const ports = (service: PortService): Resource<PortRow> => ({
     'binding:vnic_type': row.binding_vnic_type,
     qos_policy_id: row.qos_policy_id,
     qos_network_policy_id: row.qos_network_policy_id,
+    dns_name: row.dns_name,
+    dns_assignment: dnsAssignment(row),
     ip_allocation: 'immediate',
     ...(isAdmin(caller)
       ? {

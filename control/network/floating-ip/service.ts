@@ -27,6 +27,9 @@ export interface FloatingIpWish {
   port_id?: string | null;
   fixed_ip?: string | null;
   description?: string;
+  /** Kept and shown; the cloud's resolvers do not know floating IPs. */
+  dns_name?: string;
+  dns_domain?: string;
   qos_policy_id?: string | null;
 }
 
@@ -130,6 +133,7 @@ async function insertFloatingIp(
       floating_port_id: outside.portId,
       floating_ip: outside.ip,
       ...defined({ description: wish.description, qos_policy_id: wish.qos_policy_id }),
+      ...defined({ dns_name: wish.dns_name, dns_domain: wish.dns_domain }),
       ...inside,
     })
     .execute()

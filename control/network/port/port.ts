@@ -6,12 +6,15 @@ import { parseId } from '../../../contract/ids.ts';
 import { canonicalIp } from '../../kit/address.ts';
 import { isAdmin } from '../../kit/caller.ts';
 import type { Column, Listing } from '../../kit/listing.ts';
+import { domainOf } from '../domain.ts';
 import type { PortTable } from './tables.ts';
 
 export interface PortRow extends Selectable<PortTable> {
   fixed_ips: { subnet_id: string; ip_address: string }[];
   security_groups: string[];
   host_name: string | null;
+  /** Of its network's guests, as `domainOf` says it. */
+  domain: string;
   /** Its network's, which holds where it has none. */
   qos_network_policy_id: string | null;
 }
@@ -24,6 +27,21 @@ const status = sql`case
 export function portStatus(port: Pick<PortRow, 'device_owner' | 'admin_state_up' | 'observed_up'>): string {
   if (port.device_owner === 'network:floatingip') return 'N/A';
   return port.admin_state_up && (port.observed_up || port.device_owner.startsWith('network:')) ? 'ACTIVE' : 'DOWN';
+}
+
+/**
+ * What the port's addresses are called. One without a name of its own has a made-up one, as in Neutron; its network's resolvers answer for
+ * names of its own alone.
+ */
+export function dnsAssignment({
+  dns_name: name,
+  domain,
+  fixed_ips: ips,
+}: Pick<PortRow, 'dns_name' | 'domain' | 'fixed_ips'>) {
+  return ips.map(({ ip_address: ip }) => {
+    const hostname = name || `host-${ip.replace(/[.:]+/g, '-')}`;
+    return { hostname, ip_address: ip, fqdn: hostname.endsWith('.') ? hostname : `${hostname}.${domain}.` };
+  });
 }
 
 /** Neutron's form: "subnet_id=…", "ip_address=…", "ip_address_substr=…"; several of one kind are alternatives. */
@@ -97,7 +115,7 @@ export const fixedIpsOf = (packed: string | null): PortRow['fixed_ips'] =>
 
 export const portListing: Listing<PortRow> = {
   noun: 'port',
-  select: sql<PortRow>`t.*, h.name as host_name, w.qos_policy_id as qos_network_policy_id,
+  select: sql<PortRow>`t.*, h.name as host_name, ${domainOf(sql`w.dns_domain`)} as domain, w.qos_policy_id as qos_network_policy_id,
     (select string_agg(i.subnet_id || host(i.ip), ',' order by i.position)
       from port_ip i where i.port_id = t.id) as fixed_ips,
     array(select g.security_group_id from port_security_group g where g.port_id = t.id order by 1) as security_groups`,

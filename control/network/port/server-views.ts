@@ -163,7 +163,8 @@ export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<De
     with here as materialized (select distinct p.network_id as id from port p
       cross join lateral (select from server_port sp where sp.port_id = p.id limit 1) taken where p.host_id = ${hostId})
     select n.id, own.mtu, metadata.port as "metadataPort", jsonb_build_object('domain', own.domain, 'hosts', coalesce((
-      select jsonb_agg(jsonb_build_object('name', named.name || '.' || own.domain, 'ips', named.ips) order by named.id) from (
+      select jsonb_agg(jsonb_build_object('name',
+        case when named.name like '%.' then rtrim(named.name, '.') else named.name || '.' || own.domain end, 'ips', named.ips) order by named.id) from (
         select p.id, p.dns_name as name, (select jsonb_agg(host(i.ip) order by i.position) from port_ip i where i.port_id = p.id) as ips
         from port p where p.network_id = n.id and p.dns_name <> '' order by p.id limit ${portLimits.networkHosts}) named
       where named.ips is not null), '[]')) as names
