@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type LiveCloud, mustRun, type Output, run, until } from './live-cloud.ts';
 import { OpenStack } from './openstack.ts';
 
-export async function administrator(cloud: LiveCloud): Promise<OpenStack> {
+export async function administrator(cloud: Pick<LiveCloud, 'adminEnvironment' | 'caFile'>): Promise<OpenStack> {
   const env = cloud.adminEnvironment;
   const client = new OpenStack({ authUrl: env.OS_AUTH_URL!, caFile: cloud.caFile });
   return client.login({ name: env.OS_USERNAME!, password: env.OS_PASSWORD!, project: env.OS_PROJECT_NAME! });

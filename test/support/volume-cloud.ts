@@ -35,7 +35,7 @@ interface StartOptions {
 
 export class VolumeCloud implements AsyncDisposable {
   readonly data: string;
-  readonly admin: OpenStack;
+  admin: OpenStack;
   readonly #place: string;
   serverId = '';
 
@@ -256,12 +256,26 @@ export class VolumeCloud implements AsyncDisposable {
     }
   }
 
+  /** Its database is gone, as if its disk were, and an empty one is there; its guests run on. What they and the pools hold nobody has taken up yet. */
+  async loseDatabase(): Promise<void> {
+    await this.bothy('down', '--keep-guests');
+    rmSync(join(this.data, 'postgres'), { recursive: true });
+    await this.bothy('up', '--detach', '--new-database');
+    this.admin.close();
+    const adminEnvironment = environmentOf(join(this.data, 'openrc'));
+    this.admin = await administrator({ adminEnvironment, caFile: join(this.data, 'ca.pem') });
+  }
+
+  bothy(...args: string[]): Promise<string> {
+    return mustRun(bothy, [...args, '--data', this.data], { deadlineMs: 300_000 });
+  }
+
   /** All that runs of the cloud ends at once, and it is started again. What memory holds of file systems stays. */
   async restartMachine(): Promise<void> {
     const state = await this.#status();
     for (const pid of [state.supervisor, ...state.processes.map((each: Body) => each.pid), ...this.qemus])
       if (pid) killOne(pid);
-    await mustRun(bothy, ['up', '--detach', '--data', this.data], { deadlineMs: 300_000 });
+    await this.bothy('up', '--detach');
   }
 
   /** The last number of the sequence that is in a volume or snapshot, read from its files by nobody of ours. */
@@ -273,6 +287,13 @@ export class VolumeCloud implements AsyncDisposable {
     const bytes = readFileSync(to);
     rmSync(to);
     return sequenceIn(bytes);
+  }
+
+  /** The file that its guest writes to. */
+  async isEncrypted(volumeId: string): Promise<boolean> {
+    const [row] = await this.rows('select layer_id from volume where id = $1', [volumeId]);
+    const path = pools.map((name) => join(this.pool(name), `${row!.layer_id}.qcow2`)).find((each) => exists(each))!;
+    return JSON.parse(execFileSync('qemu-img', ['info', '-U', '--output=json', path], { encoding: 'utf8' })).encrypted;
   }
 
   async rows(query: string, values: unknown[] = []): Promise<Body[]> {
@@ -311,6 +332,10 @@ export class VolumeCloud implements AsyncDisposable {
     };
     for (const [name, extra_specs] of Object.entries(types))
       await this.volumes('POST', '/types', { volume_type: { name, extra_specs } });
+    const sealed = { name: 'sealed', extra_specs: { volume_backend_name: 'local' } };
+    const { volume_type: type } = await this.volumes('POST', '/types', { volume_type: sealed });
+    const encryption = { provider: 'luks', cipher: 'aes-xts-plain64', key_size: 256, control_location: 'front-end' };
+    await this.volumes('POST', `/types/${type.id}/encryption`, { encryption });
   }
 }
 
