@@ -13,7 +13,7 @@ import { begin, deviceOf, end, VolumeCloud } from '../../support/volume-cloud.ts
 const skip = notLive ?? (process.env.BOTHY_TEST_DATA ? 'a cloud is given, and this would hurt it' : undefined);
 
 /** Done to a volume that its guest writes to. */
-const live = ['snapshot', 'clone', 'extend', 'retype', 'back up', 'fill its cache', 'detach'] as const;
+const live = ['snapshot', 'clone', 'extend', 'retype', 'back up', 'fill its cache', 'encrypt', 'detach'] as const;
 type Live = (typeof live)[number];
 type Victim = 'host' | 'control' | 'postgres' | 'QEMU' | 'machine';
 const victims: readonly { dies: Victim; afterMs: number }[] = [
@@ -100,6 +100,7 @@ class Round {
   #restored = '';
   /** What each of them holds, once nobody writes any more. */
   readonly #held = new Map<string, number>();
+  #died = false;
 
   constructor(cloud: VolumeCloud, shell: () => GuestShell) {
     this.#cloud = cloud;
@@ -150,6 +151,7 @@ class Round {
       cloud.make('backups', { name: id('back up'), volume_id: id('back up'), force: true }),
       action('extend', { 'os-extend': { new_size: 2 } }),
       action('retype', { 'os-retype': { new_type: 'fast', migration_policy: 'on-demand' } }),
+      action('encrypt', { 'os-retype': { new_type: 'sealed', migration_policy: 'on-demand' } }),
       cloud.detach(id('detach')),
     ]);
     this.#made = { snapshot, clone, backup };
@@ -164,6 +166,8 @@ class Round {
     for (const [act, id] of this.#ids) await cloud.is('volumes', id, act === 'detach' ? 'available' : 'in-use');
     assert.equal((await cloud.volume(this.#ids.get('extend')!)).size, 2);
     assert.equal((await cloud.volume(this.#ids.get('retype')!)).volume_type, 'fast');
+    assert.equal((await cloud.volume(this.#ids.get('encrypt')!)).volume_type, 'sealed');
+    assert.ok(await cloud.isEncrypted(this.#ids.get('encrypt')!));
   }
 
   /** @param died whether the guest did: what it wrote beyond what it had told us before is its own affair */
@@ -180,7 +184,11 @@ class Round {
         });
       await this.#look();
     }
+    this.#died = died;
     for (const [act, id] of this.#ids) {
+      // Read when it is in the clear again.
+      if (act === 'encrypt') this.#held.set(id, this.#told.get(act)!);
+      if (act === 'encrypt') continue;
       const found = await this.#cloud.sequence('volume', id);
       const told = this.#told.get(act)!;
       if (died || act === 'detach') assert.ok(found >= told, `${act}: ${found}, told ${told}`);
@@ -213,7 +221,9 @@ class Round {
     const name = `restored ${backup}`;
     await Promise.all([
       action(id('snapshot'), { revert: { snapshot_id: snapshot } }),
-      action(id('retype'), { 'os-retype': { new_type: 'local', migration_policy: 'on-demand' } }),
+      ...(['retype', 'encrypt'] as const).map((act) =>
+        action(id(act), { 'os-retype': { new_type: 'local', migration_policy: 'on-demand' } }),
+      ),
       action(clone, { 'os-extend': { new_size: 2 } }),
       cloud.act('POST', 'block-storage', `/backups/${backup}/restore`, { restore: { name } }),
       cloud.act('DELETE', 'block-storage', `/volumes/${id('detach')}`),
@@ -225,13 +235,14 @@ class Round {
   async isBack(): Promise<void> {
     const cloud = this.#cloud;
     const { snapshot, clone, backup } = this.#made!;
-    const [reverted, retyped, cached] = (['snapshot', 'retype', 'fill its cache'] as const).map(
+    const [reverted, retyped, cached, sealed] = (['snapshot', 'retype', 'fill its cache', 'encrypt'] as const).map(
       (act) => this.#ids.get(act)!,
     );
-    for (const id of [reverted!, retyped!, cached!, clone, this.#restored]) await cloud.is('volumes', id, 'available');
+    for (const id of [reverted!, retyped!, cached!, sealed!, clone, this.#restored])
+      await cloud.is('volumes', id, 'available');
     await cloud.is('backups', backup, 'available');
     await cloud.gone('volumes', this.#ids.get('detach')!);
-    assert.equal((await cloud.volume(retyped!)).volume_type, 'local');
+    for (const id of [retyped!, sealed!]) assert.equal((await cloud.volume(id)).volume_type, 'local');
     assert.equal((await cloud.volume(clone)).size, 2);
     await until(
       'all to have left the fast pool',
@@ -240,6 +251,8 @@ class Round {
     );
     assert.equal(await cloud.sequence('volume', reverted!), await cloud.sequence('volume_snapshot', snapshot));
     for (const id of [retyped!, cached!]) assert.equal(await cloud.sequence('volume', id), this.#held.get(id));
+    const [clear, told] = [await cloud.sequence('volume', sealed!), this.#held.get(sealed!)!];
+    assert.ok(this.#died ? clear >= told : clear === told, `encrypt: ${clear}, told ${told}`);
     this.#isBetween('back up', this.#told, await cloud.sequence('volume', this.#restored));
   }
 
