@@ -23,6 +23,7 @@ import { RouterService } from './router/service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
 import { SubnetService } from './subnet/service.ts';
 import { SubnetPoolService } from './subnet-pool/service.ts';
+import { TrunkService } from './trunk/service.ts';
 
 export function openNetwork(options: { database: Database }) {
   options.database.decideBeforeCommit(decideUndecided);
@@ -37,6 +38,7 @@ export function openNetwork(options: { database: Database }) {
     ports: new PortService({ ...options, autoNetwork: ensureTopology }),
     routers: new RouterService(options),
     floatingIps: new FloatingIpService(options),
+    trunks: new TrunkService(options),
     portForwardings: new PortForwardingService(options),
     securityGroups: new SecurityGroupService(options),
     reachability: new ReachabilityService(options),

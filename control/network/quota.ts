@@ -13,6 +13,7 @@ import { router } from './router/resource.ts';
 import { securityGroup, securityGroupRule } from './security-group/resource.ts';
 import { subnet } from './subnet/resource.ts';
 import { subnetPool } from './subnet-pool/resource.ts';
+import { trunk } from './trunk/resource.ts';
 
 const counted = {
   ...network.usage,
@@ -24,6 +25,7 @@ const counted = {
   ...securityGroup.usage,
   ...securityGroupRule.usage,
   ...rbacPolicy.usage,
+  ...trunk.usage,
 };
 
 export type NetworkQuota = keyof typeof counted;

@@ -251,6 +251,24 @@ export interface NetworkReasons {
   floating_ip_in_use_by_port_forwarding: Id;
 }
 
+/** Trunks. */
+export interface NetworkReasons {
+  trunk_not_found: Id;
+  trunk_disabled: Id;
+  trunk_port_in_use: { port: string };
+  parent_port_in_use: { port: string };
+  duplicate_sub_port: { trunk: string; segmentation_type: string; segmentation_id: number };
+  sub_port_not_found: { port: string; trunk: string };
+  sub_port_mtu_greater_than_trunk_port_mtu: { port: string; mtu: number; parent: string; parent_mtu: number };
+  port_in_use_as_trunk_parent: { port: string; trunk: string };
+  port_in_use_as_sub_port: { port: string; trunk: string };
+  subport_twice: { port: string };
+  subport_tag_twice: { port: string; segmentation_id: number };
+  subport_without_segmentation: { port: string };
+  segmentation_type_unknown: { type: string };
+  segmentation_id_not_in_range: { segmentation_id: number };
+}
+
 /** Security groups. */
 export interface NetworkReasons {
   security_group_not_found: Id;

@@ -14,9 +14,11 @@ import { router } from './router/resource.ts';
 import { securityGroup, securityGroupRule } from './security-group/resource.ts';
 import { subnet } from './subnet/resource.ts';
 import { subnetPool } from './subnet-pool/resource.ts';
+import { subport, trunk } from './trunk/resource.ts';
 
 export const networkResources: readonly ResourceDescriptor[] = [
   ...[addressScope, subnetPool, addressGroup, serviceProfile, networkFlavor, qosPolicy, qosRule],
   ...[network, subnet, securityGroup, securityGroupRule, port, portIp, portSecurityGroup, router, floatingIp],
+  ...[trunk, subport],
   ...[portForwarding, rbacPolicy, reachabilityAssertion],
 ];

@@ -93,6 +93,14 @@ const ofProject = (projectId: string): [string, string, object | undefined][] =>
   ['delete', `/agents/${newId()}`, undefined],
 ];
 
+const ofTrunk = (id: string, port_id: string): [string, string, object | undefined][] => [
+  ['post', '/trunks', { trunk: { port_id } }],
+  ['put', `/trunks/${id}`, { trunk: { name: 'x' } }],
+  ['put', `/trunks/${id}/add_subports`, { sub_ports: [] }],
+  ['put', `/trunks/${id}/remove_subports`, { sub_ports: [] }],
+  ['delete', `/trunks/${id}`, undefined],
+];
+
 test('a caller who may only read can write nothing', async () => {
   const project = testCaller();
   const [me, reader] = [api.as(project), api.as(testCaller(['reader'], project.projectId!))];
@@ -103,6 +111,7 @@ test('a caller who may only read can write nothing', async () => {
   const group = (await me.post('/security-groups', { security_group: { name: 'g' } })).body.security_group;
   const pool = (await me.post('/subnetpools', { subnetpool: { name: 'p', prefixes: ['10.0.0.0/8'] } })).body.subnetpool;
   const scope = (await me.post('/address-scopes', { address_scope: { ip_version: 4 } })).body.address_scope;
+  const { trunk } = (await me.post('/trunks', { trunk: { port_id: port.id } })).body;
   const addresses = (await me.post('/address-groups', { address_group: {} })).body.address_group;
   const target = testCaller();
   await api.as(target).get('/networks');
@@ -198,6 +207,7 @@ test('a caller who may only read can write nothing', async () => {
       subnetpools: pool.id,
       'address-groups': addresses.id,
       'qos/policies': qos.id,
+      trunks: trunk.id,
     }).flatMap(([path, id]): [string, string, object | undefined][] => [
       ['put', `/${path}/${id}/tags`, { tags: ['x'] }],
       ['post', `/${path}/${id}/tags`, { tags: ['x'] }],
@@ -209,6 +219,7 @@ test('a caller who may only read can write nothing', async () => {
     ['delete', `/floatingips/${floatingip.id}`, undefined],
     ...belowFloatingIp(floatingip.id, port.id),
     ...ofProject(project.projectId!),
+    ...ofTrunk(trunk.id, port.id),
     ['put', `/quotas/${project.projectId}`, { quota: { port: 1 } }],
     ['delete', `/quotas/${project.projectId}`, undefined],
   ];

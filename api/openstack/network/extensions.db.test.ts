@@ -79,6 +79,13 @@ async function forwarding(me: Me, ports: object) {
   return { made, router: router.id, shown: ok(await me.get(`/floatingips/${ip.id}`)) };
 }
 
+/** A trunk with one subport. */
+async function trunked(me: Me) {
+  const [parent, subport] = [await newPort(me, await newNetwork(me)), await newPort(me, await newNetwork(me))];
+  const sub_ports = [{ port_id: subport.id, segmentation_type: 'vlan', segmentation_id: 7 }];
+  return { subport, made: await post(me, 'trunks', 'trunk', { port_id: parent.id, sub_ports }) };
+}
+
 type Proof = (me: Me) => Promise<void>;
 
 const proofs: Record<string, Proof> = {
@@ -438,6 +445,15 @@ const proofs: Record<string, Proof> = {
     const plain = await newSubnet(me, network_id, '10.1.0.0/24', { service_types: ['network:floatingip'] });
     const port = await newPort(me, network_id, { device_owner: 'compute:nova' });
     assert.deepEqual(port.fixed_ips.map(({ subnet_id }: Body) => subnet_id).includes(plain.id), false);
+  },
+  trunk: async (me) => {
+    const { made, subport } = await trunked(me);
+    assert.equal(made.sub_ports[0].port_id, subport.id);
+  },
+  'trunk-details': async (me) => {
+    const { made, subport } = await trunked(me);
+    const { trunk_details } = ok(await me.get(`/ports/${made.port_id}`));
+    assert.deepEqual([trunk_details.trunk_id, trunk_details.sub_ports[0].mac_address], [made.id, subport.mac_address]);
   },
 };
 

@@ -125,6 +125,8 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['subnet_onboard', 'Subnet Onboard', "Subnets that become a pool's after they were made"],
   ['subnetpool-prefix-ops', 'Subnet Pool Prefix Operations', 'Adds and removes single prefixes of a pool'],
   ['subnet-service-types', 'Subnet service types', 'Subnets for devices of some types only'],
+  ['trunk', 'Trunk Extension', 'Ports that carry others, each with a tag'],
+  ['trunk-details', 'Trunk port details', 'What a port carries'],
 ];
 
 const extensions = known.map(([alias, name, description]) => ({

@@ -18,6 +18,7 @@ import type { RouterService } from '../../../control/network/router/service.ts';
 import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import type { SubnetService } from '../../../control/network/subnet/service.ts';
 import type { SubnetPoolService } from '../../../control/network/subnet-pool/service.ts';
+import type { TrunkService } from '../../../control/network/trunk/service.ts';
 import { Boundary } from '../../boundary/boundary.ts';
 import type { Sentences } from '../../boundary/contract.ts';
 import { readJson } from '../../boundary/json.ts';
@@ -48,6 +49,7 @@ import { securityGroupRules, securityGroups } from './security-groups.ts';
 import { addSubnetPoolVerbs, subnetPools } from './subnet-pools.ts';
 import { subnets } from './subnets.ts';
 import { addTags } from './tags.ts';
+import { addTrunkVerbs, trunks } from './trunks.ts';
 import { addVersions } from './versions.ts';
 
 export interface NetworkServices {
@@ -61,6 +63,7 @@ export interface NetworkServices {
   ports: PortService;
   routers: RouterService;
   floatingIps: FloatingIpService;
+  trunks: TrunkService;
   portForwardings: PortForwardingService;
   securityGroups: SecurityGroupService;
   rbacPolicies: RbacPolicyService;
@@ -106,6 +109,7 @@ export function networkDialect(deps: {
     securityGroups(services.securityGroups),
     addressGroups(services.addressGroups),
     qosPolicies(services.qosPolicies),
+    trunks(services.trunks),
   ];
   const resources: Resource[] = [
     ...tagged,
@@ -125,6 +129,7 @@ export function networkDialect(deps: {
       addVersions(app, baseUrl, resources);
       for (const resource of resources) addResource(app, baseUrl, resource);
       for (const resource of tagged) addTags(app, services.tags, resource);
+      addTrunkVerbs(app, services.trunks);
       addPortForwardings(app, baseUrl, services.portForwardings);
       addRouterVerbs(app, services.routers);
       addAddressGroupVerbs(app, services.addressGroups);

@@ -79,7 +79,7 @@ test('a port of a floating IP leads to a port inside; it is found, changed and r
   assert.equal(await found('protocol=udp&external_port=2223'), 1);
   assert.equal(await found(`internal_port_id=${port.id}&external_port_range=2223:2223`), 1);
   assert.equal(await found('protocol=tcp'), 0);
-  refused(await me.get(`${at}?internal_port=22`), 400, 'InvalidInput');
+  refused(await me.get(`${at}?internal_port=22`), 400, 'HTTPBadRequest');
   assert.equal((await me.delete(`${at}/${id}`)).status, 204);
   refused(await me.get(`${at}/${id}`), 404, 'PortForwardingNotFound');
   const loose = (await me.get(`/floatingips/${floatingIp.id}`)).body.floatingip;

@@ -24,6 +24,7 @@ import {
 } from './attributes.ts';
 import { dnsName } from './dns-names.ts';
 import { type Resource, standardView } from './resource.ts';
+import { subportShown } from './trunks.ts';
 
 const fixedIp = object({ 'subnet_id?': uuid, 'ip_address?': ip }, { ip_address: 'ip' });
 
@@ -97,6 +98,10 @@ const attributes: Attributes = {
     noFilter: true,
     show: a.list({ hostname: a.text, ip_address: a.text, fqdn: a.text }),
   },
+  trunk_details: {
+    noFilter: true,
+    show: Type.Optional(a.record({ trunk_id: a.id, sub_ports: a.list({ ...subportShown, mac_address: a.text }) })),
+  },
   ip_allocation: { noFilter: true, show: a.text },
   tags: { post: true, read: unique(listOf(text(255))), noFilter: true, show: a.texts },
 };
@@ -137,6 +142,7 @@ export const ports = (service: PortService): Resource<PortRow> => ({
     qos_network_policy_id: row.qos_network_policy_id,
     dns_name: row.dns_name,
     dns_assignment: dnsAssignment(row),
+    ...(row.trunk_details && { trunk_details: row.trunk_details }),
     ip_allocation: 'immediate',
     ...(isAdmin(caller)
       ? {

@@ -1,4 +1,4 @@
-/** Sentences for refusals of what ports are made into: forwardings. See sentences.ts. */
+/** Sentences for refusals of what ports are made into: forwardings, trunks. See sentences.ts. */
 import type { SentenceTable } from '../../../contract/errors.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
 
@@ -29,4 +29,28 @@ export const portForwardings = {
   port_has_binding_floating_ip: ({ id, ip, port, fixed_ip }) =>
     `Cannot create port forwarding to floating IP ${ip} (${id}) with port ${port} using fixed IP ${fixed_ip ?? ''}, as that port already has a binding floating IP.`,
   floating_ip_in_use_by_port_forwarding: ({ id }) => `Floating IP ${id} in use by Port Forwarding resources.`,
+} satisfies Some;
+
+/** InvalidInput: 'Invalid input for operation: ….' */
+export const badSubports = {
+  subport_twice: ({ port }) => `Non unique UUID for subport: '${port}'`,
+  subport_tag_twice: ({ port, segmentation_id }) => `Segmentation ID '${segmentation_id}' for '${port}' is not unique`,
+  subport_without_segmentation: ({ port }) =>
+    `Invalid subport details '${port}': missing segmentation information. Must specify both segmentation_id and segmentation_type`,
+  segmentation_type_unknown: ({ type }) => `Unknown segmentation_type '${type}'`,
+  segmentation_id_not_in_range: ({ segmentation_id }) => `Segmentation ID '${segmentation_id}' is not in range`,
+} satisfies Some;
+
+export const trunks = {
+  trunk_not_found: ({ id }) => `Trunk ${id} could not be found.`,
+  trunk_disabled: ({ id }) => `Trunk ${id} is currently disabled.`,
+  trunk_port_in_use: ({ port }) => `Port ${port} is in use by another trunk.`,
+  parent_port_in_use: ({ port }) => `Port ${port} is currently in use and is not eligible for use as a parent port.`,
+  duplicate_sub_port: ({ trunk, segmentation_type, segmentation_id }) =>
+    `segmentation_type ${segmentation_type} and segmentation_id ${segmentation_id} already in use on trunk ${trunk}.`,
+  sub_port_not_found: ({ port, trunk }) => `SubPort ${port} on trunk ${trunk} could not be found.`,
+  sub_port_mtu_greater_than_trunk_port_mtu: ({ port, mtu, parent, parent_mtu }) =>
+    `MTU ${mtu} of subport ${port} cannot be greater than MTU ${parent_mtu} of trunk ${parent}.`,
+  port_in_use_as_trunk_parent: ({ port, trunk }) => `Port ${port} is currently a parent port for trunk ${trunk}.`,
+  port_in_use_as_sub_port: ({ port, trunk }) => `Port ${port} is currently a subport for trunk ${trunk}.`,
 } satisfies Some;

@@ -7,7 +7,7 @@ import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
 import { hostSentences, kitSentences } from '../common/sentences.ts';
-import { badPortForwardings, portForwardings } from './sentences-ports.ts';
+import { badPortForwardings, badSubports, portForwardings, trunks } from './sentences-ports.ts';
 import { qosPolicies } from './sentences-qos.ts';
 
 /** All that a call of this dialect may be refused for. */
@@ -16,6 +16,7 @@ type Some = Partial<SentenceTable<NeutronReasons>>;
 
 /** InvalidInput: 'Invalid input for operation: ….' */
 export const invalidInputs = {
+  ...badSubports,
   marker_not_found: ({ marker }) => `marker ${marker} could not be found`,
   tag_invalid: ({ tag, maximum }) => `'${tag}' is not a valid tag: 1 to ${maximum} characters and no comma`,
   too_many_tags: ({ maximum }) => `a resource can have at most ${maximum} tags`,
@@ -368,6 +369,7 @@ export const quotaNames: Readonly<Record<string, string>> = {
   security_groups: 'security_group',
   security_group_rules: 'security_group_rule',
   rbac_policies: 'rbac_policy',
+  trunks: 'trunk',
 };
 
 export const neutronSentences: SentenceTable<NeutronReasons> = {
@@ -381,6 +383,7 @@ export const neutronSentences: SentenceTable<NeutronReasons> = {
   ...routers,
   ...assertions,
   ...portForwardings,
+  ...trunks,
   ...securityGroups,
   ...qosPolicies,
   quota_exceeded: ({ resource }) => `Quota exceeded for resources: ['${quotaNames[resource] ?? resource}'].`,

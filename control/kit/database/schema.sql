@@ -187,6 +187,16 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.move_subports() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  update port p set host_id = new.host_id, binding_host = new.binding_host, generation = p.generation + 1, updated_at = now()
+  from trunk t join subport s on s.trunk_id = t.id where t.port_id = new.id and p.id = s.port_id;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.note_absence() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1542,6 +1552,15 @@ CREATE TABLE public.subnet_pool (
     CONSTRAINT subnet_pool_ip_version_check CHECK ((ip_version = ANY (ARRAY[4, 6])))
 );
 
+CREATE TABLE public.subport (
+    port_id uuid NOT NULL,
+    trunk_id uuid NOT NULL,
+    segmentation_type text DEFAULT 'vlan'::text NOT NULL,
+    segmentation_id integer NOT NULL,
+    CONSTRAINT subport_segmentation_id_check CHECK (((segmentation_id >= 1) AND (segmentation_id <= 4094))),
+    CONSTRAINT subport_segmentation_type_check CHECK ((segmentation_type = 'vlan'::text))
+);
+
 CREATE TABLE public.token_key (
     id uuid NOT NULL,
     secret bytea NOT NULL,
@@ -1554,6 +1573,19 @@ CREATE TABLE public.token_revocation (
     audit_id text NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.trunk (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    admin_state_up boolean DEFAULT true NOT NULL,
+    port_id uuid NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.trust (
@@ -2211,6 +2243,12 @@ ALTER TABLE ONLY public.subnet
 ALTER TABLE ONLY public.subnet_pool
     ADD CONSTRAINT subnet_pool_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.subport
+    ADD CONSTRAINT subport_pkey PRIMARY KEY (port_id);
+
+ALTER TABLE ONLY public.subport
+    ADD CONSTRAINT subport_tag UNIQUE (trunk_id, segmentation_type, segmentation_id);
+
 ALTER TABLE ONLY public.token_key
     ADD CONSTRAINT token_key_pkey PRIMARY KEY (id);
 
@@ -2219,6 +2257,12 @@ ALTER TABLE ONLY public.token_revocation
 
 ALTER TABLE ONLY public.token_revocation
     ADD CONSTRAINT token_revocation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.trunk
+    ADD CONSTRAINT trunk_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.trunk
+    ADD CONSTRAINT trunk_port_id_key UNIQUE (port_id);
 
 ALTER TABLE ONLY public.trust
     ADD CONSTRAINT trust_pkey PRIMARY KEY (id);
@@ -2574,6 +2618,8 @@ CREATE INDEX subnet_subnet_pool ON public.subnet USING btree (subnet_pool_id) WH
 
 CREATE INDEX token_revocation_expiry ON public.token_revocation USING btree (expires_at);
 
+CREATE INDEX trunk_project ON public.trunk USING btree (project_id, id);
+
 CREATE INDEX trust_parent ON public.trust USING btree (redelegated_trust_id);
 
 CREATE INDEX trust_project ON public.trust USING btree (project_id);
@@ -2746,6 +2792,8 @@ CREATE TRIGGER port_forwarding_change AFTER INSERT OR DELETE OR UPDATE ON public
 
 CREATE TRIGGER port_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.port_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('port_ip', 'port_id');
 
+CREATE TRIGGER port_moves_subports AFTER UPDATE OF host_id, binding_host ON public.port FOR EACH ROW WHEN (((old.host_id IS DISTINCT FROM new.host_id) OR (old.binding_host <> new.binding_host))) EXECUTE FUNCTION public.move_subports();
+
 CREATE TRIGGER port_security_group_change AFTER INSERT OR DELETE OR UPDATE ON public.port_security_group FOR EACH ROW EXECUTE FUNCTION public.append_change('port_security_group', 'port_id');
 
 CREATE TRIGGER port_undecides AFTER INSERT OR DELETE ON public.port FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
@@ -2840,7 +2888,11 @@ CREATE TRIGGER subnet_undecides AFTER INSERT OR DELETE ON public.subnet FOR EACH
 
 CREATE TRIGGER subnet_update_undecides AFTER UPDATE ON public.subnet FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
 
+CREATE TRIGGER subport_change AFTER INSERT OR DELETE OR UPDATE ON public.subport FOR EACH ROW EXECUTE FUNCTION public.append_change('subport', 'port_id');
+
 CREATE TRIGGER token_revocation_change AFTER INSERT OR DELETE ON public.token_revocation FOR EACH ROW EXECUTE FUNCTION public.append_change('token_revocation');
+
+CREATE TRIGGER trunk_change AFTER INSERT OR DELETE OR UPDATE ON public.trunk FOR EACH ROW EXECUTE FUNCTION public.append_change('trunk');
 
 CREATE TRIGGER trust_change AFTER INSERT OR DELETE OR UPDATE ON public.trust FOR EACH ROW EXECUTE FUNCTION public.append_change('trust');
 
@@ -3258,6 +3310,18 @@ ALTER TABLE ONLY public.subnet
 
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_subnet_pool_id_fkey FOREIGN KEY (subnet_pool_id) REFERENCES public.subnet_pool(id);
+
+ALTER TABLE ONLY public.subport
+    ADD CONSTRAINT subport_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id);
+
+ALTER TABLE ONLY public.subport
+    ADD CONSTRAINT subport_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.trunk(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.trunk
+    ADD CONSTRAINT trunk_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id);
+
+ALTER TABLE ONLY public.trunk
+    ADD CONSTRAINT trunk_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public.trust
     ADD CONSTRAINT trust_origin_user_id_fkey FOREIGN KEY (origin_user_id) REFERENCES public."user"(id) ON DELETE CASCADE;

@@ -19,7 +19,7 @@ export const monitored: Monitored = {
   NB_Global: [...barrierColumns, 'external_ids'],
   Logical_Switch: ['name', 'other_config', 'external_ids'],
   Logical_Switch_Port: [
-    ...['name', 'type', 'options', 'tag', 'addresses', 'port_security', 'enabled', 'up'],
+    ...['name', 'type', 'options', 'parent_name', 'tag', 'addresses', 'port_security', 'enabled', 'up'],
     ...['dhcpv4_options', 'dhcpv6_options', 'external_ids'],
   ],
   Port_Group: ['name', 'external_ids'],

@@ -101,7 +101,9 @@ export async function selectPorts(db: Queryable, condition: RawBuilder<unknown>)
       coalesce((select json_agg(json_build_object('subnet_id', subnet_id, 'ip', host(ip)) order by position, ip)
         from port_ip where port_id = port.id), '[]') as ips,
       array(select security_group_id::text from port_security_group where port_id = port.id order by 1)
-        as security_group_ids
+        as security_group_ids,
+      (select json_build_object('parent', trunk.port_id, 'tag', s.segmentation_id)
+        from subport s join trunk on trunk.id = s.trunk_id where s.port_id = port.id) as carried
     from port where ${condition}`.execute(db);
   return rows;
 }
@@ -193,14 +195,9 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
   }
   const routersOfPorts = ids(touched.routersOfPorts);
   if (routersOfPorts.length > 0) {
-    add(
-      'router',
-      (
-        await sql<{ id: string }>`
-      select distinct router_id as id from floating_ip
-      where ${isOneOf(sql`port_id`, routersOfPorts)} and router_id is not null`.execute(db)
-      ).rows,
-    );
+    const { rows } = await sql<{ id: string }>`select distinct router_id as id from floating_ip
+      where ${isOneOf(sql`port_id`, routersOfPorts)} and router_id is not null`.execute(db);
+    add('router', rows);
   }
   const forwarding = ids(touched.routersOfForwardingIps);
   if (forwarding.length > 0) {

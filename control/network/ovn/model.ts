@@ -58,6 +58,8 @@ export interface PortRow {
   /** In the order that the caller gave. */
   ips: { subnet_id: string; ip: string }[];
   security_group_ids: string[];
+  /** Of a subport: the port whose card it is on, and the tag of its frames there. */
+  carried: { parent: string; tag: number } | null;
 }
 
 export interface RouterRow {

@@ -9,6 +9,11 @@ import type { Column, Listing } from '../../kit/listing.ts';
 import { domainOf } from '../domain.ts';
 import type { PortTable } from './tables.ts';
 
+export interface TrunkDetails {
+  trunk_id: string;
+  sub_ports: { port_id: string; segmentation_type: string; segmentation_id: number; mac_address: string }[];
+}
+
 export interface PortRow extends Selectable<PortTable> {
   fixed_ips: { subnet_id: string; ip_address: string }[];
   security_groups: string[];
@@ -17,6 +22,8 @@ export interface PortRow extends Selectable<PortTable> {
   domain: string;
   /** Its network's, which holds where it has none. */
   qos_network_policy_id: string | null;
+  /** Of one that carries others. */
+  trunk_details: TrunkDetails | null;
 }
 
 const status = sql`case
@@ -118,11 +125,16 @@ export const portListing: Listing<PortRow> = {
   select: sql<PortRow>`t.*, h.name as host_name, ${domainOf(sql`w.dns_domain`)} as domain, w.qos_policy_id as qos_network_policy_id,
     (select string_agg(i.subnet_id || host(i.ip), ',' order by i.position)
       from port_ip i where i.port_id = t.id) as fixed_ips,
-    array(select g.security_group_id from port_security_group g where g.port_id = t.id order by 1) as security_groups`,
+    array(select g.security_group_id from port_security_group g where g.port_id = t.id order by 1) as security_groups,
+    case when trunk.id is not null then jsonb_build_object('trunk_id', trunk.id, 'sub_ports', coalesce((
+      select jsonb_agg(jsonb_build_object('port_id', s.port_id, 'segmentation_type', s.segmentation_type,
+        'segmentation_id', s.segmentation_id, 'mac_address', sub.mac) order by s.segmentation_id)
+      from subport s join port sub on sub.id = s.port_id where s.trunk_id = trunk.id), '[]')) end as trunk_details`,
   unpack: (row) => {
     row.fixed_ips = fixedIpsOf(row.fixed_ips as unknown as string | null);
   },
-  from: sql`port t left join host h on h.id = t.host_id left join network w on w.id = t.network_id`,
+  from: sql`port t left join host h on h.id = t.host_id left join network w on w.id = t.network_id
+    left join trunk on trunk.port_id = t.id`,
   visible: (caller) =>
     isAdmin(caller)
       ? sql`true`

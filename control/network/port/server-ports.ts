@@ -249,7 +249,8 @@ async function takePort(
   // What its holder may write into device_id says nothing: a server has it as long as a row says so.
   const { rows } = await sql<{ project_id: string; device_id: string; has_ip: boolean; on_server: boolean }>`
     select p.project_id, p.device_id, exists (select from port_ip i where i.port_id = p.id) as has_ip,
-      exists (select from server_port sp where sp.port_id = p.id) as on_server
+      (exists (select from server_port sp where sp.port_id = p.id)
+        or exists (select from subport s where s.port_id = p.id)) as on_server
     from port p where p.id = ${id ?? null}`.execute(tx);
   const port = rows[0];
   if (!port || (!isAdmin(caller) && port.project_id !== caller.projectId)) {
@@ -294,14 +295,20 @@ export async function unbindServerPorts(tx: Tx, serverId: ServerId): Promise<voi
 
 /** The server is gone, or lets go of one port: its own ports go, lent ones come back. Safe to repeat. */
 export async function releaseServerPorts(tx: Tx, serverId: ServerId, only: PortId | null = null): Promise<void> {
-  const { rows } = await sql<{ id: PortId; delete_with_device: boolean }>`select p.id, p.delete_with_device
+  const { rows } = await sql<{
+    id: PortId;
+    delete_with_device: boolean;
+    trunked: boolean;
+  }>`select p.id, p.delete_with_device,
+      exists (select from trunk t where t.port_id = p.id) as trunked
     from server_port sp join port p on p.id = sp.port_id where sp.server_id = ${serverId}
       and (${only}::uuid is null or sp.port_id = ${only}::uuid) order by p.id for update of p`.execute(tx);
   await deletePortRows(
     tx,
-    rows.filter((row) => row.delete_with_device).map(({ id }) => id),
+    rows.filter((row) => row.delete_with_device && !row.trunked).map(({ id }) => id),
   );
-  const lent = rows.filter((row) => !row.delete_with_device).map(({ id }) => id);
+  // One that has become a trunk's is kept: what hangs on it is the project's.
+  const lent = rows.filter((row) => !row.delete_with_device || row.trunked).map(({ id }) => id);
   if (lent.length === 0) return;
   await sql`with gone as (delete from server_port where server_id = ${serverId} and port_id = any(${lent}::uuid[]))
     update port set device_id = '', device_owner = '', dns_name = '', host_id = null, binding_host = '', card_limits = '{}',

@@ -161,7 +161,8 @@ export async function portStamps(db: Queryable, serverIds: readonly ServerId[]):
 export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
   const { rows } = await sql<DesiredNetwork>`
     with here as materialized (select distinct p.network_id as id from port p
-      cross join lateral (select from server_port sp where sp.port_id = p.id limit 1) taken where p.host_id = ${hostId})
+      cross join lateral (select from server_port sp where sp.port_id = p.id
+        union all select from subport s where s.port_id = p.id limit 1) taken where p.host_id = ${hostId})
     select n.id, own.mtu, metadata.port as "metadataPort", jsonb_build_object('domain', own.domain, 'hosts', coalesce((
       select jsonb_agg(jsonb_build_object('name',
         case when named.name like '%.' then rtrim(named.name, '.') else named.name || '.' || own.domain end, 'ips', named.ips) order by named.id) from (

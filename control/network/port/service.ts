@@ -17,6 +17,7 @@ import { checkRevision, forbidden, lockOwn, projectFor, requireWriter, touched }
 import { maySee, mayUse } from '../access.ts';
 import { checkQosChange, requireQosPolicies } from '../qos-policy/use.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
+import { requireUntrunked } from '../trunk/ports.ts';
 import {
   cloudOwners,
   createPorts,
@@ -152,6 +153,7 @@ export class PortService {
       if (cloudOwners.includes(port.device_owner)) {
         throw new CloudError('conflict', 'service_port_in_use', { id, device_owner: port.device_owner });
       }
+      await requireUntrunked(tx, id);
       await deletePortRows(tx, [id]);
     });
   }

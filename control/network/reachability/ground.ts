@@ -13,6 +13,8 @@ export interface FloatingIpGround {
   port_id: string | null;
   fixed_ip: string | null;
   router_id: string | null;
+  /** It has port forwardings, which are not followed here. */
+  in_parts?: boolean;
 }
 
 export interface GroundRows {

@@ -151,7 +151,8 @@ class Reading {
     const ids = [...this.#ports.keys()];
     if (ids.length === 0) return;
     const { rows } = await sql<FloatingIpGround>`
-      select id, floating_network_id, host(floating_ip) as floating_ip, port_id, host(fixed_ip) as fixed_ip, router_id
+      select id, floating_network_id, host(floating_ip) as floating_ip, port_id, host(fixed_ip) as fixed_ip, router_id,
+        exists (select from port_forwarding f where f.floating_ip_id = floating_ip.id) as in_parts
       from floating_ip where ${isOneOf(sql`port_id`, ids)} or ${isOneOf(sql`floating_port_id`, ids)}`.execute(this.#db);
     for (const row of rows) this.#floatingIps.set(row.id, row);
     const behind = rows.flatMap(({ port_id }) => (port_id && !this.#ports.has(port_id) ? port_id : []));

@@ -120,6 +120,7 @@ export class Walk {
   #atFloatingIp(floating: Ground['floatingIps'][number]): Arrival | undefined {
     const router = this.#ground.routers.get(floating.router_id ?? '');
     const gateway = router && this.#ground.gatewayOf(router.id);
+    if (floating.in_parts) return this.#stop('floating_ip', floating.id, 'port_forwarding_not_followed');
     if (!gateway) return this.#stop('floating_ip', floating.id, 'floating_ip_unassigned');
     return this.#atRouter(router, gateway);
   }

@@ -11,6 +11,7 @@ import { interfaceOwners, type SubnetFacts } from '../address/plan.ts';
 import { createPorts, loadNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { updateAddresses } from '../port/update-addresses.ts';
+import { requireUntrunked } from '../trunk/ports.ts';
 import { checkNoSubnetTwice } from './rules.ts';
 import type { Route } from './tables.ts';
 
@@ -126,6 +127,7 @@ export async function addByPort(tx: Tx, caller: Caller, router: LockedRouter, id
       device: port.device_id,
     });
   }
+  await requireUntrunked(tx, id);
   const subnets = await sql<SubnetFacts>`select s.* from port_ip i join subnet s on s.id = i.subnet_id
     where i.port_id = ${id} order by i.position`.execute(tx);
   if (subnets.rows.length === 0) throw new CloudError('invalid', 'router_port_without_ip', {});

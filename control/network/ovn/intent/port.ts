@@ -52,7 +52,8 @@ function columns(model: IndexedModel, port: PortRow): DesiredRow['columns'] {
   const others = security.map((entry) => entry.split(' ')[0]!).filter((mac) => mac !== port.mac);
   // 'unknown' lets a port that is not secured receive frames for MACs that the cloud doesn't know.
   const known = port.port_security_enabled ? [own, ...others] : [own, 'unknown'];
-  return { ...common, type: '', addresses: known, port_security: security, options };
+  const { parent, tag } = port.carried ?? { parent: null, tag: null };
+  return { ...common, type: '', parent_name: parent, tag, addresses: known, port_security: security, options };
 }
 
 /** MAC, then addresses. A SLAAC address is what the guest makes of its MAC; left out, anti-spoofing would drop it. */

@@ -59,6 +59,7 @@ const port = (
   qos_rules: [],
   ips: ips.map(([of, ip]) => ({ subnet_id: subnetId(of), ip })),
   security_group_ids: [],
+  carried: null,
   ...row,
 });
 
@@ -203,6 +204,11 @@ const ports: ModelRows['ports'] = [
     [7, 'fd00:3::f816:3eff:fe00:8'],
     [6, 'fd00:2::8'],
   ]),
+  port(11, ids.vlan, [[5, '10.2.0.11']], {
+    device_owner: 'trunk:subport',
+    host_id: ids.host1,
+    carried: { parent: portId(5), tag: 100 },
+  }),
   port(9, ids.external, [[1, '203.0.113.11']], { device_owner: 'network:floatingip' }),
   port(10, ids.external, [[1, '203.0.113.2']], {
     device_owner: 'network:router_gateway',
