@@ -16,7 +16,7 @@ import { StoragePoolService } from './pool/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
 import { SnapshotController, SnapshotService, type SnapshotStep } from './snapshot/index.ts';
 import { TransferService } from './transfer/index.ts';
-import { VolumeController, type VolumeImages, VolumeService, type VolumeStep } from './volume/index.ts';
+import { launchComplete, VolumeController, type VolumeImages, VolumeService, type VolumeStep } from './volume/index.ts';
 import { DefaultTypeService, TypeEncryptionService, VolumeTypeService } from './volume-type/index.ts';
 
 export interface StorageAreaOptions {
@@ -78,7 +78,7 @@ export function openStorage(options: StorageAreaOptions) {
       backups.stop();
     },
     /** What hosts are told and say of layers and pools. */
-    hosted: hostedLayers({ database, sealer, log }),
+    hosted: hostedLayers({ database, sealer, log, launch: launchComplete }),
     /** The digest of this image is known now. */
     tellDigest: (imageId: string) => tellDigest(database, imageId),
   };

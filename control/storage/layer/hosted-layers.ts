@@ -4,9 +4,9 @@ import { handOutSecrets } from '../export/index.ts';
 import { declaredPools, recordLevels, recordPools } from '../pool/index.ts';
 import { handOut, type KeyDependencies } from '../volume-key/index.ts';
 import { desiredLayers, layerStamps } from './desired.ts';
-import { recordReports } from './reports.ts';
+import { type ReportDependencies, recordReports } from './reports.ts';
 
-export function hostedLayers(deps: KeyDependencies): HostedLayers {
+export function hostedLayers(deps: KeyDependencies & Pick<ReportDependencies, 'launch'>): HostedLayers {
   return {
     ...{ desiredLayers, layerStamps, declaredPools, recordPools, recordLevels },
     async handOutKeys(hostId, ids) {

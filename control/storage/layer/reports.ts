@@ -20,9 +20,16 @@ interface ReportedLayer extends JudgedLayer {
   exported: boolean;
 }
 
+export interface ReportDependencies {
+  database: Database;
+  log: Logger;
+  /** Launches volumes that have become complete by what was said of these layers, where that is all there is to do; absent: their controller does. */
+  launch?(tx: Tx, layerIds: readonly string[]): Promise<void>;
+}
+
 /** @returns the layers that the host may forget: nothing is left of them, and nobody here waits for that any more */
 export async function recordReports(
-  deps: { database: Database; log: Logger },
+  deps: ReportDependencies,
   hostId: HostId,
   observed: readonly ObservedLayer[],
   { complete }: { complete: boolean } = { complete: false },
@@ -40,7 +47,7 @@ export async function recordReports(
     });
     const last = [
       ...(patches.length > 0 ? [writePatches(tx, patches)] : []),
-      ...(news.length > 0 ? [wakeWaiting(tx, news)] : []),
+      ...(news.length > 0 ? [deps.launch?.(tx, news), wakeWaiting(tx, news)] : []),
       ...(gone.length > 0 ? [takeAway(tx, gone)] : []),
       ...endExports(tx, known, [...news, ...gone]),
     ];
@@ -134,6 +141,9 @@ async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<voi
     where l.id = p.id`.execute(tx);
 }
 
+/** What was launched in this transaction waits for nothing else. */
+const notLaunchedNow = sql`v.launched_at is distinct from now()`;
+
 /**
  * The volumes and snapshots that refer to the layers, and the volumes of which they were made: tasks on them may be theirs. In one order,
  * since others wake the same at the same time.
@@ -141,8 +151,9 @@ async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<voi
 async function wakeWaiting(tx: Tx, layerIds: readonly string[]): Promise<void> {
   await sql`
     select enqueue(task, id::text, now()) from (
-      select 'volume' as task, v.id from volume v where ${isOneOf(sql`v.layer_id`, layerIds)}
-      union select 'volume', v.id from volume_layer l join volume v on v.id = l.volume_id where ${isOneOf(sql`l.id`, layerIds)}
+      select 'volume' as task, v.id from volume v where ${isOneOf(sql`v.layer_id`, layerIds)} and ${notLaunchedNow}
+      union select 'volume', v.id from volume_layer l join volume v on v.id = l.volume_id
+        where ${isOneOf(sql`l.id`, layerIds)} and ${notLaunchedNow}
       union select 'volume_snapshot', s.id from volume_snapshot s where ${isOneOf(sql`s.layer_id`, layerIds)}
       union select 'backup', (b ->> 'id')::uuid from volume_layer l, jsonb_array_elements(l.observed_backups) b
         where ${isOneOf(sql`l.id`, layerIds)}

@@ -12,6 +12,7 @@ export {
   type VolumeWish,
 } from './create.ts';
 export { freezeTop } from './freeze.ts';
+export { launchComplete } from './launch.ts';
 export {
   contains,
   keysetBehind,
