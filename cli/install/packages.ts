@@ -36,15 +36,18 @@ const image: NeededPackage[] = [
 
 const demo: NeededPackage[] = [{ name: 'openssh-client', why: 'logs in to guests' }];
 
+/** Only where a machine's settings name a portal for volumes of machines outside. */
+export const exportPackages: NeededPackage[] = [{ name: 'tgt', why: 'gives volumes to machines outside, by iSCSI' }];
+
 const test: NeededPackage[] = [
   { name: 'chromium', why: 'tests open consoles in a real browser' },
   { name: 'python3-openstackclient', why: 'conformance tests drive the cloud with it' },
   { name: 'git', why: 'repository checks' },
   { name: 'strace', why: 'shows which files qemu-img opens' },
+  ...exportPackages,
+  { name: 'libiscsi-bin', why: 'a machine outside that has a volume by iSCSI' },
+  { name: 'qemu-block-extra', why: 'another such machine, and QEMU with volumes in Ceph' },
 ];
-
-/** Only where a machine's settings name a portal for volumes of machines outside. */
-export const exportPackages: NeededPackage[] = [{ name: 'tgt', why: 'gives volumes to machines outside, by iSCSI' }];
 
 export const packageSets = { cloud, demo: [...cloud, ...image, ...demo], test: [...cloud, ...image, ...demo, ...test] };
 export type PackageSet = keyof typeof packageSets;
