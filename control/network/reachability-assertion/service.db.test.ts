@@ -1,6 +1,7 @@
 /** Standing assertions: what they refuse, what they only tell, and what changes of several at once make of them. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
 import { pino } from 'pino';
 import { hasReason } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
@@ -164,9 +165,14 @@ test('an assertion is its project’s, about ends that it sees, and not without 
   await assert.rejects(make(here, { kind: 'never', from: a.id, to: b.id }), (error) =>
     hasReason(error, 'reachability_end_not_found'),
   );
-  const many = Array.from({ length: 100 }, () => make(here, { kind: 'never', from: a.id, to: '198.51.100.1' }));
-  const refused = (await Promise.allSettled(many)).filter(({ status }) => status === 'rejected');
-  assert.equal(refused.length, 1);
+  await sql`insert into quota (id, project_id, resource, maximum)
+    values (${newId()}, ${here.caller.projectId}, 'reachability_assertions', 3)`.execute(sites.db.database.query);
+  const many = Array.from({ length: 4 }, () => make(here, { kind: 'never', from: a.id, to: '198.51.100.1' }));
+  const refused = (await Promise.allSettled(many)).flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  assert.deepEqual(
+    refused.map((error) => hasReason(error, 'quota_exceeded')),
+    [true, true],
+  );
 });
 
 /** The watch, told of changes by the test. */
