@@ -56,6 +56,7 @@ export const loggedIn = (url: string, initiator: string): Promise<boolean> =>
 export class Session {
   readonly #process: ChildProcess;
   #said = '';
+  #done = 0;
 
   constructor(target: Target, initiator: string) {
     this.#process = spawn('qemu-io', ['--image-opts', imageOf(target, initiator)], { stdio: ['pipe', 'pipe', 'pipe'] });
@@ -69,16 +70,18 @@ export class Session {
 
   /** @throws where it ended, says that it failed, or nothing for so long */
   async do(command: string, timeoutMs = 60_000): Promise<void> {
-    this.#said = '';
-    // What it does not know it says so of, which tells that it has come so far.
-    this.#process.stdin!.write(`${command}\nended\n`);
+    const from = this.#said.length;
+    this.#process.stdin!.write(`${command}\n`);
+    this.#done++;
     const end = performance.now() + timeoutMs;
-    while (!this.#said.includes('command "ended" not found')) {
+    // It asks for a command first, and again after each.
+    while (this.#said.split('qemu-io> ').length - 1 <= this.#done) {
       if (this.#process.exitCode !== null || performance.now() > end) throw new Error(`${command}: ${this.#said}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     // Its initiator may tell of logging in again.
-    if (/(?:read|write|flush|verification) failed/i.test(this.#said)) throw new Error(`${command}: ${this.#said}`);
+    if (/(?:read|write|flush|verification) failed/i.test(this.#said.slice(from)))
+      throw new Error(`${command}: ${this.#said}`);
   }
 
   end(): void {
