@@ -108,6 +108,6 @@ describe('a lost database under volumes', { skip, concurrency: 1 }, () => {
     await cloud.act('DELETE', 'block-storage', `/snapshots/${snapshot}`);
     for (const id of all) await cloud.act('DELETE', 'block-storage', `/volumes/${id}`);
     for (const id of all) await cloud.gone('volumes', id);
-    await until('layers to be gone', async () => cloud.files().length === 0);
+    await until('layers to be gone', async () => cloud.files().length === 0, 150_000);
   });
 });
