@@ -73,7 +73,7 @@ const sentences: Readonly<Record<StopReason, (what: string) => string>> = {
   router_serves_nothing: (what) => `the address is that of ${what} itself, which answers to a ping alone`,
   no_gateway_host: (what) => `no host has the physical network that the gateway of ${what} is on`,
   floating_ip_unassigned: (what) => `${what} stands for no port`,
-  port_forwarding_not_followed: (what) => `${what} has port forwardings, which this answer does not follow`,
+  port_not_forwarded: (what) => `${what} has port forwardings, and none for that port`,
   answer_from_another_address: (what) =>
     `the answer of ${what} comes back another way than past the router that translated the question`,
   loop: (what) => `routers send it round, ${what} among them`,

@@ -7,6 +7,8 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { unit } from '../../control/network/ovn/index.ts';
+import { loadGround } from '../../control/network/reachability/load.ts';
+import { reach } from '../../control/network/reachability/reach.ts';
 import { TestCloud } from '../simulated/ovn-cloud.ts';
 import { type Endpoint, labMissing } from './ovn-lab.ts';
 import { type ProjectedLab, projectedLab } from './projected-lab.ts';
@@ -161,6 +163,22 @@ test('a guest of another router comes as its own router’s address', { skip }, 
 
 test('what the guest itself begins leaves behind the router’s address, as before', { skip }, () => {
   assert.equal(knock('a', outsideIp, 80), gatewayIp);
+});
+
+test('reachability says of each of them what packets find', { skip }, async () => {
+  const ports = [80, 2222, 2223, 2224, 7000, 7001, 7002, 8000, 8001, 8002, 8003];
+  for (const from of ['outside', 'a', 'b', 'c']) {
+    const ends = [
+      from === 'outside' ? { address: outsideIp } : { port: guests[from]!.port },
+      { address: vip },
+    ] as const;
+    const ground = await loadGround(world.db.database.query, ends, { asIfUp: true });
+    for (const port of ports) {
+      const said = reach(ground, { from: ends[0], to: ends[1], version: 4, protocol: 6, port }).reachable;
+      const found = knock(from, vip, port, said ? 5000 : 400) !== 'closed';
+      assert.equal(said, found, `${from} to ${port}`);
+    }
+  }
 });
 
 test('a forwarding that is removed is closed, and the others stay', { skip }, async () => {

@@ -59,6 +59,19 @@ test('what must get there is kept from losing its rule, its router, its address 
   await network.securityGroups.deleteRule(at.caller, rule);
 });
 
+test('a port forwarding that would let in what must never get in is refused', async () => {
+  const at = await sites.site('10.13.0.0/24');
+  const guest = await at.guest();
+  await at.letIn('tcp', 22, 22);
+  const { floatingIps, portForwardings } = sites.network;
+  const { id, floating_ip: to } = await floatingIps.create(at.caller, { floating_network_id: sites.external });
+  await make(at, { kind: 'never', from: '203.0.113.200', to, port: 2222 });
+  const port = (n: number) => ({ first: n, last: n });
+  const wish = { protocol: 'tcp', external: port(2222), internal: port(22), port_id: guest.id } as const;
+  await assert.rejects(portForwardings.create(at.caller, id, [wish]), isRefused);
+  await portForwardings.create(at.caller, id, [{ ...wish, external: port(2223) }]);
+});
+
 test('two changes that are harmless alone do not break one together', async () => {
   for (let n = 0; n < 5; n++) {
     const at = await sites.site(`10.3.${n}.0/24`);

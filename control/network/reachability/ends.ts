@@ -36,7 +36,7 @@ export async function findEnds(db: Queryable, caller: Caller, side: Side, given:
 }
 
 /**
- * Of two addresses at least one must be a port's that the caller sees: who reaches whom among strangers is nobody's else affair.
+ * Of two addresses at least one must be that of a port, or of a floating IP, that the caller sees: who reaches whom among strangers is nobody's else affair.
  * @throws CloudError `forbidden`
  */
 export async function requireOwnEnd(
@@ -46,7 +46,12 @@ export async function requireOwnEnd(
   to: readonly End[],
 ): Promise<void> {
   if (isAdmin(caller) || [...from, ...to].some(({ port }) => port !== undefined)) return;
-  for (const { address } of to) if ((await sourceAt(db, caller, address!)).port !== undefined) return;
+  for (const { address } of to) {
+    if ((await sourceAt(db, caller, address!)).port !== undefined) return;
+    const { rows } = await sql`select from ${floatingIpListing.from}
+      where t.floating_ip = ${address}::inet and ${floatingIpListing.visible(caller)}`.execute(db);
+    if (rows.length > 0) return;
+  }
   throw new CloudError('forbidden', 'reachability_ends_foreign', {});
 }
 

@@ -13,8 +13,19 @@ export interface FloatingIpGround {
   port_id: string | null;
   fixed_ip: string | null;
   router_id: string | null;
-  /** It has port forwardings, which are not followed here. */
-  in_parts?: boolean;
+  /** Its port forwardings: it stands for these ports inside, and for nothing else. */
+  forwardings?: readonly ForwardingGround[];
+}
+
+/** Of a floating IP: ports outside, and as many inside, or one for all. */
+export interface ForwardingGround {
+  protocol: 'tcp' | 'udp';
+  external_first: number;
+  external_last: number;
+  port_id: string;
+  fixed_ip: string;
+  internal_first: number;
+  internal_last: number;
 }
 
 export interface GroundRows {
@@ -29,12 +40,20 @@ export interface GroundRows {
   physicalNetworks?: readonly string[];
 }
 
+export interface Forwarded {
+  floatingIp: string;
+  address: string;
+  port: number;
+}
+
 export interface Route {
   kind: 'connected' | 'static' | 'default';
   out: PortRow;
   /** Null: the packet's own destination. */
   nexthop: string | null;
 }
+
+const protocols = { tcp: 6, udp: 17 } as const;
 
 const byId = <Row extends { id: string }>(rows: readonly Row[] = []) => new Map(rows.map((row) => [row.id, row]));
 
@@ -119,6 +138,11 @@ export class Ground {
     return outside.some(({ address_scope_id }) => address_scope_id === subnet.address_scope_id);
   }
 
+  /** The ports of routers that are inside on a network. */
+  routersInside(networkId: string): PortRow[] {
+    return (this.#byNetwork.get(networkId) ?? []).filter((port) => isRouterPort(port) && !isGateway(port));
+  }
+
   routerPorts(routerId: string): readonly PortRow[] {
     return this.#byRouter.get(routerId) ?? [];
   }
@@ -130,6 +154,21 @@ export class Ground {
   /** A floating IP that a network's neighbours see. */
   floatingIpAt(networkId: string, address: string): FloatingIpGround | undefined {
     return this.floatingIps.find((one) => one.floating_network_id === networkId && one.floating_ip === address);
+  }
+
+  /** The floating IP of this router's that forwards such packets, and whereto; @param port of TCP or UDP */
+  forwardingOf(routerId: string, address: string, protocol: number, port: number): Forwarded | undefined {
+    for (const floating of this.floatingIps) {
+      if (floating.router_id !== routerId || floating.floating_ip !== address) continue;
+      const found = floating.forwardings?.find(
+        (one) => protocols[one.protocol] === protocol && one.external_first <= port && port <= one.external_last,
+      );
+      if (!found) continue;
+      const several = found.internal_last > found.internal_first;
+      const offset = several ? port - found.external_first : 0;
+      return { floatingIp: floating.id, address: found.fixed_ip, port: found.internal_first + offset };
+    }
+    return undefined;
   }
 
   floatingIpOf(routerId: string, portAddress: string): FloatingIpGround | undefined {

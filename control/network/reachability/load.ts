@@ -151,13 +151,20 @@ class Reading {
     const ids = [...this.#ports.keys()];
     if (ids.length === 0) return;
     const { rows } = await sql<FloatingIpGround>`
-      select id, floating_network_id, host(floating_ip) as floating_ip, port_id, host(fixed_ip) as fixed_ip, router_id,
-        exists (select from port_forwarding f where f.floating_ip_id = floating_ip.id) as in_parts
+      select id, floating_network_id, host(floating_ip) as floating_ip, port_id, host(fixed_ip) as fixed_ip,
+        coalesce(router_id, (select f.router_id from port_forwarding f where f.floating_ip_id = floating_ip.id limit 1)) as router_id,
+        (select jsonb_agg(jsonb_build_object('protocol', f.protocol, 'external_first', f.external_first, 'external_last', f.external_last,
+          'port_id', f.port_id, 'fixed_ip', host(f.fixed_ip), 'internal_first', f.internal_first, 'internal_last', f.internal_last))
+          from port_forwarding f where f.floating_ip_id = floating_ip.id) as forwardings
       from floating_ip where ${isOneOf(sql`port_id`, ids)} or ${isOneOf(sql`floating_port_id`, ids)}`.execute(this.#db);
     for (const row of rows) this.#floatingIps.set(row.id, row);
-    const behind = rows.flatMap(({ port_id }) => (port_id && !this.#ports.has(port_id) ? port_id : []));
-    await this.#addPorts(isOneOf(sql`id`, behind), behind.length);
-    for (const { fixed_ip } of rows) if (fixed_ip) this.#addresses.add(fixed_ip);
+    const leadTo = rows.flatMap(({ port_id, fixed_ip, forwardings }) => [
+      { port_id, fixed_ip },
+      ...(forwardings ?? []),
+    ]);
+    const behind = new Set(leadTo.flatMap(({ port_id }) => (port_id && !this.#ports.has(port_id) ? port_id : [])));
+    await this.#addPorts(isOneOf(sql`id`, [...behind]), behind.size);
+    for (const { fixed_ip } of leadTo) if (fixed_ip) this.#addresses.add(fixed_ip);
     await this.#addNetworks(rows.map(({ floating_network_id }) => floating_network_id));
   }
 

@@ -1,5 +1,5 @@
 /**
- * Which ports of a protocol get there. Rules name ranges of ports, so an answer changes only where some range begins or has ended: asked
+ * Which ports of a protocol get there. Rules and port forwardings name ranges of ports, so an answer changes only where some range begins or has ended: asked
  * at each of these the answers are all that there are. Pure.
  */
 import { CloudError } from '../../../contract/errors.ts';
@@ -38,12 +38,23 @@ export function openPorts(ground: Ground, question: Question): { open: PortRange
 
 /** @throws CloudError `invalid` */
 function startsOf(ground: Ground, protocol: number): number[] {
-  const starts = new Set([1]);
+  const bounds = new Set([1]);
   for (const { rules } of ground.securityGroups.values()) {
     for (const { protocol: of, port_range_min: min, port_range_max: max } of rules) {
       if (!of || protocolNumber(of.toLowerCase()) !== protocol) continue;
-      if (min !== null && min > 0) starts.add(min);
-      if (max !== null && max < last) starts.add(max + 1);
+      if (min !== null && min > 0) bounds.add(min);
+      if (max !== null && max < last) bounds.add(max + 1);
+    }
+  }
+  const starts = new Set(bounds);
+  for (const one of ground.floatingIps.flatMap(({ forwardings }) => forwardings ?? [])) {
+    if (protocolNumber(one.protocol) !== protocol) continue;
+    starts.add(one.external_first);
+    if (one.external_last < last) starts.add(one.external_last + 1);
+    // What rules say of ports inside begins and ends at others outside.
+    for (const bound of bounds) {
+      const outside = one.external_first + bound - one.internal_first;
+      if (outside > one.external_first && outside <= one.external_last) starts.add(outside);
     }
   }
   if (starts.size > mostRanges) throw new CloudError('invalid', 'reachability_too_many_ranges', { limit: mostRanges });

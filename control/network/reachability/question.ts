@@ -74,7 +74,7 @@ export type StopReason =
   | 'behind_nat'
   | 'router_serves_nothing'
   | 'floating_ip_unassigned'
-  | 'port_forwarding_not_followed'
+  | 'port_not_forwarded'
   | 'answer_from_another_address'
   | 'loop'
   | 'beyond_sight';

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { hasReason } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import type { Caller } from '../../kit/caller.ts';
+import type { PortRange } from '../port-forwarding/rules.ts';
 import { testAdmin, testNetwork } from '../testing.ts';
 import { TestSites } from './testing.ts';
 
@@ -118,4 +119,43 @@ test('the address of several own ports is refused with all of them', async () =>
     assert.deepEqual([...error.fields.ports].sort(), [one.id, other.id].sort());
     return true;
   });
+});
+
+test('port forwardings are followed: those of them are open that the rules inside let in', async () => {
+  const at = await sites.site('10.8.0.0/24');
+  const [guest, other] = [await at.guest(), await at.guest()];
+  await at.letIn('tcp', 80, 81);
+  await at.letIn('tcp', 9001, 9001);
+  const { floatingIps, portForwardings } = sites.network;
+  const made = await floatingIps.create(at.caller, { floating_network_id: sites.external });
+  const forward = (external: [number, number], internal: [number, number]) => {
+    const [of, to] = [external, internal].map(([first, last]) => ({ first, last })) as [PortRange, PortRange];
+    const wish = { protocol: 'tcp', external: of, internal: to, port_id: guest.id } as const;
+    return portForwardings.create(at.caller, made.id, [wish]);
+  };
+  await forward([2222, 2222], [80, 80]);
+  await forward([7000, 7001], [81, 81]);
+  await forward([8000, 8002], [9000, 9002]);
+  const to = made.floating_ip;
+  const open = [
+    [2222, 2222],
+    [7000, 7001],
+    [8001, 8001],
+  ];
+  for (const from of ['203.0.113.200', other.id, guest.id]) {
+    const told = await sites.network.reachability.ask(at.caller, { from, to, protocol: 'tcp' });
+    assert.deepEqual([told.openPorts, told.assumptions], [open, []], from);
+  }
+  const of = async (port: number, protocol = 'tcp') =>
+    (await sites.network.reachability.ask(at.caller, { from: '203.0.113.200', to, protocol, port })).stops;
+  assert.deepEqual(
+    (await of(8000)).map(({ reason }) => reason),
+    ['ingress_rule_missing'],
+  );
+  for (const protocol of ['tcp', 'udp']) {
+    assert.deepEqual(
+      (await of(80, protocol)).map(({ reason, id }) => [reason, id]),
+      [['port_not_forwarded', made.id]],
+    );
+  }
 });

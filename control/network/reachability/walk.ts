@@ -9,9 +9,10 @@ import { type Ground, isGateway, isRouterPort, type Route, within } from './grou
 import { type Direction, missingRule, type Passage, passage } from './passage.ts';
 import type { Assumption, Hop, Opening, Packet, Stop, StopKind, StopReason } from './question.ts';
 
-/** What connection tracking remembers of a router: how a packet came to it, and how it went on. */
+/** What connection tracking remembers of a place: how a packet came to it, and how it went on. */
 export interface Translation {
-  router: string;
+  /** The router's id, or that of the network that did it. */
+  place: string;
   source: string;
   destination: string;
   newSource: string;
@@ -54,6 +55,8 @@ export class Walk {
     this.#usable(port);
     this.#filter(port, 'egress');
     this.#hop('port', port.id, 'leaves');
+    this.#forwardInside(port);
+    this.#unforward(port);
     const { source, destination, version } = this.packet;
     const addresses = this.#ground.addressesOf(port, version);
     if (addresses.some(({ subnet }) => within(subnet.range, destination))) {
@@ -120,8 +123,9 @@ export class Walk {
   #atFloatingIp(floating: Ground['floatingIps'][number]): Arrival | undefined {
     const router = this.#ground.routers.get(floating.router_id ?? '');
     const gateway = router && this.#ground.gatewayOf(router.id);
-    if (floating.in_parts) return this.#stop('floating_ip', floating.id, 'port_forwarding_not_followed');
     if (!gateway) return this.#stop('floating_ip', floating.id, 'floating_ip_unassigned');
+    if (floating.forwardings && !this.#forwarded(router))
+      return this.#stop('floating_ip', floating.id, 'port_not_forwarded');
     return this.#atRouter(router, gateway);
   }
 
@@ -135,6 +139,7 @@ export class Walk {
   }
 
   #arrive(port: PortRow): Arrival {
+    this.#unforward(port);
     this.#usable(port);
     this.#filter(port, 'ingress');
     this.#hop('port', port.id, 'arrives');
@@ -150,7 +155,10 @@ export class Walk {
     if (isGateway(came) && !this.#ground.canCarry(came.network_id)) this.#stop('router', router.id, 'no_gateway_host');
     if (this.#isolated(router, came)) return this.#stop('router', router.id, 'behind_nat');
     this.#translateBack(router, came);
-    if (isGateway(came)) this.#translateDestination(router);
+    if (isGateway(came)) {
+      this.#translateDestination(router);
+      this.#forward(router, router.id);
+    }
     if (this.#isOwn(router)) return this.#served(router);
     const { source, destination } = this.packet;
     const route = this.#ground.route(router, destination);
@@ -174,7 +182,7 @@ export class Walk {
     else if (nat && router.enable_snat && this.#isTranslated(router, source)) {
       this.#translateSource(router);
     }
-    if (this.packet !== before) this.#remember(router, before);
+    if (this.packet !== before) this.#remember(router.id, before);
     this.#hop('router', router.id, this.packet === before ? kind : 'snat', out.id);
     const hairpin = this.#ground.floatingIpAt(out.network_id, this.packet.destination);
     if (hairpin?.router_id !== router.id) return this.#onNetwork(out.network_id, nexthop ?? this.packet.destination);
@@ -195,8 +203,47 @@ export class Walk {
     if (!floating || version !== 4) return;
     const before = this.packet;
     this.packet = { ...before, destination: floating.fixed_ip! };
-    this.#remember(router, before);
+    this.#remember(router.id, before);
     this.#hop('floating_ip', floating.id, 'dnat');
+  }
+
+  #forwarded(router: RouterRow) {
+    const { destination, version, protocol, destinationPort: port } = this.packet;
+    if (version !== 4 || typeof port !== 'number') return undefined;
+    return this.#ground.forwardingOf(router.id, destination, protocol, port);
+  }
+
+  /** @param place where it is remembered: a router, or a network */
+  #forward(router: RouterRow, place: string): void {
+    const to = this.#forwarded(router);
+    if (!to) return;
+    const before = this.packet;
+    // Who calls itself is called from the floating IP: it would answer itself past its network.
+    const source = before.source === to.address ? before.destination : before.source;
+    this.packet = { ...before, source, destination: to.address, destinationPort: to.port };
+    this.#remember(place, before);
+    this.#hop('floating_ip', to.floatingIp, 'dnat');
+  }
+
+  /** Networks inside turn what is sent to a router's forwarded ports themselves (../ovn/intent/port-forwarding.ts), after the sender's rules. */
+  #forwardInside({ network_id }: PortRow): void {
+    if (this.#way === 'back') return;
+    const before = this.packet;
+    for (const port of this.#ground.routersInside(network_id)) {
+      const router = this.#ground.routers.get(port.device_id);
+      if (router && this.packet === before) this.#forward(router, network_id);
+    }
+  }
+
+  /** The network of who asked turns back the answer to what it had turned. */
+  #unforward({ network_id }: PortRow): void {
+    if (this.#way === 'there') return;
+    const { source, destination } = this.packet;
+    const one = this.translations.find(
+      ({ place, newSource, newDestination }) =>
+        place === network_id && newSource === destination && newDestination === source,
+    );
+    if (one) this.packet = { ...this.packet, source: one.destination, destination: one.source };
   }
 
   /**
@@ -209,15 +256,15 @@ export class Walk {
     if (!isGateway(came) && !(out && isGateway(out))) return;
     for (const one of this.translations.toReversed()) {
       const { source, destination } = this.packet;
-      if (one.router !== router.id || one.newSource !== destination || one.newDestination !== source) continue;
+      if (one.place !== router.id || one.newSource !== destination || one.newDestination !== source) continue;
       this.packet = { ...this.packet, source: one.destination, destination: one.source };
       this.#hop('router', router.id, 'nat_back');
     }
   }
 
-  #remember(router: RouterRow, before: Packet): void {
+  #remember(place: string, before: Packet): void {
     this.translations.push({
-      router: router.id,
+      place,
       source: before.source,
       destination: before.destination,
       newSource: this.packet.source,
@@ -230,7 +277,7 @@ export class Walk {
     if (this.#way === 'there') return false;
     const { source, destination } = this.packet;
     return this.translations.some(
-      (one) => one.router === router.id && one.source === destination && one.destination === source,
+      (one) => one.place === router.id && one.source === destination && one.destination === source,
     );
   }
 
