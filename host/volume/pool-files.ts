@@ -23,11 +23,17 @@ export const isOfLayer = (name: string): boolean => layerOfFileName(name.replace
 /** Makes the directories of a pool that is ours. */
 export async function arrange(pool: string, guestGid: number | undefined): Promise<void> {
   await makeStore(pool, { kept: layersName, guestGid });
-  for (const name of await readdir(pool)) {
-    // What a cache keeps of reads is made anew where it is gone, and stays until its guest ends.
-    if (isOfLayer(name) && layerOfReadsFileName(name) === undefined) await bringIn(join(pool, name), guestGid);
-  }
+  for (const name of (await readdir(pool)).filter(isOutside)) await bringIn(join(pool, name), guestGid);
 }
+
+/** What {@link arrange} would change nothing of that matters: of a pool that can only be read. */
+export async function isArranged(pool: string): Promise<boolean> {
+  const names = await readdir(pool);
+  return names.includes(layersName) && !names.some(isOutside);
+}
+
+/** What a cache keeps of reads is made anew where it is gone, and stays until its guest ends. */
+const isOutside = (name: string): boolean => isOfLayer(name) && layerOfReadsFileName(name) === undefined;
 
 /**
  * A file that a guest writes to keeps its name beside the new one: its QEMU opens it once more by that when it is covered

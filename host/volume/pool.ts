@@ -13,7 +13,7 @@ import { HostFault } from '../host-error.ts';
 import { forgetStore } from '../opened.ts';
 import { type Declared, DeclaredPools, declaredNext } from './declared.ts';
 import type { PoolDevice, PoolDevices } from './device/devices.ts';
-import { arrange, isOfLayer, layerPathIn, layersIn, layersName } from './pool-files.ts';
+import { arrange, isArranged, isOfLayer, layerPathIn, layersIn, layersName } from './pool-files.ts';
 import type { RbdSetting } from './rbd/client.ts';
 import type { RbdOwner, RbdPool } from './rbd/pool.ts';
 
@@ -289,7 +289,14 @@ export class Pools {
     const cloud = this.#options.cloudId();
     if (whose === "nobody's" && cloud !== null) await this.#mark(setting.name, path, cloud);
     else if (whose === 'ours' && this.#marked[setting.name] !== path) await this.#remember(setting.name, path);
-    if (whose === 'ours' || cloud !== null) await arrange(path, this.#options.guestGid);
+    if (whose !== 'ours' && cloud === null) return null;
+    try {
+      await arrange(path, this.#options.guestGid);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EROFS') throw error;
+      // Were its files not where they are looked for, they would be taken for lost.
+      if (!(await isArranged(path))) return readOnly;
+    }
     return null;
   }
 
@@ -345,13 +352,15 @@ async function isEmptiedMemory(path: string): Promise<boolean> {
   return inMemory.has((await statfs(path)).type) && (await namesIn(path))?.length === 0;
 }
 
+const readOnly = 'it is read-only';
+
 async function closed({ path, freeBytes }: Pool): Promise<string | null> {
   if (freeBytes < reserveBytes) return 'it is full';
   try {
     await access(path, constants.W_OK);
     return null;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EROFS' ? 'it is read-only' : 'it can not be written to';
+    return (error as NodeJS.ErrnoException).code === 'EROFS' ? readOnly : 'it can not be written to';
   }
 }
 
