@@ -124,6 +124,7 @@ test('a name that comes is answered by the same resolver; one that died is start
   await waitUntil('the new name', known('c.openstacklocal'), { timeoutMs: 10_000 });
   assert.equal(findEngine(resolverOf(network.id)), before);
   process.kill(before!, 'SIGKILL');
+  await waitUntil('its death', () => findEngine(resolverOf(network.id)) === undefined, { timeoutMs: 5000 });
   await serve(network);
   await waitUntil('the next resolver', known('a.openstacklocal'), { timeoutMs: 10_000 });
   assert.equal(await said('c.openstacklocal', 'A'), 'NXDOMAIN');
