@@ -1,5 +1,6 @@
 /** Trunks through real OVN: one card on two networks, by the tags of its frames. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
@@ -33,14 +34,10 @@ const tagged = (target: string, over: { ip?: string; tag?: number; ms?: number }
     )
     .trim();
 
-const pings = (from: string, target: string): boolean => {
-  try {
-    world.lab.inside(at[from]!.namespace, 'ping', '-c', '1', '-W', '2', target);
-    return true;
-  } catch {
-    return false;
-  }
-};
+const peer = join(import.meta.dirname, 'ovn-peer.ts');
+/** By the card itself, without a tag. */
+const reaches = (target: string, ms = 3000): boolean =>
+  world.lab.inside(at.trunk!.namespace, process.execPath, peer, 'knock', target, '80', String(ms)).trim() !== 'closed';
 
 before(async () => {
   if (skip) return;
@@ -48,6 +45,7 @@ before(async () => {
   const { cloud, lab } = world;
   const group = await cloud.securityGroup();
   await cloud.rule(group, { protocol: 'icmp' });
+  await cloud.rule(group, { protocol: 'tcp', port_range_min: 80, port_range_max: 80 });
   const add = async (
     name: string,
     net: number,
@@ -83,14 +81,18 @@ before(async () => {
   const trunk = await cloud.insert('trunk', { id: newId(), project_id: cloud.project, port_id: ports.trunk });
   await cloud.insert('subport', { port_id: ports.subport, trunk_id: trunk, segmentation_id: tag });
   await settled('trunk', 'subport', 'plain5', 'plain6');
+  for (const name of ['plain5', 'plain6']) {
+    const child = lab.spawnInside(at[name]!.namespace, process.execPath, peer, 'serve', '80');
+    await once(child.stdout!, 'data');
+  }
 });
 
 after(() => world?.[Symbol.asyncDispose]());
 
 test('frames with the tag are the subport’s, on its network, and those without are the parent’s', { skip }, () => {
   assert.equal(tagged('10.6.0.12'), 'answered');
-  assert.equal(pings('trunk', '10.5.0.12'), true);
-  assert.equal(pings('trunk', '10.6.0.12'), false);
+  assert.equal(reaches('10.5.0.12'), true);
+  assert.equal(reaches('10.6.0.12', 600), false);
 });
 
 test('another tag leads nowhere, and the subport poses as no other', { skip }, () => {
@@ -112,5 +114,5 @@ test('a subport that leaves its trunk is on the card no more', { skip }, async (
   await world.cloud.run(sql`delete from subport where port_id = ${ports.subport}`);
   await settled('subport');
   assert.equal(tagged('10.6.0.12', { ms: 600 }), 'closed');
-  assert.equal(pings('trunk', '10.5.0.12'), true);
+  assert.equal(reaches('10.5.0.12'), true);
 });
