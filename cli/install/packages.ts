@@ -44,6 +44,7 @@ const test: NeededPackage[] = [
   { name: 'python3-openstackclient', why: 'conformance tests drive the cloud with it' },
   { name: 'git', why: 'repository checks' },
   { name: 'strace', why: 'shows which files qemu-img opens' },
+  { name: 'mmdebstrap', why: "builds a guest with Debian's own cloud-init" },
   ...exportPackages,
   { name: 'libiscsi-bin', why: 'a machine outside that has a volume by iSCSI' },
   { name: 'qemu-block-extra', why: 'another such machine, and QEMU with volumes in Ceph' },

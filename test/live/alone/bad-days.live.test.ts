@@ -183,8 +183,8 @@ describe('bad days of a cloud', { skip, concurrency: 1 }, () => {
   });
 
   describe('uploads', { concurrency: 1 }, () => {
-    const images = () => join(data, 'host/images/files');
-    const stored = () => ({ images: list(images()).sort(), incoming: list(join(images(), '../incoming')) });
+    const images = () => join(data, 'host/images');
+    const stored = () => ({ images: list(join(images(), 'files')).sort(), incoming: list(join(images(), 'incoming')) });
     const create = async (name: string, format = 'raw') =>
       (await tenant.client.must('POST', 'image', '/v2/images', { name, disk_format: format, container_format: 'bare' }))
         .id as string;
@@ -204,10 +204,7 @@ describe('bad days of a cloud', { skip, concurrency: 1 }, () => {
         assert.match(String(answer.body), /space|room|full|disk/);
         assert.equal(await statusOf(id), 'queued');
         await until('nothing is left of it', async () => list(join(images(), 'incoming')).length === 0, 5000);
-        assert.deepEqual(
-          stored().images.filter((name) => name !== 'incoming'),
-          empty.images.filter((name) => name !== 'incoming'),
-        );
+        assert.deepEqual(stored().images, empty.images);
         assert.equal((await upload(id, Buffer.alloc(1 << 20))).status, 204, 'a smaller one fits');
       } finally {
         await mustRun('umount', ['-l', images()]);
