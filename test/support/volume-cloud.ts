@@ -289,10 +289,10 @@ export class VolumeCloud implements AsyncDisposable {
     return sequenceIn(bytes);
   }
 
-  /** The file that its guest writes to. */
+  /** As the file says that its guest writes to. */
   async isEncrypted(volumeId: string): Promise<boolean> {
     const [row] = await this.rows('select layer_id from volume where id = $1', [volumeId]);
-    const path = pools.map((name) => join(this.pool(name), `${row!.layer_id}.qcow2`)).find((each) => exists(each))!;
+    const path = this.#fileOf(row!.layer_id);
     return JSON.parse(execFileSync('qemu-img', ['info', '-U', '--output=json', path], { encoding: 'utf8' })).encrypted;
   }
 
@@ -315,10 +315,15 @@ export class VolumeCloud implements AsyncDisposable {
     return this.rows('select fault from volume where id = $1', [id]);
   }
 
-  /** As the files' own headers say. */
-  #chain(layerId: string): object {
+  #fileOf(layerId: string): string {
     const found = pools.map((name) => join(this.pool(name), 'layers', `${layerId}.qcow2`)).find((path) => exists(path));
     if (!found) throw new Error(`layer ${layerId} is in no pool`);
+    return found;
+  }
+
+  /** As the files' own headers say. */
+  #chain(layerId: string): object {
+    const found = this.#fileOf(layerId);
     const info = JSON.parse(execFileSync('qemu-img', ['info', '-U', '--output=json', found], { encoding: 'utf8' }));
     const below = /^layer:(.+)$/.exec(info['backing-filename'] ?? '')?.[1];
     const file = { driver: 'file', filename: found };
