@@ -18,7 +18,9 @@ before(async () => {
 /** A router with a network inside, a guest's port there, and a floating IP. */
 async function ground(me: Me) {
   const network = await newNetwork(me);
-  const subnet = (await newSubnet(me, network, '10.0.0.0/24')).id as string;
+  const subnet = (
+    await newSubnet(me, network, '10.0.0.0/24', { allocation_pools: [{ start: '10.0.0.2', end: '10.0.0.99' }] })
+  ).id as string;
   const gateway = { network_id: outside };
   const router = (await me.post('/routers', { router: { name: oddName, external_gateway_info: gateway } })).body.router
     .id as string;

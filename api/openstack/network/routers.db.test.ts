@@ -11,10 +11,16 @@ const outside = { id: '', four: '', six: '' };
 
 before(async () => {
   outside.id = (await admin.post('/networks', { network: { name: oddName, 'router:external': true } })).body.network.id;
-  const subnet = async (cidr: string, ip_version: number) =>
-    (await admin.post('/subnets', { subnet: { network_id: outside.id, cidr, ip_version, enable_dhcp: false } })).body
-      .subnet.id;
-  outside.four = await subnet('203.0.113.0/24', 4);
+  const subnet = async (cidr: string, ip_version: number, over: object = {}) =>
+    (
+      await admin.post('/subnets', {
+        subnet: { network_id: outside.id, cidr, ip_version, enable_dhcp: false, ...over },
+      })
+    ).body.subnet.id;
+  // Addresses are taken at random: those that the tests choose lie beside the pool, where nobody has them by chance.
+  outside.four = await subnet('203.0.113.0/24', 4, {
+    allocation_pools: [{ start: '203.0.113.100', end: '203.0.113.250' }],
+  });
   outside.six = await subnet('2001:db8:ffff::/64', 6);
 });
 

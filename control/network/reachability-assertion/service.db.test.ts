@@ -7,7 +7,7 @@ import { hasReason } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { until } from '../../../test/support/until.ts';
 import { cloudActor } from '../../kit/database/database.ts';
-import { type Site, TestSites } from '../reachability/testing.ts';
+import { type Site, somebodyOutside, TestSites } from '../reachability/testing.ts';
 import { testAdmin } from '../testing.ts';
 import { AssertionWatch } from './index.ts';
 import type { AssertionWish } from './service.ts';
@@ -44,7 +44,7 @@ test('what must get there is kept from losing its rule, its router, its address 
   const guest = await at.guest();
   const rule = await at.letIn('tcp', 22, 22);
   const to = await at.floating(guest.id);
-  const { id, state } = await make(at, { kind: 'must', from: '203.0.113.200', to });
+  const { id, state } = await make(at, { kind: 'must', from: somebodyOutside, to });
   assert.equal(state, 'holds');
   const { network } = sites;
   const floating = (await network.floatingIps.list(at.caller, {}))[0]!.id;
@@ -65,7 +65,7 @@ test('a port forwarding that would let in what must never get in is refused', as
   await at.letIn('tcp', 22, 22);
   const { floatingIps, portForwardings } = sites.network;
   const { id, floating_ip: to } = await floatingIps.create(at.caller, { floating_network_id: sites.external });
-  await make(at, { kind: 'never', from: '203.0.113.200', to, port: 2222 });
+  await make(at, { kind: 'never', from: somebodyOutside, to, port: 2222 });
   const port = (n: number) => ({ first: n, last: n });
   const wish = { protocol: 'tcp', external: port(2222), internal: port(22), port_id: guest.id } as const;
   await assert.rejects(portForwardings.create(at.caller, id, [wish]), isRefused);

@@ -6,7 +6,7 @@ import { newId } from '../../../contract/ids.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { PortRange } from '../port-forwarding/rules.ts';
 import { testAdmin, testNetwork } from '../testing.ts';
-import { TestSites } from './testing.ts';
+import { somebodyOutside, TestSites } from './testing.ts';
 
 let sites: TestSites;
 before(async () => {
@@ -142,12 +142,12 @@ test('port forwardings are followed: those of them are open that the rules insid
     [7000, 7001],
     [8001, 8001],
   ];
-  for (const from of ['203.0.113.200', other.id, guest.id]) {
+  for (const from of [somebodyOutside, other.id, guest.id]) {
     const told = await sites.network.reachability.ask(at.caller, { from, to, protocol: 'tcp' });
     assert.deepEqual([told.openPorts, told.assumptions], [open, []], from);
   }
   const of = async (port: number, protocol = 'tcp') =>
-    (await sites.network.reachability.ask(at.caller, { from: '203.0.113.200', to, protocol, port })).stops;
+    (await sites.network.reachability.ask(at.caller, { from: somebodyOutside, to, protocol, port })).stops;
   assert.deepEqual(
     (await of(8000)).map(({ reason }) => reason),
     ['ingress_rule_missing'],

@@ -18,6 +18,9 @@ export interface Site {
   letIn(protocol: string, first: number, last: number): Promise<string>;
 }
 
+/** Somebody's on the network outside: none of the cloud's own addresses, which it takes at random, is ever this. */
+export const somebodyOutside = '203.0.113.200';
+
 export class TestSites {
   readonly db: TestDatabase;
   readonly network: ReturnType<typeof openNetwork>;
@@ -35,7 +38,10 @@ export class TestSites {
     await new TestCloud(db.database).host(['physnet1']);
     const segment = { provider_network_type: 'flat', provider_physical_network: 'physnet1' } as const;
     const wish = { external: true, ...segment };
-    const { id } = await testNetwork(db.database, testAdmin(), ['203.0.113.0/24'], wish);
+    const admin = testAdmin();
+    const { id } = await testNetwork(db.database, admin, [], wish);
+    const allocation_pools = [{ start: '203.0.113.2', end: '203.0.113.199' }];
+    await network.subnets.create(admin, [{ network_id: id, cidr: '203.0.113.0/24', ip_version: 4, allocation_pools }]);
     return new TestSites(db, network, id);
   }
 
