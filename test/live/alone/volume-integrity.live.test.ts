@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fillPool } from '../../support/full-pool.ts';
 import type { GuestShell } from '../../support/guest-shell.ts';
 import { notLive, until } from '../../support/live-cloud.ts';
 import { begin, deviceOf, end, VolumeCloud } from '../../support/volume-cloud.ts';
@@ -61,6 +62,15 @@ describe('volumes through deaths', { skip, concurrency: 1 }, () => {
     await cloud.revive();
     shell = await cloud.shell();
   };
+
+  for (const dies of (['host', 'control', 'QEMU'] as const).filter((each) => each === (only ?? each))) {
+    test(`${dies} dies while a guest stands still, for its pool is full, and when there is room again`, {
+      timeout: 300_000,
+    }, async () => {
+      const ends = dies === 'QEMU' && { revive };
+      await fillPool(cloud, () => shell, { kill: () => kill(dies), ...ends });
+    });
+  }
 
   for (const { dies, afterMs } of rounds) {
     test(`${dies} dies while volumes change under a guest that writes, and while they change back`, {
