@@ -176,7 +176,7 @@ function afterMarker(listing: Listing<unknown>, keys: readonly Key[], marker: st
     const beyond = descending ? sql`${expression} < m.${names[index]!}` : sql`${expression} > m.${names[index]!}`;
     return sql`(${sql.join([...equal, beyond], sql` and `)})`;
   });
-  return sql`exists (select from (select ${markerKeys} from (select * from ${sql.table(listing.noun)} where id = ${marker}) t) m
+  return sql`exists (select from (select ${markerKeys} from ${listing.from} where t.id = ${marker}) m
     where ${sql.join(alternatives, sql` or `)})`;
 }
 

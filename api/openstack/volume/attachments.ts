@@ -8,6 +8,7 @@ import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
 import { flatConnectionInfo, flatInfo } from './connection-info.ts';
+import { refuseFilters } from './filters.ts';
 import { listPage } from './paging.ts';
 import { cinderTime } from './times.ts';
 import * as v from './validate.ts';
@@ -38,7 +39,7 @@ const wish = (version: number) =>
 const versions = { from: 27 };
 const query = a.query(
   ...['limit', 'offset', 'marker', 'sort', 'sort_key', 'sort_dir', 'all_tenants'],
-  ...['volume_id', 'status', 'attach_status', 'instance_id'],
+  ...['volume_id', 'volume_id~', 'status', 'status~', 'attach_status', 'attach_status~', 'instance_id', 'instance_id~'],
 );
 const contracts = {
   list: {
@@ -91,10 +92,14 @@ const complete = {
 const listed = {
   columns: { created_at: 'created_at', id: 'id', volume_id: 'volume_id', attach_status: 'status' },
   filters: { volume_id: 'volume_id', status: 'status', attach_status: 'status', instance_id: 'instance' },
+  parts: {
+    ...{ volume_id: 'volume_like', instance_id: 'instance_like', status: 'status_like', attach_status: 'status_like' },
+  },
 };
 
 export function attachmentRoutes(app: Boundary, connections: ConnectionService): void {
   const list = async (request: FastifyRequest): Promise<ShownAttachment[]> => {
+    refuseFilters(request, 'attachment');
     const { rows } = await listPage(request, 'attachments', listed, (...asked) =>
       connections.list(callerOf(request), ...asked),
     );

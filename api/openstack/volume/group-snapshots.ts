@@ -5,6 +5,7 @@ import type { GroupSnapshotService, ListedGroupSnapshot } from '../../../control
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
+import { refuseFilters } from './filters.ts';
 import { textsOf } from './groups.ts';
 import { listPage } from './paging.ts';
 import { cinderTime } from './times.ts';
@@ -18,7 +19,7 @@ const detail = {
 const versions = { from: 14 };
 const query = a.query(
   ...['limit', 'offset', 'marker', 'sort', 'sort_key', 'sort_dir', 'all_tenants'],
-  ...['name', 'status', 'group_id'],
+  ...['name', 'name~', 'status', 'status~', 'group_id'],
 );
 const contracts = {
   list: {
@@ -63,8 +64,10 @@ const reset = {
 } as const;
 
 const listed = {
-  columns: { created_at: 'created_at', id: 'id', name: 'name', updated_at: 'updated_at' },
+  columns: { created_at: 'created_at', id: 'id', name: 'name', updated_at: 'updated_at', status: 'status' },
   filters: { name: 'name', status: 'status', group_id: 'group_id' },
+  parts: { name: 'name_like', status: 'status_like' },
+  from: 29,
 };
 
 export function groupSnapshotRoutes(app: Boundary, snapshots: GroupSnapshotService): void {
@@ -72,6 +75,7 @@ export function groupSnapshotRoutes(app: Boundary, snapshots: GroupSnapshotServi
     request: FastifyRequest,
     show: (request: FastifyRequest, snapshot: ListedGroupSnapshot) => Shown,
   ) => {
+    refuseFilters(request, 'group_snapshot');
     const { rows, links } = await listPage(request, 'group_snapshots', listed, (...asked) =>
       snapshots.list(callerOf(request), ...asked),
     );

@@ -8,6 +8,7 @@ import type { ActionContract } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
+import { refuseFilters } from './filters.ts';
 import { first, listPage, queryOf } from './paging.ts';
 import { cinderTime } from './times.ts';
 import * as v from './validate.ts';
@@ -22,7 +23,7 @@ const detail = {
 const versions = { from: 13 };
 const query = a.query(
   ...['limit', 'offset', 'marker', 'sort', 'sort_key', 'sort_dir', 'all_tenants'],
-  ...['name', 'status', 'list_volume', 'group_type_id', 'availability_zone'],
+  ...['name', 'name~', 'status', 'list_volume', 'group_type_id', 'availability_zone'],
 );
 const optional = Type.Optional;
 const texts = { name: optional(v.nameOrNull), description: optional(v.description) };
@@ -124,12 +125,17 @@ const actions: Readonly<Record<string, GroupAction>> = {
 };
 
 const listed = {
-  columns: { created_at: 'created_at', id: 'id', name: 'name', updated_at: 'updated_at' },
+  columns: {
+    ...{ created_at: 'created_at', id: 'id', name: 'name', updated_at: 'updated_at', status: 'status' },
+    ...{ group_type_id: 'group_type_id', availability_zone: 'availability_zone' },
+  },
   filters: { name: 'name', status: 'status', group_type_id: 'group_type_id', availability_zone: 'availability_zone' },
+  parts: { name: 'name_like' },
 };
 
 export function groupRoutes(app: Boundary, groups: GroupService): void {
   const list = async <Shown>(request: FastifyRequest, show: (request: FastifyRequest, group: ListedGroup) => Shown) => {
+    refuseFilters(request, 'group', { also: ['list_volume'] });
     const page = await listPage(request, 'groups', listed, (...asked) => groups.list(callerOf(request), ...asked));
     return { groups: page.rows.map((row) => show(request, row)), ...(page.links && { group_links: page.links }) };
   };

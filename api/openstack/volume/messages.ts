@@ -21,7 +21,7 @@ const contracts = {
     versions,
     query: a.query(
       ...['limit', 'offset', 'marker', 'sort', 'sort_key', 'sort_dir'],
-      ...['resource_uuid', 'resource_type', 'event_id', 'request_id', 'message_level'],
+      ...['resource_uuid', 'resource_uuid~', 'resource_type', 'event_id', 'request_id', 'request_id~', 'message_level'],
     ),
     answers: a.pageOf('messages', message),
   },
@@ -158,8 +158,10 @@ function filtersOf(request: FastifyRequest): { column: string; values: string[] 
   for (const [key, column] of [
     ['resource_uuid', 'resource_id'],
     ['request_id', 'request_id'],
+    ['resource_uuid~', 'resource_like'],
+    ['request_id~', 'request_like'],
   ] as const) {
-    const value = first(query, key);
+    const value = key.endsWith('~') && request.microversion < 34 ? undefined : first(query, key);
     if (value !== undefined) filters.push({ column, values: [value] });
   }
   if (type !== undefined) {

@@ -99,6 +99,10 @@ export function nextLinks(
 export interface ListedBy {
   columns: Readonly<Record<string, string>>;
   filters: Readonly<Record<string, string>>;
+  /** Those of a part of what there is, which have `~` behind their keys from 3.34 on. */
+  parts?: Readonly<Record<string, string>>;
+  /** The first version whose lists have pages and filters. */
+  from?: number;
 }
 
 /**
@@ -108,16 +112,18 @@ export interface ListedBy {
 export async function listPage<Row extends { id: string }>(
   request: FastifyRequest,
   collection: string,
-  { columns, filters }: ListedBy,
+  { columns, filters, parts = {}, from = 0 }: ListedBy,
   list: (query: ListQuery, options: { allProjects: boolean }) => Promise<Row[]>,
 ): Promise<{ rows: Row[]; links: Link[] | undefined }> {
-  const asked = queryOf(request);
+  const asked = request.microversion < from ? {} : queryOf(request);
   const { marker, ...page } = pageOf(asked, columns);
-  const wanted = Object.entries(filters).flatMap(([key, column]) => {
+  const like =
+    request.microversion < 34 ? [] : Object.entries(parts).map(([key, column]) => [`${key}~`, column] as const);
+  const wanted = [...Object.entries(filters), ...like].flatMap(([key, column]) => {
     const value = first(asked, key);
     return value === undefined ? [] : [{ column, values: [value] }];
   });
-  const all = first(asked, 'all_tenants');
+  const all = first(queryOf(request), 'all_tenants');
   const allProjects = all !== undefined && looseBoolean(all, true);
   const query = { ...page, filters: wanted, ...(marker !== undefined && { marker }) };
   const rows = page.limit === 0 ? [] : await list(query, { allProjects });

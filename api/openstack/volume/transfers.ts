@@ -35,13 +35,13 @@ const contractsOf = ({ versions }: Api) =>
       summary: 'List transfers of volumes',
       rights: 'reader',
       ...{ versions, query },
-      answers: { 200: a.record({ transfers: a.list(brief) }) },
+      answers: a.pageOf('transfers', a.record(brief)),
     },
     details: {
       summary: 'List transfers of volumes in full',
       rights: 'reader',
       ...{ versions, query },
-      answers: { 200: a.record({ transfers: a.listOf(detail) }) },
+      answers: a.pageOf('transfers', detail),
     },
     show: { summary: 'Show a transfer of a volume', rights: 'reader', versions, answers: whole },
     create: {
@@ -83,18 +83,14 @@ export function transferRoutes(app: Boundary, transfers: TransferService): void 
 function routesOf(app: Boundary, transfers: TransferService, api: Api): void {
   const contracts = contractsOf(api);
   const path = `/${api.path}` as const;
-  const list = async (request: FastifyRequest): Promise<TransferRow[]> => {
-    const { rows } = await listPage(request, api.path, listed, (...asked) =>
+  const list = async <Shown>(request: FastifyRequest, show: (request: FastifyRequest, row: TransferRow) => Shown) => {
+    const { rows, links } = await listPage(request, api.path, listed, (...asked) =>
       transfers.list(callerOf(request), ...asked),
     );
-    return rows;
+    return { transfers: rows.map((row) => show(request, row)), ...(links && { transfers_links: links }) };
   };
-  app.get(path, contracts.list, async (request) => ({
-    transfers: (await list(request)).map((row) => briefBody(request, row)),
-  }));
-  app.get(`${path}/detail`, contracts.details, async (request) => ({
-    transfers: (await list(request)).map((row) => detailBody(request, row)),
-  }));
+  app.get(path, contracts.list, (request) => list(request, briefBody));
+  app.get(`${path}/detail`, contracts.details, (request) => list(request, detailBody));
   app.get(`${path}/:id`, contracts.show, async (request) => ({
     transfer: detailBody(request, await transfers.get(callerOf(request), request.params.id)),
   }));

@@ -7,7 +7,7 @@ import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { countRows, type Listing, type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { contains, type StorageFault } from '../volume/index.ts';
+import { containsAny, type StorageFault } from '../volume/index.ts';
 import type { BackupTable } from './tables.ts';
 
 /** cinder/objects/fields.py, BackupStatus, but for what a backup here never is. */
@@ -29,9 +29,6 @@ const status = sql<string>`(case when t.desired_presence = 'absent' then 'deleti
   when t.fault is not null then coalesce(t.fault ->> 'status', 'error')
   when t.ready_at is null then 'creating' when ${restoring} then 'restoring' else 'available' end)`;
 
-const like = (column: string) => (values: readonly string[]) =>
-  sql`${sql.ref(`t.${column}`)} like any(${values.map(contains)}::text[])`;
-
 const listing: Listing<ListedBackup> = {
   noun: 'backup',
   select: sql`t.*, ${status} as status, exists (select from backup c where c.parent_id = t.id and c.desired_presence = 'present') as has_dependents`,
@@ -42,10 +39,10 @@ const listing: Listing<ListedBackup> = {
     user_id: { kind: 'uuid', sortable: true },
     volume_id: { kind: 'uuid', sortable: true },
     name: { kind: 'text', sortable: true },
-    name_like: { kind: 'text', matches: like('name') },
+    name_like: { kind: 'text', matches: containsAny(sql`t.name`) },
     size_gib: { kind: 'integer', sortable: true },
     status: { kind: 'text', expression: status },
-    status_like: { kind: 'text', matches: (values) => sql`${status} like any(${values.map(contains)}::text[])` },
+    status_like: { kind: 'text', matches: containsAny(status) },
     data_at: { kind: 'time', sortable: true },
     created_at: { kind: 'time', sortable: true },
     updated_at: { kind: 'time', sortable: true },

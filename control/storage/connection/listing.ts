@@ -2,8 +2,8 @@
 import { sql } from 'kysely';
 import type { ObservedExport } from '../../../contract/host/index.ts';
 import { type Caller, isAdmin, requireProject } from '../../kit/caller.ts';
-import type { Listing } from '../../kit/listing.ts';
-import { attachmentStatusSql } from '../volume/index.ts';
+import type { Column, Listing } from '../../kit/listing.ts';
+import { attachmentStatusSql, containsAny } from '../volume/index.ts';
 
 export interface ShownAttachment {
   id: string;
@@ -20,6 +20,10 @@ export interface ShownAttachment {
   observed_export: ObservedExport | null;
 }
 
+const part = (column: string): Column => ({
+  ...{ kind: 'text', matches: containsAny(sql`${sql.ref(`t.${column}`)}::text`) },
+});
+
 export const attachmentListing: Listing<ShownAttachment> = {
   noun: 'attachment',
   select: sql`t.id, t.volume_id, t.instance, t.status, t.mode, t.device, t.local, t.attached_at, t.observed_export`,
@@ -34,6 +38,7 @@ export const attachmentListing: Listing<ShownAttachment> = {
     volume_id: { kind: 'uuid', sortable: true },
     instance: { kind: 'uuid', sortable: true },
     status: { kind: 'text', sortable: true },
+    ...{ volume_like: part('volume_id'), instance_like: part('instance'), status_like: part('status') },
     project_id: { kind: 'uuid' },
   },
   visible: (caller: Caller) =>

@@ -13,7 +13,14 @@ import { notFound } from '../../kit/refusal.ts';
 import { lockGroup } from '../group/index.ts';
 import { releaseLayers } from '../layer/index.ts';
 import { insertSnapshot, requireSnapshotQuota } from '../snapshot/index.ts';
-import { faultOf, lockVolume, requireStatus, snapshotStatuses, snapshotStatusSql } from '../volume/index.ts';
+import {
+  containsAny,
+  faultOf,
+  lockVolume,
+  requireStatus,
+  snapshotStatuses,
+  snapshotStatusSql,
+} from '../volume/index.ts';
 import type { GroupSnapshotTable } from './tables.ts';
 
 export interface ListedGroupSnapshot extends Selectable<GroupSnapshotTable> {
@@ -36,7 +43,9 @@ const listing: Listing<ListedGroupSnapshot> = {
     project_id: { kind: 'uuid' },
     group_id: { kind: 'uuid' },
     name: { kind: 'text', sortable: true },
-    status: { kind: 'text', expression: status },
+    name_like: { kind: 'text', matches: containsAny(sql`t.name`) },
+    status: { kind: 'text', expression: status, sortable: true },
+    status_like: { kind: 'text', matches: containsAny(status) },
     created_at: { kind: 'time', sortable: true },
     updated_at: { kind: 'time', sortable: true },
   },

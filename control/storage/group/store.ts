@@ -5,7 +5,7 @@ import { type Caller, isAdmin, requireProject } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { type Listing, readRow } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { type ListedVolume, lockVolume, volumeStatusSql } from '../volume/index.ts';
+import { containsAny, type ListedVolume, lockVolume, volumeStatusSql } from '../volume/index.ts';
 import type { VolumeGroupTable } from './tables.ts';
 
 export interface ListedGroup extends Selectable<VolumeGroupTable> {
@@ -27,9 +27,10 @@ export const groupListing: Listing<ListedGroup> = {
     id: { kind: 'uuid', sortable: true },
     project_id: { kind: 'uuid' },
     name: { kind: 'text', sortable: true },
-    status: { kind: 'text', expression: status },
-    group_type_id: { kind: 'uuid' },
-    availability_zone: { kind: 'text' },
+    name_like: { kind: 'text', matches: containsAny(sql`t.name`) },
+    status: { kind: 'text', expression: status, sortable: true },
+    group_type_id: { kind: 'uuid', sortable: true },
+    availability_zone: { kind: 'text', sortable: true },
     created_at: { kind: 'time', sortable: true },
     updated_at: { kind: 'time', sortable: true },
   },

@@ -8,6 +8,7 @@ import { actorOf, type Caller, isAdmin, requireProjectMember } from '../../kit/c
 import type { Database } from '../../kit/database/database.ts';
 import { type Listing, type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { containsAny } from '../volume/index.ts';
 
 export interface MessageRow {
   id: string;
@@ -37,6 +38,8 @@ const listing: Listing<MessageRow> = {
     resource_type: { kind: 'text', sortable: true },
     resource_id: { kind: 'uuid', sortable: true },
     request_id: { kind: 'text', sortable: true },
+    resource_like: { kind: 'text', matches: containsAny(sql`t.resource_id::text`) },
+    request_like: { kind: 'text', matches: containsAny(sql`t.request_id`) },
     created_at: { kind: 'time', sortable: true },
     updated_at: { kind: 'time', sortable: true },
     /** Kinds, each as JSON. */

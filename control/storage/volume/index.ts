@@ -15,6 +15,7 @@ export { freezeTop } from './freeze.ts';
 export { launchComplete } from './launch.ts';
 export {
   contains,
+  containsAny,
   keysetBehind,
   type TimeComparison,
   timeConditions,

@@ -73,6 +73,12 @@ const operators: Readonly<Record<TimeComparison, RawBuilder<unknown>>> = {
 /** As LIKE, with the caller's own % and _ for themselves. */
 export const contains = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 
+/** Of a column of a listing: has one of the values in it. */
+export const containsAny =
+  (text: RawBuilder<unknown>) =>
+  (values: readonly string[]): RawBuilder<unknown> =>
+    sql`${text} like any(${values.map(contains)}::text[])`;
+
 /** Conditions on a time; callers say whole seconds, or more. */
 export const timeConditions = (
   column: RawBuilder<unknown>,
