@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
-import { names } from '../../control/network/ovn/index.ts';
+import { globalOptions, names } from '../../control/network/ovn/index.ts';
 import { dump } from '../../control/network/ovn/testing/memory-northbound.ts';
 import { FakeDatabase, vswitch } from '../../simulator/ovsdb/index.ts';
 import { ovnBench, settled, smallCloud, until } from './ovn-bench.ts';
@@ -98,6 +98,16 @@ test('an emptied northbound database is rebuilt at once, as it was', async () =>
       tx.delete(table, []);
   });
   await until('it is as it was', () => JSON.stringify(dump(b.nb)) === JSON.stringify(before));
+});
+
+test("what all chassis keep to is in the global row beside what is northd's own, and comes back", async () => {
+  await using b = await ovnBench();
+  const options = () => b.rows('NB_Global')[0]?.options as Record<string, string>;
+  const ours = () => Object.entries(globalOptions).every(([key, value]) => options()?.[key] === value);
+  await until('the options', ours);
+  b.nb.edit((tx) => tx.update('NB_Global', [], { options: { 'bfd-mult': '9', mac_prefix: '0a:0b:0c' } }));
+  await until('the options again', ours);
+  assert.equal(options().mac_prefix, '0a:0b:0c');
 });
 
 test('a full pass repairs what no event tells: members of groups', async () => {

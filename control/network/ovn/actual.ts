@@ -16,7 +16,7 @@ import { kindOf, parseUnit, type Unit } from './units.ts';
  * held) and the members of port groups; sets of ten thousand would make each single change cost as much.
  */
 export const monitored: Monitored = {
-  NB_Global: [...barrierColumns, 'external_ids'],
+  NB_Global: [...barrierColumns, 'options', 'external_ids'],
   Logical_Switch: ['name', 'other_config', 'external_ids'],
   Logical_Switch_Port: [
     ...['name', 'type', 'options', 'parent_name', 'tag', 'addresses', 'port_security', 'enabled', 'up'],

@@ -12,6 +12,7 @@ import { type Actual, type ActualRow, ownerOf } from './actual.ts';
 import type { DesiredRow } from './desired.ts';
 import { everything, gone } from './everything.ts';
 import { Fence, type Lease } from './fence.ts';
+import { ensureGlobalOptions, hasGlobalOptions } from './global-options.ts';
 import { HostView } from './hosts.ts';
 import { desiredRows } from './intent/index.ts';
 import { expand, loadModel } from './load.ts';
@@ -114,6 +115,7 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
 
   async *everything(): AsyncGenerator<readonly Unit[]> {
     await this.#client.take();
+    await ensureGlobalOptions(this.#client);
     await this.#settleKept();
     await this.#refreshHosts('all');
     this.#actual.measureGroups(largeGroup);
@@ -209,7 +211,7 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
     const disturbed = new Set<Unit>();
     for (const { table, before, after } of changes) {
       if (table === 'NB_Global') {
-        if (!after) events.renewed();
+        if (!after || (before && hasGlobalOptions(before) && !hasGlobalOptions(after))) events.renewed();
         continue;
       }
       for (const row of [before, after]) {
