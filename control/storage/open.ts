@@ -16,12 +16,19 @@ import { StoragePoolService } from './pool/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
 import { SnapshotController, SnapshotService, type SnapshotStep } from './snapshot/index.ts';
 import { TransferService } from './transfer/index.ts';
-import { launchComplete, VolumeController, type VolumeImages, VolumeService, type VolumeStep } from './volume/index.ts';
+import {
+  launchComplete,
+  type ShownImages,
+  VolumeController,
+  type VolumeImages,
+  VolumeService,
+  type VolumeStep,
+} from './volume/index.ts';
 import { DefaultTypeService, TypeEncryptionService, VolumeTypeService } from './volume-type/index.ts';
 
 export interface StorageAreaOptions {
   database: Database;
-  images: VolumeImages;
+  images: VolumeImages & ShownImages;
   /** Seals the keys of encrypted volumes. */
   sealer: Pick<Sealer, 'seal' | 'open'>;
   /** Asked to remove the files of backups, and for files that could become volumes. */

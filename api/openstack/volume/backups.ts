@@ -241,7 +241,7 @@ function detailBody(request: FastifyRequest, backup: ListedBackup) {
     ...{ has_dependent_backups: backup.has_dependents, data_timestamp: cinderTime(backup.data_at) },
     ...(version >= 18 && isAdmin(callerOf(request)) && { 'os-backup-project-attr:project_id': backup.project_id }),
     ...(version >= 43 && { metadata: backup.metadata }),
-    ...(version >= 56 && { user_id: backup.user_id }),
+    ...(version >= 56 && isAdmin(callerOf(request)) && { user_id: backup.user_id }),
     ...(version >= 64 && backup.key_id !== null && { encryption_key_id: backup.key_id }),
   };
 }

@@ -23,6 +23,7 @@ const conflicts: Partial<Record<Reason, number>> = {
   qos_specs_name_taken: 409,
   group_type_name_taken: 409,
   attachment_of_server: 409,
+  volume_revert_unfit: 409,
 };
 
 export const cinderFault = (code: number, message: string): Record<string, { code: number; message: string }> => ({

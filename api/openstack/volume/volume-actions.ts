@@ -190,7 +190,8 @@ const administrators: Readonly<Record<string, VolumeAction>> = {
         throw new Refusal('invalid', "Must specify 'status', 'attach_status' or 'migration_status' for update.");
       }
       const lower = (text: string | null | undefined) => text?.toLowerCase() ?? null;
-      return volumes.reset(caller, id, { status: lower(status), attachStatus: lower(attach_status) });
+      const [attachStatus, migrationStatus] = [lower(attach_status), lower(migration_status)];
+      return volumes.reset(caller, id, { status: lower(status), attachStatus, migrationStatus });
     },
   }),
   'os-force_delete': action({

@@ -95,6 +95,10 @@ const volumes: SentenceTable<VolumeReasons> = {
   volume_cache_sinks: ({ id }) =>
     `Invalid volume: what volume ${id} held is still on its way out of its cache for a snapshot or a clone; try again in a while.`,
   volume_hint_unknown: ({ hint, id }) => `Invalid input received: ${hint} names ${id}, and there is none.`,
+  volume_revert_unfit: ({ id, of, status }) =>
+    of === 'volume'
+      ? `Invalid volume: Can't revert volume ${id} to its latest snapshot. Volume's status must be 'available', and it is '${status}'.`
+      : `Invalid snapshot: Snapshot ${id} must be available to revert to it, and it is '${status}'.`,
   volume_revert_snapshot: ({ id, why, snapshot }) =>
     why === 'none'
       ? `Volume ${id} doesn't have any snapshots.`

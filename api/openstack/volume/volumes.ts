@@ -148,7 +148,7 @@ export function volumeRoutes(
     const ofBackup = request.microversion >= 47 && backup ? backup : null;
     const made = ofBackup
       ? backups.createVolume(caller, ofBackup, wish).then((id) => volumes.get(caller, id))
-      : volumes.create(caller, wish);
+      : volumes.create(caller, wish, { serverImages: request.microversion >= 46 });
     const volume = await made.catch((error) => {
       if (!hasReason(error, 'image_not_found')) throw error;
       throw new Refusal('invalid', 'Invalid image identifier or unable to access requested image.');

@@ -28,6 +28,7 @@ export { recordLoss } from './loss.ts';
 export { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 export { removeVolume, removeWithServer } from './remove.ts';
 export { replaceTop } from './revert.ts';
+export type { ShownImages } from './server-image.ts';
 export { type ListOptions, type MetadataKind, VolumeService } from './service.ts';
 export { requireImageFits } from './sizes.ts';
 export { type SnapshotState, snapshotStatus } from './snapshot-states.ts';

@@ -44,6 +44,8 @@ export interface VolumeReasons {
   volume_cache_sinks: { id: string };
   /** Another disk is in its place: the hint names what is not there. */
   volume_hint_unknown: { hint: string; id: string };
+  /** It, or the snapshot, is in another state than `available`. */
+  volume_revert_unfit: { id: string; of: 'volume' | 'snapshot'; status: string };
   volume_revert_snapshot: { id: string; why: 'none' | 'not_latest' | 'size'; snapshot: string | null };
   /** It stays in its pool: `why` says what holds it, or what is wrong with where it shall go. */
   volume_migration_unfit: {

@@ -11,17 +11,22 @@ import { endExport } from '../export/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { type VolumeStatus, volumeStatuses } from './statuses.ts';
 import { changeVolume } from './store.ts';
-import { faultOf } from './volume.ts';
+import { faultOf, type ListedVolume, migrationStatus } from './volume.ts';
 
 export interface ResetWish {
   status: string | null;
   attachStatus: string | null;
+  /** What came of its last move; `none`: nothing any more. */
+  migrationStatus: string | null;
 }
 
 /** @throws CloudError `forbidden`, `not_found`; `invalid` for a status that nobody may declare */
 export async function resetVolume(deps: ActDependencies, caller: Caller, id: string, wish: ResetWish): Promise<void> {
   await onLockedVolume(deps, caller, id, 'reset a volume’s status', async (tx, volume) => {
     requireAdmin(caller, 'reset a volume’s status');
+    const outcome = wish.migrationStatus === null ? undefined : outcomeOf(volume, wish.migrationStatus);
+    requireAttachStatus(volume, wish.attachStatus);
+    if (outcome !== undefined) await changeVolume(tx, id, { moveOutcome: outcome });
     // Nobody has it, says the administrator: what another machine reserved is free. What a server has its host says.
     if (wish.attachStatus === 'detached') {
       await endExport(tx, volume);
@@ -46,6 +51,20 @@ export async function resetVolume(deps: ActDependencies, caller: Caller, id: str
     await done(tx, actorOf(caller), volume, 'resetStatus');
     await enqueue(tx, 'volume', id);
   });
+}
+
+/** That one has it, where nobody has, would be a lie. @throws CloudError `invalid` */
+function requireAttachStatus({ id, attachment }: ListedVolume, status: string | null): void {
+  if (status === null || status === 'detached' || (status === 'attached' && attachment)) return;
+  throw new CloudError('invalid', 'volume_reset_unserved', { id, status });
+}
+
+/** Of one that moves, or would have to, nothing else is said. @throws CloudError `invalid` */
+function outcomeOf(volume: ListedVolume, status: string): 'success' | 'error' | null {
+  const known = { none: null, success: 'success', error: 'error' } as const;
+  if (migrationStatus(volume) !== 'migrating' && Object.hasOwn(known, status))
+    return known[status as keyof typeof known];
+  throw new CloudError('invalid', 'volume_reset_unserved', { id: volume.id, status });
 }
 
 /** Cinder refuses these too: they would be lies, or the beginning of something. */

@@ -14,11 +14,12 @@ import { type ActDependencies, begin, onLockedVolume } from './act.ts';
 import { createFromImageDeadlineMs, imageBase } from './create.ts';
 import { requireImageFits } from './sizes.ts';
 import { snapshotStatusSql } from './snapshot-states-sql.ts';
+import { volumeStatus } from './states.ts';
 import { changeVolume, type VolumeChange } from './store.ts';
 import type { VolumeTask } from './tables.ts';
 import { gibBytes, imageMetadataOf, type ListedVolume, requireStatus } from './volume.ts';
 
-/** @throws CloudError `not_found`, `forbidden`; `invalid` where it is not the latest one, or of another size */
+/** @throws CloudError `not_found`, `forbidden`; `invalid` where it is not the latest one, or of another size; `conflict` where one is not available */
 export async function revertVolume(
   deps: ActDependencies,
   caller: Caller,
@@ -30,7 +31,8 @@ export async function revertVolume(
       from volume_snapshot s join volume v on v.id = s.volume_id
       where s.volume_id = ${id} order by s.created_at desc, s.id desc limit 1`.execute(tx);
     const latest = requireLatest(volume, rows[0], snapshotId);
-    requireStatus(volume, 'revert', ['available']);
+    requireAvailable('volume', { id, status: volumeStatus(volume) });
+    requireAvailable('snapshot', latest);
     const task = { kind: 'revert', snapshot_id: latest.id } as const;
     const generation = await replaceTop(tx, volume, { parentId: latest.layer_id }, { task });
     await begin(tx, actorOf(caller), volume, { verb: 'revert', generation, waitingFor: 'the host to put it back' });
@@ -53,10 +55,11 @@ function requireLatest(volume: ListedVolume, latest: Latest | undefined, asked: 
   if (!latest) throw unfit('none');
   if (asked === null || parseId(asked) !== latest.id) throw unfit('not_latest');
   if (latest.size_gib !== volume.size_gib) throw unfit('size');
-  if (latest.status === 'available') return latest;
-  throw new CloudError('invalid', 'snapshot_status_unfit', {
-    ...{ id: latest.id, status: latest.status, wanted: ['available'] },
-  });
+  return latest;
+}
+
+function requireAvailable(of: 'volume' | 'snapshot', { id, status }: { id: string; status: string }): void {
+  if (status !== 'available') throw new CloudError('conflict', 'volume_revert_unfit', { id, of, status });
 }
 
 /**

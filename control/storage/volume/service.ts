@@ -24,6 +24,7 @@ import { type DeleteOptions, deleteVolume } from './remove.ts';
 import { type ResetWish, resetVolume } from './reset.ts';
 import { retypeVolume } from './retype.ts';
 import { reimageVolume, revertVolume } from './revert.ts';
+import { ofServerImage, type ShownImages } from './server-image.ts';
 import { volumeStatus } from './states.ts';
 import { changeVolume, findVolume, noteVolume, type Reach, reachOf } from './store.ts';
 import { unmanageVolume } from './unmanage.ts';
@@ -38,14 +39,18 @@ export interface ListOptions {
 export type MetadataKind = 'metadata' | 'image_metadata';
 
 export class VolumeService {
-  readonly #deps: ActDependencies;
+  readonly #deps: ActDependencies & { images: ShownImages };
 
-  constructor(deps: ActDependencies) {
+  constructor(deps: ActDependencies & { images: ShownImages }) {
     this.#deps = deps;
   }
 
-  /** @throws CloudError `invalid`, `forbidden`, `not_found`, `quota_exceeded` */
-  async create(caller: Caller, wish: VolumeWish): Promise<ListedVolume> {
+  /**
+   * @param options.serverImages an image of a server that boots from a volume stands for the snapshot that it names
+   * @throws CloudError `invalid`, `forbidden`, `not_found`, `quota_exceeded`
+   */
+  async create(caller: Caller, asked: VolumeWish, { serverImages = false } = {}): Promise<ListedVolume> {
+    const wish = serverImages ? await ofServerImage(this.#deps.images, caller, asked) : asked;
     const volume = await createVolume(this.#deps, caller, wish);
     this.#deps.log.info({ requestId: caller.requestId, volumeId: volume.id }, 'volume creation accepted');
     return volume;

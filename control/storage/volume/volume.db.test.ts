@@ -211,7 +211,7 @@ test('what its host fails at is told, and goes when the host does it after all',
   await cloud.settle();
   assert.equal(await cloud.status(id), 'error_extending');
   assert.equal((await cloud.volumes.get(cloud.member, id)).fault?.message, 'the pool is full');
-  await cloud.volumes.reset(cloud.admin, id, { status: 'available', attachStatus: null });
+  await cloud.volumes.reset(cloud.admin, id, { status: 'available', attachStatus: null, migrationStatus: null });
   await cloud.obey();
   await cloud.settle();
   assert.equal(await cloud.status(id), 'available');
@@ -296,8 +296,9 @@ const imageOf = async (id: string) => {
 
 test('an administrator’s word is shown until it is taken back, and is never the truth', async () => {
   const { id } = await cloud.made();
-  const reset = (status: string) => cloud.volumes.reset(cloud.admin, id, { status, attachStatus: null });
-  const member = cloud.volumes.reset(cloud.member, id, { status: 'error', attachStatus: null });
+  const reset = (status: string) =>
+    cloud.volumes.reset(cloud.admin, id, { status, attachStatus: null, migrationStatus: null });
+  const member = cloud.volumes.reset(cloud.member, id, { status: 'error', attachStatus: null, migrationStatus: null });
   await assert.rejects(member, { code: 'forbidden' });
   for (const status of ['error', 'maintenance', 'creating', 'attaching']) {
     await reset(status);
