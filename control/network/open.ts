@@ -20,6 +20,7 @@ import { RbacPolicyService } from './rbac-policy/service.ts';
 import { ReachabilityService } from './reachability/index.ts';
 import { decideUndecided, ReachabilityAssertionService } from './reachability-assertion/index.ts';
 import { RouterService } from './router/service.ts';
+import { DefaultSecurityGroupRuleService } from './security-group/default-rule-service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
 import { SubnetService } from './subnet/service.ts';
 import { SubnetPoolService } from './subnet-pool/service.ts';
@@ -40,6 +41,7 @@ export function openNetwork(options: { database: Database }) {
     floatingIps: new FloatingIpService(options),
     trunks: new TrunkService(options),
     portForwardings: new PortForwardingService(options),
+    defaultSecurityGroupRules: new DefaultSecurityGroupRuleService(options),
     securityGroups: new SecurityGroupService(options),
     reachability: new ReachabilityService(options),
     reachabilityAssertions: new ReachabilityAssertionService(options),

@@ -278,6 +278,10 @@ export interface NetworkReasons {
   security_group_cannot_update_default: NoFields;
   security_group_cannot_remove_default: NoFields;
   duplicate_security_group_rule_in_post: NoFields;
+  default_security_group_rule_not_found: Id;
+  default_security_group_rule_exists: Id;
+  duplicate_default_sg_rule_in_post: NoFields;
+  too_many_default_security_group_rules: { maximum: number };
   security_group_rule_exists: Id;
   security_group_rule_invalid_protocol: { protocol: string; known: readonly string[] };
   security_group_rule_parameter_conflict: { ethertype: string; cidr: string };

@@ -11,14 +11,25 @@ import { qosPolicy, qosRule } from './qos-policy/resource.ts';
 import { rbacPolicy } from './rbac-policy/resource.ts';
 import { reachabilityAssertion } from './reachability-assertion/resource.ts';
 import { router } from './router/resource.ts';
-import { securityGroup, securityGroupRule } from './security-group/resource.ts';
+import { defaultSecurityGroupRule, securityGroup, securityGroupRule } from './security-group/resource.ts';
 import { subnet } from './subnet/resource.ts';
 import { subnetPool } from './subnet-pool/resource.ts';
 import { subport, trunk } from './trunk/resource.ts';
 
 export const networkResources: readonly ResourceDescriptor[] = [
   ...[addressScope, subnetPool, addressGroup, serviceProfile, networkFlavor, qosPolicy, qosRule],
-  ...[network, subnet, securityGroup, securityGroupRule, port, portIp, portSecurityGroup, router, floatingIp],
+  ...[
+    network,
+    subnet,
+    securityGroup,
+    securityGroupRule,
+    defaultSecurityGroupRule,
+    port,
+    portIp,
+    portSecurityGroup,
+    router,
+    floatingIp,
+  ],
   ...[trunk, subport],
   ...[portForwarding, rbacPolicy, reachabilityAssertion],
 ];

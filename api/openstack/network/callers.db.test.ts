@@ -89,6 +89,8 @@ const ofProject = (projectId: string): [string, string, object | undefined][] =>
   ['post', '/service_profiles', { service_profile: { driver: 'ovn' } }],
   ['put', `/service_profiles/${newId()}`, { service_profile: {} }],
   ['delete', `/service_profiles/${newId()}`, undefined],
+  ['post', '/default-security-group-rules', { default_security_group_rule: { direction: 'ingress' } }],
+  ['delete', `/default-security-group-rules/${newId()}`, undefined],
   ['put', `/agents/${newId()}`, { agent: {} }],
   ['delete', `/agents/${newId()}`, undefined],
 ];
@@ -152,6 +154,8 @@ test('a caller who may only read can write nothing', async () => {
     ['post', '/service_profiles', { service_profile: { metainfo: 'x' } }],
     ['put', `/service_profiles/${newId()}`, { service_profile: {} }],
     ['delete', `/service_profiles/${newId()}`, undefined],
+    ['post', '/default-security-group-rules', { default_security_group_rule: { direction: 'ingress' } }],
+    ['delete', `/default-security-group-rules/${newId()}`, undefined],
     ['delete', `/auto-allocated-topology/${project.projectId}`, undefined],
     ['put', `/agents/${newId()}`, { agent: {} }],
     ['delete', `/agents/${newId()}`, undefined],

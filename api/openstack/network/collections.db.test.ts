@@ -5,6 +5,7 @@ import { newId } from '../../../contract/ids.ts';
 import { testAdmin } from '../../../control/network/testing.ts';
 import { addressGroups } from './address-groups.ts';
 import { addressScopes } from './address-scopes.ts';
+import { defaultSecurityGroupRules } from './default-security-group-rules.ts';
 import { flavors, serviceProfiles } from './flavors.ts';
 import { floatingIps } from './floating-ips.ts';
 import { networks } from './networks.ts';
@@ -59,6 +60,14 @@ const types: [resource: Resource, three: (me: Me) => Promise<object[]>][] = [
         ...{ port_range_min: 80 + n, port_range_max: 80 + n },
       }));
     },
+  ],
+  [
+    defaultSecurityGroupRules(none),
+    async () =>
+      named.map((description, n) => ({
+        ...{ description, direction: 'ingress', protocol: 'udp', used_in_default_sg: n > 0 },
+        ...{ port_range_min: 80 + n, port_range_max: 80 + n },
+      })),
   ],
   [
     addressGroups(none),

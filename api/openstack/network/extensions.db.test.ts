@@ -8,6 +8,7 @@ import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { testAdmin, testCaller } from '../../../control/network/testing.ts';
 import { qosProofs } from './extension-proofs-qos.ts';
+import { securityProofs } from './extension-proofs-security.ts';
 import { type Answer, type Me, newNetwork, newSubnet, refused, testApi } from './testing.ts';
 
 const api = await testApi();
@@ -89,6 +90,7 @@ async function trunked(me: Me) {
 type Proof = (me: Me) => Promise<void>;
 
 const proofs: Record<string, Proof> = {
+  ...securityProofs(admin),
   ...qosProofs(admin, () => outside.network),
   'address-group': async (me) => {
     const { id } = await post(me, 'address-groups', 'address_group', { addresses: ['10.0.0.0/24'] });

@@ -98,6 +98,16 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['router_availability_zone', 'Router Availability Zone', 'Zones of the hosts that may carry a gateway'],
   ['security-group', 'security-group', 'Security groups'],
   [
+    'security-groups-default-rules',
+    'Default rules for security groups',
+    'The rules that new security groups begin with, for administrators',
+  ],
+  [
+    'security-groups-rules-belongs-to-default-sg',
+    'Security group rule belongs to the default security group',
+    "Which rules are a project's default group's",
+  ],
+  [
     'security-groups-remote-address-group',
     'Remote address group id field for security group rules',
     'Rules that name an address group',

@@ -15,6 +15,7 @@ import type { QosPolicyService } from '../../../control/network/qos-policy/servi
 import type { NetworkQuotaService } from '../../../control/network/quota.ts';
 import type { RbacPolicyService } from '../../../control/network/rbac-policy/service.ts';
 import type { RouterService } from '../../../control/network/router/service.ts';
+import type { DefaultSecurityGroupRuleService } from '../../../control/network/security-group/default-rule-service.ts';
 import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
 import type { SubnetService } from '../../../control/network/subnet/service.ts';
 import type { SubnetPoolService } from '../../../control/network/subnet-pool/service.ts';
@@ -31,6 +32,7 @@ import { addressScopes } from './address-scopes.ts';
 import * as a from './answers.ts';
 import { badRequest } from './attributes.ts';
 import { addAutoTopology } from './auto-topology.ts';
+import { defaultSecurityGroupRules } from './default-security-group-rules.ts';
 import { addExtensions } from './extensions.ts';
 import { invalidInput, neutronFaults } from './fault.ts';
 import { addFlavorVerbs, flavors, serviceProfiles } from './flavors.ts';
@@ -61,6 +63,7 @@ export interface NetworkServices {
   autoTopologies: AutoTopologyService;
   flavors: NetworkFlavorService;
   ports: PortService;
+  defaultSecurityGroupRules: DefaultSecurityGroupRuleService;
   routers: RouterService;
   floatingIps: FloatingIpService;
   trunks: TrunkService;
@@ -114,6 +117,7 @@ export function networkDialect(deps: {
   const resources: Resource[] = [
     ...tagged,
     securityGroupRules(services.securityGroups),
+    defaultSecurityGroupRules(services.defaultSecurityGroupRules),
     addressScopes(services.addressScopes),
     rbacPolicies(services.rbacPolicies),
     flavors(services.flavors),

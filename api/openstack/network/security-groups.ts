@@ -28,6 +28,7 @@ import { neutronRefusal } from './fault.ts';
 import { type Resource, standardView, type View } from './resource.ts';
 
 const ruleMembers = {
+  belongs_to_default_sg: a.boolean,
   security_group_id: a.id,
   direction: a.one('ingress', 'egress'),
   ethertype: a.one('IPv4', 'IPv6'),
@@ -74,11 +75,11 @@ export const securityGroups = (service: SecurityGroupService): Resource<Security
     ...standardView(row),
     stateful: row.stateful,
     shared: isShared(caller, row),
-    security_group_rules: row.rules.map(ruleView),
+    security_group_rules: row.rules.map((rule) => ruleView({ ...rule, of_default_group: row.is_default })),
   }),
 });
 
-const ethertype: Reader = reader(Type.String({ examples: ['IPv4'] }), (value) => {
+export const ethertype: Reader = reader(Type.String({ examples: ['IPv4'] }), (value) => {
   const known = ['IPv4', 'IPv6'].find((name) => name.toLowerCase() === String(value).toLowerCase());
   if (known) return known;
   throw neutronRefusal(
@@ -88,7 +89,7 @@ const ethertype: Reader = reader(Type.String({ examples: ['IPv4'] }), (value) =>
   );
 });
 
-const protocol: Reader = reader(
+export const protocol: Reader = reader(
   Type.Union([Type.String({ examples: ['tcp'] }), Type.Integer(), Type.Null()]),
   (value) => {
     if (value === null) return null;
@@ -99,14 +100,17 @@ const protocol: Reader = reader(
 );
 
 /** A group is looked for, whatever its id looks like: what is no id names nothing. */
-const groupReference: Reader = reader(Type.String({ examples: ['0198c0de-0000-7000-8000-000000000001'] }), (value) => {
-  if (typeof value !== 'string') throw new Unreadable('the id of a security group is a text.');
-  const id = parseId(value);
-  if (id === undefined) throw notFound('security_group', value.slice(0, 255));
-  return id;
-});
+export const groupReference: Reader = reader(
+  Type.String({ examples: ['0198c0de-0000-7000-8000-000000000001'] }),
+  (value) => {
+    if (typeof value !== 'string') throw new Unreadable('the id of a security group is a text.');
+    const id = parseId(value);
+    if (id === undefined) throw notFound('security_group', value.slice(0, 255));
+    return id;
+  },
+);
 
-const portNumber = reader(
+export const portNumber = reader(
   Type.Union([Type.Integer(), Type.String({ pattern: '^-?\\d{1,6}$' }), Type.Null()]),
   readPort,
 );
@@ -123,6 +127,7 @@ const ruleAttributes: Attributes = {
   remote_ip_prefix: { post: true, read: nullable(text(64)), show: ruleMembers.remote_ip_prefix },
   remote_address_group_id: { post: true, read: nullable(uuid), show: ruleMembers.remote_address_group_id },
   normalized_cidr: { show: ruleMembers.normalized_cidr },
+  belongs_to_default_sg: { to: 'of_default_group', show: ruleMembers.belongs_to_default_sg },
 };
 
 export const securityGroupRules = (service: SecurityGroupService): Resource<SecurityGroupRuleRow> => ({
@@ -139,7 +144,7 @@ export const securityGroupRules = (service: SecurityGroupService): Resource<Secu
   view: ruleView,
 });
 
-function ruleView(row: SecurityGroupRuleRow | NestedRule): View {
+function ruleView(row: SecurityGroupRuleRow | (NestedRule & { of_default_group: boolean })): View {
   const { tags: _, ...common } = standardView(row);
   return {
     id: row.id,
@@ -154,5 +159,6 @@ function ruleView(row: SecurityGroupRuleRow | NestedRule): View {
     remote_address_group_id: row.remote_address_group_id,
     remote_ip_prefix: row.remote_ip_prefix,
     normalized_cidr: row.normalized_cidr,
+    belongs_to_default_sg: row.of_default_group,
   };
 }

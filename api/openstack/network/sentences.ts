@@ -57,6 +57,7 @@ export const invalidInputs = {
   rbac_action_of_another_type: ({ type }) =>
     `Invalid action 'access_as_external' for object type '${type}'. Valid actions: access_as_shared`,
   rbac_object_of_another_project: 'Only admins can manipulate policies on objects they do not own',
+  too_many_default_security_group_rules: ({ maximum }) => `the template can have at most ${maximum} rules`,
   too_many_addresses: ({ maximum }) => `an address group can have at most ${maximum} addresses`,
   default_subnet_pool_exists:
     'A default subnetpool for this IP family has already been set. Only one default may exist per IP family',
@@ -337,6 +338,9 @@ const securityGroups = {
   security_group_cannot_update_default: 'Updating default security group not allowed.',
   security_group_cannot_remove_default: 'Insufficient rights for removing default security group.',
   duplicate_security_group_rule_in_post: 'Duplicate Security Group Rule in POST.',
+  default_security_group_rule_not_found: ({ id }) => `Default Security Group rule ${id} does not exist`,
+  default_security_group_rule_exists: ({ id }) => `Default Security group rule already exists. Rule id is ${id}.`,
+  duplicate_default_sg_rule_in_post: 'Duplicate Default Security Group Rule in POST.',
   security_group_rule_exists: ({ id }) => `Security group rule already exists. Rule id is ${id}.`,
   security_group_rule_invalid_protocol: ({ protocol, known }) =>
     `Security group rule protocol ${protocol} not supported. Only protocol values ${known.join(', ')} and integer representations [0 to 255] are supported.`,

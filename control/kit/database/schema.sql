@@ -521,6 +521,28 @@ CREATE TABLE public.decision_default (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.default_security_group_rule (
+    id uuid NOT NULL,
+    direction text NOT NULL,
+    ethertype text NOT NULL,
+    protocol text,
+    port_range_min integer,
+    port_range_max integer,
+    remote_ip_prefix text,
+    remote_own_group boolean DEFAULT false NOT NULL,
+    remote_group_id uuid,
+    remote_address_group_id uuid,
+    description text DEFAULT ''::text NOT NULL,
+    used_in_default_group boolean DEFAULT false NOT NULL,
+    used_in_other_groups boolean DEFAULT true NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT default_security_group_rule_check CHECK (((NOT remote_own_group) OR (remote_group_id IS NULL))),
+    CONSTRAINT default_security_group_rule_direction_check CHECK ((direction = ANY (ARRAY['ingress'::text, 'egress'::text]))),
+    CONSTRAINT default_security_group_rule_ethertype_check CHECK ((ethertype = ANY (ARRAY['IPv4'::text, 'IPv6'::text])))
+);
+
 CREATE TABLE public.domain (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -1937,6 +1959,9 @@ ALTER TABLE ONLY public.credential
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.default_security_group_rule
+    ADD CONSTRAINT default_security_group_rule_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.domain_config
     ADD CONSTRAINT domain_config_domain_id_section_option_key UNIQUE (domain_id, section, option);
 
@@ -2418,6 +2443,10 @@ CREATE INDEX decision_resource ON ONLY public.decision USING btree (resource_id,
 
 CREATE INDEX decision_default_resource_id_id_idx ON public.decision_default USING btree (resource_id, id DESC);
 
+CREATE INDEX default_security_group_rule_remote_address_group ON public.default_security_group_rule USING btree (remote_address_group_id) WHERE (remote_address_group_id IS NOT NULL);
+
+CREATE INDEX default_security_group_rule_remote_group ON public.default_security_group_rule USING btree (remote_group_id) WHERE (remote_group_id IS NOT NULL);
+
 CREATE UNIQUE INDEX domain_default ON public.domain USING btree (is_default) WHERE is_default;
 
 CREATE INDEX endpoint_service ON public.endpoint USING btree (service_id);
@@ -2732,6 +2761,8 @@ CREATE TRIGGER backup_key_drop AFTER DELETE ON public.backup FOR EACH ROW WHEN (
 
 CREATE TRIGGER credential_change AFTER INSERT OR DELETE OR UPDATE ON public.credential FOR EACH ROW EXECUTE FUNCTION public.append_change('credential', 'id', 'sealed', 'access_hash');
 
+CREATE TRIGGER default_security_group_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.default_security_group_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('default_security_group_rule');
+
 CREATE TRIGGER domain_change AFTER INSERT OR DELETE OR UPDATE ON public.domain FOR EACH ROW EXECUTE FUNCTION public.append_change('domain');
 
 CREATE TRIGGER domain_config_change AFTER INSERT OR DELETE OR UPDATE ON public.domain_config FOR EACH ROW EXECUTE FUNCTION public.append_change('domain_config', 'id', 'value');
@@ -2983,6 +3014,12 @@ ALTER TABLE ONLY public.credential
 
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.default_security_group_rule
+    ADD CONSTRAINT default_security_group_rule_remote_address_group_id_fkey FOREIGN KEY (remote_address_group_id) REFERENCES public.address_group(id);
+
+ALTER TABLE ONLY public.default_security_group_rule
+    ADD CONSTRAINT default_security_group_rule_remote_group_id_fkey FOREIGN KEY (remote_group_id) REFERENCES public.security_group(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.domain_config
     ADD CONSTRAINT domain_config_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;

@@ -1,14 +1,14 @@
 /**
- * The default security group of a project: made when it is first needed, with Neutron's four rules (all out; in from
- * members of the same group). Two transactions that need it at once make one: the partial unique index is the judge.
+ * The default security group of a project: made when it is first needed, with the rules of the template. Two transactions that need it at once make one: the partial unique index is the judge.
  */
 import { sql } from 'kysely';
-import { newId, newOrderedId, type SecurityGroupId } from '../../../contract/ids.ts';
+import { newId, type SecurityGroupId } from '../../../contract/ids.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { sharedCondition } from '../access.ts';
+import { readTemplate, rulesOf } from './template.ts';
 
 export async function findDefaultGroup(db: Queryable, projectId: string): Promise<SecurityGroupId | undefined> {
   const { rows } = await sql<{
@@ -27,19 +27,14 @@ export async function ensureDefaultGroup(tx: Tx, projectId: string): Promise<Sec
 
 async function makeDefaultGroup(tx: Tx, projectId: string): Promise<SecurityGroupId | undefined> {
   const { rows } = await sql<{ id: SecurityGroupId }>`
-    with made as (
-      insert into security_group (id, project_id, name, description, is_default)
-      values (${newId()}, ${projectId}, 'default', 'Default security group', true)
-      on conflict (project_id) where is_default do nothing returning id, project_id),
-    rules as (
-      insert into security_group_rule (id, project_id, security_group_id, direction, ethertype, remote_group_id)
-      select rule.id, made.project_id, made.id, rule.direction, rule.ethertype,
-        case rule.direction when 'ingress' then made.id end
-      from made cross join (values
-        (${newOrderedId()}::uuid, 'egress', 'IPv4'), (${newOrderedId()}::uuid, 'egress', 'IPv6'),
-        (${newOrderedId()}::uuid, 'ingress', 'IPv4'), (${newOrderedId()}::uuid, 'ingress', 'IPv6')) as rule (id, direction, ethertype))
-    select id from made`.execute(tx);
-  return rows[0]?.id;
+    insert into security_group (id, project_id, name, description, is_default)
+    values (${newId()}, ${projectId}, 'default', 'Default security group', true)
+    on conflict (project_id) where is_default do nothing returning id`.execute(tx);
+  const [group] = rows;
+  if (!group) return undefined;
+  const rules = rulesOf(await readTemplate(tx, 'default'), { id: group.id, project_id: projectId });
+  if (rules.length > 0) await tx.insertInto('security_group_rule').values(rules).execute();
+  return group.id;
 }
 
 /**

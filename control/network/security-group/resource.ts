@@ -27,3 +27,5 @@ export const securityGroupRule = {
   },
   wakes: { northbound: (touched, { body }) => touched.unit('security_group', body.security_group_id) },
 } satisfies ResourceDescriptor;
+
+export const defaultSecurityGroupRule = { noun: 'default_security_group_rule' } satisfies ResourceDescriptor;

@@ -39,9 +39,8 @@ const onlyIpv6 = new Set([41, 44, 58, 59, 60, 43]);
 const icmp = 1;
 const icmpv6 = 58;
 
-export interface RuleWish {
-  project_id?: string;
-  security_group_id: string;
+/** What a rule lets through, whatever group it is of. */
+export interface FilterWish {
   direction: 'ingress' | 'egress';
   ethertype?: 'IPv4' | 'IPv6';
   protocol?: string | null;
@@ -53,10 +52,16 @@ export interface RuleWish {
   description?: string;
 }
 
+export interface RuleWish extends FilterWish {
+  project_id?: string;
+  security_group_id: string;
+}
+
 export type Rule = Omit<
   Selectable<SecurityGroupRuleTable>,
   'id' | 'project_id' | 'normalized_cidr' | 'generation' | 'created_at' | 'updated_at'
 >;
+export type Filter = Omit<Rule, 'security_group_id'>;
 
 /** Name or number to canonical text; null for any. @throws CloudError `invalid` */
 export function readProtocol(value: string | null): string | null {
@@ -73,7 +78,13 @@ export function readProtocol(value: string | null): string | null {
 export const protocolNumber = (protocol: string): number => protocols[protocol] ?? Number(protocol);
 
 /** The whole rule, canonical. @throws CloudError `invalid` */
-export function readRule(wish: RuleWish): Rule {
+export const readRule = (wish: RuleWish): Rule => ({
+  ...readFilter(wish),
+  security_group_id: wish.security_group_id,
+});
+
+/** @throws CloudError `invalid` */
+export function readFilter(wish: FilterWish): Filter {
   const ethertype = wish.ethertype ?? 'IPv4';
   let protocol = readProtocol(wish.protocol ?? null);
   // Neutron's old clients say 'icmp' for both versions.
@@ -82,8 +93,7 @@ export function readRule(wish: RuleWish): Rule {
   if (ethertype === 'IPv4' && protocol !== null && onlyIpv6.has(protocolNumber(protocol))) {
     throw new CloudError('invalid', 'security_group_ethertype_conflict_with_protocol', { ethertype, protocol });
   }
-  const rule: Rule = {
-    security_group_id: wish.security_group_id,
+  const rule: Filter = {
     direction: wish.direction,
     ethertype,
     protocol,
@@ -115,7 +125,7 @@ function readPrefix(text: string | null, ethertype: 'IPv4' | 'IPv6'): string | n
   return `${canonicalIp(text.split('/', 1)[0]!)}/${cidr.prefixLength}`;
 }
 
-function checkRange(rule: Rule): void {
+function checkRange(rule: Filter): void {
   const { port_range_min: min, port_range_max: max } = rule;
   if (min === null && max === null) return;
   if (rule.protocol === null) {
@@ -146,11 +156,12 @@ function checkRange(rule: Rule): void {
 }
 
 /** Two rules that let the same through are one rule: 'tcp' is '6', and any address is no condition. */
-export function sameRule(a: Rule, b: Rule): boolean {
-  const number = (rule: Rule) => (rule.protocol === null ? null : protocolNumber(rule.protocol));
-  const prefix = (rule: Rule) => (rule.remote_ip_prefix?.endsWith('/0') ? null : rule.remote_ip_prefix);
+export const sameRule = (a: Rule, b: Rule): boolean => a.security_group_id === b.security_group_id && sameFilter(a, b);
+
+export function sameFilter(a: Omit<Filter, 'description'>, b: Omit<Filter, 'description'>): boolean {
+  const number = (rule: typeof a) => (rule.protocol === null ? null : protocolNumber(rule.protocol));
+  const prefix = (rule: typeof a) => (rule.remote_ip_prefix?.endsWith('/0') ? null : rule.remote_ip_prefix);
   return (
-    a.security_group_id === b.security_group_id &&
     a.direction === b.direction &&
     a.ethertype === b.ethertype &&
     number(a) === number(b) &&

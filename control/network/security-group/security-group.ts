@@ -4,10 +4,13 @@ import type { Column, Listing } from '../../kit/listing.ts';
 import { type Grant, goesWith, grantsOf, sharedCondition } from '../access.ts';
 import type { SecurityGroupRuleTable, SecurityGroupTable } from './tables.ts';
 
-export type SecurityGroupRuleRow = Selectable<SecurityGroupRuleTable>;
+export interface SecurityGroupRuleRow extends Selectable<SecurityGroupRuleTable> {
+  /** Its group is a project's default group. */
+  of_default_group: boolean;
+}
 
 /** A rule inside its group: as `to_jsonb` gives it, so its times are text. */
-export type NestedRule = Omit<SecurityGroupRuleRow, 'created_at' | 'updated_at'> & {
+export type NestedRule = Omit<SecurityGroupRuleRow, 'of_default_group' | 'created_at' | 'updated_at'> & {
   created_at: string;
   updated_at: string;
 };
@@ -40,9 +43,11 @@ export const securityGroupListing: Listing<SecurityGroupRow> = {
   },
 };
 
+const ofDefaultGroup = sql<boolean>`(select g.is_default from security_group g where g.id = t.security_group_id)`;
+
 export const securityGroupRuleListing: Listing<SecurityGroupRuleRow> = {
   noun: 'security_group_rule',
-  select: sql<SecurityGroupRuleRow>`t.*`,
+  select: sql<SecurityGroupRuleRow>`t.*, ${ofDefaultGroup} as of_default_group`,
   from: sql`security_group_rule t`,
   visible: (caller) => goesWith(caller, 't', 'security_group'),
   columns: {
@@ -57,5 +62,6 @@ export const securityGroupRuleListing: Listing<SecurityGroupRuleRow> = {
     remote_address_group_id: { kind: 'uuid', sortable: true },
     remote_ip_prefix: { kind: 'text', sortable: true },
     normalized_cidr: { kind: 'cidr', sortable: true },
+    of_default_group: { kind: 'boolean', expression: ofDefaultGroup },
   },
 };

@@ -20,6 +20,7 @@ import {
   securityGroupListing,
   securityGroupRuleListing,
 } from './security-group.ts';
+import { readTemplate, rulesOf } from './template.ts';
 
 export interface SecurityGroupWish {
   project_id?: string;
@@ -57,7 +58,7 @@ export class SecurityGroupService {
     await this.#database.transaction(actorOf(caller), (tx) => ensureDefaultGroup(tx, projectId));
   }
 
-  /** New groups let everything out. */
+  /** With the rules of the template. */
   async create(caller: Caller, wishes: readonly SecurityGroupWish[]): Promise<SecurityGroupRow[]> {
     if (wishes.some((wish) => isDefaultName(wish.name))) throw defaultExists();
     const groups = wishes.map((wish) => ({
@@ -67,24 +68,18 @@ export class SecurityGroupService {
       name: wish.name ?? '',
     }));
     return this.#database.transaction(actorOf(caller), async (tx) => {
+      const template = await readTemplate(tx, 'other');
       const byProject = Map.groupBy(groups, (group) => group.project_id);
       for (const project of [...byProject.keys()].sort()) {
         const count = byProject.get(project)!.length;
         await ensureDefaultGroup(tx, project);
         const usage = { ...securityGroup.usage, ...securityGroupRule.usage };
-        await checkQuota(tx, project, usage, { security_groups: count, security_group_rules: 2 * count });
+        const security_group_rules = template.length * count;
+        await checkQuota(tx, project, usage, { security_groups: count, security_group_rules });
       }
       await tx.insertInto('security_group').values(groups).execute();
-      const rules = groups.flatMap(({ id, project_id }) =>
-        (['IPv4', 'IPv6'] as const).map((ethertype) => ({
-          id: newOrderedId(),
-          project_id,
-          security_group_id: id,
-          direction: 'egress' as const,
-          ethertype,
-        })),
-      );
-      await tx.insertInto('security_group_rule').values(rules).execute();
+      const rules = groups.flatMap((group) => rulesOf(template, group));
+      if (rules.length > 0) await tx.insertInto('security_group_rule').values(rules).execute();
       return listMade(
         tx,
         caller,

@@ -35,9 +35,30 @@ export interface SecurityGroupRuleTable {
   updated_at: Timestamp;
 }
 
+export interface DefaultSecurityGroupRuleTable {
+  id: string;
+  direction: 'ingress' | 'egress';
+  ethertype: 'IPv4' | 'IPv6';
+  protocol: string | null;
+  port_range_min: number | null;
+  port_range_max: number | null;
+  remote_ip_prefix: string | null;
+  /** The remote group is the one that the rule becomes part of. */
+  remote_own_group: Generated<boolean>;
+  remote_group_id: string | null;
+  remote_address_group_id: string | null;
+  description: Generated<string>;
+  used_in_default_group: Generated<boolean>;
+  used_in_other_groups: Generated<boolean>;
+  generation: Generated<number>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
 interface SecurityGroupTables {
   security_group: SecurityGroupTable;
   security_group_rule: SecurityGroupRuleTable;
+  default_security_group_rule: DefaultSecurityGroupRuleTable;
 }
 
 declare module '../../kit/database/schema.ts' {
