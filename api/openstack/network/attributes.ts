@@ -185,6 +185,13 @@ export const nothing: Reader = reader(
   },
 );
 
+/** Only null: what this cloud does not have, and why. */
+export const without = (why: string): Reader =>
+  reader(Type.Null(), (value) => {
+    if (value !== null) throw new Unreadable(why);
+    return undefined;
+  });
+
 /** What every resource has. */
 export const standard: Attributes = {
   id: { show: a.id },

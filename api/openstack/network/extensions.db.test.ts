@@ -7,6 +7,7 @@ import { before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { testAdmin, testCaller } from '../../../control/network/testing.ts';
+import { portProofs } from './extension-proofs-ports.ts';
 import { qosProofs } from './extension-proofs-qos.ts';
 import { securityProofs } from './extension-proofs-security.ts';
 import { type Answer, type Me, newNetwork, newSubnet, refused, testApi } from './testing.ts';
@@ -90,6 +91,7 @@ async function trunked(me: Me) {
 type Proof = (me: Me) => Promise<void>;
 
 const proofs: Record<string, Proof> = {
+  ...portProofs(admin),
   ...securityProofs(admin),
   ...qosProofs(admin, () => outside.network),
   'address-group': async (me) => {

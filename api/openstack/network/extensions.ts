@@ -11,6 +11,7 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['address-group', 'Address group', 'Addresses that rules of security groups name together'],
   ['address-scope', 'Address scope', 'Subnet pools whose subnets route to each other without translation'],
   ['agent', 'agent', 'Hosts of the network, for administrators'],
+  ['agent-resources-synced', "Agent's Resource View Synced to Placement", 'That agents have no resources to tell'],
   ['allowed-address-pairs', 'Allowed Address Pairs', 'Further addresses that a port may use'],
   [
     'auto-allocated-topology',
@@ -64,6 +65,12 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['net-mtu-writable', 'Network MTU (writable)', 'MTU of a network, chosen by its owner'],
   ['network-ip-availability', 'Network IP Availability', 'Addresses used and free, for administrators'],
   ['pagination', 'Pagination support', 'Lists in pages'],
+  [
+    'port-mac-address-regenerate',
+    'Network port MAC address regenerate',
+    'Another MAC address for a port that asks for none in particular',
+  ],
+  ['port-security-groups-filtering', 'Port filtering on security groups', 'Ports by their security groups'],
   ['port-security', 'Port Security', 'Filters and anti-spoofing of a port, which can be switched off'],
   ['project-id', 'project_id field enabled', 'project_id beside tenant_id'],
   ['provider', 'Provider Network', 'How a network is carried, for administrators'],
@@ -120,6 +127,7 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ],
   ['service-type', 'Neutron Service Type Management', 'Who carries out network services'],
   ['sorting', 'Sorting support', 'Lists in an order'],
+  ['sort-key-validation', 'Sort keys validation', 'Refuses orders by what a resource does not have'],
   ['standard-attr-description', 'standard-attr-description', 'Descriptions'],
   ['standard-attr-revisions', 'Resource revision numbers', 'Revision numbers'],
   [
@@ -132,11 +140,22 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['tag-creation', 'Tag creation extension', 'Adds several tags at once'],
   ['tag-ports-during-bulk-creation', 'Tag Ports During Bulk Creation', 'Ports that are made with their tags'],
   ['subnet_allocation', 'Subnet Allocation', 'Subnet pools'],
+  ['subnet-external-network', 'Subnet belongs to an external network', 'Whether the network of a subnet is external'],
   ['subnet_onboard', 'Subnet Onboard', "Subnets that become a pool's after they were made"],
   ['subnetpool-prefix-ops', 'Subnet Pool Prefix Operations', 'Adds and removes single prefixes of a pool'],
   ['subnet-service-types', 'Subnet service types', 'Subnets for devices of some types only'],
   ['trunk', 'Trunk Extension', 'Ports that carry others, each with a tag'],
   ['trunk-details', 'Trunk port details', 'What a port carries'],
+  [
+    'uplink-status-propagation',
+    'Uplink status propagation extension',
+    'Whether a card shall lose its link with the network behind it: kept and shown, as with OVN in Neutron',
+  ],
+  [
+    'uplink-status-propagation-updatable',
+    'Uplink status propagation updatable extension',
+    'The same, of a port that is there',
+  ],
 ];
 
 const extensions = known.map(([alias, name, description]) => ({

@@ -223,6 +223,41 @@ test('a port changes: addresses, groups, pairs, security, owner', async () => {
   assert.equal((await put({ mac_address: 'fa:16:3e:99:99:99' })).body.port.mac_address, 'fa:16:3e:99:99:99');
 });
 
+test('what no port here can have is refused with what is missing; asking for none of it is fine', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  const none = { device_profile: null, hints: null, numa_affinity_policy: null };
+  const { port } = (await me.post('/ports', { port: { network_id, ...none } })).body;
+  assert.equal('hints' in port, false);
+  for (const [name, value, why] of [
+    ['device_profile', 'gpu', /no accelerators/],
+    ['hints', { openvswitch: { other_config: { 'tx-steering': 'hash' } } }, /one transmit queue/],
+    ['numa_affinity_policy', 'required', /NUMA nodes/],
+  ] as const) {
+    refused(await me.post('/ports', { port: { network_id, [name]: value } }), 400, 'HTTPBadRequest', why);
+    if (name === 'device_profile') continue;
+    refused(await me.put(`/ports/${port.id}`, { port: { [name]: value } }), 400, 'HTTPBadRequest', why);
+  }
+});
+
+test('a port gets another MAC address where it asks for any, and its SLAAC address goes with it', async () => {
+  const me = api.as(testCaller());
+  const network_id = await newNetwork(me);
+  await newSubnet(me, network_id, '2001:db8::/64', slaac);
+  const { port } = (await me.post('/ports', { port: { network_id } })).body;
+  const changed = (await me.put(`/ports/${port.id}`, { port: { mac_address: null } })).body.port;
+  assert.notEqual(changed.mac_address, port.mac_address);
+  const [[before], [after]] = [port.fixed_ips, changed.fixed_ips];
+  assert.deepEqual([changed.fixed_ips.length, after.subnet_id], [1, before.subnet_id]);
+  assert.notEqual(after.ip_address, before.ip_address);
+  const twin = await me.post('/ports', { port: { network_id, mac_address: changed.mac_address } });
+  refused(twin, 409, 'MacAddressInUse');
+  const named = { mac_address: '02:00:00:00:0a:0b', fixed_ips: [after] };
+  refused(await me.put(`/ports/${port.id}`, { port: named }), 400, 'AllocationOnAutoAddressSubnet');
+  const chosen = (await me.put(`/ports/${port.id}`, { port: { mac_address: '02:00:00:00:0a:0b' } })).body.port;
+  assert.deepEqual(chosen.fixed_ips, [{ ...before, ip_address: '2001:db8::ff:fe00:a0b' }]);
+});
+
 test('MAC addresses are unique in a network', async () => {
   const me = api.as(testCaller());
   const network_id = await newNetwork(me);

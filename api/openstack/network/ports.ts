@@ -21,6 +21,7 @@ import {
   Unreadable,
   unique,
   uuid,
+  without,
 } from './attributes.ts';
 import { dnsName } from './dns-names.ts';
 import { type Resource, standardView } from './resource.ts';
@@ -60,11 +61,28 @@ const dhcpOption: Reader = reader(optionParts.schema, (value) => {
   return { ip_version: 4, ...option };
 });
 
+/** Of extensions that are in no list here; who asks for them is told what is missing. */
+const unsupported: Attributes = {
+  device_profile: {
+    post: true,
+    read: without('no accelerators are managed here, so no port can have a device profile.'),
+  },
+  hints: {
+    post: true,
+    put: true,
+    read: without('a guest has its cards with one transmit queue: there is nothing to steer.'),
+  },
+  numa_affinity_policy: {
+    ...{ post: true, put: true },
+    read: without('guests are not bound to NUMA nodes, so a port has no affinity to one.'),
+  },
+};
+
 const attributes: Attributes = {
   ...standard,
   name: { post: true, put: true, read: text(255), show: a.text },
   network_id: { post: true, required: true, read: uuid, show: a.id },
-  mac_address: { to: 'mac', post: true, put: true, read: mac, show: a.text },
+  mac_address: { to: 'mac', post: true, put: true, read: nullable(mac), show: a.text },
   admin_state_up: { post: true, put: true, read: boolean, show: a.boolean },
   status: { show: a.text },
   device_id: { post: true, put: true, read: text(255), show: a.text },
@@ -93,6 +111,7 @@ const attributes: Attributes = {
   'binding:vif_details': { admin: true, noFilter: true, show: a.record({ port_filter: Type.Optional(a.boolean) }) },
   qos_policy_id: { post: true, put: true, read: nullable(uuid), show: a.orNull(a.id) },
   qos_network_policy_id: { show: a.orNull(a.id) },
+  propagate_uplink_status: { post: true, put: true, read: boolean, show: a.boolean },
   dns_name: { post: true, put: true, read: dnsName, show: a.text },
   dns_assignment: {
     noFilter: true,
@@ -102,6 +121,7 @@ const attributes: Attributes = {
     noFilter: true,
     show: Type.Optional(a.record({ trunk_id: a.id, sub_ports: a.list({ ...subportShown, mac_address: a.text }) })),
   },
+  ...unsupported,
   ip_allocation: { noFilter: true, show: a.text },
   tags: { post: true, read: unique(listOf(text(255))), noFilter: true, show: a.texts },
 };
@@ -140,6 +160,7 @@ export const ports = (service: PortService): Resource<PortRow> => ({
     'binding:vnic_type': row.binding_vnic_type,
     qos_policy_id: row.qos_policy_id,
     qos_network_policy_id: row.qos_network_policy_id,
+    propagate_uplink_status: row.propagate_uplink_status,
     dns_name: row.dns_name,
     dns_assignment: dnsAssignment(row),
     ...(row.trunk_details && { trunk_details: row.trunk_details }),

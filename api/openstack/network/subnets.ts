@@ -73,7 +73,7 @@ const attributes: Attributes = {
   use_default_subnetpool: { to: 'use_default_subnet_pool', post: true, read: boolean, noFilter: true },
   prefixlen: { to: 'prefix_length', post: true, read: nullable(prefixLength), noFilter: true },
   segment_id: { post: true, read: nothing, noFilter: true },
-  'router:external': { to: 'external' },
+  'router:external': { to: 'external', show: a.boolean },
   shared: {},
   tags: { noFilter: true, show: a.texts },
 };
@@ -106,6 +106,7 @@ export const subnets = (service: SubnetService): Resource<SubnetRow> => ({
     host_routes: row.host_routes,
     service_types: row.service_types,
     subnetpool_id: row.subnet_pool_id,
+    'router:external': row.external,
   }),
 });
 

@@ -998,7 +998,8 @@ CREATE TABLE public.port (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     card_limits jsonb DEFAULT '{}'::jsonb NOT NULL,
-    qos_policy_id uuid
+    qos_policy_id uuid,
+    propagate_uplink_status boolean DEFAULT true NOT NULL
 );
 
 CREATE TABLE public.port_forwarding (

@@ -77,13 +77,17 @@ function eligible(port: PortForPlan, subnets: readonly SubnetFacts[]): SubnetFac
   return serving.sort((a, b) => Number(a.service_types.length === 0) - Number(b.service_types.length === 0));
 }
 
+/** What a guest with this MAC address makes for itself there. */
+export const ownAddress = (subnet: Pick<SubnetFacts, 'cidr'>, mac: string): string =>
+  formatIp(6, eui64(parseCidr(subnet.cidr)!, mac).value);
+
 /** SLAAC addresses come by themselves, wanted or not: the guest will use them. */
 function ownAddresses(port: PortForPlan, subnets: readonly SubnetFacts[], planned: readonly PlannedIp[]): PlannedIp[] {
   if (isRouterInterface(port.device_owner)) return [];
   return subnets
     .filter((s) => choosesOwnAddress(s) && !planned.some((plan) => plan.ip !== null && plan.subnets[0]!.id === s.id))
     .map((subnet, index) => ({
-      ip: formatIp(6, eui64(parseCidr(subnet.cidr)!, port.mac).value),
+      ip: ownAddress(subnet, port.mac),
       subnets: [subnet],
       position: planned.length + index,
     }));

@@ -52,6 +52,7 @@ export interface NewPort {
   host_id?: string | null;
   delete_with_device?: boolean;
   qos_policy_id?: string | null;
+  propagate_uplink_status?: boolean;
   /** Undefined: the default of the network. */
   fixed_ips?: FixedIpWish[];
   /** For automatic addresses: only of this version. */
@@ -261,13 +262,14 @@ async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: 
     binding_host: port.binding_host ?? '',
     delete_with_device: port.delete_with_device ?? false,
     qos_policy_id: port.qos_policy_id ?? null,
+    propagate_uplink_status: port.propagate_uplink_status ?? true,
   }));
   const ips = firstTries(drafts.flatMap(({ wants }) => wants));
   const groups = drafts.flatMap(({ port, row }) =>
     [...new Set(port.security_groups)].map((id) => ({ port_id: row.id, security_group_id: id })),
   );
   const columns = sql.raw(
-    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, tags, binding_vnic_type, host_id, binding_host, delete_with_device, qos_policy_id',
+    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, tags, binding_vnic_type, host_id, binding_host, delete_with_device, qos_policy_id, propagate_uplink_status',
   );
   const { rows } = await sql<{ ports: string[]; ips: TakenIp[] }>`
     with new_port as (

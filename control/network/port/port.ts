@@ -104,6 +104,7 @@ const columns: Record<string, Column> = {
   host_name: { kind: 'text', expression: sql`coalesce(h.name, t.binding_host)` },
   dns_name: { kind: 'text' },
   qos_policy_id: { kind: 'uuid' },
+  propagate_uplink_status: { kind: 'boolean' },
   qos_network_policy_id: { kind: 'uuid', expression: sql`w.qos_policy_id` },
   generation: { kind: 'integer' },
   created_at: { kind: 'time', sortable: true },

@@ -15,6 +15,7 @@ export const port = {
     'dns_name',
     'binding_vnic_type',
     'qos_policy_id',
+    'propagate_uplink_status',
     'observed_up',
   ],
   // Those that the cloud makes for itself count with what they belong to.

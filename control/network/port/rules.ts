@@ -10,7 +10,13 @@ import type { AddressPair } from './tables.ts';
 const maxPairs = 10;
 
 /** What a caller may name, as a change of an existing port too. */
-export type PortWish = Omit<NewPort, 'project_id' | 'network_id' | 'host_id' | 'only_version' | 'delete_with_device'>;
+export type PortWish = Omit<
+  NewPort,
+  'project_id' | 'network_id' | 'host_id' | 'only_version' | 'delete_with_device' | 'mac'
+> & {
+  /** Null: one that the cloud makes up. */
+  mac?: string | null;
+};
 
 /**
  * Attributes with rules of their own: administrators, or who owns the network (the filters protect its other users).

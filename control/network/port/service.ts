@@ -121,14 +121,15 @@ export class PortService {
       checkPortRights(caller, wish, network.project_id, 'update_port');
       if (wish.security_groups) await findGroupsById(tx, caller, wish.security_groups);
       await checkQosChange(tx, caller, now.qos_policy_id, wish.qos_policy_id);
+      const mac = wish.mac === null ? randomMac() : (wish.mac ?? now.mac);
       const security = await changedSecurity(tx, now, wish);
-      if (wish.mac !== undefined && wish.mac !== now.mac) await checkMacFree(tx, now, wish.mac);
+      if (mac !== now.mac) await checkMacFree(tx, now, mac);
       const { fixed_ips, security_groups: _, allowed_address_pairs: pairs, extra_dhcp_opts: options, ...plain } = wish;
-      const mac = wish.mac ?? now.mac;
       await tx
         .updateTable('port')
         .set({
           ...defined(plain),
+          mac,
           ...(pairs ? { allowed_address_pairs: json(checkPairs(pairs, mac)) } : {}),
           ...(options ? { extra_dhcp_opts: json(changedOptions(now.extra_dhcp_opts, options)) } : {}),
           ...touched,
@@ -141,7 +142,9 @@ export class PortService {
           throw error;
         });
       if (security) await setGroups(tx, id, security).catch(refuseVanished);
-      if (fixed_ips) await updateAddresses(tx, { ...now, mac }, network.subnets, fixed_ips).catch(refuseVanished);
+      if (fixed_ips || mac !== now.mac) {
+        await updateAddresses(tx, { ...now, mac }, network.subnets, fixed_ips).catch(refuseVanished);
+      }
       return readRow(tx, caller, portListing, id);
     });
   }
@@ -213,11 +216,15 @@ function newPort(caller: Caller, wish: NewPortWish, project: string, network: Ne
   if (!network || !maySee(caller, network)) throw notFound('network', wish.network_id);
   if (!mayUse(caller, network)) throw forbidden('create_port');
   checkPortRights(caller, wish, network.project_id, 'create_port');
-  if (wish.allowed_address_pairs === undefined) return { ...wish, project_id: project };
+  const { mac: wanted, allowed_address_pairs, ...rest } = wish;
   // A pair may mean "the port's own MAC address": decide that one now.
-  const mac = wish.mac ?? (wish.allowed_address_pairs.length > 0 ? randomMac() : undefined);
-  const pairs = checkPairs(wish.allowed_address_pairs, mac ?? '');
-  return { ...wish, project_id: project, ...(mac === undefined ? {} : { mac }), allowed_address_pairs: pairs };
+  const mac = wanted ?? (allowed_address_pairs?.length ? randomMac() : undefined);
+  return {
+    ...rest,
+    project_id: project,
+    ...(mac === undefined ? {} : { mac }),
+    ...(allowed_address_pairs && { allowed_address_pairs: checkPairs(allowed_address_pairs, mac ?? '') }),
+  };
 }
 
 /** A port is its project's; the owner of its network may also change and delete it. */

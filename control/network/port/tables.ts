@@ -46,6 +46,8 @@ export interface PortTable {
   /** What the flavor of its server lets through; written with the binding. */
   card_limits: Json<CardLimits>;
   qos_policy_id: string | null;
+  /** Kept and shown: a guest's card hangs on no link of its own. */
+  propagate_uplink_status: Generated<boolean>;
   tags: Generated<string[]>;
   generation: Generated<number>;
   created_at: Timestamp;

@@ -13,6 +13,7 @@ import {
   choosesOwnAddress,
   type FixedIpWish,
   interfaceOwners,
+  ownAddress,
   planAddresses,
   type SubnetFacts,
 } from '../address/plan.ts';
@@ -59,18 +60,26 @@ export function compareAddresses(
   return { stay, add, remove: left };
 }
 
+/** @param wishes undefined: what it has, but that addresses made of its MAC address are of the one it has now */
 export async function updateAddresses(
   tx: Tx,
   port: PortForAddresses,
   subnets: readonly SubnetFacts[],
-  wishes: readonly FixedIpWish[],
+  wishes?: readonly FixedIpWish[],
 ): Promise<void> {
   const { rows: current } = await sql<CurrentIp>`select subnet_id, host(ip) as ip from port_ip
     where port_id = ${port.id} order by position`.execute(tx);
   const isRouter = interfaceOwners.includes(port.device_owner);
-  const own = new Set(subnets.filter((subnet) => !isRouter && choosesOwnAddress(subnet)).map(({ id }) => id));
-  const { stay, add, remove } = compareAddresses(current, wishes, (ip) => own.has(ip.subnet_id));
-  await removeAddresses(tx, port.id, remove);
+  const own = new Map(
+    subnets
+      .filter((subnet) => !isRouter && choosesOwnAddress(subnet))
+      .map((one) => [one.id, ownAddress(one, port.mac)]),
+  );
+  // Of a MAC address that it had before.
+  const stale = current.filter((ip) => own.has(ip.subnet_id) && own.get(ip.subnet_id) !== ip.ip);
+  const usable = current.filter((ip) => !stale.includes(ip));
+  const { stay, add, remove } = compareAddresses(usable, wishes ?? usable, (ip) => own.has(ip.subnet_id));
+  await removeAddresses(tx, port.id, [...stale, ...remove]);
   const plans = planAddresses({ ...port, fixed_ips: add }, subnets);
   const wants = plans
     .filter((plan) => plan.ip === null || !stay.some((ip) => ip.ip === plan.ip && ip.subnet_id === plan.subnets[0]!.id))

@@ -5,11 +5,16 @@ import type { Listing } from '../../kit/listing.ts';
 import { goesWith } from '../access.ts';
 import type { SubnetTable } from './tables.ts';
 
-export type SubnetRow = Selectable<SubnetTable>;
+export interface SubnetRow extends Selectable<SubnetTable> {
+  /** Its network is. */
+  external: boolean;
+}
+
+const external = sql<boolean>`(select n.external from network n where n.id = t.network_id)`;
 
 export const subnetListing: Listing<SubnetRow> = {
   noun: 'subnet',
-  select: sql<SubnetRow>`t.*`,
+  select: sql<SubnetRow>`t.*, ${external} as external`,
   from: sql`subnet t`,
   visible: (caller) =>
     isAdmin(caller)
@@ -30,10 +35,7 @@ export const subnetListing: Listing<SubnetRow> = {
     ipv6_address_mode: { kind: 'text', sortable: true },
     ipv6_ra_mode: { kind: 'text', sortable: true },
     service_types: { kind: 'texts' },
-    external: {
-      kind: 'boolean',
-      expression: sql`(select n.external from network n where n.id = t.network_id)`,
-    },
+    external: { kind: 'boolean', expression: external },
     shared: {
       kind: 'boolean',
       expression: sql`(select n.shared from network n where n.id = t.network_id)`,

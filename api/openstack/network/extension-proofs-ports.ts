@@ -1,0 +1,55 @@
+/** Proofs of the extensions of ports and lists, for extensions.db.test.ts. Not for production use. */
+import assert from 'node:assert/strict';
+import { type Me, newNetwork, newSubnet, refused } from './testing.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: proofs look into answers as a client does
+type Body = any;
+
+/** @param admin sees agents and external subnets */
+export function portProofs(admin: Me): Record<string, (me: Me) => Promise<void>> {
+  const newPort = async (me: Me, over: object = {}): Promise<Body> => {
+    const answer = await me.post('/ports', { port: { network_id: await newNetwork(me), ...over } });
+    assert.equal(answer.status, 201, JSON.stringify(answer.body));
+    return answer.body.port;
+  };
+  return {
+    'agent-resources-synced': async () => {
+      const { agents } = (await admin.get('/agents')).body;
+      assert.deepEqual([agents.length > 0, agents[0].resources_synced], [true, null]);
+    },
+    'port-mac-address-regenerate': async (me) => {
+      const { id, mac_address: first } = await newPort(me, { mac_address: null });
+      const { port } = (await me.put(`/ports/${id}`, { port: { mac_address: null } })).body;
+      assert.match(port.mac_address, /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
+      assert.notEqual(port.mac_address, first);
+    },
+    'port-security-groups-filtering': async (me) => {
+      const { security_group: group } = (await me.post('/security-groups', { security_group: { name: 'g' } })).body;
+      const { id } = await newPort(me, { security_groups: [group.id] });
+      const { ports } = (await me.get(`/ports?security_groups=${group.id}`)).body;
+      assert.deepEqual(
+        ports.map((port: Body) => port.id),
+        [id],
+      );
+    },
+    'sort-key-validation': async (me) =>
+      refused(await me.get('/ports?sort_key=colour'), 400, 'HTTPBadRequest', /colour/),
+    'subnet-external-network': async (me) => {
+      const external = await newNetwork(admin, { 'router:external': true });
+      const [outer, inner] = [
+        await newSubnet(admin, external, '198.51.100.0/24'),
+        await newSubnet(me, await newNetwork(me), '10.0.0.0/24'),
+      ];
+      assert.deepEqual([outer['router:external'], inner['router:external']], [true, false]);
+    },
+    'uplink-status-propagation': async (me) => {
+      assert.equal((await newPort(me)).propagate_uplink_status, true);
+      assert.equal((await newPort(me, { propagate_uplink_status: false })).propagate_uplink_status, false);
+    },
+    'uplink-status-propagation-updatable': async (me) => {
+      const { id } = await newPort(me);
+      const { port } = (await me.put(`/ports/${id}`, { port: { propagate_uplink_status: false } })).body;
+      assert.equal(port.propagate_uplink_status, false);
+    },
+  };
+}
