@@ -116,8 +116,10 @@ const columns = {
 };
 
 export function backupRoutes(app: Boundary, backups: BackupService): void {
-  app.get('/backups', contracts.list, (request) => list(request, backups, briefBody));
-  app.get('/backups/detail', contracts.details, (request) => list(request, backups, detailBody));
+  app.get('/backups', contracts.list, (request) => list(request, backups, { show: briefBody, at: 'backups' }));
+  app.get('/backups/detail', contracts.details, (request) =>
+    list(request, backups, { show: detailBody, at: 'backups/detail' }),
+  );
   app.get('/backups/:id', contracts.show, async (request) => ({
     backup: detailBody(request, await backups.get(callerOf(request), request.params.id)),
   }));
@@ -177,7 +179,7 @@ function restoreRoutes(app: Boundary, backups: BackupService): void {
 async function list<Shown>(
   request: FastifyRequest,
   backups: BackupService,
-  show: (request: FastifyRequest, backup: ListedBackup) => Shown,
+  { show, at }: { show: (request: FastifyRequest, backup: ListedBackup) => Shown; at: string },
 ) {
   refuseFilters(request, 'backup');
   const asked = queryOf(request);
@@ -190,7 +192,7 @@ async function list<Shown>(
     page.limit === 0 ? [] : backups.list(callerOf(request), wish, options),
     counted ? backups.count(callerOf(request), wish, options) : undefined,
   ]);
-  const links = nextLinks(request, 'backups', { limit: page.limit, count: rows.length, last: rows.at(-1)?.id });
+  const links = nextLinks(request, at, { limit: page.limit, count: rows.length, last: rows.at(-1)?.id });
   return {
     backups: rows.map((row) => show(request, row)),
     ...(links && { backups_links: links }),

@@ -73,16 +73,20 @@ const listed = {
 export function groupSnapshotRoutes(app: Boundary, snapshots: GroupSnapshotService): void {
   const list = async <Shown>(
     request: FastifyRequest,
-    show: (request: FastifyRequest, snapshot: ListedGroupSnapshot) => Shown,
+    { show, at }: { show: (request: FastifyRequest, snapshot: ListedGroupSnapshot) => Shown; at: string },
   ) => {
     refuseFilters(request, 'group_snapshot');
-    const { rows, links } = await listPage(request, 'group_snapshots', listed, (...asked) =>
+    const { rows, links } = await listPage(request, at, listed, (...asked) =>
       snapshots.list(callerOf(request), ...asked),
     );
     return { group_snapshots: rows.map((row) => show(request, row)), ...(links && { group_snapshot_links: links }) };
   };
-  app.get('/group_snapshots', contracts.list, (request) => list(request, (_, row) => briefBody(row)));
-  app.get('/group_snapshots/detail', contracts.details, (request) => list(request, detailBody));
+  app.get('/group_snapshots', contracts.list, (request) =>
+    list(request, { show: (_, row) => briefBody(row), at: 'group_snapshots' }),
+  );
+  app.get('/group_snapshots/detail', contracts.details, (request) =>
+    list(request, { show: detailBody, at: 'group_snapshots/detail' }),
+  );
   app.get('/group_snapshots/:id', contracts.show, async (request) => ({
     group_snapshot: detailBody(request, await snapshots.get(callerOf(request), request.params.id)),
   }));

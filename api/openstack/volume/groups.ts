@@ -134,13 +134,18 @@ const listed = {
 };
 
 export function groupRoutes(app: Boundary, groups: GroupService): void {
-  const list = async <Shown>(request: FastifyRequest, show: (request: FastifyRequest, group: ListedGroup) => Shown) => {
+  const list = async <Shown>(
+    request: FastifyRequest,
+    { show, at }: { show: (request: FastifyRequest, group: ListedGroup) => Shown; at: string },
+  ) => {
     refuseFilters(request, 'group', { also: ['list_volume'] });
-    const page = await listPage(request, 'groups', listed, (...asked) => groups.list(callerOf(request), ...asked));
+    const page = await listPage(request, at, listed, (...asked) => groups.list(callerOf(request), ...asked));
     return { groups: page.rows.map((row) => show(request, row)), ...(page.links && { group_links: page.links }) };
   };
-  app.get('/groups', contracts.list, (request) => list(request, (_, group) => briefBody(group)));
-  app.get('/groups/detail', contracts.details, (request) => list(request, detailBody));
+  app.get('/groups', contracts.list, (request) =>
+    list(request, { show: (_, group) => briefBody(group), at: 'groups' }),
+  );
+  app.get('/groups/detail', contracts.details, (request) => list(request, { show: detailBody, at: 'groups/detail' }));
   app.get('/groups/:id', contracts.show, async (request) => ({
     group: detailBody(request, await groups.get(callerOf(request), request.params.id)),
   }));

@@ -81,8 +81,28 @@ test('every list goes on behind a marker, in every order that it has', async () 
       assert.deepEqual(await page(`limit=100&marker=${all[0]}`), all.slice(1), `${list}${order}`);
     }
   }
-  const { body } = await call('GET', '/volume-transfers?limit=1');
-  assert.match(body.transfers_links[0].href, /os-volume-transfer|volume-transfers/);
+});
+
+test('behind the first page of details there are details', async () => {
+  for (const list of ['volumes', 'snapshots', 'backups', 'groups', 'group_snapshots', 'volume-transfers']) {
+    const first = (await call('GET', `/${list}/detail?limit=1`)).body;
+    const [[link]] = Object.entries(first).flatMap(([key, links]) => (/_links$/.test(key) ? [links] : [])) as [
+      [{ href: string }],
+    ];
+    const next = new URL(link.href);
+    assert.ok(next.pathname.endsWith(`/${list}/detail`), link.href);
+    const second = (await call('GET', `/${list}/detail${next.search}`)).body;
+    const [[one], [other]] = [first, second].map((body) => Object.values(body)[0] as object[]) as [[object], [object]];
+    assert.deepEqual(Object.keys(other), Object.keys(one));
+  }
+});
+
+test('before 3.22 snapshots are not filtered by their metadata', async () => {
+  const count = async (version: number) =>
+    (await call('GET', `/snapshots?metadata=${encodeURIComponent("{'no': 'such'}")}`, undefined, version)).body
+      .snapshots.length;
+  assert.ok((await count(21)) > 0);
+  assert.equal(await count(22), 0);
 });
 
 test('from 3.31 on what nobody may filter by is refused, and from 3.34 on a part of a text is looked for', async () => {

@@ -107,11 +107,12 @@ export interface ListedBy {
 
 /**
  * A page of the caller's project, or (`all_tenants`, administrators) of all.
+ * @param at its path, which the next page's link has too: who asked for details is shown details behind the first page as well
  * @returns the rows, and the next page's links where there may be one
  */
 export async function listPage<Row extends { id: string }>(
   request: FastifyRequest,
-  collection: string,
+  at: string,
   { columns, filters, parts = {}, from = 0 }: ListedBy,
   list: (query: ListQuery, options: { allProjects: boolean }) => Promise<Row[]>,
 ): Promise<{ rows: Row[]; links: Link[] | undefined }> {
@@ -129,6 +130,6 @@ export async function listPage<Row extends { id: string }>(
   const rows = page.limit === 0 ? [] : await list(query, { allProjects });
   return {
     rows,
-    links: nextLinks(request, collection, { limit: page.limit, count: rows.length, last: rows.at(-1)?.id }),
+    links: nextLinks(request, at, { limit: page.limit, count: rows.length, last: rows.at(-1)?.id }),
   };
 }

@@ -83,14 +83,19 @@ export function transferRoutes(app: Boundary, transfers: TransferService): void 
 function routesOf(app: Boundary, transfers: TransferService, api: Api): void {
   const contracts = contractsOf(api);
   const path = `/${api.path}` as const;
-  const list = async <Shown>(request: FastifyRequest, show: (request: FastifyRequest, row: TransferRow) => Shown) => {
-    const { rows, links } = await listPage(request, api.path, listed, (...asked) =>
+  const list = async <Shown>(
+    request: FastifyRequest,
+    { show, at }: { show: (request: FastifyRequest, row: TransferRow) => Shown; at: string },
+  ) => {
+    const { rows, links } = await listPage(request, at, listed, (...asked) =>
       transfers.list(callerOf(request), ...asked),
     );
     return { transfers: rows.map((row) => show(request, row)), ...(links && { transfers_links: links }) };
   };
-  app.get(path, contracts.list, (request) => list(request, briefBody));
-  app.get(`${path}/detail`, contracts.details, (request) => list(request, detailBody));
+  app.get(path, contracts.list, (request) => list(request, { show: briefBody, at: api.path }));
+  app.get(`${path}/detail`, contracts.details, (request) =>
+    list(request, { show: detailBody, at: `${api.path}/detail` }),
+  );
   app.get(`${path}/:id`, contracts.show, async (request) => ({
     transfer: detailBody(request, await transfers.get(callerOf(request), request.params.id)),
   }));

@@ -95,8 +95,9 @@ export function volumeFilter(request: FastifyRequest): VolumeFilter {
 
 export function snapshotFilter(request: FastifyRequest): SnapshotFilter {
   const { plain } = ask(request);
+  const { metadata, ...all } = common(request);
   return defined({
-    ...common(request),
+    ...{ ...all, metadata: request.microversion >= 22 ? metadata : undefined },
     ...{ volumeId: plain('volume_id'), zone: plain('availability_zone') },
   });
 }
