@@ -7,8 +7,8 @@ import { insertImageOfVolumes } from '../../../image/index.ts';
 import { actorOf } from '../../../kit/caller.ts';
 import type { Tx } from '../../../kit/database/database.ts';
 import { serverVolumes } from '../../../storage/server-volume/index.ts';
-import { insertSnapshot } from '../../../storage/snapshot/index.ts';
-import { type ListedVolume, lockVolume, requireStatus, requireVolumeQuota } from '../../../storage/volume/index.ts';
+import { insertSnapshot, requireSnapshotQuota } from '../../../storage/snapshot/index.ts';
+import { type ListedVolume, lockVolume, requireStatus } from '../../../storage/volume/index.ts';
 import { type MappedVolume, mappingProperties } from '../image-mapping.ts';
 import type { ServerRow } from '../server.ts';
 import type { ActionWork } from './action.ts';
@@ -35,7 +35,7 @@ export async function imageOfVolumes(
   return 'done';
 
   async function snapshotOf(tx: Tx, volume: ListedVolume): Promise<string> {
-    await requireVolumeQuota(tx, volume.project_id, { snapshots: 1, gigabytes: volume.size_gib });
+    await requireSnapshotQuota(tx, volume);
     const name = `snapshot for ${wish.name}`.slice(0, 255);
     const made = { name, description: null, metadata: {}, userId: caller.userId };
     return insertSnapshot(tx, actorOf(caller), volume, made);

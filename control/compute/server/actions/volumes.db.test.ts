@@ -111,6 +111,41 @@ test('a volume is attaching until its guest has it, in use until the guest has l
   );
 });
 
+test('whose volume a guest does not let go of is told so, once each time that it was to go, and it goes with the guest’s stop', async () => {
+  const [id, { id: volumeId }] = [await running(), await volume()];
+  const { layer_id } = await shown(volumeId);
+  const releasing = {
+    id: volumeId as VolumeId,
+    layerId: layer_id as LayerId,
+    sizeBytes: 2 ** 30,
+    state: 'releasing',
+  } as const;
+  const say = async (state: 'building' | 'running') => {
+    const all = await cloud.side.desiredServers(db.database.query, { hostId });
+    const { generation } = all.find((server) => server.id === id)!;
+    await cloud.report(hostId, id, { state, generation, volumes: [releasing] });
+  };
+  const told = async () => {
+    const { rows } = await sql<{ verb: string }>`select verb, error_message from storage_message
+      where resource_id = ${volumeId}`.execute(db.database.query);
+    return rows.map(({ verb }) => verb);
+  };
+  for (const times of [1, 2]) {
+    await attach(id, volumeId);
+    await hostDoes();
+    await detach(id, volumeId);
+    await say('building');
+    assert.equal((await told()).length, times - 1, 'its host still waits for the guest');
+    for (const state of ['running', 'building', 'running'] as const) await say(state);
+    assert.deepEqual([await told(), await status(volumeId)], [Array(times).fill('detach'), 'detaching']);
+    await cloud.service.act(cloud.member, id, serverActions.stop);
+    await hostDoes();
+    assert.equal(await status(volumeId), 'available');
+    await cloud.service.act(cloud.member, id, serverActions.start);
+    await hostDoes();
+  }
+});
+
 test('of two servers that ask for one volume at once one gets it', async () => {
   const [a, b, { id: volumeId }] = [await running(), await running(), await volume()];
   const all = await Promise.allSettled([attach(a, volumeId), attach(b, volumeId)]);
@@ -268,6 +303,21 @@ test('an image of a server that boots from a volume is snapshots of its volumes,
   }>`select source_snapshot_id as source from volume where id = ${volumes[0]!.volume_id}`.execute(db.database.query);
   assert.equal(rows[0]!.source, mapping[0].snapshot_id);
   assert.equal(await serverState(made), 'ACTIVE');
+});
+
+test('snapshots that an image takes are counted by the type of their volumes, too', async () => {
+  const id = await running({ imageId: null, volumes: [bootVolume(), plain] });
+  const { type_name } = await shown((await cloud.service.get(cloud.member, id)).volumes[0]!.volume_id);
+  const { rows } = await sql<{ taken: number }>`select count(*) as taken from volume_snapshot
+    where project_id = ${cloud.projectId}`.execute(db.database.query);
+  await sql`insert into quota (id, project_id, resource, maximum)
+    values (${newId()}, ${cloud.projectId}, ${`snapshots_${type_name}`}, ${rows[0]!.taken + 1})`.execute(
+    db.database.query,
+  );
+  const imageId = newId<ImageId>();
+  const image = cloud.service.act(cloud.member, id, serverActions.createImage, { imageId, name: 'i', metadata: {} });
+  await assert.rejects(image, { code: 'quota_exceeded' });
+  await assert.rejects(cloud.images.show(cloud.member, imageId), { code: 'not_found' });
 });
 
 test('what reports of the host are never read as: another server’s volume', async () => {
