@@ -131,6 +131,9 @@ function nextAbove(volume: DesiredVolume, record: VolumeRecord, found: LayerFact
 export function awaitsNextStart(desired: DesiredServer, { volumes, hot, layers, kept }: VolumeFacts): string | null {
   for (const id of kept.keys())
     return `volume ${id} is free when the guest ends: its disk is gone, but the guest’s QEMU keeps its file open`;
+  const held = volumes.find(({ askedAt }) => askedAt !== undefined);
+  if (held)
+    return `volume ${held.id} is free when the guest lets go of it, is reset or ends: it was asked to and has not`;
   const here = new Map(volumes.map((record) => [record.id, record]));
   for (const volume of desired.volumes ?? []) {
     const record = here.get(volume.id);

@@ -82,6 +82,8 @@ test('a guest that does not let go of a volume is asked again and again, keeps i
   const asked = () => qemu().executed.filter((command) => command === 'device_del').length;
   await until('it to be asked again', () => asked() > 2);
   assert.deepEqual(disks(), ['disk0', `vol-${one.id}`]);
+  const { step } = await seen('told', ({ step }) => /lets go of it/.test(step ?? ''));
+  assert.ok(step!.includes(one.id));
   qemu().reboot();
   await seen('free', (found) => held(found).length === 0);
   assert.deepEqual(disks(), ['disk0']);

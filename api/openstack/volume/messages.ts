@@ -86,6 +86,10 @@ const events: readonly Event[] = [
     ...{ resource_type: 'volume', verb: 'write', action: ['000', 'write to volume'] },
     detail: ['000', 'There is no room.'],
   },
+  {
+    ...{ resource_type: 'volume', verb: 'detach', action: ['000', 'detach volume'] },
+    detail: ['002', 'The guest does not let go of it.'],
+  },
   { ...{ resource_type: 'volume', verb: 'keep', action: ['000', 'keep volume'] }, detail: unknownDetail },
   { ...{ resource_type: 'volume_snapshot', verb: 'keep', action: ['000', 'keep snapshot'] }, detail: unknownDetail },
   {

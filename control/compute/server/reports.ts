@@ -116,8 +116,10 @@ async function dropKnown(db: Queryable, hostId: HostId, reports: Map<string, Obs
   }
 }
 
-const volumeChanges = ({ attachments, observed_generation: generation }: KnownRow, report: ObservedServer) =>
-  attachments ? applyVolumes(attachments, report, { generation }) : [];
+const volumeChanges = (
+  { attachments, observed_generation: generation, observed_state: state }: KnownRow,
+  report: ObservedServer,
+) => (attachments ? applyVolumes(attachments, report, { generation, state }) : []);
 
 /** Absent is recorded (or was), or the server is nobody's or another host's. Not: ours, wanted, and lost. */
 function mayForget(row: ReportedRow | undefined, kind: string | undefined): boolean {

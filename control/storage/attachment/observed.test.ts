@@ -7,10 +7,14 @@ const row = (over: Partial<KnownAttachment> = {}): KnownAttachment => ({
   ...{ id: 'attachment', volume_id: 'volume', desired_presence: 'present', server_generation: 5, observed_state: null },
   ...{ observed_layer_id: null, observed_size_bytes: null, observed_full: false, attached: false, ...over },
 });
-const applied = (row: KnownAttachment, report: Parameters<typeof applyVolumes>[1], generation = 5) =>
-  applyVolumes([row], report, { generation });
+const applied = (
+  row: KnownAttachment,
+  report: Parameters<typeof applyVolumes>[1],
+  generation = 5,
+  state: Parameters<typeof applyVolumes>[2]['state'] = 'running',
+) => applyVolumes([row], report, { generation, state });
 const has = { id: 'volume' as VolumeId, layerId: 'layer' as LayerId, sizeBytes: 7, state: 'attached' } as const;
-const roomy = { observed_full: false, fills: false };
+const roomy = { observed_full: false, fills: false, holds: false };
 const seen = { observed_state: 'attached', observed_layer_id: 'layer', observed_size_bytes: 7 } as const;
 
 test('a volume is attached once its guest has it, whatever generation the host has served', () => {
@@ -45,6 +49,20 @@ test('a volume is free when the host that was told so says that nobody has it, a
   assert.equal(gone({ generation: 5, state: 'running', volumes: [{ ...has, state: 'releasing' }] }), false);
   assert.equal(gone({ generation: 5, state: 'running', volumes: [] }), true);
   assert.equal(gone({ generation: 6, state: 'stopped' }), true);
+});
+
+test('that a guest does not let go of a volume is news once its host waits no longer, and once', () => {
+  const leaving = row({ desired_presence: 'absent', attached: true, ...seen, observed_state: 'releasing' });
+  const volumes: Parameters<typeof applied>[1]['volumes'] = [{ ...has, state: 'releasing' }];
+  const report = { generation: 5, state: 'running' as const, volumes };
+  const holds = (...asked: Parameters<typeof applied>) => applied(...asked).map((change) => change.holds);
+  assert.deepEqual(holds(leaving, { ...report, state: 'building' }, 5, 'building'), [], 'its host still waits');
+  assert.deepEqual(holds(leaving, { ...report, generation: 4 }, 4), [], 'it has not heard of it');
+  assert.deepEqual(holds(leaving, report, 5, 'building'), [true]);
+  assert.deepEqual(holds(leaving, report, 4, 'running'), [true], 'of what was between it said nothing');
+  assert.deepEqual(holds(leaving, report, 5, 'running'), []);
+  assert.deepEqual(holds(leaving, { ...report, state: 'suspended' }, 5, 'building'), [], 'no guest was asked');
+  assert.deepEqual(holds({ ...leaving, desired_presence: 'present' }, report, 5, 'building'), []);
 });
 
 test('what is known already changes nothing', () => {

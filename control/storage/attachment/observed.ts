@@ -31,6 +31,8 @@ export interface AttachmentChange {
   observed_full: boolean;
   /** It did not before. */
   fills: boolean;
+  /** Its guest was asked to let go of it for a while and has not: its host waits for that no longer, from this report on. */
+  holds: boolean;
   attached: boolean;
 }
 
@@ -38,6 +40,7 @@ export interface AttachmentChange {
 export interface Before {
   /** What its host had heard of. */
   generation: number;
+  state: ObservedServer['state'] | 'none';
 }
 
 type Report = Pick<ObservedServer, 'generation' | 'state' | 'volumes'>;
@@ -51,6 +54,8 @@ export const attachmentsOfServer = (serverId: RawBuilder<unknown>): RawBuilder<K
 
 /** What no guest runs in has its volumes as soon as its host knows of them: they are there with its next start. */
 const restful: ReadonlySet<string> = new Set(['stopped', 'suspended']);
+/** The host has nothing more to do for a guest that is there. */
+const settled: ReadonlySet<string> = new Set(['running', 'paused']);
 
 /**
  * What changes; that the host has heard now of what the attachment shall be is a change, too: with that the volume's top may come into force.
@@ -62,14 +67,17 @@ export function applyVolumes(known: readonly KnownAttachment[], report: Report, 
     const volume = had.get(row.volume_id);
     const heard = report.generation >= row.server_generation;
     const gone = !volume && heard && row.desired_presence === 'absent';
+    const leaves = heard && row.desired_presence === 'absent' && settled.has(report.state);
+    const told = before.generation >= row.server_generation && settled.has(before.state);
     const change: AttachmentChange = {
       ...{ id: row.id, gone, observed_state: volume?.state ?? null },
       ...{ observed_layer_id: volume?.layerId ?? null, observed_size_bytes: volume?.sizeBytes ?? null },
       ...{ observed_full: volume?.full === true, fills: volume?.full === true && !row.observed_full },
+      holds: leaves && !told && volume?.state === 'releasing',
       attached: row.attached || volume !== undefined || (heard && restful.has(report.state)),
     };
     const news = heard && before.generation < row.server_generation;
-    return gone || news || differs(row, change) ? [change] : [];
+    return gone || news || change.holds || differs(row, change) ? [change] : [];
   });
 }
 
@@ -80,24 +88,39 @@ const differs = (row: KnownAttachment, change: AttachmentChange): boolean =>
   row.observed_full !== change.observed_full ||
   row.attached !== change.attached;
 
-/** Of one whose guest has no room for what it writes is not told again within an hour, until somebody has read it. */
 const full = 'There is no room for what its server writes to it: the server stands still, and goes on when there is.';
+const held =
+  'The guest of its server was asked to let go of it and has not: it is free when the guest does, or else when it is rebooted or stopped.';
 
-/** Writes it, tells those whose volumes have become full, and wakes whoever waits for it ({@link wakeOf}). */
+/** What its owner is told in a message, as of something that failed. */
+const tidings = ({ fills, holds }: AttachmentChange) =>
+  fills
+    ? { verb: 'write', code: 'no_capacity', words: full }
+    : holds
+      ? { verb: 'detach', code: 'unavailable', words: held }
+      : null;
+
+/**
+ * Writes it, tells those whose volumes have become full, or whose guests do not let go of them, and wakes whoever waits for it ({@link wakeOf}).
+ * That one is full is not told again within an hour, until somebody has read it; that one is held once of each attachment.
+ */
 export async function recordVolumes(tx: Tx, changes: readonly AttachmentChange[]): Promise<void> {
   if (changes.length === 0) return;
-  const rows = changes.map(({ fills, ...change }) => ({ ...change, message_id: fills ? newOrderedId() : null }));
+  const rows = changes.map(({ fills, holds, ...change }) => {
+    const message = tidings({ fills, holds, ...change });
+    return { ...change, ...message, message_id: message && newOrderedId() };
+  });
   await sql`
     with p as (select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as p(id uuid, gone boolean, observed_state text,
-        observed_layer_id uuid, observed_size_bytes bigint, observed_full boolean, message_id uuid, attached boolean)),
+        observed_layer_id uuid, observed_size_bytes bigint, observed_full boolean, message_id uuid, verb text, code text, words text, attached boolean)),
     told as (
       insert into operation (id, project_id, resource_type, resource_id, verb, generation, state, owner, deadline,
         error_code, error_message, actor_id, request_id, finished_at)
-      select p.message_id, v.project_id, 'volume', v.id, 'write', v.generation, 'failed', 'control', now(), 'no_capacity', ${full},
+      select p.message_id, v.project_id, 'volume', v.id, p.verb, v.generation, 'failed', 'control', now(), p.code, p.words,
         ${cloudActor.actorId}, ${cloudActor.requestId}, now()
       from p join volume_attachment a on a.id = p.id join volume v on v.id = a.volume_id
-      where p.message_id is not null and not exists (select from operation o where o.resource_id = v.id and o.verb = 'write'
-        and o.dismissed_at is null and o.created_at > now() - interval '1 hour')),
+      where p.message_id is not null and not exists (select from operation o where o.resource_id = v.id and o.verb = p.verb and case p.verb
+        when 'detach' then o.created_at > a.created_at else o.dismissed_at is null and o.created_at > now() - interval '1 hour' end)),
     gone as (delete from volume_attachment a using p where a.id = p.id and p.gone returning a.volume_id),
     seen as (
       update volume_attachment a set observed_state = p.observed_state, observed_layer_id = p.observed_layer_id,
