@@ -157,9 +157,17 @@ function addReads(
   });
 }
 
+/** The last that was written. Rows of a list are often of one moment, and most were never changed: to write each anew was a tenth of a long list. */
+let written = { second: Number.NaN, text: '' };
+
 /** Neutron's times have no fraction. */
-export const time = (at: Date | string): string =>
-  `${(typeof at === 'string' ? new Date(at) : at).toISOString().slice(0, 19)}Z`;
+export const time = (at: Date | string): string => {
+  const second = Math.floor((typeof at === 'string' ? Date.parse(at) : at.getTime()) / 1000);
+  if (second !== written.second) {
+    written = { second, text: `${new Date(second * 1000).toISOString().slice(0, 19)}Z` };
+  }
+  return written.text;
+};
 
 interface StandardRow {
   id: string;
