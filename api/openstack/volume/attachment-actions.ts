@@ -77,7 +77,7 @@ export const attachmentActions: Readonly<Record<string, AttachmentAction>> = {
     body: anything,
     answers: accepted,
     async run({ connections, caller, id: volume }) {
-      await connections.reserve(caller, volume, { serverId: null, mode: 'rw', begun: true });
+      await connections.reserve(caller, volume, { serverId: null, mode: null, begun: true });
     },
   }),
   'os-unreserve': action({

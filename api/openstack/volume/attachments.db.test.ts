@@ -50,6 +50,28 @@ test('a volume is reserved, completed and given back, and shown meanwhile as Cin
   assert.equal((await call('GET', `/attachments/${id}`)).status, 404);
 });
 
+test('a volume that may only be read is had for that by who does not say how, and by nobody for more', async () => {
+  const volume_uuid = await volume();
+  const act = (body: object) => call('POST', `/volumes/${volume_uuid}/action`, { body });
+  assert.equal((await act({ 'os-update_readonly_flag': { readonly: true } })).status, 202);
+  const reserve = (more = {}) =>
+    call('POST', '/attachments', { body: { attachment: { volume_uuid, instance_uuid: newId(), ...more } } });
+  const { attachment } = (await reserve()).body;
+  assert.equal(attachment.attach_mode, 'ro');
+  assert.equal((await call('DELETE', `/attachments/${attachment.id}`)).status, 200);
+  assert.equal((await reserve({ mode: 'rw' })).status, 400);
+  assert.equal((await act({ 'os-reserve': null })).status, 202);
+  const attach = (mode: string) => act({ 'os-attach': { instance_uuid: newId(), mountpoint: '/dev/vdb', mode } });
+  assert.equal((await attach('rw')).status, 400);
+  assert.equal((await attach('ro')).status, 202);
+  const { attachments } = (await call('GET', `/attachments/detail?volume_id=${volume_uuid}`)).body;
+  assert.deepEqual(
+    attachments.map((one: { status: string; attach_mode: string }) => [one.status, one.attach_mode]),
+    [['attached', 'ro']],
+  );
+  assert.equal((await act({ 'os-detach': {} })).status, 202);
+});
+
 test('where there is no way for another machine, that is said; and nothing is kept of the try', async () => {
   const volume_uuid = await volume();
   const body = {

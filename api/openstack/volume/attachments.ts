@@ -121,10 +121,10 @@ export function attachmentRoutes(app: Boundary, connections: ConnectionService):
     }
     const serverId = instance_uuid === undefined ? null : parseId(instance_uuid)!;
     if (given && Object.keys(given).length > 0) {
-      const reservation = { serverId, mode: asked ?? 'rw' };
+      const reservation = { serverId, mode: asked ?? null };
       return { attachment: detailBody(await connections.connect(caller, volumeId, given, reservation)) };
     }
-    const id = await connections.reserve(caller, volumeId, { serverId, mode: asked ?? 'rw', begun: false });
+    const id = await connections.reserve(caller, volumeId, { serverId, mode: asked ?? null, begun: false });
     return shown(request, id);
   });
   app.put('/attachments/:id', contracts.update, async (request) => {

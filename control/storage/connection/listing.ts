@@ -28,7 +28,7 @@ export const attachmentListing: Listing<ShownAttachment> = {
   noun: 'attachment',
   select: sql`t.id, t.volume_id, t.instance, t.status, t.mode, t.device, t.local, t.attached_at, t.observed_export`,
   from: sql`(select a.id, a.project_id, a.volume_id, coalesce(a.server_id, a.named_server_id) as instance, ${attachmentStatusSql} as status,
-    a.mode, a.device, a.server_id is not null as local, coalesce(a.attached_at, a.completed_at) as attached_at, a.created_at,
+    case when (select v.read_only from volume v where v.id = a.volume_id) then 'ro' else a.mode end as mode, a.device, a.server_id is not null as local, coalesce(a.attached_at, a.completed_at) as attached_at, a.created_at,
     (select l.observed_export from volume_export x, volume v join volume_layer l on l.id = v.layer_id
       where x.attachment_id = a.id and v.id = a.volume_id and l.observed_export ->> 'id' = a.id::text) as observed_export
     from volume_attachment a) t`,

@@ -85,18 +85,20 @@ export class ConnectionService {
 
   /**
    * Keeps the volume for somebody.
+   * @param wish.mode null: as the volume may be used
    * @param wish.begun it is said to be attaching from now on, as the older call has it
    * @throws CloudError `not_found`, `forbidden`; `invalid` where it is not available
    */
   reserve(
     caller: Caller,
     volumeId: string,
-    wish: { serverId: string | null; mode: 'rw' | 'ro'; begun: boolean },
+    wish: { serverId: string | null; mode: 'rw' | 'ro' | null; begun: boolean },
   ): Promise<string> {
     return this.#onVolume(caller, volumeId, 'reserve a volume', async (tx, volume) => {
       requireStatus(volume, 'attach', ['available']);
-      requireMode(volume, wish.mode);
-      return insert(tx, volume, { ...wish, hostName: null, device: null, done: false });
+      const mode = wish.mode ?? usualMode(volume);
+      requireMode(volume, mode);
+      return insert(tx, volume, { ...wish, mode, hostName: null, device: null, done: false });
     });
   }
 
@@ -158,7 +160,7 @@ export class ConnectionService {
     caller: Caller,
     volumeId: string,
     said: Said,
-    reservation: { serverId: string | null; mode: 'rw' | 'ro' } | null = null,
+    reservation: { serverId: string | null; mode: 'rw' | 'ro' | null } | null = null,
   ): Promise<FoundAttachment> {
     const made = await this.#onVolume(caller, volumeId, 'connect to a volume', async (tx, volume) => {
       requireForeign(volume);
@@ -166,7 +168,7 @@ export class ConnectionService {
       const statuses = reservation ? unreserved : connectable;
       requireStatus(volume, 'attach', statuses);
       const known = volume.attachment;
-      const mode = connector.mode ?? known?.mode ?? reservation?.mode ?? (volume.read_only ? 'ro' : 'rw');
+      const mode = connector.mode ?? known?.mode ?? reservation?.mode ?? usualMode(volume);
       requireMode(volume, mode);
       const wish = { serverId: reservation?.serverId ?? null, mode, begun: true, hostName: null, device: null };
       const id = known?.id ?? (await insert(tx, volume, { ...wish, done: false }));
@@ -279,6 +281,8 @@ function requireForeign({ attachment }: ListedVolume): void {
   if (!attachment?.server_id) return;
   throw new CloudError('conflict', 'attachment_of_server', { id: attachment.id, server: attachment.server_id });
 }
+
+const usualMode = ({ read_only }: ListedVolume): 'rw' | 'ro' => (read_only ? 'ro' : 'rw');
 
 function requireMode({ id, read_only }: ListedVolume, mode: 'rw' | 'ro'): void {
   if (read_only && mode === 'rw') throw new CloudError('invalid', 'volume_read_only', { id });
