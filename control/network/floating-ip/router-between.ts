@@ -12,11 +12,15 @@ export async function routersBetween(
   subnetIds: readonly string[],
 ): Promise<BetweenRouters> {
   if (subnetIds.length === 0) return new Map();
-  const { rows } = await sql<{ subnet_id: string; id: string }>`select i.subnet_id, r.id from router r
+  const leads = sql`from router r
     join port p on p.device_id <> '' and p.device_id = r.id::text and p.device_owner like 'network:router_interface%'
     join port_ip i on i.port_id = p.id and i.subnet_id = any(${[...new Set(subnetIds)]}::uuid[])
     join subnet s on s.id = i.subnet_id
-    where r.gateway_network_id = ${externalNetworkId}
-    order by (i.ip is distinct from s.gateway_ip), r.id for share of r`.execute(tx);
+    where r.gateway_network_id = ${externalNetworkId}`;
+  const { rows: held } = await sql<{ id: string }>`select r.id ${leads} order by r.id for share of r`.execute(tx);
+  // A statement of its own: interfaces must be read as they are once their routers are held.
+  const { rows } = await sql<{ subnet_id: string; id: string }>`select i.subnet_id, r.id ${leads}
+    and r.id = any(${held.map(({ id }) => id)}::uuid[])
+    order by (i.ip is distinct from s.gateway_ip), r.id`.execute(tx);
   return new Map(rows.toReversed().map(({ subnet_id, id }) => [subnet_id, id]));
 }

@@ -202,23 +202,29 @@ interface Inside {
   router_id: string | null;
 }
 
+interface InsidePort {
+  project_id: string;
+  network_id: string;
+  device_owner: string;
+  forwarded: boolean;
+  ips: { ip: string; subnet_id: string }[];
+}
+
 /** The inside port, the one of its addresses that is meant, and the router that leads there. */
 async function findInside(tx: Tx, caller: Caller, wish: InsideWish): Promise<Inside> {
   if (!wish.port_id) {
     if (wish.fixed_ip) throw new CloudError('invalid', 'fixed_ip_without_port', {});
     return { port_id: null, fixed_ip: null, router_id: null };
   }
-  const { rows } = await sql<{
-    project_id: string;
-    network_id: string;
-    device_owner: string;
-    forwarded: boolean;
-    ips: { ip: string; subnet_id: string }[];
-  }>`select p.project_id, p.network_id, p.device_owner,
+  // One round trip, but two statements: forwardings and addresses must be read as they are once the port is held.
+  const [, { rows }] = await Promise.all([
+    sql`select from port where id = ${wish.port_id} for share`.execute(tx),
+    sql<InsidePort>`select p.project_id, p.network_id, p.device_owner,
       exists (select from port_forwarding f where f.port_id = p.id) as forwarded,
       coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'subnet_id', i.subnet_id) order by i.position)
         from port_ip i where i.port_id = p.id and family(i.ip) = 4), '[]') as ips
-    from port p where p.id = ${wish.port_id} for share of p`.execute(tx);
+    from port p where p.id = ${wish.port_id}`.execute(tx),
+  ]);
   const port = rows[0];
   if (!port || (!isAdmin(caller) && port.project_id !== caller.projectId)) throw notFound('port', wish.port_id);
   if (!isAdmin(caller) && port.project_id !== wish.project_id) {

@@ -295,14 +295,14 @@ export async function unbindServerPorts(tx: Tx, serverId: ServerId): Promise<voi
 
 /** The server is gone, or lets go of one port: its own ports go, lent ones come back. Safe to repeat. */
 export async function releaseServerPorts(tx: Tx, serverId: ServerId, only: PortId | null = null): Promise<void> {
-  const { rows } = await sql<{
-    id: PortId;
-    delete_with_device: boolean;
-    trunked: boolean;
-  }>`select p.id, p.delete_with_device,
-      exists (select from trunk t where t.port_id = p.id) as trunked
-    from server_port sp join port p on p.id = sp.port_id where sp.server_id = ${serverId}
-      and (${only}::uuid is null or sp.port_id = ${only}::uuid) order by p.id for update of p`.execute(tx);
+  const from = sql`from server_port sp join port p on p.id = sp.port_id where sp.server_id = ${serverId}
+      and (${only}::uuid is null or sp.port_id = ${only}::uuid) order by p.id`;
+  // One round trip, but two statements: whose they are must be read as it is once they are held.
+  const [, { rows }] = await Promise.all([
+    sql`select ${from} for update of p`.execute(tx),
+    sql<{ id: PortId; delete_with_device: boolean; trunked: boolean }>`select p.id, p.delete_with_device,
+      exists (select from trunk t where t.port_id = p.id) as trunked ${from}`.execute(tx),
+  ]);
   await deletePortRows(
     tx,
     rows.filter((row) => row.delete_with_device && !row.trunked).map(({ id }) => id),

@@ -14,8 +14,12 @@ type Wanted = string | null | undefined;
 
 async function seenPolicies(tx: Tx, caller: Caller, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
-  const { rows } = await sql<{ id: string }>`select t.id from qos_policy t where t.id = any(${[...ids]}::uuid[])
-    and ${sharedCondition(caller, 't', 'qos_policy')} order by t.id for key share of t`.execute(tx);
+  // One round trip, but two statements: the right to them must be read as it is once they are held.
+  const [, { rows }] = await Promise.all([
+    sql`select from qos_policy where id = any(${[...ids]}::uuid[]) order by id for key share`.execute(tx),
+    sql<{ id: string }>`select t.id from qos_policy t where t.id = any(${[...ids]}::uuid[])
+      and ${sharedCondition(caller, 't', 'qos_policy')}`.execute(tx),
+  ]);
   return new Set(rows.map(({ id }) => id));
 }
 

@@ -122,8 +122,11 @@ async function lockPolicy(tx: Tx, caller: Caller, id: string, operation: string)
 
 /** @throws CloudError: what the caller does not see is not there; what it sees but does not own is not its to give */
 async function lockObject(tx: Tx, caller: Caller, type: Shareable, id: string): Promise<void> {
-  const { rows } = await sql<Granted>`select o.project_id, ${grantsOf(type, 'o')} as grants
-    from ${sql.table(type)} o where o.id = ${id} for update`.execute(tx);
+  const [, { rows }] = await Promise.all([
+    sql`select from ${sql.table(type)} where id = ${id} for update`.execute(tx),
+    sql<Granted>`select o.project_id, ${grantsOf(type, 'o')} as grants
+      from ${sql.table(type)} o where o.id = ${id}`.execute(tx),
+  ]);
   const object = rows[0];
   if (!object || !maySee(caller, object)) throw notFound(type, id);
   if (!isAdmin(caller) && object.project_id !== caller.projectId) {

@@ -181,7 +181,8 @@ async function addRules(tx: Tx, caller: Caller, groupId: string, rules: readonly
     throw notFound('security_group', groupId);
   }
   await checkQuota(tx, project, securityGroupRule.usage, { security_group_rules: rules.length });
-  await sql`select from security_group where id = ${groupId} for update`.execute(tx);
+  const { rows: held } = await sql`select from security_group where id = ${groupId} for update`.execute(tx);
+  if (held.length === 0) throw notFound('security_group', groupId);
   await checkRemotes(tx, caller, rules, 'security_group', 'remote_group_id');
   await checkRemotes(tx, caller, rules, 'address_group', 'remote_address_group_id');
   const { rows: existing } = await sql<Rule & { id: string }>`select * from security_group_rule
@@ -211,7 +212,11 @@ async function checkRemotes(
 ): Promise<void> {
   const ids = [...new Set(rules.flatMap((rule) => rule[column] ?? []))];
   if (ids.length === 0) return;
-  const { rows } = await sql<{ id: string }>`select t.id from ${sql.table(type)} t
-    where t.id = any(${ids}::uuid[]) and ${sharedCondition(caller, 't', type)} for key share`.execute(tx);
+  // One round trip, but two statements: the right to them must be read as it is once they are held.
+  const [, { rows }] = await Promise.all([
+    sql`select from ${sql.table(type)} where id = any(${ids}::uuid[]) order by id for key share`.execute(tx),
+    sql<{ id: string }>`select t.id from ${sql.table(type)} t
+      where t.id = any(${ids}::uuid[]) and ${sharedCondition(caller, 't', type)}`.execute(tx),
+  ]);
   for (const id of ids) if (!rows.some((row) => row.id === id)) throw notFound(type, id);
 }

@@ -18,8 +18,11 @@ export interface Onboarded {
 
 /** @param pool its row is held */
 export async function onboard(tx: Tx, caller: Caller, pool: SubnetPoolRow, networkId: string): Promise<Onboarded[]> {
-  const { rows: found } = await sql<Granted>`select n.project_id, ${grantsOf('network', 'n')} as grants
-    from network n where id = ${networkId} for update`.execute(tx);
+  const [, { rows: found }] = await Promise.all([
+    sql`select from network where id = ${networkId} for update`.execute(tx),
+    sql<Granted>`select n.project_id, ${grantsOf('network', 'n')} as grants
+      from network n where id = ${networkId}`.execute(tx),
+  ]);
   const network = found[0];
   if (!network || !maySee(caller, network)) throw notFound('network', networkId);
   if (!isAdmin(caller) && network.project_id !== caller.projectId) throw forbidden('onboard_network_subnets');

@@ -24,8 +24,12 @@ export async function checkScope(tx: Tx, caller: Caller, pool: Scoped, before: s
   const { address_scope_id: id } = pool;
   if (id !== before) await checkRescoping(tx, pool);
   if (id === null) return;
-  const { rows } = await sql<AddressScopeRow>`select s.*, ${grantsOf('address_scope', 's')} as grants
-    from address_scope s where id = ${id} for no key update`.execute(tx);
+  // One round trip, but two statements: the right to it must be read as it is once it is held.
+  const [, { rows }] = await Promise.all([
+    sql`select from address_scope where id = ${id} for no key update`.execute(tx),
+    sql<AddressScopeRow>`select s.*, ${grantsOf('address_scope', 's')} as grants
+      from address_scope s where id = ${id}`.execute(tx),
+  ]);
   const scope = rows[0];
   if (!scope || (id !== before && !mayUse(caller, scope))) throw notFound('address_scope', id);
   if (scope.ip_version !== pool.ip_version) {
